@@ -1,0 +1,176 @@
+"""`access.yaml`, typed: the one parser, for the server and the bootstrap alike.
+
+`load_access(path)` gives an `Access` whose parts are consistent: every scope that is named exists, the hierarchy has
+no cycle, every scope implies the base scope. Whatever is wrong is said in one `AccessFileError` line with the place.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Mapping
+    from pathlib import Path
+
+# RFC 6749 section 3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
+ScopeName = Annotated[str, StringConstraints(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]+$", max_length=100)]
+RoleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]+$", max_length=100)]
+RegistrationProfile = Literal["open-dev", "loopback-only", "closed"]
+
+_USER_NAME = re.compile(r"^[a-z0-9._-]{3,60}$")  # Keycloak wants three characters and lower-cases them
+
+
+class AccessFileError(ValueError):
+    """The file cannot be used; the text says where and what to change."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Resource(_Part):
+    """The protected resource, as people see it. Its URL is `Settings.public_url`."""
+
+    name: str = Field(min_length=1, max_length=100)
+
+
+class Scope(_Part):
+    """One scope: what it lets a client do, which narrower ones it implies, which roles bring it."""
+
+    description: str = Field(min_length=1, max_length=200)
+    implies: tuple[ScopeName, ...] = ()
+    roles: tuple[RoleName, ...] = Field(min_length=1)
+    privileged: bool = False
+
+
+class Registration(_Part):
+    """Who may register a client, under a named registration profile."""
+
+    profile: RegistrationProfile
+    max_clients: int = Field(default=2000, ge=1)
+    web_origins: tuple[str, ...] = ()
+    vendors: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+
+
+class Client(_Part):
+    """A public client known to the provider beforehand."""
+
+    name: str = Field(min_length=1, max_length=200)
+    redirect_uris: tuple[str, ...] = Field(min_length=1)
+
+
+class DemoUser(_Part):
+    """A person to try things out with. Its password is public knowledge."""
+
+    password: str = Field(min_length=1)
+    roles: tuple[RoleName, ...] = ()
+
+
+class Access(_Part):
+    """The whole file."""
+
+    version: Literal[1]
+    resource: Resource
+    base_scope: ScopeName
+    scopes: dict[ScopeName, Scope]
+    login_scopes: tuple[ScopeName, ...] = ()
+    roles_claim: str = Field(default="mcp_roles", pattern=r"^[A-Za-z0-9_-]+$")
+    registration: Registration
+    clients: dict[str, Client] = Field(default_factory=dict)
+    demo_users: dict[str, DemoUser] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        self._known([self.base_scope], "base_scope")
+        self._known(self.login_scopes, "login_scopes")
+        for name, scope in self.scopes.items():
+            self._known(scope.implies, f"scopes.{name}.implies")
+        self._every_scope_implies_the_base()
+        self._users_hold_known_roles()
+        if not self.login_scopes:
+            # Frozen for everyone else; this is still construction.
+            chosen = tuple(name for name, scope in self.scopes.items() if not scope.privileged)
+            object.__setattr__(self, "login_scopes", chosen)
+        return self
+
+    def _known(self, names: Iterable[str], where: str) -> None:
+        for name in names:
+            if name not in self.scopes:
+                raise ValueError(f"{where}: '{name}' is not one of the scopes: {', '.join(self.scopes)}")
+
+    def _every_scope_implies_the_base(self) -> None:
+        for name in self.scopes:
+            reached = self._reach(name)
+            if name != self.base_scope and self.base_scope not in reached:
+                raise ValueError(f"scopes.{name}.implies: must lead to the base scope '{self.base_scope}'")
+
+    def _users_hold_known_roles(self) -> None:
+        for user, person in self.demo_users.items():
+            if not _USER_NAME.match(user):
+                raise ValueError(f"demo_users.{user}: a user name is 3 to 60 of a-z, 0-9, '.', '_', '-'")
+            for role in person.roles:
+                if role not in self.roles:
+                    raise ValueError(f"demo_users.{user}.roles: '{role}' brings no scope: {', '.join(self.roles)}")
+
+    def _reach(self, name: str, path: tuple[str, ...] = ()) -> frozenset[str]:
+        """All scopes that `name` implies, itself included."""
+        if name in path:
+            raise ValueError(f"scopes.{name}.implies: goes round in a circle: {' > '.join((*path, name))}")
+        reached = {name}
+        for narrower in self.scopes[name].implies:
+            reached |= self._reach(narrower, (*path, name))
+        return frozenset(reached)
+
+    @cached_property
+    def implied(self) -> Mapping[str, frozenset[str]]:
+        """For each scope, all that a token with it is good for (itself included)."""
+        return {name: self._reach(name) for name in self.scopes}
+
+    @cached_property
+    def roles(self) -> tuple[str, ...]:
+        """Every role that brings a scope, in the file's order."""
+        return tuple(dict.fromkeys(role for scope in self.scopes.values() for role in scope.roles))
+
+    def expand(self, granted: Iterable[str]) -> frozenset[str]:
+        """What a token with the `granted` scopes is good for. A scope the file does not know counts for nothing."""
+        implied = self.implied
+        return frozenset().union(*(implied[name] for name in granted if name in implied))
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without repeated keys: the second would silently win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:  # noqa: FBT001, FBT002 - PyYAML's own signature
+        seen: set[object] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise AccessFileError(f"line {key_node.start_mark.line + 1}: '{key}' is there twice")
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def load_access(path: Path) -> Access:
+    """Read and check the file at `path`.
+
+    Raises:
+        AccessFileError: it is missing, is not YAML or does not fit; the text names the file and what to change.
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - _Loader is a SafeLoader
+        return Access.model_validate(content)
+    except OSError as error:
+        raise AccessFileError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise AccessFileError(
+            f"{path}: {place + ': ' if place else ''}{first['msg'].removeprefix('Value error, ')}"
+        ) from error
+    except (yaml.YAMLError, AccessFileError, UnicodeDecodeError) as error:
+        raise AccessFileError(f"{path}: {' '.join(str(error).split())}") from error

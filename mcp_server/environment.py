@@ -1,0 +1,148 @@
+"""Typed values out of environment strings, each refused with one line that says what to change.
+
+Nothing here knows what a setting is for: that is `settings.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_DURATION = re.compile(r"^(\d{1,9})(s|m|h|d)?$")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_MAX_PORT = 65535
+_SHORTEST_GUARDED_NAME = 8  # HOST is two edits from HOME: short names are not guarded against typing errors
+
+
+class SettingsError(ValueError):
+    """A setting that cannot work. The text is one line: the name, the value's fault, what to write instead."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` (a name or an address, without brackets) never leaves this machine."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Environment:
+    """The variables of one process. An empty value counts as unset: compose passes `${NAME:-}` that way."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = {name: value.strip() for name, value in variables.items() if value.strip()}
+
+    def text(self, name: str) -> str | None:
+        """The value as it is."""
+        return self._variables.get(name)
+
+    def flag(self, name: str) -> bool:
+        """True or false; unset is false."""
+        value = (self.text(name) or "false").lower()
+        if value in {"true", "1", "yes", "on"}:
+            return True
+        if value in {"false", "0", "no", "off"}:
+            return False
+        raise SettingsError(f"{name}={value}: write true or false")
+
+    def choice(self, name: str, choices: Iterable[str], default: str) -> str:
+        """One of `choices`."""
+        value = self.text(name) or default
+        if value not in choices:
+            raise SettingsError(f"{name}={value}: write one of {', '.join(choices)}")
+        return value
+
+    def integer(self, name: str, default: int, *, least: int, most: int) -> int:
+        """A whole number between `least` and `most`."""
+        value = self.text(name)
+        if value is None:
+            return default
+        if not value.isascii() or not value.isdigit() or not least <= int(value) <= most:
+            raise SettingsError(f"{name}={value}: write a whole number from {least} to {most}")
+        return int(value)
+
+    def port(self, name: str, default: int) -> int:
+        """A TCP port; 0 lets the system choose."""
+        return self.integer(name, default, least=0, most=_MAX_PORT)
+
+    def seconds(self, name: str, default: int) -> int:
+        """A duration in seconds, written `90`, `90s`, `10m`, `24h` or `7d`."""
+        value = self.text(name)
+        if value is None:
+            return default
+        match = _DURATION.match(value)
+        if match is None:
+            raise SettingsError(f"{name}={value}: write a duration such as 90s, 10m, 24h")
+        return int(match[1]) * _SECONDS[match[2] or "s"]
+
+    def words(self, name: str) -> tuple[str, ...]:
+        """A list, separated by commas or blanks."""
+        return tuple(re.split(r"[\s,]+", value)) if (value := self.text(name)) else ()
+
+    def url(self, name: str) -> str | None:
+        """An absolute http(s) URL without user, query or fragment. Nothing is normalised: issuers compare as text."""
+        value = self.text(name)
+        if value is not None:
+            check_url(name, value)
+        return value
+
+    def secret(self, name: str, *, required: bool) -> str | None:
+        """The secret in NAME, or in the file that NAME_FILE names (without its last line break).
+
+        A file that is missing is an error only where the secret is `required`.
+        """
+        path = self.text(f"{name}_FILE")
+        if path is not None and self.text(name) is not None:
+            raise SettingsError(f"{name} and {name}_FILE are both set: keep one")
+        if path is None:
+            return self.text(name)
+        try:
+            return Path(path).read_text(encoding="utf-8").strip() or None
+        except (OSError, UnicodeDecodeError) as error:
+            if not required:
+                return None
+            raise SettingsError(f"{name}_FILE={path}: cannot be read ({type(error).__name__})") from error
+
+    def refuse_misspelt(self, known: Iterable[str]) -> None:
+        """Refuse a variable whose name is within two edits of a known one: a typing error must not pass in silence."""
+        names = set(known)
+        guarded = [name for name in sorted(names) if len(name) >= _SHORTEST_GUARDED_NAME]
+        for variable in sorted(self._variables.keys() - names):
+            for name in guarded:
+                if abs(len(name) - len(variable)) <= 2 and _edits(variable, name) <= 2:  # noqa: PLR2004 - the two edits
+                    raise SettingsError(f"{variable} is not a setting: did you mean {name}?")
+
+
+def check_url(name: str, value: str) -> None:
+    """Refuse what is not an absolute http(s) URL, with `name` in the message.
+
+    Raises:
+        SettingsError: the value is no such URL.
+    """
+    try:
+        parts = urlsplit(value)
+        fits = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits or re.search(r"[\x00-\x20\x7f-\uffff\"\\<>]", value):
+        raise SettingsError(f"{name}={value!r}: write an absolute URL such as https://login.example.com/realms/mcp")
+    if parts.username is not None or parts.query or parts.fragment or value.endswith(("?", "#")):
+        raise SettingsError(f"{name}={value!r}: write the URL without user, query and fragment")
+
+
+def _edits(one: str, other: str) -> int:
+    """Levenshtein distance."""
+    row = list(range(len(other) + 1))
+    for i, a in enumerate(one, 1):
+        previous, row = row, [i]
+        for j, b in enumerate(other, 1):
+            row.append(min(previous[j] + 1, row[-1] + 1, previous[j - 1] + (a != b)))
+    return row[-1]

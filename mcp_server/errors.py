@@ -1,0 +1,151 @@
+"""What the gate can refuse with, each with its HTTP status.
+
+AuthError
+├── MissingCredentials   401  nothing that could be a bearer token; the challenge carries no error code
+├── InvalidRequest       400  malformed: Bearer without token, two headers, a body that cannot be judged
+├── InvalidToken         401  any token that does not verify; `reason` is logged, never sent
+├── InsufficientScope    403  the token lacks a scope that a login could bring
+├── ScopeNotObtainable   403  … that no login of this person can bring: no challenge
+├── ForeignOrigin        403  a browser page we do not know
+├── ForeignHost          421  a Host that is not ours
+├── BodyTooLarge         413
+└── ProviderUnavailable  503  the identity provider cannot be asked and the answer is not known
+
+Sources: RFC 6750 section 3.1, RFC 9110 section 15.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum, auto
+from typing import ClassVar
+
+
+class Reason(StrEnum):
+    """Why a token was refused: for the log, never for the wire."""
+
+    TOO_LONG = auto()
+    NOT_A_JWT = auto()
+    ENCRYPTED = auto()
+    HEADER_MALFORMED = auto()
+    ALGORITHM = auto()
+    CRITICAL_EXTENSION = auto()
+    HEADER_TYPE = auto()
+    KEY_UNKNOWN = auto()
+    KEY_MISMATCH = auto()
+    SIGNATURE = auto()
+    CLAIMS_MALFORMED = auto()
+    ISSUER = auto()
+    AUDIENCE = auto()
+    EXPIRED = auto()
+    NOT_YET_VALID = auto()
+    ISSUED_IN_FUTURE = auto()
+    LIFETIME = auto()
+    TOKEN_TYPE = auto()
+    NO_USER = auto()
+    SENDER_BOUND = auto()
+
+
+class AuthError(Exception):
+    """A refusal. `status` is HTTP's, `code` is the `error` of the body, `description` is for the caller."""
+
+    status: ClassVar[int]
+    code: ClassVar[str]
+    description: str = ""
+
+    def __init__(self, description: str = "") -> None:
+        super().__init__(description or self.description)
+        self.description = description or self.description
+
+
+class MissingCredentials(AuthError):
+    """RFC 6750 section 3.1: a request without authentication information gets no error code in its challenge."""
+
+    status = 401
+    code = "missing_authorization"
+    description = "This server needs an access token: send Authorization: Bearer <token>."
+
+
+class InvalidRequest(AuthError):
+    """The request is malformed."""
+
+    status = 400
+    code = "invalid_request"
+
+
+class InvalidToken(AuthError):
+    """The token does not verify. One text for all reasons: the caller learns nothing about the check that failed."""
+
+    status = 401
+    code = "invalid_token"
+    description = (
+        "The access token is not valid for this server. Log in again; "
+        "if you have just logged in, your account may have no role here."
+    )
+
+    def __init__(self, reason: Reason, *, expected: object = None, got: object = None) -> None:
+        super().__init__()
+        self.reason = reason
+        self.expected = expected
+        self.got = got
+
+
+class InsufficientScope(AuthError):
+    """RFC 6750 section 3.1: `needed` is all that the request needs, once."""
+
+    status = 403
+    code = "insufficient_scope"
+
+    def __init__(self, needed: tuple[str, ...]) -> None:
+        super().__init__(f"This request needs the scope {' '.join(needed)}: ask for it in a new login.")
+        self.needed = needed
+
+
+class ScopeNotObtainable(AuthError):
+    """No login of this person brings the scope: a challenge would only send clients in circles."""
+
+    status = 403
+    code = "insufficient_role"
+
+    def __init__(self, needed: tuple[str, ...], roles: tuple[str, ...]) -> None:
+        super().__init__(
+            f"This request needs the scope {' '.join(needed)}, which your account cannot obtain: "
+            f"it needs one of the roles {', '.join(roles)}."
+        )
+        self.needed = needed
+        self.roles = roles
+
+
+class ForeignOrigin(AuthError):
+    """The page that made the browser send this is not on the list (ALLOWED_ORIGINS)."""
+
+    status = 403
+    code = "forbidden_origin"
+    description = "Requests from this Origin are not allowed. The server's ALLOWED_ORIGINS lists those that are."
+
+
+class ForeignHost(AuthError):
+    """The Host is not one of ours: DNS rebinding, or a proxy that does not pass the public name on."""
+
+    status = 421
+    code = "misdirected_request"
+    description = "This Host is not one of this server's. Its public URL and ALLOWED_HOSTS say which are."
+
+
+class BodyTooLarge(AuthError):
+    """The body is longer than the server reads."""
+
+    status = 413
+    code = "body_too_large"
+
+
+class ProviderUnavailable(AuthError):
+    """The answer is not known and the identity provider cannot be asked. `retry_after` is in seconds."""
+
+    status = 503
+    code = "identity_provider_unavailable"
+    description = "The identity provider cannot be reached, so the access token cannot be checked. Try again shortly."
+
+    def __init__(self, detail: str, *, retry_after: int = 5) -> None:
+        super().__init__()
+        self.detail = detail
+        self.retry_after = retry_after

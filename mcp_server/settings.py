@@ -1,0 +1,212 @@
+"""The settings of the server: the only reader of the environment.
+
+`Settings.load(os.environ)` gives values that work together, or raises `SettingsError` with one line that says what to
+change. Names, defaults and their reasons stand in `.env.example`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from mcp_server.environment import Environment, SettingsError, is_loopback
+from mcp_server.providers import PROFILES, ProviderProfile, profile_for
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# One name a line: `.env.example` documents each, and a test compares the two.
+NAMES = (
+    "OAUTH_SERVER_URL",
+    "OAUTH_INTERNAL_URL",
+    "OAUTH_PROVIDER",
+    "MCP_PUBLIC_URL",
+    "HOST",
+    "PORT",
+    "AUTH_TOKEN_MODE",
+    "JWT_ISSUER",
+    "JWT_AUDIENCE",
+    "JWT_JWKS_URL",
+    "OAUTH_INTROSPECT_URL",
+    "OAUTH_CLIENT_ID",
+    "OAUTH_CLIENT_SECRET",
+    "OAUTH_CLIENT_SECRET_FILE",
+    "ALLOWED_ORIGINS",
+    "ALLOWED_HOSTS",
+    "TRUSTED_PROXIES",
+    "MAX_TOKEN_BYTES",
+    "MAX_TOKEN_LIFETIME",
+    "CLOCK_LEEWAY",
+    "KEY_MAX_AGE",
+    "KEY_MAX_STALE",
+    "LEGACY_SESSIONS",
+    "DISABLE_AUTH",
+    "LOG_FORMAT",
+    "LOG_LEVEL",
+    "ACCESS_FILE",
+)
+# Read by docker-compose.yml, not here; one letter away from ours they are still no typing errors.
+_COMPOSE_NAMES = ("MCP_PORT", "KEYCLOAK_PORT", "DEX_PORT")
+_PLACEHOLDERS = frozenset({"changeme", "change-me", "changethis", "secret", "password", "your-secret", "todo", "xxx"})
+_MAX_LEEWAY = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What one server needs to know. Durations are seconds; URLs are compared byte for byte and never normalised."""
+
+    server_url: str = "http://localhost:8080/realms/mcp"
+    internal_url: str | None = None
+    provider: ProviderProfile = field(default_factory=lambda: PROFILES["keycloak"])
+    public_url: str = "http://localhost:3000/mcp"
+    host: str = "127.0.0.1"
+    port: int = 3000
+    token_mode: str = "jwt"  # noqa: S105 - the mode's name
+    issuer: str = "http://localhost:8080/realms/mcp"
+    audience: str = "http://localhost:3000/mcp"
+    jwks_url: str | None = None
+    introspect_url: str | None = None
+    client_id: str = "http://localhost:3000/mcp"
+    client_secret: str | None = field(default=None, repr=False)
+    allowed_origins: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    max_token_bytes: int = 16384
+    max_token_lifetime: int = 24 * 3600
+    clock_leeway: int = 30
+    key_max_age: int = 600
+    key_max_stale: int = 24 * 3600
+    legacy_sessions: str = "stateful"
+    disable_auth: bool = False
+    log_format: str = "auto"
+    log_level: str = "info"
+    access_file: Path = Path("idp-config/access.yaml")
+
+    @property
+    def public_origin(self) -> str:
+        """Scheme and authority of the public URL."""
+        parts = urlsplit(self.public_url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @property
+    def public_path(self) -> str:
+        """The path at which MCP is served: that of the public URL."""
+        return urlsplit(self.public_url).path
+
+    @classmethod
+    def load(cls, variables: Mapping[str, str], *, in_container: bool = False) -> Settings:
+        """Read the environment.
+
+        Args:
+            variables: the environment, as `os.environ`.
+            in_container: whether "localhost" means this container only, so that an issuer there cannot be reached.
+
+        Raises:
+            SettingsError: something cannot work; one line says what to change.
+        """
+        env = Environment(variables)
+        env.refuse_misspelt((*NAMES, *_COMPOSE_NAMES))
+        settings = _read(env)
+        _check(settings, in_container=in_container)
+        return settings
+
+
+def _read(env: Environment) -> Settings:
+    server_url = env.url("OAUTH_SERVER_URL") or "http://localhost:8080/realms/mcp"
+    public_url = env.url("MCP_PUBLIC_URL") or "http://localhost:3000/mcp"
+    token_mode = env.choice("AUTH_TOKEN_MODE", ("jwt", "introspection"), "jwt")
+    provider = env.text("OAUTH_PROVIDER")
+    if provider is not None:
+        env.choice("OAUTH_PROVIDER", tuple(PROFILES), provider)
+    return Settings(
+        server_url=server_url,
+        internal_url=env.url("OAUTH_INTERNAL_URL"),
+        provider=profile_for(server_url, provider),
+        public_url=public_url,
+        host=env.text("HOST") or "127.0.0.1",
+        port=env.port("PORT", 3000),
+        token_mode=token_mode,
+        issuer=env.url("JWT_ISSUER") or server_url,
+        audience=env.text("JWT_AUDIENCE") or public_url,
+        jwks_url=env.url("JWT_JWKS_URL"),
+        introspect_url=env.url("OAUTH_INTROSPECT_URL"),
+        client_id=env.text("OAUTH_CLIENT_ID") or public_url,
+        client_secret=env.secret("OAUTH_CLIENT_SECRET", required=token_mode == "introspection"),  # noqa: S105 - mode
+        allowed_origins=env.words("ALLOWED_ORIGINS"),
+        allowed_hosts=env.words("ALLOWED_HOSTS"),
+        trusted_proxies=env.words("TRUSTED_PROXIES"),
+        max_token_bytes=env.integer("MAX_TOKEN_BYTES", 16384, least=256, most=32768),
+        max_token_lifetime=env.seconds("MAX_TOKEN_LIFETIME", 24 * 3600),
+        clock_leeway=env.seconds("CLOCK_LEEWAY", 30),
+        key_max_age=env.seconds("KEY_MAX_AGE", 600),
+        key_max_stale=env.seconds("KEY_MAX_STALE", 24 * 3600),
+        legacy_sessions=env.choice("LEGACY_SESSIONS", ("stateful", "stateless"), "stateful"),
+        disable_auth=env.flag("DISABLE_AUTH"),
+        log_format=env.choice("LOG_FORMAT", ("auto", "text", "json"), "auto"),
+        log_level=env.choice("LOG_LEVEL", ("debug", "info", "warning", "error"), "info"),
+        access_file=Path(env.text("ACCESS_FILE") or "idp-config/access.yaml"),
+    )
+
+
+def _check(settings: Settings, *, in_container: bool) -> None:
+    """What each value allows by itself and all together do not."""
+    public = urlsplit(settings.public_url)
+    if public.path in {"", "/"} or settings.public_url.endswith("/"):
+        raise SettingsError(
+            f"MCP_PUBLIC_URL={settings.public_url}: write it with its path and no slash at the end, as http://localhost:3000/mcp"
+        )
+    on_loopback = is_loopback(public.hostname or "")
+    if settings.disable_auth and not (on_loopback and is_loopback(settings.host)):
+        raise SettingsError(
+            "DISABLE_AUTH=true: only where HOST and MCP_PUBLIC_URL are both on loopback, as 127.0.0.1; unset it"
+        )
+    if not on_loopback:
+        _check_public(settings)
+    _check_mode(settings)
+    _check_times(settings)
+    issuer_host = urlsplit(settings.server_url).hostname or ""
+    if in_container and is_loopback(issuer_host) and settings.internal_url is None and not settings.disable_auth:
+        raise SettingsError(
+            f"OAUTH_SERVER_URL={settings.server_url}: inside a container this is the container itself; "
+            "set OAUTH_INTERNAL_URL to where the provider is reached from here, as http://keycloak:8080/realms/mcp"
+        )
+
+
+def _check_public(settings: Settings) -> None:
+    """Off loopback, other people are on the line."""
+    if settings.server_url.startswith("http:"):
+        raise SettingsError(
+            f"OAUTH_SERVER_URL={settings.server_url}: must be https when MCP_PUBLIC_URL is not on loopback"
+        )
+    if settings.public_url.startswith("http:"):
+        raise SettingsError(
+            f"MCP_PUBLIC_URL={settings.public_url}: must be https off loopback, or tokens cross the network in the clear"
+        )
+    if settings.client_secret is not None and settings.client_secret.lower() in _PLACEHOLDERS:
+        raise SettingsError(
+            "OAUTH_CLIENT_SECRET: is a placeholder; set the secret of this server's client at the provider"
+        )
+
+
+def _check_mode(settings: Settings) -> None:
+    if settings.token_mode == "introspection" and settings.client_secret is None:  # noqa: S105 - the mode's name
+        raise SettingsError("AUTH_TOKEN_MODE=introspection: needs OAUTH_CLIENT_SECRET or OAUTH_CLIENT_SECRET_FILE")
+    if settings.token_mode == "jwt" and settings.provider.opaque:  # noqa: S105 - the mode's name
+        raise SettingsError(
+            f"AUTH_TOKEN_MODE=jwt: the access tokens of {settings.provider.name} are not JWTs; "
+            "set AUTH_TOKEN_MODE=introspection"
+        )
+
+
+def _check_times(settings: Settings) -> None:
+    if settings.clock_leeway > _MAX_LEEWAY:
+        raise SettingsError(
+            f"CLOCK_LEEWAY={settings.clock_leeway}s: at most {_MAX_LEEWAY}s; set the clocks right instead"
+        )
+    for name, value in (("MAX_TOKEN_LIFETIME", settings.max_token_lifetime), ("KEY_MAX_AGE", settings.key_max_age)):
+        if value < 1:
+            raise SettingsError(f"{name}={value}: write at least 1s")
+    if settings.key_max_stale < settings.key_max_age:
+        raise SettingsError("KEY_MAX_STALE: must not be shorter than KEY_MAX_AGE")

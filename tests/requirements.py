@@ -1,0 +1,26 @@
+"""What the stack promises, one row a promise: an id, where it comes from, one sentence of behaviour.
+
+A test carries the ids it shows in `@pytest.mark.requirement(...)`. `tests/unit/test_requirements.py` fails when an id
+has no test, when a test has no id, and when a test names an id that is not here.
+
+Rows live in one module per area under `tests/promises/`; this one gathers them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One promise.
+
+    Attributes:
+        id: dotted, `area.what`.
+        source: the clause it comes from ("RFC 6750 section 3.1"), or "ours".
+        behaviour: one sentence, in the present tense.
+    """
+
+    id: str
+    source: str
+    behaviour: str

@@ -34,6 +34,23 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def is_private(host: str) -> bool:
+    """Whether `host` is written as an address, or a name, that is not on the public network.
+
+    A public name can still resolve to a private address; this sees what is written only.
+    """
+    if is_loopback(host) or "." not in host.strip("."):
+        return ":" not in host or _not_global(host)
+    return _not_global(host)
+
+
+def _not_global(host: str) -> bool:
+    try:
+        return not ip_address(host).is_global
+    except ValueError:
+        return False
+
+
 class Environment:
     """The variables of one process. An empty value counts as unset: compose passes `${NAME:-}` that way."""
 

@@ -2,7 +2,8 @@
 
 AuthError
 ├── MissingCredentials   401  nothing that could be a bearer token; the challenge carries no error code
-├── InvalidRequest       400  malformed: Bearer without token, two headers, a body that cannot be judged
+├── InvalidRequest       400  malformed credentials: Bearer without token, two headers
+├── BodyMalformed        400  a body that is not one JSON object with one meaning
 ├── InvalidToken         401  any token that does not verify; `reason` is logged, never sent
 ├── InsufficientScope    403  the token lacks a scope that a login could bring
 ├── ScopeNotObtainable   403  … that no login of this person can bring: no challenge
@@ -66,10 +67,17 @@ class MissingCredentials(AuthError):
 
 
 class InvalidRequest(AuthError):
-    """The request is malformed."""
+    """The credentials are malformed (RFC 6750 section 3.1)."""
 
     status = 400
     code = "invalid_request"
+
+
+class BodyMalformed(AuthError):
+    """What is judged must be what is acted on: a body that two parsers read differently is refused."""
+
+    status = 400
+    code = "invalid_body"
 
 
 class InvalidToken(AuthError):

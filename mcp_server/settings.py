@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from mcp_server.environment import Environment, SettingsError, is_loopback
+from mcp_server.environment import Environment
 from mcp_server.providers import PROFILES, ProviderProfile, profile_for
+from mcp_server.settings_checks import check_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,8 +50,6 @@ NAMES = (
 )
 # Read by docker-compose.yml, not here; one letter away from ours they are still no typing errors.
 _COMPOSE_NAMES = ("MCP_PORT", "KEYCLOAK_PORT", "DEX_PORT")
-_PLACEHOLDERS = frozenset({"changeme", "change-me", "changethis", "secret", "password", "your-secret", "todo", "xxx"})
-_MAX_LEEWAY = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +108,7 @@ class Settings:
         env = Environment(variables)
         env.refuse_misspelt((*NAMES, *_COMPOSE_NAMES))
         settings = _read(env)
-        _check(settings, in_container=in_container)
+        check_settings(settings, in_container=in_container)
         return settings
 
 
@@ -148,65 +147,3 @@ def _read(env: Environment) -> Settings:
         log_level=env.choice("LOG_LEVEL", ("debug", "info", "warning", "error"), "info"),
         access_file=Path(env.text("ACCESS_FILE") or "idp-config/access.yaml"),
     )
-
-
-def _check(settings: Settings, *, in_container: bool) -> None:
-    """What each value allows by itself and all together do not."""
-    public = urlsplit(settings.public_url)
-    if public.path in {"", "/"} or settings.public_url.endswith("/"):
-        raise SettingsError(
-            f"MCP_PUBLIC_URL={settings.public_url}: write it with its path and no slash at the end, as http://localhost:3000/mcp"
-        )
-    on_loopback = is_loopback(public.hostname or "")
-    if settings.disable_auth and not (on_loopback and is_loopback(settings.host)):
-        raise SettingsError(
-            "DISABLE_AUTH=true: only where HOST and MCP_PUBLIC_URL are both on loopback, as 127.0.0.1; unset it"
-        )
-    if not on_loopback:
-        _check_public(settings)
-    _check_mode(settings)
-    _check_times(settings)
-    issuer_host = urlsplit(settings.server_url).hostname or ""
-    if in_container and is_loopback(issuer_host) and settings.internal_url is None and not settings.disable_auth:
-        raise SettingsError(
-            f"OAUTH_SERVER_URL={settings.server_url}: inside a container this is the container itself; "
-            "set OAUTH_INTERNAL_URL to where the provider is reached from here, as http://keycloak:8080/realms/mcp"
-        )
-
-
-def _check_public(settings: Settings) -> None:
-    """Off loopback, other people are on the line."""
-    if settings.server_url.startswith("http:"):
-        raise SettingsError(
-            f"OAUTH_SERVER_URL={settings.server_url}: must be https when MCP_PUBLIC_URL is not on loopback"
-        )
-    if settings.public_url.startswith("http:"):
-        raise SettingsError(
-            f"MCP_PUBLIC_URL={settings.public_url}: must be https off loopback, or tokens cross the network in the clear"
-        )
-    if settings.client_secret is not None and settings.client_secret.lower() in _PLACEHOLDERS:
-        raise SettingsError(
-            "OAUTH_CLIENT_SECRET: is a placeholder; set the secret of this server's client at the provider"
-        )
-
-
-def _check_mode(settings: Settings) -> None:
-    if settings.token_mode == "introspection" and settings.client_secret is None:  # noqa: S105 - the mode's name
-        raise SettingsError("AUTH_TOKEN_MODE=introspection: needs OAUTH_CLIENT_SECRET or OAUTH_CLIENT_SECRET_FILE")
-    if settings.token_mode == "jwt" and settings.provider.opaque:  # noqa: S105 - the mode's name
-        raise SettingsError(
-            f"AUTH_TOKEN_MODE=jwt: the access tokens of {settings.provider.name} are not JWTs; "
-            "set AUTH_TOKEN_MODE=introspection"
-        )
-
-
-def _check_times(settings: Settings) -> None:
-    if settings.clock_leeway > _MAX_LEEWAY:
-        raise SettingsError(
-            f"CLOCK_LEEWAY={settings.clock_leeway}s: at most {_MAX_LEEWAY}s; set the clocks right instead"
-        )
-    for name, value in (("MAX_TOKEN_LIFETIME", settings.max_token_lifetime), ("KEY_MAX_AGE", settings.key_max_age)):
-        if value < 1:
-            raise SettingsError(f"{name}={value}: write at least 1s")
-    if settings.key_max_stale < settings.key_max_age:
-        raise SettingsError("KEY_MAX_STALE: must not be shorter than KEY_MAX_AGE")

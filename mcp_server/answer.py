@@ -1,0 +1,54 @@
+"""A whole HTTP answer, built once and sent as often as needed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.types import Receive, Scope, Send
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Status, headers and body; also an ASGI application that sends them."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+    @classmethod
+    def of_json(cls, status: int, document: Mapping[str, Any], headers: Headers = ()) -> Answer:
+        """An answer with a JSON document and `cache-control: no-store`, unless `headers` say otherwise."""
+        body = json.dumps(document, separators=(",", ":")).encode()
+        own = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        if not any(name == b"cache-control" for name, _ in headers):
+            own.append((b"cache-control", b"no-store"))
+        return cls(status, (*own, *headers), body)
+
+    async def send(self, send: Send, extra: Headers = ()) -> None:
+        """Send it, with `extra` headers behind its own."""
+        await send({"type": "http.response.start", "status": self.status, "headers": [*self.headers, *extra]})
+        await send({"type": "http.response.body", "body": self.body})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's signature
+        """Answer GET and HEAD; anything else is 405."""
+        if scope["method"] not in {"GET", "HEAD"}:
+            await METHOD_NOT_ALLOWED.send(send)
+        elif scope["method"] == "HEAD":
+            await Answer(self.status, self.headers, b"").send(send)
+        else:
+            await self.send(send)
+
+
+METHOD_NOT_ALLOWED = Answer.of_json(
+    405, {"error": "method_not_allowed", "error_description": "Use GET."}, ((b"allow", b"GET, HEAD"),)
+)
+NOT_FOUND = Answer.of_json(
+    404, {"error": "not_found", "error_description": "Nothing is served at this path. GET / says what is."}
+)

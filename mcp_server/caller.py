@@ -1,0 +1,60 @@
+"""The principal of the request that is being served, for tools to ask."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from mcp.server.auth.middleware.auth_context import auth_context_var
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mcp_server.principal import Principal
+
+
+class Caller(AuthenticatedUser):
+    """The principal in the form the SDK knows: its session owners and its `get_access_token()` come from here.
+
+    The token itself stays at the gate (MCP authorization: a server must not pass it on), so `token` is empty.
+    """
+
+    def __init__(self, principal: Principal) -> None:
+        expires_at = int(principal.expires_at) if isfinite(principal.expires_at) else None
+        super().__init__(
+            AccessToken(
+                token="",
+                # Session owners are compared by client, issuer and subject: none may be left to chance.
+                client_id=principal.client or "",
+                scopes=sorted(principal.scopes),
+                expires_at=expires_at,
+                subject=principal.subject,
+                claims={"iss": principal.issuer},
+            )
+        )
+        self.principal = principal
+
+
+@contextmanager
+def serving(caller: Caller) -> Iterator[None]:
+    """While it is open, `caller` is who `current_principal` and the SDK's `get_access_token` answer with."""
+    token = auth_context_var.set(caller)
+    try:
+        yield
+    finally:
+        auth_context_var.reset(token)
+
+
+def current_principal() -> Principal:
+    """Who called the tool that is running.
+
+    Raises:
+        LookupError: no request is being served, or it did not come through the gate.
+    """
+    user = auth_context_var.get()
+    if isinstance(user, Caller):
+        return user.principal
+    raise LookupError("no request of a principal is being served")

@@ -1,0 +1,66 @@
+"""How a refusal is told: status, `WWW-Authenticate` and body.
+
+RFC 6750 section 3, RFC 9728 section 5.1, MCP authorization 2026-07-28 "Scope Challenge Handling". No value in a
+challenge comes from the request.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mcp_server.answer import Answer, Headers
+from mcp_server.errors import (
+    AuthError,
+    InsufficientScope,
+    InvalidRequest,
+    InvalidToken,
+    MissingCredentials,
+    ProviderUnavailable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Challenger:
+    """Turns refusals into answers.
+
+    Args:
+        metadata_url: absolute URL of the protected resource metadata.
+        login_scopes: what a first login asks for.
+    """
+
+    def __init__(self, metadata_url: str, login_scopes: Sequence[str]) -> None:
+        self._metadata_url = metadata_url
+        self._login_scopes = tuple(login_scopes)
+        # Whoever sends nothing gets bytes that are ready: the cheapest answer there is.
+        self.missing = self._build(MissingCredentials(), None)
+
+    def answer(self, error: AuthError, correlation_id: str) -> Answer:
+        """The answer to `error`. The correlation id leads from the body to the log line."""
+        return self.missing if isinstance(error, MissingCredentials) else self._build(error, correlation_id)
+
+    def _build(self, error: AuthError, correlation_id: str | None) -> Answer:
+        document = {"error": error.code, "error_description": error.description}
+        if correlation_id is not None:
+            document["correlation_id"] = correlation_id
+        return Answer.of_json(error.status, document, self._headers(error))
+
+    def _headers(self, error: AuthError) -> Headers:
+        match error:
+            case MissingCredentials():
+                return (self._challenge(None, self._login_scopes),)
+            case InvalidRequest() | InvalidToken():
+                return (self._challenge(error.code, self._login_scopes),)
+            case InsufficientScope():
+                return (self._challenge(error.code, error.needed),)
+            case ProviderUnavailable():
+                return ((b"retry-after", b"%d" % error.retry_after),)
+            case _:
+                return ()
+
+    def _challenge(self, code: str | None, scopes: Sequence[str]) -> tuple[bytes, bytes]:
+        """Scope names and URLs hold neither quote nor backslash (RFC 6749 section 3.3, `check_url`): no escaping."""
+        parameters = [f'error="{code}"'] if code is not None else []
+        parameters += [f'resource_metadata="{self._metadata_url}"', f'scope="{" ".join(scopes)}"']
+        return b"www-authenticate", f"Bearer {', '.join(parameters)}".encode("ascii")

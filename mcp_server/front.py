@@ -1,0 +1,62 @@
+"""The first look at a request: its Host, then its path."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from mcp_server.answer import NOT_FOUND, Answer
+from mcp_server.errors import ForeignHost
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.routing import Router
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from mcp_server.borders import Borders
+
+log = structlog.get_logger(__name__)
+_MISDIRECTED = Answer.of_json(
+    ForeignHost.status, {"error": ForeignHost.code, "error_description": ForeignHost.description}
+)
+# Asked by whoever runs the process, under any name it has.
+_ANY_HOST = frozenset({"/livez", "/readyz"})
+
+
+class Front:
+    """Passes each request to the application at its path.
+
+    Args:
+        paths: application by exact path; anything else is 404, without a challenge.
+        borders: which hosts are ours.
+        lifespan: what answers the server's start and stop.
+    """
+
+    def __init__(self, paths: Mapping[str, ASGIApp], borders: Borders, lifespan: Router) -> None:
+        self._paths = paths
+        self._borders = borders
+        self._lifespan = lifespan
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one HTTP request, or the lifespan."""
+        if scope["type"] != "http":
+            await self._lifespan(scope, receive, send)
+            return
+        path = scope["path"]
+        if path not in _ANY_HOST and not self._names_us(scope):
+            await _MISDIRECTED.send(send)
+            return
+        application = self._paths.get(path)
+        if application is None:
+            await NOT_FOUND.send(send)
+        else:
+            await application(scope, receive, send)
+
+    def _names_us(self, scope: Scope) -> bool:
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        admitted = len(hosts) == 1 and self._borders.admits_host(hosts[0])
+        if not admitted:
+            log.warning("refused: this Host is not ours", status=ForeignHost.status, host=repr(hosts)[:200])
+        return admitted

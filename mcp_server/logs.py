@@ -1,0 +1,72 @@
+"""One log for everything in the process: events with fields, on standard error.
+
+Text where a person looks on, JSON lines elsewhere. Whatever looks like a token is taken out before it is written: no
+line of ours holds one, and this is for the lines of others.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, Processor, WrappedLogger
+
+# A JWT, as header and payload begin with {" in base64url; a bearer token of any kind behind its scheme.
+_TOKEN = re.compile(r"eyJ[\w-]{8,}(\.[\w-]*){1,4}|(?i:bearer\s+)[\w.~+/-]{16,}=*", re.ASCII)
+_WITHHELD = "(token withheld)"
+
+
+def _without_tokens(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    return {name: _clean(value) for name, value in event.items()}
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return _TOKEN.sub(_WITHHELD, value)
+    if isinstance(value, bytes | dict | list | tuple):
+        return _TOKEN.sub(_WITHHELD, repr(value)) if _TOKEN.search(repr(value)) else value
+    return value
+
+
+def configure_logs(log_format: str, level: str) -> None:
+    """Send the events of this package, and the log records of every library, to standard error.
+
+    Args:
+        log_format: "text", "json", or "auto": text on a terminal.
+        level: "debug", "info", "warning" or "error".
+    """
+    text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
+    shared: list[Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    finish: list[Processor] = [structlog.processors.format_exc_info, _without_tokens]
+    renderer: Processor = (
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        if text
+        else structlog.processors.JSONRenderer(sort_keys=False)
+    )
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[*shared, *finish, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *finish, renderer],
+        )
+    )
+    logging.root.handlers[:] = [handler]
+    logging.root.setLevel(threshold)
+    # Their info lines say what our own events say, or nothing that an operator needs.
+    for chatty in ("httpx", "httpcore", "mcp", "uvicorn", "sse_starlette"):
+        logging.getLogger(chatty).setLevel(max(threshold, logging.WARNING))

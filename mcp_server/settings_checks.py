@@ -1,0 +1,80 @@
+"""What each setting allows by itself and all together do not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from mcp_server.environment import SettingsError, is_loopback
+
+if TYPE_CHECKING:
+    from mcp_server.settings import Settings
+
+_PLACEHOLDERS = frozenset({"changeme", "change-me", "changethis", "secret", "password", "your-secret", "todo", "xxx"})
+_MAX_LEEWAY = 300
+
+
+def check_settings(settings: Settings, *, in_container: bool) -> None:
+    """Let settings pass that can work together.
+
+    Raises:
+        SettingsError: they cannot; one line says what to change.
+    """
+    public = urlsplit(settings.public_url)
+    if public.path in {"", "/"} or settings.public_url.endswith("/"):
+        raise SettingsError(
+            f"MCP_PUBLIC_URL={settings.public_url}: write it with its path and no slash at the end, as http://localhost:3000/mcp"
+        )
+    on_loopback = is_loopback(public.hostname or "")
+    if settings.disable_auth and not (on_loopback and is_loopback(settings.host)):
+        raise SettingsError(
+            "DISABLE_AUTH=true: only where HOST and MCP_PUBLIC_URL are both on loopback, as 127.0.0.1; unset it"
+        )
+    if not on_loopback:
+        _check_public(settings)
+    _check_mode(settings)
+    _check_times(settings)
+    issuer_host = urlsplit(settings.server_url).hostname or ""
+    if in_container and is_loopback(issuer_host) and settings.internal_url is None and not settings.disable_auth:
+        raise SettingsError(
+            f"OAUTH_SERVER_URL={settings.server_url}: inside a container this is the container itself; "
+            "set OAUTH_INTERNAL_URL to where the provider is reached from here, as http://keycloak:8080/realms/mcp"
+        )
+
+
+def _check_public(settings: Settings) -> None:
+    """Off loopback, other people are on the line."""
+    if settings.server_url.startswith("http:"):
+        raise SettingsError(
+            f"OAUTH_SERVER_URL={settings.server_url}: must be https when MCP_PUBLIC_URL is not on loopback"
+        )
+    if settings.public_url.startswith("http:"):
+        raise SettingsError(
+            f"MCP_PUBLIC_URL={settings.public_url}: must be https off loopback: tokens would cross the network"
+        )
+    if settings.client_secret is not None and settings.client_secret.lower() in _PLACEHOLDERS:
+        raise SettingsError(
+            "OAUTH_CLIENT_SECRET: is a placeholder; set the secret of this server's client at the provider"
+        )
+
+
+def _check_mode(settings: Settings) -> None:
+    if settings.token_mode == "introspection" and settings.client_secret is None:  # noqa: S105 - the mode's name
+        raise SettingsError("AUTH_TOKEN_MODE=introspection: needs OAUTH_CLIENT_SECRET or OAUTH_CLIENT_SECRET_FILE")
+    if settings.token_mode == "jwt" and settings.provider.opaque:  # noqa: S105 - the mode's name
+        raise SettingsError(
+            f"AUTH_TOKEN_MODE=jwt: the access tokens of {settings.provider.name} are not JWTs; "
+            "set AUTH_TOKEN_MODE=introspection"
+        )
+
+
+def _check_times(settings: Settings) -> None:
+    if settings.clock_leeway > _MAX_LEEWAY:
+        raise SettingsError(
+            f"CLOCK_LEEWAY={settings.clock_leeway}s: at most {_MAX_LEEWAY}s; set the clocks right instead"
+        )
+    for name, value in (("MAX_TOKEN_LIFETIME", settings.max_token_lifetime), ("KEY_MAX_AGE", settings.key_max_age)):
+        if value < 1:
+            raise SettingsError(f"{name}={value}: write at least 1s")
+    if settings.key_max_stale < settings.key_max_age:
+        raise SettingsError("KEY_MAX_STALE: must not be shorter than KEY_MAX_AGE")

@@ -1,0 +1,139 @@
+"""What the claims of an access token must say: RFC 7519 section 4.1, RFC 8725 section 3, RFC 9068 sections 2.2 and 4.
+
+`judge` sees claims whose signature has been verified. It decides nothing else than whether they are those of an access
+token, of this issuer, for this resource, now.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mcp_server.errors import InvalidToken, Reason
+from mcp_server.principal import Principal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mcp_server.providers import ProviderProfile
+
+_MAX_TEXT = 2048  # characters of an identifier we keep
+_LAST_MOMENT = 2**53  # seconds: beyond it a float is no longer exact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimRules:
+    """What is expected of every token. Durations in seconds."""
+
+    issuer: str
+    audience: str
+    profile: ProviderProfile
+    roles_claim: str
+    leeway: float
+    max_lifetime: float
+
+
+def judge(claims: Mapping[str, Any], rules: ClaimRules, now: float) -> Principal:
+    """The principal that the claims stand for, at `now` (seconds since the epoch).
+
+    Raises:
+        InvalidToken: with the reason, what was expected and what was there.
+    """
+    if claims.get("iss") != rules.issuer:
+        raise InvalidToken(Reason.ISSUER, expected=rules.issuer, got=claims.get("iss"))
+    _check_audience(claims.get("aud"), rules.audience)
+    expires_at = _check_times(claims, rules, now)
+    _check_type(claims, rules.profile)
+    return Principal(
+        issuer=rules.issuer,
+        subject=_text(claims, "sub"),
+        client=next((c for name in rules.profile.client_claims if (c := _text(claims, name)) is not None), None),
+        scopes=_scopes(claims, rules.profile),
+        expires_at=expires_at,
+        roles=_roles(claims, rules.roles_claim),
+    )
+
+
+def _check_audience(audience: object, expected: str) -> None:
+    """One of the audiences is ours, as text: no prefix, no other spelling of the URL (RFC 7519 section 4.1.3)."""
+    listed = audience if isinstance(audience, list) else [audience]
+    if not all(isinstance(entry, str) for entry in listed) or expected not in listed:
+        raise InvalidToken(Reason.AUDIENCE, expected=expected, got=audience)
+
+
+def _check_times(claims: Mapping[str, Any], rules: ClaimRules, now: float) -> float:
+    """`exp` must be there; `nbf` and `iat` count where they are. The end it is good until, without leeway."""
+    expires_at = _moment(claims, "exp")
+    if expires_at is None:
+        raise InvalidToken(Reason.CLAIMS_MALFORMED, expected="exp", got=None)
+    if expires_at + rules.leeway <= now:
+        raise InvalidToken(Reason.EXPIRED, expected=now, got=expires_at)
+    not_before = _moment(claims, "nbf")
+    if not_before is not None and not_before - rules.leeway > now:
+        raise InvalidToken(Reason.NOT_YET_VALID, expected=now, got=not_before)
+    issued_at = _moment(claims, "iat")
+    if issued_at is not None and issued_at - rules.leeway > now:
+        raise InvalidToken(Reason.ISSUED_IN_FUTURE, expected=now, got=issued_at)
+    # A provider that can be talked into a ten-year token is not believed. Without iat, what is left counts.
+    lifetime = expires_at - (issued_at if issued_at is not None else now)
+    if lifetime > rules.max_lifetime:
+        raise InvalidToken(Reason.LIFETIME, expected=rules.max_lifetime, got=lifetime)
+    return expires_at
+
+
+def _moment(claims: Mapping[str, Any], name: str) -> float | None:
+    """A NumericDate (RFC 7519 section 2): a JSON number, fractions allowed. A string or a boolean is none."""
+    value = claims.get(name)
+    if value is None and name not in claims:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidToken(Reason.CLAIMS_MALFORMED, expected=f"{name}, a number", got=value)
+    if not 0 <= value <= _LAST_MOMENT:
+        raise InvalidToken(Reason.CLAIMS_MALFORMED, expected=f"{name}, seconds since the epoch", got=value)
+    return float(value)
+
+
+def _check_type(claims: Mapping[str, Any], profile: ProviderProfile) -> None:
+    """An access token, not an ID, refresh or logout token of the same issuer; a bearer token, and somebody's."""
+    if "cnf" in claims:
+        raise InvalidToken(Reason.SENDER_BOUND, expected="a bearer token", got="a token bound to its sender (cnf)")
+    if "events" in claims:  # OpenID Connect Back-Channel Logout 1.0 section 2.4, RFC 8417
+        raise InvalidToken(Reason.TOKEN_TYPE, expected="no events", got="a logout or security event token")
+    for name, accepted in profile.claim_types:
+        value = claims.get(name)
+        if (value.lower() if isinstance(value, str) else value) not in accepted:
+            raise InvalidToken(Reason.TOKEN_TYPE, expected=f"{name} of an access token", got=value)
+    if profile.user_claim is not None and not _text(claims, profile.user_claim):
+        raise InvalidToken(Reason.NO_USER, expected=f"{profile.user_claim}: a logged-in person", got=None)
+
+
+def _text(claims: Mapping[str, Any], name: str) -> str | None:
+    value = claims.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str) or not 0 < len(value) <= _MAX_TEXT:
+        raise InvalidToken(Reason.CLAIMS_MALFORMED, expected=f"{name}, a text", got=value)
+    return value
+
+
+def _scopes(claims: Mapping[str, Any], profile: ProviderProfile) -> frozenset[str]:
+    """RFC 9068 section 2.2.3: `scope`, separated by spaces; some providers write lists, or another claim."""
+    granted: set[str] = set()
+    for name in profile.scope_claims:
+        value = claims.get(name)
+        if isinstance(value, str):
+            granted.update(value.split(" "))
+        elif value is not None:
+            granted.update(_texts(value, name))
+    return frozenset(granted - {""})
+
+
+def _roles(claims: Mapping[str, Any], name: str) -> frozenset[str] | None:
+    value = claims.get(name)
+    return None if value is None else frozenset(_texts(value, name))
+
+
+def _texts(value: object, name: str) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+        raise InvalidToken(Reason.CLAIMS_MALFORMED, expected=f"{name}, a list of texts", got=value)
+    return value

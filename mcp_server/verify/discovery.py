@@ -1,0 +1,98 @@
+"""Where an issuer publishes its keys: RFC 8414 section 3, OpenID Connect Discovery 1.0 section 4.
+
+One issuer may have two addresses: the public one in `iss` and in browsers, and an internal one at which this process
+reaches it. The document is fetched from the internal one, must name the public issuer, and what it says of the public
+origin is read as the internal one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from mcp_server.environment import SettingsError, check_url, is_private
+from mcp_server.verify.fetch import FetchError, fetch_json
+
+if TYPE_CHECKING:
+    import httpx
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderMetadata:
+    """What this server needs of the provider's metadata, as URLs it can reach."""
+
+    jwks_url: str
+    introspection_url: str | None
+
+
+def candidates(base: str) -> tuple[str, ...]:
+    """The well-known URLs of the issuer at `base`, in the order they are tried. Its last slash is no part of them."""
+    parts = urlsplit(base)
+    origin, path = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
+    urls = (
+        f"{origin}/.well-known/oauth-authorization-server{path}",
+        f"{origin}/.well-known/openid-configuration{path}",
+        f"{origin}{path}/.well-known/openid-configuration",
+    )
+    return tuple(dict.fromkeys(urls))
+
+
+async def discover(http: httpx.AsyncClient, issuer: str, internal_url: str | None = None) -> ProviderMetadata:
+    """Ask the provider for its metadata.
+
+    Args:
+        http: the client to ask with.
+        issuer: the identifier the document must have, byte for byte (RFC 8414 section 3.3).
+        internal_url: where this process reaches the same issuer, if not at its identifier.
+
+    Raises:
+        FetchError: no candidate gave a usable document; the text lists what each answered.
+    """
+    faults: list[str] = []
+    for url in candidates(internal_url or issuer):
+        try:
+            document = await fetch_json(http, url)
+            return _read(document, issuer, internal_url or issuer)
+        except FetchError as error:
+            faults.append(str(error))
+    raise FetchError("; ".join(faults))
+
+
+def _read(document: dict[str, Any], issuer: str, base: str) -> ProviderMetadata:
+    named = document.get("issuer")
+    if named != issuer:
+        raise FetchError(f"{base}: the document is of the issuer {str(named)[:200]!r}, expected {issuer!r}")
+    jwks_url = _reachable(document, "jwks_uri", issuer, base)
+    if jwks_url is None:
+        raise FetchError(f"{base}: the document has no jwks_uri")
+    return ProviderMetadata(jwks_url, _reachable(document, "introspection_endpoint", issuer, base))
+
+
+def _reachable(document: dict[str, Any], member: str, issuer: str, base: str) -> str | None:
+    """The URL in `member`, at the internal origin if it is at the public one."""
+    url = document.get(member)
+    if url is None:
+        return None
+    if not isinstance(url, str):
+        raise FetchError(f"{base}: {member} is not a string")
+    try:
+        check_url(member, url)
+    except SettingsError as error:
+        raise FetchError(f"{base}: {error}") from error
+    public, inside, found = urlsplit(issuer), urlsplit(base), urlsplit(url)
+    if (found.scheme, found.netloc) == (public.scheme, public.netloc):
+        return f"{inside.scheme}://{inside.netloc}{url.removeprefix(f'{found.scheme}://{found.netloc}')}"
+    if (found.scheme, found.netloc) == (inside.scheme, inside.netloc):
+        return url
+    _no_way_inside(member, url, base)
+    return url
+
+
+def _no_way_inside(member: str, url: str, base: str) -> None:
+    """A third origin may not be inside our network, nor in the clear where the provider itself is not."""
+    asked, found = urlsplit(base), urlsplit(url)
+    if is_private(found.hostname or "") and not is_private(asked.hostname or ""):
+        raise FetchError(f"{base}: {member} {url!r} points inside this network")
+    if found.scheme == "http" and asked.scheme == "https":
+        raise FetchError(f"{base}: {member} {url!r} is not https")

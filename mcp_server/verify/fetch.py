@@ -1,0 +1,54 @@
+"""One bounded GET for a JSON document of the identity provider."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+
+from mcp_server import strict_json
+
+MAX_DOCUMENT_BYTES = 512 * 1024
+TIMEOUT_SECONDS = 5.0
+_OK = 200
+
+
+class FetchError(Exception):
+    """The document could not be had; the text says which and why, for the log."""
+
+
+async def fetch_json(http: httpx.AsyncClient, url: str) -> dict[str, Any]:
+    """The JSON object at `url`, at most `MAX_DOCUMENT_BYTES` long, within `TIMEOUT_SECONDS` in all.
+
+    A redirect is not followed: it would let whoever answers choose the provider.
+
+    Raises:
+        FetchError: anything but 200 with a JSON object inside the bounds.
+    """
+    try:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            body = await _read(http, url)
+        document = strict_json.loads(body)
+    except TimeoutError as error:
+        raise FetchError(f"{url}: no answer within {TIMEOUT_SECONDS:g} s") from error
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise FetchError(f"{url}: {type(error).__name__}: {error}") from error
+    except strict_json.NotStrictJson as error:
+        raise FetchError(f"{url}: {error}") from error
+    if not isinstance(document, dict):
+        raise FetchError(f"{url}: not a JSON object")
+    return document
+
+
+async def _read(http: httpx.AsyncClient, url: str) -> bytes:
+    body = bytearray()
+    headers = {"accept": "application/json", "accept-encoding": "identity"}
+    async with http.stream("GET", url, headers=headers, follow_redirects=False) as response:
+        if response.status_code != _OK:
+            raise FetchError(f"{url}: status {response.status_code}")
+        async for chunk in response.aiter_raw():
+            body += chunk
+            if len(body) > MAX_DOCUMENT_BYTES:
+                raise FetchError(f"{url}: longer than {MAX_DOCUMENT_BYTES} bytes")
+    return bytes(body)

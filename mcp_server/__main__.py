@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from pathlib import Path
 
 from mcp.shared.exceptions import MCPDeprecationWarning
 
@@ -24,7 +23,8 @@ _CANNOT_WORK = 2
 
 def main() -> int:
     """Serve until told to stop. What to exit with."""
-    in_container = os.environ.get("RUNNING_IN_CONTAINER") == "1" or Path("/.dockerenv").exists()
+    # The image says so; a file like /.dockerenv is there in development containers too, where localhost may be right.
+    in_container = os.environ.get("RUNNING_IN_CONTAINER") == "1"
     # Log notifications are deprecated in MCP 2026-07-28 and what clients of the revisions before show.
     warnings.simplefilter("ignore", MCPDeprecationWarning)
     try:

@@ -79,6 +79,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None, http: httpx.As
                 await stack.enter_async_context(client)
             await stack.enter_async_context(server.session_manager.run())
             background = provider.wait_until_reached() if provider else _warn_of_disabled_auth()
+            if provider:
+                stack.push_async_callback(provider.keys.close)
             stack.push_async_callback(_end, asyncio.create_task(background))
             yield
 

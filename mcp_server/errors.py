@@ -44,6 +44,8 @@ class Reason(StrEnum):
     TOKEN_TYPE = auto()
     NO_USER = auto()
     SENDER_BOUND = auto()
+    OPAQUE = auto()
+    INACTIVE = auto()
 
 
 class AuthError(Exception):

@@ -1,10 +1,10 @@
 """The bounds of a request on the wire, and the judgement of its head: pure functions over what the parser read.
 
 llhttp (inside httptools, strict mode) itself refuses, before anything here is asked: Content-Length beside
-Transfer-Encoding, a second Content-Length or one that is no plain number, line folding, a bare CR or LF, NUL and control
-characters in names, values and targets, white space before a colon, "chunked" that is not last or comes twice, malformed
-chunks, unknown methods, the preface of HTTP/2. Left to this module: sizes and counts, one Host, "chunked" as the only
-transfer coding and only since HTTP/1.1, the versions (llhttp also takes 0.9 and 2.0), the forms of the request target.
+Transfer-Encoding, a second Content-Length or one that is no plain number, line folding, a bare CR or LF, NUL and
+control characters in names, values and targets, white space before a colon, "chunked" that is not last or comes twice,
+malformed chunks, unknown methods, the preface of HTTP/2. Left to this module: sizes and counts, one Host, "chunked" as
+the only transfer coding and only since HTTP/1.1, versions (llhttp takes 0.9 and 2.0 too), forms of the request target.
 
 Sources: RFC 9112 sections 2.3, 3.2 and 6; RFC 9110 sections 4.2.4 and 15; RFC 6585 section 5.
 """
@@ -105,7 +105,6 @@ CONNECT = Refusal(HTTPStatus.NOT_IMPLEMENTED, "not_implemented", "This server is
 VERSION = Refusal(
     HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "version_not_supported", "This server speaks HTTP/1.1 and HTTP/1.0."
 )
-_JUDGED = frozenset({b"host", b"content-length", b"transfer-encoding"})
 
 
 def body_length(version: str, headers: Fields, limits: WireLimits) -> int | None:
@@ -122,38 +121,40 @@ def body_length(version: str, headers: Fields, limits: WireLimits) -> int | None
     """
     if len(headers) > limits.header_count:
         raise RequestRefused(TOO_MANY_HEADERS)
-    hosts, length, codings = 0, 0, []
-    for name, value in headers:
-        if name in _JUDGED:
-            if name == b"host":
-                hosts += 1
-            elif name == b"content-length":
-                length = int(value)
-            else:
-                codings.append(value.lower())
+    names = [name for name, _ in headers]
+    hosts = names.count(b"host")
     if version != "1.1":
-        _check_old(version, codings)
-    if hosts != 1 and (hosts or version == "1.1"):
+        _check_old(version, names, hosts)
+    elif hosts != 1:
         raise RequestRefused(HOST)
+    # llhttp takes any list of codings that ends in chunked, and at most one Content-Length, alone.
+    if b"transfer-encoding" in names:
+        if [value.lower() for name, value in headers if name == b"transfer-encoding"] != [b"chunked"]:
+            raise RequestRefused(CODING)
+        return None
+    length = int(headers[names.index(b"content-length")][1]) if b"content-length" in names else 0
     if length > limits.body_bytes:
         raise RequestRefused(BODY_TOO_LARGE)
-    if not codings:
-        return length
-    if codings != [b"chunked"]:
-        raise RequestRefused(CODING)
-    return None
+    return length
 
 
-def _check_old(version: str, codings: list[bytes]) -> None:
+def _check_old(version: str, names: list[bytes], hosts: int) -> None:
     if version != "1.0":
         raise RequestRefused(VERSION)
     # RFC 9112 section 6.1: its framing is faulty, since a proxy that speaks 1.0 would have passed it on unread.
-    if codings:
+    if b"transfer-encoding" in names:
         raise RequestRefused(OLD_CHUNKED)
+    if hosts > 1:
+        raise RequestRefused(HOST)
+
+
+def head_size(target: bytes, headers: Fields) -> int:
+    """How long a head was, without the white space around its values."""
+    return len(target) + sum(len(name) + len(value) + 4 for name, value in headers)
 
 
 def origin_form(method: bytes, target: bytes, headers: Fields) -> bytes:
-    """The path and query of a target that is not plainly a path (RFC 9112 section 3.2).
+    """The path and query of any target (RFC 9112 section 3.2).
 
     The absolute form is taken if it names the host that Host names, so that whoever judges Host judges the right one;
     `*` belongs to OPTIONS; a fragment never belongs on the wire.
@@ -167,8 +168,10 @@ def origin_form(method: bytes, target: bytes, headers: Fields) -> bytes:
         return target
     if b"#" in target:
         raise RequestRefused(TARGET)
+    if target.startswith(b"/"):
+        return target
     parts = urlsplit(target)
-    if parts.scheme not in {b"http", b"https"} or not parts.netloc or b"@" in parts.netloc:
+    if parts.scheme not in {b"http", b"https"} or not parts.netloc:
         raise RequestRefused(TARGET)
     if [value.lower() for name, value in headers if name == b"host"] != [parts.netloc.lower()]:
         raise RequestRefused(TARGET_HOST)

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from mcp_server.providers import GENERIC
 from mcp_server.verify.claims import ClaimRules
 from mcp_server.verify.discovery import discover
+from mcp_server.verify.endpoint import IntrospectionEndpoint
 from mcp_server.verify.fetch import FetchError, fetch_json
+from mcp_server.verify.introspection import IntrospectionVerifier
 from mcp_server.verify.jwt import JwtVerifier
 from mcp_server.verify.keyset import COOL_DOWN_SECONDS, KeySet
+from mcp_server.verify.precheck import Precheck
 
 if TYPE_CHECKING:
     import httpx
@@ -26,11 +30,17 @@ _FETCH_SECONDS = 10.0  # discovery and key set together
 
 
 class IdentityProvider:
-    """Verifies tokens of `settings.issuer`, and knows whether it could."""
+    """Verifies tokens of `settings.issuer`, and knows whether it could.
+
+    While `keys` are usable, so is the address of the introspection endpoint, if that is asked: both are learnt in one
+    go, are renewed together, and outlive an outage alike.
+    """
 
     def __init__(self, settings: Settings, access: Access, clock: Clock, http: httpx.AsyncClient) -> None:
         self._settings = settings
         self._http = http
+        self._introspects = settings.token_mode == "introspection"  # noqa: S105 - the mode's name
+        self._introspection_url = settings.introspect_url or ""
         self.keys = KeySet(self._fetch_keys, clock, max_age=settings.key_max_age, max_stale=settings.key_max_stale)
         rules = ClaimRules(
             issuer=settings.issuer,
@@ -40,11 +50,19 @@ class IdentityProvider:
             leeway=settings.clock_leeway,
             max_lifetime=settings.max_token_lifetime,
         )
-        self._verifier = JwtVerifier(self.keys, rules, clock, max_bytes=settings.max_token_bytes)
+        signed = JwtVerifier(self.keys, rules, clock, max_bytes=settings.max_token_bytes)
+        self._introspection = self._introspection_verifier(signed, rules, clock) if self._introspects else None
+        self._verifier = self._introspection or signed
 
     async def verify(self, token: str) -> Principal:
-        """See `JwtVerifier.verify`."""
+        """See `JwtVerifier.verify` and `IntrospectionVerifier.verify`."""
         return await self._verifier.verify(token)
+
+    async def close(self) -> None:
+        """End whatever is being asked of the provider."""
+        if self._introspection is not None:
+            await self._introspection.close()
+        await self.keys.close()
 
     async def wait_until_reached(self) -> None:
         """Fetch the keys, again and again until the provider answers; each failure is logged by the key set."""
@@ -57,14 +75,46 @@ class IdentityProvider:
             await self.keys.refresh()
         log.info("ready: the identity provider's keys are held", issuer=self._settings.issuer)
 
+    def _introspection_verifier(self, signed: JwtVerifier, rules: ClaimRules, clock: Clock) -> IntrospectionVerifier:
+        settings = self._settings
+        endpoint = IntrospectionEndpoint(
+            self._http,
+            self._where_to_ask,
+            clock,
+            client_id=settings.client_id,
+            client_secret=settings.client_secret or "",
+        )
+        # A provider we know writes one kind of token; of one we do not know both kinds are asked about.
+        opaque = settings.provider.opaque
+        precheck = Precheck(
+            None if opaque else signed,
+            opaque=opaque or settings.provider is GENERIC,
+            max_bytes=settings.max_token_bytes,
+        )
+        return IntrospectionVerifier(endpoint, rules, clock, precheck)
+
+    async def _where_to_ask(self) -> str:
+        await self.keys.ready()
+        return self._introspection_url
+
     async def _fetch_keys(self) -> dict[str, Any]:
         """The key set, from where the metadata says it is. Asked anew each time: a provider may move it."""
         try:
             async with asyncio.timeout(_FETCH_SECONDS):
-                url = self._settings.jwks_url
-                if url is None:
-                    found = await discover(self._http, self._settings.server_url, self._settings.internal_url)
-                    url = found.jwks_url
-                return await fetch_json(self._http, url)
+                return await fetch_json(self._http, await self._locate())
         except TimeoutError as error:
             raise FetchError(f"{self._settings.server_url}: no answer within {_FETCH_SECONDS:g} s") from error
+
+    async def _locate(self) -> str:
+        """Where the key set is; on the way, where to introspect."""
+        settings = self._settings
+        keys_at, introspect_at = settings.jwks_url, settings.introspect_url
+        if keys_at is None or (self._introspects and introspect_at is None):
+            found = await discover(self._http, settings.server_url, settings.internal_url)
+            keys_at, introspect_at = keys_at or found.jwks_url, introspect_at or found.introspection_url
+        if self._introspects and introspect_at is None:
+            raise FetchError(
+                f"{settings.server_url}: its metadata names no introspection_endpoint; set OAUTH_INTROSPECT_URL"
+            )
+        self._introspection_url = introspect_at or ""
+        return keys_at

@@ -8,7 +8,9 @@ Rows live in one module per area under `tests/promises/`; this one gathers them.
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +26,19 @@ class Requirement:
     id: str
     source: str
     behaviour: str
+
+
+def manifest() -> dict[str, Requirement]:
+    """Every promise, by id.
+
+    Raises:
+        ValueError: an id is there twice.
+    """
+    rows: dict[str, Requirement] = {}
+    for path in sorted(Path(__file__).with_name("promises").glob("*.py")):
+        module = importlib.import_module(f"tests.promises.{path.stem}")
+        for row in module.REQUIREMENTS:
+            if row.id in rows:
+                raise ValueError(f"{row.id} is promised twice")
+            rows[row.id] = row
+    return rows

@@ -1,59 +1,75 @@
-"""Verified tokens, remembered so that the second use costs a hash.
+"""What was learnt about tokens, remembered so that the second use costs a hash.
 
-An entry is void when its token ends, when the key set changes, and when it is pushed out by others. The token itself is
-not kept: its SHA-256 is the key.
+An entry is void when its time ends, when the key set it was verified under changes, and when it is pushed out by
+others. The token itself is not kept: its SHA-256 is the key.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from mcp_server.principal import Principal
+from typing import Generic, Protocol, TypeVar
 
 MAX_ENTRIES = 10_000
 MAX_BYTES = 16 * 1024 * 1024
 
 
-class TokenCache:
-    """Bounded by entries and by the bytes of the tokens they stand for; the least recently used goes first."""
+class Ending(Protocol):
+    """Whatever counts until a moment and no longer: a principal, a provider's answer."""
+
+    @property
+    def expires_at(self) -> float:
+        """Seconds, on the clock that `TokenCache.get` is told the time by."""
+
+
+Learnt = TypeVar("Learnt", bound=Ending)
+
+
+class TokenCache(Generic[Learnt]):
+    """Bounded by entries and by the bytes they were read from; the least recently used goes first."""
 
     def __init__(self, max_entries: int = MAX_ENTRIES, max_bytes: int = MAX_BYTES) -> None:
         self._max_entries = max_entries
         self._max_bytes = max_bytes
-        self._entries: OrderedDict[bytes, tuple[Principal, int, int]] = OrderedDict()
+        self._entries: OrderedDict[bytes, tuple[Learnt, int, int]] = OrderedDict()
         self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def get(self, token: str, generation: int, now: float) -> Principal | None:
-        """The principal of `token`, if it was verified under this `generation` of the keys and has not ended.
+    def get(self, token: str, generation: int, now: float) -> Learnt | None:
+        """What was learnt of `token`, if that was under this `generation` of the keys and has not ended.
 
         Args:
             token: as it was sent.
             generation: of the key set that is valid now.
-            now: seconds since the epoch.
+            now: seconds, on the clock that `expires_at` is told by.
         """
         name = hashlib.sha256(token.encode()).digest()
         entry = self._entries.get(name)
         if entry is None:
             return None
-        principal, verified_under, _ = entry
-        if verified_under != generation or principal.expires_at <= now:
+        learnt, learnt_under, _ = entry
+        if learnt_under != generation or learnt.expires_at <= now:
             self._drop(name)
             return None
         self._entries.move_to_end(name)
-        return principal
+        return learnt
 
-    def put(self, token: str, generation: int, principal: Principal) -> None:
-        """Remember that `token` stands for `principal`."""
+    def put(self, token: str, generation: int, learnt: Learnt, *, size: int | None = None) -> None:
+        """Remember `learnt` of `token`.
+
+        Args:
+            token: as it was sent.
+            generation: of the key set it was verified under.
+            learnt: what `get` gives back.
+            size: bytes of what `learnt` was read from, if not from the token: what is kept of it is hardly more.
+        """
         name = hashlib.sha256(token.encode()).digest()
         self._drop(name)
-        self._entries[name] = (principal, generation, len(token))
-        self._bytes += len(token)
+        weight = len(token) if size is None else size
+        self._entries[name] = (learnt, generation, weight)
+        self._bytes += weight
         while len(self._entries) > self._max_entries or self._bytes > self._max_bytes:
             self._drop(next(iter(self._entries)))
 

@@ -101,7 +101,8 @@ def _check_type(claims: Mapping[str, Any], profile: ProviderProfile) -> None:
         raise InvalidToken(Reason.TOKEN_TYPE, expected="no events", got="a logout or security event token")
     for name, accepted in profile.claim_types:
         value = claims.get(name)
-        if (value.lower() if isinstance(value, str) else value) not in accepted:
+        kind = value.lower() if isinstance(value, str) else value
+        if not isinstance(kind, str | None) or kind not in accepted:
             raise InvalidToken(Reason.TOKEN_TYPE, expected=f"{name} of an access token", got=value)
     if profile.user_claim is not None and not _text(claims, profile.user_claim):
         raise InvalidToken(Reason.NO_USER, expected=f"{profile.user_claim}: a logged-in person", got=None)

@@ -39,7 +39,7 @@ class JwtVerifier:
         self._rules = rules
         self._clock = clock
         self._max_bytes = max_bytes
-        self._cache = TokenCache()
+        self._cache: TokenCache[Principal] = TokenCache()
 
     async def verify(self, token: str) -> Principal:
         """The principal that `token` stands for.

@@ -119,6 +119,12 @@ class KeySet:
         # Shielded: whoever gives up waiting must not end the fetch for the others.
         await asyncio.shield(self._start())
 
+    async def close(self) -> None:
+        """End the fetch that is under way, if any."""
+        if self._under_way is not None:
+            self._under_way.cancel()
+            await asyncio.wait([self._under_way])
+
     def _start(self) -> asyncio.Task[None]:
         if self._under_way is None:
             self._under_way = asyncio.create_task(self._renew(), name="renew the key set")

@@ -1,0 +1,128 @@
+"""Prepared requests, and what sends them straight into an ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message
+
+MODERN = "2026-07-28"
+LEGACY = "2025-11-25"
+_META = "io.modelcontextprotocol/"
+_CALL: dict[str, Any] = {"name": "greet", "arguments": {"name": "Ada"}}
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+
+class UnexpectedStatusError(Exception):
+    """What was to be measured did not happen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One POST to the MCP endpoint, and the status it must be answered with."""
+
+    headers: Headers
+    body: bytes
+    status: int = 200
+
+    def scope(self) -> dict[str, Any]:
+        """A new ASGI scope: applications write into theirs."""
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": "POST",
+            "scheme": "http",
+            "path": "/mcp",
+            "raw_path": b"/mcp",
+            "root_path": "",
+            "query_string": b"",
+            "headers": [*self.headers],
+            "client": ("127.0.0.1", 50000),
+            "server": ("127.0.0.1", 3000),
+            "state": {},
+        }
+
+
+class Exchange:
+    """The two ends that an ASGI server has of one request. Its client stays on the line until it is answered."""
+
+    __slots__ = ("_body", "headers", "status")
+
+    def __init__(self, body: bytes) -> None:
+        self._body: bytes | None = body
+        self.status = 0
+        self.headers: list[tuple[bytes, bytes]] = []
+
+    async def receive(self) -> Message:
+        """The body, then nothing more."""
+        if self._body is None:
+            await asyncio.get_running_loop().create_future()
+        body, self._body = self._body, None
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(self, message: Message) -> None:
+        """Keep status and headers."""
+        if message["type"] == "http.response.start":
+            self.status, self.headers = message["status"], message["headers"]
+
+
+async def exchange(app: ASGIApp, request: Request) -> Exchange:
+    """Have `app` answer `request`.
+
+    Raises:
+        UnexpectedStatusError: with another status than it must.
+    """
+    line = Exchange(request.body)
+    await app(request.scope(), line.receive, line.send)
+    if line.status != request.status:
+        raise UnexpectedStatusError(f"answered {line.status} where {request.status} was due")
+    return line
+
+
+def modern_call(token: str | None = None, status: int = 200) -> Request:
+    """`tools/call` of the 2026-07-28 era: one request that says everything."""
+    meta = {
+        f"{_META}protocolVersion": MODERN,
+        f"{_META}clientCapabilities": {},
+        f"{_META}clientInfo": {"name": "bench", "version": "1"},
+    }
+    own = ((b"mcp-protocol-version", MODERN.encode()), (b"mcp-method", b"tools/call"), (b"mcp-name", b"greet"))
+    return _post("tools/call", {**_CALL, "_meta": meta}, own, token, status)
+
+
+async def legacy_call(app: ASGIApp, token: str | None = None) -> Request:
+    """`tools/call` in a session of the 2025-11-25 era, which is opened for it."""
+    hello = {
+        "protocolVersion": LEGACY,
+        "capabilities": {},
+        "clientInfo": {"name": "bench", "version": "1"},
+    }
+    opened = await exchange(app, _post("initialize", hello, (), token, 200))
+    session = next(value for name, value in opened.headers if name == b"mcp-session-id")
+    own = ((b"mcp-protocol-version", LEGACY.encode()), (b"mcp-session-id", session))
+    await exchange(app, _post("notifications/initialized", None, own, token, 202))
+    return _post("tools/call", _CALL, own, token, 200)
+
+
+def _post(method: str, params: dict[str, Any] | None, own: Headers, token: str | None, status: int) -> Request:
+    message: dict[str, Any] = {"jsonrpc": "2.0", "method": method}
+    if params is not None:
+        message |= {"id": 1, "params": params}
+    body = json.dumps(message).encode()
+    headers: Headers = (
+        (b"host", b"localhost:3000"),
+        (b"user-agent", b"bench"),
+        (b"accept", b"application/json, text/event-stream"),
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        *own,
+    )
+    if token is not None:
+        headers += ((b"authorization", b"Bearer " + token.encode()),)
+    return Request(headers, body, status)

@@ -1,0 +1,51 @@
+"""Why an apply ends without a result. The command line prints the text, one line, and exits with `exit_code`.
+
+Failure
+├── SettingsFailure       2  something this run was told cannot work
+├── AdminRefused          2  the provider does not take the admin client's secret, or allows it too little
+├── ProviderUnreachable   3  nothing answers at the provider's address
+├── ProviderRefused       1  the provider refused a read or a write
+└── NotProven             1  all is written, and the result is not what was promised
+"""
+
+from __future__ import annotations
+
+
+class Failure(Exception):
+    """An end without a result; the text is one line that says what to change."""
+
+    exit_code = 1
+
+
+class SettingsFailure(Failure):
+    """What this run was told cannot work."""
+
+    exit_code = 2
+
+
+class AdminRefused(Failure):
+    """The provider does not take the admin client, or allows it too little."""
+
+    exit_code = 2
+
+
+class ProviderUnreachable(Failure):
+    """Nothing answers at the provider's address."""
+
+    exit_code = 3
+
+
+class ProviderRefused(Failure):
+    """The provider refused a read or a write.
+
+    Attributes:
+        status: the HTTP status it gave.
+    """
+
+    def __init__(self, text: str, status: int) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class NotProven(Failure):
+    """All is written, and the result is not what was promised."""

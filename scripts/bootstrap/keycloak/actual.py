@@ -1,0 +1,96 @@
+"""The realm as it is: everything the differs compare with, read in one go and never written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from scripts.bootstrap.keycloak.session import Session
+
+REGISTRATION_POLICY = "org.keycloak.services.clientregistration.policy.ClientRegistrationPolicy"
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actual:
+    """The realm as it is; all empty for one that does not exist yet.
+
+    Attributes:
+        scopes: client scopes by name, mappers included.
+        scope_roles: names of the realm roles each of our scopes is bound to.
+        default_scopes, optional_scopes: names of the scopes that new clients get.
+        policies: registration policies by "provider/subtype".
+        client_profiles, client_policies: the realm's own lists, complete, because a write replaces them.
+        user_roles: names of the realm roles given to each of our users directly.
+    """
+
+    realm: Object = field(default_factory=dict)
+    roles: dict[str, Object] = field(default_factory=dict)
+    scopes: dict[str, Object] = field(default_factory=dict)
+    scope_roles: dict[str, frozenset[str]] = field(default_factory=dict)
+    default_scopes: frozenset[str] = frozenset()
+    optional_scopes: frozenset[str] = frozenset()
+    policies: dict[str, Object] = field(default_factory=dict)
+    client_profiles: list[Object] = field(default_factory=list)
+    client_policies: list[Object] = field(default_factory=list)
+    clients: dict[str, Object] = field(default_factory=dict)
+    users: dict[str, Object] = field(default_factory=dict)
+    user_roles: dict[str, frozenset[str]] = field(default_factory=dict)
+
+
+def read_actual(session: Session, *, scopes: Iterable[str], clients: Iterable[str], users: Iterable[str]) -> Actual:
+    """Read the realm; of scopes' roles, clients and users only those named."""
+    realm = session.find()
+    if realm is None:
+        return Actual()
+    all_scopes = by(session.get("client-scopes"), "name")
+    all_users = {name: found for name in users if (found := find_user(session, name))}
+    return Actual(
+        realm=realm,
+        roles=by(session.get("roles"), "name"),
+        scopes=all_scopes,
+        scope_roles={
+            name: _names(session.get("client-scopes", all_scopes[name]["id"], "scope-mappings", "realm"))
+            for name in scopes
+            if name in all_scopes
+        },
+        default_scopes=_names(session.get("default-default-client-scopes")),
+        optional_scopes=_names(session.get("default-optional-client-scopes")),
+        policies=read_policies(session),
+        client_profiles=session.get("client-policies", "profiles")["profiles"],
+        client_policies=session.get("client-policies", "policies")["policies"],
+        clients={name: found for name in clients if (found := find_client(session, name))},
+        users=all_users,
+        user_roles={
+            name: _names(session.get("users", user["id"], "role-mappings", "realm")) for name, user in all_users.items()
+        },
+    )
+
+
+def read_policies(session: Session) -> dict[str, Object]:
+    """The registration policies by "provider/subtype"."""
+    components = session.get("components", type=REGISTRATION_POLICY)
+    return {f"{found['providerId']}/{found['subType']}": found for found in components}
+
+
+def find_client(session: Session, client_id: str) -> Object | None:
+    """The client with exactly this id, or None."""
+    return next((found for found in session.get("clients", clientId=client_id)), None)
+
+
+def find_user(session: Session, username: str) -> Object | None:
+    """The user with exactly this name, or None."""
+    return next((found for found in session.get("users", username=username, exact="true")), None)
+
+
+def by(objects: Iterable[Object], member: str) -> dict[str, Object]:
+    """`objects` by the value of their `member`."""
+    return {found[member]: found for found in objects}
+
+
+def _names(objects: Iterable[Object]) -> frozenset[str]:
+    return frozenset(found["name"] for found in objects)

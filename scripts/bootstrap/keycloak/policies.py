@@ -1,0 +1,134 @@
+"""Registration policies: who may register a client, and what the client may then be.
+
+Keycloak judges a registration (RFC 7591) by components, one list for anonymous callers and one for those with an
+initial access token. Ours are put right by kind; further ones that somebody added stay, for they can only forbid more.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scripts.bootstrap.keycloak.actual import REGISTRATION_POLICY
+from scripts.bootstrap.keycloak.redirects import redirect_hosts
+from scripts.bootstrap.keycloak.scopes import optional_scopes
+from scripts.bootstrap.plan import Change, Json, Ref, same
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mcp_server.access import Access
+    from scripts.bootstrap.keycloak.actual import Actual
+
+Config = dict[str, list[str]]
+
+GUARD = "trusted-hosts/anonymous"  # the one that lets an anonymous caller in at all
+
+# The sender must match a host, and no host is listed: nobody is let in.
+SHUT: Config = {
+    "trusted-hosts": [],
+    "host-sending-registration-request-must-match": ["true"],
+    "client-uris-must-match": ["true"],
+}
+_NAMES = {
+    "trusted-hosts": "Trusted Hosts",
+    "allowed-client-templates": "Allowed Client Scopes",
+    "allowed-protocol-mappers": "Allowed Protocol Mapper Types",
+    "consent-required": "Consent Required",
+    "scope": "Full Scope Disabled",
+    "max-clients": "Max Clients Limit",
+    "registration-web-origins": "Allowed Registration Web Origins",
+}
+
+
+def wanted_policies(access: Access, client_uri_hosts: tuple[str, ...]) -> dict[str, Config]:
+    """The policies of the registration profile, by "provider/subtype"; `GUARD` is the last one.
+
+    Args:
+        access: the access file.
+        client_uri_hosts: hosts that known clients name as their home page (RFC 7591 `client_uri`).
+    """
+    registration = access.registration
+    closed = registration.profile == "closed"
+    let_in: Config = (
+        SHUT
+        if closed
+        else {
+            "trusted-hosts": sorted({*redirect_hosts(registration), *client_uri_hosts}),
+            # A client on the loopback of a person's machine registers from whatever address that machine has.
+            "host-sending-registration-request-must-match": ["false"],
+            "client-uris-must-match": ["true"],
+        }
+    )
+    web_origins = [] if closed else list(registration.web_origins)
+    return {
+        **_for_both("anonymous", access),
+        "max-clients/anonymous": {"max-clients": [str(registration.max_clients)]},
+        "registration-web-origins/anonymous": {"web-origins": web_origins},
+        **_for_both("authenticated", access),
+        # An initial access token gets nobody into a closed realm either: no room for one client more.
+        "max-clients/authenticated": {"max-clients": ["0" if closed else str(registration.max_clients)]},
+        "trusted-hosts/authenticated": let_in,
+        GUARD: let_in,
+    }
+
+
+def _for_both(subtype: str, access: Access) -> dict[str, Config]:
+    return {
+        # Explicitly none. The default list holds mappers that write a claim of the client's choice from an attribute
+        # the user may edit: with one, a client forges another person's `sub`.
+        f"allowed-protocol-mappers/{subtype}": {"allowed-protocol-mapper-types": []},
+        # `openid` is no client scope, but a registration that names it is refused unless it is listed.
+        f"allowed-client-templates/{subtype}": {
+            "allow-default-scopes": ["true"],
+            "allowed-client-scopes": ["openid", *optional_scopes(access)],
+        },
+        f"consent-required/{subtype}": {},
+        f"scope/{subtype}": {},  # "Full Scope Disabled"
+    }
+
+
+def shutting(actual: Actual) -> Iterator[Change]:
+    """The very first change: nobody registers while the rules are being rewritten."""
+    if actual.realm and not same(SHUT, _config(actual, GUARD)):
+        yield _put_right(GUARD, SHUT, actual, "registration: shut while changing")
+
+
+def policy_changes(wanted: dict[str, Config], actual: Actual) -> Iterator[Change]:
+    """What the policies lack, all but the `GUARD`."""
+    for name, config in wanted.items():
+        if name != GUARD and not (name in actual.policies and same(config, _config(actual, name))):
+            yield _put_right(name, config, actual, f"registration: set {name}")
+
+
+def letting_in(wanted: dict[str, Config], actual: Actual, *, shut: bool) -> Iterator[Change]:
+    """The guard as the registration profile wants it; `shut` says that an earlier change shut it."""
+    before = SHUT if shut else _config(actual, GUARD)
+    if GUARD not in actual.policies and not shut and actual.realm:
+        yield _put_right(GUARD, wanted[GUARD], actual, f"registration: set {GUARD}")
+    elif not same(wanted[GUARD], before):
+        path = ("components", Ref("registration-policy", GUARD))
+        hosts = ", ".join(wanted[GUARD]["trusted-hosts"]) or "nobody"
+        yield Change(f"registration: let in {hosts}", "PUT", path, _component(GUARD, wanted[GUARD]))
+
+
+def _put_right(name: str, config: Config, actual: Actual, text: str) -> Change:
+    found = actual.policies.get(name)
+    if found is None:
+        return Change(text, "POST", ("components",), _component(name, config))
+    # Keycloak keeps the members of a config that a write does not name, and an empty list removes one.
+    return Change(text, "PUT", ("components", found["id"]), {**_component(name, config), "id": found["id"]})
+
+
+def _component(name: str, config: Config) -> Json:
+    provider, _, subtype = name.partition("/")
+    return {
+        "name": _NAMES[provider],
+        "providerId": provider,
+        "providerType": REGISTRATION_POLICY,
+        "subType": subtype,
+        "config": config,
+    }
+
+
+def _config(actual: Actual, name: str) -> dict[str, object]:
+    return dict(actual.policies.get(name, {}).get("config") or {})

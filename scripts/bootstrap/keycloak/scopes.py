@@ -1,0 +1,166 @@
+"""Client scopes: what a login may bring. Each carries the audience, is bound to its roles, and is optional for clients.
+
+The binding to roles is what keeps scope and audience from everybody who was given no role, clients that registered
+themselves included (Keycloak 26.7.5: a person or service account without one of the bound roles gets a token with
+neither). So it is written before any client can be given the scope.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scripts.bootstrap.plan import Change, Json, Ref, differing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mcp_server.access import Access
+    from scripts.bootstrap.keycloak.actual import Actual, Object
+    from scripts.bootstrap.plan import Method
+
+OFFLINE_ACCESS = "offline_access"
+ADVERTISED = "include.in.openid.provider.metadata"
+_DEFAULT = frozenset({"basic"})  # carries `sub` since Keycloak 25: a token without it names nobody
+
+
+def optional_scopes(access: Access) -> tuple[str, ...]:
+    """What every client may ask for."""
+    return (*access.scopes, OFFLINE_ACCESS)
+
+
+def scope_changes(access: Access, resource: str, actual: Actual) -> Iterator[Change]:
+    """What the client scopes of the access file lack: the scopes, their mappers, their roles."""
+    for name in access.scopes:
+        representation = _scope(access, name)
+        mappers = [audience_mapper(resource)]
+        if name == access.base_scope:
+            mappers.append(roles_mapper(access.roles_claim))
+        found = actual.scopes.get(name)
+        if found is None:
+            body = {**representation, "protocolMappers": mappers}
+            yield Change(f"scope {name}: create, with the audience {resource}", "POST", ("client-scopes",), body)
+        else:
+            yield from _attribute_changes(name, representation, found)
+            yield from _mapper_changes(name, mappers, found)
+        yield from _role_changes(name, access.scopes[name].roles, actual.scope_roles.get(name, frozenset()))
+
+
+def advertising_changes(access: Access, actual: Actual) -> Iterator[Change]:
+    """Take Keycloak's own scopes out of `scopes_supported` (RFC 8414 section 2).
+
+    A client that finds `offline_access` there asks for it, although it did not register it, and fails; one that
+    registers all it finds is refused, because the registration policy allows ours only.
+    """
+    for name, found in actual.scopes.items():
+        if name in access.scopes or found.get("protocol") != "openid-connect":
+            continue
+        attributes = found.get("attributes") or {}
+        if attributes.get(ADVERTISED) != "false":
+            body = {**_without_mappers(found), "attributes": {**attributes, ADVERTISED: "false"}}
+            yield Change(f"scope {name}: do not advertise", "PUT", ("client-scopes", found["id"]), body)
+
+
+def list_changes(access: Access, actual: Actual) -> Iterator[Change]:
+    """What new clients get: `basic` always, ours and `offline_access` on request, nothing else."""
+    optional = frozenset(optional_scopes(access))
+    # A scope cannot be in both lists, so leaving comes before joining.
+    yield from _leave("default", actual.default_scopes - _DEFAULT)
+    yield from _leave("optional", actual.optional_scopes - optional)
+    yield from _join("default", _DEFAULT - actual.default_scopes)
+    yield from _join("optional", optional - actual.optional_scopes)
+
+
+def audience_mapper(resource: str) -> Json:
+    """Puts the resource's URL, byte for byte, into `aud` of access tokens and of nothing else (RFC 9068 section 3)."""
+    return _mapper(
+        "resource audience",
+        "oidc-audience-mapper",
+        {"included.custom.audience": resource, "userinfo.token.claim": "false"},
+    )
+
+
+def roles_mapper(claim: str) -> Json:
+    """Lists the person's roles, so that the server can tell "could obtain" from "never".
+
+    Only roles bound to a requested scope are listed (the client has no full scope), hence all of ours are bound to the
+    base scope.
+    """
+    return _mapper(
+        "roles for this resource",
+        "oidc-usermodel-realm-role-mapper",
+        {"claim.name": claim, "multivalued": "true", "jsonType.label": "String", "userinfo.token.claim": "false"},
+    )
+
+
+def _mapper(name: str, kind: str, config: dict[str, str]) -> Json:
+    common = {
+        "access.token.claim": "true",
+        "id.token.claim": "false",
+        "introspection.token.claim": "true",
+        "lightweight.claim": "false",
+    }
+    return {"name": name, "protocol": "openid-connect", "protocolMapper": kind, "config": {**common, **config}}
+
+
+def _scope(access: Access, name: str) -> Json:
+    return {
+        "name": name,
+        "description": access.scopes[name].description,
+        "protocol": "openid-connect",
+        "attributes": {
+            "include.in.token.scope": "true",  # else the token has the audience and not the scope
+            "display.on.consent.screen": "true",
+            "consent.screen.text": access.scopes[name].description,
+            ADVERTISED: "true",
+        },
+    }
+
+
+def _attribute_changes(name: str, representation: Json, found: Object) -> Iterator[Change]:
+    if changed := differing(representation, found):
+        text = f"scope {name}: set {', '.join(changed)}"
+        yield Change(text, "PUT", ("client-scopes", found["id"]), representation)
+
+
+def _mapper_changes(name: str, mappers: list[Json], found: Object) -> Iterator[Change]:
+    """Ours are put right; others are removed: whatever else stands in our scope would be in every token with it."""
+    path = ("client-scopes", found["id"], "protocol-mappers", "models")
+    there = {mapper["name"]: mapper for mapper in found.get("protocolMappers") or []}
+    for mapper in mappers:
+        old = there.pop(mapper["name"], None)
+        if old is None:
+            yield Change(f"scope {name}: add mapper '{mapper['name']}'", "POST", path, mapper)
+        elif differing(mapper, old):
+            body = {**mapper, "id": old["id"]}
+            yield Change(f"scope {name}: correct mapper '{mapper['name']}'", "PUT", (*path, old["id"]), body)
+    for old in there.values():
+        yield Change(f"scope {name}: remove foreign mapper '{old['name']}'", "DELETE", (*path, old["id"]))
+
+
+def _role_changes(name: str, wanted: tuple[str, ...], bound: frozenset[str]) -> Iterator[Change]:
+    path: tuple[str | Ref, ...] = ("client-scopes", Ref("client-scope", name), "scope-mappings", "realm")
+    # Add first: a scope that is bound to no role at all would be everybody's in between.
+    steps: tuple[tuple[Method, frozenset[str], str], ...] = (
+        ("POST", frozenset(wanted) - bound, "bind to"),
+        ("DELETE", bound - frozenset(wanted), "unbind"),
+    )
+    for method, roles, verb in steps:
+        if roles:
+            body = [{"id": Ref("role", role), "name": role} for role in sorted(roles)]
+            yield Change(f"scope {name}: {verb} {', '.join(sorted(roles))}", method, path, body)
+
+
+def _leave(which: str, names: frozenset[str]) -> Iterator[Change]:
+    for name in sorted(names):
+        path = (f"default-{which}-client-scopes", Ref("client-scope", name))
+        yield Change(f"realm: new clients no longer get {name} ({which})", "DELETE", path)
+
+
+def _join(which: str, names: frozenset[str]) -> Iterator[Change]:
+    for name in sorted(names):
+        path = (f"default-{which}-client-scopes", Ref("client-scope", name))
+        yield Change(f"realm: new clients get {name} ({which})", "PUT", path, {})
+
+
+def _without_mappers(found: Object) -> Object:
+    return {name: value for name, value in found.items() if name != "protocolMappers"}

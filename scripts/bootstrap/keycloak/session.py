@@ -1,0 +1,164 @@
+"""The admin API of one realm: typed reads, counted writes, failures that say what to do."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from keycloak import KeycloakOpenIDConnection
+from keycloak.exceptions import KeycloakAuthenticationError, KeycloakConnectionError, KeycloakError
+
+from scripts.bootstrap.failures import AdminRefused, ProviderRefused, ProviderUnreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from requests import Response
+
+    from scripts.bootstrap.settings import BootstrapSettings
+
+_NOT_FOUND = 404
+_ERROR = 400
+_FORBIDDEN = 403
+_SERVER_ERROR = 500
+_RETRY_SECONDS = 2
+_TOLD_EVERY = 5  # retries
+
+
+class Session:
+    """One realm's admin API, logged in as the admin client. The token is renewed by the connection itself.
+
+    Attributes:
+        connection: python-keycloak's own; whoever wants to watch the requests can hang into it.
+    """
+
+    def __init__(self, settings: BootstrapSettings, say: Callable[[str], None] = print) -> None:
+        self.connection = KeycloakOpenIDConnection(
+            server_url=settings.admin_base,
+            # The admin client lives in `master` whatever realm is administered: without this a renewed token would be
+            # asked of the wrong realm.
+            user_realm_name="master",
+            realm_name=settings.realm,
+            client_id=settings.admin_client_id,
+            client_secret_key=settings.admin_client_secret,
+            timeout=30,
+        )
+        self._settings = settings
+        self._say = say
+
+    def log_in(self, wait: int) -> None:
+        """Get the admin token, waiting up to `wait` seconds for a provider that is still starting.
+
+        Raises:
+            ProviderUnreachable: it did not answer in time.
+            AdminRefused: it answered that the secret is wrong.
+        """
+        deadline = time.monotonic() + wait
+        tries = 0
+        while True:
+            failure = self._try_to_log_in()
+            if failure is None:
+                return
+            if time.monotonic() >= deadline:
+                raise failure
+            if tries % _TOLD_EVERY == 0:
+                self._say(f"waiting for Keycloak at {self._settings.admin_base} …")
+            tries += 1
+            time.sleep(_RETRY_SECONDS)
+
+    def _try_to_log_in(self) -> ProviderUnreachable | None:
+        """None when logged in, else why not yet."""
+        try:
+            self.connection.get_token()
+        except KeycloakConnectionError:
+            return ProviderUnreachable(
+                f"nothing answers at {self._settings.admin_base}: start Keycloak (docker compose up keycloak), "
+                "or set OAUTH_INTERNAL_URL to where this process reaches it"
+            )
+        except KeycloakError as error:
+            if (error.response_code or _SERVER_ERROR) >= _SERVER_ERROR or error.response_code == _NOT_FOUND:
+                return ProviderUnreachable(
+                    f"{self._settings.admin_base} answers {error.response_code}, not as Keycloak does"
+                )
+            raise self._refused() from error
+        return None
+
+    def _refused(self) -> AdminRefused:
+        return AdminRefused(
+            f"Keycloak does not take the secret of its admin client '{self._settings.admin_client_id}': it keeps the "
+            "one of its first start. With docker compose: `docker compose down -v` starts afresh (and forgets all "
+            "users and clients); elsewhere set KEYCLOAK_ADMIN_CLIENT_ID and KEYCLOAK_ADMIN_CLIENT_SECRET_FILE"
+        )
+
+    def get(self, *path: str, **query: str) -> Any:
+        """What is at `path` below the realm.
+
+        Raises:
+            ProviderRefused: it is not there or may not be read.
+        """
+        found = self.find(*path, **query)
+        if found is None:
+            raise ProviderRefused(f"Keycloak has nothing at {'/'.join(path)}", _NOT_FOUND)
+        return found
+
+    def find(self, *path: str, **query: str) -> Any | None:
+        """What is at `path` below the realm, or None if there is nothing."""
+        response = self._send("GET", self._path(path), **query)
+        if response.status_code == _NOT_FOUND:
+            return None
+        self._check(response, "GET", path)
+        return response.json()
+
+    def write(self, method: str, path: tuple[str, ...], body: object = None) -> None:
+        """Write `body` at `path` below the realm.
+
+        Raises:
+            ProviderRefused: Keycloak says no; the text has its reason.
+        """
+        self._check(self._send(method, self._path(path), body), method, path)
+
+    def create_realm(self, representation: dict[str, object]) -> None:
+        """Create the realm itself."""
+        self._check(self._send("POST", "admin/realms", representation), "POST", ("admin/realms",))
+
+    def _path(self, path: tuple[str, ...]) -> str:
+        parts = (self._settings.realm, *path)
+        return "admin/realms/" + "/".join(quote(part, safe="") for part in parts)
+
+    def _send(self, method: str, path: str, body: object = None, **query: str) -> Response:
+        try:
+            if method == "GET":
+                return self.connection.raw_get(path, **query)
+            data = json.dumps(body) if body is not None else ""
+            send = {"POST": self.connection.raw_post, "PUT": self.connection.raw_put}.get(method)
+            if send is not None:
+                return send(path, data=data)
+            return self.connection.raw_delete(path, data=data)
+        except KeycloakConnectionError as error:
+            raise ProviderUnreachable(f"Keycloak at {self._settings.admin_base} stopped answering") from error
+        except KeycloakAuthenticationError as error:
+            raise self._refused() from error
+
+    def _check(self, response: Response, method: str, path: tuple[str, ...]) -> None:
+        if response.status_code < _ERROR:
+            return
+        if response.status_code == _FORBIDDEN:
+            raise AdminRefused(
+                f"the admin client '{self._settings.admin_client_id}' may not {method} {'/'.join(path)}: give its "
+                "service account the role 'admin' of the realm 'master'"
+            )
+        raise ProviderRefused(
+            f"Keycloak refused {method} {'/'.join(path)}: {response.status_code} {_reason(response)}",
+            response.status_code,
+        )
+
+
+def _reason(response: Response) -> str:
+    try:
+        answer = response.json()
+    except ValueError:
+        return " ".join(response.text.split())[:200]
+    names = ("errorMessage", "error_description", "error")
+    return str(next((answer[name] for name in names if name in answer), answer))[:200]

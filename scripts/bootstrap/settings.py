@@ -1,0 +1,143 @@
+"""What one run of the bootstrap needs to know, from the environment.
+
+The names are the server's own where both read them, so that one `.env` serves the two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from mcp_server.access import Access, AccessFileError, load_access
+from mcp_server.environment import Environment, SettingsError, is_loopback
+from scripts.bootstrap.failures import SettingsFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# One name a line: `.env.example` documents each.
+NAMES = (
+    "OAUTH_SERVER_URL",
+    "OAUTH_INTERNAL_URL",
+    "MCP_PUBLIC_URL",
+    "OAUTH_CLIENT_SECRET_FILE",
+    "KEYCLOAK_ADMIN_CLIENT_ID",
+    "KEYCLOAK_ADMIN_CLIENT_SECRET",
+    "KEYCLOAK_ADMIN_CLIENT_SECRET_FILE",
+    "ACCESS_FILE",
+    "RUNNING_IN_CONTAINER",
+)
+_DEFAULT_SECRETS = frozenset({"admin", "changeme", "change-me", "changethis", "password", "secret", "bootstrap"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootstrapSettings:
+    """What one run needs to know.
+
+    Attributes:
+        server_url: the issuer as tokens and browsers say it.
+        internal_url: where this process reaches the same realm.
+        public_url: the resource: audience of the tokens and id of the introspection client.
+        admin_client_id: a client of the `master` realm whose service account may administer the realm.
+        client_secret_file: where the introspection client's secret is kept; None leaves it with the provider.
+        provider_folder: what the provider needs beyond the access file.
+        in_container: whether "localhost" means this container only (the image sets RUNNING_IN_CONTAINER).
+    """
+
+    server_url: str = "http://localhost:8080/realms/mcp"
+    internal_url: str = "http://localhost:8080/realms/mcp"
+    public_url: str = "http://localhost:3000/mcp"
+    admin_client_id: str = "bootstrap"
+    admin_client_secret: str = field(repr=False)
+    client_secret_file: Path | None = None
+    provider_folder: Path = Path("idp-config/keycloak")
+    access: Access
+    in_container: bool = False
+
+    @property
+    def realm(self) -> str:
+        """The realm's name: the last part of the issuer's path."""
+        return self.server_url.rpartition("/realms/")[2]
+
+    @property
+    def admin_base(self) -> str:
+        """Where the admin API starts, as this process reaches it; ends with a slash."""
+        return self.internal_url.rpartition("/realms/")[0] + "/"
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether issuer and resource both never leave this machine."""
+        return all(is_loopback(urlsplit(url).hostname or "") for url in (self.server_url, self.public_url))
+
+    @classmethod
+    def load(cls, variables: Mapping[str, str]) -> BootstrapSettings:
+        """Read the environment and the access file it names.
+
+        Raises:
+            SettingsFailure: something cannot work; one line says what to change.
+        """
+        try:
+            settings = _read(Environment(variables))
+        except (SettingsError, AccessFileError) as error:
+            raise SettingsFailure(str(error)) from error
+        _check(settings)
+        return settings
+
+
+def _read(env: Environment) -> BootstrapSettings:
+    server_url = env.url("OAUTH_SERVER_URL") or "http://localhost:8080/realms/mcp"
+    secret_file = env.text("OAUTH_CLIENT_SECRET_FILE")
+    access_file = Path(env.text("ACCESS_FILE") or "idp-config/access.yaml")
+    secret = env.secret("KEYCLOAK_ADMIN_CLIENT_SECRET", required=True)
+    if secret is None:
+        raise SettingsError(
+            "KEYCLOAK_ADMIN_CLIENT_SECRET_FILE: set it to the file with the admin client's secret "
+            "(docker compose does this by itself: docker compose run --rm bootstrap)"
+        )
+    return BootstrapSettings(
+        server_url=server_url,
+        internal_url=env.url("OAUTH_INTERNAL_URL") or server_url,
+        public_url=env.url("MCP_PUBLIC_URL") or "http://localhost:3000/mcp",
+        admin_client_id=env.text("KEYCLOAK_ADMIN_CLIENT_ID") or "bootstrap",
+        admin_client_secret=secret,
+        client_secret_file=Path(secret_file) if secret_file else None,
+        provider_folder=access_file.parent / "keycloak",
+        access=load_access(access_file),
+        in_container=env.flag("RUNNING_IN_CONTAINER"),
+    )
+
+
+def _check(settings: BootstrapSettings) -> None:
+    for name, url in (("OAUTH_SERVER_URL", settings.server_url), ("OAUTH_INTERNAL_URL", settings.internal_url)):
+        before, _, realm = url.rpartition("/realms/")
+        if not before or not realm or "/" in realm:
+            raise SettingsFailure(f"{name}={url}: write the issuer of a Keycloak realm, ending with /realms/<name>")
+    if settings.realm == "master":
+        raise SettingsFailure("OAUTH_SERVER_URL: the realm 'master' administers Keycloak; use a realm of its own")
+    if not settings.internal_url.endswith(f"/realms/{settings.realm}"):
+        raise SettingsFailure(f"OAUTH_INTERNAL_URL={settings.internal_url}: must end with /realms/{settings.realm}")
+    if settings.in_container and is_loopback(urlsplit(settings.internal_url).hostname or ""):
+        raise SettingsFailure(
+            f"{settings.internal_url} is this container itself: set OAUTH_INTERNAL_URL to where Keycloak is from here, "
+            "such as http://keycloak:8080/realms/mcp"
+        )
+    if not settings.on_loopback:
+        _check_fit_for_a_network(settings)
+
+
+def _check_fit_for_a_network(settings: BootstrapSettings) -> None:
+    """Refuse what is safe only where nobody else can reach the provider."""
+    where = "OAUTH_SERVER_URL and MCP_PUBLIC_URL are not both on localhost"
+    if settings.access.demo_users:
+        raise SettingsFailure(f"demo_users: their passwords are public, and {where}: remove them from the access file")
+    if settings.access.registration.profile == "open-dev":
+        raise SettingsFailure(
+            f"registration.profile: open-dev lets anyone register a client, and {where}: write loopback-only or closed"
+        )
+    if settings.admin_client_secret.lower() in _DEFAULT_SECRETS:
+        raise SettingsFailure(f"KEYCLOAK_ADMIN_CLIENT_SECRET is a default password, and {where}: choose a random one")
+    for name, url in (("OAUTH_SERVER_URL", settings.server_url), ("MCP_PUBLIC_URL", settings.public_url)):
+        if url.startswith("http://") and not is_loopback(urlsplit(url).hostname or ""):
+            raise SettingsFailure(f"{name}={url}: tokens would cross the network in the clear; use https")

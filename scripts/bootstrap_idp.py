@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+"""Gives the identity provider the realm, scopes, roles, clients and registration policy that MCP clients need.
+
+What it shall be stands in idp-config/access.yaml (and, for what only Keycloak knows, in idp-config/keycloak).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it also runs by its path
+
+try:
+    from scripts.bootstrap.failures import Failure
+    from scripts.bootstrap.run import run_apply
+    from scripts.bootstrap.settings import BootstrapSettings
+except ModuleNotFoundError as missing:
+    sys.exit(f"bootstrap: {missing.name} is not installed: run ./scripts/test once and use .venv/bin/python, or Docker")
+
+_EPILOG = """\
+environment (an empty value counts as unset):
+  OAUTH_SERVER_URL                   the issuer; its last part is the realm   [http://localhost:8080/realms/mcp]
+  OAUTH_INTERNAL_URL                 the same realm as this process reaches it          [OAUTH_SERVER_URL]
+  MCP_PUBLIC_URL                     the resource: audience of every token  [http://localhost:3000/mcp]
+  KEYCLOAK_ADMIN_CLIENT_ID           a client of the realm 'master' with a service account     [bootstrap]
+  KEYCLOAK_ADMIN_CLIENT_SECRET_FILE  the file with its secret (or KEYCLOAK_ADMIN_CLIENT_SECRET)
+  OAUTH_CLIENT_SECRET_FILE           where the server's own secret is kept; made if it is not there
+  ACCESS_FILE                        who may do what                              [idp-config/access.yaml]
+
+exit codes: 0 done and proven, 1 the provider refused or the result is not as promised, 2 something to change here,
+3 the provider does not answer.
+
+examples:
+  docker compose run --rm bootstrap                    what `docker compose up` does once
+  scripts/bootstrap_idp.py apply                       against OAUTH_SERVER_URL; a second time: no changes
+  scripts/bootstrap_idp.py apply --prove               also registers a client for a moment, to see that it works
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one verb; the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        settings = BootstrapSettings.load(os.environ)
+        run_apply(settings, wait=options.wait, try_registration=options.prove)
+    except Failure as failure:
+        sys.stdout.flush()
+        print(f"bootstrap: {failure}", file=sys.stderr)
+        return failure.exit_code
+    except KeyboardInterrupt:
+        print("bootstrap: stopped; run it again to go on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bootstrap_idp.py",
+        description=__doc__,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--provider", choices=("keycloak",), default="keycloak", help="which identity provider [keycloak]"
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    apply = verbs.add_parser(
+        "apply",
+        help="make the provider as the files say, and prove it",
+        description="Reads the provider, prints and writes what differs, proves the result. Writes nothing if nothing "
+        "differs.",
+    )
+    apply.add_argument(
+        "--wait", type=_seconds, default=120, metavar="SECONDS", help="how long a starting provider is waited for [120]"
+    )
+    apply.add_argument(
+        "--prove", action="store_true", help="try a registration even if nothing changed; it is removed at once"
+    )
+    return parser
+
+
+def _seconds(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text}: write a whole number of seconds")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

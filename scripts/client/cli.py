@@ -1,0 +1,160 @@
+"""The command line of the narrated client."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import getpass
+import json
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcp_server.access import Access, AccessFileError, load_access
+from mcp_server.environment import SettingsError, check_url
+from scripts.client.browser import BrowserLogin
+from scripts.client.connect import parse_connect_to
+from scripts.client.failures import INTERRUPTED_EXIT
+from scripts.client.headless import HeadlessLogin
+from scripts.client.narrate import Narrator, Secrets, open_console
+from scripts.client.plan import Plan
+from scripts.client.run import run
+from scripts.client.tools import parse_call
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import httpx2
+
+    from scripts.client.plan import Login
+
+_ACCESS_FILE = Path(__file__).parents[2] / "idp-config" / "access.yaml"
+_HELP = """\
+Log in at an MCP server as any MCP client does, and see each step: the challenge, the metadata, the registration, the
+login with PKCE, the token, the tools. Nothing is stored; codes, tokens and passwords are never printed.
+
+examples:
+  scripts/login                                          log in at http://localhost:3000/mcp with the browser
+  scripts/login --url https://mcp.example.com/mcp        … at another server
+  MCP_PASSWORD=reader scripts/login --headless --user reader
+                                                         … without a browser; the password may also come by prompt
+  scripts/login --call greet name=Ada --call get_time    call these tools instead of the harmless ones
+  scripts/login --scope "mcp:tools mcp:admin"            ask for more than the challenge names
+  scripts/login --client-id mcp-native                   use a client that the provider knows already
+  scripts/login --headless --user reader --json < secret-file | jq .claims
+"""
+_EXIT_CODES = """\
+environment:
+  MCP_PUBLIC_URL  the server, unless --url names it
+  MCP_PASSWORD    the password for --headless; else the first line of standard input, or a prompt
+  CONNECT_TO      connect elsewhere and keep the URLs: localhost:3000=mcp-server:3000,localhost:8080=keycloak:8080
+  ACCESS_FILE     who may do what, for explanations (default: idp-config/access.yaml)
+  NO_COLOR        no colours
+
+exit codes:
+  0  everything worked
+  1  something nobody foresaw
+  2  the command line is wrong
+  3  the MCP server does not answer, or is none
+  4  the identity provider does not answer, or its metadata or registration is no use
+  5  the login failed, was denied, or took too long
+  6  the login worked, but the server does not take the token: usually a role is missing
+  7  a tool call failed
+  130  interrupted with Ctrl-C
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The options, with help that teaches."""
+    parser = argparse.ArgumentParser(
+        "scripts/login", description=_HELP, epilog=_EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--url", help="the MCP server's public URL")
+    parser.add_argument("--scope", help="the scopes to ask for, instead of those the challenge names")
+    parser.add_argument("--client-id", help="a public client known to the provider, instead of registering one")
+    parser.add_argument("--headless", action="store_true", help="fill the provider's forms here, without a browser")
+    parser.add_argument("--user", help="whom to log in with --headless")
+    parser.add_argument("--no-browser", action="store_true", help="only print the login URL")
+    parser.add_argument(
+        "--call", nargs="+", action="append", default=[], metavar=("NAME", "key=value"), help="call this tool"
+    )
+    parser.add_argument("--timeout", type=float, default=300, help="seconds to wait for the login (default: 300)")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output instead of the story")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and give its exit code."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    try:
+        plan = make_plan(options, os.environ)
+        password = _password(options.user) if options.headless else ""
+    except ValueError as error:
+        parser.error(str(error))  # exits with 2
+    except KeyboardInterrupt:
+        return INTERRUPTED_EXIT
+    secrets = Secrets()
+    narrator = Narrator(None if options.json else open_console(), secrets)
+
+    def chosen_login(pages: httpx2.AsyncClient) -> Login:
+        if options.headless:
+            return HeadlessLogin(narrator, pages, options.user, password)
+        return BrowserLogin(narrator, timeout=options.timeout, open_browser=not options.no_browser)
+
+    try:
+        ending = asyncio.run(run(plan, narrator, chosen_login, quiet=options.json))
+    except KeyboardInterrupt:
+        open_console(stderr=True).print("\nstopped; nothing was stored")
+        return INTERRUPTED_EXIT
+    if options.json:
+        document = secrets.hide_in(ending.report(plan, narrator))
+        print(json.dumps(document, ensure_ascii=False, indent=2))
+    return ending.exit_code
+
+
+def make_plan(options: argparse.Namespace, variables: Mapping[str, str]) -> Plan:
+    """What the options and the environment ask for.
+
+    Raises:
+        ValueError: they ask for something impossible; the text says what.
+    """
+    if options.headless and not options.user:
+        raise ValueError("--headless needs --user NAME")
+    if options.timeout <= 0:
+        raise ValueError("--timeout must be more than 0")
+    url = options.url or variables.get("MCP_PUBLIC_URL") or "http://localhost:3000/mcp"
+    try:
+        check_url("--url", url)
+    except SettingsError as error:
+        raise ValueError(str(error)) from error
+    return Plan(
+        url=url,
+        scope=options.scope,
+        client_id=options.client_id,
+        calls=tuple(parse_call(parts) for parts in options.call),
+        person=options.user,
+        connect_to=parse_connect_to(variables.get("CONNECT_TO", "")),
+        access=_access(Path(variables.get("ACCESS_FILE") or _ACCESS_FILE)),
+    )
+
+
+def _password(user: str) -> str:
+    if password := os.environ.get("MCP_PASSWORD"):
+        return password
+    if sys.stdin.isatty():
+        with suppress(EOFError):  # Ctrl-D: no password
+            return getpass.getpass(f"password of {user}: ")
+    elif password := sys.stdin.readline().rstrip("\r\n"):
+        return password
+    raise ValueError("--headless needs the password: in MCP_PASSWORD, or on standard input")
+
+
+def _access(path: Path) -> Access | None:
+    """The access file, which only makes explanations better."""
+    try:
+        return load_access(path)
+    except AccessFileError:
+        return None

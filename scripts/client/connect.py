@@ -1,0 +1,99 @@
+"""The HTTP client of the journey, and where it really connects.
+
+`CONNECT_TO="localhost:3000=mcp-server:3000"` is for a client inside a container network: the URLs and the `Host` header
+stay the public ones, only the TCP connection is opened elsewhere.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import httpx2
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+_READ_SECONDS = 60
+
+
+class Address(NamedTuple):
+    """A host and a TCP port."""
+
+    host: str
+    port: int
+
+
+def parse_connect_to(text: str) -> dict[Address, Address]:
+    """Read `public=real` pairs, separated by commas.
+
+    Raises:
+        ValueError: a part is not `host:port=host:port`; the text names it.
+    """
+    pairs = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        public, equals, real = part.partition("=")
+        if not equals:
+            raise ValueError(f"CONNECT_TO: '{part}' is not host:port=host:port")
+        pairs[_address(public, part)] = _address(real, part)
+    return pairs
+
+
+def _address(text: str, part: str) -> Address:
+    host, _, port = text.strip().rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:  # noqa: PLR2004 - TCP ports
+        raise ValueError(f"CONNECT_TO: '{part}' is not host:port=host:port")
+    return Address(host.strip("[]").lower(), int(port))
+
+
+class ConnectTo(httpx2.AsyncBaseTransport):
+    """Opens the connection of some addresses elsewhere. URL, `Host` header and TLS server name stay as they were."""
+
+    def __init__(self, pairs: Mapping[Address, Address], transport: httpx2.AsyncBaseTransport) -> None:
+        self._pairs = dict(pairs)
+        self._transport = transport
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send `request`, to the real address if there is one for its public address."""
+        url = request.url
+        port = url.port or _DEFAULT_PORTS.get(url.scheme, 0)
+        real = self._pairs.get(Address(url.host, port))
+        if real is None:
+            return await self._transport.handle_async_request(request)
+        moved = httpx2.Request(
+            request.method,
+            url.copy_with(host=real.host, port=real.port),
+            headers=request.headers,  # holds Host already
+            stream=request.stream,
+            extensions={**request.extensions, "sni_hostname": url.host},
+        )
+        return await self._transport.handle_async_request(moved)
+
+    async def aclose(self) -> None:
+        """Close the transport underneath."""
+        await self._transport.aclose()
+
+
+def open_client(
+    pairs: Mapping[Address, Address],
+    *,
+    auth: httpx2.Auth | None = None,
+    on_request: Callable[[httpx2.Request], Awaitable[None]] | None = None,
+    on_response: Callable[[httpx2.Response], Awaitable[None]] | None = None,
+) -> httpx2.AsyncClient:
+    """A client that follows no redirect by itself and reaches loopback without the environment's proxy.
+
+    With `pairs` no proxy is used at all: they say where to connect.
+    """
+    direct = httpx2.AsyncHTTPTransport()
+    return httpx2.AsyncClient(
+        auth=auth,
+        timeout=httpx2.Timeout(_READ_SECONDS, connect=10),
+        transport=ConnectTo(pairs, direct) if pairs else None,
+        mounts=None if pairs else {f"all://{host}": direct for host in _LOOPBACK},
+        event_hooks={
+            "request": [on_request] if on_request else [],
+            "response": [on_response] if on_response else [],
+        },
+    )

@@ -1,0 +1,162 @@
+"""Tokens and refusals in plain words.
+
+Claims are read without verifying anything: judging a token is the server's part, and a client must not rely on what is
+inside (RFC 9068 section 6). They are shown because they explain what the server does.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from mcp_server.access import Access
+
+Claims = dict[str, Any]
+_JWT_PARTS = 3
+_FORBIDDEN = 403
+
+
+def read_claims(token: str) -> Claims | None:
+    """The claims of a JWT (RFC 7519 section 3), or None for a token that is none."""
+    parts = token.split(".")
+    if len(parts) != _JWT_PARTS:
+        return None
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (binascii.Error, ValueError):
+        return None
+    return claims if isinstance(claims, dict) else None
+
+
+def words(value: object) -> list[str]:
+    """A claim that is one string, a space-separated string or a list, as a list of strings."""
+    if isinstance(value, str):
+        return value.split()
+    return [part for part in value if isinstance(part, str)] if isinstance(value, list) else []
+
+
+def audiences(claims: Mapping[str, Any]) -> list[str]:
+    """`aud`, which is one string or several (RFC 7519 section 4.1.3)."""
+    aud = claims.get("aud")
+    return [aud] if isinstance(aud, str) else words(aud)
+
+
+def scopes(claims: Mapping[str, Any]) -> list[str]:
+    """The granted scopes, wherever the provider writes them."""
+    return words(claims.get("scope")) + words(claims.get("scp"))
+
+
+def roles(claims: Mapping[str, Any], roles_claim: str = "roles") -> list[str]:
+    """The person's roles, wherever the provider writes them."""
+    realm = claims.get("realm_access")
+    found = words(claims.get(roles_claim)) or words(claims.get("roles"))
+    return found or (words(realm.get("roles")) if isinstance(realm, dict) else [])
+
+
+def describe_claims(claims: Claims, now: float, roles_claim: str = "roles") -> list[str]:
+    """Who issued the token, about whom, for whom, good for what, until when."""
+    person = claims.get("preferred_username") or claims.get("username") or claims.get("sub") or "nobody in particular"
+    lines = [
+        f"issued by   {claims.get('iss', 'nobody')}  (iss)",
+        f"about       {person}  (sub {claims.get('sub', 'missing')})",
+        f"for         {', '.join(audiences(claims)) or 'no resource at all'}  (aud: who may take it)",
+        f"to client   {claims.get('azp') or claims.get('client_id') or 'not said'}",
+        f"good for    {' '.join(scopes(claims)) or 'nothing'}  (scope)",
+    ]
+    if held := roles(claims, roles_claim):
+        lines.append(f"roles       {' '.join(held)}")
+    if isinstance(expiry := claims.get("exp"), int | float):
+        lines.append(f"runs out    in {max(0, round((expiry - now) / 60))} min  (exp)")
+    return lines
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A 401 or 403 that the server gave to a request with a token.
+
+    Attributes:
+        status: the HTTP status.
+        challenge: the WWW-Authenticate header, or "".
+        description: what the body says, or "".
+    """
+
+    status: int
+    challenge: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What was asked for.
+
+    Attributes:
+        resource: what `aud` must name.
+        person: whose login it was, where that is known.
+        scope: the scopes of --scope, where somebody chose them.
+        access: who may do what, where the access file is at hand.
+    """
+
+    resource: str
+    person: str | None = None
+    scope: str | None = None
+    access: Access | None = None
+
+
+def explain_refusal(refusal: Refusal, claims: Claims | None, asked: Asked) -> list[str]:
+    """Why the server did not take the token, as far as the token itself tells, and who can change it.
+
+    Args:
+        refusal: what the server said.
+        claims: those of the token, or None if it cannot be read.
+        asked: what the login was for.
+    """
+    access, resource = asked.access, asked.resource
+    lines = [f"the server says: {refusal.description}"] if refusal.description else []
+    if claims is None:
+        return [*lines, "the token is not a JWT, so only the provider knows what it is good for (introspection)"]
+    missing_audience = resource not in audiences(claims)
+    missing_scope = access is not None and access.base_scope not in access.expand(scopes(claims))
+    if missing_audience:
+        named = ", ".join(audiences(claims)) or "no resource at all"
+        lines.append(f"the token is for {named}; this server only takes tokens for {resource}")
+    if missing_scope or not scopes(claims):
+        lines.append(f"the token brings {' '.join(scopes(claims)) or 'no scope'}")
+    if asked.scope is not None and access is not None and access.base_scope not in access.expand(asked.scope.split()):
+        return [
+            *lines,
+            f"--scope asked for {asked.scope} only; the server needs {access.base_scope}: leave out --scope",
+        ]
+    if missing_audience or missing_scope or not scopes(claims) or refusal.status == _FORBIDDEN:
+        return lines + _missing_role(claims, asked)
+    return [
+        *lines,
+        "resource and scope are right: look at issuer, clock and token type; the server's log names what it expected",
+    ]
+
+
+def _missing_role(claims: Claims, asked: Asked) -> list[str]:
+    access = asked.access
+    who = asked.person or claims.get("preferred_username") or claims.get("username") or claims.get("sub") or "you"
+    giver = f"an administrator of the provider ({claims.get('iss', 'the issuer')})"
+    if access is None:
+        return [f"probably '{who}' has no role that brings a scope of this server: {giver} can give one"]
+    scope = access.base_scope
+    wanted = one_of(access.scopes[scope].roles)
+    held = ", ".join(roles(claims, access.roles_claim)) or "none"
+    return [
+        f"the scope {scope} comes to a person with the role {wanted} (idp-config/access.yaml)",
+        f"roles of '{who}' in the token: {held}",
+        f"{giver} can give '{who}' the role {wanted}; then log in again",
+    ]
+
+
+def one_of(names: Iterable[str]) -> str:
+    """`a`, `a or b`, `a, b or c`."""
+    *most, last = names
+    return f"{', '.join(most)} or {last}" if most else last

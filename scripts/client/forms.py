@@ -1,0 +1,139 @@
+"""The forms of a provider's page, as a browser would submit them. Standard library only; no script is run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from urllib.parse import urljoin
+
+_VOID = frozenset(
+    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+)
+_ERROR_MARKS = ("error", "alert", "invalid-feedback")
+_NAME_FIELDS = frozenset({"text", "email", "tel"})
+_REFUSALS = ("cancel", "deny", "decline", "reject", "abort", "refuse", "no")
+_MAX_MESSAGE = 300
+
+
+@dataclass(slots=True)
+class Field:
+    """One control that takes part in a submission."""
+
+    name: str
+    kind: str
+    value: str
+    label: str = ""  # a button's text: shown, never sent
+
+
+@dataclass(slots=True)
+class Form:
+    """One form: where it goes, how, and its controls in the page's order."""
+
+    action: str
+    method: str
+    fields: list[Field] = field(default_factory=list)
+    buttons: list[Field] = field(default_factory=list)
+
+    @property
+    def password_field(self) -> Field | None:
+        """The first field for a password."""
+        return next((f for f in self.fields if f.kind == "password"), None)
+
+    @property
+    def name_field(self) -> Field | None:
+        """The first field for a name."""
+        return next((f for f in self.fields if f.kind in _NAME_FIELDS), None)
+
+    @property
+    def accept_button(self) -> Field | None:
+        """The button that says yes: the first that does not say no."""
+        for button in self.buttons:
+            words = f"{button.name} {button.value} {button.label}".lower().replace("_", " ").replace("-", " ").split()
+            if not any(word in _REFUSALS for word in words):
+                return button
+        return None
+
+    def submission(self, button: Field | None = None) -> dict[str, str]:
+        """What a browser would send after pressing `button`."""
+        data = {f.name: f.value for f in self.fields if f.name}
+        if button is not None and button.name:
+            data[button.name] = button.value
+        return data
+
+
+@dataclass(slots=True)
+class Page:
+    """What a headless login needs of a page."""
+
+    title: str
+    forms: list[Form]
+    message: str
+
+
+def read_page(html: str, url: str) -> Page:
+    """Read the page that `url` served. Broken HTML gives what can be made of it, never an error."""
+    parser = _PageParser(url)
+    parser.feed(html)
+    parser.close()
+    message = " ".join(" ".join(parser.messages).split())
+    return Page(" ".join("".join(parser.title).split()), parser.forms, message[:_MAX_MESSAGE])
+
+
+class _PageParser(HTMLParser):
+    def __init__(self, url: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.forms: list[Form] = []
+        self.title: list[str] = []
+        self.messages: list[str] = []
+        self._url = url
+        self._form: Form | None = None
+        self._in_title = False
+        self._open: list[tuple[str, bool]] = []  # the elements around the current text, and whether each is a message
+        self._button: Field | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attrs}
+        if tag == "form":
+            self._form = Form(urljoin(self._url, values.get("action", "")), values.get("method", "get").lower())
+            self.forms.append(self._form)
+        elif tag in {"input", "button"}:
+            self._control(tag, values)
+        elif tag == "title":
+            self._in_title = not self.title
+        if tag not in _VOID:
+            marks = f"{values.get('class', '')} {values.get('id', '')}".lower()
+            self._open.append((tag, any(mark in marks for mark in _ERROR_MARKS)))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "form":
+            self._form = None
+        elif tag == "title":
+            self._in_title = False
+        elif tag == "button":
+            self._button = None
+        if any(name == tag for name, _ in self._open):
+            while self._open.pop()[0] != tag:
+                pass  # elements that were never closed end with the one around them
+
+    def handle_data(self, data: str) -> None:
+        if self._in_title:
+            self.title.append(data)
+        elif self._button is not None:
+            self._button.label += data
+        if any(is_message for _, is_message in self._open) and self._open[-1][0] not in {"script", "style"}:
+            self.messages.append(data)
+
+    def _control(self, tag: str, values: dict[str, str]) -> None:
+        if self._form is None or "disabled" in values:
+            return
+        kind = values.get("type", "submit" if tag == "button" else "text").lower()
+        control = Field(values.get("name", ""), kind, values.get("value", ""))
+        if kind in {"submit", "image"}:
+            self._form.buttons.append(control)
+            self._button = control if tag == "button" else None
+        elif kind in {"checkbox", "radio"}:
+            if "checked" in values:
+                control.value = control.value or "on"
+                self._form.fields.append(control)
+        elif kind not in {"button", "reset", "file"}:
+            self._form.fields.append(control)

@@ -1,0 +1,170 @@
+"""A login without a browser: reads the provider's pages and fills their forms itself.
+
+The password goes to the provider's own origin and nowhere else, and only over TLS or loopback.
+"""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import urljoin, urlsplit
+
+from mcp_server.environment import is_loopback
+from scripts.client.browser import check_login_url
+from scripts.client.cookies import Cookies
+from scripts.client.failures import LoginFailed
+from scripts.client.forms import Form, Page, read_page
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from scripts.client.callback import Answer, Callback
+    from scripts.client.narrate import Narrator
+
+_MAX_PAGES = 20
+_MAX_PAGE_BYTES = 2 * 1024 * 1024
+_ERROR = 400
+_MAX_SAID = 300
+
+
+class HeadlessLogin:
+    """A login as `user`, by the provider's own forms.
+
+    Args:
+        client: for the provider's pages; its own, so that no token of the journey can leak into them.
+    """
+
+    def __init__(self, narrator: Narrator, client: httpx2.AsyncClient, user: str, password: str) -> None:
+        self._narrator = narrator
+        if password not in user:  # the demo's passwords are their names: nothing to hide, all to garble
+            narrator.secrets.learn(password)
+        self._client = client
+        self._user = user
+        self._password = password
+
+    async def log_in(self, url: str, callback: Callback) -> Answer:
+        """Go from `url` to the callback.
+
+        Raises:
+            ProviderFailed: `url` is nothing for a browser.
+            LoginFailed: the provider refused the person, or shows a page that needs one.
+        """
+        check_login_url(url)
+        visit = _Visit(self._client, callback.redirect_uri)
+        origin = _origin(url)
+        page = await visit.send("GET", url)
+        password_sent = False
+        for _ in range(_MAX_PAGES):
+            if page is None:
+                return await self._finish(visit, callback)
+            form = _form_to_fill(page)
+            if form is None:
+                _give_up(page)
+            if form.password_field is not None:
+                if password_sent:
+                    _refused(self._user, page)
+                password_sent = True
+                self._fill(form, origin, visit.url)
+                self._narrator.tell("note", f"filled the login form as {self._user}")
+            elif form.name_field is not None:
+                form.name_field.value = self._user
+            else:
+                self._narrator.tell("note", f"said yes on the consent page, '{page.title}'")
+            page = await visit.send(form.method.upper(), form.action, form.submission(form.accept_button))
+        raise LoginFailed(f"the provider's login goes round in circles: more than {_MAX_PAGES} pages")
+
+    def _fill(self, form: Form, origin: str, page_url: str) -> None:
+        """Put name and password into `form`, if both it and its page are the provider's own."""
+        host = urlsplit(form.action).hostname or ""
+        if {_origin(form.action), _origin(page_url)} != {origin}:
+            raise LoginFailed(
+                f"the login page would send the password to {_origin(form.action)}, which is not {origin}",
+                "nothing was sent; log in with the browser: leave out --headless",
+            )
+        if urlsplit(form.action).scheme != "https" and not is_loopback(host):
+            raise LoginFailed(f"the login page at {origin} is not encrypted: nothing was sent")
+        if form.name_field is not None:
+            form.name_field.value = self._user
+        if form.password_field is not None:
+            form.password_field.value = self._password
+
+    async def _finish(self, visit: _Visit, callback: Callback) -> Answer:
+        response = await self._client.get(visit.url)
+        if response.status_code >= _ERROR:
+            raise LoginFailed(f"the provider's answer was not taken: {read_page(response.text, visit.url).title}")
+        return await callback.answer(1)
+
+
+class _Visit:
+    """A browser's way through the provider's pages: cookies and redirects."""
+
+    def __init__(self, client: httpx2.AsyncClient, end: str) -> None:
+        self.url = ""
+        self._client = client
+        self._end = end
+        self._cookies = Cookies()
+
+    async def send(self, method: str, url: str, data: dict[str, str] | None = None) -> Page | None:
+        """The page this leads to, or None when it led to the callback, whose full URL is then `self.url`."""
+        for _ in range(_MAX_PAGES):
+            self.url = url
+            if url.partition("?")[0] == self._end:
+                return None
+            response = await self._request(method, url, data)
+            self._cookies.take(response)
+            location = response.headers.get("location")
+            if not response.has_redirect_location or location is None:
+                return self._page(response)
+            url = urljoin(url, location)
+            if response.status_code not in {307, 308}:
+                method, data = "GET", None
+        raise LoginFailed(f"the provider redirects in circles: more than {_MAX_PAGES} times")
+
+    async def _request(self, method: str, url: str, data: dict[str, str] | None) -> httpx2.Response:
+        headers = {"Accept": "text/html", "Cookie": self._cookies.header(url)}
+        if not headers["Cookie"]:
+            del headers["Cookie"]
+        if method == "GET":
+            return await self._client.get(url, params=data or None, headers=headers)
+        return await self._client.post(url, data=data, headers=headers)
+
+    def _page(self, response: httpx2.Response) -> Page:
+        page = read_page(response.text[:_MAX_PAGE_BYTES], self.url)
+        if response.status_code >= _ERROR and not any(form.password_field for form in page.forms):
+            said = page.message or page.title or response.text[:_MAX_SAID] or "nothing"
+            raise LoginFailed(f"the provider's login page answered {response.status_code}: {said}")
+        return page
+
+
+def _form_to_fill(page: Page) -> Form | None:
+    """The form with a password, else one that only asks for a name, else one that only asks for consent."""
+    posts = [form for form in page.forms if form.method == "post"]
+    for part in (attrgetter("password_field"), attrgetter("name_field"), attrgetter("accept_button")):
+        found = next((form for form in posts if part(form) is not None), None)
+        if found is not None:
+            return found
+    return None
+
+
+def _refused(user: str, page: Page) -> NoReturn:
+    if page.message:
+        raise LoginFailed(
+            f"the provider did not log '{user}' in: {page.message}",
+            "the password comes from MCP_PASSWORD or the prompt",
+        )
+    raise LoginFailed(
+        f"after the password the provider asks for another one, on the page '{page.title}'",
+        "perhaps the password has to be changed: log in with the browser once: leave out --headless",
+    )
+
+
+def _give_up(page: Page) -> NoReturn:
+    raise LoginFailed(
+        f"the provider shows a page that needs a person: '{page.title}' {page.message}".rstrip(),
+        "log in with the browser: leave out --headless",
+    )
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}".lower()

@@ -1,0 +1,190 @@
+"""The eight steps, on the official SDK's OAuth client, which decides and does everything OAuth.
+
+Nothing is stored: registration and tokens live in this process and end with it.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlsplit
+
+from mcp import Client
+from mcp.client.auth import OAuthClientProvider
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.auth import AuthorizationCodeResult
+
+from scripts.client.callback import Callback, open_callback
+from scripts.client.connect import open_client
+from scripts.client.explain import Asked, explain_refusal
+from scripts.client.failures import CallFailed, LoginFailed, ProviderFailed, ServerUnreachable, TokenRefused
+from scripts.client.knock import discover_request
+from scripts.client.plan import Login, Outcome, Plan
+from scripts.client.registration import Memory, client_metadata, known_client
+from scripts.client.steps import STEPS, Kind
+from scripts.client.tools import call_tool, list_tools, shown_calls
+from scripts.client.translate import refusal_advice, translate
+from scripts.client.watch import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import httpx2
+    from mcp_types import Tool
+
+    from scripts.client.callback import Answer
+    from scripts.client.narrate import Narrator
+    from scripts.client.tools import Call
+
+_MAX_LOGINS = 3  # the first, and step-ups for calls that need more
+_URL_PARAMETERS = ("client_id", "redirect_uri", "scope", "resource", "code_challenge_method", "prompt")
+
+
+class Journey:
+    """One login and what follows.
+
+    Args:
+        plan: what to do.
+        narrator: who is told.
+        login: how a person gets through the provider's pages.
+    """
+
+    def __init__(self, plan: Plan, narrator: Narrator, login: Login) -> None:
+        self.outcome = Outcome()
+        self._plan = plan
+        self._narrator = narrator
+        self._login = login
+        self._watch = Watch(narrator, plan.url, plan.access.roles_claim if plan.access else "roles")
+        self._answer: Answer | None = None
+        self._logins = 0
+
+    async def go(self) -> Outcome:
+        """All eight steps.
+
+        Raises:
+            ClientFailure: one of them failed; `outcome` holds what was reached.
+        """
+        plan, watch = self._plan, self._watch
+        with self._translated():
+            async with open_callback() as callback:
+                redirect_uri = callback.redirect_uri
+                auth = OAuthClientProvider(
+                    plan.url,
+                    client_metadata(redirect_uri, plan.scope),
+                    Memory(known_client(plan.client_id, redirect_uri)),
+                    redirect_handler=lambda url: self._log_in(url, callback),
+                    callback_handler=self._take_answer,
+                )
+                async with open_client(
+                    plan.connect_to, auth=auth, on_request=watch.on_request, on_response=watch.on_response
+                ) as http:
+                    await self._knock(http)
+                    await self._use_server(http)
+        return self.outcome
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            failure = translate(error, self._watch)
+            if isinstance(failure, CallFailed) and self._watch.refusal is not None and not self.outcome.tools:
+                failure = self._refused()  # before any tool was called
+            raise failure from error
+        finally:
+            self.outcome.claims = self._watch.claims
+
+    async def _log_in(self, url: str, callback: Callback) -> None:
+        """The SDK's redirect handler."""
+        self._logins += 1
+        if self._logins > _MAX_LOGINS:
+            raise LoginFailed(f"the server asked for {self._logins} logins in a row: its challenge cannot be met")
+        if self._plan.client_id is not None:
+            self._narrator.step(*STEPS[Kind.REGISTRATION])
+            self._narrator.tell("note", f"not needed: the provider knows the client {self._plan.client_id}")
+        self._watch.kind, self._watch.asked = Kind.LOGIN, url.partition("?")[0]
+        self._narrator.step(*STEPS[Kind.LOGIN])
+        query = dict(parse_qsl(urlsplit(url).query))
+        self._narrator.tell("asks", f"GET {self._watch.asked}")
+        for name in _URL_PARAMETERS:
+            if name in query:
+                self._narrator.tell("asks", f"  {name}={query[name]}")
+        callback.expect(query.get("state", ""))
+        self._answer = await self._login.log_in(url, callback)
+
+    async def _take_answer(self) -> AuthorizationCodeResult:
+        """The SDK's callback handler; it checks state and iss after us."""
+        answer, self._answer = self._answer, None
+        if answer is None:
+            raise LoginFailed("the login brought no answer")
+        self._watch.kind = Kind.ANSWER
+        self._narrator.secrets.learn(answer.code)
+        self._narrator.step(*STEPS[Kind.ANSWER])
+        if answer.error is not None or answer.code is None:
+            reason = answer.error_description or answer.error or "the answer holds no code"
+            self._narrator.tell("got", f"error={answer.error} {answer.error_description or ''}".rstrip())
+            raise LoginFailed(f"the provider refused the login: {reason}", *refusal_advice(answer.error))
+        self._narrator.tell("got", "code=<hidden>, state as sent")
+        issuer = self._watch.provider_metadata.get("issuer")
+        if answer.iss is None:
+            self._narrator.tell("note", "no iss: this provider does not say which provider answers")
+        elif answer.iss == issuer:
+            self._narrator.tell("got", f"iss={answer.iss}, the issuer of step 3")
+        return AuthorizationCodeResult(code=answer.code, state=answer.state, iss=answer.iss)
+
+    async def _knock(self, http: httpx2.AsyncClient) -> None:
+        """Steps 1 to 7: the SDK's OAuth client logs in because the server says so.
+
+        Raises:
+            ServerUnreachable: no MCP server answers here.
+            ProviderFailed: the server cannot ask its provider.
+            TokenRefused: the server does not take the token.
+        """
+        body, headers = discover_request()
+        response = await http.post(self._plan.url, json=body, headers=headers)
+        status, logged_in = response.status_code, self._watch.token_received
+        if status in {401, 403}:
+            raise self._refused()
+        if status == 503:  # noqa: PLR2004 - Service Unavailable
+            raise ProviderFailed(
+                "the server cannot judge any token at the moment (503): it does not reach its provider",
+                "the server's log says which URL it tries; OAUTH_INTERNAL_URL is the provider as the server reaches it",
+            )
+        if status >= 500 or (not logged_in and status in {404, 405, 421}):  # noqa: PLR2004 - server errors
+            raise ServerUnreachable(
+                f"what answers at {self._plan.url} is not the MCP server ({status} {response.reason_phrase})",
+                "the URL must be exactly the server's public one, path included: its page at / names it",
+            )
+        if not logged_in:
+            self._narrator.tell("note", "no login was asked for: this server runs without authorization")
+
+    async def _use_server(self, http: httpx2.AsyncClient) -> None:
+        """Step 8, with the SDK's MCP client on the same HTTP client."""
+        plan, narrator, outcome = self._plan, self._narrator, self.outcome
+        self._watch.in_use = True
+        narrator.step(*STEPS[Kind.CALL])
+        async with Client(streamable_http_client(plan.url, http_client=http)) as client:
+            narrator.tell("note", f"agreed on MCP {client.protocol_version}")
+            tools = await list_tools(client, narrator)
+            outcome.tools = [tool.name for tool in tools]
+            for call in plan.calls or shown_calls(tools, plan.person or "you"):
+                await self._call(client, tools, call)
+
+    async def _call(self, client: Client, tools: list[Tool], call: Call) -> None:
+        self._watch.refusal = None
+        try:
+            self.outcome.calls.append(await call_tool(client, self._narrator, tools, call))
+        except CallFailed as failure:
+            refusal = self._watch.refusal
+            if refusal is None or not refusal.description:
+                raise
+            raise CallFailed(failure.message, *failure.advice, f"the server says: {refusal.description}") from failure
+
+    def _refused(self) -> TokenRefused:
+        refusal = self._watch.refusal
+        if refusal is None:
+            return TokenRefused("the server refuses, and names no way to log in")
+        plan = self._plan
+        asked = Asked(resource=self._watch.resource, person=plan.person, scope=plan.scope, access=plan.access)
+        advice = explain_refusal(refusal, self._watch.claims, asked)
+        return TokenRefused(f"the login worked, but the server does not take its token ({refusal.status})", *advice)

@@ -1,0 +1,82 @@
+"""One run of the client: the journey, how it ended, and what is said of the end."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scripts.client.connect import open_client
+from scripts.client.failures import ClientFailure
+from scripts.client.journey import Journey
+from scripts.client.narrate import Narrator, open_console
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import httpx2
+
+    from scripts.client.plan import Login, Outcome, Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What came of it, and what failed, if something did."""
+
+    outcome: Outcome
+    failure: ClientFailure | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """As `scripts/login --help` documents it."""
+        return 0 if self.failure is None else self.failure.exit_code
+
+    def report(self, plan: Plan, narrator: Narrator) -> dict[str, object]:
+        """The object of `--json`, with nothing hidden in it yet."""
+        failure = self.failure
+        return {
+            "ok": failure is None,
+            "exit_code": self.exit_code,
+            "url": plan.url,
+            "steps": [
+                {"step": step.number, "title": step.title, "lines": [{"label": k, "text": v} for k, v in step.lines]}
+                for step in narrator.steps
+            ],
+            "claims": self.outcome.claims,
+            "tools": self.outcome.tools,
+            "calls": [result.as_json() for result in self.outcome.calls],
+            "error": None if failure is None else {"message": failure.message, "advice": list(failure.advice)},
+        }
+
+
+async def run(
+    plan: Plan, narrator: Narrator, choose_login: Callable[[httpx2.AsyncClient], Login], *, quiet: bool = False
+) -> Ending:
+    """Go the eight steps. A failure is told on standard error, unless `quiet`, and given back.
+
+    Args:
+        plan: what to do.
+        narrator: who is told.
+        choose_login: makes the login; it gets a client for the provider's pages that never carries a token.
+        quiet: say nothing of a failure.
+    """
+    # The SDK logs what it then raises, with tracebacks; what matters of it is told here.
+    logging.getLogger("mcp").setLevel(logging.CRITICAL + 1)
+    async with open_client(plan.connect_to) as pages:
+        journey = Journey(plan, narrator, choose_login(pages))
+        try:
+            outcome = await journey.go()
+        except ClientFailure as failure:
+            if not quiet:
+                _tell(Narrator(open_console(stderr=True), narrator.secrets), failure)
+            return Ending(journey.outcome, failure)
+    narrator.say()
+    narrator.say("Everything worked.", style="bold green")
+    return Ending(outcome)
+
+
+def _tell(narrator: Narrator, failure: ClientFailure) -> None:
+    narrator.say()
+    narrator.say(f"FAILED  {failure.message}", style="bold red")
+    for line in failure.advice:
+        narrator.say(f"        {line}")

@@ -1,0 +1,101 @@
+"""Errors of the SDK and of HTTP, as what they mean to the person who logs in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx2
+from mcp.client.auth import OAuthFlowError, OAuthRegistrationError, OAuthTokenError
+from mcp.shared.exceptions import MCPError
+
+from scripts.client.failures import (
+    CallFailed,
+    ClientFailure,
+    LoginFailed,
+    ProviderFailed,
+    ServerUnreachable,
+    find_failure,
+)
+from scripts.client.steps import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scripts.client.watch import Watch
+
+_AT_SERVER = frozenset({Kind.KNOCK, Kind.RESOURCE_METADATA, Kind.CALL})
+_AT_LOGIN = frozenset({Kind.LOGIN, Kind.ANSWER, Kind.TOKEN})
+
+
+def translate(error: BaseException, watch: Watch) -> ClientFailure:
+    """What `error` means at the point that `watch` has reached."""
+    failure = find_failure(error)
+    if failure is not None:
+        return failure
+    for part in _parts(error):
+        if isinstance(part, OAuthFlowError):
+            return _flow_failure(part, watch)
+        if isinstance(part, httpx2.HTTPError):
+            return _unreachable(part, watch)
+        if isinstance(part, MCPError):
+            return _server_failure(part, watch)
+    part = next(_parts(error))
+    return ClientFailure(
+        f"unforeseen {type(part).__name__}: {part}", "this is a fault of this client: please report it"
+    )
+
+
+def _parts(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            yield from _parts(part)
+    else:
+        yield error
+
+
+def _flow_failure(error: OAuthFlowError, watch: Watch) -> ClientFailure:
+    said = str(error)
+    if isinstance(error, OAuthRegistrationError):
+        return ProviderFailed(
+            f"the provider does not register this client: {said}",
+            "who may register is its registration policy; with a client that it knows already: --client-id mcp-native",
+        )
+    if isinstance(error, OAuthTokenError) or watch.kind in _AT_LOGIN:
+        return LoginFailed(f"the login failed: {said}")
+    if watch.kind is Kind.RESOURCE_METADATA and watch.resource != watch.url:
+        return ServerUnreachable(
+            f"the server calls itself {watch.resource}, and was called {watch.url}",
+            f"use exactly the name it gives itself: --url {watch.resource} (RFC 9728 section 3.3)",
+        )
+    return ProviderFailed(
+        f"the metadata does not fit together: {said}",
+        "the issuer that the server names and the one of the provider's metadata are compared letter by letter",
+    )
+
+
+def _server_failure(error: MCPError, watch: Watch) -> ClientFailure:
+    if watch.token_received:
+        return CallFailed(f"the server answered with an error: {error}")
+    return ServerUnreachable(f"what answers at {watch.url} is not an MCP server: {error}", "compare the URL's path")
+
+
+def _unreachable(error: httpx2.HTTPError, watch: Watch) -> ClientFailure:
+    reason = str(error) or type(error).__name__
+    if watch.kind in _AT_SERVER:
+        return ServerUnreachable(
+            f"the MCP server does not answer at {watch.asked}: {reason}",
+            "start it (docker compose up --wait, or ./scripts/demo --keep), or name another one with --url",
+        )
+    return ProviderFailed(
+        f"the identity provider does not answer at {watch.asked}: {reason}",
+        "it must be reachable from here under the very URL that the server names",
+    )
+
+
+def refusal_advice(error: str | None) -> tuple[str, ...]:
+    """What a person can do about an error of the authorization endpoint (RFC 6749 section 4.1.2.1)."""
+    if error == "invalid_scope":
+        return ("the client may not ask for one of these scopes: compare the challenge with the provider's scopes",)
+    if error == "access_denied":
+        return ("the person, or a rule of the provider, said no",)
+    return ()

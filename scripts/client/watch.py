@@ -1,0 +1,178 @@
+"""Watches the HTTP exchange of the SDK's OAuth client and tells each request as the step it is.
+
+The narration shows what really went over the wire: nothing here sends, changes or repeats a request.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+import httpx2
+
+from scripts.client.explain import Claims, Refusal, describe_claims, read_claims
+from scripts.client.failures import ProviderFailed
+from scripts.client.steps import STEPS, Kind
+
+if TYPE_CHECKING:
+    from scripts.client.narrate import Narrator
+
+_OK = 200
+_ERROR = 400
+_HIDDEN_FIELDS = frozenset({"code", "code_verifier", "client_secret", "refresh_token"})
+_SECRET_MEMBERS = ("access_token", "refresh_token", "id_token", "client_secret", "registration_access_token")
+
+
+class Watch:
+    """The two event hooks, and what they have seen.
+
+    Attributes:
+        kind: what the last request was.
+        asked: the URL of the last request.
+        provider_metadata: the authorization server's metadata, as far as it came.
+        url: the server, as the person named it.
+        resource: the resource identifier the server names, else its URL.
+        claims: those of the last access token, or None while there is none or if it is no JWT.
+        refusal: the last 401 or 403 for a request that carried a token.
+        token_received: whether a login got as far as a token.
+        in_use: whether step 8 has begun, with a token or without.
+    """
+
+    def __init__(self, narrator: Narrator, url: str, roles_claim: str = "roles") -> None:
+        self.kind = Kind.KNOCK
+        self.asked = url
+        self.provider_metadata: dict[str, Any] = {}
+        self.resource = url
+        self.claims: Claims | None = None
+        self.refusal: Refusal | None = None
+        self.token_received = False
+        self.in_use = False
+        self.url = url
+        self._server = httpx2.URL(url)  # as requests show it: default port left out, host in lower case
+        self._roles_claim = roles_claim
+        self._issuer: str | None = None
+        self._narrator = narrator
+        self._secrets = narrator.secrets
+
+    async def on_request(self, request: httpx2.Request) -> None:
+        """Tell what is asked.
+
+        Raises:
+            ProviderFailed: the client is about to register at the MCP server, for want of the provider's metadata.
+        """
+        self.kind, self.asked = self._classify(request), str(request.url)
+        authorization = request.headers.get("authorization", "")
+        self._secrets.learn(authorization, authorization.partition(" ")[2])
+        if self._issuer is not None and not self.provider_metadata and self.kind is Kind.REGISTRATION:
+            raise ProviderFailed(
+                f"no metadata of the provider {self._issuer} was found",
+                f"open {self._issuer}/.well-known/openid-configuration: it must answer, and name this very issuer",
+            )
+        self._narrator.step(*STEPS[self.kind])
+        self._narrator.tell("asks", f"{request.method} {request.url}{self._details(request)}")
+
+    async def on_response(self, response: httpx2.Response) -> None:
+        """Tell what came, and keep what later explanations need."""
+        request, said = response.request, f"{response.status_code} {response.reason_phrase}"
+        kind = self._classify(request)
+        body: dict[str, Any] = {}
+        if kind is not Kind.CALL or response.status_code >= _ERROR:  # the body of a call belongs to the MCP client
+            await response.aread()
+            body = _json_object(response)
+        self._secrets.learn(*(body.get(name) for name in _SECRET_MEMBERS))
+        self._narrator.tell("got", said)
+        if challenge := response.headers.get("www-authenticate"):
+            self._narrator.tell("got", f"WWW-Authenticate: {challenge}")
+        if kind in {Kind.KNOCK, Kind.CALL}:
+            self._keep_refusal(response, body)
+        elif response.status_code >= _ERROR and body:
+            self._narrator.tell("got", f"{body.get('error', '')} {body.get('error_description', '')}".strip())
+        elif body and response.status_code < 300:  # noqa: PLR2004 - success
+            self._tell_document(kind, body)
+
+    def _classify(self, request: httpx2.Request) -> Kind:
+        url, path = str(request.url), request.url.path
+        if request.url == self._server:
+            return Kind.CALL if self.in_use or "authorization" in request.headers else Kind.KNOCK
+        if "/.well-known/" in path:
+            return Kind.RESOURCE_METADATA if "oauth-protected-resource" in path else Kind.PROVIDER_METADATA
+        is_form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+        if url == self.provider_metadata.get("token_endpoint") or is_form:
+            return Kind.TOKEN
+        if request.method == "POST":
+            return Kind.REGISTRATION
+        return Kind.RESOURCE_METADATA  # a challenge may name any URL for its metadata (RFC 9728 section 5.1)
+
+    def _details(self, request: httpx2.Request) -> str:
+        kind = self._classify(request)
+        if kind is Kind.REGISTRATION:
+            return f"  {request.content.decode(errors='replace')}"
+        if kind is Kind.TOKEN:
+            fields = parse_qsl(request.content.decode(errors="replace"))
+            self._secrets.learn(*(v for k, v in fields if k in _HIDDEN_FIELDS))
+            return "  " + " ".join(f"{k}={'<hidden>' if k in _HIDDEN_FIELDS else v}" for k, v in fields)
+        if kind in {Kind.KNOCK, Kind.CALL} and request.method == "POST":
+            held = "Authorization: Bearer <hidden>" if "authorization" in request.headers else "without a token"
+            return f"  {_json_method(request)}, {held}"
+        return ""
+
+    def _keep_refusal(self, response: httpx2.Response, body: dict[str, Any]) -> None:
+        if response.status_code not in {401, 403} or "authorization" not in response.request.headers:
+            return
+        challenge = response.headers.get("www-authenticate", "")
+        description = str(body.get("error_description") or body.get("error") or "")
+        self.refusal = Refusal(response.status_code, challenge, description)
+
+    def _tell_document(self, kind: Kind, body: dict[str, Any]) -> None:
+        if kind is Kind.RESOURCE_METADATA:
+            self.resource = str(body.get("resource", self.url))
+            providers = body.get("authorization_servers")
+            self._issuer = str(providers[0]) if isinstance(providers, list) and providers else None
+            self._tell_members(body, "resource", "authorization_servers", "scopes_supported")
+        elif kind is Kind.PROVIDER_METADATA:
+            self.provider_metadata = body
+            self._tell_members(body, "issuer", "authorization_endpoint", "token_endpoint", "registration_endpoint")
+            self._tell_members(body, "code_challenge_methods_supported")
+        elif kind is Kind.REGISTRATION:
+            self._tell_members(body, "client_id", "client_name", "redirect_uris", "scope", "token_endpoint_auth_method")
+        elif kind is Kind.TOKEN:
+            self._tell_token(body)
+
+    def _tell_members(self, body: dict[str, Any], *names: str) -> None:
+        for name in names:
+            if name in body:
+                value = body[name]
+                self._narrator.tell("got", f"{name}: {value if isinstance(value, str) else json.dumps(value)}")
+
+    def _tell_token(self, body: dict[str, Any]) -> None:
+        self.token_received = True
+        self.claims = read_claims(str(body.get("access_token", "")))
+        self._tell_members(body, "token_type", "expires_in", "scope")
+        self._narrator.tell("got", f"refresh token: {'yes' if body.get('refresh_token') else 'no'}")
+        if self.claims is None:
+            self._narrator.tell("note", "the access token is opaque: only the provider can read it")
+            return
+        self._narrator.tell("note", "the access token, decoded and not verified (the server does that):")
+        for line in describe_claims(self.claims, time.time(), self._roles_claim):
+            self._narrator.tell("note", f"  {line}")
+
+
+def _json_object(response: httpx2.Response) -> dict[str, Any]:
+    try:
+        body = json.loads(response.content)
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _json_method(request: httpx2.Request) -> str:
+    try:
+        message = json.loads(request.content)
+    except ValueError:
+        return "a message"
+    if not isinstance(message, dict):
+        return "a message"
+    name = message["params"].get("name") if isinstance(message.get("params"), dict) else None
+    return f"{message.get('method', 'a reply')}{f' {name}' if isinstance(name, str) else ''}"

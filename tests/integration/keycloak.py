@@ -1,0 +1,294 @@
+"""A real Keycloak for tests: started once, a realm made by our own bootstrap, people who log in without a browser.
+
+with running_keycloak() as server:
+    realm = bootstrapped(server, tmp_path)
+    client = realm.register(redirect_uris=["http://127.0.0.1:33333/callback"], scope="mcp:tools")
+    token = realm.log_in("reader", client["client_id"], scope="mcp:tools")["access_token"]
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import secrets
+import socket
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from html import unescape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
+
+import httpx
+
+from scripts.bootstrap.keycloak.session import Session
+from scripts.bootstrap.run import run_apply
+from scripts.bootstrap.settings import BootstrapSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+IMAGE = "quay.io/keycloak/keycloak:26.7.5"
+REPOSITORY = Path(__file__).parents[2]
+REDIRECT = "http://127.0.0.1:33333/callback"
+PUBLIC_URL = "http://localhost:3000/mcp"
+_READY_SECONDS = 240
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Keycloak:
+    """A running Keycloak, reachable on this machine only."""
+
+    url: str
+    admin_secret: str = field(repr=False)
+
+
+@contextmanager
+def running_keycloak() -> Iterator[Keycloak]:
+    """Start Keycloak as docker-compose.yml does, with its issuer pinned to a free port; stop it at the end."""
+    from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - asks for the engine when imported
+
+    port, management = _free_port(), _free_port()
+    url, secret = f"http://localhost:{port}", secrets.token_urlsafe(32)
+    container = DockerContainer(IMAGE, command="start-dev", mem_limit="1g")
+    # Only on this machine; the library's own methods publish on all addresses.
+    # The annotation lacks the notation for an address, which the engine takes.
+    container.ports.update({"8080": ("127.0.0.1", port), "9000": ("127.0.0.1", management)})  # type: ignore[dict-item] - see above
+    compose = {name: value for name, value in _compose_environment().items() if name.startswith("KC_")}
+    container.env = {
+        **compose,
+        "KC_HOSTNAME": url,
+        "KC_BOOTSTRAP_ADMIN_CLIENT_ID": "bootstrap",
+        "KC_BOOTSTRAP_ADMIN_CLIENT_SECRET": secret,
+    }
+    try:
+        container.start()
+        _wait_until_ready(f"http://127.0.0.1:{management}/health/ready")
+        yield Keycloak(url, secret)
+    finally:
+        container.stop()
+
+
+def _compose_environment() -> dict[str, str]:
+    """What docker-compose.yml tells Keycloak: the tests must meet the very same switches."""
+    import yaml  # noqa: PLC0415 - needed here only
+
+    compose = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text(encoding="utf-8"))
+    environment: dict[str, str] = compose["services"]["keycloak"]["environment"]
+    return environment
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _wait_until_ready(url: str) -> None:
+    deadline = time.monotonic() + _READY_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(url, timeout=2, trust_env=False).status_code == httpx.codes.OK:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.25)  # polling a process that tells nobody when it is ready
+    raise TimeoutError(f"Keycloak was not ready after {_READY_SECONDS} s")
+
+
+def bootstrapped(server: Keycloak, folder: Path, name: str | None = None, **access: Any) -> Realm:
+    """A realm of its own, made by `scripts/bootstrap_idp.py apply` from our access file.
+
+    Args:
+        server: where.
+        folder: for this realm's access file and secret.
+        name: of the realm; left out, one that no other test has.
+        access: members of the access file to replace, such as `registration={"profile": "closed"}`.
+    """
+    realm = Realm(server, folder, name or f"test-{secrets.token_hex(4)}")
+    realm.write_access(**access)
+    realm.apply()
+    return realm
+
+
+@dataclass(slots=True)
+class Realm:
+    """One realm, and what a test does with it."""
+
+    server: Keycloak
+    folder: Path
+    name: str
+    said: list[str] = field(default_factory=list)
+
+    @property
+    def issuer(self) -> str:
+        return f"{self.server.url}/realms/{self.name}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of the command line for this realm."""
+        return {
+            "OAUTH_SERVER_URL": self.issuer,
+            "MCP_PUBLIC_URL": PUBLIC_URL,
+            "KEYCLOAK_ADMIN_CLIENT_SECRET": self.server.admin_secret,
+            "OAUTH_CLIENT_SECRET_FILE": str(self.folder / "client-secret"),
+            "ACCESS_FILE": str(self.folder / "access.yaml"),
+        }
+
+    @property
+    def client_secret(self) -> str:
+        """Of the introspection client."""
+        return (self.folder / "client-secret").read_text(encoding="utf-8").strip()
+
+    def write_access(self, **members: Any) -> None:
+        """Our access file with some members replaced, and Keycloak's files beside it."""
+        import yaml  # noqa: PLC0415 - needed here only
+
+        source = REPOSITORY / "idp-config"
+        content = yaml.safe_load((source / "access.yaml").read_text(encoding="utf-8"))
+        registration = {**content["registration"], **members.pop("registration", {})}
+        (self.folder / "access.yaml").write_text(
+            yaml.safe_dump({**content, **members, "registration": registration}, sort_keys=False)
+        )
+        (self.folder / "keycloak").mkdir(exist_ok=True)
+        for file in (source / "keycloak").glob("*.yaml"):
+            (self.folder / "keycloak" / file.name).write_bytes(file.read_bytes())
+
+    def apply(self, *, internal_url: str | None = None, try_registration: bool = False) -> int:
+        """What the verb `apply` does; the number of changes. Its lines are in `said`."""
+        self.said.clear()
+        variables = {**self.environment, "OAUTH_INTERNAL_URL": internal_url or self.issuer}
+        settings = BootstrapSettings.load(variables)
+        return run_apply(settings, wait=30, try_registration=try_registration, say=self.said.append)
+
+    def admin(self) -> Session:
+        """The admin API of this realm."""
+        session = Session(BootstrapSettings.load(self.environment))
+        session.log_in(30)
+        return session
+
+    def register(self, **metadata: Any) -> Json:
+        """Register a client as anybody can (RFC 7591); the answer's members and its `status`."""
+        return self.post_client("openid-connect", {"token_endpoint_auth_method": "none", **metadata})
+
+    def post_client(self, provider: str, body: Json, token: str | None = None) -> Json:
+        """Send `body` to a registration endpoint."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        answer = httpx.post(f"{self.issuer}/clients-registrations/{provider}", json=body, headers=headers)
+        return {"status": answer.status_code, **answer.json()}
+
+    def token(self, **form: str) -> Json:
+        """The token endpoint's answer, with its `status`."""
+        answer = httpx.post(f"{self.issuer}/protocol/openid-connect/token", data=form)
+        return {"status": answer.status_code, **answer.json()}
+
+    def introspect(self, token: str) -> Json:
+        """What the provider tells our server about `token` (RFC 7662)."""
+        form = {"token": token, "client_id": PUBLIC_URL, "client_secret": self.client_secret}
+        answer: Json = httpx.post(f"{self.issuer}/protocol/openid-connect/token/introspect", data=form).json()
+        return answer
+
+    def authorize(self, user: str, **parameters: str) -> Json:
+        """Log `user` in and agree to all that is asked; the parameters that came back to the redirect URI.
+
+        Without a way back, what the page says is in `page`.
+        """
+        query = {"response_type": "code", "redirect_uri": REDIRECT, "state": "st", **parameters}
+        return _Visit(user).go(f"{self.issuer}/protocol/openid-connect/auth?{urlencode(query)}", query["redirect_uri"])
+
+    def consent_page(self, user: str, client_id: str, *, scope: str) -> str:
+        """The page that asks `user` for consent, as HTML."""
+        query = {
+            "response_type": "code",
+            "redirect_uri": REDIRECT,
+            "client_id": client_id,
+            "scope": scope,
+            "code_challenge": "x" * 43,
+            "code_challenge_method": "S256",
+        }
+        url = f"{self.issuer}/protocol/openid-connect/auth?{urlencode(query)}"
+        page: str = _Visit(user, agree=False).go(url, REDIRECT)["html"]
+        return page
+
+    def log_in(self, user: str, client_id: str, *, scope: str, **form: str) -> Json:
+        """The whole authorization code flow with PKCE; the token endpoint's answer."""
+        verifier = secrets.token_urlsafe(48)
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+        back = self.authorize(
+            user,
+            client_id=client_id,
+            scope=scope,
+            code_challenge=challenge,
+            code_challenge_method="S256",
+            redirect_uri=form.get("redirect_uri", REDIRECT),
+        )
+        if "code" not in back:
+            return back
+        form = {"redirect_uri": REDIRECT, **form}
+        return self.token(
+            grant_type="authorization_code", code=back["code"], client_id=client_id, code_verifier=verifier, **form
+        )
+
+
+def claims(token: str) -> Json:
+    """The payload of a token, not verified: it was just handed out by the provider."""
+    payload = token.split(".")[1]
+    decoded: Json = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return decoded
+
+
+class _Visit:
+    """One person at Keycloak's pages: fills the login form, agrees to the consent form.
+
+    Keycloak marks its cookies Secure over http too, which browsers accept on localhost and HTTP clients do not send
+    back: so they are kept by hand.
+    """
+
+    def __init__(self, user: str, *, agree: bool = True) -> None:
+        self._user = user
+        self._agree = agree
+        self._cookies: dict[str, str] = {}
+
+    def go(self, url: str, end: str) -> Json:
+        method, form = "GET", None
+        for _ in range(12):
+            if re.split("[?#]", url)[0] == end:
+                answer = parse_qs(urlsplit(url).query or urlsplit(url).fragment)
+                return {name: values[0] for name, values in answer.items()}
+            response = self._send(method, url, form)
+            method, form = "GET", None
+            if response.has_redirect_location:
+                url = urljoin(url, response.headers["location"])
+                continue
+            action = re.search(r'<form[^>]*action="([^"]+)"', response.text)
+            asks_for_consent = 'name="accept"' in response.text
+            if action is None or (asks_for_consent and not self._agree):
+                return {"status": response.status_code, "page": _text(response.text), "html": response.text}
+            method, url, form = "POST", urljoin(url, unescape(action[1])), self._fill(response.text)
+        raise AssertionError("the login goes round in circles")
+
+    def _send(self, method: str, url: str, form: dict[str, str] | None) -> httpx.Response:
+        cookie = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
+        response = httpx.request(method, url, data=form, headers={"Cookie": cookie} if cookie else {})
+        for line in response.headers.get_list("set-cookie"):
+            name, _, rest = line.partition("=")
+            self._cookies[name] = rest.partition(";")[0]
+        return response
+
+    def _fill(self, page: str) -> dict[str, str]:
+        inputs = [dict(re.findall(r'(\w+)="([^"]*)"', tag)) for tag in re.findall(r"<input[^>]*>", page)]
+        hidden = {tag["name"]: unescape(tag.get("value", "")) for tag in inputs if tag.get("type") == "hidden"}
+        if 'name="accept"' in page:
+            return {**hidden, "accept": "Yes"}
+        return {**hidden, "username": self._user, "password": self._user}
+
+
+def _text(page: str) -> str:
+    body = re.sub(r"<(script|style)\b.*?</\1>", " ", page, flags=re.DOTALL)
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split())

@@ -1,0 +1,80 @@
+"""A proxy that writes down every request: what a program really sends, seen from outside of it."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
+_HOP_BY_HOP = frozenset({"connection", "content-length", "transfer-encoding", "content-encoding", "keep-alive"})
+
+
+@dataclass(slots=True)
+class Recorder:
+    """The requests that went through.
+
+    Attributes:
+        before_write: called with method and path before a write goes on.
+    """
+
+    url: str
+    requests: list[tuple[str, str]] = field(default_factory=list)
+    before_write: Callable[[str, str], None] = lambda _method, _path: None
+
+    @property
+    def writes(self) -> list[tuple[str, str]]:
+        """All but reads, and but the admin's own token, which is a POST that changes nothing."""
+        return [
+            (method, path)
+            for method, path in self.requests
+            if method not in _READS and path != "/realms/master/protocol/openid-connect/token"
+        ]
+
+
+@contextmanager
+def recording(target: str) -> Iterator[Recorder]:
+    """Forward to `target`, from a port of this machine."""
+    with httpx.Client(base_url=target, timeout=60, trust_env=False) as client:
+
+        class Handler(BaseHTTPRequestHandler):
+            def forward(self) -> None:
+                path = urlsplit(self.path).path
+                recorder.requests.append((self.command, path))
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                if (self.command, path) in recorder.writes:
+                    recorder.before_write(self.command, path)
+                headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
+                answer = client.request(self.command, self.path, content=body, headers=headers)
+                self.send_response(answer.status_code)
+                for name, value in answer.headers.items():
+                    if name.lower() not in _HOP_BY_HOP:
+                        self.send_header(name, value)
+                self.send_header("Content-Length", str(len(answer.content)))
+                self.end_headers()
+                self.wfile.write(answer.content)
+
+            do_GET = do_POST = do_PUT = do_DELETE = forward  # noqa: N815 - the names the server looks for
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server.daemon_threads = True
+        recorder = Recorder(f"http://127.0.0.1:{server.server_port}")
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield recorder
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()

@@ -1,0 +1,74 @@
+"""The compose stack as a user has it, under a project name and on ports of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One project. Nothing is set but the ports, so that it can run beside a developer's own."""
+
+    project: str = field(default_factory=lambda: f"test-{secrets.token_hex(3)}")
+    mcp_port: int = field(default_factory=free_port)
+    keycloak_port: int = field(default_factory=free_port)
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self.mcp_port}/mcp"
+
+    @property
+    def issuer(self) -> str:
+        return f"http://localhost:{self.keycloak_port}/realms/mcp"
+
+    def compose(self, *words: str, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run `docker compose` with these words and variables, without a developer's .env."""
+        ports = {"MCP_PORT": str(self.mcp_port), "KEYCLOAK_PORT": str(self.keycloak_port)}
+        ended = subprocess.run(
+            ["docker", "compose", "--env-file", os.devnull, "--project-name", self.project, *words],  # noqa: S607 - from the path
+            cwd=REPOSITORY,
+            env={**os.environ, **ports, **variables},
+            capture_output=True,
+            text=True,
+            timeout=500,
+            check=False,
+        )
+        assert not check or ended.returncode == 0, f"{words}\n{ended.stdout}\n{ended.stderr}"
+        return ended
+
+    def containers(self) -> list[dict[str, Any]]:
+        """What `docker inspect` says of every container of the project."""
+        ids = self.compose("ps", "--all", "--quiet").stdout.split()
+        inspected = subprocess.run(["docker", "inspect", *ids], capture_output=True, check=True)  # noqa: S607 - from the path
+        found: list[dict[str, Any]] = json.loads(inspected.stdout)
+        return found
+
+    def log_in(self, user: str, *words: str, password: str | None = None) -> tuple[int, dict[str, Any]]:
+        """`./scripts/login --headless --json` on this machine: its exit code and what it found."""
+        ended = subprocess.run(
+            ["./scripts/login", "--headless", "--user", user, "--url", self.url, "--json", *words],
+            cwd=REPOSITORY,
+            env={**os.environ, "MCP_PASSWORD": password or user},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert ended.stdout, ended.stderr
+        return ended.returncode, json.loads(ended.stdout)

@@ -1,0 +1,119 @@
+"""`./scripts/demo` as a person runs it, with the real embedded provider and the real server; no container needed."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+
+
+@contextmanager
+def demo(home: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """The demo with its temporary directory under `home`. Whatever the test does, it is ended."""
+    environment = {**os.environ, "TMPDIR": str(home), "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        [ROOT / "scripts" / "demo", *options],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    with process:  # which waits for it and closes the pipe
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
+def free_ports() -> list[str]:
+    """Options for two ports that are free now: other demos may run at the same time."""
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        return ["--port", str(one.getsockname()[1]), "--idp-port", str(other.getsockname()[1])]
+
+
+def descendants(home: Path) -> list[str]:
+    """The command lines of processes that know the demo's temporary directory."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (entry / "environ").read_bytes()
+            command = (entry / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if b"TMPDIR=" + str(home).encode() + b"\0" in environment and command:
+            found.append(command.replace(b"\0", b" ").decode())
+    return found
+
+
+def read_until(process: subprocess.Popen[str], wanted: str) -> str:
+    """Everything printed up to the line that has `wanted`."""
+    assert process.stdout is not None
+    told = ""
+    for line in process.stdout:
+        told += line
+        if wanted in line:
+            return told
+    raise AssertionError(f"'{wanted}' was never said:\n{told}")
+
+
+@pytest.mark.requirement("demo.runs", "demo.honest", "demo.leaves_nothing")
+def test_the_demo_logs_in_calls_tools_and_is_gone(tmp_path: Path) -> None:
+    with demo(tmp_path, *free_ports()) as process:
+        told, _ = process.communicate()
+    assert process.returncode == 0, told
+    assert re.findall(r"^STEP (\d)", told, re.MULTILINE) == list("12345678")
+    assert "Hello, reader!" in told
+    assert "Not as with Keycloak" in told
+    assert descendants(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.requirement("demo.leaves_nothing")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_kept_demo_ends_with_everything_it_started(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    with demo(tmp_path, "--keep", *free_ports()) as process:
+        told = read_until(process, "password nobody")
+        assert "password reader" in told
+        assert len(descendants(tmp_path)) == 3  # the demo, the provider, the server
+        process.send_signal(number)
+        rest, _ = process.communicate()
+    assert process.returncode == code
+    assert "nothing is left" in rest
+    assert descendants(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.requirement("demo.leaves_nothing")
+def test_an_interrupt_during_the_start_leaves_nothing_either(tmp_path: Path) -> None:
+    with demo(tmp_path, *free_ports()) as process:
+        read_until(process, "An identity provider")
+        process.send_signal(signal.SIGINT)
+        told, _ = process.communicate()
+    assert process.returncode == 130, told
+    assert "Traceback" not in told
+    assert descendants(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.requirement("demo.ports")
+def test_a_port_that_was_named_and_is_taken_is_refused_at_once(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = busy.getsockname()[1]
+        with demo(tmp_path, "--port", str(port)) as process:
+            told, _ = process.communicate()
+    assert process.returncode == 2
+    assert f"port {port} is taken" in told
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,195 @@
+"""The stack, brought up from empty volumes as the README writes it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from tests.integration.browser import chromium_login
+from tests.integration.stack import REPOSITORY, Stack, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def stack(engine: None) -> Iterator[Stack]:
+    stack = Stack()
+    try:
+        stack.compose("build")
+        stack.compose("up", "--wait", "--no-build")
+        yield stack
+    finally:
+        stack.compose("down", "--volumes", "--remove-orphans", "--timeout", "5", check=False)
+
+
+@pytest.mark.requirement("stack.up")
+def test_after_up_everything_is_ready(stack: Stack) -> None:
+    base = stack.url.removesuffix("/mcp")
+    assert httpx.get(f"{base}/readyz").json() == {"status": "ready"}
+    challenged = httpx.post(stack.url)
+    assert challenged.status_code == 401
+    (document_url,) = re.findall(r'resource_metadata="([^"]+)"', challenged.headers["www-authenticate"])
+    document = httpx.get(document_url).json()
+    assert (document["resource"], document["authorization_servers"]) == (stack.url, [stack.issuer])
+    assert stack.url in httpx.get(base).text
+
+
+@pytest.mark.requirement("stack.says")
+def test_the_bootstrap_ends_with_what_a_person_needs_next(stack: Stack) -> None:
+    lines = stack.compose("logs", "--no-log-prefix", "bootstrap").stdout.splitlines()
+    end = "\n".join(lines[-15:])
+    for needed in ("reader", "writer", "admin", "nobody", stack.url, "./scripts/login"):
+        assert needed in end
+    assert f"127.0.0.1:{stack.keycloak_port}" not in end
+
+
+@pytest.mark.requirement("stack.login")
+@pytest.mark.parametrize(
+    ("user", "scopes"),
+    [
+        ("reader", {"mcp:tools", "mcp:notes.read"}),
+        ("writer", {"mcp:tools", "mcp:notes.read", "mcp:notes.write"}),
+    ],
+)
+def test_a_client_nobody_registered_logs_in_and_calls_a_tool(stack: Stack, user: str, scopes: set[str]) -> None:
+    code, found = stack.log_in(user, "--call", "greet", "name=Ada", "--call", "whoami")
+    assert code == 0, found
+    assert found["claims"]["iss"] == stack.issuer
+    assert found["claims"]["aud"] == stack.url
+    assert set(found["claims"]["scope"].split()) & {"mcp:tools", "mcp:notes.read", "mcp:notes.write"} == scopes
+    assert "Hello, Ada!" in json.dumps(found["calls"])
+    assert "greet" in json.dumps(found["tools"])
+
+
+@pytest.mark.requirement("stack.login_inside")
+def test_the_login_runs_inside_the_network_too(stack: Stack) -> None:
+    ended = stack.compose("run", "--rm", "login", "--headless", "--user", "reader", "--json")
+    found = json.loads(ended.stdout)
+    assert (found["claims"]["iss"], found["claims"]["aud"]) == (stack.issuer, stack.url)
+
+
+@pytest.mark.requirement("stack.browser")
+def test_a_person_logs_in_through_a_browser(stack: Stack) -> None:
+    code, found, page = chromium_login(stack.url, "reader", "reader")
+    assert code == 0, found
+    assert found["claims"]["aud"] == stack.url
+    assert "logged in" in page.lower()
+
+
+@pytest.mark.requirement("stack.no_role")
+def test_a_person_without_a_role_is_refused_and_told_why(stack: Stack) -> None:
+    code, found = stack.log_in("nobody")
+    said = json.dumps(found)
+    log = stack.compose("logs", "--no-log-prefix", "mcp-server").stdout
+    assert code == 6
+    assert "mcp-reader" in said
+    refusals = [json.loads(line) for line in log.splitlines() if '"refused"' in line]
+    assert refusals[-1]["reason"] == "audience"
+    assert stack.url in refusals[-1]["expected"]
+
+
+@pytest.mark.requirement("stack.locked")
+def test_nothing_is_open_that_need_not_be(stack: Stack) -> None:
+    containers = stack.containers()
+    ports = [b for c in containers for bound in (c["HostConfig"]["PortBindings"] or {}).values() for b in bound]
+    assert {binding["HostIp"] for binding in ports} == {"127.0.0.1"}
+    assert sorted(int(binding["HostPort"]) for binding in ports) == sorted([stack.mcp_port, stack.keycloak_port])
+    for container in containers:
+        service, host = container["Config"]["Labels"]["com.docker.compose.service"], container["HostConfig"]
+        assert host["CapDrop"] == ["ALL"], service
+        assert "no-new-privileges:true" in host["SecurityOpt"], service
+        assert host["Memory"] > 0, service
+        if service != "keycloak":
+            assert host["ReadonlyRootfs"], service
+            assert container["Config"]["User"] not in {"", "0", "root"}, service
+
+
+@pytest.mark.requirement("stack.no_secret")
+def test_no_configuration_and_no_log_shows_a_secret_or_a_token(stack: Stack) -> None:
+    stack.log_in("reader")
+    shown = json.dumps(stack.containers()) + stack.compose("logs").stdout
+    read = "import pathlib;print(*(p.read_text().strip() for p in pathlib.Path('/run/idp').rglob('secret')), sep='\\n')"
+    held = stack.compose("run", "--rm", "--no-deps", "--entrypoint", "python", "bootstrap", "-c", read).stdout.split()
+    assert len(held) == 2
+    assert [secret for secret in held if secret in shown] == []
+    assert not re.search(r"eyJ[\w-]{20,}\.[\w-]{20,}", shown)
+
+
+@pytest.mark.requirement("stack.outage")
+def test_stopping_keycloak_does_not_break_known_tokens(stack: Stack) -> None:
+    token = _token(stack)
+    assert _call(stack, token).status_code == 200
+    stack.compose("stop", "keycloak")
+    try:
+        assert _call(stack, token).status_code == 200
+        unknown = _call(stack, token.replace(token[:20], _with_another_kid(token)[:20], 1), refused=True)
+    finally:
+        stack.compose("up", "--wait", "--no-build", "keycloak")
+    assert unknown.status_code in {401, 503}
+    assert _call(stack, token).status_code == 200
+
+
+@pytest.mark.requirement("stack.stops")
+def test_the_server_stops_at_once_and_cleanly(stack: Stack) -> None:
+    stack.compose("stop", "--timeout", "30", "mcp-server")
+    (server,) = [c for c in stack.containers() if c["Config"]["Labels"]["com.docker.compose.service"] == "mcp-server"]
+    stack.compose("up", "--wait", "--no-build")
+    assert server["State"]["ExitCode"] == 0
+
+
+@pytest.mark.requirement("stack.again")
+def test_a_second_up_changes_nothing_and_after_down_v_all_works_again(stack: Stack) -> None:
+    stack.compose("up", "--wait", "--no-build", "--force-recreate", "bootstrap", "mcp-server")
+    assert "no changes" in stack.compose("logs", "--no-log-prefix", "bootstrap").stdout
+    stack.compose("down", "--volumes", "--timeout", "5")
+    stack.compose("up", "--wait", "--no-build")
+    code, found = stack.log_in("reader")
+    assert code == 0, found
+
+
+@pytest.mark.requirement("stack.alone")
+def test_the_server_starts_alone_against_another_provider(engine: None) -> None:
+    stack = Stack()
+    try:
+        variables = {"OAUTH_SERVER_URL": "https://login.example.com/realms/team"}
+        stack.compose("up", "--detach", "--no-deps", "mcp-server", **variables)
+        base = stack.url.removesuffix("/mcp")
+        document = _eventually(f"{base}/.well-known/oauth-protected-resource/mcp").json()
+        assert document["authorization_servers"] == [variables["OAUTH_SERVER_URL"]]
+        assert httpx.get(f"{base}/readyz").status_code == 503
+        assert httpx.post(stack.url, headers={"authorization": "Bearer a.b.c"}).status_code == 503
+        assert "waiting for the identity provider" in stack.compose("logs", "mcp-server").stdout
+    finally:
+        stack.compose("down", "--volumes", "--timeout", "5", check=False)
+
+
+def _eventually(url: str) -> httpx.Response:
+    transport = httpx.HTTPTransport(retries=10)
+    with httpx.Client(transport=transport, timeout=20) as client:
+        for _ in range(60):
+            try:
+                return client.get(url)
+            except httpx.TransportError:
+                continue
+    raise TimeoutError(url)
+
+
+def _token(stack: Stack) -> str:
+    raise NotImplementedError
+
+
+def _with_another_kid(token: str) -> str:
+    return token
+
+
+def _call(stack: Stack, token: str, *, refused: bool = False) -> httpx.Response:
+    raise NotImplementedError

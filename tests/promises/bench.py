@@ -1,0 +1,39 @@
+"""What measuring promises: that figures are what they say, and that a loss is noticed."""
+
+from __future__ import annotations
+
+from tests.requirements import Requirement
+
+REQUIREMENTS = (
+    Requirement(
+        "bench.interleaved",
+        "ours",
+        "Every round takes one sample of every case, in an order that turns; the first round is left out.",
+    ),
+    Requirement(
+        "bench.paired-ratios",
+        "ours",
+        "A ratio is the median of ratios formed inside a round, with the middle half of them as its spread.",
+    ),
+    Requirement(
+        "bench.goals",
+        "ours",
+        "A figure that misses its goal is said to miss it, and fails the quick run only if it misses it by more than "
+        "the slack.",
+    ),
+    Requirement(
+        "bench.true-requests",
+        "ours",
+        "What is measured is a call that was answered as it must be: another status ends the run.",
+    ),
+    Requirement(
+        "bench.key-flood",
+        "ours",
+        "A thousand tokens with unknown key ids inside one cool-down cause one fetch of the key set.",
+    ),
+    Requirement(
+        "bench.results",
+        "ours",
+        "The results name every figure, its spread, its goal and whether it is met, the versions and how to repeat.",
+    ),
+)

@@ -1,0 +1,124 @@
+"""An identity provider in process: it signs for real, publishes metadata and keys, and can be made to fail."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+
+if TYPE_CHECKING:
+    import asyncio
+
+ISSUER = "http://localhost:8080/realms/mcp"
+RESOURCE = "http://localhost:3000/mcp"
+NOW = 1_800_000_000.0
+
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+
+
+@cache
+def rsa_key(name: str, bits: int = 2048) -> rsa.RSAPrivateKey:
+    """One key a name: making them is slow."""
+    assert name
+    return rsa.generate_private_key(public_exponent=65537, key_size=bits)
+
+
+def public_jwk(key: PrivateKey, **members: Any) -> dict[str, Any]:
+    public = key.public_key()
+    match public:
+        case rsa.RSAPublicKey():
+            jwk = RSAAlgorithm.to_jwk(public, as_dict=True)
+        case ec.EllipticCurvePublicKey():
+            jwk = ECAlgorithm.to_jwk(public, as_dict=True)
+        case _:
+            jwk = OKPAlgorithm.to_jwk(public, as_dict=True)
+    jwk.pop("key_ops", None)
+    return {**jwk, **members}
+
+
+def b64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def signed(header: bytes, payload: bytes, key: rsa.RSAPrivateKey) -> str:
+    """A token with exactly these bytes, RS256: for what no library would write."""
+    signing_input = f"{b64(header)}.{b64(payload)}"
+    algorithm = RSAAlgorithm(RSAAlgorithm.SHA256)
+    return f"{signing_input}.{b64(algorithm.sign(signing_input.encode(), key))}"
+
+
+@dataclass
+class Issuer:
+    """Shaped like Keycloak. `calls` counts requests by path."""
+
+    url: str = ISSUER
+    at: str = ISSUER
+    keys: list[dict[str, Any]] = field(
+        default_factory=lambda: [public_jwk(rsa_key("one"), kid="one", alg="RS256", use="sig")]
+    )
+    metadata: dict[str, Any] = field(default_factory=dict)
+    calls: Counter[str] = field(default_factory=Counter)
+    down: bool = False
+    gate: asyncio.Event | None = None
+
+    def claims(self, **changes: Any) -> dict[str, Any]:
+        """Those of a good access token; a change to `...` takes the claim out."""
+        claims = {
+            "iss": self.url,
+            "aud": RESOURCE,
+            "sub": "4f0c",
+            "azp": "client-1",
+            "typ": "Bearer",
+            "sid": "session-1",
+            "scope": "mcp:tools mcp:notes.read",
+            "mcp_roles": ["mcp-reader"],
+            "iat": NOW,
+            "exp": NOW + 300,
+            **changes,
+        }
+        return {name: value for name, value in claims.items() if value is not ...}
+
+    def token(
+        self, *, key: PrivateKey | None = None, kid: str | None = "one", alg: str = "RS256", **changes: Any
+    ) -> str:
+        headers = {"kid": kid} if kid is not None else {}
+        return jwt.encode(self.claims(**changes), key or rsa_key("one"), algorithm=alg, headers=headers)
+
+    def token_with_header(self, **header: Any) -> str:
+        return jwt.encode(self.claims(), rsa_key("one"), algorithm="RS256", headers={"kid": "one", **header})
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        self.calls[request.url.path] += 1
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.down:
+            raise httpx.ConnectError("refused", request=request)
+        documents = {
+            "/.well-known/oauth-authorization-server/realms/mcp": {
+                "issuer": self.url,
+                "jwks_uri": f"{self.url}/protocol/openid-connect/certs",
+                "introspection_endpoint": f"{self.url}/protocol/openid-connect/token/introspect",
+                **self.metadata,
+            },
+            "/realms/mcp/protocol/openid-connect/certs": {"keys": self.keys},
+        }
+        document = documents.get(request.url.path)
+        if document is None:
+            return httpx.Response(404)
+        # A stream, as a connection gives one: a response with content would count as read already.
+        return httpx.Response(200, stream=httpx.ByteStream(json.dumps(document).encode()))
+
+    @property
+    def key_fetches(self) -> int:
+        return self.calls["/realms/mcp/protocol/openid-connect/certs"]
+
+    def http(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(transport=httpx.MockTransport(self.answer))

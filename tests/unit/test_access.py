@@ -1,0 +1,72 @@
+"""The access file: what it must say, and what follows from it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mcp_server.access import AccessFileError, load_access
+from mcp_server.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GOOD = Settings().access_file.read_text(encoding="utf-8")
+
+
+@pytest.mark.requirement("access.hierarchy")
+def test_a_scope_is_good_for_what_it_implies() -> None:
+    access = load_access(Settings().access_file)
+    assert access.expand(["mcp:admin"]) == set(access.scopes)
+    assert access.expand(["mcp:notes.write"]) == {"mcp:notes.write", "mcp:notes.read", "mcp:tools"}
+    assert access.expand(["mcp:tools", "openid", "mcp:nonsense"]) == {"mcp:tools"}
+    assert access.expand([]) == frozenset()
+
+
+@pytest.mark.requirement("access.hierarchy")
+def test_a_login_asks_for_all_that_is_not_privileged() -> None:
+    access = load_access(Settings().access_file)
+    assert access.login_scopes == ("mcp:tools", "mcp:notes.read", "mcp:notes.write")
+    assert access.roles == ("mcp-reader", "mcp-writer", "mcp-admin")
+
+
+@pytest.mark.requirement("access.consistent")
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("version: 1", "version: 2", "version"),
+        ("base_scope: mcp:tools", "base_scope: mcp:other", "base_scope: 'mcp:other' is not one of the scopes"),
+        ("implies: [mcp:tools]", "implies: [mcp:nothing]", "scopes.mcp:notes.read.implies: 'mcp:nothing'"),
+        ("implies: [mcp:tools]", "implies: []", "must lead to the base scope"),
+        ("implies: [mcp:tools]", "implies: [mcp:admin]", "goes round in a circle"),
+        ("roles: [mcp-admin] }", "roles: [mcp-boss] }", "demo_users.admin.roles: 'mcp-boss' brings no scope"),
+        ("  mcp:admin:", "  'mcp admin':", "scopes"),
+        ("  mcp:admin:", "  mcp:tools:", "'mcp:tools' is there twice"),
+        ("profile: open-dev", "profile: open", "registration.profile"),
+        ("privileged: true", "priviledged: true", "priviledged"),
+        ("  nobody: {", "  No Body: {", "demo_users.No Body"),
+        ("version: 1", "version: [", "line"),
+        ("roles_claim: mcp_roles", "roles_claim: 'a b'", "roles_claim"),
+    ],
+)
+def test_a_file_whose_parts_disagree_is_refused(tmp_path: Path, old: str, new: str, says: str) -> None:
+    assert old in GOOD
+    path = tmp_path / "access.yaml"
+    path.write_text(GOOD.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(AccessFileError) as refused:
+        load_access(path)
+    assert says in str(refused.value)
+    assert str(path) in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.requirement("access.consistent")
+def test_a_file_that_is_no_file_is_refused(tmp_path: Path) -> None:
+    for content in (b"", b"- a list", b"\xff\xfe", b"!!python/object:os.system {}"):
+        path = tmp_path / "access.yaml"
+        path.write_bytes(content)
+        with pytest.raises(AccessFileError):
+            load_access(path)
+    with pytest.raises(AccessFileError, match="cannot be read"):
+        load_access(tmp_path / "missing.yaml")

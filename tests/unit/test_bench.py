@@ -1,0 +1,156 @@
+"""That the measuring measures: order, counts and arithmetic on made-up numbers; never how long anything takes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bench.figures import Figure
+from bench.goals import Goal
+from bench.keys import fetches_under_a_flood
+from bench.measure import Spread, cpu, measure, ratio, spread
+from bench.report import markdown, text_table
+from bench.requests import UnexpectedStatusError, exchange, legacy_call, modern_call
+from bench.rig import DEFAULTS, Issuer, bare, gated, plain, sdk_guarded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.measure import Sample
+
+
+@pytest.mark.requirement("bench.interleaved")
+def test_every_round_samples_every_case_and_the_order_turns() -> None:
+    order: list[str] = []
+
+    def case(name: str) -> Sample:
+        async def sample() -> float:
+            order.append(name)
+            return float(len(order))
+
+        return sample
+
+    taken = asyncio.run(measure({name: case(name) for name in "abc"}, rounds=2))
+
+    assert "".join(order) == "abc" + "bca" + "cab"
+    assert taken == {"a": [6.0, 8.0], "b": [4.0, 9.0], "c": [5.0, 7.0]}
+
+
+@pytest.mark.requirement("bench.interleaved")
+def test_a_sample_of_cpu_time_does_its_work_as_often_as_it_says() -> None:
+    done: list[None] = []
+
+    async def work() -> None:
+        done.append(None)
+
+    async def sample() -> None:
+        await cpu(work, 7)()
+
+    asyncio.run(sample())
+
+    assert len(done) == 7
+
+
+@pytest.mark.requirement("bench.paired-ratios")
+def test_a_ratio_is_formed_inside_each_round_so_that_a_slow_round_cancels_out() -> None:
+    assert ratio([2.0, 200.0, 4.0], [1.0, 100.0, 2.0]) == Spread(2.0, 2.0, 2.0)
+
+
+@pytest.mark.requirement("bench.paired-ratios")
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([5.0], Spread(5.0, 5.0, 5.0)),
+        ([1.0, 3.0], Spread(2.0, 1.5, 2.5)),
+        ([9.0, 1.0, 2.0, 4.0, 3.0], Spread(3.0, 2.0, 4.0)),
+    ],
+)
+def test_the_spread_is_the_median_and_the_middle_half(values: list[float], expected: Spread) -> None:
+    assert spread(values) == expected
+
+
+@pytest.mark.requirement("bench.goals")
+@pytest.mark.parametrize(
+    ("goal", "value", "met", "tolerated"),
+    [
+        (Goal(2.0, slack=0.25), 2.0, True, True),
+        (Goal(2.0, slack=0.25), 2.5, False, True),
+        (Goal(2.0, slack=0.25), 2.6, False, False),
+        (Goal(0.8, at_least=True, slack=0.25), 0.8, True, True),
+        (Goal(0.8, at_least=True, slack=0.25), 0.61, False, True),
+        (Goal(0.8, at_least=True, slack=0.25), 0.59, False, False),
+        (Goal(1.0, slack=0.0), 2.0, False, False),
+    ],
+)
+def test_a_goal_is_met_or_missed_and_the_guard_lets_the_slack_pass(
+    goal: Goal, value: float, *, met: bool, tolerated: bool
+) -> None:
+    assert (goal.met_by(value), goal.tolerates(value)) == (met, tolerated)
+
+
+@pytest.mark.requirement("bench.true-requests")
+def test_both_eras_are_answered_by_every_application_that_is_compared() -> None:
+    async def ask() -> None:
+        issuer = Issuer(DEFAULTS.server_url)
+        token = issuer.token()
+        compared = (
+            (gated(issuer), token),
+            (gated(issuer, disable_auth=True), None),
+            (bare(), None),
+            (plain(), None),
+            (sdk_guarded(), token),
+        )
+        for started, bearer in compared:
+            async with started as app:
+                await exchange(app, modern_call(bearer))
+                await exchange(app, await legacy_call(app, bearer))
+
+    asyncio.run(ask())
+
+
+@pytest.mark.requirement("bench.true-requests")
+def test_a_call_that_is_not_answered_as_it_must_be_ends_the_run() -> None:
+    async def ask() -> None:
+        async with gated(Issuer(DEFAULTS.server_url)) as app:
+            await exchange(app, modern_call())
+
+    with pytest.raises(UnexpectedStatusError, match="answered 401 where 200 was due"):
+        asyncio.run(ask())
+
+
+@pytest.mark.requirement("bench.key-flood")
+def test_a_flood_of_unknown_key_ids_causes_one_fetch() -> None:
+    assert asyncio.run(fetches_under_a_flood(1000)) == 1
+
+
+@pytest.fixture
+def figures() -> list[Figure]:
+    return [
+        Figure("fast / slow", Spread(0.5, 0.4, 0.6), Goal(0.7), costs=(10.0, 20.0)),
+        Figure("a stall", Spread(12.0, 11.0, 13.0), Goal(10.0), "ms"),
+        Figure("to compare with", Spread(1.0, 1.0, 1.0)),
+    ]
+
+
+@pytest.mark.requirement("bench.results")
+def test_the_table_has_a_row_for_each_figure(figures: list[Figure]) -> None:
+    rows: Iterator[list[str]] = (
+        [cell.strip() for cell in line.split("  ") if cell] for line in text_table(figures).splitlines()
+    )
+
+    assert list(rows)[1:] == [
+        ["fast / slow", "0.5", "0.4 to 0.6", "≤ 0.7", "yes", "10.0 / 20.0"],
+        ["a stall", "12 ms", "11 to 13", "≤ 10 ms", "no"],
+        ["to compare with", "1", "1 to 1"],
+    ]
+
+
+@pytest.mark.requirement("bench.results")
+def test_the_results_tell_the_versions_and_how_to_repeat(figures: list[Figure]) -> None:
+    written = markdown(figures)
+
+    assert "| fast / slow | 0.5 | 0.4 to 0.6 | ≤ 0.7 | yes | 10.0 / 20.0 |" in written
+    assert all(name in written for name in ("Python 3.", "mcp 2.", "uvicorn 0.", "pyjwt 2."))
+    assert "./scripts/bench" in written

@@ -1,0 +1,133 @@
+"""The two ends of a login: the pages of the provider, and the address the browser comes back to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx2
+import pytest
+
+from scripts.client.browser import BrowserLogin, check_login_url, has_display
+from scripts.client.callback import Answer, open_callback, page
+from scripts.client.failures import LoginFailed, ProviderFailed
+from scripts.client.headless import HeadlessLogin
+from scripts.client.narrate import Narrator, Secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = pytest.mark.anyio
+AUTHORIZE = "https://id.example/authorize?state=s"
+FORM = '<title>T</title><form method=post action="{action}"><input name=username><input type=password name=p></form>'
+
+
+def quiet() -> Narrator:
+    return Narrator(None, Secrets())
+
+
+async def fill(provider: Callable[[httpx2.Request], httpx2.Response], start: str = AUTHORIZE) -> Answer:
+    """A headless login at `provider`."""
+    transport = httpx2.MockTransport(provider)
+    async with open_callback() as callback, httpx2.AsyncClient(transport=transport) as client:
+        callback.expect("s")
+        return await HeadlessLogin(quiet(), client, "ada", "pw").log_in(start, callback)
+
+
+@pytest.mark.requirement("client.password_stays")
+@pytest.mark.parametrize("action", ["https://evil.example/", "http://id.example/login", "https://id.example:444/"])
+async def test_a_form_that_leads_elsewhere_gets_no_password(action: str) -> None:
+    seen: list[str] = []
+
+    def provider(request: httpx2.Request) -> httpx2.Response:
+        seen.append(request.method)
+        return httpx2.Response(200, text=FORM.format(action=action))
+
+    with pytest.raises(LoginFailed, match="would send the password to"):
+        await fill(provider)
+    assert seen == ["GET"]
+
+
+@pytest.mark.requirement("client.password_stays")
+async def test_a_page_reached_by_redirect_gets_no_password() -> None:
+    def provider(request: httpx2.Request) -> httpx2.Response:
+        if request.url.host == "id.example":
+            return httpx2.Response(302, headers={"location": "https://evil.example/"})
+        return httpx2.Response(200, text=FORM.format(action="https://evil.example/"))
+
+    with pytest.raises(LoginFailed, match=r"which is not https://id\.example"):
+        await fill(provider)
+
+
+@pytest.mark.requirement("client.password_stays")
+async def test_no_password_goes_over_plain_http_to_another_machine() -> None:
+    with pytest.raises(LoginFailed, match="not encrypted"):
+        await fill(lambda _: httpx2.Response(200, text=FORM.format(action="/")), "http://id.example/authorize")
+
+
+@pytest.mark.requirement("client.headless")
+async def test_a_page_that_needs_a_person_is_named() -> None:
+    with pytest.raises(LoginFailed, match="needs a person: 'Scan this'"):
+        await fill(lambda _: httpx2.Response(200, text="<title>Scan this</title>"))
+
+
+@pytest.mark.requirement("client.headless")
+async def test_redirects_without_end_are_given_up() -> None:
+    with pytest.raises(LoginFailed, match="circles"):
+        await fill(lambda _: httpx2.Response(302, headers={"location": "/again"}))
+
+
+@pytest.mark.requirement("client.callback")
+async def test_only_the_answer_with_this_logins_state_is_taken() -> None:
+    async with open_callback() as callback, httpx2.AsyncClient(trust_env=False) as browser:
+        callback.expect("right")
+        for query in ("code=evil&state=wrong", "code=evil", "error=x&state=", "code=evil&state=right&state=right"):
+            assert (await browser.get(f"{callback.redirect_uri}?{query}")).status_code == 400
+        assert (await browser.get(f"{callback.redirect_uri}?code=good&state=right&iss=me")).status_code == 200
+        assert await callback.answer(5) == Answer(code="good", state="right", iss="me")
+        assert (await browser.get(f"{callback.redirect_uri}?code=late&state=right")).status_code == 400
+
+
+@pytest.mark.requirement("client.callback")
+async def test_other_paths_methods_and_host_names_get_nothing() -> None:
+    async with open_callback() as callback, httpx2.AsyncClient(trust_env=False) as browser:
+        callback.expect("s")
+        url = f"{callback.redirect_uri}?code=c&state=s"
+        assert (await browser.post(url)).status_code == 405
+        assert (await browser.get(url.replace("/callback", "/favicon.ico"))).status_code == 404
+        assert (await browser.get(url, headers={"host": "rebound.example"})).status_code == 404
+        assert (await browser.get(url)).status_code == 200
+
+
+@pytest.mark.requirement("client.page")
+async def test_the_page_escapes_and_loads_nothing() -> None:
+    async with open_callback() as callback, httpx2.AsyncClient(trust_env=False) as browser:
+        callback.expect("s")
+        query = {"error": "e", "error_description": "<script>alert(1)</script>", "state": "s"}
+        response = await browser.get(callback.redirect_uri, params=query)
+    assert "<script" not in response.text
+    assert "&lt;script&gt;alert(1)" in response.text
+    assert response.headers["content-security-policy"].startswith("default-src 'none'")
+    assert response.headers["referrer-policy"] == "no-referrer"
+    assert "http" not in page("a", "b")
+
+
+@pytest.mark.requirement("client.exit_codes")
+async def test_nobody_coming_back_ends_the_wait() -> None:
+    async with open_callback() as callback:
+        callback.expect("s")
+        with pytest.raises(LoginFailed, match="nobody came back"):
+            await BrowserLogin(quiet(), timeout=0.01, open_browser=False).log_in(AUTHORIZE, callback)
+
+
+@pytest.mark.requirement("client.exit_codes")
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "file:///etc/passwd", "calculator:"])
+async def test_no_browser_is_handed_anything_but_a_web_address(url: str) -> None:
+    with pytest.raises(ProviderFailed):
+        check_login_url(url)
+
+
+@pytest.mark.requirement("client.narrates")
+async def test_a_bare_terminal_is_not_given_a_text_browser() -> None:
+    assert not has_display({}, "linux")
+    assert has_display({"DISPLAY": ":0"}, "linux")
+    assert has_display({}, "darwin")

@@ -1,0 +1,186 @@
+"""The parts of the narrated client, each by itself."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import httpx2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcp_server.access import Access
+from scripts.client.connect import Address, ConnectTo, parse_connect_to
+from scripts.client.cookies import Cookies
+from scripts.client.explain import Asked, Refusal, audiences, explain_refusal, read_claims, roles, scopes
+from scripts.client.forms import read_page
+from scripts.client.narrate import Secrets, printable
+
+PROVIDER = "http://localhost:8080/login"
+ACCESS = Access.model_validate(
+    {
+        "version": 1,
+        "resource": {"name": "R"},
+        "base_scope": "use",
+        "scopes": {"use": {"description": "Use", "roles": ["user", "boss"]}},
+        "registration": {"profile": "closed"},
+    }
+)
+
+
+@pytest.mark.requirement("client.headless")
+def test_a_form_is_read_with_its_hidden_and_checked_controls() -> None:
+    html = """<form action="/go?a=1&amp;b=2" method="POST"><input name=u value="&lt;me&gt;"><input type=password name=p>
+    <input type=hidden name=h value=1><input type=checkbox name=on checked><input type=checkbox name=off>
+    <input name=dead disabled><button name=x value=cancel>No</button><button name=y value=1>Yes</button></form>"""
+    (form,) = read_page(html, PROVIDER).forms
+    assert form.action == "http://localhost:8080/go?a=1&b=2"
+    assert form.method == "post"
+    assert form.submission(form.accept_button) == {"u": "<me>", "p": "", "h": "1", "on": "on", "y": "1"}
+
+
+@pytest.mark.requirement("client.headless")
+@pytest.mark.parametrize("refusal", ["Cancel", "Deny", "No", "Decline"])
+def test_consent_never_presses_the_button_that_says_no(refusal: str) -> None:
+    html = f"<form method=post><button>{refusal}</button><button name=ok>Allow</button></form>"
+    (form,) = read_page(html, PROVIDER).forms
+    assert form.accept_button is not None
+    assert form.accept_button.name == "ok"
+
+
+@pytest.mark.requirement("client.headless")
+def test_the_message_of_an_error_page_is_found() -> None:
+    html = (
+        "<title>A &amp; B</title><br><div class='alert alert-error'><p>Wrong <b>name</b></div><script>no()</script> x"
+    )
+    page = read_page(html, PROVIDER)
+    assert (page.title, page.message) == ("A & B", "Wrong name")
+
+
+@pytest.mark.requirement("client.headless")
+@given(st.text(alphabet="<>/ =\"'abformdivinputype!-&#;\x00", max_size=300))
+def test_no_page_breaks_the_reader(html: str) -> None:
+    read_page(html, PROVIDER)
+
+
+def cookies_of(*lines: str, url: str = PROVIDER) -> Cookies:
+    cookies = Cookies()
+    headers = [("set-cookie", line) for line in lines]
+    cookies.take(httpx2.Response(200, headers=headers, request=httpx2.Request("GET", url)))
+    return cookies
+
+
+@pytest.mark.requirement("client.cookies")
+def test_a_secure_cookie_is_sent_over_http_to_its_own_host_and_path_only() -> None:
+    cookies = cookies_of("a=1; Path=/realms/mcp; Secure; HttpOnly; SameSite=None", "b=2; Path=/")
+    assert cookies.header("http://localhost:9999/realms/mcp/x") == "a=1; b=2"
+    assert cookies.header("http://localhost:8080/realms/mcpx") == "b=2"
+    assert cookies.header("http://127.0.0.1:8080/realms/mcp") == ""
+
+
+@pytest.mark.requirement("client.cookies")
+@pytest.mark.parametrize(
+    "end", ["Max-Age=0", "Expires=Thu, 01-Jan-1970 00:00:10 GMT", "expires=Thu, 01 Jan 1970 00:00:00 GMT"]
+)
+def test_a_cookie_that_has_run_out_is_dropped(end: str) -> None:
+    assert cookies_of("a=1; Path=/", f"a=; Path=/; {end}").header(PROVIDER) == ""
+
+
+@pytest.mark.requirement("client.connect_to")
+def test_pairs_are_read_and_nonsense_is_refused() -> None:
+    pairs = parse_connect_to("localhost:3000=mcp-server:3000, [::1]:80=[fe80::1]:8080")
+    assert pairs == {
+        Address("localhost", 3000): Address("mcp-server", 3000),
+        Address("::1", 80): Address("fe80::1", 8080),
+    }
+    for wrong in ("localhost", "a:1=b", "a:1=b:0", "a:x=b:1", "=b:1"):
+        with pytest.raises(ValueError, match="CONNECT_TO"):
+            parse_connect_to(wrong)
+
+
+@pytest.mark.requirement("client.connect_to")
+@pytest.mark.anyio
+async def test_only_the_address_changes_not_the_host_header_nor_the_tls_name() -> None:
+    seen: list[httpx2.Request] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        seen.append(request)
+        return httpx2.Response(200)
+
+    pairs = parse_connect_to("public.example:443=inside:8443")
+    transport = ConnectTo(pairs, httpx2.MockTransport(answer))
+    async with httpx2.AsyncClient(transport=transport) as client:
+        response = await client.post("https://public.example/p?q=1", content=b"body", headers={"x-own": "1"})
+        await client.get("https://other.example/")
+    moved, kept = seen
+    assert str(moved.url) == "https://inside:8443/p?q=1"
+    assert (moved.headers["host"], moved.headers["x-own"]) == ("public.example", "1")
+    assert moved.extensions["sni_hostname"] == "public.example"
+    assert str(kept.url) == "https://other.example/"
+    assert str(response.request.url) == "https://public.example/p?q=1"  # what redirects and cookies go by
+
+
+@pytest.mark.requirement("client.redacts")
+@given(st.lists(st.text(min_size=1), min_size=1), st.text(), st.text())
+def test_a_learnt_secret_is_never_in_what_is_shown(values: list[str], before: str, after: str) -> None:
+    secrets = Secrets()
+    secrets.learn(None, "", *values)
+    told = secrets.hide(before + "".join(values) + after)
+    assert [value for value in values if value in told.replace("<hidden>", "")] == []
+
+
+@pytest.mark.requirement("client.redacts")
+def test_a_secret_deep_in_json_is_hidden_too() -> None:
+    secrets = Secrets()
+    secrets.learn("abc")
+    assert secrets.hide_in({"a": ["xabc", {"abc": 1}], "b": None}) == {"a": ["x<hidden>", {"<hidden>": 1}], "b": None}
+
+
+@pytest.mark.requirement("client.terminal")
+@given(st.text())
+def test_whatever_is_shown_is_one_printable_line(text: str) -> None:
+    assert all(c.isprintable() for c in printable(text))
+
+
+def jwt_of(claims: object) -> str:
+    return f"e30.{base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip('=')}.c2ln"
+
+
+@pytest.mark.requirement("client.claims")
+def test_claims_of_a_jwt_are_read_and_an_opaque_token_has_none() -> None:
+    assert read_claims(jwt_of({"sub": "ada"})) == {"sub": "ada"}
+    for opaque in ("opaque", "a.b", "a.%%%.c", jwt_of([1]), "a.e30"):
+        assert read_claims(opaque) is None
+
+
+@pytest.mark.requirement("client.claims")
+def test_every_providers_spelling_is_understood() -> None:
+    assert audiences({"aud": "one"}) == ["one"]
+    assert audiences({"aud": ["one", "two"]}) == ["one", "two"]
+    assert scopes({"scp": ["a", "b"]}) == scopes({"scope": "a b"}) == ["a", "b"]
+    assert roles({"realm_access": {"roles": ["r"]}}) == roles({"mine": ["r"]}, "mine") == ["r"]
+
+
+@pytest.mark.requirement("client.role_missing")
+@pytest.mark.parametrize(
+    ("claims", "expected"),
+    [
+        ({"aud": "other", "scope": "use"}, "the token is for other; this server only takes tokens for R"),
+        ({"aud": "R", "scope": "email"}, "the scope use comes to a person with the role user or boss"),
+        ({"aud": "R", "scope": ""}, "the token brings no scope"),
+        ({"aud": "R", "scope": "use"}, "look at issuer, clock and token type"),
+        (None, "the token is not a JWT"),
+    ],
+)
+def test_a_refusal_is_explained_by_what_the_token_lacks(claims: dict[str, str] | None, expected: str) -> None:
+    lines = explain_refusal(Refusal(401), claims, Asked(resource="R", access=ACCESS))
+    assert expected in "\n".join(lines)
+
+
+@pytest.mark.requirement("client.role_missing")
+def test_who_asked_for_too_little_is_told_so_and_not_to_see_an_administrator() -> None:
+    asked = Asked(resource="R", scope="email", access=ACCESS)
+    lines = explain_refusal(Refusal(401), {"aud": "R", "scope": "email"}, asked)
+    assert "leave out --scope" in lines[-1]
+    assert "administrator" not in "".join(lines)

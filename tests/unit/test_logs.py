@@ -1,0 +1,55 @@
+"""The log, as it is written."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+import structlog
+
+from mcp_server.logs import configure_logs
+from tests.unit.issuer import Issuer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def _configured() -> Iterator[None]:
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    structlog.reset_defaults()
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+
+
+@pytest.mark.requirement("logs.no_token")
+@pytest.mark.usefixtures("_configured")
+@pytest.mark.parametrize("log_format", ["json", "text"])
+def test_a_token_is_taken_out_of_every_line(capsys: pytest.CaptureFixture[str], log_format: str) -> None:
+    configure_logs(log_format, "debug")
+    token, opaque = Issuer().token(), "Bearer abcdefghijklmnopqrstuvwxyz0123456789"
+    log = structlog.get_logger("ours")
+    log.info("event", field=f"x {token} y", nested={"a": [token]}, raw=token.encode())
+    logging.getLogger("theirs").warning("failed for %s and %s", token, opaque)
+    try:
+        int(token)
+    except ValueError:
+        log.exception("boom")
+    written = capsys.readouterr().err
+    assert written.count("(token withheld)") >= 5
+    assert token[:30] not in written
+    assert "abcdefghijklmnop" not in written
+
+
+@pytest.mark.requirement("logs.no_token")
+@pytest.mark.usefixtures("_configured")
+def test_a_json_line_is_one_line_and_one_object(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("json", "info")
+    structlog.get_logger("ours").warning("refused", got="a\nb\x1b[31m")
+    structlog.get_logger("ours").debug("unseen")
+    (line,) = capsys.readouterr().err.splitlines()
+    entry = json.loads(line)
+    assert (entry["event"], entry["level"], entry["got"]) == ("refused", "warning", "a\nb\x1b[31m")

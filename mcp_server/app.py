@@ -66,7 +66,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, http: httpx.As
     borders = Borders(settings)
     gate = Gate(
         mcp,
-        verifier=provider or _developer(access),
+        verify=provider.verify if provider else _everybody(access),
         access=access,
         borders=borders,
         challenger=Challenger(metadata_url(settings), access.login_scopes),
@@ -80,7 +80,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, http: httpx.As
             await stack.enter_async_context(server.session_manager.run())
             background = provider.wait_until_reached() if provider else _warn_of_disabled_auth()
             if provider:
-                stack.push_async_callback(provider.keys.close)
+                stack.push_async_callback(provider.close)
             stack.push_async_callback(_end, asyncio.create_task(background))
             yield
 
@@ -116,8 +116,8 @@ def _mcp_application(server: MCPServer[Any], settings: Settings) -> ASGIApp:
     return server.session_manager.handle_request
 
 
-def _developer(access: Access) -> Principal:
-    """Everybody, where DISABLE_AUTH is set."""
+def _everybody(access: Access) -> Principal:
+    """Whoever calls, where DISABLE_AUTH is set."""
     return Principal(
         issuer="", subject="dev", client="dev", scopes=frozenset(access.scopes), expires_at=math.inf, roles=None
     )

@@ -7,6 +7,7 @@ Both follow from the settings, never from the request: DNS rebinding makes a pag
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -40,8 +41,10 @@ class Borders:
         self._loopback_hosts = not settings.allowed_hosts
         self._origins = {f"{public.scheme}://{own}".removesuffix(default_port), *settings.allowed_origins}
         self._loopback_origins = not settings.allowed_origins
+        # The same few names come with every request.
+        self.admits_host = lru_cache(maxsize=64)(self._admits_host)
 
-    def admits_host(self, host: bytes) -> bool:
+    def _admits_host(self, host: bytes) -> bool:
         """Whether `host`, the value of the Host header, is one of this server's names."""
         name = host.decode("latin-1").lower()
         return name in self._hosts or (self._loopback_hosts and _LOOPBACK_HOST.fullmatch(name) is not None)

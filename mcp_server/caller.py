@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -11,8 +10,6 @@ from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from mcp_server.principal import Principal
 
 
@@ -38,14 +35,19 @@ class Caller(AuthenticatedUser):
         self.principal = principal
 
 
-@contextmanager
-def serving(caller: Caller) -> Iterator[None]:
+class serving:  # noqa: N801 - used like a function: with serving(caller)
     """While it is open, `caller` is who `current_principal` and the SDK's `get_access_token` answer with."""
-    token = auth_context_var.set(caller)
-    try:
-        yield
-    finally:
-        auth_context_var.reset(token)
+
+    __slots__ = ("_caller", "_token")
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    def __enter__(self) -> None:
+        self._token = auth_context_var.set(self._caller)
+
+    def __exit__(self, *_: object) -> None:
+        auth_context_var.reset(self._token)
 
 
 def current_principal() -> Principal:

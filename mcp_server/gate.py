@@ -7,7 +7,8 @@ reason and a correlation id. The application sees only admitted requests, each w
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, Protocol
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -23,66 +24,74 @@ from mcp_server.errors import (
     MissingCredentials,
     ProviderUnavailable,
 )
+from mcp_server.principal import Principal
 from mcp_server.scopes import require
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from mcp_server.access import Access
     from mcp_server.answer import Headers
     from mcp_server.challenge import Challenger
-    from mcp_server.principal import Principal
+
+    Verify = Callable[[str], Awaitable[Principal]]
 
 log = structlog.get_logger(__name__)
 _LOGGED_CHARACTERS = 200
+_REMEMBERED_PRINCIPALS = 4096
 _VARY: Headers = ((b"vary", b"Origin"),)
 
 
-class Verifier(Protocol):
-    """Whoever can tell what a token stands for."""
-
-    async def verify(self, token: str) -> Principal:
-        """The principal of `token`; raises InvalidToken or ProviderUnavailable."""
-
-
 class Gate:
-    """ASGI middleware for one endpoint."""
+    """ASGI middleware for one endpoint.
+
+    Args:
+        app: what is behind the gate.
+        verify: gives the principal of a token, or raises InvalidToken or ProviderUnavailable. A `Principal` in its
+            place is everybody: DISABLE_AUTH.
+        access: which scope every request needs, and which are as good.
+        borders: which origins may call.
+        challenger: tells the refusals.
+    """
 
     def __init__(
-        self, app: ASGIApp, *, verifier: Verifier | Principal, access: Access, borders: Borders, challenger: Challenger
+        self, app: ASGIApp, *, verify: Verify | Principal, access: Access, borders: Borders, challenger: Challenger
     ) -> None:
-        """Put the gate before `app`. A `Principal` in place of a verifier is everybody: DISABLE_AUTH."""
         self._app = app
-        self._verifier = verifier
+        self._verify = verify
+        self._open = isinstance(verify, Principal)
         self._access = access
-        self._needed = (access.base_scope,)
         self._borders = borders
         self._challenger = challenger
+        # The verifiers give the same principal for the same token: judged once, it is known the next time.
+        self._caller = lru_cache(maxsize=_REMEMBERED_PRINCIPALS)(self._judge)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
-        origins = [value for name, value in scope["headers"] if name == b"origin"]
+        origins, authorization = _read(scope["headers"])
+        if not (authorization or origins or self._open):
+            # The most frequent stranger, answered with what is ready.
+            await self._challenge(send, _VARY)
+            return
         extra = _VARY
         try:
             if origins:
                 extra = self._cors(origins)
-                if scope["method"] == "OPTIONS" and _asks_for_method(scope["headers"]):
+                if _is_preflight(scope):
                     await Answer(204, preflight_headers(origins[0]), b"").send(send)
                     return
-            principal = await self._principal(scope["headers"])
-            require(principal, self._needed, self._access)
+            caller = self._caller(await self._principal(authorization))
             if scope["method"] == "POST":
-                body = await read_body(receive)
-                judge_body(body)
-                receive = replay(body, receive)
+                receive = await _judged(receive)
         except ClientGone:
             return
         except AuthError as error:
-            await self._refuse(error, scope, send, extra)
+            await self._refuse(error, send, extra)
             return
-        await self._admit(principal, scope, receive, _with_headers(send, extra))
+        with serving(caller):
+            await self._app({**scope, "user": caller}, receive, _with_headers(send, extra))
 
     def _cors(self, origins: list[bytes]) -> Headers:
         if len(origins) != 1 or not self._borders.admits_origin(origins[0]):
@@ -91,26 +100,46 @@ class Gate:
             raise error
         return cors_headers(origins[0])
 
-    async def _principal(self, headers: Iterable[tuple[bytes, bytes]]) -> Principal:
-        if not hasattr(self._verifier, "verify"):
-            return self._verifier
-        token = bearer_token([value for name, value in headers if name == b"authorization"])
-        return await self._verifier.verify(token)
+    async def _principal(self, authorization: list[bytes]) -> Principal:
+        if isinstance(self._verify, Principal):
+            return self._verify  # everybody
+        return await self._verify(bearer_token(authorization))
 
-    async def _admit(self, principal: Principal, scope: Scope, receive: Receive, send: Send) -> None:
-        caller = Caller(principal)
-        with serving(caller):
-            await self._app({**scope, "user": caller}, receive, send)
+    def _judge(self, principal: Principal) -> Caller:
+        """The caller, if its token is good for what every request needs."""
+        require(principal, (self._access.base_scope,), self._access)
+        return Caller(principal)
 
-    async def _refuse(self, error: AuthError, scope: Scope, send: Send, extra: Headers) -> None:
-        correlation_id = secrets.token_hex(8)
+    async def _challenge(self, send: Send, extra: Headers) -> None:
+        log.debug("challenged: no credentials")
+        await self._challenger.missing.send(send, extra)
+
+    async def _refuse(self, error: AuthError, send: Send, extra: Headers) -> None:
         if isinstance(error, MissingCredentials):
-            log.debug("challenged: no credentials", method=scope["method"])
-        else:
-            log.warning(
-                "refused", status=error.status, code=error.code, correlation_id=correlation_id, **_details(error)
-            )
+            await self._challenge(send, extra)
+            return
+        correlation_id = secrets.token_hex(8)
+        log.warning("refused", status=error.status, code=error.code, correlation_id=correlation_id, **_details(error))
         await self._challenger.answer(error, correlation_id).send(send, extra)
+
+
+def _read(headers: Iterable[tuple[bytes, bytes]]) -> tuple[list[bytes], list[bytes]]:
+    """The values of Origin and of Authorization, every one that was sent."""
+    origins: list[bytes] = []
+    authorization: list[bytes] = []
+    for name, value in headers:
+        if name == b"authorization":
+            authorization.append(value)
+        elif name == b"origin":
+            origins.append(value)
+    return origins, authorization
+
+
+async def _judged(receive: Receive) -> Receive:
+    """A `receive` for the application: the body is read, judged, and given on as it is."""
+    body = await read_body(receive)
+    judge_body(body)
+    return replay(body, receive)
 
 
 def _details(error: AuthError) -> dict[str, str]:
@@ -125,8 +154,9 @@ def _details(error: AuthError) -> dict[str, str]:
     return {name: text[:_LOGGED_CHARACTERS] for name, text in details.items()}
 
 
-def _asks_for_method(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    return any(name == b"access-control-request-method" for name, _ in headers)
+def _is_preflight(scope: Scope) -> bool:
+    """Fetch standard: OPTIONS with Origin and Access-Control-Request-Method."""
+    return scope["method"] == "OPTIONS" and any(n == b"access-control-request-method" for n, _ in scope["headers"])
 
 
 def _with_headers(send: Send, extra: Headers) -> Send:

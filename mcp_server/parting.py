@@ -49,7 +49,6 @@ class PartingProtocol(HttpToolsProtocol):
 
         A request that waits behind another is dropped; its client may send it again (RFC 9112 section 9.3.2).
         """
-        self.pipeline.clear()
         running = self._running
         if running is None or not self._answering():
             self.transport.close()

@@ -18,6 +18,8 @@ from mcp_server.verify.keyset import COOL_DOWN_SECONDS, KeySet
 from mcp_server.verify.precheck import Precheck
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     import httpx
 
     from mcp_server.access import Access
@@ -52,11 +54,8 @@ class IdentityProvider:
         )
         signed = JwtVerifier(self.keys, rules, clock, max_bytes=settings.max_token_bytes)
         self._introspection = self._introspection_verifier(signed, rules, clock) if self._introspects else None
-        self._verifier = self._introspection or signed
-
-    async def verify(self, token: str) -> Principal:
-        """See `JwtVerifier.verify` and `IntrospectionVerifier.verify`."""
-        return await self._verifier.verify(token)
+        # See `JwtVerifier.verify` and `IntrospectionVerifier.verify`.
+        self.verify: Callable[[str], Awaitable[Principal]] = (self._introspection or signed).verify
 
     async def close(self) -> None:
         """End whatever is being asked of the provider."""

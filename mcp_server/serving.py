@@ -13,7 +13,6 @@ import logging
 import signal
 import socket
 import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -24,7 +23,7 @@ from mcp_server.framing import WireLimits
 from mcp_server.wire import bounded_protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from types import FrameType
 
     from uvicorn._types import ASGIApplication
@@ -42,7 +41,6 @@ _STOP_SECONDS = 8.0
 # Longer than those who keep connections to us do: 60 s in nginx's upstreams and AWS load balancers, 5 s in httpx. If we
 # close first, a request can meet the close on its way, and a POST is not sent again.
 _KEEP_ALIVE_SECONDS = 75
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _BACKLOG = 2048
 
 
@@ -157,18 +155,11 @@ class _Server(uvicorn.Server):
         if self._ready:
             self._ready(urls[0])
 
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """As uvicorn's, but the signal is not raised again afterwards: it was obeyed, the status is 0."""
-        before = {number: signal.signal(number, self.handle_exit) for number in _SIGNALS}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of a handler
-        """The first signal ends, the second forces; before the start is over, it kills."""
+        """The first signal ends, the second forces; before the start is over, it kills.
+
+        uvicorn's own raises the signal again at the end, which would make it the exit status.
+        """
         if not self.should_exit:
             self.should_exit = True
         elif self.started and not self.force_exit:

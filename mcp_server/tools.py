@@ -1,7 +1,7 @@
 """The demo tools: replace them with yours.
 
-A tool is a function with `@tool` (async, or it is run in a thread); its docstring tells a model when to use it. Ask `current_principal()` who is calling.
-A parameter of type `Context` is filled in by the SDK and lets a tool report progress.
+A tool is an async function with `@tool` (a plain one is run in a thread). Its docstring tells a model when to use it;
+`current_principal()` says who is calling. A parameter of type `Context` is filled in by the SDK: it reports progress.
 """
 
 from __future__ import annotations

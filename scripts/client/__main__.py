@@ -1,5 +1,8 @@
 import sys
 
-from scripts.client.cli import main
+try:
+    from scripts.client.cli import main
 
-sys.exit(main())
+    sys.exit(main())
+except KeyboardInterrupt:  # while modules were being loaded
+    sys.exit(130)

@@ -41,15 +41,24 @@ class ChildFailed(Exception):
 class Interrupts:
     """Turns SIGINT, SIGTERM and SIGHUP into KeyboardInterrupt, but not while a child is being started or ended.
 
+    At first they are only remembered: `allow()` when there is something that cleans up.
+
     Attributes:
         signal: the signal that came, or None.
     """
 
     def __init__(self) -> None:
         self.signal: int | None = None
-        self._held = 0
+        self._held = 1
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._came)
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # as nohup sets it
+                signal.signal(number, self._came)
+
+    def allow(self) -> None:
+        """From now on interrupt. What came before is raised now."""
+        self._held -= 1
+        if self.signal is not None and not self._held:
+            raise KeyboardInterrupt
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -58,9 +67,7 @@ class Interrupts:
         try:
             yield
         finally:
-            self._held -= 1
-        if self.signal is not None and not self._held:
-            raise KeyboardInterrupt
+            self.allow()
 
     def ignore(self) -> None:
         """From now on only remember: the end must not be interrupted."""
@@ -123,6 +130,7 @@ class Children:
         self._children: list[Child] = []
 
     def __enter__(self) -> Self:
+        self._interrupts.allow()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -79,7 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     interrupts = Interrupts()
     try:
         with tempfile.TemporaryDirectory(prefix="mcp-demo-") as home, Children(interrupts) as children:
-            return Story(setup, access, Path(home), children).run()
+            code = Story(setup, access, Path(home), children).run()
+        return 128 + interrupts.signal if interrupts.signal else code  # it may have come during the end
     except KeyboardInterrupt:
         print("\nstopped: both processes are gone, nothing is left")
         return 128 + (interrupts.signal or signal.SIGINT)

@@ -100,8 +100,8 @@ class Story:
 
     def _log_in(self, narrator: Narrator) -> int:
         from scripts.client.headless import HeadlessLogin  # noqa: PLC0415 - imported while both start
-        from scripts.client.plan import Plan  # noqa: PLC0415
-        from scripts.client.run import run  # noqa: PLC0415
+        from scripts.client.plan import Plan  # noqa: PLC0415 - likewise
+        from scripts.client.run import run  # noqa: PLC0415 - likewise
 
         user = self._setup.user
         narrator.say()
@@ -131,6 +131,7 @@ class Story:
         narrator.say("and log in as one of these (demo passwords, good for nothing else):")
         for name, person in self._access.demo_users.items():
             narrator.say(f"  {name:<10} password {person.password:<10} roles {', '.join(person.roles) or 'none'}")
+        narrator.say("Cursor cannot register here: this provider refuses its cursor:// address; Keycloak takes it.")
         pause = threading.Event()
         while True:
             for child in children:

@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def engine() -> None:
     """A Docker engine that answers. Without one the test is skipped; REQUIRE_CONTAINERS=1 makes that a failure."""
     try:
-        subprocess.run(["docker", "version"], check=True, capture_output=True, timeout=30)  # noqa: S607 - from the path
+        subprocess.run(["docker", "version"], check=True, capture_output=True, timeout=30)
     except (OSError, subprocess.SubprocessError):
         reason = "NO DOCKER ENGINE: nothing that needs a real identity provider was tested"
         if os.environ.get("REQUIRE_CONTAINERS") == "1":
@@ -38,7 +38,7 @@ def engine() -> None:
 
 
 @pytest.fixture(scope="session")
-def keycloak(engine: None) -> Iterator[Keycloak]:  # noqa: ARG001 - needed, not used
+def keycloak(engine: None) -> Iterator[Keycloak]:
     """One Keycloak for all tests, as docker-compose.yml configures it; each test takes a realm of its own."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the container library's own, at import

@@ -57,8 +57,8 @@ def running_keycloak() -> Iterator[Keycloak]:
     url, secret = f"http://localhost:{port}", secrets.token_urlsafe(32)
     container = DockerContainer(IMAGE, command="start-dev", mem_limit="1g")
     # Only on this machine; the library's own methods publish on all addresses.
-    # The annotation lacks the notation for an address, which the engine takes.
-    container.ports.update({"8080": ("127.0.0.1", port), "9000": ("127.0.0.1", management)})  # type: ignore[dict-item] - see above
+    published: dict[str, Any] = {"8080": ("127.0.0.1", port), "9000": ("127.0.0.1", management)}
+    container.ports.update(published)
     compose = {name: value for name, value in _compose_environment().items() if name.startswith("KC_")}
     container.env = {
         **compose,

@@ -41,7 +41,7 @@ class Stack:
         """Run `docker compose` with these words and variables, without a developer's .env."""
         ports = {"MCP_PORT": str(self.mcp_port), "KEYCLOAK_PORT": str(self.keycloak_port)}
         ended = subprocess.run(
-            ["docker", "compose", "--env-file", os.devnull, "--project-name", self.project, *words],  # noqa: S607 - from the path
+            ["docker", "compose", "--env-file", os.devnull, "--project-name", self.project, *words],
             cwd=REPOSITORY,
             env={**os.environ, **ports, **variables},
             capture_output=True,
@@ -50,12 +50,14 @@ class Stack:
             check=False,
         )
         assert not check or ended.returncode == 0, f"{words}\n{ended.stdout}\n{ended.stderr}"
+        # Some versions of compose clear a line even where nobody looks on.
+        ended.stdout = ended.stdout.replace("\x1b[2K", "")
         return ended
 
     def containers(self) -> list[dict[str, Any]]:
         """What `docker inspect` says of every container of the project."""
         ids = self.compose("ps", "--all", "--quiet").stdout.split()
-        inspected = subprocess.run(["docker", "inspect", *ids], capture_output=True, check=True)  # noqa: S607 - from the path
+        inspected = subprocess.run(["docker", "inspect", *ids], capture_output=True, check=True)
         found: list[dict[str, Any]] = json.loads(inspected.stdout)
         return found
 

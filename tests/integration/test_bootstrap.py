@@ -29,6 +29,10 @@ NATIVE: dict[str, Any] = {
     "response_types": ["code"],
     "token_endpoint_auth_method": "none",
 }
+LET_IN = (
+    "registration: let in 127.0.0.1, [::1], anysphere.cursor-mcp, claude.ai, claude.com, code.visualstudio.com, "
+    "github.com, insiders.vscode.dev, localhost, vscode.dev"
+)
 # What known clients send when they register.
 PERSONAS: dict[str, dict[str, Any]] = {
     "VS Code": {
@@ -132,11 +136,10 @@ def test_an_apply_puts_right_what_somebody_changed(realm: Realm) -> None:
         "scope mcp:tools: bind to mcp-admin, mcp-reader, mcp-writer",
         "realm: new clients no longer get profile (default)",
         "client mcp-native: set directAccessGrantsEnabled, redirectUris",
-        "registration: let in 127.0.0.1, [::1], anysphere.cursor-mcp, claude.ai, claude.com, code.visualstudio.com, "
-        "github.com, insiders.vscode.dev, localhost, vscode.dev",
+        LET_IN,
         "8 changes",
     ]
-    assert realm.apply() == 0
+    assert realm.apply() == 0, realm.said
 
 
 @pytest.mark.requirement("bootstrap.ownership")
@@ -438,7 +441,7 @@ def test_a_provider_that_does_not_answer_ends_with_exit_code_three(standing_real
 
 
 def _command_line(realm: Realm, variables: dict[str, str], *options: str) -> tuple[int, str, str]:
-    done = subprocess.run(  # noqa: S603 - our own script
+    done = subprocess.run(
         [sys.executable, REPOSITORY / "scripts" / "bootstrap_idp.py", "apply", *options],
         env={"PATH": os.environ["PATH"], **realm.environment, **variables},
         capture_output=True,

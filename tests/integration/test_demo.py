@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 def demo(home: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
     """The demo with its temporary directory under `home`. Whatever the test does, it is ended."""
     environment = {**os.environ, "TMPDIR": str(home), "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen(  # noqa: S603 - our own command
+    process = subprocess.Popen(
         [ROOT / "scripts" / "demo", *options],
         cwd=ROOT,
         env=environment,
@@ -97,9 +97,10 @@ def test_a_kept_demo_ends_with_everything_it_started(tmp_path: Path, number: sig
 
 
 @pytest.mark.requirement("demo.leaves_nothing")
-def test_an_interrupt_during_the_start_leaves_nothing_either(tmp_path: Path) -> None:
-    with demo(tmp_path, *free_ports()) as process:
-        read_until(process, "An identity provider")
+@pytest.mark.parametrize("moment", ["An identity provider", "STEP 1", "STEP 8"])
+def test_an_interrupt_at_any_moment_leaves_nothing_either(tmp_path: Path, moment: str) -> None:
+    with demo(tmp_path, "--keep", *free_ports()) as process:  # --keep: it cannot be over before the signal comes
+        read_until(process, moment)
         process.send_signal(signal.SIGINT)
         told, _ = process.communicate()
     assert process.returncode == 130, told

@@ -3,16 +3,14 @@ from tests.requirements import Requirement
 REQUIREMENTS = (
     Requirement("bootstrap.idempotent", "ours", "A second apply makes no write request and says so."),
     Requirement("bootstrap.heals", "ours", "An apply puts right what somebody changed, and only that."),
-    Requirement(
-        "bootstrap.ownership", "ours", "Other realms, other clients and other client policies stay as they are."
-    ),
+    Requirement("bootstrap.ownership", "ours", "Other realms, clients and client policies stay as they are."),
     Requirement(
         "bootstrap.order", "ours", "No moment of an apply is more open than the realm was before or is afterwards."
     ),
     Requirement(
         "bootstrap.scopes_by_role",
         "ours",
-        "A login brings the scopes of the person's roles, and the audience with them.",
+        "A login brings the scopes of the person's roles, with the audience.",
     ),
     Requirement("bootstrap.roles_claim", "ours", "The access token lists the person's roles for this resource."),
     Requirement(
@@ -21,9 +19,7 @@ REQUIREMENTS = (
     Requirement(
         "bootstrap.advertised", "RFC 8414 section 2", "The provider advertises the access file's scopes and no others."
     ),
-    Requirement(
-        "bootstrap.introspection", "RFC 7662 section 2", "The server's own client may introspect, and no more."
-    ),
+    Requirement("bootstrap.introspection", "RFC 7662 section 2", "The server's own client may introspect, no more."),
     Requirement("bootstrap.rotation", "OAuth 2.1 section 4.3.1", "A refresh token works once; reuse ends the session."),
     Requirement("bootstrap.pkce", "OAuth 2.1 section 4.1.1", "No code without PKCE, and none with the method plain."),
     Requirement("bootstrap.personas", "RFC 7591", "Known MCP clients can register with the requests they really send."),
@@ -36,13 +32,9 @@ REQUIREMENTS = (
     Requirement("bootstrap.secret", "ours", "The server's secret is made once, readable by its user only."),
     Requirement("bootstrap.proof", "ours", "An apply ends with an error if the result is not what was promised."),
     Requirement("bootstrap.trial", "RFC 7592", "The trial registration leaves no client behind."),
-    Requirement(
-        "bootstrap.failures", "ours", "What cannot work ends with one line and no traceback: exit code 2 or 3."
-    ),
+    Requirement("bootstrap.failures", "ours", "What cannot work ends with one line, no traceback, exit code 2 or 3."),
     Requirement("bootstrap.last_lines", "ours", "The last lines name the demo users, the URLs and the next command."),
-    Requirement(
-        "bootstrap.changes", "ours", "Lists compare as sets, and what Keycloak adds or drops is no difference."
-    ),
+    Requirement("bootstrap.changes", "ours", "Lists compare as sets; what Keycloak adds or drops is no difference."),
     Requirement("bootstrap.s1", "hole S1", "A client that registered itself gets no token without a person."),
     Requirement("bootstrap.s2", "hole S2", "No registration endpoint takes a client of Keycloak's own kind."),
     Requirement("bootstrap.s3", "hole S3", "No registered client brings a mapper that writes claims."),
@@ -52,12 +44,8 @@ REQUIREMENTS = (
     Requirement("bootstrap.s7", "hole S7", "No registered client makes Keycloak show or fetch a foreign address."),
     Requirement("bootstrap.s8", "hole S8", "The consent page shows a client's name as text."),
     Requirement("bootstrap.s9", "hole S9", "Passwords, implicit flow and device codes bring no token."),
-    Requirement(
-        "compose.local", "ours", "Everything compose publishes is on 127.0.0.1, and Keycloak's management port is not."
-    ),
-    Requirement(
-        "compose.hardened", "ours", "Every service of ours runs without capabilities, on a read-only file system."
-    ),
+    Requirement("compose.local", "ours", "Compose publishes on 127.0.0.1 only, and no management port."),
+    Requirement("compose.hardened", "ours", "Every service of ours has no capability and a read-only file system."),
     Requirement("compose.settings", "ours", "Compose hands every setting of the server through."),
     Requirement("compose.no_secret", "ours", "Neither the compose file nor an image holds a secret."),
 )

@@ -142,9 +142,7 @@ def test_a_wrong_command_line_ends_with_2(arguments: list[str]) -> None:
 @pytest.mark.requirement("client.exit_codes")
 def test_ctrl_c_while_waiting_for_the_person_ends_with_130_and_no_traceback(fake: Fake) -> None:
     command = [sys.executable, "-m", "scripts.client", "--url", fake.resource, "--no-browser"]
-    with subprocess.Popen(  # noqa: S603 - our own command
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert any("waiting for you" in line for line in process.stdout)
         process.send_signal(signal.SIGINT)
@@ -156,9 +154,7 @@ def test_ctrl_c_while_waiting_for_the_person_ends_with_130_and_no_traceback(fake
 @pytest.mark.requirement("client.narrates")
 def test_a_reader_who_goes_away_stops_the_story_and_not_the_login(fake: Fake) -> None:
     command = [sys.executable, "-m", "scripts.client", "--url", fake.resource, "--headless", "--user", "ada"]
-    with subprocess.Popen(  # noqa: S603 - our own command
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()

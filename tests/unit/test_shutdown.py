@@ -52,7 +52,7 @@ class Process:
 def running(host: str = "127.0.0.1", port: int = 0, *more: str) -> Iterator[Process]:
     command = [sys.executable, "-m", "tests.unit.wire_client", host, str(port), *more]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, cwd=ROOT, text=True, stdin=pipe, stdout=pipe, stderr=pipe) as process:  # noqa: S603 - ours
+    with subprocess.Popen(command, cwd=ROOT, text=True, stdin=pipe, stdout=pipe, stderr=pipe) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
@@ -102,15 +102,29 @@ def test_a_request_being_answered_when_the_signal_comes_is_answered() -> None:
 
 
 @pytest.mark.requirement("wire.stop_streams")
-@pytest.mark.parametrize("method", [b"GET", b"POST"])
-def test_an_answer_without_end_is_cut_and_looks_cut_even_if_its_application_does_not_listen(method: bytes) -> None:
+@pytest.mark.parametrize(
+    ("method", "accept"), [(b"GET", b"Accept: application/json"), (b"POST", b"Accept: text/event-stream")]
+)
+def test_an_answer_without_end_is_cut_and_looks_cut_even_if_its_application_does_not_listen(
+    method: bytes, accept: bytes
+) -> None:
     with running() as server, closing(Connection(server.ready())) as stream:
-        assert stream.send(get(b"/deaf").replace(b"GET", method)).head().status == 200
+        assert stream.send(method + get(b"/deaf", accept)[3:]).head().status == 200
         assert (stream.line(), stream.line()) == (b"9\r\n", b"data: 1\n")
         server.signal(signal.SIGTERM)
         assert stream.rest() == b"\n\r\n"  # the end of the event, and no last chunk
         assert server.end()[0] == 0
         assert server.stdout.read() == "cancelled\nstopping\n"
+
+
+@pytest.mark.requirement("wire.stop_streams")
+def test_an_application_that_listens_is_told_instead_of_cancelled() -> None:
+    with running() as server, closing(Connection(server.ready())) as stream:
+        assert stream.send(b"POST" + get(b"/events", b"Accept: text/event-stream")[3:]).head().status == 200
+        server.signal(signal.SIGTERM)
+        assert stream.rest() == b"9\r\ndata: 1\n\n\r\n"
+        assert server.end()[0] == 0
+        assert server.stdout.read() == "told\nstopping\n"
 
 
 @pytest.mark.requirement("wire.second_signal")

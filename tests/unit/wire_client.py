@@ -73,13 +73,15 @@ class Connection:
     def drip(self, data: bytes, *, times: int) -> bool:
         """Send `data` again and again, with a short look for the end in between; whether the end came."""
         self._socket.settimeout(0.02)
-        for _ in range(times):
-            with suppress(TimeoutError):
-                try:
+        try:
+            for _ in range(times):
+                with suppress(TimeoutError):
                     self._socket.sendall(data)
                     return self._socket.recv(1) == b""
-                except ConnectionError:
-                    return True
+        except ConnectionError:
+            return True
+        finally:
+            self._socket.settimeout(10)
         return False
 
     def is_reset_under(self, data: bytes) -> bool:

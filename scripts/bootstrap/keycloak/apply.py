@@ -4,7 +4,8 @@ No moment of an apply is more open than the realm was before or is afterwards:
 
 1. a new realm is created disabled, an existing one lets nobody register while its rules change;
 2. rules come before what they bind, roles before the scopes bound to them, scopes before who may ask for them;
-3. last, registration is let in as its profile says, and the realm is enabled.
+3. then the realm is enabled, and last of all registration is let in as its profile says: Keycloak 26.7.5 takes
+   registrations in a disabled realm too, and shuts them out of a new one by itself.
 
 An apply that breaks off leaves the realm shut; the next one goes on from there.
 """
@@ -94,7 +95,7 @@ def plan(desired: Desired, actual: Actual) -> list[Change]:
         *user_changes(access, actual),
     ]
     shut = list(shutting(actual)) if rules else []
-    return [*shut, *rules, *letting_in(policies, actual, shut=bool(shut)), *opening(actual)]
+    return [*shut, *rules, *opening(actual), *letting_in(policies, actual, shut=bool(shut))]
 
 
 def apply(session: Session, desired: Desired, say: Callable[[str], None]) -> int:

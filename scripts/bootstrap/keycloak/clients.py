@@ -81,10 +81,11 @@ def _client_changes(wanted: Json, actual: Actual) -> Iterator[Change]:
         yield Change(f"client {client_id}: create", "POST", ("clients",), wanted)
         return
     lists = set(_LISTS.values())
-    changed = differing({name: value for name, value in wanted.items() if name not in lists}, found)
-    if changed:
+    body = {name: value for name, value in wanted.items() if name not in lists}
+    if changed := differing(body, found):
         text = f"client {client_id}: set {', '.join(changed)}"
-        yield Change(text, "PUT", ("clients", found["id"]), {"clientId": client_id, **changed})
+        # The whole of it: with redirect URIs alone Keycloak would make up web origins from them.
+        yield Change(text, "PUT", ("clients", found["id"]), body)
     yield from _list_changes(wanted, found)
 
 

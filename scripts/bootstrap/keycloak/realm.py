@@ -23,13 +23,13 @@ def realm_changes(wanted: Mapping[str, object], actual: Actual) -> Iterator[Chan
 
 
 def opening(actual: Actual) -> Iterator[Change]:
-    """The very last change: a realm is created disabled and serves nobody until all else is written."""
+    """Near the end: a realm is created disabled, and nobody logs in there until the rules are written."""
     if not actual.realm.get("enabled"):
         yield Change("realm: enable", "PUT", (), {"enabled": True})
 
 
 def new_realm(name: str, display_name: str) -> Json:
-    """A realm that serves nobody yet."""
+    """A realm in which nobody can log in yet."""
     return {"realm": name, "displayName": display_name, "enabled": False}
 
 

@@ -1,0 +1,289 @@
+"""What the bootstrap would write, from data alone: no provider is asked."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mcp_server.access import Access, load_access
+from scripts.bootstrap.failures import SettingsFailure
+from scripts.bootstrap.keycloak.actual import Actual
+from scripts.bootstrap.keycloak.apply import Desired, plan
+from scripts.bootstrap.keycloak.files import load_client_policies_file, load_realm_file
+from scripts.bootstrap.keycloak.redirects import LOOPBACK_PATTERN, exactly, redirect_patterns
+from scripts.bootstrap.plan import Ref, differing, same
+from scripts.bootstrap.secret_file import keep_secret
+from scripts.bootstrap.settings import BootstrapSettings
+
+CONFIG = Path(__file__).parents[2] / "idp-config"
+RESOURCE = "http://localhost:3000/mcp"
+
+
+@pytest.fixture
+def access() -> Access:
+    return load_access(CONFIG / "access.yaml")
+
+
+def desired(access: Access) -> Desired:
+    folder = CONFIG / "keycloak"
+    return Desired(
+        realm="mcp",
+        resource=RESOURCE,
+        access=access,
+        realm_file=load_realm_file(folder),
+        client_policies_file=load_client_policies_file(folder),
+        secret="s" * 43,
+    )
+
+
+def environment(**variables: str) -> dict[str, str]:
+    return {"ACCESS_FILE": str(CONFIG / "access.yaml"), "KEYCLOAK_ADMIN_CLIENT_SECRET": "k" * 43, **variables}
+
+
+@pytest.mark.requirement("bootstrap.changes")
+@pytest.mark.parametrize(
+    ("wanted", "there", "equal"),
+    [
+        (["a", "b"], ["b", "a"], True),
+        (["a"], ["a", "b"], False),
+        ([], None, True),
+        ([], ["a"], False),
+        ("", None, True),
+        ("false", None, False),
+        (False, None, False),
+        (1, 1, True),
+        ({"a": 1}, {"a": 1, "added": 2}, True),
+        ({"a": {"b": []}}, {"a": {}}, True),
+        ({"a": {"b": "x"}}, {"a": {"b": "y"}}, False),
+        ({"a": 1}, None, False),
+    ],
+)
+def test_what_keycloak_adds_reorders_or_drops_is_no_difference(wanted: object, there: object, *, equal: bool) -> None:
+    assert same(wanted, there) is equal
+    assert differing({"member": wanted}, {"member": there}) == ({} if equal else {"member": wanted})
+
+
+@pytest.mark.requirement("bootstrap.order")
+def test_a_new_realm_gets_its_rules_before_what_they_bind(access: Access) -> None:
+    texts = [change.text for change in plan(desired(access), Actual())]
+
+    def place(start: str) -> int:
+        return next(i for i, text in enumerate(texts) if text.startswith(start))
+
+    order = [
+        "client profiles",
+        "client policies",
+        "role mcp-reader: create",
+        "scope mcp:admin: create",
+        "scope mcp:admin: bind",
+        "registration: set allowed-client-templates/anonymous",
+        "realm: new clients get mcp:admin",
+        "client mcp-native: create",
+        "user reader: create",
+        "realm: enable",
+        "registration: let in",
+    ]
+    assert [place(start) for start in order] == sorted(place(start) for start in order)
+    assert texts[-1].startswith("registration: let in")
+
+
+@pytest.mark.requirement("bootstrap.order")
+def test_a_role_is_bound_before_another_is_unbound(access: Access) -> None:
+    mcp_admin = {"id": "1", "name": "mcp:admin", "protocol": "openid-connect", "attributes": {}}
+    actual = Actual(
+        realm={"enabled": True}, scopes={"mcp:admin": mcp_admin}, scope_roles={"mcp:admin": frozenset({"old"})}
+    )
+    changes = [c for c in plan(desired(access), actual) if "bind" in c.text and "mcp:admin" in c.text]
+    assert [change.method for change in changes] == ["POST", "DELETE"]
+    assert changes[1].body == [{"id": Ref("role", "old"), "name": "old"}]
+
+
+@pytest.mark.requirement("bootstrap.order")
+def test_registration_is_shut_first_and_only_if_something_changes(access: Access) -> None:
+    let_in = {"trusted-hosts": ["localhost"], "host-sending-registration-request-must-match": ["false"]}
+    guard = {"id": "1", "config": {**let_in, "client-uris-must-match": ["true"]}}
+    changes = plan(desired(access), Actual(realm={"enabled": True}, policies={"trusted-hosts/anonymous": guard}))
+    assert changes[0].text == "registration: shut while changing"
+    assert isinstance(changes[0].body, dict)
+    assert changes[0].body["config"]["trusted-hosts"] == []
+    assert [c.text for c in changes if c.text.startswith("registration: shut")] == ["registration: shut while changing"]
+
+
+@pytest.mark.requirement("bootstrap.changes")
+def test_no_printed_form_of_a_change_shows_a_secret_or_a_password(access: Access) -> None:
+    printed = repr(plan(desired(access), Actual()))
+    assert "s" * 43 not in printed
+    assert "password" not in printed
+    assert "k" * 43 not in repr(BootstrapSettings.load(environment()))
+
+
+@pytest.mark.requirement("bootstrap.redirects")
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://localhost",
+        "http://localhost/",
+        "http://127.0.0.1:33418/",
+        "http://[::1]:1/callback",
+        "http://localhost:54212/oauth/callback/debug",
+        "http://127.0.0.1:41235/callback/x1Y2-_~.",
+    ],
+)
+def test_loopback_redirects_fit_the_pattern(uri: str) -> None:
+    assert re.search(LOOPBACK_PATTERN, uri)
+
+
+@pytest.mark.requirement("bootstrap.redirects")
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://localhost/",
+        "http://localhost.evil.example/",
+        "http://localhost@evil.example/",
+        "http://evil@localhost/",
+        "http://localhost:@evil/",
+        "http://localhost:80x/",
+        "http://localhost:123456/",
+        "http://localhost#/",
+        "http://localhost/#x",
+        "http://localhost/*",
+        "http://localhost*",
+        "http://localhost:*/",
+        "http://localhost\\@evil/",
+        "http://localhost/%2e",
+        "http://127.0.0.1.evil.example/",
+        "http://127x0.0.1/",
+        "http://0.0.0.0/",
+        "http://[::]/",
+        "HTTP://localhost/",
+        " http://localhost/",
+        "http://localhost/ ",
+        "http://localhost/?x=*",
+        "",
+    ],
+)
+def test_anything_else_does_not_fit_the_pattern(uri: str) -> None:
+    assert not re.search(LOOPBACK_PATTERN, uri)
+
+
+@pytest.mark.requirement("bootstrap.redirects")
+def test_a_vendors_uri_fits_exactly_itself(access: Access) -> None:
+    for uri in (uri for uris in access.registration.vendors.values() for uri in uris):
+        pattern = exactly(uri)
+        assert re.search(pattern, uri)
+        for other in (uri + "x", "x" + uri, uri.replace(".", "x", 1), uri + "/*", uri + "?x", uri.upper()):
+            assert not re.search(pattern, other), other
+
+
+@pytest.mark.requirement("bootstrap.profiles")
+def test_each_registration_profile_has_its_own_patterns(access: Access) -> None:
+    def patterns(profile: str) -> list[str]:
+        return redirect_patterns(access.registration.model_copy(update={"profile": profile}))
+
+    assert patterns("closed") == ["^$"]
+    assert patterns("loopback-only") == [LOOPBACK_PATTERN]
+    assert len(patterns("open-dev")) == 6
+
+
+@pytest.mark.requirement("bootstrap.loopback_only")
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"MCP_PUBLIC_URL": "https://mcp.example.com/mcp"},
+        {"OAUTH_SERVER_URL": "https://login.example.com/realms/mcp"},
+        {"OAUTH_SERVER_URL": "http://192.168.1.5:8080/realms/mcp"},
+        {"MCP_PUBLIC_URL": "http://localhost.example.com/mcp"},
+    ],
+)
+def test_demo_users_are_refused_unless_all_is_on_loopback(variables: dict[str, str]) -> None:
+    with pytest.raises(SettingsFailure, match=r"^demo_users: ") as refused:
+        BootstrapSettings.load(environment(**variables))
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.requirement("bootstrap.loopback_only")
+def test_open_registration_and_default_passwords_are_refused_off_loopback(tmp_path: Path) -> None:
+    text = (CONFIG / "access.yaml").read_text(encoding="utf-8")
+    without_users = text[: text.index("demo_users:")]
+    file = tmp_path / "access.yaml"
+    public = {
+        "ACCESS_FILE": str(file),
+        "OAUTH_SERVER_URL": "https://login.example.com/realms/mcp",
+        "MCP_PUBLIC_URL": "https://mcp.example.com/mcp",
+    }
+    file.write_text(without_users)
+    with pytest.raises(SettingsFailure, match="open-dev"):
+        BootstrapSettings.load(environment(**public))
+    file.write_text(without_users.replace("profile: open-dev", "profile: loopback-only"))
+    assert BootstrapSettings.load(environment(**public)).on_loopback is False
+    with pytest.raises(SettingsFailure, match="default password"):
+        BootstrapSettings.load(environment(**public, KEYCLOAK_ADMIN_CLIENT_SECRET="admin"))
+    with pytest.raises(SettingsFailure, match="https"):
+        BootstrapSettings.load(environment(**{**public, "MCP_PUBLIC_URL": "http://mcp.example.com/mcp"}))
+
+
+@pytest.mark.requirement("bootstrap.failures")
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ({"KEYCLOAK_ADMIN_CLIENT_SECRET": ""}, "KEYCLOAK_ADMIN_CLIENT_SECRET_FILE"),
+        ({"KEYCLOAK_ADMIN_CLIENT_SECRET": "", "KEYCLOAK_ADMIN_CLIENT_SECRET_FILE": "/none"}, "cannot be read"),
+        ({"OAUTH_SERVER_URL": "http://localhost:8080"}, "/realms/"),
+        ({"OAUTH_SERVER_URL": "http://localhost:8080/realms/a/b"}, "/realms/"),
+        ({"OAUTH_SERVER_URL": "http://localhost:8080/realms/master"}, "master"),
+        ({"OAUTH_INTERNAL_URL": "http://keycloak:8080/realms/other"}, "OAUTH_INTERNAL_URL"),
+        ({"OAUTH_SERVER_URL": "localhost:8080/realms/mcp"}, "absolute URL"),
+        ({"ACCESS_FILE": "/none.yaml"}, "/none.yaml"),
+        ({"RUNNING_IN_CONTAINER": "1"}, "OAUTH_INTERNAL_URL"),
+    ],
+)
+def test_what_cannot_work_is_refused_with_one_line(variables: dict[str, str], says: str) -> None:
+    with pytest.raises(SettingsFailure, match=re.escape(says)) as refused:
+        BootstrapSettings.load(environment(**variables))
+    assert "\n" not in str(refused.value)
+    assert refused.value.exit_code == 2
+
+
+@pytest.mark.requirement("bootstrap.failures")
+@pytest.mark.parametrize("content", ["realm: [", "realm: {a: 1}\nother: 1", "[]", "client_uri_hosts: [x]"])
+def test_a_file_that_does_not_fit_is_named(content: str, tmp_path: Path) -> None:
+    (tmp_path / "realm.yaml").write_text(content)
+    with pytest.raises(SettingsFailure, match=re.escape(str(tmp_path / "realm.yaml"))):
+        load_realm_file(tmp_path)
+
+
+@pytest.mark.requirement("bootstrap.secret")
+def test_a_secret_is_made_once_whole_and_private(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    os.umask(os.umask(0o022))
+    secret = keep_secret(path)
+    assert len(secret) >= 43
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert keep_secret(path) == secret
+    assert [file.name for file in tmp_path.iterdir()] == ["secret"]
+
+
+@pytest.mark.requirement("bootstrap.secret")
+def test_a_secret_that_can_be_kept_nowhere_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(SettingsFailure, match="neither read nor written"):
+        keep_secret(tmp_path / "missing" / "secret")
+
+
+def _values(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return [inner for member in value.values() for inner in _values(member)]
+    if isinstance(value, list):
+        return [inner for member in value for inner in _values(member)]
+    return [value]
+
+
+@pytest.mark.requirement("bootstrap.changes")
+def test_no_placeholder_is_left_in_what_is_written(access: Access) -> None:
+    bodies = [change.body for change in plan(desired(access), Actual())]
+    assert "REDIRECT_PATTERNS" not in _values(bodies)
+    assert LOOPBACK_PATTERN in _values(bodies)

@@ -1,0 +1,69 @@
+"""The compose file and the Dockerfile, read as data."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mcp_server.settings import NAMES
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+OURS = ("secrets", "bootstrap", "mcp-server", "login")
+_FIXED = {"ACCESS_FILE"}  # in the container it is always the mounted one
+
+
+@pytest.fixture
+def services() -> dict[str, dict[str, Any]]:
+    content: dict[str, dict[str, dict[str, Any]]] = yaml.safe_load(TEXT)
+    return content["services"]
+
+
+@pytest.mark.requirement("compose.local")
+def test_everything_published_is_on_this_machine_only(services: dict[str, dict[str, Any]]) -> None:
+    ports = [port for service in services.values() for port in service.get("ports", [])]
+    assert len(ports) == 2
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+    assert not any(port.endswith(":9000") for port in ports)
+
+
+@pytest.mark.requirement("compose.hardened")
+def test_no_service_has_a_right_it_does_not_need(services: dict[str, dict[str, Any]]) -> None:
+    for name, service in services.items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert "mem_limit" in service, name
+        assert "container_name" not in service, name
+    assert all(services[name]["read_only"] for name in OURS)
+    dockerfile = (ROOT / "mcp_server" / "Dockerfile").read_text(encoding="utf-8")
+    for target in ("bootstrap", "server"):
+        stage = re.split(r"^FROM ", dockerfile.split(f" AS {target}\n")[1], flags=re.MULTILINE)[0]
+        assert "USER 1000" in stage
+
+
+@pytest.mark.requirement("compose.settings")
+def test_every_setting_of_the_server_reaches_it(services: dict[str, dict[str, Any]]) -> None:
+    environment = services["mcp-server"]["environment"]
+    assert set(NAMES) - set(environment) == _FIXED
+    assert set(environment) <= set(NAMES)
+
+
+@pytest.mark.requirement("compose.no_secret")
+def test_no_service_is_handed_a_secret_by_the_file(services: dict[str, dict[str, Any]]) -> None:
+    for name, service in services.items():
+        for variable, value in service.get("environment", {}).items():
+            if "SECRET" in variable and not variable.endswith("_FILE"):
+                assert value == f"${{{variable}:-}}", f"{name}: {variable}"
+    secret_readers = {
+        name
+        for name, service in services.items()
+        if any("admin-secret" in str(volume) for volume in service.get("volumes", []))
+    }
+    assert secret_readers == {"secrets", "keycloak", "bootstrap"}
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert "*" in ignored
+    assert not any(line.startswith("!") and ".env" in line for line in ignored)

@@ -18,7 +18,7 @@ from mcp_server.verify.keyset import COOL_DOWN_SECONDS, KeySet
 from mcp_server.verify.precheck import Precheck
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable, Coroutine
 
     import httpx
 
@@ -55,7 +55,7 @@ class IdentityProvider:
         signed = JwtVerifier(self.keys, rules, clock, max_bytes=settings.max_token_bytes)
         self._introspection = self._introspection_verifier(signed, rules, clock) if self._introspects else None
         # See `JwtVerifier.verify` and `IntrospectionVerifier.verify`.
-        self.verify: Callable[[str], Awaitable[Principal]] = (self._introspection or signed).verify
+        self.verify: Callable[[str], Coroutine[Any, Any, Principal]] = (self._introspection or signed).verify
 
     async def close(self) -> None:
         """End whatever is being asked of the provider."""

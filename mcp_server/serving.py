@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-    from uvicorn._types import ASGIApplication
+    from starlette.types import ASGIApp
 
     from mcp_server.settings import Settings
 
@@ -45,7 +45,7 @@ _BACKLOG = 2048
 
 
 def serve(
-    app: ASGIApplication,
+    app: ASGIApp,
     settings: Settings,
     *,
     limits: WireLimits | None = None,

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import httpx
@@ -16,21 +17,9 @@ from tests.integration.keycloak import REDIRECT, Keycloak, Realm
 from tests.integration.stack import Stack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(scope="module")
-def stack(engine: None) -> Iterator[Stack]:
-    stack = Stack()
-    try:
-        stack.compose("build")
-        stack.compose("up", "--wait", "--no-build")
-        yield stack
-    finally:
-        stack.compose("down", "--volumes", "--remove-orphans", "--timeout", "5", check=False)
 
 
 @pytest.mark.requirement("stack.up")
@@ -143,6 +132,20 @@ def test_stopping_keycloak_does_not_break_known_tokens(stack: Stack, tmp_path: P
     assert _call(stack, known) == 200
 
 
+@pytest.mark.requirement("stack.server_waits")
+def test_a_server_started_before_its_provider_waits_and_becomes_ready_by_itself(stack: Stack) -> None:
+    ready = stack.url.removesuffix("/mcp") + "/readyz"
+    stack.compose("stop", "keycloak", "mcp-server")
+    try:
+        stack.compose("up", "--detach", "--no-build", "--no-deps", "--force-recreate", "mcp-server")
+        assert _eventually(ready).status_code == 503
+        assert "waiting for the identity provider" in stack.compose("logs", "mcp-server").stdout
+        stack.compose("up", "--wait", "--no-build", "--no-deps", "keycloak")
+        assert _eventually(ready, status=200).json() == {"status": "ready"}
+    finally:
+        stack.compose("up", "--wait", "--no-build")
+
+
 @pytest.mark.requirement("stack.stops")
 def test_the_server_stops_at_once_and_cleanly(stack: Stack) -> None:
     stack.compose("stop", "--timeout", "30", "mcp-server")
@@ -165,11 +168,11 @@ def test_a_second_up_changes_nothing_and_after_down_v_all_works_again(stack: Sta
 def test_the_server_starts_alone_against_another_provider(engine: None) -> None:
     stack = Stack()
     try:
-        variables = {"OAUTH_SERVER_URL": "https://login.example.com/realms/team"}
-        stack.compose("up", "--detach", "--no-deps", "mcp-server", **variables)
+        issuer = "https://login.example.com/realms/team"
+        stack.compose("up", "--detach", "--no-deps", "mcp-server", OAUTH_SERVER_URL=issuer)
         base = stack.url.removesuffix("/mcp")
         document = _eventually(f"{base}/.well-known/oauth-protected-resource/mcp").json()
-        assert document["authorization_servers"] == [variables["OAUTH_SERVER_URL"]]
+        assert document["authorization_servers"] == [issuer]
         assert httpx.get(f"{base}/readyz").status_code == 503
         assert httpx.post(stack.url, headers={"authorization": "Bearer a.b.c"}).status_code == 503
         assert "waiting for the identity provider" in stack.compose("logs", "mcp-server").stdout
@@ -177,14 +180,15 @@ def test_the_server_starts_alone_against_another_provider(engine: None) -> None:
         stack.compose("down", "--volumes", "--timeout", "5", check=False)
 
 
-def _eventually(url: str) -> httpx.Response:
-    """What `url` answers once somebody listens there."""
+def _eventually(url: str, status: int | None = None) -> httpx.Response:
+    """What `url` answers once somebody listens there, or once the answer has this status."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        try:
-            return httpx.get(url)
-        except httpx.TransportError:
-            time.sleep(0.2)  # polling a container that has no way to say that it listens
+        with suppress(httpx.TransportError):
+            answer = httpx.get(url)
+            if status in {None, answer.status_code}:
+                return answer
+        time.sleep(0.2)  # polling a container that has no way to say that it listens
     raise TimeoutError(url)
 
 

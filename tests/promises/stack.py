@@ -4,7 +4,7 @@ REQUIREMENTS = (
     Requirement(
         "stack.up",
         "ours",
-        "docker compose up --wait ends with everything ready, without an .env and from empty volumes.",
+        "docker compose up --wait ends ready, without an .env and from empty volumes.",
     ),
     Requirement(
         "stack.says", "ours", "After up the bootstrap's last lines say users, passwords, URLs and the next command."
@@ -22,20 +22,18 @@ REQUIREMENTS = (
     Requirement("stack.login_inside", "ours", "docker compose run --rm login does the same inside the network."),
     Requirement("stack.no_role", "ours", "A person without a role is refused, and login and log say why in words."),
     Requirement("stack.again", "ours", "A second up changes nothing and says so; after down -v all works again."),
-    Requirement(
-        "stack.outage", "ours", "Stopping Keycloak does not break calls with known tokens; unknown ones get 503."
-    ),
+    Requirement("stack.outage", "ours", "Stopping Keycloak does not break known tokens; unknown ones get 503."),
     Requirement(
         "stack.locked",
         "ours",
-        "Every port is on 127.0.0.1, every container without capabilities, ours read-only and not root.",
+        "Ports are on 127.0.0.1, no container has capabilities, ours are read-only, not root.",
     ),
     Requirement("stack.no_secret", "RS-24", "No container's configuration and no log shows a secret or a token."),
     Requirement("stack.alone", "ours", "The server starts alone against another provider, with one variable."),
     Requirement(
         "stack.server_waits",
         "ours",
-        "A server started while its provider is down says so, waits, and becomes ready by itself.",
+        "A server started while its provider is down says so and becomes ready by itself.",
     ),
     Requirement("stack.stops", "ours", "The server's container stops at once, with exit code 0."),
 )

@@ -64,12 +64,15 @@ class Running:
 
     async def post(self, token: str | None = None, **headers: str) -> httpx.Response:
         """A call of `whoami` in the era of 2026-07-28."""
-        return await self.call("whoami", token=token, **headers)
+        return await self.call("whoami", token, None, **headers)
 
     async def call(
         self, tool: str, token: str | None = None, arguments: dict[str, Any] | None = None, **headers: str
     ) -> httpx.Response:
-        meta = {f"io.modelcontextprotocol/{n}": v for n, v in (("protocolVersion", MODERN), ("clientCapabilities", {}))}
+        meta = {
+            "io.modelcontextprotocol/protocolVersion": MODERN,
+            "io.modelcontextprotocol/clientCapabilities": {},
+        }
         document = {
             "jsonrpc": "2.0",
             "id": 1,

@@ -268,7 +268,7 @@ async def test_a_second_use_is_remembered_and_ends_with_the_token() -> None:
 
 @pytest.mark.requirement("jwt.cache")
 def test_the_memory_is_bounded_by_entries_and_by_bytes() -> None:
-    cache = TokenCache(max_entries=10, max_bytes=1000)
+    cache: TokenCache[Principal] = TokenCache(max_entries=10, max_bytes=1000)
     for i in range(100):
         cache.put(f"token-{i}", 1, PRINCIPAL)
     assert len(cache) == 10
@@ -281,7 +281,7 @@ def test_the_memory_is_bounded_by_entries_and_by_bytes() -> None:
 
 @pytest.mark.requirement("jwt.cache")
 def test_an_entry_is_void_after_its_end_and_under_other_keys() -> None:
-    cache = TokenCache()
+    cache: TokenCache[Principal] = TokenCache()
     cache.put("t", 1, PRINCIPAL)
     assert cache.get("t", 1, NOW + 9) is PRINCIPAL
     assert cache.get("t", 2, NOW) is None

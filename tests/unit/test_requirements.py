@@ -16,7 +16,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 def _ids(node: ast.AST) -> set[str]:
     """The ids in `pytest.mark.requirement("…")` marks anywhere under `node`."""
     calls = (n for n in ast.walk(node) if isinstance(n, ast.Call) and ast.unparse(n.func) == "pytest.mark.requirement")
-    return {arg.value for call in calls for arg in call.args if isinstance(arg, ast.Constant)}
+    return {str(arg.value) for call in calls for arg in call.args if isinstance(arg, ast.Constant)}
 
 
 def _tests() -> dict[str, set[str]]:

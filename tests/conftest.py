@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.stack import Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+# A container's first start is part of the first test that wants it.
+_CONTAINER_TIMEOUT = 600
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("containers") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(_CONTAINER_TIMEOUT))
+
+
+@pytest.fixture(scope="session")
+def engine() -> None:
+    """A Docker engine that answers. Without one the test is skipped; REQUIRE_CONTAINERS=1 makes that a failure."""
+    try:
+        subprocess.run(["docker", "version"], check=True, capture_output=True, timeout=30)
+    except (OSError, subprocess.SubprocessError):
+        reason = "NO DOCKER ENGINE: nothing that needs a real identity provider was tested"
+        if os.environ.get("REQUIRE_CONTAINERS") == "1":
+            pytest.fail(f"{reason} (REQUIRE_CONTAINERS=1)", pytrace=False)
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def stack(engine: None) -> Iterator[Stack]:
+    """The compose stack, built and brought up from empty volumes; all forgotten at the end."""
+    stack = Stack()
+    try:
+        stack.compose("build")
+        stack.compose("up", "--wait", "--no-build")
+        yield stack
+    finally:
+        stack.compose("down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "5", check=False)

@@ -1,0 +1,116 @@
+"""README, executed."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from mcp.server.mcpserver import MCPServer
+
+from mcp_server.connect import snippets
+from mcp_server.registry import register
+
+if TYPE_CHECKING:
+    from tests.integration.stack import Stack
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+SHELL = [text for kind, text in BLOCKS if kind == "sh"]
+# Run by a test of its own, or what runs this very test.
+ELSEWHERE = {"./scripts/demo\n": "test_demo.py", "./scripts/test\n": "this run", "OAUTH_SERVER_URL": "stack.alone"}
+
+
+def _here(block: str) -> bool:
+    return not any(block.startswith(start) for start in ELSEWHERE)
+
+
+@pytest.mark.requirement("docs.blocks_run")
+@pytest.mark.containers
+@pytest.mark.parametrize("block", [block for block in SHELL if _here(block)])
+def test_a_shell_block_works_as_it_stands(block: str, stack: Stack) -> None:
+    # The same commands on the test stack's ports: nothing else is changed.
+    command = block.replace("localhost:3000", f"localhost:{stack.mcp_port}")
+    variables = {
+        "COMPOSE_PROJECT_NAME": stack.project,
+        "MCP_PORT": str(stack.mcp_port),
+        "KEYCLOAK_PORT": str(stack.keycloak_port),
+        "MCP_PUBLIC_URL": stack.url,
+    }
+    ended = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", command],
+        cwd=ROOT,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    for shown in _what_readme_shows_after(block):
+        said = ended.stdout.replace(f"localhost:{stack.mcp_port}", "localhost:3000").replace("\r", "")
+        assert shown in said
+
+
+def _what_readme_shows_after(block: str) -> list[str]:
+    """The lines of the text blocks that README says are what one sees."""
+    if "curl" in block:
+        (text,) = (str(text) for kind, text in BLOCKS if kind == "text" and "401 Unauthorized" in text)
+        return text.splitlines()
+    (text,) = (str(text) for kind, text in BLOCKS if kind == "text" and "Hello" in text)
+    return text.splitlines()
+
+
+@pytest.mark.requirement("docs.blocks_run")
+def test_every_shell_block_is_run_somewhere() -> None:
+    assert len(SHELL) == 5
+    assert sum(_here(block) for block in SHELL) == 2
+    for block in SHELL:
+        for word in re.findall(r"\./scripts/\w+", block):
+            assert os.access(ROOT / word, os.X_OK)
+
+
+@pytest.mark.requirement("docs.snippets")
+def test_readme_configures_clients_as_the_page_does() -> None:
+    shown = {text.strip() for _, text in BLOCKS}
+    for snippet in snippets("http://localhost:3000/mcp"):
+        if snippet.client in {"VS Code", "Claude Code", "Cursor"}:
+            assert snippet.text in shown
+    assert "npx @modelcontextprotocol/inspector" in README
+
+
+@pytest.mark.anyio
+@pytest.mark.requirement("docs.own_tool")
+async def test_the_tool_of_readme_is_served() -> None:
+    (source,) = (text for kind, text in BLOCKS if kind == "python")
+    module = ModuleType("readme")
+    exec(compile(source, "README.md", "exec"), vars(module))  # noqa: S102 - our own text
+    server: MCPServer[Any] = MCPServer("t")
+    register(server, module)
+    (tool,) = await server.list_tools()
+    assert (tool.name, tool.description) == ("my_orders", "List the orders of whoever is logged in.")
+
+
+@pytest.mark.requirement("docs.links")
+def test_links_inside_the_repository_lead_somewhere() -> None:
+    broken = []
+    for page in ROOT.glob("*.md"):
+        links = re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))
+        broken += [f"{page.name}: {link}" for link in links if not (ROOT / link).exists()]
+    assert broken == []
+
+
+@pytest.mark.requirement("docs.no_place")
+def test_no_file_names_a_machine_s_path_or_a_registry() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    places = re.compile(r"/(work|root)/\w|pypi\.(org|python)|registry\.npmjs|deb\.debian|pythonhosted")
+    allowed = {"tests/docs/test_readme.py", "mcp_server/Dockerfile"}  # the pattern itself; a cache folder of the image
+    found = [
+        name for name in listed if name not in allowed and places.search((ROOT / name).read_text(encoding="utf-8"))
+    ]
+    assert found == []

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 IMAGE = "quay.io/keycloak/keycloak:26.7.5"
 REPOSITORY = Path(__file__).parents[2]
 REDIRECT = "http://127.0.0.1:33333/callback"
-PUBLIC_URL = "http://localhost:3000/mcp"
+PUBLIC_URL = "http://localhost:9/mcp"  # nothing of ours can be there: an apply looks whether the server is up
 _READY_SECONDS = 240
 
 Json = dict[str, Any]
@@ -124,6 +124,7 @@ class Realm:
     server: Keycloak
     folder: Path
     name: str
+    public_url: str = PUBLIC_URL
     said: list[str] = field(default_factory=list)
 
     @property
@@ -135,7 +136,7 @@ class Realm:
         """The environment of the command line for this realm."""
         return {
             "OAUTH_SERVER_URL": self.issuer,
-            "MCP_PUBLIC_URL": PUBLIC_URL,
+            "MCP_PUBLIC_URL": self.public_url,
             "KEYCLOAK_ADMIN_CLIENT_SECRET": self.server.admin_secret,
             "OAUTH_CLIENT_SECRET_FILE": str(self.folder / "client-secret"),
             "ACCESS_FILE": str(self.folder / "access.yaml"),
@@ -190,7 +191,7 @@ class Realm:
 
     def introspect(self, token: str) -> Json:
         """What the provider tells our server about `token` (RFC 7662)."""
-        form = {"token": token, "client_id": PUBLIC_URL, "client_secret": self.client_secret}
+        form = {"token": token, "client_id": self.public_url, "client_secret": self.client_secret}
         answer: Json = httpx.post(f"{self.issuer}/protocol/openid-connect/token/introspect", data=form).json()
         return answer
 
@@ -201,6 +202,10 @@ class Realm:
         """
         query = {"response_type": "code", "redirect_uri": REDIRECT, "state": "st", **parameters}
         return _Visit(user).go(f"{self.issuer}/protocol/openid-connect/auth?{urlencode(query)}", query["redirect_uri"])
+
+    def visit(self, user: str, url: str) -> Json:
+        """Let `user` go where `url` leads, log in and agree to all that is asked; what the last page says."""
+        return _Visit(user).go(url, "")
 
     def consent_page(self, user: str, client_id: str, *, scope: str) -> str:
         """The page that asks `user` for consent, as HTML."""
@@ -218,22 +223,22 @@ class Realm:
 
     def log_in(self, user: str, client_id: str, *, scope: str, **form: str) -> Json:
         """The whole authorization code flow with PKCE; the token endpoint's answer."""
-        verifier = secrets.token_urlsafe(48)
-        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-        back = self.authorize(
-            user,
-            client_id=client_id,
-            scope=scope,
-            code_challenge=challenge,
-            code_challenge_method="S256",
-            redirect_uri=form.get("redirect_uri", REDIRECT),
-        )
+        verifier, pkce = pkce_pair()
+        redirect_uri = form.get("redirect_uri", REDIRECT)
+        back = self.authorize(user, client_id=client_id, scope=scope, redirect_uri=redirect_uri, **pkce)
         if "code" not in back:
             return back
         form = {"redirect_uri": REDIRECT, **form}
         return self.token(
             grant_type="authorization_code", code=back["code"], client_id=client_id, code_verifier=verifier, **form
         )
+
+
+def pkce_pair() -> tuple[str, dict[str, str]]:
+    """A fresh verifier, and the parameters of the challenge that belongs to it (RFC 7636 section 4)."""
+    verifier = secrets.token_urlsafe(48)
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    return verifier, {"code_challenge": challenge, "code_challenge_method": "S256"}
 
 
 def claims(token: str) -> Json:

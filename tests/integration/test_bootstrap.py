@@ -233,6 +233,36 @@ def test_a_client_that_names_no_scope_when_it_registers_may_ask_for_all_later(st
     assert set(token["scope"].split()) == {"mcp:tools", "mcp:admin"}
 
 
+@pytest.mark.requirement("bootstrap.roles_claim")
+def test_asking_for_offline_access_adds_its_own_role_to_the_claim(standing_realm: Realm) -> None:
+    # Keycloak binds the scope to a realm role of that name. It is in no rule of ours: docs/decisions has the why.
+    client_id = _native(standing_realm, "mcp:tools offline_access")
+    token = claims(standing_realm.log_in("reader", client_id, scope="mcp:tools offline_access")["access_token"])
+    assert set(token["mcp_roles"]) == {"mcp-reader", "offline_access"}
+
+
+@pytest.mark.requirement("bootstrap.heals", "bootstrap.idempotent")
+def test_a_resource_that_moved_gets_its_new_audience_everywhere(realm: Realm) -> None:
+    moved = "http://localhost:3100/mcp"
+    realm.public_url = moved
+    assert realm.apply() > 0
+    assert sum(line.endswith("correct mapper 'resource audience'") for line in realm.said) == 4
+    assert f"client {moved}: create" in realm.said
+    token = claims(realm.log_in("admin", _native(realm), scope=ALL)["access_token"])
+    assert token["aud"] == moved
+    assert realm.apply() == 0
+
+
+@pytest.mark.requirement("bootstrap.order")
+def test_nobody_logs_in_at_a_realm_that_is_not_finished(realm: Realm) -> None:
+    realm.admin().write("PUT", (), {"enabled": False})
+    back = realm.authorize("reader", client_id="mcp-native", redirect_uri="http://127.0.0.1:5555/callback")
+    assert "code" not in back
+    assert realm.apply() > 0
+    answer = realm.log_in("reader", "mcp-native", scope="mcp:tools", redirect_uri="http://127.0.0.1:5555/callback")
+    assert answer["status"] == 200
+
+
 @pytest.mark.requirement("bootstrap.nobody")
 def test_a_person_without_a_role_gets_neither_scope_nor_audience(standing_realm: Realm) -> None:
     answer = standing_realm.log_in("nobody", _native(standing_realm), scope=ALL)
@@ -351,6 +381,20 @@ def test_closed_lets_in_nobody_even_with_an_initial_access_token(keycloak: Keycl
     assert realm.post_client("openid-connect", NATIVE, invitation)["status"] == 403
     answer = realm.log_in("reader", "mcp-native", scope="mcp:tools", redirect_uri="http://127.0.0.1:5555/callback")
     assert claims(answer["access_token"])["aud"] == PUBLIC_URL
+
+
+@pytest.mark.requirement("bootstrap.profiles", "bootstrap.redirects")
+def test_an_initial_access_token_loosens_no_rule(standing_realm: Realm) -> None:
+    admin = standing_realm.admin()
+    path = f"admin/realms/{standing_realm.name}/clients-initial-access"
+    invitation = admin.connection.raw_post(path, data='{"count": 9, "expiration": 60}').json()["token"]
+    invited = standing_realm.post_client("openid-connect", NATIVE, invitation)
+    assert invited["status"] == 201
+    client = admin.get("clients", clientId=invited["client_id"])[0]
+    assert (client["consentRequired"], client["fullScopeAllowed"]) == (True, False)
+    for uri in ("https://evil.example/callback", "http://localhost/*"):
+        refused = standing_realm.post_client("openid-connect", {**NATIVE, "redirect_uris": [uri]}, invitation)
+        assert refused["status"] == 403
 
 
 @pytest.mark.requirement("bootstrap.profiles")

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
-from tests.integration.keycloak import REDIRECT, claims
+from tests.integration.keycloak import REDIRECT, claims, pkce_pair
 
 if TYPE_CHECKING:
     from tests.integration.keycloak import Realm
@@ -166,16 +167,30 @@ def test_the_implicit_flow_brings_no_token(standing_realm: Realm, response_type:
     client = standing_realm.register(**NATIVE, grant_types=["implicit"], response_types=[response_type])
     client_id = client.get("client_id", "mcp-native")
     back = standing_realm.authorize(
-        "reader", client_id=client_id, response_type=response_type, scope="openid mcp:tools", nonce="n"
+        "reader",
+        client_id=client_id,
+        response_type=response_type,
+        scope="openid mcp:tools",
+        nonce="n",
+        code_challenge="x" * 43,
+        code_challenge_method="S256",
     )
     assert "access_token" not in back
     assert "code" not in back
+    assert "error" in back
 
 
 @pytest.mark.requirement("bootstrap.s9")
 def test_a_device_code_brings_no_token(standing_realm: Realm) -> None:
     grant = "urn:ietf:params:oauth:grant-type:device_code"
     client = standing_realm.register(**NATIVE, grant_types=[grant, "authorization_code"])
-    answer = standing_realm.token(grant_type=grant, client_id=client["client_id"], device_code="guessed")
-    assert answer["status"] == 400
-    assert "access_token" not in answer
+    verifier, pkce = pkce_pair()
+    form = {"client_id": client["client_id"], "scope": "mcp:tools", **pkce}
+    begun = httpx.post(f"{standing_realm.issuer}/protocol/openid-connect/auth/device", data=form).json()
+    page = standing_realm.visit("reader", begun["verification_uri_complete"])  # a person is talked into agreeing
+    answer = standing_realm.token(
+        grant_type=grant, client_id=client["client_id"], device_code=begun["device_code"], code_verifier=verifier
+    )
+    assert "Device Login Successful" in page["page"]
+    # By the rule, and not because something else was wrong with the request.
+    assert (answer["status"], answer["error_description"]) == (400, "Request not allowed")

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from mcp_server.issuers import IssuerRules, Url
+
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping
     from pathlib import Path
@@ -79,6 +81,8 @@ class Access(_Part):
     base_scope: ScopeName
     scopes: dict[ScopeName, Scope]
     login_scopes: tuple[ScopeName, ...] = ()
+    introspect_for: tuple[ScopeName, ...] = ()
+    issuers: dict[Url, IssuerRules] = Field(default_factory=dict)
     roles_claim: str = Field(default="mcp_roles", pattern=r"^[A-Za-z0-9_-]+$")
     registration: Registration
     clients: dict[str, Client] = Field(default_factory=dict)
@@ -88,6 +92,7 @@ class Access(_Part):
     def _consistent(self) -> Self:
         self._known([self.base_scope], "base_scope")
         self._known(self.login_scopes, "login_scopes")
+        self._known(self.introspect_for, "introspect_for")
         for name, scope in self.scopes.items():
             self._known(scope.implies, f"scopes.{name}.implies")
         self._every_scope_implies_the_base()

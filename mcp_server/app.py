@@ -27,17 +27,19 @@ from mcp_server.body import MAX_BODY_BYTES
 from mcp_server.borders import Borders
 from mcp_server.challenge import Challenger
 from mcp_server.clock import Clock
+from mcp_server.environment import SettingsError
 from mcp_server.front import Front
 from mcp_server.gate import Gate
 from mcp_server.health import LIVE, readiness
 from mcp_server.metadata import metadata_answer, metadata_endpoint, metadata_paths, metadata_url
 from mcp_server.page import page_answer
 from mcp_server.principal import Principal
-from mcp_server.provider import IdentityProvider
 from mcp_server.registry import register
+from mcp_server.trust import TrustedIssuers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
 
     from starlette.types import ASGIApp
 
@@ -57,41 +59,52 @@ def create_app(settings: Settings, *, clock: Clock | None = None, http: httpx.As
 
     Raises:
         AccessFileError: the access file cannot be used.
+        SettingsError: the access file asks for what the settings do not allow.
     """
     access = load_access(settings.access_file)
     client = http or httpx.AsyncClient(timeout=httpx.Timeout(5.0), trust_env=False)
-    provider = None if settings.disable_auth else IdentityProvider(settings, access, clock or Clock(), client)
+    _check_introspection(settings, access)
+    trusted = None if settings.disable_auth else TrustedIssuers(settings, access, clock or Clock(), client)
     server = _mcp_server(access)
     mcp = _mcp_application(server, settings)
     borders = Borders(settings)
     gate = Gate(
         mcp,
-        verify=provider.verify if provider else _everybody(access),
+        verify=trusted.verify if trusted else _everybody(access),
         access=access,
         borders=borders,
         challenger=Challenger(metadata_url(settings), access.login_scopes),
     )
 
+    lifespan = _lifespan(server, trusted, None if http else client)
+    return Front(_paths(settings, access, trusted, gate), borders, Router(lifespan=lifespan))
+
+
+def _lifespan(
+    server: MCPServer[Any], trusted: TrustedIssuers | None, client: httpx.AsyncClient | None
+) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+    """What runs as long as the application does; `client` is closed with it."""
+
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            if http is None:
+            if client is not None:
                 await stack.enter_async_context(client)
             await stack.enter_async_context(server.session_manager.run())
-            background = provider.wait_until_reached() if provider else _warn_of_disabled_auth()
-            if provider:
-                stack.push_async_callback(provider.close)
-            stack.push_async_callback(_end, asyncio.create_task(background))
+            if trusted is not None:
+                stack.push_async_callback(trusted.close)
+            for work in [p.wait_until_reached() for p in trusted.all] if trusted else [_warn_of_disabled_auth()]:
+                stack.push_async_callback(_end, asyncio.create_task(work))
             yield
 
-    return Front(_paths(settings, access, provider, gate), borders, Router(lifespan=lifespan))
+    return lifespan
 
 
-def _paths(settings: Settings, access: Access, provider: IdentityProvider | None, gate: Gate) -> Mapping[str, ASGIApp]:
+def _paths(settings: Settings, access: Access, trusted: TrustedIssuers | None, gate: Gate) -> Mapping[str, ASGIApp]:
     paths: dict[str, ASGIApp] = {
         "/": page_answer(settings, access),
         "/livez": LIVE,
-        "/readyz": readiness(provider.keys if provider else None),
+        "/readyz": readiness(trusted.first.keys if trusted else None),
         settings.public_path: gate,
     }
     if not settings.disable_auth:
@@ -114,6 +127,14 @@ def _mcp_application(server: MCPServer[Any], settings: Settings) -> ASGIApp:
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
     return server.session_manager.handle_request
+
+
+def _check_introspection(settings: Settings, access: Access) -> None:
+    """Asking about some tokens needs our credentials, also where all others are judged without."""
+    if access.introspect_for and settings.client_secret is None:
+        raise SettingsError(
+            f"{settings.access_file}: introspect_for needs OAUTH_CLIENT_SECRET or OAUTH_CLIENT_SECRET_FILE"
+        )
 
 
 def _everybody(access: Access) -> Principal:

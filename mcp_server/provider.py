@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from mcp_server.providers import GENERIC
+from mcp_server.issuers import IssuerRules
+from mcp_server.providers import GENERIC, PROFILES
 from mcp_server.verify.claims import ClaimRules
 from mcp_server.verify.discovery import discover
 from mcp_server.verify.endpoint import IntrospectionEndpoint
@@ -41,21 +42,27 @@ class IdentityProvider:
     def __init__(self, settings: Settings, access: Access, clock: Clock, http: httpx.AsyncClient) -> None:
         self._settings = settings
         self._http = http
-        self._introspects = settings.token_mode == "introspection"  # noqa: S105 - the mode's name
+        # Scopes whose tokens the provider is asked about, although they are JWTs: where a withdrawal must count soon.
+        # Only the first issuer knows this server; its credentials are not for others.
+        self._asked_about = frozenset(access.introspect_for if settings.client_secret else ())
+        self._access = access
+        only_by_asking = settings.token_mode == "introspection"  # noqa: S105 - the mode's name
+        self._introspects = only_by_asking or bool(self._asked_about)
         self._introspection_url = settings.introspect_url or ""
         self.keys = KeySet(self._fetch_keys, clock, max_age=settings.key_max_age, max_stale=settings.key_max_stale)
-        rules = ClaimRules(
-            issuer=settings.issuer,
-            audience=settings.audience,
-            profile=settings.provider,
-            roles_claim=access.roles_claim,
-            leeway=settings.clock_leeway,
-            max_lifetime=settings.max_token_lifetime,
-        )
-        signed = JwtVerifier(self.keys, rules, clock, max_bytes=settings.max_token_bytes)
+        rules = _claim_rules(settings, access)
+        self._signed = signed = JwtVerifier(self.keys, rules, clock, max_bytes=settings.max_token_bytes)
         self._introspection = self._introspection_verifier(signed, rules, clock) if self._introspects else None
         # See `JwtVerifier.verify` and `IntrospectionVerifier.verify`.
-        self.verify: Callable[[str], Coroutine[Any, Any, Principal]] = (self._introspection or signed).verify
+        self.verify: Callable[[str], Coroutine[Any, Any, Principal]] = signed.verify
+        if self._introspection is not None:
+            self.verify = self._introspection.verify if only_by_asking else self._verify_and_ask
+
+    async def _verify_and_ask(self, token: str) -> Principal:
+        principal = await self._signed.verify(token)
+        if self._introspection is None or self._asked_about.isdisjoint(self._access.expand(principal.scopes)):
+            return principal
+        return await self._introspection.verify(token)
 
     async def close(self) -> None:
         """End whatever is being asked of the provider."""
@@ -117,3 +124,19 @@ class IdentityProvider:
             )
         self._introspection_url = introspect_at or ""
         return keys_at
+
+
+def _claim_rules(settings: Settings, access: Access) -> ClaimRules:
+    """What tokens of the settings' issuer must say; the access file's rules for that issuer come first."""
+    own = access.issuers.get(settings.server_url, IssuerRules())
+    return ClaimRules(
+        issuer=settings.issuer,
+        aliases=frozenset(own.aliases),
+        audience=own.audience or settings.audience,
+        clients=frozenset(own.clients),
+        machine_clients=frozenset(own.machine_clients),
+        profile=PROFILES[own.provider] if own.provider else settings.provider,
+        roles_claim=access.roles_claim,
+        leeway=settings.clock_leeway,
+        max_lifetime=settings.max_token_lifetime,
+    )

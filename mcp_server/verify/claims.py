@@ -23,10 +23,23 @@ _LAST_MOMENT = 2**53  # seconds: beyond it a float is no longer exact
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimRules:
-    """What is expected of every token. Durations in seconds."""
+    """What is expected of every token. Durations in seconds.
+
+    Attributes:
+        issuer: whose tokens these are; `aliases` are other values of `iss` that mean the same.
+        audience: ours. Tokens without any audience count only if they are of one of `clients`.
+        profile: how the provider writes its tokens.
+        roles_claim: the claim that lists the person's roles for this resource.
+        machine_clients: whose tokens need no person.
+        leeway: how far two clocks may disagree.
+        max_lifetime: from `iat` to `exp`.
+    """
 
     issuer: str
+    aliases: frozenset[str] = frozenset()
     audience: str
+    clients: frozenset[str] = frozenset()
+    machine_clients: frozenset[str] = frozenset()
     profile: ProviderProfile
     roles_claim: str
     leeway: float
@@ -39,26 +52,35 @@ def judge(claims: Mapping[str, Any], rules: ClaimRules, now: float) -> Principal
     Raises:
         InvalidToken: with the reason, what was expected and what was there.
     """
-    if claims.get("iss") != rules.issuer:
-        raise InvalidToken(Reason.ISSUER, expected=rules.issuer, got=claims.get("iss"))
-    _check_audience(claims.get("aud"), rules.audience)
+    issuer = claims.get("iss")
+    if issuer != rules.issuer and not (isinstance(issuer, str) and issuer in rules.aliases):
+        raise InvalidToken(Reason.ISSUER, expected=rules.issuer, got=issuer)
+    client = next((c for name in rules.profile.client_claims if (c := _text(claims, name)) is not None), None)
+    _check_audience(claims, rules, client)
     expires_at = _check_times(claims, rules, now)
-    _check_type(claims, rules.profile)
+    _check_type(claims, rules, client)
     return Principal(
         issuer=rules.issuer,
         subject=_text(claims, "sub"),
-        client=next((c for name in rules.profile.client_claims if (c := _text(claims, name)) is not None), None),
+        client=client,
         scopes=_scopes(claims, rules.profile),
         expires_at=expires_at,
         roles=_roles(claims, rules.roles_claim),
     )
 
 
-def _check_audience(audience: object, expected: str) -> None:
+def _check_audience(claims: Mapping[str, Any], rules: ClaimRules, client: str | None) -> None:
     """One of the audiences is ours, as text: no prefix, no other spelling of the URL (RFC 7519 section 4.1.3)."""
+    if rules.clients and "aud" not in claims:
+        if client not in rules.clients:
+            raise InvalidToken(
+                Reason.AUDIENCE, expected=f"an audience, or a client of {sorted(rules.clients)}", got=client
+            )
+        return
+    audience = claims.get("aud")
     listed = audience if isinstance(audience, list) else [audience]
-    if not all(isinstance(entry, str) for entry in listed) or expected not in listed:
-        raise InvalidToken(Reason.AUDIENCE, expected=expected, got=audience)
+    if not all(isinstance(entry, str) for entry in listed) or rules.audience not in listed:
+        raise InvalidToken(Reason.AUDIENCE, expected=rules.audience, got=audience)
 
 
 def _check_times(claims: Mapping[str, Any], rules: ClaimRules, now: float) -> float:
@@ -93,19 +115,20 @@ def _moment(claims: Mapping[str, Any], name: str) -> float | None:
     return float(value)
 
 
-def _check_type(claims: Mapping[str, Any], profile: ProviderProfile) -> None:
+def _check_type(claims: Mapping[str, Any], rules: ClaimRules, client: str | None) -> None:
     """An access token, not an ID, refresh or logout token of the same issuer; a bearer token, and somebody's."""
     if "cnf" in claims:
         raise InvalidToken(Reason.SENDER_BOUND, expected="a bearer token", got="a token bound to its sender (cnf)")
     if "events" in claims:  # OpenID Connect Back-Channel Logout 1.0 section 2.4, RFC 8417
         raise InvalidToken(Reason.TOKEN_TYPE, expected="no events", got="a logout or security event token")
-    for name, accepted in profile.claim_types:
+    for name, accepted in rules.profile.claim_types:
         value = claims.get(name)
         kind = value.lower() if isinstance(value, str) else value
         if not isinstance(kind, str | None) or kind not in accepted:
             raise InvalidToken(Reason.TOKEN_TYPE, expected=f"{name} of an access token", got=value)
-    if profile.user_claim is not None and not _text(claims, profile.user_claim):
-        raise InvalidToken(Reason.NO_USER, expected=f"{profile.user_claim}: a logged-in person", got=None)
+    mark = rules.profile.user_claim
+    if mark is not None and client not in rules.machine_clients and not _text(claims, mark):
+        raise InvalidToken(Reason.NO_USER, expected=f"{mark}: a logged-in person, or a machine client", got=client)
 
 
 def _text(claims: Mapping[str, Any], name: str) -> str | None:

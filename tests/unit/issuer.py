@@ -60,7 +60,7 @@ class Issuer:
     """Shaped like Keycloak. `calls` counts requests by path."""
 
     url: str = ISSUER
-    at: str = ISSUER
+    realm: str = "mcp"
     keys: list[dict[str, Any]] = field(
         default_factory=lambda: [public_jwk(rsa_key("one"), kid="one", alg="RS256", use="sig")]
     )
@@ -102,13 +102,13 @@ class Issuer:
         if self.down:
             raise httpx.ConnectError("refused", request=request)
         documents = {
-            "/.well-known/oauth-authorization-server/realms/mcp": {
+            f"/.well-known/oauth-authorization-server/realms/{self.realm}": {
                 "issuer": self.url,
                 "jwks_uri": f"{self.url}/protocol/openid-connect/certs",
                 "introspection_endpoint": f"{self.url}/protocol/openid-connect/token/introspect",
                 **self.metadata,
             },
-            "/realms/mcp/protocol/openid-connect/certs": {"keys": self.keys},
+            f"/realms/{self.realm}/protocol/openid-connect/certs": {"keys": self.keys},
         }
         document = documents.get(request.url.path)
         if document is None:

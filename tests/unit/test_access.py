@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -70,3 +71,15 @@ def test_a_file_that_is_no_file_is_refused(tmp_path: Path) -> None:
             load_access(path)
     with pytest.raises(AccessFileError, match="cannot be read"):
         load_access(tmp_path / "missing.yaml")
+
+
+@pytest.mark.requirement("access.consistent")
+def test_the_examples_that_the_file_has_commented_out_work(tmp_path: Path) -> None:
+    lines = [re.sub(r"^# ((?:introspect_for|issuers|login_scopes|  ).*)$", r"\1", line) for line in GOOD.splitlines()]
+    prose = re.compile(r"^  +(open-dev|loopback-only|closed|who reaches|the provider)")
+    path = tmp_path / "access.yaml"
+    path.write_text("\n".join(line for line in lines if not prose.match(line)), encoding="utf-8")
+    access = load_access(path)
+    assert access.introspect_for == ("mcp:admin",)
+    (rules,) = access.issuers.values()
+    assert rules.model_fields_set == set(type(rules).model_fields)

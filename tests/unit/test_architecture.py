@@ -11,10 +11,10 @@ PACKAGE = Path(__file__).parents[2] / "mcp_server"
 # Each layer may import itself and what stands below it.
 LAYERS = (
     {"__main__", "serving", "wire", "parting"},
-    {"app", "front", "provider", "health", "page", "metadata"},
+    {"app", "front", "trust", "provider", "health", "page", "metadata"},
     {"gate", "tools"},
     {"verify", "scopes", "challenge", "credentials", "borders", "body", "caller", "registry", "connect"},
-    {"settings", "settings_checks", "providers", "access", "logs", "framing"},
+    {"settings", "settings_checks", "providers", "access", "issuers", "client_key", "logs", "framing"},
     {"principal", "errors", "environment", "answer", "clock", "strict_json", "__init__"},
 )
 

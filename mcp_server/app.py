@@ -35,6 +35,7 @@ from mcp_server.metadata import metadata_answer, metadata_endpoint, metadata_pat
 from mcp_server.page import page_answer
 from mcp_server.principal import Principal
 from mcp_server.registry import register
+from mcp_server.sessions import Sessions
 from mcp_server.trust import TrustedIssuers
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None, http: httpx.As
     access = load_access(settings.access_file)
     client = http or httpx.AsyncClient(timeout=httpx.Timeout(5.0), trust_env=False)
     _check_introspection(settings, access)
-    trusted = None if settings.disable_auth else TrustedIssuers(settings, access, clock or Clock(), client)
+    clock = clock or Clock()
+    trusted = None if settings.disable_auth else TrustedIssuers(settings, access, clock, client)
     server = _mcp_server(access)
     mcp = _mcp_application(server, settings)
     borders = Borders(settings)
@@ -74,6 +76,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, http: httpx.As
         access=access,
         borders=borders,
         challenger=Challenger(metadata_url(settings), access.login_scopes),
+        seconds_left=lambda principal: principal.expires_at + settings.clock_leeway - clock.now(),
     )
 
     lifespan = _lifespan(server, trusted, None if http else client)
@@ -126,14 +129,14 @@ def _mcp_application(server: MCPServer[Any], settings: Settings) -> ASGIApp:
         max_request_body_size=MAX_BODY_BYTES,
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
-    return server.session_manager.handle_request
+    return Sessions(server.session_manager.handle_request)
 
 
 def _check_introspection(settings: Settings, access: Access) -> None:
     """Asking about some tokens needs our credentials, also where all others are judged without."""
-    if access.introspect_for and settings.client_secret is None:
+    if access.introspect_for and not settings.can_introspect:
         raise SettingsError(
-            f"{settings.access_file}: introspect_for needs OAUTH_CLIENT_SECRET or OAUTH_CLIENT_SECRET_FILE"
+            f"{settings.access_file}: introspect_for needs OAUTH_CLIENT_SECRET, its file, or OAUTH_CLIENT_KEY_FILE"
         )
 
 

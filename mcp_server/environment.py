@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from ipaddress import ip_address
 from pathlib import Path
+from socket import inet_aton
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -39,7 +40,8 @@ def is_private(host: str) -> bool:
 
     A public name can still resolve to a private address; this sees what is written only.
     """
-    if is_loopback(host) or "." not in host.strip("."):
+    host = host.rstrip(".")
+    if is_loopback(host) or "." not in host:
         return ":" not in host or _not_global(host)
     return _not_global(host)
 
@@ -48,6 +50,10 @@ def _not_global(host: str) -> bool:
     try:
         return not ip_address(host).is_global
     except ValueError:
+        pass
+    try:  # 127.1, 0x7f.0.0.1, 0177.0.0.1: what resolvers take for an IPv4 address and ip_address does not
+        return not ip_address(inet_aton(host)).is_global
+    except (OSError, UnicodeError):
         return False
 
 
@@ -149,7 +155,7 @@ def check_url(name: str, value: str) -> None:
         fits = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
         fits = False
-    if not fits or re.search(r"[\x00-\x20\x7f-\uffff\"\\<>]", value):
+    if not fits or re.search(r"[^\x21-\x7e]|[\"\\<>]", value):
         raise SettingsError(f"{name}={value!r}: write an absolute URL such as https://login.example.com/realms/mcp")
     if parts.username is not None or parts.query or parts.fragment or value.endswith(("?", "#")):
         raise SettingsError(f"{name}={value!r}: write the URL without user, query and fragment")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -24,6 +24,7 @@ from mcp_server.errors import (
     MissingCredentials,
     ProviderUnavailable,
 )
+from mcp_server.outliving import LISTEN, end_after
 from mcp_server.principal import Principal
 from mcp_server.scopes import require
 
@@ -54,10 +55,18 @@ class Gate:
         access: which scope every request needs, and which are as good.
         borders: which origins may call.
         challenger: tells the refusals.
+        seconds_left: how long the token of a principal is good for: what has no end of its own ends then.
     """
 
-    def __init__(
-        self, app: ASGIApp, *, verify: Verify | Principal, access: Access, borders: Borders, challenger: Challenger
+    def __init__(  # noqa: PLR0913 - each by name
+        self,
+        app: ASGIApp,
+        *,
+        verify: Verify | Principal,
+        access: Access,
+        borders: Borders,
+        challenger: Challenger,
+        seconds_left: Callable[[Principal], float],
     ) -> None:
         self._app = app
         self._verify = verify
@@ -65,6 +74,7 @@ class Gate:
         self._access = access
         self._borders = borders
         self._challenger = challenger
+        self._seconds_left = seconds_left
         # The verifiers give the same principal for the same token: judged once, it is known the next time.
         self._caller = lru_cache(maxsize=_REMEMBERED_PRINCIPALS)(self._judge)
 
@@ -83,15 +93,28 @@ class Gate:
                     await Answer(204, preflight_headers(origins[0]), b"").send(send)
                     return
             caller = self._caller(await self._principal(authorization))
+            endless = scope["method"] == "GET"
             if scope["method"] == "POST":
-                receive = await _judged(receive)
+                receive, document = await _judged(receive)
+                endless = document.get("method") == LISTEN
         except ClientGone:
             return
         except AuthError as error:
             await self._refuse(error, send, extra)
             return
+        scope = {**scope, "user": caller}
         with serving(caller):
-            await self._app({**scope, "user": caller}, receive, _with_headers(send, extra))
+            if endless and not self._open:
+                await self._stream(scope, receive, send, extra)
+            else:
+                await self._app(scope, receive, _with_headers(send, extra))
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send, extra: Headers) -> None:
+        left = self._seconds_left(scope["user"].principal)
+        try:
+            await end_after(left, lambda noted: self._app(scope, receive, noted), _with_headers(send, extra))
+        except InvalidToken as error:
+            await self._refuse(error, send, extra)
 
     def _cors(self, origins: list[bytes]) -> Headers:
         if len(origins) != 1 or not self._borders.admits_origin(origins[0]):
@@ -135,11 +158,11 @@ def _read(headers: Iterable[tuple[bytes, bytes]]) -> tuple[list[bytes], list[byt
     return origins, authorization
 
 
-async def _judged(receive: Receive) -> Receive:
-    """A `receive` for the application: the body is read, judged, and given on as it is."""
+async def _judged(receive: Receive) -> tuple[Receive, dict[str, Any]]:
+    """A `receive` for the application, and what it will read: the body is judged, and given on as it is."""
     body = await read_body(receive)
-    judge_body(body)
-    return replay(body, receive)
+    document = judge_body(body)
+    return replay(body, receive), document
 
 
 def _details(error: AuthError) -> dict[str, str]:

@@ -16,8 +16,12 @@ import structlog
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor, WrappedLogger
 
-# A JWT, as header and payload begin with {" in base64url; a bearer token of any kind behind its scheme.
-_TOKEN = re.compile(r"eyJ[\w-]{8,}(\.[\w-]*){1,4}|(?i:bearer\s+)[\w.~+/-]{16,}=*", re.ASCII)
+# What could be a JWT with what stands around it. Taken whole, so that a line is read once, whatever is in it: looking
+# for a token from every letter on takes hours for a long line that somebody wrote for it.
+_RUN = re.compile(r"[\w.-]+", re.ASCII)
+_BEGINNING = "eyJ"  # of header and payload: {" in base64url
+_LEAST = 11  # characters of a header
+_BEARER = re.compile(r"(?i:bearer\s+)[\w.~+/-]{16,}=*", re.ASCII)  # a token of any kind behind its scheme
 _WITHHELD = "(token withheld)"
 
 
@@ -27,10 +31,22 @@ def _without_tokens(_logger: WrappedLogger, _method: str, event: EventDict) -> E
 
 def _clean(value: Any) -> Any:
     if isinstance(value, str):
-        return _TOKEN.sub(_WITHHELD, value)
+        return _withhold(value)
     if isinstance(value, bytes | dict | list | tuple):
-        return _TOKEN.sub(_WITHHELD, repr(value)) if _TOKEN.search(repr(value)) else value
+        text = repr(value)
+        return cleaned if (cleaned := _withhold(text)) != text else value
     return value
+
+
+def _withhold(text: str) -> str:
+    if _BEGINNING in text:
+        text = _RUN.sub(_withhold_jwt, text)
+    return _BEARER.sub(_WITHHELD, text)
+
+
+def _withhold_jwt(run: re.Match[str]) -> str:
+    before, found, token = run[0].partition(_BEGINNING)
+    return before + _WITHHELD if found and token.find(".", _LEAST - len(found)) >= 0 else run[0]
 
 
 def configure_logs(log_format: str, level: str) -> None:

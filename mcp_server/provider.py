@@ -10,6 +10,7 @@ import structlog
 from mcp_server.issuers import IssuerRules
 from mcp_server.providers import GENERIC, PROFILES
 from mcp_server.verify.claims import ClaimRules
+from mcp_server.verify.client_auth import client_auth
 from mcp_server.verify.discovery import discover
 from mcp_server.verify.endpoint import IntrospectionEndpoint
 from mcp_server.verify.fetch import FetchError, fetch_json
@@ -44,7 +45,7 @@ class IdentityProvider:
         self._http = http
         # Scopes whose tokens the provider is asked about, although they are JWTs: where a withdrawal must count soon.
         # Only the first issuer knows this server; its credentials are not for others.
-        self._asked_about = frozenset(access.introspect_for if settings.client_secret else ())
+        self._asked_about = frozenset(access.introspect_for if settings.can_introspect else ())
         self._access = access
         only_by_asking = settings.token_mode == "introspection"  # noqa: S105 - the mode's name
         self._introspects = only_by_asking or bool(self._asked_about)
@@ -83,13 +84,7 @@ class IdentityProvider:
 
     def _introspection_verifier(self, signed: JwtVerifier, rules: ClaimRules, clock: Clock) -> IntrospectionVerifier:
         settings = self._settings
-        endpoint = IntrospectionEndpoint(
-            self._http,
-            self._where_to_ask,
-            clock,
-            client_id=settings.client_id,
-            client_secret=settings.client_secret or "",
-        )
+        endpoint = IntrospectionEndpoint(self._http, self._where_to_ask, clock, client_auth(settings, clock))
         # A provider we know writes one kind of token; of one we do not know both kinds are asked about.
         opaque = settings.provider.opaque
         precheck = Precheck(

@@ -59,8 +59,10 @@ def _check_public(settings: Settings) -> None:
 
 
 def _check_mode(settings: Settings) -> None:
-    if settings.token_mode == "introspection" and settings.client_secret is None:  # noqa: S105 - the mode's name
-        raise SettingsError("AUTH_TOKEN_MODE=introspection: needs OAUTH_CLIENT_SECRET or OAUTH_CLIENT_SECRET_FILE")
+    if settings.token_mode == "introspection" and not settings.can_introspect:  # noqa: S105 - the mode's name
+        signs = settings.client_auth == "private_key_jwt"
+        needed = "OAUTH_CLIENT_KEY_FILE" if signs else "OAUTH_CLIENT_SECRET or OAUTH_CLIENT_SECRET_FILE"
+        raise SettingsError(f"AUTH_TOKEN_MODE=introspection: needs {needed}")
     if settings.token_mode == "jwt" and settings.provider.opaque:  # noqa: S105 - the mode's name
         raise SettingsError(
             f"AUTH_TOKEN_MODE=jwt: the access tokens of {settings.provider.name} are not JWTs; "

@@ -2,12 +2,13 @@
 
 RFC 8259 section 4 leaves open which of two equal names counts, so two readers of one document can disagree: what one
 judges is not what the other acts on. Here a repeated name is an error, as are NaN and Infinity, which JSON does not
-have, and numbers too large for a float.
+have, numbers too large for a float, and half of a surrogate pair, which is no character (section 8.2).
 """
 
 from __future__ import annotations
 
 import json
+import re
 from math import isfinite
 from typing import Any, NoReturn
 
@@ -34,6 +35,7 @@ def _finite(text: str) -> float:
     return number
 
 
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")  # the escape of a half: rare, so that looking is cheap
 _decoder = json.JSONDecoder(object_pairs_hook=_no_repeated_name, parse_constant=_no_constant, parse_float=_finite)
 
 
@@ -41,12 +43,17 @@ def loads(document: bytes) -> Any:
     """The value that `document` (UTF-8, without a byte order mark) stands for.
 
     Raises:
-        NotStrictJson: it is not JSON, names a member twice, holds NaN, Infinity or an endless number, or nests deeper
-            than the interpreter goes.
+        NotStrictJson: it is not JSON, names a member twice, holds NaN, Infinity, an endless number or half of a
+            surrogate pair, or nests deeper than the interpreter goes.
     """
     try:
-        return _decoder.decode(document.decode("utf-8"))
+        value = _decoder.decode(document.decode("utf-8"))
+        if _SURROGATE.search(document) is not None:
+            json.dumps(value, ensure_ascii=False).encode()  # a UnicodeError where a half is left
     except NotStrictJson:
         raise
+    except UnicodeEncodeError as error:
+        raise NotStrictJson("half of a surrogate pair") from error
     except (ValueError, RecursionError) as error:  # a huge integer literal is a bare ValueError
         raise NotStrictJson(f"not JSON: {type(error).__name__}") from error
+    return value

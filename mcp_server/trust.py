@@ -74,6 +74,7 @@ def _settings_for(issuer: str, rules: IssuerRules, settings: Settings) -> Settin
         token_mode="jwt",  # noqa: S106 - the mode's name; our credentials are the first issuer's
         introspect_url=None,
         client_secret=None,
+        client_key=None,
     )
 
 

@@ -82,7 +82,7 @@ def _reachable(document: dict[str, Any], member: str, issuer: str, base: str) ->
         raise FetchError(f"{base}: {error}") from error
     public, inside, found = urlsplit(issuer), urlsplit(base), urlsplit(url)
     if (found.scheme, found.netloc) == (public.scheme, public.netloc):
-        return f"{inside.scheme}://{inside.netloc}{url.removeprefix(f'{found.scheme}://{found.netloc}')}"
+        return found._replace(scheme=inside.scheme, netloc=inside.netloc).geturl()
     if (found.scheme, found.netloc) == (inside.scheme, inside.netloc):
         return url
     _no_way_inside(member, url, base)

@@ -32,7 +32,7 @@ async def fetch_json(http: httpx.AsyncClient, url: str) -> dict[str, Any]:
         document = strict_json.loads(body)
     except TimeoutError as error:
         raise FetchError(f"{url}: no answer within {TIMEOUT_SECONDS:g} s") from error
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # the last for a host that is no IDNA name
         raise FetchError(f"{url}: {type(error).__name__}: {error}") from error
     except strict_json.NotStrictJson as error:
         raise FetchError(f"{url}: {error}") from error
@@ -42,13 +42,22 @@ async def fetch_json(http: httpx.AsyncClient, url: str) -> dict[str, Any]:
 
 
 async def _read(http: httpx.AsyncClient, url: str) -> bytes:
-    body = bytearray()
     headers = {"accept": "application/json", "accept-encoding": "identity"}
     async with http.stream("GET", url, headers=headers, follow_redirects=False) as response:
-        if response.status_code != _OK:
-            raise FetchError(f"{url}: status {response.status_code}")
-        async for chunk in response.aiter_raw():
-            body += chunk
-            if len(body) > MAX_DOCUMENT_BYTES:
-                raise FetchError(f"{url}: longer than {MAX_DOCUMENT_BYTES} bytes")
+        return await read_bounded(response, url, MAX_DOCUMENT_BYTES)
+
+
+async def read_bounded(response: httpx.Response, url: str, most: int) -> bytes:
+    """The body of a `response` that is under way from `url`, of at most `most` bytes as they came.
+
+    Raises:
+        FetchError: its status is not 200, or it is longer.
+    """
+    if response.status_code != _OK:
+        raise FetchError(f"{url}: status {response.status_code}")
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > most:
+            raise FetchError(f"{url}: longer than {most} bytes")
     return bytes(body)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from mcp_server.errors import InvalidToken, ProviderUnavailable, Reason
@@ -128,6 +128,8 @@ class IntrospectionVerifier:
             return fault
         except TimeoutError:
             return ProviderUnavailable(f"introspection: no answer within {self._bounds.answer_within:g} s")
+        except Exception as error:  # noqa: BLE001 - whatever asking makes us raise: the answer could not be had
+            return ProviderUnavailable(f"introspection: {type(error).__name__}")
         finally:
             del self._under_way[token]
 
@@ -140,6 +142,9 @@ class IntrospectionVerifier:
         if vouched is not None and principal.subject not in {None, vouched.subject}:
             # Somebody between us and the provider mixes answers up, as a cache that does not look at bodies does.
             raise ProviderUnavailable("the introspection answer is about another subject than the token")
+        if vouched is not None and principal.subject is None:
+            # What an answer leaves out, it does not take back: who owns a session depends on it.
+            principal = replace(principal, subject=vouched.subject)
         # On the monotonic clock: setting the other back must not make a withdrawn token live longer.
         expires_at = asked_at + min(MAX_ANSWER_AGE, principal.expires_at - now)
         self._active.put(token, _NO_KEYS, _Answer(principal, expires_at), size=size)

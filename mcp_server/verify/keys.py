@@ -48,9 +48,9 @@ def _entries(document: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
 
 
 def _is_for_verifying(jwk: Mapping[str, Any]) -> bool:
-    operations = jwk.get("key_ops")
+    use, operations = jwk.get("use"), jwk.get("key_ops")
     return (
-        jwk.get("use") in {None, "sig"}
+        (use is None or use == "sig")
         and (operations is None or (isinstance(operations, list) and "verify" in operations))
         and "d" not in jwk  # a private key in a public document verifies nothing any more
     )

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 COOL_DOWN_SECONDS = 5.0
 _NEVER = float("-inf")
+_FAULT_CHARACTERS = 1000
 log = structlog.get_logger(__name__)
 
 
@@ -135,10 +136,15 @@ class KeySet:
         try:
             self._take(await self._fetch())
         except FetchError as error:
-            self._fault = str(error)
-            log.warning("the identity provider's keys could not be fetched", fault=self._fault, held=len(self._keys))
+            self._fail(str(error))
+        except Exception as error:  # noqa: BLE001 - whatever an answer makes us raise: without a fault nobody tries again
+            self._fail(f"the answer could not be used: {error!r}")
         finally:
             self._under_way = None
+
+    def _fail(self, fault: str) -> None:
+        self._fault = fault[:_FAULT_CHARACTERS]  # it may quote the answer
+        log.warning("the identity provider's keys could not be fetched", fault=self._fault, held=len(self._keys))
 
     def _take(self, document: Mapping[str, Any]) -> None:
         keys = read_key_set(document)

@@ -44,6 +44,16 @@ REQUIREMENTS = (
         "Where the provider refuses this server itself, the log says once a minute what to set, and tokens get 503.",
     ),
     Requirement(
+        "introspection.client_auth",
+        "RFC 6749 section 2.3.1; RFC 7523 section 3; OpenID Connect Core section 9",
+        "This server shows its secret in the header or the form, or an assertion: for the issuer, for 60 s, once.",
+    ),
+    Requirement(
+        "introspection.client_key",
+        "RFC 7518 sections 3.1, 3.3; RFC 8037 section 3.1",
+        "The key's kind gives the algorithm; a weak or encrypted key, or one of another kind, stops the start.",
+    ),
+    Requirement(
         "introspection.single_flight",
         "RFC 7662 section 4",
         "However many use one token at once, the provider is asked once; who gives up waiting ends nothing for others.",

@@ -55,12 +55,10 @@ async def lifespan(app: ASGIApp) -> AsyncIterator[None]:
 
 
 @dataclass
-class Running:
-    """A server that runs, its provider, its clock, and a client at its public URL."""
+class Calls:
+    """A client at the public URL of a server that runs."""
 
     client: httpx.AsyncClient
-    issuer: Issuer
-    clock: HeldClock
 
     async def post(self, token: str | None = None, **headers: str) -> httpx.Response:
         """A call of `whoami` in the era of 2026-07-28."""
@@ -83,6 +81,14 @@ class Running:
         if token is not None:
             own["authorization"] = f"Bearer {token}"
         return await self.client.post("/mcp", json=document, headers={**own, **headers})
+
+
+@dataclass
+class Running(Calls):
+    """The same, with the server's provider and its clock."""
+
+    issuer: Issuer
+    clock: HeldClock
 
 
 @asynccontextmanager

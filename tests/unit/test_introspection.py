@@ -24,6 +24,7 @@ from mcp_server.providers import PROFILES
 from mcp_server.settings import Settings
 from mcp_server.verify.cache import MAX_BYTES
 from mcp_server.verify.claims import ClaimRules
+from mcp_server.verify.client_auth import SecretInHeader
 from mcp_server.verify.endpoint import COMPLAIN_EVERY_SECONDS, MAX_ANSWER_BYTES, IntrospectionEndpoint
 from mcp_server.verify.introspected import MAX_ANSWER_AGE
 from mcp_server.verify.introspection import Bounds, IntrospectionVerifier
@@ -467,7 +468,7 @@ def verifier(where: Callable[[], Any], http: httpx.AsyncClient, clock: Clock, **
         leeway=30,
         max_lifetime=86400,
     )
-    endpoint = IntrospectionEndpoint(http, where, clock, client_id="me", client_secret=SECRET)
+    endpoint = IntrospectionEndpoint(http, where, clock, SecretInHeader("me", SECRET))
     return IntrospectionVerifier(endpoint, rules, clock, Precheck(None, opaque=True, max_bytes=100), Bounds(**bounds))
 
 

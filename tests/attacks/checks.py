@@ -1,0 +1,174 @@
+"""The checks that stop the attacks, each with the change to its source that takes it away.
+
+What a library of ours does (the HTTP parser, the JSON decoder) counts as a check where we ask for it to be strict.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Attributes: the file, the text that is there exactly once, and what stands there without the check."""
+
+    file: str
+    text: str
+    without: str
+
+
+def _if(file: str, condition: str, without: str = "False") -> Check:
+    return Check(f"mcp_server/{file}", f"if {condition}:", f"if {without}:")
+
+
+def _text(file: str, text: str, without: str) -> Check:
+    return Check(f"mcp_server/{file}", text, without)
+
+
+JWT, CLAIMS, KEYS, KEY_SET = "verify/jwt.py", "verify/claims.py", "verify/keys.py", "verify/keyset.py"
+INTROSPECTED, INTROSPECTION, FETCH = "verify/introspected.py", "verify/introspection.py", "verify/fetch.py"
+_TOKEN = {
+    "token_length": _if(JWT, "len(token) > self._max_bytes"),
+    "compact_shape": _if(JWT, "_JWS.fullmatch(token) is None"),
+    "header_length": _if(JWT, "len(segment) > _MAX_HEADER_CHARACTERS"),
+    "algorithm_list": _if(JWT, "not isinstance(algorithm, str) or algorithm not in ALGORITHMS"),
+    "critical_extensions": _if(JWT, '"crit" in header or "b64" in header'),
+    "kid_text": _if(JWT, "kid is not None and not (isinstance(kid, str) and 0 < len(kid) <= _MAX_KID_CHARACTERS)"),
+    "header_type": _if(JWT, 'not isinstance(named, str) or named.lower().removeprefix("application/") not in accepted'),
+    "signature": _if(JWT, "not holds"),
+    "one_spelling": _if(JWT, 'urlsafe_b64encode(decoded).rstrip(b"=") != segment.encode("ascii")'),
+    "json_object": _if(JWT, "not isinstance(value, dict)"),
+    "issuer": _if(CLAIMS, "issuer != rules.issuer and not (isinstance(issuer, str) and issuer in rules.aliases)"),
+    "audience": _text(CLAIMS, "or rules.audience not in listed", "or not listed"),
+    "audience_texts": _text(CLAIMS, "not all(isinstance(entry, str) for entry in listed) or rules", "rules"),
+    "clients_without_audience": _if(CLAIMS, "client not in rules.clients"),
+    "expiry_required": _text(
+        CLAIMS,
+        'raise InvalidToken(Reason.CLAIMS_MALFORMED, expected="exp", got=None)',
+        "return now + rules.max_lifetime",
+    ),
+    "expired": _if(CLAIMS, "expires_at + rules.leeway <= now"),
+    "not_before": _if(CLAIMS, "not_before is not None and not_before - rules.leeway > now"),
+    "issued_at": _if(CLAIMS, "issued_at is not None and issued_at - rules.leeway > now"),
+    "lifetime": _if(CLAIMS, "lifetime > rules.max_lifetime"),
+    "numeric_dates": _text(
+        CLAIMS,
+        "    if isinstance(value, bool) or not isinstance(value, int | float):",
+        "    value = float(value)\n    if False:",
+    ),
+    "boolean_dates": _text(CLAIMS, "isinstance(value, bool) or not", "not"),
+    "date_range": _if(CLAIMS, "not 0 <= value <= _LAST_MOMENT"),
+    "sender_bound": _if(CLAIMS, '"cnf" in claims'),
+    "events": _if(CLAIMS, '"events" in claims'),
+    "token_type": _if(CLAIMS, "not isinstance(kind, str | None) or kind not in accepted"),
+    "user": _if(CLAIMS, "mark is not None and client not in rules.machine_clients and not _text(claims, mark)"),
+    "text_claims": _if(CLAIMS, "not isinstance(value, str) or not 0 < len(value) <= _MAX_TEXT"),
+    "text_lists": _if(CLAIMS, "not isinstance(value, list) or not all(isinstance(entry, str) for entry in value)"),
+}
+_PROVIDER = {
+    "key_known": _text(
+        KEY_SET,
+        "return self._keys.get((kid, algorithm))",
+        "return self._keys.get((kid, algorithm)) or next(iter(self._keys.values()), None)",
+    ),
+    "one_key_without_kid": _text(KEY_SET, "fitting[0] if len(fitting) == 1 else None", "fitting[-1]"),
+    "key_algorithm": _text(KEYS, "return fitting if named is None else tuple(", "return fitting or tuple("),
+    "key_use": _text(KEYS, 'use is None or use == "sig"', "True"),
+    "key_operations": _text(KEYS, '"verify" in operations', "operations"),
+    "private_key": _text(KEYS, 'and "d" not in jwk', "and True"),
+    "one_key_a_kid": _text(KEYS, " if name not in doubtful}", "}"),
+    "key_length": _if(KEYS, "isinstance(key.key, RSAPublicKey) and key.key.key_size < MIN_RSA_BITS"),
+    "unreadable_keys": _text(
+        KEYS, "except (jwt.PyJWTError, ValueError, TypeError, KeyError, AttributeError):", "except ZeroDivisionError:"
+    ),
+    "issuer_keys": _text("trust.py", "claimed_issuer(token, self._max_bytes), self.first", '"", self.first'),
+    "metadata_issuer": _if("verify/discovery.py", "named != issuer"),
+    "no_way_inside": _if(
+        "verify/discovery.py", 'is_private(found.hostname or "") and not is_private(asked.hostname or "")'
+    ),
+    "no_downgrade": _if("verify/discovery.py", 'found.scheme == "http" and asked.scheme == "https"'),
+    "active_is_true": _if(INTROSPECTED, "active is not True"),
+    "inactive": _if(INTROSPECTED, "active is False"),
+    "dpop_answer": _if(INTROSPECTED, 'kind == "dpop"'),
+    "answer_type": _if(INTROSPECTED, 'kind is not None and kind != "bearer"'),
+    "answer_subject": _if(INTROSPECTION, "vouched is not None and principal.subject not in {None, vouched.subject}"),
+    "answer_status": _if(FETCH, "response.status_code != _OK"),
+    "answer_size": _if(FETCH, "len(body) > most"),
+    "answer_object": _if("verify/endpoint.py", "not isinstance(answer, dict)"),
+    "opaque_form": _if("verify/precheck.py", "_B64TOKEN.fullmatch(token) is None"),
+}
+_JSON = {
+    "duplicate_members": _if("strict_json.py", "len(document) != len(pairs)"),
+    "no_constants": _text("strict_json.py", 'raise NotStrictJson(f"{name} is not JSON")', "return None"),
+    "finite_numbers": _if("strict_json.py", "not isfinite(number)"),
+    "utf8_only": _text(
+        "strict_json.py",
+        'document.decode("utf-8")',
+        'document.decode(json.detect_encoding(document), "replace")',
+    ),
+    "whole_characters": _if("strict_json.py", "_SURROGATE.search(document) is not None"),
+    "json_errors": _text("strict_json.py", "except (ValueError, RecursionError) as", "except ZeroDivisionError as"),
+}
+_REQUEST = {
+    "one_header": _if("credentials.py", "len(authorization) > 1"),
+    "one_token": _if("credentials.py", '"," in token or " " in token or "\\t" in token'),
+    "empty_token": _if("credentials.py", "not token"),
+    "scheme": _if("credentials.py", 'scheme.lower() != "bearer"'),
+    "header_only": _text(
+        "gate.py",
+        'if name == b"authorization":',
+        'if name in {b"authorization", b"cookie", b"proxy-authorization", b"x-forwarded-access-token"}:',
+    ),
+    "host": _text("front.py", "self._borders.admits_host(hosts[0])", "bool(hosts)"),
+    "one_host": _text("front.py", "len(hosts) == 1 and", "not hosts or"),
+    "host_whole": _text("borders.py", "_LOOPBACK_HOST.fullmatch(", "_LOOPBACK_HOST.match("),
+    "origin": _text("gate.py", "or not self._borders.admits_origin(origins[0])", "or False"),
+    "one_origin": _text("gate.py", "if len(origins) != 1 or not", "if not"),
+    "origin_whole": _text("borders.py", "_LOOPBACK_ORIGIN.fullmatch(", "_LOOPBACK_ORIGIN.match("),
+    "preflight_method": _text("gate.py", 'return scope["method"] == "OPTIONS" and any(', "return any("),
+    "every_method": _text(
+        "gate.py",
+        '        origins, authorization = _read(scope["headers"])\n',
+        '        origins, authorization = _read(scope["headers"])\n'
+        '        if scope["method"] != "POST":\n            return await self._app(scope, receive, send)\n',
+    ),
+    "scope_needed": _if("scopes.py", "not missing", "True"),
+    "role_needed": _if("scopes.py", "principal.roles.isdisjoint(roles)"),
+    "session_subject": _text("caller.py", "subject=principal.subject,", 'subject="everybody",'),
+    "session_client": _text("caller.py", 'client_id=principal.client or "",', 'client_id="any",'),
+    "session_issuer": _text("caller.py", 'claims={"iss": principal.issuer},', 'claims={"iss": "any"},'),
+    "one_message": _if("body.py", "not isinstance(document, dict)"),
+    "body_length": _if("body.py", "len(body) > MAX_BODY_BYTES"),
+}
+_WIRE = {
+    "strict_parser": _text(
+        "wire.py",
+        "super().__init__(*args, **kwargs)",
+        "super().__init__(*args, **kwargs)\n"
+        "        self.parser.set_dangerous_leniencies(lenient_headers=True, lenient_chunked_length=True)",
+    ),
+    "one_coding": _if(
+        "framing.py",
+        '[value.lower() for name, value in headers if name == b"transfer-encoding"] != [b"chunked"]',
+    ),
+    "old_chunked": _text("framing.py", "raise RequestRefused(OLD_CHUNKED)", "pass"),
+    "one_host_on_the_wire": _text("framing.py", "elif hosts != 1:", "elif False:"),
+    "target_host": _if(
+        "framing.py", '[value.lower() for name, value in headers if name == b"host"] != [parts.netloc.lower()]'
+    ),
+    "target_scheme": _if("framing.py", 'parts.scheme not in {b"http", b"https"} or not parts.netloc'),
+    "target_fragment": _if("framing.py", 'b"#" in target'),
+    "no_tunnel": _if("framing.py", 'method == b"CONNECT"'),
+    "version": _if("framing.py", 'version != "1.0"'),
+    "header_count": _if("framing.py", "len(headers) > limits.header_count"),
+    "header_bytes": _if("wire.py", "self._head_bytes >= self.limits.header_bytes"),
+    "deadline": _text("wire.py", "call_later(seconds, self._too_late)", "call_later(3600, self._too_late)"),
+    "declared_body": _if("framing.py", "length > limits.body_bytes"),
+    "counted_body": _if("wire.py", "self._body_bytes > self.limits.body_bytes"),
+    "chunk_extensions": _if("wire.py", "self._allowance < 0"),
+    "trailers": _text("wire.py", "self.headers = []  #", "pass  #"),
+    "upgrade": _text(
+        "wire.py", "self._stay_with_http(data[upgrade.args[0] :])", "self.data_received(bytes(data[upgrade.args[0] :]))"
+    ),
+}
+CHECKS = {**_TOKEN, **_PROVIDER, **_JSON, **_REQUEST, **_WIRE}

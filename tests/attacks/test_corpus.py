@@ -1,0 +1,131 @@
+"""The corpus against the whole application: what is answered, why, and that nothing of the attack comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.attacks.attack import Attack, Request, Stage, call
+from tests.attacks.controls import CONTROLS, Control
+from tests.attacks.corpus import CORPUS, REQUESTS, TOKENS
+from tests.attacks.corpus import WIRE as ON_THE_WIRE
+from tests.attacks.issuers import TRUTHFUL
+from tests.attacks.reading import assert_well_formed, challenge
+from tests.attacks.stages import Answer, Listening, listening, on
+from tests.attacks.wire_calls import END, LIMITS, WIRE, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+pytestmark = pytest.mark.anyio
+_LET_IN_TO_A_STREAM = 10.0  # seconds: what is let in where it should not be may never end
+_WORD = re.compile(rb"[A-Za-z0-9_.:/@=-]{6,}")
+
+
+def rows(attacks: Iterable[Attack]) -> list[object]:
+    return [pytest.param(attack, id=attack.id) for attack in attacks]
+
+
+def words(request: Request) -> set[bytes]:
+    """Whatever of the request could be recognised in an answer, and what its token says once decoded."""
+    texts = [request.path.encode(), request.query, request.body[:2000], *(value for _, value in request.headers)]
+    segments = [s for s in re.findall(rb"[A-Za-z0-9_-]{8,}", b" ".join(texts[3:])) if len(s) % 4 != 1]
+    texts += [base64.urlsafe_b64decode(segment + b"=" * (-len(segment) % 4)) for segment in segments]
+    return {word for text in texts for word in _WORD.findall(text)}
+
+
+def assert_nothing_comes_back(request: Request, answer: Answer, usual: Answer) -> None:
+    """No header says anything of the request that the answer to a stranger does not say too."""
+    known = b" ".join(value for _, value in usual.headers) + b" application/json text/event-stream no-cache"
+    said = b" ".join(value for _, value in answer.headers)
+    assert {word for word in words(request) if word in said and word not in known} == set()
+
+
+async def assert_answered(attack: Attack) -> None:
+    async with on(attack.stage) as (issuer, ask):
+        usual = await ask(call(None, (b"origin", b"http://localhost:6274")))
+        sent = attack.send(issuer)
+        request = call(sent) if isinstance(sent, str) else sent
+        assert isinstance(request, Request)
+        with capture_logs() as lines:
+            answer = await asyncio.wait_for(ask(request), _LET_IN_TO_A_STREAM)
+    told = challenge(answer.headers)
+    assert answer.status == attack.status, f"answered {answer.status}: {lines or answer.body[:200]!r}"
+    assert (told if told is None else told.get("error", "")) == attack.challenge
+    assert_well_formed(answer.headers)
+    if attack.status != 200:
+        assert_nothing_comes_back(request, answer, usual)
+    reasons = {str(line.get(member)) for line in lines for member in ("event", "code", "reason")}
+    faults = "".join(str(line.get("fault", "")) for line in lines)
+    assert not attack.says or attack.says in reasons or attack.says in faults, f"refused for another reason: {lines}"
+
+
+@pytest.mark.requirement("corpus.tokens")
+@pytest.mark.parametrize("attack", rows(TOKENS))
+async def test_a_hostile_token_is_refused_for_its_reason(attack: Attack) -> None:
+    await assert_answered(attack)
+
+
+@pytest.mark.requirement("corpus.requests")
+@pytest.mark.parametrize("attack", rows(REQUESTS))
+async def test_a_hostile_request_is_answered_as_expected(attack: Attack) -> None:
+    await assert_answered(attack)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Listening]:
+    with listening(WIRE, LIMITS) as server:
+        yield server
+
+
+@pytest.mark.requirement("corpus.wire")
+@pytest.mark.parametrize("attack", rows(ON_THE_WIRE))
+def test_a_hostile_connection_is_answered_and_nothing_behind_it_is_read(server: Listening, attack: Attack) -> None:
+    sent = attack.send(server.issuer)
+    assert isinstance(sent, bytes)
+    received = server.exchange(sent)
+    statuses = [int(status) for status in re.findall(rb"HTTP/1\.1 ([0-9]{3})", received)]
+    assert statuses == ([attack.status] if attack.status else []), f"answered {statuses}"
+    _, _, body = received.partition(b"\r\n\r\n")
+    assert not attack.says or json.loads(body)["error"] == attack.says
+
+
+STAGES = {id(stage): stage for stage in (TRUTHFUL, *(attack.stage for attack in CORPUS))}
+
+
+@pytest.mark.requirement("corpus.controls")
+@pytest.mark.parametrize("stage", [pytest.param(stage, id=stage.name) for stage in STAGES.values() if stage.good])
+async def test_a_good_token_passes_on_every_stage(stage: Stage) -> None:
+    assert stage.good is not None
+    async with on(stage) as (issuer, ask):
+        answer = await ask(call(stage.good(issuer)))
+    assert answer.status == 200, answer
+
+
+@pytest.mark.requirement("corpus.controls")
+@pytest.mark.parametrize("control", [pytest.param(control, id=control.name) for control in CONTROLS])
+async def test_what_is_good_beside_the_attacks_passes(control: Control) -> None:
+    async with on(control.stage) as (issuer, ask):
+        sent = control.send(issuer)
+        assert not isinstance(sent, bytes)
+        answer = await ask(call(sent) if isinstance(sent, str) else sent)
+    assert answer.status == 200, answer
+
+
+@pytest.mark.requirement("corpus.controls")
+def test_a_good_call_passes_on_the_wire(server: Listening) -> None:
+    sent = whole(server.issuer)
+    received = server.exchange(sent + sent.replace(b"Content-Length", END + b"Content-Length"))
+    assert received.count(b"HTTP/1.1 200") == 2
+
+
+@pytest.mark.requirement("corpus.size")
+def test_the_corpus_is_large_and_no_row_is_there_twice() -> None:
+    assert len(CORPUS) >= 120
+    assert len({attack.name for attack in CORPUS}) == len(CORPUS)

@@ -1,0 +1,65 @@
+"""Our server in process, in front of a real provider, with a clock that a test moves."""
+
+from __future__ import annotations
+
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import httpx
+
+from mcp_server.app import create_app
+from mcp_server.settings import Settings
+from tests.unit.running import Calls, HeldClock, lifespan
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from mcp_server.clock import Clock
+    from tests.integration.keycloak import Realm
+
+
+def settings_for(realm: Realm, **variables: str) -> Settings:
+    """What the environment of a server for `realm` gives, with these variables set besides."""
+    return Settings.load({**realm.environment, **variables})
+
+
+@dataclass
+class Served(Calls):
+    """A server that runs.
+
+    Attributes:
+        clock: starts now, as tokens of a real provider ask for, and is held there.
+        asked: what the server sent to the provider's introspection endpoint.
+    """
+
+    clock: HeldClock
+    asked: list[httpx.Request] = field(default_factory=list)
+
+    async def status(self, token: str) -> int:
+        return (await self.post(token)).status_code
+
+
+@asynccontextmanager
+async def serving(settings: Settings, *, clock: Clock | None = None, patience: float = 20.0) -> AsyncIterator[Served]:
+    """Start the server, with its keys held; stop it at the end.
+
+    Args:
+        settings: of the server.
+        clock: in place of the held one.
+        patience: seconds that the server waits for the provider's bytes. Long, so that a busy machine is no fault.
+    """
+    held = HeldClock(at=time.time())
+    async with httpx.AsyncClient(trust_env=False, timeout=patience) as http:
+        app = create_app(settings, clock=clock or held.clock, http=http)
+        transport = httpx.ASGITransport(app)
+        async with lifespan(app), httpx.AsyncClient(transport=transport, base_url=settings.public_origin) as client:
+            served = Served(client, held)
+
+            async def note(request: httpx.Request) -> None:
+                if request.method == "POST":
+                    served.asked.append(request)
+
+            http.event_hooks["request"].append(note)
+            yield served

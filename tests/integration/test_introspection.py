@@ -1,0 +1,242 @@
+"""Introspection against a real Keycloak: whom it believes, and how soon what it withdraws counts no more."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from structlog.testing import capture_logs
+
+from mcp_server.verify.introspected import MAX_ANSWER_AGE
+from mcp_server.verify.introspection import Bounds
+from tests.integration.in_process import serving, settings_for
+from tests.integration.keycloak import REDIRECT, bootstrapped
+from tests.unit.issuer import PrivateKey, public_jwk, rsa_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, MutableMapping
+    from pathlib import Path
+
+    from mcp_server.settings import Settings
+    from tests.integration.keycloak import Json, Keycloak, Realm
+
+pytestmark = [pytest.mark.anyio, pytest.mark.containers]
+
+KEYS: dict[str, PrivateKey] = {
+    "RS256": rsa_key("ours"),
+    "ES256": ec.generate_private_key(ec.SECP256R1()),
+    "EdDSA": ed25519.Ed25519PrivateKey.generate(),
+}
+
+
+@dataclass(frozen=True)
+class Login:
+    """A person who is logged in at a client."""
+
+    realm: Realm
+    user: str
+    client_id: str
+    answer: Json
+
+    @property
+    def token(self) -> str:
+        token: str = self.answer["access_token"]
+        return token
+
+    @property
+    def user_id(self) -> str:
+        (found,) = self.realm.admin().get("users", username=self.user, exact="true")
+        return str(found["id"])
+
+    def write(self, method: str, *path: str, **body: Any) -> None:
+        self.realm.admin().write(method, path, body or None)
+
+    def client(self, method: str, **changes: Any) -> None:
+        (found,) = self.realm.admin().get("clients", clientId=self.client_id)
+        self.write(method, "clients", found["id"], **(found | changes if changes else {}))
+
+    def tell(self, endpoint: str, **form: str) -> None:
+        url = f"{self.realm.issuer}/protocol/openid-connect/{endpoint}"
+        httpx.post(url, data={"client_id": self.client_id, **form}).raise_for_status()
+
+
+def login(realm: Realm, user: str = "reader", scope: str = "mcp:tools") -> Login:
+    """Log in at a client that registered itself for this."""
+    client = realm.register(redirect_uris=[REDIRECT], scope=scope)
+    return Login(realm, user, client["client_id"], realm.log_in(user, client["client_id"], scope=scope))
+
+
+def introspecting(realm: Realm, **variables: str) -> Settings:
+    return settings_for(realm, AUTH_TOKEN_MODE="introspection", **variables)
+
+
+def asks_about_everything(settings: Settings) -> Settings:
+    """As for a provider whose tokens say nothing by themselves: nothing is judged before Keycloak is asked."""
+    return replace(settings, provider=replace(settings.provider, opaque=True))
+
+
+def refusals(lines: list[MutableMapping[str, Any]]) -> list[str]:
+    return [str(line["reason"]) for line in lines if line["event"] == "refused"]
+
+
+@pytest.fixture(scope="module")
+def asked(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Realm:
+    """A realm whose people and clients come and go; what the bootstrap made of it stays."""
+    return bootstrapped(keycloak, tmp_path_factory.mktemp("asked"))
+
+
+@pytest.fixture(scope="module")
+def keyed(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Realm:
+    """A realm that knows this server by a key, which each test brings."""
+    return bootstrapped(keycloak, tmp_path_factory.mktemp("keyed"))
+
+
+WITHDRAWALS: dict[str, Callable[[Login], None]] = {
+    "the user is disabled": lambda it: it.write("PUT", "users", it.user_id, enabled=False),
+    "the user is logged out by an administrator": lambda it: it.write("POST", "users", it.user_id, "logout"),
+    "the user logs out": lambda it: it.tell("logout", refresh_token=it.answer["refresh_token"]),
+    "the user takes the consent back": lambda it: it.write("DELETE", "users", it.user_id, "consents", it.client_id),
+    "the token is revoked": lambda it: it.tell("revoke", token=it.token),
+    "the refresh token is revoked": lambda it: it.tell("revoke", token=it.answer["refresh_token"]),
+    "the client is disabled": lambda it: it.client("PUT", enabled=False),
+    "the client is removed": lambda it: it.client("DELETE"),
+}
+
+
+@pytest.mark.requirement("live.withdrawn")
+@pytest.mark.parametrize("withdraw", WITHDRAWALS.values(), ids=WITHDRAWALS)
+async def test_what_is_withdrawn_counts_until_its_answer_is_too_old(
+    asked: Realm, withdraw: Callable[[Login], None]
+) -> None:
+    reader, writer = login(asked), login(asked, "writer")
+    try:
+        with capture_logs() as lines:
+            async with serving(introspecting(asked)) as server:
+                assert await server.status(reader.token) == 200
+                withdraw(reader)
+                assert asked.introspect(reader.token) == {"active": False}
+                server.clock.forward(MAX_ANSWER_AGE - 0.1)
+                assert await server.status(reader.token) == 200
+                assert len(server.asked) == 1
+                server.clock.forward(0.1)
+                assert await server.status(reader.token) == 401
+                assert await server.status(writer.token) == 200
+        assert refusals(lines) == ["inactive"]
+    finally:
+        reader.write("PUT", "users", reader.user_id, enabled=True)
+
+
+@pytest.mark.requirement("live.withdrawn")
+async def test_a_user_who_is_enabled_again_is_served_again(asked: Realm) -> None:
+    writer = login(asked, "writer")
+    try:
+        async with serving(introspecting(asked)) as server:
+            writer.write("PUT", "users", writer.user_id, enabled=False)
+            assert await server.status(writer.token) == 401
+            writer.write("PUT", "users", writer.user_id, enabled=True)
+            assert await server.status(writer.token) == 401  # a refusal is remembered too
+            server.clock.forward(Bounds().refusal_age)
+            assert await server.status(writer.token) == 200
+    finally:
+        writer.write("PUT", "users", writer.user_id, enabled=True)
+
+
+@pytest.mark.requirement("live.client_auth")
+@pytest.mark.parametrize(("way", "by_header"), [("basic", True), ("post", False)])
+async def test_keycloak_believes_the_secret(asked: Realm, way: str, by_header: bool) -> None:  # noqa: FBT001 - a row of the table
+    token = login(asked).token
+    async with serving(introspecting(asked, OAUTH_CLIENT_AUTH=way)) as server:
+        assert await server.status(token) == 200
+    (request,) = server.asked
+    assert ("authorization" in request.headers) == by_header
+    assert (b"client_secret=" in request.content) != by_header
+
+
+def know_by_key(realm: Realm, key: PrivateKey, algorithm: str) -> None:
+    """Tell Keycloak the public half of this server's key; from now on no secret counts."""
+    admin = realm.admin()
+    (client,) = admin.get("clients", clientId=realm.public_url)
+    keys = json.dumps({"keys": [public_jwk(key, use="sig", alg=algorithm)]})
+    attributes = {**client["attributes"], "use.jwks.string": "true", "jwks.string": keys}
+    changed = {**client, "clientAuthenticatorType": "client-jwt", "attributes": attributes}
+    admin.write("PUT", ("clients", client["id"]), changed)
+
+
+def by_key(realm: Realm, folder: Path, key: PrivateKey) -> Settings:
+    file = folder / "key.pem"
+    file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return introspecting(realm, OAUTH_CLIENT_AUTH="private_key_jwt", OAUTH_CLIENT_KEY_FILE=str(file))
+
+
+@pytest.mark.requirement("live.client_auth")
+@pytest.mark.parametrize("algorithm", KEYS)
+async def test_keycloak_believes_an_assertion_each_time_anew(keyed: Realm, tmp_path: Path, algorithm: str) -> None:
+    know_by_key(keyed, KEYS[algorithm], algorithm)
+    tokens = [login(keyed).token for _ in range(2)]
+    async with serving(by_key(keyed, tmp_path, KEYS[algorithm])) as server:
+        assert [await server.status(token) for token in tokens] == [200, 200]
+    assert len(server.asked) == 2
+    assert all("authorization" not in request.headers for request in server.asked)
+
+
+async def served_in_vain(settings: Settings, realm: Realm) -> list[MutableMapping[str, Any]]:
+    """Three people ask a server that Keycloak does not believe; the error lines of its log."""
+    tokens = [login(realm).token for _ in range(3)]
+    with capture_logs() as lines:
+        async with serving(settings) as server:
+            answers = [await server.post(token) for token in tokens]
+    assert [answer.status_code for answer in answers] == [503] * 3
+    assert all(int(answer.headers["retry-after"]) > 0 for answer in answers)
+    assert all("www-authenticate" not in answer.headers for answer in answers)
+    assert len(server.asked) == 3
+    assert all(token not in repr(lines) for token in tokens)
+    return [line for line in lines if line["log_level"] == "error"]
+
+
+@pytest.mark.requirement("live.not_believed")
+@pytest.mark.parametrize("way", ["basic", "post"])
+async def test_a_wrong_secret_is_told_once_and_refuses_nobody_s_token(asked: Realm, way: str) -> None:
+    settings = replace(introspecting(asked, OAUTH_CLIENT_AUTH=way), client_secret="not-the-one")
+    (line,) = await served_in_vain(settings, asked)
+    assert "OAUTH_CLIENT_SECRET" in line["event"]
+    assert line["status"] == 401
+    assert "not-the-one" not in repr(line)
+
+
+@pytest.mark.requirement("live.not_believed")
+async def test_a_key_that_keycloak_does_not_know_is_told_once_too(keyed: Realm, tmp_path: Path) -> None:
+    know_by_key(keyed, KEYS["ES256"], "ES256")
+    settings = by_key(keyed, tmp_path, ec.generate_private_key(ec.SECP256R1()))
+    (line,) = await served_in_vain(settings, keyed)
+    assert "OAUTH_CLIENT_KEY_FILE" in line["event"]
+    assert line["status"] == 400
+
+
+OTHERS: dict[str, tuple[Callable[[Realm], str], str]] = {
+    "a refresh token": (lambda realm: login(realm).answer["refresh_token"], "algorithm"),
+    "an ID token": (lambda realm: login(realm, scope="openid mcp:tools").answer["id_token"], "audience"),
+    "a token for another resource": (lambda realm: login(realm, scope="openid").token, "audience"),
+    "a token of a person without a role": (lambda realm: login(realm, "nobody").token, "audience"),
+}
+
+
+@pytest.mark.requirement("live.other_tokens")
+@pytest.mark.parametrize(("token", "reason"), OTHERS.values(), ids=OTHERS)
+async def test_keycloak_s_other_tokens_are_refused_before_and_after_asking(
+    asked: Realm, token: Callable[[Realm], str], reason: str
+) -> None:
+    other, good = token(asked), login(asked).token
+    for settings, expected in (
+        (introspecting(asked), (reason, 0)),
+        (asks_about_everything(introspecting(asked)), ("inactive", 1)),
+    ):
+        with capture_logs() as lines:
+            async with serving(settings) as server:
+                assert await server.status(other) == 401
+                assert (*refusals(lines), len(server.asked)) == expected
+                assert await server.status(good) == 200

@@ -1,0 +1,291 @@
+"""Keycloak's own keys come and go, and Keycloak itself does, while people call tools."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import time
+from collections import Counter
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import jwt
+import pytest
+from structlog.testing import capture_logs
+
+from mcp_server.clock import Clock
+from tests.integration.in_process import Served, serving, settings_for
+from tests.integration.keycloak import REDIRECT, bootstrapped
+from tests.unit.issuer import b64
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from tests.integration.keycloak import Json, Keycloak, Realm
+
+pytestmark = [pytest.mark.anyio, pytest.mark.containers]
+
+AGE = 60  # seconds, of keys in these tests: less than a token's life
+PATIENT = {"CLOCK_LEEWAY": "300s"}  # tokens are issued by a clock that runs while ours is held
+PEOPLE = 4
+TYPE = "org.keycloak.keys.KeyProvider"
+FETCH_FAILED = "the identity provider's keys could not be fetched"
+
+
+def tokens(realm: Realm, count: int = 1) -> list[str]:
+    """Access tokens of one login, each signed anew."""
+    client = realm.register(redirect_uris=[REDIRECT], scope="mcp:tools")
+    answer = realm.log_in("reader", client["client_id"], scope="mcp:tools")
+    found = [str(answer["access_token"])]
+    while len(found) < count:
+        answer = realm.token(
+            grant_type="refresh_token", client_id=client["client_id"], refresh_token=answer["refresh_token"]
+        )
+        found.append(str(answer["access_token"]))
+    return found
+
+
+def header(token: str) -> Json:
+    found: Json = jwt.get_unverified_header(token)
+    return found
+
+
+def by_an_unknown_key(token: str) -> str:
+    """What looks like a token of a key that Keycloak has not published."""
+    _, claims, signature = token.split(".")
+    return f"{b64(json.dumps({**header(token), 'kid': 'not-yet-published'}).encode())}.{claims}.{signature}"
+
+
+def add_key(realm: Realm, kind: str = "rsa-generated", **config: str) -> None:
+    """Give the realm a key that signs from now on."""
+    admin = realm.admin()
+    settings = {"priority": "200", "enabled": "true", "active": "true", **config}
+    component = {
+        "name": f"another {kind}",
+        "providerId": kind,
+        "providerType": TYPE,
+        "parentId": admin.get()["id"],
+        "config": {name: [value] for name, value in settings.items()},
+    }
+    admin.write("POST", ("components",), component)
+
+
+def sign_with(realm: Realm, algorithm: str) -> None:
+    realm.admin().write("PUT", (), {"defaultSignatureAlgorithm": algorithm})
+
+
+def first_key(realm: Realm) -> Json:
+    """The key provider that every realm is made with."""
+    (found,) = [c for c in realm.admin().get("components", type=TYPE) if c["name"] == "rsa-generated"]
+    key: Json = found
+    return key
+
+
+def retire_first_key(realm: Realm) -> None:
+    """It signs nothing more, and what it signed still verifies."""
+    key = first_key(realm)
+    realm.admin().write("PUT", ("components", key["id"]), {**key, "config": {**key["config"], "active": ["false"]}})
+
+
+def remove_first_key(realm: Realm) -> None:
+    realm.admin().write("DELETE", ("components", first_key(realm)["id"]))
+
+
+@contextmanager
+def paused(realm: Realm) -> Iterator[None]:
+    """Keycloak hangs: it takes connections and answers none."""
+    port = urlsplit(realm.server.url).port
+    (container,) = subprocess.check_output(
+        ["docker", "ps", "--quiet", "--filter", f"publish={port}"], text=True
+    ).split()
+    subprocess.run(["docker", "pause", container], check=True, capture_output=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["docker", "unpause", container], check=True, capture_output=True)
+
+
+@dataclass
+class Load:
+    """People who call a tool again and again, each token in turn.
+
+    Attributes:
+        tokens: theirs; a test may add some.
+        statuses: how often each was answered.
+        pause: seconds between two calls of one person.
+    """
+
+    server: Served
+    tokens: list[str]
+    pause: float = 0.0
+    statuses: Counter[int] = field(default_factory=Counter)
+    _over: bool = False
+    _answered: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def call_again_and_again(self) -> None:
+        while not self._over:
+            status = await self.server.status(self.tokens[self.statuses.total() % len(self.tokens)])
+            async with self._answered:
+                self.statuses[status] += 1
+                self._answered.notify_all()
+            await asyncio.sleep(self.pause)
+
+    async def answers(self, count: int = 40) -> None:
+        """Wait until so many more calls were answered."""
+        enough = self.statuses.total() + count
+        async with self._answered:
+            await self._answered.wait_for(lambda: self.statuses.total() >= enough)
+
+    def end(self) -> None:
+        self._over = True
+
+
+@asynccontextmanager
+async def load(server: Served, of: list[str], pause: float = 0.0) -> AsyncIterator[Load]:
+    calls = Load(server, of, pause)
+    async with asyncio.TaskGroup() as people:
+        for _ in range(PEOPLE):
+            people.create_task(calls.call_again_and_again())
+        yield calls
+        calls.end()
+
+
+@pytest.fixture(scope="module")
+def signing(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Realm:
+    """A realm whose keys each test adds to."""
+    return bootstrapped(keycloak, tmp_path_factory.mktemp("signing"))
+
+
+@pytest.mark.requirement("live.rotation")
+async def test_while_keys_are_rotated_no_request_fails(realm: Realm) -> None:
+    old = tokens(realm, 5)
+    settings = settings_for(realm, KEY_MAX_AGE=f"{AGE}s", **PATIENT)
+    async with serving(settings) as server, load(server, list(old)) as calls:
+        await calls.answers()
+        await asyncio.to_thread(add_key, realm)
+        await calls.answers()
+        new = await asyncio.to_thread(tokens, realm, 5)
+        assert {header(token)["kid"] for token in new}.isdisjoint(header(token)["kid"] for token in old)
+        calls.tokens += new
+        await calls.answers()
+        await asyncio.to_thread(retire_first_key, realm)
+        calls.tokens += await asyncio.to_thread(tokens, realm, 5)
+        await calls.answers()
+        server.clock.forward(AGE + 1)  # the keys are fetched again
+        await calls.answers()
+    assert set(calls.statuses) == {200}
+
+
+@pytest.mark.requirement("live.withdrawn_key")
+async def test_the_tokens_of_a_removed_key_are_refused_after_key_max_age(realm: Realm) -> None:
+    (old,) = tokens(realm)
+    add_key(realm)
+    (new,) = tokens(realm)
+    with capture_logs() as lines:
+        async with serving(settings_for(realm, KEY_MAX_AGE=f"{AGE}s")) as server:
+            assert [await server.status(old), await server.status(new)] == [200, 200]
+            remove_first_key(realm)
+            server.clock.forward(AGE / 2)
+            assert [await server.status(old), await server.status(new)] == [200, 200]
+            server.clock.forward(AGE / 2 + 1)
+            assert [await server.status(old), await server.status(new)] == [401, 200]
+    assert [line["reason"] for line in lines if line["event"] == "refused"] == ["key_unknown"]
+
+
+@pytest.mark.requirement("live.algorithms")
+@pytest.mark.parametrize(
+    ("algorithm", "kind", "config"),
+    [
+        ("ES256", "ecdsa-generated", {"ecdsaEllipticCurveKey": "P-256"}),
+        ("ES384", "ecdsa-generated", {"ecdsaEllipticCurveKey": "P-384"}),
+        ("PS256", "rsa-generated", {"algorithm": "PS256", "keySize": "2048"}),
+        ("RS512", "rsa-generated", {"algorithm": "RS512", "keySize": "2048"}),
+        ("EdDSA", "eddsa-generated", {"eddsaEllipticCurveKey": "Ed25519"}),
+    ],
+)
+async def test_a_token_verifies_in_the_algorithm_the_realm_signs_with(
+    signing: Realm, algorithm: str, kind: str, config: dict[str, str]
+) -> None:
+    sign_with(signing, "RS256")
+    (before,) = tokens(signing)
+    add_key(signing, kind, **config)
+    sign_with(signing, algorithm)
+    (token,) = tokens(signing)
+    assert (header(before)["alg"], header(token)["alg"]) == ("RS256", algorithm)
+    async with serving(settings_for(signing)) as server:
+        assert await server.status(token) == 200
+        assert await server.status(before) == 200
+        assert await server.status(token[:-8] + "AAAAAAAA") == 401
+
+
+@pytest.mark.requirement("live.algorithms")
+async def test_a_realm_that_signs_with_a_shared_secret_is_not_believed(signing: Realm) -> None:
+    sign_with(signing, "HS256")
+    (token,) = tokens(signing)
+    assert header(token)["alg"] == "HS256"
+    with capture_logs() as lines:
+        async with serving(settings_for(signing)) as server:
+            assert await server.status(token) == 401
+    assert [line["reason"] for line in lines if line["event"] == "refused"] == ["algorithm"]
+
+
+@pytest.mark.requirement("live.outage")
+async def test_while_keycloak_hangs_known_keys_serve_and_unknown_ones_are_no_refusal(realm: Realm) -> None:
+    known, known_by_key = tokens(realm, 2)
+    settings = settings_for(realm, KEY_MAX_AGE=f"{AGE}s", **PATIENT)
+    with capture_logs() as lines:
+        async with serving(settings, patience=1.0) as server:
+            assert await server.status(known) == 200
+            with paused(realm):
+                async with load(server, [known, known_by_key]) as calls:
+                    await calls.answers()
+                    unknown = await server.post(by_an_unknown_key(known))
+                    await calls.answers()
+                    server.clock.forward(AGE + 1)  # the keys are due, and cannot be had
+                    await calls.answers()
+            assert (await server.client.get("/readyz")).status_code == 200
+    assert set(calls.statuses) == {200}
+    assert (unknown.status_code, int(unknown.headers["retry-after"]) > 0) == (503, True)
+    assert "www-authenticate" not in unknown.headers
+    # Once for the unknown key and once because the keys were due, however many called meanwhile.
+    assert 1 <= len([line for line in lines if line["event"] == FETCH_FAILED]) <= 2
+
+
+@pytest.mark.requirement("live.outage")
+async def test_after_an_outage_the_keys_are_current_again_by_themselves(realm: Realm) -> None:
+    (known,) = tokens(realm)
+    settings = settings_for(realm, KEY_MAX_AGE=f"{AGE}s", **PATIENT)
+    async with serving(settings, patience=1.0) as server:
+        assert await server.status(known) == 200
+        with paused(realm):
+            assert await server.status(by_an_unknown_key(known)) == 503
+        add_key(realm)
+        remove_first_key(realm)
+        server.clock.forward(AGE + 1)
+        async with asyncio.timeout(30):
+            while await server.status(known) == 200:  # held keys serve until the new ones are there
+                pass
+        assert [await server.status(token) for token in (known, *tokens(realm))] == [401, 200]
+
+
+@pytest.mark.full
+@pytest.mark.requirement("live.outage")
+async def test_a_minute_without_keycloak_fails_no_request_with_a_known_token(realm: Realm) -> None:
+    known = tokens(realm, 3)
+    settings = settings_for(realm, KEY_MAX_AGE="5s", KEY_MAX_STALE="1h")
+    with capture_logs() as lines:
+        async with serving(settings, clock=Clock(), patience=1.0) as server, load(server, known, 0.05) as calls:
+            await calls.answers()
+            with paused(realm):
+                end = time.monotonic() + 60
+                while time.monotonic() < end:
+                    await calls.answers()
+            await calls.answers()
+            add_key(realm)
+            calls.tokens += await asyncio.to_thread(tokens, realm)
+            await calls.answers()
+    assert set(calls.statuses) == {200}
+    assert FETCH_FAILED in [line["event"] for line in lines]

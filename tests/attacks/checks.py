@@ -161,14 +161,12 @@ _WIRE = {
     "no_tunnel": _if("framing.py", 'method == b"CONNECT"'),
     "version": _if("framing.py", 'version != "1.0"'),
     "header_count": _if("framing.py", "len(headers) > limits.header_count"),
-    "header_bytes": _if("wire.py", "self._head_bytes >= self.limits.header_bytes"),
+    "header_bytes": _text("framing.py", "header_bytes: int = 32 * 1024", "header_bytes: int = 32 * 1024 * 1024"),
     "deadline": _text("wire.py", "call_later(seconds, self._too_late)", "call_later(3600, self._too_late)"),
     "declared_body": _if("framing.py", "length > limits.body_bytes"),
     "counted_body": _if("wire.py", "self._body_bytes > self.limits.body_bytes"),
     "chunk_extensions": _if("wire.py", "self._allowance < 0"),
     "trailers": _text("wire.py", "self.headers = []  #", "pass  #"),
-    "upgrade": _text(
-        "wire.py", "self._stay_with_http(data[upgrade.args[0] :])", "self.data_received(bytes(data[upgrade.args[0] :]))"
-    ),
+    "upgrade": _text("wire.py", "if self._part == _BODY:  # llhttp has skipped it", "if False:  #"),
 }
 CHECKS = {**_TOKEN, **_PROVIDER, **_JSON, **_REQUEST, **_WIRE}

@@ -122,7 +122,7 @@ ATTACKS = (
         "an answer that is a list", "RFC 7662 section 2.2", "answer_object", lambda i: [i.active()], "not a JSON object"
     ),
     token(
-        "a withdrawn token that was never ours, in another form",
+        "an opaque token with a letter that no token has",
         "RFC 6750 section 2.1",
         "opaque_form",
         lambda _: "2Yotn\u00e9",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,7 +81,7 @@ class _Public(Issuer):
 
     async def answer(self, request: httpx.Request) -> httpx.Response:
         if request.url.path == "/keys":
-            return httpx.Response(200, json={"keys": self.keys})
+            return httpx.Response(200, stream=httpx.ByteStream(json.dumps({"keys": self.keys}).encode()))
         return await super().answer(request)
 
 

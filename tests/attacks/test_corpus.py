@@ -91,9 +91,9 @@ def test_a_hostile_connection_is_answered_and_nothing_behind_it_is_read(server: 
     assert isinstance(sent, bytes)
     received = server.exchange(sent)
     statuses = [int(status) for status in re.findall(rb"HTTP/1\.1 ([0-9]{3})", received)]
-    assert statuses == ([attack.status] if attack.status else []), f"answered {statuses}"
-    _, _, body = received.partition(b"\r\n\r\n")
-    assert not attack.says or json.loads(body)["error"] == attack.says
+    assert set(statuses) == ({attack.status} - {0}), f"answered {statuses}"
+    body = received.partition(b"\r\n\r\n")[2]
+    assert not attack.says or json.JSONDecoder().raw_decode(body.decode())[0]["error"] == attack.says
 
 
 STAGES = {id(stage): stage for stage in (TRUTHFUL, *(attack.stage for attack in CORPUS))}

@@ -38,11 +38,11 @@ _WHEN = (
         Reason.EXPIRED,
     ),
     token("exp as a text", TIMES, "numeric_dates", claims(exp=str(int(NOW + 300))), MALFORMED),
-    token("exp as a truth", TIMES, "boolean_dates", claims(iat=True, exp=NOW + 300), MALFORMED),
+    token("iat as a truth", TIMES, "boolean_dates", claims(iat=True, exp=NOW + 300), MALFORMED),
     token("exp as a number no float holds", TIMES, "date_range", claims(exp=10**400), MALFORMED),
     token("exp before the beginning of time", TIMES, "date_range", claims(exp=-1), MALFORMED),
     token(
-        "exp as a number too large for JSON's readers",
+        "a number in a claim that no float holds",
         "RFC 8259 section 6",
         "finite_numbers",
         lambda i: claiming_text(i, '"x":1e999'),

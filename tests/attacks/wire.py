@@ -160,8 +160,11 @@ ATTACKS = (
         "upgrade",
         lambda i: (
             POST
-            + b"Connection: upgrade, close\r\nUpgrade: h2c\r\nContent-Length: %d\r\n\r\n" % len(whole(i))
+            + b"Connection: upgrade\r\nUpgrade: h2c\r\nContent-Length: %d\r\n\r\n" % len(whole(i))
             + whole(i)
+            + POST
+            + END
+            + b"\r\n"
         ),
         401,
         "missing_authorization",

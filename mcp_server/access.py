@@ -178,4 +178,5 @@ def load_access(path: Path) -> Access:
             f"{path}: {place + ': ' if place else ''}{first['msg'].removeprefix('Value error, ')}"
         ) from error
     except (yaml.YAMLError, AccessFileError, UnicodeDecodeError) as error:
-        raise AccessFileError(f"{path}: {' '.join(str(error).split())}") from error
+        fault = str(error).replace('in "<unicode string>", ', "at ")
+        raise AccessFileError(f"{path}: {' '.join(fault.split())}") from error

@@ -6,9 +6,8 @@ Nothing here knows what a setting is for: that is `settings.py`.
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
+from ipaddress import ip_network
 from pathlib import Path
-from socket import inet_aton
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -16,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _DURATION = re.compile(r"^(\d{1,9})(s|m|h|d)?$")
+_HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?", re.ASCII)
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _MAX_PORT = 65535
 _SHORTEST_GUARDED_NAME = 8  # HOST is two edits from HOME: short names are not guarded against typing errors
@@ -23,38 +24,6 @@ _SHORTEST_GUARDED_NAME = 8  # HOST is two edits from HOME: short names are not g
 
 class SettingsError(ValueError):
     """A setting that cannot work. The text is one line: the name, the value's fault, what to write instead."""
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host` (a name or an address, without brackets) never leaves this machine."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def is_private(host: str) -> bool:
-    """Whether `host` is written as an address, or a name, that is not on the public network.
-
-    A public name can still resolve to a private address; this sees what is written only.
-    """
-    host = host.rstrip(".")
-    if is_loopback(host) or "." not in host:
-        return ":" not in host or _not_global(host)
-    return _not_global(host)
-
-
-def _not_global(host: str) -> bool:
-    try:
-        return not ip_address(host).is_global
-    except ValueError:
-        pass
-    try:  # 127.1, 0x7f.0.0.1, 0177.0.0.1: what resolvers take for an IPv4 address and ip_address does not
-        return not ip_address(inet_aton(host)).is_global
-    except (OSError, UnicodeError):
-        return False
 
 
 class Environment:
@@ -110,6 +79,27 @@ class Environment:
         """A list, separated by commas or blanks."""
         return tuple(re.split(r"[\s,]+", value)) if (value := self.text(name)) else ()
 
+    def origins(self, name: str) -> tuple[str, ...]:
+        """A list of web origins, as a browser writes them: scheme and host, and the port if it is not the usual one."""
+        for word in (words := self.words(name)):
+            if _ORIGIN.fullmatch(word) is None:
+                raise SettingsError(f"{name}={word}: write origins such as https://app.example.com, in lower case")
+        return words
+
+    def hosts(self, name: str) -> tuple[str, ...]:
+        """A list of host names, each with its port if clients send one."""
+        for word in (words := self.words(name)):
+            if _HOST.fullmatch(word) is None:
+                raise SettingsError(f"{name}={word}: write hosts such as mcp.example.com or mcp.internal:3000")
+        return words
+
+    def networks(self, name: str) -> tuple[str, ...]:
+        """A list of addresses or networks. All addresses are none: anybody could then write what is believed."""
+        for word in (words := self.words(name)):
+            if not _is_part_of_the_network(word):
+                raise SettingsError(f"{name}={word}: write addresses such as 10.0.0.7 or 10.0.0.0/24")
+        return words
+
     def url(self, name: str) -> str | None:
         """An absolute http(s) URL without user, query or fragment. Nothing is normalised: issuers compare as text."""
         value = self.text(name)
@@ -159,6 +149,13 @@ def check_url(name: str, value: str) -> None:
         raise SettingsError(f"{name}={value!r}: write an absolute URL such as https://login.example.com/realms/mcp")
     if parts.username is not None or parts.query or parts.fragment or value.endswith(("?", "#")):
         raise SettingsError(f"{name}={value!r}: write the URL without user, query and fragment")
+
+
+def _is_part_of_the_network(word: str) -> bool:
+    try:
+        return ip_network(word, strict=False).prefixlen > 0
+    except ValueError:
+        return False
 
 
 def _edits(one: str, other: str) -> int:

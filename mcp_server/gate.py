@@ -131,6 +131,8 @@ class Gate:
     def _judge(self, principal: Principal) -> Caller:
         """The caller, if its token is good for what every request needs."""
         require(principal, (self._access.base_scope,), self._access)
+        scopes = " ".join(sorted(principal.scopes))
+        log.info("admitted", subject=_shown(principal.subject), client=_shown(principal.client), scopes=_shown(scopes))
         return Caller(principal)
 
     async def _challenge(self, send: Send, extra: Headers) -> None:
@@ -165,16 +167,20 @@ async def _judged(receive: Receive) -> tuple[Receive, dict[str, Any]]:
     return replay(body, receive), document
 
 
-def _details(error: AuthError) -> dict[str, str]:
+def _details(error: AuthError) -> dict[str, str | None]:
     """What the log says and the wire does not; bounded, and in escaped form since it comes from outside."""
     match error:
         case InvalidToken():
-            details = {"reason": error.reason.value, "expected": repr(error.expected), "got": repr(error.got)}
+            return {"reason": error.reason.value, "expected": _shown(error.expected), "got": _shown(error.got)}
         case ProviderUnavailable():
-            details = {"fault": error.detail}
+            return {"fault": _shown(error.detail)}
         case _:
-            details = {"detail": " ".join([error.description, *getattr(error, "__notes__", ())])}
-    return {name: text[:_LOGGED_CHARACTERS] for name, text in details.items()}
+            return {"detail": _shown(" ".join([error.description, *getattr(error, "__notes__", ())]))}
+
+
+def _shown(value: object) -> str | None:
+    plain = value if isinstance(value, str) and value.isprintable() else repr(value)
+    return None if value is None else plain[:_LOGGED_CHARACTERS]
 
 
 def _is_preflight(scope: Scope) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from mcp_server.environment import SettingsError, is_loopback
+from mcp_server.addresses import is_loopback, is_private
+from mcp_server.environment import SettingsError
 
 if TYPE_CHECKING:
     from mcp_server.settings import Settings
@@ -32,10 +33,13 @@ def check_settings(settings: Settings, *, in_container: bool) -> None:
         )
     if not on_loopback:
         _check_public(settings)
+    for name, url in (("OAUTH_SERVER_URL", settings.server_url), ("OAUTH_INTERNAL_URL", settings.internal_url or "")):
+        if url.startswith("http:") and not is_private(urlsplit(url).hostname or ""):
+            raise SettingsError(f"{name}={url}: must be https: whoever is on the line could hand out keys of his own")
     _check_mode(settings)
     _check_times(settings)
-    issuer_host = urlsplit(settings.server_url).hostname or ""
-    if in_container and is_loopback(issuer_host) and settings.internal_url is None and not settings.disable_auth:
+    reached_at = settings.internal_url or settings.server_url
+    if in_container and is_loopback(urlsplit(reached_at).hostname or "") and not settings.disable_auth:
         raise SettingsError(
             f"OAUTH_SERVER_URL={settings.server_url}: inside a container this is the container itself; "
             "set OAUTH_INTERNAL_URL to where the provider is reached from here, as http://keycloak:8080/realms/mcp"

@@ -5,11 +5,18 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.integration.stack import Stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# The same examples in every run, and no verdict on how fast the machine makes them.
+settings.register_profile(
+    "here", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("here")
 
 
 @pytest.fixture

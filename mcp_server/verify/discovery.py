@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from mcp_server.environment import SettingsError, check_url, is_private
+from mcp_server.addresses import is_private
+from mcp_server.environment import SettingsError, check_url
 from mcp_server.verify.fetch import FetchError, fetch_json
 
 if TYPE_CHECKING:

@@ -80,9 +80,10 @@ def server_metadata(settings: BootstrapSettings, http: httpx.Client) -> str:
     url = public.copy_with(path=f"/.well-known/oauth-protected-resource{public.path.rstrip('/')}")
     metadata = get_json(http, str(url))
     if metadata is None:
-        raise Note(f"the MCP server at {settings.public_url} is not up yet, or not to be reached from here")
+        raise Note("the MCP server's own metadata was not looked at: it starts later, or cannot be reached from here")
     resource, issuers = metadata.get("resource"), metadata.get("authorization_servers")
-    if resource != settings.public_url or issuers != [settings.server_url]:
+    first = issuers[0] if isinstance(issuers, list) and issuers else issuers
+    if resource != settings.public_url or first != settings.server_url:
         raise NotProven(
             f"the MCP server calls itself {resource} and sends people to {issuers}: give it the MCP_PUBLIC_URL and the "
             "OAUTH_SERVER_URL of this run"

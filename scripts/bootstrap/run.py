@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from scripts.bootstrap.settings import BootstrapSettings
 
 
+_USUAL_URL = "http://localhost:3000/mcp"  # what ./scripts/login takes by itself
+
+
 def say_at_once(line: str) -> None:
     """Print without buffering: in a container's log a line counts when it is there."""
     print(line, flush=True)
@@ -81,4 +84,5 @@ def _summary(settings: BootstrapSettings) -> Iterator[str]:
         yield "The server's secret for introspection is in Keycloak: OAUTH_CLIENT_SECRET_FILE was not set"
     yield f"Account page:  {settings.server_url}/account"
     yield f"MCP server:    {settings.public_url}"
-    yield "Next:          ./scripts/login"
+    usual = settings.public_url == _USUAL_URL
+    yield f"Next:          ./scripts/login{'' if usual else f' --url {settings.public_url}'}"

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mcp_server.access import Access, AccessFileError, load_access
-from mcp_server.environment import Environment, SettingsError, is_loopback
+from mcp_server.addresses import is_loopback
+from mcp_server.environment import Environment, SettingsError
 from scripts.bootstrap.failures import SettingsFailure
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urljoin, urlsplit
 
-from mcp_server.environment import is_loopback
+from mcp_server.addresses import is_loopback
 from scripts.client.browser import check_login_url
 from scripts.client.cookies import Cookies
 from scripts.client.failures import LoginFailed

@@ -27,7 +27,7 @@ LAYERS = (
         "connect",
     },
     {"settings", "settings_checks", "providers", "access", "issuers", "client_key", "logs", "framing"},
-    {"principal", "errors", "environment", "answer", "clock", "strict_json", "__init__"},
+    {"principal", "errors", "environment", "addresses", "answer", "clock", "strict_json", "__init__"},
 )
 
 

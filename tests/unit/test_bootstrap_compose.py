@@ -40,7 +40,7 @@ def test_no_service_has_a_right_it_does_not_need(services: dict[str, dict[str, A
         assert "container_name" not in service, name
     assert all(services[name]["read_only"] for name in OURS)
     dockerfile = (ROOT / "mcp_server" / "Dockerfile").read_text(encoding="utf-8")
-    for target in ("bootstrap", "server"):
+    for target in ("secrets", "bootstrap", "server"):
         stage = re.split(r"^FROM ", dockerfile.split(f" AS {target}\n")[1], flags=re.MULTILINE)[0]
         assert "USER 1000" in stage
 

@@ -87,6 +87,15 @@ REFUSED: list[tuple[dict[str, str], str]] = [
     ({"CLOCK_LEEWAY": "1h"}, "at most 300s"),
     ({"KEY_MAX_AGE": "0"}, "at least 1s"),
     ({"KEY_MAX_STALE": "1s"}, "must not be shorter"),
+    ({"OAUTH_SERVER_URL": "http://login.example.com/realms/x"}, "must be https"),
+    ({**PUBLIC, "OAUTH_INTERNAL_URL": "http://login.example.com/realms/x"}, "must be https"),
+    ({"ALLOWED_ORIGINS": "*"}, "write origins such as"),
+    ({"ALLOWED_ORIGINS": "https://app.example.com/"}, "write origins such as"),
+    ({"ALLOWED_HOSTS": "http://mcp.example.com"}, "write hosts such as"),
+    ({"ALLOWED_HOSTS": "*.example.com"}, "write hosts such as"),
+    ({"TRUSTED_PROXIES": "*"}, "write addresses such as"),
+    ({"TRUSTED_PROXIES": "0.0.0.0/0"}, "write addresses such as"),
+    ({"TRUSTED_PROXIES": "proxy"}, "write addresses such as"),
     ({"LOG_FORMAT": "xml"}, "one of auto, text, json"),
     ({"LEGACY_SESSIONS": "none"}, "one of stateful, stateless"),
 ]
@@ -105,6 +114,8 @@ def test_what_cannot_work_is_refused_in_one_line(variables: dict[str, str], says
 def test_an_issuer_on_loopback_inside_a_container_needs_the_internal_url() -> None:
     with pytest.raises(SettingsError, match="OAUTH_INTERNAL_URL"):
         Settings.load({}, in_container=True)
+    with pytest.raises(SettingsError, match="OAUTH_INTERNAL_URL"):
+        Settings.load({"OAUTH_INTERNAL_URL": "http://localhost:8080/realms/mcp"}, in_container=True)
     internal = {"OAUTH_INTERNAL_URL": "http://keycloak:8080/realms/mcp"}
     assert Settings.load(internal, in_container=True).internal_url == internal["OAUTH_INTERNAL_URL"]
 

@@ -1,0 +1,38 @@
+"""Whether a host, as it is written in a URL, is on this machine, inside a network, or public."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from socket import inet_aton
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` (a name or an address, without brackets) never leaves this machine."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_private(host: str) -> bool:
+    """Whether `host` is written as an address, or a name, that is not on the public network.
+
+    A public name can still resolve to a private address; this sees what is written only.
+    """
+    host = host.rstrip(".")
+    if is_loopback(host) or "." not in host:
+        return ":" not in host or _not_global(host)
+    return _not_global(host)
+
+
+def _not_global(host: str) -> bool:
+    try:
+        return not ip_address(host).is_global
+    except ValueError:
+        pass
+    try:  # 127.1, 0x7f.0.0.1, 0177.0.0.1: what resolvers take for an IPv4 address and ip_address does not
+        return not ip_address(inet_aton(host)).is_global
+    except (OSError, UnicodeError):
+        return False

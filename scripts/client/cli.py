@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import getpass
 import json
+import math
 import os
 import sys
 from contextlib import suppress
@@ -18,8 +19,9 @@ from scripts.client.browser import BrowserLogin
 from scripts.client.connect import parse_connect_to
 from scripts.client.failures import INTERRUPTED_EXIT
 from scripts.client.headless import HeadlessLogin
-from scripts.client.narrate import Narrator, Secrets, open_console
+from scripts.client.narrate import Narrator, open_console
 from scripts.client.plan import Plan
+from scripts.client.redact import Secrets
 from scripts.client.run import run
 from scripts.client.tools import parse_call
 
@@ -33,7 +35,8 @@ if TYPE_CHECKING:
 _ACCESS_FILE = Path(__file__).parents[2] / "idp-config" / "access.yaml"
 _HELP = """\
 Log in at an MCP server as any MCP client does, and see each step: the challenge, the metadata, the registration, the
-login with PKCE, the token, the tools. Nothing is stored; codes, tokens and passwords are never printed.
+login with PKCE, the token, the tools. Nothing is stored on this machine; codes, tokens and passwords are never printed.
+At the end the client removes its registration, where the provider lets it (RFC 7592).
 
 examples:
   scripts/login                                          log in at http://localhost:3000/mcp with the browser
@@ -48,6 +51,7 @@ examples:
 _EXIT_CODES = """\
 environment:
   MCP_PUBLIC_URL  the server, unless --url names it
+  MCP_PORT        where neither names it: http://localhost:$MCP_PORT/mcp, as in docker-compose.yml (default: 3000)
   MCP_PASSWORD    the password for --headless; else the first line of standard input, or a prompt
   CONNECT_TO      connect elsewhere and keep the URLs: localhost:3000=mcp-server:3000,localhost:8080=keycloak:8080
   ACCESS_FILE     who may do what, for explanations (default: idp-config/access.yaml)
@@ -107,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         ending = asyncio.run(run(plan, narrator, chosen_login, quiet=options.json))
     except KeyboardInterrupt:
-        open_console(stderr=True).print("\nstopped; nothing was stored")
+        open_console(stderr=True).print("\nstopped; nothing was stored on this machine")
         return INTERRUPTED_EXIT
     if options.json:
         document = secrets.hide_in(ending.report(plan, narrator))
@@ -123,15 +127,12 @@ def make_plan(options: argparse.Namespace, variables: Mapping[str, str]) -> Plan
     """
     if options.headless and not options.user:
         raise ValueError("--headless needs --user NAME")
-    if options.timeout <= 0:
-        raise ValueError("--timeout must be more than 0")
-    url = options.url or variables.get("MCP_PUBLIC_URL") or "http://localhost:3000/mcp"
-    try:
-        check_url("--url", url)
-    except SettingsError as error:
-        raise ValueError(str(error)) from error
+    if not 0 < options.timeout < math.inf:  # nan is neither
+        raise ValueError("--timeout must be a number of seconds, more than 0")
+    if options.scope is not None and not options.scope.split():
+        raise ValueError("--scope names no scope: leave it out to ask for those the challenge names")
     return Plan(
-        url=url,
+        url=_url(options.url, variables),
         scope=options.scope,
         client_id=options.client_id,
         calls=tuple(parse_call(parts) for parts in options.call),
@@ -139,6 +140,20 @@ def make_plan(options: argparse.Namespace, variables: Mapping[str, str]) -> Plan
         connect_to=parse_connect_to(variables.get("CONNECT_TO", "")),
         access=_access(Path(variables.get("ACCESS_FILE") or _ACCESS_FILE)),
     )
+
+
+def _url(option: str | None, variables: Mapping[str, str]) -> str:
+    name, url = ("--url", option) if option else ("MCP_PUBLIC_URL", variables.get("MCP_PUBLIC_URL"))
+    if not url:
+        port = variables.get("MCP_PORT") or "3000"
+        if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:  # noqa: PLR2004 - TCP ports
+            raise ValueError(f"MCP_PORT: '{port}' is not a TCP port")
+        return f"http://localhost:{port}/mcp"
+    try:
+        check_url(name, url)
+    except SettingsError as error:
+        raise ValueError(str(error)) from error
+    return url
 
 
 def _password(user: str) -> str:

@@ -84,11 +84,13 @@ class Refusal:
         status: the HTTP status.
         challenge: the WWW-Authenticate header, or "".
         description: what the body says, or "".
+        correlation_id: what leads from the body to the line in the server's log, or "".
     """
 
     status: int
     challenge: str = ""
     description: str = ""
+    correlation_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +110,14 @@ class Asked:
     access: Access | None = None
 
 
+def server_words(refusal: Refusal) -> list[str]:
+    """What the server itself says of its refusal, and where it says more."""
+    lines = [f"the server says: {refusal.description}"] if refusal.description else []
+    if refusal.correlation_id:
+        lines.append(f"the server's log has the reason under {refusal.correlation_id}")
+    return lines
+
+
 def explain_refusal(refusal: Refusal, claims: Claims | None, asked: Asked) -> list[str]:
     """Why the server did not take the token, as far as the token itself tells, and who can change it.
 
@@ -117,7 +127,7 @@ def explain_refusal(refusal: Refusal, claims: Claims | None, asked: Asked) -> li
         asked: what the login was for.
     """
     access, resource = asked.access, asked.resource
-    lines = [f"the server says: {refusal.description}"] if refusal.description else []
+    lines = server_words(refusal)
     if claims is None:
         return [*lines, "the token is not a JWT, so only the provider knows what it is good for (introspection)"]
     missing_audience = resource not in audiences(claims)
@@ -142,17 +152,18 @@ def explain_refusal(refusal: Refusal, claims: Claims | None, asked: Asked) -> li
 
 def _missing_role(claims: Claims, asked: Asked) -> list[str]:
     access = asked.access
-    who = asked.person or claims.get("preferred_username") or claims.get("username") or claims.get("sub") or "you"
+    who = asked.person or claims.get("preferred_username") or claims.get("username") or claims.get("sub")
+    account = f"'{who}'" if who else "your account"
     giver = f"an administrator of the provider ({claims.get('iss', 'the issuer')})"
     if access is None:
-        return [f"probably '{who}' has no role that brings a scope of this server: {giver} can give one"]
+        return [f"probably {account} has no role that brings a scope of this server: {giver} can give one"]
     scope = access.base_scope
     wanted = one_of(access.scopes[scope].roles)
     held = ", ".join(roles(claims, access.roles_claim)) or "none"
     return [
         f"the scope {scope} comes to a person with the role {wanted} (idp-config/access.yaml)",
-        f"roles of '{who}' in the token: {held}",
-        f"{giver} can give '{who}' the role {wanted}; then log in again",
+        f"roles of {account} in the token: {held}",
+        f"{giver} can give {account} the role {wanted}; then log in again",
     ]
 
 

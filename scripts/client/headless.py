@@ -16,6 +16,8 @@ from scripts.client.failures import LoginFailed
 from scripts.client.forms import Form, Page, read_page
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import httpx2
 
     from scripts.client.callback import Answer, Callback
@@ -36,8 +38,8 @@ class HeadlessLogin:
 
     def __init__(self, narrator: Narrator, client: httpx2.AsyncClient, user: str, password: str) -> None:
         self._narrator = narrator
-        if password not in user:  # the demo's passwords are their names: nothing to hide, all to garble
-            narrator.secrets.learn(password)
+        narrator.secrets.learn_password(password)
+        narrator.secrets.publish(user)
         self._client = client
         self._user = user
         self._password = password
@@ -50,7 +52,7 @@ class HeadlessLogin:
             LoginFailed: the provider refused the person, or shows a page that needs one.
         """
         check_login_url(url)
-        visit = _Visit(self._client, callback.redirect_uri)
+        visit = _Visit(self._client, callback.redirect_uri, self._narrator.secrets.said)
         origin = _origin(url)
         page = await visit.send("GET", url)
         password_sent = False
@@ -96,10 +98,11 @@ class HeadlessLogin:
 
 
 class _Visit:
-    """A browser's way through the provider's pages: cookies and redirects."""
+    """A browser's way through the provider's pages: cookies and redirects. `said` makes their words fit to be shown."""
 
-    def __init__(self, client: httpx2.AsyncClient, end: str) -> None:
+    def __init__(self, client: httpx2.AsyncClient, end: str, said: Callable[[str], str]) -> None:
         self.url = ""
+        self._said = said
         self._client = client
         self._end = end
         self._cookies = Cookies()
@@ -130,8 +133,9 @@ class _Visit:
 
     def _page(self, response: httpx2.Response) -> Page:
         page = read_page(response.text[:_MAX_PAGE_BYTES], self.url)
+        page.title, page.message = self._said(page.title), self._said(page.message)
         if response.status_code >= _ERROR and not any(form.password_field for form in page.forms):
-            said = page.message or page.title or response.text[:_MAX_SAID] or "nothing"
+            said = page.message or page.title or self._said(response.text)[:_MAX_SAID] or "nothing"
             raise LoginFailed(f"the provider's login page answered {response.status_code}: {said}")
         return page
 

@@ -1,6 +1,6 @@
 """The eight steps, on the official SDK's OAuth client, which decides and does everything OAuth.
 
-Nothing is stored: registration and tokens live in this process and end with it.
+Nothing is stored on this machine: registration and tokens live in this process. `run` takes the registration back.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mcp.shared.auth import AuthorizationCodeResult
 
 from scripts.client.callback import Callback, open_callback
 from scripts.client.connect import open_client
-from scripts.client.explain import Asked, explain_refusal
+from scripts.client.explain import Asked, explain_refusal, server_words, words
 from scripts.client.failures import CallFailed, LoginFailed, ProviderFailed, ServerUnreachable, TokenRefused
 from scripts.client.knock import discover_request
 from scripts.client.plan import Login, Outcome, Plan
@@ -54,7 +54,8 @@ class Journey:
         self._plan = plan
         self._narrator = narrator
         self._login = login
-        self._watch = Watch(narrator, plan.url, plan.access.roles_claim if plan.access else "roles")
+        self._watch = Watch(narrator, plan.url, plan.access)
+        narrator.secrets.publish(*plan.public_words())
         self._answer: Answer | None = None
         self._logins = 0
 
@@ -92,7 +93,8 @@ class Journey:
                 failure = self._refused()  # before any tool was called
             raise failure from error
         finally:
-            self.outcome.claims = self._watch.claims
+            self.outcome.claims, self.outcome.not_granted = self._watch.claims, self._watch.not_granted
+            self.outcome.registration = self._watch.registration
 
     async def _log_in(self, url: str, callback: Callback) -> None:
         """The SDK's redirect handler."""
@@ -105,6 +107,7 @@ class Journey:
         self._watch.kind, self._watch.asked = Kind.LOGIN, url.partition("?")[0]
         self._narrator.step(*STEPS[Kind.LOGIN])
         query = dict(parse_qsl(urlsplit(url).query))
+        self._watch.asked_scopes = words(query.get("scope"))
         self._narrator.tell("asks", f"GET {self._watch.asked}")
         for name in _URL_PARAMETERS:
             if name in query:
@@ -121,8 +124,9 @@ class Journey:
         self._narrator.secrets.learn(answer.code)
         self._narrator.step(*STEPS[Kind.ANSWER])
         if answer.error is not None or answer.code is None:
-            reason = answer.error_description or answer.error or "the answer holds no code"
-            self._narrator.tell("got", f"error={answer.error} {answer.error_description or ''}".rstrip())
+            description = self._narrator.secrets.said(answer.error_description or "")
+            reason = description or answer.error or "the answer holds no code"
+            self._narrator.tell("got", f"error={answer.error} {description}".rstrip())
             raise LoginFailed(f"the provider refused the login: {reason}", *refusal_advice(answer.error))
         self._narrator.tell("got", "code=<hidden>, state as sent")
         issuer = self._watch.provider_metadata.get("issuer")
@@ -176,9 +180,9 @@ class Journey:
             self.outcome.calls.append(await call_tool(client, self._narrator, tools, call))
         except CallFailed as failure:
             refusal = self._watch.refusal
-            if refusal is None or not refusal.description:
+            if refusal is None:
                 raise
-            raise CallFailed(failure.message, *failure.advice, f"the server says: {refusal.description}") from failure
+            raise CallFailed(failure.message, *failure.advice, *server_words(refusal)) from failure
 
     def _refused(self) -> TokenRefused:
         refusal = self._watch.refusal

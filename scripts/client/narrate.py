@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
@@ -17,37 +17,11 @@ from rich.text import Text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HIDDEN = "<hidden>"
+    from scripts.client.redact import Secrets
+
 _STYLES = {"asks": "cyan", "got": "green", "why": "dim", "note": "yellow"}
 _LABEL_WIDTH = 6
 _MAX_LINE = 2000
-
-
-class Secrets:
-    """Everything that must never be shown: codes, verifiers, tokens, client secrets."""
-
-    def __init__(self) -> None:
-        self._values: set[str] = set()
-
-    def learn(self, *values: object) -> None:
-        """Hide these from now on. What is no string or empty is passed over."""
-        self._values.update(value for value in values if isinstance(value, str) and value)
-
-    def hide(self, text: str) -> str:
-        """`text` with every known secret replaced; the longest first, so that no rest of one stays."""
-        for value in sorted(self._values, key=len, reverse=True):
-            text = text.replace(value, HIDDEN)
-        return text
-
-    def hide_in(self, value: Any) -> Any:
-        """The same for a JSON value, however deep."""
-        if isinstance(value, str):
-            return self.hide(value)
-        if isinstance(value, dict):
-            return {self.hide(str(key)): self.hide_in(part) for key, part in value.items()}
-        if isinstance(value, list | tuple):
-            return [self.hide_in(part) for part in value]
-        return value
 
 
 def printable(text: str) -> str:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from scripts.client.callback import Answer, Callback
     from scripts.client.connect import Address
     from scripts.client.tools import Call, Result
+    from scripts.client.unregister import Registration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +37,30 @@ class Plan:
     connect_to: Mapping[Address, Address] = field(default_factory=dict)
     access: Access | None = None
 
+    def public_words(self) -> list[str]:
+        """What is no secret even if a password reads the same."""
+        names = [self.url, self.person or "", *(self.scope or "").split()]
+        if self.access is not None:
+            for scope, rule in self.access.scopes.items():
+                names += [scope, *rule.roles]
+        return names
+
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of it, also when it ended early."""
+    """What came of it, also when it ended early.
+
+    Attributes:
+        claims: those of the last access token, if it can be read.
+        not_granted: the scopes that were asked for and that the last token does not bring.
+        registration: this run's client at the provider, if it registered one.
+        tools: the names of the tools the server shows.
+        calls: the calls that were made.
+    """
 
     claims: dict[str, Any] | None = None
+    not_granted: list[str] = field(default_factory=list)
+    registration: Registration | None = None
     tools: list[str] = field(default_factory=list)
     calls: list[Result] = field(default_factory=list)
 

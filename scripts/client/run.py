@@ -10,6 +10,7 @@ from scripts.client.connect import open_client
 from scripts.client.failures import ClientFailure
 from scripts.client.journey import Journey
 from scripts.client.narrate import Narrator, open_console
+from scripts.client.unregister import unregister
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,7 @@ class Ending:
         return 0 if self.failure is None else self.failure.exit_code
 
     def report(self, plan: Plan, narrator: Narrator) -> dict[str, object]:
-        """The object of `--json`, with nothing hidden in it yet."""
+        """The object of `--json`, with only the password hidden in it yet."""
         failure = self.failure
         return {
             "ok": failure is None,
@@ -42,7 +43,8 @@ class Ending:
                 {"step": step.number, "title": step.title, "lines": [{"label": k, "text": v} for k, v in step.lines]}
                 for step in narrator.steps
             ],
-            "claims": self.outcome.claims,
+            "claims": narrator.secrets.said_in(self.outcome.claims),
+            "not_granted": self.outcome.not_granted,
             "tools": self.outcome.tools,
             "calls": [result.as_json() for result in self.outcome.calls],
             "error": None if failure is None else {"message": failure.message, "advice": list(failure.advice)},
@@ -65,7 +67,7 @@ async def run(
     async with open_client(plan.connect_to) as pages:
         journey = Journey(plan, narrator, choose_login(pages))
         try:
-            outcome = await journey.go()
+            outcome = await _go(journey, plan, narrator)
         except ClientFailure as failure:
             if not quiet:
                 _tell(Narrator(open_console(stderr=True), narrator.secrets), failure)
@@ -73,6 +75,14 @@ async def run(
     narrator.say()
     narrator.say("Everything worked.", style="bold green")
     return Ending(outcome)
+
+
+async def _go(journey: Journey, plan: Plan, narrator: Narrator) -> Outcome:
+    try:
+        return await journey.go()
+    finally:  # after a failure and after Ctrl-C, too
+        if journey.outcome.registration is not None:
+            await unregister(journey.outcome.registration, plan.connect_to, narrator)
 
 
 def _tell(narrator: Narrator, failure: ClientFailure) -> None:

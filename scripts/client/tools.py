@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 # What is called if nobody says what: harmless, and there in every deployment of this server's own tools.
 SHOWN = ("whoami", "greet", "get_time")
+# What pydantic, which checks arguments in the SDK's servers, adds to each error: a page for programmers.
+_FURTHER = re.compile(r"\s*For further information visit https://errors\.pydantic\.dev/\S+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,20 @@ def parse_call(parts: list[str]) -> Call:
     return Call(name, tuple(arguments))
 
 
+def check_required(call: Call, schema: dict[str, Any]) -> None:
+    """See that nothing is left out that the tool's schema requires.
+
+    Raises:
+        CallFailed: something is.
+    """
+    given = {key for key, _ in call.arguments}
+    missing = [name for name in schema.get("required", ()) if name not in given]
+    if missing:
+        which = f"the argument {missing[0]} is" if len(missing) == 1 else f"the arguments {', '.join(missing)} are"
+        example = " ".join([*(f"{key}={value}" for key, value in call.arguments), *(f"{name}=…" for name in missing)])
+        raise CallFailed(f"{call.tool}: {which} missing", f"give it: --call {call.tool} {example}")
+
+
 def typed_arguments(call: Call, schema: dict[str, Any]) -> dict[str, Any]:
     """The arguments as the tool's schema wants them: text for strings, JSON for everything else.
 
@@ -89,7 +106,7 @@ async def list_tools(client: Client, narrator: Narrator) -> list[Tool]:
             break
     narrator.tell("got", f"{len(tools)} tools:")
     for tool in tools:
-        summary = (tool.description or tool.title or "").strip().partition("\n")[0]
+        summary = narrator.secrets.said((tool.description or tool.title or "").strip().partition("\n")[0])
         narrator.tell("got", f"  {tool.name}  {summary}".rstrip())
     return tools
 
@@ -115,15 +132,16 @@ async def call_tool(client: Client, narrator: Narrator, tools: list[Tool], call:
     tool = next((tool for tool in tools if tool.name == call.tool), None)
     if tool is None:
         raise CallFailed(f"the server shows no tool '{call.tool}'", f"it shows: {', '.join(t.name for t in tools)}")
+    check_required(call, tool.input_schema)
     arguments = typed_arguments(call, tool.input_schema)
     narrator.tell("asks", f"{call.tool} {json.dumps(arguments, ensure_ascii=False)}")
     try:
         result = await client.call_tool(call.tool, arguments)
     except MCPError as error:
-        raise CallFailed(f"the call of {call.tool} failed: {error}") from error
-    text = _text(result)
+        raise CallFailed(f"the call of {call.tool} failed: {narrator.secrets.said(str(error))}") from error
+    text = narrator.secrets.said(_text(result))
     if result.is_error:
-        raise CallFailed(f"{call.tool} reports an error: {text}")
+        raise CallFailed(f"{call.tool} reports an error: {_FURTHER.sub('', text)}")
     narrator.tell("got", text)
     return Result(call.tool, arguments, text)
 

@@ -54,7 +54,7 @@ def _parts(error: BaseException) -> Iterator[BaseException]:
 
 
 def _flow_failure(error: OAuthFlowError, watch: Watch) -> ClientFailure:
-    said = str(error)
+    said = watch.said(str(error))
     if isinstance(error, OAuthRegistrationError):
         return ProviderFailed(
             f"the provider does not register this client: {said}",
@@ -75,7 +75,7 @@ def _flow_failure(error: OAuthFlowError, watch: Watch) -> ClientFailure:
 
 def _server_failure(error: MCPError, watch: Watch) -> ClientFailure:
     if watch.token_received:
-        return CallFailed(f"the server answered with an error: {error}")
+        return CallFailed(f"the server answered with an error: {watch.said(str(error))}")
     return ServerUnreachable(f"what answers at {watch.url} is not an MCP server: {error}", "compare the URL's path")
 
 

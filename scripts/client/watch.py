@@ -12,11 +12,15 @@ from urllib.parse import parse_qsl
 
 import httpx2
 
-from scripts.client.explain import Claims, Refusal, describe_claims, read_claims
+from scripts.client.bodies import json_method, json_object
+from scripts.client.explain import Claims, Refusal, audiences, describe_claims, read_claims, roles, scopes
 from scripts.client.failures import ProviderFailed
+from scripts.client.grants import describe_missing, missing_scopes
 from scripts.client.steps import STEPS, Kind
+from scripts.client.unregister import Registration
 
 if TYPE_CHECKING:
+    from mcp_server.access import Access
     from scripts.client.narrate import Narrator
 
 _OK = 200
@@ -34,27 +38,38 @@ class Watch:
         provider_metadata: the authorization server's metadata, as far as it came.
         url: the server, as the person named it.
         resource: the resource identifier the server names, else its URL.
+        registration: this client at the provider, if it registered.
+        asked_scopes: what the login asks for; whoever begins the login says it.
+        not_granted: those of them that the last token does not bring.
         claims: those of the last access token, or None while there is none or if it is no JWT.
         refusal: the last 401 or 403 for a request that carried a token.
         token_received: whether a login got as far as a token.
         in_use: whether step 8 has begun, with a token or without.
     """
 
-    def __init__(self, narrator: Narrator, url: str, roles_claim: str = "roles") -> None:
+    def __init__(self, narrator: Narrator, url: str, access: Access | None = None) -> None:
         self.kind = Kind.KNOCK
         self.asked = url
         self.provider_metadata: dict[str, Any] = {}
         self.resource = url
+        self.registration: Registration | None = None
+        self.asked_scopes: list[str] = []
+        self.not_granted: list[str] = []
         self.claims: Claims | None = None
         self.refusal: Refusal | None = None
         self.token_received = False
         self.in_use = False
         self.url = url
         self._server = httpx2.URL(url)  # as requests show it: default port left out, host in lower case
-        self._roles_claim = roles_claim
+        self._access = access
+        self._roles_claim = access.roles_claim if access else "roles"
         self._issuer: str | None = None
         self._narrator = narrator
         self._secrets = narrator.secrets
+
+    def said(self, text: str) -> str:
+        """`text` of a provider or server as it may be shown."""
+        return self._secrets.said(text)
 
     async def on_request(self, request: httpx2.Request) -> None:
         """Tell what is asked.
@@ -80,7 +95,7 @@ class Watch:
         body: dict[str, Any] = {}
         if kind is not Kind.CALL or response.status_code >= _ERROR:  # the body of a call belongs to the MCP client
             await response.aread()
-            body = _json_object(response)
+            body = json_object(response)
         self._secrets.learn(*(body.get(name) for name in _SECRET_MEMBERS))
         self._narrator.tell("got", said)
         if challenge := response.headers.get("www-authenticate"):
@@ -88,8 +103,11 @@ class Watch:
         if kind in {Kind.KNOCK, Kind.CALL}:
             self._keep_refusal(response, body)
         elif response.status_code >= _ERROR and body:
-            self._narrator.tell("got", f"{body.get('error', '')} {body.get('error_description', '')}".strip())
+            description = self.said(str(body.get("error_description", "")))
+            self._narrator.tell("got", f"{body.get('error', '')} {description}".strip())
         elif body and response.status_code < 300:  # noqa: PLR2004 - success
+            if kind is Kind.REGISTRATION:
+                self.registration = Registration.read(str(request.url), body)
             self._tell_document(kind, body)
 
     def _classify(self, request: httpx2.Request) -> Kind:
@@ -115,15 +133,15 @@ class Watch:
             return "  " + " ".join(f"{k}={'<hidden>' if k in _HIDDEN_FIELDS else v}" for k, v in fields)
         if kind in {Kind.KNOCK, Kind.CALL} and request.method == "POST":
             held = "Authorization: Bearer <hidden>" if "authorization" in request.headers else "without a token"
-            return f"  {_json_method(request)}, {held}"
+            return f"  {json_method(request)}, {held}"
         return ""
 
     def _keep_refusal(self, response: httpx2.Response, body: dict[str, Any]) -> None:
         if response.status_code not in {401, 403} or "authorization" not in response.request.headers:
             return
         challenge = response.headers.get("www-authenticate", "")
-        description = str(body.get("error_description") or body.get("error") or "")
-        self.refusal = Refusal(response.status_code, challenge, description)
+        description = self.said(str(body.get("error_description") or body.get("error") or ""))
+        self.refusal = Refusal(response.status_code, challenge, description, str(body.get("correlation_id") or ""))
 
     def _tell_document(self, kind: Kind, body: dict[str, Any]) -> None:
         if kind is Kind.RESOURCE_METADATA:
@@ -153,26 +171,15 @@ class Watch:
         self._narrator.tell("got", f"refresh token: {'yes' if body.get('refresh_token') else 'no'}")
         if self.claims is None:
             self._narrator.tell("note", "the access token is opaque: only the provider can read it")
-            return
+        else:
+            self._tell_claims(self.claims)
+        self.not_granted = missing_scopes(self.asked_scopes, body, self.claims, self._access)
+        if self.not_granted:
+            self._narrator.tell("note", describe_missing(self.not_granted, self._access))
+
+    def _tell_claims(self, claims: Claims) -> None:
+        names = [*audiences(claims), *scopes(claims), *roles(claims, self._roles_claim)]
+        self._secrets.publish(claims.get("iss"), claims.get("sub"), *names)
         self._narrator.tell("note", "the access token, decoded and not verified (the server does that):")
-        for line in describe_claims(self.claims, time.time(), self._roles_claim):
+        for line in describe_claims(claims, time.time(), self._roles_claim):
             self._narrator.tell("note", f"  {line}")
-
-
-def _json_object(response: httpx2.Response) -> dict[str, Any]:
-    try:
-        body = json.loads(response.content)
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
-
-
-def _json_method(request: httpx2.Request) -> str:
-    try:
-        message = json.loads(request.content)
-    except ValueError:
-        return "a message"
-    if not isinstance(message, dict):
-        return "a message"
-    name = message["params"].get("name") if isinstance(message.get("params"), dict) else None
-    return f"{message.get('method', 'a reply')}{f' {name}' if isinstance(name, str) else ''}"

@@ -9,16 +9,17 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
     from types import FrameType
     from typing import Self
 
@@ -28,6 +29,7 @@ _TAIL_LINES = 25
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # What a child may know of this environment. The rest stays out: a setting for another deployment would change the demo.
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "PYTHONDONTWRITEBYTECODE", "SYSTEMROOT")
+_LEASH = str(Path(__file__).with_name("leash.py"))
 
 
 class ChildFailed(Exception):
@@ -148,7 +150,7 @@ class Children:
         environment = {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
         with self._interrupts.held(), log.open("wb") as output:
             process = subprocess.Popen(  # noqa: S603 - our own commands
-                list(command),
+                leashed(command),
                 cwd=cwd,
                 env={**environment, "PYTHONUNBUFFERED": "1", **extra},
                 stdin=subprocess.DEVNULL,
@@ -159,6 +161,16 @@ class Children:
             child = Child(name, process, log)
             self._children.append(child)
         return child
+
+
+def leashed(command: Sequence[str], platform: str = sys.platform) -> list[str]:
+    """`command`, so that it dies with this process, where the system offers that: then SIGKILL leaves nothing running.
+
+    `command` must begin with an absolute path.
+    """
+    if platform != "linux":
+        return list(command)
+    return [sys.executable, "-E", "-S", _LEASH, str(os.getpid()), *command]
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:

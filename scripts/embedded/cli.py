@@ -25,7 +25,7 @@ and every step is told.
 
 examples:
   scripts/demo                   once through, then everything is gone
-  scripts/demo --user reader     as somebody else
+  scripts/demo --user writer     as somebody else
   scripts/demo --keep            … and stay up until Ctrl-C, to connect your own client
 """
 _EXIT_CODES = """\
@@ -53,8 +53,30 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _ports(parser: argparse.ArgumentParser, options: argparse.Namespace) -> tuple[int, int]:
+    """The server's port and the provider's; says where one is not the default. Exits with 2 where one cannot be had."""
+    if options.port is not None and options.port == options.idp_port:
+        parser.error(f"--port and --idp-port are the same, {options.port}: each process needs its own")
+    try:
+        server_port = choose(options.port, SERVER_PORT, "--port")
+        provider_port = choose(options.idp_port, PROVIDER_PORT, "--idp-port", frozenset({server_port}))
+    except PortTaken as error:
+        parser.error(str(error))
+    for name, asked, default, port in (
+        ("server", options.port, SERVER_PORT, server_port),
+        ("provider", options.idp_port, PROVIDER_PORT, provider_port),
+    ):
+        if asked is None and port != default:
+            print(f"port {default} is taken: the {name} gets {port}")
+    return server_port, provider_port
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the demo and give its exit code. Whatever happens, both processes and the directory are gone afterwards."""
+    """Run the demo and give its exit code.
+
+    Both processes and the directory are gone afterwards: after success, any error, Ctrl-C, SIGTERM and SIGHUP. Nothing
+    can be done about SIGKILL, except that on Linux the system then ends both processes; the directory stays.
+    """
     try:
         access = load_access(ROOT / "idp-config" / "access.yaml")
     except AccessFileError as error:
@@ -64,18 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.user is None:
         parser.error("idp-config/access.yaml has no demo_users to log in")
-    try:
-        server_port = choose(options.port, SERVER_PORT, "--port")
-        provider_port = choose(options.idp_port, PROVIDER_PORT, "--idp-port", frozenset({server_port}))
-    except PortTaken as error:
-        parser.error(str(error))
+    server_port, provider_port = _ports(parser, options)
     setup = Setup(options.user, options.keep, server_port, provider_port)
-    for name, asked, default, port in (
-        ("server", options.port, SERVER_PORT, server_port),
-        ("provider", options.idp_port, PROVIDER_PORT, provider_port),
-    ):
-        if asked is None and port != default:
-            print(f"port {default} is taken: the {name} gets {port}")
     interrupts = Interrupts()
     try:
         with tempfile.TemporaryDirectory(prefix="mcp-demo-") as home, Children(interrupts) as children:

@@ -164,6 +164,13 @@ def test_a_second_up_changes_nothing_and_after_down_v_all_works_again(stack: Sta
     assert code == 0, found
 
 
+@pytest.mark.requirement("stack.example")
+def test_an_env_file_copied_from_the_example_changes_nothing(engine: None) -> None:
+    stack = Stack()
+    bare = stack.compose("config").stdout
+    assert stack.compose("--env-file", ".env.example", "config").stdout == bare
+
+
 @pytest.mark.requirement("stack.alone")
 def test_the_server_starts_alone_against_another_provider(engine: None) -> None:
     stack = Stack()

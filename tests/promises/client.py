@@ -3,6 +3,21 @@ from tests.requirements import Requirement
 REQUIREMENTS = (
     Requirement("client.narrates", "ours, seed B11", "The client tells eight steps in order: asked, got, why."),
     Requirement("client.redacts", "ours", "No code, verifier, token, client secret or password is ever printed."),
+    Requirement(
+        "client.garbles_nothing",
+        "ours",
+        "Hiding a password changes no key, no scope, no URL of ours and no part of a word.",
+    ),
+    Requirement(
+        "client.unregisters",
+        "RFC 7592 section 2.3",
+        "At the end, however it comes, the client takes its registration back.",
+    ),
+    Requirement(
+        "client.not_granted", "RFC 6749 section 5.1", "Scopes that were not granted are named, with the role for each."
+    ),
+    Requirement("client.default_url", "ours", "Without --url and MCP_PUBLIC_URL the server is the compose file's."),
+    Requirement("client.anywhere", "ours", "The verbs work through symbolic links, from any directory."),
     Requirement("client.terminal", "ours", "What a server or provider says cannot steer the terminal."),
     Requirement("client.headless", "ours", "Headless, the client fills login and consent forms as a browser would."),
     Requirement("client.password_stays", "ours", "The password goes to the provider's origin, over TLS or loopback."),
@@ -22,7 +37,11 @@ REQUIREMENTS = (
     Requirement(
         "demo.runs", "ours", "One command starts provider and server, logs in and calls tools, without Docker."
     ),
-    Requirement("demo.leaves_nothing", "ours", "However the demo ends, no process and no directory of it is left."),
+    Requirement(
+        "demo.leaves_nothing",
+        "ours",
+        "However the demo ends, nothing of it is left; on Linux, SIGKILL leaves its directory only.",
+    ),
     Requirement("demo.ports", "ours", "A taken default port is replaced by a free one; a taken named port is refused."),
     Requirement("demo.provider", "ours", "The embedded provider listens on loopback only and shares no audience."),
     Requirement("demo.honest", "ours", "The demo says what its provider does otherwise than Keycloak."),

@@ -36,4 +36,5 @@ REQUIREMENTS = (
         "A server started while its provider is down says so and becomes ready by itself.",
     ),
     Requirement("stack.stops", "ours", "The server's container stops at once, with exit code 0."),
+    Requirement("stack.example", "ours", "An .env copied from .env.example changes nothing."),
 )

@@ -43,7 +43,11 @@ class Fake:
     answers: dict[str, tuple[int, dict[str, Any]]] = field(default_factory=dict)  # by path, instead of the usual ones
     forms: list[dict[str, str]] = field(default_factory=list)
     query: dict[str, str] = field(default_factory=dict)
+    tool_error: str = ""  # instead of a tool's result
     verifier: str = ""
+    management: dict[str, str] = field(default_factory=dict)  # what the registration answer says of RFC 7592
+    removals: list[tuple[str, str]] = field(default_factory=list)  # path and Authorization of each DELETE
+    error: dict[str, str] = field(default_factory=lambda: {"error": "invalid_token"})
 
     @property
     def resource(self) -> str:
@@ -116,7 +120,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif path == "/registration":
             method = {"client_secret": fake.secret, "token_endpoint_auth_method": "client_secret_post"}
             self._json(
-                201, {**json.loads(body), "client_id": "the-client", "client_name": f"I am {fake.secret}", **method}
+                201,
+                {**json.loads(body), "client_id": "the-client", "client_name": f"I am {fake.secret}", **method}
+                | fake.management,
             )
         elif path == "/token":
             fake.verifier = form["code_verifier"]
@@ -130,6 +136,12 @@ class _Handler(BaseHTTPRequestHandler):
             )
         else:
             self._page(path, form)
+
+    def do_DELETE(self) -> None:
+        fake = self.state
+        fake.removals.append((self.path, self.headers.get("authorization", "")))
+        status, _ = fake.answers.get(self.path, (204, {}))
+        self._send(status, b"")
 
     def _page(self, path: str, form: dict[str, str]) -> None:
         fake = self.state
@@ -152,7 +164,7 @@ class _Handler(BaseHTTPRequestHandler):
             challenge = (
                 f'Bearer resource_metadata="{fake.url}/.well-known/oauth-protected-resource/mcp", scope="mcp:tools"'
             )
-            self._json(401, {"error": "invalid_token"}, **{"www-authenticate": challenge})
+            self._json(401, fake.error, **{"www-authenticate": challenge})
             return
         result: dict[str, Any] = {"resultType": "complete"}
         if message["method"] == "server/discover":
@@ -162,8 +174,8 @@ class _Handler(BaseHTTPRequestHandler):
             result |= {"tools": [{**tool, "description": fake.description} for tool in TOOLS]}
             result |= {"ttlMs": 0, "cacheScope": "private"}
         else:
-            text = json.dumps(message["params"]["arguments"])
-            result |= {"content": [{"type": "text", "text": text}]}
+            text = fake.tool_error or json.dumps(message["params"]["arguments"])
+            result |= {"content": [{"type": "text", "text": text}], "isError": bool(fake.tool_error)}
         self._json(200, {"jsonrpc": "2.0", "id": message["id"], "result": result})
 
     def _json(self, status: int, body: dict[str, Any], **headers: str) -> None:

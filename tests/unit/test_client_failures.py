@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
     monkeypatch.setenv("MCP_PASSWORD", PASSWORD)
     monkeypatch.setenv("COLUMNS", "200")
-    for name in ("CONNECT_TO", "ACCESS_FILE", "MCP_PUBLIC_URL"):
+    for name in ("CONNECT_TO", "ACCESS_FILE", "MCP_PUBLIC_URL", "MCP_PORT"):
         monkeypatch.delenv(name, raising=False)
     with fake_login() as running:
         yield running
@@ -131,7 +131,16 @@ def test_a_tool_that_is_not_there_ends_with_7(fake: Fake, capsys: pytest.Capture
 @pytest.mark.requirement("client.exit_codes")
 @pytest.mark.parametrize(
     "arguments",
-    [["--url", "no-url"], ["--headless"], ["--timeout", "0"], ["--call", "greet", "no-pair"]],
+    [
+        ["--url", "no-url"],
+        ["--headless"],
+        ["--timeout", "0"],
+        ["--timeout", "nan"],
+        ["--timeout", "inf"],
+        ["--scope", ""],
+        ["--scope", " "],
+        ["--call", "greet", "no-pair"],
+    ],
 )
 def test_a_wrong_command_line_ends_with_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
@@ -148,7 +157,7 @@ def test_ctrl_c_while_waiting_for_the_person_ends_with_130_and_no_traceback(fake
         process.send_signal(signal.SIGINT)
         _, error = process.communicate()
     assert process.returncode == 130
-    assert error.strip() == "stopped; nothing was stored"
+    assert error.strip() == "stopped; nothing was stored on this machine"
 
 
 @pytest.mark.requirement("client.narrates")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
     monkeypatch.setenv("MCP_PASSWORD", PASSWORD)
     monkeypatch.setenv("COLUMNS", "200")
-    for name in ("CONNECT_TO", "ACCESS_FILE", "MCP_PUBLIC_URL"):
+    for name in ("CONNECT_TO", "ACCESS_FILE", "MCP_PUBLIC_URL", "MCP_PORT"):
         monkeypatch.delenv(name, raising=False)
     with fake_login() as running:
         yield running

@@ -11,7 +11,8 @@ from scripts.client.browser import BrowserLogin, check_login_url, has_display
 from scripts.client.callback import Answer, open_callback, page
 from scripts.client.failures import LoginFailed, ProviderFailed
 from scripts.client.headless import HeadlessLogin
-from scripts.client.narrate import Narrator, Secrets
+from scripts.client.narrate import Narrator
+from scripts.client.redact import Secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable

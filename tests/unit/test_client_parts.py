@@ -11,11 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_server.access import Access
+from scripts.client.cli import build_parser, make_plan
 from scripts.client.connect import Address, ConnectTo, parse_connect_to
 from scripts.client.cookies import Cookies
 from scripts.client.explain import Asked, Refusal, audiences, explain_refusal, read_claims, roles, scopes
 from scripts.client.forms import read_page
-from scripts.client.narrate import Secrets, printable
+from scripts.client.grants import describe_missing, missing_scopes
+from scripts.client.narrate import printable
+from scripts.client.redact import Secrets
 
 PROVIDER = "http://localhost:8080/login"
 ACCESS = Access.model_validate(
@@ -134,7 +137,107 @@ def test_a_learnt_secret_is_never_in_what_is_shown(values: list[str], before: st
 def test_a_secret_deep_in_json_is_hidden_too() -> None:
     secrets = Secrets()
     secrets.learn("abc")
-    assert secrets.hide_in({"a": ["xabc", {"abc": 1}], "b": None}) == {"a": ["x<hidden>", {"<hidden>": 1}], "b": None}
+    assert secrets.hide_in({"a": ["xabc", {"c": "abc"}], "b": None}) == {
+        "a": ["x<hidden>", {"c": "<hidden>"}],
+        "b": None,
+    }
+
+
+@pytest.mark.requirement("client.garbles_nothing")
+def test_no_key_is_ever_rewritten() -> None:
+    secrets = Secrets()
+    secrets.learn("abc")
+    secrets.learn_password("x")
+    assert secrets.hide_in({"abc": 1}) == {"abc": 1}
+    assert secrets.said_in({"x": ["x", "exit"]}) == {"x": ["<hidden>", "exit"]}
+
+
+@pytest.mark.requirement("client.redacts", "client.garbles_nothing")
+@pytest.mark.parametrize(
+    ("password", "text", "shown"),
+    [
+        ("x", "exit_code x, 'x'!", "exit_code <hidden>, '<hidden>'!"),
+        ("x", "prefix xs", "prefix xs"),
+        ("mcp", "mcp_roles mcp:tools http://localhost/mcp mcp", "mcp_roles mcp:tools http://localhost/mcp <hidden>"),
+        ("ada", "ada may not", "ada may not"),  # the user's name
+        ("ada!", "ada! ada", "<hidden> ada"),
+        ("-p+", "password=-p+&next", "password=<hidden>&next"),
+        ("two  words", "wrong: two words", "wrong: <hidden>"),
+        ('q"ü', '{"password": "q\\"ü"} q\\"\\u00fc', '{"password": "<hidden>"} <hidden>'),
+    ],
+)
+def test_a_password_is_hidden_as_a_word_and_not_where_the_word_is_public(password: str, text: str, shown: str) -> None:
+    secrets = Secrets()
+    secrets.publish("ada", "mcp:tools", "http://localhost/mcp", None, "")
+    secrets.learn_password(password)
+    assert secrets.said(text) == shown
+    assert secrets.hide(text) == text
+
+
+@pytest.mark.requirement("client.not_granted")
+@pytest.mark.parametrize(
+    ("answer", "claims", "missing"),
+    [
+        ({"scope": "use"}, None, ["email"]),
+        ({}, {"scp": ["email"]}, ["use"]),
+        ({}, {"sub": "ada"}, []),  # nobody says otherwise: what was asked for
+        ({}, None, []),
+        ({"scope": ""}, None, ["use", "email"]),
+    ],
+)
+def test_what_was_asked_for_and_not_granted_is_found(
+    answer: dict[str, str], claims: dict[str, object] | None, missing: list[str]
+) -> None:
+    assert missing_scopes(["use", "email", "use"], answer, claims, ACCESS) == missing
+
+
+@pytest.mark.requirement("client.not_granted")
+def test_what_is_implied_or_shows_otherwise_is_granted() -> None:
+    broad = Access.model_validate(
+        {
+            **ACCESS.model_dump(mode="json"),
+            "scopes": {
+                "use": {"description": "Use", "roles": ["user"]},
+                "rule": {"description": "Rule", "roles": ["boss"], "implies": ["use"]},
+            },
+        }
+    )
+    answer = {"scope": "rule", "refresh_token": "r"}
+    assert missing_scopes(["use", "rule", "offline_access"], answer, None, broad) == []
+    assert describe_missing(["use", "email"], ACCESS) == "not granted: use (needs the role user or boss), email"
+    assert describe_missing(["use"], None) == "not granted: use"
+
+
+@pytest.mark.requirement("client.default_url")
+@pytest.mark.parametrize(
+    ("option", "variables", "url"),
+    [
+        ([], {}, "http://localhost:3000/mcp"),
+        ([], {"MCP_PORT": "3100"}, "http://localhost:3100/mcp"),
+        ([], {"MCP_PORT": "3100", "MCP_PUBLIC_URL": "https://a.example/mcp"}, "https://a.example/mcp"),
+        (["--url", "https://b.example/mcp"], {"MCP_PORT": "x"}, "https://b.example/mcp"),
+    ],
+)
+def test_the_server_is_the_one_named_else_the_compose_files(
+    option: list[str], variables: dict[str, str], url: str
+) -> None:
+    assert make_plan(build_parser().parse_args(option), variables).url == url
+    assert "MCP_PORT" in build_parser().format_help()
+
+
+@pytest.mark.requirement("client.default_url")
+@pytest.mark.parametrize("port", ["x", "0", "65536", "127.0.0.1:3000"])
+def test_a_port_that_is_none_is_refused_by_name(port: str) -> None:
+    with pytest.raises(ValueError, match="MCP_PORT"):
+        make_plan(build_parser().parse_args([]), {"MCP_PORT": port})
+
+
+@pytest.mark.requirement("client.role_missing")
+def test_a_person_without_a_name_is_not_given_one() -> None:
+    for access in (ACCESS, None):
+        lines = explain_refusal(Refusal(401), {"aud": [], "scope": ""}, Asked(resource="R", access=access))
+        assert "your account" in lines[-1]
+        assert "'" not in lines[-1]
 
 
 @pytest.mark.requirement("client.terminal")

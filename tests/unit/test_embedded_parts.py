@@ -18,8 +18,8 @@ import pytest
 import yaml
 
 from mcp_server.access import load_access
-from scripts.embedded.children import ChildFailed, Children, Interrupts
-from scripts.embedded.cli import main
+from scripts.embedded.children import ChildFailed, Children, Interrupts, leashed
+from scripts.embedded.cli import build_parser, main
 from scripts.embedded.config import ROLES_CLAIM, settings_document, write_access, write_provider
 from scripts.embedded.ports import PortTaken, choose, is_free
 from scripts.embedded.story import differences
@@ -184,3 +184,46 @@ def test_what_keycloak_would_do_otherwise_is_said_for_this_person() -> None:
     assert "'reader' would get: mcp:tools mcp:notes.read." in "\n".join(differences(ACCESS, "reader"))
     assert "'nobody' would get a token this server refuses" in "\n".join(differences(ACCESS, "nobody"))
     assert tempfile.gettempdir() not in "\n".join(differences(ACCESS, "reader"))
+
+
+@pytest.mark.requirement("demo.ports")
+def test_the_same_port_for_both_is_called_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["--port", "3456", "--idp-port", "3456"])
+    assert stopped.value.code == 2
+    assert "--port and --idp-port are the same, 3456" in capsys.readouterr().err
+
+
+@pytest.mark.requirement("demo.leaves_nothing")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
+def test_a_demo_that_is_killed_takes_its_children_with_it(tmp_path: Path) -> None:
+    code = (
+        "import sys, pathlib\n"
+        "from scripts.embedded.children import Children, Interrupts\n"
+        "here = pathlib.Path(sys.argv[1])\n"
+        "with Children(Interrupts()) as children:\n"
+        "    child = children.start('child', [sys.executable, '-c', 'import signal; print(1); signal.pause()'],\n"
+        "                           cwd=here, log=here / 'log', extra={})\n"
+        "    while not (here / 'log').read_text():\n"
+        "        child.check()\n"
+        "    print(child.process.pid, flush=True)\n"
+        "    child.process.wait()\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True) as demo:
+        assert demo.stdout is not None
+        child = os.pidfd_open(int(demo.stdout.readline()))
+        demo.kill()
+    assert ended(child)
+
+
+@pytest.mark.requirement("demo.leaves_nothing")
+def test_elsewhere_a_command_is_started_as_it_is() -> None:
+    assert leashed(["/bin/true", "x"], "darwin") == ["/bin/true", "x"]
+
+
+@pytest.mark.requirement("demo.honest")
+def test_the_example_names_somebody_else_than_the_default() -> None:
+    told = build_parser(list(ACCESS.demo_users)).format_help()
+    assert "(default: reader)" in told
+    assert "--user writer     as somebody else" in told

@@ -34,9 +34,11 @@ async def end_after(seconds: float, serve: Callable[[Send], Awaitable[None]], se
         await send(message)
 
     try:
-        async with asyncio.timeout(max(seconds, 0.0)):
+        async with asyncio.timeout(max(seconds, 0.0)) as end:
             await serve(send_noting)
     except TimeoutError:
+        if not end.expired():
+            raise  # the application's own
         if last is None:
             raise InvalidToken(Reason.EXPIRED, got="what ended before its stream began") from None
         if last["type"] == "http.response.start" or last.get("more_body"):

@@ -31,6 +31,7 @@ from mcp_server.verify.introspection import Bounds, IntrospectionVerifier
 from mcp_server.verify.precheck import Precheck
 from tests.unit.issuer import ISSUER, NOW, RESOURCE, Issuer, b64, rsa_key
 from tests.unit.running import HeldClock, running
+from tests.unit.verdicts import outcome, settle
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -113,22 +114,6 @@ async def provider(issuer: Issuer, **settings: Any) -> AsyncIterator[tuple[Ident
         idp = IdentityProvider(chosen, load_access(chosen.access_file), clock.clock, http)
         yield idp, clock
         await idp.close()
-
-
-async def outcome(idp: IdentityProvider | IntrospectionVerifier, token: str) -> str:
-    try:
-        await idp.verify(token)
-    except InvalidToken as error:
-        return error.reason.value
-    except ProviderUnavailable:
-        return "unavailable"
-    return "accepted"
-
-
-async def settle() -> None:
-    """Let what runs in the background come as far as it can."""
-    for _ in range(100):
-        await asyncio.sleep(0)
 
 
 @pytest.mark.requirement("introspection.request")

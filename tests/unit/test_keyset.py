@@ -11,7 +11,6 @@ import pytest
 from jwt.algorithms import RSAAlgorithm
 
 from mcp_server.access import load_access
-from mcp_server.errors import InvalidToken, ProviderUnavailable
 from mcp_server.principal import Principal
 from mcp_server.provider import IdentityProvider
 from mcp_server.settings import Settings
@@ -22,6 +21,7 @@ from mcp_server.verify.keys import read_key_set
 from mcp_server.verify.keyset import COOL_DOWN_SECONDS
 from tests.unit.issuer import ISSUER, NOW, Issuer, public_jwk, rsa_key
 from tests.unit.running import HeldClock
+from tests.unit.verdicts import outcome, settle
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -39,22 +39,6 @@ async def provider(issuer: Issuer, **settings: Any) -> AsyncIterator[tuple[Ident
         idp = IdentityProvider(chosen, load_access(chosen.access_file), clock.clock, http)
         yield idp, clock
         await idp.keys.close()
-
-
-async def outcome(idp: IdentityProvider, token: str) -> str:
-    try:
-        await idp.verify(token)
-    except InvalidToken as error:
-        return error.reason.value
-    except ProviderUnavailable:
-        return "unavailable"
-    return "accepted"
-
-
-async def settle() -> None:
-    """Let what runs in the background come to its end."""
-    for _ in range(50):
-        await asyncio.sleep(0)
 
 
 @pytest.mark.requirement("keys.fetched_once")

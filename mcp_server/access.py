@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from mcp_server.access_parts import Client, DemoUser, Part, Registration, Resource, RoleName, Scope, ScopeName
 from mcp_server.issuers import IssuerRules, Url
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping
     from pathlib import Path
-
-# RFC 6749 section 3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
-ScopeName = Annotated[str, StringConstraints(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]+$", max_length=100)]
-RoleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]+$", max_length=100)]
-RegistrationProfile = Literal["open-dev", "loopback-only", "closed"]
 
 _USER_NAME = re.compile(r"^[a-z0-9._-]{3,60}$")  # Keycloak wants three characters and lower-cases them
 
@@ -31,50 +27,13 @@ class AccessFileError(ValueError):
     """The file cannot be used; the text says where and what to change."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Access(Part):
+    """The whole file.
 
-
-class Resource(_Part):
-    """The protected resource, as people see it. Its URL is `Settings.public_url`."""
-
-    name: str = Field(min_length=1, max_length=100)
-
-
-class Scope(_Part):
-    """One scope: what it lets a client do, which narrower ones it implies, which roles bring it."""
-
-    description: str = Field(min_length=1, max_length=200)
-    implies: tuple[ScopeName, ...] = ()
-    roles: tuple[RoleName, ...] = Field(min_length=1)
-    privileged: bool = False
-
-
-class Registration(_Part):
-    """Who may register a client, under a named registration profile."""
-
-    profile: RegistrationProfile
-    max_clients: int = Field(default=2000, ge=1)
-    web_origins: tuple[str, ...] = ()
-    vendors: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-
-
-class Client(_Part):
-    """A public client known to the provider beforehand."""
-
-    name: str = Field(min_length=1, max_length=200)
-    redirect_uris: tuple[str, ...] = Field(min_length=1)
-
-
-class DemoUser(_Part):
-    """A person to try things out with. Its password is public knowledge."""
-
-    password: str = Field(min_length=1)
-    roles: tuple[RoleName, ...] = ()
-
-
-class Access(_Part):
-    """The whole file."""
+    Attributes:
+        tools: the scopes that a call of a tool needs, for tools that do not say so themselves.
+        groups: the roles that a group of the provider stands for. A group without an entry is the role of its own name.
+    """
 
     version: Literal[1]
     resource: Resource
@@ -82,6 +41,8 @@ class Access(_Part):
     scopes: dict[ScopeName, Scope]
     login_scopes: tuple[ScopeName, ...] = ()
     introspect_for: tuple[ScopeName, ...] = ()
+    tools: dict[str, tuple[ScopeName, ...]] = Field(default_factory=dict)
+    groups: dict[str, tuple[RoleName, ...]] = Field(default_factory=dict)
     issuers: dict[Url, IssuerRules] = Field(default_factory=dict)
     roles_claim: str = Field(default="mcp_roles", pattern=r"^[A-Za-z0-9_-]+$")
     registration: Registration
@@ -93,10 +54,17 @@ class Access(_Part):
         self._known([self.base_scope], "base_scope")
         self._known(self.login_scopes, "login_scopes")
         self._known(self.introspect_for, "introspect_for")
+        for tool, needed in self.tools.items():
+            self._known(needed, f"tools.{tool}")
         for name, scope in self.scopes.items():
             self._known(scope.implies, f"scopes.{name}.implies")
         self._every_scope_implies_the_base()
-        self._users_hold_known_roles()
+        for group, roles in self.groups.items():
+            self._known_roles(roles, f"groups.{group}")
+        for user, person in self.demo_users.items():
+            if not _USER_NAME.match(user):
+                raise ValueError(f"demo_users.{user}: a user name is 3 to 60 of a-z, 0-9, '.', '_', '-'")
+            self._known_roles(person.roles, f"demo_users.{user}.roles")
         if not self.login_scopes:
             # Frozen for everyone else; this is still construction.
             chosen = tuple(name for name, scope in self.scopes.items() if not scope.privileged)
@@ -114,13 +82,10 @@ class Access(_Part):
             if name != self.base_scope and self.base_scope not in reached:
                 raise ValueError(f"scopes.{name}.implies: must lead to the base scope '{self.base_scope}'")
 
-    def _users_hold_known_roles(self) -> None:
-        for user, person in self.demo_users.items():
-            if not _USER_NAME.match(user):
-                raise ValueError(f"demo_users.{user}: a user name is 3 to 60 of a-z, 0-9, '.', '_', '-'")
-            for role in person.roles:
-                if role not in self.roles:
-                    raise ValueError(f"demo_users.{user}.roles: '{role}' brings no scope: {', '.join(self.roles)}")
+    def _known_roles(self, names: Iterable[str], where: str) -> None:
+        for name in names:
+            if name not in self.roles:
+                raise ValueError(f"{where}: '{name}' brings no scope: {', '.join(self.roles)}")
 
     def _reach(self, name: str, path: tuple[str, ...] = ()) -> frozenset[str]:
         """All scopes that `name` implies, itself included."""

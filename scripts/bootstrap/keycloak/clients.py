@@ -10,7 +10,8 @@ from scripts.bootstrap.plan import Change, Json, Ref, differing
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mcp_server.access import Access, Client
+    from mcp_server.access import Access
+    from mcp_server.access_parts import Client
     from scripts.bootstrap.keycloak.actual import Actual, Object
 
 # Whatever a client could use to get a token, off; each client switches on what it is for.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from mcp_server.access import Registration
+    from mcp_server.access_parts import Registration
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 

@@ -1,0 +1,56 @@
+"""The parts of `access.yaml`, each by itself; `access.py` puts them together and checks that they fit."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+# RFC 6749 section 3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
+ScopeName = Annotated[str, StringConstraints(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]+$", max_length=100)]
+RoleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]+$", max_length=100)]
+RegistrationProfile = Literal["open-dev", "loopback-only", "closed"]
+
+
+class Part(BaseModel):
+    """Frozen, and refuses what it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Resource(Part):
+    """The protected resource, as people see it. Its URL is `Settings.public_url`."""
+
+    name: str = Field(min_length=1, max_length=100)
+
+
+class Scope(Part):
+    """One scope: what it lets a client do, which narrower ones it implies, which roles bring it."""
+
+    description: str = Field(min_length=1, max_length=200)
+    implies: tuple[ScopeName, ...] = ()
+    roles: tuple[RoleName, ...] = Field(min_length=1)
+    privileged: bool = False
+
+
+class Registration(Part):
+    """Who may register a client, under a named registration profile."""
+
+    profile: RegistrationProfile
+    max_clients: int = Field(default=2000, ge=1)
+    web_origins: tuple[str, ...] = ()
+    vendors: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+
+
+class Client(Part):
+    """A public client known to the provider beforehand."""
+
+    name: str = Field(min_length=1, max_length=200)
+    redirect_uris: tuple[str, ...] = Field(min_length=1)
+
+
+class DemoUser(Part):
+    """A person to try things out with. Its password is public knowledge."""
+
+    password: str = Field(min_length=1)
+    roles: tuple[RoleName, ...] = ()

@@ -22,8 +22,10 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 
 from mcp_server import tools
+from mcp_server.access import load_access
 from mcp_server.app import create_app
 from mcp_server.body import MAX_BODY_BYTES
+from mcp_server.needs import Needs
 from mcp_server.registry import register
 from mcp_server.settings import Settings
 
@@ -162,7 +164,7 @@ async def sdk_guarded() -> AsyncIterator[ASGIApp]:
 def mcp_server(**options: Any) -> MCPServer[Any]:
     """An SDK server with our demo tools."""
     server: MCPServer[Any] = MCPServer("bench", **options)
-    register(server, tools)
+    register(server, tools, Needs(load_access(Settings().access_file)))
     return server
 
 

@@ -17,9 +17,13 @@ class Caller(AuthenticatedUser):
     """The principal in the form the SDK knows: its session owners and its `get_access_token()` come from here.
 
     The token itself stays at the gate (MCP authorization: a server must not pass it on), so `token` is empty.
+
+    Attributes:
+        principal: who calls.
+        good_for: all scopes that the token is good for, the implied ones included.
     """
 
-    def __init__(self, principal: Principal) -> None:
+    def __init__(self, principal: Principal, good_for: frozenset[str]) -> None:
         expires_at = int(principal.expires_at) if isfinite(principal.expires_at) else None
         super().__init__(
             AccessToken(
@@ -33,6 +37,7 @@ class Caller(AuthenticatedUser):
             )
         )
         self.principal = principal
+        self.good_for = good_for
 
 
 class serving:  # noqa: N801 - used like a function: with serving(caller)

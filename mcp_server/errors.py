@@ -7,10 +7,12 @@ AuthError
 ├── InvalidToken         401  any token that does not verify; `reason` is logged, never sent
 ├── InsufficientScope    403  the token lacks a scope that a login could bring
 ├── ScopeNotObtainable   403  … that no login of this person can bring: no challenge
+├── ScopeUndecided       403  what the call needs does not follow from its arguments: no challenge
 ├── ForeignOrigin        403  a browser page we do not know
 ├── ForeignHost          421  a Host that is not ours
 ├── BodyTooLarge         413
-└── ProviderUnavailable  503  the identity provider cannot be asked and the answer is not known
+├── ProviderUnavailable  503  the identity provider cannot be asked and the answer is not known
+└── AuditUnavailable     503  the decision cannot be written down (AUDIT_LOG)
 
 Sources: RFC 6750 section 3.1, RFC 9110 section 15.
 """
@@ -125,6 +127,18 @@ class ScopeNotObtainable(AuthError):
         self.roles = roles
 
 
+class ScopeUndecided(AuthError):
+    """The function that names the scopes from the arguments has failed on these: nobody is let through by a fault."""
+
+    status = 403
+    code = "scope_undecided"
+    description = "Which scope this request needs does not follow from its arguments: correct them."
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.add_note(name)
+
+
 class ForeignOrigin(AuthError):
     """The page that made the browser send this is not on the list (ALLOWED_ORIGINS)."""
 
@@ -159,3 +173,11 @@ class ProviderUnavailable(AuthError):
         super().__init__()
         self.detail = detail
         self.retry_after = retry_after
+
+
+class AuditUnavailable(AuthError):
+    """What is not written down does not happen, where an audit log was asked for."""
+
+    status = 503
+    code = "audit_unavailable"
+    description = "The server cannot write its audit log, so it serves nothing. Tell its operator."

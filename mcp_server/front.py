@@ -12,7 +12,6 @@ from mcp_server.errors import ForeignHost
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from starlette.routing import Router
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from mcp_server.borders import Borders
@@ -34,7 +33,7 @@ class Front:
         lifespan: what answers the server's start and stop.
     """
 
-    def __init__(self, paths: Mapping[str, ASGIApp], borders: Borders, lifespan: Router) -> None:
+    def __init__(self, paths: Mapping[str, ASGIApp], borders: Borders, lifespan: ASGIApp) -> None:
         self._paths = paths
         self._borders = borders
         self._lifespan = lifespan

@@ -1,29 +1,20 @@
 """The gate: every request to the MCP endpoint is judged here, before the application runs.
 
-Order: Origin, credentials, scope, body. Every refusal is an `AuthError`, told by the `Challenger` and logged with its
-reason and a correlation id. The application sees only admitted requests, each with its caller.
+Order: Origin, credentials, base scope, body, the scopes that the message needs. Every refusal is an `AuthError`; who
+hears of it is in `decisions.py`. The application sees only admitted requests, each with its caller.
 """
 
 from __future__ import annotations
 
-import secrets
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
-
-import structlog
 
 from mcp_server.answer import Answer
 from mcp_server.body import ClientGone, judge_body, read_body, replay
 from mcp_server.borders import Borders, cors_headers, preflight_headers
 from mcp_server.caller import Caller, serving
 from mcp_server.credentials import bearer_token
-from mcp_server.errors import (
-    AuthError,
-    ForeignOrigin,
-    InvalidToken,
-    MissingCredentials,
-    ProviderUnavailable,
-)
+from mcp_server.errors import AuthError, ForeignOrigin, InvalidToken
 from mcp_server.outliving import LISTEN, end_after
 from mcp_server.principal import Principal
 from mcp_server.scopes import require
@@ -35,12 +26,11 @@ if TYPE_CHECKING:
 
     from mcp_server.access import Access
     from mcp_server.answer import Headers
-    from mcp_server.challenge import Challenger
+    from mcp_server.decisions import Decisions
+    from mcp_server.needs import Needs
 
     Verify = Callable[[str], Awaitable[Principal]]
 
-log = structlog.get_logger(__name__)
-_LOGGED_CHARACTERS = 200
 _REMEMBERED_PRINCIPALS = 4096
 _VARY: Headers = ((b"vary", b"Origin"),)
 
@@ -53,8 +43,9 @@ class Gate:
         verify: gives the principal of a token, or raises InvalidToken or ProviderUnavailable. A `Principal` in its
             place is everybody: DISABLE_AUTH.
         access: which scope every request needs, and which are as good.
+        needs: which scopes a message needs besides.
         borders: which origins may call.
-        challenger: tells the refusals.
+        decisions: tells what was decided.
         seconds_left: how long the token of a principal is good for: what has no end of its own ends then.
     """
 
@@ -64,16 +55,18 @@ class Gate:
         *,
         verify: Verify | Principal,
         access: Access,
+        needs: Needs,
         borders: Borders,
-        challenger: Challenger,
+        decisions: Decisions,
         seconds_left: Callable[[Principal], float],
     ) -> None:
         self._app = app
         self._verify = verify
         self._open = isinstance(verify, Principal)
         self._access = access
+        self._needs = needs
         self._borders = borders
-        self._challenger = challenger
+        self._decisions = decisions
         self._seconds_left = seconds_left
         # The verifiers give the same principal for the same token: judged once, it is known the next time.
         self._caller = lru_cache(maxsize=_REMEMBERED_PRINCIPALS)(self._judge)
@@ -83,38 +76,44 @@ class Gate:
         origins, authorization = _read(scope["headers"])
         if not (authorization or origins or self._open):
             # The most frequent stranger, answered with what is ready.
-            await self._challenge(send, _VARY)
+            await self._decisions.challenge(send, _VARY)
             return
-        extra = _VARY
+        extra, principal, document = _VARY, None, None
         try:
             if origins:
                 extra = self._cors(origins)
                 if _is_preflight(scope):
                     await Answer(204, preflight_headers(origins[0]), b"").send(send)
                     return
-            caller = self._caller(await self._principal(authorization))
-            endless = scope["method"] == "GET"
+            principal = await self._principal(authorization)
+            caller = self._caller(principal)
             if scope["method"] == "POST":
-                receive, document = await _judged(receive)
-                endless = document.get("method") == LISTEN
+                body = await read_body(receive)
+                document = judge_body(body)
+                receive = replay(body, receive)
+                self._check(caller, document)
+            self._decisions.allowed(principal, document)
         except ClientGone:
             return
         except AuthError as error:
-            await self._refuse(error, send, extra)
+            await self._decisions.refused(error, send, extra, principal=principal, message=document)
             return
-        scope = {**scope, "user": caller}
-        with serving(caller):
-            if endless and not self._open:
-                await self._stream(scope, receive, send, extra)
-            else:
-                await self._app(scope, receive, _with_headers(send, extra))
+        await self._pass(caller, {**scope, "user": caller}, receive, _with_headers(send, extra), document)
 
-    async def _stream(self, scope: Scope, receive: Receive, send: Send, extra: Headers) -> None:
-        left = self._seconds_left(scope["user"].principal)
-        try:
-            await end_after(left, lambda noted: self._app(scope, receive, noted), _with_headers(send, extra))
-        except InvalidToken as error:
-            await self._refuse(error, send, extra)
+    async def _pass(
+        self, caller: Caller, scope: Scope, receive: Receive, send: Send, document: dict[str, Any] | None
+    ) -> None:
+        """Let the application answer, for `caller`; what would have no end ends with the token."""
+        endless = scope["method"] == "GET" if document is None else document.get("method") == LISTEN
+        with serving(caller):
+            if not endless or self._open:
+                await self._app(scope, receive, send)
+                return
+            left = self._seconds_left(caller.principal)
+            try:
+                await end_after(left, lambda noted: self._app(scope, receive, noted), send)
+            except InvalidToken as error:
+                await self._decisions.refused(error, send, (), principal=caller.principal, message=document)
 
     def _cors(self, origins: list[bytes]) -> Headers:
         if len(origins) != 1 or not self._borders.admits_origin(origins[0]):
@@ -131,21 +130,14 @@ class Gate:
     def _judge(self, principal: Principal) -> Caller:
         """The caller, if its token is good for what every request needs."""
         require(principal, (self._access.base_scope,), self._access)
-        scopes = " ".join(sorted(principal.scopes))
-        log.info("admitted", subject=_shown(principal.subject), client=_shown(principal.client), scopes=_shown(scopes))
-        return Caller(principal)
+        self._decisions.admitted(principal)
+        return Caller(principal, self._access.expand(principal.scopes))
 
-    async def _challenge(self, send: Send, extra: Headers) -> None:
-        log.debug("challenged: no credentials")
-        await self._challenger.missing.send(send, extra)
-
-    async def _refuse(self, error: AuthError, send: Send, extra: Headers) -> None:
-        if isinstance(error, MissingCredentials):
-            await self._challenge(send, extra)
-            return
-        correlation_id = secrets.token_hex(8)
-        log.warning("refused", status=error.status, code=error.code, correlation_id=correlation_id, **_details(error))
-        await self._challenger.answer(error, correlation_id).send(send, extra)
+    def _check(self, caller: Caller, document: dict[str, Any]) -> None:
+        """Let a message pass whose caller has all the scopes that it needs."""
+        needed = self._needs.of(document)
+        if not caller.good_for.issuperset(needed):
+            require(caller.principal, needed, self._access)
 
 
 def _read(headers: Iterable[tuple[bytes, bytes]]) -> tuple[list[bytes], list[bytes]]:
@@ -158,29 +150,6 @@ def _read(headers: Iterable[tuple[bytes, bytes]]) -> tuple[list[bytes], list[byt
         elif name == b"origin":
             origins.append(value)
     return origins, authorization
-
-
-async def _judged(receive: Receive) -> tuple[Receive, dict[str, Any]]:
-    """A `receive` for the application, and what it will read: the body is judged, and given on as it is."""
-    body = await read_body(receive)
-    document = judge_body(body)
-    return replay(body, receive), document
-
-
-def _details(error: AuthError) -> dict[str, str | None]:
-    """What the log says and the wire does not; bounded, and in escaped form since it comes from outside."""
-    match error:
-        case InvalidToken():
-            return {"reason": error.reason.value, "expected": _shown(error.expected), "got": _shown(error.got)}
-        case ProviderUnavailable():
-            return {"fault": _shown(error.detail)}
-        case _:
-            return {"detail": _shown(" ".join([error.description, *getattr(error, "__notes__", ())]))}
-
-
-def _shown(value: object) -> str | None:
-    plain = value if isinstance(value, str) and value.isprintable() else repr(value)
-    return None if value is None else plain[:_LOGGED_CHARACTERS]
 
 
 def _is_preflight(scope: Scope) -> bool:

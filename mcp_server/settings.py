@@ -45,10 +45,12 @@ NAMES = (
     "CLOCK_LEEWAY",
     "KEY_MAX_AGE",
     "KEY_MAX_STALE",
+    "TOOLS_LIST",
     "LEGACY_SESSIONS",
     "DISABLE_AUTH",
     "LOG_FORMAT",
     "LOG_LEVEL",
+    "AUDIT_LOG",
     "ACCESS_FILE",
 )
 # Read by docker-compose.yml, not here; one letter away from ours they are still no typing errors.
@@ -82,10 +84,12 @@ class Settings:
     clock_leeway: int = 30
     key_max_age: int = 600
     key_max_stale: int = 24 * 3600
+    tools_list: str = "obtainable"
     legacy_sessions: str = "stateful"
     disable_auth: bool = False
     log_format: str = "auto"
     log_level: str = "info"
+    audit_log: str = ""
     access_file: Path = Path("idp-config/access.yaml")
 
     @property
@@ -156,10 +160,12 @@ def _read(env: Environment) -> Settings:
         clock_leeway=env.seconds("CLOCK_LEEWAY", 30),
         key_max_age=env.seconds("KEY_MAX_AGE", 600),
         key_max_stale=env.seconds("KEY_MAX_STALE", 24 * 3600),
+        tools_list=env.choice("TOOLS_LIST", ("granted", "obtainable", "all"), "obtainable"),
         legacy_sessions=env.choice("LEGACY_SESSIONS", ("stateful", "stateless"), "stateful"),
         disable_auth=env.flag("DISABLE_AUTH"),
         log_format=env.choice("LOG_FORMAT", ("auto", "text", "json"), "auto"),
         log_level=env.choice("LOG_LEVEL", ("debug", "info", "warning", "error"), "info"),
+        audit_log=env.text("AUDIT_LOG") or "",
         access_file=Path(env.text("ACCESS_FILE") or "idp-config/access.yaml"),
     )
 

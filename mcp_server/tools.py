@@ -1,23 +1,37 @@
 """The demo tools: replace them with yours.
 
 A tool is an async function with `@tool` (a plain one is run in a thread). Its docstring tells a model when to use it;
-`current_principal()` says who is calling. A parameter of type `Context` is filled in by the SDK: it reports progress.
+`scope` says what a call needs besides the base scope; `current_principal()` says who is calling. A parameter of type
+`Context` is filled in by the SDK: it reports progress, and leads to the `State`.
 """
 
 from __future__ import annotations
 
+import operator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import isfinite
-from typing import Annotated
+from typing import Annotated, Literal
 
 import anyio
 from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp_types import CallToolResult, TextContent
 from pydantic import BaseModel, Field
 
 from mcp_server.caller import current_principal
+from mcp_server.notes import Notes, NotKept
 from mcp_server.registry import tool
 
 _SECOND = 1.0
+_OPERATIONS = {"add": operator.add, "subtract": operator.sub, "multiply": operator.mul, "divide": operator.truediv}
+
+
+@dataclass
+class State:
+    """What the tools share as long as the server runs; `create_app` makes one."""
+
+    notes: Notes = field(default_factory=Notes)
 
 
 class CurrentTime(BaseModel):
@@ -36,6 +50,21 @@ class WhoAmI(BaseModel):
     client: str | None
     scopes: list[str]
     expires_at: str | None
+
+
+class Weather(BaseModel):
+    """The weather somewhere."""
+
+    location: str
+    condition: str
+    temperature_celsius: int
+
+
+class NoteCount(BaseModel):
+    """How much is kept here."""
+
+    people: int
+    notes: int
 
 
 @tool(title="Greet somebody")
@@ -80,3 +109,59 @@ async def whoami() -> WhoAmI:
         scopes=sorted(principal.scopes),
         expires_at=datetime.fromtimestamp(ends, UTC).isoformat() if isfinite(ends) else None,
     )
+
+
+@tool(title="Calculate")
+async def calculator(
+    operation: Literal["add", "subtract", "multiply", "divide"],
+    a: Annotated[float, Field(allow_inf_nan=False)],
+    b: Annotated[float, Field(allow_inf_nan=False)],
+) -> CallToolResult:
+    """Add, subtract, multiply or divide two numbers."""
+    try:
+        result = _OPERATIONS[operation](a, b)
+    except ZeroDivisionError:
+        return _said("Error: Division by zero", error=True)
+    if not isfinite(result):
+        return _said("Error: The result is too large", error=True)
+    return _said(f"Result of {operation} {a:.15g} and {b:.15g}: {result:.15g}")
+
+
+@tool(title="Tell the weather")
+async def weather(location: Annotated[str, Field(max_length=200, description="Where")]) -> Weather:
+    """Tell the weather somewhere (made up: it is the same everywhere)."""
+    return Weather(location=location, condition="sandstorm", temperature_celsius=20)
+
+
+@tool(title="List your notes", scope="mcp:notes.read")
+async def note_list(ctx: Context[State]) -> list[str]:
+    """List the notes of whoever is logged in, the oldest first."""
+    return _state(ctx).notes.of(current_principal())
+
+
+@tool(title="Add a note", scope="mcp:notes.write", read_only=False)
+async def note_add(
+    text: Annotated[str, Field(min_length=1, max_length=2000, description="What to remember")], ctx: Context[State]
+) -> str:
+    """Keep a note for whoever is logged in."""
+    try:
+        number = _state(ctx).notes.add(current_principal(), text)
+    except NotKept as reason:
+        raise ToolError(f"the note is not kept: {reason}") from None
+    return f"Kept as note {number}"
+
+
+@tool(title="Count all notes", scope="mcp:admin")
+async def note_count(ctx: Context[State]) -> NoteCount:
+    """Tell how many people keep how many notes here; not what is in them."""
+    people, notes = _state(ctx).notes.counted()
+    return NoteCount(people=people, notes=notes)
+
+
+def _state(ctx: Context[State]) -> State:
+    return ctx.request_context.lifespan_context
+
+
+def _said(text: str, *, error: bool = False) -> CallToolResult:
+    """An answer in so many words; raising `ToolError` would put the tool's name before them."""
+    return CallToolResult(content=[TextContent(type="text", text=text)], is_error=error)

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from mcp.server.mcpserver import MCPServer
 
+from mcp_server.access import load_access
 from mcp_server.connect import snippets
+from mcp_server.needs import Needs
 from mcp_server.registry import register
 
 if TYPE_CHECKING:
@@ -91,7 +93,7 @@ async def test_the_tool_of_readme_is_served() -> None:
     module = ModuleType("readme")
     exec(compile(source, "README.md", "exec"), vars(module))  # noqa: S102 - our own text
     server: MCPServer[Any] = MCPServer("t")
-    register(server, module)
+    register(server, module, Needs(load_access(ROOT / "idp-config/access.yaml")))
     (tool,) = await server.list_tools()
     assert (tool.name, tool.description) == ("my_orders", "List the orders of whoever is logged in.")
 

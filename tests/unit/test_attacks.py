@@ -18,9 +18,11 @@ from mcp_server.access import load_access
 from mcp_server.app import create_app
 from mcp_server.borders import Borders
 from mcp_server.challenge import Challenger
+from mcp_server.decisions import Decisions
 from mcp_server.errors import InvalidToken, ProviderUnavailable
 from mcp_server.gate import Gate
 from mcp_server.logs import configure_logs
+from mcp_server.needs import Needs
 from mcp_server.outliving import end_after
 from mcp_server.principal import Principal
 from mcp_server.providers import profile_for
@@ -144,8 +146,9 @@ async def test_what_goes_wrong_inside_the_verification_admits_nobody(error: Base
         app,
         verify=verify,
         access=access,
+        needs=Needs(access),
         borders=Borders(chosen),
-        challenger=challenger,
+        decisions=Decisions(challenger),
         seconds_left=lambda _principal: 1.0,
     )
     stream = _Stream(gate, "POST", {"authorization": f"Bearer {Issuer().token()}"}, b"{}")

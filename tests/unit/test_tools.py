@@ -15,8 +15,11 @@ from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.mcpserver import MCPServer
 
 from mcp_server import tools
+from mcp_server.access import load_access
 from mcp_server.caller import current_principal
+from mcp_server.needs import Needs
 from mcp_server.registry import register, tool
+from mcp_server.settings import Settings
 from tests.unit.issuer import Issuer
 from tests.unit.running import BOTH, Running, running
 
@@ -163,14 +166,15 @@ async def test_a_session_does_not_exist_for_anybody_else(change: dict[str, Any],
 @pytest.mark.requirement("tools.annotations")
 async def test_every_tool_says_what_it_is_and_does() -> None:
     server: MCPServer[Any] = MCPServer("t")
-    register(server, tools)
+    register(server, tools, Needs(load_access(Settings().access_file)))
     listed = await server.list_tools()
-    assert [entry.name for entry in listed] == ["greet", "count", "get_time", "whoami"]
+    names = "greet count get_time whoami calculator weather note_list note_add note_count"
+    assert [entry.name for entry in listed] == names.split()
     for entry in listed:
         assert entry.title
         assert entry.description
         assert entry.annotations is not None
-        assert entry.annotations.read_only_hint is True
+        assert entry.annotations.read_only_hint is (entry.name != "note_add")
         assert entry.annotations.open_world_hint is False
 
 
@@ -185,7 +189,7 @@ async def test_a_function_marked_as_a_tool_is_served_and_others_are_not() -> Non
 
     vars(module).update(add=add, helper=lambda: None)
     server: MCPServer[Any] = MCPServer("t")
-    register(server, module)
+    register(server, module, Needs(load_access(Settings().access_file)))
     (listed,) = await server.list_tools()
     assert (listed.name, listed.title, listed.description) == ("add", "Add", "Add two numbers.")
     assert listed.annotations is not None

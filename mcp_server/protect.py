@@ -1,0 +1,153 @@
+"""The gate in front of any MCP application: the SDK's, FastMCP's, a plain Starlette one.
+
+    from mcp_server.protect import protect
+    app = protect(server.streamable_http_app(), Settings.load(os.environ))
+
+```
+host ─► path ─► /mcp ───────► gate ─► sessions ─► your application
+          ├──► /.well-known/oauth-protected-resource[/mcp]   metadata
+          ├──► /livez, /readyz                               health (any Host)
+          └──► /                                             page
+```
+Any other path is 404: what an application serves besides MCP would be served without a token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+import httpx
+import structlog
+
+from mcp_server.access import Access, load_access
+from mcp_server.audit import open_audit
+from mcp_server.borders import Borders
+from mcp_server.challenge import Challenger
+from mcp_server.clock import Clock
+from mcp_server.decisions import Decisions
+from mcp_server.environment import SettingsError
+from mcp_server.front import Front
+from mcp_server.gate import Gate
+from mcp_server.health import LIVE, readiness
+from mcp_server.metadata import metadata_answer, metadata_endpoint, metadata_paths, metadata_url
+from mcp_server.needs import Needs
+from mcp_server.page import page_answer
+from mcp_server.principal import Principal
+from mcp_server.sessions import Sessions
+from mcp_server.trust import TrustedIssuers
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from mcp_server.settings import Settings
+
+log = structlog.get_logger(__name__)
+_WARN_EVERY_SECONDS = 60.0
+
+
+def protect(
+    app: ASGIApp,
+    settings: Settings,
+    *,
+    needs: Needs | None = None,
+    clock: Clock | None = None,
+    http: httpx.AsyncClient | None = None,
+) -> ASGIApp:
+    """An application that lets through to `app` whom the identity provider vouches for.
+
+    Args:
+        app: serves MCP at the path of MCP_PUBLIC_URL; gets the lifespan, and each request with `scope["user"]`, from
+            which `current_principal()` and the SDK's `get_access_token()` answer.
+        settings: where everything follows from.
+        needs: which scopes a call needs; by default what `tools` of the access file says.
+        clock: the time; the system's by default.
+        http: for calls to the identity provider; one of its own by default, closed at the end.
+
+    Raises:
+        AccessFileError: the access file cannot be used.
+        SettingsError: the access file asks for what the settings do not allow.
+    """
+    access = load_access(settings.access_file)
+    _check_introspection(settings, access)
+    clock = clock or Clock()
+    client = http or httpx.AsyncClient(timeout=httpx.Timeout(5.0), trust_env=False)
+    trusted = None if settings.disable_auth else TrustedIssuers(settings, access, clock, client)
+    borders = Borders(settings)
+    gate = Gate(
+        Sessions(app),
+        verify=trusted.verify if trusted else _everybody(access),
+        access=access,
+        needs=needs or Needs(access),
+        borders=borders,
+        decisions=Decisions(
+            Challenger(metadata_url(settings), access.login_scopes), open_audit(settings.audit_log, clock)
+        ),
+        seconds_left=lambda principal: principal.expires_at + settings.clock_leeway - clock.now(),
+    )
+    return Front(_paths(settings, access, trusted, gate), borders, _lifespan(app, trusted, None if http else client))
+
+
+def _lifespan(app: ASGIApp, trusted: TrustedIssuers | None, client: httpx.AsyncClient | None) -> ASGIApp:
+    """What runs as long as `app` does: `client` is closed with it."""
+
+    @asynccontextmanager
+    async def around() -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            if client is not None:
+                await stack.enter_async_context(client)
+            if trusted is not None:
+                stack.push_async_callback(trusted.close)
+            for work in [p.wait_until_reached() for p in trusted.all] if trusted else [_warn_of_disabled_auth()]:
+                stack.push_async_callback(_end, asyncio.create_task(work))
+            yield
+
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        async with around():
+            await app(scope, receive, send)
+
+    return run
+
+
+def _paths(settings: Settings, access: Access, trusted: TrustedIssuers | None, gate: Gate) -> Mapping[str, ASGIApp]:
+    paths: dict[str, ASGIApp] = {
+        "/": page_answer(settings, access),
+        "/livez": LIVE,
+        "/readyz": readiness(trusted.first.keys if trusted else None),
+        settings.public_path: gate,
+    }
+    if not settings.disable_auth:
+        document = metadata_endpoint(metadata_answer(settings, access))
+        paths |= dict.fromkeys(metadata_paths(settings), document)
+    return paths
+
+
+def _check_introspection(settings: Settings, access: Access) -> None:
+    """Asking about some tokens needs our credentials, also where all others are judged without."""
+    if access.introspect_for and not settings.can_introspect:
+        raise SettingsError(
+            f"{settings.access_file}: introspect_for needs OAUTH_CLIENT_SECRET, its file, or OAUTH_CLIENT_KEY_FILE"
+        )
+
+
+def _everybody(access: Access) -> Principal:
+    """Whoever calls, where DISABLE_AUTH is set."""
+    return Principal(
+        issuer="", subject="dev", client="dev", scopes=frozenset(access.scopes), expires_at=math.inf, roles=None
+    )
+
+
+async def _warn_of_disabled_auth() -> None:
+    while True:
+        log.warning("DISABLE_AUTH is set: everybody on this machine may call every tool, as dev")
+        await asyncio.sleep(_WARN_EVERY_SECONDS)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

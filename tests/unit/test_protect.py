@@ -1,0 +1,107 @@
+"""The gate in front of applications that are not ours."""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from mcp.server.auth.middleware.auth_context import get_access_token
+from mcp.server.mcpserver import MCPServer
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from mcp_server.caller import current_principal
+from mcp_server.protect import protect
+from mcp_server.settings import Settings
+from tests.unit.issuer import Issuer
+from tests.unit.running import Calls, HeldClock, lifespan
+from tests.unit.test_tools import events
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from starlette.requests import Request
+    from starlette.types import ASGIApp
+
+pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def _protected(app: ASGIApp, **settings: Any) -> AsyncIterator[tuple[Calls, Issuer]]:
+    issuer = Issuer()
+    async with issuer.http() as http:
+        outer = protect(app, Settings(**settings), clock=HeldClock().clock, http=http)
+        transport = httpx.ASGITransport(outer)
+        async with lifespan(outer), httpx.AsyncClient(transport=transport, base_url="http://localhost:3000") as client:
+            yield Calls(client), issuer
+
+
+def _with_tools(path: Path, tools: dict[str, Any]) -> Path:
+    text = Settings().access_file.read_text(encoding="utf-8")
+    path.write_text(text + f"\ntools: {json.dumps(tools)}\n", encoding="utf-8")
+    return path
+
+
+def _sdk_application() -> ASGIApp:
+    """What a guide to the SDK has one write."""
+    server: MCPServer[Any] = MCPServer("theirs")
+
+    @server.tool()
+    async def who() -> str:
+        token = get_access_token()
+        return f"{current_principal().subject} {token.client_id if token else ''}"
+
+    @server.tool()
+    async def wipe() -> str:
+        return "wiped"
+
+    return server.streamable_http_app()
+
+
+@pytest.mark.requirement("protect.any_app")
+async def test_the_sdk_s_application_is_protected_with_two_lines(tmp_path: Path) -> None:
+    access_file = _with_tools(tmp_path / "access.yaml", {"wipe": ["mcp:admin"]})
+    async with _protected(_sdk_application(), access_file=access_file) as (calls, issuer):
+        stranger = await calls.call("who")
+        answer = await calls.call("who", issuer.token())
+        beyond = await calls.call("wipe", issuer.token(mcp_roles=...))
+        admin = await calls.call("wipe", issuer.token(scope="mcp:admin"))
+        metadata = await calls.client.get("/.well-known/oauth-protected-resource/mcp")
+    assert (stranger.status_code, metadata.status_code) == (401, 200)
+    assert events(answer)[-1]["result"]["content"][0]["text"] == "4f0c client-1"
+    assert beyond.status_code == 403
+    assert 'scope="mcp:tools mcp:admin"' in beyond.headers["www-authenticate"]
+    assert events(admin)[-1]["result"]["content"][0]["text"] == "wiped"
+
+
+@pytest.mark.requirement("protect.any_app", "protect.only_mcp")
+async def test_a_plain_application_is_protected_and_nothing_of_it_goes_around_the_gate() -> None:
+    ran = []
+
+    @asynccontextmanager
+    async def around(_app: Starlette) -> AsyncIterator[None]:
+        ran.append("started")
+        yield
+        ran.append("stopped")
+
+    async def mcp(request: Request) -> JSONResponse:
+        return JSONResponse({"subject": request.user.principal.subject, "body": await request.json()})
+
+    async def admin(_request: Request) -> JSONResponse:
+        raise AssertionError("reached without a token")
+
+    routes = [Route("/mcp", mcp, methods=["POST"]), Route("/admin", admin)]
+    async with _protected(Starlette(routes=routes, lifespan=around)) as (calls, issuer):
+        assert ran == ["started"]
+        bearer = {"authorization": f"Bearer {issuer.token()}"}
+        answer = await calls.client.post("/mcp", json={"method": "x"}, headers=bearer)
+        refused = await calls.client.post("/mcp", json={"method": "x"})
+        around_the_gate = await calls.client.get("/admin", headers=bearer)
+    assert answer.json() == {"subject": "4f0c", "body": {"method": "x"}}
+    assert (refused.status_code, around_the_gate.status_code) == (401, 404)
+    assert ran == ["started", "stopped"]

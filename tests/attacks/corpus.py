@@ -11,6 +11,7 @@ from tests.attacks import (
     introspection,
     issuers,
     keys,
+    scopes,
     tokens_algorithm,
     tokens_content,
     tokens_form,
@@ -43,6 +44,7 @@ _TOKENS: Families = {
 }
 _REQUESTS: Families = {
     "Credentials and sessions": credentials.ATTACKS,
+    "The scopes of tools": scopes.ATTACKS,
     "Host and Origin": borders.ATTACKS,
     "Bodies": bodies.ATTACKS,
 }

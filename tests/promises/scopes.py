@@ -46,6 +46,7 @@ REQUIREMENTS = (
         "protect() puts the same gate before the SDK's and a plain Starlette application, their lifespan included.",
     ),
     Requirement("protect.only_mcp", "ours", "What else such an application serves is 404: no way around the gate."),
+    Requirement("protect.examples", "ours", "The servers of docs/examples run as they stand there."),
     Requirement("audit.each", "ours", "One JSON line a decision: who, client, method, tool, decision, reason."),
     Requirement("audit.nothing_secret", "RS-24", "The audit log holds neither tokens nor arguments."),
     Requirement("audit.or_nothing", "ours", "What cannot be written to the audit log is not served: 503."),

@@ -1,0 +1,21 @@
+"""A FastMCP server behind the gate. Run it with `uvicorn docs.examples.fastmcp_server:app --port 3000`."""
+
+import os
+
+from fastmcp import FastMCP
+
+from mcp_server.caller import current_principal
+from mcp_server.protect import protect
+from mcp_server.settings import Settings
+
+server = FastMCP("Orders")
+
+
+@server.tool  # type: ignore[untyped-decorator]  # where FastMCP is not installed
+async def my_orders() -> str:
+    """List the orders of whoever is logged in."""
+    return f"No orders of {current_principal().subject}"
+
+
+settings = Settings.load(os.environ)
+app = protect(server.http_app(path=settings.public_path), settings)

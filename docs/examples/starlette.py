@@ -1,0 +1,26 @@
+"""An endpoint without any MCP library, behind the gate: `uvicorn docs.examples.starlette:app --port 3000`."""
+
+import os
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from mcp_server.caller import current_principal
+from mcp_server.protect import protect
+from mcp_server.settings import Settings
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+
+async def endpoint(request: "Request") -> JSONResponse:
+    """Answer any message with who sent it."""
+    message = await request.json()
+    result = {"subject": current_principal().subject}
+    return JSONResponse({"jsonrpc": "2.0", "id": message.get("id"), "result": result})
+
+
+settings = Settings.load(os.environ)
+app = protect(Starlette(routes=[Route(settings.public_path, endpoint, methods=["POST"])]), settings)

@@ -1,7 +1,9 @@
-"""The principal of the request that is being served, for tools to ask."""
+"""The principal of the request that is being served, for tools to ask; and what its token can be exchanged for."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -40,19 +42,33 @@ class Caller(AuthenticatedUser):
         self.good_for = good_for
 
 
+Exchange = Callable[[str, tuple[str, ...]], Awaitable[str]]
+"""Gives a token for another API: for an audience, with scopes."""
+
+_exchange: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
+
+
 class serving:  # noqa: N801 - used like a function: with serving(caller)
-    """While it is open, `caller` is who `current_principal` and the SDK's `get_access_token` answer with."""
+    """While it is open, `caller` is who `current_principal` and the SDK's `get_access_token` answer with.
 
-    __slots__ = ("_caller", "_token")
+    Args:
+        caller: who calls.
+        exchange: what `upstream_token` asks. The caller's token is inside it, and nowhere else.
+    """
 
-    def __init__(self, caller: Caller) -> None:
+    __slots__ = ("_caller", "_exchange", "_exchange_token", "_token")
+
+    def __init__(self, caller: Caller, exchange: Exchange | None = None) -> None:
         self._caller = caller
+        self._exchange = exchange
 
     def __enter__(self) -> None:
         self._token = auth_context_var.set(self._caller)
+        self._exchange_token = _exchange.set(self._exchange)
 
     def __exit__(self, *_: object) -> None:
         auth_context_var.reset(self._token)
+        _exchange.reset(self._exchange_token)
 
 
 def current_principal() -> Principal:
@@ -65,3 +81,23 @@ def current_principal() -> Principal:
     if isinstance(user, Caller):
         return user.principal
     raise LookupError("no request of a principal is being served")
+
+
+async def upstream_token(audience: str, *scopes: str) -> str:
+    """A token of the caller for another API, in exchange for the one that was sent here (RFC 8693).
+
+    The caller's own token is never passed on (MCP authorization, "Access Token Privilege Restriction"): it is for this
+    server, and whoever gets it could call this server with it.
+
+    Args:
+        audience: what the provider calls the other API.
+        scopes: what to ask for there; none leaves it to the provider.
+
+    Raises:
+        LookupError: TOKEN_EXCHANGE is not set, or no request of a principal is being served.
+        ExchangeRefused: the provider gives none.
+    """
+    exchange = _exchange.get()
+    if exchange is None:
+        raise LookupError("no token can be exchanged here: set TOKEN_EXCHANGE=true")
+    return await exchange(audience, scopes)

@@ -6,7 +6,7 @@ hears of it is in `decisions.py`. The application sees only admitted requests, e
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from mcp_server.answer import Answer
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mcp_server.access import Access
     from mcp_server.answer import Headers
     from mcp_server.decisions import Decisions
+    from mcp_server.exchange import TokenExchange
     from mcp_server.needs import Needs
 
     Verify = Callable[[str], Awaitable[Principal]]
@@ -47,6 +48,7 @@ class Gate:
         borders: which origins may call.
         decisions: tells what was decided.
         seconds_left: how long the token of a principal is good for: what has no end of its own ends then.
+        exchange: gives tokens for other APIs, where tools may ask for them; without it no tool reaches a token.
     """
 
     def __init__(  # noqa: PLR0913 - each by name
@@ -59,6 +61,7 @@ class Gate:
         borders: Borders,
         decisions: Decisions,
         seconds_left: Callable[[Principal], float],
+        exchange: TokenExchange | None = None,
     ) -> None:
         self._app = app
         self._verify = verify
@@ -68,6 +71,7 @@ class Gate:
         self._borders = borders
         self._decisions = decisions
         self._seconds_left = seconds_left
+        self._exchange = exchange
         # The verifiers give the same principal for the same token: judged once, it is known the next time.
         self._caller = lru_cache(maxsize=_REMEMBERED_PRINCIPALS)(self._judge)
 
@@ -98,22 +102,24 @@ class Gate:
         except AuthError as error:
             await self._decisions.refused(error, send, extra, principal=principal, message=document)
             return
-        await self._pass(caller, {**scope, "user": caller}, receive, _with_headers(send, extra), document)
+        exchange = None
+        if self._exchange is not None and not self._open:
+            exchange = partial(self._exchange.token, principal, bearer_token(authorization))
+        with serving(caller, exchange):
+            await self._pass({**scope, "user": caller}, receive, _with_headers(send, extra), document)
 
-    async def _pass(
-        self, caller: Caller, scope: Scope, receive: Receive, send: Send, document: dict[str, Any] | None
-    ) -> None:
-        """Let the application answer, for `caller`; what would have no end ends with the token."""
+    async def _pass(self, scope: Scope, receive: Receive, send: Send, document: dict[str, Any] | None) -> None:
+        """Let the application answer; what would have no end ends with the token."""
         endless = scope["method"] == "GET" if document is None else document.get("method") == LISTEN
-        with serving(caller):
-            if not endless or self._open:
-                await self._app(scope, receive, send)
-                return
-            left = self._seconds_left(caller.principal)
-            try:
-                await end_after(left, lambda noted: self._app(scope, receive, noted), send)
-            except InvalidToken as error:
-                await self._decisions.refused(error, send, (), principal=caller.principal, message=document)
+        if not endless or self._open:
+            await self._app(scope, receive, send)
+            return
+        principal = scope["user"].principal
+        left = self._seconds_left(principal)
+        try:
+            await end_after(left, lambda noted: self._app(scope, receive, noted), send)
+        except InvalidToken as error:
+            await self._decisions.refused(error, send, (), principal=principal, message=document)
 
     def _cors(self, origins: list[bytes]) -> Headers:
         if len(origins) != 1 or not self._borders.admits_origin(origins[0]):

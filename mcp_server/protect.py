@@ -29,6 +29,7 @@ from mcp_server.challenge import Challenger
 from mcp_server.clock import Clock
 from mcp_server.decisions import Decisions
 from mcp_server.environment import SettingsError
+from mcp_server.exchange import TokenExchange
 from mcp_server.front import Front
 from mcp_server.gate import Gate
 from mcp_server.health import LIVE, readiness
@@ -88,6 +89,7 @@ def protect(
             Challenger(metadata_url(settings), access.login_scopes), open_audit(settings.audit_log, clock)
         ),
         seconds_left=lambda principal: principal.expires_at + settings.clock_leeway - clock.now(),
+        exchange=TokenExchange(settings, clock, client) if settings.token_exchange else None,
     )
     return Front(_paths(settings, access, trusted, gate), borders, _lifespan(app, trusted, None if http else client))
 

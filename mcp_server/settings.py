@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from mcp_server.client_key import ClientKey, UnusableKey
-from mcp_server.environment import Environment, SettingsError
+from mcp_server.environment import Environment
+from mcp_server.own_client import read_key, signs_with_key
 from mcp_server.providers import PROFILES, ProviderProfile, profile_for
 from mcp_server.settings_checks import check_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from mcp_server.client_key import ClientKey
 
 # One name a line: `.env.example` documents each, and a test compares the two.
 NAMES = (
@@ -37,6 +39,7 @@ NAMES = (
     "OAUTH_CLIENT_SECRET",
     "OAUTH_CLIENT_SECRET_FILE",
     "OAUTH_CLIENT_KEY_FILE",
+    "TOKEN_EXCHANGE",
     "ALLOWED_ORIGINS",
     "ALLOWED_HOSTS",
     "TRUSTED_PROXIES",
@@ -76,6 +79,7 @@ class Settings:
     client_auth: str = "basic"
     client_secret: str | None = field(default=None, repr=False)
     client_key: ClientKey | None = field(default=None, repr=False)
+    token_exchange: bool = False
     allowed_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
@@ -130,9 +134,10 @@ def _read(env: Environment) -> Settings:
     server_url = env.url("OAUTH_SERVER_URL") or "http://localhost:8080/realms/mcp"
     public_url = env.url("MCP_PUBLIC_URL") or "http://localhost:3000/mcp"
     token_mode = env.choice("AUTH_TOKEN_MODE", ("jwt", "introspection"), "jwt")
-    introspects = token_mode == "introspection"  # noqa: S105 - the mode's name
+    token_exchange = env.flag("TOKEN_EXCHANGE")
+    asks = token_exchange or token_mode == "introspection"  # noqa: S105 - the mode's name
     client_auth = env.choice("OAUTH_CLIENT_AUTH", ("basic", "post", "private_key_jwt"), "basic")
-    signs = _signs(env, client_auth)
+    signs = signs_with_key(env, client_auth)
     provider = env.text("OAUTH_PROVIDER")
     if provider is not None:
         env.choice("OAUTH_PROVIDER", tuple(PROFILES), provider)
@@ -150,8 +155,9 @@ def _read(env: Environment) -> Settings:
         introspect_url=env.url("OAUTH_INTROSPECT_URL"),
         client_id=env.text("OAUTH_CLIENT_ID") or public_url,
         client_auth=client_auth,
-        client_secret=None if signs else env.secret("OAUTH_CLIENT_SECRET", required=introspects),
-        client_key=_client_key(env, required=introspects) if signs else None,
+        client_secret=None if signs else env.secret("OAUTH_CLIENT_SECRET", required=asks),
+        client_key=read_key(env, required=asks) if signs else None,
+        token_exchange=token_exchange,
         allowed_origins=env.origins("ALLOWED_ORIGINS"),
         allowed_hosts=env.hosts("ALLOWED_HOSTS"),
         trusted_proxies=env.networks("TRUSTED_PROXIES"),
@@ -168,33 +174,3 @@ def _read(env: Environment) -> Settings:
         audit_log=env.text("AUDIT_LOG") or "",
         access_file=Path(env.text("ACCESS_FILE") or "idp-config/access.yaml"),
     )
-
-
-def _signs(env: Environment, client_auth: str) -> bool:
-    """Whether a key takes the place of the secret. What is set besides and would not be used is a mistake.
-
-    OAUTH_CLIENT_SECRET_FILE is none: compose always sets it.
-    """
-    signs = client_auth == "private_key_jwt"
-    if signs and env.text("OAUTH_CLIENT_SECRET") is not None:
-        raise SettingsError("OAUTH_CLIENT_SECRET: not used with OAUTH_CLIENT_AUTH=private_key_jwt; keep one of the two")
-    if not signs and env.text("OAUTH_CLIENT_KEY_FILE") is not None:
-        raise SettingsError(
-            f"OAUTH_CLIENT_KEY_FILE: not used with OAUTH_CLIENT_AUTH={client_auth}; set that to private_key_jwt"
-        )
-    return signs
-
-
-def _client_key(env: Environment, *, required: bool) -> ClientKey | None:
-    """The key in the file that OAUTH_CLIENT_KEY_FILE names. If `required`, it must be there."""
-    path = env.text("OAUTH_CLIENT_KEY_FILE")
-    if path is None:
-        return None
-    try:
-        return ClientKey.read(Path(path).read_bytes())
-    except UnusableKey as error:
-        raise SettingsError(f"OAUTH_CLIENT_KEY_FILE={path}: {error}") from error
-    except OSError as error:
-        if not required:
-            return None
-        raise SettingsError(f"OAUTH_CLIENT_KEY_FILE={path}: cannot be read ({type(error).__name__})") from error

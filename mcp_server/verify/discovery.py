@@ -25,6 +25,7 @@ class ProviderMetadata:
 
     jwks_url: str
     introspection_url: str | None
+    token_url: str | None
 
 
 def candidates(base: str) -> tuple[str, ...]:
@@ -67,7 +68,8 @@ def _read(document: dict[str, Any], issuer: str, base: str) -> ProviderMetadata:
     jwks_url = _reachable(document, "jwks_uri", issuer, base)
     if jwks_url is None:
         raise FetchError(f"{base}: the document has no jwks_uri")
-    return ProviderMetadata(jwks_url, _reachable(document, "introspection_endpoint", issuer, base))
+    introspection_url = _reachable(document, "introspection_endpoint", issuer, base)
+    return ProviderMetadata(jwks_url, introspection_url, _reachable(document, "token_endpoint", issuer, base))
 
 
 def _reachable(document: dict[str, Any], member: str, issuer: str, base: str) -> str | None:

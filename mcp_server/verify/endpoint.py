@@ -1,4 +1,4 @@
-"""The introspection endpoint, asked in this server's own name: RFC 7662 section 2.
+"""Endpoints of the provider that are asked in this server's own name: introspection, RFC 7662 section 2, and tokens.
 
 One POST with bounds on its answer. Neither the token nor the secret is in any text that leaves this module, and no
 exception raised here shows the request as its cause.
@@ -17,7 +17,7 @@ from mcp_server.errors import ProviderUnavailable
 from mcp_server.verify.fetch import FetchError, read_bounded
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from mcp_server.clock import Clock
     from mcp_server.verify.client_auth import ClientAuth
@@ -32,8 +32,16 @@ _HEADERS = {
 log = structlog.get_logger(__name__)
 
 
-class IntrospectionEndpoint:
-    """Where the provider says whether a token is active, wherever `where` finds it."""
+class AuthenticatedEndpoint:
+    """An endpoint of the provider that answers known clients: it is shown who asks, in the way of `client`.
+
+    Args:
+        http: the client to ask with.
+        where: finds the endpoint.
+        clock: for how often the operator is told.
+        client: how this server says who it is.
+        without: what does not work while the provider does not believe that.
+    """
 
     def __init__(
         self,
@@ -41,22 +49,24 @@ class IntrospectionEndpoint:
         where: Callable[[], Awaitable[str]],
         clock: Clock,
         client: ClientAuth,
+        without: str = "no token can be checked",
     ) -> None:
         self._http = http
         self._where = where
         self._clock = clock
         self._client = client
+        self._without = without
         self._complained_at = float("-inf")
 
-    async def ask(self, token: str) -> tuple[dict[str, Any], int]:
-        """What the provider says of `token`, and how many bytes it took to say it.
+    async def post(self, question: Mapping[str, str]) -> tuple[dict[str, Any], int]:
+        """What the provider answers to a form, and how many bytes it took to say it.
 
         Raises:
             ProviderUnavailable: there is no usable answer; the text says why, for the log.
         """
         url = await self._where()
         try:
-            body = await self._post(url, token)
+            body = await self._post(url, question)
             answer = strict_json.loads(body)
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise ProviderUnavailable(f"{url}: {type(error).__name__}") from None
@@ -68,11 +78,10 @@ class IntrospectionEndpoint:
             raise ProviderUnavailable(f"{url}: not a JSON object")
         return answer, len(body)
 
-    async def _post(self, url: str, token: str) -> bytes:
-        # No token_type_hint: it may only narrow where the provider looks, and Keycloak answers a wrong one "inactive".
+    async def _post(self, url: str, question: Mapping[str, str]) -> bytes:
         # No redirect: it would let whoever answers choose who sees the token and our secret.
         shown = self._client.credentials()
-        form = urlencode({"token": token, **shown.form}).encode()
+        form = urlencode({**question, **shown.form}).encode()
         headers = {**_HEADERS, **shown.headers}
         async with self._http.stream("POST", url, content=form, headers=headers, follow_redirects=False) as response:
             if response.status_code in self._client.refusals:
@@ -89,5 +98,19 @@ class IntrospectionEndpoint:
         if now - self._complained_at < COMPLAIN_EVERY_SECONDS:
             return
         self._complained_at = now
-        message = f"the identity provider refuses this server itself: no token can be checked. {self._client.remedy}"
+        message = f"the identity provider refuses this server itself: {self._without}. {self._client.remedy}"
         log.error(message, at=url, status=status, client_id=self._client.client_id)
+
+
+class IntrospectionEndpoint(AuthenticatedEndpoint):
+    """Where the provider says whether a token is active."""
+
+    async def ask(self, token: str) -> tuple[dict[str, Any], int]:
+        """What the provider says of `token`, and how many bytes it took to say it.
+
+        No token_type_hint: it may only narrow where the provider looks, and Keycloak answers a wrong one "inactive".
+
+        Raises:
+            ProviderUnavailable: there is no usable answer; the text says why, for the log.
+        """
+        return await self.post({"token": token})

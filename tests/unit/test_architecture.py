@@ -30,9 +30,21 @@ LAYERS = (
         "listing",
         "decisions",
         "audit",
+        "exchange",
         "connect",
     },
-    {"settings", "settings_checks", "providers", "access", "access_parts", "issuers", "client_key", "logs", "framing"},
+    {
+        "settings",
+        "settings_checks",
+        "providers",
+        "access",
+        "access_parts",
+        "issuers",
+        "client_key",
+        "own_client",
+        "logs",
+        "framing",
+    },
     {"principal", "errors", "environment", "addresses", "answer", "clock", "strict_json", "__init__"},
 )
 

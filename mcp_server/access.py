@@ -111,6 +111,14 @@ class Access(Part):
         implied = self.implied
         return frozenset().union(*(implied[name] for name in granted if name in implied))
 
+    def roles_of(self, groups: Iterable[str]) -> frozenset[str]:
+        """The roles that `groups` stand for. A name that stands for none is the role of that name."""
+        return frozenset(role for group in groups for role in self.groups.get(group, (group,)))
+
+    def scopes_of(self, roles: frozenset[str]) -> frozenset[str]:
+        """Every scope that one of `roles` brings."""
+        return frozenset(name for name, scope in self.scopes.items() if not roles.isdisjoint(scope.roles))
+
 
 class _Loader(yaml.SafeLoader):
     """YAML without repeated keys: the second would silently win."""

@@ -26,7 +26,18 @@ LAYERS = (
         "registry",
         "connect",
     },
-    {"settings", "settings_checks", "providers", "access", "access_parts", "issuers", "client_key", "logs", "framing"},
+    {
+        "settings",
+        "settings_checks",
+        "provider_checks",
+        "providers",
+        "access",
+        "access_parts",
+        "issuers",
+        "client_key",
+        "logs",
+        "framing",
+    },
     {"principal", "errors", "environment", "addresses", "answer", "clock", "strict_json", "__init__"},
 )
 

@@ -75,7 +75,8 @@ def test_a_file_that_is_no_file_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.requirement("access.consistent")
 def test_the_examples_that_the_file_has_commented_out_work(tmp_path: Path) -> None:
-    lines = [re.sub(r"^# ((?:introspect_for|issuers|login_scopes|  ).*)$", r"\1", line) for line in GOOD.splitlines()]
+    members = "introspect_for|issuers|login_scopes|groups|tools"
+    lines = [re.sub(rf"^# ((?:{members}|  ).*)$", r"\1", line) for line in GOOD.splitlines()]
     prose = re.compile(r"^  +(open-dev|loopback-only|closed|who reaches|the provider)")
     path = tmp_path / "access.yaml"
     path.write_text("\n".join(line for line in lines if not prose.match(line)), encoding="utf-8")
@@ -83,3 +84,5 @@ def test_the_examples_that_the_file_has_commented_out_work(tmp_path: Path) -> No
     assert access.introspect_for == ("mcp:admin",)
     (rules,) = access.issuers.values()
     assert rules.model_fields_set == set(type(rules).model_fields)
+    assert access.groups == {"engineering": ("mcp-writer",), "acme:platform": ("mcp-writer", "mcp-admin")}
+    assert access.tools == {"add_note": ("mcp:notes.write",)}

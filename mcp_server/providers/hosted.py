@@ -35,7 +35,7 @@ OKTA = ProviderProfile(
         registration="with an administrator's token",
         documents="registered by an administrator",
         resource="the authorization server's one audience: make it the public URL",
-        trap="the org authorization server (no /oauth2/… in its URL) cannot be used",
+        trap="the org authorization server (no `/oauth2/…` in its URL) cannot be used",
     ),
 )
 
@@ -55,7 +55,7 @@ AUTH0 = ProviderProfile(
     introspection=False,
     logins=Logins(
         registration="if the tenant allows it",
-        documents="yes (Auth for MCP)",
+        documents="yes, registered by an administrator or by itself",
         resource="`resource`, with the Resource Parameter Compatibility Profile on",
         trap="without RBAC on the API every scope goes to everybody who asks",
     ),
@@ -93,8 +93,8 @@ ENTRA = ProviderProfile(
     logins=Logins(
         registration="no",
         documents="no",
-        resource="a scope of the API, written in full (api://…/…); `resource` is refused",
-        trap="`aud` is the API's application id, so JWT_AUDIENCE must be set",
+        resource="a scope of the API, written in full (`api://…/…`); `resource` is refused",
+        trap="`aud` is the API's application id, so `JWT_AUDIENCE` must be set",
     ),
 )
 
@@ -129,7 +129,7 @@ COGNITO = ProviderProfile(
         registration="if the pool allows it (Essentials and Plus)",
         documents="no",
         resource="nothing, unless the pool binds tokens to a resource: list the clients",
-        trap="access tokens have no `aud`: issuers: … clients: in the access file must list who counts",
+        trap="access tokens have no `aud`: `issuers: … clients:` in the access file must list who counts",
     ),
 )
 

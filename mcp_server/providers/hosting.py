@@ -43,7 +43,7 @@ DEX = ProviderProfile(
     logins=Logins(
         registration="no (a front answers for it)",
         documents="no",
-        resource="the scope audience:server:client_id:<public URL>, a client of that id existing",
+        resource="the scope `audience:server:client_id:<public URL>`, a client of that id existing",
         trap="tokens have no scopes: people get them by their groups",
     ),
 )
@@ -78,7 +78,7 @@ AUTHENTIK = ProviderProfile(
     logins=Logins(
         registration="no",
         documents="no",
-        resource="nothing: `aud` is the client id, so JWT_AUDIENCE must be that",
+        resource="nothing: `aud` is the client id, so `JWT_AUDIENCE` must be that",
         trap="without a signing key on the provider tokens are HS256, which nobody else can verify",
     ),
 )
@@ -99,7 +99,7 @@ ZITADEL = ProviderProfile(
     logins=Logins(
         registration="from 2026, if switched on",
         documents="no",
-        resource="the scope urn:zitadel:iam:org:project:id:<project id>:aud",
+        resource="the scope `urn:zitadel:iam:org:project:id:<project id>:aud`",
         trap="tokens are opaque unless the application is set to JWT",
     ),
 )
@@ -120,7 +120,7 @@ ORY = ProviderProfile(
         registration="if switched on",
         documents="no",
         resource="`audience`, which a client must be allowed; `resource` is not read",
-        trap="tokens are opaque unless strategies.access_token is jwt",
+        trap="tokens are opaque unless `strategies.access_token` is `jwt`",
     ),
 )
 
@@ -138,7 +138,7 @@ AUTHELIA = ProviderProfile(
         registration="no",
         documents="no",
         resource="`resource` or `audience`, which the client's `audience` list must have",
-        trap="tokens are opaque unless the client has access_token_signed_response_alg",
+        trap="tokens are opaque unless the client has `access_token_signed_response_alg`",
     ),
 )
 
@@ -146,7 +146,7 @@ AUTHELIA = ProviderProfile(
 # else. What only an ID token has (nonce, at_hash, c_hash) and a foreign token_use or typ are refused for all.
 GENERIC = ProviderProfile(
     name="generic",
-    title="any other",
+    title="any other provider",
     header_types=_ANY_JWT,
     claim_types=(
         ("typ", frozenset({"bearer", "at+jwt", None})),
@@ -160,6 +160,6 @@ GENERIC = ProviderProfile(
         registration="as its metadata says",
         documents="as its metadata says",
         resource="`resource`, if it reads RFC 8707",
-        trap="an `aud` that is not the public URL: set JWT_AUDIENCE",
+        trap="an `aud` that is not the public URL: set `JWT_AUDIENCE`",
     ),
 )

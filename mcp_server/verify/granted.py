@@ -49,9 +49,12 @@ def roles_in(claims: Mapping[str, Any], name: str, profile: ProviderProfile, acc
 
 
 def scopes_by_roles(asked: frozenset[str], roles: frozenset[str], access: Access) -> frozenset[str]:
-    """The scopes that `roles` bring; of these only what was `asked` for, if that names any scope of ours."""
+    """The scopes that `roles` bring; of these only what was `asked` for, if that names any scope of ours.
+
+    Entra ID asks for `api://mcp/tools` and writes `tools`. As this can only take away, the last part of a name will do.
+    """
     brought = access.expand(access.scopes_of(roles))
-    narrower = access.expand(asked)
+    narrower = access.expand(name for name in access.scopes if name in asked or name.rpartition("/")[2] in asked)
     return brought & narrower if narrower else brought
 
 

@@ -135,7 +135,10 @@ ENTRA = Imitation(
     elsewhere="https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0",
     rows=(
         genuine("a person's token of version 2", _TOOLS),
-        genuine("an administrator's token, whatever the client asked for", _BOTH, roles=["mcp-admin"]),
+        genuine("an administrator's token, as far as the client asked", _TOOLS, roles=["mcp-admin"]),
+        genuine("an administrator's token", _BOTH, roles=["mcp-admin"], scp="tools admin"),
+        genuine("an administrator's token of a scope for everything", _BOTH, roles=["mcp-admin"], scp="access_as_user"),
+        genuine("a person's token that asked for too much", _TOOLS, scp="tools admin"),
         genuine(
             "a person's token of version 1",
             _TOOLS,

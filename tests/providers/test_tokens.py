@@ -11,8 +11,9 @@ from structlog.testing import capture_logs
 from mcp_server.environment import SettingsError
 from mcp_server.providers import PROFILES, profile_for
 from tests.providers.hosted import COGNITO, HOSTED
-from tests.providers.hosting import AUTHELIA, DEX, GENERIC, HOSTING, ORY, ZITADEL
+from tests.providers.hosting import DEX, HOSTING
 from tests.providers.imitation import Imitation, Row, serving
+from tests.providers.opaque import AUTHELIA, GENERIC, OPAQUE, ORY, ZITADEL
 from tests.unit.verdicts import settle
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from tests.unit.running import Calls
 
 pytestmark = pytest.mark.anyio
-IMITATIONS = (*HOSTED, *HOSTING)
+IMITATIONS = (*HOSTED, *HOSTING, *OPAQUE)
 ASKED = {"AUTH_TOKEN_MODE": "introspection", "OAUTH_CLIENT_SECRET": "our own s3cret"}
 ASKS = (
     ZITADEL,

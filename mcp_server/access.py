@@ -31,8 +31,9 @@ class Access(Part):
     """The whole file.
 
     Attributes:
+        scope_prefix: what the provider puts before the names of scopes, where it does (Entra ID, Cognito).
         tools: the scopes that a call of a tool needs, for tools that do not say so themselves.
-        groups: the roles that a group of the provider stands for. A group without an entry is the role of its own name.
+        groups: the roles that a group of the provider stands for. Empty, a group is the role of its own name.
     """
 
     version: Literal[1]
@@ -40,6 +41,7 @@ class Access(Part):
     base_scope: ScopeName
     scopes: dict[ScopeName, Scope]
     login_scopes: tuple[ScopeName, ...] = ()
+    scope_prefix: ScopeName | Literal[""] = ""
     introspect_for: tuple[ScopeName, ...] = ()
     tools: dict[str, tuple[ScopeName, ...]] = Field(default_factory=dict)
     groups: dict[str, tuple[RoleName, ...]] = Field(default_factory=dict)
@@ -106,10 +108,34 @@ class Access(Part):
         """Every role that brings a scope, in the file's order."""
         return tuple(dict.fromkeys(role for scope in self.scopes.values() for role in scope.roles))
 
+    def asked_as(self, names: Iterable[str]) -> list[str]:
+        """Scopes as clients have to ask the provider for them."""
+        return [self.scope_prefix + name for name in names]
+
     def expand(self, granted: Iterable[str]) -> frozenset[str]:
         """What a token with the `granted` scopes is good for. A scope the file does not know counts for nothing."""
         implied = self.implied
         return frozenset().union(*(implied[name] for name in granted if name in implied))
+
+    def roles_of(self, groups: Iterable[str]) -> frozenset[str]:
+        """The roles that `groups` stand for: those of the file's `groups`, or, where it has none, of the same names.
+
+        Once groups are named here, no other counts: some providers let anybody make a group, of any name.
+        """
+        return (
+            frozenset(role for group in groups for role in self.groups.get(group, ()))
+            if self.groups
+            else frozenset(groups)
+        )
+
+    def groups_with(self, roles: Iterable[str]) -> tuple[str, ...]:
+        """The groups that stand for one of `roles`."""
+        wanted = frozenset(roles)
+        return tuple(group for group, held in self.groups.items() if not wanted.isdisjoint(held))
+
+    def scopes_of(self, roles: frozenset[str]) -> frozenset[str]:
+        """Every scope that one of `roles` brings."""
+        return frozenset(name for name, scope in self.scopes.items() if not roles.isdisjoint(scope.roles))
 
 
 class _Loader(yaml.SafeLoader):

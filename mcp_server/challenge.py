@@ -28,9 +28,11 @@ class Challenger:
     Args:
         metadata_url: absolute URL of the protected resource metadata.
         login_scopes: what a first login asks for.
+        scope_prefix: what the provider puts before the names of scopes.
     """
 
-    def __init__(self, metadata_url: str, login_scopes: Sequence[str]) -> None:
+    def __init__(self, metadata_url: str, login_scopes: Sequence[str], scope_prefix: str = "") -> None:
+        self._scope_prefix = scope_prefix
         self._metadata_url = metadata_url
         self._login_scopes = tuple(login_scopes)
         # Whoever sends nothing gets bytes that are ready: the cheapest answer there is.
@@ -62,5 +64,6 @@ class Challenger:
     def _challenge(self, code: str | None, scopes: Sequence[str]) -> tuple[bytes, bytes]:
         """Scope names and URLs hold neither quote nor backslash (RFC 6749 section 3.3, `check_url`): no escaping."""
         parameters = [f'error="{code}"'] if code is not None else []
-        parameters += [f'resource_metadata="{self._metadata_url}"', f'scope="{" ".join(scopes)}"']
+        asked_as = " ".join(self._scope_prefix + scope for scope in scopes)
+        parameters += [f'resource_metadata="{self._metadata_url}"', f'scope="{asked_as}"']
         return b"www-authenticate", f"Bearer {', '.join(parameters)}".encode("ascii")

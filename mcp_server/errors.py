@@ -121,7 +121,7 @@ class ScopeNotObtainable(AuthError):
     def __init__(self, needed: tuple[str, ...], roles: tuple[str, ...]) -> None:
         super().__init__(
             f"This request needs the scope {' '.join(needed)}, which your account cannot obtain: "
-            f"it needs one of the roles {', '.join(roles)}."
+            f"it needs one of the roles or groups {', '.join(roles)}."
         )
         self.needed = needed
         self.roles = roles

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -35,6 +35,9 @@ class IssuerRules(BaseModel):
         clients: tokens without any `aud` count if they are of one of these clients, for providers that write none.
             A token with an `aud` must have ours all the same.
         machine_clients: clients whose tokens need no person, where the provider's tokens tell.
+        roles_claim: the claim of its tokens that lists the person's roles or groups.
+        scopes_from: whether its tokens grant the scopes that they name, or the person's roles do and the token's scopes
+            only narrow them.
         internal_url: where this process reaches the issuer, if not at its identifier.
         jwks_url: where its keys are, if its metadata does not say.
     """
@@ -46,5 +49,7 @@ class IssuerRules(BaseModel):
     aliases: tuple[Url, ...] = ()
     clients: tuple[Name, ...] = ()
     machine_clients: tuple[Name, ...] = ()
+    roles_claim: Name | None = None
+    scopes_from: Literal["token", "roles"] | None = None
     internal_url: Url | None = None
     jwks_url: Url | None = None

@@ -36,7 +36,7 @@ def metadata_answer(settings: Settings, access: Access) -> Answer:
     document = {
         "resource": settings.public_url,
         "authorization_servers": list(dict.fromkeys((settings.server_url, *access.issuers))),
-        "scopes_supported": list(access.login_scopes),
+        "scopes_supported": access.asked_as(access.login_scopes),
         "bearer_methods_supported": ["header"],
         "resource_name": access.resource.name,
         "resource_documentation": f"{settings.public_origin}/",

@@ -86,7 +86,8 @@ def protect(
         needs=needs or Needs(access),
         borders=borders,
         decisions=Decisions(
-            Challenger(metadata_url(settings), access.login_scopes), open_audit(settings.audit_log, clock)
+            Challenger(metadata_url(settings), access.login_scopes, access.scope_prefix),
+            open_audit(settings.audit_log, clock),
         ),
         seconds_left=lambda principal: principal.expires_at + settings.clock_leeway - clock.now(),
         exchange=TokenExchange(settings, clock, client) if settings.token_exchange else None,

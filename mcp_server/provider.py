@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from mcp_server.issuers import IssuerRules
-from mcp_server.providers import GENERIC, PROFILES
+from mcp_server.provider_checks import check_audience
+from mcp_server.providers import PROFILES
 from mcp_server.verify.claims import ClaimRules
 from mcp_server.verify.client_auth import client_auth
 from mcp_server.verify.discovery import discover
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from mcp_server.access import Access
     from mcp_server.clock import Clock
     from mcp_server.principal import Principal
+    from mcp_server.providers import ProviderProfile
     from mcp_server.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -51,7 +54,11 @@ class IdentityProvider:
         self._introspects = only_by_asking or bool(self._asked_about)
         self._introspection_url = settings.introspect_url or ""
         self.keys = KeySet(self._fetch_keys, clock, max_age=settings.key_max_age, max_stale=settings.key_max_stale)
-        rules = _claim_rules(settings, access)
+        own = access.issuers.get(settings.server_url, IssuerRules())
+        self._profile = _profile(settings, own)
+        check_audience(settings, self._profile, own)
+        rules = _claim_rules(settings, access, self._profile, own)
+        self.aliases = rules.aliases
         self._signed = signed = JwtVerifier(self.keys, rules, clock, max_bytes=settings.max_token_bytes)
         self._introspection = self._introspection_verifier(signed, rules, clock) if self._introspects else None
         # See `JwtVerifier.verify` and `IntrospectionVerifier.verify`.
@@ -85,12 +92,8 @@ class IdentityProvider:
     def _introspection_verifier(self, signed: JwtVerifier, rules: ClaimRules, clock: Clock) -> IntrospectionVerifier:
         settings = self._settings
         endpoint = IntrospectionEndpoint(self._http, self._where_to_ask, clock, client_auth(settings, clock))
-        # A provider we know writes one kind of token; of one we do not know both kinds are asked about.
-        opaque = settings.provider.opaque
         precheck = Precheck(
-            None if opaque else signed,
-            opaque=opaque or settings.provider is GENERIC,
-            max_bytes=settings.max_token_bytes,
+            signed if self._profile.signed else None, opaque=self._profile.opaque, max_bytes=settings.max_token_bytes
         )
         return IntrospectionVerifier(endpoint, rules, clock, precheck)
 
@@ -121,17 +124,27 @@ class IdentityProvider:
         return keys_at
 
 
-def _claim_rules(settings: Settings, access: Access) -> ClaimRules:
+def _profile(settings: Settings, own: IssuerRules) -> ProviderProfile:
+    """How the issuer writes its tokens: as the settings say, but for what the access file says of this issuer."""
+    profile = PROFILES[own.provider] if own.provider else settings.provider
+    if own.scopes_from is not None:
+        profile = replace(profile, scopes_from_roles=own.scopes_from == "roles")
+    return profile
+
+
+def _claim_rules(settings: Settings, access: Access, profile: ProviderProfile, own: IssuerRules) -> ClaimRules:
     """What tokens of the settings' issuer must say; the access file's rules for that issuer come first."""
-    own = access.issuers.get(settings.server_url, IssuerRules())
+    audience = own.audience or settings.audience
+    roles_claim = own.roles_claim or (profile.roles_claim or access.roles_claim).replace("{}", audience)
     return ClaimRules(
         issuer=settings.issuer,
-        aliases=frozenset(own.aliases),
-        audience=own.audience or settings.audience,
+        aliases=frozenset(own.aliases) | profile.aliases_of(settings.issuer),
+        audience=audience,
         clients=frozenset(own.clients),
         machine_clients=frozenset(own.machine_clients),
-        profile=PROFILES[own.provider] if own.provider else settings.provider,
-        roles_claim=access.roles_claim,
+        profile=profile,
+        access=access,
+        roles_claim=roles_claim,
         leeway=settings.clock_leeway,
         max_lifetime=settings.max_token_lifetime,
     )

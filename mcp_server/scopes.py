@@ -25,5 +25,5 @@ def require(principal: Principal, needed: tuple[str, ...], access: Access) -> No
         for scope in sorted(missing):
             roles = access.scopes[scope].roles
             if principal.roles.isdisjoint(roles):
-                raise ScopeNotObtainable(needed, roles)
+                raise ScopeNotObtainable(needed, (*roles, *access.groups_with(roles)))
     raise InsufficientScope(needed)

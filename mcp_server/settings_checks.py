@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from mcp_server.addresses import is_loopback, is_private
 from mcp_server.environment import SettingsError
+from mcp_server.provider_checks import check_provider
 
 if TYPE_CHECKING:
     from mcp_server.settings import Settings
@@ -36,6 +37,8 @@ def check_settings(settings: Settings, *, in_container: bool) -> None:
     for name, url in (("OAUTH_SERVER_URL", settings.server_url), ("OAUTH_INTERNAL_URL", settings.internal_url or "")):
         if url.startswith("http:") and not is_private(urlsplit(url).hostname or ""):
             raise SettingsError(f"{name}={url}: must be https: whoever is on the line could hand out keys of his own")
+    if not settings.disable_auth:
+        check_provider(settings)
     _check_mode(settings)
     _check_times(settings)
     reached_at = settings.internal_url or settings.server_url
@@ -69,11 +72,6 @@ def _check_mode(settings: Settings) -> None:
         raise SettingsError(f"AUTH_TOKEN_MODE=introspection: needs {needed}")
     if settings.token_exchange and not settings.can_introspect:
         raise SettingsError("TOKEN_EXCHANGE=true: needs OAUTH_CLIENT_SECRET, its file, or OAUTH_CLIENT_KEY_FILE")
-    if settings.token_mode == "jwt" and settings.provider.opaque:  # noqa: S105 - the mode's name
-        raise SettingsError(
-            f"AUTH_TOKEN_MODE=jwt: the access tokens of {settings.provider.name} are not JWTs; "
-            "set AUTH_TOKEN_MODE=introspection"
-        )
 
 
 def _check_times(settings: Settings) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_server import strict_json
 from mcp_server.provider import IdentityProvider
+from mcp_server.provider_checks import check_provider
 from mcp_server.providers import profile_for
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ class TrustedIssuers:
     Attributes:
         first: the issuer of the settings. What names no other issuer is judged, and refused, there.
         all: it, and the others.
+
+    Raises:
+        SettingsError: the access file names an issuer whose tokens cannot be judged as it says.
     """
 
     def __init__(self, settings: Settings, access: Access, clock: Clock, http: httpx.AsyncClient) -> None:
@@ -44,9 +48,11 @@ class TrustedIssuers:
         self._by_claim: dict[str, IdentityProvider] = {}
         for issuer, rules in access.issuers.items():
             if issuer != settings.server_url:
-                other = IdentityProvider(_settings_for(issuer, rules, settings), access, clock, http)
+                theirs = _settings_for(issuer, rules, settings)
+                check_provider(theirs, f"{settings.access_file}: issuers: ")
+                other = IdentityProvider(theirs, access, clock, http)
                 self.all.append(other)
-                self._by_claim |= dict.fromkeys((issuer, *rules.aliases), other)
+                self._by_claim |= dict.fromkeys((issuer, *other.aliases), other)
         # With one issuer there is nothing to choose.
         self.verify: Callable[[str], Coroutine[Any, Any, Principal]] = (
             self._verify_by_claim if self._by_claim else self.first.verify

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_server.errors import InvalidToken, Reason
 from mcp_server.principal import Principal
+from mcp_server.verify.granted import roles_in, scopes_by_roles, scopes_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mcp_server.access import Access
     from mcp_server.providers import ProviderProfile
 
 _MAX_TEXT = 2048  # characters of an identifier we keep
@@ -29,6 +31,7 @@ class ClaimRules:
         issuer: whose tokens these are; `aliases` are other values of `iss` that mean the same.
         audience: ours. Tokens without any audience count only if they are of one of `clients`.
         profile: how the provider writes its tokens.
+        access: which roles bring which scopes, and which groups stand for roles.
         roles_claim: the claim that lists the person's roles for this resource.
         machine_clients: whose tokens need no person.
         leeway: how far two clocks may disagree.
@@ -41,6 +44,7 @@ class ClaimRules:
     clients: frozenset[str] = frozenset()
     machine_clients: frozenset[str] = frozenset()
     profile: ProviderProfile
+    access: Access
     roles_claim: str
     leeway: float
     max_lifetime: float
@@ -58,14 +62,19 @@ def judge(claims: Mapping[str, Any], rules: ClaimRules, now: float) -> Principal
     client = next((c for name in rules.profile.client_claims if (c := _text(claims, name)) is not None), None)
     _check_audience(claims, rules, client)
     expires_at = _check_times(claims, rules, now)
-    _check_type(claims, rules, client)
+    _check_type(claims, rules)
+    subject = _text(claims, "sub")
+    a_person_s = _names_a_person(claims, rules.profile, client, subject)
+    if not a_person_s and client not in rules.machine_clients:
+        raise InvalidToken(Reason.NO_USER, expected="a token of a logged-in person, or of a machine client", got=client)
+    scopes = scopes_in(claims, rules.profile, rules.access.scope_prefix)
+    roles = roles_in(claims, rules.roles_claim, rules.profile, rules.access)
+    if rules.profile.scopes_from_roles and roles is not None:
+        # A machine's own scopes were given to it by name: nobody logs in who might lack a role.
+        own = frozenset() if a_person_s else scopes
+        scopes = own | scopes_by_roles(scopes, roles, rules.access)
     return Principal(
-        issuer=rules.issuer,
-        subject=_text(claims, "sub"),
-        client=client,
-        scopes=_scopes(claims, rules.profile),
-        expires_at=expires_at,
-        roles=_roles(claims, rules.roles_claim),
+        issuer=rules.issuer, subject=subject, client=client, scopes=scopes, expires_at=expires_at, roles=roles
     )
 
 
@@ -115,8 +124,8 @@ def _moment(claims: Mapping[str, Any], name: str) -> float | None:
     return float(value)
 
 
-def _check_type(claims: Mapping[str, Any], rules: ClaimRules, client: str | None) -> None:
-    """An access token, not an ID, refresh or logout token of the same issuer; a bearer token, and somebody's."""
+def _check_type(claims: Mapping[str, Any], rules: ClaimRules) -> None:
+    """An access token, not an ID, refresh or logout token of the same issuer; and a bearer token."""
     if "cnf" in claims:
         raise InvalidToken(Reason.SENDER_BOUND, expected="a bearer token", got="a token bound to its sender (cnf)")
     if "events" in claims:  # OpenID Connect Back-Channel Logout 1.0 section 2.4, RFC 8417
@@ -126,9 +135,18 @@ def _check_type(claims: Mapping[str, Any], rules: ClaimRules, client: str | None
         kind = value.lower() if isinstance(value, str) else value
         if not isinstance(kind, str | None) or kind not in accepted:
             raise InvalidToken(Reason.TOKEN_TYPE, expected=f"{name} of an access token", got=value)
-    mark = rules.profile.user_claim
-    if mark is not None and client not in rules.machine_clients and not _text(claims, mark):
-        raise InvalidToken(Reason.NO_USER, expected=f"{mark}: a logged-in person, or a machine client", got=client)
+    marks = rules.profile.access_marks
+    if marks and all(_text(claims, mark) is None for mark in marks):
+        raise InvalidToken(Reason.TOKEN_TYPE, expected=f"{' or '.join(marks)}, as in an access token", got=None)
+
+
+def _names_a_person(
+    claims: Mapping[str, Any], profile: ProviderProfile, client: str | None, subject: str | None
+) -> bool:
+    """Whether somebody logged in for this token, as far as the provider lets us tell."""
+    if profile.user_claim is not None:
+        return _text(claims, profile.user_claim) is not None
+    return profile.machine_subject is None or subject != profile.machine_subject.format(client)
 
 
 def _text(claims: Mapping[str, Any], name: str) -> str | None:
@@ -137,27 +155,4 @@ def _text(claims: Mapping[str, Any], name: str) -> str | None:
         return None
     if not isinstance(value, str) or not 0 < len(value) <= _MAX_TEXT:
         raise InvalidToken(Reason.CLAIMS_MALFORMED, expected=f"{name}, a text", got=value)
-    return value
-
-
-def _scopes(claims: Mapping[str, Any], profile: ProviderProfile) -> frozenset[str]:
-    """RFC 9068 section 2.2.3: `scope`, separated by spaces; some providers write lists, or another claim."""
-    granted: set[str] = set()
-    for name in profile.scope_claims:
-        value = claims.get(name)
-        if isinstance(value, str):
-            granted.update(value.split(" "))
-        elif value is not None:
-            granted.update(_texts(value, name))
-    return frozenset(granted - {""})
-
-
-def _roles(claims: Mapping[str, Any], name: str) -> frozenset[str] | None:
-    value = claims.get(name)
-    return None if value is None else frozenset(_texts(value, name))
-
-
-def _texts(value: object, name: str) -> list[str]:
-    if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
-        raise InvalidToken(Reason.CLAIMS_MALFORMED, expected=f"{name}, a list of texts", got=value)
     return value

@@ -23,8 +23,8 @@ MAX_ANSWER_AGE = 30.0  # seconds: how long a token that was withdrawn may still 
 def rules_for_answers(rules: ClaimRules) -> ClaimRules:
     """The rules of JWTs, as they apply to answers.
 
-    The client may stand in `client_id`, the name RFC 7662 gives it. A claim that tells the kind of token may be left
-    out, as that RFC does not know it; where it is there, it counts as in a JWT.
+    The client may stand in `client_id`, the name RFC 7662 gives it, and the scopes in `scope`. A claim that tells the
+    kind of token may be left out, as that RFC does not know it; where it is there, it counts as in a JWT.
     """
     profile = rules.profile
     return replace(
@@ -32,7 +32,9 @@ def rules_for_answers(rules: ClaimRules) -> ClaimRules:
         profile=replace(
             profile,
             client_claims=(*profile.client_claims, "client_id"),
+            scope_claims=tuple(dict.fromkeys((*profile.scope_claims, "scope"))) if profile.scope_claims else (),
             claim_types=tuple((name, accepted | {None}) for name, accepted in profile.claim_types),
+            access_marks=(),
         ),
     )
 

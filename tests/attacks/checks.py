@@ -25,7 +25,8 @@ def _text(file: str, text: str, without: str) -> Check:
     return Check(f"mcp_server/{file}", text, without)
 
 
-JWT, CLAIMS, KEYS, KEY_SET = "verify/jwt.py", "verify/claims.py", "verify/keys.py", "verify/keyset.py"
+JWT, CLAIMS, GRANTED = "verify/jwt.py", "verify/claims.py", "verify/granted.py"
+KEYS, KEY_SET = "verify/keys.py", "verify/keyset.py"
 INTROSPECTED, INTROSPECTION, FETCH = "verify/introspected.py", "verify/introspection.py", "verify/fetch.py"
 _TOKEN = {
     "token_length": _if(JWT, "len(token) > self._max_bytes"),
@@ -61,9 +62,18 @@ _TOKEN = {
     "sender_bound": _if(CLAIMS, '"cnf" in claims'),
     "events": _if(CLAIMS, '"events" in claims'),
     "token_type": _if(CLAIMS, "not isinstance(kind, str | None) or kind not in accepted"),
-    "user": _if(CLAIMS, "mark is not None and client not in rules.machine_clients and not _text(claims, mark)"),
+    "access_mark": _if(CLAIMS, "marks and all(_text(claims, mark) is None for mark in marks)"),
+    "user": _if(CLAIMS, "not a_person_s and client not in rules.machine_clients"),
     "text_claims": _if(CLAIMS, "not isinstance(value, str) or not 0 < len(value) <= _MAX_TEXT"),
-    "text_lists": _if(CLAIMS, "not isinstance(value, list) or not all(isinstance(entry, str) for entry in value)"),
+    "text_lists": _if(GRANTED, "not isinstance(value, list) or not all(isinstance(entry, str) for entry in value)"),
+}
+_PEOPLE = {
+    "roles_decide": _if(CLAIMS, "rules.profile.scopes_from_roles and roles is not None"),
+    "scopes_narrow": _text(GRANTED, "return brought & narrower if narrower else brought", "return brought | narrower"),
+    "roles_of_ours": _text(
+        "providers/hosting.py", "urn:zitadel:iam:org:project:{}:roles", "urn:zitadel:iam:org:project:roles"
+    ),
+    "no_roles": _text(GRANTED, "frozenset() if profile.scopes_from_roles else None", "None"),
 }
 _PROVIDER = {
     "key_known": _text(
@@ -170,4 +180,4 @@ _WIRE = {
     "trailers": _text("wire.py", "self.headers = []  #", "pass  #"),
     "upgrade": _text("wire.py", "if self._part == _BODY:  # llhttp has skipped it", "if False:  #"),
 }
-CHECKS = {**_TOKEN, **_PROVIDER, **_JSON, **_REQUEST, **_WIRE}
+CHECKS = {**_TOKEN, **_PEOPLE, **_PROVIDER, **_JSON, **_REQUEST, **_WIRE}

@@ -29,6 +29,7 @@ REQUIREMENTS = (
     Requirement(
         "scopes.again", "ours", "What runs looks at its scope again, with the arguments it gets and the token of now."
     ),
+    Requirement("scopes.prefix", "ours", "Clients are told scopes with the prefix that the provider wants."),
     Requirement("scopes.known", "ours", "A tool that names an unknown scope stops the start in words."),
     Requirement(
         "scopes.file",

@@ -36,6 +36,7 @@ LAYERS = (
     {
         "settings",
         "settings_checks",
+        "provider_checks",
         "providers",
         "access",
         "access_parts",

@@ -432,6 +432,7 @@ RULES = [
         audience=RESOURCE,
         clients=frozenset({"client-1"}),
         profile=profile,
+        access=load_access(Settings().access_file),
         roles_claim="mcp_roles",
         leeway=30,
         max_lifetime=86400,

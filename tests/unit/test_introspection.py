@@ -449,6 +449,7 @@ def verifier(where: Callable[[], Any], http: httpx.AsyncClient, clock: Clock, **
         issuer=ISSUER,
         audience=RESOURCE,
         profile=PROFILES["generic"],
+        access=load_access(Settings().access_file),
         roles_claim="mcp_roles",
         leeway=30,
         max_lifetime=86400,

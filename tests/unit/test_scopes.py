@@ -65,6 +65,23 @@ async def test_a_call_beyond_the_token_is_one_challenge_with_all_it_needs() -> N
     assert events(kept)[-1]["result"]["structuredContent"] == {"result": []}  # neither call ran
 
 
+@pytest.mark.requirement("scopes.prefix")
+async def test_clients_are_told_scopes_as_the_provider_calls_them(tmp_path: Path) -> None:
+    path = tmp_path / "access.yaml"
+    text = Settings().access_file.read_text(encoding="utf-8")
+    path.write_text(text + "\nscope_prefix: api://7/\n", encoding="utf-8")
+    asked_as = "api://7/mcp:tools api://7/mcp:notes.read api://7/mcp:notes.write"
+    async with running(access_file=path) as server:
+        stranger = await server.post()
+        metadata = await server.client.get("/.well-known/oauth-protected-resource")
+        token = server.issuer.token(scope="api://7/mcp:notes.read", mcp_roles=["mcp-writer"])
+        listed, refused = await server.call("note_list", token), await server.call("note_add", token, {"text": "x"})
+    assert f'scope="{asked_as}"' in stranger.headers["www-authenticate"]
+    assert metadata.json()["scopes_supported"] == asked_as.split()
+    assert listed.status_code == 200
+    assert 'scope="api://7/mcp:tools api://7/mcp:notes.write"' in refused.headers["www-authenticate"]
+
+
 @pytest.mark.requirement("scopes.not_obtainable")
 async def test_a_tool_that_no_role_of_the_person_brings_is_a_plain_403() -> None:
     async with running() as server:

@@ -77,7 +77,7 @@ REFUSED: list[tuple[dict[str, str], str]] = [
         },
         "OAUTH_CLIENT_KEY_FILE=/nowhere: cannot be read (FileNotFoundError)",
     ),
-    ({"OAUTH_SERVER_URL": "https://accounts.google.com"}, "set AUTH_TOKEN_MODE=introspection"),
+    ({"OAUTH_SERVER_URL": "https://accounts.google.com"}, "use Keycloak or Dex"),
     ({"OAUTH_PROVIDER": "keyclock"}, "one of keycloak"),
     ({"DISABLE_AUTH": "maybe"}, "true or false"),
     ({"DISABLE_AUTH": "true", "HOST": "0.0.0.0"}, "both on loopback"),  # noqa: S104 - the point of the row
@@ -133,7 +133,7 @@ STARTS: list[tuple[dict[str, str], str]] = [
     ({"MCP_PUBLIC_URL": "https://mcp.example.com/mcp"}, "must be https"),
     ({"PORT": "80a"}, "PORT=80a"),
     ({"AUTH_TOKEN_MODE": "introspection"}, "OAUTH_CLIENT_SECRET"),
-    ({"OAUTH_SERVER_URL": "https://accounts.google.com"}, "AUTH_TOKEN_MODE=introspection"),
+    ({"OAUTH_SERVER_URL": "https://accounts.google.com"}, "use Keycloak or Dex"),
     ({"DISABLE_AUTH": "true", "HOST": "0.0.0.0"}, "DISABLE_AUTH"),  # noqa: S104 - the point of the row
     ({"ACCESS_FILE": "no-such.yaml"}, "no-such.yaml: cannot be read"),
     ({"RUNNING_IN_CONTAINER": "1"}, "OAUTH_INTERNAL_URL"),

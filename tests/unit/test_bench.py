@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bench.defaults import DEFAULTS
 from bench.figures import Figure
+from bench.floods import fetches_under_a_flood
 from bench.goals import Goal
-from bench.keys import fetches_under_a_flood
+from bench.issuer import Issuer
 from bench.measure import Spread, cpu, measure, ratio, spread
 from bench.report import markdown, text_table
 from bench.requests import UnexpectedStatusError, exchange, legacy_call, modern_call
-from bench.rig import DEFAULTS, Issuer, bare, gated, plain, sdk_guarded
+from bench.rig import bare, gated, plain, sdk_guarded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

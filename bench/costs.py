@@ -1,0 +1,97 @@
+"""The rows of the table that compare CPU time in this process, each measured in one go with what it is compared to."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from bench import goals
+from bench.defaults import DEFAULTS
+from bench.figures import Effort, Figure, compared
+from bench.issuer import Issuer
+from bench.measure import cpu, measure
+from bench.requests import exchange, legacy_call, modern_call
+from bench.rig import bare, gated, plain, sdk_guarded
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from bench.measure import Work
+    from bench.requests import Request
+
+_CALLS = 20  # a sample of a tools/call: some milliseconds
+_REFUSALS = 100
+_OVER_LONG = 256 * 1024
+
+
+async def throughput(effort: Effort) -> list[Figure]:
+    """One `tools/call` in each era: how many of ours are served in the time of one that nobody guards."""
+    issuer = Issuer(DEFAULTS.server_url)
+    token = issuer.token()
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        apps: dict[str, tuple[ASGIApp, str | None]] = {
+            "bare": (await enter(bare()), None),
+            "plain": (await enter(plain()), None),
+            "ours": (await enter(gated(issuer)), token),
+            "open": (await enter(gated(issuer, disable_auth=True)), None),
+            "sdk": (await enter(sdk_guarded()), token),
+        }
+        figures = []
+        for era in ("modern", "legacy"):
+            calls = {
+                name: (app, modern_call(bearer) if era == "modern" else await legacy_call(app, bearer))
+                for name, (app, bearer) in apps.items()
+            }
+            taken = await measure({name: cpu(asking(*call), _CALLS) for name, call in calls.items()}, effort.rounds)
+            figures += _throughput_rows(era, taken)
+        return figures
+
+
+def _throughput_rows(era: str, taken: Mapping[str, Sequence[float]]) -> list[Figure]:
+    goal = goals.THROUGHPUT if era == "modern" else None
+    return [
+        compared(f"{era}: authenticated / unauthenticated", taken["bare"], taken["ours"], goal),
+        compared(f"{era}: authenticated / the SDK's app with routes, no auth", taken["plain"], taken["ours"]),
+        compared(f"{era}: DISABLE_AUTH / unauthenticated", taken["bare"], taken["open"]),
+        compared(f"{era}: SDK auth chain that says yes / unauthenticated", taken["bare"], taken["sdk"]),
+    ]
+
+
+async def refusals(effort: Effort) -> list[Figure]:
+    """What strangers can make the server do."""
+    async with gated(Issuer(DEFAULTS.server_url)) as ours, sdk_guarded() as sdk:
+        nothing = modern_call(status=401)
+        junk = modern_call("x" * 1000, status=401)
+        over_long = modern_call("eyJhbGciOiJSUzI1NiJ9." + "x" * _OVER_LONG + ".x", status=401)
+        cases = {
+            "rig": cpu(asking(_silent, nothing), _REFUSALS),
+            "ours": cpu(asking(ours, nothing), _REFUSALS),
+            "sdk": cpu(asking(sdk, nothing), _REFUSALS),
+            "junk": cpu(asking(ours, junk), _REFUSALS),
+            "over-long": cpu(asking(ours, over_long), _REFUSALS),
+        }
+        taken = await measure(cases, effort.rounds)
+    # An answer that is ready costs hardly more than asking for it: what the rig itself spends must not count.
+    taken = {name: [a - b for a, b in zip(taken[name], taken["rig"], strict=True)] for name in taken}
+    return [
+        compared("401 without credentials / the SDK's own 401", taken["ours"], taken["sdk"], goals.CHALLENGE),
+        compared("refusing a token of 256 kB / 1 kB of junk", taken["over-long"], taken["junk"], goals.OVER_LONG),
+    ]
+
+
+async def _silent(_scope: Scope, _receive: Receive, send: Send) -> None:
+    """The least that an application can answer: what is left is the rig."""
+    await send({"type": "http.response.start", "status": 401, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def asking(app: ASGIApp, request: Request) -> Work:
+    """The work of having `app` answer `request`."""
+
+    async def work() -> None:
+        await exchange(app, request)
+
+    return work

@@ -1,0 +1,44 @@
+"""Every part, one after the other, on the event loop that the server runs on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import warnings
+from contextlib import redirect_stderr
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcp.shared.exceptions import MCPDeprecationWarning
+
+from mcp_server.logs import configure_logs
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from bench.figures import Effort, Figure
+
+    Part = Callable[[Effort], Awaitable[list[Figure]]]
+
+if sys.platform == "win32":
+    new_event_loop = asyncio.new_event_loop
+else:
+    from uvloop import new_event_loop
+
+
+def run(parts: Sequence[Part], effort: Effort) -> list[Figure]:
+    """The figures of all parts, in their order; says on standard error which part is under way."""
+    warnings.simplefilter("ignore", MCPDeprecationWarning)
+    figures = []
+    with Path(os.devnull).open("w") as nowhere, asyncio.Runner(loop_factory=new_event_loop) as runner:
+        with redirect_stderr(nowhere):  # the log is part of what is measured; nobody wants to read it
+            configure_logs("json", "info")
+        for part in parts:
+            print(f"bench: {part.__name__}", file=sys.stderr)  # type: ignore[attr-defined] # each is a function
+            figures += runner.run(_figures(part, effort))
+    return figures
+
+
+async def _figures(part: Part, effort: Effort) -> list[Figure]:
+    return await part(effort)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench import goals
 from bench.defaults import DEFAULTS
-from bench.figures import Effort, Figure, compared
+from bench.figures import Effort, Figure, Point, compared
 from bench.issuer import Issuer
 from bench.measure import cpu, measure
 from bench.requests import exchange, legacy_call, modern_call
@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 
 _CALLS = 20  # a sample of a tools/call: some milliseconds
 _REFUSALS = 100
-_OVER_LONG = 256 * 1024
+_OVER_LONG_BYTES = 256 * 1024
+NOTHING = modern_call(status=401)
+JUNK = modern_call("x" * 1000, status=401)
+OVER_LONG = modern_call("eyJhbGciOiJSUzI1NiJ9." + "x" * _OVER_LONG_BYTES + ".x", status=401)
+THROUGHPUT_PANEL = "throughput, {} (no auth: 1)"
+OURS = "this server"
+REFUSAL_PANELS = ("401 without credentials (SDK's: 1)", "refusing 256 kB (this server, 1 kB of junk: 1)")
 
 
 async def throughput(effort: Effort) -> list[Figure]:
@@ -52,8 +58,9 @@ async def throughput(effort: Effort) -> list[Figure]:
 
 def _throughput_rows(era: str, taken: Mapping[str, Sequence[float]]) -> list[Figure]:
     goal = goals.THROUGHPUT if era == "modern" else None
+    point = Point(THROUGHPUT_PANEL.format(era), OURS)
     return [
-        compared(f"{era}: authenticated / unauthenticated", taken["bare"], taken["ours"], goal),
+        compared(f"{era}: authenticated / unauthenticated", taken["bare"], taken["ours"], goal, point),
         compared(f"{era}: authenticated / the SDK's app with routes, no auth", taken["plain"], taken["ours"]),
         compared(f"{era}: DISABLE_AUTH / unauthenticated", taken["bare"], taken["open"]),
         compared(f"{era}: SDK auth chain that says yes / unauthenticated", taken["bare"], taken["sdk"]),
@@ -63,26 +70,35 @@ def _throughput_rows(era: str, taken: Mapping[str, Sequence[float]]) -> list[Fig
 async def refusals(effort: Effort) -> list[Figure]:
     """What strangers can make the server do."""
     async with gated(Issuer(DEFAULTS.server_url)) as ours, sdk_guarded() as sdk:
-        nothing = modern_call(status=401)
-        junk = modern_call("x" * 1000, status=401)
-        over_long = modern_call("eyJhbGciOiJSUzI1NiJ9." + "x" * _OVER_LONG + ".x", status=401)
         cases = {
-            "rig": cpu(asking(_silent, nothing), _REFUSALS),
-            "ours": cpu(asking(ours, nothing), _REFUSALS),
-            "sdk": cpu(asking(sdk, nothing), _REFUSALS),
-            "junk": cpu(asking(ours, junk), _REFUSALS),
-            "over-long": cpu(asking(ours, over_long), _REFUSALS),
+            "rig": cpu(asking(silent, NOTHING), _REFUSALS),
+            "ours": cpu(asking(ours, NOTHING), _REFUSALS),
+            "sdk": cpu(asking(sdk, NOTHING), _REFUSALS),
+            "junk": cpu(asking(ours, JUNK), _REFUSALS),
+            "over-long": cpu(asking(ours, OVER_LONG), _REFUSALS),
         }
         taken = await measure(cases, effort.rounds)
-    # An answer that is ready costs hardly more than asking for it: what the rig itself spends must not count.
-    taken = {name: [a - b for a, b in zip(taken[name], taken["rig"], strict=True)] for name in taken}
+    taken = without_rig(taken)
+    challenge, over_long = (Point(panel, OURS) for panel in REFUSAL_PANELS)
     return [
-        compared("401 without credentials / the SDK's own 401", taken["ours"], taken["sdk"], goals.CHALLENGE),
-        compared("refusing a token of 256 kB / 1 kB of junk", taken["over-long"], taken["junk"], goals.OVER_LONG),
+        compared(
+            "401 without credentials / the SDK's own 401", taken["ours"], taken["sdk"], goals.CHALLENGE, challenge
+        ),
+        compared(
+            "refusing a token of 256 kB / 1 kB of junk", taken["over-long"], taken["junk"], goals.OVER_LONG, over_long
+        ),
     ]
 
 
-async def _silent(_scope: Scope, _receive: Receive, send: Send) -> None:
+def without_rig(taken: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
+    """What is left of each case when that of the case `rig` is taken off, round by round.
+
+    An answer that is ready costs hardly more than asking for it: what the rig itself spends must not count.
+    """
+    return {name: [a - b for a, b in zip(values, taken["rig"], strict=True)] for name, values in taken.items()}
+
+
+async def silent(_scope: Scope, _receive: Receive, send: Send) -> None:
     """The least that an application can answer: what is left is the rig."""
     await send({"type": "http.response.start", "status": 401, "headers": []})
     await send({"type": "http.response.body", "body": b""})

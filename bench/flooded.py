@@ -1,7 +1,8 @@
 """How long calls with known tokens take over sockets while strangers send junk, against how long without.
 
 The callers pause between calls, so that the server is not busy with them alone; strangers send at a fixed rate,
-whether they are answered or not, as long as one of their lines is free.
+whether they are answered or not, as long as one of their lines is free. The client that sends all this needs a share of
+the machine, too, so a flood of the cheapest requests there are, without credentials, is measured beside.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import math
 import time
 from collections import Counter
 from contextlib import asynccontextmanager
-from itertools import chain, count
+from itertools import chain, count, islice, repeat
 from typing import TYPE_CHECKING
 
 from bench import goals
@@ -27,8 +28,8 @@ from mcp_server.verify.keyset import COOL_DOWN_SECONDS
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
-_CALLERS = 4
-_PAUSE = 0.005
+_CALLERS = 2
+_PAUSE = 0.01
 _WINDOW = 2.0
 _WINDOWS = 6
 _LINES = 160  # of strangers: more than may be under way and wait together
@@ -47,7 +48,7 @@ async def flooded(_effort: Effort) -> list[Figure]:
             kids = map(on_the_wire, map(modern_call, unknown_kids(issuer)))
             await _ask_once(server.port, known)
             before, start = issuer.key_fetches, time.perf_counter()
-            by_kids = [await _pair(server.port, known, kids, {401}) for _ in range(_WINDOWS)]
+            by_kids = [await _windows(server.port, known, kids, {401}) for _ in range(_WINDOWS)]
             begun = math.ceil((time.perf_counter() - start) / COOL_DOWN_SECONDS)
             fetches = (issuer.key_fetches - before) / begun
         issuer.delay = _ANSWERS_AFTER
@@ -58,7 +59,7 @@ async def flooded(_effort: Effort) -> list[Figure]:
                 # Another each time: an answer is remembered for 30 s only.
                 known = on_the_wire(modern_call(issuer.reference()))
                 await _ask_once(server.port, known)
-                by_junk.append(await _pair(server.port, known, junk, {401, 503}))
+                by_junk.append(await _windows(server.port, known, junk, {401, 503}))
     return [
         *_rows("unknown kids", by_kids),
         Figure("HTTP: key fetches in one cool-down, unknown kids all along", spread([fetches]), goals.KEY_FETCHES),
@@ -67,11 +68,12 @@ async def flooded(_effort: Effort) -> list[Figure]:
     ]
 
 
-def _rows(what: str, pairs: Sequence[tuple[Times, Times]]) -> list[Figure]:
-    quiet, busy = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    failed = sum(one.failed for one in (*quiet, *busy))
+def _rows(what: str, rounds: Sequence[tuple[Times, Times, Times]]) -> list[Figure]:
+    none, cheap, junk = (list(times) for times in zip(*rounds, strict=True))
+    failed = sum(one.failed for one in (*none, *cheap, *junk))
     return [
-        *beside(f"HTTP latency of a known token, flood of {what} / none", busy, quiet),
+        *beside(f"HTTP latency of a known token, flood of {what} / none", junk, none),
+        *beside(f"HTTP latency of a known token, flood of {what} / as many without credentials", junk, cheap),
         counted(f"HTTP: failed calls of known tokens, flood of {what}", failed, goals.FAILED),
     ]
 
@@ -83,22 +85,29 @@ async def _ask_once(port: int, message: bytes) -> None:
     await line.close()
 
 
-async def _pair(port: int, message: bytes, junk: Iterator[bytes], expected: set[int]) -> tuple[Times, Times]:
-    """The calls of two windows: without strangers, then with them.
+async def _windows(port: int, message: bytes, junk: Iterator[bytes], expected: set[int]) -> tuple[Times, Times, Times]:
+    """The calls of three windows: without strangers, with such as have no credentials, and with junk."""
+    none = await _window(port, message)
+    cheap = await _beside_strangers(port, message, repeat(on_the_wire(modern_call())), {401})
+    return none, cheap, await _beside_strangers(port, message, junk, expected)
+
+
+async def _beside_strangers(port: int, message: bytes, junk: Iterator[bytes], expected: set[int]) -> Times:
+    """The calls of one window with strangers.
 
     Raises:
         UnexpectedStatusError: strangers were answered something else.
         RuntimeError: there were too few of them.
     """
-    quiet = await _window(port, message)
     answered: Counter[int] = Counter()
-    async with _strangers(port, junk, answered):
-        busy = await _window(port, message)
+    ready = islice(junk, int(_RATE * _WINDOW * 2))
+    async with _strangers(port, iter([*ready]), answered):
+        times = await _window(port, message)
     if not expected.issuperset(answered):
         raise UnexpectedStatusError(f"strangers were answered {answered}")
     if answered.total() < _LEAST_SENT:
         raise RuntimeError(f"only {answered.total()} strangers in {_WINDOW:g} s: this machine is too busy")
-    return quiet, busy
+    return times
 
 
 async def _window(port: int, message: bytes) -> Times:

@@ -40,6 +40,8 @@ class Goal:
 
 
 THROUGHPUT = Goal(0.95, at_least=True)
+BESIDE_FASTMCP = Goal(4.0, at_least=True)
+BESIDE_FASTMCP_LEGACY = Goal(1.8, at_least=True)
 CHALLENGE = Goal(0.25)
 OVER_LONG = Goal(2.0)
 TAIL = Goal(3.0)  # p99 / p50

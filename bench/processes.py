@@ -10,6 +10,7 @@ import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 
 from bench.defaults import DEFAULTS
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from bench.requests import Request
 
 _START_SECONDS = 60.0
+_LOOK_EVERY = 0.1
 _LISTENING = re.compile(rb"http://127\.0\.0\.1:([0-9]+)")
 
 
@@ -42,39 +44,30 @@ class Served:
 
 @asynccontextmanager
 async def server_process(module: str, settings: Mapping[str, str]) -> AsyncIterator[Served]:
-    """A server process; it says its port in its log."""
+    """A server process; it says its port in its log, which is a file: nobody has to keep up with reading it."""
     inherited = {name: value for name, value in os.environ.items() if name not in NAMES}
     own = {"PORT": "0", "LOG_FORMAT": "json", "ACCESS_FILE": str(DEFAULTS.access_file), **settings}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", module, env={**inherited, **own}, stderr=asyncio.subprocess.PIPE
-    )
-    log = process.stderr
-    try:
-        async with asyncio.timeout(_START_SECONDS):
-            port = None
-            while log is not None and port is None:
-                port = _port(await log.readline())
-        draining = asyncio.create_task(_drain(log)) if log is not None else None
-        yield Served(process.pid, port or 0)
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
-    if draining is not None:
-        await draining
+    with NamedTemporaryFile(mode="w+b") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", module, env={**inherited, **own}, stderr=log.file
+        )
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                port = await _port(process, Path(log.name))
+            yield Served(process.pid, port)
+        finally:
+            if process.returncode is None:
+                process.terminate()
+            await process.wait()
 
 
-async def _drain(log: asyncio.StreamReader) -> None:
-    """Read what a flood makes it write, and forget it."""
-    while await log.read(64 * 1024):
-        pass
-
-
-def _port(line: bytes) -> int | None:
-    if not line:
-        raise RuntimeError("a server ended before it listened")
-    said = _LISTENING.search(line)
-    return int(said[1]) if said is not None and b'"listening"' in line else None
+async def _port(process: asyncio.subprocess.Process, log: Path) -> int:
+    while process.returncode is None:
+        for line in log.read_bytes().splitlines():  # noqa: ASYNC240 - a few lines
+            if b'"listening"' in line and (said := _LISTENING.search(line)) is not None:
+                return int(said[1])
+        await asyncio.sleep(_LOOK_EVERY)
+    raise RuntimeError(f"a server ended before it listened: {log.read_text()[-2000:]}")  # noqa: ASYNC240 - and that is all
 
 
 def on_the_wire(request: Request) -> bytes:

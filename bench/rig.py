@@ -42,7 +42,7 @@ class Yes:
 
 
 @asynccontextmanager
-async def gated(issuer: Issuer, clock: Clock | None = None, **values: Any) -> AsyncIterator[ASGIApp]:
+async def gated(issuer: Issuer, clock: Clock | None = None, /, **values: Any) -> AsyncIterator[ASGIApp]:
     """Our whole server, started."""
     async with issuer.client() as http:
         app = create_app(replace(DEFAULTS, **values), clock=clock, http=http)
@@ -54,7 +54,7 @@ async def gated(issuer: Issuer, clock: Clock | None = None, **values: Any) -> As
 async def bare() -> AsyncIterator[ASGIApp]:
     """The same MCP application with the same tools and nothing in front: the SDK's session manager."""
     server = mcp_server()
-    server.streamable_http_app(max_request_body_size=MAX_BODY_BYTES, transport_security=_trusting())
+    server.streamable_http_app(max_request_body_size=MAX_BODY_BYTES, transport_security=_unchecked())
     async with server.session_manager.run():
         yield server.session_manager.handle_request
 
@@ -62,7 +62,7 @@ async def bare() -> AsyncIterator[ASGIApp]:
 @asynccontextmanager
 async def plain() -> AsyncIterator[ASGIApp]:
     """The same tools in the application that the SDK makes of them, with its routes and without `auth=`."""
-    app = mcp_server().streamable_http_app(max_request_body_size=MAX_BODY_BYTES, transport_security=_trusting())
+    app = mcp_server().streamable_http_app(max_request_body_size=MAX_BODY_BYTES, transport_security=_unchecked())
     async with started(app):
         yield app
 
@@ -79,9 +79,14 @@ async def sdk_guarded(verifier: TokenVerifier | None = None) -> AsyncIterator[AS
         }
     )
     server = mcp_server(auth=auth, token_verifier=verifier or Yes())
-    app = server.streamable_http_app(max_request_body_size=MAX_BODY_BYTES, transport_security=_trusting())
+    app = server.streamable_http_app(max_request_body_size=MAX_BODY_BYTES, transport_security=_unchecked())
     async with started(app):
         yield app
+
+
+def trusting(issuer: Issuer) -> dict[str, Any]:
+    """The settings of a server whose provider is another than the default one."""
+    return {"server_url": issuer.url, "internal_url": issuer.url, "issuer": issuer.url}
 
 
 def mcp_server(**options: Any) -> MCPServer[Any]:
@@ -91,7 +96,7 @@ def mcp_server(**options: Any) -> MCPServer[Any]:
     return server
 
 
-def _trusting() -> TransportSecuritySettings:
+def _unchecked() -> TransportSecuritySettings:
     """Host and Origin unchecked, as where our own front has judged them."""
     return TransportSecuritySettings(enable_dns_rebinding_protection=False)
 

@@ -30,13 +30,15 @@ else:
 def run(parts: Sequence[Part], effort: Effort) -> list[Figure]:
     """The figures of all parts, in their order; says on standard error which part is under way."""
     warnings.simplefilter("ignore", MCPDeprecationWarning)
+    terminal = sys.stderr
     figures = []
-    with Path(os.devnull).open("w") as nowhere, asyncio.Runner(loop_factory=new_event_loop) as runner:
-        with redirect_stderr(nowhere):  # the log is part of what is measured; nobody wants to read it
-            configure_logs("json", "info")
-        for part in parts:
-            print(f"bench: {part.__name__}", file=sys.stderr)  # type: ignore[attr-defined] # each is a function
-            figures += runner.run(_figures(part, effort))
+    # The log is part of what is measured, that of references too; nobody wants to read it.
+    with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere):
+        configure_logs("json", "info")
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            for part in parts:
+                print(f"bench: {part.__name__}", file=terminal)
+                figures += runner.run(_figures(part, effort))
     return figures
 
 

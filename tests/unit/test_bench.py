@@ -151,7 +151,7 @@ def test_the_table_has_a_row_for_each_figure(figures: list[Figure]) -> None:
 
 @pytest.mark.requirement("bench.results")
 def test_the_results_tell_the_versions_and_how_to_repeat(figures: list[Figure]) -> None:
-    written = markdown(figures)
+    written = markdown(figures, "1.0 at the start")
 
     assert "| fast / slow | 0.5 | 0.4 to 0.6 | ≤ 0.7 | yes | 10.0 / 20.0 |" in written
     assert all(name in written for name in ("Python 3.", "mcp 2.", "uvicorn 0.", "pyjwt 2."))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bench.figures import Figure
 
 _HERE = Path(__file__).parent
-_EFFORT = Effort(rounds=300, renewals=15, streams=5)
+_EFFORT = Effort(rounds=200, renewals=10, streams=5)
 
 
 async def calls_of_references(effort: Effort) -> list[Figure]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bench import goals
 from bench.defaults import DEFAULTS
 from bench.figures import Effort, Figure, Point, compared
+from bench.floods import unknown_kids
 from bench.issuer import Issuer
 from bench.measure import cpu, measure
 from bench.requests import exchange, legacy_call, modern_call
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from bench.measure import Work
+    from bench.measure import Sample, Work
     from bench.requests import Request
 
 _CALLS = 20  # a sample of a tools/call: some milliseconds
@@ -69,13 +70,18 @@ def _throughput_rows(era: str, taken: Mapping[str, Sequence[float]]) -> list[Fig
 
 async def refusals(effort: Effort) -> list[Figure]:
     """What strangers can make the server do."""
-    async with gated(Issuer(DEFAULTS.server_url)) as ours, sdk_guarded() as sdk:
+    issuer = Issuer(DEFAULTS.server_url)
+    async with gated(issuer) as ours, sdk_guarded() as sdk:
+        call = asking(ours, modern_call(issuer.token()))
+        await call()  # with keys in hand
         cases = {
             "rig": cpu(asking(silent, NOTHING), _REFUSALS),
             "ours": cpu(asking(ours, NOTHING), _REFUSALS),
             "sdk": cpu(asking(sdk, NOTHING), _REFUSALS),
             "junk": cpu(asking(ours, JUNK), _REFUSALS),
             "over-long": cpu(asking(ours, OVER_LONG), _REFUSALS),
+            "kid": _strangers(issuer, ours),
+            "call": cpu(call, _CALLS),
         }
         taken = await measure(cases, effort.rounds)
     taken = without_rig(taken)
@@ -87,7 +93,23 @@ async def refusals(effort: Effort) -> list[Figure]:
         compared(
             "refusing a token of 256 kB / 1 kB of junk", taken["over-long"], taken["junk"], goals.OVER_LONG, over_long
         ),
+        compared("refusing a token with an unknown kid / serving a call", taken["kid"], taken["call"]),
     ]
+
+
+def _strangers(issuer: Issuer, app: ASGIApp) -> Sample:
+    """A sample: each time another unknown kid; making it is not counted."""
+    tokens = unknown_kids(issuer)
+
+    async def sample() -> float:
+        forged = iter([modern_call(next(tokens), status=401) for _ in range(_CALLS)])
+
+        async def refuse() -> None:
+            await exchange(app, next(forged))
+
+        return await cpu(refuse, _CALLS)()
+
+    return sample
 
 
 def without_rig(taken: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -27,6 +28,7 @@ def draw(figures: Sequence[Figure], path: Path) -> None:
     for figure in figures:
         if figure.point is not None:
             panels[figure.point.panel].append(figure)
+    colors = dict(zip(_by_series(figures), cycle(_COLORS), strict=False))
     rows = -(-len(panels) // _COLUMNS)
     with mpl.rc_context(_STYLE):
         canvas = Canvas(figsize=(_PANEL_INCHES[0] * _COLUMNS, _PANEL_INCHES[1] * rows), layout="constrained")
@@ -34,7 +36,7 @@ def draw(figures: Sequence[Figure], path: Path) -> None:
         for axis, (title, members) in zip(axes, panels.items(), strict=False):
             axis.set_title(title, loc="left")
             series = _by_series(members)
-            (_bars if all(one.point and one.point.at is None for one in members) else _lines)(axis, series)
+            (_bars if all(one.point and one.point.at is None for one in members) else _lines)(axis, series, colors)
         for axis in list(axes)[len(panels) :]:
             axis.set_visible(False)
         canvas.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
@@ -48,11 +50,11 @@ def _by_series(members: Sequence[Figure]) -> Mapping[str, list[Figure]]:
     return series
 
 
-def _bars(axis: Any, series: Mapping[str, list[Figure]]) -> None:
+def _bars(axis: Any, series: Mapping[str, list[Figure]], colors: Mapping[str, str]) -> None:
     values = [members[0].value for members in series.values()]
     medians = [value.median for value in values]
     spread = [[v.median - v.low for v in values], [v.high - v.median for v in values]]
-    bars = axis.barh(list(series), medians, xerr=spread, color=_COLORS, height=0.6)
+    bars = axis.barh(list(series), medians, xerr=spread, color=[colors[name] for name in series], height=0.6)
     axis.bar_label(bars, [f"{median:.3g}" for median in medians], padding=4)
     axis.invert_yaxis()
     if max(medians) > _FAR_APART * min(medians):
@@ -60,8 +62,9 @@ def _bars(axis: Any, series: Mapping[str, list[Figure]]) -> None:
     axis.margins(x=0.15)
 
 
-def _lines(axis: Any, series: Mapping[str, list[Figure]]) -> None:
-    for (name, members), color in zip(series.items(), _COLORS, strict=False):
+def _lines(axis: Any, series: Mapping[str, list[Figure]], colors: Mapping[str, str]) -> None:
+    for name, members in series.items():
+        color = colors[name]
         across = [one.point.at for one in members if one.point is not None]
         axis.fill_between(
             across, [m.value.low for m in members], [m.value.high for m in members], color=color, alpha=0.2

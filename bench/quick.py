@@ -6,6 +6,7 @@ Exit codes: 0 every goal is met, or missed by no more than its slack; 1 one is n
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from bench.costs import refusals, throughput
 from bench.figures import Effort
@@ -17,6 +18,11 @@ from bench.run import run
 from bench.streams import streams
 from bench.verification import verification
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.figures import Figure
+
 PARTS = (throughput, refusals, verification, stalls, floods, rotation_and_outage, streams)
 _EFFORT = Effort(rounds=40, renewals=3, streams=1)
 
@@ -25,10 +31,14 @@ def main() -> int:
     """Measure. What to exit with."""
     figures = run(PARTS, _EFFORT)
     print(text_table(figures))
-    lost = [f.name for f in figures if f.goal is not None and not f.goal.tolerates(f.value.median)]
-    for name in lost:
+    for name in (missed := lost(figures)):
         print(f"bench: {name}: worse than its goal by more than the slack", file=sys.stderr)
-    return 1 if lost else 0
+    return 1 if missed else 0
+
+
+def lost(figures: Sequence[Figure]) -> list[str]:
+    """The names of those that miss their goal by more than its slack."""
+    return [f.name for f in figures if f.goal is not None and not f.goal.tolerates(f.value.median)]
 
 
 if __name__ == "__main__":

@@ -74,7 +74,12 @@ async def refusing(effort: Effort) -> list[Figure]:
         async with AsyncExitStack() as stack:
             ours, sdk, with_pyjwt, fastmcp = [
                 await stack.enter_async_context(app)
-                for app in (gated(issuer), sdk_guarded(), pyjwt.guarded(issuer), with_fastmcp.guarded(issuer))
+                for app in (
+                    gated(issuer, **trusting(issuer)),
+                    sdk_guarded(),
+                    pyjwt.guarded(issuer),
+                    with_fastmcp.guarded(issuer),
+                )
             ]
             cases = {
                 "our junk": cpu(asking(ours, JUNK), _REFUSALS),

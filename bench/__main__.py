@@ -45,13 +45,16 @@ def main() -> None:
     figures += run((calls_of_references, keys_of_references), _EFFORT)
     print(text_table(figures))
     draw(figures, _HERE / "results.svg")
-    written = markdown(figures, _busy(load, os.getloadavg()))
+    written = markdown(figures, _conditions(load, os.getloadavg()))
     (_HERE / "RESULTS.md").write_text(written, encoding="utf-8")
 
 
-def _busy(before: tuple[float, ...], after: tuple[float, ...]) -> str:
-    """How busy the machine was: what runs here alone keeps about one processor busy."""
-    return f"{before[0]:.1f} at the start and {after[0]:.1f} at the end, on {os.cpu_count()} processors"
+def _conditions(before: tuple[float, ...], after: tuple[float, ...]) -> str:
+    """How long was measured, and how busy the machine was: what runs here alone keeps about one processor busy."""
+    return (
+        f"At most {_EFFORT.rounds} rounds. "
+        f"Load average {before[0]:.1f} at the start and {after[0]:.1f} at the end, on {os.cpu_count()} processors."
+    )
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 KIDS = 1000
 _JUNK = 300  # more than may be under way and wait together
-_CALLS_MEANWHILE = 200
+_CALLS_MEANWHILE = 50  # over long before anybody gives up waiting for the provider
 _CROWD = 100
 _ANSWERS_AFTER = 0.05
 _UNAUTHORIZED = 401

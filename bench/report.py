@@ -25,12 +25,12 @@ def text_table(figures: Sequence[Figure]) -> str:
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
 
 
-def markdown(figures: Sequence[Figure], load: str) -> str:
-    """The whole of RESULTS.md; `load` says how busy the machine was."""
+def markdown(figures: Sequence[Figure], conditions: str) -> str:
+    """The whole of RESULTS.md; `conditions` says how long was measured, and on how busy a machine."""
     rows = [_HEAD, ("---",) * len(_HEAD), *map(_cells, figures)]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     method = _METHOD.read_text(encoding="utf-8")
-    return method.format(table=table, versions=versions(), load=load)
+    return method.format(table=table, versions=versions(), conditions=conditions)
 
 
 def versions() -> str:

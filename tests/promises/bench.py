@@ -47,7 +47,7 @@ REQUIREMENTS = (
     Requirement(
         "bench.streams",
         "ours",
-        "The rate beside open streams counts only if every number was told by itself, with calls in between.",
+        "The rate beside open streams counts only if the numbers were told as they came, with calls in between.",
     ),
     Requirement(
         "bench.provider",

@@ -37,12 +37,23 @@ async def keys_of_references(effort: Effort) -> list[Figure]:
     return await keys.renewing(effort)
 
 
+_PARTS = (
+    over_http,
+    under_load,
+    flooded,
+    *PARTS,
+    by_tokens,
+    by_keys,
+    calls_of_references,
+    keys_of_references,
+)
+
+
 def main() -> None:
     """Measure, then write. What needs processes comes first, since it fails soonest; references come last."""
     load = os.getloadavg()
-    over_sockets = run((over_http, under_load, flooded), _EFFORT)
-    figures = run((*PARTS, by_tokens, by_keys), _EFFORT) + over_sockets
-    figures += run((calls_of_references, keys_of_references), _EFFORT)
+    figures = run(_PARTS, _EFFORT)
+    figures.sort(key=lambda figure: figure.name.startswith("HTTP"))  # the rest keeps its order
     print(text_table(figures))
     draw(figures, _HERE / "results.svg")
     written = markdown(figures, _conditions(load, os.getloadavg()))

@@ -28,7 +28,10 @@ else:
 
 
 def run(parts: Sequence[Part], effort: Effort) -> list[Figure]:
-    """The figures of all parts, in their order; says on standard error which part is under way."""
+    """The figures of all parts, in their order; says on standard error which part is under way.
+
+    Once in a process: our log keeps writing to where it was told to at first.
+    """
     warnings.simplefilter("ignore", MCPDeprecationWarning)
     terminal = sys.stderr
     figures = []

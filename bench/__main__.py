@@ -62,10 +62,12 @@ def main() -> None:
 
 def _conditions(before: tuple[float, ...], after: tuple[float, ...]) -> str:
     """How long was measured, and how busy the machine was: what runs here alone keeps about one processor busy."""
-    return (
-        f"At most {_EFFORT.rounds} rounds. "
-        f"Load average {before[0]:.1f} at the start and {after[0]:.1f} at the end, on {os.cpu_count()} processors."
-    )
+    processors = os.cpu_count() or 1
+    busy = f"{before[0]:.1f} at the start and {after[0]:.1f} at the end, on {processors} processors"
+    said = f"At most {_EFFORT.rounds} rounds. Load average {busy}."
+    if max(before[0], after[0]) > processors:
+        said = f"**Measured on a busy machine: do not rely on what is said to be met or missed here.** {said}"
+    return said
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = 2
 _PANEL_INCHES = (5.2, 2.3)
-_COLORS = ("#2a6f97", "#b5651d", "#6a994e", "#8d99ae")
+_COLORS = ("#2a6f97", "#b5651d", "#6a994e", "#8d99ae", "#5e548e", "#bc4749", "#40916c")
 _STYLE = {"svg.fonttype": "none", "svg.hashsalt": "bench", "font.size": 8, "axes.spines.top": False}
 _FAR_APART = 20.0  # from here on a bar says more on a logarithmic axis
 
@@ -32,12 +32,12 @@ def draw(figures: Sequence[Figure], path: Path) -> None:
     rows = -(-len(panels) // _COLUMNS)
     with mpl.rc_context(_STYLE):
         canvas = Canvas(figsize=(_PANEL_INCHES[0] * _COLUMNS, _PANEL_INCHES[1] * rows), layout="constrained")
-        axes = canvas.subplots(rows, _COLUMNS, squeeze=False).flat
+        axes = list(canvas.subplots(rows, _COLUMNS, squeeze=False).flat)
         for axis, (title, members) in zip(axes, panels.items(), strict=False):
             axis.set_title(title, loc="left")
             series = _by_series(members)
             (_bars if all(one.point and one.point.at is None for one in members) else _lines)(axis, series, colors)
-        for axis in list(axes)[len(panels) :]:
+        for axis in axes[len(panels) :]:
             axis.set_visible(False)
         canvas.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
 

@@ -40,10 +40,21 @@ class Goal:
 
 
 THROUGHPUT = Goal(0.95, at_least=True)
+BESIDE_FASTMCP = Goal(4.0, at_least=True)
+BESIDE_FASTMCP_LEGACY = Goal(1.8, at_least=True)
 CHALLENGE = Goal(0.25)
 OVER_LONG = Goal(2.0)
+TAIL = Goal(3.0)  # p99 / p50
+# A stream lasts five seconds, so a quick run takes one round, whose halves are no close neighbours: 0.78 was seen.
+STREAMS = Goal(0.95, at_least=True, slack=0.4)
 CACHE_HIT = Goal(0.15, slack=0.5)  # microseconds on both sides: where the processor's caches are cold, both shift
-# A stall is whatever kept the loop, the machine's other work included: 26 ms with the keys at rest were seen under
-# load. A fetch that blocks takes the 300 ms of the provider: ten times the goal is still far from it.
-STALL_MS = Goal(10.0, slack=9.0)
-KEY_FETCHES = Goal(1.0, slack=0.0)  # a count
+# A stall is whatever kept the loop, the machine's other work included: with the keys at rest, 120 ms were seen where
+# ten programs wanted each processor. So what the guard watches is how much this process computed in a stall, and of
+# the time on the wall only that it is less than a second.
+STALL_MS = Goal(10.0, slack=99.0)
+STALL_CPU_MS = Goal(10.0, slack=4.0)
+# Counts: no noise makes more of them.
+KEY_FETCHES = Goal(1.0, slack=0.0)
+IN_FLIGHT = Goal(20.0, slack=0.0)
+ASKED = Goal(1.0, slack=0.0)
+FAILED = Goal(0.0, slack=0.0)

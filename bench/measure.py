@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import gc
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median, quantiles
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     Work = Callable[[], Awaitable[None]]
     Sample = Callable[[], Awaitable[float]]
 
+Value = TypeVar("Value")
 _ENOUGH_FOR_QUARTERS = 2
 
 
@@ -31,24 +33,33 @@ class Spread:
     high: float
 
 
-async def measure(cases: Mapping[str, Sample], rounds: int) -> dict[str, list[float]]:
+async def measure(cases: Mapping[str, Callable[[], Awaitable[Value]]], rounds: int) -> dict[str, list[Value]]:
     """For each case one value a round, in the order of the rounds; a round before the first does not count.
 
-    The order of the cases moves on by one each round, so that none always follows the same neighbour. What exists at
-    the start is kept from the garbage collector: a full collection would hit some case, by chance.
+    The order of the cases moves on by one each round, so that none always follows the same neighbour. A full garbage
+    collection would hit some case, by chance.
     """
+    names = list(cases)
+    taken: dict[str, list[Value]] = {name: [] for name in names}
+    with settled():
+        for turn in range(rounds + 1):
+            first = turn % len(names)
+            for name in names[first:] + names[:first]:
+                value = await cases[name]()
+                if turn:
+                    taken[name].append(value)
+    return taken
+
+
+@contextmanager
+def settled() -> Iterator[None]:
+    """Keep what exists from the garbage collector, as our server does when it has started."""
     gc.collect()
     gc.freeze()
-    names = list(cases)
-    taken: dict[str, list[float]] = {name: [] for name in names}
-    for turn in range(rounds + 1):
-        first = turn % len(names)
-        for name in names[first:] + names[:first]:
-            value = await cases[name]()
-            if turn:
-                taken[name].append(value)
-    gc.unfreeze()
-    return taken
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def spread(values: Sequence[float]) -> Spread:

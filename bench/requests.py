@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,13 @@ if TYPE_CHECKING:
 MODERN = "2026-07-28"
 LEGACY = "2025-11-25"
 _META = "io.modelcontextprotocol/"
-_CALL: dict[str, Any] = {"name": "greet", "arguments": {"name": "Ada"}}
+Call = Mapping[str, Any]
+GREET: Call = {"name": "greet", "arguments": {"name": "Ada"}}
 
 Headers = tuple[tuple[bytes, bytes], ...]
+
+
+OK = 200
 
 
 class UnexpectedStatusError(Exception):
@@ -72,31 +77,44 @@ class Exchange:
             self.status, self.headers = message["status"], message["headers"]
 
 
-async def exchange(app: ASGIApp, request: Request) -> Exchange:
-    """Have `app` answer `request`.
+async def exchange(app: ASGIApp, request: Request, line: Exchange | None = None) -> Exchange:
+    """Have `app` answer `request`, on `line` if somebody listens there.
 
     Raises:
         UnexpectedStatusError: with another status than it must.
     """
-    line = Exchange(request.body)
+    line = line or Exchange(request.body)
     await app(request.scope(), line.receive, line.send)
     if line.status != request.status:
         raise UnexpectedStatusError(f"answered {line.status} where {request.status} was due")
     return line
 
 
-def modern_call(token: str | None = None, status: int = 200) -> Request:
+async def status_of(app: ASGIApp, request: Request) -> int:
+    """What `app` answers, where that is the question."""
+    line = Exchange(request.body)
+    await app(request.scope(), line.receive, line.send)
+    return line.status
+
+
+def modern_call(token: str | None = None, status: int = 200, call: Call = GREET) -> Request:
     """`tools/call` of the 2026-07-28 era: one request that says everything."""
     meta = {
+        **call.get("_meta", {}),
         f"{_META}protocolVersion": MODERN,
         f"{_META}clientCapabilities": {},
         f"{_META}clientInfo": {"name": "bench", "version": "1"},
     }
-    own = ((b"mcp-protocol-version", MODERN.encode()), (b"mcp-method", b"tools/call"), (b"mcp-name", b"greet"))
-    return _post("tools/call", {**_CALL, "_meta": meta}, own, token, status)
+    name: str = call["name"]
+    own = (
+        (b"mcp-protocol-version", MODERN.encode()),
+        (b"mcp-method", b"tools/call"),
+        (b"mcp-name", name.encode()),
+    )
+    return _post("tools/call", {**call, "_meta": meta}, own, token, status)
 
 
-async def legacy_call(app: ASGIApp, token: str | None = None) -> Request:
+async def legacy_call(app: ASGIApp, token: str | None = None, call: Call = GREET) -> Request:
     """`tools/call` in a session of the 2025-11-25 era, which is opened for it."""
     hello = {
         "protocolVersion": LEGACY,
@@ -107,7 +125,7 @@ async def legacy_call(app: ASGIApp, token: str | None = None) -> Request:
     session = next(value for name, value in opened.headers if name == b"mcp-session-id")
     own = ((b"mcp-protocol-version", LEGACY.encode()), (b"mcp-session-id", session))
     await exchange(app, _post("notifications/initialized", None, own, token, 202))
-    return _post("tools/call", _CALL, own, token, 200)
+    return _post("tools/call", {**call}, own, token, 200)
 
 
 def _post(method: str, params: dict[str, Any] | None, own: Headers, token: str | None, status: int) -> Request:

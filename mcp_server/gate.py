@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     Verify = Callable[[str], Awaitable[Principal]]
 
-_REMEMBERED_PRINCIPALS = 4096
+_REMEMBERED_PRINCIPALS = 10_000  # as many as the verifiers remember tokens
 _VARY: Headers = ((b"vary", b"Origin"),)
 
 

@@ -32,6 +32,34 @@ REQUIREMENTS = (
         "A thousand tokens with unknown key ids inside one cool-down cause one fetch of the key set.",
     ),
     Requirement(
+        "bench.junk-flood",
+        "ours",
+        "Of a flood of opaque junk at most ten tokens are asked about at once and a hundred wait; known tokens and new "
+        "signed ones are served all the same.",
+    ),
+    Requirement("bench.single-flight", "ours", "A hundred uses of one new token at once are one introspection."),
+    Requirement(
+        "bench.keys-over-time",
+        "ours",
+        "No call fails over a key rotation with overlap or a provider outage of 60 seconds, and a withdrawn key opens "
+        "nothing.",
+    ),
+    Requirement(
+        "bench.streams",
+        "ours",
+        "The rate beside open streams counts only if the numbers were told as they came, with calls in between.",
+    ),
+    Requirement(
+        "bench.provider",
+        "ours",
+        "The provider that is measured with vouches for what it issued and for nothing else, over a socket too.",
+    ),
+    Requirement(
+        "bench.own-environment",
+        "ours",
+        "What is only compared with stands in a lock of its own, which has the versions of the server's lock.",
+    ),
+    Requirement(
         "bench.results",
         "ours",
         "The results name every figure, its spread, its goal and whether it is met, the versions and how to repeat.",

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
+from bench.costs import asking
+from bench.defaults import DEFAULTS
 from bench.figures import Figure
+from bench.floods import JunkFlood, fetches_under_a_flood, junk_flood, one_token
 from bench.goals import Goal
-from bench.keys import fetches_under_a_flood
+from bench.issuer import Issuer
+from bench.keys_over_time import over_a_rotation, over_an_outage
 from bench.measure import Spread, cpu, measure, ratio, spread
+from bench.provider import published
+from bench.quick import lost
 from bench.report import markdown, text_table
 from bench.requests import UnexpectedStatusError, exchange, legacy_call, modern_call
-from bench.rig import DEFAULTS, Issuer, bare, gated, plain, sdk_guarded
+from bench.rig import bare, gated, plain, sdk_guarded
+from bench.streams import one_round
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from bench.measure import Sample
 
@@ -125,6 +136,116 @@ def test_a_flood_of_unknown_key_ids_causes_one_fetch() -> None:
     assert asyncio.run(fetches_under_a_flood(1000)) == 1
 
 
+@pytest.mark.requirement("bench.junk-flood")
+def test_a_flood_of_opaque_junk_keeps_to_its_lane() -> None:
+    assert asyncio.run(junk_flood(300)) == JunkFlood(
+        most_at_once=11,  # one of them is the signed token
+        refused=110,
+        turned_away=190,
+        failed_known=0,
+        failed_signed=0,
+    )
+
+
+@pytest.mark.requirement("bench.single-flight")
+def test_a_crowd_with_one_new_token_is_one_introspection() -> None:
+    assert asyncio.run(one_token(100)) == 1
+
+
+@pytest.mark.requirement("bench.keys-over-time")
+def test_a_rotation_with_overlap_fails_no_call_and_a_withdrawn_key_opens_nothing() -> None:
+    assert asyncio.run(over_a_rotation()) == (0, 0)
+
+
+@pytest.mark.requirement("bench.keys-over-time")
+def test_an_outage_fails_no_known_token_and_answers_503_to_an_unknown_key() -> None:
+    assert asyncio.run(over_an_outage()) == (0, 0)
+
+
+def telling(*together: int) -> ASGIApp:
+    """An application whose `count` tells that many numbers at a time, with a turn for others after each time."""
+
+    async def app(_scope: Scope, receive: Receive, send: Send) -> None:
+        body = (await receive())["body"]
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        if b'"count"' in body:
+            for at_a_time in together:
+                for _ in range(at_a_time):
+                    await send({"type": "http.response.body", "body": b"notifications/progress", "more_body": True})
+                for _ in range(200):
+                    await asyncio.sleep(0)
+        await send({"type": "http.response.body", "body": b""})
+
+    return app
+
+
+@pytest.mark.requirement("bench.streams")
+@pytest.mark.parametrize("together", [(5,), (4, 1), (1, 1, 1, 1)])
+def test_numbers_that_are_told_together_or_left_out_end_the_run(together: tuple[int, ...]) -> None:
+    app = telling(*together)
+    counting = modern_call(call={"name": "count", "arguments": {"number": 5}})
+
+    with pytest.raises(RuntimeError, match=r"told [45] numbers, after"):
+        asyncio.run(one_round(app, asking(app, modern_call()), [counting]))
+
+
+@pytest.mark.requirement("bench.streams")
+def test_numbers_that_are_told_one_by_one_count() -> None:
+    app = telling(1, 1, 1, 1, 1)
+    counting = modern_call(call={"name": "count", "arguments": {"number": 5}})
+
+    alone, beside = asyncio.run(one_round(app, asking(app, modern_call()), [counting]))
+
+    assert alone > 0
+    assert beside > 0
+
+
+@pytest.mark.requirement("bench.provider")
+def test_the_provider_answers_over_a_socket_as_in_this_process() -> None:
+    with published() as issuer, httpx.Client(trust_env=False) as client:
+        metadata = client.get(f"{issuer.url}/.well-known/openid-configuration").json()
+        keys = client.get(metadata["jwks_uri"]).json()["keys"]
+        answers = [
+            client.post(metadata["introspection_endpoint"], data={"token": token}).json()["active"]
+            for token in (issuer.token(), issuer.reference(), "junk")
+        ]
+        missing = client.get(f"{issuer.url}/elsewhere").status_code
+        issuer.down = True
+        down = client.get(metadata["jwks_uri"]).status_code
+
+    assert metadata["issuer"] == issuer.url
+    assert [key["kid"] for key in keys] == ["bench-1"]
+    assert answers == [True, True, False]
+    assert (missing, down) == (404, 503)
+    assert (issuer.key_fetches, issuer.introspections) == (1, 3)
+
+
+def pins(lock: str) -> dict[str, str]:
+    lines = (Path(__file__).parents[2] / lock).read_text().splitlines()
+    return dict(line.split(" ")[0].split("==") for line in lines if "==" in line and not line.startswith(" "))
+
+
+@pytest.mark.requirement("bench.own-environment")
+def test_what_is_compared_with_is_in_no_other_lock_and_beside_the_same_versions() -> None:
+    bench, server = pins("requirements-bench.lock"), pins("requirements.lock")
+
+    assert {"fastmcp", "matplotlib"} <= bench.keys()
+    assert server.items() <= bench.items()
+    for lock in ("requirements.lock", "requirements-tools.lock", "requirements-demo.lock", "requirements-dev.lock"):
+        assert not {"fastmcp", "matplotlib"} & pins(lock).keys()
+
+
+@pytest.mark.requirement("bench.goals")
+def test_a_quick_run_names_what_is_lost_and_forgives_what_the_slack_allows() -> None:
+    figures = [
+        Figure("lost", Spread(3.0, 3.0, 3.0), Goal(2.0)),
+        Figure("missed", Spread(2.2, 2.2, 2.2), Goal(2.0)),
+        Figure("without a goal", Spread(9.0, 9.0, 9.0)),
+    ]
+
+    assert lost(figures) == ["lost"]
+
+
 @pytest.fixture
 def figures() -> list[Figure]:
     return [
@@ -149,7 +270,7 @@ def test_the_table_has_a_row_for_each_figure(figures: list[Figure]) -> None:
 
 @pytest.mark.requirement("bench.results")
 def test_the_results_tell_the_versions_and_how_to_repeat(figures: list[Figure]) -> None:
-    written = markdown(figures)
+    written = markdown(figures, "1.0 at the start")
 
     assert "| fast / slow | 0.5 | 0.4 to 0.6 | ≤ 0.7 | yes | 10.0 / 20.0 |" in written
     assert all(name in written for name in ("Python 3.", "mcp 2.", "uvicorn 0.", "pyjwt 2."))

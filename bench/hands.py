@@ -1,0 +1,23 @@
+"""A clock whose hands can be moved."""
+
+from __future__ import annotations
+
+import time
+
+from mcp_server.clock import Clock
+
+
+class Hands:
+    """The hands of a clock that a person can move forward, and that stand still unless `running`."""
+
+    def __init__(self, *, running: bool) -> None:
+        self._running = running
+        self._ahead = 1000.0
+        self.clock = Clock(monotonic=self._read)
+
+    def forward(self, seconds: float) -> None:
+        """Make it later."""
+        self._ahead += seconds
+
+    def _read(self) -> float:
+        return self._ahead + (time.monotonic() if self._running else 0.0)

@@ -1,0 +1,153 @@
+"""An identity provider to measure with: it signs like Keycloak, can be slow, and counts who asks it what."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from bench.defaults import DEFAULTS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+_TOKEN_SECONDS = 3600
+
+Signers = tuple[tuple[str, rsa.RSAPrivateKey], ...]
+
+
+def signers(number: int) -> Signers:
+    """That many RSA keys, each with its `kid`."""
+    return tuple((f"bench-{i + 1}", rsa.generate_private_key(65537, 2048)) for i in range(number))
+
+
+class Issuer:
+    """Real RSA keys; tokens of Keycloak's shape and length.
+
+    Attributes:
+        delay: seconds before each of its answers.
+        held: while it is set, every answer waits for it.
+        down: whether it answers 503 to everything.
+        signers: the keys it publishes; it signs with the last of them.
+        key_fetches: how often the key set was fetched.
+        introspections: how often it was asked about a token.
+        most_at_once: the most introspections that were under way at one time.
+    """
+
+    def __init__(self, url: str, keys: Signers | None = None) -> None:
+        self.url = url
+        self.delay = 0.0
+        self.held: asyncio.Event | None = None
+        self.down = False
+        self.signers = keys or signers(1)
+        self.key_fetches = 0
+        self.introspections = 0
+        self.most_at_once = 0
+        self._at_once = 0
+        self._tokens = 0
+        self._issued: dict[str, Mapping[str, object]] = {}
+
+    @property
+    def key(self) -> rsa.RSAPrivateKey:
+        """What it signs with."""
+        return self.signers[-1][1]
+
+    def token(self, **claims: object) -> str:
+        """An access token for the default resource, another one at each call."""
+        kid, key = self.signers[-1]
+        said = {**self._claims(), **claims}
+        token = jwt.encode(said, key, algorithm="RS256", headers={"kid": kid})
+        self._issued[token] = said
+        return token
+
+    def reference(self) -> str:
+        """An access token that says nothing by itself: only introspection can judge it."""
+        said = self._claims()
+        token = f"reference-{self._tokens}"
+        self._issued[token] = said
+        return token
+
+    def client(self) -> httpx.AsyncClient:
+        """An HTTP client that reaches nobody else."""
+        return httpx.AsyncClient(transport=httpx.MockTransport(self._respond))
+
+    async def answer(self, path: str, body: bytes) -> tuple[int, bytes]:
+        """Status and body for a request: to whoever asks, over a socket or not."""
+        asked = path.endswith("/introspect")
+        if asked:
+            self.introspections += 1
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+        try:
+            await asyncio.sleep(self.delay)
+            if self.held is not None:
+                await self.held.wait()
+        finally:
+            self._at_once -= asked
+        if self.down:
+            return 503, b""
+        document = self._introspected(body) if asked else self._document(path)
+        return (404, b"") if document is None else (200, json.dumps(document).encode())
+
+    async def _respond(self, request: httpx.Request) -> httpx.Response:
+        status, body = await self.answer(request.url.path, await request.aread())
+        # A stream, as from a network: the server counts the bytes as they come.
+        return httpx.Response(status, content=_piece(body))
+
+    def _document(self, path: str) -> dict[str, Any] | None:
+        base = urlsplit(self.url).path
+        if path in {f"{base}/.well-known/openid-configuration", f"/.well-known/oauth-authorization-server{base}"}:
+            return {
+                "issuer": self.url,
+                "jwks_uri": f"{self.url}/keys",
+                "introspection_endpoint": f"{self.url}/introspect",
+            }
+        if path != f"{base}/keys":
+            return None
+        self.key_fetches += 1
+        return {"keys": [_published(kid, key) for kid, key in self.signers]}
+
+    def _introspected(self, body: bytes) -> dict[str, Any]:
+        """RFC 7662 section 2.2: what it issued is active, and nothing else."""
+        said = self._issued.get(parse_qs(body.decode())["token"][0])
+        return {"active": False} if said is None else {"active": True, **said}
+
+    def _claims(self) -> dict[str, object]:
+        self._tokens += 1
+        now = int(time.time())
+        return {
+            "exp": now + _TOKEN_SECONDS,
+            "iat": now,
+            "jti": f"onrtac:00000000-0000-4000-8000-{self._tokens:012d}",
+            "iss": self.url,
+            "aud": [DEFAULTS.public_url, "account"],
+            "sub": f"11111111-2222-4333-8444-{self._tokens:012d}",
+            "typ": "Bearer",
+            "azp": "mcp-native",
+            "sid": "66666666-7777-4888-8999-aaaaaaaaaaaa",
+            "acr": "1",
+            "allowed-origins": ["http://localhost:6274", "http://127.0.0.1:6274"],
+            "realm_access": {"roles": ["mcp-reader", "offline_access", "uma_authorization", "default-roles-mcp"]},
+            "resource_access": {"account": {"roles": ["manage-account", "manage-account-links", "view-profile"]}},
+            "scope": "openid profile email mcp:tools mcp:notes.read",
+            "mcp_roles": ["mcp-reader"],
+            "email_verified": True,
+            "name": "Reader Demo",
+            "preferred_username": "reader",
+            "email": "reader@example.com",
+        }
+
+
+def _published(kid: str, key: rsa.RSAPrivateKey) -> dict[str, Any]:
+    public: dict[str, Any] = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key()))
+    return {**public, "kid": kid, "alg": "RS256", "use": "sig"}
+
+
+async def _piece(body: bytes) -> AsyncIterator[bytes]:
+    yield body

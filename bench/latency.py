@@ -1,0 +1,103 @@
+"""How long an answer takes over a socket, as its client sees it, while as many calls are under way as it has lines.
+
+Time on the wall, on a machine that client, server and provider share: only ratios taken in one round mean anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from itertools import repeat
+from statistics import quantiles
+from typing import TYPE_CHECKING
+
+from bench import goals
+from bench.figures import Effort, Figure
+from bench.measure import measure, ratio
+from bench.processes import Line, on_the_wire, server_process, settings_for
+from bench.provider import published
+from bench.requests import OK, UnexpectedStatusError, modern_call
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from bench.issuer import Issuer
+
+_LINES = 16
+_CALLS = 25  # a sample, on each line
+_ROUNDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Of the calls of one sample: the median in seconds, what one in a hundred exceeds, and how many failed."""
+
+    median: float
+    slow: float
+    failed: int
+
+    @classmethod
+    def of(cls, answers: Iterable[tuple[int, float]]) -> Times:
+        """From status and seconds of each call."""
+        statuses, seconds = zip(*answers, strict=True)
+        cut = quantiles(seconds, n=100, method="inclusive")
+        return cls(cut[49], cut[98], sum(status != OK for status in statuses))
+
+
+async def timed(line: Line, message: bytes) -> tuple[int, float]:
+    """Status and seconds of one call."""
+    start = time.perf_counter()
+    status = await line.ask(message)
+    return status, time.perf_counter() - start
+
+
+def beside(name: str, times: Sequence[Times], others: Sequence[Times]) -> list[Figure]:
+    """Median and slow calls, each against those of the same round."""
+    return [
+        Figure(f"{name}: p50", ratio([one.median for one in times], [one.median for one in others])),
+        Figure(f"{name}: p99", ratio([one.slow for one in times], [one.slow for one in others])),
+    ]
+
+
+async def under_load(effort: Effort) -> list[Figure]:
+    """Calls with a token that is known and with new ones, against calls of the SDK's application without auth."""
+    with published() as issuer:
+        async with AsyncExitStack() as stack:
+            ours = await stack.enter_async_context(server_process("mcp_server", settings_for(issuer)))
+            plain = await stack.enter_async_context(server_process("bench.plain", {}))
+            known, anybody = on_the_wire(modern_call(issuer.token())), on_the_wire(modern_call())
+            cases = {
+                "plain": lambda: _load(plain.port, repeat(anybody)),
+                "known": lambda: _load(ours.port, repeat(known)),
+                "new": lambda: _load(ours.port, _new_tokens(issuer)),
+            }
+            taken = await measure(cases, min(effort.rounds, _ROUNDS))
+    figures = []
+    for kind, times in (("a known token", taken["known"]), ("new tokens", taken["new"])):
+        figures += beside(f"HTTP latency, {kind} / the SDK's app, no auth", times, taken["plain"])
+        tail = ratio([one.slow for one in times], [one.median for one in times])
+        figures.append(Figure(f"HTTP latency, {kind}: p99 / p50", tail, goals.TAIL))
+    return figures
+
+
+def _new_tokens(issuer: Issuer) -> Iterator[bytes]:
+    return iter([on_the_wire(modern_call(issuer.token())) for _ in range(_LINES * _CALLS)])
+
+
+async def _load(port: int, messages: Iterator[bytes]) -> Times:
+    """On each line the next call as soon as the one before is answered."""
+
+    async def talk() -> list[tuple[int, float]]:
+        line = await Line.open(port)
+        answers = [await timed(line, next(messages)) for _ in range(_CALLS)]
+        await line.close()
+        return answers
+
+    times = Times.of(
+        [answer for answers in await asyncio.gather(*(talk() for _ in range(_LINES))) for answer in answers]
+    )
+    if times.failed:
+        raise UnexpectedStatusError(f"{times.failed} calls were not answered {OK}")
+    return times

@@ -1,0 +1,45 @@
+"""`./scripts/bench --quick`: what guards against a loss; writes nothing.
+
+Exit codes: 0 every goal is met, or missed by no more than its slack; 1 one is not.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from bench.costs import refusals, throughput
+from bench.figures import Effort
+from bench.floods import floods
+from bench.keys import stalls
+from bench.keys_over_time import rotation_and_outage
+from bench.report import text_table
+from bench.run import run
+from bench.streams import streams
+from bench.verification import verification
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.figures import Figure
+
+PARTS = (throughput, refusals, verification, stalls, floods, rotation_and_outage, streams)
+_EFFORT = Effort(rounds=40, renewals=3, streams=1)
+
+
+def main() -> int:
+    """Measure. What to exit with."""
+    figures = run(PARTS, _EFFORT)
+    print(text_table(figures))
+    for name in (missed := lost(figures)):
+        print(f"bench: {name}: worse than its goal by more than the slack", file=sys.stderr)
+    return 1 if missed else 0
+
+
+def lost(figures: Sequence[Figure]) -> list[str]:
+    """The names of those that miss their goal by more than its slack."""
+    return [f.name for f in figures if f.goal is not None and not f.goal.tolerates(f.value.median)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

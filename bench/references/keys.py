@@ -1,0 +1,95 @@
+"""How what people use today renews its keys, beside ours: who waits, how often, and when a new key counts."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from bench.figures import Effort, Figure, Point, counted
+from bench.floods import KIDS, unknown_kids
+from bench.issuer import signers
+from bench.keys import ANSWERS_AFTER, STALL_PANEL, longest_stall
+from bench.measure import settled, spread
+from bench.provider import published
+from bench.references import pyjwt, with_fastmcp
+from bench.requests import OK, exchange, modern_call, status_of
+from bench.rig import gated, trusting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from starlette.types import ASGIApp
+
+    from bench.issuer import Issuer
+    from bench.requests import Request
+
+    Guarded = Callable[[Issuer], AbstractAsyncContextManager[ASGIApp]]
+
+_CALLS = 20
+_UNAUTHORIZED = 401
+
+
+async def renewing(effort: Effort) -> list[Figure]:
+    """Stalls, fetches and failures of each reference; failures of ours too, which are asked for nowhere else."""
+    figures = []
+    for module in (pyjwt, with_fastmcp):
+        figures += [await _stall(module.NAME, partial(module.guarded, cool_down=0.0), effort)]
+        figures += [await _fetches(module.NAME, module.guarded)]
+    for name, guarded in (("ours", _ours), (pyjwt.NAME, pyjwt.guarded), (with_fastmcp.NAME, with_fastmcp.guarded)):
+        figures += [await _new_key(name, guarded)]
+    return figures
+
+
+def _ours(issuer: Issuer) -> AbstractAsyncContextManager[ASGIApp]:
+    return gated(issuer, **trusting(issuer))
+
+
+async def _stall(name: str, guarded: Guarded, effort: Effort) -> Figure:
+    """The longest stall while a token with an unknown kid makes it fetch: without a cool-down each does."""
+    worst = []
+    with published() as issuer:
+        async with guarded(issuer) as app:
+            call = modern_call(issuer.token())
+            await exchange(app, call)
+            issuer.delay = ANSWERS_AFTER
+            strangers = unknown_kids(issuer)
+            with settled():
+                for _ in range(effort.renewals):
+                    before = issuer.key_fetches
+                    stranger = modern_call(next(strangers), _UNAUTHORIZED)
+                    stall, _ = await asyncio.gather(longest_stall(app, call), _later(app, stranger))
+                    worst.append(stall.late)
+                    if issuer.key_fetches == before:
+                        raise RuntimeError("the keys were not fetched")
+    title = f"{name}: longest stall of the loop, keys renewed"
+    return Figure(title, spread(worst), unit="ms", point=Point(STALL_PANEL, name))
+
+
+async def _later(app: ASGIApp, request: Request) -> None:
+    """When the watching has begun: what blocks the loop at once would not be seen otherwise."""
+    await asyncio.sleep(0.1)
+    await exchange(app, request)
+
+
+async def _fetches(name: str, guarded: Guarded) -> Figure:
+    with published() as issuer:
+        async with guarded(issuer) as app:
+            await exchange(app, modern_call(issuer.token()))
+            before = issuer.key_fetches
+            forged = islice(unknown_kids(issuer), KIDS)
+            await asyncio.gather(*(exchange(app, modern_call(token, _UNAUTHORIZED)) for token in forged))
+            return counted(f"{name}: key fetches for {KIDS:,} unknown kids at once", issuer.key_fetches - before)
+
+
+async def _new_key(name: str, guarded: Guarded) -> Figure:
+    """The provider begins to sign with a key that it publishes only since the server fetched them."""
+    with published() as issuer:
+        async with guarded(issuer) as app:
+            await exchange(app, modern_call(issuer.token()))
+            issuer.signers = (*issuer.signers, *signers(2)[1:])
+            statuses = [await status_of(app, modern_call(issuer.token())) for _ in range(_CALLS)]
+    failed = sum(status != OK for status in statuses)
+    return counted(f"{name}: failed of {_CALLS} calls signed with a key published a moment ago", failed)

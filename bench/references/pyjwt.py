@@ -1,0 +1,56 @@
+"""The SDK's own `auth=` with a verifier as PyJWT's documentation writes it: a shared key client, then `decode`."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import jwt
+from mcp.server.auth.provider import AccessToken
+
+from bench.defaults import DEFAULTS
+from bench.rig import sdk_guarded
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.types import ASGIApp
+
+    from bench.issuer import Issuer
+
+NAME = "SDK auth + PyJWT"
+
+
+class PyJwtVerifier:
+    """Verifies tokens of an issuer that is reached over a socket.
+
+    Args:
+        issuer: where its keys are.
+        cool_down: seconds between fetches that unknown kids cause.
+    """
+
+    def __init__(self, issuer: Issuer, cool_down: float) -> None:
+        self._issuer = issuer.url
+        self._keys = jwt.PyJWKClient(f"{issuer.url}/keys", cooldown_duration=cool_down)
+
+    async def verify_token(self, token: str) -> AccessToken | None:
+        """The token's claims as the SDK wants them; None if it does not verify."""
+        try:
+            key = self._keys.get_signing_key_from_jwt(token)
+            claims = jwt.decode(token, key, algorithms=["RS256"], audience=DEFAULTS.public_url, issuer=self._issuer)
+        except jwt.PyJWTError:
+            return None
+        return AccessToken(
+            token=token,
+            client_id=claims["azp"],
+            scopes=claims["scope"].split(),
+            expires_at=claims["exp"],
+            resource=DEFAULTS.public_url,
+        )
+
+
+@asynccontextmanager
+async def guarded(issuer: Issuer, cool_down: float = 30.0) -> AsyncIterator[ASGIApp]:
+    """The same tools as ours. The cool-down is PyJWT's own unless given."""
+    async with sdk_guarded(PyJwtVerifier(issuer, cool_down)) as app:
+        yield app

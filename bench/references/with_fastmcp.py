@@ -1,0 +1,52 @@
+"""FastMCP with its `JWTVerifier`, as its documentation writes it, and without."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from fastmcp import FastMCP
+from fastmcp.server.auth.providers.jwt import JWTVerifier
+
+from bench.defaults import DEFAULTS
+from bench.rig import BASE_SCOPE, started
+from mcp_server import tools
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.types import ASGIApp
+
+    from bench.issuer import Issuer
+
+NAME = "FastMCP + JWTVerifier"
+
+
+@asynccontextmanager
+async def guarded(issuer: Issuer, cool_down: float = 30.0) -> AsyncIterator[ASGIApp]:
+    """`greet` behind a JWTVerifier. The cool-down is FastMCP's own unless given."""
+    verifier = JWTVerifier(
+        jwks_uri=f"{issuer.url}/keys",
+        issuer=issuer.url,
+        audience=DEFAULTS.public_url,
+        required_scopes=[BASE_SCOPE],
+        base_url=DEFAULTS.public_origin,
+        jwks_refresh_interval=cool_down,
+    )
+    async with _serving(FastMCP("bench", auth=verifier)) as app:
+        yield app
+
+
+@asynccontextmanager
+async def unguarded() -> AsyncIterator[ASGIApp]:
+    """`greet` for everybody."""
+    async with _serving(FastMCP("bench")) as app:
+        yield app
+
+
+@asynccontextmanager
+async def _serving(server: FastMCP[None]) -> AsyncIterator[ASGIApp]:
+    server.tool(tools.greet)
+    app = server.http_app()
+    async with started(app):
+        yield app

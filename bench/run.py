@@ -1,0 +1,49 @@
+"""Every part, one after the other, on the event loop that the server runs on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import warnings
+from contextlib import redirect_stderr
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcp.shared.exceptions import MCPDeprecationWarning
+
+from mcp_server.logs import configure_logs
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from bench.figures import Effort, Figure
+
+    Part = Callable[[Effort], Awaitable[list[Figure]]]
+
+if sys.platform == "win32":
+    new_event_loop = asyncio.new_event_loop
+else:
+    from uvloop import new_event_loop
+
+
+def run(parts: Sequence[Part], effort: Effort) -> list[Figure]:
+    """The figures of all parts, in their order; says on standard error which part is under way.
+
+    Once in a process: our log keeps writing to where it was told to at first.
+    """
+    warnings.simplefilter("ignore", MCPDeprecationWarning)
+    terminal = sys.stderr
+    figures = []
+    # The log is part of what is measured, that of references too; nobody wants to read it.
+    with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere):
+        configure_logs("json", "info")
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            for part in parts:
+                print(f"bench: {part.__name__}", file=terminal)
+                figures += runner.run(_figures(part, effort))
+    return figures
+
+
+async def _figures(part: Part, effort: Effort) -> list[Figure]:
+    return await part(effort)

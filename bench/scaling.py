@@ -1,0 +1,96 @@
+"""What a request costs as the tokens in use and the keys in the key set become many."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from itertools import cycle
+from typing import TYPE_CHECKING
+
+from bench.defaults import DEFAULTS
+from bench.figures import Effort, Figure, Point, compared
+from bench.issuer import Issuer, signers
+from bench.measure import cpu, measure
+from bench.requests import exchange, modern_call
+from bench.rig import gated
+from bench.verification import known, new
+from mcp_server.access import load_access
+from mcp_server.clock import Clock
+from mcp_server.provider import IdentityProvider
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.types import ASGIApp
+
+    from bench.measure import Sample
+    from bench.requests import Request
+
+TOKENS = (10, 100, 1_000, 4_000, 5_000, 10_000, 12_000)
+KEYS = (1, 10, 100)
+_CALLS = 20
+_ROUNDS = 100
+_TOKENS_PANEL = "a call, by tokens in use (10: 1)"
+_KEYS_PANEL = "verifying, by keys in the set (1: 1)"
+
+
+async def by_tokens(effort: Effort) -> list[Figure]:
+    """A call with one of many tokens that are used in turn, each as often as the others, against one of ten.
+
+    In turn is the worst order for a store that forgets what was used least recently: one token more than it holds,
+    and none is found again.
+    """
+    issuer = Issuer(DEFAULTS.server_url)
+    requests = [modern_call(issuer.token()) for _ in range(max(TOKENS))]
+    async with AsyncExitStack() as stack:
+        cases = {}
+        for number in TOKENS:
+            app = await stack.enter_async_context(gated(issuer))
+            for request in requests[:number]:
+                await exchange(app, request)
+            cases[str(number)] = _in_turn(app, requests[:number])
+        taken = await measure(cases, min(effort.rounds, _ROUNDS))
+    few = taken[str(TOKENS[0])]
+    return [
+        compared(
+            f"a call, {number:,} tokens in use / {TOKENS[0]}",
+            taken[str(number)],
+            few,
+            point=Point(_TOKENS_PANEL, "authenticated call", number),
+        )
+        for number in TOKENS[1:]
+    ]
+
+
+def _in_turn(app: ASGIApp, requests: Sequence[Request]) -> Sample:
+    turn = cycle(requests)
+
+    async def work() -> None:
+        await exchange(app, next(turn))
+
+    return cpu(work, _CALLS)
+
+
+async def by_keys(effort: Effort) -> list[Figure]:
+    """Verifying a token nobody has seen, and one that is known, and renewing the keys, against a set of one key."""
+    held = signers(max(KEYS))
+    kinds = ("a new token", "a known token", "renewing the keys")
+    async with AsyncExitStack() as stack:
+        cases: dict[str, Sample] = {}
+        for number in KEYS:
+            issuer = Issuer(DEFAULTS.server_url, held[:number])
+            http = await stack.enter_async_context(issuer.client())
+            provider = IdentityProvider(DEFAULTS, load_access(DEFAULTS.access_file), Clock(), http)
+            stack.push_async_callback(provider.close)
+            samples = (new(issuer, provider), known(issuer, provider), cpu(provider.keys.refresh, 1))
+            cases |= {f"{kind} {number}": sample for kind, sample in zip(kinds, samples, strict=True)}
+        taken = await measure(cases, min(effort.rounds, _ROUNDS))
+    return [
+        compared(
+            f"{kind}, {number} keys in the set / {KEYS[0]}",
+            taken[f"{kind} {number}"],
+            taken[f"{kind} {KEYS[0]}"],
+            point=None if kind == kinds[-1] else Point(_KEYS_PANEL, kind, number),
+        )
+        for kind in kinds
+        for number in KEYS[1:]
+    ]

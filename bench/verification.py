@@ -1,0 +1,72 @@
+"""Verifying a token: one that is new, and one that is known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
+from jwt.utils import base64url_decode
+
+from bench import goals
+from bench.defaults import DEFAULTS
+from bench.figures import Effort, Figure, compared
+from bench.issuer import Issuer
+from bench.measure import cpu, measure
+from mcp_server.access import load_access
+from mcp_server.clock import Clock
+from mcp_server.provider import IdentityProvider
+
+if TYPE_CHECKING:
+    from bench.measure import Sample
+
+_NEW = 20  # a sample: some milliseconds
+_CALLS = 100
+
+
+async def verification(effort: Effort) -> list[Figure]:
+    """A token seen for the first time, and one that is known, against the signature check alone."""
+    issuer = Issuer(DEFAULTS.server_url)
+    async with issuer.client() as http:
+        provider = IdentityProvider(DEFAULTS, load_access(DEFAULTS.access_file), Clock(), http)
+        cases = {"raw": _raw(issuer), "cold": new(issuer, provider), "warm": known(issuer, provider)}
+        taken = await measure(cases, effort.rounds)
+    return [
+        compared("verifying a new token / raw RS256", taken["cold"], taken["raw"]),
+        compared("verifying a known token / raw RS256", taken["warm"], taken["raw"], goals.CACHE_HIT),
+    ]
+
+
+def _raw(issuer: Issuer) -> Sample:
+    """The signature check alone, by `cryptography`."""
+    signed, _, signature = issuer.token().rpartition(".")
+    message, proof, key = signed.encode(), base64url_decode(signature), issuer.key.public_key()
+
+    async def verify() -> None:
+        key.verify(proof, message, PKCS1v15(), SHA256())
+
+    return cpu(verify, _CALLS)
+
+
+def new(issuer: Issuer, provider: IdentityProvider) -> Sample:
+    """A sample: each time another token; signing it is not counted."""
+
+    async def sample() -> float:
+        tokens = iter([issuer.token() for _ in range(_NEW)])
+
+        async def verify() -> None:
+            await provider.verify(next(tokens))
+
+        return await cpu(verify, _NEW)()
+
+    return sample
+
+
+def known(issuer: Issuer, provider: IdentityProvider) -> Sample:
+    """A sample: always the same token."""
+    token = issuer.token()
+
+    async def verify() -> None:
+        await provider.verify(token)
+
+    return cpu(verify, _CALLS)

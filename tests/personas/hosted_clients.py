@@ -8,7 +8,7 @@ _CODE = {"grant_types": ["authorization_code", "refresh_token"], "response_types
 
 CLAUDE_AI = Persona(
     name="Claude.ai",
-    version="2026",
+    version="as reported in 2025 and 2026",
     seen=Seen.READ,
     sources=(
         "https://github.com/anthropics/claude-code/issues/5826",  # the request, logged
@@ -30,7 +30,7 @@ CLAUDE_AI = Persona(
 
 CHATGPT = Persona(
     name="ChatGPT",
-    version="2026",
+    version="as reported in 2026",
     seen=Seen.READ,
     sources=(
         # The stable callback, for providers that advertise `iss` in the answer (RFC 9207), as Keycloak does.
@@ -51,7 +51,7 @@ CHATGPT = Persona(
 
 CHATGPT_PER_CONNECTOR = Persona(
     name="ChatGPT, callback of one connector",
-    version="2026",
+    version="as reported in 2026",
     seen=Seen.READ,
     sources=(
         "https://github.com/BasedHardware/omi/issues/8824",

@@ -11,6 +11,7 @@ from tests.personas.programs import (
     CURSOR,
     GOOSE,
     INSPECTOR,
+    INSPECTOR_0,
     INSPECTOR_CLI,
     VSCODE,
 )
@@ -24,6 +25,7 @@ PERSONAS = {
         CURSOR,
         INSPECTOR,
         INSPECTOR_CLI,
+        INSPECTOR_0,
         CODEX,
         GOOSE,
         MCP_REMOTE,

@@ -64,5 +64,8 @@ class Persona:
 
 def filled(members: Mapping[str, Any], *, scopes: str, resource: str) -> Json:
     """`members` with the words in place of what this server says."""
-    words = {SCOPES: scopes, RESOURCE: resource}
-    return {name: words.get(value, value) if isinstance(value, str) else value for name, value in members.items()}
+
+    def put_in(value: Any) -> Any:
+        return value.replace(SCOPES, scopes).replace(RESOURCE, resource) if isinstance(value, str) else value
+
+    return {name: put_in(value) for name, value in members.items()}

@@ -9,7 +9,7 @@ _DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 
 VSCODE = Persona(
     name="VS Code",
-    version="main of 2026",
+    version="source at 05f882b",
     seen=Seen.READ,
     sources=(
         "https://github.com/microsoft/vscode/blob/05f882b02c51633f2e1e8252722f8c3b626d74a9/src/vs/base/common/oauth.ts",
@@ -57,10 +57,13 @@ CLAUDE_CODE = Persona(
 )
 
 CLAUDE_CODE_WITHOUT_SCOPE = Persona(
-    name="Claude Code, older",
-    version="2025",
+    name="Claude Code, no scope registered",
+    version="as reported in 2025 and 2026",
     seen=Seen.READ,
-    sources=("https://github.com/anthropics/claude-code/issues/8001",),
+    sources=(
+        "https://github.com/appstrate/appstrate/issues/1267",  # the members; offline_access is asked for besides
+        "https://github.com/anthropics/claude-code/issues/4540",
+    ),
     registration={
         "client_name": "Claude Code (demo)",
         "redirect_uris": ["http://localhost:54545/callback"],
@@ -69,6 +72,7 @@ CLAUDE_CODE_WITHOUT_SCOPE = Persona(
     },
     redirects=("http://localhost:54545/callback",),
     token_auth="none",
+    authorize={"scope": f"{SCOPES} offline_access", "resource": RESOURCE},
 )
 
 CURSOR = Persona(
@@ -99,9 +103,9 @@ CURSOR = Persona(
     token_auth="none",
 )
 
-INSPECTOR = Persona(
-    name="MCP Inspector",
-    version="0.x, web page",
+INSPECTOR_0 = Persona(
+    name="MCP Inspector 0.x",
+    version="source at 006abfb",
     seen=Seen.READ,
     sources=(
         "https://github.com/modelcontextprotocol/inspector/blob/006abfb83ae6d2a8f1361a039f41d54429966a88/client/src/lib/auth.ts",
@@ -118,20 +122,31 @@ INSPECTOR = Persona(
     token_auth="none",
 )
 
+_INSPECTOR_2 = {
+    "token_endpoint_auth_method": "none",
+    **_CODE,
+    "client_name": "MCP Inspector",
+    "client_uri": "https://github.com/modelcontextprotocol/inspector",
+    "scope": SCOPES,
+    "application_type": "native",
+}
+
+INSPECTOR = Persona(
+    name="MCP Inspector",
+    version="2.12.0",
+    seen=Seen.RAN,
+    sources=("npm @modelcontextprotocol/inspector on Node 22, its page in Chromium: connect, log in, tools/list",),
+    registration={"redirect_uris": ["http://127.0.0.1:6274/oauth/callback"], **_INSPECTOR_2},
+    redirects=("http://127.0.0.1:6274/oauth/callback",),
+    token_auth="none",
+)
+
 INSPECTOR_CLI = Persona(
     name="MCP Inspector CLI",
     version="2.12.0",
     seen=Seen.RAN,
     sources=("npm @modelcontextprotocol/inspector on Node 22: `--cli <url> --transport http --method tools/list`",),
-    registration={
-        "redirect_uris": ["http://127.0.0.1:6276/oauth/callback"],
-        "token_endpoint_auth_method": "none",
-        **_CODE,
-        "client_name": "MCP Inspector",
-        "client_uri": "https://github.com/modelcontextprotocol/inspector",
-        "scope": SCOPES,
-        "application_type": "native",
-    },
+    registration={"redirect_uris": ["http://127.0.0.1:6276/oauth/callback"], **_INSPECTOR_2},
     redirects=("http://127.0.0.1:6276/oauth/callback",),
     token_auth="none",
 )
@@ -155,7 +170,7 @@ CODEX = Persona(
 
 GOOSE = Persona(
     name="Goose",
-    version="main of 2026",
+    version="source at 06423fd",
     seen=Seen.READ,
     sources=(
         "https://github.com/block/goose/blob/06423fd5f56dd53e51ef0c3550fd932cc15e50dd/crates/goose/src/oauth/mod.rs",

@@ -30,8 +30,8 @@ NATIVE: dict[str, Any] = {
     "token_endpoint_auth_method": "none",
 }
 LET_IN = (
-    "registration: let in 127.0.0.1, [::1], anysphere.cursor-mcp, claude.ai, claude.com, code.visualstudio.com, "
-    "github.com, insiders.vscode.dev, localhost, vscode.dev"
+    "registration: let in 127.0.0.1, [::1], anysphere.cursor-mcp, chatgpt.com, claude.ai, claude.com, "
+    "code.visualstudio.com, github.com, insiders.vscode.dev, localhost, vscode.dev, www.cursor.com"
 )
 # What known clients send when they register.
 PERSONAS: dict[str, dict[str, Any]] = {

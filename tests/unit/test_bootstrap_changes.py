@@ -187,7 +187,7 @@ def test_each_registration_profile_has_its_own_patterns(access: Access) -> None:
 
     assert patterns("closed") == ["^$"]
     assert patterns("loopback-only") == [LOOPBACK_PATTERN]
-    assert len(patterns("open-dev")) == 6
+    assert len(patterns("open-dev")) == 8
 
 
 @pytest.mark.requirement("bootstrap.loopback_only")

@@ -1,0 +1,197 @@
+"""Every known client, and every hostile one, at a real Keycloak under each registration profile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from mcp_server.access import load_access
+from tests.integration.in_process import serving, settings_for
+from tests.integration.keycloak import bootstrapped, claims
+from tests.personas.curbed import CURBED
+from tests.personas.expected import EXPECTED
+from tests.personas.hostile import GOOD, REFUSED
+from tests.personas.known import PERSONAS
+from tests.personas.replay import Replay
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.integration.keycloak import Json, Keycloak, Realm
+    from tests.personas.hostile import Hostile
+
+    Realms = Callable[[str], Realm]
+
+pytestmark = [pytest.mark.anyio, pytest.mark.containers]
+
+KEYCLOAK = EXPECTED["Keycloak"]
+COLUMNS = KEYCLOAK.tested()
+CELLS = [(profile, name) for profile in COLUMNS for name in PERSONAS]
+LET_IN = [(profile, name) for profile, name in CELLS if name in COLUMNS[profile].lets_in]
+REFUSALS = {400, 403}
+
+
+@pytest.fixture(scope="module")
+def realms(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Realms:
+    """One realm for each registration profile, made when it is first asked for."""
+    made: dict[str, Realm] = {}
+
+    def of(profile: str) -> Realm:
+        if profile not in made:
+            folder = tmp_path_factory.mktemp(profile)
+            made[profile] = bootstrapped(keycloak, folder, registration={"profile": profile})
+        return made[profile]
+
+    return of
+
+
+def replay(realm: Realm, profile: str, name: str) -> Replay:
+    scopes = " ".join(load_access(settings_for(realm).access_file).login_scopes)
+    invitation = invited(realm) if COLUMNS[profile].invited else None
+    return Replay(realm, PERSONAS[name], scopes, invitation)
+
+
+def invited(realm: Realm) -> str:
+    """An initial access token, as the administrator hands it to a person."""
+    path = f"admin/realms/{realm.name}/clients-initial-access"
+    token: str = realm.admin().connection.raw_post(path, data='{"count": 1, "expiration": 60}').json()["token"]
+    return token
+
+
+def send(realm: Realm, hostile: Hostile, invitation: str | None = None) -> httpx.Response:
+    headers = {"Content-Type": "application/json"}
+    if invitation:
+        headers["Authorization"] = f"Bearer {invitation}"
+    return httpx.post(f"{realm.issuer}/clients-registrations/openid-connect", content=hostile.body, headers=headers)
+
+
+@pytest.mark.requirement("personas.matrix")
+@pytest.mark.parametrize("profile", COLUMNS)
+def test_each_client_is_registered_or_refused_as_the_table_says(realms: Realms, profile: str) -> None:
+    realm, column = realms(profile), COLUMNS[profile]
+    answers = {name: replay(realm, profile, name).register() for name in PERSONAS}
+    expected = {name: 201 if name in column.lets_in else column.status for name in PERSONAS}
+    assert {name: answer["status"] for name, answer in answers.items()} == expected
+    assert all(("client_id" in answer) == (answer["status"] == 201) for answer in answers.values())
+
+
+@pytest.mark.requirement("personas.matrix")
+@pytest.mark.parametrize("profile", [name for name, column in COLUMNS.items() if column.invited])
+def test_without_an_invitation_nobody_registers_where_one_is_needed(realms: Realms, profile: str) -> None:
+    realm = realms(profile)
+    statuses = {Replay(realm, persona, "mcp:tools").register()["status"] for persona in PERSONAS.values()}
+    assert statuses <= {401, 403}
+
+
+@pytest.mark.requirement("personas.login", "personas.admitted", "personas.refresh", "personas.forgotten")
+@pytest.mark.parametrize(("profile", "name"), LET_IN)
+async def test_a_client_logs_in_calls_refreshes_and_is_forgotten(realms: Realms, profile: str, name: str) -> None:
+    realm = realms(profile)
+    client_of = replay(realm, profile, name)
+    client = client_of.register()
+    assert client["status"] == 201, client
+    async with serving(settings_for(realm)) as server:
+        for uri in PERSONAS[name].redirects:
+            answer = client_of.log_in(client, uri)
+            assert answer.get("status") == 200, (uri, answer)
+            judge(realm, client, answer)
+            assert await server.status(answer["access_token"]) == 200
+        fresh = client_of.refresh(client, answer["refresh_token"])
+        assert fresh["status"] == 200, fresh
+        judge(realm, client, fresh)
+        assert fresh["access_token"] != answer["access_token"]
+        assert await server.status(fresh["access_token"]) == 200
+    assert client_of.forget(client) == 204
+    assert realm.admin().get("clients", clientId=client["client_id"]) == []
+    assert client_of.refresh(client, fresh["refresh_token"])["status"] in {400, 401}
+
+
+def judge(realm: Realm, client: Json, answer: Json) -> None:
+    """The token is this person's, for this client, for this server, with the scopes that the person's role brings."""
+    token = claims(answer["access_token"])
+    assert token["aud"] == realm.public_url
+    # A reader's, of the three that were asked for; offline_access is between client and provider.
+    assert set(token["scope"].split()) - {"offline_access"} == {"mcp:tools", "mcp:notes.read"}, token["scope"]
+    assert (token["iss"], token["azp"], token["typ"]) == (realm.issuer, client["client_id"], "Bearer")
+    assert token["exp"] - token["iat"] == 300
+
+
+@pytest.mark.requirement("personas.parallel_refresh")
+@pytest.mark.parametrize("name", ["Claude Code", "TypeScript SDK 2.x", "mcp-remote"])  # one of each authentication
+def test_of_two_refreshes_at_once_one_goes_through_and_the_session_ends(realms: Realms, name: str) -> None:
+    client_of = replay(realms("open-dev"), "open-dev", name)
+    client = client_of.register()
+    answer = client_of.log_in(client, PERSONAS[name].redirects[0])
+    better, worse = client_of.refresh_twice_at_once(client, answer["refresh_token"])
+    assert (better["status"], worse["status"]) == KEYCLOAK.parallel_refresh
+    after = client_of.refresh(client, better["refresh_token"])
+    assert after["status"] == KEYCLOAK.after_parallel_refresh
+    assert client_of.log_in(client, PERSONAS[name].redirects[0])["status"] == 200  # the registration is as it was
+
+
+@pytest.mark.requirement("personas.hostile")
+@pytest.mark.parametrize("profile", COLUMNS)
+def test_no_hostile_registration_gets_in(realms: Realms, profile: str) -> None:
+    realm, column = realms(profile), COLUMNS[profile]
+    before = clients(realm)
+    odd: dict[str, str] = {}
+    for hostile in REFUSED:
+        answer = send(realm, hostile, invited(realm) if column.invited else None)
+        fails = {KEYCLOAK.failures[hostile.name]} if hostile.name in KEYCLOAK.failures else set()
+        if answer.status_code not in REFUSALS | fails:
+            odd[hostile.name] = f"{answer.status_code} {answer.text[:200]}"
+    assert odd == {}
+    assert clients(realm) == before
+
+
+def clients(realm: Realm) -> set[str]:
+    return {client["clientId"] for client in realm.admin().get("clients")}
+
+
+@pytest.mark.requirement("personas.curbed")
+@pytest.mark.parametrize("profile", [name for name, column in COLUMNS.items() if column.lets_in])
+def test_a_client_that_asks_for_more_than_the_code_flow_does_not_get_it(realms: Realms, profile: str) -> None:
+    realm, column = realms(profile), COLUMNS[profile]
+    for hostile in CURBED:
+        answer = send(realm, hostile, invited(realm) if column.invited else None)
+        assert answer.status_code in {201, *REFUSALS}, (hostile.name, answer.text)
+        if answer.status_code == 201:
+            curbed(realm, answer.json(), hostile.name)
+
+
+def curbed(realm: Realm, registered: Json, name: str) -> None:
+    (client,) = realm.admin().get("clients", clientId=registered["client_id"])
+    assert (client["consentRequired"], client["fullScopeAllowed"]) == (True, False), name
+    assert (client["implicitFlowEnabled"], client["directAccessGrantsEnabled"]) == (False, False), name
+    assert set(client["redirectUris"]) <= {GOOD}, name
+    assert client.get("protocolMappers", []) in ([], pairwise(client)), name
+    assert client["attributes"].get("pkce.code.challenge.method") == "S256", name
+    secret = {"client_secret": registered["client_secret"]} if "client_secret" in registered else {}
+    person = {"username": "reader", "password": "reader"}
+    for grant, more in (("client_credentials", {}), ("password", person)):
+        token = realm.token(grant_type=grant, client_id=client["clientId"], scope="mcp:tools", **secret, **more)
+        assert token["status"] in {400, 401}, (name, grant, token)
+        assert "access_token" not in token, (name, grant)
+
+
+def pairwise(client: Json) -> list[Json]:
+    """The one mapper that Keycloak makes by itself, for a client that wants a subject of its own."""
+    found: list[Json] = client.get("protocolMappers", [])
+    return [mapper for mapper in found if mapper["protocolMapper"] == "oidc-sha256-pairwise-sub-mapper"]
+
+
+@pytest.mark.full
+@pytest.mark.requirement("personas.flood")
+def test_a_thousand_registrations_fill_the_realm_and_no_more(
+    keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    realm = bootstrapped(keycloak, tmp_path_factory.mktemp("flood"), registration={"max_clients": 60})
+    room = 60 - len(clients(realm))
+    statuses = [realm.register(redirect_uris=[GOOD], client_name=f"{n}")["status"] for n in range(1000)]
+    assert statuses == [201] * room + [403] * (1000 - room)
+    assert len(clients(realm)) == 60
+    # A person who is known already is not kept out by it.
+    answer = realm.log_in("reader", "mcp-native", scope="mcp:tools", redirect_uri="http://127.0.0.1:5555/callback")
+    assert answer["status"] == 200

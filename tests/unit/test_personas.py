@@ -1,0 +1,95 @@
+"""The personas' data, the table made of it, and the guides: nothing here needs a provider."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import get_args
+
+import pytest
+
+from mcp_server.access_parts import RegistrationProfile
+from mcp_server.connect import snippets
+from tests.personas.curbed import CURBED
+from tests.personas.expected import EXPECTED
+from tests.personas.hostile import REFUSED
+from tests.personas.known import PERSONAS
+from tests.personas.persona import Persona, Seen
+from tests.personas.table import TABLE, table
+
+GUIDES = {path.stem: path.read_text(encoding="utf-8") for path in (TABLE.parent / "clients").glob("*.md")}
+BLOCKS = {name: re.findall(r"^```\w*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL) for name, text in GUIDES.items()}
+PUBLIC_URL = "http://localhost:3000/mcp"
+SNIPPETS = {snippet.client: snippet.text for snippet in snippets(PUBLIC_URL)}
+SHOWN_IN = {
+    "VS Code": "vscode",
+    "Claude Code": "claude-code",
+    "Cursor": "cursor",
+    "MCP Inspector": "inspector",
+    "curl": "curl",
+}
+
+
+@pytest.mark.requirement("personas.table")
+def test_the_table_is_current() -> None:
+    assert TABLE.read_text(encoding="utf-8") == table(), "write it anew: python -m tests.personas.table"
+
+
+@pytest.mark.requirement("personas.table")
+def test_every_registration_profile_has_a_column_at_keycloak() -> None:
+    assert set(EXPECTED["Keycloak"].tested()) == set(get_args(RegistrationProfile))
+
+
+@pytest.mark.requirement("personas.table")
+def test_expectations_name_clients_and_requests_that_exist() -> None:
+    hostile = [one.name for one in (*REFUSED, *CURBED)]
+    assert len(hostile) == len(set(hostile))
+    for provider in EXPECTED.values():
+        assert set(provider.failures) <= set(hostile)
+        assert set().union(*(column.lets_in for column in provider.columns.values())) <= set(PERSONAS)
+
+
+@pytest.mark.requirement("personas.sources")
+@pytest.mark.parametrize("persona", PERSONAS.values(), ids=PERSONAS)
+def test_a_persona_that_was_read_names_public_places_and_one_that_ran_its_version(persona: Persona) -> None:
+    assert persona.sources
+    if persona.seen is Seen.READ:
+        assert all(source.startswith("https://github.com/") for source in persona.sources)
+    else:
+        assert re.search(r"\d+\.\d+\.\d+$", persona.version)
+
+
+@pytest.mark.requirement("personas.sources")
+@pytest.mark.parametrize("persona", PERSONAS.values(), ids=PERSONAS)
+def test_a_persona_asks_for_a_redirect_that_it_registered(persona: Persona) -> None:
+    registered = set(persona.registration["redirect_uris"])
+    without_port = {re.sub(r"^(http://127\.0\.0\.1):\d+", r"\1", uri) for uri in persona.redirects}
+    assert set(persona.redirects) <= registered or without_port <= registered
+    json.dumps(dict(persona.registration))  # it can be sent
+
+
+@pytest.mark.requirement("personas.guides")
+@pytest.mark.parametrize("client", SHOWN_IN)
+def test_a_guide_configures_its_client_as_the_servers_page_does(client: str) -> None:
+    assert SNIPPETS[client] in {block.strip() for block in BLOCKS[SHOWN_IN[client]]}
+
+
+@pytest.mark.requirement("personas.guides")
+def test_each_client_of_the_servers_page_has_a_guide() -> None:
+    assert set(SNIPPETS) == set(SHOWN_IN)
+    assert set(SHOWN_IN.values()) <= set(GUIDES)
+
+
+@pytest.mark.requirement("personas.guides")
+def test_each_guide_says_how_its_facts_are_known_and_links_lead_somewhere() -> None:
+    for name, text in GUIDES.items():
+        if name != "README":
+            assert re.search(r"\*(ran|read)\*", text), name
+        for link in re.findall(r"\]\(([^)#:]+)\)", text):
+            assert (TABLE.parent / "clients" / link).exists(), f"{name}: {link}"
+
+
+@pytest.mark.requirement("personas.guides")
+def test_guides_name_only_our_own_address() -> None:
+    addresses = re.findall(r"http://localhost:\d+/\w+", "".join("".join(blocks) for blocks in BLOCKS.values()))
+    assert {address for address in addresses if address.endswith("/mcp")} == {PUBLIC_URL}

@@ -13,7 +13,7 @@ LAYERS = (
     {"__main__", "serving", "wire", "parting"},
     {"app"},
     {"protect", "front", "trust", "provider", "health", "page", "metadata"},
-    {"gate", "tools"},
+    {"gate", "eras", "tools"},
     {
         "verify",
         "scopes",
@@ -24,6 +24,8 @@ LAYERS = (
         "caller",
         "outliving",
         "sessions",
+        "open_sessions",
+        "exchange",
         "registry",
         "notes",
         "needs",

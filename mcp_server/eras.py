@@ -72,17 +72,12 @@ class Eras:
     ) -> None:
         # Path, Host and Origin are judged already.
         security = TransportSecuritySettings(enable_dns_rebinding_protection=False)
-        server.streamable_http_app(
-            stateless_http=stateless, max_request_body_size=MAX_BODY_BYTES, transport_security=security
-        )
+        most = MAX_BODY_BYTES
+        server.streamable_http_app(stateless_http=stateless, max_request_body_size=most, transport_security=security)
         self._streams = server.session_manager
         self._server = self._streams.app
         self._documents = StreamableHTTPSessionManager(
-            self._server,
-            json_response=True,
-            stateless=True,
-            max_request_body_size=MAX_BODY_BYTES,
-            security_settings=security,
+            self._server, json_response=True, stateless=True, max_request_body_size=most, security_settings=security
         )
         self._sessions = OpenSessions(self._streams.handle_request, monotonic)
         self._exchanges = Exchanges(self._server)

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[2] / "mcp_server"
 LAYERS = (
     {"__main__", "serving", "wire", "parting"},
     {"app"},
-    {"protect", "front", "trust", "provider", "health", "page", "metadata"},
+    {"protect", "front", "trust", "provider", "health", "page", "metadata", "legacy_discovery", "mirror"},
     {"gate", "eras", "tools"},
     {
         "verify",

@@ -102,8 +102,7 @@ class Settings:
     @property
     def public_origin(self) -> str:
         """Scheme and authority of the public URL."""
-        parts = urlsplit(self.public_url)
-        return f"{parts.scheme}://{parts.netloc}"
+        return self.public_url.removesuffix(self.public_path)
 
     @property
     def public_path(self) -> str:
@@ -135,8 +134,7 @@ def _read(env: Environment) -> Settings:
     introspects = token_mode == "introspection"  # noqa: S105 - the mode's name
     client_auth = env.choice("OAUTH_CLIENT_AUTH", ("basic", "post", "private_key_jwt"), "basic")
     signs = _signs(env, client_auth)
-    provider = env.text("OAUTH_PROVIDER")
-    if provider is not None:
+    if (provider := env.text("OAUTH_PROVIDER")) is not None:
         env.choice("OAUTH_PROVIDER", tuple(PROFILES), provider)
     return Settings(
         server_url=server_url,
@@ -190,8 +188,7 @@ def _signs(env: Environment, client_auth: str) -> bool:
 
 def _client_key(env: Environment, *, required: bool) -> ClientKey | None:
     """The key in the file that OAUTH_CLIENT_KEY_FILE names. If `required`, it must be there."""
-    path = env.text("OAUTH_CLIENT_KEY_FILE")
-    if path is None:
+    if (path := env.text("OAUTH_CLIENT_KEY_FILE")) is None:
         return None
     try:
         return ClientKey.read(Path(path).read_bytes())

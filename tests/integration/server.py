@@ -79,7 +79,7 @@ def serving_realm(
 
 
 def _wait_until_ready(server: Server, process: subprocess.Popen[bytes]) -> None:
-    transport = httpx.HTTPTransport(retries=5)  # half a second, then one, two, four, eight: until it listens
+    transport = httpx.HTTPTransport(retries=7)  # waits of 0.5 s, 1 s, 2 s … between them: until it listens
     with httpx.Client(transport=transport, timeout=60, trust_env=False) as client:
         for _ in range(200):
             assert process.poll() is None, server.log

@@ -31,4 +31,26 @@ REQUIREMENTS = (
     Requirement("legacy.off", "ours", "Off, it is 404 that says where to look, and the log says what was tried."),
     Requirement("legacy.transport", "ours", "/sse and /messages are 404 and name what replaces them."),
     Requirement("names.other", "ours", "Asked under another name of this machine, log and page name the URL to use."),
+    Requirement(
+        "clients.typescript",
+        "ours",
+        "The official TypeScript clients, 1.x and 2.x in both eras, log in, call and hear.",
+    ),
+    Requirement(
+        "clients.old", "MCP 2025-03-26 authorization", "An official client of March 2025 logs in with the mirror on."
+    ),
+    Requirement(
+        "clients.step_up",
+        "MCP authorization 2026-07-28, step-up",
+        "More is needed: one 403, one login, the union granted, the call succeeds; with our defaults none is needed.",
+    ),
+    Requirement(
+        "clients.step_up_ends", "RS-21", "Where a step-up cannot succeed it ends at once, in words, not in a loop."
+    ),
+    Requirement(
+        "example.browser",
+        "ours",
+        "The page in examples/browser logs in and shows progress as it streams; no token is in URL or storage.",
+    ),
+    Requirement("docs.curl", "seed C10", "The walk-through of docs/curl.md works as it is written, block after block."),
 )

@@ -14,9 +14,11 @@ import pytest
 from mcp.server.mcpserver import Context, MCPServer
 
 from mcp_server import tools
+from mcp_server.access import load_access
 from mcp_server.app import create_app
 from mcp_server.caller import Caller, serving
 from mcp_server.eras import Eras, quiet_tools
+from mcp_server.needs import Needs
 from mcp_server.principal import Principal
 from mcp_server.registry import register, tool
 from mcp_server.sessions import MAX_SESSIONS_EACH
@@ -363,16 +365,18 @@ async def test_every_form_of_answer_sees_the_state_of_one_lifespan(caplog: pytes
         return await call_next(ctx)
 
     server: MCPServer[Any] = MCPServer("t", lifespan=once, middleware=[look])
-    register(server, tools)
+    register(server, tools, Needs(load_access(Settings().access_file)))
     eras = Eras(server, quiet=quiet_tools(tools), stateless=True, monotonic=lambda: 0.0)
     principal = Principal(issuer="i", subject="s", client="c", scopes=frozenset(), expires_at=2e9, roles=None)
 
+    caller = Caller(principal, good_for=frozenset())
+
     async def admitted(scope: Scope, receive: Receive, send: Send) -> None:
-        with serving(Caller(principal)) as _:
-            await eras({**scope, "user": Caller(principal)}, receive, send)
+        with serving(caller):
+            await eras({**scope, "user": caller}, receive, send)
 
     async with (
-        eras.run(),
+        lifespan(eras),
         httpx.AsyncClient(transport=httpx.ASGITransport(admitted), base_url="http://localhost:3000") as client,
     ):
         calls = Running(client, Issuer(), HeldClock())

@@ -6,7 +6,8 @@
 // CALLS    JSON: [["greet", {"name": "Ada"}], ["count", {"number": 2}]]
 //
 // Prints one JSON object a line. {"authorize": URL} asks whoever reads it to log in there; the browser comes back to
-// this script. A client that knows no scopes of its own takes those in SCOPE.
+// this script. CLIENT_ID is a client that is registered already; SCOPE what to ask for where no server says it.
+// With NO_REFRESH it keeps no refresh token.
 import { createServer } from 'node:http';
 
 const [flavour, url, calls] = process.argv.slice(2);
@@ -40,7 +41,7 @@ async function comeBack() {
 }
 
 // What a client keeps between its steps; here only while it runs.
-const kept = {};
+const kept = process.env.CLIENT_ID ? { client: { client_id: process.env.CLIENT_ID } } : {};
 let logins = 0;
 const provider = {
   redirectUrl,
@@ -58,7 +59,7 @@ const provider = {
     kept.client = information;
     say({ registered: { scope: information.scope ?? null } });
   },
-  tokens: () => kept.tokens,
+  tokens: () => (process.env.NO_REFRESH && kept.tokens ? { ...kept.tokens, refresh_token: undefined } : kept.tokens),
   saveTokens: (tokens) => {
     kept.tokens = tokens;
     say({ granted: (tokens.scope ?? '').split(' ').sort() });

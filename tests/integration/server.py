@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -60,7 +61,7 @@ def serving_realm(
         variables: further settings of the server.
     """
     port = free_port()
-    realm = Realm(keycloak, folder, f"clients-{port}", public_url=f"http://localhost:{port}/mcp")
+    realm = Realm(keycloak, folder, f"clients-{secrets.token_hex(4)}", public_url=f"http://localhost:{port}/mcp")
     realm.write_access(**(access or {}))
     realm.apply()
     environment = {**os.environ, **realm.environment, "PORT": str(port), "LOG_FORMAT": "json", **variables}

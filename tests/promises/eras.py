@@ -53,4 +53,5 @@ REQUIREMENTS = (
         "The page in examples/browser logs in and shows progress as it streams; no token is in URL or storage.",
     ),
     Requirement("docs.curl", "seed C10", "The walk-through of docs/curl.md works as it is written, block after block."),
+    Requirement("clients.python", "ours", "The official Python client logs in, calls and hears progress in both eras."),
 )

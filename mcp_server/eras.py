@@ -145,7 +145,7 @@ class Eras:
             return None
 
     def _has_one_answer(self, document: Mapping[str, Any]) -> bool:
-        method = document.get("method")
+        method = _member(document, "method")
         if method == _CALL:
             return _member(document.get("params"), "name") in self._quiet
         return method in _ONE_ANSWER

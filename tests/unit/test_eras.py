@@ -289,6 +289,16 @@ async def test_no_mixture_of_versions_passes_by_the_session(versions: tuple[str,
 
 
 @pytest.mark.requirement("eras.strange")
+@pytest.mark.parametrize("method", [["tools/call"], {"a": 1}, 7, None])
+async def test_a_method_that_is_no_name_is_refused_in_the_modern_era_too(method: Any) -> None:
+    async with running() as server:
+        headers = {"accept": BOTH, "authorization": f"Bearer {server.issuer.token()}", "mcp-protocol-version": MODERN}
+        document = {"jsonrpc": "2.0", "id": 1, "method": method}
+        response = await server.client.post("/mcp", json=document, headers=headers)
+    assert response.status_code == 400
+
+
+@pytest.mark.requirement("eras.strange")
 async def test_two_sessions_in_one_request_are_none() -> None:
     async with running() as server:
         headers = await initialized(server, server.issuer.token())

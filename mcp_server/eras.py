@@ -31,7 +31,7 @@ from pydantic_core import from_json
 from starlette.routing import Router
 
 from mcp_server.body import MAX_BODY_BYTES, read_body, replay
-from mcp_server.exchange import Exchanges
+from mcp_server.single import Exchanges
 from mcp_server.open_sessions import SESSION_ID, OpenSessions
 
 if TYPE_CHECKING:

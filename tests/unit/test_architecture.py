@@ -25,7 +25,7 @@ LAYERS = (
         "outliving",
         "sessions",
         "open_sessions",
-        "exchange",
+        "single",
         "registry",
         "notes",
         "needs",

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
-
-from mcp.server.transport_security import TransportSecuritySettings
-from starlette.routing import Router
 
 from mcp_server import __version__, tools
 from mcp_server.access import Access, AccessFileError, load_access
-from mcp_server.body import MAX_BODY_BYTES
+from mcp_server.clock import Clock
+from mcp_server.eras import Eras, quiet_tools
 from mcp_server.listing import ListingServer
 from mcp_server.needs import Needs
 from mcp_server.protect import protect
 from mcp_server.registry import register
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     import httpx
     from mcp.server.mcpserver import MCPServer
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp
 
-    from mcp_server.clock import Clock
     from mcp_server.settings import Settings
 
 
@@ -41,7 +35,12 @@ def create_app(settings: Settings, *, clock: Clock | None = None, http: httpx.As
     """
     access = load_access(settings.access_file)
     needs = Needs(access)
-    application = _mcp_application(_mcp_server(access, needs, settings), settings)
+    application = Eras(
+        _mcp_server(access, needs, settings),
+        quiet=quiet_tools(tools),
+        stateless=settings.legacy_sessions == "stateless",
+        monotonic=(clock or Clock()).monotonic,
+    )
     return protect(application, settings, needs=needs, clock=clock, http=http)
 
 
@@ -58,25 +57,3 @@ def _mcp_server(access: Access, needs: Needs, settings: Settings) -> MCPServer[A
     for name in sorted(needs.unclaimed):
         raise AccessFileError(f"{settings.access_file}: tools.{name}: there is no such tool: {', '.join(needs.tools)}")
     return server
-
-
-def _mcp_application(server: MCPServer[Any], settings: Settings) -> ASGIApp:
-    """The SDK's endpoint without its routes: path, Host and Origin are judged already."""
-    server.streamable_http_app(
-        stateless_http=settings.legacy_sessions == "stateless",
-        max_request_body_size=MAX_BODY_BYTES,
-        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
-    )
-
-    @asynccontextmanager
-    async def running(_app: Any) -> AsyncIterator[None]:
-        async with server.session_manager.run():
-            yield
-
-    lifespan = Router(lifespan=running)
-
-    async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        handle = lifespan if scope["type"] == "lifespan" else server.session_manager.handle_request
-        await handle(scope, receive, send)
-
-    return application

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
+MESSAGE = "mcp_server.message"
+"""Where the ASGI scope behind the gate has the message that the body was judged to be; None where there is no body."""
 
 
 class ClientGone(Exception):

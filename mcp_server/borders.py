@@ -49,6 +49,10 @@ class Borders:
         name = host.decode("latin-1").lower()
         return name in self._hosts or (self._loopback_hosts and _LOOPBACK_HOST.fullmatch(name) is not None)
 
+    def is_nickname(self, host: bytes) -> bool:
+        """Whether `host` is admitted only because it means this machine: to clients it is another resource."""
+        return host.decode("latin-1").lower() not in self._hosts
+
     def admits_origin(self, origin: bytes) -> bool:
         """Whether a page of this origin may talk to us. `null` never may."""
         name = origin.decode("latin-1")

@@ -22,6 +22,8 @@ _MISDIRECTED = Answer.of_json(
 )
 # Asked by whoever runs the process, under any name it has.
 _ANY_HOST = frozenset({"/livez", "/readyz"})
+# Names of this machine that the log tells of, each once.
+_MAX_NICKNAMES = 8
 
 
 class Front:
@@ -30,13 +32,16 @@ class Front:
     Args:
         paths: application by exact path; anything else is 404, without a challenge.
         borders: which hosts are ours.
+        public_url: the one that clients must use.
         lifespan: what answers the server's start and stop.
     """
 
-    def __init__(self, paths: Mapping[str, ASGIApp], borders: Borders, lifespan: ASGIApp) -> None:
+    def __init__(self, paths: Mapping[str, ASGIApp], borders: Borders, public_url: str, lifespan: ASGIApp) -> None:
         self._paths = paths
         self._borders = borders
+        self._public_url = public_url
         self._lifespan = lifespan
+        self._nicknames: set[bytes] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request, or the lifespan."""
@@ -58,4 +63,16 @@ class Front:
         admitted = len(hosts) == 1 and self._borders.admits_host(hosts[0])
         if not admitted:
             log.warning("refused: this Host is not ours", status=ForeignHost.status, host=repr(hosts)[:200])
+        elif scope["path"] != "/" and self._borders.is_nickname(hosts[0]):
+            self._name_the_right_one(hosts[0])
         return admitted
+
+    def _name_the_right_one(self, host: bytes) -> None:
+        """Clients compare the URL they use with the metadata's `resource`, and give up (RFC 9728 section 3.3)."""
+        if host not in self._nicknames and len(self._nicknames) < _MAX_NICKNAMES:
+            self._nicknames.add(host)
+            log.warning(
+                "asked under another name: logins fail there, clients must use the public URL",
+                host=repr(host)[:200],
+                use=self._public_url,
+            )

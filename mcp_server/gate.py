@@ -10,7 +10,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from mcp_server.answer import Answer
-from mcp_server.body import ClientGone, judge_body, read_body, replay
+from mcp_server.body import MESSAGE, ClientGone, judge_body, read_body, replay
 from mcp_server.borders import Borders, cors_headers, preflight_headers
 from mcp_server.caller import Caller, serving
 from mcp_server.credentials import bearer_token
@@ -106,7 +106,9 @@ class Gate:
         if self._exchange is not None and not self._open:
             exchange = partial(self._exchange.token, principal, bearer_token(authorization))
         with serving(caller, exchange):
-            await self._pass({**scope, "user": caller}, receive, _with_headers(send, extra), document)
+            await self._pass(
+                {**scope, "user": caller, MESSAGE: document}, receive, _with_headers(send, extra), document
+            )
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send, document: dict[str, Any] | None) -> None:
         """Let the application answer; what would have no end ends with the token."""

@@ -6,6 +6,7 @@
 ```
 host ─► path ─► /mcp ───────► gate ─► sessions ─► your application
           ├──► /.well-known/oauth-protected-resource[/mcp]   metadata
+          ├──► /sse, /.well-known/oauth-authorization-server …   legacy_discovery
           ├──► /livez, /readyz                               health (any Host)
           └──► /                                             page
 ```
@@ -33,6 +34,7 @@ from mcp_server.exchange import TokenExchange
 from mcp_server.front import Front
 from mcp_server.gate import Gate
 from mcp_server.health import LIVE, readiness
+from mcp_server.legacy_discovery import legacy_paths
 from mcp_server.metadata import metadata_answer, metadata_endpoint, metadata_paths, metadata_url
 from mcp_server.needs import Needs
 from mcp_server.page import page_answer
@@ -92,7 +94,9 @@ def protect(
         seconds_left=lambda principal: principal.expires_at + settings.clock_leeway - clock.now(),
         exchange=TokenExchange(settings, clock, client) if settings.token_exchange else None,
     )
-    return Front(_paths(settings, access, trusted, gate), borders, _lifespan(app, trusted, None if http else client))
+    legacy = legacy_paths(settings, metadata_url(settings), clock, client)
+    paths = {**legacy, **_paths(settings, access, trusted, gate)}
+    return Front(paths, borders, settings.public_url, _lifespan(app, trusted, None if http else client))
 
 
 def _lifespan(app: ASGIApp, trusted: TrustedIssuers | None, client: httpx.AsyncClient | None) -> ASGIApp:

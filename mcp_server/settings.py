@@ -50,6 +50,7 @@ NAMES = (
     "KEY_MAX_STALE",
     "TOOLS_LIST",
     "LEGACY_SESSIONS",
+    "LEGACY_DISCOVERY",
     "DISABLE_AUTH",
     "LOG_FORMAT",
     "LOG_LEVEL",
@@ -90,6 +91,7 @@ class Settings:
     key_max_stale: int = 24 * 3600
     tools_list: str = "obtainable"
     legacy_sessions: str = "stateful"
+    legacy_discovery: bool = False
     disable_auth: bool = False
     log_format: str = "auto"
     log_level: str = "info"
@@ -168,6 +170,7 @@ def _read(env: Environment) -> Settings:
         key_max_stale=env.seconds("KEY_MAX_STALE", 24 * 3600),
         tools_list=env.choice("TOOLS_LIST", ("granted", "obtainable", "all"), "obtainable"),
         legacy_sessions=env.choice("LEGACY_SESSIONS", ("stateful", "stateless"), "stateful"),
+        legacy_discovery=env.flag("LEGACY_DISCOVERY"),
         disable_auth=env.flag("DISABLE_AUTH"),
         log_format=env.choice("LOG_FORMAT", ("auto", "text", "json"), "auto"),
         log_level=env.choice("LOG_LEVEL", ("debug", "info", "warning", "error"), "info"),

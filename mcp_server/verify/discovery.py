@@ -41,7 +41,12 @@ def candidates(base: str) -> tuple[str, ...]:
 
 
 async def discover(http: httpx.AsyncClient, issuer: str, internal_url: str | None = None) -> ProviderMetadata:
-    """Ask the provider for its metadata.
+    """What this server needs to know of the provider; arguments and error as those of `fetch_metadata`."""
+    return _read(await fetch_metadata(http, issuer, internal_url), issuer, internal_url or issuer)
+
+
+async def fetch_metadata(http: httpx.AsyncClient, issuer: str, internal_url: str | None = None) -> dict[str, Any]:
+    """Ask the provider for its metadata: the whole document, as it was found at the address that was asked.
 
     Args:
         http: the client to ask with.
@@ -55,9 +60,11 @@ async def discover(http: httpx.AsyncClient, issuer: str, internal_url: str | Non
     for url in candidates(internal_url or issuer):
         try:
             document = await fetch_json(http, url)
-            return _read(document, issuer, internal_url or issuer)
+            _read(document, issuer, internal_url or issuer)
         except FetchError as error:
             faults.append(str(error))
+        else:
+            return document
     raise FetchError("; ".join(faults))
 
 

@@ -207,6 +207,11 @@ class Realm:
         """Let `user` go where `url` leads, log in and agree to all that is asked; what the last page says."""
         return _Visit(user).go(url, "")
 
+    def follow(self, user: str, url: str) -> Json:
+        """Let `user` go to an authorization `url`, log in and agree; the parameters that came back to its client."""
+        (redirect_uri,) = parse_qs(urlsplit(url).query)["redirect_uri"]
+        return _Visit(user).go(url, redirect_uri)
+
     def consent_page(self, user: str, client_id: str, *, scope: str) -> str:
         """The page that asks `user` for consent, as HTML."""
         query = {

@@ -12,8 +12,8 @@ PACKAGE = Path(__file__).parents[2] / "mcp_server"
 LAYERS = (
     {"__main__", "serving", "wire", "parting"},
     {"app"},
-    {"protect", "front", "trust", "provider", "health", "page", "metadata"},
-    {"gate", "tools"},
+    {"protect", "front", "trust", "provider", "health", "page", "metadata", "legacy_discovery", "mirror"},
+    {"gate", "eras", "tools"},
     {
         "verify",
         "scopes",
@@ -24,6 +24,8 @@ LAYERS = (
         "caller",
         "outliving",
         "sessions",
+        "open_sessions",
+        "single",
         "registry",
         "notes",
         "needs",

@@ -314,8 +314,7 @@ async def test_a_call_in_a_session_acts_for_its_own_token() -> None:
     async with running() as server:
         session = await _open(server, server.issuer.token(scope="mcp:admin"))
         said = await _legacy(server, server.issuer.token(scope="mcp:tools"), call, session)
-    (data,) = [line for line in said.text.splitlines() if line.startswith("data: ")]
-    assert json.loads(data[6:])["result"]["structuredContent"]["scopes"] == ["mcp:tools"]
+    assert said.json()["result"]["structuredContent"]["scopes"] == ["mcp:tools"]
 
 
 class _Stream:

@@ -1,0 +1,48 @@
+"""docs/curl.md, executed."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.integration.stack import Stack
+
+PAGE = (Path(__file__).parents[2] / "docs" / "curl.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```bash\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.requirement("docs.curl")
+@pytest.mark.containers
+def test_the_walk_through_works_as_it_is_written(stack: Stack) -> None:
+    ended = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", "".join(BLOCKS)],
+        env={**os.environ, "MCP_PUBLIC_URL": stack.url},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    said = ended.stdout
+    assert re.search(r"^client [0-9a-f-]{36}$", said, re.MULTILINE)
+    assert re.search(r"^a token of \d{3,} characters$", said, re.MULTILINE)
+    assert "stream: 200 text/event-stream" in said
+    assert "Hello, Ada!" in said
+    assert "Hello, Grace!" in said
+    assert said.count("notifications/progress") == 5
+    assert said.count("notifications/message") == 5
+    assert '"text":"Counting to 3"' in said
+    assert "session ended: 200" in said
+    assert '"supportedVersions"' in said
+
+
+@pytest.mark.requirement("docs.curl")
+def test_every_command_of_the_walk_through_is_in_a_block_that_runs() -> None:
+    assert PAGE.count("```") == 2 * len(BLOCKS)
+    assert len(BLOCKS) >= 10

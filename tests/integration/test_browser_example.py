@@ -1,0 +1,71 @@
+"""The page of docs/examples/browser in a real browser: what replaces EventSource, and tokens in URLs and cookies."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.integration.browser import chromium
+from tests.integration.server import serving_realm
+from tests.integration.stack import REPOSITORY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.integration.keycloak import Keycloak
+
+pytestmark = pytest.mark.containers
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        """Nothing: the test's own output says enough."""
+
+
+@contextmanager
+def page_at() -> Iterator[str]:
+    """The folder, served as `python -m http.server` serves it."""
+    handler = partial(Quiet, directory=str(REPOSITORY / "docs" / "examples" / "browser"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.requirement("example.browser")
+def test_a_page_logs_in_and_shows_progress_as_it_streams(keycloak: Keycloak, tmp_path: Path) -> None:
+    with page_at() as origin, chromium() as page:
+        access = {"registration": {"web_origins": [origin]}}
+        with serving_realm(keycloak, tmp_path, access=access) as server:
+            faults: list[str] = []
+            asked: list[str] = []
+            page.on("pageerror", lambda error: faults.append(str(error)))
+            page.on("request", lambda request: asked.append(request.url))
+            page.goto(f"{origin}/")
+            page.fill("#url", server.url)
+            page.click("#count")
+            page.fill("input[name=username]", "reader")
+            page.fill("input[name=password]", "reader")
+            page.click("[type=submit]")
+            page.click("[name=accept]")
+            told = page.locator("#log")
+            told.filter(has_text="Counted to 1").wait_for()
+            early = told.inner_text()
+            told.filter(has_text="Counting to 5").wait_for()
+            late = told.inner_text()
+            stored = page.evaluate("JSON.stringify([{...sessionStorage}, {...localStorage}, document.cookie])")
+    assert "Counting to 5" not in early
+    assert [line for line in late.splitlines() if line.startswith("…")] == [f"… Counted to {i}" for i in range(1, 6)]
+    assert faults == []
+    assert stored == '[{},{},""]'
+    assert not [url for url in asked if "access_token" in url]

@@ -1,0 +1,178 @@
+"""The official clients, unmodified, against our server and a real Keycloak: login, calls, progress, step-up."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.integration.server import serving_realm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.integration.keycloak import Keycloak
+    from tests.integration.server import Server
+
+pytestmark = pytest.mark.containers
+TYPESCRIPT = Path(__file__).parents[1] / "clients" / "ts"
+# The clients that can be asked for more later: a first login that does not bring everything.
+NARROW = {"login_scopes": ["mcp:tools", "mcp:notes.read"]}
+CALLS = [["greet", {"name": "Ada"}], ["count", {"number": 2}]]
+ADD = [["note_add", {"text": "milk"}], ["note_list", {}]]
+READ, WRITE = ["mcp:notes.read", "mcp:tools"], ["mcp:notes.read", "mcp:notes.write", "mcp:tools"]
+
+
+@dataclass
+class Story:
+    """What a client said while it ran, one object a line."""
+
+    said: list[dict[str, Any]]
+
+    def all(self, name: str) -> list[Any]:
+        return [line[name] for line in self.said if name in line]
+
+    def call(self, tool: str) -> dict[str, Any]:
+        (line,) = (line for line in self.said if line.get("tool") == tool)
+        return line
+
+
+@pytest.fixture(scope="module")
+def node() -> str:
+    """Node with the clients of the lock. Without it the test is skipped, or fails under REQUIRE_CONTAINERS=1."""
+    found, installer = shutil.which("node"), shutil.which("npm")
+    if found is None or installer is None:
+        reason = "NO NODE: the official TypeScript clients were not tested"
+        if os.environ.get("REQUIRE_CONTAINERS") == "1":
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+    subprocess.run([installer, "ci"], cwd=TYPESCRIPT, check=True, capture_output=True, timeout=300)
+    return found
+
+
+@pytest.fixture(scope="module")
+def server(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Every default, and the mirror for old clients."""
+    with serving_realm(keycloak, tmp_path_factory.mktemp("clients"), LEGACY_DISCOVERY="true") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def asking_little(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose first challenge does not name everything."""
+    with serving_realm(keycloak, tmp_path_factory.mktemp("narrow"), access=NARROW) as server:
+        yield server
+
+
+def run(node: str, server: Server, flavour: str, calls: list[Any], user: str = "writer", **environment: str) -> Story:
+    """Let a TypeScript client go its way, and `user` log in wherever it asks for that."""
+    words = [node, "journey.mjs", flavour, server.url, json.dumps(calls)]
+    said: list[dict[str, Any]] = []
+    with subprocess.Popen(
+        words, cwd=TYPESCRIPT, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            said.append(json.loads(line))
+            if "authorize" in said[-1]:
+                server.realm.visit(user, said[-1]["authorize"])
+    return Story(said)
+
+
+@pytest.mark.requirement("clients.typescript")
+@pytest.mark.parametrize(("flavour", "session"), [("sdk-1", True), ("client-2-legacy", True), ("client-2-auto", False)])
+def test_an_official_typescript_client_logs_in_and_calls_tools(
+    node: str,
+    server: Server,
+    flavour: str,
+    session: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    story = run(node, server, flavour, CALLS)
+    assert story.all("failed") == []
+    assert story.all("session") == [session]
+    assert {"greet", "count", "note_add"} <= set(*story.all("tools"))
+    assert story.call("greet")["result"] == "Hello, Ada!"
+    assert story.call("count")["result"] == "Counting to 2"
+    assert story.all("progress")[-3:] == [1, 2, 2]  # as it came, then how many
+    assert story.all("logins") == [1]
+
+
+@pytest.mark.requirement("clients.old")
+def test_a_client_of_march_2025_logs_in_with_the_mirror(node: str, server: Server) -> None:
+    story = run(node, server, "sdk-of-2025-03", CALLS, SCOPE="mcp:tools mcp:notes.read")
+    assert story.all("failed") == []
+    assert story.all("granted") == [READ]
+    assert story.call("greet")["result"] == "Hello, Ada!"
+    assert story.call("count")["result"] == "Counting to 2"
+    assert "legacy discovery used" in server.log
+
+
+@pytest.mark.requirement("clients.old")
+def test_without_the_mirror_it_fails_and_the_log_says_what_was_tried(node: str, asking_little: Server) -> None:
+    story = run(node, asking_little, "sdk-of-2025-03", CALLS, SCOPE="mcp:tools")
+    assert story.all("message") == ["Dynamic client registration failed: HTTP 404"]
+    assert "LEGACY_DISCOVERY=true" in asking_little.log
+
+
+@pytest.mark.requirement("clients.step_up")
+@pytest.mark.parametrize("flavour", ["client-2-legacy", "client-2-auto"])
+def test_a_client_that_needs_more_asks_once_and_goes_on(node: str, asking_little: Server, flavour: str) -> None:
+    story = run(node, asking_little, flavour, ADD, CLIENT_ID="mcp-native")
+    assert story.all("failed") == []
+    assert story.all("granted") == [READ, WRITE]
+    assert story.call("note_add")["statuses"] == [403, 200]
+    assert story.all("logins") == [2]
+
+
+@pytest.mark.requirement("clients.step_up")
+def test_the_first_typescript_client_steps_up_if_it_keeps_no_refresh_token(node: str, asking_little: Server) -> None:
+    story = run(node, asking_little, "sdk-1", ADD, CLIENT_ID="mcp-native", NO_REFRESH="1")
+    assert story.all("failed") == []
+    # It asks for what the challenge names, without what it has: writing implies reading.
+    assert story.all("granted") == [READ, ["mcp:notes.write", "mcp:tools"]]
+    assert story.call("note_add")["statuses"] == [403, 200]
+    assert story.all("logins") == [2]
+
+
+@pytest.mark.requirement("clients.step_up_ends")
+def test_with_a_refresh_token_it_ends_after_one_refresh_that_brings_nothing(node: str, asking_little: Server) -> None:
+    story = run(node, asking_little, "sdk-1", ADD, CLIENT_ID="mcp-native")
+    assert story.all("granted") == [READ, READ]
+    assert "403 after trying upscoping" in story.all("message")[0]
+    assert story.all("logins") == [1]
+
+
+@pytest.mark.requirement("clients.step_up_ends")
+@pytest.mark.parametrize("flavour", ["client-2-legacy", "client-2-auto"])
+def test_who_registered_with_less_is_told_by_the_provider(node: str, asking_little: Server, flavour: str) -> None:
+    story = run(node, asking_little, flavour, ADD)
+    assert story.all("message") == ["the provider answered invalid_scope"]
+    assert story.all("logins") == [2]
+
+
+@pytest.mark.requirement("clients.step_up_ends")
+@pytest.mark.parametrize("flavour", ["sdk-1", "client-2-legacy", "client-2-auto"])
+def test_who_may_not_have_the_scope_is_told_so_and_not_sent_in_circles(
+    node: str, asking_little: Server, flavour: str
+) -> None:
+    story = run(node, asking_little, flavour, ADD, user="reader", CLIENT_ID="mcp-native")
+    assert "your account cannot obtain" in story.all("message")[0]
+    assert story.all("statuses")[-1].count(403) == 1
+    assert story.all("logins") == [1]
+
+
+@pytest.mark.requirement("clients.step_up")
+@pytest.mark.parametrize("flavour", ["sdk-1", "client-2-auto"])
+def test_with_our_defaults_the_first_login_brings_all_that_is_not_privileged(
+    node: str, server: Server, flavour: str
+) -> None:
+    story = run(node, server, flavour, ADD)
+    assert story.all("failed") == []
+    assert story.all("granted") == [WRITE]
+    assert story.all("logins") == [1]

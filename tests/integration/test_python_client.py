@@ -1,0 +1,140 @@
+"""The official Python client, unmodified, in both eras, against our server and a real Keycloak."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import httpx2
+import pytest
+from mcp import Client
+from mcp.client.auth import OAuthClientProvider
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata
+from mcp.shared.exceptions import MCPError
+from pydantic import AnyUrl
+
+from tests.integration.keycloak import REDIRECT
+from tests.integration.server import serving_realm
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from mcp.shared.auth import OAuthToken
+
+    from tests.integration.keycloak import Keycloak
+    from tests.integration.server import Server
+
+pytestmark = [pytest.mark.containers, pytest.mark.anyio]
+Mode = Literal["legacy", "auto"]
+READ, WRITE = {"mcp:tools", "mcp:notes.read"}, {"mcp:tools", "mcp:notes.read", "mcp:notes.write"}
+
+
+@pytest.fixture(scope="module")
+def asking_little(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose first challenge does not name everything."""
+    access = {"login_scopes": ["mcp:tools", "mcp:notes.read"]}
+    with serving_realm(keycloak, tmp_path_factory.mktemp("python"), access=access) as server:
+        yield server
+
+
+@dataclass
+class Memory:
+    """The client's storage and its browser: `user` logs in wherever it is sent."""
+
+    server: Server
+    user: str
+    client: OAuthClientInformationFull | None = None
+    granted: list[set[str]] = field(default_factory=list)
+    statuses: list[int] = field(default_factory=list)
+    logins: int = 0
+    _tokens: OAuthToken | None = None
+    _back: dict[str, Any] = field(default_factory=dict)
+
+    async def get_tokens(self) -> OAuthToken | None:
+        return self._tokens
+
+    async def set_tokens(self, tokens: OAuthToken) -> None:
+        self._tokens = tokens
+        self.granted.append(set((tokens.scope or "").split()))
+
+    async def get_client_info(self) -> OAuthClientInformationFull | None:
+        return self.client
+
+    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
+        self.client = client_info
+
+    async def go(self, url: str) -> None:
+        self.logins += 1
+        self._back = await asyncio.to_thread(self.server.realm.follow, self.user, url)
+
+    async def come_back(self) -> AuthorizationCodeResult:
+        back = self._back
+        return AuthorizationCodeResult(code=back.get("code", ""), state=back.get("state"), iss=back.get("iss"))
+
+    async def note(self, response: httpx2.Response) -> None:
+        if str(response.url) == self.server.url:
+            self.statuses.append(response.status_code)
+
+    @asynccontextmanager
+    async def connected(self, mode: Mode) -> AsyncIterator[Client]:
+        metadata = OAuthClientMetadata(
+            client_name="official Python client", redirect_uris=[AnyUrl(REDIRECT)], token_endpoint_auth_method="none"
+        )
+        auth = OAuthClientProvider(self.server.url, metadata, self, self.go, self.come_back)
+        async with (
+            httpx2.AsyncClient(auth=auth, timeout=60, event_hooks={"response": [self.note]}) as http,
+            Client(streamable_http_client(self.server.url, http_client=http), mode=mode) as client,
+        ):
+            yield client
+
+
+def known_client() -> OAuthClientInformationFull:
+    """`mcp-native` of the access file: a client that is registered before anybody logs in."""
+    return OAuthClientInformationFull(
+        client_id="mcp-native", redirect_uris=[AnyUrl(REDIRECT)], token_endpoint_auth_method="none"
+    )
+
+
+@pytest.mark.requirement("clients.python")
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+async def test_the_official_python_client_logs_in_and_hears_progress(mode: Mode, asking_little: Server) -> None:
+    memory = Memory(asking_little, "reader")
+    heard: list[float] = []
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        heard.append(progress)
+
+    async with memory.connected(mode) as client:
+        listed = await client.list_tools()
+        greeted = await client.call_tool("greet", {"name": "Ada"})
+        await client.call_tool("count", {"number": 2}, progress_callback=hear)
+    assert {"greet", "count"} <= {tool.name for tool in listed.tools}
+    assert greeted.structured_content == {"result": "Hello, Ada!"}
+    assert heard == [1, 2]
+    assert (memory.logins, memory.granted) == (1, [READ])
+
+
+@pytest.mark.requirement("clients.step_up")
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+async def test_it_needs_more_asks_once_and_goes_on(mode: Mode, asking_little: Server) -> None:
+    memory = Memory(asking_little, "writer", known_client())
+    async with memory.connected(mode) as client:
+        added = await client.call_tool("note_add", {"text": "milk"})
+    assert added.is_error is False
+    assert memory.granted == [READ, WRITE]
+    assert memory.statuses.count(403) == 1
+    assert memory.logins == 2
+
+
+@pytest.mark.requirement("clients.step_up_ends")
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+async def test_who_may_not_have_the_scope_is_not_sent_in_circles(mode: Mode, asking_little: Server) -> None:
+    memory = Memory(asking_little, "reader", known_client())
+    async with memory.connected(mode) as client:
+        with pytest.raises(MCPError):  # without our words: this client reads a body only if it is JSON-RPC
+            await client.call_tool("note_add", {"text": "milk"})
+    assert memory.statuses.count(403) == 1
+    assert memory.logins == 1

@@ -1,4 +1,4 @@
-"""Dex's static clients: a pool for programs on people's own machines, one for each vendor, those of the access file, and the resource.
+"""Dex's static clients: a pool for programs on people's machines, the vendors', those of the access file, the resource.
 
 All but the last are public. Which exist follows from the registration profile, so that Dex itself holds to it: where
 nobody may register, there is no client to be had by guessing an id either.
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from mcp_server.access_parts import Client
     from scripts.bootstrap.dex.source import Front, Json
 
-_NATIVE = "a program on your computer"
 _NOTHING = r"^\b$"  # what no redirect URI fits
 
 
@@ -39,7 +38,13 @@ def _pool(access: Access, front: Front) -> list[Json]:
     if access.registration.profile == "closed":
         return []
     # Without a list a public client may go to http on any loopback port and path, and nowhere else.
-    return [{"id": f"mcp-native-{n:02d}", "name": _NATIVE, "public": True} for n in range(front.pool)]
+    name = _shown("A program on your computer", access)
+    return [{"id": f"mcp-native-{n:02d}", "name": name, "public": True} for n in range(front.pool)]
+
+
+def _shown(name: str, access: Access) -> str:
+    """What the page that asks for consent calls a client: Dex would not say what for."""
+    return f"{name} (for {access.resource.name})"
 
 
 def vendor_redirects(access: Access, front: Front) -> dict[str, list[str]]:
@@ -56,8 +61,13 @@ def vendor_redirects(access: Access, front: Front) -> dict[str, list[str]]:
 def _vendors(access: Access, front: Front) -> list[Json]:
     found = vendor_redirects(access, front)
     return [
-        {"id": name, "name": name.removeprefix("mcp-vendor-"), "public": True, "redirectURIs": uris}
-        for name, uris in found.items()
+        {
+            "id": client_id,
+            "name": _shown(client_id.removeprefix("mcp-vendor-"), access),
+            "public": True,
+            "redirectURIs": uris,
+        }
+        for client_id, uris in found.items()
     ]
 
 

@@ -34,7 +34,9 @@ def read_files(folder: Path, names: Mapping[str, str] | tuple[str, ...]) -> dict
         except FileNotFoundError:
             continue
         except (OSError, UnicodeDecodeError) as error:
-            raise SettingsFailure(f"{folder / name}: cannot be read ({_reason(error)})") from error
+            raise SettingsFailure(
+                f"{folder / name}: cannot be read ({_reason(error)}); DEX_FILES says where"
+            ) from error
     return found
 
 

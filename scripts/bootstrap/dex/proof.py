@@ -95,7 +95,9 @@ def own_metadata(settings: DexSettings, source: Source, http: httpx.Client) -> s
         raise Note(f"Dex's own document was not compared: {settings.upstream} is not to be reached from here")
     ours = {**metadata(settings, source), "scopes_supported": list(source.metadata.scopes)}
     wrong = [
-        name for name, value in ours.items() if name not in _NOT_DEX_S and not _said(value, own.get(name), _UNSAID_CLAIMS)
+        name
+        for name, value in ours.items()
+        if name not in _NOT_DEX_S and not _said(value, own.get(name), _UNSAID_CLAIMS)
     ]
     if wrong:
         raise NotProven(f"Dex says otherwise of itself: {', '.join(wrong)}; change idp-config/dex/metadata.yaml")
@@ -170,7 +172,7 @@ def registration(settings: DexSettings, config: Json, http: httpx.Client) -> str
     return f"registration does as {profile} says"
 
 
-def _begin(  # noqa: PLR0913 - what makes up a login
+def _begin(
     settings: DexSettings, config: Json, http: httpx.Client, client_id: str, redirect_uri: str, **more: str
 ) -> httpx.Response:
     """The step of a login at which Dex judges client and redirect; one it takes is kept for `expiry.authRequests`."""

@@ -24,24 +24,25 @@ CONFIG = "dex/config.yaml"
 _MARK = "rendered-"
 _HEADER = """\
 # Written by scripts/bootstrap_idp.py from idp-config/access.yaml and idp-config/dex: change those.
-# Public and harmless, but for `hash` and what connectors hold. The client rendered-… is nobody: Dex knows its id, so one can
-# ask a running Dex whether this is the file it has read.
+# Harmless, but for `hash` and what connectors hold. The client rendered-… is nobody: Dex knows its id, so one
+# can ask a running Dex whether this is the file it has read.
 """
 _BYTES = 32
 
 
-def render(settings: DexSettings, source: Source, held: Mapping[str, str]) -> dict[str, str]:
+def render(settings: DexSettings, source: Source, held: Mapping[str, str], cost: int) -> dict[str, str]:
     """The files by their path below the folder.
 
     Args:
         settings: where and what.
         source: what people wrote for Dex.
         held: the files of an earlier run; what is random in them stays as long as it is right.
+        cost: of the passwords' hashes.
 
     Raises:
         SettingsFailure: the files would not work together.
     """
-    config = _config(settings, source, read_config(held.get(CONFIG, "")))
+    config = _config(settings, source, read_config(held.get(CONFIG, "")), cost)
     config["staticClients"].append({"id": _MARK + digest(config), "name": "nobody", "secret": _of_resource(config)})
     text = _HEADER + yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=120)
     return {CONFIG: text, **{f"front/{name}": body for name, body in front_files(settings, source).items()}}
@@ -67,7 +68,7 @@ def read_config(text: str) -> Json:
     return config if isinstance(config, dict) else {}
 
 
-def _config(settings: DexSettings, source: Source, held: Json) -> Json:
+def _config(settings: DexSettings, source: Source, held: Json, cost: int) -> Json:
     access = settings.access
     if not access.demo_users and not source.connectors:
         raise SettingsFailure(
@@ -85,7 +86,7 @@ def _config(settings: DexSettings, source: Source, held: Json) -> Json:
         "frontend": {"issuer": access.resource.name},
         **source.dex,
         "enablePasswordDB": bool(access.demo_users),
-        "staticPasswords": static_passwords(access, settings.server_url, _hashes(held)),
+        "staticPasswords": static_passwords(access, settings.server_url, _hashes(held), cost),
         "staticClients": [resource_client(access, settings.public_url, secret, ids), *clients],
     }
 

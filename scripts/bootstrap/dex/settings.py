@@ -98,6 +98,19 @@ def _read(env: Environment) -> DexSettings:
 
 
 def _check(settings: DexSettings) -> None:
+    _check_urls(settings)
+    if not _UPSTREAM.fullmatch(settings.upstream):
+        raise SettingsFailure(f"DEX_UPSTREAM={settings.upstream}: write where Dex listens, such as dex:5556")
+    for name in settings.config:
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise SettingsFailure(
+                f"DEX_CONFIG={name}: write names in {settings.sources}, such as dex.yaml,postgres.yaml"
+            )
+    if not settings.on_loopback:
+        _check_fit_for_a_network(settings)
+
+
+def _check_urls(settings: DexSettings) -> None:
     for name, url in (("OAUTH_SERVER_URL", settings.server_url), ("MCP_PUBLIC_URL", settings.public_url)):
         if not _PLAIN_URL.fullmatch(url):
             raise SettingsFailure(f"{name}={url}: with Dex, write it with letters, digits and . _ ~ - : @ / only")
@@ -106,18 +119,11 @@ def _check(settings: DexSettings) -> None:
             f"OAUTH_SERVER_URL={settings.server_url}: the front serves Dex at the root of an origin of its own: "
             "write the issuer without a path and without a slash at the end"
         )
-    if not _UPSTREAM.fullmatch(settings.upstream):
-        raise SettingsFailure(f"DEX_UPSTREAM={settings.upstream}: write where Dex listens, such as dex:5556")
-    for name in settings.config:
-        if Path(name).is_absolute() or ".." in Path(name).parts:
-            raise SettingsFailure(f"DEX_CONFIG={name}: write names in {settings.sources}, such as dex.yaml,postgres.yaml")
     if settings.in_container and is_loopback(urlsplit(settings.internal_url).hostname or ""):
         raise SettingsFailure(
-            f"{settings.internal_url} is this container itself: set OAUTH_INTERNAL_URL to where the front is from here, "
-            "such as http://front:5556"
+            f"{settings.internal_url} is this container itself: set OAUTH_INTERNAL_URL to where the front is from "
+            "here, such as http://front:5556"
         )
-    if not settings.on_loopback:
-        _check_fit_for_a_network(settings)
 
 
 def _check_fit_for_a_network(settings: DexSettings) -> None:

@@ -1,7 +1,7 @@
 """What the command line does for Dex: `plan`, `render`, `apply`, `check`.
 
-`render` writes the files, `apply` also waits until Dex and the front run with them and proves it. Dex reads its file once,
-when it starts; the compose file starts it anew when the file changes.
+`render` writes the files, `apply` also waits until Dex and the front run with them and proves it. Dex reads its file
+once, when it starts; the compose file starts it anew when the file changes.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from scripts.bootstrap.dex.files import differences, read_files, write_files
+from scripts.bootstrap.dex.people import COST
 from scripts.bootstrap.dex.proof import (
     every_client,
     own_metadata,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     Verb = Callable[[argparse.Namespace, Mapping[str, str]], int]
 
-_FILES = tuple([CONFIG, *(f"front/{name}" for name in ("Caddyfile", "metadata.json", "policy.json", "register.json"))])
+_FILES = (CONFIG, *(f"front/{name}" for name in ("Caddyfile", "metadata.json", "policy.json", "register.json")))
 _DRIFT = 1
 _WAIT_SECONDS = 60
 _USUAL_URL = "http://localhost:3000/mcp"  # what ./scripts/login takes by itself
@@ -44,12 +45,14 @@ _USUAL_URL = "http://localhost:3000/mcp"  # what ./scripts/login takes by itself
 class Run:
     """One run: what was asked for, what is there, and what shall be."""
 
-    def __init__(self, variables: Mapping[str, str], say: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, variables: Mapping[str, str], say: Callable[[str], None] | None = None, *, cost: int = COST
+    ) -> None:
         self.say = say or _say_at_once
         self.settings = DexSettings.load(variables)
         self.source: Source = read_source(self.settings)
         self.held = read_files(self.settings.folder, _FILES)
-        self.wanted = render(self.settings, self.source, self.held)
+        self.wanted = render(self.settings, self.source, self.held, cost)
         self.changes = list(differences(self.wanted, self.held))
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import time
 import warnings
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ import yaml
 
 from mcp_server.settings import Settings
 from scripts.bootstrap.dex.verbs import Run
-from scripts.client.forms import read_page
+from scripts.client.forms import Form, read_page
 from tests.integration.keycloak import pkce_pair
 from tests.integration.stack import free_port
 
@@ -53,6 +54,7 @@ class Dex:
     port: int = field(default_factory=free_port)
     config: str = "dex.yaml"
     containers: dict[str, Any] = field(default_factory=dict)
+    others: tuple[str, ...] = ()  # origins of other providers that a login may lead through
 
     @property
     def issuer(self) -> str:
@@ -88,7 +90,7 @@ class Dex:
     def render(self) -> list[str]:
         """What the verb `render` does; its lines."""
         said: list[str] = []
-        Run(self.environment, said.append, cost=10).write()  # the least that Dex takes
+        Run(self.environment, said.append).write()
         return said
 
     def logs(self, name: str = "dex") -> str:
@@ -134,26 +136,8 @@ class Dex:
 
     def visit(self, user: str, url: str, *, agree: bool = True) -> Json:
         """Let `user` go where `url` leads and fill the forms: the parameters that came back, or the last page."""
-        with httpx.Client(timeout=_PATIENCE) as browser:
-            answer = browser.get(url)
-            for _ in range(20):
-                if answer.has_redirect_location:
-                    url = urljoin(str(answer.url), answer.headers["location"])
-                    if not url.startswith(self.issuer):
-                        back = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
-                        return {**back, "to": url.partition("?")[0]}
-                    answer = browser.get(url)
-                    continue
-                page = read_page(answer.text, str(answer.url))
-                forms = [form for form in page.forms if form.method == "post"]
-                if not forms or answer.is_error:
-                    return {"status": answer.status_code, "page": answer.text}
-                form = forms[0] if agree else forms[-1]
-                data = form.submission()
-                if form.password_field is not None:
-                    data |= {"login": user, "password": user}
-                answer = browser.post(form.action, data=data)
-        raise AssertionError("the login goes round in circles")
+        person = _Person(user, (self.issuer, *self.others), agree=agree)
+        return person.go(url)
 
     def log_in(self, user: str, client_id: str, **parameters: str) -> Json:
         """The whole authorization code flow with PKCE; the token endpoint's answer, with its `status`."""
@@ -180,6 +164,48 @@ class Dex:
         return {"status": answer.status_code, **answer.json()}
 
 
+class _Person:
+    """Fills the forms of providers. Cookies are kept by hand: some are marked Secure over http, as browsers allow."""
+
+    def __init__(self, user: str, providers: tuple[str, ...], *, agree: bool) -> None:
+        self._user = user
+        self._providers = providers
+        self._agree = agree
+        self._cookies: dict[str, str] = {}
+
+    def go(self, url: str) -> Json:
+        method, data = "GET", None
+        for _ in range(20):
+            if not url.startswith(self._providers):
+                back = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
+                return {**back, "to": url.partition("?")[0]}
+            answer = self._send(method, url, data)
+            method, data = "GET", None
+            if answer.has_redirect_location:
+                url = urljoin(url, answer.headers["location"])
+                continue
+            forms = [form for form in read_page(answer.text, url).forms if form.method == "post"]
+            if not forms or answer.is_error:
+                return {"status": answer.status_code, "page": answer.text}
+            form = forms[0] if self._agree else forms[-1]
+            method, url, data = "POST", form.action, self._filled(form)
+        raise AssertionError("the login goes round in circles")
+
+    def _filled(self, form: Form) -> dict[str, str]:
+        if form.password_field is not None and form.name_field is not None:
+            form.name_field.value = form.password_field.value = self._user
+        return form.submission()
+
+    def _send(self, method: str, url: str, data: dict[str, str] | None) -> httpx.Response:
+        cookie = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
+        headers = {"Cookie": cookie} if cookie else {}
+        answer = httpx.request(method, url, data=data, headers=headers, timeout=_PATIENCE)
+        for line in answer.headers.get_list("set-cookie"):
+            name, _, rest = line.partition("=")
+            self._cookies[name] = rest.partition(";")[0]
+        return answer
+
+
 @contextmanager
 def running_dex(
     folder: Path,
@@ -187,6 +213,7 @@ def running_dex(
     config: str = "dex.yaml",
     env: dict[str, str] | None = None,
     dex: Json | None = None,
+    beside: dict[str, str] | None = None,
     **members: Any,
 ) -> Iterator[Dex]:
     """Render the files and start both containers on them as docker-compose.dex.yml does; stop them at the end.
@@ -196,6 +223,7 @@ def running_dex(
         config: DEX_CONFIG.
         env: Dex's own environment, for connectors and storage.
         dex: members of dex.yaml to replace.
+        beside: running containers by the name that Dex shall reach them by.
         members: members of access.yaml to replace.
     """
     with warnings.catch_warnings():
@@ -205,7 +233,7 @@ def running_dex(
     server = Dex(folder, config=config)
     server.write_sources(dex, **members)
     server.render()
-    with Network() as network:
+    with Network() as network, _reachable(beside or {}, str(network.name)):
         services = compose()["services"]
         back = _container(
             services["dex"]["image"], ["dex", "serve", "/run/idp/dex/config.yaml"], folder / "run" / "dex"
@@ -225,6 +253,17 @@ def running_dex(
         finally:
             front.stop()
             back.stop()
+
+
+@contextmanager
+def _reachable(containers: dict[str, str], network: str) -> Iterator[None]:
+    for alias, container in containers.items():
+        subprocess.run(["docker", "network", "connect", "--alias", alias, network, container], check=True)
+    try:
+        yield
+    finally:
+        for container in containers.values():
+            subprocess.run(["docker", "network", "disconnect", "--force", network, container], check=False)
 
 
 def _container(image: str, command: list[str], files: Path) -> Any:

@@ -29,7 +29,7 @@ PERSONAS = {
     "MCP Inspector, debugging": ["http://localhost:6274/oauth/callback/debug"],
     "Codex": ["http://127.0.0.1:1455/auth/callback"],
     "a program on IPv6": ["http://[::1]:4711/cb"],
-    "Cursor": ["cursor://anysphere.cursor-mcp/oauth/callback"],
+    "Cursor": ["cursor://anysphere.cursor-mcp/oauth/callback", "http://localhost:8787/callback"],
     "Claude.ai": ["https://claude.ai/api/mcp/auth_callback"],
     "VS Code": [
         "https://insiders.vscode.dev/redirect",
@@ -179,7 +179,7 @@ def test_a_redirect_that_is_not_listed_is_refused(dex: Dex, uri: object) -> None
 
 @pytest.mark.requirement("dex.register_refused")
 @pytest.mark.parametrize(
-    "uris", [[], None, REDIRECT, 1, {}, [REDIRECT] * 11, ["https://vscode.dev/redirect", *([PERSONAS["Cursor"][0]])]]
+    "uris", [[], None, REDIRECT, 1, {}, [REDIRECT] * 11, ["https://vscode.dev/redirect", PERSONAS["Cursor"][0]]]
 )
 def test_redirects_that_are_none_too_many_or_of_two_vendors_are_refused(dex: Dex, uris: object) -> None:
     got = dex.register(redirect_uris=uris)

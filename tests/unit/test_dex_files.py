@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from scripts.bootstrap.dex.settings import DexSettings
+from scripts.bootstrap.dex.settings import DexSettings, check_profile
 from scripts.bootstrap.dex.source import read_source
 from scripts.bootstrap.dex.verbs import VERBS, Run
 from scripts.bootstrap.failures import SettingsFailure
@@ -308,6 +308,13 @@ def test_a_template_with_an_unknown_placeholder_is_refused(variables: Variables)
         path.write_text(f"{wrong}\n")
         with pytest.raises(SettingsFailure, match="Caddyfile: a placeholder"):
             run(variables)
+
+
+@pytest.mark.requirement("dex.refused")
+@pytest.mark.parametrize("profile", ["cimd", "initial-access-token"])
+def test_a_registration_profile_that_dex_has_no_means_for_is_refused(profile: str) -> None:
+    with pytest.raises(SettingsFailure, match="Dex cannot do"):
+        check_profile(profile)
 
 
 @pytest.mark.requirement("dex.refused")

@@ -30,6 +30,7 @@ NAMES = (
     "ACCESS_FILE",
     "RUNNING_IN_CONTAINER",
 )
+_PROFILES = ("open-dev", "loopback-only", "closed")
 _UPSTREAM = re.compile(r"([A-Za-z0-9.-]+|\[[0-9a-f:]+\]):[0-9]{1,5}", re.ASCII)
 # Both stand in the Caddyfile and in a scope: no blank, quote, brace or escape may come with them (RFC 3986 section 3.3
 # would allow some of it).
@@ -106,8 +107,19 @@ def _check(settings: DexSettings) -> None:
             raise SettingsFailure(
                 f"DEX_CONFIG={name}: write names in {settings.sources}, such as dex.yaml,postgres.yaml"
             )
+    check_profile(settings.access.registration.profile)
     if not settings.on_loopback:
         _check_fit_for_a_network(settings)
+
+
+def check_profile(profile: str) -> None:
+    """Refuse a registration profile that Dex has no means for.
+
+    Raises:
+        SettingsFailure: names those it has.
+    """
+    if profile not in _PROFILES:
+        raise SettingsFailure(f"registration.profile: Dex cannot do {profile}: write one of {', '.join(_PROFILES)}")
 
 
 def _check_urls(settings: DexSettings) -> None:

@@ -14,7 +14,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it also runs by its path
 
 try:
-    from scripts.bootstrap.failures import Failure
+    from scripts.bootstrap.dex.verbs import VERBS
+    from scripts.bootstrap.failures import Failure, SettingsFailure
     from scripts.bootstrap.run import run_apply
     from scripts.bootstrap.settings import BootstrapSettings
 except ModuleNotFoundError as missing:
@@ -29,6 +30,10 @@ environment (an empty value counts as unset):
   KEYCLOAK_ADMIN_CLIENT_SECRET_FILE  the file with its secret (or KEYCLOAK_ADMIN_CLIENT_SECRET)
   OAUTH_CLIENT_SECRET_FILE           where the server's own secret is kept; made if it is not there
   ACCESS_FILE                        who may do what                              [idp-config/access.yaml]
+with --provider dex, besides:
+  DEX_FILES                          the folder that the files are written to                      [.dex]
+  DEX_UPSTREAM                       where Dex listens, behind the front                       [dex:5556]
+  DEX_CONFIG                         Dex's own members, names in idp-config/dex                [dex.yaml]
 
 exit codes: 0 done and proven, 1 the provider refused or the result is not as promised, 2 something to change here,
 3 the provider does not answer.
@@ -44,6 +49,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one verb; the exit code."""
     options = _parser().parse_args(arguments)
     try:
+        if options.provider == "dex":
+            return VERBS[options.verb](options, os.environ)
+        if options.verb != "apply":
+            raise SettingsFailure(f"{options.verb}: Keycloak has apply only")
         settings = BootstrapSettings.load(os.environ)
         run_apply(settings, wait=options.wait, try_registration=options.prove)
     except Failure as failure:
@@ -64,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--provider", choices=("keycloak",), default="keycloak", help="which identity provider [keycloak]"
+        "--provider", choices=("keycloak", "dex"), default="keycloak", help="which identity provider [keycloak]"
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     apply = verbs.add_parser(
@@ -79,6 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     apply.add_argument(
         "--prove", action="store_true", help="try a registration even if nothing changed; it is removed at once"
     )
+    verbs.add_parser("plan", help="Dex: say what apply would change in the files")
+    verbs.add_parser("render", help="Dex: write the files, for a Dex that is still to start")
+    verbs.add_parser("check", help="Dex: exit 1 where files, running Dex and front differ")
     return parser
 
 

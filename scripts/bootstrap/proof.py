@@ -5,7 +5,7 @@ A proof gives one line, or raises `NotProven`. `Note` marks what can be neither 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx
 
@@ -69,7 +69,19 @@ def provider_metadata(settings: BootstrapSettings, http: httpx.Client) -> str:
     return f"the provider is {issuer}, with PKCE, advertising {' '.join(settings.access.scopes)}"
 
 
-def server_metadata(settings: BootstrapSettings, http: httpx.Client) -> str:
+class Named(Protocol):
+    """A resource and its issuer, as this run was told."""
+
+    @property
+    def public_url(self) -> str:
+        """The resource."""
+
+    @property
+    def server_url(self) -> str:
+        """The issuer."""
+
+
+def server_metadata(settings: Named, http: httpx.Client) -> str:
     """The MCP server, if it is up, names this resource and this issuer (RFC 9728 section 3.3).
 
     Raises:

@@ -1,0 +1,60 @@
+"""The demo users at Dex: names, bcrypt hashes, and their roles as groups."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+from uuid import NAMESPACE_URL, uuid5
+
+import bcrypt
+
+from scripts.bootstrap.failures import SettingsFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mcp_server.access import Access
+    from mcp_server.access_parts import DemoUser
+    from scripts.bootstrap.dex.source import Json
+
+# Some 0.2 s a guess, which is all that Dex has against guessing.
+COST = 12
+_LONGEST = 72  # bytes: bcrypt does not look at more
+
+
+def static_passwords(access: Access, issuer: str, held: Mapping[str, str], cost: int) -> list[Json]:
+    """The demo users as Dex wants them.
+
+    Args:
+        access: the access file.
+        issuer: what makes their ids, which stay the same at every run.
+        held: hashes by name, of an earlier run: one that is still right is kept, or no run would be without changes.
+        cost: of a hash, as bcrypt counts it: each step doubles the time of a guess.
+
+    Raises:
+        SettingsFailure: a password is too long for bcrypt.
+    """
+    return [_person(name, person, issuer, held.get(name, ""), cost) for name, person in access.demo_users.items()]
+
+
+def _person(name: str, person: DemoUser, issuer: str, held: str, cost: int) -> Json:
+    return {
+        # What is typed into Dex's field "Email Address". Ours is no address, and no token says it: the scope `email` is
+        # never asked for.
+        "email": name,
+        "username": f"Demo {name.capitalize()}",
+        "preferredUsername": name,
+        "userID": str(uuid5(NAMESPACE_URL, f"{issuer}/demo_users/{name}")),
+        "groups": list(person.roles),
+        "hash": _hash(name, person.password, held, cost),
+    }
+
+
+def _hash(name: str, password: str, held: str, cost: int) -> str:
+    encoded = password.encode()
+    if len(encoded) > _LONGEST:
+        raise SettingsFailure(f"demo_users.{name}: Dex takes passwords of at most {_LONGEST} bytes")
+    with suppress(ValueError):  # what is held is no hash
+        if held.startswith(f"$2b${cost:02d}$") and bcrypt.checkpw(encoded, held.encode()):
+            return held
+    return bcrypt.hashpw(encoded, bcrypt.gensalt(cost)).decode()

@@ -1,0 +1,182 @@
+"""docker-compose.dex.yml, brought up from empty volumes as its header writes it."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import httpx2
+import pytest
+from mcp import Client
+from mcp.client.auth import OAuthClientProvider
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.auth import AuthorizationCodeResult, OAuthClientMetadata
+from pydantic import AnyUrl
+
+from scripts.client.registration import Memory
+from tests.integration.browser import chromium
+from tests.integration.dex import REDIRECT, Dex
+from tests.integration.stack import Stack, free_port
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(600)]
+
+
+@dataclass(frozen=True)
+class DexStack(Stack):
+    """One project of the Dex compose file."""
+
+    dex_port: int = field(default_factory=free_port)
+
+    @property
+    def issuer(self) -> str:
+        return f"http://localhost:{self.dex_port}"
+
+    def compose(self, *words: str, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
+        chosen = ("--file", "docker-compose.dex.yml", *words)
+        return super().compose(*chosen, check=check, DEX_PORT=str(self.dex_port), **variables)
+
+
+@pytest.fixture(scope="module")
+def dex_stack(engine: None) -> Iterator[DexStack]:
+    stack = DexStack()
+    try:
+        stack.compose("build")
+        stack.compose("up", "--wait", "--no-build")
+        yield stack
+    finally:
+        stack.compose("down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "5", check=False)
+
+
+@pytest.mark.requirement("dex.stack")
+def test_a_client_nobody_registered_logs_in_and_calls_a_tool(dex_stack: DexStack) -> None:
+    code, found = dex_stack.log_in("writer", "--call", "greet", "name=Ada", "--call", "whoami")
+    assert code == 0, found
+    assert found["claims"]["iss"] == dex_stack.issuer
+    assert found["claims"]["aud"][0] == dex_stack.url
+    assert found["claims"]["azp"].startswith("mcp-native-")
+    assert "Hello, Ada!" in json.dumps(found["calls"])
+    assert "mcp:notes.write" in json.dumps(found["calls"])
+
+
+@pytest.mark.requirement("dex.stack")
+def test_the_login_runs_inside_the_network_too(dex_stack: DexStack) -> None:
+    ended = dex_stack.compose("run", "--rm", "login", "--headless", "--user", "reader", "--json")
+    found = json.loads(ended.stdout)
+    assert found["ok"]
+    assert found["claims"]["iss"] == dex_stack.issuer
+
+
+@pytest.mark.requirement("dex.stack", "dex.no_group")
+def test_a_person_without_a_group_ends_at_once_and_is_told_why(dex_stack: DexStack) -> None:
+    code, found = dex_stack.log_in("nobody")
+    assert code == 6
+    assert "mcp-reader" in json.dumps(found["error"])
+    assert [step["number"] for step in found["steps"] if "number" in step].count(5) <= 1
+
+
+@pytest.mark.requirement("dex.stack")
+def test_the_bootstrap_proves_what_runs_and_says_what_comes_next(dex_stack: DexStack) -> None:
+    said = dex_stack.compose("logs", "--no-log-prefix", "bootstrap").stdout
+    assert "no changes" in said
+    assert "what is served says nothing that Dex does not say of itself" in said
+    assert "FAILED" not in said
+    for needed in ("reader", "writer", "admin", "nobody", dex_stack.url, "./scripts/login"):
+        assert needed in said
+
+
+@pytest.mark.anyio
+@pytest.mark.requirement("dex.login")
+async def test_the_official_client_registers_logs_in_and_calls(dex_stack: DexStack, tmp_path: Path) -> None:
+    dex = Dex(tmp_path, port=dex_stack.dex_port)
+    answers: list[dict[str, Any]] = []
+
+    async def open_page(url: str) -> None:
+        answers.append(dex.visit("reader", url))
+
+    async def take() -> AuthorizationCodeResult:
+        return AuthorizationCodeResult(code=answers[-1]["code"], state=answers[-1]["state"])
+
+    metadata = OAuthClientMetadata(client_name="SDK", redirect_uris=[AnyUrl(REDIRECT)])
+    auth = OAuthClientProvider(dex_stack.url, metadata, Memory(None), redirect_handler=open_page, callback_handler=take)
+    async with (
+        httpx2.AsyncClient(auth=auth, timeout=60) as http,
+        Client(streamable_http_client(dex_stack.url, http_client=http)) as client,
+    ):
+        result = await client.call_tool("greet", {"name": "Ada"})
+    assert "Hello, Ada!" in str(result.content)
+    assert len(answers) == 1
+
+
+@pytest.mark.requirement("dex.stack", "dex.pages")
+def test_a_person_logs_in_through_a_browser(dex_stack: DexStack, tmp_path: Path) -> None:
+    dex = Dex(tmp_path, port=dex_stack.dex_port)
+    client = str(dex.register(redirect_uris=[REDIRECT])["client_id"])
+    complaints: list[str] = []
+    with chromium() as page:
+        page.on("console", lambda said: complaints.append(said.text))
+        page.on("requestfailed", lambda request: complaints.append(request.url))
+        page.route(f"{REDIRECT}*", lambda route: route.fulfill(body="back"))
+        page.goto(dex.authorization_url(client))
+        assert page.title() == "MCP demo server"
+        page.fill("input[name=login]", "reader")
+        page.fill("input[name=password]", "reader")
+        page.click("[type=submit]")
+        page.wait_for_selector("text=Grant Access")
+        assert "MCP demo server" in page.inner_text("body")
+        page.click("button:has-text('Grant Access')")
+        page.wait_for_url(re.compile(re.escape(REDIRECT)))
+        assert "code=" in page.url
+    assert [said for said in complaints if "autocomplete" not in said and REDIRECT not in said] == []
+
+
+@pytest.mark.requirement("dex.stack")
+def test_nothing_is_open_that_need_not_be(dex_stack: DexStack) -> None:
+    containers = dex_stack.containers()
+    ports = [b for c in containers for bound in (c["HostConfig"]["PortBindings"] or {}).values() for b in bound]
+    assert {binding["HostIp"] for binding in ports} == {"127.0.0.1"}
+    assert sorted(int(binding["HostPort"]) for binding in ports) == sorted([dex_stack.mcp_port, dex_stack.dex_port])
+    for container in containers:
+        service, host = container["Config"]["Labels"]["com.docker.compose.service"], container["HostConfig"]
+        assert host["CapDrop"] == ["ALL"], service
+        assert "no-new-privileges:true" in host["SecurityOpt"], service
+        assert host["Memory"] > 0, service
+        assert host["ReadonlyRootfs"], service
+        assert container["Config"]["User"] not in {"", "0", "root"}, service
+    shown = json.dumps(containers) + dex_stack.compose("logs").stdout
+    assert "$2b$" not in shown
+    assert not re.search(r"eyJ[\w-]{20,}\.[\w-]{20,}", shown)
+
+
+@pytest.mark.requirement("dex.stack")
+def test_a_second_up_changes_nothing_and_a_change_reaches_dex(dex_stack: DexStack) -> None:
+    dex_stack.compose("up", "--wait", "--no-build")
+    said = dex_stack.compose("logs", "--no-log-prefix", "files").stdout
+    assert said.split()[-2:] == ["no", "changes"]
+    assert said.count("create") == 5  # only the first time
+    before = {c["Id"]: c["State"]["StartedAt"] for c in dex_stack.containers()}
+    (dex,) = [c for c in dex_stack.containers() if c["Config"]["Labels"]["com.docker.compose.service"] == "dex"]
+    assert dex["RestartCount"] == 0
+    # Another file for Dex: it is started anew within its container, and the bootstrap waits until it is.
+    dex_stack.compose("up", "--wait", "--no-build", DEX_CONFIG="dex.yaml,connectors/github.yaml")
+    assert "GitHub" in httpx.get(f"{dex_stack.issuer}/auth", params=_query(), follow_redirects=True, timeout=60).text
+    after = {c["Id"]: c["State"]["StartedAt"] for c in dex_stack.containers()}
+    assert after[dex["Id"]] == before[dex["Id"]]
+    dex_stack.compose("up", "--wait", "--no-build")
+
+
+def _query() -> dict[str, str]:
+    return {
+        "response_type": "code",
+        "client_id": "mcp-native-00",
+        "redirect_uri": REDIRECT,
+        "code_challenge": "x" * 43,
+        "code_challenge_method": "S256",
+    }

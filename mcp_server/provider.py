@@ -36,7 +36,7 @@ _FETCH_SECONDS = 10.0  # discovery and key set together
 class IdentityProvider:
     """Verifies tokens of `settings.issuer`, and knows whether it could.
 
-    While `keys` are usable, so is the address of the introspection endpoint, if that is asked: both are learnt in one
+    `rules` are what its tokens must say. While `keys` are usable, so is the address of the introspection endpoint, if that is asked: both are learnt in one
     go, are renewed together, and outlive an outage alike.
     """
 
@@ -51,7 +51,7 @@ class IdentityProvider:
         self._introspects = only_by_asking or bool(self._asked_about)
         self._introspection_url = settings.introspect_url or ""
         self.keys = KeySet(self._fetch_keys, clock, max_age=settings.key_max_age, max_stale=settings.key_max_stale)
-        rules = _claim_rules(settings, access)
+        self.rules = rules = _claim_rules(settings, access)
         self._signed = signed = JwtVerifier(self.keys, rules, clock, max_bytes=settings.max_token_bytes)
         self._introspection = self._introspection_verifier(signed, rules, clock) if self._introspects else None
         # See `JwtVerifier.verify` and `IntrospectionVerifier.verify`.

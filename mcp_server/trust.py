@@ -52,8 +52,12 @@ class TrustedIssuers:
             self._verify_by_claim if self._by_claim else self.first.verify
         )
 
+    def provider_of(self, token: str) -> IdentityProvider:
+        """Who judges `token`."""
+        return self._by_claim.get(claimed_issuer(token, self._max_bytes), self.first) if self._by_claim else self.first
+
     async def _verify_by_claim(self, token: str) -> Principal:
-        return await self._by_claim.get(claimed_issuer(token, self._max_bytes), self.first).verify(token)
+        return await self.provider_of(token).verify(token)
 
     async def close(self) -> None:
         """End whatever is being asked of any of them."""

@@ -5,7 +5,7 @@ Nothing is stored on this machine: registration and tokens live in this process.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
@@ -17,8 +17,8 @@ from mcp.shared.auth import AuthorizationCodeResult
 from scripts.client.callback import Callback, open_callback
 from scripts.client.connect import open_client
 from scripts.client.explain import Asked, explain_refusal, server_words, words
-from scripts.client.failures import CallFailed, LoginFailed, ProviderFailed, ServerUnreachable, TokenRefused
-from scripts.client.knock import discover_request
+from scripts.client.failures import CallFailed, LoginFailed, TokenRefused
+from scripts.client.knock import check_answer, discover_request
 from scripts.client.plan import Login, Outcome, Plan
 from scripts.client.registration import Memory, client_metadata, known_client
 from scripts.client.steps import STEPS, Kind
@@ -27,7 +27,7 @@ from scripts.client.translate import refusal_advice, translate
 from scripts.client.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     import httpx2
     from mcp_types import Tool
@@ -58,6 +58,7 @@ class Journey:
         narrator.secrets.publish(*plan.public_words())
         self._answer: Answer | None = None
         self._logins = 0
+        self._memory = Memory(None)
 
     async def go(self) -> Outcome:
         """All eight steps.
@@ -65,23 +66,47 @@ class Journey:
         Raises:
             ClientFailure: one of them failed; `outcome` holds what was reached.
         """
+        async with self._logged_in() as http:
+            await self._knock(http)
+            await self._use_server(http)
+        return self.outcome
+
+    async def fetch_token(self) -> str:
+        """The first seven steps, for whoever wants the access token itself; "" where no login was asked for.
+
+        Whether the server takes the token is not judged here.
+
+        Raises:
+            ClientFailure: one of them failed; `outcome` holds what was reached.
+        """
+        async with self._logged_in() as http:
+            try:
+                await self._knock(http)
+            except TokenRefused:
+                if not self._watch.token_received:
+                    raise
+        tokens = await self._memory.get_tokens()
+        return tokens.access_token if tokens is not None else ""
+
+    @asynccontextmanager
+    async def _logged_in(self) -> AsyncIterator[httpx2.AsyncClient]:
+        """The HTTP client that logs in when the server says so."""
         plan, watch = self._plan, self._watch
         with self._translated():
             async with open_callback() as callback:
                 redirect_uri = callback.redirect_uri
+                self._memory = Memory(known_client(plan.client_id, redirect_uri))
                 auth = OAuthClientProvider(
                     plan.url,
                     client_metadata(redirect_uri, plan.scope),
-                    Memory(known_client(plan.client_id, redirect_uri)),
+                    self._memory,
                     redirect_handler=lambda url: self._log_in(url, callback),
                     callback_handler=self._take_answer,
                 )
                 async with open_client(
                     plan.connect_to, auth=auth, on_request=watch.on_request, on_response=watch.on_response
                 ) as http:
-                    await self._knock(http)
-                    await self._use_server(http)
-        return self.outcome
+                    yield http
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -146,19 +171,10 @@ class Journey:
         """
         body, headers = discover_request()
         response = await http.post(self._plan.url, json=body, headers=headers)
-        status, logged_in = response.status_code, self._watch.token_received
-        if status in {401, 403}:
+        logged_in = self._watch.token_received
+        if response.status_code in {401, 403}:
             raise self._refused()
-        if status == 503:  # noqa: PLR2004 - Service Unavailable
-            raise ProviderFailed(
-                "the server cannot judge any token at the moment (503): it does not reach its provider",
-                "the server's log says which URL it tries; OAUTH_INTERNAL_URL is the provider as the server reaches it",
-            )
-        if status >= 500 or (not logged_in and status in {404, 405, 421}):  # noqa: PLR2004 - server errors
-            raise ServerUnreachable(
-                f"what answers at {self._plan.url} is not the MCP server ({status} {response.reason_phrase})",
-                "the URL must be exactly the server's public one, path included: its page at / names it",
-            )
+        check_answer(response, self._plan.url, logged_in=logged_in)
         if not logged_in:
             self._narrator.tell("note", "no login was asked for: this server runs without authorization")
 

@@ -1,0 +1,24 @@
+"""All checks, in the order of causes: what comes first can be the reason for what comes later."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scripts.checkup.checks import borders, challenge, clocks, credentials, provider, reach, registration, resource, token
+
+if TYPE_CHECKING:
+    from scripts.checkup.check import Check
+
+CHECKS: tuple[Check, ...] = (
+    *reach.CHECKS,
+    *resource.CHECKS,
+    *challenge.CHECKS,
+    *provider.CHECKS,
+    *clocks.CHECKS,
+    *credentials.CHECKS,
+    *registration.CHECKS,
+    *token.CHECKS,
+    *borders.CHECKS,
+)
+# What a login needs to know: the rest is about who else may come.
+UP_TO_ENDPOINTS: tuple[Check, ...] = (*reach.CHECKS, *resource.CHECKS, *provider.CHECKS[:3])

@@ -36,8 +36,8 @@ _FETCH_SECONDS = 10.0  # discovery and key set together
 class IdentityProvider:
     """Verifies tokens of `settings.issuer`, and knows whether it could.
 
-    `rules` are what its tokens must say. While `keys` are usable, so is the address of the introspection endpoint, if that is asked: both are learnt in one
-    go, are renewed together, and outlive an outage alike.
+    While `keys` are usable, so is the address of the introspection endpoint, if that is asked: both are learnt in one
+    go, are renewed together, and outlive an outage alike. `rules` are what its tokens must say.
     """
 
     def __init__(self, settings: Settings, access: Access, clock: Clock, http: httpx.AsyncClient) -> None:

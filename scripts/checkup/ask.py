@@ -108,9 +108,10 @@ class Asker:
             return Reply(url, self.now(), fault=fault)
         own = {"accept": "application/json, text/event-stream", "accept-encoding": "identity", **(headers or {})}
         try:
-            async with asyncio.timeout(SECONDS), self._http.stream(
-                method, url, headers=own, json=json, data=form, follow_redirects=False
-            ) as response:
+            async with (
+                asyncio.timeout(SECONDS),
+                self._http.stream(method, url, headers=own, json=json, data=form, follow_redirects=False) as response,
+            ):
                 body = bytearray()
                 async for chunk in response.aiter_raw():
                     body += chunk

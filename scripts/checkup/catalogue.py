@@ -4,15 +4,37 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scripts.checkup.checks import borders, challenge, clocks, credentials, provider, reach, registration, resource, token
+from scripts.checkup.checks import (
+    borders,
+    challenge,
+    clocks,
+    credentials,
+    discovery,
+    encryption,
+    provider,
+    reach,
+    registration,
+    resource,
+    token,
+)
 
 if TYPE_CHECKING:
     from scripts.checkup.check import Check
 
+# What a login needs to know; the rest is about who else may come, and how well clients are led.
+UP_TO_ENDPOINTS: tuple[Check, ...] = (
+    *reach.CHECKS,
+    *encryption.CHECKS,
+    *resource.CHECKS,
+    *discovery.CHECKS,
+    *provider.CHECKS[:1],
+)
 CHECKS: tuple[Check, ...] = (
     *reach.CHECKS,
+    *encryption.CHECKS,
     *resource.CHECKS,
     *challenge.CHECKS,
+    *discovery.CHECKS,
     *provider.CHECKS,
     *clocks.CHECKS,
     *credentials.CHECKS,
@@ -20,5 +42,3 @@ CHECKS: tuple[Check, ...] = (
     *token.CHECKS,
     *borders.CHECKS,
 )
-# What a login needs to know: the rest is about who else may come.
-UP_TO_ENDPOINTS: tuple[Check, ...] = (*reach.CHECKS, *resource.CHECKS, *provider.CHECKS[:3])

@@ -52,7 +52,7 @@ class Result:
     """What came of one check.
 
     Attributes:
-        not_checked: why not, where something before it must be mended first.
+        not_checked: the check whose fault must be mended first, or "".
         does_not_apply: why not, where it is no matter of this server.
     """
 
@@ -65,18 +65,18 @@ class Result:
 async def examine(case: Case, checks: Iterable[Check]) -> list[Result]:
     """Go through `checks` in their order, which is that of causes: what depends on a fault is left out."""
     results: list[Result] = []
-    broken: set[str] = set()
+    broken: dict[str, str] = {}  # the check that has a fault to find for each that waits for it
     for check in checks:
-        cause = next((name for name in check.needs if name in broken), None)
+        cause = next((broken[name] for name in check.needs if name in broken), None)
         if cause is not None:
-            broken.add(check.name)
-            results.append(Result(check, not_checked=f"because of what '{cause}' found"))
+            broken[check.name] = cause
+            results.append(Result(check, not_checked=cause))
         elif reason := check.applies(case):
             results.append(Result(check, does_not_apply=reason))
         else:
             findings = await check.run(case)
             if any(finding.kind.severity is Severity.FAULT for finding in findings):
-                broken.add(check.name)
+                broken[check.name] = check.name
             results.append(Result(check, findings))
     return results
 

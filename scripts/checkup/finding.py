@@ -38,7 +38,9 @@ class Kind:
     source: str = ""
     complaints: tuple[str, ...] = ()
 
-    def found(self, what: str, mend: str, *, url: str | None = None, settings: Mapping[str, str] | None = None) -> Finding:
+    def found(
+        self, what: str, mend: str, *, url: str | None = None, settings: Mapping[str, str] | None = None
+    ) -> Finding:
         """This kind, found.
 
         Args:

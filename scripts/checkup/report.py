@@ -63,6 +63,7 @@ class Report:
         self._line("")
         for result in results:
             self._check(result)
+        self._waiting(results)
         self._line("")
         if is_healthy(results):
             notes = f", {len(findings)} notes" if findings else ""
@@ -85,14 +86,20 @@ class Report:
 
     def _check(self, result: Result) -> None:
         if result.not_checked:
-            mark, style, end = "-", "dim", f"  not checked, {result.not_checked}"
-        elif result.does_not_apply:
+            return
+        if result.does_not_apply:
             mark, style, end = "-", "dim", f"  does not apply: {result.does_not_apply}"
         elif result.findings:
             mark, style, end = "x", "yellow", ""
         else:
             mark, style, end = "ok", "green", ""
         self._line(f"  {mark:<2} {result.check.asks}{end}", style)
+
+    def _waiting(self, results: Sequence[Result]) -> None:
+        """What was not checked, by what it waits for."""
+        for cause in dict.fromkeys(result.not_checked for result in results if result.not_checked):
+            names = ", ".join(result.check.name for result in results if result.not_checked == cause)
+            self._line(f"  -  not checked because of what '{cause}' found: {names}", "dim")
 
     def _line(self, text: str, style: str = "") -> None:
         self._console.print(Text(printable(self._secrets.hide(text)), style=style), soft_wrap=True)

@@ -16,14 +16,14 @@ from mcp.shared.auth import AuthorizationCodeResult
 
 from scripts.client.callback import Callback, open_callback
 from scripts.client.connect import open_client
-from scripts.client.explain import Asked, explain_refusal, server_words, words
+from scripts.client.explain import server_words, words
 from scripts.client.failures import CallFailed, LoginFailed, TokenRefused
 from scripts.client.knock import check_answer, discover_request
 from scripts.client.plan import Login, Outcome, Plan
 from scripts.client.registration import Memory, client_metadata, known_client
 from scripts.client.steps import STEPS, Kind
 from scripts.client.tools import call_tool, list_tools, shown_calls
-from scripts.client.translate import refusal_advice, translate
+from scripts.client.translate import refusal_advice, refused, translate
 from scripts.client.watch import Watch
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from scripts.client.tools import Call
 
 _MAX_LOGINS = 3  # the first, and step-ups for calls that need more
-_URL_PARAMETERS = ("client_id", "redirect_uri", "scope", "resource", "code_challenge_method", "prompt")
+_SHOWN = ("client_id", "redirect_uri", "scope", "resource", "code_challenge_method", "prompt")
 
 
 class Journey:
@@ -115,7 +115,7 @@ class Journey:
         except Exception as error:
             failure = translate(error, self._watch)
             if isinstance(failure, CallFailed) and self._watch.refusal is not None and not self.outcome.tools:
-                failure = self._refused()  # before any tool was called
+                failure = refused(self._watch, self._plan)  # before any tool was called
             raise failure from error
         finally:
             self.outcome.claims, self.outcome.not_granted = self._watch.claims, self._watch.not_granted
@@ -134,9 +134,8 @@ class Journey:
         query = dict(parse_qsl(urlsplit(url).query))
         self._watch.asked_scopes = words(query.get("scope"))
         self._narrator.tell("asks", f"GET {self._watch.asked}")
-        for name in _URL_PARAMETERS:
-            if name in query:
-                self._narrator.tell("asks", f"  {name}={query[name]}")
+        for name in (name for name in _SHOWN if name in query):
+            self._narrator.tell("asks", f"  {name}={query[name]}")
         callback.expect(query.get("state", ""))
         self._answer = await self._login.log_in(url, callback)
 
@@ -173,7 +172,7 @@ class Journey:
         response = await http.post(self._plan.url, json=body, headers=headers)
         logged_in = self._watch.token_received
         if response.status_code in {401, 403}:
-            raise self._refused()
+            raise refused(self._watch, self._plan)
         check_answer(response, self._plan.url, logged_in=logged_in)
         if not logged_in:
             self._narrator.tell("note", "no login was asked for: this server runs without authorization")
@@ -199,12 +198,3 @@ class Journey:
             if refusal is None:
                 raise
             raise CallFailed(failure.message, *failure.advice, *server_words(refusal)) from failure
-
-    def _refused(self) -> TokenRefused:
-        refusal = self._watch.refusal
-        if refusal is None:
-            return TokenRefused("the server refuses, and names no way to log in")
-        plan = self._plan
-        asked = Asked(resource=self._watch.resource, person=plan.person, scope=plan.scope, access=plan.access)
-        advice = explain_refusal(refusal, self._watch.claims, asked)
-        return TokenRefused(f"the login worked, but the server does not take its token ({refusal.status})", *advice)

@@ -6,7 +6,6 @@ expected, and the same code judges again.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,8 @@ from mcp_server.verify.claims import judge
 from scripts.client.explain import read_claims, read_part
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from mcp_server.access import Access
     from mcp_server.clock import Clock
     from mcp_server.principal import Principal
@@ -103,6 +104,7 @@ async def judge_token(token: str, trusted: TrustedIssuers, access: Access, clock
     judgement = Judgement(header=read_part(token, 0) or {}, claims=read_claims(token) or {})
     judgement.readable = bool(judgement.claims)
     provider = trusted.provider_of(token)
+    principal: Principal | None = None
     try:
         principal = await provider.verify(token)
     except ProviderUnavailable as error:
@@ -111,7 +113,6 @@ async def judge_token(token: str, trusted: TrustedIssuers, access: Access, clock
     except InvalidToken as error:
         judgement.refusals.append(_verdict(error))
         judgement.passed = _before(error.reason)
-        principal = None
         if judgement.readable and error.reason in _CLAIM_RULES | _STILL_READABLE:
             principal = _go_on(judgement, provider.rules, clock.now())
     else:

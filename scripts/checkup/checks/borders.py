@@ -44,7 +44,7 @@ ANY_HOST = Kind(
     name="any_host",
     severity=Severity.WARNING,
     title="the server answers to any Host",
-    why="a web page can point its own name at this address and talk to the server as if it were its own (DNS rebinding)",
+    why="a page can point its own name at this address and talk to the server as if it were its own (DNS rebinding)",
     source="MCP transports 2026-07-28, Security Warning",
 )
 ANY_ORIGIN = Kind(

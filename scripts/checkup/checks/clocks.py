@@ -34,11 +34,15 @@ async def agree(case: Case) -> list[Finding]:
     ahead = {who: seconds for who, seconds in told.items() if seconds is not None}
     if not ahead or max(abs(seconds) for seconds in ahead.values()) <= _LEEWAY:
         return []
-    seen = ", ".join(f"that of the {who} is {_words(seconds)} the clock of this machine" for who, seconds in ahead.items())
+    seen = ", ".join(
+        f"that of the {who} is {_words(seconds)} the clock of this machine" for who, seconds in ahead.items()
+    )
     if len(ahead) > 1 and max(ahead.values()) - min(ahead.values()) <= _LEEWAY:
         return [OURS.found(seen, "set the clock of this machine right (NTP)")]
     wrong = max(ahead, key=lambda who: abs(ahead[who]))
-    mend = f"set the clock of the {wrong}'s machine right (NTP), if that of this one is; CLOCK_LEEWAY would only hide it"
+    mend = (
+        f"set the clock of the {wrong}'s machine right (NTP), if that of this one is; CLOCK_LEEWAY would only hide it"
+    )
     return [APART.found(seen, mend)]
 
 

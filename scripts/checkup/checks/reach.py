@@ -7,10 +7,11 @@ from urllib.parse import urljoin, urlsplit
 
 from mcp_server.addresses import is_loopback
 from mcp_server.metadata import WELL_KNOWN
-from scripts.checkup.ask import Fault, in_the_clear
+from scripts.checkup.ask import Fault, is_web
 from scripts.checkup.case import text
 from scripts.checkup.challenge_header import read_challenge
 from scripts.checkup.check import Check, always
+from scripts.checkup.compare import difference
 from scripts.checkup.finding import Finding, Kind, Severity
 from scripts.client.knock import discover_request
 
@@ -80,15 +81,6 @@ OPEN_HERE = Kind(
     title="the server, on this machine, asks for no login",
     why="that is fine for trying things out, and only there",
 )
-CLEAR = Kind(
-    name="clear",
-    severity=Severity.FAULT,
-    title="the server is called over http, off this machine",
-    why="tokens cross the network where anybody on the way can take them",
-    source="RFC 6750 section 5.3",
-    complaints=("keycloak/keycloak#15084",),
-)
-
 _CERTIFICATE_HELP = (
     ("expired", "renew the certificate"),
     ("self", "use a certificate of an authority that clients trust, or make them trust yours (SSL_CERT_FILE)"),
@@ -105,36 +97,32 @@ async def knock(case: Case) -> list[Finding]:
     if reply.fault is not None:
         return [_no_answer(case, reply)]
     case.challenge = read_challenge(reply.header("www-authenticate"))
-    if 300 <= reply.status < 400:  # noqa: PLR2004 - redirects
-        return [_redirected(case, reply)]
-    if reply.status == 421 or (reply.status == 400 and b"host" in reply.body.lower()):  # noqa: PLR2004 - Misdirected
-        return [_host_refused(case, reply)]
-    if reply.status in {404, 405}:
-        return [await _not_here(case, reply)]
-    if reply.status == 403:  # noqa: PLR2004 - Forbidden
-        return [FORBIDS.found("it answers 403", "answer 401 with WWW-Authenticate to a request without credentials")]
-    if reply.status == 429 or reply.status >= 500:  # noqa: PLR2004 - Too Many Requests; server errors
-        return [FAILS.found(f"it answers {reply.status}", "the server's log, or that of the proxy before it, says why")]
-    if reply.status != 401:  # noqa: PLR2004 - Unauthorized
-        case.open = True
-        kind = OPEN_HERE if is_loopback(case.host) else OPEN
-        return [kind.found(f"it answers {reply.status} without a token", "if it shall: DISABLE_AUTH must be false")]
-    return []
+    finding = await _wrong_answer(case, reply)
+    return [finding] if finding is not None else []
 
 
-async def encrypted(case: Case) -> list[Finding]:
-    """Is the server called over TLS, where others are on the line?"""
-    if not in_the_clear(case.url):
-        return []
-    public = f"https{case.url.removeprefix('http')}"
-    return [
-        CLEAR.found(
-            f"{case.url} is not https",
-            f"put a proxy that ends TLS before it, and set MCP_PUBLIC_URL={public}: never from the request",
-            settings={"MCP_PUBLIC_URL": public},
-            url=public,
-        )
-    ]
+async def _wrong_answer(case: Case, reply: Reply) -> Finding | None:
+    """What is wrong with any answer but 401."""
+    status = reply.status
+    if status in {404, 405}:
+        return await _not_here(case, reply)
+    if 300 <= status < 400:  # noqa: PLR2004 - redirects
+        return _redirected(case, reply)
+    if status == 421 or (status == 400 and b"host" in reply.body.lower()):  # noqa: PLR2004 - Misdirected Request
+        return _host_refused(case, reply)
+    if status in {403, 429} or status >= 500:  # noqa: PLR2004 - server errors
+        return _refused(status)
+    case.open = status != 401  # noqa: PLR2004 - Unauthorized
+    if not case.open:
+        return None
+    kind = OPEN_HERE if is_loopback(case.host) else OPEN
+    return kind.found(f"it answers {status} without a token", "ask for one (here: DISABLE_AUTH must not be set)")
+
+
+def _refused(status: int) -> Finding:
+    if status == 403:  # noqa: PLR2004 - Forbidden
+        return FORBIDS.found("it answers 403", "answer 401 with WWW-Authenticate to a request without credentials")
+    return FAILS.found(f"it answers {status}", "the server's log, or that of the proxy before it, says why")
 
 
 def _no_answer(case: Case, reply: Reply) -> Finding:
@@ -169,7 +157,9 @@ async def _not_here(case: Case, reply: Reply) -> Finding:
     """Ask the root what the resource is called: perhaps only the path is wrong."""
     document = (await case.ask.get(urljoin(case.url, WELL_KNOWN))).found
     named = text(document, "resource")
-    mend = f"use {named}: that is what the server calls itself" if named else "compare the path with the server's own"
+    mend = "compare the path with the server's own"
+    if is_web(named):
+        mend = f"use {named}: that is what the server calls itself. The difference is {difference(case.url, named)}"
     return NOT_HERE.found(f"{case.url} answers {reply.status}", mend, url=named or None)
 
 
@@ -180,13 +170,5 @@ CHECKS = (
         run=knock,
         applies=always,
         kinds=(UNREACHABLE, CERTIFICATE, REDIRECTED, HOST_REFUSED, NOT_HERE, FORBIDS, FAILS, OPEN, OPEN_HERE),
-    ),
-    Check(
-        name="encryption",
-        asks="Is the server called over TLS, off this machine?",
-        run=encrypted,
-        applies=always,
-        needs=("reach",),
-        kinds=(CLEAR,),
     ),
 )

@@ -54,7 +54,11 @@ SOME_REFUSED = Kind(
     title="the provider refuses to register a client of this kind",
     why="whoever uses that client cannot log in",
     source="RFC 7591 section 3.2.2",
-    complaints=("keycloak/keycloak#43654", "microsoft/vscode#278512", "opensearch-project/opensearch-mcp-server-py#227"),
+    complaints=(
+        "keycloak/keycloak#43654",
+        "microsoft/vscode#278512",
+        "opensearch-project/opensearch-mcp-server-py#227",
+    ),
 )
 LEFT_BEHIND = Kind(
     name="left_behind",
@@ -69,13 +73,17 @@ _ERROR = 400
 _HINTS = (
     (
         "trusted hosts",
-        "Keycloak, realm's Client registration, policy Trusted Hosts: switch 'Host Sending Client Registration Request "
-        "Must Match' off, keep 'Client URIs Must Match' on, and list the hosts of the redirect URIs",
+        (
+            "Keycloak, realm's Client registration, policy Trusted Hosts: switch 'Host Sending Client Registration Request "
+            "Must Match' off, keep 'Client URIs Must Match' on, and list the hosts of the redirect URIs"
+        ),
     ),
     (
         "not permitted to use specified clientscope",
-        "Keycloak, policies Allowed Client Scopes: list the scopes that the server asks for, in both the anonymous and "
-        "the authenticated one",
+        (
+            "Keycloak, policies Allowed Client Scopes: list the scopes that the server asks for, in both the anonymous and "
+            "the authenticated one"
+        ),
     ),
     ("trusted host", "Keycloak, policy Trusted Hosts: list the host of this client's redirect URI"),
     ("max clients", "Keycloak, policy Max Clients Limit: raise it, or remove clients that nobody uses"),
@@ -98,7 +106,9 @@ async def possible(case: Case) -> list[Finding]:
     listed = texts(case.provider.get("token_endpoint_auth_methods_supported"))
     if not registers and "none" not in listed:  # who registers is told by the answer which method is his
         what = f"token_endpoint_auth_methods_supported is {' '.join(listed) or 'not there'}"
-        found.append(NO_PUBLIC_CLIENTS.found(what, 'switch public clients on and list "none" (Keycloak: 26.6 or newer)'))
+        found.append(
+            NO_PUBLIC_CLIENTS.found(what, 'switch public clients on and list "none" (Keycloak: 26.6 or newer)')
+        )
     return found
 
 

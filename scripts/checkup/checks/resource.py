@@ -75,7 +75,7 @@ CLEAR_ISSUER = Kind(
     name="clear_issuer",
     severity=Severity.FAULT,
     title="the authorization server is http, off this machine",
-    why="passwords and tokens would cross the network in the clear; clients refuse it, and Keycloak says HTTPS required",
+    why="passwords and tokens would cross the network in the clear; clients refuse, and Keycloak says HTTPS required",
     source="RFC 8414 section 2; RFC 9700 section 2.6",
     complaints=("keycloak/keycloak#15084", "keycloak/keycloak#25350"),
 )
@@ -131,7 +131,9 @@ async def same_resource(case: Case) -> list[Finding]:
     if case.hides(named):
         mend = f"set the server's public URL to the one that clients use (here: MCP_PUBLIC_URL={case.url})"
         return [OTHER_RESOURCE.found(what, mend, settings={"MCP_PUBLIC_URL": case.url})]
-    mend = f"give clients {named}; or, if {case.url} is right, make it the server's own (here: MCP_PUBLIC_URL={case.url})"
+    mend = (
+        f"give clients {named}; or, if {case.url} is right, make it the server's own (here: MCP_PUBLIC_URL={case.url})"
+    )
     return [OTHER_RESOURCE.found(what, mend, url=named, settings={"MCP_PUBLIC_URL": case.url})]
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from mcp_server.errors import Reason
 from scripts.checkup.case import text
 from scripts.checkup.check import Check, with_login
-from scripts.checkup.checks.token_advice import ADVICE, NO_SCOPE, NO_SUBJECT, NOT_JUDGED, REFUSED_ANYHOW
+from scripts.checkup.checks.token_advice import ADVICE
+from scripts.checkup.checks.token_kinds import NO_SCOPE, NO_SUBJECT, NOT_JUDGED, REFUSED_ANYHOW
 from scripts.checkup.compare import difference
 from scripts.client.explain import words
 from scripts.client.knock import discover_request
@@ -49,11 +50,11 @@ def _refusal(case: Case, verdict: Verdict) -> Finding:
         if not case.hides(verdict.raw):
             settings = {"OAUTH_SERVER_URL": verdict.raw}
     if reason is Reason.AUDIENCE:
-        settings = _other_audience(case, verdict)
+        settings = _other_audience(verdict)
     return kind.found(what, mend, settings=settings)
 
 
-def _other_audience(case: Case, verdict: Verdict) -> dict[str, str]:
+def _other_audience(verdict: Verdict) -> dict[str, str]:
     """A provider that writes an identifier of its own for the resource: the server can be told it."""
     own = [name for name in words(verdict.raw) if name.startswith("api://")]
     return {"JWT_AUDIENCE": own[0]} if own else {}
@@ -63,7 +64,7 @@ def _scope(judgement: Judgement) -> list[Finding]:
     if judgement.missing_scope is None:
         return []
     mend = (
-        "give the person one of the scope's roles (here: access.yaml says which), or make the client ask for the scope; "
+        "give the person one of the scope's roles (here: access.yaml), or make the client ask for the scope; "
         "Keycloak drops a scope without a word where its role is missing, and the scope must be 'included in token'"
     )
     return [NO_SCOPE.found(judgement.missing_scope, mend)]

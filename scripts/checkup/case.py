@@ -31,6 +31,7 @@ class Case:
         open: whether the server answers without a token.
         resource: the protected resource metadata.
         issuer: the first of its authorization servers.
+        made_up: the answer to a call with a token that nobody issued.
         provider: that issuer's metadata, found at `provider_reply.url`.
     """
 
@@ -44,6 +45,7 @@ class Case:
     open: bool = False
     resource: dict[str, Any] = field(default_factory=dict)
     issuer: str = ""
+    made_up: Reply | None = None
     provider: dict[str, Any] = field(default_factory=dict)
     provider_reply: Reply | None = None
 

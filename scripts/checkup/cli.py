@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcp_server.logs import configure_logs
@@ -25,6 +26,7 @@ from scripts.client.narrate import Narrator, open_console, printable
 from scripts.client.redact import Secrets
 from scripts.client.run import run_for_token, tell_failure
 from scripts.tokens.reading import NoToken, read_token
+from scripts.tokens.surroundings import surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from scripts.checkup.check import Result
     from scripts.client.connect import Address
 
+_DOTENV = Path(__file__).parents[2] / ".env"
 _FINDINGS = 1
 _USAGE = 2
 _UNREACHABLE = 3
@@ -151,6 +154,6 @@ async def _log_in(options: argparse.Namespace, url: str, secrets: Secrets) -> st
 
 async def _examine(order: Order) -> list[Result]:
     async with open_client(order.connect_to) as http:
-        judge = judge_for(os.environ) if order.token else None
+        judge = judge_for(surroundings(os.environ, _DOTENV)) if order.token else None
         case = Case(order.url, Asker(http, order.url), register=order.register, judge=judge, token=order.token)
         return await examine(case, CHECKS)

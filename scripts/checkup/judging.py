@@ -12,7 +12,6 @@ from mcp_server.providers import profile_for
 from mcp_server.settings import Settings
 from scripts.tokens.judgement import judge_token
 from scripts.tokens.outside import opened
-from scripts.tokens.surroundings import surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,18 +28,17 @@ _ACCESS = _ROOT / "idp-config" / "access.yaml"
 def judge_for(
     variables: Mapping[str, str], *, transport: httpx.AsyncBaseTransport | None = None, clock: Clock | None = None
 ) -> Judge:
-    """A judge with the settings in `variables` and `.env`, for the server they are of; for others, by what is seen.
+    """A judge with the settings in `variables`, for the server they are of; for others, by what is seen.
 
     Args:
-        variables: the environment.
+        variables: the server's environment, as `surroundings` gives it.
         transport: in place of the network.
         clock: the time; the system's by default.
     """
-    known = surroundings(variables, _ROOT / ".env")
     time = clock or Clock()
 
     async def judge(token: str, case: Case) -> Judgement:
-        settings = settings_for(case, known)
+        settings = settings_for(case, variables)
         access = load_access(settings.access_file)
         async with opened(settings, access, time, transport=transport) as trusted:
             return await judge_token(token, trusted, access, time)

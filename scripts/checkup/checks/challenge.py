@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from mcp_server.metadata import WELL_KNOWN
 from scripts.checkup.ask import is_web
+from scripts.checkup.case import text
 from scripts.checkup.check import Check
 from scripts.checkup.finding import Finding, Kind, Severity
 
@@ -81,7 +82,9 @@ def _metadata(case: Case, challenge: Challenge) -> list[Finding]:
     expected = _expected(case)
     if not named:
         return [NO_METADATA.found("no resource_metadata", f'add resource_metadata="{expected}"')]
-    if not is_web(named) or _origin(named) != _origin(case.url):
+    # Where the metadata is about another URL, that has been found already: the challenge follows from the same setting.
+    own = text(case.resource, "resource") or case.url
+    if not is_web(named) or _origin(named) not in {_origin(case.url), _origin(own)}:
         return [
             BAD_METADATA.found(
                 f"resource_metadata is {named}, and the server was called {case.url}",

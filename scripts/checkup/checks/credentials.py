@@ -53,23 +53,30 @@ def made_up_token() -> str:
 
 async def made_up(case: Case) -> list[Finding]:
     """Send a token that nobody issued."""
-    reply = await _call(case, case.url, authorization=f"Bearer {made_up_token()}")
+    case.made_up = reply = await _call(case, case.url, authorization=f"Bearer {made_up_token()}")
     if reply.fault is not None:
         return [NO_NEW_LOGIN.found(f"no answer: {reply}", "answer 401 with a challenge")]
     if 200 <= reply.status < 300:  # noqa: PLR2004 - taken
         return [TAKES_ANYTHING.found(f"it answers {reply.status}", "verify signature, issuer, audience and times")]
-    if reply.status == 503:  # noqa: PLR2004 - Service Unavailable
-        mend = (
-            "its log says which URL it tries. In a container localhost is the container: set OAUTH_INTERNAL_URL to the "
-            "provider as the server reaches it, as http://keycloak:8080/realms/mcp"
-        )
-        return [CANNOT_ASK.found("it answers 503 to any token", mend)]
+    if reply.status == 503:  # noqa: PLR2004 - Service Unavailable: see `reaches_provider`
+        return []
     challenge = read_challenge(reply.header("www-authenticate"))
     if reply.status != 401 or challenge is None or challenge.parameters.get("error") != "invalid_token":  # noqa: PLR2004
         header = reply.header("www-authenticate") or "no WWW-Authenticate"
         mend = 'answer 401 with WWW-Authenticate: Bearer error="invalid_token", resource_metadata="…"'
         return [NO_NEW_LOGIN.found(f"it answers {reply.status}, {header}", mend)]
     return []
+
+
+async def reaches_provider(case: Case) -> list[Finding]:
+    """Could the server judge that token at all?"""
+    if case.made_up is None or case.made_up.status != 503:  # noqa: PLR2004 - Service Unavailable
+        return []
+    mend = (
+        "its log says which URL it tries. In a container localhost is the container: set OAUTH_INTERNAL_URL to the "
+        "provider as the server reaches it, as http://keycloak:8080/realms/mcp"
+    )
+    return [CANNOT_ASK.found("it answers 503 to any token", mend)]
 
 
 async def in_the_query(case: Case) -> list[Finding]:
@@ -94,7 +101,14 @@ CHECKS = (
         asks="Is a token that nobody issued refused, so that a client logs in again?",
         run=made_up,
         needs=("reach",),
-        kinds=(TAKES_ANYTHING, CANNOT_ASK, NO_NEW_LOGIN),
+        kinds=(TAKES_ANYTHING, NO_NEW_LOGIN),
+    ),
+    Check(
+        name="server to provider",
+        asks="Does the server itself reach its provider?",
+        run=reaches_provider,
+        needs=("made-up token", "issuer"),
+        kinds=(CANNOT_ASK,),
     ),
     Check(
         name="query token",

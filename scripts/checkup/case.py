@@ -9,8 +9,11 @@ from urllib.parse import urlsplit
 from mcp_server.addresses import is_loopback, is_private
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from scripts.checkup.ask import Asker, Reply
     from scripts.checkup.challenge_header import Challenge
+    from scripts.checkup.inside import Inside
     from scripts.tokens.judgement import Judge
 
 INSPECTOR = "http://localhost:6274"  # where MCP Inspector's page is served
@@ -24,6 +27,7 @@ class Case:
         url: the server, as clients are told to call it.
         ask: for every request.
         register: whether trial registrations are wanted.
+        look_inside: what an administrator sees of the provider, where it is wanted.
         judge: gives a verdict on the token, where one was handed over.
         token: that token, or "".
         knock: the answer to a call without a token.
@@ -39,6 +43,7 @@ class Case:
     ask: Asker
     register: bool = False
     judge: Judge | None = None
+    look_inside: Callable[[], Awaitable[Inside]] | None = None
     token: str = field(default="", repr=False)
     knock: Reply | None = None
     challenge: Challenge | None = None

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from scripts.checkup.case import Case
 from scripts.checkup.catalogue import CHECKS
 from scripts.checkup.check import examine
 from scripts.checkup.checks.reach import CERTIFICATE, UNREACHABLE
+from scripts.checkup.inside import look_inside
 from scripts.checkup.judging import judge_for
 from scripts.checkup.report import Report, as_json, is_healthy
 from scripts.client.cli import add_login_options, choose_login, login_password, make_plan, server_url
@@ -54,6 +56,7 @@ _EPILOG = """\
 environment:
   MCP_PUBLIC_URL, MCP_PORT   the server, unless it is named: as for scripts/login
   MCP_PASSWORD, CONNECT_TO   as for scripts/login
+  KEYCLOAK_ADMIN_CLIENT_…    for --inside: as for scripts/bootstrap_idp.py
   SSL_CERT_FILE              authorities to trust besides the usual ones
   NO_COLOR                   no colours
 
@@ -68,6 +71,7 @@ class Order:
 
     url: str
     register: bool
+    inside: bool
     token: str
     connect_to: Mapping[Address, Address]
 
@@ -79,6 +83,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("url", nargs="?", metavar="URL", help="the MCP server, as clients are told to call it")
     parser.add_argument("--register", action="store_true", help="try registrations, and take each back at once")
+    parser.add_argument(
+        "--inside", action="store_true", help="ask Keycloak's admin API, too (scripts/bootstrap_idp.py check)"
+    )
     parser.add_argument("--token", metavar="-", help="judge the access token on standard input")
     parser.add_argument("--login", action="store_true", help="log in, and judge the token that comes")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output instead of the report")
@@ -141,7 +148,7 @@ def _order(options: argparse.Namespace, secrets: Secrets) -> Order:
     elif options.login:
         token = asyncio.run(_log_in(options, url, secrets))
     secrets.learn(token)
-    return Order(url, options.register, token, parse_connect_to(os.environ.get("CONNECT_TO", "")))
+    return Order(url, options.register, options.inside, token, parse_connect_to(os.environ.get("CONNECT_TO", "")))
 
 
 async def _log_in(options: argparse.Namespace, url: str, secrets: Secrets) -> str:
@@ -155,5 +162,13 @@ async def _log_in(options: argparse.Namespace, url: str, secrets: Secrets) -> st
 async def _examine(order: Order) -> list[Result]:
     async with open_client(order.connect_to) as http:
         judge = judge_for(surroundings(os.environ, _DOTENV)) if order.token else None
-        case = Case(order.url, Asker(http, order.url), register=order.register, judge=judge, token=order.token)
+        inside = partial(look_inside, {**os.environ, "MCP_PUBLIC_URL": order.url}) if order.inside else None
+        case = Case(
+            order.url,
+            Asker(http, order.url),
+            register=order.register,
+            judge=judge,
+            look_inside=inside,
+            token=order.token,
+        )
         return await examine(case, CHECKS)

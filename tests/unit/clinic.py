@@ -7,6 +7,7 @@ The provider signs for real (`tests.unit.issuer`). What other people's servers a
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -67,6 +68,8 @@ class Provider:
     ahead: float = 0.0
     registered: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
+    sent: list[str] = field(default_factory=list)
+    says_inactive: bool = False
 
     def __post_init__(self) -> None:
         self.name(self.issuer.url)
@@ -90,6 +93,7 @@ class Provider:
         """What it says to a request."""
         path, base = urlsplit(url).path, urlsplit(self.issuer.url).path.rstrip("/")
         self.asked.append(f"{method} {url}")
+        self.sent.append(f"{url} {headers} {body!r}")
         if method == "OPTIONS":
             return self.preflights.get(path) or _welcome(headers)
         said = self._answer(method, path, base, body)
@@ -106,6 +110,8 @@ class Provider:
             return _json(200, {name: value for name, value in self.document.items() if value is not None})
         if path == f"{base}/protocol/openid-connect/certs":
             return _json(200, {"keys": self.issuer.keys})
+        if path == f"{base}/introspect":
+            return _json(200, {"active": not self.says_inactive})
         if path == f"{base}/clients":
             return self._register(json.loads(body))
         if method == "DELETE" and path.removeprefix(f"{base}/clients/") in self.registered:
@@ -160,6 +166,7 @@ class Clinic:
 
     async def results(self) -> list[Result]:
         """Start the server, and let the doctor look at it."""
+        logging.getLogger("httpx2").setLevel(logging.WARNING)  # the SDK shows each line in a table: half of the time
         clock = HeldClock()
         settings = Settings.load(self.env)
         seen_inside = httpx.MockTransport(self._for_the_server)
@@ -168,7 +175,7 @@ class Clinic:
             server = httpx2.ASGITransport(app)
 
             async def route(request: httpx2.Request) -> httpx2.Response:
-                return await self._route(request, server)
+                return await self.route(request, server)
 
             async with lifespan(app), httpx2.AsyncClient(transport=httpx2.MockTransport(route)) as http:
                 judge = judge_for(self.env, transport=seen_inside, clock=clock.clock) if self.token else None
@@ -180,7 +187,7 @@ class Clinic:
         """The names of what the doctor finds, in its order."""
         return [finding.kind.name for finding in all_findings(await self.results())]
 
-    async def _route(self, request: httpx2.Request, server: httpx2.ASGITransport) -> httpx2.Response:
+    async def route(self, request: httpx2.Request, server: httpx2.ASGITransport) -> httpx2.Response:
         netloc = request.url.netloc.decode()
         if netloc in self.names:
             response = await server.handle_async_request(request)

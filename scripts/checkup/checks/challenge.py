@@ -21,7 +21,11 @@ MISSING = Kind(
     title="the 401 carries no Bearer challenge",
     why="it is the one sign by which clients know that a login helps, and many look nowhere else",
     source="RFC 6750 section 3; RFC 9728 section 5.1",
-    complaints=("modelcontextprotocol/python-sdk#1400", "punkpeye/fastmcp#227"),
+    complaints=(
+        "sooperset/mcp-atlassian#1257",
+        "lightdash/lightdash#26726",
+        "gavdilabs/cap-mcp-plugin#111",
+    ),
 )
 ERROR = Kind(
     name="challenge_error",
@@ -44,7 +48,10 @@ BAD_METADATA = Kind(
     title="the challenge names a metadata URL that clients cannot use",
     why="clients go there and nowhere else: scheme and host must be those that they called the server by",
     source="RFC 9728 section 5.1",
-    complaints=("agentic-community/mcp-gateway-registry#219",),
+    complaints=(
+        "Swiggy/swiggy-mcp-server-manifest#88",
+        "agentic-community/mcp-gateway-registry#219",
+    ),
 )
 NO_SCOPE = Kind(
     name="scope_not_named",
@@ -83,7 +90,8 @@ def _metadata(case: Case, challenge: Challenge) -> list[Finding]:
     if not named:
         return [NO_METADATA.found("no resource_metadata", f'add resource_metadata="{expected}"')]
     # Where the metadata is about another URL, that has been found already: the challenge follows from the same setting.
-    own = text(case.resource, "resource") or case.url
+    own = text(case.resource, "resource")
+    own = own if is_web(own) else case.url
     if not is_web(named) or _origin(named) not in {_origin(case.url), _origin(own)}:
         return [
             BAD_METADATA.found(

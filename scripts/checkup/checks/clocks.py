@@ -18,6 +18,10 @@ APART = Kind(
     title="a clock is wrong",
     why="a fresh token counts as not yet valid, or as run out, and each login ends where it began",
     source="RFC 7519 sections 4.1.4 to 4.1.6",
+    complaints=(
+        "mcp-hangar/mcp-hangar#630",
+        "minio/object-browser#3519",
+    ),
 )
 OURS = Kind(
     name="clock_here",

@@ -43,7 +43,11 @@ OTHER_ISSUER = Kind(
     title="the provider calls itself otherwise than the server does",
     why="clients compare the two letter by letter, else an impostor could answer; tokens carry the provider's spelling",
     source="RFC 8414 section 3.3",
-    complaints=("jlowin/fastmcp#1431", "modelcontextprotocol/inspector#566"),
+    complaints=(
+        "github/copilot-cli#4606",
+        "openai/codex#37373",
+        "anomalyco/opencode#50036",
+    ),
 )
 FOLLOWS_CALLER = Kind(
     name="hidden_provider_issuer",

@@ -49,7 +49,11 @@ NO_PKCE = Kind(
     title="the provider does not advertise PKCE with S256",
     why="clients must refuse a provider that does not, whether it can do it or not",
     source="MCP authorization 2026-07-28, Authorization Code Protection",
-    complaints=("modelcontextprotocol/csharp-sdk#648",),
+    complaints=(
+        "modelcontextprotocol/csharp-sdk#730",
+        "modelcontextprotocol/typescript-sdk#2831",
+        "empires-security/mcp-oauth2-aws-cognito#9",
+    ),
 )
 UNKNOWN_SCOPES = Kind(
     name="unknown_scopes",

@@ -38,7 +38,10 @@ REDIRECTED = Kind(
     title="the server redirects",
     why="clients do not follow a redirect with a token, and the metadata is about another URL than the one they used",
     source="RFC 9728 section 3.3",
-    complaints=("cursor/cursor#3722",),
+    complaints=(
+        "zoho/analytics-mcp-server#22",
+        "agencyenterprise/draft-detective#774",
+    ),
 )
 HOST_REFUSED = Kind(
     name="host_refused",
@@ -46,7 +49,11 @@ HOST_REFUSED = Kind(
     title="the server does not know its own name",
     why="it takes requests for DNS rebinding that name a Host it was not told about",
     source="RFC 9110 section 15.5.20",
-    complaints=("cbcoutinho/nextcloud-mcp-server#373", "awslabs/mcp#4507"),
+    complaints=(
+        "cbcoutinho/nextcloud-mcp-server#373",
+        "rstierli/fortianalyzer-mcp#6",
+        "awslabs/mcp#4507",
+    ),
 )
 NOT_HERE = Kind(
     name="not_here",
@@ -135,11 +142,14 @@ def _no_answer(case: Case, reply: Reply) -> Finding:
 
 
 def _redirected(case: Case, reply: Reply) -> Finding:
-    target = urljoin(case.url, reply.header("location"))
+    try:
+        target = urljoin(case.url, reply.header("location"))
+    except ValueError:
+        target = reply.header("location")
     return REDIRECTED.found(
         f"{case.url} answers {reply.status}, to {target}",
         f"give clients {target} itself, or serve MCP at {case.url} without a redirect",
-        url=target,
+        url=target if is_web(target) else None,
     )
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import httpx2
+
 from scripts.checkup.ask import is_web
 from scripts.checkup.case import INSPECTOR, text, texts
 from scripts.checkup.check import Check, with_login
+from scripts.checkup.checks.registration_advice import advice
 from scripts.checkup.finding import Finding, Kind, Severity
 from scripts.checkup.personas import PERSONAS
 from scripts.client.unregister import Registration, target
@@ -38,7 +41,10 @@ NO_PUBLIC_CLIENTS = Kind(
     title="the provider does not say that it takes clients without a secret",
     why="a client by metadata document or by hand has none; some then fall silently back to another way, or give up",
     source="RFC 8414 section 2; RFC 8252 section 8.5",
-    complaints=("keycloak/keycloak#44403", "jlowin/fastmcp#4600"),
+    complaints=(
+        "keycloak/keycloak#44403",
+        "PrefectHQ/fastmcp#4600",
+    ),
 )
 REFUSED = Kind(
     name="registration_refused",
@@ -70,27 +76,6 @@ LEFT_BEHIND = Kind(
 )
 _CREATED = (200, 201)
 _ERROR = 400
-_HINTS = (
-    (
-        "trusted hosts",
-        (
-            "Keycloak, realm's Client registration, policy Trusted Hosts: switch 'Host Sending Client Registration Request "
-            "Must Match' off, keep 'Client URIs Must Match' on, and list the hosts of the redirect URIs"
-        ),
-    ),
-    (
-        "not permitted to use specified clientscope",
-        (
-            "Keycloak, policies Allowed Client Scopes: list the scopes that the server asks for, in both the anonymous and "
-            "the authenticated one"
-        ),
-    ),
-    ("trusted host", "Keycloak, policy Trusted Hosts: list the host of this client's redirect URI"),
-    ("max clients", "Keycloak, policy Max Clients Limit: raise it, or remove clients that nobody uses"),
-    ("invalid origin", "Keycloak, policy Allowed Registration Web Origins: list the origin of the page"),
-    ("https required", "reach the provider by https, or set the realm's sslRequired to external"),
-)
-_BOOTSTRAP = "or let the bootstrap set it: registration.profile in access.yaml, then scripts/bootstrap_idp.py apply"
 
 
 async def possible(case: Case) -> list[Finding]:
@@ -126,7 +111,10 @@ async def tried(case: Case) -> list[Finding]:
     for persona, reply in refused:
         told.setdefault(_reason(reply), []).append(persona.name)
     return [
-        *(kind.found(f"{', '.join(names)}: {reason}", _advice(case, reason)) for reason, names in told.items()),
+        *(
+            kind.found(f"{', '.join(names)}: {reason}", advice(reason, keycloak=case.is_keycloak))
+            for reason, names in told.items()
+        ),
         *found,
     ]
 
@@ -142,7 +130,7 @@ async def _take_back(case: Case, persona: Persona, reply: Reply) -> list[Finding
     name = f"{persona.name}, client {str(reply.document.get('client_id'))[:200]}"
     try:
         uri = target(made)
-    except ValueError as error:
+    except (ValueError, httpx2.InvalidURL) as error:
         return [LEFT_BEHIND.found(f"{name}: {error}", "remove it at the provider")]
     gone = await case.ask.send("DELETE", uri, headers={"authorization": f"Bearer {made.token}"})
     if gone.fault is not None or gone.status >= _ERROR:
@@ -156,13 +144,6 @@ def _reason(reply: Reply) -> str:
         return str(reply)
     said = text(reply.document, "error_description") or text(reply.document, "error")
     return f"{reply.status} {said[:300]}".strip()
-
-
-def _advice(case: Case, reason: str) -> str:
-    hint = next((hint for mark, hint in _HINTS if mark in reason.lower()), None)
-    if hint is None:
-        return "the provider's registration policy decides; or give people a client id by hand"
-    return f"{hint}; {_BOOTSTRAP}" if case.is_keycloak else hint
 
 
 def _can_try(case: Case) -> str:

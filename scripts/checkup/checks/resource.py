@@ -51,9 +51,9 @@ OTHER_RESOURCE = Kind(
     why="clients compare `resource` with the URL they use, letter by letter, and must not go on if they differ",
     source="RFC 9728 section 3.3",
     complaints=(
-        "modelcontextprotocol/python-sdk#1052",
+        "PrefectHQ/fastmcp#1431",
         "modelcontextprotocol/python-sdk#1264",
-        "modelcontextprotocol/python-sdk#1400",
+        "elgorro/aiquila#77",
     ),
 )
 NO_ISSUER = Kind(
@@ -69,7 +69,7 @@ HIDDEN_ISSUER = Kind(
     title="the authorization server is named as only containers can reach it",
     why="the browser of a person has to open it, and cannot",
     source="RFC 9728 section 2",
-    complaints=("microcks/microcks#943", "camunda/camunda-platform#806"),
+    complaints=("microcks/microcks#943",),
 )
 CLEAR_ISSUER = Kind(
     name="clear_issuer",

@@ -50,7 +50,7 @@ ADVICE: Mapping[Reason, tuple[Kind, str]] = {
     Reason.ALGORITHM: (
         ALGORITHM,
         (
-            "sign access tokens with RS256 or ES256 (Keycloak: the realm's default signature algorithm; authentik: choose a "
+            "sign access tokens with RS256 or ES256 (Keycloak: the realm's signature algorithm; authentik: choose a "
             "signing key)"
         ),
     ),
@@ -63,17 +63,17 @@ ADVICE: Mapping[Reason, tuple[Kind, str]] = {
     Reason.ISSUER: (
         ISSUER,
         (
-            "give the provider one public name and use that everywhere (Keycloak: KC_HOSTNAME=http://localhost:8080 with "
-            "KC_HOSTNAME_BACKCHANNEL_DYNAMIC=true; here: OAUTH_SERVER_URL is what tokens say, OAUTH_INTERNAL_URL where the "
-            "server reaches it)"
+            "give the provider one public name and use that everywhere (Keycloak: KC_HOSTNAME=http://localhost:8080 "
+            "with KC_HOSTNAME_BACKCHANNEL_DYNAMIC=true; here: OAUTH_SERVER_URL is what tokens say, "
+            "OAUTH_INTERNAL_URL where the server reaches it)"
         ),
     ),
     Reason.AUDIENCE: (
         AUDIENCE,
         (
             "Keycloak: put an audience mapper with the server's exact URL on a scope that the client asks for (here: "
-            "scripts/bootstrap_idp.py apply), and give the person the role that brings the scope; elsewhere: make the URL an "
-            "API or resource of the provider, or set JWT_AUDIENCE to the identifier it writes"
+            "scripts/bootstrap_idp.py apply), and give the person the role that brings the scope; elsewhere: make the "
+            "URL an API or resource of the provider, or set JWT_AUDIENCE to the identifier it writes"
         ),
     ),
     Reason.EXPIRED: (TIME, f"{_NEW}; if the token is fresh: {_CLOCKS}"),
@@ -87,8 +87,8 @@ ADVICE: Mapping[Reason, tuple[Kind, str]] = {
     Reason.NO_USER: (
         NO_PERSON,
         (
-            "log in as a person; for a program that shall get in: list its client under machine_clients of the issuer in "
-            "access.yaml"
+            "log in as a person; for a program that shall get in: list its client under machine_clients of the issuer "
+            "in access.yaml"
         ),
     ),
     Reason.SENDER_BOUND: (SENDER, "switch DPoP and certificate-bound tokens off for this client"),

@@ -33,7 +33,10 @@ ALGORITHM = Kind(
     title="the token is not signed with a public-key algorithm",
     why="with a shared secret, whoever can verify tokens can also make them",
     source="RFC 8725 section 3.1",
-    complaints=("goauthentik/authentik#5233",),
+    complaints=(
+        "goauthentik/authentik#4824",
+        "goauthentik/authentik#9250",
+    ),
 )
 KEY = Kind(
     name="token_key",
@@ -74,7 +77,10 @@ TIME = Kind(
     title="the token is not valid now",
     why="it ran out, or the clocks of provider and server disagree",
     source="RFC 7519 sections 4.1.4 to 4.1.6",
-    complaints=("cursor/cursor#3722",),
+    complaints=(
+        "mcp-hangar/mcp-hangar#630",
+        "cursor/cursor#3722",
+    ),
 )
 LIFETIME = Kind(
     name="token_lifetime",

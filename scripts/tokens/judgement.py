@@ -60,7 +60,7 @@ _STILL_READABLE = frozenset({Reason.KEY_MISMATCH, Reason.KEY_UNKNOWN, Reason.SIG
 class Verdict:
     """A refusal by one rule. `expected` and `got` are bounded; `raw` is what was there."""
 
-    rule: str
+    rule: Reason
     expected: str
     got: str
     raw: object = None
@@ -119,6 +119,7 @@ async def judge_token(token: str, trusted: TrustedIssuers, access: Access, clock
         judgement.taken, judgement.passed = True, set(JWT_RULES)
     if principal is not None:
         _check_scope(judgement, principal, access)
+    judgement.passed -= {verdict.rule for verdict in judgement.refusals}
     judgement.principal = principal if judgement.taken else None
     return judgement
 
@@ -186,7 +187,7 @@ def _check_scope(judgement: Judgement, principal: Principal, access: Access) -> 
 
 
 def _verdict(error: InvalidToken) -> Verdict:
-    return Verdict(error.reason.value, shown(error.expected), shown(error.got), error.got)
+    return Verdict(error.reason, shown(error.expected), shown(error.got), error.got)
 
 
 def shown(value: object) -> str:

@@ -27,8 +27,9 @@ def read_token(stream: TextIO) -> str:
         raise NoToken(f"more than {MAX_CHARACTERS} characters on standard input: that is no token")
     if text.startswith("{"):
         text = _from_answer(text)
-    if text.lower().startswith("bearer "):
-        text = text[len("bearer ") :].strip()
+    scheme, _, rest = text.partition(" ")
+    if scheme.lower() == "bearer":
+        text = rest.strip()
     if not text:
         raise NoToken("no token on standard input: scripts/token | scripts/inspect")
     return text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import io
 import json
 import ssl
@@ -125,7 +125,7 @@ def test_nothing_a_server_says_steers_the_terminal(
 
 def certificate(name: str, *, days: int = 30) -> bytes:
     """Key and self-signed certificate for `name`, as PEM; `days` from now it runs out."""
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     key = rsa_key("tls")
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     names: list[x509.GeneralName] = [x509.DNSName(name), x509.IPAddress(ip_address("127.0.0.9"))]
@@ -135,8 +135,8 @@ def certificate(name: str, *, days: int = 30) -> bytes:
         .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=60))
-        .not_valid_after(now + datetime.timedelta(days=days))
+        .not_valid_before(now - dt.timedelta(days=60))
+        .not_valid_after(now + dt.timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
@@ -180,9 +180,10 @@ def test_a_bad_certificate_is_explained(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
+    *,
     name: str,
     days: int,
-    trusted: bool,  # noqa: FBT001 - a parameter of the case
+    trusted: bool,
     advice: str,
 ) -> None:
     pem = tmp_path / "server.pem"

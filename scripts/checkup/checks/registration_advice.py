@@ -12,7 +12,7 @@ _HINTS = {
         "Keycloak, policy Trusted Hosts: switch 'Host Sending Client Registration Request Must Match' off, keep 'Client "
         "URIs Must Match' on, and list the hosts of the redirect URIs"
     ),
-    "trusted host": "Keycloak, policy Trusted Hosts: list the host of the client's redirect URI (and home page)",
+    "trusted host": "Keycloak, policy Trusted Hosts: list the host of its redirect (and home page)",
     "max clients": "Keycloak, policy Max Clients Limit: raise it, or remove clients that nobody uses",
     "invalid origin": "Keycloak, policy Allowed Registration Web Origins: list the origin of the page",
     "https required": "reach the provider by https, or set the realm's sslRequired to external",

@@ -41,7 +41,7 @@ async def judged(case: Case) -> list[Finding]:
 
 
 def _refusal(case: Case, verdict: Verdict) -> Finding:
-    reason = Reason(verdict.rule)
+    reason = verdict.rule
     kind, mend = ADVICE[reason]
     what = f"expected {verdict.expected}, got {verdict.got}"
     settings: dict[str, str] = {}

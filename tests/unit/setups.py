@@ -477,6 +477,14 @@ SETUPS = (
     ),
     Setup("a token for no scope", "keycloak#43654, laravel/mcp#258", handing(scope=""), "token_scope", good_token),
     Setup(
+        "an account without a role",
+        "opensearch-mcp-server-py#227",
+        handing(scope="", aud=...),
+        "token_scope",
+        good_token,
+        frozenset({"token_audience"}),
+    ),
+    Setup(
         "an opaque token",
         "LibreChat#13401",
         handing_text(lambda _: "v2.an-opaque-token"),

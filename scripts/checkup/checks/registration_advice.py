@@ -9,8 +9,8 @@ _HINTS = {
         "the authenticated one"
     ),
     "host not trusted": (
-        "Keycloak, policy Trusted Hosts: switch 'Host Sending Client Registration Request Must Match' off, keep 'Client "
-        "URIs Must Match' on, and list the hosts of the redirect URIs"
+        "Keycloak, policy Trusted Hosts: switch 'Host Sending Client Registration Request Must Match' off, keep "
+        "'Client URIs Must Match' on, and list the hosts of the redirect URIs"
     ),
     "trusted host": "Keycloak, policy Trusted Hosts: list the host of its redirect (and home page)",
     "max clients": "Keycloak, policy Max Clients Limit: raise it, or remove clients that nobody uses",

@@ -24,7 +24,8 @@ async def judged(case: Case) -> list[Finding]:
     if case.judge is None:
         return []
     judgement = await case.judge(case.token, case)
-    found = [_refusal(case, verdict) for verdict in judgement.refusals]
+    # Scopes first: with most providers the audience comes along with a scope, and both with a role.
+    found = [*_scope(judgement), *(_refusal(case, verdict) for verdict in judgement.refusals)]
     if judgement.unavailable:
         mend = "the provider's keys must be reachable from here"
         found.append(NOT_JUDGED.found(judgement.unavailable, mend))
@@ -34,7 +35,6 @@ async def judged(case: Case) -> list[Finding]:
             "have only the scopes it names"
         )
         found.append(NO_SUBJECT.found("the token has no sub", mend))
-    found += _scope(judgement)
     if not found:
         found += await _at_the_server(case)
     return found

@@ -123,6 +123,19 @@ def test_nothing_a_server_says_steers_the_terminal(
     assert options or "[bold red]markup[/]" in told
 
 
+@pytest.mark.requirement("doctor.hostile")
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_nothing_a_provider_says_steers_the_terminal(
+    fake: Fake, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
+) -> None:
+    fake.answers["/registration"] = (403, {"error": "x", "error_description": STEERING})
+    assert main([fake.resource, "--register", *options]) == 1
+    told = capsys.readouterr().out
+    assert [c for c in told if c != "\n" and not c.isprintable()] == []
+    assert "owned" in told
+    assert options or "[bold red]markup[/]" in told
+
+
 def certificate(name: str, *, days: int = 30) -> bytes:
     """Key and self-signed certificate for `name`, as PEM; `days` from now it runs out."""
     now = dt.datetime.now(dt.UTC)

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+_MOST = 2000  # characters: values come from servers, which may write novels
+
+
 class Severity(StrEnum):
     """How much it matters. Notes are no reason to change anything, and leave the exit code 0."""
 
@@ -49,7 +52,7 @@ class Kind:
             url: the server's URL that clients should use instead, if that mends it.
             settings: those of this project's server that mend it.
         """
-        return Finding(kind=self, what=what, mend=mend, url=url, settings=settings or {})
+        return Finding(kind=self, what=what[:_MOST], mend=mend[:_MOST], url=url, settings=settings or {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,8 @@ from scripts.client.redact import Secrets
 from scripts.client.run import run_for_token, tell_failure
 from scripts.client.unregister import unregister
 from scripts.tokens.flows import Flow, NoDeviceFlow
+from scripts.tokens.secret import check_whose_secret, read_secret
+from scripts.tokens.surroundings import surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
     from scripts.client.plan import Plan
 
-_MAX_SECRET = 4096
+_DOTENV = Path(__file__).parents[2] / ".env"
 _HELP = """\
 Get an access token for an MCP server and print it on standard output: for curl, for scripts/inspect, for a look at what
 the provider writes. What happens is told on standard error; the token is told nowhere else and stored nowhere.
@@ -58,6 +60,8 @@ or with --headless; on a machine without a browser the device flow, if the provi
 
 At the end the client removes its registration, where the provider lets it. The token stays valid for servers that
 verify signatures; a server that asks the provider (introspection) refuses it then: --keep leaves the registration.
+
+A secret goes only to the provider that OAUTH_SERVER_URL names (environment or .env), whatever the server says.
 
 environment and exit codes: as for scripts/login (see scripts/login --help).
 """
@@ -84,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     narrator = Narrator(open_console(stderr=True), secrets)
     try:
         plan = make_plan(options, os.environ)
-        secret = _secret(options)
+        secret = read_secret(options.client_secret_file, options.client_id)
         password = login_password(options)
     except ValueError as error:
         parser.error(printable(str(error)))  # exits with 2
@@ -128,6 +132,7 @@ async def _without_a_browser_here(
     scope = plan.scope if plan.scope is not None else " ".join(case.scopes)
     flow = Flow(case, narrator, scope)
     if secret:
+        check_whose_secret(case.issuer, surroundings(os.environ, _DOTENV))
         return await flow.by_credentials(options.client_id, secret)
     if options.flow == "auto" and is_loopback(urlsplit(case.issuer).hostname or ""):
         return ""  # whoever can open the provider's pages has a browser on this machine: its way back leads here
@@ -157,27 +162,6 @@ async def _found(url: str, http: httpx2.AsyncClient) -> Case:
     if case.open:
         raise LoginFailed(f"{url} asks for no login, so there is no token")
     return case
-
-
-def _secret(options: argparse.Namespace) -> str:
-    """The secret in the file, or "".
-
-    Raises:
-        ValueError: it cannot be read, or belongs to nobody.
-    """
-    path: Path | None = options.client_secret_file
-    if path is None:
-        return ""
-    if not options.client_id:
-        raise ValueError("--client-secret-file: whose secret? Add --client-id")
-    try:
-        with path.open(encoding="utf-8") as file:
-            secret = file.read(_MAX_SECRET).strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"--client-secret-file {path}: {error}") from error
-    if not secret:
-        raise ValueError(f"--client-secret-file {path}: is empty")
-    return secret
 
 
 if __name__ == "__main__":

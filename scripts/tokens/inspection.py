@@ -57,6 +57,9 @@ def build_parser() -> argparse.ArgumentParser:
         "scripts/inspect", description=_HELP, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--jwks", metavar="FILE", type=Path, help="verify by the key set in FILE; nothing is asked")
+    parser.add_argument(
+        "--env-file", metavar="FILE", type=Path, default=_ROOT / ".env", help="settings besides the environment (.env)"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
     parser.add_argument("token", nargs="*", help=argparse.SUPPRESS)
     return parser
@@ -71,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     configure_logs("text", "error")
     try:
         token = read_token(sys.stdin)
-        settings, access = load_rules(surroundings(os.environ, _ROOT / ".env"))
+        settings, access = load_rules(surroundings(os.environ, options.env_file))
         keys = HeldKeys(_key_set(options.jwks)) if options.jwks else None
     except (NoToken, SettingsError, AccessFileError) as error:
         return _complain(str(error))

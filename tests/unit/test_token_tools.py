@@ -125,8 +125,6 @@ def test_every_rule_of_the_server_has_a_title() -> None:
 def key_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("OAUTH_SERVER_URL", "MCP_PUBLIC_URL", "MCP_PORT", "KEYCLOAK_PORT", "AUTH_TOKEN_MODE"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(inspection, "_ROOT", tmp_path)
-    monkeypatch.setenv("ACCESS_FILE", "idp-config/access.yaml")
     path = tmp_path / "keys.json"
     path.write_text(json.dumps({"keys": Issuer().keys}))
     return path
@@ -134,7 +132,7 @@ def key_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def inspect(monkeypatch: pytest.MonkeyPatch, text: str, *arguments: str) -> int:
     monkeypatch.setattr("sys.stdin", io.StringIO(text))
-    return inspection.main(arguments)
+    return inspection.main(["--env-file", "there-is-none", *arguments])
 
 
 FRESH: dict[str, Any] = {
@@ -301,6 +299,24 @@ def test_a_secret_that_is_not_there_is_a_wrong_command_line(fake: Fake, tmp_path
         with pytest.raises(SystemExit) as ended:
             cli.main(["--url", fake.resource, "--client-secret-file", str(path), *arguments])
         assert ended.value.code == 2
+
+
+@pytest.mark.requirement("token.credentials")
+def test_a_server_does_not_choose_who_sees_a_secret(
+    fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "secret"
+    path.write_text("s3cret-of-ours\n")
+    arguments = ["--url", fake.resource, "--client-id", "nightly", "--client-secret-file", str(path)]
+    fake.answers["/token"] = (200, {"access_token": "the-token"})
+    monkeypatch.setenv("OAUTH_SERVER_URL", "https://login.example.com/")
+    assert cli.main(arguments) == 4
+    assert "nothing was sent" in capsys.readouterr().err
+    monkeypatch.setenv("OAUTH_SERVER_URL", fake.url)
+    assert cli.main(arguments) == 0
+    captured = capsys.readouterr()
+    assert captured.out == "the-token\n"
+    assert "s3cret-of-ours" not in captured.err
 
 
 class Device:

@@ -90,7 +90,7 @@ CHECKS = (
         name="token",
         asks="Would the server take this token, and if not, which rule refuses it? (--token -, --login)",
         run=judged,
-        needs=("provider",),
+        needs=("encryption", "provider"),
         applies=_handed_over,
         kinds=(*dict.fromkeys(kind for kind, _ in ADVICE.values()), NOT_JUDGED, NO_SUBJECT, NO_SCOPE, REFUSED_ANYHOW),
     ),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from scripts.checkup.ask import Asker, Reply
     from scripts.checkup.challenge_header import Challenge
     from scripts.checkup.inside import Inside
+    from scripts.client.failures import ClientFailure
     from scripts.tokens.judgement import Judge
 
 INSPECTOR = "http://localhost:6274"  # where MCP Inspector's page is served
@@ -30,6 +31,7 @@ class Case:
         look_inside: what an administrator sees of the provider, where it is wanted.
         judge: gives a verdict on the token, where one was handed over.
         token: that token, or "".
+        failure: why a login that was wanted brought no token.
         knock: the answer to a call without a token.
         challenge: what that answer's `WWW-Authenticate` says.
         open: whether the server answers without a token.
@@ -45,6 +47,7 @@ class Case:
     judge: Judge | None = None
     look_inside: Callable[[], Awaitable[Inside]] | None = None
     token: str = field(default="", repr=False)
+    failure: ClientFailure | None = None
     knock: Reply | None = None
     challenge: Challenge | None = None
     open: bool = False

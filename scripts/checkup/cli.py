@@ -26,7 +26,7 @@ from scripts.client.connect import open_client, parse_connect_to
 from scripts.client.failures import INTERRUPTED_EXIT, ClientFailure
 from scripts.client.narrate import Narrator, open_console, printable
 from scripts.client.redact import Secrets
-from scripts.client.run import run_for_token, tell_failure
+from scripts.client.run import run_for_token
 from scripts.tokens.reading import NoToken, read_token
 from scripts.tokens.surroundings import surroundings
 
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 _DOTENV = Path(__file__).parents[2] / ".env"
 _FINDINGS = 1
-_USAGE = 2
 _UNREACHABLE = 3
 _HELP = """\
 Look at an MCP server and its identity provider from outside, as clients see them, and name what keeps clients out: the
@@ -73,6 +72,7 @@ class Order:
     register: bool
     inside: bool
     token: str
+    failure: ClientFailure | None
     connect_to: Mapping[Address, Address]
 
 
@@ -103,9 +103,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         order = _order(options, secrets)
     except ValueError as error:
         parser.error(printable(str(error)))  # exits with 2
-    except ClientFailure as failure:
-        tell_failure(Narrator(open_console(stderr=True), secrets), failure)
-        return failure.exit_code if failure.exit_code == _UNREACHABLE else _FINDINGS
     except KeyboardInterrupt:
         return INTERRUPTED_EXIT
     try:
@@ -132,23 +129,27 @@ def _order(options: argparse.Namespace, secrets: Secrets) -> Order:
 
     Raises:
         ValueError: it asks for something impossible; the text says what.
-        ClientFailure: the login brought no token.
     """
     if options.token not in {None, "-"}:
         raise ValueError("--token -: a token on the command line stands in the process list: treat it as lost")
     if options.token and options.login:
         raise ValueError("--token and --login: one token at a time")
     url = server_url(options.url, os.environ, "URL")
-    token = ""
+    token, failure = "", None
     if options.token:
         try:
             token = read_token(sys.stdin)
         except NoToken as error:
             raise ValueError(str(error)) from None
     elif options.login:
-        token = asyncio.run(_log_in(options, url, secrets))
+        try:
+            token = asyncio.run(_log_in(options, url, secrets))
+        except ClientFailure as error:  # the examination says more
+            failure = error
     secrets.learn(token)
-    return Order(url, options.register, options.inside, token, parse_connect_to(os.environ.get("CONNECT_TO", "")))
+    return Order(
+        url, options.register, options.inside, token, failure, parse_connect_to(os.environ.get("CONNECT_TO", ""))
+    )
 
 
 async def _log_in(options: argparse.Namespace, url: str, secrets: Secrets) -> str:
@@ -170,5 +171,6 @@ async def _examine(order: Order) -> list[Result]:
             judge=judge,
             look_inside=inside,
             token=order.token,
+            failure=order.failure,
         )
         return await examine(case, CHECKS)

@@ -74,7 +74,7 @@ async def test_the_cause_comes_first_and_its_advice_mends(setup: Setup) -> None:
 
 # By sockets (test_doctor_cli.py), by an administrator's eyes, or below.
 ELSEWHERE = {"certificate", "unreachable", "clear", "provider_drift", "provider_hole", "provider_not_seen"}
-ELSEWHERE |= {"token_inactive", "token_not_judged"}
+ELSEWHERE |= {"token_inactive", "token_not_judged", "login_failed"}
 
 
 @pytest.mark.requirement("doctor.every_kind_staged")

@@ -109,6 +109,14 @@ def test_a_login_brings_the_token_that_is_judged(fake: Fake, capsys: pytest.Capt
     assert [secret for secret in fake.secrets() if secret in captured.out + captured.err] == []
 
 
+@pytest.mark.requirement("doctor.cause_first")
+def test_a_failed_login_is_examined_all_the_same(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+    fake.answers["/.well-known/oauth-authorization-server"] = (200, {"issuer": "http://other.example/"})
+    assert main([fake.resource, "--login", "--headless", "--user", "ada", "--json"]) == 1
+    names = [finding["finding"] for finding in report(capsys)["findings"]]
+    assert names.index("other_issuer") < names.index("login_failed")
+
+
 @pytest.mark.requirement("doctor.hostile")
 @pytest.mark.parametrize("options", [(), ("--json",)])
 def test_nothing_a_server_says_steers_the_terminal(

@@ -8,7 +8,7 @@ from mcp_server.errors import Reason
 from scripts.checkup.case import text
 from scripts.checkup.check import Check, with_login
 from scripts.checkup.checks.token_advice import ADVICE
-from scripts.checkup.checks.token_kinds import NO_SCOPE, NO_SUBJECT, NOT_JUDGED, REFUSED_ANYHOW
+from scripts.checkup.checks.token_kinds import NO_LOGIN, NO_SCOPE, NO_SUBJECT, NOT_JUDGED, REFUSED_ANYHOW
 from scripts.checkup.compare import difference
 from scripts.client.explain import words
 from scripts.client.knock import discover_request
@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from scripts.checkup.case import Case
     from scripts.checkup.finding import Finding
     from scripts.tokens.judgement import Judgement, Verdict
+
+
+async def logged_in(case: Case) -> list[Finding]:
+    """What became of the login, if one was wanted."""
+    if case.failure is None:
+        return []
+    mend = "; ".join(case.failure.advice) or "scripts/login tells each step of it"
+    return [NO_LOGIN.found(case.failure.message, mend)]
 
 
 async def judged(case: Case) -> list[Finding]:
@@ -85,7 +93,19 @@ def _handed_over(case: Case) -> str:
     return with_login(case) or ("" if case.judge is not None else "only with --token - or --login")
 
 
+def _log_in_wanted(case: Case) -> str:
+    return with_login(case) or ("" if case.failure is not None or case.token else "only with --login")
+
+
 CHECKS = (
+    Check(
+        name="login",
+        asks="Does a login bring a token? (--login)",
+        run=logged_in,
+        applies=_log_in_wanted,
+        needs=("reach",),
+        kinds=(NO_LOGIN,),
+    ),
     Check(
         name="token",
         asks="Would the server take this token, and if not, which rule refuses it? (--token -, --login)",

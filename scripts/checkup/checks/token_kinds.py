@@ -131,6 +131,12 @@ NO_SUBJECT = Kind(
     source="RFC 9068 section 2.2",
     complaints=("evoila/meho#791", "agentic-community/mcp-gateway-registry#1132"),
 )
+NO_LOGIN = Kind(
+    name="login_failed",
+    severity=Severity.FAULT,
+    title="a login brings no token",
+    why="where nothing above says why, the provider's own words do",
+)
 NO_SCOPE = Kind(
     name="token_scope",
     severity=Severity.FAULT,

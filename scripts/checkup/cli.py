@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mcp_server.logs import configure_logs
 from scripts.checkup.ask import Asker
 from scripts.checkup.case import Case
 from scripts.checkup.catalogue import CHECKS
@@ -97,7 +96,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and give its exit code."""
     parser = build_parser()
     options = parser.parse_args(arguments)
-    configure_logs("text", "error")
     secrets = Secrets()
     try:
         order = _order(options, secrets)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from mcp_server.access import AccessFileError, load_access
 from mcp_server.clock import Clock
 from mcp_server.environment import SettingsError
-from mcp_server.logs import configure_logs
 from mcp_server.settings import Settings
 from scripts.client.narrate import printable
 from scripts.tokens.judgement import JWT_RULES, Judgement, judge_token, shown
@@ -71,7 +70,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.token:
         return _complain("a token on the command line stands in the process list and in the shell's history: "
                          "treat it as lost, and give the next one on standard input")  # fmt: skip
-    configure_logs("text", "error")
     try:
         token = read_token(sys.stdin)
         settings, access = load_rules(surroundings(os.environ, options.env_file))
@@ -177,7 +175,3 @@ def as_json(judgement: Judgement) -> dict[str, Any]:
 def _complain(text: str) -> int:
     print(f"inspect: {printable(text)}", file=sys.stderr)
     return _USAGE
-
-
-if __name__ == "__main__":
-    sys.exit(main())

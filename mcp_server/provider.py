@@ -40,7 +40,7 @@ class IdentityProvider:
     """Verifies tokens of `settings.issuer`, and knows whether it could.
 
     While `keys` are usable, so is the address of the introspection endpoint, if that is asked: both are learnt in one
-    go, are renewed together, and outlive an outage alike.
+    go, are renewed together, and outlive an outage alike. `rules` are what its tokens must say.
     """
 
     def __init__(self, settings: Settings, access: Access, clock: Clock, http: httpx.AsyncClient) -> None:
@@ -57,8 +57,7 @@ class IdentityProvider:
         own = access.issuers.get(settings.server_url, IssuerRules())
         self._profile = _profile(settings, own)
         check_audience(settings, self._profile, own)
-        rules = _claim_rules(settings, access, self._profile, own)
-        self.aliases = rules.aliases
+        self.rules = rules = _claim_rules(settings, access, self._profile, own)
         self._signed = signed = JwtVerifier(self.keys, rules, clock, max_bytes=settings.max_token_bytes)
         self._introspection = self._introspection_verifier(signed, rules, clock) if self._introspects else None
         # See `JwtVerifier.verify` and `IntrospectionVerifier.verify`.

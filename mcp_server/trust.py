@@ -52,14 +52,18 @@ class TrustedIssuers:
                 check_provider(theirs, f"{settings.access_file}: issuers: ")
                 other = IdentityProvider(theirs, access, clock, http)
                 self.all.append(other)
-                self._by_claim |= dict.fromkeys((issuer, *other.aliases), other)
+                self._by_claim |= dict.fromkeys((issuer, *other.rules.aliases), other)
         # With one issuer there is nothing to choose.
         self.verify: Callable[[str], Coroutine[Any, Any, Principal]] = (
             self._verify_by_claim if self._by_claim else self.first.verify
         )
 
+    def provider_of(self, token: str) -> IdentityProvider:
+        """Who judges `token`."""
+        return self._by_claim.get(claimed_issuer(token, self._max_bytes), self.first) if self._by_claim else self.first
+
     async def _verify_by_claim(self, token: str) -> Principal:
-        return await self._by_claim.get(claimed_issuer(token, self._max_bytes), self.first).verify(token)
+        return await self.provider_of(token).verify(token)
 
     async def close(self) -> None:
         """End whatever is being asked of any of them."""

@@ -26,7 +26,7 @@ from scripts.client.run import run
 from scripts.client.tools import parse_call
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import httpx2
 
@@ -76,17 +76,35 @@ def build_parser() -> argparse.ArgumentParser:
         "scripts/login", description=_HELP, epilog=_EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--url", help="the MCP server's public URL")
+    add_login_options(parser)
+    parser.add_argument(
+        "--call", nargs="+", action="append", default=[], metavar=("NAME", "key=value"), help="call this tool"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output instead of the story")
+    return parser
+
+
+def add_login_options(parser: argparse.ArgumentParser) -> None:
+    """The options of every verb that logs in."""
     parser.add_argument("--scope", help="the scopes to ask for, instead of those the challenge names")
     parser.add_argument("--client-id", help="a public client known to the provider, instead of registering one")
     parser.add_argument("--headless", action="store_true", help="fill the provider's forms here, without a browser")
     parser.add_argument("--user", help="whom to log in with --headless")
     parser.add_argument("--no-browser", action="store_true", help="only print the login URL")
-    parser.add_argument(
-        "--call", nargs="+", action="append", default=[], metavar=("NAME", "key=value"), help="call this tool"
-    )
     parser.add_argument("--timeout", type=float, default=300, help="seconds to wait for the login (default: 300)")
-    parser.add_argument("--json", action="store_true", help="one JSON object on standard output instead of the story")
-    return parser
+
+
+def choose_login(
+    options: argparse.Namespace, narrator: Narrator, password: str
+) -> Callable[[httpx2.AsyncClient], Login]:
+    """What makes the login that the options of `add_login_options` ask for."""
+
+    def chosen_login(pages: httpx2.AsyncClient) -> Login:
+        if options.headless:
+            return HeadlessLogin(narrator, pages, options.user, password)
+        return BrowserLogin(narrator, timeout=options.timeout, open_browser=not options.no_browser)
+
+    return chosen_login
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -95,21 +113,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         plan = make_plan(options, os.environ)
-        password = _password(options.user) if options.headless else ""
+        password = login_password(options)
     except ValueError as error:
         parser.error(str(error))  # exits with 2
     except KeyboardInterrupt:
         return INTERRUPTED_EXIT
     secrets = Secrets()
     narrator = Narrator(None if options.json else open_console(), secrets)
-
-    def chosen_login(pages: httpx2.AsyncClient) -> Login:
-        if options.headless:
-            return HeadlessLogin(narrator, pages, options.user, password)
-        return BrowserLogin(narrator, timeout=options.timeout, open_browser=not options.no_browser)
-
     try:
-        ending = asyncio.run(run(plan, narrator, chosen_login, quiet=options.json))
+        ending = asyncio.run(run(plan, narrator, choose_login(options, narrator, password), quiet=options.json))
     except KeyboardInterrupt:
         open_console(stderr=True).print("\nstopped; nothing was stored on this machine")
         return INTERRUPTED_EXIT
@@ -132,18 +144,23 @@ def make_plan(options: argparse.Namespace, variables: Mapping[str, str]) -> Plan
     if options.scope is not None and not options.scope.split():
         raise ValueError("--scope names no scope: leave it out to ask for those the challenge names")
     return Plan(
-        url=_url(options.url, variables),
+        url=server_url(options.url, variables),
         scope=options.scope,
         client_id=options.client_id,
-        calls=tuple(parse_call(parts) for parts in options.call),
+        calls=tuple(parse_call(parts) for parts in getattr(options, "call", ())),
         person=options.user,
         connect_to=parse_connect_to(variables.get("CONNECT_TO", "")),
         access=_access(Path(variables.get("ACCESS_FILE") or _ACCESS_FILE)),
     )
 
 
-def _url(option: str | None, variables: Mapping[str, str]) -> str:
-    name, url = ("--url", option) if option else ("MCP_PUBLIC_URL", variables.get("MCP_PUBLIC_URL"))
+def server_url(option: str | None, variables: Mapping[str, str], name: str = "--url") -> str:
+    """The server: what `option`, called `name`, says, else the environment, else the compose stack's.
+
+    Raises:
+        ValueError: that is no URL; the text says where it came from.
+    """
+    name, url = (name, option) if option else ("MCP_PUBLIC_URL", variables.get("MCP_PUBLIC_URL"))
     if not url:
         port = variables.get("MCP_PORT") or "3000"
         if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:  # noqa: PLR2004 - TCP ports
@@ -156,7 +173,15 @@ def _url(option: str | None, variables: Mapping[str, str]) -> str:
     return url
 
 
-def _password(user: str) -> str:
+def login_password(options: argparse.Namespace) -> str:
+    """The password for --headless; "" without it.
+
+    Raises:
+        ValueError: there is none.
+    """
+    user = options.user
+    if not options.headless:
+        return ""
     if password := os.environ.get("MCP_PASSWORD"):
         return password
     if sys.stdin.isatty():

@@ -5,7 +5,7 @@ Nothing is stored on this machine: registration and tokens live in this process.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
@@ -16,18 +16,18 @@ from mcp.shared.auth import AuthorizationCodeResult
 
 from scripts.client.callback import Callback, open_callback
 from scripts.client.connect import open_client
-from scripts.client.explain import Asked, explain_refusal, server_words, words
-from scripts.client.failures import CallFailed, LoginFailed, ProviderFailed, ServerUnreachable, TokenRefused
-from scripts.client.knock import discover_request
+from scripts.client.explain import server_words, words
+from scripts.client.failures import CallFailed, LoginFailed, TokenRefused
+from scripts.client.knock import check_answer, discover_request
 from scripts.client.plan import Login, Outcome, Plan
 from scripts.client.registration import Memory, client_metadata, known_client
 from scripts.client.steps import STEPS, Kind
 from scripts.client.tools import call_tool, list_tools, shown_calls
-from scripts.client.translate import refusal_advice, translate
+from scripts.client.translate import refusal_advice, refused, translate
 from scripts.client.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     import httpx2
     from mcp_types import Tool
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from scripts.client.tools import Call
 
 _MAX_LOGINS = 3  # the first, and step-ups for calls that need more
-_URL_PARAMETERS = ("client_id", "redirect_uri", "scope", "resource", "code_challenge_method", "prompt")
+_SHOWN = ("client_id", "redirect_uri", "scope", "resource", "code_challenge_method", "prompt")
 
 
 class Journey:
@@ -58,6 +58,7 @@ class Journey:
         narrator.secrets.publish(*plan.public_words())
         self._answer: Answer | None = None
         self._logins = 0
+        self._memory = Memory(None)
 
     async def go(self) -> Outcome:
         """All eight steps.
@@ -65,23 +66,47 @@ class Journey:
         Raises:
             ClientFailure: one of them failed; `outcome` holds what was reached.
         """
+        async with self._logged_in() as http:
+            await self._knock(http)
+            await self._use_server(http)
+        return self.outcome
+
+    async def fetch_token(self) -> str:
+        """The first seven steps, for whoever wants the access token itself; "" where no login was asked for.
+
+        Whether the server takes the token is not judged here.
+
+        Raises:
+            ClientFailure: one of them failed; `outcome` holds what was reached.
+        """
+        async with self._logged_in() as http:
+            try:
+                await self._knock(http)
+            except TokenRefused:
+                if not self._watch.token_received:
+                    raise
+        tokens = await self._memory.get_tokens()
+        return tokens.access_token if tokens is not None else ""
+
+    @asynccontextmanager
+    async def _logged_in(self) -> AsyncIterator[httpx2.AsyncClient]:
+        """The HTTP client that logs in when the server says so."""
         plan, watch = self._plan, self._watch
         with self._translated():
             async with open_callback() as callback:
                 redirect_uri = callback.redirect_uri
+                self._memory = Memory(known_client(plan.client_id, redirect_uri))
                 auth = OAuthClientProvider(
                     plan.url,
                     client_metadata(redirect_uri, plan.scope),
-                    Memory(known_client(plan.client_id, redirect_uri)),
+                    self._memory,
                     redirect_handler=lambda url: self._log_in(url, callback),
                     callback_handler=self._take_answer,
                 )
                 async with open_client(
                     plan.connect_to, auth=auth, on_request=watch.on_request, on_response=watch.on_response
                 ) as http:
-                    await self._knock(http)
-                    await self._use_server(http)
-        return self.outcome
+                    yield http
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -90,7 +115,7 @@ class Journey:
         except Exception as error:
             failure = translate(error, self._watch)
             if isinstance(failure, CallFailed) and self._watch.refusal is not None and not self.outcome.tools:
-                failure = self._refused()  # before any tool was called
+                failure = refused(self._watch, self._plan)  # before any tool was called
             raise failure from error
         finally:
             self.outcome.claims, self.outcome.not_granted = self._watch.claims, self._watch.not_granted
@@ -109,9 +134,8 @@ class Journey:
         query = dict(parse_qsl(urlsplit(url).query))
         self._watch.asked_scopes = words(query.get("scope"))
         self._narrator.tell("asks", f"GET {self._watch.asked}")
-        for name in _URL_PARAMETERS:
-            if name in query:
-                self._narrator.tell("asks", f"  {name}={query[name]}")
+        for name in (name for name in _SHOWN if name in query):
+            self._narrator.tell("asks", f"  {name}={query[name]}")
         callback.expect(query.get("state", ""))
         self._answer = await self._login.log_in(url, callback)
 
@@ -146,19 +170,10 @@ class Journey:
         """
         body, headers = discover_request()
         response = await http.post(self._plan.url, json=body, headers=headers)
-        status, logged_in = response.status_code, self._watch.token_received
-        if status in {401, 403}:
-            raise self._refused()
-        if status == 503:  # noqa: PLR2004 - Service Unavailable
-            raise ProviderFailed(
-                "the server cannot judge any token at the moment (503): it does not reach its provider",
-                "the server's log says which URL it tries; OAUTH_INTERNAL_URL is the provider as the server reaches it",
-            )
-        if status >= 500 or (not logged_in and status in {404, 405, 421}):  # noqa: PLR2004 - server errors
-            raise ServerUnreachable(
-                f"what answers at {self._plan.url} is not the MCP server ({status} {response.reason_phrase})",
-                "the URL must be exactly the server's public one, path included: its page at / names it",
-            )
+        logged_in = self._watch.token_received
+        if response.status_code in {401, 403}:
+            raise refused(self._watch, self._plan)
+        check_answer(response, self._plan.url, logged_in=logged_in)
         if not logged_in:
             self._narrator.tell("note", "no login was asked for: this server runs without authorization")
 
@@ -183,12 +198,3 @@ class Journey:
             if refusal is None:
                 raise
             raise CallFailed(failure.message, *failure.advice, *server_words(refusal)) from failure
-
-    def _refused(self) -> TokenRefused:
-        refusal = self._watch.refusal
-        if refusal is None:
-            return TokenRefused("the server refuses, and names no way to log in")
-        plan = self._plan
-        asked = Asked(resource=self._watch.resource, person=plan.person, scope=plan.scope, access=plan.access)
-        advice = explain_refusal(refusal, self._watch.claims, asked)
-        return TokenRefused(f"the login worked, but the server does not take its token ({refusal.status})", *advice)

@@ -5,11 +5,16 @@ It is sent by itself, before the MCP client starts, so that a refusal arrives as
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mcp.shared.inbound import MCP_METHOD_HEADER, MCP_PROTOCOL_VERSION_HEADER
 from mcp_types import CLIENT_CAPABILITIES_META_KEY, CLIENT_INFO_META_KEY, PROTOCOL_VERSION_META_KEY
 from mcp_types.version import LATEST_MODERN_VERSION
+
+from scripts.client.failures import ProviderFailed, ServerUnreachable
+
+if TYPE_CHECKING:
+    import httpx2
 
 CLIENT_NAME = "scripts/login"
 
@@ -29,3 +34,23 @@ def discover_request() -> tuple[dict[str, Any], dict[str, str]]:
         MCP_METHOD_HEADER: method,
     }
     return body, headers
+
+
+def check_answer(response: httpx2.Response, url: str, *, logged_in: bool) -> None:
+    """Let an answer pass that is an MCP server's; 401 and 403 have been looked at before.
+
+    Raises:
+        ProviderFailed: the server cannot ask its provider.
+        ServerUnreachable: no MCP server answers at `url`.
+    """
+    status = response.status_code
+    if status == 503:  # noqa: PLR2004 - Service Unavailable
+        raise ProviderFailed(
+            "the server cannot judge any token at the moment (503): it does not reach its provider",
+            "the server's log says which URL it tries; OAUTH_INTERNAL_URL is the provider as the server reaches it",
+        )
+    if status >= 500 or (not logged_in and status in {404, 405, 421}):  # noqa: PLR2004 - server errors
+        raise ServerUnreachable(
+            f"what answers at {url} is not the MCP server ({status} {response.reason_phrase})",
+            "the URL must be exactly the server's public one, path included: its page at / names it",
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from scripts.client.narrate import Narrator, open_console
 from scripts.client.unregister import unregister
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     import httpx2
 
@@ -70,22 +71,51 @@ async def run(
             outcome = await _go(journey, plan, narrator)
         except ClientFailure as failure:
             if not quiet:
-                _tell(Narrator(open_console(stderr=True), narrator.secrets), failure)
+                tell_failure(Narrator(open_console(stderr=True), narrator.secrets), failure)
             return Ending(journey.outcome, failure)
     narrator.say()
     narrator.say("Everything worked.", style="bold green")
     return Ending(outcome)
 
 
+async def run_for_token(
+    plan: Plan, narrator: Narrator, choose_login: Callable[[httpx2.AsyncClient], Login], *, keep: bool = False
+) -> str:
+    """Go as far as the access token and give it back; "" where the server asks for no login.
+
+    Args:
+        plan: what to do.
+        narrator: who is told.
+        choose_login: see `run`.
+        keep: leave the registration at the provider.
+
+    Raises:
+        ClientFailure: no token came.
+    """
+    logging.getLogger("mcp").setLevel(logging.CRITICAL + 1)
+    async with open_client(plan.connect_to) as pages:
+        journey = Journey(plan, narrator, choose_login(pages))
+        async with _taken_back(journey, plan, narrator, keep=keep):
+            return await journey.fetch_token()
+
+
 async def _go(journey: Journey, plan: Plan, narrator: Narrator) -> Outcome:
-    try:
+    async with _taken_back(journey, plan, narrator):
         return await journey.go()
-    finally:  # after a failure and after Ctrl-C, too
-        if journey.outcome.registration is not None:
+
+
+@asynccontextmanager
+async def _taken_back(journey: Journey, plan: Plan, narrator: Narrator, *, keep: bool = False) -> AsyncIterator[None]:
+    """However it ends, by Ctrl-C too, the registration is taken back, unless it is to be kept."""
+    try:
+        yield
+    finally:
+        if journey.outcome.registration is not None and not keep:
             await unregister(journey.outcome.registration, plan.connect_to, narrator)
 
 
-def _tell(narrator: Narrator, failure: ClientFailure) -> None:
+def tell_failure(narrator: Narrator, failure: ClientFailure) -> None:
+    """What failed, and what to do about it."""
     narrator.say()
     narrator.say(f"FAILED  {failure.message}", style="bold red")
     for line in failure.advice:

@@ -8,12 +8,14 @@ import httpx2
 from mcp.client.auth import OAuthFlowError, OAuthRegistrationError, OAuthTokenError
 from mcp.shared.exceptions import MCPError
 
+from scripts.client.explain import Asked, explain_refusal
 from scripts.client.failures import (
     CallFailed,
     ClientFailure,
     LoginFailed,
     ProviderFailed,
     ServerUnreachable,
+    TokenRefused,
     find_failure,
 )
 from scripts.client.steps import Kind
@@ -21,6 +23,7 @@ from scripts.client.steps import Kind
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from scripts.client.plan import Plan
     from scripts.client.watch import Watch
 
 _AT_SERVER = frozenset({Kind.KNOCK, Kind.RESOURCE_METADATA, Kind.CALL})
@@ -90,6 +93,16 @@ def _unreachable(error: httpx2.HTTPError, watch: Watch) -> ClientFailure:
         f"the identity provider does not answer at {watch.asked}: {reason}",
         "it must be reachable from here under the very URL that the server names",
     )
+
+
+def refused(watch: Watch, plan: Plan) -> TokenRefused:
+    """A server that does not take the token of the login that it asked for."""
+    refusal = watch.refusal
+    if refusal is None:
+        return TokenRefused("the server refuses, and names no way to log in")
+    asked = Asked(resource=watch.resource, person=plan.person, scope=plan.scope, access=plan.access)
+    advice = explain_refusal(refusal, watch.claims, asked)
+    return TokenRefused(f"the login worked, but the server does not take its token ({refusal.status})", *advice)
 
 
 def refusal_advice(error: str | None) -> tuple[str, ...]:

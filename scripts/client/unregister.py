@@ -46,7 +46,7 @@ async def unregister(registration: Registration, connect_to: Mapping[Address, Ad
         narrator.tell("note", "its registration stays at the provider, which offers no way to remove it (RFC 7592)")
         return
     try:
-        uri = _target(registration)
+        uri = target(registration)
         async with asyncio.timeout(_SECONDS), open_client(connect_to) as http:
             headers = {"Authorization": f"Bearer {registration.token}"}
             response = await http.delete(uri, headers=headers)
@@ -59,8 +59,14 @@ async def unregister(registration: Registration, connect_to: Mapping[Address, Ad
         narrator.tell("note", f"its registration stays at the provider, which answered {response.status_code}")
 
 
-def _target(registration: Registration) -> str:
-    """Where the request goes: the provider chose the URL, so it must be where the client registered."""
+def target(registration: Registration) -> str:
+    """Where the request goes: the provider chose the URL, so it must be where the client registered.
+
+    Raises:
+        ValueError: it is elsewhere, or the provider offers no way to remove a registration.
+    """
+    if not registration.uri or not registration.token:
+        raise ValueError("the provider offers no way to remove it (RFC 7592)")
     if _origin(registration.uri) != _origin(registration.endpoint):
         raise ValueError(f"{registration.uri} is not at {registration.endpoint}")
     return registration.uri

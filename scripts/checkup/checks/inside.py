@@ -1,0 +1,66 @@
+"""The provider from inside: is it as the access file says, and is there a way in?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scripts.checkup.check import Check, with_login
+from scripts.checkup.finding import Finding, Kind, Severity
+
+if TYPE_CHECKING:
+    from scripts.checkup.case import Case
+
+DRIFT = Kind(
+    name="provider_drift",
+    severity=Severity.FAULT,
+    title="the provider is not as the access file says",
+    why="scopes, audience mappers, roles and registration policy work together only; what is missing shows at a login",
+    complaints=("keycloak/keycloak#41526", "keycloak/keycloak#43654", "agentic-community/mcp-gateway-registry#1132"),
+)
+HOLE = Kind(
+    name="provider_hole",
+    severity=Severity.FAULT,
+    title="the provider has a way in that it should not have",
+    why="somebody without an account here, or without the role, can get a token that the server would take",
+)
+NOT_SEEN = Kind(
+    name="provider_not_seen",
+    severity=Severity.WARNING,
+    title="the provider could not be seen from inside",
+    why="the cause may be there",
+)
+_MOST_NAMES = 8
+
+
+async def from_inside(case: Case) -> list[Finding]:
+    """Let the bootstrap compare the provider with the access file."""
+    if case.look_inside is None:
+        return []
+    seen = await case.look_inside()
+    if seen.fault:
+        mend = (
+            "set KEYCLOAK_ADMIN_CLIENT_ID and KEYCLOAK_ADMIN_CLIENT_SECRET_FILE as for scripts/bootstrap_idp.py check"
+        )
+        return [NOT_SEEN.found(seen.fault, mend)]
+    found = [HOLE.found(f"{name}: {what}", mend) for name, what, mend in seen.holes]
+    if seen.drift:
+        names = ", ".join(seen.drift[:_MOST_NAMES])
+        more = f" and {len(seen.drift) - _MOST_NAMES} more" if len(seen.drift) > _MOST_NAMES else ""
+        found.insert(0, DRIFT.found(f"{names}{more}", "scripts/bootstrap_idp.py plan shows all of it, apply mends it"))
+    return found
+
+
+def _wanted(case: Case) -> str:
+    return with_login(case) or ("" if case.look_inside is not None else "only with --inside, and an admin client")
+
+
+CHECKS = (
+    Check(
+        name="inside",
+        asks="Is the provider as the access file says, seen by an administrator? (--inside)",
+        run=from_inside,
+        needs=("discovery",),
+        applies=_wanted,
+        kinds=(DRIFT, HOLE, NOT_SEEN),
+    ),
+)

@@ -1,0 +1,78 @@
+"""What an administrator sees of the provider: the one place where the doctor calls `scripts/bootstrap_idp.py check`.
+
+The bootstrap knows how the realm must be and which ways in there are; nothing of that is repeated here. It runs as a
+process of its own, and what it says is read from its `--json`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mcp_server import strict_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_ROOT = Path(__file__).parents[2]
+_BOOTSTRAP = _ROOT / "scripts" / "bootstrap_idp.py"
+_SECONDS = 120
+_MOST_WORDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What came of the look.
+
+    Attributes:
+        drift: what of the provider is not as the access file says, each as "object.member".
+        holes: the ways in, each as (id, what somebody can do, what closes it).
+        fault: why nothing can be said, or "".
+    """
+
+    drift: tuple[str, ...] = ()
+    holes: tuple[tuple[str, str, str], ...] = ()
+    fault: str = ""
+
+
+async def look_inside(variables: Mapping[str, str], *, program: Path = _BOOTSTRAP) -> Inside:
+    """Let the bootstrap check the provider.
+
+    Args:
+        variables: its environment: KEYCLOAK_ADMIN_CLIENT_…, OAUTH_SERVER_URL, MCP_PUBLIC_URL.
+        program: the bootstrap.
+    """
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        program,
+        "check",
+        "--json",
+        env=dict(variables),
+        cwd=_ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(_SECONDS):
+            said, complaint = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return Inside(fault=f"no answer within {_SECONDS} s")
+    try:
+        return _read(strict_json.loads(said))
+    except (strict_json.NotStrictJson, KeyError, TypeError):
+        return Inside(fault=complaint.decode(errors="replace").strip()[-_MOST_WORDS:] or "it said nothing")
+
+
+def _read(document: Any) -> Inside:
+    """The bootstrap's `--json`: `drift` of objects and fields, `holes` of id, what and mend."""
+    drift: dict[str, None] = {}
+    for change in document["drift"]:
+        names = [f"{change['object']}.{field['name']}" for field in change["fields"]]
+        drift.update(dict.fromkeys(names or [str(change["object"])]))
+    holes = tuple((str(hole["id"]), str(hole["what"]), str(hole["mend"])) for hole in document["holes"])
+    return Inside(tuple(drift), holes)

@@ -1,0 +1,66 @@
+"""By which settings a token is judged: the server's own where this machine has them, else what the server publishes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcp_server.access import AccessFileError, load_access
+from mcp_server.clock import Clock
+from mcp_server.environment import SettingsError
+from mcp_server.providers import profile_for
+from mcp_server.settings import Settings
+from scripts.tokens.judgement import judge_token
+from scripts.tokens.outside import opened
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import httpx
+
+    from scripts.checkup.case import Case
+    from scripts.tokens.judgement import Judge, Judgement
+
+_ROOT = Path(__file__).parents[2]
+_ACCESS = _ROOT / "idp-config" / "access.yaml"
+
+
+def judge_for(
+    variables: Mapping[str, str], *, transport: httpx.AsyncBaseTransport | None = None, clock: Clock | None = None
+) -> Judge:
+    """A judge with the settings in `variables`, for the server they are of; for others, by what is seen.
+
+    Args:
+        variables: the server's environment, as `surroundings` gives it.
+        transport: in place of the network.
+        clock: the time; the system's by default.
+    """
+    time = clock or Clock()
+
+    async def judge(token: str, case: Case) -> Judgement:
+        settings = settings_for(case, variables)
+        access = load_access(settings.access_file)
+        async with opened(settings, access, time, transport=transport) as trusted:
+            return await judge_token(token, trusted, access, time)
+
+    return judge
+
+
+def settings_for(case: Case, variables: Mapping[str, str]) -> Settings:
+    """The settings of the server at `case.url`: those of `variables` if they are for it, else what it publishes."""
+    try:
+        settings = Settings.load(variables)
+        load_access(settings.access_file)
+    except (SettingsError, AccessFileError):
+        settings = None
+    if settings is not None and settings.public_url == case.url and settings.server_url == case.issuer:
+        return settings
+    return Settings(
+        server_url=case.issuer,
+        issuer=case.issuer,
+        public_url=case.url,
+        audience=case.url,
+        client_id=case.url,
+        provider=profile_for(case.issuer),
+        access_file=_ACCESS,
+    )

@@ -1,0 +1,69 @@
+"""How the clients that people use register themselves, as far as a provider judges it (RFC 7591 section 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Persona:
+    """One kind of client.
+
+    Attributes:
+        redirect_uris: as it registers them; ports of native clients are any.
+        names_scopes: whether it registers with the scopes that it will ask for.
+        client_uri: what it calls its home page, or "".
+        in_a_page: whether the request comes from a page in a browser, with an Origin.
+        auth_method: how it wants to show who it is at the token endpoint.
+    """
+
+    name: str
+    redirect_uris: tuple[str, ...]
+    names_scopes: bool = True
+    client_uri: str = ""
+    in_a_page: bool = False
+    auth_method: str = "none"
+
+    def registration(self, scopes: tuple[str, ...]) -> dict[str, Any]:
+        """What it sends, where a login should ask for `scopes`."""
+        document: dict[str, Any] = {
+            "client_name": f"trial of scripts/doctor ({self.name})",
+            "redirect_uris": list(self.redirect_uris),
+            "grant_types": ["authorization_code", "refresh_token"],
+            "response_types": ["code"],
+            "token_endpoint_auth_method": self.auth_method,
+        }
+        if self.names_scopes and scopes:
+            document["scope"] = " ".join(scopes)
+        if self.client_uri:
+            document["client_uri"] = self.client_uri
+        return document
+
+
+PERSONAS = (
+    Persona(name="a native client", redirect_uris=("http://127.0.0.1:33333/callback",)),
+    Persona(name="Claude Code", redirect_uris=("http://localhost:33333/callback",), names_scopes=False),
+    Persona(
+        name="VS Code",
+        redirect_uris=(
+            "https://insiders.vscode.dev/redirect",
+            "https://vscode.dev/redirect",
+            "http://127.0.0.1/",
+            "http://127.0.0.1:33418/",
+        ),
+        client_uri="https://code.visualstudio.com",
+    ),
+    Persona(
+        name="Inspector",
+        redirect_uris=("http://localhost:6274/oauth/callback",),
+        client_uri="https://github.com/modelcontextprotocol/inspector",
+        in_a_page=True,
+    ),
+    Persona(name="Cursor", redirect_uris=("cursor://anysphere.cursor-mcp/oauth/callback",)),
+    Persona(
+        name="Claude.ai",
+        redirect_uris=("https://claude.ai/api/mcp/auth_callback",),
+        auth_method="client_secret_post",
+    ),
+)

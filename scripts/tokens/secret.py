@@ -1,0 +1,48 @@
+"""A client's secret: where it comes from, and to whom it may go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mcp_server.settings import Settings
+from scripts.client.failures import ProviderFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_MAX_SECRET = 4096
+
+
+def read_secret(path: Path | None, client_id: str | None) -> str:
+    """The secret of `client_id` in the file at `path`; "" without a file.
+
+    Raises:
+        ValueError: it cannot be read, or belongs to nobody.
+    """
+    if path is None:
+        return ""
+    if not client_id:
+        raise ValueError("--client-secret-file: whose secret? Add --client-id")
+    try:
+        with path.open(encoding="utf-8") as file:
+            secret = file.read(_MAX_SECRET).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"--client-secret-file {path}: {error}") from error
+    if not secret:
+        raise ValueError(f"--client-secret-file {path}: is empty")
+    return secret
+
+
+def check_whose_secret(issuer: str, variables: Mapping[str, str]) -> None:
+    """A server must not choose who sees a secret: its provider has to be the one that is set here.
+
+    Raises:
+        ProviderFailed: it is another one.
+    """
+    own = variables.get("OAUTH_SERVER_URL") or Settings().server_url
+    if issuer != own:
+        raise ProviderFailed(
+            f"the secret is for the provider {own}, and the server names {issuer}: nothing was sent",
+            f"if it is that provider's, say so: OAUTH_SERVER_URL={issuer}",
+        )

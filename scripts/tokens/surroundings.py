@@ -1,0 +1,41 @@
+"""The settings that the server has: from the environment, and from `.env` as docker-compose.yml reads it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_LINE = re.compile(r"""\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(?:'([^']*)'|"([^"]*)"|([^#]*?))\s*(?:\s#.*)?""")
+# What is true inside the containers only: there the provider has another address, and secrets are mounted.
+_INSIDE = ("OAUTH_INTERNAL_URL", "OAUTH_CLIENT_SECRET_FILE", "OAUTH_CLIENT_KEY_FILE", "ACCESS_FILE", "HOST", "PORT")
+
+
+def surroundings(variables: Mapping[str, str], dotenv: Path) -> dict[str, str]:
+    """The variables of the server, for a program on the machine that runs the compose stack.
+
+    Args:
+        variables: the environment, which comes first.
+        dotenv: the file `.env`, which need not be there.
+    """
+    from_file = {name: value for name, value in read_dotenv(dotenv).items() if name not in _INSIDE}
+    found = {**from_file, **variables}
+    mcp_port, keycloak_port = found.get("MCP_PORT"), found.get("KEYCLOAK_PORT")
+    if mcp_port and not found.get("MCP_PUBLIC_URL"):
+        found["MCP_PUBLIC_URL"] = f"http://localhost:{mcp_port}/mcp"
+    if keycloak_port and not found.get("OAUTH_SERVER_URL"):
+        found["OAUTH_SERVER_URL"] = f"http://localhost:{keycloak_port}/realms/mcp"
+    return found
+
+
+def read_dotenv(path: Path) -> dict[str, str]:
+    """The variables in a `.env` file: `NAME=value`, quotes and comments as Docker Compose takes them, no expansion."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return {}
+    found = (_LINE.fullmatch(line) for line in lines if not line.lstrip().startswith("#"))
+    return {line[1]: next((part for part in line.groups()[1:] if part is not None), "") for line in found if line}

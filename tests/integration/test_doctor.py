@@ -1,0 +1,197 @@
+"""The doctor on a real Keycloak that is set up wrongly; doing what it says mends it."""
+
+from __future__ import annotations
+
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import httpx2
+import pytest
+
+from mcp_server.app import create_app
+from scripts.checkup.ask import Asker
+from scripts.checkup.case import Case
+from scripts.checkup.catalogue import CHECKS
+from scripts.checkup.check import all_findings, examine
+from scripts.checkup.judging import judge_for
+from scripts.client.connect import open_client
+from tests.integration.in_process import settings_for
+from tests.integration.keycloak import REDIRECT
+from tests.unit.running import lifespan
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from scripts.checkup.finding import Finding
+    from tests.integration.keycloak import Json, Realm
+
+pytestmark = [pytest.mark.containers, pytest.mark.anyio]
+
+SCOPE = "mcp:tools mcp:notes.read"
+
+
+@asynccontextmanager
+async def our_server(realm: Realm) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client that finds our server at its public URL in this process, and everything else on the network."""
+    async with httpx.AsyncClient(trust_env=False, timeout=20) as provider, open_client({}) as outside:
+        app = create_app(settings_for(realm), http=provider)
+        server = httpx2.ASGITransport(app)
+        own = httpx2.URL(realm.public_url).netloc
+
+        async def route(request: httpx2.Request) -> httpx2.Response:
+            if request.url.netloc != own:
+                return await outside.send(request, stream=True)
+            response = await server.handle_async_request(request)
+            body = httpx2.ByteStream(await response.aread())
+            return httpx2.Response(response.status_code, headers=response.headers, stream=body)
+
+        async with lifespan(app), httpx2.AsyncClient(transport=httpx2.MockTransport(route)) as http:
+            yield http
+
+
+async def findings(realm: Realm, *, token: str = "", register: bool = False) -> list[Finding]:
+    async with our_server(realm) as http:
+        judge = judge_for(realm.environment) if token else None
+        ask = Asker(http, realm.public_url, now=time.time)
+        case = Case(realm.public_url, ask, register=register, judge=judge, token=token)
+        return all_findings(await examine(case, CHECKS))
+
+
+def names(found: list[Finding]) -> list[str]:
+    return [finding.kind.name for finding in found]
+
+
+def token_of(realm: Realm, user: str = "reader", client_id: str | None = None) -> str:
+    client = client_id or realm.register(redirect_uris=[REDIRECT])["client_id"]
+    token: str = realm.log_in(user, client, scope=SCOPE)["access_token"]
+    return token
+
+
+def policy(realm: Realm, provider: str, kind: str = "anonymous") -> Json:
+    found = realm.admin().get(
+        "components", type="org.keycloak.services.clientregistration.policy.ClientRegistrationPolicy"
+    )
+    component: Json = next(c for c in found if (c["providerId"], c["subType"]) == (provider, kind))
+    return component
+
+
+def set_policy(realm: Realm, provider: str, **config: list[str]) -> None:
+    component = policy(realm, provider)
+    component["config"] |= {name.replace("_", "-"): value for name, value in config.items()}
+    realm.admin().write("PUT", ("components", component["id"]), component)
+
+
+@pytest.mark.requirement("doctor.healthy", "doctor.writes_nothing")
+async def test_a_bootstrapped_realm_is_healthy(realm: Realm) -> None:
+    token = token_of(realm)
+    before = len(realm.admin().get("clients"))
+    assert names(await findings(realm, token=token, register=True)) == []
+    assert len(realm.admin().get("clients")) == before
+
+
+@pytest.mark.requirement("doctor.cause_first", "doctor.advice_mends")
+async def test_trusted_hosts_that_know_no_laptop(realm: Realm) -> None:
+    """opensearch-project/opensearch-mcp-server-py#227, OpenLiberty/open-liberty#35062: Keycloak's own default."""
+    set_policy(realm, "trusted-hosts", host_sending_registration_request_must_match=["true"])
+    (found,) = await findings(realm, register=True)
+    assert found.kind.name == "registration_refused"
+    assert "'Host Sending Client Registration Request Must Match' off" in found.mend
+    set_policy(realm, "trusted-hosts", host_sending_registration_request_must_match=["false"])
+    assert names(await findings(realm, register=True)) == []
+
+
+@pytest.mark.requirement("doctor.cause_first", "doctor.advice_mends")
+async def test_scopes_that_may_not_be_registered(realm: Realm) -> None:
+    """keycloak/keycloak#43654."""
+    set_policy(realm, "allowed-client-templates", allowed_client_scopes=["openid"], allow_default_scopes=["false"])
+    (found,) = await findings(realm, register=True)
+    assert found.kind.name == "client_refused"
+    assert "Allowed Client Scopes" in found.mend
+    assert "Claude Code" not in found.what  # it registers without a scope
+    realm.apply()
+    assert names(await findings(realm, register=True)) == []
+
+
+@pytest.mark.requirement("doctor.cause_first", "doctor.advice_mends")
+async def test_no_page_may_register(realm: Realm) -> None:
+    """keycloak/keycloak#39629: Keycloak's own default."""
+    set_policy(realm, "registration-web-origins", web_origins=[])
+    (found,) = await findings(realm, register=True)
+    assert (found.kind.name, found.what.partition(":")[0]) == ("client_refused", "Inspector")
+    assert "Allowed Registration Web Origins" in found.mend
+    realm.apply()
+    assert names(await findings(realm, register=True)) == []
+
+
+@pytest.mark.requirement("doctor.cause_first", "doctor.advice_mends")
+async def test_a_realm_that_is_full(realm: Realm) -> None:
+    """agentic-community/mcp-gateway-registry#1119."""
+    set_policy(realm, "max-clients", max_clients=["1"])
+    (found,) = await findings(realm, register=True)
+    assert found.kind.name == "registration_refused"
+    assert "Max Clients Limit" in found.mend
+    realm.apply()
+    assert names(await findings(realm, register=True)) == []
+
+
+@pytest.mark.requirement("doctor.cause_first", "doctor.advice_mends")
+async def test_scopes_without_an_audience_mapper(realm: Realm) -> None:
+    """keycloak/keycloak#41526, keycloak/keycloak#14355."""
+    admin = realm.admin()
+    for scope in admin.get("client-scopes"):
+        for mapper in scope.get("protocolMappers", ()):
+            if mapper["protocolMapper"] == "oidc-audience-mapper" and scope["name"].startswith("mcp:"):
+                admin.write("DELETE", ("client-scopes", scope["id"], "protocol-mappers", "models", mapper["id"]))
+    (found,) = await findings(realm, token=token_of(realm))
+    assert found.kind.name == "token_audience"
+    assert "scripts/bootstrap_idp.py apply" in found.mend
+    realm.apply()
+    assert names(await findings(realm, token=token_of(realm))) == []
+
+
+@pytest.mark.requirement("doctor.cause_first", "doctor.advice_mends")
+async def test_a_client_without_the_scope_basic(realm: Realm) -> None:
+    """evoila/meho#791, agentic-community/mcp-gateway-registry#1132: clients that the admin API makes."""
+    made: dict[str, Any] = {
+        "clientId": "made-by-hand",
+        "publicClient": True,
+        "redirectUris": [REDIRECT],
+        "fullScopeAllowed": False,
+        "defaultClientScopes": [],
+        "optionalClientScopes": SCOPE.split(),
+    }
+    admin = realm.admin()
+    admin.write("POST", ("clients",), made)
+    (found,) = await findings(realm, token=token_of(realm, client_id="made-by-hand"))
+    assert found.kind.name == "token_subject"
+    assert "'basic'" in found.mend
+    (client,) = admin.get("clients", clientId="made-by-hand")
+    basic = next(scope["id"] for scope in admin.get("client-scopes") if scope["name"] == "basic")
+    admin.write("PUT", ("clients", client["id"], "default-client-scopes", basic))
+    assert names(await findings(realm, token=token_of(realm, client_id="made-by-hand"))) == []
+
+
+@pytest.mark.requirement("doctor.cause_first", "doctor.advice_mends")
+async def test_an_account_without_a_role(realm: Realm) -> None:
+    found = await findings(realm, token=token_of(realm, "nobody"))
+    assert found[0].kind.name == "token_scope"
+    assert "roles" in found[0].mend
+    admin = realm.admin()
+    (person,) = admin.get("users", username="nobody", exact="true")
+    admin.write("POST", ("users", person["id"], "role-mappings", "realm"), [admin.get("roles", "mcp-reader")])
+    assert names(await findings(realm, token=token_of(realm, "nobody"))) == []
+
+
+@pytest.mark.requirement("doctor.cause_first", "doctor.advice_mends")
+async def test_a_scope_that_keycloak_does_not_have(realm: Realm) -> None:
+    """agentic-community/mcp-gateway-registry#1143: the server advertises what the realm does not know."""
+    admin = realm.admin()
+    (scope,) = (scope for scope in admin.get("client-scopes") if scope["name"] == "mcp:notes.write")
+    admin.write("DELETE", ("client-scopes", scope["id"]))
+    (found,) = await findings(realm, register=True)
+    assert found.kind.name == "unknown_scopes"
+    assert "mcp:notes.write" in found.what
+    realm.apply()
+    assert names(await findings(realm, register=True)) == []

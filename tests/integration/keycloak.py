@@ -29,7 +29,7 @@ from scripts.bootstrap.run import run_apply
 from scripts.bootstrap.settings import BootstrapSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 IMAGE = "quay.io/keycloak/keycloak:26.7.5"
 REPOSITORY = Path(__file__).parents[2]
@@ -49,8 +49,16 @@ class Keycloak:
 
 
 @contextmanager
-def running_keycloak() -> Iterator[Keycloak]:
-    """Start Keycloak as docker-compose.yml does, with its issuer pinned to a free port; stop it at the end."""
+def running_keycloak(
+    switches: Mapping[str, str | None] | None = None, *, ca: Path | None = None, hosts: tuple[str, ...] = ()
+) -> Iterator[Keycloak]:
+    """Start Keycloak as docker-compose.yml does, with its issuer pinned to a free port; stop it at the end.
+
+    Args:
+        switches: variables of its environment to set otherwise, or with None to leave out.
+        ca: a folder with the certificate (`ca.pem`) of an authority that it shall trust.
+        hosts: names that shall be this machine, as the container reaches it.
+    """
     from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - asks for the engine when imported
 
     port, management = _free_port(), _free_port()
@@ -66,6 +74,12 @@ def running_keycloak() -> Iterator[Keycloak]:
         "KC_BOOTSTRAP_ADMIN_CLIENT_ID": "bootstrap",
         "KC_BOOTSTRAP_ADMIN_CLIENT_SECRET": secret,
     }
+    for name, value in (switches or {}).items():
+        container.env.pop(name, None)
+        container.env |= {} if value is None else {name: value}
+    if ca is not None:
+        container.with_volume_mapping(str(ca), "/ca", "ro").with_env("KC_TRUSTSTORE_PATHS", "/ca/ca.pem")
+    container.with_kwargs(extra_hosts=dict.fromkeys(hosts, "host-gateway"))
     try:
         container.start()
         _wait_until_ready(f"http://127.0.0.1:{management}/health/ready")

@@ -63,7 +63,8 @@ def running_keycloak(
 
     port, management = _free_port(), _free_port()
     url, secret = f"http://localhost:{port}", secrets.token_urlsafe(32)
-    container = DockerContainer(IMAGE, command="start-dev", mem_limit="1g")
+    # More than compose gives it: one server holds the realms of all tests.
+    container = DockerContainer(IMAGE, command="start-dev", mem_limit="1536m")
     # Only on this machine; the library's own methods publish on all addresses.
     published: dict[str, Any] = {"8080": ("127.0.0.1", port), "9000": ("127.0.0.1", management)}
     container.ports.update(published)

@@ -39,6 +39,23 @@ def documents_profile(registration: Registration, client_uri_hosts: tuple[str, .
     }
 
 
+def without_strangers(policy: Object) -> Object:
+    """The policy as far as it binds others than anonymous callers.
+
+    To Keycloak whoever brings a document is one, and its pattern executor refuses every document with "not allowed
+    input format" (seen on 26.7.5). Anonymous registration itself is shut by the registration policies.
+    """
+    conditions = []
+    for condition in policy["conditions"]:
+        configuration = dict(condition["configuration"])
+        if "update-client-source" in configuration:
+            configuration["update-client-source"] = [
+                source for source in configuration["update-client-source"] if source != "ByAnonymous"
+            ]
+        conditions.append({**condition, "configuration": configuration})
+    return {**policy, "conditions": conditions}
+
+
 def documents_policy(registration: Registration) -> Object:
     """Which client ids are taken as the address of such a document."""
     configuration = {

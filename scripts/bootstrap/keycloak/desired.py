@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from scripts.bootstrap.failures import SettingsFailure
-from scripts.bootstrap.keycloak.cimd import documents_policy, documents_profile
+from scripts.bootstrap.keycloak.cimd import documents_policy, documents_profile, without_strangers
 from scripts.bootstrap.keycloak.client_policies import ClientPolicies
 from scripts.bootstrap.keycloak.clients import Credentials
 from scripts.bootstrap.keycloak.files import load_client_policies_file, load_realm_file
@@ -67,6 +67,7 @@ class Desired:
         profiles = self.client_policies_file.profiles_with(redirect_patterns(registration))
         policies = [policy.model_dump() for policy in self.client_policies_file.policies]
         if ADMISSIONS[registration.profile].documents:
+            policies = [without_strangers(policy) for policy in policies]
             profiles.append(documents_profile(registration, self.realm_file.client_uri_hosts))
             policies.append(documents_policy(registration))
         return ClientPolicies(profiles, policies)

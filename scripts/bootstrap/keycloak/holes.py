@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scripts.bootstrap.keycloak.actual import carries_audience
+from scripts.bootstrap.keycloak.policies import GUARD, SHUT
 from scripts.bootstrap.keycloak.proof import switches_off
+from scripts.bootstrap.plan import same
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,7 +27,6 @@ _ADDRESSES = frozenset(
     {"jwksUri", "requestUris", "sectorIdentifierUri", "backchannelLogoutUrl", "postLogoutRedirectUris"}
     | {"logoUri", "policyUri", "tosUri"}
 )
-_REGISTERING = frozenset({"ByAnonymous"})
 _APPLY = "apply mends it"
 
 
@@ -122,6 +123,9 @@ class _Rules:
 
     def __init__(self, actual: Actual) -> None:
         self._profiles = {profile["name"]: profile for profile in actual.client_profiles}
+        guard = (actual.policies.get(GUARD) or {}).get("config")
+        # Where nobody registers without a token, what counts is what a client registered earlier may change.
+        self._stranger = "ByRegistrationAccessToken" if guard and same(SHUT, guard) else "ByAnonymous"
         self._policies = [policy for policy in actual.client_policies if policy.get("enabled")]
 
     @property
@@ -158,7 +162,7 @@ class _Rules:
     def _binds_registration(self, policy: Object) -> bool:
         source = _only(policy, "client-updater-context")
         sources = set(source.get("update-client-source") or []) if source is not None else set()
-        return _binds_all(policy) or sources >= _REGISTERING
+        return _binds_all(policy) or self._stranger in sources
 
     def _executors(self, policy: Object) -> dict[str, list[Mapping[str, object]]]:
         found: dict[str, list[Mapping[str, object]]] = {}

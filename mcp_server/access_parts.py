@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 # RFC 6749 section 3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
 ScopeName = Annotated[str, StringConstraints(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]+$", max_length=100)]
 RoleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]+$", max_length=100)]
-RegistrationProfile = Literal["open-dev", "loopback-only", "closed"]
+RegistrationProfile = Literal["open-dev", "loopback-only", "initial-access-token", "closed", "cimd"]
+# A name with a dot, no address and no wildcard: the provider fetches from there, from inside its own network.
+Domain = Annotated[str, StringConstraints(pattern=r"^([a-z0-9-]{1,63}\.)+[a-z][a-z0-9-]{1,62}$", max_length=253)]
 
 
 class Part(BaseModel):
@@ -34,12 +36,23 @@ class Scope(Part):
 
 
 class Registration(Part):
-    """Who may register a client, under a named registration profile."""
+    """Who may register a client, under a named registration profile.
+
+    Attributes:
+        document_domains: where the metadata documents of clients may be (profile `cimd`).
+    """
 
     profile: RegistrationProfile
     max_clients: int = Field(default=2000, ge=1)
     web_origins: tuple[str, ...] = ()
     vendors: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    document_domains: tuple[Domain, ...] = ()
+
+    @model_validator(mode="after")
+    def _documents_come_from_somewhere(self) -> Self:
+        if self.profile == "cimd" and not self.document_domains:
+            raise ValueError("profile cimd needs document_domains: the hosts whose client documents count")
+        return self
 
 
 class Client(Part):

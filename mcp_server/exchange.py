@@ -11,7 +11,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp_server.errors import ProviderUnavailable
 from mcp_server.verify.cache import TokenCache
 from mcp_server.verify.client_auth import client_auth
-from mcp_server.verify.discovery import discover
+from mcp_server.verify.discovery import find_token_endpoint
 from mcp_server.verify.endpoint import AuthenticatedEndpoint
 from mcp_server.verify.fetch import FetchError
 
@@ -106,10 +106,7 @@ class TokenExchange:
         if self._url is None:
             settings = self._settings
             try:
-                found = await discover(self._http, settings.server_url, settings.internal_url)
+                self._url = await find_token_endpoint(self._http, settings.server_url, settings.internal_url)
             except FetchError as error:
                 raise ProviderUnavailable(str(error)) from None
-            if found.token_url is None:
-                raise ProviderUnavailable(f"{settings.server_url}: its metadata names no token_endpoint")
-            self._url = found.token_url
         return self._url

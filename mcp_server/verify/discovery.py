@@ -25,7 +25,6 @@ class ProviderMetadata:
 
     jwks_url: str
     introspection_url: str | None
-    token_url: str | None
 
 
 def candidates(base: str) -> tuple[str, ...]:
@@ -43,6 +42,19 @@ def candidates(base: str) -> tuple[str, ...]:
 async def discover(http: httpx.AsyncClient, issuer: str, internal_url: str | None = None) -> ProviderMetadata:
     """What this server needs to know of the provider; arguments and error as those of `fetch_metadata`."""
     return _read(await fetch_metadata(http, issuer, internal_url), issuer, internal_url or issuer)
+
+
+async def find_token_endpoint(http: httpx.AsyncClient, issuer: str, internal_url: str | None = None) -> str:
+    """Where the provider gives tokens. Not a part of `discover`: a fault in it is none of who only checks tokens.
+
+    Raises:
+        FetchError: as `fetch_metadata`, or the document has no address for it that could be used.
+    """
+    base = internal_url or issuer
+    url = _reachable(await fetch_metadata(http, issuer, internal_url), "token_endpoint", issuer, base)
+    if url is None:
+        raise FetchError(f"{base}: the document has no token_endpoint")
+    return url
 
 
 async def fetch_metadata(http: httpx.AsyncClient, issuer: str, internal_url: str | None = None) -> dict[str, Any]:
@@ -75,8 +87,7 @@ def _read(document: dict[str, Any], issuer: str, base: str) -> ProviderMetadata:
     jwks_url = _reachable(document, "jwks_uri", issuer, base)
     if jwks_url is None:
         raise FetchError(f"{base}: the document has no jwks_uri")
-    introspection_url = _reachable(document, "introspection_endpoint", issuer, base)
-    return ProviderMetadata(jwks_url, introspection_url, _reachable(document, "token_endpoint", issuer, base))
+    return ProviderMetadata(jwks_url, _reachable(document, "introspection_endpoint", issuer, base))
 
 
 def _reachable(document: dict[str, Any], member: str, issuer: str, base: str) -> str | None:

@@ -2,7 +2,8 @@
 
 Failure
 ├── SettingsFailure       2  something this run was told cannot work
-├── AdminRefused          2  the provider does not take the admin client's secret, or allows it too little
+├── AdminRefused          2  the provider does not take the admin client's secret
+│   └── Forbidden         2  it does, and allows the client too little
 ├── ProviderUnreachable   3  nothing answers at the provider's address
 ├── ProviderRefused       1  the provider refused a read or a write
 └── NotProven             1  all is written, and the result is not what was promised
@@ -24,9 +25,13 @@ class SettingsFailure(Failure):
 
 
 class AdminRefused(Failure):
-    """The provider does not take the admin client, or allows it too little."""
+    """The provider does not take the admin client."""
 
     exit_code = 2
+
+
+class Forbidden(AdminRefused):
+    """The provider takes the admin client and allows it too little."""
 
 
 class ProviderUnreachable(Failure):

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 Json = dict[str, object]
 Method = Literal["POST", "PUT", "DELETE"]
 RefKind = Literal["client", "client-scope", "role", "registration-policy", "user"]
+Action = Literal["create", "change", "remove", "step"]
+
+HIDDEN = "(secret)"
+_HIDING_WORDS = ("secret", "password", "credential")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +30,71 @@ class Ref:
 
 
 @dataclass(frozen=True, slots=True)
+class Field:
+    """One member that is otherwise than it shall be. A secret never stands here: `HIDDEN` does."""
+
+    name: str
+    old: object
+    new: object
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One write request.
 
     Attributes:
-        text: what it does, for people; never a secret.
+        about: the object, for people: its kind and name.
+        what: what is done to it, for people; never a secret.
         path: below the realm of the admin API, in parts.
         body: JSON; a `Ref` may stand for an id anywhere in it.
+        action: a `step` only keeps the order of an apply and is no difference between the files and the provider.
+        fields: the members that differ; for what is created they follow from the body.
     """
 
-    text: str
+    about: str
+    what: str
     method: Method
     path: tuple[str | Ref, ...]
     body: object = field(default=None, repr=False)
+    action: Action = "change"
+    fields: tuple[Field, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """One line for people."""
+        return f"{self.about}: {self.what}"
+
+    @property
+    def shown_fields(self) -> tuple[Field, ...]:
+        """The members that differ, or all that something new is created with."""
+        if self.action == "create" and not self.fields and isinstance(self.body, dict):
+            return fields_of(self.body, {})
+        return self.fields
+
+
+def field_of(name: str, old: object, new: object) -> Field:
+    """A field whose values are hidden if the name says that they are secret."""
+    hides = any(word in name.lower() for word in _HIDING_WORDS)
+    return Field(name, _hidden(old), _hidden(new)) if hides else Field(name, old, new)
+
+
+def _hidden(value: object) -> object:
+    """Switches and numbers tell nobody anything: `resetPasswordAllowed` is no password."""
+    return value if value is None or isinstance(value, (bool, int, float)) else HIDDEN
+
+
+def fields_of(desired: Mapping[str, object], actual: Mapping[str, object]) -> tuple[Field, ...]:
+    """The members of `desired` that `actual` has otherwise, each down to its innermost map, by dotted names."""
+    return tuple(_fields(desired, actual, ""))
+
+
+def _fields(desired: Mapping[str, object], actual: Mapping[str, object], prefix: str) -> Iterable[Field]:
+    for name, new in differing(desired, actual).items():
+        old = actual.get(name)
+        if isinstance(new, dict):
+            yield from _fields(new, old if isinstance(old, dict) else {}, f"{prefix}{name}.")
+        else:
+            yield field_of(f"{prefix}{name}", old, new)
 
 
 def differing(desired: Mapping[str, object], actual: Mapping[str, object]) -> Json:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import httpx
 
 from scripts.bootstrap.failures import NotProven
+from scripts.bootstrap.registration import ADMISSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -67,6 +68,30 @@ def provider_metadata(settings: BootstrapSettings, http: httpx.Client) -> str:
     if advertised != set(settings.access.scopes):
         raise NotProven(f"the provider advertises the scopes {sorted(advertised)}, not those of the access file")
     return f"the provider is {issuer}, with PKCE, advertising {' '.join(settings.access.scopes)}"
+
+
+def documents_are_announced(settings: BootstrapSettings, http: httpx.Client, member: str) -> str:
+    """The provider offers client metadata documents exactly if the registration profile has them.
+
+    Args:
+        settings: where and what.
+        http: a client.
+        member: of the provider's metadata, by which it announces them.
+
+    Raises:
+        NotProven: the profile has them and the provider does not offer them.
+        Note: the provider offers them for nothing.
+    """
+    metadata = get_json(http, f"{settings.internal_url}/.well-known/openid-configuration") or {}
+    offered, wanted = bool(metadata.get(member)), ADMISSIONS[settings.access.registration.profile].documents
+    if offered and not wanted:
+        raise Note(
+            "the provider announces client metadata documents and this realm takes none: clients that prefer them end "
+            "at 'Client not found'. Start it without the feature (KC_FEATURES), or write registration.profile: cimd"
+        )
+    if wanted and not offered:
+        raise NotProven("registration.profile is cimd and the provider does not announce client metadata documents")
+    return "client metadata documents are " + ("announced and taken" if wanted else "neither announced nor taken")
 
 
 class Named(Protocol):

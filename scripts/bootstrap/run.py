@@ -1,11 +1,16 @@
-"""The verbs of the command line, put together from their parts."""
+"""Apply and plan, put together from their parts."""
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from scripts.bootstrap.keycloak.apply import Desired, apply
+from scripts.bootstrap.failures import SettingsFailure
+from scripts.bootstrap.keycloak.apply import apply, read, refuse_unless_people_are_seen, whole_plan
+from scripts.bootstrap.keycloak.cimd import ANNOUNCED
+from scripts.bootstrap.keycloak.clients import Credentials
+from scripts.bootstrap.keycloak.desired import Desired
 from scripts.bootstrap.keycloak.proof import (
     example_tokens,
     own_registration_is_off,
@@ -13,12 +18,18 @@ from scripts.bootstrap.keycloak.proof import (
     trial_registration,
 )
 from scripts.bootstrap.keycloak.session import Session
-from scripts.bootstrap.proof import open_http, prove, provider_metadata, server_metadata
-from scripts.bootstrap.secret_file import keep_secret
+from scripts.bootstrap.proof import documents_are_announced, open_http, prove, provider_metadata, server_metadata
+from scripts.bootstrap.registration import ADMISSIONS
+from scripts.bootstrap.report import change_lines, saying
+from scripts.bootstrap.server_credentials import server_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import httpx
+
+    from scripts.bootstrap.keycloak.actual import Actual
+    from scripts.bootstrap.plan import Change
     from scripts.bootstrap.settings import BootstrapSettings
 
 
@@ -27,7 +38,7 @@ _USUAL_URL = "http://localhost:3000/mcp"  # what ./scripts/login takes by itself
 
 def say_at_once(line: str) -> None:
     """Print without buffering: in a container's log a line counts when it is there."""
-    print(line, flush=True)
+    saying(sys.stdout)(line)
 
 
 def run_apply(
@@ -49,17 +60,24 @@ def run_apply(
         Failure: it could not be done, or the result is not as promised; the text says what to change.
     """
     # The files first: what is wrong in them should not take a running provider to find out.
-    Desired.load(settings, None)
+    Desired.load(settings, Credentials())
     session = Session(settings, say)
     session.log_in(wait)
-    secret = keep_secret(settings.client_secret_file) if settings.client_secret_file else None
-    changes = apply(session, Desired.load(settings, secret), say)
-    say(f"{changes} changes" if changes else "no changes")
     with open_http() as http:
+        _refuse_documents_unless_announced(settings, http)
+        desired = Desired.load(settings, server_credentials(settings, keep=True))
+
+        def tell(change: Change) -> None:
+            for line in change_lines(change):
+                say(line)
+
+        changes = apply(session, desired, tell)
+        say(f"{changes} changes" if changes else "no changes")
         proofs = [
             partial(provider_metadata, settings, http),
             partial(example_tokens, settings, session),
             partial(own_registration_is_off, settings, http),
+            partial(documents_are_announced, settings, http, ANNOUNCED),
             partial(server_metadata, settings, http),
         ]
         if changes or try_registration:
@@ -68,6 +86,46 @@ def run_apply(
     for line in _summary(settings):
         say(line)
     return changes
+
+
+def look(settings: BootstrapSettings, *, wait: int, say: Callable[[str], None]) -> tuple[Session, Desired, Actual]:
+    """What the realm shall be and what it is; nothing is written, neither at the provider nor here.
+
+    Raises:
+        Failure: it cannot be read.
+    """
+    desired = Desired.load(settings, server_credentials(settings, keep=False))
+    session = Session(settings, say)
+    session.log_in(wait)
+    return session, desired, read(session, desired)
+
+
+def plan_now(settings: BootstrapSettings, *, wait: int, say: Callable[[str], None]) -> list[Change]:
+    """What an apply would change now, in its order.
+
+    Raises:
+        Failure: it cannot be said; the text says what to change.
+    """
+    _, desired, actual = look(settings, wait=wait, say=say)
+    refuse_unless_people_are_seen(desired, actual)
+    return whole_plan(desired, actual)
+
+
+def _refuse_documents_unless_announced(settings: BootstrapSettings, http: httpx.Client) -> None:
+    """Before anything is written: Keycloak would refuse the policy halfway through.
+
+    Raises:
+        SettingsFailure: the registration profile needs a feature of the server that is off.
+    """
+    if not ADMISSIONS[settings.access.registration.profile].documents:
+        return
+    # Of the master realm, which is there before ours is: the feature is the whole server's.
+    answer = http.get(f"{settings.admin_base}realms/master/.well-known/openid-configuration")
+    if ANNOUNCED not in answer.text:
+        raise SettingsFailure(
+            "registration.profile: cimd needs a feature of Keycloak that is off, and only its start can switch it on: "
+            "KC_FEATURES=cimd (docker compose: KC_FEATURES=cimd docker compose up --wait)"
+        )
 
 
 def _summary(settings: BootstrapSettings) -> Iterator[str]:
@@ -80,7 +138,7 @@ def _summary(settings: BootstrapSettings) -> Iterator[str]:
         for name, person in access.demo_users.items():
             scopes = " ".join(scope for scope in access.scopes if scope in scopes_of(access, person.roles))
             yield f"  {name:{width}} / {person.password:{width}}  {scopes or 'no role, so no scope'}"
-    if settings.client_secret_file is None:
+    if settings.client_secret_file is None and settings.client_key is None:
         yield "The server's secret for introspection is in Keycloak: OAUTH_CLIENT_SECRET_FILE was not set"
     yield f"Account page:  {settings.server_url}/account"
     yield f"MCP server:    {settings.public_url}"

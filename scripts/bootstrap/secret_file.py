@@ -15,6 +15,18 @@ from scripts.bootstrap.failures import SettingsFailure
 _BYTES = 32  # 256 bit
 
 
+def read_secret(path: Path) -> str | None:
+    """The secret in the file at `path`; None if there is none.
+
+    Raises:
+        SettingsFailure: the file cannot be read.
+    """
+    try:
+        return _read(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unusable(path, error, "cannot be read") from error
+
+
 def keep_secret(path: Path) -> str:
     """The secret in the file at `path`; a new one is written there, whole or not at all, if there is none.
 
@@ -27,9 +39,13 @@ def keep_secret(path: Path) -> str:
         secret = secrets.token_urlsafe(_BYTES)
         _write(path, secret)
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not text"
-        raise SettingsFailure(f"{path}: can be neither read nor written ({reason}); name another file") from error
+        raise _unusable(path, error, "can be neither read nor written") from error
     return secret
+
+
+def _unusable(path: Path, error: OSError | UnicodeDecodeError, why: str) -> SettingsFailure:
+    reason = error.strerror if isinstance(error, OSError) else "not text"
+    return SettingsFailure(f"{path}: {why} ({reason}); name another file")
 
 
 def _read(path: Path) -> str | None:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from mcp_server.access import Access, AccessFileError, load_access
 from mcp_server.addresses import is_loopback
+from mcp_server.client_key import ClientKey, UnusableKey
 from mcp_server.environment import Environment, SettingsError
 from scripts.bootstrap.failures import SettingsFailure
 
@@ -23,7 +24,10 @@ NAMES = (
     "OAUTH_SERVER_URL",
     "OAUTH_INTERNAL_URL",
     "MCP_PUBLIC_URL",
+    "OAUTH_CLIENT_AUTH",
     "OAUTH_CLIENT_SECRET_FILE",
+    "OAUTH_CLIENT_KEY_FILE",
+    "KEYCLOAK_ADMIN_REALM",
     "KEYCLOAK_ADMIN_CLIENT_ID",
     "KEYCLOAK_ADMIN_CLIENT_SECRET",
     "KEYCLOAK_ADMIN_CLIENT_SECRET_FILE",
@@ -41,8 +45,10 @@ class BootstrapSettings:
         server_url: the issuer as tokens and browsers say it.
         internal_url: where this process reaches the same realm.
         public_url: the resource: audience of the tokens and id of the introspection client.
-        admin_client_id: a client of the `master` realm whose service account may administer the realm.
+        admin_realm: where the admin client lives.
+        admin_client_id: a client whose service account may administer the realm, or for `check` read it.
         client_secret_file: where the introspection client's secret is kept; None leaves it with the provider.
+        client_key: what the introspection client signs with in place of a secret; its public half is written.
         provider_folder: what the provider needs beyond the access file.
         in_container: whether "localhost" means this container only (the image sets RUNNING_IN_CONTAINER).
     """
@@ -50,9 +56,11 @@ class BootstrapSettings:
     server_url: str = "http://localhost:8080/realms/mcp"
     internal_url: str = "http://localhost:8080/realms/mcp"
     public_url: str = "http://localhost:3000/mcp"
+    admin_realm: str = "master"
     admin_client_id: str = "bootstrap"
     admin_client_secret: str = field(repr=False)
     client_secret_file: Path | None = None
+    client_key: ClientKey | None = None
     provider_folder: Path = Path("idp-config/keycloak")
     access: Access
     in_container: bool = False
@@ -101,13 +109,30 @@ def _read(env: Environment) -> BootstrapSettings:
         server_url=server_url,
         internal_url=env.url("OAUTH_INTERNAL_URL") or server_url,
         public_url=env.url("MCP_PUBLIC_URL") or "http://localhost:3000/mcp",
+        admin_realm=env.text("KEYCLOAK_ADMIN_REALM") or "master",
         admin_client_id=env.text("KEYCLOAK_ADMIN_CLIENT_ID") or "bootstrap",
         admin_client_secret=secret,
         client_secret_file=Path(secret_file) if secret_file else None,
+        client_key=_client_key(env),
         provider_folder=access_file.parent / "keycloak",
         access=load_access(access_file),
         in_container=env.flag("RUNNING_IN_CONTAINER"),
     )
+
+
+def _client_key(env: Environment) -> ClientKey | None:
+    """The key of OAUTH_CLIENT_KEY_FILE, if the server says by a key who it is."""
+    if env.text("OAUTH_CLIENT_AUTH") != "private_key_jwt":
+        return None
+    path = env.text("OAUTH_CLIENT_KEY_FILE")
+    if path is None:
+        raise SettingsError("OAUTH_CLIENT_AUTH=private_key_jwt: set OAUTH_CLIENT_KEY_FILE to the file with the key")
+    try:
+        return ClientKey.read(Path(path).read_bytes())
+    except UnusableKey as error:
+        raise SettingsError(f"OAUTH_CLIENT_KEY_FILE={path}: {error}") from error
+    except OSError as error:
+        raise SettingsError(f"OAUTH_CLIENT_KEY_FILE={path}: cannot be read ({error.strerror})") from error
 
 
 def _check(settings: BootstrapSettings) -> None:
@@ -135,7 +160,8 @@ def _check_fit_for_a_network(settings: BootstrapSettings) -> None:
         raise SettingsFailure(f"demo_users: their passwords are public, and {where}: remove them from the access file")
     if settings.access.registration.profile == "open-dev":
         raise SettingsFailure(
-            f"registration.profile: open-dev lets anyone register a client, and {where}: write loopback-only or closed"
+            f"registration.profile: open-dev lets anyone register a client, and {where}: write loopback-only, "
+            "initial-access-token or closed"
         )
     if settings.admin_client_secret.lower() in _DEFAULT_SECRETS:
         raise SettingsFailure(f"KEYCLOAK_ADMIN_CLIENT_SECRET is a default password, and {where}: choose a random one")

@@ -29,7 +29,7 @@ from scripts.bootstrap.run import run_apply
 from scripts.bootstrap.settings import BootstrapSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 IMAGE = "quay.io/keycloak/keycloak:26.7.5"
 REPOSITORY = Path(__file__).parents[2]
@@ -49,23 +49,39 @@ class Keycloak:
 
 
 @contextmanager
-def running_keycloak() -> Iterator[Keycloak]:
-    """Start Keycloak as docker-compose.yml does, with its issuer pinned to a free port; stop it at the end."""
+def running_keycloak(
+    switches: Mapping[str, str | None] | None = None, *, ca: Path | None = None, hosts: tuple[str, ...] = ()
+) -> Iterator[Keycloak]:
+    """Start Keycloak as docker-compose.yml does, with its issuer pinned to a free port; stop it at the end.
+
+    Args:
+        switches: variables of its environment to set otherwise, or with None to leave out.
+        ca: a folder with the certificate (`ca.pem`) of an authority that it shall trust.
+        hosts: names that shall be this machine, as the container reaches it.
+    """
     from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - asks for the engine when imported
 
     port, management = _free_port(), _free_port()
     url, secret = f"http://localhost:{port}", secrets.token_urlsafe(32)
-    container = DockerContainer(IMAGE, command="start-dev", mem_limit="1g")
+    # More than compose gives it: one server holds the realms of all tests.
+    container = DockerContainer(IMAGE, command="start-dev", mem_limit="1536m")
     # Only on this machine; the library's own methods publish on all addresses.
     published: dict[str, Any] = {"8080": ("127.0.0.1", port), "9000": ("127.0.0.1", management)}
     container.ports.update(published)
-    compose = {name: value for name, value in _compose_environment().items() if name.startswith("KC_")}
+    # What compose would fill in is left to its default: nothing, or what stands below.
+    compose = {n: v for n, v in _compose_environment().items() if n.startswith("KC_") and "${" not in v}
     container.env = {
         **compose,
         "KC_HOSTNAME": url,
         "KC_BOOTSTRAP_ADMIN_CLIENT_ID": "bootstrap",
         "KC_BOOTSTRAP_ADMIN_CLIENT_SECRET": secret,
     }
+    for name, value in (switches or {}).items():
+        container.env.pop(name, None)
+        container.env |= {} if value is None else {name: value}
+    if ca is not None:
+        container.with_volume_mapping(str(ca), "/ca", "ro").with_env("KC_TRUSTSTORE_PATHS", "/ca/ca.pem")
+    container.with_kwargs(extra_hosts=dict.fromkeys(hosts, "host-gateway"))
     try:
         container.start()
         _wait_until_ready(f"http://127.0.0.1:{management}/health/ready")

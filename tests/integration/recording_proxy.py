@@ -24,11 +24,13 @@ class Recorder:
 
     Attributes:
         before_write: called with method and path before a write goes on.
+        breaks_after: after so many writes went on, their answer and every connection after it is lost.
     """
 
     url: str
     requests: list[tuple[str, str]] = field(default_factory=list)
     before_write: Callable[[str, str], None] = lambda _method, _path: None
+    breaks_after: int | None = None
 
     @property
     def writes(self) -> list[tuple[str, str]]:
@@ -39,6 +41,11 @@ class Recorder:
             if method not in _READS and path != "/realms/master/protocol/openid-connect/token"
         ]
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether the connection is gone."""
+        return self.breaks_after is not None and len(self.writes) >= self.breaks_after
+
 
 @contextmanager
 def recording(target: str) -> Iterator[Recorder]:
@@ -47,6 +54,9 @@ def recording(target: str) -> Iterator[Recorder]:
 
         class Handler(BaseHTTPRequestHandler):
             def forward(self) -> None:
+                if recorder.is_broken:
+                    self.close_connection = True  # without an answer
+                    return
                 path = urlsplit(self.path).path
                 recorder.requests.append((self.command, path))
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -54,6 +64,9 @@ def recording(target: str) -> Iterator[Recorder]:
                     recorder.before_write(self.command, path)
                 headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
                 answer = client.request(self.command, self.path, content=body, headers=headers)
+                if recorder.is_broken:
+                    self.close_connection = True
+                    return
                 self.send_response(answer.status_code)
                 for name, value in answer.headers.items():
                     if name.lower() not in _HOP_BY_HOP:

@@ -30,7 +30,7 @@ NATIVE: dict[str, Any] = {
     "token_endpoint_auth_method": "none",
 }
 LET_IN = (
-    "registration: let in 127.0.0.1, [::1], anysphere.cursor-mcp, chatgpt.com, claude.ai, claude.com, "
+    "· registration: let in 127.0.0.1, [::1], anysphere.cursor-mcp, chatgpt.com, claude.ai, claude.com, "
     "code.visualstudio.com, github.com, insiders.vscode.dev, localhost, vscode.dev, www.cursor.com"
 )
 # What known clients send when they register.
@@ -101,7 +101,7 @@ def _native(realm: Realm, scope: str = ALL) -> str:
 
 @pytest.mark.requirement("bootstrap.idempotent")
 def test_a_second_apply_writes_nothing_and_says_so(realm: Realm) -> None:
-    assert "realm: enable" in realm.said  # the first apply, by the fixture
+    assert "~ realm: enable" in realm.said  # the first apply, by the fixture
     with recording(realm.server.url) as proxy:
         assert realm.apply(internal_url=f"{proxy.url}/realms/{realm.name}") == 0
     assert proxy.writes == []
@@ -128,14 +128,14 @@ def test_an_apply_puts_right_what_somebody_changed(realm: Realm) -> None:
     admin.write("PUT", ("clients", native["id"]), {**native, "directAccessGrantsEnabled": True, "redirectUris": ["*"]})
 
     realm.apply()
-    assert [line for line in realm.said if line.partition(":")[0] not in {"proof", "note"}][:9] == [
-        "registration: shut while changing",
-        "realm: set accessTokenLifespan, revokeRefreshToken",
-        "client policies: set mcp-clients, mcp-registration, mcp-code-only",
-        "scope mcp:tools: correct mapper 'resource audience'",
-        "scope mcp:tools: bind to mcp-admin, mcp-reader, mcp-writer",
-        "realm: new clients no longer get profile (default)",
-        "client mcp-native: set directAccessGrantsEnabled, redirectUris",
+    assert [line for line in realm.said if line[:2] in {"+ ", "~ ", "- ", "· "} or line == "8 changes"] == [
+        "· registration: shut while changing",
+        "~ realm: set accessTokenLifespan, revokeRefreshToken",
+        "~ client policies: set mcp-clients, mcp-registration, mcp-code-only",
+        "~ mapper 'resource audience' of scope mcp:tools: correct",
+        "~ scope mcp:tools: bind to mcp-admin, mcp-reader, mcp-writer",
+        "~ realm: new clients no longer get profile (default)",
+        "~ client mcp-native: set directAccessGrantsEnabled, redirectUris",
         LET_IN,
         "8 changes",
     ]
@@ -246,8 +246,8 @@ def test_a_resource_that_moved_gets_its_new_audience_everywhere(realm: Realm) ->
     moved = "http://localhost:3100/mcp"
     realm.public_url = moved
     assert realm.apply() > 0
-    assert sum(line.endswith("correct mapper 'resource audience'") for line in realm.said) == 4
-    assert f"client {moved}: create" in realm.said
+    assert sum(line.startswith("~ mapper 'resource audience' of scope") for line in realm.said) == 4
+    assert f"+ client {moved}: create" in realm.said
     token = claims(realm.log_in("admin", _native(realm), scope=ALL)["access_token"])
     assert token["aud"] == moved
     assert realm.apply() == 0

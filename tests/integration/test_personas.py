@@ -120,14 +120,15 @@ def judge(realm: Realm, client: Json, answer: Json) -> None:
 
 @pytest.mark.requirement("personas.parallel_refresh")
 @pytest.mark.parametrize("name", ["Claude Code", "TypeScript SDK 2.x", "mcp-remote"])  # one of each authentication
-def test_of_two_refreshes_at_once_one_goes_through_and_the_session_ends(realms: Realms, name: str) -> None:
+def test_two_refreshes_at_once_both_go_through_and_the_session_goes_on(realms: Realms, name: str) -> None:
     client_of = replay(realms("open-dev"), "open-dev", name)
     client = client_of.register()
     answer = client_of.log_in(client, PERSONAS[name].redirects[0])
-    better, worse = client_of.refresh_twice_at_once(client, answer["refresh_token"])
-    assert (better["status"], worse["status"]) == KEYCLOAK.parallel_refresh
-    after = client_of.refresh(client, better["refresh_token"])
-    assert after["status"] == KEYCLOAK.after_parallel_refresh
+    answers = client_of.refresh_twice_at_once(client, answer["refresh_token"])
+    assert tuple(each["status"] for each in answers) == KEYCLOAK.parallel_refresh
+    # Keycloak goes on from one of the two: the token of the other is stale from the next use on.
+    after = (client_of.refresh(client, each["refresh_token"])["status"] for each in answers)
+    assert KEYCLOAK.after_parallel_refresh in after
     assert client_of.log_in(client, PERSONAS[name].redirects[0])["status"] == 200  # the registration is as it was
 
 

@@ -40,7 +40,7 @@ class Provider:
         columns: by registration profile.
         failures: statuses of hostile registrations that are not refused but fail, by their names.
         parallel_refresh: what two refreshes at the same time with one token bring, sorted.
-        after_parallel_refresh: what a refresh brings with the token that the one that went through was given.
+        after_parallel_refresh: what a further refresh brings, with one of the tokens that they gave.
     """
 
     columns: dict[str, Column]
@@ -64,8 +64,8 @@ EXPECTED = {
         },
         # Longer than a column of Keycloak's database: the transaction fails, nothing is registered.
         failures={"a name of 10 000 letters": 500, "a redirect URI of 10 000 letters": 500},
-        # Each refresh token works once (`revokeRefreshToken`); a second use ends the client's session.
-        parallel_refresh=(200, 400),
-        after_parallel_refresh=400,
+        # `refreshTokenMaxReuse`: 1. With 0 the second one is 400, and the session is over.
+        parallel_refresh=(200, 200),
+        after_parallel_refresh=200,
     ),
 }

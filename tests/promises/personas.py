@@ -20,7 +20,7 @@ REQUIREMENTS = (
     Requirement(
         "personas.parallel_refresh",
         "RFC 9700 section 4.14.2",
-        "Of two refreshes at once with one token one goes through, and the session ends: the person logs in again.",
+        "Two refreshes at once with one token both go through, and the session goes on.",
     ),
     Requirement("personas.forgotten", "RFC 7592 section 2.3", "A client that deletes its registration is gone."),
     Requirement(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import stat
@@ -11,12 +12,17 @@ from typing import Any
 import pytest
 
 from mcp_server.access import Access, load_access
+from mcp_server.access_parts import DemoUser
 from scripts.bootstrap.failures import SettingsFailure
 from scripts.bootstrap.keycloak.actual import Actual
-from scripts.bootstrap.keycloak.apply import Desired, plan
+from scripts.bootstrap.keycloak.apply import plan
+from scripts.bootstrap.keycloak.clients import Credentials
+from scripts.bootstrap.keycloak.desired import Desired
 from scripts.bootstrap.keycloak.files import load_client_policies_file, load_realm_file
+from scripts.bootstrap.keycloak.policies import GUARD, wanted_policies
 from scripts.bootstrap.keycloak.redirects import LOOPBACK_PATTERN, exactly, redirect_patterns
 from scripts.bootstrap.plan import Ref, differing, same
+from scripts.bootstrap.report import change_json, change_lines
 from scripts.bootstrap.secret_file import keep_secret
 from scripts.bootstrap.settings import BootstrapSettings
 
@@ -37,7 +43,7 @@ def desired(access: Access) -> Desired:
         access=access,
         realm_file=load_realm_file(folder),
         client_policies_file=load_client_policies_file(folder),
-        secret="s" * 43,
+        credentials=Credentials(secret="s" * 43),
     )
 
 
@@ -76,12 +82,13 @@ def test_a_new_realm_gets_its_rules_before_what_they_bind(access: Access) -> Non
         return next(i for i, text in enumerate(texts) if text.startswith(start))
 
     order = [
+        "realm: record which objects",
         "client profiles",
         "client policies",
         "role mcp-reader: create",
         "scope mcp:admin: create",
         "scope mcp:admin: bind",
-        "registration: set allowed-client-templates/anonymous",
+        "registration policy allowed-client-templates/anonymous: create",
         "realm: new clients get mcp:admin",
         "client mcp-native: create",
         "user reader: create",
@@ -114,11 +121,34 @@ def test_registration_is_shut_first_and_only_if_something_changes(access: Access
     assert [c.text for c in changes if c.text.startswith("registration: shut")] == ["registration: shut while changing"]
 
 
+@pytest.mark.requirement("drift.ten_changes")
+@pytest.mark.parametrize("other_changes", [True, False])
+@pytest.mark.parametrize("profile", ["closed", "initial-access-token", "cimd"])
+def test_a_door_that_shall_be_shut_and_is_not_is_named(access: Access, profile: str, *, other_changes: bool) -> None:
+    members = {"profile": profile, "document_domains": ("clients.example",)}
+    registration = access.registration.model_copy(update=members)
+    wanted = desired(access.model_copy(update={"registration": registration, "demo_users": {}}))
+    let_in = {"trusted-hosts": ["localhost"], "host-sending-registration-request-must-match": ["false"]}
+    policies = wanted_policies(wanted.access, wanted.realm_file.client_uri_hosts)
+    there = {name: {"id": name, "config": dict(config)} for name, config in policies.items()}
+    there[GUARD] = {"id": "1", "config": {**let_in, "client-uris-must-match": ["true"]}}
+    realm = {"enabled": True, **({} if other_changes else wanted.realm_members)}
+    changes = plan(wanted, Actual(realm=realm, policies=there))
+    (named,) = [change for change in changes if change.about == "registration"]
+    assert named.action == "change"
+    assert "trusted-hosts" in {field.name for field in named.fields}
+
+
 @pytest.mark.requirement("bootstrap.changes")
 def test_no_printed_form_of_a_change_shows_a_secret_or_a_password(access: Access) -> None:
-    printed = repr(plan(desired(access), Actual()))
-    assert "s" * 43 not in printed
-    assert "password" not in printed
+    person = DemoUser(password="only-she-knows", roles=("mcp-reader",))
+    changes = plan(desired(access.model_copy(update={"demo_users": {"somebody": person}})), Actual())
+    lines = [line for change in changes for line in change_lines(change, members=True)]
+    assert "    secret: (secret)" in lines
+    assert "    credentials: (secret)" in lines
+    for printed in (repr(changes), "\n".join(lines), json.dumps(change_json(changes))):
+        assert "s" * 43 not in printed
+        assert "only-she-knows" not in printed
     assert "k" * 43 not in repr(BootstrapSettings.load(environment()))
 
 
@@ -272,6 +302,14 @@ def test_a_secret_is_made_once_whole_and_private(tmp_path: Path) -> None:
 def test_a_secret_that_can_be_kept_nowhere_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(SettingsFailure, match="neither read nor written"):
         keep_secret(tmp_path / "missing" / "secret")
+
+
+@pytest.mark.requirement("adoption.untouched")
+def test_a_person_who_has_a_demo_users_name_is_not_taken_over(access: Access) -> None:
+    for email in ("reader@company.example", None):
+        person = {"id": "1", "username": "reader", "email": email}
+        with pytest.raises(SettingsFailure, match="demo_users: reader is there already"):
+            plan(desired(access), Actual(realm={"enabled": True}, users={"reader": person}))
 
 
 def _values(value: Any) -> list[Any]:

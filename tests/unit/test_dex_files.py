@@ -149,7 +149,7 @@ def test_which_clients_there_are_follows_from_the_registration_profile(variables
         metadata = json.loads(run(variables)[0].wanted["front/metadata.json"])
         assert ("registration_endpoint" in metadata) == (profile != "closed")
     known = {RESOURCE, "mcp-native"}
-    vendors = {"mcp-vendor-vscode", "mcp-vendor-claude", "mcp-vendor-cursor"}
+    vendors = {"mcp-vendor-vscode", "mcp-vendor-claude", "mcp-vendor-cursor", "mcp-vendor-chatgpt"}
     assert found == {
         "open-dev": known | vendors | {"mcp-native-nn"},
         "loopback-only": known | {"mcp-native-nn"},

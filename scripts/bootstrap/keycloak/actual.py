@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from scripts.bootstrap.failures import Forbidden
+from scripts.bootstrap.keycloak.ledger import Ledger
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from scripts.bootstrap.keycloak.session import Session
 
 REGISTRATION_POLICY = "org.keycloak.services.clientregistration.policy.ClientRegistrationPolicy"
+DEMO_DOMAIN = "@demo.example"  # RFC 2606: nobody's. The mark of a demo user
 
 Object = dict[str, Any]
 
@@ -21,15 +25,19 @@ class Actual:
 
     Attributes:
         scopes: client scopes by name, mappers included.
-        scope_roles: names of the realm roles each of our scopes is bound to.
+        default_roles: names of the realm roles that everybody has.
+        scope_roles: names of the realm roles each scope is bound to that is ours or carries our audience.
         default_scopes, optional_scopes: names of the scopes that new clients get.
         policies: registration policies by "provider/subtype".
         client_profiles, client_policies: the realm's own lists, complete, because a write replaces them.
+        clients: those the files name or the ledger knows.
+        users: those the files name, and all with an address of the demo; None if they may not be read.
         user_roles: names of the realm roles given to each of our users directly.
     """
 
     realm: Object = field(default_factory=dict)
     roles: dict[str, Object] = field(default_factory=dict)
+    default_roles: frozenset[str] = frozenset()
     scopes: dict[str, Object] = field(default_factory=dict)
     scope_roles: dict[str, frozenset[str]] = field(default_factory=dict)
     default_scopes: frozenset[str] = frozenset()
@@ -38,37 +46,69 @@ class Actual:
     client_profiles: list[Object] = field(default_factory=list)
     client_policies: list[Object] = field(default_factory=list)
     clients: dict[str, Object] = field(default_factory=dict)
-    users: dict[str, Object] = field(default_factory=dict)
+    users: dict[str, Object] | None = field(default_factory=dict)
     user_roles: dict[str, frozenset[str]] = field(default_factory=dict)
 
+    @property
+    def default_role_name(self) -> str:
+        """The role that everybody has, composed of others."""
+        role: Object = self.realm.get("defaultRole") or {}
+        return str(role.get("name", ""))
 
-def read_actual(session: Session, *, scopes: Iterable[str], clients: Iterable[str], users: Iterable[str]) -> Actual:
-    """Read the realm; of scopes' roles, clients and users only those named."""
+    @property
+    def ledger(self) -> Ledger:
+        """What we made or took over before."""
+        return Ledger.of(self.realm)
+
+
+def carries_audience(scope: Object, audience: str) -> bool:
+    """Whether a token with this client scope is for `audience`, whoever made the scope."""
+    mappers = scope.get("protocolMappers") or []
+    return any((mapper.get("config") or {}).get("included.custom.audience") == audience for mapper in mappers)
+
+
+def read_actual(
+    session: Session, *, audience: str, scopes: Iterable[str], clients: Iterable[str], users: Iterable[str]
+) -> Actual:
+    """Read the realm; of scopes' roles, clients and users only those named, for `audience`, or made by us before."""
     realm = session.find()
     if realm is None:
         return Actual()
     all_scopes = by(session.get("client-scopes"), "name")
-    all_users = {name: found for name in users if (found := find_user(session, name))}
+    all_users = _read_users(session, users)
+    ours = set(scopes)
+    all_clients = dict.fromkeys([*clients, *sorted(Ledger.of(realm).clients)])
     return Actual(
         realm=realm,
-        roles=by(session.get("roles"), "name"),
+        roles=by(session.get("roles", briefRepresentation="false"), "name"),
+        default_roles=_names(session.get("roles", realm["defaultRole"]["name"], "composites", "realm")),
         scopes=all_scopes,
         scope_roles={
-            name: _names(session.get("client-scopes", all_scopes[name]["id"], "scope-mappings", "realm"))
-            for name in scopes
-            if name in all_scopes
+            name: _names(session.get("client-scopes", scope["id"], "scope-mappings", "realm"))
+            for name, scope in all_scopes.items()
+            if name in ours or carries_audience(scope, audience)
         },
         default_scopes=_names(session.get("default-default-client-scopes")),
         optional_scopes=_names(session.get("default-optional-client-scopes")),
         policies=read_policies(session),
         client_profiles=session.get("client-policies", "profiles")["profiles"],
         client_policies=session.get("client-policies", "policies")["policies"],
-        clients={name: found for name in clients if (found := find_client(session, name))},
+        clients={name: found for name in all_clients if (found := find_client(session, name))},
         users=all_users,
         user_roles={
-            name: _names(session.get("users", user["id"], "role-mappings", "realm")) for name, user in all_users.items()
+            name: _names(session.get("users", user["id"], "role-mappings", "realm"))
+            for name, user in (all_users or {}).items()
         },
     )
+
+
+def _read_users(session: Session, names: Iterable[str]) -> dict[str, Object] | None:
+    try:
+        demo = session.get("users", email=DEMO_DOMAIN, max="100")
+        named = [found for name in names if (found := find_user(session, name))]
+    except Forbidden:
+        return None
+    return by([*demo, *named], "username")
 
 
 def read_policies(session: Session) -> dict[str, Object]:

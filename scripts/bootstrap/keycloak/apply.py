@@ -3,7 +3,8 @@
 No moment of an apply is more open than the realm was before or is afterwards:
 
 1. a new realm is created disabled, an existing one lets nobody register while its rules change;
-2. rules come before what they bind, roles before the scopes bound to them, scopes before who may ask for them;
+2. rules come before what they bind, roles before the scopes bound to them, scopes before who may ask for them, and
+   what goes comes after what takes its place;
 3. then the realm is enabled, and last of all registration is let in as its profile says: Keycloak 26.7.5 takes
    registrations in a disabled realm too, and shuts them out of a new one by itself.
 
@@ -12,57 +13,28 @@ An apply that breaks off leaves the realm shut; the next one goes on from there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from scripts.bootstrap.failures import Forbidden
 from scripts.bootstrap.keycloak.actual import Actual, read_actual
 from scripts.bootstrap.keycloak.client_policies import client_policy_changes
-from scripts.bootstrap.keycloak.clients import client_changes
-from scripts.bootstrap.keycloak.files import load_client_policies_file, load_realm_file
+from scripts.bootstrap.keycloak.clients import client_changes, client_removals
+from scripts.bootstrap.keycloak.desired import Desired
+from scripts.bootstrap.keycloak.ledger import forgetting, recording
 from scripts.bootstrap.keycloak.policies import letting_in, policy_changes, shutting, wanted_policies
 from scripts.bootstrap.keycloak.realm import new_realm, opening, realm_changes
-from scripts.bootstrap.keycloak.redirects import redirect_patterns
-from scripts.bootstrap.keycloak.roles import role_changes
-from scripts.bootstrap.keycloak.scopes import advertising_changes, list_changes, scope_changes
-from scripts.bootstrap.keycloak.users import user_changes
+from scripts.bootstrap.keycloak.roles import default_role_changes, role_changes, role_removals
+from scripts.bootstrap.keycloak.scopes import advertising_changes, list_changes, scope_changes, scope_removals
+from scripts.bootstrap.keycloak.users import user_changes, user_removals
 from scripts.bootstrap.keycloak.write import Writer
+from scripts.bootstrap.plan import Change
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mcp_server.access import Access
-    from scripts.bootstrap.keycloak.files import ClientPoliciesFile, RealmFile
     from scripts.bootstrap.keycloak.session import Session
-    from scripts.bootstrap.plan import Change
-    from scripts.bootstrap.settings import BootstrapSettings
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Desired:
-    """What the realm shall be: the access file, Keycloak's two files, and what is known only at run time."""
-
-    realm: str
-    resource: str
-    access: Access
-    realm_file: RealmFile
-    client_policies_file: ClientPoliciesFile
-    secret: str | None = None
-
-    @classmethod
-    def load(cls, settings: BootstrapSettings, secret: str | None) -> Desired:
-        """Put it together.
-
-        Raises:
-            SettingsFailure: one of the files does not fit.
-        """
-        return cls(
-            realm=settings.realm,
-            resource=settings.public_url,
-            access=settings.access,
-            realm_file=load_realm_file(settings.provider_folder),
-            client_policies_file=load_client_policies_file(settings.provider_folder),
-            secret=secret,
-        )
+__all__ = ["Desired", "apply", "plan", "read"]
 
 
 def read(session: Session, desired: Desired) -> Actual:
@@ -70,6 +42,7 @@ def read(session: Session, desired: Desired) -> Actual:
     access = desired.access
     return read_actual(
         session,
+        audience=desired.resource,
         scopes=access.scopes,
         clients=(desired.resource, *access.clients),
         users=access.demo_users,
@@ -80,40 +53,67 @@ def plan(desired: Desired, actual: Actual) -> list[Change]:
     """The changes that make `actual` what is desired, in the order in which they may be written."""
     access = desired.access
     policies = wanted_policies(access, desired.realm_file.client_uri_hosts)
-    profiles = desired.client_policies_file.profiles_with(redirect_patterns(access.registration))
-    client_policies = [policy.model_dump() for policy in desired.client_policies_file.policies]
-    realm = {**desired.realm_file.realm, "displayName": access.resource.name}
+    client_policies = desired.client_policies
     rules = [
-        *realm_changes(realm, actual),
-        *client_policy_changes(profiles, client_policies, actual),
+        *recording(actual.realm, desired.ledger),
+        *realm_changes(desired.realm_members, actual),
+        *client_policy_changes(client_policies, actual),
+        *default_role_changes(access, actual),
         *role_changes(access, actual),
         *scope_changes(access, desired.resource, actual),
         *advertising_changes(access, actual),
         *policy_changes(policies, actual),
         *list_changes(access, actual),
-        *client_changes(access, desired.resource, desired.secret, actual),
+        *client_changes(access, desired.resource, desired.credentials, actual),
         *user_changes(access, actual),
+        *user_removals(access, actual),
+        *client_removals(access, desired.resource, actual),
+        *scope_removals(access, actual),
+        *role_removals(access, actual),
+        *forgetting(actual.realm, desired.ledger),
     ]
-    shut = list(shutting(actual)) if rules else []
+    shut = list(shutting(policies, actual)) if rules else []
     return [*shut, *rules, *opening(actual), *letting_in(policies, actual, shut=bool(shut))]
 
 
-def apply(session: Session, desired: Desired, say: Callable[[str], None]) -> int:
+def whole_plan(desired: Desired, actual: Actual) -> list[Change]:
+    """`plan`, beginning with the realm itself if it is not there."""
+    return [*([_creation(desired)] if not actual.realm else []), *plan(desired, actual)]
+
+
+def apply(session: Session, desired: Desired, tell: Callable[[Change], None]) -> int:
     """Make the realm as desired and tell each change before it is written; the number of changes.
 
     Raises:
+        Forbidden: the admin client may not see people and there are demo users; nothing is written.
         ProviderRefused: Keycloak refused a change; those before it are written, those after it are not.
     """
     created = 0
     actual = read(session, desired)
+    refuse_unless_people_are_seen(desired, actual)
     if not actual.realm:
-        say(f"realm {desired.realm}: create, disabled until all is written")
+        tell(_creation(desired))
         session.create_realm(new_realm(desired.realm, desired.access.resource.name))
         actual = read(session, desired)
         created = 1
     changes = plan(desired, actual)
     writer = Writer(session, actual)
     for change in changes:
-        say(change.text)
+        tell(change)
         writer.write(change)
     return created + len(changes)
+
+
+def refuse_unless_people_are_seen(desired: Desired, actual: Actual) -> None:
+    """Demo users that cannot be compared can be neither planned nor written.
+
+    Raises:
+        Forbidden: there are some, and the admin client may not see people.
+    """
+    if actual.users is None and desired.access.demo_users:
+        raise Forbidden("the admin client may not see people, so demo users cannot be compared: give it view-users")
+
+
+def _creation(desired: Desired) -> Change:
+    body = new_realm(desired.realm, desired.access.resource.name)
+    return Change(f"realm {desired.realm}", "create, disabled until all is written", "POST", (), body, action="create")

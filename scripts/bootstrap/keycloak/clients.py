@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from scripts.bootstrap.keycloak.ledger import MARK, is_marked
 from scripts.bootstrap.keycloak.scopes import optional_scopes
-from scripts.bootstrap.plan import Change, Json, Ref, differing
+from scripts.bootstrap.plan import Change, Json, Ref, field_of, fields_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,35 +27,72 @@ _NO_FLOWS: Json = {
 _LISTS = {"default": "defaultClientScopes", "optional": "optionalClientScopes"}
 
 
-def client_changes(access: Access, resource: str, secret: str | None, actual: Actual) -> Iterator[Change]:
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """How the resource server says who it is: a secret, or the public half of its key as a JSON Web Key Set.
+
+    Neither known: the provider keeps what it has.
+    """
+
+    secret: str | None = field(default=None, repr=False)
+    keys: str | None = None
+    algorithm: str = ""
+
+    @property
+    def members(self) -> Json:
+        """What the client has for it."""
+        if self.keys is None:
+            # Empty texts take away what an earlier key left.
+            left = {"use.jwks.string": "", "jwks.string": "", "token.endpoint.auth.signing.alg": ""}
+            secret = {"secret": self.secret} if self.secret else {}
+            return {"clientAuthenticatorType": "client-secret", **secret, "attributes": left}
+        attributes = {
+            "use.jwks.string": "true",
+            "jwks.string": self.keys,
+            "token.endpoint.auth.signing.alg": self.algorithm,
+        }
+        return {"clientAuthenticatorType": "client-jwt", "attributes": attributes}
+
+
+def client_changes(access: Access, resource: str, credentials: Credentials, actual: Actual) -> Iterator[Change]:
     """What our clients lack. Clients that registered themselves, and everybody else's, are not looked at."""
-    yield from _client_changes(_resource_client(access, resource, secret), actual)
+    yield from _client_changes(_resource_client(access, resource, credentials), actual)
     for client_id, client in access.clients.items():
         yield from _client_changes(_public_client(access, client_id, client), actual)
 
 
-def _resource_client(access: Access, resource: str, secret: str | None) -> Json:
+def client_removals(access: Access, resource: str, actual: Actual) -> Iterator[Change]:
+    """Clients that we made or took over and that are no longer wanted: dropped ones, and the resource's old address."""
+    for name in sorted(actual.ledger.clients - {resource, *access.clients}):
+        found = actual.clients.get(name)
+        if found is not None and is_marked(found):
+            what = "remove, neither the access file nor MCP_PUBLIC_URL names it any more"
+            yield Change(f"client {name}", what, "DELETE", ("clients", found["id"]), action="remove")
+
+
+def _resource_client(access: Access, resource: str, credentials: Credentials) -> Json:
     """The resource server at the introspection endpoint (RFC 7662 section 2.1).
 
     Its id is the resource's URL because Keycloak 26.7.5 calls a token active only to a client that its `aud` names, and
     because that is what the experimental feature `resource-indicators` looks for (RFC 8707), should it be switched on.
     """
-    client: Json = {
+    known = credentials.members
+    attributes = known.pop("attributes")
+    return {
         "clientId": resource,
         "name": access.resource.name,
         "description": "The MCP server itself: asks whether tokens are still good, gets none",
         "enabled": True,
         "protocol": "openid-connect",
         "publicClient": False,
-        "clientAuthenticatorType": "client-secret",
+        **known,
         **_NO_FLOWS,
         "redirectUris": [],
         "webOrigins": [],
-        "attributes": {"resource_url": resource},
+        "attributes": {"resource_url": resource, **_map(attributes), **MARK},
         "defaultClientScopes": [],
         "optionalClientScopes": [],
     }
-    return {**client, "secret": secret} if secret else client
 
 
 def _public_client(access: Access, client_id: str, client: Client) -> Json:
@@ -69,7 +108,7 @@ def _public_client(access: Access, client_id: str, client: Client) -> Json:
         "consentRequired": True,
         "redirectUris": list(client.redirect_uris),
         "webOrigins": [],
-        "attributes": {"pkce.code.challenge.method": "S256"},
+        "attributes": {"pkce.code.challenge.method": "S256", **MARK},
         "defaultClientScopes": ["basic"],
         "optionalClientScopes": list(optional_scopes(access)),
     }
@@ -79,14 +118,14 @@ def _client_changes(wanted: Json, actual: Actual) -> Iterator[Change]:
     client_id = str(wanted["clientId"])
     found = actual.clients.get(client_id)
     if found is None:
-        yield Change(f"client {client_id}: create", "POST", ("clients",), wanted)
+        yield Change(f"client {client_id}", "create", "POST", ("clients",), wanted, action="create")
         return
     lists = set(_LISTS.values())
     body = {name: value for name, value in wanted.items() if name not in lists}
-    if changed := differing(body, found):
-        text = f"client {client_id}: set {', '.join(changed)}"
+    if fields := fields_of(body, found):
+        what = f"set {', '.join(field.name for field in fields)}"
         # The whole of it: with redirect URIs alone Keycloak would make up web origins from them.
-        yield Change(text, "PUT", ("clients", found["id"]), body)
+        yield Change(f"client {client_id}", what, "PUT", ("clients", found["id"]), body, fields=fields)
     yield from _list_changes(wanted, found)
 
 
@@ -94,14 +133,19 @@ def _list_changes(wanted: Json, found: Object) -> Iterator[Change]:
     """Scope lists are written one by one: Keycloak ignores them in the client itself once it exists."""
     for kind, member in _LISTS.items():
         names, there = set(_texts(wanted[member])), set(found.get(member) or [])
-        path = ("clients", str(found["id"]), f"{kind}-client-scopes")
+        path, about = ("clients", str(found["id"]), f"{kind}-client-scopes"), f"client {wanted['clientId']}"
+        fields = (field_of(member, sorted(there), sorted(names)),)
         for name in sorted(there - names):
-            text = f"client {wanted['clientId']}: take away {name} ({kind})"
-            yield Change(text, "DELETE", (*path, Ref("client-scope", name)))
+            what = f"take away {name} ({kind})"
+            yield Change(about, what, "DELETE", (*path, Ref("client-scope", name)), fields=fields)
         for name in sorted(names - there):
-            text = f"client {wanted['clientId']}: give {name} ({kind})"
-            yield Change(text, "PUT", (*path, Ref("client-scope", name)), {})
+            what = f"give {name} ({kind})"
+            yield Change(about, what, "PUT", (*path, Ref("client-scope", name)), {}, fields=fields)
 
 
 def _texts(value: object) -> list[str]:
     return [str(part) for part in value] if isinstance(value, list) else []
+
+
+def _map(value: object) -> Json:
+    return dict(value) if isinstance(value, dict) else {}

@@ -59,6 +59,11 @@ class ClientPoliciesFile(_File):
     profiles: list[_Profile]
     policies: list[_Policy]
 
+    def mentions(self, grant: str) -> bool:
+        """Whether a condition on grant types names this one."""
+        conditions = (condition for policy in self.policies for condition in policy.conditions)
+        return any(grant in condition.configuration.get("grant_types", []) for condition in conditions)
+
     def profiles_with(self, patterns: list[str]) -> list[dict[str, Any]]:
         """The profiles, the redirect patterns filled in."""
         profiles = [profile.model_dump() for profile in self.profiles]

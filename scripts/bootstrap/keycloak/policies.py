@@ -6,18 +6,21 @@ initial access token. Ours are put right by kind; further ones that somebody add
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from scripts.bootstrap.keycloak.actual import REGISTRATION_POLICY
 from scripts.bootstrap.keycloak.redirects import redirect_hosts
 from scripts.bootstrap.keycloak.scopes import optional_scopes
-from scripts.bootstrap.plan import Change, Json, Ref, same
+from scripts.bootstrap.plan import Change, Json, Ref, fields_of, same
+from scripts.bootstrap.registration import ADMISSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mcp_server.access import Access
     from scripts.bootstrap.keycloak.actual import Actual
+    from scripts.bootstrap.plan import Action
 
 Config = dict[str, list[str]]
 
@@ -48,27 +51,25 @@ def wanted_policies(access: Access, client_uri_hosts: tuple[str, ...]) -> dict[s
         client_uri_hosts: hosts that known clients name as their home page (RFC 7591 `client_uri`).
     """
     registration = access.registration
-    closed = registration.profile == "closed"
-    let_in: Config = (
-        SHUT
-        if closed
-        else {
-            "trusted-hosts": sorted({*redirect_hosts(registration), *client_uri_hosts}),
-            # A client on the loopback of a person's machine registers from whatever address that machine has.
-            "host-sending-registration-request-must-match": ["false"],
-            "client-uris-must-match": ["true"],
-        }
-    )
-    web_origins = [] if closed else list(registration.web_origins)
+    admission = ADMISSIONS[registration.profile]
+    let_in: Config = {
+        "trusted-hosts": sorted({*redirect_hosts(registration), *client_uri_hosts}),
+        # A client on the loopback of a person's machine registers from whatever address that machine has.
+        "host-sending-registration-request-must-match": ["false"],
+        "client-uris-must-match": ["true"],
+    }
+    most = str(registration.max_clients)
     return {
         **_for_both("anonymous", access),
-        "max-clients/anonymous": {"max-clients": [str(registration.max_clients)]},
-        "registration-web-origins/anonymous": {"web-origins": web_origins},
+        "max-clients/anonymous": {"max-clients": [most]},
+        "registration-web-origins/anonymous": {
+            "web-origins": list(registration.web_origins) if admission.anonymous else []
+        },
         **_for_both("authenticated", access),
         # An initial access token gets nobody into a closed realm either: no room for one client more.
-        "max-clients/authenticated": {"max-clients": ["0" if closed else str(registration.max_clients)]},
-        "trusted-hosts/authenticated": let_in,
-        GUARD: let_in,
+        "max-clients/authenticated": {"max-clients": [most if admission.invited else "0"]},
+        "trusted-hosts/authenticated": let_in if admission.invited else SHUT,
+        GUARD: let_in if admission.anonymous else SHUT,
     }
 
 
@@ -87,36 +88,57 @@ def _for_both(subtype: str, access: Access) -> dict[str, Config]:
     }
 
 
-def shutting(actual: Actual) -> Iterator[Change]:
-    """The very first change: nobody registers while the rules are being rewritten."""
-    if actual.realm and not same(SHUT, _config(actual, GUARD)):
-        yield _put_right(GUARD, SHUT, actual, "registration: shut while changing")
+def shutting(wanted: dict[str, Config], actual: Actual) -> Iterator[Change]:
+    """The very first change: nobody registers while the rules are being rewritten, or from now on."""
+    before = _config(actual, GUARD)
+    if not actual.realm or same(SHUT, before):
+        return
+    if wanted[GUARD] == SHUT:
+        change = Change("registration", "shut", "PUT", (), fields=fields_of(dict(SHUT), before))
+    else:
+        change = Change("registration", "shut while changing", "PUT", (), action="step")
+    yield _put_right(GUARD, SHUT, actual, change)
 
 
 def policy_changes(wanted: dict[str, Config], actual: Actual) -> Iterator[Change]:
     """What the policies lack, all but the `GUARD`."""
     for name, config in wanted.items():
-        if name != GUARD and not (name in actual.policies and same(config, _config(actual, name))):
-            yield _put_right(name, config, actual, f"registration: set {name}")
+        if name != GUARD:
+            yield from _policy_changes(name, config, actual)
+
+
+def _policy_changes(name: str, config: Config, actual: Actual) -> Iterator[Change]:
+    fields = fields_of(dict(config), _config(actual, name))
+    if name in actual.policies and not fields:
+        return
+    what = f"set {', '.join(field.name for field in fields)}" if name in actual.policies else "create"
+    yield _put_right(name, config, actual, Change(f"registration policy {name}", what, "PUT", (), fields=fields))
 
 
 def letting_in(wanted: dict[str, Config], actual: Actual, *, shut: bool) -> Iterator[Change]:
     """The guard as the registration profile wants it; `shut` says that an earlier change shut it."""
     before = SHUT if shut else _config(actual, GUARD)
     if GUARD not in actual.policies and not shut and actual.realm:
-        yield _put_right(GUARD, wanted[GUARD], actual, f"registration: set {GUARD}")
+        yield from _policy_changes(GUARD, wanted[GUARD], actual)
     elif not same(wanted[GUARD], before):
+        fields = fields_of(dict(wanted[GUARD]), _config(actual, GUARD))
+        # A registration profile that lets nobody in has nothing to open; the guard may have been changed by hand.
+        what = f"let in {', '.join(wanted[GUARD]['trusted-hosts']) or 'nobody'}"
         path = ("components", Ref("registration-policy", GUARD))
-        hosts = ", ".join(wanted[GUARD]["trusted-hosts"]) or "nobody"
-        yield Change(f"registration: let in {hosts}", "PUT", path, _component(GUARD, wanted[GUARD]))
+        action: Action = "change" if fields else "step"
+        body = _component(GUARD, wanted[GUARD])
+        yield Change("registration", what, "PUT", path, body, action=action, fields=fields)
 
 
-def _put_right(name: str, config: Config, actual: Actual, text: str) -> Change:
+def _put_right(name: str, config: Config, actual: Actual, change: Change) -> Change:
+    """`change` with the write that gives the policy `name` this `config`."""
     found = actual.policies.get(name)
+    body = _component(name, config)
     if found is None:
-        return Change(text, "POST", ("components",), _component(name, config))
+        action: Action = "create" if change.action == "change" else change.action
+        return replace(change, method="POST", path=("components",), body=body, action=action)
     # Keycloak keeps the members of a config that a write does not name, and an empty list removes one.
-    return Change(text, "PUT", ("components", found["id"]), {**_component(name, config), "id": found["id"]})
+    return replace(change, path=("components", found["id"]), body={**body, "id": found["id"]})
 
 
 def _component(name: str, config: Config) -> Json:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scripts.bootstrap.failures import NotProven
+import httpx
+
+from scripts.bootstrap.failures import NotProven, ProviderUnreachable
 from scripts.bootstrap.keycloak.actual import find_client, find_user
 from scripts.bootstrap.proof import Note
+from scripts.bootstrap.registration import ADMISSIONS
 
 if TYPE_CHECKING:
-    import httpx
-
     from mcp_server.access import Access
     from scripts.bootstrap.keycloak.session import Session
     from scripts.bootstrap.settings import BootstrapSettings
@@ -79,14 +80,31 @@ def own_registration_is_off(settings: BootstrapSettings, http: httpx.Client) -> 
     Raises:
         Note: another one is: that cannot be changed by the admin API, only where Keycloak is started.
     """
-    here = [kind for kind in _OWN_KINDS if http.get(f"{_registration(settings)}/{kind}/-").status_code != _NOT_FOUND]
+    here = open_own_kinds(settings, http)
     if here:
-        options = " ".join(f"KC_SPI_CLIENT_REGISTRATION__{k.upper().replace('-', '_')}__ENABLED=false" for k in here)
         raise Note(
             f"Keycloak also takes clients of its own kind from anybody ({', '.join(here)}); this cannot be set from "
-            f"here: start Keycloak with {options}"
+            f"here: start Keycloak with {switches_off(here)}"
         )
     return "no registration endpoint but the standard one"
+
+
+def open_own_kinds(settings: BootstrapSettings, http: httpx.Client) -> list[str]:
+    """The registration endpoints of Keycloak's own kinds that are there.
+
+    Raises:
+        ProviderUnreachable: nothing answers.
+    """
+    try:
+        statuses = {kind: http.get(f"{_registration(settings)}/{kind}/-").status_code for kind in _OWN_KINDS}
+    except httpx.TransportError as error:
+        raise ProviderUnreachable(f"nothing answers at {settings.internal_url}") from error
+    return [kind for kind, status in statuses.items() if status != _NOT_FOUND]
+
+
+def switches_off(kinds: list[str]) -> str:
+    """The options of Keycloak's start that close these endpoints."""
+    return " ".join(f"KC_SPI_CLIENT_REGISTRATION__{k.upper().replace('-', '_')}__ENABLED=false" for k in kinds)
 
 
 def trial_registration(settings: BootstrapSettings, http: httpx.Client) -> str:
@@ -104,11 +122,11 @@ def trial_registration(settings: BootstrapSettings, http: httpx.Client) -> str:
         raise NotProven(f"a client that redirects to client.example could register: {foreign.status_code}")
     own = http.post(url, json=_trial("http://127.0.0.1:33333/callback"))
     profile = settings.access.registration.profile
-    if profile == "closed":
+    if not ADMISSIONS[profile].anonymous:
         if own.status_code == _CREATED:
             _remove(http, url, own)
-            raise NotProven("a client could register, and the registration profile is closed")
-        return f"nobody can register a client (registration profile {profile})"
+            raise NotProven(f"a client could register without a token, and the registration profile is {profile}")
+        return f"nobody can register a client without a token ({profile})"
     if own.status_code != _CREATED:
         raise NotProven(f"a client on this machine could not register: {own.status_code} {own.text[:200]}")
     _remove(http, url, own)

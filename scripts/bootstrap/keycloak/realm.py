@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scripts.bootstrap.plan import Change, Json, differing
+from scripts.bootstrap.plan import Change, Json, differing, field_of, fields_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -16,23 +16,17 @@ def realm_changes(wanted: Mapping[str, object], actual: Actual) -> Iterator[Chan
     """What the realm's own settings lack. Members that are not wanted stay as they are."""
     changed = differing(wanted, actual.realm)
     if changed:
-        # Keycloak merges the members of a realm, but replaces its `attributes` as a whole.
-        if "attributes" in changed:
-            changed["attributes"] = {**_attributes(actual.realm), **_attributes(wanted)}
-        yield Change(f"realm: set {', '.join(changed)}", "PUT", (), changed)
+        fields = fields_of(wanted, actual.realm)
+        yield Change("realm", f"set {', '.join(changed)}", "PUT", (), changed, fields=fields)
 
 
 def opening(actual: Actual) -> Iterator[Change]:
     """Near the end: a realm is created disabled, and nobody logs in there until the rules are written."""
     if not actual.realm.get("enabled"):
-        yield Change("realm: enable", "PUT", (), {"enabled": True})
+        fields = (field_of("enabled", actual.realm.get("enabled"), True),)
+        yield Change("realm", "enable", "PUT", (), {"enabled": True}, fields=fields)
 
 
 def new_realm(name: str, display_name: str) -> Json:
     """A realm in which nobody can log in yet."""
     return {"realm": name, "displayName": display_name, "enabled": False}
-
-
-def _attributes(realm: Mapping[str, object]) -> Json:
-    attributes = realm.get("attributes")
-    return dict(attributes) if isinstance(attributes, dict) else {}

@@ -9,6 +9,8 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from scripts.bootstrap.registration import ADMISSIONS
+
 if TYPE_CHECKING:
     from mcp_server.access_parts import Registration
 
@@ -23,17 +25,17 @@ NOTHING = r"^$"
 
 def redirect_patterns(registration: Registration) -> list[str]:
     """The patterns of a registration profile; a redirect URI must fit one of them."""
-    if registration.profile == "closed":
+    admission = ADMISSIONS[registration.profile]
+    if not admission.invited:
         return [NOTHING]
-    if registration.profile == "loopback-only":
-        return [LOOPBACK_PATTERN]
-    return [LOOPBACK_PATTERN, *(exactly(uri) for uris in registration.vendors.values() for uri in uris)]
+    vendors = registration.vendors.values() if admission.vendors else ()
+    return [LOOPBACK_PATTERN, *(exactly(uri) for uris in vendors for uri in uris)]
 
 
 def redirect_hosts(registration: Registration) -> list[str]:
     """The hosts of those redirect URIs, for the check that stands behind the patterns."""
     hosts = list(LOOPBACK_HOSTS)
-    if registration.profile == "open-dev":
+    if ADMISSIONS[registration.profile].vendors:
         hosts += [urlsplit(uri).hostname or "" for uris in registration.vendors.values() for uri in uris]
     return sorted(set(filter(None, hosts)))
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scripts.bootstrap.plan import Change
+from scripts.bootstrap.keycloak.ledger import MARK, is_marked
+from scripts.bootstrap.plan import Change, Ref, field_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,8 +15,29 @@ if TYPE_CHECKING:
 
 
 def role_changes(access: Access, actual: Actual) -> Iterator[Change]:
-    """The roles that are missing. Roles that are there stay as they are."""
+    """The roles that are missing. Roles that are there stay as they are, and are not marked: they are somebody's."""
     for role in access.roles:
         if role not in actual.roles:
             scopes = ", ".join(name for name, scope in access.scopes.items() if role in scope.roles)
-            yield Change(f"role {role}: create", "POST", ("roles",), {"name": role, "description": f"Brings {scopes}"})
+            mark = {name: [value] for name, value in MARK.items()}
+            body = {"name": role, "description": f"Brings {scopes}", "attributes": mark}
+            yield Change(f"role {role}", "create", "POST", ("roles",), body, action="create")
+
+
+def default_role_changes(access: Access, actual: Actual) -> Iterator[Change]:
+    """Take our roles out of those that everybody has: a scope bound to one of them is everybody's."""
+    ours = sorted(actual.default_roles & set(access.roles))
+    name = actual.default_role_name
+    if ours:
+        fields = (field_of("default roles", ours, None),)
+        body = [{"id": Ref("role", role), "name": role} for role in ours]
+        what = f"people no longer have {', '.join(ours)} by default"
+        yield Change("realm", what, "DELETE", ("roles", name, "composites"), body, fields=fields)
+
+
+def role_removals(access: Access, actual: Actual) -> Iterator[Change]:
+    """Roles that we made and that bring no scope any more."""
+    for name, found in actual.roles.items():
+        if name not in access.roles and is_marked(found):
+            what = "remove, it brings no scope any more"
+            yield Change(f"role {name}", what, "DELETE", ("roles", name), action="remove")

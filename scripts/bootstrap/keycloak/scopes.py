@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scripts.bootstrap.plan import Change, Json, Ref, differing
+from scripts.bootstrap.keycloak.ledger import MARK, is_marked
+from scripts.bootstrap.plan import Change, Json, Ref, field_of, fields_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,11 +39,20 @@ def scope_changes(access: Access, resource: str, actual: Actual) -> Iterator[Cha
         found = actual.scopes.get(name)
         if found is None:
             body = {**representation, "protocolMappers": mappers}
-            yield Change(f"scope {name}: create, with the audience {resource}", "POST", ("client-scopes",), body)
+            what = f"create, with the audience {resource}"
+            yield Change(f"scope {name}", what, "POST", ("client-scopes",), body, action="create")
         else:
             yield from _attribute_changes(name, representation, found)
             yield from _mapper_changes(name, mappers, found)
         yield from _role_changes(name, access.scopes[name].roles, actual.scope_roles.get(name, frozenset()))
+
+
+def scope_removals(access: Access, actual: Actual) -> Iterator[Change]:
+    """Scopes that we made or took over and that the access file no longer has. Clients lose them (seen on 26.7.5)."""
+    for name, found in actual.scopes.items():
+        if name not in access.scopes and is_marked(found):
+            what = "remove, it is no longer in the access file"
+            yield Change(f"scope {name}", what, "DELETE", ("client-scopes", found["id"]), action="remove")
 
 
 def advertising_changes(access: Access, actual: Actual) -> Iterator[Change]:
@@ -52,12 +62,14 @@ def advertising_changes(access: Access, actual: Actual) -> Iterator[Change]:
     registers all it finds is refused, because the registration policy allows ours only.
     """
     for name, found in actual.scopes.items():
-        if name in access.scopes or found.get("protocol") != "openid-connect":
+        if name in access.scopes or found.get("protocol") != "openid-connect" or is_marked(found):
             continue
         attributes = found.get("attributes") or {}
         if attributes.get(ADVERTISED) != "false":
             body = {**_without_mappers(found), "attributes": {**attributes, ADVERTISED: "false"}}
-            yield Change(f"scope {name}: do not advertise", "PUT", ("client-scopes", found["id"]), body)
+            fields = (field_of(f"attributes.{ADVERTISED}", attributes.get(ADVERTISED), "false"),)
+            path = ("client-scopes", found["id"])
+            yield Change(f"scope {name}", "do not advertise", "PUT", path, body, fields=fields)
 
 
 def list_changes(access: Access, actual: Actual) -> Iterator[Change]:
@@ -112,14 +124,15 @@ def _scope(access: Access, name: str) -> Json:
             "display.on.consent.screen": "true",
             "consent.screen.text": access.scopes[name].description,
             ADVERTISED: "true",
+            **MARK,
         },
     }
 
 
 def _attribute_changes(name: str, representation: Json, found: Object) -> Iterator[Change]:
-    if changed := differing(representation, found):
-        text = f"scope {name}: set {', '.join(changed)}"
-        yield Change(text, "PUT", ("client-scopes", found["id"]), representation)
+    if fields := fields_of(representation, found):
+        what = f"set {', '.join(field.name for field in fields)}"
+        yield Change(f"scope {name}", what, "PUT", ("client-scopes", found["id"]), representation, fields=fields)
 
 
 def _mapper_changes(name: str, mappers: list[Json], found: Object) -> Iterator[Change]:
@@ -127,14 +140,17 @@ def _mapper_changes(name: str, mappers: list[Json], found: Object) -> Iterator[C
     path = ("client-scopes", found["id"], "protocol-mappers", "models")
     there = {mapper["name"]: mapper for mapper in found.get("protocolMappers") or []}
     for mapper in mappers:
+        about = f"mapper '{mapper['name']}' of scope {name}"
         old = there.pop(mapper["name"], None)
         if old is None:
-            yield Change(f"scope {name}: add mapper '{mapper['name']}'", "POST", path, mapper)
-        elif differing(mapper, old):
+            yield Change(about, "create", "POST", path, mapper, action="create")
+        elif fields := fields_of(mapper, old):
             body = {**mapper, "id": old["id"]}
-            yield Change(f"scope {name}: correct mapper '{mapper['name']}'", "PUT", (*path, old["id"]), body)
+            yield Change(about, "correct", "PUT", (*path, old["id"]), body, fields=fields)
     for old in there.values():
-        yield Change(f"scope {name}: remove foreign mapper '{old['name']}'", "DELETE", (*path, old["id"]))
+        about = f"mapper '{old['name']}' of scope {name}"
+        what = f"remove, it is not ours ({old.get('protocolMapper')})"
+        yield Change(about, what, "DELETE", (*path, old["id"]), action="remove")
 
 
 def _role_changes(name: str, wanted: tuple[str, ...], bound: frozenset[str]) -> Iterator[Change]:
@@ -147,19 +163,22 @@ def _role_changes(name: str, wanted: tuple[str, ...], bound: frozenset[str]) -> 
     for method, roles, verb in steps:
         if roles:
             body = [{"id": Ref("role", role), "name": role} for role in sorted(roles)]
-            yield Change(f"scope {name}: {verb} {', '.join(sorted(roles))}", method, path, body)
+            fields = (field_of("roles", sorted(bound), sorted(wanted)),)
+            yield Change(f"scope {name}", f"{verb} {', '.join(sorted(roles))}", method, path, body, fields=fields)
 
 
 def _leave(which: str, names: frozenset[str]) -> Iterator[Change]:
     for name in sorted(names):
         path = (f"default-{which}-client-scopes", Ref("client-scope", name))
-        yield Change(f"realm: new clients no longer get {name} ({which})", "DELETE", path)
+        fields = (field_of(f"{which} scopes of new clients", name, None),)
+        yield Change("realm", f"new clients no longer get {name} ({which})", "DELETE", path, fields=fields)
 
 
 def _join(which: str, names: frozenset[str]) -> Iterator[Change]:
     for name in sorted(names):
         path = (f"default-{which}-client-scopes", Ref("client-scope", name))
-        yield Change(f"realm: new clients get {name} ({which})", "PUT", path, {})
+        fields = (field_of(f"{which} scopes of new clients", None, name),)
+        yield Change("realm", f"new clients get {name} ({which})", "PUT", path, {}, fields=fields)
 
 
 def _without_mappers(found: Object) -> Object:

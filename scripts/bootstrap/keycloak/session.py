@@ -10,7 +10,7 @@ from urllib.parse import quote
 from keycloak import KeycloakOpenIDConnection
 from keycloak.exceptions import KeycloakAuthenticationError, KeycloakConnectionError, KeycloakError
 
-from scripts.bootstrap.failures import AdminRefused, ProviderRefused, ProviderUnreachable
+from scripts.bootstrap.failures import AdminRefused, Forbidden, ProviderRefused, ProviderUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,9 +37,9 @@ class Session:
     def __init__(self, settings: BootstrapSettings, say: Callable[[str], None] = print) -> None:
         self.connection = KeycloakOpenIDConnection(
             server_url=settings.admin_base,
-            # The admin client lives in `master` whatever realm is administered: without this a renewed token would be
-            # asked of the wrong realm.
-            user_realm_name="master",
+            # The realm the admin client lives in, whatever realm is administered: without this a renewed token would be
+            # asked of the wrong one.
+            user_realm_name=settings.admin_realm,
             realm_name=settings.realm,
             client_id=settings.admin_client_id,
             client_secret_key=settings.admin_client_secret,
@@ -96,7 +96,8 @@ class Session:
         """What is at `path` below the realm.
 
         Raises:
-            ProviderRefused: it is not there or may not be read.
+            ProviderRefused: it is not there.
+            Forbidden: it may not be read.
         """
         found = self.find(*path, **query)
         if found is None:
@@ -118,6 +119,16 @@ class Session:
             ProviderRefused: Keycloak says no; the text has its reason.
         """
         self._check(self._send(method, self._path(path), body), method, path)
+
+    def create(self, path: tuple[str, ...], body: object) -> Any:
+        """Write `body` at `path` below the realm and give what Keycloak answers.
+
+        Raises:
+            ProviderRefused: Keycloak says no; the text has its reason.
+        """
+        response = self._send("POST", self._path(path), body)
+        self._check(response, "POST", path)
+        return response.json()
 
     def create_realm(self, representation: dict[str, object]) -> None:
         """Create the realm itself."""
@@ -141,14 +152,23 @@ class Session:
         except KeycloakAuthenticationError as error:
             raise self._refused() from error
 
+    def _lacking(self, method: str, path: tuple[str, ...]) -> str:
+        what = f"{method} {'/'.join(path) or 'the realm'}"
+        roles = "view-realm, view-clients, view-events and view-users"
+        if method != "GET":
+            roles = "manage-realm, manage-clients and, for demo users, manage-users"
+        realm = self._settings.realm
+        where = "realm-management" if self._settings.admin_realm == realm else f"{realm}-realm"
+        return (
+            f"the admin client '{self._settings.admin_client_id}' may not {what}: give its service account {roles}, "
+            f"roles of the client '{where}' in the realm '{self._settings.admin_realm}'"
+        )
+
     def _check(self, response: Response, method: str, path: tuple[str, ...]) -> None:
         if response.status_code < _ERROR:
             return
         if response.status_code == _FORBIDDEN:
-            raise AdminRefused(
-                f"the admin client '{self._settings.admin_client_id}' may not {method} {'/'.join(path)}: give its "
-                "service account the role 'admin' of the realm 'master'"
-            )
+            raise Forbidden(self._lacking(method, path))
         raise ProviderRefused(
             f"Keycloak refused {method} {'/'.join(path)}: {response.status_code} {_reason(response)}",
             response.status_code,

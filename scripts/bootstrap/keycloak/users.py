@@ -4,31 +4,58 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scripts.bootstrap.plan import Change, Json, Ref, differing
+from scripts.bootstrap.failures import SettingsFailure
+from scripts.bootstrap.keycloak.actual import DEMO_DOMAIN
+from scripts.bootstrap.plan import Change, Json, Ref, field_of, fields_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mcp_server.access import Access
-    from scripts.bootstrap.keycloak.actual import Actual
+    from scripts.bootstrap.keycloak.actual import Actual, Object
     from scripts.bootstrap.plan import Method
 
 
 def user_changes(access: Access, actual: Actual) -> Iterator[Change]:
-    """What the demo users lack. A password is set when the user is created, never again: it may have changed."""
+    """What the demo users lack. A password is set when the user is created, never again: it may have changed.
+
+    Raises:
+        SettingsFailure: somebody has the name of a demo user: theirs is no account for a public password's roles.
+    """
+    users = actual.users
+    if users is None:  # may not be read: nothing is known, so nothing is changed
+        return
     for name, person in access.demo_users.items():
         wanted = _profile(name)
-        found = actual.users.get(name)
+        found = users.get(name)
         if found is None:
             credentials = [{"type": "password", "value": person.password, "temporary": False}]
             body = {"username": name, **wanted, "credentials": credentials}
-            yield Change(f"user {name}: create", "POST", ("users",), body)
-        elif changed := differing(wanted, found):
+            yield Change(f"user {name}", "create", "POST", ("users",), body, action="create")
+        elif found.get("email") != wanted["email"]:
+            raise SettingsFailure(
+                f"demo_users: {name} is there already and has no address at {DEMO_DOMAIN[1:]}, so it is a person's: "
+                "name the demo user otherwise, or remove it from the access file"
+            )
+        elif fields := fields_of(wanted, found):
             # The profile is one unit to Keycloak: a member left out is a member taken away.
-            yield Change(f"user {name}: set {', '.join(changed)}", "PUT", ("users", found["id"]), wanted)
+            what = f"set {', '.join(field.name for field in fields)}"
+            yield Change(f"user {name}", what, "PUT", ("users", found["id"]), wanted, fields=fields)
         # Only roles that bring scopes are ours to take away.
         given = actual.user_roles.get(name, frozenset()) & set(access.roles)
         yield from _role_changes(name, frozenset(person.roles), given)
+
+
+def user_removals(access: Access, actual: Actual) -> Iterator[Change]:
+    """Demo users that the access file no longer has."""
+    for name, found in (actual.users or {}).items():
+        if name not in access.demo_users and _is_of_the_demo(name, found):
+            what = "remove, the access file no longer has this demo user"
+            yield Change(f"user {name}", what, "DELETE", ("users", found["id"]), action="remove")
+
+
+def _is_of_the_demo(name: str, found: Object) -> bool:
+    return all(found.get(member) == value for member, value in _profile(name).items() if member != "enabled")
 
 
 def _profile(name: str) -> Json:
@@ -37,7 +64,7 @@ def _profile(name: str) -> Json:
         "enabled": True,
         "firstName": "Demo",
         "lastName": name.capitalize(),
-        "email": f"{name}@demo.example",  # RFC 2606: nobody's
+        "email": f"{name}{DEMO_DOMAIN}",
         "emailVerified": True,
     }
 
@@ -51,4 +78,5 @@ def _role_changes(name: str, wanted: frozenset[str], given: frozenset[str]) -> I
     for method, roles, verb in steps:
         if roles:
             body = [{"id": Ref("role", role), "name": role} for role in sorted(roles)]
-            yield Change(f"user {name}: {verb} {', '.join(sorted(roles))}", method, path, body)
+            fields = (field_of("roles", sorted(given), sorted(wanted)),)
+            yield Change(f"user {name}", f"{verb} {', '.join(sorted(roles))}", method, path, body, fields=fields)

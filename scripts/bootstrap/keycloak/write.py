@@ -33,7 +33,7 @@ class Writer:
             "client-scope": actual.scopes,
             "registration-policy": actual.policies,
             "role": actual.roles,
-            "user": actual.users,
+            "user": actual.users or {},
         }
         self._ids = {
             Ref(kind, name): str(found["id"]) for kind, objects in known.items() for name, found in objects.items()

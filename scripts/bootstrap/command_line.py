@@ -1,0 +1,127 @@
+"""The words of `scripts/bootstrap_idp.py`: verbs and options, the same for every provider."""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+_PROVIDERS = ("keycloak", "dex")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"([0-9]{1,6})([smhd])")
+
+_EPILOG = """\
+environment (an empty value counts as unset):
+  OAUTH_SERVER_URL                   the issuer; its last part is the realm   [http://localhost:8080/realms/mcp]
+  OAUTH_INTERNAL_URL                 the same realm as this process reaches it          [OAUTH_SERVER_URL]
+  MCP_PUBLIC_URL                     the resource: audience of every token  [http://localhost:3000/mcp]
+  KEYCLOAK_ADMIN_CLIENT_ID           a client with a service account; a reader is enough for check   [bootstrap]
+  KEYCLOAK_ADMIN_CLIENT_SECRET_FILE  the file with its secret (or KEYCLOAK_ADMIN_CLIENT_SECRET)
+  KEYCLOAK_ADMIN_REALM               the realm it lives in                                              [master]
+  OAUTH_CLIENT_SECRET_FILE           where the server's own secret is kept; made if it is not there
+  OAUTH_CLIENT_AUTH, OAUTH_CLIENT_KEY_FILE   private_key_jwt and the server's own key in place of the secret
+  ACCESS_FILE                        who may do what                              [idp-config/access.yaml]
+with --provider dex, besides:
+  DEX_FILES                          the folder that the files are written to                      [.dex]
+  DEX_UPSTREAM                       where Dex listens, behind the front                       [dex:5556]
+  DEX_CONFIG                         Dex's own members, names in idp-config/dex                [dex.yaml]
+
+exit codes: 0 done (plan: whatever it says), 1 check found something, the provider refused or the result is not as
+promised, 2 something to change here, 3 the provider does not answer.
+
+examples:
+  docker compose run --rm bootstrap                    what `docker compose up` does once
+  scripts/bootstrap_idp.py plan                        what apply would change, field by field; writes nothing
+  scripts/bootstrap_idp.py apply                       against OAUTH_SERVER_URL; a second time: no changes
+  scripts/bootstrap_idp.py apply --prove               also registers a client for a moment, to see that it works
+  scripts/bootstrap_idp.py check --json                for a job every night: exit code 1 on drift or an open hole
+  scripts/bootstrap_idp.py prune --older-than 14d      clients that registered themselves and nobody uses
+  scripts/bootstrap_idp.py token --uses 1 --expires 1h an invitation to register one client
+"""
+
+
+def parse(description: str, arguments: list[str] | None) -> Namespace:
+    """The options; ends the process with a usage line if they do not fit."""
+    parser = ArgumentParser(
+        prog="bootstrap_idp.py",
+        description=description,
+        epilog=_EPILOG,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--provider", choices=_PROVIDERS, default="keycloak", help="which identity provider [keycloak]")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    plan = _add(verbs, "plan", "show what apply would change", "Reads the provider and prints what differs.")
+    _add_json(plan)
+    apply = _add(
+        verbs,
+        "apply",
+        "make the provider as the files say, and prove it",
+        "Reads the provider, prints and writes what differs, proves the result. Writes nothing if nothing differs.",
+    )
+    apply.add_argument(
+        "--prove", action="store_true", help="try a registration even if nothing changed; it is removed at once"
+    )
+    check = _add(
+        verbs,
+        "check",
+        "exit with 1 if the provider is not as the files say, or open",
+        "Names what differs and which known holes are open. Writes nothing; an account that may only read is enough.",
+    )
+    _add_json(check)
+    _add_prune(verbs)
+    token = _add(verbs, "token", "make an initial access token", "Prints it once, on standard output.")
+    token.add_argument("--uses", type=_count, default=1, metavar="N", help="registrations it is good for [1]")
+    token.add_argument("--expires", type=duration, default=3600, metavar="TIME", help="such as 30m, 1h, 7d [1h]")
+    _add(verbs, "render", "write the provider's files", "For providers that are configured by files: Dex.")
+    return parser.parse_args(arguments)
+
+
+def _add_prune(verbs: _SubParsersAction[ArgumentParser]) -> None:
+    prune = _add(
+        verbs,
+        "prune",
+        "list clients that registered themselves and nobody uses; with --delete remove them",
+        "A client with a session stays, whatever its age. Removes nothing without --delete.",
+    )
+    prune.add_argument("--older-than", type=duration, default=30 * 86400, metavar="TIME", help="such as 12h, 30d [30d]")
+    prune.add_argument("--unused", action="store_true", help="only those nobody ever logged in with")
+    prune.add_argument("--delete", action="store_true", help="remove what is listed")
+
+
+def _add(verbs: _SubParsersAction[ArgumentParser], name: str, line: str, description: str) -> ArgumentParser:
+    verb = verbs.add_parser(name, help=line, description=description)
+    verb.add_argument(
+        "--wait", type=_seconds, default=120, metavar="SECONDS", help="how long a starting provider is waited for [120]"
+    )
+    return verb
+
+
+def _add_json(verb: ArgumentParser) -> None:
+    verb.add_argument("--json", action="store_true", help="print it for programs")
+
+
+def duration(text: str) -> int:
+    """Seconds, from text such as 90s, 30m, 1h, 7d.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    match = _DURATION.fullmatch(text)
+    if match is None or int(match[1]) == 0:
+        raise ArgumentTypeError(f"{text}: write a time such as 30m, 1h or 7d")
+    return int(match[1]) * _SECONDS[match[2]]
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 1000:  # noqa: PLR2004 - an invitation is for few
+        raise ArgumentTypeError(f"{text}: write a whole number from 1 to 1000")
+    return int(text)
+
+
+def _seconds(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise ArgumentTypeError(f"{text}: write a whole number of seconds")
+    return int(text)

@@ -1,0 +1,131 @@
+"""Is the realm still as the files say? Drift, holes and warnings; nothing is written, a reader's account is enough."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scripts.bootstrap.failures import NotProven
+from scripts.bootstrap.keycloak.apply import whole_plan
+from scripts.bootstrap.keycloak.cimd import ANNOUNCED
+from scripts.bootstrap.keycloak.holes import holes
+from scripts.bootstrap.keycloak.proof import open_own_kinds
+from scripts.bootstrap.proof import Note, documents_are_announced, open_http
+from scripts.bootstrap.report import field_json, printable, shown
+from scripts.bootstrap.run import look
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import httpx
+
+    from scripts.bootstrap.keycloak.actual import Actual
+    from scripts.bootstrap.keycloak.holes import Hole
+    from scripts.bootstrap.keycloak.session import Session
+    from scripts.bootstrap.plan import Change
+    from scripts.bootstrap.settings import BootstrapSettings
+
+_NEARLY_FULL = 0.8  # of the clients that may be there
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a check found.
+
+    Attributes:
+        drift: the changes that an apply would make, without those that only keep its order.
+        holes: ways in.
+        warnings: what will be a problem later, or cannot be judged.
+    """
+
+    drift: tuple[Change, ...]
+    holes: tuple[Hole, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def clean(self) -> bool:
+        """Whether there is nothing to mend."""
+        return not self.drift and not self.holes
+
+    @property
+    def names(self) -> list[str]:
+        """What drifted, as "object.field"; the object alone where it is missing or should not be there."""
+        return list(dict.fromkeys(name for change in self.drift for name in _names(change)))
+
+    def lines(self) -> Iterator[str]:
+        """All of it for people."""
+        told: dict[str, None] = {}
+        for change in self.drift:
+            told.update(dict.fromkeys(_drift_lines(change)))
+        yield from told
+        yield from (f"hole: {printable(hole.text)}" for hole in self.holes)
+        yield from (f"warning: {printable(warning)}" for warning in self.warnings)
+        count = f"{len(told)} differences, {len(self.holes)} holes"
+        yield "no changes, no holes" if self.clean else f"{count}: `bootstrap_idp.py plan` shows what apply would do"
+
+    def json(self) -> dict[str, object]:
+        """All of it for programs."""
+        drift = [
+            {"object": change.about, "action": change.action, "fields": [field_json(f) for f in change.fields]}
+            for change in self.drift
+        ]
+        found = [{"id": hole.id, "what": hole.what, "mend": hole.mend} for hole in self.holes]
+        return {"clean": self.clean, "drift": drift, "holes": found, "warnings": list(self.warnings)}
+
+
+def check_now(settings: BootstrapSettings, *, wait: int, say: Callable[[str], None]) -> Findings:
+    """What differs now, and what is open.
+
+    Raises:
+        Failure: it cannot be said; the text says what to change.
+    """
+    session, desired, actual = look(settings, wait=wait, say=say)
+    drift = tuple(change for change in whole_plan(desired, actual) if change.action != "step")
+    with open_http() as http:
+        open_kinds = open_own_kinds(settings, http)
+        warnings = tuple(_warnings(settings, session, actual, http)) if actual.realm else ()
+    found = _holes(actual, settings.public_url, open_kinds)
+    return Findings(drift, found, warnings)
+
+
+def _holes(actual: Actual, audience: str, open_kinds: list[str]) -> tuple[Hole, ...]:
+    """In the order of their numbers."""
+    return tuple(sorted(holes(actual, audience, open_kinds), key=lambda hole: hole.id)) if actual.realm else ()
+
+
+def _warnings(settings: BootstrapSettings, session: Session, actual: Actual, http: httpx.Client) -> Iterator[str]:
+    if actual.users is None:
+        yield "users may not be read with this account, so demo users were not compared: give it the role view-users"
+    most = settings.access.registration.max_clients
+    if is_nearly_full(session, most):
+        yield (
+            f"the realm has {math.ceil(most * _NEARLY_FULL)} clients or more, and registration ends at {most}: "
+            "`bootstrap_idp.py prune` shows which of them nobody uses"
+        )
+    try:
+        documents_are_announced(settings, http, ANNOUNCED)
+    except (Note, NotProven) as finding:
+        yield str(finding)
+
+
+def is_nearly_full(session: Session, most: int) -> bool:
+    """Whether four fifths of the clients that may be there are there. Asks for one client, not for all."""
+    return bool(session.get("clients", first=str(math.ceil(most * _NEARLY_FULL) - 1), max="1"))
+
+
+def _names(change: Change) -> list[str]:
+    if change.action in {"create", "remove"} or not change.fields:
+        return [change.about]
+    return [f"{change.about}.{field.name}" for field in change.fields]
+
+
+def _drift_lines(change: Change) -> Iterator[str]:
+    if change.action == "create":
+        yield f"drift: {printable(change.about)} is missing"
+    elif change.action == "remove" or not change.fields:
+        yield f"drift: {printable(change.text)}"
+    else:
+        for field in change.fields:
+            name = printable(f"{change.about}.{field.name}")
+            yield f"drift: {name} is {shown(field.old)}, not {shown(field.new)}"

@@ -1,0 +1,83 @@
+"""What the realm shall be: the access file, Keycloak's two files, and what is known only at run time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from scripts.bootstrap.failures import SettingsFailure
+from scripts.bootstrap.keycloak.cimd import documents_policy, documents_profile, without_strangers
+from scripts.bootstrap.keycloak.client_policies import ClientPolicies
+from scripts.bootstrap.keycloak.clients import Credentials
+from scripts.bootstrap.keycloak.files import load_client_policies_file, load_realm_file
+from scripts.bootstrap.keycloak.ledger import Ledger
+from scripts.bootstrap.keycloak.redirects import redirect_patterns
+from scripts.bootstrap.registration import ADMISSIONS
+
+if TYPE_CHECKING:
+    from mcp_server.access import Access
+    from scripts.bootstrap.keycloak.files import ClientPoliciesFile, RealmFile
+    from scripts.bootstrap.plan import Json
+    from scripts.bootstrap.settings import BootstrapSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desired:
+    """What the realm shall be."""
+
+    realm: str
+    resource: str
+    access: Access
+    realm_file: RealmFile
+    client_policies_file: ClientPoliciesFile
+    credentials: Credentials = field(default_factory=Credentials)
+
+    @classmethod
+    def load(cls, settings: BootstrapSettings, credentials: Credentials) -> Desired:
+        """Put it together.
+
+        Raises:
+            SettingsFailure: one of the files does not fit.
+        """
+        client_policies_file = load_client_policies_file(settings.provider_folder)
+        if settings.admin_realm == settings.realm and client_policies_file.mentions("client_credentials"):
+            raise SettingsFailure(
+                f"KEYCLOAK_ADMIN_REALM={settings.realm}: client-policies.yaml refuses client_credentials here, with "
+                "which this run itself logs in: use an admin client of the realm master with roles of the client "
+                f"'{settings.realm}-realm', or take the grant out there"
+            )
+        return cls(
+            realm=settings.realm,
+            resource=settings.public_url,
+            access=settings.access,
+            realm_file=load_realm_file(settings.provider_folder),
+            client_policies_file=client_policies_file,
+            credentials=credentials,
+        )
+
+    @property
+    def realm_members(self) -> Json:
+        """The realm's own settings."""
+        return {**self.realm_file.realm, "displayName": self.access.resource.name}
+
+    @property
+    def client_policies(self) -> ClientPolicies:
+        """The client profiles and policies of the file, and those of the registration profile."""
+        registration = self.access.registration
+        profiles = self.client_policies_file.profiles_with(redirect_patterns(registration))
+        policies = [policy.model_dump() for policy in self.client_policies_file.policies]
+        if ADMISSIONS[registration.profile].documents:
+            policies = [without_strangers(policy) for policy in policies]
+            profiles.append(documents_profile(registration, self.realm_file.client_uri_hosts))
+            policies.append(documents_policy(registration))
+        return ClientPolicies(profiles, policies)
+
+    @property
+    def ledger(self) -> Ledger:
+        """What is written down as ours."""
+        client_policies = self.client_policies
+        return Ledger(
+            clients=frozenset({self.resource, *self.access.clients}),
+            policies=frozenset(policy["name"] for policy in client_policies.policies),
+            profiles=frozenset(profile["name"] for profile in client_policies.profiles),
+        )

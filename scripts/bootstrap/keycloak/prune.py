@@ -1,0 +1,127 @@
+"""Clients that registered themselves and that nobody uses.
+
+Keycloak keeps no creation time of a client, but its events know: one when a client registers, one when it exchanges a
+code. They are kept as long as `eventsExpiration` in realm.yaml says, so a client without an event of its registration
+is at least as old as the oldest event of the realm. Nothing is written on the client; docs/decisions has the why.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from scripts.bootstrap.failures import ProviderRefused, SettingsFailure
+from scripts.bootstrap.keycloak.ledger import is_marked
+from scripts.bootstrap.report import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scripts.bootstrap.keycloak.actual import Object
+    from scripts.bootstrap.keycloak.session import Session
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_PAGE = 200
+_GONE = 404
+REGISTERED, USED = "CLIENT_REGISTER", "CODE_TO_TOKEN"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stale:
+    """A client that may go.
+
+    Attributes:
+        client_id: its id, for Keycloak and for people.
+        name: what it calls itself.
+        registered: when, in seconds since 1970; None for "before the oldest event".
+        used: when it last exchanged a code; None for "never, as far as the events go back".
+    """
+
+    client_id: str
+    name: str
+    registered: float | None
+    used: float | None
+
+    @property
+    def text(self) -> str:
+        """One line for people."""
+        registered = f"registered {_date(self.registered)}" if self.registered else "registered before the oldest event"
+        used = f"last login {_date(self.used)}" if self.used else "no login"
+        return f"client {self.client_id} {printable(self.name)!r}: {registered}, {used}"
+
+
+def stale_clients(session: Session, *, now: float, older_than: float, unused: bool) -> Iterator[Stale]:
+    """Clients that registered longer than `older_than` seconds ago and have neither a session nor a login since.
+
+    Args:
+        session: the admin API.
+        now: the time, in seconds since 1970.
+        older_than: seconds.
+        unused: only those that were never logged in with.
+
+    Raises:
+        SettingsFailure: the realm's events do not say how old a client is.
+    """
+    before = now - older_than
+    _check_events(session.get())
+    reaches_back = _event(session, dateTo=str(int(before * 1000))) is not None
+    busy = {row["id"] for row in session.get("client-session-stats") if _sessions(row)}
+    for client in self_registered(session):
+        if client["id"] in busy:
+            continue
+        registered = _event(session, type=REGISTERED, client=client["clientId"])
+        # An event that is not there proves an age only where older events still are.
+        if registered > before if registered is not None else not reaches_back:
+            continue
+        used = _event(session, type=USED, client=client["clientId"])
+        if used is None or (used <= before and not unused):
+            yield Stale(client_id=client["clientId"], name=client.get("name") or "", registered=registered, used=used)
+
+
+def self_registered(session: Session) -> Iterator[Object]:
+    """The realm's clients that registered themselves (RFC 7591): Keycloak gives those one id for both its kinds."""
+    first = 0
+    while page := session.get("clients", first=str(first), max=str(_PAGE)):
+        first += len(page)
+        for client in page:
+            if client["id"] == client["clientId"] and _UUID.fullmatch(client["id"]) and not is_marked(client):
+                yield client
+
+
+def remove(session: Session, stale: Stale) -> bool:
+    """Remove the client unless somebody logged in with it just now; whether it is gone."""
+    for kind in ("session-count", "offline-session-count"):
+        found = session.find("clients", stale.client_id, kind)
+        if found and found.get("count"):
+            return False
+    try:
+        session.write("DELETE", ("clients", stale.client_id))
+    except ProviderRefused as refusal:
+        if refusal.status != _GONE:
+            raise
+    return True
+
+
+def _check_events(realm: Object) -> None:
+    kinds = realm.get("enabledEventTypes") or [REGISTERED, USED]
+    if not realm.get("eventsEnabled") or not {REGISTERED, USED} <= set(kinds):
+        raise SettingsFailure(
+            "the realm keeps no events of registrations and logins, so nobody knows how old a client is: run apply "
+            "(realm.yaml sets eventsEnabled), then prune when enough time has gone by"
+        )
+
+
+def _event(session: Session, **query: str) -> float | None:
+    """When the newest event of this kind happened, in seconds since 1970."""
+    found = session.get("events", max="1", **query)
+    return float(found[0]["time"]) / 1000 if found else None
+
+
+def _sessions(row: Object) -> int:
+    return int(row.get("active") or 0) + int(row.get("offline") or 0)
+
+
+def _date(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,92 @@
+"""The verbs of the command line for Keycloak: each takes the options and the environment and gives the exit code."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from scripts.bootstrap.keycloak.check import check_now
+from scripts.bootstrap.keycloak.invitations import invite
+from scripts.bootstrap.keycloak.prune import remove, stale_clients
+from scripts.bootstrap.keycloak.session import Session
+from scripts.bootstrap.report import change_json, change_lines, count_line, say_json, saying
+from scripts.bootstrap.run import plan_now, run_apply
+from scripts.bootstrap.settings import BootstrapSettings
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable, Mapping
+
+    Verb = Callable[[Namespace, Mapping[str, str]], int]
+
+_DRIFTED = 1
+
+
+def _apply(options: Namespace, environ: Mapping[str, str]) -> int:
+    settings = BootstrapSettings.load(environ)
+    run_apply(settings, wait=options.wait, try_registration=options.prove, say=saying(sys.stdout))
+    return 0
+
+
+def _plan(options: Namespace, environ: Mapping[str, str]) -> int:
+    settings = BootstrapSettings.load(environ)
+    changes = plan_now(settings, wait=options.wait, say=saying(sys.stderr))
+    if options.json:
+        say_json({"realm": settings.realm, "changes": change_json(changes)}, sys.stdout)
+        return 0
+    say = saying(sys.stdout)
+    for change in changes:
+        for line in change_lines(change, members=True):
+            say(line)
+    if changes and changes[0].about == f"realm {settings.realm}":
+        say("note: Keycloak puts scopes and policies of its own into a new realm; apply puts those right too")
+    say(count_line(changes))
+    return 0
+
+
+def _check(options: Namespace, environ: Mapping[str, str]) -> int:
+    settings = BootstrapSettings.load(environ)
+    findings = check_now(settings, wait=options.wait, say=saying(sys.stderr))
+    if options.json:
+        say_json({"realm": settings.realm, **findings.json()}, sys.stdout)
+    else:
+        say = saying(sys.stdout)
+        for line in findings.lines():
+            say(line)
+    return 0 if findings.clean else _DRIFTED
+
+
+def _prune(options: Namespace, environ: Mapping[str, str]) -> int:
+    settings = BootstrapSettings.load(environ)
+    say = saying(sys.stdout)
+    session = Session(settings, saying(sys.stderr))
+    session.log_in(options.wait)
+    # All first: a page of clients that shrinks while it is read would hide some.
+    found = list(stale_clients(session, now=time.time(), older_than=options.older_than, unused=options.unused))
+    for stale in found:
+        say(f"- {stale.text}")
+    if not options.delete:
+        say(f"{len(found)} stale clients" + ("; nothing was removed: add --delete to remove them" if found else ""))
+        return 0
+    removed = sum(remove(session, stale) for stale in found)
+    kept = len(found) - removed
+    say(f"{removed} clients removed" + (f", {kept} kept: somebody has just logged in with them" if kept else ""))
+    return 0
+
+
+def _token(options: Namespace, environ: Mapping[str, str]) -> int:
+    settings = BootstrapSettings.load(environ)
+    say = saying(sys.stderr)
+    session = Session(settings, say)
+    session.log_in(options.wait)
+    profile = settings.access.registration.profile
+    # The token alone on standard output, so that it can go into a file or a pipe without passing a screen.
+    print(invite(session, profile, uses=options.uses, seconds=options.expires))
+    count = "1 client" if options.uses == 1 else f"{options.uses} clients"
+    say(f"The token above registers {count} within {options.expires} seconds and is shown only now.")
+    say(f"Send it as `Authorization: Bearer` to {settings.server_url}/clients-registrations/openid-connect")
+    return 0
+
+
+VERBS: Mapping[str, Verb] = {"plan": _plan, "apply": _apply, "check": _check, "prune": _prune, "token": _token}

@@ -1,0 +1,115 @@
+"""Metadata documents of clients, served over TLS to a Keycloak in a container, with an authority of our own."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@dataclass(slots=True)
+class Documents:
+    """What is served.
+
+    Attributes:
+        by_path: the documents.
+        asked: "host/path" of each request.
+    """
+
+    port: int
+    by_path: dict[str, dict[str, Any]] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def publish(self, host: str, path: str, **members: Any) -> str:
+        """Serve a client's document; its URL, which is the client id."""
+        url = f"https://{host}:{self.port}{path}"
+        self.by_path[path] = {
+            "client_id": url,
+            "client_name": "A client with a document",
+            "token_endpoint_auth_method": "none",
+            "grant_types": ["authorization_code", "refresh_token"],
+            "response_types": ["code"],
+            **members,
+        }
+        return url
+
+
+def write_certificates(folder: Path, hosts: tuple[str, ...]) -> None:
+    """Make an authority (`ca.pem`) and a certificate for `hosts` (`server.pem`, with its key)."""
+    authority, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    now = datetime.now(UTC)
+    names = {who: x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, who)]) for who in ("authority", "server")}
+
+    def builder(subject: str, public: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+        return (
+            x509.CertificateBuilder()
+            .subject_name(names[subject])
+            .issuer_name(names["authority"])
+            .public_key(public)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(hours=1))
+            .not_valid_after(now + timedelta(days=1))
+        )
+
+    is_authority = x509.BasicConstraints(ca=True, path_length=None)
+    ca = builder("authority", authority.public_key()).add_extension(is_authority, critical=True)
+    alternatives = x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts])
+    server = builder("server", key.public_key()).add_extension(alternatives, critical=False)
+    (folder / "ca.pem").write_bytes(ca.sign(authority, hashes.SHA256()).public_bytes(Encoding.PEM))
+    (folder / "server.pem").write_bytes(
+        server.sign(authority, hashes.SHA256()).public_bytes(Encoding.PEM)
+        + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+    (folder / "ca.pem").chmod(0o644)
+    folder.chmod(0o755)
+
+
+@contextmanager
+def serving_documents(folder: Path) -> Iterator[Documents]:
+    """Serve over TLS with the certificate in `folder`, where a container reaches this machine."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server.pem")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            documents.asked.append(f"{self.headers['Host']}{self.path}")
+            document = documents.by_path.get(self.path)
+            body = json.dumps(document).encode()
+            self.send_response(200 if document else 404)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    # All addresses: which of them a container reaches depends on the engine. Only public test documents are behind it.
+    server = ThreadingHTTPServer(("0.0.0.0", 0), Handler)  # noqa: S104 - see above
+    server.daemon_threads = True
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    documents = Documents(socket.socket.getsockname(server.socket)[1])
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield documents
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,80 @@
+"""A realm that somebody configured by hand: what check finds open in it, and what an apply leaves alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+from tests.integration.keycloak import REDIRECT, claims
+from tests.integration.tutorial import tutorial_realm, what_is_theirs
+from tests.integration.verbs import check
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.integration.keycloak import Keycloak, Realm
+
+pytestmark = pytest.mark.containers
+
+
+@pytest.mark.requirement("adoption.untouched", "adoption.holes")
+def test_a_realm_made_by_the_guide_is_adopted_and_its_other_clients_stay(keycloak: Keycloak, tmp_path: Path) -> None:
+    realm = tutorial_realm(keycloak, tmp_path, "test-by-the-guide")
+    machine = realm.post_client(
+        "openid-connect", {"redirect_uris": [REDIRECT], "grant_types": ["client_credentials"], "scope": "mcp:tools"}
+    )
+    known = {"client_id": machine["client_id"], "client_secret": machine["client_secret"], "scope": "mcp:tools"}
+    # The hole is there: a stranger's token, for our resource, without any person.
+    assert claims(realm.token(grant_type="client_credentials", **known)["access_token"])["aud"] == realm.public_url
+
+    # S2, S4, S5 and S8 are shut where this Keycloak was started.
+    assert [hole.id for hole in check(realm).holes] == ["S1", "S3", "S6", "S7", "S9"]
+    before = what_is_theirs(realm.admin())
+    realm.apply()
+    assert what_is_theirs(realm.admin()) == before
+    assert check(realm).clean
+    assert realm.token(grant_type="client_credentials", **known)["status"] == 400
+    assert realm.apply() == 0
+
+
+@pytest.mark.requirement("adoption.removed")
+def test_what_the_files_no_longer_name_is_removed_if_it_is_ours(realm: Realm) -> None:
+    admin = realm.admin()
+    client = {"name": "Known beforehand", "redirect_uris": [REDIRECT]}
+    realm.write_access(clients={"first": client, "taken": client})
+    realm.apply()
+    assert any(line.startswith("- client mcp-native") for line in realm.said)
+    # Somebody makes one of them their own, by taking our mark off.
+    (taken,) = admin.get("clients", clientId="taken")
+    admin.write("PUT", ("clients", taken["id"]), {**taken, "attributes": {**taken["attributes"], "kept.by": ""}})
+    # Others carry names like ours, and are not.
+    admin.write("POST", ("roles",), {"name": "mcp-auditor"})
+    admin.write("POST", ("client-scopes",), {"name": "mcp:audit", "protocol": "openid-connect"})
+    admin.write("POST", ("users",), {"username": "somebody", "email": "somebody@demo.example", "firstName": "Real"})
+
+    source = yaml.safe_load((realm.folder / "access.yaml").read_text(encoding="utf-8"))
+    scopes = {name: scope for name, scope in source["scopes"].items() if name != "mcp:admin"}
+    for scope in scopes.values():
+        scope["roles"] = [role for role in scope["roles"] if role != "mcp-admin"]
+    people = {"reader": source["demo_users"]["reader"]}
+    moved = "http://localhost:10/mcp"
+    old, realm.public_url = realm.public_url, moved
+    realm.write_access(clients={}, demo_users=people, scopes=scopes)
+    realm.apply()
+    removed = {line.partition(": ")[0] for line in realm.said if line.startswith("- ")}
+    assert removed == {
+        "- client first",
+        f"- client {old}",
+        "- role mcp-admin",
+        "- scope mcp:admin",
+        "- user admin",
+        "- user nobody",
+        "- user writer",
+    }
+    assert realm.admin().find("roles", "mcp-auditor") is not None
+    assert {"taken", moved} <= {client["clientId"] for client in admin.get("clients")}
+    assert "mcp:audit" in {scope["name"] for scope in admin.get("client-scopes")}
+    assert {user["username"] for user in admin.get("users")} == {"reader", "somebody"}
+    assert realm.apply() == 0

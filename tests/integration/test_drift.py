@@ -1,0 +1,155 @@
+"""What plan and check say of a realm, and that an apply mends what they name."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scripts.bootstrap.failures import Forbidden, SettingsFailure
+from tests.integration.keycloak import PUBLIC_URL, Realm
+from tests.integration.recording_proxy import recording
+from tests.integration.tampering import TAMPERINGS
+from tests.integration.verbs import check, command_line, plan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from scripts.bootstrap.keycloak.session import Session
+    from tests.integration.keycloak import Keycloak
+
+pytestmark = pytest.mark.containers
+
+SEEDS = [1, *(pytest.param(seed, marks=pytest.mark.full) for seed in range(2, 7))]
+
+
+@pytest.mark.requirement("drift.ten_changes")
+@pytest.mark.parametrize("seed", SEEDS)
+def test_ten_changes_by_hand_are_all_named_and_all_mended(realm: Realm, seed: int) -> None:
+    chosen = random.Random(seed).sample(sorted(TAMPERINGS), 10)  # noqa: S311 - the same ten in every run
+    admin = realm.admin()
+    for name in chosen:
+        TAMPERINGS[name](admin)
+    found = check(realm)
+    assert set(chosen) - set(found.names) == set()
+    realm.apply()
+    mended = check(realm)
+    assert (mended.names, [hole.id for hole in mended.holes]) == ([], [])
+
+
+@pytest.mark.full
+@pytest.mark.requirement("drift.ten_changes")
+def test_every_change_by_hand_is_named_by_itself(realm: Realm) -> None:
+    unnamed = {}
+    for name, tamper in TAMPERINGS.items():
+        tamper(realm.admin())
+        found = check(realm).names
+        if name not in found:
+            unnamed[name] = found
+        realm.apply()
+        assert check(realm).clean, name
+    assert unnamed == {}
+
+
+@pytest.mark.requirement("drift.nothing_written", "drift.exit_code")
+def test_plan_and_check_write_nothing_and_print_no_secret(realm: Realm) -> None:
+    realm.admin().write("PUT", (), {"accessTokenLifespan": 86400})
+    TAMPERINGS[f"client {PUBLIC_URL}.secret"](realm.admin())
+    with recording(realm.server.url) as proxy:
+        through = {"OAUTH_INTERNAL_URL": f"{proxy.url}/realms/{realm.name}"}
+        planned = command_line(realm, "plan", **through)
+        planned_json = command_line(realm, "plan", "--json", **through)
+        checked = command_line(realm, "check", **through)
+        checked_json = command_line(realm, "check", "--json", **through)
+    assert proxy.writes == []
+    assert [planned[0], planned_json[0], checked[0], checked_json[0]] == [0, 0, 1, 1]
+    assert "~ realm: set accessTokenLifespan\n    accessTokenLifespan: 86400 → 300\n" in planned[1]
+    assert planned[1].endswith("plan: 0 to create, 2 to change, 0 to remove\n")
+    assert "drift: realm.accessTokenLifespan is 86400, not 300\n" in checked[1]
+    assert f"drift: client {PUBLIC_URL}.secret is (secret), not (secret)\n" in checked[1]
+    changed = json.loads(planned_json[1])["changes"]
+    assert {"name": "accessTokenLifespan", "old": 86400, "new": 300} in [f for c in changed for f in c["fields"]]
+    assert json.loads(checked_json[1])["clean"] is False
+    for _, out, error in (planned, planned_json, checked, checked_json):
+        assert realm.client_secret not in out + error
+        assert "known" not in out + error
+
+
+@pytest.mark.requirement("drift.same_as_apply", "drift.exit_code")
+def test_an_apply_does_exactly_what_plan_shows(realm: Realm) -> None:
+    realm.write_access(resource={"name": "Renamed"}, registration={"profile": "loopback-only"}, clients={})
+    planned = [change.text for change in plan(realm)]
+    realm.apply()
+    told = [line[2:] for line in realm.said if line[:2] in {"+ ", "~ ", "- ", "· "}]
+    assert told == planned
+    assert plan(realm) == []
+    code, out, error = command_line(realm, "check")
+    assert (code, out, error) == (0, "no changes, no holes\n", "")
+
+
+@pytest.mark.requirement("drift.missing_realm")
+def test_a_realm_that_is_not_there_is_planned_and_named_and_not_made(keycloak: Keycloak, tmp_path: Path) -> None:
+    realm = Realm(keycloak, tmp_path, "test-not-there")
+    realm.write_access()
+    assert plan(realm)[0].text == "realm test-not-there: create, disabled until all is written"
+    assert check(realm).names[0] == "realm test-not-there"
+    assert not (tmp_path / "client-secret").exists()
+    assert Realm(keycloak, tmp_path, "test-not-there").admin().find() is None
+
+
+@pytest.mark.requirement("drift.reader")
+def test_an_account_that_may_only_read_is_enough_for_a_check(realm: Realm) -> None:
+    reader = _account(realm, "view-realm", "view-clients", "view-users")
+    assert check(realm, **reader).clean
+    realm.admin().write("PUT", (), {"accessTokenLifespan": 86400})
+    assert check(realm, **reader).names == ["realm.accessTokenLifespan"]
+    code, _, error = command_line(realm, "apply", **reader)
+    assert code == Forbidden.exit_code
+    assert "manage-realm, manage-clients" in error
+    assert error.count("\n") == 1
+    # Without the right to see people the rest is still compared, and it is said what was not.
+    blind = _account(realm, "view-realm", "view-clients")
+    found = check(realm, **blind)
+    assert found.names == ["realm.accessTokenLifespan"]
+    assert "demo users were not compared" in found.warnings[0]
+
+
+@pytest.mark.requirement("drift.writer")
+def test_an_account_of_this_realm_only_is_enough_for_an_apply(realm: Realm) -> None:
+    writer = _account(realm, "manage-realm", "manage-clients", "manage-users")
+    realm.admin().write("PUT", (), {"accessTokenLifespan": 86400})
+    code, out, error = command_line(realm, "apply", **writer)
+    assert (code, error) == (0, "")
+    assert "accessTokenLifespan: 86400 → 300" in out
+    assert check(realm).clean
+
+
+@pytest.mark.requirement("drift.writer")
+def test_an_account_that_the_rules_would_lock_out_is_refused(standing_realm: Realm) -> None:
+    with pytest.raises(SettingsFailure, match="client_credentials"):
+        check(standing_realm, KEYCLOAK_ADMIN_REALM=standing_realm.name)
+
+
+def _account(realm: Realm, *roles: str) -> dict[str, str]:
+    """A client of the master realm whose service account has these roles of this one realm, as settings of a run."""
+    admin: Session = realm.admin()
+    name = f"{realm.name}-{'-'.join(roles)}"
+    master = "admin/realms/master"
+
+    def send(method: str, path: str, body: object = None) -> None:
+        sender = getattr(admin.connection, f"raw_{method}")
+        assert sender(f"{master}/{path}", data=json.dumps(body)).status_code in {201, 204}
+
+    def read(path: str, **query: str) -> list[dict[str, str]]:
+        found: list[dict[str, str]] = admin.connection.raw_get(f"{master}/{path}", **query).json()
+        return found
+
+    send("post", "clients", {"clientId": name, "secret": "s" * 43, "serviceAccountsEnabled": True})
+    (client,) = read("clients", clientId=name)
+    (ours,) = read("clients", clientId=f"{realm.name}-realm")
+    given = [role for role in read(f"clients/{ours['id']}/roles") if role["name"] in roles]
+    user = admin.connection.raw_get(f"{master}/clients/{client['id']}/service-account-user").json()
+    send("post", f"users/{user['id']}/role-mappings/clients/{ours['id']}", given)
+    return {"KEYCLOAK_ADMIN_CLIENT_ID": name, "KEYCLOAK_ADMIN_CLIENT_SECRET": "s" * 43}

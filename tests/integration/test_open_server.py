@@ -1,0 +1,167 @@
+"""A Keycloak started as tutorials start it, with every registration endpoint open: what only its start can mend."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.documents import Documents, serving_documents, write_certificates
+from tests.integration.keycloak import REDIRECT, bootstrapped, claims, running_keycloak
+from tests.integration.tutorial import tutorial_realm
+from tests.integration.verbs import check
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.integration.keycloak import Json, Keycloak, Realm
+
+pytestmark = [pytest.mark.containers, pytest.mark.full]
+
+LISTED, UNLISTED = "clients.example", "elsewhere.example"
+SWITCH = "KC_SPI_CLIENT_REGISTRATION__{}__ENABLED"
+OPEN: dict[str, str | None] = dict.fromkeys(map(SWITCH.format, ("DEFAULT", "INSTALL", "SAML2_ENTITY_DESCRIPTOR")))
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """A server without our switches, and documents it can fetch."""
+
+    keycloak: Keycloak
+    documents: Documents
+
+
+@pytest.fixture(scope="module")
+def outside(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outside]:
+    folder = tmp_path_factory.mktemp("tls")
+    hosts = (LISTED, UNLISTED)
+    write_certificates(folder, hosts)
+    with warnings.catch_warnings(), serving_documents(folder) as documents:
+        warnings.simplefilter("ignore")  # the container library's own, at import
+        with running_keycloak({**OPEN, "KC_FEATURES": "cimd"}, ca=folder, hosts=hosts) as keycloak:
+            yield Outside(keycloak, documents)
+
+
+@pytest.mark.requirement("adoption.holes")
+def test_all_nine_holes_are_named_and_what_apply_cannot_mend_is_told(outside: Outside, tmp_path: Path) -> None:
+    realm = tutorial_realm(outside.keycloak, tmp_path, "test-nine-holes")
+    assert [hole.id for hole in check(realm).holes] == [f"S{n}" for n in range(1, 10)]
+    # They are there: another person's subject, a token for years, one signed with a shared secret.
+    assert _forged(realm, "before")["sub"] == _person(realm)["id"]
+    lasting = _forged(realm, "before-lasting", attributes={"access.token.lifespan": "315360000"})
+    assert lasting["exp"] - lasting["iat"] > 30_000
+
+    realm.apply()
+    left = check(realm)
+    assert left.names == []
+    assert [hole.id for hole in left.holes] == ["S2", "S4", "S5", "S8"]
+    assert all(SWITCH.format("DEFAULT") in hole.mend for hole in left.holes)
+    assert any("KC_SPI_CLIENT_REGISTRATION__DEFAULT__ENABLED=false" in line for line in realm.said)
+    # With the endpoint open, the policy alone keeps mappers out.
+    body = {"clientId": "after", "publicClient": True, "redirectUris": [REDIRECT], "protocolMappers": [_FORGING]}
+    assert realm.post_client("default", body)["status"] == 403
+
+
+_FORGING = {
+    "name": "sub",
+    "protocol": "openid-connect",
+    "protocolMapper": "oidc-usermodel-property-mapper",
+    "config": {"user.attribute": "firstName", "claim.name": "sub", "access.token.claim": "true"},
+}
+
+
+def _person(realm: Realm) -> Json:
+    found: Json = realm.admin().get("users", username="victim", exact="true")[0]
+    return found
+
+
+def _forged(realm: Realm, client_id: str, **members: object) -> Json:
+    """The token of an attacker who registered a client of Keycloak's own kind."""
+    admin = realm.admin()
+    attacker = {
+        "username": client_id,
+        "enabled": True,
+        "email": f"{client_id}@theirs.example",
+        "firstName": _person(realm)["id"],  # anybody may call themselves so, on their account page
+        "lastName": "A",
+        "credentials": [{"type": "password", "value": client_id, "temporary": False}],
+    }
+    admin.write("POST", ("users",), attacker)
+    body = {"clientId": client_id, "publicClient": True, "redirectUris": [REDIRECT], "protocolMappers": [_FORGING]}
+    assert realm.post_client("default", {**body, **members})["status"] == 201
+    scope = "mcp:tools offline_access" if members else "mcp:tools"
+    return claims(realm.log_in(client_id, client_id, scope=scope)["access_token"])
+
+
+@pytest.fixture(scope="module")
+def by_document(outside: Outside, tmp_path_factory: pytest.TempPathFactory) -> Realm:
+    profile = {"profile": "cimd", "document_domains": [LISTED]}
+    return bootstrapped(outside.keycloak, tmp_path_factory.mktemp("documents"), registration=profile)
+
+
+@pytest.mark.requirement("documents.login")
+def test_a_client_with_a_document_on_a_listed_host_logs_in_without_registering(
+    by_document: Realm, outside: Outside
+) -> None:
+    assert [hole.id for hole in check(by_document).holes] == ["S2", "S4", "S5", "S8"]
+    assert check(by_document).warnings == ()
+    client_id = outside.documents.publish(LISTED, "/client.json", redirect_uris=["http://127.0.0.1/callback"])
+    answer = by_document.log_in("reader", client_id, scope="mcp:tools", redirect_uri="http://127.0.0.1:33333/callback")
+    token = claims(answer["access_token"])
+    assert (token["azp"], token["aud"]) == (client_id, by_document.public_url)
+    assert by_document.apply() == 0
+
+
+@pytest.mark.requirement("documents.refused")
+def test_a_document_elsewhere_is_not_even_fetched(by_document: Realm, outside: Outside) -> None:
+    client_id = outside.documents.publish(UNLISTED, "/elsewhere.json", redirect_uris=[REDIRECT])
+    assert "code" not in by_document.authorize("reader", client_id=client_id, scope="mcp:tools")
+    assert [asked for asked in outside.documents.asked if "elsewhere" in asked] == []
+
+
+@pytest.mark.requirement("documents.refused")
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"redirect_uris": ["https://evil.example/callback"]},
+        {"redirect_uris": [REDIRECT], "client_id": "https://clients.example/other.json"},
+        {"redirect_uris": [REDIRECT], "jwks_uri": "https://evil.example/keys"},
+        {"redirect_uris": [REDIRECT], "logo_uri": "https://evil.example/logo"},
+        {"redirect_uris": [REDIRECT], "token_endpoint_auth_method": "client_secret_basic"},
+        {"redirect_uris": [REDIRECT], "client_name": None},
+    ],
+)
+def test_a_document_that_says_too_much_is_refused(
+    by_document: Realm, outside: Outside, members: dict[str, object], request: pytest.FixtureRequest
+) -> None:
+    path = f"/{abs(hash(request.node.name))}.json"
+    url = outside.documents.publish(LISTED, path, **members)
+    redirects = members["redirect_uris"]
+    assert isinstance(redirects, list)
+    back = by_document.authorize("reader", client_id=url, scope="mcp:tools", redirect_uri=redirects[0])
+    assert "code" not in back, back
+
+
+@pytest.mark.requirement("documents.refused")
+def test_nobody_registers_where_clients_have_documents(by_document: Realm) -> None:
+    assert by_document.register(redirect_uris=[REDIRECT])["status"] == 403
+
+
+@pytest.mark.requirement("documents.together")
+def test_a_feature_that_no_policy_uses_is_told_and_the_policy_goes_with_the_profile(
+    by_document: Realm, outside: Outside, tmp_path: Path
+) -> None:
+    plain = bootstrapped(outside.keycloak, tmp_path)
+    (warning,) = check(plain).warnings
+    assert "Client not found" in warning
+    plain.write_access(registration={"profile": "cimd", "document_domains": [LISTED]})
+    plain.apply()
+    plain.write_access(registration={"profile": "closed"})
+    plain.apply()
+    policies = plain.admin().get("client-policies", "policies")["policies"]
+    assert "mcp-documents" not in {policy["name"] for policy in policies}
+    profiles = plain.admin().get("client-policies", "profiles")["profiles"]
+    assert "mcp-documents" not in {profile["name"] for profile in profiles}

@@ -1,0 +1,104 @@
+"""Clients that registered themselves and are no longer used: listed, removed, and which are left alone."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scripts.bootstrap.failures import SettingsFailure
+from scripts.bootstrap.keycloak.prune import remove, stale_clients
+from tests.integration.keycloak import REDIRECT, Realm
+from tests.integration.verbs import check, command_line
+
+if TYPE_CHECKING:
+    from scripts.bootstrap.keycloak.prune import Stale
+
+pytestmark = pytest.mark.containers
+
+DAY = 86400.0
+NATIVE = {"redirect_uris": [REDIRECT], "token_endpoint_auth_method": "none"}
+
+
+def _stale(realm: Realm, *, days_later: float, older_than: float = 30, unused: bool = False) -> dict[str, Stale]:
+    """What is stale so many days from now, as if nothing happened until then."""
+    now = time.time() + days_later * DAY
+    found = stale_clients(realm.admin(), now=now, older_than=older_than * DAY, unused=unused)
+    return {stale.client_id: stale for stale in found}
+
+
+@pytest.mark.requirement("prune.stale", "prune.session")
+def test_only_old_clients_without_a_session_are_stale(realm: Realm) -> None:
+    forgotten, used, busy = (str(realm.register(**NATIVE)["client_id"]) for _ in range(3))
+    for client_id in (used, busy):
+        assert realm.log_in("reader", client_id, scope="mcp:tools")["status"] == 200
+    admin = realm.admin()
+    (person,) = admin.get("users", username="reader", exact="true")
+    sessions = {s["id"]: s["clients"] for s in admin.get("users", person["id"], "sessions")}
+    ended = next(session for session, clients in sessions.items() if used in clients)
+    admin.write("DELETE", ("sessions", ended))
+    assert _stale(realm, days_later=1) == {}
+    assert set(_stale(realm, days_later=31)) == {forgotten, used}
+    assert set(_stale(realm, days_later=31, unused=True)) == {forgotten}
+    found = _stale(realm, days_later=31)[forgotten]
+    assert found.registered == pytest.approx(time.time(), abs=600)
+    # A session that began after the list was made keeps its client.
+    assert remove(admin, found)
+    assert not remove(admin, _as_if_stale(busy, found))
+    assert remove(admin, found)  # it is gone already
+    assert realm.authorize("reader", client_id=forgotten, scope="mcp:tools")["status"] == 400
+    assert set(_stale(realm, days_later=31)) == {used}
+
+
+@pytest.mark.requirement("prune.unknown_age")
+def test_a_client_whose_age_nobody_knows_is_kept_until_the_events_reach_far_enough(realm: Realm) -> None:
+    old = realm.register(**NATIVE)["client_id"]
+    admin = realm.admin()
+    admin.write("DELETE", ("events",))
+    assert _stale(realm, days_later=31) == {}
+    newer = realm.register(**NATIVE)["client_id"]  # from now on there is an event
+    assert set(_stale(realm, days_later=31)) == {old, newer}
+    assert _stale(realm, days_later=31)[str(old)].registered is None
+    admin.write("PUT", (), {"eventsEnabled": False})
+    with pytest.raises(SettingsFailure, match="eventsEnabled"):
+        _stale(realm, days_later=31)
+
+
+@pytest.mark.requirement("prune.dry_run")
+def test_nothing_is_removed_without_being_asked_for(realm: Realm) -> None:
+    evil = realm.register(**NATIVE, client_name="\x1b[2Jgone")
+    admin = realm.admin()
+    others = {client["clientId"] for client in admin.get("clients")} - {evil["client_id"]}
+    listing = ("prune", "--older-than", "1s", "--unused")
+    code, out, _ = command_line(realm, *listing)
+    while "1 stale" not in out:  # a second has to go by on the server's clock
+        code, out, _ = command_line(realm, *listing)
+    assert code == 0
+    assert str(evil["client_id"]) in out
+    assert "\x1b" not in out
+    assert "nothing was removed: add --delete" in out
+    assert len(admin.get("clients", clientId=str(evil["client_id"]))) == 1
+    code, out, _ = command_line(realm, *listing, "--delete")
+    assert (code, out.splitlines()[-1]) == (0, "1 clients removed")
+    assert {client["clientId"] for client in admin.get("clients")} == others
+
+
+@pytest.mark.requirement("prune.quota")
+def test_check_warns_before_a_realm_is_full_and_a_newcomer_is_told_the_limit(realm: Realm) -> None:
+    there = len(realm.admin().get("clients"))
+    most = there + 3
+    realm.write_access(registration={"max_clients": most})
+    realm.apply()
+    while len(realm.admin().get("clients")) < most:
+        assert realm.register(**NATIVE)["status"] == 201
+    (warning,) = check(realm).warnings
+    assert f"registration ends at {most}" in warning
+    assert check(realm).clean  # a warning is no drift
+    refused = realm.register(**NATIVE)
+    assert refused["status"] == 403
+    assert f"max {most} clients" in refused["error_description"].lower() or "Max" in refused["error_description"]
+
+
+def _as_if_stale(client_id: str, found: Stale) -> Stale:
+    return type(found)(client_id=client_id, name=found.name, registered=found.registered, used=None)

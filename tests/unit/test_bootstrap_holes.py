@@ -1,0 +1,127 @@
+"""What check finds open, from data alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from scripts.bootstrap.keycloak.actual import Actual
+from scripts.bootstrap.keycloak.holes import holes
+
+RESOURCE = "http://localhost:3000/mcp"
+OWN_KINDS = ["default", "install", "saml2-entity-descriptor"]
+SCOPE: dict[str, Any] = {"name": "mcp:tools", "protocolMappers": [{"config": {"included.custom.audience": RESOURCE}}]}
+TUTORIAL = Actual(
+    realm={"defaultSignatureAlgorithm": "RS256"}, scopes={"mcp:tools": SCOPE}, scope_roles={"mcp:tools": frozenset()}
+)
+
+
+def _profile(*executors: dict[str, Any]) -> dict[str, Any]:
+    return {"name": "p", "executors": list(executors)}
+
+
+def _policy(condition: str, **configuration: object) -> dict[str, Any]:
+    conditions = [{"condition": condition, "configuration": configuration}]
+    return {"name": "p", "enabled": True, "conditions": conditions, "profiles": ["p"]}
+
+
+def _ids(actual: Actual, open_kinds: list[str] | None = None) -> list[str]:
+    return sorted(hole.id for hole in holes(actual, RESOURCE, open_kinds or []))
+
+
+@pytest.mark.requirement("adoption.holes")
+def test_all_nine_are_named_on_a_realm_as_tutorials_set_it_up() -> None:
+    found = list(holes(TUTORIAL, RESOURCE, OWN_KINDS))
+    assert sorted(hole.id for hole in found) == [f"S{n}" for n in range(1, 10)]
+    for hole in found:
+        asks_for_a_switch = "KC_SPI_CLIENT_REGISTRATION__DEFAULT__ENABLED=false" in hole.mend
+        assert asks_for_a_switch == (hole.id in {"S2", "S4", "S5", "S8"}), hole.text
+
+
+@pytest.mark.requirement("adoption.holes")
+@pytest.mark.parametrize(
+    ("roles", "default_roles", "there"),
+    [
+        (frozenset(), frozenset(), True),
+        (frozenset({"reader"}), frozenset(), False),
+        (frozenset({"reader"}), frozenset({"reader"}), True),  # a role that everybody has gates nothing
+    ],
+)
+def test_a_scope_that_everybody_has_is_a_hole(
+    roles: frozenset[str], default_roles: frozenset[str], *, there: bool
+) -> None:
+    actual = Actual(
+        realm={}, scopes={"mcp:tools": SCOPE}, scope_roles={"mcp:tools": roles}, default_roles=default_roles
+    )
+    assert ("S1" in _ids(actual)) == there
+
+
+@pytest.mark.requirement("adoption.holes")
+@pytest.mark.parametrize(
+    ("policy", "closed"),
+    [
+        (_policy("grant-type", grant_types=["client_credentials"]), True),
+        ({**_policy("grant-type", grant_types=["client_credentials"]), "enabled": False}, False),
+        (_policy("grant-type", grant_types=["password"]), False),
+        # A second condition may abstain, and then the policy does not count.
+        (
+            {
+                **_policy("grant-type", grant_types=["client_credentials"]),
+                "conditions": [
+                    {"condition": "grant-type", "configuration": {"grant_types": ["client_credentials"]}},
+                    {"condition": "client-roles", "configuration": {}},
+                ],
+            },
+            False,
+        ),
+        ({**_policy("grant-type", grant_types=["client_credentials"]), "profiles": ["gone"]}, False),
+    ],
+)
+def test_only_a_rule_that_really_refuses_the_grant_closes_the_first(policy: dict[str, Any], *, closed: bool) -> None:
+    actual = Actual(
+        realm={},
+        scopes={"mcp:tools": SCOPE},
+        scope_roles={"mcp:tools": frozenset()},
+        client_profiles=[_profile({"executor": "reject-request", "configuration": {}})],
+        client_policies=[policy],
+    )
+    assert ("S1" not in _ids(actual)) == closed
+
+
+@pytest.mark.requirement("adoption.holes")
+def test_patterns_that_do_not_bind_a_stranger_close_nothing() -> None:
+    executor = {
+        "executor": "secure-client-uris-pattern",
+        "configuration": {"client-uri-fields": ["redirectUris"], "allowed-patterns": ["^$"]},
+    }
+
+    def ids(policy: dict[str, Any]) -> list[str]:
+        return _ids(Actual(realm={}, client_profiles=[_profile(executor)], client_policies=[policy]))
+
+    assert "S6" not in ids(_policy("any-client"))
+    assert "S6" not in ids(_policy("client-updater-context", **{"update-client-source": ["ByAnonymous"]}))
+    assert "S6" in ids(_policy("client-updater-context", **{"update-client-source": ["ByAuthenticatedUser"]}))
+    assert "S7" in ids(_policy("any-client"))
+
+
+@pytest.mark.requirement("adoption.holes")
+def test_a_shared_secret_as_the_realms_algorithm_is_a_hole_that_apply_mends() -> None:
+    (hole,) = [h for h in holes(Actual(realm={"defaultSignatureAlgorithm": "HS512"}), RESOURCE, []) if h.id == "S5"]
+    assert "HS512" in hole.what
+    assert hole.mend == "apply mends it"
+
+
+@pytest.mark.requirement("adoption.holes")
+@pytest.mark.parametrize("subtype", ["anonymous", "authenticated"])
+def test_mappers_must_be_forbidden_for_both_kinds_of_registration(subtype: str) -> None:
+    none: dict[str, Any] = {"config": {}}
+    policies: dict[str, Any] = {
+        "allowed-protocol-mappers/anonymous": none,
+        "allowed-protocol-mappers/authenticated": none,
+    }
+    assert "S3" not in _ids(Actual(realm={}, policies=policies))
+    some = {"config": {"allowed-protocol-mapper-types": ["oidc-usermodel-property-mapper"]}}
+    assert "S3" in _ids(Actual(realm={}, policies={**policies, f"allowed-protocol-mappers/{subtype}": some}))
+    del policies[f"allowed-protocol-mappers/{subtype}"]
+    assert "S3" in _ids(Actual(realm={}, policies=policies))

@@ -3,34 +3,82 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from dataclasses import dataclass
+from urllib.parse import quote
 
 
 @dataclass(frozen=True, slots=True)
 class Snippet:
-    """What to type or save for one client."""
+    """What to type or save for one client.
+
+    Attributes:
+        client: its name.
+        where: what to do with the text.
+        text: what to type or save.
+        link: opens the client, which then asks whether to add the server; None for clients that have no such link.
+    """
 
     client: str
     where: str
     text: str
+    link: str | None = None
 
 
 def snippets(public_url: str, name: str = "demo") -> tuple[Snippet, ...]:
     """For each client, what makes it use the server at `public_url`; `name` is what the client calls it."""
-    vscode = {"servers": {name: {"type": "http", "url": public_url}}}
-    cursor = {"mcpServers": {name: {"url": public_url}}}
+    vscode = {"type": "http", "url": public_url}
+    cursor = {"url": public_url}
+    remote = {"command": "npx", "args": ["mcp-remote", public_url]}
     return (
-        Snippet("VS Code", "save as .vscode/mcp.json, then click Start above the entry", json.dumps(vscode, indent=2)),
+        Snippet(
+            "VS Code",
+            "save as .vscode/mcp.json, then click Start above the entry",
+            json.dumps({"servers": {name: vscode}}, indent=2),
+            vscode_link(name, vscode),
+        ),
         Snippet(
             "Claude Code",
             "in a terminal, then /mcp in Claude Code to log in",
             f"claude mcp add --transport http {name} {public_url}",
         ),
-        Snippet("Cursor", "save as .cursor/mcp.json", json.dumps(cursor, indent=2)),
+        Snippet(
+            "Cursor",
+            "save as .cursor/mcp.json",
+            json.dumps({"mcpServers": {name: cursor}}, indent=2),
+            cursor_link(name, cursor),
+        ),
+        Snippet("Codex", "in a terminal; it finds the login by itself", f"codex mcp add {name} --url {public_url}"),
         Snippet(
             "MCP Inspector",
             "choose Streamable HTTP, paste the URL, connect",
             f"npx @modelcontextprotocol/inspector   # URL: {public_url}",
         ),
+        Snippet(
+            "mcp-remote",
+            "for programs that can only start a server as a command",
+            json.dumps({"mcpServers": {name: remote}}, indent=2),
+        ),
         Snippet("curl", "shows the challenge that starts a login", f"curl -i {public_url}"),
     )
+
+
+def vscode_link(name: str, server: dict[str, str]) -> str:
+    """The entry and its name as one JSON object, percent-encoded.
+
+    Source: VS Code, "MCP developer guide", section "MCP URL handler".
+    """
+    return f"vscode:mcp/install?{quote(_compact({'name': name, **server}), safe='')}"
+
+
+def cursor_link(name: str, server: dict[str, str]) -> str:
+    """The entry as JSON in base64; percent-encoded, since a query reads + as a space.
+
+    Source: Cursor, "MCP Install Links".
+    """
+    config = b64encode(_compact(server).encode()).decode("ascii")
+    return f"cursor://anysphere.cursor-deeplink/mcp/install?name={quote(name, safe='')}&config={quote(config, safe='')}"
+
+
+def _compact(document: dict[str, str]) -> str:
+    return json.dumps(document, separators=(",", ":"))

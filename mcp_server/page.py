@@ -8,7 +8,7 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from mcp_server.answer import Answer
-from mcp_server.connect import snippets
+from mcp_server.connect import Snippet, snippets
 
 if TYPE_CHECKING:
     from mcp_server.access import Access
@@ -29,10 +29,7 @@ _HEADERS = (
 
 def page_answer(settings: Settings, access: Access) -> Answer:
     """The page, built once: everything on it follows from the settings."""
-    clients = "\n".join(
-        f"<section><h3>{escape(s.client)}</h3><p>{escape(s.where)}</p><pre><code>{escape(s.text)}</code></pre></section>"
-        for s in snippets(settings.public_url)
-    )
+    clients = "\n".join(map(_section, snippets(settings.public_url)))
     login = (
         "<strong>Authentication is switched off</strong> (DISABLE_AUTH): anybody on this machine is <code>dev</code>."
         if settings.disable_auth
@@ -56,3 +53,14 @@ def page_answer(settings: Settings, access: Access) -> Answer:
     )
     own = ((b"content-type", b"text/html; charset=utf-8"), (b"content-length", b"%d" % len(body)))
     return Answer(200, (*own, *_HEADERS), body)
+
+
+def _section(snippet: Snippet) -> str:
+    """One client: the link, if it has one, does the same as the text under it."""
+    where = escape(snippet.where)
+    if snippet.link is not None:
+        where = f'<a href="{escape(snippet.link)}">Add to {escape(snippet.client)}</a>, or {where}'
+    return (
+        f"<section><h3>{escape(snippet.client)}</h3><p>{where}</p>"
+        f"<pre><code>{escape(snippet.text)}</code></pre></section>"
+    )

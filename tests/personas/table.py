@@ -50,7 +50,8 @@ _CURBED = """\
 ## What gets in and gets no more than others
 
 The provider answers 201 to some of these, and takes away what they asked for: every such client asks for consent, must
-use PKCE with S256, has no redirect URI but the loopback one it named, and gets no token without a person.
+use PKCE with S256, has no redirect URI but the loopback one it named, and gets no token without a person. A *hole* is
+what Keycloak lets through by itself, before the bootstrap: `tests/promises/bootstrap.py` lists them.
 """
 
 

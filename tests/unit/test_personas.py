@@ -21,10 +21,13 @@ GUIDES = {path.stem: path.read_text(encoding="utf-8") for path in (TABLE.parent 
 BLOCKS = {name: re.findall(r"^```\w*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL) for name, text in GUIDES.items()}
 PUBLIC_URL = "http://localhost:3000/mcp"
 SNIPPETS = {snippet.client: snippet.text for snippet in snippets(PUBLIC_URL)}
+LINKS = {snippet.client: snippet.link for snippet in snippets(PUBLIC_URL) if snippet.link is not None}
 SHOWN_IN = {
     "VS Code": "vscode",
     "Claude Code": "claude-code",
     "Cursor": "cursor",
+    "Codex": "codex",
+    "mcp-remote": "mcp-remote",
     "MCP Inspector": "inspector",
     "curl": "curl",
 }
@@ -72,6 +75,12 @@ def test_a_persona_asks_for_a_redirect_that_it_registered(persona: Persona) -> N
 @pytest.mark.parametrize("client", SHOWN_IN)
 def test_a_guide_configures_its_client_as_the_servers_page_does(client: str) -> None:
     assert SNIPPETS[client] in {block.strip() for block in BLOCKS[SHOWN_IN[client]]}
+
+
+@pytest.mark.requirement("personas.guides")
+@pytest.mark.parametrize("client", LINKS)
+def test_a_guide_shows_the_install_link_of_the_servers_page(client: str) -> None:
+    assert LINKS[client] in {block.strip() for block in BLOCKS[SHOWN_IN[client]]}
 
 
 @pytest.mark.requirement("personas.guides")

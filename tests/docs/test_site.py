@@ -1,0 +1,166 @@
+"""The pages of docs/, as a site and as they stand in the repository."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from base64 import b64decode
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
+import yaml
+
+from mcp_server.access import load_access
+from mcp_server.connect import snippets
+from mcp_server.page import page_answer
+from mcp_server.settings import NAMES, Settings
+from tests.docs.settings_table import TABLE, sections, table
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+PUBLIC_URL = "https://mcp.example.com/a%20b/mcp"
+_FENCED = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\]\(([^)]+)\)")
+# A path from the top of the repository, as it stands in code: `mcp_server/tools.py`, `tests/personas/`.
+_NAMED_FILE = re.compile(r"`((?:mcp_server|scripts|tests|docs|idp-config|bench)/[\w./-]*|[A-Z]+\.md)`")
+
+
+def _build(folder: Path, site: Path) -> subprocess.CompletedProcess[str]:
+    """Build as ./scripts/check does. Not with --quiet: mkdocs then counts no warnings, and nothing is strict."""
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(site)]
+    advert = {"NO_MKDOCS_2_WARNING": "1"}
+    return subprocess.run(
+        command, cwd=folder, env={**os.environ, **advert}, capture_output=True, text=True, timeout=100, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    built = tmp_path_factory.mktemp("site")
+    ended = _build(ROOT, built)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return built
+
+
+class Fetched(HTMLParser):
+    """What a browser fetches by itself for a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.urls: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        followed_by_people = tag == "a" or given.get("rel") in {"canonical", "next", "prev"}
+        if not followed_by_people:
+            self.urls += [given[name] for name in ("src", "srcset", "href", "data", "poster") if name in given]
+        assert "mermaid" not in given.get("class", "").split(), "its script would be fetched from elsewhere"
+
+
+@pytest.mark.requirement("site.builds")
+def test_every_page_becomes_a_page_of_the_site(site: Path) -> None:
+    names = {
+        page.relative_to(DOCS).with_suffix(".html").as_posix().replace("README.html", "index.html") for page in PAGES
+    }
+    assert names <= {page.relative_to(site).as_posix() for page in site.rglob("*.html")}
+
+
+@pytest.mark.requirement("site.builds")
+def test_links_that_lead_nowhere_are_refused(tmp_path: Path) -> None:
+    nowhere = ("tools.md#no-such-part", "no-such-page.md", "/tools.md", "../README.md")
+    config = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+    config |= {"nav": [{"Start": "index.md"}, {"Tools": "tools.md"}], "hooks": []}
+    (tmp_path / "mkdocs.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (docs / "index.md").write_text("".join(f"[a link]({target})\n" for target in nowhere), encoding="utf-8")
+    (docs / "tools.md").write_text("# Tools\n", encoding="utf-8")
+    ended = _build(tmp_path, tmp_path / "site")
+    assert ended.returncode != 0
+    said = ended.stdout + ended.stderr
+    assert [target for target in nowhere if f"'{target}'" not in said] == []
+    assert f"{len(nowhere)} warnings in strict mode" in said
+
+
+@pytest.mark.requirement("site.offline")
+def test_no_page_fetches_anything_from_elsewhere(site: Path) -> None:
+    elsewhere = []
+    for page in site.rglob("*.html"):
+        fetched = Fetched()
+        fetched.feed(page.read_text(encoding="utf-8"))
+        assert fetched.urls
+        elsewhere += [f"{page.name}: {url}" for url in fetched.urls if urlsplit(url).netloc]
+    for sheet in site.rglob("*.css"):
+        urls = re.findall(r"url\([\"']?([^)\"']+)|@import[^;]*;", sheet.read_text(encoding="utf-8"))
+        elsewhere += [f"{sheet.name}: {url}" for url in urls if urlsplit(url).netloc]
+    assert elsewhere == []
+
+
+@pytest.mark.requirement("site.nav")
+def test_every_page_is_in_the_navigation_once(site: Path) -> None:
+    start = (site / "index.html").read_text(encoding="utf-8")
+    (sidebar,) = re.findall(r'<nav class="md-nav md-nav--primary.*?</nav>\s*</div>', start, re.DOTALL)
+    linked = re.findall(r'<a href="([^"#]+)" class="md-nav__link', sidebar)
+    pages = {
+        page.relative_to(DOCS).with_suffix(".html").as_posix().replace("README.html", "index.html") for page in PAGES
+    }
+    assert sorted(linked) == sorted(pages)
+
+
+@pytest.mark.requirement("site.links")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
+def test_a_page_links_inside_docs_and_names_files_that_exist(page: Path) -> None:
+    text = _FENCED.sub("", page.read_text(encoding="utf-8"))
+    for link in _LINK.findall(text):
+        if not urlsplit(link).scheme:
+            target = (page.parent / link.partition("#")[0]).resolve() if link[0] != "#" else page
+            assert target.is_file(), link
+            assert target.is_relative_to(DOCS), f"{link}: name it in code, from the top of the repository"
+    missing = [name for name in _NAMED_FILE.findall(text) if not (ROOT / name).exists()]
+    assert missing == []
+
+
+@pytest.mark.requirement("site.settings")
+def test_the_settings_page_is_current() -> None:
+    assert TABLE.read_text(encoding="utf-8") == table(), "write it anew: python -m tests.docs.settings_table"
+
+
+@pytest.mark.requirement("site.settings")
+def test_every_setting_stands_in_one_row_with_words() -> None:
+    groups = [group for part in sections().values() for group in part]
+    listed = [name for group in groups for name in group.values]
+    assert sorted(set(NAMES) - set(listed)) == []
+    assert len(listed) == len(set(listed))
+    assert all(group.text for group in groups)
+
+
+@pytest.mark.requirement("site.install")
+def test_an_install_link_says_what_the_file_would() -> None:
+    by_client = {snippet.client: snippet for snippet in snippets(PUBLIC_URL, "a & b")}
+    assert {name for name, snippet in by_client.items() if snippet.link} == {"VS Code", "Cursor"}
+
+    link = by_client["VS Code"].link or ""
+    server = json.loads(unquote(link.removeprefix("vscode:mcp/install?"), errors="strict"))
+    assert {"servers": {server.pop("name"): server}} == json.loads(by_client["VS Code"].text)
+
+    parts = urlsplit(by_client["Cursor"].link or "")
+    assert (parts.scheme, parts.netloc, parts.path) == ("cursor", "anysphere.cursor-deeplink", "/mcp/install")
+    query = parse_qs(parts.query, strict_parsing=True)
+    (name,), (config,) = query.pop("name"), query.pop("config")
+    assert query == {}
+    assert {"mcpServers": {name: json.loads(b64decode(config, validate=True))}} == json.loads(by_client["Cursor"].text)
+
+
+@pytest.mark.requirement("site.install")
+def test_the_servers_page_has_the_links() -> None:
+    settings = Settings.load({"MCP_PUBLIC_URL": "http://localhost:3000/mcp"})
+    page = page_answer(settings, load_access(settings.access_file)).body.decode()
+    hrefs = re.findall(r'<a href="([^"]+)">Add to', page)
+    links = [snippet.link for snippet in snippets(settings.public_url) if snippet.link]
+    assert [href.replace("&amp;", "&") for href in hrefs] == links

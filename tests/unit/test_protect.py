@@ -12,7 +12,7 @@ from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.mcpserver import MCPServer
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 
 from mcp_server.caller import current_principal
 from mcp_server.protect import protect
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from starlette.requests import Request
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Message
+    from starlette.websockets import WebSocket
 
 pytestmark = pytest.mark.anyio
 
@@ -105,3 +106,21 @@ async def test_a_plain_application_is_protected_and_nothing_of_it_goes_around_th
     assert answer.json() == {"subject": "4f0c", "body": {"method": "x"}}
     assert (refused.status_code, around_the_gate.status_code) == (401, 404)
     assert ran == ["started", "stopped"]
+
+
+@pytest.mark.requirement("protect.only_mcp")
+async def test_a_websocket_goes_nowhere_and_ends_nothing_of_the_server() -> None:
+    async def echo(_socket: WebSocket) -> None:
+        raise AssertionError("reached without a token")
+
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    app = protect(Starlette(routes=[WebSocketRoute("/mcp", echo)]), Settings())
+    await app({"type": "websocket", "path": "/mcp", "headers": [(b"host", b"localhost:3000")]}, receive, send)
+    assert [message["type"] for message in sent] == ["websocket.close"]  # before it was accepted: 403

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     Written = str | Iterable[str] | Decide | None
     """What is written beside a tool: one scope, several, or a function of the arguments that names them."""
 
+MOST_URIS = 1000
+"""How many a subscription may name: each is held against each template, while all others wait."""
+
 _BY_URI = ("resources/read", "resources/subscribe", "resources/unsubscribe")
 _SUBSCRIBED = ("resourceSubscriptions", "resource_subscriptions")  # the SDK reads either
 
@@ -54,9 +57,10 @@ class Need:
             return self.always
         try:
             named = _listed(self.decide(arguments))
+            known = self.access.scopes.keys() >= set(named)
         except Exception as error:
             raise ScopeUndecided(self.name) from error
-        if not self.access.scopes.keys() >= set(named):
+        if not known:
             raise ScopeUndecided(self.name)
         return tuple(dict.fromkeys((*self.always, *named)))
 
@@ -149,7 +153,10 @@ class Needs:
 
     def _of_subscription(self, wanted: object) -> tuple[str, ...]:
         lists = [wanted.get(spelling) for spelling in _SUBSCRIBED] if isinstance(wanted, dict) else []
-        return self._of_uris(uri for uris in lists if isinstance(uris, list) for uri in uris)
+        uris = [uri for named in lists if isinstance(named, list) for uri in named]
+        if len(uris) > MOST_URIS:
+            raise ScopeUndecided(LISTEN)
+        return self._of_uris(uris)
 
     def _need(self, name: str, scope: Written, besides: Iterable[str] = ()) -> Need:
         decide = scope if callable(scope) else None

@@ -131,6 +131,17 @@ async def test_what_is_remembered_is_of_this_token_audience_and_scopes_and_ends(
         assert len(server.issuer.asked) == 5
 
 
+@pytest.mark.requirement("exchange.remembers")
+async def test_an_audience_that_holds_a_line_end_is_not_another_audience_with_a_scope(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with _running(monkeypatch) as server:
+        token = server.issuer.token()
+        await server.call("exchange", token, {"audience": "a", "scopes": "x"})
+        await server.call("exchange", token, {"audience": "x\na"})
+    assert [form["audience"] for form in server.issuer.asked] == ["a", "x\na"]
+
+
 @pytest.mark.requirement("exchange.refused")
 @pytest.mark.parametrize(
     "answer",
@@ -171,7 +182,7 @@ async def test_a_provider_that_gives_the_same_token_back_passes_nothing_on(monke
 
 
 @pytest.mark.requirement("exchange.remembers")
-@pytest.mark.parametrize("expires_in", [..., "300", True, 5])
+@pytest.mark.parametrize("expires_in", [..., "300", True, 5, pytest.param(10**400, id="endless")])
 async def test_a_token_without_a_usable_end_is_used_once(expires_in: object, monkeypatch: pytest.MonkeyPatch) -> None:
     async with _running(monkeypatch) as server:
         server.issuer.answers = lambda: httpx.Response(200, json=_given(expires_in=expires_in))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from starlette.requests import Request
-    from starlette.types import ASGIApp, Message
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
     from starlette.websockets import WebSocket
 
 pytestmark = pytest.mark.anyio
@@ -106,6 +106,29 @@ async def test_a_plain_application_is_protected_and_nothing_of_it_goes_around_th
     assert answer.json() == {"subject": "4f0c", "body": {"method": "x"}}
     assert (refused.status_code, around_the_gate.status_code) == (401, 404)
     assert ran == ["started", "stopped"]
+
+
+@pytest.mark.requirement("protect.any_app")
+@pytest.mark.parametrize("raises", [False, True])
+async def test_an_application_that_does_not_answer_the_start_stops_it_in_words(raises: bool) -> None:  # noqa: FBT001 - a parameter
+    async def application(scope: Scope, _receive: Receive, _send: Send) -> None:
+        if raises:
+            raise ValueError(scope["type"])
+
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    app = protect(application, Settings())
+    with pytest.raises(ValueError, match="lifespan") if raises else nullcontext():
+        await app({"type": "lifespan"}, receive, send)
+    (message,) = sent
+    assert message["type"] == "lifespan.startup.failed"  # else the server would go on, with nobody to ask for keys
+    assert "lifespan" in message["message"]
 
 
 @pytest.mark.requirement("protect.only_mcp")

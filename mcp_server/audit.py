@@ -57,7 +57,7 @@ class Audit:
             status: the refusal's; None is "let through to the application".
             principal: who asks, if a token said so and was believed.
             message: the JSON-RPC message, if it has been read.
-            correlation_id: leads to the log of the process and, for a refusal, to the body the client got.
+            correlation_id: of a refusal, leads to the log of the process and to the body the client got.
             reason: why it was refused.
 
         Raises:

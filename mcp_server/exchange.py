@@ -110,6 +110,6 @@ class TokenExchange:
             except FetchError as error:
                 raise ProviderUnavailable(str(error)) from None
             if found.token_url is None:
-                raise ProviderUnavailable(f"{settings.server_url}: its metadata names no token_endpoint")
+                raise ProviderUnavailable(f"{settings.server_url}: its metadata names no usable token_endpoint")
             self._url = found.token_url
         return self._url

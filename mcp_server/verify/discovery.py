@@ -11,12 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import structlog
+
 from mcp_server.addresses import is_private
 from mcp_server.environment import SettingsError, check_url
 from mcp_server.verify.fetch import FetchError, fetch_json
 
 if TYPE_CHECKING:
     import httpx
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,13 @@ def _read(document: dict[str, Any], issuer: str, base: str) -> ProviderMetadata:
     if jwks_url is None:
         raise FetchError(f"{base}: the document has no jwks_uri")
     introspection_url = _reachable(document, "introspection_endpoint", issuer, base)
-    return ProviderMetadata(jwks_url, introspection_url, _reachable(document, "token_endpoint", issuer, base))
+    try:
+        token_url = _reachable(document, "token_endpoint", issuer, base)
+    except FetchError as error:
+        # Only an exchange of tokens asks there: whoever verifies tokens needs it not.
+        log.debug("the token endpoint cannot be used", fault=str(error))
+        token_url = None
+    return ProviderMetadata(jwks_url, introspection_url, token_url)
 
 
 def _reachable(document: dict[str, Any], member: str, issuer: str, base: str) -> str | None:

@@ -62,7 +62,9 @@ class Server(Calls):
 
 
 @asynccontextmanager
-async def _running(monkeypatch: pytest.MonkeyPatch, **settings: Any) -> AsyncIterator[Server]:
+async def _running(
+    monkeypatch: pytest.MonkeyPatch, provider: Exchanging | None = None, /, **settings: Any
+) -> AsyncIterator[Server]:
     """Our server with one more tool, which tells the token it got for its argument."""
 
     @tool(title="Exchange")
@@ -71,7 +73,7 @@ async def _running(monkeypatch: pytest.MonkeyPatch, **settings: Any) -> AsyncIte
         return await upstream_token(audience, *scopes.split())
 
     monkeypatch.setattr(tools, "exchange", exchange, raising=False)
-    issuer, clock = Exchanging(), HeldClock()
+    issuer, clock = provider or Exchanging(), HeldClock()
     chosen = {"token_exchange": True, "client_secret": "s3cret", **settings}
     async with issuer.http() as http:
         app = create_app(Settings(**chosen), clock=clock.clock, http=http)
@@ -209,3 +211,16 @@ async def test_a_provider_without_a_token_endpoint_is_told(monkeypatch: pytest.M
         server.issuer.metadata = {}
         answer = await server.call("exchange", server.issuer.token(), {"audience": "a"})
     assert "gave no token for a" in _text(answer)
+
+
+@pytest.mark.requirement("exchange.refused")
+@pytest.mark.parametrize("named", ["ftp://localhost/token", 7, "nonsense"])
+async def test_a_token_endpoint_that_cannot_be_used_ends_the_exchange_and_nothing_else(
+    named: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unusable = Exchanging()
+    unusable.metadata = {"token_endpoint": named}
+    async with _running(monkeypatch, unusable) as server:
+        token = server.issuer.token()
+        answer = await server.call("exchange", token, {"audience": "a"})
+    assert "gave no token for a" in _text(answer)  # the keys were had all the same

@@ -330,6 +330,17 @@ def test_a_tool_that_names_an_unknown_scope_is_told_at_the_start() -> None:
         register(server, module, needs)
 
 
+@pytest.mark.requirement("scopes.known")
+@pytest.mark.parametrize("kind", ["tool", "prompt", "resource"])
+def test_two_of_one_name_are_told_at_the_start(kind: str) -> None:
+    # The SDK would serve the first, with a warning; the gate would ask for the scope of the second.
+    needs = Needs(_access())
+    for add in (needs.add_tool, needs.add_prompt, needs.add_resource):
+        add("notes", "mcp:admin")
+    with pytest.raises(AccessFileError, match=f"notes: there is a {kind} of this name already"):
+        getattr(needs, f"add_{kind}")("notes", None)
+
+
 @pytest.mark.requirement("scopes.file")
 def test_the_access_file_adds_scopes_and_takes_none_away() -> None:
     needs = Needs(_access(tools={"greet": ["mcp:notes.read"], "note_add": ["mcp:admin"], "foreign": ["mcp:admin"]}))

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from mcp_server import tools
 from mcp_server.app import create_app
@@ -166,7 +167,12 @@ async def test_a_refusal_is_a_tool_error_that_tells_no_token(
     async with _running(monkeypatch) as server:
         server.issuer.answers = answer
         token = server.issuer.token()
-        result = await server.call("exchange", token, {"audience": "a"})
+        with capture_logs() as logs:
+            result = await server.call("exchange", token, {"audience": "a"})
+    (told,) = [line for line in logs if line["event"] == "no token in exchange"]
+    assert (told["log_level"], told["audience"]) == ("warning", "'a'")
+    assert told["fault"]
+    assert not any(secret in str(logs) for secret in (token, "s3cret"))
     assert events(result)[-1]["result"]["isError"] is True
     assert "the identity provider gave" in _text(result)
     out = "".join(capsys.readouterr())

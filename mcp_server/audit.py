@@ -6,6 +6,7 @@ credentials are not in it: nothing was decided about anybody. Fields are in `doc
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -56,7 +57,7 @@ class Audit:
             status: the refusal's; None is "let through to the application".
             principal: who asks, if a token said so and was believed.
             message: the JSON-RPC message, if it has been read.
-            correlation_id: leads to the log of the process and, for a refusal, to the body the client got.
+            correlation_id: of a refusal, leads to the log of the process and to the body the client got.
             reason: why it was refused.
 
         Raises:
@@ -88,8 +89,8 @@ def _asked(message: Mapping[str, Any] | None) -> tuple[str | None, str | None]:
     if message is None:
         return None, None
     method, params = message.get("method"), message.get("params")
-    target = params.get("name") if method in _NAMED and isinstance(params, dict) else None
-    return _bounded(method), _bounded(target)
+    named = params if isinstance(method, str) and method in _NAMED and isinstance(params, dict) else {}
+    return _bounded(method), _bounded(named.get("name"))
 
 
 def _bounded(text: object) -> str | None:
@@ -111,5 +112,24 @@ def open_audit(where: str, clock: Clock) -> Audit | None:
         descriptor = os.open(where, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     except OSError as error:
         raise SettingsError(f"AUDIT_LOG={where}: cannot be written ({error.strerror})") from error
-    # One write a line, so that lines of several processes do not mix.
-    return Audit(lambda line: os.write(descriptor, f"{line}\n".encode()), clock)
+    return Audit(_Appending(descriptor), clock)
+
+
+class _Appending:
+    """Writes lines to a file: one write each, so that those of several processes do not mix."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._torn = False
+
+    def __call__(self, line: str) -> None:
+        """Write `line`, by itself if the one before is there in part.
+
+        Raises:
+            OSError: not all of it could be written: a disk that fills up takes what it has room for.
+        """
+        data = ("\n" * self._torn + line + "\n").encode()
+        written = os.write(self._descriptor, data)
+        self._torn = written < len(data)
+        if self._torn:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

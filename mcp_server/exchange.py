@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from mcp.server.mcpserver.exceptions import ToolError
 
 from mcp_server.errors import ProviderUnavailable
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
     from mcp_server.principal import Principal
     from mcp_server.settings import Settings
 
+log = structlog.get_logger(__name__)
 GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - the name of a kind of token
 SPARE_SECONDS = 10.0  # a token that is given out is good for at least this long
 _MAX_ENTRIES = 1000
+_LOGGED_CHARACTERS = 200
+_LONGEST_SECONDS = 2**31  # 68 years: no token is good for longer
 _NO_KEYS = 0  # no generation of keys makes one void: it is not ours to verify
 
 
@@ -65,11 +69,16 @@ class TokenExchange:
         """
         if principal.issuer != self._settings.issuer:
             raise ExchangeRefused("tokens of this issuer cannot be exchanged")
-        # No part of the name holds a line end: a token has none (RFC 6750), a scope neither.
-        name = "\n".join((token, *scopes, audience))
+        name = json.dumps((token, scopes, audience))  # no text of one part can be read as another's
         known = self._given.get(name, _NO_KEYS, self._clock.now() + SPARE_SECONDS)
         if known is None:
-            known = self._read(await self._ask(token, audience, scopes), token)
+            try:
+                known = self._read(await self._ask(token, audience, scopes), token)
+            except ExchangeRefused as refused:
+                cause = refused.__cause__
+                fault = cause.detail if isinstance(cause, ProviderUnavailable) else str(refused)
+                log.warning("no token in exchange", audience=repr(audience)[:_LOGGED_CHARACTERS], fault=fault)
+                raise
             self._given.put(name, _NO_KEYS, known)
         return known.token
 
@@ -86,7 +95,6 @@ class TokenExchange:
         try:
             answer, _ = await self._endpoint.post(question)
         except ProviderUnavailable as error:
-            error.add_note(f"no token for {audience}")
             raise ExchangeRefused(f"the identity provider gave no token for {audience}") from error
         return answer
 
@@ -98,8 +106,8 @@ class TokenExchange:
         if not isinstance(kind, str) or kind.lower() != "bearer" or issued not in {ACCESS_TOKEN, None}:
             raise ExchangeRefused("the identity provider gave a token of another kind")
         seconds = answer.get("expires_in")
-        ends = isinstance(seconds, int | float) and not isinstance(seconds, bool) and isfinite(seconds)
-        # Without an end it is used once.
+        ends = isinstance(seconds, int | float) and not isinstance(seconds, bool) and seconds < _LONGEST_SECONDS
+        # Without an end that could be true it is used once.
         return _Given(token, self._clock.now() + (float(seconds) if ends else 0.0))  # type: ignore[arg-type]  # ends
 
     async def _where(self) -> str:

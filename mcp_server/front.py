@@ -24,6 +24,7 @@ _MISDIRECTED = Answer.of_json(
 _ANY_HOST = frozenset({"/livez", "/readyz"})
 # Names of this machine that the log tells of, each once.
 _MAX_NICKNAMES = 8
+_POLICY_VIOLATION = 1008  # RFC 6455 section 7.4.1; sent before the handshake ends, servers answer 403
 
 
 class Front:
@@ -44,9 +45,12 @@ class Front:
         self._nicknames: set[bytes] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one HTTP request, or the lifespan."""
-        if scope["type"] != "http":
+        """Serve one HTTP request, or the lifespan. A websocket is refused: MCP has none, and no gate is on its way."""
+        if scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
             return
         path = scope["path"]
         if path not in _ANY_HOST and not self._names_us(scope):

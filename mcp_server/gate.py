@@ -91,11 +91,12 @@ class Gate:
                     return
             principal = await self._principal(authorization)
             caller = self._caller(principal)
+            body = await read_body(receive)
             if scope["method"] == "POST":
-                body = await read_body(receive)
                 document = judge_body(body)
-                receive = replay(body, receive)
                 self._check(caller, document)
+            # Only a POST has a message. What comes with another method was not judged, so it goes no further.
+            receive = replay(body if document is not None else b"", receive)
             self._decisions.allowed(principal, document)
         except ClientGone:
             return
@@ -106,9 +107,8 @@ class Gate:
         if self._exchange is not None and not self._open:
             exchange = partial(self._exchange.token, principal, bearer_token(authorization))
         with serving(caller, exchange):
-            await self._pass(
-                {**scope, "user": caller, MESSAGE: document}, receive, _with_headers(send, extra), document
-            )
+            inside = {**scope, "user": caller, MESSAGE: document, "headers": _without_token(scope["headers"])}
+            await self._pass(inside, receive, _with_headers(send, extra), document)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send, document: dict[str, Any] | None) -> None:
         """Let the application answer; what would have no end ends with the token."""
@@ -158,6 +158,11 @@ def _read(headers: Iterable[tuple[bytes, bytes]]) -> tuple[list[bytes], list[byt
         elif name == b"origin":
             origins.append(value)
     return origins, authorization
+
+
+def _without_token(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """What the application may see: tools get at the headers of their request, and the token is not for them."""
+    return [header for header in headers if header[0] != b"authorization"]
 
 
 def _is_preflight(scope: Scope) -> bool:

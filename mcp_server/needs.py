@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     Written = str | Iterable[str] | Decide | None
     """What is written beside a tool: one scope, several, or a function of the arguments that names them."""
 
+MOST_URIS = 1000
+"""How many a subscription may name: each is held against each template, while all others wait."""
+
 _BY_URI = ("resources/read", "resources/subscribe", "resources/unsubscribe")
 _SUBSCRIBED = ("resourceSubscriptions", "resource_subscriptions")  # the SDK reads either
 
@@ -54,9 +57,10 @@ class Need:
             return self.always
         try:
             named = _listed(self.decide(arguments))
+            known = self.access.scopes.keys() >= set(named)
         except Exception as error:
             raise ScopeUndecided(self.name) from error
-        if not self.access.scopes.keys() >= set(named):
+        if not known:
             raise ScopeUndecided(self.name)
         return tuple(dict.fromkeys((*self.always, *named)))
 
@@ -76,6 +80,7 @@ class Needs:
         self._base = (access.base_scope,)
         self.tools = {name: self._need(name, scopes) for name, scopes in access.tools.items()}
         self.unclaimed = set(access.tools)
+        self._added: set[tuple[str, str]] = set()
         self.prompts: dict[str, Need] = {}
         self.resources: dict[str, Need] = {}
         self._templates: dict[str, UriTemplate] = {}
@@ -91,19 +96,22 @@ class Needs:
         """Note what a tool needs.
 
         Raises:
-            AccessFileError: it names a scope that the access file does not have.
+            AccessFileError: it names a scope that the access file does not have, or there is one of this name already.
         """
+        self._once("tool", name)
         self.unclaimed.discard(name)
         self.tools[name] = need = self._need(name, scope, self._access.tools.get(name, ()))
         return need
 
     def add_prompt(self, name: str, scope: Written) -> Need:
         """The same for a prompt."""
+        self._once("prompt", name)
         self.prompts[name] = need = self._need(name, scope)
         return need
 
     def add_resource(self, uri: str, scope: Written) -> Need:
         """The same for a resource, or for all of a template (RFC 6570)."""
+        self._once("resource", uri)
         self.resources[uri] = need = self._need(uri, scope)
         self._templates[uri] = UriTemplate.parse(uri)
         return need
@@ -149,7 +157,16 @@ class Needs:
 
     def _of_subscription(self, wanted: object) -> tuple[str, ...]:
         lists = [wanted.get(spelling) for spelling in _SUBSCRIBED] if isinstance(wanted, dict) else []
-        return self._of_uris(uri for uris in lists if isinstance(uris, list) for uri in uris)
+        uris = [uri for named in lists if isinstance(named, list) for uri in named]
+        if len(uris) > MOST_URIS:
+            raise ScopeUndecided(LISTEN)
+        return self._of_uris(uris)
+
+    def _once(self, kind: str, name: str) -> None:
+        """The SDK serves the first of two; what the second needs must not stand beside it."""
+        if (kind, name) in self._added:
+            raise AccessFileError(f"{name}: there is a {kind} of this name already; give this one another")
+        self._added.add((kind, name))
 
     def _need(self, name: str, scope: Written, besides: Iterable[str] = ()) -> Need:
         decide = scope if callable(scope) else None

@@ -1,7 +1,7 @@
 """The gate in front of any MCP application: the SDK's, FastMCP's, a plain Starlette one.
 
     from mcp_server.protect import protect
-    app = protect(server.streamable_http_app(), Settings.load(os.environ))
+    app = protect(your_mcp_application, Settings.load(os.environ))
 
 ```
 host ─► path ─► /mcp ───────► gate ─► sessions ─► your application
@@ -45,12 +45,14 @@ from mcp_server.trust import TrustedIssuers
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from mcp_server.settings import Settings
 
 log = structlog.get_logger(__name__)
 _WARN_EVERY_SECONDS = 60.0
+# Most servers would go on without it, and keys would then be asked for with a client that is closed.
+_NO_LIFESPAN = "the application behind the gate does not answer lifespan.startup (ASGI lifespan protocol); let it do so"
 
 
 def protect(
@@ -114,8 +116,19 @@ def _lifespan(app: ASGIApp, trusted: TrustedIssuers | None, client: httpx.AsyncC
             yield
 
     async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        answered = False
+
+        async def send_noting(message: Message) -> None:
+            nonlocal answered
+            answered = True
+            await send(message)
+
         async with around():
-            await app(scope, receive, send)
+            try:
+                await app(scope, receive, send_noting)
+            finally:
+                if not answered:
+                    await send({"type": "lifespan.startup.failed", "message": _NO_LIFESPAN})
 
     return run
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mcp_server import strict_json
+from mcp_server.environment import SettingsError
 from mcp_server.provider import IdentityProvider
 from mcp_server.provider_checks import check_provider
 from mcp_server.providers import profile_for
@@ -46,13 +47,14 @@ class TrustedIssuers:
         self.all = [self.first]
         self._max_bytes = settings.max_token_bytes
         self._by_claim: dict[str, IdentityProvider] = {}
+        self._named_by_first = {settings.issuer, *self.first.rules.aliases}
         for issuer, rules in access.issuers.items():
             if issuer != settings.server_url:
                 theirs = _settings_for(issuer, rules, settings)
                 check_provider(theirs, f"{settings.access_file}: issuers: ")
                 other = IdentityProvider(theirs, access, clock, http)
                 self.all.append(other)
-                self._by_claim |= dict.fromkeys((issuer, *other.rules.aliases), other)
+                self._add(other, (issuer, *sorted(other.rules.aliases)), f"{settings.access_file}: issuers: {issuer}")
         # With one issuer there is nothing to choose.
         self.verify: Callable[[str], Coroutine[Any, Any, Principal]] = (
             self._verify_by_claim if self._by_claim else self.first.verify
@@ -61,6 +63,13 @@ class TrustedIssuers:
     def provider_of(self, token: str) -> IdentityProvider:
         """Who judges `token`."""
         return self._by_claim.get(claimed_issuer(token, self._max_bytes), self.first) if self._by_claim else self.first
+
+    def _add(self, provider: IdentityProvider, names: tuple[str, ...], place: str) -> None:
+        """Let `provider`, and nobody else, judge the tokens that name one of `names`."""
+        for name in names:
+            if name in self._by_claim or name in self._named_by_first:
+                raise SettingsError(f"{place}: tokens of {name} are another issuer's already; list one of the two")
+            self._by_claim[name] = provider
 
     async def _verify_by_claim(self, token: str) -> Principal:
         return await self.provider_of(token).verify(token)

@@ -4,6 +4,7 @@ import os
 
 from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.mcpserver import MCPServer
+from mcp.server.transport_security import TransportSecuritySettings
 
 from mcp_server.protect import protect
 from mcp_server.settings import Settings
@@ -18,6 +19,11 @@ async def my_orders() -> str:
     return f"No orders of {token.subject if token else 'nobody'}"
 
 
-# The two lines. A tool that needs more than the base scope is named under `tools` in idp-config/access.yaml.
+# A tool that needs more than the base scope is named under `tools` in idp-config/access.yaml.
 settings = Settings.load(os.environ)
-app = protect(server.streamable_http_app(), settings)
+application = server.streamable_http_app(
+    streamable_http_path=settings.public_path,
+    # The gate judges Host and Origin. The SDK's own check would admit localhost only.
+    transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
+)
+app = protect(application, settings)

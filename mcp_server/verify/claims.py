@@ -72,7 +72,7 @@ def judge(claims: Mapping[str, Any], rules: ClaimRules, now: float) -> Principal
     if rules.profile.scopes_from_roles and roles is not None:
         # A machine's own scopes were given to it by name: nobody logs in who might lack a role.
         own = frozenset() if a_person_s else scopes
-        scopes = own | scopes_by_roles(scopes, roles, rules.access)
+        scopes = own | scopes_by_roles(scopes, roles, rules.access, for_us="aud" in claims)
     return Principal(
         issuer=rules.issuer, subject=subject, client=client, scopes=scopes, expires_at=expires_at, roles=roles
     )

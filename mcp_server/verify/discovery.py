@@ -11,12 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import structlog
+
 from mcp_server.addresses import is_private
 from mcp_server.environment import SettingsError, check_url
 from mcp_server.verify.fetch import FetchError, fetch_json
 
 if TYPE_CHECKING:
     import httpx
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

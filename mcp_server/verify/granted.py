@@ -50,11 +50,15 @@ def roles_in(claims: Mapping[str, Any], name: str, profile: ProviderProfile, acc
     return access.roles_of(named) if profile.scopes_from_roles else access.roles_of(named) | frozenset(named)
 
 
-def scopes_by_roles(asked: frozenset[str], roles: frozenset[str], access: Access) -> frozenset[str]:
-    """The scopes that `roles` bring; of these only what was `asked` for, if that names any scope of ours."""
+def scopes_by_roles(asked: frozenset[str], roles: frozenset[str], access: Access, *, for_us: bool) -> frozenset[str]:
+    """The scopes that `roles` bring; of these only what was `asked` for, if that names any scope of ours.
+
+    `for_us` is whether the token names its audience. Where it does not (Cognito), its scopes are all that tells what it
+    is for: one that names scopes of others only was asked for elsewhere, and brings nothing.
+    """
     brought = access.expand(access.scopes_of(roles))
     narrower = access.expand(asked)
-    return brought & narrower if narrower else brought
+    return brought & narrower if narrower or (asked and not for_us) else brought
 
 
 def _texts(value: object, name: str) -> list[str]:

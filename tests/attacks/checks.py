@@ -69,7 +69,11 @@ _TOKEN = {
 }
 _PEOPLE = {
     "roles_decide": _if(CLAIMS, "rules.profile.scopes_from_roles and roles is not None"),
-    "scopes_narrow": _text(GRANTED, "return brought & narrower if narrower else brought", "return brought | narrower"),
+    "scopes_narrow": _text(
+        GRANTED,
+        "return brought & narrower if narrower or (asked and not for_us) else brought",
+        "return brought | narrower",
+    ),
     "roles_of_ours": _text(
         "providers/hosting.py", "urn:zitadel:iam:org:project:{}:roles", "urn:zitadel:iam:org:project:roles"
     ),

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tests.unit.issuer import Issuer
-from tests.unit.running import Calls, lifespan
+from tests.unit.running import BOTH, Calls, lifespan
 from tests.unit.test_tools import events
 
 if TYPE_CHECKING:
@@ -66,3 +66,25 @@ async def test_an_example_serves_whom_the_provider_vouches_for(name: str, monkey
             answer = await Calls(client).call("my_orders", token)
     assert (stranger.status_code, answer.status_code) == (401, 200)
     assert "4f0c" in str(events(answer)[-1]["result"])
+
+
+@pytest.mark.requirement("protect.examples")
+@pytest.mark.parametrize("name", ["sdk", "starlette"])
+async def test_an_example_serves_at_another_host_and_path(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    opening = {
+        "jsonrpc": "2.0",
+        "id": 0,
+        "method": "initialize",
+        "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
+    }
+    with _listening() as issuer:
+        monkeypatch.setenv("OAUTH_SERVER_URL", issuer.url)
+        monkeypatch.setenv("MCP_PUBLIC_URL", "http://localhost:3000/orders")
+        monkeypatch.setenv("ALLOWED_HOSTS", "mcp.example.com")
+        app = runpy.run_path(str(EXAMPLES / f"{name}.py"))["app"]
+        token = issuer.token(aud="http://localhost:3000/orders", iat=time.time(), exp=time.time() + 60)
+        headers = {"authorization": f"Bearer {token}", "accept": BOTH}
+        transport = httpx.ASGITransport(app)
+        async with lifespan(app), httpx.AsyncClient(transport=transport, base_url="http://mcp.example.com") as client:
+            answer = await client.post("/orders", json=opening, headers=headers)
+    assert answer.status_code == 200, answer.text

@@ -59,7 +59,6 @@ EXPECTED = {
             "open-dev": Column(_EVERYBODY - _ANOTHER_CONNECTOR),
             "loopback-only": Column(_EVERYBODY - _BY_VENDOR),
             "initial-access-token": Column(_EVERYBODY - _ANOTHER_CONNECTOR, invited=True),
-            "cimd": Column(frozenset()),
             "closed": Column(frozenset()),
         },
         # Longer than a column of Keycloak's database: the transaction fails, nothing is registered.

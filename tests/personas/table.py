@@ -34,6 +34,8 @@ A *hosted* client runs on its vendor's machines and cannot reach a server on thi
 under `vendors` in the access file and count under some registration profiles only: a client whose URIs are not all let
 in is refused as a whole. ChatGPT uses one URI for everybody where the provider names itself in its answer (RFC 9207),
 as Keycloak does; where it shows a URI of the form `https://chatgpt.com/connector/oauth/…`, add that one to `vendors`.
+
+Under the profile `cimd` nobody registers: a client is known by the document at its own URL ([Keycloak](keycloak.md)).
 """
 _REFRESH = """\
 A client that refreshes twice at once with one token, as two windows of one program may do, gets {better} and

@@ -20,7 +20,11 @@ REQUIREMENTS = (
         "bootstrap.advertised", "RFC 8414 section 2", "The provider advertises the access file's scopes and no others."
     ),
     Requirement("bootstrap.introspection", "RFC 7662 section 2", "The server's own client may introspect, no more."),
-    Requirement("bootstrap.rotation", "OAuth 2.1 section 4.3.1", "A refresh token works once; reuse ends the session."),
+    Requirement(
+        "bootstrap.rotation",
+        "OAuth 2.1 section 4.3.1",
+        "A refresh token works once, and once more for whoever refreshes twice at once; then its reuse ends the session.",
+    ),
     Requirement("bootstrap.pkce", "OAuth 2.1 section 4.1.1", "No code without PKCE, and none with the method plain."),
     Requirement("bootstrap.personas", "RFC 7591", "Known MCP clients can register with the requests they really send."),
     Requirement("bootstrap.redirects", "RFC 8252 section 7.3", "No redirect URI but loopback and the listed vendors'."),

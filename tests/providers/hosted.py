@@ -204,6 +204,11 @@ COGNITO = Imitation(
         wrong("a client's own token", "no_user", username=..., sub=_CLIENT, **{"cognito:groups": ...}),
         wrong("a person in no group", "insufficient_role", **{"cognito:groups": ..., "scope": " ".join(_NAMES)}),
         wrong("a person in other groups", "insufficient_role", **{"cognito:groups": ["Everyone"]}),
+        wrong(
+            "an administrator's token for another service of the pool",
+            "insufficient_scope",
+            **{"cognito:groups": ["mcp-admin"], "scope": "openid https://orders.example.com/mcp:admin"},
+        ),
     ),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import stat
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from mcp_server.audit import Audit, open_audit
 from mcp_server.environment import SettingsError
 from mcp_server.errors import AuditUnavailable
 from tests.unit.issuer import NOW
-from tests.unit.running import HeldClock, running
+from tests.unit.running import BOTH, HeldClock, running
 from tests.unit.test_tools import initialized
 
 if TYPE_CHECKING:
@@ -110,3 +111,34 @@ def test_a_line_that_is_lost_is_an_error() -> None:
 
     with pytest.raises(AuditUnavailable):
         Audit(full, HeldClock().clock).decided(None, principal=None, message=None, correlation_id="c")
+
+
+@pytest.mark.requirement("audit.each")
+@pytest.mark.parametrize("method", [["tools/call"], {"tools/call": 1}, 7, None])
+async def test_a_method_that_is_no_text_is_written_down_as_none(method: object, tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    async with running(audit_log=str(path)) as server:
+        headers = {"authorization": f"Bearer {server.issuer.token()}", "accept": BOTH}
+        message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {"name": "greet"}}
+        answer = await server.client.post("/mcp", json=message, headers=headers)
+    assert answer.status_code == 400
+    (line,) = _lines(path)
+    assert (line["decision"], line["subject"], line["method"], line["target"]) == ("allowed", "4f0c", None, None)
+
+
+@pytest.mark.requirement("audit.or_nothing")
+def test_half_a_line_is_not_kept_and_the_next_stands_by_itself(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    audit = open_audit(str(path), HeldClock().clock)
+    assert audit is not None
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))  # a disk that fills up within a line
+    try:
+        with pytest.raises(AuditUnavailable):
+            audit.decided(None, principal=None, message=None, correlation_id="lost")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    for kept in ("one", "two"):
+        audit.decided(None, principal=None, message=None, correlation_id=kept)
+    _half, *lines = path.read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["correlation_id"] for line in lines] == ["one", "two"]

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from mcp_server import tools
 from mcp_server.app import create_app
@@ -62,7 +63,9 @@ class Server(Calls):
 
 
 @asynccontextmanager
-async def _running(monkeypatch: pytest.MonkeyPatch, **settings: Any) -> AsyncIterator[Server]:
+async def _running(
+    monkeypatch: pytest.MonkeyPatch, provider: Exchanging | None = None, /, **settings: Any
+) -> AsyncIterator[Server]:
     """Our server with one more tool, which tells the token it got for its argument."""
 
     @tool(title="Exchange")
@@ -71,7 +74,7 @@ async def _running(monkeypatch: pytest.MonkeyPatch, **settings: Any) -> AsyncIte
         return await upstream_token(audience, *scopes.split())
 
     monkeypatch.setattr(tools, "exchange", exchange, raising=False)
-    issuer, clock = Exchanging(), HeldClock()
+    issuer, clock = provider or Exchanging(), HeldClock()
     chosen = {"token_exchange": True, "client_secret": "s3cret", **settings}
     async with issuer.http() as http:
         app = create_app(Settings(**chosen), clock=clock.clock, http=http)
@@ -131,6 +134,17 @@ async def test_what_is_remembered_is_of_this_token_audience_and_scopes_and_ends(
         assert len(server.issuer.asked) == 5
 
 
+@pytest.mark.requirement("exchange.remembers")
+async def test_an_audience_that_holds_a_line_end_is_not_another_audience_with_a_scope(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with _running(monkeypatch) as server:
+        token = server.issuer.token()
+        await server.call("exchange", token, {"audience": "a", "scopes": "x"})
+        await server.call("exchange", token, {"audience": "x\na"})
+    assert [form["audience"] for form in server.issuer.asked] == ["a", "x\na"]
+
+
 @pytest.mark.requirement("exchange.refused")
 @pytest.mark.parametrize(
     "answer",
@@ -153,7 +167,12 @@ async def test_a_refusal_is_a_tool_error_that_tells_no_token(
     async with _running(monkeypatch) as server:
         server.issuer.answers = answer
         token = server.issuer.token()
-        result = await server.call("exchange", token, {"audience": "a"})
+        with capture_logs() as logs:
+            result = await server.call("exchange", token, {"audience": "a"})
+    (told,) = [line for line in logs if line["event"] == "no token in exchange"]
+    assert (told["log_level"], told["audience"]) == ("warning", "'a'")
+    assert told["fault"]
+    assert not any(secret in str(logs) for secret in (token, "s3cret"))
     assert events(result)[-1]["result"]["isError"] is True
     assert "the identity provider gave" in _text(result)
     out = "".join(capsys.readouterr())
@@ -171,7 +190,7 @@ async def test_a_provider_that_gives_the_same_token_back_passes_nothing_on(monke
 
 
 @pytest.mark.requirement("exchange.remembers")
-@pytest.mark.parametrize("expires_in", [..., "300", True, 5])
+@pytest.mark.parametrize("expires_in", [..., "300", True, 5, pytest.param(10**400, id="endless")])
 async def test_a_token_without_a_usable_end_is_used_once(expires_in: object, monkeypatch: pytest.MonkeyPatch) -> None:
     async with _running(monkeypatch) as server:
         server.issuer.answers = lambda: httpx.Response(200, json=_given(expires_in=expires_in))
@@ -198,3 +217,16 @@ async def test_a_provider_without_a_token_endpoint_is_told(monkeypatch: pytest.M
         server.issuer.metadata = {}
         answer = await server.call("exchange", server.issuer.token(), {"audience": "a"})
     assert "gave no token for a" in _text(answer)
+
+
+@pytest.mark.requirement("exchange.refused")
+@pytest.mark.parametrize("named", ["ftp://localhost/token", 7, "nonsense"])
+async def test_a_token_endpoint_that_cannot_be_used_ends_the_exchange_and_nothing_else(
+    named: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unusable = Exchanging()
+    unusable.metadata = {"token_endpoint": named}
+    async with _running(monkeypatch, unusable) as server:
+        token = server.issuer.token()
+        answer = await server.call("exchange", token, {"audience": "a"})
+    assert "gave no token for a" in _text(answer)  # the keys were had all the same

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -12,6 +13,7 @@ from mcp_server.access import AccessFileError, load_access
 from mcp_server.app import create_app
 from mcp_server.environment import SettingsError
 from mcp_server.errors import InvalidToken, ProviderUnavailable
+from mcp_server.providers import profile_for
 from mcp_server.settings import Settings
 from mcp_server.trust import TrustedIssuers
 from tests.unit.issuer import ISSUER, Issuer, public_jwk, rsa_key
@@ -190,3 +192,27 @@ def test_asking_about_some_tokens_needs_credentials(tmp_path: Path) -> None:
         create_app(Settings(access_file=access_file(tmp_path, introspect_for=["mcp:admin"])))
     with pytest.raises(AccessFileError, match="introspect_for"):
         load_access(access_file(tmp_path, introspect_for=["mcp:nothing"]))
+
+
+@pytest.mark.requirement("issuers.several")
+@pytest.mark.parametrize(
+    ("first", "issuers", "fault"),
+    [
+        (ISSUER, {OTHER: {"aliases": [ISSUER]}}, f"issuers: {OTHER}: tokens of {ISSUER} are another issuer's"),
+        (ISSUER, {OTHER: {"aliases": ["https://x/"]}, "https://x/": {}}, "tokens of https://x/ are another"),
+        (ISSUER, {"https://y/": {"aliases": ["https://x/"]}, OTHER: {"aliases": ["https://x/"]}}, "https://x/"),
+        (  # both are one tenant of Entra ID, and each profile has the other's spelling as an alias
+            "https://login.microsoftonline.com/t/v2.0",
+            {"https://sts.windows.net/t/": {"audience": "api"}},
+            "tokens of https://sts.windows.net/t/ are another",
+        ),
+        (ISSUER, {ISSUER: {"aliases": ["https://x/"]}, "https://x/": {}}, "https://x/"),
+    ],
+)
+async def test_no_two_issuers_may_vouch_for_the_same_tokens(
+    first: str, issuers: dict[str, Any], fault: str, tmp_path: Path
+) -> None:
+    path = access_file(tmp_path, issuers=issuers)
+    settings = Settings(access_file=path, server_url=first, issuer=first, provider=profile_for(first))
+    with pytest.raises(SettingsError, match=re.escape(fault)):
+        create_app(settings)

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import json
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 from mcp.server.auth.middleware.auth_context import get_access_token
-from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver import Context, MCPServer
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 
 from mcp_server.caller import current_principal
 from mcp_server.protect import protect
 from mcp_server.settings import Settings
 from tests.unit.issuer import Issuer
 from tests.unit.running import Calls, HeldClock, lifespan
-from tests.unit.test_tools import events
+from tests.unit.test_tools import events, initialized, legacy_call
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
     from starlette.requests import Request
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.websockets import WebSocket
 
 pytestmark = pytest.mark.anyio
 
@@ -105,3 +106,77 @@ async def test_a_plain_application_is_protected_and_nothing_of_it_goes_around_th
     assert answer.json() == {"subject": "4f0c", "body": {"method": "x"}}
     assert (refused.status_code, around_the_gate.status_code) == (401, 404)
     assert ran == ["started", "stopped"]
+
+
+@pytest.mark.requirement("protect.any_app")
+@pytest.mark.parametrize("raises", [False, True])
+async def test_an_application_that_does_not_answer_the_start_stops_it_in_words(raises: bool) -> None:  # noqa: FBT001 - a parameter
+    async def application(scope: Scope, _receive: Receive, _send: Send) -> None:
+        if raises:
+            raise ValueError(scope["type"])
+
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    app = protect(application, Settings())
+    with pytest.raises(ValueError, match="lifespan") if raises else nullcontext():
+        await app({"type": "lifespan"}, receive, send)
+    (message,) = sent
+    assert message["type"] == "lifespan.startup.failed"  # else the server would go on, with nobody to ask for keys
+    assert "lifespan" in message["message"]
+
+
+@pytest.mark.requirement("protect.only_mcp")
+async def test_a_websocket_goes_nowhere_and_ends_nothing_of_the_server() -> None:
+    async def echo(_socket: WebSocket) -> None:
+        raise AssertionError("reached without a token")
+
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    app = protect(Starlette(routes=[WebSocketRoute("/mcp", echo)]), Settings())
+    await app({"type": "websocket", "path": "/mcp", "headers": [(b"host", b"localhost:3000")]}, receive, send)
+    assert [message["type"] for message in sent] == ["websocket.close"]  # before it was accepted: 403
+
+
+@pytest.mark.requirement("exchange.only_if_asked_for", "protect.any_app")
+async def test_the_token_that_was_sent_stays_at_the_gate() -> None:
+    server: MCPServer[Any] = MCPServer("theirs")
+
+    @server.tool()
+    async def headers(ctx: Context) -> str:
+        return str(sorted(ctx.headers or ()))
+
+    async with _protected(server.streamable_http_app()) as (calls, issuer):
+        token = issuer.token()
+        modern = await calls.call("headers", token)
+        legacy = await legacy_call(calls, await initialized(calls, token), "headers")  # type: ignore[arg-type]  # they post
+    for answer in (modern, legacy):
+        names = events(answer)[-1]["result"]["content"][0]["text"]
+        assert "'host'" in names
+        assert "authorization" not in names
+
+
+@pytest.mark.requirement("protect.any_app", "scopes.everything_named")
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "GET", "QUERY"])
+async def test_a_call_by_another_method_than_post_does_not_go_around_its_scope(method: str, tmp_path: Path) -> None:
+    async def mcp(request: Request) -> JSONResponse:
+        return JSONResponse({"body": (await request.body()).decode()})
+
+    access_file = _with_tools(tmp_path / "access.yaml", {"wipe": ["mcp:admin"]})
+    app = Starlette(routes=[Route("/mcp", mcp, methods=[method])])
+    async with _protected(app, access_file=access_file) as (calls, issuer):
+        bearer = {"authorization": f"Bearer {issuer.token()}"}
+        message = {"method": "tools/call", "params": {"name": "wipe"}}
+        answer = await calls.client.request(method, "/mcp", json=message, headers=bearer)
+    assert answer.json() == {"body": ""}

@@ -15,7 +15,7 @@ from mcp_server.app import create_app
 from mcp_server.caller import Caller, serving
 from mcp_server.errors import ScopeUndecided
 from mcp_server.listing import ListingServer
-from mcp_server.needs import Needs
+from mcp_server.needs import MOST_URIS, Needs
 from mcp_server.principal import Principal
 from mcp_server.registry import guarded, prompt, register, resource, tool
 from mcp_server.settings import Settings
@@ -127,6 +127,7 @@ async def test_scopes_that_follow_from_arguments_come_in_one_challenge() -> None
         lambda _arguments: None,
         lambda _arguments: "no:such",
         lambda _arguments: [None],
+        lambda _arguments: [["mcp:admin"]],
         lambda _arguments: 7,
         lambda _arguments: 1 / 0,
     ],
@@ -173,6 +174,21 @@ async def test_whatever_is_named_needs_its_scope(method: Any, params: Any, neede
     needs.add_prompt("summary", ("mcp:notes.read",))
     expected = ("mcp:tools",) if needed is None else ("mcp:tools", needed)
     assert needs.of({"method": method, "params": params}) == expected
+
+
+@pytest.mark.requirement("scopes.undecided", "scopes.everything_named")
+async def test_a_subscription_to_more_than_is_judged_lets_nobody_through() -> None:
+    needs = Needs(_access())
+    needs.add_resource("notes://of/{person}", "mcp:notes.read")
+    many = [f"notes://of/{number}" for number in range(MOST_URIS + 1)]
+    for uris in (many, many[:-1]):
+        wanted = {"resourceSubscriptions": uris[1:], "resource_subscriptions": uris[:1]}
+        message = {"method": "subscriptions/listen", "params": {"notifications": wanted}}
+        if uris is many:
+            with pytest.raises(ScopeUndecided):
+                needs.of(message)
+        else:
+            assert needs.of(message) == ("mcp:tools", "mcp:notes.read")
 
 
 @pytest.mark.requirement("scopes.again")
@@ -312,6 +328,17 @@ def test_a_tool_that_names_an_unknown_scope_is_told_at_the_start() -> None:
     server = ListingServer("t", version="1", access=_access(), needs=needs, state=None, show="all")
     with pytest.raises(AccessFileError, match=r"typo: needs the scope 'mcp:notes\.wirte', which is not one of"):
         register(server, module, needs)
+
+
+@pytest.mark.requirement("scopes.known")
+@pytest.mark.parametrize("kind", ["tool", "prompt", "resource"])
+def test_two_of_one_name_are_told_at_the_start(kind: str) -> None:
+    # The SDK would serve the first, with a warning; the gate would ask for the scope of the second.
+    needs = Needs(_access())
+    for add in (needs.add_tool, needs.add_prompt, needs.add_resource):
+        add("notes", "mcp:admin")
+    with pytest.raises(AccessFileError, match=f"notes: there is a {kind} of this name already"):
+        getattr(needs, f"add_{kind}")("notes", None)
 
 
 @pytest.mark.requirement("scopes.file")

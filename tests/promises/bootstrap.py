@@ -23,7 +23,7 @@ REQUIREMENTS = (
     Requirement(
         "bootstrap.rotation",
         "OAuth 2.1 section 4.3.1",
-        "A refresh token works once, and once more for whoever refreshes twice at once; then its reuse ends the session.",
+        "A refresh token works once, and once more for two at the same time; a third use ends the session.",
     ),
     Requirement("bootstrap.pkce", "OAuth 2.1 section 4.1.1", "No code without PKCE, and none with the method plain."),
     Requirement("bootstrap.personas", "RFC 7591", "Known MCP clients can register with the requests they really send."),

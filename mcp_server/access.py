@@ -61,6 +61,7 @@ class Access(Part):
         for name, scope in self.scopes.items():
             self._known(scope.implies, f"scopes.{name}.implies")
         self._every_scope_implies_the_base()
+        self._broader_roles_bring_the_narrower()
         for group, roles in self.groups.items():
             self._known_roles(roles, f"groups.{group}")
         for user, person in self.demo_users.items():
@@ -83,6 +84,15 @@ class Access(Part):
             reached = self._reach(name)
             if name != self.base_scope and self.base_scope not in reached:
                 raise ValueError(f"scopes.{name}.implies: must lead to the base scope '{self.base_scope}'")
+
+    def _broader_roles_bring_the_narrower(self) -> None:
+        """Else a login of whoever holds the broader role could not bring the narrower scope by its name."""
+        for broader, scope in self.scopes.items():
+            for narrower in sorted(self._reach(broader)):
+                for role in sorted({*scope.roles} - {*self.scopes[narrower].roles}):
+                    raise ValueError(
+                        f"scopes.{narrower}.roles: must have '{role}' too, which brings the wider '{broader}'"
+                    )
 
     def _known_roles(self, names: Iterable[str], where: str) -> None:
         for name in names:

@@ -6,7 +6,7 @@ hears of it is in `decisions.py`. The application sees only admitted requests, e
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from mcp_server.answer import Answer
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from mcp_server.access import Access
     from mcp_server.answer import Headers
+    from mcp_server.caller import Exchange
     from mcp_server.decisions import Decisions
     from mcp_server.exchange import TokenExchange
     from mcp_server.needs import Needs
@@ -105,7 +106,7 @@ class Gate:
             return
         exchange = None
         if self._exchange is not None and not self._open:
-            exchange = partial(self._exchange.token, principal, bearer_token(authorization))
+            exchange = _exchange_of(self._exchange, principal, bearer_token(authorization))
         with serving(caller, exchange):
             inside = {**scope, "user": caller, MESSAGE: document, "headers": _without_token(scope["headers"])}
             await self._pass(inside, receive, _with_headers(send, extra), document)
@@ -158,6 +159,15 @@ def _read(headers: Iterable[tuple[bytes, bytes]]) -> tuple[list[bytes], list[byt
         elif name == b"origin":
             origins.append(value)
     return origins, authorization
+
+
+def _exchange_of(exchange: TokenExchange, principal: Principal, token: str) -> Exchange:
+    """What tools ask. A function, so that no repr shows what it holds."""
+
+    async def upstream(audience: str, scopes: tuple[str, ...]) -> str:
+        return await exchange.token(principal, token, audience, scopes)
+
+    return upstream
 
 
 def _without_token(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

@@ -12,6 +12,7 @@ import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import structlog
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.prompts import Prompt
 from mcp.shared.exceptions import MCPError
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from mcp_server.needs import Need, Needs, Written
 
+log = structlog.get_logger(__name__)
 _Function = TypeVar("_Function", bound="Callable[..., Any]")
 _MARK = "__mcp_registered__"
 
@@ -127,6 +129,7 @@ def guarded(function: _Function, need: Need) -> Callable[..., Any]:
             given = {name: value for name, value in arguments.items() if not isinstance(value, Context)}
             require(current_principal(), need.scopes(given), need.access)
         except AuthError as error:
+            log.warning("refused where it runs", name=need.name, code=error.code, detail=error.description)
             raise MCPError(code=INVALID_REQUEST, message=error.description) from error
 
     if inspect.iscoroutinefunction(function):

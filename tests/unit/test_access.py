@@ -41,6 +41,11 @@ def test_a_login_asks_for_all_that_is_not_privileged() -> None:
         ("implies: [mcp:tools]", "implies: [mcp:nothing]", "scopes.mcp:notes.read.implies: 'mcp:nothing'"),
         ("implies: [mcp:tools]", "implies: []", "must lead to the base scope"),
         ("implies: [mcp:tools]", "implies: [mcp:admin]", "goes round in a circle"),
+        (
+            "roles: [mcp-writer, mcp-admin]",
+            "roles: [mcp-writer]",
+            "scopes.mcp:notes.write.roles: must have 'mcp-admin'",
+        ),
         ("roles: [mcp-admin] }", "roles: [mcp-boss] }", "demo_users.admin.roles: 'mcp-boss' brings no scope"),
         ("  mcp:admin:", "  'mcp admin':", "scopes"),
         ("  mcp:admin:", "  mcp:tools:", "'mcp:tools' is there twice"),

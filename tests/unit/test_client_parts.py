@@ -197,7 +197,7 @@ def test_what_is_implied_or_shows_otherwise_is_granted() -> None:
         {
             **ACCESS.model_dump(mode="json"),
             "scopes": {
-                "use": {"description": "Use", "roles": ["user"]},
+                "use": {"description": "Use", "roles": ["user", "boss"]},
                 "rule": {"description": "Rule", "roles": ["boss"], "implies": ["use"]},
             },
         }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from mcp.server.mcpserver import Context
 from mcp.shared.exceptions import MCPError
+from structlog.testing import capture_logs
 
 from mcp_server.access import Access, AccessFileError, load_access
 from mcp_server.app import create_app
@@ -203,8 +204,11 @@ async def test_what_runs_judges_the_arguments_it_gets() -> None:
     run = guarded(export, need)
     principal = _principal("mcp:tools")
     with serving(Caller(principal, frozenset({"mcp:tools"}))):
-        with pytest.raises(MCPError, match="mcp:admin"):
+        with pytest.raises(MCPError, match="mcp:admin"), capture_logs() as lines:
             await run(everybody=True)
+        assert [(line["event"], line["name"], line["code"]) for line in lines] == [
+            ("refused where it runs", "export", "insufficient_scope")
+        ]
         assert await run(everybody=False) == "done"
     assert ran == [False]
 

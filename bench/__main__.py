@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from bench.figures import Figure
 
 _HERE = Path(__file__).parent
-_EFFORT = Effort(rounds=200, renewals=10, streams=5)
+_ROUNDS = 200
 
 
 async def calls_of_references(effort: Effort) -> list[Figure]:
@@ -51,20 +52,23 @@ _PARTS = (
 
 def main() -> None:
     """Measure, then write. What needs processes comes first, since it fails soonest; references come last."""
+    parser = ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=_ROUNDS, help=f"at most this many of each figure [{_ROUNDS}]")
+    rounds = max(1, parser.parse_args().rounds)
     load = os.getloadavg()
-    figures = run(_PARTS, _EFFORT)
+    figures = run(_PARTS, Effort(rounds=rounds, renewals=max(2, rounds // 20), streams=max(1, rounds // 40)))
     figures.sort(key=lambda figure: figure.name.startswith("HTTP"))  # the rest keeps its order
     print(text_table(figures))
     draw(figures, _HERE / "results.svg")
-    written = markdown(figures, _conditions(load, os.getloadavg()))
+    written = markdown(figures, _conditions(rounds, load, os.getloadavg()))
     (_HERE / "RESULTS.md").write_text(written, encoding="utf-8")
 
 
-def _conditions(before: tuple[float, ...], after: tuple[float, ...]) -> str:
+def _conditions(rounds: int, before: tuple[float, ...], after: tuple[float, ...]) -> str:
     """How long was measured, and how busy the machine was: what runs here alone keeps about one processor busy."""
     processors = os.cpu_count() or 1
     busy = f"{before[0]:.1f} at the start and {after[0]:.1f} at the end, on {processors} processors"
-    said = f"At most {_EFFORT.rounds} rounds. Load average {busy}."
+    said = f"At most {rounds} rounds. Load average {busy}."
     if max(before[0], after[0]) > processors:
         said = f"**Measured on a busy machine: do not rely on what is said to be met or missed here.** {said}"
     return said

@@ -2,61 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
+import json
 import runpy
-import threading
+import subprocess
 import time
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
-from tests.unit.issuer import Issuer
+from tests.docs.example import EXAMPLES, listening
 from tests.unit.running import BOTH, Calls, lifespan
 from tests.unit.test_tools import events
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 pytestmark = pytest.mark.anyio
-EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
-
-
-@contextmanager
-def _listening() -> Iterator[Issuer]:
-    """A provider that signs, on a port of its own."""
-    issuer = Issuer()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            answer = asyncio.run(issuer.answer(httpx.Request("GET", f"http://localhost{self.path}")))
-            body = asyncio.run(answer.aread()) if answer.status_code == 200 else b""
-            self.send_response(answer.status_code)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_arguments: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        issuer.url = f"http://localhost:{server.server_port}/realms/mcp"
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield issuer
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 @pytest.mark.requirement("protect.examples")
 @pytest.mark.parametrize("name", ["sdk", "starlette"])
 async def test_an_example_serves_whom_the_provider_vouches_for(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with _listening() as issuer:
+    with listening() as issuer:
         monkeypatch.setenv("OAUTH_SERVER_URL", issuer.url)
         app = runpy.run_path(str(EXAMPLES / f"{name}.py"))["app"]
         token = issuer.token(iat=time.time(), exp=time.time() + 60)
@@ -77,7 +41,7 @@ async def test_an_example_serves_at_another_host_and_path(name: str, monkeypatch
         "method": "initialize",
         "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
     }
-    with _listening() as issuer:
+    with listening() as issuer:
         monkeypatch.setenv("OAUTH_SERVER_URL", issuer.url)
         monkeypatch.setenv("MCP_PUBLIC_URL", "http://localhost:3000/orders")
         monkeypatch.setenv("ALLOWED_HOSTS", "mcp.example.com")
@@ -88,3 +52,15 @@ async def test_an_example_serves_at_another_host_and_path(name: str, monkeypatch
         async with lifespan(app), httpx.AsyncClient(transport=transport, base_url="http://mcp.example.com") as client:
             answer = await client.post("/orders", json=opening, headers=headers)
     assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.full
+@pytest.mark.requirement("protect.examples")
+def test_the_example_of_fastmcp_serves_in_its_own_environment() -> None:
+    root = EXAMPLES.parents[1]
+    subprocess.run(["scripts/venv", "requirements-bench.lock"], cwd=root, check=True, capture_output=True)
+    words = [".venv-bench/bin/python", "-m", "tests.docs.example", "fastmcp_server"]
+    ran = subprocess.run(words, cwd=root, check=True, capture_output=True, text=True, timeout=60)
+    stranger, admitted = json.loads(ran.stdout.splitlines()[-1])
+    assert (stranger["status"], admitted["status"]) == (401, 200)
+    assert "No orders of 4f0c" in admitted["text"]

@@ -1,0 +1,73 @@
+"""One server of docs/examples behind the gate, as it stands there, in front of a provider on a socket.
+
+`python -m tests.docs.example NAME` calls it once as a stranger and once with a token, and prints what it answered: for
+an example whose packages are in an environment of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import runpy
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from tests.unit.issuer import Issuer
+from tests.unit.running import Calls, lifespan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+
+
+@contextmanager
+def listening() -> Iterator[Issuer]:
+    """A provider that signs, on a port of its own."""
+    issuer = Issuer()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            answer = asyncio.run(issuer.answer(httpx.Request("GET", f"http://localhost{self.path}")))
+            body = asyncio.run(answer.aread()) if answer.status_code == 200 else b""
+            self.send_response(answer.status_code)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        issuer.url = f"http://localhost:{server.server_port}/realms/mcp"
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield issuer
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+async def called(name: str) -> list[dict[str, Any]]:
+    """Status and text of the answers to a call of `my_orders`, without a token and with one."""
+    with listening() as issuer:
+        os.environ["OAUTH_SERVER_URL"] = issuer.url
+        app = runpy.run_path(str(EXAMPLES / f"{name}.py"))["app"]
+        token = issuer.token(iat=time.time(), exp=time.time() + 60)
+        transport = httpx.ASGITransport(app)
+        async with lifespan(app), httpx.AsyncClient(transport=transport, base_url="http://localhost:3000") as client:
+            answers = [await Calls(client).call("my_orders", credentials) for credentials in (None, token)]
+    return [{"status": answer.status_code, "text": answer.text} for answer in answers]
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(asyncio.run(called(sys.argv[1]))))

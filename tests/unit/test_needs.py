@@ -82,3 +82,10 @@ def test_what_cannot_be_decided_is_told_by_its_name(needs: Needs) -> None:
 def test_a_reference_to_no_text_refers_to_nothing(needs: Needs, ref: dict[str, Any]) -> None:
     needs.add_prompt("summary", "mcp:notes.read")
     assert needs.of({"method": "completion/complete", "params": {"ref": ref}}) == ("mcp:tools",)
+
+
+@pytest.mark.requirement("scopes.file")
+def test_a_tool_of_the_access_file_is_unclaimed_until_it_is_added(access: Access) -> None:
+    needs = Needs(access.model_copy(update={"tools": {"export": ("mcp:admin",), "import": ("mcp:admin",)}}))
+    needs.add_tool("export", None)
+    assert needs.unclaimed == {"import"}

@@ -288,6 +288,30 @@ async def test_a_forged_token_is_refused(row: str, forge: Callable[[Issuer], str
     assert "attacker.example" not in str(issuer.calls)
 
 
+@pytest.mark.requirement("jwt.length", "jwt.accepted")
+async def test_a_token_may_be_as_long_as_the_setting_says() -> None:
+    issuer = Issuer()
+    token = issuer.token(filler="x" * 2000)
+    assert (await verify(token, issuer, max_token_bytes=len(token))).subject == "4f0c"
+    assert await reason_for(token, issuer, max_token_bytes=len(token) - 1) is Reason.TOO_LONG
+
+
+@pytest.mark.requirement("jwt.header", "jwt.accepted")
+async def test_a_kid_may_be_as_long_as_we_look_up() -> None:
+    issuer = Issuer(keys=[public_jwk(rsa_key("one"), kid="k" * 256, alg="RS256", use="sig")])
+    assert (await verify(issuer.token(kid="k" * 256), issuer)).subject == "4f0c"
+
+
+@pytest.mark.requirement("jwt.header", "jwt.accepted")
+async def test_a_header_may_be_as_long_as_we_read() -> None:
+    issuer = Issuer()
+    usual = len(json.dumps({"alg": "RS256", "kid": "one", "typ": "JWT", "x": ""}))
+    header = json.dumps({"alg": "RS256", "kid": "one", "typ": "JWT", "x": "y" * (2048 * 3 // 4 - usual)}).encode()
+    token = signed(header, _payload(issuer), rsa_key("one"))
+    assert token.index(".") == 2048
+    assert (await verify(token, issuer)).subject == "4f0c"
+
+
 @pytest.mark.requirement("jwt.reasons")
 def test_every_reason_occurs_in_a_table() -> None:
     occurring = {row[2] for row in CLAIMS} | {row[2] for row in FORGED}

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from mcp_server.access import load_access
@@ -191,6 +193,13 @@ def _claims_text(document: str) -> Callable[[Issuer], str]:
     return lambda _: signed(b'{"alg":"RS256","kid":"one","typ":"JWT"}', document.encode(), rsa_key("one"))
 
 
+def _stray_bits(_: Issuer) -> str:
+    """Claims in a second spelling (`e30` is `{}`): the signature holds, because the spelling is what was signed."""
+    signing_input = b64(b'{"alg":"RS256","kid":"one","typ":"JWT"}') + ".e31"
+    signature = rsa_key("one").sign(signing_input.encode(), PKCS1v15(), SHA256())
+    return f"{signing_input}.{b64(signature)}"
+
+
 def _hs256_with_the_public_key(issuer: Issuer) -> str:
     """The confusion of RFC 8725 section 2.1: the public key, which everybody has, as an HMAC secret."""
     signing_input = b64(b'{"alg":"HS256","kid":"one","typ":"JWT"}') + "." + b64(_payload(issuer))
@@ -262,6 +271,7 @@ FORGED: list[tuple[str, Callable[[Issuer], str], Reason]] = [
     ("jwt.claims", _claims_text('{"exp":1e999}'), Reason.CLAIMS_MALFORMED),
     ("jwt.claims", _claims_text('{"exp":NaN}'), Reason.CLAIMS_MALFORMED),
     ("jwt.claims", _claims_text("[]"), Reason.CLAIMS_MALFORMED),
+    ("jwt.claims", _stray_bits, Reason.CLAIMS_MALFORMED),
     ("jwt.claims", _claims_text("[" * 5000), Reason.CLAIMS_MALFORMED),
     ("jwt.claims", _claims_text("not json"), Reason.CLAIMS_MALFORMED),
     ("jwt.claims", lambda i: i.token(aud=f"{RESOURCE}\u0000"), Reason.AUDIENCE),
@@ -276,6 +286,30 @@ async def test_a_forged_token_is_refused(row: str, forge: Callable[[Issuer], str
     issuer = Issuer()
     assert await reason_for(forge(issuer), issuer) is reason, row
     assert "attacker.example" not in str(issuer.calls)
+
+
+@pytest.mark.requirement("jwt.length", "jwt.accepted")
+async def test_a_token_may_be_as_long_as_the_setting_says() -> None:
+    issuer = Issuer()
+    token = issuer.token(filler="x" * 2000)
+    assert (await verify(token, issuer, max_token_bytes=len(token))).subject == "4f0c"
+    assert await reason_for(token, issuer, max_token_bytes=len(token) - 1) is Reason.TOO_LONG
+
+
+@pytest.mark.requirement("jwt.header", "jwt.accepted")
+async def test_a_kid_may_be_as_long_as_we_look_up() -> None:
+    issuer = Issuer(keys=[public_jwk(rsa_key("one"), kid="k" * 256, alg="RS256", use="sig")])
+    assert (await verify(issuer.token(kid="k" * 256), issuer)).subject == "4f0c"
+
+
+@pytest.mark.requirement("jwt.header", "jwt.accepted")
+async def test_a_header_may_be_as_long_as_we_read() -> None:
+    issuer = Issuer()
+    usual = len(json.dumps({"alg": "RS256", "kid": "one", "typ": "JWT", "x": ""}))
+    header = json.dumps({"alg": "RS256", "kid": "one", "typ": "JWT", "x": "y" * (2048 * 3 // 4 - usual)}).encode()
+    token = signed(header, _payload(issuer), rsa_key("one"))
+    assert token.index(".") == 2048
+    assert (await verify(token, issuer)).subject == "4f0c"
 
 
 @pytest.mark.requirement("jwt.reasons")

@@ -55,5 +55,6 @@ def _mcp_server(access: Access, needs: Needs, settings: Settings) -> MCPServer[A
     )
     register(server, tools, needs)
     for name in sorted(needs.unclaimed):
-        raise AccessFileError(f"{settings.access_file}: tools.{name}: there is no such tool: {', '.join(needs.tools)}")
+        known = ", ".join(tool for tool in needs.tools if tool not in needs.unclaimed)
+        raise AccessFileError(f"{settings.access_file}: tools.{name}: there is no such tool; there are: {known}")
     return server

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one verb; the exit code."""
-    options = parse(__doc__ or "", arguments)
+    options = parse(__doc__ or "", arguments, os.environ.get("OAUTH_PROVIDER"))
     try:
         return _verb(options.provider, options.verb)(options, os.environ)
     except Failure as failure:

@@ -1,4 +1,8 @@
-"""An MCP server written with the SDK alone, behind the gate: `uvicorn docs.examples.sdk:app --port 3000`."""
+"""An MCP server written with the SDK alone, behind the gate: `uvicorn docs.examples.sdk:app --port 3000`.
+
+It takes the place of the stack's own server, which has to be stopped. At another port, set MCP_PUBLIC_URL to the URL
+that clients use; with Keycloak elsewhere, OAUTH_SERVER_URL.
+"""
 
 import os
 

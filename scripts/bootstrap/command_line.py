@@ -43,15 +43,16 @@ examples:
 """
 
 
-def parse(description: str, arguments: list[str] | None) -> Namespace:
-    """The options; ends the process with a usage line if they do not fit."""
+def parse(description: str, arguments: list[str] | None, provider: str | None = None) -> Namespace:
+    """The options; ends the process with a usage line if they do not fit. `provider` is OAUTH_PROVIDER, if set."""
+    usual = provider if provider in _PROVIDERS else _PROVIDERS[0]
     parser = ArgumentParser(
         prog="bootstrap_idp.py",
         description=description,
         epilog=_EPILOG,
         formatter_class=RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--provider", choices=_PROVIDERS, default="keycloak", help="which identity provider [keycloak]")
+    parser.add_argument("--provider", choices=_PROVIDERS, default=usual, help=f"which identity provider [{usual}]")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     plan = _add(verbs, "plan", "show what apply would change", "Reads the provider and prints what differs.")
     _add_json(plan)

@@ -55,8 +55,12 @@ def test_a_verb_that_a_provider_does_not_have_is_refused_with_those_it_has(
 
 
 @pytest.mark.requirement("verbs.provider")
-def test_a_verb_that_a_provider_does_not_have_is_said_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert bootstrap_idp.main(["--provider", "dex", "prune"]) == 2
+@pytest.mark.parametrize(("words", "provider"), [(["--provider", "dex", "prune"], ""), (["prune"], "dex")])
+def test_a_verb_that_a_provider_does_not_have_is_said_in_one_line(
+    words: list[str], provider: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OAUTH_PROVIDER", provider)  # what the compose file of Dex sets
+    assert bootstrap_idp.main(words) == 2
     said = "bootstrap: --provider dex has no verb prune; it has plan, render, apply, check\n"
     assert capsys.readouterr().err == said
 

@@ -359,7 +359,7 @@ def test_the_access_file_adds_scopes_and_takes_none_away() -> None:
 @pytest.mark.parametrize(
     ("tools", "fault"),
     [
-        ({"note_ad": ["mcp:admin"]}, "tools.note_ad: there is no such tool: "),
+        ({"note_ad": ["mcp:admin"]}, "tools.note_ad: there is no such tool; there are: greet, "),
         ({"note_add": ["mcp:amdin"]}, "tools.note_add: 'mcp:amdin' is not one of the scopes"),
     ],
 )

@@ -77,7 +77,7 @@ def introspecting(realm: Realm, **variables: str) -> Settings:
 
 def asks_about_everything(settings: Settings) -> Settings:
     """As for a provider whose tokens say nothing by themselves: nothing is judged before Keycloak is asked."""
-    return replace(settings, provider=replace(settings.provider, opaque=True))
+    return replace(settings, provider=replace(settings.provider, signed=False, opaque=True))
 
 
 def refusals(lines: list[MutableMapping[str, Any]]) -> list[str]:

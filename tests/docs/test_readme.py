@@ -116,3 +116,7 @@ def test_no_file_names_a_machine_s_path_or_a_registry() -> None:
         name for name in listed if name not in allowed and places.search((ROOT / name).read_text(encoding="utf-8"))
     ]
     assert found == []
+    # Any registry or mirror will do: the hashes decide.
+    locks = [name for name in listed if name.endswith((".lock", "package-lock.json"))]
+    assert len(locks) == 6
+    assert [name for name in locks if "://" in (ROOT / name).read_text(encoding="utf-8")] == []

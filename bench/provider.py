@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from bench.issuer import Issuer
@@ -55,7 +55,11 @@ async def _listening(issuer: Issuer) -> AsyncIterator[int]:
             while True:
                 await _answer_one(issuer, reader, writer)
         except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # the client has left
+        finally:  # the end of the provider cancels what still listens: closed too, before its loop is
             writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
 
     server = await asyncio.start_server(talk, "127.0.0.1", 0, backlog=1024)
     try:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 from typing import TYPE_CHECKING
@@ -22,6 +23,13 @@ settings.load_profile("here")
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_left_open() -> Iterator[None]:
+    """A connection or file that a module forgot fails that module, not one that runs later."""
+    yield
+    gc.collect()
 
 
 # A container's first start is part of the first test that wants it.

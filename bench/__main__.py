@@ -16,6 +16,7 @@ from bench.report import markdown, text_table
 from bench.run import run
 from bench.scaling import by_keys, by_tokens
 from bench.sockets import over_http
+from bench.streams import many_streams
 
 if TYPE_CHECKING:
     from bench.figures import Figure
@@ -43,6 +44,7 @@ _PARTS = (
     under_load,
     flooded,
     *PARTS,
+    many_streams,
     by_tokens,
     by_keys,
     calls_of_references,
@@ -56,7 +58,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=_ROUNDS, help=f"at most this many of each figure [{_ROUNDS}]")
     rounds = max(1, parser.parse_args().rounds)
     load = os.getloadavg()
-    figures = run(_PARTS, Effort(rounds=rounds, renewals=max(2, rounds // 20), streams=max(1, rounds // 40)))
+    figures = run(_PARTS, Effort(rounds=rounds, renewals=max(2, rounds // 20), streams=max(3, rounds // 40)))
     figures.sort(key=lambda figure: figure.name.startswith("HTTP"))  # the rest keeps its order
     print(text_table(figures))
     draw(figures, _HERE / "results.svg")

@@ -15,7 +15,7 @@ from bench.keys import stalls
 from bench.keys_over_time import rotation_and_outage
 from bench.report import text_table
 from bench.run import run
-from bench.streams import streams
+from bench.streams import one_stream
 from bench.verification import verification
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from bench.figures import Figure
 
-PARTS = (throughput, refusals, verification, stalls, floods, rotation_and_outage, streams)
+PARTS = (throughput, refusals, verification, stalls, floods, rotation_and_outage, one_stream)
 _EFFORT = Effort(rounds=40, renewals=3, streams=1)
 
 

@@ -18,12 +18,13 @@ from bench.rig import gated
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message
 
+    from bench.goals import Goal
     from bench.measure import Work
     from bench.requests import Request
 
-_STREAMS = 10
+_MANY = 10
 _NUMBERS = 5
-_CALLS = 500  # without streams; beside them some thousands
+_CALLS = 1_000  # without streams; beside them some thousands
 _META: dict[str, Any] = {"progressToken": "p", "io.modelcontextprotocol/logLevel": "info"}
 _COUNT = {"name": "count", "arguments": {"number": _NUMBERS}, "_meta": _META}
 
@@ -44,8 +45,17 @@ class _Listener(Exchange):
             self.heard.append(len(self._done))
 
 
-async def streams(effort: Effort) -> list[Figure]:
-    """In each era: the rate of other calls while streams are open, as a part of that without."""
+async def one_stream(effort: Effort) -> list[Figure]:
+    """In each era: the rate of other calls while one stream is open, as a part of that without."""
+    return await _beside(1, effort.streams, goals.STREAMS)
+
+
+async def many_streams(effort: Effort) -> list[Figure]:
+    """The same beside ten streams. What ten cost by themselves is in it: they run on the same processor."""
+    return await _beside(_MANY, effort.streams)
+
+
+async def _beside(count: int, rounds: int, goal: Goal | None = None) -> list[Figure]:
     issuer = Issuer(DEFAULTS.server_url)
     token = issuer.token()
     figures = []
@@ -54,13 +64,13 @@ async def streams(effort: Effort) -> list[Figure]:
             call = modern_call(token) if era == "modern" else await legacy_call(app, token)
             counting = [
                 modern_call(token, call=_COUNT) if era == "modern" else await legacy_call(app, token, _COUNT)
-                for _ in range(_STREAMS)
+                for _ in range(count)
             ]
             await cpu(asking(app, call), _CALLS)()
             with settled():
-                rounds = [await one_round(app, asking(app, call), counting) for _ in range(effort.streams)]
-            name = f"{era}: rate of calls with {_STREAMS} streams of count({_NUMBERS}) open / without"
-            figures.append(compared(name, [r[0] for r in rounds], [r[1] for r in rounds], goals.STREAMS))
+                taken = [await one_round(app, asking(app, call), counting) for _ in range(rounds)]
+            name = f"{era}: rate of calls with {count} of count({_NUMBERS}) streaming / without"
+            figures.append(compared(name, [one[0] for one in taken], [one[1] for one in taken], goal))
     return figures
 
 
@@ -70,19 +80,24 @@ async def one_round(app: ASGIApp, work: Work, counting: list[Request]) -> tuple[
     Raises:
         RuntimeError: the numbers were not told as they came, with calls in between.
     """
-    before = await cpu(work, _CALLS)()
+
+    async def one_call() -> None:
+        await work()
+        done.append(None)
+        await asyncio.sleep(0)  # an answer that is ready gives nobody else a turn; one turn of the loop costs time too
+
     done: list[None] = []
+    before = await cpu(one_call, _CALLS)()
+    done.clear()
     listeners = [_Listener(request.body, done) for request in counting]
     start = time.process_time()
     telling = asyncio.gather(*(exchange(app, r, line) for r, line in zip(counting, listeners, strict=True)))
     while not telling.done():
-        await work()
-        done.append(None)
-        await asyncio.sleep(0)  # an answer that is ready gives nobody else a turn
+        await one_call()
     beside = (time.process_time() - start) / len(done)
     await telling
     for line in listeners:
         # On a machine that stood still for a second, two may come with no call in between.
         if len(line.heard) != _NUMBERS or len({*line.heard}) < _NUMBERS - 1:
             raise RuntimeError(f"told {len(line.heard)} numbers, after {line.heard} calls")
-    return (before + await cpu(work, _CALLS)()) / 2, beside
+    return (before + await cpu(one_call, _CALLS)()) / 2, beside

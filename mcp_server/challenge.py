@@ -2,11 +2,15 @@
 
 RFC 6750 section 3, RFC 9728 section 5.1, MCP authorization 2026-07-28 "Scope Challenge Handling". No value in a
 challenge comes from the request.
+
+Bodies are `{"error", "error_description", "correlation_id"}`. Whoever is logged in and may not do this one thing is
+told as JSON-RPC tells it (section 5.1, code -32003): MCP clients show people the message of such an error, and of any
+other body at most the status.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mcp_server.answer import Answer, Headers
 from mcp_server.errors import (
@@ -16,10 +20,15 @@ from mcp_server.errors import (
     InvalidToken,
     MissingCredentials,
     ProviderUnavailable,
+    ScopeNotObtainable,
+    ScopeUndecided,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+_FORBIDDEN = -32003  # of the range that MCP leaves to implementations
+_ECHOED_CHARACTERS = 256
 
 
 class Challenger:
@@ -38,9 +47,19 @@ class Challenger:
         # Whoever sends nothing gets bytes that are ready: the cheapest answer there is.
         self.missing = self._build(MissingCredentials(), None)
 
-    def answer(self, error: AuthError, correlation_id: str) -> Answer:
-        """The answer to `error`. The correlation id leads from the body to the log line."""
-        return self.missing if isinstance(error, MissingCredentials) else self._build(error, correlation_id)
+    def answer(self, error: AuthError, correlation_id: str, message: Mapping[str, Any] | None = None) -> Answer:
+        """The answer to `error`.
+
+        Args:
+            error: the refusal.
+            correlation_id: leads from the body to the log line.
+            message: what was refused, if it was read.
+        """
+        if isinstance(error, MissingCredentials):
+            return self.missing
+        if isinstance(error, InsufficientScope | ScopeNotObtainable | ScopeUndecided):
+            return Answer.of_json(403, _json_rpc(error, correlation_id, message or {}), self._headers(error))
+        return self._build(error, correlation_id)
 
     def _build(self, error: AuthError, correlation_id: str | None) -> Answer:
         document = {"error": error.code, "error_description": error.description}
@@ -67,3 +86,12 @@ class Challenger:
         asked_as = " ".join(self._scope_prefix + scope for scope in scopes)
         parameters += [f'resource_metadata="{self._metadata_url}"', f'scope="{asked_as}"']
         return b"www-authenticate", f"Bearer {', '.join(parameters)}".encode("ascii")
+
+
+def _json_rpc(error: AuthError, correlation_id: str, message: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON-RPC 2.0 section 5: with the id of the request, or null where there is none that is short and plain."""
+    number = message.get("id")
+    plain = type(number) is int or (isinstance(number, str) and len(number) <= _ECHOED_CHARACTERS)
+    data = {"error": error.code, "correlation_id": correlation_id}
+    told = {"code": _FORBIDDEN, "message": error.description, "data": data}
+    return {"jsonrpc": "2.0", "id": number if plain else None, "error": told}

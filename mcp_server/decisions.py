@@ -77,7 +77,7 @@ class Decisions:
                 )
             except AuditUnavailable as unavailable:
                 error = unavailable
-        await self._challenger.answer(error, correlation_id).send(send, extra)
+        await self._challenger.answer(error, correlation_id, message).send(send, extra)
 
 
 def _details(error: AuthError) -> dict[str, str | None]:

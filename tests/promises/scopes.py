@@ -12,6 +12,11 @@ REQUIREMENTS = (
         "ours, measured: clients log in again at every call otherwise",
         "A tool whose scope no role of the person brings: 403 without WWW-Authenticate; the body names the roles.",
     ),
+    Requirement(
+        "scopes.told",
+        "JSON-RPC 2.0 section 5.1; measured: the official Python client shows nothing else",
+        "Who is logged in and may not do a thing is told so by a JSON-RPC error with the id of the request.",
+    ),
     Requirement("scopes.broader", "RS-23", "A broader scope is good for a tool that needs a narrower one."),
     Requirement(
         "scopes.by_arguments", "RS-21", "Scopes may follow from the arguments; all of them are in one challenge."

@@ -149,8 +149,9 @@ async def test_a_person_without_a_role_is_told_which_and_is_not_sent_to_log_in_a
         response = await server.post(server.issuer.token(scope="openid", mcp_roles=["guest"]))
     assert response.status_code == 403
     assert "www-authenticate" not in response.headers
-    assert response.json()["error"] == "insufficient_role"
-    assert "mcp-reader" in response.json()["error_description"]
+    error = response.json()["error"]
+    assert error["data"]["error"] == "insufficient_role"
+    assert "mcp-reader" in error["message"]
 
 
 @pytest.mark.requirement("gate.hierarchy")

@@ -20,7 +20,7 @@ from mcp_server.needs import MOST_URIS, Needs
 from mcp_server.principal import Principal
 from mcp_server.registry import guarded, prompt, register, resource, tool
 from mcp_server.settings import Settings
-from tests.unit.running import BOTH, MODERN, running
+from tests.unit.running import BOTH, MODERN, Running, running
 from tests.unit.test_tools import events, initialized, legacy_call
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ async def test_a_call_beyond_the_token_is_one_challenge_with_all_it_needs() -> N
     for refusal in (modern, legacy):
         assert refusal.status_code == 403
         assert refusal.headers.get_list("www-authenticate") == [CHALLENGE]
-        assert refusal.json()["error"] == "insufficient_scope"
+        assert refusal.json()["error"]["data"]["error"] == "insufficient_scope"
     assert events(kept)[-1]["result"]["structuredContent"] == {"result": []}  # neither call ran
 
 
@@ -89,8 +89,31 @@ async def test_a_tool_that_no_role_of_the_person_brings_is_a_plain_403() -> None
         refusal = await server.call("note_add", server.issuer.token(**READER), {"text": "x"})
     assert refusal.status_code == 403
     assert "www-authenticate" not in refusal.headers
-    assert refusal.json()["error"] == "insufficient_role"
-    assert "mcp-writer, mcp-admin" in refusal.json()["error_description"]
+    error = refusal.json()["error"]
+    assert error["data"]["error"] == "insufficient_role"
+    assert "mcp-writer, mcp-admin" in error["message"]
+
+
+@pytest.mark.requirement("scopes.told")
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [(7, 7), ("seven", "seven"), ("x" * 256, "x" * 256), ("x" * 257, None), (True, None), (7.5, None), (None, None)],
+)
+async def test_a_refusal_is_a_json_rpc_error_with_the_id_of_its_request(sent: object, told: object) -> None:
+    call = {"jsonrpc": "2.0", "id": sent, "method": "tools/call", "params": {"name": "note_add", "arguments": {}}}
+    async with running() as server:
+        headers = {"authorization": f"Bearer {server.issuer.token(**READER)}", "accept": BOTH}
+        refusal = await server.client.post("/mcp", json=call, headers=headers)
+        early = await server.client.post("/mcp", json=call, headers=headers | {"authorization": _nobody(server)})
+    assert (refusal.status_code, early.status_code) == (403, 403)
+    answer = refusal.json()
+    assert (answer["jsonrpc"], answer["id"], answer["error"]["code"]) == ("2.0", told, -32003)
+    assert (early.json()["id"], early.json()["error"]["code"]) == (None, -32003)  # the body was not read
+    assert refusal.headers["content-type"] == "application/json"
+
+
+def _nobody(server: Running) -> str:
+    return f"Bearer {server.issuer.token(scope='openid', mcp_roles=[])}"
 
 
 @pytest.mark.requirement("scopes.broader")

@@ -9,8 +9,8 @@ handshake    a call with one answer         ─► JSON          an exchange by 
 
 A stream costs several times what one document costs; a document cannot carry progress or log lines. So what decides is
 what the tool can do: without the SDK's `Context` (or something resolved by asking the client) it has nothing to tell
-but its result. Whatever is not certainly such a call goes to the SDK as it came, which judges it: its `Accept`, its
-session, the shape of its message.
+but its result; one that takes a `Context` for something else says so (`silent`). Whatever is not certainly such a call
+goes to the SDK as it came, which judges it: its `Accept`, its session, the shape of its message.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from starlette.routing import Router
 
 from mcp_server.body import MAX_BODY_BYTES, MESSAGE
 from mcp_server.open_sessions import SESSION_ID, OpenSessions
+from mcp_server.registry import is_silent
 from mcp_server.single import Exchanges
 
 if TYPE_CHECKING:
@@ -158,7 +159,8 @@ def quiet_tools(module: ModuleType) -> frozenset[str]:
 
 
 def _is_quiet(function: Callable[..., Any]) -> bool:
-    return find_context_parameter(function) is None and not find_resolved_parameters(function)
+    tells = find_context_parameter(function) is not None and not is_silent(function)
+    return not tells and not find_resolved_parameters(function)
 
 
 def _headers(scope: Scope) -> tuple[bytes, bytes, bytes, bytes]:

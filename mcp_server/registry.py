@@ -40,6 +40,7 @@ class _Tool:
     title: str
     annotations: ToolAnnotations
     scope: Written
+    silent: bool
 
     def add(self, function: Callable[..., Any], server: MCPServer[Any], needs: Needs) -> None:
         need = needs.add_tool(function.__name__, self.scope)
@@ -68,13 +69,14 @@ class _Prompt:
         server.add_prompt(Prompt.from_function(guarded(function, need), title=self.title))
 
 
-def tool(
+def tool(  # noqa: PLR0913 - each a keyword with a default
     *,
     title: str,
     scope: Written = None,
     read_only: bool = True,
     destructive: bool = False,
     open_world: bool = False,
+    silent: bool = False,
 ) -> Callable[[_Function], _Function]:
     """Make a function a tool: its name, docstring and parameters are what clients see.
 
@@ -85,11 +87,13 @@ def tool(
         read_only: it changes nothing.
         destructive: what it changes may be lost.
         open_world: it reaches beyond this server.
+        silent: it takes a `Context`, and not to tell anything before its result (for the state, say): it is answered by
+            one document, and what it told all the same would be lost.
     """
     annotations = ToolAnnotations(
         title=title, read_only_hint=read_only, destructive_hint=destructive, open_world_hint=open_world
     )
-    return _mark(_Tool(title, annotations, scope))
+    return _mark(_Tool(title, annotations, scope, silent))
 
 
 def resource(
@@ -114,6 +118,12 @@ def register(server: MCPServer[Any], module: ModuleType, needs: Needs) -> None:
         marked = getattr(function, _MARK, None)
         if isinstance(marked, _Tool | _Resource | _Prompt):
             marked.add(function, server, needs)
+
+
+def is_silent(function: Callable[..., Any]) -> bool:
+    """Whether `function` is a tool that says of itself that it tells nothing before its result."""
+    marked = getattr(function, _MARK, None)
+    return isinstance(marked, _Tool) and marked.silent
 
 
 def guarded(function: _Function, need: Need) -> Callable[..., Any]:

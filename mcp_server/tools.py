@@ -133,13 +133,13 @@ async def weather(location: Annotated[str, Field(max_length=200, description="Wh
     return Weather(location=location, condition="sandstorm", temperature_celsius=20)
 
 
-@tool(title="List your notes", scope="mcp:notes.read")
+@tool(title="List your notes", scope="mcp:notes.read", silent=True)
 async def note_list(ctx: Context[State]) -> list[str]:
     """List the notes of whoever is logged in, the oldest first."""
     return _state(ctx).notes.of(current_principal())
 
 
-@tool(title="Add a note", scope="mcp:notes.write", read_only=False)
+@tool(title="Add a note", scope="mcp:notes.write", read_only=False, silent=True)
 async def note_add(
     text: Annotated[str, Field(min_length=1, max_length=2000, description="What to remember")], ctx: Context[State]
 ) -> str:
@@ -151,7 +151,7 @@ async def note_add(
     return f"Kept as note {number}"
 
 
-@tool(title="Count all notes", scope="mcp:admin")
+@tool(title="Count all notes", scope="mcp:admin", silent=True)
 async def note_count(ctx: Context[State]) -> NoteCount:
     """Tell how many people keep how many notes here; not what is in them."""
     people, notes = _state(ctx).notes.counted()

@@ -55,6 +55,18 @@ async def test_a_simple_call_in_a_session_is_answered_by_one_document(version: s
 
 
 @pytest.mark.requirement("eras.document")
+async def test_a_tool_that_takes_a_context_for_the_state_only_is_answered_by_one_document() -> None:
+    async with running() as server:
+        token = server.issuer.token(scope="mcp:tools mcp:notes.write")
+        headers = await initialized(server, token)
+        old = [await legacy_call(server, headers, "note_add", text="a"), await legacy_call(server, headers, "note_list")]
+        new = await server.call("note_list", token)
+        telling = await legacy_call(server, headers, "count", number=1)
+    assert [kind(answer) for answer in (*old, new, telling)] == ["application/json"] * 3 + ["text/event-stream"]
+    assert [answer.json()["result"]["structuredContent"] for answer in (old[1], new)] == [{"result": ["a"]}] * 2
+
+
+@pytest.mark.requirement("eras.document")
 async def test_a_document_says_what_the_stream_would_have_said() -> None:
     async with running() as server:
         headers = await initialized(server, server.issuer.token())

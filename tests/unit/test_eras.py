@@ -59,7 +59,8 @@ async def test_a_tool_that_takes_a_context_for_the_state_only_is_answered_by_one
     async with running() as server:
         token = server.issuer.token(scope="mcp:tools mcp:notes.write")
         headers = await initialized(server, token)
-        old = [await legacy_call(server, headers, "note_add", text="a"), await legacy_call(server, headers, "note_list")]
+        old = [await legacy_call(server, headers, "note_add", text="a")]
+        old += [await legacy_call(server, headers, "note_list")]
         new = await server.call("note_list", token)
         telling = await legacy_call(server, headers, "count", number=1)
     assert [kind(answer) for answer in (*old, new, telling)] == ["application/json"] * 3 + ["text/event-stream"]

@@ -47,11 +47,11 @@ class IdentityProvider:
         self._settings = settings
         self._http = http
         # Scopes whose tokens the provider is asked about, although they are JWTs: where a withdrawal must count soon.
-        # Only the first issuer knows this server; its credentials are not for others.
-        self._asked_about = frozenset(access.introspect_for if settings.can_introspect else ())
+        # Only the first issuer knows this server: its credentials are not for others, whose tokens go without.
+        self._asked_about = frozenset(access.introspect_for)
         self._access = access
         only_by_asking = settings.token_mode == "introspection"  # noqa: S105 - the mode's name
-        self._introspects = only_by_asking or bool(self._asked_about)
+        self._introspects = only_by_asking or (bool(self._asked_about) and settings.can_introspect)
         self._introspection_url = settings.introspect_url or ""
         self.keys = KeySet(self._fetch_keys, clock, max_age=settings.key_max_age, max_stale=settings.key_max_stale)
         own = access.issuers.get(settings.server_url, IssuerRules())
@@ -62,14 +62,23 @@ class IdentityProvider:
         self._introspection = self._introspection_verifier(signed, rules, clock) if self._introspects else None
         # See `JwtVerifier.verify` and `IntrospectionVerifier.verify`.
         self.verify: Callable[[str], Coroutine[Any, Any, Principal]] = signed.verify
-        if self._introspection is not None:
-            self.verify = self._introspection.verify if only_by_asking else self._verify_and_ask
+        if only_by_asking and self._introspection is not None:
+            self.verify = self._introspection.verify
+        elif self._asked_about:
+            self.verify = self._verify_and_ask
 
     async def _verify_and_ask(self, token: str) -> Principal:
         principal = await self._signed.verify(token)
-        if self._introspection is None or self._asked_about.isdisjoint(self._access.expand(principal.scopes)):
+        if self._asked_about.isdisjoint(self._access.expand(principal.scopes)):
             return principal
+        if self._introspection is None:
+            return replace(principal, scopes=self._without_asking(principal.scopes))
         return await self._introspection.verify(token)
+
+    def _without_asking(self, scopes: frozenset[str]) -> frozenset[str]:
+        """What counts of a token that nobody can be asked about: none of the scopes that must be, and none broader."""
+        good_for = self._access.expand(scopes)
+        return frozenset(scope for scope in good_for if self._asked_about.isdisjoint(self._access.expand((scope,))))
 
     async def close(self) -> None:
         """End whatever is being asked of the provider."""

@@ -187,6 +187,27 @@ async def test_tokens_with_a_named_scope_are_asked_about_and_others_not(tmp_path
 
 
 @pytest.mark.requirement("issuers.introspect_for")
+async def test_tokens_of_an_issuer_that_cannot_be_asked_go_without_the_named_scope(tmp_path: Path) -> None:
+    first, other = Issuer(), other_issuer()
+    key = rsa_key("other")
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        return await (other if "/realms/other" in request.url.path else first).answer(request)
+
+    path = access_file(tmp_path, introspect_for=["mcp:notes.write"], issuers={OTHER: {}})
+    settings = Settings(access_file=path, client_secret="s")
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+        trusted = TrustedIssuers(settings, load_access(path), HeldClock().clock, http)
+        brought = [
+            (await trusted.verify(other.token(key=key, scope=scope))).scopes
+            for scope in ("mcp:admin", "mcp:notes.write openid", "mcp:notes.read", "mcp:tools")
+        ]
+        await trusted.close()
+    less = {"mcp:tools", "mcp:notes.read"}
+    assert brought == [less, less, {"mcp:notes.read"}, {"mcp:tools"}]
+
+
+@pytest.mark.requirement("issuers.introspect_for")
 def test_asking_about_some_tokens_needs_credentials(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="introspect_for needs OAUTH_CLIENT_SECRET"):
         create_app(Settings(access_file=access_file(tmp_path, introspect_for=["mcp:admin"])))

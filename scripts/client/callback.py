@@ -64,6 +64,7 @@ class Callback:
         self._host = f"127.0.0.1:{port}"
         self._state: str | None = None
         self._answer: asyncio.Future[Answer] | None = None
+        self._open: set[asyncio.StreamWriter] = set()
 
     def expect(self, state: str) -> None:
         """Take the next answer that carries `state`, and no other."""
@@ -83,6 +84,7 @@ class Callback:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one connection. Whatever it sends, the server goes on."""
+        self._open.add(writer)
         try:
             async with asyncio.timeout(_HEAD_SECONDS):
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -94,6 +96,12 @@ class Callback:
         except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
             pass  # a browser's speculative connection, or junk
         finally:
+            self._open.discard(writer)
+            writer.close()
+
+    def hang_up(self) -> None:
+        """Close what browsers hold open without a request: from Python 3.12 on, a server's end waits for them."""
+        for writer in self._open:
             writer.close()
 
     def _judge(self, head: str) -> tuple[int, str]:
@@ -132,4 +140,7 @@ async def open_callback() -> AsyncIterator[Callback]:
     server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=_MAX_HEAD)
     async with server:
         callback = Callback(server.sockets[0].getsockname()[1])
-        yield callback
+        try:
+            yield callback
+        finally:
+            callback.hang_up()

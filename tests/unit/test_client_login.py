@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -97,6 +99,17 @@ async def test_other_paths_methods_and_host_names_get_nothing() -> None:
         assert (await browser.get(url.replace("/callback", "/favicon.ico"))).status_code == 404
         assert (await browser.get(url, headers={"host": "rebound.example"})).status_code == 404
         assert (await browser.get(url)).status_code == 200
+
+
+@pytest.mark.requirement("client.callback")
+async def test_a_connection_on_which_nothing_was_asked_ends_with_the_login() -> None:
+    async with open_callback() as callback, httpx2.AsyncClient(trust_env=False) as browser:
+        reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(callback.redirect_uri).port)
+        assert (await browser.get(callback.redirect_uri)).status_code == 400  # by now both are accepted
+    async with asyncio.timeout(5):
+        assert await reader.read() == b""
+    writer.close()
+    await writer.wait_closed()
 
 
 @pytest.mark.requirement("client.page")

@@ -13,7 +13,7 @@ LAYERS = (
     {"__main__", "serving", "wire", "parting"},
     {"app"},
     {"protect", "front", "trust", "provider", "health", "page", "metadata", "legacy_discovery", "mirror"},
-    {"gate", "eras", "tools"},
+    {"gate", "eras", "tools", "upstream_tools"},
     {
         "verify",
         "scopes",

@@ -10,14 +10,25 @@ import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Self
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from mcp_server.access_parts import Client, DemoUser, Part, Registration, Resource, RoleName, Scope, ScopeName
+from mcp_server import strict_yaml
+from mcp_server.access_parts import (
+    ClaimName,
+    Client,
+    DemoUser,
+    Part,
+    Registration,
+    Resource,
+    RoleName,
+    Scope,
+    ScopeName,
+)
 from mcp_server.issuers import IssuerRules, Url
+from mcp_server.upstreams import Audience, Upstream
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 _USER_NAME = re.compile(r"^[a-z0-9._-]{3,60}$")  # Keycloak wants three characters and lower-cases them
@@ -34,6 +45,8 @@ class Access(Part):
         scope_prefix: what the provider puts before the names of scopes, where it does (Entra ID, Cognito).
         tools: the scopes that a call of a tool needs, for tools that do not say so themselves.
         groups: the roles that a group of the provider stands for. Empty, a group is the role of its own name.
+        claims: those of a token that tools may read, besides what every principal has.
+        upstreams: the APIs for which this server may exchange its callers' tokens, by their audience.
     """
 
     version: Literal[1]
@@ -46,6 +59,8 @@ class Access(Part):
     tools: dict[str, tuple[ScopeName, ...]] = Field(default_factory=dict)
     groups: dict[str, tuple[RoleName, ...]] = Field(default_factory=dict)
     issuers: dict[Url, IssuerRules] = Field(default_factory=dict)
+    claims: tuple[ClaimName, ...] = Field(default=(), max_length=20)
+    upstreams: dict[Audience, Upstream] = Field(default_factory=dict)
     roles_claim: str = Field(default="mcp_roles", pattern=r"^[A-Za-z0-9_-]+$")
     registration: Registration
     clients: dict[str, Client] = Field(default_factory=dict)
@@ -64,12 +79,14 @@ class Access(Part):
         self._broader_roles_bring_the_narrower()
         for group, roles in self.groups.items():
             self._known_roles(roles, f"groups.{group}")
+        self._scopes_are_of_one_api()
+        if self.roles_claim in self.claims:
+            raise ValueError(f"claims: '{self.roles_claim}' is in every principal as its roles")
         for user, person in self.demo_users.items():
             if not _USER_NAME.match(user):
                 raise ValueError(f"demo_users.{user}: a user name is 3 to 60 of a-z, 0-9, '.', '_', '-'")
             self._known_roles(person.roles, f"demo_users.{user}.roles")
-        if not self.login_scopes:
-            # Frozen for everyone else; this is still construction.
+        if not self.login_scopes:  # frozen for everyone else; this is still construction
             chosen = tuple(name for name, scope in self.scopes.items() if not scope.privileged)
             object.__setattr__(self, "login_scopes", chosen)
         return self
@@ -94,6 +111,17 @@ class Access(Part):
                         f"scopes.{narrower}.roles: must have '{role}' too, which brings the wider '{broader}'"
                     )
 
+    def _scopes_are_of_one_api(self) -> None:
+        """Else a login here would bring what is meant for there."""
+        seen = dict.fromkeys(self.scopes, "scopes")
+        for audience, upstream in self.upstreams.items():
+            where = f"upstreams.{audience}"
+            if audience in self.clients:
+                raise ValueError(f"{where}: is the id of a client that people log in with")
+            for name in upstream.scopes:
+                if seen.setdefault(name, where) != where:
+                    raise ValueError(f"{where}.scopes.{name}: the name is taken in {seen[name]}")
+
     def _known_roles(self, names: Iterable[str], where: str) -> None:
         for name in names:
             if name not in self.roles:
@@ -115,8 +143,14 @@ class Access(Part):
 
     @cached_property
     def roles(self) -> tuple[str, ...]:
-        """Every role that brings a scope, in the file's order."""
-        return tuple(dict.fromkeys(role for scope in self.scopes.values() for role in scope.roles))
+        """Every role that brings a scope, here or at an upstream, in the file's order."""
+        return tuple(dict.fromkeys(role for roles in self.brought_by.values() for role in roles))
+
+    @cached_property
+    def brought_by(self) -> Mapping[str, tuple[str, ...]]:
+        """For each scope, those of upstreams included, the roles that bring it."""
+        there = {name: scope.roles for api in self.upstreams.values() for name, scope in api.scopes.items()}
+        return {name: scope.roles for name, scope in self.scopes.items()} | there
 
     def asked_as(self, names: Iterable[str]) -> list[str]:
         """Scopes as clients have to ask the provider for them."""
@@ -148,19 +182,6 @@ class Access(Part):
         return frozenset(name for name, scope in self.scopes.items() if not roles.isdisjoint(scope.roles))
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML without repeated keys: the second would silently win."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:  # noqa: FBT001, FBT002 - PyYAML's own signature
-        seen: set[object] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise AccessFileError(f"line {key_node.start_mark.line + 1}: '{key}' is there twice")
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
 def load_access(path: Path) -> Access:
     """Read and check the file at `path`.
 
@@ -168,16 +189,12 @@ def load_access(path: Path) -> Access:
         AccessFileError: it is missing, is not YAML or does not fit; the text names the file and what to change.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - _Loader is a SafeLoader
-        return Access.model_validate(content)
+        return Access.model_validate(strict_yaml.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise AccessFileError(f"{path}: cannot be read ({error.strerror})") from error
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise AccessFileError(
-            f"{path}: {place + ': ' if place else ''}{first['msg'].removeprefix('Value error, ')}"
-        ) from error
-    except (yaml.YAMLError, AccessFileError, UnicodeDecodeError) as error:
-        fault = str(error).replace('in "<unicode string>", ', "at ")
-        raise AccessFileError(f"{path}: {' '.join(fault.split())}") from error
+        place = ".".join(map(str, first["loc"])) + ": " if first["loc"] else ""
+        raise AccessFileError(f"{path}: {place}{first['msg'].removeprefix('Value error, ')}") from error
+    except (strict_yaml.NotStrictYaml, UnicodeDecodeError) as error:
+        raise AccessFileError(f"{path}: {error}") from error

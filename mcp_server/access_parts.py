@@ -4,11 +4,30 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+# What a token says of itself and of what it grants (RFC 7519 section 4.1, RFC 8693 section 4, RFC 9068 section 2.2, RFC
+# 7662 section 2.2, Keycloak), as judged before any tool runs.
+_OF_THE_TOKEN = frozenset(
+    {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "azp", "appid", "cid", "client_id", "scope"}
+)
+_OF_THE_TOKEN |= {"scp", "roles", "groups", "typ", "token_type", "token_use", "sid", "cnf", "act", "may_act", "events"}
+_OF_THE_TOKEN |= {"active", "nonce", "auth_time", "acr", "amr", "realm_access", "resource_access", "allowed-origins"}
+
+
+def _a_persons(name: str) -> str:
+    if name in _OF_THE_TOKEN:
+        raise ValueError(f"'{name}' says what the token is and grants: a principal has what counts of it")
+    return name
+
 
 # RFC 6749 section 3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
 ScopeName = Annotated[str, StringConstraints(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]+$", max_length=100)]
 RoleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]+$", max_length=100)]
+# Of a token (RFC 7519 section 4). What the provider says of the token itself, and what decides, is no tool's to read.
+ClaimName = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9_:/.-]+$", max_length=100), AfterValidator(_a_persons)
+]
 RegistrationProfile = Literal["open-dev", "loopback-only", "initial-access-token", "closed", "cimd"]
 # A name with a dot, no address and no wildcard: the provider fetches from there, from inside its own network.
 Domain = Annotated[str, StringConstraints(pattern=r"^([a-z0-9-]{1,63}\.)+[a-z][a-z0-9-]{1,62}$", max_length=253)]

@@ -1,10 +1,10 @@
-"""The server of this project: the tools of `tools.py`, behind the gate that `protect.py` puts before any server."""
+"""The server of this project: its tools, behind the gate that `protect.py` puts before any server."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mcp_server import __version__, tools
+from mcp_server import __version__, tools, upstream_tools
 from mcp_server.access import Access, AccessFileError, load_access
 from mcp_server.clock import Clock
 from mcp_server.eras import Eras, quiet_tools
@@ -37,7 +37,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, http: httpx.As
     needs = Needs(access)
     application = Eras(
         _mcp_server(access, needs, settings),
-        quiet=quiet_tools(tools),
+        quiet=quiet_tools(tools) | quiet_tools(upstream_tools),
         stateless=settings.legacy_sessions == "stateless",
         monotonic=(clock or Clock()).monotonic,
     )
@@ -50,10 +50,12 @@ def _mcp_server(access: Access, needs: Needs, settings: Settings) -> MCPServer[A
         version=__version__,
         access=access,
         needs=needs,
-        state=tools.State(),
+        state=tools.State(upstreams=access.upstreams),
         show=settings.tools_list,
     )
     register(server, tools, needs)
+    if any(upstream.url for upstream in access.upstreams.values()):
+        register(server, upstream_tools, needs)
     for name in sorted(needs.unclaimed):
         known = ", ".join(tool for tool in needs.tools if tool not in needs.unclaimed)
         raise AccessFileError(f"{settings.access_file}: tools.{name}: there is no such tool; there are: {known}")

@@ -64,9 +64,32 @@ class Audit:
             AuditUnavailable: it could not be kept.
         """
         method, target = _asked(message)
+        decision = "allowed" if status is None else "refused"
+        self._keep(decision, principal, method, target, correlation_id, status=status, reason=reason)
+
+    def exchanged(self, principal: Principal, audience: str, *, correlation_id: str, reason: str | None = None) -> None:
+        """Write down that a token of `principal` was exchanged for one for `audience`, or was not for this `reason`.
+
+        Raises:
+            AuditUnavailable: it could not be kept.
+        """
+        decision = "exchanged" if reason is None else "not exchanged"
+        self._keep(decision, principal, None, _bounded(audience), correlation_id, reason=_bounded(reason))
+
+    def _keep(  # noqa: PLR0913 - the members of a line
+        self,
+        decision: str,
+        principal: Principal | None,
+        method: str | None,
+        target: str | None,
+        correlation_id: str,
+        *,
+        status: int | None = None,
+        reason: str | None = None,
+    ) -> None:
         event = {
             "time": datetime.fromtimestamp(self._clock.now(), UTC).isoformat(timespec="milliseconds"),
-            "decision": "allowed" if status is None else "refused",
+            "decision": decision,
             "status": status,
             "reason": reason,
             "issuer": principal.issuer if principal else None,

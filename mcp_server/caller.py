@@ -90,14 +90,15 @@ async def upstream_token(audience: str, *scopes: str) -> str:
     server, and whoever gets it could call this server with it.
 
     Args:
-        audience: what the provider calls the other API.
-        scopes: what to ask for there; none leaves it to the provider.
+        audience: what the provider calls the other API, and the access file's `upstreams` too.
+        scopes: what to ask for there; none is all that the access file names.
 
     Raises:
-        LookupError: TOKEN_EXCHANGE is not set, or no request of a principal is being served.
+        LookupError: the access file does not name the audience in `upstreams`, or not a scope there; or no request of
+            a principal is being served.
         ExchangeRefused: the provider gives none.
     """
     exchange = _exchange.get()
     if exchange is None:
-        raise LookupError("no token can be exchanged here: set TOKEN_EXCHANGE=true")
+        raise LookupError("no token can be exchanged here: the access file names no upstreams")
     return await exchange(audience, scopes)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+ClaimValue = str | int | float | bool | tuple[str, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Principal:
@@ -17,6 +19,7 @@ class Principal:
         expires_at: seconds since the epoch (`exp`).
         roles: the person's roles for this resource, or None where tokens do not tell: then every scope counts as
             obtainable by a login.
+        claims: what `claims` of the access file lets tools read, by name; `claim` looks one up.
     """
 
     issuer: str
@@ -25,3 +28,8 @@ class Principal:
     scopes: frozenset[str]
     expires_at: float
     roles: frozenset[str] | None = None
+    claims: tuple[tuple[str, ClaimValue], ...] = ()
+
+    def claim(self, name: str) -> ClaimValue | None:
+        """The claim called `name`; None where the token or the access file does not have it."""
+        return next((value for known, value in self.claims if known == name), None)

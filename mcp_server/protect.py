@@ -43,7 +43,7 @@ from mcp_server.sessions import Sessions
 from mcp_server.trust import TrustedIssuers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -78,10 +78,12 @@ def protect(
         SettingsError: the access file asks for what the settings do not allow.
     """
     access = load_access(settings.access_file)
-    _check_introspection(settings, access)
+    _check_own_client(settings, access)
     clock = clock or Clock()
     client = http or httpx.AsyncClient(timeout=httpx.Timeout(5.0), trust_env=False)
     trusted = None if settings.disable_auth else TrustedIssuers(settings, access, clock, client)
+    audit = open_audit(settings.audit_log, clock)
+    exchange = TokenExchange(settings, access.upstreams, clock, client, audit) if access.upstreams and trusted else None
     borders = Borders(settings)
     gate = Gate(
         Sessions(app),
@@ -89,28 +91,32 @@ def protect(
         access=access,
         needs=needs or Needs(access),
         borders=borders,
-        decisions=Decisions(
-            Challenger(metadata_url(settings), access.login_scopes, access.scope_prefix),
-            open_audit(settings.audit_log, clock),
-        ),
+        decisions=Decisions(Challenger(metadata_url(settings), access.login_scopes, access.scope_prefix), audit),
         seconds_left=lambda principal: principal.expires_at + settings.clock_leeway - clock.now(),
-        exchange=TokenExchange(settings, clock, client) if settings.token_exchange else None,
+        exchange=exchange,
     )
     legacy = legacy_paths(settings, metadata_url(settings), clock, client)
     paths = {**legacy, **_paths(settings, access, trusted, gate)}
-    return Front(paths, borders, settings.public_url, _lifespan(app, trusted, None if http else client))
+    ends = [part.close for part in (trusted, exchange) if part is not None]
+    lifespan = _lifespan(app, trusted, ends, None if http else client)
+    return Front(paths, borders, settings.public_url, lifespan)
 
 
-def _lifespan(app: ASGIApp, trusted: TrustedIssuers | None, client: httpx.AsyncClient | None) -> ASGIApp:
-    """What runs as long as `app` does: `client` is closed with it."""
+def _lifespan(
+    app: ASGIApp,
+    trusted: TrustedIssuers | None,
+    ends: Sequence[Callable[[], Awaitable[None]]],
+    client: httpx.AsyncClient | None,
+) -> ASGIApp:
+    """What runs as long as `app` does: at its end `ends` are called and `client` is closed."""
 
     @asynccontextmanager
     async def around() -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             if client is not None:
                 await stack.enter_async_context(client)
-            if trusted is not None:
-                stack.push_async_callback(trusted.close)
+            for end in ends:
+                stack.push_async_callback(end)
             for work in [p.wait_until_reached() for p in trusted.all] if trusted else [_warn_of_disabled_auth()]:
                 stack.push_async_callback(_end, asyncio.create_task(work))
             yield
@@ -146,12 +152,16 @@ def _paths(settings: Settings, access: Access, trusted: TrustedIssuers | None, g
     return paths
 
 
-def _check_introspection(settings: Settings, access: Access) -> None:
-    """Asking about some tokens needs our credentials, also where all others are judged without."""
-    if access.introspect_for and not settings.can_introspect:
-        raise SettingsError(
-            f"{settings.access_file}: introspect_for needs OAUTH_CLIENT_SECRET, its file, or OAUTH_CLIENT_KEY_FILE"
-        )
+def _check_own_client(settings: Settings, access: Access) -> None:
+    """What asks the provider in our own name needs our credentials, also where tokens are judged without."""
+    for name, used in (("introspect_for", access.introspect_for), ("upstreams", access.upstreams)):
+        if used and not settings.can_introspect and not settings.disable_auth:
+            raise SettingsError(
+                f"{settings.access_file}: {name} needs OAUTH_CLIENT_SECRET, its file, or OAUTH_CLIENT_KEY_FILE"
+            )
+    own = {settings.public_url, settings.audience, settings.client_id}
+    for audience in sorted(own & access.upstreams.keys()):
+        raise SettingsError(f"{settings.access_file}: upstreams.{audience}: is this server itself")
 
 
 def _everybody(access: Access) -> Principal:

@@ -39,7 +39,6 @@ NAMES = (
     "OAUTH_CLIENT_SECRET",
     "OAUTH_CLIENT_SECRET_FILE",
     "OAUTH_CLIENT_KEY_FILE",
-    "TOKEN_EXCHANGE",
     "ALLOWED_ORIGINS",
     "ALLOWED_HOSTS",
     "TRUSTED_PROXIES",
@@ -80,7 +79,6 @@ class Settings:
     client_auth: str = "basic"
     client_secret: str | None = field(default=None, repr=False)
     client_key: ClientKey | None = field(default=None, repr=False)
-    token_exchange: bool = False
     allowed_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
@@ -136,8 +134,7 @@ def _read(env: Environment) -> Settings:
     server_url = env.url("OAUTH_SERVER_URL") or "http://localhost:8080/realms/mcp"
     public_url = env.url("MCP_PUBLIC_URL") or "http://localhost:3000/mcp"
     token_mode = env.choice("AUTH_TOKEN_MODE", ("jwt", "introspection"), "jwt")
-    token_exchange = env.flag("TOKEN_EXCHANGE")
-    asks = token_exchange or token_mode == "introspection"  # noqa: S105 - the mode's name
+    asks = token_mode == "introspection"  # noqa: S105 - the mode's name
     client_auth = env.choice("OAUTH_CLIENT_AUTH", ("basic", "post", "private_key_jwt"), "basic")
     signs = signs_with_key(env, client_auth)
     provider = env.text("OAUTH_PROVIDER")
@@ -159,7 +156,6 @@ def _read(env: Environment) -> Settings:
         client_auth=client_auth,
         client_secret=None if signs else env.secret("OAUTH_CLIENT_SECRET", required=asks),
         client_key=read_key(env, required=asks) if signs else None,
-        token_exchange=token_exchange,
         allowed_origins=env.origins("ALLOWED_ORIGINS"),
         allowed_hosts=env.hosts("ALLOWED_HOSTS"),
         trusted_proxies=env.networks("TRUSTED_PROXIES"),

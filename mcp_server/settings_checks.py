@@ -70,8 +70,6 @@ def _check_mode(settings: Settings) -> None:
         signs = settings.client_auth == "private_key_jwt"
         needed = "OAUTH_CLIENT_KEY_FILE" if signs else "OAUTH_CLIENT_SECRET or OAUTH_CLIENT_SECRET_FILE"
         raise SettingsError(f"AUTH_TOKEN_MODE=introspection: needs {needed}")
-    if settings.token_exchange and not settings.can_introspect:
-        raise SettingsError("TOKEN_EXCHANGE=true: needs OAUTH_CLIENT_SECRET, its file, or OAUTH_CLIENT_KEY_FILE")
 
 
 def _check_times(settings: Settings) -> None:

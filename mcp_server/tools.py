@@ -11,7 +11,7 @@ import operator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import isfinite
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import anyio
 from mcp.server.mcpserver import Context
@@ -23,15 +23,21 @@ from mcp_server.caller import current_principal
 from mcp_server.notes import Notes, NotKept
 from mcp_server.registry import tool
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mcp_server.upstreams import Upstream
+
 _SECOND = 1.0
 _OPERATIONS = {"add": operator.add, "subtract": operator.sub, "multiply": operator.mul, "divide": operator.truediv}
 
 
 @dataclass
 class State:
-    """What the tools share as long as the server runs; `create_app` makes one."""
+    """What the tools share as long as the server runs; `create_app` makes one. `upstreams` is by audience."""
 
     notes: Notes = field(default_factory=Notes)
+    upstreams: Mapping[str, Upstream] = field(default_factory=dict)
 
 
 class CurrentTime(BaseModel):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mcp_server.errors import InvalidToken, Reason
 from mcp_server.principal import Principal
 from mcp_server.verify.granted import roles_in, scopes_by_roles, scopes_in
+from mcp_server.verify.selected import select
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,7 +75,13 @@ def judge(claims: Mapping[str, Any], rules: ClaimRules, now: float) -> Principal
         own = frozenset() if a_person_s else scopes
         scopes = own | scopes_by_roles(scopes, roles, rules.access, for_us="aud" in claims)
     return Principal(
-        issuer=rules.issuer, subject=subject, client=client, scopes=scopes, expires_at=expires_at, roles=roles
+        issuer=rules.issuer,
+        subject=subject,
+        client=client,
+        scopes=scopes,
+        expires_at=expires_at,
+        roles=roles,
+        claims=select(claims, rules.access.claims),
     )
 
 

@@ -29,19 +29,25 @@ _HEADERS = {
     "accept": "application/json",
     "accept-encoding": "identity",
 }
+_OF_THE_CLIENT = frozenset({"invalid_client", "unauthorized_client"})  # RFC 6749 section 5.2
 log = structlog.get_logger(__name__)
 
 
 class AuthenticatedEndpoint:
     """An endpoint of the provider that answers known clients: it is shown who asks, in the way of `client`.
 
+    Attributes:
+        without: what does not work while the provider does not believe who asks.
+
     Args:
         http: the client to ask with.
         where: finds the endpoint.
         clock: for how often the operator is told.
         client: how this server says who it is.
-        without: what does not work while the provider does not believe that.
     """
+
+    without = "no token can be checked"
+    _statuses = frozenset({200})  # with which it answers
 
     def __init__(
         self,
@@ -49,13 +55,11 @@ class AuthenticatedEndpoint:
         where: Callable[[], Awaitable[str]],
         clock: Clock,
         client: ClientAuth,
-        without: str = "no token can be checked",
     ) -> None:
         self._http = http
         self._where = where
         self._clock = clock
         self._client = client
-        self._without = without
         self._complained_at = float("-inf")
 
     async def post(self, question: Mapping[str, str]) -> tuple[dict[str, Any], int]:
@@ -84,9 +88,9 @@ class AuthenticatedEndpoint:
         form = urlencode({**question, **shown.form}).encode()
         headers = {**_HEADERS, **shown.headers}
         async with self._http.stream("POST", url, content=form, headers=headers, follow_redirects=False) as response:
-            if response.status_code in self._client.refusals:
+            if response.status_code in self._client.refusals - self._statuses:
                 self._complain(url, response.status_code)
-            return await read_bounded(response, url, MAX_ANSWER_BYTES)
+            return await read_bounded(response, url, MAX_ANSWER_BYTES, self._statuses)
 
     def _complain(self, url: str, status: int) -> None:
         """Tell the operator, once per `COMPLAIN_EVERY_SECONDS`.
@@ -98,7 +102,7 @@ class AuthenticatedEndpoint:
         if now - self._complained_at < COMPLAIN_EVERY_SECONDS:
             return
         self._complained_at = now
-        message = f"the identity provider refuses this server itself: {self._without}. {self._client.remedy}"
+        message = f"the identity provider refuses this server itself: {self.without}. {self._client.remedy}"
         log.error(message, at=url, status=status, client_id=self._client.client_id)
 
 
@@ -114,3 +118,23 @@ class IntrospectionEndpoint(AuthenticatedEndpoint):
             ProviderUnavailable: there is no usable answer; the text says why, for the log.
         """
         return await self.post({"token": token})
+
+
+class TokenEndpoint(AuthenticatedEndpoint):
+    """Where the provider gives tokens. An error is an answer too: RFC 6749 section 5.2, RFC 8693 section 2.2.2."""
+
+    without = "no token can be exchanged"
+    _statuses = frozenset({200, 400})
+
+    async def ask(self, question: Mapping[str, str]) -> dict[str, Any]:
+        """What the provider answers to a form: a token, or an `error`.
+
+        Raises:
+            ProviderUnavailable: there is no usable answer, or it is that this server may not ask; the text says which.
+        """
+        answer, _ = await self.post(question)
+        error = answer.get("error")
+        if isinstance(error, str) and error in _OF_THE_CLIENT:
+            self._complain(await self._where(), 400)
+            raise ProviderUnavailable(f"the token endpoint: {error}")
+        return answer

@@ -18,17 +18,18 @@ class FetchError(Exception):
     """The document could not be had; the text says which and why, for the log."""
 
 
-async def fetch_json(http: httpx.AsyncClient, url: str) -> dict[str, Any]:
+async def fetch_json(http: httpx.AsyncClient, url: str, token: str | None = None) -> dict[str, Any]:
     """The JSON object at `url`, at most `MAX_DOCUMENT_BYTES` long, within `TIMEOUT_SECONDS` in all.
 
-    A redirect is not followed: it would let whoever answers choose the provider.
+    `token` is shown as bearer (RFC 6750 section 2.1), where the document is for who has one. A redirect is not
+    followed: it would let whoever answers choose the provider.
 
     Raises:
         FetchError: anything but 200 with a JSON object inside the bounds.
     """
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            body = await _read(http, url)
+            body = await _read(http, url, token)
         document = strict_json.loads(body)
     except TimeoutError as error:
         raise FetchError(f"{url}: no answer within {TIMEOUT_SECONDS:g} s") from error
@@ -41,19 +42,23 @@ async def fetch_json(http: httpx.AsyncClient, url: str) -> dict[str, Any]:
     return document
 
 
-async def _read(http: httpx.AsyncClient, url: str) -> bytes:
+async def _read(http: httpx.AsyncClient, url: str, token: str | None) -> bytes:
     headers = {"accept": "application/json", "accept-encoding": "identity"}
+    if token is not None:
+        headers["authorization"] = f"Bearer {token}"
     async with http.stream("GET", url, headers=headers, follow_redirects=False) as response:
         return await read_bounded(response, url, MAX_DOCUMENT_BYTES)
 
 
-async def read_bounded(response: httpx.Response, url: str, most: int) -> bytes:
+async def read_bounded(
+    response: httpx.Response, url: str, most: int, statuses: frozenset[int] = frozenset({_OK})
+) -> bytes:
     """The body of a `response` that is under way from `url`, of at most `most` bytes as they came.
 
     Raises:
-        FetchError: its status is not 200, or it is longer.
+        FetchError: its status is none of `statuses`, or it is longer.
     """
-    if response.status_code != _OK:
+    if response.status_code not in statuses:
         raise FetchError(f"{url}: status {response.status_code}")
     body = bytearray()
     async for chunk in response.aiter_raw():

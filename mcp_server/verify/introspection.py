@@ -10,17 +10,15 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from mcp_server.errors import InvalidToken, ProviderUnavailable, Reason
+from mcp_server.verify.asking import Lane, SingleFlight
 from mcp_server.verify.cache import MAX_ENTRIES, TokenCache
 from mcp_server.verify.introspected import MAX_ANSWER_AGE, judge_answer, rules_for_answers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from mcp_server.clock import Clock
     from mcp_server.principal import Principal
     from mcp_server.verify.claims import ClaimRules
@@ -79,9 +77,11 @@ class IntrospectionVerifier:
         self._bounds = bounds = bounds or Bounds()
         self._active: TokenCache[_Answer[Principal]] = TokenCache(bounds.entries)
         self._refused: TokenCache[_Answer[Reason]] = TokenCache(bounds.entries)
-        self._under_way: dict[str, asyncio.Task[Outcome]] = {}
-        self._signed_lane = Lane(bounds)
-        self._opaque_lane = Lane(bounds)
+        self._flights: SingleFlight[Outcome] = SingleFlight("introspect a token")
+        self._signed_lane, self._opaque_lane = (
+            Lane(bounds.in_flight, bounds.waiting, "introspection: too many tokens wait for an answer")
+            for _ in range(2)
+        )
 
     async def verify(self, token: str) -> Principal:
         """The principal that `token` stands for.
@@ -96,25 +96,14 @@ class IntrospectionVerifier:
             return known.says
         if (refused := self._refused.get(token, _NO_KEYS, now)) is not None:
             raise InvalidToken(refused.says, got="what was refused a moment ago")
-        # Shielded: whoever gives up waiting must not end the call for the others.
-        outcome = await asyncio.shield(self._start(token, vouched))
+        outcome = await self._flights.get(token, lambda: self._outcome(token, vouched))
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
     async def close(self) -> None:
         """End the calls that are under way, if any."""
-        tasks = list(self._under_way.values())
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
-
-    def _start(self, token: str, vouched: Principal | None) -> asyncio.Task[Outcome]:
-        if (task := self._under_way.get(token)) is None:
-            task = asyncio.create_task(self._outcome(token, vouched), name="introspect a token")
-            self._under_way[token] = task
-        return task
+        await self._flights.close()
 
     async def _outcome(self, token: str, vouched: Principal | None) -> Outcome:
         """Refusals are returned, not raised: a task that nobody waits for any more must not complain about them."""
@@ -130,8 +119,6 @@ class IntrospectionVerifier:
             return ProviderUnavailable(f"introspection: no answer within {self._bounds.answer_within:g} s")
         except Exception as error:  # noqa: BLE001 - whatever asking makes us raise: the answer could not be had
             return ProviderUnavailable(f"introspection: {type(error).__name__}")
-        finally:
-            del self._under_way[token]
 
     async def _ask(self, token: str, vouched: Principal | None, asked_at: float) -> Principal:
         lane = self._opaque_lane if vouched is None else self._signed_lane
@@ -142,34 +129,12 @@ class IntrospectionVerifier:
         if vouched is not None and principal.subject not in {None, vouched.subject}:
             # Somebody between us and the provider mixes answers up, as a cache that does not look at bodies does.
             raise ProviderUnavailable("the introspection answer is about another subject than the token")
-        if vouched is not None and principal.subject is None:
+        if vouched is not None:
             # What an answer leaves out, it does not take back: who owns a session depends on it.
-            principal = replace(principal, subject=vouched.subject)
+            claims = {**dict(vouched.claims), **dict(principal.claims)}
+            subject = principal.subject if principal.subject is not None else vouched.subject
+            principal = replace(principal, subject=subject, claims=tuple(claims.items()))
         # On the monotonic clock: setting the other back must not make a withdrawn token live longer.
         expires_at = asked_at + min(MAX_ANSWER_AGE, principal.expires_at - now)
         self._active.put(token, _NO_KEYS, _Answer(principal, expires_at), size=size)
         return principal
-
-
-class Lane:
-    """Room for some calls at once, and for some that wait; beyond, nobody is let in."""
-
-    def __init__(self, bounds: Bounds) -> None:
-        self._running = asyncio.Semaphore(bounds.in_flight)
-        self._free = bounds.in_flight + bounds.waiting
-
-    @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Hold one place, as soon as there is one.
-
-        Raises:
-            ProviderUnavailable: too many wait already.
-        """
-        if not self._free:
-            raise ProviderUnavailable("introspection: too many tokens wait for an answer")
-        self._free -= 1
-        try:
-            async with self._running:
-                yield
-        finally:
-            self._free += 1

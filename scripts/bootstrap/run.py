@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from scripts.bootstrap.failures import SettingsFailure
-from scripts.bootstrap.keycloak.apply import apply, read, refuse_unless_people_are_seen, whole_plan
+from scripts.bootstrap.keycloak.apply import apply, read, refuse_what_cannot_be_written, whole_plan
 from scripts.bootstrap.keycloak.cimd import ANNOUNCED
 from scripts.bootstrap.keycloak.clients import Credentials
 from scripts.bootstrap.keycloak.desired import Desired
@@ -107,7 +107,7 @@ def plan_now(settings: BootstrapSettings, *, wait: int, say: Callable[[str], Non
         Failure: it cannot be said; the text says what to change.
     """
     _, desired, actual = look(settings, wait=wait, say=say)
-    refuse_unless_people_are_seen(desired, actual)
+    refuse_what_cannot_be_written(desired, actual)
     return whole_plan(desired, actual)
 
 

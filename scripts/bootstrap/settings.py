@@ -140,6 +140,8 @@ def _check(settings: BootstrapSettings) -> None:
         before, _, realm = url.rpartition("/realms/")
         if not before or not realm or "/" in realm:
             raise SettingsFailure(f"{name}={url}: write the issuer of a Keycloak realm, ending with /realms/<name>")
+    if settings.public_url in settings.access.upstreams:
+        raise SettingsFailure(f"upstreams.{settings.public_url}: is the resource itself")
     if settings.realm == "master":
         raise SettingsFailure("OAUTH_SERVER_URL: the realm 'master' administers Keycloak; use a realm of its own")
     if not settings.internal_url.endswith(f"/realms/{settings.realm}"):

@@ -6,11 +6,13 @@ import json
 import runpy
 import subprocess
 import time
+from typing import Any
 
 import httpx
 import pytest
 
 from tests.docs.example import EXAMPLES, listening
+from tests.unit.issuer import rsa_key
 from tests.unit.running import BOTH, Calls, lifespan
 from tests.unit.test_tools import events
 
@@ -52,6 +54,41 @@ async def test_an_example_serves_at_another_host_and_path(name: str, monkeypatch
         async with lifespan(app), httpx.AsyncClient(transport=transport, base_url="http://mcp.example.com") as client:
             answer = await client.post("/orders", json=opening, headers=headers)
     assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.requirement("upstream.one_audience")
+async def test_the_api_sees_whom_its_tokens_stand_for_and_takes_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    with listening() as issuer:
+        monkeypatch.setenv("OAUTH_SERVER_URL", issuer.url)
+        monkeypatch.setenv("OAUTH_PROVIDER", "keycloak")
+        app = runpy.run_path(str(EXAMPLES / "upstream.py"))["app"]
+        good: dict[str, Any] = {
+            "aud": "orders-api",
+            "scope": "orders.read",
+            "iat": time.time(),
+            "exp": time.time() + 60,
+        }
+        changes: list[dict[str, Any]] = [
+            {},
+            {"aud": "http://localhost:3000/mcp"},
+            {"iss": "https://evil.example"},
+            {"exp": time.time() - 60},
+            {"scope": "orders.list"},
+        ]
+        tokens = [issuer.token(**{**good, **change}) for change in changes]
+        sent = [{"authorization": f"Bearer {token}"} for token in [*tokens, issuer.token(key=rsa_key("two"), **good)]]
+        async with (
+            lifespan(app),
+            httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:3100") as client,
+        ):
+            answers = [await client.get("/", headers=headers) for headers in ({}, *sent)]
+    assert [answer.status_code for answer in answers] == [401, 200, 401, 401, 401, 403, 401]
+    assert answers[1].json() == {
+        "subject": "4f0c",
+        "client": "client-1",
+        "scopes": ["orders.read"],
+        "audience": "orders-api",
+    }
 
 
 @pytest.mark.full

@@ -9,6 +9,7 @@ import pytest
 
 from mcp_server.access import AccessFileError, load_access
 from mcp_server.settings import Settings
+from mcp_server.upstreams import Upstream
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,7 +81,7 @@ def test_a_file_that_is_no_file_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.requirement("access.consistent")
 def test_the_examples_that_the_file_has_commented_out_work(tmp_path: Path) -> None:
-    members = "scope_prefix|introspect_for|issuers|login_scopes|groups|tools"
+    members = "scope_prefix|introspect_for|issuers|login_scopes|groups|tools|claims|upstreams"
     lines = [re.sub(rf"^# ((?:{members}|  ).*)$", r"\1", line) for line in GOOD.splitlines()]
     prose = re.compile(r"^  +(open-dev|loopback-only|closed|who reaches|the provider)")
     path = tmp_path / "access.yaml"
@@ -92,3 +93,36 @@ def test_the_examples_that_the_file_has_commented_out_work(tmp_path: Path) -> No
     assert rules.model_fields_set == set(type(rules).model_fields)
     assert access.groups == {"engineering": ("mcp-writer",), "acme:platform": ("mcp-writer", "mcp-admin")}
     assert access.tools == {"delete_everything": ("mcp:admin",)}
+    assert access.claims == ("email", "department")
+    assert access.brought_by["orders.read"] == ("mcp-writer", "mcp-admin")
+    assert access.upstreams["orders-api"].model_fields_set == set(Upstream.model_fields)
+
+
+@pytest.mark.requirement("access.consistent")
+@pytest.mark.parametrize(
+    ("members", "says"),
+    [
+        ("claims: [sub]", "claims.0: 'sub' says what the token is and grants"),
+        ("claims: [realm_access]", "claims.0: 'realm_access' says"),
+        ("claims: [mcp_roles]", "claims: 'mcp_roles' is in every principal as its roles"),
+        ("claims: ['a b']", "claims.0"),
+        (f"claims: [{', '.join(f'c{n}' for n in range(21))}]", "claims"),
+        ("upstreams: {a b: {name: A}}", "upstreams.a b"),
+        ("upstreams: {a: {}}", "upstreams.a.name"),
+        ("upstreams: {mcp-native: {name: A}}", "upstreams.mcp-native: is the id of a client that people log in with"),
+        ("upstreams: {a: {name: A, scopes: {s: {description: S, roles: []}}}}", "upstreams.a.scopes.s.roles"),
+        (
+            "upstreams: {a: {name: A, scopes: {mcp:tools: {description: S, roles: [r]}}}}",
+            "upstreams.a.scopes.mcp:tools: the name is taken in scopes",
+        ),
+        (
+            "upstreams: {a: {name: A, scopes: &one {s: {description: S, roles: [r]}}}, b: {name: B, scopes: *one}}",
+            "upstreams.b.scopes.s: the name is taken in upstreams.a",
+        ),
+    ],
+)
+def test_claims_and_upstreams_that_would_open_something_are_refused(tmp_path: Path, members: str, says: str) -> None:
+    path = tmp_path / "access.yaml"
+    path.write_text(f"{GOOD}\n{members}\n", encoding="utf-8")
+    with pytest.raises(AccessFileError, match=re.escape(says)):
+        load_access(path)

@@ -13,7 +13,7 @@ LAYERS = (
     {"__main__", "serving", "wire", "parting"},
     {"app"},
     {"protect", "front", "trust", "provider", "health", "page", "metadata", "legacy_discovery", "mirror"},
-    {"gate", "eras", "tools"},
+    {"gate", "eras", "tools", "upstream_tools"},
     {
         "verify",
         "scopes",
@@ -33,6 +33,7 @@ LAYERS = (
         "decisions",
         "audit",
         "exchange",
+        "exchanged",
         "connect",
     },
     {
@@ -43,12 +44,13 @@ LAYERS = (
         "access",
         "access_parts",
         "issuers",
+        "upstreams",
         "client_key",
         "own_client",
         "logs",
         "framing",
     },
-    {"principal", "errors", "environment", "addresses", "answer", "clock", "strict_json", "__init__"},
+    {"principal", "errors", "environment", "addresses", "answer", "clock", "strict_json", "strict_yaml", "__init__"},
 )
 
 

@@ -25,6 +25,7 @@ from scripts.bootstrap.keycloak.policies import letting_in, policy_changes, shut
 from scripts.bootstrap.keycloak.realm import new_realm, opening, realm_changes
 from scripts.bootstrap.keycloak.roles import default_role_changes, role_changes, role_removals
 from scripts.bootstrap.keycloak.scopes import advertising_changes, list_changes, scope_changes, scope_removals
+from scripts.bootstrap.keycloak.upstreams import refuse_foreign_scopes
 from scripts.bootstrap.keycloak.users import user_changes, user_removals
 from scripts.bootstrap.keycloak.write import Writer
 from scripts.bootstrap.plan import Change
@@ -43,8 +44,8 @@ def read(session: Session, desired: Desired) -> Actual:
     return read_actual(
         session,
         audience=desired.resource,
-        scopes=access.scopes,
-        clients=(desired.resource, *access.clients),
+        scopes=access.brought_by,
+        clients=(desired.resource, *access.clients, *access.upstreams),
         users=access.demo_users,
     )
 
@@ -85,12 +86,12 @@ def apply(session: Session, desired: Desired, tell: Callable[[Change], None]) ->
     """Make the realm as desired and tell each change before it is written; the number of changes.
 
     Raises:
-        Forbidden: the admin client may not see people and there are demo users; nothing is written.
+        Forbidden, SettingsFailure: what is asked for cannot be written; nothing is.
         ProviderRefused: Keycloak refused a change; those before it are written, those after it are not.
     """
     created = 0
     actual = read(session, desired)
-    refuse_unless_people_are_seen(desired, actual)
+    refuse_what_cannot_be_written(desired, actual)
     if not actual.realm:
         tell(_creation(desired))
         session.create_realm(new_realm(desired.realm, desired.access.resource.name))
@@ -104,12 +105,14 @@ def apply(session: Session, desired: Desired, tell: Callable[[Change], None]) ->
     return created + len(changes)
 
 
-def refuse_unless_people_are_seen(desired: Desired, actual: Actual) -> None:
-    """Demo users that cannot be compared can be neither planned nor written.
+def refuse_what_cannot_be_written(desired: Desired, actual: Actual) -> None:
+    """Demo users that cannot be compared can be neither planned nor written; scopes of others must not be.
 
     Raises:
-        Forbidden: there are some, and the admin client may not see people.
+        Forbidden: there are demo users, and the admin client may not see people.
+        SettingsFailure: a scope of an upstream is somebody else's.
     """
+    refuse_foreign_scopes(desired.access, actual)
     if actual.users is None and desired.access.demo_users:
         raise Forbidden("the admin client may not see people, so demo users cannot be compared: give it view-users")
 

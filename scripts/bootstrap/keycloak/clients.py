@@ -1,4 +1,4 @@
-"""The clients we own: the resource itself, for introspection, and the public clients of the access file."""
+"""The clients we own: the resource itself, the access file's public clients, and the APIs it names as upstreams."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from scripts.bootstrap.keycloak.ledger import MARK, is_marked
 from scripts.bootstrap.keycloak.scopes import optional_scopes
+from scripts.bootstrap.keycloak.upstreams import RESOURCE_URL, SWITCH
 from scripts.bootstrap.plan import Change, Json, Ref, field_of, fields_of
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from mcp_server.access import Access
     from mcp_server.access_parts import Client
+    from mcp_server.upstreams import Upstream
     from scripts.bootstrap.keycloak.actual import Actual, Object
 
 # Whatever a client could use to get a token, off; each client switches on what it is for.
@@ -59,11 +61,15 @@ def client_changes(access: Access, resource: str, credentials: Credentials, actu
     yield from _client_changes(_resource_client(access, resource, credentials), actual)
     for client_id, client in access.clients.items():
         yield from _client_changes(_public_client(access, client_id, client), actual)
+    for audience, upstream in access.upstreams.items():
+        found = actual.clients.get(audience)
+        if found is None or is_marked(found):  # an API that has a client already keeps it as it is
+            yield from _client_changes(_upstream_client(audience, upstream), actual)
 
 
 def client_removals(access: Access, resource: str, actual: Actual) -> Iterator[Change]:
     """Clients that we made or took over and that are no longer wanted: dropped ones, and the resource's old address."""
-    for name in sorted(actual.ledger.clients - {resource, *access.clients}):
+    for name in sorted(actual.ledger.clients - {resource, *access.clients, *access.upstreams}):
         found = actual.clients.get(name)
         if found is not None and is_marked(found):
             what = "remove, neither the access file nor MCP_PUBLIC_URL names it any more"
@@ -78,10 +84,11 @@ def _resource_client(access: Access, resource: str, credentials: Credentials) ->
     """
     known = credentials.members
     attributes = known.pop("attributes")
+    does = "gets tokens for its upstreams only" if access.upstreams else "gets none"
     return {
         "clientId": resource,
         "name": access.resource.name,
-        "description": "The MCP server itself: asks whether tokens are still good, gets none",
+        "description": f"The MCP server itself: asks whether tokens are still good, {does}",
         "enabled": True,
         "protocol": "openid-connect",
         "publicClient": False,
@@ -89,7 +96,30 @@ def _resource_client(access: Access, resource: str, credentials: Credentials) ->
         **_NO_FLOWS,
         "redirectUris": [],
         "webOrigins": [],
-        "attributes": {"resource_url": resource, **_map(attributes), **MARK},
+        "attributes": {
+            RESOURCE_URL: resource,
+            SWITCH: "true" if access.upstreams else "",
+            **_map(attributes),
+            **MARK,
+        },
+        "defaultClientScopes": ["basic"] if access.upstreams else [],  # `sub`, in the tokens that it gets
+        "optionalClientScopes": [name for upstream in access.upstreams.values() for name in upstream.scopes],
+    }
+
+
+def _upstream_client(audience: str, upstream: Upstream) -> Json:
+    """What Keycloak takes for an audience: a client, with which nobody can log in."""
+    return {
+        "clientId": audience,
+        "name": upstream.name,
+        "description": "An API that the MCP server calls for people",
+        "enabled": True,
+        "protocol": "openid-connect",
+        "publicClient": False,
+        **_NO_FLOWS,
+        "redirectUris": [],
+        "webOrigins": [],
+        "attributes": {**MARK},
         "defaultClientScopes": [],
         "optionalClientScopes": [],
     }

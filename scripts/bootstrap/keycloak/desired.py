@@ -12,6 +12,12 @@ from scripts.bootstrap.keycloak.clients import Credentials
 from scripts.bootstrap.keycloak.files import load_client_policies_file, load_realm_file
 from scripts.bootstrap.keycloak.ledger import Ledger
 from scripts.bootstrap.keycloak.redirects import redirect_patterns
+from scripts.bootstrap.keycloak.upstreams import (
+    check_upstreams,
+    exchange_policy,
+    exchange_profile,
+    without_exchange,
+)
 from scripts.bootstrap.registration import ADMISSIONS
 
 if TYPE_CHECKING:
@@ -39,6 +45,7 @@ class Desired:
         Raises:
             SettingsFailure: one of the files does not fit.
         """
+        check_upstreams(settings.access)
         client_policies_file = load_client_policies_file(settings.provider_folder)
         if settings.admin_realm == settings.realm and client_policies_file.mentions("client_credentials"):
             raise SettingsFailure(
@@ -62,7 +69,7 @@ class Desired:
 
     @property
     def client_policies(self) -> ClientPolicies:
-        """The client profiles and policies of the file, and those of the registration profile."""
+        """The client profiles and policies of the file, those of the registration profile, and of upstreams."""
         registration = self.access.registration
         profiles = self.client_policies_file.profiles_with(redirect_patterns(registration))
         policies = [policy.model_dump() for policy in self.client_policies_file.policies]
@@ -70,6 +77,10 @@ class Desired:
             policies = [without_strangers(policy) for policy in policies]
             profiles.append(documents_profile(registration, self.realm_file.client_uri_hosts))
             policies.append(documents_policy(registration))
+        if self.access.upstreams:
+            policies = [without_exchange(policy) for policy in policies]
+            profiles.append(exchange_profile())
+            policies.append(exchange_policy(self.resource))
         return ClientPolicies(profiles, policies)
 
     @property
@@ -77,7 +88,7 @@ class Desired:
         """What is written down as ours."""
         client_policies = self.client_policies
         return Ledger(
-            clients=frozenset({self.resource, *self.access.clients}),
+            clients=frozenset({self.resource, *self.access.clients, *self.access.upstreams}),
             policies=frozenset(policy["name"] for policy in client_policies.policies),
             profiles=frozenset(profile["name"] for profile in client_policies.profiles),
         )

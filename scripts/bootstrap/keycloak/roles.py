@@ -18,7 +18,7 @@ def role_changes(access: Access, actual: Actual) -> Iterator[Change]:
     """The roles that are missing. Roles that are there stay as they are, and are not marked: they are somebody's."""
     for role in access.roles:
         if role not in actual.roles:
-            scopes = ", ".join(name for name, scope in access.scopes.items() if role in scope.roles)
+            scopes = ", ".join(name for name, roles in access.brought_by.items() if role in roles)
             mark = {name: [value] for name, value in MARK.items()}
             body = {"name": role, "description": f"Brings {scopes}", "attributes": mark}
             yield Change(f"role {role}", "create", "POST", ("roles",), body, action="create")

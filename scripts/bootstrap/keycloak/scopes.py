@@ -30,27 +30,24 @@ def optional_scopes(access: Access) -> tuple[str, ...]:
 
 
 def scope_changes(access: Access, resource: str, actual: Actual) -> Iterator[Change]:
-    """What the client scopes of the access file lack: the scopes, their mappers, their roles."""
-    for name in access.scopes:
-        representation = _scope(access, name)
-        mappers = [audience_mapper(resource)]
-        if name == access.base_scope:
-            mappers.append(roles_mapper(access.roles_claim))
-        found = actual.scopes.get(name)
-        if found is None:
-            body = {**representation, "protocolMappers": mappers}
-            what = f"create, with the audience {resource}"
-            yield Change(f"scope {name}", what, "POST", ("client-scopes",), body, action="create")
-        else:
-            yield from _attribute_changes(name, representation, found)
-            yield from _mapper_changes(name, mappers, found)
-        yield from _role_changes(name, access.scopes[name].roles, actual.scope_roles.get(name, frozenset()))
+    """What the client scopes of the access file lack: the scopes, their mappers, their roles.
+
+    Those of an upstream carry its audience and are in no list of the realm: only our own client can ask for them.
+    """
+    for name, scope in access.scopes.items():
+        of_the_person = [roles_mapper(access.roles_claim), *map(claim_mapper, access.claims)]
+        mappers = of_the_person if name == access.base_scope else []
+        yield from _scope_changes(_scope(name, scope.description), resource, mappers, scope.roles, actual)
+    for audience, upstream in access.upstreams.items():
+        for name, there in upstream.scopes.items():
+            wanted = _scope(name, there.description, advertised="false")
+            yield from _scope_changes(wanted, audience, [], there.roles, actual)
 
 
 def scope_removals(access: Access, actual: Actual) -> Iterator[Change]:
     """Scopes that we made or took over and that the access file no longer has. Clients lose them (seen on 26.7.5)."""
     for name, found in actual.scopes.items():
-        if name not in access.scopes and is_marked(found):
+        if name not in access.brought_by and is_marked(found):
             what = "remove, it is no longer in the access file"
             yield Change(f"scope {name}", what, "DELETE", ("client-scopes", found["id"]), action="remove")
 
@@ -104,6 +101,13 @@ def roles_mapper(claim: str) -> Json:
     )
 
 
+def claim_mapper(name: str) -> Json:
+    """Writes a claim that tools may read: the person's attribute of that name."""
+    claim = name.replace(".", "\\.")  # else each dot would open an object
+    config = {"user.attribute": name, "claim.name": claim, "jsonType.label": "String", "userinfo.token.claim": "false"}
+    return _mapper(f"claim {name}", "oidc-usermodel-attribute-mapper", config)
+
+
 def _mapper(name: str, kind: str, config: dict[str, str]) -> Json:
     common = {
         "access.token.claim": "true",
@@ -114,19 +118,34 @@ def _mapper(name: str, kind: str, config: dict[str, str]) -> Json:
     return {"name": name, "protocol": "openid-connect", "protocolMapper": kind, "config": {**common, **config}}
 
 
-def _scope(access: Access, name: str) -> Json:
+def _scope(name: str, description: str, *, advertised: str = "true") -> Json:
     return {
         "name": name,
-        "description": access.scopes[name].description,
+        "description": description,
         "protocol": "openid-connect",
         "attributes": {
             "include.in.token.scope": "true",  # else the token has the audience and not the scope
             "display.on.consent.screen": "true",
-            "consent.screen.text": access.scopes[name].description,
-            ADVERTISED: "true",
+            "consent.screen.text": description,
+            ADVERTISED: advertised,
             **MARK,
         },
     }
+
+
+def _scope_changes(
+    wanted: Json, audience: str, others: list[Json], roles: tuple[str, ...], actual: Actual
+) -> Iterator[Change]:
+    name, mappers = str(wanted["name"]), [audience_mapper(audience), *others]
+    found = actual.scopes.get(name)
+    if found is None:
+        body = {**wanted, "protocolMappers": mappers}
+        what = f"create, with the audience {audience}"
+        yield Change(f"scope {name}", what, "POST", ("client-scopes",), body, action="create")
+    else:
+        yield from _attribute_changes(name, wanted, found)
+        yield from _mapper_changes(name, mappers, found)
+    yield from _role_changes(name, roles, actual.scope_roles.get(name, frozenset()))
 
 
 def _attribute_changes(name: str, representation: Json, found: Object) -> Iterator[Change]:

@@ -1,0 +1,37 @@
+"""YAML with one meaning: the plain kind, without repeated keys, of which the second would silently win."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+
+class NotStrictYaml(ValueError):
+    """The text has no meaning, or two; the error says where."""
+
+
+class _Loader(yaml.SafeLoader):
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:  # noqa: FBT001, FBT002 - PyYAML's own signature
+        seen: set[object] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise NotStrictYaml(f"line {key_node.start_mark.line + 1}: '{key}' is there twice")
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def loads(text: str) -> object:
+    """What `text` says.
+
+    Raises:
+        NotStrictYaml: it is no YAML, or repeats a key.
+    """
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506 - _Loader is a SafeLoader
+    except yaml.YAMLError as error:
+        raise NotStrictYaml(" ".join(str(error).replace('in "<unicode string>", ', "at ").split())) from error

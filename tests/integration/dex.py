@@ -53,6 +53,7 @@ class Dex:
     folder: Path
     port: int = field(default_factory=free_port)
     config: str = "dex.yaml"
+    public_url: str = PUBLIC_URL
     containers: dict[str, Any] = field(default_factory=dict)
     others: tuple[str, ...] = ()  # origins of other providers that a login may lead through
 
@@ -65,7 +66,7 @@ class Dex:
         """The environment of the command line."""
         return {
             "OAUTH_SERVER_URL": self.issuer,
-            "MCP_PUBLIC_URL": PUBLIC_URL,
+            "MCP_PUBLIC_URL": self.public_url,
             "ACCESS_FILE": str(self.folder / "idp-config" / "access.yaml"),
             "DEX_FILES": str(self.folder / "run"),
             "DEX_CONFIG": self.config,
@@ -127,7 +128,7 @@ class Dex:
             "redirect_uri": REDIRECT,
             "state": "st",
             "scope": ASKED,
-            "resource": PUBLIC_URL,
+            "resource": self.public_url,
             "code_challenge": "x" * 43,
             "code_challenge_method": "S256",
             **parameters,
@@ -214,6 +215,8 @@ def running_dex(
     env: dict[str, str] | None = None,
     dex: Json | None = None,
     beside: dict[str, str] | None = None,
+    public_url: str = PUBLIC_URL,
+    direct: int | None = None,
     **members: Any,
 ) -> Iterator[Dex]:
     """Render the files and start both containers on them as docker-compose.dex.yml does; stop them at the end.
@@ -224,13 +227,15 @@ def running_dex(
         env: Dex's own environment, for connectors and storage.
         dex: members of dex.yaml to replace.
         beside: running containers by the name that Dex shall reach them by.
+        public_url: the resource.
+        direct: a port at which Dex is reached past its front, as only an attacker inside its network could.
         members: members of access.yaml to replace.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the container library's own, at import
         from testcontainers.core.network import Network  # noqa: PLC0415 - asks for the engine when imported
 
-    server = Dex(folder, config=config)
+    server = Dex(folder, config=config, public_url=public_url)
     server.write_sources(dex, **members)
     server.render()
     with Network() as network, _reachable(beside or {}, str(network.name)):
@@ -240,6 +245,7 @@ def running_dex(
         )
         back.with_network(network).with_network_aliases("dex")
         back.env = {"OAUTH_SERVER_URL": server.issuer, **(env or {})}
+        back.ports.update({} if direct is None else {"5556/tcp": ("127.0.0.1", direct)})
         front = _container(services["front"]["image"], services["front"]["command"], folder / "run" / "front")
         front.with_network(network).with_network_aliases("front")
         front.env = services["front"]["environment"]

@@ -103,6 +103,15 @@ class Dex:
         self.containers["dex"].get_wrapped_container().restart(timeout=5)
         self.wait()
 
+    def part(self) -> None:
+        """Take the front away, as an outage does; `restore` brings it back."""
+        self.containers["front"].get_wrapped_container().stop(timeout=5)
+
+    def restore(self) -> None:
+        """Bring the front back."""
+        self.containers["front"].get_wrapped_container().start()
+        self.wait()
+
     def wait(self) -> None:
         """Until the front passes on what Dex says."""
         deadline = time.monotonic() + _READY_SECONDS

@@ -94,7 +94,7 @@ def test_a_restart_of_dex_loses_refresh_tokens_and_no_client(engine: None, tmp_p
 
 @pytest.mark.anyio
 @pytest.mark.full
-@pytest.mark.requirement("dex.keys")
+@pytest.mark.requirement("dex.keys", "keys.rotation")
 async def test_tokens_by_a_new_key_count_without_a_restart(engine: None, tmp_path: Path) -> None:
     signer = {"type": "local", "config": {"keysRotationPeriod": "5s"}}
     with running_dex(tmp_path, dex={"signer": signer}) as dex:

@@ -63,4 +63,9 @@ REQUIREMENTS = (
     Requirement("dex.verbs", "ours", "apply proves what runs, check tells drift, plan writes nothing."),
     Requirement("dex.compose", "ours", "The compose file is as locked as the first one, and starts the same server."),
     Requirement("dex.stack", "ours", "docker compose up --wait ends ready; login and call work, inside and outside."),
+    Requirement(
+        "dex.promises",
+        "ours",
+        "Each promise about requests, challenges, scopes, tokens, keys and discovery holds at Dex, or says why not.",
+    ),
 )

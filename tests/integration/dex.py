@@ -56,10 +56,15 @@ class Dex:
     public_url: str = PUBLIC_URL
     containers: dict[str, Any] = field(default_factory=dict)
     others: tuple[str, ...] = ()  # origins of other providers that a login may lead through
+    names_itself: bool = False
 
     @property
     def issuer(self) -> str:
         return f"http://localhost:{self.port}"
+
+    @property
+    def token_url(self) -> str:
+        return f"{self.issuer}/token"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -126,8 +131,18 @@ class Dex:
 
     def register(self, **document: Any) -> Json:
         """Register as anybody can (RFC 7591); the answer's members and its `status`."""
-        answer = httpx.post(f"{self.issuer}/register", json=document, timeout=_PATIENCE)
+        return self.send_registration(document)
+
+    def send_registration(self, body: Json, invitation: str | None = None) -> Json:
+        """The same; the front knows no invitations (RFC 7591 section 3), so one changes nothing."""
+        headers = {"Authorization": f"Bearer {invitation}"} if invitation else {}
+        answer = httpx.post(f"{self.issuer}/register", json=body, headers=headers, timeout=_PATIENCE)
         return {"status": answer.status_code, **answer.json()}
+
+    def authorize(self, user: str, **parameters: str) -> Json:
+        """Log `user` in and agree: the parameters that came back, or the last page; nothing is asked for but these."""
+        query = {"response_type": "code", **parameters}
+        return self.visit(user, f"{self.issuer}/auth?{urlencode(query)}")
 
     def authorization_url(self, client_id: str, *, start: str = "/auth", **parameters: str) -> str:
         """Where a client sends a person's browser."""
@@ -170,7 +185,7 @@ class Dex:
 
     def token(self, **form: str) -> Json:
         """The token endpoint's answer, with its `status`."""
-        answer = httpx.post(f"{self.issuer}/token", data=form, timeout=_PATIENCE)
+        answer = httpx.post(self.token_url, data=form, timeout=_PATIENCE)
         return {"status": answer.status_code, **answer.json()}
 
 

@@ -68,4 +68,9 @@ REQUIREMENTS = (
         "ours",
         "Each promise about requests, challenges, scopes, tokens, keys and discovery holds at Dex, or says why not.",
     ),
+    Requirement(
+        "dex.personas",
+        "RFC 7591 section 3",
+        "Under each registration profile of Dex, known and hostile clients get what docs/registration.md says.",
+    ),
 )

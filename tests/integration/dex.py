@@ -164,6 +164,11 @@ class Dex:
         person = _Person(user, (self.issuer, *self.others), agree=agree)
         return person.go(url)
 
+    def visit_client(self, user: str, url: str) -> None:
+        """The same, and then on to the client's own redirect URI, where it waits for the answer."""
+        back = self.visit(user, url)
+        httpx.get(back.pop("to"), params=back, timeout=_PATIENCE).raise_for_status()
+
     def log_in(self, user: str, client_id: str, **parameters: str) -> Json:
         """The whole authorization code flow with PKCE; the token endpoint's answer, with its `status`."""
         verifier, pkce = pkce_pair()

@@ -63,8 +63,8 @@ _NOTES = {
 Under the profile `cimd` nobody registers: a client is known by the document at its own URL ([Keycloak](keycloak.md)).
 """,
     "Dex": """\
-The clients' requests are sent as they were seen with Keycloak; what a client would do otherwise at Dex was not seen, but
-for the official SDKs, which ran ([Dex](dex.md)).
+The clients' requests are sent as they were seen with Keycloak; what a client would do otherwise at Dex was not seen,
+but for the official SDKs, which ran ([Dex](dex.md)).
 """,
 }
 

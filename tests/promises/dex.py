@@ -73,4 +73,9 @@ REQUIREMENTS = (
         "RFC 7591 section 3",
         "Under each registration profile of Dex, known and hostile clients get what docs/registration.md says.",
     ),
+    Requirement(
+        "dex.clients",
+        "MCP authorization 2026-07-28",
+        "The official TypeScript clients register, log in and call at Dex, and end at once where a group is missing.",
+    ),
 )

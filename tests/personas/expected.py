@@ -110,8 +110,8 @@ EXPECTED = {
             "a secret for a client that asks for one": "every client is public: the answer says "
             "`token_endpoint_auth_method: none`, whatever was asked for",
             "a refresh token for a client that does not ask for `offline_access`": "it logs in again when its access "
-            "token ends, after ten minutes; TypeScript SDK 2.x was seen to ask for it here, as the metadata name it, and "
-            "1.x not to",
+            "token ends, after ten minutes; TypeScript SDK 2.x was seen to ask for it here, as the metadata name it, "
+            "and 1.x not to",
             "`iss` in the answer to a login (RFC 9207)": "left out, and not advertised",
             "the end of a registration (RFC 7592)": "nothing was stored, so there is nothing to take back",
         },

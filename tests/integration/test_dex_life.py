@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import base64
 import datetime as dt
+import json
 import re
 import secrets
 import subprocess
@@ -90,6 +91,18 @@ def test_a_restart_of_dex_loses_refresh_tokens_and_no_client(engine: None, tmp_p
         dex.restart()
         assert dex.refresh(client, tokens["refresh_token"])["status"] == 400
         assert dex.log_in("reader", client)["status"] == 200
+
+
+@pytest.mark.requirement("dex.quiet")
+def test_the_log_of_dex_has_failures_and_is_quiet_otherwise(engine: None, tmp_path: Path) -> None:
+    with running_dex(tmp_path) as dex:
+        client = str(dex.register(redirect_uris=[REDIRECT])["client_id"])
+        assert dex.log_in("reader", client)["status"] == 200
+        # Dex looks for its key once before it has made one.
+        assert {json.loads(line)["msg"] for line in dex.logs().splitlines()} <= {"failed to get signing algorithm"}
+        dex.visit("stranger", dex.authorization_url(client))
+        failed = [line for line in map(json.loads, dex.logs().splitlines()) if line.get("user") == "stranger"]
+        assert ["failed login" in line["msg"] for line in failed] == [True], dex.logs()
 
 
 @pytest.mark.anyio

@@ -78,4 +78,5 @@ REQUIREMENTS = (
         "MCP authorization 2026-07-28",
         "The official TypeScript clients register, log in and call at Dex, and end at once where a group is missing.",
     ),
+    Requirement("dex.quiet", "ours", "Dex's log has errors and failed logins, and no line for each of its clients."),
 )

@@ -64,7 +64,7 @@ exit codes:
   3  the MCP server does not answer, or is none
   4  the identity provider does not answer, or its metadata or registration is no use
   5  the login failed, was denied, or took too long
-  6  the login worked, but the server does not take the token: usually a role is missing
+  6  the login worked, but the server does not take the token: usually a role or group is missing
   7  a tool call failed
   130  interrupted with Ctrl-C
 """

@@ -12,8 +12,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from scripts.client.rights import bringing, held, names_scopes, words
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from mcp_server.access import Access
 
@@ -39,13 +41,6 @@ def read_part(token: str, index: int) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def words(value: object) -> list[str]:
-    """A claim that is one string, a space-separated string or a list, as a list of strings."""
-    if isinstance(value, str):
-        return value.split()
-    return [part for part in value if isinstance(part, str)] if isinstance(value, list) else []
-
-
 def audiences(claims: Mapping[str, Any]) -> list[str]:
     """`aud`, which is one string or several (RFC 7519 section 4.1.3)."""
     aud = claims.get("aud")
@@ -57,13 +52,6 @@ def scopes(claims: Mapping[str, Any]) -> list[str]:
     return words(claims.get("scope")) + words(claims.get("scp"))
 
 
-def roles(claims: Mapping[str, Any], roles_claim: str = "roles") -> list[str]:
-    """The person's roles, wherever the provider writes them."""
-    realm = claims.get("realm_access")
-    found = words(claims.get(roles_claim)) or words(claims.get("roles"))
-    return found or (words(realm.get("roles")) if isinstance(realm, dict) else [])
-
-
 def describe_claims(claims: Claims, now: float, roles_claim: str = "roles") -> list[str]:
     """Who issued the token, about whom, for whom, good for what, until when."""
     person = claims.get("preferred_username") or claims.get("username") or claims.get("sub") or "nobody in particular"
@@ -72,10 +60,14 @@ def describe_claims(claims: Claims, now: float, roles_claim: str = "roles") -> l
         f"about       {person}  (sub {claims.get('sub', 'missing')})",
         f"for         {', '.join(audiences(claims)) or 'no resource at all'}  (aud: who may take it)",
         f"to client   {claims.get('azp') or claims.get('client_id') or 'not said'}",
-        f"good for    {' '.join(scopes(claims)) or 'nothing'}  (scope)",
     ]
-    if held := roles(claims, roles_claim):
-        lines.append(f"roles       {' '.join(held)}")
+    kind, names = held(claims, roles_claim)
+    if names_scopes(claims) or not names:
+        lines.append(f"good for    {' '.join(scopes(claims)) or 'nothing'}  (scope)")
+    else:
+        lines.append(f"good for    what the {kind}s bring: this provider names no scope in its tokens")
+    if names:
+        lines.append(f"{kind + 's':11} {' '.join(names)}")
     if isinstance(expiry := claims.get("exp"), int | float):
         lines.append(f"runs out    in {max(0, round((expiry - now) / 60))} min  (exp)")
     return lines
@@ -141,38 +133,33 @@ def explain_refusal(refusal: Refusal, claims: Claims | None, asked: Asked) -> li
         named = ", ".join(audiences(claims)) or "no resource at all"
         lines.append(f"the token is for {named}; this server only takes tokens for {resource}")
     if missing_scope or not scopes(claims):
-        lines.append(f"the token brings {' '.join(scopes(claims)) or 'no scope'}")
+        kind = held(claims, access.roles_claim if access else "roles")[0]
+        none = "no scope" if kind == "role" else f"no scope: at this provider a {kind} does"
+        lines.append(f"the token brings {' '.join(scopes(claims)) or none}")
     if asked.scope is not None and access is not None and access.base_scope not in access.expand(asked.scope.split()):
         return [
             *lines,
             f"--scope asked for {asked.scope} only; the server needs {access.base_scope}: leave out --scope",
         ]
     if missing_audience or missing_scope or not scopes(claims) or refusal.status == _FORBIDDEN:
-        return lines + _missing_role(claims, asked)
+        return lines + _missing(claims, asked)
     return [
         *lines,
         "resource and scope are right: look at issuer, clock and token type; the server's log names what it expected",
     ]
 
 
-def _missing_role(claims: Claims, asked: Asked) -> list[str]:
+def _missing(claims: Claims, asked: Asked) -> list[str]:
     access = asked.access
     who = asked.person or claims.get("preferred_username") or claims.get("username") or claims.get("sub")
     account = f"'{who}'" if who else "your account"
     giver = f"an administrator of the provider ({claims.get('iss', 'the issuer')})"
+    kind, names = held(claims, access.roles_claim if access else "roles")
     if access is None:
-        return [f"probably {account} has no role that brings a scope of this server: {giver} can give one"]
-    scope = access.base_scope
-    wanted = one_of(access.scopes[scope].roles)
-    held = ", ".join(roles(claims, access.roles_claim)) or "none"
+        return [f"probably {account} has no {kind} that brings a scope of this server: {giver} can give one"]
+    wanted = bringing(access, access.base_scope, kind)
     return [
-        f"the scope {scope} comes to a person with the role {wanted} (idp-config/access.yaml)",
-        f"roles of {account} in the token: {held}",
-        f"{giver} can give {account} the role {wanted}; then log in again",
+        f"the scope {access.base_scope} comes to a person with {wanted} (idp-config/access.yaml)",
+        f"{kind}s of {account} in the token: {', '.join(names) or 'none'}",
+        f"{giver} can give {account} {wanted}; then log in again",
     ]
-
-
-def one_of(names: Iterable[str]) -> str:
-    """`a`, `a or b`, `a, b or c`."""
-    *most, last = names
-    return f"{', '.join(most)} or {last}" if most else last

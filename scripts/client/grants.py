@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scripts.client.explain import one_of, scopes, words
+from scripts.client.explain import scopes
+from scripts.client.rights import one_of, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -16,11 +16,12 @@ from mcp.shared.auth import AuthorizationCodeResult
 
 from scripts.client.callback import Callback, open_callback
 from scripts.client.connect import open_client
-from scripts.client.explain import server_words, words
+from scripts.client.explain import server_words
 from scripts.client.failures import CallFailed, LoginFailed, TokenRefused
 from scripts.client.knock import check_answer, discover_request
 from scripts.client.plan import Login, Outcome, Plan
 from scripts.client.registration import Memory, client_metadata, known_client
+from scripts.client.rights import words
 from scripts.client.steps import STEPS, Kind
 from scripts.client.tools import call_tool, list_tools, shown_calls
 from scripts.client.translate import refusal_advice, refused, translate

@@ -13,9 +13,10 @@ from urllib.parse import parse_qsl
 import httpx2
 
 from scripts.client.bodies import json_method, json_object
-from scripts.client.explain import Claims, Refusal, audiences, describe_claims, read_claims, roles, scopes
+from scripts.client.explain import Claims, Refusal, audiences, describe_claims, read_claims, scopes
 from scripts.client.failures import ProviderFailed
 from scripts.client.grants import describe_missing, missing_scopes
+from scripts.client.rights import held
 from scripts.client.steps import STEPS, Kind
 from scripts.client.unregister import Registration
 
@@ -178,7 +179,7 @@ class Watch:
             self._narrator.tell("note", describe_missing(self.not_granted, self._access))
 
     def _tell_claims(self, claims: Claims) -> None:
-        names = [*audiences(claims), *scopes(claims), *roles(claims, self._roles_claim)]
+        names = [*audiences(claims), *scopes(claims), *held(claims, self._roles_claim)[1]]
         self._secrets.publish(claims.get("iss"), claims.get("sub"), *names)
         self._narrator.tell("note", "the access token, decoded and not verified (the server does that):")
         for line in describe_claims(claims, time.time(), self._roles_claim):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tests.unit.issuer import PrivateKey
 
+_TWINS = {"o": "\u043e", **{digit: chr(ord(digit) + 0xFEE0) for digit in "0123456789"}}  # Cyrillic, full-width
 RSA = rsa_key("one")
 ALGORITHMS = get_default_algorithms()
 HEADER = {"alg": "RS256", "kid": "one", "typ": "JWT"}
@@ -71,25 +72,30 @@ def forge(
     return f"{data}.{b64(sign(data.encode(), key, alg) if signature is None else signature)}"
 
 
-def headed(issuer: Issuer, *, key: PrivateKey = RSA, by: str = "RS256", **header: Any) -> str:
+def forged(issuer: Issuer, claims: Any, *, by: str = "RS256", signature: bytes | None = None, **header: Any) -> str:
+    """A token of the issuer's, of exactly these claims, with these header members in place of its own."""
+    return forge({**issuer.header, **header}, claims, key=issuer.key, alg=by, signature=signature)
+
+
+def headed(issuer: Issuer, *, key: PrivateKey | None = None, by: str = "RS256", **header: Any) -> str:
     """A good token but for its header; a member changed to `...` is taken out."""
-    members = {name: value for name, value in {**HEADER, **header}.items() if value is not ...}
-    return forge(members, issuer.claims(), key=key, alg=by)
+    members = {name: value for name, value in {**issuer.header, **header}.items() if value is not ...}
+    return forge(members, issuer.claims(), key=key or issuer.key, alg=by)
 
 
 def claiming(issuer: Issuer, **changes: Any) -> str:
     """A good token but for its claims."""
-    return forge(HEADER, issuer.claims(**changes))
+    return forged(issuer, issuer.claims(**changes))
 
 
 def claiming_text(issuer: Issuer, extra: str) -> str:
     """A good token with `extra` text behind the last claim."""
-    return forge(HEADER, as_bytes(issuer.claims())[:-1] + b"," + extra.encode() + b"}")
+    return forged(issuer, as_bytes(issuer.claims())[:-1] + b"," + extra.encode() + b"}")
 
 
 def keyed_hash(issuer: Issuer, secret: bytes, alg: str = "HS256", **header: Any) -> str:
     """A good token, "signed" with what everybody knows."""
-    data = signing_input({**HEADER, "alg": alg, **header}, issuer.claims())
+    data = signing_input({**issuer.header, "alg": alg, **header}, issuer.claims())
     digest = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}[alg]
     return f"{data}.{b64(hmac.digest(secret, data.encode(), digest))}"
 
@@ -112,3 +118,9 @@ def other_last_bits(segment: str) -> str:
 def left_hash(text: str) -> str:
     """at_hash and c_hash: OpenID Connect Core 1.0 section 3.1.3.6."""
     return b64(hashlib.sha256(text.encode()).digest()[:16])
+
+
+def look_alike(text: str) -> str:
+    """The same to an eye: a letter of it is from another script."""
+    found = next(letter for letter in text if letter in _TWINS)
+    return text.replace(found, _TWINS[found])

@@ -56,7 +56,7 @@ async def on(stage: Stage) -> AsyncIterator[tuple[Issuer, Ask]]:
     with tempfile.TemporaryDirectory() as folder:
         settings = _settings(stage, Path(folder))
         async with issuer.http() as http:
-            app = create_app(settings, clock=HeldClock().clock, http=http)
+            app = create_app(settings, clock=HeldClock(at=issuer.now).clock, http=http)
             async with lifespan(app):
                 yield issuer, lambda request: ask(app, request)
 
@@ -123,7 +123,8 @@ class Listening:
 def listening(stage: Stage, limits: WireLimits) -> Iterator[Listening]:
     """The stage's server on a socket, in a thread. The socket listens already, so nobody waits for the start."""
     issuer = stage.issuer()
-    app = create_app(_settings(stage, Path()), clock=HeldClock().clock, http=issuer.http())
+    http = None if issuer.elsewhere else issuer.http()
+    app = create_app(_settings(stage, Path()), clock=HeldClock(at=issuer.now).clock, http=http)
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
         config = uvicorn.Config(
             app,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.attacks.at_dex import NO_PLACE, OTHERWISE, OWN, rows_at_dex
 from tests.attacks.checks import CHECKS
 from tests.attacks.corpus import CORPUS, FAMILIES
 
@@ -23,6 +25,25 @@ An answer reads *status, error of the challenge (logged reason)*; 0 is a connect
 """
 _COLUMNS = "| what is tried | source | answer | check |\n|---|---|---|---|\n"
 
+_AT_DEX = """\
+## At Dex
+
+The same corpus is sent to a server whose provider is a real Dex behind its front
+(`tests/integration/test_dex_attacks.py`): {sent} of its rows. Tokens with other claims are signed there by Dex's own
+key, which no attacker has, so that each is refused for what it says. All are answered as above, but for these:
+
+| what is tried | answer at Dex | why |
+|---|---|---|
+{otherwise}
+What Dex really gives out, from logins through its front and, where it says so, past it:
+
+{columns}{own}
+Rows without a place at Dex, by what they need:
+
+| what they need | rows | why |
+|---|---|---|
+{no_place}"""
+
 
 def _answer(attack: Attack) -> str:
     challenge = {None: "no challenge", "": "challenge without error"}.get(attack.challenge, attack.challenge)
@@ -32,8 +53,7 @@ def _answer(attack: Attack) -> str:
 
 
 def _row(attack: Attack) -> str:
-    cells = (attack.name, attack.source, _answer(attack), f"`{attack.check}`")
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+    return _line(attack.name, attack.source, _answer(attack), f"`{attack.check}`")
 
 
 def table() -> str:
@@ -41,7 +61,24 @@ def table() -> str:
     parts = [_HEAD.format(rows=len(CORPUS), checks=len(CHECKS))]
     for family, attacks in FAMILIES.items():
         parts.append(f"## {family}\n\n{_COLUMNS}{''.join(map(_row, attacks))}")
-    return "\n".join(parts)
+    return "\n".join([*parts, _at_dex()])
+
+
+def _line(*cells: str) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+
+
+def _at_dex() -> str:
+    """What is otherwise where the provider is Dex."""
+    sent = {attack.name: attack for attack in rows_at_dex(CORPUS)}
+    rows = Counter(attack.stage.name for attack in CORPUS if attack.name not in sent)
+    return _AT_DEX.format(
+        sent=len(sent),
+        columns=_COLUMNS,
+        otherwise="".join(_line(name, _answer(sent[name]), why) for name, (_, why) in OTHERWISE.items()),
+        own="".join(map(_row, OWN)),
+        no_place="".join(_line(name, str(rows[name]), why) for name, why in NO_PLACE.items()),
+    )
 
 
 if __name__ == "__main__":

@@ -10,10 +10,10 @@ from mcp_server.errors import Reason
 from tests.attacks.attack import Stage, token
 from tests.attacks.forging import (
     HEADER,
-    RSA,
     ec_key,
     ed_key,
     forge,
+    forged,
     headed,
     keyed_hash,
     public_bytes,
@@ -35,7 +35,7 @@ THIEF = rsa_key("attacker")
 
 
 def _unsigned(alg: str) -> Callable[[Issuer], str]:
-    return lambda issuer: forge({"alg": alg, "kid": "one", "typ": "JWT"}, issuer.claims(), signature=b"x")
+    return lambda issuer: forged(issuer, issuer.claims(), alg=alg, signature=b"x")
 
 
 def _with(**header: Any) -> Callable[[Issuer], str]:
@@ -61,7 +61,7 @@ ATTACKS = (
         "alg none and the empty signature that goes with it",
         "RFC 7515 appendix A.5; RFC 8725 section 2.1",
         "compact_shape",
-        lambda i: forge({"alg": "none", "kid": "one", "typ": "JWT"}, i.claims(), signature=b""),
+        lambda i: forged(i, i.claims(), alg="none", signature=b""),
         Reason.NOT_A_JWT,
     ),
     token("alg left out, so that a default counts", JWA, ALG, _with(alg=...), Reason.ALGORITHM),
@@ -75,14 +75,14 @@ ATTACKS = (
         "the RSA key's PEM as an HMAC secret",
         "CVE-2015-9235; CVE-2016-10555; RFC 8725 section 2.1",
         ALG,
-        lambda i: keyed_hash(i, _pem(RSA)),
+        lambda i: keyed_hash(i, _pem(i.key)),
         Reason.ALGORITHM,
     ),
     token(
         "the PKCS#1 form of the RSA key as an HMAC secret",
         "CVE-2017-11424",
         ALG,
-        lambda i: keyed_hash(i, _pem(RSA, PublicFormat.PKCS1)),
+        lambda i: keyed_hash(i, _pem(i.key, PublicFormat.PKCS1)),
         Reason.ALGORITHM,
     ),
     token(
@@ -97,7 +97,7 @@ ATTACKS = (
         "the DER form of the RSA key as an HMAC secret, SHA-512",
         "CVE-2024-37568",
         ALG,
-        lambda i: keyed_hash(i, public_bytes(RSA, Encoding.DER, SPKI), "HS512"),
+        lambda i: keyed_hash(i, public_bytes(i.key, Encoding.DER, SPKI), "HS512"),
         Reason.ALGORITHM,
     ),
     token(
@@ -156,14 +156,14 @@ ATTACKS = (
         "PS256 by a key that is for RS256 only",
         "RFC 8725 section 3.1; RFC 7517 section 4.4",
         "key_algorithm",
-        lambda i: forge({**HEADER, "alg": "PS256"}, i.claims(), alg="PS256"),
+        lambda i: forged(i, i.claims(), alg="PS256", by="PS256"),
         Reason.KEY_MISMATCH,
     ),
     token(
         "RS512 by a key that is for RS256 only",
         "RFC 7517 section 4.4",
         "key_algorithm",
-        lambda i: forge({**HEADER, "alg": "RS512"}, i.claims(), alg="RS512"),
+        lambda i: forged(i, i.claims(), alg="RS512", by="RS512"),
         Reason.KEY_MISMATCH,
     ),
 )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_server.errors import Reason
 from tests.attacks.attack import Attack, token
-from tests.attacks.forging import HEADER, claiming_text, forge
+from tests.attacks.forging import claiming_text, forged
 from tests.unit.issuer import RESOURCE, Issuer
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def _text(extra: str) -> Callable[[Issuer], str]:
 
 
 def _whole(payload: bytes) -> Callable[[Issuer], str]:
-    return lambda _: forge(HEADER, payload)
+    return lambda issuer: forged(issuer, payload)
 
 
 def claims_of(issuer: Issuer) -> bytes:
@@ -67,28 +67,28 @@ _TEXT = (
         "claims behind a byte order mark",
         "RFC 8259 section 8.1",
         "json_errors",
-        lambda i: forge(HEADER, b"\xef\xbb\xbf" + claims_of(i)),
+        lambda i: forged(i, b"\xef\xbb\xbf" + claims_of(i)),
         MALFORMED,
     ),
     token(
         "claims with something behind the object",
         "RFC 8259 section 2",
         "json_errors",
-        lambda i: forge(HEADER, claims_of(i) + b"{}"),
+        lambda i: forged(i, claims_of(i) + b"{}"),
         MALFORMED,
     ),
     token(
         "claims in UTF-16",
         "RFC 7519 section 7.2",
         "utf8_only",
-        lambda i: forge(HEADER, claims_of(i).decode().encode("utf-16-le")),
+        lambda i: forged(i, claims_of(i).decode().encode("utf-16-le")),
         MALFORMED,
     ),
     token(
         "claims with bytes that are no UTF-8",
         "RFC 3629 section 3",
         "utf8_only",
-        lambda i: forge(HEADER, claims_of(i).replace(b"client-1", b"\xc0\xaf")),
+        lambda i: forged(i, claims_of(i).replace(b"iss", b"\xc0\xaf")),
         MALFORMED,
     ),
     token(

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from mcp_server.errors import Reason
 from tests.attacks.attack import token
 from tests.attacks.forging import (
-    HEADER,
-    forge,
+    forged,
     other_last_bits,
     parts,
     sign,
@@ -23,10 +22,10 @@ from tests.attacks.tokens_signature import altered
 
 def _other_alphabet(issuer: Issuer) -> str:
     """Signed over the letters that are sent: only the alphabet is wrong."""
-    header = b64(json.dumps({**HEADER, "x": "\u00bf\u00be\u00fb\u00ff?>~"}, ensure_ascii=False).encode())
+    header = b64(json.dumps({**issuer.header, "x": "\u00bf\u00be\u00fb\u00ff?>~"}, ensure_ascii=False).encode())
     data = f"{header}.{b64(json.dumps(issuer.claims()).encode())}".replace("-", "+").replace("_", "/")
     assert set(data) & set("+/")
-    return f"{data}.{b64(sign(data.encode()))}"
+    return f"{data}.{b64(sign(data.encode(), issuer.key))}"
 
 
 def _json_form(issuer: Issuer) -> str:
@@ -41,7 +40,7 @@ def _both_forms(issuer: Issuer) -> str:
 
 
 def _nested(issuer: Issuer) -> str:
-    return forge({**HEADER, "cty": "JWT"}, issuer.token().encode())
+    return forged(issuer, issuer.token().encode(), cty="JWT")
 
 
 SHAPE = "compact_shape"

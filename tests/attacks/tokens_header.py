@@ -9,6 +9,7 @@ from tests.attacks.attack import token
 from tests.attacks.forging import (
     forge,
     headed,
+    look_alike,
     parts,
 )
 
@@ -19,11 +20,16 @@ if TYPE_CHECKING:
 
 
 def _header(text: str) -> Callable[[Issuer], str]:
-    return lambda issuer: forge(text.encode(), issuer.claims())
+    return lambda issuer: forge(text.encode(), issuer.claims(), key=issuer.key)
 
 
 def _with(**header: Any) -> Callable[[Issuer], str]:
     return lambda issuer: headed(issuer, **header)
+
+
+def _beside(change: Callable[[str], str]) -> Callable[[Issuer], str]:
+    """The kid is what `change` makes of the good one."""
+    return lambda issuer: headed(issuer, kid=change(issuer.header["kid"]))
 
 
 KID, UNKNOWN = "key_known", Reason.KEY_UNKNOWN
@@ -34,9 +40,27 @@ ATTACKS = (
     token("kid as a path out of the folder of keys", JWS_KID, KID, _with(kid="../../../../dev/null"), UNKNOWN),
     token("kid as a piece of SQL", JWS_KID, KID, _with(kid="one' UNION SELECT 'secret' -- "), UNKNOWN),
     token("kid as a command", JWS_KID, KID, _with(kid="one|/bin/sh -c id"), UNKNOWN),
-    token("kid with a null byte behind a good one", JWS_KID, KID, _with(kid="one\0.pem"), UNKNOWN),
-    token("kid in letters that only look like ours", JWS_KID, KID, _with(kid="\u043ene"), UNKNOWN),
-    token("kid that would be ours without regard to case", JWS_KID, KID, _with(kid="ONE"), UNKNOWN),
+    token(
+        "kid with a null byte behind a good one",
+        JWS_KID,
+        KID,
+        _beside(lambda kid: kid + "\0.pem"),
+        UNKNOWN,
+    ),
+    token(
+        "kid in letters that only look like ours",
+        JWS_KID,
+        KID,
+        _beside(look_alike),
+        UNKNOWN,
+    ),
+    token(
+        "kid that would be ours without regard to case",
+        JWS_KID,
+        KID,
+        _beside(str.swapcase),
+        UNKNOWN,
+    ),
     token("kid as an LDAP and glob wildcard", JWS_KID, KID, _with(kid="*"), UNKNOWN),
     token("kid that would break the log's lines", "CWE-117", KID, _with(kid="one\r\nlevel=error\x1b[2J"), UNKNOWN),
     token(
@@ -105,7 +129,7 @@ ATTACKS = (
         "a header in UTF-16",
         "RFC 8725 section 2.6; RFC 8259 section 8.1",
         "utf8_only",
-        lambda i: forge('{"alg":"RS256","kid":"one","typ":"JWT"}'.encode("utf-16-le"), i.claims()),
+        lambda i: forge('{"alg":"RS256","kid":"one","typ":"JWT"}'.encode("utf-16-le"), i.claims(), key=i.key),
         Reason.HEADER_MALFORMED,
     ),
     token(

@@ -12,6 +12,7 @@ from tests.attacks.forging import (
     HEADER,
     ec_key,
     forge,
+    forged,
     parts,
     sign,
     signing_input,
@@ -135,14 +136,14 @@ ATTACKS = (
         "a PSS signature under an RS256 header",
         "RFC 7518 sections 3.3 and 3.5",
         S,
-        lambda i: forge(HEADER, i.claims(), alg="PS256"),
+        lambda i: forged(i, i.claims(), by="PS256"),
         Reason.SIGNATURE,
     ),
     token(
         "a SHA-512 signature under an RS256 header",
         "RFC 7518 section 3.3",
         S,
-        lambda i: forge(HEADER, i.claims(), alg="RS512"),
+        lambda i: forged(i, i.claims(), by="RS512"),
         Reason.SIGNATURE,
     ),
     token(
@@ -165,7 +166,7 @@ ATTACKS = (
         "a signature of the number one",
         "RFC 8017 section 8.2.2",
         S,
-        lambda i: forge(HEADER, i.claims(), signature=(1).to_bytes(256, "big")),
+        lambda i: forged(i, i.claims(), signature=(1).to_bytes(256, "big")),
         Reason.SIGNATURE,
     ),
 )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_server.errors import Reason
 from tests.attacks.attack import Stage, token
-from tests.attacks.forging import claiming
+from tests.attacks.forging import claiming, look_alike
 from tests.unit.issuer import ISSUER, RESOURCE, Issuer
 
 if TYPE_CHECKING:
@@ -19,42 +19,59 @@ NO_AUD = Stage("tokens without aud", access={"issuers": {ISSUER: {"clients": ["c
 JWT_IDS, AUD = "RFC 8725 section 3.8; CVE-2024-53861", "RFC 8725 section 3.9; RFC 8707 section 2; RS-12"
 
 
+def named(change: Callable[[str], Any]) -> Callable[[Issuer], str]:
+    """The issuer is what `change` makes of the good one."""
+    return lambda issuer: claiming(issuer, iss=change(issuer.url))
+
+
 def claims(**changes: Any) -> Callable[[Issuer], str]:
     return lambda issuer: claiming(issuer, **changes)
 
 
 ATTACKS = (
-    token("iss that is the beginning of ours", JWT_IDS, "issuer", claims(iss=ISSUER[:-1]), Reason.ISSUER),
+    token("iss that is the beginning of ours", JWT_IDS, "issuer", named(lambda url: url[:-1]), Reason.ISSUER),
     token(
         "iss of another realm of the same provider",
         JWT_IDS,
         "issuer",
-        claims(iss=ISSUER[:-3] + "master"),
+        named(lambda url: url[:-3] + "master"),
         Reason.ISSUER,
     ),
-    token("iss with a slash behind it", "RFC 8414 section 3.3", "issuer", claims(iss=ISSUER + "/"), Reason.ISSUER),
+    token(
+        "iss with a slash behind it",
+        "RFC 8414 section 3.3",
+        "issuer",
+        named(lambda url: url + "/"),
+        Reason.ISSUER,
+    ),
     token(
         "iss in capitals where URLs have none",
         "RFC 3986 section 6.2.1",
         "issuer",
-        claims(iss=ISSUER.upper()),
+        named(str.upper),
         Reason.ISSUER,
     ),
     token(
         "iss with ours as its user part",
         "RFC 3986 section 3.2.1",
         "issuer",
-        claims(iss="http://localhost:8080@attacker.example/realms/mcp"),
+        named(lambda url: url + "@attacker.example"),
         Reason.ISSUER,
     ),
     token(
         "iss in letters that only look like ours",
         "RFC 8725 section 3.8",
         "issuer",
-        claims(iss=ISSUER.replace("o", "\u043e")),
+        named(look_alike),
         Reason.ISSUER,
     ),
-    token("iss as a list with ours in it", "RFC 7519 section 4.1.1", "issuer", claims(iss=[ISSUER]), Reason.ISSUER),
+    token(
+        "iss as a list with ours in it",
+        "RFC 7519 section 4.1.1",
+        "issuer",
+        named(lambda url: [url]),
+        Reason.ISSUER,
+    ),
     token("no iss", "RFC 9068 section 2.2", "issuer", claims(iss=...), Reason.ISSUER),
     token("aud of another service", AUD, "audience", claims(aud="account"), Reason.AUDIENCE),
     token("aud that is ours and a slash", AUD, "audience", claims(aud=RESOURCE + "/"), Reason.AUDIENCE),

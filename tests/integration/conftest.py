@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 import warnings
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.integration.keycloak import bootstrapped, running_keycloak
+from tests.integration.typescript import TYPESCRIPT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,3 +37,16 @@ def realm(keycloak: Keycloak, tmp_path: Path) -> Realm:
 def standing_realm(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Realm:
     """One realm for all tests that leave its configuration alone."""
     return bootstrapped(keycloak, tmp_path_factory.mktemp("standing"))
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    """Node with the clients of the lock. Without it the test is skipped, or fails under REQUIRE_CONTAINERS=1."""
+    found, installer = shutil.which("node"), shutil.which("npm")
+    if found is None or installer is None:
+        reason = "NO NODE: the official TypeScript clients were not tested"
+        if os.environ.get("REQUIRE_CONTAINERS") == "1":
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+    subprocess.run([installer, "ci"], cwd=TYPESCRIPT, check=True, capture_output=True, timeout=300)
+    return found

@@ -53,19 +53,25 @@ class Dex:
     folder: Path
     port: int = field(default_factory=free_port)
     config: str = "dex.yaml"
+    public_url: str = PUBLIC_URL
     containers: dict[str, Any] = field(default_factory=dict)
     others: tuple[str, ...] = ()  # origins of other providers that a login may lead through
+    names_itself: bool = False
 
     @property
     def issuer(self) -> str:
         return f"http://localhost:{self.port}"
 
     @property
+    def token_url(self) -> str:
+        return f"{self.issuer}/token"
+
+    @property
     def environment(self) -> dict[str, str]:
         """The environment of the command line."""
         return {
             "OAUTH_SERVER_URL": self.issuer,
-            "MCP_PUBLIC_URL": PUBLIC_URL,
+            "MCP_PUBLIC_URL": self.public_url,
             "ACCESS_FILE": str(self.folder / "idp-config" / "access.yaml"),
             "DEX_FILES": str(self.folder / "run"),
             "DEX_CONFIG": self.config,
@@ -102,6 +108,15 @@ class Dex:
         self.containers["dex"].get_wrapped_container().restart(timeout=5)
         self.wait()
 
+    def part(self) -> None:
+        """Take the front away, as an outage does; `restore` brings it back."""
+        self.containers["front"].get_wrapped_container().stop(timeout=5)
+
+    def restore(self) -> None:
+        """Bring the front back."""
+        self.containers["front"].get_wrapped_container().start()
+        self.wait()
+
     def wait(self) -> None:
         """Until the front passes on what Dex says."""
         deadline = time.monotonic() + _READY_SECONDS
@@ -116,8 +131,18 @@ class Dex:
 
     def register(self, **document: Any) -> Json:
         """Register as anybody can (RFC 7591); the answer's members and its `status`."""
-        answer = httpx.post(f"{self.issuer}/register", json=document, timeout=_PATIENCE)
+        return self.send_registration(document)
+
+    def send_registration(self, body: Json, invitation: str | None = None) -> Json:
+        """The same; the front knows no invitations (RFC 7591 section 3), so one changes nothing."""
+        headers = {"Authorization": f"Bearer {invitation}"} if invitation else {}
+        answer = httpx.post(f"{self.issuer}/register", json=body, headers=headers, timeout=_PATIENCE)
         return {"status": answer.status_code, **answer.json()}
+
+    def authorize(self, user: str, **parameters: str) -> Json:
+        """Log `user` in and agree: the parameters that came back, or the last page; nothing is asked for but these."""
+        query = {"response_type": "code", **parameters}
+        return self.visit(user, f"{self.issuer}/auth?{urlencode(query)}")
 
     def authorization_url(self, client_id: str, *, start: str = "/auth", **parameters: str) -> str:
         """Where a client sends a person's browser."""
@@ -127,7 +152,7 @@ class Dex:
             "redirect_uri": REDIRECT,
             "state": "st",
             "scope": ASKED,
-            "resource": PUBLIC_URL,
+            "resource": self.public_url,
             "code_challenge": "x" * 43,
             "code_challenge_method": "S256",
             **parameters,
@@ -138,6 +163,11 @@ class Dex:
         """Let `user` go where `url` leads and fill the forms: the parameters that came back, or the last page."""
         person = _Person(user, (self.issuer, *self.others), agree=agree)
         return person.go(url)
+
+    def visit_client(self, user: str, url: str) -> None:
+        """The same, and then on to the client's own redirect URI, where it waits for the answer."""
+        back = self.visit(user, url)
+        httpx.get(back.pop("to"), params=back, timeout=_PATIENCE).raise_for_status()
 
     def log_in(self, user: str, client_id: str, **parameters: str) -> Json:
         """The whole authorization code flow with PKCE; the token endpoint's answer, with its `status`."""
@@ -160,7 +190,7 @@ class Dex:
 
     def token(self, **form: str) -> Json:
         """The token endpoint's answer, with its `status`."""
-        answer = httpx.post(f"{self.issuer}/token", data=form, timeout=_PATIENCE)
+        answer = httpx.post(self.token_url, data=form, timeout=_PATIENCE)
         return {"status": answer.status_code, **answer.json()}
 
 
@@ -214,6 +244,8 @@ def running_dex(
     env: dict[str, str] | None = None,
     dex: Json | None = None,
     beside: dict[str, str] | None = None,
+    public_url: str = PUBLIC_URL,
+    direct: int | None = None,
     **members: Any,
 ) -> Iterator[Dex]:
     """Render the files and start both containers on them as docker-compose.dex.yml does; stop them at the end.
@@ -224,13 +256,15 @@ def running_dex(
         env: Dex's own environment, for connectors and storage.
         dex: members of dex.yaml to replace.
         beside: running containers by the name that Dex shall reach them by.
+        public_url: the resource.
+        direct: a port at which Dex is reached past its front, as only an attacker inside its network could.
         members: members of access.yaml to replace.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the container library's own, at import
         from testcontainers.core.network import Network  # noqa: PLC0415 - asks for the engine when imported
 
-    server = Dex(folder, config=config)
+    server = Dex(folder, config=config, public_url=public_url)
     server.write_sources(dex, **members)
     server.render()
     with Network() as network, _reachable(beside or {}, str(network.name)):
@@ -240,6 +274,7 @@ def running_dex(
         )
         back.with_network(network).with_network_aliases("dex")
         back.env = {"OAUTH_SERVER_URL": server.issuer, **(env or {})}
+        back.ports.update({} if direct is None else {"5556/tcp": ("127.0.0.1", direct)})
         front = _container(services["front"]["image"], services["front"]["command"], folder / "run" / "front")
         front.with_network(network).with_network_aliases("front")
         front.env = services["front"]["environment"]

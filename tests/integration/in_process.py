@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import httpx
@@ -32,10 +32,12 @@ class Served(Calls):
     Attributes:
         clock: starts now, as tokens of a real provider ask for, and is held there.
         asked: what the server sent to the provider's introspection endpoint.
+        fetched: which documents it asked the provider for, in order.
     """
 
     clock: HeldClock
-    asked: list[httpx.Request] = field(default_factory=list)
+    asked: list[httpx.Request]
+    fetched: list[httpx.URL]
 
     async def status(self, token: str) -> int:
         return (await self.post(token)).status_code
@@ -51,15 +53,17 @@ async def serving(settings: Settings, *, clock: Clock | None = None, patience: f
         patience: seconds that the server waits for the provider's bytes. Long, so that a busy machine is no fault.
     """
     held = HeldClock(at=time.time())
-    async with httpx.AsyncClient(trust_env=False, timeout=patience) as http:
+    asked: list[httpx.Request] = []
+    fetched: list[httpx.URL] = []
+
+    async def note(request: httpx.Request) -> None:
+        if request.method == "POST":
+            asked.append(request)
+        else:
+            fetched.append(request.url)
+
+    async with httpx.AsyncClient(trust_env=False, timeout=patience, event_hooks={"request": [note]}) as http:
         app = create_app(settings, clock=clock or held.clock, http=http)
         transport = httpx.ASGITransport(app)
         async with lifespan(app), httpx.AsyncClient(transport=transport, base_url=settings.public_origin) as client:
-            served = Served(client, held)
-
-            async def note(request: httpx.Request) -> None:
-                if request.method == "POST":
-                    served.asked.append(request)
-
-            http.event_hooks["request"].append(note)
-            yield served
+            yield Served(client, held, asked, fetched)

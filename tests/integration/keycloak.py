@@ -142,10 +142,15 @@ class Realm:
     name: str
     public_url: str = PUBLIC_URL
     said: list[str] = field(default_factory=list)
+    names_itself: bool = True
 
     @property
     def issuer(self) -> str:
         return f"{self.server.url}/realms/{self.name}"
+
+    @property
+    def token_url(self) -> str:
+        return f"{self.issuer}/protocol/openid-connect/token"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -194,6 +199,10 @@ class Realm:
         """Register a client as anybody can (RFC 7591); the answer's members and its `status`."""
         return self.post_client("openid-connect", {"token_endpoint_auth_method": "none", **metadata})
 
+    def send_registration(self, body: Json, invitation: str | None = None) -> Json:
+        """Register by this very body, with an initial access token if one is given."""
+        return self.post_client("openid-connect", body, invitation)
+
     def post_client(self, provider: str, body: Json, token: str | None = None) -> Json:
         """Send `body` to a registration endpoint."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -202,7 +211,7 @@ class Realm:
 
     def token(self, **form: str) -> Json:
         """The token endpoint's answer, with its `status`."""
-        answer = httpx.post(f"{self.issuer}/protocol/openid-connect/token", data=form)
+        answer = httpx.post(self.token_url, data=form)
         return {"status": answer.status_code, **answer.json()}
 
     def introspect(self, token: str) -> Json:

@@ -1,4 +1,4 @@
-"""Our server as a process of its own in front of a real realm, for clients that need real connections."""
+"""Our server as a process of its own in front of a real provider, for clients that need real connections."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -16,7 +17,7 @@ from tests.integration.keycloak import Realm
 from tests.integration.stack import REPOSITORY, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
     from typing import Any
 
@@ -24,20 +25,16 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Server:
+class Process:
     """A server that is ready.
 
     Attributes:
-        realm: whose tokens it takes, with its own URL as their audience.
+        url: its own, the audience of the tokens that it takes.
         log_file: what it says.
     """
 
-    realm: Realm
+    url: str
     log_file: Path
-
-    @property
-    def url(self) -> str:
-        return self.realm.public_url
 
     @property
     def origin(self) -> str:
@@ -46,6 +43,13 @@ class Server:
     @property
     def log(self) -> str:
         return self.log_file.read_text(encoding="utf-8")
+
+
+@dataclass
+class Server(Process):
+    """A server in front of a realm of Keycloak, whose tokens it takes."""
+
+    realm: Realm
 
 
 @contextmanager
@@ -64,13 +68,20 @@ def serving_realm(
     realm = Realm(keycloak, folder, f"clients-{secrets.token_hex(4)}", public_url=f"http://localhost:{port}/mcp")
     realm.write_access(**(access or {}))
     realm.apply()
-    environment = {**os.environ, **realm.environment, "PORT": str(port), "LOG_FORMAT": "json", **variables}
-    log_file = folder / "server.log"
+    with serving_process({**realm.environment, **variables}, folder / "server.log") as process:
+        yield Server(process.url, process.log_file, realm)
+
+
+@contextmanager
+def serving_process(settings: Mapping[str, str], log_file: Path) -> Iterator[Process]:
+    """Start a server with these settings, at the port of their MCP_PUBLIC_URL; stop it at the end."""
+    port = urlsplit(settings["MCP_PUBLIC_URL"]).port
+    environment = {**os.environ, "PORT": str(port), "LOG_FORMAT": "json", **settings}
     with log_file.open("w", encoding="utf-8") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "mcp_server"], cwd=REPOSITORY, env=environment, stdout=log, stderr=log
         )
-    server = Server(realm, log_file)
+    server = Process(settings["MCP_PUBLIC_URL"], log_file)
     try:
         _wait_until_ready(server, process)
         yield server
@@ -79,7 +90,7 @@ def serving_realm(
         process.wait(timeout=30)
 
 
-def _wait_until_ready(server: Server, process: subprocess.Popen[bytes]) -> None:
+def _wait_until_ready(server: Process, process: subprocess.Popen[bytes]) -> None:
     transport = httpx.HTTPTransport(retries=7)  # waits of 0.5 s, 1 s, 2 s … between them: until it listens
     with httpx.Client(transport=transport, timeout=60, trust_env=False) as client:
         for _ in range(200):

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import subprocess
-from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.integration.server import serving_realm
+from tests.integration.typescript import Story, run_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,39 +17,11 @@ if TYPE_CHECKING:
     from tests.integration.server import Server
 
 pytestmark = pytest.mark.containers
-TYPESCRIPT = Path(__file__).parents[1] / "clients" / "ts"
 # The clients that can be asked for more later: a first login that does not bring everything.
 NARROW = {"login_scopes": ["mcp:tools", "mcp:notes.read"]}
 CALLS = [["greet", {"name": "Ada"}], ["count", {"number": 2}]]
 ADD = [["note_add", {"text": "milk"}], ["note_list", {}]]
 READ, WRITE = ["mcp:notes.read", "mcp:tools"], ["mcp:notes.read", "mcp:notes.write", "mcp:tools"]
-
-
-@dataclass
-class Story:
-    """What a client said while it ran, one object a line."""
-
-    said: list[dict[str, Any]]
-
-    def all(self, name: str) -> list[Any]:
-        return [line[name] for line in self.said if name in line]
-
-    def call(self, tool: str) -> dict[str, Any]:
-        (line,) = (line for line in self.said if line.get("tool") == tool)
-        return line
-
-
-@pytest.fixture(scope="module")
-def node() -> str:
-    """Node with the clients of the lock. Without it the test is skipped, or fails under REQUIRE_CONTAINERS=1."""
-    found, installer = shutil.which("node"), shutil.which("npm")
-    if found is None or installer is None:
-        reason = "NO NODE: the official TypeScript clients were not tested"
-        if os.environ.get("REQUIRE_CONTAINERS") == "1":
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
-    subprocess.run([installer, "ci"], cwd=TYPESCRIPT, check=True, capture_output=True, timeout=300)
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -72,17 +40,7 @@ def asking_little(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) 
 
 def run(node: str, server: Server, flavour: str, calls: list[Any], user: str = "writer", **environment: str) -> Story:
     """Let a TypeScript client go its way, and `user` log in wherever it asks for that."""
-    words = [node, "journey.mjs", flavour, server.url, json.dumps(calls)]
-    said: list[dict[str, Any]] = []
-    with subprocess.Popen(
-        words, cwd=TYPESCRIPT, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            said.append(json.loads(line))
-            if "authorize" in said[-1]:
-                server.realm.visit(user, said[-1]["authorize"])
-    return Story(said)
+    return run_client(node, flavour, server.url, calls, partial(server.realm.visit, user), **environment)
 
 
 @pytest.mark.requirement("clients.typescript")

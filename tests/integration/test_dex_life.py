@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import base64
 import datetime as dt
+import json
 import re
 import secrets
 import subprocess
 import time
-import warnings
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -24,6 +24,7 @@ from scripts.bootstrap.dex.verbs import VERBS
 from tests.integration.dex import REDIRECT, REPOSITORY, Dex, running_dex
 from tests.integration.in_process import serving
 from tests.integration.keycloak import claims
+from tests.integration.postgres import POSTGRES, running_postgres
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.containers
 
 CONNECTORS = sorted(path.name for path in (REPOSITORY / "idp-config" / "dex" / "connectors").iterdir())
-_POSTGRES = "postgres:17"
 _PATIENCE = 120
 
 
@@ -93,9 +93,21 @@ def test_a_restart_of_dex_loses_refresh_tokens_and_no_client(engine: None, tmp_p
         assert dex.log_in("reader", client)["status"] == 200
 
 
+@pytest.mark.requirement("dex.quiet")
+def test_the_log_of_dex_has_failures_and_is_quiet_otherwise(engine: None, tmp_path: Path) -> None:
+    with running_dex(tmp_path) as dex:
+        client = str(dex.register(redirect_uris=[REDIRECT])["client_id"])
+        assert dex.log_in("reader", client)["status"] == 200
+        # Dex looks for its key once before it has made one.
+        assert {json.loads(line)["msg"] for line in dex.logs().splitlines()} <= {"failed to get signing algorithm"}
+        dex.visit("stranger", dex.authorization_url(client))
+        failed = [line for line in map(json.loads, dex.logs().splitlines()) if line.get("user") == "stranger"]
+        assert ["failed login" in line["msg"] for line in failed] == [True], dex.logs()
+
+
 @pytest.mark.anyio
 @pytest.mark.full
-@pytest.mark.requirement("dex.keys")
+@pytest.mark.requirement("dex.keys", "keys.rotation")
 async def test_tokens_by_a_new_key_count_without_a_restart(engine: None, tmp_path: Path) -> None:
     signer = {"type": "local", "config": {"keysRotationPeriod": "5s"}}
     with running_dex(tmp_path, dex={"signer": signer}) as dex:
@@ -113,33 +125,18 @@ async def test_tokens_by_a_new_key_count_without_a_restart(engine: None, tmp_pat
 
 @pytest.mark.requirement("dex.postgres")
 def test_with_postgresql_refresh_tokens_and_keys_survive_a_restart(engine: None, tmp_path: Path) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the container library's own, at import
-        from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - asks for the engine when imported
-
-    password = secrets.token_urlsafe(16)
-    database = DockerContainer(_POSTGRES, mem_limit="256m")
-    database.env = {"POSTGRES_USER": "dex", "POSTGRES_DB": "dex", "POSTGRES_PASSWORD": password}
-    database.start()
-    try:
-        held = database.get_wrapped_container()
-        end = time.monotonic() + _PATIENCE
-        # By TCP: the server that initializes the folder listens on its socket only.
-        while held.exec_run("pg_isready -h 127.0.0.1 -U dex").exit_code and time.monotonic() < end:
-            time.sleep(0.2)
-        env = {"DEX_POSTGRES_HOST": "database", "DEX_POSTGRES_PASSWORD": password, "DEX_POSTGRES_SSL": "disable"}
-        beside = {"database": str(held.id)}
-        with running_dex(tmp_path, config="dex.yaml,postgres.yaml", env=env, beside=beside) as dex:
-            client = str(dex.register(redirect_uris=[REDIRECT])["client_id"])
-            tokens = dex.log_in("reader", client)
-            before = kids(dex)
-            dex.restart()
-            assert before <= kids(dex)
-            renewed = dex.refresh(client, tokens["refresh_token"])
-            assert claims(renewed["access_token"])["groups"] == ["mcp-reader"]
-            assert password not in dex.logs()
-    finally:
-        database.stop()
+    with (
+        running_postgres() as database,
+        running_dex(tmp_path, config=POSTGRES, env=database.for_dex, beside=database.beside) as dex,
+    ):
+        client = str(dex.register(redirect_uris=[REDIRECT])["client_id"])
+        tokens = dex.log_in("reader", client)
+        before = kids(dex)
+        dex.restart()
+        assert before <= kids(dex)
+        renewed = dex.refresh(client, tokens["refresh_token"])
+        assert claims(renewed["access_token"])["groups"] == ["mcp-reader"]
+        assert database.password not in dex.logs()
 
 
 @pytest.mark.requirement("dex.connectors")

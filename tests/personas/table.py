@@ -34,8 +34,6 @@ A *hosted* client runs on its vendor's machines and cannot reach a server on thi
 under `vendors` in the access file and count under some registration profiles only: a client whose URIs are not all let
 in is refused as a whole. ChatGPT uses one URI for everybody where the provider names itself in its answer (RFC 9207),
 as Keycloak does; where it shows a URI of the form `https://chatgpt.com/connector/oauth/…`, add that one to `vendors`.
-
-Under the profile `cimd` nobody registers: a client is known by the document at its own URL ([Keycloak](keycloak.md)).
 """
 _REFRESH = """\
 A client that refreshes twice at once with one token, as two windows of one program may do, gets {better} and
@@ -43,18 +41,32 @@ A client that refreshes twice at once with one token, as two windows of one prog
 """
 _ENDS = ", and its session ends: the person logs in again, the registration stays"
 _HOSTILE = """\
-## What does not get in
+### What does not get in at {name}
 
 {count} requests, each sent under each registration profile{failures}.
 """
 _FAILURES = ".\nThose with a status fail inside the provider, and nothing is registered"
 _CURBED = """\
-## What gets in and gets no more than others
+### What gets in and gets no more than others at {name}
 
 The provider answers 201 to some of these, and takes away what they asked for: every such client asks for consent, must
-use PKCE with S256, has no redirect URI but the loopback one it named, and gets no token without a person. A *hole* is
-what Keycloak lets through by itself, before the bootstrap: `tests/promises/bootstrap.py` lists them.
+use PKCE with S256, has no redirect URI but the loopback one it named, and gets no token without a person.{more}
 """
+_MORE = {
+    "Keycloak": """ A *hole* is
+what Keycloak lets through by itself, before the bootstrap: `tests/promises/bootstrap.py` lists them.""",
+    "Dex": """ At the
+front they all get one of the same public clients.""",
+}
+_NOTES = {
+    "Keycloak": """\
+Under the profile `cimd` nobody registers: a client is known by the document at its own URL ([Keycloak](keycloak.md)).
+""",
+    "Dex": """\
+The clients' requests are sent as they were seen with Keycloak; what a client would do otherwise at Dex was not seen,
+but for the official SDKs, which ran ([Dex](dex.md)).
+""",
+}
 
 
 def _line(cells: Iterable[str]) -> str:
@@ -65,9 +77,11 @@ def _table(head: list[str], rows: Iterable[Iterable[str]]) -> str:
     return _line(head) + "|" + "---|" * len(head) + "\n" + "".join(map(_line, rows))
 
 
-def _cell(name: str, column: Column) -> str:
+def _cell(name: str, column: Column, lost: tuple[str, ...]) -> str:
     if name not in column.lets_in:
         return f"refused ({column.status})"
+    if lost:
+        return f"logs in, but not at {', '.join(f'`{uri}`' for uri in lost)}"
     return "invited, logs in" if column.invited else "logs in"
 
 
@@ -78,11 +92,15 @@ def _clients(provider: Provider) -> str:
             f"{name} (hosted)" if persona.hosted else name,
             persona.version,
             str(persona.seen),
-            *(_cell(name, column) for column in columns.values()),
+            *(_cell(name, column, provider.lost_redirects.get(name, ())) for column in columns.values()),
         )
         for name, persona in PERSONAS.items()
     )
     return _table(["client", "version", "seen", *(f"`{name}`" for name in columns)], rows)
+
+
+def _refused(hostile: Iterable[Hostile], provider: Provider) -> list[Hostile]:
+    return [one for one in hostile if one.name not in provider.answered]
 
 
 def _tried(title: str, hostile: Iterable[Hostile], provider: Provider) -> str:
@@ -97,19 +115,27 @@ def _tried(title: str, hostile: Iterable[Hostile], provider: Provider) -> str:
 def _provider(name: str, provider: Provider) -> str:
     better, worse = provider.parallel_refresh
     then = _ENDS if provider.after_parallel_refresh != better else ""
+    count = len(_refused(REFUSED, provider))
+    groups = {"redirect URI": REDIRECTS, "further address": ADDRESSES, "form": SHAPES}
+    curbed = (*(one for one in REFUSED if one.name in provider.answered), *CURBED)
     parts = [
         f"## {name}\n",
         _clients(provider),
-        _CLIENTS,
+        *([_CLIENTS] if name == "Keycloak" else []),
+        _NOTES[name],
         _REFRESH.format(better=better, worse=worse, then=then),
-        _HOSTILE.format(count=len(REFUSED), failures=_FAILURES if provider.failures else ""),
-        _tried("redirect URI", REDIRECTS, provider),
-        _tried("further address", ADDRESSES, provider),
-        _tried("form", SHAPES, provider),
-        _CURBED,
-        _tried("asked for", CURBED, provider),
+        *_cannot(name, provider),
+        _HOSTILE.format(name=name, count=count, failures=_FAILURES if provider.failures else ""),
+        *(_tried(title, held, provider) for title, group in groups.items() if (held := _refused(group, provider))),
+        _CURBED.format(name=name, more=_MORE[name]),
+        _tried("asked for", curbed, provider),
     ]
     return "\n".join(parts)
+
+
+def _cannot(name: str, provider: Provider) -> Iterator[str]:
+    if provider.cannot:
+        yield _table([f"{name} cannot", "what happens"], provider.cannot.items())
 
 
 def _sources() -> str:

@@ -26,6 +26,7 @@ REQUIREMENTS = (
     ),
     Requirement("client.exit_codes", "ours", "Each kind of failure has its exit code and says what to do."),
     Requirement("client.role_missing", "ours", "A refused token leads to the missing role and who can give it."),
+    Requirement("client.groups", "ours", "Where groups bring the scopes, the client speaks of groups."),
     Requirement(
         "client.callback", "RFC 8252 section 7.3; RFC 6749 section 10.12", "Only this login's answer is taken."
     ),

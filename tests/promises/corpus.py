@@ -36,4 +36,14 @@ REQUIREMENTS = (
         "ours",
         "No header, token, claim or body, whatever is in it, gives a 500 or a challenge that cannot be read back.",
     ),
+    Requirement(
+        "corpus.dex",
+        "ours",
+        "Against a real Dex every row that it has a place for is answered as docs/attacks.md says, and others say why.",
+    ),
+    Requirement(
+        "corpus.dex_tokens",
+        "ours; limits of Dex",
+        "What Dex gives out besides access tokens is refused, but for the ID token of a refresh, which is named.",
+    ),
 )

@@ -63,4 +63,20 @@ REQUIREMENTS = (
     Requirement("dex.verbs", "ours", "apply proves what runs, check tells drift, plan writes nothing."),
     Requirement("dex.compose", "ours", "The compose file is as locked as the first one, and starts the same server."),
     Requirement("dex.stack", "ours", "docker compose up --wait ends ready; login and call work, inside and outside."),
+    Requirement(
+        "dex.promises",
+        "ours",
+        "Each promise about requests, challenges, scopes, tokens, keys and discovery holds at Dex, or says why not.",
+    ),
+    Requirement(
+        "dex.personas",
+        "RFC 7591 section 3",
+        "Under each registration profile of Dex, known and hostile clients get what docs/registration.md says.",
+    ),
+    Requirement(
+        "dex.clients",
+        "MCP authorization 2026-07-28",
+        "The official TypeScript clients register, log in and call at Dex, and end at once where a group is missing.",
+    ),
+    Requirement("dex.quiet", "ours", "Dex's log has errors and failed logins, and no line for each of its clients."),
 )

@@ -57,7 +57,14 @@ def signed(header: bytes, payload: bytes, key: rsa.RSAPrivateKey) -> str:
 
 @dataclass
 class Issuer:
-    """Shaped like Keycloak. `calls` counts requests by path."""
+    """Shaped like Keycloak.
+
+    Attributes:
+        calls: requests by path.
+        key: what its tokens are signed with; `header` is theirs.
+        now: the time that its server is started at.
+        elsewhere: it is reached by a network, so that a server may make its own connections.
+    """
 
     url: str = ISSUER
     realm: str = "mcp"
@@ -68,6 +75,10 @@ class Issuer:
     calls: Counter[str] = field(default_factory=Counter)
     down: bool = False
     gate: asyncio.Event | None = None
+    key: PrivateKey = field(default_factory=lambda: rsa_key("one"))
+    header: dict[str, Any] = field(default_factory=lambda: {"alg": "RS256", "kid": "one", "typ": "JWT"})
+    now: float = NOW
+    elsewhere: bool = False
 
     def claims(self, **changes: Any) -> dict[str, Any]:
         """Those of a good access token; a change to `...` takes the claim out."""
@@ -90,7 +101,7 @@ class Issuer:
         self, *, key: PrivateKey | None = None, kid: str | None = "one", alg: str = "RS256", **changes: Any
     ) -> str:
         headers = {"kid": kid} if kid is not None else {}
-        return jwt.encode(self.claims(**changes), key or rsa_key("one"), algorithm=alg, headers=headers)
+        return jwt.encode(self.claims(**changes), key or self.key, algorithm=alg, headers=headers)
 
     def token_with_header(self, **header: Any) -> str:
         return jwt.encode(self.claims(), rsa_key("one"), algorithm="RS256", headers={"kid": "one", **header})

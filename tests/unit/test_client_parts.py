@@ -14,11 +14,12 @@ from mcp_server.access import Access
 from scripts.client.cli import build_parser, make_plan
 from scripts.client.connect import Address, ConnectTo, parse_connect_to
 from scripts.client.cookies import Cookies
-from scripts.client.explain import Asked, Refusal, audiences, explain_refusal, read_claims, roles, scopes
+from scripts.client.explain import Asked, Refusal, audiences, describe_claims, explain_refusal, read_claims, scopes
 from scripts.client.forms import read_page
 from scripts.client.grants import describe_missing, missing_scopes
 from scripts.client.narrate import printable
 from scripts.client.redact import Secrets
+from scripts.client.rights import roles
 
 PROVIDER = "http://localhost:8080/login"
 ACCESS = Access.model_validate(
@@ -272,6 +273,9 @@ def test_every_providers_spelling_is_understood() -> None:
         ({"aud": "other", "scope": "use"}, "the token is for other; this server only takes tokens for R"),
         ({"aud": "R", "scope": "email"}, "the scope use comes to a person with the role user or boss"),
         ({"aud": "R", "scope": ""}, "the token brings no scope"),
+        ({"aud": "R", "groups": ["staff"]}, "the scope use comes to a person with the group user or boss"),
+        ({"aud": "R", "groups": ["staff"]}, "groups of your account in the token: staff"),
+        ({"aud": "R"}, "no scope: at this provider a role or group does"),
         ({"aud": "R", "scope": "use"}, "look at issuer, clock and token type"),
         (None, "the token is not a JWT"),
     ],
@@ -279,6 +283,26 @@ def test_every_providers_spelling_is_understood() -> None:
 def test_a_refusal_is_explained_by_what_the_token_lacks(claims: dict[str, str] | None, expected: str) -> None:
     lines = explain_refusal(Refusal(401), claims, Asked(resource="R", access=ACCESS))
     assert expected in "\n".join(lines)
+
+
+@pytest.mark.requirement("client.groups")
+def test_where_groups_bring_scopes_the_client_speaks_of_groups() -> None:
+    told = "\n".join(describe_claims({"sub": "ada", "groups": ["staff", "user"]}, 0))
+    assert "groups      staff user" in told
+    assert "what the groups bring" in told
+    assert "role" not in told
+    said = "\n".join(describe_claims({"sub": "ada", "scope": "use", "groups": ["staff"], "roles": ["user"]}, 0))
+    assert "good for    use  (scope)" in said
+    assert "roles       user" in said
+
+
+@pytest.mark.requirement("client.groups")
+def test_the_groups_that_the_access_file_names_are_those_that_are_missing() -> None:
+    access = ACCESS.model_copy(update={"groups": {"engineering": ("user",), "other": ("nothing",)}})
+    lines = explain_refusal(Refusal(403), {"aud": "R", "groups": ["other"]}, Asked(resource="R", access=access))
+    assert "the scope use comes to a person with the group engineering (idp-config/access.yaml)" in lines
+    at_keycloak = explain_refusal(Refusal(403), {"aud": "R", "scope": ""}, Asked(resource="R", access=access))
+    assert "the scope use comes to a person with the role user or boss (idp-config/access.yaml)" in at_keycloak
 
 
 @pytest.mark.requirement("client.role_missing")

@@ -10,6 +10,8 @@ import pytest
 
 from mcp_server.access_parts import RegistrationProfile
 from mcp_server.connect import snippets
+from scripts.bootstrap.dex.settings import check_profile
+from scripts.bootstrap.failures import SettingsFailure
 from tests.personas.curbed import CURBED
 from tests.personas.expected import EXPECTED
 from tests.personas.hostile import REFUSED
@@ -45,11 +47,23 @@ def test_every_registration_profile_has_a_column_at_keycloak() -> None:
 
 
 @pytest.mark.requirement("personas.table")
+def test_every_registration_profile_has_a_column_at_dex_or_is_said_to_be_impossible() -> None:
+    impossible = {profile for profile in get_args(RegistrationProfile) if f"`{profile}`" in EXPECTED["Dex"].cannot}
+    assert set(EXPECTED["Dex"].tested()) == set(get_args(RegistrationProfile)) - impossible
+    for profile in impossible:
+        with pytest.raises(SettingsFailure):
+            check_profile(profile)
+
+
+@pytest.mark.requirement("personas.table")
 def test_expectations_name_clients_and_requests_that_exist() -> None:
     hostile = [one.name for one in (*REFUSED, *CURBED)]
     assert len(hostile) == len(set(hostile))
     for provider in EXPECTED.values():
         assert set(provider.failures) <= set(hostile)
+        assert provider.answered <= {one.name for one in REFUSED}
+        for name, lost in provider.lost_redirects.items():
+            assert set(lost) < set(PERSONAS[name].redirects)
         assert set().union(*(column.lets_in for column in provider.columns.values())) <= set(PERSONAS)
 
 

@@ -10,8 +10,8 @@ from scripts.checkup.check import Check, with_login
 from scripts.checkup.checks.token_advice import ADVICE
 from scripts.checkup.checks.token_kinds import NO_LOGIN, NO_SCOPE, NO_SUBJECT, NOT_JUDGED, REFUSED_ANYHOW
 from scripts.checkup.compare import difference
-from scripts.client.explain import words
 from scripts.client.knock import discover_request
+from scripts.client.rights import words
 
 if TYPE_CHECKING:
     from scripts.checkup.case import Case

@@ -62,7 +62,7 @@ const provider = {
   tokens: () => (process.env.NO_REFRESH && kept.tokens ? { ...kept.tokens, refresh_token: undefined } : kept.tokens),
   saveTokens: (tokens) => {
     kept.tokens = tokens;
-    say({ granted: (tokens.scope ?? '').split(' ').sort() });
+    say({ granted: (tokens.scope ?? '').split(' ').sort(), refresh: Boolean(tokens.refresh_token) });
   },
   codeVerifier: () => kept.verifier,
   saveCodeVerifier: (verifier) => (kept.verifier = verifier),

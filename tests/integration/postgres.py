@@ -1,0 +1,76 @@
+"""A PostgreSQL behind Dex, for tests: what outlives Dex is there, its signing key too."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+POSTGRES = "dex.yaml,postgres.yaml"  # DEX_CONFIG
+_IMAGE = "postgres:17"
+_PATIENCE = 120
+_SIGNING_KEY = "select convert_from(signing_key, 'UTF8') from keys"
+
+
+@dataclass
+class Postgres:
+    """One server.
+
+    Attributes:
+        container: that it runs in.
+        password: of the user `dex`.
+    """
+
+    container: Any
+    password: str = field(repr=False)
+
+    @property
+    def for_dex(self) -> dict[str, str]:
+        """What idp-config/dex/postgres.yaml asks of Dex's environment."""
+        return {
+            "DEX_POSTGRES_HOST": "database",
+            "DEX_POSTGRES_PASSWORD": self.password,
+            "DEX_POSTGRES_SSL": "disable",
+        }
+
+    @property
+    def beside(self) -> dict[str, str]:
+        """The container by the name that Dex reaches it by."""
+        return {"database": str(self.container.id)}
+
+    def signing_key(self) -> dict[str, Any]:
+        """The private key that Dex signs with, as a JWK."""
+        asked = ["psql", "-U", "dex", "-At", "-c", _SIGNING_KEY]
+        found = self.container.exec_run(asked, environment={"PGPASSWORD": self.password})
+        assert found.exit_code == 0, found.output
+        key: dict[str, Any] = json.loads(found.output)
+        return key
+
+
+@contextmanager
+def running_postgres() -> Iterator[Postgres]:
+    """Start it with an empty database of Dex's; stop it at the end."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the container library's own, at import
+        from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - asks for the engine when imported
+
+    password = secrets.token_urlsafe(16)
+    database = DockerContainer(_IMAGE, mem_limit="256m")
+    database.env = {"POSTGRES_USER": "dex", "POSTGRES_DB": "dex", "POSTGRES_PASSWORD": password}
+    database.start()
+    try:
+        held = database.get_wrapped_container()
+        end = time.monotonic() + _PATIENCE
+        # By TCP: the server that initializes the folder listens on its socket only.
+        while held.exec_run("pg_isready -h 127.0.0.1 -U dex").exit_code and time.monotonic() < end:
+            time.sleep(0.2)  # polling a process that tells nobody when it is ready
+        yield Postgres(held, password)
+    finally:
+        database.stop()

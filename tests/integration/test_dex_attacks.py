@@ -1,0 +1,90 @@
+"""The corpus of attacks against a server whose provider is a real Dex, and what Dex itself gives out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mcp_server.providers import PROFILES
+from tests.attacks.asserting import assert_answered, assert_answered_on_the_wire, rows
+from tests.attacks.at_dex import LATER, LATER_SECONDS, OWN, rows_at_dex
+from tests.attacks.attack import PLAIN, Stage, call
+from tests.attacks.corpus import REQUESTS, TOKENS
+from tests.attacks.corpus import WIRE as ON_THE_WIRE
+from tests.attacks.stages import Listening, listening, on
+from tests.attacks.wire_calls import LIMITS, WIRE, whole
+from tests.integration.dex import running_dex
+from tests.integration.dex_issuer import DexIssuer, issuer_of
+from tests.integration.postgres import POSTGRES, running_postgres
+from tests.integration.stack import free_port
+from tests.unit.issuer import RESOURCE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.attacks.attack import Attack
+
+pytestmark = [pytest.mark.anyio, pytest.mark.containers]
+
+
+@pytest.fixture(scope="module")
+def issuer(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DexIssuer]:
+    folder, direct = tmp_path_factory.mktemp("dex"), free_port()
+    with (
+        running_postgres() as database,
+        running_dex(
+            folder,
+            config=POSTGRES,
+            env=database.for_dex,
+            beside=database.beside,
+            public_url=RESOURCE,
+            direct=direct,
+        ) as dex,
+    ):
+        yield issuer_of(dex, database, direct)
+
+
+def at(issuer: DexIssuer, stage: Stage) -> Stage:
+    """The stage, with Dex behind its server."""
+    behind = issuer.later(LATER_SECONDS) if stage is LATER else issuer
+    settings = {"server_url": issuer.url, "issuer": issuer.url, "provider": PROFILES["dex"]}
+    return replace(stage, issuer=lambda: behind, settings=settings)
+
+
+@pytest.mark.requirement("corpus.dex")
+@pytest.mark.parametrize("attack", rows(rows_at_dex((*TOKENS, *REQUESTS))))
+async def test_a_hostile_token_or_request_is_answered_as_the_table_says(issuer: DexIssuer, attack: Attack) -> None:
+    await assert_answered(replace(attack, stage=at(issuer, attack.stage)))
+
+
+@pytest.mark.requirement("corpus.dex_tokens")
+@pytest.mark.parametrize("attack", rows(OWN))
+async def test_what_dex_gives_out_counts_only_as_the_table_says(issuer: DexIssuer, attack: Attack) -> None:
+    await assert_answered(replace(attack, stage=at(issuer, attack.stage)))
+
+
+@pytest.mark.requirement("corpus.dex")
+async def test_the_real_token_passes_and_so_does_one_in_dex_s_name(issuer: DexIssuer) -> None:
+    """So nothing above was refused for a reason of its own."""
+    good = (issuer.token(), issuer.token(x=1), issuer.refreshed["access_token"], issuer.for_us["access_token"])
+    async with on(at(issuer, PLAIN)) as (_, ask):
+        assert [(await ask(call(token))).status for token in good] == [200] * len(good)
+
+
+@pytest.fixture(scope="module")
+def server(issuer: DexIssuer) -> Iterator[Listening]:
+    with listening(at(issuer, WIRE), LIMITS) as server:
+        yield server
+
+
+@pytest.mark.requirement("corpus.dex")
+@pytest.mark.parametrize("attack", rows(rows_at_dex(ON_THE_WIRE)))
+def test_a_hostile_connection_is_answered_as_the_table_says(server: Listening, attack: Attack) -> None:
+    assert_answered_on_the_wire(server, attack)
+
+
+@pytest.mark.requirement("corpus.dex")
+def test_a_good_call_passes_on_the_wire(server: Listening) -> None:
+    assert b"HTTP/1.1 200" in server.exchange(whole(server.issuer) + b"GET / HTTP/1.0\r\n\r\n")

@@ -1,0 +1,98 @@
+"""The official TypeScript clients, unmodified and registered by nobody, against our server and a real Dex."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.integration.dex import Dex, running_dex
+from tests.integration.server import serving_process
+from tests.integration.stack import free_port
+from tests.integration.typescript import Story, run_client
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.integration.server import Process
+
+pytestmark = pytest.mark.containers
+CALLS = [["greet", {"name": "Ada"}], ["count", {"number": 2}]]
+ADD = [["note_add", {"text": "milk"}], ["note_list", {}]]
+FLAVOURS = ["sdk-1", "client-2-legacy", "client-2-auto"]
+
+
+@pytest.fixture(scope="module")
+def dex(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dex]:
+    url = f"http://localhost:{free_port()}/mcp"
+    with running_dex(tmp_path_factory.mktemp("dex"), public_url=url) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def server(dex: Dex) -> Iterator[Process]:
+    settings = {**dex.environment, "OAUTH_PROVIDER": "dex", "LEGACY_DISCOVERY": "true"}
+    with serving_process(settings, dex.folder / "server.log") as server:
+        yield server
+
+
+def run(  # noqa: PLR0917 - a client, where it goes, who logs in
+    node: str, server: Process, dex: Dex, flavour: str, calls: list[Any], user: str = "writer", **environment: str
+) -> Story:
+    return run_client(node, flavour, server.url, calls, partial(let_in, dex, user), **environment)
+
+
+def let_in(dex: Dex, user: str, url: str) -> None:
+    """Log `user` in, and follow to the client itself, which waits for its answer."""
+    dex.visit_client(user, url)
+
+
+@pytest.mark.requirement("dex.clients", "clients.typescript")
+@pytest.mark.parametrize(("flavour", "session"), [("sdk-1", True), ("client-2-legacy", True), ("client-2-auto", False)])
+def test_an_official_client_registers_logs_in_and_calls_tools(
+    node: str,
+    server: Process,
+    dex: Dex,
+    flavour: str,
+    session: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    story = run(node, server, dex, flavour, CALLS)
+    assert story.all("failed") == []
+    assert story.all("registered") != []
+    assert story.all("session") == [session]
+    assert {"greet", "count", "note_add"} <= set(*story.all("tools"))
+    assert story.call("greet")["result"] == "Hello, Ada!"
+    assert story.call("count")["result"] == "Counting to 2"
+    assert story.all("logins") == [1]
+    # The newer client asks for offline_access where the provider's metadata name it. The older one asks for the scopes
+    # of the challenge and no more, so it logs in again when its token ends.
+    assert story.all("refresh") == [flavour != "sdk-1"]
+
+
+@pytest.mark.requirement("dex.clients", "clients.old")
+def test_a_client_of_march_2025_logs_in_with_the_mirror(node: str, server: Process, dex: Dex) -> None:
+    story = run(node, server, dex, "sdk-of-2025-03", CALLS, SCOPE="mcp:tools mcp:notes.read")
+    assert story.all("failed") == []
+    assert story.call("greet")["result"] == "Hello, Ada!"
+
+
+@pytest.mark.requirement("dex.clients", "dex.no_group")
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_what_the_group_does_not_bring_ends_at_once(node: str, server: Process, dex: Dex, flavour: str) -> None:
+    story = run(node, server, dex, flavour, ADD, user="reader")
+    assert "mcp-writer" in story.all("message")[0]
+    assert story.all("statuses")[-1].count(403) == 1
+    assert story.all("logins") == [1]
+
+
+@pytest.mark.requirement("dex.clients", "dex.no_group")
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_who_has_no_group_is_told_so_and_not_sent_in_circles(
+    node: str, server: Process, dex: Dex, flavour: str
+) -> None:
+    story = run(node, server, dex, flavour, CALLS, user="nobody")
+    # In the stateless era the client asks which versions there are first, and tells the status of that only.
+    assert ("HTTP 403" if flavour == "client-2-auto" else "mcp-reader") in story.all("message")[0]
+    assert story.all("statuses")[-1].count(403) == 1
+    assert story.all("logins") == [1]

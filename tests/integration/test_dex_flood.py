@@ -1,0 +1,79 @@
+"""Registrations without end at the front of a real Dex: nothing of them is kept, by the front or by Dex."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.dex import REDIRECT, Dex, running_dex
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = [pytest.mark.containers, pytest.mark.full]
+_PROGRAMS = 8  # at once, each with a connection of its own that it keeps
+_BODY = json.dumps({"redirect_uris": [REDIRECT], "client_name": "one of many"}).encode()
+_HEADERS = {"Content-Type": "application/json"}
+_MEBIBYTE = 2**20
+_FILES = "find / -xdev -newer /run/idp/front/Caddyfile -type f ; find /tmp -type f"
+
+
+@pytest.fixture
+def dex(engine: None, tmp_path: Path) -> Iterator[Dex]:
+    with running_dex(tmp_path) as server:
+        yield server
+
+
+def register(dex: Dex, times: int) -> Counter[tuple[int, str]]:
+    """How often each status was answered, and each client."""
+
+    def one_program(_: int) -> Counter[tuple[int, str]]:
+        connection = HTTPConnection("127.0.0.1", dex.port, timeout=60)
+        found: Counter[tuple[int, str]] = Counter()
+        try:
+            for _ in range(times // _PROGRAMS):
+                connection.request("POST", "/register", _BODY, _HEADERS)
+                answer = connection.getresponse()
+                found[answer.status, json.loads(answer.read()).get("client_id", "")] += 1
+        finally:
+            connection.close()
+        return found
+
+    with ThreadPoolExecutor(_PROGRAMS) as programs:
+        return sum(programs.map(one_program, range(_PROGRAMS)), Counter())
+
+
+def memory(dex: Dex, name: str) -> int:
+    """Bytes that a container's programs hold; what the kernel caches of files is not theirs."""
+    held = dex.containers[name].get_wrapped_container().stats(stream=False)["memory_stats"]
+    return int(held["usage"]) - int(held.get("stats", {}).get("inactive_file", 0))
+
+
+def kept(dex: Dex) -> tuple[object, ...]:
+    """Everything else that could grow: files, changes of the containers' file systems, lines of logs."""
+    front, behind = (dex.containers[name].get_wrapped_container() for name in ("front", "dex"))
+    files = front.exec_run(["sh", "-c", _FILES]).output.decode().replace("\n\n", "\n")
+    written = sorted(line for line in files.splitlines() if not line.startswith(("/proc", "find:")))
+    return written, front.diff(), behind.diff(), len(dex.logs().splitlines()), len(dex.logs("front").splitlines())
+
+
+@pytest.mark.requirement("dex.stateless")
+def test_ten_thousand_registrations_leave_nothing_behind(dex: Dex) -> None:
+    register(dex, 2_000)  # what is kept ready for any traffic is there by then
+    before, held = kept(dex), {name: memory(dex, name) for name in ("front", "dex")}
+    answered = register(dex, 10_000)
+    assert {status for status, _ in answered} == {201}
+    assert sum(answered.values()) == 10_000
+    assert len(answered) == 100  # each of the pool, and none besides
+    assert max(answered.values()) < 2 * min(answered.values())  # by chance, evenly
+    assert kept(dex) == before
+    grown = {name: memory(dex, name) - held[name] for name in held}
+    assert grown["front"] < 16 * _MEBIBYTE, grown
+    assert grown["dex"] < 4 * _MEBIBYTE, grown  # it was not asked
+    assert dex.log_in("reader", "mcp-native-00")["status"] == 200

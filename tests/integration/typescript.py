@@ -1,0 +1,46 @@
+"""The official TypeScript clients, unmodified: they go their way, and a person logs in wherever they ask for that."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TYPESCRIPT = Path(__file__).parents[1] / "clients" / "ts"
+
+
+@dataclass
+class Story:
+    """What a client said while it ran, one object a line."""
+
+    said: list[dict[str, Any]]
+
+    def all(self, name: str) -> list[Any]:
+        return [line[name] for line in self.said if name in line]
+
+    def call(self, tool: str) -> dict[str, Any]:
+        (line,) = (line for line in self.said if line.get("tool") == tool)
+        return line
+
+
+def run_client(
+    node: str, flavour: str, url: str, calls: list[Any], visit: Callable[[str], object], **environment: str
+) -> Story:
+    """Let a client of `flavour` make its `calls` at the server `url`; `visit` logs somebody in at a page."""
+    words = [node, "journey.mjs", flavour, url, json.dumps(calls)]
+    said: list[dict[str, Any]] = []
+    with subprocess.Popen(
+        words, cwd=TYPESCRIPT, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            said.append(json.loads(line))
+            if "authorize" in said[-1]:
+                visit(said[-1]["authorize"])
+    return Story(said)

@@ -24,6 +24,8 @@ _ERROR = 400
 _FORBIDDEN = 403
 _SERVER_ERROR = 500
 _RETRY_SECONDS = 2
+# The library sends a request again that was not answered in time: what makes something would then be there already.
+_TIMEOUT_SECONDS = 120
 _TOLD_EVERY = 5  # retries
 
 
@@ -50,7 +52,7 @@ class Session:
             realm_name=settings.realm,
             client_id=settings.admin_client_id,
             client_secret_key=settings.admin_client_secret,
-            timeout=30,
+            timeout=_TIMEOUT_SECONDS,
         )
         self._settings = settings
         self._say = say

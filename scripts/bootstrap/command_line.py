@@ -21,6 +21,8 @@ environment (an empty value counts as unset):
   KEYCLOAK_ADMIN_CLIENT_ID           a client with a service account; a reader is enough for check   [bootstrap]
   KEYCLOAK_ADMIN_CLIENT_SECRET_FILE  the file with its secret (or KEYCLOAK_ADMIN_CLIENT_SECRET)
   KEYCLOAK_ADMIN_REALM               the realm it lives in                                              [master]
+  KEYCLOAK_ACCOUNTS                  the folder that hand-over keeps the secrets of the realm's own accounts in;
+                                     from then on each verb runs as the account that may do just that
   OAUTH_CLIENT_SECRET_FILE           where the server's own secret is kept; made if it is not there
   OAUTH_CLIENT_AUTH, OAUTH_CLIENT_KEY_FILE   private_key_jwt and the server's own key in place of the secret
   ACCESS_FILE                        who may do what                              [idp-config/access.yaml]
@@ -39,6 +41,7 @@ examples:
   scripts/bootstrap_idp.py apply --prove               also registers a client for a moment, to see that it works
   scripts/bootstrap_idp.py check --json                for a job every night: exit code 1 on drift or an open hole
   scripts/bootstrap_idp.py prune --older-than 14d      clients that registered themselves and nobody uses
+  scripts/bootstrap_idp.py hand-over                   after the first apply: accounts of this realm alone
   scripts/bootstrap_idp.py token --uses 1 --expires 1h an invitation to register one client
 """
 
@@ -76,6 +79,12 @@ def parse(description: str, arguments: list[str] | None, provider: str | None = 
     token = _add(verbs, "token", "make an initial access token", "Prints it once, on standard output.")
     token.add_argument("--uses", type=_count, default=1, metavar="N", help="registrations it is good for [1]")
     token.add_argument("--expires", type=duration, default=3600, metavar="TIME", help="such as 30m, 1h, 7d [1h]")
+    _add(
+        verbs,
+        "hand-over",
+        "replace the administrator of Keycloak's first start by accounts of this realm alone",
+        "Makes them, sees that each may do its work and no more, then removes the administrator. Can be repeated.",
+    )
     _add(verbs, "render", "write the provider's files", "For providers that are configured by files: Dex.")
     return parser.parse_args(arguments)
 

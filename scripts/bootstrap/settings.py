@@ -15,6 +15,7 @@ from mcp_server.addresses import is_loopback
 from mcp_server.client_key import ClientKey, UnusableKey
 from mcp_server.environment import Environment, SettingsError
 from scripts.bootstrap.failures import SettingsFailure
+from scripts.bootstrap.secret_file import read_secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +32,7 @@ NAMES = (
     "KEYCLOAK_ADMIN_CLIENT_ID",
     "KEYCLOAK_ADMIN_CLIENT_SECRET",
     "KEYCLOAK_ADMIN_CLIENT_SECRET_FILE",
+    "KEYCLOAK_ACCOUNTS",
     "ACCESS_FILE",
     "RUNNING_IN_CONTAINER",
 )
@@ -49,6 +51,7 @@ class BootstrapSettings:
         admin_client_id: a client whose service account may administer the realm, or for `check` read it.
         client_secret_file: where the introspection client's secret is kept; None leaves it with the provider.
         client_key: what the introspection client signs with in place of a secret; its public half is written.
+        accounts: where the secrets of this realm's own accounts are kept, which take the admin client's place.
         provider_folder: what the provider needs beyond the access file.
         in_container: whether "localhost" means this container only (the image sets RUNNING_IN_CONTAINER).
     """
@@ -61,6 +64,7 @@ class BootstrapSettings:
     admin_client_secret: str = field(repr=False)
     client_secret_file: Path | None = None
     client_key: ClientKey | None = None
+    accounts: Path | None = None
     provider_folder: Path = Path("idp-config/keycloak")
     access: Access
     in_container: bool = False
@@ -81,43 +85,70 @@ class BootstrapSettings:
         return all(is_loopback(urlsplit(url).hostname or "") for url in (self.server_url, self.public_url))
 
     @classmethod
-    def load(cls, variables: Mapping[str, str]) -> BootstrapSettings:
+    def load(cls, variables: Mapping[str, str], account: str | None = None) -> BootstrapSettings:
         """Read the environment and the access file it names.
+
+        Args:
+            variables: the environment.
+            account: the account of this realm to run as, once it has been handed over; None is the admin client.
 
         Raises:
             SettingsFailure: something cannot work; one line says what to change.
         """
         try:
-            settings = _read(Environment(variables))
+            settings = _read(Environment(variables), account)
         except (SettingsError, AccessFileError) as error:
             raise SettingsFailure(str(error)) from error
         _check(settings)
         return settings
 
 
-def _read(env: Environment) -> BootstrapSettings:
+def account_id(realm: str, account: str) -> str:
+    """The id of the client, in the realm master, that is an account of `realm`."""
+    return f"{realm}-{account}"
+
+
+def account_file(folder: Path, account: str) -> Path:
+    """Where the secret of an account is kept. It is there once the account was seen to work."""
+    return folder / account / "secret"
+
+
+def _read(env: Environment, account: str | None) -> BootstrapSettings:
     server_url = env.url("OAUTH_SERVER_URL") or "http://localhost:8080/realms/mcp"
     secret_file = env.text("OAUTH_CLIENT_SECRET_FILE")
     access_file = Path(env.text("ACCESS_FILE") or "idp-config/access.yaml")
+    accounts = env.text("KEYCLOAK_ACCOUNTS")
+    handed_over = read_secret(account_file(Path(accounts), account)) if accounts and account else None
+    if handed_over and account:
+        admin = {"admin_client_id": account_id(server_url.rpartition("/realms/")[2], account)}
+    else:
+        admin = {
+            "admin_realm": env.text("KEYCLOAK_ADMIN_REALM") or "master",
+            "admin_client_id": env.text("KEYCLOAK_ADMIN_CLIENT_ID") or "bootstrap",
+        }
+    return BootstrapSettings(
+        server_url=server_url,
+        internal_url=env.url("OAUTH_INTERNAL_URL") or server_url,
+        public_url=env.url("MCP_PUBLIC_URL") or "http://localhost:3000/mcp",
+        **admin,
+        admin_client_secret=handed_over or _admin_secret(env),
+        client_secret_file=Path(secret_file) if secret_file else None,
+        client_key=_client_key(env),
+        accounts=Path(accounts) if accounts else None,
+        provider_folder=access_file.parent / "keycloak",
+        access=load_access(access_file),
+        in_container=env.flag("RUNNING_IN_CONTAINER"),
+    )
+
+
+def _admin_secret(env: Environment) -> str:
     secret = env.secret("KEYCLOAK_ADMIN_CLIENT_SECRET", required=True)
     if secret is None:
         raise SettingsError(
             "KEYCLOAK_ADMIN_CLIENT_SECRET_FILE: set it to the file with the admin client's secret "
             "(docker compose does this by itself: docker compose run --rm bootstrap)"
         )
-    return BootstrapSettings(
-        server_url=server_url,
-        internal_url=env.url("OAUTH_INTERNAL_URL") or server_url,
-        public_url=env.url("MCP_PUBLIC_URL") or "http://localhost:3000/mcp",
-        admin_realm=env.text("KEYCLOAK_ADMIN_REALM") or "master",
-        admin_client_id=env.text("KEYCLOAK_ADMIN_CLIENT_ID") or "bootstrap",
-        admin_client_secret=secret,
-        client_secret_file=Path(secret_file) if secret_file else None,
-        client_key=_client_key(env),
-        provider_folder=access_file.parent / "keycloak",
-        access=load_access(access_file),
-        in_container=env.flag("RUNNING_IN_CONTAINER"),
-    )
+    return secret
 
 
 def _client_key(env: Environment) -> ClientKey | None:

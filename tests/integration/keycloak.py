@@ -29,7 +29,7 @@ from scripts.bootstrap.run import run_apply
 from scripts.bootstrap.settings import BootstrapSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 IMAGE = "quay.io/keycloak/keycloak:26.7.5"
 REPOSITORY = Path(__file__).parents[2]
@@ -42,10 +42,17 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Keycloak:
-    """A running Keycloak, reachable on this machine only."""
+    """A running Keycloak, reachable on this machine only.
+
+    Attributes:
+        url: where, as its issuer says.
+        admin_secret: of the administrator `bootstrap`.
+        request: how requests are sent there.
+    """
 
     url: str
     admin_secret: str = field(repr=False)
+    request: Callable[..., httpx.Response] = httpx.request
 
 
 @contextmanager
@@ -206,18 +213,20 @@ class Realm:
     def post_client(self, provider: str, body: Json, token: str | None = None) -> Json:
         """Send `body` to a registration endpoint."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        answer = httpx.post(f"{self.issuer}/clients-registrations/{provider}", json=body, headers=headers)
+        url = f"{self.issuer}/clients-registrations/{provider}"
+        answer = self.server.request("POST", url, json=body, headers=headers)
         return {"status": answer.status_code, **answer.json()}
 
     def token(self, **form: str) -> Json:
         """The token endpoint's answer, with its `status`."""
-        answer = httpx.post(self.token_url, data=form)
+        answer = self.server.request("POST", self.token_url, data=form)
         return {"status": answer.status_code, **answer.json()}
 
     def introspect(self, token: str) -> Json:
         """What the provider tells our server about `token` (RFC 7662)."""
         form = {"token": token, "client_id": self.public_url, "client_secret": self.client_secret}
-        answer: Json = httpx.post(f"{self.issuer}/protocol/openid-connect/token/introspect", data=form).json()
+        url = f"{self.issuer}/protocol/openid-connect/token/introspect"
+        answer: Json = self.server.request("POST", url, data=form).json()
         return answer
 
     def authorize(self, user: str, **parameters: str) -> Json:
@@ -226,16 +235,17 @@ class Realm:
         Without a way back, what the page says is in `page`.
         """
         query = {"response_type": "code", "redirect_uri": REDIRECT, "state": "st", **parameters}
-        return _Visit(user).go(f"{self.issuer}/protocol/openid-connect/auth?{urlencode(query)}", query["redirect_uri"])
+        url = f"{self.issuer}/protocol/openid-connect/auth?{urlencode(query)}"
+        return self._visit(user).go(url, query["redirect_uri"])
 
     def visit(self, user: str, url: str) -> Json:
         """Let `user` go where `url` leads, log in and agree to all that is asked; what the last page says."""
-        return _Visit(user).go(url, "")
+        return self._visit(user).go(url, "")
 
     def follow(self, user: str, url: str) -> Json:
         """Let `user` go to an authorization `url`, log in and agree; the parameters that came back to its client."""
         (redirect_uri,) = parse_qs(urlsplit(url).query)["redirect_uri"]
-        return _Visit(user).go(url, redirect_uri)
+        return self._visit(user).go(url, redirect_uri)
 
     def consent_page(self, user: str, client_id: str, *, scope: str) -> str:
         """The page that asks `user` for consent, as HTML."""
@@ -248,8 +258,11 @@ class Realm:
             "code_challenge_method": "S256",
         }
         url = f"{self.issuer}/protocol/openid-connect/auth?{urlencode(query)}"
-        page: str = _Visit(user, agree=False).go(url, REDIRECT)["html"]
+        page: str = self._visit(user, agree=False).go(url, REDIRECT)["html"]
         return page
+
+    def _visit(self, user: str, *, agree: bool = True) -> _Visit:
+        return _Visit(user, self.server.request, agree=agree)
 
     def log_in(self, user: str, client_id: str, *, scope: str, **form: str) -> Json:
         """The whole authorization code flow with PKCE; the token endpoint's answer."""
@@ -285,8 +298,9 @@ class _Visit:
     back: so they are kept by hand.
     """
 
-    def __init__(self, user: str, *, agree: bool = True) -> None:
+    def __init__(self, user: str, request: Callable[..., httpx.Response], *, agree: bool = True) -> None:
         self._user = user
+        self._request = request
         self._agree = agree
         self._cookies: dict[str, str] = {}
 
@@ -310,7 +324,7 @@ class _Visit:
 
     def _send(self, method: str, url: str, form: dict[str, str] | None) -> httpx.Response:
         cookie = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
-        response = httpx.request(method, url, data=form, headers={"Cookie": cookie} if cookie else {})
+        response = self._request(method, url, data=form, headers={"Cookie": cookie} if cookie else {})
         for line in response.headers.get_list("set-cookie"):
             name, _, rest = line.partition("=")
             self._cookies[name] = rest.partition(";")[0]

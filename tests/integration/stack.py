@@ -23,11 +23,18 @@ def free_port() -> int:
 
 @dataclass(frozen=True)
 class Stack:
-    """One project. Nothing is set but the ports, so that it can run beside a developer's own."""
+    """One project. Nothing is set but the ports, so that it can run beside a developer's own.
+
+    Attributes:
+        variables: for every command, such as COMPOSE_FILE.
+        patience: seconds that one command of compose may take.
+    """
 
     project: str = field(default_factory=lambda: f"test-{secrets.token_hex(3)}")
     mcp_port: int = field(default_factory=free_port)
     keycloak_port: int = field(default_factory=free_port)
+    variables: dict[str, str] = field(default_factory=dict)
+    patience: int = 500
 
     @property
     def url(self) -> str:
@@ -37,16 +44,19 @@ class Stack:
     def issuer(self) -> str:
         return f"http://localhost:{self.keycloak_port}/realms/mcp"
 
-    def compose(self, *words: str, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run `docker compose` with these words and variables, without a developer's .env."""
+    def compose(
+        self, *words: str, check: bool = True, given: str | None = None, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `docker compose` with these words and variables, without a developer's .env; `given` is its input."""
         ports = {"MCP_PORT": str(self.mcp_port), "KEYCLOAK_PORT": str(self.keycloak_port)}
         ended = subprocess.run(
             ["docker", "compose", "--env-file", os.devnull, "--project-name", self.project, *words],
             cwd=REPOSITORY,
-            env={**os.environ, **ports, **variables},
+            env={**os.environ, **ports, **self.variables, **variables},
+            input=given,
             capture_output=True,
             text=True,
-            timeout=500,
+            timeout=self.patience,
             check=False,
         )
         assert not check or ended.returncode == 0, f"{words}\n{ended.stdout}\n{ended.stderr}"
@@ -61,12 +71,14 @@ class Stack:
         found: list[dict[str, Any]] = json.loads(inspected.stdout)
         return found
 
-    def log_in(self, user: str, *words: str, password: str | None = None) -> tuple[int, dict[str, Any]]:
+    def log_in(
+        self, user: str, *words: str, password: str | None = None, **variables: str
+    ) -> tuple[int, dict[str, Any]]:
         """`./scripts/login --headless --json` on this machine: its exit code and what it found."""
         ended = subprocess.run(
             ["./scripts/login", "--headless", "--user", user, "--url", self.url, "--json", *words],
             cwd=REPOSITORY,
-            env={**os.environ, "MCP_PASSWORD": password or user},
+            env={**os.environ, "MCP_PASSWORD": password or user, **variables},
             capture_output=True,
             text=True,
             timeout=120,
@@ -74,3 +86,23 @@ class Stack:
         )
         assert ended.stdout, ended.stderr
         return ended.returncode, json.loads(ended.stdout)
+
+
+def greeting(token: str) -> dict[str, Any]:
+    """A call of the tool `greet`, stateless, as the parameters of a request."""
+    meta = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
+    return {
+        "json": {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "tools/call",
+            "params": {"name": "greet", "arguments": {"name": "Ada"}, "_meta": meta},
+        },
+        "headers": {
+            "authorization": f"Bearer {token}",
+            "accept": "application/json, text/event-stream",
+            "mcp-protocol-version": "2026-07-28",
+            "mcp-method": "tools/call",
+            "mcp-name": "greet",
+        },
+    }

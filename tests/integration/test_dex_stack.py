@@ -22,7 +22,6 @@ from tests.integration.dex import REDIRECT, Dex
 from tests.integration.stack import Stack, free_port
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -39,9 +38,8 @@ class DexStack(Stack):
     def issuer(self) -> str:
         return f"http://localhost:{self.dex_port}"
 
-    def compose(self, *words: str, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
-        chosen = ("--file", "docker-compose.dex.yml", *words)
-        return super().compose(*chosen, check=check, DEX_PORT=str(self.dex_port), **variables)
+    def __post_init__(self) -> None:
+        self.variables.update(COMPOSE_FILE="docker-compose.dex.yml", DEX_PORT=str(self.dex_port))
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import pytest
 
 from tests.integration.browser import log_in_by_browser
 from tests.integration.keycloak import REDIRECT, Keycloak, Realm
-from tests.integration.stack import Stack
+from tests.integration.stack import Stack, greeting
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -212,21 +212,7 @@ def _token(stack: Stack, folder: Path) -> str:
 
 def _call(stack: Stack, token: str) -> int:
     """The status of a call of `greet`."""
-    meta = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
-    document = {
-        "jsonrpc": "2.0",
-        "id": 1,
-        "method": "tools/call",
-        "params": {"name": "greet", "arguments": {"name": "Ada"}, "_meta": meta},
-    }
-    headers = {
-        "authorization": f"Bearer {token}",
-        "accept": "application/json, text/event-stream",
-        "mcp-protocol-version": "2026-07-28",
-        "mcp-method": "tools/call",
-        "mcp-name": "greet",
-    }
-    return httpx.post(stack.url, json=document, headers=headers, timeout=30).status_code
+    return httpx.post(stack.url, **greeting(token), timeout=30).status_code
 
 
 def _by_an_unknown_key(token: str) -> str:

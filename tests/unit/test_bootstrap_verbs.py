@@ -51,7 +51,7 @@ def test_a_verb_that_a_provider_does_not_have_is_refused_with_those_it_has(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert bootstrap_idp.main(["render"]) == 2
-    assert "it has plan, apply, check, prune, token" in capsys.readouterr().err
+    assert "it has plan, apply, check, prune, token, hand-over" in capsys.readouterr().err
 
 
 @pytest.mark.requirement("verbs.provider")

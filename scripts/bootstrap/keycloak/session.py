@@ -24,17 +24,26 @@ _ERROR = 400
 _FORBIDDEN = 403
 _SERVER_ERROR = 500
 _RETRY_SECONDS = 2
+# The library sends a request again that was not answered in time: what makes something would then be there already.
+_TIMEOUT_SECONDS = 120
 _TOLD_EVERY = 5  # retries
 
 
 class Session:
     """One realm's admin API, logged in as the admin client. The token is renewed by the connection itself.
 
+    Args:
+        settings: where, and which admin client.
+        say: takes each line for people.
+        realm: the one that paths start at; left out, the realm of the settings.
+
     Attributes:
         connection: python-keycloak's own; whoever wants to watch the requests can hang into it.
     """
 
-    def __init__(self, settings: BootstrapSettings, say: Callable[[str], None] = print) -> None:
+    def __init__(
+        self, settings: BootstrapSettings, say: Callable[[str], None] = print, *, realm: str | None = None
+    ) -> None:
         self.connection = KeycloakOpenIDConnection(
             server_url=settings.admin_base,
             # The realm the admin client lives in, whatever realm is administered: without this a renewed token would be
@@ -43,10 +52,11 @@ class Session:
             realm_name=settings.realm,
             client_id=settings.admin_client_id,
             client_secret_key=settings.admin_client_secret,
-            timeout=30,
+            timeout=_TIMEOUT_SECONDS,
         )
         self._settings = settings
         self._say = say
+        self._realm = realm or settings.realm
 
     def log_in(self, wait: int) -> None:
         """Get the admin token, waiting up to `wait` seconds for a provider that is still starting.
@@ -134,8 +144,14 @@ class Session:
         """Create the realm itself."""
         self._check(self._send("POST", "admin/realms", representation), "POST", ("admin/realms",))
 
+    def realms(self) -> frozenset[str]:
+        """The realms in which the admin client may do anything."""
+        response = self._send("GET", "admin/realms")
+        self._check(response, "GET", ("admin/realms",))
+        return frozenset(realm["realm"] for realm in response.json())
+
     def _path(self, path: tuple[str, ...]) -> str:
-        parts = (self._settings.realm, *path)
+        parts = (self._realm, *path)
         return "admin/realms/" + "/".join(quote(part, safe="") for part in parts)
 
     def _send(self, method: str, path: str, body: object = None, **query: str) -> Response:

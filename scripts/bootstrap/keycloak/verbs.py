@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from scripts.bootstrap.keycloak.check import check_now
+from scripts.bootstrap.keycloak.hand_over import hand_over
 from scripts.bootstrap.keycloak.invitations import invite
 from scripts.bootstrap.keycloak.prune import remove, stale_clients
 from scripts.bootstrap.keycloak.session import Session
@@ -24,13 +25,13 @@ _DRIFTED = 1
 
 
 def _apply(options: Namespace, environ: Mapping[str, str]) -> int:
-    settings = BootstrapSettings.load(environ)
+    settings = BootstrapSettings.load(environ, "apply")
     run_apply(settings, wait=options.wait, try_registration=options.prove, say=saying(sys.stdout))
     return 0
 
 
 def _plan(options: Namespace, environ: Mapping[str, str]) -> int:
-    settings = BootstrapSettings.load(environ)
+    settings = BootstrapSettings.load(environ, "check")
     changes = plan_now(settings, wait=options.wait, say=saying(sys.stderr))
     if options.json:
         say_json({"realm": settings.realm, "changes": change_json(changes)}, sys.stdout)
@@ -46,7 +47,7 @@ def _plan(options: Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _check(options: Namespace, environ: Mapping[str, str]) -> int:
-    settings = BootstrapSettings.load(environ)
+    settings = BootstrapSettings.load(environ, "check")
     findings = check_now(settings, wait=options.wait, say=saying(sys.stderr))
     if options.json:
         say_json({"realm": settings.realm, **findings.json()}, sys.stdout)
@@ -58,7 +59,7 @@ def _check(options: Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _prune(options: Namespace, environ: Mapping[str, str]) -> int:
-    settings = BootstrapSettings.load(environ)
+    settings = BootstrapSettings.load(environ, "apply" if options.delete else "check")
     say = saying(sys.stdout)
     session = Session(settings, saying(sys.stderr))
     session.log_in(options.wait)
@@ -76,7 +77,7 @@ def _prune(options: Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _token(options: Namespace, environ: Mapping[str, str]) -> int:
-    settings = BootstrapSettings.load(environ)
+    settings = BootstrapSettings.load(environ, "apply")
     say = saying(sys.stderr)
     session = Session(settings, say)
     session.log_in(options.wait)
@@ -89,4 +90,17 @@ def _token(options: Namespace, environ: Mapping[str, str]) -> int:
     return 0
 
 
-VERBS: Mapping[str, Verb] = {"plan": _plan, "apply": _apply, "check": _check, "prune": _prune, "token": _token}
+def _hand_over(options: Namespace, environ: Mapping[str, str]) -> int:
+    settings = BootstrapSettings.load(environ)
+    hand_over(settings, wait=options.wait, say=saying(sys.stdout))
+    return 0
+
+
+VERBS: Mapping[str, Verb] = {
+    "plan": _plan,
+    "apply": _apply,
+    "check": _check,
+    "prune": _prune,
+    "token": _token,
+    "hand-over": _hand_over,
+}

@@ -1,0 +1,217 @@
+"""From the administrator of Keycloak's start to accounts of one realm.
+
+The administrator that goes is the test's own, marked as Keycloak marks that of its start: other tests need theirs.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scripts.bootstrap.failures import AdminRefused, Failure, Forbidden, NotProven, SettingsFailure
+from scripts.bootstrap.keycloak.accounts import ACCOUNTS, ADMIN_REALM
+from scripts.bootstrap.keycloak.hand_over import hand_over
+from scripts.bootstrap.keycloak.ledger import MARK
+from scripts.bootstrap.keycloak.session import Session
+from scripts.bootstrap.settings import BootstrapSettings, account_file
+from tests.integration.recording_proxy import recording
+from tests.integration.verbs import check, command_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.integration.keycloak import Realm
+
+pytestmark = pytest.mark.containers
+
+_WRITES = 21  # of a whole hand-over, the refused trials included
+_FEW = (9, 21)
+
+
+def temporary(realm: Realm, **attributes: str) -> dict[str, str]:
+    """An administrator as Keycloak makes one at its first start, as settings of a run that hands over."""
+    master = _master(realm)
+    name, secret = f"temporary-{secrets.token_hex(4)}", secrets.token_urlsafe(32)
+    attributes = attributes or {"is_temporary_admin": "true"}
+    person = _client(master, name, secret, attributes)
+    master.write("POST", ("users", person, "role-mappings", "realm"), [master.get("roles", "admin")])
+    return {
+        "KEYCLOAK_ADMIN_CLIENT_ID": name,
+        "KEYCLOAK_ADMIN_CLIENT_SECRET": secret,
+        "KEYCLOAK_ACCOUNTS": str(realm.folder / "accounts"),
+    }
+
+
+def _client(master: Session, name: str, secret: str, attributes: dict[str, str]) -> str:
+    """Make a client of master; the id of its service account."""
+    client = {"clientId": name, "secret": secret, "serviceAccountsEnabled": True, "attributes": attributes}
+    master.write("POST", ("clients",), client)
+    found = master.get("clients", clientId=name)[0]
+    return str(master.get("clients", found["id"], "service-account-user")["id"])
+
+
+def _master(realm: Realm) -> Session:
+    session = Session(BootstrapSettings.load(realm.environment), realm=ADMIN_REALM)
+    session.log_in(30)
+    return session
+
+
+def _settings(realm: Realm, admin: dict[str, str], account: str | None = None) -> BootstrapSettings:
+    return BootstrapSettings.load({**realm.environment, **admin}, account)
+
+
+def _can_log_in(realm: Realm, admin: dict[str, str]) -> bool:
+    try:
+        Session(_settings(realm, admin)).log_in(0)
+    except AdminRefused:
+        return False
+    return True
+
+
+@pytest.mark.requirement("hand_over.done")
+def test_after_it_apply_and_check_go_on_and_the_administrator_is_refused(realm: Realm) -> None:
+    admin = temporary(realm)
+    code, out, error = command_line(realm, "hand-over", **admin)
+    assert (code, error) == (0, "")
+    assert not _can_log_in(realm, admin)
+    files = [account_file(realm.folder / "accounts", name) for name in ACCOUNTS]
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+    held = [admin["KEYCLOAK_ADMIN_CLIENT_SECRET"], *(file.read_text().strip() for file in files)]
+    assert [secret for secret in held if secret in out] == []
+
+    code, out, _ = command_line(realm, "apply", **admin)
+    assert code == 0
+    assert "no changes" in out
+    assert command_line(realm, "check", **admin)[:2] == (0, "no changes, no holes\n")
+    realm.admin().write("PUT", (), {"accessTokenLifespan": 86400})
+    assert "accessTokenLifespan" in command_line(realm, "check", **admin)[1]
+    assert "accessTokenLifespan: 86400 → 300" in command_line(realm, "apply", **admin)[1]
+    assert check(realm).clean
+    assert command_line(realm, "prune", "--delete", **admin)[0] == 0
+    code, out, _ = command_line(realm, "hand-over", **admin)
+    assert code == 0
+    assert "no changes" in out
+
+
+@pytest.mark.requirement("hand_over.limited", "hand_over.reader")
+def test_no_account_reaches_beyond_its_realm_and_a_reader_writes_nothing(realm: Realm, standing_realm: Realm) -> None:
+    admin = temporary(realm)
+    hand_over(_settings(realm, admin), wait=30, say=lambda _: None)
+    master = _master(realm)
+    before = {client["clientId"] for client in master.get("clients")}
+    for name in ACCOUNTS:
+        settings = _settings(realm, admin, name)
+        own, other, above = (Session(settings, realm=r) for r in (realm.name, standing_realm.name, ADMIN_REALM))
+        own.log_in(30)
+        tries: list[Callable[[], object]] = [
+            lambda s=other: s.get("users"),  # type: ignore[misc]
+            lambda s=other: s.get("clients"),  # type: ignore[misc]
+            lambda s=other: s.write("PUT", (), {"accessTokenLifespan": 86400}),  # type: ignore[misc]
+            lambda s=other: s.write("DELETE", ()),  # type: ignore[misc]
+            lambda s=above: s.write("POST", ("users",), {"username": "eve", "enabled": True}),  # type: ignore[misc]
+            lambda s=above: s.write("POST", ("clients",), {"clientId": "eve"}),  # type: ignore[misc]
+            lambda s=above: s.get("clients"),  # type: ignore[misc]
+            lambda s=own: s.create_realm({"realm": "eve", "enabled": True}),  # type: ignore[misc]
+        ]
+        if name != "apply":
+            tries += [
+                lambda s=own: s.write("PUT", (), {"accessTokenLifespan": 86400}),  # type: ignore[misc]
+                lambda s=own: s.write("POST", ("clients",), {"clientId": "eve"}),  # type: ignore[misc]
+            ]
+        if name != "people":
+            assert own.get("clients")
+        if name == "check":
+            tries.append(lambda s=own: s.write("POST", ("users",), {"username": "eve"}))  # type: ignore[misc]
+        for attempt in tries:
+            with pytest.raises(Forbidden):
+                attempt()
+    assert {client["clientId"] for client in master.get("clients")} == before
+    assert master.get("users", username="eve") == []
+    assert check(realm).clean
+
+
+def _some(few: tuple[int, ...], most: int) -> list[object]:
+    return [n if n in few else pytest.param(n, marks=pytest.mark.full) for n in range(1, most + 1)]
+
+
+@pytest.mark.requirement("hand_over.interrupted")
+@pytest.mark.parametrize("writes", _some(_FEW, _WRITES))
+def test_one_that_broke_off_is_completed_by_the_next(realm: Realm, writes: int) -> None:
+    admin = temporary(realm)
+    with recording(realm.server.url) as proxy:
+        proxy.breaks_after = writes
+        settings = replace(_settings(realm, admin), internal_url=f"{proxy.url}/realms/{realm.name}")
+        with pytest.raises(Failure):
+            hand_over(settings, wait=0, say=lambda _: None)
+        assert len(proxy.writes) == writes
+    # Only the last write takes the administrator away, and what is then there works.
+    assert _can_log_in(realm, admin) == (writes < _WRITES)
+    assert command_line(realm, "apply", **admin)[0] == 0
+    hand_over(_settings(realm, admin), wait=30, say=lambda _: None)
+    assert not _can_log_in(realm, admin)
+    assert command_line(realm, "apply", **admin)[0] == 0
+    assert command_line(realm, "check", **admin)[:2] == (0, "no changes, no holes\n")
+
+
+@pytest.mark.requirement("hand_over.refused")
+def test_an_account_that_may_do_too_much_is_named_and_the_administrator_stays(realm: Realm) -> None:
+    admin, master = temporary(realm), _master(realm)
+    person = _client(master, f"{realm.name}-check", "s" * 43, {str(name): str(value) for name, value in MARK.items()})
+    ours = master.get("clients", clientId=f"{realm.name}-check")[0]
+    everything = [master.get("roles", "admin")]
+    for path in (("users", person, "role-mappings", "realm"), ("clients", ours["id"], "scope-mappings", "realm")):
+        master.write("POST", path, everything)
+    with pytest.raises(NotProven, match=r"-check has rights in .*master"):
+        hand_over(_settings(realm, admin), wait=30, say=lambda _: None)
+    assert _can_log_in(realm, admin)
+    assert not account_file(realm.folder / "accounts", "check").exists()
+    master.write("DELETE", ("clients", ours["id"], "scope-mappings", "realm"), everything)
+    hand_over(_settings(realm, admin), wait=30, say=lambda _: None)
+    assert not _can_log_in(realm, admin)
+
+
+@pytest.mark.requirement("hand_over.refused")
+def test_roles_that_an_account_should_not_have_are_taken_away(realm: Realm) -> None:
+    admin, master = temporary(realm), _master(realm)
+    hand_over(_settings(realm, admin), wait=30, say=lambda _: None)
+    account = master.get("clients", clientId=f"{realm.name}-check")[0]
+    rights = master.get("clients", clientId=f"{realm.name}-realm")[0]
+    person = master.get("clients", account["id"], "service-account-user")["id"]
+    more = [role for role in master.get("clients", rights["id"], "roles") if role["name"] == "manage-realm"]
+    for path in (("users", person, "role-mappings"), ("clients", account["id"], "scope-mappings")):
+        master.write("POST", (*path, "clients", rights["id"]), more)
+    # Nobody is left who may mend it, but it is seen.
+    with pytest.raises(NotProven, match="may change its realm"):
+        hand_over(_settings(realm, admin), wait=30, say=lambda _: None)
+    hand_over(_settings(realm, temporary(realm)), wait=30, say=lambda _: None)
+    held = master.get("users", person, "role-mappings", "clients", rights["id"])
+    assert {role["name"] for role in held} == ACCOUNTS["check"].roles | ACCOUNTS["check"].for_demo_users
+
+
+@pytest.mark.requirement("hand_over.refused")
+def test_a_client_of_somebody_else_s_is_not_taken_over(realm: Realm) -> None:
+    admin = temporary(realm)
+    _client(_master(realm), f"{realm.name}-apply", "s" * 43, {"a": "b"})
+    with pytest.raises(SettingsFailure, match="not ours"):
+        hand_over(_settings(realm, admin), wait=30, say=lambda _: None)
+    assert _can_log_in(realm, admin)
+
+
+@pytest.mark.requirement("hand_over.lasting")
+def test_an_administrator_that_is_meant_to_last_stays(realm: Realm) -> None:
+    admin = temporary(realm, kept="yes")
+    said: list[str] = []
+    hand_over(_settings(realm, admin), wait=30, say=said.append)
+    assert "stays" in said[-1]
+    assert _can_log_in(realm, admin)
+
+
+@pytest.mark.requirement("hand_over.refused")
+def test_before_the_first_apply_there_is_nothing_to_hand_over(realm: Realm) -> None:
+    admin = {**temporary(realm), "OAUTH_SERVER_URL": f"{realm.server.url}/realms/test-not-there"}
+    with pytest.raises(SettingsFailure, match="run apply first"):
+        hand_over(_settings(realm, admin), wait=30, say=lambda _: None)
+    assert _can_log_in(realm, admin)

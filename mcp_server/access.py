@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from mcp_server.access_parts import Client, DemoUser, Part, Registration, Resource, RoleName, Scope, ScopeName
 from mcp_server.issuers import IssuerRules, Url
+from mcp_server.machine_client import ClientId, MachineClient
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping
@@ -34,6 +35,7 @@ class Access(Part):
         scope_prefix: what the provider puts before the names of scopes, where it does (Entra ID, Cognito).
         tools: the scopes that a call of a tool needs, for tools that do not say so themselves.
         groups: the roles that a group of the provider stands for. Empty, a group is the role of its own name.
+        machine_clients: by client id; their tokens of the first issuer need no person.
     """
 
     version: Literal[1]
@@ -49,6 +51,7 @@ class Access(Part):
     roles_claim: str = Field(default="mcp_roles", pattern=r"^[A-Za-z0-9_-]+$")
     registration: Registration
     clients: dict[str, Client] = Field(default_factory=dict)
+    machine_clients: dict[ClientId, MachineClient] = Field(default_factory=dict)
     demo_users: dict[str, DemoUser] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -64,6 +67,7 @@ class Access(Part):
         self._broader_roles_bring_the_narrower()
         for group, roles in self.groups.items():
             self._known_roles(roles, f"groups.{group}")
+        self._machines_are_no_persons_clients()
         for user, person in self.demo_users.items():
             if not _USER_NAME.match(user):
                 raise ValueError(f"demo_users.{user}: a user name is 3 to 60 of a-z, 0-9, '.', '_', '-'")
@@ -98,6 +102,12 @@ class Access(Part):
         for name in names:
             if name not in self.roles:
                 raise ValueError(f"{where}: '{name}' brings no scope: {', '.join(self.roles)}")
+
+    def _machines_are_no_persons_clients(self) -> None:
+        for client_id, machine in self.machine_clients.items():
+            self._known_roles(machine.roles, f"machine_clients.{client_id}.roles")
+            if client_id in self.clients:
+                raise ValueError(f"machine_clients.{client_id}: is one of the clients people log in with, too")
 
     def _reach(self, name: str, path: tuple[str, ...] = ()) -> frozenset[str]:
         """All scopes that `name` implies, itself included."""

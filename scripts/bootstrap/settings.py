@@ -15,6 +15,7 @@ from mcp_server.addresses import is_loopback
 from mcp_server.client_key import ClientKey, UnusableKey
 from mcp_server.environment import Environment, SettingsError
 from scripts.bootstrap.failures import SettingsFailure
+from scripts.bootstrap.machine_credentials import SecretPlace, secret_places
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,6 +50,7 @@ class BootstrapSettings:
         admin_client_id: a client whose service account may administer the realm, or for `check` read it.
         client_secret_file: where the introspection client's secret is kept; None leaves it with the provider.
         client_key: what the introspection client signs with in place of a secret; its public half is written.
+        machine_secrets: where the secrets of machine clients are, by client id.
         provider_folder: what the provider needs beyond the access file.
         in_container: whether "localhost" means this container only (the image sets RUNNING_IN_CONTAINER).
     """
@@ -61,6 +63,7 @@ class BootstrapSettings:
     admin_client_secret: str = field(repr=False)
     client_secret_file: Path | None = None
     client_key: ClientKey | None = None
+    machine_secrets: Mapping[str, SecretPlace] = field(default_factory=dict)
     provider_folder: Path = Path("idp-config/keycloak")
     access: Access
     in_container: bool = False
@@ -105,6 +108,7 @@ def _read(env: Environment) -> BootstrapSettings:
             "KEYCLOAK_ADMIN_CLIENT_SECRET_FILE: set it to the file with the admin client's secret "
             "(docker compose does this by itself: docker compose run --rm bootstrap)"
         )
+    access = load_access(access_file)
     return BootstrapSettings(
         server_url=server_url,
         internal_url=env.url("OAUTH_INTERNAL_URL") or server_url,
@@ -115,7 +119,8 @@ def _read(env: Environment) -> BootstrapSettings:
         client_secret_file=Path(secret_file) if secret_file else None,
         client_key=_client_key(env),
         provider_folder=access_file.parent / "keycloak",
-        access=load_access(access_file),
+        machine_secrets=secret_places(env, access),
+        access=access,
         in_container=env.flag("RUNNING_IN_CONTAINER"),
     )
 

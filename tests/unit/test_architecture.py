@@ -43,6 +43,7 @@ LAYERS = (
         "access",
         "access_parts",
         "issuers",
+        "machine_client",
         "client_key",
         "own_client",
         "logs",

@@ -25,6 +25,7 @@ from mcp_server.access_parts import (
     ScopeName,
 )
 from mcp_server.issuers import IssuerRules, Url
+from mcp_server.machine_client import ClientId, MachineClient
 from mcp_server.upstreams import Audience, Upstream
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Access(Part):
         groups: the roles that a group of the provider stands for. Empty, a group is the role of its own name.
         claims: those of a token that tools may read, besides what every principal has.
         upstreams: the APIs for which this server may exchange its callers' tokens, by their audience.
+        machine_clients: by client id; their tokens of the first issuer need no person.
     """
 
     version: Literal[1]
@@ -64,6 +66,7 @@ class Access(Part):
     roles_claim: str = Field(default="mcp_roles", pattern=r"^[A-Za-z0-9_-]+$")
     registration: Registration
     clients: dict[str, Client] = Field(default_factory=dict)
+    machine_clients: dict[ClientId, MachineClient] = Field(default_factory=dict)
     demo_users: dict[str, DemoUser] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -79,6 +82,7 @@ class Access(Part):
         self._broader_roles_bring_the_narrower()
         for group, roles in self.groups.items():
             self._known_roles(roles, f"groups.{group}")
+        self._machines_are_no_persons_clients()
         self._scopes_are_of_one_api()
         if self.roles_claim in self.claims:
             raise ValueError(f"claims: '{self.roles_claim}' is in every principal as its roles")
@@ -126,6 +130,12 @@ class Access(Part):
         for name in names:
             if name not in self.roles:
                 raise ValueError(f"{where}: '{name}' brings no scope: {', '.join(self.roles)}")
+
+    def _machines_are_no_persons_clients(self) -> None:
+        for client_id, machine in self.machine_clients.items():
+            self._known_roles(machine.roles, f"machine_clients.{client_id}.roles")
+            if client_id in self.clients:
+                raise ValueError(f"machine_clients.{client_id}: is one of the clients people log in with, too")
 
     def _reach(self, name: str, path: tuple[str, ...] = ()) -> frozenset[str]:
         """All scopes that `name` implies, itself included."""

@@ -22,7 +22,7 @@ from mcp_server.verify.keyset import COOL_DOWN_SECONDS, KeySet
 from mcp_server.verify.precheck import Precheck
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterable
 
     import httpx
 
@@ -40,10 +40,18 @@ class IdentityProvider:
     """Verifies tokens of `settings.issuer`, and knows whether it could.
 
     While `keys` are usable, so is the address of the introspection endpoint, if that is asked: both are learnt in one
-    go, are renewed together, and outlive an outage alike. `rules` are what its tokens must say.
+    go, are renewed together, and outlive an outage alike. `rules` are what its tokens must say; those of
+    `machine_clients`, and of the ones that the access file's rules for this issuer name, need no person.
     """
 
-    def __init__(self, settings: Settings, access: Access, clock: Clock, http: httpx.AsyncClient) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        access: Access,
+        clock: Clock,
+        http: httpx.AsyncClient,
+        machine_clients: Iterable[str] = (),
+    ) -> None:
         self._settings = settings
         self._http = http
         # Scopes whose tokens the provider is asked about, although they are JWTs: where a withdrawal must count soon.
@@ -57,7 +65,7 @@ class IdentityProvider:
         own = access.issuers.get(settings.server_url, IssuerRules())
         self._profile = _profile(settings, own)
         check_audience(settings, self._profile, own)
-        self.rules = rules = _claim_rules(settings, access, self._profile, own)
+        self.rules = rules = _claim_rules(settings, access, self._profile, own, machine_clients)
         self._signed = signed = JwtVerifier(self.keys, rules, clock, max_bytes=settings.max_token_bytes)
         self._introspection = self._introspection_verifier(signed, rules, clock) if self._introspects else None
         # See `JwtVerifier.verify` and `IntrospectionVerifier.verify`.
@@ -140,7 +148,9 @@ def _profile(settings: Settings, own: IssuerRules) -> ProviderProfile:
     return profile
 
 
-def _claim_rules(settings: Settings, access: Access, profile: ProviderProfile, own: IssuerRules) -> ClaimRules:
+def _claim_rules(
+    settings: Settings, access: Access, profile: ProviderProfile, own: IssuerRules, machine_clients: Iterable[str]
+) -> ClaimRules:
     """What tokens of the settings' issuer must say; the access file's rules for that issuer come first."""
     audience = own.audience or settings.audience
     roles_claim = own.roles_claim or (profile.roles_claim or access.roles_claim).replace("{}", audience)
@@ -149,7 +159,7 @@ def _claim_rules(settings: Settings, access: Access, profile: ProviderProfile, o
         aliases=frozenset(own.aliases) | profile.aliases_of(settings.issuer),
         audience=audience,
         clients=frozenset(own.clients),
-        machine_clients=frozenset(own.machine_clients),
+        machine_clients=frozenset((*own.machine_clients, *machine_clients)),
         profile=profile,
         access=access,
         roles_claim=roles_claim,

@@ -43,7 +43,8 @@ class TrustedIssuers:
     """
 
     def __init__(self, settings: Settings, access: Access, clock: Clock, http: httpx.AsyncClient) -> None:
-        self.first = IdentityProvider(settings, access, clock, http)
+        # Client ids mean something at one issuer only, and those of the access file are known to the first.
+        self.first = IdentityProvider(settings, access, clock, http, access.machine_clients)
         self.all = [self.first]
         self._max_bytes = settings.max_token_bytes
         self._by_claim: dict[str, IdentityProvider] = {}

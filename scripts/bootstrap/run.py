@@ -18,6 +18,7 @@ from scripts.bootstrap.keycloak.proof import (
     trial_registration,
 )
 from scripts.bootstrap.keycloak.session import Session
+from scripts.bootstrap.machine_credentials import machine_credentials
 from scripts.bootstrap.proof import documents_are_announced, open_http, prove, provider_metadata, server_metadata
 from scripts.bootstrap.registration import ADMISSIONS
 from scripts.bootstrap.report import change_lines, saying
@@ -65,7 +66,7 @@ def run_apply(
     session.log_in(wait)
     with open_http() as http:
         _refuse_documents_unless_announced(settings, http)
-        desired = Desired.load(settings, server_credentials(settings, keep=True))
+        desired = _desired(settings, keep=True)
 
         def tell(change: Change) -> None:
             for line in change_lines(change):
@@ -94,10 +95,15 @@ def look(settings: BootstrapSettings, *, wait: int, say: Callable[[str], None]) 
     Raises:
         Failure: it cannot be read.
     """
-    desired = Desired.load(settings, server_credentials(settings, keep=False))
+    desired = _desired(settings, keep=False)
     session = Session(settings, say)
     session.log_in(wait)
     return session, desired, read(session, desired)
+
+
+def _desired(settings: BootstrapSettings, *, keep: bool) -> Desired:
+    machines = machine_credentials(settings.access, settings.machine_secrets, keep=keep)
+    return Desired.load(settings, server_credentials(settings, keep=keep), machines)
 
 
 def plan_now(settings: BootstrapSettings, *, wait: int, say: Callable[[str], None]) -> list[Change]:

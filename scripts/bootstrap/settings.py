@@ -15,6 +15,7 @@ from mcp_server.addresses import is_loopback
 from mcp_server.client_key import ClientKey, UnusableKey
 from mcp_server.environment import Environment, SettingsError
 from scripts.bootstrap.failures import SettingsFailure
+from scripts.bootstrap.machine_credentials import SecretPlace, secret_places
 from scripts.bootstrap.secret_file import read_secret
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class BootstrapSettings:
         client_secret_file: where the introspection client's secret is kept; None leaves it with the provider.
         client_key: what the introspection client signs with in place of a secret; its public half is written.
         accounts: where the secrets of this realm's own accounts are kept, which take the admin client's place.
+        machine_secrets: where the secrets of machine clients are, by client id.
         provider_folder: what the provider needs beyond the access file.
         in_container: whether "localhost" means this container only (the image sets RUNNING_IN_CONTAINER).
     """
@@ -65,6 +67,7 @@ class BootstrapSettings:
     client_secret_file: Path | None = None
     client_key: ClientKey | None = None
     accounts: Path | None = None
+    machine_secrets: Mapping[str, SecretPlace] = field(default_factory=dict)
     provider_folder: Path = Path("idp-config/keycloak")
     access: Access
     in_container: bool = False
@@ -117,6 +120,7 @@ def _read(env: Environment, account: str | None) -> BootstrapSettings:
     server_url = env.url("OAUTH_SERVER_URL") or "http://localhost:8080/realms/mcp"
     secret_file = env.text("OAUTH_CLIENT_SECRET_FILE")
     access_file = Path(env.text("ACCESS_FILE") or "idp-config/access.yaml")
+    access = load_access(access_file)
     accounts = env.text("KEYCLOAK_ACCOUNTS")
     handed_over = read_secret(account_file(Path(accounts), account)) if accounts and account else None
     if handed_over and account:
@@ -136,7 +140,8 @@ def _read(env: Environment, account: str | None) -> BootstrapSettings:
         client_key=_client_key(env),
         accounts=Path(accounts) if accounts else None,
         provider_folder=access_file.parent / "keycloak",
-        access=load_access(access_file),
+        machine_secrets=secret_places(env, access),
+        access=access,
         in_container=env.flag("RUNNING_IN_CONTAINER"),
     )
 

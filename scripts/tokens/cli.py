@@ -25,7 +25,7 @@ from scripts.client.redact import Secrets
 from scripts.client.run import run_for_token, tell_failure
 from scripts.client.unregister import unregister
 from scripts.tokens.flows import Flow, NoDeviceFlow
-from scripts.tokens.secret import check_whose_secret, read_secret
+from scripts.tokens.secret import check_whose_secret, read_key, read_secret
 from scripts.tokens.surroundings import surroundings
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     import httpx2
 
+    from mcp_server.client_key import ClientKey
     from scripts.client.plan import Plan
 
 _DOTENV = Path(__file__).parents[2] / ".env"
@@ -46,6 +47,8 @@ examples:
   MCP_PASSWORD=reader scripts/token --headless --user reader --keep > token.txt
   scripts/token --client-id nightly --client-secret-file secret.txt
                                                          a program's own token, without a person
+  scripts/token --client-id importer --client-key-file key.pem
+                                                         the same, with a key that never leaves this machine
 
 with curl (the header comes from a file descriptor, so that the token is not in the process list):
   curl -sS http://localhost:3000/mcp -H @<(printf 'Authorization: Bearer %s' "$TOKEN") \\
@@ -54,8 +57,9 @@ with curl (the header comes from a file descriptor, so that the token is not in 
          "clientInfo":{"name":"curl","version":"1"}}}'
 """
 _EPILOG = """\
-The way to the token: client credentials with --client-secret-file; else the authorization code flow, with the browser
-or with --headless; on a machine without a browser the device flow, if the provider is on another machine and offers it.
+The way to the token: client credentials with --client-secret-file or --client-key-file; else the authorization code
+flow, with the browser or with --headless; on a machine without a browser the device flow, if the provider is on another
+machine and offers it.
 --flow chooses one. (This stack's own Keycloak refuses the device flow, and says so only after the login.)
 
 At the end the client removes its registration, where the provider lets it. The token stays valid for servers that
@@ -75,6 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--url", help="the MCP server's public URL")
     parser.add_argument("--flow", choices=("auto", "device", "code"), default="auto", help="how a person logs in")
     parser.add_argument("--client-secret-file", type=Path, metavar="FILE", help="the secret of --client-id")
+    parser.add_argument("--client-key-file", type=Path, metavar="FILE", help="or its private key (PEM)")
     parser.add_argument("--keep", action="store_true", help="leave the registration at the provider")
     add_login_options(parser)
     return parser
@@ -88,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     narrator = Narrator(open_console(stderr=True), secrets)
     try:
         plan = make_plan(options, os.environ)
-        secret = read_secret(options.client_secret_file, options.client_id)
+        proof = _proof(options)
         password = login_password(options)
     except ValueError as error:
         parser.error(printable(str(error)))  # exits with 2
@@ -96,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED_EXIT
     narrator.secrets.publish(*plan.public_words())
     try:
-        token = asyncio.run(_token(options, plan, narrator, secret, password))
+        token = asyncio.run(_token(options, plan, narrator, proof, password))
     except ClientFailure as failure:
         tell_failure(narrator, failure)
         return failure.exit_code
@@ -106,16 +111,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-async def _token(options: argparse.Namespace, plan: Plan, narrator: Narrator, secret: str, password: str) -> str:
+def _proof(options: argparse.Namespace) -> str | ClientKey:
+    """What the client says by who it is: its secret, its key, or "" where a person logs in.
+
+    Raises:
+        ValueError: it cannot be read, or there are two.
+    """
+    if options.client_secret_file and options.client_key_file:
+        raise ValueError("--client-secret-file and --client-key-file: one is enough")
+    key = read_key(options.client_key_file, options.client_id)
+    return key if key is not None else read_secret(options.client_secret_file, options.client_id)
+
+
+async def _token(
+    options: argparse.Namespace, plan: Plan, narrator: Narrator, proof: str | ClientKey, password: str
+) -> str:
     """By the way that the options ask for.
 
     Raises:
         ClientFailure: no token came.
     """
     browser_elsewhere = options.flow == "auto" and not options.headless and not has_display(os.environ)
-    if secret or options.flow == "device" or browser_elsewhere:
+    if proof or options.flow == "device" or browser_elsewhere:
         async with open_client(plan.connect_to) as http:
-            token = await _without_a_browser_here(options, plan, narrator, http, secret)
+            token = await _without_a_browser_here(options, plan, narrator, http, proof)
         if token:
             return token
     token = await run_for_token(plan, narrator, choose_login(options, narrator, password), keep=options.keep)
@@ -125,15 +144,15 @@ async def _token(options: argparse.Namespace, plan: Plan, narrator: Narrator, se
 
 
 async def _without_a_browser_here(
-    options: argparse.Namespace, plan: Plan, narrator: Narrator, http: httpx2.AsyncClient, secret: str
+    options: argparse.Namespace, plan: Plan, narrator: Narrator, http: httpx2.AsyncClient, proof: str | ClientKey
 ) -> str:
     """By credentials or by a code to type in; "" where the other way is to be tried."""
     case = await _found(plan.url, http)
     scope = plan.scope if plan.scope is not None else " ".join(case.scopes)
     flow = Flow(case, narrator, scope)
-    if secret:
+    if proof:
         check_whose_secret(case.issuer, surroundings(os.environ, _DOTENV))
-        return await flow.by_credentials(options.client_id, secret)
+        return await flow.by_credentials(options.client_id, proof)
     if options.flow == "auto" and is_loopback(urlsplit(case.issuer).hostname or ""):
         return ""  # whoever can open the provider's pages has a browser on this machine: its way back leads here
     try:

@@ -9,7 +9,9 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mcp_server.verify.client_auth import SecretInForm, SecretInHeader
+from mcp_server.client_key import ClientKey
+from mcp_server.clock import Clock
+from mcp_server.verify.client_auth import SecretInForm, SecretInHeader, SignedAssertion
 from scripts.checkup.ask import is_web
 from scripts.checkup.case import text, texts
 from scripts.client.failures import LoginFailed, ProviderFailed
@@ -18,6 +20,7 @@ from scripts.client.unregister import Registration
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from mcp_server.verify.client_auth import ClientAuth
     from scripts.checkup.ask import Reply
     from scripts.checkup.case import Case
     from scripts.client.narrate import Narrator
@@ -84,23 +87,32 @@ class Flow:
         except TimeoutError as error:
             raise LoginFailed(f"nobody typed the code in within {timeout:g} s", "give more: --timeout 900") from error
 
-    async def by_credentials(self, client_id: str, secret: str) -> str:
+    async def by_credentials(self, client_id: str, proof: str | ClientKey) -> str:
         """The client's own token, without a person (RFC 6749 section 4.4).
+
+        Args:
+            client_id: whose.
+            proof: its secret, or the key that signs for it (RFC 7523 section 2.2).
 
         Raises:
             LoginFailed: the provider refused.
         """
-        self.narrator.secrets.learn(secret)
-        methods = texts(self.case.provider.get("token_endpoint_auth_methods_supported")) or ("client_secret_basic",)
-        way = SecretInHeader if "client_secret_basic" in methods else SecretInForm
-        shown = way(client_id, secret).credentials()
-        self.narrator.secrets.learn(*shown.headers.values())
+        shown = self._way(client_id, proof).credentials()
+        self.narrator.secrets.learn(*shown.headers.values(), shown.form.get("client_assertion"))
         form = self._form(grant_type="client_credentials")
         reply = await self._post("token_endpoint", {**form, **shown.form}, shown.headers)
         token = text(reply.found, "access_token")
         if not token:
             raise LoginFailed(f"the provider gives {client_id} no token: {self._said(reply)}")
         return token
+
+    def _way(self, client_id: str, proof: str | ClientKey) -> ClientAuth:
+        if isinstance(proof, ClientKey):
+            return SignedAssertion(client_id, proof, self.case.issuer, Clock())
+        self.narrator.secrets.learn(proof)
+        methods = texts(self.case.provider.get("token_endpoint_auth_methods_supported")) or ("client_secret_basic",)
+        way = SecretInHeader if "client_secret_basic" in methods else SecretInForm
+        return way(client_id, proof)
 
     async def _register(self) -> str:
         endpoint = text(self.case.provider, "registration_endpoint")

@@ -1,9 +1,10 @@
-"""A client's secret: where it comes from, and to whom it may go."""
+"""A client's secret or key: where it comes from, and to whom what it proves may go."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mcp_server.client_key import ClientKey, UnusableKey
 from mcp_server.settings import Settings
 from scripts.client.failures import ProviderFailed
 
@@ -32,6 +33,22 @@ def read_secret(path: Path | None, client_id: str | None) -> str:
     if not secret:
         raise ValueError(f"--client-secret-file {path}: is empty")
     return secret
+
+
+def read_key(path: Path | None, client_id: str | None) -> ClientKey | None:
+    """The key of `client_id` in the PEM file at `path`; None without a file.
+
+    Raises:
+        ValueError: it cannot be read, or belongs to nobody.
+    """
+    if path is None:
+        return None
+    if not client_id:
+        raise ValueError("--client-key-file: whose key? Add --client-id")
+    try:
+        return ClientKey.read(path.read_bytes())
+    except (OSError, UnusableKey) as error:
+        raise ValueError(f"--client-key-file {path}: {error}") from error
 
 
 def check_whose_secret(issuer: str, variables: Mapping[str, str]) -> None:

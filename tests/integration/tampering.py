@@ -33,10 +33,19 @@ def _policy(name: str, subtype: str, config: dict[str, list[str]] | None) -> Tam
     return tamper
 
 
-def _client(client_id: str, **members: object) -> Tamper:
+def client_members(client_id: str, **members: object) -> Tamper:
     def tamper(admin: Session) -> None:
         found = admin.get("clients", clientId=client_id)[0]
         admin.write("PUT", ("clients", found["id"]), {**found, **members})
+
+    return tamper
+
+
+def machine_role(client_id: str, role: str) -> Tamper:
+    def tamper(admin: Session) -> None:
+        client = admin.get("clients", clientId=client_id)[0]
+        account = admin.get("clients", client["id"], "service-account-user")
+        admin.write("POST", ("users", account["id"], "role-mappings", "realm"), [admin.get("roles", role)])
 
     return tamper
 
@@ -162,10 +171,10 @@ TAMPERINGS: dict[str, Tamper] = {
     "registration policy consent-required/anonymous": _policy("consent-required", "anonymous", None),
     "registration policy trusted-hosts/authenticated": _policy("trusted-hosts", "authenticated", None),
     "registration.trusted-hosts": _policy("trusted-hosts", "anonymous", ANY_REDIRECT),
-    "client mcp-native.redirectUris": _client("mcp-native", redirectUris=["*"]),
+    "client mcp-native.redirectUris": client_members("mcp-native", redirectUris=["*"]),
     "client mcp-native.optionalClientScopes": _take_scope_from_client,
-    f"client {PUBLIC_URL}.secret": _client(PUBLIC_URL, secret="known"),
-    f"client {PUBLIC_URL}.serviceAccountsEnabled": _client(PUBLIC_URL, serviceAccountsEnabled=True),
+    f"client {PUBLIC_URL}.secret": client_members(PUBLIC_URL, secret="known"),
+    f"client {PUBLIC_URL}.serviceAccountsEnabled": client_members(PUBLIC_URL, serviceAccountsEnabled=True),
     "user reader.enabled": _user("reader", enabled=False),
     "user writer.roles": _give_role,
     "user nobody": _delete_user,

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from mcp_server.access import AccessFileError, load_access
 from mcp_server.settings import Settings
@@ -81,7 +82,7 @@ def test_a_file_that_is_no_file_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.requirement("access.consistent")
 def test_the_examples_that_the_file_has_commented_out_work(tmp_path: Path) -> None:
-    members = "scope_prefix|introspect_for|issuers|login_scopes|groups|tools|claims|upstreams"
+    members = "scope_prefix|introspect_for|issuers|login_scopes|groups|tools|claims|upstreams|machine_clients"
     lines = [re.sub(rf"^# ((?:{members}|  ).*)$", r"\1", line) for line in GOOD.splitlines()]
     prose = re.compile(r"^  +(open-dev|loopback-only|closed|who reaches|the provider)")
     path = tmp_path / "access.yaml"
@@ -93,6 +94,10 @@ def test_the_examples_that_the_file_has_commented_out_work(tmp_path: Path) -> No
     assert rules.model_fields_set == set(type(rules).model_fields)
     assert access.groups == {"engineering": ("mcp-writer",), "acme:platform": ("mcp-writer", "mcp-admin")}
     assert access.tools == {"delete_everything": ("mcp:admin",)}
+    assert {name: machine.roles for name, machine in access.machine_clients.items()} == {
+        "nightly-report": ("mcp-reader",),
+        "importer": ("mcp-writer",),
+    }
     assert access.claims == ("email", "department")
     assert access.brought_by["orders.read"] == ("mcp-writer", "mcp-admin")
     assert access.upstreams["orders-api"].model_fields_set == set(Upstream.model_fields)
@@ -125,4 +130,46 @@ def test_claims_and_upstreams_that_would_open_something_are_refused(tmp_path: Pa
     path = tmp_path / "access.yaml"
     path.write_text(f"{GOOD}\n{members}\n", encoding="utf-8")
     with pytest.raises(AccessFileError, match=re.escape(says)):
+        load_access(path)
+
+
+_MACHINE = {"name": "A machine", "roles": ["mcp-reader"]}
+_KEY = {"kty": "RSA", "n": "AQAB", "e": "AQAB"}
+
+
+@pytest.mark.requirement("machines.file")
+@pytest.mark.parametrize(
+    ("machine", "says"),
+    [
+        ({}, "exactly one of secret, jwks and jwks_url"),
+        ({"secret": "SECRET", "jwks_url": "https://x.example/keys"}, "exactly one of"),
+        ({"secret": "hunter2"}, "secret"),  # a secret, and no name of a variable
+        ({"jwks": {"keys": [{**_KEY, "d": "AQAB"}]}}, "private or shared key"),
+        ({"jwks": {"keys": [{"kty": "oct"}]}}, "private or shared key"),
+        ({"jwks": {"keys": []}}, "key set"),
+        ({"jwks": {"kids": [_KEY]}}, "key set"),
+        ({"jwks_url": "http://keys.example/jwks"}, "use https"),
+        ({"jwks_url": "https://keys.example/jwks#x"}, "without user, query and fragment"),
+        ({"secret": "SECRET", "roles": ["mcp-boss"]}, "'mcp-boss' brings no scope"),
+        ({"secret": "SECRET", "roles": []}, "roles"),
+        ({"secret": "SECRET", "algorithm": "HS256"}, "algorithm"),
+    ],
+)
+def test_a_machine_client_that_cannot_be_or_tells_a_secret_is_refused(
+    tmp_path: Path, machine: dict[str, object], says: str
+) -> None:
+    path = tmp_path / "access.yaml"
+    content = yaml.safe_load(GOOD)
+    path.write_text(yaml.safe_dump({**content, "machine_clients": {"robot": {**_MACHINE, **machine}}}))
+    with pytest.raises(AccessFileError, match=re.escape(says)):
+        load_access(path)
+
+
+@pytest.mark.requirement("machines.file")
+@pytest.mark.parametrize("client_id", ["mcp-native", "http://localhost:3000/mcp", "a b", ""])
+def test_a_machine_client_has_an_id_of_its_own(tmp_path: Path, client_id: str) -> None:
+    path = tmp_path / "access.yaml"
+    machines = {client_id: {**_MACHINE, "secret": "SECRET"}}
+    path.write_text(yaml.safe_dump({**yaml.safe_load(GOOD), "machine_clients": machines}))
+    with pytest.raises(AccessFileError, match="machine_clients"):
         load_access(path)

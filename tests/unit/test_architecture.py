@@ -45,6 +45,7 @@ LAYERS = (
         "access_parts",
         "issuers",
         "upstreams",
+        "machine_client",
         "client_key",
         "own_client",
         "logs",

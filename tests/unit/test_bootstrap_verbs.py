@@ -13,9 +13,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from mcp_server.access import AccessFileError, load_access
 from mcp_server.client_key import ClientKey
 from scripts import bootstrap_idp
+from scripts.bootstrap.failures import SettingsFailure
 from scripts.bootstrap.keycloak.client_policies import merge
 from scripts.bootstrap.keycloak.clients import Credentials
 from scripts.bootstrap.keycloak.ledger import ATTRIBUTE, Ledger, is_marked
+from scripts.bootstrap.machine_credentials import SecretPlace
 from scripts.bootstrap.plan import Change, Field, field_of
 from scripts.bootstrap.report import change_lines, count_line, printable, saying, shown
 from scripts.bootstrap.server_credentials import public_key_set
@@ -169,9 +171,30 @@ def test_a_secret_takes_an_earlier_key_away() -> None:
     assert members["attributes"] == {
         "use.jwks.string": "",
         "jwks.string": "",
+        "use.jwks.url": "",
+        "jwks.url": "",
         "token.endpoint.auth.signing.alg": "",
     }
     assert "unspoken" not in repr(Credentials(secret="unspoken"))
+
+
+@pytest.mark.requirement("machines.secret")
+def test_a_machine_s_secret_is_made_once_and_only_by_an_apply(tmp_path: Path) -> None:
+    place = SecretPlace("ROBOT_SECRET", file=tmp_path / "robot")
+    unknown = place.read(keep=False)
+    assert not (tmp_path / "robot").exists()
+    made = place.read(keep=True)
+    assert made != unknown
+    assert place.read(keep=True) == place.read(keep=False) == made
+    assert "unspoken" not in repr(SecretPlace("ROBOT_SECRET", "unspoken"))
+
+
+@pytest.mark.requirement("machines.secret")
+def test_a_machine_s_secret_that_is_missing_or_short_ends_an_apply() -> None:
+    assert SecretPlace("ROBOT_SECRET").read(keep=False) is None
+    for place in (SecretPlace("ROBOT_SECRET"), SecretPlace("ROBOT_SECRET", "short")):
+        with pytest.raises(SettingsFailure, match=r"^ROBOT_SECRET: "):
+            place.read(keep=True)
 
 
 @pytest.mark.requirement("verbs.documents")

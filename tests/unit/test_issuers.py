@@ -132,6 +132,22 @@ async def test_a_token_without_a_person_counts_for_machine_clients_only(tmp_path
     assert await outcomes(tokens, [first], path) == [ISSUER, "no_user", ISSUER]
 
 
+@pytest.mark.requirement("issuers.machine_clients")
+async def test_a_machine_client_of_the_file_is_one_at_the_first_issuer_only(tmp_path: Path) -> None:
+    first, other = Issuer(), other_issuer()
+    robot = {"name": "Robot", "roles": ["mcp-reader"], "secret": "ROBOT_SECRET"}
+    path = access_file(tmp_path, issuers={OTHER: {}}, machine_clients={"robot": robot})
+    key = rsa_key("other")
+    tokens = [
+        first.token(sid=..., azp="robot"),
+        first.token(sid=..., azp="Robot"),
+        first.token(sid=...),
+        other.token(key=key, sid=..., azp="robot"),  # anybody's there
+        other.token(key=key),
+    ]
+    assert await outcomes(tokens, [first, other], path) == [ISSUER, "no_user", "no_user", "no_user", OTHER]
+
+
 @pytest.mark.requirement("issuers.several")
 async def test_an_issuer_s_own_audience_and_profile_take_the_place_of_the_settings(tmp_path: Path) -> None:
     first, other = Issuer(), other_issuer()

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 import httpx2
+import jwt
 import pytest
 
 from mcp_server.access import load_access
+from mcp_server.client_key import ClientKey
 from mcp_server.errors import Reason
 from mcp_server.settings import Settings
 from scripts.checkup.ask import Asker
@@ -456,3 +458,30 @@ async def test_a_refused_secret_is_told_in_the_providers_words() -> None:
         with pytest.raises(LoginFailed) as failed:
             await device.flow(http).by_credentials("x", "s3cret-words")
     assert "invalid_client" in failed.value.message or "wrong" in failed.value.message
+
+
+@pytest.mark.anyio
+@pytest.mark.requirement("token.credentials")
+async def test_a_key_brings_the_clients_own_token_and_stays_here() -> None:
+    key = ClientKey("RS256", rsa_key("machine"))
+    device = Device({"access_token": "the-token"})
+    async with device.http() as http:
+        flow = device.flow(http)
+        flow.case.issuer = "https://login.example.com/"
+        assert await flow.by_credentials("importer", key) == "the-token"
+    (form,) = device.forms
+    (assertion,) = form["client_assertion"]
+    claims = jwt.decode(assertion, key.private.public_key(), algorithms=["RS256"], audience=flow.case.issuer)
+    assert (claims["iss"], claims["sub"]) == ("importer", "importer")
+    assert "client_secret" not in form
+    assert flow.narrator.secrets.hide(assertion) == "<hidden>"
+
+
+@pytest.mark.requirement("token.credentials")
+def test_a_key_and_a_secret_at_once_or_no_key_are_a_wrong_command_line(fake: Fake, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no key")
+    one = ["--client-key-file", str(tmp_path / "file")]
+    for arguments in (one, [*one, "--client-id", "x"], [*one, "--client-id", "x", "--client-secret-file", one[1]]):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["--url", fake.resource, *arguments])
+        assert ended.value.code == 2

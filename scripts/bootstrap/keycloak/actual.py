@@ -33,6 +33,7 @@ class Actual:
         clients: those the files name or the ledger knows.
         users: those the files name, and all with an address of the demo; None if they may not be read.
         user_roles: names of the realm roles given to each of our users directly.
+        machine_roles: the same for the service accounts of our clients; None if they may not be read.
     """
 
     realm: Object = field(default_factory=dict)
@@ -48,6 +49,7 @@ class Actual:
     clients: dict[str, Object] = field(default_factory=dict)
     users: dict[str, Object] | None = field(default_factory=dict)
     user_roles: dict[str, frozenset[str]] = field(default_factory=dict)
+    machine_roles: dict[str, frozenset[str]] | None = field(default_factory=dict)
 
     @property
     def default_role_name(self) -> str:
@@ -77,7 +79,8 @@ def read_actual(
     all_scopes = by(session.get("client-scopes"), "name")
     all_users = _read_users(session, users)
     ours = set(scopes)
-    all_clients = dict.fromkeys([*clients, *sorted(Ledger.of(realm).clients)])
+    names = dict.fromkeys([*clients, *sorted(Ledger.of(realm).clients)])
+    all_clients = {name: found for name in names if (found := find_client(session, name))}
     return Actual(
         realm=realm,
         roles=by(session.get("roles", briefRepresentation="false"), "name"),
@@ -93,13 +96,29 @@ def read_actual(
         policies=read_policies(session),
         client_profiles=session.get("client-policies", "profiles")["profiles"],
         client_policies=session.get("client-policies", "policies")["policies"],
-        clients={name: found for name in all_clients if (found := find_client(session, name))},
+        clients=all_clients,
         users=all_users,
         user_roles={
             name: _names(session.get("users", user["id"], "role-mappings", "realm"))
             for name, user in (all_users or {}).items()
         },
+        machine_roles=_read_machine_roles(session, all_clients),
     )
+
+
+def _read_machine_roles(session: Session, clients: dict[str, Object]) -> dict[str, frozenset[str]] | None:
+    try:
+        accounts = {
+            name: session.get("clients", client["id"], "service-account-user")
+            for name, client in clients.items()
+            if client.get("serviceAccountsEnabled")
+        }
+        return {
+            name: _names(session.get("users", account["id"], "role-mappings", "realm"))
+            for name, account in accounts.items()
+        }
+    except Forbidden:
+        return None
 
 
 def _read_users(session: Session, names: Iterable[str]) -> dict[str, Object] | None:
@@ -120,6 +139,15 @@ def read_policies(session: Session) -> dict[str, Object]:
 def find_client(session: Session, client_id: str) -> Object | None:
     """The client with exactly this id, or None."""
     return next((found for found in session.get("clients", clientId=client_id)), None)
+
+
+def service_account(session: Session, client_id: str) -> Object | None:
+    """The account in whose name the client with this id gets tokens for itself, or None if it may not."""
+    client = find_client(session, client_id)
+    if client is None or not client.get("serviceAccountsEnabled"):
+        return None
+    account: Object | None = session.find("clients", client["id"], "service-account-user")
+    return account
 
 
 def find_user(session: Session, username: str) -> Object | None:

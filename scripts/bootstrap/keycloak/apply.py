@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 from scripts.bootstrap.failures import Forbidden
 from scripts.bootstrap.keycloak.actual import Actual, read_actual
 from scripts.bootstrap.keycloak.client_policies import client_policy_changes
-from scripts.bootstrap.keycloak.clients import client_changes, client_removals
+from scripts.bootstrap.keycloak.clients import client_changes, client_removals, our_clients
 from scripts.bootstrap.keycloak.desired import Desired
 from scripts.bootstrap.keycloak.ledger import forgetting, recording
+from scripts.bootstrap.keycloak.machines import machine_changes
 from scripts.bootstrap.keycloak.policies import letting_in, policy_changes, shutting, wanted_policies
 from scripts.bootstrap.keycloak.realm import new_realm, opening, realm_changes
 from scripts.bootstrap.keycloak.roles import default_role_changes, role_changes, role_removals
@@ -45,7 +46,7 @@ def read(session: Session, desired: Desired) -> Actual:
         session,
         audience=desired.resource,
         scopes=access.brought_by,
-        clients=(desired.resource, *access.clients, *access.upstreams),
+        clients=our_clients(access, desired.resource),
         users=access.demo_users,
     )
 
@@ -66,6 +67,7 @@ def plan(desired: Desired, actual: Actual) -> list[Change]:
         *policy_changes(policies, actual),
         *list_changes(access, actual),
         *client_changes(access, desired.resource, desired.credentials, actual),
+        *machine_changes(access, desired.machines, actual),
         *user_changes(access, actual),
         *user_removals(access, actual),
         *client_removals(access, desired.resource, actual),
@@ -106,7 +108,7 @@ def apply(session: Session, desired: Desired, tell: Callable[[Change], None]) ->
 
 
 def refuse_what_cannot_be_written(desired: Desired, actual: Actual) -> None:
-    """Demo users that cannot be compared can be neither planned nor written; scopes of others must not be.
+    """Demo users and service accounts that cannot be compared can be neither planned nor written; nor scopes of others.
 
     Raises:
         Forbidden: there are demo users, and the admin client may not see people.
@@ -115,6 +117,8 @@ def refuse_what_cannot_be_written(desired: Desired, actual: Actual) -> None:
     refuse_foreign_scopes(desired.access, actual)
     if actual.users is None and desired.access.demo_users:
         raise Forbidden("the admin client may not see people, so demo users cannot be compared: give it view-users")
+    if actual.machine_roles is None:
+        raise Forbidden("the admin client may not see the roles of machine clients: give it view-users")
 
 
 def _creation(desired: Desired) -> Change:

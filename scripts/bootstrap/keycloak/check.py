@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from scripts.bootstrap.failures import NotProven
 from scripts.bootstrap.keycloak.apply import whole_plan
 from scripts.bootstrap.keycloak.cimd import ANNOUNCED
-from scripts.bootstrap.keycloak.holes import holes
+from scripts.bootstrap.keycloak.holes import holes, refuses
+from scripts.bootstrap.keycloak.machines import MACHINE_GRANT, service_accounts
 from scripts.bootstrap.keycloak.proof import open_own_kinds
 from scripts.bootstrap.proof import Note, documents_are_announced, open_http
 from scripts.bootstrap.report import field_json, printable, shown
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from scripts.bootstrap.settings import BootstrapSettings
 
 _NEARLY_FULL = 0.8  # of the clients that may be there
+_MOST_NAMES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,9 @@ def _holes(actual: Actual, audience: str, open_kinds: list[str]) -> tuple[Hole, 
 def _warnings(settings: BootstrapSettings, session: Session, actual: Actual, http: httpx.Client) -> Iterator[str]:
     if actual.users is None:
         yield "users may not be read with this account, so demo users were not compared: give it the role view-users"
+    if actual.machine_roles is None:
+        yield "the roles of machine clients may not be read with this account: give it the role view-users"
+    yield from _strange_machines(settings, session, actual)
     most = settings.access.registration.max_clients
     if is_nearly_full(session, most):
         yield (
@@ -107,6 +112,17 @@ def _warnings(settings: BootstrapSettings, session: Session, actual: Actual, htt
         documents_are_announced(settings, http, ANNOUNCED)
     except (Note, NotProven) as finding:
         yield str(finding)
+
+
+def _strange_machines(settings: BootstrapSettings, session: Session, actual: Actual) -> Iterator[str]:
+    """Where a rule refuses the grant to everybody there is none."""
+    names = [] if refuses(actual, MACHINE_GRANT) else service_accounts(session, settings.access)
+    if names:
+        shown_names = ", ".join(names[:_MOST_NAMES]) + (" …" if len(names) > _MOST_NAMES else "")
+        yield (
+            f"{len(names)} clients besides machine_clients may get tokens without a person ({shown_names}): switch "
+            "their service accounts off, or name them in the access file; without a role of ours they get none for us"
+        )
 
 
 def is_nearly_full(session: Session, most: int) -> bool:

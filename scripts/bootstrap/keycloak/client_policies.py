@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from scripts.bootstrap.plan import Change, field_of, fields_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from scripts.bootstrap.keycloak.actual import Actual, Object
     from scripts.bootstrap.plan import Field
@@ -20,6 +20,17 @@ class ClientPolicies:
 
     profiles: list[Object]
     policies: list[Object]
+
+
+def without_grants(policy: Object, let_in: Collection[str]) -> Object:
+    """The policy, no longer about the grants that are `let_in` (as `grant_types` names them)."""
+    conditions = []
+    for condition in policy["conditions"]:
+        configuration = dict(condition["configuration"])
+        if "grant_types" in configuration:
+            configuration["grant_types"] = [grant for grant in configuration["grant_types"] if grant not in let_in]
+        conditions.append({**condition, "configuration": configuration})
+    return {**policy, "conditions": conditions}
 
 
 def client_policy_changes(wanted: ClientPolicies, actual: Actual) -> Iterator[Change]:

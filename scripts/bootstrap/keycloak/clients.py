@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from scripts.bootstrap.keycloak.actual import Actual, Object
 
 # Whatever a client could use to get a token, off; each client switches on what it is for.
-_NO_FLOWS: Json = {
+NO_FLOWS: Json = {
     "standardFlowEnabled": False,
     "implicitFlowEnabled": False,
     "directAccessGrantsEnabled": False,
@@ -31,45 +31,52 @@ _LISTS = {"default": "defaultClientScopes", "optional": "optionalClientScopes"}
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """How the resource server says who it is: a secret, or the public half of its key as a JSON Web Key Set.
+    """How a client says who it is: a secret, or the public half of its key, as a JSON Web Key Set or where that is.
 
-    Neither known: the provider keeps what it has.
+    None known: the provider keeps what it has.
     """
 
     secret: str | None = field(default=None, repr=False)
     keys: str | None = None
+    keys_url: str | None = None
     algorithm: str = ""
 
     @property
     def members(self) -> Json:
         """What the client has for it."""
-        if self.keys is None:
-            # Empty texts take away what an earlier key left.
-            left = {"use.jwks.string": "", "jwks.string": "", "token.endpoint.auth.signing.alg": ""}
-            secret = {"secret": self.secret} if self.secret else {}
-            return {"clientAuthenticatorType": "client-secret", **secret, "attributes": left}
+        # Empty texts take away what an earlier key left.
         attributes = {
-            "use.jwks.string": "true",
-            "jwks.string": self.keys,
+            "use.jwks.string": "true" if self.keys else "",
+            "jwks.string": self.keys or "",
+            "use.jwks.url": "true" if self.keys_url else "",
+            "jwks.url": self.keys_url or "",
             "token.endpoint.auth.signing.alg": self.algorithm,
         }
-        return {"clientAuthenticatorType": "client-jwt", "attributes": attributes}
+        if self.keys or self.keys_url:
+            return {"clientAuthenticatorType": "client-jwt", "attributes": attributes}
+        secret = {"secret": self.secret} if self.secret else {}
+        return {"clientAuthenticatorType": "client-secret", **secret, "attributes": attributes}
 
 
 def client_changes(access: Access, resource: str, credentials: Credentials, actual: Actual) -> Iterator[Change]:
     """What our clients lack. Clients that registered themselves, and everybody else's, are not looked at."""
-    yield from _client_changes(_resource_client(access, resource, credentials), actual)
+    yield from changes_of_client(_resource_client(access, resource, credentials), actual)
     for client_id, client in access.clients.items():
-        yield from _client_changes(_public_client(access, client_id, client), actual)
+        yield from changes_of_client(_public_client(access, client_id, client), actual)
     for audience, upstream in access.upstreams.items():
         found = actual.clients.get(audience)
         if found is None or is_marked(found):  # an API that has a client already keeps it as it is
-            yield from _client_changes(_upstream_client(audience, upstream), actual)
+            yield from changes_of_client(_upstream_client(audience, upstream), actual)
+
+
+def our_clients(access: Access, resource: str) -> tuple[str, ...]:
+    """The ids of all clients that are ours."""
+    return (resource, *access.clients, *access.machine_clients, *access.upstreams)
 
 
 def client_removals(access: Access, resource: str, actual: Actual) -> Iterator[Change]:
     """Clients that we made or took over and that are no longer wanted: dropped ones, and the resource's old address."""
-    for name in sorted(actual.ledger.clients - {resource, *access.clients, *access.upstreams}):
+    for name in sorted(actual.ledger.clients.difference(our_clients(access, resource))):
         found = actual.clients.get(name)
         if found is not None and is_marked(found):
             what = "remove, neither the access file nor MCP_PUBLIC_URL names it any more"
@@ -93,7 +100,7 @@ def _resource_client(access: Access, resource: str, credentials: Credentials) ->
         "protocol": "openid-connect",
         "publicClient": False,
         **known,
-        **_NO_FLOWS,
+        **NO_FLOWS,
         "redirectUris": [],
         "webOrigins": [],
         "attributes": {
@@ -116,7 +123,7 @@ def _upstream_client(audience: str, upstream: Upstream) -> Json:
         "enabled": True,
         "protocol": "openid-connect",
         "publicClient": False,
-        **_NO_FLOWS,
+        **NO_FLOWS,
         "redirectUris": [],
         "webOrigins": [],
         "attributes": {**MARK},
@@ -132,7 +139,7 @@ def _public_client(access: Access, client_id: str, client: Client) -> Json:
         "enabled": True,
         "protocol": "openid-connect",
         "publicClient": True,
-        **_NO_FLOWS,
+        **NO_FLOWS,
         "standardFlowEnabled": True,
         # Anybody's program can use a public client's id: the person is asked.
         "consentRequired": True,
@@ -144,7 +151,8 @@ def _public_client(access: Access, client_id: str, client: Client) -> Json:
     }
 
 
-def _client_changes(wanted: Json, actual: Actual) -> Iterator[Change]:
+def changes_of_client(wanted: Json, actual: Actual) -> Iterator[Change]:
+    """What the client lacks that shall be as `wanted` says, its scope lists included."""
     client_id = str(wanted["clientId"])
     found = actual.clients.get(client_id)
     if found is None:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from scripts.bootstrap.failures import SettingsFailure
 from scripts.bootstrap.keycloak.cimd import documents_policy, documents_profile, without_strangers
-from scripts.bootstrap.keycloak.client_policies import ClientPolicies
-from scripts.bootstrap.keycloak.clients import Credentials
+from scripts.bootstrap.keycloak.client_policies import ClientPolicies, without_grants
+from scripts.bootstrap.keycloak.clients import Credentials, our_clients
 from scripts.bootstrap.keycloak.files import load_client_policies_file, load_realm_file
 from scripts.bootstrap.keycloak.ledger import Ledger
+from scripts.bootstrap.keycloak.machines import MACHINE_GRANT
 from scripts.bootstrap.keycloak.redirects import redirect_patterns
 from scripts.bootstrap.keycloak.upstreams import (
     check_upstreams,
@@ -21,6 +22,8 @@ from scripts.bootstrap.keycloak.upstreams import (
 from scripts.bootstrap.registration import ADMISSIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mcp_server.access import Access
     from scripts.bootstrap.keycloak.files import ClientPoliciesFile, RealmFile
     from scripts.bootstrap.plan import Json
@@ -37,17 +40,21 @@ class Desired:
     realm_file: RealmFile
     client_policies_file: ClientPoliciesFile
     credentials: Credentials = field(default_factory=Credentials)
+    machines: Mapping[str, Credentials] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, settings: BootstrapSettings, credentials: Credentials) -> Desired:
-        """Put it together.
+    def load(
+        cls, settings: BootstrapSettings, credentials: Credentials, machines: Mapping[str, Credentials] | None = None
+    ) -> Desired:
+        """Put it together; `credentials` are the server's own, `machines` those of the machine clients by id.
 
         Raises:
             SettingsFailure: one of the files does not fit.
         """
         check_upstreams(settings.access)
         client_policies_file = load_client_policies_file(settings.provider_folder)
-        if settings.admin_realm == settings.realm and client_policies_file.mentions("client_credentials"):
+        refused = client_policies_file.mentions(MACHINE_GRANT) and not settings.access.machine_clients
+        if settings.admin_realm == settings.realm and refused:
             raise SettingsFailure(
                 f"KEYCLOAK_ADMIN_REALM={settings.realm}: client-policies.yaml refuses client_credentials here, with "
                 "which this run itself logs in: use an admin client of the realm master with roles of the client "
@@ -60,6 +67,7 @@ class Desired:
             realm_file=load_realm_file(settings.provider_folder),
             client_policies_file=client_policies_file,
             credentials=credentials,
+            machines=machines or {},
         )
 
     @property
@@ -68,11 +76,21 @@ class Desired:
         return {**self.realm_file.realm, "displayName": self.access.resource.name}
 
     @property
+    def grants_let_in(self) -> frozenset[str]:
+        """Grants that the access file wants and that the file of client policies refuses everybody.
+
+        Keycloak 26.7.5 has no rule "all but these clients" for one grant: docs/decisions/keycloak-machine-clients.md.
+        """
+        return frozenset({MACHINE_GRANT} if self.access.machine_clients else ())
+
+    @property
     def client_policies(self) -> ClientPolicies:
         """The client profiles and policies of the file, those of the registration profile, and of upstreams."""
         registration = self.access.registration
         profiles = self.client_policies_file.profiles_with(redirect_patterns(registration))
-        policies = [policy.model_dump() for policy in self.client_policies_file.policies]
+        policies = [
+            without_grants(policy.model_dump(), self.grants_let_in) for policy in self.client_policies_file.policies
+        ]
         if ADMISSIONS[registration.profile].documents:
             policies = [without_strangers(policy) for policy in policies]
             profiles.append(documents_profile(registration, self.realm_file.client_uri_hosts))
@@ -88,7 +106,7 @@ class Desired:
         """What is written down as ours."""
         client_policies = self.client_policies
         return Ledger(
-            clients=frozenset({self.resource, *self.access.clients, *self.access.upstreams}),
+            clients=frozenset(our_clients(self.access, self.resource)),
             policies=frozenset(policy["name"] for policy in client_policies.policies),
             profiles=frozenset(profile["name"] for profile in client_policies.profiles),
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scripts.bootstrap.keycloak.actual import carries_audience
+from scripts.bootstrap.keycloak.machines import MACHINE_GRANT
 from scripts.bootstrap.keycloak.policies import GUARD, SHUT
 from scripts.bootstrap.keycloak.proof import switches_off
 from scripts.bootstrap.plan import same
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from scripts.bootstrap.keycloak.actual import Actual, Object
 
 _PASSWORD = "password"  # noqa: S105 - the grant's name (RFC 6749 section 4.3)
-_MACHINE = "client_credentials"
 _DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 # What Keycloak would fetch, call or show (RFC 7591 section 2), as its executor calls them.
 _ADDRESSES = frozenset(
@@ -69,9 +69,14 @@ def holes(actual: Actual, audience: str, open_kinds: list[str]) -> Iterator[Hole
         yield Hole("S9", f"a registered client may use {', '.join(unchecked)}", _APPLY)
 
 
+def refuses(actual: Actual, grant: str) -> bool:
+    """Whether a rule of the realm refuses the grant to every client."""
+    return grant in _Rules(actual).refused_grants
+
+
 def _holes_by_scopes(actual: Actual, rules: _Rules, audience: str) -> Iterator[Hole]:
     ungated = _ungated(actual, audience)
-    if ungated and _MACHINE not in rules.refused_grants:
+    if ungated and MACHINE_GRANT not in rules.refused_grants:
         what = f"a client that registers itself gets a token without any person, by scope {', '.join(ungated)}"
         yield Hole("S1", what, _APPLY)
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from mcp_server.access import Access
     from scripts.bootstrap.keycloak.actual import Actual
+    from scripts.bootstrap.plan import Method
 
 
 def role_changes(access: Access, actual: Actual) -> Iterator[Change]:
@@ -33,6 +34,20 @@ def default_role_changes(access: Access, actual: Actual) -> Iterator[Change]:
         body = [{"id": Ref("role", role), "name": role} for role in ours]
         what = f"people no longer have {', '.join(ours)} by default"
         yield Change("realm", what, "DELETE", ("roles", name, "composites"), body, fields=fields)
+
+
+def account_role_changes(about: str, account: Ref, wanted: frozenset[str], given: frozenset[str]) -> Iterator[Change]:
+    """Give an account, a user or a service account, the `wanted` roles, and take other `given` ones, all ours, away."""
+    path: tuple[str | Ref, ...] = ("users", account, "role-mappings", "realm")
+    steps: tuple[tuple[Method, frozenset[str], str], ...] = (
+        ("DELETE", given - wanted, "take away"),
+        ("POST", wanted - given, "give"),
+    )
+    for method, roles, verb in steps:
+        if roles:
+            body = [{"id": Ref("role", role), "name": role} for role in sorted(roles)]
+            fields = (field_of("roles", sorted(given), sorted(wanted)),)
+            yield Change(about, f"{verb} {', '.join(sorted(roles))}", method, path, body, fields=fields)
 
 
 def role_removals(access: Access, actual: Actual) -> Iterator[Change]:

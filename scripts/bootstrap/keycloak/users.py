@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from scripts.bootstrap.failures import SettingsFailure
 from scripts.bootstrap.keycloak.actual import DEMO_DOMAIN
-from scripts.bootstrap.plan import Change, Json, Ref, field_of, fields_of
+from scripts.bootstrap.keycloak.roles import account_role_changes
+from scripts.bootstrap.plan import Change, Json, Ref, fields_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mcp_server.access import Access
     from scripts.bootstrap.keycloak.actual import Actual, Object
-    from scripts.bootstrap.plan import Method
 
 
 def user_changes(access: Access, actual: Actual) -> Iterator[Change]:
@@ -43,7 +43,7 @@ def user_changes(access: Access, actual: Actual) -> Iterator[Change]:
             yield Change(f"user {name}", what, "PUT", ("users", found["id"]), wanted, fields=fields)
         # Only roles that bring scopes are ours to take away.
         given = actual.user_roles.get(name, frozenset()) & set(access.roles)
-        yield from _role_changes(name, frozenset(person.roles), given)
+        yield from account_role_changes(f"user {name}", Ref("user", name), frozenset(person.roles), given)
 
 
 def user_removals(access: Access, actual: Actual) -> Iterator[Change]:
@@ -67,16 +67,3 @@ def _profile(name: str) -> Json:
         "email": f"{name}{DEMO_DOMAIN}",
         "emailVerified": True,
     }
-
-
-def _role_changes(name: str, wanted: frozenset[str], given: frozenset[str]) -> Iterator[Change]:
-    path: tuple[str | Ref, ...] = ("users", Ref("user", name), "role-mappings", "realm")
-    steps: tuple[tuple[Method, frozenset[str], str], ...] = (
-        ("DELETE", given - wanted, "take away"),
-        ("POST", wanted - given, "give"),
-    )
-    for method, roles, verb in steps:
-        if roles:
-            body = [{"id": Ref("role", role), "name": role} for role in sorted(roles)]
-            fields = (field_of("roles", sorted(given), sorted(wanted)),)
-            yield Change(f"user {name}", f"{verb} {', '.join(sorted(roles))}", method, path, body, fields=fields)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scripts.bootstrap.failures import ProviderRefused
-from scripts.bootstrap.keycloak.actual import by, find_client, find_user, read_policies
+from scripts.bootstrap.keycloak.actual import by, find_client, find_user, read_policies, service_account
 from scripts.bootstrap.plan import Ref
 
 if TYPE_CHECKING:
@@ -73,5 +73,6 @@ _FIND: dict[RefKind, Callable[[Session, str], Object | None]] = {
     "client-scope": lambda session, name: by(session.get("client-scopes"), "name").get(name),
     "registration-policy": lambda session, name: read_policies(session).get(name),
     "role": lambda session, name: session.find("roles", name),
+    "service-account": service_account,
     "user": find_user,
 }

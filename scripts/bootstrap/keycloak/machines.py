@@ -1,0 +1,74 @@
+"""Machine clients: programs that get tokens for themselves (RFC 6749 section 4.4), each with the roles it was given.
+
+Roles on the scopes are what keeps everybody else out: a client that registered itself may use the grant once it is let
+in for these, and gets a token with neither a scope nor the audience of the resource.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scripts.bootstrap.keycloak.clients import NO_FLOWS, changes_of_client
+from scripts.bootstrap.keycloak.ledger import MARK
+from scripts.bootstrap.keycloak.roles import account_role_changes
+from scripts.bootstrap.plan import Ref
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from mcp_server.access import Access
+    from mcp_server.machine_client import MachineClient
+    from scripts.bootstrap.keycloak.actual import Actual
+    from scripts.bootstrap.keycloak.clients import Credentials
+    from scripts.bootstrap.keycloak.session import Session
+    from scripts.bootstrap.plan import Change, Json
+
+MACHINE_GRANT = "client_credentials"
+_PAGE = 100
+
+
+def machine_changes(access: Access, machines: Mapping[str, Credentials], actual: Actual) -> Iterator[Change]:
+    """What the machine clients lack: the client, and the roles of its service account."""
+    for client_id, machine in access.machine_clients.items():
+        yield from changes_of_client(_machine_client(access, client_id, machine, machines.get(client_id)), actual)
+        if actual.machine_roles is not None:  # what may not be read cannot be compared
+            given = actual.machine_roles.get(client_id, frozenset()) & set(access.roles)
+            account = Ref("service-account", client_id)
+            yield from account_role_changes(f"client {client_id}", account, frozenset(machine.roles), given)
+
+
+def service_accounts(session: Session, access: Access) -> list[str]:
+    """Ids of clients that may use the grant and are none of the access file's.
+
+    Reads every client, a page at a time: Keycloak cannot be asked for those alone.
+    """
+    found: list[str] = []
+    first = 0
+    while page := session.get("clients", first=str(first), max=str(_PAGE)):
+        found += [str(client["clientId"]) for client in page if client.get("serviceAccountsEnabled")]
+        first += _PAGE
+    return sorted(set(found).difference(access.machine_clients))
+
+
+def _machine_client(access: Access, client_id: str, machine: MachineClient, credentials: Credentials | None) -> Json:
+    known: Json = credentials.members if credentials is not None else {}
+    attributes = known.pop("attributes", {})
+    return {
+        "clientId": client_id,
+        "name": machine.name,
+        "description": "A program of its own: nobody logs in with it",
+        "enabled": True,
+        "protocol": "openid-connect",
+        "publicClient": False,
+        **known,
+        **NO_FLOWS,
+        "serviceAccountsEnabled": True,
+        "consentRequired": False,
+        "redirectUris": [],
+        "webOrigins": [],
+        "attributes": {**(attributes if isinstance(attributes, dict) else {}), **MARK},
+        # Keycloak 26.7.5 gives every client with a service account this scope: the client's address, and no right.
+        "defaultClientScopes": ["basic", "service_account"],
+        # What it may ask for; what it gets, its roles decide. No offline_access: it logs in anew at any time.
+        "optionalClientScopes": list(access.scopes),
+    }

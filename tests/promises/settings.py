@@ -18,6 +18,10 @@ REQUIREMENTS = (
     ),
     Requirement("access.hierarchy", "RS-23", "A scope is good for all that it implies, and for nothing else."),
     Requirement(
+        "logs.for_people", "ours", "A text line writes lists, none and yes as people do, and escapes the rest."
+    ),
+    Requirement("logs.order", "ours", "A JSON line begins with timestamp, level and event."),
+    Requirement(
         "logs.no_token", "RS-24", "What looks like a token is taken out of every line, also of other libraries' lines."
     ),
     Requirement("tools.greet", "seed C8", "greet answers Hello, {name}!"),

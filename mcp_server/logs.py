@@ -59,7 +59,8 @@ def _said(value: Any) -> Any:
 
 
 def _in_order(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    return {name: event[name] for name in _FIRST if name in event} | event
+    first: EventDict = {name: event[name] for name in _FIRST if name in event}
+    return {**first, **event}
 
 
 def _withhold(text: str) -> str:

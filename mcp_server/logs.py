@@ -23,6 +23,7 @@ _BEGINNING = "eyJ"  # of header and payload: {" in base64url
 _LEAST = 11  # characters of a header
 _BEARER = re.compile(r"(?i:bearer\s+)[\w.~+/-]{16,}=*", re.ASCII)  # a token of any kind behind its scheme
 _WITHHELD = "(token withheld)"
+_FIRST = ("timestamp", "level", "event")  # of a JSON line: what whoever looks through many of them looks for
 
 
 def _without_tokens(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -36,6 +37,30 @@ def _clean(value: Any) -> Any:
         text = repr(value)
         return cleaned if (cleaned := _withhold(text)) != text else value
     return value
+
+
+def _for_people(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    return {name: value if isinstance(value, str) else _said(value) for name, value in event.items()}
+
+
+def _said(value: Any) -> Any:
+    """`value` as a person would write it, not as Python does; what nobody writes otherwise stays."""
+    if value is None or value in ([], (), {}, frozenset()):
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, set | frozenset):
+        return ", ".join(sorted(str(_said(part)) for part in value))
+    if isinstance(value, list | tuple):
+        return ", ".join(str(_said(part)) for part in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_said(part)}" for name, part in value.items())
+    return value
+
+
+def _in_order(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    first: EventDict = {name: event[name] for name in _FIRST if name in event}
+    return {**first, **event}
 
 
 def _withhold(text: str) -> str:
@@ -61,15 +86,15 @@ def configure_logs(log_format: str, level: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    finish: list[Processor] = [structlog.processors.format_exc_info, _without_tokens]
-    renderer: Processor = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    renderer: list[Processor] = (
+        [_for_people, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
         if text
-        else structlog.processors.JSONRenderer(sort_keys=False)
+        else [_in_order, structlog.processors.JSONRenderer(sort_keys=False)]
     )
+    finish: list[Processor] = [structlog.processors.format_exc_info, _without_tokens, *renderer]
     threshold = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
-        processors=[*shared, *finish, renderer],
+        processors=[*shared, *finish],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
@@ -78,7 +103,7 @@ def configure_logs(log_format: str, level: str) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *finish, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *finish],
         )
     )
     logging.root.handlers[:] = [handler]

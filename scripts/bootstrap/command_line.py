@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
-_PROVIDERS = ("keycloak", "dex")
+_PROVIDERS = ("keycloak", "dex", "auth0")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"([0-9]{1,6})([smhd])")
 
@@ -30,6 +30,8 @@ with --provider dex, besides:
   DEX_FILES                          the folder that the files are written to                      [.dex]
   DEX_UPSTREAM                       where Dex listens, behind the front                       [dex:5556]
   DEX_CONFIG                         Dex's own members, names in idp-config/dex                [dex.yaml]
+with --provider auth0 only OAUTH_SERVER_URL, MCP_PUBLIC_URL, ACCESS_FILE, and:
+  AUTH0_FILES                        the folder that the Terraform is written to                 [.auth0]
 
 exit codes: 0 done (plan: whatever it says), 1 check found something, the provider refused or the result is not as
 promised, 2 something to change here, 3 the provider does not answer.
@@ -85,7 +87,7 @@ def parse(description: str, arguments: list[str] | None, provider: str | None = 
         "replace the administrator of Keycloak's first start by accounts of this realm alone",
         "Makes them, sees that each may do its work and no more, then removes the administrator. Can be repeated.",
     )
-    _add(verbs, "render", "write the provider's files", "For providers that are configured by files: Dex.")
+    _add(verbs, "render", "write the provider's files", "For Dex its configuration, for Auth0 Terraform. Asks nobody.")
     return parser.parse_args(arguments)
 
 

@@ -17,6 +17,8 @@ REQUIREMENTS = (
         "access.consistent", "ours", "An access file whose parts disagree is refused with the place and the fault."
     ),
     Requirement("access.hierarchy", "RS-23", "A scope is good for all that it implies, and for nothing else."),
+    Requirement("logs.for_people", "ours", "A text line writes lists, none and yes as people do."),
+    Requirement("logs.order", "ours", "A JSON line begins with timestamp, level and event."),
     Requirement(
         "logs.no_token", "RS-24", "What looks like a token is taken out of every line, also of other libraries' lines."
     ),

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from scripts.bootstrap.dex.files import differences, read_files, write_files
 from scripts.bootstrap.dex.people import COST
 from scripts.bootstrap.dex.proof import (
     every_client,
@@ -26,6 +25,7 @@ from scripts.bootstrap.dex.render import CONFIG, read_config, render
 from scripts.bootstrap.dex.settings import DexSettings
 from scripts.bootstrap.dex.source import read_source
 from scripts.bootstrap.failures import NotProven, ProviderUnreachable
+from scripts.bootstrap.files import differences, read_files, write_files
 from scripts.bootstrap.proof import open_http, prove, server_metadata
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     Verb = Callable[[argparse.Namespace, Mapping[str, str]], int]
 
 _FILES = (CONFIG, *(f"front/{name}" for name in ("Caddyfile", "metadata.json", "policy.json", "register.json")))
+_FOLDER = "DEX_FILES"
 _DRIFT = 1
 _WAIT_SECONDS = 60
 _USUAL_URL = "http://localhost:3000/mcp"  # what ./scripts/login takes by itself
@@ -51,7 +52,7 @@ class Run:
         self.say = say or _say_at_once
         self.settings = DexSettings.load(variables)
         self.source: Source = read_source(self.settings)
-        self.held = read_files(self.settings.folder, _FILES)
+        self.held = read_files(self.settings.folder, _FILES, _FOLDER)
         self.wanted = render(self.settings, self.source, self.held, cost)
         self.changes = list(differences(self.wanted, self.held))
 
@@ -68,7 +69,7 @@ class Run:
 
     def write(self) -> None:
         """Write the files that differ, and say what."""
-        write_files(self.settings.folder, self.wanted, self.held)
+        write_files(self.settings.folder, self.wanted, self.held, _FOLDER)
         self.tell_changes()
 
     def prove(self, http: httpx.Client) -> None:

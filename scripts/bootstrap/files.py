@@ -21,8 +21,13 @@ _SHOWN = 160
 _PRIVATE, _PUBLIC = 0o600, 0o644
 
 
-def read_files(folder: Path, names: Mapping[str, str] | tuple[str, ...]) -> dict[str, str]:
+def read_files(folder: Path, names: Mapping[str, str] | tuple[str, ...], variable: str) -> dict[str, str]:
     """The files that are there.
+
+    Args:
+        folder: where.
+        names: their paths below it.
+        variable: of the environment, which says where; named if one cannot be read.
 
     Raises:
         SettingsFailure: one is there and cannot be read.
@@ -35,13 +40,19 @@ def read_files(folder: Path, names: Mapping[str, str] | tuple[str, ...]) -> dict
             continue
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsFailure(
-                f"{folder / name}: cannot be read ({_reason(error)}); DEX_FILES says where"
+                f"{folder / name}: cannot be read ({_reason(error)}); {variable} says where"
             ) from error
     return found
 
 
-def write_files(folder: Path, wanted: Mapping[str, str], held: Mapping[str, str]) -> None:
+def write_files(folder: Path, wanted: Mapping[str, str], held: Mapping[str, str], variable: str) -> None:
     """Write what differs; a reader sees each file whole, as it was or as it is to be.
+
+    Args:
+        folder: where.
+        wanted: the files as they shall be, by their paths below it.
+        held: the files as they are.
+        variable: of the environment, which says where; named if one cannot be written.
 
     Raises:
         SettingsFailure: a file cannot be written.
@@ -53,7 +64,7 @@ def write_files(folder: Path, wanted: Mapping[str, str], held: Mapping[str, str]
             _write(folder / name, text, _PRIVATE if name.startswith("dex/") else _PUBLIC)
         except OSError as error:
             raise SettingsFailure(
-                f"{folder / name}: cannot be written ({_reason(error)}); DEX_FILES says where"
+                f"{folder / name}: cannot be written ({_reason(error)}); {variable} says where"
             ) from error
 
 

@@ -238,8 +238,11 @@ def test_what_somebody_changes_is_named_and_mended_and_what_is_dropped_goes(keyc
     realm.write_access(demo_users={**PEOPLE, "reader": {"password": "reader", "roles": ["mcp-reader"]}})
     realm.apply()
     assert check(realm).clean
-    refused = exchange_as_the_server(realm, token)
-    assert (refused["status"], refused["error_description"]) == (400, "Request not allowed")
+    assert exchange_as_the_server(realm, token)["status"] == 400
+    policies = admin.get("client-policies", "policies")["policies"]
+    assert "mcp-no-exchange" not in {policy["name"] for policy in policies}
+    (rule,) = [policy for policy in policies if policy["name"] == "mcp-code-only"]
+    assert GRANT in rule["conditions"][0]["configuration"]["grant_types"]
     assert admin.get("clients", clientId=API) == []
     (ours,) = admin.get("clients", clientId=realm.public_url)
     assert ours["attributes"].get("standard.token.exchange.enabled", "false") == "false"

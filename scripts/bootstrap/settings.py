@@ -8,14 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from mcp_server.access import Access, AccessFileError, load_access
-from mcp_server.addresses import is_loopback
 from mcp_server.client_key import ClientKey, UnusableKey
 from mcp_server.environment import Environment, SettingsError
 from scripts.bootstrap.failures import SettingsFailure
 from scripts.bootstrap.machine_credentials import SecretPlace, secret_places
+from scripts.bootstrap.reach import WHERE, check_fit_for_a_network, check_internal_url, on_loopback
 from scripts.bootstrap.secret_file import read_secret
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ class BootstrapSettings:
     @property
     def on_loopback(self) -> bool:
         """Whether issuer and resource both never leave this machine."""
-        return all(is_loopback(urlsplit(url).hostname or "") for url in (self.server_url, self.public_url))
+        return on_loopback(self)
 
     @classmethod
     def load(cls, variables: Mapping[str, str], account: str | None = None) -> BootstrapSettings:
@@ -182,27 +181,10 @@ def _check(settings: BootstrapSettings) -> None:
         raise SettingsFailure("OAUTH_SERVER_URL: the realm 'master' administers Keycloak; use a realm of its own")
     if not settings.internal_url.endswith(f"/realms/{settings.realm}"):
         raise SettingsFailure(f"OAUTH_INTERNAL_URL={settings.internal_url}: must end with /realms/{settings.realm}")
-    if settings.in_container and is_loopback(urlsplit(settings.internal_url).hostname or ""):
-        raise SettingsFailure(
-            f"{settings.internal_url} is this container itself: set OAUTH_INTERNAL_URL to where Keycloak is from here, "
-            "such as http://keycloak:8080/realms/mcp"
-        )
+    check_internal_url(settings, "Keycloak is from here, such as http://keycloak:8080/realms/mcp")
     if not settings.on_loopback:
-        _check_fit_for_a_network(settings)
-
-
-def _check_fit_for_a_network(settings: BootstrapSettings) -> None:
-    """Refuse what is safe only where nobody else can reach the provider."""
-    where = "OAUTH_SERVER_URL and MCP_PUBLIC_URL are not both on localhost"
-    if settings.access.demo_users:
-        raise SettingsFailure(f"demo_users: their passwords are public, and {where}: remove them from the access file")
-    if settings.access.registration.profile == "open-dev":
-        raise SettingsFailure(
-            f"registration.profile: open-dev lets anyone register a client, and {where}: write loopback-only, "
-            "initial-access-token or closed"
-        )
-    if settings.admin_client_secret.lower() in _DEFAULT_SECRETS:
-        raise SettingsFailure(f"KEYCLOAK_ADMIN_CLIENT_SECRET is a default password, and {where}: choose a random one")
-    for name, url in (("OAUTH_SERVER_URL", settings.server_url), ("MCP_PUBLIC_URL", settings.public_url)):
-        if url.startswith("http://") and not is_loopback(urlsplit(url).hostname or ""):
-            raise SettingsFailure(f"{name}={url}: tokens would cross the network in the clear; use https")
+        check_fit_for_a_network(settings, "loopback-only, initial-access-token or closed")
+        if settings.admin_client_secret.lower() in _DEFAULT_SECRETS:
+            raise SettingsFailure(
+                f"KEYCLOAK_ADMIN_CLIENT_SECRET is a default password, and {WHERE}: choose a random one"
+            )

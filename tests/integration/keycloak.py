@@ -35,7 +35,7 @@ IMAGE = "quay.io/keycloak/keycloak:26.7.5"
 REPOSITORY = Path(__file__).parents[2]
 REDIRECT = "http://127.0.0.1:33333/callback"
 PUBLIC_URL = "http://localhost:9/mcp"  # nothing of ours can be there: an apply looks whether the server is up
-_READY_SECONDS = 240
+_READY_SECONDS = 480  # a busy machine is no fault
 
 Json = dict[str, Any]
 

@@ -7,11 +7,8 @@ import base64
 import datetime as dt
 import json
 import re
-import secrets
-import subprocess
 import time
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -28,8 +25,6 @@ from tests.integration.postgres import POSTGRES, running_postgres
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tests.integration.keycloak import Keycloak, Realm
 
 pytestmark = pytest.mark.containers
 
@@ -159,53 +154,6 @@ def test_dex_takes_every_example_of_a_connector(engine: None, tmp_path: Path) ->
         statuses = {name: httpx.get(f"{dex.issuer}/callback/{name}").status_code for name in ("github", "saml", "ldap")}
         assert statuses["ldap"] == 404
         assert 404 not in {statuses["github"], statuses["saml"]}
-
-
-@pytest.mark.full
-@pytest.mark.requirement("dex.federation")
-def test_people_of_our_keycloak_log_in_through_dex(keycloak: Keycloak, realm: Realm, tmp_path: Path) -> None:
-    """Dex asks Keycloak who a person is, and gives the realm roles on as groups."""
-    port = str(urlsplit(keycloak.url).port)
-    found = subprocess.run(
-        ["docker", "ps", "--quiet", "--filter", f"publish={port}"], check=True, capture_output=True, text=True
-    )
-    secret = secrets.token_urlsafe(16)
-    env = {
-        "KEYCLOAK_URL": f"http://keycloak:8080/realms/{realm.name}",
-        "KEYCLOAK_ISSUER": realm.issuer,
-        "KEYCLOAK_DEX_SECRET": secret,
-    }
-    beside = {"keycloak": found.stdout.strip()}
-    config = "dex.yaml,connectors/keycloak.yaml"
-    with running_dex(tmp_path / "dex", config=config, env=env, beside=beside, demo_users={}) as dex:
-        dex.others = (keycloak.url,)
-        mapper = {
-            "name": "groups",
-            "protocol": "openid-connect",
-            "protocolMapper": "oidc-usermodel-realm-role-mapper",
-            "config": {
-                "claim.name": "groups",
-                "multivalued": "true",
-                "id.token.claim": "true",
-                "jsonType.label": "String",
-            },
-        }
-        client = {
-            "clientId": "dex",
-            "secret": secret,
-            "redirectUris": [f"{dex.issuer}/callback"],
-            "protocolMappers": [mapper],
-            "fullScopeAllowed": True,
-        }
-        realm.admin().write("POST", ("clients",), client)
-        registered = str(dex.register(redirect_uris=[REDIRECT])["client_id"])
-        tokens = dex.log_in("writer", registered)
-        said = claims(tokens["access_token"])
-        assert "mcp-writer" in said["groups"]
-        assert (said["iss"], said["preferred_username"]) == (dex.issuer, "writer")
-        renewed = dex.refresh(registered, tokens["refresh_token"])
-        assert "mcp-writer" in claims(renewed["access_token"])["groups"]
-        assert httpx.get(f"{dex.issuer}/auth/local").status_code == 404  # nobody is at home here
 
 
 def kids(dex: Dex) -> set[str]:

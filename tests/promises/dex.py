@@ -79,4 +79,9 @@ REQUIREMENTS = (
         "The official TypeScript clients register, log in and call at Dex, and end at once where a group is missing.",
     ),
     Requirement("dex.quiet", "ours", "Dex's log has errors and failed logins, and no line for each of its clients."),
+    Requirement(
+        "dex.switch",
+        "ours",
+        "Between Keycloak and Dex the server changes its settings only: the same image, the same access file.",
+    ),
 )

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mcp_server.access import Access, AccessFileError, load_access
-from mcp_server.addresses import is_loopback
 from mcp_server.environment import Environment, SettingsError
 from scripts.bootstrap.failures import SettingsFailure
+from scripts.bootstrap.reach import check_fit_for_a_network, check_internal_url, on_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +65,7 @@ class DexSettings:
     @property
     def on_loopback(self) -> bool:
         """Whether issuer and resource both never leave this machine."""
-        return all(is_loopback(urlsplit(url).hostname or "") for url in (self.server_url, self.public_url))
+        return on_loopback(self)
 
     @classmethod
     def load(cls, variables: Mapping[str, str]) -> DexSettings:
@@ -109,7 +109,7 @@ def _check(settings: DexSettings) -> None:
             )
     check_profile(settings.access.registration.profile)
     if not settings.on_loopback:
-        _check_fit_for_a_network(settings)
+        check_fit_for_a_network(settings, "loopback-only or closed")
 
 
 def check_profile(profile: str) -> None:
@@ -131,22 +131,4 @@ def _check_urls(settings: DexSettings) -> None:
             f"OAUTH_SERVER_URL={settings.server_url}: the front serves Dex at the root of an origin of its own: "
             "write the issuer without a path and without a slash at the end"
         )
-    if settings.in_container and is_loopback(urlsplit(settings.internal_url).hostname or ""):
-        raise SettingsFailure(
-            f"{settings.internal_url} is this container itself: set OAUTH_INTERNAL_URL to where the front is from "
-            "here, such as http://front:5556"
-        )
-
-
-def _check_fit_for_a_network(settings: DexSettings) -> None:
-    """Refuse what is safe only where nobody else can reach the provider."""
-    where = "OAUTH_SERVER_URL and MCP_PUBLIC_URL are not both on localhost"
-    if settings.access.demo_users:
-        raise SettingsFailure(f"demo_users: their passwords are public, and {where}: remove them from the access file")
-    if settings.access.registration.profile == "open-dev":
-        raise SettingsFailure(
-            f"registration.profile: open-dev lets anyone register a client, and {where}: write loopback-only or closed"
-        )
-    for name, url in (("OAUTH_SERVER_URL", settings.server_url), ("MCP_PUBLIC_URL", settings.public_url)):
-        if url.startswith("http://") and not is_loopback(urlsplit(url).hostname or ""):
-            raise SettingsFailure(f"{name}={url}: tokens would cross the network in the clear; use https")
+    check_internal_url(settings, "the front is from here, such as http://front:5556")

@@ -1,0 +1,112 @@
+"""Our own Keycloak behind Dex: people log in there, and Dex gives its roles on as groups."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from tests.integration.dex import REDIRECT, Dex, running_dex
+from tests.integration.in_process import serving
+from tests.integration.keycloak import bootstrapped, claims
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.integration.keycloak import Keycloak, Realm
+
+pytestmark = [pytest.mark.anyio, pytest.mark.containers, pytest.mark.full]
+# What the head of idp-config/dex/connectors/keycloak.yaml asks for.
+_GROUPS = {
+    "name": "groups",
+    "protocol": "openid-connect",
+    "protocolMapper": "oidc-usermodel-realm-role-mapper",
+    "config": {
+        "claim.name": "groups",
+        "multivalued": "true",
+        "id.token.claim": "true",
+        "jsonType.label": "String",
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def dex(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dex]:
+    realm = bootstrapped(keycloak, tmp_path_factory.mktemp("realm"))
+    secret = secrets.token_urlsafe(16)
+    env = {
+        "KEYCLOAK_URL": f"http://keycloak:8080/realms/{realm.name}",
+        "KEYCLOAK_ISSUER": realm.issuer,
+        "KEYCLOAK_DEX_SECRET": secret,
+    }
+    beside = {"keycloak": container_at(keycloak.url)}
+    config = "dex.yaml,connectors/keycloak.yaml"
+    with running_dex(tmp_path_factory.mktemp("dex"), config=config, env=env, beside=beside, demo_users={}) as server:
+        server.others = (keycloak.url,)
+        let_in(realm, server, secret)
+        yield server
+
+
+def container_at(url: str) -> str:
+    """The id of the container that is published at the port of `url`."""
+    words = ["docker", "ps", "--quiet", "--filter", f"publish={urlsplit(url).port}"]
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def let_in(realm: Realm, dex: Dex, secret: str) -> None:
+    """Make Dex a client of the realm."""
+    client = {
+        "clientId": "dex",
+        "secret": secret,
+        "redirectUris": [f"{dex.issuer}/callback"],
+        "protocolMappers": [_GROUPS],
+        "fullScopeAllowed": True,
+    }
+    realm.admin().write("POST", ("clients",), client)
+
+
+@pytest.mark.requirement("dex.federation")
+async def test_people_of_our_keycloak_log_in_through_dex_and_their_roles_bring_the_scopes(dex: Dex) -> None:
+    registered = str(dex.register(redirect_uris=[REDIRECT])["client_id"])
+    tokens = dex.log_in("writer", registered)
+    said = claims(tokens["access_token"])
+    assert "mcp-writer" in said["groups"]
+    assert (said["iss"], said["preferred_username"]) == (dex.issuer, "writer")
+    async with serving(dex.settings()) as server:
+        assert (await server.call("note_add", tokens["access_token"], {"text": "milk"})).status_code == 200
+        renewed = dex.refresh(registered, tokens["refresh_token"])
+        assert "mcp-writer" in claims(renewed["access_token"])["groups"]
+        assert await server.status(renewed["access_token"]) == 200
+
+
+@pytest.mark.requirement("dex.federation", "dex.no_group")
+@pytest.mark.parametrize(
+    ("user", "tool", "group"), [("reader", "note_add", "mcp-writer"), ("nobody", "whoami", "mcp-")]
+)
+async def test_what_a_role_at_keycloak_does_not_bring_is_refused_here(
+    dex: Dex, user: str, tool: str, group: str
+) -> None:
+    token = dex.log_in(user, "mcp-native-01")["access_token"]
+    async with serving(dex.settings()) as server:
+        answer = await server.call(tool, token, {"text": "milk"})
+    assert (answer.status_code, "www-authenticate" in answer.headers) == (403, False)
+    assert group in answer.json()["error_description"]
+
+
+@pytest.mark.requirement("dex.federation")
+def test_nobody_is_at_home_here_and_the_way_back_takes_only_answers_to_a_login(dex: Dex) -> None:
+    assert httpx.get(f"{dex.issuer}/auth/local").status_code == 404
+    for query in (
+        "",
+        "?code=x",
+        "?code=x&state=y",
+        "?error=access_denied&state=y",
+        "?state=y&code=x&back=https://a.example",
+    ):
+        answer = httpx.get(f"{dex.issuer}/callback{query}")
+        assert answer.status_code in {400, 401, 500}, query
+        assert "location" not in answer.headers

@@ -57,6 +57,13 @@ ATTACKS = (
     token("iss as a list with ours in it", "RFC 7519 section 4.1.1", "issuer", claims(iss=[ISSUER]), Reason.ISSUER),
     token("no iss", "RFC 9068 section 2.2", "issuer", claims(iss=...), Reason.ISSUER),
     token("aud of another service", AUD, "audience", claims(aud="account"), Reason.AUDIENCE),
+    token(
+        "a token that this server was given for another API",
+        "RFC 8693 section 2.2; RS-13",
+        "audience",
+        claims(aud="orders-api", azp=RESOURCE, scope="orders.read mcp:tools"),
+        Reason.AUDIENCE,
+    ),
     token("aud that is ours and a slash", AUD, "audience", claims(aud=RESOURCE + "/"), Reason.AUDIENCE),
     token("aud that is the origin of ours", AUD, "audience", claims(aud="http://localhost:3000"), Reason.AUDIENCE),
     token(

@@ -100,5 +100,5 @@ async def upstream_token(audience: str, *scopes: str) -> str:
     """
     exchange = _exchange.get()
     if exchange is None:
-        raise LookupError("no token can be exchanged here: the access file names no upstreams")
+        raise LookupError("no token can be exchanged here: the access file names no upstreams, or DISABLE_AUTH is set")
     return await exchange(audience, scopes)

@@ -74,6 +74,13 @@ ATTACKS = (
     ),
     token("no iss", "RFC 9068 section 2.2", "issuer", claims(iss=...), Reason.ISSUER),
     token("aud of another service", AUD, "audience", claims(aud="account"), Reason.AUDIENCE),
+    token(
+        "a token that this server was given for another API",
+        "RFC 8693 section 2.2; RS-13",
+        "audience",
+        claims(aud="orders-api", azp=RESOURCE, scope="orders.read mcp:tools"),
+        Reason.AUDIENCE,
+    ),
     token("aud that is ours and a slash", AUD, "audience", claims(aud=RESOURCE + "/"), Reason.AUDIENCE),
     token("aud that is the origin of ours", AUD, "audience", claims(aud="http://localhost:3000"), Reason.AUDIENCE),
     token(

@@ -257,6 +257,25 @@ def test_what_is_not_listed_is_not_there(dex: Dex, path: str) -> None:
 
 
 @pytest.mark.requirement("dex.unlisted")
+def test_dex_itself_counts_no_request_for_what_is_not_listed(dex: Dex) -> None:
+    before = counted(dex)
+    for path in (*UNLISTED, *DISGUISED):
+        for method in ("GET", "POST"):
+            raw(dex, f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    assert counted(dex) == before
+    assert httpx.get(f"{dex.issuer}/keys").status_code == 200
+    assert sum(counted(dex).values()) == sum(before.values()) + 1  # it does count
+
+
+def counted(dex: Dex) -> dict[str, float]:
+    """How many requests Dex has answered, by endpoint, method and status, as it counts them itself."""
+    asked = ["wget", "-q", "-O", "-", "http://127.0.0.1:5558/metrics"]
+    told = dex.containers["dex"].get_wrapped_container().exec_run(asked).output.decode()
+    lines = (line.rpartition(" ") for line in told.splitlines() if line.startswith("http_requests_total"))
+    return {name: float(value) for name, _, value in lines}
+
+
+@pytest.mark.requirement("dex.unlisted")
 @pytest.mark.parametrize(
     "target",
     ["http://dex:5556/device/code", "http://localhost/../device/code", "*", "dex:5556", "/device/code?x=/keys"],

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, Self
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from mcp_server.access_faults import meant, told
 from mcp_server.access_parts import Client, DemoUser, Part, Registration, Resource, RoleName, Scope, ScopeName
 from mcp_server.issuers import IssuerRules, Url
 
@@ -77,7 +78,7 @@ class Access(Part):
     def _known(self, names: Iterable[str], where: str) -> None:
         for name in names:
             if name not in self.scopes:
-                raise ValueError(f"{where}: '{name}' is not one of the scopes: {', '.join(self.scopes)}")
+                raise ValueError(f"{where}: '{name}' is not one of the scopes{meant(name, self.scopes)}")
 
     def _every_scope_implies_the_base(self) -> None:
         for name in self.scopes:
@@ -97,7 +98,7 @@ class Access(Part):
     def _known_roles(self, names: Iterable[str], where: str) -> None:
         for name in names:
             if name not in self.roles:
-                raise ValueError(f"{where}: '{name}' brings no scope: {', '.join(self.roles)}")
+                raise ValueError(f"{where}: '{name}' brings no scope{meant(name, self.roles)}")
 
     def _reach(self, name: str, path: tuple[str, ...] = ()) -> frozenset[str]:
         """All scopes that `name` implies, itself included."""
@@ -167,17 +168,15 @@ def load_access(path: Path) -> Access:
     Raises:
         AccessFileError: it is missing, is not YAML or does not fit; the text names the file and what to change.
     """
+    text = ""
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - _Loader is a SafeLoader
+        text = path.read_text(encoding="utf-8")
+        content = yaml.load(text, _Loader)  # noqa: S506 - _Loader is a SafeLoader
         return Access.model_validate(content)
     except OSError as error:
         raise AccessFileError(f"{path}: cannot be read ({error.strerror})") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise AccessFileError(
-            f"{path}: {place + ': ' if place else ''}{first['msg'].removeprefix('Value error, ')}"
-        ) from error
+        raise AccessFileError(f"{path}: {told(error, Access, text)}") from error
     except (yaml.YAMLError, AccessFileError, UnicodeDecodeError) as error:
         fault = str(error).replace('in "<unicode string>", ', "at ")
         raise AccessFileError(f"{path}: {' '.join(fault.split())}") from error

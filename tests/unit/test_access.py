@@ -9,6 +9,7 @@ import pytest
 
 from mcp_server.access import AccessFileError, load_access
 from mcp_server.settings import Settings
+from scripts.bootstrap.doubts import doubts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,3 +93,68 @@ def test_the_examples_that_the_file_has_commented_out_work(tmp_path: Path) -> No
     assert rules.model_fields_set == set(type(rules).model_fields)
     assert access.groups == {"engineering": ("mcp-writer",), "acme:platform": ("mcp-writer", "mcp-admin")}
     assert access.tools == {"delete_everything": ("mcp:admin",)}
+
+
+@pytest.mark.requirement("access.words")
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("privileged: true", "priviledged: true", "line 30: scopes.mcp:admin.priviledged: is not one of the members"),
+        ("privileged: true", "priviledged: true", "here: did you mean 'privileged'?"),
+        (
+            "registration:\n  profile",
+            "registratoin:\n  profile",
+            "line 79: registratoin: is not one of the members here",
+        ),
+        ("registration:\n  profile", "registratoin:\n  profile", "did you mean 'registration'?"),
+        ("registration:\n", "xyzzy: 1\nregistration:\n", "members here: version, resource, base_scope"),
+        ("    name: A client", "    nmae: A client", "line 96: clients.mcp-native.nmae"),
+        ("profile: open-dev", "profile: open", "line 80: registration.profile: write 'open-dev', 'loopback-only',"),
+        (
+            "implies: [mcp:tools]",
+            "implies: [mcp:tool]",
+            "'mcp:tool' is not one of the scopes: did you mean 'mcp:tools'?",
+        ),
+        ("roles: [mcp-reader] }", "roles: [mcp-raeder] }", "brings no scope: did you mean 'mcp-reader'?"),
+        ("max_clients: 2000", "max_clients: many", "line 81: registration.max_clients: must be a whole number"),
+        ("implies: [mcp:tools]", "implies: mcp:tools", "scopes.mcp:notes.read.implies: must be a list"),
+        ("reader: { password: reader, roles: [mcp-reader] }", "reader: x", "demo_users.reader: must be a mapping"),
+        ("roles: [mcp-admin]\n", "roles: []\n", "scopes.mcp:admin.roles: must not be empty"),
+        ("roles_claim: mcp_roles", "roles_claim: 'a b'", "roles_claim: 'a b' has a character that cannot be there"),
+        ("    name: A client on this machine\n", "", "clients.mcp-native.name: is missing"),
+        ("version: 1", "version: 2", "line 6: version: write 1"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_line_and_what_was_meant(tmp_path: Path, old: str, new: str, says: str) -> None:
+    assert old in GOOD
+    path = tmp_path / "access.yaml"
+    path.write_text(GOOD.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(AccessFileError, match=re.escape(says)) as refused:
+        load_access(path)
+    text = str(refused.value)
+    assert "\n" not in text
+    assert not re.search(r"Input should|Extra inputs|Field required|String should", text)
+
+
+@pytest.mark.requirement("access.doubts")
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (
+            "roles: [mcp-reader, mcp-writer, mcp-admin]",
+            "roles: [mcp-reader, mcp-writer, mcp-admin, mcp-raeder]",
+            ["scopes.mcp:tools.roles: 'mcp-raeder' stands nowhere else: did you mean 'mcp-reader'?"],
+        ),
+        ("roles: [mcp-reader, mcp-writer, mcp-admin]", "roles: [mcp-reader, mcp-writer, mcp-admin, staff]", []),
+        (
+            "version: 1",
+            "version: 1\ntools: {hello: [mcp:tools], wipe: [mcp:admin]}",
+            ["tools.hello: every call needs mcp:tools anyway, so this entry asks for nothing more"],
+        ),
+        ("version: 1", "version: 1", []),
+    ],
+)
+def test_what_was_hardly_meant_is_a_warning(tmp_path: Path, old: str, new: str, says: list[str]) -> None:
+    path = tmp_path / "access.yaml"
+    path.write_text(GOOD.replace(old, new, 1), encoding="utf-8")
+    assert list(doubts(load_access(path))) == says

@@ -42,6 +42,7 @@ LAYERS = (
         "providers",
         "access",
         "access_parts",
+        "access_faults",
         "issuers",
         "client_key",
         "own_client",

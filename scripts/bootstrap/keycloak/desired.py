@@ -11,6 +11,7 @@ from scripts.bootstrap.keycloak.client_policies import ClientPolicies
 from scripts.bootstrap.keycloak.clients import Credentials
 from scripts.bootstrap.keycloak.files import load_client_policies_file, load_realm_file
 from scripts.bootstrap.keycloak.ledger import Ledger
+from scripts.bootstrap.keycloak.messages import message_names
 from scripts.bootstrap.keycloak.redirects import redirect_patterns
 from scripts.bootstrap.registration import ADMISSIONS
 
@@ -80,4 +81,5 @@ class Desired:
             clients=frozenset({self.resource, *self.access.clients}),
             policies=frozenset(policy["name"] for policy in client_policies.policies),
             profiles=frozenset(profile["name"] for profile in client_policies.profiles),
+            messages=message_names(self.realm_file.messages),
         )

@@ -6,13 +6,14 @@ no cycle, every scope implies the base scope. Whatever is wrong is said in one `
 
 from __future__ import annotations
 
-import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
 from mcp_server import strict_yaml
+from mcp_server.access_checks import check_consistent
+from mcp_server.access_faults import told
 from mcp_server.access_parts import (
     ClaimName,
     Client,
@@ -31,8 +32,6 @@ from mcp_server.upstreams import Audience, Upstream
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
-
-_USER_NAME = re.compile(r"^[a-z0-9._-]{3,60}$")  # Keycloak wants three characters and lower-cases them
 
 
 class AccessFileError(ValueError):
@@ -71,85 +70,29 @@ class Access(Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        self._known([self.base_scope], "base_scope")
-        self._known(self.login_scopes, "login_scopes")
-        self._known(self.introspect_for, "introspect_for")
-        for tool, needed in self.tools.items():
-            self._known(needed, f"tools.{tool}")
-        for name, scope in self.scopes.items():
-            self._known(scope.implies, f"scopes.{name}.implies")
-        self._every_scope_implies_the_base()
-        self._broader_roles_bring_the_narrower()
-        for group, roles in self.groups.items():
-            self._known_roles(roles, f"groups.{group}")
-        self._machines_are_no_persons_clients()
-        self._scopes_are_of_one_api()
-        if self.roles_claim in self.claims:
-            raise ValueError(f"claims: '{self.roles_claim}' is in every principal as its roles")
-        for user, person in self.demo_users.items():
-            if not _USER_NAME.match(user):
-                raise ValueError(f"demo_users.{user}: a user name is 3 to 60 of a-z, 0-9, '.', '_', '-'")
-            self._known_roles(person.roles, f"demo_users.{user}.roles")
+        check_consistent(self)
         if not self.login_scopes:  # frozen for everyone else; this is still construction
             chosen = tuple(name for name, scope in self.scopes.items() if not scope.privileged)
             object.__setattr__(self, "login_scopes", chosen)
         return self
 
-    def _known(self, names: Iterable[str], where: str) -> None:
-        for name in names:
-            if name not in self.scopes:
-                raise ValueError(f"{where}: '{name}' is not one of the scopes: {', '.join(self.scopes)}")
+    def reach(self, name: str, path: tuple[str, ...] = ()) -> frozenset[str]:
+        """All scopes that `name` implies, itself included.
 
-    def _every_scope_implies_the_base(self) -> None:
-        for name in self.scopes:
-            reached = self._reach(name)
-            if name != self.base_scope and self.base_scope not in reached:
-                raise ValueError(f"scopes.{name}.implies: must lead to the base scope '{self.base_scope}'")
-
-    def _broader_roles_bring_the_narrower(self) -> None:
-        """Else a login of whoever holds the broader role could not bring the narrower scope by its name."""
-        for broader, scope in self.scopes.items():
-            for narrower in sorted(self._reach(broader)):
-                for role in sorted({*scope.roles} - {*self.scopes[narrower].roles}):
-                    raise ValueError(
-                        f"scopes.{narrower}.roles: must have '{role}' too, which brings the wider '{broader}'"
-                    )
-
-    def _scopes_are_of_one_api(self) -> None:
-        """Else a login here would bring what is meant for there."""
-        seen = dict.fromkeys(self.scopes, "scopes")
-        for audience, upstream in self.upstreams.items():
-            where = f"upstreams.{audience}"
-            if audience in self.clients:
-                raise ValueError(f"{where}: is the id of a client that people log in with")
-            for name in upstream.scopes:
-                if seen.setdefault(name, where) != where:
-                    raise ValueError(f"{where}.scopes.{name}: the name is taken in {seen[name]}")
-
-    def _known_roles(self, names: Iterable[str], where: str) -> None:
-        for name in names:
-            if name not in self.roles:
-                raise ValueError(f"{where}: '{name}' brings no scope: {', '.join(self.roles)}")
-
-    def _machines_are_no_persons_clients(self) -> None:
-        for client_id, machine in self.machine_clients.items():
-            self._known_roles(machine.roles, f"machine_clients.{client_id}.roles")
-            if client_id in self.clients:
-                raise ValueError(f"machine_clients.{client_id}: is one of the clients people log in with, too")
-
-    def _reach(self, name: str, path: tuple[str, ...] = ()) -> frozenset[str]:
-        """All scopes that `name` implies, itself included."""
+        Raises:
+            ValueError: the hierarchy has a cycle.
+        """
         if name in path:
             raise ValueError(f"scopes.{name}.implies: goes round in a circle: {' > '.join((*path, name))}")
         reached = {name}
         for narrower in self.scopes[name].implies:
-            reached |= self._reach(narrower, (*path, name))
+            reached |= self.reach(narrower, (*path, name))
         return frozenset(reached)
 
     @cached_property
     def implied(self) -> Mapping[str, frozenset[str]]:
         """For each scope, all that a token with it is good for (itself included)."""
-        return {name: self._reach(name) for name in self.scopes}
+        return {name: self.reach(name) for name in self.scopes}
 
     @cached_property
     def roles(self) -> tuple[str, ...]:
@@ -198,13 +141,13 @@ def load_access(path: Path) -> Access:
     Raises:
         AccessFileError: it is missing, is not YAML or does not fit; the text names the file and what to change.
     """
+    text = ""
     try:
-        return Access.model_validate(strict_yaml.loads(path.read_text(encoding="utf-8")))
+        text = path.read_text(encoding="utf-8")
+        return Access.model_validate(strict_yaml.loads(text))
     except OSError as error:
         raise AccessFileError(f"{path}: cannot be read ({error.strerror})") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) + ": " if first["loc"] else ""
-        raise AccessFileError(f"{path}: {place}{first['msg'].removeprefix('Value error, ')}") from error
+        raise AccessFileError(f"{path}: {told(error, Access, text)}") from error
     except (strict_yaml.NotStrictYaml, UnicodeDecodeError) as error:
         raise AccessFileError(f"{path}: {error}") from error

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _DURATION = re.compile(r"^(\d{1,9})(s|m|h|d)?$")
 _HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?", re.ASCII)
@@ -124,14 +124,20 @@ class Environment:
                 return None
             raise SettingsError(f"{name}_FILE={path}: cannot be read ({type(error).__name__})") from error
 
-    def refuse_misspelt(self, known: Iterable[str]) -> None:
-        """Refuse a variable whose name is within two edits of a known one: a typing error must not pass in silence."""
+    def misspelt(self, known: Iterable[str]) -> Iterator[str]:
+        """A line for each variable whose name is within two edits of a known one. Its value is not looked at."""
         names = set(known)
         guarded = [name for name in sorted(names) if len(name) >= _SHORTEST_GUARDED_NAME]
         for variable in sorted(self._variables.keys() - names):
             for name in guarded:
                 if abs(len(name) - len(variable)) <= 2 and _edits(variable, name) <= 2:  # noqa: PLR2004 - the two edits
-                    raise SettingsError(f"{variable} is not a setting: did you mean {name}?")
+                    yield f"{variable} is not a setting: did you mean {name}?"
+                    break
+
+    def refuse_misspelt(self, known: Iterable[str]) -> None:
+        """Refuse the first of these: a typing error must not pass in silence."""
+        for line in self.misspelt(known):
+            raise SettingsError(line)
 
 
 def check_url(name: str, value: str) -> None:

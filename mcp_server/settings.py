@@ -56,8 +56,20 @@ NAMES = (
     "AUDIT_LOG",
     "ACCESS_FILE",
 )
-# Read by docker-compose.yml, not here; one letter away from ours they are still no typing errors.
-_COMPOSE_NAMES = ("MCP_PORT", "KEYCLOAK_PORT", "DEX_PORT")
+# Read by the compose files, not here; one letter away from ours they are still no typing errors.
+COMPOSE_NAMES = (
+    "MCP_PORT",
+    "KEYCLOAK_PORT",
+    "KEYCLOAK_ADMIN_CLIENT_ID",
+    "KC_FEATURES",
+    "DEX_PORT",
+    "DEX_CONFIG",
+    "DEX_POSTGRES_PASSWORD",
+    "DEX_POSTGRES_HOST",
+    "DEX_POSTGRES_SSL",
+    "MCP_USER",
+    "MCP_PASSWORD",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +136,7 @@ class Settings:
             SettingsError: something cannot work; one line says what to change.
         """
         env = Environment(variables)
-        env.refuse_misspelt((*NAMES, *_COMPOSE_NAMES))
+        env.refuse_misspelt((*NAMES, *COMPOSE_NAMES))
         settings = _read(env)
         check_settings(settings, in_container=in_container)
         return settings

@@ -19,6 +19,7 @@ _NOT_INSTALLED = "bootstrap: {} is not installed: run ./scripts/test once and us
 try:
     from scripts.bootstrap.command_line import parse
     from scripts.bootstrap.failures import Failure, SettingsFailure
+    from scripts.bootstrap.names import misspelt
 except ModuleNotFoundError as missing:
     sys.exit(_NOT_INSTALLED.format(missing.name))
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 def main(arguments: list[str] | None = None) -> int:
     """Run one verb; the exit code."""
     options = parse(__doc__ or "", arguments, os.environ.get("OAUTH_PROVIDER"))
+    for line in misspelt(os.environ):
+        print(f"bootstrap: warning: {line}", file=sys.stderr, flush=True)
     try:
         return _verb(options.provider, options.verb)(options, os.environ)
     except Failure as failure:

@@ -129,6 +129,8 @@ def test_a_relative_redirect_is_refused(standing_realm: Realm, uri: str) -> None
         "backchannel_logout_uri",
         "request_uris",
         "post_logout_redirect_uris",
+        "frontchannel_logout_uri",
+        "backchannel_client_notification_endpoint",
         "client_uri",
     ],
 )
@@ -148,6 +150,24 @@ def test_a_name_full_of_markup_is_shown_as_text(standing_realm: Realm) -> None:
     page = standing_realm.consent_page("reader", client["client_id"], scope="mcp:tools")
     assert "<b id='spoof'>" not in page
     assert "&lt;b id=" in page
+
+
+@pytest.mark.requirement("bootstrap.s8")
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("${client_account}", "Account"),  # by the standard endpoint too, it becomes the name of one of Keycloak's own
+        ("Account\u202enosrep yb", "Account\u202enosrep yb"),
+        ("Visual Studio Code", "Visual Studio Code"),
+    ],
+)
+def test_the_consent_page_says_that_a_name_is_only_what_the_client_says(
+    standing_realm: Realm, name: str, shown: str
+) -> None:
+    client = standing_realm.register(**NATIVE, client_name=name, scope="mcp:tools")
+    page = standing_realm.consent_page("reader", client["client_id"], scope="mcp:tools")
+    # Isolated (Unicode Annex 9): what turns the direction of writing ends where the name does.
+    assert f"A program that calls itself “\u2068{shown}\u2069” asks for access. Nobody has checked that name" in page
 
 
 @pytest.mark.requirement("bootstrap.s9")

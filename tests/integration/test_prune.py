@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scripts.bootstrap.failures import SettingsFailure
-from scripts.bootstrap.keycloak.prune import remove, stale_clients
+from scripts.bootstrap.keycloak.prune import Age, remove, self_registered, stale_clients
 from tests.integration.keycloak import REDIRECT, Realm
 from tests.integration.verbs import check, command_line
 
@@ -24,7 +24,8 @@ NATIVE = {"redirect_uris": [REDIRECT], "token_endpoint_auth_method": "none"}
 def _stale(realm: Realm, *, days_later: float, older_than: float = 30, unused: bool = False) -> dict[str, Stale]:
     """What is stale so many days from now, as if nothing happened until then."""
     now = time.time() + days_later * DAY
-    found = stale_clients(realm.admin(), now=now, older_than=older_than * DAY, unused=unused)
+    admin = realm.admin()
+    found = stale_clients(admin, list(self_registered(admin)), Age(now, older_than * DAY, unused=unused))
     return {stale.client_id: stale for stale in found}
 
 
@@ -77,10 +78,11 @@ def test_nothing_is_removed_without_being_asked_for(realm: Realm) -> None:
     assert code == 0
     assert str(evil["client_id"]) in out
     assert "\x1b" not in out
-    assert "nothing was removed: add --delete" in out
+    assert out.startswith("looking for clients that registered themselves, more than 1 second ago, that nobody ever ")
+    assert "1 stale of 1 that registered themselves; nothing was removed: add --delete" in out
     assert len(admin.get("clients", clientId=str(evil["client_id"]))) == 1
     code, out, _ = command_line(realm, *listing, "--delete")
-    assert (code, out.splitlines()[-1]) == (0, "1 clients removed")
+    assert (code, out.splitlines()[-1]) == (0, "1 removed of 1 that registered themselves, 0 kept")
     assert {client["clientId"] for client in admin.get("clients")} == others
 
 

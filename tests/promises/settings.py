@@ -16,6 +16,8 @@ REQUIREMENTS = (
     Requirement(
         "access.consistent", "ours", "An access file whose parts disagree is refused with the place and the fault."
     ),
+    Requirement("access.words", "ours", "A fault in access.yaml is told with its line, and with what was meant."),
+    Requirement("access.doubts", "ours", "A role that looks like a typing error is a warning of plan and check."),
     Requirement("access.hierarchy", "RS-23", "A scope is good for all that it implies, and for nothing else."),
     Requirement("logs.for_people", "ours", "A text line writes lists, none and yes as people do."),
     Requirement("logs.order", "ours", "A JSON line begins with timestamp, level and event."),

@@ -11,6 +11,7 @@ import yaml
 from mcp_server.access import AccessFileError, load_access
 from mcp_server.settings import Settings
 from mcp_server.upstreams import Upstream
+from scripts.bootstrap.doubts import doubts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -114,7 +115,7 @@ def test_the_examples_that_the_file_has_commented_out_work(tmp_path: Path) -> No
         (f"claims: [{', '.join(f'c{n}' for n in range(21))}]", "claims"),
         ("upstreams: {a b: {name: A}}", "upstreams.a b"),
         ("upstreams: {a: {}}", "upstreams.a.name"),
-        ("upstreams: {mcp-native: {name: A}}", "upstreams.mcp-native: is the id of a client that people log in with"),
+        ("upstreams: {mcp-native: {name: A}}", "upstreams.mcp-native: is the id of a client that logs in"),
         ("upstreams: {a: {name: A, scopes: {s: {description: S, roles: []}}}}", "upstreams.a.scopes.s.roles"),
         (
             "upstreams: {a: {name: A, scopes: {mcp:tools: {description: S, roles: [r]}}}}",
@@ -161,8 +162,9 @@ def test_a_machine_client_that_cannot_be_or_tells_a_secret_is_refused(
     path = tmp_path / "access.yaml"
     content = yaml.safe_load(GOOD)
     path.write_text(yaml.safe_dump({**content, "machine_clients": {"robot": {**_MACHINE, **machine}}}))
-    with pytest.raises(AccessFileError, match=re.escape(says)):
+    with pytest.raises(AccessFileError, match=re.escape(says)) as refused:
         load_access(path)
+    assert "hunter2" not in str(refused.value)
 
 
 @pytest.mark.requirement("machines.file")
@@ -173,3 +175,69 @@ def test_a_machine_client_has_an_id_of_its_own(tmp_path: Path, client_id: str) -
     path.write_text(yaml.safe_dump({**yaml.safe_load(GOOD), "machine_clients": machines}))
     with pytest.raises(AccessFileError, match="machine_clients"):
         load_access(path)
+
+
+@pytest.mark.requirement("access.words")
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("privileged: true", "priviledged: true", "line N: scopes.mcp:admin.priviledged: is not one of the members"),
+        ("privileged: true", "priviledged: true", "here: did you mean 'privileged'?"),
+        (
+            "registration:\n  profile",
+            "registratoin:\n  profile",
+            "line N: registratoin: is not one of the members here",
+        ),
+        ("registration:\n  profile", "registratoin:\n  profile", "did you mean 'registration'?"),
+        ("registration:\n", "xyzzy: 1\nregistration:\n", "members here: version, resource, base_scope"),
+        ("    name: A client", "    nmae: A client", "line N: clients.mcp-native.nmae"),
+        ("profile: open-dev", "profile: open", "line N: registration.profile: write 'open-dev', 'loopback-only',"),
+        (
+            "implies: [mcp:tools]",
+            "implies: [mcp:tool]",
+            "'mcp:tool' is not one of the scopes: did you mean 'mcp:tools'?",
+        ),
+        ("roles: [mcp-reader] }", "roles: [mcp-raeder] }", "brings no scope: did you mean 'mcp-reader'?"),
+        ("max_clients: 2000", "max_clients: many", "line N: registration.max_clients: must be a whole number"),
+        ("implies: [mcp:tools]", "implies: mcp:tools", "scopes.mcp:notes.read.implies: must be a list"),
+        ("reader: { password: reader, roles: [mcp-reader] }", "reader: x", "demo_users.reader: must be a mapping"),
+        ("roles: [mcp-admin]\n", "roles: []\n", "scopes.mcp:admin.roles: must not be empty"),
+        ("roles_claim: mcp_roles", "roles_claim: 'a b'", "roles_claim: has a character that cannot be there"),
+        ("    name: A client on this machine\n", "", "clients.mcp-native.name: is missing"),
+        ("version: 1", "version: 2", "line N: version: write 1"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_line_and_what_was_meant(tmp_path: Path, old: str, new: str, says: str) -> None:
+    assert old in GOOD
+    path = tmp_path / "access.yaml"
+    path.write_text(GOOD.replace(old, new, 1), encoding="utf-8")
+    line = GOOD[: GOOD.index(old)].count("\n") + 1
+    with pytest.raises(AccessFileError, match=re.escape(says.replace("line N:", f"line {line}:"))) as refused:
+        load_access(path)
+    text = str(refused.value)
+    assert "\n" not in text
+    assert not re.search(r"Input should|Extra inputs|Field required|String should", text)
+
+
+@pytest.mark.requirement("access.doubts")
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (
+            "roles: [mcp-reader, mcp-writer, mcp-admin]",
+            "roles: [mcp-reader, mcp-writer, mcp-admin, mcp-raeder]",
+            ["scopes.mcp:tools.roles: 'mcp-raeder' stands nowhere else: did you mean 'mcp-reader'?"],
+        ),
+        ("roles: [mcp-reader, mcp-writer, mcp-admin]", "roles: [mcp-reader, mcp-writer, mcp-admin, staff]", []),
+        (
+            "version: 1",
+            "version: 1\ntools: {hello: [mcp:tools], wipe: [mcp:admin]}",
+            ["tools.hello: every call needs mcp:tools anyway, so this entry asks for nothing more"],
+        ),
+        ("version: 1", "version: 1", []),
+    ],
+)
+def test_what_was_hardly_meant_is_a_warning(tmp_path: Path, old: str, new: str, says: list[str]) -> None:
+    path = tmp_path / "access.yaml"
+    path.write_text(GOOD.replace(old, new, 1), encoding="utf-8")
+    assert list(doubts(load_access(path))) == says

@@ -19,6 +19,7 @@ from scripts.bootstrap.keycloak.apply import plan
 from scripts.bootstrap.keycloak.clients import Credentials
 from scripts.bootstrap.keycloak.desired import Desired
 from scripts.bootstrap.keycloak.files import load_client_policies_file, load_realm_file
+from scripts.bootstrap.keycloak.ledger import ATTRIBUTE
 from scripts.bootstrap.keycloak.policies import GUARD, wanted_policies
 from scripts.bootstrap.keycloak.redirects import LOOPBACK_PATTERN, exactly, redirect_patterns
 from scripts.bootstrap.plan import Ref, differing, same
@@ -285,6 +286,44 @@ def test_a_file_that_does_not_fit_is_named(content: str, tmp_path: Path) -> None
     (tmp_path / "realm.yaml").write_text(content)
     with pytest.raises(SettingsFailure, match=re.escape(str(tmp_path / "realm.yaml"))):
         load_realm_file(tmp_path)
+
+
+@pytest.mark.requirement("bootstrap.keys")
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (
+            "realm: {defaultSignatureAlgorithm: HS256}\nsigning_keys: [RS256]",
+            "realm.defaultSignatureAlgorithm: HS256 is none of signing_keys",
+        ),
+        ("realm: {}\nsigning_keys: [HS256]", "line 2: signing_keys.0: write 'RS256' or 'ES256'"),
+        ("realm: {}\nmesages: {}", "line 2: mesages: is not one of the members here: did you mean 'messages'?"),
+        ("realm: {}\nmessages: {en: {title: 3}}", "line 2: messages.en.title: must be a text: put it in quotes"),
+    ],
+)
+def test_a_realm_file_names_keys_that_others_can_check(content: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "realm.yaml").write_text(content)
+    with pytest.raises(SettingsFailure, match=re.escape(f"{tmp_path / 'realm.yaml'}: {says}")):
+        load_realm_file(tmp_path)
+
+
+@pytest.mark.requirement("bootstrap.keys", "bootstrap.messages")
+def test_only_keys_and_texts_that_lack_are_written(access: Access) -> None:
+    wanted = desired(access)
+    texts = wanted.realm_file.messages["en"]
+    there = Actual(
+        realm={"id": "r", "attributes": {ATTRIBUTE: '{"messages":["en/ours","de/gone"]}'}},
+        active_keys=frozenset({"RS256", "RSA-OAEP", "HS512"}),
+        messages={"en": {**texts, "oauthGrantTitle": "{0} is fine", "ours": "x", "theirs": "y"}, "de": {}},
+    )
+    changes = [change for change in plan(wanted, there) if change.about.startswith(("key ", "messages "))]
+    assert [change.text for change in changes] == [
+        "key ES256: create",
+        "messages en: set oauthGrantTitle",
+        "messages en: remove ours, the file no longer has it",
+    ]
+    assert changes[1].body == {"oauthGrantTitle": texts["oauthGrantTitle"]}
+    assert changes[2].path == ("localization", "en", "ours")
 
 
 @pytest.mark.requirement("bootstrap.secret")

@@ -10,6 +10,10 @@ import pytest
 import yaml
 
 from mcp_server.settings import NAMES
+from scripts import bootstrap_idp
+from scripts.bootstrap.dex.settings import NAMES as DEX
+from scripts.bootstrap.names import KNOWN
+from scripts.bootstrap.settings import NAMES as KEYCLOAK
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
@@ -57,7 +61,7 @@ def test_no_service_is_handed_a_secret_by_the_file(services: dict[str, dict[str,
     for name, service in services.items():
         for variable, value in service.get("environment", {}).items():
             if "SECRET" in variable and not variable.endswith("_FILE"):
-                assert value == f"${{{variable}:-}}", f"{name}: {variable}"
+                assert value in {"", f"${{{variable}:-}}"}, f"{name}: {variable}"
     secret_readers = {
         name
         for name, service in services.items()
@@ -67,3 +71,40 @@ def test_no_service_is_handed_a_secret_by_the_file(services: dict[str, dict[str,
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     assert "*" in ignored
     assert not any(line.startswith("!") and ".env" in line for line in ignored)
+
+
+@pytest.mark.requirement("compose.misspelt")
+@pytest.mark.parametrize(
+    ("file", "reader", "names"),
+    [("docker-compose.yml", "bootstrap", KEYCLOAK), ("docker-compose.dex.yml", "files", DEX)],
+)
+def test_the_whole_of_env_reaches_one_service_which_reads_nothing_of_it(
+    file: str, reader: str, names: tuple[str, ...]
+) -> None:
+    services = yaml.safe_load((ROOT / file).read_text(encoding="utf-8"))["services"]
+    assert [name for name, service in services.items() if "env_file" in service] == [reader]
+    assert services[reader]["env_file"] == [{"path": ".env", "required": False}]
+    environment = services[reader]["environment"]
+    assert {*names, "OAUTH_PROVIDER"} - set(environment) == set()
+    secret = {name for name in KNOWN if re.search("SECRET|PASSWORD", name) and not name.endswith("_FILE")}
+    assert {name: environment[name] for name in secret} == dict.fromkeys(secret, "")
+
+
+@pytest.mark.requirement("compose.misspelt")
+def test_every_documented_name_is_known() -> None:
+    text = (ROOT / ".env.example").read_text(encoding="utf-8")
+    assert set(re.findall(r"^# ?([A-Z][A-Z0-9_]+)=", text, re.MULTILINE)) - KNOWN == set()
+
+
+@pytest.mark.requirement("compose.misspelt")
+def test_a_misspelt_name_is_one_warning_without_its_value(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OAUTH_CLIENT_SECERT", "s3cr3t")
+    monkeypatch.setenv("KEYCLOAK_PROT", "8180")
+    bootstrap_idp.main(["--provider", "dex", "prune"])
+    warnings = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
+    assert warnings == [
+        "bootstrap: warning: KEYCLOAK_PROT is not a setting: did you mean KEYCLOAK_PORT?",
+        "bootstrap: warning: OAUTH_CLIENT_SECERT is not a setting: did you mean OAUTH_CLIENT_SECRET?",
+    ]

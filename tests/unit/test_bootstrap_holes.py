@@ -36,7 +36,7 @@ def test_all_nine_are_named_on_a_realm_as_tutorials_set_it_up() -> None:
     assert sorted(hole.id for hole in found) == [f"S{n}" for n in range(1, 10)]
     for hole in found:
         asks_for_a_switch = "KC_SPI_CLIENT_REGISTRATION__DEFAULT__ENABLED=false" in hole.mend
-        assert asks_for_a_switch == (hole.id in {"S2", "S4", "S5", "S8"}), hole.text
+        assert asks_for_a_switch == (hole.id in {"S2", "S4", "S5"}), hole.text
 
 
 @pytest.mark.requirement("adoption.holes")
@@ -125,3 +125,51 @@ def test_mappers_must_be_forbidden_for_both_kinds_of_registration(subtype: str) 
     assert "S3" in _ids(Actual(realm={}, policies={**policies, f"allowed-protocol-mappers/{subtype}": some}))
     del policies[f"allowed-protocol-mappers/{subtype}"]
     assert "S3" in _ids(Actual(realm={}, policies=policies))
+
+
+REFUSE = _profile({"executor": "reject-request", "configuration": {}})
+
+
+@pytest.mark.requirement("adoption.holes")
+@pytest.mark.parametrize(
+    ("attributes", "closed"),
+    [
+        ('[{"key":"oidc.ciba.grant.enabled","value":"true"}]', True),
+        # All that are listed must be there: a second one lets most clients through.
+        ('[{"key":"oidc.ciba.grant.enabled","value":"true"},{"key":"x","value":"y"}]', False),
+        ('[{"key":"oidc.ciba.grant.enabled","value":"false"}]', False),
+        ("no JSON", False),
+    ],
+)
+def test_only_a_rule_for_every_such_client_closes_logins_on_other_devices(attributes: str, *, closed: bool) -> None:
+    policy = _policy("client-attributes", attributes=attributes)
+    (hole,) = [
+        h
+        for h in holes(Actual(realm={}, client_profiles=[REFUSE], client_policies=[policy]), RESOURCE, [])
+        if h.id == "S9"
+    ]
+    assert ("CIBA" not in hole.what) == closed
+
+
+@pytest.mark.requirement("adoption.holes")
+@pytest.mark.parametrize(("allowed", "closed"), [(False, True), (True, False), (None, False)])
+def test_a_page_framed_at_logout_is_a_foreign_address_too(*, allowed: bool | None, closed: bool) -> None:
+    fields = ["jwksUri", "requestUris", "sectorIdentifierUri", "backchannelLogoutUrl", "postLogoutRedirectUris"]
+    fields += ["cibaClientNotificationEndpoint", "logoUri", "policyUri", "tosUri"]
+    patterns = {"executor": "secure-client-uris-pattern", "configuration": {"client-uri-fields": fields}}
+    frames = {"executor": "secure-logout", "configuration": {"allow-front-channel-logout": allowed}}
+    profile = _profile(patterns, frames)
+    actual = Actual(realm={}, client_profiles=[profile], client_policies=[_policy("any-client")])
+    assert ("S7" not in _ids(actual)) == closed
+    without = _profile(
+        {**patterns, "configuration": {"client-uri-fields": [f for f in fields if not f.startswith("ciba")]}}, frames
+    )
+    assert "S7" in _ids(Actual(realm={}, client_profiles=[without], client_policies=[_policy("any-client")]))
+
+
+@pytest.mark.requirement("adoption.holes")
+def test_a_consent_page_that_vouches_for_names_is_a_hole_whatever_endpoint_is_open() -> None:
+    assert "S8" in _ids(Actual(realm={}))
+    said = {"en": {"oauthGrantTitle": "Somebody who calls itself {0}"}}
+    assert "S8" not in _ids(Actual(realm={}, messages=said), OWN_KINDS)
+    assert "S8" in _ids(Actual(realm={}, messages={"en": {"other": "text"}}))

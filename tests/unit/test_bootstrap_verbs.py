@@ -17,6 +17,7 @@ from scripts.bootstrap.failures import SettingsFailure
 from scripts.bootstrap.keycloak.client_policies import merge
 from scripts.bootstrap.keycloak.clients import Credentials
 from scripts.bootstrap.keycloak.ledger import ATTRIBUTE, Ledger, is_marked
+from scripts.bootstrap.keycloak.prune import sought
 from scripts.bootstrap.machine_credentials import SecretPlace
 from scripts.bootstrap.plan import Change, Field, field_of
 from scripts.bootstrap.report import change_lines, count_line, printable, saying, shown
@@ -208,3 +209,16 @@ def test_documents_come_only_from_hosts_listed_by_name(domains: str, tmp_path: P
     file.write_text(text.replace("profile: open-dev", f"profile: cimd\n  document_domains: {domains}"))
     with pytest.raises(AccessFileError, match=r"^[^\n]*document_domains[^\n]*$"):
         load_access(file)
+
+
+@pytest.mark.requirement("verbs.printed")
+@pytest.mark.parametrize(
+    ("seconds", "unused", "says"),
+    [
+        (30 * 86400, False, "more than 30 days ago, that nobody logged in with for 30 days and that have no session"),
+        (3600, True, "more than 1 hour ago, that nobody ever logged in with and that have no session"),
+        (90, False, "more than 90 seconds ago, that nobody logged in with for 90 seconds and that have no session"),
+    ],
+)
+def test_prune_says_what_it_looks_for(seconds: int, says: str, *, unused: bool) -> None:
+    assert sought(seconds, unused=unused) == says

@@ -24,6 +24,7 @@ from scripts.bootstrap.dex.proof import (
 from scripts.bootstrap.dex.render import CONFIG, read_config, render
 from scripts.bootstrap.dex.settings import DexSettings
 from scripts.bootstrap.dex.source import read_source
+from scripts.bootstrap.doubts import doubts
 from scripts.bootstrap.failures import NotProven, ProviderUnreachable
 from scripts.bootstrap.files import differences, read_files, write_files
 from scripts.bootstrap.proof import open_http, prove, server_metadata
@@ -62,7 +63,9 @@ class Run:
         return read_config(self.wanted[CONFIG])
 
     def tell_changes(self) -> None:
-        """A line for each field that would change, and how many."""
+        """What looks like a typing error, a line for each field that would change, and how many."""
+        for doubt in doubts(self.settings.access):
+            self.say(f"warning: {doubt}")
         for line in self.changes:
             self.say(line)
         self.say(f"{len(self.changes)} changes" if self.changes else "no changes")

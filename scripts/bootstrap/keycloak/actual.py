@@ -29,6 +29,8 @@ class Actual:
         scope_roles: names of the realm roles each scope is bound to that is ours or carries our audience.
         default_scopes, optional_scopes: names of the scopes that new clients get.
         policies: registration policies by "provider/subtype".
+        messages: texts of pages that the realm has itself, by language.
+        active_keys: algorithms that an active key signs with.
         client_profiles, client_policies: the realm's own lists, complete, because a write replaces them.
         clients: those the files name or the ledger knows.
         users: those the files name, and all with an address of the demo; None if they may not be read.
@@ -44,6 +46,8 @@ class Actual:
     default_scopes: frozenset[str] = frozenset()
     optional_scopes: frozenset[str] = frozenset()
     policies: dict[str, Object] = field(default_factory=dict)
+    messages: dict[str, dict[str, str]] = field(default_factory=dict)
+    active_keys: frozenset[str] = frozenset()
     client_profiles: list[Object] = field(default_factory=list)
     client_policies: list[Object] = field(default_factory=list)
     clients: dict[str, Object] = field(default_factory=dict)
@@ -69,17 +73,26 @@ def carries_audience(scope: Object, audience: str) -> bool:
     return any((mapper.get("config") or {}).get("included.custom.audience") == audience for mapper in mappers)
 
 
-def read_actual(
-    session: Session, *, audience: str, scopes: Iterable[str], clients: Iterable[str], users: Iterable[str]
-) -> Actual:
-    """Read the realm; of scopes' roles, clients and users only those named, for `audience`, or made by us before."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sought:
+    """What is looked at in a realm, beside what we made before: names, and scopes that carry the `audience`."""
+
+    audience: str
+    scopes: Iterable[str] = ()
+    clients: Iterable[str] = ()
+    users: Iterable[str] = ()
+    languages: Iterable[str] = ()
+
+
+def read_actual(session: Session, sought: Sought) -> Actual:
+    """Read the realm; of scopes' roles, clients, users and texts only those sought, or made by us before."""
     realm = session.find()
     if realm is None:
         return Actual()
     all_scopes = by(session.get("client-scopes"), "name")
-    all_users = _read_users(session, users)
-    ours = set(scopes)
-    names = dict.fromkeys([*clients, *sorted(Ledger.of(realm).clients)])
+    all_users = _read_users(session, sought.users)
+    ours = set(sought.scopes)
+    names = dict.fromkeys([*sought.clients, *sorted(Ledger.of(realm).clients)])
     all_clients = {name: found for name in names if (found := find_client(session, name))}
     return Actual(
         realm=realm,
@@ -89,11 +102,13 @@ def read_actual(
         scope_roles={
             name: _names(session.get("client-scopes", scope["id"], "scope-mappings", "realm"))
             for name, scope in all_scopes.items()
-            if name in ours or carries_audience(scope, audience)
+            if name in ours or carries_audience(scope, sought.audience)
         },
         default_scopes=_names(session.get("default-default-client-scopes")),
         optional_scopes=_names(session.get("default-optional-client-scopes")),
         policies=read_policies(session),
+        messages=_read_messages(session, sought.languages, Ledger.of(realm)),
+        active_keys=frozenset(session.get("keys").get("active") or {}),
         client_profiles=session.get("client-policies", "profiles")["profiles"],
         client_policies=session.get("client-policies", "policies")["policies"],
         clients=all_clients,
@@ -119,6 +134,11 @@ def _read_machine_roles(session: Session, clients: dict[str, Object]) -> dict[st
         }
     except Forbidden:
         return None
+
+
+def _read_messages(session: Session, languages: Iterable[str], ledger: Ledger) -> dict[str, dict[str, str]]:
+    known = dict.fromkeys([*languages, *sorted(name.partition("/")[0] for name in ledger.messages)])
+    return {language: session.find("localization", language) or {} for language in known}
 
 
 def _read_users(session: Session, names: Iterable[str]) -> dict[str, Object] | None:

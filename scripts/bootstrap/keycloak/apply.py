@@ -16,12 +16,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scripts.bootstrap.failures import Forbidden
-from scripts.bootstrap.keycloak.actual import Actual, read_actual
+from scripts.bootstrap.keycloak.actual import Actual, Sought, read_actual
 from scripts.bootstrap.keycloak.client_policies import client_policy_changes
 from scripts.bootstrap.keycloak.clients import client_changes, client_removals, our_clients
 from scripts.bootstrap.keycloak.desired import Desired
+from scripts.bootstrap.keycloak.keys import key_changes
 from scripts.bootstrap.keycloak.ledger import forgetting, recording
 from scripts.bootstrap.keycloak.machines import machine_changes
+from scripts.bootstrap.keycloak.messages import message_changes, message_removals
 from scripts.bootstrap.keycloak.policies import letting_in, policy_changes, shutting, wanted_policies
 from scripts.bootstrap.keycloak.realm import new_realm, opening, realm_changes
 from scripts.bootstrap.keycloak.roles import default_role_changes, role_changes, role_removals
@@ -42,13 +44,14 @@ __all__ = ["Desired", "apply", "plan", "read"]
 def read(session: Session, desired: Desired) -> Actual:
     """The realm as it is, as far as we own it."""
     access = desired.access
-    return read_actual(
-        session,
+    sought = Sought(
         audience=desired.resource,
         scopes=access.brought_by,
         clients=our_clients(access, desired.resource),
         users=access.demo_users,
+        languages=desired.realm_file.messages,
     )
+    return read_actual(session, sought)
 
 
 def plan(desired: Desired, actual: Actual) -> list[Change]:
@@ -58,7 +61,9 @@ def plan(desired: Desired, actual: Actual) -> list[Change]:
     client_policies = desired.client_policies
     rules = [
         *recording(actual.realm, desired.ledger),
+        *key_changes(desired.realm_file.signing_keys, actual),
         *realm_changes(desired.realm_members, actual),
+        *message_changes(desired.realm_file.messages, actual),
         *client_policy_changes(client_policies, actual),
         *default_role_changes(access, actual),
         *role_changes(access, actual),
@@ -73,6 +78,7 @@ def plan(desired: Desired, actual: Actual) -> list[Change]:
         *client_removals(access, desired.resource, actual),
         *scope_removals(access, actual),
         *role_removals(access, actual),
+        *message_removals(desired.realm_file.messages, actual),
         *forgetting(actual.realm, desired.ledger),
     ]
     shut = list(shutting(policies, actual)) if rules else []

@@ -6,12 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from scripts.bootstrap.doubts import doubts
 from scripts.bootstrap.failures import NotProven
 from scripts.bootstrap.keycloak.apply import whole_plan
 from scripts.bootstrap.keycloak.cimd import ANNOUNCED
 from scripts.bootstrap.keycloak.holes import holes, refuses
 from scripts.bootstrap.keycloak.machines import MACHINE_GRANT, service_accounts
-from scripts.bootstrap.keycloak.proof import open_own_kinds
+from scripts.bootstrap.keycloak.proof import ONE_SUBJECT, open_own_kinds, splits_people
 from scripts.bootstrap.proof import Note, documents_are_announced, open_http
 from scripts.bootstrap.report import field_json, printable, shown
 from scripts.bootstrap.run import look
@@ -87,6 +88,7 @@ def check_now(settings: BootstrapSettings, *, wait: int, say: Callable[[str], No
     with open_http() as http:
         open_kinds = open_own_kinds(settings, http)
         warnings = tuple(_warnings(settings, session, actual, http)) if actual.realm else ()
+    warnings = (*doubts(settings.access), *warnings)
     found = _holes(actual, settings.public_url, open_kinds)
     return Findings(drift, found, warnings)
 
@@ -102,6 +104,11 @@ def _warnings(settings: BootstrapSettings, session: Session, actual: Actual, htt
     if actual.machine_roles is None:
         yield "the roles of machine clients may not be read with this account: give it the role view-users"
     yield from _strange_machines(settings, session, actual)
+    if splits_people(session):
+        yield (
+            "a registered client may have subjects of its own, so one person can be several here: start Keycloak with "
+            f"{ONE_SUBJECT}"
+        )
     most = settings.access.registration.max_clients
     if is_nearly_full(session, most):
         yield (

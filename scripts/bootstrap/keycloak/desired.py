@@ -12,6 +12,7 @@ from scripts.bootstrap.keycloak.clients import Credentials, our_clients
 from scripts.bootstrap.keycloak.files import load_client_policies_file, load_realm_file
 from scripts.bootstrap.keycloak.ledger import Ledger
 from scripts.bootstrap.keycloak.machines import MACHINE_GRANT
+from scripts.bootstrap.keycloak.messages import message_names
 from scripts.bootstrap.keycloak.redirects import redirect_patterns
 from scripts.bootstrap.keycloak.upstreams import (
     check_upstreams,
@@ -109,4 +110,5 @@ class Desired:
             clients=frozenset(our_clients(self.access, self.resource)),
             policies=frozenset(policy["name"] for policy in client_policies.policies),
             profiles=frozenset(profile["name"] for profile in client_policies.profiles),
+            messages=message_names(self.realm_file.messages),
         )

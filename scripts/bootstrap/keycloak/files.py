@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from mcp_server.access_faults import told
 from scripts.bootstrap.failures import SettingsFailure
+from scripts.bootstrap.keycloak.keys import SigningAlgorithm
+from scripts.bootstrap.keycloak.messages import Texts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,10 +26,25 @@ _Kind = TypeVar("_Kind", bound=_File)
 
 
 class RealmFile(_File):
-    """`realm.yaml`: members of Keycloak's realm representation, and the home pages of known clients."""
+    """`realm.yaml`: members of Keycloak's realm representation, keys, texts, and the home pages of known clients.
+
+    Attributes:
+        signing_keys: algorithms that the realm shall have an active key for.
+        messages: texts of pages, by language and the theme's key.
+    """
 
     realm: dict[str, bool | int | str]
+    signing_keys: tuple[SigningAlgorithm, ...] = ()
+    messages: Texts = Field(default_factory=dict)
     client_uri_hosts: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _tokens_can_be_checked(self) -> Self:
+        """A shared secret (HS256) would sign tokens that only Keycloak itself could check."""
+        chosen = self.realm.get("defaultSignatureAlgorithm")
+        if chosen is not None and chosen not in self.signing_keys:
+            raise ValueError(f"realm.defaultSignatureAlgorithm: {chosen} is none of signing_keys")
+        return self
 
 
 class _Executor(_File):
@@ -95,12 +113,13 @@ def load_client_policies_file(folder: Path) -> ClientPoliciesFile:
 
 
 def _load(path: Path, kind: type[_Kind]) -> _Kind:
+    text = ""
     try:
-        return kind.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        text = path.read_text(encoding="utf-8")
+        return kind.model_validate(yaml.safe_load(text))
     except OSError as error:
         raise SettingsFailure(f"{path}: cannot be read ({error.strerror})") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        raise SettingsFailure(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise SettingsFailure(f"{path}: {told(error, kind, text)}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsFailure(f"{path}: {' '.join(str(error).split())}") from error

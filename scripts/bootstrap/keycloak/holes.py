@@ -6,6 +6,7 @@ attacker does with each. They are judged from what was read: nothing is tried.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,8 +26,10 @@ _DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 # What Keycloak would fetch, call or show (RFC 7591 section 2), as its executor calls them.
 _ADDRESSES = frozenset(
     {"jwksUri", "requestUris", "sectorIdentifierUri", "backchannelLogoutUrl", "postLogoutRedirectUris"}
-    | {"logoUri", "policyUri", "tosUri"}
+    | {"cibaClientNotificationEndpoint", "logoUri", "policyUri", "tosUri"}
 )
+_CIBA = "oidc.ciba.grant.enabled"  # the attribute of a client that may
+_CONSENT_TITLE = "oauthGrantTitle"  # what the consent page says of the client's name
 _APPLY = "apply mends it"
 
 
@@ -65,6 +68,9 @@ def holes(actual: Actual, audience: str, open_kinds: list[str]) -> Iterator[Hole
         what = f"a registered client may bring mappers that forge claims, another person's sub too ({mappers})"
         yield Hole("S3", what, _APPLY)
     yield from _holes_by_address(rules)
+    if _CONSENT_TITLE not in actual.messages.get("en", {}):
+        what = "a registered client calls itself on the consent page as it likes, by a name of Keycloak's own too"
+        yield Hole("S8", what, f"{_APPLY}, with the text {_CONSENT_TITLE} of realm.yaml")
     if unchecked := list(rules.open_flows()):
         yield Hole("S9", f"a registered client may use {', '.join(unchecked)}", _APPLY)
 
@@ -88,7 +94,6 @@ def _holes_by_own_kinds(actual: Actual, open_kinds: list[str]) -> Iterator[Hole]
         yield Hole("S2", what, switch)
     if "default" in open_kinds:
         yield Hole("S4", "a registered client chooses how long its tokens live", switch)
-        yield Hole("S8", "a registered client calls itself by a name of Keycloak's own on the consent page", switch)
     algorithm = str(actual.realm.get("defaultSignatureAlgorithm", ""))
     if algorithm.startswith("HS"):
         yield Hole("S5", f"tokens are signed with {algorithm}, a secret only Keycloak has", _APPLY)
@@ -99,7 +104,8 @@ def _holes_by_own_kinds(actual: Actual, open_kinds: list[str]) -> Iterator[Hole]
 def _holes_by_address(rules: _Rules) -> Iterator[Hole]:
     if "redirectUris" not in rules.patterned:
         yield Hole("S6", "redirect URIs are not judged by patterns: relative ones and wildcards get in", _APPLY)
-    if missing := sorted(_ADDRESSES - rules.patterned):
+    missing = sorted(_ADDRESSES - rules.patterned) or ["frontchannelLogoutUrl"] * (not rules.no_frames)
+    if missing:
         yield Hole("S7", f"a registered client makes Keycloak show or fetch foreign addresses ({missing[0]} …)", _APPLY)
 
 
@@ -154,6 +160,16 @@ class _Rules:
                     fields |= set(named if isinstance(named, list) else [])
         return frozenset(fields)
 
+    @property
+    def no_frames(self) -> bool:
+        """Whether a registration with a page that Keycloak would frame when people log out is refused."""
+        return any(
+            configuration.get("allow-front-channel-logout") is False
+            for policy in self._policies
+            if self._binds_registration(policy)
+            for configuration in self._executors(policy).get("secure-logout", [])
+        )
+
     def open_flows(self) -> Iterator[str]:
         """Flows in which a token needs no login page of Keycloak's own, that nothing refuses."""
         for_all = {name for policy in self._policies if _binds_all(policy) for name in self._executors(policy)}
@@ -163,6 +179,17 @@ class _Rules:
             yield "the implicit flow"
         if _DEVICE not in self.refused_grants:
             yield "device codes"
+        if not any(self._refuses_ciba(policy) for policy in self._policies):
+            yield "logins that it starts on other devices (CIBA)"
+
+    def _refuses_ciba(self, policy: Object) -> bool:
+        attributes = (_only(policy, "client-attributes") or {}).get("attributes")
+        try:
+            wanted = json.loads(str(attributes))
+        except ValueError:
+            return False
+        # Every attribute that is listed must be there, so it must be listed alone.
+        return wanted == [{"key": _CIBA, "value": "true"}] and "reject-request" in self._executors(policy)
 
     def _binds_registration(self, policy: Object) -> bool:
         source = _only(policy, "client-updater-context")

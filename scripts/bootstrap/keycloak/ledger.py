@@ -5,8 +5,8 @@ takes the mark off (an attribute of the client, scope or role) makes the object 
 
 - Client scopes and roles are read as a whole list with their attributes: the mark finds them.
 - Clients are too many to read, because they register themselves: the ids of ours stand in a record, an attribute of
-  the realm, written before the first of them is made. Client profiles and policies have no attributes: the record is
-  their mark.
+  the realm, written before the first of them is made. Client profiles and policies, and the texts of pages, have no
+  attributes: the record is their mark.
 - Demo users have an address at demo.example, a domain that is nobody's (RFC 2606): `users.py`.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 ATTRIBUTE = "mcp-bootstrap"  # of the realm
-_KINDS = ("clients", "policies", "profiles")
+_KINDS = ("clients", "policies", "profiles", "messages")
 MARK: Json = {"kept.by": "bootstrap_idp"}
 
 
@@ -33,6 +33,7 @@ class Ledger:
     clients: frozenset[str] = frozenset()
     policies: frozenset[str] = frozenset()
     profiles: frozenset[str] = frozenset()
+    messages: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, realm: Mapping[str, object]) -> Ledger:
@@ -52,12 +53,13 @@ class Ledger:
             clients=self.clients | other.clients,
             policies=self.policies | other.policies,
             profiles=self.profiles | other.profiles,
+            messages=self.messages | other.messages,
         )
 
     @property
     def names(self) -> dict[str, frozenset[str]]:
         """All of it by kind."""
-        return {"clients": self.clients, "policies": self.policies, "profiles": self.profiles}
+        return {kind: getattr(self, kind) for kind in _KINDS}
 
     @property
     def text(self) -> str:

@@ -24,6 +24,8 @@ _SERVER_ERROR = 500
 # Registration endpoints that take a whole client of Keycloak's own kind from anybody: claims of the client's choice,
 # tokens valid for ten years. Only a server option closes them.
 _OWN_KINDS = ("default", "install", "saml2-entity-descriptor")
+_PAIRWISE = "oidc-sha256-pairwise-sub-mapper"
+ONE_SUBJECT = "KC_SPI_PROTOCOL_MAPPER__OIDC_SHA256_PAIRWISE_SUB_MAPPER__ENABLED=false"
 
 
 def example_tokens(settings: BootstrapSettings, session: Session) -> str:
@@ -106,6 +108,13 @@ def open_own_kinds(settings: BootstrapSettings, http: httpx.Client) -> list[str]
 def switches_off(kinds: list[str]) -> str:
     """The options of Keycloak's start that close these endpoints."""
     return " ".join(f"KC_SPI_CLIENT_REGISTRATION__{k.upper().replace('-', '_')}__ENABLED=false" for k in kinds)
+
+
+def splits_people(session: Session) -> bool:
+    """Whether a client may have subjects of its own (OpenID Connect Core section 8.1): Keycloak has the means."""
+    providers = session.get("client-registration-policy", "providers")
+    members = [member for found in providers for member in found.get("properties") or []]
+    return any(_PAIRWISE in (member.get("options") or []) for member in members)
 
 
 def trial_registration(settings: BootstrapSettings, http: httpx.Client) -> str:

@@ -17,13 +17,14 @@ from scripts.bootstrap.keycloak.ledger import is_marked
 from scripts.bootstrap.report import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from scripts.bootstrap.keycloak.actual import Object
     from scripts.bootstrap.keycloak.session import Session
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PAGE = 200
+_UNITS = {"day": 86400, "hour": 3600, "minute": 60, "second": 1}
 _GONE = 404
 REGISTERED, USED = "CLIENT_REGISTER", "CODE_TO_TOKEN"
 
@@ -52,23 +53,41 @@ class Stale:
         return f"client {self.client_id} {printable(self.name)!r}: {registered}, {used}"
 
 
-def stale_clients(session: Session, *, now: float, older_than: float, unused: bool) -> Iterator[Stale]:
-    """Clients that registered longer than `older_than` seconds ago and have neither a session nor a login since.
+@dataclass(frozen=True, slots=True)
+class Age:
+    """What makes a client stale.
 
-    Args:
-        session: the admin API.
+    Attributes:
         now: the time, in seconds since 1970.
-        older_than: seconds.
+        older_than: seconds since it registered and was last logged in with.
         unused: only those that were never logged in with.
+    """
+
+    now: float
+    older_than: float
+    unused: bool
+
+
+def sought(older_than: int, *, unused: bool) -> str:
+    """What `prune` looks for, for people."""
+    unit, seconds = next((unit, size) for unit, size in _UNITS.items() if older_than % size == 0)
+    count = older_than // seconds
+    ago = f"{count} {unit}{'' if count == 1 else 's'}"
+    since = "nobody ever logged in with" if unused else f"nobody logged in with for {ago}"
+    return f"more than {ago} ago, that {since} and that have no session"
+
+
+def stale_clients(session: Session, clients: Iterable[Object], age: Age) -> Iterator[Stale]:
+    """Those of `clients` that registered longer ago than that and have neither a session nor a login since.
 
     Raises:
         SettingsFailure: the realm's events do not say how old a client is.
     """
-    before = now - older_than
+    before = age.now - age.older_than
     _check_events(session.get())
     reaches_back = _event(session, dateTo=str(int(before * 1000))) is not None
     busy = {row["id"] for row in session.get("client-session-stats") if _sessions(row)}
-    for client in self_registered(session):
+    for client in clients:
         if client["id"] in busy:
             continue
         registered = _event(session, type=REGISTERED, client=client["clientId"])
@@ -76,7 +95,7 @@ def stale_clients(session: Session, *, now: float, older_than: float, unused: bo
         if registered > before if registered is not None else not reaches_back:
             continue
         used = _event(session, type=USED, client=client["clientId"])
-        if used is None or (used <= before and not unused):
+        if used is None or (used <= before and not age.unused):
             yield Stale(client_id=client["clientId"], name=client.get("name") or "", registered=registered, used=used)
 
 

@@ -6,10 +6,11 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from scripts.bootstrap.doubts import doubts
 from scripts.bootstrap.keycloak.check import check_now
 from scripts.bootstrap.keycloak.hand_over import hand_over
 from scripts.bootstrap.keycloak.invitations import invite
-from scripts.bootstrap.keycloak.prune import remove, stale_clients
+from scripts.bootstrap.keycloak.prune import Age, remove, self_registered, sought, stale_clients
 from scripts.bootstrap.keycloak.session import Session
 from scripts.bootstrap.report import change_json, change_lines, count_line, say_json, saying
 from scripts.bootstrap.run import plan_now, run_apply
@@ -32,7 +33,10 @@ def _apply(options: Namespace, environ: Mapping[str, str]) -> int:
 
 def _plan(options: Namespace, environ: Mapping[str, str]) -> int:
     settings = BootstrapSettings.load(environ, "check")
-    changes = plan_now(settings, wait=options.wait, say=saying(sys.stderr))
+    complain = saying(sys.stderr)
+    for doubt in doubts(settings.access):
+        complain(f"warning: {doubt}")
+    changes = plan_now(settings, wait=options.wait, say=complain)
     if options.json:
         say_json({"realm": settings.realm, "changes": change_json(changes)}, sys.stdout)
         return 0
@@ -63,16 +67,22 @@ def _prune(options: Namespace, environ: Mapping[str, str]) -> int:
     say = saying(sys.stdout)
     session = Session(settings, saying(sys.stderr))
     session.log_in(options.wait)
+    say(f"looking for clients that registered themselves, {sought(options.older_than, unused=options.unused)}")
     # All first: a page of clients that shrinks while it is read would hide some.
-    found = list(stale_clients(session, now=time.time(), older_than=options.older_than, unused=options.unused))
+    clients = list(self_registered(session))
+    found = list(stale_clients(session, clients, Age(time.time(), options.older_than, unused=options.unused)))
     for stale in found:
         say(f"- {stale.text}")
+    of_all = f"of {len(clients)} that registered themselves"
     if not options.delete:
-        say(f"{len(found)} stale clients" + ("; nothing was removed: add --delete to remove them" if found else ""))
+        say(f"{len(found)} stale {of_all}" + ("; nothing was removed: add --delete to remove them" if found else ""))
         return 0
     removed = sum(remove(session, stale) for stale in found)
-    kept = len(found) - removed
-    say(f"{removed} clients removed" + (f", {kept} kept: somebody has just logged in with them" if kept else ""))
+    busy = len(found) - removed
+    say(
+        f"{removed} removed {of_all}, {len(clients) - removed} kept"
+        + (f"; {busy} of them because somebody has just logged in with them" if busy else "")
+    )
     return 0
 
 

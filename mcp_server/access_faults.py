@@ -1,0 +1,95 @@
+"""What is wrong in `access.yaml`, in the words of whoever wrote it: the place, its line, and what to write instead."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, get_args
+
+import yaml
+from pydantic import BaseModel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
+
+_MISSPELT = "extra_forbidden"
+_KINDS = {
+    "string_type": "must be a text: put it in quotes",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "tuple_type": "must be a list, such as [one, other]",
+    "dict_type": "must be a mapping: names with values",
+    "model_type": "must be a mapping: names with values",
+    "model_attributes_type": "must be a mapping: names with values",
+    "missing": "is missing",
+}
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """What to add to a text about an unknown `name`: the one that was meant, else those there are."""
+    names = list(known)
+    close = get_close_matches(name, names, 1)
+    return f": did you mean '{close[0]}'?" if close else f": {', '.join(names)}"
+
+
+def told(found: ValidationError, model: type[BaseModel], text: str) -> str:
+    """One line about what pydantic `found` in `text`, read as a `model`: a misspelt member before a missing one."""
+    errors = found.errors()
+    error = next((error for error in errors if error["type"] == _MISSPELT), errors[0])
+    path = error["loc"]
+    place = ".".join(str(part) for part in path)
+    line = _line(text, path)
+    where = f"line {line}: " if line else ""
+    return f"{where}{place + ': ' if place else ''}{_what(error, model)}"
+
+
+def _what(error: ErrorDetails, model: type[BaseModel]) -> str:
+    kind, context, path = error["type"], error.get("ctx", {}), error["loc"]
+    if kind == _MISSPELT:
+        return "is not one of the members here" + meant(str(path[-1]), _members(model, path[:-1]))
+    if kind == "literal_error":
+        return f"write {context['expected']}"
+    if kind == "string_pattern_mismatch":
+        # What was written is not said again: it may be a secret, in the place of the name of its variable.
+        return f"has a character that cannot be there, or lacks one: it must fit {context['pattern']}"
+    if kind in {"string_too_short", "too_short"}:
+        return "must not be empty"
+    if kind in {"string_too_long", "too_long"}:
+        return f"must not be longer than {context['max_length']}"
+    return _KINDS.get(kind, error["msg"].removeprefix("Value error, "))
+
+
+def _members(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
+    """The members of what is at `path` below `model`."""
+    kind: Any = model
+    for part in path:
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            kind = kind.model_fields[str(part)].annotation
+        else:  # a mapping of names to parts, or a list of parts: what is in it
+            kind = next((inner for inner in reversed(get_args(kind)) if inner is not Ellipsis), None)
+    return list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
+
+
+def _line(text: str, path: Sequence[int | str]) -> int | None:
+    """The line of the innermost member of `path` that is there, counted from 1."""
+    node, found = yaml.compose(text, yaml.SafeLoader), None
+    for part in path:
+        step = _step(node, part)
+        if step is None:
+            break
+        found, node = step
+    return found
+
+
+def _step(node: yaml.Node | None, part: int | str) -> tuple[int, yaml.Node] | None:
+    """The line of the member `part` of `node`, and what it is."""
+    if isinstance(node, yaml.MappingNode):
+        return next(((k.start_mark.line + 1, v) for k, v in node.value if k.value == str(part)), None)
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return node.value[part].start_mark.line + 1, node.value[part]
+    return None

@@ -1,0 +1,26 @@
+"""Every variable that some part of the stack reads: what is written almost like one of them is a typing error.
+
+Compose hands a service only the variables that its file lists, so a misspelt line of `.env` reaches nobody. The
+bootstrap is handed the whole of `.env` for this alone; what it must not read of it, the compose file sets itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mcp_server.environment import Environment
+from mcp_server.settings import COMPOSE_NAMES
+from mcp_server.settings import NAMES as SERVER
+from scripts.bootstrap.auth0.settings import NAMES as AUTH0
+from scripts.bootstrap.dex.settings import NAMES as DEX
+from scripts.bootstrap.settings import NAMES as KEYCLOAK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+KNOWN = frozenset({*SERVER, *COMPOSE_NAMES, *KEYCLOAK, *DEX, *AUTH0})
+
+
+def misspelt(variables: Mapping[str, str]) -> Iterator[str]:
+    """A line for each variable that is none of ours and looks like one; no value is in it."""
+    return Environment(variables).misspelt(KNOWN)

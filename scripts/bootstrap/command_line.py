@@ -38,6 +38,7 @@ examples:
   scripts/bootstrap_idp.py apply                       against OAUTH_SERVER_URL; a second time: no changes
   scripts/bootstrap_idp.py apply --prove               also registers a client for a moment, to see that it works
   scripts/bootstrap_idp.py check --json                for a job every night: exit code 1 on drift or an open hole
+  scripts/bootstrap_idp.py probe                       tries the nine holes of docs/keycloak.md, and cleans up
   scripts/bootstrap_idp.py prune --older-than 14d      clients that registered themselves and nobody uses
   scripts/bootstrap_idp.py token --uses 1 --expires 1h an invitation to register one client
 """
@@ -76,7 +77,19 @@ def parse(description: str, arguments: list[str] | None, provider: str | None = 
     token = _add(verbs, "token", "make an initial access token", "Prints it once, on standard output.")
     token.add_argument("--uses", type=_count, default=1, metavar="N", help="registrations it is good for [1]")
     token.add_argument("--expires", type=duration, default=3600, metavar="TIME", help="such as 30m, 1h, 7d [1h]")
-    _add(verbs, "render", "write the provider's files", "For providers that are configured by files: Dex.")
+    probe = _add(
+        verbs,
+        "probe",
+        "try the nine holes, as a stranger would; exit with 1 if one is open",
+        "On a Keycloak of your own: registers clients through each hole and removes them by the admin client.",
+    )
+    _add_json(probe)
+    _add(
+        verbs,
+        "render",
+        "write the provider's files",
+        "For providers that are configured by files: Dex.",
+    )
     return parser.parse_args(arguments)
 
 

@@ -64,26 +64,32 @@ def serving_realm(
     realm = Realm(keycloak, folder, f"clients-{secrets.token_hex(4)}", public_url=f"http://localhost:{port}/mcp")
     realm.write_access(**(access or {}))
     realm.apply()
-    environment = {**os.environ, **realm.environment, "PORT": str(port), "LOG_FORMAT": "json", **variables}
-    log_file = folder / "server.log"
+    variables = {**realm.environment, "PORT": str(port), **variables}
+    with running_server(realm.public_url, variables, folder / "server.log") as log_file:
+        yield Server(realm, log_file)
+
+
+@contextmanager
+def running_server(url: str, variables: dict[str, str], log_file: Path) -> Iterator[Path]:
+    """The server as a process with these settings, ready; what it says is in the file that this gives."""
+    environment = {**os.environ, "LOG_FORMAT": "json", **variables}
     with log_file.open("w", encoding="utf-8") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "mcp_server"], cwd=REPOSITORY, env=environment, stdout=log, stderr=log
         )
-    server = Server(realm, log_file)
     try:
-        _wait_until_ready(server, process)
-        yield server
+        _wait_until_ready(url.removesuffix("/mcp"), process, log_file)
+        yield log_file
     finally:
         process.terminate()
         process.wait(timeout=30)
 
 
-def _wait_until_ready(server: Server, process: subprocess.Popen[bytes]) -> None:
+def _wait_until_ready(origin: str, process: subprocess.Popen[bytes], log_file: Path) -> None:
     transport = httpx.HTTPTransport(retries=7)  # waits of 0.5 s, 1 s, 2 s … between them: until it listens
     with httpx.Client(transport=transport, timeout=60, trust_env=False) as client:
         for _ in range(200):
-            assert process.poll() is None, server.log
-            if client.get(f"{server.origin}/readyz").status_code == httpx.codes.OK:
+            assert process.poll() is None, log_file.read_text()
+            if client.get(f"{origin}/readyz").status_code == httpx.codes.OK:
                 return
-    raise AssertionError(server.log)
+    raise AssertionError(log_file.read_text())

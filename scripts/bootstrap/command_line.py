@@ -42,6 +42,7 @@ examples:
   scripts/bootstrap_idp.py apply                       against OAUTH_SERVER_URL; a second time: no changes
   scripts/bootstrap_idp.py apply --prove               also registers a client for a moment, to see that it works
   scripts/bootstrap_idp.py check --json                for a job every night: exit code 1 on drift or an open hole
+  scripts/bootstrap_idp.py probe                       tries the nine holes of docs/keycloak.md, and cleans up
   scripts/bootstrap_idp.py prune --older-than 14d      clients that registered themselves and nobody uses
   scripts/bootstrap_idp.py hand-over                   after the first apply: accounts of this realm alone
   scripts/bootstrap_idp.py token --uses 1 --expires 1h an invitation to register one client
@@ -87,6 +88,13 @@ def parse(description: str, arguments: list[str] | None, provider: str | None = 
         "replace the administrator of Keycloak's first start by accounts of this realm alone",
         "Makes them, sees that each may do its work and no more, then removes the administrator. Can be repeated.",
     )
+    probe = _add(
+        verbs,
+        "probe",
+        "try the nine holes, as a stranger would; exit with 1 if one is open",
+        "On a Keycloak of your own: registers clients through each hole and removes them by the admin client.",
+    )
+    _add_json(probe)
     _add(verbs, "render", "write the provider's files", "For Dex its configuration, for Auth0 Terraform. Asks nobody.")
     return parser.parse_args(arguments)
 

@@ -138,6 +138,6 @@ def get_json(http: httpx.Client, url: str) -> dict[str, Any] | None:
     return document if response.status_code == _OK and isinstance(document, dict) else None
 
 
-def open_http() -> httpx.Client:
-    """A client for the proofs."""
-    return httpx.Client(timeout=_TIMEOUT_SECONDS)
+def open_http(seconds: float = _TIMEOUT_SECONDS) -> httpx.Client:
+    """A client for the proofs, with so much patience for each answer."""
+    return httpx.Client(timeout=seconds)

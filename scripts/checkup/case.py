@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from scripts.checkup.ask import Asker, Reply
     from scripts.checkup.challenge_header import Challenge
-    from scripts.checkup.inside import Inside
+    from scripts.checkup.inside import Inside, Probed
     from scripts.client.failures import ClientFailure
     from scripts.tokens.judgement import Judge
 
@@ -29,6 +29,7 @@ class Case:
         ask: for every request.
         register: whether trial registrations are wanted.
         look_inside: what an administrator sees of the provider, where it is wanted.
+        probe: tries the nine holes of Keycloak, given the issuer, where that is wanted.
         judge: gives a verdict on the token, where one was handed over.
         token: that token, or "".
         failure: why a login that was wanted brought no token.
@@ -46,6 +47,7 @@ class Case:
     register: bool = False
     judge: Judge | None = None
     look_inside: Callable[[], Awaitable[Inside]] | None = None
+    probe: Callable[[str], Awaitable[Probed]] | None = None
     token: str = field(default="", repr=False)
     failure: ClientFailure | None = None
     knock: Reply | None = None

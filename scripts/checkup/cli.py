@@ -17,7 +17,8 @@ from scripts.checkup.case import Case
 from scripts.checkup.catalogue import CHECKS
 from scripts.checkup.check import examine
 from scripts.checkup.checks.reach import CERTIFICATE, UNREACHABLE
-from scripts.checkup.inside import look_inside
+from scripts.checkup.fix import ask, fix
+from scripts.checkup.inside import look_inside, probe_holes
 from scripts.checkup.judging import judge_for
 from scripts.checkup.report import Report, as_json, is_healthy
 from scripts.client.cli import add_login_options, choose_login, login_password, make_plan, server_url
@@ -40,7 +41,8 @@ _FINDINGS = 1
 _UNREACHABLE = 3
 _HELP = """\
 Look at an MCP server and its identity provider from outside, as clients see them, and name what keeps clients out: the
-cause first, with what mends it. It works with other people's servers, too. Without --register it changes nothing.
+cause first, with what mends it. It works with other people's servers, too. It changes nothing without
+--register, --probe or --fix.
 
 examples:
   scripts/doctor                                     the server of this stack, http://localhost:3000/mcp
@@ -48,13 +50,15 @@ examples:
   scripts/doctor --register                          register as VS Code, Claude Code and others do; taken back at once
   scripts/token | scripts/doctor --token -           which rule would refuse this token, and does the server take it?
   scripts/doctor --login                             log in with the browser, and judge the token that comes
+  scripts/doctor --probe                             try what strangers try, on a Keycloak of your own; cleans up
+  scripts/doctor --fix --inside                      show what apply would change, ask, apply; then look again
   scripts/doctor --json | jq -r '.findings[0].mend'  for programs
 """
 _EPILOG = """\
 environment:
   MCP_PUBLIC_URL, MCP_PORT   the server, unless it is named: as for scripts/login
   MCP_PASSWORD, CONNECT_TO   as for scripts/login
-  KEYCLOAK_ADMIN_CLIENT_…    for --inside: as for scripts/bootstrap_idp.py
+  KEYCLOAK_ADMIN_CLIENT_…    for --inside, --probe and --fix: as for scripts/bootstrap_idp.py
   SSL_CERT_FILE              authorities to trust besides the usual ones
   NO_COLOR                   no colours
 
@@ -70,6 +74,7 @@ class Order:
     url: str
     register: bool
     inside: bool
+    probe: bool
     token: str
     failure: ClientFailure | None
     connect_to: Mapping[Address, Address]
@@ -85,6 +90,15 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--inside", action="store_true", help="ask Keycloak's admin API, too (scripts/bootstrap_idp.py check)"
     )
+    parser.add_argument(
+        "--probe",
+        action="store_true",
+        help="try the nine holes, on a Keycloak of your own: needs its admin client",
+    )
+    parser.add_argument(
+        "--fix", action="store_true", help="first let scripts/bootstrap_idp.py apply mend what it can, after asking"
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask what --fix asks")
     parser.add_argument("--token", metavar="-", help="judge the access token on standard input")
     parser.add_argument("--login", action="store_true", help="log in, and judge the token that comes")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output instead of the report")
@@ -104,6 +118,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED_EXIT
     try:
+        if options.fix:
+            known = surroundings(os.environ, _DOTENV)
+            if reason := fix(known, order.url, (lambda: True) if options.yes else ask):
+                print(f"doctor: not fixed: {printable(reason)}", file=sys.stderr)
         results = asyncio.run(_examine(order))
     except KeyboardInterrupt:
         return INTERRUPTED_EXIT
@@ -146,7 +164,13 @@ def _order(options: argparse.Namespace, secrets: Secrets) -> Order:
             failure = error
     secrets.learn(token)
     return Order(
-        url, options.register, options.inside, token, failure, parse_connect_to(os.environ.get("CONNECT_TO", ""))
+        url,
+        options.register,
+        options.inside,
+        options.probe,
+        token,
+        failure,
+        parse_connect_to(os.environ.get("CONNECT_TO", "")),
     )
 
 
@@ -168,6 +192,9 @@ async def _examine(order: Order) -> list[Result]:
             register=order.register,
             judge=judge,
             look_inside=inside,
+            probe=partial(probe_holes, {**surroundings(os.environ, _DOTENV), "MCP_PUBLIC_URL": order.url})
+            if order.probe
+            else None,
             token=order.token,
             failure=order.failure,
         )

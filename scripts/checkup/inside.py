@@ -1,4 +1,4 @@
-"""What an administrator sees of the provider: the one place where the doctor calls `scripts/bootstrap_idp.py check`.
+"""What an administrator sees of the provider: the one place where the doctor calls `scripts/bootstrap_idp.py`.
 
 The bootstrap knows how the realm must be and which ways in there are; nothing of that is repeated here. It runs as a
 process of its own, and what it says is read from its `--json`.
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcp_server import strict_json
+from mcp_server.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +39,19 @@ class Inside:
     fault: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What came of trying the nine holes.
+
+    Attributes:
+        open: those that let the doctor in, each as (id, what it got).
+        fault: why nothing can be said, or "".
+    """
+
+    open: tuple[tuple[str, str], ...] = ()
+    fault: str = ""
+
+
 async def look_inside(variables: Mapping[str, str], *, program: Path = _BOOTSTRAP) -> Inside:
     """Let the bootstrap check the provider.
 
@@ -45,10 +59,38 @@ async def look_inside(variables: Mapping[str, str], *, program: Path = _BOOTSTRA
         variables: its environment: KEYCLOAK_ADMIN_CLIENT_…, OAUTH_SERVER_URL, MCP_PUBLIC_URL.
         program: the bootstrap.
     """
+    said, complaint = await _bootstrap("check", variables, program)
+    try:
+        return _read(strict_json.loads(said))
+    except (strict_json.NotStrictJson, KeyError, TypeError):
+        return Inside(fault=complaint)
+
+
+async def probe_holes(variables: Mapping[str, str], issuer: str, *, program: Path = _BOOTSTRAP) -> Probed:
+    """Let the bootstrap try the nine holes, at the provider that the admin client is for and nowhere else.
+
+    Args:
+        variables: as for `look_inside`.
+        issuer: the provider of the server under examination; nothing is tried if it is another one.
+        program: the bootstrap.
+    """
+    own = variables.get("OAUTH_SERVER_URL") or Settings().server_url
+    if own != issuer:
+        return Probed(fault=f"the server's provider is {issuer}, and the admin client's is {own}: nothing was tried")
+    said, complaint = await _bootstrap("probe", variables, program)
+    try:
+        trials = strict_json.loads(said)["trials"]
+        return Probed(tuple((str(trial["id"]), str(trial["seen"])) for trial in trials if trial["open"]))
+    except (strict_json.NotStrictJson, KeyError, TypeError):
+        return Probed(fault=complaint)
+
+
+async def _bootstrap(verb: str, variables: Mapping[str, str], program: Path) -> tuple[bytes, str]:
+    """What a verb prints with --json, and the end of its complaint."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         program,
-        "check",
+        verb,
         "--json",
         env=dict(variables),
         cwd=_ROOT,
@@ -61,11 +103,8 @@ async def look_inside(variables: Mapping[str, str], *, program: Path = _BOOTSTRA
     except TimeoutError:
         process.kill()
         await process.wait()
-        return Inside(fault=f"no answer within {_SECONDS} s")
-    try:
-        return _read(strict_json.loads(said))
-    except (strict_json.NotStrictJson, KeyError, TypeError):
-        return Inside(fault=complaint.decode(errors="replace").strip()[-_MOST_WORDS:] or "it said nothing")
+        return b"", f"no answer within {_SECONDS} s"
+    return said, complaint.decode(errors="replace").strip()[-_MOST_WORDS:] or "it said nothing"
 
 
 def _read(document: Any) -> Inside:

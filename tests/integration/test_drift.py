@@ -12,12 +12,11 @@ from scripts.bootstrap.failures import Forbidden, SettingsFailure
 from tests.integration.keycloak import PUBLIC_URL, Realm
 from tests.integration.recording_proxy import recording
 from tests.integration.tampering import TAMPERINGS
-from tests.integration.verbs import check, command_line, plan
+from tests.integration.verbs import account, check, command_line, plan
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from scripts.bootstrap.keycloak.session import Session
     from tests.integration.keycloak import Keycloak
 
 pytestmark = pytest.mark.containers
@@ -101,7 +100,7 @@ def test_a_realm_that_is_not_there_is_planned_and_named_and_not_made(keycloak: K
 
 @pytest.mark.requirement("drift.reader")
 def test_an_account_that_may_only_read_is_enough_for_a_check(realm: Realm) -> None:
-    reader = _account(realm, "view-realm", "view-clients", "view-users")
+    reader = account(realm, "view-realm", "view-clients", "view-users")
     assert check(realm, **reader).clean
     realm.admin().write("PUT", (), {"accessTokenLifespan": 86400})
     assert check(realm, **reader).names == ["realm.accessTokenLifespan"]
@@ -110,7 +109,7 @@ def test_an_account_that_may_only_read_is_enough_for_a_check(realm: Realm) -> No
     assert "manage-realm, manage-clients" in error
     assert error.count("\n") == 1
     # Without the right to see people the rest is still compared, and it is said what was not.
-    blind = _account(realm, "view-realm", "view-clients")
+    blind = account(realm, "view-realm", "view-clients")
     found = check(realm, **blind)
     assert found.names == ["realm.accessTokenLifespan"]
     assert "demo users were not compared" in found.warnings[0]
@@ -118,7 +117,7 @@ def test_an_account_that_may_only_read_is_enough_for_a_check(realm: Realm) -> No
 
 @pytest.mark.requirement("drift.writer")
 def test_an_account_of_this_realm_only_is_enough_for_an_apply(realm: Realm) -> None:
-    writer = _account(realm, "manage-realm", "manage-clients", "manage-users")
+    writer = account(realm, "manage-realm", "manage-clients", "manage-users")
     realm.admin().write("PUT", (), {"accessTokenLifespan": 86400})
     code, out, error = command_line(realm, "apply", **writer)
     assert (code, error) == (0, "")
@@ -130,26 +129,3 @@ def test_an_account_of_this_realm_only_is_enough_for_an_apply(realm: Realm) -> N
 def test_an_account_that_the_rules_would_lock_out_is_refused(standing_realm: Realm) -> None:
     with pytest.raises(SettingsFailure, match="client_credentials"):
         check(standing_realm, KEYCLOAK_ADMIN_REALM=standing_realm.name)
-
-
-def _account(realm: Realm, *roles: str) -> dict[str, str]:
-    """A client of the master realm whose service account has these roles of this one realm, as settings of a run."""
-    admin: Session = realm.admin()
-    name = f"{realm.name}-{'-'.join(roles)}"
-    master = "admin/realms/master"
-
-    def send(method: str, path: str, body: object = None) -> None:
-        sender = getattr(admin.connection, f"raw_{method}")
-        assert sender(f"{master}/{path}", data=json.dumps(body)).status_code in {201, 204}
-
-    def read(path: str, **query: str) -> list[dict[str, str]]:
-        found: list[dict[str, str]] = admin.connection.raw_get(f"{master}/{path}", **query).json()
-        return found
-
-    send("post", "clients", {"clientId": name, "secret": "s" * 43, "serviceAccountsEnabled": True})
-    (client,) = read("clients", clientId=name)
-    (ours,) = read("clients", clientId=f"{realm.name}-realm")
-    given = [role for role in read(f"clients/{ours['id']}/roles") if role["name"] in roles]
-    user = admin.connection.raw_get(f"{master}/clients/{client['id']}/service-account-user").json()
-    send("post", f"users/{user['id']}/role-mappings/clients/{ours['id']}", given)
-    return {"KEYCLOAK_ADMIN_CLIENT_ID": name, "KEYCLOAK_ADMIN_CLIENT_SECRET": "s" * 43}

@@ -5,32 +5,26 @@ S1 to S9 were all reproduced on Keycloak 26.7.5 with open registration as tutori
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
-from tests.integration.keycloak import REDIRECT, claims, pkce_pair
+from scripts.bootstrap.keycloak import exploits
+from scripts.bootstrap.keycloak.proof import OWN_KINDS
+from tests.integration.keycloak import claims, pkce_pair
 
 if TYPE_CHECKING:
     from tests.integration.keycloak import Realm
 
 pytestmark = pytest.mark.containers
 
-NATIVE: dict[str, Any] = {"redirect_uris": [REDIRECT], "token_endpoint_auth_method": "none"}
+NATIVE = exploits.native()
 
 
 @pytest.mark.requirement("bootstrap.s1")
 def test_a_client_that_registered_itself_gets_no_token_by_itself(standing_realm: Realm) -> None:
-    client = standing_realm.post_client(
-        "openid-connect",
-        {
-            "redirect_uris": [REDIRECT],
-            "grant_types": ["client_credentials"],
-            "token_endpoint_auth_method": "client_secret_post",
-            "scope": "mcp:tools",
-        },
-    )
+    client = standing_realm.post_client("openid-connect", {**exploits.BY_ITSELF, "scope": "mcp:tools"})
     assert client["status"] == 201  # refused at use, below
     answer = standing_realm.token(
         grant_type="client_credentials",
@@ -48,10 +42,7 @@ def test_without_the_grant_rule_such_a_token_has_neither_scope_nor_audience(real
     policies = admin.get("client-policies", "policies")["policies"]
     kept = [policy for policy in policies if policy["name"] != "mcp-code-only"]
     admin.write("PUT", ("client-policies", "policies"), {"policies": kept})
-    client = realm.post_client(
-        "openid-connect",
-        {"redirect_uris": [REDIRECT], "grant_types": ["client_credentials"], "scope": "mcp:tools"},
-    )
+    client = realm.post_client("openid-connect", {**exploits.BY_ITSELF, "scope": "mcp:tools"})
     answer = realm.token(
         grant_type="client_credentials",
         client_id=client["client_id"],
@@ -65,24 +56,18 @@ def test_without_the_grant_rule_such_a_token_has_neither_scope_nor_audience(real
 
 
 @pytest.mark.requirement("bootstrap.s2")
-@pytest.mark.parametrize("endpoint", ["default", "install", "saml2-entity-descriptor"])
+@pytest.mark.parametrize("endpoint", OWN_KINDS)
 def test_no_endpoint_takes_a_client_of_keycloaks_own_kind(standing_realm: Realm, endpoint: str) -> None:
-    answer = standing_realm.post_client(endpoint, {"clientId": "chosen", "redirectUris": [REDIRECT]})
+    answer = standing_realm.post_client(endpoint, exploits.own_kind("chosen"))
     assert (answer["status"], answer["error"]) == (404, "Client registration provider not found")
     assert standing_realm.admin().get("clients", clientId="chosen") == []
 
 
 @pytest.mark.requirement("bootstrap.s3")
 def test_nobody_forges_another_persons_subject(standing_realm: Realm) -> None:
-    forging = {
-        "name": "sub",
-        "protocol": "openid-connect",
-        "protocolMapper": "oidc-usermodel-property-mapper",
-        "config": {"user.attribute": "firstName", "claim.name": "sub", "access.token.claim": "true"},
-    }
-    own_kind = {"clientId": "forger", "publicClient": True, "redirectUris": [REDIRECT], "protocolMappers": [forging]}
+    own_kind = exploits.own_kind("forger", protocolMappers=[exploits.FORGING])
     assert standing_realm.post_client("default", own_kind)["status"] == 404
-    assert standing_realm.register(**NATIVE, protocolMappers=[forging])["status"] == 400
+    assert standing_realm.register(**NATIVE, protocolMappers=[exploits.FORGING])["status"] == 400
     # Were the endpoint open after all, the policy would still let no mapper in, whoever sends it.
     admin = standing_realm.admin()
     policies = [p for p in admin.get("components") if p["providerId"] == "allowed-protocol-mappers"]
@@ -92,10 +77,9 @@ def test_nobody_forges_another_persons_subject(standing_realm: Realm) -> None:
 
 @pytest.mark.requirement("bootstrap.s4")
 def test_nobody_gets_a_token_of_ten_years(standing_realm: Realm) -> None:
-    attributes = {"access.token.lifespan": "315360000"}
-    own_kind = {"clientId": "eternal", "publicClient": True, "redirectUris": [REDIRECT], "attributes": attributes}
+    own_kind = exploits.own_kind("eternal", attributes=exploits.ETERNAL)
     assert standing_realm.post_client("default", own_kind)["status"] == 404
-    assert standing_realm.register(**NATIVE, attributes=attributes)["status"] == 400
+    assert standing_realm.register(**NATIVE, attributes=exploits.ETERNAL)["status"] == 400
     client = standing_realm.register(**NATIVE, scope="mcp:tools offline_access")
     answer = standing_realm.log_in("reader", client["client_id"], scope="mcp:tools offline_access")
     token = claims(answer["access_token"])
@@ -104,47 +88,29 @@ def test_nobody_gets_a_token_of_ten_years(standing_realm: Realm) -> None:
 
 @pytest.mark.requirement("bootstrap.s5")
 def test_nobody_gets_access_tokens_signed_with_a_shared_secret(standing_realm: Realm) -> None:
-    attributes = {"access.token.signed.response.alg": "HS256"}
-    own_kind = {"clientId": "signer", "publicClient": True, "redirectUris": [REDIRECT], "attributes": attributes}
+    own_kind = exploits.own_kind("signer", attributes=exploits.SHARED_SECRET)
     assert standing_realm.post_client("default", own_kind)["status"] == 404
     assert standing_realm.register(**NATIVE, access_token_signed_response_alg="HS256")["status"] == 400
 
 
 @pytest.mark.requirement("bootstrap.s6")
-@pytest.mark.parametrize("uri", ["/callback", "callback", "//evil.example/callback", "/*"])
+@pytest.mark.parametrize("uri", exploits.RELATIVE_REDIRECTS)
 def test_a_relative_redirect_is_refused(standing_realm: Realm, uri: str) -> None:
     refused = standing_realm.register(redirect_uris=[uri])
     assert refused["status"] in {400, 403}, refused
 
 
 @pytest.mark.requirement("bootstrap.s7")
-@pytest.mark.parametrize(
-    "member",
-    [
-        "logo_uri",
-        "tos_uri",
-        "policy_uri",
-        "jwks_uri",
-        "sector_identifier_uri",
-        "backchannel_logout_uri",
-        "request_uris",
-        "post_logout_redirect_uris",
-        "frontchannel_logout_uri",
-        "backchannel_client_notification_endpoint",
-        "client_uri",
-    ],
-)
+@pytest.mark.parametrize("member", exploits.ADDRESSES)
 def test_no_foreign_address_is_shown_or_fetched(standing_realm: Realm, member: str) -> None:
-    foreign = "https://evil.example/x"
-    value = [foreign] if member.endswith("uris") else foreign
-    refused = standing_realm.register(**NATIVE, **{member: value})
+    refused = standing_realm.register(**exploits.with_address(member))
     # 403: refused by a rule. 400 would mean that Keycloak went to fetch it first.
     assert refused["status"] == 403, refused
 
 
 @pytest.mark.requirement("bootstrap.s8")
 def test_a_name_full_of_markup_is_shown_as_text(standing_realm: Realm) -> None:
-    own_kind = {"clientId": "spoofer", "name": "${client_account}", "publicClient": True, "redirectUris": [REDIRECT]}
+    own_kind = exploits.own_kind("spoofer", name=exploits.SPOOFED_NAME)
     assert standing_realm.post_client("default", own_kind)["status"] == 404
     client = standing_realm.register(**NATIVE, client_name="<b id='spoof'>Account</b>")
     page = standing_realm.consent_page("reader", client["client_id"], scope="mcp:tools")
@@ -182,7 +148,7 @@ def test_a_password_brings_no_token(standing_realm: Realm) -> None:
 
 
 @pytest.mark.requirement("bootstrap.s9")
-@pytest.mark.parametrize("response_type", ["token", "id_token token", "code token"])
+@pytest.mark.parametrize("response_type", exploits.IMPLICIT_TYPES)
 def test_the_implicit_flow_brings_no_token(standing_realm: Realm, response_type: str) -> None:
     client = standing_realm.register(**NATIVE, grant_types=["implicit"], response_types=[response_type])
     client_id = client.get("client_id", "mcp-native")

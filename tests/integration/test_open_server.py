@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from scripts.bootstrap.keycloak import exploits
 from tests.integration.documents import Documents, serving_documents, write_certificates
 from tests.integration.keycloak import REDIRECT, bootstrapped, claims, running_keycloak
 from tests.integration.tutorial import tutorial_realm
-from tests.integration.verbs import check
+from tests.integration.verbs import check, clients_of, tried
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,13 +46,17 @@ def outside(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             yield Outside(keycloak, documents)
 
 
-@pytest.mark.requirement("adoption.holes")
+@pytest.mark.requirement("adoption.holes", "probe.open", "probe.cleans_up")
 def test_all_nine_holes_are_named_and_what_apply_cannot_mend_is_told(outside: Outside, tmp_path: Path) -> None:
     realm = tutorial_realm(outside.keycloak, tmp_path, "test-nine-holes")
     assert [hole.id for hole in check(realm).holes] == [f"S{n}" for n in range(1, 10)]
-    # They are there: another person's subject, a token for years, one signed with a shared secret.
+    before = clients_of(realm)
+    trials = tried(realm)
+    assert [trial.id for trial in trials if trial.open] == [f"S{n}" for n in range(1, 10)], trials
+    assert clients_of(realm) == before
+    # They are there, by trial: another person's subject, a token for years, one signed with a shared secret.
     assert _forged(realm, "before")["sub"] == _person(realm)["id"]
-    lasting = _forged(realm, "before-lasting", attributes={"access.token.lifespan": "315360000"})
+    lasting = _forged(realm, "before-lasting", attributes=exploits.ETERNAL)
     assert lasting["exp"] - lasting["iat"] > 30_000
 
     realm.apply()
@@ -60,17 +65,10 @@ def test_all_nine_holes_are_named_and_what_apply_cannot_mend_is_told(outside: Ou
     assert [hole.id for hole in left.holes] == ["S2", "S4", "S5", "S8"]
     assert all(SWITCH.format("DEFAULT") in hole.mend for hole in left.holes)
     assert any("KC_SPI_CLIENT_REGISTRATION__DEFAULT__ENABLED=false" in line for line in realm.said)
+    assert [trial.id for trial in tried(realm) if trial.open] == ["S2", "S4", "S5", "S8"]
     # With the endpoint open, the policy alone keeps mappers out.
-    body = {"clientId": "after", "publicClient": True, "redirectUris": [REDIRECT], "protocolMappers": [_FORGING]}
+    body = exploits.own_kind("after", protocolMappers=[exploits.FORGING])
     assert realm.post_client("default", body)["status"] == 403
-
-
-_FORGING = {
-    "name": "sub",
-    "protocol": "openid-connect",
-    "protocolMapper": "oidc-usermodel-property-mapper",
-    "config": {"user.attribute": "firstName", "claim.name": "sub", "access.token.claim": "true"},
-}
 
 
 def _person(realm: Realm) -> Json:
@@ -90,7 +88,7 @@ def _forged(realm: Realm, client_id: str, **members: object) -> Json:
         "credentials": [{"type": "password", "value": client_id, "temporary": False}],
     }
     admin.write("POST", ("users",), attacker)
-    body = {"clientId": client_id, "publicClient": True, "redirectUris": [REDIRECT], "protocolMappers": [_FORGING]}
+    body = exploits.own_kind(client_id, protocolMappers=[exploits.FORGING])
     assert realm.post_client("default", {**body, **members})["status"] == 201
     scope = "mcp:tools offline_access" if members else "mcp:tools"
     return claims(realm.log_in(client_id, client_id, scope=scope)["access_token"])

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 from scripts.bootstrap.keycloak.check import check_now
+from scripts.bootstrap.keycloak.probe import PATIENCE, probe
+from scripts.bootstrap.proof import open_http
 from scripts.bootstrap.run import plan_now
 from scripts.bootstrap.settings import BootstrapSettings
 from tests.integration.keycloak import REPOSITORY
 
 if TYPE_CHECKING:
     from scripts.bootstrap.keycloak.check import Findings
+    from scripts.bootstrap.keycloak.probe import Trial
+    from scripts.bootstrap.keycloak.session import Session
     from scripts.bootstrap.plan import Change
     from tests.integration.keycloak import Realm
 
@@ -33,6 +38,17 @@ def plan(realm: Realm, **variables: str) -> list[Change]:
     return plan_now(settings_of(realm, **variables), wait=30, say=lambda _: None)
 
 
+def tried(realm: Realm) -> list[Trial]:
+    """What the verb `probe` finds."""
+    with open_http(PATIENCE) as http:
+        return probe(realm.admin(), settings_of(realm), http)
+
+
+def clients_of(realm: Realm) -> set[str]:
+    """The ids of all clients that are there."""
+    return {client["clientId"] for client in realm.admin().get("clients", max="1000")}
+
+
 def command_line(realm: Realm, *words: str, **variables: str) -> tuple[int, str, str]:
     """Run scripts/bootstrap_idp.py as a person does: exit code, what it printed, what it complained about."""
     done = subprocess.run(
@@ -44,3 +60,26 @@ def command_line(realm: Realm, *words: str, **variables: str) -> tuple[int, str,
         check=False,
     )
     return done.returncode, done.stdout, done.stderr
+
+
+def account(realm: Realm, *roles: str) -> dict[str, str]:
+    """A client of the master realm whose service account has these roles of this one realm, as settings of a run."""
+    admin: Session = realm.admin()
+    name = f"{realm.name}-{'-'.join(roles)}"
+    master = "admin/realms/master"
+
+    def send(method: str, path: str, body: object = None) -> None:
+        sender = getattr(admin.connection, f"raw_{method}")
+        assert sender(f"{master}/{path}", data=json.dumps(body)).status_code in {201, 204}
+
+    def read(path: str, **query: str) -> list[dict[str, str]]:
+        found: list[dict[str, str]] = admin.connection.raw_get(f"{master}/{path}", **query).json()
+        return found
+
+    send("post", "clients", {"clientId": name, "secret": "s" * 43, "serviceAccountsEnabled": True})
+    (client,) = read("clients", clientId=name)
+    (ours,) = read("clients", clientId=f"{realm.name}-realm")
+    given = [role for role in read(f"clients/{ours['id']}/roles") if role["name"] in roles]
+    user = admin.connection.raw_get(f"{master}/clients/{client['id']}/service-account-user").json()
+    send("post", f"users/{user['id']}/role-mappings/clients/{ours['id']}", given)
+    return {"KEYCLOAK_ADMIN_CLIENT_ID": name, "KEYCLOAK_ADMIN_CLIENT_SECRET": "s" * 43}

@@ -21,6 +21,10 @@ REQUIREMENTS = (
     Requirement("doctor.exit_codes", "issue 8", "0 nothing to mend, 1 findings, 2 usage, 3 unreachable."),
     Requirement("doctor.certificate", "issue 8", "A certificate that clients refuse is explained."),
     Requirement("doctor.documented", "ours", "docs/doctor.md lists the checks and findings as they are."),
+    Requirement(
+        "doctor.probe", "issue 8", "If asked it tries the nine holes, at the admin client's own provider only."
+    ),
+    Requirement("doctor.fix", "issue 8", "It shows what an apply would write, asks, writes it, and looks again."),
     Requirement("inspect.rules", "issue 8", "Each rule of the server is told with what it expected and got, in order."),
     Requirement("inspect.verdict", "issue 8", "The exit code is 0 exactly if the server would take the token."),
     Requirement("inspect.offline", "issue 8", "With a key set in a file nothing is asked over the network."),

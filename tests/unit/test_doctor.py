@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+import io
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
 
 from mcp_server.errors import Reason
+from scripts.checkup import fix as fixing
 from scripts.checkup.ask import MAX_BYTES, Asker, Fault
 from scripts.checkup.case import Case
 from scripts.checkup.catalogue import CHECKS
@@ -17,7 +19,8 @@ from scripts.checkup.challenge_header import read_challenge
 from scripts.checkup.check import all_findings, examine
 from scripts.checkup.checks.token_advice import ADVICE
 from scripts.checkup.document import PAGE, whole_page
-from scripts.checkup.inside import Inside, look_inside
+from scripts.checkup.fix import fix
+from scripts.checkup.inside import Inside, Probed, look_inside, probe_holes
 from scripts.checkup.personas import PERSONAS
 from tests.unit.clinic import Clinic, answering, rewriting_header
 from tests.unit.issuer import NOW
@@ -49,7 +52,7 @@ async def test_a_healthy_server_has_no_finding() -> None:
     results = await clinic.results()
     assert all_findings(results) == []
     skipped = [result.check.name for result in results if result.does_not_apply or result.not_checked]
-    assert skipped == ["inside"]  # it takes an administrator
+    assert skipped == ["inside", "probe"]  # it takes an administrator
 
 
 @pytest.mark.requirement("doctor.healthy")
@@ -73,7 +76,16 @@ async def test_the_cause_comes_first_and_its_advice_mends(setup: Setup) -> None:
 
 
 # By sockets (test_doctor_cli.py), by an administrator's eyes, or below.
-ELSEWHERE = {"certificate", "unreachable", "clear", "provider_drift", "provider_hole", "provider_not_seen"}
+ELSEWHERE = {
+    "certificate",
+    "unreachable",
+    "clear",
+    "provider_drift",
+    "provider_hole",
+    "provider_not_seen",
+    "provider_got_in",
+    "provider_not_probed",
+}
 ELSEWHERE |= {"token_inactive", "token_not_judged", "login_failed"}
 
 
@@ -356,6 +368,99 @@ async def test_the_bootstraps_words_are_read(program: str, seen: Inside, tmp_pat
     script = tmp_path / "bootstrap.py"
     script.write_text(program)
     assert await asyncio.wait_for(look_inside({}, program=script), 30) == seen
+
+
+TRIALS = '{"trials": [{"id": "S1", "open": true, "seen": "a token"}, {"id": "S2", "open": false, "seen": "404"}]}'
+OWN = "https://login.example.com/realms/mcp"
+
+
+@pytest.mark.requirement("doctor.probe")
+@pytest.mark.parametrize(
+    ("program", "issuer", "kinds"),
+    [
+        (f"print({TRIALS!r}); raise SystemExit(1)", OWN, ["provider_got_in"]),
+        ("print('{\"trials\": []}')", OWN, []),
+        ('raise SystemExit("no admin client")', OWN, ["provider_not_probed"]),
+        # Somebody else's provider: nothing is run, so nothing is tried.
+        ("open('ran', 'w')", "https://other.example.com/realms/mcp", ["provider_not_probed"]),
+    ],
+)
+async def test_what_the_probe_got_is_told(program: str, issuer: str, kinds: list[str], tmp_path: Path) -> None:
+    script = tmp_path / "bootstrap.py"
+    script.write_text(program.replace("'ran'", f"{str(tmp_path / 'ran')!r}"))
+
+    async def probe(named: str) -> Probed:
+        return await probe_holes({"OAUTH_SERVER_URL": OWN}, named, program=script)
+
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(lambda _: httpx2.Response(500))) as http:
+        case = Case("http://localhost:3000/mcp", Asker(http, "http://localhost:3000/mcp"), probe=probe, issuer=issuer)
+        (check,) = (check for check in CHECKS if check.name == "probe")
+        found = all_findings(await examine(case, [replace(check, needs=())]))
+    assert [finding.kind.name for finding in found] == kinds
+    assert not (tmp_path / "ran").exists()
+    if kinds == ["provider_got_in"]:
+        assert found[0].what == "S1: a token"
+
+
+FIXING = """
+import sys
+from pathlib import Path
+verbs = Path(sys.argv[0]).with_name("verbs")
+verbs.write_text(verbs.read_text() + sys.argv[1] + " ")
+print("~ realm: set x" if sys.argv[1] == "plan" and {changes} else "no changes")
+raise SystemExit({code} if sys.argv[1] == {fails!r} else 0)
+"""
+URL = "http://localhost:3000/mcp"
+
+
+@dataclass(frozen=True)
+class Fixing:
+    """One run: what it meets, which verbs ran in the end, and what it says."""
+
+    ran: str
+    says: str = ""
+    url: str = URL
+    agreed: bool = True
+    changes: bool = True
+    fails: str = ""
+
+
+@pytest.mark.requirement("doctor.fix")
+@pytest.mark.parametrize(
+    "run",
+    [
+        Fixing("plan apply "),
+        Fixing("plan ", changes=False),
+        Fixing("plan ", "not agreed", agreed=False),
+        Fixing("plan ", "could not say", fails="plan"),
+        Fixing("plan apply ", "run it again", fails="apply"),
+        Fixing("", "another", url="https://other.example.com/mcp"),
+    ],
+)
+def test_a_fix_is_shown_asked_for_and_only_then_written(
+    run: Fixing, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script, verbs = tmp_path / "bootstrap.py", tmp_path / "verbs"
+    script.write_text(FIXING.format(changes=run.changes, code=1, fails=run.fails))
+    verbs.write_text("")
+    shown_before: list[str] = []
+
+    def ask() -> bool:
+        shown_before.append(capsys.readouterr().err)
+        assert verbs.read_text() == "plan "
+        return run.agreed
+
+    reason = fix({}, run.url, ask, program=script)
+    assert verbs.read_text() == run.ran
+    assert bool(reason) == bool(run.says)
+    assert run.says in reason
+    assert shown_before in ([], ["~ realm: set x\n"])
+
+
+@pytest.mark.requirement("doctor.fix")
+def test_without_a_terminal_nobody_agrees(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("yes\n"))
+    assert fixing.ask() is False
 
 
 @pytest.mark.requirement("doctor.documented")

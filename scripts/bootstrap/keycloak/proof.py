@@ -23,7 +23,7 @@ _NOT_FOUND = 404
 _SERVER_ERROR = 500
 # Registration endpoints that take a whole client of Keycloak's own kind from anybody: claims of the client's choice,
 # tokens valid for ten years. Only a server option closes them.
-_OWN_KINDS = ("default", "install", "saml2-entity-descriptor")
+OWN_KINDS = ("default", "install", "saml2-entity-descriptor")
 _PAIRWISE = "oidc-sha256-pairwise-sub-mapper"
 ONE_SUBJECT = "KC_SPI_PROTOCOL_MAPPER__OIDC_SHA256_PAIRWISE_SUB_MAPPER__ENABLED=false"
 
@@ -99,7 +99,7 @@ def open_own_kinds(settings: BootstrapSettings, http: httpx.Client) -> list[str]
         ProviderUnreachable: nothing answers.
     """
     try:
-        statuses = {kind: http.get(f"{_registration(settings)}/{kind}/-").status_code for kind in _OWN_KINDS}
+        statuses = {kind: http.get(f"{_registration(settings)}/{kind}/-").status_code for kind in OWN_KINDS}
     except httpx.TransportError as error:
         raise ProviderUnreachable(f"nothing answers at {settings.internal_url}") from error
     return [kind for kind, status in statuses.items() if status != _NOT_FOUND]

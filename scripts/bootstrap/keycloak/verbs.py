@@ -10,9 +10,11 @@ from scripts.bootstrap.doubts import doubts
 from scripts.bootstrap.keycloak.check import check_now
 from scripts.bootstrap.keycloak.hand_over import hand_over
 from scripts.bootstrap.keycloak.invitations import invite
+from scripts.bootstrap.keycloak.probe import PATIENCE, probe
 from scripts.bootstrap.keycloak.prune import Age, remove, self_registered, sought, stale_clients
 from scripts.bootstrap.keycloak.session import Session
-from scripts.bootstrap.report import change_json, change_lines, count_line, say_json, saying
+from scripts.bootstrap.proof import open_http
+from scripts.bootstrap.report import change_json, change_lines, count_line, printable, say_json, saying
 from scripts.bootstrap.run import plan_now, run_apply
 from scripts.bootstrap.settings import BootstrapSettings
 
@@ -106,6 +108,23 @@ def _hand_over(options: Namespace, environ: Mapping[str, str]) -> int:
     return 0
 
 
+def _probe(options: Namespace, environ: Mapping[str, str]) -> int:
+    settings = BootstrapSettings.load(environ, "apply")
+    session = Session(settings, saying(sys.stderr))
+    session.log_in(options.wait)
+    with open_http(PATIENCE) as http:
+        trials = probe(session, settings, http)
+    if options.json:
+        found = [{"id": trial.id, "open": trial.open, "seen": trial.seen} for trial in trials]
+        say_json({"realm": settings.realm, "issuer": settings.server_url, "trials": found}, sys.stdout)
+    else:
+        say = saying(sys.stdout)
+        for trial in trials:
+            word, state = ("hole", "open") if trial.open else ("proof", "closed")
+            say(f"{word}: {trial.id} {state}: {printable(trial.seen)}")
+    return _DRIFTED if any(trial.open for trial in trials) else 0
+
+
 VERBS: Mapping[str, Verb] = {
     "plan": _plan,
     "apply": _apply,
@@ -113,4 +132,5 @@ VERBS: Mapping[str, Verb] = {
     "prune": _prune,
     "token": _token,
     "hand-over": _hand_over,
+    "probe": _probe,
 }

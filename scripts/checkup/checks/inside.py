@@ -1,4 +1,4 @@
-"""The provider from inside: is it as the access file says, and is there a way in?"""
+"""The provider from inside: is it as the access file says, and is there a way in? By reading, and by trying."""
 
 from __future__ import annotations
 
@@ -29,6 +29,18 @@ NOT_SEEN = Kind(
     title="the provider could not be seen from inside",
     why="the cause may be there",
 )
+GOT_IN = Kind(
+    name="provider_got_in",
+    severity=Severity.FAULT,
+    title="a stranger gets in: it was tried",
+    why="what the doctor was given without an account, anybody is given",
+)
+NOT_PROBED = Kind(
+    name="provider_not_probed",
+    severity=Severity.WARNING,
+    title="the ways in could not be tried",
+    why="whether a stranger gets in is not known",
+)
 _MOST_NAMES = 8
 
 
@@ -50,6 +62,22 @@ async def from_inside(case: Case) -> list[Finding]:
     return found
 
 
+async def by_trial(case: Case) -> list[Finding]:
+    """Let the bootstrap try the nine holes."""
+    if case.probe is None:
+        return []
+    probed = await case.probe(case.issuer)
+    if probed.fault:
+        mend = "set OAUTH_SERVER_URL and KEYCLOAK_ADMIN_CLIENT_… as for scripts/bootstrap_idp.py probe, as its owner"
+        return [NOT_PROBED.found(probed.fault, mend)]
+    mend = "scripts/bootstrap_idp.py check says what closes it: apply, or a switch of Keycloak's start"
+    return [GOT_IN.found(f"{name}: {seen}", mend) for name, seen in probed.open]
+
+
+def _trial_wanted(case: Case) -> str:
+    return with_login(case) or ("" if case.probe is not None else "only with --probe, on a Keycloak of your own")
+
+
 def _wanted(case: Case) -> str:
     return with_login(case) or ("" if case.look_inside is not None else "only with --inside, and an admin client")
 
@@ -62,5 +90,13 @@ CHECKS = (
         needs=("discovery",),
         applies=_wanted,
         kinds=(DRIFT, HOLE, NOT_SEEN),
+    ),
+    Check(
+        name="probe",
+        asks="Does a stranger get in through one of Keycloak's nine holes? (--probe; what it registers is removed)",
+        run=by_trial,
+        needs=("discovery",),
+        applies=_trial_wanted,
+        kinds=(GOT_IN, NOT_PROBED),
     ),
 )

@@ -1,0 +1,63 @@
+"""The nine holes, tried on a Keycloak that the bootstrap configured, and on one that is another's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from scripts.bootstrap.failures import Forbidden, ProviderUnreachable
+from scripts.bootstrap.keycloak.probe import probe
+from scripts.bootstrap.keycloak.session import Session
+from tests.integration.test_machines import workshop
+from tests.integration.verbs import account, clients_of, command_line, settings_of, tried
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.integration.keycloak import Keycloak, Realm
+
+pytestmark = pytest.mark.containers
+
+
+@pytest.mark.requirement("probe.closed", "probe.cleans_up")
+def test_after_an_apply_every_hole_is_closed_and_nothing_is_left(realm: Realm) -> None:
+    before = clients_of(realm)
+    code, said, complaint = command_line(realm, "probe")
+    assert (code, complaint) == (0, ""), said
+    assert [line.split()[1:3] for line in said.splitlines()] == [[f"S{n}", "closed:"] for n in range(1, 10)]
+    assert clients_of(realm) == before
+
+
+@pytest.mark.requirement("probe.closed")
+def test_machine_clients_open_no_hole(keycloak: Keycloak, tmp_path: Path) -> None:
+    assert [trial.id for trial in tried(workshop(keycloak, tmp_path)) if trial.open] == []
+
+
+@pytest.mark.requirement("probe.owner")
+def test_whoever_may_not_remove_clients_tries_nothing(realm: Realm) -> None:
+    """A reader's account: what it would try it could not take back."""
+    reader = account(realm, "view-realm", "view-clients")
+    session = Session(settings_of(realm, **reader), lambda _: None)
+    session.log_in(30)
+    asked: list[httpx.Request] = []
+    with httpx.Client(event_hooks={"request": [asked.append]}) as http, pytest.raises(Forbidden):
+        probe(session, settings_of(realm, **reader), http)
+    assert asked == []
+
+
+@pytest.mark.requirement("probe.cleans_up")
+def test_what_was_registered_is_removed_when_keycloak_stops_answering(realm: Realm) -> None:
+    before = clients_of(realm)
+    sent = []
+
+    def breaks_off(request: httpx.Request) -> None:
+        sent.append(request)
+        if "protocol/openid-connect/auth" in str(request.url):  # the last of them
+            raise httpx.ConnectError("gone")
+
+    with httpx.Client(event_hooks={"request": [breaks_off]}) as http, pytest.raises(ProviderUnreachable):
+        probe(realm.admin(), settings_of(realm), http)
+    assert len(sent) > 9
+    assert clients_of(realm) == before

@@ -99,7 +99,7 @@ def _holes(actual: Actual, audience: str, open_kinds: list[str]) -> tuple[Hole, 
 
 
 def _warnings(settings: BootstrapSettings, session: Session, actual: Actual, http: httpx.Client) -> Iterator[str]:
-    if actual.users is None:
+    if actual.users is None and settings.access.demo_users:
         yield "users may not be read with this account, so demo users were not compared: give it the role view-users"
     if actual.machine_roles is None:
         yield "the roles of machine clients may not be read with this account: give it the role view-users"

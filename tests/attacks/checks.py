@@ -106,7 +106,7 @@ _PROVIDER = {
     "dpop_answer": _if(INTROSPECTED, 'kind == "dpop"'),
     "answer_type": _if(INTROSPECTED, 'kind is not None and kind != "bearer"'),
     "answer_subject": _if(INTROSPECTION, "vouched is not None and principal.subject not in {None, vouched.subject}"),
-    "answer_status": _if(FETCH, "response.status_code != _OK"),
+    "answer_status": _if(FETCH, "response.status_code not in statuses"),
     "answer_size": _if(FETCH, "len(body) > most"),
     "answer_object": _if("verify/endpoint.py", "not isinstance(answer, dict)"),
     "opaque_form": _if("verify/precheck.py", "_B64TOKEN.fullmatch(token) is None"),

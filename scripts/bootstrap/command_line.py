@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
-_PROVIDERS = ("keycloak", "dex")
+_PROVIDERS = ("keycloak", "dex", "entra")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"([0-9]{1,6})([smhd])")
 
@@ -28,6 +28,11 @@ with --provider dex, besides:
   DEX_FILES                          the folder that the files are written to                      [.dex]
   DEX_UPSTREAM                       where Dex listens, behind the front                       [dex:5556]
   DEX_CONFIG                         Dex's own members, names in idp-config/dex                [dex.yaml]
+
+with --provider entra (render only): OAUTH_SERVER_URL is the front, and besides
+  JWT_ISSUER                         Entra's own issuer, https://login.microsoftonline.com/<tenant id>/v2.0
+  FRONT_CLIENT_ID                    the public client that was registered at Entra for all programs
+  FRONT_FILES                        the folder that the files are written to                    [.front]
 
 exit codes: 0 done (plan: whatever it says), 1 check found something, the provider refused or the result is not as
 promised, 2 something to change here, 3 the provider does not answer.
@@ -88,7 +93,7 @@ def parse(description: str, arguments: list[str] | None, provider: str | None = 
         verbs,
         "render",
         "write the provider's files",
-        "For providers that are configured by files: Dex.",
+        "For what is configured by files: Dex, and the front before Entra.",
     )
     return parser.parse_args(arguments)
 

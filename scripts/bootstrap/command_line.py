@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
-_PROVIDERS = ("keycloak", "dex", "auth0")
+_PROVIDERS = ("keycloak", "dex", "auth0", "entra")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"([0-9]{1,6})([smhd])")
 
@@ -32,6 +32,11 @@ with --provider dex, besides:
   DEX_CONFIG                         Dex's own members, names in idp-config/dex                [dex.yaml]
 with --provider auth0 only OAUTH_SERVER_URL, MCP_PUBLIC_URL, ACCESS_FILE, and:
   AUTH0_FILES                        the folder that the Terraform is written to                 [.auth0]
+
+with --provider entra (render only): OAUTH_SERVER_URL is the front, and besides
+  JWT_ISSUER                         Entra's own issuer, https://login.microsoftonline.com/<tenant id>/v2.0
+  FRONT_CLIENT_ID                    the public client that was registered at Entra for all programs
+  FRONT_FILES                        the folder that the files are written to                    [.front]
 
 exit codes: 0 done (plan: whatever it says), 1 check found something, the provider refused or the result is not as
 promised, 2 something to change here, 3 the provider does not answer.
@@ -95,7 +100,12 @@ def parse(description: str, arguments: list[str] | None, provider: str | None = 
         "On a Keycloak of your own: registers clients through each hole and removes them by the admin client.",
     )
     _add_json(probe)
-    _add(verbs, "render", "write the provider's files", "For Dex its configuration, for Auth0 Terraform. Asks nobody.")
+    _add(
+        verbs,
+        "render",
+        "write the provider's files",
+        "For Dex its configuration, for Auth0 Terraform, for Entra the front before it. Asks nobody.",
+    )
     return parser.parse_args(arguments)
 
 

@@ -13,12 +13,13 @@ from mcp_server.settings import COMPOSE_NAMES
 from mcp_server.settings import NAMES as SERVER
 from scripts.bootstrap.auth0.settings import NAMES as AUTH0
 from scripts.bootstrap.dex.settings import NAMES as DEX
+from scripts.bootstrap.entra.settings import NAMES as ENTRA
 from scripts.bootstrap.settings import NAMES as KEYCLOAK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-KNOWN = frozenset({*SERVER, *COMPOSE_NAMES, *KEYCLOAK, *DEX, *AUTH0})
+KNOWN = frozenset({*SERVER, *COMPOSE_NAMES, *KEYCLOAK, *DEX, *AUTH0, *ENTRA})
 
 
 def misspelt(variables: Mapping[str, str]) -> Iterator[str]:

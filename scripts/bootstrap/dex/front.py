@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import re
-import string
 from typing import TYPE_CHECKING
 
 from scripts.bootstrap.dex.clients import registration_policy
-from scripts.bootstrap.failures import SettingsFailure
+from scripts.bootstrap.fronts import CLOSED, FOLDER, REGISTRATION, as_json, fill, origins_listed, redirects_taken
 
 if TYPE_CHECKING:
-    from mcp_server.access_parts import Registration
     from scripts.bootstrap.dex.settings import DexSettings
     from scripts.bootstrap.dex.source import Json, Source
 
-FOLDER = "/run/idp/front"  # where Caddy finds the files, whatever this process calls it
-
 # Types of connectors whose page asks for a password. All others send people away, and get them back at /callback.
 _PASSWORD_TYPES = frozenset({"ldap", "keystone", "atlassian-crowd"})
-_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?", re.ASCII)
 
-_REGISTRATION = """\
-			route {
-				root * %%{folder}
-				method GET
-				rewrite * /register.json
-				templates {
-					mime application/json
-				}
-				file_server {
-					status 201
-				}
-			}"""
-_CLOSED = "\t\t\terror 403"
 _CALLBACK = """
 		# Where a connector's provider sends people back to: SAML posts, the others redirect.
 		@callback path /callback%%{connectors}
@@ -45,12 +25,6 @@ _CALLBACK = """
 """
 
 
-class _Template(string.Template):
-    """With a mark of its own: `$` and `{` are Caddy's."""
-
-    delimiter = "%%"
-
-
 def front_files(settings: DexSettings, source: Source) -> dict[str, str]:
     """The front's files, by name.
 
@@ -59,8 +33,8 @@ def front_files(settings: DexSettings, source: Source) -> dict[str, str]:
     """
     return {
         "Caddyfile": _caddyfile(settings, source),
-        "metadata.json": _json(metadata(settings, source)),
-        "policy.json": _json(registration_policy(settings.access, source.front)),
+        "metadata.json": as_json(metadata(settings, source)),
+        "policy.json": as_json(registration_policy(settings.access, source.front)),
         "register.json": source.register,
     }
 
@@ -86,50 +60,20 @@ def _caddyfile(settings: DexSettings, source: Source) -> str:
     local = ["local"] if settings.access.demo_users else []
     asking = [c["id"] for c in source.connectors if c.get("type") in _PASSWORD_TYPES]
     sending = [c["id"] for c in source.connectors if c.get("type") not in _PASSWORD_TYPES]
-    callback = _fill(_CALLBACK, connectors=_paths("/callback/{}", sending)) if sending else ""
-    return _fill(
+    callback = fill(_CALLBACK, connectors=_paths("/callback/{}", sending)) if sending else ""
+    return fill(
         source.caddyfile,
         upstream=settings.upstream,
         folder=FOLDER,
         scope=dex_scope(settings),
-        web_origins=_origins(registration),
-        registration=_CLOSED if registration.profile == "closed" else _fill(_REGISTRATION, folder=FOLDER),
+        web_origins=origins_listed(registration),
+        registration=CLOSED if registration.profile == "closed" else fill(REGISTRATION, folder=FOLDER),
         connector_starts=_paths("/auth/{}", [*local, *asking, *sending]),
         connector_pages=_paths("/auth/{}/login", [*local, *asking]),
         callback=callback,
-        redirects_taken=_redirects_taken(registration),
+        redirects_taken=redirects_taken(registration),
     )
-
-
-def _fill(template: str, **values: str) -> str:
-    try:
-        return _Template(template).substitute(values)
-    except (KeyError, ValueError) as error:
-        raise SettingsFailure(f"Caddyfile: a placeholder that is not known: {error}") from error
 
 
 def _paths(form: str, connectors: list[str]) -> str:
     return "".join(f" {form.format(name)}" for name in connectors)
-
-
-def _origins(registration: Registration) -> str:
-    """Lines of a matcher, any of which may fit."""
-    if registration.profile == "closed" or not registration.web_origins:
-        return "\t\texpression `false`"
-    for origin in registration.web_origins:
-        if not _ORIGIN.fullmatch(origin):
-            raise SettingsFailure(f"registration.web_origins: '{origin}' is no origin such as http://localhost:6274")
-    return "\n".join(f"\t\theader Origin {origin}" for origin in registration.web_origins)
-
-
-def _redirects_taken(registration: Registration) -> str:
-    """For people whose program was refused."""
-    loopback = "http on localhost, 127.0.0.1 or [::1], at any port, with a plain path"
-    if registration.profile != "open-dev" or not registration.vendors:
-        return f"1 to 10 redirect_uris, each {loopback}."
-    vendors = ", ".join(name for name in registration.vendors if re.fullmatch(r"[A-Za-z0-9 ._-]+", name))
-    return f"1 to 10 redirect_uris: each {loopback}; or each one of those of one vendor: {vendors}."
-
-
-def _json(document: Json) -> str:
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,1 @@
+"""The front before Microsoft Entra ID, rendered from the access file."""

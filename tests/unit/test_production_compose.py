@@ -122,7 +122,7 @@ def test_no_environment_holds_a_secret_and_each_is_mounted_by_who_needs_it(servi
     for name, service in services.items():
         for variable, value in (service.get("environment") or {}).items():
             if re.search("SECRET|PASSWORD", variable) and not variable.endswith("_FILE"):
-                asked = value == f"${{{variable}:-}}" or (name, variable) == ("login", "MCP_PASSWORD")
+                asked = value in {"", f"${{{variable}:-}}"} or (name, variable) == ("login", "MCP_PASSWORD")
                 assert asked, f"{name}: {variable}"
 
     def mounting(volume: str) -> dict[str, bool]:

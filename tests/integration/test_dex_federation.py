@@ -64,6 +64,7 @@ def let_in(realm: Realm, dex: Dex, secret: str) -> None:
         "secret": secret,
         "redirectUris": [f"{dex.issuer}/callback"],
         "protocolMappers": [_GROUPS],
+        "defaultClientScopes": ["basic", "profile"],  # the bootstrap leaves new clients of the realm only the first
         "fullScopeAllowed": True,
     }
     realm.admin().write("POST", ("clients",), client)
@@ -73,6 +74,7 @@ def let_in(realm: Realm, dex: Dex, secret: str) -> None:
 async def test_people_of_our_keycloak_log_in_through_dex_and_their_roles_bring_the_scopes(dex: Dex) -> None:
     registered = str(dex.register(redirect_uris=[REDIRECT])["client_id"])
     tokens = dex.log_in("writer", registered)
+    assert "access_token" in tokens, (tokens, dex.logs())
     said = claims(tokens["access_token"])
     assert "mcp-writer" in said["groups"]
     assert (said["iss"], said["preferred_username"]) == (dex.issuer, "writer")

@@ -540,7 +540,7 @@ async def test_a_person_without_a_group_is_refused_without_a_challenge(dex: Dex,
         answer = await server.post(dex.log_in("nobody", native)["access_token"])
         assert answer.status_code == 403
         assert "www-authenticate" not in answer.headers
-        assert "mcp-reader" in answer.json()["error_description"]
+        assert "mcp-reader" in answer.json()["error"]["message"]
 
 
 @pytest.mark.anyio

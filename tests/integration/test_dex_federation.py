@@ -96,7 +96,7 @@ async def test_what_a_role_at_keycloak_does_not_bring_is_refused_here(
     async with serving(dex.settings()) as server:
         answer = await server.call(tool, token, {"text": "milk"})
     assert (answer.status_code, "www-authenticate" in answer.headers) == (403, False)
-    assert group in answer.json()["error_description"]
+    assert group in answer.json()["error"]["message"]
 
 
 @pytest.mark.requirement("dex.federation")

@@ -92,7 +92,7 @@ async def test_a_group_brings_its_scopes_and_the_narrower_ones(dex: Dex, people:
     assert 'isError":true' not in answer.text.replace(" ", "")
 
 
-@pytest.mark.requirement("dex.promises", "gate.not_obtainable", "scopes.not_obtainable")
+@pytest.mark.requirement("dex.promises", "gate.not_obtainable", "scopes.not_obtainable", "scopes.told")
 @pytest.mark.parametrize(
     ("user", "tool", "group"), [("nobody", "whoami", "mcp-reader"), ("reader", "note_add", "mcp-writer")]
 )
@@ -102,7 +102,7 @@ async def test_what_no_group_of_the_person_brings_is_refused_without_a_challenge
     async with serving(dex.settings()) as server:
         answer = await server.call(tool, people[user]["access_token"], {"text": "milk"})
     assert (answer.status_code, told(answer)) == (403, None)
-    assert group in answer.json()["error_description"]
+    assert group in answer.json()["error"]["message"]
 
 
 @pytest.mark.requirement("dex.promises", "scopes.lists")

@@ -131,7 +131,7 @@ def test_an_apply_puts_right_what_somebody_changed(realm: Realm) -> None:
     assert [line for line in realm.said if line[:2] in {"+ ", "~ ", "- ", "· "} or line == "8 changes"] == [
         "· registration: shut while changing",
         "~ realm: set accessTokenLifespan, revokeRefreshToken",
-        "~ client policies: set mcp-clients, mcp-registration, mcp-code-only",
+        "~ client policies: set mcp-clients, mcp-registration, mcp-code-only, mcp-no-ciba",
         "~ mapper 'resource audience' of scope mcp:tools: correct",
         "~ scope mcp:tools: bind to mcp-admin, mcp-reader, mcp-writer",
         "~ realm: new clients no longer get profile (default)",

@@ -29,6 +29,8 @@ URL, ISSUER = f"https://{MCP}/mcp", f"https://{LOGIN}/realms/mcp"
 PERSON = "ada"
 _AUTHORITY = "/run/idp/tls/caddy/pki/authorities/local/root.crt"
 _UP = ("up", "--wait", "--no-build")
+_SERVER_ERROR = 500
+_TRIES = 10  # each takes the seconds that Keycloak gives the node that is lost
 _SECRETS = (
     "import pathlib; print(*(p.read_text().strip() for p in pathlib.Path('/run/idp').rglob('secret')), sep='\\n')"
 )
@@ -94,6 +96,11 @@ class Production(Stack):
         """What the refresh token brings."""
         form = {"client_id": client_id, "refresh_token": tokens["refresh_token"]}
         return self.realm.token(grant_type="refresh_token", **form)
+
+    def refreshed_in_time(self, client_id: str, tokens: dict[str, Any]) -> dict[str, Any]:
+        """The same, asked for again while the node that is left still waits for the one that is lost."""
+        answers = (self.refreshed(client_id, tokens) for _ in range(_TRIES))
+        return next((answer for answer in answers if answer["status"] < _SERVER_ERROR), {"status": 0})
 
     def call(self, token: str) -> int:
         """The status of a tool call."""
@@ -232,7 +239,7 @@ def test_with_a_node_and_a_replica_killed_logins_and_calls_go_on(
     production.compose("kill", node, replica)
     try:
         assert [production.call(tokens["access_token"]) for _ in range(4)] == [200] * 4
-        renewed = production.refreshed(client_id, tokens)
+        renewed = production.refreshed_in_time(client_id, tokens)
         assert renewed["status"] == 200, renewed
         assert production.call(renewed["access_token"]) == 200
         code, found = production.log_in_by_client("--call", "greet", "name=Ada")

@@ -124,19 +124,24 @@ class Environment:
                 return None
             raise SettingsError(f"{name}_FILE={path}: cannot be read ({type(error).__name__})") from error
 
-    def misspelt(self, known: Iterable[str]) -> Iterator[str]:
-        """A line for each variable whose name is within two edits of a known one. Its value is not looked at."""
+    def misspelt(self, known: Iterable[str], others: Iterable[str] = ()) -> Iterator[str]:
+        """A line for each variable whose name is within two edits of a known one. Its value is not looked at.
+
+        Args:
+            known: the names that count.
+            others: names that mean something to somebody else, so that they are no typing errors.
+        """
         names = set(known)
         guarded = [name for name in sorted(names) if len(name) >= _SHORTEST_GUARDED_NAME]
-        for variable in sorted(self._variables.keys() - names):
+        for variable in sorted(self._variables.keys() - names - set(others)):
             for name in guarded:
                 if abs(len(name) - len(variable)) <= 2 and _edits(variable, name) <= 2:  # noqa: PLR2004 - the two edits
                     yield f"{variable} is not a setting: did you mean {name}?"
                     break
 
-    def refuse_misspelt(self, known: Iterable[str]) -> None:
+    def refuse_misspelt(self, known: Iterable[str], others: Iterable[str] = ()) -> None:
         """Refuse the first of these: a typing error must not pass in silence."""
-        for line in self.misspelt(known):
+        for line in self.misspelt(known, others):
             raise SettingsError(line)
 
 

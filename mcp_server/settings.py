@@ -147,7 +147,7 @@ class Settings:
             SettingsError: something cannot work; one line says what to change.
         """
         env = Environment(variables)
-        env.refuse_misspelt((*NAMES, *COMPOSE_NAMES))
+        env.refuse_misspelt(NAMES, COMPOSE_NAMES)
         settings = _read(env)
         check_settings(settings, in_container=in_container)
         return settings

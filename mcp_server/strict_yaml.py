@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Hashable
 
 import yaml
-
-if TYPE_CHECKING:
-    from collections.abc import Hashable
 
 
 class NotStrictYaml(ValueError):
@@ -19,6 +16,8 @@ class _Loader(yaml.SafeLoader):
         seen: set[object] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                raise NotStrictYaml(f"line {key_node.start_mark.line + 1}: a name is a mapping or a list")
             if key in seen:
                 raise NotStrictYaml(f"line {key_node.start_mark.line + 1}: '{key}' is there twice")
             seen.add(key)

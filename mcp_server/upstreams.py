@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from mcp_server.access_parts import Part, RoleName, ScopeName
+from mcp_server.addresses import is_loopback
 from mcp_server.issuers import Url
+
+
+def _not_in_the_clear(url: str) -> str:
+    """Plain http is for this machine and for names of one label, such as the services of compose."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme == "http" and "." in host and not is_loopback(host):
+        raise ValueError("the exchanged token would cross the network in the clear: use https")
+    return url
+
 
 # What the provider calls the API: a client's id in Keycloak, an API identifier elsewhere.
 Audience = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]+$", max_length=255)]
@@ -31,4 +43,4 @@ class Upstream(Part):
 
     name: str = Field(min_length=1, max_length=100)
     scopes: dict[ScopeName, UpstreamScope] = Field(default_factory=dict)
-    url: Url | None = None
+    url: Annotated[Url, AfterValidator(_not_in_the_clear)] | None = None

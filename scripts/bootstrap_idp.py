@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it also runs by its path
 
-_NOT_INSTALLED = "bootstrap: {} is not installed: run ./scripts/test once and use .venv/bin/python, or Docker"
+_NOT_INSTALLED = (
+    "bootstrap: {} is not installed: run `scripts/venv requirements-tools.lock` and use .venv/bin/python, or Docker"
+)
 
 try:
     from scripts.bootstrap.command_line import parse

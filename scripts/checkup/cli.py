@@ -185,16 +185,14 @@ async def _log_in(options: argparse.Namespace, url: str, secrets: Secrets) -> st
 async def _examine(order: Order) -> list[Result]:
     async with open_client(order.connect_to) as http:
         judge = judge_for(surroundings(os.environ, _DOTENV)) if order.token else None
-        inside = partial(look_inside, {**os.environ, "MCP_PUBLIC_URL": order.url}) if order.inside else None
+        known = {**surroundings(os.environ, _DOTENV), "MCP_PUBLIC_URL": order.url}
         case = Case(
             order.url,
             Asker(http, order.url),
             register=order.register,
             judge=judge,
-            look_inside=inside,
-            probe=partial(probe_holes, {**surroundings(os.environ, _DOTENV), "MCP_PUBLIC_URL": order.url})
-            if order.probe
-            else None,
+            look_inside=partial(look_inside, known) if order.inside else None,
+            probe=partial(probe_holes, known) if order.probe else None,
             token=order.token,
             failure=order.failure,
         )

@@ -77,7 +77,7 @@ async def probe_holes(variables: Mapping[str, str], issuer: str, *, program: Pat
     own = variables.get("OAUTH_SERVER_URL") or Settings().server_url
     if own != issuer:
         return Probed(fault=f"the server's provider is {issuer}, and the admin client's is {own}: nothing was tried")
-    said, complaint = await _bootstrap("probe", variables, program)
+    said, complaint = await _bootstrap("probe", variables, program, seconds=None)
     try:
         trials = strict_json.loads(said)["trials"]
         return Probed(tuple((str(trial["id"]), str(trial["seen"])) for trial in trials if trial["open"]))
@@ -85,8 +85,13 @@ async def probe_holes(variables: Mapping[str, str], issuer: str, *, program: Pat
         return Probed(fault=complaint)
 
 
-async def _bootstrap(verb: str, variables: Mapping[str, str], program: Path) -> tuple[bytes, str]:
-    """What a verb prints with --json, and the end of its complaint."""
+async def _bootstrap(
+    verb: str, variables: Mapping[str, str], program: Path, *, seconds: float | None = _SECONDS
+) -> tuple[bytes, str]:
+    """What a verb prints with --json, and the end of its complaint.
+
+    With None for `seconds` it takes what it takes: one that has to clean up is not killed.
+    """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         program,
@@ -98,12 +103,12 @@ async def _bootstrap(verb: str, variables: Mapping[str, str], program: Path) -> 
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        async with asyncio.timeout(_SECONDS):
+        async with asyncio.timeout(seconds):
             said, complaint = await process.communicate()
     except TimeoutError:
         process.kill()
         await process.wait()
-        return b"", f"no answer within {_SECONDS} s"
+        return b"", f"no answer within {seconds:g} s"
     return said, complaint.decode(errors="replace").strip()[-_MOST_WORDS:] or "it said nothing"
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 _LINE = re.compile(r"""\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(?:'([^']*)'|"([^"]*)"|([^#]*?))\s*(?:\s#.*)?""")
 # What is true inside the containers only: there the provider has another address, and secrets are mounted.
-_INSIDE = ("OAUTH_INTERNAL_URL", "OAUTH_CLIENT_SECRET_FILE", "OAUTH_CLIENT_KEY_FILE", "ACCESS_FILE", "HOST", "PORT")
+_INSIDE = ("OAUTH_INTERNAL_URL", "OAUTH_CLIENT_SECRET_FILE", "OAUTH_CLIENT_KEY_FILE", "HOST", "PORT")
 
 
 def surroundings(variables: Mapping[str, str], dotenv: Path) -> dict[str, str]:
@@ -22,6 +22,8 @@ def surroundings(variables: Mapping[str, str], dotenv: Path) -> dict[str, str]:
         dotenv: the file `.env`, which need not be there.
     """
     from_file = {name: value for name, value in read_dotenv(dotenv).items() if name not in _INSIDE}
+    if from_file.get("ACCESS_FILE"):  # as the containers see it: from the repository's top
+        from_file["ACCESS_FILE"] = str(dotenv.parent / from_file["ACCESS_FILE"])
     found = {**from_file, **variables}
     mcp_port, keycloak_port = found.get("MCP_PORT"), found.get("KEYCLOAK_PORT")
     if mcp_port and not found.get("MCP_PUBLIC_URL"):

@@ -239,6 +239,8 @@ def test_a_link_past_the_page_leads_nowhere(front: Front, cookie: str | None, co
         {"code_challenge": ""},
         {"response_type": "token"},
         {"response_type": "code id_token"},
+        {"redirect_uri": ""},
+        {"Redirect_Uri": "https://claude.ai/api/mcp/auth_callback"},
     ],
 )
 def test_a_login_that_is_none_of_ours_is_refused(front: Front, changes: dict[str, str]) -> None:
@@ -258,6 +260,10 @@ def test_a_login_that_is_none_of_ours_is_refused(front: Front, changes: dict[str
         ("grant_type=refresh_token&refresh_token=x&client_id=other", 401),
         ("grant_type=refresh_token&refresh_token=x", 401),
         ("grant_type=refresh_token&refresh_token=x&client_id={}&client_id=other", 400),
+        ("grant_type=refresh_token&refresh_token=x&client_id={}&Client_Id=other", 400),
+        ("grant_type=password&username=a&password=b&client_id={}", 400),
+        ("grant_type=refresh_token&grant_type=password&username=a&password=b&client_id={}", 400),
+        ("refresh_token=x&client_id={}", 400),
     ],
 )
 def test_a_token_request_that_could_be_read_in_two_ways_is_not_passed_on(front: Front, form: str, status: int) -> None:

@@ -17,6 +17,7 @@ from scripts.bootstrap.keycloak.hand_over import hand_over
 from scripts.bootstrap.keycloak.ledger import MARK
 from scripts.bootstrap.keycloak.session import Session
 from scripts.bootstrap.settings import BootstrapSettings, account_file
+from tests.integration.keycloak import REDIRECT
 from tests.integration.recording_proxy import recording
 from tests.integration.verbs import check, command_line
 
@@ -94,6 +95,35 @@ def test_after_it_apply_and_check_go_on_and_the_administrator_is_refused(realm: 
     code, out, _ = command_line(realm, "hand-over", **admin)
     assert code == 0
     assert "no changes" in out
+
+
+_MACHINE = {"name": "An importer", "roles": ["mcp-reader"], "jwks_url": "https://keys.example/jwks"}
+
+
+@pytest.mark.requirement("hand_over.done", "machines.drift")
+def test_accounts_of_a_realm_with_machine_clients_keep_those_too(realm: Realm) -> None:
+    realm.write_access(machine_clients={"importer": _MACHINE})
+    realm.apply()
+    admin = temporary(realm)
+    assert command_line(realm, "hand-over", **admin)[0] == 0
+    assert "no changes" in command_line(realm, "apply", **admin)[1]
+    assert command_line(realm, "check", **admin)[:2] == (0, "no changes, no holes\n")
+    realm.write_access(machine_clients={"importer": _MACHINE, "other": {**_MACHINE, "roles": ["mcp-writer"]}})
+    code, out, _ = command_line(realm, "apply", **admin)
+    assert (code, "client other: give mcp-writer" in out) == (0, True)
+
+
+@pytest.mark.requirement("hand_over.limited")
+def test_an_account_that_cannot_keep_machine_clients_changes_nothing(realm: Realm) -> None:
+    realm.write_access(demo_users={})
+    realm.apply()
+    admin = temporary(realm)
+    assert command_line(realm, "hand-over", **admin)[0] == 0
+    realm.write_access(demo_users={}, machine_clients={"importer": _MACHINE})
+    code, out, error = command_line(realm, "apply", **admin)
+    assert (code, out) == (2, "")
+    assert "give it manage-users" in error
+    assert realm.register(redirect_uris=[REDIRECT], token_endpoint_auth_method="none")["status"] == 201
 
 
 @pytest.mark.requirement("hand_over.limited", "hand_over.reader")
@@ -188,7 +218,7 @@ def test_roles_that_an_account_should_not_have_are_taken_away(realm: Realm) -> N
         hand_over(_settings(realm, admin), wait=30, say=lambda _: None)
     hand_over(_settings(realm, temporary(realm)), wait=30, say=lambda _: None)
     held = master.get("users", person, "role-mappings", "clients", rights["id"])
-    assert {role["name"] for role in held} == ACCOUNTS["check"].roles | ACCOUNTS["check"].for_demo_users
+    assert {role["name"] for role in held} == ACCOUNTS["check"].roles | ACCOUNTS["check"].for_people
 
 
 @pytest.mark.requirement("hand_over.refused")

@@ -229,3 +229,15 @@ def test_an_apply_without_the_secret_says_which_variable_is_missing(keycloak: Ke
     machine = {"other": {"name": "Other", "roles": ["mcp-reader"], "secret": "OTHER_SECRET"}}
     with pytest.raises(SettingsFailure, match="OTHER_SECRET: "):
         bootstrapped(keycloak, tmp_path, machine_clients=machine)
+
+
+@pytest.mark.requirement("machines.opt_in")
+def test_a_client_that_somebody_else_made_is_not_taken_over(keycloak: Keycloak, tmp_path: Path) -> None:
+    realm = bootstrapped(keycloak, tmp_path)
+    theirs = {"clientId": "importer", "secret": "a-secret-of-theirs", "redirectUris": ["https://theirs.example/back"]}
+    realm.admin().write("POST", ("clients",), theirs)
+    realm.write_access(machine_clients={"importer": MACHINES["importer"]})
+    with pytest.raises(SettingsFailure, match=r"machine_clients.importer: the realm has a client of this id"):
+        realm.apply()
+    found = realm.admin().get("clients", clientId="importer")[0]
+    assert (found["redirectUris"], found["secret"]) == (theirs["redirectUris"], theirs["secret"])

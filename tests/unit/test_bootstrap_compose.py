@@ -18,7 +18,6 @@ from scripts.bootstrap.settings import NAMES as KEYCLOAK
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
 OURS = ("secrets", "bootstrap", "mcp-server", "login")
-_FIXED = {"ACCESS_FILE"}  # in the container it is always the mounted one
 
 
 @pytest.fixture
@@ -52,7 +51,7 @@ def test_no_service_has_a_right_it_does_not_need(services: dict[str, dict[str, A
 @pytest.mark.requirement("compose.settings")
 def test_every_setting_of_the_server_reaches_it(services: dict[str, dict[str, Any]]) -> None:
     environment = services["mcp-server"]["environment"]
-    assert set(NAMES) - set(environment) == _FIXED
+    assert set(NAMES) - set(environment) == set()
     assert set(environment) <= set(NAMES)
 
 

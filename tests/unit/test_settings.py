@@ -194,5 +194,5 @@ def test_compose_reads_what_the_example_s_second_part_has() -> None:
     }  # compose sets these itself
     assert read - documented == set()
     # HOST and PORT are the container's own business: MCP_PORT says where the host publishes it.
-    container_s_own = {"HOST", "PORT", "ACCESS_FILE", "OAUTH_CLIENT_SECRET_FILE"}
+    container_s_own = {"HOST", "PORT", "OAUTH_CLIENT_SECRET_FILE"}
     assert documented - read - container_s_own == set()

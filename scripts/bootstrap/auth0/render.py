@@ -70,6 +70,13 @@ def limits(settings: Auth0Settings) -> Iterator[str]:
             "the access file, and enable a connection for each client; the documents do not say whether a loopback "
             "callback without a port is good for any port"
         )
+    for name, used in (
+        ("machine_clients", access.machine_clients),
+        ("upstreams", access.upstreams),
+        ("claims", access.claims),
+    ):
+        if used:
+            yield f"{name} of the access file are not rendered: make at Auth0 what they need"
     if access.demo_users:
         yield "demo users are not made: their passwords are public, and Auth0 is"
     if access.groups:

@@ -31,14 +31,14 @@ class Account:
     Attributes:
         what_for: for whoever meets it in Keycloak.
         roles: of the client `<realm>-realm`.
-        for_demo_users: further ones where the access file has demo users.
+        for_people: further ones where the access file has demo users, or machine clients, whose roles are a user's too.
         reads: what it must be able to read, paths below the realm.
         configures: whether it may change the realm.
     """
 
     what_for: str
     roles: frozenset[str]
-    for_demo_users: frozenset[str] = frozenset()
+    for_people: frozenset[str] = frozenset()
     reads: tuple[tuple[str, ...], ...]
     configures: bool = False
 
@@ -49,14 +49,14 @@ ACCOUNTS: Mapping[str, Account] = {
     "apply": Account(
         what_for="configures the realm: apply, prune, token",
         roles=frozenset({"manage-realm", "manage-clients", "view-events"}),
-        for_demo_users=frozenset({"manage-users"}),
+        for_people=frozenset({"manage-users"}),
         reads=_CONFIGURATION,
         configures=True,
     ),
     "check": Account(
         what_for="reads the realm's configuration: check, plan",
         roles=frozenset({"view-realm", "view-clients", "view-events"}),
-        for_demo_users=frozenset({"view-users"}),
+        for_people=frozenset({"view-users"}),
         reads=_CONFIGURATION,
     ),
     "people": Account(
@@ -93,7 +93,8 @@ def make(master: Session, settings: BootstrapSettings, name: str, secret: str) -
         master.write("PUT", ("clients", found["id"]), wanted)
     else:
         raise SettingsFailure(f"a client {client_id} that is not ours is in the realm {ADMIN_REALM}: rename it")
-    roles = ACCOUNTS[name].roles | (ACCOUNTS[name].for_demo_users if settings.access.demo_users else frozenset())
+    people = settings.access.demo_users or settings.access.machine_clients
+    roles = ACCOUNTS[name].roles | (ACCOUNTS[name].for_people if people else frozenset())
     given = [role for role in master.get("clients", rights["id"], "roles") if role["name"] in roles]
     person = master.get("clients", found["id"], "service-account-user")
     _exactly(master, ("users", person["id"], "role-mappings", "clients", rights["id"]), given)

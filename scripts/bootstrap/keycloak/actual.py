@@ -35,7 +35,7 @@ class Actual:
         clients: those the files name or the ledger knows.
         users: those the files name, and all with an address of the demo; None if they may not be read.
         user_roles: names of the realm roles given to each of our users directly.
-        machine_roles: the same for the service accounts of our clients; None if they may not be read.
+        machine_roles: the same for the service accounts of machine clients; None if they may not be read.
     """
 
     realm: Object = field(default_factory=dict)
@@ -80,6 +80,7 @@ class Sought:
     audience: str
     scopes: Iterable[str] = ()
     clients: Iterable[str] = ()
+    machines: Iterable[str] = ()
     users: Iterable[str] = ()
     languages: Iterable[str] = ()
 
@@ -117,16 +118,22 @@ def read_actual(session: Session, sought: Sought) -> Actual:
             name: _names(session.get("users", user["id"], "role-mappings", "realm"))
             for name, user in (all_users or {}).items()
         },
-        machine_roles=_read_machine_roles(session, all_clients),
+        machine_roles=_read_machine_roles(session, all_clients, sought.machines),
     )
 
 
-def _read_machine_roles(session: Session, clients: dict[str, Object]) -> dict[str, frozenset[str]] | None:
+def _read_machine_roles(
+    session: Session, clients: dict[str, Object], machines: Iterable[str]
+) -> dict[str, frozenset[str]] | None:
+    names = list(machines)
+    if not names:
+        return {}
     try:
+        session.get("users", max="1")  # one that is still to be made could be given no roles either
         accounts = {
-            name: session.get("clients", client["id"], "service-account-user")
-            for name, client in clients.items()
-            if client.get("serviceAccountsEnabled")
+            name: session.get("clients", clients[name]["id"], "service-account-user")
+            for name in names
+            if clients.get(name, {}).get("serviceAccountsEnabled")
         }
         return {
             name: _names(session.get("users", account["id"], "role-mappings", "realm"))

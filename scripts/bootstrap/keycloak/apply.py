@@ -22,7 +22,7 @@ from scripts.bootstrap.keycloak.clients import client_changes, client_removals, 
 from scripts.bootstrap.keycloak.desired import Desired
 from scripts.bootstrap.keycloak.keys import key_changes
 from scripts.bootstrap.keycloak.ledger import forgetting, recording
-from scripts.bootstrap.keycloak.machines import machine_changes
+from scripts.bootstrap.keycloak.machines import machine_changes, refuse_foreign_clients
 from scripts.bootstrap.keycloak.messages import message_changes, message_removals
 from scripts.bootstrap.keycloak.policies import letting_in, policy_changes, shutting, wanted_policies
 from scripts.bootstrap.keycloak.realm import new_realm, opening, realm_changes
@@ -48,6 +48,7 @@ def read(session: Session, desired: Desired) -> Actual:
         audience=desired.resource,
         scopes=access.brought_by,
         clients=our_clients(access, desired.resource),
+        machines=access.machine_clients,
         users=access.demo_users,
         languages=desired.realm_file.messages,
     )
@@ -104,6 +105,7 @@ def apply(session: Session, desired: Desired, tell: Callable[[Change], None]) ->
         tell(_creation(desired))
         session.create_realm(new_realm(desired.realm, desired.access.resource.name))
         actual = read(session, desired)
+        refuse_what_cannot_be_written(desired, actual)
         created = 1
     changes = plan(desired, actual)
     writer = Writer(session, actual)
@@ -118,13 +120,16 @@ def refuse_what_cannot_be_written(desired: Desired, actual: Actual) -> None:
 
     Raises:
         Forbidden: there are demo users, and the admin client may not see people.
-        SettingsFailure: a scope of an upstream is somebody else's.
+        SettingsFailure: a scope of an upstream, or a machine client, is somebody else's.
     """
     refuse_foreign_scopes(desired.access, actual)
+    refuse_foreign_clients(desired.access, actual)
     if actual.users is None and desired.access.demo_users:
         raise Forbidden("the admin client may not see people, so demo users cannot be compared: give it view-users")
     if actual.machine_roles is None:
-        raise Forbidden("the admin client may not see the roles of machine clients: give it view-users")
+        raise Forbidden(
+            "the admin client may not see the roles of machine clients: give it manage-users (check: view-users)"
+        )
 
 
 def _creation(desired: Desired) -> Change:

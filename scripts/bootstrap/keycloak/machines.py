@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scripts.bootstrap.failures import SettingsFailure
 from scripts.bootstrap.keycloak.clients import NO_FLOWS, changes_of_client
-from scripts.bootstrap.keycloak.ledger import MARK
+from scripts.bootstrap.keycloak.ledger import MARK, is_marked
 from scripts.bootstrap.keycloak.roles import account_role_changes
 from scripts.bootstrap.plan import Ref
 
@@ -35,6 +36,21 @@ def machine_changes(access: Access, machines: Mapping[str, Credentials], actual:
             given = actual.machine_roles.get(client_id, frozenset()) & set(access.roles)
             account = Ref("service-account", client_id)
             yield from account_role_changes(f"client {client_id}", account, frozenset(machine.roles), given)
+
+
+def refuse_foreign_clients(access: Access, actual: Actual) -> None:
+    """A client that somebody else made under this id would be made anew with other flows, and its secret replaced.
+
+    Raises:
+        SettingsFailure: the realm has one that is not ours.
+    """
+    for client_id in access.machine_clients:
+        found = actual.clients.get(client_id)
+        if found is not None and not is_marked(found) and client_id not in actual.ledger.clients:
+            raise SettingsFailure(
+                f"machine_clients.{client_id}: the realm has a client of this id that the bootstrap did not make: take "
+                "another id, or remove that client"
+            )
 
 
 def service_accounts(session: Session, access: Access) -> list[str]:

@@ -8,8 +8,10 @@ import httpx
 import pytest
 
 from mcp_server.access import load_access
+from mcp_server.clock import Clock
 from tests.integration.in_process import serving, settings_for
 from tests.integration.keycloak import bootstrapped, claims
+from tests.integration.tutorial import tutorial_realm
 from tests.personas.curbed import CURBED
 from tests.personas.expected import EXPECTED
 from tests.personas.hostile import GOOD, REFUSED
@@ -31,6 +33,8 @@ COLUMNS = KEYCLOAK.tested()
 CELLS = [(profile, name) for profile in COLUMNS for name in PERSONAS]
 LET_IN = [(profile, name) for profile, name in CELLS if name in COLUMNS[profile].lets_in]
 REFUSALS = {400, 403}
+TUTORIAL_SCOPES = "mcp:tools mcp:notes.read"  # that a server of such a realm asks for
+KNOWN_TO_TUTORIALS = 6  # personas at least: such a realm trusts loopback only
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +96,7 @@ async def test_a_client_logs_in_calls_refreshes_and_is_forgotten(realms: Realms,
     client_of = replay(realm, profile, name)
     client = client_of.register()
     assert client["status"] == 201, client
-    async with serving(settings_for(realm)) as server:
+    async with serving(settings_for(realm), clock=Clock()) as server:
         for uri in PERSONAS[name].redirects:
             answer = client_of.log_in(client, uri)
             assert answer.get("status") == 200, (uri, answer)
@@ -116,6 +120,28 @@ def judge(realm: Realm, client: Json, answer: Json) -> None:
     assert set(token["scope"].split()) - {"offline_access"} == {"mcp:tools", "mcp:notes.read"}, token["scope"]
     assert (token["iss"], token["azp"], token["typ"]) == (realm.issuer, client["client_id"], "Bearer")
     assert token["exp"] - token["iat"] == 300
+
+
+@pytest.mark.requirement("adoption.personas")
+async def test_every_client_works_at_an_adopted_realm_those_registered_before_too(
+    keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    realm = tutorial_realm(keycloak, tmp_path_factory.mktemp("adopted"), "test-adopted-with-clients")
+    everybody = [Replay(realm, PERSONAS[name], TUTORIAL_SCOPES) for name in COLUMNS["open-dev"].lets_in]
+    tried = [(client_of, client_of.register()) for client_of in everybody]
+    before = [(client_of, client) for client_of, client in tried if client["status"] == 201]
+    assert len(before) >= KNOWN_TO_TUTORIALS
+    realm.apply()
+    after = [(client_of, client_of.register()) for client_of in everybody]
+    assert {client["status"] for _, client in after} == {201}
+    async with serving(settings_for(realm), clock=Clock()) as server:
+        for client_of, client in [*before, *after]:
+            answer = client_of.log_in(client, client["redirect_uris"][0])
+            fresh = client_of.refresh(client, answer["refresh_token"])
+            for token in (answer["access_token"], fresh["access_token"]):
+                assert await server.status(token) == 200
+                # What a client had by default in such a realm, email for one, it keeps.
+                assert set(claims(token)["scope"].split()) >= set(TUTORIAL_SCOPES.split())
 
 
 @pytest.mark.requirement("personas.parallel_refresh")

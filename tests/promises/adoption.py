@@ -2,6 +2,11 @@ from tests.requirements import Requirement
 
 REQUIREMENTS = (
     Requirement("adoption.untouched", "ours", "A realm set up by hand is adopted; its other clients and people stay."),
+    Requirement(
+        "adoption.personas",
+        "ours",
+        "At an adopted realm every client logs in, calls and refreshes, those registered before as well.",
+    ),
     Requirement("adoption.holes", "holes S1 to S9", "Check names each hole of a realm as tutorials set it up."),
     Requirement(
         "adoption.removed", "ours", "What the files no longer name is removed if it was ours and carries our mark."

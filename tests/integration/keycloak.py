@@ -17,6 +17,7 @@ import socket
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,7 @@ REPOSITORY = Path(__file__).parents[2]
 REDIRECT = "http://127.0.0.1:33333/callback"
 PUBLIC_URL = "http://localhost:9/mcp"  # nothing of ours can be there: an apply looks whether the server is up
 _READY_SECONDS = 480  # a busy machine is no fault
+_PATIENT = partial(httpx.request, timeout=60)
 
 Json = dict[str, Any]
 
@@ -52,7 +54,7 @@ class Keycloak:
 
     url: str
     admin_secret: str = field(repr=False)
-    request: Callable[..., httpx.Response] = httpx.request
+    request: Callable[..., httpx.Response] = _PATIENT
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scripts.bootstrap.failures import SettingsFailure
-from scripts.bootstrap.keycloak.clients import Credentials
+from scripts.bootstrap.keycloak.credentials import Credentials
 from scripts.bootstrap.secret_file import keep_secret, read_secret
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from scripts.bootstrap.failures import SettingsFailure
 from scripts.bootstrap.keycloak.apply import apply, read, refuse_what_cannot_be_written, whole_plan
 from scripts.bootstrap.keycloak.cimd import ANNOUNCED
-from scripts.bootstrap.keycloak.clients import Credentials
+from scripts.bootstrap.keycloak.credentials import Credentials
 from scripts.bootstrap.keycloak.desired import Desired
 from scripts.bootstrap.keycloak.proof import (
     example_tokens,
@@ -144,7 +144,7 @@ def _summary(settings: BootstrapSettings) -> Iterator[str]:
         for name, person in access.demo_users.items():
             scopes = " ".join(scope for scope in access.scopes if scope in scopes_of(access, person.roles))
             yield f"  {name:{width}} / {person.password:{width}}  {scopes or 'no role, so no scope'}"
-    if settings.client_secret_file is None and settings.client_key is None:
+    if settings.client_secret_file is None and not settings.client_signs:
         yield "The server's secret for introspection is in Keycloak: OAUTH_CLIENT_SECRET_FILE was not set"
     yield f"Account page:  {settings.server_url}/account"
     yield f"MCP server:    {settings.public_url}"

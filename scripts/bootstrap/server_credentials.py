@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-from scripts.bootstrap.keycloak.clients import Credentials
+from scripts.bootstrap.keycloak.credentials import Credentials
 from scripts.bootstrap.secret_file import keep_secret, read_secret
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ def server_credentials(settings: BootstrapSettings, *, keep: bool) -> Credential
     """
     if settings.client_key is not None:
         return Credentials(keys=public_key_set(settings.client_key), algorithm=settings.client_key.algorithm)
+    if settings.client_signs:
+        return Credentials(by_key=True)
     file = settings.client_secret_file
     if file is None:
         return Credentials()

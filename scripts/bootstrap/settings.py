@@ -50,7 +50,8 @@ class BootstrapSettings:
         admin_realm: where the admin client lives.
         admin_client_id: a client whose service account may administer the realm, or for `check` read it.
         client_secret_file: where the introspection client's secret is kept; None leaves it with the provider.
-        client_key: what the introspection client signs with in place of a secret; its public half is written.
+        client_signs: whether the introspection client says by a key who it is, in place of a secret.
+        client_key: that key, whose public half is written; None leaves it with the provider.
         accounts: where the secrets of this realm's own accounts are kept, which take the admin client's place.
         machine_secrets: where the secrets of machine clients are, by client id.
         provider_folder: what the provider needs beyond the access file.
@@ -64,6 +65,7 @@ class BootstrapSettings:
     admin_client_id: str = "bootstrap"
     admin_client_secret: str = field(repr=False)
     client_secret_file: Path | None = None
+    client_signs: bool = False
     client_key: ClientKey | None = None
     accounts: Path | None = None
     machine_secrets: Mapping[str, SecretPlace] = field(default_factory=dict)
@@ -136,6 +138,7 @@ def _read(env: Environment, account: str | None) -> BootstrapSettings:
         **admin,
         admin_client_secret=handed_over or _admin_secret(env),
         client_secret_file=Path(secret_file) if secret_file else None,
+        client_signs=_signs(env),
         client_key=_client_key(env),
         accounts=Path(accounts) if accounts else None,
         provider_folder=access_file.parent / "keycloak",
@@ -155,13 +158,15 @@ def _admin_secret(env: Environment) -> str:
     return secret
 
 
+def _signs(env: Environment) -> bool:
+    return env.text("OAUTH_CLIENT_AUTH") == "private_key_jwt"
+
+
 def _client_key(env: Environment) -> ClientKey | None:
     """The key of OAUTH_CLIENT_KEY_FILE, if the server says by a key who it is."""
-    if env.text("OAUTH_CLIENT_AUTH") != "private_key_jwt":
-        return None
     path = env.text("OAUTH_CLIENT_KEY_FILE")
-    if path is None:
-        raise SettingsError("OAUTH_CLIENT_AUTH=private_key_jwt: set OAUTH_CLIENT_KEY_FILE to the file with the key")
+    if path is None or not _signs(env):
+        return None
     try:
         return ClientKey.read(Path(path).read_bytes())
     except UnusableKey as error:

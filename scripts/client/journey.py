@@ -9,33 +9,28 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
-from mcp import Client
 from mcp.client.auth import OAuthClientProvider
-from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import AuthorizationCodeResult
 
 from scripts.client.callback import Callback, open_callback
 from scripts.client.connect import open_client
-from scripts.client.explain import server_words
 from scripts.client.failures import CallFailed, LoginFailed, TokenRefused
 from scripts.client.knock import check_answer, discover_request
 from scripts.client.plan import Login, Outcome, Plan
 from scripts.client.registration import Memory, client_metadata, known_client
 from scripts.client.rights import words
 from scripts.client.steps import STEPS, Kind
-from scripts.client.tools import call_tool, list_tools, shown_calls
 from scripts.client.translate import refusal_advice, refused, translate
+from scripts.client.use import use_server
 from scripts.client.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     import httpx2
-    from mcp_types import Tool
 
     from scripts.client.callback import Answer
     from scripts.client.narrate import Narrator
-    from scripts.client.tools import Call
 
 _MAX_LOGINS = 3  # the first, and step-ups for calls that need more
 _SHOWN = ("client_id", "redirect_uri", "scope", "resource", "code_challenge_method", "prompt")
@@ -69,7 +64,7 @@ class Journey:
         """
         async with self._logged_in() as http:
             await self._knock(http)
-            await self._use_server(http)
+            await use_server(http, self._plan, self._narrator, self._watch, self.outcome)
         return self.outcome
 
     async def fetch_token(self) -> str:
@@ -177,25 +172,3 @@ class Journey:
         check_answer(response, self._plan.url, logged_in=logged_in)
         if not logged_in:
             self._narrator.tell("note", "no login was asked for: this server runs without authorization")
-
-    async def _use_server(self, http: httpx2.AsyncClient) -> None:
-        """Step 8, with the SDK's MCP client on the same HTTP client."""
-        plan, narrator, outcome = self._plan, self._narrator, self.outcome
-        self._watch.in_use = True
-        narrator.step(*STEPS[Kind.CALL])
-        async with Client(streamable_http_client(plan.url, http_client=http)) as client:
-            narrator.tell("note", f"agreed on MCP {client.protocol_version}")
-            tools = await list_tools(client, narrator)
-            outcome.tools = [tool.name for tool in tools]
-            for call in plan.calls or shown_calls(tools, plan.person or "you"):
-                await self._call(client, tools, call)
-
-    async def _call(self, client: Client, tools: list[Tool], call: Call) -> None:
-        self._watch.refusal = None
-        try:
-            self.outcome.calls.append(await call_tool(client, self._narrator, tools, call))
-        except CallFailed as failure:
-            refusal = self._watch.refusal
-            if refusal is None:
-                raise
-            raise CallFailed(failure.message, *failure.advice, *server_words(refusal)) from failure

@@ -37,7 +37,7 @@ REPOSITORY = Path(__file__).parents[2]
 REDIRECT = "http://127.0.0.1:33333/callback"
 PUBLIC_URL = "http://localhost:9/mcp"  # nothing of ours can be there: an apply looks whether the server is up
 _READY_SECONDS = 480  # a busy machine is no fault
-_ASK = partial(httpx.request, timeout=60)  # for the same reason
+_PATIENT = partial(httpx.request, timeout=60)
 
 Json = dict[str, Any]
 
@@ -54,7 +54,7 @@ class Keycloak:
 
     url: str
     admin_secret: str = field(repr=False)
-    request: Callable[..., httpx.Response] = _ASK
+    request: Callable[..., httpx.Response] = _PATIENT
 
 
 @contextmanager

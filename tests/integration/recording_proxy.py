@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
@@ -73,7 +73,8 @@ def recording(target: str) -> Iterator[Recorder]:
                         self.send_header(name, value)
                 self.send_header("Content-Length", str(len(answer.content)))
                 self.end_headers()
-                self.wfile.write(answer.content)
+                with suppress(ConnectionError):  # whoever asked is gone
+                    self.wfile.write(answer.content)
 
             do_GET = do_POST = do_PUT = do_DELETE = forward  # noqa: N815 - the names the server looks for
 

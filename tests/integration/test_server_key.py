@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from scripts.bootstrap.failures import SettingsFailure
 from scripts.bootstrap.run import run_apply
-from tests.integration.keycloak import REDIRECT
+from scripts.bootstrap.settings import BootstrapSettings
+from scripts.checkup.fix import fix
+from scripts.tokens.surroundings import surroundings
+from tests.integration.keycloak import PUBLIC_URL, REDIRECT
+from tests.integration.tampering import TAMPERINGS
 from tests.integration.verbs import check, settings_of
 
 if TYPE_CHECKING:
@@ -46,12 +52,16 @@ def _by_key(realm: Realm, key: ec.EllipticCurvePrivateKey, token: str) -> dict[s
     return told
 
 
+def _key_file(realm: Realm, key: ec.EllipticCurvePrivateKey) -> str:
+    file = realm.folder / "key.pem"
+    file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return str(file)
+
+
 @pytest.mark.requirement("verbs.private_key_jwt")
 def test_a_servers_key_survives_every_apply_and_takes_the_secrets_place(realm: Realm) -> None:
     key, other = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    file = realm.folder / "key.pem"
-    file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    signing = {"OAUTH_CLIENT_AUTH": "private_key_jwt", "OAUTH_CLIENT_KEY_FILE": str(file)}
+    signing = {"OAUTH_CLIENT_AUTH": "private_key_jwt", "OAUTH_CLIENT_KEY_FILE": _key_file(realm, key)}
     client_id = str(realm.register(redirect_uris=[REDIRECT], scope="mcp:tools")["client_id"])
     token = realm.log_in("reader", client_id, scope="mcp:tools")["access_token"]
 
@@ -66,3 +76,39 @@ def test_a_servers_key_survives_every_apply_and_takes_the_secrets_place(realm: R
     assert realm.introspect(token)["active"] is True
     assert "error" in _by_key(realm, key, token)
     assert check(realm).clean
+
+
+@pytest.mark.requirement("verbs.private_key_jwt", "doctor.fix")
+def test_a_key_that_this_machine_has_not_stays_and_the_rest_is_mended(realm: Realm) -> None:
+    """`.env` names the file as the containers see it: `scripts/doctor --fix` beside them has no key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    dotenv = realm.folder / ".env"
+    dotenv.write_text("OAUTH_CLIENT_AUTH=private_key_jwt\nOAUTH_CLIENT_KEY_FILE=/run/secrets/introspection.pem\n")
+    environment = {name: value for name, value in realm.environment.items() if name != "OAUTH_CLIENT_SECRET_FILE"}
+    outside = surroundings({**environment, "PATH": os.environ["PATH"]}, dotenv)
+    before = realm.admin().get("clients", clientId=PUBLIC_URL)
+    asked: list[bool] = []
+
+    def agreed() -> bool:
+        asked.append(True)
+        return True
+
+    def mend() -> str:
+        return fix(outside, PUBLIC_URL, agreed)
+
+    # The provider has no key yet: nobody may be left without any.
+    assert "could not say" in mend()
+    with pytest.raises(SettingsFailure, match="set OAUTH_CLIENT_KEY_FILE"):
+        run_apply(BootstrapSettings.load(outside), wait=30, say=lambda _: None)
+    assert (asked, realm.admin().get("clients", clientId=PUBLIC_URL)) == ([], before)
+
+    inside = {"OAUTH_CLIENT_AUTH": "private_key_jwt", "OAUTH_CLIENT_KEY_FILE": _key_file(realm, key)}
+    run_apply(settings_of(realm, **inside), wait=30, say=lambda _: None)
+    client_id = str(realm.register(redirect_uris=[REDIRECT], scope="mcp:tools")["client_id"])
+    token = realm.log_in("reader", client_id, scope="mcp:tools")["access_token"]
+    TAMPERINGS["scope mcp:admin.roles"](realm.admin())
+    realm.admin().write("PUT", ("clients", before[0]["id"]), {"name": "Renamed"})
+    assert mend() == ""
+    assert asked == [True]
+    assert check(realm, **inside).clean
+    assert _by_key(realm, key, token)["active"] is True

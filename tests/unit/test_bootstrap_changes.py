@@ -16,7 +16,7 @@ from mcp_server.access_parts import DemoUser
 from scripts.bootstrap.failures import SettingsFailure
 from scripts.bootstrap.keycloak.actual import Actual
 from scripts.bootstrap.keycloak.apply import plan
-from scripts.bootstrap.keycloak.clients import Credentials
+from scripts.bootstrap.keycloak.credentials import Credentials
 from scripts.bootstrap.keycloak.desired import Desired
 from scripts.bootstrap.keycloak.files import load_client_policies_file, load_realm_file
 from scripts.bootstrap.keycloak.ledger import ATTRIBUTE

@@ -15,7 +15,7 @@ from mcp_server.client_key import ClientKey
 from scripts import bootstrap_idp
 from scripts.bootstrap.failures import SettingsFailure
 from scripts.bootstrap.keycloak.client_policies import merge
-from scripts.bootstrap.keycloak.clients import Credentials
+from scripts.bootstrap.keycloak.credentials import Credentials
 from scripts.bootstrap.keycloak.ledger import ATTRIBUTE, Ledger, is_marked
 from scripts.bootstrap.keycloak.prune import sought
 from scripts.bootstrap.machine_credentials import SecretPlace
@@ -177,6 +177,11 @@ def test_a_secret_takes_an_earlier_key_away() -> None:
         "token.endpoint.auth.signing.alg": "",
     }
     assert "unspoken" not in repr(Credentials(secret="unspoken"))
+
+
+@pytest.mark.requirement("verbs.private_key_jwt")
+def test_a_key_that_this_run_was_not_told_is_left_as_it_is() -> None:
+    assert Credentials(by_key=True).members == {"clientAuthenticatorType": "client-jwt", "attributes": {}}
 
 
 @pytest.mark.requirement("machines.secret")

@@ -19,6 +19,7 @@ from scripts.bootstrap.failures import Forbidden
 from scripts.bootstrap.keycloak.actual import Actual, Sought, read_actual
 from scripts.bootstrap.keycloak.client_policies import client_policy_changes
 from scripts.bootstrap.keycloak.clients import client_changes, client_removals, our_clients
+from scripts.bootstrap.keycloak.credentials import refuse_unknown_key
 from scripts.bootstrap.keycloak.desired import Desired
 from scripts.bootstrap.keycloak.keys import key_changes
 from scripts.bootstrap.keycloak.ledger import forgetting, recording
@@ -120,10 +121,11 @@ def refuse_what_cannot_be_written(desired: Desired, actual: Actual) -> None:
 
     Raises:
         Forbidden: there are demo users, and the admin client may not see people.
-        SettingsFailure: a scope of an upstream, or a machine client, is somebody else's.
+        SettingsFailure: a scope of an upstream, or a machine client, is another's; or the server's key is not known.
     """
     refuse_foreign_scopes(desired.access, actual)
     refuse_foreign_clients(desired.access, actual)
+    refuse_unknown_key(desired.resource, desired.credentials, actual)
     if actual.users is None and desired.access.demo_users:
         raise Forbidden("the admin client may not see people, so demo users cannot be compared: give it view-users")
     if actual.machine_roles is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from scripts.bootstrap.keycloak.ledger import MARK, is_marked
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from mcp_server.access_parts import Client
     from mcp_server.upstreams import Upstream
     from scripts.bootstrap.keycloak.actual import Actual, Object
+    from scripts.bootstrap.keycloak.credentials import Credentials
 
 # Whatever a client could use to get a token, off; each client switches on what it is for.
 NO_FLOWS: Json = {
@@ -27,35 +27,6 @@ NO_FLOWS: Json = {
     "fullScopeAllowed": False,  # true would put every role of the person into the token
 }
 _LISTS = {"default": "defaultClientScopes", "optional": "optionalClientScopes"}
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """How a client says who it is: a secret, or the public half of its key, as a JSON Web Key Set or where that is.
-
-    None known: the provider keeps what it has.
-    """
-
-    secret: str | None = field(default=None, repr=False)
-    keys: str | None = None
-    keys_url: str | None = None
-    algorithm: str = ""
-
-    @property
-    def members(self) -> Json:
-        """What the client has for it."""
-        # Empty texts take away what an earlier key left.
-        attributes = {
-            "use.jwks.string": "true" if self.keys else "",
-            "jwks.string": self.keys or "",
-            "use.jwks.url": "true" if self.keys_url else "",
-            "jwks.url": self.keys_url or "",
-            "token.endpoint.auth.signing.alg": self.algorithm,
-        }
-        if self.keys or self.keys_url:
-            return {"clientAuthenticatorType": "client-jwt", "attributes": attributes}
-        secret = {"secret": self.secret} if self.secret else {}
-        return {"clientAuthenticatorType": "client-secret", **secret, "attributes": attributes}
 
 
 def client_changes(access: Access, resource: str, credentials: Credentials, actual: Actual) -> Iterator[Change]:

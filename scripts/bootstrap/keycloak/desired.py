@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from scripts.bootstrap.failures import SettingsFailure
 from scripts.bootstrap.keycloak.cimd import documents_policy, documents_profile, without_strangers
 from scripts.bootstrap.keycloak.client_policies import ClientPolicies, without_grants
-from scripts.bootstrap.keycloak.clients import Credentials, our_clients
+from scripts.bootstrap.keycloak.clients import our_clients
+from scripts.bootstrap.keycloak.credentials import Credentials
 from scripts.bootstrap.keycloak.files import load_client_policies_file, load_realm_file
 from scripts.bootstrap.keycloak.ledger import Ledger
 from scripts.bootstrap.keycloak.machines import MACHINE_GRANT

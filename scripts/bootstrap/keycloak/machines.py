@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mcp_server.access import Access
     from mcp_server.machine_client import MachineClient
     from scripts.bootstrap.keycloak.actual import Actual
-    from scripts.bootstrap.keycloak.clients import Credentials
+    from scripts.bootstrap.keycloak.credentials import Credentials
     from scripts.bootstrap.keycloak.session import Session
     from scripts.bootstrap.plan import Change, Json
 

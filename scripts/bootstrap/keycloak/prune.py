@@ -101,12 +101,17 @@ def stale_clients(session: Session, clients: Iterable[Object], age: Age) -> Iter
 
 def self_registered(session: Session) -> Iterator[Object]:
     """The realm's clients that registered themselves (RFC 7591): Keycloak gives those one id for both its kinds."""
+    for client in all_clients(session):
+        if client["id"] == client["clientId"] and _UUID.fullmatch(client["id"]) and not is_marked(client):
+            yield client
+
+
+def all_clients(session: Session) -> Iterator[Object]:
+    """The realm's clients, whoever made them, page by page: whoever removes some of them reads all first."""
     first = 0
     while page := session.get("clients", first=str(first), max=str(_PAGE)):
         first += len(page)
-        for client in page:
-            if client["id"] == client["clientId"] and _UUID.fullmatch(client["id"]) and not is_marked(client):
-                yield client
+        yield from page
 
 
 def remove(session: Session, stale: Stale) -> bool:

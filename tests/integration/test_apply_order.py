@@ -1,0 +1,63 @@
+"""While an apply is at work: at no moment does anybody get in who would not before or afterwards."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.admission import OWN, VENDOR, admitted
+from tests.integration.keycloak import Realm, bootstrapped
+from tests.integration.recording_proxy import recording
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.integration.keycloak import Keycloak
+
+pytestmark = pytest.mark.containers
+
+
+@pytest.mark.requirement("bootstrap.order")
+def test_nobody_can_register_while_a_realm_is_being_made(keycloak: Keycloak, tmp_path: Path) -> None:
+    realm = Realm(keycloak, tmp_path, "test-in-the-making")
+    realm.write_access()
+    changes, let_in = _watched(realm)
+    # Before each change, and before the trial registration's three requests.
+    assert let_in == [set()] * changes + [{OWN, VENDOR}] * 3
+
+
+@pytest.mark.requirement("bootstrap.order")
+def test_nobody_can_register_while_the_rules_of_a_realm_change(realm: Realm) -> None:
+    realm.write_access(resource={"name": "Renamed"}, registration={"max_clients": 500, "profile": "loopback-only"})
+    changes, let_in = _watched(realm)
+    assert changes >= 5
+    # Before the first write it is as open as it was, after the last as its profile says.
+    assert let_in == [{OWN, VENDOR}, *[set()] * (changes - 1), *[{OWN}] * 3]
+
+
+@pytest.mark.requirement("bootstrap.order")
+def test_a_realm_that_opens_lets_in_whom_it_did_not_only_at_the_very_end(keycloak: Keycloak, tmp_path: Path) -> None:
+    realm = bootstrapped(keycloak, tmp_path, registration={"profile": "closed"})
+    realm.write_access()
+    changes, let_in = _watched(realm)
+    assert let_in == [set()] * changes + [{OWN, VENDOR}] * 3
+
+
+def _watched(realm: Realm) -> tuple[int, list[set[str]]]:
+    """Apply, and try to register before each write: the number of changes, and who got in each time."""
+    let_in: list[set[str]] = []
+    with recording(realm.server.url) as proxy:
+        proxy.before_write = lambda _method, _path: let_in.append(admitted(realm))
+        changes = realm.apply(internal_url=f"{proxy.url}/realms/{realm.name}")
+    return changes, let_in
+
+
+@pytest.mark.requirement("bootstrap.order")
+def test_nobody_logs_in_at_a_realm_that_is_not_finished(realm: Realm) -> None:
+    realm.admin().write("PUT", (), {"enabled": False})
+    back = realm.authorize("reader", client_id="mcp-native", redirect_uri="http://127.0.0.1:5555/callback")
+    assert "code" not in back
+    assert realm.apply() > 0
+    answer = realm.log_in("reader", "mcp-native", scope="mcp:tools", redirect_uri="http://127.0.0.1:5555/callback")
+    assert answer["status"] == 200

@@ -1,0 +1,125 @@
+"""What a login brings at a realm that the bootstrap made: scopes, audience, rotation, an end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.integration.keycloak import PUBLIC_URL, REDIRECT, claims
+from tests.integration.strangers import ALL, NATIVE, native
+
+if TYPE_CHECKING:
+    from tests.integration.keycloak import Json, Realm
+
+pytestmark = pytest.mark.containers
+
+
+@pytest.mark.requirement("bootstrap.scopes_by_role", "bootstrap.roles_claim")
+@pytest.mark.parametrize(
+    ("user", "scopes"),
+    [
+        ("reader", "mcp:tools mcp:notes.read"),
+        ("writer", "mcp:tools mcp:notes.read mcp:notes.write"),
+        ("admin", ALL),
+    ],
+)
+def test_a_login_brings_the_scopes_of_the_roles_and_the_audience(standing_realm: Realm, user: str, scopes: str) -> None:
+    answer = standing_realm.log_in(user, native(standing_realm), scope=ALL)
+    token = claims(answer["access_token"])
+    assert token["iss"] == standing_realm.issuer
+    assert token["aud"] == PUBLIC_URL
+    assert set(token["scope"].split()) == set(scopes.split())
+    assert token["mcp_roles"] == [f"mcp-{user}"]
+    assert token["typ"] == "Bearer"
+    assert token["exp"] - token["iat"] == 300
+
+
+@pytest.mark.requirement("bootstrap.scopes_by_role")
+def test_a_client_that_names_no_scope_when_it_registers_may_ask_for_all_later(standing_realm: Realm) -> None:
+    client = standing_realm.register(**NATIVE)
+    token = claims(standing_realm.log_in("admin", client["client_id"], scope="mcp:tools mcp:admin")["access_token"])
+    assert set(token["scope"].split()) == {"mcp:tools", "mcp:admin"}
+
+
+@pytest.mark.requirement("bootstrap.roles_claim")
+def test_asking_for_offline_access_adds_its_own_role_to_the_claim(standing_realm: Realm) -> None:
+    # Keycloak binds the scope to a realm role of that name. It is in no rule of ours: docs/decisions has the why.
+    client_id = native(standing_realm, "mcp:tools offline_access")
+    token = claims(standing_realm.log_in("reader", client_id, scope="mcp:tools offline_access")["access_token"])
+    assert set(token["mcp_roles"]) == {"mcp-reader", "offline_access"}
+
+
+@pytest.mark.requirement("bootstrap.nobody")
+def test_a_person_without_a_role_gets_neither_scope_nor_audience(standing_realm: Realm) -> None:
+    answer = standing_realm.log_in("nobody", native(standing_realm), scope=ALL)
+    token = claims(answer["access_token"])
+    assert "aud" not in token
+    assert token["scope"] == ""
+    assert "mcp_roles" not in token
+
+
+@pytest.mark.requirement("bootstrap.advertised")
+def test_the_provider_advertises_our_scopes_and_no_others(standing_realm: Realm) -> None:
+    url = f"{standing_realm.server.url}/.well-known/oauth-authorization-server/realms/{standing_realm.name}"
+    metadata = httpx.get(url).json()
+    assert metadata["issuer"] == standing_realm.issuer
+    assert set(metadata["scopes_supported"]) == {"openid", *ALL.split()}
+    assert "S256" in metadata["code_challenge_methods_supported"]
+
+
+@pytest.mark.requirement("bootstrap.introspection")
+def test_the_server_is_told_that_a_token_is_active_and_when_it_no_longer_is(standing_realm: Realm) -> None:
+    client_id = native(standing_realm)
+    answer = standing_realm.log_in("reader", client_id, scope="mcp:tools")
+    told = standing_realm.introspect(answer["access_token"])
+    assert (told["active"], told["aud"], told["username"]) == (True, PUBLIC_URL, "reader")
+    url = f"{standing_realm.issuer}/protocol/openid-connect/revoke"
+    httpx.post(url, data={"token": answer["refresh_token"], "client_id": client_id}).raise_for_status()
+    assert standing_realm.introspect(answer["access_token"]) == {"active": False}
+
+
+@pytest.mark.requirement("bootstrap.introspection")
+@pytest.mark.parametrize("grant", ["client_credentials", "password"])
+def test_the_servers_own_client_gets_no_token(standing_realm: Realm, grant: str) -> None:
+    secret = standing_realm.client_secret
+    answer = standing_realm.token(
+        grant_type=grant, client_id=PUBLIC_URL, client_secret=secret, username="reader", password="reader"
+    )
+    assert answer["status"] in {400, 401}
+    assert "access_token" not in answer
+
+
+@pytest.mark.requirement("bootstrap.rotation")
+def test_a_refresh_token_works_once_more_and_then_ends_the_session(standing_realm: Realm) -> None:
+    client_id = native(standing_realm)
+    first = standing_realm.log_in("reader", client_id, scope="mcp:tools")
+
+    def refresh(token: str) -> Json:
+        return standing_realm.token(grant_type="refresh_token", refresh_token=token, client_id=client_id)
+
+    refreshed = [refresh(first["refresh_token"]) for _ in range(2)]
+    assert [answer["status"] for answer in refreshed] == [200, 200]
+    assert refresh(first["refresh_token"])["error"] == "invalid_grant"
+    assert [refresh(answer["refresh_token"])["error"] for answer in refreshed] == ["invalid_grant"] * 2
+
+
+@pytest.mark.requirement("bootstrap.pkce")
+@pytest.mark.parametrize("pkce", [{}, {"code_challenge": "x" * 43, "code_challenge_method": "plain"}])
+def test_no_code_without_pkce_or_with_plain(standing_realm: Realm, pkce: dict[str, str]) -> None:
+    for client_id in (native(standing_realm), "mcp-native"):
+        redirect = REDIRECT if client_id != "mcp-native" else "http://127.0.0.1:5555/callback"
+        back = standing_realm.authorize("reader", client_id=client_id, scope="mcp:tools", redirect_uri=redirect, **pkce)
+        assert "code" not in back
+        assert back["error"] == "invalid_request"
+
+
+@pytest.mark.requirement("bootstrap.native")
+def test_the_client_known_beforehand_works_on_any_loopback_port(standing_realm: Realm) -> None:
+    for uri in ("http://127.0.0.1:5555/callback", "http://localhost:6666/callback", "http://[::1]:7777/callback"):
+        answer = standing_realm.log_in("writer", "mcp-native", scope=ALL, redirect_uri=uri)
+        assert claims(answer["access_token"])["aud"] == PUBLIC_URL
+    assert "code" not in standing_realm.authorize(
+        "writer", client_id="mcp-native", redirect_uri="http://127.0.0.1/other"
+    )

@@ -1,0 +1,71 @@
+"""What the token of a registration (RFC 7592) is good for: its own client, within the same rules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import pytest
+
+from tests.integration.keycloak import PUBLIC_URL, REDIRECT
+from tests.integration.strangers import EVIL, bearer, registered
+
+if TYPE_CHECKING:
+    from tests.integration.keycloak import Json, Realm
+
+pytestmark = pytest.mark.containers
+
+
+@pytest.mark.requirement("bootstrap.registration_token")
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"redirect_uris": [EVIL]},
+        {"redirect_uris": ["http://localhost/*"]},
+        {"jwks_uri": EVIL},
+        {"frontchannel_logout_uri": EVIL},
+        {"post_logout_redirect_uris": [EVIL]},
+        {"grant_types": ["urn:openid:params:grant-type:ciba"]},
+        {"client_id": "mcp-native"},
+    ],
+)
+def test_a_registration_token_does_not_get_round_the_rules(standing_realm: Realm, change: Json) -> None:
+    client = registered(standing_realm)
+    url, token = client.pop("registration_client_uri"), client.pop("registration_access_token")
+    status = client.pop("status")
+    refused = standing_realm.server.request("PUT", url, json={**client, **change}, headers=bearer(token))
+    assert status == 201
+    assert refused.status_code >= 400, refused.text
+    kept = standing_realm.server.request("GET", url, headers=bearer(token)).json()
+    assert (kept["redirect_uris"], kept["client_id"]) == ([REDIRECT], client["client_id"])
+
+
+@pytest.mark.requirement("bootstrap.registration_token")
+def test_what_keycloak_answered_a_registration_may_be_sent_back(standing_realm: Realm) -> None:
+    client = registered(standing_realm, client_name="before")
+    url, token = client.pop("registration_client_uri"), client.pop("registration_access_token")
+    client.pop("status")
+    changed = standing_realm.server.request("PUT", url, json={**client, "client_name": "after"}, headers=bearer(token))
+    assert (changed.status_code, changed.json()["client_name"]) == (200, "after")
+    assert standing_realm.server.request("GET", url, headers=bearer(token)).status_code == 401  # rotated
+    assert (
+        standing_realm.server.request(
+            "DELETE", url, headers=bearer(changed.json()["registration_access_token"])
+        ).status_code
+        == 204
+    )
+
+
+@pytest.mark.requirement("bootstrap.registration_token")
+@pytest.mark.parametrize("client_id", ["mcp-native", "account", "account-console", "admin-cli", PUBLIC_URL])
+def test_nobody_reads_or_changes_a_client_that_is_not_theirs(standing_realm: Realm, client_id: str) -> None:
+    mine = registered(standing_realm)
+    person = standing_realm.log_in("admin", mine["client_id"], scope="mcp:tools")["access_token"]
+    url = f"{standing_realm.issuer}/clients-registrations/openid-connect/{quote(client_id, safe='')}"
+    for token in (mine["registration_access_token"], person, ""):
+        headers = bearer(token) if token else {}
+        statuses = {
+            standing_realm.server.request(method, url, headers=headers).status_code for method in ("GET", "DELETE")
+        }
+        assert statuses <= {401, 403}, (token[:0], statuses)
+    assert standing_realm.admin().get("clients", clientId=client_id)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scripts.bootstrap.keycloak.client_shape import NO_FLOWS, changes_of_client
 from scripts.bootstrap.keycloak.ledger import MARK, is_marked
 from scripts.bootstrap.keycloak.scopes import optional_scopes
 from scripts.bootstrap.keycloak.upstreams import RESOURCE_URL, SWITCH
-from scripts.bootstrap.plan import Change, Json, Ref, field_of, fields_of
+from scripts.bootstrap.plan import Change, Json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,18 +16,8 @@ if TYPE_CHECKING:
     from mcp_server.access import Access
     from mcp_server.access_parts import Client
     from mcp_server.upstreams import Upstream
-    from scripts.bootstrap.keycloak.actual import Actual, Object
+    from scripts.bootstrap.keycloak.actual import Actual
     from scripts.bootstrap.keycloak.credentials import Credentials
-
-# Whatever a client could use to get a token, off; each client switches on what it is for.
-NO_FLOWS: Json = {
-    "standardFlowEnabled": False,
-    "implicitFlowEnabled": False,
-    "directAccessGrantsEnabled": False,
-    "serviceAccountsEnabled": False,
-    "fullScopeAllowed": False,  # true would put every role of the person into the token
-}
-_LISTS = {"default": "defaultClientScopes", "optional": "optionalClientScopes"}
 
 
 def client_changes(access: Access, resource: str, credentials: Credentials, actual: Actual) -> Iterator[Change]:
@@ -120,40 +111,6 @@ def _public_client(access: Access, client_id: str, client: Client) -> Json:
         "defaultClientScopes": ["basic"],
         "optionalClientScopes": list(optional_scopes(access)),
     }
-
-
-def changes_of_client(wanted: Json, actual: Actual) -> Iterator[Change]:
-    """What the client lacks that shall be as `wanted` says, its scope lists included."""
-    client_id = str(wanted["clientId"])
-    found = actual.clients.get(client_id)
-    if found is None:
-        yield Change(f"client {client_id}", "create", "POST", ("clients",), wanted, action="create")
-        return
-    lists = set(_LISTS.values())
-    body = {name: value for name, value in wanted.items() if name not in lists}
-    if fields := fields_of(body, found):
-        what = f"set {', '.join(field.name for field in fields)}"
-        # The whole of it: with redirect URIs alone Keycloak would make up web origins from them.
-        yield Change(f"client {client_id}", what, "PUT", ("clients", found["id"]), body, fields=fields)
-    yield from _list_changes(wanted, found)
-
-
-def _list_changes(wanted: Json, found: Object) -> Iterator[Change]:
-    """Scope lists are written one by one: Keycloak ignores them in the client itself once it exists."""
-    for kind, member in _LISTS.items():
-        names, there = set(_texts(wanted[member])), set(found.get(member) or [])
-        path, about = ("clients", str(found["id"]), f"{kind}-client-scopes"), f"client {wanted['clientId']}"
-        fields = (field_of(member, sorted(there), sorted(names)),)
-        for name in sorted(there - names):
-            what = f"take away {name} ({kind})"
-            yield Change(about, what, "DELETE", (*path, Ref("client-scope", name)), fields=fields)
-        for name in sorted(names - there):
-            what = f"give {name} ({kind})"
-            yield Change(about, what, "PUT", (*path, Ref("client-scope", name)), {}, fields=fields)
-
-
-def _texts(value: object) -> list[str]:
-    return [str(part) for part in value] if isinstance(value, list) else []
 
 
 def _map(value: object) -> Json:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scripts.bootstrap.failures import SettingsFailure
-from scripts.bootstrap.keycloak.clients import NO_FLOWS, changes_of_client
+from scripts.bootstrap.keycloak.client_shape import NO_FLOWS, changes_of_client
 from scripts.bootstrap.keycloak.ledger import MARK, is_marked
 from scripts.bootstrap.keycloak.roles import account_role_changes
 from scripts.bootstrap.plan import Ref

@@ -1,10 +1,15 @@
-"""The mappers of our client scopes: what a login writes into the access token, and into nothing else."""
+"""Mappers: what a login writes into the access token. Our client scopes have some, our clients none of their own."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scripts.bootstrap.plan import Change, fields_of
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scripts.bootstrap.keycloak.actual import Object
     from scripts.bootstrap.plan import Json
 
 
@@ -35,6 +40,31 @@ def claim_mapper(name: str) -> Json:
     claim = name.replace(".", "\\.")  # else each dot would open an object
     config = {"user.attribute": name, "claim.name": claim, "jsonType.label": "String", "userinfo.token.claim": "false"}
     return _mapper(f"claim {name}", "oidc-usermodel-attribute-mapper", config)
+
+
+def mapper_changes(owner: str, path: tuple[str, ...], wanted: list[Json], found: Object) -> Iterator[Change]:
+    """Ours are put right; others are removed: whatever else stands there would be in every token that it makes.
+
+    Args:
+        owner: the client or scope, for people.
+        path: where it is.
+        wanted: its mappers.
+        found: it, as it is.
+    """
+    path = (*path, "protocol-mappers", "models")
+    there = {mapper["name"]: mapper for mapper in found.get("protocolMappers") or []}
+    for mapper in wanted:
+        about = f"mapper '{mapper['name']}' of {owner}"
+        old = there.pop(mapper["name"], None)
+        if old is None:
+            yield Change(about, "create", "POST", path, mapper, action="create")
+        elif fields := fields_of(mapper, old):
+            body = {**mapper, "id": old["id"]}
+            yield Change(about, "correct", "PUT", (*path, old["id"]), body, fields=fields)
+    for old in there.values():
+        about = f"mapper '{old['name']}' of {owner}"
+        what = f"remove, it is not ours ({old.get('protocolMapper')})"
+        yield Change(about, what, "DELETE", (*path, old["id"]), action="remove")
 
 
 def _mapper(name: str, kind: str, config: dict[str, str]) -> Json:

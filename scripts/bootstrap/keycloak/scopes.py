@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scripts.bootstrap.keycloak.ledger import MARK, is_marked
-from scripts.bootstrap.keycloak.mappers import audience_mapper, claim_mapper, roles_mapper
+from scripts.bootstrap.keycloak.mappers import audience_mapper, claim_mapper, mapper_changes, roles_mapper
 from scripts.bootstrap.plan import Change, Json, Ref, field_of, fields_of
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _scope_changes(
         yield Change(f"scope {name}", what, "POST", ("client-scopes",), body, action="create")
     else:
         yield from _attribute_changes(name, wanted, found)
-        yield from _mapper_changes(name, mappers, found)
+        yield from mapper_changes(f"scope {name}", ("client-scopes", found["id"]), mappers, found)
     yield from _role_changes(name, roles, actual.scope_roles.get(name, frozenset()))
 
 
@@ -114,24 +114,6 @@ def _attribute_changes(name: str, representation: Json, found: Object) -> Iterat
     if fields := fields_of(representation, found):
         what = f"set {', '.join(field.name for field in fields)}"
         yield Change(f"scope {name}", what, "PUT", ("client-scopes", found["id"]), representation, fields=fields)
-
-
-def _mapper_changes(name: str, mappers: list[Json], found: Object) -> Iterator[Change]:
-    """Ours are put right; others are removed: whatever else stands in our scope would be in every token with it."""
-    path = ("client-scopes", found["id"], "protocol-mappers", "models")
-    there = {mapper["name"]: mapper for mapper in found.get("protocolMappers") or []}
-    for mapper in mappers:
-        about = f"mapper '{mapper['name']}' of scope {name}"
-        old = there.pop(mapper["name"], None)
-        if old is None:
-            yield Change(about, "create", "POST", path, mapper, action="create")
-        elif fields := fields_of(mapper, old):
-            body = {**mapper, "id": old["id"]}
-            yield Change(about, "correct", "PUT", (*path, old["id"]), body, fields=fields)
-    for old in there.values():
-        about = f"mapper '{old['name']}' of scope {name}"
-        what = f"remove, it is not ours ({old.get('protocolMapper')})"
-        yield Change(about, what, "DELETE", (*path, old["id"]), action="remove")
 
 
 def _role_changes(name: str, wanted: tuple[str, ...], bound: frozenset[str]) -> Iterator[Change]:

@@ -125,6 +125,11 @@ class Access(Part):
             else frozenset(groups)
         )
 
+    def roles_of_person(self, person: DemoUser) -> tuple[str, ...]:
+        """The roles of a demo user, those of its groups after its own."""
+        by_groups = (role for group in person.groups for role in self.groups[group])
+        return tuple(dict.fromkeys((*person.roles, *by_groups)))
+
     def groups_with(self, roles: Iterable[str]) -> tuple[str, ...]:
         """The groups that stand for one of `roles`."""
         wanted = frozenset(roles)

@@ -27,6 +27,7 @@ def check_consistent(access: Access) -> None:
     _check_broader_roles_bring_the_narrower(access)
     for where, names in _named_roles(access):
         _check_roles(access, names, where)
+    _check_people_are_in_groups_of_the_file(access)
     _check_clients_have_one_kind(access)
     _check_scopes_are_of_one_api(access)
     if access.roles_claim in access.claims:
@@ -77,6 +78,14 @@ def _check_broader_roles_bring_the_narrower(access: Access) -> None:
         for narrower in sorted(access.reach(broader)):
             for role in sorted({*scope.roles} - {*access.scopes[narrower].roles}):
                 raise ValueError(f"scopes.{narrower}.roles: must have '{role}' too, which brings the wider '{broader}'")
+
+
+def _check_people_are_in_groups_of_the_file(access: Access) -> None:
+    for user, person in access.demo_users.items():
+        for name in person.groups:
+            if name not in access.groups:
+                known = meant(name, access.groups) if access.groups else ""
+                raise ValueError(f"demo_users.{user}.groups: '{name}' is not one of the groups{known}")
 
 
 def _check_clients_have_one_kind(access: Access) -> None:

@@ -82,7 +82,12 @@ class Client(Part):
 
 
 class DemoUser(Part):
-    """A person to try things out with. Its password is public knowledge."""
+    """A person to try things out with. Its password is public knowledge.
+
+    Attributes:
+        groups: of the access file, whose roles it has too.
+    """
 
     password: str = Field(min_length=1)
     roles: tuple[RoleName, ...] = ()
+    groups: tuple[str, ...] = ()

@@ -15,8 +15,9 @@ _ALIKE = 0.85  # of the letters, in their order: mcp-raeder is like mcp-reader, 
 
 
 def doubts(access: Access) -> Iterator[str]:
-    """A line for each role or tool that looks like a typing error."""
+    """A line for each role, group or tool that looks like a typing error."""
     yield from _roles(access)
+    yield from _groups(access)
     yield from _tools(access)
 
 
@@ -30,6 +31,16 @@ def _roles(access: Access) -> Iterator[str]:
             known = [other for other, count in uses.items() if count > 1 and other != role]
             if uses[role] == 1 and (close := get_close_matches(role, known, 1, _ALIKE)):
                 yield f"scopes.{name}.roles: '{role}' stands nowhere else: did you mean '{close[0]}'?"
+
+
+def _groups(access: Access) -> Iterator[str]:
+    """A group that brings nothing, or is written like another one but for capitals: people land in the wrong one."""
+    seen: dict[str, str] = {}
+    for name, roles in access.groups.items():
+        if not roles:
+            yield f"groups.{name}: stands for no role, so whoever is in it gets nothing"
+        if (other := seen.setdefault(name.casefold(), name)) != name:
+            yield f"groups.{name}: differs from '{other}' in capitals only"
 
 
 def _tools(access: Access) -> Iterator[str]:

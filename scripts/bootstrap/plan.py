@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, object]
 Method = Literal["POST", "PUT", "DELETE"]
-RefKind = Literal["client", "client-scope", "role", "registration-policy", "service-account", "user"]
+RefKind = Literal["client", "client-scope", "group", "role", "registration-policy", "service-account", "user"]
 Action = Literal["create", "change", "remove", "step"]
 
 HIDDEN = "(secret)"

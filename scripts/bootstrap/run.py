@@ -14,7 +14,6 @@ from scripts.bootstrap.keycloak.desired import Desired
 from scripts.bootstrap.keycloak.proof import (
     example_tokens,
     own_registration_is_off,
-    scopes_of,
     trial_registration,
 )
 from scripts.bootstrap.keycloak.session import Session
@@ -142,7 +141,8 @@ def _summary(settings: BootstrapSettings) -> Iterator[str]:
         width = max(map(len, access.demo_users))
         yield "Demo users (name / password):"
         for name, person in access.demo_users.items():
-            scopes = " ".join(scope for scope in access.scopes if scope in scopes_of(access, person.roles))
+            brought = access.scopes_of(frozenset(access.roles_of_person(person)))
+            scopes = " ".join(scope for scope in access.scopes if scope in brought)
             yield f"  {name:{width}} / {person.password:{width}}  {scopes or 'no role, so no scope'}"
     if settings.client_secret_file is None and not settings.client_signs:
         yield "The server's secret for introspection is in Keycloak: OAUTH_CLIENT_SECRET_FILE was not set"

@@ -50,7 +50,11 @@ def users_document(access: Access) -> dict[str, Any]:
     return {
         "config_version": 1,
         "users": {
-            name: {"password": person.password, "email": f"{name}@example.org", "roles": list(person.roles)}
+            name: {
+                "password": person.password,
+                "email": f"{name}@example.org",
+                "roles": list(access.roles_of_person(person)),
+            }
             for name, person in access.demo_users.items()
         },
     }

@@ -131,7 +131,8 @@ class Story:
         narrator.say(f"               scripts/login --url {self._url}")
         narrator.say("and log in as one of these (demo passwords, good for nothing else):")
         for name, person in self._access.demo_users.items():
-            narrator.say(f"  {name:<10} password {person.password:<10} roles {', '.join(person.roles) or 'none'}")
+            roles = ", ".join(self._access.roles_of_person(person)) or "none"
+            narrator.say(f"  {name:<10} password {person.password:<10} roles {roles}")
         narrator.say("Cursor cannot register here: this provider refuses its cursor:// address; Keycloak takes it.")
         pause = threading.Event()
         while True:
@@ -142,7 +143,7 @@ class Story:
 
 def differences(access: Access, user: str) -> list[str]:
     """What this provider does otherwise than the Keycloak of the compose file, said outright."""
-    held = set(access.demo_users[user].roles)
+    held = set(access.roles_of_person(access.demo_users[user]))
     theirs = [name for name in access.login_scopes if held & set(access.scopes[name].roles)]
     there = f"'{user}' would get: {' '.join(theirs)}" if theirs else f"'{user}' would get a token this server refuses"
     return [

@@ -81,6 +81,28 @@ def _give_role_to_everybody(admin: Session) -> None:
     admin.write("POST", ("roles", name, "composites"), [admin.get("roles", "mcp-reader")])
 
 
+def _group_role(admin: Session) -> None:
+    group = admin.get("group-by-path", "engineering")
+    admin.write("POST", ("groups", group["id"], "role-mappings", "realm"), [admin.get("roles", "mcp-admin")])
+
+
+def _delete_group(admin: Session) -> None:
+    admin.write("DELETE", ("groups", admin.get("group-by-path", "operations")["id"]))
+
+
+def _take_out_of_group(admin: Session) -> None:
+    user = admin.get("users", username="admin", exact="true")[0]
+    group = admin.get("group-by-path", "engineering")
+    admin.write("DELETE", ("users", user["id"], "groups", group["id"]))
+
+
+def _everybody_joins(admin: Session) -> None:
+    admin.write("POST", ("groups",), {"name": "everybody"})
+    group = admin.get("group-by-path", "everybody")
+    admin.write("POST", ("groups", group["id"], "role-mappings", "realm"), [admin.get("roles", "mcp-reader")])
+    admin.write("PUT", ("default-groups", group["id"]), {})
+
+
 def _unbind(admin: Session) -> None:
     scope = _scope("mcp:admin")(admin)
     path = ("client-scopes", scope["id"], "scope-mappings", "realm")
@@ -139,6 +161,9 @@ def _profile_without_pkce(admin: Session) -> None:
 
 
 ANY_REDIRECT = {"trusted-hosts": ["evil.example"], "host-sending-registration-request-must-match": ["false"]}
+# What the realm of such a test has besides the access file: a demo user is in a group.
+TAMPERED_GROUPS: dict[str, list[str]] = {"engineering": ["mcp-writer"], "operations": ["mcp-reader"]}
+IN_A_GROUP = {"admin": {"password": "admin", "roles": ["mcp-admin"], "groups": ["engineering"]}}
 # No two of them touch the same member, so any ten can be made together.
 TAMPERINGS: dict[str, Tamper] = {
     "realm.accessTokenLifespan": _realm(accessTokenLifespan=86400),
@@ -178,4 +203,8 @@ TAMPERINGS: dict[str, Tamper] = {
     "user reader.enabled": _user("reader", enabled=False),
     "user writer.roles": _give_role,
     "user nobody": _delete_user,
+    "group engineering.roles": _group_role,
+    "group operations": _delete_group,
+    "user admin.groups": _take_out_of_group,
+    "realm.default groups": _everybody_joins,
 }

@@ -7,11 +7,12 @@ import random
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from scripts.bootstrap.failures import Forbidden, SettingsFailure
-from tests.integration.keycloak import PUBLIC_URL, Realm
+from tests.integration.keycloak import PUBLIC_URL, REPOSITORY, Realm, bootstrapped
 from tests.integration.recording_proxy import recording
-from tests.integration.tampering import TAMPERINGS
+from tests.integration.tampering import IN_A_GROUP, TAMPERED_GROUPS, TAMPERINGS
 from tests.integration.verbs import account, check, command_line, plan
 
 if TYPE_CHECKING:
@@ -24,9 +25,17 @@ pytestmark = pytest.mark.containers
 SEEDS = [1, *(pytest.param(seed, marks=pytest.mark.full) for seed in range(2, 7))]
 
 
-@pytest.mark.requirement("drift.ten_changes")
+@pytest.fixture
+def whole(keycloak: Keycloak, tmp_path: Path) -> Realm:
+    """A realm with all that may be changed: groups, too."""
+    source = yaml.safe_load((REPOSITORY / "idp-config" / "access.yaml").read_text(encoding="utf-8"))
+    return bootstrapped(keycloak, tmp_path, groups=TAMPERED_GROUPS, demo_users={**source["demo_users"], **IN_A_GROUP})
+
+
+@pytest.mark.requirement("drift.ten_changes", "groups.drift")
 @pytest.mark.parametrize("seed", SEEDS)
-def test_ten_changes_by_hand_are_all_named_and_all_mended(realm: Realm, seed: int) -> None:
+def test_ten_changes_by_hand_are_all_named_and_all_mended(whole: Realm, seed: int) -> None:
+    realm = whole
     chosen = random.Random(seed).sample(sorted(TAMPERINGS), 10)  # noqa: S311 - the same ten in every run
     admin = realm.admin()
     for name in chosen:
@@ -39,8 +48,9 @@ def test_ten_changes_by_hand_are_all_named_and_all_mended(realm: Realm, seed: in
 
 
 @pytest.mark.full
-@pytest.mark.requirement("drift.ten_changes")
-def test_every_change_by_hand_is_named_by_itself(realm: Realm) -> None:
+@pytest.mark.requirement("drift.ten_changes", "groups.drift")
+def test_every_change_by_hand_is_named_by_itself(whole: Realm) -> None:
+    realm = whole
     unnamed = {}
     for name, tamper in TAMPERINGS.items():
         tamper(realm.admin())

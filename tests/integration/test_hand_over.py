@@ -113,6 +113,24 @@ def test_accounts_of_a_realm_with_machine_clients_keep_those_too(realm: Realm) -
     assert (code, "client other: give mcp-writer" in out) == (0, True)
 
 
+@pytest.mark.requirement("hand_over.done", "groups.accounts")
+def test_accounts_of_a_realm_with_groups_keep_those_too_and_people_are_put_in(realm: Realm) -> None:
+    realm.write_access(groups={"engineering": ["mcp-writer"]}, demo_users={})
+    realm.apply()
+    admin = temporary(realm)
+    assert command_line(realm, "hand-over", **admin)[0] == 0
+    assert "no changes" in command_line(realm, "apply", **admin)[1]
+    assert command_line(realm, "check", **admin)[:2] == (0, "no changes, no holes\n")
+    people = Session(_settings(realm, admin, "people"))
+    people.log_in(30)
+    people.write("POST", ("users",), {"username": "ada", "enabled": True, "groups": ["/engineering"]})
+    (ada,) = people.get("users", username="ada", exact="true")
+    assert [group["path"] for group in people.get("users", ada["id"], "groups")] == ["/engineering"]
+    realm.write_access(groups={"engineering": ["mcp-reader"], "operations": ["mcp-writer"]}, demo_users={})
+    code, out, _ = command_line(realm, "apply", **admin)
+    assert (code, "group operations: create" in out, "group engineering: give mcp-reader" in out) == (0, True, True)
+
+
 @pytest.mark.requirement("hand_over.limited")
 def test_an_account_that_cannot_keep_machine_clients_changes_nothing(realm: Realm) -> None:
     realm.write_access(demo_users={})

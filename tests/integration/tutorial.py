@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tests.integration.keycloak import Keycloak
 
 THEIR_CLIENT = "their-application"
+THEIR_GROUP = "their-team"
 
 
 def tutorial_realm(server: Keycloak, folder: Path, name: str) -> Realm:
@@ -60,7 +61,10 @@ def tutorial_realm(server: Keycloak, folder: Path, name: str) -> Realm:
         "lastName": "Tim",
         "credentials": [{"type": "password", "value": "victim", "temporary": False}],
     }
-    admin.write("POST", ("users",), person)
+    admin.write("POST", ("groups",), {"name": THEIR_GROUP, "attributes": {"cost": ["7"]}})
+    group = admin.get("group-by-path", THEIR_GROUP)
+    admin.write("POST", ("groups", group["id"], "role-mappings", "realm"), [admin.get("roles", "offline_access")])
+    admin.write("POST", ("users",), {**person, "groups": [f"/{THEIR_GROUP}"]})
     return realm
 
 
@@ -89,4 +93,6 @@ def what_is_theirs(admin: Session) -> str:
     for client in (client for found in clients for client in found):
         for lists in ("defaultClientScopes", "optionalClientScopes"):
             client[lists] = sorted(client[lists])
-    return json.dumps([people, clients], sort_keys=True)
+    group = admin.get("group-by-path", THEIR_GROUP)
+    members = [member["username"] for member in admin.get("groups", group["id"], "members")]
+    return json.dumps([people, clients, group, members], sort_keys=True)

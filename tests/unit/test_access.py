@@ -139,6 +139,23 @@ def test_claims_and_upstreams_that_would_open_something_are_refused(tmp_path: Pa
         load_access(path)
 
 
+@pytest.mark.requirement("access.consistent")
+def test_a_demo_user_has_the_roles_of_its_groups_too(tmp_path: Path) -> None:
+    path = tmp_path / "access.yaml"
+    person = "  nobody: { password: nobody, roles: [mcp-reader], groups: [engineering, 'acme:platform'] }"
+    lines = [person if line.startswith("  nobody:") else line for line in GOOD.splitlines()]
+    groups = "groups: {engineering: [mcp-writer, mcp-reader], 'acme:platform': [mcp-writer], others: [mcp-admin]}"
+    path.write_text("\n".join([*lines, groups]), encoding="utf-8")
+    access = load_access(path)
+    assert access.roles_of_person(access.demo_users["nobody"]) == ("mcp-reader", "mcp-writer")
+    assert access.roles_of_person(access.demo_users["admin"]) == ("mcp-admin",)
+    for named, says in (("groups: {enginering: [mcp-writer]}", "did you mean 'enginering'?"), ("", "of the groups")):
+        path.write_text("\n".join([*lines, named]), encoding="utf-8")
+        with pytest.raises(AccessFileError, match=r"demo_users.nobody.groups: 'engineering' is not one") as refused:
+            load_access(path)
+        assert says in str(refused.value)
+
+
 _MACHINE = {"name": "A machine", "roles": ["mcp-reader"]}
 _KEY = {"kty": "RSA", "n": "AQAB", "e": "AQAB"}
 

@@ -78,6 +78,33 @@ def test_a_changed_password_is_told_and_not_shown(variables: Variables) -> None:
     assert "$2b$" not in text
 
 
+@pytest.mark.requirement("dex.render", "groups.dex")
+def test_a_person_s_groups_are_groups_at_dex_and_a_role_that_counts_nothing_there_is_a_warning(
+    variables: Variables,
+) -> None:
+    def name_groups(access: Json) -> None:
+        access["groups"] = {"engineering": ["mcp-writer"]}
+        access["demo_users"]["nobody"]["groups"] = ["engineering"]
+        access["demo_users"]["writer"]["groups"] = ["engineering"]
+
+    assert [line for line in _told(variables) if line.startswith("warning")] == []
+    edit(variables, "access.yaml", name_groups)
+    people = {person["email"]: person["groups"] for person in config(variables)["staticPasswords"]}
+    assert people["nobody"] == ["engineering"]
+    assert people["writer"] == ["mcp-writer", "engineering"]
+    warnings = [line for line in _told(variables) if line.startswith("warning")]
+    assert [line.partition(": Dex")[0] for line in warnings] == [
+        "warning: demo_users.reader.roles",
+        "warning: demo_users.admin.roles",
+    ]
+
+
+def _told(variables: Variables) -> list[str]:
+    planned, said = run(variables)
+    planned.tell_changes()
+    return said
+
+
 @pytest.mark.requirement("dex.render")
 def test_secrets_of_connectors_are_not_shown(variables: Variables) -> None:
     def connect(secret: str) -> None:

@@ -1,4 +1,4 @@
-"""The demo users at Dex: names, bcrypt hashes, and their roles as groups."""
+"""The demo users at Dex: names, bcrypt hashes, and their roles and groups, which are all groups there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import bcrypt
 from scripts.bootstrap.failures import SettingsFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from mcp_server.access import Access
     from mcp_server.access_parts import DemoUser
@@ -45,9 +45,25 @@ def _person(name: str, person: DemoUser, issuer: str, held: str, cost: int) -> J
         "username": f"Demo {name.capitalize()}",
         "preferredUsername": name,
         "userID": str(uuid5(NAMESPACE_URL, f"{issuer}/demo_users/{name}")),
-        "groups": list(person.roles),
+        "groups": list(groups_of(person)),
         "hash": _hash(name, person.password, held, cost),
     }
+
+
+def groups_of(person: DemoUser) -> tuple[str, ...]:
+    """Its groups at Dex, which knows no roles: each is a group of its name, which counts if no `groups` are named."""
+    return tuple(dict.fromkeys((*person.roles, *person.groups)))
+
+
+def roles_that_count_nothing(access: Access) -> Iterator[str]:
+    """A line for each demo user with roles that no group brings, once the access file names the groups that count."""
+    for name, person in access.demo_users.items():
+        brought = access.roles_of(groups_of(person))
+        if lost := [role for role in person.roles if role not in brought]:
+            yield (
+                f"demo_users.{name}.roles: Dex has groups only, and {', '.join(lost)} is none of `groups`: give "
+                f"{name} a group that stands for it"
+            )
 
 
 def _hash(name: str, password: str, held: str, cost: int) -> str:

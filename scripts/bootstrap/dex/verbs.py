@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from scripts.bootstrap.dex.people import COST
+from scripts.bootstrap.dex.people import COST, groups_of, roles_that_count_nothing
 from scripts.bootstrap.dex.proof import (
     every_client,
     own_metadata,
@@ -64,7 +64,8 @@ class Run:
 
     def tell_changes(self) -> None:
         """What looks like a typing error, a line for each field that would change, and how many."""
-        for doubt in doubts(self.settings.access):
+        access = self.settings.access
+        for doubt in (*doubts(access), *roles_that_count_nothing(access)):
             self.say(f"warning: {doubt}")
         for line in self.changes:
             self.say(line)
@@ -147,7 +148,7 @@ def _summary(settings: DexSettings) -> Iterator[str]:
         width = max(map(len, access.demo_users))
         yield 'Demo users (name, which Dex calls "Email Address" / password):'
         for name, person in access.demo_users.items():
-            groups = ", ".join(person.roles) or "no group, so no scope"
+            groups = ", ".join(groups_of(person)) or "no group, so no scope"
             yield f"  {name:{width}} / {person.password:{width}}  {groups}"
     yield f"MCP server:    {settings.public_url}"
     usual = settings.public_url == _USUAL_URL

@@ -31,7 +31,7 @@ class Account:
     Attributes:
         what_for: for whoever meets it in Keycloak.
         roles: of the client `<realm>-realm`.
-        for_people: further ones where the access file has demo users, or machine clients, whose roles are a user's too.
+        for_people: further ones where the access file has groups, demo users, or machine clients (a user's roles, too).
         reads: what it must be able to read, paths below the realm.
         configures: whether it may change the realm.
     """
@@ -93,7 +93,8 @@ def make(master: Session, settings: BootstrapSettings, name: str, secret: str) -
         master.write("PUT", ("clients", found["id"]), wanted)
     else:
         raise SettingsFailure(f"a client {client_id} that is not ours is in the realm {ADMIN_REALM}: rename it")
-    people = settings.access.demo_users or settings.access.machine_clients
+    access = settings.access
+    people = access.demo_users or access.machine_clients or access.groups
     roles = ACCOUNTS[name].roles | (ACCOUNTS[name].for_people if people else frozenset())
     given = [role for role in master.get("clients", rights["id"], "roles") if role["name"] in roles]
     person = master.get("clients", found["id"], "service-account-user")

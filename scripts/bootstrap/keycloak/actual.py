@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.bootstrap.failures import Forbidden
 from scripts.bootstrap.keycloak.ledger import Ledger
+from scripts.bootstrap.keycloak.reading_groups import Groups, SoughtGroups, read_groups
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from scripts.bootstrap.keycloak.session import Session
 
@@ -36,6 +37,7 @@ class Actual:
         users: those the files name, and all with an address of the demo; None if they may not be read.
         user_roles: names of the realm roles given to each of our users directly.
         machine_roles: the same for the service accounts of machine clients; None if they may not be read.
+        groups: those the access file names or the ledger knows, and those that everybody joins.
     """
 
     realm: Object = field(default_factory=dict)
@@ -54,12 +56,18 @@ class Actual:
     users: dict[str, Object] | None = field(default_factory=dict)
     user_roles: dict[str, frozenset[str]] = field(default_factory=dict)
     machine_roles: dict[str, frozenset[str]] | None = field(default_factory=dict)
+    groups: Groups = field(default_factory=Groups)
 
     @property
     def default_role_name(self) -> str:
         """The role that everybody has, composed of others."""
         role: Object = self.realm.get("defaultRole") or {}
         return str(role.get("name", ""))
+
+    @property
+    def roles_of_everybody(self) -> frozenset[str]:
+        """Names of the realm roles that whoever is made has unasked."""
+        return self.default_roles | self.groups.roles_of_everybody
 
     @property
     def ledger(self) -> Ledger:
@@ -82,22 +90,27 @@ class Sought:
     clients: Iterable[str] = ()
     machines: Iterable[str] = ()
     users: Iterable[str] = ()
+    groups: Collection[str] = ()
     languages: Iterable[str] = ()
 
 
 def read_actual(session: Session, sought: Sought) -> Actual:
-    """Read the realm; of scopes' roles, clients, users and texts only those sought, or made by us before."""
+    """Read the realm; of scopes' roles, clients, users, groups and texts only those sought, or made by us before."""
     realm = session.find()
     if realm is None:
         return Actual()
     all_scopes = by(session.get("client-scopes"), "name")
     all_users = _read_users(session, sought.users)
+    roles = by(session.get("roles", briefRepresentation="false"), "name")
+    people = {name: found for name, found in (all_users or {}).items() if name in set(sought.users)}
+    recorded = Ledger.of(realm).groups
+    sought_groups = SoughtGroups(wanted=sought.groups, recorded=recorded, users=people, roles=roles)
     ours = set(sought.scopes)
     names = dict.fromkeys([*sought.clients, *sorted(Ledger.of(realm).clients)])
     all_clients = {name: found for name in names if (found := find_client(session, name))}
     return Actual(
         realm=realm,
-        roles=by(session.get("roles", briefRepresentation="false"), "name"),
+        roles=roles,
         default_roles=_names(session.get("roles", realm["defaultRole"]["name"], "composites", "realm")),
         scopes=all_scopes,
         scope_roles={
@@ -119,6 +132,7 @@ def read_actual(session: Session, sought: Sought) -> Actual:
             for name, user in (all_users or {}).items()
         },
         machine_roles=_read_machine_roles(session, all_clients, sought.machines),
+        groups=read_groups(session, realm, sought_groups),
     )
 
 

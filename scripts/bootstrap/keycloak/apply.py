@@ -4,7 +4,7 @@ No moment of an apply is more open than the realm was before or is afterwards:
 
 1. a new realm is created disabled, an existing one lets nobody register while its rules change;
 2. rules come before what they bind, roles before the scopes bound to them, scopes before who may ask for them, and
-   what goes comes after what takes its place;
+   what goes comes after what takes its place; but groups lose roles before a scope is bound to one, and get them after;
 3. then the realm is enabled, and last of all registration is let in as its profile says: Keycloak 26.7.5 takes
    registrations in a disabled realm too, and shuts them out of a new one by itself.
 
@@ -21,6 +21,13 @@ from scripts.bootstrap.keycloak.client_policies import client_policy_changes
 from scripts.bootstrap.keycloak.clients import client_changes, client_removals, our_clients
 from scripts.bootstrap.keycloak.credentials import refuse_unknown_key
 from scripts.bootstrap.keycloak.desired import Desired
+from scripts.bootstrap.keycloak.groups import (
+    default_group_changes,
+    group_changes,
+    group_takings,
+    membership_changes,
+    refuse_foreign_groups,
+)
 from scripts.bootstrap.keycloak.keys import key_changes
 from scripts.bootstrap.keycloak.ledger import forgetting, recording
 from scripts.bootstrap.keycloak.machines import machine_changes, refuse_foreign_clients
@@ -51,6 +58,7 @@ def read(session: Session, desired: Desired) -> Actual:
         clients=our_clients(access, desired.resource),
         machines=access.machine_clients,
         users=access.demo_users,
+        groups=access.groups,
         languages=desired.realm_file.messages,
     )
     return read_actual(session, sought)
@@ -68,6 +76,8 @@ def plan(desired: Desired, actual: Actual) -> list[Change]:
         *message_changes(desired.realm_file.messages, actual),
         *client_policy_changes(client_policies, actual),
         *default_role_changes(access, actual),
+        *default_group_changes(access, actual),
+        *group_takings(access, actual),
         *role_changes(access, actual),
         *scope_changes(access, desired.resource, actual),
         *advertising_changes(access, actual),
@@ -75,7 +85,9 @@ def plan(desired: Desired, actual: Actual) -> list[Change]:
         *list_changes(access, actual),
         *client_changes(access, desired.resource, desired.credentials, actual),
         *machine_changes(access, desired.machines, actual),
+        *group_changes(access, actual),
         *user_changes(access, actual),
+        *membership_changes(access, actual),
         *user_removals(access, actual),
         *client_removals(access, desired.resource, actual),
         *scope_removals(access, actual),
@@ -117,21 +129,25 @@ def apply(session: Session, desired: Desired, tell: Callable[[Change], None]) ->
 
 
 def refuse_what_cannot_be_written(desired: Desired, actual: Actual) -> None:
-    """Demo users and service accounts that cannot be compared can be neither planned nor written; nor scopes of others.
+    """Demo users, groups, service accounts that cannot be compared are neither planned nor written; nor others' things.
 
     Raises:
-        Forbidden: there are demo users, and the admin client may not see people.
-        SettingsFailure: a scope of an upstream, or a machine client, is another's; or the server's key is not known.
+        Forbidden: there are such, and the admin client may not see people.
+        SettingsFailure: a scope of an upstream, a machine client or a group is another's; or the server's key is not
+            known.
     """
     refuse_foreign_scopes(desired.access, actual)
     refuse_foreign_clients(desired.access, actual)
     refuse_unknown_key(desired.resource, desired.credentials, actual)
+    refuse_foreign_groups(desired.access, actual)
     if actual.users is None and desired.access.demo_users:
         raise Forbidden("the admin client may not see people, so demo users cannot be compared: give it view-users")
     if actual.machine_roles is None:
         raise Forbidden(
             "the admin client may not see the roles of machine clients: give it manage-users (check: view-users)"
         )
+    if not actual.groups.known and (desired.access.groups or actual.ledger.groups):
+        raise Forbidden("the admin client may not see groups: give it manage-users (check: view-users)")
 
 
 def _creation(desired: Desired) -> Change:

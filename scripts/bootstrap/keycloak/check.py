@@ -10,9 +10,11 @@ from scripts.bootstrap.doubts import doubts
 from scripts.bootstrap.failures import NotProven
 from scripts.bootstrap.keycloak.apply import whole_plan
 from scripts.bootstrap.keycloak.cimd import ANNOUNCED
+from scripts.bootstrap.keycloak.groups import strange_roles
 from scripts.bootstrap.keycloak.holes import holes, refuses
 from scripts.bootstrap.keycloak.machines import MACHINE_GRANT, service_accounts
 from scripts.bootstrap.keycloak.proof import ONE_SUBJECT, open_own_kinds, splits_people
+from scripts.bootstrap.keycloak.reading_groups import groups_besides
 from scripts.bootstrap.proof import Note, documents_are_announced, open_http
 from scripts.bootstrap.report import field_json, printable, shown
 from scripts.bootstrap.run import look
@@ -104,6 +106,7 @@ def _warnings(settings: BootstrapSettings, session: Session, actual: Actual, htt
     if actual.machine_roles is None:
         yield "the roles of machine clients may not be read with this account: give it the role view-users"
     yield from _strange_machines(settings, session, actual)
+    yield from _strange_groups(settings, session, actual)
     if splits_people(session):
         yield (
             "a registered client may have subjects of its own, so one person can be several here: start Keycloak with "
@@ -125,11 +128,26 @@ def _strange_machines(settings: BootstrapSettings, session: Session, actual: Act
     """Where a rule refuses the grant to everybody there is none."""
     names = [] if refuses(actual, MACHINE_GRANT) else service_accounts(session, settings.access)
     if names:
-        shown_names = ", ".join(names[:_MOST_NAMES]) + (" …" if len(names) > _MOST_NAMES else "")
         yield (
-            f"{len(names)} clients besides machine_clients may get tokens without a person ({shown_names}): switch "
+            f"{len(names)} clients besides machine_clients may get tokens without a person ({_some_of(names)}): switch "
             "their service accounts off, or name them in the access file; without a role of ours they get none for us"
         )
+
+
+def _strange_groups(settings: BootstrapSettings, session: Session, actual: Actual) -> Iterator[str]:
+    """What brings people roles besides the access file, where it says that groups do."""
+    access = settings.access
+    if not actual.groups.known:
+        yield "groups may not be read with this account, so they were not compared: give it the role view-users"
+    elif access.groups:
+        yield from strange_roles(access, actual)
+        ours = [found["id"] for found in actual.groups.by_name.values()]
+        if paths := groups_besides(session, access.roles, ours):
+            yield f"groups that the access file does not name bring its roles: {_some_of(paths)}"
+
+
+def _some_of(names: list[str]) -> str:
+    return ", ".join(names[:_MOST_NAMES]) + (" …" if len(names) > _MOST_NAMES else "")
 
 
 def is_nearly_full(session: Session, most: int) -> bool:

@@ -11,6 +11,7 @@ from scripts.bootstrap.keycloak.client_policies import ClientPolicies, without_g
 from scripts.bootstrap.keycloak.clients import our_clients
 from scripts.bootstrap.keycloak.credentials import Credentials
 from scripts.bootstrap.keycloak.files import load_client_policies_file, load_realm_file
+from scripts.bootstrap.keycloak.groups import check_groups
 from scripts.bootstrap.keycloak.ledger import Ledger
 from scripts.bootstrap.keycloak.machines import MACHINE_GRANT
 from scripts.bootstrap.keycloak.messages import message_names
@@ -54,6 +55,7 @@ class Desired:
             SettingsFailure: one of the files does not fit.
         """
         check_upstreams(settings.access)
+        check_groups(settings.access)
         client_policies_file = load_client_policies_file(settings.provider_folder)
         refused = client_policies_file.mentions(MACHINE_GRANT) and not settings.access.machine_clients
         if settings.admin_realm == settings.realm and refused:
@@ -112,4 +114,5 @@ class Desired:
             policies=frozenset(policy["name"] for policy in client_policies.policies),
             profiles=frozenset(profile["name"] for profile in client_policies.profiles),
             messages=message_names(self.realm_file.messages),
+            groups=frozenset(self.access.groups),
         )

@@ -1,4 +1,4 @@
-"""The nine holes of the usual recipe, as findings about a realm that somebody configured.
+"""The nine holes of the usual recipe, as findings about a realm that somebody configured; and one by its groups.
 
 Each was reproduced on Keycloak 26.7.5 with open registration as tutorials set it up; docs/keycloak.md tells what an
 attacker does with each. They are judged from what was read: nothing is tried.
@@ -26,6 +26,7 @@ _ADDRESSES = frozenset(
 )
 _CONSENT_TITLE = "oauthGrantTitle"  # what the consent page says of the client's name
 _APPLY = "apply mends it"
+_MOST_NAMES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Hole:
     """One way in.
 
     Attributes:
-        id: S1 to S9.
+        id: S1 to S9, G1.
         what: what somebody can do.
         mend: what closes it.
     """
@@ -68,6 +69,13 @@ def holes(actual: Actual, audience: str, open_kinds: list[str]) -> Iterator[Hole
         yield Hole("S8", what, f"{_APPLY}, with the text {_CONSENT_TITLE} of realm.yaml")
     if unchecked := list(rules.open_flows()):
         yield Hole("S9", f"a registered client may use {', '.join(unchecked)}", _APPLY)
+    for group, rights in actual.groups.rights.items():
+        what = f"who is put into the group {group} administers the realm ({_first(rights)})"
+        yield Hole("G1", what, "apply cannot: take these rights off the group, or out of the roles that it has")
+
+
+def _first(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:_MOST_NAMES]) + (" …" if len(names) > _MOST_NAMES else "")
 
 
 def refuses(actual: Actual, grant: str) -> bool:
@@ -109,7 +117,7 @@ def _ungated(actual: Actual, audience: str) -> list[str]:
     return [
         name
         for name, roles in actual.scope_roles.items()
-        if carries_audience(actual.scopes[name], audience) and (not roles or roles & actual.default_roles)
+        if carries_audience(actual.scopes[name], audience) and (not roles or roles & actual.roles_of_everybody)
     ]
 
 

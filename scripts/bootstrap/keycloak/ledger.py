@@ -1,12 +1,12 @@
 """What the bootstrap made or took over, so that what the files no longer name is found and removed.
 
 Two things have to agree before anything is removed: the object is known here, and it still carries our mark. Whoever
-takes the mark off (an attribute of the client, scope or role) makes the object their own.
+takes the mark off (an attribute of the client, scope, role or group) makes the object their own.
 
 - Client scopes and roles are read as a whole list with their attributes: the mark finds them.
-- Clients are too many to read, because they register themselves: the ids of ours stand in a record, an attribute of
-  the realm, written before the first of them is made. Client profiles and policies, and the texts of pages, have no
-  attributes: the record is their mark.
+- Clients are too many to read, because they register themselves, and groups may be: the ids of our clients and the
+  names of our groups stand in a record, an attribute of the realm, written before the first of them is made. Client
+  profiles and policies, and the texts of pages, have no attributes: the record is their mark.
 - Demo users have an address at demo.example, a domain that is nobody's (RFC 2606): `users.py`.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 ATTRIBUTE = "mcp-bootstrap"  # of the realm
-_KINDS = ("clients", "policies", "profiles", "messages")
+_KINDS = ("clients", "policies", "profiles", "messages", "groups")
 MARK: Json = {"kept.by": "bootstrap_idp"}
 
 
@@ -34,6 +34,7 @@ class Ledger:
     policies: frozenset[str] = frozenset()
     profiles: frozenset[str] = frozenset()
     messages: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, realm: Mapping[str, object]) -> Ledger:
@@ -54,6 +55,7 @@ class Ledger:
             policies=self.policies | other.policies,
             profiles=self.profiles | other.profiles,
             messages=self.messages | other.messages,
+            groups=self.groups | other.groups,
         )
 
     @property
@@ -72,7 +74,7 @@ def is_marked(found: Mapping[str, object]) -> bool:
     attributes = found.get("attributes")
     if not isinstance(attributes, dict):
         return False
-    # An attribute of a role is a list, one of a client or scope a text.
+    # An attribute of a role or group is a list, one of a client or scope a text.
     return all(attributes.get(name) in (value, [value]) for name, value in MARK.items())
 
 

@@ -12,7 +12,6 @@ from scripts.bootstrap.proof import Note
 from scripts.bootstrap.registration import ADMISSIONS
 
 if TYPE_CHECKING:
-    from mcp_server.access import Access
     from scripts.bootstrap.keycloak.session import Session
     from scripts.bootstrap.settings import BootstrapSettings
 
@@ -57,15 +56,10 @@ def example_token(session: Session, client_id: str, username: str, scopes: tuple
     return token
 
 
-def scopes_of(access: Access, roles: tuple[str, ...]) -> frozenset[str]:
-    """The scopes that any of `roles` brings."""
-    return frozenset(name for name, scope in access.scopes.items() if set(scope.roles) & set(roles))
-
-
 def _judge(settings: BootstrapSettings, user: str, token: dict[str, Any]) -> None:
     access = settings.access
-    roles = access.demo_users[user].roles
-    due = scopes_of(access, roles)
+    roles = access.roles_of_person(access.demo_users[user])
+    due = access.scopes_of(frozenset(roles))
     got = frozenset(str(token.get("scope", "")).split()) & set(access.scopes)
     if got != due:
         raise NotProven(f"{user} would get the scopes {sorted(got)}; the access file gives {sorted(due)}")

@@ -172,7 +172,7 @@ class Session:
         what = f"{method} {'/'.join(path) or 'the realm'}"
         roles = "view-realm, view-clients, view-events and view-users"
         if method != "GET":
-            roles = "manage-realm, manage-clients and, for demo users, manage-users"
+            roles = "manage-realm, manage-clients and, for demo users, machine clients and groups, manage-users"
         realm = self._settings.realm
         where = "realm-management" if self._settings.admin_realm == realm else f"{realm}-realm"
         return (

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.bootstrap.failures import ProviderRefused
 from scripts.bootstrap.keycloak.actual import by, find_client, find_user, read_policies, service_account
+from scripts.bootstrap.keycloak.reading_groups import find_group
 from scripts.bootstrap.plan import Ref
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Writer:
         known: dict[RefKind, dict[str, Object]] = {
             "client": actual.clients,
             "client-scope": actual.scopes,
+            "group": actual.groups.by_name,
             "registration-policy": actual.policies,
             "role": actual.roles,
             "user": actual.users or {},
@@ -71,6 +73,7 @@ class Writer:
 _FIND: dict[RefKind, Callable[[Session, str], Object | None]] = {
     "client": find_client,
     "client-scope": lambda session, name: by(session.get("client-scopes"), "name").get(name),
+    "group": find_group,
     "registration-policy": lambda session, name: read_policies(session).get(name),
     "role": lambda session, name: session.find("roles", name),
     "service-account": service_account,

@@ -1,0 +1,143 @@
+"""Groups as they are: those sought or made before, the ones that everybody joins, and who else brings our roles.
+
+A group is looked up by its path: exactly that one, at the top, however many there are and wherever its name stands.
+What Keycloak 26.7.5 answers has its attributes and the roles that it was given itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from scripts.bootstrap.failures import Forbidden
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+
+    from scripts.bootstrap.keycloak.session import Session
+
+    Object = dict[str, Any]
+
+MOST_MEMBERS = 100  # that are counted
+_ADMINISTRATION = "realm-management"  # the client whose roles are the rights in its realm
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A group that everybody joins who is made, service accounts included; `roles` are all that it brings."""
+
+    id: str
+    path: str
+    roles: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Groups:
+    """The groups that are looked at.
+
+    Attributes:
+        by_name: at the top of the realm, those sought or made by us before.
+        of_everybody: the realm's default groups.
+        of_users: names of the former that each demo user is in.
+        members: how many are in those that are no longer sought, up to one more than `MOST_MEMBERS`.
+        rights: by name of a sought one, the rights in the realm that it brings.
+        known: whether they may be read; if not, all is empty.
+    """
+
+    by_name: dict[str, Object] = field(default_factory=dict)
+    of_everybody: tuple[Joined, ...] = ()
+    of_users: dict[str, frozenset[str]] = field(default_factory=dict)
+    members: dict[str, int] = field(default_factory=dict)
+    rights: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    known: bool = True
+
+    @property
+    def roles_of_everybody(self) -> frozenset[str]:
+        """Realm roles that people get by groups which they join unasked."""
+        return frozenset().union(*(joined.roles for joined in self.of_everybody))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoughtGroups:
+    """What is looked for: names of groups, those of the access file and those recorded; demo users, roles by name."""
+
+    wanted: Collection[str]
+    recorded: Collection[str]
+    users: Mapping[str, Object]
+    roles: Mapping[str, Object]
+
+
+def read_groups(session: Session, realm: Object, sought: SoughtGroups) -> Groups:
+    """Read what is sought. A realm without any of it, and without groups that everybody joins, is asked nothing.
+
+    Keycloak 26.7.5 shows groups that everybody joins to accounts with view-users only, to others as none.
+    """
+    names = list(dict.fromkeys([*sought.wanted, *sorted(sought.recorded)]))
+    try:
+        of_everybody = tuple(_joined(session)) if realm.get("defaultGroups") else ()
+        return _read(session, names, sought, of_everybody) if names else Groups(of_everybody=of_everybody)
+    except Forbidden:
+        return Groups(known=False)
+
+
+def groups_besides(session: Session, roles: Iterable[str], ours: Collection[str]) -> list[str]:
+    """Paths of groups that were given one of `roles`, without those whose ids are `ours`."""
+    paths: set[str] = set()
+    for role in roles:
+        found = session.find("roles", role, "groups", briefRepresentation="true", max="1000") or []
+        paths |= {group["path"] for group in found if group["id"] not in ours}
+    return sorted(paths)
+
+
+def find_group(session: Session, name: str) -> Object | None:
+    """The group of this name at the top of the realm, or None. `name` must have no slash."""
+    found: Object | None = session.find("group-by-path", name)
+    return found
+
+
+def _read(session: Session, names: list[str], sought: SoughtGroups, of_everybody: tuple[Joined, ...]) -> Groups:
+    by_name = {name: found for name in names if (found := find_group(session, name))}
+    if not by_name:
+        session.get("groups", "count")  # Keycloak says "not there" to whoever may see none, too
+    ids = {found["id"]: name for name, found in by_name.items()}
+    return Groups(
+        by_name=by_name,
+        of_everybody=of_everybody,
+        of_users={
+            name: frozenset(
+                ids[group["id"]] for group in session.get("users", user["id"], "groups") if group["id"] in ids
+            )
+            for name, user in sought.users.items()
+        },
+        members={
+            name: len(session.get("groups", found["id"], "members", max=str(MOST_MEMBERS + 1)))
+            for name, found in by_name.items()
+            if name not in sought.wanted
+        },
+        rights=dict(_rights(session, {name: by_name[name] for name in sought.wanted if name in by_name}, sought.roles)),
+    )
+
+
+def _joined(session: Session) -> Iterator[Joined]:
+    for found in session.get("default-groups"):
+        # With those of the groups above it, and those that are in a role: what a member would really have.
+        roles = session.get("groups", found["id"], "role-mappings", "realm", "composite")
+        yield Joined(found["id"], found["path"], frozenset(role["name"] for role in roles))
+
+
+def _rights(
+    session: Session, groups: Mapping[str, Object], roles: Mapping[str, Object]
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Only a client's role, or a role that is made of others, can bring rights: without them nothing is asked."""
+    suspects = {
+        name: found
+        for name, found in groups.items()
+        if found.get("clientRoles")
+        or any(roles.get(role, {}).get("composite") for role in found.get("realmRoles") or [])
+    }
+    administration = session.get("clients", clientId=_ADMINISTRATION) if suspects else []
+    for name, found in suspects.items():
+        for client in administration:
+            brought = session.get("groups", found["id"], "role-mappings", "clients", client["id"], "composite")
+            if brought:
+                yield name, tuple(sorted(role["name"] for role in brought))

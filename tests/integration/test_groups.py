@@ -1,0 +1,372 @@
+"""Groups of the access file on a real Keycloak: people get roles by being put in, and nobody gets more by them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from scripts.bootstrap.failures import Forbidden, ProviderUnreachable, SettingsFailure
+from tests.integration.in_process import serving, settings_for
+from tests.integration.keycloak import REDIRECT, Realm, bootstrapped, claims
+from tests.integration.recording_proxy import recording
+from tests.integration.verbs import account, check, command_line, plan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from scripts.bootstrap.keycloak.session import Session
+    from tests.integration.keycloak import Json, Keycloak
+
+pytestmark = [pytest.mark.containers, pytest.mark.anyio]
+
+GROUPS = {"engineering": ["mcp-writer"], "acme:platform": ["mcp-writer", "mcp-admin"]}
+DEMO = {"reader": {"password": "reader", "roles": ["mcp-reader"], "groups": ["engineering"]}}
+WRITING = {"mcp:tools", "mcp:notes.read", "mcp:notes.write"}
+FIRST_TIME = 12  # writes of an apply that is the first one with these groups and this demo user
+
+
+@pytest.fixture
+def own(keycloak: Keycloak, tmp_path: Path) -> Realm:
+    return bootstrapped(keycloak, tmp_path, groups=GROUPS, demo_users={})
+
+
+def find(admin: Session, path: str) -> Json:
+    found: Json = admin.get("group-by-path", path)
+    return found
+
+
+def make(admin: Session, name: str, *roles: str, **members: Any) -> Json:
+    """A group of somebody else's."""
+    admin.write("POST", ("groups",), {"name": name, **members})
+    found = find(admin, name)
+    give(admin, found, *roles)
+    return found
+
+
+def give(admin: Session, group: Json, *roles: str) -> None:
+    path = ("groups", group["id"], "role-mappings", "realm")
+    admin.write("POST", path, [admin.get("roles", role) for role in roles])
+
+
+def person(admin: Session, name: str, group: Json | None) -> Json:
+    """A person without any role, in `group`."""
+    profile = {"firstName": "Ada", "lastName": "L", "email": f"{name}@people.example", "emailVerified": True}
+    credentials = [{"type": "password", "value": name, "temporary": False}]
+    admin.write("POST", ("users",), {"username": name, "enabled": True, "credentials": credentials, **profile})
+    (found,) = admin.get("users", username=name, exact="true")
+    if group is not None:
+        admin.write("PUT", ("users", found["id"], "groups", group["id"]), {})
+    made: Json = found
+    return made
+
+
+def rights(admin: Session, role: str = "realm-admin") -> tuple[str, Json]:
+    """The id of the client whose roles are the rights in the realm, and one of these."""
+    client = admin.get("clients", clientId="realm-management")[0]["id"]
+    return client, admin.get("clients", client, "roles", role)
+
+
+def warned(realm: Realm) -> str:
+    return "\n".join(check(realm).warnings)
+
+
+@pytest.mark.requirement("groups.member")
+async def test_who_is_put_into_a_group_logs_in_and_calls_a_tool(own: Realm) -> None:
+    admin = own.admin()
+    people = {"ada": find(admin, "engineering"), "eve": None}
+    for name, group in people.items():
+        person(admin, name, group)
+    scope = " ".join(sorted(WRITING))
+    answers = {name: own.log_in(name, "mcp-native", scope=scope) for name in people}
+    token = claims(answers["ada"]["access_token"])
+    assert (token["aud"], set(token["scope"].split()), token["mcp_roles"]) == (own.public_url, WRITING, ["mcp-writer"])
+    async with serving(settings_for(own)) as served:
+        called = await served.call("note_add", answers["ada"]["access_token"], {"text": "by a group"})
+        assert called.status_code == 200
+        assert called.json()["result"]["isError"] is False
+        assert await served.status(answers["eve"]["access_token"]) == 401
+
+
+@pytest.mark.requirement("groups.member", "bootstrap.idempotent")
+def test_a_demo_user_is_put_into_its_groups_and_out_of_others(keycloak: Keycloak, tmp_path: Path) -> None:
+    realm = bootstrapped(keycloak, tmp_path, groups=GROUPS, demo_users=DEMO)
+    answer = realm.log_in("reader", "mcp-native", scope=" ".join(sorted(WRITING)))
+    assert set(claims(answer["access_token"])["mcp_roles"]) == {"mcp-reader", "mcp-writer"}
+    assert any("reader / reader  mcp:tools mcp:notes.read mcp:notes.write" in line for line in realm.said)
+    with recording(realm.server.url) as proxy:
+        assert realm.apply(internal_url=f"{proxy.url}/realms/{realm.name}") == 0
+        assert check(realm, OAUTH_INTERNAL_URL=f"{proxy.url}/realms/{realm.name}").clean
+    assert proxy.writes == []
+    admin = realm.admin()
+    (reader,) = admin.get("users", username="reader", exact="true")
+    admin.write("DELETE", ("users", reader["id"], "groups", find(admin, "engineering")["id"]))
+    admin.write("PUT", ("users", reader["id"], "groups", find(admin, "acme:platform")["id"]), {})
+    theirs = make(admin, "theirs")
+    admin.write("PUT", ("users", reader["id"], "groups", theirs["id"]), {})
+    assert check(realm).names == ["user reader.groups"]
+    realm.apply()
+    assert {group["name"] for group in admin.get("users", reader["id"], "groups")} == {"engineering", "theirs"}
+
+
+@pytest.mark.requirement("groups.drift")
+def test_what_somebody_changes_at_a_group_is_named_and_what_is_ours_is_mended(own: Realm) -> None:
+    admin = own.admin()
+    engineering, platform = find(admin, "engineering"), find(admin, "acme:platform")
+    ada = person(admin, "ada", engineering)
+    give(admin, engineering, "mcp-admin", "offline_access")
+    path = ("groups", platform["id"], "role-mappings", "realm")
+    admin.write("DELETE", path, [admin.get("roles", "mcp-writer")])
+    unmarked = {"name": "engineering", "description": "Who builds", "attributes": {"cost": ["7"]}}
+    admin.write("PUT", ("groups", engineering["id"]), unmarked)
+    found = check(own)
+    assert found.names == [
+        "group engineering.roles",
+        "group engineering.attributes.kept.by",
+        "group acme:platform.roles",
+    ]
+    own.apply()
+    mended = find(admin, "engineering")
+    assert mended["attributes"] == {"cost": ["7"], "kept.by": ["bootstrap_idp"]}
+    assert (mended["id"], mended["description"]) == (engineering["id"], "Who builds")
+    assert set(mended["realmRoles"]) == {"mcp-writer", "offline_access"}  # others' roles are not ours to take
+    assert set(find(admin, "acme:platform")["realmRoles"]) == {"mcp-writer", "mcp-admin"}
+    assert [member["id"] for member in admin.get("groups", engineering["id"], "members")] == [ada["id"]]
+    assert check(own).clean
+    assert "group engineering also brings offline_access" in warned(own)
+
+
+@pytest.mark.requirement("groups.drift")
+def test_a_group_is_found_among_many_and_is_not_one_of_the_same_name_elsewhere(own: Realm) -> None:
+    admin = own.admin()
+    for number in range(120):
+        admin.write("POST", ("groups",), {"name": f"team {number}"})
+    ours = find(admin, "engineering")
+    other = make(admin, "other")
+    marked = {"attributes": ours["attributes"]}
+    admin.write("POST", ("groups", other["id"], "children"), {"name": "engineering", **marked})
+    below = admin.get("groups", other["id"], "children")[0]
+    give(admin, below, "mcp-admin")
+    assert check(own).clean
+    assert own.apply() == 0
+    assert "groups that the access file does not name bring its roles: /other/engineering" in warned(own)
+    admin.write("DELETE", ("groups", ours["id"]))
+    assert check(own).names == ["group engineering", "group engineering.roles"]
+    own.apply()
+    assert find(admin, "engineering")["realmRoles"] == ["mcp-writer"]
+    assert find(admin, "other")["subGroupCount"] == 1
+    assert admin.get("groups", below["id"])["realmRoles"] == ["mcp-admin"]  # somebody's, and said to be there
+    # Who is in a subgroup of ours has its roles as well.
+    admin.write("POST", ("groups", find(admin, "engineering")["id"], "children"), {"name": "night shift"})
+    assert "group engineering has 1 subgroup: who is in one has its roles too" in warned(own)
+
+
+@pytest.mark.requirement("groups.foreign")
+def test_a_group_of_somebody_else_s_is_refused_and_not_touched_until_they_mark_it(
+    keycloak: Keycloak, tmp_path: Path
+) -> None:
+    realm = bootstrapped(keycloak, tmp_path)
+    admin = realm.admin()
+    theirs = make(admin, "engineering", "offline_access", attributes={"cost": ["7"]})
+    person(admin, "ada", theirs)
+    before = find(admin, "engineering")
+    realm.write_access(groups=GROUPS)
+    with recording(realm.server.url) as proxy:
+        for verb in ("apply", "plan"):
+            through = {"OAUTH_INTERNAL_URL": f"{proxy.url}/realms/{realm.name}"}
+            code, out, error = command_line(realm, verb, **through)
+            assert (code, out) == (SettingsFailure.exit_code, "")
+            assert "groups.engineering: the realm has a group of this name that the bootstrap did not make" in error
+            assert "the attribute kept.by with the value bootstrap_idp" in error
+            assert error.count("\n") == 1
+    assert proxy.writes == []
+    assert "group engineering.attributes.kept.by" in check(realm).names
+    assert find(admin, "engineering") == before
+    realm.write_access(groups={"builders": ["mcp-writer"]})
+    realm.apply()
+    assert find(admin, "engineering") == before
+    # They hand it over.
+    marked = {"name": "engineering", "attributes": {"cost": ["7"], "kept.by": ["bootstrap_idp"]}}
+    admin.write("PUT", ("groups", theirs["id"]), marked)
+    realm.write_access(groups=GROUPS)
+    realm.apply()
+    assert check(realm).clean
+    assert find(admin, "engineering")["id"] == theirs["id"]
+    answer = realm.log_in("ada", "mcp-native", scope="mcp:tools")
+    assert claims(answer["access_token"])["mcp_roles"] == ["mcp-writer"]
+
+
+@pytest.mark.requirement("groups.removed", "adoption.removed")
+def test_a_group_that_is_dropped_goes_and_its_people_lose_its_roles(own: Realm) -> None:
+    admin = own.admin()
+    engineering, platform = find(admin, "engineering"), find(admin, "acme:platform")
+    person(admin, "ada", engineering)
+    admin.write("PUT", ("groups", platform["id"]), {"name": "acme:platform", "attributes": {}})
+    assert check(own).names == ["group acme:platform.attributes.kept.by"]
+    own.write_access(demo_users={})
+    assert [change.text for change in plan(own) if change.about.startswith("group")] == [
+        "group engineering: remove with 1 member, the access file no longer names it"
+    ]
+    own.apply()
+    assert admin.find("group-by-path", "engineering") is None
+    assert find(admin, "acme:platform")["id"] == platform["id"]  # without our mark it is somebody's
+    assert own.apply() == 0
+    assert check(own).clean
+    answer = own.log_in("ada", "mcp-native", scope="mcp:tools")
+    assert "aud" not in claims(answer["access_token"])
+
+
+@pytest.mark.requirement("groups.removed", "groups.order")
+def test_a_role_that_is_dropped_takes_its_place_in_a_group_with_it(own: Realm) -> None:
+    import yaml  # noqa: PLC0415 - needed here only
+
+    source = yaml.safe_load((own.folder / "access.yaml").read_text(encoding="utf-8"))
+    scopes = {name: scope for name, scope in source["scopes"].items() if name != "mcp:admin"}
+    for scope in scopes.values():
+        scope["roles"] = [role for role in scope["roles"] if role != "mcp-admin"]
+    own.write_access(demo_users={}, scopes=scopes, groups={**GROUPS, "acme:platform": ["mcp-writer"]})
+    own.apply()
+    assert find(own.admin(), "acme:platform")["realmRoles"] == ["mcp-writer"]
+    assert check(own).clean
+    assert own.apply() == 0
+
+
+MACHINE = {"importer": {"name": "An importer", "roles": ["mcp-reader"], "jwks_url": "https://keys.example/jwks"}}
+
+
+def token_without_a_person(realm: Realm) -> dict[str, Any]:
+    """What a stranger's program gets that registers itself and asks."""
+    grants = {"redirect_uris": [REDIRECT], "grant_types": ["client_credentials"]}
+    client = realm.post_client("openid-connect", {**grants, "scope": "mcp:tools"})
+    known = {"client_id": client["client_id"], "client_secret": client["client_secret"]}
+    answer = realm.token(grant_type="client_credentials", scope="mcp:tools", **known)
+    return claims(answer["access_token"])
+
+
+@pytest.mark.requirement("groups.everybody")
+@pytest.mark.parametrize("kind", ["ours", "theirs", "below", "by a composed role"])
+def test_a_group_that_everybody_joins_brings_none_of_our_roles(keycloak: Keycloak, tmp_path: Path, kind: str) -> None:
+    realm = bootstrapped(keycloak, tmp_path, groups=GROUPS, machine_clients=MACHINE)
+    admin = realm.admin()
+    joined = find(admin, "engineering") if kind == "ours" else make(admin, "staff")
+    harmless = make(admin, "harmless", "offline_access")
+    if kind == "by a composed role":
+        admin.write("POST", ("roles",), {"name": "theirs"})
+        admin.write("POST", ("roles", "theirs", "composites"), [admin.get("roles", "mcp-reader")])
+        give(admin, joined, "theirs")
+    elif kind != "ours":
+        give(admin, joined, "mcp-reader")
+    if kind == "below":
+        admin.write("POST", ("groups", joined["id"], "children"), {"name": "floor"})
+        (joined,) = admin.get("groups", joined["id"], "children")
+    for group in (joined, harmless):
+        admin.write("PUT", ("default-groups", group["id"]), {})
+
+    assert token_without_a_person(realm)["aud"] == realm.public_url  # the hole is there
+    found = check(realm)
+    assert "realm.default groups" in found.names
+    assert [hole.id for hole in found.holes] == ["S1"]
+    realm.apply()
+    assert check(realm).clean
+    assert "aud" not in token_without_a_person(realm)
+    assert [group["name"] for group in admin.get("default-groups")] == ["harmless"]
+    assert realm.apply() == 0
+
+
+@pytest.mark.requirement("groups.rights")
+@pytest.mark.parametrize("way", ["itself", "a composed role", "our own role"])
+def test_a_group_by_which_people_administer_the_realm_is_named_and_left(own: Realm, way: str) -> None:
+    admin = own.admin()
+    client, right = rights(admin)
+    engineering = find(admin, "engineering")
+    if way == "itself":
+        admin.write("POST", ("groups", engineering["id"], "role-mappings", "clients", client), [right])
+    elif way == "a composed role":
+        admin.write("POST", ("roles",), {"name": "boss"})
+        admin.write("POST", ("roles", "boss", "composites"), [right])
+        give(admin, engineering, "boss")
+    else:
+        admin.write("POST", ("roles", "mcp-writer", "composites"), [right])
+    found = check(own)
+    assert found.names == []
+    groups = ["engineering", "acme:platform"] if way == "our own role" else ["engineering"]
+    assert [(hole.id, hole.what.split("group ")[1].split(" ")[0]) for hole in found.holes] == [
+        ("G1", g) for g in groups
+    ]
+    # The account that may only put people in could make itself an administrator so.
+    limited = {**own.environment, **account(own, "view-realm", "manage-users")}
+    mallory = person(admin, "mallory", None)
+    as_limited(limited).write("PUT", ("users", mallory["id"], "groups", engineering["id"]), {})
+    assert own.apply() == 0
+
+
+def as_limited(variables: dict[str, str]) -> Session:
+    from scripts.bootstrap.keycloak.session import Session  # noqa: PLC0415 - needed here only
+    from scripts.bootstrap.settings import BootstrapSettings  # noqa: PLC0415 - likewise
+
+    session = Session(BootstrapSettings.load(variables))
+    session.log_in(30)
+    return session
+
+
+@pytest.mark.requirement("groups.accounts")
+def test_groups_take_the_rights_over_people_and_a_realm_without_them_does_not(
+    keycloak: Keycloak, tmp_path: Path
+) -> None:
+    realm = bootstrapped(keycloak, tmp_path, demo_users={})
+    blind = account(realm, "view-realm", "view-clients")
+    writer = account(realm, "manage-realm", "manage-clients")
+    assert check(realm, **blind) == check(realm)
+    assert command_line(realm, "apply", **writer)[0] == 0
+    admin = realm.admin()
+    # Keycloak shows nobody without this right which groups everybody joins.
+    admin.write("PUT", ("default-groups", make(admin, "all", "mcp-reader")["id"]), {})
+    assert check(realm, **blind).clean
+    assert check(realm).names == ["realm.default groups"]
+    assert command_line(realm, "apply", **writer)[0] == 0
+
+    realm.write_access(groups=GROUPS, demo_users={})
+    before = admin.get()
+    code, out, error = command_line(realm, "apply", **writer)
+    assert (code, out) == (Forbidden.exit_code, "")
+    assert error == "bootstrap: the admin client may not see groups: give it manage-users (check: view-users)\n"
+    assert admin.get() == before
+    able = account(realm, "manage-realm", "manage-clients", "manage-users")
+    assert command_line(realm, "apply", **able)[0] == 0
+    reader = account(realm, "view-realm", "view-clients", "view-users")
+    assert check(realm, **reader).clean
+    give(admin, find(admin, "engineering"), "mcp-admin")
+    assert check(realm, **reader).names == ["group engineering.roles"]
+    assert "groups may not be read" in "\n".join(check(realm, **blind).warnings)
+    assert check(realm, **blind).names == []
+
+
+def _some(few: tuple[int, ...], most: int) -> list[object]:
+    return [n if n in few else pytest.param(n, marks=pytest.mark.full) for n in range(1, most + 1)]
+
+
+@pytest.mark.requirement("groups.interrupted", "interrupted.completes")
+@pytest.mark.parametrize("writes", _some((4,), FIRST_TIME))
+def test_an_apply_with_groups_that_broke_off_gives_nobody_more_and_is_completed(
+    keycloak: Keycloak, tmp_path: Path, writes: int
+) -> None:
+    realm = bootstrapped(keycloak, tmp_path, groups={"old": ["mcp-admin"], "engineering": ["mcp-admin"]}, demo_users={})
+    admin = realm.admin()
+    for name in ("old", "engineering"):
+        person(admin, f"in-{name}", find(admin, name))
+    realm.write_access(groups=GROUPS, demo_users=DEMO)
+    assert len(plan(realm)) == FIRST_TIME
+    with recording(realm.server.url) as proxy:
+        proxy.breaks_after = writes
+        with pytest.raises(ProviderUnreachable):
+            realm.apply(internal_url=f"{proxy.url}/realms/{realm.name}")
+        assert len(proxy.writes) == writes
+    held = {name: set(group["realmRoles"]) for name in (*GROUPS, "old") if (group := admin.find("group-by-path", name))}
+    assert held.get("old", set()) <= {"mcp-admin"}
+    assert held["engineering"] in ({"mcp-admin"}, set(), {"mcp-writer"})  # never both
+    assert held.get("acme:platform", set()) <= set(GROUPS["acme:platform"])
+    realm.apply()
+    assert check(realm).clean
+    assert realm.apply() == 0
+    assert admin.find("group-by-path", "old") is None
+    assert find(admin, "engineering")["realmRoles"] == ["mcp-writer"]

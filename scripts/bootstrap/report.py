@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from scripts.bootstrap.plan import Action, Change, Field
 
@@ -24,6 +24,7 @@ _WORD_STYLES = {
     "proof": "green",
 }
 _LONGEST_VALUE = 160
+_MOST_NAMES = 5
 
 
 def change_lines(change: Change, *, members: bool = False) -> Iterator[str]:
@@ -83,6 +84,11 @@ def shown(value: object) -> str:
 def printable(text: str) -> str:
     """`text` with everything escaped that is no character to look at: names come from whoever registered a client."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def some_of(names: Sequence[str]) -> str:
+    """The first few of `names`, for people."""
+    return ", ".join(names[:_MOST_NAMES]) + (" …" if len(names) > _MOST_NAMES else "")
 
 
 def saying(stream: IO[str]) -> Callable[[str], None]:

@@ -125,14 +125,40 @@ def _audience(admin: Session) -> None:
     admin.write("PUT", ("client-scopes", scope["id"], "protocol-mappers", "models", mapper["id"]), changed)
 
 
+FORGED = {
+    "name": "forged",
+    "protocol": "openid-connect",
+    "protocolMapper": "oidc-hardcoded-claim-mapper",
+    "config": {"claim.name": "sub", "claim.value": "someone", "access.token.claim": "true"},
+}
+
+
 def _foreign_mapper(admin: Session) -> None:
-    body = {
-        "name": "forged",
-        "protocol": "openid-connect",
-        "protocolMapper": "oidc-hardcoded-claim-mapper",
-        "config": {"claim.name": "sub", "claim.value": "someone", "access.token.claim": "true"},
-    }
-    admin.write("POST", ("client-scopes", _scope("mcp:tools")(admin)["id"], "protocol-mappers", "models"), body)
+    path = ("client-scopes", _scope("mcp:tools")(admin)["id"], "protocol-mappers", "models")
+    admin.write("POST", path, FORGED)
+
+
+def _client_mapper(admin: Session) -> None:
+    client = admin.get("clients", clientId="mcp-native")[0]
+    admin.write("POST", ("clients", client["id"], "protocol-mappers", "models"), FORGED)
+
+
+def _another_login(admin: Session) -> None:
+    client = admin.get("clients", clientId="mcp-native")[0]
+    flow = next(flow for flow in admin.get("authentication", "flows") if flow["alias"] == "direct grant")
+    overrides = {"browser": flow["id"]}
+    admin.write("PUT", ("clients", client["id"]), {**client, "authenticationFlowBindingOverrides": overrides})
+
+
+def _role_in_role(admin: Session) -> None:
+    admin.write("POST", ("roles", "mcp-reader", "composites"), [admin.get("roles", "mcp-admin")])
+
+
+def _bind_to_everybodys_role(admin: Session) -> None:
+    (client,) = admin.get("clients", clientId="account")
+    role = admin.get("clients", client["id"], "roles", "view-profile")
+    path = ("client-scopes", _scope("mcp:tools")(admin)["id"], "scope-mappings", "clients", client["id"])
+    admin.write("POST", path, [role])
 
 
 def _delete_scope(admin: Session) -> None:
@@ -197,6 +223,13 @@ TAMPERINGS: dict[str, Tamper] = {
     "registration policy trusted-hosts/authenticated": _policy("trusted-hosts", "authenticated", None),
     "registration.trusted-hosts": _policy("trusted-hosts", "anonymous", ANY_REDIRECT),
     "client mcp-native.redirectUris": client_members("mcp-native", redirectUris=["*"]),
+    "client mcp-native.attributes.access.token.lifespan": client_members(
+        "mcp-native", attributes={"access.token.lifespan": "315360000"}
+    ),
+    "client mcp-native.authenticationFlowBindingOverrides.browser": _another_login,
+    "mapper 'forged' of client mcp-native": _client_mapper,
+    "role mcp-reader.composites": _role_in_role,
+    "scope mcp:tools.roles of account": _bind_to_everybodys_role,
     "client mcp-native.optionalClientScopes": _take_scope_from_client,
     f"client {PUBLIC_URL}.secret": client_members(PUBLIC_URL, secret="known"),
     f"client {PUBLIC_URL}.serviceAccountsEnabled": client_members(PUBLIC_URL, serviceAccountsEnabled=True),

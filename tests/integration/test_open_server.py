@@ -46,7 +46,7 @@ def outside(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             yield Outside(keycloak, documents)
 
 
-@pytest.mark.requirement("adoption.holes", "probe.open", "probe.cleans_up")
+@pytest.mark.requirement("adoption.holes", "adoption.earlier", "probe.open", "probe.cleans_up")
 def test_all_nine_holes_are_named_and_what_apply_cannot_mend_is_told(outside: Outside, tmp_path: Path) -> None:
     realm = tutorial_realm(outside.keycloak, tmp_path, "test-nine-holes")
     assert [hole.id for hole in check(realm).holes] == [f"S{n}" for n in range(1, 10)]
@@ -62,6 +62,14 @@ def test_all_nine_holes_are_named_and_what_apply_cannot_mend_is_told(outside: Ou
     realm.apply()
     left = check(realm)
     assert left.names == []
+    assert [hole.id for hole in left.holes] == ["S2", "S3", "S4", "S4", "S5", "S8"]
+    # What came in while it was open is still there, and is named: it is nobody's to remove but the administrator's.
+    earlier = [hole for hole in left.holes if "that is there already" in hole.what]
+    assert [(hole.id, "before-lasting" in hole.what) for hole in earlier] == [("S3", True), ("S4", True)]
+    for name in ("before", "before-lasting"):
+        (client,) = realm.admin().get("clients", clientId=name)
+        realm.admin().write("DELETE", ("clients", client["id"]))
+    left = check(realm)
     assert [hole.id for hole in left.holes] == ["S2", "S4", "S5", "S8"]
     assert all(SWITCH.format("DEFAULT") in hole.mend for hole in left.holes)
     assert any("KC_SPI_CLIENT_REGISTRATION__DEFAULT__ENABLED=false" in line for line in realm.said)

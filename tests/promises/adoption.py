@@ -9,6 +9,9 @@ REQUIREMENTS = (
     ),
     Requirement("adoption.holes", "holes S1 to S9", "Check names each hole of a realm as tutorials set it up."),
     Requirement(
+        "adoption.earlier", "holes S3, S4, S6", "Check names clients of others that still carry what is refused today."
+    ),
+    Requirement(
         "adoption.removed", "ours", "What the files no longer name is removed if it was ours and carries our mark."
     ),
 )

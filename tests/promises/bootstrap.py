@@ -12,6 +12,10 @@ REQUIREMENTS = (
         "ours",
         "A login brings the scopes of the person's roles, with the audience.",
     ),
+    Requirement("bootstrap.roles", "ours", "A role brings what the access file says, whatever it is made of."),
+    Requirement(
+        "bootstrap.nothing_besides", "ours", "A client of ours is what the files say, whatever was done to it by hand."
+    ),
     Requirement("bootstrap.roles_claim", "ours", "The access token lists the person's roles for this resource."),
     Requirement(
         "bootstrap.nobody", "ours", "A person without a role gets a token without our scopes and without our audience."

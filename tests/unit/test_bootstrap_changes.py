@@ -21,7 +21,9 @@ from scripts.bootstrap.keycloak.desired import Desired
 from scripts.bootstrap.keycloak.files import load_client_policies_file, load_realm_file
 from scripts.bootstrap.keycloak.ledger import ATTRIBUTE
 from scripts.bootstrap.keycloak.policies import GUARD, wanted_policies
+from scripts.bootstrap.keycloak.reading_roles import Binding
 from scripts.bootstrap.keycloak.redirects import LOOPBACK_PATTERN, exactly, redirect_patterns
+from scripts.bootstrap.keycloak.roles import strange_parts
 from scripts.bootstrap.plan import Ref, differing, same
 from scripts.bootstrap.report import change_json, change_lines
 from scripts.bootstrap.secret_file import keep_secret
@@ -103,12 +105,29 @@ def test_a_new_realm_gets_its_rules_before_what_they_bind(access: Access) -> Non
 @pytest.mark.requirement("bootstrap.order")
 def test_a_role_is_bound_before_another_is_unbound(access: Access) -> None:
     mcp_admin = {"id": "1", "name": "mcp:admin", "protocol": "openid-connect", "attributes": {}}
-    actual = Actual(
-        realm={"enabled": True}, scopes={"mcp:admin": mcp_admin}, scope_roles={"mcp:admin": frozenset({"old"})}
-    )
+    profile = {"id": "3", "name": "view-profile"}
+    binding = Binding(realm=frozenset({"old"}), clients={"account": {"id": "2", "mappings": [profile]}})
+    actual = Actual(realm={"enabled": True}, scopes={"mcp:admin": mcp_admin}, bindings={"mcp:admin": binding})
     changes = [c for c in plan(desired(access), actual) if "bind" in c.text and "mcp:admin" in c.text]
-    assert [change.method for change in changes] == ["POST", "DELETE"]
+    assert [change.method for change in changes] == ["POST", "DELETE", "DELETE"]
     assert changes[1].body == [{"id": Ref("role", "old"), "name": "old"}]
+    assert changes[2].path[-3:] == ("scope-mappings", "clients", "2")
+    assert changes[2].body == [profile]
+
+
+@pytest.mark.requirement("bootstrap.roles")
+@pytest.mark.parametrize(("attributes", "ours"), [({"kept.by": ["bootstrap_idp"]}, True), ({}, False)])
+def test_a_role_of_ours_that_brings_others_is_taken_apart(
+    access: Access, attributes: dict[str, list[str]], *, ours: bool
+) -> None:
+    reader = {"id": "1", "name": "mcp-reader", "composite": True, "attributes": attributes}
+    actual = Actual(
+        realm={"enabled": True}, roles={"mcp-reader": reader}, parts={"mcp-reader": ({"id": "2", "name": "mcp-admin"},)}
+    )
+    changes = [change for change in plan(desired(access), actual) if "no longer brings mcp-admin" in change.text]
+    assert [change.path for change in changes] == [("roles", "mcp-reader", "composites")] * ours
+    assert [change.body for change in changes] == [[{"id": "2", "name": "mcp-admin"}]] * ours
+    assert len(list(strange_parts(access, actual))) == (not ours)
 
 
 @pytest.mark.requirement("bootstrap.order")

@@ -8,13 +8,17 @@ import pytest
 
 from scripts.bootstrap.keycloak.actual import Actual
 from scripts.bootstrap.keycloak.holes import holes
+from scripts.bootstrap.keycloak.reading_roles import Binding, Default
 
 RESOURCE = "http://localhost:3000/mcp"
 OWN_KINDS = ["default", "install", "saml2-entity-descriptor"]
 SCOPE: dict[str, Any] = {"name": "mcp:tools", "protocolMappers": [{"config": {"included.custom.audience": RESOURCE}}]}
 TUTORIAL = Actual(
-    realm={"defaultSignatureAlgorithm": "RS256"}, scopes={"mcp:tools": SCOPE}, scope_roles={"mcp:tools": frozenset()}
+    realm={"defaultSignatureAlgorithm": "RS256"}, scopes={"mcp:tools": SCOPE}, bindings={"mcp:tools": Binding()}
 )
+
+READERS = Binding(realm=frozenset({"reader"}), ids=frozenset({"1"}))
+VIEWERS = Binding(clients={"account": {"id": "c", "mappings": [{"id": "2"}]}}, ids=frozenset({"2"}))
 
 
 def _profile(*executors: dict[str, Any]) -> dict[str, Any]:
@@ -41,20 +45,26 @@ def test_all_nine_are_named_on_a_realm_as_tutorials_set_it_up() -> None:
 
 @pytest.mark.requirement("adoption.holes")
 @pytest.mark.parametrize(
-    ("roles", "default_roles", "there"),
+    ("binding", "everybodys", "found"),
     [
-        (frozenset(), frozenset(), True),
-        (frozenset({"reader"}), frozenset(), False),
-        (frozenset({"reader"}), frozenset({"reader"}), True),  # a role that everybody has gates nothing
+        (Binding(), {}, {"S1"}),
+        (READERS, {}, set()),
+        (READERS, {"1": "reader"}, {"S1"}),  # a role that everybody has gates nothing
+        (READERS, {"1": "employee"}, {"S1", "R1"}),  # by another one, which apply does not touch
+        (VIEWERS, {}, set()),
+        (VIEWERS, {"2": "view-profile"}, {"S1"}),
     ],
 )
-def test_a_scope_that_everybody_has_is_a_hole(
-    roles: frozenset[str], default_roles: frozenset[str], *, there: bool
-) -> None:
+def test_a_scope_that_everybody_has_is_a_hole(binding: Binding, everybodys: dict[str, str], found: set[str]) -> None:
+    given = frozenset({"reader"}.intersection(everybodys.values()))
     actual = Actual(
-        realm={}, scopes={"mcp:tools": SCOPE}, scope_roles={"mcp:tools": roles}, default_roles=default_roles
+        realm={},
+        roles={"reader": {"id": "1", "name": "reader"}},
+        scopes={"mcp:tools": SCOPE},
+        bindings={"mcp:tools": binding},
+        default=Default(given=given, by_id=everybodys),
     )
-    assert ("S1" in _ids(actual)) == there
+    assert {"S1", "R1"}.intersection(_ids(actual)) == found
 
 
 @pytest.mark.requirement("adoption.holes")
@@ -82,7 +92,7 @@ def test_only_a_rule_that_really_refuses_the_grant_closes_the_first(policy: dict
     actual = Actual(
         realm={},
         scopes={"mcp:tools": SCOPE},
-        scope_roles={"mcp:tools": frozenset()},
+        bindings={"mcp:tools": Binding()},
         client_profiles=[_profile({"executor": "reject-request", "configuration": {}})],
         client_policies=[policy],
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from scripts.bootstrap.failures import Forbidden
 from scripts.bootstrap.keycloak.ledger import Ledger
 from scripts.bootstrap.keycloak.reading_groups import Groups, SoughtGroups, read_groups
+from scripts.bootstrap.keycloak.reading_roles import Binding, Default, read_bindings, read_default, read_parts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -26,8 +27,9 @@ class Actual:
 
     Attributes:
         scopes: client scopes by name, mappers included.
-        default_roles: names of the realm roles that everybody has.
-        scope_roles: names of the realm roles each scope is bound to that is ours or carries our audience.
+        parts: of each role that was sought, the roles it is made of.
+        default: the roles that everybody has.
+        bindings: the roles that bring each scope that is ours or carries our audience.
         default_scopes, optional_scopes: names of the scopes that new clients get.
         policies: registration policies by "provider/subtype".
         messages: texts of pages that the realm has itself, by language.
@@ -42,9 +44,10 @@ class Actual:
 
     realm: Object = field(default_factory=dict)
     roles: dict[str, Object] = field(default_factory=dict)
-    default_roles: frozenset[str] = frozenset()
+    parts: dict[str, tuple[Object, ...]] = field(default_factory=dict)
+    default: Default = field(default_factory=Default)
     scopes: dict[str, Object] = field(default_factory=dict)
-    scope_roles: dict[str, frozenset[str]] = field(default_factory=dict)
+    bindings: dict[str, Binding] = field(default_factory=dict)
     default_scopes: frozenset[str] = frozenset()
     optional_scopes: frozenset[str] = frozenset()
     policies: dict[str, Object] = field(default_factory=dict)
@@ -67,7 +70,8 @@ class Actual:
     @property
     def roles_of_everybody(self) -> frozenset[str]:
         """Names of the realm roles that whoever is made has unasked."""
-        return self.default_roles | self.groups.roles_of_everybody
+        by_roles = (name for name, role in self.roles.items() if role["id"] in self.default.by_id)
+        return self.groups.roles_of_everybody.union(by_roles)
 
     @property
     def ledger(self) -> Ledger:
@@ -87,6 +91,7 @@ class Sought:
 
     audience: str
     scopes: Iterable[str] = ()
+    roles: Iterable[str] = ()
     clients: Iterable[str] = ()
     machines: Iterable[str] = ()
     users: Iterable[str] = ()
@@ -106,18 +111,19 @@ def read_actual(session: Session, sought: Sought) -> Actual:
     recorded = Ledger.of(realm).groups
     sought_groups = SoughtGroups(wanted=sought.groups, recorded=recorded, users=people, roles=roles)
     ours = set(sought.scopes)
+
+    def looked_at(scope: Object) -> bool:
+        return scope["name"] in ours or carries_audience(scope, sought.audience)
+
     names = dict.fromkeys([*sought.clients, *sorted(Ledger.of(realm).clients)])
     all_clients = {name: found for name in names if (found := find_client(session, name))}
     return Actual(
         realm=realm,
         roles=roles,
-        default_roles=_names(session.get("roles", realm["defaultRole"]["name"], "composites", "realm")),
+        parts={name: read_parts(session, roles[name]) for name in sought.roles if name in roles},
+        default=read_default(session, realm["defaultRole"]["name"]),
         scopes=all_scopes,
-        scope_roles={
-            name: _names(session.get("client-scopes", scope["id"], "scope-mappings", "realm"))
-            for name, scope in all_scopes.items()
-            if name in ours or carries_audience(scope, sought.audience)
-        },
+        bindings=read_bindings(session, (scope for scope in all_scopes.values() if looked_at(scope))),
         default_scopes=_names(session.get("default-default-client-scopes")),
         optional_scopes=_names(session.get("default-optional-client-scopes")),
         policies=read_policies(session),

@@ -34,7 +34,7 @@ from scripts.bootstrap.keycloak.machines import machine_changes, refuse_foreign_
 from scripts.bootstrap.keycloak.messages import message_changes, message_removals
 from scripts.bootstrap.keycloak.policies import letting_in, policy_changes, shutting, wanted_policies
 from scripts.bootstrap.keycloak.realm import new_realm, opening, realm_changes
-from scripts.bootstrap.keycloak.roles import default_role_changes, role_changes, role_removals
+from scripts.bootstrap.keycloak.roles import default_role_changes, part_changes, role_changes, role_removals
 from scripts.bootstrap.keycloak.scopes import advertising_changes, list_changes, scope_changes, scope_removals
 from scripts.bootstrap.keycloak.upstreams import refuse_foreign_scopes
 from scripts.bootstrap.keycloak.users import user_changes, user_removals
@@ -55,6 +55,7 @@ def read(session: Session, desired: Desired) -> Actual:
     sought = Sought(
         audience=desired.resource,
         scopes=access.brought_by,
+        roles=access.roles,
         clients=our_clients(access, desired.resource),
         machines=access.machine_clients,
         users=access.demo_users,
@@ -76,6 +77,7 @@ def plan(desired: Desired, actual: Actual) -> list[Change]:
         *message_changes(desired.realm_file.messages, actual),
         *client_policy_changes(client_policies, actual),
         *default_role_changes(access, actual),
+        *part_changes(access, actual),
         *default_group_changes(access, actual),
         *group_takings(access, actual),
         *role_changes(access, actual),

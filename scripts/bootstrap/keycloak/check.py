@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scripts.bootstrap.doubts import doubts
-from scripts.bootstrap.failures import NotProven
 from scripts.bootstrap.keycloak.apply import whole_plan
-from scripts.bootstrap.keycloak.cimd import ANNOUNCED
-from scripts.bootstrap.keycloak.groups import strange_roles
-from scripts.bootstrap.keycloak.holes import holes, refuses
-from scripts.bootstrap.keycloak.machines import MACHINE_GRANT, service_accounts
-from scripts.bootstrap.keycloak.proof import ONE_SUBJECT, open_own_kinds, splits_people
-from scripts.bootstrap.keycloak.reading_groups import groups_besides
-from scripts.bootstrap.proof import Note, documents_are_announced, open_http
+from scripts.bootstrap.keycloak.check_warnings import warnings_of
+from scripts.bootstrap.keycloak.earlier_clients import earlier_holes
+from scripts.bootstrap.keycloak.holes import holes
+from scripts.bootstrap.keycloak.proof import open_own_kinds
+from scripts.bootstrap.keycloak.prune import all_clients
+from scripts.bootstrap.proof import open_http
 from scripts.bootstrap.report import field_json, printable, shown
 from scripts.bootstrap.run import look
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import httpx
-
-    from scripts.bootstrap.keycloak.actual import Actual
     from scripts.bootstrap.keycloak.holes import Hole
-    from scripts.bootstrap.keycloak.session import Session
     from scripts.bootstrap.plan import Change
     from scripts.bootstrap.settings import BootstrapSettings
-
-_NEARLY_FULL = 0.8  # of the clients that may be there
-_MOST_NAMES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,72 +77,17 @@ def check_now(settings: BootstrapSettings, *, wait: int, say: Callable[[str], No
     """
     session, desired, actual = look(settings, wait=wait, say=say)
     drift = tuple(change for change in whole_plan(desired, actual) if change.action != "step")
+    if not actual.realm:
+        return Findings(drift, (), tuple(doubts(settings.access)))
+    clients = list(all_clients(session))
     with open_http() as http:
         open_kinds = open_own_kinds(settings, http)
-        warnings = tuple(_warnings(settings, session, actual, http)) if actual.realm else ()
-    warnings = (*doubts(settings.access), *warnings)
-    found = _holes(actual, settings.public_url, open_kinds)
-    return Findings(drift, found, warnings)
-
-
-def _holes(actual: Actual, audience: str, open_kinds: list[str]) -> tuple[Hole, ...]:
-    """In the order of their numbers."""
-    return tuple(sorted(holes(actual, audience, open_kinds), key=lambda hole: hole.id)) if actual.realm else ()
-
-
-def _warnings(settings: BootstrapSettings, session: Session, actual: Actual, http: httpx.Client) -> Iterator[str]:
-    if actual.users is None and settings.access.demo_users:
-        yield "users may not be read with this account, so demo users were not compared: give it the role view-users"
-    if actual.machine_roles is None:
-        yield "the roles of machine clients may not be read with this account: give it the role view-users"
-    yield from _strange_machines(settings, session, actual)
-    yield from _strange_groups(settings, session, actual)
-    if splits_people(session):
-        yield (
-            "a registered client may have subjects of its own, so one person can be several here: start Keycloak with "
-            f"{ONE_SUBJECT}"
-        )
-    most = settings.access.registration.max_clients
-    if is_nearly_full(session, most):
-        yield (
-            f"the realm has {math.ceil(most * _NEARLY_FULL)} clients or more, and registration ends at {most}: "
-            "`bootstrap_idp.py prune` shows which of them nobody uses"
-        )
-    try:
-        documents_are_announced(settings, http, ANNOUNCED)
-    except (Note, NotProven) as finding:
-        yield str(finding)
-
-
-def _strange_machines(settings: BootstrapSettings, session: Session, actual: Actual) -> Iterator[str]:
-    """Where a rule refuses the grant to everybody there is none."""
-    names = [] if refuses(actual, MACHINE_GRANT) else service_accounts(session, settings.access)
-    if names:
-        yield (
-            f"{len(names)} clients besides machine_clients may get tokens without a person ({_some_of(names)}): switch "
-            "their service accounts off, or name them in the access file; without a role of ours they get none for us"
-        )
-
-
-def _strange_groups(settings: BootstrapSettings, session: Session, actual: Actual) -> Iterator[str]:
-    """What brings people roles besides the access file, where it says that groups do."""
-    access = settings.access
-    if not actual.groups.known:
-        yield "groups may not be read with this account, so they were not compared: give it the role view-users"
-    elif access.groups:
-        yield from strange_roles(access, actual)
-        ours = [found["id"] for found in actual.groups.by_name.values()]
-        if paths := groups_besides(session, access.roles, ours):
-            yield f"groups that the access file does not name bring its roles: {_some_of(paths)}"
-
-
-def _some_of(names: list[str]) -> str:
-    return ", ".join(names[:_MOST_NAMES]) + (" …" if len(names) > _MOST_NAMES else "")
-
-
-def is_nearly_full(session: Session, most: int) -> bool:
-    """Whether four fifths of the clients that may be there are there. Asks for one client, not for all."""
-    return bool(session.get("clients", first=str(math.ceil(most * _NEARLY_FULL) - 1), max="1"))
+        warned = tuple(warnings_of(settings, session, actual, clients, http))
+    found = [
+        *holes(actual, settings.public_url, open_kinds),
+        *earlier_holes(clients, settings.access, settings.public_url, int(actual.realm["accessTokenLifespan"])),
+    ]
+    return Findings(drift, tuple(sorted(found, key=lambda hole: hole.id)), (*doubts(settings.access), *warned))
 
 
 def _names(change: Change) -> list[str]:

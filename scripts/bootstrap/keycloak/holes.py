@@ -1,4 +1,4 @@
-"""The nine holes of the usual recipe, as findings about a realm that somebody configured; and one by its groups.
+"""The nine holes of the usual recipe, as findings about a realm that somebody configured; two more by roles and groups.
 
 Each was reproduced on Keycloak 26.7.5 with open registration as tutorials set it up; docs/keycloak.md tells what an
 attacker does with each. They are judged from what was read: nothing is tried.
@@ -13,6 +13,7 @@ from scripts.bootstrap.keycloak.actual import carries_audience
 from scripts.bootstrap.keycloak.machines import MACHINE_GRANT
 from scripts.bootstrap.keycloak.proof import switches_off
 from scripts.bootstrap.keycloak.rules import Rules
+from scripts.bootstrap.report import some_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,6 @@ _ADDRESSES = frozenset(
 )
 _CONSENT_TITLE = "oauthGrantTitle"  # what the consent page says of the client's name
 _APPLY = "apply mends it"
-_MOST_NAMES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Hole:
     """One way in.
 
     Attributes:
-        id: S1 to S9, G1.
+        id: S1 to S9; R1 for roles, G1 for groups.
         what: what somebody can do.
         mend: what closes it.
     """
@@ -69,13 +69,10 @@ def holes(actual: Actual, audience: str, open_kinds: list[str]) -> Iterator[Hole
         yield Hole("S8", what, f"{_APPLY}, with the text {_CONSENT_TITLE} of realm.yaml")
     if unchecked := list(rules.open_flows()):
         yield Hole("S9", f"a registered client may use {', '.join(unchecked)}", _APPLY)
+    yield from _everybodys_by_others(actual)
     for group, rights in actual.groups.rights.items():
-        what = f"who is put into the group {group} administers the realm ({_first(rights)})"
+        what = f"who is put into the group {group} administers the realm ({some_of(rights)})"
         yield Hole("G1", what, "apply cannot: take these rights off the group, or out of the roles that it has")
-
-
-def _first(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:_MOST_NAMES]) + (" …" if len(names) > _MOST_NAMES else "")
 
 
 def refuses(actual: Actual, grant: str) -> bool:
@@ -114,11 +111,23 @@ def _holes_by_address(rules: Rules) -> Iterator[Hole]:
 
 def _ungated(actual: Actual, audience: str) -> list[str]:
     """Scopes for the resource that everybody has: bound to no role, or to one that everybody has."""
+    everybodys = actual.roles_of_everybody
     return [
         name
-        for name, roles in actual.scope_roles.items()
-        if carries_audience(actual.scopes[name], audience) and (not roles or roles & actual.roles_of_everybody)
+        for name, binding in actual.bindings.items()
+        if carries_audience(actual.scopes[name], audience)
+        and (not binding or binding.realm & everybodys or binding.ids & actual.default.by_id.keys())
     ]
+
+
+def _everybodys_by_others(actual: Actual) -> Iterator[Hole]:
+    """Roles of ours that everybody has as a part of another one. What is given so directly, an apply takes back."""
+    bringing = frozenset().union(*(binding.realm for binding in actual.bindings.values()))
+    for name in sorted(bringing - actual.default.given):
+        giver = actual.default.by_id.get(actual.roles.get(name, {}).get("id", ""))
+        if giver is not None:
+            what = f"everybody has the role {name}, by {giver}, which is in {actual.default_role_name}"
+            yield Hole("R1", what, f"apply cannot: take {giver} out of there, or {name} out of it")
 
 
 def _open_mappers(actual: Actual) -> str:

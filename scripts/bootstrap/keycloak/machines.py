@@ -15,17 +15,15 @@ from scripts.bootstrap.keycloak.roles import account_role_changes
 from scripts.bootstrap.plan import Ref
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from mcp_server.access import Access
     from mcp_server.machine_client import MachineClient
-    from scripts.bootstrap.keycloak.actual import Actual
+    from scripts.bootstrap.keycloak.actual import Actual, Object
     from scripts.bootstrap.keycloak.credentials import Credentials
-    from scripts.bootstrap.keycloak.session import Session
     from scripts.bootstrap.plan import Change, Json
 
 MACHINE_GRANT = "client_credentials"
-_PAGE = 100
 
 
 def machine_changes(access: Access, machines: Mapping[str, Credentials], actual: Actual) -> Iterator[Change]:
@@ -53,17 +51,10 @@ def refuse_foreign_clients(access: Access, actual: Actual) -> None:
             )
 
 
-def service_accounts(session: Session, access: Access) -> list[str]:
-    """Ids of clients that may use the grant and are none of the access file's.
-
-    Reads every client, a page at a time: Keycloak cannot be asked for those alone.
-    """
-    found: list[str] = []
-    first = 0
-    while page := session.get("clients", first=str(first), max=str(_PAGE)):
-        found += [str(client["clientId"]) for client in page if client.get("serviceAccountsEnabled")]
-        first += _PAGE
-    return sorted(set(found).difference(access.machine_clients))
+def service_accounts(clients: Iterable[Object], access: Access) -> list[str]:
+    """Ids of those of `clients` that may use the grant and are none of the access file's."""
+    found = {str(client["clientId"]) for client in clients if client.get("serviceAccountsEnabled")}
+    return sorted(found.difference(access.machine_clients))
 
 
 def _machine_client(access: Access, client_id: str, machine: MachineClient, credentials: Credentials | None) -> Json:

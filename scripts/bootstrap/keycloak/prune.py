@@ -100,10 +100,13 @@ def stale_clients(session: Session, clients: Iterable[Object], age: Age) -> Iter
 
 
 def self_registered(session: Session) -> Iterator[Object]:
-    """The realm's clients that registered themselves (RFC 7591): Keycloak gives those one id for both its kinds."""
-    for client in all_clients(session):
-        if client["id"] == client["clientId"] and _UUID.fullmatch(client["id"]) and not is_marked(client):
-            yield client
+    """The realm's clients that registered themselves (RFC 7591)."""
+    return filter(registered_itself, all_clients(session))
+
+
+def registered_itself(client: Object) -> bool:
+    """Whether it came by the endpoint of RFC 7591: Keycloak gives such a client one id for both its kinds of id."""
+    return client["id"] == client["clientId"] and bool(_UUID.fullmatch(client["id"])) and not is_marked(client)
 
 
 def all_clients(session: Session) -> Iterator[Object]:

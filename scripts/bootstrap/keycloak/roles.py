@@ -27,13 +27,34 @@ def role_changes(access: Access, actual: Actual) -> Iterator[Change]:
 
 def default_role_changes(access: Access, actual: Actual) -> Iterator[Change]:
     """Take our roles out of those that everybody has: a scope bound to one of them is everybody's."""
-    ours = sorted(actual.default_roles & set(access.roles))
+    ours = sorted(actual.default.given & set(access.roles))
     name = actual.default_role_name
     if ours:
         fields = (field_of("default roles", ours, None),)
         body = [{"id": Ref("role", role), "name": role} for role in ours]
         what = f"people no longer have {', '.join(ours)} by default"
         yield Change("realm", what, "DELETE", ("roles", name, "composites"), body, fields=fields)
+
+
+def part_changes(access: Access, actual: Actual) -> Iterator[Change]:
+    """Take apart the roles that we made: with another role in it, one brings what the access file does not say."""
+    for name in access.roles:
+        parts = actual.parts.get(name, ())
+        if parts and is_marked(actual.roles[name]):
+            brought = sorted(part["name"] for part in parts)
+            fields = (field_of("composites", brought, None),)
+            body = [{"id": part["id"], "name": part["name"]} for part in parts]
+            what = f"no longer brings {', '.join(brought)}"
+            yield Change(f"role {name}", what, "DELETE", ("roles", name, "composites"), body, fields=fields)
+
+
+def strange_parts(access: Access, actual: Actual) -> Iterator[str]:
+    """A line for each role that somebody else made and that brings others: who has it may have more than was meant."""
+    for name in access.roles:
+        parts = actual.parts.get(name, ())
+        if parts and not is_marked(actual.roles[name]):
+            brought = ", ".join(sorted(part["name"] for part in parts))
+            yield f"role {name} was made by somebody else and brings {brought} too: take away what it shall not bring"
 
 
 def account_role_changes(about: str, account: Ref, wanted: frozenset[str], given: frozenset[str]) -> Iterator[Change]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from scripts.bootstrap.keycloak.ledger import MARK, is_marked
 from scripts.bootstrap.keycloak.mappers import audience_mapper, claim_mapper, mapper_changes, roles_mapper
+from scripts.bootstrap.keycloak.reading_roles import Binding
 from scripts.bootstrap.plan import Change, Json, Ref, field_of, fields_of
 
 if TYPE_CHECKING:
@@ -107,7 +108,9 @@ def _scope_changes(
     else:
         yield from _attribute_changes(name, wanted, found)
         yield from mapper_changes(f"scope {name}", ("client-scopes", found["id"]), mappers, found)
-    yield from _role_changes(name, roles, actual.scope_roles.get(name, frozenset()))
+    binding = actual.bindings.get(name, Binding())
+    yield from _role_changes(name, roles, binding.realm)
+    yield from _client_role_removals(name, binding)
 
 
 def _attribute_changes(name: str, representation: Json, found: Object) -> Iterator[Change]:
@@ -128,6 +131,17 @@ def _role_changes(name: str, wanted: tuple[str, ...], bound: frozenset[str]) -> 
             body = [{"id": Ref("role", role), "name": role} for role in sorted(roles)]
             fields = (field_of("roles", sorted(bound), sorted(wanted)),)
             yield Change(f"scope {name}", f"{verb} {', '.join(sorted(roles))}", method, path, body, fields=fields)
+
+
+def _client_role_removals(name: str, binding: Binding) -> Iterator[Change]:
+    """Roles of clients are not the access file's: `view-profile` of the account pages, for one, is everybody's."""
+    for client, found in binding.clients.items():
+        roles = [{"id": role["id"], "name": role["name"]} for role in found["mappings"]]
+        names = sorted(role["name"] for role in found["mappings"])
+        path = ("client-scopes", Ref("client-scope", name), "scope-mappings", "clients", found["id"])
+        fields = (field_of(f"roles of {client}", names, None),)
+        what = f"unbind {', '.join(names)} of {client}"
+        yield Change(f"scope {name}", what, "DELETE", path, roles, fields=fields)
 
 
 def _leave(which: str, names: frozenset[str]) -> Iterator[Change]:

@@ -1,0 +1,85 @@
+"""What a check warns of: what will be a problem later, what cannot be judged, and what others may have meant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scripts.bootstrap.failures import NotProven
+from scripts.bootstrap.keycloak.cimd import ANNOUNCED
+from scripts.bootstrap.keycloak.groups import strange_roles
+from scripts.bootstrap.keycloak.holes import refuses
+from scripts.bootstrap.keycloak.machines import MACHINE_GRANT, service_accounts
+from scripts.bootstrap.keycloak.proof import ONE_SUBJECT, splits_people
+from scripts.bootstrap.keycloak.reading_groups import groups_besides
+from scripts.bootstrap.keycloak.roles import strange_parts
+from scripts.bootstrap.proof import Note, documents_are_announced
+from scripts.bootstrap.report import some_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import httpx
+
+    from scripts.bootstrap.keycloak.actual import Actual, Object
+    from scripts.bootstrap.keycloak.session import Session
+    from scripts.bootstrap.settings import BootstrapSettings
+
+_NEARLY_FULL = 0.8  # of the clients that may be there
+
+
+def warnings_of(
+    settings: BootstrapSettings, session: Session, actual: Actual, clients: list[Object], http: httpx.Client
+) -> Iterator[str]:
+    """A line for each.
+
+    Args:
+        settings: of the run.
+        session: for what is still to be read.
+        actual: the realm.
+        clients: all of it.
+        http: for what Keycloak tells everybody.
+    """
+    if actual.users is None and settings.access.demo_users:
+        yield "users may not be read with this account, so demo users were not compared: give it the role view-users"
+    if actual.machine_roles is None:
+        yield "the roles of machine clients may not be read with this account: give it the role view-users"
+    yield from _strange_machines(settings, clients, actual)
+    yield from strange_parts(settings.access, actual)
+    yield from _strange_groups(settings, session, actual)
+    if splits_people(session):
+        yield (
+            "a registered client may have subjects of its own, so one person can be several here: start Keycloak with "
+            f"{ONE_SUBJECT}"
+        )
+    most = settings.access.registration.max_clients
+    if len(clients) >= most * _NEARLY_FULL:
+        yield (
+            f"the realm has {len(clients)} clients, and registration ends at {most}: "
+            "`bootstrap_idp.py prune` shows which of them nobody uses"
+        )
+    try:
+        documents_are_announced(settings, http, ANNOUNCED)
+    except (Note, NotProven) as finding:
+        yield str(finding)
+
+
+def _strange_machines(settings: BootstrapSettings, clients: list[Object], actual: Actual) -> Iterator[str]:
+    """Where a rule refuses the grant to everybody there is none."""
+    names = [] if refuses(actual, MACHINE_GRANT) else service_accounts(clients, settings.access)
+    if names:
+        yield (
+            f"{len(names)} clients besides machine_clients may get tokens without a person ({some_of(names)}): switch "
+            "their service accounts off, or name them in the access file; without a role of ours they get none for us"
+        )
+
+
+def _strange_groups(settings: BootstrapSettings, session: Session, actual: Actual) -> Iterator[str]:
+    """What brings people roles besides the access file, where it says that groups do."""
+    access = settings.access
+    if not actual.groups.known:
+        yield "groups may not be read with this account, so they were not compared: give it the role view-users"
+    elif access.groups:
+        yield from strange_roles(access, actual)
+        ours = [found["id"] for found in actual.groups.by_name.values()]
+        if paths := groups_besides(session, access.roles, ours):
+            yield f"groups that the access file does not name bring its roles: {some_of(paths)}"

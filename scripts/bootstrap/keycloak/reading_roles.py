@@ -1,0 +1,81 @@
+"""Roles as they are: who has them unasked, what they are made of, and which scopes they bring.
+
+Keycloak gives a scope to whoever has one of the roles it is bound to, by whatever path: roles are made of roles, those
+of a realm of those of its clients and the other way round.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from scripts.bootstrap.keycloak.session import Session
+
+    Object = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """The roles that bring one scope.
+
+    Attributes:
+        realm: names of roles of the realm.
+        clients: roles of clients, by the client's id: its internal `id`, and `mappings`, the roles.
+        ids: of all of them.
+    """
+
+    realm: frozenset[str] = frozenset()
+    clients: dict[str, Object] = field(default_factory=dict)
+    ids: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        """Whether any role is asked for."""
+        return bool(self.realm or self.clients)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Default:
+    """The roles of everybody, service accounts included.
+
+    Attributes:
+        given: names of the realm's roles that are given so.
+        by_id: of each role that comes so, through whatever others, its id and the name of the given one that brings it.
+    """
+
+    given: frozenset[str] = frozenset()
+    by_id: dict[str, str] = field(default_factory=dict)
+
+
+def read_default(session: Session, name: str) -> Default:
+    """What the role `name`, which everybody has, is made of, down to the last part."""
+    given = session.get("roles", name, "composites")
+    by_id: dict[str, str] = {}
+    pending = [(role, str(role["name"])) for role in given]
+    while pending:
+        role, giver = pending.pop()
+        if role["id"] not in by_id:
+            by_id[role["id"]] = giver
+            pending += [(part, giver) for part in read_parts(session, role)]
+    return Default(given=frozenset(role["name"] for role in given if not role["clientRole"]), by_id=by_id)
+
+
+def read_parts(session: Session, role: Mapping[str, Any]) -> tuple[Object, ...]:
+    """The roles that `role` is made of. One that is not is asked nothing."""
+    return tuple(session.get("roles-by-id", role["id"], "composites")) if role.get("composite") else ()
+
+
+def read_bindings(session: Session, scopes: Iterable[Object]) -> dict[str, Binding]:
+    """The roles that each of `scopes` is bound to, by the scope's name."""
+    return {scope["name"]: _binding(session.get("client-scopes", scope["id"], "scope-mappings")) for scope in scopes}
+
+
+def _binding(mappings: Object) -> Binding:
+    realm: list[Object] = mappings.get("realmMappings") or []
+    clients: dict[str, Object] = mappings.get("clientMappings") or {}
+    roles = [*realm, *(role for client in clients.values() for role in client["mappings"])]
+    return Binding(
+        realm=frozenset(role["name"] for role in realm), clients=clients, ids=frozenset(role["id"] for role in roles)
+    )

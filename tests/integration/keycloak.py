@@ -231,23 +231,27 @@ class Realm:
         answer: Json = self.server.request("POST", url, data=form).json()
         return answer
 
-    def authorize(self, user: str, **parameters: str) -> Json:
+    def authorize(self, user: str | Visit, **parameters: str) -> Json:
         """Log `user` in and agree to all that is asked; the parameters that came back to the redirect URI.
+
+        Args:
+            user: a name, who logs in anew; or the `browser` of somebody who may be logged in already.
+            parameters: of the authorization request.
 
         Without a way back, what the page says is in `page`.
         """
         query = {"response_type": "code", "redirect_uri": REDIRECT, "state": "st", **parameters}
         url = f"{self.issuer}/protocol/openid-connect/auth?{urlencode(query)}"
-        return self._visit(user).go(url, query["redirect_uri"])
+        return (user if isinstance(user, Visit) else self.browser(user)).go(url, query["redirect_uri"])
 
     def visit(self, user: str, url: str) -> Json:
         """Let `user` go where `url` leads, log in and agree to all that is asked; what the last page says."""
-        return self._visit(user).go(url, "")
+        return self.browser(user).go(url, "")
 
     def follow(self, user: str, url: str) -> Json:
         """Let `user` go to an authorization `url`, log in and agree; the parameters that came back to its client."""
         (redirect_uri,) = parse_qs(urlsplit(url).query)["redirect_uri"]
-        return self._visit(user).go(url, redirect_uri)
+        return self.browser(user).go(url, redirect_uri)
 
     def consent_page(self, user: str, client_id: str, *, scope: str) -> str:
         """The page that asks `user` for consent, as HTML."""
@@ -260,13 +264,14 @@ class Realm:
             "code_challenge_method": "S256",
         }
         url = f"{self.issuer}/protocol/openid-connect/auth?{urlencode(query)}"
-        page: str = self._visit(user, agree=False).go(url, REDIRECT)["html"]
+        page: str = self.browser(user, agree=False).go(url, REDIRECT)["html"]
         return page
 
-    def _visit(self, user: str, *, agree: bool = True) -> _Visit:
-        return _Visit(user, self.server.request, agree=agree)
+    def browser(self, user: str, *, agree: bool = True) -> Visit:
+        """Somebody's browser, which keeps what it has from one page to the next."""
+        return Visit(user, self.server.request, agree=agree)
 
-    def log_in(self, user: str, client_id: str, *, scope: str, **form: str) -> Json:
+    def log_in(self, user: str | Visit, client_id: str, *, scope: str, **form: str) -> Json:
         """The whole authorization code flow with PKCE; the token endpoint's answer."""
         verifier, pkce = pkce_pair()
         redirect_uri = form.get("redirect_uri", REDIRECT)
@@ -293,7 +298,7 @@ def claims(token: str) -> Json:
     return decoded
 
 
-class _Visit:
+class Visit:
     """One person at Keycloak's pages: fills the login form, agrees to the consent form.
 
     Keycloak marks its cookies Secure over http too, which browsers accept on localhost and HTTP clients do not send

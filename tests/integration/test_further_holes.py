@@ -67,6 +67,60 @@ def test_a_client_that_registered_itself_exchanges_no_token(standing_realm: Real
 
 
 @pytest.mark.requirement("bootstrap.exchange")
+def test_of_all_grants_that_keycloak_has_only_a_login_brings_a_token(standing_realm: Realm) -> None:
+    """A client that registered with every one of them, and a person who agreed to it."""
+    url = f"{standing_realm.issuer}/.well-known/openid-configuration"
+    offered = set(standing_realm.server.request("GET", url).json()["grant_types_supported"])
+    ciba = "urn:openid:params:grant-type:ciba"  # refused at registration
+    metadata = {**CONFIDENTIAL, "grant_types": sorted(offered - {ciba}), "scope": "mcp:tools"}
+    client = standing_realm.post_client("openid-connect", metadata)
+    known = {"client_id": client["client_id"], "client_secret": client["client_secret"]}
+    secret = {"client_secret": client["client_secret"]}
+    token = standing_realm.log_in("reader", client["client_id"], scope="mcp:tools", **secret)["access_token"]
+    given = {
+        "scope": "mcp:tools",
+        "audience": client["client_id"],
+        "assertion": token,
+        "subject_token": token,
+        "subject_token_type": "urn:ietf:params:oauth:token-type:access_token",
+        "username": "reader",
+        "password": "reader",
+        "device_code": "x",
+    }
+    brought = {grant: standing_realm.token(grant_type=grant, **known, **given) for grant in offered}
+    assert [grant for grant, answer in brought.items() if "access_token" in answer] == []
+    # By the rule, and not because something else was wrong with the request.
+    ruled = ("client_credentials", f"{GRANTS}:token-exchange")
+    assert {brought[grant]["error_description"] for grant in ruled} == {"Request not allowed"}
+
+
+@pytest.mark.requirement("bootstrap.uma")
+def test_a_client_that_made_itself_a_resource_server_cannot_use_that(standing_realm: Realm) -> None:
+    """Keycloak makes one of whoever registers with permission tickets (User-Managed Access 2.0).
+
+    What it could then do takes a token of its own, and `client_credentials` is refused; a person's token does not do.
+    """
+    grant = f"{GRANTS}:uma-ticket"
+    metadata = {**CONFIDENTIAL, "grant_types": [grant, "client_credentials", "authorization_code"]}
+    client = standing_realm.post_client("openid-connect", metadata)
+    assert grant in client["grant_types"]
+    known = {"client_id": client["client_id"], "client_secret": client["client_secret"]}
+    secret = {"client_secret": client["client_secret"]}
+    token = standing_realm.log_in("admin", client["client_id"], scope="mcp:tools", **secret)["access_token"]
+    for audience in (client["client_id"], PUBLIC_URL, "mcp-native", "realm-management"):
+        form = {"grant_type": grant, "audience": audience}
+        alone = standing_realm.token(**form, **known)
+        assert alone["error_description"] in {"Request not allowed", "Client does not support permissions"}
+        answer = standing_realm.server.request("POST", standing_realm.token_url, data=form, headers=bearer(token))
+        assert answer.status_code in {400, 403}
+    protection = f"{standing_realm.issuer}/authz/protection"
+    ticket = {"resource": "mine", "requesterName": "reader", "granted": True, "scopeName": "x"}
+    for part, body in (("resource_set", {"name": "mine"}), ("permission/ticket", ticket)):
+        answer = standing_realm.server.request("POST", f"{protection}/{part}", json=body, headers=bearer(token))
+        assert (answer.status_code, answer.json()["error_description"]) == (403, "Requires uma_protection scope.")
+
+
+@pytest.mark.requirement("bootstrap.exchange")
 @pytest.mark.parametrize("grant", [f"{GRANTS}:uma-ticket", f"{GRANTS}:jwt-bearer", f"{GRANTS}:saml2-bearer"])
 def test_no_other_grant_brings_a_token(standing_realm: Realm, grant: str) -> None:
     client = standing_realm.post_client("openid-connect", {**CONFIDENTIAL, "grant_types": [grant]})
@@ -96,7 +150,11 @@ def test_a_token_of_a_registered_client_opens_no_account(standing_realm: Realm) 
     client = registered(standing_realm)
     token = standing_realm.log_in("reader", client["client_id"], scope="mcp:tools")["access_token"]
     server, realm = standing_realm.server.url, standing_realm.name
-    urls = [f"{standing_realm.issuer}/account/{part}" for part in ("", "sessions", "applications", "credentials")]
+    urls = [
+        f"{standing_realm.issuer}/account/{part}"
+        for part in ("", "sessions", "applications", "credentials", "resources")
+    ]
+    urls += [f"{standing_realm.issuer}/{part}" for part in ("broker/x/token", "authz/protection/resource_set")]
     urls += [f"{server}/admin/realms/{realm}", f"{server}/admin/realms/{realm}/users"]
     urls.append(f"{standing_realm.issuer}/protocol/openid-connect/userinfo")  # the scope openid was not granted
     headers = {**bearer(token), "Accept": "application/json"}

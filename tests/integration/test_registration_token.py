@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.containers
 
+UMA = "urn:ietf:params:oauth:grant-type:uma-ticket"
+
 
 @pytest.mark.requirement("bootstrap.registration_token")
 @pytest.mark.parametrize(
@@ -25,7 +27,20 @@ pytestmark = pytest.mark.containers
         {"jwks_uri": EVIL},
         {"frontchannel_logout_uri": EVIL},
         {"post_logout_redirect_uris": [EVIL]},
+        {"client_uri": EVIL},
+        {"client_uri": "javascript:alert(1)"},
+        {"logo_uri": EVIL},
+        {"policy_uri": "javascript:alert(1)"},
+        {"tos_uri": EVIL},
+        {"backchannel_logout_uri": EVIL},
+        {"backchannel_client_notification_endpoint": EVIL},
+        {"request_uris": [EVIL]},
+        {"sector_identifier_uri": EVIL},
         {"grant_types": ["urn:openid:params:grant-type:ciba"]},
+        {"scope": "mcp:tools profile"},
+        {"scope": "mcp:tools roles service_account"},
+        {"software_statement": "x.y.z"},
+        {"fullScopeAllowed": True},
         {"client_id": "mcp-native"},
     ],
 )
@@ -38,6 +53,32 @@ def test_a_registration_token_does_not_get_round_the_rules(standing_realm: Realm
     assert refused.status_code >= 400, refused.text
     kept = standing_realm.server.request("GET", url, headers=bearer(token)).json()
     assert (kept["redirect_uris"], kept["client_id"]) == ([REDIRECT], client["client_id"])
+
+
+@pytest.mark.requirement("bootstrap.registration_token")
+def test_a_registration_token_opens_no_flow(standing_realm: Realm) -> None:
+    client = registered(standing_realm)
+    url, token = client.pop("registration_client_uri"), client.pop("registration_access_token")
+    client.pop("status")
+    flows = {"grant_types": ["client_credentials", "implicit", "password", UMA], "response_types": ["token"]}
+    change = {**client, **flows, "token_endpoint_auth_method": "client_secret_post"}
+    changed = standing_realm.server.request("PUT", url, json=change, headers=bearer(token)).json()
+    known = {"client_id": client["client_id"], "client_secret": changed["client_secret"]}
+    person = {"username": "reader", "password": "reader"}
+    for grant in ("client_credentials", "password", UMA):
+        answer = standing_realm.token(grant_type=grant, scope="mcp:tools", **known, **person)
+        assert (answer["status"], "access_token" in answer) == (400, False), answer
+    (kept,) = standing_realm.admin().get("clients", clientId=client["client_id"])
+    wide = ("implicitFlowEnabled", "directAccessGrantsEnabled", "fullScopeAllowed", "bearerOnly")
+    assert [kept[member] for member in wide] == [False] * 4
+    assert kept["consentRequired"] is True
+
+
+@pytest.mark.requirement("bootstrap.registration_token")
+def test_a_member_that_keycloak_takes_and_does_not_know_is_kept_nowhere(standing_realm: Realm) -> None:
+    client = registered(standing_realm, initiate_login_uri=EVIL)
+    (kept,) = standing_realm.admin().get("clients", clientId=client["client_id"])
+    assert EVIL not in str(kept)
 
 
 @pytest.mark.requirement("bootstrap.registration_token")

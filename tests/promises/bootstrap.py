@@ -55,6 +55,13 @@ REQUIREMENTS = (
     Requirement("bootstrap.hybrid", "RFC 9700 section 2.1.2", "No response type but code brings anything."),
     Requirement("bootstrap.ciba", "OpenID Connect CIBA section 4", "No client starts logins on other devices."),
     Requirement("bootstrap.exchange", "RFC 8693", "A client that registered itself exchanges no token."),
+    Requirement(
+        "bootstrap.uma", "User-Managed Access 2.0", "A registered client keeps no permissions and asks for none."
+    ),
+    Requirement("bootstrap.consent", "ours", "What a person agreed to counts for one client and for nothing more."),
+    Requirement(
+        "bootstrap.builtin_clients", "ours", "Keycloak's own clients, which ask nobody, bring none of our scopes."
+    ),
     Requirement("bootstrap.registration_token", "RFC 7592", "A registration token keeps to the rules."),
     Requirement("bootstrap.offline", "OpenID Connect Core section 11", "Offline tokens end, by withdrawal too."),
     Requirement("bootstrap.account", "ours", "A registered client's token opens neither account nor admin pages."),

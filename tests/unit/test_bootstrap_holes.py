@@ -162,6 +162,23 @@ def test_only_a_rule_for_every_such_client_closes_logins_on_other_devices(attrib
 
 
 @pytest.mark.requirement("adoption.holes")
+@pytest.mark.parametrize(
+    ("grant", "name"),
+    [
+        ("password", "people's passwords"),
+        ("urn:ietf:params:oauth:grant-type:device_code", "device codes"),
+    ],
+)
+def test_a_grant_is_open_until_a_rule_refuses_it_to_everybody(grant: str, name: str) -> None:
+    def said(policy: dict[str, Any]) -> str:
+        actual = Actual(realm={}, client_profiles=[REFUSE], client_policies=[policy])
+        return next(hole.what for hole in holes(actual, RESOURCE, []) if hole.id == "S9")
+
+    assert name not in said(_policy("grant-type", grant_types=[grant]))
+    assert name in said(_policy("grant-type", grant_types=["client_credentials"]))
+
+
+@pytest.mark.requirement("adoption.holes")
 @pytest.mark.parametrize(("allowed", "closed"), [(False, True), (True, False), (None, False)])
 def test_a_page_framed_at_logout_is_a_foreign_address_too(*, allowed: bool | None, closed: bool) -> None:
     fields = ["jwksUri", "requestUris", "sectorIdentifierUri", "backchannelLogoutUrl", "postLogoutRedirectUris"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mcp_server.environment import SettingsError
-from mcp_server.settings import NAMES, Settings
+from mcp_server.settings import COMPOSE_NAMES, NAMES, Settings
 
 ROOT = Path(__file__).parents[2]
 PUBLIC = {"OAUTH_SERVER_URL": "https://login.example.com", "MCP_PUBLIC_URL": "https://mcp.example.com/mcp"}
@@ -123,6 +123,16 @@ def test_an_issuer_on_loopback_inside_a_container_needs_the_internal_url() -> No
 @pytest.mark.requirement("settings.defaults")
 def test_compose_s_own_variables_are_no_typing_errors() -> None:
     Settings.load({"MCP_PORT": "1", "KEYCLOAK_PORT": "2", "DEX_PORT": "3", "HOME": "/", "PATH": "/bin", "OAUTH_X": "y"})
+
+
+@pytest.mark.requirement("settings.defaults")
+def test_a_variable_of_somebody_else_s_that_looks_like_one_of_compose_s_is_no_typing_error() -> None:
+    """The server does not read compose's names, so what is near to one of them is not its affair."""
+    Settings.load(
+        {"HTTP_PORTS": "80", "LOGIN_HOSTS": "a", "MCP_USERS": "b", "MCP_PASSWORDS": "c", "KEYCLOAK_HEAPS": "d"}
+    )
+    for name in COMPOSE_NAMES:
+        Settings.load({name: "1"})
 
 
 # Ten ways to start it wrong, as a person would see them.

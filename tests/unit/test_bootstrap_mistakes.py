@@ -80,9 +80,10 @@ MISTAKES: list[Mistake] = [
 @pytest.mark.requirement("bootstrap.failures")
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda row: row[-1])
 def test_a_mistake_is_one_line_that_says_what_to_change(
-    mistake: Mistake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    mistake: Mistake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     verb, variables, answers, code, says = mistake
+    monkeypatch.chdir(tmp_path)
     with keycloak(answers or {}) as running:
         base = (NOTHING if answers is None else running).replace("http", variables.get("SCHEME", "http"), 1)
         given = {

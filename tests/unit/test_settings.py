@@ -12,6 +12,7 @@ import pytest
 
 from mcp_server.environment import SettingsError
 from mcp_server.settings import COMPOSE_NAMES, NAMES, Settings
+from scripts.bootstrap.settings import NAMES as KEYCLOAK
 
 ROOT = Path(__file__).parents[2]
 PUBLIC = {"OAUTH_SERVER_URL": "https://login.example.com", "MCP_PUBLIC_URL": "https://mcp.example.com/mcp"}
@@ -205,4 +206,7 @@ def test_compose_reads_what_the_example_s_second_part_has() -> None:
     assert read - documented == set()
     # HOST and PORT are the container's own business: MCP_PORT says where the host publishes it.
     container_s_own = {"HOST", "PORT", "OAUTH_CLIENT_SECRET_FILE"}
-    assert documented - read - container_s_own == set()
+    by_hand = text[text.index("# --- the bootstrap without compose") :]
+    bootstrap_s_own = set(re.findall(r"^# ?([A-Z][A-Z0-9_]+)=", by_hand, re.MULTILINE))
+    assert documented - read - container_s_own == bootstrap_s_own
+    assert set(KEYCLOAK) - documented == {"RUNNING_IN_CONTAINER"}

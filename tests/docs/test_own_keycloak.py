@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "providers" / "keycloak.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```bash\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-(DOTENV,) = (text for text in re.findall(r"^```dotenv\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL) if "ADMIN" in text)
+(DOTENV,) = re.findall(r"^```ini\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture

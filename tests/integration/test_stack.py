@@ -208,10 +208,9 @@ def test_everything_that_sees_the_access_files_is_told_which_one_counts(engine: 
 @pytest.mark.requirement("compose.access_file")
 def test_another_access_file_counts_for_bootstrap_and_server(stack: Stack) -> None:
     """access.production.yaml has another name for the resource, and no demo users."""
-    other = {"ACCESS_FILE": "idp-config/access.production.yaml"}
     try:
-        stack.compose("up", "--wait", "--no-build", **other)
-        said = stack.compose("logs", "--no-log-prefix", "bootstrap", **other).stdout
+        stack.compose("up", "--wait", "--no-build", ACCESS_FILE="idp-config/access.production.yaml")
+        said = stack.compose("logs", "--no-log-prefix", "bootstrap").stdout
         document = httpx.get(stack.url.replace("/mcp", "/.well-known/oauth-protected-resource/mcp")).json()
         assert document["resource_name"] == "MCP server"
         assert "- user reader" in said

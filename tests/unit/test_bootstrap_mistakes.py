@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +11,7 @@ import pytest
 
 from scripts import bootstrap_idp
 from tests.integration.stack import free_port
+from tests.listening import Handler, listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,35 +24,14 @@ NOTHING = f"http://localhost:{free_port()}"
 def keycloak(statuses: dict[str, int]) -> Iterator[str]:
     """What answers like Keycloak by these statuses: of a path that begins so, 404 without; where it is."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+    class Answer(Handler):
+        def answer(self) -> None:
             status = next((code for start, code in statuses.items() if self.path.startswith(start)), 404)
             tokens = {"access_token": "a.b.c", "expires_in": 300, "token_type": "Bearer"}
-            body = json.dumps(tokens if status == 200 else {"error": "no"}).encode()
-            self.send_response(status)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.send(status, json.dumps(tokens if status == 200 else {"error": "no"}).encode())
 
-        def do_POST(self) -> None:
-            self.do_GET()
-
-        def log_message(self, *_arguments: object) -> None:
-            pass
-
-    class Quiet(ThreadingHTTPServer):
-        def handle_error(self, *_: object) -> None:
-            """Who speaks TLS here is the point of a row."""
-
-    with Quiet(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://localhost:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with listening(Answer) as port:
+        yield f"http://localhost:{port}"
 
 
 TOKEN = "/realms/master/protocol/openid-connect/token"

@@ -23,6 +23,7 @@ environment (an empty value counts as unset):
   KEYCLOAK_ADMIN_REALM               the realm it lives in                                              [master]
   KEYCLOAK_ACCOUNTS                  the folder that hand-over keeps the secrets of the realm's own accounts in;
                                      from then on each verb runs as the account that may do just that
+  SSL_CERT_FILE, REQUESTS_CA_BUNDLE  both: the certificate of an authority of your own, for a provider that has one
   OAUTH_CLIENT_SECRET_FILE           where the server's own secret is kept; made if it is not there
   OAUTH_CLIENT_AUTH, OAUTH_CLIENT_KEY_FILE   private_key_jwt and the server's own key in place of the secret
   ACCESS_FILE                        who may do what                              [idp-config/access.yaml]
@@ -41,7 +42,7 @@ with --provider entra (render only): OAUTH_SERVER_URL is the front, and besides
 exit codes: 0 done (plan: whatever it says), 1 check found something, the provider refused or the result is not as
 promised, 2 something to change here, 3 the provider does not answer.
 
-examples:
+examples (a Keycloak of yours, from nothing to a login: docs/providers/keycloak.md):
   docker compose run --rm bootstrap                    what `docker compose up` does once
   scripts/bootstrap_idp.py plan                        what apply would change, field by field; writes nothing
   scripts/bootstrap_idp.py apply                       against OAUTH_SERVER_URL; a second time: no changes
@@ -52,6 +53,10 @@ examples:
   scripts/bootstrap_idp.py hand-over                   after the first apply: accounts of this realm alone
   scripts/bootstrap_idp.py token --uses 1 --expires 1h an invitation to register one client
 """
+
+_EPILOG_OF_A_VERB = (
+    "Which provider, which realm and by which account: `bootstrap_idp.py --help`; it has the exit codes too."
+)
 
 
 def parse(description: str, arguments: list[str] | None, provider: str | None = None) -> Namespace:
@@ -65,7 +70,12 @@ def parse(description: str, arguments: list[str] | None, provider: str | None = 
     )
     parser.add_argument("--provider", choices=_PROVIDERS, default=usual, help=f"which identity provider [{usual}]")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    plan = _add(verbs, "plan", "show what apply would change", "Reads the provider and prints what differs.")
+    plan = _add(
+        verbs,
+        "plan",
+        "show what apply would change",
+        "Prints what apply would change, object by object, field by field. Writes nothing.",
+    )
     _add_json(plan)
     apply = _add(
         verbs,
@@ -84,27 +94,34 @@ def parse(description: str, arguments: list[str] | None, provider: str | None = 
     )
     _add_json(check)
     _add_prune(verbs)
-    token = _add(verbs, "token", "make an initial access token", "Prints it once, on standard output.")
+    token = _add(
+        verbs,
+        "token",
+        "make an initial access token",
+        "Makes an invitation with which a client may register (RFC 7591) and prints it once, on standard output.",
+    )
     token.add_argument("--uses", type=_count, default=1, metavar="N", help="registrations it is good for [1]")
     token.add_argument("--expires", type=duration, default=3600, metavar="TIME", help="such as 30m, 1h, 7d [1h]")
     _add(
         verbs,
         "hand-over",
         "replace the administrator of Keycloak's first start by accounts of this realm alone",
-        "Makes them, sees that each may do its work and no more, then removes the administrator. Can be repeated.",
+        "Makes three accounts of this realm, their secrets in the folder KEYCLOAK_ACCOUNTS; sees that each may do its "
+        "work and no more; then removes the temporary administrator that it ran as. Can be repeated.",
     )
     probe = _add(
         verbs,
         "probe",
         "try the nine holes, as a stranger would; exit with 1 if one is open",
-        "On a Keycloak of your own: registers clients through each hole and removes them by the admin client.",
+        "Tries the nine holes of docs/keycloak.md, on a Keycloak of your own: registers clients through each that is "
+        "open and removes them by the admin client.",
     )
     _add_json(probe)
     _add(
         verbs,
         "render",
         "write the provider's files",
-        "For Dex its configuration, for Auth0 Terraform, for Entra the front before it. Asks nobody.",
+        "With --provider dex writes Dex's configuration, auth0: Terraform, entra: the front before it. Asks nobody.",
     )
     return parser.parse_args(arguments)
 
@@ -114,7 +131,8 @@ def _add_prune(verbs: _SubParsersAction[ArgumentParser]) -> None:
         verbs,
         "prune",
         "list clients that registered themselves and nobody uses; with --delete remove them",
-        "A client with a session stays, whatever its age. Removes nothing without --delete.",
+        "Lists clients that registered themselves and nobody uses. One with a session stays, whatever its age. Removes "
+        "nothing without --delete.",
     )
     prune.add_argument("--older-than", type=duration, default=30 * 86400, metavar="TIME", help="such as 12h, 30d [30d]")
     prune.add_argument("--unused", action="store_true", help="only those nobody ever logged in with")
@@ -122,7 +140,7 @@ def _add_prune(verbs: _SubParsersAction[ArgumentParser]) -> None:
 
 
 def _add(verbs: _SubParsersAction[ArgumentParser], name: str, line: str, description: str) -> ArgumentParser:
-    verb = verbs.add_parser(name, help=line, description=description)
+    verb = verbs.add_parser(name, help=line, description=description, epilog=_EPILOG_OF_A_VERB)
     verb.add_argument(
         "--wait", type=_seconds, default=120, metavar="SECONDS", help="how long a starting provider is waited for [120]"
     )

@@ -11,15 +11,14 @@ import json
 import os
 import runpy
 import sys
-import threading
 import time
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from tests.listening import Handler, listening
 from tests.unit.issuer import Issuer
 from tests.unit.running import Calls, lifespan
 
@@ -30,36 +29,23 @@ EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
 
 @contextmanager
-def listening() -> Iterator[Issuer]:
+def signing() -> Iterator[Issuer]:
     """A provider that signs, on a port of its own."""
     issuer = Issuer()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+    class Answer(Handler):
+        def answer(self) -> None:
             answer = asyncio.run(issuer.answer(httpx.Request("GET", f"http://localhost{self.path}")))
-            body = asyncio.run(answer.aread()) if answer.status_code == 200 else b""
-            self.send_response(answer.status_code)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.send(answer.status_code, asyncio.run(answer.aread()) if answer.status_code == 200 else b"")
 
-        def log_message(self, *_arguments: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        issuer.url = f"http://localhost:{server.server_port}/realms/mcp"
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield issuer
-        finally:
-            server.shutdown()
-            thread.join()
+    with listening(Answer) as port:
+        issuer.url = f"http://localhost:{port}/realms/mcp"
+        yield issuer
 
 
 async def called(name: str) -> list[dict[str, Any]]:
     """Status and text of the answers to a call of `my_orders`, without a token and with one."""
-    with listening() as issuer:
+    with signing() as issuer:
         os.environ["OAUTH_SERVER_URL"] = issuer.url
         app = runpy.run_path(str(EXAMPLES / f"{name}.py"))["app"]
         token = issuer.token(iat=time.time(), exp=time.time() + 60)

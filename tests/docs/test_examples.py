@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.docs.example import EXAMPLES, listening
+from tests.docs.example import EXAMPLES, signing
 from tests.unit.issuer import rsa_key
 from tests.unit.running import BOTH, Calls, lifespan
 from tests.unit.test_tools import events
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.requirement("protect.examples")
 @pytest.mark.parametrize("name", ["sdk", "starlette"])
 async def test_an_example_serves_whom_the_provider_vouches_for(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with listening() as issuer:
+    with signing() as issuer:
         monkeypatch.setenv("OAUTH_SERVER_URL", issuer.url)
         app = runpy.run_path(str(EXAMPLES / f"{name}.py"))["app"]
         token = issuer.token(iat=time.time(), exp=time.time() + 60)
@@ -43,7 +43,7 @@ async def test_an_example_serves_at_another_host_and_path(name: str, monkeypatch
         "method": "initialize",
         "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
     }
-    with listening() as issuer:
+    with signing() as issuer:
         monkeypatch.setenv("OAUTH_SERVER_URL", issuer.url)
         monkeypatch.setenv("MCP_PUBLIC_URL", "http://localhost:3000/orders")
         monkeypatch.setenv("ALLOWED_HOSTS", "mcp.example.com")
@@ -58,7 +58,7 @@ async def test_an_example_serves_at_another_host_and_path(name: str, monkeypatch
 
 @pytest.mark.requirement("upstream.one_audience")
 async def test_the_api_sees_whom_its_tokens_stand_for_and_takes_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    with listening() as issuer:
+    with signing() as issuer:
         monkeypatch.setenv("OAUTH_SERVER_URL", issuer.url)
         monkeypatch.setenv("OAUTH_PROVIDER", "keycloak")
         app = runpy.run_path(str(EXAMPLES / "upstream.py"))["app"]

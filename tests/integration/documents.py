@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import socket
-import ssl
-import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
@@ -17,6 +13,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+
+from tests.listening import Handler, listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,33 +81,14 @@ def write_certificates(folder: Path, hosts: tuple[str, ...]) -> None:
 @contextmanager
 def serving_documents(folder: Path) -> Iterator[Documents]:
     """Serve over TLS with the certificate in `folder`, where a container reaches this machine."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "server.pem")
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+    class Answer(Handler):
+        def answer(self) -> None:
             documents.asked.append(f"{self.headers['Host']}{self.path}")
             document = documents.by_path.get(self.path)
-            body = json.dumps(document).encode()
-            self.send_response(200 if document else 404)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
+            self.send(200 if document else 404, json.dumps(document).encode(), content_type="application/json")
 
     # All addresses: which of them a container reaches depends on the engine. Only public test documents are behind it.
-    server = ThreadingHTTPServer(("0.0.0.0", 0), Handler)  # noqa: S104 - see above
-    server.daemon_threads = True
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    documents = Documents(socket.socket.getsockname(server.socket)[1])
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
+    with listening(Answer, address="0.0.0.0", certificate=folder / "server.pem") as port:  # noqa: S104 - see above
+        documents = Documents(port)
         yield documents
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -11,16 +11,15 @@ import base64
 import hashlib
 import json
 import secrets
-import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import jwt
 
+from tests.listening import Handler, listening
 from tests.unit.issuer import public_jwk, rsa_key
 
 if TYPE_CHECKING:
@@ -128,8 +127,8 @@ def _json(status: int, document: Any) -> tuple[int, dict[str, str], bytes]:
 def running_entra() -> Iterator[Entra]:
     """Serve it on a port of this machine; stop it at the end."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def _reply(self) -> None:
+    class Reply(Handler):
+        def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
             headers = {name.lower(): value for name, value in self.headers.items()}
             status, more, content = entra.answer(self.command, self.path, body, headers)
@@ -139,18 +138,6 @@ def running_entra() -> Iterator[Entra]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST = _reply  # noqa: N815 - the library's names
-
-        def log_message(self, *_: object) -> None:
-            """Nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    entra = Entra(f"http://127.0.0.1:{server.server_address[1]}")
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with listening(Reply) as port:
+        entra = Entra(f"http://127.0.0.1:{port}")
         yield entra
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

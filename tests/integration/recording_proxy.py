@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import httpx
+
+from tests.listening import Handler, listening
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,8 +52,8 @@ def recording(target: str) -> Iterator[Recorder]:
     """Forward to `target`, from a port of this machine."""
     with httpx.Client(base_url=target, timeout=60, trust_env=False) as client:
 
-        class Handler(BaseHTTPRequestHandler):
-            def forward(self) -> None:
+        class Forward(Handler):
+            def answer(self) -> None:
                 if recorder.is_broken:
                     self.close_connection = True  # without an answer
                     return
@@ -63,32 +63,19 @@ def recording(target: str) -> Iterator[Recorder]:
                 if (self.command, path) in recorder.writes:
                     recorder.before_write(self.command, path)
                 headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
-                answer = client.request(self.command, self.path, content=body, headers=headers)
+                reply = client.request(self.command, self.path, content=body, headers=headers)
                 if recorder.is_broken:
                     self.close_connection = True
                     return
-                self.send_response(answer.status_code)
-                for name, value in answer.headers.items():
+                self.send_response(reply.status_code)
+                for name, value in reply.headers.items():
                     if name.lower() not in _HOP_BY_HOP:
                         self.send_header(name, value)
-                self.send_header("Content-Length", str(len(answer.content)))
+                self.send_header("Content-Length", str(len(reply.content)))
                 self.end_headers()
                 with suppress(ConnectionError):  # whoever asked is gone
-                    self.wfile.write(answer.content)
+                    self.wfile.write(reply.content)
 
-            do_GET = do_POST = do_PUT = do_DELETE = forward  # noqa: N815 - the names the server looks for
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        server.daemon_threads = True
-        recorder = Recorder(f"http://127.0.0.1:{server.server_port}")
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
+        with listening(Forward) as port:
+            recorder = Recorder(f"http://127.0.0.1:{port}")
             yield recorder
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import SimpleHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from tests.integration.browser import chromium
 from tests.integration.server import serving_realm
 from tests.integration.stack import REPOSITORY
+from tests.listening import listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,14 +32,8 @@ class Quiet(SimpleHTTPRequestHandler):
 def page_at() -> Iterator[str]:
     """The folder, served as `python -m http.server` serves it."""
     handler = partial(Quiet, directory=str(REPOSITORY / "docs" / "examples" / "browser"))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with listening(handler) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.mark.requirement("example.browser")

@@ -12,7 +12,7 @@ import yaml
 from scripts.bootstrap.failures import Forbidden, SettingsFailure
 from tests.integration.keycloak import PUBLIC_URL, REPOSITORY, Realm, bootstrapped
 from tests.integration.recording_proxy import recording
-from tests.integration.tampering import IN_A_GROUP, TAMPERED_GROUPS, TAMPERINGS
+from tests.integration.tampering import IN_A_GROUP, TAMPERED_GROUPS, TAMPERINGS, client_members
 from tests.integration.verbs import account, check, command_line, plan
 
 if TYPE_CHECKING:
@@ -123,6 +123,15 @@ def test_an_account_that_may_only_read_is_enough_for_a_check(realm: Realm) -> No
     found = check(realm, **blind)
     assert found.names == ["realm.accessTokenLifespan"]
     assert "demo users were not compared" in found.warnings[0]
+    # Nor is a service account looked at that somebody switched on: the access file names no machine clients.
+    client_members("mcp-native", publicClient=False, serviceAccountsEnabled=True)(realm.admin())
+    found = check(realm, **blind)
+    assert "client mcp-native.serviceAccountsEnabled" in found.names
+    assert [warning for warning in found.warnings if "machine clients" in warning] == []
+    realm.write_access(demo_users={})
+    code, out, error = command_line(realm, "plan", **blind)
+    assert (code, error) == (0, "")
+    assert "serviceAccountsEnabled: true → false" in out
 
 
 @pytest.mark.requirement("drift.writer")

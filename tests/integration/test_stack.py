@@ -171,6 +171,55 @@ def test_an_env_file_copied_from_the_example_changes_nothing(engine: None) -> No
     assert stack.compose("--env-file", ".env.example", "config").stdout == bare
 
 
+_OFF_THIS_MACHINE = {
+    "LOGIN_HOST": "login.example.com",
+    "MCP_HOST": "mcp.example.com",
+    "DEX_POSTGRES_PASSWORD": "p" * 32,
+    "FRONT_CLIENT_ID": "4f0c",
+    "OAUTH_SERVER_URL": "https://login.example.com",
+    "JWT_ISSUER": "https://login.microsoftonline.com/4f0c/v2.0",
+}
+
+
+@pytest.mark.requirement("compose.access_file")
+@pytest.mark.parametrize(
+    "files",
+    [
+        "docker-compose.yml",
+        "docker-compose.yml:docker-compose.upstream.yml",
+        "docker-compose.yml:docker-compose.production.yml",
+        "docker-compose.dex.yml",
+        "docker-compose.dex.yml:docker-compose.dex.production.yml",
+        "docker-compose.entra.yml",
+    ],
+)
+def test_everything_that_sees_the_access_files_is_told_which_one_counts(engine: None, files: str) -> None:
+    stack = Stack(variables={**_OFF_THIS_MACHINE, "COMPOSE_FILE": files, "ACCESS_FILE": "idp-config/team.yaml"})
+    services = json.loads(stack.compose("--profile", "tools", "config", "--format", "json").stdout)["services"]
+    readers = {
+        name: service["environment"].get("ACCESS_FILE")
+        for name, service in services.items()
+        if any(volume["target"] == "/app/idp-config" for volume in service.get("volumes", []))
+    }
+    assert {"bootstrap", "mcp-server"} <= set(readers)
+    assert set(readers.values()) == {"idp-config/team.yaml"}
+
+
+@pytest.mark.requirement("compose.access_file")
+def test_another_access_file_counts_for_bootstrap_and_server(stack: Stack) -> None:
+    """access.production.yaml has another name for the resource, and no demo users."""
+    try:
+        stack.compose("up", "--wait", "--no-build", ACCESS_FILE="idp-config/access.production.yaml")
+        said = stack.compose("logs", "--no-log-prefix", "bootstrap").stdout
+        document = httpx.get(stack.url.replace("/mcp", "/.well-known/oauth-protected-resource/mcp")).json()
+        assert document["resource_name"] == "MCP server"
+        assert "- user reader" in said
+        assert "displayName: MCP demo server → MCP server" in said
+    finally:
+        stack.compose("up", "--wait", "--no-build")
+    assert stack.log_in("reader")[0] == 0
+
+
 @pytest.mark.requirement("stack.alone")
 def test_the_server_starts_alone_against_another_provider(engine: None) -> None:
     stack = Stack()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from mcp_server.exchanged import ACCESS_TOKEN
 from mcp_server.registry import tool
 from scripts.bootstrap.failures import SettingsFailure
 from tests.integration.in_process import serving, settings_for
-from tests.integration.keycloak import REDIRECT, REPOSITORY, bootstrapped, claims
+from tests.integration.keycloak import REDIRECT, REPOSITORY, Realm, bootstrapped, claims
 from tests.integration.stack import free_port
 from tests.integration.verbs import check
 from tests.unit.test_tools import events
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.integration.keycloak import Json, Keycloak, Realm
+    from tests.integration.keycloak import Json, Keycloak
 
 pytestmark = [pytest.mark.anyio, pytest.mark.containers]
 
@@ -274,3 +275,19 @@ def test_an_apis_own_client_stays_as_it_is_and_a_foreign_scope_is_refused(realm:
     realm.write_access(upstreams=upstreams())
     with pytest.raises(SettingsFailure, match=r"upstreams\.orders-api\.scopes\.orders\.read: the realm has"):
         realm.apply()
+
+
+@pytest.mark.requirement("upstream.others_stay")
+def test_a_scope_that_keycloak_puts_into_a_new_realm_is_refused_there_too(keycloak: Keycloak, tmp_path: Path) -> None:
+    realm = Realm(keycloak, tmp_path, f"test-{secrets.token_hex(4)}")
+    scopes = {"address": {"description": "Where you live", "roles": ["orders-reader"]}}
+    realm.write_access(upstreams={API: {"name": "Orders", "scopes": scopes}})
+    with pytest.raises(SettingsFailure, match=r"upstreams\.orders-api\.scopes\.address: the realm has"):
+        realm.apply()
+    admin = realm.admin()
+    assert admin.get()["enabled"] is False
+    (address,) = [scope for scope in admin.get("client-scopes") if scope["name"] == "address"]
+    assert [mapper["name"] for mapper in address["protocolMappers"]] == ["address"]
+    realm.write_access(upstreams=upstreams())
+    realm.apply()
+    assert admin.get()["enabled"] is True

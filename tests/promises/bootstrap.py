@@ -76,6 +76,7 @@ REQUIREMENTS = (
     Requirement("compose.local", "ours", "Compose publishes on 127.0.0.1 only, and no management port."),
     Requirement("compose.hardened", "ours", "Every service of ours has no capability and a read-only file system."),
     Requirement("compose.settings", "ours", "Compose hands every setting of the server through."),
+    Requirement("compose.access_file", "ours", "ACCESS_FILE counts for all that compose starts, in each of its files."),
     Requirement("compose.misspelt", "ours", "A misspelt name in .env is a warning of the bootstrap."),
     Requirement("compose.no_secret", "ours", "Neither the compose file nor an image holds a secret."),
 )

@@ -13,6 +13,7 @@ from mcp_server.issuers import IssuerRules
 from mcp_server.providers import PROFILES
 from mcp_server.settings import NAMES, Settings
 from scripts.bootstrap.auth0.settings import NAMES as AUTH0_NAMES
+from scripts.bootstrap.settings import NAMES as KEYCLOAK_NAMES
 from tests.providers.imitation import RESOURCE, Imitation
 from tests.providers.table import GUIDES, TABLE, table
 from tests.providers.test_tokens import IMITATIONS
@@ -59,7 +60,8 @@ def test_a_guide_has_its_parts_and_says_what_it_is_taken_from(page: Path) -> Non
 def test_every_setting_that_a_guide_names_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     named = {*_SETTING.findall(text), *variables(page)}
-    assert named - {*NAMES, *AUTH0_NAMES} == set()
+    of_libraries = {"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"}
+    assert named - {*NAMES, *AUTH0_NAMES, *KEYCLOAK_NAMES, *of_libraries} == set()
     of_access = set(Access.model_fields) | set(IssuerRules.model_fields)
     ours = {name for line in text.splitlines() if "access.yaml" in line for name in _RULE.findall(line)}
     assert ours - of_access == set()

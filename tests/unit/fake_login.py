@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlencode, urlsplit
+
+from tests.listening import Handler, listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,30 +68,22 @@ def fake_login() -> Iterator[Fake]:
     """A running `Fake`."""
     fake = Fake()
 
-    class Handler(_Handler):
+    class Answer(_Answer):
         state = fake
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = False  # so that closing waits for them
-    fake.url = f"http://127.0.0.1:{server.server_port}"
-    fake.claims = {"iss": fake.url, "sub": "ada", "aud": fake.resource, "scope": "mcp:tools", "exp": 2_000_000_000}
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with listening(Answer, waits=True) as port:
+        fake.url = f"http://127.0.0.1:{port}"
+        fake.claims = {"iss": fake.url, "sub": "ada", "aud": fake.resource, "scope": "mcp:tools", "exp": 2_000_000_000}
         yield fake
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Answer(Handler):
     state: Fake
 
-    def log_message(self, *_: object) -> None:
-        pass
+    def answer(self) -> None:
+        {"GET": self._get, "POST": self._post, "DELETE": self._delete}[self.command]()
 
-    def do_GET(self) -> None:
+    def _get(self) -> None:
         fake, parts = self.state, urlsplit(self.path)
         if parts.path in fake.answers:
             status, document = fake.answers[parts.path]
@@ -108,7 +100,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._json(404, {})
 
-    def do_POST(self) -> None:
+    def _post(self) -> None:
         fake, path = self.state, urlsplit(self.path).path
         body = self.rfile.read(int(self.headers["content-length"])).decode()
         form = {k: v[0] for k, v in parse_qs(body).items()}
@@ -137,7 +129,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._page(path, form)
 
-    def do_DELETE(self) -> None:
+    def _delete(self) -> None:
         fake = self.state
         fake.removals.append((self.path, self.headers.get("authorization", "")))
         status, _ = fake.answers.get(self.path, (204, {}))

@@ -33,6 +33,7 @@ HOSTILE = [
     "<<EOT",
     "$ % { } $% ${ }",
 ]
+MACHINE = {"importer": {"name": "The importer", "roles": ["mcp-writer"], "secret": "IMPORTER_SECRET"}}
 Variables = dict[str, str]
 
 
@@ -198,6 +199,9 @@ def test_no_token_is_given_without_a_person(variables: Variables) -> None:
         ),
         (lambda a: a.update(introspect_for=["mcp:admin"]), "take introspect_for out"),
         (lambda a: a.update(groups={"staff": ["mcp-reader"]}), "groups are not made"),
+        (lambda a: a.update(machine_clients=MACHINE), "machine_clients of the access file are not rendered"),
+        (lambda a: a.update(upstreams={"orders": {"name": "Orders"}}), "upstreams of the access file are not rendered"),
+        (lambda a: a.update(claims=["email"]), "claims of the access file are not rendered"),
         (lambda _: None, "demo users are not made"),
         (lambda _: None, "not verified against a live tenant"),
     ],
@@ -210,6 +214,14 @@ def test_what_auth0_cannot_do_is_said_in_the_file_and_aloud(
     (line,) = [line for line in capsys.readouterr().err.splitlines() if says in line]
     assert line.startswith("warning: ")
     assert f"# - {line.removeprefix('warning: ')}\n" in written(variables, "access.tf")
+
+
+@pytest.mark.requirement("auth0.limits")
+def test_what_the_access_file_does_not_use_is_not_spoken_of(
+    variables: Variables, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert render() == 0
+    assert not re.search("not rendered|groups|introspect_for", capsys.readouterr().err)
 
 
 @pytest.mark.requirement("auth0.refused")

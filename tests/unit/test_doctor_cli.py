@@ -5,11 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
-import ssl
 import subprocess
-import threading
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 
 from scripts.checkup.cli import main
+from tests.listening import Handler, listening
 from tests.unit.fake_login import PASSWORD, Fake, fake_login
 from tests.unit.issuer import rsa_key
 
@@ -171,28 +168,6 @@ def certificate(name: str, *, days: int = 30) -> bytes:
     return pem + made.public_bytes(serialization.Encoding.PEM)
 
 
-@contextmanager
-def tls_server(pem: Path) -> Iterator[int]:
-    """A server that ends TLS with the certificate in `pem`; its port."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem)
-
-    class Quiet(HTTPServer):
-        def handle_error(self, *_: object) -> None:
-            """Clients that hang up are what the test is about."""
-
-    server = Quiet(("127.0.0.1", 0), BaseHTTPRequestHandler)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 @pytest.mark.requirement("doctor.certificate", "doctor.exit_codes")
 @pytest.mark.parametrize(
     ("name", "days", "trusted", "advice"),
@@ -216,7 +191,7 @@ def test_a_bad_certificate_is_explained(
     pem.write_bytes(certificate(name, days=days))
     if trusted:
         monkeypatch.setenv("SSL_CERT_FILE", str(pem))
-    with tls_server(pem) as port:
+    with listening(Handler, certificate=pem) as port:
         assert main([f"https://localhost:{port}/mcp", "--json"]) == 3
     (finding,) = report(capsys)["findings"]
     assert finding["finding"] == "certificate"

@@ -6,12 +6,15 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 
+from mcp_server.__main__ import main
 from mcp_server.environment import SettingsError
-from mcp_server.settings import NAMES, Settings
+from mcp_server.settings import COMPOSE_NAMES, NAMES, Settings
+from scripts.bootstrap.settings import NAMES as KEYCLOAK
 
 ROOT = Path(__file__).parents[2]
 PUBLIC = {"OAUTH_SERVER_URL": "https://login.example.com", "MCP_PUBLIC_URL": "https://mcp.example.com/mcp"}
@@ -125,7 +128,17 @@ def test_compose_s_own_variables_are_no_typing_errors() -> None:
     Settings.load({"MCP_PORT": "1", "KEYCLOAK_PORT": "2", "DEX_PORT": "3", "HOME": "/", "PATH": "/bin", "OAUTH_X": "y"})
 
 
-# Ten ways to start it wrong, as a person would see them.
+@pytest.mark.requirement("settings.defaults")
+def test_a_variable_of_somebody_else_s_that_looks_like_one_of_compose_s_is_no_typing_error() -> None:
+    """The server does not read compose's names, so what is near to one of them is not its affair."""
+    Settings.load(
+        {"HTTP_PORTS": "80", "LOGIN_HOSTS": "a", "MCP_USERS": "b", "MCP_PASSWORDS": "c", "KEYCLOAK_HEAPS": "d"}
+    )
+    for name in COMPOSE_NAMES:
+        Settings.load({name: "1"})
+
+
+# Nine ways to start it wrong, as a person would see them; a tenth is a process of its own below.
 STARTS: list[tuple[dict[str, str], str]] = [
     ({"OAUTH_SERVER_UR": "https://login.example.com"}, "did you mean OAUTH_SERVER_URL?"),
     ({"OAUTH_SERVER_URL": "login.example.com"}, "OAUTH_SERVER_URL"),
@@ -135,29 +148,42 @@ STARTS: list[tuple[dict[str, str], str]] = [
     ({"AUTH_TOKEN_MODE": "introspection"}, "OAUTH_CLIENT_SECRET"),
     ({"OAUTH_SERVER_URL": "https://accounts.google.com"}, "use Keycloak or Dex"),
     ({"DISABLE_AUTH": "true", "HOST": "0.0.0.0"}, "DISABLE_AUTH"),  # noqa: S104 - the point of the row
-    ({"ACCESS_FILE": "no-such.yaml"}, "no-such.yaml: cannot be read"),
     ({"RUNNING_IN_CONTAINER": "1"}, "OAUTH_INTERNAL_URL"),
 ]
 
 
 @pytest.mark.requirement("settings.exit_code")
 @pytest.mark.parametrize(("variables", "says"), STARTS)
-def test_a_bad_start_ends_with_one_line_and_exit_code_2(variables: dict[str, str], says: str) -> None:
+def test_a_bad_start_ends_with_one_line_and_exit_code_2(
+    variables: dict[str, str], says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with warnings.catch_warnings():
+        assert main() == 2
+    said = capsys.readouterr()
+    (line,) = said.err.splitlines()
+    assert line.startswith("mcp-server: ")
+    assert says in line
+    assert said.out == ""
+
+
+@pytest.mark.requirement("settings.exit_code")
+def test_the_process_ends_with_that_exit_code_and_no_traceback() -> None:
     environment = {name: value for name, value in os.environ.items() if name not in NAMES}
     ended = subprocess.run(
         [sys.executable, "-m", "mcp_server"],
         cwd=ROOT,
-        env={**environment, **variables},
+        env={**environment, "ACCESS_FILE": "no-such.yaml"},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
-    assert ended.returncode == 2
-    (line,) = ended.stderr.splitlines()
-    assert line.startswith("mcp-server: ")
-    assert says in line
-    assert ended.stdout == ""
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == "mcp-server: no-such.yaml: cannot be read (No such file or directory)\n"
 
 
 @pytest.mark.requirement("settings.secret_file", "settings.secret_unseen")
@@ -195,4 +221,7 @@ def test_compose_reads_what_the_example_s_second_part_has() -> None:
     assert read - documented == set()
     # HOST and PORT are the container's own business: MCP_PORT says where the host publishes it.
     container_s_own = {"HOST", "PORT", "OAUTH_CLIENT_SECRET_FILE"}
-    assert documented - read - container_s_own == set()
+    by_hand = text[text.index("# --- the bootstrap without compose") :]
+    bootstrap_s_own = set(re.findall(r"^# ?([A-Z][A-Z0-9_]+)=", by_hand, re.MULTILINE))
+    assert documented - read - container_s_own == bootstrap_s_own
+    assert set(KEYCLOAK) - documented == {"RUNNING_IN_CONTAINER"}

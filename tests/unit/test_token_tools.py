@@ -242,6 +242,20 @@ def test_the_environment_comes_before_the_file(tmp_path: Path) -> None:
     assert surroundings({"KEYCLOAK_PORT": "8180"}, tmp_path)["OAUTH_SERVER_URL"] == "http://localhost:8180/realms/mcp"
 
 
+@pytest.mark.requirement("inspect.settings")
+def test_the_access_file_of_env_is_the_containers_wherever_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("ACCESS_FILE=idp-config/team.yaml\n")
+    assert surroundings({}, dotenv) == {"ACCESS_FILE": str(tmp_path / "idp-config" / "team.yaml")}
+    assert surroundings({"ACCESS_FILE": "mine.yaml"}, dotenv) == {"ACCESS_FILE": "mine.yaml"}
+    dotenv.write_text("ACCESS_FILE=\n")
+    assert surroundings({}, dotenv) == {"ACCESS_FILE": ""}
+
+
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
     monkeypatch.setenv("MCP_PASSWORD", PASSWORD)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +13,7 @@ import yaml
 
 from mcp_server.app import create_app
 from mcp_server.settings import Settings
+from tests.listening import Handler, listening
 from tests.unit.running import Calls, HeldClock, lifespan
 from tests.unit.test_exchange import Exchanging
 from tests.unit.test_issuers import access_file
@@ -41,27 +40,14 @@ class Api:
     def listening(self) -> Iterator[Api]:
         api = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
+        class Answer(Handler):
+            def answer(self) -> None:
                 api.shown.append(self.headers.get("authorization"))
-                self.send_response(api.status)
-                self.send_header("location", f"{api.url}elsewhere")
-                self.send_header("content-length", str(len(api.body)))
-                self.end_headers()
-                self.wfile.write(api.body)
+                self.send(api.status, api.body, location=f"{api.url}elsewhere")
 
-            def log_message(self, *_arguments: object) -> None:
-                pass
-
-        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-            self.url = f"http://127.0.0.1:{server.server_port}/"
-            thread = threading.Thread(target=server.serve_forever)
-            thread.start()
-            try:
-                yield self
-            finally:
-                server.shutdown()
-                thread.join()
+        with listening(Answer) as port:
+            self.url = f"http://127.0.0.1:{port}/"
+            yield self
 
 
 async def _ask(folder: Path, url: str | None, audience: str = "orders-api") -> tuple[dict[str, Any], str]:

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from mcp_server import strict_yaml
 from scripts.bootstrap.failures import SettingsFailure
 
 if TYPE_CHECKING:
@@ -99,9 +99,9 @@ def read_source(settings: DexSettings) -> Source:
 
 def _mapping(path: Path) -> Json:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsFailure(f"{path}: {' '.join(str(error).split())}") from error
+        content = strict_yaml.loads(path.read_text(encoding="utf-8"))
+    except (strict_yaml.NotStrictYaml, UnicodeDecodeError) as error:
+        raise SettingsFailure(f"{path}: {error}") from error
     if not isinstance(content, dict):
         raise SettingsFailure(f"{path}: must be a mapping")
     return content

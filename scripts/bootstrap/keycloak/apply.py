@@ -143,7 +143,10 @@ def refuse_what_cannot_be_written(desired: Desired, actual: Actual) -> None:
     refuse_unknown_key(desired.resource, desired.credentials, actual)
     refuse_foreign_groups(desired.access, actual)
     if actual.users is None and desired.access.demo_users:
-        raise Forbidden("the admin client may not see people, so demo users cannot be compared: give it view-users")
+        raise Forbidden(
+            "the admin client may not see people, so demo users cannot be compared: give it manage-users "
+            "(plan: view-users)"
+        )
     if actual.machine_roles is None:
         raise Forbidden(
             "the admin client may not see the roles of machine clients: give it manage-users (check: view-users)"

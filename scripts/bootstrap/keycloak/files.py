@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from mcp_server import strict_yaml
 from mcp_server.access_faults import told
 from scripts.bootstrap.failures import SettingsFailure
 from scripts.bootstrap.keycloak.keys import SigningAlgorithm
@@ -116,10 +116,10 @@ def _load(path: Path, kind: type[_Kind]) -> _Kind:
     text = ""
     try:
         text = path.read_text(encoding="utf-8")
-        return kind.model_validate(yaml.safe_load(text))
+        return kind.model_validate(strict_yaml.loads(text))
     except OSError as error:
         raise SettingsFailure(f"{path}: cannot be read ({error.strerror})") from error
     except ValidationError as error:
         raise SettingsFailure(f"{path}: {told(error, kind, text)}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsFailure(f"{path}: {' '.join(str(error).split())}") from error
+    except (strict_yaml.NotStrictYaml, UnicodeDecodeError) as error:
+        raise SettingsFailure(f"{path}: {error}") from error

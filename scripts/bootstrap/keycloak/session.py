@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from keycloak import KeycloakOpenIDConnection
 from keycloak.exceptions import KeycloakAuthenticationError, KeycloakConnectionError, KeycloakError
+from requests.exceptions import SSLError
 
 from scripts.bootstrap.failures import AdminRefused, Forbidden, ProviderRefused, ProviderUnreachable
 
@@ -23,6 +24,7 @@ _NOT_FOUND = 404
 _ERROR = 400
 _FORBIDDEN = 403
 _SERVER_ERROR = 500
+_MASTER = "master"
 _RETRY_SECONDS = 2
 # The library sends a request again that was not answered in time: what makes something would then be there already.
 _TIMEOUT_SECONDS = 120
@@ -82,18 +84,33 @@ class Session:
         """None when logged in, else why not yet."""
         try:
             self.connection.get_token()
-        except KeycloakConnectionError:
-            return ProviderUnreachable(
-                f"nothing answers at {self._settings.admin_base}: start Keycloak (docker compose up keycloak), "
-                "or set OAUTH_INTERNAL_URL to where this process reaches it"
-            )
+        except KeycloakConnectionError as error:
+            return self._unreachable(error)
         except KeycloakError as error:
-            if (error.response_code or _SERVER_ERROR) >= _SERVER_ERROR or error.response_code == _NOT_FOUND:
+            if error.response_code == _NOT_FOUND:
+                realm = self._settings.admin_realm
+                return ProviderUnreachable(
+                    f"{self._settings.admin_base} has no realm '{realm}': no Keycloak is there (OAUTH_SERVER_URL, "
+                    "OAUTH_INTERNAL_URL), or the admin client lives in another realm (KEYCLOAK_ADMIN_REALM)"
+                )
+            if (error.response_code or _SERVER_ERROR) >= _SERVER_ERROR:
                 return ProviderUnreachable(
                     f"{self._settings.admin_base} answers {error.response_code}, not as Keycloak does"
                 )
             raise self._refused() from error
         return None
+
+    def _unreachable(self, error: KeycloakConnectionError) -> ProviderUnreachable:
+        base = self._settings.admin_base
+        if isinstance(error.__cause__, SSLError):
+            return ProviderUnreachable(
+                f"no TLS with {base}: where Keycloak has a certificate of your own authority, name its file in "
+                "SSL_CERT_FILE and REQUESTS_CA_BUNDLE; where it speaks plain http, write http:// in OAUTH_INTERNAL_URL"
+            )
+        return ProviderUnreachable(
+            f"nothing answers at {base}: start Keycloak (docker compose up keycloak), or set OAUTH_INTERNAL_URL to "
+            "where this process reaches it"
+        )
 
     def _refused(self) -> AdminRefused:
         return AdminRefused(
@@ -141,8 +158,19 @@ class Session:
         return response.json()
 
     def create_realm(self, representation: dict[str, object]) -> None:
-        """Create the realm itself."""
-        self._check(self._send("POST", "admin/realms", representation), "POST", ("admin/realms",))
+        """Create the realm itself.
+
+        Raises:
+            Forbidden: the admin client may not.
+        """
+        response = self._send("POST", "admin/realms", representation)
+        if response.status_code == _FORBIDDEN:
+            raise Forbidden(
+                f"the realm '{representation['realm']}' is not there, and the admin client "
+                f"'{self._settings.admin_client_id}' may not make it: give its service account create-realm, a role of "
+                f"the realm '{_MASTER}', or correct the realm's name in OAUTH_SERVER_URL"
+            )
+        self._check(response, "POST", ("admin/realms",))
 
     def realms(self) -> frozenset[str]:
         """The realms in which the admin client may do anything."""
@@ -170,11 +198,16 @@ class Session:
 
     def _lacking(self, method: str, path: tuple[str, ...]) -> str:
         what = f"{method} {'/'.join(path) or 'the realm'}"
-        roles = "view-realm, view-clients, view-events and view-users"
-        if method != "GET":
+        if self._realm == _MASTER:  # where accounts of a realm are made
+            roles = "manage-clients and manage-users"
+        elif method == "GET":
+            roles = (
+                "view-realm, view-clients, view-events (for apply manage-realm, manage-clients, view-events) and for "
+                "people view-users (manage-users)"
+            )
+        else:
             roles = "manage-realm, manage-clients and, for demo users, machine clients and groups, manage-users"
-        realm = self._settings.realm
-        where = "realm-management" if self._settings.admin_realm == realm else f"{realm}-realm"
+        where = f"{self._realm}-realm" if self._settings.admin_realm == _MASTER else "realm-management"
         return (
             f"the admin client '{self._settings.admin_client_id}' may not {what}: give its service account {roles}, "
             f"roles of the client '{where}' in the realm '{self._settings.admin_realm}'"

@@ -91,18 +91,24 @@ class Stack:
 def greeting(token: str) -> dict[str, Any]:
     """A call of the tool `greet`, stateless, as the parameters of a request."""
     meta = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
+    call = earlier_greeting(token)
+    call["json"]["params"]["_meta"] = meta
+    call["headers"] |= {"mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", "mcp-name": "greet"}
+    return call
+
+
+def earlier_greeting(token: str) -> dict[str, Any]:
+    """The same in an earlier revision of the protocol, without a session."""
     return {
         "json": {
             "jsonrpc": "2.0",
             "id": 1,
             "method": "tools/call",
-            "params": {"name": "greet", "arguments": {"name": "Ada"}, "_meta": meta},
+            "params": {"name": "greet", "arguments": {"name": "Ada"}},
         },
         "headers": {
             "authorization": f"Bearer {token}",
             "accept": "application/json, text/event-stream",
-            "mcp-protocol-version": "2026-07-28",
-            "mcp-method": "tools/call",
-            "mcp-name": "greet",
+            "mcp-protocol-version": "2025-11-25",
         },
     }

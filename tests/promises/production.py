@@ -23,5 +23,9 @@ REQUIREMENTS = (
         "production.least", "ours", "After up the temporary administrator is gone and check runs with a reader."
     ),
     Requirement("production.node_lost", "ours", "With either node and either replica killed logins and calls go on."),
+    Requirement("production.forwarded", "ours", "Nobody outside can say where a request came from or went to."),
+    Requirement(
+        "production.tls", "RFC 6797, RFC 9325 section 3.1", "TLS 1.2 and 1.3 only, and every answer says to stay."
+    ),
     Requirement("production.restart", "ours", "Access and refresh tokens survive a restart of everything."),
 )

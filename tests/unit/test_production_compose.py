@@ -148,7 +148,7 @@ def test_no_environment_holds_a_secret_and_each_is_mounted_by_who_needs_it(servi
         "database": ["database-password"],
         "keycloak": ["database-password"],
         "keycloak-2": ["database-password"],
-        "front": ["tls-certificate", "tls-key"],
+        "front": ["tls-certificate", "tls-key", "acme-root"],
     }
     declared = _read("docker-compose.production.yml")["secrets"]
     assert all(set(secret) == {"file"} for secret in declared.values())

@@ -1,0 +1,43 @@
+"""One stack for all of this folder. Each test leaves it whole, but the last file's, which changes its image."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.production.deployed import LOGIN, MCP, PERSON, UP, Production
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="package")
+def production(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
+    stack = Production(folder=tmp_path_factory.mktemp("production"), patience=1800)
+    stack.password_file.parent.mkdir(mode=0o700)
+    stack.password_file.write_text(secrets.token_hex(32))
+    stack.variables.update(
+        COMPOSE_FILE="docker-compose.yml:docker-compose.production.yml",
+        MCP_HOST=MCP,
+        LOGIN_HOST=LOGIN,
+        HTTPS_PORT=f"127.0.0.1:{stack.https_port}",
+        HTTP_PORT=f"127.0.0.1:{stack.http_port}",
+        DATABASE_PASSWORD_FILE=str(stack.password_file),
+        KEYCLOAK_HEAP="-Xms64m -Xmx384m",
+    )
+    try:
+        stack.compose("build")
+        stack.compose(*UP)
+        stack.trust_caddy()
+        login = {"type": "password", "value": PERSON, "temporary": False}
+        names = {"firstName": "Ada", "lastName": "L", "email": "ada@example.test", "emailVerified": True}
+        person = {"username": PERSON, "enabled": True, "credentials": [login], **names}
+        stack.people("create", "users", "-r", "mcp", "-f", "-", given=json.dumps(person))
+        stack.people("add-roles", "-r", "mcp", "--uusername", PERSON, "--rolename", "mcp-reader")
+        yield stack
+    finally:
+        down = ("down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "5")
+        stack.compose("--profile", "tools", *down, check=False)

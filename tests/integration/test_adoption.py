@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
+from scripts.bootstrap.failures import NotProven
 from tests.integration.keycloak import REDIRECT, claims
 from tests.integration.tutorial import tutorial_realm, what_is_theirs
 from tests.integration.verbs import check
@@ -78,3 +79,20 @@ def test_what_the_files_no_longer_name_is_removed_if_it_is_ours(realm: Realm) ->
     assert "mcp:audit" in {scope["name"] for scope in admin.get("client-scopes")}
     assert {user["username"] for user in admin.get("users")} == {"reader", "somebody"}
     assert realm.apply() == 0
+
+
+@pytest.mark.requirement("adoption.holes", "bootstrap.roles")
+def test_a_role_that_everybody_has_by_another_one_is_named_and_left(realm: Realm) -> None:
+    admin = realm.admin()
+    admin.write("POST", ("roles",), {"name": "employee"})
+    admin.write("POST", ("roles", "employee", "composites"), [admin.get("roles", "mcp-reader")])
+    everybody = admin.get()["defaultRole"]["name"]
+    admin.write("POST", ("roles", everybody, "composites"), [admin.get("roles", "employee")])
+    with pytest.raises(NotProven):
+        realm.apply()
+    assert "PROOF FAILED: nobody would get the scopes ['mcp:notes.read', 'mcp:tools']" in "\n".join(realm.said)
+    found = check(realm)
+    assert (found.names, [hole.id for hole in found.holes]) == ([], ["R1"])
+    assert f"everybody has the role mcp-reader, by employee, which is in {everybody}" in found.holes[0].text
+    admin.write("DELETE", ("roles", everybody, "composites"), [admin.get("roles", "employee")])
+    assert check(realm).clean

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mcp_server.access import Access, load_access
+from mcp_server.access_parts import DemoUser
 from scripts.bootstrap.doubts import doubts
 from scripts.bootstrap.failures import Forbidden, SettingsFailure
 from scripts.bootstrap.keycloak.actual import Actual
@@ -124,6 +125,19 @@ def test_groups_that_may_not_be_read_are_not_planned(
             refuse_what_cannot_be_written(wanted, actual)
     else:
         refuse_what_cannot_be_written(wanted, actual)
+
+
+@pytest.mark.requirement("groups.accounts", "groups.drift")
+@pytest.mark.parametrize(
+    ("unread", "named"), [({}, True), ({"users": None}, False), ({"groups": Groups(known=False)}, False)]
+)
+def test_a_demo_user_s_groups_are_compared_only_if_they_may_be_read(unread: dict[str, Any], *, named: bool) -> None:
+    wanted = desired({"staff": ("mcp-reader",)})
+    people = {"reader": DemoUser(password="p", groups=("staff",))}
+    access = wanted.access.model_copy(update={"demo_users": people})
+    actual = Actual(realm=realm("staff"), groups=Groups(by_name={"staff": group("staff", "mcp-reader")}))
+    changes = plan(replace(wanted, access=access), replace(actual, **unread))
+    assert ("user reader: put into the group staff" in [change.text for change in changes]) == named
 
 
 @pytest.mark.requirement("groups.removed")

@@ -101,6 +101,8 @@ def group_changes(access: Access, actual: Actual) -> Iterator[Change]:
 
 def membership_changes(access: Access, actual: Actual) -> Iterator[Change]:
     """Put the demo users into their groups, and out of other groups of the access file."""
+    if actual.users is None or not actual.groups.known:  # what may not be read cannot be compared
+        return
     for user, person in access.demo_users.items():
         there = actual.groups.of_users.get(user, frozenset()) & set(access.groups)
         wanted = frozenset(person.groups)

@@ -21,7 +21,7 @@ from scripts.bootstrap.keycloak.files import load_client_policies_file, load_rea
 from scripts.bootstrap.keycloak.groups import check_groups
 from scripts.bootstrap.keycloak.holes import holes
 from scripts.bootstrap.keycloak.ledger import ATTRIBUTE, MARK, Ledger
-from scripts.bootstrap.keycloak.reading_groups import MOST_MEMBERS, Groups, Joined
+from scripts.bootstrap.keycloak.reading_groups import MOST_MEMBERS, Composed, Groups, Joined
 
 if TYPE_CHECKING:
     from scripts.bootstrap.plan import Change
@@ -165,7 +165,9 @@ def test_a_group_without_our_mark_or_without_a_record_is_not_removed() -> None:
 
 
 @pytest.mark.requirement("groups.names")
-@pytest.mark.parametrize("name", ["a/b", "/a", "", ".", "..", " a", "a ", "a\tb", "a\nb", "a\u200bb", "x" * 256])
+@pytest.mark.parametrize(
+    "name", ["a/b", "/a", "", ".", "..", " a", "a ", "a\tb", "a\nb", "a\u200bb", "x" * 256, "a/\x1b[2J"]
+)
 def test_a_name_that_keycloak_would_read_otherwise_is_refused(name: str) -> None:
     with pytest.raises(SettingsFailure, match=r"^groups\.") as refused:
         check_groups(access_with({"fine": (), name: ()}))
@@ -191,9 +193,24 @@ def test_a_scope_that_everybody_gets_by_a_group_is_a_hole(roles: set[str], *, th
 
 @pytest.mark.requirement("groups.rights")
 def test_a_group_by_which_people_administer_the_realm_is_a_hole() -> None:
-    groups = Groups(rights={"staff": ("a", "b", "c", "realm-admin")})
-    (hole,) = [hole for hole in holes(replace(OPEN, groups=groups), RESOURCE, []) if hole.id == "G1"]
+    rights = frozenset({"a", "b", "c", "realm-admin"})
+    composed = {"staff": Composed(frozenset({"theirs"}), rights), "other": Composed(frozenset())}
+    groups = Groups(by_name={"staff": group("staff"), "other": group("other")}, composed=composed)
+    (hole,) = [hole for hole in holes(replace(OPEN, groups=groups), RESOURCE, []) if hole.id[0] == "G"]
     assert "who is put into the group staff administers the realm (a, b, c …): apply cannot" in hole.text
+
+
+@pytest.mark.requirement("groups.rights")
+def test_a_group_that_brings_a_scope_by_a_role_inside_another_is_a_hole_unless_it_has_that_scope_anyway() -> None:
+    composed = {"staff": Composed(frozenset({"mcp-reader", "theirs"}))}
+    open_realm = replace(OPEN, scope_roles={"mcp:tools": frozenset({"mcp-reader", "mcp-admin"})})
+
+    def found(*given: str) -> list[str]:
+        groups = Groups(by_name={"staff": group("staff", *given)}, composed=composed)
+        return [hole.what for hole in holes(replace(open_realm, groups=groups), RESOURCE, []) if hole.id == "G2"]
+
+    assert found("theirs") == ["who is put into the group staff also gets mcp:tools, by a role inside another one"]
+    assert found("theirs", "mcp-admin") == []
 
 
 @pytest.mark.requirement("access.doubts")

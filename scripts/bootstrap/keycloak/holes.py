@@ -1,4 +1,4 @@
-"""The nine holes of the usual recipe, as findings about a realm that somebody configured; and one by its groups.
+"""The nine holes of the usual recipe, as findings about a realm that somebody configured; and two by its groups.
 
 Each was reproduced on Keycloak 26.7.5 with open registration as tutorials set it up; docs/keycloak.md tells what an
 attacker does with each. They are judged from what was read: nothing is tried.
@@ -39,7 +39,7 @@ class Hole:
     """One way in.
 
     Attributes:
-        id: S1 to S9, G1.
+        id: S1 to S9, G1, G2.
         what: what somebody can do.
         mend: what closes it.
     """
@@ -74,12 +74,23 @@ def holes(actual: Actual, audience: str, open_kinds: list[str]) -> Iterator[Hole
         yield Hole("S8", what, f"{_APPLY}, with the text {_CONSENT_TITLE} of realm.yaml")
     if unchecked := list(rules.open_flows()):
         yield Hole("S9", f"a registered client may use {', '.join(unchecked)}", _APPLY)
-    for group, rights in actual.groups.rights.items():
-        what = f"who is put into the group {group} administers the realm ({_first(rights)})"
-        yield Hole("G1", what, "apply cannot: take these rights off the group, or out of the roles that it has")
+    yield from _holes_by_groups(actual)
 
 
-def _first(names: tuple[str, ...]) -> str:
+def _holes_by_groups(actual: Actual) -> Iterator[Hole]:
+    """What our groups bring besides the roles that they were given: those are the plan's."""
+    mend = "apply cannot: take off the group what brings it, or take it out of the roles that the group has"
+    for group, composed in actual.groups.composed.items():
+        if rights := sorted(composed.rights):
+            yield Hole("G1", f"who is put into the group {group} administers the realm ({_first(rights)})", mend)
+        given = set(actual.groups.by_name[group].get("realmRoles") or [])
+        bound = sorted(actual.scope_roles.items())
+        if more := [name for name, roles in bound if roles & composed.roles and not roles & given]:
+            what = f"who is put into the group {group} also gets {_first(more)}, by a role inside another one"
+            yield Hole("G2", what, mend)
+
+
+def _first(names: list[str]) -> str:
     return ", ".join(names[:_MOST_NAMES]) + (" …" if len(names) > _MOST_NAMES else "")
 
 

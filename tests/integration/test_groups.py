@@ -300,6 +300,26 @@ def test_a_group_by_which_people_administer_the_realm_is_named_and_left(own: Rea
     assert own.apply() == 0
 
 
+@pytest.mark.requirement("groups.rights")
+@pytest.mark.parametrize("by", ["a role of theirs", "our own role"])
+def test_a_group_that_brings_more_of_our_roles_inside_another_is_named(own: Realm, by: str) -> None:
+    admin = own.admin()
+    role = "mcp-writer" if by == "our own role" else "theirs"
+    if role == "theirs":
+        admin.write("POST", ("roles",), {"name": role})
+    admin.write("POST", ("roles", role, "composites"), [admin.get("roles", "mcp-admin")])
+    if role == "theirs":
+        give(admin, find(admin, "engineering"), role)
+    person(admin, "ada", find(admin, "engineering"))
+    token = claims(own.log_in("ada", "mcp-native", scope="mcp:tools mcp:admin")["access_token"])
+    assert "mcp:admin" in token["scope"].split()  # more than the file gives
+    found = check(own)
+    assert (found.clean, [(hole.id, hole.what) for hole in found.holes]) == (
+        False,
+        [("G2", "who is put into the group engineering also gets mcp:admin, by a role inside another one")],
+    )
+
+
 def as_limited(variables: dict[str, str]) -> Session:
     from scripts.bootstrap.keycloak.session import Session  # noqa: PLC0415 - needed here only
     from scripts.bootstrap.settings import BootstrapSettings  # noqa: PLC0415 - likewise

@@ -7,7 +7,11 @@ REQUIREMENTS = (
     Requirement("groups.names", "ours", "A name that Keycloak would take for another group is refused with its place."),
     Requirement("groups.removed", "ours", "A group that the file no longer names goes if it was ours and is marked."),
     Requirement("groups.everybody", "hole S1", "No group that everybody joins brings a role of ours."),
-    Requirement("groups.rights", "ours", "Check names a group of ours by which people administer the realm."),
+    Requirement(
+        "groups.rights",
+        "ours",
+        "Check names a group of ours that brings rights in the realm, or roles beyond the file's.",
+    ),
     Requirement("groups.order", "ours", "A group loses what it shall not bring before anything is given."),
     Requirement("groups.interrupted", "ours", "An apply with groups that broke off anywhere is completed by the next."),
     Requirement("groups.accounts", "ours", "Accounts need rights over people only where the file names groups."),

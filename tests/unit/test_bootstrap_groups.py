@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mcp_server.access import Access, load_access
+from mcp_server.access_parts import DemoUser
 from scripts.bootstrap.doubts import doubts
 from scripts.bootstrap.failures import Forbidden, SettingsFailure
 from scripts.bootstrap.keycloak.actual import Actual
@@ -20,7 +21,7 @@ from scripts.bootstrap.keycloak.files import load_client_policies_file, load_rea
 from scripts.bootstrap.keycloak.groups import check_groups
 from scripts.bootstrap.keycloak.holes import holes
 from scripts.bootstrap.keycloak.ledger import ATTRIBUTE, MARK, Ledger
-from scripts.bootstrap.keycloak.reading_groups import MOST_MEMBERS, Groups, Joined
+from scripts.bootstrap.keycloak.reading_groups import MOST_MEMBERS, Composed, Groups, Joined
 from scripts.bootstrap.keycloak.reading_roles import Binding
 
 if TYPE_CHECKING:
@@ -127,6 +128,19 @@ def test_groups_that_may_not_be_read_are_not_planned(
         refuse_what_cannot_be_written(wanted, actual)
 
 
+@pytest.mark.requirement("groups.accounts", "groups.drift")
+@pytest.mark.parametrize(
+    ("unread", "named"), [({}, True), ({"users": None}, False), ({"groups": Groups(known=False)}, False)]
+)
+def test_a_demo_user_s_groups_are_compared_only_if_they_may_be_read(unread: dict[str, Any], *, named: bool) -> None:
+    wanted = desired({"staff": ("mcp-reader",)})
+    people = {"reader": DemoUser(password="p", groups=("staff",))}
+    access = wanted.access.model_copy(update={"demo_users": people})
+    actual = Actual(realm=realm("staff"), groups=Groups(by_name={"staff": group("staff", "mcp-reader")}))
+    changes = plan(replace(wanted, access=access), replace(actual, **unread))
+    assert ("user reader: put into the group staff" in [change.text for change in changes]) == named
+
+
 @pytest.mark.requirement("groups.removed")
 @pytest.mark.parametrize(
     ("members", "below", "says"),
@@ -152,7 +166,9 @@ def test_a_group_without_our_mark_or_without_a_record_is_not_removed() -> None:
 
 
 @pytest.mark.requirement("groups.names")
-@pytest.mark.parametrize("name", ["a/b", "/a", "", ".", "..", " a", "a ", "a\tb", "a\nb", "a\u200bb", "x" * 256])
+@pytest.mark.parametrize(
+    "name", ["a/b", "/a", "", ".", "..", " a", "a ", "a\tb", "a\nb", "a\u200bb", "x" * 256, "a/\x1b[2J"]
+)
 def test_a_name_that_keycloak_would_read_otherwise_is_refused(name: str) -> None:
     with pytest.raises(SettingsFailure, match=r"^groups\.") as refused:
         check_groups(access_with({"fine": (), name: ()}))
@@ -178,9 +194,24 @@ def test_a_scope_that_everybody_gets_by_a_group_is_a_hole(roles: set[str], *, th
 
 @pytest.mark.requirement("groups.rights")
 def test_a_group_by_which_people_administer_the_realm_is_a_hole() -> None:
-    groups = Groups(rights={"staff": ("a", "b", "c", "d", "e", "realm-admin")})
-    (hole,) = [hole for hole in holes(replace(OPEN, groups=groups), RESOURCE, []) if hole.id == "G1"]
+    rights = frozenset({"a", "b", "c", "d", "e", "realm-admin"})
+    composed = {"staff": Composed(frozenset({"theirs"}), rights), "other": Composed(frozenset())}
+    groups = Groups(by_name={"staff": group("staff"), "other": group("other")}, composed=composed)
+    (hole,) = [hole for hole in holes(replace(OPEN, groups=groups), RESOURCE, []) if hole.id[0] == "G"]
     assert "who is put into the group staff administers the realm (a, b, c, d, e …): apply cannot" in hole.text
+
+
+@pytest.mark.requirement("groups.rights")
+def test_a_group_that_brings_a_scope_by_a_role_inside_another_is_a_hole_unless_it_has_that_scope_anyway() -> None:
+    composed = {"staff": Composed(frozenset({"mcp-reader", "theirs"}))}
+    open_realm = replace(OPEN, bindings={"mcp:tools": Binding(realm=frozenset({"mcp-reader", "mcp-admin"}))})
+
+    def found(*given: str) -> list[str]:
+        groups = Groups(by_name={"staff": group("staff", *given)}, composed=composed)
+        return [hole.what for hole in holes(replace(open_realm, groups=groups), RESOURCE, []) if hole.id == "G2"]
+
+    assert found("theirs") == ["who is put into the group staff also gets mcp:tools, by a role inside another one"]
+    assert found("theirs", "mcp-admin") == []
 
 
 @pytest.mark.requirement("access.doubts")

@@ -12,6 +12,7 @@ from scripts.bootstrap.failures import SettingsFailure
 from scripts.bootstrap.keycloak.ledger import MARK, is_marked
 from scripts.bootstrap.keycloak.reading_groups import MOST_MEMBERS
 from scripts.bootstrap.plan import Change, Ref, field_of, fields_of
+from scripts.bootstrap.report import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,11 +32,12 @@ def check_groups(access: Access) -> None:
         SettingsFailure: a name cannot be, or would be taken for the way to a subgroup.
     """
     for name in access.groups:
+        shown = printable(name[:50])
         if "/" in name:
-            raise SettingsFailure(f"groups.{name}: '/' leads to a subgroup in Keycloak: name the group without it")
+            raise SettingsFailure(f"groups.{shown}: '/' leads to a subgroup in Keycloak: name the group without it")
         if not name or name in _DOTS or len(name) > _LONGEST or not name.isprintable() or name != name.strip():
             raise SettingsFailure(
-                f"groups.{ascii(name)[1:50]}: Keycloak takes names of 1 to {_LONGEST} characters that can be seen, "
+                f"groups.{shown}: Keycloak takes names of 1 to {_LONGEST} characters that can be seen, "
                 "without a space at either end, and neither '.' nor '..'"
             )
 
@@ -101,6 +103,8 @@ def group_changes(access: Access, actual: Actual) -> Iterator[Change]:
 
 def membership_changes(access: Access, actual: Actual) -> Iterator[Change]:
     """Put the demo users into their groups, and out of other groups of the access file."""
+    if actual.users is None or not actual.groups.known:  # what may not be read cannot be compared
+        return
     for user, person in access.demo_users.items():
         there = actual.groups.of_users.get(user, frozenset()) & set(access.groups)
         wanted = frozenset(person.groups)

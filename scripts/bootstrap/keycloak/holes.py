@@ -1,4 +1,4 @@
-"""The nine holes of the usual recipe, as findings about a realm that somebody configured; two more by roles and groups.
+"""The nine holes of the usual recipe, as findings about a realm that somebody configured; and by roles and groups.
 
 Each was reproduced on Keycloak 26.7.5 with open registration as tutorials set it up; docs/keycloak.md tells what an
 attacker does with each. They are judged from what was read: nothing is tried.
@@ -34,7 +34,7 @@ class Hole:
     """One way in.
 
     Attributes:
-        id: S1 to S9; R1 for roles, G1 for groups.
+        id: S1 to S9; R1 for roles; G1, G2 for groups.
         what: what somebody can do.
         mend: what closes it.
     """
@@ -70,9 +70,20 @@ def holes(actual: Actual, audience: str, open_kinds: list[str]) -> Iterator[Hole
     if unchecked := list(rules.open_flows()):
         yield Hole("S9", f"a registered client may use {', '.join(unchecked)}", _APPLY)
     yield from _everybodys_by_others(actual)
-    for group, rights in actual.groups.rights.items():
-        what = f"who is put into the group {group} administers the realm ({some_of(rights)})"
-        yield Hole("G1", what, "apply cannot: take these rights off the group, or out of the roles that it has")
+    yield from _holes_by_groups(actual)
+
+
+def _holes_by_groups(actual: Actual) -> Iterator[Hole]:
+    """What our groups bring besides the roles that they were given: those are the plan's."""
+    mend = "apply cannot: take off the group what brings it, or take it out of the roles that the group has"
+    for group, composed in actual.groups.composed.items():
+        if rights := sorted(composed.rights):
+            yield Hole("G1", f"who is put into the group {group} administers the realm ({some_of(rights)})", mend)
+        given = set(actual.groups.by_name[group].get("realmRoles") or [])
+        bound = sorted((name, binding.realm) for name, binding in actual.bindings.items())
+        if more := [name for name, roles in bound if roles & composed.roles and not roles & given]:
+            what = f"who is put into the group {group} also gets {some_of(more)}, by a role inside another one"
+            yield Hole("G2", what, mend)
 
 
 def refuses(actual: Actual, grant: str) -> bool:

@@ -31,6 +31,14 @@ class Joined:
     roles: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """All that a group brings, by roles inside of others too: realm roles, and rights in the realm."""
+
+    roles: frozenset[str]
+    rights: frozenset[str] = frozenset()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Groups:
     """The groups that are looked at.
@@ -40,7 +48,7 @@ class Groups:
         of_everybody: the realm's default groups.
         of_users: names of the former that each demo user is in.
         members: how many are in those that are no longer sought, up to one more than `MOST_MEMBERS`.
-        rights: by name of a sought one, the rights in the realm that it brings.
+        composed: by name of a sought one with roles that may hold others, all that it brings.
         known: whether they may be read; if not, all is empty.
     """
 
@@ -48,7 +56,7 @@ class Groups:
     of_everybody: tuple[Joined, ...] = ()
     of_users: dict[str, frozenset[str]] = field(default_factory=dict)
     members: dict[str, int] = field(default_factory=dict)
-    rights: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    composed: dict[str, Composed] = field(default_factory=dict)
     known: bool = True
 
     @property
@@ -114,7 +122,9 @@ def _read(session: Session, names: list[str], sought: SoughtGroups, of_everybody
             for name, found in by_name.items()
             if name not in sought.wanted
         },
-        rights=dict(_rights(session, {name: by_name[name] for name in sought.wanted if name in by_name}, sought.roles)),
+        composed=dict(
+            _composed(session, {name: by_name[name] for name in sought.wanted if name in by_name}, sought.roles)
+        ),
     )
 
 
@@ -122,13 +132,13 @@ def _joined(session: Session) -> Iterator[Joined]:
     for found in session.get("default-groups"):
         # With those of the groups above it, and those that are in a role: what a member would really have.
         roles = session.get("groups", found["id"], "role-mappings", "realm", "composite")
-        yield Joined(found["id"], found["path"], frozenset(role["name"] for role in roles))
+        yield Joined(found["id"], found["path"], _names(roles))
 
 
-def _rights(
+def _composed(
     session: Session, groups: Mapping[str, Object], roles: Mapping[str, Object]
-) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Only a client's role, or a role that is made of others, can bring rights: without them nothing is asked."""
+) -> Iterator[tuple[str, Composed]]:
+    """What stands inside roles: only a client's role, or one made of others, can hold any. Else nothing is asked."""
     suspects = {
         name: found
         for name, found in groups.items()
@@ -137,7 +147,11 @@ def _rights(
     }
     administration = session.get("clients", clientId=_ADMINISTRATION) if suspects else []
     for name, found in suspects.items():
-        for client in administration:
-            brought = session.get("groups", found["id"], "role-mappings", "clients", client["id"], "composite")
-            if brought:
-                yield name, tuple(sorted(role["name"] for role in brought))
+        path = ("groups", found["id"], "role-mappings")
+        brought = _names(session.get(*path, "realm", "composite"))
+        rights = [_names(session.get(*path, "clients", client["id"], "composite")) for client in administration]
+        yield name, Composed(brought, frozenset().union(*rights))
+
+
+def _names(roles: Iterable[Object]) -> frozenset[str]:
+    return frozenset(role["name"] for role in roles)

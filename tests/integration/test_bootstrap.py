@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import stat
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
 from scripts.bootstrap.failures import AdminRefused, NotProven, ProviderUnreachable
-from tests.integration.keycloak import PUBLIC_URL, REDIRECT, REPOSITORY, Realm, bootstrapped, claims
+from tests.integration.keycloak import PUBLIC_URL, REDIRECT, Realm, bootstrapped, claims
 from tests.integration.recording_proxy import recording
+from tests.integration.verbs import command_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -450,7 +448,7 @@ def test_an_apply_fails_if_somebody_would_get_more_than_promised(realm: Realm) -
 def test_a_wrong_admin_secret_ends_with_one_line_that_says_what_to_do(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = Realm(keycloak, tmp_path, "test-refused")
     realm.write_access()
-    code, out, error = _command_line(realm, {"KEYCLOAK_ADMIN_CLIENT_SECRET": "wrong-wrong-wrong"})
+    code, out, error = command_line(realm, "apply", KEYCLOAK_ADMIN_CLIENT_SECRET="wrong-wrong-wrong")
     assert (code, out) == (AdminRefused.exit_code, "")
     assert error.count("\n") == 1
     assert "docker compose down -v" in error
@@ -459,7 +457,7 @@ def test_a_wrong_admin_secret_ends_with_one_line_that_says_what_to_do(keycloak: 
 
 @pytest.mark.requirement("bootstrap.failures", "bootstrap.last_lines")
 def test_the_command_line_ends_with_who_can_log_in_and_what_to_type_next(standing_realm: Realm) -> None:
-    code, out, error = _command_line(standing_realm, {})
+    code, out, error = command_line(standing_realm, "apply")
     assert (code, error) == (0, "")
     assert out.endswith(
         "Demo users (name / password):\n"
@@ -477,23 +475,11 @@ def test_the_command_line_ends_with_who_can_log_in_and_what_to_type_next(standin
 @pytest.mark.requirement("bootstrap.failures")
 def test_a_provider_that_does_not_answer_ends_with_exit_code_three(standing_realm: Realm) -> None:
     variables = {"OAUTH_INTERNAL_URL": f"http://127.0.0.1:1/realms/{standing_realm.name}"}
-    code, out, error = _command_line(standing_realm, variables, "--wait", "1")
+    code, out, error = command_line(standing_realm, "apply", "--wait", "1", **variables)
     assert code == ProviderUnreachable.exit_code
     assert "waiting for Keycloak" in out
     assert error.count("\n") == 1
     assert "OAUTH_INTERNAL_URL" in error
-
-
-def _command_line(realm: Realm, variables: dict[str, str], *options: str) -> tuple[int, str, str]:
-    done = subprocess.run(
-        [sys.executable, REPOSITORY / "scripts" / "bootstrap_idp.py", "apply", *options],
-        env={"PATH": os.environ["PATH"], **realm.environment, **variables},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return done.returncode, done.stdout, done.stderr
 
 
 def _folder(parent: Path, name: str) -> Path:

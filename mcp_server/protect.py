@@ -25,6 +25,7 @@ import structlog
 
 from mcp_server.access import Access, load_access
 from mcp_server.audit import open_audit
+from mcp_server.authorities import tls_context
 from mcp_server.borders import Borders
 from mcp_server.challenge import Challenger
 from mcp_server.clock import Clock
@@ -75,12 +76,13 @@ def protect(
 
     Raises:
         AccessFileError: the access file cannot be used.
-        SettingsError: the access file asks for what the settings do not allow.
+        SettingsError: the access file asks for what the settings do not allow, or a file of theirs is of no use.
     """
     access = load_access(settings.access_file)
     _check_own_client(settings, access)
     clock = clock or Clock()
-    client = http or httpx.AsyncClient(timeout=httpx.Timeout(5.0), trust_env=False)
+    tls = tls_context(settings.ca_file)
+    client = http or httpx.AsyncClient(timeout=httpx.Timeout(5.0), trust_env=False, verify=tls)
     trusted = None if settings.disable_auth else TrustedIssuers(settings, access, clock, client)
     audit = open_audit(settings.audit_log, clock)
     exchange = TokenExchange(settings, access.upstreams, clock, client, audit) if access.upstreams and trusted else None

@@ -39,6 +39,7 @@ NAMES = (
     "OAUTH_CLIENT_SECRET",
     "OAUTH_CLIENT_SECRET_FILE",
     "OAUTH_CLIENT_KEY_FILE",
+    "OAUTH_CA_FILE",
     "ALLOWED_ORIGINS",
     "ALLOWED_HOSTS",
     "TRUSTED_PROXIES",
@@ -104,6 +105,7 @@ class Settings:
     client_auth: str = "basic"
     client_secret: str | None = field(default=None, repr=False)
     client_key: ClientKey | None = field(default=None, repr=False)
+    ca_file: Path | None = None
     allowed_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
@@ -162,9 +164,8 @@ def _read(env: Environment) -> Settings:
     asks = token_mode == "introspection"  # noqa: S105 - the mode's name
     client_auth = env.choice("OAUTH_CLIENT_AUTH", ("basic", "post", "private_key_jwt"), "basic")
     signs = signs_with_key(env, client_auth)
-    provider = env.text("OAUTH_PROVIDER")
-    if provider is not None:
-        env.choice("OAUTH_PROVIDER", tuple(PROFILES), provider)
+    provider = env.text("OAUTH_PROVIDER") and env.choice("OAUTH_PROVIDER", tuple(PROFILES), "")
+    ca_file = env.text("OAUTH_CA_FILE")
     return Settings(
         server_url=server_url,
         internal_url=env.url("OAUTH_INTERNAL_URL"),
@@ -181,6 +182,7 @@ def _read(env: Environment) -> Settings:
         client_auth=client_auth,
         client_secret=None if signs else env.secret("OAUTH_CLIENT_SECRET", required=asks),
         client_key=read_key(env, required=asks) if signs else None,
+        ca_file=Path(ca_file) if ca_file else None,
         allowed_origins=env.origins("ALLOWED_ORIGINS"),
         allowed_hosts=env.hosts("ALLOWED_HOSTS"),
         trusted_proxies=env.networks("TRUSTED_PROXIES"),

@@ -9,16 +9,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mcp_server.access import Access, AccessFileError, load_access
+from mcp_server.access import Access, load_access
 from mcp_server.client_key import ClientKey, UnusableKey
-from mcp_server.environment import Environment, SettingsError
+from mcp_server.environment import SettingsError
 from scripts.bootstrap.failures import SettingsFailure
 from scripts.bootstrap.machine_credentials import SecretPlace, secret_places
 from scripts.bootstrap.reach import WHERE, check_fit_for_a_network, check_internal_url, on_loopback
+from scripts.bootstrap.reading import access_file, public_url, settings_from
 from scripts.bootstrap.secret_file import read_secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from mcp_server.environment import Environment
 
 # One name a line: `.env.example` documents each.
 NAMES = (
@@ -99,10 +102,7 @@ class BootstrapSettings:
         Raises:
             SettingsFailure: something cannot work; one line says what to change.
         """
-        try:
-            settings = _read(Environment(variables), account)
-        except (SettingsError, AccessFileError) as error:
-            raise SettingsFailure(str(error)) from error
+        settings = settings_from(variables, lambda env: _read(env, account))
         _check(settings)
         return settings
 
@@ -120,8 +120,8 @@ def account_file(folder: Path, account: str) -> Path:
 def _read(env: Environment, account: str | None) -> BootstrapSettings:
     server_url = env.url("OAUTH_SERVER_URL") or "http://localhost:8080/realms/mcp"
     secret_file = env.text("OAUTH_CLIENT_SECRET_FILE")
-    access_file = Path(env.text("ACCESS_FILE") or "idp-config/access.yaml")
-    access = load_access(access_file)
+    source = access_file(env)
+    access = load_access(source)
     accounts = env.text("KEYCLOAK_ACCOUNTS")
     handed_over = read_secret(account_file(Path(accounts), account)) if accounts and account else None
     if handed_over and account:
@@ -134,14 +134,14 @@ def _read(env: Environment, account: str | None) -> BootstrapSettings:
     return BootstrapSettings(
         server_url=server_url,
         internal_url=env.url("OAUTH_INTERNAL_URL") or server_url,
-        public_url=env.url("MCP_PUBLIC_URL") or "http://localhost:3000/mcp",
+        public_url=public_url(env),
         **admin,
         admin_client_secret=handed_over or _admin_secret(env),
         client_secret_file=Path(secret_file) if secret_file else None,
         client_signs=_signs(env),
         client_key=_client_key(env),
         accounts=Path(accounts) if accounts else None,
-        provider_folder=access_file.parent / "keycloak",
+        provider_folder=source.parent / "keycloak",
         machine_secrets=secret_places(env, access),
         access=access,
         in_container=env.flag("RUNNING_IN_CONTAINER"),

@@ -11,7 +11,14 @@ if TYPE_CHECKING:
 
 _LINE = re.compile(r"""\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(?:'([^']*)'|"([^"]*)"|([^#]*?))\s*(?:\s#.*)?""")
 # What is true inside the containers only: there the provider has another address, and secrets are mounted.
-_INSIDE = ("OAUTH_INTERNAL_URL", "OAUTH_CLIENT_SECRET_FILE", "OAUTH_CLIENT_KEY_FILE", "HOST", "PORT")
+_INSIDE = (
+    "OAUTH_INTERNAL_URL",
+    "OAUTH_CLIENT_SECRET_FILE",
+    "OAUTH_CLIENT_KEY_FILE",
+    "OAUTH_CA_FILE",
+    "HOST",
+    "PORT",
+)
 
 
 def surroundings(variables: Mapping[str, str], dotenv: Path) -> dict[str, str]:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import tempfile
-import threading
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import uvicorn
 import yaml
 
 from mcp_server.app import create_app
 from mcp_server.settings import Settings
 from mcp_server.wire import bounded_protocol
 from tests.unit.running import HeldClock, lifespan
-from tests.unit.wire_client import Connection
+from tests.unit.wire_client import Connection, on_a_socket
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -121,26 +118,9 @@ class Listening:
 
 @contextmanager
 def listening(stage: Stage, limits: WireLimits) -> Iterator[Listening]:
-    """The stage's server on a socket, in a thread. The socket listens already, so nobody waits for the start."""
+    """The stage's server on a socket."""
     issuer = stage.issuer()
     http = None if issuer.elsewhere else issuer.http()
     app = create_app(_settings(stage, Path()), clock=HeldClock(at=issuer.now).clock, http=http)
-    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
-        config = uvicorn.Config(
-            app,
-            http=bounded_protocol(limits),
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            server_header=False,
-            timeout_graceful_shutdown=1,
-        )
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, args=([listener],))
-        address = listener.getsockname()
-        thread.start()
-        try:
-            yield Listening(address, issuer)
-        finally:
-            server.should_exit = True
-            thread.join()
+    with on_a_socket(app, bounded_protocol(limits)) as address:
+        yield Listening(address, issuer)

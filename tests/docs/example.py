@@ -29,8 +29,8 @@ EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
 
 @contextmanager
-def signing() -> Iterator[Issuer]:
-    """A provider that signs, on a port of its own."""
+def signing(certificate: Path | None = None) -> Iterator[Issuer]:
+    """A provider that signs, on a port of its own; over TLS with a `certificate`, a file with its key besides."""
     issuer = Issuer()
 
     class Answer(Handler):
@@ -38,8 +38,8 @@ def signing() -> Iterator[Issuer]:
             answer = asyncio.run(issuer.answer(httpx.Request("GET", f"http://localhost{self.path}")))
             self.send(answer.status_code, asyncio.run(answer.aread()) if answer.status_code == 200 else b"")
 
-    with listening(Answer) as port:
-        issuer.url = f"http://localhost:{port}/realms/mcp"
+    with listening(Answer, certificate=certificate) as port:
+        issuer.url = f"{'https' if certificate else 'http'}://localhost:{port}/realms/mcp"
         yield issuer
 
 

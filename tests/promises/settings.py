@@ -11,6 +11,11 @@ REQUIREMENTS = (
         "settings.exit_code", "ours", "The process then exits with 2, one line on standard error and no traceback."
     ),
     Requirement("settings.documented", "ours", ".env.example has every setting, commented out, and no other."),
+    Requirement(
+        "settings.authorities",
+        "RFC 9110 section 4.3.4",
+        "An authority of one's own counts where it is named, for its names.",
+    ),
     Requirement("settings.secret_file", "ours", "A secret is read from the file that NAME_FILE names."),
     Requirement("settings.secret_unseen", "RS-24", "No printed form of the settings shows a secret."),
     Requirement(

@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from scripts.client.cli import main
 from tests.listening import Handler, listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import pytest
 
 PASSWORD = "correct horse battery staple"
 LOGIN_PAGE = """<html><title>Log in</title><body>{error}<form method=post action="/login?next=1">
@@ -75,6 +78,22 @@ def fake_login() -> Iterator[Fake]:
         fake.url = f"http://127.0.0.1:{port}"
         fake.claims = {"iss": fake.url, "sub": "ada", "aud": fake.resource, "scope": "mcp:tools", "exp": 2_000_000_000}
         yield fake
+
+
+@contextmanager
+def fake_for_a_program(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
+    """A running `Fake`, and an environment for our programs with its password and nothing that leads elsewhere."""
+    monkeypatch.setenv("MCP_PASSWORD", PASSWORD)
+    monkeypatch.setenv("COLUMNS", "200")
+    for name in ("CONNECT_TO", "ACCESS_FILE", "MCP_PUBLIC_URL", "MCP_PORT", "SSL_CERT_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    with fake_login() as running:
+        yield running
+
+
+def log_in(fake: Fake, *options: str) -> int:
+    """`scripts/login` there, as Ada and without a browser; its exit code."""
+    return main(["--url", fake.resource, "--headless", "--user", "ada", *options])
 
 
 class _Answer(Handler):

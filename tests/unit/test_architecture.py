@@ -53,7 +53,18 @@ LAYERS = (
         "logs",
         "framing",
     },
-    {"principal", "errors", "environment", "addresses", "answer", "clock", "strict_json", "strict_yaml", "__init__"},
+    {
+        "principal",
+        "errors",
+        "environment",
+        "authorities",
+        "addresses",
+        "answer",
+        "clock",
+        "strict_json",
+        "strict_yaml",
+        "__init__",
+    },
 )
 
 

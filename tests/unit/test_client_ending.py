@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.client.cli import main
 from scripts.client.narrate import Narrator
 from scripts.client.redact import Secrets
 from scripts.client.unregister import Registration, unregister
 from tests.unit import fake_login as provider
-from tests.unit.fake_login import PASSWORD, Fake, fake_login
+from tests.unit.fake_login import PASSWORD, Fake, fake_for_a_program, log_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,11 +28,7 @@ REMOVED = "removed its registration at the provider"
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
-    monkeypatch.setenv("MCP_PASSWORD", PASSWORD)
-    monkeypatch.setenv("COLUMNS", "200")
-    for name in ("CONNECT_TO", "ACCESS_FILE", "MCP_PUBLIC_URL", "MCP_PORT"):
-        monkeypatch.delenv(name, raising=False)
-    with fake_login() as running:
+    with fake_for_a_program(monkeypatch) as running:
         offer_removal(running)
         yield running
 
@@ -41,10 +36,6 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
 def offer_removal(fake: Fake) -> None:
     uri = f"{fake.url}/registration/the-client"
     fake.management = {"registration_client_uri": uri, "registration_access_token": KEY}
-
-
-def log_in(fake: Fake, *options: str) -> int:
-    return main(["--url", fake.resource, "--headless", "--user", "ada", *options])
 
 
 @pytest.mark.requirement("client.unregisters", "client.redacts")

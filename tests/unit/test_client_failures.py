@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scripts.client.cli import main
-from tests.unit.fake_login import PASSWORD, Fake, fake_login
+from tests.unit.fake_login import Fake, fake_for_a_program, log_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,16 +22,8 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
-    monkeypatch.setenv("MCP_PASSWORD", PASSWORD)
-    monkeypatch.setenv("COLUMNS", "200")
-    for name in ("CONNECT_TO", "ACCESS_FILE", "MCP_PUBLIC_URL", "MCP_PORT"):
-        monkeypatch.delenv(name, raising=False)
-    with fake_login() as running:
+    with fake_for_a_program(monkeypatch) as running:
         yield running
-
-
-def log_in(fake: Fake, *options: str) -> int:
-    return main(["--url", fake.resource, "--headless", "--user", "ada", *options])
 
 
 @pytest.mark.requirement("client.exit_codes", "client.redacts")

@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from scripts.checkup.cli import main
 from tests.listening import Handler, listening
-from tests.unit.fake_login import PASSWORD, Fake, fake_login
+from tests.unit.fake_login import Fake, fake_for_a_program
 from tests.unit.issuer import rsa_key
 
 if TYPE_CHECKING:
@@ -29,10 +29,7 @@ STEERING = "\x1b[2J\x1b]0;owned\x07[bold red]markup[/]\u202e"
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
-    monkeypatch.setenv("MCP_PASSWORD", PASSWORD)
-    for name in ("CONNECT_TO", "ACCESS_FILE", "MCP_PUBLIC_URL", "MCP_PORT", "SSL_CERT_FILE"):
-        monkeypatch.delenv(name, raising=False)
-    with fake_login() as running:
+    with fake_for_a_program(monkeypatch) as running:
         yield running
 
 

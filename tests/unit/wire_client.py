@@ -174,13 +174,12 @@ class Served:
 
 
 @contextmanager
-def served(limits: WireLimits, protocol: type[asyncio.Protocol] | None = None) -> Iterator[Served]:
-    """The echo in a thread, under these limits. The socket listens already, so nobody waits for the start."""
-    app = Echo()
+def on_a_socket(app: Any, protocol: type[asyncio.Protocol]) -> Iterator[tuple[Any, ...]]:
+    """`app` as our server serves it, in a thread; its address, where a socket listens before the server has started."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
         config = uvicorn.Config(
             app,
-            http=protocol or bounded_protocol(limits),
+            http=protocol,
             ws="none",
             lifespan="on",
             log_config=None,
@@ -192,10 +191,18 @@ def served(limits: WireLimits, protocol: type[asyncio.Protocol] | None = None) -
         address = listener.getsockname()
         thread.start()
         try:
-            yield Served(address, app)
+            yield address
         finally:
             server.should_exit = True
             thread.join()
+
+
+@contextmanager
+def served(limits: WireLimits, protocol: type[asyncio.Protocol] | None = None) -> Iterator[Served]:
+    """The echo, under these limits."""
+    app = Echo()
+    with on_a_socket(app, protocol or bounded_protocol(limits)) as address:
+        yield Served(address, app)
 
 
 class Stage:

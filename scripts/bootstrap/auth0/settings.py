@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from mcp_server.access import Access, AccessFileError, load_access
+from mcp_server.access import Access, load_access
 from mcp_server.addresses import is_loopback
-from mcp_server.environment import Environment, SettingsError
 from scripts.bootstrap.failures import SettingsFailure
+from scripts.bootstrap.reading import access_file, public_url, settings_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from mcp_server.environment import Environment
 
 # One name a line: docs/providers/auth0.md documents each.
 NAMES = (
@@ -59,22 +61,19 @@ class Auth0Settings:
         Raises:
             SettingsFailure: something cannot work; one line says what to change.
         """
-        try:
-            settings = _read(Environment(variables))
-        except (SettingsError, AccessFileError) as error:
-            raise SettingsFailure(str(error)) from error
+        settings = settings_from(variables, _read)
         _check(settings)
         return settings
 
 
 def _read(env: Environment) -> Auth0Settings:
-    access_file = Path(env.text("ACCESS_FILE") or "idp-config/access.yaml")
+    access = access_file(env)
     return Auth0Settings(
         server_url=env.url("OAUTH_SERVER_URL") or "",
-        public_url=env.url("MCP_PUBLIC_URL") or "http://localhost:3000/mcp",
+        public_url=public_url(env),
         folder=Path(env.text(FOLDER) or ".auth0"),
-        sources=access_file.parent / "auth0",
-        access=load_access(access_file),
+        sources=access.parent / "auth0",
+        access=load_access(access),
     )
 
 

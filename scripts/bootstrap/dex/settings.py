@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from mcp_server.access import Access, AccessFileError, load_access
-from mcp_server.environment import Environment, SettingsError
+from mcp_server.access import Access, load_access
 from scripts.bootstrap.failures import SettingsFailure
 from scripts.bootstrap.reach import check_fit_for_a_network, check_internal_url, on_loopback
+from scripts.bootstrap.reading import access_file, public_url, settings_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from mcp_server.environment import Environment
 
 # One name a line: docs/dex.md documents each.
 NAMES = (
@@ -74,26 +76,23 @@ class DexSettings:
         Raises:
             SettingsFailure: something cannot work; one line says what to change.
         """
-        try:
-            settings = _read(Environment(variables))
-        except (SettingsError, AccessFileError) as error:
-            raise SettingsFailure(str(error)) from error
+        settings = settings_from(variables, _read)
         _check(settings)
         return settings
 
 
 def _read(env: Environment) -> DexSettings:
     server_url = env.url("OAUTH_SERVER_URL") or "http://localhost:5556"
-    access_file = Path(env.text("ACCESS_FILE") or "idp-config/access.yaml")
+    access = access_file(env)
     return DexSettings(
         server_url=server_url,
         internal_url=env.url("OAUTH_INTERNAL_URL") or server_url,
-        public_url=env.url("MCP_PUBLIC_URL") or "http://localhost:3000/mcp",
+        public_url=public_url(env),
         upstream=env.text("DEX_UPSTREAM") or "dex:5556",
         folder=Path(env.text("DEX_FILES") or ".dex"),
-        sources=access_file.parent / "dex",
+        sources=access.parent / "dex",
         config=env.words("DEX_CONFIG") or ("dex.yaml",),
-        access=load_access(access_file),
+        access=load_access(access),
         in_container=env.flag("RUNNING_IN_CONTAINER"),
     )
 

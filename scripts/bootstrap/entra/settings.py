@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from mcp_server.access import Access, AccessFileError, load_access
+from mcp_server.access import Access, load_access
 from mcp_server.addresses import is_loopback
-from mcp_server.environment import Environment, SettingsError
 from mcp_server.providers import PROFILES
 from scripts.bootstrap.failures import SettingsFailure
+from scripts.bootstrap.reading import access_file, public_url, settings_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from mcp_server.environment import Environment
 
 # One name a line: docs/entra-front.md documents each.
 NAMES = ("OAUTH_SERVER_URL", "JWT_ISSUER", "MCP_PUBLIC_URL", "FRONT_CLIENT_ID", "FRONT_FILES", "ACCESS_FILE")
@@ -63,23 +65,22 @@ class EntraSettings:
         Raises:
             SettingsFailure: something cannot work; one line says what to change.
         """
-        env = Environment(variables)
-        access_file = Path(env.text("ACCESS_FILE") or "idp-config/access.yaml")
-        try:
-            settings = cls(
-                front_url=env.url("OAUTH_SERVER_URL") or "",
-                issuer=env.url("JWT_ISSUER") or "",
-                client_id=env.text("FRONT_CLIENT_ID") or "",
-                folder=Path(env.text(FOLDER) or ".front"),
-                sources=access_file.parent / "entra",
-                access=load_access(access_file),
-            )
-            public_url = env.url("MCP_PUBLIC_URL") or "http://localhost:3000/mcp"
-        except (SettingsError, AccessFileError) as error:
-            raise SettingsFailure(str(error)) from error
+        settings, resource = settings_from(variables, lambda env: (_read(env), public_url(env)))
         _check_provider(settings)
-        _check_front(settings, public_url)
+        _check_front(settings, resource)
         return settings
+
+
+def _read(env: Environment) -> EntraSettings:
+    access = access_file(env)
+    return EntraSettings(
+        front_url=env.url("OAUTH_SERVER_URL") or "",
+        issuer=env.url("JWT_ISSUER") or "",
+        client_id=env.text("FRONT_CLIENT_ID") or "",
+        folder=Path(env.text(FOLDER) or ".front"),
+        sources=access.parent / "entra",
+        access=load_access(access),
+    )
 
 
 def _check_provider(settings: EntraSettings) -> None:
@@ -96,7 +97,7 @@ def _check_provider(settings: EntraSettings) -> None:
         raise SettingsFailure("scope_prefix: Entra wants scopes in full: write api://<application id of the API>/")
 
 
-def _check_front(settings: EntraSettings, public_url: str) -> None:
+def _check_front(settings: EntraSettings, resource: str) -> None:
     parts = urlsplit(settings.front_url)
     if not _PLAIN_URL.fullmatch(settings.front_url) or parts.path:
         raise SettingsFailure(
@@ -104,7 +105,7 @@ def _check_front(settings: EntraSettings, public_url: str) -> None:
         )
     if settings.access.registration.profile not in _PROFILES:
         raise SettingsFailure(f"registration.profile: the front can do {', '.join(_PROFILES)} only")
-    for name, url in (("OAUTH_SERVER_URL", settings.front_url), ("MCP_PUBLIC_URL", public_url)):
+    for name, url in (("OAUTH_SERVER_URL", settings.front_url), ("MCP_PUBLIC_URL", resource)):
         if is_loopback(urlsplit(url).hostname or ""):
             continue
         if url.startswith("http://"):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from mcp_server.compose_names import COMPOSE_NAMES
 from mcp_server.environment import Environment
 from mcp_server.own_client import read_key, signs_with_key
 from mcp_server.providers import PROFILES, ProviderProfile, profile_for
@@ -56,33 +57,6 @@ NAMES = (
     "LOG_LEVEL",
     "AUDIT_LOG",
     "ACCESS_FILE",
-)
-# Read by the compose files, not here; one letter away from ours they are still no typing errors.
-COMPOSE_NAMES = (
-    "MCP_PORT",
-    "KEYCLOAK_PORT",
-    "KEYCLOAK_ADMIN_CLIENT_ID",
-    "KC_FEATURES",
-    "ACME_CA",
-    "ACME_CA_ROOT_FILE",
-    "DEX_PORT",
-    "DEX_CONFIG",
-    "DEX_POSTGRES_PASSWORD",
-    "DEX_POSTGRES_HOST",
-    "DEX_POSTGRES_SSL",
-    "MCP_USER",
-    "MCP_PASSWORD",
-    "MCP_HOST",
-    "LOGIN_HOST",
-    "CADDY_TLS",
-    "TLS_CERTIFICATE_FILE",
-    "TLS_KEY_FILE",
-    "HTTPS_PORT",
-    "HTTP_PORT",
-    "DATABASE_PASSWORD_FILE",
-    "KEYCLOAK_DB_URL",
-    "KEYCLOAK_HEAP",
-    "FRONT_PORT",
 )
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mcp_server.compose_names import COMPOSE_NAMES
 from mcp_server.environment import Environment
-from mcp_server.settings import COMPOSE_NAMES
 from mcp_server.settings import NAMES as SERVER
 from scripts.bootstrap.auth0.settings import NAMES as AUTH0
 from scripts.bootstrap.dex.settings import NAMES as DEX

@@ -58,6 +58,7 @@ LAYERS = (
         "errors",
         "environment",
         "authorities",
+        "compose_names",
         "addresses",
         "answer",
         "clock",

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from mcp_server.__main__ import main
+from mcp_server.compose_names import COMPOSE_NAMES
 from mcp_server.environment import SettingsError
-from mcp_server.settings import COMPOSE_NAMES, NAMES, Settings
+from mcp_server.settings import NAMES, Settings
 from scripts.bootstrap.settings import NAMES as KEYCLOAK
 
 ROOT = Path(__file__).parents[2]

@@ -12,6 +12,7 @@ from scripts.bootstrap.keycloak.apply import whole_plan
 from scripts.bootstrap.keycloak.cimd import ANNOUNCED
 from scripts.bootstrap.keycloak.holes import holes, refuses
 from scripts.bootstrap.keycloak.machines import MACHINE_GRANT, service_accounts
+from scripts.bootstrap.keycloak.permissions import WITHOUT, strangers_keep_permissions
 from scripts.bootstrap.keycloak.proof import ONE_SUBJECT, open_own_kinds, splits_people
 from scripts.bootstrap.proof import Note, documents_are_announced, open_http
 from scripts.bootstrap.report import field_json, printable, shown
@@ -108,6 +109,11 @@ def _warnings(settings: BootstrapSettings, session: Session, actual: Actual, htt
         yield (
             "a registered client may have subjects of its own, so one person can be several here: start Keycloak with "
             f"{ONE_SUBJECT}"
+        )
+    if strangers_keep_permissions(settings, actual, http):
+        yield (
+            "with machine_clients a client that registered itself may store permissions in Keycloak's database, and is "
+            f"told which user names there are: start Keycloak with {WITHOUT}"
         )
     most = settings.access.registration.max_clients
     if is_nearly_full(session, most):

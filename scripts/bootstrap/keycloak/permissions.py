@@ -10,24 +10,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import httpx
+
+from scripts.bootstrap.failures import ProviderUnreachable
 from scripts.bootstrap.keycloak.holes import refuses
 from scripts.bootstrap.keycloak.machines import MACHINE_GRANT
-from scripts.bootstrap.proof import get_json
 from scripts.bootstrap.registration import ADMISSIONS
 
 if TYPE_CHECKING:
-    import httpx
-
     from scripts.bootstrap.keycloak.actual import Actual
     from scripts.bootstrap.settings import BootstrapSettings
 
-UMA_GRANT = "urn:ietf:params:oauth:grant-type:uma-ticket"
+_OFF = 501  # what Keycloak answers where the feature is off
 WITHOUT = "KC_FEATURES_DISABLED=authorization,admin-fine-grained-authz"
 
 
 def strangers_keep_permissions(settings: BootstrapSettings, actual: Actual, http: httpx.Client) -> bool:
-    """Whether clients register themselves, get tokens of their own, and Keycloak has such permissions."""
+    """Whether clients register themselves, get tokens of their own, and Keycloak has such permissions.
+
+    Raises:
+        ProviderUnreachable: nothing answers.
+    """
     if not ADMISSIONS[settings.access.registration.profile].invited or refuses(actual, MACHINE_GRANT):
         return False
-    metadata = get_json(http, f"{settings.internal_url}/.well-known/openid-configuration") or {}
-    return UMA_GRANT in (metadata.get("grant_types_supported") or [])
+    try:
+        # The metadata names the grant in either case.
+        status = http.get(f"{settings.internal_url}/authz/protection/resource_set").status_code
+    except httpx.TransportError as error:
+        raise ProviderUnreachable(f"nothing answers at {settings.internal_url}") from error
+    return status != _OFF

@@ -8,6 +8,9 @@ REQUIREMENTS = (
     Requirement(
         "machines.only_listed", "ours", "No other client, and no other grant, brings a machine's token that counts."
     ),
+    Requirement(
+        "machines.permissions", "ours", "Check warns if strangers may keep permissions in Keycloak's database."
+    ),
     Requirement("machines.drift", "ours", "Check names what of a machine client was changed, and an apply mends it."),
     Requirement("machines.file", "ours", "The access file holds no secret and no private key of a machine client."),
 )

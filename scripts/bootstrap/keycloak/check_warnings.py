@@ -9,6 +9,7 @@ from scripts.bootstrap.keycloak.cimd import ANNOUNCED
 from scripts.bootstrap.keycloak.groups import strange_roles
 from scripts.bootstrap.keycloak.holes import refuses
 from scripts.bootstrap.keycloak.machines import MACHINE_GRANT, service_accounts
+from scripts.bootstrap.keycloak.permissions import WITHOUT, strangers_keep_permissions
 from scripts.bootstrap.keycloak.proof import ONE_SUBJECT, splits_people
 from scripts.bootstrap.keycloak.reading_groups import groups_besides
 from scripts.bootstrap.keycloak.roles import strange_parts
@@ -50,6 +51,11 @@ def warnings_of(
         yield (
             "a registered client may have subjects of its own, so one person can be several here: start Keycloak with "
             f"{ONE_SUBJECT}"
+        )
+    if strangers_keep_permissions(settings, actual, http):
+        yield (
+            "with machine_clients a client that registered itself may store permissions in Keycloak's database, and is "
+            f"told which user names there are: start Keycloak with {WITHOUT}"
         )
     most = settings.access.registration.max_clients
     if len(clients) >= most * _NEARLY_FULL:

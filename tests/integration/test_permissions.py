@@ -1,0 +1,64 @@
+"""Permissions that a client which registered itself would keep in Keycloak's database (User-Managed Access 2.0)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.keycloak import bootstrapped, claims
+from tests.integration.strangers import CONFIDENTIAL, bearer
+from tests.integration.test_machines import workshop
+from tests.integration.verbs import check
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.integration.keycloak import Json, Keycloak, Realm
+
+pytestmark = pytest.mark.containers
+
+UMA = "urn:ietf:params:oauth:grant-type:uma-ticket"
+
+
+def _resource_server(realm: Realm) -> tuple[Json, str]:
+    """A stranger's client that asks to be one, and the token that it gets for itself."""
+    metadata = {**CONFIDENTIAL, "grant_types": [UMA, "client_credentials", "authorization_code"]}
+    client = realm.post_client("openid-connect", metadata)
+    known = {"client_id": client["client_id"], "client_secret": client["client_secret"]}
+    return client, str(realm.token(grant_type="client_credentials", **known)["access_token"])
+
+
+def _protect(realm: Realm, part: str, token: str, body: object) -> tuple[int, Json]:
+    url = f"{realm.issuer}/authz/protection/{part}"
+    answer = realm.server.request("POST", url, json=body, headers=bearer(token))
+    return answer.status_code, answer.json()
+
+
+@pytest.mark.requirement("machines.permissions")
+def test_check_warns_of_it_and_what_is_got_is_not_for_us(keycloak: Keycloak, tmp_path: Path) -> None:
+    realm = workshop(keycloak, tmp_path)
+    (warning,) = check(realm).warnings
+    assert "KC_FEATURES_DISABLED=authorization" in warning
+    client, token = _resource_server(realm)
+    status, resource = _protect(
+        realm, "resource_set", token, {"name": "mine", "scopes": ["x"], "ownerManagedAccess": True}
+    )
+    assert status == 201
+    ticket = {"resource": resource["_id"], "granted": True, "scopeName": "x"}
+    known, unknown = (
+        _protect(realm, "permission/ticket", token, {**ticket, "requesterName": name})[0]
+        for name in ("reader", "nobody-of-that-name")
+    )
+    assert (known, unknown) == (200, 400)
+    form = {"grant_type": UMA, "audience": client["client_id"]}
+    answer = realm.server.request("POST", realm.token_url, data=form, headers=bearer(token)).json()
+    assert claims(answer["access_token"])["aud"] == client["client_id"]
+    assert realm.introspect(answer["access_token"]) == {"active": False}
+
+
+@pytest.mark.requirement("machines.permissions")
+def test_where_strangers_get_no_token_of_their_own_there_is_nothing_to_warn_of(
+    keycloak: Keycloak, tmp_path: Path
+) -> None:
+    assert check(bootstrapped(keycloak, tmp_path)).warnings == ()

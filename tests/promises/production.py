@@ -27,5 +27,13 @@ REQUIREMENTS = (
     Requirement(
         "production.tls", "RFC 6797, RFC 9325 section 3.1", "TLS 1.2 and 1.3 only, and every answer says to stay."
     ),
+    Requirement(
+        "production.certificate", "ours", "A certificate of one's own is shown, and its successor on a restart."
+    ),
+    Requirement("production.acme", "RFC 8555", "An authority gives Caddy certificates for both names."),
+    Requirement(
+        "production.rotation", "ours", "Each secret can be replaced as the page says, and the old one is refused."
+    ),
+    Requirement("production.backup", "ours", "With all volumes lost, the backup brings accounts and sessions back."),
     Requirement("production.restart", "ours", "Access and refresh tokens survive a restart of everything."),
 )

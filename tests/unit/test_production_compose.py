@@ -117,6 +117,20 @@ def test_what_must_last_is_looked_after(services: dict[str, dict[str, Any]]) -> 
     assert {services[name]["command"] == ["start", "--optimized"] for name in ("keycloak", "keycloak-2")} == {True}
 
 
+@pytest.mark.requirement("production.node_lost")
+def test_caddy_repeats_nothing_that_may_have_arrived_and_nobody_can_have_a_node_taken_out(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    front = (KEYCLOAK / "Caddyfile").read_text(encoding="utf-8")
+    # Left out, only GET is repeated once a connection stood (Caddy's reverse_proxy).
+    assert "lb_retry_match" not in front
+    # An answer that a stranger can provoke must not count against the node that gave it.
+    assert "unhealthy" not in front
+    assert "/health/ready" not in re.sub("#.*", "", front)
+    for name in ("keycloak", "keycloak-2"):
+        assert services[name]["environment"]["KC_SERVER_ASYNC_BOOTSTRAP"] == "false"
+
+
 @pytest.mark.requirement("production.no_secret")
 def test_no_environment_holds_a_secret_and_each_is_mounted_by_who_needs_it(services: dict[str, dict[str, Any]]) -> None:
     for name, service in services.items():

@@ -25,8 +25,8 @@ PERSON = "ada"
 UP = ("up", "--wait", "--no-build")
 _READ_SECRETS = """
 import pathlib
-for path in sorted(pathlib.Path('/run/idp').rglob('secret')):
-    print(path.read_text().strip())
+for path in pathlib.Path('/run/idp').rglob('secret'):
+    print(path.parent.name, path.read_text().strip())
 """
 _AUTHORITY = "/run/idp/tls/caddy/pki/authorities/local/root.crt"
 
@@ -148,10 +148,10 @@ class Production(Stack):
         """`kcadm.sh`, with the account that may make people."""
         return self.compose("run", "--rm", "-T", "people", *words, given=given).stdout
 
-    def secrets_of(self, service: str) -> list[str]:
-        """The secrets that a service of our own image has in its volumes, sorted by their files."""
+    def secrets_of(self, service: str) -> dict[str, str]:
+        """The secrets that a service of our own image has in its volumes, by the folders they are in."""
         words = ("run", "--rm", "--no-deps", "--entrypoint", "python", service, "-c", _READ_SECRETS)
-        return self.compose(*words).stdout.split()
+        return dict(line.split() for line in self.compose(*words).stdout.splitlines())
 
     def service(self, name: str) -> dict[str, Any]:
         """What `docker inspect` says of the container of one service."""

@@ -71,7 +71,7 @@ def test_the_server_does_not_reach_the_database(production: Production, service:
 
 @pytest.mark.requirement("production.no_secret")
 def test_no_secret_is_shown_by_the_engine_the_images_the_processes_or_the_logs(production: Production) -> None:
-    held = [secret for service in ("hand-over", "bootstrap") for secret in production.secrets_of(service)]
+    held = [secret for service in ("hand-over", "bootstrap") for secret in production.secrets_of(service).values()]
     held.append(production.password_file.read_text().strip())
     assert len(set(held)) == 6  # the administrator's that is gone, three accounts', the server's, the database's
     containers = production.containers()

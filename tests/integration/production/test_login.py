@@ -79,4 +79,4 @@ def test_what_is_no_access_file_for_production_is_refused_and_not_shown(producti
     ended = production.compose(*words, check=False, ACCESS_FILE=file)
     assert (ended.returncode, file in ended.stderr or "demo_users" in ended.stderr) == (2, True), ended.stderr
     said = ended.stdout + ended.stderr
-    assert [secret for secret in production.secrets_of("bootstrap") if secret in said] == []
+    assert [secret for secret in production.secrets_of("bootstrap").values() if secret in said] == []

@@ -1,0 +1,40 @@
+"""Everything lost but the backup: by the very commands of docs/production.md it stands again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.production.documented import commands, rotation
+
+if TYPE_CHECKING:
+    from tests.integration.production.deployed import Production
+
+pytestmark = [pytest.mark.containers, pytest.mark.full, pytest.mark.timeout(3600)]
+
+
+@pytest.mark.requirement("production.backup", "production.rotation")
+def test_all_volumes_lost_are_restored_and_an_administrator_for_an_hour_replaces_an_accounts_secret(
+    production: Production,
+) -> None:
+    client_id, tokens = production.tokens()
+    kept, dump, database, accounts, up = commands("Backup")
+    production.run(f"{kept}\n{dump}")
+    production.compose("down", "--volumes", "--timeout", "30")
+    production.run(f"{kept}\n{database}\n{accounts}")
+
+    before = production.secrets_of("check")["check"]
+    (row,) = [command for command in rotation("an account's secret") if command.startswith("docker")]
+    production.run(row)
+    stop, make, start, _, hand_over = commands("An administrator for an hour")[0].splitlines()
+    assert (start, up) == ("docker compose up --wait keycloak keycloak-2", "docker compose up --wait")
+    production.run(f"{stop}\n{make}\n{start}\n{hand_over}")
+    production.run(up)
+    production.trust_caddy()
+    assert production.secrets_of("check")["check"] != before
+    renewed = production.refreshed(client_id, tokens)
+    assert renewed["status"] == 200, renewed
+    assert production.call(renewed["access_token"]) == 200
+    assert production.log_in_by_client()[0] == 0
+    assert production.compose("run", "--rm", "check").stdout.endswith("no changes, no holes\n")

@@ -35,5 +35,9 @@ REQUIREMENTS = (
         "production.rotation", "ours", "Each secret can be replaced as the page says, and the old one is refused."
     ),
     Requirement("production.backup", "ours", "With all volumes lost, the backup brings accounts and sessions back."),
+    Requirement(
+        "production.upgrade", "ours", "A new image, one node after the other: nobody is refused or logged out."
+    ),
+    Requirement("production.features", "ours", "KC_FEATURES and a build switch the image to client id documents."),
     Requirement("production.restart", "ours", "Access and refresh tokens survive a restart of everything."),
 )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.production.deployed import ISSUER, URL
-from tests.integration.production.documented import rotation
+from tests.integration.production.deployed import ISSUER, UP, URL
+from tests.integration.production.documented import DB, commands, rotation
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.integration.production.deployed import Production
 
 pytestmark = [pytest.mark.containers, pytest.mark.full, pytest.mark.timeout(3600)]
@@ -32,3 +36,30 @@ def test_the_servers_secret_is_replaced(production: Production) -> None:
     assert asked == [401, 200]
     assert production.compose("run", "--rm", "check").stdout.endswith("no changes, no holes\n")
     assert production.log_in_by_client("--call", "greet", "name=Ada")[0] == 0
+
+
+_ASK = 'PGPASSWORD=$(cat) exec psql -h "$(hostname -i)" -U keycloak -qAtc "select 1"'
+
+
+@pytest.mark.requirement("production.rotation")
+def test_the_databases_password_is_replaced(production: Production, tmp_path: Path) -> None:
+    """A database of its own, without the nodes: they read the same file when they start."""
+    alone = replace(production, project=f"{production.project}-alone", folder=tmp_path)
+    alone.password_file.parent.mkdir()
+    alone.password_file.write_text(secrets.token_hex(32))
+    alone = replace(alone, variables={**production.variables, "DATABASE_PASSWORD_FILE": str(alone.password_file)})
+
+    def lets_in(password: str) -> bool:
+        """By TCP, as Keycloak comes."""
+        return alone.compose("exec", "-T", "database", "bash", "-c", _ASK, given=password, check=False).stdout == "1\n"
+
+    try:
+        alone.compose(*UP, "--no-deps", "database")
+        old = alone.password_file.read_text()
+        assert lets_in(old)
+        (change,) = commands("The password of the database")
+        assert change.endswith("database keycloak keycloak-2")
+        alone.run(f"{DB}\n{change.removesuffix(' keycloak keycloak-2')}")
+        assert [lets_in(old), lets_in(alone.password_file.read_text())] == [False, True]
+    finally:
+        alone.compose("down", "--volumes", check=False)

@@ -1,0 +1,90 @@
+"""A new image, one node after the other, and what is chosen when it is built.
+
+The last file of this folder, by its name: it leaves the stack with another image and another registration profile.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from tests.integration.documents import Documents, serving_documents, write_certificates
+from tests.integration.keycloak import claims
+from tests.integration.production.at_work import at_work
+from tests.integration.production.deployed import ISSUER, PERSON, UP, URL
+from tests.integration.production.documented import commands
+from tests.integration.stack import REPOSITORY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.integration.production.deployed import Production
+
+pytestmark = [pytest.mark.containers, pytest.mark.full, pytest.mark.timeout(3600)]
+
+_HOST = "clients.example"
+
+
+@pytest.fixture
+def documents(production: Production, tmp_path: Path) -> Iterator[Documents]:
+    """Clients' documents on a host that Keycloak can reach and trusts, and an access file that names it.
+
+    An access file outside of the repository has Keycloak's files beside it, so both are mounted.
+    """
+    write_certificates(tmp_path, (_HOST,))
+    content = yaml.safe_load((REPOSITORY / "idp-config" / "access.production.yaml").read_text(encoding="utf-8"))
+    content["registration"] = {"profile": "cimd", "max_clients": 2000, "document_domains": [_HOST]}
+    (tmp_path / "access.yaml").write_text(yaml.safe_dump(content))
+    (tmp_path / "keycloak").symlink_to("/app/idp-config/keycloak")
+    mounted = {"volumes": [f"{tmp_path}:/run/access:ro"]}
+    trusting = {
+        "environment": {"KC_TRUSTSTORE_PATHS": "/run/access/ca.pem"},
+        "extra_hosts": [f"{_HOST}:host-gateway"],
+        **mounted,
+    }
+    services: dict[str, dict[str, Any]] = {"keycloak": trusting, "keycloak-2": trusting}
+    for name in ("bootstrap", "hand-over", "check", "mcp-server", "mcp-server-2"):
+        services[name] = mounted
+    (tmp_path / "documents.yml").write_text(json.dumps({"services": services}))
+    before = dict(production.variables)
+    production.variables["COMPOSE_FILE"] += os.pathsep + str(tmp_path / "documents.yml")
+    production.variables["KC_FEATURES"] = "cimd"
+    try:
+        with serving_documents(tmp_path) as served:
+            yield served
+    finally:
+        production.variables.clear()
+        production.variables.update(before)
+
+
+@pytest.mark.requirement("production.upgrade", "production.features")
+def test_a_new_image_takes_over_under_load_and_knows_client_id_documents(
+    production: Production, documents: Documents
+) -> None:
+    client_id, tokens = production.tokens()
+    old = production.service("keycloak")["Image"]
+    with at_work(production) as seen:
+        for command in commands("Upgrade")[0].splitlines():
+            production.run(command)
+    assert seen.failed == []
+    assert min(seen.done[what] for what in ("login", "refresh", "modern", "earlier")) > 0
+    images = {production.service(name)["Image"] for name in ("keycloak", "keycloak-2")}
+    assert len(images) == 1
+    assert old not in images
+    renewed = production.refreshed(client_id, tokens)
+    assert renewed["status"] == 200, renewed
+
+    production.variables["ACCESS_FILE"] = "/run/access/access.yaml"
+    production.compose(*UP)
+    metadata = production.request("GET", f"{ISSUER}/.well-known/openid-configuration").json()
+    assert metadata["client_id_metadata_document_supported"] is True
+    assert production.realm.register(redirect_uris=["http://127.0.0.1/callback"])["status"] == 403
+    document = documents.publish(_HOST, "/client.json", redirect_uris=["http://127.0.0.1/callback"])
+    answer = production.realm.log_in(PERSON, document, scope="mcp:tools")
+    assert (claims(answer["access_token"])["azp"], claims(answer["access_token"])["aud"]) == (document, URL)
+    assert production.call(answer["access_token"]) == 200

@@ -62,7 +62,7 @@ def test_all_nine_holes_are_named_and_what_apply_cannot_mend_is_told(outside: Ou
     realm.apply()
     left = check(realm)
     assert left.names == []
-    assert [hole.id for hole in left.holes] == ["S2", "S3", "S4", "S4", "S5", "S8"]
+    assert [hole.id for hole in left.holes] == ["S2", "S3", "S4", "S4", "S5"]
     # What came in while it was open is still there, and is named: it is nobody's to remove but the administrator's.
     earlier = [hole for hole in left.holes if "that is there already" in hole.what]
     assert [(hole.id, "before-lasting" in hole.what) for hole in earlier] == [("S3", True), ("S4", True)]
@@ -70,7 +70,7 @@ def test_all_nine_holes_are_named_and_what_apply_cannot_mend_is_told(outside: Ou
         (client,) = realm.admin().get("clients", clientId=name)
         realm.admin().write("DELETE", ("clients", client["id"]))
     left = check(realm)
-    assert [hole.id for hole in left.holes] == ["S2", "S4", "S5", "S8"]
+    assert [hole.id for hole in left.holes] == ["S2", "S4", "S5"]
     assert all(SWITCH.format("DEFAULT") in hole.mend for hole in left.holes)
     assert any("KC_SPI_CLIENT_REGISTRATION__DEFAULT__ENABLED=false" in line for line in realm.said)
     assert [trial.id for trial in tried(realm) if trial.open] == ["S2", "S4", "S5", "S8"]
@@ -112,7 +112,7 @@ def by_document(outside: Outside, tmp_path_factory: pytest.TempPathFactory) -> R
 def test_a_client_with_a_document_on_a_listed_host_logs_in_without_registering(
     by_document: Realm, outside: Outside
 ) -> None:
-    assert [hole.id for hole in check(by_document).holes] == ["S2", "S4", "S5", "S8"]
+    assert [hole.id for hole in check(by_document).holes] == ["S2", "S4", "S5"]
     assert check(by_document).warnings == ()
     client_id = outside.documents.publish(LISTED, "/client.json", redirect_uris=["http://127.0.0.1/callback"])
     answer = by_document.log_in("reader", client_id, scope="mcp:tools", redirect_uri="http://127.0.0.1:33333/callback")

@@ -12,6 +12,9 @@ REQUIREMENTS = (
         "adoption.earlier", "holes S3, S4, S6", "Check names clients of others that still carry what is refused today."
     ),
     Requirement(
+        "adoption.taken_over", "RFC 7592 section 3", "A client that becomes ours obeys no token of who registered it."
+    ),
+    Requirement(
         "adoption.removed", "ours", "What the files no longer name is removed if it was ours and carries our mark."
     ),
 )

@@ -15,13 +15,13 @@ from mcp_server.access import Access, load_access
 from mcp_server.access_parts import DemoUser
 from scripts.bootstrap.failures import SettingsFailure
 from scripts.bootstrap.keycloak.actual import Actual
-from scripts.bootstrap.keycloak.apply import plan
+from scripts.bootstrap.keycloak.apply import plan, refuse_what_cannot_be_written
 from scripts.bootstrap.keycloak.credentials import Credentials
 from scripts.bootstrap.keycloak.desired import Desired
 from scripts.bootstrap.keycloak.files import load_client_policies_file, load_realm_file
-from scripts.bootstrap.keycloak.ledger import ATTRIBUTE
+from scripts.bootstrap.keycloak.ledger import ATTRIBUTE, MARK, Ledger
 from scripts.bootstrap.keycloak.policies import GUARD, wanted_policies
-from scripts.bootstrap.keycloak.reading_roles import Binding
+from scripts.bootstrap.keycloak.reading_roles import Binding, Default, Parts
 from scripts.bootstrap.keycloak.redirects import LOOPBACK_PATTERN, exactly, redirect_patterns
 from scripts.bootstrap.keycloak.roles import strange_parts
 from scripts.bootstrap.plan import Ref, differing, same
@@ -121,13 +121,40 @@ def test_a_role_of_ours_that_brings_others_is_taken_apart(
     access: Access, attributes: dict[str, list[str]], *, ours: bool
 ) -> None:
     reader = {"id": "1", "name": "mcp-reader", "composite": True, "attributes": attributes}
-    actual = Actual(
-        realm={"enabled": True}, roles={"mcp-reader": reader}, parts={"mcp-reader": ({"id": "2", "name": "mcp-admin"},)}
-    )
+    # Rights stay: the account of an apply may not take what it may not give.
+    parts = Parts(roles=({"id": "2", "name": "mcp-admin"},), rights=frozenset({"realm-admin"}))
+    actual = Actual(realm={"enabled": True}, roles={"mcp-reader": reader}, parts={"mcp-reader": parts})
     changes = [change for change in plan(desired(access), actual) if "no longer brings mcp-admin" in change.text]
     assert [change.path for change in changes] == [("roles", "mcp-reader", "composites")] * ours
     assert [change.body for change in changes] == [[{"id": "2", "name": "mcp-admin"}]] * ours
     assert len(list(strange_parts(access, actual))) == (not ours)
+
+
+@pytest.mark.requirement("bootstrap.roles")
+def test_a_role_that_everybody_has_by_another_one_is_bound_to_nothing(access: Access) -> None:
+    reader = {"id": "1", "name": "mcp-reader"}
+    nested = Default(given=frozenset({"employee"}), by_id={"1": "employee"})
+    realm = {"enabled": True, "defaultRole": {"name": "everybody"}}
+    with pytest.raises(SettingsFailure, match="take employee out of everybody, or mcp-reader out of employee"):
+        refuse_what_cannot_be_written(
+            desired(access), Actual(realm=realm, roles={"mcp-reader": reader}, default=nested)
+        )
+
+
+@pytest.mark.requirement("adoption.taken_over")
+@pytest.mark.parametrize(("recorded", "taken"), [((), ["mcp-native", RESOURCE]), ((RESOURCE,), ["mcp-native"])])
+def test_who_registered_a_client_that_becomes_ours_loses_the_token_for_it_first(
+    access: Access, recorded: tuple[str, ...], taken: list[str]
+) -> None:
+    # Marked, as a stranger can have made it at an endpoint of Keycloak's own kind.
+    clients = {name: {"id": name, "clientId": name, "attributes": dict(MARK)} for name in (RESOURCE, "mcp-native")}
+    realm = {"enabled": True, "attributes": {ATTRIBUTE: Ledger(clients=frozenset(recorded)).text}}
+    changes = plan(desired(access), Actual(realm=realm, clients=clients))
+    first = [change for change in changes if change.path[-1:] == ("registration-access-token",)]
+    assert sorted(str(change.path[1]) for change in first) == sorted(taken)
+    assert {change.method for change in first} == {"POST"}
+    written = next(n for n, change in enumerate(changes) if "record which" in change.what)
+    assert max(changes.index(change) for change in first) < written
 
 
 @pytest.mark.requirement("bootstrap.order")

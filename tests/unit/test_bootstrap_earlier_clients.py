@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from mcp_server.access import Access, load_access
 from scripts.bootstrap.keycloak import exploits
+from scripts.bootstrap.keycloak.actual import Actual
 from scripts.bootstrap.keycloak.earlier_clients import earlier_holes
-from scripts.bootstrap.keycloak.ledger import MARK
+from scripts.bootstrap.keycloak.ledger import ATTRIBUTE, MARK, Ledger
+from scripts.bootstrap.keycloak.reading_roles import Binding
+
+if TYPE_CHECKING:
+    from scripts.bootstrap.keycloak.holes import Hole
 
 RESOURCE = "http://localhost:3000/mcp"
 UUID = "00000000-0000-4000-8000-000000000001"
@@ -21,14 +26,28 @@ LOCALE = {"protocolMapper": "oidc-usermodel-attribute-mapper", "config": {"claim
 OURS = {"optionalClientScopes": ["mcp:tools"]}
 
 
+NAMED = {"included.client.audience": RESOURCE}
+NOTE = {"protocolMapper": "oidc-usersessionmodel-note-mapper", "config": {"claim.name": "client_id"}}
+HARD_ROLE = {"protocolMapper": "oidc-hardcoded-role-mapper", "config": {"role": "mcp-admin"}}
+NESTED = {"protocolMapper": "oidc-hardcoded-claim-mapper", "config": {"claim.name": "mcp_roles.x"}}
+DOTTED = {"protocolMapper": "oidc-usermodel-attribute-mapper", "config": {"claim.name": r"https://a\.example/b"}}
+THEIRS = {"clientId": "theirs", "id": "1"}
+RECORD = Ledger(clients=frozenset({"recorded"})).text
+
+
 @pytest.fixture(scope="module")
 def access() -> Access:
-    return load_access(Path(__file__).parents[2] / "idp-config" / "access.yaml")
+    file = load_access(Path(__file__).parents[2] / "idp-config" / "access.yaml")
+    return file.model_copy(update={"claims": ("https://a.example/b",)})
 
 
-def _ids(access: Access, **members: object) -> list[str]:
-    client: dict[str, Any] = {"id": UUID, "clientId": UUID, **members}
-    return [hole.id for hole in earlier_holes([client], access, RESOURCE, 300)]
+def _found(access: Access, clients: list[dict[str, Any]], **scopes: dict[str, Any]) -> list[Hole]:
+    actual = Actual(
+        realm={"accessTokenLifespan": 300, "attributes": {ATTRIBUTE: RECORD}},
+        scopes=scopes,
+        bindings={"mcp:tools": Binding(), "tutorial": Binding()},
+    )
+    return list(earlier_holes(clients, access, RESOURCE, actual))
 
 
 @pytest.mark.requirement("adoption.earlier")
@@ -36,31 +55,58 @@ def _ids(access: Access, **members: object) -> list[str]:
     ("members", "found"),
     [
         ({**OURS, "protocolMappers": [exploits.FORGING]}, ["S3"]),
-        ({"protocolMappers": [exploits.FORGING]}, ["S3"]),  # with a second mapper for the audience it needs no scope
-        ({"protocolMappers": [AUDIENCE]}, ["S3"]),
+        ({"protocolMappers": [exploits.FORGING]}, []),  # its tokens are for others
+        ({"protocolMappers": [exploits.FORGING, AUDIENCE]}, ["S3"]),
+        ({"protocolMappers": [{"config": NAMED}]}, ["S3"]),  # as the console offers it
+        ({"protocolMappers": [{"config": {"claim.name": "aud"}}]}, ["S3"]),
         ({**OURS, "protocolMappers": [ROLES]}, ["S3"]),
-        ({**OURS, "protocolMappers": [PAIRWISE, LOCALE]}, []),
+        ({**OURS, "protocolMappers": [NESTED]}, ["S3"]),
+        ({**OURS, "protocolMappers": [HARD_ROLE]}, ["S3"]),
+        ({**OURS, "protocolMappers": [DOTTED]}, ["S3"]),
+        ({**OURS, "protocolMappers": [{"protocolMapper": "script-mine.js"}]}, ["S3"]),
+        ({**OURS, "protocolMappers": [PAIRWISE, LOCALE, NOTE]}, []),
         ({**OURS, "attributes": exploits.ETERNAL}, ["S4"]),
+        ({"optionalClientScopes": ["tutorial"], "attributes": exploits.ETERNAL}, ["S4"]),
+        ({**OURS, "attributes": {"access.token.lifespan": "+315360000"}}, ["S4"]),
+        ({**OURS, "attributes": {"access.token.lifespan": "-1"}}, ["S4"]),
         ({**OURS, "attributes": {"access.token.lifespan": "60"}}, []),
         ({**OURS, "attributes": {"access.token.lifespan": ""}}, []),
-        ({"attributes": exploits.ETERNAL}, []),  # its tokens are for others
+        ({**OURS, "attributes": {"access.token.lifespan": "soon"}}, []),
+        ({"attributes": exploits.ETERNAL}, []),
         ({**OURS, "redirectUris": ["/callback"]}, ["S6"]),
         ({**OURS, "redirectUris": ["http://localhost/*"]}, ["S6"]),
-        ({**OURS, "redirectUris": [exploits.REDIRECT]}, []),
-        ({**OURS, "redirectUris": ["https://theirs.example/*"], "clientId": "theirs"}, []),  # an administrator's
-        ({**OURS, "protocolMappers": [exploits.FORGING], "attributes": MARK}, []),  # ours: drift, which apply mends
+        ({**OURS, "redirectUris": [exploits.REDIRECT, "com.example.app:/callback"]}, []),
+        ({**OURS, **THEIRS, "redirectUris": ["https://theirs.example/*", "/x"]}, []),  # an administrator's
+        ({**OURS, **THEIRS, "redirectUris": ["*"]}, ["S6"]),
+        # A stranger can have set the mark; the record is the administrator's.
+        ({**OURS, "attributes": {**exploits.ETERNAL, **MARK}}, ["S4"]),
+        ({**OURS, "clientId": "recorded", "attributes": exploits.ETERNAL}, []),  # drift, which apply mends
     ],
 )
 def test_what_a_client_of_others_still_carries_is_named(
-    access: Access, members: dict[str, object], found: list[str]
+    access: Access, members: dict[str, Any], found: list[str]
 ) -> None:
-    assert _ids(access, **members) == found
+    client = {"id": UUID, "clientId": UUID, **members}
+    assert [hole.id for hole in _found(access, [client])] == found
+
+
+@pytest.mark.requirement("adoption.earlier")
+@pytest.mark.parametrize(
+    ("mapper", "there"), [(ROLES, True), (HARD_ROLE, True), (exploits.FORGING, True), (NOTE, False), (LOCALE, False)]
+)
+def test_a_scope_of_others_that_our_tokens_come_with_is_judged_too(
+    access: Access, mapper: dict[str, Any], *, there: bool
+) -> None:
+    client = {"id": UUID, "clientId": UUID, **OURS, "defaultClientScopes": ["basic"]}
+    holes = _found(access, [client], basic={"protocolMappers": [mapper]}, other={"protocolMappers": [ROLES]})
+    assert ["a client scope that is there already" in hole.what for hole in holes] == [True] * there
+    assert all("(basic)" in hole.what for hole in holes)
 
 
 @pytest.mark.requirement("adoption.earlier")
 def test_clients_of_a_kind_are_one_line_with_the_first_few(access: Access) -> None:
     clients = [{"id": f"{n}", "clientId": f"theirs-{n}", **OURS, "attributes": exploits.ETERNAL} for n in range(7)]
-    (hole,) = earlier_holes(clients, access, RESOURCE, 300)
+    (hole,) = _found(access, clients)
     assert "each of 7 clients that is there already" in hole.what
     assert "(theirs-0, theirs-1, theirs-2, theirs-3, theirs-4 …)" in hole.what
     assert "remove that, or the client" in hole.mend

@@ -8,7 +8,7 @@ import pytest
 
 from scripts.bootstrap.keycloak.actual import Actual
 from scripts.bootstrap.keycloak.holes import holes
-from scripts.bootstrap.keycloak.reading_roles import Binding, Default
+from scripts.bootstrap.keycloak.reading_roles import Binding, Default, Parts
 
 RESOURCE = "http://localhost:3000/mcp"
 OWN_KINDS = ["default", "install", "saml2-entity-descriptor"]
@@ -65,6 +65,20 @@ def test_a_scope_that_everybody_has_is_a_hole(binding: Binding, everybodys: dict
         default=Default(given=given, by_id=everybodys),
     )
     assert {"S1", "R1"}.intersection(_ids(actual)) == found
+
+
+@pytest.mark.requirement("adoption.holes")
+def test_a_role_by_which_people_administer_the_realm_is_a_hole() -> None:
+    actual = Actual(realm={}, parts={"reader": Parts(rights=frozenset({"realm-admin"})), "writer": Parts()})
+    (hole,) = [hole for hole in holes(actual, RESOURCE, []) if hole.id == "R2"]
+    assert "who has the role reader administers the realm (realm-admin): apply cannot" in hole.text
+
+
+@pytest.mark.requirement("adoption.holes")
+@pytest.mark.parametrize("kind", ["custom", "client"])
+def test_a_scope_for_the_resource_is_known_by_either_kind_of_audience(kind: str) -> None:
+    scope = {"name": "tut", "protocolMappers": [{"config": {f"included.{kind}.audience": RESOURCE}}]}
+    assert "S1" in _ids(Actual(realm={}, scopes={"tut": scope}, bindings={"tut": Binding()}))
 
 
 @pytest.mark.requirement("adoption.holes")

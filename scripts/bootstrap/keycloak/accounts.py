@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from scripts.bootstrap.failures import AdminRefused, Forbidden, NotProven, ProviderRefused, SettingsFailure
-from scripts.bootstrap.keycloak.actual import find_client
+from scripts.bootstrap.keycloak.finding import find_client
 from scripts.bootstrap.keycloak.ledger import MARK, is_marked
 from scripts.bootstrap.keycloak.session import Session
 from scripts.bootstrap.settings import account_id

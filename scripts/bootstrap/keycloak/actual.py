@@ -6,16 +6,24 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from scripts.bootstrap.failures import Forbidden
+from scripts.bootstrap.keycloak.finding import by, find_client, find_user, read_policies
 from scripts.bootstrap.keycloak.ledger import Ledger
+from scripts.bootstrap.keycloak.mappers import carries_audience
 from scripts.bootstrap.keycloak.reading_groups import Groups, SoughtGroups, read_groups
-from scripts.bootstrap.keycloak.reading_roles import Binding, Default, read_bindings, read_default, read_parts
+from scripts.bootstrap.keycloak.reading_roles import (
+    Binding,
+    Default,
+    Parts,
+    read_all_parts,
+    read_bindings,
+    read_default,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from scripts.bootstrap.keycloak.session import Session
 
-REGISTRATION_POLICY = "org.keycloak.services.clientregistration.policy.ClientRegistrationPolicy"
 DEMO_DOMAIN = "@demo.example"  # RFC 2606: nobody's. The mark of a demo user
 
 Object = dict[str, Any]
@@ -27,7 +35,7 @@ class Actual:
 
     Attributes:
         scopes: client scopes by name, mappers included.
-        parts: of each role that was sought, the roles it is made of.
+        parts: what each role that was sought is made of, if it is.
         default: the roles that everybody has.
         bindings: the roles that bring each scope that is ours or carries our audience.
         default_scopes, optional_scopes: names of the scopes that new clients get.
@@ -44,7 +52,7 @@ class Actual:
 
     realm: Object = field(default_factory=dict)
     roles: dict[str, Object] = field(default_factory=dict)
-    parts: dict[str, tuple[Object, ...]] = field(default_factory=dict)
+    parts: dict[str, Parts] = field(default_factory=dict)
     default: Default = field(default_factory=Default)
     scopes: dict[str, Object] = field(default_factory=dict)
     bindings: dict[str, Binding] = field(default_factory=dict)
@@ -73,16 +81,15 @@ class Actual:
         by_roles = (name for name, role in self.roles.items() if role["id"] in self.default.by_id)
         return self.groups.roles_of_everybody.union(by_roles)
 
+    def giver_of(self, role: str) -> str | None:
+        """The role by which everybody has `role`, if it is one that new people get and not `role` itself."""
+        giver = self.default.by_id.get(self.roles.get(role, {}).get("id", ""))
+        return None if role in self.default.given else giver
+
     @property
     def ledger(self) -> Ledger:
         """What we made or took over before."""
         return Ledger.of(self.realm)
-
-
-def carries_audience(scope: Object, audience: str) -> bool:
-    """Whether a token with this client scope is for `audience`, whoever made the scope."""
-    mappers = scope.get("protocolMappers") or []
-    return any((mapper.get("config") or {}).get("included.custom.audience") == audience for mapper in mappers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +127,7 @@ def read_actual(session: Session, sought: Sought) -> Actual:
     return Actual(
         realm=realm,
         roles=roles,
-        parts={name: read_parts(session, roles[name]) for name in sought.roles if name in roles},
+        parts=read_all_parts(session, [roles[name] for name in sought.roles if name in roles]),
         default=read_default(session, realm["defaultRole"]["name"]),
         scopes=all_scopes,
         bindings=read_bindings(session, (scope for scope in all_scopes.values() if looked_at(scope))),
@@ -175,36 +182,6 @@ def _read_users(session: Session, names: Iterable[str]) -> dict[str, Object] | N
     except Forbidden:
         return None
     return by([*demo, *named], "username")
-
-
-def read_policies(session: Session) -> dict[str, Object]:
-    """The registration policies by "provider/subtype"."""
-    components = session.get("components", type=REGISTRATION_POLICY)
-    return {f"{found['providerId']}/{found['subType']}": found for found in components}
-
-
-def find_client(session: Session, client_id: str) -> Object | None:
-    """The client with exactly this id, or None."""
-    return next((found for found in session.get("clients", clientId=client_id)), None)
-
-
-def service_account(session: Session, client_id: str) -> Object | None:
-    """The account in whose name the client with this id gets tokens for itself, or None if it may not."""
-    client = find_client(session, client_id)
-    if client is None or not client.get("serviceAccountsEnabled"):
-        return None
-    account: Object | None = session.find("clients", client["id"], "service-account-user")
-    return account
-
-
-def find_user(session: Session, username: str) -> Object | None:
-    """The user with exactly this name, or None."""
-    return next((found for found in session.get("users", username=username, exact="true")), None)
-
-
-def by(objects: Iterable[Object], member: str) -> dict[str, Object]:
-    """`objects` by the value of their `member`."""
-    return {found[member]: found for found in objects}
 
 
 def _names(objects: Iterable[Object]) -> frozenset[str]:

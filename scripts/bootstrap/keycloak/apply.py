@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from scripts.bootstrap.failures import Forbidden
 from scripts.bootstrap.keycloak.actual import Actual, Sought, read_actual
 from scripts.bootstrap.keycloak.client_policies import client_policy_changes
-from scripts.bootstrap.keycloak.clients import client_changes, client_removals, our_clients
+from scripts.bootstrap.keycloak.clients import client_changes, client_removals, our_clients, taking_over
 from scripts.bootstrap.keycloak.credentials import refuse_unknown_key
 from scripts.bootstrap.keycloak.desired import Desired
 from scripts.bootstrap.keycloak.groups import (
@@ -34,7 +34,13 @@ from scripts.bootstrap.keycloak.machines import machine_changes, refuse_foreign_
 from scripts.bootstrap.keycloak.messages import message_changes, message_removals
 from scripts.bootstrap.keycloak.policies import letting_in, policy_changes, shutting, wanted_policies
 from scripts.bootstrap.keycloak.realm import new_realm, opening, realm_changes
-from scripts.bootstrap.keycloak.roles import default_role_changes, part_changes, role_changes, role_removals
+from scripts.bootstrap.keycloak.roles import (
+    default_role_changes,
+    part_changes,
+    refuse_everybodys_roles,
+    role_changes,
+    role_removals,
+)
 from scripts.bootstrap.keycloak.scopes import advertising_changes, list_changes, scope_changes, scope_removals
 from scripts.bootstrap.keycloak.upstreams import refuse_foreign_scopes
 from scripts.bootstrap.keycloak.users import user_changes, user_removals
@@ -71,6 +77,7 @@ def plan(desired: Desired, actual: Actual) -> list[Change]:
     policies = wanted_policies(access, desired.realm_file.client_uri_hosts)
     client_policies = desired.client_policies
     rules = [
+        *taking_over(access, desired.resource, actual),
         *recording(actual.realm, desired.ledger),
         *key_changes(desired.realm_file.signing_keys, actual),
         *realm_changes(desired.realm_members, actual),
@@ -142,6 +149,7 @@ def refuse_what_cannot_be_written(desired: Desired, actual: Actual) -> None:
     refuse_foreign_clients(desired.access, actual)
     refuse_unknown_key(desired.resource, desired.credentials, actual)
     refuse_foreign_groups(desired.access, actual)
+    refuse_everybodys_roles(desired.access, actual)
     if actual.users is None and desired.access.demo_users:
         raise Forbidden(
             "the admin client may not see people, so demo users cannot be compared: give it manage-users "

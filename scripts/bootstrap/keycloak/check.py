@@ -85,7 +85,7 @@ def check_now(settings: BootstrapSettings, *, wait: int, say: Callable[[str], No
         warned = tuple(warnings_of(settings, session, actual, clients, http))
     found = [
         *holes(actual, settings.public_url, open_kinds),
-        *earlier_holes(clients, settings.access, settings.public_url, int(actual.realm["accessTokenLifespan"])),
+        *earlier_holes(clients, settings.access, settings.public_url, actual),
     ]
     return Findings(drift, tuple(sorted(found, key=lambda hole: hole.id)), (*doubts(settings.access), *warned))
 

@@ -43,7 +43,6 @@ _NO_ATTRIBUTES = (
     "external.token.idp",
     "frontchannel.logout.url",
     "id.token.signed.response.alg",
-    "jwks.url",
     "oauth2.jwt.authorization.grant.idp",
     "request.uris",
 )

@@ -31,6 +31,21 @@ def client_changes(access: Access, resource: str, credentials: Credentials, actu
             yield from changes_of_client(_upstream_client(audience, upstream), actual)
 
 
+def taking_over(access: Access, resource: str, actual: Actual) -> Iterator[Change]:
+    """Whoever registered a client that is ours from now on has a token to read its secret and to change it (RFC 7592).
+
+    Keycloak makes a new token, which nobody is told, and the old one counts no more (seen on 26.7.5). It is done before
+    the record, so that an apply that breaks off does it again.
+    """
+    upstreams = [name for name in access.upstreams if is_marked(actual.clients.get(name, {}))]
+    for client_id in (resource, *access.clients, *upstreams):
+        found = actual.clients.get(client_id)
+        if found is not None and client_id not in actual.ledger.clients:
+            path = ("clients", str(found["id"]), "registration-access-token")
+            what = "take over, no registration token that somebody has for it counts any more"
+            yield Change(f"client {client_id}", what, "POST", path)
+
+
 def our_clients(access: Access, resource: str) -> tuple[str, ...]:
     """The ids of all clients that are ours."""
     return (resource, *access.clients, *access.machine_clients, *access.upstreams)

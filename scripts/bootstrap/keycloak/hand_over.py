@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from scripts.bootstrap.failures import AdminRefused, NotProven, SettingsFailure
 from scripts.bootstrap.keycloak.accounts import ACCOUNTS, ADMIN_REALM, make, prove_account
-from scripts.bootstrap.keycloak.actual import find_client
+from scripts.bootstrap.keycloak.finding import find_client
 from scripts.bootstrap.keycloak.session import Session
 from scripts.bootstrap.secret_file import keep_secret, read_secret
 from scripts.bootstrap.settings import account_file

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scripts.bootstrap.keycloak.actual import carries_audience
 from scripts.bootstrap.keycloak.machines import MACHINE_GRANT
+from scripts.bootstrap.keycloak.mappers import carries_audience
 from scripts.bootstrap.keycloak.proof import switches_off
 from scripts.bootstrap.keycloak.rules import Rules
 from scripts.bootstrap.report import some_of
@@ -70,6 +70,7 @@ def holes(actual: Actual, audience: str, open_kinds: list[str]) -> Iterator[Hole
     if unchecked := list(rules.open_flows()):
         yield Hole("S9", f"a registered client may use {', '.join(unchecked)}", _APPLY)
     yield from _everybodys_by_others(actual)
+    yield from _rights_in_roles(actual)
     yield from _holes_by_groups(actual)
 
 
@@ -95,7 +96,8 @@ def _holes_by_scopes(actual: Actual, rules: Rules, audience: str) -> Iterator[Ho
     ungated = _ungated(actual, audience)
     if ungated and MACHINE_GRANT not in rules.refused_grants:
         what = f"a client that registers itself gets a token without any person, by scope {', '.join(ungated)}"
-        yield Hole("S1", what, _APPLY)
+        by_others = any(actual.giver_of(role) for name in ungated for role in actual.bindings[name].realm)
+        yield Hole("S1", what, "see R1" if by_others else _APPLY)
 
 
 def _holes_by_own_kinds(actual: Actual, open_kinds: list[str]) -> Iterator[Hole]:
@@ -134,11 +136,17 @@ def _ungated(actual: Actual, audience: str) -> list[str]:
 def _everybodys_by_others(actual: Actual) -> Iterator[Hole]:
     """Roles of ours that everybody has as a part of another one. What is given so directly, an apply takes back."""
     bringing = frozenset().union(*(binding.realm for binding in actual.bindings.values()))
-    for name in sorted(bringing - actual.default.given):
-        giver = actual.default.by_id.get(actual.roles.get(name, {}).get("id", ""))
-        if giver is not None:
+    for name in sorted(bringing):
+        if giver := actual.giver_of(name):
             what = f"everybody has the role {name}, by {giver}, which is in {actual.default_role_name}"
             yield Hole("R1", what, f"apply cannot: take {giver} out of there, or {name} out of it")
+
+
+def _rights_in_roles(actual: Actual) -> Iterator[Hole]:
+    for name, parts in actual.parts.items():
+        if parts.rights:
+            what = f"who has the role {name} administers the realm ({some_of(sorted(parts.rights))})"
+            yield Hole("R2", what, "apply cannot: take these rights out of the role")
 
 
 def _open_mappers(actual: Actual) -> str:

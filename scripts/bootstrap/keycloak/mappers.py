@@ -13,6 +13,18 @@ if TYPE_CHECKING:
     from scripts.bootstrap.plan import Json
 
 
+_AUDIENCES = ("custom", "client")
+
+
+def carries_audience(owner: Object, audience: str) -> bool:
+    """Whether a token with this client scope, or of this client, is for `audience`, whoever made it.
+
+    The resource is a client too, so Keycloak's console offers it by its id.
+    """
+    configs = [mapper.get("config") or {} for mapper in owner.get("protocolMappers") or []]
+    return any(audience in {config.get(f"included.{kind}.audience") for kind in _AUDIENCES} for config in configs)
+
+
 def audience_mapper(resource: str) -> Json:
     """Puts the resource's URL, byte for byte, into `aud` of access tokens and of nothing else (RFC 9068 section 3)."""
     return _mapper(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from scripts.bootstrap.keycloak.actual import REGISTRATION_POLICY
+from scripts.bootstrap.keycloak.finding import REGISTRATION_POLICY
 from scripts.bootstrap.keycloak.redirects import redirect_hosts
 from scripts.bootstrap.keycloak.scopes import optional_scopes
 from scripts.bootstrap.plan import Change, Json, Ref, fields_of, same

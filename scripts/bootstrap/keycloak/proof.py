@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from scripts.bootstrap.failures import NotProven, ProviderUnreachable
-from scripts.bootstrap.keycloak.actual import find_client, find_user
+from scripts.bootstrap.keycloak.finding import find_client, find_user
 from scripts.bootstrap.proof import Note
 from scripts.bootstrap.registration import ADMISSIONS
 

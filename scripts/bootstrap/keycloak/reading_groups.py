@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from scripts.bootstrap.failures import Forbidden
+from scripts.bootstrap.keycloak.reading_roles import ADMINISTRATION
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     Object = dict[str, Any]
 
 MOST_MEMBERS = 100  # that are counted
-_ADMINISTRATION = "realm-management"  # the client whose roles are the rights in its realm
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ def _composed(
         if found.get("clientRoles")
         or any(roles.get(role, {}).get("composite") for role in found.get("realmRoles") or [])
     }
-    administration = session.get("clients", clientId=_ADMINISTRATION) if suspects else []
+    administration = session.get("clients", clientId=ADMINISTRATION) if suspects else []
     for name, found in suspects.items():
         path = ("groups", found["id"], "role-mappings")
         brought = _names(session.get(*path, "realm", "composite"))

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     Object = dict[str, Any]
 
+ADMINISTRATION = "realm-management"  # the client whose roles are the rights in its realm
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
@@ -49,6 +51,19 @@ class Default:
     by_id: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a role is made of.
+
+    Attributes:
+        roles: other roles.
+        rights: names of those that are rights in the realm: an account may give and take only such as it has itself.
+    """
+
+    roles: tuple[Object, ...] = ()
+    rights: frozenset[str] = frozenset()
+
+
 def read_default(session: Session, name: str) -> Default:
     """What the role `name`, which everybody has, is made of, down to the last part."""
     given = session.get("roles", name, "composites")
@@ -60,6 +75,19 @@ def read_default(session: Session, name: str) -> Default:
             by_id[role["id"]] = giver
             pending += [(part, giver) for part in read_parts(session, role)]
     return Default(given=frozenset(role["name"] for role in given if not role["clientRole"]), by_id=by_id)
+
+
+def read_all_parts(session: Session, roles: Iterable[Object]) -> dict[str, Parts]:
+    """What those of `roles` are made of that are made of others, by name."""
+    found = {role["name"]: parts for role in roles if (parts := read_parts(session, role))}
+    administration = {client["id"] for client in session.get("clients", clientId=ADMINISTRATION)} if found else set()
+    return {
+        name: Parts(
+            roles=tuple(part for part in parts if part["containerId"] not in administration),
+            rights=frozenset(part["name"] for part in parts if part["containerId"] in administration),
+        )
+        for name, parts in found.items()
+    }
 
 
 def read_parts(session: Session, role: Mapping[str, Any]) -> tuple[Object, ...]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scripts.bootstrap.failures import SettingsFailure
 from scripts.bootstrap.keycloak.ledger import MARK, is_marked
+from scripts.bootstrap.keycloak.reading_roles import Parts
 from scripts.bootstrap.plan import Change, Ref, field_of
 
 if TYPE_CHECKING:
@@ -36,10 +38,28 @@ def default_role_changes(access: Access, actual: Actual) -> Iterator[Change]:
         yield Change("realm", what, "DELETE", ("roles", name, "composites"), body, fields=fields)
 
 
-def part_changes(access: Access, actual: Actual) -> Iterator[Change]:
-    """Take apart the roles that we made: with another role in it, one brings what the access file does not say."""
+def refuse_everybodys_roles(access: Access, actual: Actual) -> None:
+    """A scope bound to such a role would be everybody's from then on.
+
+    Raises:
+        SettingsFailure: everybody has a role of the access file by another one, which is not ours to take.
+    """
     for name in access.roles:
-        parts = actual.parts.get(name, ())
+        if giver := actual.giver_of(name):
+            raise SettingsFailure(
+                f"everybody has the role {name}, by the role {giver}, which new people get: take {giver} out of "
+                f"{actual.default_role_name}, or {name} out of {giver}, or name another role in the access file"
+            )
+
+
+def part_changes(access: Access, actual: Actual) -> Iterator[Change]:
+    """Take apart the roles that we made: with another role in it, one brings what the access file does not say.
+
+    Rights in the realm stay (`holes.py` names them): who may not give them may not take them, and an apply by such an
+    account would end here each time.
+    """
+    for name in access.roles:
+        parts = actual.parts.get(name, Parts()).roles
         if parts and is_marked(actual.roles[name]):
             brought = sorted(part["name"] for part in parts)
             fields = (field_of("composites", brought, None),)
@@ -51,7 +71,7 @@ def part_changes(access: Access, actual: Actual) -> Iterator[Change]:
 def strange_parts(access: Access, actual: Actual) -> Iterator[str]:
     """A line for each role that somebody else made and that brings others: who has it may have more than was meant."""
     for name in access.roles:
-        parts = actual.parts.get(name, ())
+        parts = actual.parts.get(name, Parts()).roles
         if parts and not is_marked(actual.roles[name]):
             brought = ", ".join(sorted(part["name"] for part in parts))
             yield f"role {name} was made by somebody else and brings {brought} too: take away what it shall not bring"

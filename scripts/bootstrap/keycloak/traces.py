@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from scripts.bootstrap.failures import Failure, ProviderRefused
-from scripts.bootstrap.keycloak.actual import find_client
+from scripts.bootstrap.keycloak.finding import find_client
 from scripts.bootstrap.keycloak.ledger import MARK, is_marked
 from scripts.bootstrap.keycloak.prune import all_clients
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scripts.bootstrap.failures import ProviderRefused
-from scripts.bootstrap.keycloak.actual import by, find_client, find_user, read_policies, service_account
+from scripts.bootstrap.keycloak.finding import by, find_client, find_user, read_policies, service_account
 from scripts.bootstrap.keycloak.reading_groups import find_group
 from scripts.bootstrap.plan import Ref
 

@@ -55,7 +55,8 @@ def refuse_foreign_groups(access: Access, actual: Actual) -> None:
             raise SettingsFailure(
                 f"groups.{name}: the realm has a group of this name that the bootstrap did not make: name another one "
                 f"here, or, if its people shall have these roles, give the group the attribute {attribute} with the "
-                f"value {value}"
+                f"value {value}: the bootstrap then keeps it as its own, and it is removed with its members once the "
+                "access file no longer names it"
             )
 
 

@@ -29,6 +29,7 @@ from scripts.bootstrap.keycloak.groups import (
     membership_changes,
     membership_takings,
     refuse_foreign_groups,
+    unseen,
 )
 from scripts.bootstrap.keycloak.keys import key_changes
 from scripts.bootstrap.keycloak.ledger import forgetting, recording
@@ -110,8 +111,14 @@ def whole_plan(desired: Desired, actual: Actual) -> list[Change]:
     return [*([_creation(desired)] if not actual.realm else []), *plan(desired, actual)]
 
 
-def apply(session: Session, desired: Desired, tell: Callable[[Change], None]) -> int:
+def apply(session: Session, desired: Desired, tell: Callable[[Change], None], say: Callable[[str], None]) -> int:
     """Make the realm as desired and tell each change before it is written; the number of changes.
+
+    Args:
+        session: of the realm.
+        desired: what it shall be.
+        tell: takes each change.
+        say: takes a line for people about what could not be seen, and is left.
 
     Raises:
         Forbidden, SettingsFailure: what is asked for cannot be written; nothing is.
@@ -128,6 +135,8 @@ def apply(session: Session, desired: Desired, tell: Callable[[Change], None]) ->
         created = 1
     changes = plan(desired, actual)
     writer = Writer(session, actual)
+    for line in unseen(actual):
+        say(f"note: {line}")
     for change in changes:
         tell(change)
         writer.write(change)

@@ -114,6 +114,15 @@ def membership_changes(access: Access, actual: Actual) -> Iterator[Change]:
         yield from _membership(user, "PUT", wanted - there, field_of("groups", sorted(there), sorted(wanted)))
 
 
+def unseen(actual: Actual) -> Iterator[str]:
+    """A line of what an apply leaves because it may not see it."""
+    if not actual.groups.known:
+        yield (
+            "this account may not see groups, so groups that everybody joins were not looked at: `bootstrap_idp.py "
+            "check` does with the role view-users"
+        )
+
+
 def strange_roles(access: Access, actual: Actual) -> Iterator[str]:
     """A line for each group of ours that brings what the access file does not say."""
     for name in access.groups:

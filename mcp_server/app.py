@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_server import __version__, tools, upstream_tools
 from mcp_server.access import Access, AccessFileError, load_access
+from mcp_server.authorities import tls_context
 from mcp_server.clock import Clock
 from mcp_server.eras import Eras, quiet_tools
 from mcp_server.listing import ListingServer
@@ -31,7 +32,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, http: httpx.As
 
     Raises:
         AccessFileError: the access file cannot be used, or does not fit the tools.
-        SettingsError: the access file asks for what the settings do not allow.
+        SettingsError: the access file asks for what the settings do not allow, or a file of theirs is of no use.
     """
     access = load_access(settings.access_file)
     needs = Needs(access)
@@ -50,7 +51,7 @@ def _mcp_server(access: Access, needs: Needs, settings: Settings) -> MCPServer[A
         version=__version__,
         access=access,
         needs=needs,
-        state=tools.State(upstreams=access.upstreams),
+        state=tools.State(tls_context(settings.ca_file), upstreams=access.upstreams),
         show=settings.tools_list,
     )
     register(server, tools, needs)

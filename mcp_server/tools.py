@@ -24,6 +24,7 @@ from mcp_server.notes import Notes, NotKept
 from mcp_server.registry import tool
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Mapping
 
     from mcp_server.upstreams import Upstream
@@ -34,8 +35,15 @@ _OPERATIONS = {"add": operator.add, "subtract": operator.sub, "multiply": operat
 
 @dataclass
 class State:
-    """What the tools share as long as the server runs; `create_app` makes one. `upstreams` is by audience."""
+    """What the tools share as long as the server runs; `create_app` makes one.
 
+    Attributes:
+        tls: what calls to other APIs judge certificates by: the usual authorities, and that of OAUTH_CA_FILE.
+        notes: of each person.
+        upstreams: the other APIs, by audience.
+    """
+
+    tls: ssl.SSLContext
     notes: Notes = field(default_factory=Notes)
     upstreams: Mapping[str, Upstream] = field(default_factory=dict)
 

@@ -41,10 +41,11 @@ async def upstream_whoami(
     ctx: Context[State],
 ) -> Seen:
     """Call another API for whoever is logged in, and tell whom it saw."""
-    url = _url_of(ctx.request_context.lifespan_context.upstreams, audience)
+    state = ctx.request_context.lifespan_context
+    url = _url_of(state.upstreams, audience)
     token = await upstream_token(audience)
     try:
-        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False) as http:
+        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False, verify=state.tls) as http:
             return Seen.model_validate(await fetch_json(http, url, token))
     except (FetchError, ValidationError) as error:
         log.warning("the other API did not answer", audience=audience, fault=str(error)[:200])

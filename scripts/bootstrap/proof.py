@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx
 
+from scripts.bootstrap.authorities import read_authorities
 from scripts.bootstrap.failures import NotProven
 from scripts.bootstrap.registration import ADMISSIONS
 
@@ -139,5 +140,10 @@ def get_json(http: httpx.Client, url: str) -> dict[str, Any] | None:
 
 
 def open_http(seconds: float = _TIMEOUT_SECONDS) -> httpx.Client:
-    """A client for the proofs, with so much patience for each answer."""
-    return httpx.Client(timeout=seconds)
+    """A client for the proofs, with so much patience for each answer.
+
+    Raises:
+        SettingsFailure: SSL_CERT_FILE has no certificates.
+    """
+    with read_authorities():
+        return httpx.Client(timeout=seconds)

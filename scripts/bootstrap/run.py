@@ -71,7 +71,7 @@ def run_apply(
             for line in change_lines(change):
                 say(line)
 
-        changes = apply(session, desired, tell)
+        changes = apply(session, desired, tell, say)
         say(f"{changes} changes" if changes else "no changes")
         proofs = [
             partial(provider_metadata, settings, http),

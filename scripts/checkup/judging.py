@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcp_server.access import AccessFileError, load_access
+from mcp_server.authorities import tls_context
 from mcp_server.clock import Clock
 from mcp_server.environment import SettingsError
 from mcp_server.providers import profile_for
@@ -51,6 +52,7 @@ def settings_for(case: Case, variables: Mapping[str, str]) -> Settings:
     try:
         settings = Settings.load(variables)
         load_access(settings.access_file)
+        tls_context(settings.ca_file)
     except (SettingsError, AccessFileError):
         settings = None
     if settings is not None and settings.public_url == case.url and settings.server_url == case.issuer:

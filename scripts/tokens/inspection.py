@@ -74,11 +74,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         token = read_token(sys.stdin)
         settings, access = load_rules(surroundings(os.environ, options.env_file))
         keys = HeldKeys(_key_set(options.jwks)) if options.jwks else None
+        judgement = asyncio.run(_judge(token, settings, access, keys))
     except (NoToken, SettingsError, AccessFileError) as error:
         return _complain(str(error))
     except KeyboardInterrupt:
         return 130
-    judgement = asyncio.run(_judge(token, settings, access, keys))
     if options.json:
         print(json.dumps(as_json(judgement), ensure_ascii=True, indent=2))
     else:

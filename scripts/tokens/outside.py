@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from mcp_server.authorities import tls_context
 from mcp_server.trust import TrustedIssuers
 
 if TYPE_CHECKING:
@@ -36,11 +37,16 @@ class HeldKeys(httpx.AsyncBaseTransport):
 async def opened(
     settings: Settings, access: Access, clock: Clock, *, transport: httpx.AsyncBaseTransport | None = None
 ) -> AsyncIterator[TrustedIssuers]:
-    """The issuers as the server makes them from `settings`, with `transport` in place of the network."""
+    """The issuers as the server makes them from `settings`, with `transport` in place of the network.
+
+    Raises:
+        SettingsError: OAUTH_CA_FILE, by which the server trusts, cannot be read; not where a `transport` is given.
+    """
     if isinstance(transport, HeldKeys):
         settings = replace(settings, jwks_url=_HELD_AT)
     timeout = httpx.Timeout(_SECONDS)
-    async with httpx.AsyncClient(timeout=timeout, trust_env=False, transport=transport) as http:
+    network = transport or httpx.AsyncHTTPTransport(verify=tls_context(settings.ca_file), trust_env=False)
+    async with httpx.AsyncClient(timeout=timeout, trust_env=False, transport=network) as http:
         trusted = TrustedIssuers(settings, access, clock, http)
         try:
             yield trusted

@@ -336,14 +336,18 @@ def test_groups_take_the_rights_over_people_and_a_realm_without_them_does_not(
     realm = bootstrapped(keycloak, tmp_path, demo_users={})
     blind = account(realm, "view-realm", "view-clients")
     writer = account(realm, "manage-realm", "manage-clients")
-    assert check(realm, **blind) == check(realm)
-    assert command_line(realm, "apply", **writer)[0] == 0
     admin = realm.admin()
-    # Keycloak shows nobody without this right which groups everybody joins.
-    admin.write("PUT", ("default-groups", make(admin, "all", "mcp-reader")["id"]), {})
-    assert check(realm, **blind).clean
+    # Keycloak shows nobody without this right which groups everybody joins: whoever lacks it says so.
+    everybodys = make(admin, "all", "mcp-reader")["id"]
+    for _ in ("there is none", "there is one"):
+        found = check(realm, **blind)
+        assert found.clean
+        assert [warning for warning in found.warnings if "nor those that everybody joins" in warning]
+        code, out, _ = command_line(realm, "apply", **writer)
+        assert (code, "groups that everybody joins were not looked at" in out, "no changes" in out) == (0, True, True)
+        admin.write("PUT", ("default-groups", everybodys), {})
     assert check(realm).names == ["realm.default groups"]
-    assert command_line(realm, "apply", **writer)[0] == 0
+    assert "groups" not in "".join(check(realm).warnings)
 
     realm.write_access(groups=GROUPS, demo_users={})
     before = admin.get()

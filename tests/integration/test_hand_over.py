@@ -131,6 +131,24 @@ def test_accounts_of_a_realm_with_groups_keep_those_too_and_people_are_put_in(re
     assert (code, "group operations: create" in out, "group engineering: give mcp-reader" in out) == (0, True, True)
 
 
+@pytest.mark.requirement("hand_over.done", "groups.everybody", "groups.accounts")
+def test_who_checks_sees_a_group_that_everybody_joins_where_the_file_names_nobody(realm: Realm) -> None:
+    realm.write_access(demo_users={})
+    realm.apply()
+    admin = temporary(realm)
+    assert command_line(realm, "hand-over", **admin)[0] == 0
+    assert command_line(realm, "check", **admin)[:2] == (0, "no changes, no holes\n")
+    session = realm.admin()
+    session.write("POST", ("groups",), {"name": "all"})
+    group = session.get("group-by-path", "all")["id"]
+    session.write("POST", ("groups", group, "role-mappings", "realm"), [session.get("roles", "mcp-admin")])
+    session.write("PUT", ("default-groups", group), {})
+    code, out, _ = command_line(realm, "check", **admin)
+    assert (code, "drift: realm.default groups is" in out) == (1, True)
+    code, out, _ = command_line(realm, "apply", **admin)
+    assert (code, "groups that everybody joins were not looked at" in out) == (0, True)
+
+
 @pytest.mark.requirement("hand_over.limited")
 def test_an_account_that_cannot_keep_machine_clients_changes_nothing(realm: Realm) -> None:
     realm.write_access(demo_users={})
@@ -236,7 +254,7 @@ def test_roles_that_an_account_should_not_have_are_taken_away(realm: Realm) -> N
         hand_over(_settings(realm, admin), wait=30, say=lambda _: None)
     hand_over(_settings(realm, temporary(realm)), wait=30, say=lambda _: None)
     held = master.get("users", person, "role-mappings", "clients", rights["id"])
-    assert {role["name"] for role in held} == ACCOUNTS["check"].roles | ACCOUNTS["check"].for_people
+    assert {role["name"] for role in held} == ACCOUNTS["check"].roles
 
 
 @pytest.mark.requirement("hand_over.refused")

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import time
 from typing import TYPE_CHECKING
 
 import httpx
+import httpx2
 import pytest
 
+from mcp_server.access import load_access
 from mcp_server.app import create_app
+from mcp_server.clock import Clock
 from mcp_server.environment import SettingsError
 from mcp_server.settings import Settings
+from scripts.checkup.ask import Asker
+from scripts.checkup.case import Case
+from scripts.checkup.judging import settings_for
+from scripts.tokens import inspection
+from scripts.tokens.judgement import judge_token
+from scripts.tokens.outside import opened
 from tests.docs.example import signing
+from tests.unit.issuer import Issuer
 from tests.unit.running import Calls, lifespan
 from tests.unit.test_doctor_cli import certificate
 
@@ -56,3 +67,40 @@ def test_a_file_that_is_missing_or_has_no_certificate_is_refused(tmp_path: Path,
         file.write_text(content)
     with pytest.raises(SettingsError, match=r"OAUTH_CA_FILE=.*no certificate can be read"):
         create_app(Settings.load({"OAUTH_CA_FILE": str(file)}))
+
+
+@pytest.mark.requirement("settings.authorities", "inspect.rules")
+@pytest.mark.parametrize("named", [True, False])
+async def test_a_token_is_judged_outside_the_server_by_the_authority_that_it_trusts(
+    tmp_path: Path, *, named: bool
+) -> None:
+    pem = tmp_path / "server.pem"
+    pem.write_bytes(certificate("localhost"))
+    with signing(pem) as issuer:
+        variables = {"OAUTH_SERVER_URL": issuer.url, "OAUTH_CA_FILE": str(pem) if named else ""}
+        settings = Settings.load(variables)
+        access, clock = load_access(settings.access_file), Clock()
+        token = issuer.token(iat=time.time(), exp=time.time() + 60)
+        async with opened(settings, access, clock) as trusted:
+            judgement = await judge_token(token, trusted, access, clock)
+    assert (judgement.taken, bool(judgement.unavailable)) == (named, not named)
+
+
+@pytest.mark.requirement("settings.authorities", "inspect.settings")
+def test_a_token_is_not_judged_where_the_authority_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OAUTH_CA_FILE", str(tmp_path / "nowhere.pem"))
+    monkeypatch.setattr("sys.stdin", io.StringIO(Issuer().token()))
+    assert inspection.main(["--env-file", str(tmp_path / ".env")]) == 2
+    assert "no certificate can be read from it" in capsys.readouterr().err
+
+
+@pytest.mark.requirement("settings.authorities")
+async def test_settings_whose_authority_cannot_be_read_judge_no_token(tmp_path: Path) -> None:
+    variables = {"OAUTH_CA_FILE": str(tmp_path / "nowhere.pem"), "OAUTH_CLIENT_ID": "another"}
+    settings = Settings.load(variables)
+    async with httpx2.AsyncClient() as http:
+        case = Case(settings.public_url, Asker(http, settings.public_url), issuer=settings.server_url)
+    assert settings_for(case, {"OAUTH_CLIENT_ID": "another"}).client_id == "another"
+    assert settings_for(case, variables).client_id == case.url

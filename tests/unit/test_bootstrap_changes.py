@@ -13,14 +13,16 @@ import pytest
 
 from mcp_server.access import Access, load_access
 from mcp_server.access_parts import DemoUser
+from mcp_server.machine_client import MachineClient
 from scripts.bootstrap.failures import SettingsFailure
-from scripts.bootstrap.keycloak.actual import Actual
+from scripts.bootstrap.keycloak.actual import DEMO_DOMAIN, Actual
 from scripts.bootstrap.keycloak.apply import plan, refuse_what_cannot_be_written
 from scripts.bootstrap.keycloak.credentials import Credentials
 from scripts.bootstrap.keycloak.desired import Desired
 from scripts.bootstrap.keycloak.files import load_client_policies_file, load_realm_file
 from scripts.bootstrap.keycloak.ledger import ATTRIBUTE, MARK, Ledger
 from scripts.bootstrap.keycloak.policies import GUARD, wanted_policies
+from scripts.bootstrap.keycloak.reading_groups import Groups
 from scripts.bootstrap.keycloak.reading_roles import Binding, Default, Parts
 from scripts.bootstrap.keycloak.redirects import LOOPBACK_PATTERN, exactly, redirect_patterns
 from scripts.bootstrap.keycloak.roles import strange_parts
@@ -100,6 +102,44 @@ def test_a_new_realm_gets_its_rules_before_what_they_bind(access: Access) -> Non
     ]
     assert [place(start) for start in order] == sorted(place(start) for start in order)
     assert texts[-1].startswith("registration: let in")
+
+
+@pytest.mark.requirement("bootstrap.order")
+def test_accounts_lose_what_they_shall_not_have_before_a_scope_is_bound_and_get_the_rest_after(access: Access) -> None:
+    """A scope that is bound to `mcp-writer` would else be theirs for a moment, or for good if the apply breaks off."""
+    machine = MachineClient(name="An importer", roles=("mcp-reader",), jwks_url="https://keys.example/jwks")
+    groups = {"staff": ("mcp-reader",), "others": ("mcp-writer",)}
+    people = {"reader": DemoUser(password="p", roles=("mcp-reader",), groups=("staff",))}
+    members = {"machine_clients": {"importer": machine}, "groups": groups, "demo_users": people}
+
+    def person(name: str) -> dict[str, Any]:
+        profile = {"firstName": "Demo", "lastName": name.capitalize(), "email": f"{name}{DEMO_DOMAIN}"}
+        return {"id": f"id-{name}", "username": name, "enabled": True, "emailVerified": True, **profile}
+
+    there = {name: {"id": f"id-{name}", "name": name, "realmRoles": []} for name in groups}
+    actual = Actual(
+        realm={"enabled": True},
+        users={name: person(name) for name in ("reader", "former")},
+        user_roles={"reader": frozenset({"mcp-writer"}), "former": frozenset({"mcp-writer"})},
+        machine_roles={"importer": frozenset({"mcp-writer", "theirs"})},
+        groups=Groups(by_name=there, of_users={"reader": frozenset({"others"})}),
+    )
+    texts = [change.text for change in plan(desired(access.model_copy(update=members)), actual)]
+    bound = [i for i, text in enumerate(texts) if re.match(r"scope .*: bind", text)]
+    takings = [
+        "user reader: take away mcp-writer",
+        "user reader: take out of the group others",
+        "user former: remove, the access file no longer has this demo user",
+        "client importer: take away mcp-writer",
+    ]
+    givings = [
+        "user reader: give mcp-reader",
+        "user reader: put into the group staff",
+        "client importer: give mcp-reader",
+    ]
+    assert max(map(texts.index, takings)) < min(bound)
+    assert max(bound) < min(map(texts.index, givings))
+    assert all(texts.count(text) == 1 for text in (*takings, *givings))
 
 
 @pytest.mark.requirement("bootstrap.order")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -18,13 +18,21 @@ from scripts.bootstrap.keycloak.apply import plan, refuse_what_cannot_be_written
 from scripts.bootstrap.keycloak.credentials import Credentials
 from scripts.bootstrap.keycloak.desired import Desired
 from scripts.bootstrap.keycloak.files import load_client_policies_file, load_realm_file
-from scripts.bootstrap.keycloak.groups import check_groups
+from scripts.bootstrap.keycloak.groups import check_groups, unseen
 from scripts.bootstrap.keycloak.holes import holes
 from scripts.bootstrap.keycloak.ledger import ATTRIBUTE, MARK, Ledger
-from scripts.bootstrap.keycloak.reading_groups import MOST_MEMBERS, Composed, Groups, Joined
+from scripts.bootstrap.keycloak.reading_groups import (
+    MOST_MEMBERS,
+    Composed,
+    Groups,
+    Joined,
+    SoughtGroups,
+    read_groups,
+)
 from scripts.bootstrap.keycloak.reading_roles import Binding
 
 if TYPE_CHECKING:
+    from scripts.bootstrap.keycloak.session import Session
     from scripts.bootstrap.plan import Change
 
 CONFIG = Path(__file__).parents[2] / "idp-config"
@@ -105,7 +113,8 @@ def test_only_a_group_that_is_neither_marked_nor_recorded_is_somebody_else_s() -
     wanted = desired({"staff": ("mcp-reader",)})
     unmarked = group("staff") | {"attributes": {"kept.by": ["somebody"]}}
     theirs = Groups(by_name={"staff": unmarked})
-    with pytest.raises(SettingsFailure, match=r"groups.staff: .*the attribute kept.by with the value bootstrap_idp"):
+    handing_over = r"groups.staff: .*the attribute kept.by with the value bootstrap_idp: .*removed with its members"
+    with pytest.raises(SettingsFailure, match=handing_over):
         refuse_what_cannot_be_written(wanted, Actual(realm=realm(), groups=theirs))
     refuse_what_cannot_be_written(wanted, Actual(realm=realm("staff"), groups=theirs))
     refuse_what_cannot_be_written(wanted, Actual(realm=realm(), groups=Groups(by_name={"staff": group("staff")})))
@@ -126,6 +135,51 @@ def test_groups_that_may_not_be_read_are_not_planned(
             refuse_what_cannot_be_written(wanted, actual)
     else:
         refuse_what_cannot_be_written(wanted, actual)
+
+
+class Blind:
+    """A session of an account without view-users, as Keycloak 26.7.5 answers it; it keeps what was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, ...]] = []
+
+    def find(self, *path: str, **_: str) -> None:
+        self.asked.append(path)
+
+    def get(self, *path: str, **_: str) -> Any:
+        self.asked.append(path)
+        if path == ("default-groups",):
+            return []
+        raise Forbidden("no")
+
+
+class Seeing(Blind):
+    """One of an account with it, where nobody joins a group unasked."""
+
+    def get(self, *path: str, **_: str) -> Any:
+        self.asked.append(path)
+        return {"count": 0}
+
+
+@pytest.mark.requirement("groups.accounts", "groups.everybody")
+@pytest.mark.parametrize(("session", "known"), [(Blind(), False), (Seeing(), True)], ids=["blind", "seeing"])
+@pytest.mark.parametrize("wanted", [(), ("staff",)])
+def test_an_account_that_is_shown_no_groups_knows_that_there_may_be_some(
+    session: Blind, wanted: tuple[str, ...], *, known: bool
+) -> None:
+    session.asked.clear()
+    sought = SoughtGroups(wanted=wanted, recorded=(), users={}, roles={})
+    assert read_groups(cast("Session", session), {"realm": "mcp"}, sought).known == known
+    assert session.asked == [*(("group-by-path", name) for name in wanted), ("groups", "count")]
+
+
+@pytest.mark.requirement("groups.accounts", "groups.everybody")
+@pytest.mark.parametrize("known", [True, False])
+def test_what_an_apply_could_not_see_is_said(*, known: bool) -> None:
+    actual = Actual(realm=realm(), groups=Groups(known=known))
+    said = list(unseen(actual))
+    assert len(said) == (not known)
+    assert known or "groups that everybody joins were not looked at" in said[0]
 
 
 @pytest.mark.requirement("groups.accounts", "groups.drift")

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scripts import bootstrap_idp
+from scripts.bootstrap.failures import SettingsFailure
+from scripts.bootstrap.proof import open_http
 from tests.integration.stack import free_port
 from tests.listening import Handler, listening
 
@@ -51,6 +53,14 @@ MISTAKES: list[Mistake] = [
     ("plan", {"SCHEME": "https"}, {}, 3, "where it speaks plain http, write http:// in OAUTH_INTERNAL_URL"),
     ("check", {}, READER, 2, "may not GET the realm: give its service account view-realm, view-clients, view-events"),
     ("apply", {}, {TOKEN: 200, "/admin/realms/mcp": 404, "/admin": 403}, 2, "the realm 'mcp' is not there, and"),
+    ("apply", {"SSL_CERT_FILE": "nowhere.pem"}, {TOKEN: 200}, 2, "SSL_CERT_FILE=nowhere.pem: no certificate can be"),
+    (
+        "apply",
+        {"SSL_CERT_FILE": str(CONFIG / "access.yaml")},
+        {TOKEN: 200},
+        2,
+        "name a file of certificates in PEM, or",
+    ),
     ("hand-over", {"KEYCLOAK_ACCOUNTS": "accounts"}, READER, 2, "manage-users, roles of the client 'master-realm'"),
 ]
 
@@ -114,3 +124,13 @@ def test_a_file_that_says_nothing_or_two_things_is_named_with_its_line(
     assert str(tmp_path / name) in line
     assert says in line
     assert "unicode string" not in line
+
+
+@pytest.mark.requirement("bootstrap.failures")
+@pytest.mark.parametrize("file", ["nowhere.pem", str(CONFIG / "access.yaml")])
+def test_a_client_for_the_proofs_without_authorities_names_the_setting(
+    file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", file)
+    with pytest.raises(SettingsFailure, match=rf"^SSL_CERT_FILE={file}: no certificate"):
+        open_http()

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from scripts.bootstrap.failures import SettingsFailure
-from scripts.bootstrap.keycloak.accounts import ACCOUNTS
+from scripts.bootstrap.failures import Failure, SettingsFailure
+from scripts.bootstrap.keycloak.accounts import ACCOUNTS, prove_account
 from scripts.bootstrap.keycloak.hand_over import hand_over
 from scripts.bootstrap.settings import BootstrapSettings, account_file
+from tests.unit.test_bootstrap_mistakes import TOKEN, keycloak
 
 ROOT = Path(__file__).parents[2]
 
@@ -60,3 +61,35 @@ def test_an_account_s_own_secret_is_enough(tmp_path: Path) -> None:
 def test_a_hand_over_that_cannot_work_asks_nobody(variables: dict[str, str], named: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsFailure, match=named):
         hand_over(_load(tmp_path, None, **variables), wait=0, say=lambda _: None)
+
+
+@pytest.mark.requirement("hand_over.refused", "groups.accounts")
+@pytest.mark.parametrize("hidden", ["users", "groups"])
+@pytest.mark.parametrize(
+    ("account", "file", "reads"),
+    [
+        ("check", "access.yaml", True),
+        ("check", "access.production.yaml", True),
+        ("people", "access.production.yaml", True),
+        ("apply", "access.yaml", True),
+        ("apply", "access.production.yaml", False),
+    ],
+)
+def test_an_account_that_should_see_people_and_does_not_is_named(
+    account: str, file: str, hidden: str, tmp_path: Path, *, reads: bool
+) -> None:
+    with keycloak({TOKEN: 200, f"/admin/realms/mcp/{hidden}": 403, "/admin/realms/mcp/": 200}) as base:
+        access = {"ACCESS_FILE": str(ROOT / "idp-config" / file), "MCP_PUBLIC_URL": "http://localhost:3000/mcp"}
+        settings = _load(tmp_path, None, OAUTH_SERVER_URL=f"{base}/realms/mcp", **access)
+        with pytest.raises(Failure) as refused:
+            prove_account(settings, account, "s" * 43, lambda _: None)
+    unproven = f"cannot do what it is for: the admin client 'mcp-{account}' may not GET {hidden}"
+    assert (unproven in str(refused.value)) == reads
+
+
+@pytest.mark.requirement("hand_over.limited", "groups.accounts")
+def test_who_checks_sees_people_always_and_who_applies_only_where_there_are_some() -> None:
+    assert "view-users" in ACCOUNTS["check"].roles
+    assert not ACCOUNTS["check"].for_people
+    assert {role for role in ACCOUNTS["apply"].roles if role.endswith("users")} == set()
+    assert ACCOUNTS["apply"].for_people == {"manage-users"}

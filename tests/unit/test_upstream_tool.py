@@ -15,6 +15,7 @@ from mcp_server.app import create_app
 from mcp_server.settings import Settings
 from tests.listening import Handler, listening
 from tests.unit.running import Calls, HeldClock, lifespan
+from tests.unit.test_doctor_cli import certificate as certificate_for
 from tests.unit.test_exchange import Exchanging
 from tests.unit.test_issuers import access_file
 from tests.unit.test_tools import events
@@ -37,7 +38,7 @@ class Api:
         self.url = ""
 
     @contextmanager
-    def listening(self) -> Iterator[Api]:
+    def listening(self, certificate: Path | None = None) -> Iterator[Api]:
         api = self
 
         class Answer(Handler):
@@ -45,15 +46,17 @@ class Api:
                 api.shown.append(self.headers.get("authorization"))
                 self.send(api.status, api.body, location=f"{api.url}elsewhere")
 
-        with listening(Answer) as port:
-            self.url = f"http://127.0.0.1:{port}/"
+        with listening(Answer, certificate=certificate) as port:
+            self.url = f"https://localhost:{port}/" if certificate else f"http://127.0.0.1:{port}/"
             yield self
 
 
-async def _ask(folder: Path, url: str | None, audience: str = "orders-api") -> tuple[dict[str, Any], str]:
+async def _ask(
+    folder: Path, url: str | None, audience: str = "orders-api", ca_file: Path | None = None
+) -> tuple[dict[str, Any], str]:
     """The result of the tool where the access file has this API; and the token that the caller sent."""
     upstreams = {"orders-api": {"name": "Orders", **({"url": url} if url else {})}, "silent": {"name": "No address"}}
-    settings = Settings(access_file=access_file(folder, upstreams=upstreams), client_secret="s3cret")
+    settings = Settings(access_file=access_file(folder, upstreams=upstreams), client_secret="s3cret", ca_file=ca_file)
     issuer = Exchanging()
     async with issuer.http() as http:
         app = create_app(settings, clock=HeldClock().clock, http=http)
@@ -84,6 +87,17 @@ async def test_an_api_that_does_not_answer_is_a_tool_error(status: int, body: by
     assert "orders-api gave no answer that could be used" in str(answer)
     assert "Bearer" not in str(answer)
     assert len(api.shown) == 1  # no redirect is followed
+
+
+@pytest.mark.requirement("settings.authorities", "upstream.sees_the_person")
+@pytest.mark.parametrize("named", [True, False])
+async def test_another_api_is_called_where_its_certificate_is_of_the_authority(tmp_path: Path, *, named: bool) -> None:
+    pem = tmp_path / "server.pem"
+    pem.write_bytes(certificate_for("localhost"))
+    with Api(200, json.dumps(SEEN).encode()).listening(pem) as api:
+        answer, _ = await _ask(tmp_path, api.url, ca_file=pem if named else None)
+    assert answer["result"]["isError"] is not named
+    assert api.shown == ["Bearer given"] * named
 
 
 @pytest.mark.requirement("upstream.sees_the_person")

@@ -19,6 +19,7 @@ from scripts.bootstrap.settings import account_id
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from mcp_server.access import Access
     from scripts.bootstrap.settings import BootstrapSettings
 
 ADMIN_REALM = "master"
@@ -31,7 +32,8 @@ class Account:
     Attributes:
         what_for: for whoever meets it in Keycloak.
         roles: of the client `<realm>-realm`.
-        for_people: further ones where the access file has groups, demo users, or machine clients (a user's roles, too).
+        for_people: further ones where the access file has groups, demo users, or machine clients (a user's roles, too);
+            it must then be able to read people as well.
         reads: what it must be able to read, paths below the realm.
         configures: whether it may change the realm.
     """
@@ -44,6 +46,7 @@ class Account:
 
 
 _CONFIGURATION = (("clients",), ("client-scopes",), ("components",), ("client-policies", "policies"), ("events",))
+_PEOPLE = (("users",), ("groups",))
 
 ACCOUNTS: Mapping[str, Account] = {
     "apply": Account(
@@ -55,14 +58,14 @@ ACCOUNTS: Mapping[str, Account] = {
     ),
     "check": Account(
         what_for="reads the realm's configuration: check, plan",
-        roles=frozenset({"view-realm", "view-clients", "view-events"}),
-        for_people=frozenset({"view-users"}),
-        reads=_CONFIGURATION,
+        # view-users in any realm: without it Keycloak shows groups that everybody joins, and may bring roles, as none.
+        roles=frozenset({"view-realm", "view-clients", "view-events", "view-users"}),
+        reads=(*_CONFIGURATION, *_PEOPLE),
     ),
     "people": Account(
         what_for="makes accounts for people and gives them roles",
         roles=frozenset({"manage-users", "view-realm"}),
-        reads=(("users",), ("roles",)),
+        reads=(*_PEOPLE, ("roles",)),
     ),
 }
 
@@ -93,9 +96,7 @@ def make(master: Session, settings: BootstrapSettings, name: str, secret: str) -
         master.write("PUT", ("clients", found["id"]), wanted)
     else:
         raise SettingsFailure(f"a client {client_id} that is not ours is in the realm {ADMIN_REALM}: rename it")
-    access = settings.access
-    people = access.demo_users or access.machine_clients or access.groups
-    roles = ACCOUNTS[name].roles | (ACCOUNTS[name].for_people if people else frozenset())
+    roles = ACCOUNTS[name].roles | (ACCOUNTS[name].for_people if _has_people(settings.access) else frozenset())
     given = [role for role in master.get("clients", rights["id"], "roles") if role["name"] in roles]
     person = master.get("clients", found["id"], "service-account-user")
     _exactly(master, ("users", person["id"], "role-mappings", "clients", rights["id"]), given)
@@ -147,7 +148,7 @@ def prove_account(settings: BootstrapSettings, name: str, secret: str, say: Call
     session, outside = Session(own, say), Session(own, say, realm=ADMIN_REALM)
     try:
         session.log_in(0)
-        for path in account.reads:
+        for path in (*account.reads, *(_PEOPLE if account.for_people and _has_people(settings.access) else ())):
             session.get(*path, max="1")
     except (AdminRefused, ProviderRefused) as error:
         raise NotProven(f"the account {client_id} cannot do what it is for: {error}") from error
@@ -165,6 +166,11 @@ def prove_account(settings: BootstrapSettings, name: str, secret: str, say: Call
         if _is_let_through(trial):
             raise NotProven(f"the account {client_id} may {what}")
     return f"{client_id} {account.what_for}; it may not {', '.join(trials)}"
+
+
+def _has_people(access: Access) -> bool:
+    """Whether the access file says something of people, or of accounts that Keycloak keeps like theirs."""
+    return bool(access.demo_users or access.machine_clients or access.groups)
 
 
 def _is_let_through(trial: Callable[[], None]) -> bool:

@@ -4,7 +4,8 @@ No moment of an apply is more open than the realm was before or is afterwards:
 
 1. a new realm is created disabled, an existing one lets nobody register while its rules change;
 2. rules come before what they bind, roles before the scopes bound to them, scopes before who may ask for them, and
-   what goes comes after what takes its place; but groups lose roles before a scope is bound to one, and get them after;
+   what goes comes after what takes its place; but groups and accounts lose roles, and demo users groups, before a scope
+   is bound to a role, and get them after;
 3. then the realm is enabled, and last of all registration is let in as its profile says: Keycloak 26.7.5 takes
    registrations in a disabled realm too, and shuts them out of a new one by itself.
 
@@ -26,11 +27,13 @@ from scripts.bootstrap.keycloak.groups import (
     group_changes,
     group_takings,
     membership_changes,
+    membership_takings,
     refuse_foreign_groups,
+    unseen,
 )
 from scripts.bootstrap.keycloak.keys import key_changes
 from scripts.bootstrap.keycloak.ledger import forgetting, recording
-from scripts.bootstrap.keycloak.machines import machine_changes, refuse_foreign_clients
+from scripts.bootstrap.keycloak.machines import machine_changes, machine_takings, refuse_foreign_clients
 from scripts.bootstrap.keycloak.messages import message_changes, message_removals
 from scripts.bootstrap.keycloak.policies import letting_in, policy_changes, shutting, wanted_policies
 from scripts.bootstrap.keycloak.realm import new_realm, opening, realm_changes
@@ -43,7 +46,7 @@ from scripts.bootstrap.keycloak.roles import (
 )
 from scripts.bootstrap.keycloak.scopes import advertising_changes, list_changes, scope_changes, scope_removals
 from scripts.bootstrap.keycloak.upstreams import refuse_foreign_scopes
-from scripts.bootstrap.keycloak.users import user_changes, user_removals
+from scripts.bootstrap.keycloak.users import user_changes, user_takings
 from scripts.bootstrap.keycloak.write import Writer
 from scripts.bootstrap.plan import Change
 
@@ -87,6 +90,9 @@ def plan(desired: Desired, actual: Actual) -> list[Change]:
         *part_changes(access, actual),
         *default_group_changes(access, actual),
         *group_takings(access, actual),
+        *membership_takings(access, actual),
+        *user_takings(access, actual),
+        *machine_takings(access, actual),
         *role_changes(access, actual),
         *scope_changes(access, desired.resource, actual),
         *advertising_changes(access, actual),
@@ -97,7 +103,6 @@ def plan(desired: Desired, actual: Actual) -> list[Change]:
         *group_changes(access, actual),
         *user_changes(access, actual),
         *membership_changes(access, actual),
-        *user_removals(access, actual),
         *client_removals(access, desired.resource, actual),
         *scope_removals(access, actual),
         *role_removals(access, actual),
@@ -113,8 +118,14 @@ def whole_plan(desired: Desired, actual: Actual) -> list[Change]:
     return [*([_creation(desired)] if not actual.realm else []), *plan(desired, actual)]
 
 
-def apply(session: Session, desired: Desired, tell: Callable[[Change], None]) -> int:
+def apply(session: Session, desired: Desired, tell: Callable[[Change], None], say: Callable[[str], None]) -> int:
     """Make the realm as desired and tell each change before it is written; the number of changes.
+
+    Args:
+        session: of the realm.
+        desired: what it shall be.
+        tell: takes each change.
+        say: takes a line for people about what could not be seen, and is left.
 
     Raises:
         Forbidden, SettingsFailure: what is asked for cannot be written; nothing is.
@@ -131,6 +142,8 @@ def apply(session: Session, desired: Desired, tell: Callable[[Change], None]) ->
         created = 1
     changes = plan(desired, actual)
     writer = Writer(session, actual)
+    for line in unseen(actual):
+        say(f"note: {line}")
     for change in changes:
         tell(change)
         writer.write(change)

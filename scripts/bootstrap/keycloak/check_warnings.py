@@ -83,7 +83,10 @@ def _strange_groups(settings: BootstrapSettings, session: Session, actual: Actua
     """What brings people roles besides the access file, where it says that groups do."""
     access = settings.access
     if not actual.groups.known:
-        yield "groups may not be read with this account, so they were not compared: give it the role view-users"
+        yield (
+            "groups may not be read with this account, so neither ours nor those that everybody joins were compared: "
+            "give it the role view-users"
+        )
     elif access.groups:
         yield from strange_roles(access, actual)
         ours = [found["id"] for found in actual.groups.by_name.values()]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from mcp_server.access import Access
     from scripts.bootstrap.keycloak.actual import Actual, Object
-    from scripts.bootstrap.plan import Json, Method
+    from scripts.bootstrap.plan import Field, Json, Method
 
 _LONGEST = 255  # characters: Keycloak 26.7.5 answers 500 to more
 _DOTS = frozenset({".", ".."})  # as a part of a path they would lead elsewhere
@@ -55,7 +55,8 @@ def refuse_foreign_groups(access: Access, actual: Actual) -> None:
             raise SettingsFailure(
                 f"groups.{name}: the realm has a group of this name that the bootstrap did not make: name another one "
                 f"here, or, if its people shall have these roles, give the group the attribute {attribute} with the "
-                f"value {value}"
+                f"value {value}: the bootstrap then keeps it as its own, and it is removed with its members once the "
+                "access file no longer names it"
             )
 
 
@@ -101,22 +102,25 @@ def group_changes(access: Access, actual: Actual) -> Iterator[Change]:
         yield from _mapping(name, "POST", set(roles) - _ours(access, found), access, found)
 
 
+def membership_takings(access: Access, actual: Actual) -> Iterator[Change]:
+    """Take the demo users out of groups of the access file that they shall not be in."""
+    for user, there, wanted in _memberships(access, actual):
+        yield from _membership(user, "DELETE", there - wanted, field_of("groups", sorted(there), sorted(wanted)))
+
+
 def membership_changes(access: Access, actual: Actual) -> Iterator[Change]:
-    """Put the demo users into their groups, and out of other groups of the access file."""
-    if actual.users is None or not actual.groups.known:  # what may not be read cannot be compared
-        return
-    for user, person in access.demo_users.items():
-        there = actual.groups.of_users.get(user, frozenset()) & set(access.groups)
-        wanted = frozenset(person.groups)
-        fields = (field_of("groups", sorted(there), sorted(wanted)),)
-        steps: tuple[tuple[Method, frozenset[str], str], ...] = (
-            ("DELETE", there - wanted, "take out of"),
-            ("PUT", wanted - there, "put into"),
+    """Put the demo users into their groups."""
+    for user, there, wanted in _memberships(access, actual):
+        yield from _membership(user, "PUT", wanted - there, field_of("groups", sorted(there), sorted(wanted)))
+
+
+def unseen(actual: Actual) -> Iterator[str]:
+    """A line of what an apply leaves because it may not see it."""
+    if not actual.groups.known:
+        yield (
+            "this account may not see groups, so groups that everybody joins were not looked at: `bootstrap_idp.py "
+            "check` does with the role view-users"
         )
-        for method, names, verb in steps:
-            for name in sorted(names):
-                path = ("users", Ref("user", user), "groups", Ref("group", name))
-                yield Change(f"user {user}", f"{verb} the group {name}", method, path, fields=fields)
 
 
 def strange_roles(access: Access, actual: Actual) -> Iterator[str]:
@@ -132,6 +136,21 @@ def strange_roles(access: Access, actual: Actual) -> Iterator[str]:
             )
         if count := found.get("subGroupCount"):
             yield f"group {name} has {_counted(count, 'subgroup')}: who is in one has its roles too"
+
+
+def _memberships(access: Access, actual: Actual) -> Iterator[tuple[str, frozenset[str], frozenset[str]]]:
+    """Of each demo user the groups of the access file that they are in, and those that they shall be in."""
+    if actual.users is None or not actual.groups.known:  # what may not be read cannot be compared
+        return
+    for user, person in access.demo_users.items():
+        yield user, actual.groups.of_users.get(user, frozenset()) & set(access.groups), frozenset(person.groups)
+
+
+def _membership(user: str, method: Method, names: frozenset[str], field: Field) -> Iterator[Change]:
+    verb = "put into" if method == "PUT" else "take out of"
+    for name in sorted(names):
+        path = ("users", Ref("user", user), "groups", Ref("group", name))
+        yield Change(f"user {user}", f"{verb} the group {name}", method, path, fields=(field,))
 
 
 def _client_roles(found: Object) -> dict[str, list[str]]:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from scripts.bootstrap.failures import SettingsFailure
 from scripts.bootstrap.keycloak.client_shape import NO_FLOWS, changes_of_client
 from scripts.bootstrap.keycloak.ledger import MARK
-from scripts.bootstrap.keycloak.roles import account_role_changes
+from scripts.bootstrap.keycloak.roles import account_givings, account_takings
 from scripts.bootstrap.plan import Ref
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from mcp_server.access import Access
     from mcp_server.machine_client import MachineClient
@@ -30,10 +30,13 @@ def machine_changes(access: Access, machines: Mapping[str, Credentials], actual:
     """What the machine clients lack: the client, and the roles of its service account."""
     for client_id, machine in access.machine_clients.items():
         yield from changes_of_client(_machine_client(access, client_id, machine, machines.get(client_id)), actual)
-        if actual.machine_roles is not None:  # what may not be read cannot be compared
-            given = actual.machine_roles.get(client_id, frozenset()) & set(access.roles)
-            account = Ref("service-account", client_id)
-            yield from account_role_changes(f"client {client_id}", account, frozenset(machine.roles), given)
+        yield from _mapped(account_givings, access, client_id, actual)
+
+
+def machine_takings(access: Access, actual: Actual) -> Iterator[Change]:
+    """Roles that the machine clients' service accounts shall not have."""
+    for client_id in access.machine_clients:
+        yield from _mapped(account_takings, access, client_id, actual)
 
 
 def refuse_foreign_clients(access: Access, actual: Actual) -> None:
@@ -56,6 +59,18 @@ def service_accounts(clients: Iterable[Object], access: Access) -> list[str]:
     """Ids of those of `clients` that may use the grant and are none of the access file's."""
     found = {str(client["clientId"]) for client in clients if client.get("serviceAccountsEnabled")}
     return sorted(found.difference(access.machine_clients))
+
+
+def _mapped(
+    changes: Callable[[str, Ref, frozenset[str], frozenset[str]], Iterator[Change]],
+    access: Access,
+    client_id: str,
+    actual: Actual,
+) -> Iterator[Change]:
+    if actual.machine_roles is not None:  # what may not be read cannot be compared
+        wanted = frozenset(access.machine_clients[client_id].roles)
+        given = actual.machine_roles.get(client_id, frozenset()) & set(access.roles)
+        yield from changes(f"client {client_id}", Ref("service-account", client_id), wanted, given)
 
 
 def _machine_client(access: Access, client_id: str, machine: MachineClient, credentials: Credentials | None) -> Json:

@@ -76,14 +76,18 @@ class SoughtGroups:
 
 
 def read_groups(session: Session, realm: Object, sought: SoughtGroups) -> Groups:
-    """Read what is sought. A realm without any of it, and without groups that everybody joins, is asked nothing.
+    """Read what is sought, and the groups that everybody joins.
 
-    Keycloak 26.7.5 shows groups that everybody joins to accounts with view-users only, to others as none.
+    To an account without view-users Keycloak 26.7.5 shows groups as not there, and those that everybody joins as none:
+    where none of those sought is seen, their number is asked for, which it then refuses.
     """
     names = list(dict.fromkeys([*sought.wanted, *sorted(sought.recorded)]))
     try:
+        by_name = {name: found for name in names if (found := find_group(session, name))}
+        if not by_name:
+            session.get("groups", "count")
         of_everybody = tuple(_joined(session)) if realm.get("defaultGroups") else ()
-        return _read(session, names, sought, of_everybody) if names else Groups(of_everybody=of_everybody)
+        return _read(session, by_name, sought, of_everybody) if by_name else Groups(of_everybody=of_everybody)
     except Forbidden:
         return Groups(known=False)
 
@@ -103,10 +107,9 @@ def find_group(session: Session, name: str) -> Object | None:
     return found
 
 
-def _read(session: Session, names: list[str], sought: SoughtGroups, of_everybody: tuple[Joined, ...]) -> Groups:
-    by_name = {name: found for name in names if (found := find_group(session, name))}
-    if not by_name:
-        session.get("groups", "count")  # Keycloak says "not there" to whoever may see none, too
+def _read(
+    session: Session, by_name: dict[str, Object], sought: SoughtGroups, of_everybody: tuple[Joined, ...]
+) -> Groups:
     ids = {found["id"]: name for name, found in by_name.items()}
     return Groups(
         by_name=by_name,

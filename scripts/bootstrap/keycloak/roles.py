@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from mcp_server.access import Access
     from scripts.bootstrap.keycloak.actual import Actual
-    from scripts.bootstrap.plan import Method
+    from scripts.bootstrap.plan import Field, Method
 
 
 def role_changes(access: Access, actual: Actual) -> Iterator[Change]:
@@ -77,18 +77,14 @@ def strange_parts(access: Access, actual: Actual) -> Iterator[str]:
             yield f"role {name} was made by somebody else and brings {brought} too: take away what it shall not bring"
 
 
-def account_role_changes(about: str, account: Ref, wanted: frozenset[str], given: frozenset[str]) -> Iterator[Change]:
-    """Give an account, a user or a service account, the `wanted` roles, and take other `given` ones, all ours, away."""
-    path: tuple[str | Ref, ...] = ("users", account, "role-mappings", "realm")
-    steps: tuple[tuple[Method, frozenset[str], str], ...] = (
-        ("DELETE", given - wanted, "take away"),
-        ("POST", wanted - given, "give"),
-    )
-    for method, roles, verb in steps:
-        if roles:
-            body = [{"id": Ref("role", role), "name": role} for role in sorted(roles)]
-            fields = (field_of("roles", sorted(given), sorted(wanted)),)
-            yield Change(about, f"{verb} {', '.join(sorted(roles))}", method, path, body, fields=fields)
+def account_takings(about: str, account: Ref, wanted: frozenset[str], given: frozenset[str]) -> Iterator[Change]:
+    """Take from an account, a user or a service account, the `given` roles, all ours, that are not `wanted`."""
+    yield from _account_mapping(about, account, "DELETE", given - wanted, field_of("roles", *_sorted(given, wanted)))
+
+
+def account_givings(about: str, account: Ref, wanted: frozenset[str], given: frozenset[str]) -> Iterator[Change]:
+    """Give an account those of the `wanted` roles that are not among the `given` ones."""
+    yield from _account_mapping(about, account, "POST", wanted - given, field_of("roles", *_sorted(given, wanted)))
 
 
 def role_removals(access: Access, actual: Actual) -> Iterator[Change]:
@@ -97,3 +93,15 @@ def role_removals(access: Access, actual: Actual) -> Iterator[Change]:
         if name not in access.roles and is_marked(found):
             what = "remove, it brings no scope any more"
             yield Change(f"role {name}", what, "DELETE", ("roles", name), action="remove")
+
+
+def _account_mapping(about: str, account: Ref, method: Method, roles: frozenset[str], field: Field) -> Iterator[Change]:
+    if roles:
+        verb = "give" if method == "POST" else "take away"
+        body = [{"id": Ref("role", role), "name": role} for role in sorted(roles)]
+        path = ("users", account, "role-mappings", "realm")
+        yield Change(about, f"{verb} {', '.join(sorted(roles))}", method, path, body, fields=(field,))
+
+
+def _sorted(given: frozenset[str], wanted: frozenset[str]) -> tuple[list[str], list[str]]:
+    return sorted(given), sorted(wanted)

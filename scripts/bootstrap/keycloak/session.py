@@ -11,6 +11,7 @@ from keycloak import KeycloakOpenIDConnection
 from keycloak.exceptions import KeycloakAuthenticationError, KeycloakConnectionError, KeycloakError
 from requests.exceptions import SSLError
 
+from scripts.bootstrap.authorities import read_authorities
 from scripts.bootstrap.failures import AdminRefused, Forbidden, ProviderRefused, ProviderUnreachable
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ class Session:
         say: takes each line for people.
         realm: the one that paths start at; left out, the realm of the settings.
 
+    Raises:
+        SettingsFailure: SSL_CERT_FILE has no certificates.
+
     Attributes:
         connection: python-keycloak's own; whoever wants to watch the requests can hang into it.
     """
@@ -46,16 +50,17 @@ class Session:
     def __init__(
         self, settings: BootstrapSettings, say: Callable[[str], None] = print, *, realm: str | None = None
     ) -> None:
-        self.connection = KeycloakOpenIDConnection(
-            server_url=settings.admin_base,
-            # The realm the admin client lives in, whatever realm is administered: without this a renewed token would be
-            # asked of the wrong one.
-            user_realm_name=settings.admin_realm,
-            realm_name=settings.realm,
-            client_id=settings.admin_client_id,
-            client_secret_key=settings.admin_client_secret,
-            timeout=_TIMEOUT_SECONDS,
-        )
+        with read_authorities():
+            self.connection = KeycloakOpenIDConnection(
+                server_url=settings.admin_base,
+                # The realm the admin client lives in, whatever realm is administered: without this a renewed token
+                # would be asked of the wrong one.
+                user_realm_name=settings.admin_realm,
+                realm_name=settings.realm,
+                client_id=settings.admin_client_id,
+                client_secret_key=settings.admin_client_secret,
+                timeout=_TIMEOUT_SECONDS,
+            )
         self._settings = settings
         self._say = say
         self._realm = realm or settings.realm

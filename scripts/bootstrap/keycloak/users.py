@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from scripts.bootstrap.failures import SettingsFailure
 from scripts.bootstrap.keycloak.actual import DEMO_DOMAIN
-from scripts.bootstrap.keycloak.roles import account_role_changes
+from scripts.bootstrap.keycloak.roles import account_givings, account_takings
 from scripts.bootstrap.plan import Change, Json, Ref, fields_of
 
 if TYPE_CHECKING:
@@ -41,17 +41,26 @@ def user_changes(access: Access, actual: Actual) -> Iterator[Change]:
             # The profile is one unit to Keycloak: a member left out is a member taken away.
             what = f"set {', '.join(field.name for field in fields)}"
             yield Change(f"user {name}", what, "PUT", ("users", found["id"]), wanted, fields=fields)
-        # Only roles that bring scopes are ours to take away.
-        given = actual.user_roles.get(name, frozenset()) & set(access.roles)
-        yield from account_role_changes(f"user {name}", Ref("user", name), frozenset(person.roles), given)
+        yield from account_givings(
+            f"user {name}", Ref("user", name), frozenset(person.roles), _ours(access, actual, name)
+        )
 
 
-def user_removals(access: Access, actual: Actual) -> Iterator[Change]:
-    """Demo users that the access file no longer has."""
+def user_takings(access: Access, actual: Actual) -> Iterator[Change]:
+    """Roles that the demo users shall not have, and demo users that the access file no longer has."""
+    for name, person in access.demo_users.items():
+        yield from account_takings(
+            f"user {name}", Ref("user", name), frozenset(person.roles), _ours(access, actual, name)
+        )
     for name, found in (actual.users or {}).items():
         if name not in access.demo_users and _is_of_the_demo(name, found):
             what = "remove, the access file no longer has this demo user"
             yield Change(f"user {name}", what, "DELETE", ("users", found["id"]), action="remove")
+
+
+def _ours(access: Access, actual: Actual, name: str) -> frozenset[str]:
+    """Those of the user's roles that bring scopes: only they are ours to take away."""
+    return actual.user_roles.get(name, frozenset()) & set(access.roles)
 
 
 def _is_of_the_demo(name: str, found: Object) -> bool:

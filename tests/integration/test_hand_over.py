@@ -5,6 +5,7 @@ The administrator that goes is the test's own, marked as Keycloak marks that of 
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from scripts.bootstrap.keycloak.hand_over import hand_over
 from scripts.bootstrap.keycloak.ledger import MARK
 from scripts.bootstrap.keycloak.session import Session
 from scripts.bootstrap.settings import BootstrapSettings, account_file
-from tests.integration.keycloak import REDIRECT
+from tests.integration.keycloak import REDIRECT, REPOSITORY
 from tests.integration.recording_proxy import recording
 from tests.integration.verbs import check, command_line
 
@@ -129,6 +130,33 @@ def test_accounts_of_a_realm_with_groups_keep_those_too_and_people_are_put_in(re
     realm.write_access(groups={"engineering": ["mcp-reader"], "operations": ["mcp-writer"]}, demo_users={})
     code, out, _ = command_line(realm, "apply", **admin)
     assert (code, "group operations: create" in out, "group engineering: give mcp-reader" in out) == (0, True, True)
+
+
+@pytest.mark.requirement("hand_over.done", "hand_over.limited")
+def test_whoever_has_the_roles_that_the_page_names_may_hand_over_a_realm_that_is_there(realm: Realm) -> None:
+    """Keycloak lets nobody pass on a right in a realm that they have not."""
+    realm.write_access(demo_users={})
+    realm.apply()
+    page = (REPOSITORY / "docs" / "providers" / "keycloak.md").read_text(encoding="utf-8")
+    (named,) = re.findall(r"--cclientid team-realm((?:[ \\\n]+--rolename [a-z-]+)+)", page)
+    master = _master(realm)
+    name, secret = f"temporary-{secrets.token_hex(4)}", secrets.token_urlsafe(32)
+    person = _client(master, name, secret, {"is_temporary_admin": "true"})
+    rights = {
+        "master-realm": {"manage-clients", "manage-users"},
+        f"{realm.name}-realm": set(re.findall(r"--rolename ([a-z-]+)", named)),
+    }
+    for client, roles in rights.items():
+        path = ("clients", master.get("clients", clientId=client)[0]["id"])
+        given = [role for role in master.get(*path, "roles") if role["name"] in roles]
+        master.write("POST", ("users", person, "role-mappings", *path), given)
+    admin = {
+        "KEYCLOAK_ADMIN_CLIENT_ID": name,
+        "KEYCLOAK_ADMIN_CLIENT_SECRET": secret,
+        "KEYCLOAK_ACCOUNTS": str(realm.folder / "accounts"),
+    }
+    hand_over(_settings(realm, admin), wait=30, say=lambda _: None)
+    assert not _can_log_in(realm, admin)
 
 
 @pytest.mark.requirement("hand_over.done", "groups.everybody", "groups.accounts")

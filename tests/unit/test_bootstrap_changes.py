@@ -173,7 +173,7 @@ def test_a_role_of_ours_that_brings_others_is_taken_apart(
 @pytest.mark.requirement("bootstrap.roles")
 def test_a_role_that_everybody_has_by_another_one_is_bound_to_nothing(access: Access) -> None:
     reader = {"id": "1", "name": "mcp-reader"}
-    nested = Default(given=frozenset({"employee"}), by_id={"1": "employee"})
+    nested = Default(given=frozenset({"employee"}), by_id={"1": {"employee"}})
     realm = {"enabled": True, "defaultRole": {"name": "everybody"}}
     with pytest.raises(SettingsFailure, match="take employee out of everybody, or mcp-reader out of employee"):
         refuse_what_cannot_be_written(

@@ -49,14 +49,16 @@ def test_all_nine_are_named_on_a_realm_as_tutorials_set_it_up() -> None:
     [
         (Binding(), {}, {"S1"}),
         (READERS, {}, set()),
-        (READERS, {"1": "reader"}, {"S1"}),  # a role that everybody has gates nothing
-        (READERS, {"1": "employee"}, {"S1", "R1"}),  # by another one, which apply does not touch
+        (READERS, {"1": {"reader"}}, {"S1"}),  # a role that everybody has gates nothing
+        (READERS, {"1": {"employee", "reader"}}, {"S1", "R1"}),  # by another one, which apply does not touch
         (VIEWERS, {}, set()),
-        (VIEWERS, {"2": "view-profile"}, {"S1"}),
+        (VIEWERS, {"2": {"view-profile"}}, {"S1"}),
     ],
 )
-def test_a_scope_that_everybody_has_is_a_hole(binding: Binding, everybodys: dict[str, str], found: set[str]) -> None:
-    given = frozenset({"reader"}.intersection(everybodys.values()))
+def test_a_scope_that_everybody_has_is_a_hole(
+    binding: Binding, everybodys: dict[str, set[str]], found: set[str]
+) -> None:
+    given = frozenset({"reader"}.intersection(*everybodys.values()))
     actual = Actual(
         realm={},
         roles={"reader": {"id": "1", "name": "reader"}},

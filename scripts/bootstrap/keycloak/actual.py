@@ -81,10 +81,10 @@ class Actual:
         by_roles = (name for name, role in self.roles.items() if role["id"] in self.default.by_id)
         return self.groups.roles_of_everybody.union(by_roles)
 
-    def giver_of(self, role: str) -> str | None:
-        """The role by which everybody has `role`, if it is one that new people get and not `role` itself."""
-        giver = self.default.by_id.get(self.roles.get(role, {}).get("id", ""))
-        return None if role in self.default.given else giver
+    def giver_of(self, role: str, ours: Collection[str]) -> str | None:
+        """The role by which everybody has `role`, if new people get it; one of `ours` an apply takes."""
+        givers = self.default.by_id.get(self.roles.get(role, {}).get("id", ""), set())
+        return min(givers.difference(ours), default=None)
 
     @property
     def ledger(self) -> Ledger:

@@ -96,7 +96,7 @@ def _holes_by_scopes(actual: Actual, rules: Rules, audience: str) -> Iterator[Ho
     ungated = _ungated(actual, audience)
     if ungated and MACHINE_GRANT not in rules.refused_grants:
         what = f"a client that registers itself gets a token without any person, by scope {', '.join(ungated)}"
-        by_others = any(actual.giver_of(role) for name in ungated for role in actual.bindings[name].realm)
+        by_others = any(actual.giver_of(role, _bringing(actual)) for role in _bringing(actual))
         yield Hole("S1", what, "see R1" if by_others else _APPLY)
 
 
@@ -135,11 +135,15 @@ def _ungated(actual: Actual, audience: str) -> list[str]:
 
 def _everybodys_by_others(actual: Actual) -> Iterator[Hole]:
     """Roles of ours that everybody has as a part of another one. What is given so directly, an apply takes back."""
-    bringing = frozenset().union(*(binding.realm for binding in actual.bindings.values()))
+    bringing = _bringing(actual)
     for name in sorted(bringing):
-        if giver := actual.giver_of(name):
+        if giver := actual.giver_of(name, bringing):
             what = f"everybody has the role {name}, by {giver}, which is in {actual.default_role_name}"
             yield Hole("R1", what, f"apply cannot: take {giver} out of there, or {name} out of it")
+
+
+def _bringing(actual: Actual) -> frozenset[str]:
+    return frozenset().union(*(binding.realm for binding in actual.bindings.values()))
 
 
 def _rights_in_roles(actual: Actual) -> Iterator[Hole]:

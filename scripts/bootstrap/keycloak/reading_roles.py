@@ -44,11 +44,11 @@ class Default:
 
     Attributes:
         given: names of the realm's roles that are given so.
-        by_id: of each role that comes so, through whatever others, its id and the name of the given one that brings it.
+        by_id: of each role that comes so, through whatever others, its id and the names of the given that bring it.
     """
 
     given: frozenset[str] = frozenset()
-    by_id: dict[str, str] = field(default_factory=dict)
+    by_id: dict[str, set[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +67,17 @@ class Parts:
 def read_default(session: Session, name: str) -> Default:
     """What the role `name`, which everybody has, is made of, down to the last part."""
     given = session.get("roles", name, "composites")
-    by_id: dict[str, str] = {}
+    by_id: dict[str, set[str]] = {}
+    known: dict[str, tuple[Object, ...]] = {}
     pending = [(role, str(role["name"])) for role in given]
     while pending:
         role, giver = pending.pop()
-        if role["id"] not in by_id:
-            by_id[role["id"]] = giver
-            pending += [(part, giver) for part in read_parts(session, role)]
+        givers = by_id.setdefault(role["id"], set())
+        if giver not in givers:
+            givers.add(giver)
+            if role["id"] not in known:
+                known[role["id"]] = read_parts(session, role)
+            pending += [(part, giver) for part in known[role["id"]]]
     return Default(given=frozenset(role["name"] for role in given if not role["clientRole"]), by_id=by_id)
 
 

@@ -45,7 +45,7 @@ def refuse_everybodys_roles(access: Access, actual: Actual) -> None:
         SettingsFailure: everybody has a role of the access file by another one, which is not ours to take.
     """
     for name in access.roles:
-        if giver := actual.giver_of(name):
+        if giver := actual.giver_of(name, access.roles):
             raise SettingsFailure(
                 f"everybody has the role {name}, by the role {giver}, which new people get: take {giver} out of "
                 f"{actual.default_role_name}, or {name} out of {giver}, or name another role in the access file"

@@ -9,10 +9,10 @@ from urllib.parse import quote
 
 from keycloak import KeycloakOpenIDConnection
 from keycloak.exceptions import KeycloakAuthenticationError, KeycloakConnectionError, KeycloakError
-from requests.exceptions import SSLError
 
 from scripts.bootstrap.authorities import read_authorities
-from scripts.bootstrap.failures import AdminRefused, Forbidden, ProviderRefused, ProviderUnreachable
+from scripts.bootstrap.failures import Forbidden, ProviderRefused, ProviderUnreachable
+from scripts.bootstrap.keycloak.refusals import MASTER, lacking, reason, refused, unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,6 @@ _NOT_FOUND = 404
 _ERROR = 400
 _FORBIDDEN = 403
 _SERVER_ERROR = 500
-_MASTER = "master"
 _RETRY_SECONDS = 2
 # The library sends a request again that was not answered in time: what makes something would then be there already.
 _TIMEOUT_SECONDS = 120
@@ -90,7 +89,7 @@ class Session:
         try:
             self.connection.get_token()
         except KeycloakConnectionError as error:
-            return self._unreachable(error)
+            return unreachable(self._settings, error)
         except KeycloakError as error:
             if error.response_code == _NOT_FOUND:
                 realm = self._settings.admin_realm
@@ -102,27 +101,8 @@ class Session:
                 return ProviderUnreachable(
                     f"{self._settings.admin_base} answers {error.response_code}, not as Keycloak does"
                 )
-            raise self._refused() from error
+            raise refused(self._settings) from error
         return None
-
-    def _unreachable(self, error: KeycloakConnectionError) -> ProviderUnreachable:
-        base = self._settings.admin_base
-        if isinstance(error.__cause__, SSLError):
-            return ProviderUnreachable(
-                f"no TLS with {base}: where Keycloak has a certificate of your own authority, name its file in "
-                "SSL_CERT_FILE and REQUESTS_CA_BUNDLE; where it speaks plain http, write http:// in OAUTH_INTERNAL_URL"
-            )
-        return ProviderUnreachable(
-            f"nothing answers at {base}: start Keycloak (docker compose up keycloak), or set OAUTH_INTERNAL_URL to "
-            "where this process reaches it"
-        )
-
-    def _refused(self) -> AdminRefused:
-        return AdminRefused(
-            f"Keycloak does not take the secret of its admin client '{self._settings.admin_client_id}': it keeps the "
-            "one of its first start. With docker compose: `docker compose down -v` starts afresh (and forgets all "
-            "users and clients); elsewhere set KEYCLOAK_ADMIN_CLIENT_ID and KEYCLOAK_ADMIN_CLIENT_SECRET_FILE"
-        )
 
     def get(self, *path: str, **query: str) -> Any:
         """What is at `path` below the realm.
@@ -173,7 +153,7 @@ class Session:
             raise Forbidden(
                 f"the realm '{representation['realm']}' is not there, and the admin client "
                 f"'{self._settings.admin_client_id}' may not make it: give its service account create-realm, a role of "
-                f"the realm '{_MASTER}', or correct the realm's name in OAUTH_SERVER_URL"
+                f"the realm '{MASTER}', or correct the realm's name in OAUTH_SERVER_URL"
             )
         self._check(response, "POST", ("admin/realms",))
 
@@ -199,40 +179,14 @@ class Session:
         except KeycloakConnectionError as error:
             raise ProviderUnreachable(f"Keycloak at {self._settings.admin_base} stopped answering") from error
         except KeycloakAuthenticationError as error:
-            raise self._refused() from error
-
-    def _lacking(self, method: str, path: tuple[str, ...]) -> str:
-        what = f"{method} {'/'.join(path) or 'the realm'}"
-        if self._realm == _MASTER:  # where accounts of a realm are made
-            roles = "manage-clients and manage-users"
-        elif method == "GET":
-            roles = (
-                "view-realm, view-clients, view-events (for apply manage-realm, manage-clients, view-events) and for "
-                "people view-users (manage-users)"
-            )
-        else:
-            roles = "manage-realm, manage-clients and, for demo users, machine clients and groups, manage-users"
-        where = f"{self._realm}-realm" if self._settings.admin_realm == _MASTER else "realm-management"
-        return (
-            f"the admin client '{self._settings.admin_client_id}' may not {what}: give its service account {roles}, "
-            f"roles of the client '{where}' in the realm '{self._settings.admin_realm}'"
-        )
+            raise refused(self._settings) from error
 
     def _check(self, response: Response, method: str, path: tuple[str, ...]) -> None:
         if response.status_code < _ERROR:
             return
         if response.status_code == _FORBIDDEN:
-            raise Forbidden(self._lacking(method, path))
+            raise Forbidden(lacking(self._settings, self._realm, method, path))
         raise ProviderRefused(
-            f"Keycloak refused {method} {'/'.join(path)}: {response.status_code} {_reason(response)}",
+            f"Keycloak refused {method} {'/'.join(path)}: {response.status_code} {reason(response)}",
             response.status_code,
         )
-
-
-def _reason(response: Response) -> str:
-    try:
-        answer = response.json()
-    except ValueError:
-        return " ".join(response.text.split())[:200]
-    names = ("errorMessage", "error_description", "error")
-    return str(next((answer[name] for name in names if name in answer), answer))[:200]

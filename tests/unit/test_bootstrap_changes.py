@@ -117,8 +117,10 @@ def test_accounts_lose_what_they_shall_not_have_before_a_scope_is_bound_and_get_
         return {"id": f"id-{name}", "username": name, "enabled": True, "emailVerified": True, **profile}
 
     there = {name: {"id": f"id-{name}", "name": name, "realmRoles": []} for name in groups}
+    record = {ATTRIBUTE: Ledger(clients=frozenset({"exporter"})).text}
     actual = Actual(
-        realm={"enabled": True},
+        realm={"enabled": True, "attributes": record},
+        clients={"exporter": {"id": "id-exporter", "clientId": "exporter", "attributes": dict(MARK)}},
         users={name: person(name) for name in ("reader", "former")},
         user_roles={"reader": frozenset({"mcp-writer"}), "former": frozenset({"mcp-writer"})},
         machine_roles={"importer": frozenset({"mcp-writer", "theirs"})},
@@ -131,6 +133,7 @@ def test_accounts_lose_what_they_shall_not_have_before_a_scope_is_bound_and_get_
         "user reader: take out of the group others",
         "user former: remove, the access file no longer has this demo user",
         "client importer: take away mcp-writer",
+        "client exporter: remove, neither the access file nor MCP_PUBLIC_URL names it any more",
     ]
     givings = [
         "user reader: give mcp-reader",

@@ -4,8 +4,8 @@ No moment of an apply is more open than the realm was before or is afterwards:
 
 1. a new realm is created disabled, an existing one lets nobody register while its rules change;
 2. rules come before what they bind, roles before the scopes bound to them, scopes before who may ask for them, and
-   what goes comes after what takes its place; but groups and accounts lose roles, and demo users groups, before a scope
-   is bound to a role, and get them after;
+   what goes comes after what takes its place; but clients that go, roles of groups and accounts, and groups of demo
+   users are taken before a scope is bound to a role, and given after;
 3. then the realm is enabled, and last of all registration is let in as its profile says: Keycloak 26.7.5 takes
    registrations in a disabled realm too, and shuts them out of a new one by itself.
 
@@ -93,6 +93,7 @@ def plan(desired: Desired, actual: Actual) -> list[Change]:
         *membership_takings(access, actual),
         *user_takings(access, actual),
         *machine_takings(access, actual),
+        *client_removals(access, desired.resource, actual),
         *role_changes(access, actual),
         *scope_changes(access, desired.resource, actual),
         *advertising_changes(access, actual),
@@ -103,7 +104,6 @@ def plan(desired: Desired, actual: Actual) -> list[Change]:
         *group_changes(access, actual),
         *user_changes(access, actual),
         *membership_changes(access, actual),
-        *client_removals(access, desired.resource, actual),
         *scope_removals(access, actual),
         *role_removals(access, actual),
         *message_removals(desired.realm_file.messages, actual),

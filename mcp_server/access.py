@@ -43,7 +43,8 @@ class Access(Part):
 
     Attributes:
         scope_prefix: what the provider puts before the names of scopes, where it does (Entra ID, Cognito).
-        tools: the scopes that a call of a tool needs, for tools that do not say so themselves.
+        tools: the scopes that a call of a tool needs, for tools that do not say so themselves. Where the member is there,
+            empty or not, no other tool may be called: see `lists_tools`.
         groups: the roles that a group of the provider stands for. Empty, a group is the role of its own name.
         claims: those of a token that tools may read, besides what every principal has.
         upstreams: the APIs for which this server may exchange its callers' tokens, by their audience.
@@ -75,6 +76,11 @@ class Access(Part):
             chosen = tuple(name for name, scope in self.scopes.items() if not scope.privileged)
             object.__setattr__(self, "login_scopes", chosen)
         return self
+
+    @property
+    def lists_tools(self) -> bool:
+        """Whether the file has `tools`: a tool that is neither there nor registered with `@tool` is then refused."""
+        return "tools" in self.model_fields_set
 
     def reach(self, name: str, path: tuple[str, ...] = ()) -> frozenset[str]:
         """All scopes that `name` implies, itself included.

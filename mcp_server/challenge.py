@@ -22,6 +22,7 @@ from mcp_server.errors import (
     ProviderUnavailable,
     ScopeNotObtainable,
     ScopeUndecided,
+    ToolNotListed,
 )
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Challenger:
         """
         if isinstance(error, MissingCredentials):
             return self.missing
-        if isinstance(error, InsufficientScope | ScopeNotObtainable | ScopeUndecided):
+        if isinstance(error, InsufficientScope | ScopeNotObtainable | ScopeUndecided | ToolNotListed):
             return Answer.of_json(403, _json_rpc(error, correlation_id, message or {}), self._headers(error))
         return self._build(error, correlation_id)
 

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from mcp_server.errors import AuditUnavailable, AuthError, InvalidToken, MissingCredentials, ProviderUnavailable
+from mcp_server.errors import (
+    AuditUnavailable,
+    AuthError,
+    InvalidToken,
+    MissingCredentials,
+    ProviderUnavailable,
+    ToolNotListed,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,6 +94,9 @@ def _details(error: AuthError) -> dict[str, str | None]:
             return {"reason": error.reason.value, "expected": _shown(error.expected), "got": _shown(error.got)}
         case ProviderUnavailable():
             return {"fault": _shown(error.detail)}
+        case ToolNotListed():
+            # What is no text is no name: it is not written out, however much of it there is.
+            return {"tool": _shown(error.name if isinstance(error.name, str) else type(error.name).__name__)}
         case _:
             return {"detail": _shown(" ".join([error.description, *getattr(error, "__notes__", ())]))}
 

@@ -8,6 +8,7 @@ AuthError
 ├── InsufficientScope    403  the token lacks a scope that a login could bring
 ├── ScopeNotObtainable   403  … that no login of this person can bring: no challenge
 ├── ScopeUndecided       403  what the call needs does not follow from its arguments: no challenge
+├── ToolNotListed        403  the access file lists the tools, and not this one: no challenge
 ├── ForeignOrigin        403  a browser page we do not know
 ├── ForeignHost          421  a Host that is not ours
 ├── BodyTooLarge         413
@@ -137,6 +138,21 @@ class ScopeUndecided(AuthError):
     def __init__(self, name: str) -> None:
         super().__init__()
         self.add_note(name)
+
+
+class ToolNotListed(AuthError):
+    """The access file lists the tools, and not this `name`, as it was sent: what runs under it is not known."""
+
+    status = 403
+    code = "tool_not_listed"
+    description = (
+        "The server's access file lists the tools that may be called, and not this one. "
+        "Its operator can list it there under tools, or register it with @tool."
+    )
+
+    def __init__(self, name: object) -> None:
+        super().__init__()
+        self.name = name
 
 
 class ForeignOrigin(AuthError):

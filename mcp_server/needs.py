@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mcp.shared.uri_template import UriTemplate
 
 from mcp_server.access import AccessFileError
-from mcp_server.errors import ScopeUndecided
+from mcp_server.errors import ScopeUndecided, ToolNotListed
 from mcp_server.outliving import LISTEN
 
 if TYPE_CHECKING:
@@ -69,7 +69,8 @@ class Needs:
     """What each request needs.
 
     Args:
-        access: the scopes there are; its `tools` are added to what is written beside a tool, never taken off it.
+        access: the scopes there are; its `tools` are added to what is written beside a tool, never taken off it. Once
+            it has any, no other tool may be called: what runs under a name that says nothing here is not known.
 
     Attributes:
         unclaimed: tools of the access file that nobody has added so far.
@@ -85,7 +86,7 @@ class Needs:
         self.resources: dict[str, Need] = {}
         self._templates: dict[str, UriTemplate] = {}
         self._by_method: dict[str, Callable[[dict[str, Any]], tuple[str, ...]]] = {
-            "tools/call": lambda params: self._of_named(self.tools, params),
+            "tools/call": self._of_tool,
             "prompts/get": lambda params: self._of_named(self.prompts, params),
             "completion/complete": lambda params: self._of_reference(params.get("ref")),
             LISTEN: lambda params: self._of_subscription(params.get("notifications")),
@@ -123,10 +124,18 @@ class Needs:
 
         Raises:
             ScopeUndecided: see `Need.scopes`.
+            ToolNotListed: it calls a tool that the access file, which lists the tools, does not have.
         """
         method, params = message.get("method"), message.get("params")
         judge = self._by_method.get(method) if isinstance(method, str) else None
-        return self._base if judge is None or not isinstance(params, dict) else judge(params)
+        return self._base if judge is None else judge(params if isinstance(params, dict) else {})
+
+    def _of_tool(self, params: Mapping[str, Any]) -> tuple[str, ...]:
+        """Names are compared as they are: an application that takes another spelling for the same tool is not ours."""
+        name = params.get("name")
+        if self._access.lists_tools and not (isinstance(name, str) and name in self.tools):
+            raise ToolNotListed(name)
+        return self._of_named(self.tools, params)
 
     def _of_named(self, known: Mapping[str, Need], params: Mapping[str, Any]) -> tuple[str, ...]:
         name, arguments = params.get("name"), params.get("arguments")

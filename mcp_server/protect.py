@@ -91,7 +91,7 @@ def protect(
         Sessions(app),
         verify=trusted.verify if trusted else _everybody(access),
         access=access,
-        needs=needs or Needs(access),
+        needs=needs or _needs_of_the_file(access),
         borders=borders,
         decisions=Decisions(Challenger(metadata_url(settings), access.login_scopes, access.scope_prefix), audit),
         seconds_left=lambda principal: principal.expires_at + settings.clock_leeway - clock.now(),
@@ -164,6 +164,15 @@ def _check_own_client(settings: Settings, access: Access) -> None:
     own = {settings.public_url, settings.audience, settings.client_id}
     for audience in sorted(own & access.upstreams.keys()):
         raise SettingsError(f"{settings.access_file}: upstreams.{audience}: is this server itself")
+
+
+def _needs_of_the_file(access: Access) -> Needs:
+    """What `tools` of the access file says; what follows for tools that are not there is told at the start."""
+    if access.lists_tools and not access.tools:
+        log.warning("tools in the access file is empty: every call of a tool is refused")
+    elif access.lists_tools:
+        log.info("calls of other tools are refused: the access file lists these", tools=sorted(access.tools))
+    return Needs(access)
 
 
 def _everybody(access: Access) -> Principal:

@@ -15,10 +15,9 @@ _ALIKE = 0.85  # of the letters, in their order: mcp-raeder is like mcp-reader, 
 
 
 def doubts(access: Access) -> Iterator[str]:
-    """A line for each role, group or tool that looks like a typing error."""
+    """A line for each role or group that looks like a typing error."""
     yield from _roles(access)
     yield from _groups(access)
-    yield from _tools(access)
 
 
 def _roles(access: Access) -> Iterator[str]:
@@ -41,10 +40,3 @@ def _groups(access: Access) -> Iterator[str]:
             yield f"groups.{name}: stands for no role, so whoever is in it gets nothing"
         if (other := seen.setdefault(name.casefold(), name)) != name:
             yield f"groups.{name}: differs from '{other}' in capitals only"
-
-
-def _tools(access: Access) -> Iterator[str]:
-    """An entry that asks for nothing beyond the base scope, which every call needs."""
-    for tool, needed in access.tools.items():
-        if not set(needed) - {access.base_scope}:
-            yield f"tools.{tool}: every call needs {access.base_scope} anyway, so this entry asks for nothing more"

@@ -75,7 +75,9 @@ def write_provider(access: Access, port: int, home: Path) -> Path:
 def write_access(access: Access, home: Path) -> Path:
     """The access file as this provider needs it: the same, but for the name of the roles claim."""
     path = home / "access.yaml"
-    _write_private(path, access.model_copy(update={"roles_claim": ROLES_CLAIM}).model_dump(mode="json"))
+    changed = access.model_copy(update={"roles_claim": ROLES_CLAIM})
+    # Not what the file leaves out: `tools` means more by being there.
+    _write_private(path, changed.model_dump(mode="json", exclude_unset=True))
     return path
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LATER = Stage("Dex, eleven minutes after the login")
 LATER_SECONDS = 660.0
 # Settings of the server, or nothing: Dex can be what is behind it.
-_STAGES = {PLAIN.name, DEX.name, WIRE.name, "tools by the file", LATER.name}
+_STAGES = {PLAIN.name, DEX.name, WIRE.name, "tools by the file", "tools by an empty file", LATER.name}
 
 _ONE_KEY = "Dex signs by RS256 and publishes RSA keys only; the front passes its key set on as it is"
 _DOCUMENT = "the front's documents are files of ours, and `check` compares them with what Dex says of itself"

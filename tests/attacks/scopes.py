@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from tests.attacks.attack import META, Attack, Request, Stage, call, in_session, rpc
@@ -52,6 +53,32 @@ def _unversioned(issuer: Issuer) -> Request:
     return request.but(headers=tuple(pair for pair in request.headers if not pair[0].startswith(b"mcp-")))
 
 
+_BY_THE_FILE = Stage(
+    "tools by the file", access={"tools": {"whoami": ["mcp:admin"]}}, good=lambda i: i.token(scope="mcp:admin")
+)
+_LISTED = "ours, measured: FastMCP's search transform runs any tool as call_tool"
+
+
+def _unlisted(name: str, source: str, body: bytes, stage: Stage = _BY_THE_FILE, send: Any = None) -> Attack:
+    """A call of what is no tool here by its name: an application behind protect() may run one all the same."""
+    return Attack(
+        name=name,
+        source=source,
+        check="tool_listed",
+        send=send or (lambda issuer: call(issuer.token(), body=body)),
+        status=403,
+        challenge=None,
+        says="tool_not_listed",
+        stage=stage,
+    )
+
+
+def _called(name: object, **params: Any) -> bytes:
+    return rpc("tools/call", {"name": name, "arguments": {}, "_meta": META, **params})
+
+
+_META_TOOL = _called("call_tool", arguments={"name": "whoami", "arguments": {}})
+
 ATTACKS = (
     _beyond("a tool beyond the token, another tool's name in the header", _AGREE, _adding),
     _beyond("a tool beyond the token in a session", _EVERY, _legacy),
@@ -76,9 +103,40 @@ ATTACKS = (
         "a tool that the access file puts out of reach",
         _ONE,
         lambda issuer: call(issuer.token(**_MAY_WRITE)),
-        Stage(
-            "tools by the file", access={"tools": {"whoami": ["mcp:admin"]}}, good=lambda i: i.token(scope="mcp:admin")
-        ),
+        _BY_THE_FILE,
+    ),
+    _unlisted("a tool under the name of one that runs others", _LISTED, _META_TOOL),
+    _unlisted(
+        "a tool under the name of one that runs others, in a session",
+        _LISTED,
+        b"",
+        send=lambda issuer: in_session(issuer.token(), issuer.token()).but(body=_META_TOOL),
+    ),
+    _unlisted(
+        "a tool under the name of one that runs others, as a notification",
+        "JSON-RPC 2.0 section 4.1",
+        _META_TOOL.replace(b'"id": 1, ', b""),
+    ),
+    _unlisted(
+        "a tool that is not listed where the list is empty",
+        "ours: an empty list is a list",
+        _META_TOOL,
+        Stage("tools by an empty file", access={"tools": {}}),
+    ),
+    _unlisted("a tool's name in other capitals", "MCP 2026-07-28, tools: names are case-sensitive", _called("WhoAmI")),
+    _unlisted("a tool's name with a space behind it", _LISTED, _called("whoami ")),
+    _unlisted("a tool's name with the name of its server before it", _LISTED, _called("server_whoami")),
+    _unlisted("a tool's name with a version behind it", _LISTED, _called("whoami@1.0")),
+    _unlisted("a tool's name as a path", _LISTED, _called("tools/../whoami")),
+    _unlisted("a tool's name in letters that only look like ours", "CVE-2021-42574", _called("wh\u043eami")),
+    _unlisted("a tool's name in wide letters, which are ours once normalised", "UAX #15", _called("\uff57hoami")),
+    _unlisted("a tool's name with a null byte behind it", "CWE-158", _called("whoami\x00")),
+    _unlisted("a tool's name in a list", "JSON-RPC 2.0 section 4.2", _called(["whoami"])),
+    _unlisted("a tool called without a name", "JSON-RPC 2.0 section 4.2", rpc("tools/call", {"tool": "whoami"})),
+    _unlisted(
+        "a tool called with parameters by position",
+        "JSON-RPC 2.0 section 4.2",
+        json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": ["whoami", {}]}).encode(),
     ),
     Attack(
         name="a tool that no role of the person brings",

@@ -42,6 +42,11 @@ REQUIREMENTS = (
         "`tools` in the access file adds scopes, takes none away and names tools there are.",
     ),
     Requirement(
+        "scopes.only_listed",
+        "ours, measured: FastMCP's search transform runs any tool under the name call_tool",
+        "Once the access file has `tools`, a tool that is neither there nor registered is 403 without a challenge.",
+    ),
+    Requirement(
         "scopes.lists",
         "RS-27; TOOLS_LIST",
         "Lists show what the token is good for, what a login could bring, or all; their results are private.",

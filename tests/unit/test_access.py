@@ -94,7 +94,7 @@ def test_the_examples_that_the_file_has_commented_out_work(tmp_path: Path) -> No
     (rules,) = access.issuers.values()
     assert rules.model_fields_set == set(type(rules).model_fields)
     assert access.groups == {"engineering": ("mcp-writer",), "acme:platform": ("mcp-writer", "mcp-admin")}
-    assert access.tools == {"delete_everything": ("mcp:admin",)}
+    assert access.tools == {"my_orders": (), "delete_everything": ("mcp:admin",)}
     assert {name: machine.roles for name, machine in access.machine_clients.items()} == {
         "nightly-report": ("mcp-reader",),
         "importer": ("mcp-writer",),
@@ -227,6 +227,8 @@ def test_a_machine_client_has_an_id_of_its_own(tmp_path: Path, client_id: str) -
         ("roles_claim: mcp_roles", "roles_claim: 'a b'", "roles_claim: has a character that cannot be there"),
         ("    name: A client on this machine\n", "", "clients.mcp-native.name: is missing"),
         ("version: 1", "version: 2", "line N: version: write 1"),
+        # Nothing behind it is no list, and to take it for "no list" would let every tool run.
+        ("version: 1", "version: 1\ntools:", "tools: must be a mapping"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line_and_what_was_meant(tmp_path: Path, old: str, new: str, says: str) -> None:
@@ -251,11 +253,7 @@ def test_what_is_wrong_is_said_with_its_line_and_what_was_meant(tmp_path: Path, 
             ["scopes.mcp:tools.roles: 'mcp-raeder' stands nowhere else: did you mean 'mcp-reader'?"],
         ),
         ("roles: [mcp-reader, mcp-writer, mcp-admin]", "roles: [mcp-reader, mcp-writer, mcp-admin, staff]", []),
-        (
-            "version: 1",
-            "version: 1\ntools: {hello: [mcp:tools], wipe: [mcp:admin]}",
-            ["tools.hello: every call needs mcp:tools anyway, so this entry asks for nothing more"],
-        ),
+        ("version: 1", "version: 1\ntools: {hello: [], bye: [mcp:tools], wipe: [mcp:admin]}", []),
         ("version: 1", "version: 1", []),
     ],
 )

@@ -40,7 +40,7 @@ CHALLENGE = (
 
 def _access(**changes: Any) -> Access:
     shipped = load_access(Settings().access_file)
-    return Access.model_validate({**shipped.model_dump(), **changes})
+    return Access.model_validate({**shipped.model_dump(exclude_unset=True), **changes})
 
 
 def _principal(*scopes: str, roles: frozenset[str] | None = None) -> Principal:

@@ -34,6 +34,7 @@ ROWS = {
     "gate.body_bound": ("body_length", "declared_body", "counted_body"),
     "scopes.both_eras": ("tool_scope",),
     "scopes.file": ("tool_scope",),
+    "scopes.only_listed": ("tool_listed",),
     "sessions.owner": ("session_subject", "session_client"),
     "jwt.shape": ("compact_shape", "one_spelling"),
     "jwt.length": ("token_length",),

@@ -57,6 +57,7 @@ _BY_THE_FILE = Stage(
     "tools by the file", access={"tools": {"whoami": ["mcp:admin"]}}, good=lambda i: i.token(scope="mcp:admin")
 )
 _LISTED = "ours, measured: FastMCP's search transform runs any tool as call_tool"
+_AS_IT_IS = "ours: an application may take it for the same tool"
 
 
 def _unlisted(name: str, source: str, body: bytes, stage: Stage = _BY_THE_FILE, send: Any = None) -> Attack:
@@ -124,10 +125,10 @@ ATTACKS = (
         Stage("tools by an empty file", access={"tools": {}}),
     ),
     _unlisted("a tool's name in other capitals", "MCP 2026-07-28, tools: names are case-sensitive", _called("WhoAmI")),
-    _unlisted("a tool's name with a space behind it", _LISTED, _called("whoami ")),
-    _unlisted("a tool's name with the name of its server before it", _LISTED, _called("server_whoami")),
-    _unlisted("a tool's name with a version behind it", _LISTED, _called("whoami@1.0")),
-    _unlisted("a tool's name as a path", _LISTED, _called("tools/../whoami")),
+    _unlisted("a tool's name with a space behind it", _AS_IT_IS, _called("whoami ")),
+    _unlisted("a tool's name with the name of its server before it", _AS_IT_IS, _called("server_whoami")),
+    _unlisted("a tool's name with a version behind it", _AS_IT_IS, _called("whoami@1.0")),
+    _unlisted("a tool's name as a path", _AS_IT_IS, _called("tools/../whoami")),
     _unlisted("a tool's name in letters that only look like ours", "CVE-2021-42574", _called("wh\u043eami")),
     _unlisted("a tool's name in wide letters, which are ours once normalised", "UAX #15", _called("\uff57hoami")),
     _unlisted("a tool's name with a null byte behind it", "CWE-158", _called("whoami\x00")),

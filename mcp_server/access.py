@@ -43,8 +43,7 @@ class Access(Part):
 
     Attributes:
         scope_prefix: what the provider puts before the names of scopes, where it does (Entra ID, Cognito).
-        tools: the scopes that a call of a tool needs, for tools that do not say so themselves. Where the member is there,
-            empty or not, no other tool may be called: see `lists_tools`.
+        tools: the scopes that a call of a tool needs, for tools that do not say so themselves; see `lists_tools`.
         groups: the roles that a group of the provider stands for. Empty, a group is the role of its own name.
         claims: those of a token that tools may read, besides what every principal has.
         upstreams: the APIs for which this server may exchange its callers' tokens, by their audience.

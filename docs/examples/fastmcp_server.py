@@ -17,7 +17,7 @@ async def my_orders() -> str:
     return f"No orders of {current_principal().subject}"
 
 
-# A tool that needs more than the base scope is named under `tools` in idp-config/access.yaml, and then all others too, with
-# []: what is not there is refused. Of the search transform list search_tools, not call_tool, which runs any tool.
+# A tool that needs more than the base scope is named under `tools` in idp-config/access.yaml, and then all others too,
+# with []: what is not there is refused. Of the search transform list search_tools, not call_tool, which runs any tool.
 settings = Settings.load(os.environ)
 app = protect(server.http_app(path=settings.public_path), settings)

@@ -23,8 +23,8 @@ async def my_orders() -> str:
     return f"No orders of {token.subject if token else 'nobody'}"
 
 
-# A tool that needs more than the base scope is named under `tools` in idp-config/access.yaml, and then all others too, with
-# []: what is not there is refused.
+# A tool that needs more than the base scope is named under `tools` in idp-config/access.yaml, and then all others too,
+# with []: what is not there is refused.
 settings = Settings.load(os.environ)
 application = server.streamable_http_app(
     streamable_http_path=settings.public_path,

@@ -178,7 +178,7 @@ async def _log_in(options: argparse.Namespace, url: str, secrets: Secrets) -> st
     narrator = Narrator(open_console(stderr=True), secrets)
     options.url = url
     plan = make_plan(options, os.environ)
-    login = choose_login(options, narrator, login_password(options))
+    login = choose_login(options, narrator, login_password(options), plan.issuer)
     return await run_for_token(plan, narrator, login)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcp_server import strict_json
-from mcp_server.settings import Settings
+from scripts.client.issuer import own_issuer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,7 +74,7 @@ async def probe_holes(variables: Mapping[str, str], issuer: str, *, program: Pat
         issuer: the provider of the server under examination; nothing is tried if it is another one.
         program: the bootstrap.
     """
-    own = variables.get("OAUTH_SERVER_URL") or Settings().server_url
+    own = own_issuer(None, variables)
     if own != issuer:
         return Probed(fault=f"the server's provider is {issuer}, and the admin client's is {own}: nothing was tried")
     said, complaint = await _bootstrap("probe", variables, program, seconds=None)

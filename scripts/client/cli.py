@@ -19,11 +19,13 @@ from scripts.client.browser import BrowserLogin
 from scripts.client.connect import parse_connect_to
 from scripts.client.failures import INTERRUPTED_EXIT
 from scripts.client.headless import HeadlessLogin
+from scripts.client.issuer import own_issuer
 from scripts.client.narrate import Narrator, open_console
 from scripts.client.plan import Plan
 from scripts.client.redact import Secrets
 from scripts.client.run import run
 from scripts.client.tools import parse_call
+from scripts.tokens.surroundings import surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +34,9 @@ if TYPE_CHECKING:
 
     from scripts.client.plan import Login
 
-_ACCESS_FILE = Path(__file__).parents[2] / "idp-config" / "access.yaml"
+_ROOT = Path(__file__).parents[2]
+_ACCESS_FILE = _ROOT / "idp-config" / "access.yaml"
+_DOTENV = _ROOT / ".env"
 _HELP = """\
 Log in at an MCP server as any MCP client does, and see each step: the challenge, the metadata, the registration, the
 login with PKCE, the token, the tools. Nothing is stored on this machine; codes, tokens and passwords are never printed.
@@ -53,6 +57,11 @@ environment:
   MCP_PUBLIC_URL  the server, unless --url names it
   MCP_PORT        where neither names it: http://localhost:$MCP_PORT/mcp, as in docker-compose.yml (default: 3000)
   MCP_PASSWORD    the password for --headless; else the first line of standard input, or a prompt
+  OAUTH_SERVER_URL
+                  the provider that the password of --headless is for, unless --issuer names it: its issuer, byte for
+                  byte. Where neither names it, as docker-compose.yml: http://localhost:$KEYCLOAK_PORT/realms/mcp
+                  (default: 8080), or http://localhost:$DEX_PORT where only that one is set. These three are looked
+                  for in .env, too. If the server names another provider, nothing is sent
   CONNECT_TO      connect elsewhere and keep the URLs: localhost:3000=mcp-server:3000,localhost:8080=keycloak:8080
   ACCESS_FILE     who may do what, for explanations (default: idp-config/access.yaml)
   NO_COLOR        no colours
@@ -89,19 +98,22 @@ def add_login_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scope", help="the scopes to ask for, instead of those the challenge names")
     parser.add_argument("--client-id", help="a public client known to the provider, instead of registering one")
     parser.add_argument("--headless", action="store_true", help="fill the provider's forms here, without a browser")
+    parser.add_argument(
+        "--issuer", help="the only provider that --headless gives the password to (default: OAUTH_SERVER_URL)"
+    )
     parser.add_argument("--user", help="whom to log in with --headless")
     parser.add_argument("--no-browser", action="store_true", help="only print the login URL")
     parser.add_argument("--timeout", type=float, default=300, help="seconds to wait for the login (default: 300)")
 
 
 def choose_login(
-    options: argparse.Namespace, narrator: Narrator, password: str
+    options: argparse.Namespace, narrator: Narrator, password: str, issuer: str | None
 ) -> Callable[[httpx2.AsyncClient], Login]:
-    """What makes the login that the options of `add_login_options` ask for."""
+    """What makes the login that the options of `add_login_options` ask for; `issuer` is the plan's."""
 
     def chosen_login(pages: httpx2.AsyncClient) -> Login:
-        if options.headless:
-            return HeadlessLogin(narrator, pages, options.user, password)
+        if issuer is not None:
+            return HeadlessLogin(narrator, pages, options.user, password, issuer=issuer)
         return BrowserLogin(narrator, timeout=options.timeout, open_browser=not options.no_browser)
 
     return chosen_login
@@ -121,7 +133,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     secrets = Secrets()
     narrator = Narrator(None if options.json else open_console(), secrets)
     try:
-        ending = asyncio.run(run(plan, narrator, choose_login(options, narrator, password), quiet=options.json))
+        ending = asyncio.run(
+            run(plan, narrator, choose_login(options, narrator, password, plan.issuer), quiet=options.json)
+        )
     except KeyboardInterrupt:
         open_console(stderr=True).print("\nstopped; nothing was stored on this machine")
         return INTERRUPTED_EXIT
@@ -151,6 +165,7 @@ def make_plan(options: argparse.Namespace, variables: Mapping[str, str]) -> Plan
         person=options.user,
         connect_to=parse_connect_to(variables.get("CONNECT_TO", "")),
         access=_access(Path(variables.get("ACCESS_FILE") or _ACCESS_FILE)),
+        issuer=own_issuer(options.issuer, surroundings(variables, _DOTENV)) if options.headless else None,
     )
 
 

@@ -70,6 +70,14 @@ class Page:
     message: str
 
 
+def joined(base: str, url: str) -> str:
+    """`url` as it reads on the page at `base`; what is no URL stays as it is, for whoever would go there."""
+    try:
+        return urljoin(base, url)
+    except ValueError:
+        return url
+
+
 def read_page(html: str, url: str) -> Page:
     """Read the page that `url` served. Broken HTML gives what can be made of it, never an error."""
     parser = _PageParser(url)
@@ -94,7 +102,7 @@ class _PageParser(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in attrs}
         if tag == "form":
-            self._form = Form(urljoin(self._url, values.get("action", "")), values.get("method", "get").lower())
+            self._form = Form(joined(self._url, values.get("action", "")), values.get("method", "get").lower())
             self.forms.append(self._form)
         elif tag in {"input", "button"}:
             self._control(tag, values)

@@ -1,19 +1,21 @@
 """A login without a browser: reads the provider's pages and fills their forms itself.
 
-The password goes to the provider's own origin and nowhere else, and only over TLS or loopback.
+All of it stays at the origin of one issuer, which is named beforehand: what leads elsewhere is not followed. The
+password goes there only over TLS or loopback.
 """
 
 from __future__ import annotations
 
 from operator import attrgetter
 from typing import TYPE_CHECKING, NoReturn
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from mcp_server.addresses import is_loopback
 from scripts.client.browser import check_login_url
 from scripts.client.cookies import Cookies
 from scripts.client.failures import LoginFailed
-from scripts.client.forms import Form, Page, read_page
+from scripts.client.forms import Form, Page, joined, read_page
+from scripts.client.issuer import origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,26 +36,29 @@ class HeadlessLogin:
 
     Args:
         client: for the provider's pages; its own, so that no token of the journey can leak into them.
+        issuer: the provider that the password is for.
     """
 
-    def __init__(self, narrator: Narrator, client: httpx2.AsyncClient, user: str, password: str) -> None:
+    def __init__(
+        self, narrator: Narrator, client: httpx2.AsyncClient, user: str, password: str, *, issuer: str
+    ) -> None:
         self._narrator = narrator
         narrator.secrets.learn_password(password)
         narrator.secrets.publish(user)
         self._client = client
         self._user = user
         self._password = password
+        self._issuer = issuer
 
     async def log_in(self, url: str, callback: Callback) -> Answer:
         """Go from `url` to the callback.
 
         Raises:
             ProviderFailed: `url` is nothing for a browser.
-            LoginFailed: the provider refused the person, or shows a page that needs one.
+            LoginFailed: the provider refused the person, shows a page that needs one, or leads to another origin.
         """
         check_login_url(url)
-        visit = _Visit(self._client, callback.redirect_uri, self._narrator.secrets.said)
-        origin = _origin(url)
+        visit = _Visit(self._client, callback.redirect_uri, self._issuer, self._narrator.secrets.said)
         page = await visit.send("GET", url)
         password_sent = False
         for _ in range(_MAX_PAGES):
@@ -66,7 +71,7 @@ class HeadlessLogin:
                 if password_sent:
                     _refused(self._user, page)
                 password_sent = True
-                self._fill(form, origin, visit.url)
+                self._fill(form, visit)
                 self._narrator.tell("note", f"filled the login form as {self._user}")
             elif form.name_field is not None:
                 form.name_field.value = self._user
@@ -75,16 +80,12 @@ class HeadlessLogin:
             page = await visit.send(form.method.upper(), form.action, form.submission(form.accept_button))
         raise LoginFailed(f"the provider's login goes round in circles: more than {_MAX_PAGES} pages")
 
-    def _fill(self, form: Form, origin: str, page_url: str) -> None:
-        """Put name and password into `form`, if both it and its page are the provider's own."""
-        host = urlsplit(form.action).hostname or ""
-        if {_origin(form.action), _origin(page_url)} != {origin}:
-            raise LoginFailed(
-                f"the login page would send the password to {_origin(form.action)}, which is not {origin}",
-                "nothing was sent; log in with the browser: leave out --headless",
-            )
-        if urlsplit(form.action).scheme != "https" and not is_loopback(host):
-            raise LoginFailed(f"the login page at {origin} is not encrypted: nothing was sent")
+    def _fill(self, form: Form, visit: _Visit) -> None:
+        """Put name and password into `form`, if it stays at the provider's origin, where its page came from."""
+        visit.check_stays(form.action, "the login page would send the password to")
+        action = urlsplit(form.action)
+        if action.scheme != "https" and not is_loopback(action.hostname or ""):
+            raise LoginFailed(f"the login page at {origin(form.action)} is not encrypted: nothing was sent")
         if form.name_field is not None:
             form.name_field.value = self._user
         if form.password_field is not None:
@@ -98,10 +99,19 @@ class HeadlessLogin:
 
 
 class _Visit:
-    """A browser's way through the provider's pages: cookies and redirects. `said` makes their words fit to be shown."""
+    """A browser's way through the provider's pages: cookies and redirects.
 
-    def __init__(self, client: httpx2.AsyncClient, end: str, said: Callable[[str], str]) -> None:
+    Args:
+        client: what sends.
+        end: the callback.
+        issuer: the provider. A browser would go where it is sent to, with what is in a form (307, 308) and with the
+            cookies of the host, at any port; this one asks nobody but the issuer's origin.
+        said: makes the pages' words fit to be shown.
+    """
+
+    def __init__(self, client: httpx2.AsyncClient, end: str, issuer: str, said: Callable[[str], str]) -> None:
         self.url = ""
+        self._origin = origin(issuer)
         self._said = said
         self._client = client
         self._end = end
@@ -113,15 +123,32 @@ class _Visit:
             self.url = url
             if url.partition("?")[0] == self._end:
                 return None
+            self.check_stays(url, "the login leads to")
             response = await self._request(method, url, data)
             self._cookies.take(response)
             location = response.headers.get("location")
             if not response.has_redirect_location or location is None:
                 return self._page(response)
-            url = urljoin(url, location)
+            url = joined(url, location)
             if response.status_code not in {307, 308}:
                 method, data = "GET", None
         raise LoginFailed(f"the provider redirects in circles: more than {_MAX_PAGES} times")
+
+    def check_stays(self, url: str, what: str) -> None:
+        """Refuse to go on to another origin than the issuer's; `what` begins the refusal.
+
+        Raises:
+            LoginFailed: it is another one.
+        """
+        try:
+            there = origin(url)
+        except ValueError as error:
+            raise LoginFailed(f"{what} what is no web address: {self._said(str(error))}") from error
+        if there != self._origin:
+            raise LoginFailed(
+                f"{what} {there[:_MAX_SAID]}, which is not {self._origin}",
+                "nothing was sent there; log in with the browser: leave out --headless",
+            )
 
     async def _request(self, method: str, url: str, data: dict[str, str] | None) -> httpx2.Response:
         headers = {"Accept": "text/html", "Cookie": self._cookies.header(url)}
@@ -167,8 +194,3 @@ def _give_up(page: Page) -> NoReturn:
         f"the provider shows a page that needs a person: '{page.title}' {page.message}".rstrip(),
         "log in with the browser: leave out --headless",
     )
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}".lower()

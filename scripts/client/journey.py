@@ -15,6 +15,7 @@ from mcp.shared.auth import AuthorizationCodeResult
 from scripts.client.callback import Callback, open_callback
 from scripts.client.connect import open_client
 from scripts.client.failures import CallFailed, LoginFailed, TokenRefused
+from scripts.client.issuer import check_issuer, check_metadata
 from scripts.client.knock import check_answer, discover_request
 from scripts.client.plan import Login, Outcome, Plan
 from scripts.client.registration import Memory, client_metadata, known_client
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     import httpx2
+    from mcp.client.auth.oauth2 import OAuthContext
 
     from scripts.client.callback import Answer
     from scripts.client.narrate import Narrator
@@ -50,7 +52,7 @@ class Journey:
         self._plan = plan
         self._narrator = narrator
         self._login = login
-        self._watch = Watch(narrator, plan.url, plan.access)
+        self._watch = Watch(narrator, plan.url, plan.access, plan.issuer)
         narrator.secrets.publish(*plan.public_words())
         self._answer: Answer | None = None
         self._logins = 0
@@ -96,7 +98,7 @@ class Journey:
                     plan.url,
                     client_metadata(redirect_uri, plan.scope),
                     self._memory,
-                    redirect_handler=lambda url: self._log_in(url, callback),
+                    redirect_handler=lambda url: self._log_in(url, callback, auth.context),
                     callback_handler=self._take_answer,
                 )
                 async with open_client(
@@ -117,8 +119,11 @@ class Journey:
             self.outcome.claims, self.outcome.not_granted = self._watch.claims, self._watch.not_granted
             self.outcome.registration = self._watch.registration
 
-    async def _log_in(self, url: str, callback: Callback) -> None:
-        """The SDK's redirect handler."""
+    async def _log_in(self, url: str, callback: Callback, context: OAuthContext) -> None:
+        """The SDK's redirect handler. `context` has what the SDK goes by, whatever else was seen on the way."""
+        if self._plan.issuer is not None:
+            check_issuer(self._watch.issuer or "", self._plan.issuer)
+            check_metadata(context, self._plan.url, self._plan.issuer)
         self._logins += 1
         if self._logins > _MAX_LOGINS:
             raise LoginFailed(f"the server asked for {self._logins} logins in a row: its challenge cannot be met")

@@ -27,6 +27,7 @@ class Plan:
         person: who logs in, where that is known beforehand.
         connect_to: see `scripts.client.connect`.
         access: who may do what, where the access file is at hand.
+        issuer: the only provider that may see the password; None where a browser shows a person the login page.
     """
 
     url: str
@@ -36,6 +37,7 @@ class Plan:
     person: str | None = None
     connect_to: Mapping[Address, Address] = field(default_factory=dict)
     access: Access | None = None
+    issuer: str | None = None
 
     def public_words(self) -> list[str]:
         """What is no secret even if a password reads the same."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 
 from scripts.client.connect import open_client
+from scripts.client.issuer import origin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,11 +68,6 @@ def target(registration: Registration) -> str:
     """
     if not registration.uri or not registration.token:
         raise ValueError("the provider offers no way to remove it (RFC 7592)")
-    if _origin(registration.uri) != _origin(registration.endpoint):
+    if origin(registration.uri) != origin(registration.endpoint):
         raise ValueError(f"{registration.uri} is not at {registration.endpoint}")
     return registration.uri
-
-
-def _origin(url: str) -> tuple[str, str, int | None]:
-    parts = httpx2.URL(url)
-    return parts.scheme, parts.host, parts.port

@@ -16,6 +16,7 @@ from scripts.client.bodies import json_method, json_object
 from scripts.client.explain import Claims, Refusal, audiences, describe_claims, read_claims, scopes
 from scripts.client.failures import ProviderFailed
 from scripts.client.grants import describe_missing, missing_scopes
+from scripts.client.issuer import check_issuer
 from scripts.client.rights import held
 from scripts.client.steps import STEPS, Kind
 from scripts.client.unregister import Registration
@@ -46,9 +47,12 @@ class Watch:
         refusal: the last 401 or 403 for a request that carried a token.
         token_received: whether a login got as far as a token.
         in_use: whether step 8 has begun, with a token or without.
+        issuer: the provider that the server names, as it stands in its metadata.
     """
 
-    def __init__(self, narrator: Narrator, url: str, access: Access | None = None) -> None:
+    def __init__(
+        self, narrator: Narrator, url: str, access: Access | None = None, own_issuer: str | None = None
+    ) -> None:
         self.kind = Kind.KNOCK
         self.asked = url
         self.provider_metadata: dict[str, Any] = {}
@@ -64,7 +68,8 @@ class Watch:
         self._server = httpx2.URL(url)  # as requests show it: default port left out, host in lower case
         self._access = access
         self._roles_claim = access.roles_claim if access else "roles"
-        self._issuer: str | None = None
+        self.issuer: str | None = None
+        self._own_issuer = own_issuer
         self._narrator = narrator
         self._secrets = narrator.secrets
 
@@ -76,15 +81,18 @@ class Watch:
         """Tell what is asked.
 
         Raises:
-            ProviderFailed: the client is about to register at the MCP server, for want of the provider's metadata.
+            ProviderFailed: the client is about to register at the MCP server, for want of the provider's metadata; or
+                to ask another provider than the one that may see the password.
         """
         self.kind, self.asked = self._classify(request), str(request.url)
+        if self._own_issuer is not None and self.kind in {Kind.PROVIDER_METADATA, Kind.REGISTRATION}:
+            check_issuer(self.issuer or "", self._own_issuer)
         authorization = request.headers.get("authorization", "")
         self._secrets.learn(authorization, authorization.partition(" ")[2])
-        if self._issuer is not None and not self.provider_metadata and self.kind is Kind.REGISTRATION:
+        if self.issuer is not None and not self.provider_metadata and self.kind is Kind.REGISTRATION:
             raise ProviderFailed(
-                f"no metadata of the provider {self._issuer} was found",
-                f"open {self._issuer}/.well-known/openid-configuration: it must answer, and name this very issuer",
+                f"no metadata of the provider {self.issuer} was found",
+                f"open {self.issuer}/.well-known/openid-configuration: it must answer, and name this very issuer",
             )
         self._narrator.step(*STEPS[self.kind])
         self._narrator.tell("asks", f"{request.method} {request.url}{self._details(request)}")
@@ -148,7 +156,7 @@ class Watch:
         if kind is Kind.RESOURCE_METADATA:
             self.resource = str(body.get("resource", self.url))
             providers = body.get("authorization_servers")
-            self._issuer = str(providers[0]) if isinstance(providers, list) and providers else None
+            self.issuer = str(providers[0]) if isinstance(providers, list) and providers else None
             self._tell_members(body, "resource", "authorization_servers", "scopes_supported")
         elif kind is Kind.PROVIDER_METADATA:
             self.provider_metadata = body

@@ -15,8 +15,11 @@ from scripts.embedded.config import ROLES_CLAIM, write_access, write_provider
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import httpx2
+
     from mcp_server.access import Access
     from scripts.client.narrate import Narrator
+    from scripts.client.plan import Login
     from scripts.embedded.children import Child, Children
 
 ROOT = Path(__file__).parents[2]
@@ -107,10 +110,14 @@ class Story:
         user = self._setup.user
         narrator.say()
         narrator.say(f"Logging in as '{user}' as scripts/login --headless --user {user} does:")
-        plan = Plan(url=self._url, person=user, access=self._access.model_copy(update={"roles_claim": ROLES_CLAIM}))
+        access = self._access.model_copy(update={"roles_claim": ROLES_CLAIM})
+        plan = Plan(url=self._url, person=user, access=access, issuer=self._issuer)
         password = self._access.demo_users[user].password
-        ending = asyncio.run(run(plan, narrator, lambda pages: HeadlessLogin(narrator, pages, user, password)))
-        return ending.exit_code
+
+        def login(pages: httpx2.AsyncClient) -> Login:
+            return HeadlessLogin(narrator, pages, user, password, issuer=self._issuer)
+
+        return asyncio.run(run(plan, narrator, login)).exit_code
 
     def _conclude(self, narrator: Narrator) -> None:
         for line in differences(self._access, self._setup.user):

@@ -20,12 +20,13 @@ from scripts.client.browser import has_display
 from scripts.client.cli import add_login_options, choose_login, login_password, make_plan
 from scripts.client.connect import open_client
 from scripts.client.failures import INTERRUPTED_EXIT, ClientFailure, LoginFailed, ProviderFailed
+from scripts.client.issuer import check_issuer, own_issuer
 from scripts.client.narrate import Narrator, open_console, printable
 from scripts.client.redact import Secrets
 from scripts.client.run import run_for_token, tell_failure
 from scripts.client.unregister import unregister
 from scripts.tokens.flows import Flow, NoDeviceFlow
-from scripts.tokens.secret import check_whose_secret, read_key, read_secret
+from scripts.tokens.secret import read_key, read_secret
 from scripts.tokens.surroundings import surroundings
 
 if TYPE_CHECKING:
@@ -137,7 +138,9 @@ async def _token(
             token = await _without_a_browser_here(options, plan, narrator, http, proof)
         if token:
             return token
-    token = await run_for_token(plan, narrator, choose_login(options, narrator, password), keep=options.keep)
+    token = await run_for_token(
+        plan, narrator, choose_login(options, narrator, password, plan.issuer), keep=options.keep
+    )
     if not token:
         raise LoginFailed(f"{plan.url} asks for no login, so there is no token")
     return token
@@ -151,7 +154,7 @@ async def _without_a_browser_here(
     scope = plan.scope if plan.scope is not None else " ".join(case.scopes)
     flow = Flow(case, narrator, scope)
     if proof:
-        check_whose_secret(case.issuer, surroundings(os.environ, _DOTENV))
+        check_issuer(case.issuer, own_issuer(options.issuer, surroundings(os.environ, _DOTENV)), "secret")
         return await flow.by_credentials(options.client_id, proof)
     if options.flow == "auto" and is_loopback(urlsplit(case.issuer).hostname or ""):
         return ""  # whoever can open the provider's pages has a browser on this machine: its way back leads here

@@ -1,15 +1,12 @@
-"""A client's secret or key: where it comes from, and to whom what it proves may go."""
+"""A client's secret or key: where it comes from. Whom it may go to is said in `scripts.client.issuer`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from mcp_server.client_key import ClientKey, UnusableKey
-from mcp_server.settings import Settings
-from scripts.client.failures import ProviderFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
 _MAX_SECRET = 4096
@@ -49,17 +46,3 @@ def read_key(path: Path | None, client_id: str | None) -> ClientKey | None:
         return ClientKey.read(path.read_bytes())
     except (OSError, UnusableKey) as error:
         raise ValueError(f"--client-key-file {path}: {error}") from error
-
-
-def check_whose_secret(issuer: str, variables: Mapping[str, str]) -> None:
-    """A server must not choose who sees a secret: its provider has to be the one that is set here.
-
-    Raises:
-        ProviderFailed: it is another one.
-    """
-    own = variables.get("OAUTH_SERVER_URL") or Settings().server_url
-    if issuer != own:
-        raise ProviderFailed(
-            f"the secret is for the provider {own}, and the server names {issuer}: nothing was sent",
-            f"if it is that provider's, say so: OAUTH_SERVER_URL={issuer}",
-        )

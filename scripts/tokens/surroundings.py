@@ -32,11 +32,13 @@ def surroundings(variables: Mapping[str, str], dotenv: Path) -> dict[str, str]:
     if from_file.get("ACCESS_FILE"):  # as the containers see it: from the repository's top
         from_file["ACCESS_FILE"] = str(dotenv.parent / from_file["ACCESS_FILE"])
     found = {**from_file, **variables}
-    mcp_port, keycloak_port = found.get("MCP_PORT"), found.get("KEYCLOAK_PORT")
+    mcp_port, keycloak_port, dex_port = (found.get(f"{name}_PORT") for name in ("MCP", "KEYCLOAK", "DEX"))
     if mcp_port and not found.get("MCP_PUBLIC_URL"):
         found["MCP_PUBLIC_URL"] = f"http://localhost:{mcp_port}/mcp"
     if keycloak_port and not found.get("OAUTH_SERVER_URL"):
         found["OAUTH_SERVER_URL"] = f"http://localhost:{keycloak_port}/realms/mcp"
+    elif dex_port and not found.get("OAUTH_SERVER_URL"):
+        found["OAUTH_SERVER_URL"] = f"http://localhost:{dex_port}"
     return found
 
 

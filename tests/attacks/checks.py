@@ -148,9 +148,7 @@ _REQUEST = {
     ),
     "scope_needed": _if("scopes.py", "not missing", "True"),
     "role_needed": _if("scopes.py", "principal.roles.isdisjoint(roles)"),
-    "tool_listed": _if(
-        "needs.py", "self._access.lists_tools and not (isinstance(name, str) and name in self.tools)"
-    ),
+    "tool_listed": _if("needs.py", "self._access.lists_tools and not (isinstance(name, str) and name in self.tools)"),
     "tool_scope": _if("gate.py", "not caller.good_for.issuperset(needed)"),
     "session_subject": _text("caller.py", "subject=principal.subject,", 'subject="everybody",'),
     "session_client": _text("caller.py", 'client_id=principal.client or "",', 'client_id="any",'),

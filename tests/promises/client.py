@@ -20,7 +20,16 @@ REQUIREMENTS = (
     Requirement("client.anywhere", "ours", "The verbs work through symbolic links, from any directory."),
     Requirement("client.terminal", "ours", "What a server or provider says cannot steer the terminal."),
     Requirement("client.headless", "ours", "Headless, the client fills login and consent forms as a browser would."),
-    Requirement("client.password_stays", "ours", "The password goes to the provider's origin, over TLS or loopback."),
+    Requirement(
+        "client.own_issuer",
+        "RFC 9728 section 7.6; RFC 8414 section 3.3",
+        "A password goes to the issuer named on this side, byte for byte, and never to one that only a server names.",
+    ),
+    Requirement(
+        "client.password_stays",
+        "ours",
+        "A headless login stays at the issuer's origin; its password goes over TLS or loopback only.",
+    ),
     Requirement(
         "client.cookies", "RFC 6265 section 5.4", "Cookies return to their host and path, Secure ones on http."
     ),

@@ -88,12 +88,13 @@ def fake_for_a_program(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
     for name in ("CONNECT_TO", "ACCESS_FILE", "MCP_PUBLIC_URL", "MCP_PORT", "SSL_CERT_FILE"):
         monkeypatch.delenv(name, raising=False)
     with fake_login() as running:
+        monkeypatch.setenv("OAUTH_SERVER_URL", running.url)
         yield running
 
 
 def log_in(fake: Fake, *options: str) -> int:
     """`scripts/login` there, as Ada and without a browser; its exit code."""
-    return main(["--url", fake.resource, "--headless", "--user", "ada", *options])
+    return main(["--url", fake.resource, "--headless", "--user", "ada", "--issuer", fake.url, *options])
 
 
 class _Answer(Handler):

@@ -71,11 +71,11 @@ class _Run:
 def _server(ran: list[str]) -> FastMCP:
     server = FastMCP("theirs", transforms=[RegexSearchTransform()])
 
-    @server.tool
+    @server.tool  # type: ignore[untyped-decorator]  # where FastMCP is not installed
     async def whoami() -> str:
         return str(current_principal().subject)
 
-    @server.tool
+    @server.tool  # type: ignore[untyped-decorator]  # where FastMCP is not installed
     async def delete_everything() -> str:
         ran.append("delete_everything")
         return "all is gone"

@@ -100,7 +100,7 @@ def test_metadata_of_another_issuer_ends_with_4(fake: Fake, capsys: pytest.Captu
 def test_a_provider_where_nobody_listens_ends_with_4(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     document = {"resource": fake.resource, "authorization_servers": ["http://127.0.0.1:1"]}
     fake.answers["/.well-known/oauth-protected-resource/mcp"] = (200, document)
-    assert log_in(fake) == 4
+    assert log_in(fake, "--issuer", "http://127.0.0.1:1") == 4
     assert "the identity provider does not answer at http://127.0.0.1:1/" in capsys.readouterr().err
 
 

@@ -28,12 +28,14 @@ def quiet() -> Narrator:
     return Narrator(None, Secrets())
 
 
-async def fill(provider: Callable[[httpx2.Request], httpx2.Response], start: str = AUTHORIZE) -> Answer:
-    """A headless login at `provider`."""
+async def fill(
+    provider: Callable[[httpx2.Request], httpx2.Response], start: str = AUTHORIZE, issuer: str = "https://id.example"
+) -> Answer:
+    """A headless login at `provider`, with a password for `issuer`."""
     transport = httpx2.MockTransport(provider)
     async with open_callback() as callback, httpx2.AsyncClient(transport=transport) as client:
         callback.expect("s")
-        return await HeadlessLogin(quiet(), client, "ada", "pw").log_in(start, callback)
+        return await HeadlessLogin(quiet(), client, "ada", "pw", issuer=issuer).log_in(start, callback)
 
 
 @pytest.mark.requirement("client.password_stays")
@@ -64,7 +66,60 @@ async def test_a_page_reached_by_redirect_gets_no_password() -> None:
 @pytest.mark.requirement("client.password_stays")
 async def test_no_password_goes_over_plain_http_to_another_machine() -> None:
     with pytest.raises(LoginFailed, match="not encrypted"):
-        await fill(lambda _: httpx2.Response(200, text=FORM.format(action="/")), "http://id.example/authorize")
+        await fill(
+            lambda _: httpx2.Response(200, text=FORM.format(action="/")), "http://id.example/a", "http://id.example"
+        )
+
+
+ELSEWHERE = [
+    "https://evil.example/",
+    "http://id.example/login",
+    "https://id.example:8443/",
+    "https://id.example@evil.example/",
+    "https://ada@id.example/",
+    "https://id.example.evil.example/",
+    "//evil.example/",
+    "https://id.example\\@evil.example/",
+    "https://[",
+    "https://id\u3002evil/",
+    "javascript:alert(1)",
+]
+
+
+@pytest.mark.requirement("client.password_stays")
+@pytest.mark.parametrize("status", [302, 303, 307, 308])
+@pytest.mark.parametrize("elsewhere", ELSEWHERE)
+@pytest.mark.parametrize("after", ["GET", "POST"])
+async def test_no_redirect_leads_out_of_the_issuer_s_origin(after: str, elsewhere: str, status: int) -> None:
+    seen: list[str] = []
+
+    def provider(request: httpx2.Request) -> httpx2.Response:
+        seen.append(str(request.url))
+        if request.method == after:
+            return httpx2.Response(status, headers=[(b"location", elsewhere.encode()), (b"set-cookie", b"sid=1")])
+        return httpx2.Response(200, text=FORM.format(action="/login"))
+
+    with pytest.raises(LoginFailed, match="the login leads to"):
+        await fill(provider)
+    assert seen == ([AUTHORIZE] if after == "GET" else [AUTHORIZE, "https://id.example/login"])
+
+
+@pytest.mark.requirement("client.password_stays")
+@pytest.mark.parametrize("start", ["https://evil.example/a", "https://id.example:8443/a", "http://id.example/a"])
+async def test_a_login_page_at_another_origin_than_the_issuer_s_is_not_asked_for(start: str) -> None:
+    def provider(_: httpx2.Request) -> httpx2.Response:
+        raise AssertionError("asked")
+
+    with pytest.raises(LoginFailed, match=r"which is not https://id\.example"):
+        await fill(provider, start)
+
+
+@pytest.mark.requirement("client.password_stays")
+@pytest.mark.parametrize("control", ["<input name=username>", "<input type=submit name=accept>"])
+async def test_a_form_for_the_name_or_for_consent_stays_there_too(control: str) -> None:
+    form = f'<form method=post action="https://evil.example/">{control}</form>'
+    with pytest.raises(LoginFailed, match="the login leads to https://evil"):
+        await fill(lambda _: httpx2.Response(200, text=form))
 
 
 @pytest.mark.requirement("client.headless")

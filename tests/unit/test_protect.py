@@ -83,7 +83,19 @@ async def test_the_sdk_s_application_is_protected_with_two_lines(tmp_path: Path)
 
 
 ROOT = Path(__file__).parents[2]
-NOT_LISTED = ["call_tool", "Wipe", "wipe ", "/wipe", "server_wipe", "wipe@1", "w\u0131pe", "wipe\u200b", "", ["wipe"], None]
+NOT_LISTED = [
+    "call_tool",
+    "Wipe",
+    "wipe ",
+    "/wipe",
+    "server_wipe",
+    "wipe@1",
+    "w\u0131pe",
+    "wipe\u200b",
+    "",
+    ["wipe"],
+    None,
+]
 
 
 def _application_of_many_names(ran: list[object]) -> ASGIApp:
@@ -179,8 +191,10 @@ async def test_a_tool_that_runs_others_by_name_is_refused_in_both_eras(tmp_path:
         token = issuer.token()
         modern = await calls.call("call_tool", token, {"name": "wipe"})
         headers = await initialized(calls, token)  # type: ignore[arg-type]  # they post
-        legacy = await legacy_call(calls, headers, "call_tool", **{"name": "wipe"})  # type: ignore[arg-type]  # likewise
-        listed = await calls.client.post("/mcp", json={"jsonrpc": "2.0", "id": 2, "method": "tools/list"}, headers=headers)
+        legacy = await legacy_call(calls, headers, "call_tool", name="wipe")  # type: ignore[arg-type]  # likewise
+        listed = await calls.client.post(
+            "/mcp", json={"jsonrpc": "2.0", "id": 2, "method": "tools/list"}, headers=headers
+        )
     assert (modern.status_code, legacy.status_code, ran) == (403, 403, [])
     assert {tool["name"] for tool in events(listed)[-1]["result"]["tools"]} == {"wipe", "call_tool"}  # its own list
 

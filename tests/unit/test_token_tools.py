@@ -239,7 +239,12 @@ def test_the_environment_comes_before_the_file(tmp_path: Path) -> None:
         "MCP_PUBLIC_URL": "http://localhost:3100/mcp",  # as docker-compose.yml derives it
     }
     assert read_dotenv(tmp_path / "missing") == {}
-    assert surroundings({"KEYCLOAK_PORT": "8180"}, tmp_path)["OAUTH_SERVER_URL"] == "http://localhost:8180/realms/mcp"
+    keycloak = "http://localhost:8180/realms/mcp"
+    assert surroundings({"KEYCLOAK_PORT": "8180"}, tmp_path)["OAUTH_SERVER_URL"] == keycloak
+    assert surroundings({"KEYCLOAK_PORT": "8180", "DEX_PORT": "5600"}, tmp_path)["OAUTH_SERVER_URL"] == keycloak
+    assert surroundings({"DEX_PORT": "5600"}, tmp_path)["OAUTH_SERVER_URL"] == "http://localhost:5600"
+    both = {"DEX_PORT": "5600", "OAUTH_SERVER_URL": "https://x"}
+    assert surroundings(both, tmp_path)["OAUTH_SERVER_URL"] == "https://x"
 
 
 @pytest.mark.requirement("inspect.settings")
@@ -262,6 +267,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
     for name in ("CONNECT_TO", "ACCESS_FILE", "MCP_PUBLIC_URL", "MCP_PORT", "DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     with fake_login() as running:
+        monkeypatch.setenv("OAUTH_SERVER_URL", running.url)
         running.management = {"registration_client_uri": f"{running.url}/c/1", "registration_access_token": "the-rat"}
         yield running
 

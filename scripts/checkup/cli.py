@@ -57,7 +57,8 @@ examples:
 _EPILOG = """\
 environment:
   MCP_PUBLIC_URL, MCP_PORT   the server, unless it is named: as for scripts/login
-  MCP_PASSWORD, CONNECT_TO   as for scripts/login
+  MCP_PASSWORD, CONNECT_TO, OAUTH_SERVER_URL
+                             as for scripts/login: --headless gives the password to that provider only
   KEYCLOAK_ADMIN_CLIENT_…    for --inside, --probe and --fix: as for scripts/bootstrap_idp.py
   SSL_CERT_FILE              authorities to trust besides the usual ones
   NO_COLOR                   no colours

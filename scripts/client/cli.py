@@ -99,7 +99,7 @@ def add_login_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--client-id", help="a public client known to the provider, instead of registering one")
     parser.add_argument("--headless", action="store_true", help="fill the provider's forms here, without a browser")
     parser.add_argument(
-        "--issuer", help="the only provider that --headless gives the password to (default: OAUTH_SERVER_URL)"
+        "--issuer", help="the only provider that may see a password or secret given here (default: OAUTH_SERVER_URL)"
     )
     parser.add_argument("--user", help="whom to log in with --headless")
     parser.add_argument("--no-browser", action="store_true", help="only print the login URL")

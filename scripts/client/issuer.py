@@ -61,11 +61,8 @@ def check_issuer(named: str, own: str, credential: str = "password") -> None:
     message = f"the {credential} is for the provider {own}, and the server names {shown or 'none'}: nothing was sent"
     if not named:
         raise ProviderFailed(message, "a server must name it in its metadata (RFC 9728)")
-    raise ProviderFailed(
-        message,
-        f"only if the {credential} is known there, and you trust that address, say so:",
-        f"--issuer {shlex.quote(shown)}, or OAUTH_SERVER_URL",
-    )
+    way = f"--issuer {shlex.quote(shown)}, or OAUTH_SERVER_URL"
+    raise ProviderFailed(message, f"only if you know that address, and the {credential} is for it: {way}")
 
 
 def check_metadata(context: OAuthContext, server: str, own: str) -> None:

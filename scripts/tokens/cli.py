@@ -66,7 +66,8 @@ machine and offers it.
 At the end the client removes its registration, where the provider lets it. The token stays valid for servers that
 verify signatures; a server that asks the provider (introspection) refuses it then: --keep leaves the registration.
 
-A secret goes only to the provider that OAUTH_SERVER_URL names (environment or .env), whatever the server says.
+A secret, and the password of --headless, go only to the provider that --issuer or OAUTH_SERVER_URL names, whatever the
+server says (scripts/login --help has the rule).
 
 environment and exit codes: as for scripts/login (see scripts/login --help).
 """

@@ -78,7 +78,7 @@ class Stack:
         ended = subprocess.run(
             ["./scripts/login", "--headless", "--user", user, "--url", self.url, "--json", *words],
             cwd=REPOSITORY,
-            env={**os.environ, "MCP_PASSWORD": password or user, **variables},
+            env={**os.environ, "MCP_PASSWORD": password or user, "OAUTH_SERVER_URL": self.issuer, **variables},
             capture_output=True,
             text=True,
             timeout=120,

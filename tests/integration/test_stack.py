@@ -62,6 +62,17 @@ def test_a_client_nobody_registered_logs_in_and_calls_a_tool(stack: Stack, user:
     assert "greet" in json.dumps(found["tools"])
 
 
+@pytest.mark.requirement("client.own_issuer")
+def test_the_password_is_for_the_keycloak_whose_port_is_named(stack: Stack) -> None:
+    named = {"OAUTH_SERVER_URL": "", "MCP_PORT": str(stack.mcp_port), "KEYCLOAK_PORT": str(stack.keycloak_port)}
+    code, found = stack.log_in("reader", **named)
+    assert code == 0, found
+    for other in ({"KEYCLOAK_PORT": "1"}, {"KEYCLOAK_PORT": "", "DEX_PORT": str(stack.keycloak_port)}):
+        code, found = stack.log_in("reader", **{**named, **other})
+        assert code == 4
+        assert f"the server names {stack.issuer}: nothing was sent" in found["error"]["message"]
+
+
 @pytest.mark.requirement("stack.login_inside")
 def test_the_login_runs_inside_the_network_too(stack: Stack) -> None:
     ended = stack.compose("run", "--rm", "login", "--headless", "--user", "reader", "--json")

@@ -107,3 +107,20 @@ def test_a_misspelt_name_is_one_warning_without_its_value(
         "bootstrap: warning: KEYCLOAK_PROT is not a setting: did you mean KEYCLOAK_PORT?",
         "bootstrap: warning: OAUTH_CLIENT_SECERT is not a setting: did you mean OAUTH_CLIENT_SECRET?",
     ]
+
+
+@pytest.mark.requirement("client.own_issuer")
+@pytest.mark.parametrize("stack", ["", ".dex"])
+def test_the_login_is_told_the_issuer_that_the_server_has(stack: str) -> None:
+    content = yaml.safe_load((ROOT / f"docker-compose{stack}.yml").read_text(encoding="utf-8"))
+    told = content["services"]["login"]["environment"]["OAUTH_SERVER_URL"]
+    assert told == content["x-urls"]["OAUTH_SERVER_URL"]
+
+
+@pytest.mark.requirement("client.own_issuer")
+def test_no_other_stack_has_a_login() -> None:
+    assert {path.name for path in ROOT.glob("docker-compose*.yml") if "\n  login:\n" in path.read_text("utf-8")} == {
+        "docker-compose.yml",
+        "docker-compose.dex.yml",
+        "docker-compose.production.yml",  # tests/unit/test_production_compose.py
+    }

@@ -206,7 +206,8 @@ def test_where_nothing_is_named_it_is_the_compose_stack_s_keycloak() -> None:
 def test_what_a_server_names_is_no_command_and_no_page(own: Fake) -> None:
     with pytest.raises(ProviderFailed) as refused:
         check_issuer("https://x/$(touch${IFS}y);#" + "z" * 10_000, own.url)
-    assert refused.value.advice[1].startswith("--issuer 'https://x/$(touch${IFS}y);#zz")
+    (advice,) = refused.value.advice
+    assert "--issuer 'https://x/$(touch${IFS}y);#zz" in advice
     assert len(refused.value.message) < 400
 
 

@@ -131,6 +131,14 @@ def test_caddy_repeats_nothing_that_may_have_arrived_and_nobody_can_have_a_node_
         assert services[name]["environment"]["KC_SERVER_ASYNC_BOOTSTRAP"] == "false"
 
 
+@pytest.mark.requirement("client.own_issuer")
+def test_the_login_is_told_the_issuer_that_the_server_has() -> None:
+    content = _read("docker-compose.production.yml")
+    told = content["services"]["login"]["environment"]["OAUTH_SERVER_URL"]
+    # What stands behind :? is what compose says where the variable is missing.
+    assert told == re.sub(r":\?[^}]*", "", content["x-urls"]["OAUTH_SERVER_URL"])
+
+
 @pytest.mark.requirement("production.no_secret")
 def test_no_environment_holds_a_secret_and_each_is_mounted_by_who_needs_it(services: dict[str, dict[str, Any]]) -> None:
     for name, service in services.items():

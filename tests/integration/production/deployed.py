@@ -117,7 +117,7 @@ class Production(Stack):
         """`./scripts/login`, told where the names lead and which authority to trust."""
         at = f"127.0.0.1:{self.https_port}"
         where = f"{MCP}:443={at},{LOGIN}:443={at}"
-        told = {"CONNECT_TO": where, "SSL_CERT_FILE": str(self.authority), **variables}
+        told = {"CONNECT_TO": where, "SSL_CERT_FILE": str(self.authority), "OAUTH_SERVER_URL": ISSUER, **variables}
         return self.log_in(PERSON, *words, password=PERSON, **told)
 
     def client(self) -> str:

@@ -64,6 +64,18 @@ def test_a_client_nobody_registered_logs_in_and_calls_a_tool(dex_stack: DexStack
     assert "mcp:notes.write" in json.dumps(found["calls"])
 
 
+@pytest.mark.requirement("client.own_issuer")
+def test_the_password_is_for_dex_where_only_its_port_is_named(dex_stack: DexStack) -> None:
+    named = {"OAUTH_SERVER_URL": "", "KEYCLOAK_PORT": "", "DEX_PORT": str(dex_stack.dex_port)}
+    code, found = dex_stack.log_in("reader", **named)
+    assert code == 0, found
+    code, found = dex_stack.log_in("reader", "--issuer", dex_stack.issuer, **{**named, "DEX_PORT": ""})
+    assert code == 0, found
+    code, found = dex_stack.log_in("reader", **{**named, "DEX_PORT": ""})
+    assert code == 4
+    assert f"the server names {dex_stack.issuer}: nothing was sent" in found["error"]["message"]
+
+
 @pytest.mark.requirement("dex.stack")
 def test_the_login_runs_inside_the_network_too(dex_stack: DexStack) -> None:
     ended = dex_stack.compose("run", "--rm", "login", "--headless", "--user", "reader", "--json")

@@ -131,7 +131,7 @@ class Needs:
         return self._base if judge is None else judge(params if isinstance(params, dict) else {})
 
     def _of_tool(self, params: Mapping[str, Any]) -> tuple[str, ...]:
-        """Names are compared as they are: an application that takes another spelling for the same tool is not ours."""
+        """Names count as they are written: which other spellings the application takes for a tool is not known here."""
         name = params.get("name")
         if self._access.lists_tools and not (isinstance(name, str) and name in self.tools):
             raise ToolNotListed(name)

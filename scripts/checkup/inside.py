@@ -74,7 +74,10 @@ async def probe_holes(variables: Mapping[str, str], issuer: str, *, program: Pat
         issuer: the provider of the server under examination; nothing is tried if it is another one.
         program: the bootstrap.
     """
-    own = own_issuer(None, variables)
+    try:
+        own = own_issuer(None, variables)
+    except ValueError as error:
+        return Probed(fault=str(error))
     if own != issuer:
         return Probed(fault=f"the server's provider is {issuer}, and the admin client's is {own}: nothing was tried")
     said, complaint = await _bootstrap("probe", variables, program, seconds=None)

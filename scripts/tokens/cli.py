@@ -121,8 +121,14 @@ def _proof(options: argparse.Namespace) -> str | ClientKey:
     """
     if options.client_secret_file and options.client_key_file:
         raise ValueError("--client-secret-file and --client-key-file: one is enough")
+    if options.client_secret_file or options.client_key_file:
+        _own_issuer(options)  # what is wrong with it is told before anything is asked
     key = read_key(options.client_key_file, options.client_id)
     return key if key is not None else read_secret(options.client_secret_file, options.client_id)
+
+
+def _own_issuer(options: argparse.Namespace) -> str:
+    return own_issuer(options.issuer, surroundings(os.environ, _DOTENV))
 
 
 async def _token(
@@ -155,7 +161,7 @@ async def _without_a_browser_here(
     scope = plan.scope if plan.scope is not None else " ".join(case.scopes)
     flow = Flow(case, narrator, scope)
     if proof:
-        check_issuer(case.issuer, own_issuer(options.issuer, surroundings(os.environ, _DOTENV)), "secret")
+        check_issuer(case.issuer, _own_issuer(options), "secret")
         return await flow.by_credentials(options.client_id, proof)
     if options.flow == "auto" and is_loopback(urlsplit(case.issuer).hostname or ""):
         return ""  # whoever can open the provider's pages has a browser on this machine: its way back leads here

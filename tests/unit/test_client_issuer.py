@@ -15,6 +15,7 @@ from tests.unit.fake_login import PASSWORD, Fake, fake_for_a_program, fake_login
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 _ADA = ["--headless", "--user", "ada"]
 PROGRAMS: dict[str, Callable[[str], int]] = {
@@ -193,6 +194,23 @@ def test_an_issuer_that_is_no_url_is_a_wrong_command_line(
         PROGRAMS[program](own.resource)
     assert ended.value.code == 2
     assert saw_nothing(own)
+
+
+@pytest.mark.requirement("client.own_issuer", "token.credentials")
+def test_a_secret_follows_the_same_rule(
+    own: Fake, hostile: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "secret"
+    path.write_text("s3cret-of-ours\n")
+    own.answers["/token"] = hostile.answers["/token"] = (200, {"access_token": "the-token"})
+    arguments = ["--url", hostile.resource, "--client-id", "nightly", "--client-secret-file", str(path)]
+    assert token.main(arguments) == 4
+    assert f"the secret is for the provider {own.url}, and the server names {hostile.url}" in capsys.readouterr().err
+    assert token.main([*arguments, "--issuer", hostile.url]) == 0
+    monkeypatch.setenv("OAUTH_SERVER_URL", "no-url")
+    with pytest.raises(SystemExit) as ended:
+        token.main(arguments)
+    assert ended.value.code == 2
 
 
 @pytest.mark.requirement("client.own_issuer")

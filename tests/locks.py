@@ -29,6 +29,7 @@ GROUPS = {"requirements-mutants.lock": ("mutants",)}
 _PIN = re.compile(r"([a-z0-9][a-z0-9.-]*)==([^\s;\\]+)(?: ; ([^\\]+))? \\")
 _HASH = re.compile(r" {4}--hash=sha256:[0-9a-f]{64}(?: \\)?")
 
+
 class Pin(NamedTuple):
     """One line of a lock: where `marker` holds, `name` is installed in this version."""
 
@@ -91,7 +92,8 @@ def missing(
         environment: the variables of markers; left out: this Python.
     """
     here = dict(environment or _this_python())
-    lines, seen = [], set()
+    lines: list[str] = []
+    seen: set[tuple[str, str]] = set()
     waiting = [("the project", Requirement(line), "") for line in wanted]
     while waiting:
         who, need, extra = waiting.pop()

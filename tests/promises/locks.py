@@ -24,7 +24,9 @@ REQUIREMENTS = (
         "locks.interrupted", "ours", "An installation that was interrupted is done again, from an empty environment."
     ),
     Requirement(
-        "locks.refused", "ours", "A lock that is incomplete or whose hash does not match is refused, and so not installed."
+        "locks.refused",
+        "ours",
+        "A lock that is incomplete or whose hash does not match is refused, and so not installed.",
     ),
     Requirement(
         "locks.oldest_pip",

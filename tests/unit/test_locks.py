@@ -97,7 +97,10 @@ def test_what_a_lock_lacks_is_named(name: str, gone: str, said: str) -> None:
         ({"lib": ("1", ['far ; extra == "slow"'])}, []),  # nobody asked for this extra
         ({"lib": ("2", ["far"])}, []),  # of another version than the one that is pinned
         ({"lib": ("1", ['lib[all] ; extra == "fast"', 'far ; extra == "all"'])}, ["lib[all] asks for far"]),
-        ({"lib": ("1", ['Near[x] ; extra == "fast"']), "near": ("1", ['far ; extra == "x"'])}, ["near[x] asks for far"]),
+        (
+            {"lib": ("1", ['Near[x] ; extra == "fast"']), "near": ("1", ['far ; extra == "x"'])},
+            ["near[x] asks for far"],
+        ),
         ({"lib": ("1", ['far ; sys_platform == "none"'])}, []),
         ({"lib": ("1", ["near>=2"])}, ["lib asks for near>=2"]),
         ({"lib": ("1", ["near[x]"]), "near": ("1", ["lib[fast]"])}, []),  # a circle

@@ -1,4 +1,4 @@
-"""scripts/venv installs: distributions of these tests, and the locks as they are from whatever registry pip is told of."""
+"""scripts/venv installs: distributions of these tests, and the locks as they are, from where pip here looks for them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,24 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from packaging.version import Version
 
-from tests.locks import ROOT, installed
+from tests.locks import EXTRAS, GROUPS, ROOT, asked_for, installed, missing, pinned, read_lock
 from tests.wheelhouse import add_wheel, lock_of
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 SMALLEST, TOOLS = "requirements.lock", "requirements-tools.lock"
+
+
+# The pip that the first release of each Python brings. Nothing here ever installs another one.
+OLDEST_PIP = {(3, 11): "22.3", (3, 12): "23.2.1", (3, 13): "24.2", (3, 14): "25.2"}
+# The cheapest one always; what else is there may take minutes.
+LOCKS = [pytest.param(lock, marks=[] if lock == SMALLEST else [pytest.mark.full]) for lock in (*EXTRAS, *GROUPS)]
 
 
 class Place:
@@ -45,6 +55,13 @@ class Place:
         (site,) = self.venv.glob("lib/python*/site-packages")
         found = {name: version for name, (version, _) in installed(str(site)).items()}
         return {name: version for name, version in found.items() if name not in {"pip", "setuptools"}}
+
+
+def empty_environment(folder: Path, pip: str) -> None:
+    """A virtual environment as a Python makes it that brings this pip."""
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    install = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", f"pip=={pip}"]
+    subprocess.run(install, check=True)
 
 
 @pytest.fixture
@@ -166,3 +183,33 @@ def test_a_distribution_with_another_hash_is_refused(place: Place) -> None:
 
     assert (ran.returncode, place.holds()) == (1, {})
     assert "DO NOT MATCH THE HASHES" in ran.stderr
+
+
+@pytest.mark.requirement("locks.oldest_pip", "locks.newer_release", "locks.complete")
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("lock", LOCKS)
+def test_the_oldest_pip_installs_a_lock_while_there_is_a_newer_release_of_all_that_it_names(
+    tmp_path: Path, lock: str
+) -> None:
+    place, pip = Place(tmp_path), OLDEST_PIP[sys.version_info[:2]]
+    shutil.copy(ROOT / lock, tmp_path)
+    pins = read_lock((ROOT / lock).read_text(encoding="utf-8"))
+    for name, version in pinned(pins).items():
+        place.add(name, f"{Version(version).major + 1}", "unheard-of")
+    folder = {"requirements-bench.lock": ".venv-bench", "requirements-mutants.lock": ".venv-mutants"}.get(lock, ".venv")
+    place.venv = tmp_path / folder
+    empty_environment(place.venv, pip)
+
+    # Nothing may be built: what building needs, pip takes from outside the lock.
+    links = f"{os.environ.get('PIP_FIND_LINKS', '')} {place.wheels}".strip()
+    environment = {**os.environ, "PIP_FIND_LINKS": links, "PIP_ONLY_BINARY": ":all:"}
+    ran = subprocess.run(
+        [tmp_path / "scripts" / "venv", lock], env=environment, capture_output=True, text=True, check=False
+    )
+
+    (site,) = place.venv.glob("lib/python*/site-packages")
+    found = installed(str(site))
+    assert ran.returncode == 0, ran.stderr
+    assert found["pip"][0] == pip
+    assert place.holds() == pinned(pins)
+    assert missing(pinned(pins), asked_for(lock), found) == []

@@ -1,4 +1,4 @@
-"""scripts/venv installs: distributions of these tests, and the locks as they are, from where pip here looks for them."""
+"""scripts/venv installs: distributions of these tests, and the locks as they are, from where pip looks for them."""
 
 from __future__ import annotations
 
@@ -213,3 +213,13 @@ def test_the_oldest_pip_installs_a_lock_while_there_is_a_newer_release_of_all_th
     assert found["pip"][0] == pip
     assert place.holds() == pinned(pins)
     assert missing(pinned(pins), asked_for(lock), found) == []
+
+
+@pytest.mark.full
+@pytest.mark.requirement("dependencies.range_of_mcp")
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("which", ["oldest", "newest"])
+def test_the_tests_pass_with_the_mcp_at_each_end_of_the_range(which: str) -> None:
+    ran = subprocess.run(["scripts/test", "--mcp", which], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout[-4000:] + ran.stderr[-4000:]
+    assert f"{which} of the range of mcp: " in ran.stdout

@@ -60,7 +60,7 @@ class Place:
 def empty_environment(folder: Path, pip: str) -> None:
     """A virtual environment as a Python makes it that brings this pip."""
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    install = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", f"pip=={pip}"]
+    install: list[str | Path] = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", f"pip=={pip}"]
     subprocess.run(install, check=True)
 
 

@@ -43,7 +43,7 @@ def own_names(tree: list[ast.AST]) -> set[str]:
 
 def private_names() -> dict[str, str]:
     """Each private name that our code uses and does not define, with a file that uses it."""
-    found = {}
+    found: dict[str, str] = {}
     for path in CODE:
         tree = list(nodes(str(path)))
         used = {node.attr for node in tree if isinstance(node, ast.Attribute)}

@@ -17,6 +17,8 @@ from tests.wheelhouse import add_wheel, lock_of
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.timeout(600)  # most of it is spent in making virtual environments
+
 SMALLEST, TOOLS = "requirements.lock", "requirements-tools.lock"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sysconfig
 from itertools import pairwise, product
@@ -115,6 +116,27 @@ def test_extras_are_followed_as_far_as_they_lead(known: dict[str, tuple[str, lis
 @pytest.mark.parametrize(("smaller", "larger"), list(pairwise(NESTED)))
 def test_an_environment_can_grow_from_one_lock_into_the_next(smaller: str, larger: str) -> None:
     assert set(read_lock(lock(smaller))) < set(read_lock(lock(larger)))
+
+
+@pytest.mark.requirement("locks.newer_release")
+def test_whoever_installs_a_lock_resolves_nothing() -> None:
+    """`scripts/venv` on a machine, the Dockerfile in an image; nobody else installs one."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    programs = [
+        name for name in listed if name.startswith((".ci/", "bench/", "idp-config/", "mcp_server/", "scripts/"))
+    ]
+    commands = {
+        (name, line)
+        for name in programs
+        for line in (ROOT / name).read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
+        if re.search(r"\bpip install\b", line) and not line.lstrip().startswith("#") and re.search(r"\s-r|--req", line)
+    }
+    assert {name for name, _ in commands} == {"scripts/venv", "mcp_server/Dockerfile"}
+    for name, line in commands:
+        assert {"--no-deps", "--require-hashes"} <= set(line.split()), f"{name}: {line}"
+    images = [line for name, line in commands if name == "mcp_server/Dockerfile"]
+    assert len(images) == 2
+    assert all("--only-binary :all:" in line and line.endswith("&& pip check") for line in images)
 
 
 @pytest.mark.requirement("locks.no_address")

@@ -71,22 +71,22 @@ def test_what_runs_these_tests_is_what_the_lock_names() -> None:
 @pytest.mark.parametrize(
     ("name", "gone", "said"),
     [
-        ("requirements.lock", "mcp", "the project asks for mcp<3,>=2.3, the lock has none"),
-        ("requirements.lock", "mcp-types", "mcp asks for mcp-types==2.3.0, the lock has none"),
-        ("requirements.lock", "cryptography", 'pyjwt[crypto] asks for cryptography>=3.4.0; extra == "crypto"'),
+        ("requirements.lock", "mcp", "the project asks for mcp<3"),
+        ("requirements.lock", "mcp-types", "mcp asks for mcp-types"),
+        ("requirements.lock", "cryptography", "pyjwt[crypto] asks for cryptography"),
         ("requirements.lock", "cffi", "cryptography asks for cffi"),
-        ("requirements-tools.lock", "python-keycloak", "the project asks for python-keycloak>=7.1"),
+        ("requirements-tools.lock", "python-keycloak", "the project asks for python-keycloak"),
         ("requirements-demo.lock", "flask", "nanoidp asks for flask"),
-        ("requirements-dev.lock", "coverage", "pytest-cov asks for coverage[toml]>=7.10.6, the lock has none"),
+        ("requirements-dev.lock", "coverage", "pytest-cov asks for coverage[toml]"),
         ("requirements-bench.lock", "fastmcp", "the project asks for fastmcp"),
-        ("requirements-mutants.lock", "mutmut", "the project asks for mutmut==3.8.1, the lock has none"),
+        ("requirements-mutants.lock", "mutmut", "the project asks for mutmut"),
     ],
 )
 def test_what_a_lock_lacks_is_named(name: str, gone: str, said: str) -> None:
     pins = pinned(read_lock(lock(name)))
     del pins[gone]
     lines = missing(pins, asked_for(name), installed(sysconfig.get_path("purelib")))
-    assert any(line.startswith(said) for line in lines), lines
+    assert any(line.startswith(said) and line.endswith("the lock has none") for line in lines), lines
 
 
 @pytest.mark.requirement("locks.complete")

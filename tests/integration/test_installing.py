@@ -1,0 +1,227 @@
+"""scripts/venv installs: distributions of these tests, and the locks as they are, from where pip looks for them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from packaging.version import Version
+
+from tests.locks import EXTRAS, GROUPS, ROOT, asked_for, installed, missing, pinned, read_lock
+from tests.wheelhouse import add_wheel, lock_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.timeout(600)  # most of it is spent in making virtual environments
+
+SMALLEST, TOOLS = "requirements.lock", "requirements-tools.lock"
+
+
+# The pip that the first release of each Python brings. Nothing here ever installs another one.
+OLDEST_PIP = {(3, 11): "22.3", (3, 12): "23.2.1", (3, 13): "24.2", (3, 14): "25.2"}
+# The cheapest one always; what else is there may take minutes.
+LOCKS = [pytest.param(lock, marks=[] if lock == SMALLEST else [pytest.mark.full]) for lock in (*EXTRAS, *GROUPS)]
+
+
+class Place:
+    """A folder as the repository is one, whose locks name wheels of `wheels`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.wheels = folder, folder / "wheels"
+        self.venv = folder / ".venv"
+        (folder / "scripts").mkdir()
+        self.wheels.mkdir()
+        shutil.copy(ROOT / "scripts" / "venv", folder / "scripts")
+
+    def add(self, name: str, version: str, *needs: str) -> Path:
+        return add_wheel(self.wheels, name, version, needs)
+
+    def write(self, lock: str, *wheels: Path) -> None:
+        (self.folder / lock).write_text(lock_of(*wheels), encoding="utf-8")
+
+    def install(self, lock: str) -> subprocess.CompletedProcess[str]:
+        """Run scripts/venv."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHON"))}
+        pip = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.wheels)}
+        command: list[str | Path] = [self.folder / "scripts" / "venv", lock]
+        environment = {**kept, **pip, "PYTHON": sys.executable}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    def holds(self) -> dict[str, str]:
+        """Name → version of what is installed, without what every environment has."""
+        (site,) = self.venv.glob("lib/python*/site-packages")
+        found = {name: version for name, (version, _) in installed(str(site)).items()}
+        return {name: version for name, version in found.items() if name not in {"pip", "setuptools"}}
+
+
+def empty_environment(folder: Path, pip: str) -> None:
+    """A virtual environment as a Python makes it that brings this pip."""
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    install: list[str | Path] = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", f"pip=={pip}"]
+    subprocess.run(install, check=True)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+@pytest.mark.requirement("locks.newer_release", "locks.complete")
+def test_a_newer_release_changes_nothing_however_the_distribution_is_asked_for(place: Place) -> None:
+    """Pip 23.2 and before resolve an extra that a dependency names beside the lock, and take the newest release."""
+    wheels = [
+        place.add(
+            "app", "1.0", "plain>=1", "lib[fast]>=1", "here[x]>=1; python_version >= '3'", "never; extra == 'no'"
+        ),
+        place.add("plain", "1.0"),
+        place.add(
+            "lib", "1.0", 'far>=1; extra == "fast"', 'lib[all]>=1; extra == "fast"', 'further[x]; extra == "all"'
+        ),
+        place.add("far", "1.0"),
+        place.add("further", "1.0", "plain>=1; extra == 'x'"),
+        place.add("here", "1.0", "plain[none]>=1"),
+    ]
+    place.write(SMALLEST, *wheels)
+    for name in ("app", "plain", "lib", "far", "further", "here"):
+        place.add(name, "2.0", 'unheard-of; extra == "fast"')
+        place.add(name, "9999.0", "unheard-of")
+
+    ran = place.install(SMALLEST)
+
+    assert (ran.returncode, ran.stderr.count("\n")) == (0, 1), ran.stderr
+    assert place.holds() == dict.fromkeys(("app", "plain", "lib", "far", "further", "here"), "1.0")
+    assert place.install(SMALLEST).stderr == ""
+
+
+@pytest.mark.requirement("locks.exact")
+def test_an_environment_grows_and_is_made_anew_when_its_lock_changes(place: Place) -> None:
+    old, other, more = place.add("lib", "1.0"), place.add("other", "1.0"), place.add("more", "1.0")
+    place.write(SMALLEST, old, other)
+    place.write(TOOLS, old, other, more)
+    place.install(SMALLEST)
+    mine = place.venv / "mine"
+    mine.touch()
+    place.install(TOOLS)
+    grown, kept = place.holds(), mine.exists()
+    satisfied = place.install(SMALLEST)
+
+    # The smaller lock is as it was; what the environment holds is not what the larger one names any more.
+    place.write(TOOLS, old, other, place.add("more", "2.0"))
+    place.install(SMALLEST)
+
+    assert (grown, kept, satisfied.stderr) == ({"lib": "1.0", "other": "1.0", "more": "1.0"}, True, "")
+    assert (place.holds(), mine.exists()) == ({"lib": "1.0", "other": "1.0"}, False)
+
+
+@pytest.mark.requirement("locks.exact")
+def test_what_a_lock_no_longer_names_goes_and_another_version_comes(place: Place) -> None:
+    place.write(SMALLEST, place.add("lib", "1.0"), place.add("other", "1.0", "lib<2"))
+    place.install(SMALLEST)
+    place.write(SMALLEST, place.add("lib", "2.0"))
+
+    assert place.install(SMALLEST).returncode == 0
+    assert place.holds() == {"lib": "2.0"}
+
+
+@pytest.mark.requirement("locks.interrupted")
+def test_an_interrupted_installation_starts_again_from_nothing(place: Place) -> None:
+    lib, more = place.add("lib", "1.0"), place.add("more", "1.0")
+    place.write(SMALLEST, lib, more)
+    place.install(SMALLEST)
+    (place.venv / ".installed").unlink()  # as when the installation was killed
+    (site,) = place.venv.glob("lib/python*/site-packages")
+    (site / "lib_module.py").unlink()
+    shutil.rmtree(site / "more-1.0.dist-info")
+
+    assert place.install(SMALLEST).returncode == 0
+    assert place.holds() == {"lib": "1.0", "more": "1.0"}
+    assert (site / "lib_module.py").exists()
+
+
+@pytest.mark.requirement("locks.exact")
+@pytest.mark.parametrize(("before", "kept"), [(None, True), ("stranger", False)])
+def test_an_environment_made_by_hand_is_taken_only_if_it_is_empty(
+    place: Place, before: str | None, *, kept: bool
+) -> None:
+    subprocess.run([sys.executable, "-m", "venv", place.venv], check=True)
+    if before:
+        wheel = place.add(before, "1.0")
+        pip: list[str | Path] = [place.venv / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-index", wheel]
+        subprocess.run(pip, check=True, capture_output=True)
+    (place.venv / "mine").touch()
+    place.write(SMALLEST, place.add("lib", "1.0"))
+
+    assert place.install(SMALLEST).returncode == 0
+    assert place.holds() == {"lib": "1.0"}
+    assert (place.venv / "mine").exists() is kept
+
+
+@pytest.mark.requirement("locks.refused")
+def test_a_lock_that_lacks_something_is_refused(place: Place) -> None:
+    place.write(SMALLEST, place.add("app", "1.0", "lib>=2", "far"), place.add("lib", "1.0"))
+    place.add("far", "1.0")
+
+    ran = place.install(SMALLEST)
+
+    assert ran.returncode == 1
+    assert "app 1.0 requires far, which is not installed" in ran.stderr
+    assert "app 1.0 has requirement lib>=2, but you have lib 1.0" in ran.stderr
+    assert "scripts/venv: installing requirements.lock failed" in ran.stderr
+    assert not (place.venv / ".installed").exists()  # it is tried again
+
+
+@pytest.mark.requirement("locks.refused")
+def test_a_distribution_with_another_hash_is_refused(place: Place) -> None:
+    lib = place.add("lib", "1.0")
+    place.write(SMALLEST, lib)
+    place.add("lib", "1.0", "something-else")
+
+    ran = place.install(SMALLEST)
+
+    assert (ran.returncode, place.holds()) == (1, {})
+    assert "DO NOT MATCH THE HASHES" in ran.stderr
+
+
+@pytest.mark.requirement("locks.oldest_pip", "locks.newer_release", "locks.complete")
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("lock", LOCKS)
+def test_the_oldest_pip_installs_a_lock_while_there_is_a_newer_release_of_all_that_it_names(
+    tmp_path: Path, lock: str
+) -> None:
+    place, pip = Place(tmp_path), OLDEST_PIP[sys.version_info[:2]]
+    shutil.copy(ROOT / lock, tmp_path)
+    pins = read_lock((ROOT / lock).read_text(encoding="utf-8"))
+    for name, version in pinned(pins).items():
+        place.add(name, f"{Version(version).major + 1}", "unheard-of")
+    folder = {"requirements-bench.lock": ".venv-bench", "requirements-mutants.lock": ".venv-mutants"}.get(lock, ".venv")
+    place.venv = tmp_path / folder
+    empty_environment(place.venv, pip)
+
+    # Nothing may be built: what building needs, pip takes from outside the lock.
+    links = f"{os.environ.get('PIP_FIND_LINKS', '')} {place.wheels}".strip()
+    environment = {**os.environ, "PIP_FIND_LINKS": links, "PIP_ONLY_BINARY": ":all:"}
+    ran = subprocess.run(
+        [tmp_path / "scripts" / "venv", lock], env=environment, capture_output=True, text=True, check=False
+    )
+
+    (site,) = place.venv.glob("lib/python*/site-packages")
+    found = installed(str(site))
+    assert ran.returncode == 0, ran.stderr
+    assert found["pip"][0] == pip
+    assert place.holds() == pinned(pins)
+    assert missing(pinned(pins), asked_for(lock), found) == []
+
+
+@pytest.mark.full
+@pytest.mark.requirement("dependencies.range_of_mcp")
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("which", ["oldest", "newest"])
+def test_the_tests_pass_with_the_mcp_at_each_end_of_the_range(which: str) -> None:
+    ran = subprocess.run(["scripts/test", "--mcp", which], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout[-4000:] + ran.stderr[-4000:]
+    assert f"{which} of the range of mcp: " in ran.stdout

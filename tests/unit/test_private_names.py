@@ -1,0 +1,145 @@
+"""Names of dependencies that nobody promised to keep: each is there, and the dependency has an upper bound."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import tomllib
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import pytest
+import uvicorn
+from packaging.requirements import Requirement
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from tests.locks import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from starlette.types import Receive, Scope, Send
+
+# What uses them. `HttpToolsProtocol` and what hangs on it are described nowhere, so all of its names count as private.
+PROTOCOL = ("mcp_server/parting.py", "mcp_server/wire.py")
+BOUNDED = {"uvicorn": {"_start_asgi_task", "_unset_keepalive_if_required", "_types"}}
+# Of the standard library: a documented method of named tuples, and a type for annotations only.
+STANDARD = {"_replace", "_SubParsersAction"}
+CODE = [path for top in ("mcp_server", "scripts", "bench", "docs") for path in sorted((ROOT / top).rglob("*.py"))]
+
+
+def nodes(path: str) -> Iterator[ast.AST]:
+    return ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8")))
+
+
+def own_names(tree: list[ast.AST]) -> set[str]:
+    """What the code itself defines: functions, classes, and what it assigns to."""
+    names = {node.name for node in tree if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
+    names |= {node.id for node in tree if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    names |= {node.arg for node in tree if isinstance(node, ast.arg)}
+    return names | {node.attr for node in tree if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)}
+
+
+def private_names() -> dict[str, str]:
+    """Each private name that our code uses and does not define, with a file that uses it."""
+    found: dict[str, str] = {}
+    for path in CODE:
+        tree = list(nodes(str(path)))
+        used = {node.attr for node in tree if isinstance(node, ast.Attribute)}
+        imports = [node for node in tree if isinstance(node, ast.ImportFrom)]
+        used |= set(chain.from_iterable((node.module or "").split(".") for node in imports))
+        used |= {alias.name for node in imports for alias in node.names}
+        found |= {
+            name: str(path.relative_to(ROOT)) for name in used if name.startswith("_") and not name.startswith("__")
+        }
+    ours = set().union(*(own_names(list(nodes(str(path)))) for path in CODE))
+    # A method of a dependency that ours overrides and calls with super() is theirs all the same.
+    called = {
+        node.attr
+        for path in CODE
+        for node in nodes(str(path))
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "super()"
+    }
+    return {name: path for name, path in found.items() if name not in ours or name in called}
+
+
+def names_of_the_protocol() -> set[str]:
+    """What our classes use of uvicorn's protocol: `name`, or `name.name` of what hangs on it."""
+    trees = [list(nodes(path)) for path in PROTOCOL]
+    # What only the protocol's own code sets is not ours, though a method of ours may set it again.
+    ours = set().union(*map(own_names, trees)) - {"parser", "headers", "url", "keep_alive", "disconnected"}
+    found = set()
+    for node in chain.from_iterable(trees):
+        if not isinstance(node, ast.Attribute):
+            continue
+        match ast.unparse(node.value):
+            case "super()":
+                found.add(node.attr)
+            case "self" if node.attr not in ours:
+                found.add(node.attr)
+            case "running" | "cycle" | "self.cycle":
+                found.add(f"cycle.{node.attr}")
+            case "self.flow" | "self.server_state" | "self.parser" as who:
+                found.add(f"{who.removeprefix('self.')}.{node.attr}")
+    return {name for name in found if not name.startswith("__")}
+
+
+def gone(names: set[str], thing: object) -> list[str]:
+    """Those of `names` that `thing` does not have."""
+    missing = []
+    for name in sorted(names):
+        here = thing
+        for part in name.split("."):
+            if not hasattr(here, part):
+                missing.append(name)
+                break
+            here = getattr(here, part)
+    return missing
+
+
+class Silent(asyncio.Transport):
+    """A connection on which nothing is sent."""
+
+
+async def waits(scope: Scope, receive: Receive, send: Send) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+@pytest.mark.anyio
+@pytest.mark.requirement("dependencies.private_names")
+async def test_uvicorn_s_protocol_has_each_name_that_ours_uses() -> None:
+    names = names_of_the_protocol()
+    protocol = HttpToolsProtocol(uvicorn.Config(waits, log_config=None), ServerState(), {})
+    protocol.connection_made(Silent())
+    protocol.data_received(b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\n\r\n")
+
+    missing = gone(names, protocol)
+    protocol.connection_lost(ConnectionResetError())
+    await asyncio.gather(*protocol.tasks)
+
+    assert missing == [], f"uvicorn {uvicorn.__version__} has no longer what {' and '.join(PROTOCOL)} use"
+    # That the reading finds what is there to find.
+    assert {"_start_asgi_task", "_unset_keepalive_if_required", "cycle.message_event", "flow.read_paused"} <= names
+
+
+@pytest.mark.requirement("dependencies.private_names")
+@pytest.mark.parametrize("name", ["_gone", "server_state._gone", "_gone.flow"])
+def test_a_name_that_is_gone_is_named(name: str) -> None:
+    protocol = HttpToolsProtocol(uvicorn.Config(waits, log_config=None), ServerState(), {}, asyncio.new_event_loop())
+    protocol.loop.close()
+    assert gone({"server_state.default_headers", name}, protocol) == [name]
+
+
+@pytest.mark.requirement("dependencies.private_names")
+def test_each_private_name_is_known_and_its_dependency_has_an_upper_bound() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    asked = {need.name: need for need in map(Requirement, project["dependencies"])}
+
+    known = STANDARD.union(*BOUNDED.values())
+    assert {name: path for name, path in private_names().items() if name not in known} == {}
+    assert known <= private_names().keys()
+    for dependency in BOUNDED:
+        operators = {part.operator for part in asked[dependency].specifier}
+        assert operators & {"<", "<=", "==", "~="}, dependency

@@ -1,0 +1,63 @@
+"""Distributions of a test: wheels that hold nothing but a name, a version and what they ask for."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import zipfile
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+
+def add_wheel(folder: Path, name: str, version: str, needs: Iterable[str] = ()) -> Path:
+    """A wheel of this name in `folder`, with one empty module.
+
+    Args:
+        folder: where pip is told to look (`--find-links`).
+        name: of the distribution.
+        version: of it.
+        needs: what it asks for, as `Requires-Dist` says it. The extras that this names are provided.
+    """
+    stem = f"{name.replace('-', '_')}-{version}"
+    extras = sorted({found for need in needs for found in re.findall(r'extra == "(.+?)"', need)})
+    metadata = [
+        "Metadata-Version: 2.1",
+        f"Name: {name}",
+        f"Version: {version}",
+        *(f"Requires-Dist: {need}" for need in needs),
+        *(f"Provides-Extra: {extra}" for extra in extras),
+    ]
+    wheel = ["Wheel-Version: 1.0", "Generator: tests", "Root-Is-Purelib: true", "Tag: py3-none-any"]
+    files = {
+        f"{name.replace('-', '_')}_module.py": "",
+        f"{stem}.dist-info/METADATA": "\n".join(metadata) + "\n",
+        f"{stem}.dist-info/WHEEL": "\n".join(wheel) + "\n",
+    }
+    record = [f"{path},{_digest(text.encode())},{len(text.encode())}" for path, text in files.items()]
+    files[f"{stem}.dist-info/RECORD"] = "\n".join([*record, f"{stem}.dist-info/RECORD,,"]) + "\n"
+    path = folder / f"{stem}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name_, text in files.items():
+            archive.writestr(name_, text)
+    return path
+
+
+def lock_of(*wheels: Path) -> str:
+    """A lock that names these wheels, as scripts/lock writes it."""
+    lines = []
+    for wheel in wheels:
+        name, version = wheel.name.split("-")[:2]
+        lines += [f"{name.replace('_', '-')}=={version} \\", f"    --hash=sha256:{_hex(wheel)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _hex(wheel: Path) -> str:
+    return hashlib.sha256(wheel.read_bytes()).hexdigest()
+
+
+def _digest(content: bytes) -> str:
+    return "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()

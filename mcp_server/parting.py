@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from mcp_server.framing import Refusal, WireLimits
+from mcp_server.framing import FULL, Refusal, WireLimits
 
 if TYPE_CHECKING:
     import asyncio
@@ -63,6 +63,17 @@ class PartingProtocol(HttpToolsProtocol):
         """End it now. The application learns of it as if the client had left."""
         self._disconnect()
         self.transport.abort()
+
+    def shed(self) -> None:
+        """End it, because there are too many; who was not answered anything is told so, if that needs no waiting."""
+        log.info("shed: too many connections, or too much waits in them", client=self.client)
+        self._stop_deadline()
+        self._deaf = True
+        if self._answering() or self.transport.get_write_buffer_size():
+            self.cut()
+        else:
+            self.transport.write(FULL.answer([*self.server_state.default_headers, (b"retry-after", b"1")]))
+            self.transport.close()
 
     def on_response_complete(self) -> None:
         """Start the next request that waits; after the last one, take leave if that was put off."""

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 LET_IN = "mcp_server.let_in"
 """Where the extensions of an ASGI scope have what is called once a request's token is verified; gives a size in bytes."""
-MAX_HELD_BYTES = 64 * 1024 * 1024
+MAX_HELD_BYTES = 76 * 1024 * 1024
 # Whatever it is: its task, its connection, a stream if it is one.
-REQUEST_BYTES = 32 * 1024
+REQUEST_BYTES = 56 * 1024
 # A byte of the body: the body itself, the text, and what the SDK reads again. Where one character of a text is none of
 # Latin-1, Python keeps all of it in two or four bytes each (PEP 393).
-BYTE_COST, WIDE_BYTE_COST = 4, 9
+BYTE_COST, WIDE_BYTE_COST = 5, 14
 # An object or an array, by us and by the SDK.
 VALUE_COST = 176
 # How many times what is left free one person may hold: alone nearly all, and something is left for whoever comes.

@@ -111,6 +111,9 @@ class PartingProtocol(HttpToolsProtocol):
         self._stop_deadline()
         log.info("refused on the wire", client=self.client, reason=refusal.code if refusal else "late")
         self._farewell = refusal
+        # Nothing is read as a request any more: what was read of this one must not stay as long as the connection.
+        self.headers, self.url, self.scope = [], b"", {}  # type: ignore[typeddict-item]
+        self.parser = None  # type: ignore[assignment] # as uvicorn does at the end
         if reading and self.pipeline:
             self.pipeline.popleft()
         elif reading:

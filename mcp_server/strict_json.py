@@ -16,8 +16,8 @@ from math import isfinite
 from typing import Any, NoReturn
 
 
-# Some 170 bytes of memory each where the SDK parses the message again: 17 MiB.
-MAX_VALUES = 100_000
+# Some 170 bytes of memory each where the SDK parses the message again: 8 MiB.
+MAX_VALUES = 50_000
 _FEW_VALUES = 1000  # so few need no exact count
 # The SDK reads 200 levels on one of its ways and 980 on another, where every Python has a limit of its own.
 MAX_DEPTH = 128

@@ -43,6 +43,8 @@ _BETWEEN, _HEAD, _BODY = range(3)
 # What one chunk may cost besides its data without touching the allowance: two digits and two line ends, and the digits
 # of longer chunks.
 _CHUNK_BYTES, _CHUNK_SHARE = 6, 64
+# Of a head, at once: its lines are counted after each.
+_PIECE_BYTES = 4096
 # A line of a head, besides its text: two bytes objects and their pair.
 _LINE_BYTES = 160
 
@@ -80,13 +82,13 @@ class BoundedHttpProtocol(PartingProtocol):
         """Nothing waits in it any more."""
         self.beside.remove(self)
         super().connection_lost(exc)
-        self.scope = None  # type: ignore[assignment] # it leads back here
+        self.scope = {}  # type: ignore[typeddict-item] # it leads back here
 
     def data_received(self, data: bytes) -> None:
-        """Give the parser no more at once than may still follow, so that no bound is passed inside."""
+        """Give the parser no more at once than may still follow, so that no bound is passed far inside."""
         self._unset_keepalive_if_required()
         view: bytes | memoryview = data
-        if self._part != _BETWEEN or len(data) > self.limits.header_bytes:  # not the usual whole request
+        if self._part != _BETWEEN or len(data) > _PIECE_BYTES:  # not the usual whole request
             while not self._deaf and len(view) > (room := self._room()):
                 view = memoryview(view)
                 self._feed(view[:room])
@@ -120,7 +122,7 @@ class BoundedHttpProtocol(PartingProtocol):
     def _room(self) -> int:
         if self._part == _BODY:
             return self.limits.header_bytes if self._length is None else self._length - self._body_bytes
-        return self.limits.header_bytes - self._head_bytes
+        return min(self.limits.header_bytes - self._head_bytes, _PIECE_BYTES)
 
     def _feed(self, data: bytes | memoryview) -> None:
         changes, before, got = self._changes, self._part, self._body_bytes

@@ -32,23 +32,28 @@ REQUEST_BYTES = 56 * 1024
 BYTE_COST, WIDE_BYTE_COST = 5, 14
 # An object or an array, by us and by the SDK.
 VALUE_COST = 176
-# How many times what is left free one person may hold: alone nearly all, and something is left for whoever comes.
-_TIMES_THE_FREE = 8
+# Of these nobody takes any who holds more than a few requests take.
+_KEPT_BYTES = 6 * 1024 * 1024
+_A_FEW_BYTES = 8 * REQUEST_BYTES
+# How many times what is left free one person may hold.
+_TIMES_THE_FREE = 16
 
 
 class Budget:
     """Shares memory between people, so that nobody's requests keep out another's.
 
-    A person may hold up to eight times what is free. One person alone holds eight ninths of it all, two hold eight
-    seventeenths each; there is always a rest for others. It is the rule of dynamic thresholds for shared buffers:
-    Choudhury and Hahne, IEEE/ACM Transactions on Networking 6(2), 1998.
+    Who holds little finds room while there is any. Who holds more may hold up to sixteen times what is left free, but
+    for a part that is kept for the others: one person alone takes nearly all, and a second one finds something. It is the
+    rule of dynamic thresholds for shared buffers: Choudhury and Hahne, IEEE/ACM Transactions on Networking 6(2), 1998.
 
     Args:
         total: bytes that all requests may hold.
+        kept: of these, for people who hold little.
     """
 
-    def __init__(self, total: int = MAX_HELD_BYTES) -> None:
+    def __init__(self, total: int = MAX_HELD_BYTES, kept: int = _KEPT_BYTES) -> None:
         self._total = total
+        self._kept = kept
         self._held = 0
         self._held_by: dict[Hashable, int] = {}
 
@@ -65,13 +70,16 @@ class Budget:
         """
         before = self._held_by.get(owner, 0)
         held, mine = self._held + size, before + size
-        if mine > _TIMES_THE_FREE * (self._total - held):
+        if not self._fits(held, mine):
             others = before - own
-            if others and mine - others <= _TIMES_THE_FREE * (self._total - held + others):
-                raise TooManyRequests
-            raise ServerFull
+            raise TooManyRequests if others and self._fits(held - others, mine - others) else ServerFull
         self._held = held
         self._held_by[owner] = mine
+
+    def _fits(self, held: int, mine: int) -> bool:
+        if mine <= _A_FEW_BYTES:
+            return held <= self._total
+        return mine <= _TIMES_THE_FREE * (self._total - self._kept - held)
 
     def give_back(self, owner: Hashable, size: int) -> None:
         """`owner` holds `size` bytes less."""

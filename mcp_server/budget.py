@@ -26,7 +26,7 @@ LET_IN = "mcp_server.let_in"
 """Where the extensions of an ASGI scope have what is called once a request's token is verified; gives a size in bytes."""
 MAX_HELD_BYTES = 76 * 1024 * 1024
 # Whatever it is: its task, its connection, a stream if it is one.
-REQUEST_BYTES = 56 * 1024
+REQUEST_BYTES = 80 * 1024
 # A byte of the body: the body itself, the text, and what the SDK reads again. Where one character of a text is none of
 # Latin-1, Python keeps all of it in two or four bytes each (PEP 393).
 BYTE_COST, WIDE_BYTE_COST = 5, 14

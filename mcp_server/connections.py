@@ -5,7 +5,7 @@ somebody has to go, and it is never the request of a person that is being served
 
 - too many bytes wait: the connection that holds most of them goes. A request that comes whole is never that one;
 - too many connections: the oldest on which no token was ever verified goes. It had longest to send its request. After
-  those the one goes that has been idle for longest; where none is idle, the new one.
+  those the one goes, of the idle ones, on which a token was verified longest ago; where none is idle, the new one.
 
 Every connection that goes without having been answered is told 503 with Retry-After, as far as its client still reads.
 """

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mcp_server import strict_json
+from mcp_server.budget import BYTE_COST, VALUE_COST, WIDE_BYTE_COST
 from mcp_server.errors import BodyMalformed, BodyTooLarge
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive
+
+    from mcp_server.budget import Share
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 MESSAGE = "mcp_server.message"
@@ -19,10 +22,11 @@ class ClientGone(Exception):
     """The client closed the connection before its request was complete."""
 
 
-async def read_body(receive: Receive) -> bytes:
-    """All of the body.
+async def read_body(receive: Receive, share: Share) -> bytes:
+    """All of the body; each part of it is taken into `share` as it comes.
 
     Raises:
+        AuthError: `share` takes no more.
         BodyTooLarge: it is longer than `MAX_BODY_BYTES`. The wire refuses this earlier where we own the server.
         ClientGone: the connection closed.
     """
@@ -31,26 +35,43 @@ async def read_body(receive: Receive) -> bytes:
         message = await receive()
         if message["type"] != "http.request":
             raise ClientGone
-        body += message.get("body", b"")
+        part = message.get("body", b"")
+        share.take(len(part) * BYTE_COST)
+        body += part
         if len(body) > MAX_BODY_BYTES:
             raise BodyTooLarge(f"Send at most {MAX_BODY_BYTES} bytes.")
         if not message.get("more_body", False):
             return bytes(body)
 
 
-def judge_body(body: bytes) -> dict[str, Any]:
-    """The one JSON object that the body is.
+def judge_body(body: bytes, share: Share) -> dict[str, Any]:
+    """The one JSON object that the body is, taken into `share` before it is built.
 
     Raises:
         BodyMalformed: it is not JSON with one meaning, or not one object. Batches existed in MCP 2025-03-26 only.
+        BodyTooLarge: it holds more values than the server reads, or deeper ones.
+        AuthError: `share` takes no more.
     """
     try:
+        share.take(_cost(body))
         document = strict_json.loads(body)
+    except strict_json.TooManyValues as error:
+        raise BodyTooLarge(
+            f"Send at most {strict_json.MAX_VALUES} JSON values in one message, nested {strict_json.MAX_DEPTH} levels "
+            f"deep at most. This one: {error}."
+        ) from error
     except strict_json.NotStrictJson as error:
         raise BodyMalformed(f"Send one JSON-RPC message: {error}.") from error
     if not isinstance(document, dict):
         raise BodyMalformed("Send one JSON-RPC message: batches are not served.")
     return document
+
+
+def _cost(body: bytes) -> int:
+    """What the message takes in memory beside `BYTE_COST` for each byte."""
+    values = strict_json.count_values(body) * VALUE_COST
+    wide = not body.isascii() or b"\\u" in body
+    return values + len(body) * (WIDE_BYTE_COST - BYTE_COST) if wide else values
 
 
 def replay(body: bytes, receive: Receive) -> Receive:

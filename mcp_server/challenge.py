@@ -22,6 +22,8 @@ from mcp_server.errors import (
     ProviderUnavailable,
     ScopeNotObtainable,
     ScopeUndecided,
+    ServerFull,
+    TooManyRequests,
     ToolNotListed,
 )
 
@@ -76,7 +78,7 @@ class Challenger:
                 return (self._challenge(error.code, self._login_scopes),)
             case InsufficientScope():
                 return (self._challenge(error.code, error.needed),)
-            case ProviderUnavailable():
+            case ProviderUnavailable() | TooManyRequests() | ServerFull():
                 return ((b"retry-after", b"%d" % error.retry_after),)
             case _:
                 return ()

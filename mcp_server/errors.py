@@ -12,6 +12,8 @@ AuthError
 ├── ForeignOrigin        403  a browser page we do not know
 ├── ForeignHost          421  a Host that is not ours
 ├── BodyTooLarge         413
+├── TooManyRequests      429  the person's requests hold all the memory that one person may
+├── ServerFull           503  all requests together hold too much
 ├── ProviderUnavailable  503  the identity provider cannot be asked and the answer is not known
 └── AuditUnavailable     503  the decision cannot be written down (AUDIT_LOG)
 
@@ -172,10 +174,28 @@ class ForeignHost(AuthError):
 
 
 class BodyTooLarge(AuthError):
-    """The body is longer than the server reads."""
+    """The body is longer, or holds more JSON values, than the server reads (RFC 9110 section 15.5.14)."""
 
     status = 413
     code = "body_too_large"
+
+
+class TooManyRequests(AuthError):
+    """The person's requests hold all that one person may (RFC 6585 section 4). `retry_after` is in seconds."""
+
+    status = 429
+    code = "too_many_requests"
+    description = "Your requests that are not answered yet hold all the memory that one person may. Try again shortly."
+    retry_after = 1
+
+
+class ServerFull(AuthError):
+    """All requests together hold all that they may (RFC 9110 section 15.6.4). `retry_after` is in seconds."""
+
+    status = 503
+    code = "server_full"
+    description = "Requests that are not answered yet hold all the memory that this server has. Try again shortly."
+    retry_after = 1
 
 
 class ProviderUnavailable(AuthError):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WireLimits:
-    """What one connection may cost.
+    """What one connection may cost, and all of them together.
 
     Attributes:
         header_bytes: request line and headers together; once more for what a chunked body brings besides its data
@@ -37,6 +37,8 @@ class WireLimits:
         pipelined: requests waiting for the answer to the one before them.
         linger_seconds: how long a refused connection is still read from, so that its client can read the answer.
         linger_bytes: how much is thrown away meanwhile.
+        connections: how many there may be in all, fewer where the process may not open so many files.
+        waiting_bytes: how much may have arrived, in all of them, of requests whose token is not verified yet.
     """
 
     header_bytes: int = 32 * 1024
@@ -47,6 +49,8 @@ class WireLimits:
     pipelined: int = 16
     linger_seconds: float = 2.0
     linger_bytes: int = 32 * 1024 * 1024
+    connections: int = 2048
+    waiting_bytes: int = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,9 @@ TOO_MANY_HEADERS = Refusal(
 )
 BODY_TOO_LARGE = Refusal(
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", "The body is longer than this server reads."
+)
+FULL = Refusal(
+    HTTPStatus.SERVICE_UNAVAILABLE, "server_full", "There are more connections than this server holds. Try again shortly."
 )
 NOT_HTTP = _malformed("This is not a well-formed HTTP/1.1 request.")
 HOST = _malformed("HTTP/1.1 asks for exactly one Host header.")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mcp_server.answer import Answer
 from mcp_server.body import MESSAGE, ClientGone, judge_body, read_body, replay
 from mcp_server.borders import Borders, cors_headers, preflight_headers
+from mcp_server.budget import LET_IN, Budget
 from mcp_server.caller import Caller, serving
 from mcp_server.credentials import bearer_token
 from mcp_server.errors import AuthError, ForeignOrigin, InvalidToken
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from mcp_server.access import Access
     from mcp_server.answer import Headers
+    from mcp_server.budget import Share
     from mcp_server.caller import Exchange
     from mcp_server.decisions import Decisions
     from mcp_server.exchange import TokenExchange
@@ -50,6 +52,7 @@ class Gate:
         decisions: tells what was decided.
         seconds_left: how long the token of a principal is good for: what has no end of its own ends then.
         exchange: gives tokens for other APIs, where tools may ask for them; without it no tool reaches a token.
+        budget: what the requests that are let in may hold in memory.
     """
 
     def __init__(  # noqa: PLR0913 - each by name
@@ -63,6 +66,7 @@ class Gate:
         decisions: Decisions,
         seconds_left: Callable[[Principal], float],
         exchange: TokenExchange | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self._app = app
         self._verify = verify
@@ -73,6 +77,7 @@ class Gate:
         self._decisions = decisions
         self._seconds_left = seconds_left
         self._exchange = exchange
+        self._budget = budget or Budget()
         # The verifiers give the same principal for the same token: judged once, it is known the next time.
         self._caller = lru_cache(maxsize=_REMEMBERED_PRINCIPALS)(self._judge)
 
@@ -83,6 +88,18 @@ class Gate:
             # The most frequent stranger, answered with what is ready.
             await self._decisions.challenge(send, _VARY)
             return
+        with self._budget.share() as share:
+            await self._serve(scope, receive, send, origins, authorization, share)
+
+    async def _serve(  # noqa: PLR0913, PLR0917 - what was read of one request
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        origins: list[bytes],
+        authorization: list[bytes],
+        share: Share,
+    ) -> None:
         extra, principal, document = _VARY, None, None
         try:
             if origins:
@@ -91,10 +108,11 @@ class Gate:
                     await Answer(204, preflight_headers(origins[0]), b"").send(send)
                     return
             principal = await self._principal(authorization)
+            share.begin(principal, _let_in(scope))
             caller = self._caller(principal)
-            body = await read_body(receive)
+            body = await read_body(receive, share)
             if scope["method"] == "POST":
-                document = judge_body(body)
+                document = judge_body(body, share)
                 self._check(caller, document)
             # Only a POST has a message. What comes with another method was not judged, so it goes no further.
             receive = replay(body if document is not None else b"", receive)
@@ -147,6 +165,12 @@ class Gate:
         needed = self._needs.of(document)
         if not caller.good_for.issuperset(needed):
             require(caller.principal, needed, self._access)
+
+
+def _let_in(scope: Scope) -> int:
+    """Tell the connection that its request is a person's; the bytes it holds count as theirs from here on."""
+    let_in: Callable[[], int] | None = scope.get("extensions", {}).get(LET_IN)
+    return let_in() if let_in is not None else 0
 
 
 def _read(headers: Iterable[tuple[bytes, bytes]]) -> tuple[list[bytes], list[bytes]]:

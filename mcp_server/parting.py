@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from mcp_server.framing import Refusal, WireLimits
+from mcp_server.framing import FULL, Refusal, WireLimits
 
 if TYPE_CHECKING:
     import asyncio
@@ -64,6 +64,17 @@ class PartingProtocol(HttpToolsProtocol):
         self._disconnect()
         self.transport.abort()
 
+    def shed(self) -> None:
+        """End it, because there are too many; who was not answered anything is told so, if that needs no waiting."""
+        log.info("shed: too many connections, or too much waits in them", client=self.client)
+        self._stop_deadline()
+        self._deaf = True
+        if self._answering() or self.transport.get_write_buffer_size():
+            self.cut()
+        else:
+            self.transport.write(FULL.answer([*self.server_state.default_headers, (b"retry-after", b"1")]))
+            self.transport.close()
+
     def on_response_complete(self) -> None:
         """Start the next request that waits; after the last one, take leave if that was put off."""
         super().on_response_complete()
@@ -100,6 +111,9 @@ class PartingProtocol(HttpToolsProtocol):
         self._stop_deadline()
         log.info("refused on the wire", client=self.client, reason=refusal.code if refusal else "late")
         self._farewell = refusal
+        # Nothing is read as a request any more: what was read of this one must not stay as long as the connection.
+        self.headers, self.url, self.scope = [], b"", {}  # type: ignore[typeddict-item]
+        self.parser = None  # type: ignore[assignment] # as uvicorn does at the end
         if reading and self.pipeline:
             self.pipeline.popleft()
         elif reading:

@@ -13,9 +13,8 @@ Guaranteed for every connection:
 - Upgrade is not taken (RFC 9110 section 7.8 allows that): the request is an ordinary one, with its body. uvicorn alone
   drops that body or reads it as the next request. Java's client asks for h2c with every request: refusing is no option.
 
-There is no bound on the number of connections: uvicorn's `limit_concurrency` answers 503 to everybody as soon as
-anybody holds that many, the health checks and the people logged in included, so it makes an attack cheaper. A
-connection that does nothing ends after `header_seconds`; the limit on open files and the proxy in front bound the rest.
+All connections together are bounded too, `mcp_server.connections`: uvicorn's `limit_concurrency` answers 503 to everybody
+as soon as anybody holds that many, the health checks and the people logged in included, so it makes an attack cheaper.
 """
 
 from __future__ import annotations
@@ -25,7 +24,16 @@ from typing import TYPE_CHECKING, Any
 import httptools
 
 from mcp_server import framing
-from mcp_server.framing import BODY_TOO_LARGE, HEAD_TOO_LARGE, NOT_HTTP, RequestRefused, WireLimits
+from mcp_server.budget import LET_IN, REQUEST_BYTES
+from mcp_server.connections import Connections
+from mcp_server.framing import (
+    BODY_TOO_LARGE,
+    HEAD_TOO_LARGE,
+    NOT_HTTP,
+    TOO_MANY_HEADERS,
+    RequestRefused,
+    WireLimits,
+)
 from mcp_server.parting import PartingProtocol
 
 if TYPE_CHECKING:
@@ -35,13 +43,23 @@ _BETWEEN, _HEAD, _BODY = range(3)
 # What one chunk may cost besides its data without touching the allowance: two digits and two line ends, and the digits
 # of longer chunks.
 _CHUNK_BYTES, _CHUNK_SHARE = 6, 64
+# Of a head, at once: its lines are counted after each.
+_PIECE_BYTES = 4096
+# A line of a head, besides its text: two bytes objects and their pair.
+_LINE_BYTES = 160
 
 
 class BoundedHttpProtocol(PartingProtocol):
-    """One connection. `bounded_protocol` gives it other limits than the default ones."""
+    """One connection. `bounded_protocol` gives it its limits, and those that it shares them with."""
+
+    beside: Connections
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.waiting = 0
+        self._lines = 0  # of the head, as far as they are counted in `waiting`
+        self._owed = 0  # bytes that are not counted in `waiting` yet
+        self._let_in = False  # the newest request
         self._part = _BETWEEN
         self._changes = 0  # of _part: whether a piece held a border
         self._head_bytes = 0
@@ -58,12 +76,19 @@ class BoundedHttpProtocol(PartingProtocol):
         """The time for the first head starts with the connection."""
         super().connection_made(transport)
         self._start_deadline()
+        self.beside.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing waits in it any more."""
+        self.beside.remove(self)
+        super().connection_lost(exc)
+        self.scope = {}  # type: ignore[typeddict-item] # it leads back here
 
     def data_received(self, data: bytes) -> None:
-        """Give the parser no more at once than may still follow, so that no bound is passed inside."""
+        """Give the parser no more at once than may still follow, so that no bound is passed far inside."""
         self._unset_keepalive_if_required()
         view: bytes | memoryview = data
-        if self._part != _BETWEEN or len(data) > self.limits.header_bytes:  # not the usual whole request
+        if self._part != _BETWEEN or len(data) > _PIECE_BYTES:  # not the usual whole request
             while not self._deaf and len(view) > (room := self._room()):
                 view = memoryview(view)
                 self._feed(view[:room])
@@ -72,13 +97,32 @@ class BoundedHttpProtocol(PartingProtocol):
             self._discard(len(view))
             return
         self._feed(view)
-        if self._part != _BETWEEN and self._deadline is None and not self._deaf:
+        if self._deaf:
+            return
+        if self._part != _BETWEEN and self._deadline is None:
             self._start_deadline()
+        self._count_waiting(len(data))
+
+    def _count_waiting(self, size: int) -> None:
+        if self._part == _HEAD:
+            lines = len(self.headers or ())
+            size += (lines - self._lines) * _LINE_BYTES
+            self._lines = lines
+        size += self._owed
+        self._owed = 0
+        if self._waits():
+            self.beside.arrived(self, size)
+
+    def _waits(self) -> bool:
+        """Whether anything is here of a request that was not let in, nor answered."""
+        if self._part == _HEAD or self.pipeline:
+            return True
+        return self.cycle is not None and not self._let_in and not self.cycle.response_complete
 
     def _room(self) -> int:
         if self._part == _BODY:
             return self.limits.header_bytes if self._length is None else self._length - self._body_bytes
-        return self.limits.header_bytes - self._head_bytes
+        return min(self.limits.header_bytes - self._head_bytes, _PIECE_BYTES)
 
     def _feed(self, data: bytes | memoryview) -> None:
         changes, before, got = self._changes, self._part, self._body_bytes
@@ -105,6 +149,8 @@ class BoundedHttpProtocol(PartingProtocol):
         self._head_bytes += size
         if self._head_bytes >= self.limits.header_bytes:
             self._refuse(HEAD_TOO_LARGE, reading=False)
+        elif len(self.headers or ()) > self.limits.header_count:
+            self._refuse(TOO_MANY_HEADERS, reading=False)
 
     def _count_framing(self, size: int) -> None:
         self._allowance -= size
@@ -130,6 +176,16 @@ class BoundedHttpProtocol(PartingProtocol):
             self._part = _HEAD
             self._changes += 1
         super().on_message_begin()
+        self.scope["extensions"] = {LET_IN: self.let_in}
+
+    def let_in(self) -> int:
+        """The token of the request that is being answered is verified: what waited of it, in bytes."""
+        self.beside.let_in(self)
+        waiting = self.waiting
+        if not self.pipeline and self._part != _HEAD:
+            self._let_in = True
+            self.beside.settled(self)
+        return waiting
 
     def on_headers_complete(self) -> None:
         """Judge the head; only then does the application hear of the request.
@@ -149,6 +205,9 @@ class BoundedHttpProtocol(PartingProtocol):
         if len(self.pipeline) >= self.limits.pipelined:
             raise RequestRefused(None)
         super().on_headers_complete()
+        self._let_in = False
+        self._owed += (len(self.headers) - self._lines) * _LINE_BYTES + (REQUEST_BYTES if self.pipeline else 0)
+        self._lines = 0
         self._stop_deadline()
         self._skipping = upgrade and self._length != 0
         self._began_inside = False
@@ -181,6 +240,17 @@ class BoundedHttpProtocol(PartingProtocol):
         self._changes += 1
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        """What was answered waits no more."""
+        super().on_response_complete()
+        if not self._waits():
+            self.beside.settled(self)
+
+    @property
+    def is_idle(self) -> bool:
+        """No request is being answered."""
+        return not self._answering() and not self.pipeline
+
     def _start_deadline(self) -> None:
         seconds = self.limits.body_seconds if self._part == _BODY else self.limits.header_seconds
         self._deadline = self.loop.call_later(seconds, self._too_late)
@@ -194,5 +264,6 @@ class BoundedHttpProtocol(PartingProtocol):
 
 
 def bounded_protocol(limits: WireLimits) -> type[BoundedHttpProtocol]:
-    """The protocol with these limits, for `uvicorn.Config(http=...)`."""
-    return type("BoundedHttpProtocol", (BoundedHttpProtocol,), {"limits": limits})
+    """The protocol of one server with these limits, for `uvicorn.Config(http=...)`."""
+    beside = Connections(limits.connections, limits.waiting_bytes)
+    return type("BoundedHttpProtocol", (BoundedHttpProtocol,), {"limits": limits, "beside": beside})

@@ -38,6 +38,7 @@ NO_PLACE = {
     "a kid that is no text": _ONE_KEY,
     "several keys": _ONE_KEY,
     "broken keys": _ONE_KEY,
+    "on a socket where little may wait": "the bound is reached before a provider is asked anything",
     "lying metadata": _DOCUMENT,
     "metadata that points inside": _DOCUMENT,
     "metadata that has keys in the clear": _DOCUMENT,

@@ -121,6 +121,11 @@ _JSON = {
         'document.decode(json.detect_encoding(document), "replace")',
     ),
     "whole_characters": _if("strict_json.py", "_SURROGATE.search(document) is not None"),
+    "values_bound": _if("strict_json.py", "count > max_values"),
+    "depth_bound": _if(
+        "strict_json.py",
+        "max(accumulate(map(_STEPS.__getitem__, outside.translate(None, _NO_BRACKETS))), default=0) > MAX_DEPTH",
+    ),
     "json_errors": _text("strict_json.py", "except (ValueError, RecursionError) as", "except ZeroDivisionError as"),
 }
 _REQUEST = {
@@ -177,6 +182,10 @@ _WIRE = {
     "no_tunnel": _if("framing.py", 'method == b"CONNECT"'),
     "version": _if("framing.py", 'version != "1.0"'),
     "header_count": _if("framing.py", "len(headers) > limits.header_count"),
+    "header_count_of_a_part": _text(
+        "wire.py", "elif len(self.headers or ()) > self.limits.header_count:", "elif False:"
+    ),
+    "waiting_bytes": _text("connections.py", "while self._waiting > self._most_waiting:", "while False:"),
     "header_bytes": _text("framing.py", "header_bytes: int = 32 * 1024", "header_bytes: int = 32 * 1024 * 1024"),
     "deadline": _text("wire.py", "call_later(seconds, self._too_late)", "call_later(3600, self._too_late)"),
     "declared_body": _if("framing.py", "length > limits.body_bytes"),

@@ -13,7 +13,7 @@ from tests.attacks.corpus import CORPUS, REQUESTS, TOKENS
 from tests.attacks.corpus import WIRE as ON_THE_WIRE
 from tests.attacks.issuers import TRUTHFUL
 from tests.attacks.stages import Listening, listening, on
-from tests.attacks.wire_calls import END, LIMITS, WIRE, whole
+from tests.attacks.wire_calls import CROWDED, CROWDED_LIMITS, END, LIMITS, WIRE, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,10 +39,18 @@ def server() -> Iterator[Listening]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def crowded() -> Iterator[Listening]:
+    with listening(CROWDED, CROWDED_LIMITS) as server:
+        yield server
+
+
 @pytest.mark.requirement("corpus.wire")
 @pytest.mark.parametrize("attack", rows(ON_THE_WIRE))
-def test_a_hostile_connection_is_answered_and_nothing_behind_it_is_read(server: Listening, attack: Attack) -> None:
-    assert_answered_on_the_wire(server, attack)
+def test_a_hostile_connection_is_answered_and_nothing_behind_it_is_read(
+    server: Listening, crowded: Listening, attack: Attack
+) -> None:
+    assert_answered_on_the_wire(crowded if attack.stage is CROWDED else server, attack)
 
 
 STAGES = {id(stage): stage for stage in (TRUTHFUL, *(attack.stage for attack in CORPUS))}

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 from tests.attacks.attack import WHOAMI, Attack
-from tests.attacks.wire_calls import CHUNK, CHUNKED, CODING, END, HOST, NOT_DONE, POST, head, row, whole
+from tests.attacks.wire_calls import CHUNK, CHUNKED, CODING, CROWDED, END, HOST, NOT_DONE, POST, head, row, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.unit.issuer import Issuer
 
 
 def _line(  # noqa: PLR0917 - a row's columns
     name: str, source: str, check: str, line: bytes, status: int, code: str = "invalid_request"
 ) -> Attack:
     return row(name, source, check, lambda i: head(i, line=line) + END + b"Content-Length: 0\r\n\r\n", status, code)
+
+
+def _stops(name: str, start: Callable[[Issuer], bytes]) -> Attack:
+    """A head that stops, sent to a server where no more may wait in all its connections than a part of it."""
+    return replace(
+        row(f"a head that stops: {name}", "RFC 9110 section 15.6.4", "waiting_bytes", start, 503, "server_full"),
+        stage=CROWDED,
+    )
 
 
 ATTACKS = (
@@ -96,6 +112,37 @@ ATTACKS = (
         431,
         "headers_too_large",
     ),
+    row(
+        "a hundred and fifty short headers",
+        "RFC 6585 section 5",
+        "header_count",
+        lambda i: head(i) + b"A: b\r\n" * 150 + END + b"\r\n",
+        431,
+        "too_many_headers",
+    ),
+    row(
+        "more lines than are read, of a head that stops",
+        "RFC 6585 section 5",
+        "header_count_of_a_part",
+        lambda i: head(i) + b"ab: cd\r\n" * 2000,
+        431,
+        "too_many_headers",
+    ),
+    row(
+        "empty lines of a head that stops",
+        "RFC 6585 section 5",
+        "header_count_of_a_part",
+        lambda i: head(i) + b"ab:\r\n" * 150,
+        431,
+        "too_many_headers",
+    ),
+    _stops("many lines", lambda i: head(i) + b"abc: " + b"d" * 300 + b"\r\n" + b"ab: cd\r\n" * 70),
+    _stops("a long target", lambda i: head(i, line=b"POST /mcp?" + b"a" * 12_000 + b" HTTP/1.1")),
+    _stops("a long cookie", lambda i: head(i) + b"Cookie: " + b"a=b; " * 2400),
+    _stops("white space before a value", lambda i: head(i) + b"abc:" + b" " * 12_000),
+    _stops("a long name", lambda i: head(i) + b"a" * 12_000),
+    _stops("a second token that does not end", lambda i: head(i) + b"Authorization: Bearer " + b"e" * 12_000),
+    _stops("line ends before a head", lambda _: b"\r\n" * 6000),
     row("a head that is never complete", "RFC 9112 section 9.5", "deadline", head, 0, ""),
     row(
         "a body that is never complete",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mcp_server.framing import WireLimits
@@ -17,6 +18,9 @@ LIMITS = WireLimits(header_seconds=0.5, body_seconds=0.5, body_bytes=64 * 1024, 
 
 
 WIRE = Stage("on a socket")
+# Where little may wait: the deadline of a head is long, so that it is not what ends one.
+CROWDED = Stage("on a socket where little may wait")
+CROWDED_LIMITS = replace(LIMITS, header_seconds=5, waiting_bytes=10_000)
 
 
 HOST = b"Host: localhost:3000\r\n"

@@ -29,6 +29,23 @@ REQUIREMENTS = (
         "RFC 9112 section 7.1.1",
         "What a chunked body brings besides its data, extensions and trailers, is bounded like headers.",
     ),
+    Requirement(
+        "wire.connections",
+        "ours; RFC 9110 section 15.6.4",
+        "Connections are bounded all together: over the bound the oldest goes that never had a verified token, then an "
+        "idle one; it is told 503 with Retry-After.",
+    ),
+    Requirement(
+        "wire.waiting",
+        "ours; RFC 9110 section 15.6.4",
+        "What arrived of requests whose token is not verified is bounded all together: over it goes the connection that "
+        "holds most.",
+    ),
+    Requirement(
+        "wire.memory",
+        "ours",
+        "Whatever one login sends, or somebody without one, the process stays under 200 MiB and serves others meanwhile.",
+    ),
     Requirement("wire.trailers", "RFC 9110 section 6.5.1", "A trailer is never merged into the headers."),
     Requirement(
         "wire.refusal_readable",

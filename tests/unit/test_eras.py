@@ -17,6 +17,7 @@ from mcp_server import tools
 from mcp_server.access import load_access
 from mcp_server.app import create_app
 from mcp_server.body import MESSAGE, judge_body, read_body, replay
+from mcp_server.budget import Budget
 from mcp_server.caller import Caller, serving
 from mcp_server.eras import Eras, quiet_tools
 from mcp_server.needs import Needs
@@ -396,9 +397,10 @@ async def test_every_form_of_answer_sees_the_state_of_one_lifespan(caplog: pytes
     caller = Caller(principal, good_for=frozenset())
 
     async def admitted(scope: Scope, receive: Receive, send: Send) -> None:
-        body = await read_body(receive)
+        share = Budget().share()
+        body = await read_body(receive, share)
         with serving(caller):
-            await eras({**scope, "user": caller, MESSAGE: judge_body(body)}, replay(body, receive), send)
+            await eras({**scope, "user": caller, MESSAGE: judge_body(body, share)}, replay(body, receive), send)
 
     async with (
         lifespan(eras),

@@ -288,7 +288,7 @@ async def test_listed_hosts_take_the_place_of_loopback() -> None:
         b'{"jsonrpc":"2.0","id":1e999,"method":"ping"}',
         '{"jsonrpc":"2.0","id":1,"method":"ping"}'.encode("utf-16"),
         b"\xef\xbb\xbf{}",
-        b"[" * 100_000,
+        b"[" * 100,
         b"9" * 5_000,
         b"",
         b"null",

@@ -166,6 +166,92 @@ def test_a_refused_client_is_not_listened_to_for_ever(seconds: float, size: int)
         assert connection.is_reset_under(b"x" * 1000)
 
 
+# ---- all connections together
+
+
+@pytest.mark.requirement("wire.header_count")
+def test_more_than_a_hundred_headers_are_refused_before_their_head_ends(server: Served) -> None:
+    with server.connect() as connection:
+        assert connection.send(GET + b"x: y\r\n" * 1000).answer().status == 431
+        assert connection.rest() == b""
+
+
+@pytest.mark.requirement("wire.connections")
+def test_over_the_bound_the_oldest_connection_is_told_503_and_a_request_on_a_new_one_is_answered() -> None:
+    with served(WireLimits(connections=8)) as server, ExitStack() as stack:
+        halves = [stack.enter_context(server.connect()).send(GET) for _ in range(8)]
+        for _ in range(3):
+            assert server.once(GET + b"\r\n").status == 200
+        answer = halves[0].answer()
+        assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+        assert json.loads(answer.body)["error"] == "server_full"
+        assert halves[0].rest() == b""
+        assert halves[7].send(b"\r\n").answer().status == 200
+
+
+@pytest.mark.requirement("wire.connections")
+def test_a_connection_of_somebody_known_stays_and_goes_last_when_it_is_idle() -> None:
+    with served(WireLimits(connections=4)) as server, ExitStack() as stack:
+        known, busy = (stack.enter_context(server.connect()) for _ in range(2))
+        assert known.send(GET.replace(b"/ ", b"/known ") + b"\r\n").answer().status == 200
+        busy.send(GET.replace(b"/ ", b"/known/wait ") + b"\r\n")
+        while not server.app.gates:
+            assert known.send(GET + b"\r\n").answer().status == 200
+        for _ in range(20):
+            stack.enter_context(server.connect()).send(GET)
+        assert server.once(GET + b"\r\n").status == 200
+        assert known.send(GET + b"\r\n").answer().status == 200
+        for _ in range(3):
+            other = stack.enter_context(server.connect())
+            assert other.send(GET.replace(b"/ ", b"/known ") + b"\r\n").answer().status == 200
+        assert known.answer().status == 503
+        assert other.send(b"GET /release HTTP/1.1\r\n" + HOST + b"\r\n").answer().status == 200
+        assert busy.answer().status == 200
+
+
+@pytest.mark.requirement("wire.waiting")
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"GET /" + b"a" * 20_000,
+        GET + b"x: " + b"a" * 20_000,
+        GET + b"xy: zz\r\n" * 98,
+        b"GET /wait HTTP/1.1\r\n" + HOST + b"Content-Length: 90000\r\n\r\n" + b"b" * 20_000,
+        b"GET /wait HTTP/1.1\r\n" + HOST + b"\r\n" + GET + b"x: " + b"a" * 20_000,
+        b"GET /wait HTTP/1.1\r\n" + HOST + b"\r\n" + (GET + b"\r\n") * 3,
+    ],
+    ids=["target", "value", "lines", "body", "second head", "requests that wait"],
+)
+def test_over_the_bound_the_connections_go_in_which_most_waits(start: bytes) -> None:
+    with served(WireLimits(waiting_bytes=200_000)) as server, ExitStack() as stack:
+        slow = stack.enter_context(server.connect()).send(GET)
+        holding = [stack.enter_context(server.connect()).send(start) for _ in range(40)]
+        for _ in range(3):
+            assert server.once(GET + b"\r\n").status == 200
+        assert slow.send(b"\r\n").answer().status == 200
+        server.once(b"GET /release HTTP/1.1\r\n" + HOST + b"\r\n")
+        assert sum(connection.has_ended() for connection in holding) >= 25
+
+
+@pytest.mark.requirement("wire.waiting")
+@pytest.mark.parametrize("path", [b"/known", b"/unread"])
+def test_what_was_let_in_or_answered_waits_no_more(path: bytes) -> None:
+    with served(WireLimits(waiting_bytes=50_000, body_bytes=1 << 20)) as server, server.connect() as connection:
+        head = POST.replace(b"/next", path)
+        for _ in range(5):
+            connection.send(head + b"Content-Length: 300000\r\n\r\n" + b"b" * 1000)
+            if path == b"/unread":
+                assert connection.answer().status == 401
+                connection.send(b"b" * 299_000)
+            else:
+                assert server.once(GET + b"\r\n").status == 200  # it was called by then
+                assert connection.send(b"b" * 299_000).answer().body == b"POST /known 300000"
+        with server.connect() as other:
+            other.send(GET + b"x: " + b"a" * 30_000)
+            assert server.once(GET + b"\r\n").status == 200
+            assert other.send(b"\r\n\r\n").answer().status == 200
+
+
 # ---- time
 
 

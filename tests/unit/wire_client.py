@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
+from mcp_server.budget import LET_IN
 from mcp_server.logs import configure_logs
 from mcp_server.serving import serve
 from mcp_server.settings import Settings
@@ -64,7 +65,14 @@ class Connection:
 
     def answer(self) -> Answer:
         head = self.head()
-        return Answer(head.status, head.headers, self._read.read(int(head.headers["content-length"])))
+        if "content-length" in head.headers:
+            return Answer(head.status, head.headers, self._read.read(int(head.headers["content-length"])))
+        body = b""
+        while size := int(self.line(), 16):
+            body += self._read.read(size)
+            self.line()
+        self.line()
+        return Answer(head.status, head.headers, body)
 
     def rest(self) -> bytes:
         """What comes until the other side ends."""
@@ -84,6 +92,20 @@ class Connection:
             self._socket.settimeout(10)
         return False
 
+    def has_ended(self) -> bool:
+        """Whether the other side has ended it, whatever it said before; what it said is read."""
+        self._socket.settimeout(0.05)
+        try:
+            while self._socket.recv(65536):
+                pass
+        except TimeoutError:
+            return False
+        except ConnectionError:
+            pass
+        finally:
+            self._socket.settimeout(10)
+        return True
+
     def is_reset_under(self, data: bytes) -> bool:
         """Send `data` until the other side no longer takes it."""
         try:
@@ -95,7 +117,10 @@ class Connection:
 
 @dataclass
 class Echo:
-    """Tells back what it got; remembers what it was called with. `/wait` answers after `release` is called."""
+    """Tells back what it got; remembers what it was called with.
+
+    `/wait` answers after `/release` is called; `/known` is somebody's whose token is verified.
+    """
 
     seen: list[str] = field(default_factory=list)
     headers: list[list[tuple[bytes, bytes]]] = field(default_factory=list)
@@ -112,6 +137,8 @@ class Echo:
         if path == "/unread":
             await respond(send, 401, b"")
             return
+        if path.startswith("/known"):
+            scope["extensions"][LET_IN]()
         await self._hold(path)
         if path == "/stream":
             await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -128,7 +155,7 @@ class Echo:
         if path == "/release":
             for gate in self.gates:
                 gate.set()
-        if path == "/wait":
+        if path.endswith("/wait"):
             self.gates.append(gate := asyncio.Event())
             await gate.wait()
 

@@ -23,7 +23,7 @@ from bench.measure import spread
 from bench.processes import Line, on_the_wire, server_process, settings_for
 from bench.provider import published
 from bench.requests import OK, UnexpectedStatusError, modern_call
-from mcp_server.verify.keyset import COOL_DOWN_SECONDS
+from mcp_idp.tokens.jwks import COOL_DOWN_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence

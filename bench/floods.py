@@ -16,7 +16,7 @@ from bench.hands import Hands
 from bench.issuer import Issuer
 from bench.requests import OK, exchange, modern_call, status_of
 from bench.rig import gated
-from mcp_server.providers import PROFILES
+from mcp_idp.providers import PROFILES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

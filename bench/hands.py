@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from mcp_server.clock import Clock
+from mcp_idp.util.clock import Clock
 
 
 class Hands:

@@ -14,7 +14,7 @@ from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 
 from bench.defaults import DEFAULTS
-from mcp_server.settings import NAMES
+from mcp_idp.config.settings import NAMES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

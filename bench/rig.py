@@ -16,12 +16,12 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 
 from bench.defaults import DEFAULTS
+from mcp_idp.access.policy import load_access
+from mcp_idp.auth.scopes import Needs
+from mcp_idp.http.body import MAX_BODY_BYTES
+from mcp_idp.mcp_protocol.registry import register
 from mcp_server import tools
-from mcp_server.access import load_access
 from mcp_server.app import create_app
-from mcp_server.body import MAX_BODY_BYTES
-from mcp_server.needs import Needs
-from mcp_server.registry import register
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message
 
     from bench.issuer import Issuer
-    from mcp_server.clock import Clock
+    from mcp_idp.util.clock import Clock
 
 BASE_SCOPE = "mcp:tools"
 

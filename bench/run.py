@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mcp.shared.exceptions import MCPDeprecationWarning
 
-from mcp_server.logs import configure_logs
+from mcp_idp.observability.logging import configure_logs
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

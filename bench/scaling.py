@@ -13,9 +13,9 @@ from bench.measure import cpu, measure
 from bench.requests import exchange, modern_call
 from bench.rig import gated
 from bench.verification import known, new
-from mcp_server.access import load_access
-from mcp_server.clock import Clock
-from mcp_server.provider import IdentityProvider
+from mcp_idp.access.policy import load_access
+from mcp_idp.tokens.issuers import IdentityProvider
+from mcp_idp.util.clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

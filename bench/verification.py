@@ -13,9 +13,9 @@ from bench.defaults import DEFAULTS
 from bench.figures import Effort, Figure, compared
 from bench.issuer import Issuer
 from bench.measure import cpu, measure
-from mcp_server.access import load_access
-from mcp_server.clock import Clock
-from mcp_server.provider import IdentityProvider
+from mcp_idp.access.policy import load_access
+from mcp_idp.tokens.issuers import IdentityProvider
+from mcp_idp.util.clock import Clock
 
 if TYPE_CHECKING:
     from bench.measure import Sample

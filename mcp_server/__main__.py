@@ -11,12 +11,12 @@ import warnings
 
 from mcp.shared.exceptions import MCPDeprecationWarning
 
-from mcp_server.access import AccessFileError
+from mcp_idp.access.policy import AccessFileError
+from mcp_idp.config.env import SettingsError
+from mcp_idp.config.settings import Settings
+from mcp_idp.http_server.runner import serve
+from mcp_idp.observability.logging import configure_logs
 from mcp_server.app import create_app
-from mcp_server.environment import SettingsError
-from mcp_server.logs import configure_logs
-from mcp_server.serving import serve
-from mcp_server.settings import Settings
 
 _CANNOT_WORK = 2
 

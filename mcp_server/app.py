@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mcp_server import __version__, tools, upstream_tools
-from mcp_server.access import Access, AccessFileError, load_access
-from mcp_server.authorities import tls_context
-from mcp_server.clock import Clock
-from mcp_server.eras import Eras, quiet_tools
-from mcp_server.listing import ListingServer
-from mcp_server.needs import Needs
-from mcp_server.protect import protect
-from mcp_server.registry import register
+from mcp_idp.access.policy import Access, AccessFileError, load_access
+from mcp_idp.application import protect
+from mcp_idp.auth.scopes import Needs
+from mcp_idp.mcp_protocol.endpoint import Eras, quiet_tools
+from mcp_idp.mcp_protocol.registry import register
+from mcp_idp.mcp_protocol.scope_filtered_server import ListingServer
+from mcp_idp.oauth.http import tls_context
+from mcp_idp.util.clock import Clock
+from mcp_server import __version__, tools
+from mcp_server.demo import upstream_tools
 
 if TYPE_CHECKING:
     import httpx
     from mcp.server.mcpserver import MCPServer
     from starlette.types import ASGIApp
 
-    from mcp_server.settings import Settings
+    from mcp_idp.config.settings import Settings
 
 
 def create_app(settings: Settings, *, clock: Clock | None = None, http: httpx.AsyncClient | None = None) -> ASGIApp:

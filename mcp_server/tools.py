@@ -19,15 +19,15 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import CallToolResult, TextContent
 from pydantic import BaseModel, Field
 
-from mcp_server.caller import current_principal
-from mcp_server.notes import Notes, NotKept
-from mcp_server.registry import tool
+from mcp_idp.auth.context import current_principal
+from mcp_idp.mcp_protocol.registry import tool
+from mcp_server.demo.notes import Notes, NotKept
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
 
-    from mcp_server.upstreams import Upstream
+    from mcp_idp.access.models import Upstream
 
 _SECOND = 1.0
 _OPERATIONS = {"add": operator.add, "subtract": operator.sub, "multiply": operator.mul, "divide": operator.truediv}

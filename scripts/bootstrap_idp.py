@@ -19,9 +19,9 @@ _NOT_INSTALLED = (
 )
 
 try:
-    from scripts.bootstrap.command_line import parse
-    from scripts.bootstrap.failures import Failure, SettingsFailure
-    from scripts.bootstrap.names import misspelt
+    from mcp_idp.cli.bootstrap.cli import parse
+    from mcp_idp.cli.bootstrap.errors import Failure, SettingsFailure
+    from mcp_idp.cli.bootstrap.known_variables import misspelt
 except ModuleNotFoundError as missing:
     sys.exit(_NOT_INSTALLED.format(missing.name))
 
@@ -55,7 +55,7 @@ def _verb(provider: str, name: str) -> Verb:
         SettingsFailure: this provider has no such verb.
     """
     try:
-        verbs: Mapping[str, Verb] = importlib.import_module(f"scripts.bootstrap.{provider}.verbs").VERBS
+        verbs: Mapping[str, Verb] = importlib.import_module(f"mcp_idp.cli.bootstrap.{provider}.verbs").VERBS
     except ModuleNotFoundError as missing:
         sys.exit(_NOT_INSTALLED.format(missing.name))
     if name not in verbs:

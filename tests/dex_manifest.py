@@ -10,8 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.attacks.at_dex import rows_at_dex
-from tests.attacks.corpus import CORPUS
+from tests.corpus.corpus import CORPUS
+from tests.corpus.dex_rows import rows_at_dex
 from tests.marks import ids_in
 from tests.requirements import manifest
 

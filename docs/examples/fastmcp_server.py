@@ -4,9 +4,9 @@ import os
 
 from fastmcp import FastMCP
 
-from mcp_server.caller import current_principal
-from mcp_server.protect import protect
-from mcp_server.settings import Settings
+from mcp_idp.application import protect
+from mcp_idp.auth.context import current_principal
+from mcp_idp.config.settings import Settings
 
 server = FastMCP("Orders")
 

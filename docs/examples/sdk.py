@@ -10,8 +10,8 @@ from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 
-from mcp_server.protect import protect
-from mcp_server.settings import Settings
+from mcp_idp.application import protect
+from mcp_idp.config.settings import Settings
 
 server = MCPServer("Orders")
 

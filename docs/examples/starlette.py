@@ -7,9 +7,9 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from mcp_server.caller import current_principal
-from mcp_server.protect import protect
-from mcp_server.settings import Settings
+from mcp_idp.application import protect
+from mcp_idp.auth.context import current_principal
+from mcp_idp.config.settings import Settings
 
 if TYPE_CHECKING:
     from starlette.requests import Request

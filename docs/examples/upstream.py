@@ -12,13 +12,13 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from mcp_server.access import Access
-from mcp_server.clock import Clock
-from mcp_server.credentials import bearer_token
-from mcp_server.errors import AuthError
-from mcp_server.provider import IdentityProvider
-from mcp_server.scopes import require
-from mcp_server.settings import Settings
+from mcp_idp.access.policy import Access
+from mcp_idp.auth.bearer import bearer_token
+from mcp_idp.auth.scopes import require
+from mcp_idp.config.settings import Settings
+from mcp_idp.errors import AuthError
+from mcp_idp.tokens.issuers import IdentityProvider
+from mcp_idp.util.clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

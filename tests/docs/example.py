@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from tests.listening import Handler, listening
-from tests.unit.issuer import Issuer
-from tests.unit.running import Calls, lifespan
+from tests.support.app import Calls, lifespan
+from tests.support.fake_issuer import Issuer
+from tests.support.http_server import Handler, listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mcp_server.environment import SettingsError
-from mcp_server.settings import NAMES, Settings
+from mcp_idp.config.env import SettingsError
+from mcp_idp.config.settings import NAMES, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

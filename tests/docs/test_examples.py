@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 from tests.docs.example import EXAMPLES, signing
-from tests.unit.issuer import rsa_key
-from tests.unit.running import BOTH, Calls, lifespan
-from tests.unit.test_tools import events
+from tests.support.app import BOTH, Calls, lifespan
+from tests.support.fake_issuer import rsa_key
+from tests.unit.mcp_server.test_tools import events
 
 pytestmark = pytest.mark.anyio
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from mcp.server.mcpserver import MCPServer
 
-from mcp_server.access import load_access
-from mcp_server.connect import snippets
-from mcp_server.needs import Needs
-from mcp_server.registry import register
+from mcp_idp.access.policy import load_access
+from mcp_idp.auth.scopes import Needs
+from mcp_idp.http.client_snippets import snippets
+from mcp_idp.mcp_protocol.registry import register
 
 if TYPE_CHECKING:
     from tests.integration.stack import Stack

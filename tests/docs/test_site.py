@@ -15,10 +15,10 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 import yaml
 
-from mcp_server.access import load_access
-from mcp_server.connect import snippets
-from mcp_server.page import page_answer
-from mcp_server.settings import NAMES, Settings
+from mcp_idp.access.policy import load_access
+from mcp_idp.config.settings import NAMES, Settings
+from mcp_idp.http.client_snippets import snippets
+from mcp_idp.http.landing_page import page_answer
 from tests.docs.settings_table import TABLE, sections, table
 
 ROOT = Path(__file__).parents[2]

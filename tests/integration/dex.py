@@ -21,9 +21,9 @@ from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 import httpx
 import yaml
 
-from mcp_server.settings import Settings
-from scripts.bootstrap.dex.verbs import Run
-from scripts.client.forms import Form, read_page
+from mcp_idp.cli.bootstrap.dex.commands import Run
+from mcp_idp.cli.login.html_forms import Form, read_page
+from mcp_idp.config.settings import Settings
 from tests.integration.keycloak import pkce_pair
 from tests.integration.stack import free_port
 

@@ -16,7 +16,7 @@ from jwt.algorithms import RSAAlgorithm
 
 from tests.integration.dex import REDIRECT, Dex
 from tests.integration.keycloak import claims
-from tests.unit.issuer import NOW, Issuer, public_jwk
+from tests.support.fake_issuer import NOW, Issuer, public_jwk
 
 if TYPE_CHECKING:
     from tests.integration.postgres import Postgres

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from tests.listening import Handler, listening
+from tests.support.http_server import Handler, listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,8 +19,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import jwt
 
-from tests.listening import Handler, listening
-from tests.unit.issuer import public_jwk, rsa_key
+from tests.support.fake_issuer import public_jwk, rsa_key
+from tests.support.http_server import Handler, listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

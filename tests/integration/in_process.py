@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from mcp_idp.config.settings import Settings
 from mcp_server.app import create_app
-from mcp_server.settings import Settings
-from tests.unit.running import Calls, HeldClock, lifespan
+from tests.support.app import Calls, HeldClock, lifespan
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from mcp_server.clock import Clock
+    from mcp_idp.util.clock import Clock
     from tests.integration.keycloak import Realm
 
 

@@ -25,9 +25,9 @@ from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 import httpx
 
-from scripts.bootstrap.keycloak.session import Session
-from scripts.bootstrap.run import run_apply
-from scripts.bootstrap.settings import BootstrapSettings
+from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
+from mcp_idp.cli.bootstrap.keycloak.runner import run_apply
+from mcp_idp.cli.bootstrap.keycloak.settings import BootstrapSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from tests.listening import Handler, listening
+from tests.support.http_server import Handler, listening
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,7 +9,7 @@ from tests.integration.keycloak import PUBLIC_URL
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scripts.bootstrap.keycloak.session import Session
+    from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
 
     Tamper = Callable[[Session], None]
 

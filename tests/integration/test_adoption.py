@@ -9,8 +9,8 @@ import httpx
 import pytest
 import yaml
 
-from scripts.bootstrap.failures import SettingsFailure
-from scripts.bootstrap.keycloak.ledger import MARK
+from mcp_idp.cli.bootstrap.errors import SettingsFailure
+from mcp_idp.cli.bootstrap.keycloak.state.managed import MARK
 from tests.integration.keycloak import REDIRECT, claims
 from tests.integration.tutorial import tutorial_realm, what_is_theirs
 from tests.integration.verbs import check

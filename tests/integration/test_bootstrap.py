@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.bootstrap.failures import NotProven
+from mcp_idp.cli.bootstrap.errors import NotProven
 from tests.integration.keycloak import Realm, bootstrapped, claims
 from tests.integration.recording_proxy import recording
 from tests.integration.strangers import ALL, native

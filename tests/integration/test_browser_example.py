@@ -12,7 +12,7 @@ import pytest
 from tests.integration.browser import chromium
 from tests.integration.server import serving_realm
 from tests.integration.stack import REPOSITORY
-from tests.listening import listening
+from tests.support.http_server import listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

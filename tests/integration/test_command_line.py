@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.bootstrap.failures import AdminRefused, ProviderUnreachable
+from mcp_idp.cli.bootstrap.errors import AdminRefused, ProviderUnreachable
 from tests.integration.keycloak import PUBLIC_URL, Realm
 from tests.integration.verbs import command_line
 

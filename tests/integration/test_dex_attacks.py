@@ -7,24 +7,24 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mcp_server.providers import PROFILES
-from tests.attacks.asserting import assert_answered, assert_answered_on_the_wire, rows
-from tests.attacks.at_dex import LATER, LATER_SECONDS, OWN, rows_at_dex
-from tests.attacks.attack import PLAIN, Stage, call
-from tests.attacks.corpus import REQUESTS, TOKENS
-from tests.attacks.corpus import WIRE as ON_THE_WIRE
-from tests.attacks.stages import Listening, listening, on
-from tests.attacks.wire_calls import LIMITS, WIRE, whole
+from mcp_idp.providers import PROFILES
+from tests.corpus.assertions import assert_answered, assert_answered_on_the_wire, rows
+from tests.corpus.corpus import REQUESTS, TOKENS
+from tests.corpus.corpus import WIRE as ON_THE_WIRE
+from tests.corpus.dex_rows import LATER, LATER_SECONDS, OWN, rows_at_dex
+from tests.corpus.model import PLAIN, Stage, call
+from tests.corpus.targets import Listening, listening, on
+from tests.corpus.wire_calls import LIMITS, WIRE, whole
 from tests.integration.dex import running_dex
 from tests.integration.dex_issuer import DexIssuer, issuer_of
 from tests.integration.postgres import POSTGRES, running_postgres
 from tests.integration.stack import free_port
-from tests.unit.issuer import RESOURCE
+from tests.support.fake_issuer import RESOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.attacks.attack import Attack
+    from tests.corpus.model import Attack
 
 pytestmark = [pytest.mark.anyio, pytest.mark.containers]
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from scripts.bootstrap.dex.verbs import VERBS
+from mcp_idp.cli.bootstrap.dex.commands import VERBS
 from tests.integration.dex import REDIRECT, REPOSITORY, Dex, running_dex
 from tests.integration.in_process import serving
 from tests.integration.keycloak import claims

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from tests.attacks.reading import challenge
+from tests.corpus.response_parsing import challenge
 from tests.integration.dex import PUBLIC_URL, Dex, running_dex
 from tests.integration.in_process import Served, serving
-from tests.unit.issuer import Issuer
-from tests.unit.running import BOTH, MODERN
+from tests.support.app import BOTH, MODERN
+from tests.support.fake_issuer import Issuer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

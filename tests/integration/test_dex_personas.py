@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from mcp_server.access import load_access
+from mcp_idp.access.policy import load_access
+from tests.client_compat.expected import EXPECTED
+from tests.client_compat.index import PERSONAS
+from tests.client_compat.malicious_registrations import GOOD, REFUSED
+from tests.client_compat.narrowed_registrations import CURBED
+from tests.client_compat.replay import Replay
 from tests.integration.dex import Dex, running_dex
 from tests.integration.in_process import serving
 from tests.integration.keycloak import claims
-from tests.personas.curbed import CURBED
-from tests.personas.expected import EXPECTED
-from tests.personas.hostile import GOOD, REFUSED
-from tests.personas.known import PERSONAS
-from tests.personas.replay import Replay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

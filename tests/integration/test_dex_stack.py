@@ -16,7 +16,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientMetadata
 from pydantic import AnyUrl
 
-from scripts.client.registration import Memory
+from mcp_idp.cli.login.client_registration import Memory
 from tests.integration.browser import chromium
 from tests.integration.dex import REDIRECT, Dex
 from tests.integration.stack import Stack, free_port

@@ -14,7 +14,7 @@ from tests.integration.dex import running_dex
 from tests.integration.keycloak import Realm
 from tests.integration.server import serving_process
 from tests.integration.stack import REPOSITORY, free_port
-from tests.unit.running import Calls
+from tests.support.app import Calls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

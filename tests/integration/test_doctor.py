@@ -10,21 +10,21 @@ import httpx
 import httpx2
 import pytest
 
+from mcp_idp.cli.common.http import open_client
+from mcp_idp.cli.common.safe_http import Asker
+from mcp_idp.cli.doctor.context import Case
+from mcp_idp.cli.doctor.registry import CHECKS
+from mcp_idp.cli.doctor.runner import all_findings, examine
+from mcp_idp.cli.doctor.token_evaluation import judge_for
 from mcp_server.app import create_app
-from scripts.checkup.ask import Asker
-from scripts.checkup.case import Case
-from scripts.checkup.catalogue import CHECKS
-from scripts.checkup.check import all_findings, examine
-from scripts.checkup.judging import judge_for
-from scripts.client.connect import open_client
 from tests.integration.in_process import settings_for
 from tests.integration.keycloak import REDIRECT
-from tests.unit.running import lifespan
+from tests.support.app import lifespan
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from scripts.checkup.finding import Finding
+    from mcp_idp.cli.doctor.findings import Finding
     from tests.integration.keycloak import Json, Realm
 
 pytestmark = [pytest.mark.containers, pytest.mark.anyio]

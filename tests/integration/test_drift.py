@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from scripts.bootstrap.failures import Forbidden, SettingsFailure
+from mcp_idp.cli.bootstrap.errors import Forbidden, SettingsFailure
 from tests.integration.keycloak import PUBLIC_URL, REPOSITORY, Realm, bootstrapped
 from tests.integration.recording_proxy import recording
 from tests.integration.tampering import IN_A_GROUP, TAMPERED_GROUPS, TAMPERINGS, client_members

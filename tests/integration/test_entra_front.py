@@ -23,10 +23,10 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata
 from pydantic import AnyUrl
 
-from mcp_server.settings import Settings
-from scripts.bootstrap.entra.front import front_files
-from scripts.bootstrap.entra.settings import EntraSettings
-from scripts.client.forms import read_page
+from mcp_idp.cli.bootstrap.entra.proxy_files import front_files
+from mcp_idp.cli.bootstrap.entra.settings import EntraSettings
+from mcp_idp.cli.login.html_forms import read_page
+from mcp_idp.config.settings import Settings
 from tests.integration.entra import API, CLIENT, PREFIX, running_entra
 from tests.integration.keycloak import pkce_pair
 from tests.integration.server import serving_process

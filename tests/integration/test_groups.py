@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scripts.bootstrap.failures import Forbidden, ProviderUnreachable, SettingsFailure
+from mcp_idp.cli.bootstrap.errors import Forbidden, ProviderUnreachable, SettingsFailure
 from tests.integration.in_process import serving, settings_for
 from tests.integration.keycloak import REDIRECT, Realm, bootstrapped, claims
 from tests.integration.recording_proxy import recording
@@ -15,7 +15,7 @@ from tests.integration.verbs import account, check, command_line, plan
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from scripts.bootstrap.keycloak.session import Session
+    from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
     from tests.integration.keycloak import Json, Keycloak
 
 pytestmark = [pytest.mark.containers, pytest.mark.anyio]
@@ -321,8 +321,8 @@ def test_a_group_that_brings_more_of_our_roles_inside_another_is_named(own: Real
 
 
 def as_limited(variables: dict[str, str]) -> Session:
-    from scripts.bootstrap.keycloak.session import Session  # noqa: PLC0415 - needed here only
-    from scripts.bootstrap.settings import BootstrapSettings  # noqa: PLC0415 - likewise
+    from mcp_idp.cli.bootstrap.keycloak.admin_client import Session  # noqa: PLC0415 - needed here only
+    from mcp_idp.cli.bootstrap.keycloak.settings import BootstrapSettings  # noqa: PLC0415 - likewise
 
     session = Session(BootstrapSettings.load(variables))
     session.log_in(30)

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.bootstrap.failures import AdminRefused, Failure, Forbidden, NotProven, SettingsFailure
-from scripts.bootstrap.keycloak.accounts import ACCOUNTS, ADMIN_REALM
-from scripts.bootstrap.keycloak.hand_over import hand_over
-from scripts.bootstrap.keycloak.ledger import MARK
-from scripts.bootstrap.keycloak.session import Session
-from scripts.bootstrap.settings import BootstrapSettings, account_file
+from mcp_idp.cli.bootstrap.errors import AdminRefused, Failure, Forbidden, NotProven, SettingsFailure
+from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
+from mcp_idp.cli.bootstrap.keycloak.service_accounts import ACCOUNTS, ADMIN_REALM, hand_over
+from mcp_idp.cli.bootstrap.keycloak.settings import BootstrapSettings, account_file
+from mcp_idp.cli.bootstrap.keycloak.state.managed import MARK
 from tests.integration.keycloak import REDIRECT, REPOSITORY
 from tests.integration.recording_proxy import recording
 from tests.integration.verbs import check, command_line

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from scripts.bootstrap.keycloak import exploits
-from scripts.bootstrap.keycloak.proof import OWN_KINDS
+from mcp_idp.cli.bootstrap.keycloak.probe import payloads
+from mcp_idp.cli.bootstrap.keycloak.verification import OWN_KINDS
 from tests.integration.keycloak import claims, pkce_pair
 
 if TYPE_CHECKING:
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.containers
 
-NATIVE = exploits.native()
+NATIVE = payloads.native()
 
 
 @pytest.mark.requirement("bootstrap.s1")
 def test_a_client_that_registered_itself_gets_no_token_by_itself(standing_realm: Realm) -> None:
-    client = standing_realm.post_client("openid-connect", {**exploits.BY_ITSELF, "scope": "mcp:tools"})
+    client = standing_realm.post_client("openid-connect", {**payloads.BY_ITSELF, "scope": "mcp:tools"})
     assert client["status"] == 201  # refused at use, below
     answer = standing_realm.token(
         grant_type="client_credentials",
@@ -42,7 +42,7 @@ def test_without_the_grant_rule_such_a_token_has_neither_scope_nor_audience(real
     policies = admin.get("client-policies", "policies")["policies"]
     kept = [policy for policy in policies if policy["name"] != "mcp-code-only"]
     admin.write("PUT", ("client-policies", "policies"), {"policies": kept})
-    client = realm.post_client("openid-connect", {**exploits.BY_ITSELF, "scope": "mcp:tools"})
+    client = realm.post_client("openid-connect", {**payloads.BY_ITSELF, "scope": "mcp:tools"})
     answer = realm.token(
         grant_type="client_credentials",
         client_id=client["client_id"],
@@ -58,16 +58,16 @@ def test_without_the_grant_rule_such_a_token_has_neither_scope_nor_audience(real
 @pytest.mark.requirement("bootstrap.s2")
 @pytest.mark.parametrize("endpoint", OWN_KINDS)
 def test_no_endpoint_takes_a_client_of_keycloaks_own_kind(standing_realm: Realm, endpoint: str) -> None:
-    answer = standing_realm.post_client(endpoint, exploits.own_kind("chosen"))
+    answer = standing_realm.post_client(endpoint, payloads.own_kind("chosen"))
     assert (answer["status"], answer["error"]) == (404, "Client registration provider not found")
     assert standing_realm.admin().get("clients", clientId="chosen") == []
 
 
 @pytest.mark.requirement("bootstrap.s3")
 def test_nobody_forges_another_persons_subject(standing_realm: Realm) -> None:
-    own_kind = exploits.own_kind("forger", protocolMappers=[exploits.FORGING])
+    own_kind = payloads.own_kind("forger", protocolMappers=[payloads.FORGING])
     assert standing_realm.post_client("default", own_kind)["status"] == 404
-    assert standing_realm.register(**NATIVE, protocolMappers=[exploits.FORGING])["status"] == 400
+    assert standing_realm.register(**NATIVE, protocolMappers=[payloads.FORGING])["status"] == 400
     # Were the endpoint open after all, the policy would still let no mapper in, whoever sends it.
     admin = standing_realm.admin()
     policies = [p for p in admin.get("components") if p["providerId"] == "allowed-protocol-mappers"]
@@ -77,9 +77,9 @@ def test_nobody_forges_another_persons_subject(standing_realm: Realm) -> None:
 
 @pytest.mark.requirement("bootstrap.s4")
 def test_nobody_gets_a_token_of_ten_years(standing_realm: Realm) -> None:
-    own_kind = exploits.own_kind("eternal", attributes=exploits.ETERNAL)
+    own_kind = payloads.own_kind("eternal", attributes=payloads.ETERNAL)
     assert standing_realm.post_client("default", own_kind)["status"] == 404
-    assert standing_realm.register(**NATIVE, attributes=exploits.ETERNAL)["status"] == 400
+    assert standing_realm.register(**NATIVE, attributes=payloads.ETERNAL)["status"] == 400
     client = standing_realm.register(**NATIVE, scope="mcp:tools offline_access")
     answer = standing_realm.log_in("reader", client["client_id"], scope="mcp:tools offline_access")
     token = claims(answer["access_token"])
@@ -88,29 +88,29 @@ def test_nobody_gets_a_token_of_ten_years(standing_realm: Realm) -> None:
 
 @pytest.mark.requirement("bootstrap.s5")
 def test_nobody_gets_access_tokens_signed_with_a_shared_secret(standing_realm: Realm) -> None:
-    own_kind = exploits.own_kind("signer", attributes=exploits.SHARED_SECRET)
+    own_kind = payloads.own_kind("signer", attributes=payloads.SHARED_SECRET)
     assert standing_realm.post_client("default", own_kind)["status"] == 404
     assert standing_realm.register(**NATIVE, access_token_signed_response_alg="HS256")["status"] == 400
 
 
 @pytest.mark.requirement("bootstrap.s6")
-@pytest.mark.parametrize("uri", exploits.RELATIVE_REDIRECTS)
+@pytest.mark.parametrize("uri", payloads.RELATIVE_REDIRECTS)
 def test_a_relative_redirect_is_refused(standing_realm: Realm, uri: str) -> None:
     refused = standing_realm.register(redirect_uris=[uri])
     assert refused["status"] in {400, 403}, refused
 
 
 @pytest.mark.requirement("bootstrap.s7")
-@pytest.mark.parametrize("member", exploits.ADDRESSES)
+@pytest.mark.parametrize("member", payloads.ADDRESSES)
 def test_no_foreign_address_is_shown_or_fetched(standing_realm: Realm, member: str) -> None:
-    refused = standing_realm.register(**exploits.with_address(member))
+    refused = standing_realm.register(**payloads.with_address(member))
     # 403: refused by a rule. 400 would mean that Keycloak went to fetch it first.
     assert refused["status"] == 403, refused
 
 
 @pytest.mark.requirement("bootstrap.s8")
 def test_a_name_full_of_markup_is_shown_as_text(standing_realm: Realm) -> None:
-    own_kind = exploits.own_kind("spoofer", name=exploits.SPOOFED_NAME)
+    own_kind = payloads.own_kind("spoofer", name=payloads.SPOOFED_NAME)
     assert standing_realm.post_client("default", own_kind)["status"] == 404
     client = standing_realm.register(**NATIVE, client_name="<b id='spoof'>Account</b>")
     page = standing_realm.consent_page("reader", client["client_id"], scope="mcp:tools")
@@ -148,7 +148,7 @@ def test_a_password_brings_no_token(standing_realm: Realm) -> None:
 
 
 @pytest.mark.requirement("bootstrap.s9")
-@pytest.mark.parametrize("response_type", exploits.IMPLICIT_TYPES)
+@pytest.mark.parametrize("response_type", payloads.IMPLICIT_TYPES)
 def test_the_implicit_flow_brings_no_token(standing_realm: Realm, response_type: str) -> None:
     client = standing_realm.register(**NATIVE, grant_types=["implicit"], response_types=[response_type])
     client_id = client.get("client_id", "mcp-native")

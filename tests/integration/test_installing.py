@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.version import Version
 
-from tests.locks import EXTRAS, GROUPS, ROOT, asked_for, installed, missing, pinned, read_lock
-from tests.wheelhouse import add_wheel, lock_of
+from tests.support.locks import EXTRAS, GROUPS, ROOT, asked_for, installed, missing, pinned, read_lock
+from tests.support.wheelhouse import add_wheel, lock_of
 
 if TYPE_CHECKING:
     from pathlib import Path

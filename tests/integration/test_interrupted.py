@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.bootstrap.failures import Failure, ProviderUnreachable
+from mcp_idp.cli.bootstrap.errors import Failure, ProviderUnreachable
 from tests.integration.admission import OWN, admitted
 from tests.integration.keycloak import REPOSITORY, Realm
 from tests.integration.recording_proxy import recording

@@ -12,17 +12,16 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from structlog.testing import capture_logs
 
-from mcp_server.verify.introspected import MAX_ANSWER_AGE
-from mcp_server.verify.introspection import Bounds
+from mcp_idp.tokens.introspection import MAX_ANSWER_AGE, Bounds
 from tests.integration.in_process import serving, settings_for
 from tests.integration.keycloak import REDIRECT, bootstrapped
-from tests.unit.issuer import PrivateKey, public_jwk, rsa_key
+from tests.support.fake_issuer import PrivateKey, public_jwk, rsa_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
     from pathlib import Path
 
-    from mcp_server.settings import Settings
+    from mcp_idp.config.settings import Settings
     from tests.integration.keycloak import Json, Keycloak, Realm
 
 pytestmark = [pytest.mark.anyio, pytest.mark.containers]

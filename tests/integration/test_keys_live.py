@@ -17,10 +17,10 @@ import pytest
 from anyio.lowlevel import checkpoint
 from structlog.testing import capture_logs
 
-from mcp_server.clock import Clock
+from mcp_idp.util.clock import Clock
 from tests.integration.in_process import Served, serving, settings_for
 from tests.integration.keycloak import REDIRECT, bootstrapped
-from tests.unit.issuer import b64
+from tests.support.fake_issuer import b64
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -10,11 +10,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from mcp_server.client_key import ClientKey
-from mcp_server.clock import Clock
-from mcp_server.verify.client_auth import SignedAssertion
-from scripts.bootstrap.failures import SettingsFailure
-from scripts.bootstrap.server_credentials import public_key_set
+from mcp_idp.cli.bootstrap.errors import SettingsFailure
+from mcp_idp.cli.bootstrap.keycloak.credentials import public_key_set
+from mcp_idp.config.client_credentials import ClientKey
+from mcp_idp.oauth.client_auth import SignedAssertion
+from mcp_idp.util.clock import Clock
 from tests.integration.in_process import serving, settings_for
 from tests.integration.keycloak import REDIRECT, Realm, bootstrapped, claims
 from tests.integration.tampering import client_members, machine_role

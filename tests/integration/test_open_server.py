@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.bootstrap.keycloak import exploits
+from mcp_idp.cli.bootstrap.keycloak.probe import payloads
 from tests.integration.documents import Documents, serving_documents, write_certificates
 from tests.integration.keycloak import REDIRECT, bootstrapped, claims, running_keycloak
 from tests.integration.tutorial import tutorial_realm
@@ -56,7 +56,7 @@ def test_all_nine_holes_are_named_and_what_apply_cannot_mend_is_told(outside: Ou
     assert clients_of(realm) == before
     # They are there, by trial: another person's subject, a token for years, one signed with a shared secret.
     assert _forged(realm, "before")["sub"] == _person(realm)["id"]
-    lasting = _forged(realm, "before-lasting", attributes=exploits.ETERNAL)
+    lasting = _forged(realm, "before-lasting", attributes=payloads.ETERNAL)
     assert lasting["exp"] - lasting["iat"] > 30_000
 
     realm.apply()
@@ -75,7 +75,7 @@ def test_all_nine_holes_are_named_and_what_apply_cannot_mend_is_told(outside: Ou
     assert any("KC_SPI_CLIENT_REGISTRATION__DEFAULT__ENABLED=false" in line for line in realm.said)
     assert [trial.id for trial in tried(realm) if trial.open] == ["S2", "S4", "S5", "S8"]
     # With the endpoint open, the policy alone keeps mappers out.
-    body = exploits.own_kind("after", protocolMappers=[exploits.FORGING])
+    body = payloads.own_kind("after", protocolMappers=[payloads.FORGING])
     assert realm.post_client("default", body)["status"] == 403
 
 
@@ -96,7 +96,7 @@ def _forged(realm: Realm, client_id: str, **members: object) -> Json:
         "credentials": [{"type": "password", "value": client_id, "temporary": False}],
     }
     admin.write("POST", ("users",), attacker)
-    body = exploits.own_kind(client_id, protocolMappers=[exploits.FORGING])
+    body = payloads.own_kind(client_id, protocolMappers=[payloads.FORGING])
     assert realm.post_client("default", {**body, **members})["status"] == 201
     scope = "mcp:tools offline_access" if members else "mcp:tools"
     return claims(realm.log_in(client_id, client_id, scope=scope)["access_token"])

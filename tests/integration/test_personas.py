@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from mcp_server.access import load_access
-from mcp_server.clock import Clock
+from mcp_idp.access.policy import load_access
+from mcp_idp.util.clock import Clock
+from tests.client_compat.expected import EXPECTED
+from tests.client_compat.index import PERSONAS
+from tests.client_compat.malicious_registrations import GOOD, REFUSED
+from tests.client_compat.narrowed_registrations import CURBED
+from tests.client_compat.replay import Replay
 from tests.integration.in_process import serving, settings_for
 from tests.integration.keycloak import bootstrapped, claims
 from tests.integration.tutorial import tutorial_realm
-from tests.personas.curbed import CURBED
-from tests.personas.expected import EXPECTED
-from tests.personas.hostile import GOOD, REFUSED
-from tests.personas.known import PERSONAS
-from tests.personas.replay import Replay
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.client_compat.malicious_registrations import Hostile
     from tests.integration.keycloak import Json, Keycloak, Realm
-    from tests.personas.hostile import Hostile
 
     Realms = Callable[[str], Realm]
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from scripts.bootstrap.failures import Forbidden, ProviderUnreachable
-from scripts.bootstrap.keycloak.probe import probe
-from scripts.bootstrap.keycloak.session import Session
+from mcp_idp.cli.bootstrap.errors import Forbidden, ProviderUnreachable
+from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
+from mcp_idp.cli.bootstrap.keycloak.probe.runner import probe
 from tests.integration.test_machines import workshop
 from tests.integration.verbs import account, clients_of, command_line, settings_of, tried
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from scripts.bootstrap.failures import Failure, ProviderUnreachable
-from scripts.bootstrap.keycloak import exploits
-from scripts.bootstrap.keycloak.probe import probe
+from mcp_idp.cli.bootstrap.errors import Failure, ProviderUnreachable
+from mcp_idp.cli.bootstrap.keycloak.probe import payloads
+from mcp_idp.cli.bootstrap.keycloak.probe.runner import probe
 from tests.integration.keycloak import REPOSITORY
 from tests.integration.recording_proxy import recording
 from tests.integration.verbs import clients_of, command_line, settings_of, tried
@@ -38,9 +38,9 @@ def test_a_registration_whose_answer_never_came_is_removed_and_one_that_comes_la
     (own,) = realm.admin().get("clients", clientId=mark)
     assert (own["enabled"], own["serviceAccountsEnabled"]) == (False, False)
 
-    late = realm.register(**exploits.native(client_name=mark))["client_id"]
+    late = realm.register(**payloads.native(client_name=mark))["client_id"]
     others = {
-        realm.register(**exploits.native(client_name=name))["client_id"] for name in (f"probe-{'0' * 32}", "Someone")
+        realm.register(**payloads.native(client_name=name))["client_id"] for name in (f"probe-{'0' * 32}", "Someone")
     }
     assert [trial.id for trial in tried(realm) if trial.open] == []
     assert clients_of(realm) == before | others

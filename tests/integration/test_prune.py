@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.bootstrap.failures import SettingsFailure
-from scripts.bootstrap.keycloak.prune import Age, remove, self_registered, stale_clients
+from mcp_idp.cli.bootstrap.errors import SettingsFailure
+from mcp_idp.cli.bootstrap.keycloak.stale_clients import Age, remove, self_registered, stale_clients
 from tests.integration.keycloak import REDIRECT, Realm
 from tests.integration.verbs import check, command_line
 
 if TYPE_CHECKING:
-    from scripts.bootstrap.keycloak.prune import Stale
+    from mcp_idp.cli.bootstrap.keycloak.stale_clients import Stale
 
 pytestmark = pytest.mark.containers
 

@@ -13,11 +13,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from scripts.bootstrap.failures import SettingsFailure
-from scripts.bootstrap.run import run_apply
-from scripts.bootstrap.settings import BootstrapSettings
-from scripts.checkup.fix import fix
-from scripts.tokens.surroundings import surroundings
+from mcp_idp.cli.bootstrap.errors import SettingsFailure
+from mcp_idp.cli.bootstrap.keycloak.runner import run_apply
+from mcp_idp.cli.bootstrap.keycloak.settings import BootstrapSettings
+from mcp_idp.cli.common.server_env import surroundings
+from mcp_idp.cli.doctor.bootstrap_bridge import fix
 from tests.integration.keycloak import PUBLIC_URL, REDIRECT
 from tests.integration.tampering import TAMPERINGS
 from tests.integration.verbs import check, settings_of

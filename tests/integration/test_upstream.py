@@ -13,17 +13,16 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from mcp_idp.auth.context import current_principal
+from mcp_idp.cli.bootstrap.errors import SettingsFailure
+from mcp_idp.mcp_protocol.registry import tool
+from mcp_idp.oauth.token_exchange import ACCESS_TOKEN, GRANT
 from mcp_server import tools
-from mcp_server.caller import current_principal
-from mcp_server.exchange import GRANT
-from mcp_server.exchanged import ACCESS_TOKEN
-from mcp_server.registry import tool
-from scripts.bootstrap.failures import SettingsFailure
 from tests.integration.in_process import serving, settings_for
 from tests.integration.keycloak import REDIRECT, REPOSITORY, Realm, bootstrapped, claims
 from tests.integration.stack import free_port
 from tests.integration.verbs import check
-from tests.unit.test_tools import events
+from tests.unit.mcp_server.test_tools import events
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

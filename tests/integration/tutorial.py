@@ -15,7 +15,7 @@ from tests.integration.keycloak import PUBLIC_URL, Realm
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from scripts.bootstrap.keycloak.session import Session
+    from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
     from tests.integration.keycloak import Keycloak
 
 THEIR_CLIENT = "their-application"

@@ -8,18 +8,18 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from scripts.bootstrap.keycloak.check import check_now
-from scripts.bootstrap.keycloak.probe import PATIENCE, probe
-from scripts.bootstrap.proof import open_http
-from scripts.bootstrap.run import plan_now
-from scripts.bootstrap.settings import BootstrapSettings
+from mcp_idp.cli.bootstrap.keycloak.compliance.drift import check_now
+from mcp_idp.cli.bootstrap.keycloak.probe.runner import PATIENCE, probe
+from mcp_idp.cli.bootstrap.keycloak.runner import plan_now
+from mcp_idp.cli.bootstrap.keycloak.settings import BootstrapSettings
+from mcp_idp.cli.bootstrap.verification import open_http
 from tests.integration.keycloak import REPOSITORY
 
 if TYPE_CHECKING:
-    from scripts.bootstrap.keycloak.check import Findings
-    from scripts.bootstrap.keycloak.probe import Trial
-    from scripts.bootstrap.keycloak.session import Session
-    from scripts.bootstrap.plan import Change
+    from mcp_idp.cli.bootstrap.changes import Change
+    from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
+    from mcp_idp.cli.bootstrap.keycloak.compliance.drift import Findings
+    from mcp_idp.cli.bootstrap.keycloak.probe.runner import Trial
     from tests.integration.keycloak import Realm
 
 

@@ -14,27 +14,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from mcp_server.access import load_access
+from mcp_idp.access.policy import load_access
+from mcp_idp.auth.challenge import Challenger
+from mcp_idp.auth.decisions import Decisions
+from mcp_idp.auth.middleware import Gate
+from mcp_idp.auth.scopes import Needs
+from mcp_idp.auth.stream_expiry import end_after
+from mcp_idp.config.settings import Settings
+from mcp_idp.errors import InvalidToken, ProviderUnavailable
+from mcp_idp.http.transport_security import Borders
+from mcp_idp.mcp_protocol.sessions import MAX_SESSIONS_EACH
+from mcp_idp.oauth.discovery import candidates, discover
+from mcp_idp.oauth.http import FetchError, fetch_json
+from mcp_idp.observability.logging import configure_logs
+from mcp_idp.principal import Principal
+from mcp_idp.providers import profile_for
+from mcp_idp.tokens.claims import ClaimRules, judge
+from mcp_idp.tokens.jwks import COOL_DOWN_SECONDS, KeySet
 from mcp_server.app import create_app
-from mcp_server.borders import Borders
-from mcp_server.challenge import Challenger
-from mcp_server.decisions import Decisions
-from mcp_server.errors import InvalidToken, ProviderUnavailable
-from mcp_server.gate import Gate
-from mcp_server.logs import configure_logs
-from mcp_server.needs import Needs
-from mcp_server.outliving import end_after
-from mcp_server.principal import Principal
-from mcp_server.providers import profile_for
-from mcp_server.sessions import MAX_SESSIONS_EACH
-from mcp_server.settings import Settings
-from mcp_server.verify.claims import ClaimRules, judge
-from mcp_server.verify.discovery import candidates, discover
-from mcp_server.verify.fetch import FetchError, fetch_json
-from mcp_server.verify.keyset import COOL_DOWN_SECONDS, KeySet
-from tests.unit.issuer import ISSUER, NOW, RESOURCE, Issuer, public_jwk, rsa_key, signed
-from tests.unit.running import BOTH, MODERN, HeldClock, Running, lifespan, running
-from tests.unit.test_gate import challenge
+from tests.support.app import BOTH, MODERN, HeldClock, Running, lifespan, running
+from tests.support.fake_issuer import ISSUER, NOW, RESOURCE, Issuer, public_jwk, rsa_key, signed
+from tests.unit.auth.test_middleware import challenge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

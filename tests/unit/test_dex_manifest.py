@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.attacks.at_dex import rows_at_dex
-from tests.attacks.corpus import CORPUS
+from tests.corpus.corpus import CORPUS
+from tests.corpus.dex_rows import rows_at_dex
 from tests.dex_manifest import APART, LIMITS, ROWS, TABLE, by_tests, promises, table
 
 

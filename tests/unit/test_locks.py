@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.markers import default_environment
 
-from tests.locks import EXTRAS, GROUPS, ROOT, asked_for, installed, missing, pinned, read_lock
+from tests.support.locks import EXTRAS, GROUPS, ROOT, asked_for, installed, missing, pinned, read_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.attacks.attack import INITIALIZE, META, Request, call
-from tests.unit.wire_client import Answer, Connection
+from tests.corpus.model import INITIALIZE, META, Request, call
+from tests.support.raw_http import Answer, Connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -90,8 +90,8 @@ def legacy(token: str, session: bytes = b"") -> tuple[tuple[bytes, bytes], ...]:
 @contextmanager
 def whole(*files: str) -> Iterator[Whole]:
     """The server; it may open as many files as `files` says."""
-    command = ["sh", "-c", f"ulimit -n {' '.join(files) or '16384'}; exec \"$@\"", "sh"]
-    command += [sys.executable, "-m", "tests.unit.whole_server"]
+    command = ["sh", "-c", f'ulimit -n {" ".join(files) or "16384"}; exec "$@"', "sh"]
+    command += [sys.executable, "-m", "tests.support.server_process"]
     with subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         try:
             assert process.stdout is not None

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from tests.locks import ROOT
+from tests.support.locks import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
 # What uses them. `HttpToolsProtocol` and what hangs on it are described nowhere, so all of its names count as private.
-PROTOCOL = ("mcp_server/parting.py", "mcp_server/wire.py")
+PROTOCOL = ("mcp_idp/http_server/protocol.py", "mcp_idp/http_server/protocol.py")
 BOUNDED = {"uvicorn": {"_start_asgi_task", "_unset_keepalive_if_required", "_types"}}
 # Of the standard library: a documented method of named tuples, and a type for annotations only.
 STANDARD = {"_replace", "_SubParsersAction"}

@@ -1,0 +1,194 @@
+"""The gate in front of any MCP application: the SDK's, FastMCP's, a plain Starlette one.
+
+    from mcp_idp.application import protect
+    app = protect(your_mcp_application, Settings.load(os.environ))
+
+```
+host ─► path ─► /mcp ───────► gate ─► sessions ─► your application
+          ├──► /.well-known/oauth-protected-resource[/mcp]   metadata
+          ├──► /sse, /.well-known/oauth-authorization-server …   legacy_discovery
+          ├──► /livez, /readyz                               health (any Host)
+          └──► /                                             page
+```
+Any other path is 404: what an application serves besides MCP would be served without a token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+import httpx
+import structlog
+
+from mcp_idp.access.policy import Access, load_access
+from mcp_idp.auth.challenge import Challenger
+from mcp_idp.auth.decisions import Decisions
+from mcp_idp.auth.middleware import Gate
+from mcp_idp.auth.scopes import Needs
+from mcp_idp.config.env import SettingsError
+from mcp_idp.http.health import LIVE, readiness
+from mcp_idp.http.landing_page import page_answer
+from mcp_idp.http.legacy_discovery import legacy_paths
+from mcp_idp.http.protected_resource import metadata_answer, metadata_endpoint, metadata_paths, metadata_url
+from mcp_idp.http.router import Front
+from mcp_idp.http.transport_security import Borders
+from mcp_idp.mcp_protocol.sessions import Sessions
+from mcp_idp.oauth.http import tls_context
+from mcp_idp.oauth.token_exchange import TokenExchange
+from mcp_idp.observability.audit import open_audit
+from mcp_idp.principal import Principal
+from mcp_idp.tokens.issuers import TrustedIssuers
+from mcp_idp.util.clock import Clock
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from mcp_idp.config.settings import Settings
+
+log = structlog.get_logger(__name__)
+_WARN_EVERY_SECONDS = 60.0
+# Most servers would go on without it, and keys would then be asked for with a client that is closed.
+_NO_LIFESPAN = "the application behind the gate does not answer lifespan.startup (ASGI lifespan protocol); let it do so"
+
+
+def protect(
+    app: ASGIApp,
+    settings: Settings,
+    *,
+    needs: Needs | None = None,
+    clock: Clock | None = None,
+    http: httpx.AsyncClient | None = None,
+) -> ASGIApp:
+    """An application that lets through to `app` whom the identity provider vouches for.
+
+    Args:
+        app: serves MCP at the path of MCP_PUBLIC_URL; gets the lifespan, and each request with `scope["user"]`, from
+            which `current_principal()` and the SDK's `get_access_token()` answer.
+        settings: where everything follows from.
+        needs: which scopes a call needs; by default what `tools` of the access file says.
+        clock: the time; the system's by default.
+        http: for calls to the identity provider; one of its own by default, closed at the end.
+
+    Raises:
+        AccessFileError: the access file cannot be used.
+        SettingsError: the access file asks for what the settings do not allow, or a file of theirs is of no use.
+    """
+    access = load_access(settings.access_file)
+    _check_own_client(settings, access)
+    clock = clock or Clock()
+    tls = tls_context(settings.ca_file)
+    client = http or httpx.AsyncClient(timeout=httpx.Timeout(5.0), trust_env=False, verify=tls)
+    trusted = None if settings.disable_auth else TrustedIssuers(settings, access, clock, client)
+    audit = open_audit(settings.audit_log, clock)
+    exchange = TokenExchange(settings, access.upstreams, clock, client, audit) if access.upstreams and trusted else None
+    borders = Borders(settings)
+    gate = Gate(
+        Sessions(app),
+        verify=trusted.verify if trusted else _everybody(access),
+        access=access,
+        needs=needs or _needs_of_the_file(access),
+        borders=borders,
+        decisions=Decisions(Challenger(metadata_url(settings), access.login_scopes, access.scope_prefix), audit),
+        seconds_left=lambda principal: principal.expires_at + settings.clock_leeway - clock.now(),
+        exchange=exchange,
+    )
+    legacy = legacy_paths(settings, metadata_url(settings), clock, client)
+    paths = {**legacy, **_paths(settings, access, trusted, gate)}
+    ends = [part.close for part in (trusted, exchange) if part is not None]
+    lifespan = _lifespan(app, trusted, ends, None if http else client)
+    return Front(paths, borders, settings.public_url, lifespan)
+
+
+def _lifespan(
+    app: ASGIApp,
+    trusted: TrustedIssuers | None,
+    ends: Sequence[Callable[[], Awaitable[None]]],
+    client: httpx.AsyncClient | None,
+) -> ASGIApp:
+    """What runs as long as `app` does: at its end `ends` are called and `client` is closed."""
+
+    @asynccontextmanager
+    async def around() -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            if client is not None:
+                await stack.enter_async_context(client)
+            for end in ends:
+                stack.push_async_callback(end)
+            for work in [p.wait_until_reached() for p in trusted.all] if trusted else [_warn_of_disabled_auth()]:
+                stack.push_async_callback(_end, asyncio.create_task(work))
+            yield
+
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        answered = False
+
+        async def send_noting(message: Message) -> None:
+            nonlocal answered
+            answered = True
+            await send(message)
+
+        async with around():
+            try:
+                await app(scope, receive, send_noting)
+            finally:
+                if not answered:
+                    await send({"type": "lifespan.startup.failed", "message": _NO_LIFESPAN})
+
+    return run
+
+
+def _paths(settings: Settings, access: Access, trusted: TrustedIssuers | None, gate: Gate) -> Mapping[str, ASGIApp]:
+    paths: dict[str, ASGIApp] = {
+        "/": page_answer(settings, access),
+        "/livez": LIVE,
+        "/readyz": readiness(trusted.first.keys if trusted else None),
+        settings.public_path: gate,
+    }
+    if not settings.disable_auth:
+        document = metadata_endpoint(metadata_answer(settings, access))
+        paths |= dict.fromkeys(metadata_paths(settings), document)
+    return paths
+
+
+def _check_own_client(settings: Settings, access: Access) -> None:
+    """What asks the provider in our own name needs our credentials, also where tokens are judged without."""
+    for name, used in (("introspect_for", access.introspect_for), ("upstreams", access.upstreams)):
+        if used and not settings.can_introspect and not settings.disable_auth:
+            raise SettingsError(
+                f"{settings.access_file}: {name} needs OAUTH_CLIENT_SECRET, its file, or OAUTH_CLIENT_KEY_FILE"
+            )
+    own = {settings.public_url, settings.audience, settings.client_id}
+    for audience in sorted(own & access.upstreams.keys()):
+        raise SettingsError(f"{settings.access_file}: upstreams.{audience}: is this server itself")
+
+
+def _needs_of_the_file(access: Access) -> Needs:
+    """What `tools` of the access file says; what follows for tools that are not there is told at the start."""
+    if access.lists_tools and not access.tools:
+        log.warning("tools in the access file is empty: every call of a tool is refused")
+    elif access.lists_tools:
+        log.info("calls of other tools are refused: the access file lists these", tools=sorted(access.tools))
+    return Needs(access)
+
+
+def _everybody(access: Access) -> Principal:
+    """Whoever calls, where DISABLE_AUTH is set."""
+    return Principal(
+        issuer="", subject="dev", client="dev", scopes=frozenset(access.scopes), expires_at=math.inf, roles=None
+    )
+
+
+async def _warn_of_disabled_auth() -> None:
+    while True:
+        log.warning("DISABLE_AUTH is set: everybody on this machine may call every tool, as dev")
+        await asyncio.sleep(_WARN_EVERY_SECONDS)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

@@ -1,0 +1,106 @@
+"""What the gate decided: told to the caller, to the log, and to the audit log where there is one."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from mcp_idp.errors import (
+    AuditUnavailable,
+    AuthError,
+    InvalidToken,
+    MissingCredentials,
+    ProviderUnavailable,
+    ToolNotListed,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.types import Send
+
+    from mcp_idp.auth.challenge import Challenger
+    from mcp_idp.http.responses import Headers
+    from mcp_idp.observability.audit import Audit
+    from mcp_idp.principal import Principal
+
+log = structlog.get_logger("mcp_idp.auth.middleware")
+_LOGGED_CHARACTERS = 200
+
+
+class Decisions:
+    """Tells decisions.
+
+    Args:
+        challenger: words a refusal for the caller.
+        audit: keeps every decision, or None.
+    """
+
+    def __init__(self, challenger: Challenger, audit: Audit | None = None) -> None:
+        self._challenger = challenger
+        self._audit = audit
+
+    def admitted(self, principal: Principal) -> None:
+        """Tell the log that a token was believed: once for many requests."""
+        scopes = " ".join(sorted(principal.scopes))
+        log.info("admitted", subject=_shown(principal.subject), client=_shown(principal.client), scopes=_shown(scopes))
+
+    def allowed(self, principal: Principal, message: Mapping[str, Any] | None) -> None:
+        """Note that a request goes on to the application.
+
+        Raises:
+            AuditUnavailable: it could not be noted, so it must not go on.
+        """
+        if self._audit is not None:
+            self._audit.decided(None, principal=principal, message=message, correlation_id=secrets.token_hex(8))
+
+    async def challenge(self, send: Send, extra: Headers) -> None:
+        """Answer who sent no credentials."""
+        log.debug("challenged: no credentials")
+        await self._challenger.missing.send(send, extra)
+
+    async def refused(
+        self,
+        error: AuthError,
+        send: Send,
+        extra: Headers,
+        *,
+        principal: Principal | None = None,
+        message: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Answer a request that does not go on, with `extra` headers; `message` is what it asked, as far as read."""
+        if isinstance(error, MissingCredentials):
+            await self.challenge(send, extra)
+            return
+        correlation_id = secrets.token_hex(8)
+        log.warning("refused", status=error.status, code=error.code, correlation_id=correlation_id, **_details(error))
+        if self._audit is not None and not isinstance(error, AuditUnavailable):
+            reason = error.reason.value if isinstance(error, InvalidToken) else error.code
+            try:
+                self._audit.decided(
+                    error.status, principal=principal, message=message, correlation_id=correlation_id, reason=reason
+                )
+            except AuditUnavailable as unavailable:
+                error = unavailable
+        await self._challenger.answer(error, correlation_id, message).send(send, extra)
+
+
+def _details(error: AuthError) -> dict[str, str | None]:
+    """What the log says and the wire does not; bounded, and in escaped form since it comes from outside."""
+    match error:
+        case InvalidToken():
+            return {"reason": error.reason.value, "expected": _shown(error.expected), "got": _shown(error.got)}
+        case ProviderUnavailable():
+            return {"fault": _shown(error.detail)}
+        case ToolNotListed():
+            # What is no text is no name: it is not written out, however much of it there is.
+            return {"tool": _shown(error.name if isinstance(error.name, str) else type(error.name).__name__)}
+        case _:
+            return {"detail": _shown(" ".join([error.description, *getattr(error, "__notes__", ())]))}
+
+
+def _shown(value: object) -> str | None:
+    plain = value if isinstance(value, str) and value.isprintable() else repr(value)
+    return None if value is None else plain[:_LOGGED_CHARACTERS]

@@ -1,0 +1,93 @@
+"""What one rendering for Auth0 needs to know, from the environment.
+
+The names are the server's own where both read them, so that one `.env` serves the two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from mcp_idp.access.policy import Access, load_access
+from mcp_idp.cli.bootstrap.env import access_file, public_url, settings_from
+from mcp_idp.cli.bootstrap.errors import SettingsFailure
+from mcp_idp.util.urls import is_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mcp_idp.config.env import Environment
+
+# One name a line: docs/providers/auth0.md documents each.
+NAMES = (
+    "OAUTH_SERVER_URL",
+    "MCP_PUBLIC_URL",
+    "AUTH0_FILES",
+    "ACCESS_FILE",
+)
+FOLDER = "AUTH0_FILES"
+_AUTH0S_OWN = ".auth0.com"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Auth0Settings:
+    """What one rendering needs to know.
+
+    Attributes:
+        server_url: the issuer as tokens say it, with its slash.
+        public_url: the resource: identifier of the API at Auth0 and audience of the tokens.
+        folder: where the files are written.
+        sources: the folder with what Auth0 needs beyond the access file.
+    """
+
+    server_url: str
+    public_url: str
+    folder: Path
+    sources: Path
+    access: Access
+
+    @property
+    def tenant_domain(self) -> str | None:
+        """The tenant's own domain, or None where the issuer is a custom one: the management API is not there."""
+        host = urlsplit(self.server_url).hostname or ""
+        return host if host.endswith(_AUTH0S_OWN) else None
+
+    @classmethod
+    def load(cls, variables: Mapping[str, str]) -> Auth0Settings:
+        """Read the environment and the access file it names.
+
+        Raises:
+            SettingsFailure: something cannot work; one line says what to change.
+        """
+        settings = settings_from(variables, _read)
+        _check(settings)
+        return settings
+
+
+def _read(env: Environment) -> Auth0Settings:
+    access = access_file(env)
+    return Auth0Settings(
+        server_url=env.url("OAUTH_SERVER_URL") or "",
+        public_url=public_url(env),
+        folder=Path(env.text(FOLDER) or ".auth0"),
+        sources=access.parent / "auth0",
+        access=load_access(access),
+    )
+
+
+def _check(settings: Auth0Settings) -> None:
+    issuer, access = urlsplit(settings.server_url), settings.access
+    if issuer.scheme != "https" or issuer.path != "/":
+        raise SettingsFailure(
+            f"OAUTH_SERVER_URL={settings.server_url}: write the tenant's issuer with its slash, such as "
+            "https://acme.eu.auth0.com/"
+        )
+    public = urlsplit(settings.public_url)
+    if public.scheme == "http" and not is_loopback(public.hostname or ""):
+        raise SettingsFailure(f"MCP_PUBLIC_URL={settings.public_url}: tokens would cross the network in the clear")
+    if access.scope_prefix:
+        raise SettingsFailure("scope_prefix: Auth0 puts nothing before the names of scopes: remove it")
+    if {*access.resource.name} & {"<", ">"}:
+        raise SettingsFailure("resource.name: Auth0 refuses < and > in the name of an API: leave them out")

@@ -1,0 +1,162 @@
+"""The Terraform files, as text: what follows from the access file as data, and what stays the same beside it.
+
+Values as HCL, the language of Terraform's files: data, whatever is in it, and never an expression.
+
+https://github.com/hashicorp/hcl/blob/main/hclsyntax/spec.md, "Template Expressions": in a quoted string `${` starts an
+interpolation and `%{` a directive; doubling the first character takes that meaning away.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from mcp_idp.access.registration_profiles import ADMISSIONS
+from mcp_idp.cli.bootstrap.errors import SettingsFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from mcp_idp.access.policy import Access
+    from mcp_idp.cli.bootstrap.auth0.settings import Auth0Settings
+
+Value = str | bool | int | None | list["Value"] | dict[str, "Value"]
+
+_INDENT = "  "
+_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_BEYOND_16_BITS = 0xFFFF
+
+
+def text(value: str) -> str:
+    """`value` as a quoted string that stands for exactly `value`."""
+    escaped = "".join(_ESCAPES.get(c) or (c if c.isprintable() else _by_number(c)) for c in value)
+    return '"' + re.sub(r"([$%])(?=\{)", r"\1\1", escaped) + '"'
+
+
+def locals_block(values: Mapping[str, Value]) -> str:
+    """A `locals` block; the names in `values` are ours and fit as they are."""
+    lines = [f"{_INDENT}{name} = {_value(value, _INDENT)}" for name, value in values.items()]
+    return "\n".join(["locals {", *lines, "}"]) + "\n"
+
+
+def _value(value: Value, indent: str) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, str):
+        return text(value)
+    if isinstance(value, list):
+        return "[" + ", ".join(_value(part, indent) for part in value) + "]"
+    return "\n".join(["{", *_members(value, indent + _INDENT), indent + "}"]) if value else "{}"
+
+
+def _members(value: Mapping[str, Value], indent: str) -> Iterator[str]:
+    """The members of an object, one a line, the equals signs below each other as `terraform fmt` has them."""
+    width = max(len(text(name)) for name in value)
+    for name, member in value.items():
+        # Only values of one line stand in one column.
+        padded = text(name) if isinstance(member, dict) and member else text(name).ljust(width)
+        yield f"{indent}{padded} = {_value(member, indent)}"
+
+
+def _by_number(character: str) -> str:
+    number = ord(character)
+    return f"\\U{number:08x}" if number > _BEYOND_16_BITS else f"\\u{number:04x}"
+
+
+ACCESS, MAIN = "access.tf", "main.tf"
+NOT_VERIFIED = (
+    "not verified against a live tenant: written from the documents of Auth0 and of its Terraform provider 1.55, so "
+    "read what `terraform plan` says before you apply it"
+)
+_HEADER = """\
+# Written by scripts/bootstrap_idp.py --provider auth0 render from idp-config/access.yaml: change that.
+"""
+
+
+def render(settings: Auth0Settings) -> dict[str, str]:
+    """The files by their names.
+
+    Raises:
+        SettingsFailure: the part that stays the same cannot be read.
+    """
+    comments = "".join(f"# - {line}\n" for line in (NOT_VERIFIED, *limits(settings)))
+    access = f"{_HEADER}#\n{comments}\n{locals_block(_values(settings))}"
+    source = settings.sources / MAIN
+    try:
+        return {ACCESS: access, MAIN: source.read_text(encoding="utf-8")}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsFailure(f"{source}: cannot be read ({type(error).__name__})") from error
+
+
+def _values(settings: Auth0Settings) -> dict[str, Value]:
+    access = settings.access
+    admission = ADMISSIONS[access.registration.profile]
+    return {
+        "tenant_domain": settings.tenant_domain,
+        "resource": {"identifier": settings.public_url, "name": access.resource.name},
+        "scopes": {name: scope.description for name, scope in access.scopes.items()},
+        "roles": {role: [*sorted(access.scopes_of(frozenset({role})))] for role in access.roles},
+        "clients": {
+            client_id: {"name": client.name, "callbacks": [*client.redirect_uris]}
+            for client_id, client in access.clients.items()
+        },
+        "registration": {"anonymous": admission.anonymous, "documents": admission.documents},
+    }
+
+
+def limits(settings: Auth0Settings) -> Iterator[str]:
+    """What the access file says and Auth0, or its Terraform provider, cannot do: a line each, without our own texts."""
+    access = settings.access
+    yield from _limits_of_registration(access)
+    yield (
+        "Auth0 has no introspection: withdrawn rights count until the token ends (token_lifetime in main.tf)"
+        + ("; so take introspect_for out of the access file" if access.introspect_for else "")
+    )
+    if access.clients:
+        yield (
+            "Auth0 makes up client ids: give people what `terraform output client_ids` shows in place of the ids in "
+            "the access file, and enable a connection for each client; the documents do not say whether a loopback "
+            "callback without a port is good for any port"
+        )
+    for name, used in (
+        ("machine_clients", access.machine_clients),
+        ("upstreams", access.upstreams),
+        ("claims", access.claims),
+    ):
+        if used:
+            yield f"{name} of the access file are not rendered: make at Auth0 what they need"
+    if access.demo_users:
+        yield "demo users are not made: their passwords are public, and Auth0 is"
+    if access.groups:
+        yield "groups are not made: at Auth0 a role is given to a person or by an Action"
+    yield "people get no role here: give roles in the dashboard, or in Terraform with auth0_user_roles"
+
+
+def _limits_of_registration(access: Access) -> Iterator[str]:
+    registration = access.registration
+    admission = ADMISSIONS[registration.profile]
+    if admission.anonymous:
+        yield (
+            f"registration.profile {registration.profile}: Auth0 takes registrations from anybody with any redirect "
+            "URI, which is wider, so registration stays off; -var open_registration=true opens it all the same"
+        )
+    elif admission.invited:
+        yield (
+            f"registration.profile {registration.profile}: Auth0 has no initial access tokens, so registration stays "
+            "off: list clients in the access file"
+        )
+    if admission.documents:
+        yield (
+            f"registration.profile {registration.profile}: no setting of the Terraform provider limits the domains of "
+            "client documents, so they stay off; -var any_client_document=true takes them from everywhere"
+        )
+    if admission.anonymous or admission.documents:
+        yield (
+            "clients that register themselves are third-party applications: they log people in only by connections at "
+            "the domain level, which are not set here"
+        )
+        yield "max_clients and web_origins of the registration have no counterpart"

@@ -1,0 +1,133 @@
+"""What one run of the bootstrap for Dex needs to know, from the environment.
+
+The names are the server's own where both read them, so that one `.env` serves the two.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from mcp_idp.access.policy import Access, load_access
+from mcp_idp.cli.bootstrap.env import access_file, public_url, settings_from
+from mcp_idp.cli.bootstrap.errors import SettingsFailure
+from mcp_idp.cli.bootstrap.network_checks import check_fit_for_a_network, check_internal_url, on_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mcp_idp.config.env import Environment
+
+# One name a line: docs/dex.md documents each.
+NAMES = (
+    "OAUTH_SERVER_URL",
+    "OAUTH_INTERNAL_URL",
+    "MCP_PUBLIC_URL",
+    "DEX_UPSTREAM",
+    "DEX_FILES",
+    "DEX_CONFIG",
+    "ACCESS_FILE",
+    "RUNNING_IN_CONTAINER",
+)
+_PROFILES = ("open-dev", "loopback-only", "closed")
+_UPSTREAM = re.compile(r"([A-Za-z0-9.-]+|\[[0-9a-f:]+\]):[0-9]{1,5}", re.ASCII)
+# Both stand in the Caddyfile and in a scope: no blank, quote, brace or escape may come with them (RFC 3986 section 3.3
+# would allow some of it).
+_PLAIN_URL = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+(/[A-Za-z0-9._~:@/-]*)?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DexSettings:
+    """What one run needs to know.
+
+    Attributes:
+        server_url: the issuer as tokens and browsers say it: the front's own address.
+        internal_url: where this process reaches the front.
+        public_url: the resource: audience of the tokens, and the id of the client that stands for it at Dex.
+        upstream: where the front and this process reach Dex itself, host and port.
+        folder: where the files are written: `dex/config.yaml` and `front/`.
+        sources: the folder with what Dex needs beyond the access file.
+        config: names in it, of Dex's own members; a later file's members take the place of an earlier one's.
+        in_container: whether "localhost" means this container only (the image sets RUNNING_IN_CONTAINER).
+    """
+
+    server_url: str = "http://localhost:5556"
+    internal_url: str = "http://localhost:5556"
+    public_url: str = "http://localhost:3000/mcp"
+    upstream: str = "dex:5556"
+    folder: Path = Path(".dex")
+    sources: Path = Path("idp-config/dex")
+    config: tuple[str, ...] = ("dex.yaml",)
+    access: Access
+    in_container: bool = False
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether issuer and resource both never leave this machine."""
+        return on_loopback(self)
+
+    @classmethod
+    def load(cls, variables: Mapping[str, str]) -> DexSettings:
+        """Read the environment and the access file it names.
+
+        Raises:
+            SettingsFailure: something cannot work; one line says what to change.
+        """
+        settings = settings_from(variables, _read)
+        _check(settings)
+        return settings
+
+
+def _read(env: Environment) -> DexSettings:
+    server_url = env.url("OAUTH_SERVER_URL") or "http://localhost:5556"
+    access = access_file(env)
+    return DexSettings(
+        server_url=server_url,
+        internal_url=env.url("OAUTH_INTERNAL_URL") or server_url,
+        public_url=public_url(env),
+        upstream=env.text("DEX_UPSTREAM") or "dex:5556",
+        folder=Path(env.text("DEX_FILES") or ".dex"),
+        sources=access.parent / "dex",
+        config=env.words("DEX_CONFIG") or ("dex.yaml",),
+        access=load_access(access),
+        in_container=env.flag("RUNNING_IN_CONTAINER"),
+    )
+
+
+def _check(settings: DexSettings) -> None:
+    _check_urls(settings)
+    if not _UPSTREAM.fullmatch(settings.upstream):
+        raise SettingsFailure(f"DEX_UPSTREAM={settings.upstream}: write where Dex listens, such as dex:5556")
+    for name in settings.config:
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise SettingsFailure(
+                f"DEX_CONFIG={name}: write names in {settings.sources}, such as dex.yaml,postgres.yaml"
+            )
+    check_profile(settings.access.registration.profile)
+    if not settings.on_loopback:
+        check_fit_for_a_network(settings, "loopback-only or closed")
+
+
+def check_profile(profile: str) -> None:
+    """Refuse a registration profile that Dex has no means for.
+
+    Raises:
+        SettingsFailure: names those it has.
+    """
+    if profile not in _PROFILES:
+        raise SettingsFailure(f"registration.profile: Dex cannot do {profile}: write one of {', '.join(_PROFILES)}")
+
+
+def _check_urls(settings: DexSettings) -> None:
+    for name, url in (("OAUTH_SERVER_URL", settings.server_url), ("MCP_PUBLIC_URL", settings.public_url)):
+        if not _PLAIN_URL.fullmatch(url):
+            raise SettingsFailure(f"{name}={url}: with Dex, write it with letters, digits and . _ ~ - : @ / only")
+    if urlsplit(settings.server_url).path:
+        raise SettingsFailure(
+            f"OAUTH_SERVER_URL={settings.server_url}: the front serves Dex at the root of an origin of its own: "
+            "write the issuer without a path and without a slash at the end"
+        )
+    check_internal_url(settings, "the front is from here, such as http://front:5556")

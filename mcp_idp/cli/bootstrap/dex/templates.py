@@ -1,0 +1,126 @@
+"""What people wrote for Dex: the files in idp-config/dex, read and checked."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from mcp_idp.cli.bootstrap.errors import SettingsFailure
+from mcp_idp.util import strict_yaml
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mcp_idp.cli.bootstrap.dex.settings import DexSettings
+
+Json = dict[str, Any]
+
+# Written by the bootstrap, from the access file and the environment.
+_OURS = ("issuer", "web", "telemetry", "staticClients", "staticPasswords", "enablePasswordDB")
+_NEVER = {
+    "authproxy": "believes a header of the request",
+    "mockCallback": "lets everybody in",
+    "mockPassword": "has one public password",
+}
+_CONNECTOR_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,40}", re.ASCII)
+Path_ = Annotated[str, StringConstraints(pattern=r"^/[a-z]+$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Front(_Strict):
+    """`front.yaml`."""
+
+    pool: int = Field(ge=1, le=100)
+    vendor_loopback: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+
+
+class Metadata(_Strict):
+    """`metadata.yaml`: paths at the issuer, members as they are, and Dex's own scopes."""
+
+    endpoints: dict[str, Path_]
+    members: dict[str, tuple[str, ...]]
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """All that was read.
+
+    Attributes:
+        dex: Dex's own members.
+        caddyfile: the template of the front's configuration.
+        register: the template that Caddy answers registrations with.
+    """
+
+    dex: Json
+    front: Front
+    metadata: Metadata
+    caddyfile: str
+    register: str
+
+    @property
+    def connectors(self) -> list[Json]:
+        """Where people's accounts are, beside the demo users."""
+        found: list[Json] = self.dex.get("connectors") or []
+        return found
+
+
+def read_source(settings: DexSettings) -> Source:
+    """Read the folder.
+
+    Raises:
+        SettingsFailure: a file is missing or cannot be used; one line names it.
+    """
+    folder = settings.sources
+    try:
+        source = Source(
+            dex=_merged([(name, _mapping(folder / name)) for name in settings.config]),
+            front=Front.model_validate(_mapping(folder / "front.yaml")),
+            metadata=Metadata.model_validate(_mapping(folder / "metadata.yaml")),
+            caddyfile=(folder / "Caddyfile").read_text(encoding="utf-8"),
+            register=(folder / "register.json").read_text(encoding="utf-8"),
+        )
+    except OSError as error:
+        raise SettingsFailure(f"{error.filename}: cannot be read ({error.strerror})") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise SettingsFailure(f"{folder} {error.title.lower()}.yaml: {place}: {first['msg']}") from error
+    for connector in source.connectors:
+        _check_connector(connector)
+    return source
+
+
+def _mapping(path: Path) -> Json:
+    try:
+        content = strict_yaml.loads(path.read_text(encoding="utf-8"))
+    except (strict_yaml.NotStrictYaml, UnicodeDecodeError) as error:
+        raise SettingsFailure(f"{path}: {error}") from error
+    if not isinstance(content, dict):
+        raise SettingsFailure(f"{path}: must be a mapping")
+    return content
+
+
+def _merged(files: list[tuple[str, Json]]) -> Json:
+    """A later file's members in place of an earlier one's; connectors are added to each other."""
+    merged: Json = {}
+    for name, content in files:
+        for member, value in content.items():
+            if member in _OURS:
+                raise SettingsFailure(f"{name}: {member} follows from the access file and the environment: remove it")
+            merged[member] = [*merged.get(member, []), *(value or [])] if member == "connectors" else value
+    return merged
+
+
+def _check_connector(connector: Json) -> None:
+    kind, name = connector.get("type"), connector.get("id")
+    if not isinstance(name, str) or not _CONNECTOR_ID.fullmatch(name) or name == "local":
+        raise SettingsFailure(f"connectors: the id {name!r} must be of a-z, 0-9 and '-', and not 'local'")
+    if kind in _NEVER:
+        raise SettingsFailure(f"connectors.{name}: the type {kind} {_NEVER[kind]}: use another one")

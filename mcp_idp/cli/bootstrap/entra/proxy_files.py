@@ -1,0 +1,93 @@
+"""The files of the front before Entra: Caddy's configuration, and what it serves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from mcp_idp.access.redirect_uris import LOOPBACK_PATTERN
+from mcp_idp.cli.bootstrap.caddy import CLOSED, FOLDER, REGISTRATION, as_json, fill, origins_listed, redirects_taken
+from mcp_idp.cli.bootstrap.errors import SettingsFailure
+
+if TYPE_CHECKING:
+    from mcp_idp.cli.bootstrap.changes import Json
+    from mcp_idp.cli.bootstrap.entra.settings import EntraSettings
+
+TEMPLATES = ("Caddyfile", "register.json", "consent.html")
+
+
+def front_files(settings: EntraSettings) -> dict[str, str]:
+    """The front's files, by name.
+
+    Raises:
+        SettingsFailure: a template cannot be read, or a web origin is none.
+    """
+    templates = {name: _read(settings, name) for name in TEMPLATES}
+    return {
+        "front/Caddyfile": _caddyfile(settings, templates["Caddyfile"]),
+        "front/metadata.json": as_json(metadata(settings)),
+        "front/policy.json": as_json(policy(settings)),
+        "front/register.json": templates["register.json"],
+        "front/consent.html": templates["consent.html"],
+    }
+
+
+def metadata(settings: EntraSettings) -> Json:
+    """What clients are told of the authorization server that the front is (RFC 8414 section 2).
+
+    The issuer is the front, for that is where the document is (section 3.3). Tokens name Entra: the server is told so
+    by JWT_ISSUER, and finds Entra's own keys here. No `openid`: an ID token would name an issuer that this is not.
+    """
+    registers = settings.access.registration.profile != "closed"
+    return {
+        "issuer": settings.front_url,
+        "authorization_endpoint": f"{settings.front_url}/authorize",
+        "token_endpoint": f"{settings.front_url}/token",
+        "jwks_uri": f"{settings.tenant_url}/discovery/v2.0/keys",
+        **({"registration_endpoint": f"{settings.front_url}/register"} if registers else {}),
+        "scopes_supported": [*settings.access.asked_as(settings.access.scopes), "offline_access"],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "code_challenge_methods_supported": ["S256"],
+        "token_endpoint_auth_methods_supported": ["none"],
+    }
+
+
+def policy(settings: EntraSettings) -> Json:
+    """What the templates look at: who may be given the client id, and for what the person is asked."""
+    registration = settings.access.registration
+    vendors = registration.vendors if registration.profile == "open-dev" else {}
+    return {
+        "client_id": settings.client_id,
+        "resource": settings.access.resource.name,
+        "loopback": LOOPBACK_PATTERN,
+        "vendors": {name: list(uris) for name, uris in vendors.items()},
+    }
+
+
+def _caddyfile(settings: EntraSettings, template: str) -> str:
+    registration = settings.access.registration
+    tenant = urlsplit(settings.tenant_url)
+    return fill(
+        template,
+        folder=FOLDER,
+        client_id=settings.client_id,
+        tenant_url=settings.tenant_url,
+        tenant_origin=f"{tenant.scheme}://{tenant.netloc}",
+        tenant_host=tenant.netloc,
+        tenant_path=tenant.path,
+        cookie="__Host-consent" if settings.is_secure else "consent",
+        secure="; Secure" if settings.is_secure else "",
+        web_origins=origins_listed(registration),
+        registration=CLOSED if registration.profile == "closed" else fill(REGISTRATION, folder=FOLDER),
+        redirects_taken=redirects_taken(registration),
+    )
+
+
+def _read(settings: EntraSettings, name: str) -> str:
+    path = settings.sources / name
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsFailure(f"{path}: cannot be read ({type(error).__name__})") from error

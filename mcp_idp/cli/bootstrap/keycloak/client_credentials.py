@@ -1,0 +1,60 @@
+"""How a client of ours says who it is at the provider."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mcp_idp.cli.bootstrap.errors import SettingsFailure
+
+if TYPE_CHECKING:
+    from mcp_idp.cli.bootstrap.changes import Json
+    from mcp_idp.cli.bootstrap.keycloak.state.current import Actual
+
+BY_KEY = "client-jwt"  # Keycloak's word for private_key_jwt
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """How a client says who it is: a secret, or the public half of its key, as a JSON Web Key Set or where that is.
+
+    None known: the provider keeps the secret that it has or, with `by_key`, the key.
+    """
+
+    secret: str | None = field(default=None, repr=False)
+    keys: str | None = None
+    keys_url: str | None = None
+    algorithm: str = ""
+    by_key: bool = False
+
+    @property
+    def members(self) -> Json:
+        """What the client has for it."""
+        if self.by_key:
+            return {"clientAuthenticatorType": BY_KEY, "attributes": {}}
+        # Empty texts take away what an earlier key left.
+        attributes = {
+            "use.jwks.string": "true" if self.keys else "",
+            "jwks.string": self.keys or "",
+            "use.jwks.url": "true" if self.keys_url else "",
+            "jwks.url": self.keys_url or "",
+            "token.endpoint.auth.signing.alg": self.algorithm,
+        }
+        if self.keys or self.keys_url:
+            return {"clientAuthenticatorType": BY_KEY, "attributes": attributes}
+        secret = {"secret": self.secret} if self.secret else {}
+        return {"clientAuthenticatorType": "client-secret", **secret, "attributes": attributes}
+
+
+def refuse_unknown_key(resource: str, credentials: Credentials, actual: Actual) -> None:
+    """A key that this run was not told can stay where it is, and cannot be given to a client that has none.
+
+    Raises:
+        SettingsFailure: the provider has no key of the server's.
+    """
+    found = actual.clients.get(resource) or {}
+    if credentials.by_key and found.get("clientAuthenticatorType") != BY_KEY:
+        raise SettingsFailure(
+            "OAUTH_CLIENT_AUTH=private_key_jwt: the provider has no key of this server's yet: set "
+            "OAUTH_CLIENT_KEY_FILE to the file with the key"
+        )

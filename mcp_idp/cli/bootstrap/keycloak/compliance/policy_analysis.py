@@ -1,0 +1,106 @@
+"""What the client policies of a realm forbid, whoever wrote them: judged from what was read, nothing is tried."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from mcp_idp.cli.bootstrap.changes import same
+from mcp_idp.cli.bootstrap.keycloak.resources.registration_policies import GUARD, SHUT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from mcp_idp.cli.bootstrap.keycloak.state.current import Actual, Object
+
+_PASSWORD = "password"  # noqa: S105 - the grant's name (RFC 6749 section 4.3)
+_DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
+_CIBA = "oidc.ciba.grant.enabled"  # the attribute of a client that may
+
+
+class Rules:
+    """What the enabled client policies of a realm forbid."""
+
+    def __init__(self, actual: Actual) -> None:
+        self._profiles = {profile["name"]: profile for profile in actual.client_profiles}
+        guard = (actual.policies.get(GUARD) or {}).get("config")
+        # Where nobody registers without a token, what counts is what a client registered earlier may change.
+        self._stranger = "ByRegistrationAccessToken" if guard and same(SHUT, guard) else "ByAnonymous"
+        self._policies = [policy for policy in actual.client_policies if policy.get("enabled")]
+
+    @property
+    def refused_grants(self) -> frozenset[str]:
+        """Grant types that no client may use."""
+        grants: set[str] = set()
+        for policy in self._policies:
+            condition = _only(policy, "grant-type")
+            if condition is not None and "reject-request" in self._executors(policy):
+                grants |= set(condition.get("grant_types") or [])
+        return frozenset(grants)
+
+    @property
+    def patterned(self) -> frozenset[str]:
+        """Members of a registration (as Keycloak calls them) whose addresses are judged by patterns."""
+        fields: set[str] = set()
+        for policy in self._policies:
+            if self._binds_registration(policy):
+                for configuration in self._executors(policy).get("secure-client-uris-pattern", []):
+                    named = configuration.get("client-uri-fields")
+                    fields |= set(named if isinstance(named, list) else [])
+        return frozenset(fields)
+
+    @property
+    def no_frames(self) -> bool:
+        """Whether a registration with a page that Keycloak would frame when people log out is refused."""
+        return any(
+            configuration.get("allow-front-channel-logout") is False
+            for policy in self._policies
+            if self._binds_registration(policy)
+            for configuration in self._executors(policy).get("secure-logout", [])
+        )
+
+    def open_flows(self) -> Iterator[str]:
+        """Flows in which a token needs no login page of Keycloak's own, that nothing refuses."""
+        for_all = {name for policy in self._policies if _binds_all(policy) for name in self._executors(policy)}
+        if _PASSWORD not in self.refused_grants and "reject-ropc-grant" not in for_all:
+            yield "people's passwords"
+        if "reject-implicit-grant" not in for_all:
+            yield "the implicit flow"
+        if _DEVICE not in self.refused_grants:
+            yield "device codes"
+        if not any(self._refuses_ciba(policy) for policy in self._policies):
+            yield "logins that it starts on other devices (CIBA)"
+
+    def _refuses_ciba(self, policy: Object) -> bool:
+        attributes = (_only(policy, "client-attributes") or {}).get("attributes")
+        try:
+            wanted = json.loads(str(attributes))
+        except ValueError:
+            return False
+        # Every attribute that is listed must be there, so it must be listed alone.
+        return wanted == [{"key": _CIBA, "value": "true"}] and "reject-request" in self._executors(policy)
+
+    def _binds_registration(self, policy: Object) -> bool:
+        source = _only(policy, "client-updater-context")
+        sources = set(source.get("update-client-source") or []) if source is not None else set()
+        return _binds_all(policy) or self._stranger in sources
+
+    def _executors(self, policy: Object) -> dict[str, list[Mapping[str, object]]]:
+        found: dict[str, list[Mapping[str, object]]] = {}
+        for name in policy.get("profiles") or []:
+            for executor in self._profiles.get(name, {}).get("executors") or []:
+                found.setdefault(executor["executor"], []).append(executor.get("configuration") or {})
+        return found
+
+
+def _binds_all(policy: Object) -> bool:
+    return _only(policy, "any-client") is not None
+
+
+def _only(policy: Object, kind: str) -> Mapping[str, list[str]] | None:
+    """The configuration of the policy's condition if it is one of this kind and the only one: a second may abstain."""
+    conditions = policy.get("conditions") or []
+    if len(conditions) != 1 or conditions[0].get("condition") != kind:
+        return None
+    configuration: Mapping[str, list[str]] = conditions[0].get("configuration") or {}
+    return configuration

@@ -1,0 +1,81 @@
+"""Writing changes: the ids that a change could not know are looked up, each once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mcp_idp.cli.bootstrap.changes import Ref
+from mcp_idp.cli.bootstrap.errors import ProviderRefused
+from mcp_idp.cli.bootstrap.keycloak.lookups import by, find_client, find_user, read_policies, service_account
+from mcp_idp.cli.bootstrap.keycloak.state.groups import find_group
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mcp_idp.cli.bootstrap.changes import Change, RefKind
+    from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
+    from mcp_idp.cli.bootstrap.keycloak.state.current import Actual, Object
+
+_NOT_FOUND = 404
+
+
+class Writer:
+    """Writes changes one by one.
+
+    Args:
+        session: where to.
+        actual: what was read before the changes; most ids are known from it.
+    """
+
+    def __init__(self, session: Session, actual: Actual) -> None:
+        self._session = session
+        known: dict[RefKind, dict[str, Object]] = {
+            "client": actual.clients,
+            "client-scope": actual.scopes,
+            "group": actual.groups.by_name,
+            "registration-policy": actual.policies,
+            "role": actual.roles,
+            "user": actual.users or {},
+        }
+        self._ids = {
+            Ref(kind, name): str(found["id"]) for kind, objects in known.items() for name, found in objects.items()
+        }
+
+    def write(self, change: Change) -> None:
+        """Write one change.
+
+        Raises:
+            ProviderRefused: Keycloak says no, or has not what the change refers to.
+        """
+        path = tuple(self._resolve(part) for part in change.path)
+        self._session.write(change.method, path, self._resolve(change.body))
+
+    def _resolve(self, value: Any) -> Any:
+        """`value` with an id in place of each `Ref`."""
+        if isinstance(value, Ref):
+            if value not in self._ids:
+                self._ids[value] = self._look_up(value)
+            return self._ids[value]
+        if isinstance(value, dict):
+            return {name: self._resolve(member) for name, member in value.items()}
+        if isinstance(value, list):
+            return [self._resolve(member) for member in value]
+        return value
+
+    def _look_up(self, ref: Ref) -> str:
+        find = _FIND[ref.kind]
+        found = find(self._session, ref.name)
+        if found is None:
+            raise ProviderRefused(f"Keycloak has no {ref.kind} '{ref.name}' (any more)", _NOT_FOUND)
+        return str(found["id"])
+
+
+_FIND: dict[RefKind, Callable[[Session, str], Object | None]] = {
+    "client": find_client,
+    "client-scope": lambda session, name: by(session.get("client-scopes"), "name").get(name),
+    "group": find_group,
+    "registration-policy": lambda session, name: read_policies(session).get(name),
+    "role": lambda session, name: session.find("roles", name),
+    "service-account": service_account,
+    "user": find_user,
+}

@@ -1,0 +1,27 @@
+"""Initial access tokens (RFC 7591 section 3): invitations to register a client where nobody may without one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mcp_idp.access.registration_profiles import ADMISSIONS
+from mcp_idp.cli.bootstrap.errors import SettingsFailure
+
+if TYPE_CHECKING:
+    from mcp_idp.access.models import RegistrationProfile
+    from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
+
+
+def invite(session: Session, profile: RegistrationProfile, *, uses: int, seconds: int) -> str:
+    """A new token, good for so many registrations and so long. The provider never shows it again.
+
+    Raises:
+        SettingsFailure: it would be good for nothing under this registration profile.
+    """
+    if not ADMISSIONS[profile].invited:
+        raise SettingsFailure(
+            f"registration.profile: {profile} lets nobody register, not with a token either: "
+            "write initial-access-token and apply"
+        )
+    answer = session.create(("clients-initial-access",), {"count": uses, "expiration": seconds})
+    return str(answer["token"])

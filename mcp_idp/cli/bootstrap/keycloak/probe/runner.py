@@ -1,0 +1,59 @@
+"""The nine holes, tried from outside as a stranger would, on a Keycloak whose administrator asks for it.
+
+`check` judges a realm by what it reads; this tries. It needs the admin client for two things: only who may remove
+clients is the owner, and what a trial registers is removed through the admin API at the end, whatever happened.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import httpx
+
+from mcp_idp.cli.bootstrap.errors import ProviderUnreachable
+from mcp_idp.cli.bootstrap.keycloak.probe.anonymous_client import Stranger
+from mcp_idp.cli.bootstrap.keycloak.probe.cases import TRIALS
+from mcp_idp.cli.bootstrap.keycloak.probe.cleanup import cleaned_up
+
+if TYPE_CHECKING:
+    from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
+    from mcp_idp.cli.bootstrap.keycloak.settings import BootstrapSettings
+
+PATIENCE = 60  # seconds for an answer: the first login page of a Keycloak that has just started takes long
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of trying one hole.
+
+    Attributes:
+        id: S1 to S9.
+        open: whether a stranger gets in.
+        seen: the answer that says so.
+    """
+
+    id: str
+    open: bool
+    seen: str
+
+
+def probe(session: Session, settings: BootstrapSettings, http: httpx.Client) -> list[Trial]:
+    """Try all nine, in their order; what was registered is gone when this ends.
+
+    Raises:
+        ProviderUnreachable: Keycloak stopped answering.
+        Forbidden: the admin client may not make and remove clients, so this is not its Keycloak: nothing was tried.
+        Failure: something could not be removed, or another probe got in the way; the text says what to do.
+    """
+    stranger = Stranger(settings.internal_url, http)
+    with cleaned_up(session, stranger):
+        try:
+            return [
+                Trial(name, bool(seen.opened), seen.opened or seen.closed)
+                for name, attempt in TRIALS.items()
+                for seen in [attempt(stranger, settings)]
+            ]
+        except httpx.TransportError as error:
+            again = ": run it again, what Keycloak registered too late is removed first" if stranger.waits else ""
+            raise ProviderUnreachable(f"Keycloak stopped answering during the probe{again}") from error

@@ -1,0 +1,156 @@
+"""Registration policies: who may register a client, and what the client may then be.
+
+Keycloak judges a registration (RFC 7591) by components, one list for anonymous callers and one for those with an
+initial access token. Ours are put right by kind; further ones that somebody added stay, for they can only forbid more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mcp_idp.access.redirect_uris import redirect_hosts
+from mcp_idp.access.registration_profiles import ADMISSIONS
+from mcp_idp.cli.bootstrap.changes import Change, Json, Ref, fields_of, same
+from mcp_idp.cli.bootstrap.keycloak.lookups import REGISTRATION_POLICY
+from mcp_idp.cli.bootstrap.keycloak.resources.client_scopes import optional_scopes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mcp_idp.access.policy import Access
+    from mcp_idp.cli.bootstrap.changes import Action
+    from mcp_idp.cli.bootstrap.keycloak.state.current import Actual
+
+Config = dict[str, list[str]]
+
+GUARD = "trusted-hosts/anonymous"  # the one that lets an anonymous caller in at all
+
+# The sender must match a host, and no host is listed: nobody is let in.
+SHUT: Config = {
+    "trusted-hosts": [],
+    "host-sending-registration-request-must-match": ["true"],
+    "client-uris-must-match": ["true"],
+}
+_NAMES = {
+    "trusted-hosts": "Trusted Hosts",
+    "allowed-client-templates": "Allowed Client Scopes",
+    "allowed-protocol-mappers": "Allowed Protocol Mapper Types",
+    "consent-required": "Consent Required",
+    "scope": "Full Scope Disabled",
+    "max-clients": "Max Clients Limit",
+    "registration-web-origins": "Allowed Registration Web Origins",
+}
+
+
+def wanted_policies(access: Access, client_uri_hosts: tuple[str, ...]) -> dict[str, Config]:
+    """The policies of the registration profile, by "provider/subtype"; `GUARD` is the last one.
+
+    Args:
+        access: the access file.
+        client_uri_hosts: hosts that known clients name as their home page (RFC 7591 `client_uri`).
+    """
+    registration = access.registration
+    admission = ADMISSIONS[registration.profile]
+    let_in: Config = {
+        "trusted-hosts": sorted({*redirect_hosts(registration), *client_uri_hosts}),
+        # A client on the loopback of a person's machine registers from whatever address that machine has.
+        "host-sending-registration-request-must-match": ["false"],
+        "client-uris-must-match": ["true"],
+    }
+    most = str(registration.max_clients)
+    return {
+        **_for_both("anonymous", access),
+        "max-clients/anonymous": {"max-clients": [most]},
+        "registration-web-origins/anonymous": {
+            "web-origins": list(registration.web_origins) if admission.anonymous else []
+        },
+        **_for_both("authenticated", access),
+        # An initial access token gets nobody into a closed realm either: no room for one client more.
+        "max-clients/authenticated": {"max-clients": [most if admission.invited else "0"]},
+        "trusted-hosts/authenticated": let_in if admission.invited else SHUT,
+        GUARD: let_in if admission.anonymous else SHUT,
+    }
+
+
+def _for_both(subtype: str, access: Access) -> dict[str, Config]:
+    return {
+        # Explicitly none. The default list holds mappers that write a claim of the client's choice from an attribute
+        # the user may edit: with one, a client forges another person's `sub`.
+        f"allowed-protocol-mappers/{subtype}": {"allowed-protocol-mapper-types": []},
+        # `openid` is no client scope, but a registration that names it is refused unless it is listed.
+        f"allowed-client-templates/{subtype}": {
+            "allow-default-scopes": ["true"],
+            "allowed-client-scopes": ["openid", *optional_scopes(access)],
+        },
+        f"consent-required/{subtype}": {},
+        f"scope/{subtype}": {},  # "Full Scope Disabled"
+    }
+
+
+def shutting(wanted: dict[str, Config], actual: Actual) -> Iterator[Change]:
+    """The very first change: nobody registers while the rules are being rewritten, or from now on."""
+    before = _config(actual, GUARD)
+    if not actual.realm or same(SHUT, before):
+        return
+    if wanted[GUARD] == SHUT:
+        change = Change("registration", "shut", "PUT", (), fields=fields_of(dict(SHUT), before))
+    else:
+        change = Change("registration", "shut while changing", "PUT", (), action="step")
+    yield _put_right(GUARD, SHUT, actual, change)
+
+
+def policy_changes(wanted: dict[str, Config], actual: Actual) -> Iterator[Change]:
+    """What the policies lack, all but the `GUARD`."""
+    for name, config in wanted.items():
+        if name != GUARD:
+            yield from _policy_changes(name, config, actual)
+
+
+def _policy_changes(name: str, config: Config, actual: Actual) -> Iterator[Change]:
+    fields = fields_of(dict(config), _config(actual, name))
+    if name in actual.policies and not fields:
+        return
+    what = f"set {', '.join(field.name for field in fields)}" if name in actual.policies else "create"
+    yield _put_right(name, config, actual, Change(f"registration policy {name}", what, "PUT", (), fields=fields))
+
+
+def letting_in(wanted: dict[str, Config], actual: Actual, *, shut: bool) -> Iterator[Change]:
+    """The guard as the registration profile wants it; `shut` says that an earlier change shut it."""
+    before = SHUT if shut else _config(actual, GUARD)
+    if GUARD not in actual.policies and not shut and actual.realm:
+        yield from _policy_changes(GUARD, wanted[GUARD], actual)
+    elif not same(wanted[GUARD], before):
+        fields = fields_of(dict(wanted[GUARD]), _config(actual, GUARD))
+        # A registration profile that lets nobody in has nothing to open; the guard may have been changed by hand.
+        what = f"let in {', '.join(wanted[GUARD]['trusted-hosts']) or 'nobody'}"
+        path = ("components", Ref("registration-policy", GUARD))
+        action: Action = "change" if fields else "step"
+        body = _component(GUARD, wanted[GUARD])
+        yield Change("registration", what, "PUT", path, body, action=action, fields=fields)
+
+
+def _put_right(name: str, config: Config, actual: Actual, change: Change) -> Change:
+    """`change` with the write that gives the policy `name` this `config`."""
+    found = actual.policies.get(name)
+    body = _component(name, config)
+    if found is None:
+        action: Action = "create" if change.action == "change" else change.action
+        return replace(change, method="POST", path=("components",), body=body, action=action)
+    # Keycloak keeps the members of a config that a write does not name, and an empty list removes one.
+    return replace(change, path=("components", found["id"]), body={**body, "id": found["id"]})
+
+
+def _component(name: str, config: Config) -> Json:
+    provider, _, subtype = name.partition("/")
+    return {
+        "name": _NAMES[provider],
+        "providerId": provider,
+        "providerType": REGISTRATION_POLICY,
+        "subType": subtype,
+        "config": config,
+    }
+
+
+def _config(actual: Actual, name: str) -> dict[str, object]:
+    return dict(actual.policies.get(name, {}).get("config") or {})

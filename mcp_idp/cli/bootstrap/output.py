@@ -1,0 +1,119 @@
+"""Changes as people and programs read them: lines, in colour on a terminal, and JSON. No secret is in either."""
+
+from __future__ import annotations
+
+import json
+from typing import IO, TYPE_CHECKING, cast
+
+from rich.console import Console
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from mcp_idp.cli.bootstrap.changes import Action, Change, Field
+
+SIGNS: dict[Action, str] = {"create": "+", "change": "~", "remove": "-", "step": "·"}
+_STYLES = {"+": "green", "~": "yellow", "-": "red", "·": "dim", "    ": "dim"}
+_WORD_STYLES = {
+    "PROOF FAILED": "bold red",
+    "drift": "yellow",
+    "hole": "bold red",
+    "warning": "yellow",
+    "note": "cyan",
+    "proof": "green",
+}
+_LONGEST_VALUE = 160
+_MOST_NAMES = 5
+
+
+def change_lines(change: Change, *, members: bool = False) -> Iterator[str]:
+    """The change, then each field as "old → new"; what is new is listed member by member only if `members`."""
+    yield f"{SIGNS[change.action]} {printable(change.text)}"
+    if change.action == "create" and not members:
+        return
+    for field in change.shown_fields:
+        name = printable(field.name)
+        if change.action == "create":
+            yield f"    {name}: {shown(field.new)}"
+        else:
+            yield f"    {name}: {shown(field.old)} → {shown(field.new)}"
+
+
+def count_line(changes: Iterable[Change]) -> str:
+    """How much there is to do."""
+    actions = [change.action for change in changes]
+    if not any(action != "step" for action in actions):
+        return "no changes"
+    verbs: tuple[tuple[Action, str], ...] = (("create", "create"), ("change", "change"), ("remove", "remove"))
+    return "plan: " + ", ".join(f"{actions.count(action)} to {verb}" for action, verb in verbs)
+
+
+def change_json(changes: Iterable[Change]) -> list[dict[str, object]]:
+    """The changes as plain data, in their order."""
+    return [
+        {
+            "object": change.about,
+            "action": change.action,
+            "what": change.what,
+            "fields": [field_json(field) for field in change.shown_fields],
+        }
+        for change in changes
+    ]
+
+
+def field_json(field: Field) -> dict[str, object]:
+    """One field as plain data."""
+    return {"name": field.name, "old": field.old, "new": field.new}
+
+
+def shown(value: object) -> str:
+    """A value in one line, not too long, nothing in it that moves a terminal's cursor."""
+    if value is None or value == []:
+        return "(none)"
+    if isinstance(value, str):
+        text = value or '""'
+    elif isinstance(value, list) and all(isinstance(part, str) for part in value):
+        text = ", ".join(value)
+    else:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    text = printable(text)
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
+
+
+def printable(text: str) -> str:
+    """`text` with everything escaped that is no character to look at: names come from whoever registered a client."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def some_of(names: Sequence[str]) -> str:
+    """The first few of `names`, for people."""
+    return ", ".join(names[:_MOST_NAMES]) + (" …" if len(names) > _MOST_NAMES else "")
+
+
+def saying(stream: IO[str]) -> Callable[[str], None]:
+    """Something that prints a line on `stream` at once, in colour if that is a terminal (and NO_COLOR is not set)."""
+    console = Console(file=stream, highlight=False, soft_wrap=True)
+
+    def say(line: str) -> None:
+        console.print(Text(line, style=_style(line)))
+
+    return say
+
+
+def say_json(document: object, stream: IO[str]) -> None:
+    """Print `document` as JSON."""
+    stream.write(json.dumps(document, indent=2, ensure_ascii=False, default=_plain) + "\n")
+    stream.flush()
+
+
+def _plain(value: object) -> object:
+    return sorted(cast("Iterable[str]", value)) if isinstance(value, (set, frozenset)) else str(value)
+
+
+def _style(line: str) -> str:
+    word = line.partition(":")[0]
+    for start, style in _STYLES.items():
+        if line.startswith(f"{start} ") or line[:4] == start:
+            return style
+    return _WORD_STYLES.get(word, "")

@@ -1,0 +1,153 @@
+"""Reading and writing the rendered files, and saying what differs between them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from mcp_idp.cli.bootstrap.errors import SettingsFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+_NAMES = ("id", "email")  # what tells the entries of a list apart
+_SECRET = re.compile(r"secret|password|pw$|hash|key$|token|cadata|raw", re.IGNORECASE)
+_SHOWN = 160
+_PRIVATE, _PUBLIC = 0o600, 0o644
+
+
+def read_files(folder: Path, names: Mapping[str, str] | tuple[str, ...], variable: str) -> dict[str, str]:
+    """The files that are there.
+
+    Args:
+        folder: where.
+        names: their paths below it.
+        variable: of the environment, which says where; named if one cannot be read.
+
+    Raises:
+        SettingsFailure: one is there and cannot be read.
+    """
+    found = {}
+    for name in names:
+        try:
+            found[name] = (folder / name).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            continue
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsFailure(
+                f"{folder / name}: cannot be read ({_reason(error)}); {variable} says where"
+            ) from error
+    return found
+
+
+def write_files(folder: Path, wanted: Mapping[str, str], held: Mapping[str, str], variable: str) -> None:
+    """Write what differs; a reader sees each file whole, as it was or as it is to be.
+
+    Args:
+        folder: where.
+        wanted: the files as they shall be, by their paths below it.
+        held: the files as they are.
+        variable: of the environment, which says where; named if one cannot be written.
+
+    Raises:
+        SettingsFailure: a file cannot be written.
+    """
+    for name, text in wanted.items():
+        if held.get(name) == text:
+            continue
+        try:
+            _write(folder / name, text, _PRIVATE if name.startswith("dex/") else _PUBLIC)
+        except OSError as error:
+            raise SettingsFailure(
+                f"{folder / name}: cannot be written ({_reason(error)}); {variable} says where"
+            ) from error
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    neighbour = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        descriptor = os.open(neighbour, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        neighbour.chmod(mode)
+        neighbour.replace(path)
+    finally:
+        neighbour.unlink(missing_ok=True)
+
+
+def _reason(error: OSError | UnicodeDecodeError) -> str:
+    return (error.strerror or type(error).__name__) if isinstance(error, OSError) else "not text"
+
+
+def differences(wanted: Mapping[str, str], held: Mapping[str, str]) -> Iterator[str]:
+    """A line for each field that would change; secrets are named and not shown."""
+    for name, text in wanted.items():
+        before = held.get(name)
+        if before is None:
+            yield f"{name}: create"
+        elif before != text:
+            yield from (f"{name}: {line}" for line in _changed(name, before, text))
+
+
+def _changed(name: str, before: str, after: str) -> Iterator[str]:
+    old, new = _parsed(name, before), _parsed(name, after)
+    lines = list(_fields("", old, new)) if old is not None and new is not None else list(_lines(before, after))
+    yield from lines or ["written anew, with the same meaning"]
+
+
+def _parsed(name: str, text: str) -> Any:
+    try:
+        if name.endswith(".yaml"):
+            return yaml.safe_load(text)
+        return json.loads(text) if name.endswith(("metadata.json", "policy.json")) else None
+    except (yaml.YAMLError, ValueError):
+        return None
+
+
+def _lines(before: str, after: str) -> Iterator[str]:
+    old, new = before.splitlines(), after.splitlines()
+    yield from (f"- {line.strip()}"[:_SHOWN] for line in old if line not in new)
+    yield from (f"+ {line.strip()}"[:_SHOWN] for line in new if line not in old)
+
+
+def _fields(place: str, old: Any, new: Any) -> Iterator[str]:
+    """The differing fields below `place`, each with both values."""
+    if _is_named(old) and _is_named(new):
+        old, new = _by_name(old), _by_name(new)
+    if isinstance(old, dict) and isinstance(new, dict):
+        for member in dict.fromkeys([*old, *new]):
+            inner = f"{place}.{member}" if place else str(member)
+            yield from _fields(inner, old.get(member), new.get(member))
+    elif isinstance(old, list) and isinstance(new, list) and old != new:
+        parts = [f"+{value}" for value in new if value not in old] + [f"-{value}" for value in old if value not in new]
+        yield f"{place}: {' '.join(parts) or 'another order'}"[:_SHOWN]
+    elif old != new:
+        yield f"{place}: {_shown(place, old)} → {_shown(place, new)}"
+
+
+def _is_named(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(entry, dict) and _name(entry) for entry in value)
+
+
+def _by_name(entries: list[dict[str, Any]]) -> dict[str, Any]:
+    return {_name(entry): entry for entry in entries}
+
+
+def _name(entry: dict[str, Any]) -> str:
+    return next((str(entry[member]) for member in _NAMES if member in entry), "")
+
+
+def _shown(place: str, value: Any) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, dict):
+        return "a new one"
+    if _SECRET.search(place.rpartition(".")[2]):
+        return "<hidden>"
+    return json.dumps(value, ensure_ascii=False)[:_SHOWN]

@@ -1,0 +1,83 @@
+"""A secret that nobody types: made once, kept in a file that only its user can read.
+
+`python -m mcp_idp.cli.bootstrap.secret_file PATH` is what compose runs before Keycloak starts: its admin client's secret.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from pathlib import Path
+
+from mcp_idp.cli.bootstrap.errors import SettingsFailure
+
+_BYTES = 32  # 256 bit
+
+
+def read_secret(path: Path) -> str | None:
+    """The secret in the file at `path`; None if there is none.
+
+    Raises:
+        SettingsFailure: the file cannot be read.
+    """
+    try:
+        return _read(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unusable(path, error, "cannot be read") from error
+
+
+def keep_secret(path: Path) -> str:
+    """The secret in the file at `path`; a new one is written there, whole or not at all, if there is none.
+
+    Raises:
+        SettingsFailure: the file can be neither read nor written.
+    """
+    try:
+        if secret := _read(path):
+            return secret
+        secret = secrets.token_urlsafe(_BYTES)
+        _write(path, secret)
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unusable(path, error, "can be neither read nor written") from error
+    return secret
+
+
+def _unusable(path: Path, error: OSError | UnicodeDecodeError, why: str) -> SettingsFailure:
+    reason = error.strerror if isinstance(error, OSError) else "not text"
+    return SettingsFailure(f"{path}: {why} ({reason}); name another file")
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8").strip() or None
+    except FileNotFoundError:
+        return None
+
+
+def _write(path: Path, secret: str) -> None:
+    """Write to a neighbour first: a reader sees the whole secret or no file, and never one with a wider mode."""
+    neighbour = path.with_name(f"{path.name}.{os.getpid()}.new")
+    descriptor = os.open(neighbour, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(secret + "\n")
+        neighbour.replace(path)
+    except OSError:
+        neighbour.unlink(missing_ok=True)
+        raise
+
+
+def main() -> int:
+    """Keep a secret at the path that is the one argument."""
+    try:
+        keep_secret(Path(sys.argv[1]))
+    except SettingsFailure as failure:
+        print(f"secret: {failure}", file=sys.stderr)
+        return failure.exit_code
+    print(f"the secret is kept in {sys.argv[1]}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

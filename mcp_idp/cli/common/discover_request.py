@@ -1,0 +1,56 @@
+"""The first request: MCP's `server/discover`, the one question a client may ask before anything is agreed.
+
+It is sent by itself, before the MCP client starts, so that a refusal arrives as an HTTP answer that can be explained.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mcp.shared.inbound import MCP_METHOD_HEADER, MCP_PROTOCOL_VERSION_HEADER
+from mcp_types import CLIENT_CAPABILITIES_META_KEY, CLIENT_INFO_META_KEY, PROTOCOL_VERSION_META_KEY
+from mcp_types.version import LATEST_MODERN_VERSION
+
+from mcp_idp.cli.common.errors import ProviderFailed, ServerUnreachable
+
+if TYPE_CHECKING:
+    import httpx2
+
+CLIENT_NAME = "scripts/login"
+
+
+def discover_request() -> tuple[dict[str, Any], dict[str, str]]:
+    """Body and headers (MCP 2026-07-28, server/discover)."""
+    method = "server/discover"
+    meta = {
+        PROTOCOL_VERSION_META_KEY: LATEST_MODERN_VERSION,
+        CLIENT_INFO_META_KEY: {"name": CLIENT_NAME, "version": "1"},
+        CLIENT_CAPABILITIES_META_KEY: {},
+    }
+    body = {"jsonrpc": "2.0", "id": 0, "method": method, "params": {"_meta": meta}}
+    headers = {
+        "Accept": "application/json, text/event-stream",
+        MCP_PROTOCOL_VERSION_HEADER: LATEST_MODERN_VERSION,
+        MCP_METHOD_HEADER: method,
+    }
+    return body, headers
+
+
+def check_answer(response: httpx2.Response, url: str, *, logged_in: bool) -> None:
+    """Let an answer pass that is an MCP server's; 401 and 403 have been looked at before.
+
+    Raises:
+        ProviderFailed: the server cannot ask its provider.
+        ServerUnreachable: no MCP server answers at `url`.
+    """
+    status = response.status_code
+    if status == 503:  # noqa: PLR2004 - Service Unavailable
+        raise ProviderFailed(
+            "the server cannot judge any token at the moment (503): it does not reach its provider",
+            "the server's log says which URL it tries; OAUTH_INTERNAL_URL is the provider as the server reaches it",
+        )
+    if status >= 500 or (not logged_in and status in {404, 405, 421}):  # noqa: PLR2004 - server errors
+        raise ServerUnreachable(
+            f"what answers at {url} is not the MCP server ({status} {response.reason_phrase})",
+            "the URL must be exactly the server's public one, path included: its page at / names it",
+        )

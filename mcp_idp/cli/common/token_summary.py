@@ -1,0 +1,207 @@
+"""Tokens and refusals in plain words.
+
+Claims are read without verifying anything: judging a token is the server's part, and a client must not rely on what is
+inside (RFC 9068 section 6). They are shown because they explain what the server does.
+
+What a person holds at the provider, as its tokens show it: roles, or groups where it has no scopes of one's own.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from mcp_idp.access.policy import Access
+
+
+def words(value: object) -> list[str]:
+    """A claim that is one string, a space-separated string or a list, as a list of strings."""
+    if isinstance(value, str):
+        return value.split()
+    return [part for part in value if isinstance(part, str)] if isinstance(value, list) else []
+
+
+def roles(claims: Mapping[str, Any], roles_claim: str = "roles") -> list[str]:
+    """The person's roles, wherever the provider writes them."""
+    realm = claims.get("realm_access")
+    found = words(claims.get(roles_claim)) or words(claims.get("roles"))
+    return found or (words(realm.get("roles")) if isinstance(realm, dict) else [])
+
+
+def names_scopes(claims: Mapping[str, Any]) -> bool:
+    """Whether the provider writes scopes into its tokens. Dex does not: groups bring them."""
+    return "scope" in claims or "scp" in claims
+
+
+def held(claims: Mapping[str, Any], roles_claim: str = "roles") -> tuple[str, list[str]]:
+    """What the person holds: "role", "group", or "role or group" where the token shows neither; and which."""
+    found = roles(claims, roles_claim)
+    if found or names_scopes(claims):
+        return "role", found
+    groups = words(claims.get("groups"))
+    return ("group" if groups else "role or group"), groups
+
+
+def bringing(access: Access, scope: str, kind: str) -> str:
+    """What of this `kind` brings the scope: `the role a or b`, `the group c`."""
+    needed = access.scopes[scope].roles
+    by_group = access.groups_with(needed) if "group" in kind else ()
+    return f"the {kind} {one_of(by_group or needed)}"
+
+
+def one_of(names: Iterable[str]) -> str:
+    """`a`, `a or b`, `a, b or c`."""
+    *most, last = names
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+Claims = dict[str, Any]
+_JWT_PARTS = 3
+_FORBIDDEN = 403
+
+
+def read_claims(token: str) -> Claims | None:
+    """The claims of a JWT (RFC 7519 section 3), or None for a token that is none."""
+    return read_part(token, 1) if token.count(".") == _JWT_PARTS - 1 else None
+
+
+def read_part(token: str, index: int) -> dict[str, Any] | None:
+    """The JSON object in a part of a token in compact form (0 is the header), not verified; None if there is none."""
+    parts = token.split(".")
+    if index >= len(parts):
+        return None
+    try:
+        value = json.loads(base64.urlsafe_b64decode(parts[index] + "=" * (-len(parts[index]) % 4)))
+    except (binascii.Error, ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def audiences(claims: Mapping[str, Any]) -> list[str]:
+    """`aud`, which is one string or several (RFC 7519 section 4.1.3)."""
+    aud = claims.get("aud")
+    return [aud] if isinstance(aud, str) else words(aud)
+
+
+def scopes(claims: Mapping[str, Any]) -> list[str]:
+    """The granted scopes, wherever the provider writes them."""
+    return words(claims.get("scope")) + words(claims.get("scp"))
+
+
+def describe_claims(claims: Claims, now: float, roles_claim: str = "roles") -> list[str]:
+    """Who issued the token, about whom, for whom, good for what, until when."""
+    person = claims.get("preferred_username") or claims.get("username") or claims.get("sub") or "nobody in particular"
+    lines = [
+        f"issued by   {claims.get('iss', 'nobody')}  (iss)",
+        f"about       {person}  (sub {claims.get('sub', 'missing')})",
+        f"for         {', '.join(audiences(claims)) or 'no resource at all'}  (aud: who may take it)",
+        f"to client   {claims.get('azp') or claims.get('client_id') or 'not said'}",
+    ]
+    kind, names = held(claims, roles_claim)
+    if names_scopes(claims) or not names:
+        lines.append(f"good for    {' '.join(scopes(claims)) or 'nothing'}  (scope)")
+    else:
+        lines.append(f"good for    what the {kind}s bring: this provider names no scope in its tokens")
+    if names:
+        lines.append(f"{kind + 's':11} {' '.join(names)}")
+    if isinstance(expiry := claims.get("exp"), int | float):
+        lines.append(f"runs out    in {max(0, round((expiry - now) / 60))} min  (exp)")
+    return lines
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A 401 or 403 that the server gave to a request with a token.
+
+    Attributes:
+        status: the HTTP status.
+        challenge: the WWW-Authenticate header, or "".
+        description: what the body says, or "".
+        correlation_id: what leads from the body to the line in the server's log, or "".
+    """
+
+    status: int
+    challenge: str = ""
+    description: str = ""
+    correlation_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What was asked for.
+
+    Attributes:
+        resource: what `aud` must name.
+        person: whose login it was, where that is known.
+        scope: the scopes of --scope, where somebody chose them.
+        access: who may do what, where the access file is at hand.
+    """
+
+    resource: str
+    person: str | None = None
+    scope: str | None = None
+    access: Access | None = None
+
+
+def server_words(refusal: Refusal) -> list[str]:
+    """What the server itself says of its refusal, and where it says more."""
+    lines = [f"the server says: {refusal.description}"] if refusal.description else []
+    if refusal.correlation_id:
+        lines.append(f"the server's log has the reason under {refusal.correlation_id}")
+    return lines
+
+
+def explain_refusal(refusal: Refusal, claims: Claims | None, asked: Asked) -> list[str]:
+    """Why the server did not take the token, as far as the token itself tells, and who can change it.
+
+    Args:
+        refusal: what the server said.
+        claims: those of the token, or None if it cannot be read.
+        asked: what the login was for.
+    """
+    access, resource = asked.access, asked.resource
+    lines = server_words(refusal)
+    if claims is None:
+        return [*lines, "the token is not a JWT, so only the provider knows what it is good for (introspection)"]
+    missing_audience = resource not in audiences(claims)
+    missing_scope = access is not None and access.base_scope not in access.expand(scopes(claims))
+    if missing_audience:
+        named = ", ".join(audiences(claims)) or "no resource at all"
+        lines.append(f"the token is for {named}; this server only takes tokens for {resource}")
+    if missing_scope or not scopes(claims):
+        kind = held(claims, access.roles_claim if access else "roles")[0]
+        none = "no scope" if kind == "role" else f"no scope: at this provider a {kind} does"
+        lines.append(f"the token brings {' '.join(scopes(claims)) or none}")
+    if asked.scope is not None and access is not None and access.base_scope not in access.expand(asked.scope.split()):
+        return [
+            *lines,
+            f"--scope asked for {asked.scope} only; the server needs {access.base_scope}: leave out --scope",
+        ]
+    if missing_audience or missing_scope or not scopes(claims) or refusal.status == _FORBIDDEN:
+        return lines + _missing(claims, asked)
+    return [
+        *lines,
+        "resource and scope are right: look at issuer, clock and token type; the server's log names what it expected",
+    ]
+
+
+def _missing(claims: Claims, asked: Asked) -> list[str]:
+    access = asked.access
+    who = asked.person or claims.get("preferred_username") or claims.get("username") or claims.get("sub")
+    account = f"'{who}'" if who else "your account"
+    giver = f"an administrator of the provider ({claims.get('iss', 'the issuer')})"
+    kind, names = held(claims, access.roles_claim if access else "roles")
+    if access is None:
+        return [f"probably {account} has no {kind} that brings a scope of this server: {giver} can give one"]
+    wanted = bringing(access, access.base_scope, kind)
+    return [
+        f"the scope {access.base_scope} comes to a person with {wanted} (idp-config/access.yaml)",
+        f"{kind}s of {account} in the token: {', '.join(names) or 'none'}",
+        f"{giver} can give {account} {wanted}; then log in again",
+    ]

@@ -1,0 +1,161 @@
+"""The story of `./scripts/demo`: two processes, one login, a few calls, and what to do next."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcp_idp.cli.demo.nanoidp_config import ROLES_CLAIM, write_access, write_provider
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import httpx2
+
+    from mcp_idp.access.policy import Access
+    from mcp_idp.cli.common.console import Narrator
+    from mcp_idp.cli.demo.processes import Child, Children
+    from mcp_idp.cli.login.options import Login
+
+ROOT = Path(__file__).parents[3]
+SERVER_PORT, PROVIDER_PORT = 3000, 9010
+_READY_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """Who logs in, whether both stay up afterwards, and where they listen."""
+
+    user: str
+    keep: bool
+    server_port: int
+    provider_port: int
+
+
+class Story:
+    """One run."""
+
+    def __init__(self, setup: Setup, access: Access, home: Path, children: Children) -> None:
+        self._setup = setup
+        self._access = access
+        self._home = home
+        self._children = children
+        self._issuer = f"http://localhost:{setup.provider_port}"
+        self._url = f"http://localhost:{setup.server_port}/mcp"
+
+    def run(self) -> int:
+        """Start, log in, call, tell what next."""
+        began = time.monotonic()
+        provider = self._start_provider()
+        server = self._start_server()
+        # Imported while both start: it takes as long as they do.
+        from mcp_idp.cli.common.console import Narrator, open_console  # noqa: PLC0415 - see the line above
+        from mcp_idp.cli.common.redaction import Secrets  # noqa: PLC0415 - likewise
+
+        narrator = Narrator(open_console(), Secrets())
+        self._introduce(narrator)
+        with narrator.waiting("starting both"):
+            provider.wait_until_ready(
+                f"http://127.0.0.1:{self._setup.provider_port}/.well-known/openid-configuration", _READY_SECONDS
+            )
+            server.wait_until_ready(f"http://127.0.0.1:{self._setup.server_port}/readyz", _READY_SECONDS)
+        narrator.say(f"  both ready after {time.monotonic() - began:.1f} s")
+        code = self._log_in(narrator)
+        if code == 0:
+            self._conclude(narrator)
+        else:
+            narrator.say("--- what the server wrote last ---")
+            for line in server.tail().splitlines():
+                narrator.say(f"  {line}")
+        if self._setup.keep and code == 0:
+            self._keep(narrator, (provider, server))
+        return code
+
+    def _start_provider(self) -> Child:
+        directory = write_provider(self._access, self._setup.provider_port, self._home)
+        command = [sys.executable, "-m", "nanoidp", "--config", str(directory), "--strict-config"]
+        command += ["--host", "127.0.0.1", "--port", str(self._setup.provider_port)]
+        log = self._home / "provider.log"
+        return self._children.start("identity provider", command, cwd=self._home, log=log, extra={})
+
+    def _start_server(self) -> Child:
+        settings = {
+            "OAUTH_SERVER_URL": self._issuer,
+            # said outright: where the demo itself runs in a container, the server asks for it
+            "OAUTH_INTERNAL_URL": self._issuer,
+            "OAUTH_PROVIDER": "nanoidp",
+            "MCP_PUBLIC_URL": self._url,
+            "HOST": "127.0.0.1",
+            "PORT": str(self._setup.server_port),
+            "ACCESS_FILE": str(write_access(self._access, self._home)),
+        }
+        command = [sys.executable, "-m", "mcp_server"]
+        return self._children.start("MCP server", command, cwd=ROOT, log=self._home / "server.log", extra=settings)
+
+    def _introduce(self, narrator: Narrator) -> None:
+        narrator.say("An identity provider and the MCP server, on this machine only, for this run only:")
+        narrator.say(f"  identity provider  {self._issuer}  (nanoidp)")
+        narrator.say(f"  MCP server         {self._url}")
+
+    def _log_in(self, narrator: Narrator) -> int:
+        from mcp_idp.cli.login.flow import run  # noqa: PLC0415 - likewise
+        from mcp_idp.cli.login.form_login import HeadlessLogin  # noqa: PLC0415 - imported while both start
+        from mcp_idp.cli.login.options import Plan  # noqa: PLC0415 - likewise
+
+        user = self._setup.user
+        narrator.say()
+        narrator.say(f"Logging in as '{user}' as scripts/login --headless --user {user} does:")
+        access = self._access.model_copy(update={"roles_claim": ROLES_CLAIM})
+        plan = Plan(url=self._url, person=user, access=access, issuer=self._issuer)
+        password = self._access.demo_users[user].password
+
+        def login(pages: httpx2.AsyncClient) -> Login:
+            return HeadlessLogin(narrator, pages, user, password, issuer=self._issuer)
+
+        return asyncio.run(run(plan, narrator, login)).exit_code
+
+    def _conclude(self, narrator: Narrator) -> None:
+        for line in differences(self._access, self._setup.user):
+            narrator.say(line)
+        if not self._setup.keep:
+            narrator.say()
+            narrator.say("What next", style="bold")
+            narrator.say("  ./scripts/demo --keep      the same, and both stay up for your own client")
+            narrator.say("  docker compose up --wait   the same server with Keycloak; then ./scripts/login")
+            narrator.say("  mcp_server/tools.py        the tools: put yours there")
+            narrator.say("Both processes end now; nothing stays on this machine.")
+
+    def _keep(self, narrator: Narrator, children: Sequence[Child]) -> None:
+        narrator.say()
+        narrator.say("Both stay up until Ctrl-C. Connect your client to", style="bold")
+        narrator.say(f"  {self._url}")
+        narrator.say(f"  for example: claude mcp add --transport http demo {self._url}")
+        narrator.say(f"               scripts/login --url {self._url}")
+        narrator.say("and log in as one of these (demo passwords, good for nothing else):")
+        for name, person in self._access.demo_users.items():
+            roles = ", ".join(self._access.roles_of_person(person)) or "none"
+            narrator.say(f"  {name:<10} password {person.password:<10} roles {roles}")
+        narrator.say("Cursor cannot register here: this provider refuses its cursor:// address; Keycloak takes it.")
+        pause = threading.Event()
+        while True:
+            for child in children:
+                child.check()
+            pause.wait(1)
+
+
+def differences(access: Access, user: str) -> list[str]:
+    """What this provider does otherwise than the Keycloak of the compose file, said outright."""
+    held = set(access.roles_of_person(access.demo_users[user]))
+    theirs = [name for name in access.login_scopes if held & set(access.scopes[name].roles)]
+    there = f"'{user}' would get: {' '.join(theirs)}" if theirs else f"'{user}' would get a token this server refuses"
+    return [
+        "",
+        "Not as with Keycloak:",
+        f"  nanoidp gives everybody every scope that is asked for; roles gate nothing. On Keycloak {there}.",
+        "  The login page is the consent page, the subject is the user's name, and the code comes without iss.",
+    ]

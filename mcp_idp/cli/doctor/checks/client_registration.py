@@ -1,0 +1,201 @@
+"""Which clients can register, by what the metadata says and, with --register, by trying.
+
+What mends a refused registration, by the words it was refused with.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx2
+
+from mcp_idp.cli.common.client_deregistration import Registration, target
+from mcp_idp.cli.common.safe_http import is_web
+from mcp_idp.cli.doctor.client_profiles import PERSONAS
+from mcp_idp.cli.doctor.context import INSPECTOR, text, texts
+from mcp_idp.cli.doctor.findings import Finding, Kind, Severity
+from mcp_idp.cli.doctor.runner import Check, with_login
+
+if TYPE_CHECKING:
+    from mcp_idp.cli.common.safe_http import Reply
+    from mcp_idp.cli.doctor.client_profiles import Persona
+    from mcp_idp.cli.doctor.context import Case
+
+# The first that fits counts. The words are those of Keycloak 26.
+_HINTS = {
+    "not permitted to use specified clientscope": (
+        "Keycloak, policies Allowed Client Scopes: list the scopes that the server asks for, in both the anonymous and "
+        "the authenticated one"
+    ),
+    "host not trusted": (
+        "Keycloak, policy Trusted Hosts: switch 'Host Sending Client Registration Request Must Match' off, keep "
+        "'Client URIs Must Match' on, and list the hosts of the redirect URIs"
+    ),
+    "trusted host": "Keycloak, policy Trusted Hosts: list the host of its redirect (and home page)",
+    "max clients": "Keycloak, policy Max Clients Limit: raise it, or remove clients that nobody uses",
+    "invalid origin": "Keycloak, policy Allowed Registration Web Origins: list the origin of the page",
+    "https required": "reach the provider by https, or set the realm's sslRequired to external",
+}
+_BOOTSTRAP = "or let the bootstrap set it: registration.profile in access.yaml, then scripts/bootstrap_idp.py apply"
+
+
+def advice(reason: str, *, keycloak: bool) -> str:
+    """What to do about a registration that was refused with `reason`."""
+    hint = next((hint for words, hint in _HINTS.items() if words in reason.lower()), None)
+    if hint is None:
+        hint = "the provider's registration policy decides; or give people a client id by hand"
+    return f"{hint}; {_BOOTSTRAP}" if keycloak else hint
+
+
+NO_REGISTRATION = Kind(
+    name="no_registration",
+    severity=Severity.WARNING,
+    title="no client can introduce itself to the provider",
+    why="only clients that take a client id by hand can log in: VS Code, Claude Code, Cursor, Inspector and mcp-remote "
+    "have a field for one; Claude.ai too, in its advanced settings; clients without such a field cannot",
+    source="MCP authorization 2026-07-28, Client Registration Approaches",
+    complaints=("microsoft/vscode#252892", "modelcontextprotocol/inspector#683"),
+)
+ONLY_DOCUMENTS = Kind(
+    name="only_documents",
+    severity=Severity.NOTE,
+    title="clients introduce themselves by a metadata document only",
+    why="clients that know nothing but dynamic registration (Inspector, mcp-remote) need a client id by hand",
+    source="MCP authorization 2026-07-28, Client ID Metadata Documents",
+)
+NO_PUBLIC_CLIENTS = Kind(
+    name="no_public_clients",
+    severity=Severity.WARNING,
+    title="the provider does not say that it takes clients without a secret",
+    why="a client by metadata document or by hand has none; some then fall silently back to another way, or give up",
+    source="RFC 8414 section 2; RFC 8252 section 8.5",
+    complaints=(
+        "keycloak/keycloak#44403",
+        "PrefectHQ/fastmcp#4600",
+    ),
+)
+REFUSED = Kind(
+    name="registration_refused",
+    severity=Severity.FAULT,
+    title="the provider refuses to register every client that was tried",
+    why="nobody can log in with a client that registers itself",
+    source="RFC 7591 section 3.2.2",
+    complaints=("opensearch-project/opensearch-mcp-server-py#227", "OpenLiberty/open-liberty#35062", "evoila/meho#911"),
+)
+SOME_REFUSED = Kind(
+    name="client_refused",
+    severity=Severity.WARNING,
+    title="the provider refuses to register a client of this kind",
+    why="whoever uses that client cannot log in",
+    source="RFC 7591 section 3.2.2",
+    complaints=(
+        "keycloak/keycloak#43654",
+        "microsoft/vscode#278512",
+        "opensearch-project/opensearch-mcp-server-py#227",
+    ),
+)
+LEFT_BEHIND = Kind(
+    name="left_behind",
+    severity=Severity.NOTE,
+    title="a trial registration could not be removed",
+    why="registrations that nobody removes pile up",
+    source="RFC 7592 section 2.3",
+    complaints=("agentic-community/mcp-gateway-registry#1119",),
+)
+_CREATED = (200, 201)
+_ERROR = 400
+
+
+async def possible(case: Case) -> list[Finding]:
+    """What the metadata says about registration."""
+    registers = is_web(text(case.provider, "registration_endpoint"))
+    documents = case.provider.get("client_id_metadata_document_supported") is True
+    found = []
+    if not registers and not documents:
+        mend = "switch dynamic registration or client ID metadata documents on, or hand out a client id to people"
+        found.append(NO_REGISTRATION.found("neither registration_endpoint nor metadata documents", mend))
+    elif not registers:
+        found.append(ONLY_DOCUMENTS.found("client_id_metadata_document_supported is true", "hand out a client id, too"))
+    listed = texts(case.provider.get("token_endpoint_auth_methods_supported"))
+    if not registers and "none" not in listed:  # who registers is told by the answer which method is his
+        what = f"token_endpoint_auth_methods_supported is {' '.join(listed) or 'not there'}"
+        found.append(
+            NO_PUBLIC_CLIENTS.found(what, 'switch public clients on and list "none" (Keycloak: 26.6 or newer)')
+        )
+    return found
+
+
+async def tried(case: Case) -> list[Finding]:
+    """Register as each kind of client does, and take it back at once."""
+    found, refused = [], []
+    for persona in PERSONAS:
+        reply = await _register(case, persona)
+        if reply.status in _CREATED:
+            found += await _take_back(case, persona, reply)
+        else:
+            refused.append((persona, reply))
+    kind = REFUSED if len(refused) == len(PERSONAS) else SOME_REFUSED
+    told: dict[str, list[str]] = {}
+    for persona, reply in refused:
+        told.setdefault(_reason(reply), []).append(persona.name)
+    return [
+        *(
+            kind.found(f"{', '.join(names)}: {reason}", advice(reason, keycloak=case.is_keycloak))
+            for reason, names in told.items()
+        ),
+        *found,
+    ]
+
+
+async def _register(case: Case, persona: Persona) -> Reply:
+    endpoint = text(case.provider, "registration_endpoint")
+    headers = {"origin": INSPECTOR} if persona.in_a_page else {}
+    return await case.ask.send("POST", endpoint, headers=headers, json=persona.registration(case.scopes))
+
+
+async def _take_back(case: Case, persona: Persona, reply: Reply) -> list[Finding]:
+    made = Registration.read(reply.url, reply.document)
+    name = f"{persona.name}, client {str(reply.document.get('client_id'))[:200]}"
+    try:
+        uri = target(made)
+    except (ValueError, httpx2.InvalidURL) as error:
+        return [LEFT_BEHIND.found(f"{name}: {error}", "remove it at the provider")]
+    gone = await case.ask.send("DELETE", uri, headers={"authorization": f"Bearer {made.token}"})
+    if gone.fault is not None or gone.status >= _ERROR:
+        return [LEFT_BEHIND.found(f"{name}: {gone}", "remove it at the provider")]
+    return []
+
+
+def _reason(reply: Reply) -> str:
+    """The answer in words. What the provider says is bounded; whoever shows it escapes it."""
+    if reply.fault is not None:
+        return str(reply)
+    said = text(reply.document, "error_description") or text(reply.document, "error")
+    return f"{reply.status} {said[:300]}".strip()
+
+
+def _can_try(case: Case) -> str:
+    if reason := with_login(case):
+        return reason
+    if not is_web(text(case.provider, "registration_endpoint")):
+        return "the provider has no registration endpoint"
+    return "" if case.register else "only with --register, for it writes at the provider"
+
+
+CHECKS = (
+    Check(
+        name="registration",
+        asks="Can clients introduce themselves?",
+        run=possible,
+        needs=("discovery",),
+        kinds=(NO_REGISTRATION, NO_PUBLIC_CLIENTS, ONLY_DOCUMENTS),
+    ),
+    Check(
+        name="trial",
+        asks="Do the clients people use get registered? (--register; each is taken back at once)",
+        run=tried,
+        needs=("endpoints",),
+        applies=_can_try,
+        kinds=(REFUSED, SOME_REFUSED, LEFT_BEHIND),
+    ),
+)

@@ -1,0 +1,48 @@
+"""Is the server called over TLS, where others are on the line?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mcp_idp.cli.common.safe_http import in_the_clear
+from mcp_idp.cli.doctor.findings import Finding, Kind, Severity
+from mcp_idp.cli.doctor.runner import Check, always
+
+if TYPE_CHECKING:
+    from mcp_idp.cli.doctor.context import Case
+
+CLEAR = Kind(
+    name="clear",
+    severity=Severity.FAULT,
+    title="the server is called over http, off this machine",
+    why="tokens cross the network where anybody on the way can take them",
+    source="RFC 6750 section 5.3",
+    complaints=("keycloak/keycloak#15084",),
+)
+
+
+async def encrypted(case: Case) -> list[Finding]:
+    """Is the server called over TLS, where others are on the line?"""
+    if not in_the_clear(case.url):
+        return []
+    public = f"https{case.url.removeprefix('http')}"
+    return [
+        CLEAR.found(
+            f"{case.url} is not https",
+            f"put a proxy that ends TLS before it, and set MCP_PUBLIC_URL={public}: never from the request",
+            settings={"MCP_PUBLIC_URL": public},
+            url=public,
+        )
+    ]
+
+
+CHECKS = (
+    Check(
+        name="encryption",
+        asks="Is the server called over TLS, off this machine?",
+        run=encrypted,
+        applies=always,
+        needs=("reach",),
+        kinds=(CLEAR,),
+    ),
+)

@@ -1,0 +1,184 @@
+"""Does an MCP server answer at this URL, under this name, and does it ask for a login?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
+
+from mcp_idp.cli.common.discover_request import discover_request
+from mcp_idp.cli.common.safe_http import Fault, is_web
+from mcp_idp.cli.doctor.challenge_header import read_challenge
+from mcp_idp.cli.doctor.context import text
+from mcp_idp.cli.doctor.findings import Finding, Kind, Severity
+from mcp_idp.cli.doctor.runner import Check, always
+from mcp_idp.cli.doctor.url_diff import difference
+from mcp_idp.http.protected_resource import WELL_KNOWN
+from mcp_idp.util.urls import is_loopback
+
+if TYPE_CHECKING:
+    from mcp_idp.cli.common.safe_http import Reply
+    from mcp_idp.cli.doctor.context import Case
+
+UNREACHABLE = Kind(
+    name="unreachable",
+    severity=Severity.FAULT,
+    title="nothing answers at the server's URL",
+    why="without an answer there is nothing else to look at",
+)
+CERTIFICATE = Kind(
+    name="certificate",
+    severity=Severity.FAULT,
+    title="the server's certificate is not valid for clients",
+    why="every client refuses the connection before the login begins, and most only say 'fetch failed'",
+    source="RFC 9110 section 4.3.4",
+)
+REDIRECTED = Kind(
+    name="redirected",
+    severity=Severity.FAULT,
+    title="the server redirects",
+    why="clients do not follow a redirect with a token, and the metadata is about another URL than the one they used",
+    source="RFC 9728 section 3.3",
+    complaints=(
+        "zoho/analytics-mcp-server#22",
+        "agencyenterprise/draft-detective#774",
+    ),
+)
+HOST_REFUSED = Kind(
+    name="host_refused",
+    severity=Severity.FAULT,
+    title="the server does not know its own name",
+    why="it takes requests for DNS rebinding that name a Host it was not told about",
+    source="RFC 9110 section 15.5.20",
+    complaints=(
+        "cbcoutinho/nextcloud-mcp-server#373",
+        "rstierli/fortianalyzer-mcp#6",
+        "awslabs/mcp#4507",
+    ),
+)
+NOT_HERE = Kind(
+    name="not_here",
+    severity=Severity.FAULT,
+    title="no MCP server at this path",
+    why="the URL that clients are given must be the endpoint's own, path included",
+)
+FAILS = Kind(
+    name="fails",
+    severity=Severity.FAULT,
+    title="the server answers with an error of its own",
+    why="a client can only log in after a 401 that says how",
+    source="MCP authorization 2026-07-28, Error Handling",
+)
+FORBIDS = Kind(
+    name="forbids",
+    severity=Severity.FAULT,
+    title="refused without a token, but not with 401",
+    why="401 is what makes a client log in; after anything else it gives up",
+    source="MCP authorization 2026-07-28, Error Handling",
+)
+OPEN = Kind(
+    name="open",
+    severity=Severity.WARNING,
+    title="the server asks for no login",
+    why="whoever reaches it may use every tool",
+    source="MCP authorization 2026-07-28, Protocol Requirements",
+)
+OPEN_HERE = Kind(
+    name="open_here",
+    severity=Severity.NOTE,
+    title="the server, on this machine, asks for no login",
+    why="that is fine for trying things out, and only there",
+)
+_CERTIFICATE_HELP = (
+    ("expired", "renew the certificate"),
+    ("self", "use a certificate of an authority that clients trust, or make them trust yours (SSL_CERT_FILE)"),
+    ("issuer", "serve the whole chain, intermediate certificates included; or make clients trust your authority"),
+    ("mismatch", "the certificate must name this host (subjectAltName)"),
+    ("not valid for", "the certificate must name this host (subjectAltName)"),
+)
+
+
+async def knock(case: Case) -> list[Finding]:
+    """Call the server as a client does that has no token yet."""
+    body, headers = discover_request()
+    case.knock = reply = await case.ask.send("POST", case.url, headers=headers, json=body)
+    if reply.fault is not None:
+        return [_no_answer(case, reply)]
+    case.challenge = read_challenge(reply.header("www-authenticate"))
+    finding = await _wrong_answer(case, reply)
+    return [finding] if finding is not None else []
+
+
+async def _wrong_answer(case: Case, reply: Reply) -> Finding | None:
+    """What is wrong with any answer but 401."""
+    status = reply.status
+    if status in {404, 405}:
+        return await _not_here(case, reply)
+    if 300 <= status < 400:  # noqa: PLR2004 - redirects
+        return _redirected(case, reply)
+    if status == 421 or (status == 400 and b"host" in reply.body.lower()):  # noqa: PLR2004 - Misdirected Request
+        return _host_refused(case, reply)
+    if status in {403, 429} or status >= 500:  # noqa: PLR2004 - server errors
+        return _refused(status)
+    case.open = status != 401  # noqa: PLR2004 - Unauthorized
+    if not case.open:
+        return None
+    kind = OPEN_HERE if is_loopback(case.host) else OPEN
+    return kind.found(f"it answers {status} without a token", "ask for one (here: DISABLE_AUTH must not be set)")
+
+
+def _refused(status: int) -> Finding:
+    if status == 403:  # noqa: PLR2004 - Forbidden
+        return FORBIDS.found("it answers 403", "answer 401 with WWW-Authenticate to a request without credentials")
+    return FAILS.found(f"it answers {status}", "the server's log, or that of the proxy before it, says why")
+
+
+def _no_answer(case: Case, reply: Reply) -> Finding:
+    if reply.fault is Fault.CERTIFICATE:
+        said = reply.detail.lower()
+        helps = next((text for word, text in _CERTIFICATE_HELP if word in said), "is this an https server at all?")
+        return CERTIFICATE.found(f"{case.url}: {reply.detail}", helps)
+    start = "docker compose up --wait, or ./scripts/demo --keep" if is_loopback(case.host) else "is it up, from here?"
+    return UNREACHABLE.found(f"{case.url}: {reply}", f"start it ({start}), or name another URL")
+
+
+def _redirected(case: Case, reply: Reply) -> Finding:
+    try:
+        target = urljoin(case.url, reply.header("location"))
+    except ValueError:
+        target = reply.header("location")
+    return REDIRECTED.found(
+        f"{case.url} answers {reply.status}, to {target}",
+        f"give clients {target} itself, or serve MCP at {case.url} without a redirect",
+        url=target if is_web(target) else None,
+    )
+
+
+def _host_refused(case: Case, reply: Reply) -> Finding:
+    name = urlsplit(case.url).netloc
+    return HOST_REFUSED.found(
+        f"it answers {reply.status} to its Host, {name}",
+        f"tell it the URL that clients use: MCP_PUBLIC_URL={case.url} here; in other servers add {name} to the allowed "
+        "hosts. A proxy before it must pass the Host on",
+        settings={"MCP_PUBLIC_URL": case.url},
+    )
+
+
+async def _not_here(case: Case, reply: Reply) -> Finding:
+    """Ask the root what the resource is called: perhaps only the path is wrong."""
+    document = (await case.ask.get(urljoin(case.url, WELL_KNOWN))).found
+    named = text(document, "resource")
+    mend = "compare the path with the server's own"
+    if is_web(named):
+        mend = f"use {named}: that is what the server calls itself. The difference is {difference(case.url, named)}"
+    return NOT_HERE.found(f"{case.url} answers {reply.status}", mend, url=named or None)
+
+
+CHECKS = (
+    Check(
+        name="reach",
+        asks="Does an MCP server answer at this URL, and ask for a login?",
+        run=knock,
+        applies=always,
+        kinds=(UNREACHABLE, CERTIFICATE, REDIRECTED, HOST_REFUSED, NOT_HERE, FORBIDS, FAILS, OPEN, OPEN_HERE),
+    ),
+)

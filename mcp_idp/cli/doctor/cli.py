@@ -1,0 +1,199 @@
+"""The command line of the doctor."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcp_idp.cli.common.console import Narrator, open_console, printable
+from mcp_idp.cli.common.errors import INTERRUPTED_EXIT, ClientFailure
+from mcp_idp.cli.common.http import open_client, parse_connect_to
+from mcp_idp.cli.common.redaction import Secrets
+from mcp_idp.cli.common.safe_http import Asker
+from mcp_idp.cli.common.server_env import surroundings
+from mcp_idp.cli.common.stdin_token import NoToken, read_token
+from mcp_idp.cli.doctor.bootstrap_bridge import ask, fix, look_inside, probe_holes
+from mcp_idp.cli.doctor.checks.reachability import CERTIFICATE, UNREACHABLE
+from mcp_idp.cli.doctor.context import Case
+from mcp_idp.cli.doctor.registry import CHECKS
+from mcp_idp.cli.doctor.report import Report, as_json, is_healthy
+from mcp_idp.cli.doctor.runner import examine
+from mcp_idp.cli.doctor.token_evaluation import judge_for
+from mcp_idp.cli.login.cli import add_login_options, choose_login, login_password, make_plan, server_url
+from mcp_idp.cli.login.flow import run_for_token
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from mcp_idp.cli.common.http import Address
+    from mcp_idp.cli.doctor.runner import Result
+
+_DOTENV = Path(__file__).parents[3] / ".env"
+_FINDINGS = 1
+_UNREACHABLE = 3
+_HELP = """\
+Look at an MCP server and its identity provider from outside, as clients see them, and name what keeps clients out: the
+cause first, with what mends it. It works with other people's servers, too. It changes nothing without
+--register, --probe or --fix.
+
+examples:
+  scripts/doctor                                     the server of this stack, http://localhost:3000/mcp
+  scripts/doctor https://mcp.example.com/mcp         … or any other
+  scripts/doctor --register                          register as VS Code, Claude Code and others do; taken back at once
+  scripts/token | scripts/doctor --token -           which rule would refuse this token, and does the server take it?
+  scripts/doctor --login                             log in with the browser, and judge the token that comes
+  scripts/doctor --probe                             try what strangers try, on a Keycloak of your own; cleans up
+  scripts/doctor --fix --inside                      show what apply would change, ask, apply; then look again
+  scripts/doctor --json | jq -r '.findings[0].mend'  for programs
+"""
+_EPILOG = """\
+environment:
+  MCP_PUBLIC_URL, MCP_PORT   the server, unless it is named: as for scripts/login
+  MCP_PASSWORD, CONNECT_TO, OAUTH_SERVER_URL
+                             as for scripts/login: --headless gives the password to that provider only
+  KEYCLOAK_ADMIN_CLIENT_…    for --inside, --probe and --fix: as for scripts/bootstrap_idp.py
+  SSL_CERT_FILE              authorities to trust besides the usual ones
+  NO_COLOR                   no colours
+
+docs/doctor.md lists all that it can find. Exit codes: 0 nothing to mend, 1 findings, 2 the command line is wrong,
+3 the server cannot be reached, 130 interrupted.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to examine, and with which token."""
+
+    url: str
+    register: bool
+    inside: bool
+    probe: bool
+    token: str
+    failure: ClientFailure | None
+    connect_to: Mapping[Address, Address]
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The options, with help that teaches."""
+    parser = argparse.ArgumentParser(
+        "scripts/doctor", description=_HELP, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("url", nargs="?", metavar="URL", help="the MCP server, as clients are told to call it")
+    parser.add_argument("--register", action="store_true", help="try registrations, and take each back at once")
+    parser.add_argument(
+        "--inside", action="store_true", help="ask Keycloak's admin API, too (scripts/bootstrap_idp.py check)"
+    )
+    parser.add_argument(
+        "--probe",
+        action="store_true",
+        help="try the nine holes, on a Keycloak of your own: needs its admin client",
+    )
+    parser.add_argument(
+        "--fix", action="store_true", help="first let scripts/bootstrap_idp.py apply mend what it can, after asking"
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask what --fix asks")
+    parser.add_argument("--token", metavar="-", help="judge the access token on standard input")
+    parser.add_argument("--login", action="store_true", help="log in, and judge the token that comes")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output instead of the report")
+    add_login_options(parser)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and give its exit code."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    secrets = Secrets()
+    try:
+        order = _order(options, secrets)
+    except ValueError as error:
+        parser.error(printable(str(error)))  # exits with 2
+    except KeyboardInterrupt:
+        return INTERRUPTED_EXIT
+    try:
+        if options.fix:
+            known = surroundings(os.environ, _DOTENV)
+            if reason := fix(known, order.url, (lambda: True) if options.yes else ask):
+                print(f"doctor: not fixed: {printable(reason)}", file=sys.stderr)
+        results = asyncio.run(_examine(order))
+    except KeyboardInterrupt:
+        return INTERRUPTED_EXIT
+    if options.json:
+        print(json.dumps(as_json(order.url, results, secrets), indent=2))
+    else:
+        Report(open_console(), secrets).tell(order.url, results)
+    return exit_code(results)
+
+
+def exit_code(results: Sequence[Result]) -> int:
+    """As `--help` documents it."""
+    found = {finding.kind for result in results for finding in result.findings}
+    if found & {UNREACHABLE, CERTIFICATE}:
+        return _UNREACHABLE
+    return 0 if is_healthy(results) else _FINDINGS
+
+
+def _order(options: argparse.Namespace, secrets: Secrets) -> Order:
+    """What the command line asks for; with --login, the token comes from a login.
+
+    Raises:
+        ValueError: it asks for something impossible; the text says what.
+    """
+    if options.token not in {None, "-"}:
+        raise ValueError("--token -: a token on the command line stands in the process list: treat it as lost")
+    if options.token and options.login:
+        raise ValueError("--token and --login: one token at a time")
+    url = server_url(options.url, os.environ, "URL")
+    token, failure = "", None
+    if options.token:
+        try:
+            token = read_token(sys.stdin)
+        except NoToken as error:
+            raise ValueError(str(error)) from None
+    elif options.login:
+        try:
+            token = asyncio.run(_log_in(options, url, secrets))
+        except ClientFailure as error:  # the examination says more
+            failure = error
+    secrets.learn(token)
+    return Order(
+        url,
+        options.register,
+        options.inside,
+        options.probe,
+        token,
+        failure,
+        parse_connect_to(os.environ.get("CONNECT_TO", "")),
+    )
+
+
+async def _log_in(options: argparse.Namespace, url: str, secrets: Secrets) -> str:
+    narrator = Narrator(open_console(stderr=True), secrets)
+    options.url = url
+    plan = make_plan(options, os.environ)
+    login = choose_login(options, narrator, login_password(options), plan.issuer)
+    return await run_for_token(plan, narrator, login)
+
+
+async def _examine(order: Order) -> list[Result]:
+    async with open_client(order.connect_to) as http:
+        judge = judge_for(surroundings(os.environ, _DOTENV)) if order.token else None
+        known = {**surroundings(os.environ, _DOTENV), "MCP_PUBLIC_URL": order.url}
+        case = Case(
+            order.url,
+            Asker(http, order.url),
+            register=order.register,
+            judge=judge,
+            look_inside=partial(look_inside, known) if order.inside else None,
+            probe=partial(probe_holes, known) if order.probe else None,
+            token=order.token,
+            failure=order.failure,
+        )
+        return await examine(case, CHECKS)

@@ -1,0 +1,105 @@
+"""What people and programs read of an examination. No control character and no token leaves this module."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from mcp_idp.cli.common.console import printable
+from mcp_idp.cli.doctor.findings import Severity, link
+from mcp_idp.cli.doctor.runner import all_findings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from mcp_idp.cli.common.redaction import Secrets
+    from mcp_idp.cli.doctor.findings import Finding
+    from mcp_idp.cli.doctor.runner import Result
+
+_STYLES = {Severity.FAULT: "bold red", Severity.WARNING: "bold yellow", Severity.NOTE: "bold cyan"}
+
+
+def as_json(url: str, results: Sequence[Result], secrets: Secrets) -> dict[str, Any]:
+    """The object of `--json`; whoever prints it escapes what is not ASCII."""
+    document = {
+        "url": url,
+        "healthy": is_healthy(results),
+        "findings": [finding.as_json() for finding in all_findings(results)],
+        "checks": [
+            {
+                "check": result.check.name,
+                "asks": result.check.asks,
+                "findings": [finding.kind.name for finding in result.findings],
+                "not_checked": result.not_checked or None,
+                "does_not_apply": result.does_not_apply or None,
+            }
+            for result in results
+        ],
+    }
+    hidden: dict[str, Any] = secrets.hide_in(document)
+    return hidden
+
+
+def is_healthy(results: Sequence[Result]) -> bool:
+    """Whether nothing was found but notes."""
+    return all(finding.kind.severity is Severity.NOTE for finding in all_findings(results))
+
+
+class Report:
+    """Prints an examination."""
+
+    def __init__(self, console: Console, secrets: Secrets) -> None:
+        self._console = console
+        self._secrets = secrets
+
+    def tell(self, url: str, results: Sequence[Result]) -> None:
+        """Findings first, the cause before its consequences; then what was checked."""
+        findings = all_findings(results)
+        for number, finding in enumerate(findings, 1):
+            self._finding(number, finding)
+        self._line("")
+        for result in results:
+            self._check(result)
+        self._waiting(results)
+        self._line("")
+        if is_healthy(results):
+            notes = f", {len(findings)} notes" if findings else ""
+            self._line(f"{url}: nothing to mend{notes}", "bold green")
+        else:
+            count = sum(finding.kind.severity is not Severity.NOTE for finding in findings)
+            which = "1 finding" if count == 1 else f"{count} findings: mend the first, then look again"
+            self._line(f"{url}: {which}", "bold red")
+
+    def _finding(self, number: int, finding: Finding) -> None:
+        kind = finding.kind
+        self._line("")
+        self._line(f"{number}. {kind.severity.value.upper()}  {kind.title}", _STYLES[kind.severity])
+        self._line(f"   seen  {finding.what}")
+        source = f" ({kind.source})" if kind.source else ""
+        self._line(f"   why   {kind.why}{source}")
+        self._line(f"   mend  {finding.mend}")
+        for complaint in kind.complaints[:3]:
+            self._line(f"   also  {link(complaint)}", "dim")
+
+    def _check(self, result: Result) -> None:
+        if result.not_checked:
+            return
+        if result.does_not_apply:
+            mark, style, end = "-", "dim", f"  does not apply: {result.does_not_apply}"
+        elif result.findings:
+            mark, style, end = "x", "yellow", ""
+        else:
+            mark, style, end = "ok", "green", ""
+        self._line(f"  {mark:<2} {result.check.asks}{end}", style)
+
+    def _waiting(self, results: Sequence[Result]) -> None:
+        """What was not checked, by what it waits for."""
+        for cause in dict.fromkeys(result.not_checked for result in results if result.not_checked):
+            names = ", ".join(result.check.name for result in results if result.not_checked == cause)
+            self._line(f"  -  not checked because of what '{cause}' found: {names}", "dim")
+
+    def _line(self, text: str, style: str = "") -> None:
+        self._console.print(Text(printable(self._secrets.hide(text)), style=style), soft_wrap=True)

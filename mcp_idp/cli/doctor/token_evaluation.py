@@ -1,0 +1,68 @@
+"""By which settings a token is judged: the server's own where this machine has them, else what the server publishes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcp_idp.access.policy import AccessFileError, load_access
+from mcp_idp.cli.inspect.evaluation import judge_token
+from mcp_idp.cli.inspect.offline_verifier import opened
+from mcp_idp.config.env import SettingsError
+from mcp_idp.config.settings import Settings
+from mcp_idp.oauth.http import tls_context
+from mcp_idp.providers import profile_for
+from mcp_idp.util.clock import Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import httpx
+
+    from mcp_idp.cli.doctor.context import Case
+    from mcp_idp.cli.inspect.evaluation import Judge, Judgement
+
+_ROOT = Path(__file__).parents[3]
+_ACCESS = _ROOT / "idp-config" / "access.yaml"
+
+
+def judge_for(
+    variables: Mapping[str, str], *, transport: httpx.AsyncBaseTransport | None = None, clock: Clock | None = None
+) -> Judge:
+    """A judge with the settings in `variables`, for the server they are of; for others, by what is seen.
+
+    Args:
+        variables: the server's environment, as `surroundings` gives it.
+        transport: in place of the network.
+        clock: the time; the system's by default.
+    """
+    time = clock or Clock()
+
+    async def judge(token: str, case: Case) -> Judgement:
+        settings = settings_for(case, variables)
+        access = load_access(settings.access_file)
+        async with opened(settings, access, time, transport=transport) as trusted:
+            return await judge_token(token, trusted, access, time)
+
+    return judge
+
+
+def settings_for(case: Case, variables: Mapping[str, str]) -> Settings:
+    """The settings of the server at `case.url`: those of `variables` if they are for it, else what it publishes."""
+    try:
+        settings = Settings.load(variables)
+        load_access(settings.access_file)
+        tls_context(settings.ca_file)
+    except (SettingsError, AccessFileError):
+        settings = None
+    if settings is not None and settings.public_url == case.url and settings.server_url == case.issuer:
+        return settings
+    return Settings(
+        server_url=case.issuer,
+        issuer=case.issuer,
+        public_url=case.url,
+        audience=case.url,
+        client_id=case.url,
+        provider=profile_for(case.issuer),
+        access_file=_ACCESS,
+    )

@@ -1,0 +1,176 @@
+"""`scripts/inspect`: a token on standard input, and what each rule of the server makes of it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mcp_idp.access.policy import AccessFileError, load_access
+from mcp_idp.cli.common.console import printable
+from mcp_idp.cli.common.server_env import surroundings
+from mcp_idp.cli.common.stdin_token import NoToken, read_token
+from mcp_idp.cli.inspect.evaluation import JWT_RULES, TITLES, Judgement, judge_token, shown
+from mcp_idp.cli.inspect.offline_verifier import HeldKeys, opened
+from mcp_idp.config.env import SettingsError
+from mcp_idp.config.settings import Settings
+from mcp_idp.util.clock import Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from mcp_idp.access.policy import Access
+
+_ROOT = Path(__file__).parents[3]
+_USAGE = 2
+_MAX_KEY_SET = 512 * 1024
+_HELP = """\
+Read an access token from standard input, show what is in it, and say what each rule of the server makes of it: the
+server's own code judges, with the settings that the server has. The token itself is never printed or stored.
+
+examples:
+  scripts/token | scripts/inspect                       a fresh token of the stack's own provider
+  pbpaste | scripts/inspect                             … or one from the clipboard (xclip -o, wl-paste)
+  scripts/inspect < answer.json                         … or the whole answer of a token endpoint
+  scripts/inspect --jwks keys.json < token.txt          offline: by a key set in a file
+  MCP_PUBLIC_URL=https://mcp.example.com/mcp OAUTH_SERVER_URL=https://login.example.com/ scripts/inspect < token.txt
+"""
+_EPILOG = """\
+The settings are the server's (.env.example), from the environment and then from .env. In introspection mode the
+provider is asked about the token, as the server does.
+
+exit codes: 0 the server would take it, 1 it would not, 2 the command line or a setting is wrong, 3 it could not be
+judged: the provider's keys cannot be had.
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The options, with help that teaches."""
+    parser = argparse.ArgumentParser(
+        "scripts/inspect", description=_HELP, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--jwks", metavar="FILE", type=Path, help="verify by the key set in FILE; nothing is asked")
+    parser.add_argument(
+        "--env-file", metavar="FILE", type=Path, default=_ROOT / ".env", help="settings besides the environment (.env)"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
+    parser.add_argument("token", nargs="*", help=argparse.SUPPRESS)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and give its exit code."""
+    options = build_parser().parse_args(arguments)
+    if options.token:
+        return _complain("a token on the command line stands in the process list and in the shell's history: "
+                         "treat it as lost, and give the next one on standard input")  # fmt: skip
+    try:
+        token = read_token(sys.stdin)
+        settings, access = load_rules(surroundings(os.environ, options.env_file))
+        keys = HeldKeys(_key_set(options.jwks)) if options.jwks else None
+        judgement = asyncio.run(_judge(token, settings, access, keys))
+    except (NoToken, SettingsError, AccessFileError) as error:
+        return _complain(str(error))
+    except KeyboardInterrupt:
+        return 130
+    if options.json:
+        print(json.dumps(as_json(judgement), ensure_ascii=True, indent=2))
+    else:
+        for line in lines(judgement):
+            print(printable(line))
+    if judgement.unavailable:
+        return 3
+    return 0 if judgement.taken else 1
+
+
+def load_rules(variables: dict[str, str]) -> tuple[Settings, Access]:
+    """The server's settings and access file.
+
+    Raises:
+        SettingsError, AccessFileError: they cannot work; the text says what to change.
+    """
+    settings = Settings.load(variables)
+    if not variables.get("ACCESS_FILE"):
+        settings = replace(settings, access_file=_ROOT / "idp-config" / "access.yaml")
+    return settings, load_access(settings.access_file)
+
+
+async def _judge(token: str, settings: Settings, access: Access, keys: HeldKeys | None) -> Judgement:
+    clock = Clock()
+    if keys is not None:
+        access = access.model_copy(update={"introspect_for": ()})
+        settings = replace(settings, token_mode="jwt", introspect_url=None)  # noqa: S106 - the mode's name
+    async with opened(settings, access, clock, transport=keys) as trusted:
+        return await judge_token(token, trusted, access, clock)
+
+
+def _key_set(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            document = file.read(_MAX_KEY_SET + 1)
+    except OSError as error:
+        raise SettingsError(f"--jwks {path}: {error.strerror}") from error
+    if len(document) > _MAX_KEY_SET:
+        raise SettingsError(f"--jwks {path}: longer than {_MAX_KEY_SET} bytes")
+    return document
+
+
+def lines(judgement: Judgement) -> Iterator[str]:
+    """What a person reads."""
+    for title, part in (("header", judgement.header), ("claims", judgement.claims)):
+        yield f"{title}{'' if part else ': none that could be read'}"
+        for name, value in part.items():
+            yield f"  {shown(name)}: {shown(value if isinstance(value, str) else json.dumps(value))}"
+    yield ""
+    yield "rules, in the order of the server"
+    yield from _rule_lines(judgement)
+    yield ""
+    yield _verdict_line(judgement)
+
+
+def _rule_lines(judgement: Judgement) -> Iterator[str]:
+    refused = {verdict.rule: verdict for verdict in judgement.refusals}
+    for reason, title in TITLES.items():
+        if (verdict := refused.get(reason)) is not None:
+            yield f"  NO   {title}: expected {verdict.expected}, got {verdict.got}"
+        elif reason in JWT_RULES:
+            yield f"  {'yes' if reason in judgement.passed else '?  '}  {title}"
+    if judgement.missing_scope is not None:
+        yield f"  NO   has the scope that every request needs: {judgement.missing_scope}"
+
+
+def _verdict_line(judgement: Judgement) -> str:
+    if judgement.unavailable:
+        return f"NOT JUDGED: {judgement.unavailable}"
+    if judgement.taken and judgement.principal is not None:
+        principal = judgement.principal
+        scopes = " ".join(sorted(principal.scopes))
+        return f"TAKEN: subject {principal.subject}, client {principal.client}, scopes {scopes}"
+    if judgement.refusals:
+        verdict = judgement.refusals[0]
+        more = len(judgement.refusals) - 1
+        also = f"; {more} more would refuse it, too" if more else ""
+        return f"REFUSED by '{verdict.rule}': expected {verdict.expected}, got {verdict.got}{also}"
+    return f"REFUSED with 403: {judgement.missing_scope}"
+
+
+def as_json(judgement: Judgement) -> dict[str, Any]:
+    """What a program reads."""
+    return {
+        "taken": judgement.taken,
+        "refusals": [{"rule": v.rule, "expected": v.expected, "got": v.got} for v in judgement.refusals],
+        "missing_scope": judgement.missing_scope,
+        "unavailable": judgement.unavailable or None,
+        "header": judgement.header,
+        "claims": judgement.claims,
+    }
+
+
+def _complain(text: str) -> int:
+    print(f"inspect: {printable(text)}", file=sys.stderr)
+    return _USAGE

@@ -1,0 +1,215 @@
+"""The command line of the narrated client."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import getpass
+import json
+import math
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcp_idp.access.policy import Access, AccessFileError, load_access
+from mcp_idp.cli.common.console import Narrator, open_console
+from mcp_idp.cli.common.errors import INTERRUPTED_EXIT
+from mcp_idp.cli.common.http import parse_connect_to
+from mcp_idp.cli.common.redaction import Secrets
+from mcp_idp.cli.common.server_env import surroundings
+from mcp_idp.cli.common.trusted_issuer import own_issuer
+from mcp_idp.cli.login.browser import BrowserLogin
+from mcp_idp.cli.login.flow import run
+from mcp_idp.cli.login.form_login import HeadlessLogin
+from mcp_idp.cli.login.options import Plan
+from mcp_idp.cli.login.tool_calls import parse_call
+from mcp_idp.config.env import SettingsError, check_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import httpx2
+
+    from mcp_idp.cli.login.options import Login
+
+_ROOT = Path(__file__).parents[3]
+_ACCESS_FILE = _ROOT / "idp-config" / "access.yaml"
+_DOTENV = _ROOT / ".env"
+_HELP = """\
+Log in at an MCP server as any MCP client does, and see each step: the challenge, the metadata, the registration, the
+login with PKCE, the token, the tools. Nothing is stored on this machine; codes, tokens and passwords are never printed.
+At the end the client removes its registration, where the provider lets it (RFC 7592).
+
+examples:
+  scripts/login                                          log in at http://localhost:3000/mcp with the browser
+  scripts/login --url https://mcp.example.com/mcp        … at another server
+  MCP_PASSWORD=reader scripts/login --headless --user reader
+                                                         … without a browser; the password may also come by prompt
+  scripts/login --call greet name=Ada --call get_time    call these tools instead of the harmless ones
+  scripts/login --scope "mcp:tools mcp:admin"            ask for more than the challenge names
+  scripts/login --client-id mcp-native                   use a client that the provider knows already
+  scripts/login --headless --user reader --json < secret-file | jq .claims
+"""
+_EXIT_CODES = """\
+environment:
+  MCP_PUBLIC_URL  the server, unless --url names it
+  MCP_PORT        where neither names it: http://localhost:$MCP_PORT/mcp, as in docker-compose.yml (default: 3000)
+  MCP_PASSWORD    the password for --headless; else the first line of standard input, or a prompt
+  OAUTH_SERVER_URL
+                  the provider that the password of --headless is for, unless --issuer names it: its issuer, byte for
+                  byte. Where neither names it, as docker-compose.yml: http://localhost:$KEYCLOAK_PORT/realms/mcp
+                  (default: 8080), or http://localhost:$DEX_PORT where only that one is set. These three are looked
+                  for in .env, too. If the server names another provider, nothing is sent
+  CONNECT_TO      connect elsewhere and keep the URLs: localhost:3000=mcp-server:3000,localhost:8080=keycloak:8080
+  ACCESS_FILE     who may do what, for explanations (default: idp-config/access.yaml)
+  NO_COLOR        no colours
+
+exit codes:
+  0  everything worked
+  1  something nobody foresaw
+  2  the command line is wrong
+  3  the MCP server does not answer, or is none
+  4  the identity provider does not answer, or its metadata or registration is no use
+  5  the login failed, was denied, or took too long
+  6  the login worked, but the server does not take the token: usually a role or group is missing
+  7  a tool call failed
+  130  interrupted with Ctrl-C
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The options, with help that teaches."""
+    parser = argparse.ArgumentParser(
+        "scripts/login", description=_HELP, epilog=_EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--url", help="the MCP server's public URL")
+    add_login_options(parser)
+    parser.add_argument(
+        "--call", nargs="+", action="append", default=[], metavar=("NAME", "key=value"), help="call this tool"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output instead of the story")
+    return parser
+
+
+def add_login_options(parser: argparse.ArgumentParser) -> None:
+    """The options of every verb that logs in."""
+    parser.add_argument("--scope", help="the scopes to ask for, instead of those the challenge names")
+    parser.add_argument("--client-id", help="a public client known to the provider, instead of registering one")
+    parser.add_argument("--headless", action="store_true", help="fill the provider's forms here, without a browser")
+    parser.add_argument(
+        "--issuer", help="the only provider that may see a password or secret given here (default: OAUTH_SERVER_URL)"
+    )
+    parser.add_argument("--user", help="whom to log in with --headless")
+    parser.add_argument("--no-browser", action="store_true", help="only print the login URL")
+    parser.add_argument("--timeout", type=float, default=300, help="seconds to wait for the login (default: 300)")
+
+
+def choose_login(
+    options: argparse.Namespace, narrator: Narrator, password: str, issuer: str | None
+) -> Callable[[httpx2.AsyncClient], Login]:
+    """What makes the login that the options of `add_login_options` ask for; `issuer` is the plan's."""
+
+    def chosen_login(pages: httpx2.AsyncClient) -> Login:
+        if issuer is not None:
+            return HeadlessLogin(narrator, pages, options.user, password, issuer=issuer)
+        return BrowserLogin(narrator, timeout=options.timeout, open_browser=not options.no_browser)
+
+    return chosen_login
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and give its exit code."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    try:
+        plan = make_plan(options, os.environ)
+        password = login_password(options)
+    except ValueError as error:
+        parser.error(str(error))  # exits with 2
+    except KeyboardInterrupt:
+        return INTERRUPTED_EXIT
+    secrets = Secrets()
+    narrator = Narrator(None if options.json else open_console(), secrets)
+    try:
+        ending = asyncio.run(
+            run(plan, narrator, choose_login(options, narrator, password, plan.issuer), quiet=options.json)
+        )
+    except KeyboardInterrupt:
+        open_console(stderr=True).print("\nstopped; nothing was stored on this machine")
+        return INTERRUPTED_EXIT
+    if options.json:
+        document = secrets.hide_in(ending.report(plan, narrator))
+        print(json.dumps(document, ensure_ascii=False, indent=2))
+    return ending.exit_code
+
+
+def make_plan(options: argparse.Namespace, variables: Mapping[str, str]) -> Plan:
+    """What the options and the environment ask for.
+
+    Raises:
+        ValueError: they ask for something impossible; the text says what.
+    """
+    if options.headless and not options.user:
+        raise ValueError("--headless needs --user NAME")
+    if not 0 < options.timeout < math.inf:  # nan is neither
+        raise ValueError("--timeout must be a number of seconds, more than 0")
+    if options.scope is not None and not options.scope.split():
+        raise ValueError("--scope names no scope: leave it out to ask for those the challenge names")
+    return Plan(
+        url=server_url(options.url, variables),
+        scope=options.scope,
+        client_id=options.client_id,
+        calls=tuple(parse_call(parts) for parts in getattr(options, "call", ())),
+        person=options.user,
+        connect_to=parse_connect_to(variables.get("CONNECT_TO", "")),
+        access=_access(Path(variables.get("ACCESS_FILE") or _ACCESS_FILE)),
+        issuer=own_issuer(options.issuer, surroundings(variables, _DOTENV)) if options.headless else None,
+    )
+
+
+def server_url(option: str | None, variables: Mapping[str, str], name: str = "--url") -> str:
+    """The server: what `option`, called `name`, says, else the environment, else the compose stack's.
+
+    Raises:
+        ValueError: that is no URL; the text says where it came from.
+    """
+    name, url = (name, option) if option else ("MCP_PUBLIC_URL", variables.get("MCP_PUBLIC_URL"))
+    if not url:
+        port = variables.get("MCP_PORT") or "3000"
+        if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:  # noqa: PLR2004 - TCP ports
+            raise ValueError(f"MCP_PORT: '{port}' is not a TCP port")
+        return f"http://localhost:{port}/mcp"
+    try:
+        check_url(name, url)
+    except SettingsError as error:
+        raise ValueError(str(error)) from error
+    return url
+
+
+def login_password(options: argparse.Namespace) -> str:
+    """The password for --headless; "" without it.
+
+    Raises:
+        ValueError: there is none.
+    """
+    user = options.user
+    if not options.headless:
+        return ""
+    if password := os.environ.get("MCP_PASSWORD"):
+        return password
+    if sys.stdin.isatty():
+        with suppress(EOFError):  # Ctrl-D: no password
+            return getpass.getpass(f"password of {user}: ")
+    elif password := sys.stdin.readline().rstrip("\r\n"):
+        return password
+    raise ValueError("--headless needs the password: in MCP_PASSWORD, or on standard input")
+
+
+def _access(path: Path) -> Access | None:
+    """The access file, which only makes explanations better."""
+    try:
+        return load_access(path)
+    except AccessFileError:
+        return None

@@ -1,0 +1,243 @@
+"""A login without a browser: reads the provider's pages and fills their forms itself.
+
+All of it stays at the origin of one issuer, which is named beforehand: what leads elsewhere is not followed. The
+password goes there only over TLS or loopback.
+
+A browser's cookies for one login, by RFC 6265 with one exception.
+
+`Secure` cookies are sent over http: Keycloak marks its cookies Secure on http://localhost too, where browsers accept
+them because loopback is trustworthy. The jars of HTTP libraries do not. Ports do not separate cookies (section 8.5).
+"""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import urlsplit
+
+from mcp_idp.cli.common.errors import LoginFailed
+from mcp_idp.cli.common.trusted_issuer import origin
+from mcp_idp.cli.login.browser import check_login_url
+from mcp_idp.cli.login.html_forms import Form, Page, joined, read_page
+from mcp_idp.util.urls import is_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import httpx2
+
+    from mcp_idp.cli.common.console import Narrator
+    from mcp_idp.cli.login.loopback_server import Answer, Callback
+
+
+class Cookies:
+    """Cookies by host, path and name. `Domain` is ignored: a cookie goes back to the host that set it."""
+
+    def __init__(self) -> None:
+        self._values: dict[tuple[str, str, str], str] = {}
+
+    def take(self, response: httpx2.Response) -> None:
+        """Keep or drop what `response` says."""
+        url = response.request.url
+        for line in response.headers.get_list("set-cookie"):
+            pair, *attributes = line.split(";")
+            name, equals, value = pair.strip().partition("=")
+            named = {k.strip().lower(): v.strip() for k, _, v in (part.partition("=") for part in attributes)}
+            path = named.get("path", "")
+            if not path.startswith("/"):
+                path = url.path.rpartition("/")[0] or "/"
+            if not equals or not name:
+                continue
+            key = (url.host, path, name)
+            if named.get("max-age", "").startswith(("0", "-")) or " 1970 " in named.get("expires", "").replace(
+                "-", " "
+            ):
+                self._values.pop(key, None)
+            else:
+                self._values[key] = value
+
+    def header(self, url: str) -> str:
+        """The `Cookie` header for `url`; the longer paths first (section 5.4)."""
+        parts = urlsplit(url)
+        fitting = [
+            (path, f"{name}={value}")
+            for (host, path, name), value in self._values.items()
+            if host == (parts.hostname or "") and _path_matches(parts.path or "/", path)
+        ]
+        return "; ".join(pair for _, pair in sorted(fitting, key=lambda item: -len(item[0])))
+
+
+def _path_matches(request: str, cookie: str) -> bool:
+    """RFC 6265 section 5.1.4."""
+    return request == cookie or (request.startswith(cookie) and (cookie.endswith("/") or request[len(cookie)] == "/"))
+
+
+_MAX_PAGES = 20
+_MAX_PAGE_BYTES = 2 * 1024 * 1024
+_ERROR = 400
+_MAX_SAID = 300
+
+
+class HeadlessLogin:
+    """A login as `user`, by the provider's own forms.
+
+    Args:
+        client: for the provider's pages; its own, so that no token of the journey can leak into them.
+        issuer: the provider that the password is for.
+    """
+
+    def __init__(
+        self, narrator: Narrator, client: httpx2.AsyncClient, user: str, password: str, *, issuer: str
+    ) -> None:
+        self._narrator = narrator
+        narrator.secrets.learn_password(password)
+        narrator.secrets.publish(user)
+        self._client = client
+        self._user = user
+        self._password = password
+        self._issuer = issuer
+
+    async def log_in(self, url: str, callback: Callback) -> Answer:
+        """Go from `url` to the callback.
+
+        Raises:
+            ProviderFailed: `url` is nothing for a browser.
+            LoginFailed: the provider refused the person, shows a page that needs one, or leads to another origin.
+        """
+        check_login_url(url)
+        visit = _Visit(self._client, callback.redirect_uri, self._issuer, self._narrator.secrets.said)
+        page = await visit.send("GET", url)
+        password_sent = False
+        for _ in range(_MAX_PAGES):
+            if page is None:
+                return await self._finish(visit, callback)
+            form = _form_to_fill(page)
+            if form is None:
+                _give_up(page)
+            if form.password_field is not None:
+                if password_sent:
+                    _refused(self._user, page)
+                password_sent = True
+                self._fill(form, visit)
+                self._narrator.tell("note", f"filled the login form as {self._user}")
+            elif form.name_field is not None:
+                form.name_field.value = self._user
+            else:
+                self._narrator.tell("note", f"said yes on the consent page, '{page.title}'")
+            page = await visit.send(form.method.upper(), form.action, form.submission(form.accept_button))
+        raise LoginFailed(f"the provider's login goes round in circles: more than {_MAX_PAGES} pages")
+
+    def _fill(self, form: Form, visit: _Visit) -> None:
+        """Put name and password into `form`, if it stays at the provider's origin, where its page came from."""
+        visit.check_stays(form.action, "the login page would send the password to")
+        action = urlsplit(form.action)
+        if action.scheme != "https" and not is_loopback(action.hostname or ""):
+            raise LoginFailed(f"the login page at {origin(form.action)} is not encrypted: nothing was sent")
+        if form.name_field is not None:
+            form.name_field.value = self._user
+        if form.password_field is not None:
+            form.password_field.value = self._password
+
+    async def _finish(self, visit: _Visit, callback: Callback) -> Answer:
+        response = await self._client.get(visit.url)
+        if response.status_code >= _ERROR:
+            raise LoginFailed(f"the provider's answer was not taken: {read_page(response.text, visit.url).title}")
+        return await callback.answer(1)
+
+
+class _Visit:
+    """A browser's way through the provider's pages: cookies and redirects.
+
+    Args:
+        client: what sends.
+        end: the callback.
+        issuer: the provider. A browser would go where it is sent to, with what is in a form (307, 308) and with the
+            cookies of the host, at any port; this one asks nobody but the issuer's origin.
+        said: makes the pages' words fit to be shown.
+    """
+
+    def __init__(self, client: httpx2.AsyncClient, end: str, issuer: str, said: Callable[[str], str]) -> None:
+        self.url = ""
+        self._origin = origin(issuer)
+        self._said = said
+        self._client = client
+        self._end = end
+        self._cookies = Cookies()
+
+    async def send(self, method: str, url: str, data: dict[str, str] | None = None) -> Page | None:
+        """The page this leads to, or None when it led to the callback, whose full URL is then `self.url`."""
+        for _ in range(_MAX_PAGES):
+            self.url = url
+            if url.partition("?")[0] == self._end:
+                return None
+            self.check_stays(url, "the login leads to")
+            response = await self._request(method, url, data)
+            self._cookies.take(response)
+            location = response.headers.get("location")
+            if not response.has_redirect_location or location is None:
+                return self._page(response)
+            url = joined(url, location)
+            if response.status_code not in {307, 308}:
+                method, data = "GET", None
+        raise LoginFailed(f"the provider redirects in circles: more than {_MAX_PAGES} times")
+
+    def check_stays(self, url: str, what: str) -> None:
+        """Refuse to go on to another origin than the issuer's; `what` begins the refusal.
+
+        Raises:
+            LoginFailed: it is another one.
+        """
+        try:
+            there = origin(url)
+        except ValueError as error:
+            raise LoginFailed(f"{what} what is no web address: {self._said(str(error))}") from error
+        if there != self._origin:
+            raise LoginFailed(
+                f"{what} {there[:_MAX_SAID]}, which is not {self._origin}",
+                "nothing was sent there; log in with the browser: leave out --headless",
+            )
+
+    async def _request(self, method: str, url: str, data: dict[str, str] | None) -> httpx2.Response:
+        headers = {"Accept": "text/html", "Cookie": self._cookies.header(url)}
+        if not headers["Cookie"]:
+            del headers["Cookie"]
+        if method == "GET":
+            return await self._client.get(url, params=data or None, headers=headers)
+        return await self._client.post(url, data=data, headers=headers)
+
+    def _page(self, response: httpx2.Response) -> Page:
+        page = read_page(response.text[:_MAX_PAGE_BYTES], self.url)
+        page.title, page.message = self._said(page.title), self._said(page.message)
+        if response.status_code >= _ERROR and not any(form.password_field for form in page.forms):
+            said = page.message or page.title or self._said(response.text)[:_MAX_SAID] or "nothing"
+            raise LoginFailed(f"the provider's login page answered {response.status_code}: {said}")
+        return page
+
+
+def _form_to_fill(page: Page) -> Form | None:
+    """The form with a password, else one that only asks for a name, else one that only asks for consent."""
+    posts = [form for form in page.forms if form.method == "post"]
+    for part in (attrgetter("password_field"), attrgetter("name_field"), attrgetter("accept_button")):
+        found = next((form for form in posts if part(form) is not None), None)
+        if found is not None:
+            return found
+    return None
+
+
+def _refused(user: str, page: Page) -> NoReturn:
+    if page.message:
+        raise LoginFailed(
+            f"the provider did not log '{user}' in: {page.message}",
+            "the password comes from MCP_PASSWORD or the prompt",
+        )
+    raise LoginFailed(
+        f"after the password the provider asks for another one, on the page '{page.title}'",
+        "perhaps the password has to be changed: log in with the browser once: leave out --headless",
+    )
+
+
+def _give_up(page: Page) -> NoReturn:
+    raise LoginFailed(
+        f"the provider shows a page that needs a person: '{page.title}' {page.message}".rstrip(),
+        "log in with the browser: leave out --headless",
+    )

@@ -1,0 +1,157 @@
+"""Step 8: what the server offers, and calls to it."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from mcp.shared.exceptions import MCPError
+
+from mcp_idp.cli.common.errors import CallFailed
+
+if TYPE_CHECKING:
+    from mcp import Client
+    from mcp_types import CallToolResult, Tool
+
+    from mcp_idp.cli.common.console import Narrator
+
+# What is called if nobody says what: harmless, and there in every deployment of this server's own tools.
+SHOWN = ("whoami", "greet", "get_time")
+# What pydantic, which checks arguments in the SDK's servers, adds to each error: a page for programmers.
+_FURTHER = re.compile(r"\s*For further information visit https://errors\.pydantic\.dev/\S+")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call as asked for: the arguments are still text."""
+
+    tool: str
+    arguments: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A call as made, and what came of it."""
+
+    tool: str
+    arguments: dict[str, Any]
+    text: str
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return asdict(self)
+
+
+def parse_call(parts: list[str]) -> Call:
+    """Read `NAME key=value …`.
+
+    Raises:
+        ValueError: an argument has no `=`.
+    """
+    name, *pairs = parts
+    arguments = []
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise ValueError(f"--call {name}: '{pair}' is not key=value")
+        arguments.append((key, value))
+    return Call(name, tuple(arguments))
+
+
+def check_required(call: Call, schema: dict[str, Any]) -> None:
+    """See that nothing is left out that the tool's schema requires.
+
+    Raises:
+        CallFailed: something is.
+    """
+    given = {key for key, _ in call.arguments}
+    missing = [name for name in schema.get("required", ()) if name not in given]
+    if missing:
+        which = f"the argument {missing[0]} is" if len(missing) == 1 else f"the arguments {', '.join(missing)} are"
+        example = " ".join([*(f"{key}={value}" for key, value in call.arguments), *(f"{name}=…" for name in missing)])
+        raise CallFailed(f"{call.tool}: {which} missing", f"give it: --call {call.tool} {example}")
+
+
+def typed_arguments(call: Call, schema: dict[str, Any]) -> dict[str, Any]:
+    """The arguments as the tool's schema wants them: text for strings, JSON for everything else.
+
+    Raises:
+        CallFailed: a value is not of the type the schema names.
+    """
+    properties = schema.get("properties", {})
+    arguments: dict[str, Any] = {}
+    for key, text in call.arguments:
+        kind = properties.get(key, {}).get("type", "string")
+        if kind == "string":
+            arguments[key] = text
+            continue
+        try:
+            arguments[key] = json.loads(text)
+        except ValueError as error:
+            raise CallFailed(f"{call.tool}: {key}={text} is not of type {kind}") from error
+    return arguments
+
+
+async def list_tools(client: Client, narrator: Narrator) -> list[Tool]:
+    """All tools, told with the first line of what each does."""
+    tools: list[Tool] = []
+    cursor: str | None = None
+    while True:
+        listed = await client.list_tools(cursor=cursor)
+        tools += listed.tools
+        cursor = listed.next_cursor
+        if not cursor:
+            break
+    narrator.tell("got", f"{len(tools)} tools:")
+    for tool in tools:
+        summary = narrator.secrets.said((tool.description or tool.title or "").strip().partition("\n")[0])
+        narrator.tell("got", f"  {tool.name}  {summary}".rstrip())
+    return tools
+
+
+def shown_calls(tools: list[Tool], person: str) -> list[Call]:
+    """The calls to make when none is asked for: those of `SHOWN` that are there and need nothing but a name."""
+    there = {tool.name: tool for tool in tools}
+    calls = []
+    for name in (name for name in SHOWN if name in there):
+        schema = there[name].input_schema
+        takes_name = "name" in schema.get("properties", {})
+        if set(schema.get("required", ())) <= {"name"}:
+            calls.append(Call(name, (("name", person),) if takes_name else ()))
+    return calls
+
+
+async def call_tool(client: Client, narrator: Narrator, tools: list[Tool], call: Call) -> Result:
+    """Make `call` and tell the answer.
+
+    Raises:
+        CallFailed: there is no such tool, the server refused the call, or the tool reports an error.
+    """
+    tool = next((tool for tool in tools if tool.name == call.tool), None)
+    if tool is None:
+        raise CallFailed(f"the server shows no tool '{call.tool}'", f"it shows: {', '.join(t.name for t in tools)}")
+    check_required(call, tool.input_schema)
+    arguments = typed_arguments(call, tool.input_schema)
+    narrator.tell("asks", f"{call.tool} {json.dumps(arguments, ensure_ascii=False)}")
+    try:
+        result = await client.call_tool(call.tool, arguments)
+    except MCPError as error:
+        raise CallFailed(f"the call of {call.tool} failed: {narrator.secrets.said(str(error))}") from error
+    text = narrator.secrets.said(_text(result))
+    if result.is_error:
+        raise CallFailed(f"{call.tool} reports an error: {_FURTHER.sub('', text)}")
+    narrator.tell("got", text)
+    return Result(call.tool, arguments, text)
+
+
+def _text(result: CallToolResult) -> str:
+    parts = [getattr(part, "text", f"[{part.type}]") for part in result.content]
+    if not parts and result.structured_content is not None:
+        return json.dumps(result.structured_content, ensure_ascii=False)
+    text = " ".join(parts)
+    try:
+        return json.dumps(json.loads(text), ensure_ascii=False)  # the SDK's servers indent; a line is enough here
+    except ValueError:
+        return text

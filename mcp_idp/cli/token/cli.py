@@ -1,0 +1,197 @@
+"""`scripts/token`: an access token on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from mcp_idp.cli.common.client_deregistration import unregister
+from mcp_idp.cli.common.console import Narrator, open_console, printable
+from mcp_idp.cli.common.errors import INTERRUPTED_EXIT, ClientFailure, LoginFailed, ProviderFailed
+from mcp_idp.cli.common.http import open_client
+from mcp_idp.cli.common.redaction import Secrets
+from mcp_idp.cli.common.safe_http import Asker
+from mcp_idp.cli.common.server_env import surroundings
+from mcp_idp.cli.common.trusted_issuer import check_issuer, own_issuer
+from mcp_idp.cli.doctor.context import Case
+from mcp_idp.cli.doctor.findings import Severity
+from mcp_idp.cli.doctor.registry import UP_TO_ENDPOINTS
+from mcp_idp.cli.doctor.runner import all_findings, examine
+from mcp_idp.cli.login.browser import has_display
+from mcp_idp.cli.login.cli import add_login_options, choose_login, login_password, make_plan
+from mcp_idp.cli.login.flow import run_for_token, tell_failure
+from mcp_idp.cli.token.client_secret import read_key, read_secret
+from mcp_idp.cli.token.grants import Flow, NoDeviceFlow
+from mcp_idp.util.urls import is_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import httpx2
+
+    from mcp_idp.cli.login.options import Plan
+    from mcp_idp.config.client_credentials import ClientKey
+
+_DOTENV = Path(__file__).parents[3] / ".env"
+_HELP = """\
+Get an access token for an MCP server and print it on standard output: for curl, for scripts/inspect, for a look at what
+the provider writes. What happens is told on standard error; the token is told nowhere else and stored nowhere.
+
+examples:
+  scripts/token | scripts/inspect                        what is in it, and would the server take it?
+  TOKEN=$(scripts/token)                                 log in with the browser, or by a code to type in
+  MCP_PASSWORD=reader scripts/token --headless --user reader --keep > token.txt
+  scripts/token --client-id nightly --client-secret-file secret.txt
+                                                         a program's own token, without a person
+  scripts/token --client-id importer --client-key-file key.pem
+                                                         the same, with a key that never leaves this machine
+
+with curl (the header comes from a file descriptor, so that the token is not in the process list):
+  curl -sS http://localhost:3000/mcp -H @<(printf 'Authorization: Bearer %s' "$TOKEN") \\
+    -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' \\
+    -d '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},
+         "clientInfo":{"name":"curl","version":"1"}}}'
+"""
+_EPILOG = """\
+The way to the token: client credentials with --client-secret-file or --client-key-file; else the authorization code
+flow, with the browser or with --headless; on a machine without a browser the device flow, if the provider is on another
+machine and offers it.
+--flow chooses one. (This stack's own Keycloak refuses the device flow, and says so only after the login.)
+
+At the end the client removes its registration, where the provider lets it. The token stays valid for servers that
+verify signatures; a server that asks the provider (introspection) refuses it then: --keep leaves the registration.
+
+A secret, and the password of --headless, go only to the provider that --issuer or OAUTH_SERVER_URL names, whatever the
+server says (scripts/login --help has the rule).
+
+environment and exit codes: as for scripts/login (see scripts/login --help).
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The options, with help that teaches."""
+    parser = argparse.ArgumentParser(
+        "scripts/token", description=_HELP, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--url", help="the MCP server's public URL")
+    parser.add_argument("--flow", choices=("auto", "device", "code"), default="auto", help="how a person logs in")
+    parser.add_argument("--client-secret-file", type=Path, metavar="FILE", help="the secret of --client-id")
+    parser.add_argument("--client-key-file", type=Path, metavar="FILE", help="or its private key (PEM)")
+    parser.add_argument("--keep", action="store_true", help="leave the registration at the provider")
+    add_login_options(parser)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and give its exit code."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    secrets = Secrets()
+    narrator = Narrator(open_console(stderr=True), secrets)
+    try:
+        plan = make_plan(options, os.environ)
+        proof = _proof(options)
+        password = login_password(options)
+    except ValueError as error:
+        parser.error(printable(str(error)))  # exits with 2
+    except KeyboardInterrupt:
+        return INTERRUPTED_EXIT
+    narrator.secrets.publish(*plan.public_words())
+    try:
+        token = asyncio.run(_token(options, plan, narrator, proof, password))
+    except ClientFailure as failure:
+        tell_failure(narrator, failure)
+        return failure.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED_EXIT
+    print(token)
+    return 0
+
+
+def _proof(options: argparse.Namespace) -> str | ClientKey:
+    """What the client says by who it is: its secret, its key, or "" where a person logs in.
+
+    Raises:
+        ValueError: it cannot be read, or there are two.
+    """
+    if options.client_secret_file and options.client_key_file:
+        raise ValueError("--client-secret-file and --client-key-file: one is enough")
+    if options.client_secret_file or options.client_key_file:
+        _own_issuer(options)  # what is wrong with it is told before anything is asked
+    key = read_key(options.client_key_file, options.client_id)
+    return key if key is not None else read_secret(options.client_secret_file, options.client_id)
+
+
+def _own_issuer(options: argparse.Namespace) -> str:
+    return own_issuer(options.issuer, surroundings(os.environ, _DOTENV))
+
+
+async def _token(
+    options: argparse.Namespace, plan: Plan, narrator: Narrator, proof: str | ClientKey, password: str
+) -> str:
+    """By the way that the options ask for.
+
+    Raises:
+        ClientFailure: no token came.
+    """
+    browser_elsewhere = options.flow == "auto" and not options.headless and not has_display(os.environ)
+    if proof or options.flow == "device" or browser_elsewhere:
+        async with open_client(plan.connect_to) as http:
+            token = await _without_a_browser_here(options, plan, narrator, http, proof)
+        if token:
+            return token
+    token = await run_for_token(
+        plan, narrator, choose_login(options, narrator, password, plan.issuer), keep=options.keep
+    )
+    if not token:
+        raise LoginFailed(f"{plan.url} asks for no login, so there is no token")
+    return token
+
+
+async def _without_a_browser_here(
+    options: argparse.Namespace, plan: Plan, narrator: Narrator, http: httpx2.AsyncClient, proof: str | ClientKey
+) -> str:
+    """By credentials or by a code to type in; "" where the other way is to be tried."""
+    case = await _found(plan.url, http)
+    scope = plan.scope if plan.scope is not None else " ".join(case.scopes)
+    flow = Flow(case, narrator, scope)
+    if proof:
+        check_issuer(case.issuer, _own_issuer(options), "secret")
+        return await flow.by_credentials(options.client_id, proof)
+    if options.flow == "auto" and is_loopback(urlsplit(case.issuer).hostname or ""):
+        return ""  # whoever can open the provider's pages has a browser on this machine: its way back leads here
+    try:
+        return await flow.by_device(plan.client_id, options.timeout)
+    except NoDeviceFlow as reason:
+        if options.flow == "device":
+            raise ProviderFailed(f"the provider offers no device flow here: {reason}", "leave out --flow") from reason
+        narrator.tell("note", f"no device flow: {reason}")
+        return ""
+    finally:
+        if flow.registration is not None and not options.keep:
+            await unregister(flow.registration, plan.connect_to, narrator)
+
+
+async def _found(url: str, http: httpx2.AsyncClient) -> Case:
+    """The server with its provider's metadata, as the doctor finds it.
+
+    Raises:
+        ClientFailure: there is a fault on the way; its text is the doctor's.
+    """
+    case = Case(url, Asker(http, url))
+    for finding in all_findings(await examine(case, UP_TO_ENDPOINTS)):
+        if finding.kind.severity is Severity.FAULT:
+            message = f"{finding.kind.title}: {finding.what}"
+            raise ProviderFailed(message, finding.mend, f"scripts/doctor {url} says more")
+    if case.open:
+        raise LoginFailed(f"{url} asks for no login, so there is no token")
+    return case
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,175 @@
+"""The settings of the server: the only reader of the environment.
+
+`Settings.load(os.environ)` gives values that work together, or raises `SettingsError` with one line that says what to
+change. Names, defaults and their reasons stand in `.env.example`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from mcp_idp.config.client_credentials import read_key, signs_with_key
+from mcp_idp.config.env import COMPOSE_NAMES, Environment
+from mcp_idp.config.validation import check_settings
+from mcp_idp.providers import PROFILES, ProviderProfile, profile_for
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mcp_idp.config.client_credentials import ClientKey
+
+# One name a line: `.env.example` documents each, and a test compares the two.
+NAMES = (
+    "OAUTH_SERVER_URL",
+    "OAUTH_INTERNAL_URL",
+    "OAUTH_PROVIDER",
+    "MCP_PUBLIC_URL",
+    "HOST",
+    "PORT",
+    "AUTH_TOKEN_MODE",
+    "JWT_ISSUER",
+    "JWT_AUDIENCE",
+    "JWT_JWKS_URL",
+    "OAUTH_INTROSPECT_URL",
+    "OAUTH_CLIENT_ID",
+    "OAUTH_CLIENT_AUTH",
+    "OAUTH_CLIENT_SECRET",
+    "OAUTH_CLIENT_SECRET_FILE",
+    "OAUTH_CLIENT_KEY_FILE",
+    "OAUTH_CA_FILE",
+    "ALLOWED_ORIGINS",
+    "ALLOWED_HOSTS",
+    "TRUSTED_PROXIES",
+    "MAX_TOKEN_BYTES",
+    "MAX_TOKEN_LIFETIME",
+    "CLOCK_LEEWAY",
+    "KEY_MAX_AGE",
+    "KEY_MAX_STALE",
+    "TOOLS_LIST",
+    "LEGACY_SESSIONS",
+    "LEGACY_DISCOVERY",
+    "DISABLE_AUTH",
+    "LOG_FORMAT",
+    "LOG_LEVEL",
+    "AUDIT_LOG",
+    "ACCESS_FILE",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What one server needs to know. Durations are seconds; URLs are compared byte for byte and never normalised."""
+
+    server_url: str = "http://localhost:8080/realms/mcp"
+    internal_url: str | None = None
+    provider: ProviderProfile = field(default_factory=lambda: PROFILES["keycloak"])
+    public_url: str = "http://localhost:3000/mcp"
+    host: str = "127.0.0.1"
+    port: int = 3000
+    token_mode: str = "jwt"  # noqa: S105 - the mode's name
+    issuer: str = "http://localhost:8080/realms/mcp"
+    audience: str = "http://localhost:3000/mcp"
+    jwks_url: str | None = None
+    introspect_url: str | None = None
+    client_id: str = "http://localhost:3000/mcp"
+    client_auth: str = "basic"
+    client_secret: str | None = field(default=None, repr=False)
+    client_key: ClientKey | None = field(default=None, repr=False)
+    ca_file: Path | None = None
+    allowed_origins: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    max_token_bytes: int = 16384
+    max_token_lifetime: int = 24 * 3600
+    clock_leeway: int = 30
+    key_max_age: int = 600
+    key_max_stale: int = 24 * 3600
+    tools_list: str = "obtainable"
+    legacy_sessions: str = "stateful"
+    legacy_discovery: bool = False
+    disable_auth: bool = False
+    log_format: str = "auto"
+    log_level: str = "info"
+    audit_log: str = ""
+    access_file: Path = Path("idp-config/access.yaml")
+
+    @property
+    def can_introspect(self) -> bool:
+        """Whether this server has something to say who it is with at the introspection endpoint."""
+        return self.client_secret is not None or self.client_key is not None
+
+    @property
+    def public_origin(self) -> str:
+        """Scheme and authority of the public URL."""
+        parts = urlsplit(self.public_url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @property
+    def public_path(self) -> str:
+        """The path at which MCP is served: that of the public URL."""
+        return urlsplit(self.public_url).path
+
+    @classmethod
+    def load(cls, variables: Mapping[str, str], *, in_container: bool = False) -> Settings:
+        """Read the environment.
+
+        Args:
+            variables: the environment, as `os.environ`.
+            in_container: whether "localhost" means this container only, so that an issuer there cannot be reached.
+
+        Raises:
+            SettingsError: something cannot work; one line says what to change.
+        """
+        env = Environment(variables)
+        env.refuse_misspelt(NAMES, COMPOSE_NAMES)
+        settings = _read(env)
+        check_settings(settings, in_container=in_container)
+        return settings
+
+
+def _read(env: Environment) -> Settings:
+    server_url = env.url("OAUTH_SERVER_URL") or "http://localhost:8080/realms/mcp"
+    public_url = env.url("MCP_PUBLIC_URL") or "http://localhost:3000/mcp"
+    token_mode = env.choice("AUTH_TOKEN_MODE", ("jwt", "introspection"), "jwt")
+    asks = token_mode == "introspection"  # noqa: S105 - the mode's name
+    client_auth = env.choice("OAUTH_CLIENT_AUTH", ("basic", "post", "private_key_jwt"), "basic")
+    signs = signs_with_key(env, client_auth)
+    provider = env.text("OAUTH_PROVIDER") and env.choice("OAUTH_PROVIDER", tuple(PROFILES), "")
+    ca_file = env.text("OAUTH_CA_FILE")
+    return Settings(
+        server_url=server_url,
+        internal_url=env.url("OAUTH_INTERNAL_URL"),
+        provider=profile_for(server_url, provider),
+        public_url=public_url,
+        host=env.text("HOST") or "127.0.0.1",
+        port=env.port("PORT", 3000),
+        token_mode=token_mode,
+        issuer=env.url("JWT_ISSUER") or server_url,
+        audience=env.text("JWT_AUDIENCE") or public_url,
+        jwks_url=env.url("JWT_JWKS_URL"),
+        introspect_url=env.url("OAUTH_INTROSPECT_URL"),
+        client_id=env.text("OAUTH_CLIENT_ID") or public_url,
+        client_auth=client_auth,
+        client_secret=None if signs else env.secret("OAUTH_CLIENT_SECRET", required=asks),
+        client_key=read_key(env, required=asks) if signs else None,
+        ca_file=Path(ca_file) if ca_file else None,
+        allowed_origins=env.origins("ALLOWED_ORIGINS"),
+        allowed_hosts=env.hosts("ALLOWED_HOSTS"),
+        trusted_proxies=env.networks("TRUSTED_PROXIES"),
+        max_token_bytes=env.integer("MAX_TOKEN_BYTES", 16384, least=256, most=32768),
+        max_token_lifetime=env.seconds("MAX_TOKEN_LIFETIME", 24 * 3600),
+        clock_leeway=env.seconds("CLOCK_LEEWAY", 30),
+        key_max_age=env.seconds("KEY_MAX_AGE", 600),
+        key_max_stale=env.seconds("KEY_MAX_STALE", 24 * 3600),
+        tools_list=env.choice("TOOLS_LIST", ("granted", "obtainable", "all"), "obtainable"),
+        legacy_sessions=env.choice("LEGACY_SESSIONS", ("stateful", "stateless"), "stateful"),
+        legacy_discovery=env.flag("LEGACY_DISCOVERY"),
+        disable_auth=env.flag("DISABLE_AUTH"),
+        log_format=env.choice("LOG_FORMAT", ("auto", "text", "json"), "auto"),
+        log_level=env.choice("LOG_LEVEL", ("debug", "info", "warning", "error"), "info"),
+        audit_log=env.text("AUDIT_LOG") or "",
+        access_file=Path(env.text("ACCESS_FILE") or "idp-config/access.yaml"),
+    )

@@ -1,0 +1,125 @@
+"""What each setting allows by itself and all together do not.
+
+What cannot work with a provider, whatever its tokens say: told at the start, in one line that says what to write.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from mcp_idp.config.env import SettingsError
+from mcp_idp.util.urls import is_loopback, is_private
+
+if TYPE_CHECKING:
+    from mcp_idp.access.models import IssuerRules
+    from mcp_idp.config.settings import Settings
+    from mcp_idp.providers import ProviderProfile
+
+_PLACEHOLDERS = frozenset({"changeme", "change-me", "changethis", "secret", "password", "your-secret", "todo", "xxx"})
+_MAX_LEEWAY = 300
+
+
+def check_settings(settings: Settings, *, in_container: bool) -> None:
+    """Let settings pass that can work together.
+
+    Raises:
+        SettingsError: they cannot; one line says what to change.
+    """
+    public = urlsplit(settings.public_url)
+    if public.path in {"", "/"} or settings.public_url.endswith("/"):
+        raise SettingsError(
+            f"MCP_PUBLIC_URL={settings.public_url}: write it with its path and no slash at the end, as http://localhost:3000/mcp"
+        )
+    on_loopback = is_loopback(public.hostname or "")
+    if settings.disable_auth and not (on_loopback and is_loopback(settings.host)):
+        raise SettingsError(
+            "DISABLE_AUTH=true: only where HOST and MCP_PUBLIC_URL are both on loopback, as 127.0.0.1; unset it"
+        )
+    if not on_loopback:
+        _check_public(settings)
+    for name, url in (("OAUTH_SERVER_URL", settings.server_url), ("OAUTH_INTERNAL_URL", settings.internal_url or "")):
+        if url.startswith("http:") and not is_private(urlsplit(url).hostname or ""):
+            raise SettingsError(f"{name}={url}: must be https: whoever is on the line could hand out keys of his own")
+    if not settings.disable_auth:
+        check_provider(settings)
+    _check_mode(settings)
+    _check_times(settings)
+    reached_at = settings.internal_url or settings.server_url
+    if in_container and is_loopback(urlsplit(reached_at).hostname or "") and not settings.disable_auth:
+        raise SettingsError(
+            f"OAUTH_SERVER_URL={settings.server_url}: inside a container this is the container itself; "
+            "set OAUTH_INTERNAL_URL to where the provider is reached from here, as http://keycloak:8080/realms/mcp"
+        )
+
+
+def _check_public(settings: Settings) -> None:
+    """Off loopback, other people are on the line."""
+    if settings.server_url.startswith("http:"):
+        raise SettingsError(
+            f"OAUTH_SERVER_URL={settings.server_url}: must be https when MCP_PUBLIC_URL is not on loopback"
+        )
+    if settings.public_url.startswith("http:"):
+        raise SettingsError(
+            f"MCP_PUBLIC_URL={settings.public_url}: must be https off loopback: tokens would cross the network"
+        )
+    if settings.client_secret is not None and settings.client_secret.lower() in _PLACEHOLDERS:
+        raise SettingsError(
+            "OAUTH_CLIENT_SECRET: is a placeholder; set the secret of this server's client at the provider"
+        )
+
+
+def _check_mode(settings: Settings) -> None:
+    if settings.token_mode == "introspection" and not settings.can_introspect:  # noqa: S105 - the mode's name
+        signs = settings.client_auth == "private_key_jwt"
+        needed = "OAUTH_CLIENT_KEY_FILE" if signs else "OAUTH_CLIENT_SECRET or OAUTH_CLIENT_SECRET_FILE"
+        raise SettingsError(f"AUTH_TOKEN_MODE=introspection: needs {needed}")
+
+
+def _check_times(settings: Settings) -> None:
+    if settings.clock_leeway > _MAX_LEEWAY:
+        raise SettingsError(
+            f"CLOCK_LEEWAY={settings.clock_leeway}s: at most {_MAX_LEEWAY}s; set the clocks right instead"
+        )
+    for name, value in (("MAX_TOKEN_LIFETIME", settings.max_token_lifetime), ("KEY_MAX_AGE", settings.key_max_age)):
+        if value < 1:
+            raise SettingsError(f"{name}={value}: write at least 1s")
+    if settings.key_max_stale < settings.key_max_age:
+        raise SettingsError("KEY_MAX_STALE: must not be shorter than KEY_MAX_AGE")
+
+
+def check_provider(settings: Settings, place: str = "OAUTH_SERVER_URL=") -> None:
+    """Let an issuer pass whose access tokens the settings' mode can judge. `place` is where its URL was written.
+
+    Raises:
+        SettingsError: it is not the issuer that tokens name, or its tokens are of the other kind.
+    """
+    profile = settings.provider
+    fault = profile.fault_of(settings.server_url)
+    if fault is not None:
+        raise SettingsError(f"{place}{settings.server_url}: {fault}")
+    if profile.unusable and settings.introspect_url is None:
+        raise SettingsError(f"{place}{settings.server_url}: {profile.unusable}")
+    if settings.token_mode == "jwt" and not profile.signed:  # noqa: S105 - the mode's name
+        raise SettingsError(
+            f"AUTH_TOKEN_MODE=jwt: the access tokens of {profile.name} are not JWTs; set AUTH_TOKEN_MODE=introspection"
+        )
+    if settings.token_mode == "introspection" and not profile.introspection and settings.introspect_url is None:  # noqa: S105 - the mode's name
+        raise SettingsError(
+            f"AUTH_TOKEN_MODE=introspection: the metadata of {profile.title} names no endpoint for it that can be "
+            "relied on; set AUTH_TOKEN_MODE=jwt, or OAUTH_INTROSPECT_URL if you run one"
+        )
+
+
+def check_audience(settings: Settings, profile: ProviderProfile, own: IssuerRules) -> None:
+    """Where access tokens name no audience, the access file must say whose count: none would be let in otherwise.
+
+    Raises:
+        SettingsError: it does not say.
+    """
+    named = own.clients or own.audience or settings.audience != settings.public_url
+    if not profile.audience and not named:
+        raise SettingsError(
+            f"{settings.access_file}: access tokens of {profile.title} name no audience; list the clients whose tokens "
+            f"count under issuers: {settings.server_url}: clients:, or set audience: there if the tokens do name one"
+        )

@@ -1,0 +1,34 @@
+"""Whether the process lives, and whether it can judge tokens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mcp_idp.http.responses import Answer
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from mcp_idp.tokens.jwks import KeySet
+
+LIVE = Answer.of_json(200, {"status": "live"})
+READY = Answer.of_json(200, {"status": "ready"})
+NOT_READY = Answer.of_json(
+    503,
+    {
+        "status": "waiting",
+        "error": "identity_provider_unavailable",
+        "error_description": "The identity provider's keys are not held yet. The log says what it answered.",
+    },
+    ((b"retry-after", b"5"),),
+)
+
+
+def readiness(keys: KeySet | None) -> ASGIApp:
+    """Ready while keys are held that may be used, through an outage of the provider too. None: nothing to wait for."""
+
+    async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
+        answer = READY if keys is None or keys.usable else NOT_READY
+        await answer(scope, receive, send)
+
+    return endpoint

@@ -1,0 +1,66 @@
+"""`GET /`: what this is, the exact URL to use, how to connect each client."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING
+
+from mcp_idp.http.client_snippets import Snippet, snippets
+from mcp_idp.http.responses import Answer
+
+if TYPE_CHECKING:
+    from mcp_idp.access.policy import Access
+    from mcp_idp.config.settings import Settings
+
+_TEMPLATE = Path(__file__).with_name("page.html")
+_HEADERS = (
+    (b"cache-control", b"no-cache"),
+    # The page is text and one style block: nothing may run, nothing is fetched, nobody frames it.
+    (
+        b"content-security-policy",
+        b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
+
+
+def page_answer(settings: Settings, access: Access) -> Answer:
+    """The page, built once: everything on it follows from the settings."""
+    clients = "\n".join(map(_section, snippets(settings.public_url)))
+    login = (
+        "<strong>Authentication is switched off</strong> (DISABLE_AUTH): anybody on this machine is <code>dev</code>."
+        if settings.disable_auth
+        else f"Your client will send you to <code>{escape(settings.server_url)}</code> to log in."
+    )
+    scopes = "\n".join(
+        f"<tr><td><code>{escape(name)}</code></td><td>{escape(scope.description)}</td>"
+        f"<td>{escape(', '.join(scope.roles))}</td></tr>"
+        for name, scope in access.scopes.items()
+    )
+    body = (
+        Template(_TEMPLATE.read_text(encoding="utf-8"))
+        .substitute(
+            name=escape(access.resource.name),
+            url=escape(settings.public_url),
+            login=login,
+            clients=clients,
+            scopes=scopes,
+        )
+        .encode()
+    )
+    own = ((b"content-type", b"text/html; charset=utf-8"), (b"content-length", b"%d" % len(body)))
+    return Answer(200, (*own, *_HEADERS), body)
+
+
+def _section(snippet: Snippet) -> str:
+    """One client: the link, if it has one, does the same as the text under it."""
+    where = escape(snippet.where)
+    if snippet.link is not None:
+        where = f'<a href="{escape(snippet.link)}">Add to {escape(snippet.client)}</a>, or {where}'
+    return (
+        f"<section><h3>{escape(snippet.client)}</h3><p>{where}</p>"
+        f"<pre><code>{escape(snippet.text)}</code></pre></section>"
+    )

@@ -1,0 +1,210 @@
+"""What clients from before RFC 9728 ask this server: where its authorization server is.
+
+MCP 2025-03-26 had clients look for the authorization server's metadata (RFC 8414) at the MCP server's own origin. With
+LEGACY_DISCOVERY=true the provider's document is served there as the provider wrote it. Its `issuer` is the provider's,
+for tokens and redirects say so; that is not the origin it was asked at, so a client that checks (RFC 8414 section 3.3)
+refuses it, as it must. Such clients know RFC 9728 and do not ask here.
+
+Each use is counted and logged, so that an operator sees when it can go. Where it is off, the log says what was tried.
+
+A copy of the provider's metadata, for clients that look for it at this server (see `legacy_discovery`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import structlog
+
+from mcp_idp.http.responses import NOT_FOUND, Answer
+from mcp_idp.http.transport_security import preflight_headers
+from mcp_idp.oauth.discovery import fetch_metadata
+from mcp_idp.oauth.http import FetchError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import httpx
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from mcp_idp.config.settings import Settings
+    from mcp_idp.util.clock import Clock
+
+log = structlog.get_logger(__name__)
+_MAX_AGE_SECONDS = 300.0
+_FAILED_SECONDS = 5.0
+ANY_ORIGIN = (b"access-control-allow-origin", b"*")
+
+
+class Mirror:
+    """The provider's metadata as an ASGI application.
+
+    Args:
+        settings: who the provider is, and where this process reaches it.
+        http: the client to ask with.
+        clock: for the age of what is held.
+    """
+
+    def __init__(self, settings: Settings, http: httpx.AsyncClient, clock: Clock) -> None:
+        self._settings = settings
+        self._http = http
+        self._monotonic: Callable[[], float] = clock.monotonic
+        self._held: Answer | None = None
+        self._fresh_until = -1.0
+        self._one_at_a_time = asyncio.Lock()
+
+    async def answer(self) -> Answer:
+        """The document, held for some minutes; through an outage the last one; 503 where there never was one."""
+        async with self._one_at_a_time:
+            if self._monotonic() >= self._fresh_until:
+                await self._renew()
+        return self._held or _UNAVAILABLE
+
+    async def _renew(self) -> None:
+        settings = self._settings
+        try:
+            document = await fetch_metadata(self._http, settings.server_url, settings.internal_url)
+            self._held = _answer(_public(document, settings))
+        except FetchError as error:
+            log.warning("the provider's metadata cannot be mirrored", fault=str(error)[:500])
+            self._fresh_until = self._monotonic() + _FAILED_SECONDS
+        else:
+            self._fresh_until = self._monotonic() + _MAX_AGE_SECONDS
+
+
+def _answer(document: Mapping[str, Any]) -> Answer:
+    headers = ((b"cache-control", b"max-age=60"), ANY_ORIGIN)
+    return Answer.of_json(200, document, headers)
+
+
+def _public(document: Mapping[str, Any], settings: Settings) -> Any:
+    """The document as the outside sees it: a provider may name the address that it was asked at.
+
+    Raises:
+        FetchError: part of it would still say where inside the network the provider is.
+    """
+    inside, public = (_origin(url) for url in (settings.internal_url or settings.server_url, settings.server_url))
+    # What the provider signed speaks of the document as it was.
+    plain = {name: value for name, value in document.items() if name != "signed_metadata"}
+    if inside == public:
+        return plain
+    outside = _replaced(plain, inside, public)
+    if inside.partition("//")[2] in json.dumps(outside, ensure_ascii=False):
+        raise FetchError(f"the document says where {inside} is, which is for this server only")
+    return outside
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _replaced(value: Any, inside: str, public: str) -> Any:
+    """`value` with every URL at the origin `inside` at the origin `public`."""
+    match value:
+        case str() if value == inside or value.startswith(f"{inside}/"):
+            return public + value[len(inside) :]
+        case dict():
+            return {name: _replaced(member, inside, public) for name, member in value.items()}
+        case list():
+            return [_replaced(member, inside, public) for member in value]
+        case _:
+            return value
+
+
+_UNAVAILABLE = Answer.of_json(
+    503,
+    {"error": "identity_provider_unavailable", "error_description": "The identity provider cannot be reached."},
+    ((b"retry-after", b"5"), ANY_ORIGIN),
+)
+
+
+_LOG_SECONDS = 60.0
+_SHOWN = 100
+_WELL_KNOWN = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
+# HTTP+SSE of MCP 2024-11-05, and the endpoints that 2025-03-26 clients fall back to without metadata.
+_OLD_TRANSPORT = ("/sse", "/messages", "/messages/")
+_FALLBACK_ENDPOINTS = ("/authorize", "/token", "/register")
+_ADVICE = {
+    "transport": "The HTTP+SSE transport is not served. Use a client that speaks Streamable HTTP, with the URL {url}.",
+    "endpoint": "This is no authorization server: its metadata at {metadata} names it.",
+    "discovery": "The authorization server's metadata is at the authorization server, which {metadata} names. "
+    "For clients that cannot read that, the operator can set LEGACY_DISCOVERY=true.",
+}
+
+
+class Tried:
+    """Counts what old clients ask for, and logs it: the first of each, then one line a minute with how many."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._since: dict[str, float] = {}
+        self.count: Counter[str] = Counter()
+        self._unlogged: Counter[str] = Counter()
+
+    def note(self, path: str, scope: Scope, *, served: bool) -> None:
+        """One request for `path`, which is one of ours: how many lines there can be does not follow from requests."""
+        self.count[path] += 1
+        self._unlogged[path] += 1
+        now = self._clock.monotonic()
+        if now - self._since.get(path, -_LOG_SECONDS) < _LOG_SECONDS:
+            return
+        self._since[path] = now
+        agent = next((value for name, value in scope["headers"] if name == b"user-agent"), b"")
+        log.info(
+            "legacy discovery used" if served else "an old client asked for what is not served",
+            path=path,
+            times=self._unlogged.pop(path),
+            in_all=self.count[path],
+            user_agent=ascii(agent.decode("latin-1"))[1:-1][:_SHOWN],
+            hint=None if served else "LEGACY_DISCOVERY=true serves authorization-server metadata to old clients",
+        )
+
+
+def legacy_paths(settings: Settings, metadata: str, clock: Clock, http: httpx.AsyncClient) -> Mapping[str, ASGIApp]:
+    """What to serve at the paths that old clients try.
+
+    Args:
+        settings: whether to mirror, and what.
+        metadata: the URL of the protected resource metadata.
+        clock: the time.
+        http: the client to ask the provider with.
+    """
+    tried = Tried(clock)
+    where = {"url": settings.public_url, "metadata": metadata}
+    advice = {kind: _not_served(text.format(**where)) for kind, text in _ADVICE.items()}
+    paths = {path: _refusing(tried, path, advice["transport"]) for path in _OLD_TRANSPORT}
+    paths |= {path: _refusing(tried, path, advice["endpoint"]) for path in _FALLBACK_ENDPOINTS}
+    forms = [form + end for form in _WELL_KNOWN for end in ("", settings.public_path)]
+    if settings.legacy_discovery and not settings.disable_auth:
+        mirror = Mirror(settings, http, clock)
+        return paths | {path: _mirroring(tried, path, mirror) for path in forms}
+    return paths | {path: _refusing(tried, path, advice["discovery"]) for path in forms}
+
+
+def _mirroring(tried: Tried, path: str, mirror: Mirror) -> ASGIApp:
+    async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "OPTIONS":
+            await Answer(204, preflight_headers(b"*"), b"").send(send)
+            return
+        tried.note(path, scope, served=True)
+        await (await mirror.answer())(scope, receive, send)
+
+    return endpoint
+
+
+def _refusing(tried: Tried, path: str, answer: Answer) -> ASGIApp:
+    async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
+        del receive
+        tried.note(path, scope, served=False)
+        await answer.send(send)
+
+    return endpoint
+
+
+def _not_served(advice: str) -> Answer:
+    return Answer.of_json(NOT_FOUND.status, {"error": "not_found", "error_description": advice}, (ANY_ORIGIN,))

@@ -1,0 +1,78 @@
+"""Which Host a request may name, and which web pages (Origin) may make a browser send one.
+
+Both follow from the settings, never from the request: DNS rebinding makes a page's own name point here (MCP transports
+2026-07-28, "Security Warning").
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from mcp_idp.config.settings import Settings
+    from mcp_idp.http.responses import Headers
+
+_LOOPBACK_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?", re.ASCII)
+_LOOPBACK_ORIGIN = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?", re.ASCII)
+_EXPOSED = b"WWW-Authenticate, Mcp-Session-Id, MCP-Protocol-Version, Retry-After"
+_ALLOWED_HEADERS = (
+    b"Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Session-Id, Mcp-Method, Mcp-Name, Last-Event-ID"
+)
+_PREFLIGHT_SECONDS = b"600"
+
+
+class Borders:
+    """Decides by Host and Origin.
+
+    Without ALLOWED_HOSTS and ALLOWED_ORIGINS the public URL and loopback on any port are ours; with them, the public
+    URL and what they list.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        public = urlsplit(settings.public_url)
+        default_port = {"http": ":80", "https": ":443"}[public.scheme]
+        own = public.netloc.lower()
+        self._hosts = {own, own.removesuffix(default_port), *(host.lower() for host in settings.allowed_hosts)}
+        if public.port is None:
+            self._hosts.add(own + default_port)
+        self._loopback_hosts = not settings.allowed_hosts
+        self._origins = {f"{public.scheme}://{own}".removesuffix(default_port), *settings.allowed_origins}
+        self._loopback_origins = not settings.allowed_origins
+        # The same few names come with every request.
+        self.admits_host = lru_cache(maxsize=64)(self._admits_host)
+
+    def _admits_host(self, host: bytes) -> bool:
+        """Whether `host`, the value of the Host header, is one of this server's names."""
+        name = host.decode("latin-1").lower()
+        return name in self._hosts or (self._loopback_hosts and _LOOPBACK_HOST.fullmatch(name) is not None)
+
+    def is_nickname(self, host: bytes) -> bool:
+        """Whether `host` is admitted only because it means this machine: to clients it is another resource."""
+        return host.decode("latin-1").lower() not in self._hosts
+
+    def admits_origin(self, origin: bytes) -> bool:
+        """Whether a page of this origin may talk to us. `null` never may."""
+        name = origin.decode("latin-1")
+        return name in self._origins or (self._loopback_origins and _LOOPBACK_ORIGIN.fullmatch(name) is not None)
+
+
+def cors_headers(origin: bytes) -> Headers:
+    """What lets the page of an admitted origin read the answer. Without credentials mode: no cookie is ever ours."""
+    return (
+        (b"access-control-allow-origin", origin),
+        (b"vary", b"Origin"),
+        (b"access-control-expose-headers", _EXPOSED),
+    )
+
+
+def preflight_headers(origin: bytes) -> Headers:
+    """The answer to a preflight (Fetch standard, "CORS-preflight request"): it needs no token."""
+    return (
+        *cors_headers(origin),
+        (b"access-control-allow-methods", b"GET, POST, DELETE"),
+        (b"access-control-allow-headers", _ALLOWED_HEADERS),
+        (b"access-control-max-age", _PREFLIGHT_SECONDS),
+    )

@@ -1,0 +1,189 @@
+"""Both eras of the protocol on one endpoint, each request answered in the cheapest form that loses nothing.
+
+```
+2026-07-28   one answer is all there can be ─► JSON          the SDK's manager for JSON
+             anything else                  ─► JSON or SSE   the SDK's manager for streams
+handshake    a call with one answer         ─► JSON          an exchange by itself
+             anything else                  ─► SSE           the session
+```
+
+A stream costs several times what one document costs; a document cannot carry progress or log lines. So what decides is
+what the tool can do: without the SDK's `Context` (or something resolved by asking the client) it has nothing to tell
+but its result; one that takes a `Context` for something else says so (`silent`). Whatever is not certainly such a call
+goes to the SDK as it came, which judges it: its `Accept`, its session, the shape of its message.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager, nullcontext
+from functools import lru_cache
+from inspect import isfunction
+from typing import TYPE_CHECKING, Any
+
+from mcp.server.mcpserver.resolve import find_resolved_parameters
+from mcp.server.mcpserver.utilities.context_injection import find_context_parameter
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.server.transport_security import TransportSecuritySettings
+from mcp_types import JSONRPCRequest
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
+from pydantic import ValidationError
+from starlette.routing import Router
+
+from mcp_idp.http.body import MAX_BODY_BYTES, MESSAGE
+from mcp_idp.mcp_protocol.registry import is_silent
+from mcp_idp.mcp_protocol.sessions import SESSION_ID, OpenSessions
+from mcp_idp.mcp_protocol.single_response import Exchanges
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Container, Mapping
+    from types import ModuleType
+
+    from mcp.server.mcpserver import MCPServer
+    from starlette.types import Receive, Scope, Send
+
+    from mcp_idp.http.responses import Answer
+
+_CALL = "tools/call"
+_CANCELLED = "notifications/cancelled"
+_ONE_ANSWER = frozenset({"server/discover", "tools/list", "prompts/list", "resources/list", "resources/templates/list"})
+_MEMBERS = frozenset({"jsonrpc", "id", "method", "params"})
+_HANDSHAKE = frozenset(version.encode() for version in HANDSHAKE_PROTOCOL_VERSIONS)
+_MODERN = frozenset(version.encode() for version in MODERN_PROTOCOL_VERSIONS)
+_READ = (b"accept", b"content-type", b"mcp-protocol-version", SESSION_ID)
+
+
+class Eras:
+    """The MCP application as ASGI: behind the gate, which says who calls and gives the message that it judged.
+
+    Args:
+        server: whose tools are called.
+        quiet: the names of the tools that have nothing to say before their result.
+        stateless: whether the handshake era does without sessions, so that any replica can answer.
+        monotonic: the time, in seconds.
+    """
+
+    def __init__(
+        self,
+        server: MCPServer[Any],
+        *,
+        quiet: Container[object],
+        stateless: bool,
+        monotonic: Callable[[], float],
+    ) -> None:
+        # Path, Host and Origin are judged already.
+        security = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+        most = MAX_BODY_BYTES
+        server.streamable_http_app(stateless_http=stateless, max_request_body_size=most, transport_security=security)
+        self._streams = server.session_manager
+        self._server = self._streams.app
+        self._documents = StreamableHTTPSessionManager(
+            self._server, json_response=True, stateless=True, max_request_body_size=most, security_settings=security
+        )
+        self._sessions = OpenSessions(self._streams.handle_request, monotonic)
+        self._exchanges = Exchanges(self._server)
+        self._quiet = quiet
+        self._stateless = stateless
+        self._state: Any = None
+        self._lifespan = Router(lifespan=self._run)
+
+    @asynccontextmanager
+    async def _run(self, _app: Any) -> AsyncIterator[None]:
+        """Serve while it is open. The server's lifespan is entered once: all that serves here shares what it gives."""
+        own = self._server.lifespan
+        async with own(self._server) as self._state:
+            self._server.lifespan = lambda _server: nullcontext(self._state)
+            try:
+                async with self._documents.run(), self._streams.run():
+                    yield
+            finally:
+                self._server.lifespan = own
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one HTTP request, or the lifespan."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+            return
+        if scope["method"] != "POST":
+            await self._sessions(scope, receive, send)
+            return
+        accept, kind, version, session = _headers(scope)
+        answer: Answer | None = None
+        to_documents = False
+        if _takes_both(accept) and _is_json(kind):  # who takes less is told so by the SDK
+            document: Mapping[str, Any] = scope[MESSAGE]
+            if version in _HANDSHAKE:
+                answer = await self._answer_alone(scope, document, version.decode(), session)
+            to_documents = version in _MODERN and self._has_one_answer(document)
+        if answer is not None:
+            await answer.send(send)
+        elif to_documents:
+            await self._documents.handle_request(scope, receive, send)
+        else:
+            await self._sessions(scope, receive, send)
+
+    async def _answer_alone(
+        self, scope: Scope, document: Mapping[str, Any], version: str, session: bytes
+    ) -> Answer | None:
+        """The answer to a call that one document answers; None for anything else: that is the session's."""
+        ours = not session if self._stateless else self._sessions.surely_open(session, scope["user"])
+        if not ours:
+            return None
+        if document.get("method") == _CANCELLED:
+            self._exchanges.cancel(session, _member(document.get("params"), "requestId"))
+        request = self._call(document)
+        return None if request is None else await self._exchanges.serve(request, scope, version, session, self._state)
+
+    def _call(self, document: Mapping[str, Any]) -> JSONRPCRequest | None:
+        """The call, if it is one that a document answers."""
+        if document.get("method") != _CALL or not self._has_one_answer(document) or document.keys() - _MEMBERS:
+            return None
+        try:
+            return JSONRPCRequest.model_validate(document)
+        except ValidationError:
+            return None
+
+    def _has_one_answer(self, document: Mapping[str, Any]) -> bool:
+        method = _member(document, "method")
+        if method == _CALL:
+            return _member(document.get("params"), "name") in self._quiet
+        return method in _ONE_ANSWER
+
+
+def quiet_tools(module: ModuleType) -> frozenset[str]:
+    """The functions of `module` that get nothing by which they could report progress, log to the client or ask it."""
+    return frozenset(
+        name
+        for name, function in vars(module).items()
+        if isfunction(function) and name == function.__name__ and _is_quiet(function)
+    )
+
+
+def _is_quiet(function: Callable[..., Any]) -> bool:
+    tells = find_context_parameter(function) is not None and not is_silent(function)
+    return not tells and not find_resolved_parameters(function)
+
+
+def _headers(scope: Scope) -> tuple[bytes, bytes, bytes, bytes]:
+    """Those of `_READ`; b"" for one that is missing, b", " in one that came twice: no value of ours has it."""
+    found = dict.fromkeys(_READ, b"")
+    for name, value in scope["headers"]:
+        if name in found:
+            found[name] = value if not found[name] else b", ".join((found[name], value))
+    return found[b"accept"], found[b"content-type"], found[b"mcp-protocol-version"], found[SESSION_ID]
+
+
+@lru_cache(maxsize=256)
+def _takes_both(accept: bytes) -> bool:
+    """Both, by name: MCP 2025-03-26 and later, transports, "Sending Messages to the Server"."""
+    types = {part.partition(b";")[0].strip().lower() for part in accept.split(b",")}
+    return {b"application/json", b"text/event-stream"} <= types
+
+
+@lru_cache(maxsize=64)
+def _is_json(content_type: bytes) -> bool:
+    return content_type.partition(b";")[0].strip() == b"application/json"
+
+
+def _member(value: object, name: str) -> str | int | None:
+    found = value.get(name) if isinstance(value, dict) else None
+    return found if isinstance(found, (str, int)) else None

@@ -1,0 +1,155 @@
+"""Providers that are somebody's service: their issuers give them away.
+
+Where a value comes from stands in `docs/providers/`, a page a provider.
+"""
+
+from __future__ import annotations
+
+from mcp_idp.providers.profile import NO_ID_TOKEN, Logins, ProviderProfile
+
+_EVERY_TENANT = (
+    "would let in people of every tenant; write your own as https://login.microsoftonline.com/<tenant id>/v2.0"
+)
+
+OKTA = ProviderProfile(
+    name="okta",
+    title="Okta",
+    hosts=(r"([a-z0-9-]+\.)+(okta|oktapreview|okta-emea|okta-gov)\.com",),
+    wrong_issuers=(
+        # The org authorization server. Only Okta can judge its access tokens.
+        (
+            r"https://[^/]+/?",
+            "only Okta can judge its tokens; write a custom server's, as https://<org>.okta.com/oauth2/default",
+        ),
+        (r".*/", "an issuer of Okta does not end with a slash; write it without"),
+        (r".*/v1/.*", "an endpoint, not the issuer; write it as https://<org>.okta.com/oauth2/default"),
+    ),
+    # The type of the org server's tokens, okta-internal-at+jwt, is not among them.
+    header_types=frozenset({"at+jwt", "jwt", ""}),
+    claim_types=NO_ID_TOKEN,
+    access_marks=("cid",),
+    client_claims=("cid",),
+    scope_claims=("scp",),
+    user_claim="uid",
+    logins=Logins(
+        registration="with an administrator's token",
+        documents="registered by an administrator",
+        resource="the authorization server's one audience: make it the public URL",
+        trap="the org authorization server (no `/oauth2/…` in its URL) cannot be used",
+    ),
+)
+
+AUTH0 = ProviderProfile(
+    name="auth0",
+    title="Auth0",
+    hosts=(r"([a-z0-9-]+\.)+auth0\.com",),
+    wrong_issuers=((r"https://[^/]+", "an issuer of Auth0 ends with a slash; write it with one"),),
+    header_types=frozenset({"at+jwt", "jwt"}),
+    claim_types=NO_ID_TOKEN,
+    # azp in Auth0's own dialect, client_id in that of RFC 9068.
+    access_marks=("azp", "client_id"),
+    client_claims=("azp", "client_id"),
+    # permissions: what RBAC gives the person for this API, if the API is set to write it.
+    scope_claims=("scope", "permissions"),
+    machine_subject="{}@clients",
+    introspection=False,
+    logins=Logins(
+        registration="if the tenant allows it",
+        documents="yes, registered by an administrator or by itself",
+        resource="`resource`, with the Resource Parameter Compatibility Profile on",
+        trap="without RBAC on the API every scope goes to everybody who asks",
+    ),
+)
+
+ENTRA = ProviderProfile(
+    name="entra",
+    title="Microsoft Entra ID",
+    hosts=(r"login\.microsoftonline\.(com|us)", r"sts\.windows\.net"),
+    wrong_issuers=(
+        # The last one is the tenant of all personal Microsoft accounts.
+        (
+            r"https://[^/]+/(common|organizations|consumers|\{tenantid\}|9188040d-6c67-4c5b-b112-36a304b66dad)(/.*)?",
+            _EVERY_TENANT,
+        ),
+        (
+            r"https://login\.microsoftonline\.[a-z]+/[^/]+/?",
+            "tokens do not name this one; write https://login.microsoftonline.com/<tenant id>/v2.0",
+        ),
+        (r"https://login\..*/", "this issuer does not end with a slash; write it without"),
+    ),
+    # The API's manifest (requestedAccessTokenVersion) decides which of the two its tokens name.
+    issuer_forms=("https://login.microsoftonline.com/{}/v2.0", "https://sts.windows.net/{}/"),
+    header_types=frozenset({"at+jwt", "jwt"}),
+    claim_types=NO_ID_TOKEN,
+    # azp in tokens of version 2, appid in those of version 1. ID tokens have app roles too, but no client.
+    access_marks=("azp", "appid"),
+    client_claims=("azp", "appid"),
+    scope_claims=("scp",),
+    # Anybody in the tenant may consent to a scope: what a person may do is in the app roles.
+    roles_claim="roles",
+    scopes_from_roles=True,
+    user_claim="scp",
+    introspection=False,
+    logins=Logins(
+        registration="no",
+        documents="no",
+        resource="a scope of the API, written in full (`api://…/…`); `resource` is refused",
+        trap="`aud` is the API's application id, so `JWT_AUDIENCE` must be set",
+    ),
+)
+
+COGNITO = ProviderProfile(
+    name="cognito",
+    title="Amazon Cognito",
+    hosts=(
+        r"cognito-idp\.[a-z0-9-]+\.amazonaws\.com(\.cn)?",
+        r"[a-z0-9-]+\.auth(-fips)?\.[a-z0-9-]+\.amazoncognito\.com",
+    ),
+    wrong_issuers=(
+        (
+            r"https://[^/]+\.amazoncognito\.com(/.*)?",
+            "is the login page; write the issuer, as https://cognito-idp.<region>.amazonaws.com/<user pool id>",
+        ),
+        (
+            r"https://[^/]+/?",
+            "names no user pool; write it as https://cognito-idp.<region>.amazonaws.com/<user pool id>",
+        ),
+        (r".*/", "an issuer of Cognito does not end with a slash; write it without"),
+    ),
+    header_types=frozenset({"at+jwt", ""}),
+    claim_types=(("token_use", frozenset({"access"})),),
+    client_claims=("client_id",),
+    # A client of the pool is given scopes, whoever logs in with it: what a person may do is in the groups.
+    roles_claim="cognito:groups",
+    scopes_from_roles=True,
+    audience=False,
+    user_claim="username",
+    introspection=False,
+    logins=Logins(
+        registration="if the pool allows it (Essentials and Plus)",
+        documents="no",
+        resource="nothing, unless the pool binds tokens to a resource: list the clients",
+        trap="access tokens have no `aud`: `issuers: … clients:` in the access file must list who counts",
+    ),
+)
+
+GOOGLE = ProviderProfile(
+    name="google",
+    title="Google",
+    hosts=(r"accounts\.google\.com",),
+    header_types=frozenset(),
+    client_claims=("client_id", "azp"),
+    signed=False,
+    opaque=True,
+    introspection=False,
+    unusable=(
+        "Google's access tokens are for Google's own APIs, and it answers no introspection (RFC 7662); "
+        "use Keycloak or Dex, with Google as the login behind it"
+    ),
+    logins=Logins(
+        registration="no",
+        documents="no",
+        resource="nothing",
+        trap="access tokens are opaque and name no resource: put Keycloak or Dex between",
+    ),
+)

@@ -1,0 +1,241 @@
+"""The provider's key set, held and renewed so that neither an outage nor a flood is felt.
+
+- One fetch at a time; everyone who needs it waits for the same one.
+- Younger than half of `max_age`: used as it is. Older: renewed in the background. Older than `max_age`: renewed before
+  use, so that a withdrawn key lives no longer than `max_age` while the provider answers.
+- The provider does not answer: the last good set serves until `max_stale`, then 503.
+- An unknown `kid` causes a fetch, once per cool-down, and never more often whoever sends how many.
+
+Public keys of a provider's key set (RFC 7517), each tied to the algorithms it may verify.
+
+Only asymmetric signatures count (RFC 8725 section 3.1): RS, PS and ES with SHA-256 to 512, and Ed25519. A key that is
+for encryption, is symmetric, is too short, is private or cannot be read is left out, and so verifies nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import jwt
+import structlog
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from mcp_idp.errors import InvalidToken, ProviderUnavailable, Reason
+from mcp_idp.oauth.http import FetchError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from typing import Any
+
+    from mcp_idp.util.clock import Clock
+
+    Fetch = Callable[[], Awaitable[Mapping[str, Any]]]
+
+_RSA: tuple[str, ...] = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
+_BY_CURVE = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "Ed25519": "EdDSA"}
+ALGORITHMS = frozenset((*_RSA, *_BY_CURVE.values()))
+MIN_RSA_BITS = 2048  # RFC 7518 section 3.3
+MAX_KEYS = 200
+
+
+def read_key_set(document: Mapping[str, Any]) -> Mapping[tuple[str | None, str], jwt.PyJWK]:
+    """The verification keys of a JWK Set, by (kid, algorithm); kid None where the key has none.
+
+    Of two keys with one kid and algorithm neither counts: which of them signed cannot be told.
+    """
+    keys: dict[tuple[str | None, str], jwt.PyJWK] = {}
+    doubtful: set[tuple[str | None, str]] = set()
+    for jwk in _entries(document):
+        kid = jwk.get("kid")
+        for algorithm in _algorithms(jwk):
+            key = _load(jwk, algorithm)
+            if key is None:
+                continue
+            if (kid, algorithm) in keys:
+                doubtful.add((kid, algorithm))
+            keys[kid, algorithm] = key
+    return {name: key for name, key in keys.items() if name not in doubtful}
+
+
+def _entries(document: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    listed = document.get("keys")
+    for jwk in listed[:MAX_KEYS] if isinstance(listed, list) else ():
+        if isinstance(jwk, dict) and isinstance(jwk.get("kid"), str | None) and _is_for_verifying(jwk):
+            yield jwk
+
+
+def _is_for_verifying(jwk: Mapping[str, Any]) -> bool:
+    use, operations = jwk.get("use"), jwk.get("key_ops")
+    return (
+        (use is None or use == "sig")
+        and (operations is None or (isinstance(operations, list) and "verify" in operations))
+        and "d" not in jwk  # a private key in a public document verifies nothing any more
+    )
+
+
+def _algorithms(jwk: Mapping[str, Any]) -> tuple[str, ...]:
+    """The algorithms of the key's own type, or the one of them that its `alg` names."""
+    if jwk.get("kty") == "RSA":
+        fitting: tuple[str, ...] = _RSA
+    else:
+        curve = _BY_CURVE.get(str(jwk.get("crv")))
+        if curve is None or jwk.get("kty") != ("OKP" if curve == "EdDSA" else "EC"):
+            return ()
+        fitting = (curve,)
+    named = jwk.get("alg")
+    if named == "Ed25519" and fitting == ("EdDSA",):  # RFC 9864 names the curve's algorithm itself
+        return fitting
+    return fitting if named is None else tuple(a for a in fitting if a == named)
+
+
+def _load(jwk: dict[str, Any], algorithm: str) -> jwt.PyJWK | None:
+    try:
+        key = jwt.PyJWK(jwk, algorithm=algorithm)
+    except (jwt.PyJWTError, ValueError, TypeError, KeyError, AttributeError):  # what reading somebody's key can raise
+        return None
+    if isinstance(key.key, RSAPublicKey) and key.key.key_size < MIN_RSA_BITS:
+        return None
+    return key
+
+
+COOL_DOWN_SECONDS = 5.0
+_NEVER = float("-inf")
+_FAULT_CHARACTERS = 1000
+log = structlog.get_logger(__name__)
+
+
+class KeySet:
+    """Keys of one issuer. `generation` counts the sets that differed: what was verified under another is void."""
+
+    def __init__(self, fetch: Fetch, clock: Clock, *, max_age: float, max_stale: float) -> None:
+        self._fetch = fetch
+        self._clock = clock
+        self._max_age = max_age
+        self._max_stale = max_stale
+        self._keys: Mapping[tuple[str | None, str], jwt.PyJWK] = {}
+        self._fingerprint = ""
+        self.generation = 0
+        self._fetched_at = _NEVER
+        self._tried_at = _NEVER
+        self._asked_for_kid_at = _NEVER
+        self._fault: str | None = None
+        self._under_way: asyncio.Task[None] | None = None
+
+    @property
+    def age(self) -> float:
+        """Seconds since the keys were fetched; infinite if they never were."""
+        return self._clock.monotonic() - self._fetched_at
+
+    @property
+    def fault(self) -> str | None:
+        """Why the last fetch failed, or None if it did not."""
+        return self._fault
+
+    @property
+    def usable(self) -> bool:
+        """Whether tokens can be judged with what is held."""
+        return bool(self._keys) and self.age <= self._max_stale
+
+    async def ready(self) -> None:
+        """Make sure that the keys held may be used, renewing them if they are due.
+
+        Raises:
+            ProviderUnavailable: none are held, or they are older than `max_stale`, and the provider does not answer.
+        """
+        age = self.age
+        if age <= self._max_age / 2:
+            return
+        if age <= self._max_age or (self._fault is not None and self.usable):
+            # Held keys serve meanwhile. After a failure the next try is a cool-down away.
+            if self._rested(self._tried_at):
+                self._start()
+            return
+        if self.usable or self._rested(self._tried_at) or self._under_way is not None:
+            await self.refresh()
+        if not self.usable:
+            raise ProviderUnavailable(self._fault or "no keys are held")
+
+    async def key(self, kid: str | None, algorithm: str) -> jwt.PyJWK:
+        """The key that a token's header names.
+
+        Without a `kid` there must be one key for the algorithm, and one only.
+
+        Raises:
+            InvalidToken: the provider has no such key.
+            ProviderUnavailable: the provider may have one but cannot be asked.
+        """
+        if (found := self._find(kid, algorithm)) is not None:
+            return found
+        self._refuse_other_algorithm(kid, algorithm)
+        if self._under_way is not None:
+            await self.refresh()
+        elif self._rested(self._asked_for_kid_at):
+            self._asked_for_kid_at = self._clock.monotonic()
+            await self.refresh()
+        if (found := self._find(kid, algorithm)) is not None:
+            return found
+        if self._fault is not None:
+            raise ProviderUnavailable(self._fault)
+        self._refuse_other_algorithm(kid, algorithm)
+        raise InvalidToken(Reason.KEY_UNKNOWN, expected=sorted({str(held) for held, _ in self._keys}), got=kid)
+
+    def _refuse_other_algorithm(self, kid: str | None, algorithm: str) -> None:
+        """A key that is held, named with an algorithm it is not for: no fetch will mend that."""
+        fitting = sorted(alg for held, alg in self._keys if held == kid and kid is not None)
+        if fitting:
+            raise InvalidToken(Reason.KEY_MISMATCH, expected=fitting, got=algorithm)
+
+    async def refresh(self) -> None:
+        """Fetch the key set, or wait for the fetch that is under way. A failure is kept in `fault`, not raised."""
+        # Shielded: whoever gives up waiting must not end the fetch for the others.
+        await asyncio.shield(self._start())
+
+    async def close(self) -> None:
+        """End the fetch that is under way, if any."""
+        if self._under_way is not None:
+            self._under_way.cancel()
+            await asyncio.wait([self._under_way])
+
+    def _start(self) -> asyncio.Task[None]:
+        if self._under_way is None:
+            self._under_way = asyncio.create_task(self._renew(), name="renew the key set")
+        return self._under_way
+
+    async def _renew(self) -> None:
+        self._tried_at = self._clock.monotonic()
+        try:
+            self._take(await self._fetch())
+        except FetchError as error:
+            self._fail(str(error))
+        except Exception as error:  # noqa: BLE001 - whatever an answer makes us raise: without a fault nobody tries again
+            self._fail(f"the answer could not be used: {error!r}")
+        finally:
+            self._under_way = None
+
+    def _fail(self, fault: str) -> None:
+        self._fault = fault[:_FAULT_CHARACTERS]  # it may quote the answer
+        log.warning("the identity provider's keys could not be fetched", fault=self._fault, held=len(self._keys))
+
+    def _take(self, document: Mapping[str, Any]) -> None:
+        keys = read_key_set(document)
+        if not keys:
+            raise FetchError("the key set has no key that could verify a token")
+        # The whole of the keys counts, not their names: the same kid with other material is another key.
+        fingerprint = repr(document["keys"])
+        if fingerprint != self._fingerprint:
+            self.generation += 1
+            self._fingerprint = fingerprint
+            log.info("the identity provider's keys", kids=sorted({str(kid) for kid, _ in keys}))
+        self._keys = keys
+        self._fetched_at = self._clock.monotonic()
+        self._fault = None
+
+    def _find(self, kid: str | None, algorithm: str) -> jwt.PyJWK | None:
+        if kid is not None:
+            return self._keys.get((kid, algorithm))
+        fitting = [key for (_, alg), key in self._keys.items() if alg == algorithm]
+        return fitting[0] if len(fitting) == 1 else None
+
+    def _rested(self, since: float) -> bool:
+        return self._clock.monotonic() - since >= COOL_DOWN_SECONDS

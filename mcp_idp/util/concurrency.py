@@ -1,0 +1,77 @@
+"""How the provider is asked: once for all who want the same answer, and of different questions a bounded number."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from mcp_idp.errors import ProviderUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine
+
+Outcome = TypeVar("Outcome")
+
+
+class SingleFlight(Generic[Outcome]):
+    """However many want one answer at once, it is asked for once.
+
+    Args:
+        name: of the tasks that ask, for whoever looks at a stuck process.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._under_way: dict[str, asyncio.Task[Outcome]] = {}
+
+    async def get(self, question: str, ask: Callable[[], Coroutine[Any, Any, Outcome]]) -> Outcome:
+        """What `ask` gives: called here, or by somebody who came before with the same `question`.
+
+        A failure is an outcome that `ask` returns: a task that nobody waits for any more must not complain of one.
+        """
+        if (task := self._under_way.get(question)) is None:
+            task = asyncio.create_task(ask(), name=self._name)
+            self._under_way[question] = task
+            task.add_done_callback(lambda _: self._under_way.pop(question))
+        # Shielded: whoever gives up waiting must not end the call for the others.
+        return await asyncio.shield(task)
+
+    async def close(self) -> None:
+        """End the calls that are under way, if any."""
+        tasks = list(self._under_way.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+
+class Lane:
+    """Room for some calls at once, and for some that wait; beyond, nobody is let in.
+
+    Args:
+        in_flight: calls at once.
+        waiting: how many more may wait.
+        full: what the log says when there are more.
+    """
+
+    def __init__(self, in_flight: int, waiting: int, full: str) -> None:
+        self._running = asyncio.Semaphore(in_flight)
+        self._free = in_flight + waiting
+        self._full = full
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """Hold one place, as soon as there is one.
+
+        Raises:
+            ProviderUnavailable: too many wait already.
+        """
+        if not self._free:
+            raise ProviderUnavailable(self._full)
+        self._free -= 1
+        try:
+            async with self._running:
+                yield
+        finally:
+            self._free += 1

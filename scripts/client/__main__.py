@@ -1,8 +1,0 @@
-import sys
-
-try:
-    from scripts.client.cli import main
-
-    sys.exit(main())
-except KeyboardInterrupt:  # while modules were being loaded
-    sys.exit(130)

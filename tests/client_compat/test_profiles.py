@@ -1,0 +1,119 @@
+"""The personas' data, the table made of it, and the guides: nothing here needs a provider."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import get_args
+
+import pytest
+
+from mcp_idp.access.models import RegistrationProfile
+from mcp_idp.cli.bootstrap.dex.settings import check_profile
+from mcp_idp.cli.bootstrap.errors import SettingsFailure
+from mcp_idp.http.client_snippets import snippets
+from tests.client_compat.expected import EXPECTED
+from tests.client_compat.index import PERSONAS
+from tests.client_compat.malicious_registrations import REFUSED
+from tests.client_compat.narrowed_registrations import CURBED
+from tests.client_compat.profile import Persona, Seen
+from tests.client_compat.table import TABLE, table
+
+GUIDES = {path.stem: path.read_text(encoding="utf-8") for path in (TABLE.parent / "clients").glob("*.md")}
+BLOCKS = {name: re.findall(r"^```\w*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL) for name, text in GUIDES.items()}
+PUBLIC_URL = "http://localhost:3000/mcp"
+SNIPPETS = {snippet.client: snippet.text for snippet in snippets(PUBLIC_URL)}
+LINKS = {snippet.client: snippet.link for snippet in snippets(PUBLIC_URL) if snippet.link is not None}
+SHOWN_IN = {
+    "VS Code": "vscode",
+    "Claude Code": "claude-code",
+    "Cursor": "cursor",
+    "Codex": "codex",
+    "mcp-remote": "mcp-remote",
+    "MCP Inspector": "inspector",
+    "curl": "curl",
+}
+
+
+@pytest.mark.requirement("personas.table")
+def test_the_table_is_current() -> None:
+    assert TABLE.read_text(encoding="utf-8") == table(), "write it anew: python -m tests.client_compat.table"
+
+
+@pytest.mark.requirement("personas.table")
+def test_every_registration_profile_has_a_column_at_keycloak() -> None:
+    # Under cimd nobody registers, and Keycloak must be started for it: tests/integration/test_open_server.py.
+    assert set(EXPECTED["Keycloak"].tested()) == set(get_args(RegistrationProfile)) - {"cimd"}
+
+
+@pytest.mark.requirement("personas.table")
+def test_every_registration_profile_has_a_column_at_dex_or_is_said_to_be_impossible() -> None:
+    impossible = {profile for profile in get_args(RegistrationProfile) if f"`{profile}`" in EXPECTED["Dex"].cannot}
+    assert set(EXPECTED["Dex"].tested()) == set(get_args(RegistrationProfile)) - impossible
+    for profile in impossible:
+        with pytest.raises(SettingsFailure):
+            check_profile(profile)
+
+
+@pytest.mark.requirement("personas.table")
+def test_expectations_name_clients_and_requests_that_exist() -> None:
+    hostile = [one.name for one in (*REFUSED, *CURBED)]
+    assert len(hostile) == len(set(hostile))
+    for provider in EXPECTED.values():
+        assert set(provider.failures) <= set(hostile)
+        assert provider.answered <= {one.name for one in REFUSED}
+        for name, lost in provider.lost_redirects.items():
+            assert set(lost) < set(PERSONAS[name].redirects)
+        assert set().union(*(column.lets_in for column in provider.columns.values())) <= set(PERSONAS)
+
+
+@pytest.mark.requirement("personas.sources")
+@pytest.mark.parametrize("persona", PERSONAS.values(), ids=PERSONAS)
+def test_a_persona_that_was_read_names_public_places_and_one_that_ran_its_version(persona: Persona) -> None:
+    assert persona.sources
+    if persona.seen is Seen.READ:
+        assert all(source.startswith("https://github.com/") for source in persona.sources)
+    else:
+        assert re.search(r"\d+\.\d+\.\d+$", persona.version)
+
+
+@pytest.mark.requirement("personas.sources")
+@pytest.mark.parametrize("persona", PERSONAS.values(), ids=PERSONAS)
+def test_a_persona_asks_for_a_redirect_that_it_registered(persona: Persona) -> None:
+    registered = set(persona.registration["redirect_uris"])
+    without_port = {re.sub(r"^(http://127\.0\.0\.1):\d+", r"\1", uri) for uri in persona.redirects}
+    assert set(persona.redirects) <= registered or without_port <= registered
+    json.dumps(dict(persona.registration))  # it can be sent
+
+
+@pytest.mark.requirement("personas.guides")
+@pytest.mark.parametrize("client", SHOWN_IN)
+def test_a_guide_configures_its_client_as_the_servers_page_does(client: str) -> None:
+    assert SNIPPETS[client] in {block.strip() for block in BLOCKS[SHOWN_IN[client]]}
+
+
+@pytest.mark.requirement("personas.guides")
+@pytest.mark.parametrize("client", LINKS)
+def test_a_guide_shows_the_install_link_of_the_servers_page(client: str) -> None:
+    assert LINKS[client] in {block.strip() for block in BLOCKS[SHOWN_IN[client]]}
+
+
+@pytest.mark.requirement("personas.guides")
+def test_each_client_of_the_servers_page_has_a_guide() -> None:
+    assert set(SNIPPETS) == set(SHOWN_IN)
+    assert set(SHOWN_IN.values()) <= set(GUIDES)
+
+
+@pytest.mark.requirement("personas.guides")
+def test_each_guide_says_how_its_facts_are_known_and_links_lead_somewhere() -> None:
+    for name, text in GUIDES.items():
+        if name != "README":
+            assert re.search(r"\*(ran|read)\*", text), name
+        for link in re.findall(r"\]\(([^)#:]+)\)", text):
+            assert (TABLE.parent / "clients" / link).exists(), f"{name}: {link}"
+
+
+@pytest.mark.requirement("personas.guides")
+def test_guides_name_only_our_own_address() -> None:
+    addresses = re.findall(r"http://localhost:\d+/\w+", "".join("".join(blocks) for blocks in BLOCKS.values()))
+    assert {address for address in addresses if address.endswith("/mcp")} == {PUBLIC_URL}

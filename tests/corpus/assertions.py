@@ -1,0 +1,71 @@
+"""What is asserted of the answer to each row: what is answered, why, and that nothing of the attack comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.corpus.model import Attack, Request, call
+from tests.corpus.response_parsing import assert_well_formed, challenge
+from tests.corpus.targets import Answer, Listening, on
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_LET_IN_TO_A_STREAM = 10.0  # seconds: what is let in where it should not be may never end
+_WORD = re.compile(rb"[A-Za-z0-9_.:/@=-]{6,}")
+
+
+def rows(attacks: Iterable[Attack]) -> list[object]:
+    return [pytest.param(attack, id=attack.id) for attack in attacks]
+
+
+def words(request: Request) -> set[bytes]:
+    """Whatever of the request could be recognised in an answer, and what its token says once decoded."""
+    texts = [request.path.encode(), request.query, request.body[:2000], *(value for _, value in request.headers)]
+    segments = [s for s in re.findall(rb"[A-Za-z0-9_-]{8,}", b" ".join(texts[3:])) if len(s) % 4 != 1]
+    texts += [base64.urlsafe_b64decode(segment + b"=" * (-len(segment) % 4)) for segment in segments]
+    return {word for text in texts for word in _WORD.findall(text)}
+
+
+def assert_nothing_comes_back(request: Request, answer: Answer, usual: Answer) -> None:
+    """No header says anything of the request that the answer to a stranger does not say too."""
+    known = b" ".join(value for _, value in usual.headers) + b" application/json text/event-stream no-cache"
+    said = b" ".join(value for _, value in answer.headers)
+    assert {word for word in words(request) if word in said and word not in known} == set()
+
+
+async def assert_answered(attack: Attack) -> None:
+    async with on(attack.stage) as (issuer, ask):
+        usual = await ask(call(None, (b"origin", b"http://localhost:6274")))
+        sent = attack.send(issuer)
+        request = call(sent) if isinstance(sent, str) else sent
+        assert isinstance(request, Request)
+        with capture_logs() as lines:
+            answer = await asyncio.wait_for(ask(request), _LET_IN_TO_A_STREAM)
+    told = challenge(answer.headers)
+    assert answer.status == attack.status, f"answered {answer.status}: {lines or answer.body[:200]!r}"
+    assert (told if told is None else told.get("error", "")) == attack.challenge
+    assert_well_formed(answer.headers)
+    if attack.status != 200:
+        assert_nothing_comes_back(request, answer, usual)
+    reasons = {str(line.get(member)) for line in lines for member in ("event", "code", "reason")}
+    faults = "".join(str(line.get("fault", "")) for line in lines)
+    assert not attack.says or attack.says in reasons or attack.says in faults, f"refused for another reason: {lines}"
+
+
+def assert_answered_on_the_wire(server: Listening, attack: Attack) -> None:
+    """The row's bytes get its answer, and nothing behind them is read as a request."""
+    sent = attack.send(server.issuer)
+    assert isinstance(sent, bytes)
+    received = server.exchange(sent)
+    statuses = [int(status) for status in re.findall(rb"HTTP/1\.1 ([0-9]{3})", received)]
+    assert set(statuses) == ({attack.status} - {0}), f"answered {statuses}"
+    body = received.partition(b"\r\n\r\n")[2]
+    assert not attack.says or json.JSONDecoder().raw_decode(body.decode())[0]["error"] == attack.says

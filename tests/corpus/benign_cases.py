@@ -1,0 +1,61 @@
+"""What must pass: the good neighbours of each family, so that nothing there is refused for a reason of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tests.corpus.issuers import TRUSTED
+from tests.corpus.model import HOST, PLAIN, WHOAMI, Stage, call, in_session
+from tests.corpus.token_forge import HEADER, claiming, ec_key, ed_key, forge, headed
+from tests.corpus.tokens_algorithm import MANY_KEYS
+from tests.corpus.tokens_identity import NO_AUD
+from tests.support.fake_issuer import NOW, RESOURCE, Issuer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.corpus.model import Sent
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A sentence, what is sent, and the stage it is sent to."""
+
+    name: str
+    send: Callable[[Any], Sent]
+    stage: Stage = PLAIN
+
+
+CONTROLS = (
+    Control("a scheme in another case", lambda i: call(None, (b"authorization", b"bEaReR " + i.token().encode()))),
+    Control(
+        "a second space behind the scheme", lambda i: call(None, (b"authorization", b"Bearer  " + i.token().encode()))
+    ),
+    Control("the type that RFC 9068 names", lambda i: headed(i, typ="application/at+jwt")),
+    Control(
+        "header members that say nothing here", lambda i: headed(i, jku="http://attacker.example/", cty="x", x=[1])
+    ),
+    Control(
+        "ES256 by its key",
+        lambda i: forge({**HEADER, "alg": "ES256", "kid": "ec"}, i.claims(), key=ec_key(), alg="ES256"),
+        MANY_KEYS,
+    ),
+    Control(
+        "EdDSA by its key",
+        lambda i: forge({**HEADER, "alg": "EdDSA", "kid": "ed"}, i.claims(), key=ed_key(), alg="EdDSA"),
+        MANY_KEYS,
+    ),
+    Control("one of several audiences", lambda i: claiming(i, aud=["account", RESOURCE])),
+    Control("no audience, of a listed client", lambda i: claiming(i, aud=..., azp="cli"), NO_AUD),
+    Control("an end within the leeway", lambda i: claiming(i, exp=NOW - 29)),
+    Control("a broader scope", lambda i: claiming(i, scope="mcp:admin")),
+    Control("no person's name, as some providers have it", lambda i: claiming(i, sub=...)),
+    Control("a claim that holds anything", lambda i: claiming(i, x={"a": [1, None, {"b": "\u00e9"}]})),
+    Control("the first of two issuers", Issuer.token, TRUSTED),
+    Control("the page of a browser on this machine", lambda i: call(i.token(), (b"origin", b"http://localhost:6274"))),
+    Control("the public name in capitals", lambda i: call(i.token(), hosts=(HOST.upper(),))),
+    Control("one's own session", lambda i: in_session(i.token(), i.token(iat=NOW - 1))),
+    Control("white space around a call", lambda i: call(i.token(), body=b"\r\n " + WHOAMI + b"\n")),
+    Control("a token in the query beside the one that counts", lambda i: call(i.token(), query=b"access_token=x")),
+)

@@ -1,0 +1,121 @@
+"""Attacks through the body: what two readers would read differently."""
+
+from __future__ import annotations
+
+import gzip
+from typing import TYPE_CHECKING
+
+from mcp_idp.http.body import MAX_BODY_BYTES
+from mcp_idp.util.strict_json import MAX_VALUES
+from tests.corpus.model import WHOAMI, Attack, Request, call
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.fake_issuer import Issuer
+
+    Make = Callable[[Issuer], Request]
+
+
+def _body(name: str, source: str, check: str, body: bytes, *more: tuple[bytes, bytes]) -> Attack:
+    def send(issuer: Issuer) -> Request:
+        return call(issuer.token(), *more, body=body)
+
+    code = "invalid_body"
+    return Attack(name=name, source=source, check=check, send=send, status=400, challenge=None, says=code)
+
+
+def _over(name: str, check: str, arguments: bytes) -> Attack:
+    """A call with more in its arguments than is read."""
+    body = WHOAMI.replace(b'"arguments": {}', b'"arguments": {"x": ' + arguments + b"}")
+
+    def send(issuer: Issuer) -> Request:
+        return call(issuer.token(), body=body)
+
+    source = "RFC 8259 section 9; RFC 9110 section 15.5.14"
+    return Attack(name=name, source=source, check=check, send=send, status=413, challenge=None, says="body_too_large")
+
+
+def _many(name: str, item: bytes) -> Attack:
+    """As many of `item` as a body may hold."""
+    most = (MAX_BODY_BYTES - 1000) // (len(item) + 1)
+    return _over(name, "values_bound", b"[" + b",".join([item] * most) + b"]")
+
+
+TWICE, JSON = "RFC 8259 section 4", "RFC 8259 section 8.1"
+
+
+ATTACKS = (
+    _body("method twice", TWICE, "duplicate_members", WHOAMI.replace(b'"id"', b'"method": "ping", "id"')),
+    _body(
+        "a tool's name twice",
+        TWICE,
+        "duplicate_members",
+        WHOAMI.replace(b'"arguments"', b'"name": "greet", "arguments"'),
+    ),
+    _body(
+        "a name twice, once in escapes",
+        "RFC 8259 section 8.3",
+        "duplicate_members",
+        WHOAMI.replace(b'"id"', b'"m\\u0065thod": "ping", "id"'),
+    ),
+    _body("a batch", "MCP 2025-06-18, changes", "one_message", b"[" + WHOAMI + b"]"),
+    _body("an empty batch", "JSON-RPC 2.0 section 6", "one_message", b"[]"),
+    _body("a text that holds a call", "JSON-RPC 2.0 section 4", "one_message", b'"tools/call"'),
+    _body("UTF-16 with its mark", JSON, "utf8_only", WHOAMI.decode().encode("utf-16")),
+    _body("UTF-32 without a mark", JSON, "utf8_only", WHOAMI.decode().encode("utf-32-be")),
+    _body("a byte order mark before the call", JSON, "json_errors", b"\xef\xbb\xbf" + WHOAMI),
+    _body("bytes that are no UTF-8", "RFC 3629 section 3", "utf8_only", WHOAMI.replace(b"whoami", b"who\xc0\xafami")),
+    _body("half a character as bytes", "RFC 3629 section 3", "utf8_only", WHOAMI.replace(b"whoami", b"\xed\xa0\x80")),
+    _body("another call behind the call", "RFC 8259 section 2", "json_errors", WHOAMI + WHOAMI),
+    _body("a null byte behind the call", "RFC 8259 section 2", "json_errors", WHOAMI + b"\0"),
+    _many("empty objects, four megabytes", b"{}"),
+    _many("objects in objects, four megabytes", b'{"a":{}}'),
+    _many("arrays in arrays, four megabytes", b"[[]]"),
+    _many("texts of two letters, four megabytes", b'"ab"'),
+    _many("small floats, four megabytes", b"1e5"),
+    _many("texts that end in a backslash, between numbers", b'"\\\\",1'),
+    _many("members of many objects, four megabytes", b'{"a":1,"b":2}'),
+    _over("one object of many members", "values_bound", b"{" + b",".join(b'"%x":0' % n for n in range(200_000)) + b"}"),
+    _over("one value more than is read", "values_bound", b"[" + b"1," * (MAX_VALUES - 1) + b"1]"),
+    _over("deep arrays", "depth_bound", b"[" * 129 + b"]" * 129),
+    _over("deep objects", "depth_bound", b'{"a":' * 150 + b"1" + b"}" * 150),
+    _over("arrays and objects in turn, deep", "depth_bound", b'[{"a":' * 100 + b"1" + b"}]" * 100),
+    _over("deep arrays behind brackets in texts", "depth_bound", b'["]]]]","\\"}}",' + b"[" * 140 + b"]" * 140 + b"]"),
+    _over("deep arrays behind shallow ones", "depth_bound", b"[" + b"[]," * 999 + b"[" * 140 + b"]" * 140 + b"]"),
+    _over("deep nesting", "depth_bound", b'{"a":' * 20_000 + b"1" + b"}" * 20_000),
+    _body("deep nesting without an end", "RFC 8259 section 9", "json_errors", b'{"a":' * 100),
+    _body("NaN as an id", "RFC 8259 section 6", "no_constants", WHOAMI.replace(b'"id": 1', b'"id": NaN')),
+    _body("an id no float holds", "RFC 8259 section 6", "finite_numbers", WHOAMI.replace(b'"id": 1', b'"id": 1e400')),
+    _body(
+        "an id of more digits than Python reads",
+        "CVE-2020-10735",
+        "json_errors",
+        WHOAMI.replace(b'"id": 1', b'"id": ' + b"1" * 5000),
+    ),
+    _body("a comment in the call", "RFC 8259 section 2", "json_errors", WHOAMI.replace(b'"id"', b'/* */ "id"')),
+    _body("nothing", "RFC 8259 section 2", "json_errors", b""),
+    _body(
+        "a compressed call",
+        "RFC 9110 section 8.4",
+        "json_errors",
+        gzip.compress(WHOAMI),
+        (b"content-encoding", b"gzip"),
+    ),
+    _body(
+        "a bomb in gzip",
+        "RFC 9110 section 8.4; CVE-2024-33664",
+        "json_errors",
+        gzip.compress(b" " * 3_000_000),
+        (b"content-encoding", b"gzip"),
+    ),
+    Attack(
+        name="a body over the bound",
+        source="RFC 9110 section 15.5.14",
+        check="body_length",
+        send=lambda i: call(i.token(), body=WHOAMI + b" " * MAX_BODY_BYTES),
+        status=413,
+        challenge=None,
+        says="body_too_large",
+    ),
+)

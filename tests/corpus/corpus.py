@@ -1,0 +1,62 @@
+"""The whole corpus, by family and by transport."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.corpus import (
+    bodies,
+    credentials,
+    host_and_origin,
+    introspection,
+    issuers,
+    keys,
+    scopes,
+    tokens_algorithm,
+    tokens_content,
+    tokens_encoding,
+    tokens_header,
+    tokens_identity,
+    tokens_roles,
+    tokens_signature,
+    tokens_type,
+    wire,
+    wire_framing,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.corpus.model import Attack
+
+    Families = Mapping[str, tuple[Attack, ...]]
+
+_TOKENS: Families = {
+    "Algorithms, and keys in the header": tokens_algorithm.ATTACKS,
+    "The rest of the header": tokens_header.ATTACKS,
+    "Signatures": tokens_signature.ATTACKS,
+    "The form of a token": tokens_encoding.ATTACKS,
+    "Whose token it is, and for whom": tokens_identity.ATTACKS,
+    "When it counts, and of what kind it is": tokens_type.ATTACKS,
+    "The text of claims, and what they grant": tokens_content.ATTACKS,
+    "Rights that are in roles, not in scopes": tokens_roles.ATTACKS,
+    "The provider's keys": keys.ATTACKS,
+    "Several issuers, and metadata": issuers.ATTACKS,
+    "Introspection answers": introspection.ATTACKS,
+}
+_REQUESTS: Families = {
+    "Credentials and sessions": credentials.ATTACKS,
+    "The scopes of tools": scopes.ATTACKS,
+    "Host and Origin": host_and_origin.ATTACKS,
+    "Bodies": bodies.ATTACKS,
+}
+_WIRE: Families = {"The connection": wire.ATTACKS, "Where a request ends": wire_framing.ATTACKS}
+FAMILIES: Families = {**_TOKENS, **_REQUESTS, **_WIRE}
+
+
+def _rows(families: Families) -> tuple[Attack, ...]:
+    return tuple(attack for attacks in families.values() for attack in attacks)
+
+
+TOKENS, REQUESTS, WIRE = _rows(_TOKENS), _rows(_REQUESTS), _rows(_WIRE)
+CORPUS = (*TOKENS, *REQUESTS, *WIRE)

@@ -1,0 +1,142 @@
+"""Attacks through where and how a token is sent, and in whose session."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tests.corpus.issuers import TRUSTED
+from tests.corpus.model import NO_CREDENTIALS, Attack, Request, Stage, call, in_session
+from tests.support.fake_issuer import rsa_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.fake_issuer import Issuer
+
+    Make = Callable[[Issuer], Request]
+
+
+def _missing(name: str, source: str, check: str, send: Make) -> Attack:
+    """What is no credentials: a challenge without an error code."""
+    return Attack(name=name, source=source, check=check, send=send, challenge="", says=NO_CREDENTIALS)
+
+
+def _malformed(name: str, check: str, send: Make) -> Attack:
+    source, code = "RFC 6750 section 3.1", "invalid_request"
+    return Attack(name=name, source=source, check=check, send=send, status=400, challenge=code, says=code)
+
+
+def _authorization(value: Callable[[str], str]) -> Make:
+    return lambda issuer: call(None, (b"authorization", value(issuer.token()).encode("latin-1")))
+
+
+def _beside(*more: tuple[bytes, bytes]) -> Make:
+    return lambda issuer: call(issuer.token(), *more)
+
+
+def _elsewhere(header: bytes, before: bytes = b"") -> Make:
+    return lambda issuer: call(None, (header, before + issuer.token().encode()))
+
+
+ELSEWHERE = "RFC 6750 section 2; RS-17"
+
+
+_CREDENTIALS = (
+    _malformed("two Authorization headers, the good one first", "one_header", _beside((b"authorization", b"Bearer x"))),
+    _malformed("two Authorization headers of two schemes", "one_header", _beside((b"authorization", b"Basic eDp5"))),
+    _malformed("two tokens behind a comma", "one_token", _authorization(lambda t: f"Bearer {t}, Bearer {t}")),
+    _malformed("a token and a parameter", "one_token", _authorization(lambda t: f'Bearer {t} realm="x"')),
+    _malformed("a token behind a tabulator", "one_token", _authorization(lambda t: f"Bearer x\t{t}")),
+    _malformed("Bearer and nothing", "empty_token", lambda _: call(None, (b"authorization", b"Bearer   "))),
+    _missing("a good token as a Basic user", "RFC 9110 section 11.4", "scheme", _authorization(lambda t: f"Basic {t}")),
+    _missing(
+        "a good token under the scheme DPoP", "RFC 9449 section 7.1", "scheme", _authorization(lambda t: f"DPoP {t}")
+    ),
+    _missing("a good token without a scheme", "RFC 9110 section 11.4", "scheme", _authorization(lambda t: t)),
+    _missing("a scheme and a tabulator", "RFC 9110 section 11.4", "scheme", _authorization(lambda t: f"Bearer\t{t}")),
+    _missing(
+        "a scheme that begins like ours",
+        "RFC 9110 section 11.1",
+        "scheme",
+        _authorization(lambda t: f"BearerToken {t}"),
+    ),
+    _missing(
+        "a token in the query",
+        ELSEWHERE,
+        "header_only",
+        lambda i: call(None, query=b"access_token=" + i.token().encode()),
+    ),
+    _missing("a token in a cookie", ELSEWHERE, "header_only", _elsewhere(b"cookie", b"access_token=")),
+    _missing(
+        "a token in a proxy's header",
+        "RFC 9110 section 11.7.2",
+        "header_only",
+        _elsewhere(b"proxy-authorization", b"Bearer "),
+    ),
+    _missing("a token in a header that proxies set", ELSEWHERE, "header_only", _elsewhere(b"x-forwarded-access-token")),
+    _missing(
+        "a token in a form",
+        "RFC 6750 section 2.2",
+        "header_only",
+        lambda i: call(
+            None, (b"content-type", b"application/x-www-form-urlencoded"), body=b"access_token=" + i.token().encode()
+        ),
+    ),
+    _missing(
+        "a user's name that a proxy would vouch for",
+        "RFC 9110 section 17.1",
+        "header_only",
+        lambda _: call(None, (b"x-forwarded-user", b"root"), (b"remote-user", b"root")),
+    ),
+)
+
+
+def _method(method: str) -> Attack:
+    source = "RS-18; RFC 9110 section 9"
+    return _missing(f"{method} without a token", source, "every_method", lambda _: call(None, method=method, body=b""))
+
+
+def _session(name: str, source: str, check: str, send: Make, stage: Stage | None = None) -> Attack:
+    row = Attack(name=name, source=source, check=check, send=send, status=404, challenge=None)
+    return replace(row, stage=stage or row.stage)
+
+
+def _two_issuers(issuer: Any) -> Request:
+    return in_session(issuer.token(), issuer.other.token(key=rsa_key("two")))
+
+
+_SESSIONS = (
+    *(_method(method) for method in ("GET", "DELETE", "PUT", "HEAD", "TRACE", "OPTIONS", "PROPFIND")),
+    _session(
+        "somebody else's session", "RS-25", "session_subject", lambda i: in_session(i.token(), i.token(sub="mallory"))
+    ),
+    _session(
+        "the end of somebody else's session",
+        "RS-25",
+        "session_subject",
+        lambda i: in_session(i.token(), i.token(sub="mallory"), "DELETE"),
+    ),
+    _session(
+        "one's own session through another client",
+        "RS-25",
+        "session_client",
+        lambda i: in_session(i.token(), i.token(azp="client-2")),
+    ),
+    _session(
+        "the session of the same name at another issuer",
+        "RS-25; OIDC Core 1.0 section 5.7",
+        "session_issuer",
+        _two_issuers,
+        TRUSTED,
+    ),
+    _session(
+        "the events of somebody else's session",
+        "RS-25",
+        "session_subject",
+        lambda i: in_session(i.token(), i.token(sub="mallory"), "GET"),
+    ),
+)
+
+
+ATTACKS = (*_CREDENTIALS, *_SESSIONS)

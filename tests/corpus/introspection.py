@@ -1,0 +1,132 @@
+"""Introspection answers that lie."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mcp_idp.errors import Reason
+from mcp_idp.providers import PROFILES
+from tests.corpus.model import Attack, Stage, token, unavailable
+from tests.support.fake_issuer import Issuer
+from tests.unit.tokens.test_introspection import MODE, Introspecting, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+from tests.corpus.issuers import OTHER
+
+OPAQUE = {"provider": PROFILES["google"]}
+
+
+def _saying(name: str, reply: Callable[[Introspecting], Any], **settings: Any) -> Stage:
+    def make() -> Issuer:
+        issuer = Introspecting()
+        issuer.says = lambda sent: reply(issuer) if sent != issuer.token(sub="good") else issuer.active(sub="good")
+        return issuer
+
+    return Stage(name, make, settings={**MODE, **settings}, good=lambda i: i.token(sub="good"))
+
+
+def _lie(name: str, source: str, check: str, reply: Callable[[Introspecting], Any], reason: Reason | str) -> Attack:
+    """An introspection answer that must not let its (really signed) token in."""
+    stage = _saying("introspection that lies", reply)
+    if not isinstance(reason, Reason):
+        return unavailable(name, source, check, Issuer.token, stage, reason)
+    return token(name, source, check, Issuer.token, reason, stage)
+
+
+NOT_SAID = "no boolean member active"
+ATTACKS = (
+    _lie("active as a text", "RFC 7662 section 2.2", "active_is_true", lambda i: i.active(active="true"), NOT_SAID),
+    _lie("active as a number", "RFC 7662 section 2.2", "active_is_true", lambda i: i.active(active=1), NOT_SAID),
+    _lie("active left out", "RFC 7662 section 2.2", "active_is_true", lambda i: i.active(active=...), NOT_SAID),
+    _lie(
+        "active twice",
+        "RFC 8259 section 4",
+        "duplicate_members",
+        lambda i: b'{"active":false,' + str(i.active()).replace("'", '"').replace("True", "true")[1:].encode(),
+        "a member is there twice",
+    ),
+    _lie(
+        "inactive with all that an active answer has",
+        "RFC 7662 section 2.2",
+        "inactive",
+        lambda i: i.active(active=False),
+        Reason.INACTIVE,
+    ),
+    _lie(
+        "an answer about somebody else",
+        "RFC 7662 section 4",
+        "answer_subject",
+        lambda i: i.active(sub="root"),
+        "about another subject",
+    ),
+    _lie(
+        "an answer for another resource",
+        "RFC 7662 section 4",
+        "audience",
+        lambda i: i.active(aud="account"),
+        Reason.AUDIENCE,
+    ),
+    _lie("an answer for no resource", "RS-12", "audience", lambda i: i.active(aud=...), Reason.AUDIENCE),
+    _lie(
+        "an answer that is over",
+        "RFC 7662 section 4",
+        "expired",
+        lambda i: i.active(exp=i.claims()["iat"] - 60),
+        Reason.EXPIRED,
+    ),
+    _lie("an answer of another issuer", "RFC 7662 section 2.2", "issuer", lambda i: i.active(iss=OTHER), Reason.ISSUER),
+    _lie(
+        "an answer for a DPoP token",
+        "RFC 9449 section 6.2",
+        "dpop_answer",
+        lambda i: i.active(token_type="DPoP"),
+        Reason.SENDER_BOUND,
+    ),
+    _lie(
+        "an answer for a kind of token that nobody knows",
+        "RFC 6749 section 7.1",
+        "answer_type",
+        lambda i: i.active(token_type="mac"),
+        Reason.TOKEN_TYPE,
+    ),
+    _lie(
+        "an answer for a refresh token",
+        "RFC 7662 section 4",
+        "token_type",
+        lambda i: i.active(typ="Refresh"),
+        Reason.TOKEN_TYPE,
+    ),
+    _lie(
+        "a redirect to somebody who answers better",
+        "RFC 7662 section 4",
+        "answer_status",
+        lambda _: Reply(b"{}", 302, {"location": "http://attacker.example/"}),
+        "status 302",
+    ),
+    _lie(
+        "an active answer under an error's status",
+        "RFC 7662 section 2.3",
+        "answer_status",
+        lambda i: Reply(str(i.active()).replace("'", '"').replace("True", "true").encode(), 401),
+        "status 401",
+    ),
+    _lie(
+        "an answer that does not end",
+        "RFC 7662 section 4",
+        "answer_size",
+        lambda i: i.active(filler="x" * 70_000),
+        "longer than",
+    ),
+    _lie(
+        "an answer that is a list", "RFC 7662 section 2.2", "answer_object", lambda i: [i.active()], "not a JSON object"
+    ),
+    token(
+        "an opaque token with a letter that no token has",
+        "RFC 6750 section 2.1",
+        "opaque_form",
+        lambda _: "2Yotn\u00e9",
+        Reason.OPAQUE,
+        _saying("opaque tokens", lambda i: i.active(), **OPAQUE),
+    ),
+)

@@ -1,0 +1,142 @@
+"""Attacks by one issuer on another, and by what metadata say."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from mcp_idp.errors import Reason
+from tests.corpus.keys import TWO
+from tests.corpus.model import Stage, token, unavailable
+from tests.corpus.token_forge import HEADER, claiming, forge
+from tests.support.fake_issuer import ISSUER, Issuer, public_jwk
+
+OTHER = "http://localhost:8080/realms/other"
+
+
+@dataclass
+class _Two(Issuer):
+    """Two issuers at one host, with different keys under one kid."""
+
+    other: Issuer = field(
+        default_factory=lambda: Issuer(url=OTHER, realm="other", keys=[public_jwk(TWO, kid="one", alg="RS256")])
+    )
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        if f"/realms/{self.other.realm}" in request.url.path:
+            return await self.other.answer(request)
+        return await super().answer(request)
+
+
+TRUSTED = Stage("two issuers", _Two, access={"issuers": {OTHER: {}}}, good=lambda i: i.other.token(key=TWO))
+
+
+_ISSUERS = (
+    token(
+        "another trusted issuer's name over our own provider's signature",
+        "RFC 8725 section 3.8; RFC 9700 section 4.4",
+        "issuer_keys",
+        lambda i: claiming(i, iss=OTHER),
+        Reason.SIGNATURE,
+        TRUSTED,
+    ),
+    token(
+        "our provider's name over another trusted issuer's signature",
+        "RFC 8725 section 3.8",
+        "signature",
+        lambda i: i.token(key=TWO),
+        Reason.SIGNATURE,
+        TRUSTED,
+    ),
+    token(
+        "both trusted issuers in one iss",
+        "RFC 7519 section 4.1.1",
+        "issuer",
+        lambda i: claiming(i, iss=f"{ISSUER} {OTHER}"),
+        Reason.ISSUER,
+        TRUSTED,
+    ),
+    token(
+        "iss twice, once of each trusted issuer",
+        "RFC 8259 section 4",
+        "duplicate_members",
+        lambda i: forge(HEADER, f'{{"iss":"{OTHER}",'.encode() + str(i.claims()).replace("'", '"')[1:].encode()),
+        Reason.CLAIMS_MALFORMED,
+        TRUSTED,
+    ),
+)
+
+
+def _metadata(**members: Any) -> Stage:
+    """The provider publishes this. No token is good here: nothing that it says can be used."""
+    return Stage("lying metadata", lambda: Issuer(metadata=members), good=None)
+
+
+@dataclass
+class _Public(Issuer):
+    """Its keys are found at any host: where we ask is what counts."""
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/keys":
+            return httpx.Response(200, stream=httpx.ByteStream(json.dumps({"keys": self.keys}).encode()))
+        return await super().answer(request)
+
+
+PUBLIC = "https://login.example.com/realms/mcp"
+
+
+AT_PUBLIC = {"server_url": PUBLIC, "issuer": PUBLIC}
+
+
+LYING_ISSUER = _metadata(issuer="http://attacker.example/realms/mcp")
+
+
+INSIDE = Stage(
+    "metadata that points inside",
+    lambda: _Public(url=PUBLIC, metadata={"jwks_uri": "https://169.254.169.254/keys"}),
+    settings=AT_PUBLIC,
+    good=None,
+)
+IN_THE_CLEAR = Stage(
+    "metadata that has keys in the clear",
+    lambda: _Public(url=PUBLIC, metadata={"jwks_uri": "http://keys.example.com/keys"}),
+    settings=AT_PUBLIC,
+    good=None,
+)
+
+
+TRUTHFUL = Stage("metadata that tell the truth", lambda: _Public(url=PUBLIC), settings=AT_PUBLIC)
+
+
+_METADATA = (
+    unavailable(
+        "metadata that name another issuer",
+        "RFC 8414 section 3.3; RFC 9700 section 4.4",
+        "metadata_issuer",
+        Issuer.token,
+        LYING_ISSUER,
+        "the document is of the issuer 'http://attacker.example",
+    ),
+    unavailable(
+        "metadata whose key set is inside our network",
+        "RFC 9728 section 7.7",
+        "no_way_inside",
+        Issuer.token,
+        INSIDE,
+        "points inside this network",
+    ),
+    unavailable(
+        "metadata whose key set comes in the clear",
+        "RFC 8414 section 2",
+        "no_downgrade",
+        Issuer.token,
+        IN_THE_CLEAR,
+        "is not https",
+    ),
+)
+
+
+ATTACKS = (*_ISSUERS, *_METADATA)

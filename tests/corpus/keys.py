@@ -1,0 +1,160 @@
+"""Attacks through the key set that a provider publishes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jwt.algorithms import RSAAlgorithm
+
+from mcp_idp.errors import Reason
+from tests.corpus.model import Attack, Stage, token
+from tests.corpus.token_forge import HEADER, RSA, ec_key, forge, headed, keyed_hash
+from tests.support.fake_issuer import Issuer, b64, public_jwk, rsa_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def _beside_the_good_key(name: str, *keys: dict[str, Any]) -> Stage:
+    return Stage(name, lambda: Issuer(keys=[GOOD, *keys]))
+
+
+def _signed_by(key: Any, by: str = "RS256", **header: Any) -> Callable[[Issuer], str]:
+    return lambda issuer: headed(issuer, key=key, by=by, **{"alg": by, "kid": "two", **header})
+
+
+GOOD = public_jwk(RSA, kid="one", alg="RS256", use="sig")
+
+
+TWO = rsa_key("two")
+
+
+SMALL = rsa_key("small", 1024)
+
+
+UNKNOWN = Reason.KEY_UNKNOWN
+
+
+ENCRYPTS = _beside_the_good_key("a key for encryption", public_jwk(TWO, kid="two", use="enc"))
+
+
+WRAPS = _beside_the_good_key("a key for wrapping", {**public_jwk(TWO, kid="two"), "key_ops": ["wrapKey"]})
+
+
+SYMMETRIC = _beside_the_good_key("a symmetric key", {"kty": "oct", "kid": "two", "k": b64(b"k" * 32), "alg": "HS256"})
+
+
+PRIVATE = _beside_the_good_key(
+    "a private key", {**RSAAlgorithm.to_jwk(TWO, as_dict=True), "kid": "two", "key_ops": ["verify"]}
+)
+
+
+DOUBLE = _beside_the_good_key(
+    "two keys under one kid", public_jwk(TWO, kid="two"), public_jwk(rsa_key("three"), kid="two")
+)
+
+
+SHORT = _beside_the_good_key("a short key", public_jwk(SMALL, kid="two"))
+
+
+CURVE = _beside_the_good_key("a key of another curve", public_jwk(ec_key("secp256k1"), kid="two"))
+
+
+MIXED = _beside_the_good_key("a key of two kinds", {**public_jwk(ec_key("p384"), kid="two"), "alg": "ES256"})
+
+
+ODD_KID = _beside_the_good_key("a kid that is no text", public_jwk(TWO, kid=2))
+
+
+NAMELESS = _beside_the_good_key("several keys", public_jwk(TWO, kid="two"))
+
+
+BROKEN = _beside_the_good_key(
+    "broken keys", {"kty": "RSA", "kid": "two", "n": 7, "e": []}, {"kty": "EC", "crv": "P-256"}
+)
+
+
+ATTACKS = (
+    token(
+        "a signature by the provider's key for encryption",
+        "RFC 7517 section 4.2",
+        "key_use",
+        _signed_by(TWO),
+        UNKNOWN,
+        ENCRYPTS,
+    ),
+    token(
+        "a signature by a key that wraps other keys",
+        "RFC 7517 section 4.3",
+        "key_operations",
+        _signed_by(TWO),
+        UNKNOWN,
+        WRAPS,
+    ),
+    token(
+        "an HMAC by the symmetric key in the key set",
+        "RFC 8725 section 3.2",
+        "algorithm_list",
+        lambda i: keyed_hash(i, b"k" * 32, kid="two"),
+        Reason.ALGORITHM,
+        SYMMETRIC,
+    ),
+    token(
+        "a signature by a key whose private half is published",
+        "RFC 7517 section 9.2",
+        "private_key",
+        _signed_by(TWO),
+        UNKNOWN,
+        PRIVATE,
+    ),
+    token(
+        "a signature by one of two keys under one kid",
+        "RFC 7517 section 4.5",
+        "one_key_a_kid",
+        _signed_by(TWO),
+        UNKNOWN,
+        DOUBLE,
+    ),
+    token("a signature by a key of 1024 bits", "RFC 7518 section 3.3", "key_length", _signed_by(SMALL), UNKNOWN, SHORT),
+    token(
+        "a signature on a curve that is not in use",
+        "RFC 8812 section 3.2; RFC 8725 section 3.2",
+        "algorithm_list",
+        _signed_by(ec_key("secp256k1"), "ES256", alg="ES256K"),
+        Reason.ALGORITHM,
+        CURVE,
+    ),
+    token(
+        "ES256 by a P-384 key that says it is for ES256",
+        "RFC 7518 section 3.4",
+        "key_algorithm",
+        lambda i: forge({**HEADER, "alg": "ES384", "kid": "two"}, i.claims(), key=ec_key("p384"), alg="ES384"),
+        UNKNOWN,
+        MIXED,
+    ),
+    token(
+        "a kid that is a number, in the set and in the token",
+        "RFC 7517 section 4.5",
+        "kid_text",
+        _signed_by(TWO, kid=2),
+        Reason.HEADER_MALFORMED,
+        ODD_KID,
+    ),
+    token(
+        "no kid where several keys could be meant",
+        "RFC 7515 section 4.1.4",
+        "one_key_without_kid",
+        _signed_by(TWO, kid=...),
+        UNKNOWN,
+        NAMELESS,
+    ),
+    Attack(
+        name="broken keys beside the good one, to stop the good one",
+        source="RFC 7517 section 5",
+        check="unreadable_keys",
+        send=Issuer.token,
+        status=200,
+        challenge=None,
+        stage=BROKEN,
+    ),
+)

@@ -1,0 +1,151 @@
+"""Attacks on the scopes of tools: calls that need more than their token has, made to look as if they did not."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tests.corpus.model import META, Attack, Request, Stage, call, in_session, rpc
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.fake_issuer import Issuer
+
+_MAY_WRITE: dict[str, Any] = {"mcp_roles": ["mcp-writer", "mcp-admin"]}
+_ONE, _EVERY = "MCP 2026-07-28, Scope Challenge Handling; RS-21", "MCP 2026-07-28, authorization; RS-18"
+_AGREE = "MCP 2026-07-28, transports, headers; TR-01"
+
+
+def _beyond(name: str, source: str, send: Callable[[Issuer], Request], stage: Stage | None = None) -> Attack:
+    return Attack(
+        name=name,
+        source=source,
+        check="tool_scope",
+        send=send,
+        status=403,
+        challenge="insufficient_scope",
+        says="insufficient_scope",
+        **({} if stage is None else {"stage": stage}),
+    )
+
+
+def _note(**params: Any) -> bytes:
+    return rpc("tools/call", {"name": "note_add", "arguments": {"text": "x"}, "_meta": META, **params})
+
+
+def _adding(issuer: Issuer, *more: tuple[bytes, bytes], body: bytes = b"") -> Request:
+    """A call of `note_add` that says `whoami` in its headers, with a token that may read."""
+    return call(issuer.token(**_MAY_WRITE), *more, body=body or _note())
+
+
+def _legacy(issuer: Issuer) -> Request:
+    return in_session(issuer.token(**_MAY_WRITE), issuer.token(**_MAY_WRITE)).but(body=_note())
+
+
+def _broadly_opened(issuer: Issuer) -> Request:
+    opener = issuer.token(scope="mcp:admin", **_MAY_WRITE)
+    return in_session(opener, issuer.token(**_MAY_WRITE)).but(body=_note())
+
+
+def _unversioned(issuer: Issuer) -> Request:
+    request = _adding(issuer)
+    return request.but(headers=tuple(pair for pair in request.headers if not pair[0].startswith(b"mcp-")))
+
+
+_BY_THE_FILE = Stage(
+    "tools by the file", access={"tools": {"whoami": ["mcp:admin"]}}, good=lambda i: i.token(scope="mcp:admin")
+)
+_LISTED = "ours, measured: FastMCP's search transform runs any tool as call_tool"
+_AS_IT_IS = "ours: an application may take it for the same tool"
+
+
+def _unlisted(name: str, source: str, body: bytes, stage: Stage = _BY_THE_FILE, send: Any = None) -> Attack:
+    """A call of what is no tool here by its name: an application behind protect() may run one all the same."""
+    return Attack(
+        name=name,
+        source=source,
+        check="tool_listed",
+        send=send or (lambda issuer: call(issuer.token(), body=body)),
+        status=403,
+        challenge=None,
+        says="tool_not_listed",
+        stage=stage,
+    )
+
+
+def _called(name: object, **params: Any) -> bytes:
+    return rpc("tools/call", {"name": name, "arguments": {}, "_meta": META, **params})
+
+
+_META_TOOL = _called("call_tool", arguments={"name": "whoami", "arguments": {}})
+
+ATTACKS = (
+    _beyond("a tool beyond the token, another tool's name in the header", _AGREE, _adding),
+    _beyond("a tool beyond the token in a session", _EVERY, _legacy),
+    _beyond("a tool beyond the token in a session that a broader token has opened", _EVERY, _broadly_opened),
+    _beyond("a tool beyond the token, without any header of the protocol", _EVERY, _unversioned),
+    _beyond(
+        "a tool's name in escapes",
+        "RFC 8259 section 8.3",
+        lambda issuer: _adding(issuer, body=_note().replace(b"note_add", b"note\\u005fadd")),
+    ),
+    _beyond(
+        "a tool beyond the token as a notification",
+        "JSON-RPC 2.0 section 4.1",
+        lambda issuer: _adding(issuer, body=_note().replace(b'"id": 1, ', b"")),
+    ),
+    _beyond(
+        "a tool beyond the token with arguments that it does not take",
+        _ONE,
+        lambda issuer: _adding(issuer, body=_note(arguments=[1])),
+    ),
+    _beyond(
+        "a tool that the access file puts out of reach",
+        _ONE,
+        lambda issuer: call(issuer.token(**_MAY_WRITE)),
+        _BY_THE_FILE,
+    ),
+    _unlisted("a tool under the name of one that runs others", _LISTED, _META_TOOL),
+    _unlisted(
+        "a tool under the name of one that runs others, in a session",
+        _LISTED,
+        b"",
+        send=lambda issuer: in_session(issuer.token(), issuer.token()).but(body=_META_TOOL),
+    ),
+    _unlisted(
+        "a tool under the name of one that runs others, as a notification",
+        "JSON-RPC 2.0 section 4.1",
+        _META_TOOL.replace(b'"id": 1, ', b""),
+    ),
+    _unlisted(
+        "a tool that is not listed where the list is empty",
+        "ours: an empty list is a list",
+        _META_TOOL,
+        Stage("tools by an empty file", access={"tools": {}}),
+    ),
+    _unlisted("a tool's name in other capitals", "MCP 2026-07-28, tools: names are case-sensitive", _called("WhoAmI")),
+    _unlisted("a tool's name with a space behind it", _AS_IT_IS, _called("whoami ")),
+    _unlisted("a tool's name with the name of its server before it", _AS_IT_IS, _called("server_whoami")),
+    _unlisted("a tool's name with a version behind it", _AS_IT_IS, _called("whoami@1.0")),
+    _unlisted("a tool's name as a path", _AS_IT_IS, _called("tools/../whoami")),
+    _unlisted("a tool's name in letters that only look like ours", "CVE-2021-42574", _called("wh\u043eami")),
+    _unlisted("a tool's name in wide letters, which are ours once normalised", "UAX #15", _called("\uff57hoami")),
+    _unlisted("a tool's name with a null byte behind it", "CWE-158", _called("whoami\x00")),
+    _unlisted("a tool's name in a list", "JSON-RPC 2.0 section 4.2", _called(["whoami"])),
+    _unlisted("a tool called without a name", "JSON-RPC 2.0 section 4.2", rpc("tools/call", {"tool": "whoami"})),
+    _unlisted(
+        "a tool called with parameters by position",
+        "JSON-RPC 2.0 section 4.2",
+        json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": ["whoami", {}]}).encode(),
+    ),
+    Attack(
+        name="a tool that no role of the person brings",
+        source="ours, measured: with a challenge, clients log in again at every call",
+        check="role_needed",
+        send=lambda issuer: call(issuer.token(), body=_note()),
+        status=403,
+        challenge=None,
+        says="insufficient_role",
+    ),
+)

@@ -1,0 +1,102 @@
+"""Whatever is in a header, a JOSE header or a challenge: an answer, never 500, whose headers can be read back.
+
+Authorization, claims, bodies and Host have their own in tests/unit/test_attacks.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mcp_idp.auth.challenge import Challenger
+from mcp_idp.errors import InsufficientScope, InvalidToken, Reason
+from tests.corpus.model import PLAIN, call
+from tests.corpus.response_parsing import assert_well_formed, challenge
+from tests.corpus.targets import Answer, on
+from tests.corpus.token_forge import HEADER, forge
+
+BOUNDED = settings(max_examples=80, derandomize=True, deadline=None)
+# What the wire lets through: names are tokens in lower case, values have no control character but the tabulator.
+NAMES = st.sampled_from(
+    [
+        *("origin", "accept", "content-type", "cookie", "mcp-session-id", "mcp-protocol-version", "mcp-method"),
+        *("mcp-name", "last-event-id", "access-control-request-method", "content-encoding", "forwarded", "expect"),
+    ]
+)
+VALUES = st.binary(max_size=60).map(lambda value: re.sub(rb"[\x00-\x08\x0a-\x1f\x7f]", b"?", value).strip())
+METHODS = st.sampled_from(["POST", "GET", "DELETE", "OPTIONS", "HEAD", "PUT", "PATCH", "TRACE"])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+JOSE = st.dictionaries(
+    st.sampled_from(["alg", "kid", "typ", "crit", "b64", "jwk", "jku", "zip", "x"]), JSON, max_size=4
+)
+SCOPE = st.text(
+    st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters='"\\'), min_size=1, max_size=20
+)
+
+
+def assert_sound(answer: Answer) -> None:
+    assert answer.status < 500, answer
+    assert_well_formed(answer.headers)
+    challenge(answer.headers)
+
+
+@pytest.mark.requirement("corpus.any_input")
+def test_no_header_breaks_an_answer() -> None:
+    with asyncio.Runner() as runner:
+        stage = on(PLAIN)
+        issuer, ask = runner.run(stage.__aenter__())
+        token = issuer.token()
+
+        @BOUNDED
+        @given(st.lists(st.tuples(NAMES, VALUES), max_size=4), METHODS, st.booleans())
+        def holds(fields: list[tuple[str, bytes]], method: str, known: bool) -> None:  # noqa: FBT001 - a parameter
+            own = {name.encode(): value for name, value in fields}
+            usual = call(token if known else None)
+            headers = [(name, value) for name, value in usual.headers if name not in own]
+            request = usual.but(headers=(*headers, *own.items()), method=method)
+            # A stream of a session that exists would not end; none of these names one.
+            assert_sound(runner.run(asyncio.wait_for(ask(request), 20)))
+
+        holds()
+        runner.run(stage.__aexit__(None, None, None))
+
+
+@pytest.mark.requirement("corpus.any_input")
+def test_no_jose_header_breaks_an_answer() -> None:
+    with asyncio.Runner() as runner:
+        stage = on(PLAIN)
+        issuer, ask = runner.run(stage.__aenter__())
+
+        @BOUNDED
+        @given(JOSE)
+        def holds(members: dict[str, object]) -> None:
+            answer = runner.run(ask(call(forge({**HEADER, **members}, issuer.claims()))))
+            assert_sound(answer)
+            assert answer.status in {200, 401}
+
+        holds()
+        runner.run(stage.__aexit__(None, None, None))
+
+
+@pytest.mark.requirement("corpus.any_input")
+@BOUNDED
+@given(st.lists(SCOPE, min_size=1, max_size=5), st.lists(SCOPE, min_size=1, max_size=5))
+def test_every_challenge_can_be_read_back(login: list[str], needed: list[str]) -> None:
+    challenger = Challenger("http://localhost:3000/.well-known/oauth-protected-resource/mcp", login)
+    for error, code, scopes in (
+        (None, None, login),
+        (InvalidToken(Reason.SIGNATURE, got='"\r\n'), "invalid_token", login),
+        (InsufficientScope(tuple(needed)), "insufficient_scope", needed),
+    ):
+        answer = challenger.missing if error is None else challenger.answer(error, "0")
+        told = challenge(answer.headers)
+        assert told is not None
+        assert (told.get("error"), told["scope"].split(" ")) == (code, scopes)

@@ -1,0 +1,158 @@
+"""Attacks through the text of claims, and through what they grant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mcp_idp.errors import Reason
+from tests.corpus.model import Attack, token
+from tests.corpus.token_forge import claiming_text, forged
+from tests.support.fake_issuer import RESOURCE, Issuer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+import json
+
+from tests.corpus.tokens_identity import claims
+
+
+def _text(extra: str) -> Callable[[Issuer], str]:
+    return lambda issuer: claiming_text(issuer, extra)
+
+
+def _whole(payload: bytes) -> Callable[[Issuer], str]:
+    return lambda issuer: forged(issuer, payload)
+
+
+def claims_of(issuer: Issuer) -> bytes:
+    return json.dumps(issuer.claims()).encode()
+
+
+MALFORMED = Reason.CLAIMS_MALFORMED
+
+
+_TEXT = (
+    token(
+        "a claim twice, the second one better",
+        "RFC 7519 section 4; RFC 8259 section 4",
+        "duplicate_members",
+        _text(f'"aud":"{RESOURCE}"'),
+        MALFORMED,
+    ),
+    token(
+        "a claim twice inside another claim",
+        "RFC 8259 section 4",
+        "duplicate_members",
+        _text('"x":{"a":1,"a":2}'),
+        MALFORMED,
+    ),
+    token("NaN in a claim", "RFC 8259 section 6", "no_constants", _text('"x":NaN'), MALFORMED),
+    token("minus infinity in a claim", "RFC 8259 section 6", "no_constants", _text('"x":[-Infinity]'), MALFORMED),
+    token(
+        "an integer of more digits than Python reads",
+        "CVE-2020-10735",
+        "json_errors",
+        _text('"x":' + "9" * 5000),
+        MALFORMED,
+    ),
+    token(
+        "claims nested deeper than the parser goes",
+        "RFC 8259 section 9",
+        "json_errors",
+        _text('"x":' + "[" * 5500),
+        MALFORMED,
+    ),
+    token("claims that are a list", "RFC 7519 section 7.2", "json_object", _whole(b"[]"), MALFORMED),
+    token(
+        "claims behind a byte order mark",
+        "RFC 8259 section 8.1",
+        "json_errors",
+        lambda i: forged(i, b"\xef\xbb\xbf" + claims_of(i)),
+        MALFORMED,
+    ),
+    token(
+        "claims with something behind the object",
+        "RFC 8259 section 2",
+        "json_errors",
+        lambda i: forged(i, claims_of(i) + b"{}"),
+        MALFORMED,
+    ),
+    token(
+        "claims in UTF-16",
+        "RFC 7519 section 7.2",
+        "utf8_only",
+        lambda i: forged(i, claims_of(i).decode().encode("utf-16-le")),
+        MALFORMED,
+    ),
+    token(
+        "claims with bytes that are no UTF-8",
+        "RFC 3629 section 3",
+        "utf8_only",
+        lambda i: forged(i, claims_of(i).replace(b"iss", b"\xc0\xaf")),
+        MALFORMED,
+    ),
+    token(
+        "sub as a list with a victim in it",
+        "ours: whoever may set a mapper (S3); RFC 7519 section 4.1.2",
+        "text_claims",
+        claims(sub=["4f0c"]),
+        MALFORMED,
+    ),
+    token(
+        "azp as a list with a trusted client in it",
+        "ours: whoever may set a mapper (S3)",
+        "text_claims",
+        claims(azp=["client-1"]),
+        MALFORMED,
+    ),
+    token("sub longer than anybody's", "RFC 7519 section 4.1.2", "text_claims", claims(sub="s" * 3000), MALFORMED),
+    token("sub that is empty", "RFC 7519 section 4.1.2", "text_claims", claims(sub=""), MALFORMED),
+    token(
+        "scope as an object with ours as names",
+        "RFC 9068 section 2.2.3",
+        "text_lists",
+        claims(scope={"mcp:tools": True}),
+        MALFORMED,
+    ),
+    token("roles as one text", "ours", "text_lists", claims(mcp_roles="mcp-admin"), MALFORMED),
+)
+
+
+def _scope(name: str, source: str, check: str, code: str, challenge: str | None, **changes: Any) -> Attack:
+    return Attack(
+        name=name, source=source, check=check, send=claims(**changes), status=403, challenge=challenge, says=code
+    )
+
+
+LOW, NEEDED = "insufficient_scope", "scope_needed"
+
+
+_SCOPES = (
+    _scope(
+        "a token of this resource without its scope", "RFC 6750 section 3.1; RS-19", NEEDED, LOW, LOW, scope="openid"
+    ),
+    _scope("no scope at all", "RFC 6750 section 3.1", NEEDED, LOW, LOW, scope=...),
+    _scope("a scope that has ours as its beginning", "RFC 6749 section 3.3", NEEDED, LOW, LOW, scope="mcp:tools2"),
+    _scope("a scope in capitals", "RFC 6749 section 3.3", NEEDED, LOW, LOW, scope="MCP:TOOLS"),
+    _scope(
+        "our scope behind white space that is none of the separator",
+        "RFC 6749 section 3.3",
+        NEEDED,
+        LOW,
+        LOW,
+        scope="openid\tmcp:tools\u00a0",
+    ),
+    _scope("a wildcard for a scope", "RFC 6749 section 3.3", NEEDED, LOW, LOW, scope="mcp:* *"),
+    _scope(
+        "a person without a role here",
+        "RS-19",
+        "role_needed",
+        "insufficient_role",
+        None,
+        scope="openid",
+        mcp_roles=["x"],
+    ),
+)
+
+
+ATTACKS = (*_TEXT, *_SCOPES)

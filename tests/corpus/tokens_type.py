@@ -1,0 +1,153 @@
+"""Attacks through when a token counts, and through what kind of token it is."""
+
+from __future__ import annotations
+
+from mcp_idp.errors import Reason
+from mcp_idp.providers import PROFILES
+from tests.corpus.model import Stage, token
+from tests.corpus.token_forge import claiming_text, left_hash
+from tests.corpus.tokens_identity import claims
+from tests.support.fake_issuer import NOW, b64
+
+GENERIC = Stage(
+    "a provider nobody knows", settings={"provider": PROFILES["generic"]}, good=lambda i: i.token(typ=..., sid=...)
+)
+
+
+NANOIDP = Stage(
+    "nanoidp",
+    settings={"provider": PROFILES["nanoidp"]},
+    good=lambda i: i.token(typ=..., token_use="access", client_id="c"),
+)
+
+
+MALFORMED = Reason.CLAIMS_MALFORMED
+TIMES, TYPES = "RFC 7519 section 2", "RFC 8725 section 3.11"
+
+
+_WHEN = (
+    token("no exp", "RFC 9068 section 2.2", "expiry_required", claims(exp=...), MALFORMED),
+    token(
+        "exp that is over", "RFC 7519 section 4.1.4", "expired", claims(iat=NOW - 600, exp=NOW - 300), Reason.EXPIRED
+    ),
+    token(
+        "exp that is over by just the leeway",
+        "RFC 7519 section 4.1.4",
+        "expired",
+        claims(exp=NOW - 30),
+        Reason.EXPIRED,
+    ),
+    token("exp as a text", TIMES, "numeric_dates", claims(exp=str(int(NOW + 300))), MALFORMED),
+    token("iat as a truth", TIMES, "boolean_dates", claims(iat=True, exp=NOW + 300), MALFORMED),
+    token("exp as a number no float holds", TIMES, "date_range", claims(exp=10**400), MALFORMED),
+    token("exp before the beginning of time", TIMES, "date_range", claims(exp=-1), MALFORMED),
+    token(
+        "a number in a claim that no float holds",
+        "RFC 8259 section 6",
+        "finite_numbers",
+        lambda i: claiming_text(i, '"x":1e999'),
+        MALFORMED,
+    ),
+    token(
+        "exp in ten years",
+        "ours: whoever may set a lifetime (S4)",
+        "lifetime",
+        claims(exp=NOW + 315_000_000),
+        Reason.LIFETIME,
+    ),
+    token(
+        "exp in ten years without iat",
+        "ours: whoever may set a lifetime (S4)",
+        "lifetime",
+        claims(iat=..., exp=NOW + 315_000_000),
+        Reason.LIFETIME,
+    ),
+    token("nbf that has not come", "RFC 7519 section 4.1.5", "not_before", claims(nbf=NOW + 60), Reason.NOT_YET_VALID),
+    token(
+        "iat that has not come", "RFC 7519 section 4.1.6", "issued_at", claims(iat=NOW + 60), Reason.ISSUED_IN_FUTURE
+    ),
+)
+
+
+_KIND = (
+    token("an ID token", TYPES + "; RFC 9068 section 5", "token_type", claims(typ="ID", nonce="n"), Reason.TOKEN_TYPE),
+    token("a refresh token", TYPES, "token_type", claims(typ="Refresh"), Reason.TOKEN_TYPE),
+    token("an offline token", TYPES, "token_type", claims(typ="Offline"), Reason.TOKEN_TYPE),
+    token(
+        "an initial access token for registration",
+        "RFC 7591 section 1.2",
+        "token_type",
+        claims(typ="InitialAccessToken"),
+        Reason.TOKEN_TYPE,
+    ),
+    token(
+        "a registration access token",
+        "RFC 7592 section 1.2",
+        "token_type",
+        claims(typ="RegistrationAccessToken"),
+        Reason.TOKEN_TYPE,
+    ),
+    token(
+        "an action token of the provider's e-mails",
+        TYPES,
+        "token_type",
+        claims(typ="execute-actions"),
+        Reason.TOKEN_TYPE,
+    ),
+    token(
+        "a kind of token that is a list with ours in it",
+        TYPES,
+        "token_type",
+        claims(typ=["Bearer"]),
+        Reason.TOKEN_TYPE,
+    ),
+    token(
+        "a logout token by its events",
+        "OIDC Back-Channel Logout 1.0 section 2.4",
+        "events",
+        claims(events={"http://schemas.openid.net/event/backchannel-logout": {}}),
+        Reason.TOKEN_TYPE,
+    ),
+    token(
+        "an unknown provider's ID token, told by its nonce",
+        "OIDC Core 1.0 section 2",
+        "token_type",
+        claims(typ=..., sid=..., nonce="n"),
+        Reason.TOKEN_TYPE,
+        GENERIC,
+    ),
+    token(
+        "an unknown provider's ID token, told by at_hash",
+        "OIDC Core 1.0 section 3.1.3.6",
+        "token_type",
+        claims(typ=..., sid=..., at_hash=left_hash("token")),
+        Reason.TOKEN_TYPE,
+        GENERIC,
+    ),
+    token(
+        "the embedded provider's refresh token",
+        TYPES,
+        "token_type",
+        claims(typ=..., token_use="refresh"),
+        Reason.TOKEN_TYPE,
+        NANOIDP,
+    ),
+    token(
+        "a token bound to a DPoP key",
+        "RFC 9449 section 7.2",
+        "sender_bound",
+        claims(cnf={"jkt": b64(bytes(32))}),
+        Reason.SENDER_BOUND,
+    ),
+    token(
+        "a token bound to a client's certificate",
+        "RFC 8705 section 3",
+        "sender_bound",
+        claims(cnf={"x5t#S256": b64(bytes(32))}),
+        Reason.SENDER_BOUND,
+    ),
+    token("a token of a client and of nobody", "RFC 9068 section 5", "user", claims(sid=...), Reason.NO_USER),
+)
+
+
+ATTACKS = (*_WHEN, *_KIND)

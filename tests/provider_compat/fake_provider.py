@@ -1,0 +1,168 @@
+"""Identity providers in process that publish, sign and answer in the shapes of the real ones. No sockets.
+
+An imitation says what its provider's public documents say, and the only settings of this server that its guide in
+`docs/providers/` asks for. `rows_for_all` adds what every provider's tokens must not get away with.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+import httpx
+import jwt
+import yaml
+
+from mcp_idp.config.settings import Settings
+from mcp_server.app import create_app
+from tests.support.app import Calls, HeldClock, lifespan
+from tests.support.fake_issuer import NOW, public_jwk, rsa_key
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
+
+RESOURCE = "https://mcp.example.com/mcp"
+PERSON = "248289761001"
+_JWE = "eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..48V1_ALb6US04U3b.5eym8TW_c8SuK0ltJ3rpYIzOeDQz7TALvtu6UG9oMo4.AAAA"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A token, and what becomes of it.
+
+    Attributes:
+        name: a sentence.
+        changes: to the claims of the genuine token; `...` takes a claim out.
+        header: members in place of those of the genuine token's header; `...` takes one out.
+        whole: the token itself, where it is no JWT by the provider's key.
+        scopes: who is admitted with; None where nobody is.
+        says: the reason in the log, or the code of a 403.
+    """
+
+    name: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    header: Mapping[str, Any] = field(default_factory=dict)
+    whole: str = ""
+    scopes: frozenset[str] | None = None
+    says: str = ""
+
+
+def genuine(name: str, scopes: str, **changes: Any) -> Row:
+    return Row(name=name, changes=changes, scopes=frozenset(scopes.split()))
+
+
+def wrong(name: str, says: str, **changes: Any) -> Row:
+    return Row(name=name, changes=changes, says=says)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imitation:
+    """One provider.
+
+    Attributes:
+        profile: its name in this server.
+        source: the public documents that the shapes are taken from.
+        issuer: as its tokens say.
+        documents: the paths at which it answers with its metadata; at every other well-known one it has none.
+        keys_at: the URL of its key set.
+        metadata: what its document says besides.
+        header: of its access tokens, `alg` and `kid` apart.
+        claims: of an access token.
+        settings: all that is set here, besides OAUTH_SERVER_URL and MCP_PUBLIC_URL.
+        access: members laid over the access file.
+        elsewhere: the issuer of another tenant of the same provider, whose keys may be the same.
+        rows: its tokens.
+        opaque: an access token that is no JWT, if it writes such.
+        answer: what its introspection endpoint says of that one.
+    """
+
+    profile: str
+    source: tuple[str, ...]
+    issuer: str
+    documents: tuple[str, ...]
+    keys_at: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    header: Mapping[str, Any] = field(default_factory=dict)
+    claims: Mapping[str, Any]
+    settings: Mapping[str, str] = field(default_factory=dict)
+    access: Mapping[str, Any] = field(default_factory=dict)
+    elsewhere: str
+    rows: tuple[Row, ...]
+    opaque: str = ""
+    answer: Mapping[str, Any] = field(default_factory=dict)
+
+    def token(self, row: Row) -> str:
+        """What the provider signs."""
+        if row.whole:
+            return row.whole
+        claims = {"iss": self.issuer, "sub": PERSON, "iat": NOW, "exp": NOW + 3600, **self.claims, **row.changes}
+        header = {"typ": None, **self.header, "kid": "k1", **row.header}
+        return jwt.encode(
+            {name: value for name, value in claims.items() if value is not ...},
+            rsa_key(str(header.pop("by", "provider"))),
+            algorithm="RS256",
+            headers={name: value for name, value in header.items() if value is not ...},
+        )
+
+    async def reply(self, request: httpx.Request) -> httpx.Response:
+        """Its endpoints."""
+        keys = {"keys": [public_jwk(rsa_key("provider"), kid="k1", use="sig", alg="RS256")]}
+        if request.method == "POST":
+            asked = dict(parse_qsl(request.content.decode())).get("token")
+            return _json(self.answer if asked == self.opaque else {"active": False})
+        if str(request.url) == self.keys_at:
+            return _json(keys)
+        if request.url.host == urlsplit(self.issuer).hostname and request.url.path in self.documents:
+            return _json({"issuer": self.issuer, "jwks_uri": self.keys_at, **self.metadata})
+        return httpx.Response(404)
+
+    def rows_for_all(self) -> tuple[Row, ...]:
+        """What no provider's access token may be."""
+        bare = self.issuer.rstrip("/")
+        other_slash = bare if self.issuer.endswith("/") else f"{self.issuer}/"
+        return (
+            wrong("a token of another tenant, signed by the same key", "issuer", iss=self.elsewhere),
+            wrong("a token of an issuer that only looks alike", "issuer", iss=f"{bare}.attacker.example/"),
+            wrong("a token whose issuer has one slash more or less", "issuer", iss=other_slash),
+            wrong("a token for another resource", "audience", aud="https://other.example.com/mcp"),
+            wrong(
+                "a token for a list of other resources",
+                "audience",
+                aud=["https://other.example.com/mcp", RESOURCE + "/"],
+            ),
+            wrong("a token that has ended", "expired", iat=NOW - 7200, exp=NOW - 3600),
+            Row(name="a token by somebody else's key of the same name", header={"by": "attacker"}, says="signature"),
+            Row(name="an encrypted token", whole=_JWE, says="encrypted"),
+            Row(name="a refresh token, which is opaque", whole="rt.AbCdEf-0123456789", says="not_a_jwt"),
+        )
+
+
+def _json(document: Any) -> httpx.Response:
+    return httpx.Response(200, stream=httpx.ByteStream(json.dumps(document).encode()))
+
+
+@asynccontextmanager
+async def serving(imitation: Imitation, folder: Path, **settings: str) -> AsyncIterator[Calls]:
+    """This server with the imitation behind it, set up as the guide says."""
+    content = yaml.safe_load(Settings().access_file.read_text(encoding="utf-8"))
+    access_file = folder / "access.yaml"
+    access_file.write_text(yaml.safe_dump({**content, **imitation.access}), encoding="utf-8")
+    variables = {
+        "OAUTH_SERVER_URL": imitation.issuer,
+        "MCP_PUBLIC_URL": RESOURCE,
+        **imitation.settings,
+        **settings,
+        "ACCESS_FILE": str(access_file),
+    }
+    async with httpx.AsyncClient(transport=httpx.MockTransport(imitation.reply)) as http:
+        app = create_app(Settings.load(variables), clock=HeldClock().clock, http=http)
+        transport = httpx.ASGITransport(app)
+        async with (
+            lifespan(app),
+            httpx.AsyncClient(transport=transport, base_url="https://mcp.example.com") as client,
+        ):
+            yield Calls(client)

@@ -1,0 +1,189 @@
+"""Which provider an issuer is of, which ones cannot be meant, and who decides where scopes are not bound to people."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcp_idp.access.policy import load_access
+from mcp_idp.config.env import SettingsError
+from mcp_idp.config.settings import Settings
+from mcp_idp.config.validation import check_provider
+from mcp_idp.providers import PROFILES, profile_for
+from mcp_idp.tokens.claims import ClaimRules, judge
+from mcp_idp.tokens.issuers import TrustedIssuers
+from tests.support.app import HeldClock
+from tests.support.fake_issuer import ISSUER, NOW, RESOURCE, Issuer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GIVEN_AWAY = {
+    "https://acme.okta.com/oauth2/default": "okta",
+    "https://ACME.OKTA.COM/oauth2/default": "okta",
+    "https://acme.oktapreview.com/oauth2/aus1": "okta",
+    "https://acme.eu.auth0.com/": "auth0",
+    "https://login.microsoftonline.com/72f988bf-86f1-41af-91ab-2d7cd011db47/v2.0": "entra",
+    "https://sts.windows.net/72f988bf-86f1-41af-91ab-2d7cd011db47/": "entra",
+    "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_abc": "cognito",
+    "https://cognito-idp.cn-north-1.amazonaws.com.cn/cn-north-1_abc": "cognito",
+    "https://accounts.google.com": "google",
+    "https://acme-x1.zitadel.cloud": "zitadel",
+    "https://acme.us1.zitadel.cloud": "zitadel",
+    "https://acme.projects.oryapis.com": "ory",
+    "https://sso.example.com/application/o/mcp/": "authentik",
+    "https://login.example.com/realms/team": "keycloak",
+    "https://login.example.com/auth/realms/team": "keycloak",
+    "https://login.example.com": "generic",
+}
+LOOK_ALIKES = (
+    "https://okta.com",
+    "https://okta.com.attacker.example/oauth2/default",
+    "https://acme.okta.com.attacker.example/oauth2/default",
+    "https://acmeokta.com/oauth2/default",
+    "https://acme-okta.com/oauth2/default",
+    "https://attacker.example/acme.okta.com/oauth2/default",
+    "https://xauth0.com/",
+    "https://acme.auth0.com.attacker.example/",
+    "https://login.microsoftonline.com.attacker.example/t/v2.0",
+    "https://xlogin.microsoftonline.com/t/v2.0",
+    "https://loginXmicrosoftonline.com/t/v2.0",
+    "https://sts.windows.net.attacker.example/t/",
+    "https://cognito-idp.us-east-1.amazonaws.com.attacker.example/p",
+    "https://cognito-idp.attacker.example.amazonaws.com/p",
+    "https://xcognito-idp.us-east-1.amazonaws.com/p",
+    "https://accounts.google.com.attacker.example",
+    "https://accounts-google.com",
+    "https://evilzitadel.cloud",
+    "https://projects-oryapis.com",
+    "https://realms.example.com",
+    "https://application.example.com/o/mcp/",
+)
+
+
+@pytest.mark.requirement("providers.chosen")
+@pytest.mark.parametrize(("issuer", "name"), GIVEN_AWAY.items())
+def test_an_issuer_gives_its_provider_away(issuer: str, name: str) -> None:
+    assert profile_for(issuer).name == name
+    assert profile_for(issuer, "dex").name == "dex"
+
+
+@pytest.mark.requirement("providers.chosen")
+@pytest.mark.parametrize("issuer", LOOK_ALIKES)
+def test_a_look_alike_is_nobody_s(issuer: str) -> None:
+    assert profile_for(issuer).name == "generic"
+
+
+WRONG = [
+    ("https://acme.okta.com", "/oauth2/default"),
+    ("https://acme.okta.com/", "/oauth2/default"),
+    ("https://acme.okta.com/oauth2/default/", "without"),
+    ("https://acme.okta.com/oauth2/default/v1/authorize", "an endpoint, not the issuer"),
+    ("https://acme.eu.auth0.com", "ends with a slash"),
+    ("https://login.microsoftonline.com/common/v2.0", "<tenant id>/v2.0"),
+    ("https://login.microsoftonline.com/organizations/v2.0", "people of every tenant"),
+    ("https://login.microsoftonline.com/consumers/v2.0", "people of every tenant"),
+    ("https://login.microsoftonline.com/{tenantid}/v2.0", "people of every tenant"),
+    ("https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0", "people of every tenant"),
+    ("https://sts.windows.net/9188040d-6c67-4c5b-b112-36a304b66dad/", "people of every tenant"),
+    ("https://login.microsoftonline.com/72f988bf-86f1-41af-91ab-2d7cd011db47", "/v2.0"),
+    ("https://login.microsoftonline.com/72f988bf-86f1-41af-91ab-2d7cd011db47/v2.0/", "without"),
+    ("https://acme.auth.eu-central-1.amazoncognito.com", "https://cognito-idp.<region>"),
+    ("https://cognito-idp.eu-central-1.amazonaws.com", "names no user pool"),
+    ("https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_abc/", "without"),
+    ("https://accounts.google.com", "use Keycloak or Dex"),
+    ("https://sso.example.com/application/o/mcp", "ends with a slash"),
+    ("https://acme-x1.zitadel.cloud/", "without"),
+]
+
+
+@pytest.mark.requirement("providers.wrong_issuer")
+@pytest.mark.parametrize(("issuer", "says"), WRONG)
+def test_what_people_take_for_the_issuer_is_refused_with_what_to_write(issuer: str, says: str) -> None:
+    variables = {"OAUTH_SERVER_URL": issuer, "MCP_PUBLIC_URL": "https://mcp.example.com/mcp"}
+    with pytest.raises(SettingsError) as refused:
+        Settings.load(variables)
+    line = str(refused.value)
+    assert line.startswith(f"OAUTH_SERVER_URL={issuer}: ")
+    assert says in line
+    assert "\n" not in line
+
+
+@pytest.mark.requirement("providers.wrong_issuer")
+@pytest.mark.parametrize("name", ["auth0", "entra", "cognito", "google", "dex", "ory"])
+def test_introspection_is_refused_where_no_endpoint_for_it_can_be_found(name: str) -> None:
+    asking = replace(
+        Settings(), provider=PROFILES[name], server_url="https://id.example.com/t", token_mode="introspection"
+    )
+    with pytest.raises(SettingsError):
+        check_provider(asking)
+    check_provider(replace(asking, introspect_url="https://id.example.com/introspect"))
+
+
+@pytest.mark.anyio
+@pytest.mark.requirement("providers.wrong_issuer")
+async def test_a_further_issuer_is_held_to_the_same(tmp_path: Path) -> None:
+    content = yaml.safe_load(Settings().access_file.read_text(encoding="utf-8"))
+    path = tmp_path / "access.yaml"
+    async with httpx.AsyncClient() as http:
+        for issuer, _ in (*WRONG, ("https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_abc", "")):
+            path.write_text(yaml.safe_dump({**content, "issuers": {issuer: {}}}), encoding="utf-8")
+            with pytest.raises(SettingsError) as refused:
+                TrustedIssuers(Settings(access_file=path), load_access(path), HeldClock().clock, http)
+            assert "issuers: " in str(refused.value)
+
+
+@pytest.mark.requirement("issuers.aliases")
+def test_the_two_issuers_of_one_entra_tenant_are_aliases_and_nothing_else_is() -> None:
+    entra = PROFILES["entra"]
+    two, one = "https://login.microsoftonline.com/t-1/v2.0", "https://sts.windows.net/t-1/"
+    assert entra.aliases_of(two) == {one}
+    assert entra.aliases_of(one) == {two}
+    for odd in (
+        "https://sts.windows.net/t-1",
+        "https://sts.windows.net/t/1/",
+        "https://loginXmicrosoftonline.com/t/v2.0",
+        "",
+    ):
+        assert entra.aliases_of(odd) == frozenset()
+    assert all(profile.aliases_of(two) == frozenset() for profile in PROFILES.values() if profile is not entra)
+
+
+ACCESS = load_access(Settings().access_file)
+NAMES = st.lists(st.sampled_from([*ACCESS.roles, "engineering", *ACCESS.scopes, "x"]), max_size=4)
+BY_ROLES = [p for p in PROFILES.values() if p.scopes_from_roles and not p.roles_are_members]
+
+
+@pytest.mark.requirement("providers.roles_decide")
+@given(
+    profile=st.sampled_from(BY_ROLES),
+    held=NAMES,
+    scopes=st.fixed_dictionaries({}, optional=dict.fromkeys(("scope", "scp", "permissions", "mcp_roles"), NAMES)),
+)
+def test_no_scope_in_a_token_adds_to_what_the_roles_bring(
+    profile: Any, held: list[str], scopes: dict[str, list[str]]
+) -> None:
+    access = ACCESS.model_copy(update={"groups": {"engineering": ("mcp-writer",)}})
+    rules = ClaimRules(
+        issuer=ISSUER,
+        audience=RESOURCE,
+        profile=replace(profile, user_claim=None),
+        access=access,
+        roles_claim=profile.roles_claim,
+        leeway=0,
+        max_lifetime=3600,
+    )
+    marks = {"azp": "cli", "uid": "1", "client_id": "cli", "token_use": "access"}
+    claims = {**Issuer().claims(typ=..., scope=..., mcp_roles=...), **marks, **scopes, profile.roles_claim: held}
+    principal = judge(claims, rules, NOW)
+    brought = access.expand(access.scopes_of(access.roles_of(held)))
+    assert principal.scopes <= brought
+    assert principal.roles == access.roles_of(held)
+    if not any(scopes.get(name) for name in profile.scope_claims):
+        assert principal.scopes == brought

@@ -1,0 +1,163 @@
+"""Each provider's tokens, signed by an imitation of it, at the whole server: nothing is set but what its guide says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from mcp_idp.config.env import SettingsError
+from mcp_idp.providers import PROFILES, profile_for
+from tests.provider_compat.fake_provider import Imitation, Row, serving
+from tests.provider_compat.opaque import AUTHELIA, GENERIC, OPAQUE, ORY, ZITADEL
+from tests.provider_compat.saas import COGNITO, HOSTED
+from tests.provider_compat.self_hosted import DEX, HOSTING
+from tests.support.outcomes import settle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from tests.support.app import Calls
+
+pytestmark = pytest.mark.anyio
+IMITATIONS = (*HOSTED, *HOSTING, *OPAQUE)
+ASKED = {"AUTH_TOKEN_MODE": "introspection", "OAUTH_CLIENT_SECRET": "our own s3cret"}
+ASKS = (
+    ZITADEL,
+    replace(ORY, settings={"OAUTH_INTROSPECT_URL": "http://hydra:4445/admin/oauth2/introspect"}),
+    AUTHELIA,
+    GENERIC,
+)
+
+
+async def outcome(server: Calls, token: str) -> frozenset[str] | str:
+    """The scopes that the owner of `token` is admitted with, or why nobody is: the log's reason, or a 403's code."""
+    await settle()
+    with capture_logs() as lines:
+        response = await server.post(token)
+    if response.status_code == 200:
+        who: dict[str, Any] = response.json()["result"]["structuredContent"]
+        assert who["client"]
+        assert who["subject"]
+        return frozenset(who["scopes"])
+    (refused,) = (line for line in lines if line["event"] == "refused")
+    says = str(refused.get("reason", refused["code"]))
+    assert response.status_code == (403 if says.startswith("insufficient") else 401), lines
+    # What no login can bring gets no challenge, or a client would log in for ever.
+    assert ("www-authenticate" in response.headers) == (says != "insufficient_role")
+    return says
+
+
+async def outcomes(server: Calls, imitation: Imitation, rows: Iterable[Row]) -> dict[str, frozenset[str] | str]:
+    return {row.name: await outcome(server, imitation.token(row)) for row in rows}
+
+
+def expected(rows: Iterable[Row]) -> dict[str, frozenset[str] | str]:
+    return {row.name: row.says if row.scopes is None else row.scopes for row in rows}
+
+
+@pytest.mark.requirement("providers.shapes", "providers.roles_decide")
+@pytest.mark.parametrize("imitation", IMITATIONS, ids=lambda i: i.profile)
+async def test_each_token_becomes_what_it_should(imitation: Imitation, tmp_path: Path) -> None:
+    rows = (*imitation.rows, *imitation.rows_for_all())
+    async with serving(imitation, tmp_path) as server:
+        assert await outcomes(server, imitation, rows) == expected(rows)
+
+
+@pytest.mark.requirement("providers.shapes")
+def test_every_profile_whose_tokens_can_be_judged_has_an_imitation() -> None:
+    assert {imitation.profile for imitation in IMITATIONS} == {p.name for p in PROFILES.values() if not p.unusable}
+
+
+@pytest.mark.requirement("providers.shapes")
+@pytest.mark.parametrize("imitation", IMITATIONS, ids=lambda i: i.profile)
+def test_an_imitation_cites_its_sources_and_shows_both_sides(imitation: Imitation) -> None:
+    assert all(source.startswith("https://") for source in imitation.source)
+    assert any(row.scopes for row in imitation.rows)
+    assert any(row.says in {"token_type", "header_type"} for row in imitation.rows)
+
+
+@pytest.mark.requirement("providers.chosen")
+@pytest.mark.parametrize("imitation", IMITATIONS, ids=lambda i: i.profile)
+def test_the_issuer_gives_its_provider_away_or_a_setting_names_it(imitation: Imitation) -> None:
+    named = imitation.settings.get("OAUTH_PROVIDER")
+    assert profile_for(imitation.issuer, named).name == imitation.profile
+    if named is not None:
+        assert profile_for(imitation.issuer).name == "generic"
+
+
+@pytest.mark.requirement("providers.generic")
+async def test_a_provider_that_nobody_named_works_with_nothing_but_its_issuer(tmp_path: Path) -> None:
+    assert (GENERIC.settings, GENERIC.access) == ({}, {})
+    async with serving(GENERIC, tmp_path) as server:
+        assert await outcomes(server, GENERIC, GENERIC.rows[:1]) == expected(GENERIC.rows[:1])
+
+
+@pytest.mark.requirement("providers.opaque")
+@pytest.mark.parametrize("imitation", ASKS, ids=lambda i: i.profile)
+async def test_opaque_tokens_are_asked_about_where_the_provider_writes_them(
+    imitation: Imitation, tmp_path: Path
+) -> None:
+    kinds = [row for row in imitation.rows if row.says in {"token_type", "header_type"}]
+    async with serving(imitation, tmp_path, **ASKED) as server:
+        assert await outcome(server, imitation.opaque) == frozenset(["mcp:tools", "mcp:notes.read"])
+        assert await outcome(server, f"{imitation.opaque}x") == "inactive"
+        # What is a JWT must pass as one before anybody is asked.
+        assert await outcomes(server, imitation, kinds) == expected(kinds)
+    async with serving(imitation, tmp_path) as server:
+        assert await outcome(server, imitation.opaque) == "not_a_jwt"
+
+
+@pytest.mark.requirement("providers.opaque")
+@pytest.mark.parametrize("imitation", ASKS, ids=lambda i: i.profile)
+@pytest.mark.parametrize(
+    ("member", "value", "says"),
+    [
+        ("aud", ["https://other.example.com/mcp"], "audience"),
+        ("aud", None, "audience"),
+        ("iss", "https://attacker.example", "issuer"),
+        ("c_hash", "x", "token_type"),
+        ("cnf", {"jkt": "x"}, "sender_bound"),
+    ],
+)
+async def test_an_answer_about_an_opaque_token_is_judged_like_one(
+    imitation: Imitation, member: str, value: Any, says: str, tmp_path: Path
+) -> None:
+    odd = replace(imitation, answer={**imitation.answer, member: value})
+    async with serving(odd, tmp_path, **ASKED) as server:
+        assert await outcome(server, odd.opaque) == says
+
+
+@pytest.mark.requirement("providers.audience")
+async def test_where_tokens_name_no_audience_the_start_says_what_to_list(tmp_path: Path) -> None:
+    unlisted = replace(COGNITO, access={k: v for k, v in COGNITO.access.items() if k != "issuers"})
+    with pytest.raises(SettingsError) as refused:
+        async with serving(unlisted, tmp_path):
+            pass
+    line = str(refused.value)
+    assert f"issuers: {COGNITO.issuer}: clients:" in line
+    assert "\n" not in line
+
+
+@pytest.mark.requirement("providers.overridden")
+async def test_the_access_file_says_who_decides_where_the_profile_is_wrong(tmp_path: Path) -> None:
+    by_roles = replace(
+        GENERIC,
+        access={
+            "issuers": {GENERIC.issuer: {"scopes_from": "roles", "roles_claim": "https://example.com/teams"}},
+            "groups": {"platform": ["mcp-writer"]},
+        },
+    )
+    teams = {"https://example.com/teams": ["platform"], "scope": "openid"}
+    async with serving(by_roles, tmp_path) as server:
+        writer = GENERIC.token(Row(name="a writer", changes=teams))
+        assert await outcome(server, writer) == frozenset(["mcp:tools", "mcp:notes.read", "mcp:notes.write"])
+        assert await outcome(server, GENERIC.token(GENERIC.rows[0])) == "insufficient_role"
+    by_scopes = replace(DEX, access={"issuers": {DEX.issuer: {"scopes_from": "token"}}})
+    async with serving(by_scopes, tmp_path) as server:
+        assert await outcome(server, DEX.token(Row(name="a reader", changes={"groups": ["mcp-reader"]}))) == (
+            "insufficient_scope"
+        )

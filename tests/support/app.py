@@ -1,0 +1,102 @@
+"""The whole application in process, between its start and its stop."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from mcp_idp.config.settings import Settings
+from mcp_idp.util.clock import Clock
+from mcp_server.app import create_app
+from tests.support.fake_issuer import NOW, Issuer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.types import ASGIApp, Message
+
+MODERN = "2026-07-28"
+BOTH = "application/json, text/event-stream"
+
+
+@dataclass
+class HeldClock:
+    """Time that passes only when told to."""
+
+    at: float = NOW
+    clock: Clock = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.clock = Clock(now=lambda: self.at, monotonic=lambda: self.at)
+
+    def forward(self, seconds: float) -> None:
+        self.at += seconds
+
+
+@asynccontextmanager
+async def lifespan(app: ASGIApp) -> AsyncIterator[None]:
+    """Start `app` and stop it, as a server does."""
+    to_app: asyncio.Queue[Message] = asyncio.Queue()
+    from_app: asyncio.Queue[Message] = asyncio.Queue()
+    task = asyncio.ensure_future(app({"type": "lifespan", "asgi": {"version": "3.0"}}, to_app.get, from_app.put))
+    await to_app.put({"type": "lifespan.startup"})
+    assert (await from_app.get())["type"] == "lifespan.startup.complete"
+    try:
+        yield
+    finally:
+        await to_app.put({"type": "lifespan.shutdown"})
+        stopped = await from_app.get()
+        assert stopped["type"] == "lifespan.shutdown.complete", stopped
+        await task
+
+
+@dataclass
+class Calls:
+    """A client at the public URL of a server that runs."""
+
+    client: httpx.AsyncClient
+
+    async def post(self, token: str | None = None, **headers: str) -> httpx.Response:
+        """A call of `whoami` in the era of 2026-07-28."""
+        return await self.call("whoami", token, None, **headers)
+
+    async def call(
+        self, tool: str, token: str | None = None, arguments: dict[str, Any] | None = None, **headers: str
+    ) -> httpx.Response:
+        meta = {
+            "io.modelcontextprotocol/protocolVersion": MODERN,
+            "io.modelcontextprotocol/clientCapabilities": {},
+        }
+        document = {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "tools/call",
+            "params": {"name": tool, "arguments": arguments or {}, "_meta": meta},
+        }
+        own = {"accept": BOTH, "mcp-protocol-version": MODERN, "mcp-method": "tools/call", "mcp-name": tool}
+        if token is not None:
+            own["authorization"] = f"Bearer {token}"
+        return await self.client.post("/mcp", json=document, headers={**own, **headers})
+
+
+@dataclass
+class Running(Calls):
+    """The same, with the server's provider and its clock."""
+
+    issuer: Issuer
+    clock: HeldClock
+
+
+@asynccontextmanager
+async def running(provider: Issuer | None = None, /, **settings: Any) -> AsyncIterator[Running]:
+    """The server with these settings, with its keys fetched unless the provider is down."""
+    issuer, clock = provider or Issuer(), HeldClock()
+    async with issuer.http() as http:
+        app = create_app(Settings(**settings), clock=clock.clock, http=http)
+        transport = httpx.ASGITransport(app)
+        async with lifespan(app), httpx.AsyncClient(transport=transport, base_url="http://localhost:3000") as client:
+            yield Running(client, issuer, clock)

@@ -1,0 +1,239 @@
+"""Our server and an imitated provider, staged to be broken, for the doctor to look at; all in process.
+
+The provider signs for real (`tests.support.fake_issuer`). What other people's servers and proxies do to an answer is done by
+`proxies`, between our server and whoever asks.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from socket import gaierror
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import httpx2
+
+from mcp_idp.cli.common.safe_http import Asker
+from mcp_idp.cli.doctor.context import Case
+from mcp_idp.cli.doctor.registry import CHECKS
+from mcp_idp.cli.doctor.runner import Result, all_findings, examine
+from mcp_idp.cli.doctor.token_evaluation import judge_for
+from mcp_idp.config.settings import Settings
+from mcp_server.app import create_app
+from tests.support.app import HeldClock, lifespan
+from tests.support.fake_issuer import NOW, Issuer
+
+Json = dict[str, Any]
+Headers = dict[str, str]
+WELL_KNOWN = "/.well-known/oauth-protected-resource"
+
+
+@dataclass
+class Said:
+    """An answer that can still be changed."""
+
+    status: int
+    headers: Headers = field(default_factory=dict)
+    body: bytes = b""
+
+    @property
+    def document(self) -> Json:
+        document: Json = json.loads(self.body)
+        return document
+
+    def change(self, **members: Any) -> None:
+        """Change members of the JSON object in the body."""
+        self.body = json.dumps({**self.document, **members}).encode()
+        self.headers["content-length"] = str(len(self.body))
+
+
+# Sees each request to the server, and the answer.
+Proxy = Callable[[httpx2.Request, Said], None]
+
+
+@dataclass
+class Provider:
+    """An identity provider, healthy until somebody changes it."""
+
+    issuer: Issuer = field(default_factory=Issuer)
+    document: Json = field(default_factory=dict)
+    forms: tuple[str, ...] = ("oauth-authorization-server", "inserted", "appended")
+    registers: Callable[[Json], tuple[int, Json]] = lambda _: (201, {})
+    preflights: dict[str, Said] = field(default_factory=dict)
+    ahead: float = 0.0
+    registered: set[str] = field(default_factory=set)
+    asked: list[str] = field(default_factory=list)
+    sent: list[str] = field(default_factory=list)
+    says_inactive: bool = False
+
+    def __post_init__(self) -> None:
+        self.name(self.issuer.url)
+
+    def name(self, url: str) -> None:
+        """Call the provider `url`, in everything it says."""
+        self.issuer.url = url
+        at = f"{url.rstrip('/')}/protocol/openid-connect"
+        self.document = {
+            "issuer": url,
+            "authorization_endpoint": f"{at}/auth",
+            "token_endpoint": f"{at}/token",
+            "jwks_uri": f"{at}/certs",
+            "registration_endpoint": f"{url.rstrip('/')}/clients",
+            "code_challenge_methods_supported": ["S256"],
+            "token_endpoint_auth_methods_supported": ["client_secret_basic", "none"],
+            "scopes_supported": ["mcp:tools", "mcp:notes.read", "mcp:notes.write", "mcp:admin", "offline_access"],
+        }
+
+    def answer(self, method: str, url: str, headers: Headers, body: bytes) -> Said:
+        """What it says to a request."""
+        path, base = urlsplit(url).path, urlsplit(self.issuer.url).path.rstrip("/")
+        self.asked.append(f"{method} {url}")
+        self.sent.append(f"{url} {headers} {body!r}")
+        if method == "OPTIONS":
+            return self.preflights.get(path) or _welcome(headers)
+        said = self._answer(method, path, base, body)
+        said.headers |= {"date": formatdate(NOW + self.ahead, usegmt=True), "access-control-allow-origin": "*"}
+        return said
+
+    def _answer(self, method: str, path: str, base: str, body: bytes) -> Said:
+        documents = {
+            "oauth-authorization-server": f"/.well-known/oauth-authorization-server{base}",
+            "inserted": f"/.well-known/openid-configuration{base}",
+            "appended": f"{base}/.well-known/openid-configuration",
+        }
+        if path in {documents[form] for form in self.forms}:
+            return _json(200, {name: value for name, value in self.document.items() if value is not None})
+        if path == f"{base}/protocol/openid-connect/certs":
+            return _json(200, {"keys": self.issuer.keys})
+        if path == f"{base}/introspect":
+            return _json(200, {"active": not self.says_inactive})
+        if path == f"{base}/clients":
+            return self._register(json.loads(body))
+        if method == "DELETE" and path.removeprefix(f"{base}/clients/") in self.registered:
+            self.registered.remove(path.removeprefix(f"{base}/clients/"))
+            return Said(204)
+        return Said(404)
+
+    def _register(self, asked: Json) -> Said:
+        status, answer = self.registers(asked)
+        if status != 201:
+            return _json(status, answer)
+        name = f"client-{len(self.asked)}"
+        self.registered.add(name)
+        manage = {"registration_client_uri": f"{self.document['registration_endpoint']}/{name}"}
+        return _json(201, {"client_id": name, "registration_access_token": "rat", **asked, **manage, **answer})
+
+
+def _welcome(headers: Headers) -> Said:
+    return Said(
+        200,
+        {
+            "access-control-allow-origin": headers.get("origin", ""),
+            "access-control-allow-headers": headers.get("access-control-request-headers", ""),
+        },
+    )
+
+
+def _json(status: int, document: Json) -> Said:
+    return Said(status, {"content-type": "application/json"}, json.dumps(document).encode())
+
+
+@dataclass
+class Clinic:
+    """A server, its provider, and what stands between.
+
+    Attributes:
+        env: the server's environment.
+        url: what the doctor is told to look at.
+        names: under which the server is reached; `inside` are those under which only the server reaches the provider.
+        token: handed to the doctor, if not "".
+    """
+
+    env: dict[str, str] = field(default_factory=dict)
+    url: str = "http://localhost:3000/mcp"
+    provider: Provider = field(default_factory=Provider)
+    names: set[str] = field(default_factory=lambda: {"localhost:3000", "127.0.0.1:3000"})
+    inside: set[str] = field(default_factory=lambda: {"keycloak:8080"})
+    proxies: list[Proxy] = field(default_factory=list)
+    server_ahead: float = 0.0
+    register: bool = False
+    token: str = ""
+
+    async def results(self) -> list[Result]:
+        """Start the server, and let the doctor look at it."""
+        logging.getLogger("httpx2").setLevel(logging.WARNING)  # the SDK shows each line in a table: half of the time
+        clock = HeldClock()
+        settings = Settings.load(self.env)
+        seen_inside = httpx.MockTransport(self._for_the_server)
+        async with httpx.AsyncClient(transport=seen_inside) as provider:
+            app = create_app(settings, clock=clock.clock, http=provider)
+            server = httpx2.ASGITransport(app)
+
+            async def route(request: httpx2.Request) -> httpx2.Response:
+                return await self.route(request, server)
+
+            async with lifespan(app), httpx2.AsyncClient(transport=httpx2.MockTransport(route)) as http:
+                judge = judge_for(self.env, transport=seen_inside, clock=clock.clock) if self.token else None
+                ask = Asker(http, self.url, now=lambda: NOW)
+                case = Case(self.url, ask, register=self.register, judge=judge, token=self.token)
+                return await examine(case, CHECKS)
+
+    async def findings(self) -> list[str]:
+        """The names of what the doctor finds, in its order."""
+        return [finding.kind.name for finding in all_findings(await self.results())]
+
+    async def route(self, request: httpx2.Request, server: httpx2.ASGITransport) -> httpx2.Response:
+        netloc = request.url.netloc.decode()
+        if netloc in self.names:
+            response = await server.handle_async_request(request)
+            said = Said(response.status_code, dict(response.headers), await response.aread())
+            said.headers["date"] = formatdate(NOW + self.server_ahead, usegmt=True)
+            for proxy in self.proxies:
+                proxy(request, said)
+        elif netloc == urlsplit(self.provider.issuer.url).netloc:
+            said = self.provider.answer(request.method, str(request.url), dict(request.headers), await request.aread())
+        else:
+            raise httpx2.ConnectError("no such name") from gaierror(-2, "Name or service not known")
+        return httpx2.Response(said.status, headers=said.headers, stream=httpx2.ByteStream(said.body))
+
+    def _for_the_server(self, request: httpx.Request) -> httpx.Response:
+        if request.url.netloc.decode() not in {urlsplit(self.provider.issuer.url).netloc, *self.inside}:
+            raise httpx.ConnectError("refused", request=request)
+        said = self.provider.answer(request.method, str(request.url), dict(request.headers), request.content)
+        return httpx.Response(said.status, headers=said.headers, stream=httpx.ByteStream(said.body))
+
+
+def without_header(name: str) -> Proxy:
+    """Takes a header away."""
+
+    def proxy(_: httpx2.Request, said: Said) -> None:
+        said.headers.pop(name, None)
+
+    return proxy
+
+
+def rewriting_header(name: str, old: str, new: str) -> Proxy:
+    """Changes what a header says."""
+
+    def proxy(_: httpx2.Request, said: Said) -> None:
+        if name in said.headers:
+            said.headers[name] = said.headers[name].replace(old, new)
+
+    return proxy
+
+
+def answering(path: str, status: int, **members: Any) -> Proxy:
+    """Another status for a path, and other members in the JSON object that was there."""
+
+    def proxy(request: httpx2.Request, said: Said) -> None:
+        if request.url.path == path and request.method in {"GET", "POST"}:
+            said.status = status
+            if members:
+                said.change(**members)
+
+    return proxy

@@ -1,0 +1,29 @@
+"""What a verifier makes of a token, as one word; and the patience to let what runs in the background go on."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from mcp_idp.errors import InvalidToken, ProviderUnavailable
+
+if TYPE_CHECKING:
+    from mcp_idp.tokens.introspection import IntrospectionVerifier
+    from mcp_idp.tokens.issuers import IdentityProvider
+
+
+async def outcome(judge: IdentityProvider | IntrospectionVerifier, token: str) -> str:
+    """ "accepted", the reason for a refusal, or "unavailable"."""
+    try:
+        await judge.verify(token)
+    except InvalidToken as error:
+        return error.reason.value
+    except ProviderUnavailable:
+        return "unavailable"
+    return "accepted"
+
+
+async def settle() -> None:
+    """Let what runs in the background come as far as it can."""
+    for _ in range(100):
+        await asyncio.sleep(0)

@@ -1,0 +1,300 @@
+"""A raw client, a small application, and that application served: in a thread, or as a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import socket
+import sys
+import threading
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+
+from mcp_idp.config.settings import Settings
+from mcp_idp.http_server.protocol import bounded_protocol
+from mcp_idp.http_server.runner import serve
+from mcp_idp.observability.logging import configure_logs
+from mcp_idp.util.memory_budget import LET_IN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mcp_idp.http_server.limits import WireLimits
+
+HOST = b"Host: here\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Connection:
+    """One connection, spoken to in bytes."""
+
+    def __init__(self, address: tuple[Any, ...]) -> None:
+        self._socket = socket.create_connection(address[:2], timeout=10)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._read = self._socket.makefile("rb")
+
+    def close(self) -> None:
+        self._read.close()
+        self._socket.close()
+
+    def send(self, *pieces: bytes) -> Connection:
+        for piece in pieces:
+            self._socket.sendall(piece)
+        return self
+
+    def line(self) -> bytes:
+        return self._read.readline()
+
+    def head(self) -> Answer:
+        status = int(self.line().split()[1])
+        headers: dict[str, str] = {}
+        while (line := self.line()) != b"\r\n":
+            name, _, value = line.decode().partition(":")
+            headers[name] = value.strip()
+        return Answer(status, headers, b"")
+
+    def answer(self) -> Answer:
+        head = self.head()
+        if "content-length" in head.headers:
+            return Answer(head.status, head.headers, self._read.read(int(head.headers["content-length"])))
+        body = b""
+        while size := int(self.line(), 16):
+            body += self._read.read(size)
+            self.line()
+        self.line()
+        return Answer(head.status, head.headers, body)
+
+    def rest(self) -> bytes:
+        """What comes until the other side ends."""
+        return self._read.read()
+
+    def drip(self, data: bytes, *, times: int) -> bool:
+        """Send `data` again and again, with a short look for the end in between; whether the end came."""
+        self._socket.settimeout(0.02)
+        try:
+            for _ in range(times):
+                with suppress(TimeoutError):
+                    self._socket.sendall(data)
+                    return self._socket.recv(1) == b""
+        except ConnectionError:
+            return True
+        finally:
+            self._socket.settimeout(10)
+        return False
+
+    def has_ended(self) -> bool:
+        """Whether the other side has ended it, whatever it said before; what it said is read."""
+        self._socket.settimeout(0.05)
+        try:
+            while self._socket.recv(65536):
+                pass
+        except TimeoutError:
+            return False
+        except ConnectionError:
+            pass
+        finally:
+            self._socket.settimeout(10)
+        return True
+
+    def is_reset_under(self, data: bytes) -> bool:
+        """Send `data` until the other side no longer takes it."""
+        try:
+            while True:
+                self._socket.sendall(data)
+        except ConnectionError:
+            return True
+
+
+@dataclass
+class Echo:
+    """Tells back what it got; remembers what it was called with.
+
+    `/wait` answers after `/release` is called; `/known` is somebody's whose token is verified.
+    """
+
+    seen: list[str] = field(default_factory=list)
+    headers: list[list[tuple[bytes, bytes]]] = field(default_factory=list)
+    gates: list[asyncio.Event] = field(default_factory=list)
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+            return
+        path = scope["raw_path"].decode() + ("?" + scope["query_string"].decode() if scope["query_string"] else "")
+        self.seen.append(path)
+        self.headers.append(scope["headers"])
+        if path == "/unread":
+            await respond(send, 401, b"")
+            return
+        if path.startswith("/known"):
+            scope["extensions"][LET_IN]()
+        await self._hold(path)
+        if path == "/stream":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"event", "more_body": True})
+        body = await read(receive)
+        if body is not None and path != "/stream":
+            await respond(send, 200, f"{scope['method']} {path} {len(body)}".encode())
+            return
+        while body is not None and (await receive())["type"] != "http.disconnect":
+            pass
+        self.ended.set()
+
+    async def _hold(self, path: str) -> None:
+        if path == "/release":
+            for gate in self.gates:
+                gate.set()
+        if path.endswith("/wait"):
+            self.gates.append(gate := asyncio.Event())
+            await gate.wait()
+
+
+async def read(receive: Any) -> bytes | None:
+    """The body; None if the client has gone."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message["body"]
+        if not message["more_body"]:
+            return bytes(body)
+
+
+async def respond(send: Any, status: int, body: bytes) -> None:
+    headers = [(b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _lifespan(receive: Any, send: Any) -> None:
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+@dataclass
+class Served:
+    address: tuple[Any, ...]
+    app: Echo
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        with closing(Connection(self.address)) as connection:
+            yield connection
+
+    def once(self, request: bytes) -> Answer:
+        with self.connect() as connection:
+            return connection.send(request).answer()
+
+
+@contextmanager
+def on_a_socket(app: Any, protocol: type[asyncio.Protocol]) -> Iterator[tuple[Any, ...]]:
+    """`app` as our server serves it, in a thread; its address, where a socket listens before the server has started."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        config = uvicorn.Config(
+            app,
+            http=protocol,
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=1,
+        )
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, args=([listener],))
+        address = listener.getsockname()
+        thread.start()
+        try:
+            yield address
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@contextmanager
+def served(limits: WireLimits, protocol: type[asyncio.Protocol] | None = None) -> Iterator[Served]:
+    """The echo, under these limits."""
+    app = Echo()
+    with on_a_socket(app, protocol or bounded_protocol(limits)) as address:
+        yield Served(address, app)
+
+
+class Stage:
+    """The application of the process: says on standard output what happens to it, and goes on when told to."""
+
+    def __init__(self, fault: str) -> None:
+        self._fault = fault
+        self._go_on = asyncio.Event()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["path"] == "/who":
+            await respond(send, 200, f"{scope['scheme']} {scope['client'][0]}".encode())
+        elif scope["path"] == "/wait":
+            say("waiting")
+            await self._go_on.wait()
+            await respond(send, 200, b"done")
+        elif scope["path"] == "/events":
+            await self._stream(send)
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            say("told")
+        else:
+            await self._stream(send)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                say("cancelled")
+
+    async def _stream(self, send: Any) -> None:
+        headers = [(b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"data: 1\n\n", "more_body": True})
+
+    async def _live(self, receive: Any, send: Any) -> None:
+        await receive()
+        say("starting")
+        if self._fault == "start":
+            await send({"type": "lifespan.startup.failed", "message": "no provider"})
+            return
+        asyncio.get_running_loop().add_reader(sys.stdin.fileno(), self._hear)
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        say("stopping")
+        if self._fault == "stop":
+            await asyncio.Event().wait()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def _hear(self) -> None:
+        if not os.read(sys.stdin.fileno(), 100):
+            asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+        self._go_on.set()
+
+
+def say(word: str) -> None:
+    sys.stdout.write(word + "\n")
+    sys.stdout.flush()
+
+
+def main(host: str, port: str, fault: str = "", *proxies: str) -> int:
+    configure_logs("json", "info")
+    settings = Settings(host=host, port=int(port), trusted_proxies=proxies)
+    return serve(Stage(fault), settings, ready=lambda url: say(f"ready {url} {gc.get_freeze_count() > 0}"))
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

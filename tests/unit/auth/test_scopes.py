@@ -1,0 +1,394 @@
+"""Each tool, resource and prompt names its scope; the gate asks for it, and what runs asks again."""
+
+from __future__ import annotations
+
+import json
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from mcp.server.mcpserver import Context
+from mcp.shared.exceptions import MCPError
+from structlog.testing import capture_logs
+
+from mcp_idp.access.policy import Access, AccessFileError, load_access
+from mcp_idp.auth.context import Caller, serving
+from mcp_idp.auth.scopes import MOST_URIS, Needs
+from mcp_idp.config.settings import Settings
+from mcp_idp.errors import ScopeUndecided
+from mcp_idp.mcp_protocol.registry import guarded, prompt, register, resource, tool
+from mcp_idp.mcp_protocol.scope_filtered_server import ListingServer
+from mcp_idp.principal import Principal
+from mcp_server.app import create_app
+from tests.support.app import BOTH, MODERN, Running, running
+from tests.unit.mcp_server.test_tools import events, initialized, legacy_call
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+
+READER: dict[str, Any] = {"scope": "mcp:tools mcp:notes.read", "mcp_roles": ["mcp-reader"]}
+COULD_WRITE: dict[str, Any] = {"scope": "mcp:tools mcp:notes.read", "mcp_roles": ["mcp-writer"]}
+CHALLENGE = (
+    'Bearer error="insufficient_scope", '
+    'resource_metadata="http://localhost:3000/.well-known/oauth-protected-resource/mcp", '
+    'scope="mcp:tools mcp:notes.write"'
+)
+
+
+def _access(**changes: Any) -> Access:
+    shipped = load_access(Settings().access_file)
+    return Access.model_validate({**shipped.model_dump(exclude_unset=True), **changes})
+
+
+def _principal(*scopes: str, roles: frozenset[str] | None = None) -> Principal:
+    return Principal("https://issuer", "ada", "client", frozenset(scopes), 2e9, roles)
+
+
+def _call(name: str, arguments: object = None, **params: Any) -> dict[str, Any]:
+    return {"method": "tools/call", "params": {"name": name, "arguments": arguments, **params}}
+
+
+@pytest.mark.requirement("scopes.one_challenge", "scopes.both_eras")
+async def test_a_call_beyond_the_token_is_one_challenge_with_all_it_needs() -> None:
+    async with running() as server:
+        token = server.issuer.token(**COULD_WRITE)
+        modern = await server.call("note_add", token, {"text": "x"})
+        legacy = await legacy_call(server, await initialized(server, token), "note_add", text="x")
+        may = server.issuer.token(scope="mcp:tools mcp:notes.write")
+        kept = await server.call("note_list", may)
+    for refusal in (modern, legacy):
+        assert refusal.status_code == 403
+        assert refusal.headers.get_list("www-authenticate") == [CHALLENGE]
+        assert refusal.json()["error"]["data"]["error"] == "insufficient_scope"
+    assert events(kept)[-1]["result"]["structuredContent"] == {"result": []}  # neither call ran
+
+
+@pytest.mark.requirement("scopes.prefix")
+async def test_clients_are_told_scopes_as_the_provider_calls_them(tmp_path: Path) -> None:
+    path = tmp_path / "access.yaml"
+    text = Settings().access_file.read_text(encoding="utf-8")
+    path.write_text(text + "\nscope_prefix: api://7/\n", encoding="utf-8")
+    asked_as = "api://7/mcp:tools api://7/mcp:notes.read api://7/mcp:notes.write"
+    async with running(access_file=path) as server:
+        stranger = await server.post()
+        metadata = await server.client.get("/.well-known/oauth-protected-resource")
+        token = server.issuer.token(scope="api://7/mcp:notes.read", mcp_roles=["mcp-writer"])
+        listed, refused = await server.call("note_list", token), await server.call("note_add", token, {"text": "x"})
+    assert f'scope="{asked_as}"' in stranger.headers["www-authenticate"]
+    assert metadata.json()["scopes_supported"] == asked_as.split()
+    assert listed.status_code == 200
+    assert 'scope="api://7/mcp:tools api://7/mcp:notes.write"' in refused.headers["www-authenticate"]
+
+
+@pytest.mark.requirement("scopes.not_obtainable")
+async def test_a_tool_that_no_role_of_the_person_brings_is_a_plain_403() -> None:
+    async with running() as server:
+        refusal = await server.call("note_add", server.issuer.token(**READER), {"text": "x"})
+    assert refusal.status_code == 403
+    assert "www-authenticate" not in refusal.headers
+    error = refusal.json()["error"]
+    assert error["data"]["error"] == "insufficient_role"
+    assert "mcp-writer, mcp-admin" in error["message"]
+
+
+@pytest.mark.requirement("scopes.told")
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [(7, 7), ("seven", "seven"), ("x" * 256, "x" * 256), ("x" * 257, None), (True, None), (7.5, None), (None, None)],
+)
+async def test_a_refusal_is_a_json_rpc_error_with_the_id_of_its_request(sent: object, told: object) -> None:
+    call = {"jsonrpc": "2.0", "id": sent, "method": "tools/call", "params": {"name": "note_add", "arguments": {}}}
+    async with running() as server:
+        headers = {"authorization": f"Bearer {server.issuer.token(**READER)}", "accept": BOTH}
+        refusal = await server.client.post("/mcp", json=call, headers=headers)
+        early = await server.client.post("/mcp", json=call, headers=headers | {"authorization": _nobody(server)})
+    assert (refusal.status_code, early.status_code) == (403, 403)
+    answer = refusal.json()
+    assert (answer["jsonrpc"], answer["id"], answer["error"]["code"]) == ("2.0", told, -32003)
+    assert (early.json()["id"], early.json()["error"]["code"]) == (None, -32003)  # the body was not read
+    assert refusal.headers["content-type"] == "application/json"
+
+
+def _nobody(server: Running) -> str:
+    return f"Bearer {server.issuer.token(scope='openid', mcp_roles=[])}"
+
+
+@pytest.mark.requirement("scopes.broader")
+@pytest.mark.parametrize("scope", ["mcp:notes.write", "mcp:admin"])
+async def test_a_broader_scope_is_good_for_a_narrower_tool(scope: str) -> None:
+    async with running() as server:
+        answer = await server.call("note_list", server.issuer.token(scope=scope))
+    assert answer.status_code == 200
+
+
+@pytest.mark.requirement("scopes.one_challenge")
+@pytest.mark.parametrize(
+    "headers", [{"mcp-name": "greet"}, {"mcp-method": "tools/list"}, {"mcp-protocol-version": "2025-11-25"}]
+)
+async def test_headers_that_say_otherwise_than_the_body_let_nobody_through(headers: dict[str, str]) -> None:
+    async with running() as server:
+        answer = await server.call("note_add", server.issuer.token(**COULD_WRITE), {"text": "x"}, **headers)
+    assert answer.status_code == 403
+
+
+@pytest.mark.requirement("scopes.by_arguments")
+async def test_scopes_that_follow_from_arguments_come_in_one_challenge() -> None:
+    needs = Needs(_access())
+    needs.add_tool("export", lambda arguments: ["mcp:admin"] if arguments["everybody"] else ())
+    assert needs.of(_call("export", {"everybody": True})) == ("mcp:tools", "mcp:admin")
+    assert needs.of(_call("export", {"everybody": False})) == ("mcp:tools",)
+
+
+@pytest.mark.requirement("scopes.undecided")
+@pytest.mark.parametrize("arguments", [{}, None, [], "x", 1])
+@pytest.mark.parametrize(
+    "decide",
+    [
+        lambda arguments: arguments["missing"],
+        lambda _arguments: None,
+        lambda _arguments: "no:such",
+        lambda _arguments: [None],
+        lambda _arguments: [["mcp:admin"]],
+        lambda _arguments: 7,
+        lambda _arguments: 1 / 0,
+    ],
+)
+async def test_what_cannot_be_decided_lets_nobody_through(
+    decide: Callable[[Mapping[str, Any]], Any], arguments: object
+) -> None:
+    needs = Needs(_access())
+    needs.add_tool("export", decide)
+    with pytest.raises(ScopeUndecided):
+        needs.of(_call("export", arguments))
+
+
+@pytest.mark.requirement("scopes.everything_named")
+@pytest.mark.parametrize(
+    ("method", "params", "needed"),
+    [
+        ("resources/read", {"uri": "notes://all"}, "mcp:admin"),
+        ("resources/subscribe", {"uri": "notes://all"}, "mcp:admin"),
+        ("resources/unsubscribe", {"uri": "notes://all"}, "mcp:admin"),
+        ("resources/read", {"uri": "notes://of/ada"}, "mcp:notes.write"),
+        ("resources/read", {"uri": "notes://of/%61da"}, "mcp:notes.write"),
+        ("resources/read", {"uri": "notes://none"}, None),
+        ("resources/read", {"uri": 7}, None),
+        ("prompts/get", {"name": "summary"}, "mcp:notes.read"),
+        ("prompts/get", {"name": "other"}, None),
+        ("completion/complete", {"ref": {"type": "ref/prompt", "name": "summary"}}, "mcp:notes.read"),
+        ("completion/complete", {"ref": {"type": "ref/resource", "uri": "notes://of/{person}"}}, "mcp:notes.write"),
+        ("completion/complete", {"ref": 7}, None),
+        ("subscriptions/listen", {"notifications": {"resourceSubscriptions": ["notes://all"]}}, "mcp:admin"),
+        ("subscriptions/listen", {"notifications": {"resource_subscriptions": ["x", "notes://all"]}}, "mcp:admin"),
+        ("subscriptions/listen", {"notifications": {"toolsListChanged": True}}, None),
+        ("subscriptions/listen", {"notifications": 7}, None),
+        ("tools/call", {"name": ["summary"]}, None),
+        ("tools/call", [], None),
+        (["tools/call"], {}, None),
+        ("initialize", {}, None),
+    ],
+)
+async def test_whatever_is_named_needs_its_scope(method: Any, params: Any, needed: str | None) -> None:
+    needs = Needs(_access())
+    needs.add_resource("notes://all", "mcp:admin")
+    needs.add_resource("notes://of/{person}", "mcp:notes.write")
+    needs.add_prompt("summary", ("mcp:notes.read",))
+    expected = ("mcp:tools",) if needed is None else ("mcp:tools", needed)
+    assert needs.of({"method": method, "params": params}) == expected
+
+
+@pytest.mark.requirement("scopes.undecided", "scopes.everything_named")
+async def test_a_subscription_to_more_than_is_judged_lets_nobody_through() -> None:
+    needs = Needs(_access())
+    needs.add_resource("notes://of/{person}", "mcp:notes.read")
+    many = [f"notes://of/{number}" for number in range(MOST_URIS + 1)]
+    for uris in (many, many[:-1]):
+        wanted = {"resourceSubscriptions": uris[1:], "resource_subscriptions": uris[:1]}
+        message = {"method": "subscriptions/listen", "params": {"notifications": wanted}}
+        if uris is many:
+            with pytest.raises(ScopeUndecided):
+                needs.of(message)
+        else:
+            assert needs.of(message) == ("mcp:tools", "mcp:notes.read")
+
+
+@pytest.mark.requirement("scopes.again")
+async def test_what_runs_judges_the_arguments_it_gets() -> None:
+    ran = []
+
+    async def export(everybody: bool = True) -> str:  # noqa: FBT001, FBT002 - a tool's parameter
+        ran.append(everybody)
+        return "done"
+
+    need = Needs(_access()).add_tool("export", lambda a: "mcp:admin" if a["everybody"] else ())
+    run = guarded(export, need)
+    principal = _principal("mcp:tools")
+    with serving(Caller(principal, frozenset({"mcp:tools"}))):
+        with pytest.raises(MCPError, match="mcp:admin"), capture_logs() as lines:
+            await run(everybody=True)
+        assert [(line["event"], line["name"], line["code"]) for line in lines] == [
+            ("refused where it runs", "export", "insufficient_scope")
+        ]
+        assert await run(everybody=False) == "done"
+    assert ran == [False]
+
+
+@pytest.mark.requirement("scopes.again")
+def test_a_plain_function_is_guarded_too_and_keeps_its_context_out_of_the_decision() -> None:
+    seen: list[Mapping[str, Any]] = []
+
+    def decide(arguments: Mapping[str, Any]) -> str:
+        seen.append(arguments)
+        return "mcp:notes.write"
+
+    def write(text: str, ctx: Context) -> str:
+        assert ctx is not None
+        return text
+
+    run = guarded(write, Needs(_access()).add_tool("write", decide))
+    with serving(Caller(_principal("mcp:notes.write"), frozenset())):
+        assert run(text="x", ctx=Context()) == "x"
+    assert seen == [{"text": "x"}]
+
+
+@pytest.mark.requirement("scopes.again")
+async def test_a_session_is_judged_by_the_token_of_each_call() -> None:
+    # Opened with a broad token, used with a narrow one of the same person and client.
+    async with running() as server:
+        broad = server.issuer.token(scope="mcp:admin", mcp_roles=["mcp-admin"])
+        narrow = server.issuer.token(scope="mcp:tools", mcp_roles=["mcp-admin"], sid="session-2")
+        headers = await initialized(server, broad)
+        seen = await legacy_call(server, {**headers, "authorization": f"Bearer {narrow}"}, "whoami")
+        refused = await legacy_call(server, {**headers, "authorization": f"Bearer {narrow}"}, "note_count")
+        listed = await _listed(server, {**headers, "authorization": f"Bearer {narrow}"})
+        counted = await legacy_call(server, headers, "note_count")
+    assert events(seen)[-1]["result"]["structuredContent"]["scopes"] == ["mcp:tools"]
+    assert (refused.status_code, counted.status_code) == (403, 200)
+    assert "note_count" in listed  # obtainable
+
+
+async def _listed(server: Any, headers: dict[str, str]) -> list[str]:
+    message = {"jsonrpc": "2.0", "id": "list", "method": "tools/list"}
+    answer = await server.client.post("/mcp", json=message, headers=headers)
+    return [entry["name"] for entry in events(answer)[-1]["result"]["tools"]]
+
+
+@pytest.mark.requirement("scopes.lists")
+@pytest.mark.parametrize(
+    ("show", "claims", "shown"),
+    [
+        ("granted", READER, {"note_list"}),
+        ("obtainable", READER, {"note_list"}),
+        ("obtainable", COULD_WRITE, {"note_list", "note_add"}),
+        ("obtainable", {**READER, "mcp_roles": ...}, {"note_list", "note_add", "note_count"}),
+        ("granted", {"scope": "mcp:tools"}, set()),
+        ("granted", {"scope": "mcp:admin"}, {"note_list", "note_add", "note_count"}),
+        ("all", READER, {"note_list", "note_add", "note_count"}),
+    ],
+)
+async def test_lists_show_what_the_setting_says(show: str, claims: dict[str, Any], shown: set[str]) -> None:
+    async with running(tools_list=show) as server:
+        token = server.issuer.token(**claims)
+        legacy = await _listed(server, await initialized(server, token))
+        meta = {"io.modelcontextprotocol/protocolVersion": MODERN, "io.modelcontextprotocol/clientCapabilities": {}}
+        modern = await server.client.post(
+            "/mcp",
+            json={"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": meta}},
+            headers={
+                "authorization": f"Bearer {token}",
+                "accept": BOTH,
+                "mcp-protocol-version": MODERN,
+                "mcp-method": "tools/list",
+            },
+        )
+    result = events(modern)[-1]["result"]
+    for names in (legacy, [entry["name"] for entry in result["tools"]]):
+        assert {name for name in names if name.startswith("note")} == shown
+        assert {"greet", "whoami"} <= set(names)
+    assert result["cacheScope"] == "private"
+
+
+@pytest.mark.requirement("scopes.lists", "scopes.everything_named")
+async def test_resources_and_prompts_are_registered_with_their_scopes_and_listed_by_them() -> None:
+    @resource("notes://all", title="All", scope="mcp:admin")
+    def everything() -> str:
+        return "all"
+
+    @resource("notes://of/{person}", title="One", scope="mcp:notes.write")
+    async def of(person: str) -> str:
+        return person
+
+    @prompt(title="Sum up", scope="mcp:notes.read")
+    async def summary() -> str:
+        return "Sum up my notes."
+
+    module = ModuleType("mine")
+    vars(module).update(everything=everything, of=of, summary=summary)
+    access = _access()
+    needs = Needs(access)
+    server = ListingServer("t", version="1", access=access, needs=needs, state=None, show="granted")
+    register(server, module, needs)
+    with serving(Caller(_principal("mcp:notes.write"), frozenset())):
+        assert [entry.name for entry in await server.list_prompts()] == ["summary"]
+        assert [entry.uri_template for entry in await server.list_resource_templates()] == ["notes://of/{person}"]
+        assert await server.list_resources() == []
+        read = await server.read_resource("notes://of/ada")
+        assert [getattr(part, "content", None) for part in read] == ["ada"]
+        with pytest.raises(MCPError, match="mcp:admin"):
+            await server.read_resource("notes://all")
+    with serving(Caller(_principal("mcp:tools"), frozenset())), pytest.raises(MCPError, match=r"notes\.read"):
+        await server.get_prompt("summary")
+
+
+@pytest.mark.requirement("scopes.known")
+def test_a_tool_that_names_an_unknown_scope_is_told_at_the_start() -> None:
+    @tool(title="Typo", scope="mcp:notes.wirte")
+    async def typo() -> str:
+        return ""
+
+    module = ModuleType("mine")
+    vars(module).update(typo=typo)
+    needs = Needs(_access())
+    server = ListingServer("t", version="1", access=_access(), needs=needs, state=None, show="all")
+    with pytest.raises(AccessFileError, match=r"typo: needs the scope 'mcp:notes\.wirte', which is not one of"):
+        register(server, module, needs)
+
+
+@pytest.mark.requirement("scopes.known")
+@pytest.mark.parametrize("kind", ["tool", "prompt", "resource"])
+def test_two_of_one_name_are_told_at_the_start(kind: str) -> None:
+    # The SDK would serve the first, with a warning; the gate would ask for the scope of the second.
+    needs = Needs(_access())
+    for add in (needs.add_tool, needs.add_prompt, needs.add_resource):
+        add("notes", "mcp:admin")
+    with pytest.raises(AccessFileError, match=f"notes: there is a {kind} of this name already"):
+        getattr(needs, f"add_{kind}")("notes", None)
+
+
+@pytest.mark.requirement("scopes.file")
+def test_the_access_file_adds_scopes_and_takes_none_away() -> None:
+    needs = Needs(_access(tools={"greet": ["mcp:notes.read"], "note_add": ["mcp:admin"], "foreign": ["mcp:admin"]}))
+    needs.add_tool("greet", None)
+    needs.add_tool("note_add", "mcp:notes.write")
+    assert needs.of(_call("greet")) == ("mcp:tools", "mcp:notes.read")
+    assert needs.of(_call("note_add")) == ("mcp:tools", "mcp:notes.write", "mcp:admin")
+    assert needs.of(_call("foreign")) == ("mcp:tools", "mcp:admin")
+
+
+@pytest.mark.requirement("scopes.file")
+@pytest.mark.parametrize(
+    ("tools", "fault"),
+    [
+        ({"note_ad": ["mcp:admin"]}, "tools.note_ad: there is no such tool; there are: greet, "),
+        ({"note_add": ["mcp:amdin"]}, "tools.note_add: 'mcp:amdin' is not one of the scopes"),
+    ],
+)
+def test_a_misspelt_tool_or_scope_in_the_access_file_is_told(tools: dict[str, Any], fault: str, tmp_path: Path) -> None:
+    path = tmp_path / "access.yaml"
+    text = Settings().access_file.read_text(encoding="utf-8")
+    path.write_text(text + f"\ntools: {json.dumps(tools)}\n", encoding="utf-8")
+    with pytest.raises(AccessFileError, match=fault):
+        create_app(Settings(access_file=path))

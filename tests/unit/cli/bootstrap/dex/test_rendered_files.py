@@ -1,0 +1,359 @@
+"""What the bootstrap writes for Dex and its front, without either."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from mcp_idp.cli.bootstrap.dex.commands import VERBS, Run
+from mcp_idp.cli.bootstrap.dex.settings import DexSettings, check_profile
+from mcp_idp.cli.bootstrap.dex.templates import read_source
+from mcp_idp.cli.bootstrap.errors import SettingsFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mcp_idp.cli.bootstrap.dex.templates import Json
+
+ROOT = Path(__file__).parents[5]
+RESOURCE = "http://localhost:3000/mcp"
+Variables = dict[str, str]
+
+
+@pytest.fixture
+def variables(tmp_path: Path) -> Variables:
+    """A copy of our files, and a folder to write to."""
+    shutil.copytree(ROOT / "idp-config", tmp_path / "idp-config")
+    return {"ACCESS_FILE": str(tmp_path / "idp-config" / "access.yaml"), "DEX_FILES": str(tmp_path / "run")}
+
+
+def run(variables: Variables) -> tuple[Run, list[str]]:
+    said: list[str] = []
+    return Run(variables, said.append, cost=4), said
+
+
+def edit(variables: Variables, name: str, change: Callable[[Json], object]) -> None:
+    path = Path(variables["ACCESS_FILE"]).parent / name
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    change(content)
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+def config(variables: Variables) -> Json:
+    return run(variables)[0].config
+
+
+def clients(variables: Variables) -> dict[str, Json]:
+    return {client["id"]: client for client in config(variables)["staticClients"]}
+
+
+@pytest.mark.requirement("dex.render")
+def test_a_second_run_changes_nothing(variables: Variables) -> None:
+    first, said = run(variables)
+    first.write()
+    assert said[-1] == "5 changes"
+    second, said = run(variables)
+    second.write()
+    assert said == ["no changes"]
+
+
+@pytest.mark.requirement("dex.render")
+def test_a_changed_password_is_told_and_not_shown(variables: Variables) -> None:
+    run(variables)[0].write()
+    edit(variables, "access.yaml", lambda a: a["demo_users"]["reader"].update(password="hunter2", roles=["mcp-writer"]))
+    changed, said = run(variables)
+    changed.tell_changes()
+    text = "\n".join(said)
+    assert "dex/config.yaml: staticPasswords.reader.hash: <hidden> → <hidden>" in said
+    assert "dex/config.yaml: staticPasswords.reader.groups: +mcp-writer -mcp-reader" in said
+    assert "hunter2" not in text
+    assert "$2b$" not in text
+
+
+@pytest.mark.requirement("dex.render", "groups.dex")
+def test_a_person_s_groups_are_groups_at_dex_and_a_role_that_counts_nothing_there_is_a_warning(
+    variables: Variables,
+) -> None:
+    def name_groups(access: Json) -> None:
+        access["groups"] = {"engineering": ["mcp-writer"]}
+        access["demo_users"]["nobody"]["groups"] = ["engineering"]
+        access["demo_users"]["writer"]["groups"] = ["engineering"]
+
+    assert [line for line in _told(variables) if line.startswith("warning")] == []
+    edit(variables, "access.yaml", name_groups)
+    people = {person["email"]: person["groups"] for person in config(variables)["staticPasswords"]}
+    assert people["nobody"] == ["engineering"]
+    assert people["writer"] == ["mcp-writer", "engineering"]
+    warnings = [line for line in _told(variables) if line.startswith("warning")]
+    assert [line.partition(": Dex")[0] for line in warnings] == [
+        "warning: demo_users.reader.roles",
+        "warning: demo_users.admin.roles",
+    ]
+
+
+def _told(variables: Variables) -> list[str]:
+    planned, said = run(variables)
+    planned.tell_changes()
+    return said
+
+
+@pytest.mark.requirement("dex.render")
+def test_secrets_of_connectors_are_not_shown(variables: Variables) -> None:
+    def connect(secret: str) -> None:
+        held = {
+            "type": "oidc",
+            "id": "x",
+            "config": {"clientSecret": secret, "bindPW": secret, "issuer": "https://a.example"},
+        }
+        edit(variables, "dex/dex.yaml", lambda d: d.update(connectors=[held]))
+
+    connect("first-secret")
+    run(variables)[0].write()
+    connect("second-secret")
+    changed, said = run(variables)
+    changed.tell_changes()
+    assert "dex/config.yaml: connectors.x.config.clientSecret: <hidden> → <hidden>" in said
+    assert not re.search("first-secret|second-secret", "\n".join(said))
+
+
+@pytest.mark.requirement("dex.render")
+def test_plan_writes_nothing(variables: Variables, capsys: pytest.CaptureFixture[str]) -> None:
+    assert VERBS["plan"](argparse.Namespace(), variables) == 0
+    assert "5 changes" in capsys.readouterr().out
+    assert not Path(variables["DEX_FILES"]).exists()
+
+
+@pytest.mark.requirement("dex.render")
+def test_a_file_that_somebody_spoilt_is_written_anew(variables: Variables) -> None:
+    run(variables)[0].write()
+    for spoilt in (
+        "{{{",
+        "[]",
+        "staticPasswords: 1\nstaticClients: [1]",
+        "staticPasswords: [{email: reader, hash: $2b$04$x}]",
+    ):
+        path = Path(variables["DEX_FILES"]) / "dex" / "config.yaml"
+        path.write_text(spoilt)
+        run(variables)[0].write()
+        assert yaml.safe_load(path.read_text())["issuer"] == "http://localhost:5556"
+
+
+@pytest.mark.requirement("dex.files")
+def test_dex_s_file_is_its_user_s_only_and_nothing_else_is_left(variables: Variables) -> None:
+    run(variables)[0].write()
+    folder = Path(variables["DEX_FILES"])
+    modes = {str(path.relative_to(folder)): path.stat().st_mode & 0o777 for path in folder.rglob("*") if path.is_file()}
+    assert modes.pop("dex/config.yaml") == 0o600
+    assert set(modes) == {"front/Caddyfile", "front/metadata.json", "front/policy.json", "front/register.json"}
+    front = "".join((folder / name).read_text() for name in modes)
+    assert "$2b$" not in front
+    assert "secret" not in front.lower().replace("holds no secret", "")
+
+
+@pytest.mark.requirement("dex.files")
+def test_a_folder_that_cannot_be_written_is_named(variables: Variables, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SettingsFailure, match="DEX_FILES says where"):
+        run({**variables, "DEX_FILES": str(tmp_path / "file" / "x")})[0].write()
+
+
+@pytest.mark.requirement("dex.register_profiles")
+def test_which_clients_there_are_follows_from_the_registration_profile(variables: Variables) -> None:
+    found = {}
+    for profile in ("open-dev", "loopback-only", "closed"):
+        edit(variables, "access.yaml", partial(_register_as, profile))
+        ids = [client for client in clients(variables) if not client.startswith("rendered-")]
+        found[profile] = {re.sub(r"\d+$", "nn", client) for client in ids}
+        assert clients(variables)[RESOURCE]["trustedPeers"] == [i for i in ids if i != RESOURCE]
+        metadata = json.loads(run(variables)[0].wanted["front/metadata.json"])
+        assert ("registration_endpoint" in metadata) == (profile != "closed")
+    known = {RESOURCE, "mcp-native"}
+    vendors = {"mcp-vendor-vscode", "mcp-vendor-claude", "mcp-vendor-cursor", "mcp-vendor-chatgpt"}
+    assert found == {
+        "open-dev": known | vendors | {"mcp-native-nn"},
+        "loopback-only": known | {"mcp-native-nn"},
+        "closed": known,
+    }
+
+
+@pytest.mark.requirement("dex.register_profiles")
+def test_a_client_of_the_access_file_keeps_its_redirects(variables: Variables) -> None:
+    exact = {"name": "Report", "redirect_uris": ["https://app.example.com/cb", "http://localhost/cb"]}
+    edit(variables, "access.yaml", lambda a: a["clients"].update(report=exact))
+    found = clients(variables)
+    assert found["report"]["redirectURIs"] == exact["redirect_uris"]
+    assert "redirectURIs" not in found["mcp-native"]  # loopback without a port: any port
+    assert all(client.get("public") for name, client in found.items() if name != RESOURCE and "rendered" not in name)
+    assert "redirectURIs" not in found[RESOURCE]
+    assert len(found[RESOURCE]["secret"]) > 30
+
+
+def _register_as(profile: str, access: Json) -> None:
+    access["registration"]["profile"] = profile
+
+
+def _give_reader(role: str, access: Json) -> None:
+    access["demo_users"]["reader"]["roles"] = [role]
+
+
+def _add_client(name: str) -> Callable[[Json], object]:
+    return lambda a: a["clients"].update({name: {"name": "x", "redirect_uris": ["http://localhost/"]}})
+
+
+REFUSED: list[tuple[str, str, Callable[[Json], object]]] = [
+    ("clients.mcp-native-03", "access.yaml", _add_client("mcp-native-03")),
+    ("clients.mcp-vendor-claude", "access.yaml", _add_client("mcp-vendor-claude")),
+    ("resource's own id", "access.yaml", _add_client(RESOURCE)),
+    ("vendor_loopback.vscode", "access.yaml", lambda a: a["registration"].update(vendors={})),
+    ("web_origins", "access.yaml", lambda a: a["registration"].update(web_origins=["http://x\n\trespond 200"])),
+    ("at most 72 bytes", "access.yaml", lambda a: a["demo_users"]["reader"].update(password="x" * 73)),
+    ("nobody could log in", "access.yaml", lambda a: a.update(demo_users={})),
+    ("follows from the access file", "dex/dex.yaml", lambda d: d.update(staticClients=[])),
+    ("follows from the access file", "dex/dex.yaml", lambda d: d.update(issuer="http://a.example")),
+    ("believes a header", "dex/dex.yaml", lambda d: d.update(connectors=[{"type": "authproxy", "id": "x"}])),
+    ("lets everybody in", "dex/dex.yaml", lambda d: d.update(connectors=[{"type": "mockCallback", "id": "x"}])),
+    ("the id 'x y'", "dex/dex.yaml", lambda d: d.update(connectors=[{"type": "oidc", "id": "x y"}])),
+    ("the id 'local'", "dex/dex.yaml", lambda d: d.update(connectors=[{"type": "oidc", "id": "local"}])),
+    ("pool", "dex/front.yaml", lambda f: f.update(pool=1000)),
+    ("endpoints", "dex/metadata.yaml", lambda m: m["endpoints"].update(x="/a b")),
+]
+
+
+@pytest.mark.requirement("dex.refused")
+@pytest.mark.parametrize(("said", "file", "change"), REFUSED, ids=[said for said, _, _ in REFUSED])
+def test_what_cannot_work_is_refused_with_its_place(
+    variables: Variables, said: str, file: str, change: Callable[[Json], object]
+) -> None:
+    edit(variables, file, change)
+    with pytest.raises(SettingsFailure, match=re.escape(said)):
+        run(variables)
+
+
+@pytest.mark.requirement("dex.refused")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OAUTH_SERVER_URL", "http://localhost:5556/"),
+        ("OAUTH_SERVER_URL", "http://localhost:5556/dex"),
+        ("OAUTH_SERVER_URL", "http://localhost:5556/a{b}"),
+        ("MCP_PUBLIC_URL", 'http://localhost:3000/"x'),
+        ("MCP_PUBLIC_URL", "http://localhost:3000/`x"),
+        ("MCP_PUBLIC_URL", "http://localhost:3000/a b"),
+        ("DEX_UPSTREAM", "dex:5556 {"),
+        ("DEX_UPSTREAM", "http://dex:5556"),
+        ("DEX_CONFIG", "../../secret.yaml"),
+        ("DEX_CONFIG", "/etc/passwd"),
+        ("DEX_CONFIG", "none.yaml"),
+        ("ACCESS_FILE", "/nowhere.yaml"),
+    ],
+)
+def test_a_setting_that_could_write_into_the_files_is_refused(variables: Variables, name: str, value: str) -> None:
+    with pytest.raises(SettingsFailure, match=re.escape(value)):
+        run({**variables, name: value})
+
+
+@pytest.mark.requirement("dex.refused")
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (len, "demo_users"),  # changes nothing
+        (lambda a: a.update(demo_users={}), "registration.profile: open-dev"),
+    ],
+)
+def test_what_is_safe_on_loopback_only_is_refused_elsewhere(
+    variables: Variables, change: Callable[[Json], object], said: str
+) -> None:
+    edit(variables, "access.yaml", change)
+    public = {"OAUTH_SERVER_URL": "https://login.example.com", "MCP_PUBLIC_URL": "https://mcp.example.com/mcp"}
+    with pytest.raises(SettingsFailure, match=said):
+        run({**variables, **public})
+
+
+@pytest.mark.requirement("dex.refused")
+def test_the_network_is_never_crossed_in_the_clear(variables: Variables) -> None:
+    edit(variables, "access.yaml", lambda a: (a.update(demo_users={}), a["registration"].update(profile="closed")))
+    with pytest.raises(SettingsFailure, match="use https"):
+        run(
+            {
+                **variables,
+                "OAUTH_SERVER_URL": "http://login.example.com",
+                "MCP_PUBLIC_URL": "https://mcp.example.com/mcp",
+            }
+        )
+
+
+@pytest.mark.requirement("dex.connectors")
+@pytest.mark.parametrize(
+    "example", sorted(path.name for path in (ROOT / "idp-config" / "dex" / "connectors").iterdir())
+)
+def test_each_connector_opens_its_own_paths_and_no_others(variables: Variables, example: str) -> None:
+    edit(variables, "access.yaml", lambda a: a.update(demo_users={}))
+    made, _ = run({**variables, "DEX_CONFIG": f"dex.yaml,connectors/{example}"})
+    (connector,) = made.config["connectors"]
+    caddyfile = made.wanted["front/Caddyfile"]
+    asks = connector["type"] == "ldap"
+    assert f"@start path /auth /auth/{connector['id']}\n" in caddyfile
+    assert (f"@pages path /approval /auth/{connector['id']}/login\n" in caddyfile) == asks
+    assert (f"@callback path /callback /callback/{connector['id']}\n" in caddyfile) == (not asks)
+    assert "local" not in re.findall(r"path .*", caddyfile)
+    assert made.config["enablePasswordDB"] is False
+    for line in (ROOT / "idp-config" / "dex" / "connectors" / example).read_text().splitlines():
+        if re.search(r"(?i)secret:|pw:|cadata|certificate", line):
+            assert "$" in line  # from Dex's environment
+
+
+@pytest.mark.requirement("dex.render")
+def test_a_later_file_s_members_take_the_place_of_an_earlier_one_s(variables: Variables) -> None:
+    files = "dex.yaml,postgres.yaml,connectors/ldap.yaml,connectors/oidc.yaml"
+    made = config({**variables, "DEX_CONFIG": files})
+    assert made["storage"]["type"] == "postgres"
+    assert [connector["id"] for connector in made["connectors"]] == ["ldap", "oidc"]
+
+
+@pytest.mark.requirement("dex.render")
+def test_the_mark_tells_one_configuration_from_another(variables: Variables) -> None:
+    marks = set()
+    for role in ("mcp-reader", "mcp-writer"):
+        edit(variables, "access.yaml", partial(_give_reader, role))
+        run(variables)[0].write()
+        marks |= {name for name in clients(variables) if name.startswith("rendered-")}
+    assert len(marks) == 2
+
+
+@pytest.mark.requirement("dex.render")
+def test_a_template_with_an_unknown_placeholder_is_refused(variables: Variables) -> None:
+    path = Path(variables["ACCESS_FILE"]).parent / "dex" / "Caddyfile"
+    for wrong in ("%%{upstreem}", "%%", "%%{a b}"):
+        path.write_text(f"{wrong}\n")
+        with pytest.raises(SettingsFailure, match="Caddyfile: a placeholder"):
+            run(variables)
+
+
+@pytest.mark.requirement("dex.refused")
+@pytest.mark.parametrize("profile", ["cimd", "initial-access-token"])
+def test_a_registration_profile_that_dex_has_no_means_for_is_refused(profile: str) -> None:
+    with pytest.raises(SettingsFailure, match="Dex cannot do"):
+        check_profile(profile)
+
+
+@pytest.mark.requirement("dex.refused")
+def test_a_container_is_told_where_the_front_is(variables: Variables) -> None:
+    with pytest.raises(SettingsFailure, match="http://front:5556"):
+        DexSettings.load({**variables, "RUNNING_IN_CONTAINER": "1"})
+
+
+@pytest.mark.requirement("dex.render")
+def test_nothing_that_people_wrote_is_lost(variables: Variables) -> None:
+    settings = DexSettings.load(variables)
+    written: dict[str, Any] = yaml.safe_load((settings.sources / "dex.yaml").read_text())
+    made = config(variables)
+    assert {name: made[name] for name in written} == written
+    assert read_source(settings).connectors == []

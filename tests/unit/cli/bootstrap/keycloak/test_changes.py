@@ -1,0 +1,454 @@
+"""What the bootstrap would write, from data alone: no provider is asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mcp_idp.access.models import DemoUser, MachineClient
+from mcp_idp.access.policy import Access, load_access
+from mcp_idp.access.redirect_uris import LOOPBACK_PATTERN, exactly, redirect_patterns
+from mcp_idp.cli.bootstrap.changes import Ref, differing, same
+from mcp_idp.cli.bootstrap.errors import SettingsFailure
+from mcp_idp.cli.bootstrap.keycloak.client_credentials import Credentials
+from mcp_idp.cli.bootstrap.keycloak.desired import Desired
+from mcp_idp.cli.bootstrap.keycloak.planner import plan, refuse_what_cannot_be_written
+from mcp_idp.cli.bootstrap.keycloak.resources.registration_policies import GUARD, wanted_policies
+from mcp_idp.cli.bootstrap.keycloak.resources.roles import strange_parts
+from mcp_idp.cli.bootstrap.keycloak.settings import BootstrapSettings
+from mcp_idp.cli.bootstrap.keycloak.state.current import DEMO_DOMAIN, Actual
+from mcp_idp.cli.bootstrap.keycloak.state.groups import Groups
+from mcp_idp.cli.bootstrap.keycloak.state.managed import ATTRIBUTE, MARK, Ledger
+from mcp_idp.cli.bootstrap.keycloak.state.roles import Binding, Default, Parts
+from mcp_idp.cli.bootstrap.keycloak.templates import load_client_policies_file, load_realm_file
+from mcp_idp.cli.bootstrap.output import change_json, change_lines
+from mcp_idp.cli.bootstrap.secret_file import keep_secret
+
+CONFIG = Path(__file__).parents[5] / "idp-config"
+RESOURCE = "http://localhost:3000/mcp"
+
+
+@pytest.fixture
+def access() -> Access:
+    return load_access(CONFIG / "access.yaml")
+
+
+def desired(access: Access) -> Desired:
+    folder = CONFIG / "keycloak"
+    return Desired(
+        realm="mcp",
+        resource=RESOURCE,
+        access=access,
+        realm_file=load_realm_file(folder),
+        client_policies_file=load_client_policies_file(folder),
+        credentials=Credentials(secret="s" * 43),
+    )
+
+
+def environment(**variables: str) -> dict[str, str]:
+    return {"ACCESS_FILE": str(CONFIG / "access.yaml"), "KEYCLOAK_ADMIN_CLIENT_SECRET": "k" * 43, **variables}
+
+
+@pytest.mark.requirement("bootstrap.changes")
+@pytest.mark.parametrize(
+    ("wanted", "there", "equal"),
+    [
+        (["a", "b"], ["b", "a"], True),
+        (["a"], ["a", "b"], False),
+        ([], None, True),
+        ([], ["a"], False),
+        ("", None, True),
+        ("false", None, False),
+        (False, None, False),
+        (1, 1, True),
+        ({"a": 1}, {"a": 1, "added": 2}, True),
+        ({"a": {"b": []}}, {"a": {}}, True),
+        ({"a": {"b": "x"}}, {"a": {"b": "y"}}, False),
+        ({"a": 1}, None, False),
+    ],
+)
+def test_what_keycloak_adds_reorders_or_drops_is_no_difference(wanted: object, there: object, *, equal: bool) -> None:
+    assert same(wanted, there) is equal
+    assert differing({"member": wanted}, {"member": there}) == ({} if equal else {"member": wanted})
+
+
+@pytest.mark.requirement("bootstrap.order")
+def test_a_new_realm_gets_its_rules_before_what_they_bind(access: Access) -> None:
+    texts = [change.text for change in plan(desired(access), Actual())]
+
+    def place(start: str) -> int:
+        return next(i for i, text in enumerate(texts) if text.startswith(start))
+
+    order = [
+        "realm: record which objects",
+        "client profiles",
+        "client policies",
+        "role mcp-reader: create",
+        "scope mcp:admin: create",
+        "scope mcp:admin: bind",
+        "registration policy allowed-client-templates/anonymous: create",
+        "realm: new clients get mcp:admin",
+        "client mcp-native: create",
+        "user reader: create",
+        "realm: enable",
+        "registration: let in",
+    ]
+    assert [place(start) for start in order] == sorted(place(start) for start in order)
+    assert texts[-1].startswith("registration: let in")
+
+
+@pytest.mark.requirement("bootstrap.order")
+def test_accounts_lose_what_they_shall_not_have_before_a_scope_is_bound_and_get_the_rest_after(access: Access) -> None:
+    """A scope that is bound to `mcp-writer` would else be theirs for a moment, or for good if the apply breaks off."""
+    machine = MachineClient(name="An importer", roles=("mcp-reader",), jwks_url="https://keys.example/jwks")
+    groups = {"staff": ("mcp-reader",), "others": ("mcp-writer",)}
+    people = {"reader": DemoUser(password="p", roles=("mcp-reader",), groups=("staff",))}
+    members = {"machine_clients": {"importer": machine}, "groups": groups, "demo_users": people}
+
+    def person(name: str) -> dict[str, Any]:
+        profile = {"firstName": "Demo", "lastName": name.capitalize(), "email": f"{name}{DEMO_DOMAIN}"}
+        return {"id": f"id-{name}", "username": name, "enabled": True, "emailVerified": True, **profile}
+
+    there = {name: {"id": f"id-{name}", "name": name, "realmRoles": []} for name in groups}
+    record = {ATTRIBUTE: Ledger(clients=frozenset({"exporter"})).text}
+    actual = Actual(
+        realm={"enabled": True, "attributes": record},
+        clients={"exporter": {"id": "id-exporter", "clientId": "exporter", "attributes": dict(MARK)}},
+        users={name: person(name) for name in ("reader", "former")},
+        user_roles={"reader": frozenset({"mcp-writer"}), "former": frozenset({"mcp-writer"})},
+        machine_roles={"importer": frozenset({"mcp-writer", "theirs"})},
+        groups=Groups(by_name=there, of_users={"reader": frozenset({"others"})}),
+    )
+    texts = [change.text for change in plan(desired(access.model_copy(update=members)), actual)]
+    bound = [i for i, text in enumerate(texts) if re.match(r"scope .*: bind", text)]
+    takings = [
+        "user reader: take away mcp-writer",
+        "user reader: take out of the group others",
+        "user former: remove, the access file no longer has this demo user",
+        "client importer: take away mcp-writer",
+        "client exporter: remove, neither the access file nor MCP_PUBLIC_URL names it any more",
+    ]
+    givings = [
+        "user reader: give mcp-reader",
+        "user reader: put into the group staff",
+        "client importer: give mcp-reader",
+    ]
+    assert max(map(texts.index, takings)) < min(bound)
+    assert max(bound) < min(map(texts.index, givings))
+    assert all(texts.count(text) == 1 for text in (*takings, *givings))
+
+
+@pytest.mark.requirement("bootstrap.order")
+def test_a_role_is_bound_before_another_is_unbound(access: Access) -> None:
+    mcp_admin = {"id": "1", "name": "mcp:admin", "protocol": "openid-connect", "attributes": {}}
+    profile = {"id": "3", "name": "view-profile"}
+    binding = Binding(realm=frozenset({"old"}), clients={"account": {"id": "2", "mappings": [profile]}})
+    actual = Actual(realm={"enabled": True}, scopes={"mcp:admin": mcp_admin}, bindings={"mcp:admin": binding})
+    changes = [c for c in plan(desired(access), actual) if "bind" in c.text and "mcp:admin" in c.text]
+    assert [change.method for change in changes] == ["POST", "DELETE", "DELETE"]
+    assert changes[1].body == [{"id": Ref("role", "old"), "name": "old"}]
+    assert changes[2].path[-3:] == ("scope-mappings", "clients", "2")
+    assert changes[2].body == [profile]
+
+
+@pytest.mark.requirement("bootstrap.roles")
+@pytest.mark.parametrize(("attributes", "ours"), [({"kept.by": ["bootstrap_idp"]}, True), ({}, False)])
+def test_a_role_of_ours_that_brings_others_is_taken_apart(
+    access: Access, attributes: dict[str, list[str]], *, ours: bool
+) -> None:
+    reader = {"id": "1", "name": "mcp-reader", "composite": True, "attributes": attributes}
+    # Rights stay: the account of an apply may not take what it may not give.
+    parts = Parts(roles=({"id": "2", "name": "mcp-admin"},), rights=frozenset({"realm-admin"}))
+    actual = Actual(realm={"enabled": True}, roles={"mcp-reader": reader}, parts={"mcp-reader": parts})
+    changes = [change for change in plan(desired(access), actual) if "no longer brings mcp-admin" in change.text]
+    assert [change.path for change in changes] == [("roles", "mcp-reader", "composites")] * ours
+    assert [change.body for change in changes] == [[{"id": "2", "name": "mcp-admin"}]] * ours
+    assert len(list(strange_parts(access, actual))) == (not ours)
+
+
+@pytest.mark.requirement("bootstrap.roles")
+def test_a_role_that_everybody_has_by_another_one_is_bound_to_nothing(access: Access) -> None:
+    reader = {"id": "1", "name": "mcp-reader"}
+    nested = Default(given=frozenset({"employee"}), by_id={"1": {"employee"}})
+    realm = {"enabled": True, "defaultRole": {"name": "everybody"}}
+    with pytest.raises(SettingsFailure, match="take employee out of everybody, or mcp-reader out of employee"):
+        refuse_what_cannot_be_written(
+            desired(access), Actual(realm=realm, roles={"mcp-reader": reader}, default=nested)
+        )
+
+
+@pytest.mark.requirement("adoption.taken_over")
+@pytest.mark.parametrize(("recorded", "taken"), [((), ["mcp-native", RESOURCE]), ((RESOURCE,), ["mcp-native"])])
+def test_who_registered_a_client_that_becomes_ours_loses_the_token_for_it_first(
+    access: Access, recorded: tuple[str, ...], taken: list[str]
+) -> None:
+    # Marked, as a stranger can have made it at an endpoint of Keycloak's own kind.
+    clients = {name: {"id": name, "clientId": name, "attributes": dict(MARK)} for name in (RESOURCE, "mcp-native")}
+    realm = {"enabled": True, "attributes": {ATTRIBUTE: Ledger(clients=frozenset(recorded)).text}}
+    changes = plan(desired(access), Actual(realm=realm, clients=clients))
+    first = [change for change in changes if change.path[-1:] == ("registration-access-token",)]
+    assert sorted(str(change.path[1]) for change in first) == sorted(taken)
+    assert {change.method for change in first} == {"POST"}
+    written = next(n for n, change in enumerate(changes) if "record which" in change.what)
+    assert max(changes.index(change) for change in first) < written
+
+
+@pytest.mark.requirement("bootstrap.order")
+def test_registration_is_shut_first_and_only_if_something_changes(access: Access) -> None:
+    let_in = {"trusted-hosts": ["localhost"], "host-sending-registration-request-must-match": ["false"]}
+    guard = {"id": "1", "config": {**let_in, "client-uris-must-match": ["true"]}}
+    changes = plan(desired(access), Actual(realm={"enabled": True}, policies={"trusted-hosts/anonymous": guard}))
+    assert changes[0].text == "registration: shut while changing"
+    assert isinstance(changes[0].body, dict)
+    assert changes[0].body["config"]["trusted-hosts"] == []
+    assert [c.text for c in changes if c.text.startswith("registration: shut")] == ["registration: shut while changing"]
+
+
+@pytest.mark.requirement("drift.ten_changes")
+@pytest.mark.parametrize("other_changes", [True, False])
+@pytest.mark.parametrize("profile", ["closed", "initial-access-token", "cimd"])
+def test_a_door_that_shall_be_shut_and_is_not_is_named(access: Access, profile: str, *, other_changes: bool) -> None:
+    members = {"profile": profile, "document_domains": ("clients.example",)}
+    registration = access.registration.model_copy(update=members)
+    wanted = desired(access.model_copy(update={"registration": registration, "demo_users": {}}))
+    let_in = {"trusted-hosts": ["localhost"], "host-sending-registration-request-must-match": ["false"]}
+    policies = wanted_policies(wanted.access, wanted.realm_file.client_uri_hosts)
+    there = {name: {"id": name, "config": dict(config)} for name, config in policies.items()}
+    there[GUARD] = {"id": "1", "config": {**let_in, "client-uris-must-match": ["true"]}}
+    realm = {"enabled": True, **({} if other_changes else wanted.realm_members)}
+    changes = plan(wanted, Actual(realm=realm, policies=there))
+    (named,) = [change for change in changes if change.about == "registration"]
+    assert named.action == "change"
+    assert "trusted-hosts" in {field.name for field in named.fields}
+
+
+@pytest.mark.requirement("bootstrap.changes")
+def test_no_printed_form_of_a_change_shows_a_secret_or_a_password(access: Access) -> None:
+    person = DemoUser(password="only-she-knows", roles=("mcp-reader",))
+    changes = plan(desired(access.model_copy(update={"demo_users": {"somebody": person}})), Actual())
+    lines = [line for change in changes for line in change_lines(change, members=True)]
+    assert "    secret: (secret)" in lines
+    assert "    credentials: (secret)" in lines
+    for printed in (repr(changes), "\n".join(lines), json.dumps(change_json(changes))):
+        assert "s" * 43 not in printed
+        assert "only-she-knows" not in printed
+    assert "k" * 43 not in repr(BootstrapSettings.load(environment()))
+
+
+@pytest.mark.requirement("bootstrap.redirects")
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://localhost",
+        "http://localhost/",
+        "http://127.0.0.1:33418/",
+        "http://[::1]:1/callback",
+        "http://localhost:54212/oauth/callback/debug",
+        "http://127.0.0.1:41235/callback/x1Y2-_~.",
+    ],
+)
+def test_loopback_redirects_fit_the_pattern(uri: str) -> None:
+    assert re.search(LOOPBACK_PATTERN, uri)
+
+
+@pytest.mark.requirement("bootstrap.redirects")
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://localhost/",
+        "http://localhost.evil.example/",
+        "http://localhost@evil.example/",
+        "http://evil@localhost/",
+        "http://localhost:@evil/",
+        "http://localhost:80x/",
+        "http://localhost:123456/",
+        "http://localhost#/",
+        "http://localhost/#x",
+        "http://localhost/*",
+        "http://localhost*",
+        "http://localhost:*/",
+        "http://localhost\\@evil/",
+        "http://localhost/%2e",
+        "http://127.0.0.1.evil.example/",
+        "http://127x0.0.1/",
+        "http://0.0.0.0/",
+        "http://[::]/",
+        "HTTP://localhost/",
+        " http://localhost/",
+        "http://localhost/ ",
+        "http://localhost/?x=*",
+        "",
+    ],
+)
+def test_anything_else_does_not_fit_the_pattern(uri: str) -> None:
+    assert not re.search(LOOPBACK_PATTERN, uri)
+
+
+@pytest.mark.requirement("bootstrap.redirects")
+def test_a_vendors_uri_fits_exactly_itself(access: Access) -> None:
+    for uri in (uri for uris in access.registration.vendors.values() for uri in uris):
+        pattern = exactly(uri)
+        assert re.search(pattern, uri)
+        for other in (uri + "x", "x" + uri, uri.replace(".", "x", 1), uri + "/*", uri + "?x", uri.upper()):
+            assert not re.search(pattern, other), other
+
+
+@pytest.mark.requirement("bootstrap.profiles")
+def test_each_registration_profile_has_its_own_patterns(access: Access) -> None:
+    def patterns(profile: str) -> list[str]:
+        return redirect_patterns(access.registration.model_copy(update={"profile": profile}))
+
+    assert patterns("closed") == ["^$"]
+    assert patterns("loopback-only") == [LOOPBACK_PATTERN]
+    assert len(patterns("open-dev")) == 8
+
+
+@pytest.mark.requirement("bootstrap.loopback_only")
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"MCP_PUBLIC_URL": "https://mcp.example.com/mcp"},
+        {"OAUTH_SERVER_URL": "https://login.example.com/realms/mcp"},
+        {"OAUTH_SERVER_URL": "http://192.168.1.5:8080/realms/mcp"},
+        {"MCP_PUBLIC_URL": "http://localhost.example.com/mcp"},
+    ],
+)
+def test_demo_users_are_refused_unless_all_is_on_loopback(variables: dict[str, str]) -> None:
+    with pytest.raises(SettingsFailure, match=r"^demo_users: ") as refused:
+        BootstrapSettings.load(environment(**variables))
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.requirement("bootstrap.loopback_only")
+def test_open_registration_and_default_passwords_are_refused_off_loopback(tmp_path: Path) -> None:
+    text = (CONFIG / "access.yaml").read_text(encoding="utf-8")
+    without_users = text[: text.index("demo_users:")]
+    file = tmp_path / "access.yaml"
+    public = {
+        "ACCESS_FILE": str(file),
+        "OAUTH_SERVER_URL": "https://login.example.com/realms/mcp",
+        "MCP_PUBLIC_URL": "https://mcp.example.com/mcp",
+    }
+    file.write_text(without_users)
+    with pytest.raises(SettingsFailure, match="open-dev"):
+        BootstrapSettings.load(environment(**public))
+    file.write_text(without_users.replace("profile: open-dev", "profile: loopback-only"))
+    assert BootstrapSettings.load(environment(**public)).on_loopback is False
+    with pytest.raises(SettingsFailure, match="default password"):
+        BootstrapSettings.load(environment(**public, KEYCLOAK_ADMIN_CLIENT_SECRET="admin"))
+    with pytest.raises(SettingsFailure, match="https"):
+        BootstrapSettings.load(environment(**{**public, "MCP_PUBLIC_URL": "http://mcp.example.com/mcp"}))
+
+
+@pytest.mark.requirement("bootstrap.failures")
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ({"KEYCLOAK_ADMIN_CLIENT_SECRET": ""}, "KEYCLOAK_ADMIN_CLIENT_SECRET_FILE"),
+        ({"KEYCLOAK_ADMIN_CLIENT_SECRET": "", "KEYCLOAK_ADMIN_CLIENT_SECRET_FILE": "/none"}, "cannot be read"),
+        ({"OAUTH_SERVER_URL": "http://localhost:8080"}, "/realms/"),
+        ({"OAUTH_SERVER_URL": "http://localhost:8080/realms/a/b"}, "/realms/"),
+        ({"OAUTH_SERVER_URL": "http://localhost:8080/realms/master"}, "master"),
+        ({"OAUTH_INTERNAL_URL": "http://keycloak:8080/realms/other"}, "OAUTH_INTERNAL_URL"),
+        ({"OAUTH_SERVER_URL": "localhost:8080/realms/mcp"}, "absolute URL"),
+        ({"ACCESS_FILE": "/none.yaml"}, "/none.yaml"),
+        ({"RUNNING_IN_CONTAINER": "1"}, "OAUTH_INTERNAL_URL"),
+    ],
+)
+def test_what_cannot_work_is_refused_with_one_line(variables: dict[str, str], says: str) -> None:
+    with pytest.raises(SettingsFailure, match=re.escape(says)) as refused:
+        BootstrapSettings.load(environment(**variables))
+    assert "\n" not in str(refused.value)
+    assert refused.value.exit_code == 2
+
+
+@pytest.mark.requirement("bootstrap.failures")
+@pytest.mark.parametrize("content", ["realm: [", "realm: {a: 1}\nother: 1", "[]", "client_uri_hosts: [x]"])
+def test_a_file_that_does_not_fit_is_named(content: str, tmp_path: Path) -> None:
+    (tmp_path / "realm.yaml").write_text(content)
+    with pytest.raises(SettingsFailure, match=re.escape(str(tmp_path / "realm.yaml"))):
+        load_realm_file(tmp_path)
+
+
+@pytest.mark.requirement("bootstrap.keys")
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (
+            "realm: {defaultSignatureAlgorithm: HS256}\nsigning_keys: [RS256]",
+            "realm.defaultSignatureAlgorithm: HS256 is none of signing_keys",
+        ),
+        ("realm: {}\nsigning_keys: [HS256]", "line 2: signing_keys.0: write 'RS256' or 'ES256'"),
+        ("realm: {}\nmesages: {}", "line 2: mesages: is not one of the members here: did you mean 'messages'?"),
+        ("realm: {}\nmessages: {en: {title: 3}}", "line 2: messages.en.title: must be a text: put it in quotes"),
+    ],
+)
+def test_a_realm_file_names_keys_that_others_can_check(content: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "realm.yaml").write_text(content)
+    with pytest.raises(SettingsFailure, match=re.escape(f"{tmp_path / 'realm.yaml'}: {says}")):
+        load_realm_file(tmp_path)
+
+
+@pytest.mark.requirement("bootstrap.keys", "bootstrap.messages")
+def test_only_keys_and_texts_that_lack_are_written(access: Access) -> None:
+    wanted = desired(access)
+    texts = wanted.realm_file.messages["en"]
+    there = Actual(
+        realm={"id": "r", "attributes": {ATTRIBUTE: '{"messages":["en/ours","de/gone"]}'}},
+        active_keys=frozenset({"RS256", "RSA-OAEP", "HS512"}),
+        messages={"en": {**texts, "oauthGrantTitle": "{0} is fine", "ours": "x", "theirs": "y"}, "de": {}},
+    )
+    changes = [change for change in plan(wanted, there) if change.about.startswith(("key ", "messages "))]
+    assert [change.text for change in changes] == [
+        "key ES256: create",
+        "messages en: set oauthGrantTitle",
+        "messages en: remove ours, the file no longer has it",
+    ]
+    assert changes[1].body == {"oauthGrantTitle": texts["oauthGrantTitle"]}
+    assert changes[2].path == ("localization", "en", "ours")
+
+
+@pytest.mark.requirement("bootstrap.secret")
+def test_a_secret_is_made_once_whole_and_private(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    os.umask(os.umask(0o022))
+    secret = keep_secret(path)
+    assert len(secret) >= 43
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert keep_secret(path) == secret
+    assert [file.name for file in tmp_path.iterdir()] == ["secret"]
+
+
+@pytest.mark.requirement("bootstrap.secret")
+def test_a_secret_that_can_be_kept_nowhere_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(SettingsFailure, match="neither read nor written"):
+        keep_secret(tmp_path / "missing" / "secret")
+
+
+@pytest.mark.requirement("adoption.untouched")
+def test_a_person_who_has_a_demo_users_name_is_not_taken_over(access: Access) -> None:
+    for email in ("reader@company.example", None):
+        person = {"id": "1", "username": "reader", "email": email}
+        with pytest.raises(SettingsFailure, match="demo_users: reader is there already"):
+            plan(desired(access), Actual(realm={"enabled": True}, users={"reader": person}))
+
+
+def _values(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return [inner for member in value.values() for inner in _values(member)]
+    if isinstance(value, list):
+        return [inner for member in value for inner in _values(member)]
+    return [value]
+
+
+@pytest.mark.requirement("bootstrap.changes")
+def test_no_placeholder_is_left_in_what_is_written(access: Access) -> None:
+    bodies = [change.body for change in plan(desired(access), Actual())]
+    assert "REDIRECT_PATTERNS" not in _values(bodies)
+    assert LOOPBACK_PATTERN in _values(bodies)

@@ -1,0 +1,126 @@
+"""The compose file and the Dockerfile, read as data."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mcp_idp.cli.bootstrap.dex.settings import NAMES as DEX
+from mcp_idp.cli.bootstrap.keycloak.settings import NAMES as KEYCLOAK
+from mcp_idp.cli.bootstrap.known_variables import KNOWN
+from mcp_idp.config.settings import NAMES
+from scripts import bootstrap_idp
+
+ROOT = Path(__file__).parents[5]
+TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+OURS = ("secrets", "bootstrap", "mcp-server", "login")
+
+
+@pytest.fixture
+def services() -> dict[str, dict[str, Any]]:
+    content: dict[str, dict[str, dict[str, Any]]] = yaml.safe_load(TEXT)
+    return content["services"]
+
+
+@pytest.mark.requirement("compose.local")
+def test_everything_published_is_on_this_machine_only(services: dict[str, dict[str, Any]]) -> None:
+    ports = [port for service in services.values() for port in service.get("ports", [])]
+    assert len(ports) == 2
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+    assert not any(port.endswith(":9000") for port in ports)
+
+
+@pytest.mark.requirement("compose.hardened")
+def test_no_service_has_a_right_it_does_not_need(services: dict[str, dict[str, Any]]) -> None:
+    for name, service in services.items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert "mem_limit" in service, name
+        assert "container_name" not in service, name
+    assert all(services[name]["read_only"] for name in OURS)
+    dockerfile = (ROOT / "mcp_server" / "Dockerfile").read_text(encoding="utf-8")
+    for target in ("secrets", "bootstrap", "server"):
+        stage = re.split(r"^FROM ", dockerfile.split(f" AS {target}\n")[1], flags=re.MULTILINE)[0]
+        assert "USER 1000" in stage
+
+
+@pytest.mark.requirement("compose.settings")
+def test_every_setting_of_the_server_reaches_it(services: dict[str, dict[str, Any]]) -> None:
+    environment = services["mcp-server"]["environment"]
+    assert set(NAMES) - set(environment) == set()
+    assert set(environment) <= set(NAMES)
+
+
+@pytest.mark.requirement("compose.no_secret")
+def test_no_service_is_handed_a_secret_by_the_file(services: dict[str, dict[str, Any]]) -> None:
+    for name, service in services.items():
+        for variable, value in service.get("environment", {}).items():
+            if "SECRET" in variable and not variable.endswith("_FILE"):
+                assert value in {"", f"${{{variable}:-}}"}, f"{name}: {variable}"
+    secret_readers = {
+        name
+        for name, service in services.items()
+        if any("admin-secret" in str(volume) for volume in service.get("volumes", []))
+    }
+    assert secret_readers == {"secrets", "keycloak", "bootstrap"}
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert "*" in ignored
+    assert not any(line.startswith("!") and ".env" in line for line in ignored)
+
+
+@pytest.mark.requirement("compose.misspelt")
+@pytest.mark.parametrize(
+    ("file", "reader", "names"),
+    [("docker-compose.yml", "bootstrap", KEYCLOAK), ("docker-compose.dex.yml", "files", DEX)],
+)
+def test_the_whole_of_env_reaches_one_service_which_reads_nothing_of_it(
+    file: str, reader: str, names: tuple[str, ...]
+) -> None:
+    services = yaml.safe_load((ROOT / file).read_text(encoding="utf-8"))["services"]
+    assert [name for name, service in services.items() if "env_file" in service] == [reader]
+    assert services[reader]["env_file"] == [{"path": ".env", "required": False}]
+    environment = services[reader]["environment"]
+    assert {*names, "OAUTH_PROVIDER"} - set(environment) == set()
+    secret = {name for name in KNOWN if re.search("SECRET|PASSWORD", name) and not name.endswith("_FILE")}
+    assert {name: environment[name] for name in secret} == dict.fromkeys(secret, "")
+
+
+@pytest.mark.requirement("compose.misspelt")
+def test_every_documented_name_is_known() -> None:
+    text = (ROOT / ".env.example").read_text(encoding="utf-8")
+    assert set(re.findall(r"^# ?([A-Z][A-Z0-9_]+)=", text, re.MULTILINE)) - KNOWN == set()
+
+
+@pytest.mark.requirement("compose.misspelt")
+def test_a_misspelt_name_is_one_warning_without_its_value(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OAUTH_CLIENT_SECERT", "s3cr3t")
+    monkeypatch.setenv("KEYCLOAK_PROT", "8180")
+    bootstrap_idp.main(["--provider", "dex", "prune"])
+    warnings = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
+    assert warnings == [
+        "bootstrap: warning: KEYCLOAK_PROT is not a setting: did you mean KEYCLOAK_PORT?",
+        "bootstrap: warning: OAUTH_CLIENT_SECERT is not a setting: did you mean OAUTH_CLIENT_SECRET?",
+    ]
+
+
+@pytest.mark.requirement("client.own_issuer")
+@pytest.mark.parametrize("stack", ["", ".dex"])
+def test_the_login_is_told_the_issuer_that_the_server_has(stack: str) -> None:
+    content = yaml.safe_load((ROOT / f"docker-compose{stack}.yml").read_text(encoding="utf-8"))
+    told = content["services"]["login"]["environment"]["OAUTH_SERVER_URL"]
+    assert told == content["x-urls"]["OAUTH_SERVER_URL"]
+
+
+@pytest.mark.requirement("client.own_issuer")
+def test_no_other_stack_has_a_login() -> None:
+    assert {path.name for path in ROOT.glob("docker-compose*.yml") if "\n  login:\n" in path.read_text("utf-8")} == {
+        "docker-compose.yml",
+        "docker-compose.dex.yml",
+        "docker-compose.production.yml",  # tests/unit/cli/bootstrap/keycloak/test_production_compose.py
+    }

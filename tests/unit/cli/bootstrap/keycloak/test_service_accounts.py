@@ -1,0 +1,94 @@
+"""Which account a verb runs as: what the files of a hand-over say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mcp_idp.cli.bootstrap.errors import Failure, SettingsFailure
+from mcp_idp.cli.bootstrap.keycloak.service_accounts import ACCOUNTS, hand_over, prove_account
+from mcp_idp.cli.bootstrap.keycloak.settings import BootstrapSettings, account_file
+from tests.unit.cli.bootstrap.test_errors import TOKEN, keycloak
+
+ROOT = Path(__file__).parents[5]
+
+
+def _load(folder: Path, account: str | None, **variables: str) -> BootstrapSettings:
+    environment = {
+        "KEYCLOAK_ADMIN_CLIENT_SECRET": "temporary",
+        "KEYCLOAK_ACCOUNTS": str(folder),
+        "ACCESS_FILE": str(ROOT / "idp-config" / "access.yaml"),
+    }
+    return BootstrapSettings.load({**environment, **variables}, account)
+
+
+@pytest.mark.requirement("hand_over.files")
+@pytest.mark.parametrize("account", ACCOUNTS)
+def test_an_account_takes_the_administrator_s_place_once_it_works(account: str, tmp_path: Path) -> None:
+    file = account_file(tmp_path, account)
+    file.parent.mkdir()
+    file.with_name("secret.pending").write_text("unproven")
+    before = _load(tmp_path, account)
+    assert (before.admin_client_id, before.admin_client_secret) == ("bootstrap", "temporary")
+    file.write_text("proven\n")
+    after = _load(tmp_path, account, KEYCLOAK_ADMIN_REALM="elsewhere")
+    assert (after.admin_realm, after.admin_client_id, after.admin_client_secret) == (
+        "master",
+        f"mcp-{account}",
+        "proven",
+    )
+    assert _load(tmp_path, None).admin_client_id == "bootstrap"  # the hand-over itself
+    assert all(_load(tmp_path, other).admin_client_id == "bootstrap" for other in ACCOUNTS if other != account)
+
+
+@pytest.mark.requirement("hand_over.files")
+def test_an_account_s_own_secret_is_enough(tmp_path: Path) -> None:
+    file = account_file(tmp_path, "check")
+    file.parent.mkdir()
+    file.write_text("proven")
+    assert _load(tmp_path, "check", KEYCLOAK_ADMIN_CLIENT_SECRET="").admin_client_id == "mcp-check"
+    with pytest.raises(SettingsFailure, match="KEYCLOAK_ADMIN_CLIENT_SECRET_FILE"):
+        _load(tmp_path, "apply", KEYCLOAK_ADMIN_CLIENT_SECRET="")
+
+
+@pytest.mark.requirement("hand_over.files")
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [({"KEYCLOAK_ACCOUNTS": ""}, "KEYCLOAK_ACCOUNTS"), ({"KEYCLOAK_ADMIN_REALM": "mcp"}, "master")],
+)
+def test_a_hand_over_that_cannot_work_asks_nobody(variables: dict[str, str], named: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsFailure, match=named):
+        hand_over(_load(tmp_path, None, **variables), wait=0, say=lambda _: None)
+
+
+@pytest.mark.requirement("hand_over.refused", "groups.accounts")
+@pytest.mark.parametrize("hidden", ["users", "groups"])
+@pytest.mark.parametrize(
+    ("account", "file", "reads"),
+    [
+        ("check", "access.yaml", True),
+        ("check", "access.production.yaml", True),
+        ("people", "access.production.yaml", True),
+        ("apply", "access.yaml", True),
+        ("apply", "access.production.yaml", False),
+    ],
+)
+def test_an_account_that_should_see_people_and_does_not_is_named(
+    account: str, file: str, hidden: str, tmp_path: Path, *, reads: bool
+) -> None:
+    with keycloak({TOKEN: 200, f"/admin/realms/mcp/{hidden}": 403, "/admin/realms/mcp/": 200}) as base:
+        access = {"ACCESS_FILE": str(ROOT / "idp-config" / file), "MCP_PUBLIC_URL": "http://localhost:3000/mcp"}
+        settings = _load(tmp_path, None, OAUTH_SERVER_URL=f"{base}/realms/mcp", **access)
+        with pytest.raises(Failure) as refused:
+            prove_account(settings, account, "s" * 43, lambda _: None)
+    unproven = f"cannot do what it is for: the admin client 'mcp-{account}' may not GET {hidden}"
+    assert (unproven in str(refused.value)) == reads
+
+
+@pytest.mark.requirement("hand_over.limited", "groups.accounts")
+def test_who_checks_sees_people_always_and_who_applies_only_where_there_are_some() -> None:
+    assert "view-users" in ACCOUNTS["check"].roles
+    assert not ACCOUNTS["check"].for_people
+    assert {role for role in ACCOUNTS["apply"].roles if role.endswith("users")} == set()
+    assert ACCOUNTS["apply"].for_people == {"manage-users"}

@@ -1,0 +1,218 @@
+"""What check finds open, from data alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mcp_idp.cli.bootstrap.keycloak.compliance.weaknesses import holes
+from mcp_idp.cli.bootstrap.keycloak.state.current import Actual
+from mcp_idp.cli.bootstrap.keycloak.state.roles import Binding, Default, Parts
+
+RESOURCE = "http://localhost:3000/mcp"
+OWN_KINDS = ["default", "install", "saml2-entity-descriptor"]
+SCOPE: dict[str, Any] = {"name": "mcp:tools", "protocolMappers": [{"config": {"included.custom.audience": RESOURCE}}]}
+TUTORIAL = Actual(
+    realm={"defaultSignatureAlgorithm": "RS256"}, scopes={"mcp:tools": SCOPE}, bindings={"mcp:tools": Binding()}
+)
+
+READERS = Binding(realm=frozenset({"reader"}), ids=frozenset({"1"}))
+VIEWERS = Binding(clients={"account": {"id": "c", "mappings": [{"id": "2"}]}}, ids=frozenset({"2"}))
+
+
+def _profile(*executors: dict[str, Any]) -> dict[str, Any]:
+    return {"name": "p", "executors": list(executors)}
+
+
+def _policy(condition: str, **configuration: object) -> dict[str, Any]:
+    conditions = [{"condition": condition, "configuration": configuration}]
+    return {"name": "p", "enabled": True, "conditions": conditions, "profiles": ["p"]}
+
+
+def _ids(actual: Actual, open_kinds: list[str] | None = None) -> list[str]:
+    return sorted(hole.id for hole in holes(actual, RESOURCE, open_kinds or []))
+
+
+@pytest.mark.requirement("adoption.holes")
+def test_all_nine_are_named_on_a_realm_as_tutorials_set_it_up() -> None:
+    found = list(holes(TUTORIAL, RESOURCE, OWN_KINDS))
+    assert sorted(hole.id for hole in found) == [f"S{n}" for n in range(1, 10)]
+    for hole in found:
+        asks_for_a_switch = "KC_SPI_CLIENT_REGISTRATION__DEFAULT__ENABLED=false" in hole.mend
+        assert asks_for_a_switch == (hole.id in {"S2", "S4", "S5"}), hole.text
+
+
+@pytest.mark.requirement("adoption.holes")
+@pytest.mark.parametrize(
+    ("binding", "everybodys", "found"),
+    [
+        (Binding(), {}, {"S1"}),
+        (READERS, {}, set()),
+        (READERS, {"1": {"reader"}}, {"S1"}),  # a role that everybody has gates nothing
+        (READERS, {"1": {"employee", "reader"}}, {"S1", "R1"}),  # by another one, which apply does not touch
+        (VIEWERS, {}, set()),
+        (VIEWERS, {"2": {"view-profile"}}, {"S1"}),
+    ],
+)
+def test_a_scope_that_everybody_has_is_a_hole(
+    binding: Binding, everybodys: dict[str, set[str]], found: set[str]
+) -> None:
+    given = frozenset({"reader"}.intersection(*everybodys.values()))
+    actual = Actual(
+        realm={},
+        roles={"reader": {"id": "1", "name": "reader"}},
+        scopes={"mcp:tools": SCOPE},
+        bindings={"mcp:tools": binding},
+        default=Default(given=given, by_id=everybodys),
+    )
+    assert {"S1", "R1"}.intersection(_ids(actual)) == found
+
+
+@pytest.mark.requirement("adoption.holes")
+def test_a_role_by_which_people_administer_the_realm_is_a_hole() -> None:
+    actual = Actual(realm={}, parts={"reader": Parts(rights=frozenset({"realm-admin"})), "writer": Parts()})
+    (hole,) = [hole for hole in holes(actual, RESOURCE, []) if hole.id == "R2"]
+    assert "who has the role reader administers the realm (realm-admin): apply cannot" in hole.text
+
+
+@pytest.mark.requirement("adoption.holes")
+@pytest.mark.parametrize("kind", ["custom", "client"])
+def test_a_scope_for_the_resource_is_known_by_either_kind_of_audience(kind: str) -> None:
+    scope = {"name": "tut", "protocolMappers": [{"config": {f"included.{kind}.audience": RESOURCE}}]}
+    assert "S1" in _ids(Actual(realm={}, scopes={"tut": scope}, bindings={"tut": Binding()}))
+
+
+@pytest.mark.requirement("adoption.holes")
+@pytest.mark.parametrize(
+    ("policy", "closed"),
+    [
+        (_policy("grant-type", grant_types=["client_credentials"]), True),
+        ({**_policy("grant-type", grant_types=["client_credentials"]), "enabled": False}, False),
+        (_policy("grant-type", grant_types=["password"]), False),
+        # A second condition may abstain, and then the policy does not count.
+        (
+            {
+                **_policy("grant-type", grant_types=["client_credentials"]),
+                "conditions": [
+                    {"condition": "grant-type", "configuration": {"grant_types": ["client_credentials"]}},
+                    {"condition": "client-roles", "configuration": {}},
+                ],
+            },
+            False,
+        ),
+        ({**_policy("grant-type", grant_types=["client_credentials"]), "profiles": ["gone"]}, False),
+    ],
+)
+def test_only_a_rule_that_really_refuses_the_grant_closes_the_first(policy: dict[str, Any], *, closed: bool) -> None:
+    actual = Actual(
+        realm={},
+        scopes={"mcp:tools": SCOPE},
+        bindings={"mcp:tools": Binding()},
+        client_profiles=[_profile({"executor": "reject-request", "configuration": {}})],
+        client_policies=[policy],
+    )
+    assert ("S1" not in _ids(actual)) == closed
+
+
+@pytest.mark.requirement("adoption.holes")
+def test_patterns_that_do_not_bind_a_stranger_close_nothing() -> None:
+    executor = {
+        "executor": "secure-client-uris-pattern",
+        "configuration": {"client-uri-fields": ["redirectUris"], "allowed-patterns": ["^$"]},
+    }
+
+    def ids(policy: dict[str, Any]) -> list[str]:
+        return _ids(Actual(realm={}, client_profiles=[_profile(executor)], client_policies=[policy]))
+
+    assert "S6" not in ids(_policy("any-client"))
+    assert "S6" not in ids(_policy("client-updater-context", **{"update-client-source": ["ByAnonymous"]}))
+    assert "S6" in ids(_policy("client-updater-context", **{"update-client-source": ["ByAuthenticatedUser"]}))
+    assert "S7" in ids(_policy("any-client"))
+
+
+@pytest.mark.requirement("adoption.holes")
+def test_a_shared_secret_as_the_realms_algorithm_is_a_hole_that_apply_mends() -> None:
+    (hole,) = [h for h in holes(Actual(realm={"defaultSignatureAlgorithm": "HS512"}), RESOURCE, []) if h.id == "S5"]
+    assert "HS512" in hole.what
+    assert hole.mend == "apply mends it"
+
+
+@pytest.mark.requirement("adoption.holes")
+@pytest.mark.parametrize("subtype", ["anonymous", "authenticated"])
+def test_mappers_must_be_forbidden_for_both_kinds_of_registration(subtype: str) -> None:
+    none: dict[str, Any] = {"config": {}}
+    policies: dict[str, Any] = {
+        "allowed-protocol-mappers/anonymous": none,
+        "allowed-protocol-mappers/authenticated": none,
+    }
+    assert "S3" not in _ids(Actual(realm={}, policies=policies))
+    some = {"config": {"allowed-protocol-mapper-types": ["oidc-usermodel-property-mapper"]}}
+    assert "S3" in _ids(Actual(realm={}, policies={**policies, f"allowed-protocol-mappers/{subtype}": some}))
+    del policies[f"allowed-protocol-mappers/{subtype}"]
+    assert "S3" in _ids(Actual(realm={}, policies=policies))
+
+
+REFUSE = _profile({"executor": "reject-request", "configuration": {}})
+
+
+@pytest.mark.requirement("adoption.holes")
+@pytest.mark.parametrize(
+    ("attributes", "closed"),
+    [
+        ('[{"key":"oidc.ciba.grant.enabled","value":"true"}]', True),
+        # All that are listed must be there: a second one lets most clients through.
+        ('[{"key":"oidc.ciba.grant.enabled","value":"true"},{"key":"x","value":"y"}]', False),
+        ('[{"key":"oidc.ciba.grant.enabled","value":"false"}]', False),
+        ("no JSON", False),
+    ],
+)
+def test_only_a_rule_for_every_such_client_closes_logins_on_other_devices(attributes: str, *, closed: bool) -> None:
+    policy = _policy("client-attributes", attributes=attributes)
+    (hole,) = [
+        h
+        for h in holes(Actual(realm={}, client_profiles=[REFUSE], client_policies=[policy]), RESOURCE, [])
+        if h.id == "S9"
+    ]
+    assert ("CIBA" not in hole.what) == closed
+
+
+@pytest.mark.requirement("adoption.holes")
+@pytest.mark.parametrize(
+    ("grant", "name"),
+    [
+        ("password", "people's passwords"),
+        ("urn:ietf:params:oauth:grant-type:device_code", "device codes"),
+    ],
+)
+def test_a_grant_is_open_until_a_rule_refuses_it_to_everybody(grant: str, name: str) -> None:
+    def said(policy: dict[str, Any]) -> str:
+        actual = Actual(realm={}, client_profiles=[REFUSE], client_policies=[policy])
+        return next(hole.what for hole in holes(actual, RESOURCE, []) if hole.id == "S9")
+
+    assert name not in said(_policy("grant-type", grant_types=[grant]))
+    assert name in said(_policy("grant-type", grant_types=["client_credentials"]))
+
+
+@pytest.mark.requirement("adoption.holes")
+@pytest.mark.parametrize(("allowed", "closed"), [(False, True), (True, False), (None, False)])
+def test_a_page_framed_at_logout_is_a_foreign_address_too(*, allowed: bool | None, closed: bool) -> None:
+    fields = ["jwksUri", "requestUris", "sectorIdentifierUri", "backchannelLogoutUrl", "postLogoutRedirectUris"]
+    fields += ["cibaClientNotificationEndpoint", "logoUri", "policyUri", "tosUri"]
+    patterns = {"executor": "secure-client-uris-pattern", "configuration": {"client-uri-fields": fields}}
+    frames = {"executor": "secure-logout", "configuration": {"allow-front-channel-logout": allowed}}
+    profile = _profile(patterns, frames)
+    actual = Actual(realm={}, client_profiles=[profile], client_policies=[_policy("any-client")])
+    assert ("S7" not in _ids(actual)) == closed
+    without = _profile(
+        {**patterns, "configuration": {"client-uri-fields": [f for f in fields if not f.startswith("ciba")]}}, frames
+    )
+    assert "S7" in _ids(Actual(realm={}, client_profiles=[without], client_policies=[_policy("any-client")]))
+
+
+@pytest.mark.requirement("adoption.holes")
+def test_a_consent_page_that_vouches_for_names_is_a_hole_whatever_endpoint_is_open() -> None:
+    assert "S8" in _ids(Actual(realm={}))
+    said = {"en": {"oauthGrantTitle": "Somebody who calls itself {0}"}}
+    assert "S8" not in _ids(Actual(realm={}, messages=said), OWN_KINDS)
+    assert "S8" in _ids(Actual(realm={}, messages={"en": {"other": "text"}}))

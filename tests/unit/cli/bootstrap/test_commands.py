@@ -1,0 +1,228 @@
+"""The words of the command line, and what it prints, without any provider."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+from mcp_idp.access.policy import AccessFileError, load_access
+from mcp_idp.cli.bootstrap.changes import Change, Field, field_of
+from mcp_idp.cli.bootstrap.errors import SettingsFailure
+from mcp_idp.cli.bootstrap.keycloak.client_credentials import Credentials
+from mcp_idp.cli.bootstrap.keycloak.credentials import SecretPlace, public_key_set
+from mcp_idp.cli.bootstrap.keycloak.resources.client_policies import merge
+from mcp_idp.cli.bootstrap.keycloak.stale_clients import sought
+from mcp_idp.cli.bootstrap.keycloak.state.managed import ATTRIBUTE, Ledger, is_marked
+from mcp_idp.cli.bootstrap.output import change_lines, count_line, printable, saying, shown
+from mcp_idp.config.client_credentials import ClientKey
+from scripts import bootstrap_idp
+
+if TYPE_CHECKING:
+    from mcp_idp.config.client_credentials import PrivateKey
+
+ROOT = Path(__file__).parents[4]
+
+
+@pytest.mark.requirement("verbs.words")
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["prune", "--older-than", "30"], 2),
+        (["prune", "--older-than", "0d"], 2),
+        (["token", "--uses", "0"], 2),
+        (["token", "--expires", "forever"], 2),
+        (["apply", "--wait", "-1"], 2),
+        (["destroy"], 2),
+        (["--help"], 0),
+    ],
+)
+def test_words_that_do_not_fit_are_refused(words: list[str], code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        bootstrap_idp.main(words)
+    assert ended.value.code == code
+    assert capsys.readouterr().out or code
+
+
+@pytest.mark.requirement("verbs.provider")
+def test_a_verb_that_a_provider_does_not_have_is_refused_with_those_it_has(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert bootstrap_idp.main(["render"]) == 2
+    assert "it has plan, apply, check, prune, token, hand-over" in capsys.readouterr().err
+
+
+@pytest.mark.requirement("verbs.provider")
+@pytest.mark.parametrize(("words", "provider"), [(["--provider", "dex", "prune"], ""), (["prune"], "dex")])
+def test_a_verb_that_a_provider_does_not_have_is_said_in_one_line(
+    words: list[str], provider: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OAUTH_PROVIDER", provider)  # what the compose file of Dex sets
+    assert bootstrap_idp.main(words) == 2
+    said = "bootstrap: --provider dex has no verb prune; it has plan, render, apply, check\n"
+    assert capsys.readouterr().err == said
+
+
+@pytest.mark.requirement("verbs.printed")
+def test_a_name_somebody_chose_moves_no_cursor() -> None:
+    assert printable("\x1b[2J\u202eevil\n") == "\\x1b[2J\\u202eevil\\n"
+    assert shown("\x07") == "\\x07"
+    assert "\x1b" not in "".join(change_lines(Change("client \x1b[31m", "create", "POST", ())))
+    screen = io.StringIO()
+    saying(screen)("[bold]not markup[/bold]")
+    assert screen.getvalue() == "[bold]not markup[/bold]\n"
+
+
+@pytest.mark.requirement("verbs.printed")
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "(none)"), ([], "(none)"), ("", '""'), (True, "true"), (["a", "b"], "a, b"), ({"a": 1}, '{"a": 1}')],
+)
+def test_values_are_shown_in_one_line(value: object, text: str) -> None:
+    assert shown(value) == text
+
+
+@pytest.mark.requirement("verbs.printed")
+def test_a_long_value_is_cut() -> None:
+    assert len(shown("x" * 1000)) == 160
+
+
+@pytest.mark.requirement("verbs.printed")
+def test_secrets_are_hidden_by_their_names_and_switches_are_not() -> None:
+    assert field_of("client.secret", "old", "new") == Field("client.secret", "(secret)", "(secret)")
+    assert field_of("credentials", None, [{"value": "x"}]) == Field("credentials", None, "(secret)")
+    assert field_of("resetPasswordAllowed", False, True) == Field("resetPasswordAllowed", False, True)
+
+
+@pytest.mark.requirement("verbs.printed")
+def test_steps_that_only_keep_the_order_do_not_count() -> None:
+    step = Change("registration", "shut while changing", "PUT", (), action="step")
+    assert count_line([step]) == "no changes"
+    assert count_line([step, Change("role x", "create", "POST", (), action="create")]).startswith("plan: 1 to create")
+
+
+@pytest.mark.requirement("adoption.removed")
+@pytest.mark.parametrize("text", [None, "", "[]", "{", '{"clients": "all"}', '{"clients": [1, null]}', "null"])
+def test_a_record_that_is_not_ours_owns_nothing(text: str | None) -> None:
+    assert Ledger.of({"attributes": {ATTRIBUTE: text}}) == Ledger()
+    assert Ledger.of({}) == Ledger()
+
+
+@pytest.mark.requirement("adoption.removed")
+def test_the_record_is_read_as_it_was_written() -> None:
+    ledger = Ledger(clients=frozenset({"a", "b"}), profiles=frozenset({"p"}))
+    assert Ledger.of({"attributes": {ATTRIBUTE: ledger.text}}) == ledger
+    assert json.loads(ledger.text)["clients"] == ["a", "b"]
+
+
+@pytest.mark.requirement("adoption.removed")
+@pytest.mark.parametrize(
+    ("found", "marked"),
+    [
+        ({"attributes": {"kept.by": "bootstrap_idp"}}, True),
+        ({"attributes": {"kept.by": ["bootstrap_idp"]}}, True),
+        ({"attributes": {"kept.by": "somebody"}}, False),
+        ({"attributes": {}}, False),
+        ({}, False),
+    ],
+)
+def test_only_what_carries_the_mark_is_ours(found: dict[str, Any], *, marked: bool) -> None:
+    assert is_marked(found) is marked
+
+
+@pytest.mark.requirement("adoption.removed")
+def test_a_dropped_entry_goes_and_others_keep_their_places() -> None:
+    there: list[dict[str, Any]] = [{"name": "theirs"}, {"name": "dropped"}, {"name": "ours", "old": True}]
+    assert merge([{"name": "ours"}, {"name": "new"}], there, frozenset({"dropped"})) == [
+        {"name": "theirs"},
+        {"name": "ours"},
+        {"name": "new"},
+    ]
+
+
+KEYS: list[PrivateKey] = [
+    rsa.generate_private_key(public_exponent=65537, key_size=2048),
+    ec.generate_private_key(ec.SECP256R1()),
+    ed25519.Ed25519PrivateKey.generate(),
+]
+
+
+@pytest.mark.requirement("verbs.private_key_jwt")
+@pytest.mark.parametrize(("key", "algorithm"), list(zip(KEYS, ["RS256", "ES256", "EdDSA"], strict=True)))
+def test_only_the_public_half_of_the_servers_key_is_written(key: PrivateKey, algorithm: str) -> None:
+    text = public_key_set(ClientKey(algorithm, key))
+    (jwk,) = json.loads(text)["keys"]
+    assert set(jwk) & {"d", "p", "q", "dp", "dq", "qi"} == set()
+    assert (jwk["use"], jwk["alg"]) == ("sig", algorithm)
+    assert text == public_key_set(ClientKey(algorithm, key))
+    members = Credentials(keys=text, algorithm=algorithm).members
+    assert members["clientAuthenticatorType"] == "client-jwt"
+    assert "secret" not in members
+
+
+@pytest.mark.requirement("verbs.private_key_jwt")
+def test_a_secret_takes_an_earlier_key_away() -> None:
+    members = Credentials(secret="s").members
+    assert members["clientAuthenticatorType"] == "client-secret"
+    assert members["attributes"] == {
+        "use.jwks.string": "",
+        "jwks.string": "",
+        "use.jwks.url": "",
+        "jwks.url": "",
+        "token.endpoint.auth.signing.alg": "",
+    }
+    assert "unspoken" not in repr(Credentials(secret="unspoken"))
+
+
+@pytest.mark.requirement("verbs.private_key_jwt")
+def test_a_key_that_this_run_was_not_told_is_left_as_it_is() -> None:
+    assert Credentials(by_key=True).members == {"clientAuthenticatorType": "client-jwt", "attributes": {}}
+
+
+@pytest.mark.requirement("machines.secret")
+def test_a_machine_s_secret_is_made_once_and_only_by_an_apply(tmp_path: Path) -> None:
+    place = SecretPlace("ROBOT_SECRET", file=tmp_path / "robot")
+    unknown = place.read(keep=False)
+    assert not (tmp_path / "robot").exists()
+    made = place.read(keep=True)
+    assert made != unknown
+    assert place.read(keep=True) == place.read(keep=False) == made
+    assert "unspoken" not in repr(SecretPlace("ROBOT_SECRET", "unspoken"))
+
+
+@pytest.mark.requirement("machines.secret")
+def test_a_machine_s_secret_that_is_missing_or_short_ends_an_apply() -> None:
+    assert SecretPlace("ROBOT_SECRET").read(keep=False) is None
+    for place in (SecretPlace("ROBOT_SECRET"), SecretPlace("ROBOT_SECRET", "short")):
+        with pytest.raises(SettingsFailure, match=r"^ROBOT_SECRET: "):
+            place.read(keep=True)
+
+
+@pytest.mark.requirement("verbs.documents")
+@pytest.mark.parametrize(
+    "domains",
+    ["[]", "[localhost]", "['*.example.com']", "[10.0.0.7]", "['[::1]']", "[EXAMPLE.com]", "['a.example/x']"],
+)
+def test_documents_come_only_from_hosts_listed_by_name(domains: str, tmp_path: Path) -> None:
+    text = (ROOT / "idp-config" / "access.yaml").read_text(encoding="utf-8")
+    file = tmp_path / "access.yaml"
+    file.write_text(text.replace("profile: open-dev", f"profile: cimd\n  document_domains: {domains}"))
+    with pytest.raises(AccessFileError, match=r"^[^\n]*document_domains[^\n]*$"):
+        load_access(file)
+
+
+@pytest.mark.requirement("verbs.printed")
+@pytest.mark.parametrize(
+    ("seconds", "unused", "says"),
+    [
+        (30 * 86400, False, "more than 30 days ago, that nobody logged in with for 30 days and that have no session"),
+        (3600, True, "more than 1 hour ago, that nobody ever logged in with and that have no session"),
+        (90, False, "more than 90 seconds ago, that nobody logged in with for 90 seconds and that have no session"),
+    ],
+)
+def test_prune_says_what_it_looks_for(seconds: int, says: str, *, unused: bool) -> None:
+    assert sought(seconds, unused=unused) == says

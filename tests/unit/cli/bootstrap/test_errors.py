@@ -1,0 +1,136 @@
+"""What a person gets wrong at the bootstrap's command line: one line that says what to change, and its exit code."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mcp_idp.cli.bootstrap.errors import SettingsFailure
+from mcp_idp.cli.bootstrap.verification import open_http
+from scripts import bootstrap_idp
+from tests.integration.stack import free_port
+from tests.support.http_server import Handler, listening
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CONFIG = Path(__file__).parents[4] / "idp-config"
+NOTHING = f"http://localhost:{free_port()}"
+
+
+@contextmanager
+def keycloak(statuses: dict[str, int]) -> Iterator[str]:
+    """What answers like Keycloak by these statuses: of a path that begins so, 404 without; where it is."""
+
+    class Answer(Handler):
+        def answer(self) -> None:
+            status = next((code for start, code in statuses.items() if self.path.startswith(start)), 404)
+            tokens = {"access_token": "a.b.c", "expires_in": 300, "token_type": "Bearer"}
+            self.send(status, json.dumps(tokens if status == 200 else {"error": "no"}).encode())
+
+    with listening(Answer) as port:
+        yield f"http://localhost:{port}"
+
+
+TOKEN = "/realms/master/protocol/openid-connect/token"
+READER = {TOKEN: 200, "/admin": 403}
+NO_SECRET = {"KEYCLOAK_ADMIN_CLIENT_SECRET": "", "KEYCLOAK_ADMIN_CLIENT_SECRET_FILE": "/nowhere"}
+Mistake = tuple[str, dict[str, str], dict[str, int] | None, int, str]
+MISTAKES: list[Mistake] = [
+    ("plan", {"ACCESS_FILE": "nowhere.yaml"}, None, 2, "nowhere.yaml: cannot be read"),
+    ("plan", {"KEYCLOAK_ADMIN_CLIENT_SECRET": ""}, None, 2, "KEYCLOAK_ADMIN_CLIENT_SECRET_FILE: set it to the file"),
+    ("plan", NO_SECRET, None, 2, "KEYCLOAK_ADMIN_CLIENT_SECRET_FILE=/nowhere: cannot be read"),
+    ("plan", {"OAUTH_SERVER_URL": "http://localhost:8080"}, None, 2, "ending with /realms/<name>"),
+    ("hand-over", {}, None, 2, "KEYCLOAK_ACCOUNTS: set it to"),
+    ("render", {}, None, 2, "has no verb render; it has plan"),
+    ("plan", {}, None, 3, f"nothing answers at {NOTHING}/"),
+    ("plan", {}, {TOKEN: 401}, 2, "does not take the secret of its admin client 'bootstrap'"),
+    ("plan", {"KEYCLOAK_ADMIN_REALM": "other"}, {TOKEN: 401}, 3, "has no realm 'other'"),
+    ("plan", {"SCHEME": "https"}, {}, 3, "where it speaks plain http, write http:// in OAUTH_INTERNAL_URL"),
+    ("check", {}, READER, 2, "may not GET the realm: give its service account view-realm, view-clients, view-events"),
+    ("apply", {}, {TOKEN: 200, "/admin/realms/mcp": 404, "/admin": 403}, 2, "the realm 'mcp' is not there, and"),
+    ("apply", {"SSL_CERT_FILE": "nowhere.pem"}, {TOKEN: 200}, 2, "SSL_CERT_FILE=nowhere.pem: no certificate can be"),
+    (
+        "apply",
+        {"SSL_CERT_FILE": str(CONFIG / "access.yaml")},
+        {TOKEN: 200},
+        2,
+        "name a file of certificates in PEM, or",
+    ),
+    ("hand-over", {"KEYCLOAK_ACCOUNTS": "accounts"}, READER, 2, "manage-users, roles of the client 'master-realm'"),
+]
+
+
+@pytest.mark.requirement("bootstrap.failures")
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda row: row[-1])
+def test_a_mistake_is_one_line_that_says_what_to_change(
+    mistake: Mistake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verb, variables, answers, code, says = mistake
+    monkeypatch.chdir(tmp_path)
+    with keycloak(answers or {}) as running:
+        base = (NOTHING if answers is None else running).replace("http", variables.get("SCHEME", "http"), 1)
+        given = {
+            "ACCESS_FILE": str(CONFIG / "access.yaml"),
+            "OAUTH_SERVER_URL": f"{base}/realms/mcp",
+            "KEYCLOAK_ADMIN_CLIENT_SECRET": "s" * 43,
+            **variables,
+        }
+        for name, value in given.items():
+            monkeypatch.setenv(name, value)
+        assert bootstrap_idp.main([verb, "--wait", "0"]) == code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("bootstrap: ")
+    assert says in line
+    assert "s" * 43 not in line
+
+
+@pytest.mark.requirement("bootstrap.failures")
+@pytest.mark.parametrize(
+    "fault",
+    [
+        ("access.yaml", "scopes:\n", "scopes: [\n", "at line "),
+        ("access.yaml", "base_scope:", "base_scop:", "did you mean 'base_scope'?"),
+        ("keycloak/realm.yaml", "realm:\n", "realm: [\n", "at line "),
+        ("keycloak/realm.yaml", "realm:\n", "realm: {}\nrealm:\n", "'realm' is there twice"),
+        ("keycloak/client-policies.yaml", "policies:\n", "policies: []\npolicies:\n", "'policies' is there twice"),
+        ("dex/dex.yaml", "storage:\n", "storage: {}\nstorage:\n", "'storage' is there twice"),
+    ],
+)
+def test_a_file_that_says_nothing_or_two_things_is_named_with_its_line(
+    fault: tuple[str, str, str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    name, old, new, says = fault
+    for file in CONFIG.rglob("*"):
+        if file.is_file():
+            copy = tmp_path / file.relative_to(CONFIG)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(file.read_bytes())
+    text = (tmp_path / name).read_text(encoding="utf-8")
+    assert f"\n{old}" in f"\n{text}"
+    (tmp_path / name).write_text(f"\n{text}".replace(f"\n{old}", f"\n{new}", 1)[1:], encoding="utf-8")
+    monkeypatch.setenv("ACCESS_FILE", str(tmp_path / "access.yaml"))
+    monkeypatch.setenv("KEYCLOAK_ADMIN_CLIENT_SECRET", "s" * 43)
+    words = ["--provider", "dex", "plan"] if name.startswith("dex/") else ["apply", "--wait", "0"]
+    assert bootstrap_idp.main(words) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(tmp_path / name) in line
+    assert says in line
+    assert "unicode string" not in line
+
+
+@pytest.mark.requirement("bootstrap.failures")
+@pytest.mark.parametrize("file", ["nowhere.pem", str(CONFIG / "access.yaml")])
+def test_a_client_for_the_proofs_without_authorities_names_the_setting(
+    file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", file)
+    with pytest.raises(SettingsFailure, match=rf"^SSL_CERT_FILE={file}: no certificate"):
+        open_http()

@@ -1,0 +1,229 @@
+"""What the demo without Docker tells its provider, where it listens, and how it ends its children."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from mcp_idp.access.policy import load_access
+from mcp_idp.cli.demo.cli import build_parser, main
+from mcp_idp.cli.demo.nanoidp_config import ROLES_CLAIM, settings_document, write_access, write_provider
+from mcp_idp.cli.demo.ports import PortTaken, choose, is_free
+from mcp_idp.cli.demo.processes import ChildFailed, Children, Interrupts, leashed
+from mcp_idp.cli.demo.scenario import differences
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ACCESS = load_access(Path(__file__).parents[4] / "idp-config" / "access.yaml")
+
+
+@pytest.fixture
+def interrupts() -> Iterator[Interrupts]:
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield Interrupts()
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.requirement("demo.provider")
+def test_the_provider_listens_on_loopback_and_its_audience_is_never_the_resource(tmp_path: Path) -> None:
+    document = settings_document(ACCESS, 9010, tmp_path)
+    assert document["server"] == {"host": "127.0.0.1", "port": 9010}
+    assert document["oauth"]["issuer"] == document["oauth"]["audience"] == "http://localhost:9010"
+    assert "*" not in document["cors_allowed_origins"]
+    assert set(ACCESS.scopes) < set(document["oauth"]["scopes_supported"])
+
+
+@pytest.mark.requirement("demo.provider")
+def test_the_provider_itself_takes_the_files_and_only_their_owner_may_read_them(tmp_path: Path) -> None:
+    directory = write_provider(ACCESS, 9010, tmp_path)
+    for path in directory.iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    people = yaml.safe_load((directory / "users.yaml").read_text())["users"]
+    assert people["writer"]["roles"] == ["mcp-writer"]
+    command = [sys.executable, "-m", "nanoidp", "validate-config", "--config", str(directory), "--strict"]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@pytest.mark.requirement("demo.provider")
+def test_the_servers_access_file_differs_in_the_roles_claim_only(tmp_path: Path) -> None:
+    written = load_access(write_access(ACCESS, tmp_path))
+    assert written.roles_claim == ROLES_CLAIM
+    assert written.model_copy(update={"roles_claim": ACCESS.roles_claim}) == ACCESS
+
+
+def listen(family: socket.AddressFamily, host: str) -> socket.socket:
+    return socket.create_server((host, 0), family=family)
+
+
+@pytest.mark.requirement("demo.ports")
+@pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def test_a_port_is_taken_when_either_loopback_address_is(family: socket.AddressFamily, host: str) -> None:
+    try:
+        listener = listen(family, host)
+    except OSError:
+        pytest.skip(f"this machine has no {host}")
+    with closing(listener):
+        assert not is_free(listener.getsockname()[1])
+
+
+@pytest.mark.requirement("demo.ports")
+def test_a_taken_default_is_replaced_and_a_taken_choice_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with closing(listen(socket.AF_INET, "127.0.0.1")) as busy:
+        port = busy.getsockname()[1]
+        assert choose(None, port, "--port") != port
+        with pytest.raises(PortTaken, match=f"port {port} is taken: name another with --port"):
+            choose(port, 3000, "--port")
+        with pytest.raises(SystemExit) as stopped:
+            main(["--port", str(port)])
+    assert stopped.value.code == 2
+    assert "is taken" in capsys.readouterr().err
+
+
+@pytest.mark.requirement("demo.ports")
+def test_both_never_get_the_same_port() -> None:
+    free = choose(None, 0, "--port")
+    assert choose(None, free, "--idp-port", frozenset({free})) != free
+    with pytest.raises(PortTaken):
+        choose(free, 9010, "--idp-port", frozenset({free}))
+
+
+def start(children: Children, tmp_path: Path, code: str) -> Any:
+    return children.start("child", [sys.executable, "-c", code], cwd=tmp_path, log=tmp_path / "log", extra={})
+
+
+@pytest.mark.requirement("demo.leaves_nothing")
+def test_children_and_their_children_end_with_the_block(interrupts: Interrupts, tmp_path: Path) -> None:
+    # The child ignores SIGTERM's default and leaves a grandchild that ignores it altogether.
+    code = (
+        "import subprocess, sys, signal\n"
+        "g = subprocess.Popen([sys.executable, '-c', 'import signal; signal.signal(15, 1); print(1, flush=True); "
+        "signal.pause()'], stdout=subprocess.PIPE)\n"
+        "g.stdout.readline()\n"
+        "open('grandchild.tmp', 'w').write(str(g.pid))\n"
+        "import os; os.rename('grandchild.tmp', 'grandchild')\n"
+        "signal.pause()\n"
+    )
+    with Children(interrupts) as children:
+        child = start(children, tmp_path, code)
+        while not (tmp_path / "grandchild").exists():
+            child.check()
+        grandchild = os.pidfd_open(int((tmp_path / "grandchild").read_text()))
+    assert child.process.returncode == -signal.SIGTERM
+    assert ended(grandchild)
+
+
+def ended(process: int) -> bool:
+    """Whether the process behind this pidfd ends: a signal is delivered in the system's own time."""
+    try:
+        return bool(select.select([process], [], [], 30)[0])
+    finally:
+        os.close(process)
+
+
+@pytest.mark.requirement("demo.leaves_nothing")
+def test_a_child_that_ends_by_itself_is_reported_with_what_it_said(interrupts: Interrupts, tmp_path: Path) -> None:
+    with Children(interrupts) as children:
+        child = start(children, tmp_path, "raise SystemExit('no \\x1b[31msuch\\x1b[0m \\x07thing')")
+        with pytest.raises(ChildFailed, match="exit code 1") as failed:
+            child.wait_until_ready("http://127.0.0.1:1/", 30)
+    assert failed.value.tail == "no such thing"
+
+
+@pytest.mark.requirement("demo.leaves_nothing")
+def test_a_child_learns_nothing_of_other_deployments_settings(
+    interrupts: Interrupts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OAUTH_SERVER_URL", "https://id.example.com")
+    with Children(interrupts) as children:
+        child = start(children, tmp_path, "import os; print('OAUTH_SERVER_URL' in os.environ)")
+        child.process.wait()
+    assert child.tail() == "False"
+
+
+@pytest.mark.requirement("demo.leaves_nothing")
+def test_a_signal_while_a_child_is_being_started_waits_until_it_can_be_ended(interrupts: Interrupts) -> None:
+    interrupts.allow()
+    reached = []
+
+    def begin() -> None:
+        with interrupts.held():
+            os.kill(os.getpid(), signal.SIGTERM)
+            reached.append("the end of the block")
+
+    with pytest.raises(KeyboardInterrupt):
+        begin()
+    assert reached == ["the end of the block"]
+    assert interrupts.signal == signal.SIGTERM
+
+
+@pytest.mark.requirement("demo.leaves_nothing")
+def test_a_signal_before_anything_can_clean_up_waits_for_it(interrupts: Interrupts) -> None:
+    os.kill(os.getpid(), signal.SIGHUP)
+    with pytest.raises(KeyboardInterrupt):
+        Children(interrupts).__enter__()
+
+
+@pytest.mark.requirement("demo.honest")
+def test_what_keycloak_would_do_otherwise_is_said_for_this_person() -> None:
+    assert "'reader' would get: mcp:tools mcp:notes.read." in "\n".join(differences(ACCESS, "reader"))
+    assert "'nobody' would get a token this server refuses" in "\n".join(differences(ACCESS, "nobody"))
+    assert tempfile.gettempdir() not in "\n".join(differences(ACCESS, "reader"))
+
+
+@pytest.mark.requirement("demo.ports")
+def test_the_same_port_for_both_is_called_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["--port", "3456", "--idp-port", "3456"])
+    assert stopped.value.code == 2
+    assert "--port and --idp-port are the same, 3456" in capsys.readouterr().err
+
+
+@pytest.mark.requirement("demo.leaves_nothing")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
+def test_a_demo_that_is_killed_takes_its_children_with_it(tmp_path: Path) -> None:
+    code = (
+        "import sys, pathlib\n"
+        "from mcp_idp.cli.demo.processes import Children, Interrupts\n"
+        "here = pathlib.Path(sys.argv[1])\n"
+        "with Children(Interrupts()) as children:\n"
+        "    child = children.start('child', [sys.executable, '-c', 'import signal; print(1); signal.pause()'],\n"
+        "                           cwd=here, log=here / 'log', extra={})\n"
+        "    while not (here / 'log').read_text():\n"
+        "        child.check()\n"
+        "    print(child.process.pid, flush=True)\n"
+        "    child.process.wait()\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[4], stdout=subprocess.PIPE, text=True) as demo:
+        assert demo.stdout is not None
+        child = os.pidfd_open(int(demo.stdout.readline()))
+        demo.kill()
+    assert ended(child)
+
+
+@pytest.mark.requirement("demo.leaves_nothing")
+def test_elsewhere_a_command_is_started_as_it_is() -> None:
+    assert leashed(["/bin/true", "x"], "darwin") == ["/bin/true", "x"]
+
+
+@pytest.mark.requirement("demo.honest")
+def test_the_example_names_somebody_else_than_the_default() -> None:
+    told = build_parser(list(ACCESS.demo_users)).format_help()
+    assert "(default: reader)" in told
+    assert "--user writer     as somebody else" in told

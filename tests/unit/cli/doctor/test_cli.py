@@ -1,0 +1,203 @@
+"""The doctor from its command line, over sockets, against one small server that is MCP server and provider in one."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import json
+import subprocess
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509.oid import NameOID
+
+from mcp_idp.cli.doctor.cli import main
+from tests.support.fake_issuer import rsa_key
+from tests.support.fake_mcp_server import Fake, fake_for_a_program
+from tests.support.http_server import Handler, listening
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[4]
+STEERING = "\x1b[2J\x1b]0;owned\x07[bold red]markup[/]\u202e"
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
+    with fake_for_a_program(monkeypatch) as running:
+        yield running
+
+
+def report(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    return document_in(capsys.readouterr().out)
+
+
+def document_in(told: str) -> dict[str, Any]:
+    """The object of --json. Before it can stand what the server's code logs: only the process itself quietens that."""
+    document: dict[str, Any] = json.loads(told[told.index("{\n") :])
+    return document
+
+
+@pytest.mark.requirement("doctor.exit_codes", "doctor.other_servers")
+def test_findings_are_exit_code_1_and_one_json_object(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([fake.resource, "--json"]) == 1
+    document = report(capsys)
+    assert document["healthy"] is False
+    names = [finding["finding"] for finding in document["findings"]]
+    assert {"not_at_root", "preflight", "any_host", "any_origin"} <= set(names)
+    by_name = {finding["finding"]: finding for finding in document["findings"]}
+    assert by_name["preflight"]["complaints"][0].startswith("https://github.com/")
+    severities = [finding["severity"] for finding in document["findings"]]
+    assert severities == sorted(severities, key=["fault", "warning", "note"].index)
+
+
+@pytest.mark.requirement("doctor.exit_codes")
+def test_nothing_there_is_exit_code_3(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["http://localhost:1/mcp", "--json"]) == 3
+    assert [finding["finding"] for finding in report(capsys)["findings"]] == ["unreachable"]
+
+
+@pytest.mark.requirement("doctor.exit_codes")
+def test_a_name_that_nobody_knows_is_exit_code_3(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["http://no-such-host.invalid/mcp"]) == 3
+    told = capsys.readouterr().out
+    assert "FAULT  nothing answers at the server's URL" in told
+    assert "not checked because of what 'reach' found" in told
+
+
+@pytest.mark.requirement("doctor.exit_codes")
+@pytest.mark.parametrize(
+    "arguments",
+    [["no url"], ["ftp://x/mcp"], ["http://user@x/mcp"], ["--token", "eyJ.a.b"], ["--token", "-", "--login"]],
+)
+def test_a_wrong_command_line_is_exit_code_2(
+    fake: Fake, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "eyJ.a.b" not in capsys.readouterr().err
+
+
+@pytest.mark.requirement("doctor.no_token_shown")
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_the_token_on_standard_input_is_judged_and_not_shown(
+    fake: Fake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"Bearer {fake.token}\n"))
+    # Unkind: whatever is refused repeats what was sent.
+    fake.error = {"error": f"invalid_token {fake.token}"}
+    assert main([fake.resource, "--token", "-", *options]) == 1
+    told = "".join(capsys.readouterr())
+    assert "the token lives longer than the server believes" in told
+    assert fake.token not in told
+
+
+@pytest.mark.requirement("doctor.no_token_shown")
+def test_a_login_brings_the_token_that_is_judged(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+    fake.management = {"registration_client_uri": f"{fake.url}/clients/1", "registration_access_token": "rat"}
+    assert main([fake.resource, "--login", "--headless", "--user", "ada", "--json"]) == 1
+    captured = capsys.readouterr()
+    assert "token_lifetime" in [finding["finding"] for finding in document_in(captured.out)["findings"]]
+    assert fake.removals == [("/clients/1", "Bearer rat")]
+    assert [secret for secret in fake.secrets() if secret in captured.out + captured.err] == []
+
+
+@pytest.mark.requirement("doctor.cause_first")
+def test_a_failed_login_is_examined_all_the_same(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+    fake.answers["/.well-known/oauth-authorization-server"] = (200, {"issuer": "http://other.example/"})
+    assert main([fake.resource, "--login", "--headless", "--user", "ada", "--json"]) == 1
+    names = [finding["finding"] for finding in report(capsys)["findings"]]
+    assert names.index("other_issuer") < names.index("login_failed")
+
+
+@pytest.mark.requirement("doctor.hostile")
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_nothing_a_server_says_steers_the_terminal(
+    fake: Fake, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
+) -> None:
+    path = "/.well-known/oauth-protected-resource/mcp"
+    fake.answers[path] = (200, {"resource": STEERING, "authorization_servers": [STEERING]})
+    assert main([fake.resource, *options]) == 1
+    told = capsys.readouterr().out
+    assert [c for c in told if c != "\n" and not c.isprintable()] == []
+    assert "owned" in told
+    assert options or "[bold red]markup[/]" in told
+
+
+@pytest.mark.requirement("doctor.hostile")
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_nothing_a_provider_says_steers_the_terminal(
+    fake: Fake, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
+) -> None:
+    fake.answers["/registration"] = (403, {"error": "x", "error_description": STEERING})
+    assert main([fake.resource, "--register", *options]) == 1
+    told = capsys.readouterr().out
+    assert [c for c in told if c != "\n" and not c.isprintable()] == []
+    assert "owned" in told
+    assert options or "[bold red]markup[/]" in told
+
+
+def certificate(name: str, *, days: int = 30) -> bytes:
+    """Key and self-signed certificate for `name`, as PEM; `days` from now it runs out."""
+    now = dt.datetime.now(dt.UTC)
+    key = rsa_key("tls")
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    names: list[x509.GeneralName] = [x509.DNSName(name), x509.IPAddress(ip_address("127.0.0.9"))]
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - dt.timedelta(days=60))
+        .not_valid_after(now + dt.timedelta(days=days))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return pem + made.public_bytes(serialization.Encoding.PEM)
+
+
+@pytest.mark.requirement("doctor.certificate", "doctor.exit_codes")
+@pytest.mark.parametrize(
+    ("name", "days", "trusted", "advice"),
+    [
+        ("localhost", 30, False, "certificate of an authority that clients trust"),
+        ("localhost", -1, True, "renew the certificate"),
+        ("other.example", 30, True, "must name this host"),
+    ],
+)
+def test_a_bad_certificate_is_explained(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    name: str,
+    days: int,
+    trusted: bool,
+    advice: str,
+) -> None:
+    pem = tmp_path / "server.pem"
+    pem.write_bytes(certificate(name, days=days))
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(pem))
+    with listening(Handler, certificate=pem) as port:
+        assert main([f"https://localhost:{port}/mcp", "--json"]) == 3
+    (finding,) = report(capsys)["findings"]
+    assert finding["finding"] == "certificate"
+    assert advice in finding["mend"]
+
+
+@pytest.mark.requirement("doctor.exit_codes")
+@pytest.mark.parametrize("verb", ["doctor", "token", "inspect"])
+def test_each_verb_teaches(verb: str) -> None:
+    ended = subprocess.run([ROOT / "scripts" / verb, "--help"], capture_output=True, text=True, timeout=60, check=True)
+    assert f"scripts/{verb}" in ended.stdout
+    assert "exit codes" in ended.stdout.lower()

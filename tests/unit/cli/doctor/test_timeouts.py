@@ -1,0 +1,70 @@
+"""How long the doctor waits for the bootstrap: a look has its limit; a probe, which has to clean up, has none.
+
+The loop's clock is put ahead while the bootstrap of these tests stands still, so nobody waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mcp_idp.cli.doctor.bootstrap_bridge import Inside, Probed, look_inside, probe_holes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from pathlib import Path
+
+OWN = "https://login.example.com/realms/mcp"
+DAY = 86_400  # seconds
+# Says that it is there, and its result only when it is told to.
+PROGRAM = """
+import socket
+socket.create_connection(("127.0.0.1", {port})).recv(1)
+print('{{"trials": [], "drift": [], "holes": []}}')
+"""
+
+
+class Leaping(asyncio.SelectorEventLoop):
+    """A loop whose clock can be put ahead, in seconds."""
+
+    ahead = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.ahead
+
+
+def _after_a_day(folder: Path, look: Callable[[Path], Coroutine[Any, Any, object]]) -> object:
+    """What `look` brings if the bootstrap takes a day."""
+    program = folder / "bootstrap.py"
+
+    async def wait() -> object:
+        there: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
+        async with await asyncio.start_server(lambda _, writer: there.put_nowait(writer), "127.0.0.1", 0) as door:
+            program.write_text(PROGRAM.format(port=door.sockets[0].getsockname()[1]))
+            looking = asyncio.ensure_future(look(program))
+            bootstrap = await there.get()
+            loop = asyncio.get_running_loop()
+            assert isinstance(loop, Leaping)
+            loop.ahead = DAY
+            await asyncio.sleep(0)  # what is due now begins
+            bootstrap.write(b".")
+            seen = await looking
+            bootstrap.close()
+            return seen
+
+    with asyncio.Runner(loop_factory=Leaping) as runner:
+        return runner.run(wait())
+
+
+@pytest.mark.requirement("doctor.probe")
+def test_a_probe_that_takes_a_day_is_not_killed(tmp_path: Path) -> None:
+    seen = _after_a_day(tmp_path, lambda program: probe_holes({"OAUTH_SERVER_URL": OWN}, OWN, program=program))
+    assert seen == Probed()
+
+
+@pytest.mark.requirement("doctor.cause_first")
+def test_a_look_that_takes_a_day_is_given_up(tmp_path: Path) -> None:
+    seen = _after_a_day(tmp_path, lambda program: look_inside({}, program=program))
+    assert seen == Inside(fault="no answer within 120 s")

@@ -1,0 +1,209 @@
+"""What the narrated client leaves behind and what it says at the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mcp_idp.cli.common.client_deregistration import Registration, unregister
+from mcp_idp.cli.common.console import Narrator
+from mcp_idp.cli.common.redaction import Secrets
+from tests.support import fake_mcp_server as provider
+from tests.support.fake_mcp_server import PASSWORD, Fake, fake_for_a_program, log_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[4]
+KEY = "the-registration-access-token"
+REMOVED = "removed its registration at the provider"
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
+    with fake_for_a_program(monkeypatch) as running:
+        offer_removal(running)
+        yield running
+
+
+def offer_removal(fake: Fake) -> None:
+    uri = f"{fake.url}/registration/the-client"
+    fake.management = {"registration_client_uri": uri, "registration_access_token": KEY}
+
+
+@pytest.mark.requirement("client.unregisters", "client.redacts")
+@pytest.mark.parametrize("options", [(), ("--json",)])
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_registration_is_taken_back_after_success_and_failure(
+    fake: Fake, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], *, fails: bool
+) -> None:
+    fake.token_error = fails
+    assert log_in(fake, *options) == (5 if fails else 0)
+    assert fake.removals == [("/registration/the-client", f"Bearer {KEY}")]
+    told = "".join(capsys.readouterr())
+    assert REMOVED in told
+    assert KEY not in told
+
+
+@pytest.mark.requirement("client.unregisters")
+def test_the_registration_is_taken_back_after_ctrl_c(fake: Fake) -> None:
+    command = [sys.executable, "-m", "mcp_idp.cli.login", "--url", fake.resource, "--no-browser"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert any("waiting for you" in line for line in process.stdout)
+        process.send_signal(signal.SIGINT)
+        told, error = process.communicate()
+    assert process.returncode == 130
+    assert REMOVED in told
+    assert error.strip() == "stopped; nothing was stored on this machine"
+    assert len(fake.removals) == 1
+
+
+@pytest.mark.requirement("client.unregisters")
+def test_a_provider_that_refuses_the_removal_is_a_note_and_no_failure(
+    fake: Fake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.answers["/registration/the-client"] = (403, {})
+    assert log_in(fake) == 0
+    assert "stays at the provider, which answered 403" in capsys.readouterr().out
+
+
+@pytest.mark.requirement("client.unregisters")
+def test_a_provider_without_removal_is_asked_for_none(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+    fake.management = {}
+    assert log_in(fake) == 0
+    assert fake.removals == []
+    assert "which offers no way to remove it" in capsys.readouterr().out
+
+
+@pytest.mark.requirement("client.unregisters")
+def test_a_client_that_the_provider_knew_before_is_left_alone(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+    assert log_in(fake, "--client-id", "known") == 0
+    assert fake.removals == []
+    assert "its registration" not in capsys.readouterr().out
+
+
+@pytest.mark.requirement("client.unregisters", "client.connect_to")
+def test_the_removal_goes_where_connect_to_leads(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = fake.url.removeprefix("http://")
+    fake.url = "http://localhost:1"  # nobody listens there: only the mapping leads on
+    offer_removal(fake)
+    fake.claims |= {"iss": fake.url, "aud": fake.resource}
+    monkeypatch.setenv("CONNECT_TO", f"localhost:1={real}")
+    assert log_in(fake) == 0
+    assert len(fake.removals) == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.requirement("client.unregisters")
+@pytest.mark.parametrize("uri", ["{other}/x", "{url}0/x", "file:///etc/passwd", "http://[", "", "{url}/ok"])
+async def test_only_the_place_of_the_registration_gets_the_token(fake: Fake, uri: str) -> None:
+    other = fake.url.replace("127.0.0.1", "localhost")  # the same machine, not the same origin
+    narrator = Narrator(None, Secrets())
+    narrator.step(8, "Use the server", "")
+    record = Registration.read(
+        f"{fake.url}/registration",
+        {"registration_client_uri": uri.format(url=fake.url, other=other), "registration_access_token": KEY},
+    )
+    assert KEY not in repr(record)
+    await unregister(record, {}, narrator)
+    assert len(fake.removals) == (uri == "{url}/ok")
+    label, text = narrator.steps[-1].lines[-1]
+    assert label == "note"
+    assert (REMOVED in text) == (uri == "{url}/ok")
+
+
+@pytest.mark.requirement("client.not_granted")
+def test_a_scope_that_was_not_granted_is_named_with_its_roles(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--scope", "mcp:tools mcp:notes.write")
+    assert log_in(fake, *options) == 0
+    told = capsys.readouterr().out
+    seventh = told.partition("STEP 7")[2].partition("STEP 8")[0]
+    assert "not granted: mcp:notes.write (needs the role mcp-writer or mcp-admin)" in seventh
+    assert log_in(fake, *options, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["not_granted"] == ["mcp:notes.write"]
+    assert log_in(fake) == 0
+    assert "not granted" not in capsys.readouterr().out
+
+
+@pytest.mark.requirement("client.garbles_nothing", "client.redacts")
+@pytest.mark.parametrize("password", ["x", "mcp", "tools", "ada"])
+def test_a_password_that_is_a_common_word_garbles_nothing(
+    fake: Fake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, password: str
+) -> None:
+    monkeypatch.setattr(provider, "PASSWORD", password)
+    monkeypatch.setenv("MCP_PASSWORD", password)
+    fake.claims |= {"mcp_roles": ["mcp-reader"], "x": "y"}
+    assert log_in(fake, "--json") == 0
+    out = capsys.readouterr().out
+    report = json.loads(out)
+    assert report["claims"] == fake.claims
+    assert report["exit_code"] == 0
+    assert report["url"] == fake.resource
+    lines = [line["text"] for step in report["steps"] for line in step["lines"]]
+    assert f"resource: {fake.resource}" in lines
+    assert "scope: mcp:tools" in lines
+
+
+@pytest.mark.requirement("client.redacts")
+def test_a_password_that_a_tool_or_a_claim_repeats_is_hidden(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+    fake.description = f"You are {PASSWORD}."
+    fake.claims |= {"said": [PASSWORD]}
+    assert log_in(fake, "--json") == 0
+    out = capsys.readouterr().out
+    assert PASSWORD not in out
+    assert json.loads(out)["claims"]["said"] == ["<hidden>"]
+
+
+@pytest.mark.requirement("client.role_missing")
+def test_a_refusal_leads_to_the_line_in_the_servers_log(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+    fake.takes_token = False
+    fake.error = {"error": "invalid_token", "correlation_id": "0123456789abcdef"}
+    assert log_in(fake) == 6
+    assert "the server's log has the reason under 0123456789abcdef" in capsys.readouterr().err
+
+
+@pytest.mark.requirement("client.calls")
+def test_a_call_without_an_argument_that_is_required_names_it(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+    assert log_in(fake, "--call", "add") == 7
+    error = capsys.readouterr().err
+    assert "add: the argument a is missing" in error
+    assert "--call add a=…" in error
+
+
+@pytest.mark.requirement("client.calls")
+def test_a_tools_error_is_told_without_a_page_for_programmers(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+    fake.tool_error = "name too short\n    For further information visit https://errors.pydantic.dev/2.13/v/too_short"
+    assert log_in(fake, "--call", "greet", "name=") == 7
+    error = capsys.readouterr().err
+    assert "greet reports an error: name too short" in error
+    assert "pydantic" not in error
+
+
+@pytest.mark.requirement("client.anywhere")
+@pytest.mark.parametrize("verb", ["login", "demo"])
+def test_a_verb_works_through_links_from_anywhere(tmp_path: Path, verb: str) -> None:
+    home, elsewhere = tmp_path / "the project", tmp_path / "else where"
+    for folder in (home / "scripts", home / ".venv" / "bin", elsewhere / "bin"):
+        folder.mkdir(parents=True)
+    (home / "scripts" / verb).write_text((ROOT / "scripts" / verb).read_text())
+    (home / "scripts" / "venv").write_text("#!/bin/sh\n")
+    (home / ".venv" / "bin" / "python").write_text('#!/bin/sh\necho "$(pwd -P)|$*"\n')
+    for file in (home / "scripts" / verb, home / "scripts" / "venv", home / ".venv" / "bin" / "python"):
+        file.chmod(0o755)
+    (elsewhere / "first").symlink_to(home / "scripts" / verb)
+    (elsewhere / "bin" / "second").symlink_to("../first")
+    (tmp_path / "folder").symlink_to(elsewhere / "bin")
+    for start in (home / "scripts" / verb, elsewhere / "first", tmp_path / "folder" / "second"):
+        command = [os.path.relpath(start, elsewhere), "--help"]
+        command[0] = command[0] if "/" in command[0] else f"./{command[0]}"
+        ran = subprocess.run(command, cwd=elsewhere, capture_output=True, text=True, check=True)
+        module = {"login": "mcp_idp.cli.login", "demo": "mcp_idp.cli.demo"}[verb]
+        assert ran.stdout.strip() == f"{home.resolve()}|-m {module} --help"

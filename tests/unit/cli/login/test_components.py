@@ -1,0 +1,321 @@
+"""The parts of the narrated client, each by itself."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import httpx2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcp_idp.access.policy import Access
+from mcp_idp.cli.common.console import printable
+from mcp_idp.cli.common.http import Address, ConnectTo, parse_connect_to
+from mcp_idp.cli.common.redaction import Secrets
+from mcp_idp.cli.common.token_summary import (
+    Asked,
+    Refusal,
+    audiences,
+    describe_claims,
+    explain_refusal,
+    read_claims,
+    roles,
+    scopes,
+)
+from mcp_idp.cli.login.cli import build_parser, make_plan
+from mcp_idp.cli.login.form_login import Cookies
+from mcp_idp.cli.login.granted_scopes import describe_missing, missing_scopes
+from mcp_idp.cli.login.html_forms import read_page
+
+PROVIDER = "http://localhost:8080/login"
+ACCESS = Access.model_validate(
+    {
+        "version": 1,
+        "resource": {"name": "R"},
+        "base_scope": "use",
+        "scopes": {"use": {"description": "Use", "roles": ["user", "boss"]}},
+        "registration": {"profile": "closed"},
+    }
+)
+
+
+@pytest.mark.requirement("client.headless")
+def test_a_form_is_read_with_its_hidden_and_checked_controls() -> None:
+    html = """<form action="/go?a=1&amp;b=2" method="POST"><input name=u value="&lt;me&gt;"><input type=password name=p>
+    <input type=hidden name=h value=1><input type=checkbox name=on checked><input type=checkbox name=off>
+    <input name=dead disabled><button name=x value=cancel>No</button><button name=y value=1>Yes</button></form>"""
+    (form,) = read_page(html, PROVIDER).forms
+    assert form.action == "http://localhost:8080/go?a=1&b=2"
+    assert form.method == "post"
+    assert form.submission(form.accept_button) == {"u": "<me>", "p": "", "h": "1", "on": "on", "y": "1"}
+
+
+@pytest.mark.requirement("client.headless")
+@pytest.mark.parametrize("refusal", ["Cancel", "Deny", "No", "Decline"])
+def test_consent_never_presses_the_button_that_says_no(refusal: str) -> None:
+    html = f"<form method=post><button>{refusal}</button><button name=ok>Allow</button></form>"
+    (form,) = read_page(html, PROVIDER).forms
+    assert form.accept_button is not None
+    assert form.accept_button.name == "ok"
+
+
+@pytest.mark.requirement("client.headless")
+def test_the_message_of_an_error_page_is_found() -> None:
+    html = (
+        "<title>A &amp; B</title><br><div class='alert alert-error'><p>Wrong <b>name</b></div><script>no()</script> x"
+    )
+    page = read_page(html, PROVIDER)
+    assert (page.title, page.message) == ("A & B", "Wrong name")
+
+
+@pytest.mark.requirement("client.headless")
+@given(st.text(alphabet="<>/ =\"'abformdivinputype!-&#;\x00", max_size=300))
+def test_no_page_breaks_the_reader(html: str) -> None:
+    read_page(html, PROVIDER)
+
+
+def cookies_of(*lines: str, url: str = PROVIDER) -> Cookies:
+    cookies = Cookies()
+    headers = [("set-cookie", line) for line in lines]
+    cookies.take(httpx2.Response(200, headers=headers, request=httpx2.Request("GET", url)))
+    return cookies
+
+
+@pytest.mark.requirement("client.cookies")
+def test_a_secure_cookie_is_sent_over_http_to_its_own_host_and_path_only() -> None:
+    cookies = cookies_of("a=1; Path=/realms/mcp; Secure; HttpOnly; SameSite=None", "b=2; Path=/")
+    assert cookies.header("http://localhost:9999/realms/mcp/x") == "a=1; b=2"
+    assert cookies.header("http://localhost:8080/realms/mcpx") == "b=2"
+    assert cookies.header("http://127.0.0.1:8080/realms/mcp") == ""
+
+
+@pytest.mark.requirement("client.cookies")
+@pytest.mark.parametrize(
+    "end", ["Max-Age=0", "Expires=Thu, 01-Jan-1970 00:00:10 GMT", "expires=Thu, 01 Jan 1970 00:00:00 GMT"]
+)
+def test_a_cookie_that_has_run_out_is_dropped(end: str) -> None:
+    assert cookies_of("a=1; Path=/", f"a=; Path=/; {end}").header(PROVIDER) == ""
+
+
+@pytest.mark.requirement("client.connect_to")
+def test_pairs_are_read_and_nonsense_is_refused() -> None:
+    pairs = parse_connect_to("localhost:3000=mcp-server:3000, [::1]:80=[fe80::1]:8080")
+    assert pairs == {
+        Address("localhost", 3000): Address("mcp-server", 3000),
+        Address("::1", 80): Address("fe80::1", 8080),
+    }
+    for wrong in ("localhost", "a:1=b", "a:1=b:0", "a:x=b:1", "=b:1"):
+        with pytest.raises(ValueError, match="CONNECT_TO"):
+            parse_connect_to(wrong)
+
+
+@pytest.mark.requirement("client.connect_to")
+@pytest.mark.anyio
+async def test_only_the_address_changes_not_the_host_header_nor_the_tls_name() -> None:
+    seen: list[httpx2.Request] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        seen.append(request)
+        return httpx2.Response(200)
+
+    pairs = parse_connect_to("public.example:443=inside:8443")
+    transport = ConnectTo(pairs, httpx2.MockTransport(answer))
+    async with httpx2.AsyncClient(transport=transport) as client:
+        response = await client.post("https://public.example/p?q=1", content=b"body", headers={"x-own": "1"})
+        await client.get("https://other.example/")
+    moved, kept = seen
+    assert str(moved.url) == "https://inside:8443/p?q=1"
+    assert (moved.headers["host"], moved.headers["x-own"]) == ("public.example", "1")
+    assert moved.extensions["sni_hostname"] == "public.example"
+    assert str(kept.url) == "https://other.example/"
+    assert str(response.request.url) == "https://public.example/p?q=1"  # what redirects and cookies go by
+
+
+@pytest.mark.requirement("client.redacts")
+@given(st.lists(st.text(min_size=1), min_size=1), st.text(), st.text())
+def test_a_learnt_secret_is_never_in_what_is_shown(values: list[str], before: str, after: str) -> None:
+    secrets = Secrets()
+    secrets.learn(None, "", *values)
+    told = secrets.hide(before + "".join(values) + after)
+    assert [value for value in values if value in told.replace("<hidden>", "")] == []
+
+
+@pytest.mark.requirement("client.redacts")
+def test_a_secret_deep_in_json_is_hidden_too() -> None:
+    secrets = Secrets()
+    secrets.learn("abc")
+    assert secrets.hide_in({"a": ["xabc", {"c": "abc"}], "b": None}) == {
+        "a": ["x<hidden>", {"c": "<hidden>"}],
+        "b": None,
+    }
+
+
+@pytest.mark.requirement("client.garbles_nothing")
+def test_no_key_is_ever_rewritten() -> None:
+    secrets = Secrets()
+    secrets.learn("abc")
+    secrets.learn_password("x")
+    assert secrets.hide_in({"abc": 1}) == {"abc": 1}
+    assert secrets.said_in({"x": ["x", "exit"]}) == {"x": ["<hidden>", "exit"]}
+
+
+@pytest.mark.requirement("client.redacts", "client.garbles_nothing")
+@pytest.mark.parametrize(
+    ("password", "text", "shown"),
+    [
+        ("x", "exit_code x, 'x'!", "exit_code <hidden>, '<hidden>'!"),
+        ("x", "prefix xs", "prefix xs"),
+        ("mcp", "mcp_roles mcp:tools http://localhost/mcp mcp", "mcp_roles mcp:tools http://localhost/mcp <hidden>"),
+        ("ada", "ada may not", "ada may not"),  # the user's name
+        ("ada!", "ada! ada", "<hidden> ada"),
+        ("-p+", "password=-p+&next", "password=<hidden>&next"),
+        ("two  words", "wrong: two words", "wrong: <hidden>"),
+        ('q"ü', '{"password": "q\\"ü"} q\\"\\u00fc', '{"password": "<hidden>"} <hidden>'),
+    ],
+)
+def test_a_password_is_hidden_as_a_word_and_not_where_the_word_is_public(password: str, text: str, shown: str) -> None:
+    secrets = Secrets()
+    secrets.publish("ada", "mcp:tools", "http://localhost/mcp", None, "")
+    secrets.learn_password(password)
+    assert secrets.said(text) == shown
+    assert secrets.hide(text) == text
+
+
+@pytest.mark.requirement("client.not_granted")
+@pytest.mark.parametrize(
+    ("answer", "claims", "missing"),
+    [
+        ({"scope": "use"}, None, ["email"]),
+        ({}, {"scp": ["email"]}, ["use"]),
+        ({}, {"sub": "ada"}, []),  # nobody says otherwise: what was asked for
+        ({}, None, []),
+        ({"scope": ""}, None, ["use", "email"]),
+    ],
+)
+def test_what_was_asked_for_and_not_granted_is_found(
+    answer: dict[str, str], claims: dict[str, object] | None, missing: list[str]
+) -> None:
+    assert missing_scopes(["use", "email", "use"], answer, claims, ACCESS) == missing
+
+
+@pytest.mark.requirement("client.not_granted")
+def test_what_is_implied_or_shows_otherwise_is_granted() -> None:
+    broad = Access.model_validate(
+        {
+            **ACCESS.model_dump(mode="json"),
+            "scopes": {
+                "use": {"description": "Use", "roles": ["user", "boss"]},
+                "rule": {"description": "Rule", "roles": ["boss"], "implies": ["use"]},
+            },
+        }
+    )
+    answer = {"scope": "rule", "refresh_token": "r"}
+    assert missing_scopes(["use", "rule", "offline_access"], answer, None, broad) == []
+    assert describe_missing(["use", "email"], ACCESS) == "not granted: use (needs the role user or boss), email"
+    assert describe_missing(["use"], None) == "not granted: use"
+
+
+@pytest.mark.requirement("client.default_url")
+@pytest.mark.parametrize(
+    ("option", "variables", "url"),
+    [
+        ([], {}, "http://localhost:3000/mcp"),
+        ([], {"MCP_PORT": "3100"}, "http://localhost:3100/mcp"),
+        ([], {"MCP_PORT": "3100", "MCP_PUBLIC_URL": "https://a.example/mcp"}, "https://a.example/mcp"),
+        (["--url", "https://b.example/mcp"], {"MCP_PORT": "x"}, "https://b.example/mcp"),
+    ],
+)
+def test_the_server_is_the_one_named_else_the_compose_files(
+    option: list[str], variables: dict[str, str], url: str
+) -> None:
+    assert make_plan(build_parser().parse_args(option), variables).url == url
+    assert "MCP_PORT" in build_parser().format_help()
+
+
+@pytest.mark.requirement("client.default_url")
+@pytest.mark.parametrize("port", ["x", "0", "65536", "127.0.0.1:3000"])
+def test_a_port_that_is_none_is_refused_by_name(port: str) -> None:
+    with pytest.raises(ValueError, match="MCP_PORT"):
+        make_plan(build_parser().parse_args([]), {"MCP_PORT": port})
+
+
+@pytest.mark.requirement("client.role_missing")
+def test_a_person_without_a_name_is_not_given_one() -> None:
+    for access in (ACCESS, None):
+        lines = explain_refusal(Refusal(401), {"aud": [], "scope": ""}, Asked(resource="R", access=access))
+        assert "your account" in lines[-1]
+        assert "'" not in lines[-1]
+
+
+@pytest.mark.requirement("client.terminal")
+@given(st.text())
+def test_whatever_is_shown_is_one_printable_line(text: str) -> None:
+    assert all(c.isprintable() for c in printable(text))
+
+
+def jwt_of(claims: object) -> str:
+    return f"e30.{base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip('=')}.c2ln"
+
+
+@pytest.mark.requirement("client.claims")
+def test_claims_of_a_jwt_are_read_and_an_opaque_token_has_none() -> None:
+    assert read_claims(jwt_of({"sub": "ada"})) == {"sub": "ada"}
+    for opaque in ("opaque", "a.b", "a.%%%.c", jwt_of([1]), "a.e30"):
+        assert read_claims(opaque) is None
+
+
+@pytest.mark.requirement("client.claims")
+def test_every_providers_spelling_is_understood() -> None:
+    assert audiences({"aud": "one"}) == ["one"]
+    assert audiences({"aud": ["one", "two"]}) == ["one", "two"]
+    assert scopes({"scp": ["a", "b"]}) == scopes({"scope": "a b"}) == ["a", "b"]
+    assert roles({"realm_access": {"roles": ["r"]}}) == roles({"mine": ["r"]}, "mine") == ["r"]
+
+
+@pytest.mark.requirement("client.role_missing")
+@pytest.mark.parametrize(
+    ("claims", "expected"),
+    [
+        ({"aud": "other", "scope": "use"}, "the token is for other; this server only takes tokens for R"),
+        ({"aud": "R", "scope": "email"}, "the scope use comes to a person with the role user or boss"),
+        ({"aud": "R", "scope": ""}, "the token brings no scope"),
+        ({"aud": "R", "groups": ["staff"]}, "the scope use comes to a person with the group user or boss"),
+        ({"aud": "R", "groups": ["staff"]}, "groups of your account in the token: staff"),
+        ({"aud": "R"}, "no scope: at this provider a role or group does"),
+        ({"aud": "R", "scope": "use"}, "look at issuer, clock and token type"),
+        (None, "the token is not a JWT"),
+    ],
+)
+def test_a_refusal_is_explained_by_what_the_token_lacks(claims: dict[str, str] | None, expected: str) -> None:
+    lines = explain_refusal(Refusal(401), claims, Asked(resource="R", access=ACCESS))
+    assert expected in "\n".join(lines)
+
+
+@pytest.mark.requirement("client.groups")
+def test_where_groups_bring_scopes_the_client_speaks_of_groups() -> None:
+    told = "\n".join(describe_claims({"sub": "ada", "groups": ["staff", "user"]}, 0))
+    assert "groups      staff user" in told
+    assert "what the groups bring" in told
+    assert "role" not in told
+    said = "\n".join(describe_claims({"sub": "ada", "scope": "use", "groups": ["staff"], "roles": ["user"]}, 0))
+    assert "good for    use  (scope)" in said
+    assert "roles       user" in said
+
+
+@pytest.mark.requirement("client.groups")
+def test_the_groups_that_the_access_file_names_are_those_that_are_missing() -> None:
+    access = ACCESS.model_copy(update={"groups": {"engineering": ("user",), "other": ("nothing",)}})
+    lines = explain_refusal(Refusal(403), {"aud": "R", "groups": ["other"]}, Asked(resource="R", access=access))
+    assert "the scope use comes to a person with the group engineering (idp-config/access.yaml)" in lines
+    at_keycloak = explain_refusal(Refusal(403), {"aud": "R", "scope": ""}, Asked(resource="R", access=access))
+    assert "the scope use comes to a person with the role user or boss (idp-config/access.yaml)" in at_keycloak
+
+
+@pytest.mark.requirement("client.role_missing")
+def test_who_asked_for_too_little_is_told_so_and_not_to_see_an_administrator() -> None:
+    asked = Asked(resource="R", scope="email", access=ACCESS)
+    lines = explain_refusal(Refusal(401), {"aud": "R", "scope": "email"}, asked)
+    assert "leave out --scope" in lines[-1]
+    assert "administrator" not in "".join(lines)

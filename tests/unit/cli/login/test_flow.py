@@ -1,0 +1,129 @@
+"""The narrated client from its command line, against a server and provider in this process."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.fake_mcp_server import PASSWORD, Fake, fake_for_a_program, log_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
+    with fake_for_a_program(monkeypatch) as running:
+        yield running
+
+
+@pytest.mark.requirement("client.narrates", "client.headless")
+def test_the_eight_steps_are_told_in_order(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+    assert log_in(fake) == 0
+    told = capsys.readouterr().out
+    steps = [line.split()[1] for line in told.splitlines() if line.startswith("STEP ")]
+    assert steps == list("12345678")
+    assert f"issued by   {fake.url}" in told
+    assert 'got   {"name": "ada"}' in told
+
+
+@pytest.mark.requirement("client.headless")
+def test_login_and_consent_are_submitted_as_a_browser_would(fake: Fake) -> None:
+    assert log_in(fake) == 0
+    login, consent = fake.forms
+    assert login == {"username": "ada", "password": PASSWORD, "token": "hidden-in-form"}
+    assert consent == {"accept": "Yes"}
+    assert fake.query["resource"] == fake.resource
+
+
+@pytest.mark.requirement("client.redacts")
+@pytest.mark.parametrize("options", [(), ("--json",)])
+@pytest.mark.parametrize("unkind", [False, True])
+def test_no_secret_is_printed_whatever_happens(
+    fake: Fake, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], *, unkind: bool
+) -> None:
+    fake.token_error = unkind
+    assert log_in(fake, *options) == (5 if unkind else 0)
+    told = "".join(capsys.readouterr())
+    assert "the-client" in told.replace(fake.secret, "")  # there is something to see
+    assert [secret for secret in fake.secrets() if secret in told] == []
+    assert "<hidden>" in told
+
+
+@pytest.mark.requirement("client.redacts")
+def test_a_tool_that_repeats_the_token_does_not_make_the_client_print_it(
+    fake: Fake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.description = f"I was called with {fake.token}"
+    assert log_in(fake) == 0
+    told = capsys.readouterr().out
+    assert fake.token not in told
+    assert "I was called with <hidden>" in told
+
+
+@pytest.mark.requirement("client.terminal")
+def test_a_description_cannot_clear_the_screen(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+    fake.description = "\x1b[2J\x1b]0;owned\x07 harmless \u202e"
+    assert log_in(fake) == 0
+    told = capsys.readouterr().out
+    assert not {"\x1b", "\x07", "\u202e"} & set(told)
+    assert "\\x1b[2J" in told
+
+
+@pytest.mark.requirement("client.narrates")
+def test_a_server_without_authorization_is_called_without_login(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+    fake.asks_for_login = False
+    assert log_in(fake) == 0
+    told = capsys.readouterr().out
+    assert "runs without authorization" in told
+    assert [line.split()[1] for line in told.splitlines() if line.startswith("STEP ")] == ["1", "8"]
+
+
+@pytest.mark.requirement("client.narrates")
+def test_with_a_known_client_no_registration_is_made(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+    fake.answers["/registration"] = (500, {})
+    assert log_in(fake, "--client-id", "known") == 0
+    assert "not needed: the provider knows the client known" in capsys.readouterr().out
+    assert fake.query["client_id"] == "known"
+
+
+@pytest.mark.requirement("client.narrates")
+def test_scope_replaces_what_the_challenge_names(fake: Fake) -> None:
+    assert log_in(fake, "--scope", "mcp:tools mcp:admin") == 0
+    assert fake.query["scope"] == "mcp:tools mcp:admin"
+
+
+@pytest.mark.requirement("client.json", "client.calls")
+def test_json_is_one_object_and_nothing_else(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+    assert log_in(fake, "--json", "--call", "add", "a=2", "--call", "greet", "name=2") == 0
+    out, err = capsys.readouterr()
+    report = json.loads(out)
+    assert err == ""
+    assert [step["step"] for step in report["steps"]] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert report["claims"]["sub"] == "ada"
+    assert report["tools"] == ["greet", "add"]
+    assert [call["arguments"] for call in report["calls"]] == [{"a": 2}, {"name": "2"}]
+
+
+@pytest.mark.requirement("client.json")
+def test_json_tells_a_failure_as_well(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+    assert log_in(fake, "--json", "--call", "add", "a=x") == 7
+    report = json.loads(capsys.readouterr().out)
+    assert (report["ok"], report["exit_code"]) == (False, 7)
+    assert report["error"]["message"] == "add: a=x is not of type integer"
+
+
+@pytest.mark.requirement("client.connect_to")
+def test_connect_to_reaches_another_address_under_the_public_name(
+    fake: Fake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = fake.url.removeprefix("http://")
+    fake.url = "http://localhost:1"  # nobody listens there: only the mapping leads on
+    fake.claims |= {"iss": fake.url, "aud": fake.resource}
+    monkeypatch.setenv("CONNECT_TO", f"localhost:1={real}")
+    assert log_in(fake) == 0
+    told = capsys.readouterr().out
+    assert f"issued by   {fake.url}" in told
+    assert real not in told

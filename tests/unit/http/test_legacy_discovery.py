@@ -1,0 +1,207 @@
+"""What clients of 2024 and early 2025 ask for, and what they are told."""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from mcp_idp.config.settings import Settings
+from mcp_server.app import create_app
+from tests.support.app import HeldClock, Running, lifespan, running
+from tests.support.fake_issuer import ISSUER, Issuer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+pytestmark = pytest.mark.anyio
+FORMS = (
+    "/.well-known/oauth-authorization-server",
+    "/.well-known/oauth-authorization-server/mcp",
+    "/.well-known/openid-configuration",
+    "/.well-known/openid-configuration/mcp",
+)
+INSIDE = "http://keycloak:8080"
+
+
+class DynamicIssuer(Issuer):
+    """A provider that names itself in its document by the address it was asked at, as Keycloak does in our stack."""
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        at = f"{request.url.scheme}://{request.url.netloc.decode()}"
+        self.metadata |= {
+            "authorization_endpoint": f"{ISSUER}/auth",
+            "token_endpoint": f"{at}/realms/mcp/token",
+            "jwks_uri": f"{at}/realms/mcp/protocol/openid-connect/certs",
+            "introspection_endpoint": f"{at}/realms/mcp/introspect",
+            "mtls_endpoint_aliases": {"token_endpoint": f"{at}/realms/mcp/token"},
+            "code_challenge_methods_supported": ["S256"],
+            "signed_metadata": "e30.e30.c2ln",
+        }
+        return await super().answer(request)
+
+
+@asynccontextmanager
+async def mirroring(provider: Issuer | None = None, **settings: Any) -> AsyncIterator[Running]:
+    async with running(provider or Issuer(), legacy_discovery=True, **settings) as server:
+        yield server
+
+
+@pytest.mark.requirement("legacy.mirror")
+@pytest.mark.parametrize("path", FORMS)
+async def test_the_provider_s_document_is_served_where_old_clients_look(path: str) -> None:
+    async with mirroring() as server:
+        response = await server.client.get(path, headers={"mcp-protocol-version": "2025-03-26"})
+    assert response.status_code == 200
+    assert response.json()["issuer"] == ISSUER
+    assert response.headers["access-control-allow-origin"] == "*"
+    assert response.headers["cache-control"] == "max-age=60"
+
+
+@pytest.mark.requirement("legacy.mirror")
+async def test_a_page_may_ask_with_mcp_headers() -> None:
+    headers = {"origin": "https://example.com", "access-control-request-method": "GET"}
+    async with mirroring() as server:
+        response = await server.client.options(FORMS[0], headers=headers)
+        written = await server.client.post(FORMS[0])
+    assert (response.status_code, written.status_code) == (204, 405)
+    assert response.headers["access-control-allow-origin"] == "*"
+
+
+@pytest.mark.requirement("legacy.inside")
+async def test_what_is_inside_stays_inside() -> None:
+    async with mirroring(DynamicIssuer(), internal_url=f"{INSIDE}/realms/mcp") as server:
+        response = await server.client.get(FORMS[0])
+    assert response.status_code == 200
+    assert "keycloak:8080" not in response.text
+    document = response.json()
+    assert document["token_endpoint"] == "http://localhost:8080/realms/mcp/token"
+    assert document["mtls_endpoint_aliases"]["token_endpoint"] == document["token_endpoint"]
+    assert document["authorization_endpoint"] == f"{ISSUER}/auth"
+    assert "signed_metadata" not in document
+
+
+@pytest.mark.requirement("legacy.inside")
+@pytest.mark.parametrize(
+    "hidden", ["see http://keycloak:8080/docs", "https://keycloak:8080/", "http://keycloak:80800/"]
+)
+async def test_a_document_that_would_tell_of_the_inside_is_not_served(hidden: str) -> None:
+    async with mirroring(Issuer(metadata={"note": hidden}), internal_url=f"{INSIDE}/realms/mcp") as server:
+        response = await server.client.get(FORMS[0])
+    assert response.status_code == 503
+    assert "keycloak" not in response.text
+
+
+@pytest.mark.requirement("legacy.mirror")
+async def test_a_document_of_another_issuer_is_not_served() -> None:
+    provider = Issuer(metadata={"issuer": "https://evil.example"})
+    async with mirroring(provider) as server:
+        response = await server.client.get(FORMS[0])
+    assert response.status_code == 503
+
+
+@pytest.mark.requirement("legacy.outage")
+async def test_a_provider_that_is_away_is_asked_seldom_and_its_last_document_serves() -> None:
+    provider = Issuer(down=True)
+    async with mirroring(provider) as server:
+        unknown = [await server.client.get(FORMS[0]) for _ in range(20)]
+        asked = provider.calls["/.well-known/oauth-authorization-server/realms/mcp"]
+        provider.down = False
+        server.clock.forward(6)
+        known = await server.client.get(FORMS[1])
+        provider.down = True
+        server.clock.forward(3600)
+        held = await server.client.get(FORMS[0])
+    assert {response.status_code for response in unknown} == {503}
+    assert unknown[0].headers["retry-after"] == "5"
+    assert asked <= 2  # for the keys, and once for all of these
+    assert (known.status_code, held.status_code) == (200, 200)
+    assert held.json() == known.json()
+
+
+@pytest.mark.requirement("legacy.mirror")
+async def test_the_document_is_fetched_once_for_many_who_ask() -> None:
+    provider = Issuer()
+    async with mirroring(provider) as server:
+        for path in FORMS * 5:
+            await server.client.get(path)
+    assert provider.calls["/.well-known/oauth-authorization-server/realms/mcp"] <= 2
+
+
+@pytest.mark.requirement("legacy.counted", "legacy.off")
+@pytest.mark.parametrize("on", [True, False])
+async def test_the_log_has_one_line_a_minute_and_says_how_many(on: bool) -> None:  # noqa: FBT001 - both
+    headers = {"user-agent": "old\x1b[31m/1.0" + "x" * 1000}
+    with capture_logs() as logs:
+        async with running(Issuer(), legacy_discovery=on) as server:
+            for _ in range(50):
+                await server.client.get(FORMS[0], headers=headers)
+            server.clock.forward(61)
+            await server.client.get(FORMS[0], headers=headers)
+    told = [entry for entry in logs if entry.get("path") == FORMS[0]]
+    assert [(entry["times"], entry["in_all"]) for entry in told] == [(1, 1), (50, 51)]
+    assert all(len(entry["user_agent"]) <= 100 and entry["user_agent"].isprintable() for entry in told)
+    assert ("LEGACY_DISCOVERY" in json.dumps(told)) is not on
+
+
+@pytest.mark.requirement("legacy.off")
+@pytest.mark.parametrize("path", FORMS)
+async def test_where_it_is_off_the_answer_says_where_to_look(path: str) -> None:
+    async with running() as server:
+        response = await server.client.get(path)
+    assert response.status_code == 404
+    assert "http://localhost:3000/.well-known/oauth-protected-resource/mcp" in response.json()["error_description"]
+    assert "www-authenticate" not in response.headers
+
+
+@pytest.mark.requirement("legacy.off")
+async def test_without_authentication_there_is_nothing_to_mirror() -> None:
+    async with running(disable_auth=True, legacy_discovery=True) as server:
+        response = await server.client.get(FORMS[0])
+    assert response.status_code == 404
+
+
+@pytest.mark.requirement("legacy.off")
+@pytest.mark.parametrize("path", ["/authorize", "/token", "/register"])
+async def test_this_is_no_authorization_server(path: str) -> None:
+    async with running() as server:
+        response = await server.client.post(path, data={"client_secret": "hidden"})
+    assert response.status_code == 404
+    assert "no authorization server" in response.json()["error_description"]
+
+
+@pytest.mark.requirement("legacy.transport")
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/sse"), ("POST", "/messages"), ("POST", "/messages/?sessionId=1")]
+)
+async def test_the_transport_of_2024_is_refused_with_a_word_on_what_replaces_it(method: str, path: str) -> None:
+    async with running() as server:
+        headers = {"authorization": f"Bearer {server.issuer.token()}"}
+        response = await server.client.request(method, path, headers=headers)
+    assert response.status_code == 404
+    assert "http://localhost:3000/mcp" in response.json()["error_description"]
+
+
+@pytest.mark.requirement("names.other")
+async def test_under_another_name_of_this_machine_the_log_names_the_public_url() -> None:
+    issuer, clock = Issuer(), HeldClock()
+    with capture_logs() as logs:
+        async with issuer.http() as http:
+            app = create_app(Settings(), clock=clock.clock, http=http)
+            transport = httpx.ASGITransport(app)
+            async with lifespan(app), httpx.AsyncClient(transport=transport) as client:
+                for host in ["127.0.0.1:3000"] * 3 + [f"localhost:{port}" for port in range(4000, 4100)]:
+                    response = await client.post(f"http://{host}/mcp", json={})
+                    assert response.status_code == 401
+                page = await client.get("http://127.0.0.1:3000/")
+                await client.post("http://localhost:3000/mcp", json={})
+    told = [(entry["host"], entry["use"]) for entry in logs if "another name" in entry["event"]]
+    assert told[0] == ("b'127.0.0.1:3000'", "http://localhost:3000/mcp")
+    assert len(told) == len(set(told)) == 8
+    assert "b'localhost:3000'" not in {host for host, _ in told}
+    assert "http://localhost:3000/mcp" in page.text
+    assert "(127.0.0.1 for localhost, a slash at the end)" in page.text

@@ -1,0 +1,107 @@
+"""Who goes when there are too many connections, or too much waits in them."""
+
+from __future__ import annotations
+
+import resource
+from dataclasses import dataclass, field
+
+import pytest
+
+from mcp_idp.http_server.connections import Connections
+
+
+@dataclass(eq=False)
+class Connected:
+    name: str
+    gone: list[str] = field(default_factory=list)
+    waiting: int = 0
+    is_idle: bool = True
+
+    def shed(self) -> None:
+        self.gone.append(self.name)
+
+
+class Crowd:
+    """Connections by name, and who went."""
+
+    def __init__(self, most: int, most_waiting: int = 1000) -> None:
+        self.all = Connections(most, most_waiting)
+        self.gone: list[str] = []
+
+    def come(self, names: str) -> list[Connected]:
+        come = [Connected(name, self.gone) for name in names]
+        for connection in come:
+            self.all.add(connection)
+        return come
+
+
+@pytest.mark.requirement("wire.connections")
+def test_the_oldest_goes_on_which_no_token_was_verified() -> None:
+    crowd = Crowd(4)
+    a, b, *_ = crowd.come("abcd")
+    crowd.all.let_in(a)
+    crowd.come("e")
+    assert crowd.gone == ["b"]
+    crowd.all.remove(b)  # as its end is noticed
+    crowd.come("fg")
+    assert crowd.gone == ["b", "c", "d"]
+
+
+@pytest.mark.requirement("wire.connections")
+def test_after_strangers_the_one_goes_that_has_been_idle_for_longest_then_the_new_one() -> None:
+    crowd = Crowd(3)
+    a, b, c = crowd.come("abc")
+    for connection in (a, b, c, b, a):
+        crowd.all.let_in(connection)
+    c.is_idle = False
+    crowd.come("d")
+    assert crowd.gone == ["b"]
+    a.is_idle = False
+    crowd.come("e")
+    assert crowd.gone == ["b", "d"]
+    (f,) = crowd.come("f")
+    crowd.all.let_in(f)
+    f.is_idle = False
+    crowd.come("g")
+    assert crowd.gone == ["b", "d", "e", "g"]
+
+
+@pytest.mark.requirement("wire.connections")
+def test_who_has_left_makes_room() -> None:
+    crowd = Crowd(2)
+    for _ in range(5):
+        for connection in crowd.come("ab"):
+            crowd.all.arrived(connection, 500)
+            crowd.all.remove(connection)
+    assert crowd.gone == []
+
+
+@pytest.mark.requirement("wire.waiting")
+def test_the_connection_in_which_most_waits_goes() -> None:
+    crowd = Crowd(9, 1000)
+    a, b, c = crowd.come("abc")
+    crowd.all.arrived(a, 400)
+    crowd.all.arrived(b, 500)
+    crowd.all.arrived(c, 50)
+    assert crowd.gone == []
+    crowd.all.arrived(c, 100)
+    assert crowd.gone == ["b"]
+    crowd.all.settled(a)
+    crowd.all.arrived(c, 800)
+    assert crowd.gone == ["b"]
+    crowd.all.arrived(c, 100)
+    assert crowd.gone == ["b", "c"]
+    crowd.all.arrived(a, 1000)
+    crowd.all.settled(a)
+    crowd.all.settled(a)
+    assert crowd.gone == ["b", "c"]
+
+
+@pytest.mark.requirement("wire.connections")
+def test_there_are_fewer_than_the_process_may_open_files() -> None:
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    crowd = Crowd(files)
+    connections = [Connected("", crowd.gone) for _ in range(files - 63)]
+    for connection in connections:
+        crowd.all.add(connection)
+    assert len(crowd.gone) == 1

@@ -1,0 +1,113 @@
+"""The demo tools that keep something, and those that only answer."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from mcp_idp.principal import Principal
+from mcp_server.demo.notes import Notes, NotKept
+from tests.support.app import running
+from tests.unit.mcp_server.test_tools import events, initialized, legacy_call
+
+pytestmark = pytest.mark.anyio
+WRITER: dict[str, Any] = {"scope": "mcp:tools mcp:notes.write", "mcp_roles": ["mcp-writer"]}
+
+
+def _text(answer: Any) -> str:
+    return str(events(answer)[-1]["result"]["content"][0]["text"])
+
+
+@pytest.mark.requirement("notes.own")
+async def test_a_thousand_interleaved_calls_of_two_people_cross_nothing() -> None:
+    async with running() as server:
+        tokens = {person: server.issuer.token(sub=person, **WRITER) for person in ("ada", "bob")}
+        sessions = {person: await initialized(server, token) for person, token in tokens.items()}
+
+        async def add_and_list(person: str, number: int) -> None:
+            if number % 10 == 0:
+                await server.call("note_add", tokens[person], {"text": f"{person} {number}"})
+            elif number % 2:
+                answer = await legacy_call(server, sessions[person], "note_list")
+                kept = events(answer)[-1]["result"]["structuredContent"]["result"]
+                assert {note.split()[0] for note in kept} <= {person}
+            else:
+                answer = await server.call("whoami", tokens[person])
+                assert events(answer)[-1]["result"]["structuredContent"]["subject"] == person
+
+        await asyncio.gather(*(add_and_list(person, n) for n in range(500) for person in tokens))
+        for person, token in tokens.items():
+            kept = events(await server.call("note_list", token))[-1]["result"]["structuredContent"]["result"]
+            assert sorted(kept) == sorted(f"{person} {n}" for n in range(0, 500, 10))
+        foreign = {**sessions["ada"], "authorization": f"Bearer {tokens['bob']}"}
+        assert (await legacy_call(server, foreign, "note_list")).status_code == 404
+
+
+@pytest.mark.requirement("notes.own")
+def test_a_subject_is_a_person_at_its_issuer_only() -> None:
+    notes = Notes()
+    ours, theirs = (Principal(issuer, "ada", "c", frozenset(), 2e9) for issuer in ("https://a", "https://b"))
+    notes.add(ours, "mine")
+    assert (notes.of(ours), notes.of(theirs)) == (["mine"], [])
+    notes.of(ours).append("not kept")
+    assert notes.of(ours) == ["mine"]
+
+
+@pytest.mark.requirement("notes.bounded")
+def test_notes_are_bounded_by_person_and_by_people() -> None:
+    notes = Notes(each=1, people=1)
+    ada, bob, nobody = (Principal("https://a", sub, "c", frozenset(), 2e9) for sub in ("ada", "bob", None))
+    assert notes.add(ada, "one") == 1
+    for principal, fault in ((ada, "at most 1 notes"), (bob, "no room"), (nobody, "names nobody")):
+        with pytest.raises(NotKept, match=fault):
+            notes.add(principal, "two")
+    assert (notes.of(nobody), notes.counted()) == ([], (1, 1))
+
+
+@pytest.mark.requirement("notes.bounded")
+async def test_a_note_too_many_is_a_tool_error() -> None:
+    async with running() as server:
+        token = server.issuer.token(sub=..., **WRITER)
+        result = events(await server.call("note_add", token, {"text": "x"}))[-1]["result"]
+    assert result["isError"] is True
+    assert result["content"][0]["text"].startswith("Error executing tool note_add: the note is not kept")
+
+
+@pytest.mark.requirement("tools.calculator")
+@pytest.mark.parametrize(
+    ("operation", "b", "text"),
+    [
+        ("add", 3, "Result of add 6 and 3: 9"),
+        ("subtract", 3, "Result of subtract 6 and 3: 3"),
+        ("multiply", 0.5, "Result of multiply 6 and 0.5: 3"),
+        ("divide", 4, "Result of divide 6 and 4: 1.5"),
+        ("divide", 0, "Error: Division by zero"),
+        ("divide", 1e-308, "Error: The result is too large"),
+    ],
+)
+async def test_the_calculator_answers(operation: str, b: float, text: str) -> None:
+    async with running() as server:
+        answer = await server.call("calculator", server.issuer.token(), {"operation": operation, "a": 6, "b": b})
+    assert (answer.status_code, _text(answer)) == (200, text)
+    assert events(answer)[-1]["result"]["isError"] is text.startswith("Error")
+
+
+@pytest.mark.requirement("tools.weather")
+async def test_the_weather_is_a_sandstorm() -> None:
+    async with running() as server:
+        answer = await server.call("weather", server.issuer.token(), {"location": "Arrakeen"})
+    expected = {"location": "Arrakeen", "condition": "sandstorm", "temperature_celsius": 20}
+    assert events(answer)[-1]["result"]["structuredContent"] == expected
+
+
+@pytest.mark.requirement("tools.admin")
+async def test_an_administrator_counts_notes_and_reads_none() -> None:
+    async with running() as server:
+        await server.call("note_add", server.issuer.token(**WRITER), {"text": "private"})
+        admin = server.issuer.token(sub="root", scope="mcp:admin", mcp_roles=["mcp-admin"])
+        counted = events(await server.call("note_count", admin))[-1]["result"]["structuredContent"]
+        listed = events(await server.call("note_list", admin))[-1]["result"]["structuredContent"]
+    assert counted == {"people": 1, "notes": 1}
+    assert listed == {"result": []}

@@ -1,0 +1,222 @@
+"""The demo tools, called as clients call them, in both eras."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from datetime import datetime
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from mcp.server.auth.middleware.auth_context import get_access_token
+from mcp.server.mcpserver import MCPServer
+
+from mcp_idp.access.policy import load_access
+from mcp_idp.auth.context import current_principal
+from mcp_idp.auth.scopes import Needs
+from mcp_idp.config.settings import Settings
+from mcp_idp.mcp_protocol.registry import register, tool
+from mcp_server import tools
+from tests.support.app import BOTH, Running, running
+from tests.support.fake_issuer import Issuer
+
+if TYPE_CHECKING:
+    import httpx
+
+pytestmark = pytest.mark.anyio
+
+
+def events(response: httpx.Response) -> list[dict[str, Any]]:
+    """The JSON-RPC messages of an answer, be it a stream or one document."""
+    if response.headers["content-type"].startswith("application/json"):
+        return [response.json()]
+    data = [line.removeprefix("data: ") for line in response.text.splitlines() if line.startswith("data: ")]
+    return [json.loads(text) for text in data if text.strip()]
+
+
+async def initialized(server: Running, token: str, version: str = "2025-11-25") -> dict[str, str]:
+    """The headers of a session of the handshake era, opened with `token`."""
+    headers = {"authorization": f"Bearer {token}", "accept": BOTH}
+    params = {"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    opening = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params}
+    response = await server.client.post("/mcp", json=opening, headers=headers)
+    assert response.status_code == 200
+    headers |= {"mcp-session-id": response.headers["mcp-session-id"], "mcp-protocol-version": version}
+    done = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+    assert (await server.client.post("/mcp", json=done, headers=headers)).status_code == 202
+    return headers
+
+
+async def legacy_call(server: Running, headers: dict[str, str], tool_name: str, /, **arguments: Any) -> httpx.Response:
+    params = {"name": tool_name, "arguments": arguments, "_meta": {"progressToken": "p"}}
+    # A session tells answers apart by id: no two calls under way may share one.
+    document = {"jsonrpc": "2.0", "id": secrets.token_hex(4), "method": "tools/call", "params": params}
+    return await server.client.post("/mcp", json=document, headers=headers)
+
+
+@pytest.mark.requirement("tools.greet")
+async def test_greet_in_both_eras() -> None:
+    async with running() as server:
+        token = server.issuer.token()
+        modern = await server.call("greet", token, {"name": "Ada"})
+        legacy = await legacy_call(server, await initialized(server, token), "greet", name="Ada")
+    texts = [events(response)[-1]["result"]["content"][0]["text"] for response in (modern, legacy)]
+    assert texts == ["Hello, Ada!"] * 2
+
+
+@pytest.mark.requirement("tools.count")
+async def test_count_tells_each_number_in_the_handshake_era() -> None:
+    async with running() as server:
+        response = await legacy_call(server, await initialized(server, server.issuer.token()), "count", number=1)
+    told = events(response)
+    assert [message.get("method") for message in told] == ["notifications/message", "notifications/progress", None]
+    assert told[0]["params"]["data"] == "Counted to 1"
+    assert told[1]["params"]["message"] == "Counted to 1"
+    assert told[2]["result"]["content"][0]["text"] == "Counting to 1"
+
+
+@pytest.mark.requirement("tools.count")
+@pytest.mark.parametrize(
+    ("meta", "told"),
+    [
+        ({}, []),
+        ({"progressToken": 7}, ["notifications/progress"]),
+        ({"io.modelcontextprotocol/logLevel": "info"}, ["notifications/message"]),
+        ({"io.modelcontextprotocol/logLevel": "error"}, []),
+    ],
+)
+async def test_count_tells_only_what_was_asked_for_in_the_modern_era(meta: dict[str, Any], told: list[str]) -> None:
+    own = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
+    params = {"name": "count", "arguments": {"number": 1}, "_meta": {**own, **meta}}
+    headers = {"accept": BOTH, "mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", "mcp-name": "count"}
+    async with running() as server:
+        headers["authorization"] = f"Bearer {server.issuer.token()}"
+        document = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+        response = await server.client.post("/mcp", json=document, headers=headers)
+    messages = events(response)
+    assert [message["method"] for message in messages[:-1]] == told
+    assert messages[-1]["result"]["content"][0]["text"] == "Counting to 1"
+
+
+@pytest.mark.requirement("tools.count")
+@pytest.mark.parametrize("number", [0, -1, 601, "many", 1.5])
+async def test_count_refuses_what_it_would_never_end(number: Any) -> None:
+    async with running() as server:
+        response = await server.call("count", server.issuer.token(), {"number": number})
+    assert response.json()["result"]["isError"] is True
+
+
+@pytest.mark.requirement("tools.get_time")
+async def test_get_time_spells_one_moment_four_times() -> None:
+    before = time.time()
+    async with running() as server:
+        response = await server.call("get_time", server.issuer.token())
+    answer = response.json()["result"]["structuredContent"]
+    assert set(answer) == {"current_time", "timezone", "timestamp", "formatted"}
+    assert answer["timezone"] == "UTC"
+    assert before <= answer["timestamp"] <= time.time()
+    moment = datetime.fromisoformat(answer["current_time"])
+    assert moment.timestamp() == pytest.approx(answer["timestamp"])
+    assert moment.strftime("%Y-%m-%d %H:%M:%S") == answer["formatted"]
+
+
+@pytest.mark.requirement("tools.whoami")
+async def test_whoami_tells_what_the_token_says_and_not_the_token() -> None:
+    async with running() as server:
+        token = server.issuer.token()
+        modern = await server.call("whoami", token)
+        legacy = await legacy_call(server, await initialized(server, token), "whoami")
+    for response in (modern, legacy):
+        answer = events(response)[-1]["result"]["structuredContent"]
+        assert answer == {
+            "subject": "4f0c",
+            "client": "client-1",
+            "scopes": ["mcp:notes.read", "mcp:tools"],
+            "expires_at": "2027-01-15T08:05:00+00:00",
+        }
+        assert token not in response.text
+
+
+@pytest.mark.requirement("tools.whoami", "sessions.owner")
+async def test_in_one_session_each_request_is_its_own_token_s() -> None:
+    async with running() as server:
+        headers = await initialized(server, server.issuer.token())
+        narrower = {**headers, "authorization": f"Bearer {server.issuer.token(scope='mcp:tools')}"}
+        answers = await asyncio.gather(*(legacy_call(server, h, "whoami") for h in [headers, narrower] * 10))
+    scopes = [events(answer)[-1]["result"]["structuredContent"]["scopes"] for answer in answers]
+    assert scopes == [["mcp:notes.read", "mcp:tools"], ["mcp:tools"]] * 10
+
+
+@pytest.mark.requirement("sessions.owner")
+@pytest.mark.parametrize("change", [{"sub": "other"}, {"azp": "other"}, {"sub": ...}])
+@pytest.mark.parametrize("method", ["POST", "GET", "DELETE"])
+async def test_a_session_does_not_exist_for_anybody_else(change: dict[str, Any], method: str) -> None:
+    async with running() as server:
+        headers = await initialized(server, server.issuer.token())
+        stranger = {**headers, "authorization": f"Bearer {server.issuer.token(**change)}"}
+        ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+        response = await server.client.request(method, "/mcp", headers=stranger, json=ping)
+        owner = await server.client.post("/mcp", json=ping, headers=headers)
+    assert (response.status_code, owner.status_code) == (404, 200)
+
+
+@pytest.mark.requirement("tools.annotations")
+async def test_every_tool_says_what_it_is_and_does() -> None:
+    server: MCPServer[Any] = MCPServer("t")
+    register(server, tools, Needs(load_access(Settings().access_file)))
+    listed = await server.list_tools()
+    names = "greet count get_time whoami calculator weather note_list note_add note_count"
+    assert [entry.name for entry in listed] == names.split()
+    for entry in listed:
+        assert entry.title
+        assert entry.description
+        assert entry.annotations is not None
+        assert entry.annotations.read_only_hint is (entry.name != "note_add")
+        assert entry.annotations.open_world_hint is False
+
+
+@pytest.mark.requirement("server.extend")
+async def test_a_function_marked_as_a_tool_is_served_and_others_are_not() -> None:
+    module = ModuleType("mine")
+
+    @tool(title="Add", read_only=False, destructive=True)
+    def add(a: int, b: int) -> int:
+        """Add two numbers."""
+        return a + b
+
+    vars(module).update(add=add, helper=lambda: None)
+    server: MCPServer[Any] = MCPServer("t")
+    register(server, module, Needs(load_access(Settings().access_file)))
+    (listed,) = await server.list_tools()
+    assert (listed.name, listed.title, listed.description) == ("add", "Add", "Add two numbers.")
+    assert listed.annotations is not None
+    assert (listed.annotations.read_only_hint, listed.annotations.destructive_hint) == (False, True)
+
+
+@pytest.mark.requirement("tools.sdk_token")
+async def test_the_sdk_knows_who_calls_but_has_no_token_to_pass_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    @tool(title="Look")
+    async def look() -> str:
+        """Look who is calling."""
+        seen.append(get_access_token())
+        return "seen"
+
+    monkeypatch.setattr(tools, "look", look, raising=False)
+    issuer = Issuer()
+    async with running(issuer) as server:
+        await server.call("look", issuer.token())
+    (token,) = seen
+    assert token is not None
+    assert (token.token, token.subject, token.client_id) == ("", "4f0c", "client-1")
+    assert token.claims == {"iss": issuer.url}
+
+
+@pytest.mark.requirement("tools.whoami")
+def test_outside_a_request_there_is_no_principal() -> None:
+    with pytest.raises(LookupError):
+        current_principal()

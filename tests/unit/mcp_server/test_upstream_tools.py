@@ -1,0 +1,129 @@
+"""The example tool that calls another API, and the compose file that starts one."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import yaml
+
+from mcp_idp.config.settings import Settings
+from mcp_server.app import create_app
+from tests.support.app import Calls, HeldClock, lifespan
+from tests.support.http_server import Handler, listening
+from tests.unit.cli.doctor.test_cli import certificate as certificate_for
+from tests.unit.mcp_server.test_tools import events
+from tests.unit.oauth.test_token_exchange import Exchanging
+from tests.unit.tokens.test_issuers import access_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.anyio
+ROOT = Path(__file__).parents[3]
+SEEN = {"subject": "4f0c", "client": "http://localhost:3000/mcp", "audience": "orders-api", "scopes": ["orders.read"]}
+
+
+class Api:
+    """An API on a port of its own: it says always the same, and keeps the tokens that it was shown."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        self.status = status
+        self.body = body
+        self.shown: list[str | None] = []
+        self.url = ""
+
+    @contextmanager
+    def listening(self, certificate: Path | None = None) -> Iterator[Api]:
+        api = self
+
+        class Answer(Handler):
+            def answer(self) -> None:
+                api.shown.append(self.headers.get("authorization"))
+                self.send(api.status, api.body, location=f"{api.url}elsewhere")
+
+        with listening(Answer, certificate=certificate) as port:
+            self.url = f"https://localhost:{port}/" if certificate else f"http://127.0.0.1:{port}/"
+            yield self
+
+
+async def _ask(
+    folder: Path, url: str | None, audience: str = "orders-api", ca_file: Path | None = None
+) -> tuple[dict[str, Any], str]:
+    """The result of the tool where the access file has this API; and the token that the caller sent."""
+    upstreams = {"orders-api": {"name": "Orders", **({"url": url} if url else {})}, "silent": {"name": "No address"}}
+    settings = Settings(access_file=access_file(folder, upstreams=upstreams), client_secret="s3cret", ca_file=ca_file)
+    issuer = Exchanging()
+    async with issuer.http() as http:
+        app = create_app(settings, clock=HeldClock().clock, http=http)
+        transport = httpx.ASGITransport(app)
+        async with lifespan(app), httpx.AsyncClient(transport=transport, base_url="http://localhost:3000") as client:
+            token = issuer.token()
+            answer = await Calls(client).call("upstream_whoami", token, {"audience": audience})
+            return events(answer)[-1], token
+
+
+@pytest.mark.requirement("upstream.sees_the_person")
+async def test_the_api_gets_the_token_that_was_given_and_not_the_callers(tmp_path: Path) -> None:
+    with Api(200, json.dumps(SEEN).encode()).listening() as api:
+        answer, token = await _ask(tmp_path, api.url)
+    assert answer["result"]["structuredContent"] == SEEN
+    assert api.shown == ["Bearer given"]
+    assert token not in str(api.shown)
+
+
+@pytest.mark.requirement("upstream.sees_the_person")
+@pytest.mark.parametrize(
+    ("status", "body"), [(401, b"{}"), (302, b"{}"), (200, b"[]"), (200, b"{"), (200, b"{}"), (500, b"given")]
+)
+async def test_an_api_that_does_not_answer_is_a_tool_error(status: int, body: bytes, tmp_path: Path) -> None:
+    with Api(status, body).listening() as api:
+        answer, _ = await _ask(tmp_path, api.url)
+    assert answer["result"]["isError"] is True
+    assert "orders-api gave no answer that could be used" in str(answer)
+    assert "Bearer" not in str(answer)
+    assert len(api.shown) == 1  # no redirect is followed
+
+
+@pytest.mark.requirement("settings.authorities", "upstream.sees_the_person")
+@pytest.mark.parametrize("named", [True, False])
+async def test_another_api_is_called_where_its_certificate_is_of_the_authority(tmp_path: Path, *, named: bool) -> None:
+    pem = tmp_path / "server.pem"
+    pem.write_bytes(certificate_for("localhost"))
+    with Api(200, json.dumps(SEEN).encode()).listening(pem) as api:
+        answer, _ = await _ask(tmp_path, api.url, ca_file=pem if named else None)
+    assert answer["result"]["isError"] is not named
+    assert api.shown == ["Bearer given"] * named
+
+
+@pytest.mark.requirement("upstream.sees_the_person")
+async def test_only_an_api_with_an_address_is_called(tmp_path: Path) -> None:
+    with Api(200, b"{}").listening() as api:
+        answer, _ = await _ask(tmp_path, api.url, "silent")
+        assert api.shown == []
+    assert "no such API here; there are: orders-api" in str(answer)
+
+
+@pytest.mark.requirement("exchange.only_if_asked_for")
+async def test_without_an_address_there_is_no_such_tool(tmp_path: Path) -> None:
+    answer, _ = await _ask(tmp_path, None)
+    assert "Unknown tool" in str(answer)
+
+
+@pytest.mark.requirement("upstream.stack")
+def test_the_api_of_the_stack_is_locked_and_published_nowhere() -> None:
+    content = yaml.safe_load((ROOT / "docker-compose.upstream.yml").read_text(encoding="utf-8"))
+    (api,) = content["services"].values()
+    locked = ("cap_drop", "security_opt", "read_only", "mem_limit", "pids_limit", "restart")
+    server = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]["mcp-server"]
+    assert {name: api[name] for name in locked} == {name: server[name] for name in locked}
+    assert "ports" not in api
+    assert api["build"] == server["build"]
+    urls = ("OAUTH_SERVER_URL", "OAUTH_INTERNAL_URL")
+    assert api["environment"] == {name: server["environment"][name] for name in urls}
+    example = (ROOT / "idp-config" / "access.yaml").read_text(encoding="utf-8")
+    assert f"#     url: http://{next(iter(content['services']))}:{api['entrypoint'][-1]}/ " in example

@@ -1,0 +1,106 @@
+"""A provider whose certificate is of an authority that only we know."""
+
+from __future__ import annotations
+
+import io
+import time
+from typing import TYPE_CHECKING
+
+import httpx
+import httpx2
+import pytest
+
+from mcp_idp.access.policy import load_access
+from mcp_idp.cli.common.safe_http import Asker
+from mcp_idp.cli.doctor.context import Case
+from mcp_idp.cli.doctor.token_evaluation import settings_for
+from mcp_idp.cli.inspect import cli
+from mcp_idp.cli.inspect.evaluation import judge_token
+from mcp_idp.cli.inspect.offline_verifier import opened
+from mcp_idp.config.env import SettingsError
+from mcp_idp.config.settings import Settings
+from mcp_idp.util.clock import Clock
+from mcp_server.app import create_app
+from tests.docs.example import signing
+from tests.support.app import Calls, lifespan
+from tests.support.fake_issuer import Issuer
+from tests.unit.cli.doctor.test_cli import certificate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.requirement("settings.authorities")
+@pytest.mark.parametrize(
+    ("name", "days", "named", "status"),
+    [
+        ("localhost", 30, True, 200),
+        ("localhost", 30, False, 503),
+        ("other.example", 30, True, 503),
+        ("localhost", -1, True, 503),
+    ],
+    ids=["named", "not named", "another host's", "run out"],
+)
+async def test_its_tokens_count_where_the_authority_is_named_and_the_certificate_is_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, days: int, *, named: bool, status: int
+) -> None:
+    pem = tmp_path / "server.pem"
+    pem.write_bytes(certificate(name, days=days))
+    monkeypatch.setenv("SSL_CERT_FILE", str(pem))  # what this process would trust says nothing
+    with signing(pem) as issuer:
+        variables = {"OAUTH_SERVER_URL": issuer.url, "OAUTH_CA_FILE": str(pem) if named else ""}
+        app = create_app(Settings.load(variables))
+        token = issuer.token(iat=time.time(), exp=time.time() + 60)
+        transport = httpx.ASGITransport(app)
+        async with lifespan(app), httpx.AsyncClient(transport=transport, base_url="http://localhost:3000") as client:
+            answer = await Calls(client).call("whoami", token)
+    assert answer.status_code == status
+
+
+@pytest.mark.requirement("settings.authorities", "settings.refused")
+@pytest.mark.parametrize("content", ["", "no certificate", None])
+def test_a_file_that_is_missing_or_has_no_certificate_is_refused(tmp_path: Path, content: str | None) -> None:
+    file = tmp_path / "authority.pem"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(SettingsError, match=r"OAUTH_CA_FILE=.*no certificate can be read"):
+        create_app(Settings.load({"OAUTH_CA_FILE": str(file)}))
+
+
+@pytest.mark.requirement("settings.authorities", "inspect.rules")
+@pytest.mark.parametrize("named", [True, False])
+async def test_a_token_is_judged_outside_the_server_by_the_authority_that_it_trusts(
+    tmp_path: Path, *, named: bool
+) -> None:
+    pem = tmp_path / "server.pem"
+    pem.write_bytes(certificate("localhost"))
+    with signing(pem) as issuer:
+        variables = {"OAUTH_SERVER_URL": issuer.url, "OAUTH_CA_FILE": str(pem) if named else ""}
+        settings = Settings.load(variables)
+        access, clock = load_access(settings.access_file), Clock()
+        token = issuer.token(iat=time.time(), exp=time.time() + 60)
+        async with opened(settings, access, clock) as trusted:
+            judgement = await judge_token(token, trusted, access, clock)
+    assert (judgement.taken, bool(judgement.unavailable)) == (named, not named)
+
+
+@pytest.mark.requirement("settings.authorities", "inspect.settings")
+def test_a_token_is_not_judged_where_the_authority_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OAUTH_CA_FILE", str(tmp_path / "nowhere.pem"))
+    monkeypatch.setattr("sys.stdin", io.StringIO(Issuer().token()))
+    assert cli.main(["--env-file", str(tmp_path / ".env")]) == 2
+    assert "no certificate can be read from it" in capsys.readouterr().err
+
+
+@pytest.mark.requirement("settings.authorities")
+async def test_settings_whose_authority_cannot_be_read_judge_no_token(tmp_path: Path) -> None:
+    variables = {"OAUTH_CA_FILE": str(tmp_path / "nowhere.pem"), "OAUTH_CLIENT_ID": "another"}
+    settings = Settings.load(variables)
+    async with httpx2.AsyncClient() as http:
+        case = Case(settings.public_url, Asker(http, settings.public_url), issuer=settings.server_url)
+    assert settings_for(case, {"OAUTH_CLIENT_ID": "another"}).client_id == "another"
+    assert settings_for(case, variables).client_id == case.url

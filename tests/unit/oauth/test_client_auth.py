@@ -1,0 +1,214 @@
+"""Who this server says it is at the introspection endpoint, in each of the three ways."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+import httpx
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+from structlog.testing import capture_logs
+
+from mcp_idp.config.client_credentials import ClientKey, UnusableKey
+from mcp_idp.config.env import SettingsError
+from mcp_idp.config.settings import Settings
+from mcp_idp.errors import ProviderUnavailable
+from mcp_idp.oauth.client_auth import SecretInForm, client_auth
+from mcp_idp.oauth.endpoints import IntrospectionEndpoint
+from tests.support.app import HeldClock
+from tests.support.fake_issuer import ISSUER, NOW, RESOURCE, PrivateKey, rsa_key
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mcp_idp.oauth.client_auth import ClientAuth
+
+SECRET = "s3cret: with + and ü"
+OPAQUE = "2YotnFZFEjr1zCsicMWpAA"
+JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+ON_P256 = ec.generate_private_key(ec.SECP256R1())
+KEYS: dict[str, PrivateKey] = {
+    "RS256": rsa_key("ours"),
+    "ES256": ON_P256,
+    "EdDSA": ed25519.Ed25519PrivateKey.generate(),
+}
+
+
+def pem(key: Any, passphrase: bytes = b"") -> bytes:
+    encryption = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
+    written: bytes = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
+    return written
+
+
+def by_key(folder: Path, key: PrivateKey, **variables: str) -> Settings:
+    file = folder / "key.pem"
+    file.write_bytes(pem(key))
+    own = {
+        "AUTH_TOKEN_MODE": "introspection",
+        "OAUTH_CLIENT_AUTH": "private_key_jwt",
+        "OAUTH_CLIENT_KEY_FILE": str(file),
+    }
+    return Settings.load({**own, **variables})
+
+
+async def requests(client: ClientAuth, clock: HeldClock, *, status: int = 200, count: int = 1) -> list[httpx.Request]:
+    """What a provider gets that answers with this status."""
+    seen: list[httpx.Request] = []
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(status, stream=httpx.ByteStream(b'{"active": false}'))
+
+    async def where() -> str:
+        return f"{ISSUER}/introspect"
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+        endpoint = IntrospectionEndpoint(http, where, clock.clock, client)
+        for _ in range(count):
+            if status == 200:
+                await endpoint.ask(OPAQUE)
+            else:
+                with pytest.raises(ProviderUnavailable) as refusal:
+                    await endpoint.ask(OPAQUE)
+                assert refusal.value.detail == f"{ISSUER}/introspect: status {status}"
+    return seen
+
+
+@pytest.mark.anyio
+@pytest.mark.requirement("introspection.client_auth")
+async def test_the_secret_goes_into_the_form_where_the_provider_reads_no_header() -> None:
+    settings = Settings(client_auth="post", client_secret=SECRET)
+    clock = HeldClock()
+    (request,) = await requests(client_auth(settings, clock.clock), clock)
+    form = {"token": OPAQUE, "client_id": RESOURCE, "client_secret": SECRET}
+    assert parse_qsl(request.content.decode()) == list(form.items())
+    assert "authorization" not in request.headers
+
+
+@pytest.mark.anyio
+@pytest.mark.requirement("introspection.client_auth")
+async def test_the_secret_goes_into_the_header_where_nothing_is_said() -> None:
+    settings = Settings.load({"AUTH_TOKEN_MODE": "introspection", "OAUTH_CLIENT_SECRET": SECRET})
+    clock = HeldClock()
+    (request,) = await requests(client_auth(settings, clock.clock), clock)
+    assert request.headers["authorization"].startswith("Basic ")
+    assert parse_qsl(request.content.decode()) == [("token", OPAQUE)]
+
+
+@pytest.mark.anyio
+@pytest.mark.requirement("introspection.client_auth", "introspection.client_key")
+@pytest.mark.parametrize("algorithm", KEYS)
+async def test_an_assertion_says_who_asks_whom_and_until_when(tmp_path: Path, algorithm: str) -> None:
+    clock = HeldClock(at=NOW + 0.9)
+    settings = by_key(tmp_path, KEYS[algorithm], JWT_ISSUER="http://other/issuer")
+    (request,) = await requests(client_auth(settings, clock.clock), clock)
+    form = dict(parse_qsl(request.content.decode()))
+    assert "authorization" not in request.headers
+    assert set(form) == {"token", "client_assertion_type", "client_assertion"}
+    assert form["client_assertion_type"] == JWT_BEARER
+    assertion = form["client_assertion"]
+    assert jwt.get_unverified_header(assertion) == {"alg": algorithm, "typ": "JWT"}
+    claims = jwt.decode(
+        assertion,
+        KEYS[algorithm].public_key(),
+        algorithms=[algorithm],
+        audience=ISSUER,
+        options={"verify_exp": False, "verify_iat": False},
+    )
+    assert len(claims.pop("jti")) >= 16
+    assert claims == {"iss": RESOURCE, "sub": RESOURCE, "aud": ISSUER, "iat": int(NOW), "exp": int(NOW) + 60}
+
+
+@pytest.mark.anyio
+@pytest.mark.requirement("introspection.client_auth")
+async def test_no_assertion_is_shown_twice(tmp_path: Path) -> None:
+    clock = HeldClock()
+    seen = await requests(client_auth(by_key(tmp_path, KEYS["EdDSA"]), clock.clock), clock, count=20)
+    assertions = [dict(parse_qsl(request.content.decode()))["client_assertion"] for request in seen]
+    assert len(set(assertions)) == 20
+
+
+@pytest.mark.anyio
+@pytest.mark.requirement("introspection.credentials")
+@pytest.mark.parametrize(
+    ("way", "status", "told"),
+    [
+        ("basic", 401, "OAUTH_CLIENT_SECRET"),
+        ("basic", 400, ""),  # about the request, never about the header
+        ("post", 400, "OAUTH_CLIENT_SECRET"),
+        ("post", 401, "OAUTH_CLIENT_SECRET"),
+        ("private_key_jwt", 400, "OAUTH_CLIENT_KEY_FILE"),
+        ("private_key_jwt", 401, "OAUTH_CLIENT_KEY_FILE"),
+        ("private_key_jwt", 500, ""),
+    ],
+)
+async def test_who_is_not_believed_is_told_what_to_mend(tmp_path: Path, way: str, status: int, told: str) -> None:
+    settings = Settings(client_auth=way, client_secret=SECRET)
+    if way == "private_key_jwt":
+        settings = by_key(tmp_path, KEYS["ES256"])
+    clock = HeldClock()
+    with capture_logs() as lines:
+        await requests(client_auth(settings, clock.clock), clock, status=status, count=2)
+    errors = [line["event"] for line in lines if line["log_level"] == "error"]
+    assert len(errors) == (1 if told else 0)
+    assert all(told in event for event in errors)
+
+
+@pytest.mark.requirement("introspection.unseen", "settings.secret_unseen")
+def test_no_printed_form_shows_what_is_secret(tmp_path: Path) -> None:
+    settings = by_key(tmp_path, KEYS["EdDSA"])
+    signing = client_auth(settings, HeldClock().clock)
+    telling = [SecretInForm(RESOURCE, SECRET), client_auth(Settings(client_secret=SECRET), HeldClock().clock)]
+    shown = [settings, signing, signing.credentials(), *telling, *(way.credentials() for way in telling)]
+    text = " ".join(f"{thing!r} {thing}" for thing in shown)
+    for secret in ("s3cret", "PrivateKey", "eyJ", "Basic "):
+        assert secret not in text
+
+
+UNUSABLE: dict[str, tuple[bytes, str]] = {
+    "no PEM": (b"hunter2", "no private key in PEM"),
+    "nothing": (b"", "no private key in PEM"),
+    "a public key": (
+        ON_P256.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
+        "no private key in PEM",
+    ),
+    "an encrypted one": (pem(ON_P256, b"passphrase"), "without a passphrase"),
+    "a short one": (pem(rsa_key("short", 1024)), "2048 bits"),
+    "one on another curve": (pem(ec.generate_private_key(ec.SECP384R1())), "P-256"),
+    "one of a kind we do not sign with": (pem(ed448.Ed448PrivateKey.generate()), "Ed25519"),
+}
+
+
+@pytest.mark.requirement("introspection.client_key", "settings.refused")
+@pytest.mark.parametrize(("content", "says"), UNUSABLE.values(), ids=UNUSABLE)
+def test_a_key_that_cannot_work_stops_the_start_in_one_line(tmp_path: Path, content: bytes, says: str) -> None:
+    file = tmp_path / "key.pem"
+    file.write_bytes(content)
+    with pytest.raises(SettingsError) as refused:
+        Settings.load({"OAUTH_CLIENT_AUTH": "private_key_jwt", "OAUTH_CLIENT_KEY_FILE": str(file)})
+    assert f"OAUTH_CLIENT_KEY_FILE={file}: " in str(refused.value)
+    assert says in str(refused.value)
+    assert "\n" not in str(refused.value)
+    with pytest.raises(UnusableKey):
+        ClientKey.read(content)
+
+
+@pytest.mark.requirement("settings.secret_file")
+def test_a_missing_key_file_is_no_error_where_no_provider_is_asked() -> None:
+    settings = Settings.load({"OAUTH_CLIENT_AUTH": "private_key_jwt", "OAUTH_CLIENT_KEY_FILE": "/nowhere"})
+    assert (settings.client_key, settings.can_introspect) == (None, False)
+
+
+@pytest.mark.requirement("introspection.client_auth", "settings.secret_file")
+def test_a_key_takes_the_place_of_the_secret_file_that_compose_always_names(tmp_path: Path) -> None:
+    settings = by_key(tmp_path, KEYS["ES256"], OAUTH_CLIENT_SECRET_FILE="/nowhere")
+    assert (settings.client_secret, settings.can_introspect) == (None, True)

@@ -1,0 +1,439 @@
+"""Tokens for other APIs, in exchange for the caller's."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Callable  # noqa: TC003 - in a dataclass
+from contextlib import asynccontextmanager
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from mcp_idp.access.models import Upstream
+from mcp_idp.auth.context import upstream_token
+from mcp_idp.config.env import SettingsError
+from mcp_idp.config.settings import Settings
+from mcp_idp.mcp_protocol.registry import tool
+from mcp_idp.oauth.token_exchange import ACCESS_TOKEN, GRANT, IN_FLIGHT, WAITING, ExchangeRefused, TokenExchange
+from mcp_idp.observability.audit import Audit
+from mcp_idp.principal import Principal
+from mcp_server import tools
+from mcp_server.app import create_app
+from tests.support.app import Calls, HeldClock, lifespan
+from tests.support.fake_issuer import NOW, Issuer
+from tests.unit.mcp_server.test_tools import events, initialized, legacy_call
+from tests.unit.tokens.test_issuers import access_file
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Coroutine
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+ORDERS = "https://orders.example/api"
+_SCOPE = {"description": "Orders", "roles": ["mcp-reader"]}
+UPSTREAMS = {
+    ORDERS: {"name": "Orders", "scopes": {"orders:read": _SCOPE, "orders:list": _SCOPE}},
+    "a": {"name": "A"},
+    "b": {"name": "B"},
+}
+ENDPOINT = "/realms/mcp/protocol/openid-connect/token"
+
+
+def _given(**changes: Any) -> dict[str, Any]:
+    answer = {"access_token": "given", "token_type": "Bearer", "issued_token_type": ACCESS_TOKEN, "expires_in": 300}
+    return {name: value for name, value in {**answer, **changes}.items() if value is not ...}
+
+
+@dataclass
+class Exchanging(Issuer):
+    """A provider that exchanges; `asked` are the forms it got."""
+
+    answers: Callable[[], httpx.Response] = lambda: httpx.Response(200, json=_given())
+    asked: list[dict[str, str]] = field(default_factory=list)
+    shown: list[str] = field(default_factory=list)
+    hold: asyncio.Event | None = None
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.metadata = {"token_endpoint": f"{self.url}/protocol/openid-connect/token"}
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path != ENDPOINT:
+            return await super().answer(request)
+        self.asked.append({name: values[0] for name, values in parse_qs(request.content.decode()).items()})
+        self.shown.append(request.headers.get("authorization", ""))
+        self.arrived.set()
+        if self.hold is not None:
+            await self.hold.wait()
+        answer = self.answers()
+        return httpx.Response(answer.status_code, stream=httpx.ByteStream(answer.content))
+
+
+@dataclass
+class Server(Calls):
+    issuer: Exchanging
+    clock: HeldClock
+
+
+@asynccontextmanager
+async def _running(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    provider: Exchanging | None = None,
+    /,
+    upstreams: dict[str, Any] | None = None,
+    **settings: Any,
+) -> AsyncIterator[Server]:
+    """Our server with one more tool, which tells the token it got for its argument."""
+
+    @tool(title="Exchange")
+    async def exchange(audience: str, scopes: str = "") -> str:
+        """Exchange."""
+        return await upstream_token(audience, *scopes.split())
+
+    monkeypatch.setattr(tools, "exchange", exchange, raising=False)
+    issuer, clock = provider or Exchanging(), HeldClock()
+    path = access_file(folder, upstreams=UPSTREAMS if upstreams is None else upstreams)
+    chosen = {"access_file": path, "client_secret": "s3cret", **settings}
+    async with issuer.http() as http:
+        app = create_app(Settings(**chosen), clock=clock.clock, http=http)
+        transport = httpx.ASGITransport(app)
+        async with lifespan(app), httpx.AsyncClient(transport=transport, base_url="http://localhost:3000") as client:
+            yield Server(client, issuer, clock)
+
+
+def _text(answer: httpx.Response) -> str:
+    return str(events(answer)[-1]["result"]["content"][0]["text"])
+
+
+@pytest.mark.requirement("exchange.asks")
+async def test_a_tool_gets_a_token_for_another_api_and_the_provider_is_asked_as_this_server(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with _running(tmp_path, monkeypatch) as server:
+        token = server.issuer.token()
+        arguments = {"audience": "https://orders.example/api", "scopes": "orders:read"}
+        modern = await server.call("exchange", token, arguments)
+        legacy = await legacy_call(server, await initialized(server, token), "exchange", **arguments)  # type: ignore[arg-type]  # it posts
+    assert (_text(modern), _text(legacy)) == ("given", "given")
+    assert server.issuer.asked == [
+        {
+            "grant_type": GRANT,
+            "subject_token": token,
+            "subject_token_type": ACCESS_TOKEN,
+            "requested_token_type": ACCESS_TOKEN,
+            "audience": "https://orders.example/api",
+            "scope": "orders:read",
+        }
+    ]  # once: the second use is remembered
+    pair = base64.b64decode(server.issuer.shown[0].removeprefix("Basic ")).decode()
+    assert pair == "http%3A%2F%2Flocalhost%3A3000%2Fmcp:s3cret"
+
+
+@pytest.mark.requirement("exchange.remembers")
+async def test_what_is_remembered_is_of_this_token_audience_and_scopes_and_ends(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with _running(tmp_path, monkeypatch) as server:
+        one, other = server.issuer.token(), server.issuer.token(sub="bob")
+        for token, audience, scopes in (
+            (one, "a", ""),
+            (other, "a", ""),
+            (one, "b", ""),
+            (one, "a", "x"),
+            (one, "a", ""),
+        ):
+            await server.call("exchange", token, {"audience": audience, "scopes": scopes})
+        assert len(server.issuer.asked) == 4
+        server.clock.forward(289)
+        await server.call("exchange", one, {"audience": "a"})
+        assert len(server.issuer.asked) == 4
+        server.clock.forward(2)
+        await server.call("exchange", one, {"audience": "a"})
+        assert len(server.issuer.asked) == 5
+
+
+@pytest.mark.requirement("exchange.refused")
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda: httpx.Response(400, json={"error": "invalid_target"}),
+        lambda: httpx.Response(200, content=b"[]"),
+        lambda: httpx.Response(200, content=b"{"),
+        lambda: httpx.Response(200, json=_given(access_token=...)),
+        lambda: httpx.Response(200, json=_given(access_token="")),
+        lambda: httpx.Response(200, json=_given(access_token=7)),
+        lambda: httpx.Response(200, json=_given(token_type="DPoP")),
+        lambda: httpx.Response(200, json=_given(token_type=...)),
+        lambda: httpx.Response(200, json=_given(issued_token_type="urn:ietf:params:oauth:token-type:id_token")),
+        lambda: httpx.Response(302, headers={"location": "https://evil.example"}),
+    ],
+)
+async def test_a_refusal_is_a_tool_error_that_tells_no_token(
+    answer: Callable[[], httpx.Response],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async with _running(tmp_path, monkeypatch) as server:
+        server.issuer.answers = answer
+        token = server.issuer.token()
+        with capture_logs() as logs:
+            result = await server.call("exchange", token, {"audience": "a"})
+    (told,) = [line for line in logs if line["event"] == "no token in exchange"]
+    assert (told["log_level"], told["audience"]) == ("warning", "'a'")
+    assert told["fault"]
+    assert not any(secret in str(logs) for secret in (token, "s3cret"))
+    assert events(result)[-1]["result"]["isError"] is True
+    assert "the identity provider gave" in _text(result)
+    out = "".join(capsys.readouterr())
+    assert token not in result.text + out
+    assert "s3cret" not in result.text + out
+
+
+@pytest.mark.requirement("exchange.no_passing_on")
+async def test_a_provider_that_gives_the_same_token_back_passes_nothing_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with _running(tmp_path, monkeypatch) as server:
+        token = server.issuer.token()
+        server.issuer.answers = lambda: httpx.Response(200, json=_given(access_token=token))
+        answer = await server.call("exchange", token, {"audience": "a"})
+    assert "gave no new token" in _text(answer)
+
+
+@pytest.mark.requirement("exchange.remembers")
+@pytest.mark.parametrize("expires_in", [..., "300", True, 5, pytest.param(10**400, id="endless")])
+async def test_a_token_without_a_usable_end_is_used_once(
+    tmp_path: Path, expires_in: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with _running(tmp_path, monkeypatch) as server:
+        server.issuer.answers = lambda: httpx.Response(200, json=_given(expires_in=expires_in))
+        for _ in range(2):
+            assert _text(await server.call("exchange", server.issuer.token(), {"audience": "a"})) == "given"
+    assert len(server.issuer.asked) == 2
+
+
+@pytest.mark.requirement("exchange.only_if_asked_for")
+async def test_without_upstreams_no_tool_reaches_a_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with _running(tmp_path, monkeypatch, upstreams={}) as server:
+        answer = await server.call("exchange", server.issuer.token(), {"audience": "a"})
+    assert events(answer)[-1]["result"]["isError"] is True
+    assert server.issuer.asked == []
+    with pytest.raises(LookupError):
+        await upstream_token("a")
+    path = access_file(tmp_path, upstreams=UPSTREAMS)
+    with pytest.raises(SettingsError, match="upstreams needs OAUTH_CLIENT_SECRET"):
+        create_app(Settings(access_file=path))
+    path = access_file(tmp_path, upstreams={"http://localhost:3000/mcp": {"name": "Ourselves"}})
+    with pytest.raises(SettingsError, match="is this server itself"):
+        create_app(Settings(access_file=path, client_secret="s3cret"))
+
+
+@pytest.mark.requirement("exchange.only_if_asked_for")
+@pytest.mark.parametrize(
+    ("audience", "scopes"),
+    [("c", ""), ("x\na", ""), ("http://localhost:3000/mcp", ""), (ORDERS, "orders:write"), (ORDERS, "mcp:admin")],
+)
+async def test_what_the_access_file_does_not_name_is_not_asked_for(
+    audience: str, scopes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with _running(tmp_path, monkeypatch) as server:
+        answer = await server.call("exchange", server.issuer.token(), {"audience": audience, "scopes": scopes})
+    assert events(answer)[-1]["result"]["isError"] is True
+    assert server.issuer.asked == []
+
+
+@pytest.mark.requirement("exchange.scopes")
+async def test_without_scopes_all_that_the_access_file_names_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with _running(tmp_path, monkeypatch) as server:
+        for audience in (ORDERS, "a"):
+            await server.call("exchange", server.issuer.token(), {"audience": audience})
+    assert [form.get("scope") for form in server.issuer.asked] == ["orders:list orders:read", None]
+
+
+@pytest.mark.requirement("exchange.ends")
+async def test_nothing_is_given_once_the_callers_token_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[Callable[[], Coroutine[Any, Any, str]]] = []
+
+    @tool(title="Keep")
+    async def keep() -> str:
+        """Keep what a task that goes on would have."""
+        given = await upstream_token("a")
+        here = copy_context()
+
+        async def later() -> str:
+            return await asyncio.create_task(upstream_token("a"), context=here)
+
+        kept.append(later)
+        return given
+
+    monkeypatch.setattr(tools, "keep", keep, raising=False)
+    async with _running(tmp_path, monkeypatch) as server:
+        server.issuer.answers = lambda: httpx.Response(200, json=_given(expires_in=3600))
+        assert _text(await server.call("keep", server.issuer.token())) == "given"
+        server.clock.forward(299)
+        assert await kept[0]() == "given"
+        server.clock.forward(1)
+        with pytest.raises(ExchangeRefused, match="has ended"):
+            await kept[0]()
+        # The gate's leeway is for clocks that disagree: it lets the request in, and brings no new token.
+        late = await server.call("exchange", server.issuer.token(), {"audience": "a"})
+    assert "has ended" in _text(late)
+    assert len(server.issuer.asked) == 1
+
+
+@pytest.mark.requirement("exchange.ends")
+async def test_a_token_that_ends_while_the_provider_is_asked_brings_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with _running(tmp_path, monkeypatch) as server:
+
+        def slow() -> httpx.Response:
+            server.clock.forward(301)
+            return httpx.Response(200, json=_given())
+
+        server.issuer.answers = slow
+        answer = await server.call("exchange", server.issuer.token(), {"audience": "a"})
+    assert "has ended" in _text(answer)
+
+
+@pytest.mark.requirement("exchange.once")
+async def test_the_provider_is_asked_once_for_all_who_want_one_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with _running(tmp_path, monkeypatch) as server:
+        server.issuer.hold = asyncio.Event()
+        token = server.issuer.token()
+        calls = [asyncio.create_task(server.call("exchange", token, {"audience": "a"})) for _ in range(50)]
+        await server.issuer.arrived.wait()
+        calls[0].cancel()  # whoever gives up ends it for nobody else
+        server.issuer.hold.set()
+        answers = await asyncio.gather(*calls[1:])
+    assert {_text(answer) for answer in answers} == {"given"}
+    assert len(server.issuer.asked) == 1
+
+
+@pytest.mark.requirement("exchange.bounded")
+async def test_of_different_tokens_a_bounded_number_is_asked_about_and_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with _running(tmp_path, monkeypatch) as server:
+        server.issuer.hold = asyncio.Event()
+        calls = [
+            asyncio.create_task(server.call("exchange", server.issuer.token(sub=f"person-{n}"), {"audience": "a"}))
+            for n in range(IN_FLIGHT + WAITING + 1)
+        ]
+        done, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+        most = len(server.issuer.asked)
+        server.issuer.hold.set()
+        answers = [_text(answer) for answer in await asyncio.gather(*calls)]
+    assert (len(done), most) == (1, IN_FLIGHT)
+    assert sorted(answers, key=len)[:-1] == ["given"] * (IN_FLIGHT + WAITING)
+    assert "gave no token for a" in max(answers, key=len)
+
+
+@pytest.mark.requirement("exchange.bounded")
+async def test_what_is_under_way_ends_with_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with _running(tmp_path, monkeypatch) as server:
+        server.issuer.hold = asyncio.Event()
+        call = asyncio.create_task(server.call("exchange", server.issuer.token(), {"audience": "a"}))
+        await server.issuer.arrived.wait()
+    assert not [task for task in asyncio.all_tasks() if task.get_name() == "exchange a token"]
+    call.cancel()
+
+
+@pytest.mark.requirement("exchange.audited")
+async def test_each_exchange_is_one_line_of_the_audit_log_without_tokens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "audit.jsonl"
+    async with _running(tmp_path, monkeypatch, audit_log=str(path)) as server:
+        token = server.issuer.token()
+        for _ in range(2):
+            await server.call("exchange", token, {"audience": ORDERS})
+        told = {"error": "invalid_request", "error_description": f"no such audience for {token}"}
+        server.issuer.answers = lambda: httpx.Response(400, json=told)
+        with capture_logs() as logs:
+            await server.call("exchange", token, {"audience": "a"})
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    given, refused = [line for line in lines if "exchanged" in line["decision"]]
+    who = {"issuer": server.issuer.url, "subject": "4f0c", "client": "client-1", "method": None, "status": None}
+    assert given.items() >= {**who, "decision": "exchanged", "target": ORDERS, "reason": None}.items()
+    assert refused.items() >= {**who, "decision": "not exchanged", "target": "a"}.items()
+    assert refused["reason"] == "'invalid_request': 'no such audience for …"
+    (warned,) = [line for line in logs if line["event"] == "no token in exchange"]
+    assert warned["correlation_id"] == refused["correlation_id"]
+    assert token not in path.read_text(encoding="utf-8") + str(logs)
+    assert '"given"' not in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.requirement("exchange.audited")
+async def test_what_cannot_be_written_down_is_not_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = False
+
+    def write(_line: str) -> None:
+        if full:
+            raise OSError
+
+    async with Exchanging().http() as http:
+        clock = HeldClock().clock
+        settings, upstreams = Settings(client_secret="s3cret"), {"a": Upstream(name="A")}
+        exchange = TokenExchange(settings, upstreams, clock, http, Audit(write, clock))
+        principal = Principal(settings.issuer, "ada", "client", frozenset(), NOW + 300)
+        assert await exchange.token(principal, "one", "a", ()) == "given"
+        full = True
+        with pytest.raises(ExchangeRefused, match="audit log"):
+            await exchange.token(principal, "two", "a", ())
+
+
+@pytest.mark.requirement("exchange.refused")
+@pytest.mark.parametrize("client_auth", ["basic", "post"])
+async def test_a_person_without_the_role_is_told_so_and_the_operator_only_what_is_his(
+    client_auth: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with _running(tmp_path, monkeypatch, client_auth=client_auth) as server:
+        texts, alarms = [], []
+        for error in ("invalid_request", "invalid_client", ["odd"]):
+            server.issuer.answers = partial(httpx.Response, 400, json={"error": error})
+            with capture_logs() as logs:
+                texts.append(_text(await server.call("exchange", server.issuer.token(), {"audience": "a"})))
+            alarms.append([line["event"] for line in logs if line["log_level"] == "error"])
+    assert ["your account may have no role there" in text for text in texts] == [True, False, True]
+    assert [len(told) for told in alarms] == [0, 1, 0]
+    assert "no token can be exchanged" in alarms[1][0]
+
+
+@pytest.mark.requirement("exchange.refused")
+async def test_a_provider_without_a_token_endpoint_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with _running(tmp_path, monkeypatch) as server:
+        server.issuer.metadata = {}
+        answer = await server.call("exchange", server.issuer.token(), {"audience": "a"})
+    assert "gave no token for a" in _text(answer)
+
+
+@pytest.mark.requirement("exchange.refused")
+@pytest.mark.parametrize("named", ["ftp://localhost/token", 7, "nonsense"])
+async def test_a_token_endpoint_that_cannot_be_used_ends_the_exchange_and_nothing_else(
+    tmp_path: Path, named: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unusable = Exchanging()
+    unusable.metadata = {"token_endpoint": named}
+    async with _running(tmp_path, monkeypatch, unusable) as server:
+        token = server.issuer.token()
+        answer = await server.call("exchange", token, {"audience": "a"})
+    assert "gave no token for a" in _text(answer)  # the keys were had all the same

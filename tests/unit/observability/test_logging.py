@@ -1,0 +1,91 @@
+"""The log, as it is written."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+import structlog
+
+from mcp_idp.observability.logging import configure_logs
+from tests.support.fake_issuer import Issuer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def _configured() -> Iterator[None]:
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    structlog.reset_defaults()
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+
+
+@pytest.mark.requirement("logs.no_token")
+@pytest.mark.usefixtures("_configured")
+@pytest.mark.parametrize("log_format", ["json", "text"])
+def test_a_token_is_taken_out_of_every_line(capsys: pytest.CaptureFixture[str], log_format: str) -> None:
+    configure_logs(log_format, "debug")
+    token, opaque = Issuer().token(), "Bearer abcdefghijklmnopqrstuvwxyz0123456789"
+    log = structlog.get_logger("ours")
+    log.info("event", field=f"x {token} y", nested={"a": [token]}, raw=token.encode())
+    logging.getLogger("theirs").warning("failed for %s and %s", token, opaque)
+    try:
+        int(token)
+    except ValueError:
+        log.exception("boom")
+    written = capsys.readouterr().err
+    assert written.count("(token withheld)") >= 5
+    assert token[:30] not in written
+    assert "abcdefghijklmnop" not in written
+
+
+@pytest.mark.requirement("logs.no_token")
+@pytest.mark.usefixtures("_configured")
+def test_a_json_line_is_one_line_and_one_object(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("json", "info")
+    structlog.get_logger("ours").warning("refused", got="a\nb\x1b[31m")
+    structlog.get_logger("ours").debug("unseen")
+    (line,) = capsys.readouterr().err.splitlines()
+    entry = json.loads(line)
+    assert (entry["event"], entry["level"], entry["got"]) == ("refused", "warning", "a\nb\x1b[31m")
+
+
+@pytest.mark.requirement("logs.for_people")
+@pytest.mark.usefixtures("_configured")
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (None, "field=none"),
+        ([], "field=none"),
+        (["mcp:tools", "mcp:admin"], "field='mcp:tools, mcp:admin'"),
+        (("one",), "field=one"),
+        (frozenset({"b", "a"}), "field='a, b'"),
+        ({"iss": None, "aud": ["x"]}, "field='iss none, aud x'"),
+        (True, "field=yes"),
+        (0, "field=0"),
+        ("a text", "field='a text'"),
+        (["a\x1b[31m\nb"], r"field='a\x1b[31m\nb'"),
+    ],
+)
+def test_a_text_line_says_values_as_people_do(capsys: pytest.CaptureFixture[str], value: object, says: str) -> None:
+    configure_logs("text", "info")
+    structlog.get_logger("ours").info("event", field=value)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.rstrip().endswith(says)
+
+
+@pytest.mark.requirement("logs.order")
+@pytest.mark.usefixtures("_configured")
+def test_a_json_line_begins_with_time_level_and_event(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("json", "info")
+    structlog.get_logger("ours").warning("refused", reason="expired", scopes=["a"], got=None)
+    logging.getLogger("theirs").warning("their line")
+    ours, theirs = (json.loads(line) for line in capsys.readouterr().err.splitlines())
+    assert list(ours) == ["timestamp", "level", "event", "reason", "scopes", "got"]
+    assert (ours["scopes"], ours["got"]) == (["a"], None)
+    assert list(theirs)[:3] == ["timestamp", "level", "event"]

@@ -1,0 +1,779 @@
+"""Introspection: whom it asks, how often, and what it believes."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from base64 import b64decode
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote_plus
+
+import httpx
+import jwt
+import pytest
+from structlog.testing import capture_logs
+
+from mcp_idp.access.policy import load_access
+from mcp_idp.config.settings import Settings
+from mcp_idp.errors import InvalidToken, ProviderUnavailable, Reason
+from mcp_idp.oauth.client_auth import SecretInHeader
+from mcp_idp.oauth.endpoints import COMPLAIN_EVERY_SECONDS, MAX_ANSWER_BYTES, IntrospectionEndpoint
+from mcp_idp.providers import PROFILES
+from mcp_idp.tokens.claims import ClaimRules
+from mcp_idp.tokens.introspection import MAX_ANSWER_AGE, Bounds, IntrospectionVerifier, Precheck
+from mcp_idp.tokens.issuers import IdentityProvider
+from mcp_idp.util.clock import Clock
+from mcp_idp.util.token_cache import MAX_BYTES
+from tests.support.app import HeldClock, running
+from tests.support.fake_issuer import ISSUER, NOW, RESOURCE, Issuer, b64, rsa_key
+from tests.support.outcomes import outcome, settle
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+pytestmark = pytest.mark.anyio
+
+SECRET = "s3cret: with + and ü"
+ENDPOINT = "/realms/mcp/protocol/openid-connect/token/introspect"
+OPAQUE = "2YotnFZFEjr1zCsicMWpAA"
+MODE = {"token_mode": "introspection", "client_secret": SECRET}
+BOUNDS = Bounds()
+LINES = b"{\n}"
+GENERIC = {"provider": PROFILES["generic"]}
+
+
+@dataclass
+class Introspecting(Issuer):
+    """An issuer that answers questions, as `says` tells it to; `asked` has the tokens in the order they came."""
+
+    says: Callable[[str], Any] = field(default=lambda _: {})
+    asked: list[str] = field(default_factory=list)
+    requests: list[httpx.Request] = field(default_factory=list)
+    held: asyncio.Event | None = None
+    in_flight: int = 0
+    most_in_flight: int = 0
+
+    def active(self, **changes: Any) -> dict[str, Any]:
+        """What Keycloak says of a good token; a change to `...` takes the member out."""
+        own = {"active": True, "token_type": "Bearer", "client_id": "client-1", "username": "ann"}
+        members = {**self.claims(), **own, **changes}
+        return {name: value for name, value in members.items() if value is not ...}
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        if request.method != "POST":
+            return await super().answer(request)
+        self.requests.append(request)
+        token = dict(parse_qsl(request.content.decode()))["token"]
+        self.asked.append(token)
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            if self.held is not None:
+                await self.held.wait()
+            said = self.says(token)
+        finally:
+            self.in_flight -= 1
+        if isinstance(said, Exception):
+            raise said
+        if not isinstance(said, Reply):
+            said = Reply(said if isinstance(said, bytes) else json.dumps(said).encode())
+        # A stream, as a connection gives one: a response with content would count as read already.
+        return httpx.Response(said.status, stream=httpx.ByteStream(said.content), headers=said.headers)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer that is not just 200 and its body."""
+
+    content: bytes
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def vouching(**changes: Any) -> Introspecting:
+    """A provider that says this of every token."""
+    issuer = Introspecting()
+    issuer.says = lambda _: issuer.active(**changes)
+    return issuer
+
+
+def saying(said: Any) -> Introspecting:
+    return Introspecting(says=lambda _: said)
+
+
+@asynccontextmanager
+async def provider(issuer: Issuer, **settings: Any) -> AsyncIterator[tuple[IdentityProvider, HeldClock]]:
+    clock = HeldClock()
+    chosen = Settings(**{**MODE, **settings})
+    async with issuer.http() as http:
+        idp = IdentityProvider(chosen, load_access(chosen.access_file), clock.clock, http)
+        yield idp, clock
+        await idp.close()
+
+
+@pytest.mark.requirement("introspection.request")
+async def test_the_request_is_one_post_of_the_token_alone_with_urlencoded_basic_credentials() -> None:
+    issuer = vouching()
+    async with provider(issuer) as (idp, _):
+        token = issuer.token()
+        await idp.verify(token)
+    (request,) = issuer.requests
+    assert str(request.url) == f"http://localhost:8080{ENDPOINT}"
+    assert parse_qsl(request.content.decode()) == [("token", token)]
+    assert request.headers["content-type"] == "application/x-www-form-urlencoded"
+    scheme, _, pair = request.headers["authorization"].partition(" ")
+    assert scheme == "Basic"
+    name, _, secret = b64decode(pair).decode("ascii").partition(":")
+    assert name == "http%3A%2F%2Flocalhost%3A3000%2Fmcp"
+    assert unquote_plus(secret) == SECRET
+
+
+@pytest.mark.requirement("introspection.request")
+async def test_every_character_a_token_may_have_arrives() -> None:
+    issuer = vouching()
+    token = "aZ09-._~+/=="
+    async with provider(issuer, **GENERIC) as (idp, _):
+        assert await outcome(idp, token) == "accepted"
+    assert issuer.asked == [token]
+
+
+@pytest.mark.requirement("introspection.where")
+async def test_the_configured_endpoint_is_asked_and_nothing_is_looked_up_that_is_known() -> None:
+    issuer = vouching()
+    known = {"introspect_url": "http://inside:9000/ask", "jwks_url": f"{ISSUER}/protocol/openid-connect/certs"}
+    async with provider(issuer, **known) as (idp, _):
+        assert await outcome(idp, issuer.token()) == "accepted"
+    assert [str(request.url) for request in issuer.requests] == ["http://inside:9000/ask"]
+    assert list(issuer.calls) == ["/realms/mcp/protocol/openid-connect/certs"]
+
+
+@pytest.mark.requirement("introspection.where")
+async def test_the_configured_endpoint_outweighs_the_metadatas() -> None:
+    issuer = vouching()
+    async with provider(issuer, introspect_url="http://inside:9000/ask") as (idp, _):
+        assert await outcome(idp, issuer.token()) == "accepted"
+    assert [str(request.url) for request in issuer.requests] == ["http://inside:9000/ask"]
+
+
+@pytest.mark.requirement("introspection.where")
+async def test_a_configured_key_set_leaves_the_endpoint_to_discovery() -> None:
+    issuer = vouching()
+    async with provider(issuer, jwks_url=f"{ISSUER}/protocol/openid-connect/certs") as (idp, _):
+        assert await outcome(idp, issuer.token()) == "accepted"
+    assert [request.url.path for request in issuer.requests] == [ENDPOINT]
+
+
+@pytest.mark.requirement("introspection.where")
+async def test_the_endpoint_is_asked_at_the_internal_origin() -> None:
+    issuer = vouching()
+    async with provider(issuer, internal_url="http://keycloak:8080/realms/mcp") as (idp, _):
+        assert await outcome(idp, issuer.token()) == "accepted"
+    assert str(issuer.requests[0].url) == f"http://keycloak:8080{ENDPOINT}"
+
+
+@pytest.mark.requirement("introspection.where")
+async def test_an_endpoint_that_moved_is_found_after_key_max_age() -> None:
+    issuer = vouching(exp=NOW + 3600)
+    async with provider(issuer, **GENERIC) as (idp, clock):
+        await idp.verify(OPAQUE)
+        issuer.metadata["introspection_endpoint"] = f"{ISSUER}/moved"
+        clock.forward(601)
+        await idp.verify(OPAQUE)
+    assert [request.url.path for request in issuer.requests] == [ENDPOINT, "/realms/mcp/moved"]
+
+
+@pytest.mark.requirement("introspection.ready", "introspection.bounds")
+async def test_without_the_provider_nothing_is_ready_and_no_token_is_refused() -> None:
+    issuer = vouching()
+    issuer.down = True
+    async with provider(issuer, **GENERIC) as (idp, _):
+        await idp.keys.refresh()
+        assert not idp.keys.usable
+        assert await outcome(idp, OPAQUE) == "unavailable"
+        assert await outcome(idp, issuer.token()) == "unavailable"
+
+
+@pytest.mark.requirement("introspection.ready")
+async def test_metadata_without_an_endpoint_say_what_to_set() -> None:
+    issuer = vouching()
+    issuer.metadata["introspection_endpoint"] = None
+    async with provider(issuer) as (idp, _):
+        await idp.keys.refresh()
+        assert not idp.keys.usable
+        assert "set OAUTH_INTROSPECT_URL" in (idp.keys.fault or "")
+        assert await outcome(idp, issuer.token()) == "unavailable"
+
+
+@pytest.mark.requirement("introspection.ready")
+async def test_the_server_is_ready_with_keys_and_judges_by_the_providers_word() -> None:
+    issuer = vouching()
+    async with running(issuer, **MODE) as server:
+        await settle()
+        assert (await server.client.get("/readyz")).status_code == 200
+        assert (await server.post(issuer.token())).status_code == 200
+        issuer.says = lambda _: {"active": False}
+        assert (await server.post(issuer.token(jti="2"))).status_code == 401
+        issuer.says = lambda _: Reply(b"", 500)
+        response = await server.post(issuer.token(jti="3"))
+    assert response.status_code == 503
+    assert int(response.headers["retry-after"]) > 0
+    assert "www-authenticate" not in response.headers
+
+
+def unsigned(issuer: Issuer) -> str:
+    return jwt.encode(issuer.claims(), "", algorithm="none")
+
+
+JUNK: list[tuple[Callable[[Issuer], str], Reason]] = [
+    (lambda i: i.token(key=rsa_key("foreign")), Reason.SIGNATURE),
+    (lambda i: i.token(aud="http://other/mcp"), Reason.AUDIENCE),
+    (lambda i: i.token(exp=NOW - 60), Reason.EXPIRED),
+    (lambda i: i.token(iss="http://other"), Reason.ISSUER),
+    (unsigned, Reason.NOT_A_JWT),
+    (lambda i: unsigned(i) + "AAAA", Reason.ALGORITHM),
+    (lambda _: f"{b64(b'{ }')}..", Reason.NOT_A_JWT),
+    (lambda _: f"{b64(LINES)}..", Reason.NOT_A_JWT),
+    (lambda i: i.token() + "\n", Reason.OPAQUE),
+    (lambda _: "a" * 16385, Reason.TOO_LONG),
+    (lambda _: "opaque\x00", Reason.OPAQUE),
+    (lambda _: "opaque\x7f", Reason.OPAQUE),
+    (lambda _: "opaque\n", Reason.OPAQUE),
+    (lambda _: "opaque\r\nhost: evil", Reason.OPAQUE),
+    (lambda _: "opäque", Reason.OPAQUE),
+    (lambda _: "opaque&token_type_hint=refresh_token", Reason.OPAQUE),
+    (lambda _: "opaque%00", Reason.OPAQUE),
+    (lambda _: "a=b", Reason.OPAQUE),
+    (lambda _: "=", Reason.OPAQUE),
+    (lambda _: "'or'1'='1", Reason.OPAQUE),
+    (lambda _: '"opaque"', Reason.OPAQUE),
+]
+
+
+@pytest.mark.requirement("introspection.junk_asks_nobody")
+@pytest.mark.parametrize(("token", "reason"), JUNK)
+async def test_the_provider_is_not_asked_about_junk(token: Callable[[Issuer], str], reason: Reason) -> None:
+    issuer = vouching()
+    async with provider(issuer, **GENERIC) as (idp, _):
+        assert await outcome(idp, token(issuer)) == reason
+    assert issuer.asked == []
+
+
+@pytest.mark.requirement("introspection.opaque", "introspection.junk_asks_nobody")
+@pytest.mark.parametrize("profile", ["keycloak", "nanoidp"])
+@pytest.mark.parametrize("token", [OPAQUE, "a.b", "a.b.c.d.e"])
+async def test_where_the_provider_writes_jwts_nothing_else_is_asked_about(profile: str, token: str) -> None:
+    issuer = vouching()
+    async with provider(issuer, provider=PROFILES[profile]) as (idp, _):
+        assert await outcome(idp, token) in {Reason.NOT_A_JWT, Reason.ENCRYPTED}
+    assert issuer.asked == []
+
+
+@pytest.mark.requirement("introspection.opaque")
+@pytest.mark.parametrize("token", [OPAQUE, "a.b", "a.b.c", "ya29.c.b0Aaek", "a.b.c.d.e"])
+async def test_of_a_provider_we_do_not_know_opaque_tokens_are_asked_about(token: str) -> None:
+    issuer = vouching()
+    async with provider(issuer, **GENERIC) as (idp, _):
+        principal = await idp.verify(token)
+    assert issuer.asked == [token]
+    assert (principal.issuer, principal.subject, principal.client) == (ISSUER, "4f0c", "client-1")
+    assert principal.scopes == {"mcp:tools", "mcp:notes.read"}
+    assert principal.roles == frozenset({"mcp-reader"})
+    assert principal.expires_at == NOW + 300
+
+
+@pytest.mark.requirement("introspection.opaque")
+async def test_where_the_provider_writes_no_jwts_its_key_judges_none() -> None:
+    issuer = vouching()
+    async with provider(issuer, provider=PROFILES["google"]) as (idp, _):
+        forged = issuer.token(key=rsa_key("foreign"))
+        assert await outcome(idp, forged) == "accepted"
+    assert issuer.asked == [forged]
+
+
+ANSWERS: list[tuple[dict[str, Any], str]] = [
+    ({}, "accepted"),
+    ({"aud": ["account", RESOURCE]}, "accepted"),
+    ({"aud": ...}, "audience"),
+    ({"aud": None}, "audience"),
+    ({"aud": "http://other/mcp"}, "audience"),
+    ({"aud": RESOURCE + "/"}, "audience"),
+    ({"aud": [RESOURCE, 7]}, "audience"),
+    ({"aud": []}, "audience"),
+    ({"iss": ...}, "accepted"),
+    ({"iss": "http://other"}, "issuer"),
+    ({"iss": ISSUER + "/"}, "issuer"),
+    ({"iss": [ISSUER]}, "issuer"),
+    ({"exp": ...}, "accepted"),
+    ({"exp": None, "nbf": None}, "accepted"),
+    ({"exp": NOW - 30}, "expired"),
+    ({"exp": str(NOW + 300)}, "claims_malformed"),
+    ({"exp": True}, "claims_malformed"),
+    ({"exp": NOW + 25 * 3600}, "lifetime"),
+    ({"exp": ..., "iat": NOW - 25 * 3600}, "lifetime"),
+    ({"nbf": NOW + 31}, "not_yet_valid"),
+    ({"iat": NOW + 31}, "issued_in_future"),
+    ({"token_type": ...}, "accepted"),
+    ({"token_type": "bearer"}, "accepted"),
+    ({"token_type": "DPoP"}, "sender_bound"),
+    ({"token_type": "dpop"}, "sender_bound"),
+    ({"token_type": "refresh_token"}, "token_type"),
+    ({"token_type": ["Bearer"]}, "token_type"),
+    ({"token_type": {"Bearer": 1}}, "token_type"),
+    ({"cnf": {"jkt": "x"}}, "sender_bound"),
+    ({"cnf": {}}, "sender_bound"),
+    ({"typ": "Refresh"}, "token_type"),
+    ({"typ": "ID"}, "token_type"),
+    ({"typ": ...}, "accepted"),
+    ({"token_use": "refresh_token"}, "token_type"),
+    ({"nonce": "n"}, "token_type"),
+    ({"events": {}}, "token_type"),
+    ({"sub": 7}, "claims_malformed"),
+    ({"client_id": ["c"]}, "claims_malformed"),
+    ({"scope": 7}, "claims_malformed"),
+    ({"mcp_roles": "mcp-admin"}, "claims_malformed"),
+]
+
+
+@pytest.mark.requirement("introspection.judged")
+@pytest.mark.parametrize(("changes", "expected"), ANSWERS, ids=[str(row[0]) for row in ANSWERS])
+async def test_an_answer_is_judged_as_strictly_as_a_jwt(changes: dict[str, Any], expected: str) -> None:
+    issuer = vouching(**changes)
+    async with provider(issuer, **GENERIC) as (idp, _):
+        assert await outcome(idp, OPAQUE) == expected
+
+
+@pytest.mark.requirement("introspection.judged")
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, "accepted"),
+        ({"typ": ...}, "accepted"),  # the signed token has said it
+        ({"typ": "Refresh"}, "token_type"),
+        ({"sid": ...}, "no_user"),
+        ({"aud": ...}, "audience"),
+        ({"sub": ...}, "accepted"),
+    ],
+)
+async def test_a_signed_tokens_answer_is_judged_too(changes: dict[str, Any], expected: str) -> None:
+    issuer = vouching(**changes)
+    async with provider(issuer) as (idp, _):
+        assert await outcome(idp, issuer.token()) == expected
+
+
+@pytest.mark.requirement("introspection.judged")
+async def test_what_the_provider_says_now_outweighs_what_the_token_said() -> None:
+    issuer = vouching(scope="mcp:tools", mcp_roles=[], azp=..., exp=NOW + 60)
+    async with provider(issuer) as (idp, _):
+        principal = await idp.verify(issuer.token())
+    assert (principal.scopes, principal.roles) == (frozenset({"mcp:tools"}), frozenset())
+    assert (principal.client, principal.expires_at) == ("client-1", NOW + 60)
+
+
+@pytest.mark.requirement("introspection.judged", "introspection.cache")
+async def test_a_token_without_an_end_is_believed_as_long_as_the_answer() -> None:
+    issuer = vouching(exp=...)
+    async with provider(issuer, **GENERIC) as (idp, _):
+        assert (await idp.verify(OPAQUE)).expires_at == NOW + MAX_ANSWER_AGE
+
+
+@pytest.mark.requirement("introspection.active")
+@pytest.mark.parametrize("said", ["true", "True", 1, 1.0, [True], {"active": True}, None, ..., "false", 0])
+async def test_active_is_a_boolean_or_there_is_no_answer(said: Any) -> None:
+    issuer = vouching(active=said)
+    async with provider(issuer, **GENERIC) as (idp, _):
+        assert await outcome(idp, OPAQUE) == "unavailable"
+
+
+@pytest.mark.requirement("introspection.active")
+async def test_a_token_that_is_not_active_is_refused_whatever_else_is_said() -> None:
+    issuer = vouching(active=False)
+    async with provider(issuer) as (idp, _):
+        assert await outcome(idp, issuer.token()) == "inactive"
+
+
+GOOD = json.dumps({"active": True, "aud": RESOURCE}).encode()
+NO_ANSWERS: dict[str, Any] = {
+    "a repeated member": b'{"active": false, "active": true, "aud": "%s"}' % RESOURCE.encode(),
+    "a repeated audience": b'{"active": true, "aud": "other", "aud": "%s"}' % RESOURCE.encode(),
+    "no JSON": b"active",
+    "nothing": b"",
+    "NaN": b'{"active": true, "exp": NaN}',
+    "an endless number": b'{"active": true, "exp": 1e999}',
+    "a list": b"[%s]" % GOOD,
+    "a bare true": b"true",
+    "a byte order mark": b"\xef\xbb\xbf" + GOOD,
+    "two documents": GOOD + GOOD,
+    "nesting without end": b'{"active": ' + b"[" * 30_000,
+    "too long": GOOD + b" " * MAX_ANSWER_BYTES,
+    "compressed though not asked": Reply(gzip.compress(GOOD), headers={"content-encoding": "gzip"}),
+    "created": Reply(GOOD, 201),
+    "a redirect": Reply(GOOD, 302, {"location": f"http://localhost:8080{ENDPOINT}?again"}),
+    "a redirect that keeps the method": Reply(GOOD, 307, {"location": "http://attacker.example/"}),
+    "a fault": Reply(GOOD, 500),
+    "too many": Reply(GOOD, 429),
+    "a bad request": Reply(GOOD, 400),
+    "no connection": httpx.ConnectError("refused"),
+    "no time": httpx.ReadTimeout("slow"),
+    "half an answer": httpx.RemoteProtocolError("closed"),
+}
+
+
+@pytest.mark.requirement("introspection.bounds")
+@pytest.mark.parametrize("said", NO_ANSWERS.values(), ids=NO_ANSWERS)
+async def test_what_is_no_answer_neither_admits_nor_refuses(said: Any) -> None:
+    issuer = saying(said)
+    async with provider(issuer, **GENERIC) as (idp, _):
+        assert await outcome(idp, OPAQUE) == "unavailable"
+    assert issuer.asked == [OPAQUE]  # no redirect was followed
+
+
+@pytest.mark.requirement("introspection.bounds")
+async def test_an_answer_of_just_the_bound_is_read() -> None:
+    issuer = saying(GOOD + b" " * (MAX_ANSWER_BYTES - len(GOOD)))
+    async with provider(issuer, **GENERIC) as (idp, _):
+        assert await outcome(idp, OPAQUE) == "accepted"
+
+
+async def there() -> str:
+    return f"http://localhost:8080{ENDPOINT}"
+
+
+def verifier(where: Callable[[], Any], http: httpx.AsyncClient, clock: Clock, **bounds: Any) -> IntrospectionVerifier:
+    """One that asks at `where`, about opaque tokens only."""
+    rules = ClaimRules(
+        issuer=ISSUER,
+        audience=RESOURCE,
+        profile=PROFILES["generic"],
+        access=load_access(Settings().access_file),
+        roles_claim="mcp_roles",
+        leeway=30,
+        max_lifetime=86400,
+    )
+    endpoint = IntrospectionEndpoint(http, where, clock, SecretInHeader("me", SECRET))
+    return IntrospectionVerifier(endpoint, rules, clock, Precheck(None, opaque=True, max_bytes=100), Bounds(**bounds))
+
+
+@pytest.mark.requirement("introspection.bounds")
+async def test_a_provider_that_never_answers_is_given_up() -> None:
+    async def nowhere() -> str:
+        await asyncio.Event().wait()
+        return ""
+
+    async with httpx.AsyncClient() as http:
+        judge = verifier(nowhere, http, HeldClock().clock, answer_within=0.0)
+        with pytest.raises(ProviderUnavailable) as refusal:
+            await judge.verify(OPAQUE)
+    assert "no answer within 0 s" in refusal.value.detail
+
+
+@pytest.mark.requirement("introspection.bounds")
+async def test_an_address_that_cannot_be_one_is_a_fault_of_the_provider() -> None:
+    async def nonsense() -> str:
+        return "http://localhost\x00/"
+
+    async with httpx.AsyncClient() as http:
+        assert await outcome(verifier(nonsense, http, HeldClock().clock), OPAQUE) == "unavailable"
+
+
+@pytest.mark.requirement("introspection.same_token")
+async def test_an_answer_about_somebody_else_is_no_answer() -> None:
+    issuer = vouching(sub="admin")
+    async with provider(issuer) as (idp, _):
+        assert await outcome(idp, issuer.token(sub="mallory")) == "unavailable"
+        assert await outcome(idp, issuer.token(sub="admin")) == "accepted"
+
+
+@pytest.mark.requirement("introspection.credentials")
+@pytest.mark.parametrize("status", [401, 403])
+async def test_refused_credentials_are_told_once_a_minute_with_what_to_set(status: int) -> None:
+    issuer = Introspecting(says=lambda _: Reply(b"{}", status))
+    with capture_logs() as lines:
+        async with provider(issuer, **GENERIC) as (idp, clock):
+            asked = await asyncio.gather(*(outcome(idp, f"token-{i}") for i in range(50)))
+            clock.forward(COMPLAIN_EVERY_SECONDS - 1)
+            asked.append(await outcome(idp, OPAQUE))
+            assert len(errors := [line for line in lines if line["log_level"] == "error"]) == 1
+            clock.forward(1)
+            asked.append(await outcome(idp, OPAQUE))
+    assert set(asked) == {"unavailable"}
+    assert len([line for line in lines if line["log_level"] == "error"]) == 2
+    assert "OAUTH_CLIENT_ID and OAUTH_CLIENT_SECRET" in errors[0]["event"]
+    assert errors[0]["status"] == status
+
+
+@pytest.mark.requirement("introspection.credentials")
+async def test_a_token_that_makes_a_firewall_refuse_locks_nobody_out() -> None:
+    issuer = Introspecting()
+    issuer.says = lambda token: Reply(b"", 403) if "../" in token else issuer.active()
+    async with provider(issuer, **GENERIC) as (idp, _):
+        assert await outcome(idp, "../../etc/passwd") == "unavailable"
+        assert await outcome(idp, OPAQUE) == "accepted"
+
+
+@pytest.mark.requirement("introspection.single_flight")
+@pytest.mark.parametrize("changes", [{}, {"active": False}, {"active": "?"}])
+async def test_a_hundred_uses_of_one_token_at_once_ask_once(changes: dict[str, Any]) -> None:
+    issuer = vouching(**changes)
+    issuer.held = asyncio.Event()
+    async with provider(issuer) as (idp, _):
+        uses = [asyncio.create_task(outcome(idp, issuer.token())) for _ in range(100)]
+        await settle()
+        issuer.held.set()
+        assert len(set(await asyncio.gather(*uses))) == 1
+    assert len(issuer.asked) == 1
+
+
+@pytest.mark.requirement("introspection.single_flight")
+async def test_who_gives_up_waiting_does_not_end_the_call_for_the_others() -> None:
+    issuer = vouching()
+    issuer.held = asyncio.Event()
+    async with provider(issuer, **GENERIC) as (idp, _):
+        impatient, patient = (asyncio.create_task(outcome(idp, OPAQUE)) for _ in range(2))
+        await settle()
+        impatient.cancel()
+        await settle()
+        issuer.held.set()
+        assert await patient == "accepted"
+    assert impatient.cancelled()
+    assert len(issuer.asked) == 1
+
+
+@pytest.mark.requirement("introspection.single_flight")
+async def test_the_answer_is_kept_though_nobody_waits_for_it_any_more() -> None:
+    issuer = vouching()
+    issuer.held = asyncio.Event()
+    async with provider(issuer, **GENERIC) as (idp, _):
+        only = asyncio.create_task(outcome(idp, OPAQUE))
+        await settle()
+        only.cancel()
+        issuer.held.set()
+        await settle()
+        assert await outcome(idp, OPAQUE) == "accepted"
+    assert len(issuer.asked) == 1
+
+
+@pytest.mark.requirement("introspection.single_flight")
+async def test_what_is_under_way_ends_with_the_server() -> None:
+    issuer = vouching()
+    issuer.held = asyncio.Event()
+    async with provider(issuer, **GENERIC) as (idp, _):
+        uses = [asyncio.create_task(idp.verify(f"token-{i}")) for i in range(3)]
+        await settle()
+        assert issuer.in_flight == 3
+        await idp.close()
+        assert issuer.in_flight == 0
+        await asyncio.wait(uses)
+    assert all(use.cancelled() for use in uses)
+
+
+@pytest.mark.requirement("introspection.single_flight")
+async def test_a_fetch_of_the_keys_ends_with_the_server_too() -> None:
+    issuer = vouching()
+    issuer.gate = asyncio.Event()
+    async with provider(issuer) as (idp, _):
+        use = asyncio.create_task(idp.verify(issuer.token()))
+        await settle()
+        await idp.close()
+        await settle()
+        assert use.cancelled()
+
+
+@pytest.mark.requirement("introspection.no_hammer")
+async def test_a_flood_of_opaque_tokens_waits_in_bounds_and_leaves_signed_ones_their_room() -> None:
+    issuer = vouching()
+    issuer.held = asyncio.Event()
+    flood = BOUNDS.in_flight + BOUNDS.waiting + 50
+    async with provider(issuer, **GENERIC) as (idp, _):
+        junk = [asyncio.create_task(outcome(idp, f"junk-{i}")) for i in range(flood)]
+        await settle()
+        assert issuer.in_flight == BOUNDS.in_flight
+        assert [use.result() for use in junk if use.done()] == ["unavailable"] * 50
+        signed = asyncio.create_task(outcome(idp, issuer.token()))
+        await settle()
+        assert issuer.in_flight == BOUNDS.in_flight + 1
+        issuer.held.set()
+        assert await signed == "accepted"
+        assert (await asyncio.gather(*junk)).count("accepted") == BOUNDS.in_flight + BOUNDS.waiting
+        assert await outcome(idp, "later") == "accepted"  # every place was given back
+    assert issuer.most_in_flight == BOUNDS.in_flight + 1
+
+
+@pytest.mark.requirement("introspection.no_hammer")
+async def test_signed_tokens_are_bounded_too() -> None:
+    issuer = vouching()
+    issuer.held = asyncio.Event()
+    async with provider(issuer) as (idp, _):
+        uses = [
+            asyncio.create_task(outcome(idp, issuer.token(jti=str(i))))
+            for i in range(BOUNDS.in_flight + BOUNDS.waiting + 1)
+        ]
+        await settle()
+        assert issuer.in_flight == BOUNDS.in_flight
+        issuer.held.set()
+        assert (await asyncio.gather(*uses)).count("unavailable") == 1
+
+
+@pytest.mark.requirement("introspection.no_hammer")
+async def test_places_come_back_when_answers_do_not() -> None:
+    issuer = saying(httpx.ReadTimeout("slow"))
+    async with provider(issuer, **GENERIC) as (idp, _):
+        for turn in range(3):
+            await asyncio.gather(*(outcome(idp, f"token-{turn}-{i}") for i in range(BOUNDS.in_flight + BOUNDS.waiting)))
+        issuer.says = lambda _: issuer.active()
+        assert await outcome(idp, OPAQUE) == "accepted"
+
+
+@pytest.mark.requirement("introspection.cache")
+async def test_a_withdrawn_token_is_believed_for_the_age_of_an_answer_at_most() -> None:
+    issuer = vouching()
+    async with provider(issuer) as (idp, clock):
+        token = issuer.token()
+        assert await outcome(idp, token) == "accepted"
+        issuer.says = lambda _: {"active": False}
+        clock.forward(MAX_ANSWER_AGE - 0.1)
+        assert await outcome(idp, token) == "accepted"
+        assert len(issuer.asked) == 1
+        clock.forward(0.1)
+        assert await outcome(idp, token) == "inactive"
+    assert len(issuer.asked) == 2
+
+
+@pytest.mark.requirement("introspection.cache")
+async def test_an_answer_ages_from_the_question_not_from_its_arrival() -> None:
+    issuer = vouching()
+    issuer.held = asyncio.Event()
+    async with provider(issuer, **GENERIC) as (idp, clock):
+        use = asyncio.create_task(outcome(idp, OPAQUE))
+        await settle()
+        clock.forward(4)
+        issuer.held.set()
+        assert await use == "accepted"
+        clock.forward(MAX_ANSWER_AGE - 4)
+        await outcome(idp, OPAQUE)
+    assert len(issuer.asked) == 2
+
+
+@pytest.mark.requirement("introspection.cache")
+async def test_an_answer_does_not_outlive_the_token() -> None:
+    issuer = vouching(exp=NOW + 10)
+    async with provider(issuer, **GENERIC, clock_leeway=0) as (idp, clock):
+        assert await outcome(idp, OPAQUE) == "accepted"
+        clock.forward(9.9)
+        assert await outcome(idp, OPAQUE) == "accepted"
+        assert len(issuer.asked) == 1
+        clock.forward(0.1)
+        assert await outcome(idp, OPAQUE) == "expired"
+
+
+@pytest.mark.requirement("introspection.cache")
+async def test_setting_the_clock_back_lengthens_no_answers_life() -> None:
+    issuer, wall, elapsed = vouching(), [NOW], [0.0]
+    clock = Clock(now=lambda: wall[0], monotonic=lambda: elapsed[0])
+
+    async with issuer.http() as http:
+        judge = verifier(there, http, clock)
+        assert await outcome(judge, OPAQUE) == "accepted"
+        wall[0] -= 20
+        elapsed[0] += MAX_ANSWER_AGE
+        issuer.says = lambda _: {"active": False}
+        assert await outcome(judge, OPAQUE) == "inactive"
+
+
+@pytest.mark.requirement("introspection.cache")
+@pytest.mark.parametrize("changes", [{"active": False}, {"aud": "http://other/mcp"}])
+async def test_a_refusal_is_remembered_for_a_shorter_time(changes: dict[str, Any]) -> None:
+    issuer = vouching(**changes)
+    async with provider(issuer, **GENERIC) as (idp, clock):
+        refused = await outcome(idp, OPAQUE)
+        issuer.says = lambda _: issuer.active()
+        clock.forward(BOUNDS.refusal_age - 0.1)
+        assert await outcome(idp, OPAQUE) == refused
+        assert len(issuer.asked) == 1
+        clock.forward(0.1)
+        assert await outcome(idp, OPAQUE) == "accepted"
+
+
+@pytest.mark.requirement("introspection.cache")
+async def test_a_failure_is_not_remembered() -> None:
+    issuer = saying(Reply(b"", 503))
+    async with provider(issuer, **GENERIC) as (idp, _):
+        assert await outcome(idp, OPAQUE) == "unavailable"
+        issuer.says = lambda _: issuer.active()
+        assert await outcome(idp, OPAQUE) == "accepted"
+
+
+@pytest.mark.requirement("introspection.cache")
+async def test_what_is_known_outlives_the_providers_outage_until_it_is_too_old() -> None:
+    issuer = vouching()
+    async with provider(issuer) as (idp, clock):
+        token = issuer.token()
+        await idp.verify(token)
+        issuer.says = lambda _: httpx.ConnectError("refused")
+        clock.forward(MAX_ANSWER_AGE - 1)
+        assert await outcome(idp, token) == "accepted"
+        clock.forward(1)
+        assert await outcome(idp, token) == "unavailable"
+
+
+@pytest.mark.requirement("introspection.cache_bounds")
+async def test_more_junk_than_can_be_remembered_pushes_out_no_good_answer() -> None:
+    issuer = Introspecting()
+    issuer.says = lambda token: issuer.active() if token == OPAQUE else {"active": False}
+    async with issuer.http() as http:
+        judge = verifier(there, http, HeldClock().clock, entries=20)
+        assert await outcome(judge, OPAQUE) == "accepted"
+        assert {await outcome(judge, f"junk-{i}") for i in range(100)} == {"inactive"}
+        assert len(issuer.asked) == 101
+        assert await outcome(judge, OPAQUE) == "accepted"
+        assert await outcome(judge, "junk-99") == "inactive"
+        assert len(issuer.asked) == 101
+        assert await outcome(judge, "junk-0") == "inactive"
+        assert len(issuer.asked) == 102
+
+
+@pytest.mark.requirement("introspection.cache_bounds")
+async def test_short_tokens_with_long_answers_are_bounded_by_the_answers() -> None:
+    issuer = vouching(padding="x" * 60_000)
+    async with provider(issuer, **GENERIC) as (idp, _):
+        many = MAX_BYTES // 60_000 + 1
+        for i in range(many):
+            await idp.verify(f"token-{i}")
+        await idp.verify(f"token-{many - 1}")
+        assert len(issuer.asked) == many
+        await idp.verify("token-0")
+    assert len(issuer.asked) == many + 1
+
+
+@pytest.mark.requirement("introspection.unseen")
+@pytest.mark.parametrize("said", [*NO_ANSWERS.values(), {"active": False}, Reply(b"", 401), {"active": 1}])
+async def test_neither_token_nor_secret_is_in_what_is_logged_or_raised(said: Any) -> None:
+    issuer = saying(said)
+    async with issuer.http() as http:
+        clock = HeldClock().clock
+
+        judge = verifier(there, http, clock)
+        with capture_logs() as lines, pytest.raises((InvalidToken, ProviderUnavailable)) as refusal:
+            await judge.verify(OPAQUE)
+    credentials = issuer.requests[0].headers["authorization"].partition(" ")[2]
+    shown = [repr(lines), repr(refusal.value), str(refusal.value), repr(vars(refusal.value)), repr(vars(judge))]
+    assert refusal.value.__cause__ is None
+    for text in shown:
+        assert OPAQUE not in text
+        assert SECRET not in text
+        assert credentials not in text
+
+
+@pytest.mark.requirement("introspection.unseen")
+async def test_no_log_line_of_the_server_has_an_opaque_token() -> None:
+    issuer = saying({"active": False})
+    tokens = [OPAQUE, f"{OPAQUE}'", OPAQUE * 1000]
+    with capture_logs() as lines:
+        async with running(issuer, **MODE, **GENERIC) as server:
+            for token in tokens:
+                assert (await server.post(token)).status_code == 401
+    assert [line["reason"] for line in lines if line["event"] == "refused"] == ["inactive", "opaque", "too_long"]
+    assert OPAQUE not in repr(lines)
+    assert SECRET not in repr(lines)

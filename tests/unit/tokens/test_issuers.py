@@ -1,0 +1,255 @@
+"""Several issuers, and the rules of each."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import yaml
+
+from mcp_idp.access.policy import AccessFileError, load_access
+from mcp_idp.config.env import SettingsError
+from mcp_idp.config.settings import Settings
+from mcp_idp.errors import InvalidToken, ProviderUnavailable
+from mcp_idp.providers import profile_for
+from mcp_idp.tokens.issuers import TrustedIssuers
+from mcp_server.app import create_app
+from tests.support.app import HeldClock, running
+from tests.support.fake_issuer import ISSUER, Issuer, public_jwk, rsa_key
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+
+OTHER = "http://localhost:8080/realms/other"
+
+
+def other_issuer() -> Issuer:
+    """A second realm at the same host, with another key under the same kid."""
+    return Issuer(url=OTHER, realm="other", keys=[public_jwk(rsa_key("other"), kid="one", alg="RS256", use="sig")])
+
+
+def access_file(folder: Path, **members: Any) -> Path:
+    content = yaml.safe_load(Settings().access_file.read_text(encoding="utf-8"))
+    path = folder / "access.yaml"
+    path.write_text(yaml.safe_dump({**content, **members}), encoding="utf-8")
+    return path
+
+
+async def outcomes(tokens: list[str], issuers: list[Issuer], path: Path, **settings: Any) -> list[str]:
+    """For each token who vouches for it, or why nobody does."""
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        for issuer in issuers:
+            if f"/realms/{issuer.realm}" in request.url.path:
+                return await issuer.answer(request)
+        return httpx.Response(404, stream=httpx.ByteStream(b""))
+
+    found = []
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+        chosen = Settings(access_file=path, **settings)
+        trusted = TrustedIssuers(chosen, load_access(path), HeldClock().clock, http)
+        for token in tokens:
+            try:
+                found.append((await trusted.verify(token)).issuer)
+            except InvalidToken as error:
+                found.append(error.reason.value)
+            except ProviderUnavailable:
+                found.append("unavailable")
+        await trusted.close()
+    return found
+
+
+@pytest.mark.requirement("issuers.several")
+async def test_each_issuer_vouches_for_its_own_tokens_only(tmp_path: Path) -> None:
+    first, other = Issuer(), other_issuer()
+    path = access_file(tmp_path, issuers={OTHER: {}})
+    key = rsa_key("other")
+    tokens = [
+        first.token(),
+        other.token(key=key),
+        first.token(key=key),  # the other's key, the first's name
+        other.token(),  # the first's key, the other's name
+        first.token(iss="http://localhost:8080/realms/third"),
+        "junk",
+    ]
+    found = await outcomes(tokens, [first, other], path)
+    assert found == [ISSUER, OTHER, "signature", "signature", "issuer", "not_a_jwt"]
+
+
+@pytest.mark.requirement("issuers.several")
+async def test_one_issuer_s_outage_is_not_the_other_s(tmp_path: Path) -> None:
+    first, other = Issuer(), other_issuer()
+    other.down = True
+    path = access_file(tmp_path, issuers={OTHER: {}})
+    assert await outcomes([first.token(), other.token(key=rsa_key("other"))], [first, other], path) == [
+        ISSUER,
+        "unavailable",
+    ]
+
+
+@pytest.mark.requirement("issuers.several")
+async def test_the_metadata_names_every_issuer(tmp_path: Path) -> None:
+    async with running(access_file=access_file(tmp_path, issuers={OTHER: {}})) as server:
+        document = (await server.client.get("/.well-known/oauth-protected-resource")).json()
+    assert document["authorization_servers"] == [ISSUER, OTHER]
+
+
+@pytest.mark.requirement("issuers.aliases")
+async def test_an_alias_is_the_same_issuer(tmp_path: Path) -> None:
+    first = Issuer()
+    path = access_file(tmp_path, issuers={ISSUER: {"aliases": ["https://sts.example/v1/"]}})
+    tokens = [first.token(iss="https://sts.example/v1/"), first.token(iss="https://sts.example/v1"), first.token()]
+    assert await outcomes(tokens, [first], path) == [ISSUER, "issuer", ISSUER]
+
+
+@pytest.mark.requirement("issuers.clients")
+async def test_a_token_without_audience_counts_for_listed_clients_only(tmp_path: Path) -> None:
+    first = Issuer()
+    path = access_file(tmp_path, issuers={ISSUER: {"clients": ["client-1"]}})
+    tokens = [
+        first.token(aud=...),
+        first.token(aud=..., azp="client-2"),
+        first.token(aud=..., azp=...),
+        first.token(aud="http://other"),
+        first.token(aud=None),
+        first.token(aud=[]),
+        first.token(azp="client-2"),
+    ]
+    found = await outcomes(tokens, [first], path)
+    assert found == [ISSUER, "audience", "audience", "audience", "audience", "audience", ISSUER]
+    assert await outcomes(tokens[:1], [first], access_file(tmp_path)) == ["audience"]
+
+
+@pytest.mark.requirement("issuers.machine_clients")
+async def test_a_token_without_a_person_counts_for_machine_clients_only(tmp_path: Path) -> None:
+    first = Issuer()
+    path = access_file(tmp_path, issuers={ISSUER: {"machine_clients": ["robot"]}})
+    tokens = [first.token(sid=..., azp="robot"), first.token(sid=...), first.token(azp="robot")]
+    assert await outcomes(tokens, [first], path) == [ISSUER, "no_user", ISSUER]
+
+
+@pytest.mark.requirement("issuers.machine_clients")
+async def test_a_machine_client_of_the_file_is_one_at_the_first_issuer_only(tmp_path: Path) -> None:
+    first, other = Issuer(), other_issuer()
+    robot = {"name": "Robot", "roles": ["mcp-reader"], "secret": "ROBOT_SECRET"}
+    path = access_file(tmp_path, issuers={OTHER: {}}, machine_clients={"robot": robot})
+    key = rsa_key("other")
+    tokens = [
+        first.token(sid=..., azp="robot"),
+        first.token(sid=..., azp="Robot"),
+        first.token(sid=...),
+        other.token(key=key, sid=..., azp="robot"),  # anybody's there
+        other.token(key=key),
+    ]
+    assert await outcomes(tokens, [first, other], path) == [ISSUER, "no_user", "no_user", "no_user", OTHER]
+
+
+@pytest.mark.requirement("issuers.several")
+async def test_an_issuer_s_own_audience_and_profile_take_the_place_of_the_settings(tmp_path: Path) -> None:
+    first, other = Issuer(), other_issuer()
+    rules = {"audience": "api://mcp", "provider": "generic"}
+    path = access_file(tmp_path, issuers={OTHER: rules})
+    key = rsa_key("other")
+    tokens = [
+        other.token(key=key, aud="api://mcp", typ=..., sid=...),
+        other.token(key=key),
+        first.token(aud="api://mcp"),
+    ]
+    assert await outcomes(tokens, [first, other], path) == [OTHER, "audience", "audience"]
+
+
+@pytest.mark.requirement("issuers.several")
+@pytest.mark.parametrize(
+    ("issuers", "says"),
+    [
+        ({"login.example.com": {}}, "absolute URL"),
+        ({OTHER: {"provider": "keyclock"}}, "keyclock"),
+        ({OTHER: {"audiences": "x"}}, "audiences"),
+        ({OTHER: {"aliases": ["x"]}}, "absolute URL"),
+    ],
+)
+def test_rules_that_cannot_work_are_refused(tmp_path: Path, issuers: dict[str, Any], says: str) -> None:
+    with pytest.raises(AccessFileError, match=says):
+        load_access(access_file(tmp_path, issuers=issuers))
+
+
+@pytest.mark.requirement("issuers.introspect_for")
+async def test_tokens_with_a_named_scope_are_asked_about_and_others_not(tmp_path: Path) -> None:
+    first = Issuer()
+    asked: list[bytes] = []
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/introspect"):
+            asked.append(await request.aread())
+            return httpx.Response(200, stream=httpx.ByteStream(b'{"active":false}'))
+        return await first.answer(request)
+
+    path = access_file(tmp_path, introspect_for=["mcp:notes.write"])
+    settings = Settings(access_file=path, client_secret="s")
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+        trusted = TrustedIssuers(settings, load_access(path), HeldClock().clock, http)
+        assert (await trusted.verify(first.token())).subject == "4f0c"
+        assert asked == []
+        for scope in ("mcp:notes.write", "mcp:admin"):
+            with pytest.raises(InvalidToken) as refused:
+                await trusted.verify(first.token(scope=scope))
+            assert refused.value.reason.value == "inactive"
+        assert len(asked) == 2
+        await trusted.close()
+
+
+@pytest.mark.requirement("issuers.introspect_for")
+async def test_tokens_of_an_issuer_that_cannot_be_asked_go_without_the_named_scope(tmp_path: Path) -> None:
+    first, other = Issuer(), other_issuer()
+    key = rsa_key("other")
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        return await (other if "/realms/other" in request.url.path else first).answer(request)
+
+    path = access_file(tmp_path, introspect_for=["mcp:notes.write"], issuers={OTHER: {}})
+    settings = Settings(access_file=path, client_secret="s")
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+        trusted = TrustedIssuers(settings, load_access(path), HeldClock().clock, http)
+        brought = [
+            (await trusted.verify(other.token(key=key, scope=scope))).scopes
+            for scope in ("mcp:admin", "mcp:notes.write openid", "mcp:notes.read", "mcp:tools")
+        ]
+        await trusted.close()
+    less = {"mcp:tools", "mcp:notes.read"}
+    assert brought == [less, less, {"mcp:notes.read"}, {"mcp:tools"}]
+
+
+@pytest.mark.requirement("issuers.introspect_for")
+def test_asking_about_some_tokens_needs_credentials(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="introspect_for needs OAUTH_CLIENT_SECRET"):
+        create_app(Settings(access_file=access_file(tmp_path, introspect_for=["mcp:admin"])))
+    with pytest.raises(AccessFileError, match="introspect_for"):
+        load_access(access_file(tmp_path, introspect_for=["mcp:nothing"]))
+
+
+@pytest.mark.requirement("issuers.several")
+@pytest.mark.parametrize(
+    ("first", "issuers", "fault"),
+    [
+        (ISSUER, {OTHER: {"aliases": [ISSUER]}}, f"issuers: {OTHER}: tokens of {ISSUER} are another issuer's"),
+        (ISSUER, {OTHER: {"aliases": ["https://x/"]}, "https://x/": {}}, "tokens of https://x/ are another"),
+        (ISSUER, {"https://y/": {"aliases": ["https://x/"]}, OTHER: {"aliases": ["https://x/"]}}, "https://x/"),
+        (  # both are one tenant of Entra ID, and each profile has the other's spelling as an alias
+            "https://login.microsoftonline.com/t/v2.0",
+            {"https://sts.windows.net/t/": {"audience": "api"}},
+            "tokens of https://sts.windows.net/t/ are another",
+        ),
+        (ISSUER, {ISSUER: {"aliases": ["https://x/"]}, "https://x/": {}}, "https://x/"),
+    ],
+)
+async def test_no_two_issuers_may_vouch_for_the_same_tokens(
+    first: str, issuers: dict[str, Any], fault: str, tmp_path: Path
+) -> None:
+    path = access_file(tmp_path, issuers=issuers)
+    settings = Settings(access_file=path, server_url=first, issuer=first, provider=profile_for(first))
+    with pytest.raises(SettingsError, match=re.escape(fault)):
+        create_app(settings)

@@ -1,0 +1,393 @@
+"""Keys: fetched when needed, held through outages, never hammered for."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from jwt.algorithms import RSAAlgorithm
+
+from mcp_idp.access.policy import load_access
+from mcp_idp.config.settings import Settings
+from mcp_idp.oauth.discovery import candidates, discover
+from mcp_idp.oauth.http import MAX_DOCUMENT_BYTES, FetchError, fetch_json
+from mcp_idp.principal import Principal
+from mcp_idp.tokens.issuers import IdentityProvider
+from mcp_idp.tokens.jwks import COOL_DOWN_SECONDS, read_key_set
+from mcp_idp.util.token_cache import TokenCache
+from tests.support.app import HeldClock
+from tests.support.fake_issuer import ISSUER, NOW, Issuer, public_jwk, rsa_key
+from tests.support.outcomes import outcome, settle
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def provider(issuer: Issuer, **settings: Any) -> AsyncIterator[tuple[IdentityProvider, HeldClock]]:
+    clock = HeldClock()
+    async with issuer.http() as http:
+        chosen = Settings(**settings)
+        idp = IdentityProvider(chosen, load_access(chosen.access_file), clock.clock, http)
+        yield idp, clock
+        await idp.keys.close()
+
+
+@pytest.mark.requirement("keys.fetched_once")
+async def test_a_hundred_requests_at_once_fetch_the_keys_once() -> None:
+    issuer = Issuer(gate=asyncio.Event())
+    async with provider(issuer) as (idp, _):
+        requests = [asyncio.create_task(outcome(idp, issuer.token(sub=str(i)))) for i in range(100)]
+        await settle()
+        assert issuer.gate is not None
+        issuer.gate.set()
+        assert set(await asyncio.gather(*requests)) == {"accepted"}
+    assert issuer.key_fetches == 1
+
+
+@pytest.mark.requirement("keys.fetched_once")
+async def test_who_gives_up_waiting_does_not_end_the_fetch_for_the_others() -> None:
+    issuer = Issuer(gate=asyncio.Event())
+    async with provider(issuer) as (idp, _):
+        impatient = asyncio.create_task(outcome(idp, issuer.token()))
+        patient = asyncio.create_task(outcome(idp, issuer.token()))
+        await settle()
+        impatient.cancel()
+        await settle()
+        assert issuer.gate is not None
+        issuer.gate.set()
+        assert await patient == "accepted"
+    assert issuer.key_fetches == 1
+
+
+@pytest.mark.requirement("keys.cool_down")
+async def test_a_flood_of_unknown_kids_causes_one_fetch_per_cool_down() -> None:
+    issuer = Issuer()
+    async with provider(issuer) as (idp, clock):
+        assert await outcome(idp, issuer.token()) == "accepted"
+        clock.forward(60)
+        flood = [await outcome(idp, issuer.token(kid=f"unknown-{i}")) for i in range(100)]
+        assert issuer.key_fetches == 2
+        clock.forward(COOL_DOWN_SECONDS)
+        flood += await asyncio.gather(*(outcome(idp, issuer.token(kid=f"more-{i}")) for i in range(100)))
+        assert issuer.key_fetches == 3
+        assert set(flood) == {"key_unknown"}
+        issuer.down = True
+        clock.forward(COOL_DOWN_SECONDS)
+        assert await outcome(idp, issuer.token(kid="while-down")) == "unavailable"
+        assert await outcome(idp, issuer.token(sub="known key")) == "accepted"
+
+
+@pytest.mark.requirement("keys.cool_down")
+async def test_a_wrong_algorithm_for_a_known_key_causes_no_fetch() -> None:
+    issuer = Issuer()
+    async with provider(issuer) as (idp, clock):
+        await outcome(idp, issuer.token())
+        clock.forward(60)
+        assert await outcome(idp, issuer.token(alg="RS512")) == "key_mismatch"
+    assert issuer.key_fetches == 1
+
+
+@pytest.mark.requirement("keys.rotation")
+async def test_a_new_key_is_found_at_its_first_token_and_a_withdrawn_one_is_forgotten() -> None:
+    issuer = Issuer()
+    async with provider(issuer) as (idp, clock):
+        old = issuer.token(exp=NOW + 3000)
+        assert await outcome(idp, old) == "accepted"
+        issuer.keys = [public_jwk(rsa_key("two"), kid="two", alg="RS256", use="sig")]
+        clock.forward(60)
+        assert await outcome(idp, issuer.token(key=rsa_key("two"), kid="two")) == "accepted"
+        assert await outcome(idp, old) == "key_unknown"
+
+
+@pytest.mark.requirement("keys.rotation")
+async def test_a_withdrawn_key_dies_within_its_maximum_age_without_any_new_token() -> None:
+    issuer = Issuer()
+    async with provider(issuer, key_max_age=600) as (idp, clock):
+        token = issuer.token(exp=NOW + 3000)
+        assert await outcome(idp, token) == "accepted"
+        issuer.keys = [public_jwk(rsa_key("two"), kid="two")]
+        clock.forward(600)
+        assert await outcome(idp, token) == "accepted"  # renewed in the background from half of the age on
+        clock.forward(1)
+        await settle()
+        assert await outcome(idp, token) == "key_unknown"
+
+
+@pytest.mark.requirement("keys.rotation")
+async def test_after_a_long_silence_the_keys_are_renewed_before_they_are_used() -> None:
+    issuer = Issuer()
+    async with provider(issuer, key_max_age=600) as (idp, clock):
+        token = issuer.token(exp=NOW + 9000)
+        assert await outcome(idp, token) == "accepted"
+        issuer.keys = [public_jwk(rsa_key("two"), kid="two")]
+        clock.forward(8000)
+        assert await outcome(idp, token) == "key_unknown"
+
+
+@pytest.mark.requirement("keys.rotation")
+async def test_the_same_kid_with_other_material_voids_what_was_verified_before() -> None:
+    issuer = Issuer()
+    async with provider(issuer, key_max_age=600) as (idp, clock):
+        token = issuer.token(exp=NOW + 3000)
+        assert await outcome(idp, token) == "accepted"
+        issuer.keys = [public_jwk(rsa_key("two"), kid="one", alg="RS256", use="sig")]
+        clock.forward(601)
+        assert await outcome(idp, token) == "signature"
+
+
+@pytest.mark.requirement("keys.outage")
+async def test_held_keys_outlive_an_outage_up_to_their_bound() -> None:
+    issuer = Issuer()
+    async with provider(issuer, key_max_age=600, key_max_stale=7200) as (idp, clock):
+        assert await outcome(idp, issuer.token()) == "accepted"
+        issuer.down = True
+        for _ in range(7):
+            clock.forward(1000)
+            await settle()
+            token = issuer.token(iat=clock.at, exp=clock.at + 60)
+            assert await outcome(idp, token) == "accepted"
+        assert idp.keys.usable
+        clock.forward(201)
+        assert await outcome(idp, issuer.token(iat=clock.at, exp=clock.at + 60)) == "unavailable"
+        assert not idp.keys.usable
+        issuer.down = False
+        clock.forward(COOL_DOWN_SECONDS)
+        assert await outcome(idp, issuer.token(iat=clock.at, exp=clock.at + 60)) == "accepted"
+
+
+@pytest.mark.requirement("keys.outage")
+async def test_a_remembered_token_is_not_served_beyond_the_bound_either() -> None:
+    issuer = Issuer()
+    async with provider(issuer, key_max_age=600, key_max_stale=1000) as (idp, clock):
+        token = issuer.token(exp=NOW + 9000)
+        assert await outcome(idp, token) == "accepted"
+        issuer.down = True
+        clock.forward(1001)
+        assert await outcome(idp, token) == "unavailable"
+
+
+@pytest.mark.requirement("keys.outage")
+async def test_an_empty_key_set_does_not_replace_a_good_one() -> None:
+    issuer = Issuer()
+    async with provider(issuer, key_max_age=600) as (idp, clock):
+        assert await outcome(idp, issuer.token(exp=NOW + 3000)) == "accepted"
+        issuer.keys = []
+        clock.forward(601)
+        assert await outcome(idp, issuer.token(exp=NOW + 3000)) == "accepted"
+        assert idp.keys.fault is not None
+
+
+@pytest.mark.requirement("keys.outage")
+async def test_while_no_keys_were_ever_had_the_provider_is_asked_once_per_cool_down() -> None:
+    issuer = Issuer(down=True)
+    async with provider(issuer) as (idp, clock):
+        assert {await outcome(idp, issuer.token()) for _ in range(20)} == {"unavailable"}
+        assert max(issuer.calls.values()) == 1
+        clock.forward(COOL_DOWN_SECONDS)
+        issuer.down = False
+        assert await outcome(idp, issuer.token()) == "accepted"
+
+
+def _private(key: rsa.RSAPrivateKey) -> dict[str, Any]:
+    return RSAAlgorithm.to_jwk(key, as_dict=True)
+
+
+@pytest.mark.requirement("keys.filter")
+@pytest.mark.parametrize(
+    "jwk",
+    [
+        public_jwk(rsa_key("one"), kid="one", use="enc"),
+        public_jwk(rsa_key("one"), kid="one", alg="RSA-OAEP"),
+        public_jwk(rsa_key("one"), kid="one", alg="HS256"),
+        public_jwk(rsa_key("one"), kid="one", alg="ES256"),
+        public_jwk(rsa_key("one"), kid="one", key_ops=["encrypt"]),
+        public_jwk(rsa_key("one"), kid="one", key_ops="verify"),
+        public_jwk(rsa_key("one"), kid=7),
+        public_jwk(rsa_key("short", 1024), kid="one"),
+        {**_private(rsa_key("one")), "kid": "one", "key_ops": ["verify"]},
+        {"kty": "oct", "k": "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0", "kid": "one"},
+        {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "kid": "one"},
+        {"kty": "EC", "crv": "secp256k1", "x": "AA", "y": "AA", "kid": "one"},
+        {"kty": "OKP", "crv": "P-256", "x": "AA", "kid": "one"},
+        {"kty": "RSA", "kid": "one"},
+        {"kty": "RSA", "n": 7, "e": "AQAB", "kid": "one"},
+        "one",
+        None,
+    ],
+)
+def test_a_key_that_cannot_or_must_not_verify_is_left_out(jwk: Any) -> None:
+    good = public_jwk(rsa_key("two"), kid="two", alg="RS256")
+    assert list(read_key_set({"keys": [jwk, good]})) == [("two", "RS256")]
+
+
+@pytest.mark.requirement("keys.filter")
+def test_of_two_keys_with_one_name_neither_counts() -> None:
+    keys = [public_jwk(rsa_key(name), kid="same", alg="RS256") for name in ("one", "two")]
+    assert read_key_set({"keys": keys}) == {}
+    assert read_key_set({"keys": "none"}) == {}
+    assert read_key_set({}) == {}
+
+
+PRINCIPAL = Principal("i", "s", "c", frozenset(), NOW + 10)
+
+
+@pytest.mark.requirement("jwt.cache")
+async def test_a_second_use_is_remembered_and_ends_with_the_token() -> None:
+    issuer = Issuer()
+    async with provider(issuer) as (idp, clock):
+        token = issuer.token()
+        assert await idp.verify(token) is await idp.verify(token)
+        clock.forward(300 + 30)
+        assert await outcome(idp, token) == "expired"
+
+
+@pytest.mark.requirement("jwt.cache")
+def test_the_memory_is_bounded_by_entries_and_by_bytes() -> None:
+    cache: TokenCache[Principal] = TokenCache(max_entries=10, max_bytes=1000)
+    for i in range(100):
+        cache.put(f"token-{i}", 1, PRINCIPAL)
+    assert len(cache) == 10
+    assert cache.get("token-99", 1, NOW) is PRINCIPAL
+    assert cache.get("token-0", 1, NOW) is None
+    for i in range(100):
+        cache.put(f"{i}".zfill(200), 1, PRINCIPAL)
+    assert len(cache) == 5
+
+
+@pytest.mark.requirement("jwt.cache")
+def test_an_entry_is_void_after_its_end_and_under_other_keys() -> None:
+    cache: TokenCache[Principal] = TokenCache()
+    cache.put("t", 1, PRINCIPAL)
+    assert cache.get("t", 1, NOW + 9) is PRINCIPAL
+    assert cache.get("t", 2, NOW) is None
+    cache.put("t", 2, PRINCIPAL)
+    assert cache.get("t", 2, NOW + 10) is None
+    assert len(cache) == 0
+
+
+@pytest.mark.requirement("discovery.order")
+def test_the_well_known_urls_of_an_issuer_with_and_without_a_path() -> None:
+    assert candidates("https://h/realms/r/") == (
+        "https://h/.well-known/oauth-authorization-server/realms/r",
+        "https://h/.well-known/openid-configuration/realms/r",
+        "https://h/realms/r/.well-known/openid-configuration",
+    )
+    assert candidates("https://h/") == (
+        "https://h/.well-known/oauth-authorization-server",
+        "https://h/.well-known/openid-configuration",
+    )
+
+
+Answers = dict[str, httpx.Response | Exception]
+
+
+async def discovered(answers: Answers, issuer: str = ISSUER, internal: str | None = None) -> tuple[Any, list[str]]:
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        found = answers.get(str(request.url), httpx.Response(404, stream=httpx.ByteStream(b"")))
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+        try:
+            return await discover(http, issuer, internal), asked
+        except FetchError as error:
+            return str(error), asked
+
+
+def document(**members: Any) -> httpx.Response:
+    content = httpx.Response(200, json={"issuer": ISSUER, "jwks_uri": f"{ISSUER}/certs", **members}).content
+    return httpx.Response(200, stream=httpx.ByteStream(content))
+
+
+FIRST, SECOND, THIRD = candidates(ISSUER)
+
+
+@pytest.mark.requirement("discovery.order")
+@pytest.mark.parametrize("fault", [httpx.Response(500, stream=httpx.ByteStream(b"")), httpx.ConnectError("refused")])
+async def test_the_next_form_is_tried_when_one_fails(fault: Any) -> None:
+    found, asked = await discovered({FIRST: fault, THIRD: document()})
+    assert found.jwks_url == f"{ISSUER}/certs"
+    assert asked == [FIRST, SECOND, THIRD]
+
+
+@pytest.mark.requirement("discovery.issuer")
+@pytest.mark.parametrize("issuer", [ISSUER + "/", "http://localhost:8080/realms/other", None, [ISSUER]])
+async def test_a_document_of_another_issuer_is_not_used(issuer: Any) -> None:
+    found, _ = await discovered({FIRST: document(issuer=issuer)})
+    assert "the document is of the issuer" in found
+
+
+@pytest.mark.requirement("discovery.two_addresses")
+async def test_public_urls_are_read_at_the_internal_origin_and_internal_ones_as_they_are() -> None:
+    internal = "http://keycloak:8080/realms/mcp"
+    answers: Answers = {
+        "http://keycloak:8080/.well-known/oauth-authorization-server/realms/mcp": document(
+            jwks_uri=f"{ISSUER}/certs", introspection_endpoint=f"{internal}/introspect"
+        )
+    }
+    found, _ = await discovered(answers, internal=internal)
+    assert found.jwks_url == f"{internal}/certs"
+    assert found.introspection_url == f"{internal}/introspect"
+
+
+@pytest.mark.requirement("discovery.bounds")
+@pytest.mark.parametrize(
+    "response",
+    [
+        httpx.Response(302, headers={"location": "http://attacker.example/"}, stream=httpx.ByteStream(b"")),
+        httpx.Response(200, stream=httpx.ByteStream(b" " * (MAX_DOCUMENT_BYTES + 1))),
+        httpx.Response(200, stream=httpx.ByteStream(b'{"a":1,"a":2}')),
+        httpx.Response(200, stream=httpx.ByteStream(b"<html>")),
+        httpx.Response(200, stream=httpx.ByteStream(b"[]")),
+        httpx.Response(204, stream=httpx.ByteStream(b"")),
+    ],
+)
+async def test_a_document_that_does_not_fit_is_refused(response: httpx.Response) -> None:
+    async with httpx.AsyncClient(transport=httpx.MockTransport(lambda _: response), follow_redirects=True) as http:
+        with pytest.raises(FetchError):
+            await fetch_json(http, "http://localhost:8080/x")
+
+
+@pytest.mark.requirement("discovery.inside")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://169.254.169.254/latest",
+        "https://127.0.0.1/keys",
+        "https://10.0.0.7/keys",
+        "https://[::1]/keys",
+        "https://[fd00::1]/keys",
+        "https://localhost/keys",
+        "https://intranet/keys",
+        "http://keys.example.com/keys",
+        "https://user@keys.example.com/keys",
+        "file:///etc/passwd",
+        7,
+        None,
+    ],
+)
+async def test_a_public_issuer_cannot_send_the_server_inside_its_network(url: Any) -> None:
+    issuer = "https://login.example.com"
+    found, asked = await discovered({candidates(issuer)[0]: document(issuer=issuer, jwks_uri=url)}, issuer)
+    assert isinstance(found, str)
+    assert all(request.startswith(issuer) for request in asked)
+
+
+@pytest.mark.requirement("discovery.inside")
+async def test_a_public_issuer_may_keep_its_keys_on_another_public_host() -> None:
+    issuer = "https://login.example.com"
+    keys = "https://keys.example.net/v3/certs"
+    found, _ = await discovered({candidates(issuer)[0]: document(issuer=issuer, jwks_uri=keys)}, issuer)
+    assert found.jwks_url == keys

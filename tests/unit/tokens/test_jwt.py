@@ -1,0 +1,363 @@
+"""Which tokens are accepted, which are refused, and for what reason."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from typing import TYPE_CHECKING, Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from mcp_idp.access.policy import load_access
+from mcp_idp.config.settings import Settings
+from mcp_idp.errors import InvalidToken, Reason
+from mcp_idp.providers import profile_for
+from mcp_idp.tokens.issuers import IdentityProvider
+from tests.support.app import HeldClock
+from tests.support.fake_issuer import NOW, RESOURCE, Issuer, b64, public_jwk, rsa_key, signed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mcp_idp.principal import Principal
+
+pytestmark = pytest.mark.anyio
+
+
+async def verify(token: str, provider: Issuer, /, **settings: Any) -> Principal:
+    async with provider.http() as http:
+        chosen = Settings(**settings)
+        idp = IdentityProvider(chosen, load_access(chosen.access_file), HeldClock().clock, http)
+        return await idp.verify(token)
+
+
+async def reason_for(token: str, provider: Issuer, /, **settings: Any) -> Reason:
+    with pytest.raises(InvalidToken) as refused:
+        await verify(token, provider, **settings)
+    return refused.value.reason
+
+
+@pytest.mark.requirement("jwt.accepted", "jwt.scopes")
+async def test_a_good_token_gives_its_principal() -> None:
+    issuer = Issuer()
+    principal = await verify(issuer.token(), issuer)
+    assert (principal.issuer, principal.subject, principal.client) == (issuer.url, "4f0c", "client-1")
+    assert principal.scopes == {"mcp:tools", "mcp:notes.read"}
+    assert principal.roles == frozenset({"mcp-reader"})
+    assert principal.expires_at == NOW + 300
+
+
+EC_KEYS = {"ES256": ec.SECP256R1(), "ES384": ec.SECP384R1(), "ES512": ec.SECP521R1()}
+
+
+@pytest.mark.requirement("jwt.accepted", "jwt.algorithm")
+@pytest.mark.parametrize("alg", ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", *EC_KEYS, "EdDSA"])
+@pytest.mark.parametrize("named", [True, False])
+async def test_every_allowed_algorithm_verifies_with_its_own_kind_of_key(alg: str, named: bool) -> None:  # noqa: FBT001 - a parameter
+    key = (
+        ec.generate_private_key(EC_KEYS[alg])
+        if alg in EC_KEYS
+        else ed25519.Ed25519PrivateKey.generate()
+        if alg == "EdDSA"
+        else rsa_key("one")
+    )
+    issuer = Issuer(keys=[public_jwk(key, kid="k", **({"alg": alg} if named else {}))])
+    principal = await verify(issuer.token(key=key, kid="k", alg=alg), issuer)
+    assert principal.subject == "4f0c"
+
+
+@pytest.mark.requirement("jwt.header_type")
+@pytest.mark.parametrize("typ", ["JWT", "jwt", "at+jwt", "application/at+jwt", "AT+JWT"])
+async def test_the_header_types_of_access_tokens_are_accepted(typ: str) -> None:
+    issuer = Issuer()
+    assert (await verify(issuer.token_with_header(typ=typ), issuer)).subject == "4f0c"
+
+
+@pytest.mark.requirement("jwt.header_type")
+@pytest.mark.parametrize("typ", ["logout+jwt", "dpop+jwt", "oauth-id-jag+jwt", "secevent+jwt", "", "JWT ", 7, ["JWT"]])
+async def test_other_header_types_are_refused(typ: object) -> None:
+    issuer = Issuer()
+    token = signed(json.dumps({"alg": "RS256", "kid": "one", "typ": typ}).encode(), _payload(issuer), rsa_key("one"))
+    assert await reason_for(token, issuer) is Reason.HEADER_TYPE
+
+
+def _payload(issuer: Issuer, **changes: Any) -> bytes:
+    return json.dumps(issuer.claims(**changes)).encode()
+
+
+# What a claim is changed to, and why that is refused. `...` takes it out.
+CLAIMS: list[tuple[str, dict[str, Any], Reason]] = [
+    ("jwt.issuer", {"iss": "http://localhost:8080/realms/mcp/"}, Reason.ISSUER),
+    ("jwt.issuer", {"iss": "http://localhost:8080/realms/other"}, Reason.ISSUER),
+    ("jwt.issuer", {"iss": "HTTP://localhost:8080/realms/mcp"}, Reason.ISSUER),
+    ("jwt.issuer", {"iss": ["http://localhost:8080/realms/mcp"]}, Reason.ISSUER),
+    ("jwt.issuer", {"iss": ...}, Reason.ISSUER),
+    ("jwt.audience", {"aud": ...}, Reason.AUDIENCE),
+    ("jwt.audience", {"aud": []}, Reason.AUDIENCE),
+    ("jwt.audience", {"aud": "account"}, Reason.AUDIENCE),
+    ("jwt.audience", {"aud": RESOURCE + "/"}, Reason.AUDIENCE),
+    ("jwt.audience", {"aud": "http://localhost:3000"}, Reason.AUDIENCE),
+    ("jwt.audience", {"aud": RESOURCE.upper()}, Reason.AUDIENCE),
+    ("jwt.audience", {"aud": f"account {RESOURCE}"}, Reason.AUDIENCE),
+    ("jwt.audience", {"aud": [RESOURCE, 7]}, Reason.AUDIENCE),
+    ("jwt.audience", {"aud": [[RESOURCE]]}, Reason.AUDIENCE),
+    ("jwt.audience", {"aud": {RESOURCE: True}}, Reason.AUDIENCE),
+    ("jwt.times", {"exp": ...}, Reason.CLAIMS_MALFORMED),
+    ("jwt.times", {"exp": None}, Reason.CLAIMS_MALFORMED),
+    ("jwt.times", {"exp": NOW - 30}, Reason.EXPIRED),
+    ("jwt.times", {"exp": 0}, Reason.EXPIRED),
+    ("jwt.times", {"exp": -1}, Reason.CLAIMS_MALFORMED),
+    ("jwt.times", {"exp": 10**400}, Reason.CLAIMS_MALFORMED),
+    ("jwt.times", {"exp": [NOW + 300]}, Reason.CLAIMS_MALFORMED),
+    ("jwt.times", {"nbf": NOW + 31}, Reason.NOT_YET_VALID),
+    ("jwt.times", {"nbf": "0"}, Reason.CLAIMS_MALFORMED),
+    ("jwt.times", {"nbf": None}, Reason.CLAIMS_MALFORMED),
+    ("jwt.times", {"iat": NOW + 31, "exp": NOW + 400}, Reason.ISSUED_IN_FUTURE),
+    ("jwt.times", {"iat": True}, Reason.CLAIMS_MALFORMED),
+    ("jwt.lifetime", {"exp": NOW + 24 * 3600 + 1}, Reason.LIFETIME),
+    ("jwt.lifetime", {"iat": ..., "exp": NOW + 24 * 3600 + 1}, Reason.LIFETIME),
+    ("jwt.lifetime", {"iat": 0}, Reason.LIFETIME),
+    ("jwt.token_type", {"typ": "ID"}, Reason.TOKEN_TYPE),
+    ("jwt.token_type", {"typ": "Refresh"}, Reason.TOKEN_TYPE),
+    ("jwt.token_type", {"typ": "Offline"}, Reason.TOKEN_TYPE),
+    ("jwt.token_type", {"typ": "Logout"}, Reason.TOKEN_TYPE),
+    ("jwt.token_type", {"typ": ...}, Reason.TOKEN_TYPE),
+    ("jwt.token_type", {"typ": ["Bearer"]}, Reason.TOKEN_TYPE),
+    ("jwt.token_type", {"events": {}}, Reason.TOKEN_TYPE),
+    ("jwt.user", {"sid": ...}, Reason.NO_USER),
+    ("jwt.user", {"sid": ""}, Reason.CLAIMS_MALFORMED),
+    ("jwt.sender_bound", {"cnf": {"jkt": "x"}}, Reason.SENDER_BOUND),
+    ("jwt.sender_bound", {"cnf": None}, Reason.SENDER_BOUND),
+    ("jwt.claims", {"sub": 7}, Reason.CLAIMS_MALFORMED),
+    ("jwt.claims", {"sub": ""}, Reason.CLAIMS_MALFORMED),
+    ("jwt.claims", {"sub": "x" * 3000}, Reason.CLAIMS_MALFORMED),
+    ("jwt.claims", {"azp": {"a": 1}}, Reason.CLAIMS_MALFORMED),
+    ("jwt.scopes", {"scope": 7}, Reason.CLAIMS_MALFORMED),
+    ("jwt.scopes", {"scope": {"mcp:tools": True}}, Reason.CLAIMS_MALFORMED),
+    ("jwt.scopes", {"scope": ["mcp:tools", 7]}, Reason.CLAIMS_MALFORMED),
+    ("jwt.claims", {"mcp_roles": "mcp-admin"}, Reason.CLAIMS_MALFORMED),
+]
+
+
+@pytest.mark.requirement(
+    "jwt.issuer",
+    "jwt.audience",
+    "jwt.times",
+    "jwt.lifetime",
+    "jwt.token_type",
+    "jwt.user",
+    "jwt.sender_bound",
+    "jwt.claims",
+    "jwt.scopes",
+)
+@pytest.mark.parametrize(("row", "changes", "reason"), CLAIMS)
+async def test_a_claim_that_does_not_fit_refuses_the_token(row: str, changes: dict[str, Any], reason: Reason) -> None:
+    issuer = Issuer()
+    token = signed(b'{"alg":"RS256","kid":"one","typ":"JWT"}', _payload(issuer, **changes), rsa_key("one"))
+    assert await reason_for(token, issuer) is reason, row
+
+
+@pytest.mark.requirement("jwt.times", "jwt.audience", "jwt.scopes", "jwt.lifetime")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"exp": NOW - 29.5},
+        {"exp": NOW + 0.5},
+        {"nbf": NOW + 29},
+        {"iat": NOW + 29, "exp": NOW + 300},
+        {"iat": ...},
+        {"aud": ["account", RESOURCE]},
+        {"scope": ["mcp:tools"]},
+        {"scope": ...},
+        {"sub": ...},
+        {"exp": NOW + 24 * 3600},
+        {"unknown": {"deep": [1, 2, {"x": None}]}},
+    ],
+)
+async def test_what_the_specification_allows_is_accepted(changes: dict[str, Any]) -> None:
+    issuer = Issuer()
+    token = signed(b'{"alg":"RS256","kid":"one","typ":"JWT"}', _payload(issuer, **changes), rsa_key("one"))
+    assert (await verify(token, issuer)).issuer == issuer.url
+
+
+def _header(document: bytes) -> Callable[[Issuer], str]:
+    return lambda issuer: signed(document, _payload(issuer), rsa_key("one"))
+
+
+def _claims_text(document: str) -> Callable[[Issuer], str]:
+    return lambda _: signed(b'{"alg":"RS256","kid":"one","typ":"JWT"}', document.encode(), rsa_key("one"))
+
+
+def _stray_bits(_: Issuer) -> str:
+    """Claims in a second spelling (`e30` is `{}`): the signature holds, because the spelling is what was signed."""
+    signing_input = b64(b'{"alg":"RS256","kid":"one","typ":"JWT"}') + ".e31"
+    signature = rsa_key("one").sign(signing_input.encode(), PKCS1v15(), SHA256())
+    return f"{signing_input}.{b64(signature)}"
+
+
+def _hs256_with_the_public_key(issuer: Issuer) -> str:
+    """The confusion of RFC 8725 section 2.1: the public key, which everybody has, as an HMAC secret."""
+    signing_input = b64(b'{"alg":"HS256","kid":"one","typ":"JWT"}') + "." + b64(_payload(issuer))
+    secret = rsa_key("one").public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return f"{signing_input}.{b64(hmac.digest(secret, signing_input.encode(), 'sha256'))}"
+
+
+def _embedded_key(issuer: Issuer) -> str:
+    mine = rsa_key("attacker")
+    return jwt.encode(issuer.claims(), mine, algorithm="RS256", headers={"kid": "one", "jwk": public_jwk(mine)})
+
+
+def _key_url(issuer: Issuer) -> str:
+    headers = {"kid": "one", "jku": "http://attacker.example/keys", "x5u": "http://attacker.example/cert"}
+    return jwt.encode(issuer.claims(), rsa_key("attacker"), algorithm="RS256", headers=headers)
+
+
+def _swapped_payload(issuer: Issuer) -> str:
+    header, _, signature = issuer.token().split(".")
+    return f"{header}.{b64(_payload(issuer, sub='somebody-else'))}.{signature}"
+
+
+FORGED: list[tuple[str, Callable[[Issuer], str], Reason]] = [
+    ("jwt.shape", lambda _: "opaque", Reason.NOT_A_JWT),
+    ("jwt.shape", lambda i: i.token() + ".", Reason.NOT_A_JWT),
+    ("jwt.shape", lambda i: i.token() + "=", Reason.NOT_A_JWT),
+    ("jwt.shape", lambda i: i.token().replace(".", ".."), Reason.ENCRYPTED),
+    ("jwt.shape", lambda i: i.token().rsplit(".", 1)[0] + ".", Reason.NOT_A_JWT),
+    ("jwt.shape", lambda i: i.token() + "\u00e9", Reason.NOT_A_JWT),
+    ("jwt.shape", lambda i: i.token() + "\n", Reason.NOT_A_JWT),
+    ("jwt.shape", lambda _: "a.b.c.d.e", Reason.ENCRYPTED),
+    ("jwt.length", lambda _: "x" * 16385, Reason.TOO_LONG),
+    ("jwt.length", lambda i: i.token(filler="x" * 20_000), Reason.TOO_LONG),
+    ("jwt.header", lambda _: "a.b.c", Reason.HEADER_MALFORMED),
+    ("jwt.header", _header(b'["alg"]'), Reason.HEADER_MALFORMED),
+    ("jwt.header", _header(b'{"alg":"none","alg":"RS256","kid":"one","typ":"JWT"}'), Reason.HEADER_MALFORMED),
+    ("jwt.header", _header(b'{"alg":"RS256","kid":7,"typ":"JWT"}'), Reason.HEADER_MALFORMED),
+    ("jwt.header", _header(b'{"alg":"RS256","kid":"","typ":"JWT"}'), Reason.HEADER_MALFORMED),
+    (
+        "jwt.header",
+        _header(json.dumps({"alg": "RS256", "kid": "k" * 257, "typ": "JWT"}).encode()),
+        Reason.HEADER_MALFORMED,
+    ),
+    (
+        "jwt.header",
+        _header(json.dumps({"alg": "RS256", "kid": "one", "x": "y" * 2000}).encode()),
+        Reason.HEADER_MALFORMED,
+    ),
+    ("jwt.header", _header(b'{"alg":"RS256","kid":"one","typ":"JWT","crit":["exp"]}'), Reason.CRITICAL_EXTENSION),
+    ("jwt.header", _header(b'{"alg":"RS256","kid":"one","typ":"JWT","crit":[]}'), Reason.CRITICAL_EXTENSION),
+    ("jwt.header", _header(b'{"alg":"RS256","kid":"one","typ":"JWT","b64":false}'), Reason.CRITICAL_EXTENSION),
+    ("jwt.header_type", _header(b'{"alg":"RS256","kid":"one"}'), Reason.HEADER_TYPE),
+    ("jwt.algorithm", _header(b'{"kid":"one","typ":"JWT"}'), Reason.ALGORITHM),
+    ("jwt.algorithm", _header(b'{"alg":"none","kid":"one","typ":"JWT"}'), Reason.ALGORITHM),
+    ("jwt.algorithm", _header(b'{"alg":"NONE","kid":"one","typ":"JWT"}'), Reason.ALGORITHM),
+    ("jwt.algorithm", _header(b'{"alg":["RS256"],"kid":"one","typ":"JWT"}'), Reason.ALGORITHM),
+    ("jwt.algorithm", _header(b'{"alg":"ES256K","kid":"one","typ":"JWT"}'), Reason.ALGORITHM),
+    ("jwt.algorithm", _hs256_with_the_public_key, Reason.ALGORITHM),
+    ("jwt.algorithm", lambda i: i.token(alg="RS512"), Reason.KEY_MISMATCH),
+    ("jwt.algorithm", lambda i: i.token(key=ec.generate_private_key(ec.SECP256R1()), alg="ES256"), Reason.KEY_MISMATCH),
+    ("jwt.header_keys", _embedded_key, Reason.SIGNATURE),
+    ("jwt.header_keys", _key_url, Reason.SIGNATURE),
+    ("jwt.signature", _swapped_payload, Reason.SIGNATURE),
+    ("jwt.signature", lambda i: i.token(key=rsa_key("attacker")), Reason.SIGNATURE),
+    ("jwt.signature", lambda i: i.token()[:-4], Reason.SIGNATURE),
+    ("jwt.signature", lambda i: i.token(kid="unknown"), Reason.KEY_UNKNOWN),
+    ("jwt.signature", lambda i: i.token(kid="../one"), Reason.KEY_UNKNOWN),
+    ("jwt.claims", _claims_text('{"iss":"a","iss":"b"}'), Reason.CLAIMS_MALFORMED),
+    ("jwt.claims", _claims_text('{"exp":1e999}'), Reason.CLAIMS_MALFORMED),
+    ("jwt.claims", _claims_text('{"exp":NaN}'), Reason.CLAIMS_MALFORMED),
+    ("jwt.claims", _claims_text("[]"), Reason.CLAIMS_MALFORMED),
+    ("jwt.claims", _stray_bits, Reason.CLAIMS_MALFORMED),
+    ("jwt.claims", _claims_text("[" * 5000), Reason.CLAIMS_MALFORMED),
+    ("jwt.claims", _claims_text("not json"), Reason.CLAIMS_MALFORMED),
+    ("jwt.claims", lambda i: i.token(aud=f"{RESOURCE}\u0000"), Reason.AUDIENCE),
+]
+
+
+@pytest.mark.requirement(
+    "jwt.shape", "jwt.length", "jwt.header", "jwt.algorithm", "jwt.header_keys", "jwt.signature", "jwt.claims"
+)
+@pytest.mark.parametrize(("row", "forge", "reason"), FORGED)
+async def test_a_forged_token_is_refused(row: str, forge: Callable[[Issuer], str], reason: Reason) -> None:
+    issuer = Issuer()
+    assert await reason_for(forge(issuer), issuer) is reason, row
+    assert "attacker.example" not in str(issuer.calls)
+
+
+@pytest.mark.requirement("jwt.length", "jwt.accepted")
+async def test_a_token_may_be_as_long_as_the_setting_says() -> None:
+    issuer = Issuer()
+    token = issuer.token(filler="x" * 2000)
+    assert (await verify(token, issuer, max_token_bytes=len(token))).subject == "4f0c"
+    assert await reason_for(token, issuer, max_token_bytes=len(token) - 1) is Reason.TOO_LONG
+
+
+@pytest.mark.requirement("jwt.header", "jwt.accepted")
+async def test_a_kid_may_be_as_long_as_we_look_up() -> None:
+    issuer = Issuer(keys=[public_jwk(rsa_key("one"), kid="k" * 256, alg="RS256", use="sig")])
+    assert (await verify(issuer.token(kid="k" * 256), issuer)).subject == "4f0c"
+
+
+@pytest.mark.requirement("jwt.header", "jwt.accepted")
+async def test_a_header_may_be_as_long_as_we_read() -> None:
+    issuer = Issuer()
+    usual = len(json.dumps({"alg": "RS256", "kid": "one", "typ": "JWT", "x": ""}))
+    header = json.dumps({"alg": "RS256", "kid": "one", "typ": "JWT", "x": "y" * (2048 * 3 // 4 - usual)}).encode()
+    token = signed(header, _payload(issuer), rsa_key("one"))
+    assert token.index(".") == 2048
+    assert (await verify(token, issuer)).subject == "4f0c"
+
+
+@pytest.mark.requirement("jwt.reasons")
+def test_every_reason_occurs_in_a_table() -> None:
+    occurring = {row[2] for row in CLAIMS} | {row[2] for row in FORGED}
+    assert occurring >= set(Reason) - INTROSPECTION_ONLY
+
+
+# Reasons that only an introspection answer can give: tests/unit/tokens/test_introspection.py has them.
+INTROSPECTION_ONLY = {reason for reason in Reason if reason.value in {"inactive", "opaque"}}
+
+
+@pytest.mark.requirement("jwt.accepted")
+async def test_without_a_kid_the_only_key_for_the_algorithm_counts_and_of_two_none() -> None:
+    one = public_jwk(rsa_key("one"), use="sig")
+    issuer = Issuer(keys=[one])
+    assert (await verify(issuer.token(kid=None), issuer)).subject == "4f0c"
+    two = Issuer(keys=[public_jwk(rsa_key("one"), kid="one"), public_jwk(rsa_key("two"), kid="two")])
+    assert await reason_for(two.token(kid=None), two) is Reason.KEY_UNKNOWN
+
+
+@pytest.mark.requirement("jwt.token_type")
+@pytest.mark.parametrize("mark", ["nonce", "at_hash", "c_hash"])
+async def test_an_unknown_provider_s_id_token_is_told_by_what_only_id_tokens_have(mark: str) -> None:
+    issuer = Issuer()
+    marked: dict[str, Any] = {mark: "x"}
+    generic = profile_for("https://login.example.com")
+    assert (await verify(issuer.token(typ=...), issuer, provider=generic)).subject == "4f0c"
+    assert await reason_for(issuer.token(typ=..., **marked), issuer, provider=generic) is Reason.TOKEN_TYPE
+    assert await reason_for(issuer.token(typ=..., token_use="id"), issuer, provider=generic) is Reason.TOKEN_TYPE
+
+
+@pytest.mark.requirement("jwt.token_type")
+async def test_the_embedded_provider_s_refresh_token_is_refused() -> None:
+    issuer = Issuer()
+    nanoidp = profile_for("http://localhost:9010", "nanoidp")
+    good = issuer.token(typ=..., token_use="access")
+    assert (await verify(good, issuer, provider=nanoidp)).subject == "4f0c"
+    assert await reason_for(issuer.token(typ=..., token_use="refresh"), issuer, provider=nanoidp) is Reason.TOKEN_TYPE
+    assert await reason_for(issuer.token(typ=...), issuer, provider=nanoidp) is Reason.TOKEN_TYPE
+
+
+@pytest.mark.requirement("jwt.issuer", "jwt.audience")
+async def test_issuer_and_audience_can_be_overridden_and_then_only_those_count() -> None:
+    issuer = Issuer()
+    settings = {"issuer": "https://sts.example/", "audience": "api://mcp"}
+    assert (
+        await verify(issuer.token(iss="https://sts.example/", aud="api://mcp"), issuer, **settings)
+    ).subject == "4f0c"
+    assert await reason_for(issuer.token(aud="api://mcp"), issuer, **settings) is Reason.ISSUER
+    assert await reason_for(issuer.token(iss="https://sts.example/"), issuer, **settings) is Reason.AUDIENCE

@@ -1,7 +1,7 @@
 """The gate in front of any MCP application: the SDK's, FastMCP's, a plain Starlette one.
 
     from mcp_idp.application import protect
-    app = protect(your_mcp_application, Settings.load(os.environ))
+    app = protect(your_mcp_application, load_settings(os.environ))
 
 ```
 host ─► path ─► /mcp ───────► gate ─► sessions ─► your application
@@ -44,11 +44,11 @@ from mcp_idp.tokens.issuers import TrustedIssuers
 from mcp_idp.util.clock import Clock
 
 if TYPE_CHECKING:
+    from mcp_idp.config.settings import Settings
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from mcp_idp.config.settings import Settings
 
 log = structlog.get_logger(__name__)
 _WARN_EVERY_SECONDS = 60.0

@@ -12,8 +12,8 @@ import warnings
 from mcp.shared.exceptions import MCPDeprecationWarning
 
 from mcp_idp.access.policy import AccessFileError
+from mcp_idp.config import load_settings
 from mcp_idp.config.env import SettingsError
-from mcp_idp.config.settings import Settings
 from mcp_idp.http_server.runner import serve
 from mcp_idp.observability.logging import configure_logs
 from mcp_server.app import create_app
@@ -28,7 +28,7 @@ def main() -> int:
     # Log notifications are deprecated in MCP 2026-07-28 and what clients of the revisions before show.
     warnings.simplefilter("ignore", MCPDeprecationWarning)
     try:
-        settings = Settings.load(os.environ, in_container=in_container)
+        settings = load_settings(os.environ, in_container=in_container)
         configure_logs(settings.log_format, settings.log_level)
         app = create_app(settings)
     except (SettingsError, AccessFileError) as error:

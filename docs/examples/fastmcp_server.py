@@ -6,7 +6,7 @@ from fastmcp import FastMCP
 
 from mcp_idp.application import protect
 from mcp_idp.auth.context import current_principal
-from mcp_idp.config.settings import Settings
+from mcp_idp.config import load_settings
 
 server = FastMCP("Orders")
 
@@ -19,5 +19,5 @@ async def my_orders() -> str:
 
 # A tool that needs more than the base scope is named under `tools` in idp-config/access.yaml, and then all others too,
 # with []: what is not there is refused. Of the search transform list search_tools, not call_tool, which runs any tool.
-settings = Settings.load(os.environ)
+settings = load_settings(os.environ)
 app = protect(server.http_app(path=settings.public_path), settings)

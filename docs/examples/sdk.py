@@ -11,7 +11,7 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 
 from mcp_idp.application import protect
-from mcp_idp.config.settings import Settings
+from mcp_idp.config import load_settings
 
 server = MCPServer("Orders")
 
@@ -25,7 +25,7 @@ async def my_orders() -> str:
 
 # A tool that needs more than the base scope is named under `tools` in idp-config/access.yaml, and then all others too,
 # with []: what is not there is refused.
-settings = Settings.load(os.environ)
+settings = load_settings(os.environ)
 application = server.streamable_http_app(
     streamable_http_path=settings.public_path,
     # The gate judges Host and Origin. The SDK's own check would admit localhost only.

@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from mcp_idp.application import protect
 from mcp_idp.auth.context import current_principal
-from mcp_idp.config.settings import Settings
+from mcp_idp.config import load_settings
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -22,5 +22,5 @@ async def endpoint(request: "Request") -> JSONResponse:
     return JSONResponse({"jsonrpc": "2.0", "id": message.get("id"), "result": result})
 
 
-settings = Settings.load(os.environ)
+settings = load_settings(os.environ)
 app = protect(Starlette(routes=[Route(settings.public_path, endpoint, methods=["POST"])]), settings)

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from mcp_idp.access.policy import Access
 from mcp_idp.auth.bearer import bearer_token
 from mcp_idp.auth.scopes import require
-from mcp_idp.config.settings import Settings
+from mcp_idp.config import load_settings
 from mcp_idp.errors import AuthError
 from mcp_idp.tokens.issuers import IdentityProvider
 from mcp_idp.util.clock import Clock
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 AUDIENCE, SCOPE = os.environ.get("UPSTREAM_AUDIENCE", "orders-api"), "orders.read"
 
 # The issuer is the MCP server's (OAUTH_SERVER_URL, OAUTH_INTERNAL_URL); audience and scope are this API's own.
-settings = Settings.load({**os.environ, "JWT_AUDIENCE": AUDIENCE})
+settings = load_settings({**os.environ, "JWT_AUDIENCE": AUDIENCE})
 access = Access.model_validate(
     {
         "version": 1,

@@ -14,9 +14,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from mcp_idp.config.env import check_url
 from mcp_idp.providers import PROFILES
-from mcp_idp.util.urls import is_loopback
+from mcp_idp.util.urls import is_loopback, validate_http_url
 
 # What a token says of itself and of what it grants (RFC 7519 section 4.1, RFC 8693 section 4, RFC 9068 section 2.2, RFC
 # 7662 section 2.2, Keycloak), as judged before any tool runs.
@@ -106,7 +105,7 @@ class DemoUser(Part):
 
 
 def _url(value: str) -> str:
-    check_url("issuer or URL", value)
+    validate_http_url("issuer or URL", value)
     return value
 
 
@@ -219,7 +218,7 @@ class MachineClient(Part):
             if any(not _PRIVATE_MEMBERS.isdisjoint(key) or key.get("kty") == "oct" for key in self.jwks["keys"]):
                 raise ValueError("jwks: holds a private or shared key: write the public half only")
         if self.jwks_url is not None:
-            check_url("jwks_url", self.jwks_url)
+            validate_http_url("jwks_url", self.jwks_url)
             parts = urlsplit(self.jwks_url)
             if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
                 raise ValueError("jwks_url: who controls the way controls the keys: use https")

@@ -1,0 +1,31 @@
+"""Environment variables to validated settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mcp_idp.config.env import COMPOSE_NAMES, Environment
+from mcp_idp.config.settings import NAMES, Settings, read_settings
+from mcp_idp.config.validation import check_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["load_settings"]
+
+
+def load_settings(variables: Mapping[str, str], *, in_container: bool = False) -> Settings:
+    """Reads and validates the settings of one server.
+
+    Args:
+        variables: the environment, as `os.environ`.
+        in_container: whether "localhost" means this container only, so that an issuer there cannot be reached.
+
+    Raises:
+        SettingsError: a value or a combination of values cannot work. The message is one line that says what to change.
+    """
+    env = Environment(variables)
+    env.refuse_misspelt(NAMES, COMPOSE_NAMES)
+    settings = read_settings(env)
+    check_settings(settings, in_container=in_container)
+    return settings

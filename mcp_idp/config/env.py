@@ -11,7 +11,8 @@ import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+
+from mcp_idp.util.urls import validate_http_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -134,7 +135,10 @@ class Environment:
         """An absolute http(s) URL without user, query or fragment. Nothing is normalised: issuers compare as text."""
         value = self.text(name)
         if value is not None:
-            check_url(name, value)
+            try:
+                validate_http_url(name, value)
+            except ValueError as error:
+                raise SettingsError(str(error)) from error
         return value
 
     def secret(self, name: str, *, required: bool) -> str | None:
@@ -173,23 +177,6 @@ class Environment:
         """Refuse the first of these: a typing error must not pass in silence."""
         for line in self.misspelt(known, others):
             raise SettingsError(line)
-
-
-def check_url(name: str, value: str) -> None:
-    """Refuse what is not an absolute http(s) URL, with `name` in the message.
-
-    Raises:
-        SettingsError: the value is no such URL.
-    """
-    try:
-        parts = urlsplit(value)
-        fits = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        fits = False
-    if not fits or re.search(r"[^\x21-\x7e]|[\"\\<>]", value):
-        raise SettingsError(f"{name}={value!r}: write an absolute URL such as https://login.example.com/realms/mcp")
-    if parts.username is not None or parts.query or parts.fragment or value.endswith(("?", "#")):
-        raise SettingsError(f"{name}={value!r}: write the URL without user, query and fragment")
 
 
 def _is_part_of_the_network(word: str) -> bool:

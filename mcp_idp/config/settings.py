@@ -1,7 +1,6 @@
-"""The settings of the server: the only reader of the environment.
+"""The settings of one server and how each is read from the environment.
 
-`Settings.load(os.environ)` gives values that work together, or raises `SettingsError` with one line that says what to
-change. Names, defaults and their reasons stand in `.env.example`.
+Names, defaults and their reasons are documented in `.env.example`.
 """
 
 from __future__ import annotations
@@ -12,14 +11,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mcp_idp.config.client_credentials import read_key, signs_with_key
-from mcp_idp.config.env import COMPOSE_NAMES, Environment
-from mcp_idp.config.validation import check_settings
 from mcp_idp.providers import PROFILES, ProviderProfile, profile_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from mcp_idp.config.client_credentials import ClientKey
+    from mcp_idp.config.env import Environment
 
 # One name a line: `.env.example` documents each, and a test compares the two.
 NAMES = (
@@ -112,25 +108,13 @@ class Settings:
         """The path at which MCP is served: that of the public URL."""
         return urlsplit(self.public_url).path
 
-    @classmethod
-    def load(cls, variables: Mapping[str, str], *, in_container: bool = False) -> Settings:
-        """Read the environment.
 
-        Args:
-            variables: the environment, as `os.environ`.
-            in_container: whether "localhost" means this container only, so that an issuer there cannot be reached.
+def read_settings(env: Environment) -> Settings:
+    """Reads every setting from the environment. Combinations are not validated: `load_settings` does.
 
-        Raises:
-            SettingsError: something cannot work; one line says what to change.
-        """
-        env = Environment(variables)
-        env.refuse_misspelt(NAMES, COMPOSE_NAMES)
-        settings = _read(env)
-        check_settings(settings, in_container=in_container)
-        return settings
-
-
-def _read(env: Environment) -> Settings:
+    Raises:
+        SettingsError: a value by itself cannot work.
+    """
     server_url = env.url("OAUTH_SERVER_URL") or "http://localhost:8080/realms/mcp"
     public_url = env.url("MCP_PUBLIC_URL") or "http://localhost:3000/mcp"
     token_mode = env.choice("AUTH_TOKEN_MODE", ("jwt", "introspection"), "jwt")

@@ -12,9 +12,7 @@ from mcp_idp.config.env import SettingsError
 from mcp_idp.util.urls import is_loopback, is_private
 
 if TYPE_CHECKING:
-    from mcp_idp.access.models import IssuerRules
     from mcp_idp.config.settings import Settings
-    from mcp_idp.providers import ProviderProfile
 
 _PLACEHOLDERS = frozenset({"changeme", "change-me", "changethis", "secret", "password", "your-secret", "todo", "xxx"})
 _MAX_LEEWAY = 300
@@ -108,18 +106,4 @@ def check_provider(settings: Settings, place: str = "OAUTH_SERVER_URL=") -> None
         raise SettingsError(
             f"AUTH_TOKEN_MODE=introspection: the metadata of {profile.title} names no endpoint for it that can be "
             "relied on; set AUTH_TOKEN_MODE=jwt, or OAUTH_INTROSPECT_URL if you run one"
-        )
-
-
-def check_audience(settings: Settings, profile: ProviderProfile, own: IssuerRules) -> None:
-    """Where access tokens name no audience, the access file must say whose count: none would be let in otherwise.
-
-    Raises:
-        SettingsError: it does not say.
-    """
-    named = own.clients or own.audience or settings.audience != settings.public_url
-    if not profile.audience and not named:
-        raise SettingsError(
-            f"{settings.access_file}: access tokens of {profile.title} name no audience; list the clients whose tokens "
-            f"count under issuers: {settings.server_url}: clients:, or set audience: there if the tokens do name one"
         )

@@ -13,9 +13,8 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from mcp_idp.config.env import SettingsError, check_url
 from mcp_idp.oauth.http import FetchError, fetch_json
-from mcp_idp.util.urls import is_private
+from mcp_idp.util.urls import is_private, validate_http_url
 
 if TYPE_CHECKING:
     import httpx
@@ -102,8 +101,8 @@ def _reachable(document: dict[str, Any], member: str, issuer: str, base: str) ->
     if not isinstance(url, str):
         raise FetchError(f"{base}: {member} is not a string")
     try:
-        check_url(member, url)
-    except SettingsError as error:
+        validate_http_url(member, url)
+    except ValueError as error:
         raise FetchError(f"{base}: {error}") from error
     public, inside, found = urlsplit(issuer), urlsplit(base), urlsplit(url)
     if (found.scheme, found.netloc) == (public.scheme, public.netloc):

@@ -18,7 +18,7 @@ import structlog
 
 from mcp_idp.access.models import IssuerRules
 from mcp_idp.config.env import SettingsError
-from mcp_idp.config.validation import check_audience, check_provider
+from mcp_idp.config.validation import check_provider
 from mcp_idp.oauth.client_auth import client_auth
 from mcp_idp.oauth.discovery import discover
 from mcp_idp.oauth.endpoints import IntrospectionEndpoint
@@ -258,3 +258,17 @@ def claimed_issuer(token: str, max_bytes: int) -> str:
         return ""
     issuer = claims.get("iss") if isinstance(claims, dict) else None
     return issuer if isinstance(issuer, str) else ""
+
+
+def check_audience(settings: Settings, profile: ProviderProfile, own: IssuerRules) -> None:
+    """Where access tokens name no audience, the access file must say whose count: none would be let in otherwise.
+
+    Raises:
+        SettingsError: it does not say.
+    """
+    named = own.clients or own.audience or settings.audience != settings.public_url
+    if not profile.audience and not named:
+        raise SettingsError(
+            f"{settings.access_file}: access tokens of {profile.title} name no audience; list the clients whose tokens "
+            f"count under issuers: {settings.server_url}: clients:, or set audience: there if the tokens do name one"
+        )

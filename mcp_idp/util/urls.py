@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address
 from socket import inet_aton
+from urllib.parse import urlsplit
 
 
 def is_loopback(host: str) -> bool:
@@ -36,3 +38,20 @@ def _not_global(host: str) -> bool:
         return not ip_address(inet_aton(host)).is_global
     except (OSError, UnicodeError):
         return False
+
+
+def validate_http_url(name: str, value: str) -> None:
+    """Refuse what is not an absolute http(s) URL, with `name` in the message.
+
+    Raises:
+        ValueError: the value is no such URL; one line says what to write.
+    """
+    try:
+        parts = urlsplit(value)
+        fits = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits or re.search(r"[^\x21-\x7e]|[\"\\<>]", value):
+        raise ValueError(f"{name}={value!r}: write an absolute URL such as https://login.example.com/realms/mcp")
+    if parts.username is not None or parts.query or parts.fragment or value.endswith(("?", "#")):
+        raise ValueError(f"{name}={value!r}: write the URL without user, query and fragment")

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mcp_idp.config import load_settings
 from mcp_idp.config.env import SettingsError
-from mcp_idp.config.settings import NAMES, Settings
+from mcp_idp.config.settings import NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,7 +82,7 @@ def _is_default(name: str, value: str) -> bool:
     if value.startswith("/"):  # a file, which may be there or not
         return False
     try:
-        return Settings.load({name: value}) == Settings.load({})
+        return load_settings({name: value}) == load_settings({})
     except SettingsError:
         return False
 

@@ -16,7 +16,8 @@ import pytest
 import yaml
 
 from mcp_idp.access.policy import load_access
-from mcp_idp.config.settings import NAMES, Settings
+from mcp_idp.config import load_settings
+from mcp_idp.config.settings import NAMES
 from mcp_idp.http.client_snippets import snippets
 from mcp_idp.http.landing_page import page_answer
 from tests.docs.settings_table import TABLE, sections, table
@@ -159,7 +160,7 @@ def test_an_install_link_says_what_the_file_would() -> None:
 
 @pytest.mark.requirement("site.install")
 def test_the_servers_page_has_the_links() -> None:
-    settings = Settings.load({"MCP_PUBLIC_URL": "http://localhost:3000/mcp"})
+    settings = load_settings({"MCP_PUBLIC_URL": "http://localhost:3000/mcp"})
     page = page_answer(settings, load_access(settings.access_file)).body.decode()
     hrefs = re.findall(r'<a href="([^"]+)">Add to', page)
     links = [snippet.link for snippet in snippets(settings.public_url) if snippet.link]

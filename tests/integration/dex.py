@@ -23,11 +23,12 @@ import yaml
 
 from mcp_idp.cli.bootstrap.dex.commands import Run
 from mcp_idp.cli.login.html_forms import Form, read_page
-from mcp_idp.config.settings import Settings
+from mcp_idp.config import load_settings
 from tests.integration.keycloak import pkce_pair
 from tests.integration.stack import free_port
 
 if TYPE_CHECKING:
+    from mcp_idp.config.settings import Settings
     from collections.abc import Iterator
 
 REPOSITORY = Path(__file__).parents[2]
@@ -80,7 +81,7 @@ class Dex:
     def settings(self, **variables: str) -> Settings:
         """Of a server that trusts this Dex."""
         names = {name: self.environment[name] for name in ("OAUTH_SERVER_URL", "MCP_PUBLIC_URL", "ACCESS_FILE")}
-        return Settings.load({**names, "OAUTH_PROVIDER": "dex", **variables})
+        return load_settings({**names, "OAUTH_PROVIDER": "dex", **variables})
 
     def write_sources(self, dex: Json | None = None, **members: Any) -> None:
         """Our own files, with some members of access.yaml, and of dex.yaml, replaced."""

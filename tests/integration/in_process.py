@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from mcp_idp.config.settings import Settings
+from mcp_idp.config import load_settings
 from mcp_server.app import create_app
 from tests.support.app import Calls, HeldClock, lifespan
 
 if TYPE_CHECKING:
+    from mcp_idp.config.settings import Settings
     from collections.abc import AsyncIterator
 
     from mcp_idp.util.clock import Clock
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 def settings_for(realm: Realm, **variables: str) -> Settings:
     """What the environment of a server for `realm` gives, with these variables set besides."""
-    return Settings.load({**realm.environment, **variables})
+    return load_settings({**realm.environment, **variables})
 
 
 @dataclass

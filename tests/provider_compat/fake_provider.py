@@ -16,6 +16,7 @@ import httpx
 import jwt
 import yaml
 
+from mcp_idp.config import load_settings
 from mcp_idp.config.settings import Settings
 from mcp_server.app import create_app
 from tests.support.app import Calls, HeldClock, lifespan
@@ -159,7 +160,7 @@ async def serving(imitation: Imitation, folder: Path, **settings: str) -> AsyncI
         "ACCESS_FILE": str(access_file),
     }
     async with httpx.AsyncClient(transport=httpx.MockTransport(imitation.reply)) as http:
-        app = create_app(Settings.load(variables), clock=HeldClock().clock, http=http)
+        app = create_app(load_settings(variables), clock=HeldClock().clock, http=http)
         transport = httpx.ASGITransport(app)
         async with (
             lifespan(app),

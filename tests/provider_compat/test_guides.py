@@ -12,6 +12,7 @@ from mcp_idp.access.models import IssuerRules
 from mcp_idp.access.policy import Access
 from mcp_idp.cli.bootstrap.auth0.settings import NAMES as AUTH0_NAMES
 from mcp_idp.cli.bootstrap.keycloak.settings import NAMES as KEYCLOAK_NAMES
+from mcp_idp.config import load_settings
 from mcp_idp.config.settings import NAMES, Settings
 from mcp_idp.providers import PROFILES
 from tests.provider_compat.fake_provider import RESOURCE, Imitation
@@ -76,7 +77,7 @@ def test_what_a_guide_says_to_set_is_what_the_imitation_works_with(imitation: Im
     assert members(page) == imitation.access
     content = yaml.safe_load(Settings().access_file.read_text(encoding="utf-8"))
     Access.model_validate({**content, **members(page)})
-    assert Settings.load(variables(page)).provider.name == imitation.profile
+    assert load_settings(variables(page)).provider.name == imitation.profile
 
 
 @pytest.mark.requirement("providers.table")

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_idp.access.policy import load_access
+from mcp_idp.config import load_settings
 from mcp_idp.config.env import SettingsError
 from mcp_idp.config.settings import Settings
 from mcp_idp.config.validation import check_provider
@@ -108,7 +109,7 @@ WRONG = [
 def test_what_people_take_for_the_issuer_is_refused_with_what_to_write(issuer: str, says: str) -> None:
     variables = {"OAUTH_SERVER_URL": issuer, "MCP_PUBLIC_URL": "https://mcp.example.com/mcp"}
     with pytest.raises(SettingsError) as refused:
-        Settings.load(variables)
+        load_settings(variables)
     line = str(refused.value)
     assert line.startswith(f"OAUTH_SERVER_URL={issuer}: ")
     assert says in line

@@ -23,7 +23,7 @@ from mcp_idp.cli.doctor.context import Case
 from mcp_idp.cli.doctor.registry import CHECKS
 from mcp_idp.cli.doctor.runner import Result, all_findings, examine
 from mcp_idp.cli.doctor.token_evaluation import judge_for
-from mcp_idp.config.settings import Settings
+from mcp_idp.config import load_settings
 from mcp_server.app import create_app
 from tests.support.app import HeldClock, lifespan
 from tests.support.fake_issuer import NOW, Issuer
@@ -168,7 +168,7 @@ class Clinic:
         """Start the server, and let the doctor look at it."""
         logging.getLogger("httpx2").setLevel(logging.WARNING)  # the SDK shows each line in a table: half of the time
         clock = HeldClock()
-        settings = Settings.load(self.env)
+        settings = load_settings(self.env)
         seen_inside = httpx.MockTransport(self._for_the_server)
         async with httpx.AsyncClient(transport=seen_inside) as provider:
             app = create_app(settings, clock=clock.clock, http=provider)

@@ -12,9 +12,8 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from mcp_idp.config.env import SettingsError, check_url
 from mcp_idp.util import strict_json
-from mcp_idp.util.urls import is_loopback, is_private
+from mcp_idp.util.urls import is_loopback, is_private, validate_http_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -132,8 +131,8 @@ class Asker:
 def is_web(url: object) -> bool:
     """Whether it is an absolute http or https URL without a user."""
     try:
-        check_url("url", url.partition("?")[0] if isinstance(url, str) else "")
-    except SettingsError:
+        validate_http_url("url", url.partition("?")[0] if isinstance(url, str) else "")
+    except ValueError:
         return False
     return True
 

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from mcp_idp.cli.common.safe_http import Asker, Reply
     from mcp_idp.cli.doctor.bootstrap_bridge import Inside, Probed
     from mcp_idp.cli.doctor.challenge_header import Challenge
-    from mcp_idp.cli.inspect.evaluation import Judge
+    from mcp_idp.cli.inspect.evaluation import Judgement
+
+    Judge = Callable[[str, "Case"], Awaitable[Judgement]]
 
 INSPECTOR = "http://localhost:6274"  # where MCP Inspector's page is served
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mcp_idp.access.policy import AccessFileError, load_access
 from mcp_idp.cli.inspect.evaluation import judge_token
 from mcp_idp.cli.inspect.offline_verifier import opened
+from mcp_idp.config import load_settings
 from mcp_idp.config.env import SettingsError
 from mcp_idp.config.settings import Settings
 from mcp_idp.oauth.http import tls_context
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from mcp_idp.cli.doctor.context import Case
-    from mcp_idp.cli.inspect.evaluation import Judge, Judgement
+    from mcp_idp.cli.doctor.context import Case, Judge
+    from mcp_idp.cli.inspect.evaluation import Judgement
 
 _ROOT = Path(__file__).parents[3]
 _ACCESS = _ROOT / "idp-config" / "access.yaml"
@@ -50,7 +51,7 @@ def judge_for(
 def settings_for(case: Case, variables: Mapping[str, str]) -> Settings:
     """The settings of the server at `case.url`: those of `variables` if they are for it, else what it publishes."""
     try:
-        settings = Settings.load(variables)
+        settings = load_settings(variables)
         load_access(settings.access_file)
         tls_context(settings.ca_file)
     except (SettingsError, AccessFileError):

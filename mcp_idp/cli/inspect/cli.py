@@ -17,11 +17,12 @@ from mcp_idp.cli.common.server_env import surroundings
 from mcp_idp.cli.common.stdin_token import NoToken, read_token
 from mcp_idp.cli.inspect.evaluation import JWT_RULES, TITLES, Judgement, judge_token, shown
 from mcp_idp.cli.inspect.offline_verifier import HeldKeys, opened
+from mcp_idp.config import load_settings
 from mcp_idp.config.env import SettingsError
-from mcp_idp.config.settings import Settings
 from mcp_idp.util.clock import Clock
 
 if TYPE_CHECKING:
+    from mcp_idp.config.settings import Settings
     from collections.abc import Iterator, Sequence
 
     from mcp_idp.access.policy import Access
@@ -94,7 +95,7 @@ def load_rules(variables: dict[str, str]) -> tuple[Settings, Access]:
     Raises:
         SettingsError, AccessFileError: they cannot work; the text says what to change.
     """
-    settings = Settings.load(variables)
+    settings = load_settings(variables)
     if not variables.get("ACCESS_FILE"):
         settings = replace(settings, access_file=_ROOT / "idp-config" / "access.yaml")
     return settings, load_access(settings.access_file)

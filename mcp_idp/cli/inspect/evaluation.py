@@ -17,16 +17,13 @@ from mcp_idp.errors import AuthError, InvalidToken, ProviderUnavailable, Reason
 from mcp_idp.tokens.claims import judge
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Mapping
 
     from mcp_idp.access.policy import Access
-    from mcp_idp.cli.doctor.context import Case
     from mcp_idp.principal import Principal
     from mcp_idp.tokens.claims import ClaimRules
     from mcp_idp.tokens.issuers import TrustedIssuers
     from mcp_idp.util.clock import Clock
-
-    Judge = Callable[[str, Case], Awaitable["Judgement"]]
 
 TITLES: Mapping[Reason, str] = {
     Reason.TOO_LONG: "is no longer than MAX_TOKEN_BYTES",

@@ -25,7 +25,7 @@ from mcp_idp.cli.login.flow import run
 from mcp_idp.cli.login.form_login import HeadlessLogin
 from mcp_idp.cli.login.options import Plan
 from mcp_idp.cli.login.tool_calls import parse_call
-from mcp_idp.config.env import SettingsError, check_url
+from mcp_idp.util.urls import validate_http_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -182,8 +182,8 @@ def server_url(option: str | None, variables: Mapping[str, str], name: str = "--
             raise ValueError(f"MCP_PORT: '{port}' is not a TCP port")
         return f"http://localhost:{port}/mcp"
     try:
-        check_url(name, url)
-    except SettingsError as error:
+        validate_http_url(name, url)
+    except ValueError as error:
         raise ValueError(str(error)) from error
     return url
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mcp_idp.cli.bootstrap.keycloak.settings import NAMES as KEYCLOAK
+from mcp_idp.config import load_settings
 from mcp_idp.config.env import COMPOSE_NAMES, SettingsError
 from mcp_idp.config.settings import NAMES, Settings
 from mcp_server.__main__ import main
@@ -22,22 +23,22 @@ PUBLIC = {"OAUTH_SERVER_URL": "https://login.example.com", "MCP_PUBLIC_URL": "ht
 
 @pytest.mark.requirement("settings.defaults")
 def test_no_variable_and_empty_variables_mean_the_defaults() -> None:
-    assert Settings.load({}) == Settings.load(dict.fromkeys(NAMES, "")) == Settings()
+    assert load_settings({}) == load_settings(dict.fromkeys(NAMES, "")) == Settings()
 
 
 @pytest.mark.requirement("settings.defaults")
 def test_what_follows_from_issuer_and_public_url() -> None:
-    settings = Settings.load({**PUBLIC, "OAUTH_SERVER_URL": "https://login.example.com/realms/team/"})
+    settings = load_settings({**PUBLIC, "OAUTH_SERVER_URL": "https://login.example.com/realms/team/"})
     assert settings.issuer == "https://login.example.com/realms/team/"
     assert settings.audience == settings.client_id == "https://mcp.example.com/mcp"
     assert settings.provider.name == "keycloak"
-    assert Settings.load(PUBLIC).provider.name == "generic"
+    assert load_settings(PUBLIC).provider.name == "generic"
 
 
 @pytest.mark.requirement("settings.defaults")
 def test_durations_are_written_with_units() -> None:
     variables = {"KEY_MAX_AGE": "90", "KEY_MAX_STALE": "2h", "MAX_TOKEN_LIFETIME": "7d", "CLOCK_LEEWAY": "1m"}
-    settings = Settings.load(variables)
+    settings = load_settings(variables)
     assert (settings.key_max_age, settings.key_max_stale) == (90, 7200)
     assert (settings.max_token_lifetime, settings.clock_leeway) == (604800, 60)
 
@@ -108,7 +109,7 @@ REFUSED: list[tuple[dict[str, str], str]] = [
 @pytest.mark.parametrize(("variables", "says"), REFUSED)
 def test_what_cannot_work_is_refused_in_one_line(variables: dict[str, str], says: str) -> None:
     with pytest.raises(SettingsError) as refused:
-        Settings.load(variables)
+        load_settings(variables)
     assert says in str(refused.value)
     assert "\n" not in str(refused.value)
 
@@ -116,26 +117,26 @@ def test_what_cannot_work_is_refused_in_one_line(variables: dict[str, str], says
 @pytest.mark.requirement("settings.refused")
 def test_an_issuer_on_loopback_inside_a_container_needs_the_internal_url() -> None:
     with pytest.raises(SettingsError, match="OAUTH_INTERNAL_URL"):
-        Settings.load({}, in_container=True)
+        load_settings({}, in_container=True)
     with pytest.raises(SettingsError, match="OAUTH_INTERNAL_URL"):
-        Settings.load({"OAUTH_INTERNAL_URL": "http://localhost:8080/realms/mcp"}, in_container=True)
+        load_settings({"OAUTH_INTERNAL_URL": "http://localhost:8080/realms/mcp"}, in_container=True)
     internal = {"OAUTH_INTERNAL_URL": "http://keycloak:8080/realms/mcp"}
-    assert Settings.load(internal, in_container=True).internal_url == internal["OAUTH_INTERNAL_URL"]
+    assert load_settings(internal, in_container=True).internal_url == internal["OAUTH_INTERNAL_URL"]
 
 
 @pytest.mark.requirement("settings.defaults")
 def test_compose_s_own_variables_are_no_typing_errors() -> None:
-    Settings.load({"MCP_PORT": "1", "KEYCLOAK_PORT": "2", "DEX_PORT": "3", "HOME": "/", "PATH": "/bin", "OAUTH_X": "y"})
+    load_settings({"MCP_PORT": "1", "KEYCLOAK_PORT": "2", "DEX_PORT": "3", "HOME": "/", "PATH": "/bin", "OAUTH_X": "y"})
 
 
 @pytest.mark.requirement("settings.defaults")
 def test_a_variable_of_somebody_else_s_that_looks_like_one_of_compose_s_is_no_typing_error() -> None:
     """The server does not read compose's names, so what is near to one of them is not its affair."""
-    Settings.load(
+    load_settings(
         {"HTTP_PORTS": "80", "LOGIN_HOSTS": "a", "MCP_USERS": "b", "MCP_PASSWORDS": "c", "KEYCLOAK_HEAPS": "d"}
     )
     for name in COMPOSE_NAMES:
-        Settings.load({name: "1"})
+        load_settings({name: "1"})
 
 
 # Nine ways to start it wrong, as a person would see them; a tenth is a process of its own below.
@@ -190,14 +191,14 @@ def test_the_process_ends_with_that_exit_code_and_no_traceback() -> None:
 def test_a_secret_comes_from_its_file_and_is_never_printed(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text("s3cr3t-value\n", encoding="utf-8")
-    settings = Settings.load({"AUTH_TOKEN_MODE": "introspection", "OAUTH_CLIENT_SECRET_FILE": str(file)})
+    settings = load_settings({"AUTH_TOKEN_MODE": "introspection", "OAUTH_CLIENT_SECRET_FILE": str(file)})
     assert settings.client_secret == "s3cr3t-value"
     assert "s3cr3t" not in f"{settings!r}{settings}"
 
 
 @pytest.mark.requirement("settings.secret_file")
 def test_a_missing_secret_file_is_no_error_where_no_secret_is_needed() -> None:
-    assert Settings.load({"OAUTH_CLIENT_SECRET_FILE": "/nowhere"}).client_secret is None
+    assert load_settings({"OAUTH_CLIENT_SECRET_FILE": "/nowhere"}).client_secret is None
 
 
 @pytest.mark.requirement("settings.documented")

@@ -17,8 +17,8 @@ from mcp_idp.cli.doctor.token_evaluation import settings_for
 from mcp_idp.cli.inspect import cli
 from mcp_idp.cli.inspect.evaluation import judge_token
 from mcp_idp.cli.inspect.offline_verifier import opened
+from mcp_idp.config import load_settings
 from mcp_idp.config.env import SettingsError
-from mcp_idp.config.settings import Settings
 from mcp_idp.util.clock import Clock
 from mcp_server.app import create_app
 from tests.docs.example import signing
@@ -51,7 +51,7 @@ async def test_its_tokens_count_where_the_authority_is_named_and_the_certificate
     monkeypatch.setenv("SSL_CERT_FILE", str(pem))  # what this process would trust says nothing
     with signing(pem) as issuer:
         variables = {"OAUTH_SERVER_URL": issuer.url, "OAUTH_CA_FILE": str(pem) if named else ""}
-        app = create_app(Settings.load(variables))
+        app = create_app(load_settings(variables))
         token = issuer.token(iat=time.time(), exp=time.time() + 60)
         transport = httpx.ASGITransport(app)
         async with lifespan(app), httpx.AsyncClient(transport=transport, base_url="http://localhost:3000") as client:
@@ -66,7 +66,7 @@ def test_a_file_that_is_missing_or_has_no_certificate_is_refused(tmp_path: Path,
     if content is not None:
         file.write_text(content)
     with pytest.raises(SettingsError, match=r"OAUTH_CA_FILE=.*no certificate can be read"):
-        create_app(Settings.load({"OAUTH_CA_FILE": str(file)}))
+        create_app(load_settings({"OAUTH_CA_FILE": str(file)}))
 
 
 @pytest.mark.requirement("settings.authorities", "inspect.rules")
@@ -78,7 +78,7 @@ async def test_a_token_is_judged_outside_the_server_by_the_authority_that_it_tru
     pem.write_bytes(certificate("localhost"))
     with signing(pem) as issuer:
         variables = {"OAUTH_SERVER_URL": issuer.url, "OAUTH_CA_FILE": str(pem) if named else ""}
-        settings = Settings.load(variables)
+        settings = load_settings(variables)
         access, clock = load_access(settings.access_file), Clock()
         token = issuer.token(iat=time.time(), exp=time.time() + 60)
         async with opened(settings, access, clock) as trusted:
@@ -99,7 +99,7 @@ def test_a_token_is_not_judged_where_the_authority_cannot_be_read(
 @pytest.mark.requirement("settings.authorities")
 async def test_settings_whose_authority_cannot_be_read_judge_no_token(tmp_path: Path) -> None:
     variables = {"OAUTH_CA_FILE": str(tmp_path / "nowhere.pem"), "OAUTH_CLIENT_ID": "another"}
-    settings = Settings.load(variables)
+    settings = load_settings(variables)
     async with httpx2.AsyncClient() as http:
         case = Case(settings.public_url, Asker(http, settings.public_url), issuer=settings.server_url)
     assert settings_for(case, {"OAUTH_CLIENT_ID": "another"}).client_id == "another"

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from structlog.testing import capture_logs
 
+from mcp_idp.config import load_settings
 from mcp_idp.config.client_credentials import ClientKey, UnusableKey
 from mcp_idp.config.env import SettingsError
 from mcp_idp.config.settings import Settings
@@ -57,7 +58,7 @@ def by_key(folder: Path, key: PrivateKey, **variables: str) -> Settings:
         "OAUTH_CLIENT_AUTH": "private_key_jwt",
         "OAUTH_CLIENT_KEY_FILE": str(file),
     }
-    return Settings.load({**own, **variables})
+    return load_settings({**own, **variables})
 
 
 async def requests(client: ClientAuth, clock: HeldClock, *, status: int = 200, count: int = 1) -> list[httpx.Request]:
@@ -97,7 +98,7 @@ async def test_the_secret_goes_into_the_form_where_the_provider_reads_no_header(
 @pytest.mark.anyio
 @pytest.mark.requirement("introspection.client_auth")
 async def test_the_secret_goes_into_the_header_where_nothing_is_said() -> None:
-    settings = Settings.load({"AUTH_TOKEN_MODE": "introspection", "OAUTH_CLIENT_SECRET": SECRET})
+    settings = load_settings({"AUTH_TOKEN_MODE": "introspection", "OAUTH_CLIENT_SECRET": SECRET})
     clock = HeldClock()
     (request,) = await requests(client_auth(settings, clock.clock), clock)
     assert request.headers["authorization"].startswith("Basic ")
@@ -194,7 +195,7 @@ def test_a_key_that_cannot_work_stops_the_start_in_one_line(tmp_path: Path, cont
     file = tmp_path / "key.pem"
     file.write_bytes(content)
     with pytest.raises(SettingsError) as refused:
-        Settings.load({"OAUTH_CLIENT_AUTH": "private_key_jwt", "OAUTH_CLIENT_KEY_FILE": str(file)})
+        load_settings({"OAUTH_CLIENT_AUTH": "private_key_jwt", "OAUTH_CLIENT_KEY_FILE": str(file)})
     assert f"OAUTH_CLIENT_KEY_FILE={file}: " in str(refused.value)
     assert says in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -204,7 +205,7 @@ def test_a_key_that_cannot_work_stops_the_start_in_one_line(tmp_path: Path, cont
 
 @pytest.mark.requirement("settings.secret_file")
 def test_a_missing_key_file_is_no_error_where_no_provider_is_asked() -> None:
-    settings = Settings.load({"OAUTH_CLIENT_AUTH": "private_key_jwt", "OAUTH_CLIENT_KEY_FILE": "/nowhere"})
+    settings = load_settings({"OAUTH_CLIENT_AUTH": "private_key_jwt", "OAUTH_CLIENT_KEY_FILE": "/nowhere"})
     assert (settings.client_key, settings.can_introspect) == (None, False)
 
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mcp_idp.cli.bootstrap.errors import SettingsFailure
-
 if TYPE_CHECKING:
     from mcp_idp.cli.bootstrap.changes import Json
-    from mcp_idp.cli.bootstrap.keycloak.state.current import Actual
 
 BY_KEY = "client-jwt"  # Keycloak's word for private_key_jwt
 
@@ -44,17 +41,3 @@ class Credentials:
             return {"clientAuthenticatorType": BY_KEY, "attributes": attributes}
         secret = {"secret": self.secret} if self.secret else {}
         return {"clientAuthenticatorType": "client-secret", **secret, "attributes": attributes}
-
-
-def refuse_unknown_key(resource: str, credentials: Credentials, actual: Actual) -> None:
-    """A key that this run was not told can stay where it is, and cannot be given to a client that has none.
-
-    Raises:
-        SettingsFailure: the provider has no key of the server's.
-    """
-    found = actual.clients.get(resource) or {}
-    if credentials.by_key and found.get("clientAuthenticatorType") != BY_KEY:
-        raise SettingsFailure(
-            "OAUTH_CLIENT_AUTH=private_key_jwt: the provider has no key of this server's yet: set "
-            "OAUTH_CLIENT_KEY_FILE to the file with the key"
-        )

@@ -23,30 +23,8 @@ if TYPE_CHECKING:
 
     from mcp_idp.access.models import MachineClient
     from mcp_idp.access.policy import Access
-    from mcp_idp.cli.bootstrap.keycloak.settings import BootstrapSettings
     from mcp_idp.config.client_credentials import ClientKey
     from mcp_idp.config.env import Environment
-
-
-def server_credentials(settings: BootstrapSettings, *, keep: bool) -> Credentials:
-    """What the provider has to know.
-
-    Args:
-        settings: which file, or which key.
-        keep: make the secret if there is none. Otherwise one that nobody has stands for it: it differs from whatever
-            the provider has, as the one would that an apply makes.
-
-    Raises:
-        SettingsFailure: the file with the secret cannot be read or, to `keep` it, written.
-    """
-    if settings.client_key is not None:
-        return Credentials(keys=public_key_set(settings.client_key), algorithm=settings.client_key.algorithm)
-    if settings.client_signs:
-        return Credentials(by_key=True)
-    file = settings.client_secret_file
-    if file is None:
-        return Credentials()
-    return Credentials(secret=keep_secret(file) if keep else read_secret(file) or secrets.token_urlsafe())
 
 
 def public_key_set(key: ClientKey) -> str:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from mcp_idp.cli.bootstrap.changes import Change, RefKind
     from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
-    from mcp_idp.cli.bootstrap.keycloak.state.current import Actual, Object
+    from mcp_idp.cli.bootstrap.keycloak.lookups import Object
+    from mcp_idp.cli.bootstrap.keycloak.state.current import Actual
 
 _NOT_FOUND = 404
 

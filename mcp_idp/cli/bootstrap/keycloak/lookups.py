@@ -9,8 +9,10 @@ if TYPE_CHECKING:
 
     from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
 
-    Object = dict[str, Any]
+Object = dict[str, Any]
+"""One representation of the admin REST API, as Keycloak's JSON has it."""
 
+_AUDIENCES = ("custom", "client")
 REGISTRATION_POLICY = "org.keycloak.services.clientregistration.policy.ClientRegistrationPolicy"
 
 
@@ -42,3 +44,12 @@ def find_user(session: Session, username: str) -> Object | None:
 def by(objects: Iterable[Object], member: str) -> dict[str, Object]:
     """`objects` by the value of their `member`."""
     return {found[member]: found for found in objects}
+
+
+def carries_audience(owner: Object, audience: str) -> bool:
+    """Whether a token with this client scope, or of this client, is for `audience`, whoever made it.
+
+    The resource is a client too, so Keycloak's console offers it by its id.
+    """
+    configs = [mapper.get("config") or {} for mapper in owner.get("protocolMappers") or []]
+    return any(audience in {config.get(f"included.{kind}.audience") for kind in _AUDIENCES} for config in configs)

@@ -17,8 +17,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mcp_idp.cli.bootstrap.changes import Change
-from mcp_idp.cli.bootstrap.errors import Forbidden
-from mcp_idp.cli.bootstrap.keycloak.client_credentials import refuse_unknown_key
+from mcp_idp.cli.bootstrap.errors import Forbidden, SettingsFailure
+from mcp_idp.cli.bootstrap.keycloak.client_credentials import BY_KEY, Credentials
 from mcp_idp.cli.bootstrap.keycloak.desired import Desired
 from mcp_idp.cli.bootstrap.keycloak.executor import Writer
 from mcp_idp.cli.bootstrap.keycloak.resources.client_policies import client_policy_changes
@@ -198,3 +198,17 @@ def refuse_what_cannot_be_written(desired: Desired, actual: Actual) -> None:
 def _creation(desired: Desired) -> Change:
     body = new_realm(desired.realm, desired.access.resource.name)
     return Change(f"realm {desired.realm}", "create, disabled until all is written", "POST", (), body, action="create")
+
+
+def refuse_unknown_key(resource: str, credentials: Credentials, actual: Actual) -> None:
+    """A key that this run was not told can stay where it is, and cannot be given to a client that has none.
+
+    Raises:
+        SettingsFailure: the provider has no key of the server's.
+    """
+    found = actual.clients.get(resource) or {}
+    if credentials.by_key and found.get("clientAuthenticatorType") != BY_KEY:
+        raise SettingsFailure(
+            "OAUTH_CLIENT_AUTH=private_key_jwt: the provider has no key of this server's yet: set "
+            "OAUTH_CLIENT_KEY_FILE to the file with the key"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 from functools import partial
 from typing import TYPE_CHECKING
@@ -10,12 +11,13 @@ from mcp_idp.access.registration_profiles import ADMISSIONS
 from mcp_idp.cli.bootstrap.errors import SettingsFailure
 from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
 from mcp_idp.cli.bootstrap.keycloak.client_credentials import Credentials
-from mcp_idp.cli.bootstrap.keycloak.credentials import machine_credentials, server_credentials
+from mcp_idp.cli.bootstrap.keycloak.credentials import machine_credentials, public_key_set
 from mcp_idp.cli.bootstrap.keycloak.desired import Desired
 from mcp_idp.cli.bootstrap.keycloak.planner import apply, read, refuse_what_cannot_be_written, whole_plan
 from mcp_idp.cli.bootstrap.keycloak.resources.client_policies import ANNOUNCED
 from mcp_idp.cli.bootstrap.keycloak.verification import example_tokens, own_registration_is_off, trial_registration
 from mcp_idp.cli.bootstrap.output import change_lines, saying
+from mcp_idp.cli.bootstrap.secret_file import keep_secret, read_secret
 from mcp_idp.cli.bootstrap.verification import (
     documents_are_announced,
     open_http,
@@ -103,7 +105,7 @@ def look(settings: BootstrapSettings, *, wait: int, say: Callable[[str], None]) 
 
 def _desired(settings: BootstrapSettings, *, keep: bool) -> Desired:
     machines = machine_credentials(settings.access, settings.machine_secrets, keep=keep)
-    return Desired.load(settings, server_credentials(settings, keep=keep), machines)
+    return Desired.load(settings, _server_credentials(settings, keep=keep), machines)
 
 
 def plan_now(settings: BootstrapSettings, *, wait: int, say: Callable[[str], None]) -> list[Change]:
@@ -151,3 +153,24 @@ def _summary(settings: BootstrapSettings) -> Iterator[str]:
     yield f"MCP server:    {settings.public_url}"
     usual = settings.public_url == _USUAL_URL
     yield f"Next:          ./scripts/login{'' if usual else f' --url {settings.public_url}'}"
+
+
+def _server_credentials(settings: BootstrapSettings, *, keep: bool) -> Credentials:
+    """What the provider has to know.
+
+    Args:
+        settings: which file, or which key.
+        keep: make the secret if there is none. Otherwise one that nobody has stands for it: it differs from whatever
+            the provider has, as the one would that an apply makes.
+
+    Raises:
+        SettingsFailure: the file with the secret cannot be read or, to `keep` it, written.
+    """
+    if settings.client_key is not None:
+        return Credentials(keys=public_key_set(settings.client_key), algorithm=settings.client_key.algorithm)
+    if settings.client_signs:
+        return Credentials(by_key=True)
+    file = settings.client_secret_file
+    if file is None:
+        return Credentials()
+    return Credentials(secret=keep_secret(file) if keep else read_secret(file) or secrets.token_urlsafe())

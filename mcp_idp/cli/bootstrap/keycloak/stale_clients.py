@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
-    from mcp_idp.cli.bootstrap.keycloak.state.current import Object
+    from mcp_idp.cli.bootstrap.keycloak.lookups import Object
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PAGE = 200

@@ -11,7 +11,8 @@ from mcp_idp.cli.bootstrap.keycloak.resources.registration_policies import GUARD
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from mcp_idp.cli.bootstrap.keycloak.state.current import Actual, Object
+    from mcp_idp.cli.bootstrap.keycloak.lookups import Object
+    from mcp_idp.cli.bootstrap.keycloak.state.current import Actual
 
 _PASSWORD = "password"  # noqa: S105 - the grant's name (RFC 6749 section 4.3)
 _DEVICE = "urn:ietf:params:oauth:grant-type:device_code"

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
+    from mcp_idp.cli.bootstrap.keycloak.lookups import Object
     from mcp_idp.cli.bootstrap.keycloak.settings import BootstrapSettings
-    from mcp_idp.cli.bootstrap.keycloak.state.current import Actual, Object
+    from mcp_idp.cli.bootstrap.keycloak.state.current import Actual
 
 _OFF = 501  # what Keycloak answers where the feature is off
 WITHOUT = "KC_FEATURES_DISABLED=authorization,admin-fine-grained-authz"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mcp_idp.cli.bootstrap.keycloak.compliance.policy_analysis import Rules
-from mcp_idp.cli.bootstrap.keycloak.resources.protocol_mappers import carries_audience
+from mcp_idp.cli.bootstrap.keycloak.lookups import carries_audience
 from mcp_idp.cli.bootstrap.keycloak.resources.service_clients import MACHINE_GRANT
 from mcp_idp.cli.bootstrap.keycloak.stale_clients import registered_itself
 from mcp_idp.cli.bootstrap.keycloak.verification import switches_off
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from mcp_idp.access.policy import Access
-    from mcp_idp.cli.bootstrap.keycloak.state.current import Actual, Object
+    from mcp_idp.cli.bootstrap.keycloak.lookups import Object
+    from mcp_idp.cli.bootstrap.keycloak.state.current import Actual
 
 _JUDGED = frozenset({"iss", "sub", "aud", "azp", "exp", "iat", "scope", "typ"})  # by the server
 # Mappers that write what Keycloak itself knows: the person's own `sub`, and notes of the session.

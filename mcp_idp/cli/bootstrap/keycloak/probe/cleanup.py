@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
+    from mcp_idp.cli.bootstrap.keycloak.lookups import Object
     from mcp_idp.cli.bootstrap.keycloak.probe.anonymous_client import Stranger
-    from mcp_idp.cli.bootstrap.keycloak.state.current import Object
 
 _GONE = 404
 _A_MARK = re.compile(r"probe-[0-9a-f]{32}")

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from mcp_idp.access.models import Registration
     from mcp_idp.cli.bootstrap.changes import Field
-    from mcp_idp.cli.bootstrap.keycloak.state.current import Actual, Object
+    from mcp_idp.cli.bootstrap.keycloak.lookups import Object
+    from mcp_idp.cli.bootstrap.keycloak.state.current import Actual
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from mcp_idp.access.policy import Access
     from mcp_idp.cli.bootstrap.changes import Method
-    from mcp_idp.cli.bootstrap.keycloak.state.current import Actual, Object
+    from mcp_idp.cli.bootstrap.keycloak.lookups import Object
+    from mcp_idp.cli.bootstrap.keycloak.state.current import Actual
 
 OFFLINE_ACCESS = "offline_access"
 ADVERTISED = "include.in.openid.provider.metadata"

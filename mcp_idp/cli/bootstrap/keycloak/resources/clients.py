@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from mcp_idp.access.models import Client, Upstream
     from mcp_idp.access.policy import Access
     from mcp_idp.cli.bootstrap.keycloak.client_credentials import Credentials
-    from mcp_idp.cli.bootstrap.keycloak.state.current import Actual, Object
+    from mcp_idp.cli.bootstrap.keycloak.lookups import Object
+    from mcp_idp.cli.bootstrap.keycloak.state.current import Actual
 
 # Whatever a client could use to get a token, off; each client switches on what it is for.
 NO_FLOWS: Json = {

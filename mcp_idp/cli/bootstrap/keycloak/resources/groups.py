@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from mcp_idp.access.policy import Access
     from mcp_idp.cli.bootstrap.changes import Field, Json, Method
-    from mcp_idp.cli.bootstrap.keycloak.state.current import Actual, Object
+    from mcp_idp.cli.bootstrap.keycloak.lookups import Object
+    from mcp_idp.cli.bootstrap.keycloak.state.current import Actual
 
 _LONGEST = 255  # characters: Keycloak 26.7.5 answers 500 to more
 _DOTS = frozenset({".", ".."})  # as a part of a path they would lead elsewhere

@@ -10,19 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mcp_idp.cli.bootstrap.changes import Json
-    from mcp_idp.cli.bootstrap.keycloak.state.current import Object
-
-
-_AUDIENCES = ("custom", "client")
-
-
-def carries_audience(owner: Object, audience: str) -> bool:
-    """Whether a token with this client scope, or of this client, is for `audience`, whoever made it.
-
-    The resource is a client too, so Keycloak's console offers it by its id.
-    """
-    configs = [mapper.get("config") or {} for mapper in owner.get("protocolMappers") or []]
-    return any(audience in {config.get(f"included.{kind}.audience") for kind in _AUDIENCES} for config in configs)
+    from mcp_idp.cli.bootstrap.keycloak.lookups import Object
 
 
 def audience_mapper(resource: str) -> Json:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from mcp_idp.access.policy import Access
     from mcp_idp.cli.bootstrap.changes import Change, Json
     from mcp_idp.cli.bootstrap.keycloak.client_credentials import Credentials
-    from mcp_idp.cli.bootstrap.keycloak.state.current import Actual, Object
+    from mcp_idp.cli.bootstrap.keycloak.lookups import Object
+    from mcp_idp.cli.bootstrap.keycloak.state.current import Actual
 
 MACHINE_GRANT = "client_credentials"
 

@@ -17,7 +17,8 @@ from mcp_idp.cli.bootstrap.keycloak.state.managed import is_marked
 
 if TYPE_CHECKING:
     from mcp_idp.access.policy import Access
-    from mcp_idp.cli.bootstrap.keycloak.state.current import Actual, Object
+    from mcp_idp.cli.bootstrap.keycloak.lookups import Object
+    from mcp_idp.cli.bootstrap.keycloak.state.current import Actual
 
 RESOURCE_URL = "resource_url"  # the attribute that only the MCP server's own client has
 SWITCH = "standard.token.exchange.enabled"

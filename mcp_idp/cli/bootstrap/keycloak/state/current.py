@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mcp_idp.cli.bootstrap.errors import Forbidden
-from mcp_idp.cli.bootstrap.keycloak.lookups import by, find_client, find_user, read_policies
-from mcp_idp.cli.bootstrap.keycloak.resources.protocol_mappers import carries_audience
+from mcp_idp.cli.bootstrap.keycloak.lookups import by, carries_audience, find_client, find_user, read_policies
 from mcp_idp.cli.bootstrap.keycloak.state.groups import Groups, SoughtGroups, read_groups
 from mcp_idp.cli.bootstrap.keycloak.state.managed import Ledger
 from mcp_idp.cli.bootstrap.keycloak.state.roles import (
@@ -23,10 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
+    from mcp_idp.cli.bootstrap.keycloak.lookups import Object
 
 DEMO_DOMAIN = "@demo.example"  # RFC 2606: nobody's. The mark of a demo user
-
-Object = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

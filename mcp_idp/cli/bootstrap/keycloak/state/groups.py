@@ -7,7 +7,7 @@ What Keycloak 26.7.5 answers has its attributes and the roles that it was given 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mcp_idp.cli.bootstrap.errors import Forbidden
 from mcp_idp.cli.bootstrap.keycloak.state.roles import ADMINISTRATION
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
-
-    Object = dict[str, Any]
+    from mcp_idp.cli.bootstrap.keycloak.lookups import Object
 
 MOST_MEMBERS = 100  # that are counted
 

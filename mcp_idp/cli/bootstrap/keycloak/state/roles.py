@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
-
-    Object = dict[str, Any]
+    from mcp_idp.cli.bootstrap.keycloak.lookups import Object
 
 ADMINISTRATION = "realm-management"  # the client whose roles are the rights in its realm
 

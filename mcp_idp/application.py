@@ -1,6 +1,6 @@
 """The gate in front of any MCP application: the SDK's, FastMCP's, a plain Starlette one.
 
-    from mcp_idp.application import protect
+    from mcp_idp import load_settings, protect
     app = protect(your_mcp_application, load_settings(os.environ))
 
 ```
@@ -44,10 +44,11 @@ from mcp_idp.tokens.issuers import TrustedIssuers
 from mcp_idp.util.clock import Clock
 
 if TYPE_CHECKING:
-    from mcp_idp.config.settings import Settings
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from mcp_idp.config.settings import Settings
 
 
 log = structlog.get_logger(__name__)
@@ -56,10 +57,11 @@ _WARN_EVERY_SECONDS = 60.0
 _NO_LIFESPAN = "the application behind the gate does not answer lifespan.startup (ASGI lifespan protocol); let it do so"
 
 
-def protect(
+def protect(  # noqa: PLR0913 - each a keyword with a default
     app: ASGIApp,
     settings: Settings,
     *,
+    access: Access | None = None,
     needs: Needs | None = None,
     clock: Clock | None = None,
     http: httpx.AsyncClient | None = None,
@@ -70,6 +72,7 @@ def protect(
         app: serves MCP at the path of MCP_PUBLIC_URL; gets the lifespan, and each request with `scope["user"]`, from
             which `current_principal()` and the SDK's `get_access_token()` answer.
         settings: where everything follows from.
+        access: the access policy, if the caller has loaded it already; by default that of `settings.access_file`.
         needs: which scopes a call needs; by default what `tools` of the access file says.
         clock: the time; the system's by default.
         http: for calls to the identity provider; one of its own by default, closed at the end.
@@ -78,7 +81,7 @@ def protect(
         AccessFileError: the access file cannot be used.
         SettingsError: the access file asks for what the settings do not allow, or a file of theirs is of no use.
     """
-    access = load_access(settings.access_file)
+    access = access or load_access(settings.access_file)
     _check_own_client(settings, access)
     clock = clock or Clock()
     tls = tls_context(settings.ca_file)

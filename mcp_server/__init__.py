@@ -1,3 +1,3 @@
-"""An MCP server that takes its tokens from a real identity provider."""
+"""The MCP server of this stack: edit `tools.py`. It uses the library `mcp_idp` by its public names only."""
 
 __version__ = "0.1.0"

@@ -8,10 +8,9 @@ A tool is an async function with `@tool` (a plain one is run in a thread). Its d
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import isfinite
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import anyio
 from mcp.server.mcpserver import Context
@@ -19,33 +18,12 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import CallToolResult, TextContent
 from pydantic import BaseModel, Field
 
-from mcp_idp.auth.context import current_principal
-from mcp_idp.mcp_protocol.registry import tool
-from mcp_server.demo.notes import Notes, NotKept
-
-if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Mapping
-
-    from mcp_idp.access.models import Upstream
+from mcp_idp import current_principal, tool
+from mcp_server.demo.notes import NotKept
+from mcp_server.demo.state import State
 
 _SECOND = 1.0
 _OPERATIONS = {"add": operator.add, "subtract": operator.sub, "multiply": operator.mul, "divide": operator.truediv}
-
-
-@dataclass
-class State:
-    """What the tools share as long as the server runs; `create_app` makes one.
-
-    Attributes:
-        tls: what calls to other APIs judge certificates by: the usual authorities, and that of OAUTH_CA_FILE.
-        notes: of each person.
-        upstreams: the other APIs, by audience.
-    """
-
-    tls: ssl.SSLContext
-    notes: Notes = field(default_factory=Notes)
-    upstreams: Mapping[str, Upstream] = field(default_factory=dict)
 
 
 class CurrentTime(BaseModel):

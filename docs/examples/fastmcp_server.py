@@ -4,9 +4,7 @@ import os
 
 from fastmcp import FastMCP
 
-from mcp_idp.application import protect
-from mcp_idp.auth.context import current_principal
-from mcp_idp.config import load_settings
+from mcp_idp import current_principal, load_settings, protect
 
 server = FastMCP("Orders")
 

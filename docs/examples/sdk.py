@@ -10,8 +10,7 @@ from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 
-from mcp_idp.application import protect
-from mcp_idp.config import load_settings
+from mcp_idp import load_settings, protect
 
 server = MCPServer("Orders")
 

@@ -7,9 +7,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from mcp_idp.application import protect
-from mcp_idp.auth.context import current_principal
-from mcp_idp.config import load_settings
+from mcp_idp import current_principal, load_settings, protect
 
 if TYPE_CHECKING:
     from starlette.requests import Request

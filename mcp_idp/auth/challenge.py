@@ -84,7 +84,7 @@ class Challenger:
                 return ()
 
     def _challenge(self, code: str | None, scopes: Sequence[str]) -> tuple[bytes, bytes]:
-        """Scope names and URLs hold neither quote nor backslash (RFC 6749 section 3.3, `validate_http_url`): no escaping."""
+        """Scope names and URLs hold neither quote nor backslash (RFC 6749 section 3.3, `validate_http_url`)."""
         parameters = [f'error="{code}"'] if code is not None else []
         asked_as = " ".join(self._scope_prefix + scope for scope in scopes)
         parameters += [f'resource_metadata="{self._metadata_url}"', f'scope="{asked_as}"']

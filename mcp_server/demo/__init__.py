@@ -1,0 +1,1 @@
+"""The demo behind `tools.py`: delete it with the tools you replace."""

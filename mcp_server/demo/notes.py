@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mcp_idp.principal import Principal
+    from mcp_idp import Principal
 
 MAX_NOTES_EACH = 100
 MAX_PEOPLE = 1000

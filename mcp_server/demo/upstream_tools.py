@@ -13,17 +13,19 @@ from mcp.server.mcpserver import Context  # noqa: TC002 - the SDK reads the anno
 from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import BaseModel, Field, ValidationError
 
-from mcp_idp.auth.context import upstream_token
-from mcp_idp.mcp_protocol.registry import tool
-from mcp_idp.oauth.http import TIMEOUT_SECONDS, FetchError, fetch_json
-from mcp_server.tools import State  # noqa: TC001 - as above
+from mcp_idp import tool, upstream_token
+from mcp_server.demo.state import State  # noqa: TC001 - as above
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mcp_idp.access.models import Upstream
-
 log = structlog.get_logger(__name__)
+_TIMEOUT_SECONDS = 5.0
+_MAX_BYTES = 1024 * 1024
+
+
+class _TooLongError(Exception):
+    """The response is longer than a tool reads."""
 
 
 class Seen(BaseModel):
@@ -45,15 +47,31 @@ async def upstream_whoami(
     url = _url_of(state.upstreams, audience)
     token = await upstream_token(audience)
     try:
-        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False, verify=state.tls) as http:
-            return Seen.model_validate(await fetch_json(http, url, token))
-    except (FetchError, ValidationError) as error:
+        async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, trust_env=False, verify=state.tls) as http:
+            return Seen.model_validate_json(await _read(http, url, token))
+    except (httpx.HTTPError, ValidationError, _TooLongError) as error:
         log.warning("the other API did not answer", audience=audience, fault=str(error)[:200])
         raise ToolError(f"{audience} gave no answer that could be used") from None
 
 
-def _url_of(upstreams: Mapping[str, Upstream], audience: str) -> str:
-    known = {name: upstream.url for name, upstream in upstreams.items() if upstream.url}
-    if audience not in known:
-        raise ToolError(f"no such API here; there are: {', '.join(known)}")
-    return known[audience]
+async def _read(http: httpx.AsyncClient, url: str, token: str) -> bytes:
+    """Gets the response body.
+
+    Raises:
+        httpx.HTTPError: the API is unreachable or does not answer 200; redirects are not followed.
+        _TooLongError: the body is longer than `_MAX_BYTES`.
+    """
+    async with http.stream("GET", url, headers={"authorization": f"Bearer {token}"}) as response:
+        response.raise_for_status()
+        body = bytearray()
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > _MAX_BYTES:
+                raise _TooLongError(f"more than {_MAX_BYTES} bytes")
+        return bytes(body)
+
+
+def _url_of(upstreams: Mapping[str, str], audience: str) -> str:
+    if audience not in upstreams:
+        raise ToolError(f"no such API here; there are: {', '.join(upstreams)}")
+    return upstreams[audience]

@@ -22,7 +22,7 @@ _HEAD = """\
 
 A client that the provider does not know registers itself before its first login (RFC 7591). `registration.profile` in
 `idp-config/access.yaml` says who may. The tables are what the tests hold the real provider to; written by `python -m
-tests.client_compat.table`, from `tests/personas/`.
+tests.client_compat.table`, from `tests/client_compat/`.
 
 *ran*: the real program registered, logged in and called this server, with a real Keycloak, and its requests were
 written down. *read*: its requests were taken from public source, logs or issues. Either way the tests send them as they

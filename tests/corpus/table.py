@@ -18,7 +18,7 @@ _HEAD = """\
 # Attacks
 
 What is tried against this server on every run of its tests, what it answers, and the check that stops it: {rows} rows,
-{checks} checks. Written by `python -m tests.corpus.table`; the rows are in `tests/attacks/`. `python -m
+{checks} checks. Written by `python -m tests.corpus.table`; the rows are in `tests/corpus/`. `python -m
 tests.corpus.prove` takes each check away in turn and shows that a row turns red.
 
 An answer reads *status, error of the challenge (logged reason)*; 0 is a connection that ends without an answer.

@@ -81,7 +81,7 @@ async def test_the_api_sees_whom_its_tokens_stand_for_and_takes_no_others(monkey
             lifespan(app),
             httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:3100") as client,
         ):
-            answers = [await client.get("/", headers=headers) for headers in ({}, *sent)]
+            answers = [await client.get("/orders", headers=headers) for headers in ({}, *sent)]
     assert [answer.status_code for answer in answers] == [401, 200, 401, 401, 401, 403, 401]
     assert answers[1].json() == {
         "subject": "4f0c",

@@ -28,7 +28,7 @@ PAGES = sorted(DOCS.rglob("*.md"))
 PUBLIC_URL = "https://mcp.example.com/a%20b/mcp"
 _FENCED = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)]+)\)")
-# A path from the top of the repository, as it stands in code: `mcp_server/tools.py`, `tests/personas/`.
+# A path from the top of the repository, as it stands in code: `mcp_server/tools.py`, `tests/client_compat/`.
 _NAMED_FILE = re.compile(r"`((?:mcp_server|scripts|tests|docs|idp-config|bench)/[\w./-]*|[A-Z]+\.md)`")
 
 

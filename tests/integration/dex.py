@@ -28,8 +28,9 @@ from tests.integration.keycloak import pkce_pair
 from tests.integration.stack import free_port
 
 if TYPE_CHECKING:
-    from mcp_idp.config.settings import Settings
     from collections.abc import Iterator
+
+    from mcp_idp.config.settings import Settings
 
 REPOSITORY = Path(__file__).parents[2]
 REDIRECT = "http://127.0.0.1:33333/callback"

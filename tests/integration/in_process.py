@@ -14,9 +14,9 @@ from mcp_server.app import create_app
 from tests.support.app import Calls, HeldClock, lifespan
 
 if TYPE_CHECKING:
-    from mcp_idp.config.settings import Settings
     from collections.abc import AsyncIterator
 
+    from mcp_idp.config.settings import Settings
     from mcp_idp.util.clock import Clock
     from tests.integration.keycloak import Realm
 

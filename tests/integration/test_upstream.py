@@ -9,6 +9,7 @@ import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -86,7 +87,7 @@ def exchange_as_the_server(realm: Realm, token: str) -> Json:
 
 @pytest.fixture(scope="module")
 def orders(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orders]:
-    url = f"http://localhost:{free_port()}/"
+    url = f"http://localhost:{free_port()}/orders"
     folder = tmp_path_factory.mktemp("upstream")
     realm = bootstrapped(keycloak, folder, upstreams=upstreams(url), demo_users=PEOPLE, claims=["email", "department"])
     with running_api(realm, url):
@@ -95,7 +96,7 @@ def orders(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @contextmanager
 def running_api(realm: Realm, url: str) -> Iterator[None]:
-    words = ["-m", "uvicorn", "docs.examples.upstream:app", "--port", url.rpartition(":")[2].strip("/")]
+    words = ["-m", "uvicorn", "docs.examples.upstream:app", "--port", str(urlsplit(url).port)]
     environment = {"PATH": os.environ["PATH"], "OAUTH_SERVER_URL": realm.issuer}
     process = subprocess.Popen([sys.executable, *words], cwd=REPOSITORY, env=environment)
     transport = httpx.HTTPTransport(retries=7)  # waits of 0.5 s, 1 s, 2 s … between them: until it listens

@@ -21,9 +21,9 @@ _HEAD = """\
 stands in its guide; put the lines of *Here* into `.env`, then `docker compose up --no-deps mcp-server`. For
 introspection add the secret, and `OAUTH_CLIENT_SECRET_FILE=` (empty) so that compose does not mount its own.
 
-Written by `python -m tests.provider_compat.table` from `mcp_server/providers/`. Each row is tried on every run of the tests
-against an imitation that signs (`tests/providers/`), set up with what the guide says and nothing else; Keycloak and
-nanoidp are tried for real as well. A guide is marked *ran* if its provider was run with this server, and *read* if it
+Written by `python -m tests.provider_compat.table` from `mcp_idp/providers/`. Each row is tried on every run of the
+tests against an imitation that signs (`tests/provider_compat/`), set up with what the guide says and nothing else;
+Keycloak and nanoidp are tried for real as well. A guide is marked *ran* if its provider was run with this server, and *read* if it
 is taken from public documents only.
 """
 _TOKENS = """

@@ -1,7 +1,7 @@
 """Our server and an imitated provider, staged to be broken, for the doctor to look at; all in process.
 
-The provider signs for real (`tests.support.fake_issuer`). What other people's servers and proxies do to an answer is done by
-`proxies`, between our server and whoever asks.
+The provider signs for real (`tests.support.fake_issuer`). What other people's servers and proxies do to an answer is
+done by `proxies`, between our server and whoever asks.
 """
 
 from __future__ import annotations

@@ -1,111 +1,172 @@
-"""The shape of the code, held by reading it."""
+"""Tests the direction of imports over the whole tree, from the source text: imports for types count too."""
 
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[2] / "mcp_server"
-# Each layer may import itself and what stands below it.
-LAYERS = (
-    {"__main__", "serving", "wire", "parting"},
-    {"app"},
-    {"protect", "front", "trust", "provider", "health", "page", "metadata", "legacy_discovery", "mirror"},
-    {"gate", "eras", "tools", "upstream_tools"},
-    {
-        "verify",
-        "scopes",
-        "challenge",
-        "credentials",
-        "borders",
-        "body",
-        "caller",
-        "outliving",
-        "sessions",
-        "open_sessions",
-        "single",
-        "registry",
-        "notes",
-        "needs",
-        "listing",
-        "decisions",
-        "audit",
-        "exchange",
-        "exchanged",
-        "connect",
-    },
-    {
-        "settings",
-        "settings_checks",
-        "provider_checks",
-        "providers",
-        "access",
-        "access_checks",
-        "access_parts",
-        "access_faults",
-        "issuers",
-        "upstreams",
-        "machine_client",
-        "client_key",
-        "own_client",
-        "logs",
-        "framing",
-    },
-    {
-        "principal",
-        "errors",
-        "environment",
-        "authorities",
-        "compose_names",
-        "addresses",
-        "answer",
-        "clock",
-        "strict_json",
-        "strict_yaml",
-        "__init__",
-    },
+import mcp_idp
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("mcp_idp", "mcp_server", "scripts", "tests", "bench", "docs")
+# Each layer imports only what stands in a layer above it in this list; names in one layer do not import each other.
+LIBRARY = (
+    ("errors", "principal", "providers"),
+    ("util",),
+    ("access", "config"),
+    ("observability", "http_server"),
+    ("oauth",),
+    ("tokens",),
+    ("http",),
+    ("auth",),
+    ("mcp_protocol",),
+    ("application",),
+    ("server",),
+    ("cli",),
 )
+COMMAND = (("common",), ("bootstrap", "inspect"), ("login",), ("demo", "doctor"), ("token",))
+KEYCLOAK = (
+    ("client_credentials",),
+    ("credentials",),
+    ("settings",),
+    ("admin_client",),
+    ("lookups",),
+    ("state",),
+    ("resources",),
+    ("templates",),
+    ("desired",),
+    ("executor",),
+    ("planner",),
+    ("verification",),
+    ("initial_access_tokens", "stale_clients"),
+    ("service_accounts",),
+    ("runner",),
+    ("compliance",),
+    ("probe",),
+    ("commands",),
+)
+MAX_LINES = 400
 
 
-def _imports(path: Path) -> set[str]:
-    """The parts of the package that a module imports, for types too."""
+def module_paths(*packages: str) -> dict[str, Path]:
+    """The path of each module, by dotted name."""
+    return {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for package in packages
+        for path in (ROOT / package).rglob("*.py")
+    }
+
+
+def imports(path: Path, modules: dict[str, Path]) -> set[str]:
+    """The modules out of `modules` that a file imports, for types too."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module == "mcp_server":
+        if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mcp_server."):
-            found.add((node.module or "").split(".")[1])
-    return found - {"__version__"}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in modules else node.module for name in names}
+    return found & modules.keys()
 
 
-def _layer(part: str) -> int:
-    (index,) = (i for i, layer in enumerate(LAYERS) if part in layer)
-    return index
+def upward(prefix: str, layers: tuple[tuple[str, ...], ...]) -> list[str]:
+    """The imports between the parts of the package `prefix` that run against the order of `layers`."""
+    rank = {name: number for number, layer in enumerate(layers) for name in layer}
+    modules = module_paths(prefix.replace(".", "/"))
+    depth = prefix.count(".") + 1
+    wrong = []
+    for name, path in modules.items():
+        for other in imports(path, modules):
+            if name.count(".") < depth or other.count(".") < depth:
+                continue  # the package's own __init__, whose imports are checked by themselves
+            part, target = name.split(".")[depth], other.split(".")[depth]
+            if part != target and not part.startswith("__") and rank[target] >= rank[part]:
+                wrong.append(f"{name} imports {other}")
+    return sorted(wrong)
 
 
 @pytest.mark.requirement("code.one_direction")
-def test_imports_go_down_only() -> None:
-    wrong = []
-    for path in sorted(PACKAGE.rglob("*.py")):
-        part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-        wrong += [f"{part} imports {other}" for other in _imports(path) if _layer(other) < _layer(part)]
-    assert wrong == []
+@pytest.mark.parametrize(
+    ("prefix", "layers"),
+    [("mcp_idp", LIBRARY), ("mcp_idp.cli", COMMAND), ("mcp_idp.cli.bootstrap.keycloak", KEYCLOAK)],
+)
+def test_imports_run_in_one_direction(prefix: str, layers: tuple[tuple[str, ...], ...]) -> None:
+    parts = {path.stem if path.is_file() else path.name for path in (ROOT / prefix.replace(".", "/")).iterdir()}
+    named = {name for layer in layers for name in layer}
+    assert {part for part in parts if not part.startswith("__")} - named <= {"py", "landing_page"}, "a part has no layer"
+    assert upward(prefix, layers) == []
+
+
+@pytest.mark.requirement("code.one_direction")
+def test_no_module_is_part_of_an_import_circle() -> None:
+    modules = module_paths(*PACKAGES)
+    # `mcp_idp/__init__.py` names its public modules for type checkers only and imports each on first use.
+    graph = {name: imports(path, modules) - {"mcp_idp"} for name, path in modules.items() if name != "mcp_idp"}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" imports ".join(error.args[1]), pytrace=False)
+
+
+@pytest.mark.requirement("code.one_direction")
+def test_the_library_imports_nothing_of_this_repository() -> None:
+    others = module_paths(*PACKAGES[1:])
+    wrong = {name: found for name, path in module_paths("mcp_idp").items() if (found := imports(path, others))}
+    assert wrong == {}
+
+
+@pytest.mark.requirement("code.one_direction")
+@pytest.mark.parametrize("folder", ["mcp_server", "docs/examples"])
+def test_the_server_and_the_examples_use_public_names_only(folder: str) -> None:
+    private = []
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "mcp_idp":
+                names = {alias.name for alias in node.names} - set(mcp_idp.__all__)
+                private += [f"{path.name}: {node.module}.{name}" for name in names]
+                private += [f"{path.name}: {node.module}"] if node.module != "mcp_idp" else []
+    assert private == []
+
+
+@pytest.mark.requirement("code.one_direction")
+def test_every_public_name_resolves_and_importing_the_package_loads_nothing() -> None:
+    program = (
+        "import sys; before = set(sys.modules); import mcp_idp; "
+        "print(sorted(name for name in set(sys.modules) - before if not name.startswith('_')))"
+    )
+    printed = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True)
+    loaded = ast.literal_eval(printed.stdout)
+    assert [name for name in loaded if name.partition(".")[0] not in sys.stdlib_module_names] == ["mcp_idp"]
+    assert [name for name in mcp_idp.__all__ if getattr(mcp_idp, name, None) is None] == []
+
+
+@pytest.mark.requirement("code.one_direction")
+def test_what_the_secrets_image_runs_needs_the_standard_library_only() -> None:
+    command = [sys.executable, "-S", "-c", "import mcp_idp.cli.bootstrap.secret_file"]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
 
 
 @pytest.mark.requirement("code.one_reader")
-def test_the_environment_is_read_where_the_process_starts_only() -> None:
+def test_the_environment_is_read_where_a_process_starts_only() -> None:
     readers = {
-        path.name
-        for path in PACKAGE.rglob("*.py")
+        name
+        for name, path in module_paths("mcp_idp", "mcp_server").items()
+        if not name.startswith("mcp_idp.cli.")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"}
     }
-    assert readers == {"__main__.py"}
+    assert readers == {"mcp_idp.server"}
 
 
 @pytest.mark.requirement("code.one_direction")
-def test_no_module_outgrows_its_room() -> None:
-    lengths = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in PACKAGE.rglob("*.py")}
-    assert {name: length for name, length in lengths.items() if length > 200} == {}
+def test_no_module_is_too_long() -> None:
+    lengths = {
+        name: len(path.read_text(encoding="utf-8").splitlines())
+        for name, path in module_paths("mcp_idp", "mcp_server").items()
+    }
+    assert {name: length for name, length in lengths.items() if length > MAX_LINES} == {}

@@ -1,6 +1,7 @@
-"""A secret that nobody types: made once, kept in a file that only its user can read.
+"""Secrets created on first use, each stored in a file that only its owner can read.
 
-`python -m mcp_idp.cli.bootstrap.secret_file PATH` is what compose runs before Keycloak starts: its admin client's secret.
+Compose runs `python -m mcp_idp.cli.bootstrap.secret_file PATH` before Keycloak starts: it creates the admin client's
+secret. Needs the standard library only.
 """
 
 from __future__ import annotations

@@ -22,10 +22,10 @@ from mcp_idp.config.env import SettingsError
 from mcp_idp.util.clock import Clock
 
 if TYPE_CHECKING:
-    from mcp_idp.config.settings import Settings
     from collections.abc import Iterator, Sequence
 
     from mcp_idp.access.policy import Access
+    from mcp_idp.config.settings import Settings
 
 _ROOT = Path(__file__).parents[3]
 _USAGE = 2

@@ -20,7 +20,7 @@ from mcp_idp.cli.common.safe_http import Asker
 from mcp_idp.cli.common.server_env import read_dotenv, surroundings
 from mcp_idp.cli.common.stdin_token import NoToken, read_token
 from mcp_idp.cli.doctor.context import Case
-from mcp_idp.cli.inspect import cli
+from mcp_idp.cli.inspect import cli as inspect_cli
 from mcp_idp.cli.inspect.evaluation import JWT_RULES, TITLES, judge_token
 from mcp_idp.cli.inspect.offline_verifier import HeldKeys, opened
 from mcp_idp.cli.token import cli
@@ -134,7 +134,7 @@ def key_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def inspect(monkeypatch: pytest.MonkeyPatch, text: str, *arguments: str) -> int:
     monkeypatch.setattr("sys.stdin", io.StringIO(text))
-    return cli.main(["--env-file", "there-is-none", *arguments])
+    return inspect_cli.main(["--env-file", "there-is-none", *arguments])
 
 
 FRESH: dict[str, Any] = {
@@ -171,7 +171,7 @@ def test_nothing_in_a_token_steers_the_terminal(
 
 @pytest.mark.requirement("inspect.no_token_shown")
 def test_a_token_as_an_argument_is_refused(key_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["eyJ.a.b"]) == 2
+    assert inspect_cli.main(["eyJ.a.b"]) == 2
     told = "".join(capsys.readouterr())
     assert "process list" in told
     assert "eyJ.a.b" not in told

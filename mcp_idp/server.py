@@ -1,0 +1,110 @@
+"""Assembles and runs an MCP server whose tools are modules of `@tool`, `@resource` and `@prompt` functions."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from mcp.shared.exceptions import MCPDeprecationWarning
+
+from mcp_idp import __version__
+from mcp_idp.access.policy import Access, AccessFileError, load_access
+from mcp_idp.application import protect
+from mcp_idp.auth.scopes import Needs
+from mcp_idp.config import load_settings
+from mcp_idp.config.env import SettingsError
+from mcp_idp.http_server.runner import serve
+from mcp_idp.mcp_protocol.endpoint import Eras, quiet_tools
+from mcp_idp.mcp_protocol.registry import register
+from mcp_idp.mcp_protocol.scope_filtered_server import ListingServer
+from mcp_idp.observability.logging import configure_logs
+from mcp_idp.util.clock import Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from types import ModuleType
+
+    import httpx
+    from mcp.server.mcpserver import MCPServer
+    from starlette.types import ASGIApp
+
+    from mcp_idp.config.settings import Settings
+
+_EXIT_CONFIG_ERROR = 2
+
+
+def create_server(  # noqa: PLR0913 - each a keyword with a default
+    settings: Settings,
+    modules: Iterable[ModuleType],
+    *,
+    state: object = None,
+    version: str = __version__,
+    access: Access | None = None,
+    clock: Clock | None = None,
+    http: httpx.AsyncClient | None = None,
+) -> ASGIApp:
+    """Creates the ASGI application: the tools, resources and prompts of `modules`, behind `protect()`.
+
+    Args:
+        settings: of this server.
+        modules: whose decorated functions are served, in this order.
+        state: shared by all tools, as `ctx.request_context.lifespan_context`.
+        version: of this server, as clients see it.
+        access: the access policy, if the caller has loaded it already; by default that of `settings.access_file`.
+        clock: the time; the system's by default.
+        http: for requests to the identity provider; by default a client of its own, closed at shutdown.
+
+    Raises:
+        AccessFileError: the access file cannot be used, or names a tool that no module has.
+        SettingsError: the access file requires what the settings do not allow, or a file they name is unusable.
+    """
+    modules = tuple(modules)
+    access = access or load_access(settings.access_file)
+    needs = Needs(access)
+    application = Eras(
+        _build_mcp_server(modules, access, needs, settings, state, version),
+        quiet=frozenset().union(*map(quiet_tools, modules)),
+        stateless=settings.legacy_sessions == "stateless",
+        monotonic=(clock or Clock()).monotonic,
+    )
+    return protect(application, settings, access=access, needs=needs, clock=clock, http=http)
+
+
+def _build_mcp_server(  # noqa: PLR0913, PLR0917 - the parts of one server
+    modules: tuple[ModuleType, ...], access: Access, needs: Needs, settings: Settings, state: object, version: str
+) -> MCPServer[Any]:
+    server = ListingServer(
+        access.resource.name, version=version, access=access, needs=needs, state=state, show=settings.tools_list
+    )
+    for module in modules:
+        register(server, module, needs)
+    for name in sorted(needs.unclaimed):
+        known = ", ".join(tool for tool in needs.tools if tool not in needs.unclaimed)
+        raise AccessFileError(f"{settings.access_file}: tools.{name}: there is no such tool; there are: {known}")
+    return server
+
+
+def run(create_app: Callable[[Settings], ASGIApp]) -> int:
+    """Runs a server until it is stopped: settings from the environment, logging, application, sockets.
+
+    Args:
+        create_app: makes the application from the settings.
+
+    Returns:
+        The process's exit code: 2 if the configuration cannot work (one line on standard error says what to change),
+        otherwise that of `http_server.runner.serve`.
+    """
+    # Set by the image. A file such as /.dockerenv also exists in development containers, where localhost may be right.
+    in_container = os.environ.get("RUNNING_IN_CONTAINER") == "1"
+    # Log notifications are deprecated in MCP 2026-07-28; clients of earlier revisions display them.
+    warnings.simplefilter("ignore", MCPDeprecationWarning)
+    try:
+        settings = load_settings(os.environ, in_container=in_container)
+        configure_logs(settings.log_format, settings.log_level)
+        app = create_app(settings)
+    except (SettingsError, AccessFileError) as error:
+        print(f"mcp-server: {error}", file=sys.stderr)  # noqa: T201 - logging is not configured yet
+        return _EXIT_CONFIG_ERROR
+    return serve(app, settings)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mcp_idp.access.policy import Access
     from mcp_idp.config.settings import Settings
 
-_TEMPLATE = Path(__file__).with_name("page.html")
+_TEMPLATE = Path(__file__).with_name("landing_page.html")
 _HEADERS = (
     (b"cache-control", b"no-cache"),
     # The page is text and one style block: nothing may run, nothing is fetched, nobody frames it.

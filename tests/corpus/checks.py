@@ -18,16 +18,16 @@ class Check:
 
 
 def _if(file: str, condition: str, without: str = "False") -> Check:
-    return Check(f"mcp_server/{file}", f"if {condition}:", f"if {without}:")
+    return Check(f"mcp_idp/{file}", f"if {condition}:", f"if {without}:")
 
 
 def _text(file: str, text: str, without: str) -> Check:
-    return Check(f"mcp_server/{file}", text, without)
+    return Check(f"mcp_idp/{file}", text, without)
 
 
-JWT, CLAIMS, GRANTED = "verify/jwt.py", "verify/claims.py", "verify/granted.py"
-KEYS, KEY_SET = "verify/keys.py", "verify/keyset.py"
-INTROSPECTED, INTROSPECTION, FETCH = "verify/introspected.py", "verify/introspection.py", "verify/fetch.py"
+JWT, CLAIMS, GRANTED = "tokens/jwt.py", "tokens/claims.py", "tokens/claims.py"
+KEYS, KEY_SET = "tokens/jwks.py", "tokens/jwks.py"
+INTROSPECTED, INTROSPECTION, FETCH = "tokens/introspection.py", "tokens/introspection.py", "oauth/http.py"
 _TOKEN = {
     "token_length": _if(JWT, "len(token) > self._max_bytes"),
     "compact_shape": _if(JWT, "_JWS.fullmatch(token) is None"),
@@ -75,7 +75,7 @@ _PEOPLE = {
         "return brought | narrower",
     ),
     "roles_of_ours": _text(
-        "providers/hosting.py", "urn:zitadel:iam:org:project:{}:roles", "urn:zitadel:iam:org:project:roles"
+        "providers/self_hosted.py", "urn:zitadel:iam:org:project:{}:roles", "urn:zitadel:iam:org:project:roles"
     ),
     "no_roles": _text(GRANTED, "frozenset() if profile.scopes_from_roles else None", "None"),
 }
@@ -95,12 +95,12 @@ _PROVIDER = {
     "unreadable_keys": _text(
         KEYS, "except (jwt.PyJWTError, ValueError, TypeError, KeyError, AttributeError):", "except ZeroDivisionError:"
     ),
-    "issuer_keys": _text("trust.py", "claimed_issuer(token, self._max_bytes), self.first", '"", self.first'),
-    "metadata_issuer": _if("verify/discovery.py", "named != issuer"),
+    "issuer_keys": _text("tokens/issuers.py", "claimed_issuer(token, self._max_bytes), self.first", '"", self.first'),
+    "metadata_issuer": _if("oauth/discovery.py", "named != issuer"),
     "no_way_inside": _if(
-        "verify/discovery.py", 'is_private(found.hostname or "") and not is_private(asked.hostname or "")'
+        "oauth/discovery.py", 'is_private(found.hostname or "") and not is_private(asked.hostname or "")'
     ),
-    "no_downgrade": _if("verify/discovery.py", 'found.scheme == "http" and asked.scheme == "https"'),
+    "no_downgrade": _if("oauth/discovery.py", 'found.scheme == "http" and asked.scheme == "https"'),
     "active_is_true": _if(INTROSPECTED, "active is not True"),
     "inactive": _if(INTROSPECTED, "active is False"),
     "dpop_answer": _if(INTROSPECTED, 'kind == "dpop"'),
@@ -108,90 +108,90 @@ _PROVIDER = {
     "answer_subject": _if(INTROSPECTION, "vouched is not None and principal.subject not in {None, vouched.subject}"),
     "answer_status": _if(FETCH, "response.status_code not in statuses"),
     "answer_size": _if(FETCH, "len(body) > most"),
-    "answer_object": _if("verify/endpoint.py", "not isinstance(answer, dict)"),
-    "opaque_form": _if("verify/precheck.py", "_B64TOKEN.fullmatch(token) is None"),
+    "answer_object": _if("oauth/endpoints.py", "not isinstance(answer, dict)"),
+    "opaque_form": _if("tokens/introspection.py", "_B64TOKEN.fullmatch(token) is None"),
 }
 _JSON = {
-    "duplicate_members": _if("strict_json.py", "len(document) != len(pairs)"),
-    "no_constants": _text("strict_json.py", 'raise NotStrictJson(f"{name} is not JSON")', "return None"),
-    "finite_numbers": _if("strict_json.py", "not isfinite(number)"),
+    "duplicate_members": _if("util/strict_json.py", "len(document) != len(pairs)"),
+    "no_constants": _text("util/strict_json.py", 'raise NotStrictJson(f"{name} is not JSON")', "return None"),
+    "finite_numbers": _if("util/strict_json.py", "not isfinite(number)"),
     "utf8_only": _text(
-        "strict_json.py",
+        "util/strict_json.py",
         'document.decode("utf-8")',
         'document.decode(json.detect_encoding(document), "replace")',
     ),
-    "whole_characters": _if("strict_json.py", "_SURROGATE.search(document) is not None"),
-    "values_bound": _if("strict_json.py", "count > max_values"),
+    "whole_characters": _if("util/strict_json.py", "_SURROGATE.search(document) is not None"),
+    "values_bound": _if("util/strict_json.py", "count > max_values"),
     "depth_bound": _if(
-        "strict_json.py",
+        "util/strict_json.py",
         "max(accumulate(map(_STEPS.__getitem__, outside.translate(None, _NO_BRACKETS))), default=0) > MAX_DEPTH",
     ),
-    "json_errors": _text("strict_json.py", "except (ValueError, RecursionError) as", "except ZeroDivisionError as"),
+    "json_errors": _text("util/strict_json.py", "except (ValueError, RecursionError) as", "except ZeroDivisionError as"),
 }
 _REQUEST = {
-    "one_header": _if("credentials.py", "len(authorization) > 1"),
-    "one_token": _if("credentials.py", '"," in token or " " in token or "\\t" in token'),
-    "empty_token": _if("credentials.py", "not token"),
-    "scheme": _if("credentials.py", 'scheme.lower() != "bearer"'),
+    "one_header": _if("auth/bearer.py", "len(authorization) > 1"),
+    "one_token": _if("auth/bearer.py", '"," in token or " " in token or "\\t" in token'),
+    "empty_token": _if("auth/bearer.py", "not token"),
+    "scheme": _if("auth/bearer.py", 'scheme.lower() != "bearer"'),
     "header_only": _text(
-        "gate.py",
+        "auth/middleware.py",
         'if name == b"authorization":',
         'if name in {b"authorization", b"cookie", b"proxy-authorization", b"x-forwarded-access-token"}:',
     ),
-    "host": _text("front.py", "self._borders.admits_host(hosts[0])", "bool(hosts)"),
-    "one_host": _text("front.py", "len(hosts) == 1 and", "not hosts or"),
-    "host_whole": _text("borders.py", "_LOOPBACK_HOST.fullmatch(", "_LOOPBACK_HOST.match("),
-    "origin": _text("gate.py", "or not self._borders.admits_origin(origins[0])", "or False"),
-    "one_origin": _text("gate.py", "if len(origins) != 1 or not", "if not"),
-    "origin_whole": _text("borders.py", "_LOOPBACK_ORIGIN.fullmatch(", "_LOOPBACK_ORIGIN.match("),
-    "preflight_method": _text("gate.py", 'return scope["method"] == "OPTIONS" and any(', "return any("),
+    "host": _text("http/router.py", "self._borders.admits_host(hosts[0])", "bool(hosts)"),
+    "one_host": _text("http/router.py", "len(hosts) == 1 and", "not hosts or"),
+    "host_whole": _text("http/transport_security.py", "_LOOPBACK_HOST.fullmatch(", "_LOOPBACK_HOST.match("),
+    "origin": _text("auth/middleware.py", "or not self._borders.admits_origin(origins[0])", "or False"),
+    "one_origin": _text("auth/middleware.py", "if len(origins) != 1 or not", "if not"),
+    "origin_whole": _text("http/transport_security.py", "_LOOPBACK_ORIGIN.fullmatch(", "_LOOPBACK_ORIGIN.match("),
+    "preflight_method": _text("auth/middleware.py", 'return scope["method"] == "OPTIONS" and any(', "return any("),
     "every_method": _text(
-        "gate.py",
+        "auth/middleware.py",
         '        origins, authorization = _read(scope["headers"])\n',
         '        origins, authorization = _read(scope["headers"])\n'
         '        if scope["method"] != "POST":\n            return await self._app(scope, receive, send)\n',
     ),
-    "scope_needed": _if("scopes.py", "not missing", "True"),
-    "role_needed": _if("scopes.py", "principal.roles.isdisjoint(roles)"),
-    "tool_listed": _if("needs.py", "self._access.lists_tools and not (isinstance(name, str) and name in self.tools)"),
-    "tool_scope": _if("gate.py", "not caller.good_for.issuperset(needed)"),
-    "session_subject": _text("caller.py", "subject=principal.subject,", 'subject="everybody",'),
-    "session_client": _text("caller.py", 'client_id=principal.client or "",', 'client_id="any",'),
-    "session_issuer": _text("caller.py", 'claims={"iss": principal.issuer},', 'claims={"iss": "any"},'),
-    "one_message": _if("body.py", "not isinstance(document, dict)"),
-    "body_length": _if("body.py", "len(body) > MAX_BODY_BYTES"),
+    "scope_needed": _if("auth/scopes.py", "not missing", "True"),
+    "role_needed": _if("auth/scopes.py", "principal.roles.isdisjoint(roles)"),
+    "tool_listed": _if("auth/scopes.py", "self._access.lists_tools and not (isinstance(name, str) and name in self.tools)"),
+    "tool_scope": _if("auth/middleware.py", "not caller.good_for.issuperset(needed)"),
+    "session_subject": _text("auth/context.py", "subject=principal.subject,", 'subject="everybody",'),
+    "session_client": _text("auth/context.py", 'client_id=principal.client or "",', 'client_id="any",'),
+    "session_issuer": _text("auth/context.py", 'claims={"iss": principal.issuer},', 'claims={"iss": "any"},'),
+    "one_message": _if("http/body.py", "not isinstance(document, dict)"),
+    "body_length": _if("http/body.py", "len(body) > MAX_BODY_BYTES"),
 }
 _WIRE = {
     "strict_parser": _text(
-        "wire.py",
-        "super().__init__(*args, **kwargs)",
-        "super().__init__(*args, **kwargs)\n"
-        "        self.parser.set_dangerous_leniencies(lenient_headers=True, lenient_chunked_length=True)",
+        "http_server/protocol.py",
+        "        self._part = _BETWEEN\n        self._changes = 0  # of _part",
+        "        self.parser.set_dangerous_leniencies(lenient_headers=True, lenient_chunked_length=True)\n"
+        "        self._part = _BETWEEN\n        self._changes = 0  # of _part",
     ),
     "one_coding": _if(
-        "framing.py",
+        "http_server/limits.py",
         '[value.lower() for name, value in headers if name == b"transfer-encoding"] != [b"chunked"]',
     ),
-    "old_chunked": _text("framing.py", "raise RequestRefused(OLD_CHUNKED)", "pass"),
-    "one_host_on_the_wire": _text("framing.py", "elif hosts != 1:", "elif False:"),
+    "old_chunked": _text("http_server/limits.py", "raise RequestRefused(OLD_CHUNKED)", "pass"),
+    "one_host_on_the_wire": _text("http_server/limits.py", "elif hosts != 1:", "elif False:"),
     "target_host": _if(
-        "framing.py", '[value.lower() for name, value in headers if name == b"host"] != [parts.netloc.lower()]'
+        "http_server/limits.py", '[value.lower() for name, value in headers if name == b"host"] != [parts.netloc.lower()]'
     ),
-    "target_scheme": _if("framing.py", 'parts.scheme not in {b"http", b"https"} or not parts.netloc'),
-    "target_fragment": _if("framing.py", 'b"#" in target'),
-    "no_tunnel": _if("framing.py", 'method == b"CONNECT"'),
-    "version": _if("framing.py", 'version != "1.0"'),
-    "header_count": _if("framing.py", "len(headers) > limits.header_count"),
+    "target_scheme": _if("http_server/limits.py", 'parts.scheme not in {b"http", b"https"} or not parts.netloc'),
+    "target_fragment": _if("http_server/limits.py", 'b"#" in target'),
+    "no_tunnel": _if("http_server/limits.py", 'method == b"CONNECT"'),
+    "version": _if("http_server/limits.py", 'version != "1.0"'),
+    "header_count": _if("http_server/limits.py", "len(headers) > limits.header_count"),
     "header_count_of_a_part": _text(
-        "wire.py", "elif len(self.headers or ()) > self.limits.header_count:", "elif False:"
+        "http_server/protocol.py", "elif len(self.headers or ()) > self.limits.header_count:", "elif False:"
     ),
-    "waiting_bytes": _text("connections.py", "while self._waiting > self._most_waiting:", "while False:"),
-    "header_bytes": _text("framing.py", "header_bytes: int = 32 * 1024", "header_bytes: int = 32 * 1024 * 1024"),
-    "deadline": _text("wire.py", "call_later(seconds, self._too_late)", "call_later(3600, self._too_late)"),
-    "declared_body": _if("framing.py", "length > limits.body_bytes"),
-    "counted_body": _if("wire.py", "self._body_bytes > self.limits.body_bytes"),
-    "chunk_extensions": _if("wire.py", "self._allowance < 0"),
-    "trailers": _text("wire.py", "self.headers = []  #", "pass  #"),
-    "upgrade": _text("wire.py", "if self._part == _BODY:  # llhttp has skipped it", "if False:  #"),
+    "waiting_bytes": _text("http_server/connections.py", "while self._waiting > self._most_waiting:", "while False:"),
+    "header_bytes": _text("http_server/limits.py", "header_bytes: int = 32 * 1024", "header_bytes: int = 32 * 1024 * 1024"),
+    "deadline": _text("http_server/protocol.py", "call_later(seconds, self._too_late)", "call_later(3600, self._too_late)"),
+    "declared_body": _if("http_server/limits.py", "length > limits.body_bytes"),
+    "counted_body": _if("http_server/protocol.py", "self._body_bytes > self.limits.body_bytes"),
+    "chunk_extensions": _if("http_server/protocol.py", "self._allowance < 0"),
+    "trailers": _text("http_server/protocol.py", "self.headers = []  #", "pass  #"),
+    "upgrade": _text("http_server/protocol.py", "if self._part == _BODY:  # llhttp has skipped it", "if False:  #"),
 }
 CHECKS = {**_TOKEN, **_PEOPLE, **_PROVIDER, **_JSON, **_REQUEST, **_WIRE}

@@ -18,7 +18,7 @@ from xml.etree import ElementTree as ET
 from tests.corpus.checks import CHECKS
 
 ROOT = Path(__file__).parents[2]
-_COPIED = ("mcp_server", "tests", "idp-config", "pyproject.toml")
+_COPIED = ("mcp_idp", "mcp_server", "tests", "idp-config", "pyproject.toml")
 _LET_IN = re.compile(r"answered (\[[0-9, ]*)?200")
 
 

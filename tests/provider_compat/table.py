@@ -23,8 +23,8 @@ introspection add the secret, and `OAUTH_CLIENT_SECRET_FILE=` (empty) so that co
 
 Written by `python -m tests.provider_compat.table` from `mcp_idp/providers/`. Each row is tried on every run of the
 tests against an imitation that signs (`tests/provider_compat/`), set up with what the guide says and nothing else;
-Keycloak and nanoidp are tried for real as well. A guide is marked *ran* if its provider was run with this server, and *read* if it
-is taken from public documents only.
+Keycloak and nanoidp are tried for real as well. A guide is marked *ran* if its provider was run with this server, and
+*read* if it is taken from public documents only.
 """
 _TOKENS = """
 ## What access tokens say

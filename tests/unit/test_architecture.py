@@ -98,7 +98,9 @@ def upward(prefix: str, layers: tuple[tuple[str, ...], ...]) -> list[str]:
 def test_imports_run_in_one_direction(prefix: str, layers: tuple[tuple[str, ...], ...]) -> None:
     parts = {path.stem if path.is_file() else path.name for path in (ROOT / prefix.replace(".", "/")).iterdir()}
     named = {name for layer in layers for name in layer}
-    assert {part for part in parts if not part.startswith("__")} - named <= {"py", "landing_page"}, "a part has no layer"
+    assert {part for part in parts if not part.startswith("__")} - named <= {"py", "landing_page"}, (
+        "a part has no layer"
+    )
     assert upward(prefix, layers) == []
 
 

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 import re
+import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from typing import TYPE_CHECKING
 
+from mcp_idp.cli.bootstrap.errors import Failure, SettingsFailure
+from mcp_idp.cli.bootstrap.known_variables import misspelt
+
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
+    from collections.abc import Callable, Mapping
+
+    Verb = Callable[[Namespace, Mapping[str, str]], int]
 
 _PROVIDERS = ("keycloak", "dex", "auth0", "entra")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"([0-9]{1,6})([smhd])")
 
+_DESCRIPTION = """\
+Gives the identity provider the realm, scopes, roles, clients and registration policy that MCP clients need.
+
+What it shall be stands in idp-config/access.yaml (and, for what only Keycloak knows, in idp-config/keycloak).
+"""
 _EPILOG = """\
 environment (an empty value counts as unset):
   OAUTH_SERVER_URL                   the issuer; its last part is the realm   [http://localhost:8080/realms/mcp]
@@ -57,6 +71,38 @@ examples (a Keycloak of yours, from nothing to a login: docs/providers/keycloak.
 _EPILOG_OF_A_VERB = (
     "Which provider, which realm and by which account: `bootstrap_idp.py --help`; it has the exit codes too."
 )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command.
+
+    Returns:
+        The exit code.
+    """
+    options = parse(_DESCRIPTION, arguments, os.environ.get("OAUTH_PROVIDER"))
+    for line in misspelt(os.environ):
+        print(f"bootstrap: warning: {line}", file=sys.stderr, flush=True)
+    try:
+        return _verb(options.provider, options.verb)(options, os.environ)
+    except Failure as failure:
+        sys.stdout.flush()
+        print(f"bootstrap: {failure}", file=sys.stderr)
+        return failure.exit_code
+    except KeyboardInterrupt:
+        print("bootstrap: stopped; run it again to go on from here", file=sys.stderr)
+        return 130
+
+
+def _verb(provider: str, name: str) -> Verb:
+    """What the provider's own package has for this verb.
+
+    Raises:
+        SettingsFailure: this provider has no such verb.
+    """
+    verbs: Mapping[str, Verb] = importlib.import_module(f"mcp_idp.cli.bootstrap.{provider}.commands").VERBS
+    if name not in verbs:
+        raise SettingsFailure(f"--provider {provider} has no verb {name}; it has {', '.join(verbs)}")
+    return verbs[name]
 
 
 def parse(description: str, arguments: list[str] | None, provider: str | None = None) -> Namespace:

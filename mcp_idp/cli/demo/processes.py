@@ -29,7 +29,7 @@ _TAIL_LINES = 25
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # What a child may know of this environment. The rest stays out: a setting for another deployment would change the demo.
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "PYTHONDONTWRITEBYTECODE", "SYSTEMROOT")
-_LEASH = str(Path(__file__).with_name("leash.py"))
+_LEASH = str(Path(__file__).with_name("parent_death_signal.py"))
 
 
 class ChildFailed(Exception):

@@ -124,6 +124,9 @@ def test_the_api_of_the_stack_is_locked_and_published_nowhere() -> None:
     assert "ports" not in api
     assert api["build"] == server["build"]
     urls = ("OAUTH_SERVER_URL", "OAUTH_INTERNAL_URL")
-    assert api["environment"] == {name: server["environment"][name] for name in urls}
+    issuer = {name: server["environment"][name] for name in urls}
+    (service,) = content["services"]
+    host = f"{service}:{api['entrypoint'][-1]}"
+    assert api["environment"] == {**issuer, "ALLOWED_HOSTS": host}
     example = (ROOT / "idp-config" / "access.yaml").read_text(encoding="utf-8")
-    assert f"#     url: http://{next(iter(content['services']))}:{api['entrypoint'][-1]}/ " in example
+    assert f"#     url: http://{host}/orders " in example

@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from mcp_idp.access.policy import AccessFileError, load_access
+from mcp_idp.cli.bootstrap import cli as bootstrap_cli
 from mcp_idp.cli.bootstrap.changes import Change, Field, field_of
 from mcp_idp.cli.bootstrap.errors import SettingsFailure
 from mcp_idp.cli.bootstrap.keycloak.client_credentials import Credentials
@@ -20,7 +21,6 @@ from mcp_idp.cli.bootstrap.keycloak.stale_clients import sought
 from mcp_idp.cli.bootstrap.keycloak.state.managed import ATTRIBUTE, Ledger, is_marked
 from mcp_idp.cli.bootstrap.output import change_lines, count_line, printable, saying, shown
 from mcp_idp.config.client_credentials import ClientKey
-from scripts import bootstrap_idp
 
 if TYPE_CHECKING:
     from mcp_idp.config.client_credentials import PrivateKey
@@ -43,7 +43,7 @@ ROOT = Path(__file__).parents[4]
 )
 def test_words_that_do_not_fit_are_refused(words: list[str], code: int, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        bootstrap_idp.main(words)
+        bootstrap_cli.main(words)
     assert ended.value.code == code
     assert capsys.readouterr().out or code
 
@@ -52,7 +52,7 @@ def test_words_that_do_not_fit_are_refused(words: list[str], code: int, capsys: 
 def test_a_verb_that_a_provider_does_not_have_is_refused_with_those_it_has(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert bootstrap_idp.main(["render"]) == 2
+    assert bootstrap_cli.main(["render"]) == 2
     assert "it has plan, apply, check, prune, token, hand-over" in capsys.readouterr().err
 
 
@@ -62,7 +62,7 @@ def test_a_verb_that_a_provider_does_not_have_is_said_in_one_line(
     words: list[str], provider: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OAUTH_PROVIDER", provider)  # what the compose file of Dex sets
-    assert bootstrap_idp.main(words) == 2
+    assert bootstrap_cli.main(words) == 2
     said = "bootstrap: --provider dex has no verb prune; it has plan, render, apply, check\n"
     assert capsys.readouterr().err == said
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mcp_idp.cli.bootstrap import cli as bootstrap_cli
 from mcp_idp.cli.bootstrap.errors import SettingsFailure
 from mcp_idp.cli.bootstrap.verification import open_http
-from scripts import bootstrap_idp
 from tests.integration.stack import free_port
 from tests.support.http_server import Handler, listening
 
@@ -82,7 +82,7 @@ def test_a_mistake_is_one_line_that_says_what_to_change(
         }
         for name, value in given.items():
             monkeypatch.setenv(name, value)
-        assert bootstrap_idp.main([verb, "--wait", "0"]) == code
+        assert bootstrap_cli.main([verb, "--wait", "0"]) == code
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("bootstrap: ")
     assert says in line
@@ -119,7 +119,7 @@ def test_a_file_that_says_nothing_or_two_things_is_named_with_its_line(
     monkeypatch.setenv("ACCESS_FILE", str(tmp_path / "access.yaml"))
     monkeypatch.setenv("KEYCLOAK_ADMIN_CLIENT_SECRET", "s" * 43)
     words = ["--provider", "dex", "plan"] if name.startswith("dex/") else ["apply", "--wait", "0"]
-    assert bootstrap_idp.main(words) == 2
+    assert bootstrap_cli.main(words) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert str(tmp_path / name) in line
     assert says in line

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
+from mcp_idp.cli.bootstrap import cli as bootstrap_cli
 from mcp_idp.cli.bootstrap.entra.proxy_files import front_files
 from mcp_idp.cli.bootstrap.entra.settings import NAMES, EntraSettings
 from mcp_idp.cli.bootstrap.errors import SettingsFailure
 from mcp_idp.config.settings import Settings
-from scripts import bootstrap_idp
 
 ROOT = Path(__file__).parents[5]
 ISSUER = "https://login.microsoftonline.com/72f988bf-86f1-41af-91ab-2d7cd011db47/v2.0"
@@ -92,11 +92,11 @@ def test_a_second_render_changes_nothing(
 ) -> None:
     for name, value in variables(tmp_path).items():
         monkeypatch.setenv(name, value)
-    assert bootstrap_idp.main(["--provider", "entra", "render"]) == 0
+    assert bootstrap_cli.main(["--provider", "entra", "render"]) == 0
     assert "changes in" in capsys.readouterr().out
-    assert bootstrap_idp.main(["--provider", "entra", "render"]) == 0
+    assert bootstrap_cli.main(["--provider", "entra", "render"]) == 0
     assert capsys.readouterr().out == "no changes\n"
-    assert bootstrap_idp.main(["--provider", "entra", "apply"]) == SettingsFailure.exit_code
+    assert bootstrap_cli.main(["--provider", "entra", "apply"]) == SettingsFailure.exit_code
 
 
 @pytest.mark.requirement("front.settings")

@@ -14,7 +14,7 @@ import pytest
 
 from tests.integration.browser import log_in_by_browser
 from tests.integration.keycloak import REDIRECT, Keycloak, Realm
-from tests.integration.stack import Stack, greeting
+from tests.integration.stack import REPOSITORY, Stack, greeting
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +32,29 @@ def test_after_up_everything_is_ready(stack: Stack) -> None:
     document = httpx.get(document_url).json()
     assert (document["resource"], document["authorization_servers"]) == (stack.url, [stack.issuer])
     assert stack.url in httpx.get(base).text
+
+
+_LIST_OF_THE_IMAGE = """
+import json, os, sys
+from importlib.metadata import distributions
+code = {os.path.relpath(os.path.join(at, name), "/app") for at, _, names in os.walk("/app") for name in names}
+print(json.dumps({"code": sorted(code), "packages": sorted({d.name.lower() for d in distributions()})}))
+"""
+
+
+@pytest.mark.requirement("stack.server_image")
+def test_the_image_of_the_server_holds_neither_the_command_nor_its_dependencies(stack: Stack) -> None:
+    listed = json.loads(stack.compose("exec", "-T", "mcp-server", "python", "-c", _LIST_OF_THE_IMAGE).stdout)
+    folders = {"/".join(path.split("/")[:2]) for path in listed["code"] if path.count("/") > 1}
+    library = {f"mcp_idp/{path.name}" for path in (REPOSITORY / "mcp_idp").iterdir() if (path / "__init__.py").exists()}
+    expected = (library - {"mcp_idp/cli", "mcp_idp/testing"}) | {"mcp_server/demo"}
+    assert {folder for folder in folders if "__pycache__" not in folder} == expected
+    assert {path for path in listed["code"] if not path.startswith(("mcp_idp/", "mcp_server/"))} == {
+        "idp-config/access.yaml"
+    }
+    assert not {"python-keycloak", "rich", "bcrypt", "nanoidp", "pytest", "testcontainers"}.intersection(
+        listed["packages"]
+    )
 
 
 @pytest.mark.requirement("stack.says")

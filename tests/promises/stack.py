@@ -2,6 +2,11 @@ from tests.requirements import Requirement
 
 REQUIREMENTS = (
     Requirement(
+        "stack.server_image",
+        "ours",
+        "The image of the server holds neither the command's code nor its dependencies.",
+    ),
+    Requirement(
         "stack.up",
         "ours",
         "docker compose up --wait ends ready, without an .env and from empty volumes.",

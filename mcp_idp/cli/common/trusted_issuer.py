@@ -13,8 +13,8 @@ import httpx2
 from mcp.shared.auth import ProtectedResourceMetadata
 
 from mcp_idp.cli.common.errors import ProviderFailed
-from mcp_idp.config.env import SettingsError, check_url
 from mcp_idp.config.settings import Settings
+from mcp_idp.util.urls import validate_http_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,10 +37,7 @@ def own_issuer(option: str | None, variables: Mapping[str, str]) -> str:
     name, issuer = ("--issuer", option) if option else ("OAUTH_SERVER_URL", variables.get("OAUTH_SERVER_URL"))
     if not issuer:
         return Settings().server_url
-    try:
-        check_url(name, issuer)
-    except SettingsError as error:
-        raise ValueError(str(error)) from error
+    validate_http_url(name, issuer)
     return issuer
 
 

@@ -126,7 +126,9 @@ _JSON = {
         "util/strict_json.py",
         "max(accumulate(map(_STEPS.__getitem__, outside.translate(None, _NO_BRACKETS))), default=0) > MAX_DEPTH",
     ),
-    "json_errors": _text("util/strict_json.py", "except (ValueError, RecursionError) as", "except ZeroDivisionError as"),
+    "json_errors": _text(
+        "util/strict_json.py", "except (ValueError, RecursionError) as", "except ZeroDivisionError as"
+    ),
 }
 _REQUEST = {
     "one_header": _if("auth/bearer.py", "len(authorization) > 1"),
@@ -153,7 +155,9 @@ _REQUEST = {
     ),
     "scope_needed": _if("auth/scopes.py", "not missing", "True"),
     "role_needed": _if("auth/scopes.py", "principal.roles.isdisjoint(roles)"),
-    "tool_listed": _if("auth/scopes.py", "self._access.lists_tools and not (isinstance(name, str) and name in self.tools)"),
+    "tool_listed": _if(
+        "auth/scopes.py", "self._access.lists_tools and not (isinstance(name, str) and name in self.tools)"
+    ),
     "tool_scope": _if("auth/middleware.py", "not caller.good_for.issuperset(needed)"),
     "session_subject": _text("auth/context.py", "subject=principal.subject,", 'subject="everybody",'),
     "session_client": _text("auth/context.py", 'client_id=principal.client or "",', 'client_id="any",'),
@@ -175,7 +179,8 @@ _WIRE = {
     "old_chunked": _text("http_server/limits.py", "raise RequestRefused(OLD_CHUNKED)", "pass"),
     "one_host_on_the_wire": _text("http_server/limits.py", "elif hosts != 1:", "elif False:"),
     "target_host": _if(
-        "http_server/limits.py", '[value.lower() for name, value in headers if name == b"host"] != [parts.netloc.lower()]'
+        "http_server/limits.py",
+        '[value.lower() for name, value in headers if name == b"host"] != [parts.netloc.lower()]',
     ),
     "target_scheme": _if("http_server/limits.py", 'parts.scheme not in {b"http", b"https"} or not parts.netloc'),
     "target_fragment": _if("http_server/limits.py", 'b"#" in target'),
@@ -186,8 +191,12 @@ _WIRE = {
         "http_server/protocol.py", "elif len(self.headers or ()) > self.limits.header_count:", "elif False:"
     ),
     "waiting_bytes": _text("http_server/connections.py", "while self._waiting > self._most_waiting:", "while False:"),
-    "header_bytes": _text("http_server/limits.py", "header_bytes: int = 32 * 1024", "header_bytes: int = 32 * 1024 * 1024"),
-    "deadline": _text("http_server/protocol.py", "call_later(seconds, self._too_late)", "call_later(3600, self._too_late)"),
+    "header_bytes": _text(
+        "http_server/limits.py", "header_bytes: int = 32 * 1024", "header_bytes: int = 32 * 1024 * 1024"
+    ),
+    "deadline": _text(
+        "http_server/protocol.py", "call_later(seconds, self._too_late)", "call_later(3600, self._too_late)"
+    ),
     "declared_body": _if("http_server/limits.py", "length > limits.body_bytes"),
     "counted_body": _if("http_server/protocol.py", "self._body_bytes > self.limits.body_bytes"),
     "chunk_extensions": _if("http_server/protocol.py", "self._allowance < 0"),

@@ -8,7 +8,7 @@ from mcp_idp.errors import Reason
 from mcp_idp.providers import PROFILES
 from tests.corpus.model import Attack, Stage, token, unavailable
 from tests.support.fake_issuer import Issuer
-from tests.unit.tokens.test_introspection import MODE, Introspecting, Reply
+from tests.support.introspection import MODE, Introspecting, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ import pytest
 from tests.docs.example import EXAMPLES, signing
 from tests.support.app import BOTH, Calls, lifespan
 from tests.support.fake_issuer import rsa_key
-from tests.unit.mcp_server.test_tools import events
+from tests.support.mcp_calls import events
 
 pytestmark = pytest.mark.anyio
 

@@ -8,8 +8,8 @@ import pytest
 
 from tests.integration.keycloak import bootstrapped, claims
 from tests.integration.strangers import CONFIDENTIAL, bearer
-from tests.integration.test_machines import workshop
 from tests.integration.verbs import check
+from tests.support.keycloak.service_clients import workshop
 
 if TYPE_CHECKING:
     from pathlib import Path

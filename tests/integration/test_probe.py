@@ -10,8 +10,8 @@ import pytest
 from mcp_idp.cli.bootstrap.errors import Forbidden, ProviderUnreachable
 from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
 from mcp_idp.cli.bootstrap.keycloak.probe.runner import probe
-from tests.integration.test_machines import workshop
 from tests.integration.verbs import account, clients_of, command_line, settings_of, tried
+from tests.support.keycloak.service_clients import workshop
 
 if TYPE_CHECKING:
     from pathlib import Path

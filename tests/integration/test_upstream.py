@@ -23,7 +23,7 @@ from tests.integration.in_process import serving, settings_for
 from tests.integration.keycloak import REDIRECT, REPOSITORY, Realm, bootstrapped, claims
 from tests.integration.stack import free_port
 from tests.integration.verbs import check
-from tests.unit.mcp_server.test_tools import events
+from tests.support.mcp_calls import events
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,8 +16,8 @@ from mcp_idp.config import load_settings
 from mcp_idp.config.settings import NAMES, Settings
 from mcp_idp.providers import PROFILES
 from tests.provider_compat.fake_provider import RESOURCE, Imitation
+from tests.provider_compat.imitations import IMITATIONS
 from tests.provider_compat.table import GUIDES, TABLE, table
-from tests.provider_compat.test_tokens import IMITATIONS
 
 if TYPE_CHECKING:
     from pathlib import Path

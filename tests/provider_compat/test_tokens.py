@@ -11,9 +11,10 @@ from structlog.testing import capture_logs
 from mcp_idp.config.env import SettingsError
 from mcp_idp.providers import PROFILES, profile_for
 from tests.provider_compat.fake_provider import Imitation, Row, serving
-from tests.provider_compat.opaque import AUTHELIA, GENERIC, OPAQUE, ORY, ZITADEL
-from tests.provider_compat.saas import COGNITO, HOSTED
-from tests.provider_compat.self_hosted import DEX, HOSTING
+from tests.provider_compat.imitations import IMITATIONS
+from tests.provider_compat.opaque import AUTHELIA, GENERIC, ORY, ZITADEL
+from tests.provider_compat.saas import COGNITO
+from tests.provider_compat.self_hosted import DEX
 from tests.support.outcomes import settle
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from tests.support.app import Calls
 
 pytestmark = pytest.mark.anyio
-IMITATIONS = (*HOSTED, *HOSTING, *OPAQUE)
 ASKED = {"AUTH_TOKEN_MODE": "introspection", "OAUTH_CLIENT_SECRET": "our own s3cret"}
 ASKS = (
     ZITADEL,

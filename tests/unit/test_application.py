@@ -22,7 +22,7 @@ from mcp_idp.auth.context import current_principal
 from mcp_idp.config.settings import Settings
 from tests.support.app import Calls, HeldClock, lifespan
 from tests.support.fake_issuer import Issuer
-from tests.unit.mcp_server.test_tools import events, initialized, legacy_call
+from tests.support.mcp_calls import events, initialized, legacy_call
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

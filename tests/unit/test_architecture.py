@@ -172,3 +172,15 @@ def test_no_module_is_too_long() -> None:
         for name, path in module_paths("mcp_idp", "mcp_server").items()
     }
     assert {name: length for name, length in lengths.items() if length > MAX_LINES} == {}
+
+
+@pytest.mark.requirement("code.one_direction")
+def test_no_test_imports_another_test() -> None:
+    modules = module_paths("tests")
+    wrong = [
+        f"{name} imports {other}"
+        for name, path in modules.items()
+        for other in imports(path, modules)
+        if other.rpartition(".")[2].startswith("test_")
+    ]
+    assert wrong == []

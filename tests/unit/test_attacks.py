@@ -33,8 +33,8 @@ from mcp_idp.tokens.claims import ClaimRules, judge
 from mcp_idp.tokens.jwks import COOL_DOWN_SECONDS, KeySet
 from mcp_server.app import create_app
 from tests.support.app import BOTH, MODERN, HeldClock, Running, lifespan, running
+from tests.support.challenges import challenge
 from tests.support.fake_issuer import ISSUER, NOW, RESOURCE, Issuer, public_jwk, rsa_key, signed
-from tests.unit.auth.test_middleware import challenge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

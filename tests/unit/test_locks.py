@@ -123,7 +123,9 @@ def test_whoever_installs_a_lock_resolves_nothing() -> None:
     """`scripts/venv` on a machine, the Dockerfile in an image; nobody else installs one."""
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     programs = [
-        name for name in listed if name.startswith((".ci/", "bench/", "idp-config/", "mcp_idp/", "mcp_server/", "scripts/"))
+        name
+        for name in listed
+        if name.startswith((".ci/", "bench/", "idp-config/", "mcp_idp/", "mcp_server/", "scripts/"))
     ]
     commands = {
         (name, line)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -12,6 +11,7 @@ from structlog.testing import capture_logs
 
 from mcp_idp.http.body import MAX_BODY_BYTES
 from tests.support.app import BOTH, running
+from tests.support.challenges import challenge
 from tests.support.fake_issuer import Issuer, rsa_key
 
 if TYPE_CHECKING:
@@ -21,17 +21,6 @@ pytestmark = pytest.mark.anyio
 
 METADATA_URL = "http://localhost:3000/.well-known/oauth-protected-resource/mcp"
 LOGIN_SCOPES = "mcp:tools mcp:notes.read mcp:notes.write"
-
-
-def challenge(response: httpx.Response) -> dict[str, str]:
-    """The parameters of the one Bearer challenge, each there once."""
-    (value,) = response.headers.get_list("www-authenticate")
-    scheme, _, rest = value.partition(" ")
-    assert scheme == "Bearer"
-    parameters = re.findall(r'(\w+)="([^"\\]*)"(?:, |$)', rest)
-    assert ", ".join(f'{name}="{text}"' for name, text in parameters) == rest
-    assert len(dict(parameters)) == len(parameters)
-    return dict(parameters)
 
 
 @pytest.mark.requirement("gate.missing")

@@ -21,7 +21,7 @@ from mcp_idp.mcp_protocol.scope_filtered_server import ListingServer
 from mcp_idp.principal import Principal
 from mcp_server.app import create_app
 from tests.support.app import BOTH, MODERN, Running, running
-from tests.unit.mcp_server.test_tools import events, initialized, legacy_call
+from tests.support.mcp_calls import events, initialized, legacy_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

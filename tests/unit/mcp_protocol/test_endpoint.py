@@ -27,7 +27,7 @@ from mcp_server import tools
 from mcp_server.app import create_app
 from tests.support.app import BOTH, MODERN, HeldClock, Running, lifespan, running
 from tests.support.fake_issuer import Issuer
-from tests.unit.mcp_server.test_tools import events, initialized, legacy_call
+from tests.support.mcp_calls import events, initialized, legacy_call
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

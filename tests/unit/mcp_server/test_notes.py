@@ -10,7 +10,7 @@ import pytest
 from mcp_idp.principal import Principal
 from mcp_server.demo.notes import Notes, NotKept
 from tests.support.app import running
-from tests.unit.mcp_server.test_tools import events, initialized, legacy_call
+from tests.support.mcp_calls import events, initialized, legacy_call
 
 pytestmark = pytest.mark.anyio
 WRITER: dict[str, Any] = {"scope": "mcp:tools mcp:notes.write", "mcp_roles": ["mcp-writer"]}

@@ -13,12 +13,12 @@ import yaml
 
 from mcp_idp.config.settings import Settings
 from mcp_server.app import create_app
+from tests.support.access_files import access_file
 from tests.support.app import Calls, HeldClock, lifespan
+from tests.support.certificates import certificate as certificate_for
 from tests.support.http_server import Handler, listening
-from tests.unit.cli.doctor.test_cli import certificate as certificate_for
-from tests.unit.mcp_server.test_tools import events
-from tests.unit.oauth.test_token_exchange import Exchanging
-from tests.unit.tokens.test_issuers import access_file
+from tests.support.mcp_calls import events
+from tests.support.token_exchange import Exchanging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

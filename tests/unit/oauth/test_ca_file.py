@@ -23,8 +23,8 @@ from mcp_idp.util.clock import Clock
 from mcp_server.app import create_app
 from tests.docs.example import signing
 from tests.support.app import Calls, lifespan
+from tests.support.certificates import certificate
 from tests.support.fake_issuer import Issuer
-from tests.unit.cli.doctor.test_cli import certificate
 
 if TYPE_CHECKING:
     from pathlib import Path

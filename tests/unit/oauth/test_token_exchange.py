@@ -8,10 +8,9 @@ import json
 from collections.abc import Callable  # noqa: TC003 - in a dataclass
 from contextlib import asynccontextmanager
 from contextvars import copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
 
 import httpx
 import pytest
@@ -27,10 +26,11 @@ from mcp_idp.observability.audit import Audit
 from mcp_idp.principal import Principal
 from mcp_server import tools
 from mcp_server.app import create_app
+from tests.support.access_files import access_file
 from tests.support.app import Calls, HeldClock, lifespan
-from tests.support.fake_issuer import NOW, Issuer
-from tests.unit.mcp_server.test_tools import events, initialized, legacy_call
-from tests.unit.tokens.test_issuers import access_file
+from tests.support.fake_issuer import NOW
+from tests.support.mcp_calls import events, initialized, legacy_call
+from tests.support.token_exchange import Exchanging, _given
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
@@ -44,37 +44,6 @@ UPSTREAMS = {
     "a": {"name": "A"},
     "b": {"name": "B"},
 }
-ENDPOINT = "/realms/mcp/protocol/openid-connect/token"
-
-
-def _given(**changes: Any) -> dict[str, Any]:
-    answer = {"access_token": "given", "token_type": "Bearer", "issued_token_type": ACCESS_TOKEN, "expires_in": 300}
-    return {name: value for name, value in {**answer, **changes}.items() if value is not ...}
-
-
-@dataclass
-class Exchanging(Issuer):
-    """A provider that exchanges; `asked` are the forms it got."""
-
-    answers: Callable[[], httpx.Response] = lambda: httpx.Response(200, json=_given())
-    asked: list[dict[str, str]] = field(default_factory=list)
-    shown: list[str] = field(default_factory=list)
-    hold: asyncio.Event | None = None
-    arrived: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def __post_init__(self) -> None:
-        self.metadata = {"token_endpoint": f"{self.url}/protocol/openid-connect/token"}
-
-    async def answer(self, request: httpx.Request) -> httpx.Response:
-        if request.url.path != ENDPOINT:
-            return await super().answer(request)
-        self.asked.append({name: values[0] for name, values in parse_qs(request.content.decode()).items()})
-        self.shown.append(request.headers.get("authorization", ""))
-        self.arrived.set()
-        if self.hold is not None:
-            await self.hold.wait()
-        answer = self.answers()
-        return httpx.Response(answer.status_code, stream=httpx.ByteStream(answer.content))
 
 
 @dataclass

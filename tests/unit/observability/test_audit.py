@@ -14,7 +14,7 @@ from mcp_idp.errors import AuditUnavailable
 from mcp_idp.observability.audit import Audit, open_audit
 from tests.support.app import BOTH, HeldClock, running
 from tests.support.fake_issuer import NOW
-from tests.unit.mcp_server.test_tools import initialized
+from tests.support.mcp_calls import initialized
 
 if TYPE_CHECKING:
     from pathlib import Path

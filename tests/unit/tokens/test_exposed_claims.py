@@ -11,10 +11,10 @@ from mcp_idp.mcp_protocol.registry import tool
 from mcp_idp.principal import Principal
 from mcp_idp.tokens.claims import select
 from mcp_server import tools
+from tests.support.access_files import access_file
 from tests.support.app import running
-from tests.unit.mcp_server.test_tools import events
-from tests.unit.tokens.test_introspection import MODE, vouching
-from tests.unit.tokens.test_issuers import access_file
+from tests.support.introspection import MODE, vouching
+from tests.support.mcp_calls import events
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,6 @@ import gzip
 import json
 from base64 import b64decode
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote_plus
 
@@ -29,6 +28,7 @@ from mcp_idp.util.clock import Clock
 from mcp_idp.util.token_cache import MAX_BYTES
 from tests.support.app import HeldClock, running
 from tests.support.fake_issuer import ISSUER, NOW, RESOURCE, Issuer, b64, rsa_key
+from tests.support.introspection import MODE, SECRET, Introspecting, Reply, vouching
 from tests.support.outcomes import outcome, settle
 
 if TYPE_CHECKING:
@@ -36,68 +36,11 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-SECRET = "s3cret: with + and ü"
 ENDPOINT = "/realms/mcp/protocol/openid-connect/token/introspect"
 OPAQUE = "2YotnFZFEjr1zCsicMWpAA"
-MODE = {"token_mode": "introspection", "client_secret": SECRET}
 BOUNDS = Bounds()
 LINES = b"{\n}"
 GENERIC = {"provider": PROFILES["generic"]}
-
-
-@dataclass
-class Introspecting(Issuer):
-    """An issuer that answers questions, as `says` tells it to; `asked` has the tokens in the order they came."""
-
-    says: Callable[[str], Any] = field(default=lambda _: {})
-    asked: list[str] = field(default_factory=list)
-    requests: list[httpx.Request] = field(default_factory=list)
-    held: asyncio.Event | None = None
-    in_flight: int = 0
-    most_in_flight: int = 0
-
-    def active(self, **changes: Any) -> dict[str, Any]:
-        """What Keycloak says of a good token; a change to `...` takes the member out."""
-        own = {"active": True, "token_type": "Bearer", "client_id": "client-1", "username": "ann"}
-        members = {**self.claims(), **own, **changes}
-        return {name: value for name, value in members.items() if value is not ...}
-
-    async def answer(self, request: httpx.Request) -> httpx.Response:
-        if request.method != "POST":
-            return await super().answer(request)
-        self.requests.append(request)
-        token = dict(parse_qsl(request.content.decode()))["token"]
-        self.asked.append(token)
-        self.in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self.in_flight)
-        try:
-            if self.held is not None:
-                await self.held.wait()
-            said = self.says(token)
-        finally:
-            self.in_flight -= 1
-        if isinstance(said, Exception):
-            raise said
-        if not isinstance(said, Reply):
-            said = Reply(said if isinstance(said, bytes) else json.dumps(said).encode())
-        # A stream, as a connection gives one: a response with content would count as read already.
-        return httpx.Response(said.status, stream=httpx.ByteStream(said.content), headers=said.headers)
-
-
-@dataclass(frozen=True)
-class Reply:
-    """An answer that is not just 200 and its body."""
-
-    content: bytes
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-def vouching(**changes: Any) -> Introspecting:
-    """A provider that says this of every token."""
-    issuer = Introspecting()
-    issuer.says = lambda _: issuer.active(**changes)
-    return issuer
 
 
 def saying(said: Any) -> Introspecting:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-import yaml
 
 from mcp_idp.access.policy import AccessFileError, load_access
 from mcp_idp.config.env import SettingsError
@@ -16,6 +15,7 @@ from mcp_idp.errors import InvalidToken, ProviderUnavailable
 from mcp_idp.providers import profile_for
 from mcp_idp.tokens.issuers import TrustedIssuers
 from mcp_server.app import create_app
+from tests.support.access_files import access_file
 from tests.support.app import HeldClock, running
 from tests.support.fake_issuer import ISSUER, Issuer, public_jwk, rsa_key
 
@@ -30,13 +30,6 @@ OTHER = "http://localhost:8080/realms/other"
 def other_issuer() -> Issuer:
     """A second realm at the same host, with another key under the same kid."""
     return Issuer(url=OTHER, realm="other", keys=[public_jwk(rsa_key("other"), kid="one", alg="RS256", use="sig")])
-
-
-def access_file(folder: Path, **members: Any) -> Path:
-    content = yaml.safe_load(Settings().access_file.read_text(encoding="utf-8"))
-    path = folder / "access.yaml"
-    path.write_text(yaml.safe_dump({**content, **members}), encoding="utf-8")
-    return path
 
 
 async def outcomes(tokens: list[str], issuers: list[Issuer], path: Path, **settings: Any) -> list[str]:

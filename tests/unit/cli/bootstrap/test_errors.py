@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,30 +10,12 @@ from mcp_idp.cli.bootstrap import cli as bootstrap_cli
 from mcp_idp.cli.bootstrap.errors import SettingsFailure
 from mcp_idp.cli.bootstrap.verification import open_http
 from tests.integration.stack import free_port
-from tests.support.http_server import Handler, listening
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tests.support.fake_admin_api import TOKEN, keycloak
 
 CONFIG = Path(__file__).parents[4] / "idp-config"
 NOTHING = f"http://localhost:{free_port()}"
 
 
-@contextmanager
-def keycloak(statuses: dict[str, int]) -> Iterator[str]:
-    """What answers like Keycloak by these statuses: of a path that begins so, 404 without; where it is."""
-
-    class Answer(Handler):
-        def answer(self) -> None:
-            status = next((code for start, code in statuses.items() if self.path.startswith(start)), 404)
-            tokens = {"access_token": "a.b.c", "expires_in": 300, "token_type": "Bearer"}
-            self.send(status, json.dumps(tokens if status == 200 else {"error": "no"}).encode())
-
-    with listening(Answer) as port:
-        yield f"http://localhost:{port}"
-
-
-TOKEN = "/realms/master/protocol/openid-connect/token"
 READER = {TOKEN: 200, "/admin": 403}
 NO_SECRET = {"KEYCLOAK_ADMIN_CLIENT_SECRET": "", "KEYCLOAK_ADMIN_CLIENT_SECRET_FILE": "/nowhere"}
 Mistake = tuple[str, dict[str, str], dict[str, int] | None, int, str]

@@ -6,8 +6,7 @@ import json
 import os
 import re
 import stat
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,8 +15,6 @@ from mcp_idp.access.policy import Access, load_access
 from mcp_idp.access.redirect_uris import LOOPBACK_PATTERN, exactly, redirect_patterns
 from mcp_idp.cli.bootstrap.changes import Ref, differing, same
 from mcp_idp.cli.bootstrap.errors import SettingsFailure
-from mcp_idp.cli.bootstrap.keycloak.client_credentials import Credentials
-from mcp_idp.cli.bootstrap.keycloak.desired import Desired
 from mcp_idp.cli.bootstrap.keycloak.planner import plan, refuse_what_cannot_be_written
 from mcp_idp.cli.bootstrap.keycloak.resources.registration_policies import GUARD, wanted_policies
 from mcp_idp.cli.bootstrap.keycloak.resources.roles import strange_parts
@@ -26,33 +23,18 @@ from mcp_idp.cli.bootstrap.keycloak.state.current import DEMO_DOMAIN, Actual
 from mcp_idp.cli.bootstrap.keycloak.state.groups import Groups
 from mcp_idp.cli.bootstrap.keycloak.state.managed import ATTRIBUTE, MARK, Ledger
 from mcp_idp.cli.bootstrap.keycloak.state.roles import Binding, Default, Parts
-from mcp_idp.cli.bootstrap.keycloak.templates import load_client_policies_file, load_realm_file
+from mcp_idp.cli.bootstrap.keycloak.templates import load_realm_file
 from mcp_idp.cli.bootstrap.output import change_json, change_lines
 from mcp_idp.cli.bootstrap.secret_file import keep_secret
+from tests.support.desired_state import CONFIG, RESOURCE, desired, environment
 
-CONFIG = Path(__file__).parents[5] / "idp-config"
-RESOURCE = "http://localhost:3000/mcp"
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture
 def access() -> Access:
     return load_access(CONFIG / "access.yaml")
-
-
-def desired(access: Access) -> Desired:
-    folder = CONFIG / "keycloak"
-    return Desired(
-        realm="mcp",
-        resource=RESOURCE,
-        access=access,
-        realm_file=load_realm_file(folder),
-        client_policies_file=load_client_policies_file(folder),
-        credentials=Credentials(secret="s" * 43),
-    )
-
-
-def environment(**variables: str) -> dict[str, str]:
-    return {"ACCESS_FILE": str(CONFIG / "access.yaml"), "KEYCLOAK_ADMIN_CLIENT_SECRET": "k" * 43, **variables}
 
 
 @pytest.mark.requirement("bootstrap.changes")

@@ -9,7 +9,7 @@ import pytest
 from mcp_idp.cli.bootstrap.errors import Failure, SettingsFailure
 from mcp_idp.cli.bootstrap.keycloak.service_accounts import ACCOUNTS, hand_over, prove_account
 from mcp_idp.cli.bootstrap.keycloak.settings import BootstrapSettings, account_file
-from tests.unit.cli.bootstrap.test_errors import TOKEN, keycloak
+from tests.support.fake_admin_api import TOKEN, keycloak
 
 ROOT = Path(__file__).parents[5]
 

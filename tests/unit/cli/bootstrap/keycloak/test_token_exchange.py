@@ -14,8 +14,8 @@ from mcp_idp.cli.bootstrap.keycloak.planner import plan, refuse_what_cannot_be_w
 from mcp_idp.cli.bootstrap.keycloak.resources.token_exchange import check_upstreams
 from mcp_idp.cli.bootstrap.keycloak.settings import BootstrapSettings
 from mcp_idp.cli.bootstrap.keycloak.state.current import Actual
-from tests.unit.cli.bootstrap.keycloak.test_changes import CONFIG, RESOURCE, desired, environment
-from tests.unit.tokens.test_issuers import access_file
+from tests.support.access_files import access_file
+from tests.support.desired_state import CONFIG, RESOURCE, desired, environment
 
 if TYPE_CHECKING:
     from pathlib import Path

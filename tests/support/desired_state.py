@@ -1,0 +1,33 @@
+"""The desired state of a realm, from the demo's access file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcp_idp.cli.bootstrap.keycloak.client_credentials import Credentials
+from mcp_idp.cli.bootstrap.keycloak.desired import Desired
+from mcp_idp.cli.bootstrap.keycloak.templates import load_client_policies_file, load_realm_file
+
+if TYPE_CHECKING:
+    from mcp_idp.access.policy import Access
+
+CONFIG = Path(__file__).parents[2] / "idp-config"
+
+RESOURCE = "http://localhost:3000/mcp"
+
+
+def desired(access: Access) -> Desired:
+    folder = CONFIG / "keycloak"
+    return Desired(
+        realm="mcp",
+        resource=RESOURCE,
+        access=access,
+        realm_file=load_realm_file(folder),
+        client_policies_file=load_client_policies_file(folder),
+        credentials=Credentials(secret="s" * 43),
+    )
+
+
+def environment(**variables: str) -> dict[str, str]:
+    return {"ACCESS_FILE": str(CONFIG / "access.yaml"), "KEYCLOAK_ADMIN_CLIENT_SECRET": "k" * 43, **variables}

@@ -1,0 +1,46 @@
+"""A server that exchanges tokens at a provider in this process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable  # noqa: TC003 - in a dataclass
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs
+
+import httpx
+
+from mcp_idp.oauth.token_exchange import ACCESS_TOKEN
+from tests.support.fake_issuer import Issuer
+
+ENDPOINT = "/realms/mcp/protocol/openid-connect/token"
+
+
+def _given(**changes: Any) -> dict[str, Any]:
+    answer = {"access_token": "given", "token_type": "Bearer", "issued_token_type": ACCESS_TOKEN, "expires_in": 300}
+    return {name: value for name, value in {**answer, **changes}.items() if value is not ...}
+
+
+@dataclass
+class Exchanging(Issuer):
+    """A provider that exchanges; `asked` are the forms it got."""
+
+    answers: Callable[[], httpx.Response] = lambda: httpx.Response(200, json=_given())
+    asked: list[dict[str, str]] = field(default_factory=list)
+    shown: list[str] = field(default_factory=list)
+    hold: asyncio.Event | None = None
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.metadata = {"token_endpoint": f"{self.url}/protocol/openid-connect/token"}
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path != ENDPOINT:
+            return await super().answer(request)
+        self.asked.append({name: values[0] for name, values in parse_qs(request.content.decode()).items()})
+        self.shown.append(request.headers.get("authorization", ""))
+        self.arrived.set()
+        if self.hold is not None:
+            await self.hold.wait()
+        answer = self.answers()
+        return httpx.Response(answer.status_code, stream=httpx.ByteStream(answer.content))

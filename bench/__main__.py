@@ -7,7 +7,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.figures import Effort
+from bench.figures import SampleSize
 from bench.flooded import flooded
 from bench.latency import under_load
 from bench.plot import draw
@@ -25,18 +25,18 @@ _HERE = Path(__file__).parent
 _ROUNDS = 200
 
 
-async def calls_of_references(effort: Effort) -> list[Figure]:
+async def calls_of_references(sample_size: SampleSize) -> list[Figure]:
     """See `bench.references.costs`."""
     from bench.references import costs  # noqa: PLC0415 - FastMCP changes the SDK's classes when it is imported
 
-    return await costs.calls(effort) + await costs.refusing(effort)
+    return await costs.calls(sample_size) + await costs.rejections(sample_size)
 
 
-async def keys_of_references(effort: Effort) -> list[Figure]:
+async def keys_of_references(sample_size: SampleSize) -> list[Figure]:
     """See `bench.references.keys`."""
     from bench.references import keys  # noqa: PLC0415 - as above
 
-    return await keys.renewing(effort)
+    return await keys.renewing(sample_size)
 
 
 _PARTS = (
@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=_ROUNDS, help=f"at most this many of each figure [{_ROUNDS}]")
     rounds = max(1, parser.parse_args().rounds)
     load = os.getloadavg()
-    figures = run(_PARTS, Effort(rounds=rounds, renewals=max(2, rounds // 20), streams=max(3, rounds // 40)))
+    figures = run(_PARTS, SampleSize(rounds=rounds, renewals=max(2, rounds // 20), streams=max(3, rounds // 40)))
     figures.sort(key=lambda figure: figure.name.startswith("HTTP"))  # the rest keeps its order
     print(text_table(figures))
     draw(figures, _HERE / "results.svg")
@@ -70,10 +70,10 @@ def _conditions(rounds: int, before: tuple[float, ...], after: tuple[float, ...]
     """How long was measured, and how busy the machine was: what runs here alone keeps about one processor busy."""
     processors = os.cpu_count() or 1
     busy = f"{before[0]:.1f} at the start and {after[0]:.1f} at the end, on {processors} processors"
-    said = f"At most {rounds} rounds. Load average {busy}."
+    text = f"At most {rounds} rounds. Load average {busy}."
     if max(before[0], after[0]) > processors:
-        said = f"**Measured on a busy machine: do not rely on what is said to be met or missed here.** {said}"
-    return said
+        text = f"**Measured on a busy machine: do not rely on what is said to be met or missed here.** {text}"
+    return text
 
 
 if __name__ == "__main__":

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from bench import goals
 from bench.defaults import DEFAULTS
 from bench.figures import Figure, counted
-from bench.hands import Hands
+from bench.hands import FakeClock
 from bench.issuer import Issuer
 from bench.requests import OK, exchange, modern_call, status_of
-from bench.rig import gated
+from bench.rig import authenticated_app
 from mcp_idp.providers import PROFILES
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from bench.figures import Effort
+    from bench.figures import SampleSize
 
 KIDS = 1000
 _JUNK = 300  # more than may be under way and wait together
 _CALLS_MEANWHILE = 50  # over long before anybody gives up waiting for the provider
 _CROWD = 100
-_ANSWERS_AFTER = 0.05
+_RESPONSE_DELAY = 0.05
 _UNAUTHORIZED = 401
 INTROSPECTING: dict[str, Any] = {
     "token_mode": "introspection",
@@ -39,7 +39,7 @@ INTROSPECTING: dict[str, Any] = {
 }
 
 
-async def floods(_effort: Effort) -> list[Figure]:
+async def floods(_sample_size: SampleSize) -> list[Figure]:
     """Counts: how often the provider is bothered, and who goes without an answer meanwhile."""
     fetches = await fetches_under_a_flood(KIDS)
     junk = await junk_flood(_JUNK)
@@ -47,12 +47,12 @@ async def floods(_effort: Effort) -> list[Figure]:
         counted(f"key fetches for {KIDS:,} unknown kids in one cool-down", fetches, goals.KEY_FETCHES),
         counted(
             f"introspections under way at once: {_JUNK} opaque junk tokens, one signed",
-            junk.most_at_once,
+            junk.max_at_once,
             goals.IN_FLIGHT,
         ),
         counted("meanwhile: calls with a known token that failed", junk.failed_known, goals.FAILED),
         counted("meanwhile: calls with a new signed token that failed", junk.failed_signed, goals.FAILED),
-        counted(f"introspections for {_CROWD} uses of one new token at once", await one_token(_CROWD), goals.ASKED),
+        counted(f"introspections for {_CROWD} uses of one new token at once", await one_token(_CROWD), goals.REQUIRED),
     ]
 
 
@@ -66,8 +66,8 @@ def unknown_kids(issuer: Issuer) -> Iterator[str]:
 
 async def fetches_under_a_flood(tokens: int) -> int:
     """How often the keys are fetched for that many tokens at once, each of another `kid`, while no time passes."""
-    issuer, hands = Issuer(DEFAULTS.server_url), Hands(running=False)
-    async with gated(issuer, hands.clock) as app:
+    issuer, clock = Issuer(DEFAULTS.server_url), FakeClock(running=False)
+    async with authenticated_app(issuer, clock.clock) as app:
         await exchange(app, modern_call(issuer.token()))
         before = issuer.key_fetches
         forged = islice(unknown_kids(issuer), tokens)
@@ -80,15 +80,15 @@ class JunkFlood:
     """What a flood of opaque junk did.
 
     Attributes:
-        most_at_once: introspections that were under way at one time.
-        refused: junk that the provider was asked about.
+        max_at_once: introspections that were under way at one time.
+        rejected: junk that the provider was asked about.
         turned_away: junk that nobody was asked about, for too much of it was waiting.
         failed_known: calls with a token whose answer was held that did not succeed.
         failed_signed: calls with a signed token nobody had asked about that did not succeed.
     """
 
-    most_at_once: int
-    refused: int
+    max_at_once: int
+    rejected: int
     turned_away: int
     failed_known: int
     failed_signed: int
@@ -100,18 +100,18 @@ async def junk_flood(tokens: int) -> JunkFlood:
     async with _introspecting(issuer) as app:
         known = modern_call(issuer.reference())
         await exchange(app, known)
-        issuer.held, issuer.most_at_once = asyncio.Event(), 0
+        issuer.paused, issuer.max_at_once = asyncio.Event(), 0
         junk = [asyncio.ensure_future(status_of(app, modern_call(f"junk-{i}"))) for i in range(tokens)]
         await asyncio.sleep(0)
         signed = asyncio.ensure_future(status_of(app, modern_call(issuer.token())))
-        answers = [await status_of(app, known) for _ in range(_CALLS_MEANWHILE)]
-        issuer.held.set()
+        responses = [await status_of(app, known) for _ in range(_CALLS_MEANWHILE)]
+        issuer.paused.set()
         statuses = await asyncio.gather(*junk)
         return JunkFlood(
-            issuer.most_at_once,
+            issuer.max_at_once,
             statuses.count(_UNAUTHORIZED),
             statuses.count(503),
-            sum(status != OK for status in answers),
+            sum(status != OK for status in responses),
             int(await signed != OK),
         )
 
@@ -119,7 +119,7 @@ async def junk_flood(tokens: int) -> JunkFlood:
 async def one_token(uses: int) -> int:
     """How often the provider is asked when one new token is used that many times at once."""
     issuer = Issuer(DEFAULTS.server_url)
-    issuer.delay = _ANSWERS_AFTER
+    issuer.delay = _RESPONSE_DELAY
     async with _introspecting(issuer) as app:
         call = modern_call(issuer.token())
         await asyncio.gather(*(exchange(app, call) for _ in range(uses)))
@@ -127,4 +127,4 @@ async def one_token(uses: int) -> int:
 
 
 def _introspecting(issuer: Issuer) -> AbstractAsyncContextManager[ASGIApp]:
-    return gated(issuer, **INTROSPECTING)
+    return authenticated_app(issuer, **INTROSPECTING)

@@ -17,36 +17,36 @@ class Goal:
 
     Attributes:
         limit: the goal itself.
-        at_least: whether more is better.
+        is_minimum: whether more is better.
         slack: the part of the limit by which the guard lets a figure miss it.
     """
 
     limit: float
-    at_least: bool = False
+    is_minimum: bool = False
     slack: float = _NOISE
 
     def met_by(self, value: float) -> bool:
         """Whether `value` reaches the goal."""
-        return value >= self.limit if self.at_least else value <= self.limit
+        return value >= self.limit if self.is_minimum else value <= self.limit
 
     def tolerates(self, value: float) -> bool:
         """Whether `value` reaches it, or misses it by no more than the slack."""
-        if self.at_least:
+        if self.is_minimum:
             return value >= self.limit * (1 - self.slack)
         return value <= self.limit * (1 + self.slack)
 
     def __str__(self) -> str:
-        return f"{'≥' if self.at_least else '≤'} {self.limit:g}"
+        return f"{'≥' if self.is_minimum else '≤'} {self.limit:g}"
 
 
-THROUGHPUT = Goal(0.95, at_least=True)
-BESIDE_FASTMCP = Goal(4.0, at_least=True)
-BESIDE_FASTMCP_LEGACY = Goal(1.8, at_least=True)
+THROUGHPUT = Goal(0.95, is_minimum=True)
+BESIDE_FASTMCP = Goal(4.0, is_minimum=True)
+BESIDE_FASTMCP_LEGACY = Goal(1.8, is_minimum=True)
 CHALLENGE = Goal(0.25)
 OVER_LONG = Goal(2.0)
 TAIL = Goal(3.0)  # p99 / p50
 # A stream lasts five seconds, so a quick run takes one round, whose halves are no close neighbours: 0.78 was seen.
-STREAMS = Goal(0.95, at_least=True, slack=0.4)
+STREAMS = Goal(0.95, is_minimum=True, slack=0.4)
 CACHE_HIT = Goal(0.15, slack=0.5)  # microseconds on both sides: where the processor's caches are cold, both shift
 # A stall is whatever kept the loop, the machine's other work included: with the keys at rest, 120 ms were seen where
 # ten programs wanted each processor. So what the guard watches is how much this process computed in a stall, and of
@@ -56,5 +56,5 @@ STALL_CPU_MS = Goal(10.0, slack=4.0)
 # Counts: no noise makes more of them.
 KEY_FETCHES = Goal(1.0, slack=0.0)
 IN_FLIGHT = Goal(20.0, slack=0.0)
-ASKED = Goal(1.0, slack=0.0)
+REQUIRED = Goal(1.0, slack=0.0)
 FAILED = Goal(0.0, slack=0.0)

@@ -7,7 +7,7 @@ import time
 from mcp_idp.util.clock import Clock
 
 
-class Hands:
+class FakeClock:
     """The hands of a clock that a person can move forward, and that stand still unless `running`."""
 
     def __init__(self, *, running: bool) -> None:

@@ -32,23 +32,23 @@ class Issuer:
 
     Attributes:
         delay: seconds before each of its answers.
-        held: while it is set, every answer waits for it.
+        paused: while it is set, every answer waits for it.
         down: whether it answers 503 to everything.
         signers: the keys it publishes; it signs with the last of them.
         key_fetches: how often the key set was fetched.
         introspections: how often it was asked about a token.
-        most_at_once: the most introspections that were under way at one time.
+        max_at_once: the most introspections that were under way at one time.
     """
 
     def __init__(self, url: str, keys: Signers | None = None) -> None:
         self.url = url
         self.delay = 0.0
-        self.held: asyncio.Event | None = None
+        self.paused: asyncio.Event | None = None
         self.down = False
         self.signers = keys or signers(1)
         self.key_fetches = 0
         self.introspections = 0
-        self.most_at_once = 0
+        self.max_at_once = 0
         self._at_once = 0
         self._tokens = 0
         self._issued: dict[str, Mapping[str, object]] = {}
@@ -61,42 +61,42 @@ class Issuer:
     def token(self, **claims: object) -> str:
         """An access token for the default resource, another one at each call."""
         kid, key = self.signers[-1]
-        said = {**self._claims(), **claims}
-        token = jwt.encode(said, key, algorithm="RS256", headers={"kid": kid})
-        self._issued[token] = said
+        payload = {**self._claims(), **claims}
+        token = jwt.encode(payload, key, algorithm="RS256", headers={"kid": kid})
+        self._issued[token] = payload
         return token
 
     def reference(self) -> str:
         """An access token that says nothing by itself: only introspection can judge it."""
-        said = self._claims()
+        payload = self._claims()
         token = f"reference-{self._tokens}"
-        self._issued[token] = said
+        self._issued[token] = payload
         return token
 
     def client(self) -> httpx.AsyncClient:
         """An HTTP client that reaches nobody else."""
         return httpx.AsyncClient(transport=httpx.MockTransport(self._respond))
 
-    async def answer(self, path: str, body: bytes) -> tuple[int, bytes]:
+    async def respond(self, path: str, body: bytes) -> tuple[int, bytes]:
         """Status and body for a request: to whoever asks, over a socket or not."""
-        asked = path.endswith("/introspect")
-        if asked:
+        is_introspection = path.endswith("/introspect")
+        if is_introspection:
             self.introspections += 1
             self._at_once += 1
-            self.most_at_once = max(self.most_at_once, self._at_once)
+            self.max_at_once = max(self.max_at_once, self._at_once)
         try:
             await asyncio.sleep(self.delay)
-            if self.held is not None:
-                await self.held.wait()
+            if self.paused is not None:
+                await self.paused.wait()
         finally:
-            self._at_once -= asked
+            self._at_once -= is_introspection
         if self.down:
             return 503, b""
-        document = self._introspected(body) if asked else self._document(path)
+        document = self._introspected(body) if is_introspection else self._document(path)
         return (404, b"") if document is None else (200, json.dumps(document).encode())
 
     async def _respond(self, request: httpx.Request) -> httpx.Response:
-        status, body = await self.answer(request.url.path, await request.aread())
+        status, body = await self.respond(request.url.path, await request.aread())
         # A stream, as from a network: the server counts the bytes as they come.
         return httpx.Response(status, content=_piece(body))
 
@@ -115,8 +115,8 @@ class Issuer:
 
     def _introspected(self, body: bytes) -> dict[str, Any]:
         """RFC 7662 section 2.2: what it issued is active, and nothing else."""
-        said = self._issued.get(parse_qs(body.decode())["token"][0])
-        return {"active": False} if said is None else {"active": True, **said}
+        claims = self._issued.get(parse_qs(body.decode())["token"][0])
+        return {"active": False} if claims is None else {"active": True, **claims}
 
     def _claims(self) -> dict[str, object]:
         self._tokens += 1

@@ -7,40 +7,40 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench import goals
-from bench.costs import OURS
+from bench.costs import THIS_SERVER
 from bench.defaults import DEFAULTS
-from bench.figures import Effort, Figure, Point
-from bench.hands import Hands
+from bench.figures import Figure, Point, SampleSize
+from bench.hands import FakeClock
 from bench.issuer import Issuer
 from bench.measure import settled, spread
 from bench.requests import exchange, modern_call
-from bench.rig import gated
+from bench.rig import authenticated_app
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from bench.requests import Request
 
-ANSWERS_AFTER = 0.3
+RESPONSE_DELAY = 0.3
 STALL_PANEL = "longest stall of the loop in ms, keys renewed"
 _LOOK_EVERY = 0.001
 _PATIENCE = 10_000
 _WATCHED_SECONDS = 1.0  # metadata and key set, one after the other, and some time to settle
 
 
-async def stalls(effort: Effort) -> list[Figure]:
+async def stalls(sample_size: SampleSize) -> list[Figure]:
     """The longest time that the event loop was kept from everybody, with and without a renewal under way."""
-    issuer, hands = Issuer(DEFAULTS.server_url), Hands(running=True)
+    issuer, clock = Issuer(DEFAULTS.server_url), FakeClock(running=True)
     renewing, still = [], []
-    async with gated(issuer, hands.clock) as app:
+    async with authenticated_app(issuer, clock.clock) as app:
         call = modern_call(issuer.token())
         await exchange(app, call)
-        issuer.delay = ANSWERS_AFTER
+        issuer.delay = RESPONSE_DELAY
         with settled():
-            for _ in range(effort.renewals):
+            for _ in range(sample_size.renewals):
                 still.append(await longest_stall(app, call))
                 before = issuer.key_fetches
-                hands.forward(DEFAULTS.key_max_age / 2 + 1)  # old enough to be renewed while they serve
+                clock.forward(DEFAULTS.key_max_age / 2 + 1)  # old enough to be renewed while they serve
                 renewing.append(await longest_stall(app, call))
                 for _ in range(_PATIENCE):  # where the machine is so busy that it takes longer
                     if issuer.key_fetches == before:
@@ -49,7 +49,7 @@ async def stalls(effort: Effort) -> list[Figure]:
                     raise RuntimeError(f"{issuer.key_fetches - before} fetches of the keys where one was due")
     late, computed = (spread(values) for values in zip(*renewing, strict=True))
     late_still, computed_still = (spread(values) for values in zip(*still, strict=True))
-    point = Point(STALL_PANEL, OURS)
+    point = Point(STALL_PANEL, THIS_SERVER)
     return [
         Figure("longest stall of the loop, keys renewed", late, goals.STALL_MS, "ms", point=point),
         Figure("longest stall of the loop, keys at rest", late_still, unit="ms"),

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 from bench import goals
 from bench.defaults import DEFAULTS
 from bench.figures import Figure, counted
-from bench.hands import Hands
+from bench.hands import FakeClock
 from bench.issuer import Issuer, signers
 from bench.requests import OK, modern_call, status_of
-from bench.rig import gated
+from bench.rig import authenticated_app
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-    from bench.figures import Effort
+    from bench.figures import SampleSize
 
 _CALLS = 20  # at each step, of each token
 _STEP = 5.0
@@ -24,13 +24,13 @@ _OUTAGE = 60.0
 _UNAVAILABLE = 503
 
 
-async def rotation_and_outage(_effort: Effort) -> list[Figure]:
+async def rotation_and_outage(_sample_size: SampleSize) -> list[Figure]:
     """Failed calls over a rotation, and over an outage."""
-    rotated, refused_old = await over_a_rotation()
+    rotated, rejected_old = await over_a_rotation()
     known, unknown = await over_an_outage()
     return [
         counted("failed calls over a key rotation with overlap", rotated, goals.FAILED),
-        counted("after the overlap: calls with a token of the old key that still succeed", refused_old, goals.FAILED),
+        counted("after the overlap: calls with a token of the old key that still succeed", rejected_old, goals.FAILED),
         counted("failed calls over a provider outage of 60 s, known tokens, keys due", known, goals.FAILED),
         counted("meanwhile: a kid nobody knows answered other than 503", unknown, goals.FAILED),
     ]
@@ -42,18 +42,18 @@ async def over_a_rotation() -> tuple[int, int]:
     Old and new tokens call at every step; the old key is withdrawn when its tokens are no longer used.
     """
     old, new = signers(2)
-    issuer, hands = Issuer(DEFAULTS.server_url, (old,)), Hands(running=False)
+    issuer, clock = Issuer(DEFAULTS.server_url, (old,)), FakeClock(running=False)
     failed = 0
-    async with gated(issuer, hands.clock) as app:
+    async with authenticated_app(issuer, clock.clock) as app:
         before = issuer.token()
         failed += await _failed(app, [before])
         issuer.signers = (old, new)
         for _ in range(5):
             # New tokens before any renewal is due: what the server has not fetched yet, it fetches for them.
             failed += await _failed(app, [before, issuer.token(), issuer.token()])
-            hands.forward(_STEP)
+            clock.forward(_STEP)
         issuer.signers = (new,)
-        hands.forward(DEFAULTS.key_max_age + 1)
+        clock.forward(DEFAULTS.key_max_age + 1)
         failed += await _failed(app, [issuer.token()])
         return failed, _CALLS - await _failed(app, [before])
 
@@ -63,19 +63,19 @@ async def over_an_outage() -> tuple[int, int]:
 
     The outage begins when the keys have just become due: they are older than `key_max_age` all along.
     """
-    issuer, hands = Issuer(DEFAULTS.server_url), Hands(running=False)
+    issuer, clock = Issuer(DEFAULTS.server_url), FakeClock(running=False)
     failed = wrong = 0
-    async with gated(issuer, hands.clock) as app:
+    async with authenticated_app(issuer, clock.clock) as app:
         known = issuer.token()
         failed += await _failed(app, [known])
         new = issuer.token()
-        stranger = Issuer(DEFAULTS.server_url, (("bench-other", signers(1)[0][1]),)).token()
+        foreign_token = Issuer(DEFAULTS.server_url, (("bench-other", signers(1)[0][1]),)).token()
         issuer.down = True
-        hands.forward(DEFAULTS.key_max_age + 1)
+        clock.forward(DEFAULTS.key_max_age + 1)
         for _ in range(int(_OUTAGE / _STEP)):
             failed += await _failed(app, [known, new])
-            wrong += await status_of(app, modern_call(stranger)) != _UNAVAILABLE
-            hands.forward(_STEP)
+            wrong += await status_of(app, modern_call(foreign_token)) != _UNAVAILABLE
+            clock.forward(_STEP)
         issuer.down = False
         failed += await _failed(app, [known, new])
     return failed, wrong

@@ -14,7 +14,7 @@ from statistics import quantiles
 from typing import TYPE_CHECKING
 
 from bench import goals
-from bench.figures import Effort, Figure
+from bench.figures import Figure, SampleSize
 from bench.measure import measure, ratio
 from bench.processes import Line, on_the_wire, server_process, settings_for
 from bench.provider import published
@@ -39,9 +39,9 @@ class Times:
     failed: int
 
     @classmethod
-    def of(cls, answers: Iterable[tuple[int, float]]) -> Times:
+    def of(cls, responses: Iterable[tuple[int, float]]) -> Times:
         """From status and seconds of each call."""
-        statuses, seconds = zip(*answers, strict=True)
+        statuses, seconds = zip(*responses, strict=True)
         cut = quantiles(seconds, n=100, method="inclusive")
         return cls(cut[49], cut[98], sum(status != OK for status in statuses))
 
@@ -49,34 +49,34 @@ class Times:
 async def timed(line: Line, message: bytes) -> tuple[int, float]:
     """Status and seconds of one call."""
     start = time.perf_counter()
-    status = await line.ask(message)
+    status = await line.send(message)
     return status, time.perf_counter() - start
 
 
-def beside(name: str, times: Sequence[Times], others: Sequence[Times]) -> list[Figure]:
+def beside(name: str, times: Sequence[Times], baselines: Sequence[Times]) -> list[Figure]:
     """Median and slow calls, each against those of the same round."""
     return [
-        Figure(f"{name}: p50", ratio([one.median for one in times], [one.median for one in others])),
-        Figure(f"{name}: p99", ratio([one.slow for one in times], [one.slow for one in others])),
+        Figure(f"{name}: p50", ratio([one.median for one in times], [one.median for one in baselines])),
+        Figure(f"{name}: p99", ratio([one.slow for one in times], [one.slow for one in baselines])),
     ]
 
 
-async def under_load(effort: Effort) -> list[Figure]:
+async def under_load(sample_size: SampleSize) -> list[Figure]:
     """Calls with a token that is known and with new ones, against calls of the SDK's application without auth."""
     with published() as issuer:
         async with AsyncExitStack() as stack:
-            ours = await stack.enter_async_context(server_process("mcp_server", settings_for(issuer)))
-            plain = await stack.enter_async_context(server_process("bench.plain", {}))
-            known, anybody = on_the_wire(modern_call(issuer.token())), on_the_wire(modern_call())
+            this_server = await stack.enter_async_context(server_process("mcp_server", settings_for(issuer)))
+            sdk_server = await stack.enter_async_context(server_process("bench.plain", {}))
+            known, unauthenticated = on_the_wire(modern_call(issuer.token())), on_the_wire(modern_call())
             cases = {
-                "plain": lambda: _load(plain.port, repeat(anybody)),
-                "known": lambda: _load(ours.port, repeat(known)),
-                "new": lambda: _load(ours.port, _new_tokens(issuer)),
+                "plain": lambda: _load(sdk_server.port, repeat(unauthenticated)),
+                "known": lambda: _load(this_server.port, repeat(known)),
+                "new": lambda: _load(this_server.port, _new_tokens(issuer)),
             }
-            taken = await measure(cases, min(effort.rounds, _ROUNDS))
+            samples = await measure(cases, min(sample_size.rounds, _ROUNDS))
     figures = []
-    for kind, times in (("a known token", taken["known"]), ("new tokens", taken["new"])):
-        figures += beside(f"HTTP latency, {kind} / the SDK's app, no auth", times, taken["plain"])
+    for kind, times in (("a known token", samples["known"]), ("new tokens", samples["new"])):
+        figures += beside(f"HTTP latency, {kind} / the SDK's app, no auth", times, samples["plain"])
         tail = ratio([one.slow for one in times], [one.median for one in times])
         figures.append(Figure(f"HTTP latency, {kind}: p99 / p50", tail, goals.TAIL))
     return figures
@@ -91,12 +91,12 @@ async def _load(port: int, messages: Iterator[bytes]) -> Times:
 
     async def talk() -> list[tuple[int, float]]:
         line = await Line.open(port)
-        answers = [await timed(line, next(messages)) for _ in range(_CALLS)]
+        responses = [await timed(line, next(messages)) for _ in range(_CALLS)]
         await line.close()
-        return answers
+        return responses
 
     times = Times.of(
-        [answer for answers in await asyncio.gather(*(talk() for _ in range(_LINES))) for answer in answers]
+        [response for responses in await asyncio.gather(*(talk() for _ in range(_LINES))) for response in responses]
     )
     if times.failed:
         raise UnexpectedStatusError(f"{times.failed} calls were not answered {OK}")

@@ -40,15 +40,15 @@ async def measure(cases: Mapping[str, Callable[[], Awaitable[Value]]], rounds: i
     collection would hit some case, by chance.
     """
     names = list(cases)
-    taken: dict[str, list[Value]] = {name: [] for name in names}
+    samples: dict[str, list[Value]] = {name: [] for name in names}
     with settled():
         for turn in range(rounds + 1):
             first = turn % len(names)
             for name in names[first:] + names[:first]:
                 value = await cases[name]()
                 if turn:
-                    taken[name].append(value)
-    return taken
+                    samples[name].append(value)
+    return samples
 
 
 @contextmanager

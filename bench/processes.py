@@ -64,8 +64,8 @@ async def server_process(module: str, settings: Mapping[str, str]) -> AsyncItera
 async def _port(process: asyncio.subprocess.Process, log: Path) -> int:
     while process.returncode is None:
         for line in log.read_bytes().splitlines():  # noqa: ASYNC240 - a few lines
-            if b'"listening"' in line and (said := _LISTENING.search(line)) is not None:
-                return int(said[1])
+            if b'"listening"' in line and (match := _LISTENING.search(line)) is not None:
+                return int(match[1])
         await asyncio.sleep(_LOOK_EVERY)
     raise RuntimeError(f"a server ended before it listened: {log.read_text()[-2000:]}")  # noqa: ASYNC240 - and that is all
 
@@ -88,7 +88,7 @@ class Line:
         """A new connection."""
         return cls(*await asyncio.open_connection("127.0.0.1", port))
 
-    async def ask(self, message: bytes) -> int:
+    async def send(self, message: bytes) -> int:
         """The status that `message` is answered with; the answer is read to its end."""
         self._writer.write(message)
         head = (await self._reader.readuntil(b"\r\n\r\n")).lower()

@@ -53,7 +53,7 @@ async def _listening(issuer: Issuer) -> AsyncIterator[int]:
             task.add_done_callback(talks.discard)
         try:
             while True:
-                await _answer_one(issuer, reader, writer)
+                await _respond_once(issuer, reader, writer)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass  # the client has left
         finally:  # the end of the provider cancels what still listens: closed too, before its loop is
@@ -71,11 +71,11 @@ async def _listening(issuer: Issuer) -> AsyncIterator[int]:
         await asyncio.gather(*talks, return_exceptions=True)
 
 
-async def _answer_one(issuer: Issuer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _respond_once(issuer: Issuer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     path = head.split(" ", 2)[1]
     length = next((int(line[15:]) for line in head.lower().split("\r\n") if line.startswith("content-length:")), 0)
-    status, body = await issuer.answer(path, await reader.readexactly(length))
+    status, body = await issuer.respond(path, await reader.readexactly(length))
     writer.write(
         f"HTTP/1.1 {status} -\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
     )

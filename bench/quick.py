@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from bench.costs import refusals, throughput
-from bench.figures import Effort
+from bench.costs import rejections, throughput
+from bench.figures import SampleSize
 from bench.floods import floods
 from bench.keys import stalls
 from bench.keys_over_time import rotation_and_outage
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
     from bench.figures import Figure
 
-PARTS = (throughput, refusals, verification, stalls, floods, rotation_and_outage, one_stream)
-_EFFORT = Effort(rounds=40, renewals=3, streams=1)
+PARTS = (throughput, rejections, verification, stalls, floods, rotation_and_outage, one_stream)
+_SAMPLE_SIZE = SampleSize(rounds=40, renewals=3, streams=1)
 
 
 def main() -> int:
     """Measure. What to exit with."""
-    figures = run(PARTS, _EFFORT)
+    figures = run(PARTS, _SAMPLE_SIZE)
     print(text_table(figures))
     for name in (missed := lost(figures)):
         print(f"bench: {name}: worse than its goal by more than the slack", file=sys.stderr)

@@ -17,7 +17,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 
 from bench.defaults import DEFAULTS
 from mcp_idp.access.policy import load_access
-from mcp_idp.auth.scopes import Needs
+from mcp_idp.auth.scopes import ScopeRequirements
 from mcp_idp.http.body import MAX_BODY_BYTES
 from mcp_idp.mcp_protocol.registry import register
 from mcp_server import tools
@@ -44,7 +44,7 @@ class Yes:
 
 
 @asynccontextmanager
-async def gated(issuer: Issuer, clock: Clock | None = None, /, **values: Any) -> AsyncIterator[ASGIApp]:
+async def authenticated_app(issuer: Issuer, clock: Clock | None = None, /, **values: Any) -> AsyncIterator[ASGIApp]:
     """Our whole server, started."""
     async with issuer.client() as http:
         app = create_app(replace(DEFAULTS, **values), clock=clock, http=http)
@@ -53,7 +53,7 @@ async def gated(issuer: Issuer, clock: Clock | None = None, /, **values: Any) ->
 
 
 @asynccontextmanager
-async def bare() -> AsyncIterator[ASGIApp]:
+async def sdk_session_manager() -> AsyncIterator[ASGIApp]:
     """The same MCP application with the same tools and nothing in front: the SDK's session manager."""
     server = mcp_server()
     server.streamable_http_app(max_request_body_size=MAX_BODY_BYTES, transport_security=_unchecked())
@@ -62,7 +62,7 @@ async def bare() -> AsyncIterator[ASGIApp]:
 
 
 @asynccontextmanager
-async def plain() -> AsyncIterator[ASGIApp]:
+async def sdk_app() -> AsyncIterator[ASGIApp]:
     """The same tools in the application that the SDK makes of them, with its routes and without `auth=`."""
     app = mcp_server().streamable_http_app(max_request_body_size=MAX_BODY_BYTES, transport_security=_unchecked())
     async with started(app):
@@ -94,7 +94,7 @@ def trusting(issuer: Issuer) -> dict[str, Any]:
 def mcp_server(**options: Any) -> MCPServer[Any]:
     """An SDK server with our demo tools."""
     server: MCPServer[Any] = MCPServer("bench", **options)
-    register(server, tools, Needs(load_access(DEFAULTS.access_file)))
+    register(server, tools, ScopeRequirements(load_access(DEFAULTS.access_file)))
     return server
 
 
@@ -112,9 +112,9 @@ async def started(app: ASGIApp) -> AsyncIterator[None]:
     task = asyncio.ensure_future(app(scope, to_app.get, from_app.put))
     for phase in ("startup", "shutdown"):
         await to_app.put({"type": f"lifespan.{phase}"})
-        answer = await from_app.get()
-        if answer["type"] != f"lifespan.{phase}.complete":
-            raise RuntimeError(f"the application did not come through its {phase}: {answer}")
+        message = await from_app.get()
+        if message["type"] != f"lifespan.{phase}.complete":
+            raise RuntimeError(f"the application did not come through its {phase}: {message}")
         if phase == "startup":
             try:
                 yield

@@ -7,14 +7,14 @@ from itertools import cycle
 from typing import TYPE_CHECKING
 
 from bench.defaults import DEFAULTS
-from bench.figures import Effort, Figure, Point, compared
+from bench.figures import Figure, Point, SampleSize, compared
 from bench.issuer import Issuer, signers
 from bench.measure import cpu, measure
 from bench.requests import exchange, modern_call
-from bench.rig import gated
+from bench.rig import authenticated_app
 from bench.verification import known, new
 from mcp_idp.access.policy import load_access
-from mcp_idp.tokens.issuers import IdentityProvider
+from mcp_idp.tokens.issuers import IssuerVerifier
 from mcp_idp.util.clock import Clock
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _TOKENS_PANEL = "a call, by tokens in use (10: 1)"
 _KEYS_PANEL = "verifying, by keys in the set (1: 1)"
 
 
-async def by_tokens(effort: Effort) -> list[Figure]:
+async def by_tokens(sample_size: SampleSize) -> list[Figure]:
     """A call with one of many tokens that are used in turn, each as often as the others, against one of ten.
 
     In turn is the worst order for a store that forgets what was used least recently: one token more than it holds,
@@ -44,16 +44,16 @@ async def by_tokens(effort: Effort) -> list[Figure]:
     async with AsyncExitStack() as stack:
         cases = {}
         for number in TOKENS:
-            app = await stack.enter_async_context(gated(issuer))
+            app = await stack.enter_async_context(authenticated_app(issuer))
             for request in requests[:number]:
                 await exchange(app, request)
             cases[str(number)] = _in_turn(app, requests[:number])
-        taken = await measure(cases, min(effort.rounds, _ROUNDS))
-    few = taken[str(TOKENS[0])]
+        measured = await measure(cases, min(sample_size.rounds, _ROUNDS))
+    few = measured[str(TOKENS[0])]
     return [
         compared(
             f"a call, {number:,} tokens in use / {TOKENS[0]}",
-            taken[str(number)],
+            measured[str(number)],
             few,
             point=Point(_TOKENS_PANEL, "authenticated call", number),
         )
@@ -70,25 +70,25 @@ def _in_turn(app: ASGIApp, requests: Sequence[Request]) -> Sample:
     return cpu(work, _CALLS)
 
 
-async def by_keys(effort: Effort) -> list[Figure]:
+async def by_keys(sample_size: SampleSize) -> list[Figure]:
     """Verifying a token nobody has seen, and one that is known, and renewing the keys, against a set of one key."""
-    held = signers(max(KEYS))
+    all_signers = signers(max(KEYS))
     kinds = ("a new token", "a known token", "renewing the keys")
     async with AsyncExitStack() as stack:
         cases: dict[str, Sample] = {}
         for number in KEYS:
-            issuer = Issuer(DEFAULTS.server_url, held[:number])
+            issuer = Issuer(DEFAULTS.server_url, all_signers[:number])
             http = await stack.enter_async_context(issuer.client())
-            provider = IdentityProvider(DEFAULTS, load_access(DEFAULTS.access_file), Clock(), http)
+            provider = IssuerVerifier(DEFAULTS, load_access(DEFAULTS.access_file), Clock(), http)
             stack.push_async_callback(provider.close)
             samples = (new(issuer, provider), known(issuer, provider), cpu(provider.keys.refresh, 1))
             cases |= {f"{kind} {number}": sample for kind, sample in zip(kinds, samples, strict=True)}
-        taken = await measure(cases, min(effort.rounds, _ROUNDS))
+        measured = await measure(cases, min(sample_size.rounds, _ROUNDS))
     return [
         compared(
             f"{kind}, {number} keys in the set / {KEYS[0]}",
-            taken[f"{kind} {number}"],
-            taken[f"{kind} {KEYS[0]}"],
+            measured[f"{kind} {number}"],
+            measured[f"{kind} {KEYS[0]}"],
             point=None if kind == kinds[-1] else Point(_KEYS_PANEL, kind, number),
         )
         for kind in kinds

@@ -10,7 +10,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from bench.figures import Effort, Figure, compared
+from bench.figures import Figure, SampleSize, compared
 from bench.measure import measure
 from bench.processes import Line, on_the_wire, server_process, settings_for
 from bench.provider import published
@@ -23,27 +23,27 @@ if TYPE_CHECKING:
 
 _CONNECTIONS = 4
 _CALLS = 100  # a sample, on each connection
-_MOST_ROUNDS = 25
+_MAX_ROUNDS = 25
 _SAMPLE_SECONDS = 60.0
 
 
-async def over_http(effort: Effort) -> list[Figure]:
+async def over_http(sample_size: SampleSize) -> list[Figure]:
     """What a call costs the server with a token, and without one where none is asked for."""
     with published() as issuer:
         settings = settings_for(issuer)
         async with AsyncExitStack() as stack:
             guarded = await stack.enter_async_context(server_process("mcp_server", settings))
             opened = await stack.enter_async_context(server_process("mcp_server", {**settings, "DISABLE_AUTH": "true"}))
-            plain = await stack.enter_async_context(server_process("bench.plain", {}))
+            sdk_server = await stack.enter_async_context(server_process("bench.plain", {}))
             cases = {
                 "ours": _calls(guarded, modern_call(issuer.token())),
                 "open": _calls(opened, modern_call()),
-                "plain": _calls(plain, modern_call()),
+                "plain": _calls(sdk_server, modern_call()),
             }
-            taken = await measure(cases, min(effort.rounds, _MOST_ROUNDS))
+            samples = await measure(cases, min(sample_size.rounds, _MAX_ROUNDS))
     return [
-        compared("HTTP: authenticated / the SDK's app, no auth, under uvicorn", taken["plain"], taken["ours"]),
-        compared("HTTP: DISABLE_AUTH / the SDK's app, no auth, under uvicorn", taken["plain"], taken["open"]),
+        compared("HTTP: authenticated / the SDK's app, no auth, under uvicorn", samples["plain"], samples["ours"]),
+        compared("HTTP: DISABLE_AUTH / the SDK's app, no auth, under uvicorn", samples["plain"], samples["open"]),
     ]
 
 
@@ -63,6 +63,6 @@ def _calls(server: Served, request: Request) -> Sample:
 async def _talk(port: int, message: bytes) -> None:
     line = await Line.open(port)
     for _ in range(_CALLS):
-        if (status := await line.ask(message)) != OK:
+        if (status := await line.send(message)) != OK:
             raise UnexpectedStatusError(f"answered {status} where {OK} was due")
     await line.close()

@@ -7,13 +7,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from bench import goals
-from bench.costs import asking
+from bench.costs import call_work
 from bench.defaults import DEFAULTS
-from bench.figures import Effort, Figure, compared
+from bench.figures import Figure, SampleSize, compared
 from bench.issuer import Issuer
 from bench.measure import cpu, settled
 from bench.requests import Exchange, exchange, legacy_call, modern_call
-from bench.rig import gated
+from bench.rig import authenticated_app
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message
@@ -32,45 +32,45 @@ _COUNT = {"name": "count", "arguments": {"number": _NUMBERS}, "_meta": _META}
 class _Listener(Exchange):
     """The client's end of a stream: notes how many other calls were done when a number was told."""
 
-    __slots__ = ("_done", "heard")
+    __slots__ = ("_done", "received")
 
     def __init__(self, body: bytes, done: list[None]) -> None:
         super().__init__(body)
         self._done = done
-        self.heard: list[int] = []
+        self.received: list[int] = []
 
     async def send(self, message: Message) -> None:
         await super().send(message)
         if b"notifications/progress" in message.get("body", b""):
-            self.heard.append(len(self._done))
+            self.received.append(len(self._done))
 
 
-async def one_stream(effort: Effort) -> list[Figure]:
+async def one_stream(sample_size: SampleSize) -> list[Figure]:
     """In each era: the rate of other calls while one stream is open, as a part of that without."""
-    return await _beside(1, effort.streams, goals.STREAMS)
+    return await _beside(1, sample_size.streams, goals.STREAMS)
 
 
-async def many_streams(effort: Effort) -> list[Figure]:
+async def many_streams(sample_size: SampleSize) -> list[Figure]:
     """The same beside ten streams. What ten cost by themselves is in it: they run on the same processor."""
-    return await _beside(_MANY, effort.streams)
+    return await _beside(_MANY, sample_size.streams)
 
 
 async def _beside(count: int, rounds: int, goal: Goal | None = None) -> list[Figure]:
     issuer = Issuer(DEFAULTS.server_url)
     token = issuer.token()
     figures = []
-    async with gated(issuer) as app:
-        for era in ("modern", "legacy"):
-            call = modern_call(token) if era == "modern" else await legacy_call(app, token)
+    async with authenticated_app(issuer) as app:
+        for revision in ("modern", "legacy"):
+            call = modern_call(token) if revision == "modern" else await legacy_call(app, token)
             counting = [
-                modern_call(token, call=_COUNT) if era == "modern" else await legacy_call(app, token, _COUNT)
+                modern_call(token, call=_COUNT) if revision == "modern" else await legacy_call(app, token, _COUNT)
                 for _ in range(count)
             ]
-            await cpu(asking(app, call), _CALLS)()
+            await cpu(call_work(app, call), _CALLS)()
             with settled():
-                taken = [await one_round(app, asking(app, call), counting) for _ in range(rounds)]
-            name = f"{era}: rate of calls with {count} of count({_NUMBERS}) streaming / without"
-            figures.append(compared(name, [one[0] for one in taken], [one[1] for one in taken], goal))
+                samples = [await one_round(app, call_work(app, call), counting) for _ in range(rounds)]
+            name = f"{revision}: rate of calls with {count} of count({_NUMBERS}) streaming / without"
+            figures.append(compared(name, [one[0] for one in samples], [one[1] for one in samples], goal))
     return figures
 
 
@@ -98,6 +98,6 @@ async def one_round(app: ASGIApp, work: Work, counting: list[Request]) -> tuple[
     await telling
     for line in listeners:
         # On a machine that stood still for a second, two may come with no call in between.
-        if len(line.heard) != _NUMBERS or len({*line.heard}) < _NUMBERS - 1:
-            raise RuntimeError(f"told {len(line.heard)} numbers, after {line.heard} calls")
+        if len(line.received) != _NUMBERS or len({*line.received}) < _NUMBERS - 1:
+            raise RuntimeError(f"told {len(line.received)} numbers, after {line.received} calls")
     return (before + await cpu(one_call, _CALLS)()) / 2, beside

@@ -10,11 +10,11 @@ from jwt.utils import base64url_decode
 
 from bench import goals
 from bench.defaults import DEFAULTS
-from bench.figures import Effort, Figure, compared
+from bench.figures import Figure, SampleSize, compared
 from bench.issuer import Issuer
 from bench.measure import cpu, measure
 from mcp_idp.access.policy import load_access
-from mcp_idp.tokens.issuers import IdentityProvider
+from mcp_idp.tokens.issuers import IssuerVerifier
 from mcp_idp.util.clock import Clock
 
 if TYPE_CHECKING:
@@ -24,31 +24,31 @@ _NEW = 20  # a sample: some milliseconds
 _CALLS = 100
 
 
-async def verification(effort: Effort) -> list[Figure]:
+async def verification(sample_size: SampleSize) -> list[Figure]:
     """A token seen for the first time, and one that is known, against the signature check alone."""
     issuer = Issuer(DEFAULTS.server_url)
     async with issuer.client() as http:
-        provider = IdentityProvider(DEFAULTS, load_access(DEFAULTS.access_file), Clock(), http)
+        provider = IssuerVerifier(DEFAULTS, load_access(DEFAULTS.access_file), Clock(), http)
         cases = {"raw": _raw(issuer), "cold": new(issuer, provider), "warm": known(issuer, provider)}
-        taken = await measure(cases, effort.rounds)
+        samples = await measure(cases, sample_size.rounds)
     return [
-        compared("verifying a new token / raw RS256", taken["cold"], taken["raw"]),
-        compared("verifying a known token / raw RS256", taken["warm"], taken["raw"], goals.CACHE_HIT),
+        compared("verifying a new token / raw RS256", samples["cold"], samples["raw"]),
+        compared("verifying a known token / raw RS256", samples["warm"], samples["raw"], goals.CACHE_HIT),
     ]
 
 
 def _raw(issuer: Issuer) -> Sample:
     """The signature check alone, by `cryptography`."""
     signed, _, signature = issuer.token().rpartition(".")
-    message, proof, key = signed.encode(), base64url_decode(signature), issuer.key.public_key()
+    message, signature_bytes, key = signed.encode(), base64url_decode(signature), issuer.key.public_key()
 
     async def verify() -> None:
-        key.verify(proof, message, PKCS1v15(), SHA256())
+        key.verify(signature_bytes, message, PKCS1v15(), SHA256())
 
     return cpu(verify, _CALLS)
 
 
-def new(issuer: Issuer, provider: IdentityProvider) -> Sample:
+def new(issuer: Issuer, provider: IssuerVerifier) -> Sample:
     """A sample: each time another token; signing it is not counted."""
 
     async def sample() -> float:
@@ -62,7 +62,7 @@ def new(issuer: Issuer, provider: IdentityProvider) -> Sample:
     return sample
 
 
-def known(issuer: Issuer, provider: IdentityProvider) -> Sample:
+def known(issuer: Issuer, provider: IssuerVerifier) -> Sample:
     """A sample: always the same token."""
     token = issuer.token()
 

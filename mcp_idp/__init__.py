@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mcp_idp.access.policy import AccessFileError, load_access
     from mcp_idp.application import protect
-    from mcp_idp.auth.context import current_principal, upstream_token
+    from mcp_idp.auth.context import current_principal, exchange_token
     from mcp_idp.config import load_settings
     from mcp_idp.config.env import SettingsError
     from mcp_idp.config.settings import Settings
     from mcp_idp.mcp_protocol.registry import prompt, resource, tool
-    from mcp_idp.oauth.http import tls_context
+    from mcp_idp.oauth.http import ssl_context
     from mcp_idp.principal import Principal
     from mcp_idp.server import create_server, run
     from mcp_idp.util.clock import Clock
@@ -37,9 +37,9 @@ __all__ = [
     "protect",
     "resource",
     "run",
-    "tls_context",
+    "ssl_context",
     "tool",
-    "upstream_token",
+    "exchange_token",
 ]
 
 _MODULES = {

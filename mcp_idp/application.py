@@ -23,24 +23,24 @@ from typing import TYPE_CHECKING
 import httpx
 import structlog
 
-from mcp_idp.access.policy import Access, load_access
-from mcp_idp.auth.challenge import Challenger
-from mcp_idp.auth.decisions import Decisions
-from mcp_idp.auth.middleware import Gate
-from mcp_idp.auth.scopes import Needs
+from mcp_idp.access.policy import AccessPolicy, load_access
+from mcp_idp.auth.challenge import ChallengeBuilder
+from mcp_idp.auth.decisions import DecisionRecorder
+from mcp_idp.auth.middleware import AuthMiddleware
+from mcp_idp.auth.scopes import ScopeRequirements
 from mcp_idp.config.env import SettingsError
-from mcp_idp.http.health import LIVE, readiness
-from mcp_idp.http.landing_page import page_answer
-from mcp_idp.http.legacy_discovery import legacy_paths
-from mcp_idp.http.protected_resource import metadata_answer, metadata_endpoint, metadata_paths, metadata_url
-from mcp_idp.http.router import Front
-from mcp_idp.http.transport_security import Borders
-from mcp_idp.mcp_protocol.sessions import Sessions
-from mcp_idp.oauth.http import tls_context
+from mcp_idp.http.health import LIVE, readiness_endpoint
+from mcp_idp.http.landing_page import render_landing_page
+from mcp_idp.http.legacy_discovery import legacy_routes
+from mcp_idp.http.protected_resource import metadata_endpoint, metadata_paths, metadata_response, metadata_url
+from mcp_idp.http.router import Router
+from mcp_idp.http.transport_security import TransportSecurity
+from mcp_idp.mcp_protocol.sessions import SessionLimiter
+from mcp_idp.oauth.http import ssl_context
 from mcp_idp.oauth.token_exchange import TokenExchange
-from mcp_idp.observability.audit import open_audit
+from mcp_idp.observability.audit import open_audit_log
 from mcp_idp.principal import Principal
-from mcp_idp.tokens.issuers import TrustedIssuers
+from mcp_idp.tokens.issuers import TokenVerifierRegistry
 from mcp_idp.util.clock import Clock
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ def protect(  # noqa: PLR0913 - each a keyword with a default
     app: ASGIApp,
     settings: Settings,
     *,
-    access: Access | None = None,
-    needs: Needs | None = None,
+    access: AccessPolicy | None = None,
+    scope_requirements: ScopeRequirements | None = None,
     clock: Clock | None = None,
     http: httpx.AsyncClient | None = None,
 ) -> ASGIApp:
@@ -73,7 +73,7 @@ def protect(  # noqa: PLR0913 - each a keyword with a default
             which `current_principal()` and the SDK's `get_access_token()` answer.
         settings: where everything follows from.
         access: the access policy, if the caller has loaded it already; by default that of `settings.access_file`.
-        needs: which scopes a call needs; by default what `tools` of the access file says.
+        scope_requirements: which scopes a call needs; by default what `tools` of the access file says.
         clock: the time; the system's by default.
         http: for calls to the identity provider; one of its own by default, closed at the end.
 
@@ -82,85 +82,89 @@ def protect(  # noqa: PLR0913 - each a keyword with a default
         SettingsError: the access file asks for what the settings do not allow, or a file of theirs is of no use.
     """
     access = access or load_access(settings.access_file)
-    _check_own_client(settings, access)
+    _validate_client_credentials(settings, access)
     clock = clock or Clock()
-    tls = tls_context(settings.ca_file)
+    tls = ssl_context(settings.ca_file)
     client = http or httpx.AsyncClient(timeout=httpx.Timeout(5.0), trust_env=False, verify=tls)
-    trusted = None if settings.disable_auth else TrustedIssuers(settings, access, clock, client)
-    audit = open_audit(settings.audit_log, clock)
+    trusted = None if settings.disable_auth else TokenVerifierRegistry(settings, access, clock, client)
+    audit = open_audit_log(settings.audit_log, clock)
     exchange = TokenExchange(settings, access.upstreams, clock, client, audit) if access.upstreams and trusted else None
-    borders = Borders(settings)
-    gate = Gate(
-        Sessions(app),
-        verify=trusted.verify if trusted else _everybody(access),
+    transport_security = TransportSecurity(settings)
+    middleware = AuthMiddleware(
+        SessionLimiter(app),
+        verify=trusted.verify if trusted else _anonymous_dev_principal(access),
         access=access,
-        needs=needs or _needs_of_the_file(access),
-        borders=borders,
-        decisions=Decisions(Challenger(metadata_url(settings), access.login_scopes, access.scope_prefix), audit),
-        seconds_left=lambda principal: principal.expires_at + settings.clock_leeway - clock.now(),
+        scope_requirements=scope_requirements or _needs_of_the_file(access),
+        transport_security=transport_security,
+        decisions=DecisionRecorder(
+            ChallengeBuilder(metadata_url(settings), access.login_scopes, access.scope_prefix), audit
+        ),
+        remaining_lifetime=lambda principal: principal.expires_at + settings.clock_leeway - clock.now(),
         exchange=exchange,
     )
-    legacy = legacy_paths(settings, metadata_url(settings), clock, client)
-    paths = {**legacy, **_paths(settings, access, trusted, gate)}
-    ends = [part.close for part in (trusted, exchange) if part is not None]
-    lifespan = _lifespan(app, trusted, ends, None if http else client)
-    return Front(paths, borders, settings.public_url, lifespan)
+    legacy = legacy_routes(settings, metadata_url(settings), clock, client)
+    paths = {**legacy, **_routes(settings, access, trusted, middleware)}
+    closers = [part.close for part in (trusted, exchange) if part is not None]
+    lifespan = _lifespan(app, trusted, closers, None if http else client)
+    return Router(paths, transport_security, settings.public_url, lifespan)
 
 
 def _lifespan(
     app: ASGIApp,
-    trusted: TrustedIssuers | None,
-    ends: Sequence[Callable[[], Awaitable[None]]],
+    trusted: TokenVerifierRegistry | None,
+    closers: Sequence[Callable[[], Awaitable[None]]],
     client: httpx.AsyncClient | None,
 ) -> ASGIApp:
-    """What runs as long as `app` does: at its end `ends` are called and `client` is closed."""
+    """What runs as long as `app` does: at its end `closers` are called and `client` is closed."""
 
     @asynccontextmanager
     async def around() -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             if client is not None:
                 await stack.enter_async_context(client)
-            for end in ends:
+            for end in closers:
                 stack.push_async_callback(end)
-            for work in [p.wait_until_reached() for p in trusted.all] if trusted else [_warn_of_disabled_auth()]:
-                stack.push_async_callback(_end, asyncio.create_task(work))
+            for work in [p.wait_until_ready() for p in trusted.all] if trusted else [_warn_of_disabled_auth()]:
+                stack.push_async_callback(_cancel_and_wait, asyncio.create_task(work))
             yield
 
     async def run(scope: Scope, receive: Receive, send: Send) -> None:
-        answered = False
+        responded = False
 
         async def send_noting(message: Message) -> None:
-            nonlocal answered
-            answered = True
+            nonlocal responded
+            responded = True
             await send(message)
 
         async with around():
             try:
                 await app(scope, receive, send_noting)
             finally:
-                if not answered:
+                if not responded:
                     await send({"type": "lifespan.startup.failed", "message": _NO_LIFESPAN})
 
     return run
 
 
-def _paths(settings: Settings, access: Access, trusted: TrustedIssuers | None, gate: Gate) -> Mapping[str, ASGIApp]:
+def _routes(
+    settings: Settings, access: AccessPolicy, trusted: TokenVerifierRegistry | None, middleware: AuthMiddleware
+) -> Mapping[str, ASGIApp]:
     paths: dict[str, ASGIApp] = {
-        "/": page_answer(settings, access),
+        "/": render_landing_page(settings, access),
         "/livez": LIVE,
-        "/readyz": readiness(trusted.first.keys if trusted else None),
-        settings.public_path: gate,
+        "/readyz": readiness_endpoint(trusted.primary.keys if trusted else None),
+        settings.public_path: middleware,
     }
     if not settings.disable_auth:
-        document = metadata_endpoint(metadata_answer(settings, access))
+        document = metadata_endpoint(metadata_response(settings, access))
         paths |= dict.fromkeys(metadata_paths(settings), document)
     return paths
 
 
-def _check_own_client(settings: Settings, access: Access) -> None:
+def _validate_client_credentials(settings: Settings, access: AccessPolicy) -> None:
     """What asks the provider in our own name needs our credentials, also where tokens are judged without."""
     for name, used in (("introspect_for", access.introspect_for), ("upstreams", access.upstreams)):
-        if used and not settings.can_introspect and not settings.disable_auth:
+        if used and not settings.has_client_credentials and not settings.disable_auth:
             raise SettingsError(
                 f"{settings.access_file}: {name} needs OAUTH_CLIENT_SECRET, its file, or OAUTH_CLIENT_KEY_FILE"
             )
@@ -169,16 +173,16 @@ def _check_own_client(settings: Settings, access: Access) -> None:
         raise SettingsError(f"{settings.access_file}: upstreams.{audience}: is this server itself")
 
 
-def _needs_of_the_file(access: Access) -> Needs:
+def _needs_of_the_file(access: AccessPolicy) -> ScopeRequirements:
     """What `tools` of the access file says; what follows for tools that are not there is told at the start."""
     if access.lists_tools and not access.tools:
         log.warning("tools in the access file is empty: every call of a tool is refused")
     elif access.lists_tools:
         log.info("calls of other tools are refused: the access file lists these", tools=sorted(access.tools))
-    return Needs(access)
+    return ScopeRequirements(access)
 
 
-def _everybody(access: Access) -> Principal:
+def _anonymous_dev_principal(access: AccessPolicy) -> Principal:
     """Whoever calls, where DISABLE_AUTH is set."""
     return Principal(
         issuer="", subject="dev", client="dev", scopes=frozenset(access.scopes), expires_at=math.inf, roles=None
@@ -191,7 +195,7 @@ async def _warn_of_disabled_auth() -> None:
         await asyncio.sleep(_WARN_EVERY_SECONDS)
 
 
-async def _end(task: asyncio.Task[None]) -> None:
+async def _cancel_and_wait(task: asyncio.Task[None]) -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task

@@ -3,14 +3,14 @@
 AuthError
 ├── MissingCredentials   401  nothing that could be a bearer token; the challenge carries no error code
 ├── InvalidRequest       400  malformed credentials: Bearer without token, two headers
-├── BodyMalformed        400  a body that is not one JSON object with one meaning
+├── InvalidBody        400  a body that is not one JSON object with one meaning
 ├── InvalidToken         401  any token that does not verify; `reason` is logged, never sent
 ├── InsufficientScope    403  the token lacks a scope that a login could bring
-├── ScopeNotObtainable   403  … that no login of this person can bring: no challenge
-├── ScopeUndecided       403  what the call needs does not follow from its arguments: no challenge
+├── InsufficientRole   403  … that no login of this person can bring: no challenge
+├── ScopeResolutionError       403  what the call needs does not follow from its arguments: no challenge
 ├── ToolNotListed        403  the access file lists the tools, and not this one: no challenge
-├── ForeignOrigin        403  a browser page we do not know
-├── ForeignHost          421  a Host that is not ours
+├── OriginNotAllowed        403  a browser page we do not know
+├── HostNotAllowed          421  a Host that is not ours
 ├── BodyTooLarge         413
 ├── TooManyRequests      429  the person's requests hold all the memory that one person may
 ├── ServerFull           503  all requests together hold too much
@@ -26,7 +26,7 @@ from enum import StrEnum, auto
 from typing import ClassVar
 
 
-class Reason(StrEnum):
+class TokenErrorReason(StrEnum):
     """Why a token was refused: for the log, never for the wire."""
 
     TOO_LONG = auto()
@@ -80,7 +80,7 @@ class InvalidRequest(AuthError):
     code = "invalid_request"
 
 
-class BodyMalformed(AuthError):
+class InvalidBody(AuthError):
     """What is judged must be what is acted on: a body that two parsers read differently is refused."""
 
     status = 400
@@ -97,7 +97,7 @@ class InvalidToken(AuthError):
         "if you have just logged in, your account may have no role here."
     )
 
-    def __init__(self, reason: Reason, *, expected: object = None, got: object = None) -> None:
+    def __init__(self, reason: TokenErrorReason, *, expected: object = None, got: object = None) -> None:
         super().__init__()
         self.reason = reason
         self.expected = expected
@@ -105,32 +105,32 @@ class InvalidToken(AuthError):
 
 
 class InsufficientScope(AuthError):
-    """RFC 6750 section 3.1: `needed` is all that the request needs, once."""
+    """RFC 6750 section 3.1: `required` is all that the request needs, once."""
 
     status = 403
     code = "insufficient_scope"
 
-    def __init__(self, needed: tuple[str, ...]) -> None:
-        super().__init__(f"This request needs the scope {' '.join(needed)}: ask for it in a new login.")
-        self.needed = needed
+    def __init__(self, required: tuple[str, ...]) -> None:
+        super().__init__(f"This request needs the scope {' '.join(required)}: ask for it in a new login.")
+        self.required = required
 
 
-class ScopeNotObtainable(AuthError):
+class InsufficientRole(AuthError):
     """No login of this person brings the scope: a challenge would only send clients in circles."""
 
     status = 403
     code = "insufficient_role"
 
-    def __init__(self, needed: tuple[str, ...], roles: tuple[str, ...]) -> None:
+    def __init__(self, required: tuple[str, ...], roles: tuple[str, ...]) -> None:
         super().__init__(
-            f"This request needs the scope {' '.join(needed)}, which your account cannot obtain: "
+            f"This request needs the scope {' '.join(required)}, which your account cannot obtain: "
             f"it needs one of the roles or groups {', '.join(roles)}."
         )
-        self.needed = needed
+        self.required = required
         self.roles = roles
 
 
-class ScopeUndecided(AuthError):
+class ScopeResolutionError(AuthError):
     """The function that names the scopes from the arguments has failed on these: nobody is let through by a fault."""
 
     status = 403
@@ -157,7 +157,7 @@ class ToolNotListed(AuthError):
         self.name = name
 
 
-class ForeignOrigin(AuthError):
+class OriginNotAllowed(AuthError):
     """The page that made the browser send this is not on the list (ALLOWED_ORIGINS)."""
 
     status = 403
@@ -165,7 +165,7 @@ class ForeignOrigin(AuthError):
     description = "Requests from this Origin are not allowed. The server's ALLOWED_ORIGINS lists those that are."
 
 
-class ForeignHost(AuthError):
+class HostNotAllowed(AuthError):
     """The Host is not one of ours: DNS rebinding, or a proxy that does not pass the public name on."""
 
     status = 421

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 from mcp.shared.exceptions import MCPDeprecationWarning
 
 from mcp_idp import __version__
-from mcp_idp.access.policy import Access, AccessFileError, load_access
+from mcp_idp.access.policy import AccessFileError, AccessPolicy, load_access
 from mcp_idp.application import protect
-from mcp_idp.auth.scopes import Needs
+from mcp_idp.auth.scopes import ScopeRequirements
 from mcp_idp.config import load_settings
 from mcp_idp.config.env import SettingsError
 from mcp_idp.http_server.runner import serve
-from mcp_idp.mcp_protocol.endpoint import Eras, quiet_tools
+from mcp_idp.mcp_protocol.endpoint import McpEndpoint, non_streaming_tools
 from mcp_idp.mcp_protocol.registry import register
-from mcp_idp.mcp_protocol.scope_filtered_server import ListingServer
-from mcp_idp.observability.logging import configure_logs
+from mcp_idp.mcp_protocol.scope_filtered_server import ScopeFilteredServer
+from mcp_idp.observability.logging import configure_logging
 from mcp_idp.util.clock import Clock
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def create_server(  # noqa: PLR0913 - each a keyword with a default
     *,
     state: object = None,
     version: str = __version__,
-    access: Access | None = None,
+    access: AccessPolicy | None = None,
     clock: Clock | None = None,
     http: httpx.AsyncClient | None = None,
 ) -> ASGIApp:
@@ -62,26 +62,36 @@ def create_server(  # noqa: PLR0913 - each a keyword with a default
     """
     modules = tuple(modules)
     access = access or load_access(settings.access_file)
-    needs = Needs(access)
-    application = Eras(
+    needs = ScopeRequirements(access)
+    application = McpEndpoint(
         _build_mcp_server(modules, access, needs, settings, state, version),
-        quiet=frozenset().union(*map(quiet_tools, modules)),
+        non_streaming=frozenset().union(*map(non_streaming_tools, modules)),
         stateless=settings.legacy_sessions == "stateless",
         monotonic=(clock or Clock()).monotonic,
     )
-    return protect(application, settings, access=access, needs=needs, clock=clock, http=http)
+    return protect(application, settings, access=access, scope_requirements=needs, clock=clock, http=http)
 
 
 def _build_mcp_server(  # noqa: PLR0913, PLR0917 - the parts of one server
-    modules: tuple[ModuleType, ...], access: Access, needs: Needs, settings: Settings, state: object, version: str
+    modules: tuple[ModuleType, ...],
+    access: AccessPolicy,
+    needs: ScopeRequirements,
+    settings: Settings,
+    state: object,
+    version: str,
 ) -> MCPServer[Any]:
-    server = ListingServer(
-        access.resource.name, version=version, access=access, needs=needs, state=state, show=settings.tools_list
+    server = ScopeFilteredServer(
+        access.resource.name,
+        version=version,
+        access=access,
+        scope_requirements=needs,
+        state=state,
+        visibility=settings.tools_list,
     )
     for module in modules:
         register(server, module, needs)
-    for name in sorted(needs.unclaimed):
-        known = ", ".join(tool for tool in needs.tools if tool not in needs.unclaimed)
+    for name in sorted(needs.unmatched_tools):
+        known = ", ".join(tool for tool in needs.tools if tool not in needs.unmatched_tools)
         raise AccessFileError(f"{settings.access_file}: tools.{name}: there is no such tool; there are: {known}")
     return server
 
@@ -102,7 +112,7 @@ def run(create_app: Callable[[Settings], ASGIApp]) -> int:
     warnings.simplefilter("ignore", MCPDeprecationWarning)
     try:
         settings = load_settings(os.environ, in_container=in_container)
-        configure_logs(settings.log_format, settings.log_level)
+        configure_logging(settings.log_format, settings.log_level)
         app = create_app(settings)
     except (SettingsError, AccessFileError) as error:
         print(f"mcp-server: {error}", file=sys.stderr)  # noqa: T201 - logging is not configured yet

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcp_idp import create_server, load_access, tls_context
+from mcp_idp import create_server, load_access, ssl_context
 from mcp_server import __version__, tools
 from mcp_server.demo import upstream_tools
 from mcp_server.demo.state import State
@@ -31,5 +31,5 @@ def create_app(settings: Settings, *, clock: Clock | None = None, http: httpx.As
     access = load_access(settings.access_file)
     upstreams = {audience: upstream.url for audience, upstream in access.upstreams.items() if upstream.url}
     modules = [tools, upstream_tools] if upstreams else [tools]
-    state = State(tls_context(settings.ca_file), upstreams=upstreams)
+    state = State(ssl_context(settings.ca_file), upstreams=upstreams)
     return create_server(settings, modules, state=state, version=__version__, access=access, clock=clock, http=http)

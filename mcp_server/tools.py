@@ -19,7 +19,7 @@ from mcp_types import CallToolResult, TextContent
 from pydantic import BaseModel, Field
 
 from mcp_idp import current_principal, tool
-from mcp_server.demo.notes import NotKept
+from mcp_server.demo.notes import NoteRejected
 from mcp_server.demo.state import State
 
 _SECOND = 1.0
@@ -113,10 +113,10 @@ async def calculator(
     try:
         result = _OPERATIONS[operation](a, b)
     except ZeroDivisionError:
-        return _said("Error: Division by zero", error=True)
+        return _text_result("Error: Division by zero", error=True)
     if not isfinite(result):
-        return _said("Error: The result is too large", error=True)
-    return _said(f"Result of {operation} {a:.15g} and {b:.15g}: {result:.15g}")
+        return _text_result("Error: The result is too large", error=True)
+    return _text_result(f"Result of {operation} {a:.15g} and {b:.15g}: {result:.15g}")
 
 
 @tool(title="Tell the weather")
@@ -128,7 +128,7 @@ async def weather(location: Annotated[str, Field(max_length=200, description="Wh
 @tool(title="List your notes", scope="mcp:notes.read", silent=True)
 async def note_list(ctx: Context[State]) -> list[str]:
     """List the notes of whoever is logged in, the oldest first."""
-    return _state(ctx).notes.of(current_principal())
+    return _state(ctx).notes.list_for(current_principal())
 
 
 @tool(title="Add a note", scope="mcp:notes.write", read_only=False, silent=True)
@@ -138,7 +138,7 @@ async def note_add(
     """Keep a note for whoever is logged in."""
     try:
         number = _state(ctx).notes.add(current_principal(), text)
-    except NotKept as reason:
+    except NoteRejected as reason:
         raise ToolError(f"the note is not kept: {reason}") from None
     return f"Kept as note {number}"
 
@@ -146,14 +146,14 @@ async def note_add(
 @tool(title="Count all notes", scope="mcp:admin", silent=True)
 async def note_count(ctx: Context[State]) -> NoteCount:
     """Tell how many people keep how many notes here; not what is in them."""
-    people, notes = _state(ctx).notes.counted()
-    return NoteCount(people=people, notes=notes)
+    users, notes = _state(ctx).notes.counts()
+    return NoteCount(people=users, notes=notes)
 
 
 def _state(ctx: Context[State]) -> State:
     return ctx.request_context.lifespan_context
 
 
-def _said(text: str, *, error: bool = False) -> CallToolResult:
+def _text_result(text: str, *, error: bool = False) -> CallToolResult:
     """An answer in so many words; raising `ToolError` would put the tool's name before them."""
     return CallToolResult(content=[TextContent(type="text", text=text)], is_error=error)

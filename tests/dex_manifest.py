@@ -116,7 +116,7 @@ def by_tests() -> dict[str, list[str]]:
     return found
 
 
-def _shown() -> Iterator[tuple[str, str, str]]:
+def _covered_rows() -> Iterator[tuple[str, str, str]]:
     rows, tests = rows_at_dex(CORPUS), by_tests()
     for name, promise in promises().items():
         if name in LIMITS or name in APART:
@@ -143,7 +143,7 @@ def table() -> str:
         "## What Dex makes impossible\n",
         _table("at Dex", _reasons(LIMITS)),
         "## What holds\n",
-        _table("shown by", _shown()),
+        _table("shown by", _covered_rows()),
         "## What a provider does not change\n",
         _table("why", _reasons(APART)),
     ]

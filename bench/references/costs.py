@@ -9,13 +9,22 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from bench import goals
-from bench.costs import JUNK, NOTHING, OVER_LONG, REFUSAL_PANELS, THROUGHPUT_PANEL, asking, silent, without_rig
-from bench.figures import Effort, Figure, Point, compared
+from bench.costs import (
+    JUNK,
+    NOTHING,
+    OVER_LONG,
+    REJECTION_PANELS,
+    THROUGHPUT_PANEL,
+    call_work,
+    noop_app,
+    subtract_overhead,
+)
+from bench.figures import Figure, Point, SampleSize, compared
 from bench.measure import cpu, measure
 from bench.provider import published
 from bench.references import pyjwt, with_fastmcp
 from bench.requests import exchange, legacy_call, modern_call
-from bench.rig import bare, gated, sdk_guarded, trusting
+from bench.rig import authenticated_app, sdk_guarded, sdk_session_manager, trusting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,92 +32,95 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 _CALLS = 10
-_REFUSALS = 50
-_LONG_REFUSALS = 2  # some take tens of milliseconds
+_REJECTIONS = 50
+_LONG_REJECTIONS = 2  # some take tens of milliseconds
 _ROUNDS = 100
 _OPEN = "FastMCP, no auth"
 
 
-async def calls(effort: Effort) -> list[Figure]:
+async def calls(sample_size: SampleSize) -> list[Figure]:
     """One `tools/call` in each era."""
     with published() as issuer:
         token = issuer.token()
         async with AsyncExitStack() as stack:
             enter = stack.enter_async_context
             apps: dict[str, tuple[ASGIApp, str | None]] = {
-                "bare": (await enter(bare()), None),
-                "ours": (await enter(gated(issuer, **trusting(issuer))), token),
+                "bare": (await enter(sdk_session_manager()), None),
+                "ours": (await enter(authenticated_app(issuer, **trusting(issuer))), token),
                 pyjwt.NAME: (await enter(pyjwt.guarded(issuer)), token),
                 _OPEN: (await enter(with_fastmcp.unguarded()), None),
                 with_fastmcp.NAME: (await enter(with_fastmcp.guarded(issuer)), token),
             }
             figures = []
-            for era in ("modern", "legacy"):
+            for revision in ("modern", "legacy"):
                 cases = {
                     name: cpu(
-                        asking(app, modern_call(bearer) if era == "modern" else await legacy_call(app, bearer)), _CALLS
+                        call_work(app, modern_call(bearer) if revision == "modern" else await legacy_call(app, bearer)),
+                        _CALLS,
                     )
                     for name, (app, bearer) in apps.items()
                 }
-                figures += _call_rows(era, await measure(cases, min(effort.rounds, _ROUNDS)))
+                figures += _call_rows(revision, await measure(cases, min(sample_size.rounds, _ROUNDS)))
             return figures
 
 
-def _call_rows(era: str, taken: Mapping[str, Sequence[float]]) -> list[Figure]:
-    panel = THROUGHPUT_PANEL.format(era)
-    guarded, opened = taken[with_fastmcp.NAME], taken[_OPEN]
-    goal = goals.BESIDE_FASTMCP if era == "modern" else goals.BESIDE_FASTMCP_LEGACY
+def _call_rows(revision: str, samples: Mapping[str, Sequence[float]]) -> list[Figure]:
+    panel = THROUGHPUT_PANEL.format(revision)
+    guarded, opened = samples[with_fastmcp.NAME], samples[_OPEN]
+    goal = goals.BESIDE_FASTMCP if revision == "modern" else goals.BESIDE_FASTMCP_LEGACY
     return [
         *(
-            compared(f"{era}: {name} / unauthenticated", taken["bare"], taken[name], point=Point(panel, name))
+            compared(f"{revision}: {name} / unauthenticated", samples["bare"], samples[name], point=Point(panel, name))
             for name in (pyjwt.NAME, with_fastmcp.NAME, _OPEN)
         ),
-        compared(f"{era}: {with_fastmcp.NAME} / {_OPEN}", opened, guarded),
-        compared(f"{era}: ours / {with_fastmcp.NAME}", guarded, taken["ours"], goal),
+        compared(f"{revision}: {with_fastmcp.NAME} / {_OPEN}", opened, guarded),
+        compared(f"{revision}: ours / {with_fastmcp.NAME}", guarded, samples["ours"], goal),
     ]
 
 
-async def refusing(effort: Effort) -> list[Figure]:
+async def rejections(sample_size: SampleSize) -> list[Figure]:
     """What strangers can make the references do."""
     with published() as issuer:
         async with AsyncExitStack() as stack:
-            ours, sdk, with_pyjwt, fastmcp = [
+            this_server, sdk, with_pyjwt, fastmcp = [
                 await stack.enter_async_context(app)
                 for app in (
-                    gated(issuer, **trusting(issuer)),
+                    authenticated_app(issuer, **trusting(issuer)),
                     sdk_guarded(),
                     pyjwt.guarded(issuer),
                     with_fastmcp.guarded(issuer),
                 )
             ]
             cases = {
-                "our junk": cpu(asking(ours, JUNK), _REFUSALS),
-                "rig": cpu(asking(silent, NOTHING), _REFUSALS),
-                "sdk": cpu(asking(sdk, NOTHING), _REFUSALS),
-                with_fastmcp.NAME: cpu(asking(fastmcp, NOTHING), _REFUSALS),
+                "our junk": cpu(call_work(this_server, JUNK), _REJECTIONS),
+                "rig": cpu(call_work(noop_app, NOTHING), _REJECTIONS),
+                "sdk": cpu(call_work(sdk, NOTHING), _REJECTIONS),
+                with_fastmcp.NAME: cpu(call_work(fastmcp, NOTHING), _REJECTIONS),
             }
             for name, app in ((pyjwt.NAME, with_pyjwt), (with_fastmcp.NAME, fastmcp)):
                 await exchange(app, modern_call(issuer.token()))  # with keys in hand
-                cases[f"{name} junk"] = cpu(asking(app, JUNK), _REFUSALS)
-                cases[f"{name} long"] = cpu(asking(app, OVER_LONG), _LONG_REFUSALS)
-            taken = without_rig(await measure(cases, min(effort.rounds, _ROUNDS)))
-    challenge, over_long = REFUSAL_PANELS
+                cases[f"{name} junk"] = cpu(call_work(app, JUNK), _REJECTIONS)
+                cases[f"{name} long"] = cpu(call_work(app, OVER_LONG), _LONG_REJECTIONS)
+            samples = subtract_overhead(await measure(cases, min(sample_size.rounds, _ROUNDS)))
+    challenge, over_long = REJECTION_PANELS
     return [
         compared(
             f"{with_fastmcp.NAME}: 401 without credentials / the SDK's own 401",
-            taken[with_fastmcp.NAME],
-            taken["sdk"],
+            samples[with_fastmcp.NAME],
+            samples["sdk"],
             point=Point(challenge, with_fastmcp.NAME),
         ),
         *(
-            compared(f"{name}: refusing a token of 256 kB / 1 kB of junk", taken[f"{name} long"], taken[f"{name} junk"])
+            compared(
+                f"{name}: refusing a token of 256 kB / 1 kB of junk", samples[f"{name} long"], samples[f"{name} junk"]
+            )
             for name in (pyjwt.NAME, with_fastmcp.NAME)
         ),
         *(
             compared(
                 f"{name}: refusing a token of 256 kB / ours refusing 1 kB of junk",
-                taken[f"{name} long"],
-                taken["our junk"],
+                samples[f"{name} long"],
+                samples["our junk"],
                 point=Point(over_long, name),
             )
             for name in (pyjwt.NAME, with_fastmcp.NAME)

@@ -7,15 +7,15 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from bench.figures import Effort, Figure, Point, counted
+from bench.figures import Figure, Point, SampleSize, counted
 from bench.floods import KIDS, unknown_kids
 from bench.issuer import signers
-from bench.keys import ANSWERS_AFTER, STALL_PANEL, longest_stall
+from bench.keys import RESPONSE_DELAY, STALL_PANEL, longest_stall
 from bench.measure import settled, spread
 from bench.provider import published
 from bench.references import pyjwt, with_fastmcp
 from bench.requests import OK, exchange, modern_call, status_of
-from bench.rig import gated, trusting
+from bench.rig import authenticated_app, trusting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,35 +32,39 @@ _CALLS = 20
 _UNAUTHORIZED = 401
 
 
-async def renewing(effort: Effort) -> list[Figure]:
+async def renewing(sample_size: SampleSize) -> list[Figure]:
     """Stalls, fetches and failures of each reference; failures of ours too, which are asked for nowhere else."""
     figures = []
     for module in (pyjwt, with_fastmcp):
-        figures += [await _stall(module.NAME, partial(module.guarded, cool_down=0.0), effort)]
+        figures += [await _stall(module.NAME, partial(module.guarded, cool_down=0.0), sample_size)]
         figures += [await _fetches(module.NAME, module.guarded)]
-    for name, guarded in (("ours", _ours), (pyjwt.NAME, pyjwt.guarded), (with_fastmcp.NAME, with_fastmcp.guarded)):
+    for name, guarded in (
+        ("ours", _this_server),
+        (pyjwt.NAME, pyjwt.guarded),
+        (with_fastmcp.NAME, with_fastmcp.guarded),
+    ):
         figures += [await _new_key(name, guarded)]
     return figures
 
 
-def _ours(issuer: Issuer) -> AbstractAsyncContextManager[ASGIApp]:
-    return gated(issuer, **trusting(issuer))
+def _this_server(issuer: Issuer) -> AbstractAsyncContextManager[ASGIApp]:
+    return authenticated_app(issuer, **trusting(issuer))
 
 
-async def _stall(name: str, guarded: Guarded, effort: Effort) -> Figure:
+async def _stall(name: str, guarded: Guarded, sample_size: SampleSize) -> Figure:
     """The longest stall while a token with an unknown kid makes it fetch: without a cool-down each does."""
     worst = []
     with published() as issuer:
         async with guarded(issuer) as app:
             call = modern_call(issuer.token())
             await exchange(app, call)
-            issuer.delay = ANSWERS_AFTER
-            strangers = unknown_kids(issuer)
+            issuer.delay = RESPONSE_DELAY
+            unknown_tokens = unknown_kids(issuer)
             with settled():
-                for _ in range(effort.renewals):
+                for _ in range(sample_size.renewals):
                     before = issuer.key_fetches
-                    stranger = modern_call(next(strangers), _UNAUTHORIZED)
-                    stall, _ = await asyncio.gather(longest_stall(app, call), _later(app, stranger))
+                    rejected_call = modern_call(next(unknown_tokens), _UNAUTHORIZED)
+                    stall, _ = await asyncio.gather(longest_stall(app, call), _later(app, rejected_call))
                     worst.append(stall.late)
                     if issuer.key_fetches == before:
                         raise RuntimeError("the keys were not fetched")

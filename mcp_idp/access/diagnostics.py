@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 _MISSPELT = "extra_forbidden"
-_KINDS = {
+_MESSAGES = {
     "string_type": "must be a text: put it in quotes",
     "int_type": "must be a whole number",
     "int_parsing": "must be a whole number",
@@ -30,28 +30,28 @@ _KINDS = {
 }
 
 
-def meant(name: str, known: Iterable[str]) -> str:
+def suggest(name: str, known: Iterable[str]) -> str:
     """What to add to a text about an unknown `name`: the one that was meant, else those there are."""
     names = list(known)
     close = get_close_matches(name, names, 1)
     return f": did you mean '{close[0]}'?" if close else f": {', '.join(names)}"
 
 
-def told(found: ValidationError, model: type[BaseModel], text: str) -> str:
+def format_validation_error(found: ValidationError, model: type[BaseModel], text: str) -> str:
     """One line about what pydantic `found` in `text`, read as a `model`: a misspelt member before a missing one."""
     errors = found.errors()
     error = next((error for error in errors if error["type"] == _MISSPELT), errors[0])
     path = error["loc"]
     place = ".".join(str(part) for part in path)
-    line = _line(text, path)
+    line = _line_of(text, path)
     where = f"line {line}: " if line else ""
-    return f"{where}{place + ': ' if place else ''}{_what(error, model)}"
+    return f"{where}{place + ': ' if place else ''}{_describe_error(error, model)}"
 
 
-def _what(error: ErrorDetails, model: type[BaseModel]) -> str:
+def _describe_error(error: ErrorDetails, model: type[BaseModel]) -> str:
     kind, context, path = error["type"], error.get("ctx", {}), error["loc"]
     if kind == _MISSPELT:
-        return "is not one of the members here" + meant(str(path[-1]), _members(model, path[:-1]))
+        return "is not one of the members here" + suggest(str(path[-1]), _allowed_fields(model, path[:-1]))
     if kind == "literal_error":
         return f"write {context['expected']}"
     if kind == "string_pattern_mismatch":
@@ -61,10 +61,10 @@ def _what(error: ErrorDetails, model: type[BaseModel]) -> str:
         return "must not be empty"
     if kind in {"string_too_long", "too_long"}:
         return f"must not be longer than {context['max_length']}"
-    return _KINDS.get(kind, error["msg"].removeprefix("Value error, "))
+    return _MESSAGES.get(kind, error["msg"].removeprefix("Value error, "))
 
 
-def _members(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
+def _allowed_fields(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
     """The members of what is at `path` below `model`."""
     kind: Any = model
     for part in path:
@@ -75,18 +75,18 @@ def _members(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
     return list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
 
 
-def _line(text: str, path: Sequence[int | str]) -> int | None:
+def _line_of(text: str, path: Sequence[int | str]) -> int | None:
     """The line of the innermost member of `path` that is there, counted from 1."""
     node, found = yaml.compose(text, yaml.SafeLoader), None
     for part in path:
-        step = _step(node, part)
+        step = _child_node(node, part)
         if step is None:
             break
         found, node = step
     return found
 
 
-def _step(node: yaml.Node | None, part: int | str) -> tuple[int, yaml.Node] | None:
+def _child_node(node: yaml.Node | None, part: int | str) -> tuple[int, yaml.Node] | None:
     """The line of the member `part` of `node`, and what it is."""
     if isinstance(node, yaml.MappingNode):
         return next(((k.start_mark.line + 1, v) for k, v in node.value if k.value == str(part)), None)

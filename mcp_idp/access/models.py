@@ -19,15 +19,27 @@ from mcp_idp.util.urls import is_loopback, validate_http_url
 
 # What a token says of itself and of what it grants (RFC 7519 section 4.1, RFC 8693 section 4, RFC 9068 section 2.2, RFC
 # 7662 section 2.2, Keycloak), as judged before any tool runs.
-_OF_THE_TOKEN = frozenset(
+_RESERVED_CLAIMS = frozenset(
     {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "azp", "appid", "cid", "client_id", "scope"}
 )
-_OF_THE_TOKEN |= {"scp", "roles", "groups", "typ", "token_type", "token_use", "sid", "cnf", "act", "may_act", "events"}
-_OF_THE_TOKEN |= {"active", "nonce", "auth_time", "acr", "amr", "realm_access", "resource_access", "allowed-origins"}
+_RESERVED_CLAIMS |= {
+    "scp",
+    "roles",
+    "groups",
+    "typ",
+    "token_type",
+    "token_use",
+    "sid",
+    "cnf",
+    "act",
+    "may_act",
+    "events",
+}
+_RESERVED_CLAIMS |= {"active", "nonce", "auth_time", "acr", "amr", "realm_access", "resource_access", "allowed-origins"}
 
 
-def _a_persons(name: str) -> str:
-    if name in _OF_THE_TOKEN:
+def _reject_reserved_claim(name: str) -> str:
+    if name in _RESERVED_CLAIMS:
         raise ValueError(f"'{name}' says what the token is and grants: a principal has what counts of it")
     return name
 
@@ -37,26 +49,26 @@ ScopeName = Annotated[str, StringConstraints(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]
 RoleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]+$", max_length=100)]
 # Of a token (RFC 7519 section 4). What the provider says of the token itself, and what decides, is no tool's to read.
 ClaimName = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9_:/.-]+$", max_length=100), AfterValidator(_a_persons)
+    str, StringConstraints(pattern=r"^[A-Za-z0-9_:/.-]+$", max_length=100), AfterValidator(_reject_reserved_claim)
 ]
 RegistrationProfile = Literal["open-dev", "loopback-only", "initial-access-token", "closed", "cimd"]
 # A name with a dot, no address and no wildcard: the provider fetches from there, from inside its own network.
 Domain = Annotated[str, StringConstraints(pattern=r"^([a-z0-9-]{1,63}\.)+[a-z][a-z0-9-]{1,62}$", max_length=253)]
 
 
-class Part(BaseModel):
+class StrictModel(BaseModel):
     """Frozen, and refuses what it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Resource(Part):
+class ProtectedResource(StrictModel):
     """The protected resource, as people see it. Its URL is `Settings.public_url`."""
 
     name: str = Field(min_length=1, max_length=100)
 
 
-class Scope(Part):
+class ScopeDefinition(StrictModel):
     """One scope: what it lets a client do, which narrower ones it implies, which roles bring it."""
 
     description: str = Field(min_length=1, max_length=200)
@@ -65,7 +77,7 @@ class Scope(Part):
     privileged: bool = False
 
 
-class Registration(Part):
+class RegistrationPolicy(StrictModel):
     """Who may register a client, under a named registration profile.
 
     Attributes:
@@ -79,20 +91,20 @@ class Registration(Part):
     document_domains: tuple[Domain, ...] = ()
 
     @model_validator(mode="after")
-    def _documents_come_from_somewhere(self) -> Self:
+    def _require_document_source(self) -> Self:
         if self.profile == "cimd" and not self.document_domains:
             raise ValueError("profile cimd needs document_domains: the hosts whose client documents count")
         return self
 
 
-class Client(Part):
+class PublicClient(StrictModel):
     """A public client known to the provider beforehand."""
 
     name: str = Field(min_length=1, max_length=200)
     redirect_uris: tuple[str, ...] = Field(min_length=1)
 
 
-class DemoUser(Part):
+class DemoUser(StrictModel):
     """A person to try things out with. Its password is public knowledge.
 
     Attributes:
@@ -115,11 +127,11 @@ def _profile(value: str) -> str:
     return value
 
 
-Url = Annotated[str, AfterValidator(_url)]
-Name = Annotated[str, Field(min_length=1, max_length=500)]
+HttpUrlStr = Annotated[str, AfterValidator(_url)]
+NonEmptyStr = Annotated[str, Field(min_length=1, max_length=500)]
 
 
-class IssuerRules(BaseModel):
+class IssuerOverrides(BaseModel):
     """Rules for one issuer. What is left out is as for the first one.
 
     Attributes:
@@ -139,17 +151,17 @@ class IssuerRules(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     provider: Annotated[str, AfterValidator(_profile)] | None = None
-    audience: Name | None = None
-    aliases: tuple[Url, ...] = ()
-    clients: tuple[Name, ...] = ()
-    machine_clients: tuple[Name, ...] = ()
-    roles_claim: Name | None = None
+    audience: NonEmptyStr | None = None
+    aliases: tuple[HttpUrlStr, ...] = ()
+    clients: tuple[NonEmptyStr, ...] = ()
+    machine_clients: tuple[NonEmptyStr, ...] = ()
+    roles_claim: NonEmptyStr | None = None
     scopes_from: Literal["token", "roles"] | None = None
-    internal_url: Url | None = None
-    jwks_url: Url | None = None
+    internal_url: HttpUrlStr | None = None
+    jwks_url: HttpUrlStr | None = None
 
 
-def _not_in_the_clear(url: str) -> str:
+def _require_https(url: str) -> str:
     """Plain http is for this machine and for names of one label, such as the services of compose."""
     parts = urlsplit(url)
     host = parts.hostname or ""
@@ -162,14 +174,14 @@ def _not_in_the_clear(url: str) -> str:
 Audience = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]+$", max_length=255)]
 
 
-class UpstreamScope(Part):
+class DownstreamScope(StrictModel):
     """One scope at another API: what it lets this server do there, and which roles of the person bring it."""
 
     description: str = Field(min_length=1, max_length=200)
     roles: tuple[RoleName, ...] = Field(min_length=1)
 
 
-class Upstream(Part):
+class DownstreamApi(StrictModel):
     """An API for which this server may exchange its callers' tokens.
 
     Attributes:
@@ -179,8 +191,8 @@ class Upstream(Part):
     """
 
     name: str = Field(min_length=1, max_length=100)
-    scopes: dict[ScopeName, UpstreamScope] = Field(default_factory=dict)
-    url: Annotated[Url, AfterValidator(_not_in_the_clear)] | None = None
+    scopes: dict[ScopeName, DownstreamScope] = Field(default_factory=dict)
+    url: Annotated[HttpUrlStr, AfterValidator(_require_https)] | None = None
 
 
 ClientId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]+$", max_length=100)]
@@ -188,7 +200,7 @@ VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$", ma
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1
 
 
-class MachineClient(Part):
+class ServiceClient(StrictModel):
     """A program that gets tokens for itself, without a person (RFC 6749 section 4.4).
 
     It says who it is in one of three ways; no secret stands in the file.
@@ -209,7 +221,7 @@ class MachineClient(Part):
     algorithm: Literal["RS256", "PS256", "ES256", "EdDSA"] = "RS256"
 
     @model_validator(mode="after")
-    def _says_who_it_is(self) -> Self:
+    def _exactly_one_credential(self) -> Self:
         if sum(way is not None for way in (self.secret, self.jwks, self.jwks_url)) != 1:
             raise ValueError("needs exactly one of secret, jwks and jwks_url")
         if self.jwks is not None:

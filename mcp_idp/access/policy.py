@@ -1,6 +1,6 @@
 """`access.yaml`, typed: the one parser, for the server and the bootstrap alike.
 
-`load_access(path)` gives an `Access` whose parts are consistent: every scope that is named exists, the hierarchy has
+`load_access(path)` gives an `AccessPolicy` whose parts are consistent: every scope that is named exists, the hierarchy has
 no cycle, every scope implies the base scope. Whatever is wrong is said in one `AccessFileError` line with the place.
 
 What must fit together in `access.yaml`: each check says, in one line, the place and what to write.
@@ -14,23 +14,23 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from mcp_idp.access.diagnostics import meant, told
+from mcp_idp.access.diagnostics import format_validation_error, suggest
 from mcp_idp.access.models import (
     Audience,
     ClaimName,
-    Client,
     ClientId,
     DemoUser,
-    IssuerRules,
-    MachineClient,
-    Part,
-    Registration,
-    Resource,
+    DownstreamApi,
+    HttpUrlStr,
+    IssuerOverrides,
+    ProtectedResource,
+    PublicClient,
+    RegistrationPolicy,
     RoleName,
-    Scope,
+    ScopeDefinition,
     ScopeName,
-    Upstream,
-    Url,
+    ServiceClient,
+    StrictModel,
 )
 from mcp_idp.util import strict_yaml
 
@@ -41,21 +41,21 @@ if TYPE_CHECKING:
 _USER_NAME = re.compile(r"^[a-z0-9._-]{3,60}$")  # Keycloak wants three characters and lower-cases them
 
 
-def check_consistent(access: Access) -> None:
+def validate_policy(access: AccessPolicy) -> None:
     """Let through a file whose parts fit together.
 
     Raises:
         ValueError: they do not; the text has the place, and what to change.
     """
     for where, names in _named_scopes(access):
-        _check_scopes(access, names, where)
-    _check_every_scope_implies_the_base(access)
-    _check_broader_roles_bring_the_narrower(access)
+        _validate_scopes(access, names, where)
+    _validate_base_scope_implied(access)
+    _validate_role_hierarchy(access)
     for where, names in _named_roles(access):
-        _check_roles(access, names, where)
-    _check_people_are_in_groups_of_the_file(access)
-    _check_clients_have_one_kind(access)
-    _check_scopes_are_of_one_api(access)
+        _validate_roles(access, names, where)
+    _validate_demo_user_groups(access)
+    _validate_client_ids_unique(access)
+    _validate_scope_names_unique(access)
     if access.roles_claim in access.claims:
         raise ValueError(f"claims: '{access.roles_claim}' is in every principal as its roles")
     for user in access.demo_users:
@@ -63,70 +63,73 @@ def check_consistent(access: Access) -> None:
             raise ValueError(f"demo_users.{user}: a user name is 3 to 60 of a-z, 0-9, '.', '_', '-'")
 
 
-def _named_scopes(access: Access) -> Iterator[tuple[str, Iterable[str]]]:
+def _named_scopes(access: AccessPolicy) -> Iterator[tuple[str, Iterable[str]]]:
     """Where the file names scopes, and which."""
     yield "base_scope", [access.base_scope]
     yield "login_scopes", access.login_scopes
     yield "introspect_for", access.introspect_for
-    yield from ((f"tools.{tool}", needed) for tool, needed in access.tools.items())
+    yield from ((f"tools.{tool}", scopes) for tool, scopes in access.tools.items())
     yield from ((f"scopes.{name}.implies", scope.implies) for name, scope in access.scopes.items())
 
 
-def _named_roles(access: Access) -> Iterator[tuple[str, Iterable[str]]]:
+def _named_roles(access: AccessPolicy) -> Iterator[tuple[str, Iterable[str]]]:
     """Where the file names roles that have to bring a scope, and which."""
     yield from ((f"groups.{group}", roles) for group, roles in access.groups.items())
-    yield from ((f"machine_clients.{name}.roles", machine.roles) for name, machine in access.machine_clients.items())
-    yield from ((f"demo_users.{user}.roles", person.roles) for user, person in access.demo_users.items())
+    yield from (
+        (f"machine_clients.{name}.roles", service_client.roles)
+        for name, service_client in access.machine_clients.items()
+    )
+    yield from ((f"demo_users.{user}.roles", demo_user.roles) for user, demo_user in access.demo_users.items())
 
 
-def _check_scopes(access: Access, names: Iterable[str], where: str) -> None:
+def _validate_scopes(access: AccessPolicy, names: Iterable[str], where: str) -> None:
     for name in names:
         if name not in access.scopes:
-            raise ValueError(f"{where}: '{name}' is not one of the scopes{meant(name, access.scopes)}")
+            raise ValueError(f"{where}: '{name}' is not one of the scopes{suggest(name, access.scopes)}")
 
 
-def _check_roles(access: Access, names: Iterable[str], where: str) -> None:
+def _validate_roles(access: AccessPolicy, names: Iterable[str], where: str) -> None:
     for name in names:
         if name not in access.roles:
-            raise ValueError(f"{where}: '{name}' brings no scope{meant(name, access.roles)}")
+            raise ValueError(f"{where}: '{name}' brings no scope{suggest(name, access.roles)}")
 
 
-def _check_every_scope_implies_the_base(access: Access) -> None:
+def _validate_base_scope_implied(access: AccessPolicy) -> None:
     for name in access.scopes:
-        reached = access.reach(name)
-        if name != access.base_scope and access.base_scope not in reached:
+        implied = access.transitive_scopes(name)
+        if name != access.base_scope and access.base_scope not in implied:
             raise ValueError(f"scopes.{name}.implies: must lead to the base scope '{access.base_scope}'")
 
 
-def _check_broader_roles_bring_the_narrower(access: Access) -> None:
+def _validate_role_hierarchy(access: AccessPolicy) -> None:
     """Else a login of whoever holds the broader role could not bring the narrower scope by its name."""
     for broader, scope in access.scopes.items():
-        for narrower in sorted(access.reach(broader)):
+        for narrower in sorted(access.transitive_scopes(broader)):
             for role in sorted({*scope.roles} - {*access.scopes[narrower].roles}):
                 raise ValueError(f"scopes.{narrower}.roles: must have '{role}' too, which brings the wider '{broader}'")
 
 
-def _check_people_are_in_groups_of_the_file(access: Access) -> None:
-    for user, person in access.demo_users.items():
-        for name in person.groups:
+def _validate_demo_user_groups(access: AccessPolicy) -> None:
+    for user, demo_user in access.demo_users.items():
+        for name in demo_user.groups:
             if name not in access.groups:
-                known = meant(name, access.groups) if access.groups else ""
+                known = suggest(name, access.groups) if access.groups else ""
                 raise ValueError(f"demo_users.{user}.groups: '{name}' is not one of the groups{known}")
 
 
-def _check_clients_have_one_kind(access: Access) -> None:
+def _validate_client_ids_unique(access: AccessPolicy) -> None:
     for client_id in sorted(access.machine_clients.keys() & access.clients.keys()):
         raise ValueError(f"machine_clients.{client_id}: is one of the clients people log in with, too")
     for audience in sorted(access.upstreams.keys() & (access.clients.keys() | access.machine_clients.keys())):
         raise ValueError(f"upstreams.{audience}: is the id of a client that logs in")
 
 
-def _check_scopes_are_of_one_api(access: Access) -> None:
+def _validate_scope_names_unique(access: AccessPolicy) -> None:
     """Else a login here would bring what is meant for there."""
     seen = dict.fromkeys(access.scopes, "scopes")
-    for audience, upstream in access.upstreams.items():
+    for audience, api in access.upstreams.items():
         where = f"upstreams.{audience}"
-        for name in upstream.scopes:
+        for name in api.scopes:
             if seen.setdefault(name, where) != where:
                 raise ValueError(f"{where}.scopes.{name}: the name is taken in {seen[name]}")
 
@@ -135,7 +138,7 @@ class AccessFileError(ValueError):
     """The file cannot be used; the text says where and what to change."""
 
 
-class Access(Part):
+class AccessPolicy(StrictModel):
     """The whole file.
 
     Attributes:
@@ -148,26 +151,26 @@ class Access(Part):
     """
 
     version: Literal[1]
-    resource: Resource
+    resource: ProtectedResource
     base_scope: ScopeName
-    scopes: dict[ScopeName, Scope]
+    scopes: dict[ScopeName, ScopeDefinition]
     login_scopes: tuple[ScopeName, ...] = ()
     scope_prefix: ScopeName | Literal[""] = ""
     introspect_for: tuple[ScopeName, ...] = ()
     tools: dict[str, tuple[ScopeName, ...]] = Field(default_factory=dict)
     groups: dict[str, tuple[RoleName, ...]] = Field(default_factory=dict)
-    issuers: dict[Url, IssuerRules] = Field(default_factory=dict)
+    issuers: dict[HttpUrlStr, IssuerOverrides] = Field(default_factory=dict)
     claims: tuple[ClaimName, ...] = Field(default=(), max_length=20)
-    upstreams: dict[Audience, Upstream] = Field(default_factory=dict)
+    upstreams: dict[Audience, DownstreamApi] = Field(default_factory=dict)
     roles_claim: str = Field(default="mcp_roles", pattern=r"^[A-Za-z0-9_-]+$")
-    registration: Registration
-    clients: dict[str, Client] = Field(default_factory=dict)
-    machine_clients: dict[ClientId, MachineClient] = Field(default_factory=dict)
+    registration: RegistrationPolicy
+    clients: dict[str, PublicClient] = Field(default_factory=dict)
+    machine_clients: dict[ClientId, ServiceClient] = Field(default_factory=dict)
     demo_users: dict[str, DemoUser] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        check_consistent(self)
+        validate_policy(self)
         if not self.login_scopes:  # frozen for everyone else; this is still construction
             chosen = tuple(name for name, scope in self.scopes.items() if not scope.privileged)
             object.__setattr__(self, "login_scopes", chosen)
@@ -178,7 +181,7 @@ class Access(Part):
         """Whether the file has `tools`: a tool that is neither there nor registered with `@tool` is then refused."""
         return "tools" in self.model_fields_set
 
-    def reach(self, name: str, path: tuple[str, ...] = ()) -> frozenset[str]:
+    def transitive_scopes(self, name: str, path: tuple[str, ...] = ()) -> frozenset[str]:
         """All scopes that `name` implies, itself included.
 
         Raises:
@@ -186,37 +189,37 @@ class Access(Part):
         """
         if name in path:
             raise ValueError(f"scopes.{name}.implies: goes round in a circle: {' > '.join((*path, name))}")
-        reached = {name}
+        implied = {name}
         for narrower in self.scopes[name].implies:
-            reached |= self.reach(narrower, (*path, name))
-        return frozenset(reached)
+            implied |= self.transitive_scopes(narrower, (*path, name))
+        return frozenset(implied)
 
     @cached_property
-    def implied(self) -> Mapping[str, frozenset[str]]:
+    def effective_scopes_by_scope(self) -> Mapping[str, frozenset[str]]:
         """For each scope, all that a token with it is good for (itself included)."""
-        return {name: self.reach(name) for name in self.scopes}
+        return {name: self.transitive_scopes(name) for name in self.scopes}
 
     @cached_property
     def roles(self) -> tuple[str, ...]:
         """Every role that brings a scope, here or at an upstream, in the file's order."""
-        return tuple(dict.fromkeys(role for roles in self.brought_by.values() for role in roles))
+        return tuple(dict.fromkeys(role for roles in self.roles_by_scope.values() for role in roles))
 
     @cached_property
-    def brought_by(self) -> Mapping[str, tuple[str, ...]]:
+    def roles_by_scope(self) -> Mapping[str, tuple[str, ...]]:
         """For each scope, those of upstreams included, the roles that bring it."""
         there = {name: scope.roles for api in self.upstreams.values() for name, scope in api.scopes.items()}
         return {name: scope.roles for name, scope in self.scopes.items()} | there
 
-    def asked_as(self, names: Iterable[str]) -> list[str]:
+    def with_scope_prefix(self, names: Iterable[str]) -> list[str]:
         """Scopes as clients have to ask the provider for them."""
         return [self.scope_prefix + name for name in names]
 
-    def expand(self, granted: Iterable[str]) -> frozenset[str]:
+    def effective_scopes(self, granted: Iterable[str]) -> frozenset[str]:
         """What a token with the `granted` scopes is good for. A scope the file does not know counts for nothing."""
-        implied = self.implied
+        implied = self.effective_scopes_by_scope
         return frozenset().union(*(implied[name] for name in granted if name in implied))
 
-    def roles_of(self, groups: Iterable[str]) -> frozenset[str]:
+    def roles_for_groups(self, groups: Iterable[str]) -> frozenset[str]:
         """The roles that `groups` stand for: those of the file's `groups`, or, where it has none, of the same names.
 
         Once groups are named here, no other counts: some providers let anybody make a group, of any name.
@@ -227,22 +230,22 @@ class Access(Part):
             else frozenset(groups)
         )
 
-    def roles_of_person(self, person: DemoUser) -> tuple[str, ...]:
+    def roles_of_demo_user(self, user: DemoUser) -> tuple[str, ...]:
         """The roles of a demo user, those of its groups after its own."""
-        by_groups = (role for group in person.groups for role in self.groups[group])
-        return tuple(dict.fromkeys((*person.roles, *by_groups)))
+        by_groups = (role for group in user.groups for role in self.groups[group])
+        return tuple(dict.fromkeys((*user.roles, *by_groups)))
 
-    def groups_with(self, roles: Iterable[str]) -> tuple[str, ...]:
+    def groups_granting(self, roles: Iterable[str]) -> tuple[str, ...]:
         """The groups that stand for one of `roles`."""
-        wanted = frozenset(roles)
-        return tuple(group for group, held in self.groups.items() if not wanted.isdisjoint(held))
+        required = frozenset(roles)
+        return tuple(group for group, granted in self.groups.items() if not required.isdisjoint(granted))
 
-    def scopes_of(self, roles: frozenset[str]) -> frozenset[str]:
+    def scopes_granted_by(self, roles: frozenset[str]) -> frozenset[str]:
         """Every scope that one of `roles` brings."""
         return frozenset(name for name, scope in self.scopes.items() if not roles.isdisjoint(scope.roles))
 
 
-def load_access(path: Path) -> Access:
+def load_access(path: Path) -> AccessPolicy:
     """Read and check the file at `path`.
 
     Raises:
@@ -251,10 +254,10 @@ def load_access(path: Path) -> Access:
     text = ""
     try:
         text = path.read_text(encoding="utf-8")
-        return Access.model_validate(strict_yaml.loads(text))
+        return AccessPolicy.model_validate(strict_yaml.loads(text))
     except OSError as error:
         raise AccessFileError(f"{path}: cannot be read ({error.strerror})") from error
     except ValidationError as error:
-        raise AccessFileError(f"{path}: {told(error, Access, text)}") from error
-    except (strict_yaml.NotStrictYaml, UnicodeDecodeError) as error:
+        raise AccessFileError(f"{path}: {format_validation_error(error, AccessPolicy, text)}") from error
+    except (strict_yaml.StrictYamlError, UnicodeDecodeError) as error:
         raise AccessFileError(f"{path}: {error}") from error

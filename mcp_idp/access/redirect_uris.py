@@ -9,10 +9,10 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from mcp_idp.access.registration_profiles import ADMISSIONS
+from mcp_idp.access.registration_profiles import PROFILES
 
 if TYPE_CHECKING:
-    from mcp_idp.access.models import Registration
+    from mcp_idp.access.models import RegistrationPolicy
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
@@ -23,23 +23,23 @@ LOOPBACK_PATTERN = r"^http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?(/[A-
 NOTHING = r"^$"
 
 
-def redirect_patterns(registration: Registration) -> list[str]:
+def redirect_patterns(registration: RegistrationPolicy) -> list[str]:
     """The patterns of a registration profile; a redirect URI must fit one of them."""
-    admission = ADMISSIONS[registration.profile]
-    if not admission.invited:
+    admission = PROFILES[registration.profile]
+    if not admission.initial_access_token:
         return [NOTHING]
     vendors = registration.vendors.values() if admission.vendors else ()
-    return [LOOPBACK_PATTERN, *(exactly(uri) for uris in vendors for uri in uris)]
+    return [LOOPBACK_PATTERN, *(exact_pattern(uri) for uris in vendors for uri in uris)]
 
 
-def redirect_hosts(registration: Registration) -> list[str]:
+def redirect_hosts(registration: RegistrationPolicy) -> list[str]:
     """The hosts of those redirect URIs, for the check that stands behind the patterns."""
     hosts = list(LOOPBACK_HOSTS)
-    if ADMISSIONS[registration.profile].vendors:
+    if PROFILES[registration.profile].vendors:
         hosts += [urlsplit(uri).hostname or "" for uris in registration.vendors.values() for uri in uris]
     return sorted(set(filter(None, hosts)))
 
 
-def exactly(uri: str) -> str:
+def exact_pattern(uri: str) -> str:
     """A pattern that only `uri` fits. Every character a regular expression reads is escaped."""
     return "^" + re.sub(r"[^A-Za-z0-9:/_-]", lambda found: "\\" + found[0], uri) + "$"

@@ -10,26 +10,26 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Admission:
+class RegistrationRules:
     """Who may register a client (RFC 7591), and what that client may be.
 
     Attributes:
         anonymous: whether anybody may, without a token.
-        invited: whether somebody with an initial access token may (RFC 7591 section 3, "initial access token").
+        initial_access_token: whether somebody with an initial access token may (RFC 7591 section 3, "initial access token").
         vendors: whether redirect URIs of the listed vendors count besides those of this machine.
-        documents: whether a client may be known by a metadata document at its own URL, without registering.
+        metadata_documents: whether a client may be known by a metadata document at its own URL, without registering.
     """
 
     anonymous: bool = False
-    invited: bool = False
+    initial_access_token: bool = False
     vendors: bool = False
-    documents: bool = False
+    metadata_documents: bool = False
 
 
-ADMISSIONS: dict[RegistrationProfile, Admission] = {
-    "open-dev": Admission(anonymous=True, invited=True, vendors=True),
-    "loopback-only": Admission(anonymous=True, invited=True),
-    "initial-access-token": Admission(invited=True, vendors=True),
-    "closed": Admission(),
-    "cimd": Admission(documents=True),
+PROFILES: dict[RegistrationProfile, RegistrationRules] = {
+    "open-dev": RegistrationRules(anonymous=True, initial_access_token=True, vendors=True),
+    "loopback-only": RegistrationRules(anonymous=True, initial_access_token=True),
+    "initial-access-token": RegistrationRules(initial_access_token=True, vendors=True),
+    "closed": RegistrationRules(),
+    "cimd": RegistrationRules(metadata_documents=True),
 }

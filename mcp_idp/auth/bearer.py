@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def bearer_token(authorization: Sequence[bytes]) -> str:
+def parse_bearer_token(authorization: Sequence[bytes]) -> str:
     """The token in the values of the Authorization headers.
 
     Raises:

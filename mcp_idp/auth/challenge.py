@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_idp.errors import (
     AuthError,
+    InsufficientRole,
     InsufficientScope,
     InvalidRequest,
     InvalidToken,
     MissingCredentials,
     ProviderUnavailable,
-    ScopeNotObtainable,
-    ScopeUndecided,
+    ScopeResolutionError,
     ServerFull,
     ToolNotListed,
     TooManyRequests,
 )
-from mcp_idp.http.responses import Answer, Headers
+from mcp_idp.http.responses import Headers, Response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ _FORBIDDEN = -32003  # of the range that MCP leaves to implementations
 _ECHOED_CHARACTERS = 256
 
 
-class Challenger:
+class ChallengeBuilder:
     """Turns refusals into answers.
 
     Args:
@@ -48,9 +48,9 @@ class Challenger:
         self._metadata_url = metadata_url
         self._login_scopes = tuple(login_scopes)
         # Whoever sends nothing gets bytes that are ready: the cheapest answer there is.
-        self.missing = self._build(MissingCredentials(), None)
+        self.unauthenticated_response = self._build(MissingCredentials(), None)
 
-    def answer(self, error: AuthError, correlation_id: str, message: Mapping[str, Any] | None = None) -> Answer:
+    def response_for(self, error: AuthError, correlation_id: str, message: Mapping[str, Any] | None = None) -> Response:
         """The answer to `error`.
 
         Args:
@@ -59,16 +59,16 @@ class Challenger:
             message: what was refused, if it was read.
         """
         if isinstance(error, MissingCredentials):
-            return self.missing
-        if isinstance(error, InsufficientScope | ScopeNotObtainable | ScopeUndecided | ToolNotListed):
-            return Answer.of_json(403, _json_rpc(error, correlation_id, message or {}), self._headers(error))
+            return self.unauthenticated_response
+        if isinstance(error, InsufficientScope | InsufficientRole | ScopeResolutionError | ToolNotListed):
+            return Response.json(403, _json_rpc_error(error, correlation_id, message or {}), self._headers(error))
         return self._build(error, correlation_id)
 
-    def _build(self, error: AuthError, correlation_id: str | None) -> Answer:
+    def _build(self, error: AuthError, correlation_id: str | None) -> Response:
         document = {"error": error.code, "error_description": error.description}
         if correlation_id is not None:
             document["correlation_id"] = correlation_id
-        return Answer.of_json(error.status, document, self._headers(error))
+        return Response.json(error.status, document, self._headers(error))
 
     def _headers(self, error: AuthError) -> Headers:
         match error:
@@ -77,7 +77,7 @@ class Challenger:
             case InvalidRequest() | InvalidToken():
                 return (self._challenge(error.code, self._login_scopes),)
             case InsufficientScope():
-                return (self._challenge(error.code, error.needed),)
+                return (self._challenge(error.code, error.required),)
             case ProviderUnavailable() | TooManyRequests() | ServerFull():
                 return ((b"retry-after", b"%d" % error.retry_after),)
             case _:
@@ -86,15 +86,15 @@ class Challenger:
     def _challenge(self, code: str | None, scopes: Sequence[str]) -> tuple[bytes, bytes]:
         """Scope names and URLs hold neither quote nor backslash (RFC 6749 section 3.3, `validate_http_url`)."""
         parameters = [f'error="{code}"'] if code is not None else []
-        asked_as = " ".join(self._scope_prefix + scope for scope in scopes)
-        parameters += [f'resource_metadata="{self._metadata_url}"', f'scope="{asked_as}"']
+        prefixed_scopes = " ".join(self._scope_prefix + scope for scope in scopes)
+        parameters += [f'resource_metadata="{self._metadata_url}"', f'scope="{prefixed_scopes}"']
         return b"www-authenticate", f"Bearer {', '.join(parameters)}".encode("ascii")
 
 
-def _json_rpc(error: AuthError, correlation_id: str, message: Mapping[str, Any]) -> dict[str, Any]:
+def _json_rpc_error(error: AuthError, correlation_id: str, message: Mapping[str, Any]) -> dict[str, Any]:
     """JSON-RPC 2.0 section 5: with the id of the request, or null where there is none that is short and plain."""
     number = message.get("id")
-    plain = type(number) is int or (isinstance(number, str) and len(number) <= _ECHOED_CHARACTERS)
+    is_valid_id = type(number) is int or (isinstance(number, str) and len(number) <= _ECHOED_CHARACTERS)
     data = {"error": error.code, "correlation_id": correlation_id}
-    told = {"code": _FORBIDDEN, "message": error.description, "data": data}
-    return {"jsonrpc": "2.0", "id": number if plain else None, "error": told}
+    json_rpc_error = {"code": _FORBIDDEN, "message": error.description, "data": data}
+    return {"jsonrpc": "2.0", "id": number if is_valid_id else None, "error": json_rpc_error}

@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from mcp_idp.principal import Principal
 
 
-class Caller(AuthenticatedUser):
+class AuthenticatedCaller(AuthenticatedUser):
     """The principal in the form the SDK knows: its session owners and its `get_access_token()` come from here.
 
     The token itself stays at the gate (MCP authorization: a server must not pass it on), so `token` is empty.
 
     Attributes:
         principal: who calls.
-        good_for: all scopes that the token is good for, the implied ones included.
+        effective_scopes: all scopes that the token is good for, the implied ones included.
     """
 
-    def __init__(self, principal: Principal, good_for: frozenset[str]) -> None:
+    def __init__(self, principal: Principal, effective_scopes: frozenset[str]) -> None:
         expires_at = int(principal.expires_at) if isfinite(principal.expires_at) else None
         super().__init__(
             AccessToken(
@@ -39,26 +39,26 @@ class Caller(AuthenticatedUser):
             )
         )
         self.principal = principal
-        self.good_for = good_for
+        self.effective_scopes = effective_scopes
 
 
-Exchange = Callable[[str, tuple[str, ...]], Awaitable[str]]
+TokenExchanger = Callable[[str, tuple[str, ...]], Awaitable[str]]
 """Gives a token for another API: for an audience, with scopes."""
 
-_exchange: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
+_exchange: ContextVar[TokenExchanger | None] = ContextVar("exchange", default=None)
 
 
-class serving:  # noqa: N801 - used like a function: with serving(caller)
+class request_context:  # noqa: N801 - used like a function: with serving(caller)
     """While it is open, `caller` is who `current_principal` and the SDK's `get_access_token` answer with.
 
     Args:
         caller: who calls.
-        exchange: what `upstream_token` asks. The caller's token is inside it, and nowhere else.
+        exchange: what `exchange_token` asks. The caller's token is inside it, and nowhere else.
     """
 
     __slots__ = ("_caller", "_exchange", "_exchange_token", "_token")
 
-    def __init__(self, caller: Caller, exchange: Exchange | None = None) -> None:
+    def __init__(self, caller: AuthenticatedCaller, exchange: TokenExchanger | None = None) -> None:
         self._caller = caller
         self._exchange = exchange
 
@@ -78,12 +78,12 @@ def current_principal() -> Principal:
         LookupError: no request is being served, or it did not come through the gate.
     """
     user = auth_context_var.get()
-    if isinstance(user, Caller):
+    if isinstance(user, AuthenticatedCaller):
         return user.principal
     raise LookupError("no request of a principal is being served")
 
 
-async def upstream_token(audience: str, *scopes: str) -> str:
+async def exchange_token(audience: str, *scopes: str) -> str:
     """A token of the caller for another API, in exchange for the one that was sent here (RFC 8693).
 
     The caller's own token is never passed on (MCP authorization, "Access Token Privilege Restriction"): it is for this
@@ -96,7 +96,7 @@ async def upstream_token(audience: str, *scopes: str) -> str:
     Raises:
         LookupError: the access file does not name the audience in `upstreams`, or not a scope there; or no request of
             a principal is being served.
-        ExchangeRefused: the provider gives none.
+        TokenExchangeError: the provider gives none.
     """
     exchange = _exchange.get()
     if exchange is None:

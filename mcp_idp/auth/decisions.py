@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
     from starlette.types import Send
 
-    from mcp_idp.auth.challenge import Challenger
+    from mcp_idp.auth.challenge import ChallengeBuilder
     from mcp_idp.http.responses import Headers
-    from mcp_idp.observability.audit import Audit
+    from mcp_idp.observability.audit import AuditLog
     from mcp_idp.principal import Principal
 
 log = structlog.get_logger("mcp_idp.auth.middleware")
 _LOGGED_CHARACTERS = 200
 
 
-class Decisions:
+class DecisionRecorder:
     """Tells decisions.
 
     Args:
@@ -38,30 +38,35 @@ class Decisions:
         audit: keeps every decision, or None.
     """
 
-    def __init__(self, challenger: Challenger, audit: Audit | None = None) -> None:
+    def __init__(self, challenger: ChallengeBuilder, audit: AuditLog | None = None) -> None:
         self._challenger = challenger
         self._audit = audit
 
-    def admitted(self, principal: Principal) -> None:
+    def log_authenticated(self, principal: Principal) -> None:
         """Tell the log that a token was believed: once for many requests."""
         scopes = " ".join(sorted(principal.scopes))
-        log.info("admitted", subject=_shown(principal.subject), client=_shown(principal.client), scopes=_shown(scopes))
+        log.info(
+            "admitted",
+            subject=_log_safe(principal.subject),
+            client=_log_safe(principal.client),
+            scopes=_log_safe(scopes),
+        )
 
-    def allowed(self, principal: Principal, message: Mapping[str, Any] | None) -> None:
+    def record_allowed(self, principal: Principal, message: Mapping[str, Any] | None) -> None:
         """Note that a request goes on to the application.
 
         Raises:
             AuditUnavailable: it could not be noted, so it must not go on.
         """
         if self._audit is not None:
-            self._audit.decided(None, principal=principal, message=message, correlation_id=secrets.token_hex(8))
+            self._audit.record_decision(None, principal=principal, message=message, correlation_id=secrets.token_hex(8))
 
-    async def challenge(self, send: Send, extra: Headers) -> None:
+    async def send_challenge(self, send: Send, extra: Headers) -> None:
         """Answer who sent no credentials."""
         log.debug("challenged: no credentials")
-        await self._challenger.missing.send(send, extra)
+        await self._challenger.unauthenticated_response.send(send, extra)
 
-    async def refused(
+    async def reject(
         self,
         error: AuthError,
         send: Send,
@@ -72,35 +77,37 @@ class Decisions:
     ) -> None:
         """Answer a request that does not go on, with `extra` headers; `message` is what it asked, as far as read."""
         if isinstance(error, MissingCredentials):
-            await self.challenge(send, extra)
+            await self.send_challenge(send, extra)
             return
         correlation_id = secrets.token_hex(8)
-        log.warning("refused", status=error.status, code=error.code, correlation_id=correlation_id, **_details(error))
+        log.warning(
+            "refused", status=error.status, code=error.code, correlation_id=correlation_id, **_log_fields(error)
+        )
         if self._audit is not None and not isinstance(error, AuditUnavailable):
             reason = error.reason.value if isinstance(error, InvalidToken) else error.code
             try:
-                self._audit.decided(
+                self._audit.record_decision(
                     error.status, principal=principal, message=message, correlation_id=correlation_id, reason=reason
                 )
             except AuditUnavailable as unavailable:
                 error = unavailable
-        await self._challenger.answer(error, correlation_id, message).send(send, extra)
+        await self._challenger.response_for(error, correlation_id, message).send(send, extra)
 
 
-def _details(error: AuthError) -> dict[str, str | None]:
+def _log_fields(error: AuthError) -> dict[str, str | None]:
     """What the log says and the wire does not; bounded, and in escaped form since it comes from outside."""
     match error:
         case InvalidToken():
-            return {"reason": error.reason.value, "expected": _shown(error.expected), "got": _shown(error.got)}
+            return {"reason": error.reason.value, "expected": _log_safe(error.expected), "got": _log_safe(error.got)}
         case ProviderUnavailable():
-            return {"fault": _shown(error.detail)}
+            return {"fault": _log_safe(error.detail)}
         case ToolNotListed():
             # What is no text is no name: it is not written out, however much of it there is.
-            return {"tool": _shown(error.name if isinstance(error.name, str) else type(error.name).__name__)}
+            return {"tool": _log_safe(error.name if isinstance(error.name, str) else type(error.name).__name__)}
         case _:
-            return {"detail": _shown(" ".join([error.description, *getattr(error, "__notes__", ())]))}
+            return {"detail": _log_safe(" ".join([error.description, *getattr(error, "__notes__", ())]))}
 
 
-def _shown(value: object) -> str | None:
-    plain = value if isinstance(value, str) and value.isprintable() else repr(value)
-    return None if value is None else plain[:_LOGGED_CHARACTERS]
+def _log_safe(value: object) -> str | None:
+    text = value if isinstance(value, str) and value.isprintable() else repr(value)
+    return None if value is None else text[:_LOGGED_CHARACTERS]

@@ -9,14 +9,14 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from mcp_idp.auth.bearer import bearer_token
-from mcp_idp.auth.context import Caller, serving
-from mcp_idp.auth.scopes import require
-from mcp_idp.auth.stream_expiry import LISTEN, end_after
-from mcp_idp.errors import AuthError, ForeignOrigin, InvalidToken
-from mcp_idp.http.body import MESSAGE, ClientGone, judge_body, read_body, replay
-from mcp_idp.http.responses import Answer
-from mcp_idp.http.transport_security import Borders, cors_headers, preflight_headers
+from mcp_idp.auth.bearer import parse_bearer_token
+from mcp_idp.auth.context import AuthenticatedCaller, request_context
+from mcp_idp.auth.scopes import require_scopes
+from mcp_idp.auth.stream_expiry import SUBSCRIPTIONS_LISTEN, end_stream_after
+from mcp_idp.errors import AuthError, InvalidToken, OriginNotAllowed
+from mcp_idp.http.body import MESSAGE_SCOPE_KEY, ClientDisconnect, parse_json_object, read_body, replay
+from mcp_idp.http.responses import Response
+from mcp_idp.http.transport_security import TransportSecurity, cors_headers, preflight_headers
 from mcp_idp.principal import Principal
 from mcp_idp.util.memory_budget import LET_IN, Budget
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from mcp_idp.access.policy import Access
-    from mcp_idp.auth.context import Exchange
-    from mcp_idp.auth.decisions import Decisions
-    from mcp_idp.auth.scopes import Needs
+    from mcp_idp.access.policy import AccessPolicy
+    from mcp_idp.auth.context import TokenExchanger
+    from mcp_idp.auth.decisions import DecisionRecorder
+    from mcp_idp.auth.scopes import ScopeRequirements
     from mcp_idp.http.responses import Headers
     from mcp_idp.oauth.token_exchange import TokenExchange
     from mcp_idp.util.memory_budget import Share
@@ -39,7 +39,7 @@ _REMEMBERED_PRINCIPALS = 10_000  # as many as the verifiers remember tokens
 _VARY: Headers = ((b"vary", b"Origin"),)
 
 
-class Gate:
+class AuthMiddleware:
     """ASGI middleware for one endpoint.
 
     Args:
@@ -47,10 +47,10 @@ class Gate:
         verify: gives the principal of a token, or raises InvalidToken or ProviderUnavailable. A `Principal` in its
             place is everybody: DISABLE_AUTH.
         access: which scope every request needs, and which are as good.
-        needs: which scopes a message needs besides.
-        borders: which origins may call.
+        scope_requirements: which scopes a message needs besides.
+        transport_security: which origins may call.
         decisions: tells what was decided.
-        seconds_left: how long the token of a principal is good for: what has no end of its own ends then.
+        remaining_lifetime: how long the token of a principal is good for: what has no end of its own ends then.
         exchange: gives tokens for other APIs, where tools may ask for them; without it no tool reaches a token.
         budget: what the requests that are let in may hold in memory.
     """
@@ -60,33 +60,33 @@ class Gate:
         app: ASGIApp,
         *,
         verify: Verify | Principal,
-        access: Access,
-        needs: Needs,
-        borders: Borders,
-        decisions: Decisions,
-        seconds_left: Callable[[Principal], float],
+        access: AccessPolicy,
+        scope_requirements: ScopeRequirements,
+        transport_security: TransportSecurity,
+        decisions: DecisionRecorder,
+        remaining_lifetime: Callable[[Principal], float],
         exchange: TokenExchange | None = None,
         budget: Budget | None = None,
     ) -> None:
         self._app = app
         self._verify = verify
-        self._open = isinstance(verify, Principal)
+        self._auth_disabled = isinstance(verify, Principal)
         self._access = access
-        self._needs = needs
-        self._borders = borders
+        self._scope_requirements = scope_requirements
+        self._transport_security = transport_security
         self._decisions = decisions
-        self._seconds_left = seconds_left
+        self._remaining_lifetime = remaining_lifetime
         self._exchange = exchange
         self._budget = budget or Budget()
         # The verifiers give the same principal for the same token: judged once, it is known the next time.
-        self._caller = lru_cache(maxsize=_REMEMBERED_PRINCIPALS)(self._judge)
+        self._authenticate_cached = lru_cache(maxsize=_REMEMBERED_PRINCIPALS)(self._authorize_base_scope)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
-        origins, authorization = _read(scope["headers"])
-        if not (authorization or origins or self._open):
+        origins, authorization = _origin_and_authorization(scope["headers"])
+        if not (authorization or origins or self._auth_disabled):
             # The most frequent stranger, answered with what is ready.
-            await self._decisions.challenge(send, _VARY)
+            await self._decisions.send_challenge(send, _VARY)
             return
         with self._budget.share() as share:
             await self._serve(scope, receive, send, origins, authorization, share)
@@ -105,46 +105,51 @@ class Gate:
             if origins:
                 extra = self._cors(origins)
                 if _is_preflight(scope):
-                    await Answer(204, preflight_headers(origins[0]), b"").send(send)
+                    await Response(204, preflight_headers(origins[0]), b"").send(send)
                     return
             principal = await self._principal(authorization)
             share.begin(principal, _let_in(scope))
-            caller = self._caller(principal)
+            caller = self._authenticate_cached(principal)
             body = await read_body(receive, share)
             if scope["method"] == "POST":
-                document = judge_body(body, share)
-                self._check(caller, document)
+                document = parse_json_object(body, share)
+                self._authorize_message(caller, document)
             # Only a POST has a message. What comes with another method was not judged, so it goes no further.
             receive = replay(body if document is not None else b"", receive)
-            self._decisions.allowed(principal, document)
-        except ClientGone:
+            self._decisions.record_allowed(principal, document)
+        except ClientDisconnect:
             return
         except AuthError as error:
-            await self._decisions.refused(error, send, extra, principal=principal, message=document)
+            await self._decisions.reject(error, send, extra, principal=principal, message=document)
             return
         exchange = None
-        if self._exchange is not None and not self._open:
-            exchange = _exchange_of(self._exchange, principal, bearer_token(authorization))
-        with serving(caller, exchange):
-            inside = {**scope, "user": caller, MESSAGE: document, "headers": _without_token(scope["headers"])}
-            await self._pass(inside, receive, _with_headers(send, extra), document)
+        if self._exchange is not None and not self._auth_disabled:
+            exchange = _bind_token_exchange(self._exchange, principal, parse_bearer_token(authorization))
+        with request_context(caller, exchange):
+            inside = {
+                **scope,
+                "user": caller,
+                MESSAGE_SCOPE_KEY: document,
+                "headers": _strip_authorization(scope["headers"]),
+            }
+            await self._call_app(inside, receive, _with_headers(send, extra), document)
 
-    async def _pass(self, scope: Scope, receive: Receive, send: Send, document: dict[str, Any] | None) -> None:
+    async def _call_app(self, scope: Scope, receive: Receive, send: Send, document: dict[str, Any] | None) -> None:
         """Let the application answer; what would have no end ends with the token."""
-        endless = scope["method"] == "GET" if document is None else document.get("method") == LISTEN
-        if not endless or self._open:
+        endless = scope["method"] == "GET" if document is None else document.get("method") == SUBSCRIPTIONS_LISTEN
+        if not endless or self._auth_disabled:
             await self._app(scope, receive, send)
             return
         principal = scope["user"].principal
-        left = self._seconds_left(principal)
+        left = self._remaining_lifetime(principal)
         try:
-            await end_after(left, lambda noted: self._app(scope, receive, noted), send)
+            await end_stream_after(left, lambda noted: self._app(scope, receive, noted), send)
         except InvalidToken as error:
-            await self._decisions.refused(error, send, (), principal=principal, message=document)
+            await self._decisions.reject(error, send, (), principal=principal, message=document)
 
     def _cors(self, origins: list[bytes]) -> Headers:
-        if len(origins) != 1 or not self._borders.admits_origin(origins[0]):
-            error = ForeignOrigin()
+        if len(origins) != 1 or not self._transport_security.is_allowed_origin(origins[0]):
+            error = OriginNotAllowed()
             error.add_note(", ".join(repr(origin) for origin in origins))
             raise error
         return cors_headers(origins[0])
@@ -152,19 +157,19 @@ class Gate:
     async def _principal(self, authorization: list[bytes]) -> Principal:
         if isinstance(self._verify, Principal):
             return self._verify  # everybody
-        return await self._verify(bearer_token(authorization))
+        return await self._verify(parse_bearer_token(authorization))
 
-    def _judge(self, principal: Principal) -> Caller:
+    def _authorize_base_scope(self, principal: Principal) -> AuthenticatedCaller:
         """The caller, if its token is good for what every request needs."""
-        require(principal, (self._access.base_scope,), self._access)
-        self._decisions.admitted(principal)
-        return Caller(principal, self._access.expand(principal.scopes))
+        require_scopes(principal, (self._access.base_scope,), self._access)
+        self._decisions.log_authenticated(principal)
+        return AuthenticatedCaller(principal, self._access.effective_scopes(principal.scopes))
 
-    def _check(self, caller: Caller, document: dict[str, Any]) -> None:
+    def _authorize_message(self, caller: AuthenticatedCaller, document: dict[str, Any]) -> None:
         """Let a message pass whose caller has all the scopes that it needs."""
-        needed = self._needs.of(document)
-        if not caller.good_for.issuperset(needed):
-            require(caller.principal, needed, self._access)
+        required = self._scope_requirements.for_message(document)
+        if not caller.effective_scopes.issuperset(required):
+            require_scopes(caller.principal, required, self._access)
 
 
 def _let_in(scope: Scope) -> int:
@@ -173,7 +178,7 @@ def _let_in(scope: Scope) -> int:
     return let_in() if let_in is not None else 0
 
 
-def _read(headers: Iterable[tuple[bytes, bytes]]) -> tuple[list[bytes], list[bytes]]:
+def _origin_and_authorization(headers: Iterable[tuple[bytes, bytes]]) -> tuple[list[bytes], list[bytes]]:
     """The values of Origin and of Authorization, every one that was sent."""
     origins: list[bytes] = []
     authorization: list[bytes] = []
@@ -185,16 +190,16 @@ def _read(headers: Iterable[tuple[bytes, bytes]]) -> tuple[list[bytes], list[byt
     return origins, authorization
 
 
-def _exchange_of(exchange: TokenExchange, principal: Principal, token: str) -> Exchange:
+def _bind_token_exchange(exchange: TokenExchange, principal: Principal, token: str) -> TokenExchanger:
     """What tools ask. A function, so that no repr shows what it holds."""
 
-    async def upstream(audience: str, scopes: tuple[str, ...]) -> str:
+    async def exchange_for(audience: str, scopes: tuple[str, ...]) -> str:
         return await exchange.token(principal, token, audience, scopes)
 
-    return upstream
+    return exchange_for
 
 
-def _without_token(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+def _strip_authorization(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """What the application may see: tools get at the headers of their request, and the token is not for them."""
     return [header for header in headers if header[0] != b"authorization"]
 
@@ -204,10 +209,10 @@ def _is_preflight(scope: Scope) -> bool:
     return scope["method"] == "OPTIONS" and any(n == b"access-control-request-method" for n, _ in scope["headers"])
 
 
-def _with_headers(send: Send, extra: Headers) -> Send:
+def _with_headers(send: Send, response_headers: Headers) -> Send:
     async def send_more(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message["headers"], *extra]}
+            message = {**message, "headers": [*message["headers"], *response_headers]}
         await send(message)
 
     return send_more

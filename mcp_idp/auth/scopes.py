@@ -15,39 +15,39 @@ from typing import TYPE_CHECKING, Any
 from mcp.shared.uri_template import UriTemplate
 
 from mcp_idp.access.policy import AccessFileError
-from mcp_idp.auth.stream_expiry import LISTEN
-from mcp_idp.errors import InsufficientScope, ScopeNotObtainable, ScopeUndecided, ToolNotListed
+from mcp_idp.auth.stream_expiry import SUBSCRIPTIONS_LISTEN
+from mcp_idp.errors import InsufficientRole, InsufficientScope, ScopeResolutionError, ToolNotListed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from mcp_idp.access.policy import Access
+    from mcp_idp.access.policy import AccessPolicy
     from mcp_idp.principal import Principal
 
-    Decide = Callable[[Mapping[str, Any]], str | Iterable[str]]
-    Written = str | Iterable[str] | Decide | None
+    ScopeResolver = Callable[[Mapping[str, Any]], str | Iterable[str]]
+    ScopeSpec = str | Iterable[str] | ScopeResolver | None
     """What is written beside a tool: one scope, several, or a function of the arguments that names them."""
 
 
-def require(principal: Principal, needed: tuple[str, ...], access: Access) -> None:
-    """Let a principal pass whose token is good for all of `needed`; a broader scope is good for what it implies.
+def require_scopes(principal: Principal, required: tuple[str, ...], access: AccessPolicy) -> None:
+    """Let a principal pass whose token is good for all of `required`; a broader scope is good for what it implies.
 
     Raises:
-        InsufficientScope: a login could bring what is missing; names all of `needed`, not the missing part.
-        ScopeNotObtainable: the token lists the person's roles, and none of them brings it.
+        InsufficientScope: a login could bring what is missing; names all of `required`, not the missing part.
+        InsufficientRole: the token lists the person's roles, and none of them brings it.
     """
-    missing = set(needed) - access.expand(principal.scopes)
+    missing = set(required) - access.effective_scopes(principal.scopes)
     if not missing:
         return
     if principal.roles is not None:
         for scope in sorted(missing):
             roles = access.scopes[scope].roles
             if principal.roles.isdisjoint(roles):
-                raise ScopeNotObtainable(needed, (*roles, *access.groups_with(roles)))
-    raise InsufficientScope(needed)
+                raise InsufficientRole(required, (*roles, *access.groups_granting(roles)))
+    raise InsufficientScope(required)
 
 
-MOST_URIS = 1000
+MAX_SUBSCRIPTION_URIS = 1000
 """How many a subscription may name: each is held against each template, while all others wait."""
 
 _BY_URI = ("resources/read", "resources/subscribe", "resources/unsubscribe")
@@ -55,39 +55,39 @@ _SUBSCRIBED = ("resourceSubscriptions", "resource_subscriptions")  # the SDK rea
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class ScopeRequirement:
     """What one tool, resource or prompt needs.
 
     Attributes:
         name: the tool's, resource's or prompt's.
-        always: the scopes that are needed whatever the arguments say; the base scope comes first.
-        decide: names the further ones, from the arguments.
+        static_scopes: the scopes that are needed whatever the arguments say; the base scope comes first.
+        dynamic_scopes: names the further ones, from the arguments.
     """
 
     name: str
-    always: tuple[str, ...]
-    decide: Decide | None
-    access: Access
+    static_scopes: tuple[str, ...]
+    dynamic_scopes: ScopeResolver | None
+    access: AccessPolicy
 
     def scopes(self, arguments: Mapping[str, Any]) -> tuple[str, ...]:
         """All that a use with these arguments needs, each once.
 
         Raises:
-            ScopeUndecided: the function that decides has raised, or has not named scopes that the access file knows.
+            ScopeResolutionError: the function that decides has raised, or has not named scopes that the access file knows.
         """
-        if self.decide is None:
-            return self.always
+        if self.dynamic_scopes is None:
+            return self.static_scopes
         try:
-            named = _listed(self.decide(arguments))
+            named = _listed(self.dynamic_scopes(arguments))
             known = self.access.scopes.keys() >= set(named)
         except Exception as error:
-            raise ScopeUndecided(self.name) from error
+            raise ScopeResolutionError(self.name) from error
         if not known:
-            raise ScopeUndecided(self.name)
-        return tuple(dict.fromkeys((*self.always, *named)))
+            raise ScopeResolutionError(self.name)
+        return tuple(dict.fromkeys((*self.static_scopes, *named)))
 
 
-class Needs:
+class ScopeRequirements:
     """What each request needs.
 
     Args:
@@ -95,118 +95,120 @@ class Needs:
             it has any, no other tool may be called: what runs under a name that says nothing here is not known.
 
     Attributes:
-        unclaimed: tools of the access file that nobody has added so far.
+        unmatched_tools: tools of the access file that nobody has added so far.
     """
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: AccessPolicy) -> None:
         self._access = access
         self._base = (access.base_scope,)
-        self.tools = {name: self._need(name, scopes) for name, scopes in access.tools.items()}
-        self.unclaimed = set(access.tools)
+        self.tools = {name: self._requirement(name, scopes) for name, scopes in access.tools.items()}
+        self.unmatched_tools = set(access.tools)
         self._added: set[tuple[str, str]] = set()
-        self.prompts: dict[str, Need] = {}
-        self.resources: dict[str, Need] = {}
+        self.prompts: dict[str, ScopeRequirement] = {}
+        self.resources: dict[str, ScopeRequirement] = {}
         self._templates: dict[str, UriTemplate] = {}
         self._by_method: dict[str, Callable[[dict[str, Any]], tuple[str, ...]]] = {
             "tools/call": self._of_tool,
-            "prompts/get": lambda params: self._of_named(self.prompts, params),
-            "completion/complete": lambda params: self._of_reference(params.get("ref")),
-            LISTEN: lambda params: self._of_subscription(params.get("notifications")),
-            **dict.fromkeys(_BY_URI, lambda params: self._of_uris([params.get("uri")])),
+            "prompts/get": lambda params: self._for_named(self.prompts, params),
+            "completion/complete": lambda params: self._for_reference(params.get("ref")),
+            SUBSCRIPTIONS_LISTEN: lambda params: self._for_subscription(params.get("notifications")),
+            **dict.fromkeys(_BY_URI, lambda params: self._for_uris([params.get("uri")])),
         }
 
-    def add_tool(self, name: str, scope: Written) -> Need:
+    def add_tool(self, name: str, scope: ScopeSpec) -> ScopeRequirement:
         """Note what a tool needs.
 
         Raises:
             AccessFileError: it names a scope that the access file does not have, or there is one of this name already.
         """
-        self._once("tool", name)
-        self.unclaimed.discard(name)
-        self.tools[name] = need = self._need(name, scope, self._access.tools.get(name, ()))
-        return need
+        self._reject_duplicate("tool", name)
+        self.unmatched_tools.discard(name)
+        self.tools[name] = requirement = self._requirement(name, scope, self._access.tools.get(name, ()))
+        return requirement
 
-    def add_prompt(self, name: str, scope: Written) -> Need:
+    def add_prompt(self, name: str, scope: ScopeSpec) -> ScopeRequirement:
         """The same for a prompt."""
-        self._once("prompt", name)
-        self.prompts[name] = need = self._need(name, scope)
-        return need
+        self._reject_duplicate("prompt", name)
+        self.prompts[name] = requirement = self._requirement(name, scope)
+        return requirement
 
-    def add_resource(self, uri: str, scope: Written) -> Need:
+    def add_resource(self, uri: str, scope: ScopeSpec) -> ScopeRequirement:
         """The same for a resource, or for all of a template (RFC 6570)."""
-        self._once("resource", uri)
-        self.resources[uri] = need = self._need(uri, scope)
+        self._reject_duplicate("resource", uri)
+        self.resources[uri] = requirement = self._requirement(uri, scope)
         self._templates[uri] = UriTemplate.parse(uri)
-        return need
+        return requirement
 
-    def of(self, message: Mapping[str, Any]) -> tuple[str, ...]:
+    def for_message(self, message: Mapping[str, Any]) -> tuple[str, ...]:
         """The scopes that a JSON-RPC message needs, all of them.
 
         What names nothing we know needs the base scope: it is the application that answers it.
 
         Raises:
-            ScopeUndecided: see `Need.scopes`.
+            ScopeResolutionError: see `ScopeRequirement.scopes`.
             ToolNotListed: it calls a tool that the access file, which lists the tools, does not have.
         """
         method, params = message.get("method"), message.get("params")
-        judge = self._by_method.get(method) if isinstance(method, str) else None
-        return self._base if judge is None else judge(params if isinstance(params, dict) else {})
+        resolver = self._by_method.get(method) if isinstance(method, str) else None
+        return self._base if resolver is None else resolver(params if isinstance(params, dict) else {})
 
     def _of_tool(self, params: Mapping[str, Any]) -> tuple[str, ...]:
         """Names count as they are written: which other spellings the application takes for a tool is not known here."""
         name = params.get("name")
         if self._access.lists_tools and not (isinstance(name, str) and name in self.tools):
             raise ToolNotListed(name)
-        return self._of_named(self.tools, params)
+        return self._for_named(self.tools, params)
 
-    def _of_named(self, known: Mapping[str, Need], params: Mapping[str, Any]) -> tuple[str, ...]:
+    def _for_named(self, known: Mapping[str, ScopeRequirement], params: Mapping[str, Any]) -> tuple[str, ...]:
         name, arguments = params.get("name"), params.get("arguments")
-        need = known.get(name) if isinstance(name, str) else None
-        if need is None:
+        requirement = known.get(name) if isinstance(name, str) else None
+        if requirement is None:
             return self._base
-        return need.scopes(arguments if isinstance(arguments, dict) else {})
+        return requirement.scopes(arguments if isinstance(arguments, dict) else {})
 
-    def _of_uris(self, uris: Iterable[object]) -> tuple[str, ...]:
+    def _for_uris(self, uris: Iterable[object]) -> tuple[str, ...]:
         """Where several templates fit, all that any of them needs: the application serves one of them."""
-        needed = dict.fromkeys(self._base)
+        required = dict.fromkeys(self._base)
         for uri in (each for each in uris if isinstance(each, str)):
             for written, template in self._templates.items():
                 arguments = template.match(uri)
                 if uri == written or arguments is not None:
-                    needed |= dict.fromkeys(self.resources[written].scopes(arguments or {}))
-        return tuple(needed)
+                    required |= dict.fromkeys(self.resources[written].scopes(arguments or {}))
+        return tuple(required)
 
-    def _of_reference(self, reference: object) -> tuple[str, ...]:
+    def _for_reference(self, reference: object) -> tuple[str, ...]:
         """A completion tells about the prompt or the resource that it is for."""
         if not isinstance(reference, dict):
             return self._base
-        needed = dict.fromkeys(self._base)
+        required = dict.fromkeys(self._base)
         for known, name in ((self.prompts, reference.get("name")), (self.resources, reference.get("uri"))):
-            need = known.get(name) if isinstance(name, str) else None
-            needed |= dict.fromkeys(need.always if need is not None else ())
-        return tuple(needed)
+            requirement = known.get(name) if isinstance(name, str) else None
+            required |= dict.fromkeys(requirement.static_scopes if requirement is not None else ())
+        return tuple(required)
 
-    def _of_subscription(self, wanted: object) -> tuple[str, ...]:
-        lists = [wanted.get(spelling) for spelling in _SUBSCRIBED] if isinstance(wanted, dict) else []
+    def _for_subscription(self, notifications: object) -> tuple[str, ...]:
+        lists = [notifications.get(spelling) for spelling in _SUBSCRIBED] if isinstance(notifications, dict) else []
         uris = [uri for named in lists if isinstance(named, list) for uri in named]
-        if len(uris) > MOST_URIS:
-            raise ScopeUndecided(LISTEN)
-        return self._of_uris(uris)
+        if len(uris) > MAX_SUBSCRIPTION_URIS:
+            raise ScopeResolutionError(SUBSCRIPTIONS_LISTEN)
+        return self._for_uris(uris)
 
-    def _once(self, kind: str, name: str) -> None:
+    def _reject_duplicate(self, kind: str, name: str) -> None:
         """The SDK serves the first of two; what the second needs must not stand beside it."""
         if (kind, name) in self._added:
             raise AccessFileError(f"{name}: there is a {kind} of this name already; give this one another")
         self._added.add((kind, name))
 
-    def _need(self, name: str, scope: Written, besides: Iterable[str] = ()) -> Need:
-        decide = scope if callable(scope) else None
+    def _requirement(self, name: str, scope: ScopeSpec, additional: Iterable[str] = ()) -> ScopeRequirement:
+        resolver = scope if callable(scope) else None
         written = () if scope is None or callable(scope) else _listed(scope)
         for unknown in [each for each in written if each not in self._access.scopes]:
             raise AccessFileError(
                 f"{name}: needs the scope '{unknown}', which is not one of the scopes: {', '.join(self._access.scopes)}"
             )
-        return Need(name, tuple(dict.fromkeys((*self._base, *written, *besides))), decide, self._access)
+        return ScopeRequirement(
+            name, tuple(dict.fromkeys((*self._base, *written, *additional))), resolver, self._access
+        )
 
 
 def _listed(scope: str | Iterable[str]) -> tuple[str, ...]:

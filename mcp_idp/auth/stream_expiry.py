@@ -10,17 +10,17 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from mcp_idp.errors import InvalidToken, Reason
+from mcp_idp.errors import InvalidToken, TokenErrorReason
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from starlette.types import Message, Send
 
-LISTEN = "subscriptions/listen"
+SUBSCRIPTIONS_LISTEN = "subscriptions/listen"
 
 
-async def end_after(seconds: float, serve: Callable[[Send], Awaitable[None]], send: Send) -> None:
+async def end_stream_after(seconds: float, serve: Callable[[Send], Awaitable[None]], send: Send) -> None:
     """Let `serve` answer by the `send` it is given, and end the answer after `seconds` if it goes on then.
 
     Raises:
@@ -40,6 +40,6 @@ async def end_after(seconds: float, serve: Callable[[Send], Awaitable[None]], se
         if not end.expired():
             raise  # the application's own
         if last is None:
-            raise InvalidToken(Reason.EXPIRED, got="what ended before its stream began") from None
+            raise InvalidToken(TokenErrorReason.EXPIRED, got="what ended before its stream began") from None
         if last["type"] == "http.response.start" or last.get("more_body"):
             await send({"type": "http.response.body", "body": b"", "more_body": False})

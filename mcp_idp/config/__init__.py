@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcp_idp.config.env import COMPOSE_NAMES, Environment
+from mcp_idp.config.env import COMPOSE_ONLY_VARIABLES, EnvReader
 from mcp_idp.config.settings import NAMES, Settings, read_settings
-from mcp_idp.config.validation import check_settings
+from mcp_idp.config.validation import validate_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,8 +24,8 @@ def load_settings(variables: Mapping[str, str], *, in_container: bool = False) -
     Raises:
         SettingsError: a value or a combination of values cannot work. The message is one line that says what to change.
     """
-    env = Environment(variables)
-    env.refuse_misspelt(NAMES, COMPOSE_NAMES)
+    env = EnvReader(variables)
+    env.reject_typos(NAMES, COMPOSE_ONLY_VARIABLES)
     settings = read_settings(env)
-    check_settings(settings, in_container=in_container)
+    validate_settings(settings, in_container=in_container)
     return settings

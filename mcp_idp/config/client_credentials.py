@@ -17,46 +17,46 @@ from mcp_idp.config.env import SettingsError
 
 if TYPE_CHECKING:
     PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
-    from mcp_idp.config.env import Environment
+    from mcp_idp.config.env import EnvReader
 
-_LEAST_RSA_BITS = 2048  # RFC 7518 section 3.3
+_MIN_RSA_BITS = 2048  # RFC 7518 section 3.3
 
 
-class UnusableKey(ValueError):
+class InvalidClientKey(ValueError):
     """The text says why, and nothing of the key."""
 
 
 @dataclass(frozen=True, slots=True)
-class ClientKey:
+class ClientSigningKey:
     """A key that signs, and the one algorithm it signs with (RFC 7518 section 3.1; RFC 8037 section 3.1)."""
 
     algorithm: str
     private: PrivateKey = field(repr=False)
 
     @classmethod
-    def read(cls, pem: bytes) -> ClientKey:
+    def from_pem(cls, pem: bytes) -> ClientSigningKey:
         """The key in a PEM file: RSA for RS256, P-256 for ES256, Ed25519 for EdDSA.
 
         Raises:
-            UnusableKey: there is no such key in it.
+            InvalidClientKey: there is no such key in it.
         """
         try:
             key = load_pem_private_key(pem, password=None)
         except TypeError as error:
-            raise UnusableKey("it is encrypted: write it without a passphrase") from error
+            raise InvalidClientKey("it is encrypted: write it without a passphrase") from error
         except (ValueError, UnsupportedAlgorithm) as error:
-            raise UnusableKey("it holds no private key in PEM") from error
+            raise InvalidClientKey("it holds no private key in PEM") from error
         match key:
-            case rsa.RSAPrivateKey() if key.key_size >= _LEAST_RSA_BITS:
+            case rsa.RSAPrivateKey() if key.key_size >= _MIN_RSA_BITS:
                 return cls("RS256", key)
             case ec.EllipticCurvePrivateKey() if isinstance(key.curve, ec.SECP256R1):
                 return cls("ES256", key)
             case ed25519.Ed25519PrivateKey():
                 return cls("EdDSA", key)
-        raise UnusableKey(f"it must hold an RSA key of {_LEAST_RSA_BITS} bits or more, or one on P-256 or Ed25519")
+        raise InvalidClientKey(f"it must hold an RSA key of {_MIN_RSA_BITS} bits or more, or one on P-256 or Ed25519")
 
 
-def signs_with_key(env: Environment, client_auth: str) -> bool:
+def uses_private_key_jwt(env: EnvReader, client_auth: str) -> bool:
     """Whether a key takes the place of the secret. What is set besides and would not be used is a mistake.
 
     OAUTH_CLIENT_SECRET_FILE is none: compose always sets it.
@@ -65,27 +65,27 @@ def signs_with_key(env: Environment, client_auth: str) -> bool:
         SettingsError: both are set.
     """
     signs = client_auth == "private_key_jwt"
-    if signs and env.text("OAUTH_CLIENT_SECRET") is not None:
+    if signs and env.get_str("OAUTH_CLIENT_SECRET") is not None:
         raise SettingsError("OAUTH_CLIENT_SECRET: not used with OAUTH_CLIENT_AUTH=private_key_jwt; keep one of the two")
-    if not signs and env.text("OAUTH_CLIENT_KEY_FILE") is not None:
+    if not signs and env.get_str("OAUTH_CLIENT_KEY_FILE") is not None:
         raise SettingsError(
             f"OAUTH_CLIENT_KEY_FILE: not used with OAUTH_CLIENT_AUTH={client_auth}; set that to private_key_jwt"
         )
     return signs
 
 
-def read_key(env: Environment, *, required: bool) -> ClientKey | None:
+def load_client_key(env: EnvReader, *, required: bool) -> ClientSigningKey | None:
     """The key in the file that OAUTH_CLIENT_KEY_FILE names. If `required`, it must be there.
 
     Raises:
         SettingsError: it is not, or cannot be used.
     """
-    path = env.text("OAUTH_CLIENT_KEY_FILE")
+    path = env.get_str("OAUTH_CLIENT_KEY_FILE")
     if path is None:
         return None
     try:
-        return ClientKey.read(Path(path).read_bytes())
-    except UnusableKey as error:
+        return ClientSigningKey.from_pem(Path(path).read_bytes())
+    except InvalidClientKey as error:
         raise SettingsError(f"OAUTH_CLIENT_KEY_FILE={path}: {error}") from error
     except OSError as error:
         if not required:

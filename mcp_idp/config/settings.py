@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from mcp_idp.config.client_credentials import read_key, signs_with_key
+from mcp_idp.config.client_credentials import load_client_key, uses_private_key_jwt
 from mcp_idp.providers import PROFILES, ProviderProfile, profile_for
 
 if TYPE_CHECKING:
-    from mcp_idp.config.client_credentials import ClientKey
-    from mcp_idp.config.env import Environment
+    from mcp_idp.config.client_credentials import ClientSigningKey
+    from mcp_idp.config.env import EnvReader
 
 # One name a line: `.env.example` documents each, and a test compares the two.
 NAMES = (
@@ -73,7 +73,7 @@ class Settings:
     client_id: str = "http://localhost:3000/mcp"
     client_auth: str = "basic"
     client_secret: str | None = field(default=None, repr=False)
-    client_key: ClientKey | None = field(default=None, repr=False)
+    client_key: ClientSigningKey | None = field(default=None, repr=False)
     ca_file: Path | None = None
     allowed_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
@@ -93,7 +93,7 @@ class Settings:
     access_file: Path = Path("idp-config/access.yaml")
 
     @property
-    def can_introspect(self) -> bool:
+    def has_client_credentials(self) -> bool:
         """Whether this server has something to say who it is with at the introspection endpoint."""
         return self.client_secret is not None or self.client_key is not None
 
@@ -109,51 +109,51 @@ class Settings:
         return urlsplit(self.public_url).path
 
 
-def read_settings(env: Environment) -> Settings:
+def read_settings(env: EnvReader) -> Settings:
     """Reads every setting from the environment. Combinations are not validated: `load_settings` does.
 
     Raises:
         SettingsError: a value by itself cannot work.
     """
-    server_url = env.url("OAUTH_SERVER_URL") or "http://localhost:8080/realms/mcp"
-    public_url = env.url("MCP_PUBLIC_URL") or "http://localhost:3000/mcp"
-    token_mode = env.choice("AUTH_TOKEN_MODE", ("jwt", "introspection"), "jwt")
+    server_url = env.get_url("OAUTH_SERVER_URL") or "http://localhost:8080/realms/mcp"
+    public_url = env.get_url("MCP_PUBLIC_URL") or "http://localhost:3000/mcp"
+    token_mode = env.get_choice("AUTH_TOKEN_MODE", ("jwt", "introspection"), "jwt")
     asks = token_mode == "introspection"  # noqa: S105 - the mode's name
-    client_auth = env.choice("OAUTH_CLIENT_AUTH", ("basic", "post", "private_key_jwt"), "basic")
-    signs = signs_with_key(env, client_auth)
-    provider = env.text("OAUTH_PROVIDER") and env.choice("OAUTH_PROVIDER", tuple(PROFILES), "")
-    ca_file = env.text("OAUTH_CA_FILE")
+    client_auth = env.get_choice("OAUTH_CLIENT_AUTH", ("basic", "post", "private_key_jwt"), "basic")
+    signs = uses_private_key_jwt(env, client_auth)
+    provider = env.get_str("OAUTH_PROVIDER") and env.get_choice("OAUTH_PROVIDER", tuple(PROFILES), "")
+    ca_file = env.get_str("OAUTH_CA_FILE")
     return Settings(
         server_url=server_url,
-        internal_url=env.url("OAUTH_INTERNAL_URL"),
+        internal_url=env.get_url("OAUTH_INTERNAL_URL"),
         provider=profile_for(server_url, provider),
         public_url=public_url,
-        host=env.text("HOST") or "127.0.0.1",
+        host=env.get_str("HOST") or "127.0.0.1",
         port=env.port("PORT", 3000),
         token_mode=token_mode,
-        issuer=env.url("JWT_ISSUER") or server_url,
-        audience=env.text("JWT_AUDIENCE") or public_url,
-        jwks_url=env.url("JWT_JWKS_URL"),
-        introspect_url=env.url("OAUTH_INTROSPECT_URL"),
-        client_id=env.text("OAUTH_CLIENT_ID") or public_url,
+        issuer=env.get_url("JWT_ISSUER") or server_url,
+        audience=env.get_str("JWT_AUDIENCE") or public_url,
+        jwks_url=env.get_url("JWT_JWKS_URL"),
+        introspect_url=env.get_url("OAUTH_INTROSPECT_URL"),
+        client_id=env.get_str("OAUTH_CLIENT_ID") or public_url,
         client_auth=client_auth,
-        client_secret=None if signs else env.secret("OAUTH_CLIENT_SECRET", required=asks),
-        client_key=read_key(env, required=asks) if signs else None,
+        client_secret=None if signs else env.get_secret("OAUTH_CLIENT_SECRET", required=asks),
+        client_key=load_client_key(env, required=asks) if signs else None,
         ca_file=Path(ca_file) if ca_file else None,
-        allowed_origins=env.origins("ALLOWED_ORIGINS"),
-        allowed_hosts=env.hosts("ALLOWED_HOSTS"),
-        trusted_proxies=env.networks("TRUSTED_PROXIES"),
-        max_token_bytes=env.integer("MAX_TOKEN_BYTES", 16384, least=256, most=32768),
-        max_token_lifetime=env.seconds("MAX_TOKEN_LIFETIME", 24 * 3600),
-        clock_leeway=env.seconds("CLOCK_LEEWAY", 30),
-        key_max_age=env.seconds("KEY_MAX_AGE", 600),
-        key_max_stale=env.seconds("KEY_MAX_STALE", 24 * 3600),
-        tools_list=env.choice("TOOLS_LIST", ("granted", "obtainable", "all"), "obtainable"),
-        legacy_sessions=env.choice("LEGACY_SESSIONS", ("stateful", "stateless"), "stateful"),
-        legacy_discovery=env.flag("LEGACY_DISCOVERY"),
-        disable_auth=env.flag("DISABLE_AUTH"),
-        log_format=env.choice("LOG_FORMAT", ("auto", "text", "json"), "auto"),
-        log_level=env.choice("LOG_LEVEL", ("debug", "info", "warning", "error"), "info"),
-        audit_log=env.text("AUDIT_LOG") or "",
-        access_file=Path(env.text("ACCESS_FILE") or "idp-config/access.yaml"),
+        allowed_origins=env.get_origins("ALLOWED_ORIGINS"),
+        allowed_hosts=env.get_hosts("ALLOWED_HOSTS"),
+        trusted_proxies=env.get_networks("TRUSTED_PROXIES"),
+        max_token_bytes=env.get_int("MAX_TOKEN_BYTES", 16384, minimum=256, maximum=32768),
+        max_token_lifetime=env.get_duration("MAX_TOKEN_LIFETIME", 24 * 3600),
+        clock_leeway=env.get_duration("CLOCK_LEEWAY", 30),
+        key_max_age=env.get_duration("KEY_MAX_AGE", 600),
+        key_max_stale=env.get_duration("KEY_MAX_STALE", 24 * 3600),
+        tools_list=env.get_choice("TOOLS_LIST", ("granted", "obtainable", "all"), "obtainable"),
+        legacy_sessions=env.get_choice("LEGACY_SESSIONS", ("stateful", "stateless"), "stateful"),
+        legacy_discovery=env.get_bool("LEGACY_DISCOVERY"),
+        disable_auth=env.get_bool("DISABLE_AUTH"),
+        log_format=env.get_choice("LOG_FORMAT", ("auto", "text", "json"), "auto"),
+        log_level=env.get_choice("LOG_LEVEL", ("debug", "info", "warning", "error"), "info"),
+        audit_log=env.get_str("AUDIT_LOG") or "",
+        access_file=Path(env.get_str("ACCESS_FILE") or "idp-config/access.yaml"),
     )

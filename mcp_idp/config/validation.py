@@ -18,7 +18,7 @@ _PLACEHOLDERS = frozenset({"changeme", "change-me", "changethis", "secret", "pas
 _MAX_LEEWAY = 300
 
 
-def check_settings(settings: Settings, *, in_container: bool) -> None:
+def validate_settings(settings: Settings, *, in_container: bool) -> None:
     """Let settings pass that can work together.
 
     Raises:
@@ -35,23 +35,23 @@ def check_settings(settings: Settings, *, in_container: bool) -> None:
             "DISABLE_AUTH=true: only where HOST and MCP_PUBLIC_URL are both on loopback, as 127.0.0.1; unset it"
         )
     if not on_loopback:
-        _check_public(settings)
+        _validate_public_deployment(settings)
     for name, url in (("OAUTH_SERVER_URL", settings.server_url), ("OAUTH_INTERNAL_URL", settings.internal_url or "")):
         if url.startswith("http:") and not is_private(urlsplit(url).hostname or ""):
             raise SettingsError(f"{name}={url}: must be https: whoever is on the line could hand out keys of his own")
     if not settings.disable_auth:
-        check_provider(settings)
-    _check_mode(settings)
-    _check_times(settings)
-    reached_at = settings.internal_url or settings.server_url
-    if in_container and is_loopback(urlsplit(reached_at).hostname or "") and not settings.disable_auth:
+        validate_provider(settings)
+    _validate_token_mode(settings)
+    _validate_durations(settings)
+    provider_url = settings.internal_url or settings.server_url
+    if in_container and is_loopback(urlsplit(provider_url).hostname or "") and not settings.disable_auth:
         raise SettingsError(
             f"OAUTH_SERVER_URL={settings.server_url}: inside a container this is the container itself; "
             "set OAUTH_INTERNAL_URL to where the provider is reached from here, as http://keycloak:8080/realms/mcp"
         )
 
 
-def _check_public(settings: Settings) -> None:
+def _validate_public_deployment(settings: Settings) -> None:
     """Off loopback, other people are on the line."""
     if settings.server_url.startswith("http:"):
         raise SettingsError(
@@ -67,14 +67,14 @@ def _check_public(settings: Settings) -> None:
         )
 
 
-def _check_mode(settings: Settings) -> None:
-    if settings.token_mode == "introspection" and not settings.can_introspect:  # noqa: S105 - the mode's name
+def _validate_token_mode(settings: Settings) -> None:
+    if settings.token_mode == "introspection" and not settings.has_client_credentials:  # noqa: S105 - the mode's name
         signs = settings.client_auth == "private_key_jwt"
-        needed = "OAUTH_CLIENT_KEY_FILE" if signs else "OAUTH_CLIENT_SECRET or OAUTH_CLIENT_SECRET_FILE"
-        raise SettingsError(f"AUTH_TOKEN_MODE=introspection: needs {needed}")
+        required = "OAUTH_CLIENT_KEY_FILE" if signs else "OAUTH_CLIENT_SECRET or OAUTH_CLIENT_SECRET_FILE"
+        raise SettingsError(f"AUTH_TOKEN_MODE=introspection: needs {required}")
 
 
-def _check_times(settings: Settings) -> None:
+def _validate_durations(settings: Settings) -> None:
     if settings.clock_leeway > _MAX_LEEWAY:
         raise SettingsError(
             f"CLOCK_LEEWAY={settings.clock_leeway}s: at most {_MAX_LEEWAY}s; set the clocks right instead"
@@ -86,18 +86,18 @@ def _check_times(settings: Settings) -> None:
         raise SettingsError("KEY_MAX_STALE: must not be shorter than KEY_MAX_AGE")
 
 
-def check_provider(settings: Settings, place: str = "OAUTH_SERVER_URL=") -> None:
+def validate_provider(settings: Settings, place: str = "OAUTH_SERVER_URL=") -> None:
     """Let an issuer pass whose access tokens the settings' mode can judge. `place` is where its URL was written.
 
     Raises:
         SettingsError: it is not the issuer that tokens name, or its tokens are of the other kind.
     """
     profile = settings.provider
-    fault = profile.fault_of(settings.server_url)
+    fault = profile.issuer_error(settings.server_url)
     if fault is not None:
         raise SettingsError(f"{place}{settings.server_url}: {fault}")
-    if profile.unusable and settings.introspect_url is None:
-        raise SettingsError(f"{place}{settings.server_url}: {profile.unusable}")
+    if profile.unsupported_reason and settings.introspect_url is None:
+        raise SettingsError(f"{place}{settings.server_url}: {profile.unsupported_reason}")
     if settings.token_mode == "jwt" and not profile.signed:  # noqa: S105 - the mode's name
         raise SettingsError(
             f"AUTH_TOKEN_MODE=jwt: the access tokens of {profile.name} are not JWTs; set AUTH_TOKEN_MODE=introspection"

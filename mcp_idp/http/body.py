@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mcp_idp.errors import BodyMalformed, BodyTooLarge
+from mcp_idp.errors import BodyTooLarge, InvalidBody
 from mcp_idp.util import strict_json
 from mcp_idp.util.memory_budget import BYTE_COST, VALUE_COST, WIDE_BYTE_COST
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from mcp_idp.util.memory_budget import Share
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
-MESSAGE = "mcp_server.message"
+MESSAGE_SCOPE_KEY = "mcp_server.message"
 """Where the ASGI scope behind the gate has the message that the body was judged to be; None where there is no body."""
 
 
-class ClientGone(Exception):
+class ClientDisconnect(Exception):
     """The client closed the connection before its request was complete."""
 
 
@@ -28,13 +28,13 @@ async def read_body(receive: Receive, share: Share) -> bytes:
     Raises:
         AuthError: `share` takes no more.
         BodyTooLarge: it is longer than `MAX_BODY_BYTES`. The wire refuses this earlier where we own the server.
-        ClientGone: the connection closed.
+        ClientDisconnect: the connection closed.
     """
     body = bytearray()
     while True:
         message = await receive()
         if message["type"] != "http.request":
-            raise ClientGone
+            raise ClientDisconnect
         part = message.get("body", b"")
         share.take(len(part) * BYTE_COST)
         body += part
@@ -44,11 +44,11 @@ async def read_body(receive: Receive, share: Share) -> bytes:
             return bytes(body)
 
 
-def judge_body(body: bytes, share: Share) -> dict[str, Any]:
+def parse_json_object(body: bytes, share: Share) -> dict[str, Any]:
     """The one JSON object that the body is, taken into `share` before it is built.
 
     Raises:
-        BodyMalformed: it is not JSON with one meaning, or not one object. Batches existed in MCP 2025-03-26 only.
+        InvalidBody: it is not JSON with one meaning, or not one object. Batches existed in MCP 2025-03-26 only.
         BodyTooLarge: it holds more values than the server reads, or deeper ones.
         AuthError: `share` takes no more.
     """
@@ -60,10 +60,10 @@ def judge_body(body: bytes, share: Share) -> dict[str, Any]:
             f"Send at most {strict_json.MAX_VALUES} JSON values in one message, nested {strict_json.MAX_DEPTH} levels "
             f"deep at most. This one: {error}."
         ) from error
-    except strict_json.NotStrictJson as error:
-        raise BodyMalformed(f"Send one JSON-RPC message: {error}.") from error
+    except strict_json.StrictJsonError as error:
+        raise InvalidBody(f"Send one JSON-RPC message: {error}.") from error
     if not isinstance(document, dict):
-        raise BodyMalformed("Send one JSON-RPC message: batches are not served.")
+        raise InvalidBody("Send one JSON-RPC message: batches are not served.")
     return document
 
 

@@ -14,18 +14,18 @@ class Snippet:
 
     Attributes:
         client: its name.
-        where: what to do with the text.
+        instructions: what to do with the text.
         text: what to type or save.
         link: opens the client, which then asks whether to add the server; None for clients that have no such link.
     """
 
     client: str
-    where: str
+    instructions: str
     text: str
     link: str | None = None
 
 
-def snippets(public_url: str, name: str = "demo") -> tuple[Snippet, ...]:
+def client_snippets(public_url: str, name: str = "demo") -> tuple[Snippet, ...]:
     """For each client, what makes it use the server at `public_url`; `name` is what the client calls it."""
     vscode = {"type": "http", "url": public_url}
     cursor = {"url": public_url}

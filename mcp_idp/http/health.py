@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcp_idp.http.responses import Answer
+from mcp_idp.http.responses import Response
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from mcp_idp.tokens.jwks import KeySet
+    from mcp_idp.tokens.jwks import JwksCache
 
-LIVE = Answer.of_json(200, {"status": "live"})
-READY = Answer.of_json(200, {"status": "ready"})
-NOT_READY = Answer.of_json(
+LIVE = Response.json(200, {"status": "live"})
+READY = Response.json(200, {"status": "ready"})
+NOT_READY = Response.json(
     503,
     {
         "status": "waiting",
@@ -24,11 +24,11 @@ NOT_READY = Answer.of_json(
 )
 
 
-def readiness(keys: KeySet | None) -> ASGIApp:
+def readiness_endpoint(keys: JwksCache | None) -> ASGIApp:
     """Ready while keys are held that may be used, through an outage of the provider too. None: nothing to wait for."""
 
     async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
-        answer = READY if keys is None or keys.usable else NOT_READY
-        await answer(scope, receive, send)
+        response = READY if keys is None or keys.usable else NOT_READY
+        await response(scope, receive, send)
 
     return endpoint

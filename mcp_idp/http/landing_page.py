@@ -7,11 +7,11 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
-from mcp_idp.http.client_snippets import Snippet, snippets
-from mcp_idp.http.responses import Answer
+from mcp_idp.http.client_snippets import Snippet, client_snippets
+from mcp_idp.http.responses import Response
 
 if TYPE_CHECKING:
-    from mcp_idp.access.policy import Access
+    from mcp_idp.access.policy import AccessPolicy
     from mcp_idp.config.settings import Settings
 
 _TEMPLATE = Path(__file__).with_name("landing_page.html")
@@ -27,9 +27,9 @@ _HEADERS = (
 )
 
 
-def page_answer(settings: Settings, access: Access) -> Answer:
+def render_landing_page(settings: Settings, access: AccessPolicy) -> Response:
     """The page, built once: everything on it follows from the settings."""
-    clients = "\n".join(map(_section, snippets(settings.public_url)))
+    clients = "\n".join(map(_client_section, client_snippets(settings.public_url)))
     login = (
         "<strong>Authentication is switched off</strong> (DISABLE_AUTH): anybody on this machine is <code>dev</code>."
         if settings.disable_auth
@@ -52,12 +52,12 @@ def page_answer(settings: Settings, access: Access) -> Answer:
         .encode()
     )
     own = ((b"content-type", b"text/html; charset=utf-8"), (b"content-length", b"%d" % len(body)))
-    return Answer(200, (*own, *_HEADERS), body)
+    return Response(200, (*own, *_HEADERS), body)
 
 
-def _section(snippet: Snippet) -> str:
+def _client_section(snippet: Snippet) -> str:
     """One client: the link, if it has one, does the same as the text under it."""
-    where = escape(snippet.where)
+    where = escape(snippet.instructions)
     if snippet.link is not None:
         where = f'<a href="{escape(snippet.link)}">Add to {escape(snippet.client)}</a>, or {where}'
     return (

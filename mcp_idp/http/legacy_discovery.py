@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from mcp_idp.http.responses import NOT_FOUND, Answer
+from mcp_idp.http.responses import NOT_FOUND, Response
 from mcp_idp.http.transport_security import preflight_headers
 from mcp_idp.oauth.discovery import fetch_metadata
 from mcp_idp.oauth.http import FetchError
@@ -40,7 +40,7 @@ _FAILED_SECONDS = 5.0
 ANY_ORIGIN = (b"access-control-allow-origin", b"*")
 
 
-class Mirror:
+class MetadataMirror:
     """The provider's metadata as an ASGI application.
 
     Args:
@@ -53,22 +53,22 @@ class Mirror:
         self._settings = settings
         self._http = http
         self._monotonic: Callable[[], float] = clock.monotonic
-        self._held: Answer | None = None
+        self._cached: Response | None = None
         self._fresh_until = -1.0
-        self._one_at_a_time = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
-    async def answer(self) -> Answer:
+    async def respond(self) -> Response:
         """The document, held for some minutes; through an outage the last one; 503 where there never was one."""
-        async with self._one_at_a_time:
+        async with self._lock:
             if self._monotonic() >= self._fresh_until:
                 await self._renew()
-        return self._held or _UNAVAILABLE
+        return self._cached or _UNAVAILABLE
 
     async def _renew(self) -> None:
         settings = self._settings
         try:
             document = await fetch_metadata(self._http, settings.server_url, settings.internal_url)
-            self._held = _answer(_public(document, settings))
+            self._cached = _response_for(_rewrite_internal_urls(document, settings))
         except FetchError as error:
             log.warning("the provider's metadata cannot be mirrored", fault=str(error)[:500])
             self._fresh_until = self._monotonic() + _FAILED_SECONDS
@@ -76,12 +76,12 @@ class Mirror:
             self._fresh_until = self._monotonic() + _MAX_AGE_SECONDS
 
 
-def _answer(document: Mapping[str, Any]) -> Answer:
+def _response_for(document: Mapping[str, Any]) -> Response:
     headers = ((b"cache-control", b"max-age=60"), ANY_ORIGIN)
-    return Answer.of_json(200, document, headers)
+    return Response.json(200, document, headers)
 
 
-def _public(document: Mapping[str, Any], settings: Settings) -> Any:
+def _rewrite_internal_urls(document: Mapping[str, Any], settings: Settings) -> Any:
     """The document as the outside sees it: a provider may name the address that it was asked at.
 
     Raises:
@@ -92,7 +92,7 @@ def _public(document: Mapping[str, Any], settings: Settings) -> Any:
     plain = {name: value for name, value in document.items() if name != "signed_metadata"}
     if inside == public:
         return plain
-    outside = _replaced(plain, inside, public)
+    outside = _replace_origin(plain, inside, public)
     if inside.partition("//")[2] in json.dumps(outside, ensure_ascii=False):
         raise FetchError(f"the document says where {inside} is, which is for this server only")
     return outside
@@ -103,20 +103,20 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _replaced(value: Any, inside: str, public: str) -> Any:
+def _replace_origin(value: Any, inside: str, public: str) -> Any:
     """`value` with every URL at the origin `inside` at the origin `public`."""
     match value:
         case str() if value == inside or value.startswith(f"{inside}/"):
             return public + value[len(inside) :]
         case dict():
-            return {name: _replaced(member, inside, public) for name, member in value.items()}
+            return {name: _replace_origin(member, inside, public) for name, member in value.items()}
         case list():
-            return [_replaced(member, inside, public) for member in value]
+            return [_replace_origin(member, inside, public) for member in value]
         case _:
             return value
 
 
-_UNAVAILABLE = Answer.of_json(
+_UNAVAILABLE = Response.json(
     503,
     {"error": "identity_provider_unavailable", "error_description": "The identity provider cannot be reached."},
     ((b"retry-after", b"5"), ANY_ORIGIN),
@@ -124,12 +124,12 @@ _UNAVAILABLE = Answer.of_json(
 
 
 _LOG_SECONDS = 60.0
-_SHOWN = 100
+_MAX_LOGGED_CHARACTERS = 100
 _WELL_KNOWN = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
 # HTTP+SSE of MCP 2024-11-05, and the endpoints that 2025-03-26 clients fall back to without metadata.
 _OLD_TRANSPORT = ("/sse", "/messages", "/messages/")
 _FALLBACK_ENDPOINTS = ("/authorize", "/token", "/register")
-_ADVICE = {
+_HINTS = {
     "transport": "The HTTP+SSE transport is not served. Use a client that speaks Streamable HTTP, with the URL {url}.",
     "endpoint": "This is no authorization server: its metadata at {metadata} names it.",
     "discovery": "The authorization server's metadata is at the authorization server, which {metadata} names. "
@@ -137,7 +137,7 @@ _ADVICE = {
 }
 
 
-class Tried:
+class LegacyRequestCounter:
     """Counts what old clients ask for, and logs it: the first of each, then one line a minute with how many."""
 
     def __init__(self, clock: Clock) -> None:
@@ -146,7 +146,7 @@ class Tried:
         self.count: Counter[str] = Counter()
         self._unlogged: Counter[str] = Counter()
 
-    def note(self, path: str, scope: Scope, *, served: bool) -> None:
+    def record(self, path: str, scope: Scope, *, served: bool) -> None:
         """One request for `path`, which is one of ours: how many lines there can be does not follow from requests."""
         self.count[path] += 1
         self._unlogged[path] += 1
@@ -160,12 +160,12 @@ class Tried:
             path=path,
             times=self._unlogged.pop(path),
             in_all=self.count[path],
-            user_agent=ascii(agent.decode("latin-1"))[1:-1][:_SHOWN],
+            user_agent=ascii(agent.decode("latin-1"))[1:-1][:_MAX_LOGGED_CHARACTERS],
             hint=None if served else "LEGACY_DISCOVERY=true serves authorization-server metadata to old clients",
         )
 
 
-def legacy_paths(settings: Settings, metadata: str, clock: Clock, http: httpx.AsyncClient) -> Mapping[str, ASGIApp]:
+def legacy_routes(settings: Settings, metadata: str, clock: Clock, http: httpx.AsyncClient) -> Mapping[str, ASGIApp]:
     """What to serve at the paths that old clients try.
 
     Args:
@@ -174,37 +174,37 @@ def legacy_paths(settings: Settings, metadata: str, clock: Clock, http: httpx.As
         clock: the time.
         http: the client to ask the provider with.
     """
-    tried = Tried(clock)
+    counter = LegacyRequestCounter(clock)
     where = {"url": settings.public_url, "metadata": metadata}
-    advice = {kind: _not_served(text.format(**where)) for kind, text in _ADVICE.items()}
-    paths = {path: _refusing(tried, path, advice["transport"]) for path in _OLD_TRANSPORT}
-    paths |= {path: _refusing(tried, path, advice["endpoint"]) for path in _FALLBACK_ENDPOINTS}
+    advice = {kind: _not_served(text.format(**where)) for kind, text in _HINTS.items()}
+    paths = {path: _not_found_endpoint(counter, path, advice["transport"]) for path in _OLD_TRANSPORT}
+    paths |= {path: _not_found_endpoint(counter, path, advice["endpoint"]) for path in _FALLBACK_ENDPOINTS}
     forms = [form + end for form in _WELL_KNOWN for end in ("", settings.public_path)]
     if settings.legacy_discovery and not settings.disable_auth:
-        mirror = Mirror(settings, http, clock)
-        return paths | {path: _mirroring(tried, path, mirror) for path in forms}
-    return paths | {path: _refusing(tried, path, advice["discovery"]) for path in forms}
+        mirror = MetadataMirror(settings, http, clock)
+        return paths | {path: _mirror_endpoint(counter, path, mirror) for path in forms}
+    return paths | {path: _not_found_endpoint(counter, path, advice["discovery"]) for path in forms}
 
 
-def _mirroring(tried: Tried, path: str, mirror: Mirror) -> ASGIApp:
+def _mirror_endpoint(counter: LegacyRequestCounter, path: str, mirror: MetadataMirror) -> ASGIApp:
     async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] == "OPTIONS":
-            await Answer(204, preflight_headers(b"*"), b"").send(send)
+            await Response(204, preflight_headers(b"*"), b"").send(send)
             return
-        tried.note(path, scope, served=True)
-        await (await mirror.answer())(scope, receive, send)
+        counter.record(path, scope, served=True)
+        await (await mirror.respond())(scope, receive, send)
 
     return endpoint
 
 
-def _refusing(tried: Tried, path: str, answer: Answer) -> ASGIApp:
+def _not_found_endpoint(counter: LegacyRequestCounter, path: str, response: Response) -> ASGIApp:
     async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
         del receive
-        tried.note(path, scope, served=False)
-        await answer.send(send)
+        counter.record(path, scope, served=False)
+        await response.send(send)
 
     return endpoint
 
 
-def _not_served(advice: str) -> Answer:
-    return Answer.of_json(NOT_FOUND.status, {"error": "not_found", "error_description": advice}, (ANY_ORIGIN,))
+def _not_served(advice: str) -> Response:
+    return Response.json(NOT_FOUND.status, {"error": "not_found", "error_description": advice}, (ANY_ORIGIN,))

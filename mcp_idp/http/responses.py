@@ -15,7 +15,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """Status, headers and body; also an ASGI application that sends them."""
 
     status: int
@@ -23,7 +23,7 @@ class Answer:
     body: bytes
 
     @classmethod
-    def of_json(cls, status: int, document: Mapping[str, Any], headers: Headers = ()) -> Answer:
+    def json(cls, status: int, document: Mapping[str, Any], headers: Headers = ()) -> Response:
         """An answer with a JSON document and `cache-control: no-store`, unless `headers` say otherwise."""
         body = json.dumps(document, separators=(",", ":")).encode()
         own = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
@@ -31,9 +31,9 @@ class Answer:
             own.append((b"cache-control", b"no-store"))
         return cls(status, (*own, *headers), body)
 
-    async def send(self, send: Send, extra: Headers = ()) -> None:
-        """Send it, with `extra` headers behind its own."""
-        await send({"type": "http.response.start", "status": self.status, "headers": [*self.headers, *extra]})
+    async def send(self, send: Send, headers: Headers = ()) -> None:
+        """Send it, with `headers` headers behind its own."""
+        await send({"type": "http.response.start", "status": self.status, "headers": [*self.headers, *headers]})
         await send({"type": "http.response.body", "body": self.body})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's signature
@@ -41,14 +41,14 @@ class Answer:
         if scope["method"] not in {"GET", "HEAD"}:
             await METHOD_NOT_ALLOWED.send(send)
         elif scope["method"] == "HEAD":
-            await Answer(self.status, self.headers, b"").send(send)
+            await Response(self.status, self.headers, b"").send(send)
         else:
             await self.send(send)
 
 
-METHOD_NOT_ALLOWED = Answer.of_json(
+METHOD_NOT_ALLOWED = Response.json(
     405, {"error": "method_not_allowed", "error_description": "Use GET."}, ((b"allow", b"GET, HEAD"),)
 )
-NOT_FOUND = Answer.of_json(
+NOT_FOUND = Response.json(
     404, {"error": "not_found", "error_description": "Nothing is served at this path. GET / says what is."}
 )

@@ -6,43 +6,45 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from mcp_idp.errors import ForeignHost
-from mcp_idp.http.responses import NOT_FOUND, Answer
+from mcp_idp.errors import HostNotAllowed
+from mcp_idp.http.responses import NOT_FOUND, Response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from mcp_idp.http.transport_security import Borders
+    from mcp_idp.http.transport_security import TransportSecurity
 
 log = structlog.get_logger(__name__)
-_MISDIRECTED = Answer.of_json(
-    ForeignHost.status, {"error": ForeignHost.code, "error_description": ForeignHost.description}
+_MISDIRECTED = Response.json(
+    HostNotAllowed.status, {"error": HostNotAllowed.code, "error_description": HostNotAllowed.description}
 )
 # Asked by whoever runs the process, under any name it has.
 _ANY_HOST = frozenset({"/livez", "/readyz"})
 # Names of this machine that the log tells of, each once.
-_MAX_NICKNAMES = 8
+_MAX_HOST_ALIASES = 8
 _POLICY_VIOLATION = 1008  # RFC 6455 section 7.4.1; sent before the handshake ends, servers answer 403
 
 
-class Front:
+class Router:
     """Passes each request to the application at its path.
 
     Args:
         paths: application by exact path; anything else is 404, without a challenge.
-        borders: which hosts are ours.
+        transport_security: which hosts are ours.
         public_url: the one that clients must use.
         lifespan: what answers the server's start and stop.
     """
 
-    def __init__(self, paths: Mapping[str, ASGIApp], borders: Borders, public_url: str, lifespan: ASGIApp) -> None:
+    def __init__(
+        self, paths: Mapping[str, ASGIApp], transport_security: TransportSecurity, public_url: str, lifespan: ASGIApp
+    ) -> None:
         self._paths = paths
-        self._borders = borders
+        self._transport_security = transport_security
         self._public_url = public_url
         self._lifespan = lifespan
-        self._nicknames: set[bytes] = set()
+        self._warned_aliases: set[bytes] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request, or the lifespan. A websocket is refused: MCP has none, and no gate is on its way."""
@@ -53,7 +55,7 @@ class Front:
             await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
             return
         path = scope["path"]
-        if path not in _ANY_HOST and not self._names_us(scope):
+        if path not in _ANY_HOST and not self._host_allowed(scope):
             await _MISDIRECTED.send(send)
             return
         application = self._paths.get(path)
@@ -62,19 +64,19 @@ class Front:
         else:
             await application(scope, receive, send)
 
-    def _names_us(self, scope: Scope) -> bool:
+    def _host_allowed(self, scope: Scope) -> bool:
         hosts = [value for name, value in scope["headers"] if name == b"host"]
-        admitted = len(hosts) == 1 and self._borders.admits_host(hosts[0])
-        if not admitted:
-            log.warning("refused: this Host is not ours", status=ForeignHost.status, host=repr(hosts)[:200])
-        elif scope["path"] != "/" and self._borders.is_nickname(hosts[0]):
-            self._name_the_right_one(hosts[0])
-        return admitted
+        allowed = len(hosts) == 1 and self._transport_security.is_allowed_host(hosts[0])
+        if not allowed:
+            log.warning("refused: this Host is not ours", status=HostNotAllowed.status, host=repr(hosts)[:200])
+        elif scope["path"] != "/" and self._transport_security.is_host_alias(hosts[0]):
+            self._warn_host_alias(hosts[0])
+        return allowed
 
-    def _name_the_right_one(self, host: bytes) -> None:
+    def _warn_host_alias(self, host: bytes) -> None:
         """Clients compare the URL they use with the metadata's `resource`, and give up (RFC 9728 section 3.3)."""
-        if host not in self._nicknames and len(self._nicknames) < _MAX_NICKNAMES:
-            self._nicknames.add(host)
+        if host not in self._warned_aliases and len(self._warned_aliases) < _MAX_HOST_ALIASES:
+            self._warned_aliases.add(host)
             log.warning(
                 "asked under another name: logins fail there, clients must use the public URL",
                 host=repr(host)[:200],

@@ -24,7 +24,7 @@ _ALLOWED_HEADERS = (
 _PREFLIGHT_SECONDS = b"600"
 
 
-class Borders:
+class TransportSecurity:
     """Decides by Host and Origin.
 
     Without ALLOWED_HOSTS and ALLOWED_ORIGINS the public URL and loopback on any port are ours; with them, the public
@@ -42,18 +42,18 @@ class Borders:
         self._origins = {f"{public.scheme}://{own}".removesuffix(default_port), *settings.allowed_origins}
         self._loopback_origins = not settings.allowed_origins
         # The same few names come with every request.
-        self.admits_host = lru_cache(maxsize=64)(self._admits_host)
+        self.is_allowed_host = lru_cache(maxsize=64)(self._check_host)
 
-    def _admits_host(self, host: bytes) -> bool:
+    def _check_host(self, host: bytes) -> bool:
         """Whether `host`, the value of the Host header, is one of this server's names."""
         name = host.decode("latin-1").lower()
         return name in self._hosts or (self._loopback_hosts and _LOOPBACK_HOST.fullmatch(name) is not None)
 
-    def is_nickname(self, host: bytes) -> bool:
+    def is_host_alias(self, host: bytes) -> bool:
         """Whether `host` is admitted only because it means this machine: to clients it is another resource."""
         return host.decode("latin-1").lower() not in self._hosts
 
-    def admits_origin(self, origin: bytes) -> bool:
+    def is_allowed_origin(self, origin: bytes) -> bool:
         """Whether a page of this origin may talk to us. `null` never may."""
         name = origin.decode("latin-1")
         return name in self._origins or (self._loopback_origins and _LOOPBACK_ORIGIN.fullmatch(name) is not None)

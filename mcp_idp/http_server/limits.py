@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WireLimits:
+class HttpLimits:
     """What one connection may cost, and all of them together.
 
     Attributes:
@@ -54,14 +54,14 @@ class WireLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class HttpRejection:
     """An answer after which the connection is closed."""
 
     status: HTTPStatus
     code: str
     description: str
 
-    def answer(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    def to_bytes(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
         """The bytes for the wire; `headers` are those of every answer, as Date."""
         body = json.dumps({"error": self.code, "error_description": self.description}).encode()
         lines = [
@@ -76,47 +76,51 @@ class Refusal:
         return b"\r\n".join(lines)
 
 
-class RequestRefused(Exception):
+class RequestRejected(Exception):
     """The request ends here. Without a refusal the connection closes without an answer."""
 
-    def __init__(self, refusal: Refusal | None) -> None:
-        super().__init__(refusal.description if refusal else "closed")
-        self.refusal = refusal
+    def __init__(self, rejection: HttpRejection | None) -> None:
+        super().__init__(rejection.description if rejection else "closed")
+        self.rejection = rejection
 
 
-def _malformed(description: str) -> Refusal:
-    return Refusal(HTTPStatus.BAD_REQUEST, "invalid_request", description)
+def _malformed(description: str) -> HttpRejection:
+    return HttpRejection(HTTPStatus.BAD_REQUEST, "invalid_request", description)
 
 
-HEAD_TOO_LARGE = Refusal(
+HEAD_TOO_LARGE = HttpRejection(
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     "headers_too_large",
     "The request line and headers are longer than this server reads.",
 )
-TOO_MANY_HEADERS = Refusal(
+TOO_MANY_HEADERS = HttpRejection(
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "too_many_headers", "There are more headers than this server reads."
 )
-BODY_TOO_LARGE = Refusal(
+BODY_TOO_LARGE = HttpRejection(
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", "The body is longer than this server reads."
 )
-FULL = Refusal(
+FULL = HttpRejection(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "server_full",
     "There are more connections than this server holds. Try again shortly.",
 )
 NOT_HTTP = _malformed("This is not a well-formed HTTP/1.1 request.")
-HOST = _malformed("HTTP/1.1 asks for exactly one Host header.")
-OLD_CHUNKED = _malformed("There is no Transfer-Encoding in HTTP/1.0.")
-TARGET = _malformed("The request target is not one that this server understands.")
+BAD_HOST = _malformed("HTTP/1.1 asks for exactly one Host header.")
+CHUNKED_IN_HTTP10 = _malformed("There is no Transfer-Encoding in HTTP/1.0.")
+BAD_TARGET = _malformed("The request target is not one that this server understands.")
 TARGET_HOST = _malformed("The host in the request target is not the one in the Host header.")
-CODING = Refusal(HTTPStatus.NOT_IMPLEMENTED, "not_implemented", "The only Transfer-Encoding understood is chunked.")
-CONNECT = Refusal(HTTPStatus.NOT_IMPLEMENTED, "not_implemented", "This server is no proxy: CONNECT is not understood.")
-VERSION = Refusal(
+UNSUPPORTED_CODING = HttpRejection(
+    HTTPStatus.NOT_IMPLEMENTED, "not_implemented", "The only Transfer-Encoding understood is chunked."
+)
+CONNECT = HttpRejection(
+    HTTPStatus.NOT_IMPLEMENTED, "not_implemented", "This server is no proxy: CONNECT is not understood."
+)
+UNSUPPORTED_VERSION = HttpRejection(
     HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "version_not_supported", "This server speaks HTTP/1.1 and HTTP/1.0."
 )
 
 
-def body_length(version: str, headers: Fields, limits: WireLimits) -> int | None:
+def validate_head(version: str, headers: Fields, limits: HttpLimits) -> int | None:
     """How long a body the head announces; None for a chunked one.
 
     Args:
@@ -125,36 +129,36 @@ def body_length(version: str, headers: Fields, limits: WireLimits) -> int | None
         limits: the bounds.
 
     Raises:
-        RequestRefused: the head is not one to act on: too many headers, not one Host (RFC 9112 section 3.2), a transfer
+        RequestRejected: the head is not one to act on: too many headers, not one Host (RFC 9112 section 3.2), a transfer
             coding that is not chunked (section 6.1), too long a body.
     """
     if len(headers) > limits.header_count:
-        raise RequestRefused(TOO_MANY_HEADERS)
+        raise RequestRejected(TOO_MANY_HEADERS)
     names = [name for name, _ in headers]
     hosts = names.count(b"host")
     if version != "1.1":
         _check_old(version, names, hosts)
     elif hosts != 1:
-        raise RequestRefused(HOST)
+        raise RequestRejected(BAD_HOST)
     # llhttp takes any list of codings that ends in chunked, and at most one Content-Length, alone.
     if b"transfer-encoding" in names:
         if [value.lower() for name, value in headers if name == b"transfer-encoding"] != [b"chunked"]:
-            raise RequestRefused(CODING)
+            raise RequestRejected(UNSUPPORTED_CODING)
         return None
     length = int(headers[names.index(b"content-length")][1]) if b"content-length" in names else 0
     if length > limits.body_bytes:
-        raise RequestRefused(BODY_TOO_LARGE)
+        raise RequestRejected(BODY_TOO_LARGE)
     return length
 
 
 def _check_old(version: str, names: list[bytes], hosts: int) -> None:
     if version != "1.0":
-        raise RequestRefused(VERSION)
+        raise RequestRejected(UNSUPPORTED_VERSION)
     # RFC 9112 section 6.1: its framing is faulty, since a proxy that speaks 1.0 would have passed it on unread.
     if b"transfer-encoding" in names:
-        raise RequestRefused(OLD_CHUNKED)
+        raise RequestRejected(CHUNKED_IN_HTTP10)
     if hosts > 1:
-        raise RequestRefused(HOST)
+        raise RequestRejected(BAD_HOST)
 
 
 def head_size(target: bytes, headers: Fields) -> int:
@@ -169,19 +173,19 @@ def origin_form(method: bytes, target: bytes, headers: Fields) -> bytes:
     `*` belongs to OPTIONS; a fragment never belongs on the wire.
 
     Raises:
-        RequestRefused: anything else, CONNECT included.
+        RequestRejected: anything else, CONNECT included.
     """
     if method == b"CONNECT":
-        raise RequestRefused(CONNECT)
+        raise RequestRejected(CONNECT)
     if target == b"*" and method == b"OPTIONS":
         return target
     if b"#" in target:
-        raise RequestRefused(TARGET)
+        raise RequestRejected(BAD_TARGET)
     if target.startswith(b"/"):
         return target
     parts = urlsplit(target)
     if parts.scheme not in {b"http", b"https"} or not parts.netloc:
-        raise RequestRefused(TARGET)
+        raise RequestRejected(BAD_TARGET)
     if [value.lower() for name, value in headers if name == b"host"] != [parts.netloc.lower()]:
-        raise RequestRefused(TARGET_HOST)
+        raise RequestRejected(TARGET_HOST)
     return (parts.path or b"/") + (b"?" + parts.query if parts.query else b"")

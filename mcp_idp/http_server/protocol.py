@@ -1,6 +1,6 @@
 """Bounds on the wire, before any of our application code runs: httptools has none of its own.
 
-`BoundedHttpProtocol` is uvicorn's httptools protocol with limits. One parser alone, llhttp, decides where a request
+`LimitedHttpProtocol` is uvicorn's httptools protocol with limits. One parser alone, llhttp, decides where a request
 begins and ends; what it refuses and what we add stands in `mcp_idp.http_server.limits`, how a connection ends in
 `mcp_idp.http_server.protocol`.
 Guaranteed for every connection:
@@ -40,9 +40,9 @@ from mcp_idp.http_server.limits import (
     HEAD_TOO_LARGE,
     NOT_HTTP,
     TOO_MANY_HEADERS,
-    Refusal,
-    RequestRefused,
-    WireLimits,
+    HttpLimits,
+    HttpRejection,
+    RequestRejected,
 )
 from mcp_idp.util.memory_budget import LET_IN, REQUEST_BYTES
 
@@ -55,18 +55,18 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 
-class PartingProtocol(HttpToolsProtocol):
+class GracefulHttpProtocol(HttpToolsProtocol):
     """uvicorn's protocol with an orderly end."""
 
-    limits = WireLimits()
+    limits = HttpLimits()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # `cycle` is the newest request, which may still wait for its turn; this is the one being answered.
         self._running: RequestResponseCycle | None = None
         self._deadline: asyncio.TimerHandle | None = None
-        self._deaf = False
-        self._farewell: Refusal | None = None
+        self._rejecting = False
+        self._final_response: HttpRejection | None = None
         self._discarded = 0
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -81,7 +81,7 @@ class PartingProtocol(HttpToolsProtocol):
         A request that waits behind another is dropped; its client may send it again (RFC 9112 section 9.3.2).
         """
         running = self._running
-        if running is None or not self._answering():
+        if running is None or not self._response_pending():
             self.transport.close()
         elif self._is_event_stream(running):
             self._disconnect()
@@ -90,7 +90,7 @@ class PartingProtocol(HttpToolsProtocol):
         else:
             running.keep_alive = False
 
-    def cut(self) -> None:
+    def abort(self) -> None:
         """End it now. The application learns of it as if the client had left."""
         self._disconnect()
         self.transport.abort()
@@ -99,24 +99,24 @@ class PartingProtocol(HttpToolsProtocol):
         """End it, because there are too many; who was not answered anything is told so, if that needs no waiting."""
         log.info("shed: too many connections, or too much waits in them", client=self.client)
         self._stop_deadline()
-        self._deaf = True
-        if self._answering() or self.transport.get_write_buffer_size():
-            self.cut()
+        self._rejecting = True
+        if self._response_pending() or self.transport.get_write_buffer_size():
+            self.abort()
         else:
-            self.transport.write(FULL.answer([*self.server_state.default_headers, (b"retry-after", b"1")]))
+            self.transport.write(FULL.to_bytes([*self.server_state.default_headers, (b"retry-after", b"1")]))
             self.transport.close()
 
     def on_response_complete(self) -> None:
         """Start the next request that waits; after the last one, take leave if that was put off."""
         super().on_response_complete()
-        if self._deaf and not self.transport.is_closing() and not self._answering():
-            self._take_leave()
+        if self._rejecting and not self.transport.is_closing() and not self._response_pending():
+            self._send_final_response()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle
         super()._start_asgi_task(cycle, app)
 
-    def _answering(self) -> bool:
+    def _response_pending(self) -> bool:
         running = self._running
         return running is not None and not running.response_complete and not running.disconnected
 
@@ -136,12 +136,12 @@ class PartingProtocol(HttpToolsProtocol):
             and any(name == b"accept" and b"text/event-stream" in value for name, value in cycle.scope["headers"])
         )
 
-    def _refuse(self, refusal: Refusal | None, *, reading: bool) -> None:
+    def _reject(self, rejection: HttpRejection | None, *, reading: bool) -> None:
         """Read no more requests, answer those before, then this one. `reading`: the head was accepted, the body not."""
-        self._deaf = True
+        self._rejecting = True
         self._stop_deadline()
-        log.info("refused on the wire", client=self.client, reason=refusal.code if refusal else "late")
-        self._farewell = refusal
+        log.info("refused on the wire", client=self.client, reason=rejection.code if rejection else "late")
+        self._final_response = rejection
         # Nothing is read as a request any more: what was read of this one must not stay as long as the connection.
         self.headers, self.url, self.scope = [], b"", {}  # type: ignore[typeddict-item]
         self.parser = None  # type: ignore[assignment] # as uvicorn does at the end
@@ -149,15 +149,15 @@ class PartingProtocol(HttpToolsProtocol):
             self.pipeline.popleft()
         elif reading:
             if self.cycle.response_started:  # too late for another one
-                self._farewell = None
+                self._final_response = None
             self._disconnect()
-        if not self._answering():
-            self._take_leave()
+        if not self._response_pending():
+            self._send_final_response()
 
-    def _take_leave(self) -> None:
+    def _send_final_response(self) -> None:
         self._unset_keepalive_if_required()
-        if self._farewell is not None:
-            self.transport.write(self._farewell.answer(self.server_state.default_headers))
+        if self._final_response is not None:
+            self.transport.write(self._final_response.to_bytes(self.server_state.default_headers))
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.flow.resume_reading()
@@ -184,8 +184,8 @@ _PIECE_BYTES = 4096
 _LINE_BYTES = 160
 
 
-class BoundedHttpProtocol(PartingProtocol):
-    """One connection. `bounded_protocol` gives it its limits, and those that it shares them with."""
+class LimitedHttpProtocol(GracefulHttpProtocol):
+    """One connection. `protocol_with_limits` gives it its limits, and those that it shares them with."""
 
     beside: Connections
 
@@ -195,15 +195,15 @@ class BoundedHttpProtocol(PartingProtocol):
         self._lines = 0  # of the head, as far as they are counted in `waiting`
         self._owed = 0  # bytes that are not counted in `waiting` yet
         self._let_in = False  # the newest request
-        self._part = _BETWEEN
-        self._changes = 0  # of _part: whether a piece held a border
+        self._state = _BETWEEN
+        self._state_changes = 0  # of _part: whether a piece held a border
         self._head_bytes = 0
-        self._began_inside = (
+        self._head_started_mid_chunk = (
             False  # the head, in a piece that began with something else: its size is summed up at its end
         )
         self._length: int | None = 0
         self._body_bytes = 0
-        self._allowance = 0  # what is left for extensions and trailers
+        self._chunk_overhead_budget = 0  # what is left for extensions and trailers
         self._skipping = False
         self._replaying = False
 
@@ -223,23 +223,23 @@ class BoundedHttpProtocol(PartingProtocol):
         """Give the parser no more at once than may still follow, so that no bound is passed far inside."""
         self._unset_keepalive_if_required()
         view: bytes | memoryview = data
-        if self._part != _BETWEEN or len(data) > _PIECE_BYTES:  # not the usual whole request
-            while not self._deaf and len(view) > (room := self._room()):
+        if self._state != _BETWEEN or len(data) > _PIECE_BYTES:  # not the usual whole request
+            while not self._rejecting and len(view) > (remaining := self._remaining_bytes()):
                 view = memoryview(view)
-                self._feed(view[:room])
-                view = view[room:]
-        if self._deaf:
+                self._feed(view[:remaining])
+                view = view[remaining:]
+        if self._rejecting:
             self._discard(len(view))
             return
         self._feed(view)
-        if self._deaf:
+        if self._rejecting:
             return
-        if self._part != _BETWEEN and self._deadline is None:
+        if self._state != _BETWEEN and self._deadline is None:
             self._start_deadline()
         self._count_waiting(len(data))
 
     def _count_waiting(self, size: int) -> None:
-        if self._part == _HEAD:
+        if self._state == _HEAD:
             lines = len(self.headers or ())
             size += (lines - self._lines) * _LINE_BYTES
             self._lines = lines
@@ -250,50 +250,50 @@ class BoundedHttpProtocol(PartingProtocol):
 
     def _waits(self) -> bool:
         """Whether anything is here of a request that was not let in, nor answered."""
-        if self._part == _HEAD or self.pipeline:
+        if self._state == _HEAD or self.pipeline:
             return True
         return self.cycle is not None and not self._let_in and not self.cycle.response_complete
 
-    def _room(self) -> int:
-        if self._part == _BODY:
+    def _remaining_bytes(self) -> int:
+        if self._state == _BODY:
             return self.limits.header_bytes if self._length is None else self._length - self._body_bytes
         return min(self.limits.header_bytes - self._head_bytes, _PIECE_BYTES)
 
     def _feed(self, data: bytes | memoryview) -> None:
-        changes, before, got = self._changes, self._part, self._body_bytes
+        changes, before, got = self._state_changes, self._state, self._body_bytes
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._stay_with_http(data[upgrade.args[0] :])
+            self._ignore_upgrade(data[upgrade.args[0] :])
             return
         except httptools.HttpParserError as error:
-            refused = error.__context__
-            refusal = refused.refusal if isinstance(refused, RequestRefused) else NOT_HTTP
-            self._refuse(refusal, reading=self._part == _BODY)
+            cause = error.__context__
+            rejection = cause.rejection if isinstance(cause, RequestRejected) else NOT_HTTP
+            self._reject(rejection, reading=self._state == _BODY)
             return
-        changes = self._changes - changes
+        changes = self._state_changes - changes
         if changes == 0 and before == _BODY:
             self._count_framing(len(data) - (self._body_bytes - got))
         elif changes == 0 or (changes == 1 and before == _BETWEEN):
             self._count_head(len(data))
-        elif self._part == _HEAD:
-            self._began_inside = True
+        elif self._state == _HEAD:
+            self._head_started_mid_chunk = True
 
     def _count_head(self, size: int) -> None:
-        self._part = _HEAD  # line ends before a request are its first bytes, though the parser begins none
+        self._state = _HEAD  # line ends before a request are its first bytes, though the parser begins none
         self._head_bytes += size
         if self._head_bytes >= self.limits.header_bytes:
-            self._refuse(HEAD_TOO_LARGE, reading=False)
+            self._reject(HEAD_TOO_LARGE, reading=False)
         elif len(self.headers or ()) > self.limits.header_count:
-            self._refuse(TOO_MANY_HEADERS, reading=False)
+            self._reject(TOO_MANY_HEADERS, reading=False)
 
     def _count_framing(self, size: int) -> None:
-        self._allowance -= size
-        if self._allowance < 0:
-            self._refuse(BODY_TOO_LARGE, reading=True)
+        self._chunk_overhead_budget -= size
+        if self._chunk_overhead_budget < 0:
+            self._reject(BODY_TOO_LARGE, reading=True)
 
-    def _stay_with_http(self, rest: bytes | memoryview) -> None:
-        if self._part == _BODY:  # llhttp has skipped it: a parser that never heard of the Upgrade reads on from here
+    def _ignore_upgrade(self, rest: bytes | memoryview) -> None:
+        if self._state == _BODY:  # llhttp has skipped it: a parser that never heard of the Upgrade reads on from here
             self.parser = httptools.HttpRequestParser(self)
             self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
             framing = "transfer-encoding: chunked" if self._length is None else f"content-length: {self._length}"
@@ -307,9 +307,9 @@ class BoundedHttpProtocol(PartingProtocol):
         """A head begins."""
         if self._replaying:
             return
-        if self._part != _HEAD:
-            self._part = _HEAD
-            self._changes += 1
+        if self._state != _HEAD:
+            self._state = _HEAD
+            self._state_changes += 1
         super().on_message_begin()
         self.scope["extensions"] = {LET_IN: self.let_in}
 
@@ -317,7 +317,7 @@ class BoundedHttpProtocol(PartingProtocol):
         """The token of the request that is being answered is verified: what waited of it, in bytes."""
         self.beside.let_in(self)
         waiting = self.waiting
-        if not self.pipeline and self._part != _HEAD:
+        if not self.pipeline and self._state != _HEAD:
             self._let_in = True
             self.beside.settled(self)
         return waiting
@@ -326,29 +326,34 @@ class BoundedHttpProtocol(PartingProtocol):
         """Judge the head; only then does the application hear of the request.
 
         Raises:
-            RequestRefused: it is refused; the parser stops and hands the error on.
+            RequestRejected: it is refused; the parser stops and hands the error on.
         """
         if self._replaying:
             return
         parser = self.parser
         upgrade = parser.should_upgrade()
-        self._length = limits.body_length(parser.get_http_version(), self.headers, self.limits)
+        self._length = limits.validate_head(parser.get_http_version(), self.headers, self.limits)
         if upgrade or not self.url.startswith(b"/") or b"#" in self.url:
             self.url = limits.origin_form(parser.get_method(), self.url, self.headers)
-        if self._began_inside and limits.head_size(self.url, self.headers) > self.limits.header_bytes:
-            raise RequestRefused(HEAD_TOO_LARGE)
+        if self._head_started_mid_chunk and limits.head_size(self.url, self.headers) > self.limits.header_bytes:
+            raise RequestRejected(HEAD_TOO_LARGE)
         if len(self.pipeline) >= self.limits.pipelined:
-            raise RequestRefused(None)
+            raise RequestRejected(None)
         super().on_headers_complete()
         self._let_in = False
         self._owed += (len(self.headers) - self._lines) * _LINE_BYTES + (REQUEST_BYTES if self.pipeline else 0)
         self._lines = 0
         self._stop_deadline()
         self._skipping = upgrade and self._length != 0
-        self._began_inside = False
+        self._head_started_mid_chunk = False
         self.headers = []  # the app keeps the list: trailers, which the parser reports in the same way, go nowhere
-        self._part, self._head_bytes, self._body_bytes, self._allowance = _BODY, 0, 0, self.limits.header_bytes
-        self._changes += 1
+        self._state, self._head_bytes, self._body_bytes, self._chunk_overhead_budget = (
+            _BODY,
+            0,
+            0,
+            self.limits.header_bytes,
+        )
+        self._state_changes += 1
         if self.expect_100_continue:
             # Answered without "100 Continue", neither side knows whether the body follows (RFC 9110 section 10.1.1).
             self.cycle.keep_alive = False
@@ -357,12 +362,12 @@ class BoundedHttpProtocol(PartingProtocol):
         """Count, and pass it on.
 
         Raises:
-            RequestRefused: a chunked body passes the bound.
+            RequestRejected: a chunked body passes the bound.
         """
         self._body_bytes += len(body)
-        self._allowance += _CHUNK_BYTES + len(body) // _CHUNK_SHARE
+        self._chunk_overhead_budget += _CHUNK_BYTES + len(body) // _CHUNK_SHARE
         if self._body_bytes > self.limits.body_bytes:
-            raise RequestRefused(BODY_TOO_LARGE)
+            raise RequestRejected(BODY_TOO_LARGE)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -371,8 +376,8 @@ class BoundedHttpProtocol(PartingProtocol):
             self._skipping = False
             return
         self._stop_deadline()
-        self._part = _BETWEEN
-        self._changes += 1
+        self._state = _BETWEEN
+        self._state_changes += 1
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -384,21 +389,21 @@ class BoundedHttpProtocol(PartingProtocol):
     @property
     def is_idle(self) -> bool:
         """No request is being answered."""
-        return not self._answering() and not self.pipeline
+        return not self._response_pending() and not self.pipeline
 
     def _start_deadline(self) -> None:
-        seconds = self.limits.body_seconds if self._part == _BODY else self.limits.header_seconds
-        self._deadline = self.loop.call_later(seconds, self._too_late)
+        seconds = self.limits.body_seconds if self._state == _BODY else self.limits.header_seconds
+        self._deadline = self.loop.call_later(seconds, self._on_deadline)
 
-    def _too_late(self) -> None:
+    def _on_deadline(self) -> None:
         self._deadline = None
         if self.flow.read_paused:  # it is we who do not read
             self._start_deadline()
         else:
-            self._refuse(None, reading=self._part == _BODY)
+            self._reject(None, reading=self._state == _BODY)
 
 
-def bounded_protocol(limits: WireLimits) -> type[BoundedHttpProtocol]:
+def protocol_with_limits(limits: HttpLimits) -> type[LimitedHttpProtocol]:
     """The protocol of one server with these limits, for `uvicorn.Config(http=...)`."""
     beside = Connections(limits.connections, limits.waiting_bytes)
-    return type("BoundedHttpProtocol", (BoundedHttpProtocol,), {"limits": limits, "beside": beside})
+    return type("LimitedHttpProtocol", (LimitedHttpProtocol,), {"limits": limits, "beside": beside})

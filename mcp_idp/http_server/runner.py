@@ -19,8 +19,8 @@ import structlog
 import uvicorn
 
 from mcp_idp.config.env import SettingsError
-from mcp_idp.http_server.limits import WireLimits
-from mcp_idp.http_server.protocol import bounded_protocol
+from mcp_idp.http_server.limits import HttpLimits
+from mcp_idp.http_server.protocol import protocol_with_limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,7 @@ _GRACE_SECONDS = 2.0
 # Who has not ended one second after being told that its client left is cancelled.
 _CANCEL_SECONDS = 3
 # The application's own shutdown, before it is given up.
-_STOP_SECONDS = 8.0
+_LIFESPAN_SHUTDOWN_SECONDS = 8.0
 # Longer than those who keep connections to us do: 60 s in nginx's upstreams and AWS load balancers, 5 s in httpx. If we
 # close first, a request can meet the close on its way, and a POST is not sent again.
 _KEEP_ALIVE_SECONDS = 75
@@ -48,7 +48,7 @@ def serve(
     app: ASGIApp,
     settings: Settings,
     *,
-    limits: WireLimits | None = None,
+    limits: HttpLimits | None = None,
     ready: Callable[[str], None] | None = None,
 ) -> int:
     """Serve until a signal comes.
@@ -64,13 +64,13 @@ def serve(
         address cannot be had (one line on standard error says what to change), 3 if the application did not start.
     """
     try:
-        sockets = listen(settings.host, settings.port)
+        sockets = bind_sockets(settings.host, settings.port)
     except SettingsError as error:
         sys.stderr.write(f"mcp-server: {error}\n")
         return 2
     config = uvicorn.Config(
         app,
-        http=bounded_protocol(limits or WireLimits()),
+        http=protocol_with_limits(limits or HttpLimits()),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -81,28 +81,28 @@ def serve(
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_CANCEL_SECONDS,
     )
-    server = _Server(config, ready)
+    server = GracefulServer(config, ready)
     try:
         server.run(sockets)
     except SystemExit as exit_:  # uvicorn's way to say that the application did not start
         return exit_.code if isinstance(exit_.code, int) else 1
     finally:
-        logging.getLogger("uvicorn.error").removeFilter(_is_news)
+        logging.getLogger("uvicorn.error").removeFilter(_drop_cancelled_errors)
         for listener in sockets:
             listener.close()
     return 1 if server.force_exit else 0
 
 
-def listen(host: str, port: int) -> list[socket.socket]:
+def bind_sockets(host: str, port: int) -> list[socket.socket]:
     """Sockets that listen on every address of `host`, all on one port; 0 is the system's choice.
 
     Raises:
         SettingsError: the address cannot be had.
     """
-    bare = host.removeprefix("[").removesuffix("]")
+    hostname = host.removeprefix("[").removesuffix("]")
     sockets: list[socket.socket] = []
     try:
-        found = socket.getaddrinfo(bare, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        found = socket.getaddrinfo(hostname, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, *_, address in dict.fromkeys(found):
             listener = socket.socket(family, socket.SOCK_STREAM)
             sockets.append(listener)
@@ -116,11 +116,11 @@ def listen(host: str, port: int) -> list[socket.socket]:
     except (OSError, UnicodeError) as error:
         for listener in sockets:
             listener.close()
-        raise SettingsError(_what_to_change(error, host, port)) from None
+        raise SettingsError(_bind_error_hint(error, host, port)) from None
     return sockets
 
 
-def _what_to_change(error: OSError | UnicodeError, host: str, port: int) -> str:
+def _bind_error_hint(error: OSError | UnicodeError, host: str, port: int) -> str:
     number = None if isinstance(error, socket.gaierror | UnicodeError) else error.errno
     if number == errno.EADDRINUSE:
         return f"port {port} is taken: set PORT"
@@ -134,12 +134,12 @@ def _url(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _is_news(record: logging.LogRecord) -> bool:
+def _drop_cancelled_errors(record: logging.LogRecord) -> bool:
     """While the server ends, what is cancelled was cancelled by us."""
     return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
-class _Server(uvicorn.Server):
+class GracefulServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, ready: Callable[[str], None] | None) -> None:
         super().__init__(config)
         self._ready = ready
@@ -170,23 +170,25 @@ class _Server(uvicorn.Server):
             signal.raise_signal(sig)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        logging.getLogger("uvicorn.error").addFilter(_is_news)
+        logging.getLogger("uvicorn.error").addFilter(_drop_cancelled_errors)
         log.info("ending", connections=len(self.server_state.connections))
-        cut = asyncio.get_running_loop().call_later(_GRACE_SECONDS, self._cut)
+        cut = asyncio.get_running_loop().call_later(_GRACE_SECONDS, self._abort_connections)
         ending = asyncio.create_task(super().shutdown(sockets))
         forced = asyncio.create_task(self._forced.wait())
-        done, _ = await asyncio.wait({ending, forced}, timeout=_STOP_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(
+            {ending, forced}, timeout=_LIFESPAN_SHUTDOWN_SECONDS, return_when=asyncio.FIRST_COMPLETED
+        )
         cut.cancel()
         forced.cancel()
         if ending in done:
             await ending
         else:
             self.force_exit = True
-            self._cut()
+            self._abort_connections()
             ending.cancel()
             log.warning("ended before everything was done")
 
-    def _cut(self) -> None:
+    def _abort_connections(self) -> None:
         connections: set[Any] = self.server_state.connections  # all are ours
         for connection in list(connections):
-            connection.cut()
+            connection.abort()

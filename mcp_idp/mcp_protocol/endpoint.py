@@ -29,10 +29,10 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSI
 from pydantic import ValidationError
 from starlette.routing import Router
 
-from mcp_idp.http.body import MAX_BODY_BYTES, MESSAGE
+from mcp_idp.http.body import MAX_BODY_BYTES, MESSAGE_SCOPE_KEY
 from mcp_idp.mcp_protocol.registry import is_silent
-from mcp_idp.mcp_protocol.sessions import SESSION_ID, OpenSessions
-from mcp_idp.mcp_protocol.single_response import Exchanges
+from mcp_idp.mcp_protocol.sessions import SESSION_ID, SessionTracker
+from mcp_idp.mcp_protocol.single_response import SingleResponseDispatcher
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Container, Mapping
@@ -41,23 +41,25 @@ if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
     from starlette.types import Receive, Scope, Send
 
-    from mcp_idp.http.responses import Answer
+    from mcp_idp.http.responses import Response
 
 _CALL = "tools/call"
 _CANCELLED = "notifications/cancelled"
-_ONE_ANSWER = frozenset({"server/discover", "tools/list", "prompts/list", "resources/list", "resources/templates/list"})
+_SINGLE_RESPONSE_METHODS = frozenset(
+    {"server/discover", "tools/list", "prompts/list", "resources/list", "resources/templates/list"}
+)
 _MEMBERS = frozenset({"jsonrpc", "id", "method", "params"})
 _HANDSHAKE = frozenset(version.encode() for version in HANDSHAKE_PROTOCOL_VERSIONS)
 _MODERN = frozenset(version.encode() for version in MODERN_PROTOCOL_VERSIONS)
 _READ = (b"accept", b"content-type", b"mcp-protocol-version", SESSION_ID)
 
 
-class Eras:
+class McpEndpoint:
     """The MCP application as ASGI: behind the gate, which says who calls and gives the message that it judged.
 
     Args:
         server: whose tools are called.
-        quiet: the names of the tools that have nothing to say before their result.
+        non_streaming: the names of the tools that have nothing to say before their result.
         stateless: whether the handshake era does without sessions, so that any replica can answer.
         monotonic: the time, in seconds.
     """
@@ -66,22 +68,28 @@ class Eras:
         self,
         server: MCPServer[Any],
         *,
-        quiet: Container[object],
+        non_streaming: Container[object],
         stateless: bool,
         monotonic: Callable[[], float],
     ) -> None:
         # Path, Host and Origin are judged already.
         security = TransportSecuritySettings(enable_dns_rebinding_protection=False)
-        most = MAX_BODY_BYTES
-        server.streamable_http_app(stateless_http=stateless, max_request_body_size=most, transport_security=security)
-        self._streams = server.session_manager
-        self._server = self._streams.app
-        self._documents = StreamableHTTPSessionManager(
-            self._server, json_response=True, stateless=True, max_request_body_size=most, security_settings=security
+        max_bytes = MAX_BODY_BYTES
+        server.streamable_http_app(
+            stateless_http=stateless, max_request_body_size=max_bytes, transport_security=security
         )
-        self._sessions = OpenSessions(self._streams.handle_request, monotonic)
-        self._exchanges = Exchanges(self._server)
-        self._quiet = quiet
+        self._sse_manager = server.session_manager
+        self._server = self._sse_manager.app
+        self._json_manager = StreamableHTTPSessionManager(
+            self._server,
+            json_response=True,
+            stateless=True,
+            max_request_body_size=max_bytes,
+            security_settings=security,
+        )
+        self._sessions = SessionTracker(self._sse_manager.handle_request, monotonic)
+        self._single_responses = SingleResponseDispatcher(self._server)
+        self._non_streaming = non_streaming
         self._stateless = stateless
         self._state: Any = None
         self._lifespan = Router(lifespan=self._run)
@@ -93,7 +101,7 @@ class Eras:
         async with own(self._server) as self._state:
             self._server.lifespan = lambda _server: nullcontext(self._state)
             try:
-                async with self._documents.run(), self._streams.run():
+                async with self._json_manager.run(), self._sse_manager.run():
                     yield
             finally:
                 self._server.lifespan = own
@@ -107,60 +115,64 @@ class Eras:
             await self._sessions(scope, receive, send)
             return
         accept, kind, version, session = _headers(scope)
-        answer: Answer | None = None
-        to_documents = False
-        if _takes_both(accept) and _is_json(kind):  # who takes less is told so by the SDK
-            document: Mapping[str, Any] = scope[MESSAGE]
+        response: Response | None = None
+        wants_json = False
+        if _accepts_json_and_sse(accept) and _is_json(kind):  # who takes less is told so by the SDK
+            document: Mapping[str, Any] = scope[MESSAGE_SCOPE_KEY]
             if version in _HANDSHAKE:
-                answer = await self._answer_alone(scope, document, version.decode(), session)
-            to_documents = version in _MODERN and self._has_one_answer(document)
-        if answer is not None:
-            await answer.send(send)
-        elif to_documents:
-            await self._documents.handle_request(scope, receive, send)
+                response = await self._respond_without_stream(scope, document, version.decode(), session)
+            wants_json = version in _MODERN and self._single_response(document)
+        if response is not None:
+            await response.send(send)
+        elif wants_json:
+            await self._json_manager.handle_request(scope, receive, send)
         else:
             await self._sessions(scope, receive, send)
 
-    async def _answer_alone(
+    async def _respond_without_stream(
         self, scope: Scope, document: Mapping[str, Any], version: str, session: bytes
-    ) -> Answer | None:
+    ) -> Response | None:
         """The answer to a call that one document answers; None for anything else: that is the session's."""
-        ours = not session if self._stateless else self._sessions.surely_open(session, scope["user"])
-        if not ours:
+        is_session_valid = not session if self._stateless else self._sessions.is_open(session, scope["user"])
+        if not is_session_valid:
             return None
         if document.get("method") == _CANCELLED:
-            self._exchanges.cancel(session, _member(document.get("params"), "requestId"))
+            self._single_responses.cancel(session, _scalar_member(document.get("params"), "requestId"))
         request = self._call(document)
-        return None if request is None else await self._exchanges.serve(request, scope, version, session, self._state)
+        return (
+            None
+            if request is None
+            else await self._single_responses.serve(request, scope, version, session, self._state)
+        )
 
     def _call(self, document: Mapping[str, Any]) -> JSONRPCRequest | None:
         """The call, if it is one that a document answers."""
-        if document.get("method") != _CALL or not self._has_one_answer(document) or document.keys() - _MEMBERS:
+        if document.get("method") != _CALL or not self._single_response(document) or document.keys() - _MEMBERS:
             return None
         try:
             return JSONRPCRequest.model_validate(document)
         except ValidationError:
             return None
 
-    def _has_one_answer(self, document: Mapping[str, Any]) -> bool:
-        method = _member(document, "method")
+    def _single_response(self, document: Mapping[str, Any]) -> bool:
+        method = _scalar_member(document, "method")
         if method == _CALL:
-            return _member(document.get("params"), "name") in self._quiet
-        return method in _ONE_ANSWER
+            return _scalar_member(document.get("params"), "name") in self._non_streaming
+        return method in _SINGLE_RESPONSE_METHODS
 
 
-def quiet_tools(module: ModuleType) -> frozenset[str]:
+def non_streaming_tools(module: ModuleType) -> frozenset[str]:
     """The functions of `module` that get nothing by which they could report progress, log to the client or ask it."""
     return frozenset(
         name
         for name, function in vars(module).items()
-        if isfunction(function) and name == function.__name__ and _is_quiet(function)
+        if isfunction(function) and name == function.__name__ and _is_non_streaming(function)
     )
 
 
-def _is_quiet(function: Callable[..., Any]) -> bool:
-    tells = find_context_parameter(function) is not None and not is_silent(function)
-    return not tells and not find_resolved_parameters(function)
+def _is_non_streaming(function: Callable[..., Any]) -> bool:
+    streams = find_context_parameter(function) is not None and not is_silent(function)
+    return not streams and not find_resolved_parameters(function)
 
 
 def _headers(scope: Scope) -> tuple[bytes, bytes, bytes, bytes]:
@@ -173,7 +185,7 @@ def _headers(scope: Scope) -> tuple[bytes, bytes, bytes, bytes]:
 
 
 @lru_cache(maxsize=256)
-def _takes_both(accept: bytes) -> bool:
+def _accepts_json_and_sse(accept: bytes) -> bool:
     """Both, by name: MCP 2025-03-26 and later, transports, "Sending Messages to the Server"."""
     types = {part.partition(b";")[0].strip().lower() for part in accept.split(b",")}
     return {b"application/json", b"text/event-stream"} <= types
@@ -184,6 +196,6 @@ def _is_json(content_type: bytes) -> bool:
     return content_type.partition(b";")[0].strip() == b"application/json"
 
 
-def _member(value: object, name: str) -> str | int | None:
+def _scalar_member(value: object, name: str) -> str | int | None:
     found = value.get(name) if isinstance(value, dict) else None
     return found if isinstance(found, (str, int)) else None

@@ -19,7 +19,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_REQUEST, ToolAnnotations
 
 from mcp_idp.auth.context import current_principal
-from mcp_idp.auth.scopes import require
+from mcp_idp.auth.scopes import require_scopes
 from mcp_idp.errors import AuthError
 
 if TYPE_CHECKING:
@@ -28,23 +28,23 @@ if TYPE_CHECKING:
 
     from mcp.server.mcpserver import MCPServer
 
-    from mcp_idp.auth.scopes import Need, Needs, Written
+    from mcp_idp.auth.scopes import ScopeRequirement, ScopeRequirements, ScopeSpec
 
 log = structlog.get_logger(__name__)
 _Function = TypeVar("_Function", bound="Callable[..., Any]")
-_MARK = "__mcp_registered__"
+_REGISTRATION_ATTR = "__mcp_registered__"
 
 
 @dataclass(frozen=True, slots=True)
 class _Tool:
     title: str
     annotations: ToolAnnotations
-    scope: Written
+    scope: ScopeSpec
     silent: bool
 
-    def add(self, function: Callable[..., Any], server: MCPServer[Any], needs: Needs) -> None:
-        need = needs.add_tool(function.__name__, self.scope)
-        server.add_tool(guarded(function, need), title=self.title, annotations=self.annotations)
+    def add(self, function: Callable[..., Any], server: MCPServer[Any], scope_requirements: ScopeRequirements) -> None:
+        requirement = scope_requirements.add_tool(function.__name__, self.scope)
+        server.add_tool(scope_checked(function, requirement), title=self.title, annotations=self.annotations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,27 +52,27 @@ class _Resource:
     uri: str
     title: str
     mime_type: str | None
-    scope: Written
+    scope: ScopeSpec
 
-    def add(self, function: Callable[..., Any], server: MCPServer[Any], needs: Needs) -> None:
-        need = needs.add_resource(self.uri, self.scope)
-        server.resource(self.uri, title=self.title, mime_type=self.mime_type)(guarded(function, need))
+    def add(self, function: Callable[..., Any], server: MCPServer[Any], scope_requirements: ScopeRequirements) -> None:
+        requirement = scope_requirements.add_resource(self.uri, self.scope)
+        server.resource(self.uri, title=self.title, mime_type=self.mime_type)(scope_checked(function, requirement))
 
 
 @dataclass(frozen=True, slots=True)
 class _Prompt:
     title: str
-    scope: Written
+    scope: ScopeSpec
 
-    def add(self, function: Callable[..., Any], server: MCPServer[Any], needs: Needs) -> None:
-        need = needs.add_prompt(function.__name__, self.scope)
-        server.add_prompt(Prompt.from_function(guarded(function, need), title=self.title))
+    def add(self, function: Callable[..., Any], server: MCPServer[Any], scope_requirements: ScopeRequirements) -> None:
+        requirement = scope_requirements.add_prompt(function.__name__, self.scope)
+        server.add_prompt(Prompt.from_function(scope_checked(function, requirement), title=self.title))
 
 
 def tool(  # noqa: PLR0913 - each a keyword with a default
     *,
     title: str,
-    scope: Written = None,
+    scope: ScopeSpec = None,
     read_only: bool = True,
     destructive: bool = False,
     open_world: bool = False,
@@ -93,53 +93,53 @@ def tool(  # noqa: PLR0913 - each a keyword with a default
     annotations = ToolAnnotations(
         title=title, read_only_hint=read_only, destructive_hint=destructive, open_world_hint=open_world
     )
-    return _mark(_Tool(title, annotations, scope, silent))
+    return _attach(_Tool(title, annotations, scope, silent))
 
 
 def resource(
-    uri: str, *, title: str, scope: Written = None, mime_type: str | None = None
+    uri: str, *, title: str, scope: ScopeSpec = None, mime_type: str | None = None
 ) -> Callable[[_Function], _Function]:
     """Make a function a resource at `uri`, or at every URI of a template (RFC 6570); `scope` is as for a tool."""
-    return _mark(_Resource(uri, title, mime_type, scope))
+    return _attach(_Resource(uri, title, mime_type, scope))
 
 
-def prompt(*, title: str, scope: Written = None) -> Callable[[_Function], _Function]:
+def prompt(*, title: str, scope: ScopeSpec = None) -> Callable[[_Function], _Function]:
     """Make a function a prompt; `scope` is as for a tool."""
-    return _mark(_Prompt(title, scope))
+    return _attach(_Prompt(title, scope))
 
 
-def register(server: MCPServer[Any], module: ModuleType, needs: Needs) -> None:
+def register(server: MCPServer[Any], module: ModuleType, scope_requirements: ScopeRequirements) -> None:
     """Serve every tool, resource and prompt of `module`, in the order in which they stand there.
 
     Raises:
         AccessFileError: one needs a scope that the access file does not have.
     """
     for function in list(vars(module).values()):  # the SDK may have Python add to it
-        marked = getattr(function, _MARK, None)
-        if isinstance(marked, _Tool | _Resource | _Prompt):
-            marked.add(function, server, needs)
+        registration = getattr(function, _REGISTRATION_ATTR, None)
+        if isinstance(registration, _Tool | _Resource | _Prompt):
+            registration.add(function, server, scope_requirements)
 
 
 def is_silent(function: Callable[..., Any]) -> bool:
     """Whether `function` is a tool that says of itself that it tells nothing before its result."""
-    marked = getattr(function, _MARK, None)
-    return isinstance(marked, _Tool) and marked.silent
+    registration = getattr(function, _REGISTRATION_ATTR, None)
+    return isinstance(registration, _Tool) and registration.silent
 
 
-def guarded(function: _Function, need: Need) -> Callable[..., Any]:
+def scope_checked(function: _Function, requirement: ScopeRequirement) -> Callable[..., Any]:
     """`function`, which runs only for a principal who has the scopes that its arguments need.
 
     What needs the base scope only is given back as it is: without that scope there is no principal here.
     """
-    if need.decide is None and need.always == (need.access.base_scope,):
+    if requirement.dynamic_scopes is None and requirement.static_scopes == (requirement.access.base_scope,):
         return function
 
     def check(arguments: dict[str, Any]) -> None:
         try:
-            given = {name: value for name, value in arguments.items() if not isinstance(value, Context)}
-            require(current_principal(), need.scopes(given), need.access)
+            values = {name: value for name, value in arguments.items() if not isinstance(value, Context)}
+            require_scopes(current_principal(), requirement.scopes(values), requirement.access)
         except AuthError as error:
-            log.warning("refused where it runs", name=need.name, code=error.code, detail=error.description)
+            log.warning("refused where it runs", name=requirement.name, code=error.code, detail=error.description)
             raise MCPError(code=INVALID_REQUEST, message=error.description) from error
 
     if inspect.iscoroutinefunction(function):
@@ -159,9 +159,9 @@ def guarded(function: _Function, need: Need) -> Callable[..., Any]:
     return run
 
 
-def _mark(what: _Tool | _Resource | _Prompt) -> Callable[[_Function], _Function]:
-    def mark(function: _Function) -> _Function:
-        setattr(function, _MARK, what)
+def _attach(what: _Tool | _Resource | _Prompt) -> Callable[[_Function], _Function]:
+    def attach(function: _Function) -> _Function:
+        setattr(function, _REGISTRATION_ATTR, what)
         return function
 
-    return mark
+    return attach

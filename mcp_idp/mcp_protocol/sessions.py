@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from mcp_idp.auth.context import Caller
+    from mcp_idp.auth.context import AuthenticatedCaller
 
 SESSION_ID = b"mcp-session-id"
 # The SDK ends what it did not see for this long. What it saw in the last third of that is certainly open.
 _SURELY_OPEN_SECONDS = DEFAULT_SESSION_IDLE_TIMEOUT / 3
-_REFUSED = 400
+_BAD_REQUEST = 400
 
 
-class OpenSessions:
+class SessionTracker:
     """ASGI middleware before the SDK's endpoint: notes for which sessions it answered.
 
     Args:
@@ -43,13 +43,13 @@ class OpenSessions:
         self._app = app
         self._monotonic = monotonic
         # By session: whose it is, and when the SDK last answered for it. The one answered least recently first.
-        self._answered: OrderedDict[bytes, tuple[AuthorizationContext, float]] = OrderedDict()
+        self._last_seen: OrderedDict[bytes, tuple[AuthorizationContext, float]] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
 
         async def send_noting(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] < _REFUSED:
+            if message["type"] == "http.response.start" and message["status"] < _BAD_REQUEST:
                 for name, value in message["headers"]:
                     if name == SESSION_ID:
                         self._note(value, scope)
@@ -57,21 +57,21 @@ class OpenSessions:
 
         await self._app(scope, receive, send_noting)
 
-    def surely_open(self, session: bytes, user: AuthenticatedUser) -> bool:
+    def is_open(self, session: bytes, user: AuthenticatedUser) -> bool:
         """Whether the SDK would serve this session to this user; False where only the SDK can tell.
 
         It is False too when the SDK has not seen the session for some time: asking it then keeps the session from
         counting as idle.
         """
-        owner, at = self._answered.get(session, (None, 0.0))
+        owner, at = self._last_seen.get(session, (None, 0.0))
         return owner == authorization_context(user) and self._monotonic() - at < _SURELY_OPEN_SECONDS
 
     def _note(self, session: bytes, scope: Scope) -> None:
-        self._answered.pop(session, None)
+        self._last_seen.pop(session, None)
         if scope["method"] != "DELETE":
-            self._answered[session] = authorization_context(scope["user"]), self._monotonic()
-            if len(self._answered) > DEFAULT_MAX_SESSIONS:
-                self._answered.popitem(last=False)
+            self._last_seen[session] = authorization_context(scope["user"]), self._monotonic()
+            if len(self._last_seen) > DEFAULT_MAX_SESSIONS:
+                self._last_seen.popitem(last=False)
 
 
 MAX_SESSIONS_EACH = 64
@@ -80,7 +80,7 @@ _SESSION_ID = b"mcp-session-id"
 _NO_SESSION = b"-"
 
 
-class Sessions:
+class SessionLimiter:
     """ASGI middleware before the SDK's endpoint, behind the gate, which says who calls.
 
     Args:
@@ -92,54 +92,54 @@ class Sessions:
         self._app = app
         self._each = each
         # By owner and by session, the least recently used first. One that ended by itself stays until it is pushed out.
-        self._held: OrderedDict[Hashable, OrderedDict[bytes, Caller]] = OrderedDict()
+        self._sessions_by_owner: OrderedDict[Hashable, OrderedDict[bytes, AuthenticatedCaller]] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request; an answer that names a session is a use of it."""
 
         async def send_noting(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] < _REFUSED:
+            if message["type"] == "http.response.start" and message["status"] < _BAD_REQUEST:
                 for name, value in message["headers"]:
                     if name == _SESSION_ID and scope["method"] != "DELETE":
-                        await self._used(value, scope)
+                        await self._touch(value, scope)
             await send(message)
 
         if scope["user"].principal.subject is None:
-            scope = {**scope, "headers": self._only_its_own(scope)}
+            scope = {**scope, "headers": self._hide_foreign_session(scope)}
         await self._app(scope, receive, send_noting)
 
-    def _only_its_own(self, scope: Scope) -> list[tuple[bytes, bytes]]:
+    def _hide_foreign_session(self, scope: Scope) -> list[tuple[bytes, bytes]]:
         """The headers; another's session is none that the SDK knows, and so answered as it answers those."""
-        held = self._held.get(_owner(scope["user"]), ())
-        return [(n, v if n != _SESSION_ID or v in held else _NO_SESSION) for n, v in scope["headers"]]
+        sessions = self._sessions_by_owner.get(_owner(scope["user"]), ())
+        return [(n, v if n != _SESSION_ID or v in sessions else _NO_SESSION) for n, v in scope["headers"]]
 
-    async def _used(self, session: bytes, scope: Scope) -> None:
-        caller: Caller = scope["user"]
+    async def _touch(self, session: bytes, scope: Scope) -> None:
+        caller: AuthenticatedCaller = scope["user"]
         owner = _owner(caller)
-        held = self._held.setdefault(owner, OrderedDict())
-        self._held.move_to_end(owner)
-        if len(self._held) > _MAX_OWNERS:
-            self._held.popitem(last=False)
-        held[session] = caller
-        held.move_to_end(session)
-        while len(held) > self._each:
-            oldest, opened_by = next(iter(held.items()))
-            await self._end(oldest, opened_by, scope)
-            held.pop(oldest, None)
+        sessions = self._sessions_by_owner.setdefault(owner, OrderedDict())
+        self._sessions_by_owner.move_to_end(owner)
+        if len(self._sessions_by_owner) > _MAX_OWNERS:
+            self._sessions_by_owner.popitem(last=False)
+        sessions[session] = caller
+        sessions.move_to_end(session)
+        while len(sessions) > self._each:
+            oldest, opened_by = next(iter(sessions.items()))
+            await self._evict(oldest, opened_by, scope)
+            sessions.pop(oldest, None)
 
-    async def _end(self, session: bytes, caller: Caller, scope: Scope) -> None:
+    async def _evict(self, session: bytes, caller: AuthenticatedCaller, scope: Scope) -> None:
         request = {**scope, "method": "DELETE", "headers": [(_SESSION_ID, session)], "user": caller}
-        await self._app(request, _nothing, _unheard)
+        await self._app(request, _empty_body, _discard)
 
 
-def _owner(caller: Caller) -> Hashable:
+def _owner(caller: AuthenticatedCaller) -> Hashable:
     principal = caller.principal
     return principal if principal.subject is None else (principal.issuer, principal.subject)
 
 
-async def _nothing() -> dict[str, Any]:
+async def _empty_body() -> dict[str, Any]:
     return {"type": "http.request", "body": b"", "more_body": False}
 
 
-async def _unheard(_message: Message) -> None:
+async def _discard(_message: Message) -> None:
     pass

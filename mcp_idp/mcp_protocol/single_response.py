@@ -21,7 +21,7 @@ from mcp.shared.transport_context import TransportContext
 from mcp_types import INTERNAL_ERROR, ErrorData, JSONRPCError, JSONRPCResponse
 from starlette.requests import Request
 
-from mcp_idp.http.responses import Answer
+from mcp_idp.http.responses import Response
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -38,7 +38,7 @@ _KIND = "streamable-http"
 
 
 @dataclass
-class _OneAnswer:
+class _RequestContext:
     """What a handler sees of the request: nobody to ask anything of, and nowhere to send what is not the answer."""
 
     request_id: RequestId
@@ -60,7 +60,7 @@ class _OneAnswer:
         """Nothing, as `notify`."""
 
 
-class Exchanges:
+class SingleResponseDispatcher:
     """Serves single requests of the handshake era, and cancels them when their client asks.
 
     Args:
@@ -69,9 +69,9 @@ class Exchanges:
 
     def __init__(self, server: Server[Any]) -> None:
         self._server = server
-        self._under_way: dict[Hashable, anyio.CancelScope] = {}
+        self._in_flight: dict[Hashable, anyio.CancelScope] = {}
 
-    async def serve(self, request: JSONRPCRequest, scope: Scope, version: str, session: bytes, state: Any) -> Answer:
+    async def serve(self, request: JSONRPCRequest, scope: Scope, version: str, session: bytes, state: Any) -> Response:
         """The answer to `request`.
 
         Args:
@@ -84,38 +84,38 @@ class Exchanges:
         key = _key(session, request.id)
         with anyio.CancelScope() as end:
             if session:  # without one, nobody could tell whose request a cancellation means
-                self._under_way[key] = end
+                self._in_flight[key] = end
             try:
-                message = await self._answered(request, scope, version, state)
+                message = await self._dispatch(request, scope, version, state)
             finally:
-                if self._under_way.get(key) is end:
-                    del self._under_way[key]
+                if self._in_flight.get(key) is end:
+                    del self._in_flight[key]
         if end.cancelled_caught:
             message = JSONRPCError(jsonrpc="2.0", id=request.id, error=_CANCELLED)
         body = message.model_dump_json(by_alias=True, exclude_unset=True).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-        return Answer(200, (*headers, (b"mcp-session-id", session)) if session else tuple(headers), body)
+        return Response(200, (*headers, (b"mcp-session-id", session)) if session else tuple(headers), body)
 
     def cancel(self, session: bytes, request_id: object) -> None:
         """End what is under way for `notifications/cancelled` of that session."""
-        if end := self._under_way.get(_key(session, request_id)):
+        if end := self._in_flight.get(_key(session, request_id)):
             end.cancel()
 
-    async def _answered(
+    async def _dispatch(
         self, request: JSONRPCRequest, scope: Scope, version: str, state: Any
     ) -> JSONRPCResponse | JSONRPCError:
-        context = _OneAnswer(request.id, ServerMessageMetadata(request_context=Request(scope)))
+        context = _RequestContext(request.id, ServerMessageMetadata(request_context=Request(scope)))
         connection = Connection.from_envelope(version, None, None)
         try:
             result = await serve_one(
                 self._server, context, request.method, request.params, connection=connection, lifespan_state=state
             )
         except Exception as error:
-            told = handler_exception_to_error_data(error)
-            if told is None:
+            error_data = handler_exception_to_error_data(error)
+            if error_data is None:
                 log.exception("a handler failed", method=request.method)
-                told = ErrorData(code=INTERNAL_ERROR, message="Internal server error")
-            return JSONRPCError(jsonrpc="2.0", id=request.id, error=told)
+                error_data = ErrorData(code=INTERNAL_ERROR, message="Internal server error")
+            return JSONRPCError(jsonrpc="2.0", id=request.id, error=error_data)
         return JSONRPCResponse(jsonrpc="2.0", id=request.id, result=result)
 
 

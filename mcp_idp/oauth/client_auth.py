@@ -14,7 +14,7 @@ from urllib.parse import quote_plus
 import jwt
 
 if TYPE_CHECKING:
-    from mcp_idp.config.client_credentials import ClientKey
+    from mcp_idp.config.client_credentials import ClientSigningKey
     from mcp_idp.config.settings import Settings
     from mcp_idp.util.clock import Clock
 
@@ -23,7 +23,7 @@ _ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
+class ClientAuthParams:
     """What one call carries besides its question."""
 
     form: dict[str, str] = field(default_factory=dict, repr=False)
@@ -38,61 +38,61 @@ class ClientAuth(Protocol):
         """Who that is."""
 
     @property
-    def refusals(self) -> frozenset[int]:
+    def rejection_statuses(self) -> frozenset[int]:
         """With which statuses a provider says that it does not believe it."""
 
     @property
     def remedy(self) -> str:
         """What the operator does about that."""
 
-    def credentials(self) -> Credentials:
+    def credentials(self) -> ClientAuthParams:
         """For one call: an assertion may be used once only."""
 
 
 @dataclass(frozen=True, slots=True)
-class SecretInHeader:
+class ClientSecretBasic:
     """`basic`: RFC 6749 section 2.3.1, both parts form-urlencoded first, so that an id may be a URL, colon and all."""
 
     client_id: str
     secret: str = field(repr=False)
-    refusals: ClassVar[frozenset[int]] = frozenset({401, 403})  # section 5.2: never 400 to this header
+    rejection_statuses: ClassVar[frozenset[int]] = frozenset({401, 403})  # section 5.2: never 400 to this header
     remedy: ClassVar[str] = "Set OAUTH_CLIENT_ID and OAUTH_CLIENT_SECRET to a confidential client of the provider"
 
-    def credentials(self) -> Credentials:
+    def credentials(self) -> ClientAuthParams:
         """The header `Authorization: Basic`."""
         pair = f"{quote_plus(self.client_id)}:{quote_plus(self.secret)}"
-        return Credentials(headers={"authorization": f"Basic {b64encode(pair.encode()).decode()}"})
+        return ClientAuthParams(headers={"authorization": f"Basic {b64encode(pair.encode()).decode()}"})
 
 
 @dataclass(frozen=True, slots=True)
-class SecretInForm:
+class ClientSecretPost:
     """`post`: RFC 6749 section 2.3.1, for providers that do not read the header."""
 
     client_id: str
     secret: str = field(repr=False)
-    refusals: ClassVar[frozenset[int]] = frozenset({400, 401, 403})
-    remedy: ClassVar[str] = SecretInHeader.remedy
+    rejection_statuses: ClassVar[frozenset[int]] = frozenset({400, 401, 403})
+    remedy: ClassVar[str] = ClientSecretBasic.remedy
 
-    def credentials(self) -> Credentials:
+    def credentials(self) -> ClientAuthParams:
         """The members `client_id` and `client_secret`."""
-        return Credentials(form={"client_id": self.client_id, "client_secret": self.secret})
+        return ClientAuthParams(form={"client_id": self.client_id, "client_secret": self.secret})
 
 
 @dataclass(frozen=True, slots=True)
-class SignedAssertion:
+class PrivateKeyJwt:
     """`private_key_jwt`: RFC 7523 sections 2.2 and 3, OpenID Connect Core section 9. No secret leaves this process."""
 
     client_id: str
-    key: ClientKey
+    key: ClientSigningKey
     audience: str
     clock: Clock = field(repr=False)
-    refusals: ClassVar[frozenset[int]] = SecretInForm.refusals  # Keycloak says 400
+    rejection_statuses: ClassVar[frozenset[int]] = ClientSecretPost.rejection_statuses  # Keycloak says 400
     remedy: ClassVar[str] = (
         "Register the public half of OAUTH_CLIENT_KEY_FILE for OAUTH_CLIENT_ID at the provider, and see that the two "
         "clocks agree"
     )
 
-    def credentials(self) -> Credentials:
+    def credentials(self) -> ClientAuthParams:
         """An assertion of the id, good for `ASSERTION_SECONDS` and for the issuer only.
 
         It names no key: a client has one here, and a provider that computes key ids does so in its own way.
@@ -107,15 +107,15 @@ class SignedAssertion:
             "exp": now + ASSERTION_SECONDS,
         }
         assertion = jwt.encode(claims, self.key.private, algorithm=self.key.algorithm)
-        return Credentials(form={"client_assertion_type": _ASSERTION_TYPE, "client_assertion": assertion})
+        return ClientAuthParams(form={"client_assertion_type": _ASSERTION_TYPE, "client_assertion": assertion})
 
 
-def client_auth(settings: Settings, clock: Clock) -> ClientAuth:
+def client_auth_from_settings(settings: Settings, clock: Clock) -> ClientAuth:
     """The way that `OAUTH_CLIENT_AUTH` names.
 
     The audience of an assertion is the issuer as its metadata names it: `JWT_ISSUER` is about tokens only.
     """
     if settings.client_key is not None:
-        return SignedAssertion(settings.client_id, settings.client_key, settings.server_url, clock)
-    way = SecretInForm if settings.client_auth == "post" else SecretInHeader
+        return PrivateKeyJwt(settings.client_id, settings.client_key, settings.server_url, clock)
+    way = ClientSecretPost if settings.client_auth == "post" else ClientSecretBasic
     return way(settings.client_id, settings.client_secret or "")

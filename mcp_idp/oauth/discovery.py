@@ -30,7 +30,7 @@ class ProviderMetadata:
     introspection_url: str | None
 
 
-def candidates(base: str) -> tuple[str, ...]:
+def well_known_urls(base: str) -> tuple[str, ...]:
     """The well-known URLs of the issuer at `base`, in the order they are tried. Its last slash is no part of them."""
     parts = urlsplit(base)
     origin, path = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
@@ -44,7 +44,7 @@ def candidates(base: str) -> tuple[str, ...]:
 
 async def discover(http: httpx.AsyncClient, issuer: str, internal_url: str | None = None) -> ProviderMetadata:
     """What this server needs to know of the provider; arguments and error as those of `fetch_metadata`."""
-    return _read(await fetch_metadata(http, issuer, internal_url), issuer, internal_url or issuer)
+    return _parse_metadata(await fetch_metadata(http, issuer, internal_url), issuer, internal_url or issuer)
 
 
 async def find_token_endpoint(http: httpx.AsyncClient, issuer: str, internal_url: str | None = None) -> str:
@@ -54,7 +54,7 @@ async def find_token_endpoint(http: httpx.AsyncClient, issuer: str, internal_url
         FetchError: as `fetch_metadata`, or the document has no address for it that could be used.
     """
     base = internal_url or issuer
-    url = _reachable(await fetch_metadata(http, issuer, internal_url), "token_endpoint", issuer, base)
+    url = _internal_url(await fetch_metadata(http, issuer, internal_url), "token_endpoint", issuer, base)
     if url is None:
         raise FetchError(f"{base}: the document has no token_endpoint")
     return url
@@ -72,10 +72,10 @@ async def fetch_metadata(http: httpx.AsyncClient, issuer: str, internal_url: str
         FetchError: no candidate gave a usable document; the text lists what each answered.
     """
     faults: list[str] = []
-    for url in candidates(internal_url or issuer):
+    for url in well_known_urls(internal_url or issuer):
         try:
             document = await fetch_json(http, url)
-            _read(document, issuer, internal_url or issuer)
+            _parse_metadata(document, issuer, internal_url or issuer)
         except FetchError as error:
             faults.append(str(error))
         else:
@@ -83,17 +83,17 @@ async def fetch_metadata(http: httpx.AsyncClient, issuer: str, internal_url: str
     raise FetchError("; ".join(faults))
 
 
-def _read(document: dict[str, Any], issuer: str, base: str) -> ProviderMetadata:
+def _parse_metadata(document: dict[str, Any], issuer: str, base: str) -> ProviderMetadata:
     named = document.get("issuer")
     if named != issuer:
         raise FetchError(f"{base}: the document is of the issuer {str(named)[:200]!r}, expected {issuer!r}")
-    jwks_url = _reachable(document, "jwks_uri", issuer, base)
+    jwks_url = _internal_url(document, "jwks_uri", issuer, base)
     if jwks_url is None:
         raise FetchError(f"{base}: the document has no jwks_uri")
-    return ProviderMetadata(jwks_url, _reachable(document, "introspection_endpoint", issuer, base))
+    return ProviderMetadata(jwks_url, _internal_url(document, "introspection_endpoint", issuer, base))
 
 
-def _reachable(document: dict[str, Any], member: str, issuer: str, base: str) -> str | None:
+def _internal_url(document: dict[str, Any], member: str, issuer: str, base: str) -> str | None:
     """The URL in `member`, at the internal origin if it is at the public one."""
     url = document.get(member)
     if url is None:
@@ -109,14 +109,14 @@ def _reachable(document: dict[str, Any], member: str, issuer: str, base: str) ->
         return found._replace(scheme=inside.scheme, netloc=inside.netloc).geturl()
     if (found.scheme, found.netloc) == (inside.scheme, inside.netloc):
         return url
-    _no_way_inside(member, url, base)
+    _reject_ssrf_target(member, url, base)
     return url
 
 
-def _no_way_inside(member: str, url: str, base: str) -> None:
+def _reject_ssrf_target(member: str, url: str, base: str) -> None:
     """A third origin may not be inside our network, nor in the clear where the provider itself is not."""
-    asked, found = urlsplit(base), urlsplit(url)
-    if is_private(found.hostname or "") and not is_private(asked.hostname or ""):
+    requested, found = urlsplit(base), urlsplit(url)
+    if is_private(found.hostname or "") and not is_private(requested.hostname or ""):
         raise FetchError(f"{base}: {member} {url!r} points inside this network")
-    if found.scheme == "http" and asked.scheme == "https":
+    if found.scheme == "http" and requested.scheme == "https":
         raise FetchError(f"{base}: {member} {url!r} is not https")

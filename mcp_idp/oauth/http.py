@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+def ssl_context(ca_file: Path | None) -> ssl.SSLContext:
     """What connections to the provider are judged by; names and times are checked whatever the authority.
 
     Args:
@@ -63,7 +63,7 @@ async def fetch_json(http: httpx.AsyncClient, url: str, token: str | None = None
         raise FetchError(f"{url}: no answer within {TIMEOUT_SECONDS:g} s") from error
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # the last for a host that is no IDNA name
         raise FetchError(f"{url}: {type(error).__name__}: {error}") from error
-    except strict_json.NotStrictJson as error:
+    except strict_json.StrictJsonError as error:
         raise FetchError(f"{url}: {error}") from error
     if not isinstance(document, dict):
         raise FetchError(f"{url}: not a JSON object")
@@ -79,9 +79,9 @@ async def _read(http: httpx.AsyncClient, url: str, token: str | None) -> bytes:
 
 
 async def read_bounded(
-    response: httpx.Response, url: str, most: int, statuses: frozenset[int] = frozenset({_OK})
+    response: httpx.Response, url: str, max_bytes: int, statuses: frozenset[int] = frozenset({_OK})
 ) -> bytes:
-    """The body of a `response` that is under way from `url`, of at most `most` bytes as they came.
+    """The body of a `response` that is under way from `url`, of at most `max_bytes` bytes as they came.
 
     Raises:
         FetchError: its status is none of `statuses`, or it is longer.
@@ -91,6 +91,6 @@ async def read_bounded(
     body = bytearray()
     async for chunk in response.aiter_raw():
         body += chunk
-        if len(body) > most:
-            raise FetchError(f"{url}: longer than {most} bytes")
+        if len(body) > max_bytes:
+            raise FetchError(f"{url}: longer than {max_bytes} bytes")
     return bytes(body)

@@ -30,7 +30,7 @@ _LONGEST = 200  # characters of what comes from outside
 _NAMED = frozenset({"tools/call", "prompts/get"})
 
 
-class Audit:
+class AuditLog:
     """Writes decisions.
 
     Args:
@@ -42,7 +42,7 @@ class Audit:
         self._write = write
         self._clock = clock
 
-    def decided(
+    def record_decision(
         self,
         status: int | None,
         *,
@@ -63,20 +63,22 @@ class Audit:
         Raises:
             AuditUnavailable: it could not be kept.
         """
-        method, target = _asked(message)
+        method, target = _method_and_target(message)
         decision = "allowed" if status is None else "refused"
-        self._keep(decision, principal, method, target, correlation_id, status=status, reason=reason)
+        self._write_event(decision, principal, method, target, correlation_id, status=status, reason=reason)
 
-    def exchanged(self, principal: Principal, audience: str, *, correlation_id: str, reason: str | None = None) -> None:
+    def record_token_exchange(
+        self, principal: Principal, audience: str, *, correlation_id: str, reason: str | None = None
+    ) -> None:
         """Write down that a token of `principal` was exchanged for one for `audience`, or was not for this `reason`.
 
         Raises:
             AuditUnavailable: it could not be kept.
         """
         decision = "exchanged" if reason is None else "not exchanged"
-        self._keep(decision, principal, None, _bounded(audience), correlation_id, reason=_bounded(reason))
+        self._write_event(decision, principal, None, _bounded(audience), correlation_id, reason=_bounded(reason))
 
-    def _keep(  # noqa: PLR0913 - the members of a line
+    def _write_event(  # noqa: PLR0913 - the members of a line
         self,
         decision: str,
         principal: Principal | None,
@@ -107,7 +109,7 @@ class Audit:
             raise AuditUnavailable from error
 
 
-def _asked(message: Mapping[str, Any] | None) -> tuple[str | None, str | None]:
+def _method_and_target(message: Mapping[str, Any] | None) -> tuple[str | None, str | None]:
     """The method of a message, and the tool or prompt it names. A resource's URI may hold arguments: it stays out."""
     if message is None:
         return None, None
@@ -120,7 +122,7 @@ def _bounded(text: object) -> str | None:
     return text[:_LONGEST] if isinstance(text, str) else None
 
 
-def open_audit(where: str, clock: Clock) -> Audit | None:
+def open_audit_log(where: str, clock: Clock) -> AuditLog | None:
     """The audit log that AUDIT_LOG asks for: none for "", standard output, or a file that is added to.
 
     Raises:
@@ -129,21 +131,21 @@ def open_audit(where: str, clock: Clock) -> Audit | None:
     if not where:
         return None
     if where == STANDARD_OUTPUT:
-        return Audit(lambda line: print(line, file=sys.stdout, flush=True), clock)  # noqa: T201 - this is its place
+        return AuditLog(lambda line: print(line, file=sys.stdout, flush=True), clock)  # noqa: T201 - this is its place
     try:
         # Opened once: whoever rotates it copies and truncates. Only its owner may read who did what.
         descriptor = os.open(where, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     except OSError as error:
         raise SettingsError(f"AUDIT_LOG={where}: cannot be written ({error.strerror})") from error
-    return Audit(_Appending(descriptor), clock)
+    return AuditLog(_AppendOnlyFile(descriptor), clock)
 
 
-class _Appending:
+class _AppendOnlyFile:
     """Writes lines to a file: one write each, so that those of several processes do not mix."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._torn = False
+        self._last_write_partial = False
 
     def __call__(self, line: str) -> None:
         """Write `line`, by itself if the one before is there in part.
@@ -151,8 +153,8 @@ class _Appending:
         Raises:
             OSError: not all of it could be written: a disk that fills up takes what it has room for.
         """
-        data = ("\n" * self._torn + line + "\n").encode()
+        data = ("\n" * self._last_write_partial + line + "\n").encode()
         written = os.write(self._descriptor, data)
-        self._torn = written < len(data)
-        if self._torn:
+        self._last_write_partial = written < len(data)
+        if self._last_write_partial:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

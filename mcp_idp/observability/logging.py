@@ -18,63 +18,63 @@ if TYPE_CHECKING:
 
 # What could be a JWT with what stands around it. Taken whole, so that a line is read once, whatever is in it: looking
 # for a token from every letter on takes hours for a long line that somebody wrote for it.
-_RUN = re.compile(r"[\w.-]+", re.ASCII)
-_BEGINNING = "eyJ"  # of header and payload: {" in base64url
-_LEAST = 11  # characters of a header
+_TOKEN_CANDIDATE = re.compile(r"[\w.-]+", re.ASCII)
+_JWT_PREFIX = "eyJ"  # of header and payload: {" in base64url
+_MIN_HEADER_LENGTH = 11  # characters of a header
 _BEARER = re.compile(r"(?i:bearer\s+)[\w.~+/-]{16,}=*", re.ASCII)  # a token of any kind behind its scheme
-_WITHHELD = "(token withheld)"
-_FIRST = ("timestamp", "level", "event")  # of a JSON line: what whoever looks through many of them looks for
+_REDACTED = "(token withheld)"
+_KEY_ORDER = ("timestamp", "level", "event")  # of a JSON line: what whoever looks through many of them looks for
 
 
-def _without_tokens(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    return {name: _clean(value) for name, value in event.items()}
+def _redact_processor(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    return {name: _redact_value(value) for name, value in event.items()}
 
 
-def _clean(value: Any) -> Any:
+def _redact_value(value: Any) -> Any:
     if isinstance(value, str):
-        return _withhold(value)
+        return _redact(value)
     if isinstance(value, bytes | dict | list | tuple):
         text = repr(value)
-        return cleaned if (cleaned := _withhold(text)) != text else value
+        return cleaned if (cleaned := _redact(text)) != text else value
     return value
 
 
-def _for_people(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    return {name: value if isinstance(value, str) else _said(value) for name, value in event.items()}
+def _humanize_values(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    return {name: value if isinstance(value, str) else _humanize(value) for name, value in event.items()}
 
 
-def _said(value: Any) -> Any:
+def _humanize(value: Any) -> Any:
     """`value` as a person would write it, not as Python does; what nobody writes otherwise stays."""
     if value is None or value in ([], (), {}, frozenset()):
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, set | frozenset):
-        return ", ".join(sorted(str(_said(part)) for part in value))
+        return ", ".join(sorted(str(_humanize(part)) for part in value))
     if isinstance(value, list | tuple):
-        return ", ".join(str(_said(part)) for part in value)
+        return ", ".join(str(_humanize(part)) for part in value)
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_said(part)}" for name, part in value.items())
+        return ", ".join(f"{name} {_humanize(part)}" for name, part in value.items())
     return value
 
 
-def _in_order(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    first: EventDict = {name: event[name] for name in _FIRST if name in event}
+def _order_keys(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    first: EventDict = {name: event[name] for name in _KEY_ORDER if name in event}
     return {**first, **event}
 
 
-def _withhold(text: str) -> str:
-    if _BEGINNING in text:
-        text = _RUN.sub(_withhold_jwt, text)
-    return _BEARER.sub(_WITHHELD, text)
+def _redact(text: str) -> str:
+    if _JWT_PREFIX in text:
+        text = _TOKEN_CANDIDATE.sub(_redact_jwt, text)
+    return _BEARER.sub(_REDACTED, text)
 
 
-def _withhold_jwt(run: re.Match[str]) -> str:
-    before, found, token = run[0].partition(_BEGINNING)
-    return before + _WITHHELD if found and token.find(".", _LEAST - len(found)) >= 0 else run[0]
+def _redact_jwt(run: re.Match[str]) -> str:
+    before, found, token = run[0].partition(_JWT_PREFIX)
+    return before + _REDACTED if found and token.find(".", _MIN_HEADER_LENGTH - len(found)) >= 0 else run[0]
 
 
-def configure_logs(log_format: str, level: str) -> None:
+def configure_logging(log_format: str, level: str) -> None:
     """Send the events of this package, and the log records of every library, to standard error.
 
     Args:
@@ -87,11 +87,11 @@ def configure_logs(log_format: str, level: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     renderer: list[Processor] = (
-        [_for_people, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        [_humanize_values, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
         if text
-        else [_in_order, structlog.processors.JSONRenderer(sort_keys=False)]
+        else [_order_keys, structlog.processors.JSONRenderer(sort_keys=False)]
     )
-    finish: list[Processor] = [structlog.processors.format_exc_info, _without_tokens, *renderer]
+    finish: list[Processor] = [structlog.processors.format_exc_info, _redact_processor, *renderer]
     threshold = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[*shared, *finish],

@@ -24,4 +24,4 @@ def profile_for(issuer: str, name: str | None = None) -> ProviderProfile:
     """The profile called `name`, or the one that the issuer's URL gives away, or `generic`."""
     if name is not None:
         return PROFILES[name]
-    return next((profile for profile in _ALL if profile.is_given_away_by(issuer)), GENERIC)
+    return next((profile for profile in _ALL if profile.matches_issuer(issuer)), GENERIC)

@@ -15,20 +15,20 @@ NO_ID_TOKEN: tuple[tuple[str, frozenset[str | None]], ...] = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Logins:
+class LoginNotes:
     """What MCP clients find at the provider, for the documentation. "yes", "no", or what it takes.
 
     Attributes:
         registration: whether clients register themselves (RFC 7591).
         documents: whether a client id may be the URL of a metadata document (CIMD).
         resource: what puts this server into a token's `aud` at a login.
-        trap: what goes wrong first.
+        pitfall: what goes wrong first.
     """
 
     registration: str
     documents: str
     resource: str
-    trap: str
+    pitfall: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,22 +43,22 @@ class ProviderProfile:
         wrong_issuers: regular expressions of whole URLs that people take for the issuer, each with what to write.
         issuer_forms: ways to write one issuer, `{}` being the same text in all: each is an alias of the others.
         header_types: accepted `typ` of the JOSE header, in lower case and without `application/`; "" stands for none.
-        claim_types: claims that tell an access token from an ID or refresh token, with the values an access token has
+        token_type_claims: claims that tell an access token from an ID or refresh token, with the values an access token has
             (compared without regard to case). A claim that is absent is refused, unless None is among the values.
-        access_marks: claims of which an access token has one at least, and an ID token none.
+        access_token_only_claims: claims of which an access token has one at least, and an ID token none.
         client_claims: where the client's id stands; the first that is present counts.
         scope_claims: where the granted scopes stand, as a list or a space-separated string; all of them count.
         roles_claim: where the person's roles or groups stand, if not where the access file says; `{}` is the audience.
-        roles_are_members: they are the names of that claim's members, not a list.
+        roles_are_object_keys: they are the names of that claim's members, not a list.
         scopes_from_roles: a scope that stands in a token says what the client asked for, not what the person may do:
             the person's roles decide, and the token's scopes take away at most.
         audience: False where access tokens have no `aud`, so that only listed clients can count.
         user_claim: a claim that only a token with a logged-in person has, or None where the provider has no such mark.
-        machine_subject: `sub` of a token without a person, `{}` being the client's id, or None.
+        service_subject_pattern: `sub` of a token without a person, `{}` being the client's id, or None.
         signed: access tokens can be JWTs.
         opaque: access tokens can be something else, which only the provider can judge.
         introspection: its metadata names an endpoint that judges them (RFC 7662).
-        unusable: why its access tokens cannot be judged at all, and what to do; "" where they can.
+        unsupported_reason: why its access tokens cannot be judged at all, and what to do; "" where they can.
         logins: for the documentation.
     """
 
@@ -69,30 +69,30 @@ class ProviderProfile:
     wrong_issuers: tuple[tuple[str, str], ...] = ()
     issuer_forms: tuple[str, ...] = ()
     header_types: frozenset[str] = frozenset({"at+jwt"})
-    claim_types: tuple[tuple[str, frozenset[str | None]], ...] = ()
-    access_marks: tuple[str, ...] = ()
+    token_type_claims: tuple[tuple[str, frozenset[str | None]], ...] = ()
+    access_token_only_claims: tuple[str, ...] = ()
     client_claims: tuple[str, ...] = ("client_id", "azp")
     scope_claims: tuple[str, ...] = ("scope",)
     roles_claim: str | None = None
-    roles_are_members: bool = False
+    roles_are_object_keys: bool = False
     scopes_from_roles: bool = False
     audience: bool = True
     user_claim: str | None = None
-    machine_subject: str | None = None
+    service_subject_pattern: str | None = None
     signed: bool = True
     opaque: bool = False
     introspection: bool = True
-    unusable: str = ""
-    logins: Logins = field(compare=False)
+    unsupported_reason: str = ""
+    logins: LoginNotes = field(compare=False)
 
-    def is_given_away_by(self, issuer: str) -> bool:
+    def matches_issuer(self, issuer: str) -> bool:
         """Whether `issuer` can be no other provider's: by its whole host, so that nothing may stand around it."""
         parts = urlsplit(issuer)
         host = parts.hostname or ""
         by_path = bool(self.path) and self.path in parts.path
         return by_path or any(re.fullmatch(pattern, host) for pattern in self.hosts)
 
-    def fault_of(self, issuer: str) -> str | None:
+    def issuer_error(self, issuer: str) -> str | None:
         """What to write in place of `issuer`, if it cannot be one of this provider's."""
         return next((advice for pattern, advice in self.wrong_issuers if re.fullmatch(pattern, issuer)), None)
 

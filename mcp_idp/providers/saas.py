@@ -5,9 +5,9 @@ Where a value comes from stands in `docs/providers/`, a page a provider.
 
 from __future__ import annotations
 
-from mcp_idp.providers.profile import NO_ID_TOKEN, Logins, ProviderProfile
+from mcp_idp.providers.profile import NO_ID_TOKEN, LoginNotes, ProviderProfile
 
-_EVERY_TENANT = (
+_MULTI_TENANT_WARNING = (
     "would let in people of every tenant; write your own as https://login.microsoftonline.com/<tenant id>/v2.0"
 )
 
@@ -26,16 +26,16 @@ OKTA = ProviderProfile(
     ),
     # The type of the org server's tokens, okta-internal-at+jwt, is not among them.
     header_types=frozenset({"at+jwt", "jwt", ""}),
-    claim_types=NO_ID_TOKEN,
-    access_marks=("cid",),
+    token_type_claims=NO_ID_TOKEN,
+    access_token_only_claims=("cid",),
     client_claims=("cid",),
     scope_claims=("scp",),
     user_claim="uid",
-    logins=Logins(
+    logins=LoginNotes(
         registration="with an administrator's token",
         documents="registered by an administrator",
         resource="the authorization server's one audience: make it the public URL",
-        trap="the org authorization server (no `/oauth2/…` in its URL) cannot be used",
+        pitfall="the org authorization server (no `/oauth2/…` in its URL) cannot be used",
     ),
 )
 
@@ -45,19 +45,19 @@ AUTH0 = ProviderProfile(
     hosts=(r"([a-z0-9-]+\.)+auth0\.com",),
     wrong_issuers=((r"https://[^/]+", "an issuer of Auth0 ends with a slash; write it with one"),),
     header_types=frozenset({"at+jwt", "jwt"}),
-    claim_types=NO_ID_TOKEN,
+    token_type_claims=NO_ID_TOKEN,
     # azp in Auth0's own dialect, client_id in that of RFC 9068.
-    access_marks=("azp", "client_id"),
+    access_token_only_claims=("azp", "client_id"),
     client_claims=("azp", "client_id"),
     # permissions: what RBAC gives the person for this API, if the API is set to write it.
     scope_claims=("scope", "permissions"),
-    machine_subject="{}@clients",
+    service_subject_pattern="{}@clients",
     introspection=False,
-    logins=Logins(
+    logins=LoginNotes(
         registration="if the tenant allows it",
         documents="yes, registered by an administrator or by itself",
         resource="`resource`, with the Resource Parameter Compatibility Profile on",
-        trap="without RBAC on the API every scope goes to everybody who asks",
+        pitfall="without RBAC on the API every scope goes to everybody who asks",
     ),
 )
 
@@ -69,7 +69,7 @@ ENTRA = ProviderProfile(
         # The last one is the tenant of all personal Microsoft accounts.
         (
             r"https://[^/]+/(common|organizations|consumers|\{tenantid\}|9188040d-6c67-4c5b-b112-36a304b66dad)(/.*)?",
-            _EVERY_TENANT,
+            _MULTI_TENANT_WARNING,
         ),
         (
             r"https://login\.microsoftonline\.[a-z]+/[^/]+/?",
@@ -80,9 +80,9 @@ ENTRA = ProviderProfile(
     # The API's manifest (requestedAccessTokenVersion) decides which of the two its tokens name.
     issuer_forms=("https://login.microsoftonline.com/{}/v2.0", "https://sts.windows.net/{}/"),
     header_types=frozenset({"at+jwt", "jwt"}),
-    claim_types=NO_ID_TOKEN,
+    token_type_claims=NO_ID_TOKEN,
     # azp in tokens of version 2, appid in those of version 1. ID tokens have app roles too, but no client.
-    access_marks=("azp", "appid"),
+    access_token_only_claims=("azp", "appid"),
     client_claims=("azp", "appid"),
     scope_claims=("scp",),
     # Anybody in the tenant may consent to a scope: what a person may do is in the app roles.
@@ -90,11 +90,11 @@ ENTRA = ProviderProfile(
     scopes_from_roles=True,
     user_claim="scp",
     introspection=False,
-    logins=Logins(
+    logins=LoginNotes(
         registration="no",
         documents="no",
         resource="a scope of the API, written in full (`api://…/…`); `resource` is refused",
-        trap="`aud` is the API's application id, so `JWT_AUDIENCE` must be set",
+        pitfall="`aud` is the API's application id, so `JWT_AUDIENCE` must be set",
     ),
 )
 
@@ -117,7 +117,7 @@ COGNITO = ProviderProfile(
         (r".*/", "an issuer of Cognito does not end with a slash; write it without"),
     ),
     header_types=frozenset({"at+jwt", ""}),
-    claim_types=(("token_use", frozenset({"access"})),),
+    token_type_claims=(("token_use", frozenset({"access"})),),
     client_claims=("client_id",),
     # A client of the pool is given scopes, whoever logs in with it: what a person may do is in the groups.
     roles_claim="cognito:groups",
@@ -125,11 +125,11 @@ COGNITO = ProviderProfile(
     audience=False,
     user_claim="username",
     introspection=False,
-    logins=Logins(
+    logins=LoginNotes(
         registration="if the pool allows it (Essentials and Plus)",
         documents="no",
         resource="nothing, unless the pool binds tokens to a resource: list the clients",
-        trap="access tokens have no `aud`: `issuers: … clients:` in the access file must list who counts",
+        pitfall="access tokens have no `aud`: `issuers: … clients:` in the access file must list who counts",
     ),
 )
 
@@ -142,14 +142,14 @@ GOOGLE = ProviderProfile(
     signed=False,
     opaque=True,
     introspection=False,
-    unusable=(
+    unsupported_reason=(
         "Google's access tokens are for Google's own APIs, and it answers no introspection (RFC 7662); "
         "use Keycloak or Dex, with Google as the login behind it"
     ),
-    logins=Logins(
+    logins=LoginNotes(
         registration="no",
         documents="no",
         resource="nothing",
-        trap="access tokens are opaque and name no resource: put Keycloak or Dex between",
+        pitfall="access tokens are opaque and name no resource: put Keycloak or Dex between",
     ),
 )

@@ -5,7 +5,7 @@ Where a value comes from stands in `docs/providers/`, a page a provider.
 
 from __future__ import annotations
 
-from mcp_idp.providers.profile import NO_ID_TOKEN, Logins, ProviderProfile
+from mcp_idp.providers.profile import NO_ID_TOKEN, LoginNotes, ProviderProfile
 
 _ANY_JWT = frozenset({"at+jwt", "jwt", ""})
 
@@ -16,14 +16,14 @@ KEYCLOAK = ProviderProfile(
     # at+jwt where the client has access.token.header.type.rfc9068
     header_types=frozenset({"at+jwt", "jwt"}),
     # an ID token says ID, a refresh token Refresh or Offline; DPoP-bound tokens say DPoP and are refused for their cnf
-    claim_types=(("typ", frozenset({"bearer"})),),
+    token_type_claims=(("typ", frozenset({"bearer"})),),
     client_claims=("azp",),
     user_claim="sid",
-    logins=Logins(
+    logins=LoginNotes(
         registration="yes",
         documents="experimental",
         resource="an audience mapper on the scopes: the bootstrap makes it",
-        trap="without an audience mapper `aud` is `account`, and every token is refused",
+        pitfall="without an audience mapper `aud` is `account`, and every token is refused",
     ),
 )
 
@@ -32,19 +32,19 @@ DEX = ProviderProfile(
     title="Dex",
     header_types=_ANY_JWT,
     # Its access token is an ID token but for this claim: nonce and at_hash stand in both.
-    claim_types=(("c_hash", frozenset({None})),),
+    token_type_claims=(("c_hash", frozenset({None})),),
     # Written only where the audience is not the client alone. Without it a token was made for the client itself.
-    access_marks=("azp",),
+    access_token_only_claims=("azp",),
     client_claims=("azp",),
     scope_claims=(),  # Dex writes none, so one that stands in a token is nobody's promise
     roles_claim="groups",
     scopes_from_roles=True,
     introspection=False,  # there is one, but it calls ID tokens access tokens and refresh tokens active
-    logins=Logins(
+    logins=LoginNotes(
         registration="no (a front answers for it)",
         documents="no",
         resource="the scope `audience:server:client_id:<public URL>`, a client of that id existing",
-        trap="tokens have no scopes: people get them by their groups",
+        pitfall="tokens have no scopes: people get them by their groups",
     ),
 )
 
@@ -52,13 +52,13 @@ NANOIDP = ProviderProfile(
     name="nanoidp",
     title="nanoidp",
     header_types=frozenset({"at+jwt", "jwt"}),
-    claim_types=(("token_use", frozenset({"access"})),),
+    token_type_claims=(("token_use", frozenset({"access"})),),
     client_claims=("client_id",),
-    logins=Logins(
+    logins=LoginNotes(
         registration="yes",
         documents="no",
         resource="`resource`",
-        trap="for trying out on one machine only: the demo starts it",
+        pitfall="for trying out on one machine only: the demo starts it",
     ),
 )
 
@@ -68,18 +68,18 @@ AUTHENTIK = ProviderProfile(
     path="/application/o/",
     wrong_issuers=((r".*[^/]", "an issuer of authentik ends with a slash; write it with one"),),
     header_types=frozenset({"at+jwt", "jwt"}),
-    claim_types=(("c_hash", frozenset({None})),),
+    token_type_claims=(("c_hash", frozenset({None})),),
     # Its access token is its ID token with azp and uid added. The nonce of the login stays in it.
-    access_marks=("uid",),
+    access_token_only_claims=("uid",),
     client_claims=("azp",),
     # Whoever may use the application is given every scope that is asked for: what a person may do is in the groups.
     roles_claim="groups",
     scopes_from_roles=True,
-    logins=Logins(
+    logins=LoginNotes(
         registration="no",
         documents="no",
         resource="nothing: `aud` is the client id, so `JWT_AUDIENCE` must be that",
-        trap="without a signing key on the provider tokens are HS256, which nobody else can verify",
+        pitfall="without a signing key on the provider tokens are HS256, which nobody else can verify",
     ),
 )
 
@@ -89,18 +89,18 @@ ZITADEL = ProviderProfile(
     hosts=(r"([a-z0-9-]+\.)+zitadel\.cloud",),
     wrong_issuers=((r".*/", "an issuer of Zitadel does not end with a slash; write it without"),),
     header_types=_ANY_JWT,
-    claim_types=NO_ID_TOKEN,
-    access_marks=("jti",),
+    token_type_claims=NO_ID_TOKEN,
+    access_token_only_claims=("jti",),
     # Of one project only: urn:zitadel:iam:org:project:roles would be that of the client's project, whosever it is.
     roles_claim="urn:zitadel:iam:org:project:{}:roles",
-    roles_are_members=True,
+    roles_are_object_keys=True,
     scopes_from_roles=True,
     opaque=True,
-    logins=Logins(
+    logins=LoginNotes(
         registration="from 2026, if switched on",
         documents="no",
         resource="the scope `urn:zitadel:iam:org:project:id:<project id>:aud`",
-        trap="tokens are opaque unless the application is set to JWT",
+        pitfall="tokens are opaque unless the application is set to JWT",
     ),
 )
 
@@ -109,18 +109,18 @@ ORY = ProviderProfile(
     title="Ory Hydra and Ory Network",
     hosts=(r"([a-z0-9-]+\.)+oryapis\.com",),
     header_types=frozenset({"at+jwt", "jwt"}),
-    claim_types=NO_ID_TOKEN,
-    access_marks=("client_id",),
+    token_type_claims=NO_ID_TOKEN,
+    access_token_only_claims=("client_id",),
     client_claims=("client_id",),
     scope_claims=("scp", "scope"),
-    machine_subject="{}",
+    service_subject_pattern="{}",
     opaque=True,
     introspection=False,  # on the admin port, which metadata does not name
-    logins=Logins(
+    logins=LoginNotes(
         registration="if switched on",
         documents="no",
         resource="`audience`, which a client must be allowed; `resource` is not read",
-        trap="tokens are opaque unless `strategies.access_token` is `jwt`",
+        pitfall="tokens are opaque unless `strategies.access_token` is `jwt`",
     ),
 )
 
@@ -128,17 +128,17 @@ AUTHELIA = ProviderProfile(
     name="authelia",
     title="Authelia",
     wrong_issuers=((r".*/", "an issuer of Authelia does not end with a slash; write it without"),),
-    claim_types=NO_ID_TOKEN,
-    access_marks=("client_id",),
+    token_type_claims=NO_ID_TOKEN,
+    access_token_only_claims=("client_id",),
     client_claims=("client_id",),
     scope_claims=("scope", "scp"),
-    machine_subject="{}",
+    service_subject_pattern="{}",
     opaque=True,
-    logins=Logins(
+    logins=LoginNotes(
         registration="no",
         documents="no",
         resource="`resource` or `audience`, which the client's `audience` list must have",
-        trap="tokens are opaque unless the client has `access_token_signed_response_alg`",
+        pitfall="tokens are opaque unless the client has `access_token_signed_response_alg`",
     ),
 )
 
@@ -148,7 +148,7 @@ GENERIC = ProviderProfile(
     name="generic",
     title="any other provider",
     header_types=_ANY_JWT,
-    claim_types=(
+    token_type_claims=(
         ("typ", frozenset({"bearer", "at+jwt", None})),
         ("token_use", frozenset({"access", "access_token", None})),
         *NO_ID_TOKEN,
@@ -156,10 +156,10 @@ GENERIC = ProviderProfile(
     client_claims=("client_id", "azp", "cid", "appid"),
     scope_claims=("scope", "scp"),
     opaque=True,
-    logins=Logins(
+    logins=LoginNotes(
         registration="as its metadata says",
         documents="as its metadata says",
         resource="`resource`, if it reads RFC 8707",
-        trap="an `aud` that is not the public URL: set `JWT_AUDIENCE`",
+        pitfall="an `aud` that is not the public URL: set `JWT_AUDIENCE`",
     ),
 )

@@ -1,6 +1,6 @@
 """What the claims of an access token must say: RFC 7519 section 4.1, RFC 8725 section 3, RFC 9068 sections 2.2 and 4.
 
-`judge` sees claims whose signature has been verified. It decides nothing else than whether they are those of an access
+`validate_claims` sees claims whose signature has been verified. It decides nothing else than whether they are those of an access
 token, of this issuer, for this resource, now.
 
 What verified claims grant: the scopes, and the roles behind them.
@@ -18,18 +18,18 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mcp_idp.errors import InvalidToken, Reason
+from mcp_idp.errors import InvalidToken, TokenErrorReason
 from mcp_idp.principal import Principal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from mcp_idp.access.policy import Access
+    from mcp_idp.access.policy import AccessPolicy
     from mcp_idp.principal import ClaimValue
     from mcp_idp.providers import ProviderProfile
 
 
-def scopes_in(claims: Mapping[str, Any], profile: ProviderProfile, prefix: str) -> frozenset[str]:
+def scopes_from_claims(claims: Mapping[str, Any], profile: ProviderProfile, prefix: str) -> frozenset[str]:
     """RFC 9068 section 2.2.3: `scope`, separated by spaces; some providers write lists, or another claim.
 
     Some put a prefix before the names, and leave it out in tokens (Entra ID) or do not (Cognito): both are the scope.
@@ -43,11 +43,13 @@ def scopes_in(claims: Mapping[str, Any], profile: ProviderProfile, prefix: str) 
         if isinstance(value, str):
             granted.update(value.split(" "))
         elif value is not None:
-            granted.update(_texts(value, name))
+            granted.update(_string_list(value, name))
     return frozenset(name.removeprefix(prefix) for name in granted - {""})
 
 
-def roles_in(claims: Mapping[str, Any], name: str, profile: ProviderProfile, access: Access) -> frozenset[str] | None:
+def roles_from_claims(
+    claims: Mapping[str, Any], name: str, profile: ProviderProfile, access: AccessPolicy
+) -> frozenset[str] | None:
     """The person's roles for this resource, groups read as the roles that they stand for; None where nothing tells.
 
     Raises:
@@ -56,48 +58,54 @@ def roles_in(claims: Mapping[str, Any], name: str, profile: ProviderProfile, acc
     value = claims.get(name)
     if value is None:
         return frozenset() if profile.scopes_from_roles else None
-    named = list(value) if profile.roles_are_members and isinstance(value, dict) else _texts(value, name)
+    named = list(value) if profile.roles_are_object_keys and isinstance(value, dict) else _string_list(value, name)
     # Where roles bring scopes, they are groups of people; elsewhere the provider was given these very roles.
-    return access.roles_of(named) if profile.scopes_from_roles else access.roles_of(named) | frozenset(named)
+    return (
+        access.roles_for_groups(named)
+        if profile.scopes_from_roles
+        else access.roles_for_groups(named) | frozenset(named)
+    )
 
 
-def scopes_by_roles(asked: frozenset[str], roles: frozenset[str], access: Access, *, for_us: bool) -> frozenset[str]:
-    """The scopes that `roles` bring; of these only what was `asked` for, if that names any scope of ours.
+def scopes_from_roles(
+    requested: frozenset[str], roles: frozenset[str], access: AccessPolicy, *, has_audience: bool
+) -> frozenset[str]:
+    """The scopes that `roles` bring; of these only what was `requested` for, if that names any scope of ours.
 
-    `for_us` is whether the token names its audience. Where it does not (Cognito), its scopes are all that tells what it
+    `has_audience` is whether the token names its audience. Where it does not (Cognito), its scopes are all that tells what it
     is for: one that names scopes of others only was asked for elsewhere, and brings nothing.
     """
-    brought = access.expand(access.scopes_of(roles))
-    narrower = access.expand(asked)
-    return brought & narrower if narrower or (asked and not for_us) else brought
+    granted = access.effective_scopes(access.scopes_granted_by(roles))
+    narrower = access.effective_scopes(requested)
+    return granted & narrower if narrower or (requested and not has_audience) else granted
 
 
-def _texts(value: object, name: str) -> list[str]:
+def _string_list(value: object, name: str) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
-        raise InvalidToken(Reason.CLAIMS_MALFORMED, expected=f"{name}, a list of texts", got=value)
+        raise InvalidToken(TokenErrorReason.CLAIMS_MALFORMED, expected=f"{name}, a list of texts", got=value)
     return value
 
 
-_MOST_CHARACTERS = 2048  # of all claims of one principal together, as JSON
+_MAX_CHARACTERS = 2048  # of all claims of one principal together, as JSON
 
 
-def select(claims: Mapping[str, Any], names: Iterable[str]) -> tuple[tuple[str, ClaimValue], ...]:
+def select_exposed_claims(claims: Mapping[str, Any], names: Iterable[str]) -> tuple[tuple[str, ClaimValue], ...]:
     """The claims called `names`, in that order, as far as they are texts, numbers, booleans or lists of texts.
 
     What is of another kind, or would not fit any more, is left out: no token is refused for it.
     """
     chosen: list[tuple[str, ClaimValue]] = []
-    room = _MOST_CHARACTERS
+    remaining = _MAX_CHARACTERS
     for name in names:
-        value = _plain(claims.get(name))
+        value = _immutable_value(claims.get(name))
         size = len(json.dumps(value))
-        if value is not None and size <= room:
+        if value is not None and size <= remaining:
             chosen.append((name, value))
-            room -= size
+            remaining -= size
     return tuple(chosen)
 
 
-def _plain(value: object) -> ClaimValue | None:
+def _immutable_value(value: object) -> ClaimValue | None:
     """`value` in a form that cannot change; None for an object, a mixed list or nothing."""
     if isinstance(value, str | int | float):  # a boolean is an int
         return value
@@ -107,11 +115,11 @@ def _plain(value: object) -> ClaimValue | None:
 
 
 _MAX_TEXT = 2048  # characters of an identifier we keep
-_LAST_MOMENT = 2**53  # seconds: beyond it a float is no longer exact
+_MAX_NUMERIC_DATE = 2**53  # seconds: beyond it a float is no longer exact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimRules:
+class ClaimsPolicy:
     """What is expected of every token. Durations in seconds.
 
     Attributes:
@@ -120,7 +128,7 @@ class ClaimRules:
         profile: how the provider writes its tokens.
         access: which roles bring which scopes, and which groups stand for roles.
         roles_claim: the claim that lists the person's roles for this resource.
-        machine_clients: whose tokens need no person.
+        service_clients: whose tokens need no person.
         leeway: how far two clocks may disagree.
         max_lifetime: from `iat` to `exp`.
     """
@@ -129,15 +137,15 @@ class ClaimRules:
     aliases: frozenset[str] = frozenset()
     audience: str
     clients: frozenset[str] = frozenset()
-    machine_clients: frozenset[str] = frozenset()
+    service_clients: frozenset[str] = frozenset()
     profile: ProviderProfile
-    access: Access
+    access: AccessPolicy
     roles_claim: str
     leeway: float
     max_lifetime: float
 
 
-def judge(claims: Mapping[str, Any], rules: ClaimRules, now: float) -> Principal:
+def validate_claims(claims: Mapping[str, Any], rules: ClaimsPolicy, now: float) -> Principal:
     """The principal that the claims stand for, at `now` (seconds since the epoch).
 
     Raises:
@@ -145,21 +153,23 @@ def judge(claims: Mapping[str, Any], rules: ClaimRules, now: float) -> Principal
     """
     issuer = claims.get("iss")
     if issuer != rules.issuer and not (isinstance(issuer, str) and issuer in rules.aliases):
-        raise InvalidToken(Reason.ISSUER, expected=rules.issuer, got=issuer)
-    client = next((c for name in rules.profile.client_claims if (c := _text(claims, name)) is not None), None)
+        raise InvalidToken(TokenErrorReason.ISSUER, expected=rules.issuer, got=issuer)
+    client = next((c for name in rules.profile.client_claims if (c := _string_claim(claims, name)) is not None), None)
     _check_audience(claims, rules, client)
     expires_at = _check_times(claims, rules, now)
     _check_type(claims, rules)
-    subject = _text(claims, "sub")
-    a_person_s = _names_a_person(claims, rules.profile, client, subject)
-    if not a_person_s and client not in rules.machine_clients:
-        raise InvalidToken(Reason.NO_USER, expected="a token of a logged-in person, or of a machine client", got=client)
-    scopes = scopes_in(claims, rules.profile, rules.access.scope_prefix)
-    roles = roles_in(claims, rules.roles_claim, rules.profile, rules.access)
+    subject = _string_claim(claims, "sub")
+    has_end_user = _has_end_user(claims, rules.profile, client, subject)
+    if not has_end_user and client not in rules.service_clients:
+        raise InvalidToken(
+            TokenErrorReason.NO_USER, expected="a token of a logged-in person, or of a machine client", got=client
+        )
+    scopes = scopes_from_claims(claims, rules.profile, rules.access.scope_prefix)
+    roles = roles_from_claims(claims, rules.roles_claim, rules.profile, rules.access)
     if rules.profile.scopes_from_roles and roles is not None:
         # A machine's own scopes were given to it by name: nobody logs in who might lack a role.
-        own = frozenset() if a_person_s else scopes
-        scopes = own | scopes_by_roles(scopes, roles, rules.access, for_us="aud" in claims)
+        own = frozenset() if has_end_user else scopes
+        scopes = own | scopes_from_roles(scopes, roles, rules.access, has_audience="aud" in claims)
     return Principal(
         issuer=rules.issuer,
         subject=subject,
@@ -167,85 +177,87 @@ def judge(claims: Mapping[str, Any], rules: ClaimRules, now: float) -> Principal
         scopes=scopes,
         expires_at=expires_at,
         roles=roles,
-        claims=select(claims, rules.access.claims),
+        claims=select_exposed_claims(claims, rules.access.claims),
     )
 
 
-def _check_audience(claims: Mapping[str, Any], rules: ClaimRules, client: str | None) -> None:
+def _check_audience(claims: Mapping[str, Any], rules: ClaimsPolicy, client: str | None) -> None:
     """One of the audiences is ours, as text: no prefix, no other spelling of the URL (RFC 7519 section 4.1.3)."""
     if rules.clients and "aud" not in claims:
         if client not in rules.clients:
             raise InvalidToken(
-                Reason.AUDIENCE, expected=f"an audience, or a client of {sorted(rules.clients)}", got=client
+                TokenErrorReason.AUDIENCE, expected=f"an audience, or a client of {sorted(rules.clients)}", got=client
             )
         return
     audience = claims.get("aud")
     listed = audience if isinstance(audience, list) else [audience]
     if not all(isinstance(entry, str) for entry in listed) or rules.audience not in listed:
-        raise InvalidToken(Reason.AUDIENCE, expected=rules.audience, got=audience)
+        raise InvalidToken(TokenErrorReason.AUDIENCE, expected=rules.audience, got=audience)
 
 
-def _check_times(claims: Mapping[str, Any], rules: ClaimRules, now: float) -> float:
+def _check_times(claims: Mapping[str, Any], rules: ClaimsPolicy, now: float) -> float:
     """`exp` must be there; `nbf` and `iat` count where they are. The end it is good until, without leeway."""
-    expires_at = _moment(claims, "exp")
+    expires_at = _numeric_date(claims, "exp")
     if expires_at is None:
-        raise InvalidToken(Reason.CLAIMS_MALFORMED, expected="exp", got=None)
+        raise InvalidToken(TokenErrorReason.CLAIMS_MALFORMED, expected="exp", got=None)
     if expires_at + rules.leeway <= now:
-        raise InvalidToken(Reason.EXPIRED, expected=now, got=expires_at)
-    not_before = _moment(claims, "nbf")
+        raise InvalidToken(TokenErrorReason.EXPIRED, expected=now, got=expires_at)
+    not_before = _numeric_date(claims, "nbf")
     if not_before is not None and not_before - rules.leeway > now:
-        raise InvalidToken(Reason.NOT_YET_VALID, expected=now, got=not_before)
-    issued_at = _moment(claims, "iat")
+        raise InvalidToken(TokenErrorReason.NOT_YET_VALID, expected=now, got=not_before)
+    issued_at = _numeric_date(claims, "iat")
     if issued_at is not None and issued_at - rules.leeway > now:
-        raise InvalidToken(Reason.ISSUED_IN_FUTURE, expected=now, got=issued_at)
+        raise InvalidToken(TokenErrorReason.ISSUED_IN_FUTURE, expected=now, got=issued_at)
     # A provider that can be talked into a ten-year token is not believed. Without iat, what is left counts.
     lifetime = expires_at - (issued_at if issued_at is not None else now)
     if lifetime > rules.max_lifetime:
-        raise InvalidToken(Reason.LIFETIME, expected=rules.max_lifetime, got=lifetime)
+        raise InvalidToken(TokenErrorReason.LIFETIME, expected=rules.max_lifetime, got=lifetime)
     return expires_at
 
 
-def _moment(claims: Mapping[str, Any], name: str) -> float | None:
+def _numeric_date(claims: Mapping[str, Any], name: str) -> float | None:
     """A NumericDate (RFC 7519 section 2): a JSON number, fractions allowed. A string or a boolean is none."""
     value = claims.get(name)
     if value is None and name not in claims:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidToken(Reason.CLAIMS_MALFORMED, expected=f"{name}, a number", got=value)
-    if not 0 <= value <= _LAST_MOMENT:
-        raise InvalidToken(Reason.CLAIMS_MALFORMED, expected=f"{name}, seconds since the epoch", got=value)
+        raise InvalidToken(TokenErrorReason.CLAIMS_MALFORMED, expected=f"{name}, a number", got=value)
+    if not 0 <= value <= _MAX_NUMERIC_DATE:
+        raise InvalidToken(TokenErrorReason.CLAIMS_MALFORMED, expected=f"{name}, seconds since the epoch", got=value)
     return float(value)
 
 
-def _check_type(claims: Mapping[str, Any], rules: ClaimRules) -> None:
+def _check_type(claims: Mapping[str, Any], rules: ClaimsPolicy) -> None:
     """An access token, not an ID, refresh or logout token of the same issuer; and a bearer token."""
     if "cnf" in claims:
-        raise InvalidToken(Reason.SENDER_BOUND, expected="a bearer token", got="a token bound to its sender (cnf)")
+        raise InvalidToken(
+            TokenErrorReason.SENDER_BOUND, expected="a bearer token", got="a token bound to its sender (cnf)"
+        )
     if "events" in claims:  # OpenID Connect Back-Channel Logout 1.0 section 2.4, RFC 8417
-        raise InvalidToken(Reason.TOKEN_TYPE, expected="no events", got="a logout or security event token")
-    for name, accepted in rules.profile.claim_types:
+        raise InvalidToken(TokenErrorReason.TOKEN_TYPE, expected="no events", got="a logout or security event token")
+    for name, accepted in rules.profile.token_type_claims:
         value = claims.get(name)
         kind = value.lower() if isinstance(value, str) else value
         if not isinstance(kind, str | None) or kind not in accepted:
-            raise InvalidToken(Reason.TOKEN_TYPE, expected=f"{name} of an access token", got=value)
-    marks = rules.profile.access_marks
-    if marks and all(_text(claims, mark) is None for mark in marks):
-        raise InvalidToken(Reason.TOKEN_TYPE, expected=f"{' or '.join(marks)}, as in an access token", got=None)
+            raise InvalidToken(TokenErrorReason.TOKEN_TYPE, expected=f"{name} of an access token", got=value)
+    claim_names = rules.profile.access_token_only_claims
+    if claim_names and all(_string_claim(claims, claim_name) is None for claim_name in claim_names):
+        raise InvalidToken(
+            TokenErrorReason.TOKEN_TYPE, expected=f"{' or '.join(claim_names)}, as in an access token", got=None
+        )
 
 
-def _names_a_person(
-    claims: Mapping[str, Any], profile: ProviderProfile, client: str | None, subject: str | None
-) -> bool:
+def _has_end_user(claims: Mapping[str, Any], profile: ProviderProfile, client: str | None, subject: str | None) -> bool:
     """Whether somebody logged in for this token, as far as the provider lets us tell."""
     if profile.user_claim is not None:
-        return _text(claims, profile.user_claim) is not None
-    return profile.machine_subject is None or subject != profile.machine_subject.format(client)
+        return _string_claim(claims, profile.user_claim) is not None
+    return profile.service_subject_pattern is None or subject != profile.service_subject_pattern.format(client)
 
 
-def _text(claims: Mapping[str, Any], name: str) -> str | None:
+def _string_claim(claims: Mapping[str, Any], name: str) -> str | None:
     value = claims.get(name)
     if value is None:
         return None
     if not isinstance(value, str) or not 0 < len(value) <= _MAX_TEXT:
-        raise InvalidToken(Reason.CLAIMS_MALFORMED, expected=f"{name}, a text", got=value)
+        raise InvalidToken(TokenErrorReason.CLAIMS_MALFORMED, expected=f"{name}, a text", got=value)
     return value

@@ -3,7 +3,7 @@
 - A token that should be a JWT passes everything a JWT must pass before anybody is asked.
 - However many use one token at once, the provider is asked once; of different tokens a bounded number of calls run
   and wait in each of two lanes. The lane of tokens that prove nothing by themselves cannot fill that of signed ones.
-- An active answer counts for `MAX_ANSWER_AGE`, never past the token's end; a refusal for a shorter time, in a store of
+- An active answer counts for `MAX_RESULT_AGE`, never past the token's end; a refusal for a shorter time, in a store of
   its own, where junk pushes out nothing but junk. An answer that could not be had is not remembered.
 
 What an introspection answer must say: RFC 7662 sections 2.2 and 4.
@@ -21,9 +21,9 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from mcp_idp.errors import InvalidToken, ProviderUnavailable, Reason
-from mcp_idp.tokens.claims import ClaimRules, judge
-from mcp_idp.util.concurrency import Lane, SingleFlight
+from mcp_idp.errors import InvalidToken, ProviderUnavailable, TokenErrorReason
+from mcp_idp.tokens.claims import ClaimsPolicy, validate_claims
+from mcp_idp.util.concurrency import Bulkhead, SingleFlight
 from mcp_idp.util.token_cache import MAX_ENTRIES, TokenCache
 
 if TYPE_CHECKING:
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 
     from mcp_idp.oauth.endpoints import IntrospectionEndpoint
     from mcp_idp.principal import Principal
-    from mcp_idp.tokens.claims import ClaimRules
+    from mcp_idp.tokens.claims import ClaimsPolicy
     from mcp_idp.tokens.jwt import JwtVerifier
     from mcp_idp.util.clock import Clock
 
     Outcome = Principal | InvalidToken | ProviderUnavailable
 
-MAX_ANSWER_AGE = 30.0  # seconds: how long a token that was withdrawn may still be believed
+MAX_RESULT_AGE = 30.0  # seconds: how long a token that was withdrawn may still be believed
 
 
-def rules_for_answers(rules: ClaimRules) -> ClaimRules:
+def policy_for_introspection(rules: ClaimsPolicy) -> ClaimsPolicy:
     """The rules of JWTs, as they apply to answers.
 
     The client may stand in `client_id`, the name RFC 7662 gives it, and the scopes in `scope`. A claim that tells the
@@ -53,13 +53,13 @@ def rules_for_answers(rules: ClaimRules) -> ClaimRules:
             profile,
             client_claims=(*profile.client_claims, "client_id"),
             scope_claims=tuple(dict.fromkeys((*profile.scope_claims, "scope"))) if profile.scope_claims else (),
-            claim_types=tuple((name, accepted | {None}) for name, accepted in profile.claim_types),
-            access_marks=(),
+            token_type_claims=tuple((name, accepted | {None}) for name, accepted in profile.token_type_claims),
+            access_token_only_claims=(),
         ),
     )
 
 
-def judge_answer(answer: Mapping[str, Any], rules: ClaimRules, now: float) -> Principal:
+def validate_response(response: Mapping[str, Any], rules: ClaimsPolicy, now: float) -> Principal:
     """The principal that the provider's answer stands for, at `now` (seconds since the epoch).
 
     `aud` must be there and hold ours: without it nothing says that the token is meant for this resource. `iss` and
@@ -68,39 +68,41 @@ def judge_answer(answer: Mapping[str, Any], rules: ClaimRules, now: float) -> Pr
     lifetimes. A member that is null says nothing.
 
     Args:
-        answer: the JSON object as it came.
-        rules: as `rules_for_answers` makes them.
+        response: the JSON object as it came.
+        rules: as `policy_for_introspection` makes them.
         now: when the question was asked.
 
     Raises:
         InvalidToken: the token is not active, or is not for us, with the reason.
         ProviderUnavailable: the answer does not say whether the token is active.
     """
-    active = answer.get("active")
+    active = response.get("active")
     if active is False:
-        raise InvalidToken(Reason.INACTIVE, expected="active at the provider, for a client in its audience", got=active)
+        raise InvalidToken(
+            TokenErrorReason.INACTIVE, expected="active at the provider, for a client in its audience", got=active
+        )
     if active is not True:
         raise ProviderUnavailable("the introspection answer has no boolean member active")
-    said = {name: value for name, value in answer.items() if value is not None}
-    _check_token_type(said.get("token_type"))
-    return judge({"iss": rules.issuer, "exp": now + MAX_ANSWER_AGE, **said}, rules, now)
+    members = {name: value for name, value in response.items() if value is not None}
+    _check_token_type(members.get("token_type"))
+    return validate_claims({"iss": rules.issuer, "exp": now + MAX_RESULT_AGE, **members}, rules, now)
 
 
 def _check_token_type(named: object) -> None:
     """RFC 6749 section 7.1, compared without case (section 5.1). A DPoP token is good with its proof only."""
     kind = named.lower() if isinstance(named, str) else named
     if kind == "dpop":
-        raise InvalidToken(Reason.SENDER_BOUND, expected="a bearer token", got=named)
+        raise InvalidToken(TokenErrorReason.SENDER_BOUND, expected="a bearer token", got=named)
     if kind is not None and kind != "bearer":
-        raise InvalidToken(Reason.TOKEN_TYPE, expected="token_type Bearer", got=named)
+        raise InvalidToken(TokenErrorReason.TOKEN_TYPE, expected="token_type Bearer", got=named)
 
 
 _B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*", re.ASCII)  # RFC 6750 section 2.1
 # Two dots, and a first part that begins as base64url of { does, followed by a quotation mark or white space.
-_SHAPED_AS_JWT = re.compile(r"e[wy][A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*", re.ASCII)
+_JWT_SHAPE = re.compile(r"e[wy][A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*", re.ASCII)
 
 
-class Precheck:
+class LocalPrecheck:
     """Judges what can be judged without a question.
 
     Attributes:
@@ -114,7 +116,7 @@ class Precheck:
         self.opaque = opaque
         self.max_bytes = max_bytes
 
-    async def judge(self, token: str) -> Principal | None:
+    async def check(self, token: str) -> Principal | None:
         """The principal that a signed token names, None for an opaque token.
 
         Raises:
@@ -122,43 +124,43 @@ class Precheck:
             ProviderUnavailable: whether the JWT verifies cannot be told, because the keys cannot be had.
         """
         if len(token) > self.max_bytes:
-            raise InvalidToken(Reason.TOO_LONG, expected=self.max_bytes, got=len(token))
-        if self.signed is not None and (not self.opaque or _SHAPED_AS_JWT.fullmatch(token)):
+            raise InvalidToken(TokenErrorReason.TOO_LONG, expected=self.max_bytes, got=len(token))
+        if self.signed is not None and (not self.opaque or _JWT_SHAPE.fullmatch(token)):
             return await self.signed.verify(token)
         if _B64TOKEN.fullmatch(token) is None:
-            raise InvalidToken(Reason.OPAQUE, expected="a b64token", got=f"{len(token)} other characters")
+            raise InvalidToken(TokenErrorReason.OPAQUE, expected="a b64token", got=f"{len(token)} other characters")
         return None
 
 
 _NO_KEYS = 0  # no generation of keys makes an answer void: signatures are judged before, each time
 
-Says = TypeVar("Says")
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
+class IntrospectionLimits:
     """How much is asked and remembered. The default is for a provider that others use too.
 
     Attributes:
         in_flight: calls at once, in each of the two lanes.
         waiting: tokens that wait for a call, in each lane.
-        answer_within: seconds from the question to the answer, the wait included.
-        refusal_age: seconds a refusal is remembered; `MAX_ANSWER_AGE` is that of an active answer.
+        timeout: seconds from the question to the answer, the wait included.
+        max_rejection_age: seconds a refusal is remembered; `MAX_RESULT_AGE` is that of an active answer.
         entries: active tokens that are remembered, and as many refused ones.
     """
 
     in_flight: int = 10
     waiting: int = 100
-    answer_within: float = 5.0
-    refusal_age: float = 5.0
+    timeout: float = 5.0
+    max_rejection_age: float = 5.0
     entries: int = MAX_ENTRIES
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer(Generic[Says]):
+class _CachedResult(Generic[Value]):
     """What the provider said, and until when (monotonic) it counts."""
 
-    says: Says
+    value: Value
     expires_at: float
 
 
@@ -168,21 +170,21 @@ class IntrospectionVerifier:
     def __init__(
         self,
         endpoint: IntrospectionEndpoint,
-        rules: ClaimRules,
+        rules: ClaimsPolicy,
         clock: Clock,
-        precheck: Precheck,
-        bounds: Bounds | None = None,
+        precheck: LocalPrecheck,
+        bounds: IntrospectionLimits | None = None,
     ) -> None:
         self._endpoint = endpoint
-        self._rules = rules_for_answers(rules)
+        self._rules = policy_for_introspection(rules)
         self._clock = clock
         self._precheck = precheck
-        self._bounds = bounds = bounds or Bounds()
-        self._active: TokenCache[_Answer[Principal]] = TokenCache(bounds.entries)
-        self._refused: TokenCache[_Answer[Reason]] = TokenCache(bounds.entries)
+        self._bounds = bounds = bounds or IntrospectionLimits()
+        self._active: TokenCache[_CachedResult[Principal]] = TokenCache(bounds.entries)
+        self._rejections: TokenCache[_CachedResult[TokenErrorReason]] = TokenCache(bounds.entries)
         self._flights: SingleFlight[Outcome] = SingleFlight("introspect a token")
-        self._signed_lane, self._opaque_lane = (
-            Lane(bounds.in_flight, bounds.waiting, "introspection: too many tokens wait for an answer")
+        self._jwt_slots, self._opaque_slots = (
+            Bulkhead(bounds.in_flight, bounds.waiting, "introspection: too many tokens wait for an answer")
             for _ in range(2)
         )
 
@@ -193,13 +195,13 @@ class IntrospectionVerifier:
             InvalidToken: it is none, or the provider does not vouch for it.
             ProviderUnavailable: whether it does cannot be told.
         """
-        vouched = await self._precheck.judge(token)
+        jwt_principal = await self._precheck.check(token)
         now = self._clock.monotonic()
         if (known := self._active.get(token, _NO_KEYS, now)) is not None:
-            return known.says
-        if (refused := self._refused.get(token, _NO_KEYS, now)) is not None:
-            raise InvalidToken(refused.says, got="what was refused a moment ago")
-        outcome = await self._flights.get(token, lambda: self._outcome(token, vouched))
+            return known.value
+        if (rejection := self._rejections.get(token, _NO_KEYS, now)) is not None:
+            raise InvalidToken(rejection.value, got="what was refused a moment ago")
+        outcome = await self._flights.get(token, lambda: self._introspect_once(token, jwt_principal))
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
@@ -208,36 +210,38 @@ class IntrospectionVerifier:
         """End the calls that are under way, if any."""
         await self._flights.close()
 
-    async def _outcome(self, token: str, vouched: Principal | None) -> Outcome:
+    async def _introspect_once(self, token: str, jwt_principal: Principal | None) -> Outcome:
         """Refusals are returned, not raised: a task that nobody waits for any more must not complain about them."""
-        asked_at = self._clock.monotonic()
+        requested_at = self._clock.monotonic()
         try:
-            return await self._ask(token, vouched, asked_at)
-        except InvalidToken as refusal:
-            self._refused.put(token, _NO_KEYS, _Answer(refusal.reason, asked_at + self._bounds.refusal_age), size=0)
-            return refusal
+            return await self._introspect(token, jwt_principal, requested_at)
+        except InvalidToken as rejection:
+            self._rejections.put(
+                token, _NO_KEYS, _CachedResult(rejection.reason, requested_at + self._bounds.max_rejection_age), size=0
+            )
+            return rejection
         except ProviderUnavailable as fault:
             return fault
         except TimeoutError:
-            return ProviderUnavailable(f"introspection: no answer within {self._bounds.answer_within:g} s")
+            return ProviderUnavailable(f"introspection: no answer within {self._bounds.timeout:g} s")
         except Exception as error:  # noqa: BLE001 - whatever asking makes us raise: the answer could not be had
             return ProviderUnavailable(f"introspection: {type(error).__name__}")
 
-    async def _ask(self, token: str, vouched: Principal | None, asked_at: float) -> Principal:
-        lane = self._opaque_lane if vouched is None else self._signed_lane
+    async def _introspect(self, token: str, jwt_principal: Principal | None, requested_at: float) -> Principal:
+        lane = self._opaque_slots if jwt_principal is None else self._jwt_slots
         now = self._clock.now()
-        async with asyncio.timeout(self._bounds.answer_within), lane.place():
-            answer, size = await self._endpoint.ask(token)
-        principal = judge_answer(answer, self._rules, now)
-        if vouched is not None and principal.subject not in {None, vouched.subject}:
+        async with asyncio.timeout(self._bounds.timeout), lane.slot():
+            response, size = await self._endpoint.introspect(token)
+        principal = validate_response(response, self._rules, now)
+        if jwt_principal is not None and principal.subject not in {None, jwt_principal.subject}:
             # Somebody between us and the provider mixes answers up, as a cache that does not look at bodies does.
             raise ProviderUnavailable("the introspection answer is about another subject than the token")
-        if vouched is not None:
+        if jwt_principal is not None:
             # What an answer leaves out, it does not take back: who owns a session depends on it.
-            claims = {**dict(vouched.claims), **dict(principal.claims)}
-            subject = principal.subject if principal.subject is not None else vouched.subject
+            claims = {**dict(jwt_principal.claims), **dict(principal.claims)}
+            subject = principal.subject if principal.subject is not None else jwt_principal.subject
             principal = replace(principal, subject=subject, claims=tuple(claims.items()))
         # On the monotonic clock: setting the other back must not make a withdrawn token live longer.
-        expires_at = asked_at + min(MAX_ANSWER_AGE, principal.expires_at - now)
-        self._active.put(token, _NO_KEYS, _Answer(principal, expires_at), size=size)
+        expires_at = requested_at + min(MAX_RESULT_AGE, principal.expires_at - now)
+        self._active.put(token, _NO_KEYS, _CachedResult(principal, expires_at), size=size)
         return principal

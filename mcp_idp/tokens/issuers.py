@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from mcp_idp.access.models import IssuerRules
+from mcp_idp.access.models import IssuerOverrides
 from mcp_idp.config.env import SettingsError
-from mcp_idp.config.validation import check_provider
-from mcp_idp.oauth.client_auth import client_auth
+from mcp_idp.config.validation import validate_provider
+from mcp_idp.oauth.client_auth import client_auth_from_settings
 from mcp_idp.oauth.discovery import discover
 from mcp_idp.oauth.endpoints import IntrospectionEndpoint
 from mcp_idp.oauth.http import FetchError, fetch_json
 from mcp_idp.providers import PROFILES, profile_for
-from mcp_idp.tokens.claims import ClaimRules
-from mcp_idp.tokens.introspection import IntrospectionVerifier, Precheck
-from mcp_idp.tokens.jwks import COOL_DOWN_SECONDS, KeySet
+from mcp_idp.tokens.claims import ClaimsPolicy
+from mcp_idp.tokens.introspection import IntrospectionVerifier, LocalPrecheck
+from mcp_idp.tokens.jwks import REFRESH_COOLDOWN_SECONDS, JwksCache
 from mcp_idp.tokens.jwt import JwtVerifier
 from mcp_idp.util import strict_json
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from mcp_idp.access.policy import Access
+    from mcp_idp.access.policy import AccessPolicy
     from mcp_idp.config.settings import Settings
     from mcp_idp.principal import Principal
     from mcp_idp.providers import ProviderProfile
@@ -45,57 +45,61 @@ log = structlog.get_logger(__name__)
 _FETCH_SECONDS = 10.0  # discovery and key set together
 
 
-class IdentityProvider:
+class IssuerVerifier:
     """Verifies tokens of `settings.issuer`, and knows whether it could.
 
     While `keys` are usable, so is the address of the introspection endpoint, if that is asked: both are learnt in one
     go, are renewed together, and outlive an outage alike. `rules` are what its tokens must say; those of
-    `machine_clients`, and of the ones that the access file's rules for this issuer name, need no person.
+    `service_clients`, and of the ones that the access file's rules for this issuer name, need no person.
     """
 
     def __init__(
         self,
         settings: Settings,
-        access: Access,
+        access: AccessPolicy,
         clock: Clock,
         http: httpx.AsyncClient,
-        machine_clients: Iterable[str] = (),
+        service_clients: Iterable[str] = (),
     ) -> None:
         self._settings = settings
         self._http = http
         # Scopes whose tokens the provider is asked about, although they are JWTs: where a withdrawal must count soon.
         # Only the first issuer knows this server: its credentials are not for others, whose tokens go without.
-        self._asked_about = frozenset(access.introspect_for)
+        self._introspected_scopes = frozenset(access.introspect_for)
         self._access = access
-        only_by_asking = settings.token_mode == "introspection"  # noqa: S105 - the mode's name
-        self._introspects = only_by_asking or (bool(self._asked_about) and settings.can_introspect)
+        introspection_only = settings.token_mode == "introspection"  # noqa: S105 - the mode's name
+        self._introspects = introspection_only or (bool(self._introspected_scopes) and settings.has_client_credentials)
         self._introspection_url = settings.introspect_url or ""
-        self.keys = KeySet(self._fetch_keys, clock, max_age=settings.key_max_age, max_stale=settings.key_max_stale)
-        own = access.issuers.get(settings.server_url, IssuerRules())
+        self.keys = JwksCache(self._fetch_keys, clock, max_age=settings.key_max_age, max_stale=settings.key_max_stale)
+        own = access.issuers.get(settings.server_url, IssuerOverrides())
         self._profile = _profile(settings, own)
         check_audience(settings, self._profile, own)
-        self.rules = rules = _claim_rules(settings, access, self._profile, own, machine_clients)
+        self.rules = rules = _claim_rules(settings, access, self._profile, own, service_clients)
         self._signed = signed = JwtVerifier(self.keys, rules, clock, max_bytes=settings.max_token_bytes)
         self._introspection = self._introspection_verifier(signed, rules, clock) if self._introspects else None
         # See `JwtVerifier.verify` and `IntrospectionVerifier.verify`.
         self.verify: Callable[[str], Coroutine[Any, Any, Principal]] = signed.verify
-        if only_by_asking and self._introspection is not None:
+        if introspection_only and self._introspection is not None:
             self.verify = self._introspection.verify
-        elif self._asked_about:
-            self.verify = self._verify_and_ask
+        elif self._introspected_scopes:
+            self.verify = self._verify_and_introspect
 
-    async def _verify_and_ask(self, token: str) -> Principal:
+    async def _verify_and_introspect(self, token: str) -> Principal:
         principal = await self._signed.verify(token)
-        if self._asked_about.isdisjoint(self._access.expand(principal.scopes)):
+        if self._introspected_scopes.isdisjoint(self._access.effective_scopes(principal.scopes)):
             return principal
         if self._introspection is None:
-            return replace(principal, scopes=self._without_asking(principal.scopes))
+            return replace(principal, scopes=self._drop_introspected_scopes(principal.scopes))
         return await self._introspection.verify(token)
 
-    def _without_asking(self, scopes: frozenset[str]) -> frozenset[str]:
+    def _drop_introspected_scopes(self, scopes: frozenset[str]) -> frozenset[str]:
         """What counts of a token that nobody can be asked about: none of the scopes that must be, and none broader."""
-        good_for = self._access.expand(scopes)
-        return frozenset(scope for scope in good_for if self._asked_about.isdisjoint(self._access.expand((scope,))))
+        effective = self._access.effective_scopes(scopes)
+        return frozenset(
+            scope
+            for scope in effective
+            if self._introspected_scopes.isdisjoint(self._access.effective_scopes((scope,)))
+        )
 
     async def close(self) -> None:
         """End whatever is being asked of the provider."""
@@ -103,38 +107,40 @@ class IdentityProvider:
             await self._introspection.close()
         await self.keys.close()
 
-    async def wait_until_reached(self) -> None:
+    async def wait_until_ready(self) -> None:
         """Fetch the keys, again and again until the provider answers; each failure is logged by the key set."""
         where = self._settings.internal_url or self._settings.server_url
         log.info("asking the identity provider for its keys", provider=self._settings.provider.name, at=where)
         await self.keys.refresh()
-        while self.keys.fault is not None:
-            log.warning("waiting for the identity provider", at=where, next_try_in_seconds=COOL_DOWN_SECONDS)
-            await asyncio.sleep(COOL_DOWN_SECONDS)
+        while self.keys.last_error is not None:
+            log.warning("waiting for the identity provider", at=where, next_try_in_seconds=REFRESH_COOLDOWN_SECONDS)
+            await asyncio.sleep(REFRESH_COOLDOWN_SECONDS)
             await self.keys.refresh()
         log.info("ready: the identity provider's keys are held", issuer=self._settings.issuer)
 
-    def _introspection_verifier(self, signed: JwtVerifier, rules: ClaimRules, clock: Clock) -> IntrospectionVerifier:
+    def _introspection_verifier(self, signed: JwtVerifier, rules: ClaimsPolicy, clock: Clock) -> IntrospectionVerifier:
         settings = self._settings
-        endpoint = IntrospectionEndpoint(self._http, self._where_to_ask, clock, client_auth(settings, clock))
-        precheck = Precheck(
+        endpoint = IntrospectionEndpoint(
+            self._http, self._introspection_endpoint, clock, client_auth_from_settings(settings, clock)
+        )
+        precheck = LocalPrecheck(
             signed if self._profile.signed else None, opaque=self._profile.opaque, max_bytes=settings.max_token_bytes
         )
         return IntrospectionVerifier(endpoint, rules, clock, precheck)
 
-    async def _where_to_ask(self) -> str:
-        await self.keys.ready()
+    async def _introspection_endpoint(self) -> str:
+        await self.keys.ensure_fresh()
         return self._introspection_url
 
     async def _fetch_keys(self) -> dict[str, Any]:
         """The key set, from where the metadata says it is. Asked anew each time: a provider may move it."""
         try:
             async with asyncio.timeout(_FETCH_SECONDS):
-                return await fetch_json(self._http, await self._locate())
+                return await fetch_json(self._http, await self._discover_endpoints())
         except TimeoutError as error:
             raise FetchError(f"{self._settings.server_url}: no answer within {_FETCH_SECONDS:g} s") from error
 
-    async def _locate(self) -> str:
+    async def _discover_endpoints(self) -> str:
         """Where the key set is; on the way, where to introspect."""
         settings = self._settings
         keys_at, introspect_at = settings.jwks_url, settings.introspect_url
@@ -149,7 +155,7 @@ class IdentityProvider:
         return keys_at
 
 
-def _profile(settings: Settings, own: IssuerRules) -> ProviderProfile:
+def _profile(settings: Settings, own: IssuerOverrides) -> ProviderProfile:
     """How the issuer writes its tokens: as the settings say, but for what the access file says of this issuer."""
     profile = PROFILES[own.provider] if own.provider else settings.provider
     if own.scopes_from is not None:
@@ -158,17 +164,21 @@ def _profile(settings: Settings, own: IssuerRules) -> ProviderProfile:
 
 
 def _claim_rules(
-    settings: Settings, access: Access, profile: ProviderProfile, own: IssuerRules, machine_clients: Iterable[str]
-) -> ClaimRules:
+    settings: Settings,
+    access: AccessPolicy,
+    profile: ProviderProfile,
+    own: IssuerOverrides,
+    service_clients: Iterable[str],
+) -> ClaimsPolicy:
     """What tokens of the settings' issuer must say; the access file's rules for that issuer come first."""
     audience = own.audience or settings.audience
     roles_claim = own.roles_claim or (profile.roles_claim or access.roles_claim).replace("{}", audience)
-    return ClaimRules(
+    return ClaimsPolicy(
         issuer=settings.issuer,
         aliases=frozenset(own.aliases) | profile.aliases_of(settings.issuer),
         audience=audience,
         clients=frozenset(own.clients),
-        machine_clients=frozenset((*own.machine_clients, *machine_clients)),
+        service_clients=frozenset((*own.machine_clients, *service_clients)),
         profile=profile,
         access=access,
         roles_claim=roles_claim,
@@ -180,49 +190,53 @@ def _claim_rules(
 _SIGNED = re.compile(r"[A-Za-z0-9_-]+\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+", re.ASCII)
 
 
-class TrustedIssuers:
+class TokenVerifierRegistry:
     """Verifies a token by the issuer that it names.
 
     Attributes:
-        first: the issuer of the settings. What names no other issuer is judged, and refused, there.
+        primary: the issuer of the settings. What names no other issuer is judged, and refused, there.
         all: it, and the others.
 
     Raises:
         SettingsError: the access file names an issuer whose tokens cannot be judged as it says.
     """
 
-    def __init__(self, settings: Settings, access: Access, clock: Clock, http: httpx.AsyncClient) -> None:
+    def __init__(self, settings: Settings, access: AccessPolicy, clock: Clock, http: httpx.AsyncClient) -> None:
         # Client ids mean something at one issuer only, and those of the access file are known to the first.
-        self.first = IdentityProvider(settings, access, clock, http, access.machine_clients)
-        self.all = [self.first]
+        self.primary = IssuerVerifier(settings, access, clock, http, access.machine_clients)
+        self.all = [self.primary]
         self._max_bytes = settings.max_token_bytes
-        self._by_claim: dict[str, IdentityProvider] = {}
-        self._named_by_first = {settings.issuer, *self.first.rules.aliases}
+        self._by_issuer: dict[str, IssuerVerifier] = {}
+        self._named_by_first = {settings.issuer, *self.primary.rules.aliases}
         for issuer, rules in access.issuers.items():
             if issuer != settings.server_url:
-                theirs = _settings_for(issuer, rules, settings)
-                check_provider(theirs, f"{settings.access_file}: issuers: ")
-                other = IdentityProvider(theirs, access, clock, http)
+                theirs = _settings_for_additional_issuer(issuer, rules, settings)
+                validate_provider(theirs, f"{settings.access_file}: issuers: ")
+                other = IssuerVerifier(theirs, access, clock, http)
                 self.all.append(other)
                 self._add(other, (issuer, *sorted(other.rules.aliases)), f"{settings.access_file}: issuers: {issuer}")
         # With one issuer there is nothing to choose.
         self.verify: Callable[[str], Coroutine[Any, Any, Principal]] = (
-            self._verify_by_claim if self._by_claim else self.first.verify
+            self._verify_by_claim if self._by_issuer else self.primary.verify
         )
 
-    def provider_of(self, token: str) -> IdentityProvider:
+    def verifier_for(self, token: str) -> IssuerVerifier:
         """Who judges `token`."""
-        return self._by_claim.get(claimed_issuer(token, self._max_bytes), self.first) if self._by_claim else self.first
+        return (
+            self._by_issuer.get(unverified_issuer(token, self._max_bytes), self.primary)
+            if self._by_issuer
+            else self.primary
+        )
 
-    def _add(self, provider: IdentityProvider, names: tuple[str, ...], place: str) -> None:
+    def _add(self, provider: IssuerVerifier, names: tuple[str, ...], place: str) -> None:
         """Let `provider`, and nobody else, judge the tokens that name one of `names`."""
         for name in names:
-            if name in self._by_claim or name in self._named_by_first:
+            if name in self._by_issuer or name in self._named_by_first:
                 raise SettingsError(f"{place}: tokens of {name} are another issuer's already; list one of the two")
-            self._by_claim[name] = provider
+            self._by_issuer[name] = provider
 
     async def _verify_by_claim(self, token: str) -> Principal:
-        return await self.provider_of(token).verify(token)
+        return await self.verifier_for(token).verify(token)
 
     async def close(self) -> None:
         """End whatever is being asked of any of them."""
@@ -230,7 +244,7 @@ class TrustedIssuers:
             await provider.close()
 
 
-def _settings_for(issuer: str, rules: IssuerRules, settings: Settings) -> Settings:
+def _settings_for_additional_issuer(issuer: str, rules: IssuerOverrides, settings: Settings) -> Settings:
     """The settings as they are for a further issuer: the overrides of the first one are not for it."""
     return replace(
         settings,
@@ -247,7 +261,7 @@ def _settings_for(issuer: str, rules: IssuerRules, settings: Settings) -> Settin
     )
 
 
-def claimed_issuer(token: str, max_bytes: int) -> str:
+def unverified_issuer(token: str, max_bytes: int) -> str:
     """The `iss` that a token claims, unverified; "" where it claims none that could be read."""
     shape = _SIGNED.fullmatch(token) if len(token) <= max_bytes else None
     if shape is None:
@@ -260,7 +274,7 @@ def claimed_issuer(token: str, max_bytes: int) -> str:
     return issuer if isinstance(issuer, str) else ""
 
 
-def check_audience(settings: Settings, profile: ProviderProfile, own: IssuerRules) -> None:
+def check_audience(settings: Settings, profile: ProviderProfile, own: IssuerOverrides) -> None:
     """Where access tokens name no audience, the access file must say whose count: none would be let in otherwise.
 
     Raises:

@@ -21,7 +21,7 @@ import jwt
 import structlog
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from mcp_idp.errors import InvalidToken, ProviderUnavailable, Reason
+from mcp_idp.errors import InvalidToken, ProviderUnavailable, TokenErrorReason
 from mcp_idp.oauth.http import FetchError
 
 if TYPE_CHECKING:
@@ -39,26 +39,26 @@ MIN_RSA_BITS = 2048  # RFC 7518 section 3.3
 MAX_KEYS = 200
 
 
-def read_key_set(document: Mapping[str, Any]) -> Mapping[tuple[str | None, str], jwt.PyJWK]:
+def parse_jwks(document: Mapping[str, Any]) -> Mapping[tuple[str | None, str], jwt.PyJWK]:
     """The verification keys of a JWK Set, by (kid, algorithm); kid None where the key has none.
 
     Of two keys with one kid and algorithm neither counts: which of them signed cannot be told.
     """
     keys: dict[tuple[str | None, str], jwt.PyJWK] = {}
-    doubtful: set[tuple[str | None, str]] = set()
-    for jwk in _entries(document):
+    ambiguous: set[tuple[str | None, str]] = set()
+    for jwk in _signing_jwks(document):
         kid = jwk.get("kid")
         for algorithm in _algorithms(jwk):
-            key = _load(jwk, algorithm)
+            key = _load_jwk(jwk, algorithm)
             if key is None:
                 continue
             if (kid, algorithm) in keys:
-                doubtful.add((kid, algorithm))
+                ambiguous.add((kid, algorithm))
             keys[kid, algorithm] = key
-    return {name: key for name, key in keys.items() if name not in doubtful}
+    return {name: key for name, key in keys.items() if name not in ambiguous}
 
 
-def _entries(document: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+def _signing_jwks(document: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
     listed = document.get("keys")
     for jwk in listed[:MAX_KEYS] if isinstance(listed, list) else ():
         if isinstance(jwk, dict) and isinstance(jwk.get("kid"), str | None) and _is_for_verifying(jwk):
@@ -77,19 +77,19 @@ def _is_for_verifying(jwk: Mapping[str, Any]) -> bool:
 def _algorithms(jwk: Mapping[str, Any]) -> tuple[str, ...]:
     """The algorithms of the key's own type, or the one of them that its `alg` names."""
     if jwk.get("kty") == "RSA":
-        fitting: tuple[str, ...] = _RSA
+        candidates: tuple[str, ...] = _RSA
     else:
         curve = _BY_CURVE.get(str(jwk.get("crv")))
         if curve is None or jwk.get("kty") != ("OKP" if curve == "EdDSA" else "EC"):
             return ()
-        fitting = (curve,)
+        candidates = (curve,)
     named = jwk.get("alg")
-    if named == "Ed25519" and fitting == ("EdDSA",):  # RFC 9864 names the curve's algorithm itself
-        return fitting
-    return fitting if named is None else tuple(a for a in fitting if a == named)
+    if named == "Ed25519" and candidates == ("EdDSA",):  # RFC 9864 names the curve's algorithm itself
+        return candidates
+    return candidates if named is None else tuple(a for a in candidates if a == named)
 
 
-def _load(jwk: dict[str, Any], algorithm: str) -> jwt.PyJWK | None:
+def _load_jwk(jwk: dict[str, Any], algorithm: str) -> jwt.PyJWK | None:
     try:
         key = jwt.PyJWK(jwk, algorithm=algorithm)
     except (jwt.PyJWTError, ValueError, TypeError, KeyError, AttributeError):  # what reading somebody's key can raise
@@ -99,13 +99,13 @@ def _load(jwk: dict[str, Any], algorithm: str) -> jwt.PyJWK | None:
     return key
 
 
-COOL_DOWN_SECONDS = 5.0
+REFRESH_COOLDOWN_SECONDS = 5.0
 _NEVER = float("-inf")
 _FAULT_CHARACTERS = 1000
 log = structlog.get_logger(__name__)
 
 
-class KeySet:
+class JwksCache:
     """Keys of one issuer. `generation` counts the sets that differed: what was verified under another is void."""
 
     def __init__(self, fetch: Fetch, clock: Clock, *, max_age: float, max_stale: float) -> None:
@@ -117,10 +117,10 @@ class KeySet:
         self._fingerprint = ""
         self.generation = 0
         self._fetched_at = _NEVER
-        self._tried_at = _NEVER
-        self._asked_for_kid_at = _NEVER
+        self._attempted_at = _NEVER
+        self._refreshed_for_kid_at = _NEVER
         self._fault: str | None = None
-        self._under_way: asyncio.Task[None] | None = None
+        self._refresh_task: asyncio.Task[None] | None = None
 
     @property
     def age(self) -> float:
@@ -128,7 +128,7 @@ class KeySet:
         return self._clock.monotonic() - self._fetched_at
 
     @property
-    def fault(self) -> str | None:
+    def last_error(self) -> str | None:
         """Why the last fetch failed, or None if it did not."""
         return self._fault
 
@@ -137,7 +137,7 @@ class KeySet:
         """Whether tokens can be judged with what is held."""
         return bool(self._keys) and self.age <= self._max_stale
 
-    async def ready(self) -> None:
+    async def ensure_fresh(self) -> None:
         """Make sure that the keys held may be used, renewing them if they are due.
 
         Raises:
@@ -148,15 +148,15 @@ class KeySet:
             return
         if age <= self._max_age or (self._fault is not None and self.usable):
             # Held keys serve meanwhile. After a failure the next try is a cool-down away.
-            if self._rested(self._tried_at):
-                self._start()
+            if self._cooled_down(self._attempted_at):
+                self._start_refresh()
             return
-        if self.usable or self._rested(self._tried_at) or self._under_way is not None:
+        if self.usable or self._cooled_down(self._attempted_at) or self._refresh_task is not None:
             await self.refresh()
         if not self.usable:
             raise ProviderUnavailable(self._fault or "no keys are held")
 
-    async def key(self, kid: str | None, algorithm: str) -> jwt.PyJWK:
+    async def get_key(self, kid: str | None, algorithm: str) -> jwt.PyJWK:
         """The key that a token's header names.
 
         Without a `kid` there must be one key for the algorithm, and one only.
@@ -167,58 +167,60 @@ class KeySet:
         """
         if (found := self._find(kid, algorithm)) is not None:
             return found
-        self._refuse_other_algorithm(kid, algorithm)
-        if self._under_way is not None:
+        self._reject_other_algorithm(kid, algorithm)
+        if self._refresh_task is not None:
             await self.refresh()
-        elif self._rested(self._asked_for_kid_at):
-            self._asked_for_kid_at = self._clock.monotonic()
+        elif self._cooled_down(self._refreshed_for_kid_at):
+            self._refreshed_for_kid_at = self._clock.monotonic()
             await self.refresh()
         if (found := self._find(kid, algorithm)) is not None:
             return found
         if self._fault is not None:
             raise ProviderUnavailable(self._fault)
-        self._refuse_other_algorithm(kid, algorithm)
-        raise InvalidToken(Reason.KEY_UNKNOWN, expected=sorted({str(held) for held, _ in self._keys}), got=kid)
+        self._reject_other_algorithm(kid, algorithm)
+        raise InvalidToken(
+            TokenErrorReason.KEY_UNKNOWN, expected=sorted({str(known_kid) for known_kid, _ in self._keys}), got=kid
+        )
 
-    def _refuse_other_algorithm(self, kid: str | None, algorithm: str) -> None:
+    def _reject_other_algorithm(self, kid: str | None, algorithm: str) -> None:
         """A key that is held, named with an algorithm it is not for: no fetch will mend that."""
-        fitting = sorted(alg for held, alg in self._keys if held == kid and kid is not None)
+        fitting = sorted(alg for known_kid, alg in self._keys if known_kid == kid and kid is not None)
         if fitting:
-            raise InvalidToken(Reason.KEY_MISMATCH, expected=fitting, got=algorithm)
+            raise InvalidToken(TokenErrorReason.KEY_MISMATCH, expected=fitting, got=algorithm)
 
     async def refresh(self) -> None:
         """Fetch the key set, or wait for the fetch that is under way. A failure is kept in `fault`, not raised."""
         # Shielded: whoever gives up waiting must not end the fetch for the others.
-        await asyncio.shield(self._start())
+        await asyncio.shield(self._start_refresh())
 
     async def close(self) -> None:
         """End the fetch that is under way, if any."""
-        if self._under_way is not None:
-            self._under_way.cancel()
-            await asyncio.wait([self._under_way])
+        if self._refresh_task is not None:
+            self._refresh_task.cancel()
+            await asyncio.wait([self._refresh_task])
 
-    def _start(self) -> asyncio.Task[None]:
-        if self._under_way is None:
-            self._under_way = asyncio.create_task(self._renew(), name="renew the key set")
-        return self._under_way
+    def _start_refresh(self) -> asyncio.Task[None]:
+        if self._refresh_task is None:
+            self._refresh_task = asyncio.create_task(self._refresh(), name="renew the key set")
+        return self._refresh_task
 
-    async def _renew(self) -> None:
-        self._tried_at = self._clock.monotonic()
+    async def _refresh(self) -> None:
+        self._attempted_at = self._clock.monotonic()
         try:
-            self._take(await self._fetch())
+            self._store(await self._fetch())
         except FetchError as error:
-            self._fail(str(error))
+            self._record_error(str(error))
         except Exception as error:  # noqa: BLE001 - whatever an answer makes us raise: without a fault nobody tries again
-            self._fail(f"the answer could not be used: {error!r}")
+            self._record_error(f"the answer could not be used: {error!r}")
         finally:
-            self._under_way = None
+            self._refresh_task = None
 
-    def _fail(self, fault: str) -> None:
-        self._fault = fault[:_FAULT_CHARACTERS]  # it may quote the answer
+    def _record_error(self, error: str) -> None:
+        self._fault = error[:_FAULT_CHARACTERS]  # it may quote the answer
         log.warning("the identity provider's keys could not be fetched", fault=self._fault, held=len(self._keys))
 
-    def _take(self, document: Mapping[str, Any]) -> None:
-        keys = read_key_set(document)
+    def _store(self, document: Mapping[str, Any]) -> None:
+        keys = parse_jwks(document)
         if not keys:
             raise FetchError("the key set has no key that could verify a token")
         # The whole of the keys counts, not their names: the same kid with other material is another key.
@@ -237,5 +239,5 @@ class KeySet:
         fitting = [key for (_, alg), key in self._keys.items() if alg == algorithm]
         return fitting[0] if len(fitting) == 1 else None
 
-    def _rested(self, since: float) -> bool:
-        return self._clock.monotonic() - since >= COOL_DOWN_SECONDS
+    def _cooled_down(self, since: float) -> bool:
+        return self._clock.monotonic() - since >= REFRESH_COOLDOWN_SECONDS

@@ -25,15 +25,15 @@ class SingleFlight(Generic[Outcome]):
         self._name = name
         self._under_way: dict[str, asyncio.Task[Outcome]] = {}
 
-    async def get(self, question: str, ask: Callable[[], Coroutine[Any, Any, Outcome]]) -> Outcome:
-        """What `ask` gives: called here, or by somebody who came before with the same `question`.
+    async def get(self, key: str, call: Callable[[], Coroutine[Any, Any, Outcome]]) -> Outcome:
+        """What `call` gives: called here, or by somebody who came before with the same `key`.
 
-        A failure is an outcome that `ask` returns: a task that nobody waits for any more must not complain of one.
+        A failure is an outcome that `call` returns: a task that nobody waits for any more must not complain of one.
         """
-        if (task := self._under_way.get(question)) is None:
-            task = asyncio.create_task(ask(), name=self._name)
-            self._under_way[question] = task
-            task.add_done_callback(lambda _: self._under_way.pop(question))
+        if (task := self._under_way.get(key)) is None:
+            task = asyncio.create_task(call(), name=self._name)
+            self._under_way[key] = task
+            task.add_done_callback(lambda _: self._under_way.pop(key))
         # Shielded: whoever gives up waiting must not end the call for the others.
         return await asyncio.shield(task)
 
@@ -46,29 +46,29 @@ class SingleFlight(Generic[Outcome]):
             await asyncio.wait(tasks)
 
 
-class Lane:
+class Bulkhead:
     """Room for some calls at once, and for some that wait; beyond, nobody is let in.
 
     Args:
         in_flight: calls at once.
-        waiting: how many more may wait.
-        full: what the log says when there are more.
+        max_queued: how many more may wait.
+        overload_message: what the log says when there are more.
     """
 
-    def __init__(self, in_flight: int, waiting: int, full: str) -> None:
+    def __init__(self, in_flight: int, max_queued: int, overload_message: str) -> None:
         self._running = asyncio.Semaphore(in_flight)
-        self._free = in_flight + waiting
-        self._full = full
+        self._free = in_flight + max_queued
+        self._overload_message = overload_message
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
+    async def slot(self) -> AsyncIterator[None]:
         """Hold one place, as soon as there is one.
 
         Raises:
             ProviderUnavailable: too many wait already.
         """
         if not self._free:
-            raise ProviderUnavailable(self._full)
+            raise ProviderUnavailable(self._overload_message)
         self._free -= 1
         try:
             async with self._running:

@@ -22,29 +22,29 @@ _FEW_VALUES = 1000  # so few need no exact count
 MAX_DEPTH = 128
 
 
-class NotStrictJson(ValueError):
+class StrictJsonError(ValueError):
     """The document is not JSON, or not JSON with one meaning."""
 
 
-class TooManyValues(NotStrictJson):
+class TooManyValues(StrictJsonError):
     """The document may well be JSON, and holds more than is read."""
 
 
 def _no_repeated_name(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     document = dict(pairs)
     if len(document) != len(pairs):
-        raise NotStrictJson("a member is there twice")
+        raise StrictJsonError("a member is there twice")
     return document
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise NotStrictJson(f"{name} is not JSON")
+    raise StrictJsonError(f"{name} is not JSON")
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if not isfinite(number):
-        raise NotStrictJson("a number is too large")
+        raise StrictJsonError("a number is too large")
     return number
 
 
@@ -93,7 +93,7 @@ def loads(document: bytes, *, max_values: int = MAX_VALUES) -> Any:
 
     Raises:
         TooManyValues: it holds more than `max_values`, or nests deeper than `MAX_DEPTH`.
-        NotStrictJson: it is not JSON, names a member twice, holds NaN, Infinity, an endless number or half of a
+        StrictJsonError: it is not JSON, names a member twice, holds NaN, Infinity, an endless number or half of a
             surrogate pair.
     """
     count_values(document, max_values)
@@ -101,10 +101,10 @@ def loads(document: bytes, *, max_values: int = MAX_VALUES) -> Any:
         value = _decoder.decode(document.decode("utf-8"))
         if _SURROGATE.search(document) is not None:
             json.dumps(value, ensure_ascii=False).encode()  # a UnicodeError where a half is left
-    except NotStrictJson:
+    except StrictJsonError:
         raise
     except UnicodeEncodeError as error:
-        raise NotStrictJson("half of a surrogate pair") from error
+        raise StrictJsonError("half of a surrogate pair") from error
     except (ValueError, RecursionError) as error:  # a huge integer literal is a bare ValueError
-        raise NotStrictJson(f"not JSON: {type(error).__name__}") from error
+        raise StrictJsonError(f"not JSON: {type(error).__name__}") from error
     return value

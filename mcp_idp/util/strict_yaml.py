@@ -7,7 +7,7 @@ from collections.abc import Hashable
 import yaml
 
 
-class NotStrictYaml(ValueError):
+class StrictYamlError(ValueError):
     """The text has no meaning, or two; the error says where."""
 
 
@@ -17,9 +17,9 @@ class _Loader(yaml.SafeLoader):
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, Hashable):
-                raise NotStrictYaml(f"line {key_node.start_mark.line + 1}: a name is a mapping or a list")
+                raise StrictYamlError(f"line {key_node.start_mark.line + 1}: a name is a mapping or a list")
             if key in seen:
-                raise NotStrictYaml(f"line {key_node.start_mark.line + 1}: '{key}' is there twice")
+                raise StrictYamlError(f"line {key_node.start_mark.line + 1}: '{key}' is there twice")
             seen.add(key)
         return super().construct_mapping(node, deep)
 
@@ -28,9 +28,9 @@ def loads(text: str) -> object:
     """What `text` says.
 
     Raises:
-        NotStrictYaml: it is no YAML, or repeats a key.
+        StrictYamlError: it is no YAML, or repeats a key.
     """
     try:
         return yaml.load(text, _Loader)  # noqa: S506 - _Loader is a SafeLoader
     except yaml.YAMLError as error:
-        raise NotStrictYaml(" ".join(str(error).replace('in "<unicode string>", ', "at ").split())) from error
+        raise StrictYamlError(" ".join(str(error).replace('in "<unicode string>", ', "at ").split())) from error

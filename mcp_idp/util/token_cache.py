@@ -14,7 +14,7 @@ MAX_ENTRIES = 10_000
 MAX_BYTES = 16 * 1024 * 1024
 
 
-class Ending(Protocol):
+class Expiring(Protocol):
     """Whatever counts until a moment and no longer: a principal, a provider's answer."""
 
     @property
@@ -22,22 +22,22 @@ class Ending(Protocol):
         """Seconds, on the clock that `TokenCache.get` is told the time by."""
 
 
-Learnt = TypeVar("Learnt", bound=Ending)
+Entry = TypeVar("Entry", bound=Expiring)
 
 
-class TokenCache(Generic[Learnt]):
+class TokenCache(Generic[Entry]):
     """Bounded by entries and by the bytes they were read from; the least recently used goes first."""
 
     def __init__(self, max_entries: int = MAX_ENTRIES, max_bytes: int = MAX_BYTES) -> None:
         self._max_entries = max_entries
         self._max_bytes = max_bytes
-        self._entries: OrderedDict[bytes, tuple[Learnt, int, int]] = OrderedDict()
+        self._entries: OrderedDict[bytes, tuple[Entry, int, int]] = OrderedDict()
         self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def get(self, token: str, generation: int, now: float) -> Learnt | None:
+    def get(self, token: str, generation: int, now: float) -> Entry | None:
         """What was learnt of `token`, if that was under this `generation` of the keys and has not ended.
 
         Args:
@@ -49,26 +49,26 @@ class TokenCache(Generic[Learnt]):
         entry = self._entries.get(name)
         if entry is None:
             return None
-        learnt, learnt_under, _ = entry
-        if learnt_under != generation or learnt.expires_at <= now:
+        value, key_version, _ = entry
+        if key_version != generation or value.expires_at <= now:
             self._drop(name)
             return None
         self._entries.move_to_end(name)
-        return learnt
+        return value
 
-    def put(self, token: str, generation: int, learnt: Learnt, *, size: int | None = None) -> None:
-        """Remember `learnt` of `token`.
+    def put(self, token: str, generation: int, value: Entry, *, size: int | None = None) -> None:
+        """Remember `value` of `token`.
 
         Args:
             token: as it was sent.
             generation: of the key set it was verified under.
-            learnt: what `get` gives back.
-            size: bytes of what `learnt` was read from, if not from the token: what is kept of it is hardly more.
+            value: what `get` gives back.
+            size: bytes of what `value` was read from, if not from the token: what is kept of it is hardly more.
         """
         name = hashlib.sha256(token.encode()).digest()
         self._drop(name)
         weight = len(token) if size is None else size
-        self._entries[name] = (learnt, generation, weight)
+        self._entries[name] = (value, generation, weight)
         self._bytes += weight
         while len(self._entries) > self._max_entries or self._bytes > self._max_bytes:
             self._drop(next(iter(self._entries)))

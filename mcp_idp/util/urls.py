@@ -25,11 +25,11 @@ def is_private(host: str) -> bool:
     """
     host = host.rstrip(".")
     if is_loopback(host) or "." not in host:
-        return ":" not in host or _not_global(host)
-    return _not_global(host)
+        return ":" not in host or _is_non_global_ip(host)
+    return _is_non_global_ip(host)
 
 
-def _not_global(host: str) -> bool:
+def _is_non_global_ip(host: str) -> bool:
     try:
         return not ip_address(host).is_global
     except ValueError:

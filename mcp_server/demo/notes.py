@@ -8,47 +8,51 @@ if TYPE_CHECKING:
     from mcp_idp import Principal
 
 MAX_NOTES_EACH = 100
-MAX_PEOPLE = 1000
+MAX_USERS = 1000
 
 
-class NotKept(Exception):
+class NoteRejected(Exception):
     """A note that cannot be kept; the text says why."""
 
 
-class Notes:
+class NoteStore:
     """Whose notes are whose follows from issuer and subject: a subject is unique at its issuer only.
 
     Args:
-        each: notes that one person may keep.
-        people: persons whose notes are kept.
+        max_per_user: notes that one person may keep.
+        max_users: persons whose notes are kept.
     """
 
-    def __init__(self, *, each: int = MAX_NOTES_EACH, people: int = MAX_PEOPLE) -> None:
-        self._each = each
-        self._people = people
-        self._kept: dict[tuple[str, str], list[str]] = {}
+    def __init__(self, *, max_per_user: int = MAX_NOTES_EACH, max_users: int = MAX_USERS) -> None:
+        self._max_per_user = max_per_user
+        self._max_users = max_users
+        self._notes_by_owner: dict[tuple[str, str], list[str]] = {}
 
-    def of(self, principal: Principal) -> list[str]:
+    def list_for(self, principal: Principal) -> list[str]:
         """The person's notes, the oldest first. A token that names nobody has none."""
-        return [] if principal.subject is None else list(self._kept.get((principal.issuer, principal.subject), ()))
+        return (
+            []
+            if principal.subject is None
+            else list(self._notes_by_owner.get((principal.issuer, principal.subject), ()))
+        )
 
     def add(self, principal: Principal, text: str) -> int:
         """Keep one more note of a person; how many there are then.
 
         Raises:
-            NotKept: the token names nobody, or there is no room.
+            NoteRejected: the token names nobody, or there is no room.
         """
         if principal.subject is None:
-            raise NotKept("the token names nobody whose note this could be")
+            raise NoteRejected("the token names nobody whose note this could be")
         owner = (principal.issuer, principal.subject)
-        if owner not in self._kept and len(self._kept) >= self._people:
-            raise NotKept("no room for another person's notes")
-        notes = self._kept.setdefault(owner, [])
-        if len(notes) >= self._each:
-            raise NotKept(f"at most {self._each} notes each")
+        if owner not in self._notes_by_owner and len(self._notes_by_owner) >= self._max_users:
+            raise NoteRejected("no room for another person's notes")
+        notes = self._notes_by_owner.setdefault(owner, [])
+        if len(notes) >= self._max_per_user:
+            raise NoteRejected(f"at most {self._max_per_user} notes each")
         notes.append(text)
         return len(notes)
 
-    def counted(self) -> tuple[int, int]:
+    def counts(self) -> tuple[int, int]:
         """How many people keep notes, and how many notes there are."""
-        return len(self._kept), sum(map(len, self._kept.values()))
+        return len(self._notes_by_owner), sum(map(len, self._notes_by_owner.values()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mcp_server.demo.notes import Notes
+from mcp_server.demo.notes import NoteStore
 
 if TYPE_CHECKING:
     import ssl
@@ -23,5 +23,5 @@ class State:
     """
 
     tls: ssl.SSLContext
-    notes: Notes = field(default_factory=Notes)
+    notes: NoteStore = field(default_factory=NoteStore)
     upstreams: Mapping[str, str] = field(default_factory=dict)

@@ -1,6 +1,6 @@
 """A tool that calls another API for its caller: an example, served where the access file says where an API is.
 
-A tool of yours takes one line over, `await upstream_token(audience)`; what that gives goes to that API and to no other.
+A tool of yours takes one line over, `await exchange_token(audience)`; what that gives goes to that API and to no other.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from mcp.server.mcpserver import Context  # noqa: TC002 - the SDK reads the anno
 from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import BaseModel, Field, ValidationError
 
-from mcp_idp import tool, upstream_token
+from mcp_idp import exchange_token, tool
 from mcp_server.demo.state import State  # noqa: TC001 - as above
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class _TooLongError(Exception):
     """The response is longer than a tool reads."""
 
 
-class Seen(BaseModel):
+class CallerInfo(BaseModel):
     """Whom another API saw: the person, the program that called it, and what for."""
 
     subject: str
@@ -41,14 +41,14 @@ class Seen(BaseModel):
 async def upstream_whoami(
     audience: Annotated[str, Field(max_length=255, description="The API, by the audience of its tokens")],
     ctx: Context[State],
-) -> Seen:
+) -> CallerInfo:
     """Call another API for whoever is logged in, and tell whom it saw."""
     state = ctx.request_context.lifespan_context
-    url = _url_of(state.upstreams, audience)
-    token = await upstream_token(audience)
+    url = _api_url(state.upstreams, audience)
+    token = await exchange_token(audience)
     try:
         async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, trust_env=False, verify=state.tls) as http:
-            return Seen.model_validate_json(await _read(http, url, token))
+            return CallerInfo.model_validate_json(await _read(http, url, token))
     except (httpx.HTTPError, ValidationError, _TooLongError) as error:
         log.warning("the other API did not answer", audience=audience, fault=str(error)[:200])
         raise ToolError(f"{audience} gave no answer that could be used") from None
@@ -71,7 +71,7 @@ async def _read(http: httpx.AsyncClient, url: str, token: str) -> bytes:
         return bytes(body)
 
 
-def _url_of(upstreams: Mapping[str, str], audience: str) -> str:
-    if audience not in upstreams:
-        raise ToolError(f"no such API here; there are: {', '.join(upstreams)}")
-    return upstreams[audience]
+def _api_url(apis: Mapping[str, str], audience: str) -> str:
+    if audience not in apis:
+        raise ToolError(f"no such API here; there are: {', '.join(apis)}")
+    return apis[audience]

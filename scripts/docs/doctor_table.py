@@ -11,7 +11,7 @@ from mcp_idp.cli.doctor.registry import CHECKS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mcp_idp.cli.doctor.findings import Kind
+    from mcp_idp.cli.doctor.findings import Rule
 
 PAGE = Path(__file__).parents[2] / "docs" / "doctor.md"
 START = "<!-- From here on written by `python -m scripts.docs.doctor_table`. -->\n"
@@ -29,10 +29,10 @@ def whole_page(page: str) -> str:
 
 def _lines() -> Iterator[str]:
     for number, check in enumerate(CHECKS, 1):
-        waits = f" Waits for: {', '.join(check.needs)}." if check.needs else ""
+        waits = f" Waits for: {', '.join(check.depends_on)}." if check.depends_on else ""
         yield f"### {number}. {check.name}"
         yield ""
-        yield f"{check.asks}{waits}"
+        yield f"{check.question}{waits}"
         yield ""
         yield "| finding | severity | what it is | why it matters | reported in |"
         yield "|---|---|---|---|---|"
@@ -41,9 +41,9 @@ def _lines() -> Iterator[str]:
         yield ""
 
 
-def _row(kind: Kind) -> str:
+def _row(kind: Rule) -> str:
     source = f" ({kind.source})" if kind.source else ""
-    reports = ", ".join(f"[{complaint}]({link(complaint)})" for complaint in kind.complaints)
+    reports = ", ".join(f"[{complaint}]({link(complaint)})" for complaint in kind.reports)
     return f"| `{kind.name}` | {kind.severity.value} | {kind.title} | {kind.why}{source} | {reports} |"
 
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, get_args
 
 from mcp_idp.access.models import RegistrationProfile
-from tests.client_compat.index import PERSONAS
+from tests.client_compat.index import PROFILES
 from tests.client_compat.malicious_registrations import ADDRESSES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_EVERYBODY = frozenset(PERSONAS)
+_EVERYBODY = frozenset(PROFILES)
 _ANOTHER_CONNECTOR = frozenset({"ChatGPT, callback of one connector"})  # a URI of its own for each user's connector
 _BY_VENDOR = frozenset({"VS Code", "Cursor", "Claude.ai", "ChatGPT"}) | _ANOTHER_CONNECTOR
 
@@ -45,7 +45,7 @@ class Provider:
         parallel_refresh: what two refreshes at the same time with one token bring, sorted.
         after_parallel_refresh: what a further refresh brings, with one of the tokens that they gave.
         failures: statuses of hostile registrations that are not refused but fail, by their names.
-        answered: hostile registrations that are not refused: they bring what everybody's brings.
+        responses: hostile registrations that are not refused: they bring what everybody's brings.
         lost_redirects: by persona that is let in, redirect URIs of its own that end in an error page.
         cannot: what it has no means for, each with what happens.
     """
@@ -54,7 +54,7 @@ class Provider:
     parallel_refresh: tuple[int, int]
     after_parallel_refresh: int
     failures: Mapping[str, int] = field(default_factory=dict)
-    answered: frozenset[str] = frozenset()
+    responses: frozenset[str] = frozenset()
     lost_redirects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     cannot: Mapping[str, str] = field(default_factory=dict)
 
@@ -87,7 +87,7 @@ EXPECTED = {
         parallel_refresh=(200, 200),
         after_parallel_refresh=200,
         # The front reads the redirect URIs and the name, nothing else; no address is kept, shown or fetched.
-        answered=frozenset(
+        responses=frozenset(
             {
                 *(one.name for one in ADDRESSES),
                 "an unknown member",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tests.client_compat.profile import Persona, Seen
+from tests.client_compat.profile import ClientProfile, Seen
 
 _CODE = {"grant_types": ["authorization_code", "refresh_token"], "response_types": ["code"]}
 
-CLAUDE_AI = Persona(
+CLAUDE_AI = ClientProfile(
     name="Claude.ai",
     version="as reported in 2025 and 2026",
     seen=Seen.READ,
@@ -28,7 +28,7 @@ CLAUDE_AI = Persona(
     hosted=True,
 )
 
-CHATGPT = Persona(
+CHATGPT = ClientProfile(
     name="ChatGPT",
     version="as reported in 2026",
     seen=Seen.READ,
@@ -49,7 +49,7 @@ CHATGPT = Persona(
     hosted=True,
 )
 
-CHATGPT_PER_CONNECTOR = Persona(
+CHATGPT_PER_CONNECTOR = ClientProfile(
     name="ChatGPT, callback of one connector",
     version="as reported in 2026",
     seen=Seen.READ,

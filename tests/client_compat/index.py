@@ -16,9 +16,9 @@ from tests.client_compat.native_clients import (
 )
 from tests.client_compat.sdk_clients import MCP_REMOTE, PYTHON_SDK, TYPESCRIPT_SDK_1, TYPESCRIPT_SDK_2
 
-PERSONAS = {
-    persona.name: persona
-    for persona in (
+PROFILES = {
+    profile.name: profile
+    for profile in (
         VSCODE,
         CLAUDE_CODE,
         CLAUDE_CODE_WITHOUT_SCOPE,

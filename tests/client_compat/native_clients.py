@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tests.client_compat.profile import RESOURCE, SCOPES, Persona, Seen
+from tests.client_compat.profile import RESOURCE, SCOPES, ClientProfile, Seen
 
 _CODE = {"grant_types": ["authorization_code", "refresh_token"], "response_types": ["code"]}
 _DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 
-VSCODE = Persona(
+VSCODE = ClientProfile(
     name="VS Code",
     version="source at 05f882b",
     seen=Seen.READ,
@@ -37,7 +37,7 @@ VSCODE = Persona(
     metadata_url="https://vscode.dev/oauth/client-metadata.json",
 )
 
-CLAUDE_CODE = Persona(
+CLAUDE_CODE = ClientProfile(
     name="Claude Code",
     version="2.1.330",
     seen=Seen.RAN,
@@ -56,7 +56,7 @@ CLAUDE_CODE = Persona(
     metadata_url="https://claude.ai/oauth/claude-code-client-metadata",
 )
 
-CLAUDE_CODE_WITHOUT_SCOPE = Persona(
+CLAUDE_CODE_WITHOUT_SCOPE = ClientProfile(
     name="Claude Code, no scope registered",
     version="as reported in 2025 and 2026",
     seen=Seen.READ,
@@ -75,7 +75,7 @@ CLAUDE_CODE_WITHOUT_SCOPE = Persona(
     authorize={"scope": f"{SCOPES} offline_access", "resource": RESOURCE},
 )
 
-CURSOR = Persona(
+CURSOR = ClientProfile(
     name="Cursor",
     version="3.13",
     seen=Seen.READ,
@@ -103,7 +103,7 @@ CURSOR = Persona(
     token_auth="none",
 )
 
-INSPECTOR_0 = Persona(
+INSPECTOR_0 = ClientProfile(
     name="MCP Inspector 0.x",
     version="source at 006abfb",
     seen=Seen.READ,
@@ -131,7 +131,7 @@ _INSPECTOR_2 = {
     "application_type": "native",
 }
 
-INSPECTOR = Persona(
+INSPECTOR = ClientProfile(
     name="MCP Inspector",
     version="2.12.0",
     seen=Seen.RAN,
@@ -141,7 +141,7 @@ INSPECTOR = Persona(
     token_auth="none",
 )
 
-INSPECTOR_CLI = Persona(
+INSPECTOR_CLI = ClientProfile(
     name="MCP Inspector CLI",
     version="2.12.0",
     seen=Seen.RAN,
@@ -151,7 +151,7 @@ INSPECTOR_CLI = Persona(
     token_auth="none",
 )
 
-CODEX = Persona(
+CODEX = ClientProfile(
     name="Codex",
     version="0.169.0",
     seen=Seen.RAN,
@@ -168,7 +168,7 @@ CODEX = Persona(
     token_auth="none",
 )
 
-GOOSE = Persona(
+GOOSE = ClientProfile(
     name="Goose",
     version="source at 06423fd",
     seen=Seen.READ,

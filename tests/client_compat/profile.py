@@ -29,7 +29,7 @@ class Seen(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Persona:
+class ClientProfile:
     """One client.
 
     Attributes:

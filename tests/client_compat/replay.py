@@ -13,7 +13,7 @@ from tests.client_compat.profile import filled
 from tests.integration.keycloak import pkce_pair
 
 if TYPE_CHECKING:
-    from tests.client_compat.profile import Persona
+    from tests.client_compat.profile import ClientProfile
     from tests.integration.keycloak import Json
 
 _PATIENCE = 60  # seconds: a busy machine is no fault
@@ -52,13 +52,13 @@ class Replay:
     """
 
     provider: AtProvider
-    persona: Persona
+    profile: ClientProfile
     scopes: str
     invitation: str | None = None
 
     def register(self) -> Json:
         """The registration's answer, with its `status`."""
-        body = filled(self.persona.registration, scopes=self.scopes, resource=self.provider.public_url)
+        body = filled(self.profile.registration, scopes=self.scopes, resource=self.provider.public_url)
         return self.provider.send_registration(body, self.invitation)
 
     def log_in(self, client: Json, redirect_uri: str, user: str = "reader") -> Json:
@@ -67,7 +67,7 @@ class Replay:
         Without a code, what came back instead.
         """
         verifier, pkce = pkce_pair()
-        parameters = self._filled(self.persona.authorize) | {"redirect_uri": redirect_uri, "state": "of-this-login"}
+        parameters = self._filled(self.profile.authorize) | {"redirect_uri": redirect_uri, "state": "of-this-login"}
         back = self.provider.authorize(user, client_id=client["client_id"], **parameters, **pkce)
         if "code" not in back:
             return back
@@ -88,8 +88,8 @@ class Replay:
     def refresh_twice_at_once(self, client: Json, refresh_token: str) -> list[Json]:
         """Both answers, as two windows of one program get them; the better one first."""
         with ThreadPoolExecutor(2) as windows:
-            answers = list(windows.map(lambda _: self.refresh(client, refresh_token), range(2)))
-        return sorted(answers, key=lambda answer: int(answer["status"]))
+            responses = list(windows.map(lambda _: self.refresh(client, refresh_token), range(2)))
+        return sorted(responses, key=lambda response: int(response["status"]))
 
     def forget(self, client: Json) -> int:
         """Delete the registration (RFC 7592 section 2.3); the status."""
@@ -100,10 +100,10 @@ class Replay:
         return filled(members, scopes=self.scopes, resource=self.provider.public_url)
 
     def _token(self, client: Json, **form: str) -> Json:
-        own = {**form, **self._filled(self.persona.token)}
+        own = {**form, **self._filled(self.profile.token)}
         headers = {}
         # Whatever it asked for, it does what the answer to its registration says (RFC 7591 section 3.2.1).
-        shows = client.get("token_endpoint_auth_method", self.persona.token_auth)
+        shows = client.get("token_endpoint_auth_method", self.profile.token_auth)
         if shows == "client_secret_basic":
             pair = f"{client['client_id']}:{client['client_secret']}"
             headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
@@ -111,5 +111,5 @@ class Replay:
             own["client_id"] = client["client_id"]
         if shows == "client_secret_post":
             own["client_secret"] = client["client_secret"]
-        answer = httpx.post(self.provider.token_url, data=own, headers=headers, timeout=_PATIENCE)
-        return {"status": answer.status_code, **answer.json()}
+        response = httpx.post(self.provider.token_url, data=own, headers=headers, timeout=_PATIENCE)
+        return {"status": response.status_code, **response.json()}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tests.client_compat.profile import SCOPES, Persona, Seen
+from tests.client_compat.profile import SCOPES, ClientProfile, Seen
 
 _CODE = {"grant_types": ["authorization_code", "refresh_token"]}
 
-PYTHON_SDK = Persona(
+PYTHON_SDK = ClientProfile(
     name="Python SDK",
     version="mcp 2.3.0",
     seen=Seen.RAN,
@@ -23,7 +23,7 @@ PYTHON_SDK = Persona(
     token_auth="client_secret_basic",  # it names no method, so Keycloak hands out a secret
 )
 
-TYPESCRIPT_SDK_1 = Persona(
+TYPESCRIPT_SDK_1 = ClientProfile(
     name="TypeScript SDK 1.x",
     version="@modelcontextprotocol/sdk 1.32.2",
     seen=Seen.RAN,
@@ -40,7 +40,7 @@ TYPESCRIPT_SDK_1 = Persona(
     refresh="when the server answers 401",
 )
 
-TYPESCRIPT_SDK_2 = Persona(
+TYPESCRIPT_SDK_2 = ClientProfile(
     name="TypeScript SDK 2.x",
     version="@modelcontextprotocol/client 2.4.0",
     seen=Seen.RAN,
@@ -59,7 +59,7 @@ TYPESCRIPT_SDK_2 = Persona(
     refresh="when the server answers 401",
 )
 
-MCP_REMOTE = Persona(
+MCP_REMOTE = ClientProfile(
     name="mcp-remote",
     version="0.15.1",
     seen=Seen.RAN,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.client_compat.expected import EXPECTED
-from tests.client_compat.index import PERSONAS
+from tests.client_compat.index import PROFILES
 from tests.client_compat.malicious_registrations import ADDRESSES, REDIRECTS, REFUSED, SHAPES
 from tests.client_compat.narrowed_registrations import CURBED
 
@@ -89,18 +89,18 @@ def _clients(provider: Provider) -> str:
     columns = provider.tested()
     rows = (
         (
-            f"{name} (hosted)" if persona.hosted else name,
-            persona.version,
-            str(persona.seen),
+            f"{name} (hosted)" if profile.hosted else name,
+            profile.version,
+            str(profile.seen),
             *(_cell(name, column, provider.lost_redirects.get(name, ())) for column in columns.values()),
         )
-        for name, persona in PERSONAS.items()
+        for name, profile in PROFILES.items()
     )
     return _table(["client", "version", "seen", *(f"`{name}`" for name in columns)], rows)
 
 
-def _refused(hostile: Iterable[Hostile], provider: Provider) -> list[Hostile]:
-    return [one for one in hostile if one.name not in provider.answered]
+def _rejected(hostile: Iterable[Hostile], provider: Provider) -> list[Hostile]:
+    return [one for one in hostile if one.name not in provider.responses]
 
 
 def _tried(title: str, hostile: Iterable[Hostile], provider: Provider) -> str:
@@ -115,9 +115,9 @@ def _tried(title: str, hostile: Iterable[Hostile], provider: Provider) -> str:
 def _provider(name: str, provider: Provider) -> str:
     better, worse = provider.parallel_refresh
     then = _ENDS if provider.after_parallel_refresh != better else ""
-    count = len(_refused(REFUSED, provider))
+    count = len(_rejected(REFUSED, provider))
     groups = {"redirect URI": REDIRECTS, "further address": ADDRESSES, "form": SHAPES}
-    curbed = (*(one for one in REFUSED if one.name in provider.answered), *CURBED)
+    curbed = (*(one for one in REFUSED if one.name in provider.responses), *CURBED)
     parts = [
         f"## {name}\n",
         _clients(provider),
@@ -126,7 +126,11 @@ def _provider(name: str, provider: Provider) -> str:
         _REFRESH.format(better=better, worse=worse, then=then),
         *_cannot(name, provider),
         _HOSTILE.format(name=name, count=count, failures=_FAILURES if provider.failures else ""),
-        *(_tried(title, held, provider) for title, group in groups.items() if (held := _refused(group, provider))),
+        *(
+            _tried(title, rejected, provider)
+            for title, group in groups.items()
+            if (rejected := _rejected(group, provider))
+        ),
         _CURBED.format(name=name, more=_MORE[name]),
         _tried("asked for", curbed, provider),
     ]
@@ -139,7 +143,7 @@ def _cannot(name: str, provider: Provider) -> Iterator[str]:
 
 
 def _sources() -> str:
-    rows = ((name, "; ".join(_short(source) for source in persona.sources)) for name, persona in PERSONAS.items())
+    rows = ((name, "; ".join(_short(source) for source in profile.sources)) for name, profile in PROFILES.items())
     return "## Where the requests come from\n\n" + _table(["client", "source"], rows)
 
 

@@ -10,21 +10,21 @@ import pytest
 
 from mcp_idp.access.models import RegistrationProfile
 from mcp_idp.cli.bootstrap.dex.settings import check_profile
-from mcp_idp.cli.bootstrap.errors import SettingsFailure
-from mcp_idp.http.client_snippets import snippets
+from mcp_idp.cli.bootstrap.errors import ConfigError
+from mcp_idp.http.client_snippets import client_snippets
 from tests.client_compat.expected import EXPECTED
-from tests.client_compat.index import PERSONAS
+from tests.client_compat.index import PROFILES
 from tests.client_compat.malicious_registrations import REFUSED
 from tests.client_compat.narrowed_registrations import CURBED
-from tests.client_compat.profile import Persona, Seen
+from tests.client_compat.profile import ClientProfile, Seen
 from tests.client_compat.table import TABLE, table
 
 GUIDES = {path.stem: path.read_text(encoding="utf-8") for path in (TABLE.parent / "clients").glob("*.md")}
 BLOCKS = {name: re.findall(r"^```\w*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL) for name, text in GUIDES.items()}
 PUBLIC_URL = "http://localhost:3000/mcp"
-SNIPPETS = {snippet.client: snippet.text for snippet in snippets(PUBLIC_URL)}
-LINKS = {snippet.client: snippet.link for snippet in snippets(PUBLIC_URL) if snippet.link is not None}
-SHOWN_IN = {
+SNIPPETS = {snippet.client: snippet.text for snippet in client_snippets(PUBLIC_URL)}
+LINKS = {snippet.client: snippet.link for snippet in client_snippets(PUBLIC_URL) if snippet.link is not None}
+TEST_OF_PROFILE = {
     "VS Code": "vscode",
     "Claude Code": "claude-code",
     "Cursor": "cursor",
@@ -51,7 +51,7 @@ def test_every_registration_profile_has_a_column_at_dex_or_is_said_to_be_impossi
     impossible = {profile for profile in get_args(RegistrationProfile) if f"`{profile}`" in EXPECTED["Dex"].cannot}
     assert set(EXPECTED["Dex"].tested()) == set(get_args(RegistrationProfile)) - impossible
     for profile in impossible:
-        with pytest.raises(SettingsFailure):
+        with pytest.raises(ConfigError):
             check_profile(profile)
 
 
@@ -61,25 +61,25 @@ def test_expectations_name_clients_and_requests_that_exist() -> None:
     assert len(hostile) == len(set(hostile))
     for provider in EXPECTED.values():
         assert set(provider.failures) <= set(hostile)
-        assert provider.answered <= {one.name for one in REFUSED}
+        assert provider.responses <= {one.name for one in REFUSED}
         for name, lost in provider.lost_redirects.items():
-            assert set(lost) < set(PERSONAS[name].redirects)
-        assert set().union(*(column.lets_in for column in provider.columns.values())) <= set(PERSONAS)
+            assert set(lost) < set(PROFILES[name].redirects)
+        assert set().union(*(column.lets_in for column in provider.columns.values())) <= set(PROFILES)
 
 
 @pytest.mark.requirement("personas.sources")
-@pytest.mark.parametrize("persona", PERSONAS.values(), ids=PERSONAS)
-def test_a_persona_that_was_read_names_public_places_and_one_that_ran_its_version(persona: Persona) -> None:
-    assert persona.sources
-    if persona.seen is Seen.READ:
-        assert all(source.startswith("https://github.com/") for source in persona.sources)
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+def test_a_persona_that_was_read_names_public_places_and_one_that_ran_its_version(profile: ClientProfile) -> None:
+    assert profile.sources
+    if profile.seen is Seen.READ:
+        assert all(source.startswith("https://github.com/") for source in profile.sources)
     else:
-        assert re.search(r"\d+\.\d+\.\d+$", persona.version)
+        assert re.search(r"\d+\.\d+\.\d+$", profile.version)
 
 
 @pytest.mark.requirement("personas.sources")
-@pytest.mark.parametrize("persona", PERSONAS.values(), ids=PERSONAS)
-def test_a_persona_asks_for_a_redirect_that_it_registered(persona: Persona) -> None:
+@pytest.mark.parametrize("persona", PROFILES.values(), ids=PROFILES)
+def test_a_persona_asks_for_a_redirect_that_it_registered(persona: ClientProfile) -> None:
     registered = set(persona.registration["redirect_uris"])
     without_port = {re.sub(r"^(http://127\.0\.0\.1):\d+", r"\1", uri) for uri in persona.redirects}
     assert set(persona.redirects) <= registered or without_port <= registered
@@ -87,21 +87,21 @@ def test_a_persona_asks_for_a_redirect_that_it_registered(persona: Persona) -> N
 
 
 @pytest.mark.requirement("personas.guides")
-@pytest.mark.parametrize("client", SHOWN_IN)
+@pytest.mark.parametrize("client", TEST_OF_PROFILE)
 def test_a_guide_configures_its_client_as_the_servers_page_does(client: str) -> None:
-    assert SNIPPETS[client] in {block.strip() for block in BLOCKS[SHOWN_IN[client]]}
+    assert SNIPPETS[client] in {block.strip() for block in BLOCKS[TEST_OF_PROFILE[client]]}
 
 
 @pytest.mark.requirement("personas.guides")
 @pytest.mark.parametrize("client", LINKS)
 def test_a_guide_shows_the_install_link_of_the_servers_page(client: str) -> None:
-    assert LINKS[client] in {block.strip() for block in BLOCKS[SHOWN_IN[client]]}
+    assert LINKS[client] in {block.strip() for block in BLOCKS[TEST_OF_PROFILE[client]]}
 
 
 @pytest.mark.requirement("personas.guides")
 def test_each_client_of_the_servers_page_has_a_guide() -> None:
-    assert set(SNIPPETS) == set(SHOWN_IN)
-    assert set(SHOWN_IN.values()) <= set(GUIDES)
+    assert set(SNIPPETS) == set(TEST_OF_PROFILE)
+    assert set(TEST_OF_PROFILE.values()) <= set(GUIDES)
 
 
 @pytest.mark.requirement("personas.guides")

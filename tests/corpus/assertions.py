@@ -34,33 +34,35 @@ def words(request: Request) -> set[bytes]:
     return {word for text in texts for word in _WORD.findall(text)}
 
 
-def assert_nothing_comes_back(request: Request, answer: Answer, usual: Answer) -> None:
+def assert_nothing_comes_back(request: Request, response: Answer, usual: Answer) -> None:
     """No header says anything of the request that the answer to a stranger does not say too."""
     known = b" ".join(value for _, value in usual.headers) + b" application/json text/event-stream no-cache"
-    said = b" ".join(value for _, value in answer.headers)
-    assert {word for word in words(request) if word in said and word not in known} == set()
+    message = b" ".join(value for _, value in response.headers)
+    assert {word for word in words(request) if word in message and word not in known} == set()
 
 
-async def assert_answered(attack: Attack) -> None:
+async def assert_response(attack: Attack) -> None:
     async with on(attack.stage) as (issuer, ask):
         usual = await ask(call(None, (b"origin", b"http://localhost:6274")))
         sent = attack.send(issuer)
         request = call(sent) if isinstance(sent, str) else sent
         assert isinstance(request, Request)
         with capture_logs() as lines:
-            answer = await asyncio.wait_for(ask(request), _LET_IN_TO_A_STREAM)
-    told = challenge(answer.headers)
-    assert answer.status == attack.status, f"answered {answer.status}: {lines or answer.body[:200]!r}"
-    assert (told if told is None else told.get("error", "")) == attack.challenge
-    assert_well_formed(answer.headers)
+            response = await asyncio.wait_for(ask(request), _LET_IN_TO_A_STREAM)
+    challenge_params = challenge(response.headers)
+    assert response.status == attack.status, f"answered {response.status}: {lines or response.body[:200]!r}"
+    assert (challenge_params if challenge_params is None else challenge_params.get("error", "")) == attack.challenge
+    assert_well_formed(response.headers)
     if attack.status != 200:
-        assert_nothing_comes_back(request, answer, usual)
+        assert_nothing_comes_back(request, response, usual)
     reasons = {str(line.get(member)) for line in lines for member in ("event", "code", "reason")}
     faults = "".join(str(line.get("fault", "")) for line in lines)
-    assert not attack.says or attack.says in reasons or attack.says in faults, f"refused for another reason: {lines}"
+    assert not attack.message or attack.message in reasons or attack.message in faults, (
+        f"refused for another reason: {lines}"
+    )
 
 
-def assert_answered_on_the_wire(server: Listening, attack: Attack) -> None:
+def assert_wire_response(server: Listening, attack: Attack) -> None:
     """The row's bytes get its answer, and nothing behind them is read as a request."""
     sent = attack.send(server.issuer)
     assert isinstance(sent, bytes)
@@ -68,4 +70,4 @@ def assert_answered_on_the_wire(server: Listening, attack: Attack) -> None:
     statuses = [int(status) for status in re.findall(rb"HTTP/1\.1 ([0-9]{3})", received)]
     assert set(statuses) == ({attack.status} - {0}), f"answered {statuses}"
     body = received.partition(b"\r\n\r\n")[2]
-    assert not attack.says or json.JSONDecoder().raw_decode(body.decode())[0]["error"] == attack.says
+    assert not attack.message or json.JSONDecoder().raw_decode(body.decode())[0]["error"] == attack.message

@@ -22,7 +22,7 @@ def _body(name: str, source: str, check: str, body: bytes, *more: tuple[bytes, b
         return call(issuer.token(), *more, body=body)
 
     code = "invalid_body"
-    return Attack(name=name, source=source, check=check, send=send, status=400, challenge=None, says=code)
+    return Attack(name=name, source=source, check=check, send=send, status=400, challenge=None, message=code)
 
 
 def _over(name: str, check: str, arguments: bytes) -> Attack:
@@ -33,7 +33,9 @@ def _over(name: str, check: str, arguments: bytes) -> Attack:
         return call(issuer.token(), body=body)
 
     source = "RFC 8259 section 9; RFC 9110 section 15.5.14"
-    return Attack(name=name, source=source, check=check, send=send, status=413, challenge=None, says="body_too_large")
+    return Attack(
+        name=name, source=source, check=check, send=send, status=413, challenge=None, message="body_too_large"
+    )
 
 
 def _many(name: str, item: bytes) -> Attack:
@@ -116,6 +118,6 @@ ATTACKS = (
         send=lambda i: call(i.token(), body=WHOAMI + b" " * MAX_BODY_BYTES),
         status=413,
         challenge=None,
-        says="body_too_large",
+        message="body_too_large",
     ),
 )

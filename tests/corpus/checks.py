@@ -67,7 +67,7 @@ _TOKEN = {
     "text_claims": _if(CLAIMS, "not isinstance(value, str) or not 0 < len(value) <= _MAX_TEXT"),
     "text_lists": _if(GRANTED, "not isinstance(value, list) or not all(isinstance(entry, str) for entry in value)"),
 }
-_PEOPLE = {
+_USERS = {
     "roles_decide": _if(CLAIMS, "rules.profile.scopes_from_roles and roles is not None"),
     "scopes_narrow": _text(
         GRANTED,
@@ -203,4 +203,4 @@ _WIRE = {
     "trailers": _text("http_server/protocol.py", "self.headers = []  #", "pass  #"),
     "upgrade": _text("http_server/protocol.py", "if self._part == _BODY:  # llhttp has skipped it", "if False:  #"),
 }
-CHECKS = {**_TOKEN, **_PEOPLE, **_PROVIDER, **_JSON, **_REQUEST, **_WIRE}
+CHECKS = {**_TOKEN, **_USERS, **_PROVIDER, **_JSON, **_REQUEST, **_WIRE}

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 def _missing(name: str, source: str, check: str, send: Make) -> Attack:
     """What is no credentials: a challenge without an error code."""
-    return Attack(name=name, source=source, check=check, send=send, challenge="", says=NO_CREDENTIALS)
+    return Attack(name=name, source=source, check=check, send=send, challenge="", message=NO_CREDENTIALS)
 
 
 def _malformed(name: str, check: str, send: Make) -> Attack:
     source, code = "RFC 6750 section 3.1", "invalid_request"
-    return Attack(name=name, source=source, check=check, send=send, status=400, challenge=code, says=code)
+    return Attack(name=name, source=source, check=check, send=send, status=400, challenge=code, message=code)
 
 
 def _authorization(value: Callable[[str], str]) -> Make:

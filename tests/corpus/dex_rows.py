@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mcp_idp.errors import Reason
+from mcp_idp.errors import TokenErrorReason
 from tests.corpus.model import PLAIN, Attack, Stage, token
 from tests.corpus.tokens_roles import DEX
 from tests.corpus.wire_calls import WIRE
@@ -23,7 +23,7 @@ _STAGES = {PLAIN.name, DEX.name, WIRE.name, "tools by the file", "tools by an em
 
 _ONE_KEY = "Dex signs by RS256 and publishes RSA keys only; the front passes its key set on as it is"
 _DOCUMENT = "the front's documents are files of ours, and `check` compares them with what Dex says of itself"
-_NOT_ASKED = "the server never asks Dex about a token: its answers call ID tokens access tokens"
+_NOT_INTROSPECTED = "the server never asks Dex about a token: its answers call ID tokens access tokens"
 _OTHER = "another provider's way of writing tokens"
 NO_PLACE = {
     "every kind of key": _ONE_KEY,
@@ -42,8 +42,8 @@ NO_PLACE = {
     "lying metadata": _DOCUMENT,
     "metadata that points inside": _DOCUMENT,
     "metadata that has keys in the clear": _DOCUMENT,
-    "introspection that lies": _NOT_ASKED,
-    "opaque tokens": _NOT_ASKED,
+    "introspection that lies": _NOT_INTROSPECTED,
+    "opaque tokens": _NOT_INTROSPECTED,
     "tokens without aud": "Dex always writes aud",
     "two issuers": "the server trusts a second issuer beside Dex; the rows are about that one",
     "a provider nobody knows": _OTHER,
@@ -54,8 +54,8 @@ NO_PLACE = {
 }
 """Why a stage's rows are not sent at Dex, by the stage's name."""
 
-_LET_IN: dict[str, Any] = {"status": 200, "challenge": None, "says": ""}
-_NO_LOGIN_HELPS: dict[str, Any] = {"challenge": None, "says": "insufficient_role"}
+_LET_IN: dict[str, Any] = {"status": 200, "challenge": None, "message": ""}
+_NO_LOGIN_HELPS: dict[str, Any] = {"challenge": None, "message": "insufficient_role"}
 _UNTYPED = "Dex writes no such claim, so the server does not read it; what Dex has of other kinds stands below"
 _BY_GROUPS = "Dex knows no scopes: the person's groups bring them, and what stands in a token changes nothing"
 _GROUPS_ONLY = "the person's groups are in another claim; a person without a group stands below"
@@ -96,12 +96,12 @@ OTHERWISE: dict[str, tuple[dict[str, Any], str]] = {
 _SOURCE = "dexidp/dex: server/oauth2.go"
 
 
-def _own(name: str, check: str, send: Callable[[Any], str], reason: Reason, stage: Stage = DEX) -> Attack:
+def _own(name: str, check: str, send: Callable[[Any], str], reason: TokenErrorReason, stage: Stage = DEX) -> Attack:
     return token(name, _SOURCE, check, send, reason, stage)
 
 
 OWN = (
-    _own("Dex's ID token of a login", "token_type", lambda i: i.login["id_token"], Reason.TOKEN_TYPE),
+    _own("Dex's ID token of a login", "token_type", lambda i: i.login["id_token"], TokenErrorReason.TOKEN_TYPE),
     Attack(
         name="Dex's ID token of a refresh, which looks like an access token",
         source=_SOURCE,
@@ -110,21 +110,27 @@ OWN = (
         stage=DEX,
         **_LET_IN,
     ),
-    _own("Dex's refresh token", "compact_shape", lambda i: i.login["refresh_token"], Reason.NOT_A_JWT),
-    _own("Dex's authorization code", "compact_shape", lambda i: i.code, Reason.NOT_A_JWT),
+    _own("Dex's refresh token", "compact_shape", lambda i: i.login["refresh_token"], TokenErrorReason.NOT_A_JWT),
+    _own("Dex's authorization code", "compact_shape", lambda i: i.code, TokenErrorReason.NOT_A_JWT),
     _own(
         "Dex's token of a client that asked for no audience, past the front",
         "audience",
         lambda i: i.for_itself["access_token"],
-        Reason.AUDIENCE,
+        TokenErrorReason.AUDIENCE,
     ),
     _own(
         "Dex's ID token of a client that asked for our audience, past the front",
         "token_type",
         lambda i: i.for_us["id_token"],
-        Reason.TOKEN_TYPE,
+        TokenErrorReason.TOKEN_TYPE,
     ),
-    _own("Dex's access token, after its end", "expired", lambda i: i.login["access_token"], Reason.EXPIRED, LATER),
+    _own(
+        "Dex's access token, after its end",
+        "expired",
+        lambda i: i.login["access_token"],
+        TokenErrorReason.EXPIRED,
+        LATER,
+    ),
     Attack(
         name="Dex's access token of a person without a group",
         source="RS-19",
@@ -132,7 +138,7 @@ OWN = (
         send=lambda i: i.of_nobody["access_token"],
         status=403,
         challenge=None,
-        says="insufficient_role",
+        message="insufficient_role",
         stage=DEX,
     ),
 )

@@ -18,7 +18,7 @@ def _host(name: str, source: str, check: str, *hosts: bytes, more: tuple[tuple[b
     def send(issuer: Issuer) -> Request:
         return call(issuer.token(), *more, hosts=hosts)
 
-    return Attack(name=name, source=source, check=check, send=send, status=421, challenge=None, says=FOREIGN_HOST)
+    return Attack(name=name, source=source, check=check, send=send, status=421, challenge=None, message=FOREIGN_HOST)
 
 
 def _origin(name: str, source: str, check: str, *origins: bytes, **changes: Any) -> Attack:
@@ -26,7 +26,7 @@ def _origin(name: str, source: str, check: str, *origins: bytes, **changes: Any)
         return call(issuer.token(), *((b"origin", origin) for origin in origins), **changes)
 
     code = "forbidden_origin"
-    return Attack(name=name, source=source, check=check, send=send, status=403, challenge=None, says=code)
+    return Attack(name=name, source=source, check=check, send=send, status=403, challenge=None, message=code)
 
 
 REBIND, PAGE = "CVE-2025-66416; TS-05", "TS-01; TS-02"
@@ -84,6 +84,6 @@ ATTACKS = (
         check="preflight_method",
         send=lambda _: call(None, (b"origin", b"http://localhost:6274"), (b"access-control-request-method", b"POST")),
         challenge="",
-        says=NO_CREDENTIALS,
+        message=NO_CREDENTIALS,
     ),
 )

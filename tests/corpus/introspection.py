@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mcp_idp.errors import Reason
+from mcp_idp.errors import TokenErrorReason
 from mcp_idp.providers import PROFILES
 from tests.corpus.model import Attack, Stage, token, unavailable
 from tests.support.fake_issuer import Issuer
@@ -20,25 +20,35 @@ OPAQUE = {"provider": PROFILES["google"]}
 def _saying(name: str, reply: Callable[[Introspecting], Any], **settings: Any) -> Stage:
     def make() -> Issuer:
         issuer = Introspecting()
-        issuer.says = lambda sent: reply(issuer) if sent != issuer.token(sub="good") else issuer.active(sub="good")
+        issuer.message = lambda sent: reply(issuer) if sent != issuer.token(sub="good") else issuer.active(sub="good")
         return issuer
 
     return Stage(name, make, settings={**MODE, **settings}, good=lambda i: i.token(sub="good"))
 
 
-def _lie(name: str, source: str, check: str, reply: Callable[[Introspecting], Any], reason: Reason | str) -> Attack:
+def _lie(
+    name: str, source: str, check: str, reply: Callable[[Introspecting], Any], reason: TokenErrorReason | str
+) -> Attack:
     """An introspection answer that must not let its (really signed) token in."""
     stage = _saying("introspection that lies", reply)
-    if not isinstance(reason, Reason):
+    if not isinstance(reason, TokenErrorReason):
         return unavailable(name, source, check, Issuer.token, stage, reason)
     return token(name, source, check, Issuer.token, reason, stage)
 
 
-NOT_SAID = "no boolean member active"
+NO_ACTIVE_MEMBER = "no boolean member active"
 ATTACKS = (
-    _lie("active as a text", "RFC 7662 section 2.2", "active_is_true", lambda i: i.active(active="true"), NOT_SAID),
-    _lie("active as a number", "RFC 7662 section 2.2", "active_is_true", lambda i: i.active(active=1), NOT_SAID),
-    _lie("active left out", "RFC 7662 section 2.2", "active_is_true", lambda i: i.active(active=...), NOT_SAID),
+    _lie(
+        "active as a text",
+        "RFC 7662 section 2.2",
+        "active_is_true",
+        lambda i: i.active(active="true"),
+        NO_ACTIVE_MEMBER,
+    ),
+    _lie(
+        "active as a number", "RFC 7662 section 2.2", "active_is_true", lambda i: i.active(active=1), NO_ACTIVE_MEMBER
+    ),
+    _lie("active left out", "RFC 7662 section 2.2", "active_is_true", lambda i: i.active(active=...), NO_ACTIVE_MEMBER),
     _lie(
         "active twice",
         "RFC 8259 section 4",
@@ -51,7 +61,7 @@ ATTACKS = (
         "RFC 7662 section 2.2",
         "inactive",
         lambda i: i.active(active=False),
-        Reason.INACTIVE,
+        TokenErrorReason.INACTIVE,
     ),
     _lie(
         "an answer about somebody else",
@@ -65,37 +75,43 @@ ATTACKS = (
         "RFC 7662 section 4",
         "audience",
         lambda i: i.active(aud="account"),
-        Reason.AUDIENCE,
+        TokenErrorReason.AUDIENCE,
     ),
-    _lie("an answer for no resource", "RS-12", "audience", lambda i: i.active(aud=...), Reason.AUDIENCE),
+    _lie("an answer for no resource", "RS-12", "audience", lambda i: i.active(aud=...), TokenErrorReason.AUDIENCE),
     _lie(
         "an answer that is over",
         "RFC 7662 section 4",
         "expired",
         lambda i: i.active(exp=i.claims()["iat"] - 60),
-        Reason.EXPIRED,
+        TokenErrorReason.EXPIRED,
     ),
-    _lie("an answer of another issuer", "RFC 7662 section 2.2", "issuer", lambda i: i.active(iss=OTHER), Reason.ISSUER),
+    _lie(
+        "an answer of another issuer",
+        "RFC 7662 section 2.2",
+        "issuer",
+        lambda i: i.active(iss=OTHER),
+        TokenErrorReason.ISSUER,
+    ),
     _lie(
         "an answer for a DPoP token",
         "RFC 9449 section 6.2",
         "dpop_answer",
         lambda i: i.active(token_type="DPoP"),
-        Reason.SENDER_BOUND,
+        TokenErrorReason.SENDER_BOUND,
     ),
     _lie(
         "an answer for a kind of token that nobody knows",
         "RFC 6749 section 7.1",
         "answer_type",
         lambda i: i.active(token_type="mac"),
-        Reason.TOKEN_TYPE,
+        TokenErrorReason.TOKEN_TYPE,
     ),
     _lie(
         "an answer for a refresh token",
         "RFC 7662 section 4",
         "token_type",
         lambda i: i.active(typ="Refresh"),
-        Reason.TOKEN_TYPE,
+        TokenErrorReason.TOKEN_TYPE,
     ),
     _lie(
         "a redirect to somebody who answers better",
@@ -126,7 +142,7 @@ ATTACKS = (
         "RFC 6750 section 2.1",
         "opaque_form",
         lambda _: "2Yotn\u00e9",
-        Reason.OPAQUE,
+        TokenErrorReason.OPAQUE,
         _saying("opaque tokens", lambda i: i.active(), **OPAQUE),
     ),
 )

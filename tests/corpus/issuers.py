@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from mcp_idp.errors import Reason
+from mcp_idp.errors import TokenErrorReason
 from tests.corpus.keys import TWO
 from tests.corpus.model import Stage, token, unavailable
 from tests.corpus.token_forge import HEADER, claiming, forge
@@ -40,7 +40,7 @@ _ISSUERS = (
         "RFC 8725 section 3.8; RFC 9700 section 4.4",
         "issuer_keys",
         lambda i: claiming(i, iss=OTHER),
-        Reason.SIGNATURE,
+        TokenErrorReason.SIGNATURE,
         TRUSTED,
     ),
     token(
@@ -48,7 +48,7 @@ _ISSUERS = (
         "RFC 8725 section 3.8",
         "signature",
         lambda i: i.token(key=TWO),
-        Reason.SIGNATURE,
+        TokenErrorReason.SIGNATURE,
         TRUSTED,
     ),
     token(
@@ -56,7 +56,7 @@ _ISSUERS = (
         "RFC 7519 section 4.1.1",
         "issuer",
         lambda i: claiming(i, iss=f"{ISSUER} {OTHER}"),
-        Reason.ISSUER,
+        TokenErrorReason.ISSUER,
         TRUSTED,
     ),
     token(
@@ -64,7 +64,7 @@ _ISSUERS = (
         "RFC 8259 section 4",
         "duplicate_members",
         lambda i: forge(HEADER, f'{{"iss":"{OTHER}",'.encode() + str(i.claims()).replace("'", '"')[1:].encode()),
-        Reason.CLAIMS_MALFORMED,
+        TokenErrorReason.CLAIMS_MALFORMED,
         TRUSTED,
     ),
 )

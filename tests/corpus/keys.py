@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from jwt.algorithms import RSAAlgorithm
 
-from mcp_idp.errors import Reason
+from mcp_idp.errors import TokenErrorReason
 from tests.corpus.model import Attack, Stage, token
 from tests.corpus.token_forge import HEADER, RSA, ec_key, forge, headed, keyed_hash
 from tests.support.fake_issuer import Issuer, b64, public_jwk, rsa_key
@@ -32,7 +32,7 @@ TWO = rsa_key("two")
 SMALL = rsa_key("small", 1024)
 
 
-UNKNOWN = Reason.KEY_UNKNOWN
+UNKNOWN = TokenErrorReason.KEY_UNKNOWN
 
 
 ENCRYPTS = _beside_the_good_key("a key for encryption", public_jwk(TWO, kid="two", use="enc"))
@@ -96,7 +96,7 @@ ATTACKS = (
         "RFC 8725 section 3.2",
         "algorithm_list",
         lambda i: keyed_hash(i, b"k" * 32, kid="two"),
-        Reason.ALGORITHM,
+        TokenErrorReason.ALGORITHM,
         SYMMETRIC,
     ),
     token(
@@ -121,7 +121,7 @@ ATTACKS = (
         "RFC 8812 section 3.2; RFC 8725 section 3.2",
         "algorithm_list",
         _signed_by(ec_key("secp256k1"), "ES256", alg="ES256K"),
-        Reason.ALGORITHM,
+        TokenErrorReason.ALGORITHM,
         CURVE,
     ),
     token(
@@ -137,7 +137,7 @@ ATTACKS = (
         "RFC 7517 section 4.5",
         "kid_text",
         _signed_by(TWO, kid=2),
-        Reason.HEADER_MALFORMED,
+        TokenErrorReason.HEADER_MALFORMED,
         ODD_KID,
     ),
     token(

@@ -12,7 +12,7 @@ from tests.support.fake_issuer import Issuer
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from mcp_idp.errors import Reason
+    from mcp_idp.errors import TokenErrorReason
 
     Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -112,7 +112,7 @@ class Attack:
         send: makes it, from a provider that really signs: a token, a request, or the bytes of a connection.
         status: of the answer; 0 where the connection ends without one.
         challenge: the error code of the challenge; "" in a challenge without one, None without a challenge.
-        says: why, in the log (a reason, a code, the line or a part of the fault); on the wire, the code in the body.
+        message: why, in the log (a reason, a code, the line or a part of the fault); on the wire, the code in the body.
         stage: the server it is sent to.
     """
 
@@ -122,7 +122,7 @@ class Attack:
     send: Callable[[Any], Sent]
     status: int = 401
     challenge: str | None = "invalid_token"
-    says: str = ""
+    message: str = ""
     stage: Stage = PLAIN
 
     @property
@@ -132,10 +132,10 @@ class Attack:
 
 
 def token(  # noqa: PLR0917 - a row's columns
-    name: str, source: str, check: str, send: Callable[[Any], str], reason: Reason, stage: Stage = PLAIN
+    name: str, source: str, check: str, send: Callable[[Any], str], reason: TokenErrorReason, stage: Stage = PLAIN
 ) -> Attack:
     """An attack by a token that must not verify."""
-    return Attack(name=name, source=source, check=check, send=send, says=reason.value, stage=stage)
+    return Attack(name=name, source=source, check=check, send=send, message=reason.value, stage=stage)
 
 
 def unavailable(  # noqa: PLR0917 - a row's columns
@@ -149,6 +149,6 @@ def unavailable(  # noqa: PLR0917 - a row's columns
         send=send,
         status=503,
         challenge=None,
-        says=fault,
+        message=fault,
         stage=stage,
     )

@@ -25,7 +25,7 @@ def _beyond(name: str, source: str, send: Callable[[Issuer], Request], stage: St
         send=send,
         status=403,
         challenge="insufficient_scope",
-        says="insufficient_scope",
+        message="insufficient_scope",
         **({} if stage is None else {"stage": stage}),
     )
 
@@ -69,7 +69,7 @@ def _unlisted(name: str, source: str, body: bytes, stage: Stage = _BY_THE_FILE, 
         send=send or (lambda issuer: call(issuer.token(), body=body)),
         status=403,
         challenge=None,
-        says="tool_not_listed",
+        message="tool_not_listed",
         stage=stage,
     )
 
@@ -146,6 +146,6 @@ ATTACKS = (
         send=lambda issuer: call(issuer.token(), body=_note()),
         status=403,
         challenge=None,
-        says="insufficient_role",
+        message="insufficient_role",
     ),
 )

@@ -45,15 +45,15 @@ Rows without a place at Dex, by what they need:
 {no_place}"""
 
 
-def _answer(attack: Attack) -> str:
+def _response(attack: Attack) -> str:
     challenge = {None: "no challenge", "": "challenge without error"}.get(attack.challenge, attack.challenge)
     challenge = "" if attack.status in {0, 200} or not isinstance(challenge, str) else f", {challenge}"
-    says = f" ({attack.says})" if attack.says and attack.says != attack.challenge else ""
-    return f"{attack.status}{challenge}{says}"
+    message = f" ({attack.message})" if attack.message and attack.message != attack.challenge else ""
+    return f"{attack.status}{challenge}{message}"
 
 
 def _row(attack: Attack) -> str:
-    return _line(attack.name, attack.source, _answer(attack), f"`{attack.check}`")
+    return _line(attack.name, attack.source, _response(attack), f"`{attack.check}`")
 
 
 def table() -> str:
@@ -75,7 +75,7 @@ def _at_dex() -> str:
     return _AT_DEX.format(
         sent=len(sent),
         columns=_COLUMNS,
-        otherwise="".join(_line(name, _answer(sent[name]), why) for name, (_, why) in OTHERWISE.items()),
+        otherwise="".join(_line(name, _response(sent[name]), why) for name, (_, why) in OTHERWISE.items()),
         own="".join(map(_row, OWN)),
         no_place="".join(_line(name, str(rows[name]), why) for name, why in NO_PLACE.items()),
     )

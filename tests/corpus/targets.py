@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from mcp_idp.config.settings import Settings
-from mcp_idp.http_server.protocol import bounded_protocol
+from mcp_idp.http_server.protocol import protocol_with_limits
 from mcp_server.app import create_app
-from tests.support.app import HeldClock, lifespan
+from tests.support.app import FakeClock, lifespan
 from tests.support.raw_http import Connection, on_a_socket
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message
 
-    from mcp_idp.http_server.limits import WireLimits
+    from mcp_idp.http_server.limits import HttpLimits
     from tests.corpus.model import Request, Stage
     from tests.support.fake_issuer import Issuer
 
@@ -53,7 +53,7 @@ async def on(stage: Stage) -> AsyncIterator[tuple[Issuer, Ask]]:
     with tempfile.TemporaryDirectory() as folder:
         settings = _settings(stage, Path(folder))
         async with issuer.http() as http:
-            app = create_app(settings, clock=HeldClock(at=issuer.now).clock, http=http)
+            app = create_app(settings, clock=FakeClock(at=issuer.now).clock, http=http)
             async with lifespan(app):
                 yield issuer, lambda request: ask(app, request)
 
@@ -82,18 +82,18 @@ async def ask(app: ASGIApp, request: Request) -> Answer:
     }
     waiting: list[Message] = [{"type": "http.request", "body": request.body, "more_body": False}]
     sent: list[Message] = []
-    answered = asyncio.Event()
+    responses = asyncio.Event()
 
     async def receive() -> Message:
         if waiting:
             return waiting.pop()
-        await answered.wait()
+        await responses.wait()
         return {"type": "http.disconnect"}
 
     async def send(message: Message) -> None:
         sent.append(message)
         if message["type"] == "http.response.body" and not message.get("more_body", False):
-            answered.set()
+            responses.set()
 
     await app(scope, receive, send)
     start = sent[0]
@@ -117,10 +117,10 @@ class Listening:
 
 
 @contextmanager
-def listening(stage: Stage, limits: WireLimits) -> Iterator[Listening]:
+def listening(stage: Stage, limits: HttpLimits) -> Iterator[Listening]:
     """The stage's server on a socket."""
     issuer = stage.issuer()
     http = None if issuer.elsewhere else issuer.http()
-    app = create_app(_settings(stage, Path()), clock=HeldClock(at=issuer.now).clock, http=http)
-    with on_a_socket(app, bounded_protocol(limits)) as address:
+    app = create_app(_settings(stage, Path()), clock=FakeClock(at=issuer.now).clock, http=http)
+    with on_a_socket(app, protocol_with_limits(limits)) as address:
         yield Listening(address, issuer)

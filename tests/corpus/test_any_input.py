@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcp_idp.auth.challenge import Challenger
-from mcp_idp.errors import InsufficientScope, InvalidToken, Reason
+from mcp_idp.auth.challenge import ChallengeBuilder
+from mcp_idp.errors import InsufficientScope, InvalidToken, TokenErrorReason
 from tests.corpus.model import PLAIN, call
 from tests.corpus.response_parsing import assert_well_formed, challenge
 from tests.corpus.targets import Answer, on
@@ -42,10 +42,10 @@ SCOPE = st.text(
 )
 
 
-def assert_sound(answer: Answer) -> None:
-    assert answer.status < 500, answer
-    assert_well_formed(answer.headers)
-    challenge(answer.headers)
+def assert_sound(response: Answer) -> None:
+    assert response.status < 500, response
+    assert_well_formed(response.headers)
+    challenge(response.headers)
 
 
 @pytest.mark.requirement("corpus.any_input")
@@ -89,14 +89,14 @@ def test_no_jose_header_breaks_an_answer() -> None:
 @pytest.mark.requirement("corpus.any_input")
 @BOUNDED
 @given(st.lists(SCOPE, min_size=1, max_size=5), st.lists(SCOPE, min_size=1, max_size=5))
-def test_every_challenge_can_be_read_back(login: list[str], needed: list[str]) -> None:
-    challenger = Challenger("http://localhost:3000/.well-known/oauth-protected-resource/mcp", login)
+def test_every_challenge_can_be_read_back(login: list[str], required: list[str]) -> None:
+    challenger = ChallengeBuilder("http://localhost:3000/.well-known/oauth-protected-resource/mcp", login)
     for error, code, scopes in (
         (None, None, login),
-        (InvalidToken(Reason.SIGNATURE, got='"\r\n'), "invalid_token", login),
-        (InsufficientScope(tuple(needed)), "insufficient_scope", needed),
+        (InvalidToken(TokenErrorReason.SIGNATURE, got='"\r\n'), "invalid_token", login),
+        (InsufficientScope(tuple(required)), "insufficient_scope", required),
     ):
-        answer = challenger.missing if error is None else challenger.answer(error, "0")
-        told = challenge(answer.headers)
-        assert told is not None
-        assert (told.get("error"), told["scope"].split(" ")) == (code, scopes)
+        response = challenger.unauthenticated_response if error is None else challenger.response_for(error, "0")
+        challenge_params = challenge(response.headers)
+        assert challenge_params is not None
+        assert (challenge_params.get("error"), challenge_params["scope"].split(" ")) == (code, scopes)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.corpus.assertions import assert_answered, assert_answered_on_the_wire, rows
+from tests.corpus.assertions import assert_response, assert_wire_response, rows
 from tests.corpus.benign_cases import CONTROLS, Control
 from tests.corpus.corpus import CORPUS, REQUESTS, TOKENS
 from tests.corpus.corpus import WIRE as ON_THE_WIRE
@@ -24,13 +24,13 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.requirement("corpus.tokens")
 @pytest.mark.parametrize("attack", rows(TOKENS))
 async def test_a_hostile_token_is_refused_for_its_reason(attack: Attack) -> None:
-    await assert_answered(attack)
+    await assert_response(attack)
 
 
 @pytest.mark.requirement("corpus.requests")
 @pytest.mark.parametrize("attack", rows(REQUESTS))
 async def test_a_hostile_request_is_answered_as_expected(attack: Attack) -> None:
-    await assert_answered(attack)
+    await assert_response(attack)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def crowded() -> Iterator[Listening]:
 def test_a_hostile_connection_is_answered_and_nothing_behind_it_is_read(
     server: Listening, crowded: Listening, attack: Attack
 ) -> None:
-    assert_answered_on_the_wire(crowded if attack.stage is CROWDED else server, attack)
+    assert_wire_response(crowded if attack.stage is CROWDED else server, attack)
 
 
 STAGES = {id(stage): stage for stage in (TRUTHFUL, *(attack.stage for attack in CORPUS))}
@@ -61,8 +61,8 @@ STAGES = {id(stage): stage for stage in (TRUTHFUL, *(attack.stage for attack in 
 async def test_a_good_token_passes_on_every_stage(stage: Stage) -> None:
     assert stage.good is not None
     async with on(stage) as (issuer, ask):
-        answer = await ask(call(stage.good(issuer)))
-    assert answer.status == 200, answer
+        response = await ask(call(stage.good(issuer)))
+    assert response.status == 200, response
 
 
 @pytest.mark.requirement("corpus.controls")
@@ -71,8 +71,8 @@ async def test_what_is_good_beside_the_attacks_passes(control: Control) -> None:
     async with on(control.stage) as (issuer, ask):
         sent = control.send(issuer)
         assert not isinstance(sent, bytes)
-        answer = await ask(call(sent) if isinstance(sent, str) else sent)
-    assert answer.status == 200, answer
+        response = await ask(call(sent) if isinstance(sent, str) else sent)
+    assert response.status == 200, response
 
 
 @pytest.mark.requirement("corpus.controls")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from mcp_idp.errors import Reason
+from mcp_idp.errors import TokenErrorReason
 from tests.corpus.model import Stage, token
 from tests.corpus.token_forge import (
     HEADER,
@@ -55,42 +55,64 @@ ALG, JWA = "algorithm_list", "RFC 8725 section 3.1"
 
 
 ATTACKS = (
-    token("alg none with bytes for a signature", "CVE-2022-23540", ALG, _unsigned("none"), Reason.ALGORITHM),
-    token("alg none in capitals, past a list of what is forbidden", JWA, ALG, _unsigned("nOnE"), Reason.ALGORITHM),
+    token("alg none with bytes for a signature", "CVE-2022-23540", ALG, _unsigned("none"), TokenErrorReason.ALGORITHM),
+    token(
+        "alg none in capitals, past a list of what is forbidden",
+        JWA,
+        ALG,
+        _unsigned("nOnE"),
+        TokenErrorReason.ALGORITHM,
+    ),
     token(
         "alg none and the empty signature that goes with it",
         "RFC 7515 appendix A.5; RFC 8725 section 2.1",
         "compact_shape",
         lambda i: forged(i, i.claims(), alg="none", signature=b""),
-        Reason.NOT_A_JWT,
+        TokenErrorReason.NOT_A_JWT,
     ),
-    token("alg left out, so that a default counts", JWA, ALG, _with(alg=...), Reason.ALGORITHM),
-    token("alg as a list of names", "RFC 7515 section 4.1.1", ALG, _with(alg=["RS256", "none"]), Reason.ALGORITHM),
-    token("alg with a space behind a good name", "RFC 7515 section 4.1.1", ALG, _with(alg="RS256 "), Reason.ALGORITHM),
-    token("alg that has no keys here (ES256K)", JWA, ALG, _with(alg="ES256K"), Reason.ALGORITHM),
+    token("alg left out, so that a default counts", JWA, ALG, _with(alg=...), TokenErrorReason.ALGORITHM),
     token(
-        "alg of an encryption in a signed token", "RFC 8725 section 2.3", ALG, _with(alg="RSA-OAEP"), Reason.ALGORITHM
+        "alg as a list of names",
+        "RFC 7515 section 4.1.1",
+        ALG,
+        _with(alg=["RS256", "none"]),
+        TokenErrorReason.ALGORITHM,
+    ),
+    token(
+        "alg with a space behind a good name",
+        "RFC 7515 section 4.1.1",
+        ALG,
+        _with(alg="RS256 "),
+        TokenErrorReason.ALGORITHM,
+    ),
+    token("alg that has no keys here (ES256K)", JWA, ALG, _with(alg="ES256K"), TokenErrorReason.ALGORITHM),
+    token(
+        "alg of an encryption in a signed token",
+        "RFC 8725 section 2.3",
+        ALG,
+        _with(alg="RSA-OAEP"),
+        TokenErrorReason.ALGORITHM,
     ),
     token(
         "the RSA key's PEM as an HMAC secret",
         "CVE-2015-9235; CVE-2016-10555; RFC 8725 section 2.1",
         ALG,
         lambda i: keyed_hash(i, _pem(i.key)),
-        Reason.ALGORITHM,
+        TokenErrorReason.ALGORITHM,
     ),
     token(
         "the PKCS#1 form of the RSA key as an HMAC secret",
         "CVE-2017-11424",
         ALG,
         lambda i: keyed_hash(i, _pem(i.key, PublicFormat.PKCS1)),
-        Reason.ALGORITHM,
+        TokenErrorReason.ALGORITHM,
     ),
     token(
         "the OpenSSH form of the EC key as an HMAC secret",
         "CVE-2022-29217; CVE-2024-33663",
         ALG,
         lambda i: keyed_hash(i, public_bytes(ec_key(), Encoding.OpenSSH, PublicFormat.OpenSSH), kid="ec"),
-        Reason.ALGORITHM,
+        TokenErrorReason.ALGORITHM,
         MANY_KEYS,
     ),
     token(
@@ -98,50 +120,52 @@ ATTACKS = (
         "CVE-2024-37568",
         ALG,
         lambda i: keyed_hash(i, public_bytes(i.key, Encoding.DER, SPKI), "HS512"),
-        Reason.ALGORITHM,
+        TokenErrorReason.ALGORITHM,
     ),
     token(
         "the published JWK's own text as an HMAC secret",
         "CVE-2026-48526; CVE-2023-48238",
         ALG,
         lambda i: keyed_hash(i, str(i.keys[0]).encode(), "HS384"),
-        Reason.ALGORITHM,
+        TokenErrorReason.ALGORITHM,
     ),
-    token("an empty HMAC secret", "RFC 8725 section 3.5", ALG, lambda i: keyed_hash(i, b""), Reason.ALGORITHM),
+    token(
+        "an empty HMAC secret", "RFC 8725 section 3.5", ALG, lambda i: keyed_hash(i, b""), TokenErrorReason.ALGORITHM
+    ),
     token(
         "the key for the signature in the header (jwk)",
         "CVE-2018-0114; RFC 7515 section 4.1.3",
         "signature",
         _stolen(jwk=public_jwk(THIEF, kid="one", alg="RS256")),
-        Reason.SIGNATURE,
+        TokenErrorReason.SIGNATURE,
     ),
     token(
         "a URL for the key in the header (jku)",
         "RFC 8725 section 3.10",
         "signature",
         _stolen(jku="http://attacker.example/keys"),
-        Reason.SIGNATURE,
+        TokenErrorReason.SIGNATURE,
     ),
     token(
         "a URL for a certificate in the header (x5u)",
         "RFC 7515 section 4.1.5",
         "signature",
         _stolen(x5u="http://169.254.169.254/latest/meta-data"),
-        Reason.SIGNATURE,
+        TokenErrorReason.SIGNATURE,
     ),
     token(
         "a certificate chain and its thumbprints in the header (x5c, x5t)",
         "RFC 7515 sections 4.1.6 to 4.1.8",
         "signature",
         _stolen(**{"x5c": ["MIIBszCCARygAwIBAgI"], "x5t": "x", "x5t#S256": "y"}),
-        Reason.SIGNATURE,
+        TokenErrorReason.SIGNATURE,
     ),
     token(
         "the RSA key named for ES256",
         "RFC 8725 section 3.1",
         "key_algorithm",
         lambda i: forge({**HEADER, "alg": "ES256"}, i.claims(), key=ec_key(), alg="ES256"),
-        Reason.KEY_MISMATCH,
+        TokenErrorReason.KEY_MISMATCH,
         MANY_KEYS,
     ),
     token(
@@ -149,7 +173,7 @@ ATTACKS = (
         "RFC 8037 section 3.1",
         "key_algorithm",
         lambda i: forge({**HEADER, "alg": "EdDSA"}, i.claims(), key=ed_key(), alg="EdDSA"),
-        Reason.KEY_MISMATCH,
+        TokenErrorReason.KEY_MISMATCH,
         MANY_KEYS,
     ),
     token(
@@ -157,13 +181,13 @@ ATTACKS = (
         "RFC 8725 section 3.1; RFC 7517 section 4.4",
         "key_algorithm",
         lambda i: forged(i, i.claims(), alg="PS256", by="PS256"),
-        Reason.KEY_MISMATCH,
+        TokenErrorReason.KEY_MISMATCH,
     ),
     token(
         "RS512 by a key that is for RS256 only",
         "RFC 7517 section 4.4",
         "key_algorithm",
         lambda i: forged(i, i.claims(), alg="RS512", by="RS512"),
-        Reason.KEY_MISMATCH,
+        TokenErrorReason.KEY_MISMATCH,
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mcp_idp.errors import Reason
+from mcp_idp.errors import TokenErrorReason
 from tests.corpus.model import Attack, token
 from tests.corpus.token_forge import claiming_text, forged
 from tests.support.fake_issuer import RESOURCE, Issuer
@@ -28,7 +28,7 @@ def claims_of(issuer: Issuer) -> bytes:
     return json.dumps(issuer.claims()).encode()
 
 
-MALFORMED = Reason.CLAIMS_MALFORMED
+MALFORMED = TokenErrorReason.CLAIMS_MALFORMED
 
 
 _TEXT = (
@@ -120,7 +120,7 @@ _TEXT = (
 
 def _scope(name: str, source: str, check: str, code: str, challenge: str | None, **changes: Any) -> Attack:
     return Attack(
-        name=name, source=source, check=check, send=claims(**changes), status=403, challenge=challenge, says=code
+        name=name, source=source, check=check, send=claims(**changes), status=403, challenge=challenge, message=code
     )
 
 

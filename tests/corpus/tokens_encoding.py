@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from mcp_idp.errors import Reason
+from mcp_idp.errors import TokenErrorReason
 from tests.corpus.model import token
 from tests.corpus.token_forge import forged, other_last_bits, parts, sign
 from tests.support.fake_issuer import b64
@@ -47,74 +47,84 @@ ATTACKS = (
         "CVE-2020-28042",
         SHAPE,
         altered(lambda _: ""),
-        Reason.NOT_A_JWT,
+        TokenErrorReason.NOT_A_JWT,
     ),
     token(
         "two parts, as if the signature were optional",
         "RFC 7515 section 7.1",
         SHAPE,
         lambda i: i.token().rpartition(".")[0],
-        Reason.NOT_A_JWT,
+        TokenErrorReason.NOT_A_JWT,
     ),
     token(
         "a good token with padding behind it",
         "RFC 7515 section 2",
         SHAPE,
         altered(lambda s: s + "=="),
-        Reason.NOT_A_JWT,
+        TokenErrorReason.NOT_A_JWT,
     ),
-    token("a good token in the other base64 alphabet", "RFC 7515 section 2", SHAPE, _other_alphabet, Reason.NOT_A_JWT),
+    token(
+        "a good token in the other base64 alphabet",
+        "RFC 7515 section 2",
+        SHAPE,
+        _other_alphabet,
+        TokenErrorReason.NOT_A_JWT,
+    ),
     token(
         "a good token with a character behind it that decoders skip",
         "RFC 4648 section 3.3",
         SHAPE,
         altered(lambda s: s + "!"),
-        Reason.NOT_A_JWT,
+        TokenErrorReason.NOT_A_JWT,
     ),
     token(
         "a good signature in another spelling of its last bits",
         "RFC 4648 section 3.5",
         "one_spelling",
         altered(other_last_bits),
-        Reason.SIGNATURE,
+        TokenErrorReason.SIGNATURE,
     ),
     token(
         "a payload taken out of the token (detached)",
         "RFC 7515 appendix F",
         SHAPE,
         lambda i: "..".join(parts(i.token())[::2]),
-        Reason.NOT_A_JWT,
+        TokenErrorReason.NOT_A_JWT,
     ),
     token(
         "the JSON serialization in place of the compact one",
         "RFC 7519 section 3; CVE-2022-39227",
         SHAPE,
         _json_form,
-        Reason.NOT_A_JWT,
+        TokenErrorReason.NOT_A_JWT,
     ),
     token(
-        "one text that two readers take for two serializations", "CVE-2022-39227", SHAPE, _both_forms, Reason.NOT_A_JWT
+        "one text that two readers take for two serializations",
+        "CVE-2022-39227",
+        SHAPE,
+        _both_forms,
+        TokenErrorReason.NOT_A_JWT,
     ),
     token(
         "a token in a token",
         "RFC 7519 section 5.2; RFC 8725 section 2.3",
         "json_errors",
         _nested,
-        Reason.CLAIMS_MALFORMED,
+        TokenErrorReason.CLAIMS_MALFORMED,
     ),
     token(
         "an encrypted token of five parts",
         "RFC 7516 section 3; RFC 8725 section 2.3",
         SHAPE,
         lambda i: f"{b64(b'{}')}.YQ.YQ.{b64(json.dumps(i.claims()).encode())}.YQ",
-        Reason.ENCRYPTED,
+        TokenErrorReason.ENCRYPTED,
     ),
     token(
         "an encrypted token with a decompression bomb",
         "CVE-2024-33664; CVE-2024-28102",
         SHAPE,
         lambda _: ".".join([b64(b'{"alg":"dir","enc":"A128GCM","zip":"DEF"}'), "YQ", "YQ", "A" * 9000, "YQ"]),
-        Reason.ENCRYPTED,
+        TokenErrorReason.ENCRYPTED,
     ),
     token(
         "an encrypted token that asks for a billion rounds",
@@ -123,30 +133,34 @@ ATTACKS = (
         lambda _: ".".join(
             [b64(b'{"alg":"PBES2-HS256+A128KW","enc":"A128GCM","p2c":2147483647,"p2s":"YQ"}'), *["YQ"] * 4]
         ),
-        Reason.ENCRYPTED,
+        TokenErrorReason.ENCRYPTED,
     ),
     token(
-        "a token of nothing but dots", "CVE-2025-30204; CVE-2025-27144", SHAPE, lambda _: "." * 8000, Reason.NOT_A_JWT
+        "a token of nothing but dots",
+        "CVE-2025-30204; CVE-2025-27144",
+        SHAPE,
+        lambda _: "." * 8000,
+        TokenErrorReason.NOT_A_JWT,
     ),
     token(
         "a token longer than any",
         "CVE-2025-61920",
         "token_length",
         lambda i: i.token(filler="x" * 20_000),
-        Reason.TOO_LONG,
+        TokenErrorReason.TOO_LONG,
     ),
     token(
         "a letter in the token that is none of ASCII",
         "RFC 6750 section 2.1",
         SHAPE,
         altered(lambda s: s[:-1] + "\u00e9"),
-        Reason.NOT_A_JWT,
+        TokenErrorReason.NOT_A_JWT,
     ),
     token(
         "digits of another script in the token",
         "RFC 6750 section 2.1",
         SHAPE,
         altered(lambda s: s[:-1] + "\u0661"),
-        Reason.NOT_A_JWT,
+        TokenErrorReason.NOT_A_JWT,
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mcp_idp.errors import Reason
+from mcp_idp.errors import TokenErrorReason
 from tests.corpus.model import token
 from tests.corpus.token_forge import forge, headed, look_alike, parts
 
@@ -27,7 +27,7 @@ def _beside(change: Callable[[str], str]) -> Callable[[Issuer], str]:
     return lambda issuer: headed(issuer, kid=change(issuer.header["kid"]))
 
 
-KID, UNKNOWN = "key_known", Reason.KEY_UNKNOWN
+KID, UNKNOWN = "key_known", TokenErrorReason.KEY_UNKNOWN
 JWS_KID = "RFC 8725 section 3.10; RFC 7515 section 4.1.4"
 
 
@@ -63,107 +63,123 @@ ATTACKS = (
         "RFC 8259 section 8.2",
         "whole_characters",
         _header('{"alg":"RS256","kid":"\\ud800","typ":"JWT"}'),
-        Reason.HEADER_MALFORMED,
+        TokenErrorReason.HEADER_MALFORMED,
     ),
-    token("kid as a list", JWS_KID, "kid_text", _with(kid=["one"]), Reason.HEADER_MALFORMED),
-    token("kid longer than anybody's key needs", JWS_KID, "kid_text", _with(kid="k" * 1000), Reason.HEADER_MALFORMED),
-    token("kid that is empty", JWS_KID, "kid_text", _with(kid=""), Reason.HEADER_MALFORMED),
+    token("kid as a list", JWS_KID, "kid_text", _with(kid=["one"]), TokenErrorReason.HEADER_MALFORMED),
+    token(
+        "kid longer than anybody's key needs",
+        JWS_KID,
+        "kid_text",
+        _with(kid="k" * 1000),
+        TokenErrorReason.HEADER_MALFORMED,
+    ),
+    token("kid that is empty", JWS_KID, "kid_text", _with(kid=""), TokenErrorReason.HEADER_MALFORMED),
     token(
         "an extension that we must understand and do not",
         "CVE-2025-59420; CVE-2026-32597",
         "critical_extensions",
         _with(crit=["bork"], bork=True),
-        Reason.CRITICAL_EXTENSION,
+        TokenErrorReason.CRITICAL_EXTENSION,
     ),
     token(
         "crit that lists nothing",
         "RFC 7515 section 4.1.11",
         "critical_extensions",
         _with(crit=[]),
-        Reason.CRITICAL_EXTENSION,
+        TokenErrorReason.CRITICAL_EXTENSION,
     ),
     token(
         "a payload that is not base64 by its header (b64)",
         "RFC 7797 section 6",
         "critical_extensions",
         _with(b64=False),
-        Reason.CRITICAL_EXTENSION,
+        TokenErrorReason.CRITICAL_EXTENSION,
     ),
     token(
-        "a header that is a list", "RFC 7515 section 4", "json_object", _header('["RS256"]'), Reason.HEADER_MALFORMED
+        "a header that is a list",
+        "RFC 7515 section 4",
+        "json_object",
+        _header('["RS256"]'),
+        TokenErrorReason.HEADER_MALFORMED,
     ),
     token(
         "alg twice in the header, none first",
         "RFC 7515 section 4; RFC 8259 section 4",
         "duplicate_members",
         _header('{"alg":"none","alg":"RS256","kid":"one","typ":"JWT"}'),
-        Reason.HEADER_MALFORMED,
+        TokenErrorReason.HEADER_MALFORMED,
     ),
     token(
         "alg twice in the header, one of them spelt in escapes",
         "RFC 8259 sections 4 and 8.3",
         "duplicate_members",
         _header('{"\\u0061lg":"none","alg":"RS256","kid":"one","typ":"JWT"}'),
-        Reason.HEADER_MALFORMED,
+        TokenErrorReason.HEADER_MALFORMED,
     ),
     token(
         "a header longer than anybody needs",
         "CVE-2025-61920",
         "header_length",
         _with(filler="x" * 3000),
-        Reason.HEADER_MALFORMED,
+        TokenErrorReason.HEADER_MALFORMED,
     ),
     token(
         "a header nested deeper than the parser goes",
         "RFC 8259 section 9",
         "json_errors",
         _header('{"alg":"RS256","kid":"one","typ":"JWT","x":' + "[" * 1300),
-        Reason.HEADER_MALFORMED,
+        TokenErrorReason.HEADER_MALFORMED,
     ),
     token(
         "a header in UTF-16",
         "RFC 8725 section 2.6; RFC 8259 section 8.1",
         "utf8_only",
         lambda i: forge('{"alg":"RS256","kid":"one","typ":"JWT"}'.encode("utf-16-le"), i.claims(), key=i.key),
-        Reason.HEADER_MALFORMED,
+        TokenErrorReason.HEADER_MALFORMED,
     ),
     token(
         "a logout token by its header",
         "OIDC Back-Channel Logout 1.0 section 2.4",
         "header_type",
         _with(typ="logout+jwt"),
-        Reason.HEADER_TYPE,
+        TokenErrorReason.HEADER_TYPE,
     ),
     token(
-        "a DPoP proof by its header", "RFC 9449 section 4.2", "header_type", _with(typ="dpop+jwt"), Reason.HEADER_TYPE
+        "a DPoP proof by its header",
+        "RFC 9449 section 4.2",
+        "header_type",
+        _with(typ="dpop+jwt"),
+        TokenErrorReason.HEADER_TYPE,
     ),
-    token("no type in the header", "RFC 8725 section 3.11", "header_type", _with(typ=...), Reason.HEADER_TYPE),
+    token(
+        "no type in the header", "RFC 8725 section 3.11", "header_type", _with(typ=...), TokenErrorReason.HEADER_TYPE
+    ),
     token(
         "a type that only begins like ours",
         "RFC 8725 section 3.11",
         "header_type",
         _with(typ="at+jwt;v=2"),
-        Reason.HEADER_TYPE,
+        TokenErrorReason.HEADER_TYPE,
     ),
     token(
         "a type that is a list with ours in it",
         "RFC 7515 section 4.1.9",
         "header_type",
         _with(typ=["JWT"]),
-        Reason.HEADER_TYPE,
+        TokenErrorReason.HEADER_TYPE,
     ),
     token(
         "an introspection answer in the form of a JWT",
         "RFC 9701 section 5",
         "header_type",
         _with(typ="token-introspection+jwt"),
-        Reason.HEADER_TYPE,
+        TokenErrorReason.HEADER_TYPE,
     ),
     token(
         "a header of one token on the claims and signature of another",
         "RFC 7515 section 5.2",
         "signature",
         lambda i: ".".join([parts(headed(i, extra=1))[0], *parts(i.token())[1:]]),
-        Reason.SIGNATURE,
+        TokenErrorReason.SIGNATURE,
     ),
 )

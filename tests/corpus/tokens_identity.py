@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mcp_idp.errors import Reason
+from mcp_idp.errors import TokenErrorReason
 from tests.corpus.model import Stage, token
 from tests.corpus.token_forge import claiming, look_alike
 from tests.support.fake_issuer import ISSUER, RESOURCE, Issuer
@@ -29,103 +29,109 @@ def claims(**changes: Any) -> Callable[[Issuer], str]:
 
 
 ATTACKS = (
-    token("iss that is the beginning of ours", JWT_IDS, "issuer", named(lambda url: url[:-1]), Reason.ISSUER),
+    token("iss that is the beginning of ours", JWT_IDS, "issuer", named(lambda url: url[:-1]), TokenErrorReason.ISSUER),
     token(
         "iss of another realm of the same provider",
         JWT_IDS,
         "issuer",
         named(lambda url: url[:-3] + "master"),
-        Reason.ISSUER,
+        TokenErrorReason.ISSUER,
     ),
     token(
         "iss with a slash behind it",
         "RFC 8414 section 3.3",
         "issuer",
         named(lambda url: url + "/"),
-        Reason.ISSUER,
+        TokenErrorReason.ISSUER,
     ),
     token(
         "iss in capitals where URLs have none",
         "RFC 3986 section 6.2.1",
         "issuer",
         named(str.upper),
-        Reason.ISSUER,
+        TokenErrorReason.ISSUER,
     ),
     token(
         "iss with ours as its user part",
         "RFC 3986 section 3.2.1",
         "issuer",
         named(lambda url: url + "@attacker.example"),
-        Reason.ISSUER,
+        TokenErrorReason.ISSUER,
     ),
     token(
         "iss in letters that only look like ours",
         "RFC 8725 section 3.8",
         "issuer",
         named(look_alike),
-        Reason.ISSUER,
+        TokenErrorReason.ISSUER,
     ),
     token(
         "iss as a list with ours in it",
         "RFC 7519 section 4.1.1",
         "issuer",
         named(lambda url: [url]),
-        Reason.ISSUER,
+        TokenErrorReason.ISSUER,
     ),
-    token("no iss", "RFC 9068 section 2.2", "issuer", claims(iss=...), Reason.ISSUER),
-    token("aud of another service", AUD, "audience", claims(aud="account"), Reason.AUDIENCE),
+    token("no iss", "RFC 9068 section 2.2", "issuer", claims(iss=...), TokenErrorReason.ISSUER),
+    token("aud of another service", AUD, "audience", claims(aud="account"), TokenErrorReason.AUDIENCE),
     token(
         "a token that this server was given for another API",
         "RFC 8693 section 2.2; RS-13",
         "audience",
         claims(aud="orders-api", azp=RESOURCE, scope="orders.read mcp:tools"),
-        Reason.AUDIENCE,
+        TokenErrorReason.AUDIENCE,
     ),
-    token("aud that is ours and a slash", AUD, "audience", claims(aud=RESOURCE + "/"), Reason.AUDIENCE),
-    token("aud that is the origin of ours", AUD, "audience", claims(aud="http://localhost:3000"), Reason.AUDIENCE),
+    token("aud that is ours and a slash", AUD, "audience", claims(aud=RESOURCE + "/"), TokenErrorReason.AUDIENCE),
+    token(
+        "aud that is the origin of ours",
+        AUD,
+        "audience",
+        claims(aud="http://localhost:3000"),
+        TokenErrorReason.AUDIENCE,
+    ),
     token(
         "aud that has ours as its query",
         AUD,
         "audience",
         claims(aud=f"https://attacker.example/?{RESOURCE}"),
-        Reason.AUDIENCE,
+        TokenErrorReason.AUDIENCE,
     ),
-    token("aud as an empty list", "CVE-2020-26160", "audience", claims(aud=[]), Reason.AUDIENCE),
+    token("aud as an empty list", "CVE-2020-26160", "audience", claims(aud=[]), TokenErrorReason.AUDIENCE),
     token(
         "aud as a list that also has what is no text",
         "RFC 7519 section 4.1.3",
         "audience_texts",
         claims(aud=[RESOURCE, 7]),
-        Reason.AUDIENCE,
+        TokenErrorReason.AUDIENCE,
     ),
     token(
         "aud as an object with ours as a name",
         "RFC 7519 section 4.1.3",
         "audience_texts",
         claims(aud={RESOURCE: 1}),
-        Reason.AUDIENCE,
+        TokenErrorReason.AUDIENCE,
     ),
     token(
         "several audiences in one text",
         "RFC 7519 section 4.1.3",
         "audience",
         claims(aud=f"account {RESOURCE}"),
-        Reason.AUDIENCE,
+        TokenErrorReason.AUDIENCE,
     ),
     token(
         "aud in composed and decomposed letters",
         "RFC 8725 section 3.7",
         "audience",
         claims(aud=RESOURCE.replace("m", "\uff4d")),
-        Reason.AUDIENCE,
+        TokenErrorReason.AUDIENCE,
     ),
-    token("no aud", "RFC 9068 section 4", "audience", claims(aud=...), Reason.AUDIENCE),
+    token("no aud", "RFC 9068 section 4", "audience", claims(aud=...), TokenErrorReason.AUDIENCE),
     token(
         "no aud, of a client that is not listed",
         "RS-12",
         "clients_without_audience",
         claims(aud=..., azp="other"),
-        Reason.AUDIENCE,
+        TokenErrorReason.AUDIENCE,
         NO_AUD,
     ),
     token(
@@ -133,7 +139,7 @@ ATTACKS = (
         "RS-12",
         "audience",
         claims(aud="account", azp="cli"),
-        Reason.AUDIENCE,
+        TokenErrorReason.AUDIENCE,
         NO_AUD,
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mcp_idp.errors import Reason
+from mcp_idp.errors import TokenErrorReason
 from mcp_idp.providers import PROFILES
 from tests.corpus.model import Attack, Stage, token
 from tests.corpus.token_forge import left_hash
@@ -49,7 +49,7 @@ def _denied(name: str, source: str, check: str, send: Send, stage: Stage) -> Att
         send=send,
         status=403,
         challenge=None,
-        says="insufficient_role",
+        message="insufficient_role",
         stage=stage,
     )
 
@@ -103,7 +103,7 @@ ATTACKS = (
         "goauthentik/authentik: authentik/providers/oauth2/id_token.py",
         "access_mark",
         authentik(azp=..., uid=...),
-        Reason.TOKEN_TYPE,
+        TokenErrorReason.TOKEN_TYPE,
         AUTHENTIK,
     ),
     token(
@@ -111,7 +111,7 @@ ATTACKS = (
         "learn.microsoft.com/entra/identity-platform/id-token-claims-reference",
         "access_mark",
         entra(azp=..., scp=...),
-        Reason.TOKEN_TYPE,
+        TokenErrorReason.TOKEN_TYPE,
         ENTRA,
     ),
     token(
@@ -119,7 +119,7 @@ ATTACKS = (
         "dexidp/dex: server/oauth2.go",
         "access_mark",
         dex(aud=RESOURCE, azp=...),
-        Reason.TOKEN_TYPE,
+        TokenErrorReason.TOKEN_TYPE,
         DEX,
     ),
     token(
@@ -127,7 +127,7 @@ ATTACKS = (
         "dexidp/dex: server/oauth2.go",
         "token_type",
         dex(c_hash=left_hash("code")),
-        Reason.TOKEN_TYPE,
+        TokenErrorReason.TOKEN_TYPE,
         DEX,
     ),
     token(
@@ -135,7 +135,7 @@ ATTACKS = (
         "ours: whoever may name a group",
         "text_lists",
         dex(groups="mcp-admin"),
-        Reason.CLAIMS_MALFORMED,
+        TokenErrorReason.CLAIMS_MALFORMED,
         DEX,
     ),
     token(
@@ -143,7 +143,7 @@ ATTACKS = (
         "ours: whoever may name a group",
         "text_lists",
         dex(groups={"mcp-admin": {}}),
-        Reason.CLAIMS_MALFORMED,
+        TokenErrorReason.CLAIMS_MALFORMED,
         DEX,
     ),
     token(
@@ -151,7 +151,7 @@ ATTACKS = (
         "learn.microsoft.com/entra/identity-platform/access-token-claims-reference: scp is for users only",
         "user",
         entra(scp=..., roles=["mcp-admin"]),
-        Reason.NO_USER,
+        TokenErrorReason.NO_USER,
         ENTRA,
     ),
 )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from mcp_idp.errors import Reason
+from mcp_idp.errors import TokenErrorReason
 from tests.corpus.model import token
 from tests.corpus.token_forge import HEADER, ec_key, forge, forged, parts, sign, signing_input
 from tests.corpus.tokens_algorithm import MANY_KEYS
@@ -58,14 +58,14 @@ ATTACKS = (
         "RFC 7515 section 5.2",
         S,
         lambda i: ".".join([parts(i.token())[0], parts(i.token(sub="root"))[1], parts(i.token())[2]]),
-        Reason.SIGNATURE,
+        TokenErrorReason.SIGNATURE,
     ),
     token(
         "an ECDSA signature of two zeros",
         "CVE-2022-21449",
         S,
         _es256(lambda *_: bytes(64)),
-        Reason.SIGNATURE,
+        TokenErrorReason.SIGNATURE,
         MANY_KEYS,
     ),
     token(
@@ -73,7 +73,7 @@ ATTACKS = (
         "CVE-2022-21449",
         S,
         _es256(lambda *_: _raw(P256_ORDER, P256_ORDER)),
-        Reason.SIGNATURE,
+        TokenErrorReason.SIGNATURE,
         MANY_KEYS,
     ),
     token(
@@ -81,7 +81,7 @@ ATTACKS = (
         "RFC 7518 section 3.4; CVE-2024-42461",
         S,
         _es256(encode_dss_signature),
-        Reason.SIGNATURE,
+        TokenErrorReason.SIGNATURE,
         MANY_KEYS,
     ),
     token(
@@ -89,7 +89,7 @@ ATTACKS = (
         "RFC 7518 section 3.4; CVE-2020-13822",
         S,
         _es256(lambda r, s: b"\0" + r.to_bytes(32, "big") + b"\0" + s.to_bytes(32, "big")),
-        Reason.SIGNATURE,
+        TokenErrorReason.SIGNATURE,
         MANY_KEYS,
     ),
     token(
@@ -97,7 +97,7 @@ ATTACKS = (
         "RFC 7518 section 3.4",
         S,
         _es256(lambda r, s: _raw(s, r)),
-        Reason.SIGNATURE,
+        TokenErrorReason.SIGNATURE,
         MANY_KEYS,
     ),
     token(
@@ -105,7 +105,7 @@ ATTACKS = (
         "RFC 7518 section 3.4",
         S,
         lambda i: forge(ES, i.claims(), key=ec_key("p384"), alg="ES384"),
-        Reason.SIGNATURE,
+        TokenErrorReason.SIGNATURE,
         MANY_KEYS,
     ),
     token(
@@ -113,7 +113,7 @@ ATTACKS = (
         "RFC 8725 section 3.2",
         S,
         lambda i: forge(ES, i.claims(), key=ec_key("p256-other"), alg="ES256"),
-        Reason.SIGNATURE,
+        TokenErrorReason.SIGNATURE,
         MANY_KEYS,
     ),
     token(
@@ -121,7 +121,7 @@ ATTACKS = (
         "RFC 8725 section 3.1",
         S,
         lambda i: forge(ES, i.claims()),
-        Reason.SIGNATURE,
+        TokenErrorReason.SIGNATURE,
         MANY_KEYS,
     ),
     token(
@@ -129,36 +129,36 @@ ATTACKS = (
         "RFC 7518 sections 3.3 and 3.5",
         S,
         lambda i: forged(i, i.claims(), by="PS256"),
-        Reason.SIGNATURE,
+        TokenErrorReason.SIGNATURE,
     ),
     token(
         "a SHA-512 signature under an RS256 header",
         "RFC 7518 section 3.3",
         S,
         lambda i: forged(i, i.claims(), by="RS512"),
-        Reason.SIGNATURE,
+        TokenErrorReason.SIGNATURE,
     ),
     token(
         "an Ed25519 signature of zeros",
         "RFC 8032 section 5.1.7",
         S,
         lambda i: forge({**HEADER, "alg": "EdDSA", "kid": "ed"}, i.claims(), signature=bytes(64)),
-        Reason.SIGNATURE,
+        TokenErrorReason.SIGNATURE,
         MANY_KEYS,
     ),
-    token("a signature cut short", "RFC 8017 section 8.2.2", S, altered(lambda s: s[:-8]), Reason.SIGNATURE),
+    token("a signature cut short", "RFC 8017 section 8.2.2", S, altered(lambda s: s[:-8]), TokenErrorReason.SIGNATURE),
     token(
         "a signature with bytes behind it",
         "RFC 8017 section 8.2.2",
         S,
         altered(lambda s: b64(b"\0" * 3) + s),
-        Reason.SIGNATURE,
+        TokenErrorReason.SIGNATURE,
     ),
     token(
         "a signature of the number one",
         "RFC 8017 section 8.2.2",
         S,
         lambda i: forged(i, i.claims(), signature=(1).to_bytes(256, "big")),
-        Reason.SIGNATURE,
+        TokenErrorReason.SIGNATURE,
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mcp_idp.errors import Reason
+from mcp_idp.errors import TokenErrorReason
 from mcp_idp.providers import PROFILES
 from tests.corpus.model import Stage, token
 from tests.corpus.token_forge import claiming_text, left_hash
@@ -21,21 +21,25 @@ NANOIDP = Stage(
 )
 
 
-MALFORMED = Reason.CLAIMS_MALFORMED
+MALFORMED = TokenErrorReason.CLAIMS_MALFORMED
 TIMES, TYPES = "RFC 7519 section 2", "RFC 8725 section 3.11"
 
 
 _WHEN = (
     token("no exp", "RFC 9068 section 2.2", "expiry_required", claims(exp=...), MALFORMED),
     token(
-        "exp that is over", "RFC 7519 section 4.1.4", "expired", claims(iat=NOW - 600, exp=NOW - 300), Reason.EXPIRED
+        "exp that is over",
+        "RFC 7519 section 4.1.4",
+        "expired",
+        claims(iat=NOW - 600, exp=NOW - 300),
+        TokenErrorReason.EXPIRED,
     ),
     token(
         "exp that is over by just the leeway",
         "RFC 7519 section 4.1.4",
         "expired",
         claims(exp=NOW - 30),
-        Reason.EXPIRED,
+        TokenErrorReason.EXPIRED,
     ),
     token("exp as a text", TIMES, "numeric_dates", claims(exp=str(int(NOW + 300))), MALFORMED),
     token("iat as a truth", TIMES, "boolean_dates", claims(iat=True, exp=NOW + 300), MALFORMED),
@@ -53,67 +57,83 @@ _WHEN = (
         "ours: whoever may set a lifetime (S4)",
         "lifetime",
         claims(exp=NOW + 315_000_000),
-        Reason.LIFETIME,
+        TokenErrorReason.LIFETIME,
     ),
     token(
         "exp in ten years without iat",
         "ours: whoever may set a lifetime (S4)",
         "lifetime",
         claims(iat=..., exp=NOW + 315_000_000),
-        Reason.LIFETIME,
+        TokenErrorReason.LIFETIME,
     ),
-    token("nbf that has not come", "RFC 7519 section 4.1.5", "not_before", claims(nbf=NOW + 60), Reason.NOT_YET_VALID),
     token(
-        "iat that has not come", "RFC 7519 section 4.1.6", "issued_at", claims(iat=NOW + 60), Reason.ISSUED_IN_FUTURE
+        "nbf that has not come",
+        "RFC 7519 section 4.1.5",
+        "not_before",
+        claims(nbf=NOW + 60),
+        TokenErrorReason.NOT_YET_VALID,
+    ),
+    token(
+        "iat that has not come",
+        "RFC 7519 section 4.1.6",
+        "issued_at",
+        claims(iat=NOW + 60),
+        TokenErrorReason.ISSUED_IN_FUTURE,
     ),
 )
 
 
 _KIND = (
-    token("an ID token", TYPES + "; RFC 9068 section 5", "token_type", claims(typ="ID", nonce="n"), Reason.TOKEN_TYPE),
-    token("a refresh token", TYPES, "token_type", claims(typ="Refresh"), Reason.TOKEN_TYPE),
-    token("an offline token", TYPES, "token_type", claims(typ="Offline"), Reason.TOKEN_TYPE),
+    token(
+        "an ID token",
+        TYPES + "; RFC 9068 section 5",
+        "token_type",
+        claims(typ="ID", nonce="n"),
+        TokenErrorReason.TOKEN_TYPE,
+    ),
+    token("a refresh token", TYPES, "token_type", claims(typ="Refresh"), TokenErrorReason.TOKEN_TYPE),
+    token("an offline token", TYPES, "token_type", claims(typ="Offline"), TokenErrorReason.TOKEN_TYPE),
     token(
         "an initial access token for registration",
         "RFC 7591 section 1.2",
         "token_type",
         claims(typ="InitialAccessToken"),
-        Reason.TOKEN_TYPE,
+        TokenErrorReason.TOKEN_TYPE,
     ),
     token(
         "a registration access token",
         "RFC 7592 section 1.2",
         "token_type",
         claims(typ="RegistrationAccessToken"),
-        Reason.TOKEN_TYPE,
+        TokenErrorReason.TOKEN_TYPE,
     ),
     token(
         "an action token of the provider's e-mails",
         TYPES,
         "token_type",
         claims(typ="execute-actions"),
-        Reason.TOKEN_TYPE,
+        TokenErrorReason.TOKEN_TYPE,
     ),
     token(
         "a kind of token that is a list with ours in it",
         TYPES,
         "token_type",
         claims(typ=["Bearer"]),
-        Reason.TOKEN_TYPE,
+        TokenErrorReason.TOKEN_TYPE,
     ),
     token(
         "a logout token by its events",
         "OIDC Back-Channel Logout 1.0 section 2.4",
         "events",
         claims(events={"http://schemas.openid.net/event/backchannel-logout": {}}),
-        Reason.TOKEN_TYPE,
+        TokenErrorReason.TOKEN_TYPE,
     ),
     token(
         "an unknown provider's ID token, told by its nonce",
         "OIDC Core 1.0 section 2",
         "token_type",
         claims(typ=..., sid=..., nonce="n"),
-        Reason.TOKEN_TYPE,
+        TokenErrorReason.TOKEN_TYPE,
         GENERIC,
     ),
     token(
@@ -121,7 +141,7 @@ _KIND = (
         "OIDC Core 1.0 section 3.1.3.6",
         "token_type",
         claims(typ=..., sid=..., at_hash=left_hash("token")),
-        Reason.TOKEN_TYPE,
+        TokenErrorReason.TOKEN_TYPE,
         GENERIC,
     ),
     token(
@@ -129,7 +149,7 @@ _KIND = (
         TYPES,
         "token_type",
         claims(typ=..., token_use="refresh"),
-        Reason.TOKEN_TYPE,
+        TokenErrorReason.TOKEN_TYPE,
         NANOIDP,
     ),
     token(
@@ -137,16 +157,16 @@ _KIND = (
         "RFC 9449 section 7.2",
         "sender_bound",
         claims(cnf={"jkt": b64(bytes(32))}),
-        Reason.SENDER_BOUND,
+        TokenErrorReason.SENDER_BOUND,
     ),
     token(
         "a token bound to a client's certificate",
         "RFC 8705 section 3",
         "sender_bound",
         claims(cnf={"x5t#S256": b64(bytes(32))}),
-        Reason.SENDER_BOUND,
+        TokenErrorReason.SENDER_BOUND,
     ),
-    token("a token of a client and of nobody", "RFC 9068 section 5", "user", claims(sid=...), Reason.NO_USER),
+    token("a token of a client and of nobody", "RFC 9068 section 5", "user", claims(sid=...), TokenErrorReason.NO_USER),
 )
 
 

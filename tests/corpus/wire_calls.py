@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mcp_idp.http_server.limits import WireLimits
+from mcp_idp.http_server.limits import HttpLimits
 from tests.corpus.model import WHOAMI, Attack, Stage, call
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.support.fake_issuer import Issuer
 
 
-LIMITS = WireLimits(header_seconds=0.5, body_seconds=0.5, body_bytes=64 * 1024, pipelined=4, linger_seconds=0.3)
+LIMITS = HttpLimits(header_seconds=0.5, body_seconds=0.5, body_bytes=64 * 1024, pipelined=4, linger_seconds=0.3)
 
 
 WIRE = Stage("on a socket")
@@ -56,5 +56,5 @@ def row(  # noqa: PLR0917 - a row's columns
     name: str, source: str, check: str, send: Callable[[Issuer], bytes], status: int, code: str = "invalid_request"
 ) -> Attack:
     return Attack(
-        name=name, source=source, check=check, send=send, status=status, challenge=None, says=code, stage=WIRE
+        name=name, source=source, check=check, send=send, status=status, challenge=None, message=code, stage=WIRE
     )

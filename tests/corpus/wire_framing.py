@@ -10,8 +10,8 @@ def _framed(  # noqa: PLR0917 - a row's columns
     name: str, source: str, fields: bytes, body: bytes, check: str = "strict_parser", status: int = 400, code: str = ""
 ) -> Attack:
     """A call framed in two ways, with another call behind it."""
-    says = code or "invalid_request"
-    return row(name, source, check, lambda i: head(i) + fields + b"\r\n" + body + whole(i), status, says)
+    message = code or "invalid_request"
+    return row(name, source, check, lambda i: head(i) + fields + b"\r\n" + body + whole(i), status, message)
 
 
 SIZED = b"Content-Length: %d\r\n" % len(WHOAMI)

@@ -35,8 +35,8 @@ def signing(certificate: Path | None = None) -> Iterator[Issuer]:
 
     class Answer(Handler):
         def answer(self) -> None:
-            answer = asyncio.run(issuer.answer(httpx.Request("GET", f"http://localhost{self.path}")))
-            self.send(answer.status_code, asyncio.run(answer.aread()) if answer.status_code == 200 else b"")
+            response = asyncio.run(issuer.answer(httpx.Request("GET", f"http://localhost{self.path}")))
+            self.send(response.status_code, asyncio.run(response.aread()) if response.status_code == 200 else b"")
 
     with listening(Answer, certificate=certificate) as port:
         issuer.url = f"{'https' if certificate else 'http'}://localhost:{port}/realms/mcp"
@@ -51,8 +51,8 @@ async def called(name: str) -> list[dict[str, Any]]:
         token = issuer.token(iat=time.time(), exp=time.time() + 60)
         transport = httpx.ASGITransport(app)
         async with lifespan(app), httpx.AsyncClient(transport=transport, base_url="http://localhost:3000") as client:
-            answers = [await Calls(client).call("my_orders", credentials) for credentials in (None, token)]
-    return [{"status": answer.status_code, "text": answer.text} for answer in answers]
+            responses = [await Calls(client).call("my_orders", credentials) for credentials in (None, token)]
+    return [{"status": response.status_code, "text": response.text} for response in responses]
 
 
 if __name__ == "__main__":

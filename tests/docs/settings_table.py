@@ -66,10 +66,10 @@ def table() -> str:
 
 
 def _row(group: Group) -> str:
-    return f"| {'<br>'.join(_shown(*pair) for pair in group.values.items())} | {_cell(group.text)} |\n"
+    return f"| {'<br>'.join(_format_default(*pair) for pair in group.values.items())} | {_cell(group.text)} |\n"
 
 
-def _shown(name: str, value: str) -> str:
+def _format_default(name: str, value: str) -> str:
     if not value:
         return f"`{name}`"
     return f"`{name}={value}`" if _is_default(name, value) else f"`{name}`, e.g. `{value}`"

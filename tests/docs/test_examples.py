@@ -28,10 +28,10 @@ async def test_an_example_serves_whom_the_provider_vouches_for(name: str, monkey
         token = issuer.token(iat=time.time(), exp=time.time() + 60)
         transport = httpx.ASGITransport(app)
         async with lifespan(app), httpx.AsyncClient(transport=transport, base_url="http://localhost:3000") as client:
-            stranger = await Calls(client).call("my_orders")
-            answer = await Calls(client).call("my_orders", token)
-    assert (stranger.status_code, answer.status_code) == (401, 200)
-    assert "4f0c" in str(events(answer)[-1]["result"])
+            unauthenticated = await Calls(client).call("my_orders")
+            response = await Calls(client).call("my_orders", token)
+    assert (unauthenticated.status_code, response.status_code) == (401, 200)
+    assert "4f0c" in str(events(response)[-1]["result"])
 
 
 @pytest.mark.requirement("protect.examples")
@@ -52,8 +52,8 @@ async def test_an_example_serves_at_another_host_and_path(name: str, monkeypatch
         headers = {"authorization": f"Bearer {token}", "accept": BOTH}
         transport = httpx.ASGITransport(app)
         async with lifespan(app), httpx.AsyncClient(transport=transport, base_url="http://mcp.example.com") as client:
-            answer = await client.post("/orders", json=opening, headers=headers)
-    assert answer.status_code == 200, answer.text
+            response = await client.post("/orders", json=opening, headers=headers)
+    assert response.status_code == 200, response.text
 
 
 @pytest.mark.requirement("upstream.one_audience")
@@ -81,9 +81,9 @@ async def test_the_api_sees_whom_its_tokens_stand_for_and_takes_no_others(monkey
             lifespan(app),
             httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:3100") as client,
         ):
-            answers = [await client.get("/orders", headers=headers) for headers in ({}, *sent)]
-    assert [answer.status_code for answer in answers] == [401, 200, 401, 401, 401, 403, 401]
-    assert answers[1].json() == {
+            responses = [await client.get("/orders", headers=headers) for headers in ({}, *sent)]
+    assert [response.status_code for response in responses] == [401, 200, 401, 401, 401, 403, 401]
+    assert responses[1].json() == {
         "subject": "4f0c",
         "client": "client-1",
         "scopes": ["orders.read"],
@@ -98,6 +98,6 @@ def test_the_example_of_fastmcp_serves_in_its_own_environment() -> None:
     subprocess.run(["scripts/venv", "requirements-bench.lock"], cwd=root, check=True, capture_output=True)
     words = [".venv-bench/bin/python", "-m", "tests.docs.example", "fastmcp_server"]
     ran = subprocess.run(words, cwd=root, check=True, capture_output=True, text=True, timeout=60)
-    stranger, admitted = json.loads(ran.stdout.splitlines()[-1])
-    assert (stranger["status"], admitted["status"]) == (401, 200)
-    assert "No orders of 4f0c" in admitted["text"]
+    unauthenticated, authenticated = json.loads(ran.stdout.splitlines()[-1])
+    assert (unauthenticated["status"], authenticated["status"]) == (401, 200)
+    assert "No orders of 4f0c" in authenticated["text"]

@@ -104,13 +104,15 @@ def test_the_page_leads_from_a_keycloak_of_somebody_s_own_to_a_login(place: Path
     (place / ".env").write_text(addresses.put_into(DOTENV), encoding="utf-8")
     *before, server, login = map(addresses.put_into, BLOCKS)
     try:
-        said = _run("".join(before), place)
-        assert re.search(r"^plan: \d+ to create", said, re.MULTILINE)
-        assert said.count("no changes, no holes") == 2
-        assert "the temporary administrator mcp-bootstrap: it can no longer log in" in said
-        held = [path.read_text(encoding="utf-8").strip() for path in (place / ".secrets").rglob("*") if path.is_file()]
-        assert len(held) == 4  # the server's and the three accounts'; that of the first apply is gone
-        assert [secret for secret in held if secret in said] == []
+        message = _run("".join(before), place)
+        assert re.search(r"^plan: \d+ to create", message, re.MULTILINE)
+        assert message.count("no changes, no holes") == 2
+        assert "the temporary administrator mcp-bootstrap: it can no longer log in" in message
+        secrets = [
+            path.read_text(encoding="utf-8").strip() for path in (place / ".secrets").rglob("*") if path.is_file()
+        ]
+        assert len(secrets) == 4  # the server's and the three accounts'; that of the first apply is gone
+        assert [secret for secret in secrets if secret in message] == []
         with _serving(server, place, f"http://localhost:{addresses.mcp_port}", addresses.mcp_port):
             words = "--headless --user ada --json --call whoami"
             found = json.loads(_run(f"{login.strip()} {words} 2>/dev/null", place, MCP_PASSWORD="ada-for-now"))
@@ -123,6 +125,6 @@ def test_the_page_leads_from_a_keycloak_of_somebody_s_own_to_a_login(place: Path
 @pytest.mark.requirement("docs.own_keycloak")
 def test_its_switches_and_its_image_are_those_of_the_compose_file() -> None:
     compose = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
-    wanted = dict(re.findall(r'^ +(KC_SPI_\w+): "?([\w-]+)"?$', compose, re.MULTILINE))
-    assert dict(re.findall(r"--env (KC_SPI_\w+)=([\w-]+)", BLOCKS[0])) == wanted
+    expected = dict(re.findall(r'^ +(KC_SPI_\w+): "?([\w-]+)"?$', compose, re.MULTILINE))
+    assert dict(re.findall(r"--env (KC_SPI_\w+)=([\w-]+)", BLOCKS[0])) == expected
     assert re.findall(r"quay\.io/\S+", BLOCKS[0]) == re.findall(r"quay\.io/\S+", compose)

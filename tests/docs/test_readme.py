@@ -13,8 +13,8 @@ import pytest
 from mcp.server.mcpserver import MCPServer
 
 from mcp_idp.access.policy import load_access
-from mcp_idp.auth.scopes import Needs
-from mcp_idp.http.client_snippets import snippets
+from mcp_idp.auth.scopes import ScopeRequirements
+from mcp_idp.http.client_snippets import client_snippets
 from mcp_idp.mcp_protocol.registry import register
 
 if TYPE_CHECKING:
@@ -54,9 +54,9 @@ def test_a_shell_block_works_as_it_stands(block: str, stack: Stack) -> None:
         check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    for shown in _what_readme_shows_after(block):
-        said = ended.stdout.replace(f"localhost:{stack.mcp_port}", "localhost:3000").replace("\r", "")
-        assert shown in said
+    for expected in _what_readme_shows_after(block):
+        output = ended.stdout.replace(f"localhost:{stack.mcp_port}", "localhost:3000").replace("\r", "")
+        assert expected in output
 
 
 def _what_readme_shows_after(block: str) -> list[str]:
@@ -79,10 +79,10 @@ def test_every_shell_block_is_run_somewhere() -> None:
 
 @pytest.mark.requirement("docs.snippets")
 def test_readme_configures_clients_as_the_page_does() -> None:
-    shown = {text.strip() for _, text in BLOCKS}
-    for snippet in snippets("http://localhost:3000/mcp"):
+    blocks = {text.strip() for _, text in BLOCKS}
+    for snippet in client_snippets("http://localhost:3000/mcp"):
         if snippet.client in {"VS Code", "Claude Code", "Cursor"}:
-            assert snippet.text in shown
+            assert snippet.text in blocks
     assert "npx @modelcontextprotocol/inspector" in README
 
 
@@ -93,7 +93,7 @@ async def test_the_tool_of_readme_is_served() -> None:
     module = ModuleType("readme")
     exec(compile(source, "README.md", "exec"), vars(module))  # noqa: S102 - our own text
     server: MCPServer[Any] = MCPServer("t")
-    register(server, module, Needs(load_access(ROOT / "idp-config/access.yaml")))
+    register(server, module, ScopeRequirements(load_access(ROOT / "idp-config/access.yaml")))
     (tool,) = await server.list_tools()
     assert (tool.name, tool.description) == ("my_orders", "List the orders of whoever is logged in.")
 

@@ -18,8 +18,8 @@ import yaml
 from mcp_idp.access.policy import load_access
 from mcp_idp.config import load_settings
 from mcp_idp.config.settings import NAMES
-from mcp_idp.http.client_snippets import snippets
-from mcp_idp.http.landing_page import page_answer
+from mcp_idp.http.client_snippets import client_snippets
+from mcp_idp.http.landing_page import render_landing_page
 from tests.docs.settings_table import TABLE, sections, table
 
 ROOT = Path(__file__).parents[2]
@@ -57,11 +57,13 @@ class Fetched(HTMLParser):
         self.urls: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
-        followed_by_people = tag == "a" or given.get("rel") in {"canonical", "next", "prev"}
-        if not followed_by_people:
-            self.urls += [given[name] for name in ("src", "srcset", "href", "data", "poster") if name in given]
-        assert "mermaid" not in given.get("class", "").split(), "its script would be fetched from elsewhere"
+        attributes = {name: value or "" for name, value in attrs}
+        followed_by_users = tag == "a" or attributes.get("rel") in {"canonical", "next", "prev"}
+        if not followed_by_users:
+            self.urls += [
+                attributes[name] for name in ("src", "srcset", "href", "data", "poster") if name in attributes
+            ]
+        assert "mermaid" not in attributes.get("class", "").split(), "its script would be fetched from elsewhere"
 
 
 @pytest.mark.requirement("site.builds")
@@ -84,9 +86,9 @@ def test_links_that_lead_nowhere_are_refused(tmp_path: Path) -> None:
     (docs / "tools.md").write_text("# Tools\n", encoding="utf-8")
     ended = _build(tmp_path, tmp_path / "site")
     assert ended.returncode != 0
-    said = ended.stdout + ended.stderr
-    assert [target for target in nowhere if f"'{target}'" not in said] == []
-    assert f"{len(nowhere)} warnings in strict mode" in said
+    output = ended.stdout + ended.stderr
+    assert [target for target in nowhere if f"'{target}'" not in output] == []
+    assert f"{len(nowhere)} warnings in strict mode" in output
 
 
 @pytest.mark.requirement("site.offline")
@@ -143,7 +145,7 @@ def test_every_setting_stands_in_one_row_with_words() -> None:
 
 @pytest.mark.requirement("site.install")
 def test_an_install_link_says_what_the_file_would() -> None:
-    by_client = {snippet.client: snippet for snippet in snippets(PUBLIC_URL, "a & b")}
+    by_client = {snippet.client: snippet for snippet in client_snippets(PUBLIC_URL, "a & b")}
     assert {name for name, snippet in by_client.items() if snippet.link} == {"VS Code", "Cursor"}
 
     link = by_client["VS Code"].link or ""
@@ -161,7 +163,7 @@ def test_an_install_link_says_what_the_file_would() -> None:
 @pytest.mark.requirement("site.install")
 def test_the_servers_page_has_the_links() -> None:
     settings = load_settings({"MCP_PUBLIC_URL": "http://localhost:3000/mcp"})
-    page = page_answer(settings, load_access(settings.access_file)).body.decode()
+    page = render_landing_page(settings, load_access(settings.access_file)).body.decode()
     hrefs = re.findall(r'<a href="([^"]+)">Add to', page)
-    links = [snippet.link for snippet in snippets(settings.public_url) if snippet.link]
+    links = [snippet.link for snippet in client_snippets(settings.public_url) if snippet.link]
     assert [href.replace("&amp;", "&") for href in hrefs] == links

@@ -29,17 +29,17 @@ def test_the_walk_through_works_as_it_is_written(stack: Stack) -> None:
         check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    said = ended.stdout
-    assert re.search(r"^client [0-9a-f-]{36}$", said, re.MULTILINE)
-    assert re.search(r"^a token of \d{3,} characters$", said, re.MULTILINE)
-    assert "stream: 200 text/event-stream" in said
-    assert "Hello, Ada!" in said
-    assert "Hello, Grace!" in said
-    assert said.count("notifications/progress") == 5
-    assert said.count("notifications/message") == 5
-    assert '"text":"Counting to 3"' in said
-    assert "session ended: 200" in said
-    assert '"supportedVersions"' in said
+    output = ended.stdout
+    assert re.search(r"^client [0-9a-f-]{36}$", output, re.MULTILINE)
+    assert re.search(r"^a token of \d{3,} characters$", output, re.MULTILINE)
+    assert "stream: 200 text/event-stream" in output
+    assert "Hello, Ada!" in output
+    assert "Hello, Grace!" in output
+    assert output.count("notifications/progress") == 5
+    assert output.count("notifications/message") == 5
+    assert '"text":"Counting to 3"' in output
+    assert "session ended: 200" in output
+    assert '"supportedVersions"' in output
 
 
 @pytest.mark.requirement("docs.curl")

@@ -57,11 +57,11 @@ def log_in_by_browser(url: str, user: str, pictures: Path) -> tuple[int, str, li
     words = ["./scripts/login", "--url", url, "--no-browser", "--timeout", "60"]
     program = subprocess.Popen(words, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert program.stdout is not None
-    said: list[str] = []
+    output_lines: list[str] = []
     pages: list[str] = []
     try:
         with chromium() as page:
-            page.goto(_login_url(program.stdout, said))
+            page.goto(_login_url(program.stdout, output_lines))
             _see(page, pages, pictures)
             page.fill("input[name=username]", user)
             page.fill("input[name=password]", user)
@@ -76,15 +76,15 @@ def log_in_by_browser(url: str, user: str, pictures: Path) -> tuple[int, str, li
     finally:
         program.kill()
         program.wait()
-    return program.returncode, "".join(said) + rest, pages
+    return program.returncode, "".join(output_lines) + rest, pages
 
 
-def _login_url(lines: Iterator[str], said: list[str]) -> str:
+def _login_url(lines: Iterator[str], output_lines: list[str]) -> str:
     for line in lines:
-        said.append(line)
+        output_lines.append(line)
         if found := re.search(r"https?://\S+[?&]code_challenge=\S+", line):
             return found[0]
-    raise AssertionError("".join(said))
+    raise AssertionError("".join(output_lines))
 
 
 def _see(page: Page, pages: list[str], pictures: Path) -> None:

@@ -21,7 +21,7 @@ from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 import httpx
 import yaml
 
-from mcp_idp.cli.bootstrap.dex.commands import Run
+from mcp_idp.cli.bootstrap.dex.commands import DexRun
 from mcp_idp.cli.login.html_forms import Form, read_page
 from mcp_idp.config import load_settings
 from tests.integration.keycloak import pkce_pair
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).parents[2]
 REDIRECT = "http://127.0.0.1:33333/callback"
 PUBLIC_URL = "http://localhost:9/mcp"  # nothing of ours can be there
-ASKED = "mcp:tools mcp:notes.read offline_access"  # what a client asks for that has read the challenge
+REQUESTED_SCOPES = "mcp:tools mcp:notes.read offline_access"  # what a client asks for that has read the challenge
 _READY_SECONDS = 60
 _PATIENCE = 60  # a busy machine is no fault: comparing a password takes long on purpose
 
@@ -97,9 +97,9 @@ class Dex:
 
     def render(self) -> list[str]:
         """What the verb `render` does; its lines."""
-        said: list[str] = []
-        Run(self.environment, said.append).write()
-        return said
+        message: list[str] = []
+        DexRun(self.environment, message.append).write()
+        return message
 
     def logs(self, name: str = "dex") -> str:
         """All that a container said."""
@@ -138,8 +138,8 @@ class Dex:
     def send_registration(self, body: Json, invitation: str | None = None) -> Json:
         """The same; the front knows no invitations (RFC 7591 section 3), so one changes nothing."""
         headers = {"Authorization": f"Bearer {invitation}"} if invitation else {}
-        answer = httpx.post(f"{self.issuer}/register", json=body, headers=headers, timeout=_PATIENCE)
-        return {"status": answer.status_code, **answer.json()}
+        response = httpx.post(f"{self.issuer}/register", json=body, headers=headers, timeout=_PATIENCE)
+        return {"status": response.status_code, **response.json()}
 
     def authorize(self, user: str, **parameters: str) -> Json:
         """Log `user` in and agree: the parameters that came back, or the last page; nothing is asked for but these."""
@@ -153,7 +153,7 @@ class Dex:
             "client_id": client_id,
             "redirect_uri": REDIRECT,
             "state": "st",
-            "scope": ASKED,
+            "scope": REQUESTED_SCOPES,
             "resource": self.public_url,
             "code_challenge": "x" * 43,
             "code_challenge_method": "S256",
@@ -163,8 +163,8 @@ class Dex:
 
     def visit(self, user: str, url: str, *, agree: bool = True) -> Json:
         """Let `user` go where `url` leads and fill the forms: the parameters that came back, or the last page."""
-        person = _Person(user, (self.issuer, *self.others), agree=agree)
-        return person.go(url)
+        login_user = _Person(user, (self.issuer, *self.others), agree=agree)
+        return login_user.go(url)
 
     def visit_client(self, user: str, url: str) -> None:
         """The same, and then on to the client's own redirect URI, where it waits for the answer."""
@@ -192,8 +192,8 @@ class Dex:
 
     def token(self, **form: str) -> Json:
         """The token endpoint's answer, with its `status`."""
-        answer = httpx.post(self.token_url, data=form, timeout=_PATIENCE)
-        return {"status": answer.status_code, **answer.json()}
+        response = httpx.post(self.token_url, data=form, timeout=_PATIENCE)
+        return {"status": response.status_code, **response.json()}
 
 
 class _Person:
@@ -211,14 +211,14 @@ class _Person:
             if not url.startswith(self._providers):
                 back = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
                 return {**back, "to": url.partition("?")[0]}
-            answer = self._send(method, url, data)
+            response = self._send(method, url, data)
             method, data = "GET", None
-            if answer.has_redirect_location:
-                url = urljoin(url, answer.headers["location"])
+            if response.has_redirect_location:
+                url = urljoin(url, response.headers["location"])
                 continue
-            forms = [form for form in read_page(answer.text, url).forms if form.method == "post"]
-            if not forms or answer.is_error:
-                return {"status": answer.status_code, "page": answer.text}
+            forms = [form for form in read_page(response.text, url).forms if form.method == "post"]
+            if not forms or response.is_error:
+                return {"status": response.status_code, "page": response.text}
             form = forms[0] if self._agree else forms[-1]
             method, url, data = "POST", form.action, self._filled(form)
         raise AssertionError("the login goes round in circles")
@@ -226,16 +226,16 @@ class _Person:
     def _filled(self, form: Form) -> dict[str, str]:
         if form.password_field is not None and form.name_field is not None:
             form.name_field.value = form.password_field.value = self._user
-        return form.submission()
+        return form.form_data()
 
     def _send(self, method: str, url: str, data: dict[str, str] | None) -> httpx.Response:
         cookie = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
         headers = {"Cookie": cookie} if cookie else {}
-        answer = httpx.request(method, url, data=data, headers=headers, timeout=_PATIENCE)
-        for line in answer.headers.get_list("set-cookie"):
+        response = httpx.request(method, url, data=data, headers=headers, timeout=_PATIENCE)
+        for line in response.headers.get_list("set-cookie"):
             name, _, rest = line.partition("=")
             self._cookies[name] = rest.partition(";")[0]
-        return answer
+        return response
 
 
 @contextmanager
@@ -277,18 +277,18 @@ def running_dex(
         back.with_network(network).with_network_aliases("dex")
         back.env = {"OAUTH_SERVER_URL": server.issuer, **(env or {})}
         back.ports.update({} if direct is None else {"5556/tcp": ("127.0.0.1", direct)})
-        front = _container(services["front"]["image"], services["front"]["command"], folder / "run" / "front")
-        front.with_network(network).with_network_aliases("front")
-        front.env = services["front"]["environment"]
-        front.ports.update({"5556/tcp": ("127.0.0.1", server.port)})
-        server.containers = {"dex": back, "front": front}
+        proxy = _container(services["front"]["image"], services["front"]["command"], folder / "run" / "front")
+        proxy.with_network(network).with_network_aliases("front")
+        proxy.env = services["front"]["environment"]
+        proxy.ports.update({"5556/tcp": ("127.0.0.1", server.port)})
+        server.containers = {"dex": back, "front": proxy}
         try:
             back.start()
-            front.start()
+            proxy.start()
             server.wait()
             yield server
         finally:
-            front.stop()
+            proxy.stop()
             back.stop()
 
 

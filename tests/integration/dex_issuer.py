@@ -55,8 +55,8 @@ class DexIssuer(Issuer):
             at = changes.get(name)
             if isinstance(at, int | float) and not isinstance(at, bool) and NOW - _YEARS < at < NOW + _YEARS:
                 changes[name] = at + passed
-        said = {**claims(self.login["access_token"]), **changes}
-        return {name: value for name, value in said.items() if value is not ...}
+        payload = {**claims(self.login["access_token"]), **changes}
+        return {name: value for name, value in payload.items() if value is not ...}
 
     def token(self, *, key: Any = None, kid: str | None = None, alg: str = "RS256", **changes: Any) -> str:
         """The very token of the login, or with other claims one in Dex's name."""
@@ -79,7 +79,7 @@ def issuer_of(dex: Dex, database: Postgres, direct: int) -> DexIssuer:
     secret = database.signing_key()
     key = RSAAlgorithm.from_jwk(secret)
     inside = Dex(dex.folder, port=direct, public_url=dex.public_url)
-    held = dex.log_in("reader", "mcp-native-10")
+    tokens = dex.log_in("reader", "mcp-native-10")
     login = dex.log_in("reader", "mcp-native-11")
     audience = f"openid groups audience:server:client_id:{dex.public_url}"
     return DexIssuer(
@@ -89,7 +89,7 @@ def issuer_of(dex: Dex, database: Postgres, direct: int) -> DexIssuer:
         header=jwt.get_unverified_header(login["access_token"]),
         now=float(claims(login["access_token"])["iat"]),
         login=login,
-        refreshed=dex.refresh("mcp-native-10", held["refresh_token"]),
+        refreshed=dex.refresh("mcp-native-10", tokens["refresh_token"]),
         of_nobody=dex.log_in("nobody", "mcp-native-12"),
         for_itself=inside.log_in("reader", "mcp-native-13", scope="openid groups"),
         for_us=inside.log_in("reader", "mcp-native-14", scope=audience),

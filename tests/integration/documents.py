@@ -27,12 +27,12 @@ class Documents:
 
     Attributes:
         by_path: the documents.
-        asked: "host/path" of each request.
+        requests: "host/path" of each request.
     """
 
     port: int
     by_path: dict[str, dict[str, Any]] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
 
     def publish(self, host: str, path: str, **members: Any) -> str:
         """Serve a client's document; its URL, which is the client id."""
@@ -84,7 +84,7 @@ def serving_documents(folder: Path) -> Iterator[Documents]:
 
     class Answer(Handler):
         def answer(self) -> None:
-            documents.asked.append(f"{self.headers['Host']}{self.path}")
+            documents.requests.append(f"{self.headers['Host']}{self.path}")
             document = documents.by_path.get(self.path)
             self.send(200 if document else 404, json.dumps(document).encode(), content_type="application/json")
 

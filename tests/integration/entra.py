@@ -70,21 +70,21 @@ class Entra:
         self.forms.append((form, headers))
         if "resource" in form:
             return _json(400, {"error": "invalid_request", "error_description": _NOT_SUPPORTED})
-        asked = self.codes.pop(form.get("code") or form.get("refresh_token", ""), None)
-        if asked is None or form.get("client_id") != asked["client_id"]:
+        authorization = self.codes.pop(form.get("code") or form.get("refresh_token", ""), None)
+        if authorization is None or form.get("client_id") != authorization["client_id"]:
             return _json(400, {"error": "invalid_grant"})
         if form["grant_type"] == "authorization_code":
             digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
-            proven = base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == asked["code_challenge"]
-            if not proven or form.get("redirect_uri") != asked["redirect_uri"]:
+            pkce_matches = base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == authorization["code_challenge"]
+            if not pkce_matches or form.get("redirect_uri") != authorization["redirect_uri"]:
                 return _json(400, {"error": "invalid_grant", "error_description": "AADSTS50148: code_verifier"})
-        granted = [scope for scope in asked["scope"].split() if scope.startswith(PREFIX)]
-        answer: dict[str, Any] = {"token_type": "Bearer", "expires_in": 3600, "scope": " ".join(granted)}
-        answer["access_token"] = self._sign(granted)
-        if "offline_access" in asked["scope"].split():
-            answer["refresh_token"] = refresh = secrets.token_urlsafe(16)
-            self.codes[refresh] = asked
-        return _json(200, answer)
+        granted = [scope for scope in authorization["scope"].split() if scope.startswith(PREFIX)]
+        response: dict[str, Any] = {"token_type": "Bearer", "expires_in": 3600, "scope": " ".join(granted)}
+        response["access_token"] = self._sign(granted)
+        if "offline_access" in authorization["scope"].split():
+            response["refresh_token"] = refresh = secrets.token_urlsafe(16)
+            self.codes[refresh] = authorization
+        return _json(200, response)
 
     def _sign(self, granted: list[str]) -> str:
         now = int(time.time())

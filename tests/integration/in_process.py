@@ -11,7 +11,7 @@ import httpx
 
 from mcp_idp.config import load_settings
 from mcp_server.app import create_app
-from tests.support.app import Calls, HeldClock, lifespan
+from tests.support.app import Calls, FakeClock, lifespan
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -32,12 +32,12 @@ class Served(Calls):
 
     Attributes:
         clock: starts now, as tokens of a real provider ask for, and is held there.
-        asked: what the server sent to the provider's introspection endpoint.
+        requests: what the server sent to the provider's introspection endpoint.
         fetched: which documents it asked the provider for, in order.
     """
 
-    clock: HeldClock
-    asked: list[httpx.Request]
+    clock: FakeClock
+    requests: list[httpx.Request]
     fetched: list[httpx.URL]
 
     async def status(self, token: str) -> int:
@@ -53,18 +53,18 @@ async def serving(settings: Settings, *, clock: Clock | None = None, patience: f
         clock: in place of the held one.
         patience: seconds that the server waits for the provider's bytes. Long, so that a busy machine is no fault.
     """
-    held = HeldClock(at=time.time())
-    asked: list[httpx.Request] = []
+    fake_clock = FakeClock(at=time.time())
+    requests: list[httpx.Request] = []
     fetched: list[httpx.URL] = []
 
     async def note(request: httpx.Request) -> None:
         if request.method == "POST":
-            asked.append(request)
+            requests.append(request)
         else:
             fetched.append(request.url)
 
     async with httpx.AsyncClient(trust_env=False, timeout=patience, event_hooks={"request": [note]}) as http:
-        app = create_app(settings, clock=clock or held.clock, http=http)
+        app = create_app(settings, clock=clock or fake_clock.clock, http=http)
         transport = httpx.ASGITransport(app)
         async with lifespan(app), httpx.AsyncClient(transport=transport, base_url=settings.public_origin) as client:
-            yield Served(client, held, asked, fetched)
+            yield Served(client, fake_clock, requests, fetched)

@@ -25,9 +25,9 @@ from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 import httpx
 
-from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
+from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
 from mcp_idp.cli.bootstrap.keycloak.runner import run_apply
-from mcp_idp.cli.bootstrap.keycloak.settings import BootstrapSettings
+from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -150,7 +150,7 @@ class Realm:
     folder: Path
     name: str
     public_url: str = PUBLIC_URL
-    said: list[str] = field(default_factory=list)
+    message: list[str] = field(default_factory=list)
     names_itself: bool = True
 
     @property
@@ -192,15 +192,15 @@ class Realm:
             (self.folder / "keycloak" / file.name).write_bytes(file.read_bytes())
 
     def apply(self, *, internal_url: str | None = None, try_registration: bool = False) -> int:
-        """What the verb `apply` does; the number of changes. Its lines are in `said`."""
-        self.said.clear()
+        """What the verb `apply` does; the number of changes. Its lines are in `message`."""
+        self.message.clear()
         variables = {**self.environment, "OAUTH_INTERNAL_URL": internal_url or self.issuer}
-        settings = BootstrapSettings.load(variables)
-        return run_apply(settings, wait=30, try_registration=try_registration, say=self.said.append)
+        settings = KeycloakSettings.load(variables)
+        return run_apply(settings, wait=30, try_registration=try_registration, log=self.message.append)
 
-    def admin(self) -> Session:
+    def admin(self) -> AdminClient:
         """The admin API of this realm."""
-        session = Session(BootstrapSettings.load(self.environment))
+        session = AdminClient(KeycloakSettings.load(self.environment))
         session.log_in(30)
         return session
 
@@ -216,20 +216,20 @@ class Realm:
         """Send `body` to a registration endpoint."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         url = f"{self.issuer}/clients-registrations/{provider}"
-        answer = self.server.request("POST", url, json=body, headers=headers)
-        return {"status": answer.status_code, **answer.json()}
+        response = self.server.request("POST", url, json=body, headers=headers)
+        return {"status": response.status_code, **response.json()}
 
     def token(self, **form: str) -> Json:
         """The token endpoint's answer, with its `status`."""
-        answer = self.server.request("POST", self.token_url, data=form)
-        return {"status": answer.status_code, **answer.json()}
+        response = self.server.request("POST", self.token_url, data=form)
+        return {"status": response.status_code, **response.json()}
 
     def introspect(self, token: str) -> Json:
         """What the provider tells our server about `token` (RFC 7662)."""
         form = {"token": token, "client_id": self.public_url, "client_secret": self.client_secret}
         url = f"{self.issuer}/protocol/openid-connect/token/introspect"
-        answer: Json = self.server.request("POST", url, data=form).json()
-        return answer
+        response: Json = self.server.request("POST", url, data=form).json()
+        return response
 
     def authorize(self, user: str | Visit, **parameters: str) -> Json:
         """Log `user` in and agree to all that is asked; the parameters that came back to the redirect URI.
@@ -315,8 +315,8 @@ class Visit:
         method, form = "GET", None
         for _ in range(12):
             if re.split("[?#]", url)[0] == end:
-                answer = parse_qs(urlsplit(url).query or urlsplit(url).fragment)
-                return {name: values[0] for name, values in answer.items()}
+                parameters = parse_qs(urlsplit(url).query or urlsplit(url).fragment)
+                return {name: values[0] for name, values in parameters.items()}
             response = self._send(method, url, form)
             method, form = "GET", None
             if response.has_redirect_location:

@@ -47,8 +47,8 @@ class Postgres:
 
     def signing_key(self) -> dict[str, Any]:
         """The private key that Dex signs with, as a JWK."""
-        asked = ["psql", "-U", "dex", "-At", "-c", _SIGNING_KEY]
-        found = self.container.exec_run(asked, environment={"PGPASSWORD": self.password})
+        command = ["psql", "-U", "dex", "-At", "-c", _SIGNING_KEY]
+        found = self.container.exec_run(command, environment={"PGPASSWORD": self.password})
         assert found.exit_code == 0, found.output
         key: dict[str, Any] = json.loads(found.output)
         return key
@@ -66,11 +66,11 @@ def running_postgres() -> Iterator[Postgres]:
     database.env = {"POSTGRES_USER": "dex", "POSTGRES_DB": "dex", "POSTGRES_PASSWORD": password}
     database.start()
     try:
-        held = database.get_wrapped_container()
+        container = database.get_wrapped_container()
         end = time.monotonic() + _PATIENCE
         # By TCP: the server that initializes the folder listens on its socket only.
-        while held.exec_run("pg_isready -h 127.0.0.1 -U dex").exit_code and time.monotonic() < end:
+        while container.exec_run("pg_isready -h 127.0.0.1 -U dex").exit_code and time.monotonic() < end:
             time.sleep(0.2)  # polling a process that tells nobody when it is ready
-        yield Postgres(held, password)
+        yield Postgres(container, password)
     finally:
         database.stop()

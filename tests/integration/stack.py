@@ -45,15 +45,15 @@ class Stack:
         return f"http://localhost:{self.keycloak_port}/realms/mcp"
 
     def compose(
-        self, *words: str, check: bool = True, given: str | None = None, **variables: str
+        self, *words: str, check: bool = True, stdin: str | None = None, **variables: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run `docker compose` with these words and variables, without a developer's .env; `given` is its input."""
+        """Run `docker compose` with these words and variables, without a developer's .env; `stdin` is its input."""
         ports = {"MCP_PORT": str(self.mcp_port), "KEYCLOAK_PORT": str(self.keycloak_port)}
         ended = subprocess.run(
             ["docker", "compose", "--env-file", os.devnull, "--project-name", self.project, *words],
             cwd=REPOSITORY,
             env={**os.environ, **ports, **self.variables, **variables},
-            input=given,
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=self.patience,

@@ -9,21 +9,21 @@ from tests.integration.keycloak import PUBLIC_URL
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
+    from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
 
-    Tamper = Callable[[Session], None]
+    Tamper = Callable[[AdminClient], None]
 
 
 def _realm(**members: object) -> Tamper:
     return lambda admin: admin.write("PUT", (), members)
 
 
-def _scope(name: str) -> Callable[[Session], dict[str, Any]]:
+def _scope(name: str) -> Callable[[AdminClient], dict[str, Any]]:
     return lambda admin: next(scope for scope in admin.get("client-scopes") if scope["name"] == name)
 
 
 def _policy(name: str, subtype: str, config: dict[str, list[str]] | None) -> Tamper:
-    def tamper(admin: Session) -> None:
+    def tamper(admin: AdminClient) -> None:
         found = next(c for c in admin.get("components") if (c["providerId"], c.get("subType")) == (name, subtype))
         if config is None:
             admin.write("DELETE", ("components", found["id"]))
@@ -34,7 +34,7 @@ def _policy(name: str, subtype: str, config: dict[str, list[str]] | None) -> Tam
 
 
 def client_members(client_id: str, **members: object) -> Tamper:
-    def tamper(admin: Session) -> None:
+    def tamper(admin: AdminClient) -> None:
         found = admin.get("clients", clientId=client_id)[0]
         admin.write("PUT", ("clients", found["id"]), {**found, **members})
 
@@ -42,7 +42,7 @@ def client_members(client_id: str, **members: object) -> Tamper:
 
 
 def machine_role(client_id: str, role: str) -> Tamper:
-    def tamper(admin: Session) -> None:
+    def tamper(admin: AdminClient) -> None:
         client = admin.get("clients", clientId=client_id)[0]
         account = admin.get("clients", client["id"], "service-account-user")
         admin.write("POST", ("users", account["id"], "role-mappings", "realm"), [admin.get("roles", role)])
@@ -50,67 +50,67 @@ def machine_role(client_id: str, role: str) -> Tamper:
     return tamper
 
 
-def _delete_client(admin: Session) -> None:
+def _delete_client(admin: AdminClient) -> None:
     admin.write("DELETE", ("clients", admin.get("clients", clientId="mcp-native")[0]["id"]))
 
 
-def _take_scope_from_client(admin: Session) -> None:
+def _take_scope_from_client(admin: AdminClient) -> None:
     client = admin.get("clients", clientId="mcp-native")[0]
     admin.write("DELETE", ("clients", client["id"], "optional-client-scopes", _scope("mcp:admin")(admin)["id"]))
 
 
 def _user(name: str, **members: object) -> Tamper:
-    def tamper(admin: Session) -> None:
+    def tamper(admin: AdminClient) -> None:
         found = admin.get("users", username=name, exact="true")[0]
         admin.write("PUT", ("users", found["id"]), {**found, **members})
 
     return tamper
 
 
-def _delete_user(admin: Session) -> None:
+def _delete_user(admin: AdminClient) -> None:
     admin.write("DELETE", ("users", admin.get("users", username="nobody", exact="true")[0]["id"]))
 
 
-def _give_role(admin: Session) -> None:
+def _give_role(admin: AdminClient) -> None:
     user = admin.get("users", username="writer", exact="true")[0]
     admin.write("POST", ("users", user["id"], "role-mappings", "realm"), [admin.get("roles", "mcp-admin")])
 
 
-def _give_role_to_everybody(admin: Session) -> None:
+def _give_role_to_everybody(admin: AdminClient) -> None:
     name = admin.get()["defaultRole"]["name"]
     admin.write("POST", ("roles", name, "composites"), [admin.get("roles", "mcp-reader")])
 
 
-def _group_role(admin: Session) -> None:
+def _group_role(admin: AdminClient) -> None:
     group = admin.get("group-by-path", "engineering")
     admin.write("POST", ("groups", group["id"], "role-mappings", "realm"), [admin.get("roles", "mcp-admin")])
 
 
-def _delete_group(admin: Session) -> None:
+def _delete_group(admin: AdminClient) -> None:
     admin.write("DELETE", ("groups", admin.get("group-by-path", "operations")["id"]))
 
 
-def _take_out_of_group(admin: Session) -> None:
+def _take_out_of_group(admin: AdminClient) -> None:
     user = admin.get("users", username="admin", exact="true")[0]
     group = admin.get("group-by-path", "engineering")
     admin.write("DELETE", ("users", user["id"], "groups", group["id"]))
 
 
-def _everybody_joins(admin: Session) -> None:
+def _everybody_joins(admin: AdminClient) -> None:
     admin.write("POST", ("groups",), {"name": "everybody"})
     group = admin.get("group-by-path", "everybody")
     admin.write("POST", ("groups", group["id"], "role-mappings", "realm"), [admin.get("roles", "mcp-reader")])
     admin.write("PUT", ("default-groups", group["id"]), {})
 
 
-def _unbind(admin: Session) -> None:
+def _unbind(admin: AdminClient) -> None:
     scope = _scope("mcp:admin")(admin)
     path = ("client-scopes", scope["id"], "scope-mappings", "realm")
     admin.write("DELETE", path, admin.get(*path))
 
 
 def _scope_attribute(name: str, attribute: str, value: str) -> Tamper:
-    def tamper(admin: Session) -> None:
+    def tamper(admin: AdminClient) -> None:
         found = _scope(name)(admin)
         changed = {**found, "attributes": {**found["attributes"], attribute: value}}
         admin.write("PUT", ("client-scopes", found["id"]), changed)
@@ -118,7 +118,7 @@ def _scope_attribute(name: str, attribute: str, value: str) -> Tamper:
     return tamper
 
 
-def _audience(admin: Session) -> None:
+def _audience(admin: AdminClient) -> None:
     scope = _scope("mcp:notes.read")(admin)
     mapper = next(m for m in scope["protocolMappers"] if m["protocolMapper"] == "oidc-audience-mapper")
     changed = {**mapper, "config": {**mapper["config"], "included.custom.audience": "https://other.example"}}
@@ -133,53 +133,53 @@ FORGED = {
 }
 
 
-def _foreign_mapper(admin: Session) -> None:
+def _foreign_mapper(admin: AdminClient) -> None:
     path = ("client-scopes", _scope("mcp:tools")(admin)["id"], "protocol-mappers", "models")
     admin.write("POST", path, FORGED)
 
 
-def _client_mapper(admin: Session) -> None:
+def _client_mapper(admin: AdminClient) -> None:
     client = admin.get("clients", clientId="mcp-native")[0]
     admin.write("POST", ("clients", client["id"], "protocol-mappers", "models"), FORGED)
 
 
-def _another_login(admin: Session) -> None:
+def _another_login(admin: AdminClient) -> None:
     client = admin.get("clients", clientId="mcp-native")[0]
     flow = next(flow for flow in admin.get("authentication", "flows") if flow["alias"] == "direct grant")
     overrides = {"browser": flow["id"]}
     admin.write("PUT", ("clients", client["id"]), {**client, "authenticationFlowBindingOverrides": overrides})
 
 
-def _role_in_role(admin: Session) -> None:
+def _role_in_role(admin: AdminClient) -> None:
     admin.write("POST", ("roles", "mcp-reader", "composites"), [admin.get("roles", "mcp-admin")])
 
 
-def _bind_to_everybodys_role(admin: Session) -> None:
+def _bind_to_everybodys_role(admin: AdminClient) -> None:
     (client,) = admin.get("clients", clientId="account")
     role = admin.get("clients", client["id"], "roles", "view-profile")
     path = ("client-scopes", _scope("mcp:tools")(admin)["id"], "scope-mappings", "clients", client["id"])
     admin.write("POST", path, [role])
 
 
-def _delete_scope(admin: Session) -> None:
+def _delete_scope(admin: AdminClient) -> None:
     admin.write("DELETE", ("client-scopes", _scope("mcp:notes.write")(admin)["id"]))
 
 
-def _new_clients_get(admin: Session) -> None:
+def _new_clients_get(admin: AdminClient) -> None:
     admin.write("PUT", ("default-default-client-scopes", _scope("profile")(admin)["id"]), {})
 
 
-def _new_clients_lack(admin: Session) -> None:
+def _new_clients_lack(admin: AdminClient) -> None:
     admin.write("DELETE", ("default-optional-client-scopes", _scope("mcp:tools")(admin)["id"]))
 
 
-def _client_policy_off(admin: Session) -> None:
+def _client_policy_off(admin: AdminClient) -> None:
     policies = admin.get("client-policies", "policies")["policies"]
     changed = [{**policy, "enabled": policy["name"] != "mcp-code-only"} for policy in policies]
     admin.write("PUT", ("client-policies", "policies"), {"policies": changed})
 
 
-def _profile_without_pkce(admin: Session) -> None:
+def _profile_without_pkce(admin: AdminClient) -> None:
     profiles = admin.get("client-policies", "profiles")["profiles"]
     for profile in profiles:
         profile["executors"] = [e for e in profile["executors"] if e["executor"] != "pkce-enforcer"]

@@ -9,8 +9,8 @@ import httpx
 import pytest
 import yaml
 
-from mcp_idp.cli.bootstrap.errors import SettingsFailure
-from mcp_idp.cli.bootstrap.keycloak.state.managed import MARK
+from mcp_idp.cli.bootstrap.errors import ConfigError
+from mcp_idp.cli.bootstrap.keycloak.state.managed import MANAGED_MARKER
 from tests.integration.keycloak import REDIRECT, claims
 from tests.integration.tutorial import tutorial_realm, what_is_theirs
 from tests.integration.verbs import check
@@ -26,15 +26,19 @@ pytestmark = pytest.mark.containers
 @pytest.mark.requirement("adoption.untouched", "adoption.holes")
 def test_a_realm_made_by_the_guide_is_adopted_and_its_other_clients_stay(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = tutorial_realm(keycloak, tmp_path, "test-by-the-guide")
-    machine = realm.post_client(
+    service_client = realm.post_client(
         "openid-connect", {"redirect_uris": [REDIRECT], "grant_types": ["client_credentials"], "scope": "mcp:tools"}
     )
-    known = {"client_id": machine["client_id"], "client_secret": machine["client_secret"], "scope": "mcp:tools"}
+    known = {
+        "client_id": service_client["client_id"],
+        "client_secret": service_client["client_secret"],
+        "scope": "mcp:tools",
+    }
     # The hole is there: a stranger's token, for our resource, without any person.
     assert claims(realm.token(grant_type="client_credentials", **known)["access_token"])["aud"] == realm.public_url
 
     # S2, S4 and S5 are shut where this Keycloak was started.
-    assert [hole.id for hole in check(realm).holes] == ["S1", "S3", "S6", "S7", "S8", "S9"]
+    assert [weakness.id for weakness in check(realm).weaknesses] == ["S1", "S3", "S6", "S7", "S8", "S9"]
     before = what_is_theirs(realm.admin())
     realm.apply()
     assert what_is_theirs(realm.admin()) == before
@@ -48,7 +52,7 @@ def test_who_registered_a_client_that_becomes_ours_reads_no_secret_of_it(keycloa
     realm = tutorial_realm(keycloak, tmp_path, "test-taken-over")
     admin = realm.admin()
     # At an endpoint of Keycloak's own kind a stranger chooses id and attributes, and is given this token.
-    admin.write("POST", ("clients",), {"clientId": realm.public_url, "attributes": dict(MARK)})
+    admin.write("POST", ("clients",), {"clientId": realm.public_url, "attributes": dict(MANAGED_MARKER)})
     (client,) = admin.get("clients", clientId=realm.public_url)
     path = f"admin/realms/{realm.name}/clients/{client['id']}/registration-access-token"
     token = admin.connection.raw_post(path, data="").json()["registrationAccessToken"]
@@ -60,9 +64,9 @@ def test_who_registered_a_client_that_becomes_ours_reads_no_secret_of_it(keycloa
     first = read(token).json()
     assert first["client_id"] == realm.public_url
     realm.apply()
-    refused = read(first["registration_access_token"])  # each use makes a new one
-    assert refused.status_code == 401
-    assert realm.client_secret not in refused.text
+    rejected = read(first["registration_access_token"])  # each use makes a new one
+    assert rejected.status_code == 401
+    assert realm.client_secret not in rejected.text
     assert check(realm).clean
 
 
@@ -72,7 +76,7 @@ def test_what_the_files_no_longer_name_is_removed_if_it_is_ours(realm: Realm) ->
     client = {"name": "Known beforehand", "redirect_uris": [REDIRECT]}
     realm.write_access(clients={"first": client, "taken": client})
     realm.apply()
-    assert any(line.startswith("- client mcp-native") for line in realm.said)
+    assert any(line.startswith("- client mcp-native") for line in realm.message)
     # Somebody makes one of them their own, by taking our mark off.
     (taken,) = admin.get("clients", clientId="taken")
     admin.write("PUT", ("clients", taken["id"]), {**taken, "attributes": {**taken["attributes"], "kept.by": ""}})
@@ -85,12 +89,12 @@ def test_what_the_files_no_longer_name_is_removed_if_it_is_ours(realm: Realm) ->
     scopes = {name: scope for name, scope in source["scopes"].items() if name != "mcp:admin"}
     for scope in scopes.values():
         scope["roles"] = [role for role in scope["roles"] if role != "mcp-admin"]
-    people = {"reader": source["demo_users"]["reader"]}
+    users = {"reader": source["demo_users"]["reader"]}
     moved = "http://localhost:10/mcp"
     old, realm.public_url = realm.public_url, moved
-    realm.write_access(clients={}, demo_users=people, scopes=scopes)
+    realm.write_access(clients={}, demo_users=users, scopes=scopes)
     realm.apply()
-    removed = {line.partition(": ")[0] for line in realm.said if line.startswith("- ")}
+    removed = {line.partition(": ")[0] for line in realm.message if line.startswith("- ")}
     assert removed == {
         "- client first",
         f"- client {old}",
@@ -114,10 +118,10 @@ def test_a_role_that_everybody_has_by_another_one_is_named_and_left(realm: Realm
     admin.write("POST", ("roles", "employee", "composites"), [admin.get("roles", "mcp-reader")])
     everybody = admin.get()["defaultRole"]["name"]
     admin.write("POST", ("roles", everybody, "composites"), [admin.get("roles", "employee")])
-    with pytest.raises(SettingsFailure, match="everybody has the role mcp-reader, by the role employee"):
+    with pytest.raises(ConfigError, match="everybody has the role mcp-reader, by the role employee"):
         realm.apply()
     found = check(realm)
-    assert (found.names, [hole.id for hole in found.holes]) == ([], ["R1"])
-    assert f"everybody has the role mcp-reader, by employee, which is in {everybody}" in found.holes[0].text
+    assert (found.names, [hole.id for hole in found.weaknesses]) == ([], ["R1"])
+    assert f"everybody has the role mcp-reader, by employee, which is in {everybody}" in found.weaknesses[0].text
     admin.write("DELETE", ("roles", everybody, "composites"), [admin.get("roles", "employee")])
     assert check(realm).clean

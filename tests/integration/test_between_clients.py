@@ -19,13 +19,13 @@ SILENT = {"prompt": "none"}
 
 @pytest.mark.requirement("bootstrap.consent")
 def test_who_agreed_to_one_client_is_asked_for_every_other_and_for_more(standing_realm: Realm) -> None:
-    person, (_, pkce) = standing_realm.browser("admin"), pkce_pair()
+    user, (_, pkce) = standing_realm.browser("admin"), pkce_pair()
     known, other = native(standing_realm), native(standing_realm, f"{ALL} offline_access")
 
     def asks(client_id: str, scope: str) -> Json:
-        return standing_realm.authorize(person, client_id=client_id, scope=scope, **pkce, **SILENT)
+        return standing_realm.authorize(user, client_id=client_id, scope=scope, **pkce, **SILENT)
 
-    assert "code" in standing_realm.authorize(person, client_id=known, scope="mcp:tools", **pkce)
+    assert "code" in standing_realm.authorize(user, client_id=known, scope="mcp:tools", **pkce)
     assert "code" in asks(known, "mcp:tools")
     for back in (asks(known, ALL), asks(other, "mcp:tools"), asks(other, "offline_access")):
         assert (back["error"], "code" in back) == ("interaction_required", False)
@@ -56,11 +56,11 @@ def test_a_refresh_brings_no_more_than_was_agreed_to(standing_realm: Realm) -> N
     client = registered(standing_realm)
     url, token = client.pop("registration_client_uri"), client.pop("registration_access_token")
     client.pop("status")
-    answer = standing_realm.log_in("admin", client["client_id"], scope="mcp:tools")
+    response = standing_realm.log_in("admin", client["client_id"], scope="mcp:tools")
     changed = standing_realm.server.request("PUT", url, json={**client, "scope": ALL}, headers=bearer(token))
     assert set(changed.json()["scope"].split()) == set(ALL.split())
     form = {"grant_type": "refresh_token", "client_id": client["client_id"], "scope": ALL}
-    refreshed = standing_realm.token(**form, refresh_token=answer["refresh_token"])
+    refreshed = standing_realm.token(**form, refresh_token=response["refresh_token"])
     assert claims(refreshed["access_token"])["scope"] == "mcp:tools"
 
 
@@ -73,8 +73,8 @@ def test_a_client_can_do_nothing_with_what_another_got(standing_realm: Realm) ->
 
     def sends(endpoint: str, **form: str) -> tuple[int, Json]:
         url = f"{standing_realm.issuer}/protocol/openid-connect/{endpoint}"
-        answer = standing_realm.server.request("POST", url, data={**known, **form})
-        return answer.status_code, answer.json()
+        response = standing_realm.server.request("POST", url, data={**known, **form})
+        return response.status_code, response.json()
 
     for token in (stolen["access_token"], stolen["refresh_token"]):
         assert sends("token/introspect", token=token) == (200, {"active": False})
@@ -85,10 +85,10 @@ def test_a_client_can_do_nothing_with_what_another_got(standing_realm: Realm) ->
 
     verifier, pkce = pkce_pair()
     code = standing_realm.authorize("writer", client_id=client_id, scope="mcp:tools", **pkce)["code"]
-    status, answer = sends(
+    status, response = sends(
         "token", grant_type="authorization_code", code=code, code_verifier=verifier, redirect_uri=REDIRECT
     )
-    assert (status, answer["error"]) == (400, "invalid_grant")
+    assert (status, response["error"]) == (400, "invalid_grant")
 
 
 @pytest.mark.requirement("bootstrap.requests")
@@ -121,5 +121,5 @@ def test_a_logout_goes_back_nowhere_else(standing_realm: Realm) -> None:
     url = f"{standing_realm.issuer}/protocol/openid-connect/logout"
     for client_id in (native(standing_realm), "mcp-native", "account"):
         query = {"client_id": client_id, "post_logout_redirect_uri": EVIL}
-        answer = standing_realm.server.request("GET", url, params=query)
-        assert (answer.status_code, "location" in answer.headers) == (400, False)
+        response = standing_realm.server.request("GET", url, params=query)
+        assert (response.status_code, "location" in response.headers) == (400, False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mcp_idp.cli.bootstrap.errors import NotProven
+from mcp_idp.cli.bootstrap.errors import VerificationError
 from tests.integration.keycloak import Realm, bootstrapped, claims
 from tests.integration.recording_proxy import recording
 from tests.integration.strangers import ALL, native
@@ -27,12 +27,12 @@ LET_IN = (
 
 @pytest.mark.requirement("bootstrap.idempotent")
 def test_a_second_apply_writes_nothing_and_says_so(realm: Realm) -> None:
-    assert "~ realm: enable" in realm.said  # the first apply, by the fixture
+    assert "~ realm: enable" in realm.message  # the first apply, by the fixture
     with recording(realm.server.url) as proxy:
         assert realm.apply(internal_url=f"{proxy.url}/realms/{realm.name}") == 0
     assert proxy.writes == []
     assert len(proxy.requests) > 10
-    assert "no changes" in realm.said
+    assert "no changes" in realm.message
 
 
 @pytest.mark.requirement("bootstrap.heals")
@@ -54,7 +54,7 @@ def test_an_apply_puts_right_what_somebody_changed(realm: Realm) -> None:
     admin.write("PUT", ("clients", native["id"]), {**native, "directAccessGrantsEnabled": True, "redirectUris": ["*"]})
 
     realm.apply()
-    assert [line for line in realm.said if line[:2] in {"+ ", "~ ", "- ", "· "} or line == "8 changes"] == [
+    assert [line for line in realm.message if line[:2] in {"+ ", "~ ", "- ", "· "} or line == "8 changes"] == [
         "· registration: shut while changing",
         "~ realm: set accessTokenLifespan, revokeRefreshToken",
         "~ client policies: set mcp-clients, mcp-registration, mcp-code-only, mcp-no-ciba",
@@ -65,7 +65,7 @@ def test_an_apply_puts_right_what_somebody_changed(realm: Realm) -> None:
         LET_IN,
         "8 changes",
     ]
-    assert realm.apply() == 0, realm.said
+    assert realm.apply() == 0, realm.message
 
 
 @pytest.mark.requirement("bootstrap.ownership")
@@ -105,8 +105,8 @@ def test_a_resource_that_moved_gets_its_new_audience_everywhere(realm: Realm) ->
     moved = "http://localhost:3100/mcp"
     realm.public_url = moved
     assert realm.apply() > 0
-    assert sum(line.startswith("~ mapper 'resource audience' of scope") for line in realm.said) == 4
-    assert f"+ client {moved}: create" in realm.said
+    assert sum(line.startswith("~ mapper 'resource audience' of scope") for line in realm.message) == 4
+    assert f"+ client {moved}: create" in realm.message
     token = claims(realm.log_in("admin", native(realm), scope=ALL)["access_token"])
     assert token["aud"] == moved
     assert realm.apply() == 0
@@ -123,8 +123,8 @@ def test_the_servers_secret_is_made_once_and_readable_by_its_user_only(realm: Re
     path.unlink()
     assert realm.apply() > 0  # a new one, and Keycloak is told
     assert realm.client_secret != secret
-    answer = realm.log_in("reader", native(realm), scope="mcp:tools")
-    assert realm.introspect(answer["access_token"])["active"] is True
+    response = realm.log_in("reader", native(realm), scope="mcp:tools")
+    assert realm.introspect(response["access_token"])["active"] is True
 
 
 @pytest.mark.requirement("bootstrap.proof")
@@ -137,9 +137,9 @@ def test_an_apply_fails_if_somebody_would_get_more_than_promised(realm: Realm) -
     group = admin.get("groups")[0]
     admin.write("POST", ("groups", group["id"], "role-mappings", "realm"), [role])
     admin.write("PUT", ("users", reader["id"], "groups", group["id"]), {})
-    with pytest.raises(NotProven):
+    with pytest.raises(VerificationError):
         realm.apply()
-    failed = [line for line in realm.said if line.startswith("PROOF FAILED")]
+    failed = [line for line in realm.message if line.startswith("PROOF FAILED")]
     assert len(failed) == 1
     assert "reader would get the scopes" in failed[0]
 

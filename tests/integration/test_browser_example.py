@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.containers
 
 
-class Quiet(SimpleHTTPRequestHandler):
+class SilentHandler(SimpleHTTPRequestHandler):
     def log_message(self, *_: Any) -> None:
         """Nothing: the test's own output says enough."""
 
@@ -31,7 +31,7 @@ class Quiet(SimpleHTTPRequestHandler):
 @contextmanager
 def page_at() -> Iterator[str]:
     """The folder, served as `python -m http.server` serves it."""
-    handler = partial(Quiet, directory=str(REPOSITORY / "docs" / "examples" / "browser"))
+    handler = partial(SilentHandler, directory=str(REPOSITORY / "docs" / "examples" / "browser"))
     with listening(handler) as port:
         yield f"http://127.0.0.1:{port}"
 
@@ -42,9 +42,9 @@ def test_a_page_logs_in_and_shows_progress_as_it_streams(keycloak: Keycloak, tmp
         access = {"registration": {"web_origins": [origin]}}
         with serving_realm(keycloak, tmp_path, access=access) as server:
             faults: list[str] = []
-            asked: list[str] = []
+            requests: list[str] = []
             page.on("pageerror", lambda error: faults.append(str(error)))
-            page.on("request", lambda request: asked.append(request.url))
+            page.on("request", lambda request: requests.append(request.url))
             page.goto(f"{origin}/")
             page.fill("#url", server.url)
             page.click("#count")
@@ -52,14 +52,14 @@ def test_a_page_logs_in_and_shows_progress_as_it_streams(keycloak: Keycloak, tmp
             page.fill("input[name=password]", "reader")
             page.click("[type=submit]")
             page.click("[name=accept]")
-            told = page.locator("#log")
-            told.filter(has_text="Counted to 1").wait_for()
-            early = told.inner_text()
-            told.filter(has_text="Counting to 5").wait_for()
-            late = told.inner_text()
+            output = page.locator("#log")
+            output.filter(has_text="Counted to 1").wait_for()
+            early = output.inner_text()
+            output.filter(has_text="Counting to 5").wait_for()
+            late = output.inner_text()
             stored = page.evaluate("JSON.stringify([{...sessionStorage}, {...localStorage}, document.cookie])")
     assert "Counting to 5" not in early
     assert [line for line in late.splitlines() if line.startswith("…")] == [f"… Counted to {i}" for i in range(1, 6)]
     assert faults == []
     assert stored == '[{},{},""]'
-    assert not [url for url in asked if "access_token" in url]
+    assert not [url for url in requests if "access_token" in url]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mcp_idp.cli.bootstrap.errors import AdminRefused, ProviderUnreachable
+from mcp_idp.cli.bootstrap.errors import AdminAuthError, ProviderUnreachable
 from tests.integration.keycloak import PUBLIC_URL, Realm
 from tests.integration.verbs import command_line
 
@@ -23,7 +23,7 @@ def test_a_wrong_admin_secret_ends_with_one_line_that_says_what_to_do(keycloak: 
     realm = Realm(keycloak, tmp_path, "test-refused")
     realm.write_access()
     code, out, error = command_line(realm, "apply", KEYCLOAK_ADMIN_CLIENT_SECRET="wrong-wrong-wrong")
-    assert (code, out) == (AdminRefused.exit_code, "")
+    assert (code, out) == (AdminAuthError.exit_code, "")
     assert error.count("\n") == 1
     assert "docker compose down -v" in error
     assert "wrong-wrong" not in error

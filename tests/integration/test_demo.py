@@ -58,25 +58,25 @@ def descendants(home: Path) -> list[str]:
     return found
 
 
-def read_until(process: subprocess.Popen[str], wanted: str) -> str:
-    """Everything printed up to the line that has `wanted`."""
+def read_until(process: subprocess.Popen[str], expected: str) -> str:
+    """Everything printed up to the line that has `expected`."""
     assert process.stdout is not None
-    told = ""
+    output = ""
     for line in process.stdout:
-        told += line
-        if wanted in line:
-            return told
-    raise AssertionError(f"'{wanted}' was never said:\n{told}")
+        output += line
+        if expected in line:
+            return output
+    raise AssertionError(f"'{expected}' was never said:\n{output}")
 
 
 @pytest.mark.requirement("demo.runs", "demo.honest", "demo.leaves_nothing")
 def test_the_demo_logs_in_calls_tools_and_is_gone(tmp_path: Path) -> None:
     with demo(tmp_path, *free_ports()) as process:
-        told, _ = process.communicate()
-    assert process.returncode == 0, told
-    assert re.findall(r"^STEP (\d)", told, re.MULTILINE) == list("12345678")
-    assert "Hello, reader!" in told
-    assert "Not as with Keycloak" in told
+        output, _ = process.communicate()
+    assert process.returncode == 0, output
+    assert re.findall(r"^STEP (\d)", output, re.MULTILINE) == list("12345678")
+    assert "Hello, reader!" in output
+    assert "Not as with Keycloak" in output
     assert descendants(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
 
@@ -85,8 +85,8 @@ def test_the_demo_logs_in_calls_tools_and_is_gone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_kept_demo_ends_with_everything_it_started(tmp_path: Path, number: signal.Signals, code: int) -> None:
     with demo(tmp_path, "--keep", *free_ports()) as process:
-        told = read_until(process, "password nobody")
-        assert "password reader" in told
+        output = read_until(process, "password nobody")
+        assert "password reader" in output
         assert len(descendants(tmp_path)) == 3  # the demo, the provider, the server
         process.send_signal(number)
         rest, _ = process.communicate()
@@ -102,9 +102,9 @@ def test_an_interrupt_at_any_moment_leaves_nothing_either(tmp_path: Path, moment
     with demo(tmp_path, "--keep", *free_ports()) as process:  # --keep: it cannot be over before the signal comes
         read_until(process, moment)
         process.send_signal(signal.SIGINT)
-        told, _ = process.communicate()
-    assert process.returncode == 130, told
-    assert "Traceback" not in told
+        output, _ = process.communicate()
+    assert process.returncode == 130, output
+    assert "Traceback" not in output
     assert descendants(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
 
@@ -114,7 +114,7 @@ def test_a_port_that_was_named_and_is_taken_is_refused_at_once(tmp_path: Path) -
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = busy.getsockname()[1]
         with demo(tmp_path, "--port", str(port)) as process:
-            told, _ = process.communicate()
+            output, _ = process.communicate()
     assert process.returncode == 2
-    assert f"port {port} is taken" in told
+    assert f"port {port} is taken" in output
     assert list(tmp_path.iterdir()) == []

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.integration.dex import ASKED, PUBLIC_URL, REDIRECT, Dex, running_dex
+from tests.integration.dex import PUBLIC_URL, REDIRECT, REQUESTED_SCOPES, Dex, running_dex
 from tests.integration.in_process import serving
 from tests.integration.keycloak import claims
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.containers
 
 # Redirect URIs that programs register, as they or their vendors document them, and the client that each is given.
-PERSONAS = {
+PROFILES = {
     "Claude Code": ["http://localhost:52341/callback"],
     "MCP Inspector": ["http://localhost:6274/oauth/callback"],
     "MCP Inspector, debugging": ["http://localhost:6274/oauth/callback/debug"],
@@ -109,16 +109,20 @@ def native(dex: Dex) -> str:
 
 
 @pytest.mark.requirement("dex.register", "dex.login")
-@pytest.mark.parametrize("persona", PERSONAS)
-def test_a_program_registers_and_brings_a_person_through_the_login(dex: Dex, persona: str) -> None:
-    for uri in PERSONAS[persona]:
-        client = dex.register(redirect_uris=PERSONAS[persona], client_name=persona)
-        assert (client["status"], client["redirect_uris"]) == (201, PERSONAS[persona])
-        assert client["client_name"] == persona
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_program_registers_and_brings_a_person_through_the_login(dex: Dex, profile: str) -> None:
+    for uri in PROFILES[profile]:
+        client = dex.register(redirect_uris=PROFILES[profile], client_name=profile)
+        assert (client["status"], client["redirect_uris"]) == (201, PROFILES[profile])
+        assert client["client_name"] == profile
         tokens = dex.log_in("reader", client["client_id"], redirect_uri=uri)
-        said = claims(tokens["access_token"])
-        assert (said["aud"][0], said["azp"], said["groups"]) == (PUBLIC_URL, client["client_id"], ["mcp-reader"])
-        assert "email" not in said
+        message = claims(tokens["access_token"])
+        assert (message["aud"][0], message["azp"], message["groups"]) == (
+            PUBLIC_URL,
+            client["client_id"],
+            ["mcp-reader"],
+        )
+        assert "email" not in message
         assert "refresh_token" in tokens
 
 
@@ -129,8 +133,8 @@ def test_a_program_may_come_back_on_another_port(dex: Dex, native: str) -> None:
 
 @pytest.mark.requirement("dex.register_more")
 def test_what_else_is_asked_for_is_answered_by_what_the_client_gets(dex: Dex) -> None:
-    asked = {"token_endpoint_auth_method": "client_secret_basic", "grant_types": ["client_credentials"]}
-    got = dex.register(redirect_uris=[REDIRECT], scope="openid everything", jwks_uri="http://a.example/", **asked)
+    requests = {"token_endpoint_auth_method": "client_secret_basic", "grant_types": ["client_credentials"]}
+    got = dex.register(redirect_uris=[REDIRECT], scope="openid everything", jwks_uri="http://a.example/", **requests)
     assert got["status"] == 201
     assert got["token_endpoint_auth_method"] == "none"
     assert got["grant_types"] == ["authorization_code", "refresh_token"]
@@ -180,7 +184,7 @@ def test_a_redirect_that_is_not_listed_is_refused(dex: Dex, uri: object) -> None
 
 @pytest.mark.requirement("dex.register_refused")
 @pytest.mark.parametrize(
-    "uris", [[], None, REDIRECT, 1, {}, [REDIRECT] * 11, ["https://vscode.dev/redirect", PERSONAS["Cursor"][0]]]
+    "uris", [[], None, REDIRECT, 1, {}, [REDIRECT] * 11, ["https://vscode.dev/redirect", PROFILES["Cursor"][0]]]
 )
 def test_redirects_that_are_none_too_many_or_of_two_vendors_are_refused(dex: Dex, uris: object) -> None:
     got = dex.register(redirect_uris=uris)
@@ -269,9 +273,9 @@ def test_dex_itself_counts_no_request_for_what_is_not_listed(dex: Dex) -> None:
 
 def counted(dex: Dex) -> dict[str, float]:
     """How many requests Dex has answered, by endpoint, method and status, as it counts them itself."""
-    asked = ["wget", "-q", "-O", "-", "http://127.0.0.1:5558/metrics"]
-    told = dex.containers["dex"].get_wrapped_container().exec_run(asked).output.decode()
-    lines = (line.rpartition(" ") for line in told.splitlines() if line.startswith("http_requests_total"))
+    requests = ["wget", "-q", "-O", "-", "http://127.0.0.1:5558/metrics"]
+    output = dex.containers["dex"].get_wrapped_container().exec_run(requests).output.decode()
+    lines = (line.rpartition(" ") for line in output.splitlines() if line.startswith("http_requests_total"))
     return {name: float(value) for name, _, value in lines}
 
 
@@ -299,9 +303,9 @@ def test_other_forms_of_a_request_lead_nowhere_else(dex: Dex, target: str) -> No
 def test_a_request_within_a_request_does_not_reach_dex(dex: Dex, head: str) -> None:
     lines = len(dex.logs().splitlines())
     inner = "GET /device/code HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    status, answer = raw(dex, f"POST /token HTTP/1.1\r\nHost: localhost\r\n{head}\r\n0\r\n\r\n{inner}")
+    status, response = raw(dex, f"POST /token HTTP/1.1\r\nHost: localhost\r\n{head}\r\n0\r\n\r\n{inner}")
     assert status in {400, 401, 499, 501}  # 499: the connection was closed on it
-    assert "device" not in answer
+    assert "device" not in response
     assert "device" not in "\n".join(dex.logs().splitlines()[lines:])
 
 
@@ -316,10 +320,10 @@ def test_a_request_within_a_request_does_not_reach_dex(dex: Dex, head: str) -> N
 )  # fmt: skip
 def test_a_method_that_has_no_use_is_refused(dex: Dex, path: str, allowed: set[str]) -> None:
     for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE"):
-        answer = httpx.request(method, dex.issuer + path)
-        assert (answer.status_code == 405) == (method not in allowed), method
-        if answer.status_code == 405:
-            assert allowed <= set(answer.headers["allow"].split(", "))
+        response = httpx.request(method, dex.issuer + path)
+        assert (response.status_code == 405) == (method not in allowed), method
+        if response.status_code == 405:
+            assert allowed <= set(response.headers["allow"].split(", "))
 
 
 @pytest.mark.requirement("dex.pkce")
@@ -345,9 +349,9 @@ def test_a_method_that_has_no_use_is_refused(dex: Dex, path: str, allowed: set[s
 @pytest.mark.parametrize("start", ["/auth", "/auth/local"])
 def test_no_login_begins_without_pkce_by_s256(dex: Dex, native: str, start: str, query: str) -> None:
     begun = f"response_type=code&client_id={native}&redirect_uri={REDIRECT}&" + query.format(c="x" * 43)
-    answer = httpx.get(f"{dex.issuer}{start}?{begun}")
-    assert answer.status_code == 400
-    assert "location" not in answer.headers
+    response = httpx.get(f"{dex.issuer}{start}?{begun}")
+    assert response.status_code == 400
+    assert "location" not in response.headers
 
 
 @pytest.mark.requirement("dex.pkce")
@@ -400,26 +404,26 @@ def test_a_page_s_way_back_leads_nowhere_else(dex: Dex, native: str, back: str) 
 
 @pytest.mark.requirement("dex.redirects")
 def test_the_resource_itself_is_no_client_to_log_in_with(dex: Dex) -> None:
-    answer = httpx.get(dex.authorization_url(PUBLIC_URL, start="/auth/local"))
-    assert answer.status_code == 400
+    response = httpx.get(dex.authorization_url(PUBLIC_URL, start="/auth/local"))
+    assert response.status_code == 400
     assert dex.token(grant_type="client_credentials", client_id=PUBLIC_URL)["status"] in {400, 401}
 
 
 @pytest.mark.requirement("dex.scope")
 @pytest.mark.parametrize(
-    ("asked", "offline"),
+    ("requested", "offline"),
     [
-        (ASKED, True), ("mcp:tools", False), ("", False), ("claudeai", False), ("openid email offline_access", True),
+        (REQUESTED_SCOPES, True), ("mcp:tools", False), ("", False), ("claudeai", False), ("openid email offline_access", True),
         ("offline_accessory", False), ("audience:server:client_id:mcp-native-00", False), ("x offline_access", True),
     ],
 )  # fmt: skip
 def test_whatever_is_asked_for_a_login_brings_the_same_and_offline_access_if_asked(
-    dex: Dex, native: str, asked: str, *, offline: bool
+    dex: Dex, native: str, requested: str, *, offline: bool
 ) -> None:
-    tokens = dex.log_in("writer", native, scope=asked)
-    said = claims(tokens["access_token"])
-    assert said["aud"] == [PUBLIC_URL, native]
-    assert said["groups"] == ["mcp-writer"]
+    tokens = dex.log_in("writer", native, scope=requested)
+    message = claims(tokens["access_token"])
+    assert message["aud"] == [PUBLIC_URL, native]
+    assert message["groups"] == ["mcp-writer"]
     assert ("refresh_token" in tokens) == offline
 
 
@@ -467,10 +471,12 @@ def test_a_browser_s_page_reads_answers_only_where_it_is_listed(dex: Dex) -> Non
                 dex.issuer + path, headers={"origin": origin, "access-control-request-method": "POST"}
             )
             assert preflight.status_code == 204
-            refused = httpx.request("GET" if path == "/keys" else "POST", dex.issuer + path, headers={"origin": origin})
-            for answer in (preflight, refused):
-                assert (answer.headers.get("access-control-allow-origin") == origin) == listed, path
-                assert "access-control-allow-credentials" not in answer.headers
+            rejected = httpx.request(
+                "GET" if path == "/keys" else "POST", dex.issuer + path, headers={"origin": origin}
+            )
+            for response in (preflight, rejected):
+                assert (response.headers.get("access-control-allow-origin") == origin) == listed, path
+                assert "access-control-allow-credentials" not in response.headers
         document = httpx.get(f"{dex.issuer}/.well-known/openid-configuration", headers={"origin": origin})
         assert document.headers["access-control-allow-origin"] == "*"
 
@@ -484,10 +490,10 @@ def test_bodies_and_headers_are_bounded(dex: Dex) -> None:
 @pytest.mark.requirement("dex.logs")
 def test_no_log_holds_a_password_a_code_or_a_token(dex: Dex, native: str) -> None:
     tokens = dex.log_in("admin", native, state="the-state-of-this-login")
-    said = dex.logs() + dex.logs("front")
+    output = dex.logs() + dex.logs("front")
     for secret in (tokens["access_token"], tokens["refresh_token"], "the-state-of-this-login"):
-        assert secret not in said
-    assert not re.search(r"eyJ[\w-]{20,}\.[\w-]{20,}", said)
+        assert secret not in output
+    assert not re.search(r"eyJ[\w-]{20,}\.[\w-]{20,}", output)
 
 
 @pytest.mark.requirement("dex.refresh")
@@ -528,19 +534,19 @@ async def test_the_groups_of_a_person_are_the_scopes(dex: Dex, native: str) -> N
             "writer": ["mcp:notes.read", "mcp:notes.write", "mcp:tools"],
             "admin": ["mcp:admin", "mcp:notes.read", "mcp:notes.write", "mcp:tools"],
         }.items():
-            answer = await server.post(dex.log_in(user, native)["access_token"])
-            assert answer.status_code == 200
-            assert all(f'\\"{scope}\\"' in answer.text for scope in scopes)
+            response = await server.post(dex.log_in(user, native)["access_token"])
+            assert response.status_code == 200
+            assert all(f'\\"{scope}\\"' in response.text for scope in scopes)
 
 
 @pytest.mark.anyio
 @pytest.mark.requirement("dex.no_group")
 async def test_a_person_without_a_group_is_refused_without_a_challenge(dex: Dex, native: str) -> None:
     async with serving(dex.settings()) as server:
-        answer = await server.post(dex.log_in("nobody", native)["access_token"])
-        assert answer.status_code == 403
-        assert "www-authenticate" not in answer.headers
-        assert "mcp-reader" in answer.json()["error"]["message"]
+        response = await server.post(dex.log_in("nobody", native)["access_token"])
+        assert response.status_code == 403
+        assert "www-authenticate" not in response.headers
+        assert "mcp-reader" in response.json()["error"]["message"]
 
 
 @pytest.mark.anyio

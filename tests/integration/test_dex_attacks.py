@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mcp_idp.providers import PROFILES
-from tests.corpus.assertions import assert_answered, assert_answered_on_the_wire, rows
+from tests.corpus.assertions import assert_response, assert_wire_response, rows
 from tests.corpus.corpus import REQUESTS, TOKENS
 from tests.corpus.corpus import WIRE as ON_THE_WIRE
 from tests.corpus.dex_rows import LATER, LATER_SECONDS, OWN, rows_at_dex
@@ -56,13 +56,13 @@ def at(issuer: DexIssuer, stage: Stage) -> Stage:
 @pytest.mark.requirement("corpus.dex")
 @pytest.mark.parametrize("attack", rows(rows_at_dex((*TOKENS, *REQUESTS))))
 async def test_a_hostile_token_or_request_is_answered_as_the_table_says(issuer: DexIssuer, attack: Attack) -> None:
-    await assert_answered(replace(attack, stage=at(issuer, attack.stage)))
+    await assert_response(replace(attack, stage=at(issuer, attack.stage)))
 
 
 @pytest.mark.requirement("corpus.dex_tokens")
 @pytest.mark.parametrize("attack", rows(OWN))
 async def test_what_dex_gives_out_counts_only_as_the_table_says(issuer: DexIssuer, attack: Attack) -> None:
-    await assert_answered(replace(attack, stage=at(issuer, attack.stage)))
+    await assert_response(replace(attack, stage=at(issuer, attack.stage)))
 
 
 @pytest.mark.requirement("corpus.dex")
@@ -82,7 +82,7 @@ def server(issuer: DexIssuer) -> Iterator[Listening]:
 @pytest.mark.requirement("corpus.dex")
 @pytest.mark.parametrize("attack", rows(rows_at_dex(ON_THE_WIRE)))
 def test_a_hostile_connection_is_answered_as_the_table_says(server: Listening, attack: Attack) -> None:
-    assert_answered_on_the_wire(server, attack)
+    assert_wire_response(server, attack)
 
 
 @pytest.mark.requirement("corpus.dex")

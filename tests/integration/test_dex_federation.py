@@ -75,9 +75,9 @@ async def test_people_of_our_keycloak_log_in_through_dex_and_their_roles_bring_t
     registered = str(dex.register(redirect_uris=[REDIRECT])["client_id"])
     tokens = dex.log_in("writer", registered)
     assert "access_token" in tokens, (tokens, dex.logs())
-    said = claims(tokens["access_token"])
-    assert "mcp-writer" in said["groups"]
-    assert (said["iss"], said["preferred_username"]) == (dex.issuer, "writer")
+    message = claims(tokens["access_token"])
+    assert "mcp-writer" in message["groups"]
+    assert (message["iss"], message["preferred_username"]) == (dex.issuer, "writer")
     async with serving(dex.settings()) as server:
         assert (await server.call("note_add", tokens["access_token"], {"text": "milk"})).status_code == 200
         renewed = dex.refresh(registered, tokens["refresh_token"])
@@ -94,9 +94,9 @@ async def test_what_a_role_at_keycloak_does_not_bring_is_refused_here(
 ) -> None:
     token = dex.log_in(user, "mcp-native-01")["access_token"]
     async with serving(dex.settings()) as server:
-        answer = await server.call(tool, token, {"text": "milk"})
-    assert (answer.status_code, "www-authenticate" in answer.headers) == (403, False)
-    assert group in answer.json()["error"]["message"]
+        response = await server.call(tool, token, {"text": "milk"})
+    assert (response.status_code, "www-authenticate" in response.headers) == (403, False)
+    assert group in response.json()["error"]["message"]
 
 
 @pytest.mark.requirement("dex.federation")

@@ -39,8 +39,8 @@ def register(dex: Dex, times: int) -> Counter[tuple[int, str]]:
         try:
             for _ in range(times // _PROGRAMS):
                 connection.request("POST", "/register", _BODY, _HEADERS)
-                answer = connection.getresponse()
-                found[answer.status, json.loads(answer.read()).get("client_id", "")] += 1
+                response = connection.getresponse()
+                found[response.status, json.loads(response.read()).get("client_id", "")] += 1
         finally:
             connection.close()
         return found
@@ -51,29 +51,29 @@ def register(dex: Dex, times: int) -> Counter[tuple[int, str]]:
 
 def memory(dex: Dex, name: str) -> int:
     """Bytes that a container's programs hold; what the kernel caches of files is not theirs."""
-    held = dex.containers[name].get_wrapped_container().stats(stream=False)["memory_stats"]
-    return int(held["usage"]) - int(held.get("stats", {}).get("inactive_file", 0))
+    current = dex.containers[name].get_wrapped_container().stats(stream=False)["memory_stats"]
+    return int(current["usage"]) - int(current.get("stats", {}).get("inactive_file", 0))
 
 
-def kept(dex: Dex) -> tuple[object, ...]:
+def stored_objects(dex: Dex) -> tuple[object, ...]:
     """Everything else that could grow: files, changes of the containers' file systems, lines of logs."""
-    front, behind = (dex.containers[name].get_wrapped_container() for name in ("front", "dex"))
-    files = front.exec_run(["sh", "-c", _FILES]).output.decode().replace("\n\n", "\n")
+    proxy, behind = (dex.containers[name].get_wrapped_container() for name in ("front", "dex"))
+    files = proxy.exec_run(["sh", "-c", _FILES]).output.decode().replace("\n\n", "\n")
     written = sorted(line for line in files.splitlines() if not line.startswith(("/proc", "find:")))
-    return written, front.diff(), behind.diff(), len(dex.logs().splitlines()), len(dex.logs("front").splitlines())
+    return written, proxy.diff(), behind.diff(), len(dex.logs().splitlines()), len(dex.logs("front").splitlines())
 
 
 @pytest.mark.requirement("dex.stateless")
 def test_ten_thousand_registrations_leave_nothing_behind(dex: Dex) -> None:
     register(dex, 2_000)  # what is kept ready for any traffic is there by then
-    before, held = kept(dex), {name: memory(dex, name) for name in ("front", "dex")}
-    answered = register(dex, 10_000)
-    assert {status for status, _ in answered} == {201}
-    assert sum(answered.values()) == 10_000
-    assert len(answered) == 100  # each of the pool, and none besides
-    assert max(answered.values()) < 2 * min(answered.values())  # by chance, evenly
-    assert kept(dex) == before
-    grown = {name: memory(dex, name) - held[name] for name in held}
+    before, current = stored_objects(dex), {name: memory(dex, name) for name in ("front", "dex")}
+    responses = register(dex, 10_000)
+    assert {status for status, _ in responses} == {201}
+    assert sum(responses.values()) == 10_000
+    assert len(responses) == 100  # each of the pool, and none besides
+    assert max(responses.values()) < 2 * min(responses.values())  # by chance, evenly
+    assert stored_objects(dex) == before
+    grown = {name: memory(dex, name) - current[name] for name in current}
     assert grown["front"] < 16 * _MEBIBYTE, grown
     assert grown["dex"] < 4 * _MEBIBYTE, grown  # it was not asked
     assert dex.log_in("reader", "mcp-native-00")["status"] == 200

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from mcp_idp.cli.bootstrap.dex.commands import VERBS
+from mcp_idp.cli.bootstrap.dex.commands import COMMANDS
 from tests.integration.dex import REDIRECT, REPOSITORY, Dex, running_dex
 from tests.integration.in_process import serving
 from tests.integration.keycloak import claims
@@ -38,25 +38,25 @@ def test_apply_proves_what_runs_and_check_tells_drift(
 ) -> None:
     options = argparse.Namespace(wait=20)
     with running_dex(tmp_path) as dex:
-        assert VERBS["apply"](options, dex.environment) == 0
+        assert COMMANDS["apply"](options, dex.environment) == 0
         said = capsys.readouterr().out
-        for proof in (
+        for verification in (
             "no changes",
             "proof: Dex runs with",
             "proof: no login begins",
             "proof: registration does as open-dev",
         ):
-            assert proof in said
-        assert VERBS["check"](options, dex.environment) == 0
+            assert verification in said
+        assert COMMANDS["check"](options, dex.environment) == 0
         # The file is right, and the running Dex has read another one.
         dex.write_sources(registration={"profile": "loopback-only"})
-        assert VERBS["check"](options, dex.environment) == 1
+        assert COMMANDS["check"](options, dex.environment) == 1
         dex.render()
         capsys.readouterr()
-        assert VERBS["check"](options, dex.environment) == 1
+        assert COMMANDS["check"](options, dex.environment) == 1
         assert "has not read the present file" in capsys.readouterr().out
         dex.restart()
-        assert VERBS["apply"](options, dex.environment) == 0
+        assert COMMANDS["apply"](options, dex.environment) == 0
 
 
 @pytest.mark.requirement("dex.register_profiles")
@@ -75,7 +75,7 @@ def test_a_registration_profile_holds_at_the_front_and_at_dex(
         assert ("location" in guessed.headers) == (profile != "closed")
         known = dex.log_in("reader", "mcp-native", redirect_uri="http://127.0.0.1:4711/callback")
         assert known["status"] == 200
-        assert VERBS["check"](argparse.Namespace(), dex.environment) == 0
+        assert COMMANDS["check"](argparse.Namespace(), dex.environment) == 0
 
 
 @pytest.mark.requirement("dex.restart")
@@ -161,9 +161,9 @@ def kids(dex: Dex) -> set[str]:
     return {key["kid"] for key in httpx.get(f"{dex.issuer}/keys").json()["keys"]}
 
 
-def wait_for_another_key(dex: Dex, held: set[str]) -> None:
+def wait_for_another_key(dex: Dex, known: set[str]) -> None:
     end = time.monotonic() + _PATIENCE
-    while kids(dex) <= held and time.monotonic() < end:
+    while kids(dex) <= known and time.monotonic() < end:
         time.sleep(0.5)  # Dex looks for keys to rotate twice a minute, and tells nobody
 
 

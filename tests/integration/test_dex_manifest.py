@@ -32,38 +32,38 @@ def dex(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dex]
 
 
 @pytest.fixture(scope="module")
-def people(dex: Dex) -> dict[str, dict[str, str]]:
+def users(dex: Dex) -> dict[str, dict[str, str]]:
     """What the token endpoint gave each demo user."""
     return {user: dex.log_in(user, f"mcp-native-2{n}") for n, user in enumerate(("reader", "admin", "nobody"))}
 
 
-def told(answer: httpx.Response) -> dict[str, str] | None:
-    return challenge((name.encode(), value.encode()) for name, value in answer.headers.items())
+def challenge_params(response: httpx.Response) -> dict[str, str] | None:
+    return challenge((name.encode(), value.encode()) for name, value in response.headers.items())
 
 
 @pytest.mark.requirement("dex.promises", "gate.missing", "gate.cors")
 async def test_who_has_no_token_is_told_where_and_what_for(dex: Dex) -> None:
     async with serving(dex.settings()) as server:
-        answer = await server.post(None, origin="http://localhost:6274")
-    assert answer.status_code == 401
-    assert told(answer) == {"resource_metadata": DOCUMENT, "scope": OFFERED}
-    assert answer.headers["access-control-allow-origin"] == "http://localhost:6274"
-    assert "www-authenticate" in answer.headers["access-control-expose-headers"].lower()
+        response = await server.post(None, origin="http://localhost:6274")
+    assert response.status_code == 401
+    assert challenge_params(response) == {"resource_metadata": DOCUMENT, "scope": OFFERED}
+    assert response.headers["access-control-allow-origin"] == "http://localhost:6274"
+    assert "www-authenticate" in response.headers["access-control-expose-headers"].lower()
 
 
 @pytest.mark.requirement("dex.promises", "gate.invalid_token", "gate.correlation", "gate.no_token_in_log")
-async def test_whatever_does_not_count_is_refused_in_one_text(dex: Dex, people: dict[str, dict[str, str]]) -> None:
-    tokens = people["reader"]
+async def test_whatever_does_not_count_is_refused_in_one_text(dex: Dex, users: dict[str, dict[str, str]]) -> None:
+    tokens = users["reader"]
     wrong = [tokens["id_token"], tokens["refresh_token"], tokens["access_token"][:-9], Issuer().token(), "x"]
     async with serving(dex.settings()) as server:
         with capture_logs() as lines:
-            answers = [await server.post(token) for token in wrong]
-    assert [answer.status_code for answer in answers] == [401] * len(wrong)
+            responses = [await server.post(token) for token in wrong]
+    assert [response.status_code for response in responses] == [401] * len(wrong)
     expected = {"error": "invalid_token", "resource_metadata": DOCUMENT, "scope": OFFERED}
-    for answer in answers:
-        assert told(answer) == expected
+    for answer in responses:
+        assert challenge_params(answer) == expected
         assert answer.json()["correlation_id"] in json.dumps(lines)
-    assert len({answer.json()["error_description"] for answer in answers}) == 1
+    assert len({response.json()["error_description"] for response in responses}) == 1
     assert not any(token[-40:] in json.dumps(lines) for token in wrong[:4])
 
 
@@ -84,12 +84,12 @@ async def test_the_metadata_lead_to_the_front_and_offer_nothing_privileged(dex: 
 
 
 @pytest.mark.requirement("dex.promises", "jwt.accepted", "gate.hierarchy", "scopes.broader")
-async def test_a_group_brings_its_scopes_and_the_narrower_ones(dex: Dex, people: dict[str, dict[str, str]]) -> None:
+async def test_a_group_brings_its_scopes_and_the_narrower_ones(dex: Dex, users: dict[str, dict[str, str]]) -> None:
     async with serving(dex.settings()) as server:
-        assert await server.status(people["reader"]["access_token"]) == 200
-        answer = await server.call("note_add", people["admin"]["access_token"], {"text": "milk"})
-    assert answer.status_code == 200
-    assert 'isError":true' not in answer.text.replace(" ", "")
+        assert await server.status(users["reader"]["access_token"]) == 200
+        response = await server.call("note_add", users["admin"]["access_token"], {"text": "milk"})
+    assert response.status_code == 200
+    assert 'isError":true' not in response.text.replace(" ", "")
 
 
 @pytest.mark.requirement("dex.promises", "gate.not_obtainable", "scopes.not_obtainable", "scopes.told")
@@ -97,20 +97,20 @@ async def test_a_group_brings_its_scopes_and_the_narrower_ones(dex: Dex, people:
     ("user", "tool", "group"), [("nobody", "whoami", "mcp-reader"), ("reader", "note_add", "mcp-writer")]
 )
 async def test_what_no_group_of_the_person_brings_is_refused_without_a_challenge(
-    dex: Dex, people: dict[str, dict[str, str]], user: str, tool: str, group: str
+    dex: Dex, users: dict[str, dict[str, str]], user: str, tool: str, group: str
 ) -> None:
     async with serving(dex.settings()) as server:
-        answer = await server.call(tool, people[user]["access_token"], {"text": "milk"})
-    assert (answer.status_code, told(answer)) == (403, None)
-    assert group in answer.json()["error"]["message"]
+        response = await server.call(tool, users[user]["access_token"], {"text": "milk"})
+    assert (response.status_code, challenge_params(response)) == (403, None)
+    assert group in response.json()["error"]["message"]
 
 
 @pytest.mark.requirement("dex.promises", "scopes.lists")
-async def test_lists_show_what_the_person_s_groups_bring(dex: Dex, people: dict[str, dict[str, str]]) -> None:
+async def test_lists_show_what_the_person_s_groups_bring(dex: Dex, users: dict[str, dict[str, str]]) -> None:
     async with serving(dex.settings()) as server:
-        shown = {user: await tools(server, people[user]["access_token"]) for user in ("reader", "admin")}
-    assert "note_list" in shown["reader"]
-    assert shown["admin"] - shown["reader"] == {"note_add", "note_count"}
+        displayed = {user: await tools(server, users[user]["access_token"]) for user in ("reader", "admin")}
+    assert "note_list" in displayed["reader"]
+    assert displayed["admin"] - displayed["reader"] == {"note_add", "note_count"}
 
 
 async def tools(server: Served, token: str) -> set[str]:
@@ -123,16 +123,16 @@ async def tools(server: Served, token: str) -> set[str]:
         "mcp-method": "tools/list",
         "authorization": f"Bearer {token}",
     }
-    answer = await server.client.post("/mcp", json=document, headers=headers)
-    return {tool["name"] for tool in answer.json()["result"]["tools"]}
+    response = await server.client.post("/mcp", json=document, headers=headers)
+    return {tool["name"] for tool in response.json()["result"]["tools"]}
 
 
 @pytest.mark.requirement("dex.promises", "discovery.order", "keys.fetched_once", "keys.cool_down")
 async def test_the_front_s_document_is_the_first_that_is_asked_for_and_keys_are_fetched_once(
-    dex: Dex, people: dict[str, dict[str, str]]
+    dex: Dex, users: dict[str, dict[str, str]]
 ) -> None:
     async with serving(dex.settings()) as server:
-        good = people["reader"]["access_token"]
+        good = users["reader"]["access_token"]
         statuses = await asyncio.gather(*(server.status(good) for _ in range(20)))
         assert set(statuses) == {200}
         first = ["/.well-known/oauth-authorization-server", "/keys"]
@@ -144,35 +144,35 @@ async def test_the_front_s_document_is_the_first_that_is_asked_for_and_keys_are_
 
 @pytest.mark.requirement("dex.promises", "discovery.two_addresses")
 async def test_the_front_may_be_reached_at_another_address_than_it_says(
-    dex: Dex, people: dict[str, dict[str, str]]
+    dex: Dex, users: dict[str, dict[str, str]]
 ) -> None:
     inside = f"http://127.0.0.1:{dex.port}"
     async with serving(dex.settings(OAUTH_INTERNAL_URL=inside)) as server:
-        assert await server.status(people["reader"]["access_token"]) == 200
+        assert await server.status(users["reader"]["access_token"]) == 200
         assert {url.host for url in server.fetched} == {"127.0.0.1"}
 
 
 @pytest.mark.requirement("dex.promises", "discovery.issuer", "gate.unavailable")
-async def test_the_same_dex_by_another_name_is_another_issuer(dex: Dex, people: dict[str, dict[str, str]]) -> None:
+async def test_the_same_dex_by_another_name_is_another_issuer(dex: Dex, users: dict[str, dict[str, str]]) -> None:
     async with serving(dex.settings(OAUTH_SERVER_URL=f"http://127.0.0.1:{dex.port}")) as server:
-        answer = await server.post(people["reader"]["access_token"])
-        assert answer.status_code == 503
-        assert int(answer.headers["retry-after"]) > 0
+        response = await server.post(users["reader"]["access_token"])
+        assert response.status_code == 503
+        assert int(response.headers["retry-after"]) > 0
         assert "/keys" not in {url.path for url in server.fetched}
 
 
 @pytest.mark.requirement("dex.promises", "gate.unavailable", "health.ready", "keys.outage")
 async def test_held_keys_outlive_an_outage_and_without_keys_nothing_is_decided(
-    dex: Dex, people: dict[str, dict[str, str]]
+    dex: Dex, users: dict[str, dict[str, str]]
 ) -> None:
-    good = people["reader"]["access_token"]
-    async with serving(dex.settings()) as held:
-        assert await held.status(good) == 200
+    good = users["reader"]["access_token"]
+    async with serving(dex.settings()) as current:
+        assert await current.status(good) == 200
         dex.part()
         try:
-            held.clock.forward(300)
-            assert await held.status(good) == 200
-            assert (await held.client.get("/readyz")).status_code == 200
+            current.clock.forward(300)
+            assert await current.status(good) == 200
+            assert (await current.client.get("/readyz")).status_code == 200
             async with serving(dex.settings()) as late:
                 assert await late.status(good) == 503
                 assert (await late.client.get("/readyz")).status_code == 503

@@ -11,7 +11,7 @@ import pytest
 
 from mcp_idp.access.policy import load_access
 from tests.client_compat.expected import EXPECTED
-from tests.client_compat.index import PERSONAS
+from tests.client_compat.index import PROFILES
 from tests.client_compat.malicious_registrations import GOOD, REFUSED
 from tests.client_compat.narrowed_registrations import CURBED
 from tests.client_compat.replay import Replay
@@ -30,8 +30,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.containers]
 
 DEX = EXPECTED["Dex"]
 COLUMNS = DEX.tested()
-LET_IN = [(profile, name) for profile, column in COLUMNS.items() for name in PERSONAS if name in column.lets_in]
-REFUSALS = {400, 403}
+LET_IN = [(profile, name) for profile, column in COLUMNS.items() for name in PROFILES if name in column.lets_in]
+REJECTIONS = {400, 403}
 EVERYBODY_GETS = {
     "token_endpoint_auth_method": "none",
     "grant_types": ["authorization_code", "refresh_token"],
@@ -56,22 +56,22 @@ def servers(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 def replay(dex: Dex, name: str, *, offline: bool = False) -> Replay:
     """The persona; with `offline` it asks for a refresh token besides."""
-    persona = PERSONAS[name]
-    if offline and "offline_access" not in persona.authorize["scope"]:
-        persona = replace(
-            persona, authorize={**persona.authorize, "scope": f"{persona.authorize['scope']} offline_access"}
+    profile = PROFILES[name]
+    if offline and "offline_access" not in profile.authorize["scope"]:
+        profile = replace(
+            profile, authorize={**profile.authorize, "scope": f"{profile.authorize['scope']} offline_access"}
         )
-    return Replay(dex, persona, " ".join(load_access(dex.settings().access_file).login_scopes))
+    return Replay(dex, profile, " ".join(load_access(dex.settings().access_file).login_scopes))
 
 
 @pytest.mark.requirement("personas.matrix", "dex.personas")
 @pytest.mark.parametrize("profile", COLUMNS)
 def test_each_client_is_registered_or_refused_as_the_table_says(servers: Servers, profile: str) -> None:
     dex, column = servers(profile), COLUMNS[profile]
-    answers = {name: replay(dex, name).register() for name in PERSONAS}
-    expected = {name: 201 if name in column.lets_in else column.status for name in PERSONAS}
-    assert {name: answer["status"] for name, answer in answers.items()} == expected
-    assert all(("client_id" in answer) == (answer["status"] == 201) for answer in answers.values())
+    responses = {name: replay(dex, name).register() for name in PROFILES}
+    expected = {name: 201 if name in column.lets_in else column.status for name in PROFILES}
+    assert {name: response["status"] for name, response in responses.items()} == expected
+    assert all(("client_id" in response) == (response["status"] == 201) for response in responses.values())
 
 
 @pytest.mark.requirement("personas.login", "personas.admitted", "personas.refresh", "dex.personas")
@@ -82,32 +82,32 @@ async def test_a_client_logs_in_calls_and_refreshes_if_it_asks_for_that(
     dex = servers(profile)
     client_of, lost = replay(dex, name), DEX.lost_redirects.get(name, ())
     client = client_of.register()
-    asks = "offline_access" in PERSONAS[name].authorize["scope"]
+    asks = "offline_access" in PROFILES[name].authorize["scope"]
     async with serving(dex.settings()) as server:
-        for uri in PERSONAS[name].redirects:
+        for uri in PROFILES[name].redirects:
             answer = client_of.log_in(client, uri)
             if uri in lost:
                 assert (answer["status"], "access_token" in answer) == (400, False)
                 continue
             assert answer.get("status") == 200, (uri, answer)
-            judge(dex, client, answer)
+            assert_outcome(dex, client, answer)
             assert ("refresh_token" in answer) == asks
             assert await server.status(answer["access_token"]) == 200
         patient = replay(dex, name, offline=True)
-        answer = patient.log_in(client, PERSONAS[name].redirects[0])
+        answer = patient.log_in(client, PROFILES[name].redirects[0])
         fresh = patient.refresh(client, answer["refresh_token"])
         assert fresh["status"] == 200, fresh
-        judge(dex, client, fresh)
+        assert_outcome(dex, client, fresh)
         assert await server.status(fresh["access_token"]) == 200
 
 
-def judge(dex: Dex, client: Json, answer: Json) -> None:
+def assert_outcome(dex: Dex, client: Json, response: Json) -> None:
     """The token is this person's, for this client and this server, for ten minutes."""
-    token = claims(answer["access_token"])
+    token = claims(response["access_token"])
     assert (token["iss"], token["aud"]) == (dex.issuer, [dex.public_url, client["client_id"]])
     assert (token["azp"], token["groups"]) == (client["client_id"], ["mcp-reader"])
     assert token["exp"] - token["iat"] == 600
-    assert "scope" not in answer
+    assert "scope" not in response
 
 
 @pytest.mark.requirement("personas.parallel_refresh", "dex.personas")
@@ -115,10 +115,10 @@ def judge(dex: Dex, client: Json, answer: Json) -> None:
 def test_two_refreshes_at_once_both_go_through_and_the_session_goes_on(servers: Servers, name: str) -> None:
     client_of = replay(servers("open-dev"), name, offline=True)
     client = client_of.register()
-    answer = client_of.log_in(client, PERSONAS[name].redirects[0])
-    answers = client_of.refresh_twice_at_once(client, answer["refresh_token"])
-    assert tuple(each["status"] for each in answers) == DEX.parallel_refresh
-    after = [client_of.refresh(client, each["refresh_token"])["status"] for each in answers]
+    response = client_of.log_in(client, PROFILES[name].redirects[0])
+    responses = client_of.refresh_twice_at_once(client, response["refresh_token"])
+    assert tuple(each["status"] for each in responses) == DEX.parallel_refresh
+    after = [client_of.refresh(client, each["refresh_token"])["status"] for each in responses]
     assert DEX.after_parallel_refresh in after
 
 
@@ -129,8 +129,8 @@ def test_a_hostile_registration_is_refused_or_brings_what_everybody_s_does(serve
     odd: dict[str, str] = {}
     for hostile in REFUSED:
         answer = send(dex, hostile.body)
-        answered = hostile.name in DEX.answered and bool(column.lets_in)
-        if answer.status_code != 201 if answered else answer.status_code not in REFUSALS:
+        answered = hostile.name in DEX.responses and bool(column.lets_in)
+        if answer.status_code != 201 if answered else answer.status_code not in REJECTIONS:
             odd[hostile.name] = f"{answer.status_code} {answer.text[:200]}"
         if answered:
             curbed(answer.json(), hostile.name)
@@ -156,11 +156,11 @@ def test_a_client_that_asks_for_more_than_the_code_flow_does_not_get_it(servers:
     dex = servers(profile)
     for hostile in CURBED:
         answer = send(dex, hostile.body)
-        assert answer.status_code in {201, *REFUSALS}, (hostile.name, answer.text)
+        assert answer.status_code in {201, *REJECTIONS}, (hostile.name, answer.text)
         if answer.status_code == 201:
             curbed(answer.json(), hostile.name)
             client = answer.json()["client_id"]
             person = {"username": "reader", "password": "reader", "scope": "openid"}
             for grant, more in (("client_credentials", {}), ("password", person)):
                 token = dex.token(grant_type=grant, client_id=client, **more)
-                assert (token["status"] in REFUSALS | {401}, "access_token" in token) == (True, False), hostile.name
+                assert (token["status"] in REJECTIONS | {401}, "access_token" in token) == (True, False), hostile.name

@@ -16,7 +16,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientMetadata
 from pydantic import AnyUrl
 
-from mcp_idp.cli.login.client_registration import Memory
+from mcp_idp.cli.login.client_registration import InMemoryTokenStorage
 from tests.integration.browser import chromium
 from tests.integration.dex import REDIRECT, Dex
 from tests.integration.stack import Stack, free_port
@@ -94,35 +94,37 @@ def test_a_person_without_a_group_ends_at_once_and_is_told_why(dex_stack: DexSta
 
 @pytest.mark.requirement("dex.stack")
 def test_the_bootstrap_proves_what_runs_and_says_what_comes_next(dex_stack: DexStack) -> None:
-    said = dex_stack.compose("logs", "--no-log-prefix", "bootstrap").stdout
-    assert "no changes" in said
-    assert "what is served says nothing that Dex does not say of itself" in said
-    assert "FAILED" not in said
-    for needed in ("reader", "writer", "admin", "nobody", dex_stack.url, "./scripts/login"):
-        assert needed in said
+    output = dex_stack.compose("logs", "--no-log-prefix", "bootstrap").stdout
+    assert "no changes" in output
+    assert "what is served says nothing that Dex does not say of itself" in output
+    assert "FAILED" not in output
+    for required in ("reader", "writer", "admin", "nobody", dex_stack.url, "./scripts/login"):
+        assert required in output
 
 
 @pytest.mark.anyio
 @pytest.mark.requirement("dex.login")
 async def test_the_official_client_registers_logs_in_and_calls(dex_stack: DexStack, tmp_path: Path) -> None:
     dex = Dex(tmp_path, port=dex_stack.dex_port)
-    answers: list[dict[str, Any]] = []
+    responses: list[dict[str, Any]] = []
 
     async def open_page(url: str) -> None:
-        answers.append(dex.visit("reader", url))
+        responses.append(dex.visit("reader", url))
 
     async def take() -> AuthorizationCodeResult:
-        return AuthorizationCodeResult(code=answers[-1]["code"], state=answers[-1]["state"])
+        return AuthorizationCodeResult(code=responses[-1]["code"], state=responses[-1]["state"])
 
     metadata = OAuthClientMetadata(client_name="SDK", redirect_uris=[AnyUrl(REDIRECT)])
-    auth = OAuthClientProvider(dex_stack.url, metadata, Memory(None), redirect_handler=open_page, callback_handler=take)
+    auth = OAuthClientProvider(
+        dex_stack.url, metadata, InMemoryTokenStorage(None), redirect_handler=open_page, callback_handler=take
+    )
     async with (
         httpx2.AsyncClient(auth=auth, timeout=60) as http,
         Client(streamable_http_client(dex_stack.url, http_client=http)) as client,
     ):
         result = await client.call_tool("greet", {"name": "Ada"})
     assert "Hello, Ada!" in str(result.content)
-    assert len(answers) == 1
+    assert len(responses) == 1
 
 
 @pytest.mark.requirement("dex.stack", "dex.pages")
@@ -131,7 +133,7 @@ def test_a_person_logs_in_through_a_browser(dex_stack: DexStack, tmp_path: Path)
     client = str(dex.register(redirect_uris=[REDIRECT])["client_id"])
     complaints: list[str] = []
     with chromium() as page:
-        page.on("console", lambda said: complaints.append(said.text))
+        page.on("console", lambda message: complaints.append(message.text))
         page.on("requestfailed", lambda request: complaints.append(request.url))
         page.route(f"{REDIRECT}*", lambda route: route.fulfill(body="back"))
         page.goto(dex.authorization_url(client))
@@ -144,7 +146,7 @@ def test_a_person_logs_in_through_a_browser(dex_stack: DexStack, tmp_path: Path)
         page.click("button:has-text('Grant Access')")
         page.wait_for_url(re.compile(re.escape(REDIRECT)))
         assert "code=" in page.url
-    assert [said for said in complaints if "autocomplete" not in said and REDIRECT not in said] == []
+    assert [message for message in complaints if "autocomplete" not in message and REDIRECT not in message] == []
 
 
 @pytest.mark.requirement("dex.stack")
@@ -160,9 +162,9 @@ def test_nothing_is_open_that_need_not_be(dex_stack: DexStack) -> None:
         assert host["Memory"] > 0, service
         assert host["ReadonlyRootfs"], service
         assert container["Config"]["User"] not in {"", "0", "root"}, service
-    shown = json.dumps(containers) + dex_stack.compose("logs").stdout
-    assert "$2b$" not in shown
-    assert not re.search(r"eyJ[\w-]{20,}\.[\w-]{20,}", shown)
+    displayed = json.dumps(containers) + dex_stack.compose("logs").stdout
+    assert "$2b$" not in displayed
+    assert not re.search(r"eyJ[\w-]{20,}\.[\w-]{20,}", displayed)
 
 
 @pytest.mark.requirement("dex.stack")
@@ -170,9 +172,9 @@ def test_a_second_up_changes_nothing_and_a_change_reaches_dex(dex_stack: DexStac
     before = {c["Id"] for c in dex_stack.containers() if c["State"]["Running"]}
     dex_stack.compose("up", "--wait", "--no-build")
     assert before == {c["Id"] for c in dex_stack.containers() if c["State"]["Running"]}
-    said = dex_stack.compose("logs", "--no-log-prefix", "files").stdout
-    assert said.split()[-2:] == ["no", "changes"]
-    assert said.count("create") == 5  # only the first time
+    output = dex_stack.compose("logs", "--no-log-prefix", "files").stdout
+    assert output.split()[-2:] == ["no", "changes"]
+    assert output.count("create") == 5  # only the first time
     # Another file for Dex: the bootstrap waits until Dex runs with it.
     dex_stack.compose("up", "--wait", "--no-build", DEX_CONFIG="dex.yaml,connectors/github.yaml")
     assert "GitHub" in httpx.get(f"{dex_stack.issuer}/auth", params=_query(), follow_redirects=True, timeout=60).text

@@ -10,12 +10,12 @@ import httpx
 import httpx2
 import pytest
 
-from mcp_idp.cli.common.http import open_client
-from mcp_idp.cli.common.safe_http import Asker
-from mcp_idp.cli.doctor.context import Case
+from mcp_idp.cli.common.http import create_client
+from mcp_idp.cli.common.safe_http import SafeHttpClient
+from mcp_idp.cli.doctor.context import CheckContext
 from mcp_idp.cli.doctor.registry import CHECKS
-from mcp_idp.cli.doctor.runner import all_findings, examine
-from mcp_idp.cli.doctor.token_evaluation import judge_for
+from mcp_idp.cli.doctor.runner import all_findings, run_checks
+from mcp_idp.cli.doctor.token_evaluation import make_evaluator
 from mcp_server.app import create_app
 from tests.integration.in_process import settings_for
 from tests.integration.keycloak import REDIRECT
@@ -35,7 +35,7 @@ SCOPE = "mcp:tools mcp:notes.read"
 @asynccontextmanager
 async def our_server(realm: Realm) -> AsyncIterator[httpx2.AsyncClient]:
     """A client that finds our server at its public URL in this process, and everything else on the network."""
-    async with httpx.AsyncClient(trust_env=False, timeout=20) as provider, open_client({}) as outside:
+    async with httpx.AsyncClient(trust_env=False, timeout=20) as provider, create_client({}) as outside:
         app = create_app(settings_for(realm), http=provider)
         server = httpx2.ASGITransport(app)
         own = httpx2.URL(realm.public_url).netloc
@@ -53,10 +53,10 @@ async def our_server(realm: Realm) -> AsyncIterator[httpx2.AsyncClient]:
 
 async def findings(realm: Realm, *, token: str = "", register: bool = False) -> list[Finding]:
     async with our_server(realm) as http:
-        judge = judge_for(realm.environment) if token else None
-        ask = Asker(http, realm.public_url, now=time.time)
-        case = Case(realm.public_url, ask, register=register, judge=judge, token=token)
-        return all_findings(await examine(case, CHECKS))
+        evaluate = make_evaluator(realm.environment) if token else None
+        ask = SafeHttpClient(http, realm.public_url, now=time.time)
+        case = CheckContext(realm.public_url, ask, register=register, evaluate=evaluate, token=token)
+        return all_findings(await run_checks(case, CHECKS))
 
 
 def names(found: list[Finding]) -> list[str]:
@@ -97,7 +97,7 @@ async def test_trusted_hosts_that_know_no_laptop(realm: Realm) -> None:
     set_policy(realm, "trusted-hosts", host_sending_registration_request_must_match=["true"])
     (found,) = await findings(realm, register=True)
     assert found.kind.name == "registration_refused"
-    assert "'Host Sending Client Registration Request Must Match' off" in found.mend
+    assert "'Host Sending Client Registration Request Must Match' off" in found.fix
     set_policy(realm, "trusted-hosts", host_sending_registration_request_must_match=["false"])
     assert names(await findings(realm, register=True)) == []
 
@@ -108,8 +108,8 @@ async def test_scopes_that_may_not_be_registered(realm: Realm) -> None:
     set_policy(realm, "allowed-client-templates", allowed_client_scopes=["openid"], allow_default_scopes=["false"])
     (found,) = await findings(realm, register=True)
     assert found.kind.name == "client_refused"
-    assert "Allowed Client Scopes" in found.mend
-    assert "Claude Code" not in found.what  # it registers without a scope
+    assert "Allowed Client Scopes" in found.fix
+    assert "Claude Code" not in found.observed  # it registers without a scope
     realm.apply()
     assert names(await findings(realm, register=True)) == []
 
@@ -119,8 +119,8 @@ async def test_no_page_may_register(realm: Realm) -> None:
     """keycloak/keycloak#39629: Keycloak's own default."""
     set_policy(realm, "registration-web-origins", web_origins=[])
     (found,) = await findings(realm, register=True)
-    assert (found.kind.name, found.what.partition(":")[0]) == ("client_refused", "Inspector")
-    assert "Allowed Registration Web Origins" in found.mend
+    assert (found.kind.name, found.observed.partition(":")[0]) == ("client_refused", "Inspector")
+    assert "Allowed Registration Web Origins" in found.fix
     realm.apply()
     assert names(await findings(realm, register=True)) == []
 
@@ -131,7 +131,7 @@ async def test_a_realm_that_is_full(realm: Realm) -> None:
     set_policy(realm, "max-clients", max_clients=["1"])
     (found,) = await findings(realm, register=True)
     assert found.kind.name == "registration_refused"
-    assert "Max Clients Limit" in found.mend
+    assert "Max Clients Limit" in found.fix
     realm.apply()
     assert names(await findings(realm, register=True)) == []
 
@@ -146,7 +146,7 @@ async def test_scopes_without_an_audience_mapper(realm: Realm) -> None:
                 admin.write("DELETE", ("client-scopes", scope["id"], "protocol-mappers", "models", mapper["id"]))
     (found,) = await findings(realm, token=token_of(realm))
     assert found.kind.name == "token_audience"
-    assert "scripts/bootstrap_idp.py apply" in found.mend
+    assert "scripts/bootstrap_idp.py apply" in found.fix
     realm.apply()
     assert names(await findings(realm, token=token_of(realm))) == []
 
@@ -166,7 +166,7 @@ async def test_a_client_without_the_scope_basic(realm: Realm) -> None:
     admin.write("POST", ("clients",), made)
     (found,) = await findings(realm, token=token_of(realm, client_id="made-by-hand"))
     assert found.kind.name == "token_subject"
-    assert "'basic'" in found.mend
+    assert "'basic'" in found.fix
     (client,) = admin.get("clients", clientId="made-by-hand")
     basic = next(scope["id"] for scope in admin.get("client-scopes") if scope["name"] == "basic")
     admin.write("PUT", ("clients", client["id"], "default-client-scopes", basic))
@@ -177,10 +177,10 @@ async def test_a_client_without_the_scope_basic(realm: Realm) -> None:
 async def test_an_account_without_a_role(realm: Realm) -> None:
     found = await findings(realm, token=token_of(realm, "nobody"))
     assert found[0].kind.name == "token_scope"
-    assert "roles" in found[0].mend
+    assert "roles" in found[0].fix
     admin = realm.admin()
-    (person,) = admin.get("users", username="nobody", exact="true")
-    admin.write("POST", ("users", person["id"], "role-mappings", "realm"), [admin.get("roles", "mcp-reader")])
+    (user,) = admin.get("users", username="nobody", exact="true")
+    admin.write("POST", ("users", user["id"], "role-mappings", "realm"), [admin.get("roles", "mcp-reader")])
     assert names(await findings(realm, token=token_of(realm, "nobody"))) == []
 
 
@@ -192,6 +192,6 @@ async def test_a_scope_that_keycloak_does_not_have(realm: Realm) -> None:
     admin.write("DELETE", ("client-scopes", scope["id"]))
     (found,) = await findings(realm, register=True)
     assert found.kind.name == "unknown_scopes"
-    assert "mcp:notes.write" in found.what
+    assert "mcp:notes.write" in found.observed
     realm.apply()
     assert names(await findings(realm, register=True)) == []

@@ -55,21 +55,21 @@ def test_a_drifted_realm_is_shown_mended_and_tried(keycloak: Keycloak, tmp_path:
         code, report, _ = doctor(server, "--inside")
         assert (code, names(report)[0]) == (1, "provider_drift")
         # Nobody is there to agree: shown, and nothing written.
-        _, _, told = doctor(server, "--fix")
-        assert "client policies" in told
-        assert "not agreed" in told
+        _, _, output = doctor(server, "--fix")
+        assert "client policies" in output
+        assert "not agreed" in output
         assert check(server.realm).names == drifted
         # Another server's URL would be written as the audience.
-        _, _, told = doctor(server, "--fix", "--yes", MCP_PUBLIC_URL="http://localhost:9/mcp")
-        assert "nothing was written" in told
+        _, _, output = doctor(server, "--fix", "--yes", MCP_PUBLIC_URL="http://localhost:9/mcp")
+        assert "nothing was written" in output
         assert check(server.realm).names == drifted
 
-        code, report, told = doctor(server, "--fix", "--yes", "--inside", "--probe")
-        assert (code, names(report)) == (0, []), told
-        assert "~ client policies: set mcp-code-only" in told
+        code, report, output = doctor(server, "--fix", "--yes", "--inside", "--probe")
+        assert (code, names(report)) == (0, []), output
+        assert "~ client policies: set mcp-code-only" in output
         assert check(server.realm).clean
         assert clients_of(server.realm) == before
-        assert server.realm.server.admin_secret not in json.dumps(report) + told
+        assert server.realm.server.admin_secret not in json.dumps(report) + output
 
 
 @pytest.mark.requirement("doctor.probe")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from mcp_idp.cli.bootstrap.errors import Forbidden, SettingsFailure
+from mcp_idp.cli.bootstrap.errors import ConfigError, PermissionDenied
 from tests.integration.keycloak import PUBLIC_URL, REPOSITORY, Realm, bootstrapped
 from tests.integration.recording_proxy import recording
 from tests.integration.tampering import IN_A_GROUP, TAMPERED_GROUPS, TAMPERINGS, client_members
@@ -43,8 +43,8 @@ def test_ten_changes_by_hand_are_all_named_and_all_mended(whole: Realm, seed: in
     found = check(realm)
     assert set(chosen) - set(found.names) == set()
     realm.apply()
-    mended = check(realm)
-    assert (mended.names, [hole.id for hole in mended.holes]) == ([], [])
+    fixed = check(realm)
+    assert (fixed.names, [weakness.id for weakness in fixed.weaknesses]) == ([], [])
 
 
 @pytest.mark.full
@@ -91,8 +91,8 @@ def test_an_apply_does_exactly_what_plan_shows(realm: Realm) -> None:
     realm.write_access(resource={"name": "Renamed"}, registration={"profile": "loopback-only"}, clients={})
     planned = [change.text for change in plan(realm)]
     realm.apply()
-    told = [line[2:] for line in realm.said if line[:2] in {"+ ", "~ ", "- ", "· "}]
-    assert told == planned
+    output = [line[2:] for line in realm.message if line[:2] in {"+ ", "~ ", "- ", "· "}]
+    assert output == planned
     assert plan(realm) == []
     code, out, error = command_line(realm, "check")
     assert (code, out, error) == (0, "no changes, no holes\n", "")
@@ -115,7 +115,7 @@ def test_an_account_that_may_only_read_is_enough_for_a_check(realm: Realm) -> No
     realm.admin().write("PUT", (), {"accessTokenLifespan": 86400})
     assert check(realm, **reader).names == ["realm.accessTokenLifespan"]
     code, _, error = command_line(realm, "apply", **reader)
-    assert code == Forbidden.exit_code
+    assert code == PermissionDenied.exit_code
     assert "manage-realm, manage-clients" in error
     assert error.count("\n") == 1
     # Without the right to see people the rest is still compared, and it is said what was not.
@@ -146,5 +146,5 @@ def test_an_account_of_this_realm_only_is_enough_for_an_apply(realm: Realm) -> N
 
 @pytest.mark.requirement("drift.writer")
 def test_an_account_that_the_rules_would_lock_out_is_refused(standing_realm: Realm) -> None:
-    with pytest.raises(SettingsFailure, match="client_credentials"):
+    with pytest.raises(ConfigError, match="client_credentials"):
         check(standing_realm, KEYCLOAK_ADMIN_REALM=standing_realm.name)

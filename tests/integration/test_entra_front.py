@@ -23,7 +23,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata
 from pydantic import AnyUrl
 
-from mcp_idp.cli.bootstrap.entra.proxy_files import front_files
+from mcp_idp.cli.bootstrap.entra.proxy_files import proxy_files
 from mcp_idp.cli.bootstrap.entra.settings import EntraSettings
 from mcp_idp.cli.login.html_forms import read_page
 from mcp_idp.config.settings import Settings
@@ -45,7 +45,7 @@ _READY_SECONDS = 60
 
 
 @dataclass
-class Front:
+class Proxy:
     """A running front."""
 
     url: str
@@ -65,14 +65,14 @@ class Front:
 
 
 @contextmanager
-def running_front(folder: Path, entra: Entra, port: int, variables: dict[str, str]) -> Iterator[Front]:
+def running_proxy(folder: Path, entra: Entra, port: int, variables: dict[str, str]) -> Iterator[Proxy]:
     """The front as docker-compose.entra.yml starts it, but for its network and port; stopped at the end."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the container library's own, at import
         from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - asks for the engine when imported
 
     service = yaml.safe_load((REPOSITORY / "docker-compose.entra.yml").read_text(encoding="utf-8"))["services"]["front"]
-    files = {n.removeprefix("front/"): text for n, text in front_files(EntraSettings.load(variables)).items()}
+    files = {n.removeprefix("front/"): text for n, text in proxy_files(EntraSettings.load(variables)).items()}
     (folder / "front").mkdir()
     for name, text in files.items():
         (folder / "front" / name).write_text(text.replace("\n:5557 {", f"\n:{port} {{"), encoding="utf-8")
@@ -88,20 +88,20 @@ def running_front(folder: Path, entra: Entra, port: int, variables: dict[str, st
     container.with_command(service["command"]).with_tmpfs_mount("/tmp")  # noqa: S108 - the container's
     container.with_volume_mapping(str(folder / "front"), "/run/idp/front", "ro")
     container.env = service["environment"]
-    front = Front(f"http://localhost:{port}", entra, variables)
+    proxy = Proxy(f"http://localhost:{port}", entra, variables)
     try:
         container.start()
-        _wait(front)
-        yield front
+        _wait(proxy)
+        yield proxy
     finally:
         container.stop()
 
 
-def _wait(front: Front) -> None:
+def _wait(proxy: Proxy) -> None:
     deadline = time.monotonic() + _READY_SECONDS
     while time.monotonic() < deadline:
         try:
-            if front.get("/.well-known/oauth-authorization-server").status_code == httpx.codes.OK:
+            if proxy.get("/.well-known/oauth-authorization-server").status_code == httpx.codes.OK:
                 return
         except httpx.TransportError:
             pass
@@ -110,7 +110,7 @@ def _wait(front: Front) -> None:
 
 
 @pytest.fixture(scope="module")
-def front(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+def proxy(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     folder = tmp_path_factory.mktemp("front")
     content = yaml.safe_load(Settings().access_file.read_text(encoding="utf-8"))
     (folder / "access.yaml").write_text(yaml.safe_dump({**content, "scope_prefix": PREFIX}))
@@ -127,7 +127,7 @@ def front(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fr
             "FRONT_CLIENT_ID": CLIENT,
             "ACCESS_FILE": str(folder / "access.yaml"),
         }
-        with running_front(folder, entra, port, variables) as running:
+        with running_proxy(folder, entra, port, variables) as running:
             yield running
 
 
@@ -174,60 +174,60 @@ def agree(url: str, pages: list[str]) -> dict[str, str]:
 
 
 @pytest.mark.requirement("front.login")
-async def test_the_official_client_unmodified_registers_logs_in_and_calls_a_tool(front: Front, tmp_path: Path) -> None:
-    url, browser = front.variables["MCP_PUBLIC_URL"], Browser()
+async def test_the_official_client_unmodified_registers_logs_in_and_calls_a_tool(proxy: Proxy, tmp_path: Path) -> None:
+    url, browser = proxy.variables["MCP_PUBLIC_URL"], Browser()
     metadata = OAuthClientMetadata(client_name="official", redirect_uris=[AnyUrl(REDIRECT)])
     auth = OAuthClientProvider(url, metadata, browser, browser.go, browser.come_back)
-    with serving_process(front.variables, tmp_path / "server.log"):
+    with serving_process(proxy.variables, tmp_path / "server.log"):
         async with (
             httpx2.AsyncClient(auth=auth, timeout=60) as http,
             Client(streamable_http_client(url, http_client=http)) as client,
         ):
-            said = await client.call_tool("whoami", {})
+            message = await client.call_tool("whoami", {})
     assert browser.client is not None
     assert browser.client.client_id == CLIENT
-    assert said.structured_content is not None
-    assert said.structured_content["client"] == CLIENT
-    assert "mcp:tools" in said.structured_content["scopes"]
+    assert message.structured_content is not None
+    assert message.structured_content["client"] == CLIENT
+    assert "mcp:tools" in message.structured_content["scopes"]
     assert browser.tokens is not None
     assert browser.tokens.refresh_token
-    assert all("resource" not in query for query in front.entra.logins)
-    assert all("resource" not in form for form, _ in front.entra.forms)
+    assert all("resource" not in query for query in proxy.entra.logins)
+    assert all("resource" not in form for form, _ in proxy.entra.forms)
 
 
 @pytest.mark.requirement("front.needed")
-def test_entra_alone_refuses_what_clients_send(front: Front) -> None:
-    tenant = front.entra.issuer.removesuffix("/v2.0")
-    answer = httpx.get(f"{tenant}/oauth2/v2.0/authorize?{urlencode(front.login_query())}")
-    assert answer.status_code == 400
-    assert "AADSTS901002" in answer.text
+def test_entra_alone_refuses_what_clients_send(proxy: Proxy) -> None:
+    tenant = proxy.entra.issuer.removesuffix("/v2.0")
+    response = httpx.get(f"{tenant}/oauth2/v2.0/authorize?{urlencode(proxy.login_query())}")
+    assert response.status_code == 400
+    assert "AADSTS901002" in response.text
 
 
 @pytest.mark.requirement("front.consent")
-def test_the_person_is_asked_each_time_and_sees_where_the_answer_goes(front: Front) -> None:
+def test_the_person_is_asked_each_time_and_sees_where_the_answer_goes(proxy: Proxy) -> None:
     evil = 'http://localhost:1/callback?"><script>alert(1)</script>{{placeholder "env.HOME"}}'
-    page = front.get("/authorize", params=front.login_query(redirect_uri=evil))
+    page = proxy.get("/authorize", params=proxy.login_query(redirect_uri=evil))
     assert page.status_code == 200
     assert "<script>" not in page.text
     assert evil in unescape(page.text)
     assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
     assert (
-        front.entra.logins == []
-        or "redirect_uri" not in str(front.entra.logins[-1])
-        or evil not in str(front.entra.logins)
+        proxy.entra.logins == []
+        or "redirect_uri" not in str(proxy.entra.logins[-1])
+        or evil not in str(proxy.entra.logins)
     )
 
 
 @pytest.mark.requirement("front.consent")
 @pytest.mark.parametrize("cookie", [None, "", "00000000-0000-4000-8000-000000000000"])
 @pytest.mark.parametrize("consent", [None, "", "11111111-0000-4000-8000-000000000000"])
-def test_a_link_past_the_page_leads_nowhere(front: Front, cookie: str | None, consent: str | None) -> None:
-    before = len(front.entra.logins)
-    query = front.login_query() | ({} if consent is None else {"consent": consent})
+def test_a_link_past_the_page_leads_nowhere(proxy: Proxy, cookie: str | None, consent: str | None) -> None:
+    before = len(proxy.entra.logins)
+    query = proxy.login_query() | ({} if consent is None else {"consent": consent})
     headers = {} if cookie is None else {"Cookie": f"consent={cookie}"}
-    answer = front.get("/authorize/agreed", params=query, headers=headers)
-    assert answer.status_code == 400
-    assert len(front.entra.logins) == before
+    response = proxy.get("/authorize/agreed", params=query, headers=headers)
+    assert response.status_code == 400
+    assert len(proxy.entra.logins) == before
 
 
 @pytest.mark.requirement("front.login")
@@ -243,12 +243,12 @@ def test_a_link_past_the_page_leads_nowhere(front: Front, cookie: str | None, co
         {"Redirect_Uri": "https://claude.ai/api/mcp/auth_callback"},
     ],
 )
-def test_a_login_that_is_none_of_ours_is_refused(front: Front, changes: dict[str, str]) -> None:
+def test_a_login_that_is_none_of_ours_is_refused(proxy: Proxy, changes: dict[str, str]) -> None:
     for path in ("/authorize", "/authorize/agreed"):
-        assert front.get(path, params=front.login_query(**changes)).status_code == 400
-    twice = urlencode(front.login_query()) + "&redirect_uri=https%3A%2F%2Fevil.example"
-    assert front.get(f"/authorize?{twice}").status_code == 400
-    assert front.get(f"/authorize?{urlencode(front.login_query())}&re%73ource=x").status_code == 400
+        assert proxy.get(path, params=proxy.login_query(**changes)).status_code == 400
+    twice = urlencode(proxy.login_query()) + "&redirect_uri=https%3A%2F%2Fevil.example"
+    assert proxy.get(f"/authorize?{twice}").status_code == 400
+    assert proxy.get(f"/authorize?{urlencode(proxy.login_query())}&re%73ource=x").status_code == 400
 
 
 @pytest.mark.requirement("front.token")
@@ -266,24 +266,24 @@ def test_a_login_that_is_none_of_ours_is_refused(front: Front, changes: dict[str
         ("refresh_token=x&client_id={}", 400),
     ],
 )
-def test_a_token_request_that_could_be_read_in_two_ways_is_not_passed_on(front: Front, form: str, status: int) -> None:
-    before = len(front.entra.forms)
+def test_a_token_request_that_could_be_read_in_two_ways_is_not_passed_on(proxy: Proxy, form: str, status: int) -> None:
+    before = len(proxy.entra.forms)
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    assert front.post("/token", content=form.replace("{}", CLIENT), headers=headers).status_code == status
-    assert front.post("/token", json={"client_id": CLIENT}).status_code == 400
-    assert len(front.entra.forms) == before
+    assert proxy.post("/token", content=form.replace("{}", CLIENT), headers=headers).status_code == status
+    assert proxy.post("/token", json={"client_id": CLIENT}).status_code == 400
+    assert len(proxy.entra.forms) == before
 
 
 @pytest.mark.requirement("front.token")
 @pytest.mark.parametrize("place", [0, 1, 3])
-def test_resource_is_taken_out_wherever_it_stands_and_nothing_else(front: Front, place: int) -> None:
+def test_resource_is_taken_out_wherever_it_stands_and_nothing_else(proxy: Proxy, place: int) -> None:
     members = ["grant_type=refresh_token", f"client_id={CLIENT}", "refresh_token=a%26resource%3Db"]
     members.insert(place, "resource=http%3A%2F%2Flocalhost%3A9%2Fmcp")
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": "a=b", "Authorization": "Basic eDp5"}
-    answer = front.post("/token", content="&".join(members), headers=headers)
-    assert (answer.status_code, answer.json()) == (400, {"error": "invalid_grant"})
-    assert "set-cookie" not in answer.headers
-    form, seen = front.entra.forms[-1]
+    response = proxy.post("/token", content="&".join(members), headers=headers)
+    assert (response.status_code, response.json()) == (400, {"error": "invalid_grant"})
+    assert "set-cookie" not in response.headers
+    form, seen = proxy.entra.forms[-1]
     assert form == {"grant_type": "refresh_token", "client_id": CLIENT, "refresh_token": "a&resource=b"}
     assert not {"cookie", "authorization", "origin"} & set(seen)
 
@@ -302,39 +302,39 @@ def test_resource_is_taken_out_wherever_it_stands_and_nothing_else(front: Front,
         ("x", 400),
     ],
 )
-def test_the_client_id_is_handed_out_within_the_profile_only(front: Front, uris: Any, status: int) -> None:
-    answer = front.post("/register", json={"redirect_uris": uris, "client_name": '"}{{env "HOME"}}'})
-    assert answer.status_code == status
-    assert answer.json().get("client_id") == (CLIENT if status == 201 else None)
+def test_the_client_id_is_handed_out_within_the_profile_only(proxy: Proxy, uris: Any, status: int) -> None:
+    response = proxy.post("/register", json={"redirect_uris": uris, "client_name": '"}{{env "HOME"}}'})
+    assert response.status_code == status
+    assert response.json().get("client_id") == (CLIENT if status == 201 else None)
     if status == 201:
-        assert answer.json()["client_name"] == '"}{{env "HOME"}}'
-        assert "client_secret" not in answer.json()
+        assert response.json()["client_name"] == '"}{{env "HOME"}}'
+        assert "client_secret" not in response.json()
 
 
 @pytest.mark.requirement("front.metadata")
-def test_the_metadata_says_what_is_true(front: Front) -> None:
-    document = front.get("/.well-known/oauth-authorization-server").json()
-    assert document["issuer"] == front.url
-    assert document["jwks_uri"].startswith(front.entra.url)
+def test_the_metadata_says_what_is_true(proxy: Proxy) -> None:
+    document = proxy.get("/.well-known/oauth-authorization-server").json()
+    assert document["issuer"] == proxy.url
+    assert document["jwks_uri"].startswith(proxy.entra.url)
     assert document["code_challenge_methods_supported"] == ["S256"]
     assert f"{PREFIX}mcp:tools" in document["scopes_supported"]
     assert "openid" not in document["scopes_supported"]
     assert "authorization_response_iss_parameter_supported" not in document  # RFC 9207: Entra sends none
-    assert front.get("/.well-known/openid-configuration").status_code == 404
+    assert proxy.get("/.well-known/openid-configuration").status_code == 404
 
 
 @pytest.mark.requirement("front.consent")
-def test_over_tls_too_the_form_counts_with_its_own_cookie_only(front: Front, tmp_path: Path) -> None:
+def test_over_tls_too_the_form_counts_with_its_own_cookie_only(proxy: Proxy, tmp_path: Path) -> None:
     (tmp_path / "entra").symlink_to(REPOSITORY / "idp-config" / "entra")
-    content = yaml.safe_load(Path(front.variables["ACCESS_FILE"]).read_text(encoding="utf-8"))
+    content = yaml.safe_load(Path(proxy.variables["ACCESS_FILE"]).read_text(encoding="utf-8"))
     content["registration"]["profile"] = "loopback-only"
     (tmp_path / "access.yaml").write_text(yaml.safe_dump(content))
     public = {"OAUTH_SERVER_URL": "https://login.example.com", "MCP_PUBLIC_URL": "https://mcp.example.com/mcp"}
-    variables = {**front.variables, **public, "ACCESS_FILE": str(tmp_path / "access.yaml")}
-    with running_front(tmp_path, front.entra, free_port(), variables) as behind_tls:
+    variables = {**proxy.variables, **public, "ACCESS_FILE": str(tmp_path / "access.yaml")}
+    with running_proxy(tmp_path, proxy.entra, free_port(), variables) as behind_tls:
         page = behind_tls.get("/authorize", params=behind_tls.login_query())
-        cookie, *marks = page.headers["set-cookie"].split("; ")
-        assert {"Secure", "HttpOnly", "SameSite=Strict", "Path=/"} <= set(marks)
+        cookie, *markers = page.headers["set-cookie"].split("; ")
+        assert {"Secure", "HttpOnly", "SameSite=Strict", "Path=/"} <= set(markers)
         name, _, number = cookie.partition("=")
         assert name == "__Host-consent"
         query = behind_tls.login_query(consent=number)
@@ -343,5 +343,5 @@ def test_over_tls_too_the_form_counts_with_its_own_cookie_only(front: Front, tmp
         assert behind_tls.get("/authorize/agreed", params=query, headers=other).status_code == 400
         agreed = behind_tls.get("/authorize/agreed", params=query, headers={"Cookie": cookie})
     assert agreed.status_code == 302
-    assert agreed.headers["location"].startswith(f"{front.entra.issuer.removesuffix('/v2.0')}/oauth2/v2.0/authorize?")
+    assert agreed.headers["location"].startswith(f"{proxy.entra.issuer.removesuffix('/v2.0')}/oauth2/v2.0/authorize?")
     assert "consent" not in agreed.headers["location"]

@@ -39,13 +39,13 @@ def test_no_other_response_type_brings_anything(standing_realm: Realm, response_
 @pytest.mark.requirement("bootstrap.ciba")
 def test_no_client_starts_a_login_on_another_device(standing_realm: Realm) -> None:
     metadata = {**CONFIDENTIAL, "grant_types": ["urn:openid:params:grant-type:ciba", "authorization_code"]}
-    refused = standing_realm.post_client("openid-connect", metadata)
-    assert (refused["status"], refused["error_description"]) == (400, "Request not allowed")
+    rejected = standing_realm.post_client("openid-connect", metadata)
+    assert (rejected["status"], rejected["error_description"]) == (400, "Request not allowed")
     client = standing_realm.post_client("openid-connect", CONFIDENTIAL)
     known = {"client_id": client["client_id"], "client_secret": client["client_secret"]}
-    asked = {**known, "scope": "openid mcp:tools", "login_hint": "reader"}
+    requested = {**known, "scope": "openid mcp:tools", "login_hint": "reader"}
     begun = standing_realm.server.request(
-        "POST", f"{standing_realm.issuer}/protocol/openid-connect/ext/ciba/auth", data=asked
+        "POST", f"{standing_realm.issuer}/protocol/openid-connect/ext/ciba/auth", data=requested
     )
     assert begun.status_code in {400, 401}, begun.text
     assert "auth_req_id" not in begun.text
@@ -62,8 +62,8 @@ def test_a_client_that_registered_itself_exchanges_no_token(standing_realm: Real
     secret = {"client_secret": client["client_secret"]}
     token = standing_realm.log_in("reader", client["client_id"], scope="mcp:tools", **secret)["access_token"]
     subject = {"subject_token": token, "subject_token_type": "urn:ietf:params:oauth:token-type:access_token"}
-    answer = standing_realm.token(grant_type=grant, **known, **subject, **extra)
-    assert (answer["status"], answer["error_description"]) == (400, "Request not allowed")
+    response = standing_realm.token(grant_type=grant, **known, **subject, **extra)
+    assert (response["status"], response["error_description"]) == (400, "Request not allowed")
 
 
 @pytest.mark.requirement("bootstrap.exchange")
@@ -77,7 +77,7 @@ def test_of_all_grants_that_keycloak_has_only_a_login_brings_a_token(standing_re
     known = {"client_id": client["client_id"], "client_secret": client["client_secret"]}
     secret = {"client_secret": client["client_secret"]}
     token = standing_realm.log_in("reader", client["client_id"], scope="mcp:tools", **secret)["access_token"]
-    given = {
+    granted = {
         "scope": "mcp:tools",
         "audience": client["client_id"],
         "assertion": token,
@@ -87,8 +87,8 @@ def test_of_all_grants_that_keycloak_has_only_a_login_brings_a_token(standing_re
         "password": "reader",
         "device_code": "x",
     }
-    brought = {grant: standing_realm.token(grant_type=grant, **known, **given) for grant in offered}
-    assert [grant for grant, answer in brought.items() if "access_token" in answer] == []
+    brought = {grant: standing_realm.token(grant_type=grant, **known, **granted) for grant in offered}
+    assert [grant for grant, response in brought.items() if "access_token" in response] == []
     # By the rule, and not because something else was wrong with the request.
     ruled = ("client_credentials", f"{GRANTS}:token-exchange")
     assert {brought[grant]["error_description"] for grant in ruled} == {"Request not allowed"}
@@ -111,13 +111,13 @@ def test_a_client_that_made_itself_a_resource_server_cannot_use_that(standing_re
         form = {"grant_type": grant, "audience": audience}
         alone = standing_realm.token(**form, **known)
         assert alone["error_description"] in {"Request not allowed", "Client does not support permissions"}
-        answer = standing_realm.server.request("POST", standing_realm.token_url, data=form, headers=bearer(token))
-        assert answer.status_code in {400, 403}
+        response = standing_realm.server.request("POST", standing_realm.token_url, data=form, headers=bearer(token))
+        assert response.status_code in {400, 403}
     protection = f"{standing_realm.issuer}/authz/protection"
     ticket = {"resource": "mine", "requesterName": "reader", "granted": True, "scopeName": "x"}
     for part, body in (("resource_set", {"name": "mine"}), ("permission/ticket", ticket)):
-        answer = standing_realm.server.request("POST", f"{protection}/{part}", json=body, headers=bearer(token))
-        assert (answer.status_code, answer.json()["error_description"]) == (403, "Requires uma_protection scope.")
+        response = standing_realm.server.request("POST", f"{protection}/{part}", json=body, headers=bearer(token))
+        assert (response.status_code, response.json()["error_description"]) == (403, "Requires uma_protection scope.")
 
 
 @pytest.mark.requirement("bootstrap.exchange")
@@ -125,9 +125,9 @@ def test_a_client_that_made_itself_a_resource_server_cannot_use_that(standing_re
 def test_no_other_grant_brings_a_token(standing_realm: Realm, grant: str) -> None:
     client = standing_realm.post_client("openid-connect", {**CONFIDENTIAL, "grant_types": [grant]})
     known = {"client_id": client["client_id"], "client_secret": client["client_secret"]}
-    answer = standing_realm.token(grant_type=grant, **known, audience=PUBLIC_URL, assertion="x.y.z")
-    assert answer["status"] in {400, 401}
-    assert "access_token" not in answer
+    response = standing_realm.token(grant_type=grant, **known, audience=PUBLIC_URL, assertion="x.y.z")
+    assert response["status"] in {400, 401}
+    assert "access_token" not in response
 
 
 @pytest.mark.requirement("bootstrap.offline")
@@ -160,8 +160,8 @@ def test_a_token_of_a_registered_client_opens_no_account(standing_realm: Realm) 
     headers = {**bearer(token), "Accept": "application/json"}
     assert {standing_realm.server.request("GET", url, headers=headers).status_code for url in urls} <= {401, 403}
     for scope in ("roles", "profile", "email", "account"):
-        refused = standing_realm.log_in("reader", client["client_id"], scope=f"mcp:tools {scope}")
-        assert refused["error"] == "invalid_scope", scope
+        rejected = standing_realm.log_in("reader", client["client_id"], scope=f"mcp:tools {scope}")
+        assert rejected["error"] == "invalid_scope", scope
 
 
 @pytest.mark.requirement("bootstrap.pairwise")

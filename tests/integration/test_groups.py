@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mcp_idp.cli.bootstrap.errors import Forbidden, ProviderUnreachable, SettingsFailure
+from mcp_idp.cli.bootstrap.errors import ConfigError, PermissionDenied, ProviderUnreachable
 from tests.integration.in_process import serving, settings_for
 from tests.integration.keycloak import REDIRECT, Realm, bootstrapped, claims
 from tests.integration.recording_proxy import recording
@@ -15,7 +15,7 @@ from tests.integration.verbs import account, check, command_line, plan
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
+    from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
     from tests.integration.keycloak import Json, Keycloak
 
 pytestmark = [pytest.mark.containers, pytest.mark.anyio]
@@ -31,12 +31,12 @@ def own(keycloak: Keycloak, tmp_path: Path) -> Realm:
     return bootstrapped(keycloak, tmp_path, groups=GROUPS, demo_users={})
 
 
-def find(admin: Session, path: str) -> Json:
+def find(admin: AdminClient, path: str) -> Json:
     found: Json = admin.get("group-by-path", path)
     return found
 
 
-def make(admin: Session, name: str, *roles: str, **members: Any) -> Json:
+def make(admin: AdminClient, name: str, *roles: str, **members: Any) -> Json:
     """A group of somebody else's."""
     admin.write("POST", ("groups",), {"name": name, **members})
     found = find(admin, name)
@@ -44,12 +44,12 @@ def make(admin: Session, name: str, *roles: str, **members: Any) -> Json:
     return found
 
 
-def give(admin: Session, group: Json, *roles: str) -> None:
+def give(admin: AdminClient, group: Json, *roles: str) -> None:
     path = ("groups", group["id"], "role-mappings", "realm")
     admin.write("POST", path, [admin.get("roles", role) for role in roles])
 
 
-def person(admin: Session, name: str, group: Json | None) -> Json:
+def user(admin: AdminClient, name: str, group: Json | None) -> Json:
     """A person without any role, in `group`."""
     profile = {"firstName": "Ada", "lastName": "L", "email": f"{name}@people.example", "emailVerified": True}
     credentials = [{"type": "password", "value": name, "temporary": False}]
@@ -61,7 +61,7 @@ def person(admin: Session, name: str, group: Json | None) -> Json:
     return made
 
 
-def rights(admin: Session, role: str = "realm-admin") -> tuple[str, Json]:
+def rights(admin: AdminClient, role: str = "realm-admin") -> tuple[str, Json]:
     """The id of the client whose roles are the rights in the realm, and one of these."""
     client = admin.get("clients", clientId="realm-management")[0]["id"]
     return client, admin.get("clients", client, "roles", role)
@@ -74,26 +74,26 @@ def warned(realm: Realm) -> str:
 @pytest.mark.requirement("groups.member")
 async def test_who_is_put_into_a_group_logs_in_and_calls_a_tool(own: Realm) -> None:
     admin = own.admin()
-    people = {"ada": find(admin, "engineering"), "eve": None}
-    for name, group in people.items():
-        person(admin, name, group)
+    users = {"ada": find(admin, "engineering"), "eve": None}
+    for name, group in users.items():
+        user(admin, name, group)
     scope = " ".join(sorted(WRITING))
-    answers = {name: own.log_in(name, "mcp-native", scope=scope) for name in people}
-    token = claims(answers["ada"]["access_token"])
+    responses = {name: own.log_in(name, "mcp-native", scope=scope) for name in users}
+    token = claims(responses["ada"]["access_token"])
     assert (token["aud"], set(token["scope"].split()), token["mcp_roles"]) == (own.public_url, WRITING, ["mcp-writer"])
     async with serving(settings_for(own)) as served:
-        called = await served.call("note_add", answers["ada"]["access_token"], {"text": "by a group"})
+        called = await served.call("note_add", responses["ada"]["access_token"], {"text": "by a group"})
         assert called.status_code == 200
         assert called.json()["result"]["isError"] is False
-        assert await served.status(answers["eve"]["access_token"]) == 401
+        assert await served.status(responses["eve"]["access_token"]) == 401
 
 
 @pytest.mark.requirement("groups.member", "bootstrap.idempotent")
 def test_a_demo_user_is_put_into_its_groups_and_out_of_others(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = bootstrapped(keycloak, tmp_path, groups=GROUPS, demo_users=DEMO)
-    answer = realm.log_in("reader", "mcp-native", scope=" ".join(sorted(WRITING)))
-    assert set(claims(answer["access_token"])["mcp_roles"]) == {"mcp-reader", "mcp-writer"}
-    assert any("reader / reader  mcp:tools mcp:notes.read mcp:notes.write" in line for line in realm.said)
+    response = realm.log_in("reader", "mcp-native", scope=" ".join(sorted(WRITING)))
+    assert set(claims(response["access_token"])["mcp_roles"]) == {"mcp-reader", "mcp-writer"}
+    assert any("reader / reader  mcp:tools mcp:notes.read mcp:notes.write" in line for line in realm.message)
     with recording(realm.server.url) as proxy:
         assert realm.apply(internal_url=f"{proxy.url}/realms/{realm.name}") == 0
         assert check(realm, OAUTH_INTERNAL_URL=f"{proxy.url}/realms/{realm.name}").clean
@@ -113,7 +113,7 @@ def test_a_demo_user_is_put_into_its_groups_and_out_of_others(keycloak: Keycloak
 def test_what_somebody_changes_at_a_group_is_named_and_what_is_ours_is_mended(own: Realm) -> None:
     admin = own.admin()
     engineering, platform = find(admin, "engineering"), find(admin, "acme:platform")
-    ada = person(admin, "ada", engineering)
+    ada = user(admin, "ada", engineering)
     give(admin, engineering, "mcp-admin", "offline_access")
     path = ("groups", platform["id"], "role-mappings", "realm")
     admin.write("DELETE", path, [admin.get("roles", "mcp-writer")])
@@ -126,10 +126,10 @@ def test_what_somebody_changes_at_a_group_is_named_and_what_is_ours_is_mended(ow
         "group acme:platform.roles",
     ]
     own.apply()
-    mended = find(admin, "engineering")
-    assert mended["attributes"] == {"cost": ["7"], "kept.by": ["bootstrap_idp"]}
-    assert (mended["id"], mended["description"]) == (engineering["id"], "Who builds")
-    assert set(mended["realmRoles"]) == {"mcp-writer", "offline_access"}  # others' roles are not ours to take
+    fixed = find(admin, "engineering")
+    assert fixed["attributes"] == {"cost": ["7"], "kept.by": ["bootstrap_idp"]}
+    assert (fixed["id"], fixed["description"]) == (engineering["id"], "Who builds")
+    assert set(fixed["realmRoles"]) == {"mcp-writer", "offline_access"}  # others' roles are not ours to take
     assert set(find(admin, "acme:platform")["realmRoles"]) == {"mcp-writer", "mcp-admin"}
     assert [member["id"] for member in admin.get("groups", engineering["id"], "members")] == [ada["id"]]
     assert check(own).clean
@@ -168,14 +168,14 @@ def test_a_group_of_somebody_else_s_is_refused_and_not_touched_until_they_mark_i
     realm = bootstrapped(keycloak, tmp_path)
     admin = realm.admin()
     theirs = make(admin, "engineering", "offline_access", attributes={"cost": ["7"]})
-    person(admin, "ada", theirs)
+    user(admin, "ada", theirs)
     before = find(admin, "engineering")
     realm.write_access(groups=GROUPS)
     with recording(realm.server.url) as proxy:
-        for verb in ("apply", "plan"):
+        for command in ("apply", "plan"):
             through = {"OAUTH_INTERNAL_URL": f"{proxy.url}/realms/{realm.name}"}
-            code, out, error = command_line(realm, verb, **through)
-            assert (code, out) == (SettingsFailure.exit_code, "")
+            code, out, error = command_line(realm, command, **through)
+            assert (code, out) == (ConfigError.exit_code, "")
             assert "groups.engineering: the realm has a group of this name that the bootstrap did not make" in error
             assert "the attribute kept.by with the value bootstrap_idp" in error
             assert error.count("\n") == 1
@@ -192,19 +192,19 @@ def test_a_group_of_somebody_else_s_is_refused_and_not_touched_until_they_mark_i
     realm.apply()
     assert check(realm).clean
     assert find(admin, "engineering")["id"] == theirs["id"]
-    answer = realm.log_in("ada", "mcp-native", scope="mcp:tools")
-    assert claims(answer["access_token"])["mcp_roles"] == ["mcp-writer"]
+    response = realm.log_in("ada", "mcp-native", scope="mcp:tools")
+    assert claims(response["access_token"])["mcp_roles"] == ["mcp-writer"]
 
 
 @pytest.mark.requirement("groups.removed", "adoption.removed")
 def test_a_group_that_is_dropped_goes_and_its_people_lose_its_roles(own: Realm) -> None:
     admin = own.admin()
     engineering, platform = find(admin, "engineering"), find(admin, "acme:platform")
-    person(admin, "ada", engineering)
+    user(admin, "ada", engineering)
     admin.write("PUT", ("groups", platform["id"]), {"name": "acme:platform", "attributes": {}})
     assert check(own).names == ["group acme:platform.attributes.kept.by"]
     own.write_access(demo_users={})
-    assert [change.text for change in plan(own) if change.about.startswith("group")] == [
+    assert [change.text for change in plan(own) if change.object_label.startswith("group")] == [
         "group engineering: remove with 1 member, the access file no longer names it"
     ]
     own.apply()
@@ -212,8 +212,8 @@ def test_a_group_that_is_dropped_goes_and_its_people_lose_its_roles(own: Realm) 
     assert find(admin, "acme:platform")["id"] == platform["id"]  # without our mark it is somebody's
     assert own.apply() == 0
     assert check(own).clean
-    answer = own.log_in("ada", "mcp-native", scope="mcp:tools")
-    assert "aud" not in claims(answer["access_token"])
+    response = own.log_in("ada", "mcp-native", scope="mcp:tools")
+    assert "aud" not in claims(response["access_token"])
 
 
 @pytest.mark.requirement("groups.removed", "groups.order")
@@ -231,22 +231,22 @@ def test_a_role_that_is_dropped_takes_its_place_in_a_group_with_it(own: Realm) -
     assert own.apply() == 0
 
 
-MACHINE = {"importer": {"name": "An importer", "roles": ["mcp-reader"], "jwks_url": "https://keys.example/jwks"}}
+SERVICE_CLIENT = {"importer": {"name": "An importer", "roles": ["mcp-reader"], "jwks_url": "https://keys.example/jwks"}}
 
 
-def token_without_a_person(realm: Realm) -> dict[str, Any]:
+def token_without_a_user(realm: Realm) -> dict[str, Any]:
     """What a stranger's program gets that registers itself and asks."""
     grants = {"redirect_uris": [REDIRECT], "grant_types": ["client_credentials"]}
     client = realm.post_client("openid-connect", {**grants, "scope": "mcp:tools"})
     known = {"client_id": client["client_id"], "client_secret": client["client_secret"]}
-    answer = realm.token(grant_type="client_credentials", scope="mcp:tools", **known)
-    return claims(answer["access_token"])
+    response = realm.token(grant_type="client_credentials", scope="mcp:tools", **known)
+    return claims(response["access_token"])
 
 
 @pytest.mark.requirement("groups.everybody")
 @pytest.mark.parametrize("kind", ["ours", "theirs", "below", "by a composed role"])
 def test_a_group_that_everybody_joins_brings_none_of_our_roles(keycloak: Keycloak, tmp_path: Path, kind: str) -> None:
-    realm = bootstrapped(keycloak, tmp_path, groups=GROUPS, machine_clients=MACHINE)
+    realm = bootstrapped(keycloak, tmp_path, groups=GROUPS, machine_clients=SERVICE_CLIENT)
     admin = realm.admin()
     joined = find(admin, "engineering") if kind == "ours" else make(admin, "staff")
     harmless = make(admin, "harmless", "offline_access")
@@ -262,13 +262,13 @@ def test_a_group_that_everybody_joins_brings_none_of_our_roles(keycloak: Keycloa
     for group in (joined, harmless):
         admin.write("PUT", ("default-groups", group["id"]), {})
 
-    assert token_without_a_person(realm)["aud"] == realm.public_url  # the hole is there
+    assert token_without_a_user(realm)["aud"] == realm.public_url  # the hole is there
     found = check(realm)
     assert "realm.default groups" in found.names
-    assert [hole.id for hole in found.holes] == ["S1"]
+    assert [hole.id for hole in found.weaknesses] == ["S1"]
     realm.apply()
     assert check(realm).clean
-    assert "aud" not in token_without_a_person(realm)
+    assert "aud" not in token_without_a_user(realm)
     assert [group["name"] for group in admin.get("default-groups")] == ["harmless"]
     assert realm.apply() == 0
 
@@ -290,12 +290,12 @@ def test_a_group_by_which_people_administer_the_realm_is_named_and_left(own: Rea
     found = check(own)
     assert found.names == []
     groups = ["engineering", "acme:platform"] if way == "our own role" else ["engineering"]
-    named = [hole.what.split("group ")[1].split(" ")[0] for hole in found.holes if hole.id == "G1"]
+    named = [weakness.what.split("group ")[1].split(" ")[0] for weakness in found.weaknesses if weakness.id == "G1"]
     assert named == groups
-    assert [hole.id for hole in found.holes if hole.id != "G1"] == ["R2"] * (way == "our own role")
+    assert [weakness.id for weakness in found.weaknesses if weakness.id != "G1"] == ["R2"] * (way == "our own role")
     # The account that may only put people in could make itself an administrator so.
     limited = {**own.environment, **account(own, "view-realm", "manage-users")}
-    mallory = person(admin, "mallory", None)
+    mallory = user(admin, "mallory", None)
     as_limited(limited).write("PUT", ("users", mallory["id"], "groups", engineering["id"]), {})
     assert own.apply() == 0
 
@@ -310,21 +310,21 @@ def test_a_group_that_brings_more_of_our_roles_inside_another_is_named(own: Real
     admin.write("POST", ("roles", role, "composites"), [admin.get("roles", "mcp-admin")])
     if role == "theirs":
         give(admin, find(admin, "engineering"), role)
-    person(admin, "ada", find(admin, "engineering"))
+    user(admin, "ada", find(admin, "engineering"))
     token = claims(own.log_in("ada", "mcp-native", scope="mcp:tools mcp:admin")["access_token"])
     assert "mcp:admin" in token["scope"].split()  # more than the file gives
     found = check(own)
-    assert (found.clean, [(hole.id, hole.what) for hole in found.holes]) == (
+    assert (found.clean, [(weakness.id, weakness.what) for weakness in found.weaknesses]) == (
         False,
         [("G2", "who is put into the group engineering also gets mcp:admin, by a role inside another one")],
     )
 
 
-def as_limited(variables: dict[str, str]) -> Session:
-    from mcp_idp.cli.bootstrap.keycloak.admin_client import Session  # noqa: PLC0415 - needed here only
-    from mcp_idp.cli.bootstrap.keycloak.settings import BootstrapSettings  # noqa: PLC0415 - likewise
+def as_limited(variables: dict[str, str]) -> AdminClient:
+    from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient  # noqa: PLC0415 - needed here only
+    from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings  # noqa: PLC0415 - likewise
 
-    session = Session(BootstrapSettings.load(variables))
+    session = AdminClient(KeycloakSettings.load(variables))
     session.log_in(30)
     return session
 
@@ -352,7 +352,7 @@ def test_groups_take_the_rights_over_people_and_a_realm_without_them_does_not(
     realm.write_access(groups=GROUPS, demo_users={})
     before = admin.get()
     code, out, error = command_line(realm, "apply", **writer)
-    assert (code, out) == (Forbidden.exit_code, "")
+    assert (code, out) == (PermissionDenied.exit_code, "")
     assert error == "bootstrap: the admin client may not see groups: give it manage-users (check: view-users)\n"
     assert admin.get() == before
     able = account(realm, "manage-realm", "manage-clients", "manage-users")
@@ -365,8 +365,8 @@ def test_groups_take_the_rights_over_people_and_a_realm_without_them_does_not(
     assert check(realm, **blind).names == []
 
 
-def _some(few: tuple[int, ...], most: int) -> list[object]:
-    return [n if n in few else pytest.param(n, marks=pytest.mark.full) for n in range(1, most + 1)]
+def _some(few: tuple[int, ...], maximum: int) -> list[object]:
+    return [n if n in few else pytest.param(n, marks=pytest.mark.full) for n in range(1, maximum + 1)]
 
 
 @pytest.mark.requirement("groups.interrupted", "interrupted.completes")
@@ -377,7 +377,7 @@ def test_an_apply_with_groups_that_broke_off_gives_nobody_more_and_is_completed(
     realm = bootstrapped(keycloak, tmp_path, groups={"old": ["mcp-admin"], "engineering": ["mcp-admin"]}, demo_users={})
     admin = realm.admin()
     for name in ("old", "engineering"):
-        person(admin, f"in-{name}", find(admin, name))
+        user(admin, f"in-{name}", find(admin, name))
     realm.write_access(groups=GROUPS, demo_users=DEMO)
     assert len(plan(realm)) == FIRST_TIME
     with recording(realm.server.url) as proxy:

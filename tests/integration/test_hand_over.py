@@ -12,11 +12,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mcp_idp.cli.bootstrap.errors import AdminRefused, Failure, Forbidden, NotProven, SettingsFailure
-from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
-from mcp_idp.cli.bootstrap.keycloak.service_accounts import ACCOUNTS, ADMIN_REALM, hand_over
-from mcp_idp.cli.bootstrap.keycloak.settings import BootstrapSettings, account_file
-from mcp_idp.cli.bootstrap.keycloak.state.managed import MARK
+from mcp_idp.cli.bootstrap.errors import (
+    AdminAuthError,
+    BootstrapError,
+    ConfigError,
+    PermissionDenied,
+    VerificationError,
+)
+from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
+from mcp_idp.cli.bootstrap.keycloak.service_accounts import ACCOUNTS, ADMIN_REALM, replace_bootstrap_admin
+from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings, account_file
+from mcp_idp.cli.bootstrap.keycloak.state.managed import MANAGED_MARKER
 from tests.integration.keycloak import REDIRECT, REPOSITORY
 from tests.integration.recording_proxy import recording
 from tests.integration.verbs import check, command_line
@@ -37,8 +43,8 @@ def temporary(realm: Realm, **attributes: str) -> dict[str, str]:
     master = _master(realm)
     name, secret = f"temporary-{secrets.token_hex(4)}", secrets.token_urlsafe(32)
     attributes = attributes or {"is_temporary_admin": "true"}
-    person = _client(master, name, secret, attributes)
-    master.write("POST", ("users", person, "role-mappings", "realm"), [master.get("roles", "admin")])
+    user = _client(master, name, secret, attributes)
+    master.write("POST", ("users", user, "role-mappings", "realm"), [master.get("roles", "admin")])
     return {
         "KEYCLOAK_ADMIN_CLIENT_ID": name,
         "KEYCLOAK_ADMIN_CLIENT_SECRET": secret,
@@ -46,7 +52,7 @@ def temporary(realm: Realm, **attributes: str) -> dict[str, str]:
     }
 
 
-def _client(master: Session, name: str, secret: str, attributes: dict[str, str]) -> str:
+def _client(master: AdminClient, name: str, secret: str, attributes: dict[str, str]) -> str:
     """Make a client of master; the id of its service account."""
     client = {"clientId": name, "secret": secret, "serviceAccountsEnabled": True, "attributes": attributes}
     master.write("POST", ("clients",), client)
@@ -54,20 +60,20 @@ def _client(master: Session, name: str, secret: str, attributes: dict[str, str])
     return str(master.get("clients", found["id"], "service-account-user")["id"])
 
 
-def _master(realm: Realm) -> Session:
-    session = Session(BootstrapSettings.load(realm.environment), realm=ADMIN_REALM)
+def _master(realm: Realm) -> AdminClient:
+    session = AdminClient(KeycloakSettings.load(realm.environment), realm=ADMIN_REALM)
     session.log_in(30)
     return session
 
 
-def _settings(realm: Realm, admin: dict[str, str], account: str | None = None) -> BootstrapSettings:
-    return BootstrapSettings.load({**realm.environment, **admin}, account)
+def _settings(realm: Realm, admin: dict[str, str], account: str | None = None) -> KeycloakSettings:
+    return KeycloakSettings.load({**realm.environment, **admin}, account)
 
 
 def _can_log_in(realm: Realm, admin: dict[str, str]) -> bool:
     try:
-        Session(_settings(realm, admin)).log_in(0)
-    except AdminRefused:
+        AdminClient(_settings(realm, admin)).log_in(0)
+    except AdminAuthError:
         return False
     return True
 
@@ -80,8 +86,8 @@ def test_after_it_apply_and_check_go_on_and_the_administrator_is_refused(realm: 
     assert not _can_log_in(realm, admin)
     files = [account_file(realm.folder / "accounts", name) for name in ACCOUNTS]
     assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
-    held = [admin["KEYCLOAK_ADMIN_CLIENT_SECRET"], *(file.read_text().strip() for file in files)]
-    assert [secret for secret in held if secret in out] == []
+    current = [admin["KEYCLOAK_ADMIN_CLIENT_SECRET"], *(file.read_text().strip() for file in files)]
+    assert [secret for secret in current if secret in out] == []
 
     code, out, _ = command_line(realm, "apply", **admin)
     assert code == 0
@@ -97,12 +103,12 @@ def test_after_it_apply_and_check_go_on_and_the_administrator_is_refused(realm: 
     assert "no changes" in out
 
 
-_MACHINE = {"name": "An importer", "roles": ["mcp-reader"], "jwks_url": "https://keys.example/jwks"}
+_SERVICE_CLIENT = {"name": "An importer", "roles": ["mcp-reader"], "jwks_url": "https://keys.example/jwks"}
 
 
 @pytest.mark.requirement("hand_over.done", "machines.drift")
 def test_accounts_of_a_realm_with_machine_clients_keep_those_too(realm: Realm) -> None:
-    realm.write_access(machine_clients={"importer": _MACHINE})
+    realm.write_access(machine_clients={"importer": _SERVICE_CLIENT})
     realm.apply()
     admin = temporary(realm)
     assert command_line(realm, "hand-over", **admin)[0] == 0
@@ -111,7 +117,9 @@ def test_accounts_of_a_realm_with_machine_clients_keep_those_too(realm: Realm) -
     # A warning of the permissions that strangers may keep comes first: machine clients let their grant in.
     assert (code, out.splitlines()[1:]) == (0, ["no changes, no holes"])
     assert "KC_FEATURES_DISABLED" in out.splitlines()[0]
-    realm.write_access(machine_clients={"importer": _MACHINE, "other": {**_MACHINE, "roles": ["mcp-writer"]}})
+    realm.write_access(
+        machine_clients={"importer": _SERVICE_CLIENT, "other": {**_SERVICE_CLIENT, "roles": ["mcp-writer"]}}
+    )
     code, out, _ = command_line(realm, "apply", **admin)
     assert (code, "client other: give mcp-writer" in out) == (0, True)
 
@@ -124,11 +132,11 @@ def test_accounts_of_a_realm_with_groups_keep_those_too_and_people_are_put_in(re
     assert command_line(realm, "hand-over", **admin)[0] == 0
     assert "no changes" in command_line(realm, "apply", **admin)[1]
     assert command_line(realm, "check", **admin)[:2] == (0, "no changes, no holes\n")
-    people = Session(_settings(realm, admin, "people"))
-    people.log_in(30)
-    people.write("POST", ("users",), {"username": "ada", "enabled": True, "groups": ["/engineering"]})
-    (ada,) = people.get("users", username="ada", exact="true")
-    assert [group["path"] for group in people.get("users", ada["id"], "groups")] == ["/engineering"]
+    users = AdminClient(_settings(realm, admin, "people"))
+    users.log_in(30)
+    users.write("POST", ("users",), {"username": "ada", "enabled": True, "groups": ["/engineering"]})
+    (ada,) = users.get("users", username="ada", exact="true")
+    assert [group["path"] for group in users.get("users", ada["id"], "groups")] == ["/engineering"]
     realm.write_access(groups={"engineering": ["mcp-reader"], "operations": ["mcp-writer"]}, demo_users={})
     code, out, _ = command_line(realm, "apply", **admin)
     assert (code, "group operations: create" in out, "group engineering: give mcp-reader" in out) == (0, True, True)
@@ -143,21 +151,21 @@ def test_whoever_has_the_roles_that_the_page_names_may_hand_over_a_realm_that_is
     (named,) = re.findall(r"--cclientid team-realm((?:[ \\\n]+--rolename [a-z-]+)+)", page)
     master = _master(realm)
     name, secret = f"temporary-{secrets.token_hex(4)}", secrets.token_urlsafe(32)
-    person = _client(master, name, secret, {"is_temporary_admin": "true"})
+    user = _client(master, name, secret, {"is_temporary_admin": "true"})
     rights = {
         "master-realm": {"manage-clients", "manage-users"},
         f"{realm.name}-realm": set(re.findall(r"--rolename ([a-z-]+)", named)),
     }
     for client, roles in rights.items():
         path = ("clients", master.get("clients", clientId=client)[0]["id"])
-        given = [role for role in master.get(*path, "roles") if role["name"] in roles]
-        master.write("POST", ("users", person, "role-mappings", *path), given)
+        granted = [role for role in master.get(*path, "roles") if role["name"] in roles]
+        master.write("POST", ("users", user, "role-mappings", *path), granted)
     admin = {
         "KEYCLOAK_ADMIN_CLIENT_ID": name,
         "KEYCLOAK_ADMIN_CLIENT_SECRET": secret,
         "KEYCLOAK_ACCOUNTS": str(realm.folder / "accounts"),
     }
-    hand_over(_settings(realm, admin), wait=30, say=lambda _: None)
+    replace_bootstrap_admin(_settings(realm, admin), wait=30, log=lambda _: None)
     assert not _can_log_in(realm, admin)
 
 
@@ -185,7 +193,7 @@ def test_an_account_that_cannot_keep_machine_clients_changes_nothing(realm: Real
     realm.apply()
     admin = temporary(realm)
     assert command_line(realm, "hand-over", **admin)[0] == 0
-    realm.write_access(demo_users={}, machine_clients={"importer": _MACHINE})
+    realm.write_access(demo_users={}, machine_clients={"importer": _SERVICE_CLIENT})
     code, out, error = command_line(realm, "apply", **admin)
     assert (code, out) == (2, "")
     assert "give it manage-users" in error
@@ -195,12 +203,12 @@ def test_an_account_that_cannot_keep_machine_clients_changes_nothing(realm: Real
 @pytest.mark.requirement("hand_over.limited", "hand_over.reader")
 def test_no_account_reaches_beyond_its_realm_and_a_reader_writes_nothing(realm: Realm, standing_realm: Realm) -> None:
     admin = temporary(realm)
-    hand_over(_settings(realm, admin), wait=30, say=lambda _: None)
+    replace_bootstrap_admin(_settings(realm, admin), wait=30, log=lambda _: None)
     master = _master(realm)
     before = {client["clientId"] for client in master.get("clients")}
     for name in ACCOUNTS:
         settings = _settings(realm, admin, name)
-        own, other, above = (Session(settings, realm=r) for r in (realm.name, standing_realm.name, ADMIN_REALM))
+        own, other, above = (AdminClient(settings, realm=r) for r in (realm.name, standing_realm.name, ADMIN_REALM))
         own.log_in(30)
         tries: list[Callable[[], object]] = [
             lambda s=other: s.get("users"),  # type: ignore[misc]
@@ -222,15 +230,15 @@ def test_no_account_reaches_beyond_its_realm_and_a_reader_writes_nothing(realm: 
         if name == "check":
             tries.append(lambda s=own: s.write("POST", ("users",), {"username": "eve"}))  # type: ignore[misc]
         for attempt in tries:
-            with pytest.raises(Forbidden):
+            with pytest.raises(PermissionDenied):
                 attempt()
     assert {client["clientId"] for client in master.get("clients")} == before
     assert master.get("users", username="eve") == []
     assert check(realm).clean
 
 
-def _some(few: tuple[int, ...], most: int) -> list[object]:
-    return [n if n in few else pytest.param(n, marks=pytest.mark.full) for n in range(1, most + 1)]
+def _some(few: tuple[int, ...], maximum: int) -> list[object]:
+    return [n if n in few else pytest.param(n, marks=pytest.mark.full) for n in range(1, maximum + 1)]
 
 
 @pytest.mark.requirement("hand_over.interrupted")
@@ -240,13 +248,13 @@ def test_one_that_broke_off_is_completed_by_the_next(realm: Realm, writes: int) 
     with recording(realm.server.url) as proxy:
         proxy.breaks_after = writes
         settings = replace(_settings(realm, admin), internal_url=f"{proxy.url}/realms/{realm.name}")
-        with pytest.raises(Failure):
-            hand_over(settings, wait=0, say=lambda _: None)
+        with pytest.raises(BootstrapError):
+            replace_bootstrap_admin(settings, wait=0, log=lambda _: None)
         assert len(proxy.writes) == writes
     # Only the last write takes the administrator away, and what is then there works.
     assert _can_log_in(realm, admin) == (writes < _WRITES)
     assert command_line(realm, "apply", **admin)[0] == 0
-    hand_over(_settings(realm, admin), wait=30, say=lambda _: None)
+    replace_bootstrap_admin(_settings(realm, admin), wait=30, log=lambda _: None)
     assert not _can_log_in(realm, admin)
     assert command_line(realm, "apply", **admin)[0] == 0
     assert command_line(realm, "check", **admin)[:2] == (0, "no changes, no holes\n")
@@ -255,59 +263,61 @@ def test_one_that_broke_off_is_completed_by_the_next(realm: Realm, writes: int) 
 @pytest.mark.requirement("hand_over.refused")
 def test_an_account_that_may_do_too_much_is_named_and_the_administrator_stays(realm: Realm) -> None:
     admin, master = temporary(realm), _master(realm)
-    person = _client(master, f"{realm.name}-check", "s" * 43, {str(name): str(value) for name, value in MARK.items()})
+    user = _client(
+        master, f"{realm.name}-check", "s" * 43, {str(name): str(value) for name, value in MANAGED_MARKER.items()}
+    )
     ours = master.get("clients", clientId=f"{realm.name}-check")[0]
     everything = [master.get("roles", "admin")]
-    for path in (("users", person, "role-mappings", "realm"), ("clients", ours["id"], "scope-mappings", "realm")):
+    for path in (("users", user, "role-mappings", "realm"), ("clients", ours["id"], "scope-mappings", "realm")):
         master.write("POST", path, everything)
-    with pytest.raises(NotProven, match=r"-check has rights in .*master"):
-        hand_over(_settings(realm, admin), wait=30, say=lambda _: None)
+    with pytest.raises(VerificationError, match=r"-check has rights in .*master"):
+        replace_bootstrap_admin(_settings(realm, admin), wait=30, log=lambda _: None)
     assert _can_log_in(realm, admin)
     assert not account_file(realm.folder / "accounts", "check").exists()
     master.write("DELETE", ("clients", ours["id"], "scope-mappings", "realm"), everything)
-    hand_over(_settings(realm, admin), wait=30, say=lambda _: None)
+    replace_bootstrap_admin(_settings(realm, admin), wait=30, log=lambda _: None)
     assert not _can_log_in(realm, admin)
 
 
 @pytest.mark.requirement("hand_over.refused")
 def test_roles_that_an_account_should_not_have_are_taken_away(realm: Realm) -> None:
     admin, master = temporary(realm), _master(realm)
-    hand_over(_settings(realm, admin), wait=30, say=lambda _: None)
+    replace_bootstrap_admin(_settings(realm, admin), wait=30, log=lambda _: None)
     account = master.get("clients", clientId=f"{realm.name}-check")[0]
     rights = master.get("clients", clientId=f"{realm.name}-realm")[0]
-    person = master.get("clients", account["id"], "service-account-user")["id"]
+    user = master.get("clients", account["id"], "service-account-user")["id"]
     more = [role for role in master.get("clients", rights["id"], "roles") if role["name"] == "manage-realm"]
-    for path in (("users", person, "role-mappings"), ("clients", account["id"], "scope-mappings")):
+    for path in (("users", user, "role-mappings"), ("clients", account["id"], "scope-mappings")):
         master.write("POST", (*path, "clients", rights["id"]), more)
     # Nobody is left who may mend it, but it is seen.
-    with pytest.raises(NotProven, match="may change its realm"):
-        hand_over(_settings(realm, admin), wait=30, say=lambda _: None)
-    hand_over(_settings(realm, temporary(realm)), wait=30, say=lambda _: None)
-    held = master.get("users", person, "role-mappings", "clients", rights["id"])
-    assert {role["name"] for role in held} == ACCOUNTS["check"].roles
+    with pytest.raises(VerificationError, match="may change its realm"):
+        replace_bootstrap_admin(_settings(realm, admin), wait=30, log=lambda _: None)
+    replace_bootstrap_admin(_settings(realm, temporary(realm)), wait=30, log=lambda _: None)
+    current = master.get("users", user, "role-mappings", "clients", rights["id"])
+    assert {role["name"] for role in current} == ACCOUNTS["check"].roles
 
 
 @pytest.mark.requirement("hand_over.refused")
 def test_a_client_of_somebody_else_s_is_not_taken_over(realm: Realm) -> None:
     admin = temporary(realm)
     _client(_master(realm), f"{realm.name}-apply", "s" * 43, {"a": "b"})
-    with pytest.raises(SettingsFailure, match="not ours"):
-        hand_over(_settings(realm, admin), wait=30, say=lambda _: None)
+    with pytest.raises(ConfigError, match="not ours"):
+        replace_bootstrap_admin(_settings(realm, admin), wait=30, log=lambda _: None)
     assert _can_log_in(realm, admin)
 
 
 @pytest.mark.requirement("hand_over.lasting")
 def test_an_administrator_that_is_meant_to_last_stays(realm: Realm) -> None:
     admin = temporary(realm, kept="yes")
-    said: list[str] = []
-    hand_over(_settings(realm, admin), wait=30, say=said.append)
-    assert "stays" in said[-1]
+    message: list[str] = []
+    replace_bootstrap_admin(_settings(realm, admin), wait=30, log=message.append)
+    assert "stays" in message[-1]
     assert _can_log_in(realm, admin)
 
 
 @pytest.mark.requirement("hand_over.refused")
 def test_before_the_first_apply_there_is_nothing_to_hand_over(realm: Realm) -> None:
     admin = {**temporary(realm), "OAUTH_SERVER_URL": f"{realm.server.url}/realms/test-not-there"}
-    with pytest.raises(SettingsFailure, match="run apply first"):
-        hand_over(_settings(realm, admin), wait=30, say=lambda _: None)
+    with pytest.raises(ConfigError, match="run apply first"):
+        replace_bootstrap_admin(_settings(realm, admin), wait=30, log=lambda _: None)
     assert _can_log_in(realm, admin)

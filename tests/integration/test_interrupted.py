@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mcp_idp.cli.bootstrap.errors import Failure, ProviderUnreachable
+from mcp_idp.cli.bootstrap.errors import BootstrapError, ProviderUnreachable
 from tests.integration.admission import OWN, admitted
 from tests.integration.keycloak import REPOSITORY, Realm
 from tests.integration.recording_proxy import recording
@@ -26,15 +26,15 @@ pytestmark = pytest.mark.containers
 CREATING, TIGHTENING = 67, 8  # writes, the last of which lets in; the trial registration comes after them
 
 
-def _some(few: tuple[int, ...], most: int) -> list[object]:
-    """Every number up to `most`, all but a few in the full tier only."""
-    return [n if n in few else pytest.param(n, marks=pytest.mark.full) for n in range(1, most + 1)]
+def _some(few: tuple[int, ...], maximum: int) -> list[object]:
+    """Every number up to `maximum`, all but a few in the full tier only."""
+    return [n if n in few else pytest.param(n, marks=pytest.mark.full) for n in range(1, maximum + 1)]
 
 
-def _break_after(realm: Realm, writes: int) -> Failure:
+def _break_after(realm: Realm, writes: int) -> BootstrapError:
     with recording(realm.server.url) as proxy:
         proxy.breaks_after = writes
-        with pytest.raises(Failure) as broken:
+        with pytest.raises(BootstrapError) as broken:
             realm.apply(internal_url=f"{proxy.url}/realms/{realm.name}")
     assert len(proxy.writes) == writes
     return broken.value

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from structlog.testing import capture_logs
 
-from mcp_idp.tokens.introspection import MAX_ANSWER_AGE, Bounds
+from mcp_idp.tokens.introspection import MAX_RESULT_AGE, IntrospectionLimits
 from tests.integration.in_process import serving, settings_for
 from tests.integration.keycloak import REDIRECT, bootstrapped
 from tests.support.fake_issuer import PrivateKey, public_jwk, rsa_key
@@ -40,11 +40,11 @@ class Login:
     realm: Realm
     user: str
     client_id: str
-    answer: Json
+    response: Json
 
     @property
     def token(self) -> str:
-        token: str = self.answer["access_token"]
+        token: str = self.response["access_token"]
         return token
 
     @property
@@ -79,12 +79,12 @@ def asks_about_everything(settings: Settings) -> Settings:
     return replace(settings, provider=replace(settings.provider, signed=False, opaque=True))
 
 
-def refusals(lines: list[MutableMapping[str, Any]]) -> list[str]:
+def rejections(lines: list[MutableMapping[str, Any]]) -> list[str]:
     return [str(line["reason"]) for line in lines if line["event"] == "refused"]
 
 
 @pytest.fixture(scope="module")
-def asked(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Realm:
+def introspected_realm(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Realm:
     """A realm whose people and clients come and go; what the bootstrap made of it stays."""
     return bootstrapped(keycloak, tmp_path_factory.mktemp("asked"))
 
@@ -98,10 +98,10 @@ def keyed(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Realm
 WITHDRAWALS: dict[str, Callable[[Login], None]] = {
     "the user is disabled": lambda it: it.write("PUT", "users", it.user_id, enabled=False),
     "the user is logged out by an administrator": lambda it: it.write("POST", "users", it.user_id, "logout"),
-    "the user logs out": lambda it: it.tell("logout", refresh_token=it.answer["refresh_token"]),
+    "the user logs out": lambda it: it.tell("logout", refresh_token=it.response["refresh_token"]),
     "the user takes the consent back": lambda it: it.write("DELETE", "users", it.user_id, "consents", it.client_id),
     "the token is revoked": lambda it: it.tell("revoke", token=it.token),
-    "the refresh token is revoked": lambda it: it.tell("revoke", token=it.answer["refresh_token"]),
+    "the refresh token is revoked": lambda it: it.tell("revoke", token=it.response["refresh_token"]),
     "the client is disabled": lambda it: it.client("PUT", enabled=False),
     "the client is removed": lambda it: it.client("DELETE"),
 }
@@ -110,36 +110,36 @@ WITHDRAWALS: dict[str, Callable[[Login], None]] = {
 @pytest.mark.requirement("live.withdrawn")
 @pytest.mark.parametrize("withdraw", WITHDRAWALS.values(), ids=WITHDRAWALS)
 async def test_what_is_withdrawn_counts_until_its_answer_is_too_old(
-    asked: Realm, withdraw: Callable[[Login], None]
+    introspected_realm: Realm, withdraw: Callable[[Login], None]
 ) -> None:
-    reader, writer = login(asked), login(asked, "writer")
+    reader, writer = login(introspected_realm), login(introspected_realm, "writer")
     try:
         with capture_logs() as lines:
-            async with serving(introspecting(asked)) as server:
+            async with serving(introspecting(introspected_realm)) as server:
                 assert await server.status(reader.token) == 200
                 withdraw(reader)
-                assert asked.introspect(reader.token) == {"active": False}
-                server.clock.forward(MAX_ANSWER_AGE - 0.1)
+                assert introspected_realm.introspect(reader.token) == {"active": False}
+                server.clock.forward(MAX_RESULT_AGE - 0.1)
                 assert await server.status(reader.token) == 200
-                assert len(server.asked) == 1
+                assert len(server.requests) == 1
                 server.clock.forward(0.1)
                 assert await server.status(reader.token) == 401
                 assert await server.status(writer.token) == 200
-        assert refusals(lines) == ["inactive"]
+        assert rejections(lines) == ["inactive"]
     finally:
         reader.write("PUT", "users", reader.user_id, enabled=True)
 
 
 @pytest.mark.requirement("live.withdrawn")
-async def test_a_user_who_is_enabled_again_is_served_again(asked: Realm) -> None:
-    writer = login(asked, "writer")
+async def test_a_user_who_is_enabled_again_is_served_again(introspected_realm: Realm) -> None:
+    writer = login(introspected_realm, "writer")
     try:
-        async with serving(introspecting(asked)) as server:
+        async with serving(introspecting(introspected_realm)) as server:
             writer.write("PUT", "users", writer.user_id, enabled=False)
             assert await server.status(writer.token) == 401
             writer.write("PUT", "users", writer.user_id, enabled=True)
             assert await server.status(writer.token) == 401  # a refusal is remembered too
-            server.clock.forward(Bounds().refusal_age)
+            server.clock.forward(IntrospectionLimits().max_rejection_age)
             assert await server.status(writer.token) == 200
     finally:
         writer.write("PUT", "users", writer.user_id, enabled=True)
@@ -147,11 +147,11 @@ async def test_a_user_who_is_enabled_again_is_served_again(asked: Realm) -> None
 
 @pytest.mark.requirement("live.client_auth")
 @pytest.mark.parametrize(("way", "by_header"), [("basic", True), ("post", False)])
-async def test_keycloak_believes_the_secret(asked: Realm, way: str, by_header: bool) -> None:  # noqa: FBT001 - a row of the table
-    token = login(asked).token
-    async with serving(introspecting(asked, OAUTH_CLIENT_AUTH=way)) as server:
+async def test_keycloak_believes_the_secret(introspected_realm: Realm, way: str, by_header: bool) -> None:  # noqa: FBT001 - a row of the table
+    token = login(introspected_realm).token
+    async with serving(introspecting(introspected_realm, OAUTH_CLIENT_AUTH=way)) as server:
         assert await server.status(token) == 200
-    (request,) = server.asked
+    (request,) = server.requests
     assert ("authorization" in request.headers) == by_header
     assert (b"client_secret=" in request.content) != by_header
 
@@ -179,8 +179,8 @@ async def test_keycloak_believes_an_assertion_each_time_anew(keyed: Realm, tmp_p
     tokens = [login(keyed).token for _ in range(2)]
     async with serving(by_key(keyed, tmp_path, KEYS[algorithm])) as server:
         assert [await server.status(token) for token in tokens] == [200, 200]
-    assert len(server.asked) == 2
-    assert all("authorization" not in request.headers for request in server.asked)
+    assert len(server.requests) == 2
+    assert all("authorization" not in request.headers for request in server.requests)
 
 
 async def served_in_vain(settings: Settings, realm: Realm) -> list[MutableMapping[str, Any]]:
@@ -188,20 +188,20 @@ async def served_in_vain(settings: Settings, realm: Realm) -> list[MutableMappin
     tokens = [login(realm).token for _ in range(3)]
     with capture_logs() as lines:
         async with serving(settings) as server:
-            answers = [await server.post(token) for token in tokens]
-    assert [answer.status_code for answer in answers] == [503] * 3
-    assert all(int(answer.headers["retry-after"]) > 0 for answer in answers)
-    assert all("www-authenticate" not in answer.headers for answer in answers)
-    assert len(server.asked) == 3
+            responses = [await server.post(token) for token in tokens]
+    assert [response.status_code for response in responses] == [503] * 3
+    assert all(int(response.headers["retry-after"]) > 0 for response in responses)
+    assert all("www-authenticate" not in response.headers for response in responses)
+    assert len(server.requests) == 3
     assert all(token not in repr(lines) for token in tokens)
     return [line for line in lines if line["log_level"] == "error"]
 
 
 @pytest.mark.requirement("live.not_believed")
 @pytest.mark.parametrize("way", ["basic", "post"])
-async def test_a_wrong_secret_is_told_once_and_refuses_nobody_s_token(asked: Realm, way: str) -> None:
-    settings = replace(introspecting(asked, OAUTH_CLIENT_AUTH=way), client_secret="not-the-one")
-    (line,) = await served_in_vain(settings, asked)
+async def test_a_wrong_secret_is_told_once_and_refuses_nobody_s_token(introspected_realm: Realm, way: str) -> None:
+    settings = replace(introspecting(introspected_realm, OAUTH_CLIENT_AUTH=way), client_secret="not-the-one")
+    (line,) = await served_in_vain(settings, introspected_realm)
     assert "OAUTH_CLIENT_SECRET" in line["event"]
     assert line["status"] == 401
     assert "not-the-one" not in repr(line)
@@ -217,8 +217,8 @@ async def test_a_key_that_keycloak_does_not_know_is_told_once_too(keyed: Realm, 
 
 
 OTHERS: dict[str, tuple[Callable[[Realm], str], str]] = {
-    "a refresh token": (lambda realm: login(realm).answer["refresh_token"], "algorithm"),
-    "an ID token": (lambda realm: login(realm, scope="openid mcp:tools").answer["id_token"], "audience"),
+    "a refresh token": (lambda realm: login(realm).response["refresh_token"], "algorithm"),
+    "an ID token": (lambda realm: login(realm, scope="openid mcp:tools").response["id_token"], "audience"),
     "a token for another resource": (lambda realm: login(realm, scope="openid").token, "audience"),
     "a token of a person without a role": (lambda realm: login(realm, "nobody").token, "audience"),
 }
@@ -227,15 +227,15 @@ OTHERS: dict[str, tuple[Callable[[Realm], str], str]] = {
 @pytest.mark.requirement("live.other_tokens")
 @pytest.mark.parametrize(("token", "reason"), OTHERS.values(), ids=OTHERS)
 async def test_keycloak_s_other_tokens_are_refused_before_and_after_asking(
-    asked: Realm, token: Callable[[Realm], str], reason: str
+    introspected_realm: Realm, token: Callable[[Realm], str], reason: str
 ) -> None:
-    other, good = token(asked), login(asked).token
+    other, good = token(introspected_realm), login(introspected_realm).token
     for settings, expected in (
-        (introspecting(asked), (reason, 0)),
-        (asks_about_everything(introspecting(asked)), ("inactive", 1)),
+        (introspecting(introspected_realm), (reason, 0)),
+        (asks_about_everything(introspecting(introspected_realm)), ("inactive", 1)),
     ):
         with capture_logs() as lines:
             async with serving(settings) as server:
                 assert await server.status(other) == 401
-                assert (*refusals(lines), len(server.asked)) == expected
+                assert (*rejections(lines), len(server.requests)) == expected
                 assert await server.status(good) == 200

@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.containers]
 
 AGE = 60  # seconds, of keys in these tests: less than a token's life
 PATIENT = {"CLOCK_LEEWAY": "300s"}  # tokens are issued by a clock that runs while ours is held
-PEOPLE = 4
+USERS = 4
 TYPE = "org.keycloak.keys.KeyProvider"
 FETCH_FAILED = "the identity provider's keys could not be fetched"
 
@@ -39,13 +39,13 @@ FETCH_FAILED = "the identity provider's keys could not be fetched"
 def tokens(realm: Realm, count: int = 1) -> list[str]:
     """Access tokens of one login, each signed anew."""
     client = realm.register(redirect_uris=[REDIRECT], scope="mcp:tools")
-    answer = realm.log_in("reader", client["client_id"], scope="mcp:tools")
-    found = [str(answer["access_token"])]
+    response = realm.log_in("reader", client["client_id"], scope="mcp:tools")
+    found = [str(response["access_token"])]
     while len(found) < count:
-        answer = realm.token(
-            grant_type="refresh_token", client_id=client["client_id"], refresh_token=answer["refresh_token"]
+        response = realm.token(
+            grant_type="refresh_token", client_id=client["client_id"], refresh_token=response["refresh_token"]
         )
-        found.append(str(answer["access_token"]))
+        found.append(str(response["access_token"]))
     return found
 
 
@@ -124,21 +124,21 @@ class Load:
     pause: float = 0.0
     statuses: Counter[int] = field(default_factory=Counter)
     _over: bool = False
-    _answered: asyncio.Condition = field(default_factory=asyncio.Condition)
+    _responses: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def call_again_and_again(self) -> None:
         while not self._over:
             status = await self.server.status(self.tokens[self.statuses.total() % len(self.tokens)])
-            async with self._answered:
+            async with self._responses:
                 self.statuses[status] += 1
-                self._answered.notify_all()
+                self._responses.notify_all()
             await asyncio.sleep(self.pause)
 
     async def answers(self, count: int = 40) -> None:
         """Wait until so many more calls were answered."""
         enough = self.statuses.total() + count
-        async with self._answered:
-            await self._answered.wait_for(lambda: self.statuses.total() >= enough)
+        async with self._responses:
+            await self._responses.wait_for(lambda: self.statuses.total() >= enough)
 
     def end(self) -> None:
         self._over = True
@@ -147,9 +147,9 @@ class Load:
 @asynccontextmanager
 async def load(server: Served, of: list[str], pause: float = 0.0) -> AsyncIterator[Load]:
     calls = Load(server, of, pause)
-    async with asyncio.TaskGroup() as people:
-        for _ in range(PEOPLE):
-            people.create_task(calls.call_again_and_again())
+    async with asyncio.TaskGroup() as users:
+        for _ in range(USERS):
+            users.create_task(calls.call_again_and_again())
         yield calls
         calls.end()
 

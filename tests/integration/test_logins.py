@@ -26,8 +26,8 @@ pytestmark = pytest.mark.containers
     ],
 )
 def test_a_login_brings_the_scopes_of_the_roles_and_the_audience(standing_realm: Realm, user: str, scopes: str) -> None:
-    answer = standing_realm.log_in(user, native(standing_realm), scope=ALL)
-    token = claims(answer["access_token"])
+    response = standing_realm.log_in(user, native(standing_realm), scope=ALL)
+    token = claims(response["access_token"])
     assert token["iss"] == standing_realm.issuer
     assert token["aud"] == PUBLIC_URL
     assert set(token["scope"].split()) == set(scopes.split())
@@ -53,8 +53,8 @@ def test_asking_for_offline_access_adds_its_own_role_to_the_claim(standing_realm
 
 @pytest.mark.requirement("bootstrap.nobody")
 def test_a_person_without_a_role_gets_neither_scope_nor_audience(standing_realm: Realm) -> None:
-    answer = standing_realm.log_in("nobody", native(standing_realm), scope=ALL)
-    token = claims(answer["access_token"])
+    response = standing_realm.log_in("nobody", native(standing_realm), scope=ALL)
+    token = claims(response["access_token"])
     assert "aud" not in token
     assert token["scope"] == ""
     assert "mcp_roles" not in token
@@ -72,23 +72,23 @@ def test_the_provider_advertises_our_scopes_and_no_others(standing_realm: Realm)
 @pytest.mark.requirement("bootstrap.introspection")
 def test_the_server_is_told_that_a_token_is_active_and_when_it_no_longer_is(standing_realm: Realm) -> None:
     client_id = native(standing_realm)
-    answer = standing_realm.log_in("reader", client_id, scope="mcp:tools")
-    told = standing_realm.introspect(answer["access_token"])
-    assert (told["active"], told["aud"], told["username"]) == (True, PUBLIC_URL, "reader")
+    response = standing_realm.log_in("reader", client_id, scope="mcp:tools")
+    output = standing_realm.introspect(response["access_token"])
+    assert (output["active"], output["aud"], output["username"]) == (True, PUBLIC_URL, "reader")
     url = f"{standing_realm.issuer}/protocol/openid-connect/revoke"
-    httpx.post(url, data={"token": answer["refresh_token"], "client_id": client_id}).raise_for_status()
-    assert standing_realm.introspect(answer["access_token"]) == {"active": False}
+    httpx.post(url, data={"token": response["refresh_token"], "client_id": client_id}).raise_for_status()
+    assert standing_realm.introspect(response["access_token"]) == {"active": False}
 
 
 @pytest.mark.requirement("bootstrap.introspection")
 @pytest.mark.parametrize("grant", ["client_credentials", "password"])
 def test_the_servers_own_client_gets_no_token(standing_realm: Realm, grant: str) -> None:
     secret = standing_realm.client_secret
-    answer = standing_realm.token(
+    response = standing_realm.token(
         grant_type=grant, client_id=PUBLIC_URL, client_secret=secret, username="reader", password="reader"
     )
-    assert answer["status"] in {400, 401}
-    assert "access_token" not in answer
+    assert response["status"] in {400, 401}
+    assert "access_token" not in response
 
 
 @pytest.mark.requirement("bootstrap.rotation")
@@ -100,9 +100,9 @@ def test_a_refresh_token_works_once_more_and_then_ends_the_session(standing_real
         return standing_realm.token(grant_type="refresh_token", refresh_token=token, client_id=client_id)
 
     refreshed = [refresh(first["refresh_token"]) for _ in range(2)]
-    assert [answer["status"] for answer in refreshed] == [200, 200]
+    assert [response["status"] for response in refreshed] == [200, 200]
     assert refresh(first["refresh_token"])["error"] == "invalid_grant"
-    assert [refresh(answer["refresh_token"])["error"] for answer in refreshed] == ["invalid_grant"] * 2
+    assert [refresh(response["refresh_token"])["error"] for response in refreshed] == ["invalid_grant"] * 2
 
 
 @pytest.mark.requirement("bootstrap.pkce")
@@ -118,8 +118,8 @@ def test_no_code_without_pkce_or_with_plain(standing_realm: Realm, pkce: dict[st
 @pytest.mark.requirement("bootstrap.native")
 def test_the_client_known_beforehand_works_on_any_loopback_port(standing_realm: Realm) -> None:
     for uri in ("http://127.0.0.1:5555/callback", "http://localhost:6666/callback", "http://[::1]:7777/callback"):
-        answer = standing_realm.log_in("writer", "mcp-native", scope=ALL, redirect_uri=uri)
-        assert claims(answer["access_token"])["aud"] == PUBLIC_URL
+        response = standing_realm.log_in("writer", "mcp-native", scope=ALL, redirect_uri=uri)
+        assert claims(response["access_token"])["aud"] == PUBLIC_URL
     assert "code" not in standing_realm.authorize(
         "writer", client_id="mcp-native", redirect_uri="http://127.0.0.1/other"
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mcp_idp.cli.bootstrap.errors import SettingsFailure
+from mcp_idp.cli.bootstrap.errors import ConfigError
 from tests.integration.in_process import serving, settings_for
 from tests.integration.keycloak import REDIRECT, bootstrapped, claims
 from tests.integration.tampering import client_members, machine_role
@@ -36,26 +36,26 @@ def own(keycloak: Keycloak, tmp_path: Path) -> Workshop:
 async def test_a_machine_with_a_secret_gets_the_scopes_of_its_roles_and_the_server_takes_its_token(
     standing: Workshop,
 ) -> None:
-    answer = standing.machine_token()
-    token = claims(answer["access_token"])
+    response = standing.machine_token()
+    token = claims(response["access_token"])
     assert token["aud"] == standing.public_url
     assert set(token["scope"].split()) & {"mcp:tools", "mcp:notes.read", "mcp:notes.write"} == {
         "mcp:tools",
         "mcp:notes.read",
     }
     assert token["mcp_roles"] == ["mcp-reader"]
-    assert "refresh_token" not in answer
+    assert "refresh_token" not in response
     async with serving(settings_for(standing)) as served:
-        assert await served.status(answer["access_token"]) == 200
+        assert await served.status(response["access_token"]) == 200
 
 
 @pytest.mark.requirement("machines.key")
 async def test_a_machine_with_a_key_gets_its_token_by_an_assertion(standing: Workshop) -> None:
-    answer = standing.assertion_token(KEY)
-    token = claims(answer["access_token"])
+    response = standing.assertion_token(KEY)
+    token = claims(response["access_token"])
     assert "mcp:notes.write" in token["scope"].split()
     async with serving(settings_for(standing)) as served:
-        assert await served.status(answer["access_token"]) == 200
+        assert await served.status(response["access_token"]) == 200
 
 
 @pytest.mark.requirement("machines.no_person")
@@ -81,8 +81,8 @@ def test_neither_a_wrong_secret_nor_another_key_nor_another_way_brings_a_token(s
         standing.machine_token(standing.public_url, standing.client_secret),  # the server's own client
         standing.machine_token(scope=f"{SCOPE} offline_access"),
     ]
-    assert ["access_token" in answer for answer in guesses] == [False] * len(guesses), guesses
-    assert all(answer["status"] in {400, 401} for answer in guesses)
+    assert ["access_token" in response for response in guesses] == [False] * len(guesses), guesses
+    assert all(response["status"] in {400, 401} for response in guesses)
 
 
 @pytest.mark.requirement("machines.only_listed")
@@ -90,8 +90,8 @@ def test_neither_a_wrong_secret_nor_another_key_nor_another_way_brings_a_token(s
 def test_a_machine_uses_no_other_grant(standing: Workshop, grant: str) -> None:
     form = {"client_id": "nightly-report", "client_secret": standing.secret, "scope": SCOPE}
     subject = standing.machine_token()["access_token"]
-    answer = standing.token(grant_type=grant, username="writer", password="writer", subject_token=subject, **form)
-    assert "access_token" not in answer
+    response = standing.token(grant_type=grant, username="writer", password="writer", subject_token=subject, **form)
+    assert "access_token" not in response
     back = standing.authorize("writer", client_id="nightly-report", scope="mcp:tools")
     assert "code" not in back
 
@@ -102,13 +102,13 @@ async def test_a_client_that_registered_itself_gets_nothing_that_counts(standing
         "openid-connect",
         {"redirect_uris": [REDIRECT], "grant_types": ["client_credentials"], "scope": SCOPE},
     )
-    answer = standing.machine_token(client["client_id"], client["client_secret"])
-    token = claims(answer["access_token"])
+    response = standing.machine_token(client["client_id"], client["client_secret"])
+    token = claims(response["access_token"])
     assert "aud" not in token
     assert not {"mcp:tools", "mcp:notes.read", "mcp:notes.write"} & set(token["scope"].split())
-    assert standing.introspect(answer["access_token"]) == {"active": False}
+    assert standing.introspect(response["access_token"]) == {"active": False}
     async with serving(settings_for(standing)) as served:
-        assert await served.status(answer["access_token"]) == 401
+        assert await served.status(response["access_token"]) == 401
 
 
 @pytest.mark.requirement("machines.only_listed")
@@ -125,11 +125,11 @@ async def test_the_server_refuses_a_machine_that_the_access_file_does_not_name(o
     body = {"clientId": "unlisted", "secret": "u" * 43, "serviceAccountsEnabled": True, "standardFlowEnabled": False}
     admin.write("POST", ("clients",), body)
     machine_role("unlisted", "mcp-admin")(admin)
-    answer = own.machine_token("unlisted", "u" * 43)
-    token = claims(answer["access_token"])
+    response = own.machine_token("unlisted", "u" * 43)
+    token = claims(response["access_token"])
     assert token["aud"] == own.public_url  # all is right with it, but nobody stands behind it
     async with serving(settings_for(own)) as served:
-        assert await served.status(answer["access_token"]) == 401
+        assert await served.status(response["access_token"]) == 401
     found = check(own)
     assert found.clean
     assert [warning for warning in found.warnings if "unlisted" in warning]
@@ -173,9 +173,9 @@ def test_without_machine_clients_the_grant_is_refused_and_the_clients_are_gone(o
 
 @pytest.mark.requirement("machines.secret")
 def test_an_apply_without_the_secret_says_which_variable_is_missing(keycloak: Keycloak, tmp_path: Path) -> None:
-    machine = {"other": {"name": "Other", "roles": ["mcp-reader"], "secret": "OTHER_SECRET"}}
-    with pytest.raises(SettingsFailure, match="OTHER_SECRET: "):
-        bootstrapped(keycloak, tmp_path, machine_clients=machine)
+    service_client = {"other": {"name": "Other", "roles": ["mcp-reader"], "secret": "OTHER_SECRET"}}
+    with pytest.raises(ConfigError, match="OTHER_SECRET: "):
+        bootstrapped(keycloak, tmp_path, machine_clients=service_client)
 
 
 @pytest.mark.requirement("machines.opt_in")
@@ -184,7 +184,7 @@ def test_a_client_that_somebody_else_made_is_not_taken_over(keycloak: Keycloak, 
     theirs = {"clientId": "importer", "secret": "a-secret-of-theirs", "redirectUris": ["https://theirs.example/back"]}
     realm.admin().write("POST", ("clients",), theirs)
     realm.write_access(machine_clients={"importer": MACHINES["importer"]})
-    with pytest.raises(SettingsFailure, match=r"machine_clients.importer: the realm has a client of this id"):
+    with pytest.raises(ConfigError, match=r"machine_clients.importer: the realm has a client of this id"):
         realm.apply()
     found = realm.admin().get("clients", clientId="importer")[0]
     assert (found["redirectUris"], found["secret"]) == (theirs["redirectUris"], theirs["secret"])

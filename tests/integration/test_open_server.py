@@ -49,37 +49,37 @@ def outside(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @pytest.mark.requirement("adoption.holes", "adoption.earlier", "probe.open", "probe.cleans_up")
 def test_all_nine_holes_are_named_and_what_apply_cannot_mend_is_told(outside: Outside, tmp_path: Path) -> None:
     realm = tutorial_realm(outside.keycloak, tmp_path, "test-nine-holes")
-    assert [hole.id for hole in check(realm).holes] == [f"S{n}" for n in range(1, 10)]
+    assert [weakness.id for weakness in check(realm).weaknesses] == [f"S{n}" for n in range(1, 10)]
     before = clients_of(realm)
-    trials = tried(realm)
-    assert [trial.id for trial in trials if trial.open] == [f"S{n}" for n in range(1, 10)], trials
+    outcomes = tried(realm)
+    assert [outcome.id for outcome in outcomes if outcome.open] == [f"S{n}" for n in range(1, 10)], outcomes
     assert clients_of(realm) == before
     # They are there, by trial: another person's subject, a token for years, one signed with a shared secret.
-    assert _forged(realm, "before")["sub"] == _person(realm)["id"]
-    lasting = _forged(realm, "before-lasting", attributes=payloads.ETERNAL)
+    assert _forged(realm, "before")["sub"] == _user(realm)["id"]
+    lasting = _forged(realm, "before-lasting", attributes=payloads.TEN_YEAR_LIFETIME)
     assert lasting["exp"] - lasting["iat"] > 30_000
 
     realm.apply()
     left = check(realm)
     assert left.names == []
-    assert [hole.id for hole in left.holes] == ["S2", "S3", "S4", "S4", "S5"]
+    assert [weakness.id for weakness in left.weaknesses] == ["S2", "S3", "S4", "S4", "S5"]
     # What came in while it was open is still there, and is named: it is nobody's to remove but the administrator's.
-    earlier = [hole for hole in left.holes if "that is there already" in hole.what]
-    assert [(hole.id, "before-lasting" in hole.what) for hole in earlier] == [("S3", True), ("S4", True)]
+    earlier = [weakness for weakness in left.weaknesses if "that is there already" in weakness.what]
+    assert [(weakness.id, "before-lasting" in weakness.what) for weakness in earlier] == [("S3", True), ("S4", True)]
     for name in ("before", "before-lasting"):
         (client,) = realm.admin().get("clients", clientId=name)
         realm.admin().write("DELETE", ("clients", client["id"]))
     left = check(realm)
-    assert [hole.id for hole in left.holes] == ["S2", "S4", "S5"]
-    assert all(SWITCH.format("DEFAULT") in hole.mend for hole in left.holes)
-    assert any("KC_SPI_CLIENT_REGISTRATION__DEFAULT__ENABLED=false" in line for line in realm.said)
-    assert [trial.id for trial in tried(realm) if trial.open] == ["S2", "S4", "S5", "S8"]
+    assert [weakness.id for weakness in left.weaknesses] == ["S2", "S4", "S5"]
+    assert all(SWITCH.format("DEFAULT") in weakness.fix for weakness in left.weaknesses)
+    assert any("KC_SPI_CLIENT_REGISTRATION__DEFAULT__ENABLED=false" in line for line in realm.message)
+    assert [outcome.id for outcome in tried(realm) if outcome.open] == ["S2", "S4", "S5", "S8"]
     # With the endpoint open, the policy alone keeps mappers out.
-    body = payloads.own_kind("after", protocolMappers=[payloads.FORGING])
+    body = payloads.own_kind("after", protocolMappers=[payloads.SUB_FORGING_MAPPER])
     assert realm.post_client("default", body)["status"] == 403
 
 
-def _person(realm: Realm) -> Json:
+def _user(realm: Realm) -> Json:
     found: Json = realm.admin().get("users", username="victim", exact="true")[0]
     return found
 
@@ -91,12 +91,12 @@ def _forged(realm: Realm, client_id: str, **members: object) -> Json:
         "username": client_id,
         "enabled": True,
         "email": f"{client_id}@theirs.example",
-        "firstName": _person(realm)["id"],  # anybody may call themselves so, on their account page
+        "firstName": _user(realm)["id"],  # anybody may call themselves so, on their account page
         "lastName": "A",
         "credentials": [{"type": "password", "value": client_id, "temporary": False}],
     }
     admin.write("POST", ("users",), attacker)
-    body = payloads.own_kind(client_id, protocolMappers=[payloads.FORGING])
+    body = payloads.own_kind(client_id, protocolMappers=[payloads.SUB_FORGING_MAPPER])
     assert realm.post_client("default", {**body, **members})["status"] == 201
     scope = "mcp:tools offline_access" if members else "mcp:tools"
     return claims(realm.log_in(client_id, client_id, scope=scope)["access_token"])
@@ -112,11 +112,13 @@ def by_document(outside: Outside, tmp_path_factory: pytest.TempPathFactory) -> R
 def test_a_client_with_a_document_on_a_listed_host_logs_in_without_registering(
     by_document: Realm, outside: Outside
 ) -> None:
-    assert [hole.id for hole in check(by_document).holes] == ["S2", "S4", "S5"]
+    assert [weakness.id for weakness in check(by_document).weaknesses] == ["S2", "S4", "S5"]
     assert check(by_document).warnings == ()
     client_id = outside.documents.publish(LISTED, "/client.json", redirect_uris=["http://127.0.0.1/callback"])
-    answer = by_document.log_in("reader", client_id, scope="mcp:tools", redirect_uri="http://127.0.0.1:33333/callback")
-    token = claims(answer["access_token"])
+    response = by_document.log_in(
+        "reader", client_id, scope="mcp:tools", redirect_uri="http://127.0.0.1:33333/callback"
+    )
+    token = claims(response["access_token"])
     assert (token["azp"], token["aud"]) == (client_id, by_document.public_url)
     assert by_document.apply() == 0
 
@@ -125,7 +127,7 @@ def test_a_client_with_a_document_on_a_listed_host_logs_in_without_registering(
 def test_a_document_elsewhere_is_not_even_fetched(by_document: Realm, outside: Outside) -> None:
     client_id = outside.documents.publish(UNLISTED, "/elsewhere.json", redirect_uris=[REDIRECT])
     assert "code" not in by_document.authorize("reader", client_id=client_id, scope="mcp:tools")
-    assert [asked for asked in outside.documents.asked if "elsewhere" in asked] == []
+    assert [requests for requests in outside.documents.requests if "elsewhere" in requests] == []
 
 
 @pytest.mark.requirement("documents.refused")

@@ -31,8 +31,8 @@ def _resource_server(realm: Realm) -> tuple[Json, str]:
 
 def _protect(realm: Realm, part: str, token: str, body: object) -> tuple[int, Json]:
     url = f"{realm.issuer}/authz/protection/{part}"
-    answer = realm.server.request("POST", url, json=body, headers=bearer(token))
-    return answer.status_code, answer.json()
+    response = realm.server.request("POST", url, json=body, headers=bearer(token))
+    return response.status_code, response.json()
 
 
 @pytest.mark.requirement("machines.permissions")
@@ -52,9 +52,9 @@ def test_check_warns_of_it_and_what_is_got_is_not_for_us(keycloak: Keycloak, tmp
     )
     assert (known, unknown) == (200, 400)
     form = {"grant_type": UMA, "audience": client["client_id"]}
-    answer = realm.server.request("POST", realm.token_url, data=form, headers=bearer(token)).json()
-    assert claims(answer["access_token"])["aud"] == client["client_id"]
-    assert realm.introspect(answer["access_token"]) == {"active": False}
+    response = realm.server.request("POST", realm.token_url, data=form, headers=bearer(token)).json()
+    assert claims(response["access_token"])["aud"] == client["client_id"]
+    assert realm.introspect(response["access_token"]) == {"active": False}
 
 
 @pytest.mark.requirement("machines.permissions")

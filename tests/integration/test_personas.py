@@ -10,7 +10,7 @@ import pytest
 from mcp_idp.access.policy import load_access
 from mcp_idp.util.clock import Clock
 from tests.client_compat.expected import EXPECTED
-from tests.client_compat.index import PERSONAS
+from tests.client_compat.index import PROFILES
 from tests.client_compat.malicious_registrations import GOOD, REFUSED
 from tests.client_compat.narrowed_registrations import CURBED
 from tests.client_compat.replay import Replay
@@ -30,9 +30,9 @@ pytestmark = [pytest.mark.anyio, pytest.mark.containers]
 
 KEYCLOAK = EXPECTED["Keycloak"]
 COLUMNS = KEYCLOAK.tested()
-CELLS = [(profile, name) for profile in COLUMNS for name in PERSONAS]
+CELLS = [(profile, name) for profile in COLUMNS for name in PROFILES]
 LET_IN = [(profile, name) for profile, name in CELLS if name in COLUMNS[profile].lets_in]
-REFUSALS = {400, 403}
+REJECTIONS = {400, 403}
 TUTORIAL_SCOPES = "mcp:tools mcp:notes.read"  # that a server of such a realm asks for
 KNOWN_TO_TUTORIALS = 6  # personas at least: such a realm trusts loopback only
 
@@ -54,7 +54,7 @@ def realms(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Real
 def replay(realm: Realm, profile: str, name: str) -> Replay:
     scopes = " ".join(load_access(settings_for(realm).access_file).login_scopes)
     invitation = invited(realm) if COLUMNS[profile].invited else None
-    return Replay(realm, PERSONAS[name], scopes, invitation)
+    return Replay(realm, PROFILES[name], scopes, invitation)
 
 
 def invited(realm: Realm) -> str:
@@ -75,17 +75,17 @@ def send(realm: Realm, hostile: Hostile, invitation: str | None = None) -> httpx
 @pytest.mark.parametrize("profile", COLUMNS)
 def test_each_client_is_registered_or_refused_as_the_table_says(realms: Realms, profile: str) -> None:
     realm, column = realms(profile), COLUMNS[profile]
-    answers = {name: replay(realm, profile, name).register() for name in PERSONAS}
-    expected = {name: 201 if name in column.lets_in else column.status for name in PERSONAS}
-    assert {name: answer["status"] for name, answer in answers.items()} == expected
-    assert all(("client_id" in answer) == (answer["status"] == 201) for answer in answers.values())
+    responses = {name: replay(realm, profile, name).register() for name in PROFILES}
+    expected = {name: 201 if name in column.lets_in else column.status for name in PROFILES}
+    assert {name: response["status"] for name, response in responses.items()} == expected
+    assert all(("client_id" in response) == (response["status"] == 201) for response in responses.values())
 
 
 @pytest.mark.requirement("personas.matrix")
 @pytest.mark.parametrize("profile", [name for name, column in COLUMNS.items() if column.invited])
 def test_without_an_invitation_nobody_registers_where_one_is_needed(realms: Realms, profile: str) -> None:
     realm = realms(profile)
-    statuses = {Replay(realm, persona, "mcp:tools").register()["status"] for persona in PERSONAS.values()}
+    statuses = {Replay(realm, persona, "mcp:tools").register()["status"] for persona in PROFILES.values()}
     assert statuses <= {401, 403}
 
 
@@ -97,24 +97,24 @@ async def test_a_client_logs_in_calls_refreshes_and_is_forgotten(realms: Realms,
     client = client_of.register()
     assert client["status"] == 201, client
     async with serving(settings_for(realm), clock=Clock()) as server:
-        for uri in PERSONAS[name].redirects:
-            answer = client_of.log_in(client, uri)
-            assert answer.get("status") == 200, (uri, answer)
-            judge(realm, client, answer)
-            assert await server.status(answer["access_token"]) == 200
-        fresh = client_of.refresh(client, answer["refresh_token"])
+        for uri in PROFILES[name].redirects:
+            response = client_of.log_in(client, uri)
+            assert response.get("status") == 200, (uri, response)
+            assert_outcome(realm, client, response)
+            assert await server.status(response["access_token"]) == 200
+        fresh = client_of.refresh(client, response["refresh_token"])
         assert fresh["status"] == 200, fresh
-        judge(realm, client, fresh)
-        assert fresh["access_token"] != answer["access_token"]
+        assert_outcome(realm, client, fresh)
+        assert fresh["access_token"] != response["access_token"]
         assert await server.status(fresh["access_token"]) == 200
     assert client_of.forget(client) == 204
     assert realm.admin().get("clients", clientId=client["client_id"]) == []
     assert client_of.refresh(client, fresh["refresh_token"])["status"] in {400, 401}
 
 
-def judge(realm: Realm, client: Json, answer: Json) -> None:
+def assert_outcome(realm: Realm, client: Json, response: Json) -> None:
     """The token is this person's, for this client, for this server, with the scopes that the person's role brings."""
-    token = claims(answer["access_token"])
+    token = claims(response["access_token"])
     assert token["aud"] == realm.public_url
     # A reader's, of the three that were asked for; offline_access is between client and provider.
     assert set(token["scope"].split()) - {"offline_access"} == {"mcp:tools", "mcp:notes.read"}, token["scope"]
@@ -127,7 +127,7 @@ async def test_every_client_works_at_an_adopted_realm_those_registered_before_to
     keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     realm = tutorial_realm(keycloak, tmp_path_factory.mktemp("adopted"), "test-adopted-with-clients")
-    everybody = [Replay(realm, PERSONAS[name], TUTORIAL_SCOPES) for name in COLUMNS["open-dev"].lets_in]
+    everybody = [Replay(realm, PROFILES[name], TUTORIAL_SCOPES) for name in COLUMNS["open-dev"].lets_in]
     tried = [(client_of, client_of.register()) for client_of in everybody]
     before = [(client_of, client) for client_of, client in tried if client["status"] == 201]
     assert len(before) >= KNOWN_TO_TUTORIALS
@@ -136,9 +136,9 @@ async def test_every_client_works_at_an_adopted_realm_those_registered_before_to
     assert {client["status"] for _, client in after} == {201}
     async with serving(settings_for(realm), clock=Clock()) as server:
         for client_of, client in [*before, *after]:
-            answer = client_of.log_in(client, client["redirect_uris"][0])
-            fresh = client_of.refresh(client, answer["refresh_token"])
-            for token in (answer["access_token"], fresh["access_token"]):
+            response = client_of.log_in(client, client["redirect_uris"][0])
+            fresh = client_of.refresh(client, response["refresh_token"])
+            for token in (response["access_token"], fresh["access_token"]):
                 assert await server.status(token) == 200
                 # What a client had by default in such a realm, email for one, it keeps.
                 assert set(claims(token)["scope"].split()) >= set(TUTORIAL_SCOPES.split())
@@ -152,15 +152,15 @@ def test_two_refreshes_at_once_both_go_through_and_the_session_goes_on(realms: R
 
     def after(chosen: int) -> int:
         """The status of a further refresh, with one of the two tokens that came."""
-        answer = client_of.log_in(client, PERSONAS[name].redirects[0])
-        answers = client_of.refresh_twice_at_once(client, answer["refresh_token"])
-        assert tuple(each["status"] for each in answers) == KEYCLOAK.parallel_refresh
-        status: int = client_of.refresh(client, answers[chosen]["refresh_token"])["status"]
+        response = client_of.log_in(client, PROFILES[name].redirects[0])
+        responses = client_of.refresh_twice_at_once(client, response["refresh_token"])
+        assert tuple(each["status"] for each in responses) == KEYCLOAK.parallel_refresh
+        status: int = client_of.refresh(client, responses[chosen]["refresh_token"])["status"]
         return status
 
     # Keycloak goes on from one of the two, and which one only it knows: the use of the other ends the session.
     assert KEYCLOAK.after_parallel_refresh in (after(turn % 2) for turn in range(8))
-    assert client_of.log_in(client, PERSONAS[name].redirects[0])["status"] == 200  # the registration is as it was
+    assert client_of.log_in(client, PROFILES[name].redirects[0])["status"] == 200  # the registration is as it was
 
 
 @pytest.mark.requirement("personas.hostile")
@@ -170,10 +170,10 @@ def test_no_hostile_registration_gets_in(realms: Realms, profile: str) -> None:
     before = clients(realm)
     odd: dict[str, str] = {}
     for hostile in REFUSED:
-        answer = send(realm, hostile, invited(realm) if column.invited else None)
+        response = send(realm, hostile, invited(realm) if column.invited else None)
         fails = {KEYCLOAK.failures[hostile.name]} if hostile.name in KEYCLOAK.failures else set()
-        if answer.status_code not in REFUSALS | fails:
-            odd[hostile.name] = f"{answer.status_code} {answer.text[:200]}"
+        if response.status_code not in REJECTIONS | fails:
+            odd[hostile.name] = f"{response.status_code} {response.text[:200]}"
     assert odd == {}
     assert clients(realm) == before
 
@@ -188,7 +188,7 @@ def test_a_client_that_asks_for_more_than_the_code_flow_does_not_get_it(realms: 
     realm, column = realms(profile), COLUMNS[profile]
     for hostile in CURBED:
         answer = send(realm, hostile, invited(realm) if column.invited else None)
-        assert answer.status_code in {201, *REFUSALS}, (hostile.name, answer.text)
+        assert answer.status_code in {201, *REJECTIONS}, (hostile.name, answer.text)
         if answer.status_code == 201:
             curbed(realm, answer.json(), hostile.name)
 
@@ -201,8 +201,8 @@ def curbed(realm: Realm, registered: Json, name: str) -> None:
     assert client.get("protocolMappers", []) in ([], pairwise(client)), name
     assert client["attributes"].get("pkce.code.challenge.method") == "S256", name
     secret = {"client_secret": registered["client_secret"]} if "client_secret" in registered else {}
-    person = {"username": "reader", "password": "reader"}
-    for grant, more in (("client_credentials", {}), ("password", person)):
+    user = {"username": "reader", "password": "reader"}
+    for grant, more in (("client_credentials", {}), ("password", user)):
         token = realm.token(grant_type=grant, client_id=client["clientId"], scope="mcp:tools", **secret, **more)
         assert token["status"] in {400, 401}, (name, grant, token)
         assert "access_token" not in token, (name, grant)
@@ -225,5 +225,5 @@ def test_a_thousand_registrations_fill_the_realm_and_no_more(
     assert statuses == [201] * room + [403] * (1000 - room)
     assert len(clients(realm)) == 60
     # A person who is known already is not kept out by it.
-    answer = realm.log_in("reader", "mcp-native", scope="mcp:tools", redirect_uri="http://127.0.0.1:5555/callback")
-    assert answer["status"] == 200
+    response = realm.log_in("reader", "mcp-native", scope="mcp:tools", redirect_uri="http://127.0.0.1:5555/callback")
+    assert response["status"] == 200

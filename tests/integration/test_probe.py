@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from mcp_idp.cli.bootstrap.errors import Forbidden, ProviderUnreachable
-from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
+from mcp_idp.cli.bootstrap.errors import PermissionDenied, ProviderUnreachable
+from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
 from mcp_idp.cli.bootstrap.keycloak.probe.runner import probe
 from tests.integration.verbs import account, clients_of, command_line, settings_of, tried
 from tests.support.keycloak.service_clients import workshop
@@ -24,27 +24,27 @@ pytestmark = pytest.mark.containers
 @pytest.mark.requirement("probe.closed", "probe.cleans_up")
 def test_after_an_apply_every_hole_is_closed_and_nothing_is_left(realm: Realm) -> None:
     before = clients_of(realm)
-    code, said, complaint = command_line(realm, "probe")
-    assert (code, complaint) == (0, ""), said
-    assert [line.split()[1:3] for line in said.splitlines()] == [[f"S{n}", "closed:"] for n in range(1, 10)]
+    code, message, complaint = command_line(realm, "probe")
+    assert (code, complaint) == (0, ""), message
+    assert [line.split()[1:3] for line in message.splitlines()] == [[f"S{n}", "closed:"] for n in range(1, 10)]
     assert clients_of(realm) == before
 
 
 @pytest.mark.requirement("probe.closed")
 def test_machine_clients_open_no_hole(keycloak: Keycloak, tmp_path: Path) -> None:
-    assert [trial.id for trial in tried(workshop(keycloak, tmp_path)) if trial.open] == []
+    assert [outcome.id for outcome in tried(workshop(keycloak, tmp_path)) if outcome.open] == []
 
 
 @pytest.mark.requirement("probe.owner")
 def test_whoever_may_not_remove_clients_tries_nothing(realm: Realm) -> None:
     """A reader's account: what it would try it could not take back."""
     reader = account(realm, "view-realm", "view-clients")
-    session = Session(settings_of(realm, **reader), lambda _: None)
+    session = AdminClient(settings_of(realm, **reader), lambda _: None)
     session.log_in(30)
-    asked: list[httpx.Request] = []
-    with httpx.Client(event_hooks={"request": [asked.append]}) as http, pytest.raises(Forbidden):
+    requests: list[httpx.Request] = []
+    with httpx.Client(event_hooks={"request": [requests.append]}) as http, pytest.raises(PermissionDenied):
         probe(session, settings_of(realm, **reader), http)
-    assert asked == []
+    assert requests == []
 
 
 @pytest.mark.requirement("probe.cleans_up")

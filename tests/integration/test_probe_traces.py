@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from mcp_idp.cli.bootstrap.errors import Failure, ProviderUnreachable
+from mcp_idp.cli.bootstrap.errors import BootstrapError, ProviderUnreachable
 from mcp_idp.cli.bootstrap.keycloak.probe import payloads
 from mcp_idp.cli.bootstrap.keycloak.probe.runner import probe
 from tests.integration.keycloak import REPOSITORY
@@ -34,15 +34,15 @@ def test_a_registration_whose_answer_never_came_is_removed_and_one_that_comes_la
             probe(realm.admin(), through, http)
     assert [path for _, path in proxy.writes] == [f"/realms/{realm.name}/clients-registrations/openid-connect"]
     assert realm.admin().get("events", type="CLIENT_REGISTER")  # it was taken
-    (mark,) = clients_of(realm) - before
-    (own,) = realm.admin().get("clients", clientId=mark)
+    (marker,) = clients_of(realm) - before
+    (own,) = realm.admin().get("clients", clientId=marker)
     assert (own["enabled"], own["serviceAccountsEnabled"]) == (False, False)
 
-    late = realm.register(**payloads.native(client_name=mark))["client_id"]
+    late = realm.register(**payloads.native(client_name=marker))["client_id"]
     others = {
         realm.register(**payloads.native(client_name=name))["client_id"] for name in (f"probe-{'0' * 32}", "Someone")
     }
-    assert [trial.id for trial in tried(realm) if trial.open] == []
+    assert [outcome.id for outcome in tried(realm) if outcome.open] == []
     assert clients_of(realm) == before | others
     assert late not in clients_of(realm)
 
@@ -72,8 +72,8 @@ def test_what_a_killed_probe_left_is_removed_by_the_next(realm: Realm) -> None:
         assert process.wait(timeout=120) == -signal.SIGKILL
     left = clients_of(realm) - before
     assert len(left) > 1
-    code, said, complaint = command_line(realm, "probe")
-    assert (code, complaint) == (0, ""), said
+    code, message, complaint = command_line(realm, "probe")
+    assert (code, complaint) == (0, ""), message
     assert clients_of(realm) == before
 
 
@@ -86,11 +86,11 @@ def test_of_two_probes_at_a_time_one_says_that_it_knows_nothing(realm: Realm) ->
     def other_begins(request: httpx.Request) -> None:
         begun.append(request)
         if len(begun) == 2:
-            assert [trial.id for trial in tried(realm) if trial.open] == []
+            assert [outcome.id for outcome in tried(realm) if outcome.open] == []
 
     with (
         httpx.Client(event_hooks={"request": [other_begins]}, timeout=60) as http,
-        pytest.raises(Failure, match="another probe"),
+        pytest.raises(BootstrapError, match="another probe"),
     ):
         probe(realm.admin(), settings_of(realm), http)
     assert clients_of(realm) == before

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mcp_idp.cli.bootstrap.errors import SettingsFailure
-from mcp_idp.cli.bootstrap.keycloak.stale_clients import Age, remove, self_registered, stale_clients
+from mcp_idp.cli.bootstrap.errors import ConfigError
+from mcp_idp.cli.bootstrap.keycloak.stale_clients import StalenessRule, remove, self_registered, stale_clients
 from tests.integration.keycloak import REDIRECT, Realm
 from tests.integration.verbs import check, command_line
 
 if TYPE_CHECKING:
-    from mcp_idp.cli.bootstrap.keycloak.stale_clients import Stale
+    from mcp_idp.cli.bootstrap.keycloak.stale_clients import StaleClient
 
 pytestmark = pytest.mark.containers
 
@@ -21,11 +21,11 @@ DAY = 86400.0
 NATIVE = {"redirect_uris": [REDIRECT], "token_endpoint_auth_method": "none"}
 
 
-def _stale(realm: Realm, *, days_later: float, older_than: float = 30, unused: bool = False) -> dict[str, Stale]:
+def _stale(realm: Realm, *, days_later: float, older_than: float = 30, unused: bool = False) -> dict[str, StaleClient]:
     """What is stale so many days from now, as if nothing happened until then."""
     now = time.time() + days_later * DAY
     admin = realm.admin()
-    found = stale_clients(admin, list(self_registered(admin)), Age(now, older_than * DAY, unused=unused))
+    found = stale_clients(admin, list(self_registered(admin)), StalenessRule(now, older_than * DAY, unused=unused))
     return {stale.client_id: stale for stale in found}
 
 
@@ -35,8 +35,8 @@ def test_only_old_clients_without_a_session_are_stale(realm: Realm) -> None:
     for client_id in (used, busy):
         assert realm.log_in("reader", client_id, scope="mcp:tools")["status"] == 200
     admin = realm.admin()
-    (person,) = admin.get("users", username="reader", exact="true")
-    sessions = {s["id"]: s["clients"] for s in admin.get("users", person["id"], "sessions")}
+    (user,) = admin.get("users", username="reader", exact="true")
+    sessions = {s["id"]: s["clients"] for s in admin.get("users", user["id"], "sessions")}
     ended = next(session for session, clients in sessions.items() if used in clients)
     admin.write("DELETE", ("sessions", ended))
     assert _stale(realm, days_later=1) == {}
@@ -62,7 +62,7 @@ def test_a_client_whose_age_nobody_knows_is_kept_until_the_events_reach_far_enou
     assert set(_stale(realm, days_later=31)) == {old, newer}
     assert _stale(realm, days_later=31)[str(old)].registered is None
     admin.write("PUT", (), {"eventsEnabled": False})
-    with pytest.raises(SettingsFailure, match="eventsEnabled"):
+    with pytest.raises(ConfigError, match="eventsEnabled"):
         _stale(realm, days_later=31)
 
 
@@ -89,18 +89,18 @@ def test_nothing_is_removed_without_being_asked_for(realm: Realm) -> None:
 @pytest.mark.requirement("prune.quota")
 def test_check_warns_before_a_realm_is_full_and_a_newcomer_is_told_the_limit(realm: Realm) -> None:
     there = len(realm.admin().get("clients"))
-    most = there + 3
-    realm.write_access(registration={"max_clients": most})
+    maximum = there + 3
+    realm.write_access(registration={"max_clients": maximum})
     realm.apply()
-    while len(realm.admin().get("clients")) < most:
+    while len(realm.admin().get("clients")) < maximum:
         assert realm.register(**NATIVE)["status"] == 201
     (warning,) = check(realm).warnings
-    assert f"registration ends at {most}" in warning
+    assert f"registration ends at {maximum}" in warning
     assert check(realm).clean  # a warning is no drift
-    refused = realm.register(**NATIVE)
-    assert refused["status"] == 403
-    assert f"max {most} clients" in refused["error_description"].lower() or "Max" in refused["error_description"]
+    rejected = realm.register(**NATIVE)
+    assert rejected["status"] == 403
+    assert f"max {maximum} clients" in rejected["error_description"].lower() or "Max" in rejected["error_description"]
 
 
-def _as_if_stale(client_id: str, found: Stale) -> Stale:
+def _as_if_stale(client_id: str, found: StaleClient) -> StaleClient:
     return type(found)(client_id=client_id, name=found.name, registered=found.registered, used=None)

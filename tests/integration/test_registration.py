@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.containers
 
 # What known clients send when they register.
-PERSONAS: dict[str, dict[str, Any]] = {
+PROFILES: dict[str, dict[str, Any]] = {
     "VS Code": {
         "client_name": "Visual Studio Code",
         "client_uri": "https://code.visualstudio.com",
@@ -77,9 +77,9 @@ EVIL = [
 
 
 @pytest.mark.requirement("bootstrap.personas")
-@pytest.mark.parametrize("persona", PERSONAS)
-def test_known_clients_can_register_as_they_really_do(standing_realm: Realm, persona: str) -> None:
-    registered = standing_realm.register(**PERSONAS[persona])
+@pytest.mark.parametrize("profile", PROFILES)
+def test_known_clients_can_register_as_they_really_do(standing_realm: Realm, profile: str) -> None:
+    registered = standing_realm.register(**PROFILES[profile])
     assert registered["status"] == 201, registered
 
 
@@ -87,8 +87,8 @@ def test_known_clients_can_register_as_they_really_do(standing_realm: Realm, per
 @pytest.mark.parametrize("uri", EVIL)
 def test_a_redirect_to_anywhere_else_is_refused(standing_realm: Realm, uri: str) -> None:
     for uris in ([uri], [REDIRECT, uri]):
-        refused = standing_realm.register(**{**NATIVE, "redirect_uris": uris})
-        assert refused["status"] in {400, 403}, refused
+        rejected = standing_realm.register(**{**NATIVE, "redirect_uris": uris})
+        assert rejected["status"] in {400, 403}, rejected
 
 
 @pytest.mark.requirement("bootstrap.redirects")
@@ -105,15 +105,15 @@ def test_a_registered_client_cannot_move_its_redirect_elsewhere(standing_realm: 
 @pytest.mark.requirement("bootstrap.profiles")
 def test_loopback_only_lets_in_this_machine_and_no_vendor(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = bootstrapped(keycloak, tmp_path, registration={"profile": "loopback-only"})
-    statuses = {name: realm.register(**metadata)["status"] for name, metadata in PERSONAS.items()}
-    refused = {"VS Code", "claude.ai", "Cursor"}  # they redirect to a vendor
-    assert statuses == {name: 403 if name in refused else 201 for name in PERSONAS}
+    statuses = {name: realm.register(**metadata)["status"] for name, metadata in PROFILES.items()}
+    rejected = {"VS Code", "claude.ai", "Cursor"}  # they redirect to a vendor
+    assert statuses == {name: 403 if name in rejected else 201 for name in PROFILES}
 
 
 @pytest.mark.requirement("bootstrap.profiles")
 def test_closed_lets_in_nobody_even_with_an_initial_access_token(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = bootstrapped(keycloak, tmp_path, registration={"profile": "closed"})
-    assert {realm.register(**metadata)["status"] for metadata in PERSONAS.values()} == {403}
+    assert {realm.register(**metadata)["status"] for metadata in PROFILES.values()} == {403}
     admin = realm.admin()
     path = f"admin/realms/{realm.name}/clients-initial-access"
     invitation = admin.connection.raw_post(path, data='{"count": 1, "expiration": 60}').json()["token"]
@@ -132,8 +132,8 @@ def test_an_initial_access_token_loosens_no_rule(standing_realm: Realm) -> None:
     client = admin.get("clients", clientId=invited["client_id"])[0]
     assert (client["consentRequired"], client["fullScopeAllowed"]) == (True, False)
     for uri in ("https://evil.example/callback", "http://localhost/*"):
-        refused = standing_realm.post_client("openid-connect", {**NATIVE, "redirect_uris": [uri]}, invitation)
-        assert refused["status"] == 403
+        rejected = standing_realm.post_client("openid-connect", {**NATIVE, "redirect_uris": [uri]}, invitation)
+        assert rejected["status"] == 403
 
 
 @pytest.mark.requirement("bootstrap.profiles")
@@ -149,5 +149,5 @@ def test_the_trial_registration_leaves_no_client_behind(realm: Realm) -> None:
     admin = realm.admin()
     before = {client["clientId"] for client in admin.get("clients")}
     assert realm.apply(try_registration=True) == 0
-    assert any("could register and was removed" in line for line in realm.said)
+    assert any("could register and was removed" in line for line in realm.message)
     assert {client["clientId"] for client in admin.get("clients")} == before

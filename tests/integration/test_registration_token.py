@@ -48,11 +48,11 @@ def test_a_registration_token_does_not_get_round_the_rules(standing_realm: Realm
     client = registered(standing_realm)
     url, token = client.pop("registration_client_uri"), client.pop("registration_access_token")
     status = client.pop("status")
-    refused = standing_realm.server.request("PUT", url, json={**client, **change}, headers=bearer(token))
+    rejected = standing_realm.server.request("PUT", url, json={**client, **change}, headers=bearer(token))
     assert status == 201
-    assert refused.status_code >= 400, refused.text
-    kept = standing_realm.server.request("GET", url, headers=bearer(token)).json()
-    assert (kept["redirect_uris"], kept["client_id"]) == ([REDIRECT], client["client_id"])
+    assert rejected.status_code >= 400, rejected.text
+    stored = standing_realm.server.request("GET", url, headers=bearer(token)).json()
+    assert (stored["redirect_uris"], stored["client_id"]) == ([REDIRECT], client["client_id"])
 
 
 @pytest.mark.requirement("bootstrap.registration_token")
@@ -64,21 +64,21 @@ def test_a_registration_token_opens_no_flow(standing_realm: Realm) -> None:
     change = {**client, **flows, "token_endpoint_auth_method": "client_secret_post"}
     changed = standing_realm.server.request("PUT", url, json=change, headers=bearer(token)).json()
     known = {"client_id": client["client_id"], "client_secret": changed["client_secret"]}
-    person = {"username": "reader", "password": "reader"}
+    user = {"username": "reader", "password": "reader"}
     for grant in ("client_credentials", "password", UMA):
-        answer = standing_realm.token(grant_type=grant, scope="mcp:tools", **known, **person)
-        assert (answer["status"], "access_token" in answer) == (400, False), answer
-    (kept,) = standing_realm.admin().get("clients", clientId=client["client_id"])
+        response = standing_realm.token(grant_type=grant, scope="mcp:tools", **known, **user)
+        assert (response["status"], "access_token" in response) == (400, False), response
+    (stored,) = standing_realm.admin().get("clients", clientId=client["client_id"])
     wide = ("implicitFlowEnabled", "directAccessGrantsEnabled", "fullScopeAllowed", "bearerOnly")
-    assert [kept[member] for member in wide] == [False] * 4
-    assert kept["consentRequired"] is True
+    assert [stored[member] for member in wide] == [False] * 4
+    assert stored["consentRequired"] is True
 
 
 @pytest.mark.requirement("bootstrap.registration_token")
 def test_a_member_that_keycloak_takes_and_does_not_know_is_kept_nowhere(standing_realm: Realm) -> None:
     client = registered(standing_realm, initiate_login_uri=EVIL)
-    (kept,) = standing_realm.admin().get("clients", clientId=client["client_id"])
-    assert EVIL not in str(kept)
+    (stored,) = standing_realm.admin().get("clients", clientId=client["client_id"])
+    assert EVIL not in str(stored)
 
 
 @pytest.mark.requirement("bootstrap.registration_token")

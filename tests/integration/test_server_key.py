@@ -13,10 +13,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from mcp_idp.cli.bootstrap.errors import SettingsFailure
+from mcp_idp.cli.bootstrap.errors import ConfigError
 from mcp_idp.cli.bootstrap.keycloak.runner import run_apply
-from mcp_idp.cli.bootstrap.keycloak.settings import BootstrapSettings
-from mcp_idp.cli.common.server_env import surroundings
+from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings
+from mcp_idp.cli.common.server_env import server_environment
 from mcp_idp.cli.doctor.bootstrap_bridge import fix
 from tests.integration.keycloak import PUBLIC_URL, REDIRECT
 from tests.integration.tampering import TAMPERINGS
@@ -47,9 +47,9 @@ def _by_key(realm: Realm, key: ec.EllipticCurvePrivateKey, token: str) -> dict[s
         "client_assertion_type": ASSERTION,
         "client_assertion": jwt.encode(claims, key, algorithm="ES256"),
     }
-    answer = httpx.post(f"{realm.issuer}/protocol/openid-connect/token/introspect", data=form, timeout=30)
-    told: dict[str, Any] = answer.json()
-    return told
+    response = httpx.post(f"{realm.issuer}/protocol/openid-connect/token/introspect", data=form, timeout=30)
+    output: dict[str, Any] = response.json()
+    return output
 
 
 def _key_file(realm: Realm, key: ec.EllipticCurvePrivateKey) -> str:
@@ -65,8 +65,8 @@ def test_a_servers_key_survives_every_apply_and_takes_the_secrets_place(realm: R
     client_id = str(realm.register(redirect_uris=[REDIRECT], scope="mcp:tools")["client_id"])
     token = realm.log_in("reader", client_id, scope="mcp:tools")["access_token"]
 
-    assert run_apply(settings_of(realm, **signing), wait=30, say=lambda _: None) > 0
-    assert run_apply(settings_of(realm, **signing), wait=30, say=lambda _: None) == 0
+    assert run_apply(settings_of(realm, **signing), wait=30, log=lambda _: None) > 0
+    assert run_apply(settings_of(realm, **signing), wait=30, log=lambda _: None) == 0
     assert check(realm, **signing).clean
     assert _by_key(realm, key, token)["active"] is True
     assert _by_key(realm, other, token)["error"] == "invalid_client"
@@ -85,30 +85,30 @@ def test_a_key_that_this_machine_has_not_stays_and_the_rest_is_mended(realm: Rea
     dotenv = realm.folder / ".env"
     dotenv.write_text("OAUTH_CLIENT_AUTH=private_key_jwt\nOAUTH_CLIENT_KEY_FILE=/run/secrets/introspection.pem\n")
     environment = {name: value for name, value in realm.environment.items() if name != "OAUTH_CLIENT_SECRET_FILE"}
-    outside = surroundings({**environment, "PATH": os.environ["PATH"]}, dotenv)
+    outside = server_environment({**environment, "PATH": os.environ["PATH"]}, dotenv)
     before = realm.admin().get("clients", clientId=PUBLIC_URL)
-    asked: list[bool] = []
+    requests: list[bool] = []
 
     def agreed() -> bool:
-        asked.append(True)
+        requests.append(True)
         return True
 
-    def mend() -> str:
+    def apply_fix() -> str:
         return fix(outside, PUBLIC_URL, agreed)
 
     # The provider has no key yet: nobody may be left without any.
-    assert "could not say" in mend()
-    with pytest.raises(SettingsFailure, match="set OAUTH_CLIENT_KEY_FILE"):
-        run_apply(BootstrapSettings.load(outside), wait=30, say=lambda _: None)
-    assert (asked, realm.admin().get("clients", clientId=PUBLIC_URL)) == ([], before)
+    assert "could not say" in apply_fix()
+    with pytest.raises(ConfigError, match="set OAUTH_CLIENT_KEY_FILE"):
+        run_apply(KeycloakSettings.load(outside), wait=30, log=lambda _: None)
+    assert (requests, realm.admin().get("clients", clientId=PUBLIC_URL)) == ([], before)
 
     inside = {"OAUTH_CLIENT_AUTH": "private_key_jwt", "OAUTH_CLIENT_KEY_FILE": _key_file(realm, key)}
-    run_apply(settings_of(realm, **inside), wait=30, say=lambda _: None)
+    run_apply(settings_of(realm, **inside), wait=30, log=lambda _: None)
     client_id = str(realm.register(redirect_uris=[REDIRECT], scope="mcp:tools")["client_id"])
     token = realm.log_in("reader", client_id, scope="mcp:tools")["access_token"]
     TAMPERINGS["scope mcp:admin.roles"](realm.admin())
     realm.admin().write("PUT", ("clients", before[0]["id"]), {"name": "Renamed"})
-    assert mend() == ""
-    assert asked == [True]
+    assert apply_fix() == ""
+    assert requests == [True]
     assert check(realm, **inside).clean
     assert _by_key(realm, key, token)["active"] is True

@@ -61,8 +61,8 @@ def test_the_image_of_the_server_holds_neither_the_command_nor_its_dependencies(
 def test_the_bootstrap_ends_with_what_a_person_needs_next(stack: Stack) -> None:
     lines = stack.compose("logs", "--no-log-prefix", "bootstrap").stdout.splitlines()
     end = "\n".join(lines[-15:])
-    for needed in ("reader", "writer", "admin", "nobody", stack.url, "./scripts/login"):
-        assert needed in end
+    for required in ("reader", "writer", "admin", "nobody", stack.url, "./scripts/login"):
+        assert required in end
     assert f"127.0.0.1:{stack.keycloak_port}" not in end
 
 
@@ -105,25 +105,25 @@ def test_the_login_runs_inside_the_network_too(stack: Stack) -> None:
 
 @pytest.mark.requirement("stack.browser")
 def test_a_person_logs_in_through_a_browser(stack: Stack, tmp_path: Path) -> None:
-    code, said, pages = log_in_by_browser(stack.url, "reader", tmp_path)
-    assert code == 0, said
+    code, message, pages = log_in_by_browser(stack.url, "reader", tmp_path)
+    assert code == 0, message
     login, consent, end = pages
     assert "Sign in" in login
     assert "Use the tools of this server" in consent
     assert "You are back" in end
-    assert "Hello" in said
+    assert "Hello" in message
 
 
 @pytest.mark.requirement("stack.no_role")
 def test_a_person_without_a_role_is_refused_and_told_why(stack: Stack) -> None:
     code, found = stack.log_in("nobody")
-    said = json.dumps(found)
+    message = json.dumps(found)
     log = stack.compose("logs", "--no-log-prefix", "mcp-server").stdout
     assert code == 6
-    assert "mcp-reader" in said
-    refusals = [json.loads(line) for line in log.splitlines() if '"refused"' in line]
-    assert refusals[-1]["reason"] == "audience"
-    assert stack.url in refusals[-1]["expected"]
+    assert "mcp-reader" in message
+    rejections = [json.loads(line) for line in log.splitlines() if '"refused"' in line]
+    assert rejections[-1]["reason"] == "audience"
+    assert stack.url in rejections[-1]["expected"]
 
 
 @pytest.mark.requirement("stack.locked")
@@ -145,12 +145,14 @@ def test_nothing_is_open_that_need_not_be(stack: Stack) -> None:
 @pytest.mark.requirement("stack.no_secret")
 def test_no_configuration_and_no_log_shows_a_secret_or_a_token(stack: Stack) -> None:
     stack.log_in("reader")
-    shown = json.dumps(stack.containers()) + stack.compose("logs").stdout
+    displayed = json.dumps(stack.containers()) + stack.compose("logs").stdout
     read = "import pathlib;print(*(p.read_text().strip() for p in pathlib.Path('/run/idp').rglob('secret')), sep='\\n')"
-    held = stack.compose("run", "--rm", "--no-deps", "--entrypoint", "python", "bootstrap", "-c", read).stdout.split()
-    assert len(held) == 2
-    assert [secret for secret in held if secret in shown] == []
-    assert not re.search(r"eyJ[\w-]{20,}\.[\w-]{20,}", shown)
+    current = stack.compose(
+        "run", "--rm", "--no-deps", "--entrypoint", "python", "bootstrap", "-c", read
+    ).stdout.split()
+    assert len(current) == 2
+    assert [secret for secret in current if secret in displayed] == []
+    assert not re.search(r"eyJ[\w-]{20,}\.[\w-]{20,}", displayed)
 
 
 @pytest.mark.requirement("stack.outage")
@@ -205,7 +207,7 @@ def test_an_env_file_copied_from_the_example_changes_nothing(engine: None) -> No
     assert stack.compose("--env-file", ".env.example", "config").stdout == bare
 
 
-_OFF_THIS_MACHINE = {
+_OFF_THIS_SERVICE_CLIENT = {
     "LOGIN_HOST": "login.example.com",
     "MCP_HOST": "mcp.example.com",
     "DEX_POSTGRES_PASSWORD": "p" * 32,
@@ -228,7 +230,7 @@ _OFF_THIS_MACHINE = {
     ],
 )
 def test_everything_that_sees_the_access_files_is_told_which_one_counts(engine: None, files: str) -> None:
-    stack = Stack(variables={**_OFF_THIS_MACHINE, "COMPOSE_FILE": files, "ACCESS_FILE": "idp-config/team.yaml"})
+    stack = Stack(variables={**_OFF_THIS_SERVICE_CLIENT, "COMPOSE_FILE": files, "ACCESS_FILE": "idp-config/team.yaml"})
     services = json.loads(stack.compose("--profile", "tools", "config", "--format", "json").stdout)["services"]
     readers = {
         name: service["environment"].get("ACCESS_FILE")
@@ -244,11 +246,11 @@ def test_another_access_file_counts_for_bootstrap_and_server(stack: Stack) -> No
     """access.production.yaml has another name for the resource, and no demo users."""
     try:
         stack.compose("up", "--wait", "--no-build", ACCESS_FILE="idp-config/access.production.yaml")
-        said = stack.compose("logs", "--no-log-prefix", "bootstrap").stdout
+        output = stack.compose("logs", "--no-log-prefix", "bootstrap").stdout
         document = httpx.get(stack.url.replace("/mcp", "/.well-known/oauth-protected-resource/mcp")).json()
         assert document["resource_name"] == "MCP server"
-        assert "- user reader" in said
-        assert "displayName: MCP demo server → MCP server" in said
+        assert "- user reader" in output
+        assert "displayName: MCP demo server → MCP server" in output
     finally:
         stack.compose("up", "--wait", "--no-build")
     assert stack.log_in("reader")[0] == 0
@@ -275,9 +277,9 @@ def _eventually(url: str, status: int | None = None) -> httpx.Response:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with suppress(httpx.TransportError):
-            answer = httpx.get(url)
-            if status in {None, answer.status_code}:
-                return answer
+            response = httpx.get(url)
+            if status in {None, response.status_code}:
+                return response
         time.sleep(0.2)  # polling a container that has no way to say that it listens
     raise TimeoutError(url)
 

@@ -27,7 +27,7 @@ def test_a_text_of_a_page_is_mended_and_removed_and_others_stay(realm: Realm) ->
     text = file.read_text(encoding="utf-8")
     file.write_text(text.replace("    clientNotFoundMessage:", "    ourOwnMessage:"), encoding="utf-8")
     realm.apply()
-    assert "- messages en: remove clientNotFoundMessage, the file no longer has it" in realm.said
+    assert "- messages en: remove clientNotFoundMessage, the file no longer has it" in realm.message
     assert set(admin.get("localization", "en")) == {"oauthGrantTitle", "ourOwnMessage", "doLogIn"}
     assert admin.get("localization", "de") == {"doLogIn": "Ihres"}
     assert realm.apply() == 0

@@ -15,9 +15,9 @@ import httpx
 import pytest
 
 from mcp_idp.auth.context import current_principal
-from mcp_idp.cli.bootstrap.errors import SettingsFailure
+from mcp_idp.cli.bootstrap.errors import ConfigError
 from mcp_idp.mcp_protocol.registry import tool
-from mcp_idp.oauth.token_exchange import ACCESS_TOKEN, GRANT
+from mcp_idp.oauth.token_exchange import ACCESS_TOKEN, GRANT_TYPE
 from mcp_server import tools
 from tests.integration.in_process import serving, settings_for
 from tests.integration.keycloak import REDIRECT, REPOSITORY, Realm, bootstrapped, claims
@@ -42,7 +42,7 @@ WITH_GRANT = {
     "redirect_uris": [REDIRECT],
     "scope": "mcp:tools",
     "token_endpoint_auth_method": "client_secret_post",
-    "grant_types": ["authorization_code", "refresh_token", GRANT],
+    "grant_types": ["authorization_code", "refresh_token", GRANT_TYPE],
 }
 
 
@@ -77,7 +77,7 @@ def log_in(realm: Realm, user: str, **client: Any) -> str:
 def exchange(realm: Realm, token: str, client_id: str, secret: str, **more: str) -> Json:
     """What Keycloak answers to a client that wants another token for `token`."""
     kinds = {"subject_token_type": ACCESS_TOKEN, "requested_token_type": ACCESS_TOKEN}
-    asked = {"grant_type": GRANT, "subject_token": token, **kinds, **more}
+    asked = {"grant_type": GRANT_TYPE, "subject_token": token, **kinds, **more}
     return realm.token(**asked, client_id=client_id, client_secret=secret)
 
 
@@ -154,7 +154,7 @@ async def test_a_token_is_good_at_one_of_the_two_only(orders: Orders) -> None:
 def test_nobody_else_exchanges_a_token(orders: Orders) -> None:
     realm, victim = orders.realm, orders.log_in("reader")
     client = realm.register(**WITH_GRANT)
-    assert GRANT in client["grant_types"]  # so it is for the policy to refuse it
+    assert GRANT_TYPE in client["grant_types"]  # so it is for the policy to refuse it
     who = (client["client_id"], client["client_secret"])
     login = realm.log_in("reader", client["client_id"], scope="mcp:tools", client_secret=client["client_secret"])
     for token in (victim, login["access_token"]):
@@ -189,7 +189,7 @@ def test_nobody_but_the_server_can_ask_for_the_apis_scope(orders: Orders) -> Non
 def test_a_second_apply_changes_nothing_and_no_hole_is_open(orders: Orders) -> None:
     assert orders.realm.apply() == 0
     found = check(orders.realm)
-    assert (found.names, found.holes) == ([], ())
+    assert (found.names, found.weaknesses) == ([], ())
 
 
 @pytest.mark.requirement("principal.claims")
@@ -243,7 +243,7 @@ def test_what_somebody_changes_is_named_and_mended_and_what_is_dropped_goes(keyc
     policies = admin.get("client-policies", "policies")["policies"]
     assert "mcp-no-exchange" not in {policy["name"] for policy in policies}
     (rule,) = [policy for policy in policies if policy["name"] == "mcp-code-only"]
-    assert GRANT in rule["conditions"][0]["configuration"]["grant_types"]
+    assert GRANT_TYPE in rule["conditions"][0]["configuration"]["grant_types"]
     assert admin.get("clients", clientId=API) == []
     (ours,) = admin.get("clients", clientId=realm.public_url)
     assert ours["attributes"].get("standard.token.exchange.enabled", "false") == "false"
@@ -273,7 +273,7 @@ def test_an_apis_own_client_stays_as_it_is_and_a_foreign_scope_is_refused(realm:
 
     admin.write("POST", ("client-scopes",), {"name": "orders.read", "protocol": "openid-connect"})
     realm.write_access(upstreams=upstreams())
-    with pytest.raises(SettingsFailure, match=r"upstreams\.orders-api\.scopes\.orders\.read: the realm has"):
+    with pytest.raises(ConfigError, match=r"upstreams\.orders-api\.scopes\.orders\.read: the realm has"):
         realm.apply()
 
 
@@ -282,7 +282,7 @@ def test_a_scope_that_keycloak_puts_into_a_new_realm_is_refused_there_too(keyclo
     realm = Realm(keycloak, tmp_path, f"test-{secrets.token_hex(4)}")
     scopes = {"address": {"description": "Where you live", "roles": ["orders-reader"]}}
     realm.write_access(upstreams={API: {"name": "Orders", "scopes": scopes}})
-    with pytest.raises(SettingsFailure, match=r"upstreams\.orders-api\.scopes\.address: the realm has"):
+    with pytest.raises(ConfigError, match=r"upstreams\.orders-api\.scopes\.address: the realm has"):
         realm.apply()
     admin = realm.admin()
     assert admin.get()["enabled"] is False

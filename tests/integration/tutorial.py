@@ -15,7 +15,7 @@ from tests.integration.keycloak import PUBLIC_URL, Realm
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
+    from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
     from tests.integration.keycloak import Keycloak
 
 THEIR_CLIENT = "their-application"
@@ -52,7 +52,7 @@ def tutorial_realm(server: Keycloak, folder: Path, name: str) -> Realm:
         "optionalClientScopes": ["mcp:tools", "phone"],
     }
     admin.write("POST", ("clients",), theirs)
-    person = {
+    user = {
         "username": "victim",
         "enabled": True,
         "email": "victim@theirs.example",
@@ -64,11 +64,11 @@ def tutorial_realm(server: Keycloak, folder: Path, name: str) -> Realm:
     admin.write("POST", ("groups",), {"name": THEIR_GROUP, "attributes": {"cost": ["7"]}})
     group = admin.get("group-by-path", THEIR_GROUP)
     admin.write("POST", ("groups", group["id"], "role-mappings", "realm"), [admin.get("roles", "offline_access")])
-    admin.write("POST", ("users",), {**person, "groups": [f"/{THEIR_GROUP}"]})
+    admin.write("POST", ("users",), {**user, "groups": [f"/{THEIR_GROUP}"]})
     return realm
 
 
-def _open_registration(admin: Session) -> None:
+def _open_registration(admin: AdminClient) -> None:
     opened = {
         "trusted-hosts": {
             "trusted-hosts": ["localhost", "127.0.0.1"],
@@ -86,13 +86,13 @@ def _open_registration(admin: Session) -> None:
             admin.write("PUT", ("components", found["id"]), changed)
 
 
-def what_is_theirs(admin: Session) -> str:
+def what_is_theirs(admin: AdminClient) -> str:
     """All that an apply must leave alone, as one text."""
-    people = admin.get("users", username="victim", exact="true")
+    users = admin.get("users", username="victim", exact="true")
     clients = [admin.get("clients", clientId=name) for name in (THEIR_CLIENT, "account", "admin-cli")]
     for client in (client for found in clients for client in found):
         for lists in ("defaultClientScopes", "optionalClientScopes"):
             client[lists] = sorted(client[lists])
     group = admin.get("group-by-path", THEIR_GROUP)
     members = [member["username"] for member in admin.get("groups", group["id"], "members")]
-    return json.dumps([people, clients, group, members], sort_keys=True)
+    return json.dumps([users, clients, group, members], sort_keys=True)

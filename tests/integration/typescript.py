@@ -19,13 +19,13 @@ TYPESCRIPT = Path(__file__).parents[1] / "clients" / "ts"
 class Story:
     """What a client said while it ran, one object a line."""
 
-    said: list[dict[str, Any]]
+    messages: list[dict[str, Any]]
 
     def all(self, name: str) -> list[Any]:
-        return [line[name] for line in self.said if name in line]
+        return [line[name] for line in self.messages if name in line]
 
     def call(self, tool: str) -> dict[str, Any]:
-        (line,) = (line for line in self.said if line.get("tool") == tool)
+        (line,) = (line for line in self.messages if line.get("tool") == tool)
         return line
 
 
@@ -34,13 +34,13 @@ def run_client(
 ) -> Story:
     """Let a client of `flavour` make its `calls` at the server `url`; `visit` logs somebody in at a page."""
     words = [node, "journey.mjs", flavour, url, json.dumps(calls)]
-    said: list[dict[str, Any]] = []
+    messages: list[dict[str, Any]] = []
     with subprocess.Popen(
         words, cwd=TYPESCRIPT, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            said.append(json.loads(line))
-            if "authorize" in said[-1]:
-                visit(said[-1]["authorize"])
-    return Story(said)
+            messages.append(json.loads(line))
+            if "authorize" in messages[-1]:
+                visit(messages[-1]["authorize"])
+    return Story(messages)

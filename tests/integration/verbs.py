@@ -8,39 +8,39 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from mcp_idp.cli.bootstrap.keycloak.compliance.drift import check_now
+from mcp_idp.cli.bootstrap.keycloak.compliance.drift import audit
 from mcp_idp.cli.bootstrap.keycloak.probe.runner import PATIENCE, probe
-from mcp_idp.cli.bootstrap.keycloak.runner import plan_now
-from mcp_idp.cli.bootstrap.keycloak.settings import BootstrapSettings
-from mcp_idp.cli.bootstrap.verification import open_http
+from mcp_idp.cli.bootstrap.keycloak.runner import compute_plan
+from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings
+from mcp_idp.cli.bootstrap.verification import create_client
 from tests.integration.keycloak import REPOSITORY
 
 if TYPE_CHECKING:
     from mcp_idp.cli.bootstrap.changes import Change
-    from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
-    from mcp_idp.cli.bootstrap.keycloak.compliance.drift import Findings
-    from mcp_idp.cli.bootstrap.keycloak.probe.runner import Trial
+    from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
+    from mcp_idp.cli.bootstrap.keycloak.compliance.drift import AuditReport
+    from mcp_idp.cli.bootstrap.keycloak.probe.runner import ProbeOutcome
     from tests.integration.keycloak import Realm
 
 
-def settings_of(realm: Realm, **variables: str) -> BootstrapSettings:
+def settings_of(realm: Realm, **variables: str) -> KeycloakSettings:
     """The settings of a run for this realm, some of them otherwise."""
-    return BootstrapSettings.load({**realm.environment, **variables})
+    return KeycloakSettings.load({**realm.environment, **variables})
 
 
-def check(realm: Realm, **variables: str) -> Findings:
+def check(realm: Realm, **variables: str) -> AuditReport:
     """What the verb `check` finds."""
-    return check_now(settings_of(realm, **variables), wait=30, say=lambda _: None)
+    return audit(settings_of(realm, **variables), wait=30, log=lambda _: None)
 
 
 def plan(realm: Realm, **variables: str) -> list[Change]:
     """What the verb `plan` shows."""
-    return plan_now(settings_of(realm, **variables), wait=30, say=lambda _: None)
+    return compute_plan(settings_of(realm, **variables), wait=30, log=lambda _: None)
 
 
-def tried(realm: Realm) -> list[Trial]:
+def tried(realm: Realm) -> list[ProbeOutcome]:
     """What the verb `probe` finds."""
-    with open_http(PATIENCE) as http:
+    with create_client(PATIENCE) as http:
         return probe(realm.admin(), settings_of(realm), http)
 
 
@@ -64,7 +64,7 @@ def command_line(realm: Realm, *words: str, **variables: str) -> tuple[int, str,
 
 def account(realm: Realm, *roles: str) -> dict[str, str]:
     """A client of the master realm whose service account has these roles of this one realm, as settings of a run."""
-    admin: Session = realm.admin()
+    admin: AdminClient = realm.admin()
     name = f"{realm.name}-{'-'.join(roles)}"
     master = "admin/realms/master"
 
@@ -79,7 +79,7 @@ def account(realm: Realm, *roles: str) -> dict[str, str]:
     send("post", "clients", {"clientId": name, "secret": "s" * 43, "serviceAccountsEnabled": True})
     (client,) = read("clients", clientId=name)
     (ours,) = read("clients", clientId=f"{realm.name}-realm")
-    given = [role for role in read(f"clients/{ours['id']}/roles") if role["name"] in roles]
+    granted = [role for role in read(f"clients/{ours['id']}/roles") if role["name"] in roles]
     user = admin.connection.raw_get(f"{master}/clients/{client['id']}/service-account-user").json()
-    send("post", f"users/{user['id']}/role-mappings/clients/{ours['id']}", given)
+    send("post", f"users/{user['id']}/role-mappings/clients/{ours['id']}", granted)
     return {"KEYCLOAK_ADMIN_CLIENT_ID": name, "KEYCLOAK_ADMIN_CLIENT_SECRET": "s" * 43}

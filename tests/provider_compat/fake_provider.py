@@ -19,7 +19,7 @@ import yaml
 from mcp_idp.config import load_settings
 from mcp_idp.config.settings import Settings
 from mcp_server.app import create_app
-from tests.support.app import Calls, HeldClock, lifespan
+from tests.support.app import Calls, FakeClock, lifespan
 from tests.support.fake_issuer import NOW, public_jwk, rsa_key
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RESOURCE = "https://mcp.example.com/mcp"
-PERSON = "248289761001"
+USER = "248289761001"
 _JWE = "eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..48V1_ALb6US04U3b.5eym8TW_c8SuK0ltJ3rpYIzOeDQz7TALvtu6UG9oMo4.AAAA"
 
 
@@ -41,7 +41,7 @@ class Row:
         header: members in place of those of the genuine token's header; `...` takes one out.
         whole: the token itself, where it is no JWT by the provider's key.
         scopes: who is admitted with; None where nobody is.
-        says: the reason in the log, or the code of a 403.
+        message: the reason in the log, or the code of a 403.
     """
 
     name: str
@@ -49,15 +49,15 @@ class Row:
     header: Mapping[str, Any] = field(default_factory=dict)
     whole: str = ""
     scopes: frozenset[str] | None = None
-    says: str = ""
+    message: str = ""
 
 
 def genuine(name: str, scopes: str, **changes: Any) -> Row:
     return Row(name=name, changes=changes, scopes=frozenset(scopes.split()))
 
 
-def wrong(name: str, says: str, **changes: Any) -> Row:
-    return Row(name=name, changes=changes, says=says)
+def wrong(name: str, message: str, **changes: Any) -> Row:
+    return Row(name=name, changes=changes, message=message)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +78,7 @@ class Imitation:
         elsewhere: the issuer of another tenant of the same provider, whose keys may be the same.
         rows: its tokens.
         opaque: an access token that is no JWT, if it writes such.
-        answer: what its introspection endpoint says of that one.
+        response: what its introspection endpoint says of that one.
     """
 
     profile: str
@@ -94,13 +94,13 @@ class Imitation:
     elsewhere: str
     rows: tuple[Row, ...]
     opaque: str = ""
-    answer: Mapping[str, Any] = field(default_factory=dict)
+    response: Mapping[str, Any] = field(default_factory=dict)
 
     def token(self, row: Row) -> str:
         """What the provider signs."""
         if row.whole:
             return row.whole
-        claims = {"iss": self.issuer, "sub": PERSON, "iat": NOW, "exp": NOW + 3600, **self.claims, **row.changes}
+        claims = {"iss": self.issuer, "sub": USER, "iat": NOW, "exp": NOW + 3600, **self.claims, **row.changes}
         header = {"typ": None, **self.header, "kid": "k1", **row.header}
         return jwt.encode(
             {name: value for name, value in claims.items() if value is not ...},
@@ -113,8 +113,8 @@ class Imitation:
         """Its endpoints."""
         keys = {"keys": [public_jwk(rsa_key("provider"), kid="k1", use="sig", alg="RS256")]}
         if request.method == "POST":
-            asked = dict(parse_qsl(request.content.decode())).get("token")
-            return _json(self.answer if asked == self.opaque else {"active": False})
+            token = dict(parse_qsl(request.content.decode())).get("token")
+            return _json(self.response if token == self.opaque else {"active": False})
         if str(request.url) == self.keys_at:
             return _json(keys)
         if request.url.host == urlsplit(self.issuer).hostname and request.url.path in self.documents:
@@ -136,9 +136,9 @@ class Imitation:
                 aud=["https://other.example.com/mcp", RESOURCE + "/"],
             ),
             wrong("a token that has ended", "expired", iat=NOW - 7200, exp=NOW - 3600),
-            Row(name="a token by somebody else's key of the same name", header={"by": "attacker"}, says="signature"),
-            Row(name="an encrypted token", whole=_JWE, says="encrypted"),
-            Row(name="a refresh token, which is opaque", whole="rt.AbCdEf-0123456789", says="not_a_jwt"),
+            Row(name="a token by somebody else's key of the same name", header={"by": "attacker"}, message="signature"),
+            Row(name="an encrypted token", whole=_JWE, message="encrypted"),
+            Row(name="a refresh token, which is opaque", whole="rt.AbCdEf-0123456789", message="not_a_jwt"),
         )
 
 
@@ -160,7 +160,7 @@ async def serving(imitation: Imitation, folder: Path, **settings: str) -> AsyncI
         "ACCESS_FILE": str(access_file),
     }
     async with httpx.AsyncClient(transport=httpx.MockTransport(imitation.reply)) as http:
-        app = create_app(load_settings(variables), clock=HeldClock().clock, http=http)
+        app = create_app(load_settings(variables), clock=FakeClock().clock, http=http)
         transport = httpx.ASGITransport(app)
         async with (
             lifespan(app),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.provider_compat.fake_provider import PERSON, RESOURCE, Imitation, Row, genuine, wrong
+from tests.provider_compat.fake_provider import RESOURCE, USER, Imitation, Row, genuine, wrong
 from tests.support.fake_issuer import NOW
 
 READ = "mcp:tools mcp:notes.read"
@@ -50,12 +50,12 @@ ZITADEL = Imitation(
         wrong("roles as one text", "claims_malformed", **{_ROLES: "mcp-admin"}),
     ),
     opaque="V1-at_163840776835432705-Bnyx0mQ1sJ",
-    answer={
+    response={
         "active": True,
         "iss": "https://acme-x1y2z3.zitadel.cloud",
         "aud": ["69234237810729234", _PROJECT],
         "client_id": "69234237810729234",
-        "sub": PERSON,
+        "sub": USER,
         "token_type": "Bearer",
         "scope": "openid profile",
         "exp": NOW + 3600,
@@ -93,12 +93,12 @@ ORY = Imitation(
         wrong("scopes that the consent page put among its own claims", "insufficient_scope", scp=["openid"]),
     ),
     opaque="ory_at_JGhESDjKfHMQ8Wcy0cC3.hIQxGmX37ydn8WmKAnlD3U",
-    answer={
+    response={
         "active": True,
         "iss": _HYDRA,
         "aud": [RESOURCE],
         "client_id": "8c1e2d3f",
-        "sub": PERSON,
+        "sub": USER,
         "scope": READ,
         "token_type": "Bearer",
         "token_use": "access_token",
@@ -129,16 +129,16 @@ AUTHELIA = Imitation(
     elsewhere="https://auth.other.example",
     rows=(
         genuine("a person's token", READ),
-        Row(name="an ID token, told by its type", header={"typ": "JWT"}, changes={"nonce": "n"}, says="header_type"),
+        Row(name="an ID token, told by its type", header={"typ": "JWT"}, changes={"nonce": "n"}, message="header_type"),
         wrong("a client's own token", "no_user", sub="mcp-native"),
         wrong("a token without an audience", "audience", aud=[]),
     ),
     opaque="authelia_at_cr4i4EtTn2F4k6mX4XzxbsBewkxCGn",
-    answer={
+    response={
         "active": True,
         "aud": [RESOURCE],
         "client_id": "mcp-native",
-        "sub": PERSON,
+        "sub": USER,
         "scope": READ,
         "exp": NOW + 3600,
     },
@@ -168,15 +168,15 @@ GENERIC = Imitation(
         wrong("an ID token with the hash of an access token", "token_type", at_hash="x"),
         wrong("a token that says that it is an ID token", "token_type", token_use="id"),
         wrong("a refresh token that says so", "token_type", typ="Refresh"),
-        Row(name="a token of another type", header={"typ": "logout+jwt"}, says="header_type"),
+        Row(name="a token of another type", header={"typ": "logout+jwt"}, message="header_type"),
         wrong("a token without our scope", "insufficient_scope", scope="openid"),
     ),
     opaque="2YotnFZFEjr1zCsicMWpAA",
-    answer={
+    response={
         "active": True,
         "aud": RESOURCE,
         "client_id": "cli",
-        "sub": PERSON,
+        "sub": USER,
         "scope": READ,
         "exp": NOW + 3600,
     },

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.provider_compat.fake_provider import PERSON, RESOURCE, Imitation, Row, genuine, wrong
+from tests.provider_compat.fake_provider import RESOURCE, USER, Imitation, Row, genuine, wrong
 from tests.support.fake_issuer import NOW
 
 READ, ALL_BUT_ADMIN = "mcp:tools mcp:notes.read", "mcp:tools mcp:notes.read mcp:notes.write"
@@ -41,7 +41,7 @@ OKTA = Imitation(
         Row(
             name="a token of the org server, told by its type",
             header={"typ": "application/okta-internal-at+jwt"},
-            says="header_type",
+            message="header_type",
         ),
         wrong("an ID token", "token_type", cid=..., uid=..., scp=..., at_hash="fPlsvVszI29LU2UhDyJ9vg"),
         wrong("an ID token without at_hash or nonce", "token_type", cid=..., uid=..., scp=...),
@@ -51,7 +51,7 @@ OKTA = Imitation(
     ),
 )
 
-_AUTH0_PERSON = "auth0|6553da60a54af58e29493993"
+_AUTH0_USER = "auth0|6553da60a54af58e29493993"
 AUTH0 = Imitation(
     profile="auth0",
     source=("https://auth0.com/docs/secure/tokens/access-tokens/access-token-profiles",),
@@ -61,7 +61,7 @@ AUTH0 = Imitation(
     metadata={"registration_endpoint": "https://acme.eu.auth0.com/oidc/register"},
     header={"typ": "JWT"},
     claims={
-        "sub": _AUTH0_PERSON,
+        "sub": _AUTH0_USER,
         "aud": [RESOURCE, "https://acme.eu.auth0.com/userinfo"],
         "azp": "K1AUPhZq8mRi0Q0pjhkfu1D7y6KjDQja",
         "scope": "openid profile mcp:tools mcp:notes.read",
@@ -175,7 +175,7 @@ COGNITO = Imitation(
     claims={
         "token_use": "access",
         "client_id": _CLIENT,
-        "username": PERSON,
+        "username": USER,
         "cognito:groups": ["mcp-reader"],
         "scope": f"openid {_NAMES[0]}",
         "auth_time": NOW,

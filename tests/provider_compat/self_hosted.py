@@ -144,7 +144,7 @@ AUTHENTIK = Imitation(
         wrong("a person in no group of ours", "insufficient_role", groups=["authentik Admins"]),
         wrong("no groups in the token: the profile scope was not asked for", "insufficient_role", groups=...),
         wrong("scopes that anybody may ask for", "insufficient_role", groups=[], scope=EVERYTHING),
-        Row(name="a token of a provider without a signing key", whole=_HS256, says="algorithm"),
+        Row(name="a token of a provider without a signing key", whole=_HS256, message="algorithm"),
     ),
 )
 

@@ -61,28 +61,28 @@ def _chosen(profile: ProviderProfile) -> str:
 
 
 def _kinds(profile: ProviderProfile) -> str:
-    if profile.unusable:
+    if profile.unsupported_reason:
         return "cannot be judged"
     return "JWT, or opaque" if profile.opaque else "JWT"
 
 
-def _told_by(profile: ProviderProfile) -> str:
+def _identified_by(profile: ProviderProfile) -> str:
     """What makes an access token of one: "a; b" is both, "a or b" either, "no a, b" neither."""
     own_type = ["typ: at+jwt"] if profile.header_types == {"at+jwt"} else []
-    kinds = {name: sorted(filter(None, accepted)) for name, accepted in profile.claim_types}
-    must = [f"{name}: {' or '.join(values)}" for name, values in kinds.items() if values and _needed(profile, name)]
+    kinds = {name: sorted(filter(None, accepted)) for name, accepted in profile.token_type_claims}
+    must = [f"{name}: {' or '.join(values)}" for name, values in kinds.items() if values and _required(profile, name)]
     none = [name for name, values in kinds.items() if not values]
-    parts = [*map("`{}`".format, own_type + must), " or ".join(map("`{}`".format, profile.access_marks))]
+    parts = [*map("`{}`".format, own_type + must), " or ".join(map("`{}`".format, profile.access_token_only_claims))]
     parts.append(f"no {_code(none)}" if none else "")
     return "; ".join(filter(None, parts)) or "-"
 
 
-def _needed(profile: ProviderProfile, name: str) -> bool:
-    return None not in dict(profile.claim_types)[name]
+def _required(profile: ProviderProfile, name: str) -> bool:
+    return None not in dict(profile.token_type_claims)[name]
 
 
 def _decides(profile: ProviderProfile) -> str:
-    if profile.unusable:
+    if profile.unsupported_reason:
         return "-"
     if not profile.scopes_from_roles:
         return f"scopes, {_code(profile.scope_claims)}"
@@ -90,24 +90,24 @@ def _decides(profile: ProviderProfile) -> str:
     return f"roles, `{(profile.roles_claim or '').replace('{}', '<audience>')}`{narrowed}"
 
 
-def _person(profile: ProviderProfile) -> str:
+def _user(profile: ProviderProfile) -> str:
     if profile.user_claim:
         return f"`{profile.user_claim}`"
-    subject = (profile.machine_subject or "").replace("{}", "<client>")
+    subject = (profile.service_subject_pattern or "").replace("{}", "<client>")
     return f"`sub` is not `{subject}`" if subject else "-"
 
 
 def _tokens(profile: ProviderProfile) -> tuple[str, ...]:
-    client = "-" if profile.unusable else _code(profile.client_claims)
+    client = "-" if profile.unsupported_reason else _code(profile.client_claims)
     audience = "the URL, or `JWT_AUDIENCE`" if profile.audience else "none: listed clients"
     return (
         f"[{profile.title}]({profile.name}.md)",
         _chosen(profile),
         _kinds(profile),
-        _told_by(profile),
-        "-" if profile.unusable else audience,
+        _identified_by(profile),
+        "-" if profile.unsupported_reason else audience,
         client,
-        _person(profile),
+        _user(profile),
         _decides(profile),
     )
 
@@ -118,7 +118,7 @@ def table() -> str:
     tokens = ("provider", "chosen by", "access tokens", "told by", "audience", "client", "a person, if", "who decides")
     logins = ("provider", "register", "CIMD", "what puts this server into `aud`", "what goes wrong first")
     rows = [
-        (f"[{p.title}]({p.name}.md)", p.logins.registration, p.logins.documents, p.logins.resource, p.logins.trap)
+        (f"[{p.title}]({p.name}.md)", p.logins.registration, p.logins.documents, p.logins.resource, p.logins.pitfall)
         for p in profiles
     ]
     return _HEAD + _TOKENS + _lines(tokens, map(_tokens, profiles)) + _LOGINS + _lines(logins, rows)

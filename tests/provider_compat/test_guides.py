@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from mcp_idp.access.models import IssuerRules
-from mcp_idp.access.policy import Access
+from mcp_idp.access.models import IssuerOverrides
+from mcp_idp.access.policy import AccessPolicy
 from mcp_idp.cli.bootstrap.auth0.settings import NAMES as AUTH0_NAMES
 from mcp_idp.cli.bootstrap.keycloak.settings import NAMES as KEYCLOAK_NAMES
 from mcp_idp.config import load_settings
@@ -52,7 +52,7 @@ def test_a_guide_has_its_parts_and_says_what_it_is_taken_from(page: Path) -> Non
     assert text.splitlines()[0].lower() == f"# {PROFILES[page.stem].title}".lower()
     assert re.search(r"^\*(ran|read)\* \(", text, re.MULTILINE)
     assert text.count("](https://") >= 1
-    if not PROFILES[page.stem].unusable:
+    if not PROFILES[page.stem].unsupported_reason:
         assert [part for part in SECTIONS if part not in text] == []
 
 
@@ -63,7 +63,7 @@ def test_every_setting_that_a_guide_names_exists(page: Path) -> None:
     named = {*_SETTING.findall(text), *variables(page)}
     of_libraries = {"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "KC_CLI_PASSWORD"}
     assert named - {*NAMES, *AUTH0_NAMES, *KEYCLOAK_NAMES, *of_libraries} == set()
-    of_access = set(Access.model_fields) | set(IssuerRules.model_fields)
+    of_access = set(AccessPolicy.model_fields) | set(IssuerOverrides.model_fields)
     ours = {name for line in text.splitlines() if "access.yaml" in line for name in _RULE.findall(line)}
     assert ours - of_access == set()
 
@@ -76,7 +76,7 @@ def test_what_a_guide_says_to_set_is_what_the_imitation_works_with(imitation: Im
     assert variables(page) == {**issuer, **imitation.settings}
     assert members(page) == imitation.access
     content = yaml.safe_load(Settings().access_file.read_text(encoding="utf-8"))
-    Access.model_validate({**content, **members(page)})
+    AccessPolicy.model_validate({**content, **members(page)})
     assert load_settings(variables(page)).provider.name == imitation.profile
 
 

@@ -15,17 +15,17 @@ from mcp_idp.access.policy import load_access
 from mcp_idp.config import load_settings
 from mcp_idp.config.env import SettingsError
 from mcp_idp.config.settings import Settings
-from mcp_idp.config.validation import check_provider
+from mcp_idp.config.validation import validate_provider
 from mcp_idp.providers import PROFILES, profile_for
-from mcp_idp.tokens.claims import ClaimRules, judge
-from mcp_idp.tokens.issuers import TrustedIssuers
-from tests.support.app import HeldClock
+from mcp_idp.tokens.claims import ClaimsPolicy, validate_claims
+from mcp_idp.tokens.issuers import TokenVerifierRegistry
+from tests.support.app import FakeClock
 from tests.support.fake_issuer import ISSUER, NOW, RESOURCE, Issuer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-GIVEN_AWAY = {
+KNOWN_ISSUERS = {
     "https://acme.okta.com/oauth2/default": "okta",
     "https://ACME.OKTA.COM/oauth2/default": "okta",
     "https://acme.oktapreview.com/oauth2/aus1": "okta",
@@ -69,7 +69,7 @@ LOOK_ALIKES = (
 
 
 @pytest.mark.requirement("providers.chosen")
-@pytest.mark.parametrize(("issuer", "name"), GIVEN_AWAY.items())
+@pytest.mark.parametrize(("issuer", "name"), KNOWN_ISSUERS.items())
 def test_an_issuer_gives_its_provider_away(issuer: str, name: str) -> None:
     assert profile_for(issuer).name == name
     assert profile_for(issuer, "dex").name == "dex"
@@ -105,14 +105,14 @@ WRONG = [
 
 
 @pytest.mark.requirement("providers.wrong_issuer")
-@pytest.mark.parametrize(("issuer", "says"), WRONG)
-def test_what_people_take_for_the_issuer_is_refused_with_what_to_write(issuer: str, says: str) -> None:
+@pytest.mark.parametrize(("issuer", "message"), WRONG)
+def test_what_people_take_for_the_issuer_is_refused_with_what_to_write(issuer: str, message: str) -> None:
     variables = {"OAUTH_SERVER_URL": issuer, "MCP_PUBLIC_URL": "https://mcp.example.com/mcp"}
-    with pytest.raises(SettingsError) as refused:
+    with pytest.raises(SettingsError) as rejected:
         load_settings(variables)
-    line = str(refused.value)
+    line = str(rejected.value)
     assert line.startswith(f"OAUTH_SERVER_URL={issuer}: ")
-    assert says in line
+    assert message in line
     assert "\n" not in line
 
 
@@ -123,8 +123,8 @@ def test_introspection_is_refused_where_no_endpoint_for_it_can_be_found(name: st
         Settings(), provider=PROFILES[name], server_url="https://id.example.com/t", token_mode="introspection"
     )
     with pytest.raises(SettingsError):
-        check_provider(asking)
-    check_provider(replace(asking, introspect_url="https://id.example.com/introspect"))
+        validate_provider(asking)
+    validate_provider(replace(asking, introspect_url="https://id.example.com/introspect"))
 
 
 @pytest.mark.anyio
@@ -135,9 +135,9 @@ async def test_a_further_issuer_is_held_to_the_same(tmp_path: Path) -> None:
     async with httpx.AsyncClient() as http:
         for issuer, _ in (*WRONG, ("https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_abc", "")):
             path.write_text(yaml.safe_dump({**content, "issuers": {issuer: {}}}), encoding="utf-8")
-            with pytest.raises(SettingsError) as refused:
-                TrustedIssuers(Settings(access_file=path), load_access(path), HeldClock().clock, http)
-            assert "issuers: " in str(refused.value)
+            with pytest.raises(SettingsError) as rejected:
+                TokenVerifierRegistry(Settings(access_file=path), load_access(path), FakeClock().clock, http)
+            assert "issuers: " in str(rejected.value)
 
 
 @pytest.mark.requirement("issuers.aliases")
@@ -158,20 +158,20 @@ def test_the_two_issuers_of_one_entra_tenant_are_aliases_and_nothing_else_is() -
 
 ACCESS = load_access(Settings().access_file)
 NAMES = st.lists(st.sampled_from([*ACCESS.roles, "engineering", *ACCESS.scopes, "x"]), max_size=4)
-BY_ROLES = [p for p in PROFILES.values() if p.scopes_from_roles and not p.roles_are_members]
+BY_ROLES = [p for p in PROFILES.values() if p.scopes_from_roles and not p.roles_are_object_keys]
 
 
 @pytest.mark.requirement("providers.roles_decide")
 @given(
     profile=st.sampled_from(BY_ROLES),
-    held=NAMES,
+    current=NAMES,
     scopes=st.fixed_dictionaries({}, optional=dict.fromkeys(("scope", "scp", "permissions", "mcp_roles"), NAMES)),
 )
 def test_no_scope_in_a_token_adds_to_what_the_roles_bring(
-    profile: Any, held: list[str], scopes: dict[str, list[str]]
+    profile: Any, current: list[str], scopes: dict[str, list[str]]
 ) -> None:
     access = ACCESS.model_copy(update={"groups": {"engineering": ("mcp-writer",)}})
-    rules = ClaimRules(
+    rules = ClaimsPolicy(
         issuer=ISSUER,
         audience=RESOURCE,
         profile=replace(profile, user_claim=None),
@@ -180,11 +180,11 @@ def test_no_scope_in_a_token_adds_to_what_the_roles_bring(
         leeway=0,
         max_lifetime=3600,
     )
-    marks = {"azp": "cli", "uid": "1", "client_id": "cli", "token_use": "access"}
-    claims = {**Issuer().claims(typ=..., scope=..., mcp_roles=...), **marks, **scopes, profile.roles_claim: held}
-    principal = judge(claims, rules, NOW)
-    brought = access.expand(access.scopes_of(access.roles_of(held)))
+    markers = {"azp": "cli", "uid": "1", "client_id": "cli", "token_use": "access"}
+    claims = {**Issuer().claims(typ=..., scope=..., mcp_roles=...), **markers, **scopes, profile.roles_claim: current}
+    principal = validate_claims(claims, rules, NOW)
+    brought = access.effective_scopes(access.scopes_granted_by(access.roles_for_groups(current)))
     assert principal.scopes <= brought
-    assert principal.roles == access.roles_of(held)
+    assert principal.roles == access.roles_for_groups(current)
     if not any(scopes.get(name) for name in profile.scope_claims):
         assert principal.scopes == brought

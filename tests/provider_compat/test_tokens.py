@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.support.app import Calls
 
 pytestmark = pytest.mark.anyio
-ASKED = {"AUTH_TOKEN_MODE": "introspection", "OAUTH_CLIENT_SECRET": "our own s3cret"}
+INTROSPECTION_SETTINGS = {"AUTH_TOKEN_MODE": "introspection", "OAUTH_CLIENT_SECRET": "our own s3cret"}
 ASKS = (
     ZITADEL,
     replace(ORY, settings={"OAUTH_INTROSPECT_URL": "http://hydra:4445/admin/oauth2/introspect"}),
@@ -43,12 +43,12 @@ async def outcome(server: Calls, token: str) -> frozenset[str] | str:
         assert who["client"]
         assert who["subject"]
         return frozenset(who["scopes"])
-    (refused,) = (line for line in lines if line["event"] == "refused")
-    says = str(refused.get("reason", refused["code"]))
-    assert response.status_code == (403 if says.startswith("insufficient") else 401), lines
+    (rejected,) = (line for line in lines if line["event"] == "refused")
+    message = str(rejected.get("reason", rejected["code"]))
+    assert response.status_code == (403 if message.startswith("insufficient") else 401), lines
     # What no login can bring gets no challenge, or a client would log in for ever.
-    assert ("www-authenticate" in response.headers) == (says != "insufficient_role")
-    return says
+    assert ("www-authenticate" in response.headers) == (message != "insufficient_role")
+    return message
 
 
 async def outcomes(server: Calls, imitation: Imitation, rows: Iterable[Row]) -> dict[str, frozenset[str] | str]:
@@ -56,7 +56,7 @@ async def outcomes(server: Calls, imitation: Imitation, rows: Iterable[Row]) -> 
 
 
 def expected(rows: Iterable[Row]) -> dict[str, frozenset[str] | str]:
-    return {row.name: row.says if row.scopes is None else row.scopes for row in rows}
+    return {row.name: row.message if row.scopes is None else row.scopes for row in rows}
 
 
 @pytest.mark.requirement("providers.shapes", "providers.roles_decide")
@@ -69,7 +69,9 @@ async def test_each_token_becomes_what_it_should(imitation: Imitation, tmp_path:
 
 @pytest.mark.requirement("providers.shapes")
 def test_every_profile_whose_tokens_can_be_judged_has_an_imitation() -> None:
-    assert {imitation.profile for imitation in IMITATIONS} == {p.name for p in PROFILES.values() if not p.unusable}
+    assert {imitation.profile for imitation in IMITATIONS} == {
+        p.name for p in PROFILES.values() if not p.unsupported_reason
+    }
 
 
 @pytest.mark.requirement("providers.shapes")
@@ -77,7 +79,7 @@ def test_every_profile_whose_tokens_can_be_judged_has_an_imitation() -> None:
 def test_an_imitation_cites_its_sources_and_shows_both_sides(imitation: Imitation) -> None:
     assert all(source.startswith("https://") for source in imitation.source)
     assert any(row.scopes for row in imitation.rows)
-    assert any(row.says in {"token_type", "header_type"} for row in imitation.rows)
+    assert any(row.message in {"token_type", "header_type"} for row in imitation.rows)
 
 
 @pytest.mark.requirement("providers.chosen")
@@ -101,8 +103,8 @@ async def test_a_provider_that_nobody_named_works_with_nothing_but_its_issuer(tm
 async def test_opaque_tokens_are_asked_about_where_the_provider_writes_them(
     imitation: Imitation, tmp_path: Path
 ) -> None:
-    kinds = [row for row in imitation.rows if row.says in {"token_type", "header_type"}]
-    async with serving(imitation, tmp_path, **ASKED) as server:
+    kinds = [row for row in imitation.rows if row.message in {"token_type", "header_type"}]
+    async with serving(imitation, tmp_path, **INTROSPECTION_SETTINGS) as server:
         assert await outcome(server, imitation.opaque) == frozenset(["mcp:tools", "mcp:notes.read"])
         assert await outcome(server, f"{imitation.opaque}x") == "inactive"
         # What is a JWT must pass as one before anybody is asked.
@@ -114,7 +116,7 @@ async def test_opaque_tokens_are_asked_about_where_the_provider_writes_them(
 @pytest.mark.requirement("providers.opaque")
 @pytest.mark.parametrize("imitation", ASKS, ids=lambda i: i.profile)
 @pytest.mark.parametrize(
-    ("member", "value", "says"),
+    ("member", "value", "message"),
     [
         ("aud", ["https://other.example.com/mcp"], "audience"),
         ("aud", None, "audience"),
@@ -124,20 +126,20 @@ async def test_opaque_tokens_are_asked_about_where_the_provider_writes_them(
     ],
 )
 async def test_an_answer_about_an_opaque_token_is_judged_like_one(
-    imitation: Imitation, member: str, value: Any, says: str, tmp_path: Path
+    imitation: Imitation, member: str, value: Any, message: str, tmp_path: Path
 ) -> None:
-    odd = replace(imitation, answer={**imitation.answer, member: value})
-    async with serving(odd, tmp_path, **ASKED) as server:
-        assert await outcome(server, odd.opaque) == says
+    odd = replace(imitation, response={**imitation.response, member: value})
+    async with serving(odd, tmp_path, **INTROSPECTION_SETTINGS) as server:
+        assert await outcome(server, odd.opaque) == message
 
 
 @pytest.mark.requirement("providers.audience")
 async def test_where_tokens_name_no_audience_the_start_says_what_to_list(tmp_path: Path) -> None:
     unlisted = replace(COGNITO, access={k: v for k, v in COGNITO.access.items() if k != "issuers"})
-    with pytest.raises(SettingsError) as refused:
+    with pytest.raises(SettingsError) as rejected:
         async with serving(unlisted, tmp_path):
             pass
-    line = str(refused.value)
+    line = str(rejected.value)
     assert f"issuers: {COGNITO.issuer}: clients:" in line
     assert "\n" not in line
 

@@ -24,7 +24,7 @@ BOTH = "application/json, text/event-stream"
 
 
 @dataclass
-class HeldClock:
+class FakeClock:
     """Time that passes only when told to."""
 
     at: float = NOW
@@ -88,13 +88,13 @@ class Running(Calls):
     """The same, with the server's provider and its clock."""
 
     issuer: Issuer
-    clock: HeldClock
+    clock: FakeClock
 
 
 @asynccontextmanager
 async def running(provider: Issuer | None = None, /, **settings: Any) -> AsyncIterator[Running]:
     """The server with these settings, with its keys fetched unless the provider is down."""
-    issuer, clock = provider or Issuer(), HeldClock()
+    issuer, clock = provider or Issuer(), FakeClock()
     async with issuer.http() as http:
         app = create_app(Settings(**settings), clock=clock.clock, http=http)
         transport = httpx.ASGITransport(app)

@@ -5,27 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mcp_idp.cli.bootstrap.keycloak.client_credentials import Credentials
-from mcp_idp.cli.bootstrap.keycloak.desired import Desired
+from mcp_idp.cli.bootstrap.keycloak.client_credentials import ClientCredentials
+from mcp_idp.cli.bootstrap.keycloak.desired import DesiredState
 from mcp_idp.cli.bootstrap.keycloak.templates import load_client_policies_file, load_realm_file
 
 if TYPE_CHECKING:
-    from mcp_idp.access.policy import Access
+    from mcp_idp.access.policy import AccessPolicy
 
 CONFIG = Path(__file__).parents[2] / "idp-config"
 
 RESOURCE = "http://localhost:3000/mcp"
 
 
-def desired(access: Access) -> Desired:
+def desired(access: AccessPolicy) -> DesiredState:
     folder = CONFIG / "keycloak"
-    return Desired(
+    return DesiredState(
         realm="mcp",
         resource=RESOURCE,
         access=access,
         realm_file=load_realm_file(folder),
         client_policies_file=load_client_policies_file(folder),
-        credentials=Credentials(secret="s" * 43),
+        credentials=ClientCredentials(secret="s" * 43),
     )
 
 

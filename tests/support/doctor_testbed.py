@@ -18,14 +18,14 @@ from urllib.parse import urlsplit
 import httpx
 import httpx2
 
-from mcp_idp.cli.common.safe_http import Asker
-from mcp_idp.cli.doctor.context import Case
+from mcp_idp.cli.common.safe_http import SafeHttpClient
+from mcp_idp.cli.doctor.context import CheckContext
 from mcp_idp.cli.doctor.registry import CHECKS
-from mcp_idp.cli.doctor.runner import Result, all_findings, examine
-from mcp_idp.cli.doctor.token_evaluation import judge_for
+from mcp_idp.cli.doctor.runner import Result, all_findings, run_checks
+from mcp_idp.cli.doctor.token_evaluation import make_evaluator
 from mcp_idp.config import load_settings
 from mcp_server.app import create_app
-from tests.support.app import HeldClock, lifespan
+from tests.support.app import FakeClock, lifespan
 from tests.support.fake_issuer import NOW, Issuer
 
 Json = dict[str, Any]
@@ -34,7 +34,7 @@ WELL_KNOWN = "/.well-known/oauth-protected-resource"
 
 
 @dataclass
-class Said:
+class HttpResponse:
     """An answer that can still be changed."""
 
     status: int
@@ -53,7 +53,7 @@ class Said:
 
 
 # Sees each request to the server, and the answer.
-Proxy = Callable[[httpx2.Request, Said], None]
+Proxy = Callable[[httpx2.Request, HttpResponse], None]
 
 
 @dataclass
@@ -64,12 +64,12 @@ class Provider:
     document: Json = field(default_factory=dict)
     forms: tuple[str, ...] = ("oauth-authorization-server", "inserted", "appended")
     registers: Callable[[Json], tuple[int, Json]] = lambda _: (201, {})
-    preflights: dict[str, Said] = field(default_factory=dict)
+    preflights: dict[str, HttpResponse] = field(default_factory=dict)
     ahead: float = 0.0
     registered: set[str] = field(default_factory=set)
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
     sent: list[str] = field(default_factory=list)
-    says_inactive: bool = False
+    message_inactive: bool = False
 
     def __post_init__(self) -> None:
         self.name(self.issuer.url)
@@ -89,18 +89,18 @@ class Provider:
             "scopes_supported": ["mcp:tools", "mcp:notes.read", "mcp:notes.write", "mcp:admin", "offline_access"],
         }
 
-    def answer(self, method: str, url: str, headers: Headers, body: bytes) -> Said:
+    def answer(self, method: str, url: str, headers: Headers, body: bytes) -> HttpResponse:
         """What it says to a request."""
         path, base = urlsplit(url).path, urlsplit(self.issuer.url).path.rstrip("/")
-        self.asked.append(f"{method} {url}")
+        self.requests.append(f"{method} {url}")
         self.sent.append(f"{url} {headers} {body!r}")
         if method == "OPTIONS":
             return self.preflights.get(path) or _welcome(headers)
-        said = self._answer(method, path, base, body)
-        said.headers |= {"date": formatdate(NOW + self.ahead, usegmt=True), "access-control-allow-origin": "*"}
-        return said
+        message = self._answer(method, path, base, body)
+        message.headers |= {"date": formatdate(NOW + self.ahead, usegmt=True), "access-control-allow-origin": "*"}
+        return message
 
-    def _answer(self, method: str, path: str, base: str, body: bytes) -> Said:
+    def _answer(self, method: str, path: str, base: str, body: bytes) -> HttpResponse:
         documents = {
             "oauth-authorization-server": f"/.well-known/oauth-authorization-server{base}",
             "inserted": f"/.well-known/openid-configuration{base}",
@@ -111,26 +111,26 @@ class Provider:
         if path == f"{base}/protocol/openid-connect/certs":
             return _json(200, {"keys": self.issuer.keys})
         if path == f"{base}/introspect":
-            return _json(200, {"active": not self.says_inactive})
+            return _json(200, {"active": not self.message_inactive})
         if path == f"{base}/clients":
             return self._register(json.loads(body))
         if method == "DELETE" and path.removeprefix(f"{base}/clients/") in self.registered:
             self.registered.remove(path.removeprefix(f"{base}/clients/"))
-            return Said(204)
-        return Said(404)
+            return HttpResponse(204)
+        return HttpResponse(404)
 
-    def _register(self, asked: Json) -> Said:
-        status, answer = self.registers(asked)
+    def _register(self, requested: Json) -> HttpResponse:
+        status, response = self.registers(requested)
         if status != 201:
-            return _json(status, answer)
-        name = f"client-{len(self.asked)}"
+            return _json(status, response)
+        name = f"client-{len(self.requests)}"
         self.registered.add(name)
         manage = {"registration_client_uri": f"{self.document['registration_endpoint']}/{name}"}
-        return _json(201, {"client_id": name, "registration_access_token": "rat", **asked, **manage, **answer})
+        return _json(201, {"client_id": name, "registration_access_token": "rat", **requested, **manage, **response})
 
 
-def _welcome(headers: Headers) -> Said:
-    return Said(
+def _welcome(headers: Headers) -> HttpResponse:
+    return HttpResponse(
         200,
         {
             "access-control-allow-origin": headers.get("origin", ""),
@@ -139,12 +139,12 @@ def _welcome(headers: Headers) -> Said:
     )
 
 
-def _json(status: int, document: Json) -> Said:
-    return Said(status, {"content-type": "application/json"}, json.dumps(document).encode())
+def _json(status: int, document: Json) -> HttpResponse:
+    return HttpResponse(status, {"content-type": "application/json"}, json.dumps(document).encode())
 
 
 @dataclass
-class Clinic:
+class DoctorTestbed:
     """A server, its provider, and what stands between.
 
     Attributes:
@@ -167,7 +167,7 @@ class Clinic:
     async def results(self) -> list[Result]:
         """Start the server, and let the doctor look at it."""
         logging.getLogger("httpx2").setLevel(logging.WARNING)  # the SDK shows each line in a table: half of the time
-        clock = HeldClock()
+        clock = FakeClock()
         settings = load_settings(self.env)
         seen_inside = httpx.MockTransport(self._for_the_server)
         async with httpx.AsyncClient(transport=seen_inside) as provider:
@@ -178,10 +178,10 @@ class Clinic:
                 return await self.route(request, server)
 
             async with lifespan(app), httpx2.AsyncClient(transport=httpx2.MockTransport(route)) as http:
-                judge = judge_for(self.env, transport=seen_inside, clock=clock.clock) if self.token else None
-                ask = Asker(http, self.url, now=lambda: NOW)
-                case = Case(self.url, ask, register=self.register, judge=judge, token=self.token)
-                return await examine(case, CHECKS)
+                evaluate = make_evaluator(self.env, transport=seen_inside, clock=clock.clock) if self.token else None
+                ask = SafeHttpClient(http, self.url, now=lambda: NOW)
+                case = CheckContext(self.url, ask, register=self.register, evaluate=evaluate, token=self.token)
+                return await run_checks(case, CHECKS)
 
     async def findings(self) -> list[str]:
         """The names of what the doctor finds, in its order."""
@@ -191,28 +191,30 @@ class Clinic:
         netloc = request.url.netloc.decode()
         if netloc in self.names:
             response = await server.handle_async_request(request)
-            said = Said(response.status_code, dict(response.headers), await response.aread())
-            said.headers["date"] = formatdate(NOW + self.server_ahead, usegmt=True)
+            message = HttpResponse(response.status_code, dict(response.headers), await response.aread())
+            message.headers["date"] = formatdate(NOW + self.server_ahead, usegmt=True)
             for proxy in self.proxies:
-                proxy(request, said)
+                proxy(request, message)
         elif netloc == urlsplit(self.provider.issuer.url).netloc:
-            said = self.provider.answer(request.method, str(request.url), dict(request.headers), await request.aread())
+            message = self.provider.answer(
+                request.method, str(request.url), dict(request.headers), await request.aread()
+            )
         else:
             raise httpx2.ConnectError("no such name") from gaierror(-2, "Name or service not known")
-        return httpx2.Response(said.status, headers=said.headers, stream=httpx2.ByteStream(said.body))
+        return httpx2.Response(message.status, headers=message.headers, stream=httpx2.ByteStream(message.body))
 
     def _for_the_server(self, request: httpx.Request) -> httpx.Response:
         if request.url.netloc.decode() not in {urlsplit(self.provider.issuer.url).netloc, *self.inside}:
             raise httpx.ConnectError("refused", request=request)
-        said = self.provider.answer(request.method, str(request.url), dict(request.headers), request.content)
-        return httpx.Response(said.status, headers=said.headers, stream=httpx.ByteStream(said.body))
+        message = self.provider.answer(request.method, str(request.url), dict(request.headers), request.content)
+        return httpx.Response(message.status, headers=message.headers, stream=httpx.ByteStream(message.body))
 
 
 def without_header(name: str) -> Proxy:
     """Takes a header away."""
 
-    def proxy(_: httpx2.Request, said: Said) -> None:
-        said.headers.pop(name, None)
+    def proxy(_: httpx2.Request, message: HttpResponse) -> None:
+        message.headers.pop(name, None)
 
     return proxy
 
@@ -220,9 +222,9 @@ def without_header(name: str) -> Proxy:
 def rewriting_header(name: str, old: str, new: str) -> Proxy:
     """Changes what a header says."""
 
-    def proxy(_: httpx2.Request, said: Said) -> None:
-        if name in said.headers:
-            said.headers[name] = said.headers[name].replace(old, new)
+    def proxy(_: httpx2.Request, message: HttpResponse) -> None:
+        if name in message.headers:
+            message.headers[name] = message.headers[name].replace(old, new)
 
     return proxy
 
@@ -230,10 +232,10 @@ def rewriting_header(name: str, old: str, new: str) -> Proxy:
 def answering(path: str, status: int, **members: Any) -> Proxy:
     """Another status for a path, and other members in the JSON object that was there."""
 
-    def proxy(request: httpx2.Request, said: Said) -> None:
+    def proxy(request: httpx2.Request, message: HttpResponse) -> None:
         if request.url.path == path and request.method in {"GET", "POST"}:
-            said.status = status
+            message.status = status
             if members:
-                said.change(**members)
+                message.change(**members)
 
     return proxy

@@ -74,7 +74,7 @@ class Issuer:
     metadata: dict[str, Any] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
     down: bool = False
-    gate: asyncio.Event | None = None
+    pause: asyncio.Event | None = None
     key: PrivateKey = field(default_factory=lambda: rsa_key("one"))
     header: dict[str, Any] = field(default_factory=lambda: {"alg": "RS256", "kid": "one", "typ": "JWT"})
     now: float = NOW
@@ -108,8 +108,8 @@ class Issuer:
 
     async def answer(self, request: httpx.Request) -> httpx.Response:
         self.calls[request.url.path] += 1
-        if self.gate is not None:
-            await self.gate.wait()
+        if self.pause is not None:
+            await self.pause.wait()
         if self.down:
             raise httpx.ConnectError("refused", request=request)
         documents = {

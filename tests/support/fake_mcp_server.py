@@ -43,7 +43,7 @@ class Fake:
     description: str = "Greet somebody"
     takes_token: bool = True
     asks_for_login: bool = True
-    answers: dict[str, tuple[int, dict[str, Any]]] = field(default_factory=dict)  # by path, instead of the usual ones
+    responses: dict[str, tuple[int, dict[str, Any]]] = field(default_factory=dict)  # by path, instead of the usual ones
     forms: list[dict[str, str]] = field(default_factory=list)
     query: dict[str, str] = field(default_factory=dict)
     tool_error: str = ""  # instead of a tool's result
@@ -105,8 +105,8 @@ class _Answer(Handler):
 
     def _get(self) -> None:
         fake, parts = self.state, urlsplit(self.path)
-        if parts.path in fake.answers:
-            status, document = fake.answers[parts.path]
+        if parts.path in fake.responses:
+            status, document = fake.responses[parts.path]
             self._json(status, document)
         elif parts.path == "/.well-known/oauth-protected-resource/mcp":
             self._json(200, {"resource": fake.resource, "authorization_servers": [fake.url]})
@@ -124,8 +124,8 @@ class _Answer(Handler):
         fake, path = self.state, urlsplit(self.path).path
         body = self.rfile.read(int(self.headers["content-length"])).decode()
         form = {k: v[0] for k, v in parse_qs(body).items()}
-        if path in fake.answers:
-            status, document = fake.answers[path]
+        if path in fake.responses:
+            status, document = fake.responses[path]
             self._json(status, document)
         elif path == "/mcp":
             self._mcp(json.loads(body))
@@ -152,7 +152,7 @@ class _Answer(Handler):
     def _delete(self) -> None:
         fake = self.state
         fake.removals.append((self.path, self.headers.get("authorization", "")))
-        status, _ = fake.answers.get(self.path, (204, {}))
+        status, _ = fake.responses.get(self.path, (204, {}))
         self._send(status, b"")
 
     def _page(self, path: str, form: dict[str, str]) -> None:

@@ -23,7 +23,7 @@ from fastmcp.server.transforms.search import RegexSearchTransform
 from mcp_idp.application import protect
 from mcp_idp.auth.context import current_principal
 from mcp_idp.config.settings import Settings
-from tests.support.app import BOTH, Calls, HeldClock, lifespan
+from tests.support.app import BOTH, Calls, FakeClock, lifespan
 from tests.support.fake_issuer import Issuer
 
 TOOLS = {"whoami": [], "search_tools": [], "delete_everything": ["mcp:admin"]}
@@ -91,7 +91,7 @@ async def _main(folder: Path) -> dict[str, Any]:
     issuer = Issuer()
     async with issuer.http() as http:
         settings = Settings(access_file=access, audit_log=str(audit))
-        app = protect(_server(ran).http_app(), settings, clock=HeldClock().clock, http=http)
+        app = protect(_server(ran).http_app(), settings, clock=FakeClock().clock, http=http)
         transport = httpx.ASGITransport(app)
         async with lifespan(app), httpx.AsyncClient(transport=transport, base_url="http://localhost:3000") as client:
             run = _Run(issuer, Calls(client))

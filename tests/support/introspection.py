@@ -23,14 +23,14 @@ MODE = {"token_mode": "introspection", "client_secret": SECRET}
 
 @dataclass
 class Introspecting(Issuer):
-    """An issuer that answers questions, as `says` tells it to; `asked` has the tokens in the order they came."""
+    """An issuer that answers questions, as `message` tells it to; `received` has the tokens in the order they came."""
 
-    says: Callable[[str], Any] = field(default=lambda _: {})
-    asked: list[str] = field(default_factory=list)
+    message: Callable[[str], Any] = field(default=lambda _: {})
+    received: list[str] = field(default_factory=list)
     requests: list[httpx.Request] = field(default_factory=list)
-    held: asyncio.Event | None = None
+    paused: asyncio.Event | None = None
     in_flight: int = 0
-    most_in_flight: int = 0
+    max_in_flight: int = 0
 
     def active(self, **changes: Any) -> dict[str, Any]:
         """What Keycloak says of a good token; a change to `...` takes the member out."""
@@ -43,21 +43,21 @@ class Introspecting(Issuer):
             return await super().answer(request)
         self.requests.append(request)
         token = dict(parse_qsl(request.content.decode()))["token"]
-        self.asked.append(token)
+        self.received.append(token)
         self.in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        self.max_in_flight = max(self.max_in_flight, self.in_flight)
         try:
-            if self.held is not None:
-                await self.held.wait()
-            said = self.says(token)
+            if self.paused is not None:
+                await self.paused.wait()
+            message = self.message(token)
         finally:
             self.in_flight -= 1
-        if isinstance(said, Exception):
-            raise said
-        if not isinstance(said, Reply):
-            said = Reply(said if isinstance(said, bytes) else json.dumps(said).encode())
+        if isinstance(message, Exception):
+            raise message
+        if not isinstance(message, Reply):
+            message = Reply(message if isinstance(message, bytes) else json.dumps(message).encode())
         # A stream, as a connection gives one: a response with content would count as read already.
-        return httpx.Response(said.status, stream=httpx.ByteStream(said.content), headers=said.headers)
+        return httpx.Response(message.status, stream=httpx.ByteStream(message.content), headers=message.headers)
 
 
 @dataclass(frozen=True)
@@ -72,5 +72,5 @@ class Reply:
 def vouching(**changes: Any) -> Introspecting:
     """A provider that says this of every token."""
     issuer = Introspecting()
-    issuer.says = lambda _: issuer.active(**changes)
+    issuer.message = lambda _: issuer.active(**changes)
     return issuer

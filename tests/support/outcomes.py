@@ -9,13 +9,13 @@ from mcp_idp.errors import InvalidToken, ProviderUnavailable
 
 if TYPE_CHECKING:
     from mcp_idp.tokens.introspection import IntrospectionVerifier
-    from mcp_idp.tokens.issuers import IdentityProvider
+    from mcp_idp.tokens.issuers import IssuerVerifier
 
 
-async def outcome(judge: IdentityProvider | IntrospectionVerifier, token: str) -> str:
+async def outcome(verifier: IssuerVerifier | IntrospectionVerifier, token: str) -> str:
     """ "accepted", the reason for a refusal, or "unavailable"."""
     try:
-        await judge.verify(token)
+        await verifier.verify(token)
     except InvalidToken as error:
         return error.reason.value
     except ProviderUnavailable:

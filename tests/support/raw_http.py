@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from mcp_idp.config.settings import Settings
-from mcp_idp.http_server.protocol import bounded_protocol
+from mcp_idp.http_server.protocol import protocol_with_limits
 from mcp_idp.http_server.runner import serve
-from mcp_idp.observability.logging import configure_logs
+from mcp_idp.observability.logging import configure_logging
 from mcp_idp.util.memory_budget import LET_IN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mcp_idp.http_server.limits import WireLimits
+    from mcp_idp.http_server.limits import HttpLimits
 
 HOST = b"Host: here\r\n"
 
@@ -124,7 +124,7 @@ class Echo:
 
     seen: list[str] = field(default_factory=list)
     headers: list[list[tuple[bytes, bytes]]] = field(default_factory=list)
-    gates: list[asyncio.Event] = field(default_factory=list)
+    pauses: list[asyncio.Event] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -153,11 +153,11 @@ class Echo:
 
     async def _hold(self, path: str) -> None:
         if path == "/release":
-            for gate in self.gates:
-                gate.set()
+            for pause in self.pauses:
+                pause.set()
         if path.endswith("/wait"):
-            self.gates.append(gate := asyncio.Event())
-            await gate.wait()
+            self.pauses.append(pause := asyncio.Event())
+            await pause.wait()
 
 
 async def read(receive: Any) -> bytes | None:
@@ -225,10 +225,10 @@ def on_a_socket(app: Any, protocol: type[asyncio.Protocol]) -> Iterator[tuple[An
 
 
 @contextmanager
-def served(limits: WireLimits, protocol: type[asyncio.Protocol] | None = None) -> Iterator[Served]:
+def served(limits: HttpLimits, protocol: type[asyncio.Protocol] | None = None) -> Iterator[Served]:
     """The echo, under these limits."""
     app = Echo()
-    with on_a_socket(app, protocol or bounded_protocol(limits)) as address:
+    with on_a_socket(app, protocol or protocol_with_limits(limits)) as address:
         yield Served(address, app)
 
 
@@ -291,7 +291,7 @@ def say(word: str) -> None:
 
 
 def main(host: str, port: str, fault: str = "", *proxies: str) -> int:
-    configure_logs("json", "info")
+    configure_logging("json", "info")
     settings = Settings(host=host, port=int(port), trusted_proxies=proxies)
     return serve(Stage(fault), settings, ready=lambda url: say(f"ready {url} {gc.get_freeze_count() > 0}"))
 

@@ -6,9 +6,9 @@ import sys
 
 from mcp_idp.config.settings import Settings
 from mcp_idp.http_server.runner import serve
-from mcp_idp.observability.logging import configure_logs
+from mcp_idp.observability.logging import configure_logging
 from mcp_server.app import create_app
-from tests.support.app import HeldClock
+from tests.support.app import FakeClock
 from tests.support.fake_issuer import Issuer
 from tests.support.raw_http import say
 
@@ -16,10 +16,10 @@ from tests.support.raw_http import say
 def main() -> int:
     """Serve on a free port; the first lines on standard output are two persons' tokens, the next the URL."""
     issuer = Issuer()
-    configure_logs("json", "error")
+    configure_logging("json", "error")
     for subject in ("4f0c", "7b1d"):
         say(issuer.token(sub=subject))
-    app = create_app(Settings(port=0), clock=HeldClock(at=issuer.now).clock, http=issuer.http())
+    app = create_app(Settings(port=0), clock=FakeClock(at=issuer.now).clock, http=issuer.http())
     return serve(app, Settings(port=0), ready=say)
 
 

@@ -23,11 +23,11 @@ def _given(**changes: Any) -> dict[str, Any]:
 
 @dataclass
 class Exchanging(Issuer):
-    """A provider that exchanges; `asked` are the forms it got."""
+    """A provider that exchanges; `requests` are the forms it got."""
 
-    answers: Callable[[], httpx.Response] = lambda: httpx.Response(200, json=_given())
-    asked: list[dict[str, str]] = field(default_factory=list)
-    shown: list[str] = field(default_factory=list)
+    responses: Callable[[], httpx.Response] = lambda: httpx.Response(200, json=_given())
+    requests: list[dict[str, str]] = field(default_factory=list)
+    displayed: list[str] = field(default_factory=list)
     hold: asyncio.Event | None = None
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -37,10 +37,10 @@ class Exchanging(Issuer):
     async def answer(self, request: httpx.Request) -> httpx.Response:
         if request.url.path != ENDPOINT:
             return await super().answer(request)
-        self.asked.append({name: values[0] for name, values in parse_qs(request.content.decode()).items()})
-        self.shown.append(request.headers.get("authorization", ""))
+        self.requests.append({name: values[0] for name, values in parse_qs(request.content.decode()).items()})
+        self.displayed.append(request.headers.get("authorization", ""))
         self.arrived.set()
         if self.hold is not None:
             await self.hold.wait()
-        answer = self.answers()
-        return httpx.Response(answer.status_code, stream=httpx.ByteStream(answer.content))
+        response = self.responses()
+        return httpx.Response(response.status_code, stream=httpx.ByteStream(response.content))

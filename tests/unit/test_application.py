@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 from mcp_idp.application import protect
 from mcp_idp.auth.context import current_principal
 from mcp_idp.config.settings import Settings
-from tests.support.app import Calls, HeldClock, lifespan
+from tests.support.app import Calls, FakeClock, lifespan
 from tests.support.fake_issuer import Issuer
 from tests.support.mcp_calls import events, initialized, legacy_call
 
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.anyio
 async def _protected(app: ASGIApp, **settings: Any) -> AsyncIterator[tuple[Calls, Issuer]]:
     issuer = Issuer()
     async with issuer.http() as http:
-        outer = protect(app, Settings(**settings), clock=HeldClock().clock, http=http)
+        outer = protect(app, Settings(**settings), clock=FakeClock().clock, http=http)
         transport = httpx.ASGITransport(outer)
         async with lifespan(outer), httpx.AsyncClient(transport=transport, base_url="http://localhost:3000") as client:
             yield Calls(client), issuer
@@ -70,13 +70,13 @@ def _sdk_application() -> ASGIApp:
 async def test_the_sdk_s_application_is_protected_with_two_lines(tmp_path: Path) -> None:
     access_file = _with_tools(tmp_path / "access.yaml", {"who": [], "wipe": ["mcp:admin"]})
     async with _protected(_sdk_application(), access_file=access_file) as (calls, issuer):
-        stranger = await calls.call("who")
-        answer = await calls.call("who", issuer.token())
+        unauthenticated = await calls.call("who")
+        response = await calls.call("who", issuer.token())
         beyond = await calls.call("wipe", issuer.token(mcp_roles=...))
         admin = await calls.call("wipe", issuer.token(scope="mcp:admin"))
         metadata = await calls.client.get("/.well-known/oauth-protected-resource/mcp")
-    assert (stranger.status_code, metadata.status_code) == (401, 200)
-    assert events(answer)[-1]["result"]["content"][0]["text"] == "4f0c client-1"
+    assert (unauthenticated.status_code, metadata.status_code) == (401, 200)
+    assert events(response)[-1]["result"]["content"][0]["text"] == "4f0c client-1"
     assert beyond.status_code == 403
     assert 'scope="mcp:tools mcp:admin"' in beyond.headers["www-authenticate"]
     assert events(admin)[-1]["result"]["content"][0]["text"] == "wiped"
@@ -237,11 +237,11 @@ async def test_a_plain_application_is_protected_and_nothing_of_it_goes_around_th
     async with _protected(Starlette(routes=routes, lifespan=around)) as (calls, issuer):
         assert ran == ["started"]
         bearer = {"authorization": f"Bearer {issuer.token()}"}
-        answer = await calls.client.post("/mcp", json={"method": "x"}, headers=bearer)
-        refused = await calls.client.post("/mcp", json={"method": "x"})
-        around_the_gate = await calls.client.get("/admin", headers=bearer)
-    assert answer.json() == {"subject": "4f0c", "body": {"method": "x"}}
-    assert (refused.status_code, around_the_gate.status_code) == (401, 404)
+        response = await calls.client.post("/mcp", json={"method": "x"}, headers=bearer)
+        rejected = await calls.client.post("/mcp", json={"method": "x"})
+        unprotected = await calls.client.get("/admin", headers=bearer)
+    assert response.json() == {"subject": "4f0c", "body": {"method": "x"}}
+    assert (rejected.status_code, unprotected.status_code) == (401, 404)
     assert ran == ["started", "stopped"]
 
 
@@ -298,8 +298,8 @@ async def test_the_token_that_was_sent_stays_at_the_gate() -> None:
         token = issuer.token()
         modern = await calls.call("headers", token)
         legacy = await legacy_call(calls, await initialized(calls, token), "headers")  # type: ignore[arg-type]  # they post
-    for answer in (modern, legacy):
-        names = events(answer)[-1]["result"]["content"][0]["text"]
+    for response in (modern, legacy):
+        names = events(response)[-1]["result"]["content"][0]["text"]
         assert "'host'" in names
         assert "authorization" not in names
 
@@ -315,5 +315,5 @@ async def test_a_call_by_another_method_than_post_does_not_go_around_its_scope(m
     async with _protected(app, access_file=access_file) as (calls, issuer):
         bearer = {"authorization": f"Bearer {issuer.token()}"}
         message = {"method": "tools/call", "params": {"name": "wipe"}}
-        answer = await calls.client.request(method, "/mcp", json=message, headers=bearer)
-    assert answer.json() == {"body": ""}
+        response = await calls.client.request(method, "/mcp", json=message, headers=bearer)
+    assert response.json() == {"body": ""}

@@ -15,24 +15,24 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from mcp_idp.access.policy import load_access
-from mcp_idp.auth.challenge import Challenger
-from mcp_idp.auth.decisions import Decisions
-from mcp_idp.auth.middleware import Gate
-from mcp_idp.auth.scopes import Needs
-from mcp_idp.auth.stream_expiry import end_after
+from mcp_idp.auth.challenge import ChallengeBuilder
+from mcp_idp.auth.decisions import DecisionRecorder
+from mcp_idp.auth.middleware import AuthMiddleware
+from mcp_idp.auth.scopes import ScopeRequirements
+from mcp_idp.auth.stream_expiry import end_stream_after
 from mcp_idp.config.settings import Settings
 from mcp_idp.errors import InvalidToken, ProviderUnavailable
-from mcp_idp.http.transport_security import Borders
+from mcp_idp.http.transport_security import TransportSecurity
 from mcp_idp.mcp_protocol.sessions import MAX_SESSIONS_EACH
-from mcp_idp.oauth.discovery import candidates, discover
+from mcp_idp.oauth.discovery import discover, well_known_urls
 from mcp_idp.oauth.http import FetchError, fetch_json
-from mcp_idp.observability.logging import configure_logs
+from mcp_idp.observability.logging import configure_logging
 from mcp_idp.principal import Principal
 from mcp_idp.providers import profile_for
-from mcp_idp.tokens.claims import ClaimRules, judge
-from mcp_idp.tokens.jwks import COOL_DOWN_SECONDS, KeySet
+from mcp_idp.tokens.claims import ClaimsPolicy, validate_claims
+from mcp_idp.tokens.jwks import REFRESH_COOLDOWN_SECONDS, JwksCache
 from mcp_server.app import create_app
-from tests.support.app import BOTH, MODERN, HeldClock, Running, lifespan, running
+from tests.support.app import BOTH, MODERN, FakeClock, Running, lifespan, running
 from tests.support.challenges import challenge
 from tests.support.fake_issuer import ISSUER, NOW, RESOURCE, Issuer, public_jwk, rsa_key, signed
 
@@ -77,25 +77,25 @@ class _Faulty:
     """A fetch that gives what it is told to."""
 
     def __init__(self) -> None:
-        self.says: Mapping[str, Any] | Exception = RuntimeError("nobody thought of this")
+        self.message: Mapping[str, Any] | Exception = RuntimeError("nobody thought of this")
 
     async def __call__(self) -> Mapping[str, Any]:
-        if isinstance(self.says, Exception):
-            raise self.says
-        return self.says
+        if isinstance(self.message, Exception):
+            raise self.message
+        return self.message
 
 
 @pytest.mark.requirement("attack.provider_fault")
 async def test_an_answer_nobody_thought_of_is_a_fault_and_is_tried_again() -> None:
-    clock, fetch = HeldClock(), _Faulty()
-    keys = KeySet(fetch, clock.clock, max_age=600, max_stale=3600)
+    clock, fetch = FakeClock(), _Faulty()
+    keys = JwksCache(fetch, clock.clock, max_age=600, max_stale=3600)
     with pytest.raises(ProviderUnavailable):
-        await keys.ready()
-    assert "RuntimeError" in (keys.fault or "")
-    fetch.says = {"keys": Issuer().keys}
-    clock.forward(COOL_DOWN_SECONDS)
-    await keys.ready()
-    assert (await keys.key("one", "RS256")).key_id == "one"
+        await keys.ensure_fresh()
+    assert "RuntimeError" in (keys.last_error or "")
+    fetch.message = {"keys": Issuer().keys}
+    clock.forward(REFRESH_COOLDOWN_SECONDS)
+    await keys.ensure_fresh()
+    assert (await keys.get_key("one", "RS256")).key_id == "one"
 
 
 @pytest.mark.requirement("attack.provider_fault")
@@ -105,25 +105,25 @@ async def test_a_host_that_is_no_name_is_a_fault_of_the_provider() -> None:
             await fetch_json(http, "http://xn--/keys")
 
 
-class _Asked(Issuer):
+class _CountingIssuer(Issuer):
     """An issuer whose introspection endpoint says, or does, what it is told to."""
 
-    says: dict[str, Any] | Exception = RuntimeError("the client has been closed")
+    message: dict[str, Any] | Exception = RuntimeError("the client has been closed")
 
     async def answer(self, request: httpx.Request) -> httpx.Response:
         if not request.url.path.endswith("/introspect"):
             return await super().answer(request)
-        if isinstance(self.says, Exception):
-            raise self.says
-        return httpx.Response(200, stream=httpx.ByteStream(json.dumps(self.says).encode()))
+        if isinstance(self.message, Exception):
+            raise self.message
+        return httpx.Response(200, stream=httpx.ByteStream(json.dumps(self.message).encode()))
 
 
 @pytest.mark.requirement("attack.provider_fault", "attack.subject_kept")
 async def test_asking_that_fails_in_a_way_nobody_thought_of_is_a_fault_of_the_provider() -> None:
-    issuer = _Asked()
+    issuer = _CountingIssuer()
     async with running(issuer, token_mode="introspection", client_secret="not-a-secret") as server:
         failed = await server.post(issuer.token())
-        issuer.says = {"active": True, **issuer.claims(sub=...)}
+        issuer.message = {"active": True, **issuer.claims(sub=...)}
         answered = await server.post(issuer.token())
     assert (failed.status_code, answered.status_code) == (503, 200)
     assert answered.json()["result"]["structuredContent"]["subject"] == "4f0c"
@@ -141,27 +141,27 @@ async def test_what_goes_wrong_inside_the_verification_admits_nobody(error: Base
     admitted: list[bool] = []
     chosen = Settings()
     access = load_access(chosen.access_file)
-    challenger = Challenger("http://localhost:3000/x", access.login_scopes)
-    gate = Gate(
+    challenger = ChallengeBuilder("http://localhost:3000/x", access.login_scopes)
+    middleware = AuthMiddleware(
         app,
         verify=verify,
         access=access,
-        needs=Needs(access),
-        borders=Borders(chosen),
-        decisions=Decisions(challenger),
-        seconds_left=lambda _principal: 1.0,
+        scope_requirements=ScopeRequirements(access),
+        transport_security=TransportSecurity(chosen),
+        decisions=DecisionRecorder(challenger),
+        remaining_lifetime=lambda _principal: 1.0,
     )
-    stream = _Stream(gate, "POST", {"authorization": f"Bearer {Issuer().token()}"}, b"{}")
+    stream = _Stream(middleware, "POST", {"authorization": f"Bearer {Issuer().token()}"}, b"{}")
     with pytest.raises(type(error)):
-        await stream.answered
+        await stream.responses
     assert (admitted, stream.sent) == ([], [])
 
 
 @pytest.mark.requirement("attack.fault_bound")
 async def test_the_log_quotes_no_more_than_a_little_of_an_answer() -> None:
-    clock, fetch = HeldClock(), _Faulty()
-    fetch.says = FetchError("x" * 500_000)
-    keys = KeySet(fetch, clock.clock, max_age=600, max_stale=3600)
+    clock, fetch = FakeClock(), _Faulty()
+    fetch.message = FetchError("x" * 500_000)
+    keys = JwksCache(fetch, clock.clock, max_age=600, max_stale=3600)
     with capture_logs() as lines:
         await keys.refresh()
     assert len(repr(lines)) < 2000
@@ -172,7 +172,7 @@ async def test_the_log_quotes_no_more_than_a_little_of_an_answer() -> None:
 def test_a_line_written_to_be_slow_is_read_once(word: str, capsys: pytest.CaptureFixture[str]) -> None:
     # Read from every letter on, each of these would take hours: the run would time out.
     handlers, level = logging.root.handlers[:], logging.root.level
-    configure_logs("json", "info")
+    configure_logging("json", "info")
     try:
         structlog.get_logger("tool").warning("raised", exception=word * 500_000)
     finally:
@@ -202,13 +202,13 @@ def test_a_line_written_to_be_slow_is_read_once(word: str, capsys: pytest.Captur
 async def test_a_public_issuer_cannot_spell_its_way_inside(host: str) -> None:
     issuer = "https://login.example.com"
 
-    def answer(request: httpx.Request) -> httpx.Response:
-        if str(request.url) != candidates(issuer)[0]:
+    def response(request: httpx.Request) -> httpx.Response:
+        if str(request.url) != well_known_urls(issuer)[0]:
             return httpx.Response(404)
         document = {"issuer": issuer, "jwks_uri": f"https://{host}/keys"}
         return httpx.Response(200, stream=httpx.ByteStream(json.dumps(document).encode()))
 
-    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+    async with httpx.AsyncClient(transport=httpx.MockTransport(response)) as http:
         with pytest.raises(FetchError, match="inside this network"):
             await discover(http, issuer)
 
@@ -260,11 +260,11 @@ async def test_who_opens_sessions_without_end_loses_the_least_used_of_their_own(
         mine, other_client = server.issuer.token(), server.issuer.token(azp="client-2")
         others = server.issuer.token(sub="somebody-else")
         theirs = await _open(server, others)
-        kept, lost = await _open(server, mine), await _open(server, mine)
-        assert await _ping(server, mine, kept) == 200
+        stored, lost = await _open(server, mine), await _open(server, mine)
+        assert await _ping(server, mine, stored) == 200
         for _ in range(MAX_SESSIONS_EACH - 1):
             newest = await _open(server, other_client)
-        assert await _ping(server, mine, kept) == 200
+        assert await _ping(server, mine, stored) == 200
         assert await _ping(server, mine, lost) == 404
         assert await _ping(server, other_client, newest) == 200
         assert await _ping(server, others, theirs) == 200
@@ -276,8 +276,8 @@ async def test_requests_that_open_nothing_push_no_session_out() -> None:
         token = server.issuer.token()
         session = await _open(server, token)
         for _ in range(MAX_SESSIONS_EACH + 1):
-            refused = await _legacy(server, token, {"jsonrpc": "2.0", "id": 1, "method": "ping"})
-            assert refused.status_code == 400
+            rejected = await _legacy(server, token, {"jsonrpc": "2.0", "id": 1, "method": "ping"})
+            assert rejected.status_code == 400
         assert await _ping(server, token, session) == 200
 
 
@@ -313,8 +313,8 @@ async def test_a_call_in_a_session_acts_for_its_own_token() -> None:
     call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "whoami", "arguments": {}}}
     async with running() as server:
         session = await _open(server, server.issuer.token(scope="mcp:admin"))
-        said = await _legacy(server, server.issuer.token(scope="mcp:tools"), call, session)
-    assert said.json()["result"]["structuredContent"]["scopes"] == ["mcp:tools"]
+        message = await _legacy(server, server.issuer.token(scope="mcp:tools"), call, session)
+    assert message.json()["result"]["structuredContent"]["scopes"] == ["mcp:tools"]
 
 
 class _Stream:
@@ -330,7 +330,7 @@ class _Stream:
             "query_string": b"",
             "headers": [(b"host", b"localhost:3000"), *((n.encode(), v.encode()) for n, v in headers.items())],
         }
-        self.answered = asyncio.ensure_future(app(scope, self._receive, self._send))
+        self.responses = asyncio.ensure_future(app(scope, self._receive, self._send))
 
     async def _receive(self) -> Message:
         if self._pending:
@@ -343,27 +343,27 @@ class _Stream:
 
 
 @pytest.mark.requirement("attack.stream_end")
-@pytest.mark.parametrize("era", [LEGACY, MODERN])
-async def test_a_stream_ends_with_its_token(era: str) -> None:
-    issuer, clock = Issuer(), HeldClock()
-    headers = {"accept": BOTH, "content-type": "application/json", "mcp-protocol-version": era}
+@pytest.mark.parametrize("revision", [LEGACY, MODERN])
+async def test_a_stream_ends_with_its_token(revision: str) -> None:
+    issuer, clock = Issuer(), FakeClock()
+    headers = {"accept": BOTH, "content-type": "application/json", "mcp-protocol-version": revision}
     listen = {"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen"}
     params = {"_meta": META, "notifications": {"toolsListChanged": True}}
     async with issuer.http() as http:
         app = create_app(Settings(clock_leeway=0), clock=clock.clock, http=http)
         async with lifespan(app):
             headers["authorization"] = f"Bearer {issuer.token()}"
-            if era == LEGACY:
+            if revision == LEGACY:
                 opened = _Stream(app, "POST", headers, json.dumps(INITIALIZE).encode())
-                await opened.answered
+                await opened.responses
                 headers["mcp-session-id"] = dict(opened.sent[0]["headers"])[b"mcp-session-id"].decode()
             headers["authorization"] = f"Bearer {issuer.token(exp=NOW + 0.5)}"
-            if era == LEGACY:
+            if revision == LEGACY:
                 stream = _Stream(app, "GET", headers)
             else:
                 headers["mcp-method"] = listen["method"]  # type: ignore[assignment] # a text
                 stream = _Stream(app, "POST", headers, json.dumps({**listen, "params": params}).encode())
-            await stream.answered
+            await stream.responses
     assert stream.sent[0]["status"] == 200
     assert stream.sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
 
@@ -425,7 +425,7 @@ _JSON = st.recursive(
 _NAMES = ("iss", "aud", "sub", "azp", "client_id", "typ", "sid", "scope", "scp", "mcp_roles", "iat", "nbf", "exp")
 CLAIMS = st.dictionaries(st.sampled_from((*_NAMES, "cnf", "events", "nonce", "token_use")), _JSON, max_size=4)
 RULES = [
-    ClaimRules(
+    ClaimsPolicy(
         issuer=ISSUER,
         aliases=frozenset({"https://alias.example"}),
         audience=RESOURCE,
@@ -443,10 +443,10 @@ RULES = [
 @pytest.mark.requirement("attack.any_claims")
 @settings(max_examples=500, derandomize=True, deadline=None, database=None)
 @given(changes=CLAIMS, rules=st.sampled_from(RULES), bare=st.booleans())
-def test_any_claims_are_a_principal_or_a_refusal(changes: dict[str, Any], rules: ClaimRules, bare: bool) -> None:  # noqa: FBT001 - a parameter
+def test_any_claims_are_a_principal_or_a_refusal(changes: dict[str, Any], rules: ClaimsPolicy, bare: bool) -> None:  # noqa: FBT001 - a parameter
     claims = changes if bare else {**Issuer().claims(), **changes}
     try:
-        principal = judge(claims, rules, NOW)
+        principal = validate_claims(claims, rules, NOW)
     except InvalidToken:
         return
     assert isinstance(principal, Principal)
@@ -497,9 +497,9 @@ def test_any_body_of_a_good_token_is_answered_and_never_with_500() -> None:
             legacy = {"mcp-session-id": session, "mcp-protocol-version": LEGACY}
             modern = {"mcp-protocol-version": MODERN, "mcp-method": "tools/call", "mcp-name": "greet"}
             for body in bodies:
-                for era in ({}, legacy, modern):
-                    response = await server.client.post("/mcp", content=body, headers={**own, **era})
-                    assert response.status_code < 500, (body, era)
+                for revision in ({}, legacy, modern):
+                    response = await server.client.post("/mcp", content=body, headers={**own, **revision})
+                    assert response.status_code < 500, (body, revision)
                     if body == _LONE_HALF:  # two halves that belong together are one character, and welcome
                         assert response.json()["error"] == "invalid_body"
             assert await _ping(server, server.issuer.token(), session) == 200
@@ -520,8 +520,8 @@ _HOSTS = st.lists(
 @settings(max_examples=300, derandomize=True, deadline=None, database=None)
 @given(_HOSTS)
 def test_no_host_is_ours_but_a_loopback_name_with_or_without_a_port(host: str) -> None:
-    borders = Borders(Settings())
-    if borders.admits_host(host.encode("latin-1")):
+    transport_security = TransportSecurity(Settings())
+    if transport_security.is_allowed_host(host.encode("latin-1")):
         name, _, port = host.rpartition(":") if not host.endswith("]") and ":" in host else (host, "", "1")
         assert (name or host) in {"localhost", "127.0.0.1", "[::1]"}
         assert port.isdigit()
@@ -536,4 +536,4 @@ def test_a_timeout_of_the_application_is_not_taken_for_the_end_of_the_token() ->
         raise AssertionError
 
     with pytest.raises(TimeoutError):
-        asyncio.run(end_after(3600, fails, unheard))
+        asyncio.run(end_stream_after(3600, fails, unheard))

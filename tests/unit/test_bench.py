@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from bench.costs import asking
+from bench.costs import call_work
 from bench.defaults import DEFAULTS
 from bench.figures import Figure
 from bench.floods import JunkFlood, fetches_under_a_flood, junk_flood, one_token
@@ -21,7 +21,7 @@ from bench.provider import published
 from bench.quick import lost
 from bench.report import markdown, text_table
 from bench.requests import UnexpectedStatusError, exchange, legacy_call, modern_call
-from bench.rig import bare, gated, plain, sdk_guarded
+from bench.rig import authenticated_app, sdk_app, sdk_guarded, sdk_session_manager
 from bench.streams import one_round
 
 if TYPE_CHECKING:
@@ -89,9 +89,9 @@ def test_the_spread_is_the_median_and_the_middle_half(values: list[float], expec
         (Goal(2.0, slack=0.25), 2.0, True, True),
         (Goal(2.0, slack=0.25), 2.5, False, True),
         (Goal(2.0, slack=0.25), 2.6, False, False),
-        (Goal(0.8, at_least=True, slack=0.25), 0.8, True, True),
-        (Goal(0.8, at_least=True, slack=0.25), 0.61, False, True),
-        (Goal(0.8, at_least=True, slack=0.25), 0.59, False, False),
+        (Goal(0.8, is_minimum=True, slack=0.25), 0.8, True, True),
+        (Goal(0.8, is_minimum=True, slack=0.25), 0.61, False, True),
+        (Goal(0.8, is_minimum=True, slack=0.25), 0.59, False, False),
         (Goal(1.0, slack=0.0), 2.0, False, False),
     ],
 )
@@ -107,10 +107,10 @@ def test_both_eras_are_answered_by_every_application_that_is_compared() -> None:
         issuer = Issuer(DEFAULTS.server_url)
         token = issuer.token()
         compared = (
-            (gated(issuer), token),
-            (gated(issuer, disable_auth=True), None),
-            (bare(), None),
-            (plain(), None),
+            (authenticated_app(issuer), token),
+            (authenticated_app(issuer, disable_auth=True), None),
+            (sdk_session_manager(), None),
+            (sdk_app(), None),
             (sdk_guarded(), token),
         )
         for started, bearer in compared:
@@ -124,7 +124,7 @@ def test_both_eras_are_answered_by_every_application_that_is_compared() -> None:
 @pytest.mark.requirement("bench.true-requests")
 def test_a_call_that_is_not_answered_as_it_must_be_ends_the_run() -> None:
     async def ask() -> None:
-        async with gated(Issuer(DEFAULTS.server_url)) as app:
+        async with authenticated_app(Issuer(DEFAULTS.server_url)) as app:
             await exchange(app, modern_call())
 
     with pytest.raises(UnexpectedStatusError, match="answered 401 where 200 was due"):
@@ -139,8 +139,8 @@ def test_a_flood_of_unknown_key_ids_causes_one_fetch() -> None:
 @pytest.mark.requirement("bench.junk-flood")
 def test_a_flood_of_opaque_junk_keeps_to_its_lane() -> None:
     assert asyncio.run(junk_flood(300)) == JunkFlood(
-        most_at_once=11,  # one of them is the signed token
-        refused=110,
+        max_at_once=11,  # one of them is the signed token
+        rejected=110,
         turned_away=190,
         failed_known=0,
         failed_signed=0,
@@ -186,7 +186,7 @@ def test_numbers_that_are_told_together_or_left_out_end_the_run(together: tuple[
     counting = modern_call(call={"name": "count", "arguments": {"number": 5}})
 
     with pytest.raises(RuntimeError, match=r"told [45] numbers, after"):
-        asyncio.run(one_round(app, asking(app, modern_call()), [counting]))
+        asyncio.run(one_round(app, call_work(app, modern_call()), [counting]))
 
 
 @pytest.mark.requirement("bench.streams")
@@ -194,7 +194,7 @@ def test_numbers_that_are_told_one_by_one_count() -> None:
     app = telling(1, 1, 1, 1, 1)
     counting = modern_call(call={"name": "count", "arguments": {"number": 5}})
 
-    alone, beside = asyncio.run(one_round(app, asking(app, modern_call()), [counting]))
+    alone, beside = asyncio.run(one_round(app, call_work(app, modern_call()), [counting]))
 
     assert alone > 0
     assert beside > 0
@@ -205,7 +205,7 @@ def test_the_provider_answers_over_a_socket_as_in_this_process() -> None:
     with published() as issuer, httpx.Client(trust_env=False) as client:
         metadata = client.get(f"{issuer.url}/.well-known/openid-configuration").json()
         keys = client.get(metadata["jwks_uri"]).json()["keys"]
-        answers = [
+        responses = [
             client.post(metadata["introspection_endpoint"], data={"token": token}).json()["active"]
             for token in (issuer.token(), issuer.reference(), "junk")
         ]
@@ -215,7 +215,7 @@ def test_the_provider_answers_over_a_socket_as_in_this_process() -> None:
 
     assert metadata["issuer"] == issuer.url
     assert [key["kid"] for key in keys] == ["bench-1"]
-    assert answers == [True, True, False]
+    assert responses == [True, True, False]
     assert (missing, down) == (404, 503)
     assert (issuer.key_fetches, issuer.introspections) == (1, 3)
 

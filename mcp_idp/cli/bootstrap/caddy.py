@@ -7,10 +7,10 @@ import re
 import string
 from typing import TYPE_CHECKING
 
-from mcp_idp.cli.bootstrap.errors import SettingsFailure
+from mcp_idp.cli.bootstrap.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mcp_idp.access.models import Registration
+    from mcp_idp.access.models import RegistrationPolicy
     from mcp_idp.cli.bootstrap.changes import Json
 
 FOLDER = "/run/idp/front"  # where Caddy finds the files, whatever this process calls it
@@ -36,33 +36,33 @@ class _Template(string.Template):
     delimiter = "%%"
 
 
-def fill(template: str, **values: str) -> str:
+def render_template(template: str, **values: str) -> str:
     """`template` with its placeholders filled in.
 
     Raises:
-        SettingsFailure: one of them is not known.
+        ConfigError: one of them is not known.
     """
     try:
         return _Template(template).substitute(values)
     except (KeyError, ValueError) as error:
-        raise SettingsFailure(f"Caddyfile: a placeholder that is not known: {error}") from error
+        raise ConfigError(f"Caddyfile: a placeholder that is not known: {error}") from error
 
 
-def origins_listed(registration: Registration) -> str:
+def origin_matchers(registration: RegistrationPolicy) -> str:
     """Lines of a matcher, any of which may fit: the pages that may register.
 
     Raises:
-        SettingsFailure: a web origin is none.
+        ConfigError: a web origin is none.
     """
     if registration.profile == "closed" or not registration.web_origins:
         return "\t\texpression `false`"
     for origin in registration.web_origins:
         if not _ORIGIN.fullmatch(origin):
-            raise SettingsFailure(f"registration.web_origins: '{origin}' is no origin such as http://localhost:6274")
+            raise ConfigError(f"registration.web_origins: '{origin}' is no origin such as http://localhost:6274")
     return "\n".join(f"\t\theader Origin {origin}" for origin in registration.web_origins)
 
 
-def redirects_taken(registration: Registration) -> str:
+def redirect_help(registration: RegistrationPolicy) -> str:
     """For people whose program was refused."""
     loopback = "http on localhost, 127.0.0.1 or [::1], at any port, with a plain path"
     if registration.profile != "open-dev" or not registration.vendors:

@@ -1,7 +1,7 @@
 """Changes as data: what has to be written so that the provider is as the access file says.
 
 A change can be printed, counted and compared without anything being written. What it cannot know before it is written,
-the id that the provider will give to something, stands in it as a `Ref`.
+the id that the provider will give to something, stands in it as a `IdRef`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _HIDING_WORDS = ("secret", "password", "credential")
 
 
 @dataclass(frozen=True, slots=True)
-class Ref:
+class IdRef:
     """The id the provider gave to something, looked up when the change is written."""
 
     kind: RefKind
@@ -30,7 +30,7 @@ class Ref:
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class FieldDiff:
     """One member that is otherwise than it shall be. A secret never stands here: `HIDDEN` does."""
 
     name: str
@@ -43,39 +43,39 @@ class Change:
     """One write request.
 
     Attributes:
-        about: the object, for people: its kind and name.
+        object_label: the object, for people: its kind and name.
         what: what is done to it, for people; never a secret.
         path: below the realm of the admin API, in parts.
-        body: JSON; a `Ref` may stand for an id anywhere in it.
+        body: JSON; a `IdRef` may stand for an id anywhere in it.
         action: a `step` only keeps the order of an apply and is no difference between the files and the provider.
         fields: the members that differ; for what is created they follow from the body.
     """
 
-    about: str
+    object_label: str
     what: str
     method: Method
-    path: tuple[str | Ref, ...]
+    path: tuple[str | IdRef, ...]
     body: object = field(default=None, repr=False)
     action: Action = "change"
-    fields: tuple[Field, ...] = ()
+    fields: tuple[FieldDiff, ...] = ()
 
     @property
     def text(self) -> str:
         """One line for people."""
-        return f"{self.about}: {self.what}"
+        return f"{self.object_label}: {self.what}"
 
     @property
-    def shown_fields(self) -> tuple[Field, ...]:
+    def displayed_fields(self) -> tuple[FieldDiff, ...]:
         """The members that differ, or all that something new is created with."""
         if self.action == "create" and not self.fields and isinstance(self.body, dict):
-            return fields_of(self.body, {})
+            return field_diffs(self.body, {})
         return self.fields
 
 
-def field_of(name: str, old: object, new: object) -> Field:
+def field_diff(name: str, old: object, new: object) -> FieldDiff:
     """A field whose values are hidden if the name says that they are secret."""
     hides = any(word in name.lower() for word in _HIDING_WORDS)
-    return Field(name, _hidden(old), _hidden(new)) if hides else Field(name, old, new)
+    return FieldDiff(name, _hidden(old), _hidden(new)) if hides else FieldDiff(name, old, new)
 
 
 def _hidden(value: object) -> object:
@@ -83,33 +83,33 @@ def _hidden(value: object) -> object:
     return value if value is None or isinstance(value, (bool, int, float)) else HIDDEN
 
 
-def fields_of(desired: Mapping[str, object], actual: Mapping[str, object]) -> tuple[Field, ...]:
+def field_diffs(desired: Mapping[str, object], actual: Mapping[str, object]) -> tuple[FieldDiff, ...]:
     """The members of `desired` that `actual` has otherwise, each down to its innermost map, by dotted names."""
     return tuple(_fields(desired, actual, ""))
 
 
-def _fields(desired: Mapping[str, object], actual: Mapping[str, object], prefix: str) -> Iterable[Field]:
-    for name, new in differing(desired, actual).items():
+def _fields(desired: Mapping[str, object], actual: Mapping[str, object], prefix: str) -> Iterable[FieldDiff]:
+    for name, new in diff(desired, actual).items():
         old = actual.get(name)
         if isinstance(new, dict):
             yield from _fields(new, old if isinstance(old, dict) else {}, f"{prefix}{name}.")
         else:
-            yield field_of(f"{prefix}{name}", old, new)
+            yield field_diff(f"{prefix}{name}", old, new)
 
 
-def differing(desired: Mapping[str, object], actual: Mapping[str, object]) -> Json:
+def diff(desired: Mapping[str, object], actual: Mapping[str, object]) -> Json:
     """The members of `desired` that `actual` has not, or has otherwise.
 
     Lists compare as sets, because Keycloak returns them in any order; maps compare by the members `desired` names,
     because Keycloak adds its own; what is not there equals an empty text or list, because Keycloak drops those.
     """
-    return {name: value for name, value in desired.items() if not same(value, actual.get(name))}
+    return {name: value for name, value in desired.items() if not is_satisfied(value, actual.get(name))}
 
 
-def same(desired: object, actual: object) -> bool:
+def is_satisfied(desired: object, actual: object) -> bool:
     """Whether `actual` holds all that `desired` asks for."""
     if isinstance(desired, dict):
-        return not differing(desired, actual if isinstance(actual, dict) else {})
+        return not diff(desired, actual if isinstance(actual, dict) else {})
     if isinstance(desired, (list, tuple)):
         return _as_set(desired) == _as_set(actual if isinstance(actual, list) else [])
     return desired == actual or (desired == "" and actual is None)

@@ -9,8 +9,8 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from typing import TYPE_CHECKING
 
-from mcp_idp.cli.bootstrap.errors import Failure, SettingsFailure
-from mcp_idp.cli.bootstrap.known_variables import misspelt
+from mcp_idp.cli.bootstrap.errors import BootstrapError, ConfigError
+from mcp_idp.cli.bootstrap.known_variables import find_typos
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -68,7 +68,7 @@ examples (a Keycloak of yours, from nothing to a login: docs/providers/keycloak.
   scripts/bootstrap_idp.py token --uses 1 --expires 1h an invitation to register one client
 """
 
-_EPILOG_OF_A_VERB = (
+_COMMAND_EPILOG = (
     "Which provider, which realm and by which account: `bootstrap_idp.py --help`; it has the exit codes too."
 )
 
@@ -80,11 +80,11 @@ def main(arguments: list[str] | None = None) -> int:
         The exit code.
     """
     options = parse(_DESCRIPTION, arguments, os.environ.get("OAUTH_PROVIDER"))
-    for line in misspelt(os.environ):
+    for line in find_typos(os.environ):
         print(f"bootstrap: warning: {line}", file=sys.stderr, flush=True)
     try:
         return _verb(options.provider, options.verb)(options, os.environ)
-    except Failure as failure:
+    except BootstrapError as failure:
         sys.stdout.flush()
         print(f"bootstrap: {failure}", file=sys.stderr)
         return failure.exit_code
@@ -97,11 +97,11 @@ def _verb(provider: str, name: str) -> Verb:
     """What the provider's own package has for this verb.
 
     Raises:
-        SettingsFailure: this provider has no such verb.
+        ConfigError: this provider has no such verb.
     """
     verbs: Mapping[str, Verb] = importlib.import_module(f"mcp_idp.cli.bootstrap.{provider}.commands").VERBS
     if name not in verbs:
-        raise SettingsFailure(f"--provider {provider} has no verb {name}; it has {', '.join(verbs)}")
+        raise ConfigError(f"--provider {provider} has no verb {name}; it has {', '.join(verbs)}")
     return verbs[name]
 
 
@@ -115,16 +115,16 @@ def parse(description: str, arguments: list[str] | None, provider: str | None = 
         formatter_class=RawDescriptionHelpFormatter,
     )
     parser.add_argument("--provider", choices=_PROVIDERS, default=usual, help=f"which identity provider [{usual}]")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    commands = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     plan = _add(
-        verbs,
+        commands,
         "plan",
         "show what apply would change",
         "Prints what apply would change, object by object, field by field. Writes nothing.",
     )
     _add_json(plan)
     apply = _add(
-        verbs,
+        commands,
         "apply",
         "make the provider as the files say, and prove it",
         "Reads the provider, prints and writes what differs, proves the result. Writes nothing if nothing differs.",
@@ -133,30 +133,30 @@ def parse(description: str, arguments: list[str] | None, provider: str | None = 
         "--prove", action="store_true", help="try a registration even if nothing changed; it is removed at once"
     )
     check = _add(
-        verbs,
+        commands,
         "check",
         "exit with 1 if the provider is not as the files say, or open",
         "Names what differs and which known holes are open. Writes nothing; an account that may only read is enough.",
     )
     _add_json(check)
-    _add_prune(verbs)
+    _add_prune(commands)
     token = _add(
-        verbs,
+        commands,
         "token",
         "make an initial access token",
         "Makes an invitation with which a client may register (RFC 7591) and prints it once, on standard output.",
     )
-    token.add_argument("--uses", type=_count, default=1, metavar="N", help="registrations it is good for [1]")
+    token.add_argument("--uses", type=_use_count, default=1, metavar="N", help="registrations it is good for [1]")
     token.add_argument("--expires", type=duration, default=3600, metavar="TIME", help="such as 30m, 1h, 7d [1h]")
     _add(
-        verbs,
+        commands,
         "hand-over",
         "replace the administrator of Keycloak's first start by accounts of this realm alone",
         "Makes three accounts of this realm, their secrets in the folder KEYCLOAK_ACCOUNTS; sees that each may do its "
         "work and no more; then removes the temporary administrator that it ran as. Can be repeated.",
     )
     probe = _add(
-        verbs,
+        commands,
         "probe",
         "try the nine holes, as a stranger would; exit with 1 if one is open",
         "Tries the nine holes of docs/keycloak.md, on a Keycloak of your own: registers clients through each that is "
@@ -164,7 +164,7 @@ def parse(description: str, arguments: list[str] | None, provider: str | None = 
     )
     _add_json(probe)
     _add(
-        verbs,
+        commands,
         "render",
         "write the provider's files",
         "With --provider dex writes Dex's configuration, auth0: Terraform, entra: the front before it. Asks nobody.",
@@ -172,9 +172,9 @@ def parse(description: str, arguments: list[str] | None, provider: str | None = 
     return parser.parse_args(arguments)
 
 
-def _add_prune(verbs: _SubParsersAction[ArgumentParser]) -> None:
+def _add_prune(commands: _SubParsersAction[ArgumentParser]) -> None:
     prune = _add(
-        verbs,
+        commands,
         "prune",
         "list clients that registered themselves and nobody uses; with --delete remove them",
         "Lists clients that registered themselves and nobody uses. One with a session stays, whatever its age. Removes "
@@ -185,16 +185,16 @@ def _add_prune(verbs: _SubParsersAction[ArgumentParser]) -> None:
     prune.add_argument("--delete", action="store_true", help="remove what is listed")
 
 
-def _add(verbs: _SubParsersAction[ArgumentParser], name: str, line: str, description: str) -> ArgumentParser:
-    verb = verbs.add_parser(name, help=line, description=description, epilog=_EPILOG_OF_A_VERB)
-    verb.add_argument(
+def _add(commands: _SubParsersAction[ArgumentParser], name: str, line: str, description: str) -> ArgumentParser:
+    command = commands.add_parser(name, help=line, description=description, epilog=_COMMAND_EPILOG)
+    command.add_argument(
         "--wait", type=_seconds, default=120, metavar="SECONDS", help="how long a starting provider is waited for [120]"
     )
-    return verb
+    return command
 
 
-def _add_json(verb: ArgumentParser) -> None:
-    verb.add_argument("--json", action="store_true", help="print it for programs")
+def _add_json(command: ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="print it for programs")
 
 
 def duration(text: str) -> int:
@@ -209,7 +209,7 @@ def duration(text: str) -> int:
     return int(match[1]) * _SECONDS[match[2]]
 
 
-def _count(text: str) -> int:
+def _use_count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 1000:  # noqa: PLR2004 - an invitation is for few
         raise ArgumentTypeError(f"{text}: write a whole number from 1 to 1000")
     return int(text)

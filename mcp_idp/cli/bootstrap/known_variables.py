@@ -12,15 +12,15 @@ from mcp_idp.cli.bootstrap.auth0.settings import NAMES as AUTH0
 from mcp_idp.cli.bootstrap.dex.settings import NAMES as DEX
 from mcp_idp.cli.bootstrap.entra.settings import NAMES as ENTRA
 from mcp_idp.cli.bootstrap.keycloak.settings import NAMES as KEYCLOAK
-from mcp_idp.config.env import COMPOSE_NAMES, Environment
+from mcp_idp.config.env import COMPOSE_ONLY_VARIABLES, EnvReader
 from mcp_idp.config.settings import NAMES as SERVER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-KNOWN = frozenset({*SERVER, *COMPOSE_NAMES, *KEYCLOAK, *DEX, *AUTH0, *ENTRA})
+KNOWN = frozenset({*SERVER, *COMPOSE_ONLY_VARIABLES, *KEYCLOAK, *DEX, *AUTH0, *ENTRA})
 
 
-def misspelt(variables: Mapping[str, str]) -> Iterator[str]:
+def find_typos(variables: Mapping[str, str]) -> Iterator[str]:
     """A line for each variable that is none of ours and looks like one; no value is in it."""
-    return Environment(variables).misspelt(KNOWN)
+    return EnvReader(variables).find_typos(KNOWN)

@@ -11,9 +11,9 @@ from rich.text import Text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from mcp_idp.cli.bootstrap.changes import Action, Change, Field
+    from mcp_idp.cli.bootstrap.changes import Action, Change, FieldDiff
 
-SIGNS: dict[Action, str] = {"create": "+", "change": "~", "remove": "-", "step": "·"}
+ACTION_SYMBOLS: dict[Action, str] = {"create": "+", "change": "~", "remove": "-", "step": "·"}
 _STYLES = {"+": "green", "~": "yellow", "-": "red", "·": "dim", "    ": "dim"}
 _WORD_STYLES = {
     "PROOF FAILED": "bold red",
@@ -24,20 +24,20 @@ _WORD_STYLES = {
     "proof": "green",
 }
 _LONGEST_VALUE = 160
-_MOST_NAMES = 5
+_MAX_NAMES = 5
 
 
 def change_lines(change: Change, *, members: bool = False) -> Iterator[str]:
     """The change, then each field as "old → new"; what is new is listed member by member only if `members`."""
-    yield f"{SIGNS[change.action]} {printable(change.text)}"
+    yield f"{ACTION_SYMBOLS[change.action]} {printable(change.text)}"
     if change.action == "create" and not members:
         return
-    for field in change.shown_fields:
+    for field in change.displayed_fields:
         name = printable(field.name)
         if change.action == "create":
-            yield f"    {name}: {shown(field.new)}"
+            yield f"    {name}: {format_value(field.new)}"
         else:
-            yield f"    {name}: {shown(field.old)} → {shown(field.new)}"
+            yield f"    {name}: {format_value(field.old)} → {format_value(field.new)}"
 
 
 def count_line(changes: Iterable[Change]) -> str:
@@ -45,29 +45,29 @@ def count_line(changes: Iterable[Change]) -> str:
     actions = [change.action for change in changes]
     if not any(action != "step" for action in actions):
         return "no changes"
-    verbs: tuple[tuple[Action, str], ...] = (("create", "create"), ("change", "change"), ("remove", "remove"))
-    return "plan: " + ", ".join(f"{actions.count(action)} to {verb}" for action, verb in verbs)
+    words: tuple[tuple[Action, str], ...] = (("create", "create"), ("change", "change"), ("remove", "remove"))
+    return "plan: " + ", ".join(f"{actions.count(action)} to {word}" for action, word in words)
 
 
 def change_json(changes: Iterable[Change]) -> list[dict[str, object]]:
     """The changes as plain data, in their order."""
     return [
         {
-            "object": change.about,
+            "object": change.object_label,
             "action": change.action,
             "what": change.what,
-            "fields": [field_json(field) for field in change.shown_fields],
+            "fields": [field_json(field) for field in change.displayed_fields],
         }
         for change in changes
     ]
 
 
-def field_json(field: Field) -> dict[str, object]:
+def field_json(field: FieldDiff) -> dict[str, object]:
     """One field as plain data."""
     return {"name": field.name, "old": field.old, "new": field.new}
 
 
-def shown(value: object) -> str:
+def format_value(value: object) -> str:
     """A value in one line, not too long, nothing in it that moves a terminal's cursor."""
     if value is None or value == []:
         return "(none)"
@@ -86,22 +86,22 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def some_of(names: Sequence[str]) -> str:
+def join_first(names: Sequence[str]) -> str:
     """The first few of `names`, for people."""
-    return ", ".join(names[:_MOST_NAMES]) + (" …" if len(names) > _MOST_NAMES else "")
+    return ", ".join(names[:_MAX_NAMES]) + (" …" if len(names) > _MAX_NAMES else "")
 
 
-def saying(stream: IO[str]) -> Callable[[str], None]:
+def line_printer(stream: IO[str]) -> Callable[[str], None]:
     """Something that prints a line on `stream` at once, in colour if that is a terminal (and NO_COLOR is not set)."""
     console = Console(file=stream, highlight=False, soft_wrap=True)
 
-    def say(line: str) -> None:
+    def print_line(line: str) -> None:
         console.print(Text(line, style=_style(line)))
 
-    return say
+    return print_line
 
 
-def say_json(document: object, stream: IO[str]) -> None:
+def print_json(document: object, stream: IO[str]) -> None:
     """Print `document` as JSON."""
     stream.write(json.dumps(document, indent=2, ensure_ascii=False, default=_plain) + "\n")
     stream.flush()

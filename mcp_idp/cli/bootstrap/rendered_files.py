@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from mcp_idp.cli.bootstrap.errors import SettingsFailure
+from mcp_idp.cli.bootstrap.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _NAMES = ("id", "email")  # what tells the entries of a list apart
 _SECRET = re.compile(r"secret|password|pw$|hash|key$|token|cadata|raw", re.IGNORECASE)
-_SHOWN = 160
+_MAX_SHOWN_CHARACTERS = 160
 _PRIVATE, _PUBLIC = 0o600, 0o644
 
 
@@ -30,7 +30,7 @@ def read_files(folder: Path, names: Mapping[str, str] | tuple[str, ...], variabl
         variable: of the environment, which says where; named if one cannot be read.
 
     Raises:
-        SettingsFailure: one is there and cannot be read.
+        ConfigError: one is there and cannot be read.
     """
     found = {}
     for name in names:
@@ -39,56 +39,54 @@ def read_files(folder: Path, names: Mapping[str, str] | tuple[str, ...], variabl
         except FileNotFoundError:
             continue
         except (OSError, UnicodeDecodeError) as error:
-            raise SettingsFailure(
-                f"{folder / name}: cannot be read ({_reason(error)}); {variable} says where"
-            ) from error
+            raise ConfigError(f"{folder / name}: cannot be read ({_reason(error)}); {variable} says where") from error
     return found
 
 
-def write_files(folder: Path, wanted: Mapping[str, str], held: Mapping[str, str], variable: str) -> None:
+def write_files(folder: Path, desired: Mapping[str, str], current: Mapping[str, str], variable: str) -> None:
     """Write what differs; a reader sees each file whole, as it was or as it is to be.
 
     Args:
         folder: where.
-        wanted: the files as they shall be, by their paths below it.
-        held: the files as they are.
+        desired: the files as they shall be, by their paths below it.
+        current: the files as they are.
         variable: of the environment, which says where; named if one cannot be written.
 
     Raises:
-        SettingsFailure: a file cannot be written.
+        ConfigError: a file cannot be written.
     """
-    for name, text in wanted.items():
-        if held.get(name) == text:
+    for name, text in desired.items():
+        if current.get(name) == text:
             continue
         try:
             _write(folder / name, text, _PRIVATE if name.startswith("dex/") else _PUBLIC)
         except OSError as error:
-            raise SettingsFailure(
+            raise ConfigError(
                 f"{folder / name}: cannot be written ({_reason(error)}); {variable} says where"
             ) from error
 
 
 def _write(path: Path, text: str, mode: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    neighbour = path.with_name(f".{path.name}.{os.getpid()}.new")
+    temp_path = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
-        descriptor = os.open(neighbour, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        descriptor = os.open(temp_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
-        neighbour.chmod(mode)
-        neighbour.replace(path)
+        temp_path.chmod(mode)
+        temp_path.replace(path)
     finally:
-        neighbour.unlink(missing_ok=True)
+        temp_path.unlink(missing_ok=True)
 
 
 def _reason(error: OSError | UnicodeDecodeError) -> str:
     return (error.strerror or type(error).__name__) if isinstance(error, OSError) else "not text"
 
 
-def differences(wanted: Mapping[str, str], held: Mapping[str, str]) -> Iterator[str]:
+def diff_lines(desired: Mapping[str, str], current: Mapping[str, str]) -> Iterator[str]:
     """A line for each field that would change; secrets are named and not shown."""
-    for name, text in wanted.items():
-        before = held.get(name)
+    for name, text in desired.items():
+        before = current.get(name)
         if before is None:
             yield f"{name}: create"
         elif before != text:
@@ -112,8 +110,8 @@ def _parsed(name: str, text: str) -> Any:
 
 def _lines(before: str, after: str) -> Iterator[str]:
     old, new = before.splitlines(), after.splitlines()
-    yield from (f"- {line.strip()}"[:_SHOWN] for line in old if line not in new)
-    yield from (f"+ {line.strip()}"[:_SHOWN] for line in new if line not in old)
+    yield from (f"- {line.strip()}"[:_MAX_SHOWN_CHARACTERS] for line in old if line not in new)
+    yield from (f"+ {line.strip()}"[:_MAX_SHOWN_CHARACTERS] for line in new if line not in old)
 
 
 def _fields(place: str, old: Any, new: Any) -> Iterator[str]:
@@ -126,9 +124,9 @@ def _fields(place: str, old: Any, new: Any) -> Iterator[str]:
             yield from _fields(inner, old.get(member), new.get(member))
     elif isinstance(old, list) and isinstance(new, list) and old != new:
         parts = [f"+{value}" for value in new if value not in old] + [f"-{value}" for value in old if value not in new]
-        yield f"{place}: {' '.join(parts) or 'another order'}"[:_SHOWN]
+        yield f"{place}: {' '.join(parts) or 'another order'}"[:_MAX_SHOWN_CHARACTERS]
     elif old != new:
-        yield f"{place}: {_shown(place, old)} → {_shown(place, new)}"
+        yield f"{place}: {_format_value(place, old)} → {_format_value(place, new)}"
 
 
 def _is_named(value: Any) -> bool:
@@ -143,11 +141,11 @@ def _name(entry: dict[str, Any]) -> str:
     return next((str(entry[member]) for member in _NAMES if member in entry), "")
 
 
-def _shown(place: str, value: Any) -> str:
+def _format_value(place: str, value: Any) -> str:
     if value is None:
         return "nothing"
     if isinstance(value, dict):
         return "a new one"
     if _SECRET.search(place.rpartition(".")[2]):
         return "<hidden>"
-    return json.dumps(value, ensure_ascii=False)[:_SHOWN]
+    return json.dumps(value, ensure_ascii=False)[:_MAX_SHOWN_CHARACTERS]

@@ -11,7 +11,7 @@ import secrets
 import sys
 from pathlib import Path
 
-from mcp_idp.cli.bootstrap.errors import SettingsFailure
+from mcp_idp.cli.bootstrap.errors import ConfigError
 
 _BYTES = 32  # 256 bit
 
@@ -20,7 +20,7 @@ def read_secret(path: Path) -> str | None:
     """The secret in the file at `path`; None if there is none.
 
     Raises:
-        SettingsFailure: the file cannot be read.
+        ConfigError: the file cannot be read.
     """
     try:
         return _read(path)
@@ -28,11 +28,11 @@ def read_secret(path: Path) -> str | None:
         raise _unusable(path, error, "cannot be read") from error
 
 
-def keep_secret(path: Path) -> str:
+def get_or_create_secret(path: Path) -> str:
     """The secret in the file at `path`; a new one is written there, whole or not at all, if there is none.
 
     Raises:
-        SettingsFailure: the file can be neither read nor written.
+        ConfigError: the file can be neither read nor written.
     """
     try:
         if secret := _read(path):
@@ -44,9 +44,9 @@ def keep_secret(path: Path) -> str:
     return secret
 
 
-def _unusable(path: Path, error: OSError | UnicodeDecodeError, why: str) -> SettingsFailure:
+def _unusable(path: Path, error: OSError | UnicodeDecodeError, why: str) -> ConfigError:
     reason = error.strerror if isinstance(error, OSError) else "not text"
-    return SettingsFailure(f"{path}: {why} ({reason}); name another file")
+    return ConfigError(f"{path}: {why} ({reason}); name another file")
 
 
 def _read(path: Path) -> str | None:
@@ -58,22 +58,22 @@ def _read(path: Path) -> str | None:
 
 def _write(path: Path, secret: str) -> None:
     """Write to a neighbour first: a reader sees the whole secret or no file, and never one with a wider mode."""
-    neighbour = path.with_name(f"{path.name}.{os.getpid()}.new")
-    descriptor = os.open(neighbour, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    temp_path = path.with_name(f"{path.name}.{os.getpid()}.new")
+    descriptor = os.open(temp_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(secret + "\n")
-        neighbour.replace(path)
+        temp_path.replace(path)
     except OSError:
-        neighbour.unlink(missing_ok=True)
+        temp_path.unlink(missing_ok=True)
         raise
 
 
 def main() -> int:
     """Keep a secret at the path that is the one argument."""
     try:
-        keep_secret(Path(sys.argv[1]))
-    except SettingsFailure as failure:
+        get_or_create_secret(Path(sys.argv[1]))
+    except ConfigError as failure:
         print(f"secret: {failure}", file=sys.stderr)
         return failure.exit_code
     print(f"the secret is kept in {sys.argv[1]}")

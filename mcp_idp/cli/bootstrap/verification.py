@@ -1,6 +1,6 @@
 """After the writing: is the result what was promised? Every proof reads; none logs in, none writes.
 
-A proof gives one line, or raises `NotProven`. `Note` marks what can be neither proven nor mended from here.
+A proof gives one line, or raises `VerificationError`. `Advisory` marks what can be neither proven nor mended from here.
 """
 
 from __future__ import annotations
@@ -9,69 +9,71 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx
 
-from mcp_idp.access.registration_profiles import ADMISSIONS
-from mcp_idp.cli.bootstrap.errors import NotProven
-from mcp_idp.cli.bootstrap.tls import read_authorities
+from mcp_idp.access.registration_profiles import PROFILES
+from mcp_idp.cli.bootstrap.errors import VerificationError
+from mcp_idp.cli.bootstrap.tls import tls_errors_as_config_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from mcp_idp.cli.bootstrap.keycloak.settings import BootstrapSettings
+    from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings
 
-    Proof = Callable[[], str]
+    Verification = Callable[[], str]
 
 _OK = 200
 _TIMEOUT_SECONDS = 10
 
 
-class Note(Exception):
+class Advisory(Exception):
     """Something that people should know and an apply cannot change; the text is one line."""
 
 
-def prove(proofs: Iterable[Proof], say: Callable[[str], None]) -> None:
+def run_verifications(verifications: Iterable[Verification], log: Callable[[str], None]) -> None:
     """Go through the proofs and tell each one's line.
 
     Raises:
-        NotProven: at least one failed; all of them were tried and told.
+        VerificationError: at least one failed; all of them were tried and told.
     """
     failed = 0
-    for proof in proofs:
+    for verify in verifications:
         try:
-            say(f"proof: {proof()}")
-        except NotProven as error:
+            log(f"proof: {verify()}")
+        except VerificationError as error:
             failed += 1
-            say(f"PROOF FAILED: {error}")
-        except Note as note:
-            say(f"note: {note}")
+            log(f"PROOF FAILED: {error}")
+        except Advisory as note:
+            log(f"note: {note}")
     if failed:
-        raise NotProven(f"{failed} of the proofs failed; the lines above say what to change")
+        raise VerificationError(f"{failed} of the proofs failed; the lines above say what to change")
 
 
-def provider_metadata(settings: BootstrapSettings, http: httpx.Client) -> str:
+def provider_metadata(settings: KeycloakSettings, http: httpx.Client) -> str:
     """The provider calls itself as we do, and offers PKCE and our scopes (RFC 8414 sections 2 and 3.3).
 
     Raises:
-        NotProven: it does not.
+        VerificationError: it does not.
     """
     url = f"{settings.internal_url}/.well-known/openid-configuration"
     metadata = get_json(http, url)
     if metadata is None:
-        raise NotProven(f"the provider's metadata cannot be read at {url}")
+        raise VerificationError(f"the provider's metadata cannot be read at {url}")
     issuer = metadata.get("issuer")
     if issuer != settings.server_url:
-        raise NotProven(
+        raise VerificationError(
             f"Keycloak calls itself {issuer}, and OAUTH_SERVER_URL is {settings.server_url}: make them the same text, "
             "either there or in Keycloak's KC_HOSTNAME"
         )
     if "S256" not in metadata.get("code_challenge_methods_supported", []):
-        raise NotProven("the provider does not offer PKCE with S256")
+        raise VerificationError("the provider does not offer PKCE with S256")
     advertised = set(metadata.get("scopes_supported", [])) - {"openid"}
     if advertised != set(settings.access.scopes):
-        raise NotProven(f"the provider advertises the scopes {sorted(advertised)}, not those of the access file")
+        raise VerificationError(
+            f"the provider advertises the scopes {sorted(advertised)}, not those of the access file"
+        )
     return f"the provider is {issuer}, with PKCE, advertising {' '.join(settings.access.scopes)}"
 
 
-def documents_are_announced(settings: BootstrapSettings, http: httpx.Client, member: str) -> str:
+def verify_cimd_announced(settings: KeycloakSettings, http: httpx.Client, member: str) -> str:
     """The provider offers client metadata documents exactly if the registration profile has them.
 
     Args:
@@ -80,22 +82,24 @@ def documents_are_announced(settings: BootstrapSettings, http: httpx.Client, mem
         member: of the provider's metadata, by which it announces them.
 
     Raises:
-        NotProven: the profile has them and the provider does not offer them.
+        VerificationError: the profile has them and the provider does not offer them.
         Note: the provider offers them for nothing.
     """
     metadata = get_json(http, f"{settings.internal_url}/.well-known/openid-configuration") or {}
-    offered, wanted = bool(metadata.get(member)), ADMISSIONS[settings.access.registration.profile].documents
-    if offered and not wanted:
-        raise Note(
+    offered, required = bool(metadata.get(member)), PROFILES[settings.access.registration.profile].metadata_documents
+    if offered and not required:
+        raise Advisory(
             "the provider announces client metadata documents and this realm takes none: clients that prefer them end "
             "at 'Client not found'. Start it without the feature (KC_FEATURES), or write registration.profile: cimd"
         )
-    if wanted and not offered:
-        raise NotProven("registration.profile is cimd and the provider does not announce client metadata documents")
-    return "client metadata documents are " + ("announced and taken" if wanted else "neither announced nor taken")
+    if required and not offered:
+        raise VerificationError(
+            "registration.profile is cimd and the provider does not announce client metadata documents"
+        )
+    return "client metadata documents are " + ("announced and taken" if required else "neither announced nor taken")
 
 
-class Named(Protocol):
+class EndpointSettings(Protocol):
     """A resource and its issuer, as this run was told."""
 
     @property
@@ -107,22 +111,24 @@ class Named(Protocol):
         """The issuer."""
 
 
-def server_metadata(settings: Named, http: httpx.Client) -> str:
+def server_metadata(settings: EndpointSettings, http: httpx.Client) -> str:
     """The MCP server, if it is up, names this resource and this issuer (RFC 9728 section 3.3).
 
     Raises:
-        NotProven: it names others.
+        VerificationError: it names others.
         Note: it is not up, or cannot be reached from here.
     """
     public = httpx.URL(settings.public_url)
     url = public.copy_with(path=f"/.well-known/oauth-protected-resource{public.path.rstrip('/')}")
     metadata = get_json(http, str(url))
     if metadata is None:
-        raise Note("the MCP server's own metadata was not looked at: it starts later, or cannot be reached from here")
+        raise Advisory(
+            "the MCP server's own metadata was not looked at: it starts later, or cannot be reached from here"
+        )
     resource, issuers = metadata.get("resource"), metadata.get("authorization_servers")
     first = issuers[0] if isinstance(issuers, list) and issuers else issuers
     if resource != settings.public_url or first != settings.server_url:
-        raise NotProven(
+        raise VerificationError(
             f"the MCP server calls itself {resource} and sends people to {issuers}: give it the MCP_PUBLIC_URL and the "
             "OAUTH_SERVER_URL of this run"
         )
@@ -139,11 +145,11 @@ def get_json(http: httpx.Client, url: str) -> dict[str, Any] | None:
     return document if response.status_code == _OK and isinstance(document, dict) else None
 
 
-def open_http(seconds: float = _TIMEOUT_SECONDS) -> httpx.Client:
+def create_client(seconds: float = _TIMEOUT_SECONDS) -> httpx.Client:
     """A client for the proofs, with so much patience for each answer.
 
     Raises:
-        SettingsFailure: SSL_CERT_FILE has no certificates.
+        ConfigError: SSL_CERT_FILE has no certificates.
     """
-    with read_authorities():
+    with tls_errors_as_config_errors():
         return httpx.Client(timeout=seconds)

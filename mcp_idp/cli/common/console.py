@@ -1,6 +1,6 @@
 """What the person sees. Nothing leaves this module unredacted or with a control character in it.
 
-Two guarantees, whatever a server or provider answers: no secret that `Secrets` has learnt is printed, and no byte that
+Two guarantees, whatever a server or provider answers: no secret that `Redactor` has learnt is printed, and no byte that
 could steer a terminal is.
 """
 
@@ -17,7 +17,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mcp_idp.cli.common.redaction import Secrets
+    from mcp_idp.cli.common.redaction import Redactor
 
 _STYLES = {"asks": "cyan", "got": "green", "why": "dim", "note": "yellow"}
 _LABEL_WIDTH = 6
@@ -39,7 +39,7 @@ class Step:
     lines: list[tuple[str, str]] = field(default_factory=list)
 
 
-class Narrator:
+class StepReporter:
     """Tells the story, and keeps it for `--json`.
 
     Args:
@@ -47,7 +47,7 @@ class Narrator:
         secrets: what to hide in all that is told.
     """
 
-    def __init__(self, console: Console | None, secrets: Secrets) -> None:
+    def __init__(self, console: Console | None, secrets: Redactor) -> None:
         self.secrets = secrets
         self.steps: list[Step] = []
         self._console = console
@@ -58,27 +58,27 @@ class Narrator:
             return
         self.steps.append(Step(number, title))
         self._print(Text(f"\nSTEP {number}  ", style="bold").append(title, style="bold"))
-        self.tell("why", why)
+        self.line("why", why)
 
-    def tell(self, label: str, text: str) -> None:
+    def line(self, label: str, text: str) -> None:
         """One line of the current step. Labels are `asks`, `got`, `why` and `note`."""
-        clean = printable(self.secrets.hide(text))
+        clean = printable(self.secrets.redact(text))
         if self.steps:
             self.steps[-1].lines.append((label, clean))
         self._print(Text(f"  {label:<{_LABEL_WIDTH}}", style=_STYLES.get(label, "")).append(clean, style="default"))
 
-    def say(self, text: str = "", *, style: str = "") -> None:
+    def message(self, text: str = "", *, style: str = "") -> None:
         """A line that belongs to no step."""
-        self._print(Text(printable(self.secrets.hide(text)), style=style))
+        self._print(Text(printable(self.secrets.redact(text)), style=style))
 
     @contextmanager
     def waiting(self, what: str) -> Iterator[None]:
         """Show that something is awaited: a spinner on a terminal, one line elsewhere."""
         if self._console is None or not self._console.is_terminal:
-            self.tell("note", what)
+            self.line("note", what)
             yield
             return
-        with self._console.status(Text(printable(self.secrets.hide(what)))):
+        with self._console.status(Text(printable(self.secrets.redact(what)))):
             yield
 
     def _print(self, text: Text) -> None:
@@ -90,7 +90,7 @@ class Narrator:
 class _Console(Console):
     def on_broken_pipe(self) -> None:
         """Nobody reads any more (`| head`): go on in silence, so that what was begun is also ended."""
-        self.quiet = True
+        self.suppressed = True
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self.file.fileno())
         os.close(nowhere)

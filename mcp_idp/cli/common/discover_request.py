@@ -11,7 +11,7 @@ from mcp.shared.inbound import MCP_METHOD_HEADER, MCP_PROTOCOL_VERSION_HEADER
 from mcp_types import CLIENT_CAPABILITIES_META_KEY, CLIENT_INFO_META_KEY, PROTOCOL_VERSION_META_KEY
 from mcp_types.version import LATEST_MODERN_VERSION
 
-from mcp_idp.cli.common.errors import ProviderFailed, ServerUnreachable
+from mcp_idp.cli.common.errors import ProviderError, ServerUnreachable
 
 if TYPE_CHECKING:
     import httpx2
@@ -36,16 +36,16 @@ def discover_request() -> tuple[dict[str, Any], dict[str, str]]:
     return body, headers
 
 
-def check_answer(response: httpx2.Response, url: str, *, logged_in: bool) -> None:
+def check_response(response: httpx2.Response, url: str, *, logged_in: bool) -> None:
     """Let an answer pass that is an MCP server's; 401 and 403 have been looked at before.
 
     Raises:
-        ProviderFailed: the server cannot ask its provider.
+        ProviderError: the server cannot ask its provider.
         ServerUnreachable: no MCP server answers at `url`.
     """
     status = response.status_code
     if status == 503:  # noqa: PLR2004 - Service Unavailable
-        raise ProviderFailed(
+        raise ProviderError(
             "the server cannot judge any token at the moment (503): it does not reach its provider",
             "the server's log says which URL it tries; OAUTH_INTERNAL_URL is the provider as the server reaches it",
         )

@@ -1,11 +1,11 @@
 """What can go wrong, each with the exit code that `scripts/login --help` documents.
 
-ClientFailure
+LoginClientError
 ├── ServerUnreachable   3  nothing answers at the MCP server's URL, or what answers is no MCP server
-├── ProviderFailed      4  the provider cannot be reached, or its metadata or its registration is no use
-├── LoginFailed         5  the provider or the person refused, or nobody came back in time
-├── TokenRefused        6  the login worked, and the server does not take its token
-└── CallFailed          7  a tool said no, or does not exist
+├── ProviderError      4  the provider cannot be reached, or its metadata or its registration is no use
+├── LoginError         5  the provider or the person refused, or nobody came back in time
+├── TokenRejected        6  the login worked, and the server does not take its token
+└── ToolCallError          7  a tool said no, or does not exist
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import ClassVar
 INTERRUPTED_EXIT = 130
 
 
-class ClientFailure(Exception):
+class LoginClientError(Exception):
     """The journey ends here.
 
     Args:
@@ -31,39 +31,39 @@ class ClientFailure(Exception):
         self.advice = advice
 
 
-class ServerUnreachable(ClientFailure):
+class ServerUnreachable(LoginClientError):
     """Nothing answers at the MCP server's URL, or what answers is no MCP server."""
 
     exit_code = 3
 
 
-class ProviderFailed(ClientFailure):
+class ProviderError(LoginClientError):
     """The provider cannot be reached, or its metadata or its registration is no use."""
 
     exit_code = 4
 
 
-class LoginFailed(ClientFailure):
+class LoginError(LoginClientError):
     """The provider or the person refused, or nobody came back in time."""
 
     exit_code = 5
 
 
-class TokenRefused(ClientFailure):
+class TokenRejected(LoginClientError):
     """The login worked, and the server does not take its token."""
 
     exit_code = 6
 
 
-class CallFailed(ClientFailure):
+class ToolCallError(LoginClientError):
     """A tool said no, or does not exist."""
 
     exit_code = 7
 
 
-def find_failure(error: BaseException) -> ClientFailure | None:
-    """The `ClientFailure` in `error`, which may be a group: the SDK runs its requests in task groups."""
-    if isinstance(error, ClientFailure):
+def find_failure(error: BaseException) -> LoginClientError | None:
+    """The `LoginClientError` in `error`, which may be a group: the SDK runs its requests in task groups."""
+    if isinstance(error, LoginClientError):
         return error
     if isinstance(error, BaseExceptionGroup):
         found = (find_failure(part) for part in error.exceptions)

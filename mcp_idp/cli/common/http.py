@@ -31,13 +31,13 @@ def parse_connect_to(text: str) -> dict[Address, Address]:
     Raises:
         ValueError: a part is not `host:port=host:port`; the text names it.
     """
-    pairs = {}
+    address_map = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         public, equals, real = part.partition("=")
         if not equals:
             raise ValueError(f"CONNECT_TO: '{part}' is not host:port=host:port")
-        pairs[_address(public, part)] = _address(real, part)
-    return pairs
+        address_map[_address(public, part)] = _address(real, part)
+    return address_map
 
 
 def _address(text: str, part: str) -> Address:
@@ -47,18 +47,18 @@ def _address(text: str, part: str) -> Address:
     return Address(host.strip("[]").lower(), int(port))
 
 
-class ConnectTo(httpx2.AsyncBaseTransport):
+class RemapTransport(httpx2.AsyncBaseTransport):
     """Opens the connection of some addresses elsewhere. URL, `Host` header and TLS server name stay as they were."""
 
-    def __init__(self, pairs: Mapping[Address, Address], transport: httpx2.AsyncBaseTransport) -> None:
-        self._pairs = dict(pairs)
+    def __init__(self, address_map: Mapping[Address, Address], transport: httpx2.AsyncBaseTransport) -> None:
+        self._address_map = dict(address_map)
         self._transport = transport
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send `request`, to the real address if there is one for its public address."""
         url = request.url
         port = url.port or _DEFAULT_PORTS.get(url.scheme, 0)
-        real = self._pairs.get(Address(url.host, port))
+        real = self._address_map.get(Address(url.host, port))
         if real is None:
             return await self._transport.handle_async_request(request)
         moved = httpx2.Request(
@@ -75,8 +75,8 @@ class ConnectTo(httpx2.AsyncBaseTransport):
         await self._transport.aclose()
 
 
-def open_client(
-    pairs: Mapping[Address, Address],
+def create_client(
+    address_map: Mapping[Address, Address],
     *,
     auth: httpx2.Auth | None = None,
     on_request: Callable[[httpx2.Request], Awaitable[None]] | None = None,
@@ -84,14 +84,14 @@ def open_client(
 ) -> httpx2.AsyncClient:
     """A client that follows no redirect by itself and reaches loopback without the environment's proxy.
 
-    With `pairs` no proxy is used at all: they say where to connect.
+    With `address_map` no proxy is used at all: they say where to connect.
     """
     direct = httpx2.AsyncHTTPTransport()
     return httpx2.AsyncClient(
         auth=auth,
         timeout=httpx2.Timeout(_READ_SECONDS, connect=10),
-        transport=ConnectTo(pairs, direct) if pairs else None,
-        mounts=None if pairs else {f"all://{host}": direct for host in _LOOPBACK},
+        transport=RemapTransport(address_map, direct) if address_map else None,
+        mounts=None if address_map else {f"all://{host}": direct for host in _LOOPBACK},
         event_hooks={
             "request": [on_request] if on_request else [],
             "response": [on_response] if on_response else [],

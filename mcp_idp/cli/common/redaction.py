@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 HIDDEN = "<hidden>"
 
 
-class Secrets:
+class Redactor:
     """Everything that must never be shown."""
 
     def __init__(self) -> None:
@@ -25,25 +25,25 @@ class Secrets:
         self._password = ""
         self._public: set[str] = set()
 
-    def learn(self, *values: object) -> None:
+    def add_secret(self, *values: object) -> None:
         """Hide these everywhere from now on. What is no string or empty is passed over."""
         self._values.update(value for value in values if isinstance(value, str) and value)
 
-    def learn_password(self, password: str) -> None:
+    def add_password(self, password: str) -> None:
         """Hide this from now on in what others say."""
         self._password = password
 
-    def publish(self, *words: object) -> None:
+    def add_public(self, *values: object) -> None:
         """These are public by nature: user name, scopes, roles, our own URLs. A password in one of them stays."""
-        self._public.update(word for word in words if isinstance(word, str) and word)
+        self._public.update(word for word in values if isinstance(word, str) and word)
 
-    def hide(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """`text` without what is hidden everywhere; the longest first, so that no rest of one stays."""
         for value in sorted(self._values, key=len, reverse=True):
             text = text.replace(value, HIDDEN)
         return text
 
-    def said(self, text: str) -> str:
+    def redact_remote_text(self, text: str) -> str:
         """`text` of a provider or a tool, without the password where it stands as a whole word."""
         if not self._password or self._password in self._public:
             return text
@@ -53,17 +53,17 @@ class Secrets:
             json.dumps(self._password, ensure_ascii=False)[1:-1],
         }
         # The longest first: a public word keeps the password it contains, and a password the public word it contains.
-        words = sorted(spellings | self._public, key=len, reverse=True)
-        pattern = "|".join(f"(?P<p{i}>{_whole(w)})" if w in spellings else _whole(w) for i, w in enumerate(words))
+        known = sorted(spellings | self._public, key=len, reverse=True)
+        pattern = "|".join(f"(?P<p{i}>{_whole(w)})" if w in spellings else _whole(w) for i, w in enumerate(known))
         return re.sub(pattern, lambda found: HIDDEN if found.lastgroup else found.group(), text)
 
     def hide_in(self, value: Any) -> Any:
-        """`hide` for the strings of a JSON value, however deep. Keys stay what they are: they are read by programs."""
-        return _in_strings(self.hide, value)
+        """`redact` for the strings of a JSON value, however deep. Keys stay what they are: they are read by programs."""
+        return _in_strings(self.redact, value)
 
-    def said_in(self, value: Any) -> Any:
-        """`said` for the strings of a JSON value, however deep. Keys stay what they are."""
-        return _in_strings(self.said, value)
+    def redact_remote(self, value: Any) -> Any:
+        """`redact_remote_text` for the strings of a JSON value, however deep. Keys stay what they are."""
+        return _in_strings(self.redact_remote_text, value)
 
 
 def _in_strings(change: Callable[[str], str], value: Any) -> Any:

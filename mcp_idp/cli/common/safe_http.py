@@ -23,7 +23,7 @@ SECONDS = 10.0
 _OK = 200
 
 
-class Fault(StrEnum):
+class HttpFailure(StrEnum):
     """Why there is no answer."""
 
     NO_NAME = "its name is not known here"
@@ -36,7 +36,7 @@ class Fault(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class HttpResult:
     """What came back, or why nothing did.
 
     Attributes:
@@ -51,7 +51,7 @@ class Reply:
     status: int = 0
     headers: httpx2.Headers = field(default_factory=httpx2.Headers)
     body: bytes = b""
-    fault: Fault | None = None
+    fault: HttpFailure | None = None
     detail: str = ""
 
     @property
@@ -59,12 +59,12 @@ class Reply:
         """The JSON object in the body, or an empty one."""
         try:
             value = strict_json.loads(self.body)
-        except strict_json.NotStrictJson:
+        except strict_json.StrictJsonError:
             return {}
         return value if isinstance(value, dict) else {}
 
     @property
-    def found(self) -> dict[str, Any]:
+    def json_if_ok(self) -> dict[str, Any]:
         """The JSON object that was asked for, or an empty one: the status is 200."""
         return self.document if self.status == _OK else {}
 
@@ -80,7 +80,7 @@ class Reply:
         return f"{self.fault.value}{f' ({self.detail})' if self.detail else ''}"
 
 
-class Asker:
+class SafeHttpClient:
     """Asks on behalf of one examination.
 
     Args:
@@ -95,16 +95,16 @@ class Asker:
         self._outside = not is_private(urlsplit(url).hostname or "")
         self.now = now
 
-    async def get(self, url: str, **headers: str) -> Reply:
+    async def get(self, url: str, **headers: str) -> HttpResult:
         """GET a document."""
         return await self.send("GET", url, headers=headers)
 
     async def send(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, json: Any = None, form: Any = None
-    ) -> Reply:
-        """One request, within `SECONDS`; at most `MAX_BYTES` of the answer. Whatever happens, a `Reply`."""
-        if (fault := self._refuses(url)) is not None:
-            return Reply(url, self.now(), fault=fault)
+    ) -> HttpResult:
+        """One request, within `SECONDS`; at most `MAX_BYTES` of the answer. Whatever happens, a `HttpResult`."""
+        if (fault := self._check_allowed(url)) is not None:
+            return HttpResult(url, self.now(), fault=fault)
         own = {"accept": "application/json, text/event-stream", "accept-encoding": "identity", **(headers or {})}
         try:
             async with (
@@ -115,20 +115,22 @@ class Asker:
                 async for chunk in response.aiter_raw():
                     body += chunk
                     if len(body) > MAX_BYTES:
-                        return Reply(url, self.now(), fault=Fault.BROKEN, detail=f"more than {MAX_BYTES} bytes")
-                return Reply(url, self.now(), response.status_code, response.headers, bytes(body))
+                        return HttpResult(
+                            url, self.now(), fault=HttpFailure.BROKEN, detail=f"more than {MAX_BYTES} bytes"
+                        )
+                return HttpResult(url, self.now(), response.status_code, response.headers, bytes(body))
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError) as error:
-            return Reply(url, self.now(), fault=_fault(error), detail=_detail(error))
+            return HttpResult(url, self.now(), fault=_fault(error), detail=_detail(error))
 
-    def _refuses(self, url: str) -> Fault | None:
-        if not is_web(url):
-            return Fault.NO_URL
+    def _check_allowed(self, url: str) -> HttpFailure | None:
+        if not is_http_url(url):
+            return HttpFailure.NO_URL
         if self._outside and is_private(urlsplit(url).hostname or ""):
-            return Fault.INSIDE
+            return HttpFailure.INSIDE
         return None
 
 
-def is_web(url: object) -> bool:
+def is_http_url(url: object) -> bool:
     """Whether it is an absolute http or https URL without a user."""
     try:
         validate_http_url("url", url.partition("?")[0] if isinstance(url, str) else "")
@@ -137,7 +139,7 @@ def is_web(url: object) -> bool:
     return True
 
 
-def in_the_clear(url: str) -> bool:
+def is_cleartext(url: str) -> bool:
     """Whether what is sent there can be read on the way: http, and not to this machine."""
     parts = urlsplit(url)
     return parts.scheme != "https" and not is_loopback(parts.hostname or "")
@@ -149,15 +151,15 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _fault(error: BaseException) -> Fault:
+def _fault(error: BaseException) -> HttpFailure:
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLError):
-            return Fault.CERTIFICATE
+            return HttpFailure.CERTIFICATE
         if isinstance(cause, TimeoutError | httpx2.TimeoutException):
-            return Fault.TOO_SLOW
+            return HttpFailure.TOO_SLOW
         if getattr(cause, "errno", None) in {-2, -3, -5, 8, 11001}:  # EAI_NONAME and its kin, where systems differ
-            return Fault.NO_NAME
-    return Fault.REFUSED if isinstance(error, httpx2.ConnectError) else Fault.BROKEN
+            return HttpFailure.NO_NAME
+    return HttpFailure.REFUSED if isinstance(error, httpx2.ConnectError) else HttpFailure.BROKEN
 
 
 def _detail(error: BaseException) -> str:

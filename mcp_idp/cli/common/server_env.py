@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 _LINE = re.compile(r"""\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(?:'([^']*)'|"([^"]*)"|([^#]*?))\s*(?:\s#.*)?""")
 # What is true inside the containers only: there the provider has another address, and secrets are mounted.
-_INSIDE = (
+_CONTAINER_ONLY = (
     "OAUTH_INTERNAL_URL",
     "OAUTH_CLIENT_SECRET_FILE",
     "OAUTH_CLIENT_KEY_FILE",
@@ -21,14 +21,14 @@ _INSIDE = (
 )
 
 
-def surroundings(variables: Mapping[str, str], dotenv: Path) -> dict[str, str]:
+def server_environment(variables: Mapping[str, str], dotenv: Path) -> dict[str, str]:
     """The variables of the server, for a program on the machine that runs the compose stack.
 
     Args:
         variables: the environment, which comes first.
         dotenv: the file `.env`, which need not be there.
     """
-    from_file = {name: value for name, value in read_dotenv(dotenv).items() if name not in _INSIDE}
+    from_file = {name: value for name, value in read_dotenv(dotenv).items() if name not in _CONTAINER_ONLY}
     if from_file.get("ACCESS_FILE"):  # as the containers see it: from the repository's top
         from_file["ACCESS_FILE"] = str(dotenv.parent / from_file["ACCESS_FILE"])
     found = {**from_file, **variables}

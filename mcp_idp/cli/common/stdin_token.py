@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 MAX_CHARACTERS = 64 * 1024
 
 
-class NoToken(ValueError):
+class TokenInputError(ValueError):
     """Nothing on standard input that could be a token; the text says what to do."""
 
 
@@ -20,27 +20,27 @@ def read_token(stream: TextIO) -> str:
     """The token on `stream`, also where it stands behind "Bearer " or as the access_token of a token answer.
 
     Raises:
-        NoToken: there is none.
+        TokenInputError: there is none.
     """
     text = stream.read(MAX_CHARACTERS + 1).strip()
     if len(text) > MAX_CHARACTERS:
-        raise NoToken(f"more than {MAX_CHARACTERS} characters on standard input: that is no token")
+        raise TokenInputError(f"more than {MAX_CHARACTERS} characters on standard input: that is no token")
     if text.startswith("{"):
-        text = _from_answer(text)
+        text = _from_token_response(text)
     scheme, _, rest = text.partition(" ")
     if scheme.lower() == "bearer":
         text = rest.strip()
     if not text:
-        raise NoToken("no token on standard input: scripts/token | scripts/inspect")
+        raise TokenInputError("no token on standard input: scripts/token | scripts/inspect")
     return text
 
 
-def _from_answer(text: str) -> str:
+def _from_token_response(text: str) -> str:
     try:
-        answer = strict_json.loads(text.encode("utf-8", "surrogateescape"))
-    except strict_json.NotStrictJson as error:
-        raise NoToken(f"what is on standard input begins like JSON and is none: {error}") from None
-    token = answer.get("access_token") if isinstance(answer, dict) else None
+        response = strict_json.loads(text.encode("utf-8", "surrogateescape"))
+    except strict_json.StrictJsonError as error:
+        raise TokenInputError(f"what is on standard input begins like JSON and is none: {error}") from None
+    token = response.get("access_token") if isinstance(response, dict) else None
     if not isinstance(token, str):
-        raise NoToken("the JSON on standard input has no access_token")
+        raise TokenInputError("the JSON on standard input has no access_token")
     return token

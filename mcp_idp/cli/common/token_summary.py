@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from mcp_idp.access.policy import Access
+    from mcp_idp.access.policy import AccessPolicy
 
 
-def words(value: object) -> list[str]:
+def string_list(value: object) -> list[str]:
     """A claim that is one string, a space-separated string or a list, as a list of strings."""
     if isinstance(value, str):
         return value.split()
@@ -30,8 +30,8 @@ def words(value: object) -> list[str]:
 def roles(claims: Mapping[str, Any], roles_claim: str = "roles") -> list[str]:
     """The person's roles, wherever the provider writes them."""
     realm = claims.get("realm_access")
-    found = words(claims.get(roles_claim)) or words(claims.get("roles"))
-    return found or (words(realm.get("roles")) if isinstance(realm, dict) else [])
+    found = string_list(claims.get(roles_claim)) or string_list(claims.get("roles"))
+    return found or (string_list(realm.get("roles")) if isinstance(realm, dict) else [])
 
 
 def names_scopes(claims: Mapping[str, Any]) -> bool:
@@ -39,26 +39,26 @@ def names_scopes(claims: Mapping[str, Any]) -> bool:
     return "scope" in claims or "scp" in claims
 
 
-def held(claims: Mapping[str, Any], roles_claim: str = "roles") -> tuple[str, list[str]]:
+def roles_or_groups(claims: Mapping[str, Any], roles_claim: str = "roles") -> tuple[str, list[str]]:
     """What the person holds: "role", "group", or "role or group" where the token shows neither; and which."""
     found = roles(claims, roles_claim)
     if found or names_scopes(claims):
         return "role", found
-    groups = words(claims.get("groups"))
+    groups = string_list(claims.get("groups"))
     return ("group" if groups else "role or group"), groups
 
 
-def bringing(access: Access, scope: str, kind: str) -> str:
+def roles_granting(access: AccessPolicy, scope: str, kind: str) -> str:
     """What of this `kind` brings the scope: `the role a or b`, `the group c`."""
-    needed = access.scopes[scope].roles
-    by_group = access.groups_with(needed) if "group" in kind else ()
-    return f"the {kind} {one_of(by_group or needed)}"
+    granting = access.scopes[scope].roles
+    by_group = access.groups_granting(granting) if "group" in kind else ()
+    return f"the {kind} {join_or(by_group or granting)}"
 
 
-def one_of(names: Iterable[str]) -> str:
+def join_or(names: Iterable[str]) -> str:
     """`a`, `a or b`, `a, b or c`."""
-    *most, last = names
-    return f"{', '.join(most)} or {last}" if most else last
+    *leading, last = names
+    return f"{', '.join(leading)} or {last}" if leading else last
 
 
 Claims = dict[str, Any]
@@ -66,12 +66,12 @@ _JWT_PARTS = 3
 _FORBIDDEN = 403
 
 
-def read_claims(token: str) -> Claims | None:
+def decode_unverified_claims(token: str) -> Claims | None:
     """The claims of a JWT (RFC 7519 section 3), or None for a token that is none."""
-    return read_part(token, 1) if token.count(".") == _JWT_PARTS - 1 else None
+    return decode_segment(token, 1) if token.count(".") == _JWT_PARTS - 1 else None
 
 
-def read_part(token: str, index: int) -> dict[str, Any] | None:
+def decode_segment(token: str, index: int) -> dict[str, Any] | None:
     """The JSON object in a part of a token in compact form (0 is the header), not verified; None if there is none."""
     parts = token.split(".")
     if index >= len(parts):
@@ -86,24 +86,24 @@ def read_part(token: str, index: int) -> dict[str, Any] | None:
 def audiences(claims: Mapping[str, Any]) -> list[str]:
     """`aud`, which is one string or several (RFC 7519 section 4.1.3)."""
     aud = claims.get("aud")
-    return [aud] if isinstance(aud, str) else words(aud)
+    return [aud] if isinstance(aud, str) else string_list(aud)
 
 
 def scopes(claims: Mapping[str, Any]) -> list[str]:
     """The granted scopes, wherever the provider writes them."""
-    return words(claims.get("scope")) + words(claims.get("scp"))
+    return string_list(claims.get("scope")) + string_list(claims.get("scp"))
 
 
 def describe_claims(claims: Claims, now: float, roles_claim: str = "roles") -> list[str]:
     """Who issued the token, about whom, for whom, good for what, until when."""
-    person = claims.get("preferred_username") or claims.get("username") or claims.get("sub") or "nobody in particular"
+    user = claims.get("preferred_username") or claims.get("username") or claims.get("sub") or "nobody in particular"
     lines = [
         f"issued by   {claims.get('iss', 'nobody')}  (iss)",
-        f"about       {person}  (sub {claims.get('sub', 'missing')})",
+        f"about       {user}  (sub {claims.get('sub', 'missing')})",
         f"for         {', '.join(audiences(claims)) or 'no resource at all'}  (aud: who may take it)",
         f"to client   {claims.get('azp') or claims.get('client_id') or 'not said'}",
     ]
-    kind, names = held(claims, roles_claim)
+    kind, names = roles_or_groups(claims, roles_claim)
     if names_scopes(claims) or not names:
         lines.append(f"good for    {' '.join(scopes(claims)) or 'nothing'}  (scope)")
     else:
@@ -116,7 +116,7 @@ def describe_claims(claims: Claims, now: float, roles_claim: str = "roles") -> l
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RejectedRequest:
     """A 401 or 403 that the server gave to a request with a token.
 
     Attributes:
@@ -133,75 +133,79 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class LoginContext:
     """What was asked for.
 
     Attributes:
         resource: what `aud` must name.
-        person: whose login it was, where that is known.
+        user: whose login it was, where that is known.
         scope: the scopes of --scope, where somebody chose them.
         access: who may do what, where the access file is at hand.
     """
 
     resource: str
-    person: str | None = None
+    user: str | None = None
     scope: str | None = None
-    access: Access | None = None
+    access: AccessPolicy | None = None
 
 
-def server_words(refusal: Refusal) -> list[str]:
+def server_message(rejection: RejectedRequest) -> list[str]:
     """What the server itself says of its refusal, and where it says more."""
-    lines = [f"the server says: {refusal.description}"] if refusal.description else []
-    if refusal.correlation_id:
-        lines.append(f"the server's log has the reason under {refusal.correlation_id}")
+    lines = [f"the server says: {rejection.description}"] if rejection.description else []
+    if rejection.correlation_id:
+        lines.append(f"the server's log has the reason under {rejection.correlation_id}")
     return lines
 
 
-def explain_refusal(refusal: Refusal, claims: Claims | None, asked: Asked) -> list[str]:
+def explain_rejection(rejection: RejectedRequest, claims: Claims | None, context: LoginContext) -> list[str]:
     """Why the server did not take the token, as far as the token itself tells, and who can change it.
 
     Args:
-        refusal: what the server said.
+        rejection: what the server said.
         claims: those of the token, or None if it cannot be read.
-        asked: what the login was for.
+        context: what the login was for.
     """
-    access, resource = asked.access, asked.resource
-    lines = server_words(refusal)
+    access, resource = context.access, context.resource
+    lines = server_message(rejection)
     if claims is None:
         return [*lines, "the token is not a JWT, so only the provider knows what it is good for (introspection)"]
     missing_audience = resource not in audiences(claims)
-    missing_scope = access is not None and access.base_scope not in access.expand(scopes(claims))
+    missing_scope = access is not None and access.base_scope not in access.effective_scopes(scopes(claims))
     if missing_audience:
         named = ", ".join(audiences(claims)) or "no resource at all"
         lines.append(f"the token is for {named}; this server only takes tokens for {resource}")
     if missing_scope or not scopes(claims):
-        kind = held(claims, access.roles_claim if access else "roles")[0]
+        kind = roles_or_groups(claims, access.roles_claim if access else "roles")[0]
         none = "no scope" if kind == "role" else f"no scope: at this provider a {kind} does"
         lines.append(f"the token brings {' '.join(scopes(claims)) or none}")
-    if asked.scope is not None and access is not None and access.base_scope not in access.expand(asked.scope.split()):
+    if (
+        context.scope is not None
+        and access is not None
+        and access.base_scope not in access.effective_scopes(context.scope.split())
+    ):
         return [
             *lines,
-            f"--scope asked for {asked.scope} only; the server needs {access.base_scope}: leave out --scope",
+            f"--scope asked for {context.scope} only; the server needs {access.base_scope}: leave out --scope",
         ]
-    if missing_audience or missing_scope or not scopes(claims) or refusal.status == _FORBIDDEN:
-        return lines + _missing(claims, asked)
+    if missing_audience or missing_scope or not scopes(claims) or rejection.status == _FORBIDDEN:
+        return lines + _missing(claims, context)
     return [
         *lines,
         "resource and scope are right: look at issuer, clock and token type; the server's log names what it expected",
     ]
 
 
-def _missing(claims: Claims, asked: Asked) -> list[str]:
-    access = asked.access
-    who = asked.person or claims.get("preferred_username") or claims.get("username") or claims.get("sub")
+def _missing(claims: Claims, context: LoginContext) -> list[str]:
+    access = context.access
+    who = context.user or claims.get("preferred_username") or claims.get("username") or claims.get("sub")
     account = f"'{who}'" if who else "your account"
     giver = f"an administrator of the provider ({claims.get('iss', 'the issuer')})"
-    kind, names = held(claims, access.roles_claim if access else "roles")
+    kind, names = roles_or_groups(claims, access.roles_claim if access else "roles")
     if access is None:
         return [f"probably {account} has no {kind} that brings a scope of this server: {giver} can give one"]
-    wanted = bringing(access, access.base_scope, kind)
+    granting_roles = roles_granting(access, access.base_scope, kind)
     return [
-        f"the scope {access.base_scope} comes to a person with {wanted} (idp-config/access.yaml)",
+        f"the scope {access.base_scope} comes to a person with {granting_roles} (idp-config/access.yaml)",
         f"{kind}s of {account} in the token: {', '.join(names) or 'none'}",
-        f"{giver} can give {account} {wanted}; then log in again",
+        f"{giver} can give {account} {granting_roles}; then log in again",
     ]

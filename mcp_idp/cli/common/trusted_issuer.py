@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import httpx2
 from mcp.shared.auth import ProtectedResourceMetadata
 
-from mcp_idp.cli.common.errors import ProviderFailed
+from mcp_idp.cli.common.errors import ProviderError
 from mcp_idp.config.settings import Settings
 from mcp_idp.util.urls import validate_http_url
 
@@ -50,16 +50,16 @@ def check_issuer(named: str, own: str, credential: str = "password") -> None:
         credential: what it is, for the refusal.
 
     Raises:
-        ProviderFailed: it is for another one.
+        ProviderError: it is for another one.
     """
     if named == own:
         return
     shown = named[:_MAX_SHOWN]
     message = f"the {credential} is for the provider {own}, and the server names {shown or 'none'}: nothing was sent"
     if not named:
-        raise ProviderFailed(message, "a server must name it in its metadata (RFC 9728)")
+        raise ProviderError(message, "a server must name it in its metadata (RFC 9728)")
     way = f"--issuer {shlex.quote(shown)}, or OAUTH_SERVER_URL"
-    raise ProviderFailed(message, f"only if you know that address, and the {credential} is for it: {way}")
+    raise ProviderError(message, f"only if you know that address, and the {credential} is for it: {way}")
 
 
 def check_metadata(context: OAuthContext, server: str, own: str) -> None:
@@ -71,13 +71,13 @@ def check_metadata(context: OAuthContext, server: str, own: str) -> None:
         own: see `own_issuer`.
 
     Raises:
-        ProviderFailed: it is another one's, or there is none, so that the SDK would use endpoints of the MCP server.
+        ProviderError: it is another one's, or there is none, so that the SDK would use endpoints of the MCP server.
     """
     document = {"resource": server, "authorization_servers": [own]}
     (expected,) = ProtectedResourceMetadata.model_validate(document).authorization_servers  # in the SDK's spelling
     metadata = context.oauth_metadata
     if metadata is None or {context.auth_server_url, str(metadata.issuer)} != {str(expected)}:
-        raise ProviderFailed(f"no metadata of the provider {own} was found: nothing was sent")
+        raise ProviderError(f"no metadata of the provider {own} was found: nothing was sent")
 
 
 def origin(url: str) -> str:

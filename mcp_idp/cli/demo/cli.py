@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcp_idp.access.policy import AccessFileError, load_access
-from mcp_idp.cli.demo.ports import PortTaken, choose
-from mcp_idp.cli.demo.processes import ChildFailed, Children, Interrupts
-from mcp_idp.cli.demo.scenario import PROVIDER_PORT, ROOT, SERVER_PORT, Setup, Story
+from mcp_idp.cli.demo.ports import PortTaken, pick_port
+from mcp_idp.cli.demo.processes import ProcessFailed, ProcessGroup, SignalGuard
+from mcp_idp.cli.demo.scenario import PROVIDER_PORT, ROOT, SERVER_PORT, DemoOptions, DemoScenario
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,15 +58,15 @@ def _ports(parser: argparse.ArgumentParser, options: argparse.Namespace) -> tupl
     if options.port is not None and options.port == options.idp_port:
         parser.error(f"--port and --idp-port are the same, {options.port}: each process needs its own")
     try:
-        server_port = choose(options.port, SERVER_PORT, "--port")
-        provider_port = choose(options.idp_port, PROVIDER_PORT, "--idp-port", frozenset({server_port}))
+        server_port = pick_port(options.port, SERVER_PORT, "--port")
+        provider_port = pick_port(options.idp_port, PROVIDER_PORT, "--idp-port", frozenset({server_port}))
     except PortTaken as error:
         parser.error(str(error))
-    for name, asked, default, port in (
+    for name, requested, default, port in (
         ("server", options.port, SERVER_PORT, server_port),
         ("provider", options.idp_port, PROVIDER_PORT, provider_port),
     ):
-        if asked is None and port != default:
+        if requested is None and port != default:
             print(f"port {default} is taken: the {name} gets {port}")
     return server_port, provider_port
 
@@ -87,15 +87,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.user is None:
         parser.error("idp-config/access.yaml has no demo_users to log in")
     server_port, provider_port = _ports(parser, options)
-    setup = Setup(options.user, options.keep, server_port, provider_port)
-    interrupts = Interrupts()
+    demo_options = DemoOptions(options.user, options.keep, server_port, provider_port)
+    interrupts = SignalGuard()
     try:
-        with tempfile.TemporaryDirectory(prefix="mcp-demo-") as home, Children(interrupts) as children:
-            code = Story(setup, access, Path(home), children).run()
+        with tempfile.TemporaryDirectory(prefix="mcp-demo-") as home, ProcessGroup(interrupts) as children:
+            code = DemoScenario(demo_options, access, Path(home), children).run()
         return 128 + interrupts.signal if interrupts.signal else code  # it may have come during the end
     except KeyboardInterrupt:
         print("\nstopped: both processes are gone, nothing is left")
         return 128 + (interrupts.signal or signal.SIGINT)
-    except ChildFailed as failure:
+    except ProcessFailed as failure:
         print(f"\ndemo: {failure}\n--- what it wrote last ---\n{failure.tail}", file=sys.stderr)
         return _CHILD_EXIT

@@ -13,13 +13,13 @@ import yaml
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mcp_idp.access.policy import Access
+    from mcp_idp.access.policy import AccessPolicy
 
 # nanoidp puts a person's roles here, and the claim's name cannot be changed.
 ROLES_CLAIM = "roles"
 
 
-def settings_document(access: Access, port: int, home: Path) -> dict[str, Any]:
+def settings_document(access: AccessPolicy, port: int, home: Path) -> dict[str, Any]:
     """`settings.yaml`. `home` is where the signing key goes: outside the configuration, inside the run's directory."""
     issuer = f"http://localhost:{port}"
     return {
@@ -45,22 +45,22 @@ def settings_document(access: Access, port: int, home: Path) -> dict[str, Any]:
     }
 
 
-def users_document(access: Access) -> dict[str, Any]:
+def users_document(access: AccessPolicy) -> dict[str, Any]:
     """`users.yaml`, with the passwords in plain text: nanoidp knows no other way."""
     return {
         "config_version": 1,
         "users": {
             name: {
-                "password": person.password,
+                "password": user.password,
                 "email": f"{name}@example.org",
-                "roles": list(access.roles_of_person(person)),
+                "roles": list(access.roles_of_demo_user(user)),
             }
-            for name, person in access.demo_users.items()
+            for name, user in access.demo_users.items()
         },
     }
 
 
-def write_provider(access: Access, port: int, home: Path) -> Path:
+def write_provider(access: AccessPolicy, port: int, home: Path) -> Path:
     """Write both files, readable by their owner only, and give their directory."""
     directory = home / "provider"
     directory.mkdir(mode=0o700)
@@ -72,7 +72,7 @@ def write_provider(access: Access, port: int, home: Path) -> Path:
     return directory
 
 
-def write_access(access: Access, home: Path) -> Path:
+def write_access(access: AccessPolicy, home: Path) -> Path:
     """The access file as this provider needs it: the same, but for the name of the roles claim."""
     path = home / "access.yaml"
     changed = access.model_copy(update={"roles_claim": ROLES_CLAIM})

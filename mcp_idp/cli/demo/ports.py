@@ -27,16 +27,16 @@ def is_free(port: int) -> bool:
         return probe.connect_ex(("::1", port)) != 0
 
 
-def choose(asked: int | None, default: int, option: str, taken: frozenset[int] = frozenset()) -> int:
-    """The port that was `asked` for, else `default`, else any that is free and not `taken` by us.
+def pick_port(requested: int | None, default: int, option: str, taken: frozenset[int] = frozenset()) -> int:
+    """The port that was `requested` for, else `default`, else any that is free and not `taken` by us.
 
     Raises:
         PortTaken: the port that was asked for is not free.
     """
-    if asked is not None:
-        if asked in taken or not is_free(asked):
-            raise PortTaken(asked, option)
-        return asked
+    if requested is not None:
+        if requested in taken or not is_free(requested):
+            raise PortTaken(requested, option)
+        return requested
     if default not in taken and is_free(default):
         return default
     while True:

@@ -29,10 +29,10 @@ _TAIL_LINES = 25
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # What a child may know of this environment. The rest stays out: a setting for another deployment would change the demo.
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "PYTHONDONTWRITEBYTECODE", "SYSTEMROOT")
-_LEASH = str(Path(__file__).with_name("parent_death_signal.py"))
+_PARENT_DEATH_SIGNAL = str(Path(__file__).with_name("parent_death_signal.py"))
 
 
-class ChildFailed(Exception):
+class ProcessFailed(Exception):
     """A child ended by itself, or did not become ready. `tail` is the end of what it wrote."""
 
     def __init__(self, message: str, tail: str) -> None:
@@ -40,7 +40,7 @@ class ChildFailed(Exception):
         self.tail = tail
 
 
-class Interrupts:
+class SignalGuard:
     """Turns SIGINT, SIGTERM and SIGHUP into KeyboardInterrupt, but not while a child is being started or ended.
 
     At first they are only remembered: `allow()` when there is something that cleans up.
@@ -51,21 +51,21 @@ class Interrupts:
 
     def __init__(self) -> None:
         self.signal: int | None = None
-        self._held = 1
+        self._deferred_count = 1
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # as nohup sets it
                 signal.signal(number, self._came)
 
     def allow(self) -> None:
         """From now on interrupt. What came before is raised now."""
-        self._held -= 1
-        if self.signal is not None and not self._held:
+        self._deferred_count -= 1
+        if self.signal is not None and not self._deferred_count:
             raise KeyboardInterrupt
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def deferred(self) -> Iterator[None]:
         """Let nothing interrupt this block; what came meanwhile is raised at its end."""
-        self._held += 1
+        self._deferred_count += 1
         try:
             yield
         finally:
@@ -73,16 +73,16 @@ class Interrupts:
 
     def ignore(self) -> None:
         """From now on only remember: the end must not be interrupted."""
-        self._held += 1
+        self._deferred_count += 1
 
     def _came(self, number: int, _frame: FrameType | None) -> None:
         self.signal = number
-        if not self._held:
+        if not self._deferred_count:
             raise KeyboardInterrupt
 
 
 @dataclass(slots=True)
-class Child:
+class ManagedProcess:
     """One process. Its output goes to `log`."""
 
     name: str
@@ -98,17 +98,17 @@ class Child:
         """Raise if it has ended.
 
         Raises:
-            ChildFailed: it has.
+            ProcessFailed: it has.
         """
         code = self.process.poll()
         if code is not None:
-            raise ChildFailed(f"the {self.name} ended by itself (exit code {code})", self.tail())
+            raise ProcessFailed(f"the {self.name} ended by itself (exit code {code})", self.tail())
 
     def wait_until_ready(self, url: str, seconds: float) -> None:
         """Ask `url` until it answers 200.
 
         Raises:
-            ChildFailed: it ended, or did not get ready in time.
+            ProcessFailed: it ended, or did not get ready in time.
         """
         end = time.monotonic() + seconds
         with httpx2.Client(trust_env=False, timeout=5) as client:
@@ -120,16 +120,16 @@ class Child:
                 except httpx2.TransportError:
                     pass  # not listening yet
                 if time.monotonic() > end:
-                    raise ChildFailed(f"the {self.name} was not ready after {seconds:g} s: {url}", self.tail())
+                    raise ProcessFailed(f"the {self.name} was not ready after {seconds:g} s: {url}", self.tail())
                 time.sleep(_POLL_SECONDS)
 
 
-class Children:
+class ProcessGroup:
     """Starts children and, at the end of the `with` block, ends all of them in reverse order."""
 
-    def __init__(self, interrupts: Interrupts) -> None:
+    def __init__(self, interrupts: SignalGuard) -> None:
         self._interrupts = interrupts
-        self._children: list[Child] = []
+        self._children: list[ManagedProcess] = []
 
     def __enter__(self) -> Self:
         self._interrupts.allow()
@@ -145,12 +145,14 @@ class Children:
             _signal_group(child.process, signal.SIGKILL)
             child.process.wait()
 
-    def start(self, name: str, command: Sequence[str], *, cwd: Path, log: Path, extra: Mapping[str, str]) -> Child:
+    def start(
+        self, name: str, command: Sequence[str], *, cwd: Path, log: Path, extra: Mapping[str, str]
+    ) -> ManagedProcess:
         """Start `command` in `cwd` with a clean environment and `extra`."""
         environment = {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
-        with self._interrupts.held(), log.open("wb") as output:
+        with self._interrupts.deferred(), log.open("wb") as output:
             process = subprocess.Popen(  # noqa: S603 - our own commands
-                leashed(command),
+                with_parent_death_signal(command),
                 cwd=cwd,
                 env={**environment, "PYTHONUNBUFFERED": "1", **extra},
                 stdin=subprocess.DEVNULL,
@@ -158,19 +160,19 @@ class Children:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-            child = Child(name, process, log)
+            child = ManagedProcess(name, process, log)
             self._children.append(child)
         return child
 
 
-def leashed(command: Sequence[str], platform: str = sys.platform) -> list[str]:
+def with_parent_death_signal(command: Sequence[str], platform: str = sys.platform) -> list[str]:
     """`command`, so that it dies with this process, where the system offers that: then SIGKILL leaves nothing running.
 
     `command` must begin with an absolute path.
     """
     if platform != "linux":
         return list(command)
-    return [sys.executable, "-E", "-S", _LEASH, str(os.getpid()), *command]
+    return [sys.executable, "-E", "-S", _PARENT_DEATH_SIGNAL, str(os.getpid()), *command]
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     import httpx2
 
-    from mcp_idp.access.policy import Access
-    from mcp_idp.cli.common.console import Narrator
-    from mcp_idp.cli.demo.processes import Child, Children
-    from mcp_idp.cli.login.options import Login
+    from mcp_idp.access.policy import AccessPolicy
+    from mcp_idp.cli.common.console import StepReporter
+    from mcp_idp.cli.demo.processes import ManagedProcess, ProcessGroup
+    from mcp_idp.cli.login.options import LoginStrategy
 
 ROOT = Path(__file__).parents[3]
 SERVER_PORT, PROVIDER_PORT = 3000, 9010
@@ -28,7 +28,7 @@ _READY_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Setup:
+class DemoOptions:
     """Who logs in, whether both stay up afterwards, and where they listen."""
 
     user: str
@@ -37,16 +37,16 @@ class Setup:
     provider_port: int
 
 
-class Story:
+class DemoScenario:
     """One run."""
 
-    def __init__(self, setup: Setup, access: Access, home: Path, children: Children) -> None:
-        self._setup = setup
+    def __init__(self, options: DemoOptions, access: AccessPolicy, home: Path, children: ProcessGroup) -> None:
+        self._options = options
         self._access = access
         self._home = home
         self._children = children
-        self._issuer = f"http://localhost:{setup.provider_port}"
-        self._url = f"http://localhost:{setup.server_port}/mcp"
+        self._issuer = f"http://localhost:{options.provider_port}"
+        self._url = f"http://localhost:{options.server_port}/mcp"
 
     def run(self) -> int:
         """Start, log in, call, tell what next."""
@@ -54,36 +54,36 @@ class Story:
         provider = self._start_provider()
         server = self._start_server()
         # Imported while both start: it takes as long as they do.
-        from mcp_idp.cli.common.console import Narrator, open_console  # noqa: PLC0415 - see the line above
-        from mcp_idp.cli.common.redaction import Secrets  # noqa: PLC0415 - likewise
+        from mcp_idp.cli.common.console import StepReporter, open_console  # noqa: PLC0415 - see the line above
+        from mcp_idp.cli.common.redaction import Redactor  # noqa: PLC0415 - likewise
 
-        narrator = Narrator(open_console(), Secrets())
+        narrator = StepReporter(open_console(), Redactor())
         self._introduce(narrator)
         with narrator.waiting("starting both"):
             provider.wait_until_ready(
-                f"http://127.0.0.1:{self._setup.provider_port}/.well-known/openid-configuration", _READY_SECONDS
+                f"http://127.0.0.1:{self._options.provider_port}/.well-known/openid-configuration", _READY_SECONDS
             )
-            server.wait_until_ready(f"http://127.0.0.1:{self._setup.server_port}/readyz", _READY_SECONDS)
-        narrator.say(f"  both ready after {time.monotonic() - began:.1f} s")
+            server.wait_until_ready(f"http://127.0.0.1:{self._options.server_port}/readyz", _READY_SECONDS)
+        narrator.message(f"  both ready after {time.monotonic() - began:.1f} s")
         code = self._log_in(narrator)
         if code == 0:
             self._conclude(narrator)
         else:
-            narrator.say("--- what the server wrote last ---")
+            narrator.message("--- what the server wrote last ---")
             for line in server.tail().splitlines():
-                narrator.say(f"  {line}")
-        if self._setup.keep and code == 0:
+                narrator.message(f"  {line}")
+        if self._options.keep and code == 0:
             self._keep(narrator, (provider, server))
         return code
 
-    def _start_provider(self) -> Child:
-        directory = write_provider(self._access, self._setup.provider_port, self._home)
+    def _start_provider(self) -> ManagedProcess:
+        directory = write_provider(self._access, self._options.provider_port, self._home)
         command = [sys.executable, "-m", "nanoidp", "--config", str(directory), "--strict-config"]
-        command += ["--host", "127.0.0.1", "--port", str(self._setup.provider_port)]
+        command += ["--host", "127.0.0.1", "--port", str(self._options.provider_port)]
         log = self._home / "provider.log"
         return self._children.start("identity provider", command, cwd=self._home, log=log, extra={})
 
-    def _start_server(self) -> Child:
+    def _start_server(self) -> ManagedProcess:
         settings = {
             "OAUTH_SERVER_URL": self._issuer,
             # said outright: where the demo itself runs in a container, the server asks for it
@@ -91,56 +91,56 @@ class Story:
             "OAUTH_PROVIDER": "nanoidp",
             "MCP_PUBLIC_URL": self._url,
             "HOST": "127.0.0.1",
-            "PORT": str(self._setup.server_port),
+            "PORT": str(self._options.server_port),
             "ACCESS_FILE": str(write_access(self._access, self._home)),
         }
         command = [sys.executable, "-m", "mcp_server"]
         return self._children.start("MCP server", command, cwd=ROOT, log=self._home / "server.log", extra=settings)
 
-    def _introduce(self, narrator: Narrator) -> None:
-        narrator.say("An identity provider and the MCP server, on this machine only, for this run only:")
-        narrator.say(f"  identity provider  {self._issuer}  (nanoidp)")
-        narrator.say(f"  MCP server         {self._url}")
+    def _introduce(self, narrator: StepReporter) -> None:
+        narrator.message("An identity provider and the MCP server, on this machine only, for this run only:")
+        narrator.message(f"  identity provider  {self._issuer}  (nanoidp)")
+        narrator.message(f"  MCP server         {self._url}")
 
-    def _log_in(self, narrator: Narrator) -> int:
+    def _log_in(self, narrator: StepReporter) -> int:
         from mcp_idp.cli.login.flow import run  # noqa: PLC0415 - likewise
-        from mcp_idp.cli.login.form_login import HeadlessLogin  # noqa: PLC0415 - imported while both start
-        from mcp_idp.cli.login.options import Plan  # noqa: PLC0415 - likewise
+        from mcp_idp.cli.login.form_login import FormLogin  # noqa: PLC0415 - imported while both start
+        from mcp_idp.cli.login.options import LoginOptions  # noqa: PLC0415 - likewise
 
-        user = self._setup.user
-        narrator.say()
-        narrator.say(f"Logging in as '{user}' as scripts/login --headless --user {user} does:")
+        user = self._options.user
+        narrator.message()
+        narrator.message(f"Logging in as '{user}' as scripts/login --headless --user {user} does:")
         access = self._access.model_copy(update={"roles_claim": ROLES_CLAIM})
-        plan = Plan(url=self._url, person=user, access=access, issuer=self._issuer)
+        plan = LoginOptions(url=self._url, user=user, access=access, issuer=self._issuer)
         password = self._access.demo_users[user].password
 
-        def login(pages: httpx2.AsyncClient) -> Login:
-            return HeadlessLogin(narrator, pages, user, password, issuer=self._issuer)
+        def login(pages: httpx2.AsyncClient) -> LoginStrategy:
+            return FormLogin(narrator, pages, user, password, issuer=self._issuer)
 
         return asyncio.run(run(plan, narrator, login)).exit_code
 
-    def _conclude(self, narrator: Narrator) -> None:
-        for line in differences(self._access, self._setup.user):
-            narrator.say(line)
-        if not self._setup.keep:
-            narrator.say()
-            narrator.say("What next", style="bold")
-            narrator.say("  ./scripts/demo --keep      the same, and both stay up for your own client")
-            narrator.say("  docker compose up --wait   the same server with Keycloak; then ./scripts/login")
-            narrator.say("  mcp_server/tools.py        the tools: put yours there")
-            narrator.say("Both processes end now; nothing stays on this machine.")
+    def _conclude(self, narrator: StepReporter) -> None:
+        for line in keycloak_differences(self._access, self._options.user):
+            narrator.message(line)
+        if not self._options.keep:
+            narrator.message()
+            narrator.message("What next", style="bold")
+            narrator.message("  ./scripts/demo --keep      the same, and both stay up for your own client")
+            narrator.message("  docker compose up --wait   the same server with Keycloak; then ./scripts/login")
+            narrator.message("  mcp_server/tools.py        the tools: put yours there")
+            narrator.message("Both processes end now; nothing stays on this machine.")
 
-    def _keep(self, narrator: Narrator, children: Sequence[Child]) -> None:
-        narrator.say()
-        narrator.say("Both stay up until Ctrl-C. Connect your client to", style="bold")
-        narrator.say(f"  {self._url}")
-        narrator.say(f"  for example: claude mcp add --transport http demo {self._url}")
-        narrator.say(f"               scripts/login --url {self._url}")
-        narrator.say("and log in as one of these (demo passwords, good for nothing else):")
-        for name, person in self._access.demo_users.items():
-            roles = ", ".join(self._access.roles_of_person(person)) or "none"
-            narrator.say(f"  {name:<10} password {person.password:<10} roles {roles}")
-        narrator.say("Cursor cannot register here: this provider refuses its cursor:// address; Keycloak takes it.")
+    def _keep(self, narrator: StepReporter, children: Sequence[ManagedProcess]) -> None:
+        narrator.message()
+        narrator.message("Both stay up until Ctrl-C. Connect your client to", style="bold")
+        narrator.message(f"  {self._url}")
+        narrator.message(f"  for example: claude mcp add --transport http demo {self._url}")
+        narrator.message(f"               scripts/login --url {self._url}")
+        narrator.message("and log in as one of these (demo passwords, good for nothing else):")
+        for name, user in self._access.demo_users.items():
+            roles = ", ".join(self._access.roles_of_demo_user(user)) or "none"
+            narrator.message(f"  {name:<10} password {user.password:<10} roles {roles}")
+        narrator.message("Cursor cannot register here: this provider refuses its cursor:// address; Keycloak takes it.")
         pause = threading.Event()
         while True:
             for child in children:
@@ -148,10 +148,10 @@ class Story:
             pause.wait(1)
 
 
-def differences(access: Access, user: str) -> list[str]:
+def keycloak_differences(access: AccessPolicy, user: str) -> list[str]:
     """What this provider does otherwise than the Keycloak of the compose file, said outright."""
-    held = set(access.roles_of_person(access.demo_users[user]))
-    theirs = [name for name in access.login_scopes if held & set(access.scopes[name].roles)]
+    roles = set(access.roles_of_demo_user(access.demo_users[user]))
+    theirs = [name for name in access.login_scopes if roles & set(access.scopes[name].roles)]
     there = f"'{user}' would get: {' '.join(theirs)}" if theirs else f"'{user}' would get a token this server refuses"
     return [
         "",

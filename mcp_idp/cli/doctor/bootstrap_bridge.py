@@ -25,26 +25,26 @@ if TYPE_CHECKING:
 _ROOT = Path(__file__).parents[3]
 _BOOTSTRAP = _ROOT / "scripts" / "bootstrap_idp.py"
 _SECONDS = 120
-_MOST_WORDS = 300
+_MAX_MESSAGE_CHARACTERS = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Inside:
+class AdminCheckResult:
     """What came of the look.
 
     Attributes:
         drift: what of the provider is not as the access file says, each as "object.member".
-        holes: the ways in, each as (id, what somebody can do, what closes it).
+        weaknesses: the ways in, each as (id, what somebody can do, what closes it).
         fault: why nothing can be said, or "".
     """
 
     drift: tuple[str, ...] = ()
-    holes: tuple[tuple[str, str, str], ...] = ()
+    weaknesses: tuple[tuple[str, str, str], ...] = ()
     fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Probed:
+class ProbeResult:
     """What came of trying the nine holes.
 
     Attributes:
@@ -56,44 +56,46 @@ class Probed:
     fault: str = ""
 
 
-async def look_inside(variables: Mapping[str, str], *, program: Path = _BOOTSTRAP) -> Inside:
+async def run_admin_check(variables: Mapping[str, str], *, program: Path = _BOOTSTRAP) -> AdminCheckResult:
     """Let the bootstrap check the provider.
 
     Args:
         variables: its environment: KEYCLOAK_ADMIN_CLIENT_…, OAUTH_SERVER_URL, MCP_PUBLIC_URL.
         program: the bootstrap.
     """
-    said, complaint = await _bootstrap("check", variables, program)
+    output, complaint = await _bootstrap("check", variables, program)
     try:
-        return _read(strict_json.loads(said))
-    except (strict_json.NotStrictJson, KeyError, TypeError):
-        return Inside(fault=complaint)
+        return _read(strict_json.loads(output))
+    except (strict_json.StrictJsonError, KeyError, TypeError):
+        return AdminCheckResult(fault=complaint)
 
 
-async def probe_holes(variables: Mapping[str, str], issuer: str, *, program: Path = _BOOTSTRAP) -> Probed:
+async def run_probe(variables: Mapping[str, str], issuer: str, *, program: Path = _BOOTSTRAP) -> ProbeResult:
     """Let the bootstrap try the nine holes, at the provider that the admin client is for and nowhere else.
 
     Args:
-        variables: as for `look_inside`.
+        variables: as for `run_admin_check`.
         issuer: the provider of the server under examination; nothing is tried if it is another one.
         program: the bootstrap.
     """
     try:
         own = own_issuer(None, variables)
     except ValueError as error:
-        return Probed(fault=str(error))
+        return ProbeResult(fault=str(error))
     if own != issuer:
-        return Probed(fault=f"the server's provider is {issuer}, and the admin client's is {own}: nothing was tried")
-    said, complaint = await _bootstrap("probe", variables, program, seconds=None)
+        return ProbeResult(
+            fault=f"the server's provider is {issuer}, and the admin client's is {own}: nothing was tried"
+        )
+    output, complaint = await _bootstrap("probe", variables, program, seconds=None)
     try:
-        trials = strict_json.loads(said)["trials"]
-        return Probed(tuple((str(trial["id"]), str(trial["seen"])) for trial in trials if trial["open"]))
-    except (strict_json.NotStrictJson, KeyError, TypeError):
-        return Probed(fault=complaint)
+        outcomes = strict_json.loads(output)["trials"]
+        return ProbeResult(tuple((str(outcome["id"]), str(outcome["seen"])) for outcome in outcomes if outcome["open"]))
+    except (strict_json.StrictJsonError, KeyError, TypeError):
+        return ProbeResult(fault=complaint)
 
 
 async def _bootstrap(
-    verb: str, variables: Mapping[str, str], program: Path, *, seconds: float | None = _SECONDS
+    command: str, variables: Mapping[str, str], program: Path, *, seconds: float | None = _SECONDS
 ) -> tuple[bytes, str]:
     """What a verb prints with --json, and the end of its complaint.
 
@@ -102,7 +104,7 @@ async def _bootstrap(
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         program,
-        verb,
+        command,
         "--json",
         env=dict(variables),
         cwd=_ROOT,
@@ -111,34 +113,36 @@ async def _bootstrap(
     )
     try:
         async with asyncio.timeout(seconds):
-            said, complaint = await process.communicate()
+            output, complaint = await process.communicate()
     except TimeoutError:
         process.kill()
         await process.wait()
         return b"", f"no answer within {seconds:g} s"
-    return said, complaint.decode(errors="replace").strip()[-_MOST_WORDS:] or "it said nothing"
+    return output, complaint.decode(errors="replace").strip()[-_MAX_MESSAGE_CHARACTERS:] or "it said nothing"
 
 
-def _read(document: Any) -> Inside:
-    """The bootstrap's `--json`: `drift` of objects and fields, `holes` of id, what and mend."""
+def _read(document: Any) -> AdminCheckResult:
+    """The bootstrap's `--json`: `drift` of objects and fields, `weaknesses` of id, what and mend."""
     drift: dict[str, None] = {}
     for change in document["drift"]:
         names = [f"{change['object']}.{field['name']}" for field in change["fields"]]
         drift.update(dict.fromkeys(names or [str(change["object"])]))
-    holes = tuple((str(hole["id"]), str(hole["what"]), str(hole["mend"])) for hole in document["holes"])
-    return Inside(tuple(drift), holes)
+    weaknesses = tuple(
+        (str(weakness["id"]), str(weakness["what"]), str(weakness["mend"])) for weakness in document["holes"]
+    )
+    return AdminCheckResult(tuple(drift), weaknesses)
 
 
 _NOTHING_TO_DO = "no changes"
 
 
-def fix(variables: Mapping[str, str], url: str, agreed: Callable[[], bool], *, program: Path = _BOOTSTRAP) -> str:
-    """Show what an apply would change and, if that is `agreed`, apply it. All of it is told on standard error.
+def fix(variables: Mapping[str, str], url: str, confirm: Callable[[], bool], *, program: Path = _BOOTSTRAP) -> str:
+    """Show what an apply would change and, if that is `confirm`, apply it. All of it is told on standard error.
 
     Args:
         variables: the bootstrap's environment: KEYCLOAK_ADMIN_CLIENT_…, OAUTH_SERVER_URL, MCP_PUBLIC_URL.
         url: the server under examination, which has to be the one of those variables.
-        agreed: asks the operator.
+        confirm: asks the operator.
         program: the bootstrap.
 
     Returns:
@@ -153,14 +157,14 @@ def fix(variables: Mapping[str, str], url: str, agreed: Callable[[], bool], *, p
         return "the bootstrap could not say what to change: nothing was written"
     if planned.stdout.strip().endswith(_NOTHING_TO_DO):
         return ""
-    if not agreed():
+    if not confirm():
         return "not agreed: nothing was written"
     applied = _run("apply", variables, program)
     sys.stderr.write(applied.stdout)
     return "" if applied.returncode == 0 else "the bootstrap did not come to its end; run it again"
 
 
-def ask() -> bool:
+def confirm_on_terminal() -> bool:
     """Ask on the terminal; without one, nobody agrees."""
     if not sys.stdin.isatty():
         sys.stderr.write("write this? There is no terminal to ask on: add --yes\n")
@@ -170,8 +174,13 @@ def ask() -> bool:
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
-def _run(verb: str, variables: Mapping[str, str], program: Path) -> subprocess.CompletedProcess[str]:
+def _run(command: str, variables: Mapping[str, str], program: Path) -> subprocess.CompletedProcess[str]:
     """Its complaints go to standard error as they come."""
     return subprocess.run(  # noqa: S603 - this interpreter and our own program
-        [sys.executable, program, verb], env=dict(variables), cwd=_ROOT, stdout=subprocess.PIPE, text=True, check=False
+        [sys.executable, program, command],
+        env=dict(variables),
+        cwd=_ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
     )

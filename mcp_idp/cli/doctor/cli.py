@@ -12,21 +12,21 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mcp_idp.cli.common.console import Narrator, open_console, printable
-from mcp_idp.cli.common.errors import INTERRUPTED_EXIT, ClientFailure
-from mcp_idp.cli.common.http import open_client, parse_connect_to
-from mcp_idp.cli.common.redaction import Secrets
-from mcp_idp.cli.common.safe_http import Asker
-from mcp_idp.cli.common.server_env import surroundings
-from mcp_idp.cli.common.stdin_token import NoToken, read_token
-from mcp_idp.cli.doctor.bootstrap_bridge import ask, fix, look_inside, probe_holes
+from mcp_idp.cli.common.console import StepReporter, open_console, printable
+from mcp_idp.cli.common.errors import INTERRUPTED_EXIT, LoginClientError
+from mcp_idp.cli.common.http import create_client, parse_connect_to
+from mcp_idp.cli.common.redaction import Redactor
+from mcp_idp.cli.common.safe_http import SafeHttpClient
+from mcp_idp.cli.common.server_env import server_environment
+from mcp_idp.cli.common.stdin_token import TokenInputError, read_token
+from mcp_idp.cli.doctor.bootstrap_bridge import confirm_on_terminal, fix, run_admin_check, run_probe
 from mcp_idp.cli.doctor.checks.reachability import CERTIFICATE, UNREACHABLE
-from mcp_idp.cli.doctor.context import Case
+from mcp_idp.cli.doctor.context import CheckContext
 from mcp_idp.cli.doctor.registry import CHECKS
 from mcp_idp.cli.doctor.report import Report, as_json, is_healthy
-from mcp_idp.cli.doctor.runner import examine
-from mcp_idp.cli.doctor.token_evaluation import judge_for
-from mcp_idp.cli.login.cli import add_login_options, choose_login, login_password, make_plan, server_url
+from mcp_idp.cli.doctor.runner import run_checks
+from mcp_idp.cli.doctor.token_evaluation import make_evaluator
+from mcp_idp.cli.login.cli import add_login_options, login_options, login_password, login_strategy, server_url
 from mcp_idp.cli.login.flow import run_for_token
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ docs/doctor.md lists all that it can find. Exit codes: 0 nothing to mend, 1 find
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class DoctorOptions:
     """What to examine, and with which token."""
 
     url: str
@@ -76,7 +76,7 @@ class Order:
     inside: bool
     probe: bool
     token: str
-    failure: ClientFailure | None
+    failure: LoginClientError | None
     connect_to: Mapping[Address, Address]
 
 
@@ -110,17 +110,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and give its exit code."""
     parser = build_parser()
     options = parser.parse_args(arguments)
-    secrets = Secrets()
+    secrets = Redactor()
     try:
-        order = _order(options, secrets)
+        order = _parse_options(options, secrets)
     except ValueError as error:
         parser.error(printable(str(error)))  # exits with 2
     except KeyboardInterrupt:
         return INTERRUPTED_EXIT
     try:
         if options.fix:
-            known = surroundings(os.environ, _DOTENV)
-            if reason := fix(known, order.url, (lambda: True) if options.yes else ask):
+            known = server_environment(os.environ, _DOTENV)
+            if reason := fix(known, order.url, (lambda: True) if options.yes else confirm_on_terminal):
                 print(f"doctor: not fixed: {printable(reason)}", file=sys.stderr)
         results = asyncio.run(_examine(order))
     except KeyboardInterrupt:
@@ -128,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         print(json.dumps(as_json(order.url, results, secrets), indent=2))
     else:
-        Report(open_console(), secrets).tell(order.url, results)
+        Report(open_console(), secrets).print(order.url, results)
     return exit_code(results)
 
 
@@ -140,7 +140,7 @@ def exit_code(results: Sequence[Result]) -> int:
     return 0 if is_healthy(results) else _FINDINGS
 
 
-def _order(options: argparse.Namespace, secrets: Secrets) -> Order:
+def _parse_options(options: argparse.Namespace, secrets: Redactor) -> DoctorOptions:
     """What the command line asks for; with --login, the token comes from a login.
 
     Raises:
@@ -155,15 +155,15 @@ def _order(options: argparse.Namespace, secrets: Secrets) -> Order:
     if options.token:
         try:
             token = read_token(sys.stdin)
-        except NoToken as error:
+        except TokenInputError as error:
             raise ValueError(str(error)) from None
     elif options.login:
         try:
             token = asyncio.run(_log_in(options, url, secrets))
-        except ClientFailure as error:  # the examination says more
+        except LoginClientError as error:  # the examination says more
             failure = error
-    secrets.learn(token)
-    return Order(
+    secrets.add_secret(token)
+    return DoctorOptions(
         url,
         options.register,
         options.inside,
@@ -174,26 +174,26 @@ def _order(options: argparse.Namespace, secrets: Secrets) -> Order:
     )
 
 
-async def _log_in(options: argparse.Namespace, url: str, secrets: Secrets) -> str:
-    narrator = Narrator(open_console(stderr=True), secrets)
+async def _log_in(options: argparse.Namespace, url: str, secrets: Redactor) -> str:
+    narrator = StepReporter(open_console(stderr=True), secrets)
     options.url = url
-    plan = make_plan(options, os.environ)
-    login = choose_login(options, narrator, login_password(options), plan.issuer)
+    plan = login_options(options, os.environ)
+    login = login_strategy(options, narrator, login_password(options), plan.issuer)
     return await run_for_token(plan, narrator, login)
 
 
-async def _examine(order: Order) -> list[Result]:
-    async with open_client(order.connect_to) as http:
-        judge = judge_for(surroundings(os.environ, _DOTENV)) if order.token else None
-        known = {**surroundings(os.environ, _DOTENV), "MCP_PUBLIC_URL": order.url}
-        case = Case(
+async def _examine(order: DoctorOptions) -> list[Result]:
+    async with create_client(order.connect_to) as http:
+        evaluate = make_evaluator(server_environment(os.environ, _DOTENV)) if order.token else None
+        known = {**server_environment(os.environ, _DOTENV), "MCP_PUBLIC_URL": order.url}
+        case = CheckContext(
             order.url,
-            Asker(http, order.url),
+            SafeHttpClient(http, order.url),
             register=order.register,
-            judge=judge,
-            look_inside=partial(look_inside, known) if order.inside else None,
-            probe=partial(probe_holes, known) if order.probe else None,
+            evaluate=evaluate,
+            look_inside=partial(run_admin_check, known) if order.inside else None,
+            probe=partial(run_probe, known) if order.probe else None,
             token=order.token,
             failure=order.failure,
         )
-        return await examine(case, CHECKS)
+        return await run_checks(case, CHECKS)

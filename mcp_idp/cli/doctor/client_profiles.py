@@ -7,22 +7,22 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Persona:
+class ClientProfile:
     """One kind of client.
 
     Attributes:
         redirect_uris: as it registers them; ports of native clients are any.
-        names_scopes: whether it registers with the scopes that it will ask for.
+        sends_scope: whether it registers with the scopes that it will ask for.
         client_uri: what it calls its home page, or "".
-        in_a_page: whether the request comes from a page in a browser, with an Origin.
+        from_browser: whether the request comes from a page in a browser, with an Origin.
         auth_method: how it wants to show who it is at the token endpoint.
     """
 
     name: str
     redirect_uris: tuple[str, ...]
-    names_scopes: bool = True
+    sends_scope: bool = True
     client_uri: str = ""
-    in_a_page: bool = False
+    from_browser: bool = False
     auth_method: str = "none"
 
     def registration(self, scopes: tuple[str, ...]) -> dict[str, Any]:
@@ -34,17 +34,17 @@ class Persona:
             "response_types": ["code"],
             "token_endpoint_auth_method": self.auth_method,
         }
-        if self.names_scopes and scopes:
+        if self.sends_scope and scopes:
             document["scope"] = " ".join(scopes)
         if self.client_uri:
             document["client_uri"] = self.client_uri
         return document
 
 
-PERSONAS = (
-    Persona(name="a native client", redirect_uris=("http://127.0.0.1:33333/callback",)),
-    Persona(name="Claude Code", redirect_uris=("http://localhost:33333/callback",), names_scopes=False),
-    Persona(
+CLIENT_PROFILES = (
+    ClientProfile(name="a native client", redirect_uris=("http://127.0.0.1:33333/callback",)),
+    ClientProfile(name="Claude Code", redirect_uris=("http://localhost:33333/callback",), sends_scope=False),
+    ClientProfile(
         name="VS Code",
         redirect_uris=(
             "https://insiders.vscode.dev/redirect",
@@ -54,14 +54,14 @@ PERSONAS = (
         ),
         client_uri="https://code.visualstudio.com",
     ),
-    Persona(
+    ClientProfile(
         name="Inspector",
         redirect_uris=("http://localhost:6274/oauth/callback",),
         client_uri="https://github.com/modelcontextprotocol/inspector",
-        in_a_page=True,
+        from_browser=True,
     ),
-    Persona(name="Cursor", redirect_uris=("cursor://anysphere.cursor-mcp/oauth/callback",)),
-    Persona(
+    ClientProfile(name="Cursor", redirect_uris=("cursor://anysphere.cursor-mcp/oauth/callback",)),
+    ClientProfile(
         name="Claude.ai",
         redirect_uris=("https://claude.ai/api/mcp/auth_callback",),
         auth_method="client_secret_post",

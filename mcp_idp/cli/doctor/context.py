@@ -11,55 +11,55 @@ from mcp_idp.util.urls import is_loopback, is_private
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from mcp_idp.cli.common.errors import ClientFailure
-    from mcp_idp.cli.common.safe_http import Asker, Reply
-    from mcp_idp.cli.doctor.bootstrap_bridge import Inside, Probed
+    from mcp_idp.cli.common.errors import LoginClientError
+    from mcp_idp.cli.common.safe_http import HttpResult, SafeHttpClient
+    from mcp_idp.cli.doctor.bootstrap_bridge import AdminCheckResult, ProbeResult
     from mcp_idp.cli.doctor.challenge_header import Challenge
-    from mcp_idp.cli.inspect.evaluation import Judgement
+    from mcp_idp.cli.inspect.evaluation import TokenEvaluation
 
-    Judge = Callable[[str, "Case"], Awaitable[Judgement]]
+    Evaluator = Callable[[str, "CheckContext"], Awaitable[TokenEvaluation]]
 
 INSPECTOR = "http://localhost:6274"  # where MCP Inspector's page is served
 
 
 @dataclass(slots=True)
-class Case:
+class CheckContext:
     """One examination.
 
     Attributes:
         url: the server, as clients are told to call it.
-        ask: for every request.
+        http: for every request.
         register: whether trial registrations are wanted.
         look_inside: what an administrator sees of the provider, where it is wanted.
         probe: tries the nine holes of Keycloak, given the issuer, where that is wanted.
-        judge: gives a verdict on the token, where one was handed over.
+        evaluate: gives a verdict on the token, where one was handed over.
         token: that token, or "".
         failure: why a login that was wanted brought no token.
-        knock: the answer to a call without a token.
+        initial_response: the answer to a call without a token.
         challenge: what that answer's `WWW-Authenticate` says.
         open: whether the server answers without a token.
         resource: the protected resource metadata.
         issuer: the first of its authorization servers.
-        made_up: the answer to a call with a token that nobody issued.
+        bogus_token_response: the answer to a call with a token that nobody issued.
         provider: that issuer's metadata, found at `provider_reply.url`.
     """
 
     url: str
-    ask: Asker
+    http: SafeHttpClient
     register: bool = False
-    judge: Judge | None = None
-    look_inside: Callable[[], Awaitable[Inside]] | None = None
-    probe: Callable[[str], Awaitable[Probed]] | None = None
+    evaluate: Evaluator | None = None
+    look_inside: Callable[[], Awaitable[AdminCheckResult]] | None = None
+    probe: Callable[[str], Awaitable[ProbeResult]] | None = None
     token: str = field(default="", repr=False)
-    failure: ClientFailure | None = None
-    knock: Reply | None = None
+    failure: LoginClientError | None = None
+    initial_response: HttpResult | None = None
     challenge: Challenge | None = None
     open: bool = False
     resource: dict[str, Any] = field(default_factory=dict)
     issuer: str = ""
-    made_up: Reply | None = None
+    bogus_token_response: HttpResult | None = None
     provider: dict[str, Any] = field(default_factory=dict)
-    provider_reply: Reply | None = None
+    provider_reply: HttpResult | None = None
 
     @property
     def host(self) -> str:
@@ -77,14 +77,14 @@ class Case:
         """Whether the issuer's URL looks like a realm of Keycloak."""
         return "/realms/" in self.issuer
 
-    def hides(self, url: str) -> bool:
+    def is_internal_name(self, url: str) -> bool:
         """Whether `url` is a name that only the server's own network knows, while its clients are elsewhere."""
         host = urlsplit(url).hostname or ""
         if is_loopback(self.host):
             return "." not in host.rstrip(".") and ":" not in host and not is_loopback(host)
         return not is_private(self.host) and is_private(host)
 
-    def seen_from_here(self, url: str) -> str:
+    def as_localhost(self, url: str) -> str:
         """`url` as clients of a server on this machine would reach it: the same port, on localhost."""
         parts = urlsplit(url)
         port = f":{parts.port}" if parts.port else ""

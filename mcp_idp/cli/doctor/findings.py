@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-_MOST = 2000  # characters: values come from servers, which may write novels
+_MAX_CHARACTERS = 2000  # characters: values come from servers, which may write novels
 
 
 class Severity(StrEnum):
@@ -22,7 +22,7 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class Rule:
     """One thing that can be wrong.
 
     Attributes:
@@ -31,7 +31,7 @@ class Kind:
         title: what it is, in a few words.
         why: why it matters, in one sentence.
         source: the clause that says so, or "".
-        complaints: public reports of it, as owner/repository#number.
+        reports: public reports of it, as owner/repository#number.
     """
 
     name: str
@@ -39,29 +39,31 @@ class Kind:
     title: str
     why: str
     source: str = ""
-    complaints: tuple[str, ...] = ()
+    reports: tuple[str, ...] = ()
 
-    def found(
-        self, what: str, mend: str, *, url: str | None = None, settings: Mapping[str, str] | None = None
+    def finding(
+        self, observed: str, fix: str, *, url: str | None = None, settings: Mapping[str, str] | None = None
     ) -> Finding:
         """This kind, found.
 
         Args:
-            what: what was seen, with the values.
-            mend: what to do about it.
+            observed: what was seen, with the values.
+            fix: what to do about it.
             url: the server's URL that clients should use instead, if that mends it.
             settings: those of this project's server that mend it.
         """
-        return Finding(kind=self, what=what[:_MOST], mend=mend[:_MOST], url=url, settings=settings or {})
+        return Finding(
+            kind=self, observed=observed[:_MAX_CHARACTERS], fix=fix[:_MAX_CHARACTERS], url=url, settings=settings or {}
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that is wrong here. See `Kind.found`."""
+    """One thing that is wrong here. See `Rule.finding`."""
 
-    kind: Kind
-    what: str
-    mend: str
+    kind: Rule
+    observed: str
+    fix: str
     url: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
 
@@ -72,11 +74,11 @@ class Finding:
             "finding": kind.name,
             "severity": kind.severity.value,
             "title": kind.title,
-            "what": self.what,
+            "what": self.observed,
             "why": kind.why,
             "source": kind.source,
-            "complaints": [link(complaint) for complaint in kind.complaints],
-            "mend": self.mend,
+            "complaints": [link(complaint) for complaint in kind.reports],
+            "mend": self.fix,
             "url": self.url,
             "settings": dict(self.settings),
         }

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mcp_idp.cli.doctor.runner import Check
 
 # What a login needs to know; the rest is about who else may come, and how well clients are led.
-UP_TO_ENDPOINTS: tuple[Check, ...] = (
+DISCOVERY_CHECKS: tuple[Check, ...] = (
     *reachability.CHECKS,
     *encryption.CHECKS,
     *protected_resource.CHECKS,

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from mcp_idp.cli.common.redaction import Secrets
+    from mcp_idp.cli.common.redaction import Redactor
     from mcp_idp.cli.doctor.findings import Finding
     from mcp_idp.cli.doctor.runner import Result
 
 _STYLES = {Severity.FAULT: "bold red", Severity.WARNING: "bold yellow", Severity.NOTE: "bold cyan"}
 
 
-def as_json(url: str, results: Sequence[Result], secrets: Secrets) -> dict[str, Any]:
+def as_json(url: str, results: Sequence[Result], secrets: Redactor) -> dict[str, Any]:
     """The object of `--json`; whoever prints it escapes what is not ASCII."""
     document = {
         "url": url,
@@ -31,10 +31,10 @@ def as_json(url: str, results: Sequence[Result], secrets: Secrets) -> dict[str, 
         "checks": [
             {
                 "check": result.check.name,
-                "asks": result.check.asks,
+                "asks": result.check.question,
                 "findings": [finding.kind.name for finding in result.findings],
-                "not_checked": result.not_checked or None,
-                "does_not_apply": result.does_not_apply or None,
+                "not_checked": result.blocked_by or None,
+                "does_not_apply": result.skipped or None,
             }
             for result in results
         ],
@@ -51,11 +51,11 @@ def is_healthy(results: Sequence[Result]) -> bool:
 class Report:
     """Prints an examination."""
 
-    def __init__(self, console: Console, secrets: Secrets) -> None:
+    def __init__(self, console: Console, secrets: Redactor) -> None:
         self._console = console
         self._secrets = secrets
 
-    def tell(self, url: str, results: Sequence[Result]) -> None:
+    def print(self, url: str, results: Sequence[Result]) -> None:
         """Findings first, the cause before its consequences; then what was checked."""
         findings = all_findings(results)
         for number, finding in enumerate(findings, 1):
@@ -77,29 +77,29 @@ class Report:
         kind = finding.kind
         self._line("")
         self._line(f"{number}. {kind.severity.value.upper()}  {kind.title}", _STYLES[kind.severity])
-        self._line(f"   seen  {finding.what}")
+        self._line(f"   seen  {finding.observed}")
         source = f" ({kind.source})" if kind.source else ""
         self._line(f"   why   {kind.why}{source}")
-        self._line(f"   mend  {finding.mend}")
-        for complaint in kind.complaints[:3]:
+        self._line(f"   mend  {finding.fix}")
+        for complaint in kind.reports[:3]:
             self._line(f"   also  {link(complaint)}", "dim")
 
     def _check(self, result: Result) -> None:
-        if result.not_checked:
+        if result.blocked_by:
             return
-        if result.does_not_apply:
-            mark, style, end = "-", "dim", f"  does not apply: {result.does_not_apply}"
+        if result.skipped:
+            symbol, style, end = "-", "dim", f"  does not apply: {result.skipped}"
         elif result.findings:
-            mark, style, end = "x", "yellow", ""
+            symbol, style, end = "x", "yellow", ""
         else:
-            mark, style, end = "ok", "green", ""
-        self._line(f"  {mark:<2} {result.check.asks}{end}", style)
+            symbol, style, end = "ok", "green", ""
+        self._line(f"  {symbol:<2} {result.check.question}{end}", style)
 
     def _waiting(self, results: Sequence[Result]) -> None:
         """What was not checked, by what it waits for."""
-        for cause in dict.fromkeys(result.not_checked for result in results if result.not_checked):
-            names = ", ".join(result.check.name for result in results if result.not_checked == cause)
+        for cause in dict.fromkeys(result.blocked_by for result in results if result.blocked_by):
+            names = ", ".join(result.check.name for result in results if result.blocked_by == cause)
             self._line(f"  -  not checked because of what '{cause}' found: {names}", "dim")
 
     def _line(self, text: str, style: str = "") -> None:
-        self._console.print(Text(printable(self._secrets.hide(text)), style=style), soft_wrap=True)
+        self._console.print(Text(printable(self._secrets.redact(text)), style=style), soft_wrap=True)

@@ -6,22 +6,22 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mcp_idp.cli.doctor.context import Case
-from mcp_idp.cli.doctor.findings import Finding, Kind, Severity
+from mcp_idp.cli.doctor.context import CheckContext
+from mcp_idp.cli.doctor.findings import Finding, Rule, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-Run = Callable[[Case], Awaitable[list[Finding]]]
-Applies = Callable[[Case], str]
+Run = Callable[[CheckContext], Awaitable[list[Finding]]]
+Applies = Callable[[CheckContext], str]
 
 
-def always(_: Case) -> str:
+def always(_: CheckContext) -> str:
     """It applies to everybody."""
     return ""
 
 
-def with_login(case: Case) -> str:
+def with_login(case: CheckContext) -> str:
     """It applies where there is a login."""
     return "the server asks for no login" if case.open else ""
 
@@ -32,19 +32,19 @@ class Check:
 
     Attributes:
         name: as the report shows it.
-        asks: the question it answers.
+        question: the question it answers.
         run: finds out, and leaves what it learnt in the case.
         kinds: all that it can find.
-        needs: checks whose faults make this one pointless.
-        applies: why it does not apply to this case, or "".
+        depends_on: checks whose faults make this one pointless.
+        skip_reason: why it does not apply to this case, or "".
     """
 
     name: str
-    asks: str
+    question: str
     run: Run
-    kinds: tuple[Kind, ...]
-    needs: tuple[str, ...] = ()
-    applies: Applies = with_login
+    kinds: tuple[Rule, ...]
+    depends_on: tuple[str, ...] = ()
+    skip_reason: Applies = with_login
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,27 +52,27 @@ class Result:
     """What came of one check.
 
     Attributes:
-        not_checked: the check whose fault must be mended first, or "".
-        does_not_apply: why not, where it is no matter of this server.
+        blocked_by: the check whose fault must be mended first, or "".
+        skipped: why not, where it is no matter of this server.
     """
 
     check: Check
     findings: Sequence[Finding] = field(default_factory=tuple)
-    not_checked: str = ""
-    does_not_apply: str = ""
+    blocked_by: str = ""
+    skipped: str = ""
 
 
-async def examine(case: Case, checks: Iterable[Check]) -> list[Result]:
+async def run_checks(case: CheckContext, checks: Iterable[Check]) -> list[Result]:
     """Go through `checks` in their order, which is that of causes: what depends on a fault is left out."""
     results: list[Result] = []
     broken: dict[str, str] = {}  # the check that has a fault to find for each that waits for it
     for check in checks:
-        cause = next((broken[name] for name in check.needs if name in broken), None)
+        cause = next((broken[name] for name in check.depends_on if name in broken), None)
         if cause is not None:
             broken[check.name] = cause
-            results.append(Result(check, not_checked=cause))
-        elif reason := check.applies(case):
-            results.append(Result(check, does_not_apply=reason))
+            results.append(Result(check, blocked_by=cause))
+        elif reason := check.skip_reason(case):
+            results.append(Result(check, skipped=reason))
         else:
             findings = await check.run(case)
             if any(finding.kind.severity is Severity.FAULT for finding in findings):

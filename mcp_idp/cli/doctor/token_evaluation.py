@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcp_idp.access.policy import AccessFileError, load_access
-from mcp_idp.cli.inspect.evaluation import judge_token
-from mcp_idp.cli.inspect.offline_verifier import opened
+from mcp_idp.cli.inspect.evaluation import evaluate_token
+from mcp_idp.cli.inspect.offline_verifier import open_verifiers
 from mcp_idp.config import load_settings
 from mcp_idp.config.env import SettingsError
 from mcp_idp.config.settings import Settings
-from mcp_idp.oauth.http import tls_context
+from mcp_idp.oauth.http import ssl_context
 from mcp_idp.providers import profile_for
 from mcp_idp.util.clock import Clock
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from mcp_idp.cli.doctor.context import Case, Judge
-    from mcp_idp.cli.inspect.evaluation import Judgement
+    from mcp_idp.cli.doctor.context import CheckContext, Evaluator
+    from mcp_idp.cli.inspect.evaluation import TokenEvaluation
 
 _ROOT = Path(__file__).parents[3]
 _ACCESS = _ROOT / "idp-config" / "access.yaml"
 
 
-def judge_for(
+def make_evaluator(
     variables: Mapping[str, str], *, transport: httpx.AsyncBaseTransport | None = None, clock: Clock | None = None
-) -> Judge:
+) -> Evaluator:
     """A judge with the settings in `variables`, for the server they are of; for others, by what is seen.
 
     Args:
@@ -39,21 +39,21 @@ def judge_for(
     """
     time = clock or Clock()
 
-    async def judge(token: str, case: Case) -> Judgement:
+    async def evaluate(token: str, case: CheckContext) -> TokenEvaluation:
         settings = settings_for(case, variables)
         access = load_access(settings.access_file)
-        async with opened(settings, access, time, transport=transport) as trusted:
-            return await judge_token(token, trusted, access, time)
+        async with open_verifiers(settings, access, time, transport=transport) as trusted:
+            return await evaluate_token(token, trusted, access, time)
 
-    return judge
+    return evaluate
 
 
-def settings_for(case: Case, variables: Mapping[str, str]) -> Settings:
+def settings_for(case: CheckContext, variables: Mapping[str, str]) -> Settings:
     """The settings of the server at `case.url`: those of `variables` if they are for it, else what it publishes."""
     try:
         settings = load_settings(variables)
         load_access(settings.access_file)
-        tls_context(settings.ca_file)
+        ssl_context(settings.ca_file)
     except (SettingsError, AccessFileError):
         settings = None
     if settings is not None and settings.public_url == case.url and settings.server_url == case.issuer:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from mcp_idp.util.urls import is_loopback
 
 
-def difference(one: str, other: str) -> str:
+def describe_difference(one: str, other: str) -> str:
     """What keeps `one` from being `other`, in words."""
     if one.rstrip("/") == other.rstrip("/"):
         return "a slash at the end"

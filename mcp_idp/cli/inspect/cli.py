@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_idp.access.policy import AccessFileError, load_access
 from mcp_idp.cli.common.console import printable
-from mcp_idp.cli.common.server_env import surroundings
-from mcp_idp.cli.common.stdin_token import NoToken, read_token
-from mcp_idp.cli.inspect.evaluation import JWT_RULES, TITLES, Judgement, judge_token, shown
-from mcp_idp.cli.inspect.offline_verifier import HeldKeys, opened
+from mcp_idp.cli.common.server_env import server_environment
+from mcp_idp.cli.common.stdin_token import TokenInputError, read_token
+from mcp_idp.cli.inspect.evaluation import JWT_RULES, RULE_DESCRIPTIONS, TokenEvaluation, evaluate_token, format_value
+from mcp_idp.cli.inspect.offline_verifier import StaticJwksTransport, open_verifiers
 from mcp_idp.config import load_settings
 from mcp_idp.config.env import SettingsError
 from mcp_idp.util.clock import Clock
@@ -24,7 +24,7 @@ from mcp_idp.util.clock import Clock
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from mcp_idp.access.policy import Access
+    from mcp_idp.access.policy import AccessPolicy
     from mcp_idp.config.settings import Settings
 
 _ROOT = Path(__file__).parents[3]
@@ -72,24 +72,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
                          "treat it as lost, and give the next one on standard input")  # fmt: skip
     try:
         token = read_token(sys.stdin)
-        settings, access = load_rules(surroundings(os.environ, options.env_file))
-        keys = HeldKeys(_key_set(options.jwks)) if options.jwks else None
-        judgement = asyncio.run(_judge(token, settings, access, keys))
-    except (NoToken, SettingsError, AccessFileError) as error:
+        settings, access = load_rules(server_environment(os.environ, options.env_file))
+        keys = StaticJwksTransport(_key_set(options.jwks)) if options.jwks else None
+        evaluation = asyncio.run(_evaluate(token, settings, access, keys))
+    except (TokenInputError, SettingsError, AccessFileError) as error:
         return _complain(str(error))
     except KeyboardInterrupt:
         return 130
     if options.json:
-        print(json.dumps(as_json(judgement), ensure_ascii=True, indent=2))
+        print(json.dumps(as_json(evaluation), ensure_ascii=True, indent=2))
     else:
-        for line in lines(judgement):
+        for line in lines(evaluation):
             print(printable(line))
-    if judgement.unavailable:
+    if evaluation.unavailable:
         return 3
-    return 0 if judgement.taken else 1
+    return 0 if evaluation.accepted else 1
 
 
-def load_rules(variables: dict[str, str]) -> tuple[Settings, Access]:
+def load_rules(variables: dict[str, str]) -> tuple[Settings, AccessPolicy]:
     """The server's settings and access file.
 
     Raises:
@@ -101,13 +101,15 @@ def load_rules(variables: dict[str, str]) -> tuple[Settings, Access]:
     return settings, load_access(settings.access_file)
 
 
-async def _judge(token: str, settings: Settings, access: Access, keys: HeldKeys | None) -> Judgement:
+async def _evaluate(
+    token: str, settings: Settings, access: AccessPolicy, keys: StaticJwksTransport | None
+) -> TokenEvaluation:
     clock = Clock()
     if keys is not None:
         access = access.model_copy(update={"introspect_for": ()})
         settings = replace(settings, token_mode="jwt", introspect_url=None)  # noqa: S106 - the mode's name
-    async with opened(settings, access, clock, transport=keys) as trusted:
-        return await judge_token(token, trusted, access, clock)
+    async with open_verifiers(settings, access, clock, transport=keys) as trusted:
+        return await evaluate_token(token, trusted, access, clock)
 
 
 def _key_set(path: Path) -> bytes:
@@ -121,54 +123,54 @@ def _key_set(path: Path) -> bytes:
     return document
 
 
-def lines(judgement: Judgement) -> Iterator[str]:
+def lines(evaluation: TokenEvaluation) -> Iterator[str]:
     """What a person reads."""
-    for title, part in (("header", judgement.header), ("claims", judgement.claims)):
+    for title, part in (("header", evaluation.header), ("claims", evaluation.claims)):
         yield f"{title}{'' if part else ': none that could be read'}"
         for name, value in part.items():
-            yield f"  {shown(name)}: {shown(value if isinstance(value, str) else json.dumps(value))}"
+            yield f"  {format_value(name)}: {format_value(value if isinstance(value, str) else json.dumps(value))}"
     yield ""
     yield "rules, in the order of the server"
-    yield from _rule_lines(judgement)
+    yield from _rule_lines(evaluation)
     yield ""
-    yield _verdict_line(judgement)
+    yield _summary_line(evaluation)
 
 
-def _rule_lines(judgement: Judgement) -> Iterator[str]:
-    refused = {verdict.rule: verdict for verdict in judgement.refusals}
-    for reason, title in TITLES.items():
-        if (verdict := refused.get(reason)) is not None:
+def _rule_lines(evaluation: TokenEvaluation) -> Iterator[str]:
+    failures_by_rule = {failure.rule: failure for failure in evaluation.failures}
+    for reason, title in RULE_DESCRIPTIONS.items():
+        if (verdict := failures_by_rule.get(reason)) is not None:
             yield f"  NO   {title}: expected {verdict.expected}, got {verdict.got}"
         elif reason in JWT_RULES:
-            yield f"  {'yes' if reason in judgement.passed else '?  '}  {title}"
-    if judgement.missing_scope is not None:
-        yield f"  NO   has the scope that every request needs: {judgement.missing_scope}"
+            yield f"  {'yes' if reason in evaluation.passed else '?  '}  {title}"
+    if evaluation.missing_scope is not None:
+        yield f"  NO   has the scope that every request needs: {evaluation.missing_scope}"
 
 
-def _verdict_line(judgement: Judgement) -> str:
-    if judgement.unavailable:
-        return f"NOT JUDGED: {judgement.unavailable}"
-    if judgement.taken and judgement.principal is not None:
-        principal = judgement.principal
+def _summary_line(evaluation: TokenEvaluation) -> str:
+    if evaluation.unavailable:
+        return f"NOT JUDGED: {evaluation.unavailable}"
+    if evaluation.accepted and evaluation.principal is not None:
+        principal = evaluation.principal
         scopes = " ".join(sorted(principal.scopes))
         return f"TAKEN: subject {principal.subject}, client {principal.client}, scopes {scopes}"
-    if judgement.refusals:
-        verdict = judgement.refusals[0]
-        more = len(judgement.refusals) - 1
+    if evaluation.failures:
+        failure = evaluation.failures[0]
+        more = len(evaluation.failures) - 1
         also = f"; {more} more would refuse it, too" if more else ""
-        return f"REFUSED by '{verdict.rule}': expected {verdict.expected}, got {verdict.got}{also}"
-    return f"REFUSED with 403: {judgement.missing_scope}"
+        return f"REFUSED by '{failure.rule}': expected {failure.expected}, got {failure.got}{also}"
+    return f"REFUSED with 403: {evaluation.missing_scope}"
 
 
-def as_json(judgement: Judgement) -> dict[str, Any]:
+def as_json(evaluation: TokenEvaluation) -> dict[str, Any]:
     """What a program reads."""
     return {
-        "taken": judgement.taken,
-        "refusals": [{"rule": v.rule, "expected": v.expected, "got": v.got} for v in judgement.refusals],
-        "missing_scope": judgement.missing_scope,
-        "unavailable": judgement.unavailable or None,
-        "header": judgement.header,
-        "claims": judgement.claims,
+        "taken": evaluation.accepted,
+        "refusals": [{"rule": v.rule, "expected": v.expected, "got": v.got} for v in evaluation.failures],
+        "missing_scope": evaluation.missing_scope,
+        "unavailable": evaluation.unavailable or None,
+        "header": evaluation.header,
+        "claims": evaluation.claims,
     }
 
 

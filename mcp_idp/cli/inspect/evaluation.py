@@ -11,93 +11,100 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from mcp_idp.auth.scopes import require
-from mcp_idp.cli.common.token_summary import read_claims, read_part
-from mcp_idp.errors import AuthError, InvalidToken, ProviderUnavailable, Reason
-from mcp_idp.tokens.claims import judge
+from mcp_idp.auth.scopes import require_scopes
+from mcp_idp.cli.common.token_summary import decode_segment, decode_unverified_claims
+from mcp_idp.errors import AuthError, InvalidToken, ProviderUnavailable, TokenErrorReason
+from mcp_idp.tokens.claims import validate_claims
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mcp_idp.access.policy import Access
+    from mcp_idp.access.policy import AccessPolicy
     from mcp_idp.principal import Principal
-    from mcp_idp.tokens.claims import ClaimRules
-    from mcp_idp.tokens.issuers import TrustedIssuers
+    from mcp_idp.tokens.claims import ClaimsPolicy
+    from mcp_idp.tokens.issuers import TokenVerifierRegistry
     from mcp_idp.util.clock import Clock
 
-TITLES: Mapping[Reason, str] = {
-    Reason.TOO_LONG: "is no longer than MAX_TOKEN_BYTES",
-    Reason.ENCRYPTED: "is not encrypted",
-    Reason.NOT_A_JWT: "is a signed JWT",
-    Reason.HEADER_MALFORMED: "has a header with one meaning",
-    Reason.ALGORITHM: "is signed with a public-key algorithm",
-    Reason.CRITICAL_EXTENSION: "asks for no extension",
-    Reason.HEADER_TYPE: "says in its header that it is an access token (typ)",
-    Reason.KEY_MISMATCH: "names a key together with that key's algorithm (alg)",
-    Reason.KEY_UNKNOWN: "names a key of the issuer (kid)",
-    Reason.SIGNATURE: "is signed by that key",
-    Reason.CLAIMS_MALFORMED: "has claims of the right kinds",
-    Reason.ISSUER: "is of our issuer (iss)",
-    Reason.AUDIENCE: "is for this server (aud)",
-    Reason.EXPIRED: "has not run out (exp)",
-    Reason.NOT_YET_VALID: "is valid already (nbf)",
-    Reason.ISSUED_IN_FUTURE: "was issued in the past (iat)",
-    Reason.LIFETIME: "lives no longer than MAX_TOKEN_LIFETIME (iat, exp)",
-    Reason.SENDER_BOUND: "is not bound to its sender (cnf)",
-    Reason.TOKEN_TYPE: "is no ID, refresh or logout token",
-    Reason.NO_USER: "belongs to a logged-in person, or to a machine client of access.yaml",
-    Reason.OPAQUE: "consists of characters that a bearer token may have",
-    Reason.INACTIVE: "is active, says the provider",
+RULE_DESCRIPTIONS: Mapping[TokenErrorReason, str] = {
+    TokenErrorReason.TOO_LONG: "is no longer than MAX_TOKEN_BYTES",
+    TokenErrorReason.ENCRYPTED: "is not encrypted",
+    TokenErrorReason.NOT_A_JWT: "is a signed JWT",
+    TokenErrorReason.HEADER_MALFORMED: "has a header with one meaning",
+    TokenErrorReason.ALGORITHM: "is signed with a public-key algorithm",
+    TokenErrorReason.CRITICAL_EXTENSION: "asks for no extension",
+    TokenErrorReason.HEADER_TYPE: "says in its header that it is an access token (typ)",
+    TokenErrorReason.KEY_MISMATCH: "names a key together with that key's algorithm (alg)",
+    TokenErrorReason.KEY_UNKNOWN: "names a key of the issuer (kid)",
+    TokenErrorReason.SIGNATURE: "is signed by that key",
+    TokenErrorReason.CLAIMS_MALFORMED: "has claims of the right kinds",
+    TokenErrorReason.ISSUER: "is of our issuer (iss)",
+    TokenErrorReason.AUDIENCE: "is for this server (aud)",
+    TokenErrorReason.EXPIRED: "has not run out (exp)",
+    TokenErrorReason.NOT_YET_VALID: "is valid already (nbf)",
+    TokenErrorReason.ISSUED_IN_FUTURE: "was issued in the past (iat)",
+    TokenErrorReason.LIFETIME: "lives no longer than MAX_TOKEN_LIFETIME (iat, exp)",
+    TokenErrorReason.SENDER_BOUND: "is not bound to its sender (cnf)",
+    TokenErrorReason.TOKEN_TYPE: "is no ID, refresh or logout token",
+    TokenErrorReason.NO_USER: "belongs to a logged-in person, or to a machine client of access.yaml",
+    TokenErrorReason.OPAQUE: "consists of characters that a bearer token may have",
+    TokenErrorReason.INACTIVE: "is active, says the provider",
 }
 
 
-_MAX_SHOWN = 300
-_MOST_REFUSALS = 10
+_MAX_SHOWN_CHARACTERS = 300
+_MAX_FAILURES = 10
 # In the order in which the server looks. CLAIMS_MALFORMED can come from any of the claims that follow it.
 JWT_RULES = (
-    Reason.TOO_LONG,
-    Reason.ENCRYPTED,
-    Reason.NOT_A_JWT,
-    Reason.HEADER_MALFORMED,
-    Reason.ALGORITHM,
-    Reason.CRITICAL_EXTENSION,
-    Reason.HEADER_TYPE,
-    Reason.KEY_MISMATCH,
-    Reason.KEY_UNKNOWN,
-    Reason.SIGNATURE,
-    Reason.CLAIMS_MALFORMED,
-    Reason.ISSUER,
-    Reason.AUDIENCE,
-    Reason.EXPIRED,
-    Reason.NOT_YET_VALID,
-    Reason.ISSUED_IN_FUTURE,
-    Reason.LIFETIME,
-    Reason.SENDER_BOUND,
-    Reason.TOKEN_TYPE,
-    Reason.NO_USER,
+    TokenErrorReason.TOO_LONG,
+    TokenErrorReason.ENCRYPTED,
+    TokenErrorReason.NOT_A_JWT,
+    TokenErrorReason.HEADER_MALFORMED,
+    TokenErrorReason.ALGORITHM,
+    TokenErrorReason.CRITICAL_EXTENSION,
+    TokenErrorReason.HEADER_TYPE,
+    TokenErrorReason.KEY_MISMATCH,
+    TokenErrorReason.KEY_UNKNOWN,
+    TokenErrorReason.SIGNATURE,
+    TokenErrorReason.CLAIMS_MALFORMED,
+    TokenErrorReason.ISSUER,
+    TokenErrorReason.AUDIENCE,
+    TokenErrorReason.EXPIRED,
+    TokenErrorReason.NOT_YET_VALID,
+    TokenErrorReason.ISSUED_IN_FUTURE,
+    TokenErrorReason.LIFETIME,
+    TokenErrorReason.SENDER_BOUND,
+    TokenErrorReason.TOKEN_TYPE,
+    TokenErrorReason.NO_USER,
 )
-_CLAIM_RULES = frozenset(JWT_RULES[JWT_RULES.index(Reason.CLAIMS_MALFORMED) :])
+_CLAIM_RULES = frozenset(JWT_RULES[JWT_RULES.index(TokenErrorReason.CLAIMS_MALFORMED) :])
 # Those after which the rest of the token means something.
-_STILL_READABLE = frozenset({Reason.KEY_MISMATCH, Reason.KEY_UNKNOWN, Reason.SIGNATURE, Reason.HEADER_TYPE})
+_STILL_READABLE = frozenset(
+    {
+        TokenErrorReason.KEY_MISMATCH,
+        TokenErrorReason.KEY_UNKNOWN,
+        TokenErrorReason.SIGNATURE,
+        TokenErrorReason.HEADER_TYPE,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RuleFailure:
     """A refusal by one rule. `expected` and `got` are bounded; `raw` is what was there."""
 
-    rule: Reason
+    rule: TokenErrorReason
     expected: str
     got: str
     raw: object = None
 
 
 @dataclass(slots=True)
-class Judgement:
+class TokenEvaluation:
     """What came of it.
 
     Attributes:
-        taken: whether the server would serve a request with this token.
-        refusals: what the rules refuse; the first is the one that the server stops at.
+        accepted: whether the server would serve a request with this token.
+        failures: what the rules refuse; the first is the one that the server stops at.
         passed: the rules that are known to take it, or would if those before them did.
         unavailable: why it could not be judged, or "".
         missing_scope: what is said of the scope that every request needs, if it is missing.
@@ -106,9 +113,9 @@ class Judgement:
         principal: whom the server would see.
     """
 
-    taken: bool = False
-    refusals: list[Verdict] = field(default_factory=list)
-    passed: set[Reason] = field(default_factory=set)
+    accepted: bool = False
+    failures: list[RuleFailure] = field(default_factory=list)
+    passed: set[TokenErrorReason] = field(default_factory=set)
     unavailable: str = ""
     missing_scope: str | None = None
     header: dict[str, Any] = field(default_factory=dict)
@@ -117,7 +124,9 @@ class Judgement:
     principal: Principal | None = None
 
 
-async def judge_token(token: str, trusted: TrustedIssuers, access: Access, clock: Clock) -> Judgement:
+async def evaluate_token(
+    token: str, trusted: TokenVerifierRegistry, access: AccessPolicy, clock: Clock
+) -> TokenEvaluation:
     """Let the server's code judge `token`.
 
     Args:
@@ -126,96 +135,96 @@ async def judge_token(token: str, trusted: TrustedIssuers, access: Access, clock
         access: for the scope that every request needs.
         clock: the time.
     """
-    judgement = Judgement(header=read_part(token, 0) or {}, claims=read_claims(token) or {})
-    judgement.readable = bool(judgement.claims)
-    provider = trusted.provider_of(token)
+    evaluation = TokenEvaluation(header=decode_segment(token, 0) or {}, claims=decode_unverified_claims(token) or {})
+    evaluation.readable = bool(evaluation.claims)
+    provider = trusted.verifier_for(token)
     principal: Principal | None = None
     try:
         principal = await provider.verify(token)
     except ProviderUnavailable as error:
-        judgement.unavailable = shown(error.detail)
-        principal = _go_on(judgement, provider.rules, clock.now()) if judgement.readable else None
+        evaluation.unavailable = format_value(error.detail)
+        principal = _continue_after_failure(evaluation, provider.rules, clock.now()) if evaluation.readable else None
     except InvalidToken as error:
-        judgement.refusals.append(_verdict(error))
-        judgement.passed = _before(error.reason)
-        if judgement.readable and error.reason in _CLAIM_RULES | _STILL_READABLE:
-            principal = _go_on(judgement, provider.rules, clock.now())
+        evaluation.failures.append(_rule_failure(error))
+        evaluation.passed = _before(error.reason)
+        if evaluation.readable and error.reason in _CLAIM_RULES | _STILL_READABLE:
+            principal = _continue_after_failure(evaluation, provider.rules, clock.now())
     else:
-        judgement.taken, judgement.passed = True, set(JWT_RULES)
+        evaluation.accepted, evaluation.passed = True, set(JWT_RULES)
     if principal is not None:
-        _check_scope(judgement, principal, access)
-    judgement.passed -= {verdict.rule for verdict in judgement.refusals}
-    judgement.principal = principal if judgement.taken else None
-    return judgement
+        _check_scope(evaluation, principal, access)
+    evaluation.passed -= {failure.rule for failure in evaluation.failures}
+    evaluation.principal = principal if evaluation.accepted else None
+    return evaluation
 
 
-def _before(reason: Reason) -> set[Reason]:
+def _before(reason: TokenErrorReason) -> set[TokenErrorReason]:
     return set(JWT_RULES[: JWT_RULES.index(reason)]) if reason in JWT_RULES else set()
 
 
-def _go_on(judgement: Judgement, rules: ClaimRules, now: float) -> Principal | None:
+def _continue_after_failure(evaluation: TokenEvaluation, rules: ClaimsPolicy, now: float) -> Principal | None:
     """Judge the claims until nothing more refuses them, or until nothing that was expected can be put in."""
-    known = {verdict.rule for verdict in judgement.refusals}
-    view = _View(dict(judgement.claims), rules, now)
-    for _ in range(_MOST_REFUSALS):
+    known = {failure.rule for failure in evaluation.failures}
+    view = _Hypothetical(dict(evaluation.claims), rules, now)
+    for _ in range(_MAX_FAILURES):
         try:
-            principal = judge(view.claims, view.rules, view.now)
+            principal = validate_claims(view.claims, view.rules, view.now)
         except InvalidToken as error:
-            judgement.passed |= _before(error.reason) & _CLAIM_RULES
+            evaluation.passed |= _before(error.reason) & _CLAIM_RULES
             if error.reason not in known:
-                judgement.refusals.append(_verdict(error))
+                evaluation.failures.append(_rule_failure(error))
                 known.add(error.reason)
-            if not view.go_past(error):
+            if not view.assume(error):
                 return None
         else:
-            judgement.passed |= _CLAIM_RULES - {verdict.rule for verdict in judgement.refusals}
+            evaluation.passed |= _CLAIM_RULES - {failure.rule for failure in evaluation.failures}
             return principal
     return None
 
 
 @dataclass(slots=True)
-class _View:
+class _Hypothetical:
     """Claims, rules and time as they would have to be for what was refused until now to be taken."""
 
     claims: dict[str, Any]
-    rules: ClaimRules
+    rules: ClaimsPolicy
     now: float
 
-    def go_past(self, error: InvalidToken) -> bool:
+    def assume(self, error: InvalidToken) -> bool:
         """Put in what was expected; whether that is possible."""
         profile = self.rules.profile
         match error.reason:
-            case Reason.ISSUER:
+            case TokenErrorReason.ISSUER:
                 self.claims["iss"] = self.rules.issuer
-            case Reason.AUDIENCE:
+            case TokenErrorReason.AUDIENCE:
                 self.claims["aud"] = self.rules.audience
-            case Reason.EXPIRED | Reason.NOT_YET_VALID | Reason.ISSUED_IN_FUTURE:
+            case TokenErrorReason.EXPIRED | TokenErrorReason.NOT_YET_VALID | TokenErrorReason.ISSUED_IN_FUTURE:
                 self.now = float(str(error.got))
-            case Reason.LIFETIME:
+            case TokenErrorReason.LIFETIME:
                 self.rules = replace(self.rules, max_lifetime=float(str(error.got)))
-            case Reason.TOKEN_TYPE if profile.claim_types and "events" not in self.claims:
-                self.rules = replace(self.rules, profile=replace(profile, claim_types=()))
-            case Reason.NO_USER:
+            case TokenErrorReason.TOKEN_TYPE if profile.token_type_claims and "events" not in self.claims:
+                self.rules = replace(self.rules, profile=replace(profile, token_type_claims=()))
+            case TokenErrorReason.NO_USER:
                 self.rules = replace(self.rules, profile=replace(profile, user_claim=None))
             case _:
                 return False
         return True
 
 
-def _check_scope(judgement: Judgement, principal: Principal, access: Access) -> None:
+def _check_scope(evaluation: TokenEvaluation, principal: Principal, access: AccessPolicy) -> None:
     try:
-        require(principal, (access.base_scope,), access)
+        require_scopes(principal, (access.base_scope,), access)
     except AuthError as error:
-        judgement.taken = False
+        evaluation.accepted = False
         granted = " ".join(sorted(principal.scopes)) or "none"
-        judgement.missing_scope = f"{error.description} The token has: {shown(granted)}."
+        evaluation.missing_scope = f"{error.description} The token has: {format_value(granted)}."
 
 
-def _verdict(error: InvalidToken) -> Verdict:
-    return Verdict(error.reason, shown(error.expected), shown(error.got), error.got)
+def _rule_failure(error: InvalidToken) -> RuleFailure:
+    return RuleFailure(error.reason, format_value(error.expected), format_value(error.got), error.got)
 
 
-def shown(value: object) -> str:
+def format_value(value: object) -> str:
     """`value` as text, bounded."""
     text = value if isinstance(value, str) else repr(value)
-    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]} …"
+    return text if len(text) <= _MAX_SHOWN_CHARACTERS else f"{text[:_MAX_SHOWN_CHARACTERS]} …"

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from mcp_idp.oauth.http import tls_context
-from mcp_idp.tokens.issuers import TrustedIssuers
+from mcp_idp.oauth.http import ssl_context
+from mcp_idp.tokens.issuers import TokenVerifierRegistry
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from mcp_idp.access.policy import Access
+    from mcp_idp.access.policy import AccessPolicy
     from mcp_idp.config.settings import Settings
     from mcp_idp.util.clock import Clock
 
-_HELD_AT = "http://localhost/keys-from-the-file"
+_STATIC_JWKS_URL = "http://localhost/keys-from-the-file"
 _SECONDS = 5.0
 
 
-class HeldKeys(httpx.AsyncBaseTransport):
+class StaticJwksTransport(httpx.AsyncBaseTransport):
     """Answers every request with a key set that is at hand: nothing is sent anywhere."""
 
     def __init__(self, document: bytes) -> None:
@@ -34,20 +34,20 @@ class HeldKeys(httpx.AsyncBaseTransport):
 
 
 @asynccontextmanager
-async def opened(
-    settings: Settings, access: Access, clock: Clock, *, transport: httpx.AsyncBaseTransport | None = None
-) -> AsyncIterator[TrustedIssuers]:
+async def open_verifiers(
+    settings: Settings, access: AccessPolicy, clock: Clock, *, transport: httpx.AsyncBaseTransport | None = None
+) -> AsyncIterator[TokenVerifierRegistry]:
     """The issuers as the server makes them from `settings`, with `transport` in place of the network.
 
     Raises:
         SettingsError: OAUTH_CA_FILE, by which the server trusts, cannot be read; not where a `transport` is given.
     """
-    if isinstance(transport, HeldKeys):
-        settings = replace(settings, jwks_url=_HELD_AT)
+    if isinstance(transport, StaticJwksTransport):
+        settings = replace(settings, jwks_url=_STATIC_JWKS_URL)
     timeout = httpx.Timeout(_SECONDS)
-    network = transport or httpx.AsyncHTTPTransport(verify=tls_context(settings.ca_file), trust_env=False)
+    network = transport or httpx.AsyncHTTPTransport(verify=ssl_context(settings.ca_file), trust_env=False)
     async with httpx.AsyncClient(timeout=timeout, trust_env=False, transport=network) as http:
-        trusted = TrustedIssuers(settings, access, clock, http)
+        trusted = TokenVerifierRegistry(settings, access, clock, http)
         try:
             yield trusted
         finally:

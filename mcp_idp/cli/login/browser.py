@@ -10,23 +10,23 @@ from urllib.parse import urlsplit
 
 import anyio.to_thread
 
-from mcp_idp.cli.common.errors import LoginFailed, ProviderFailed
+from mcp_idp.cli.common.errors import LoginError, ProviderError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mcp_idp.cli.common.console import Narrator
-    from mcp_idp.cli.login.loopback_server import Answer, Callback
+    from mcp_idp.cli.common.console import StepReporter
+    from mcp_idp.cli.login.loopback_server import AuthorizationResponse, LoopbackServer
 
 
 def check_login_url(url: str) -> None:
     """Refuse what a browser must not be handed: the URL comes out of metadata that somebody else wrote.
 
     Raises:
-        ProviderFailed: the URL is not http or https.
+        ProviderError: the URL is not http or https.
     """
     if urlsplit(url).scheme not in {"http", "https"}:
-        raise ProviderFailed(
+        raise ProviderError(
             f"the provider's authorization endpoint is not a web address: {url.partition('?')[0]}",
             "authorization_endpoint in the provider's metadata must be an http or https URL",
         )
@@ -47,27 +47,27 @@ class BrowserLogin:
         open_browser: False only prints the URL.
     """
 
-    def __init__(self, narrator: Narrator, *, timeout: float, open_browser: bool = True) -> None:
+    def __init__(self, narrator: StepReporter, *, timeout: float, open_browser: bool = True) -> None:
         self._narrator = narrator
         self._timeout = timeout
         self._open = open_browser and has_display(os.environ)
 
-    async def log_in(self, url: str, callback: Callback) -> Answer:
+    async def log_in(self, url: str, callback: LoopbackServer) -> AuthorizationResponse:
         """Send the person to `url` and wait for the answer.
 
         Raises:
-            ProviderFailed: `url` is nothing for a browser.
-            LoginFailed: nobody came back in time.
+            ProviderError: `url` is nothing for a browser.
+            LoginError: nobody came back in time.
         """
         check_login_url(url)
         opened = self._open and await anyio.to_thread.run_sync(webbrowser.open, url)
-        self._narrator.tell("note", "opened in your browser; if no window came, open this:" if opened else "open this:")
-        self._narrator.say(f"  {url}", style="underline")
+        self._narrator.line("note", "opened in your browser; if no window came, open this:" if opened else "open this:")
+        self._narrator.message(f"  {url}", style="underline")
         try:
             with self._narrator.waiting(f"waiting for you to log in, at most {self._timeout:g} s"):
-                return await callback.answer(self._timeout)
+                return await callback.wait_for_response(self._timeout)
         except TimeoutError as error:
-            raise LoginFailed(
+            raise LoginError(
                 f"nobody came back from the login page within {self._timeout:g} s",
                 "log in within that time, or give more: --timeout 900",
             ) from error

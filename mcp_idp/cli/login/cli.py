@@ -13,17 +13,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mcp_idp.access.policy import Access, AccessFileError, load_access
-from mcp_idp.cli.common.console import Narrator, open_console
+from mcp_idp.access.policy import AccessFileError, AccessPolicy, load_access
+from mcp_idp.cli.common.console import StepReporter, open_console
 from mcp_idp.cli.common.errors import INTERRUPTED_EXIT
 from mcp_idp.cli.common.http import parse_connect_to
-from mcp_idp.cli.common.redaction import Secrets
-from mcp_idp.cli.common.server_env import surroundings
+from mcp_idp.cli.common.redaction import Redactor
+from mcp_idp.cli.common.server_env import server_environment
 from mcp_idp.cli.common.trusted_issuer import own_issuer
 from mcp_idp.cli.login.browser import BrowserLogin
 from mcp_idp.cli.login.flow import run
-from mcp_idp.cli.login.form_login import HeadlessLogin
-from mcp_idp.cli.login.options import Plan
+from mcp_idp.cli.login.form_login import FormLogin
+from mcp_idp.cli.login.options import LoginOptions
 from mcp_idp.cli.login.tool_calls import parse_call
 from mcp_idp.util.urls import validate_http_url
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     import httpx2
 
-    from mcp_idp.cli.login.options import Login
+    from mcp_idp.cli.login.options import LoginStrategy
 
 _ROOT = Path(__file__).parents[3]
 _ACCESS_FILE = _ROOT / "idp-config" / "access.yaml"
@@ -106,14 +106,14 @@ def add_login_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timeout", type=float, default=300, help="seconds to wait for the login (default: 300)")
 
 
-def choose_login(
-    options: argparse.Namespace, narrator: Narrator, password: str, issuer: str | None
-) -> Callable[[httpx2.AsyncClient], Login]:
+def login_strategy(
+    options: argparse.Namespace, narrator: StepReporter, password: str, issuer: str | None
+) -> Callable[[httpx2.AsyncClient], LoginStrategy]:
     """What makes the login that the options of `add_login_options` ask for; `issuer` is the plan's."""
 
-    def chosen_login(pages: httpx2.AsyncClient) -> Login:
+    def chosen_login(pages: httpx2.AsyncClient) -> LoginStrategy:
         if issuer is not None:
-            return HeadlessLogin(narrator, pages, options.user, password, issuer=issuer)
+            return FormLogin(narrator, pages, options.user, password, issuer=issuer)
         return BrowserLogin(narrator, timeout=options.timeout, open_browser=not options.no_browser)
 
     return chosen_login
@@ -124,17 +124,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = build_parser()
     options = parser.parse_args(arguments)
     try:
-        plan = make_plan(options, os.environ)
+        plan = login_options(options, os.environ)
         password = login_password(options)
     except ValueError as error:
         parser.error(str(error))  # exits with 2
     except KeyboardInterrupt:
         return INTERRUPTED_EXIT
-    secrets = Secrets()
-    narrator = Narrator(None if options.json else open_console(), secrets)
+    secrets = Redactor()
+    narrator = StepReporter(None if options.json else open_console(), secrets)
     try:
         ending = asyncio.run(
-            run(plan, narrator, choose_login(options, narrator, password, plan.issuer), quiet=options.json)
+            run(plan, narrator, login_strategy(options, narrator, password, plan.issuer), is_quiet=options.json)
         )
     except KeyboardInterrupt:
         open_console(stderr=True).print("\nstopped; nothing was stored on this machine")
@@ -145,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return ending.exit_code
 
 
-def make_plan(options: argparse.Namespace, variables: Mapping[str, str]) -> Plan:
+def login_options(options: argparse.Namespace, variables: Mapping[str, str]) -> LoginOptions:
     """What the options and the environment ask for.
 
     Raises:
@@ -157,15 +157,15 @@ def make_plan(options: argparse.Namespace, variables: Mapping[str, str]) -> Plan
         raise ValueError("--timeout must be a number of seconds, more than 0")
     if options.scope is not None and not options.scope.split():
         raise ValueError("--scope names no scope: leave it out to ask for those the challenge names")
-    return Plan(
+    return LoginOptions(
         url=server_url(options.url, variables),
         scope=options.scope,
         client_id=options.client_id,
         calls=tuple(parse_call(parts) for parts in getattr(options, "call", ())),
-        person=options.user,
+        user=options.user,
         connect_to=parse_connect_to(variables.get("CONNECT_TO", "")),
         access=_access(Path(variables.get("ACCESS_FILE") or _ACCESS_FILE)),
-        issuer=own_issuer(options.issuer, surroundings(variables, _DOTENV)) if options.headless else None,
+        issuer=own_issuer(options.issuer, server_environment(variables, _DOTENV)) if options.headless else None,
     )
 
 
@@ -207,7 +207,7 @@ def login_password(options: argparse.Namespace) -> str:
     raise ValueError("--headless needs the password: in MCP_PASSWORD, or on standard input")
 
 
-def _access(path: Path) -> Access | None:
+def _access(path: Path) -> AccessPolicy | None:
     """The access file, which only makes explanations better."""
     try:
         return load_access(path)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mcp.shared.auth import OAuthToken
 
 
-class FixedScope(OAuthClientMetadata):
+class PinnedScopeMetadata(OAuthClientMetadata):
     """Metadata whose scope stays what it was made with: the SDK would set it to what the challenge names."""
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -21,7 +21,7 @@ class FixedScope(OAuthClientMetadata):
 
 def client_metadata(redirect_uri: str, scope: str | None) -> OAuthClientMetadata:
     """A public native client (RFC 7591 section 2): PKCE stands for the secret that no program here could keep."""
-    kind = OAuthClientMetadata if scope is None else FixedScope
+    kind = OAuthClientMetadata if scope is None else PinnedScopeMetadata
     return kind(
         client_name="Narrated client (scripts/login)",
         redirect_uris=[AnyUrl(redirect_uri)],
@@ -32,7 +32,7 @@ def client_metadata(redirect_uri: str, scope: str | None) -> OAuthClientMetadata
     )
 
 
-def known_client(client_id: str | None, redirect_uri: str) -> OAuthClientInformationFull | None:
+def preregistered_client(client_id: str | None, redirect_uri: str) -> OAuthClientInformationFull | None:
     """The record of a public client that the provider knows beforehand, or None to register one."""
     if client_id is None:
         return None
@@ -43,7 +43,7 @@ def known_client(client_id: str | None, redirect_uri: str) -> OAuthClientInforma
     )
 
 
-class Memory:
+class InMemoryTokenStorage:
     """The SDK's storage, in this process only: nothing is written to disk."""
 
     def __init__(self, client: OAuthClientInformationFull | None) -> None:

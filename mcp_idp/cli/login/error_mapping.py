@@ -9,28 +9,28 @@ from mcp.client.auth import OAuthFlowError, OAuthRegistrationError, OAuthTokenEr
 from mcp.shared.exceptions import MCPError
 
 from mcp_idp.cli.common.errors import (
-    CallFailed,
-    ClientFailure,
-    LoginFailed,
-    ProviderFailed,
+    LoginClientError,
+    LoginError,
+    ProviderError,
     ServerUnreachable,
-    TokenRefused,
+    TokenRejected,
+    ToolCallError,
     find_failure,
 )
-from mcp_idp.cli.common.token_summary import Asked, explain_refusal
-from mcp_idp.cli.login.steps import Kind
+from mcp_idp.cli.common.token_summary import LoginContext, explain_rejection
+from mcp_idp.cli.login.steps import StepKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mcp_idp.cli.login.http_tracer import Watch
-    from mcp_idp.cli.login.options import Plan
+    from mcp_idp.cli.login.http_tracer import HttpTracer
+    from mcp_idp.cli.login.options import LoginOptions
 
-_AT_SERVER = frozenset({Kind.KNOCK, Kind.RESOURCE_METADATA, Kind.CALL})
-_AT_LOGIN = frozenset({Kind.LOGIN, Kind.ANSWER, Kind.TOKEN})
+_AT_SERVER = frozenset({StepKind.INITIAL_REQUEST, StepKind.RESOURCE_METADATA, StepKind.CALL})
+_AT_LOGIN = frozenset({StepKind.LOGIN, StepKind.AUTHORIZATION_RESPONSE, StepKind.TOKEN})
 
 
-def translate(error: BaseException, watch: Watch) -> ClientFailure:
+def map_exception(error: BaseException, watch: HttpTracer) -> LoginClientError:
     """What `error` means at the point that `watch` has reached."""
     failure = find_failure(error)
     if failure is not None:
@@ -43,7 +43,7 @@ def translate(error: BaseException, watch: Watch) -> ClientFailure:
         if isinstance(part, MCPError):
             return _server_failure(part, watch)
     part = next(_parts(error))
-    return ClientFailure(
+    return LoginClientError(
         f"unforeseen {type(part).__name__}: {part}", "this is a fault of this client: please report it"
     )
 
@@ -56,56 +56,56 @@ def _parts(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
-def _flow_failure(error: OAuthFlowError, watch: Watch) -> ClientFailure:
-    said = watch.said(str(error))
+def _flow_failure(error: OAuthFlowError, watch: HttpTracer) -> LoginClientError:
+    message = watch.redact_remote_text(str(error))
     if isinstance(error, OAuthRegistrationError):
-        return ProviderFailed(
-            f"the provider does not register this client: {said}",
+        return ProviderError(
+            f"the provider does not register this client: {message}",
             "who may register is its registration policy; with a client that it knows already: --client-id mcp-native",
         )
     if isinstance(error, OAuthTokenError) or watch.kind in _AT_LOGIN:
-        return LoginFailed(f"the login failed: {said}")
-    if watch.kind is Kind.RESOURCE_METADATA and watch.resource != watch.url:
+        return LoginError(f"the login failed: {message}")
+    if watch.kind is StepKind.RESOURCE_METADATA and watch.resource != watch.url:
         return ServerUnreachable(
             f"the server calls itself {watch.resource}, and was called {watch.url}",
             f"use exactly the name it gives itself: --url {watch.resource} (RFC 9728 section 3.3)",
         )
-    return ProviderFailed(
-        f"the metadata does not fit together: {said}",
+    return ProviderError(
+        f"the metadata does not fit together: {message}",
         "the issuer that the server names and the one of the provider's metadata are compared letter by letter",
     )
 
 
-def _server_failure(error: MCPError, watch: Watch) -> ClientFailure:
+def _server_failure(error: MCPError, watch: HttpTracer) -> LoginClientError:
     if watch.token_received:
-        return CallFailed(f"the server answered with an error: {watch.said(str(error))}")
+        return ToolCallError(f"the server answered with an error: {watch.redact_remote_text(str(error))}")
     return ServerUnreachable(f"what answers at {watch.url} is not an MCP server: {error}", "compare the URL's path")
 
 
-def _unreachable(error: httpx2.HTTPError, watch: Watch) -> ClientFailure:
+def _unreachable(error: httpx2.HTTPError, watch: HttpTracer) -> LoginClientError:
     reason = str(error) or type(error).__name__
     if watch.kind in _AT_SERVER:
         return ServerUnreachable(
-            f"the MCP server does not answer at {watch.asked}: {reason}",
+            f"the MCP server does not answer at {watch.requested_url}: {reason}",
             "start it (docker compose up --wait, or ./scripts/demo --keep), or name another one with --url",
         )
-    return ProviderFailed(
-        f"the identity provider does not answer at {watch.asked}: {reason}",
+    return ProviderError(
+        f"the identity provider does not answer at {watch.requested_url}: {reason}",
         "it must be reachable from here under the very URL that the server names",
     )
 
 
-def refused(watch: Watch, plan: Plan) -> TokenRefused:
+def token_rejected_error(watch: HttpTracer, plan: LoginOptions) -> TokenRejected:
     """A server that does not take the token of the login that it asked for."""
-    refusal = watch.refusal
-    if refusal is None:
-        return TokenRefused("the server refuses, and names no way to log in")
-    asked = Asked(resource=watch.resource, person=plan.person, scope=plan.scope, access=plan.access)
-    advice = explain_refusal(refusal, watch.claims, asked)
-    return TokenRefused(f"the login worked, but the server does not take its token ({refusal.status})", *advice)
+    rejection = watch.rejection
+    if rejection is None:
+        return TokenRejected("the server refuses, and names no way to log in")
+    context = LoginContext(resource=watch.resource, user=plan.user, scope=plan.scope, access=plan.access)
+    advice = explain_rejection(rejection, watch.claims, context)
+    return TokenRejected(f"the login worked, but the server does not take its token ({rejection.status})", *advice)
 
 
-def refusal_advice(error: str | None) -> tuple[str, ...]:
+def rejection_advice(error: str | None) -> tuple[str, ...]:
     """What a person can do about an error of the authorization endpoint (RFC 6749 section 4.1.2.1)."""
     if error == "invalid_scope":
         return ("the client may not ask for one of these scopes: compare the challenge with the provider's scopes",)

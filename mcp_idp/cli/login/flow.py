@@ -21,19 +21,19 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import AuthorizationCodeResult
 
 from mcp_idp.cli.common.client_deregistration import unregister
-from mcp_idp.cli.common.console import Narrator, open_console
-from mcp_idp.cli.common.discover_request import check_answer, discover_request
-from mcp_idp.cli.common.errors import CallFailed, ClientFailure, LoginFailed, TokenRefused
-from mcp_idp.cli.common.http import open_client
-from mcp_idp.cli.common.token_summary import server_words, words
+from mcp_idp.cli.common.console import StepReporter, open_console
+from mcp_idp.cli.common.discover_request import check_response, discover_request
+from mcp_idp.cli.common.errors import LoginClientError, LoginError, TokenRejected, ToolCallError
+from mcp_idp.cli.common.http import create_client
+from mcp_idp.cli.common.token_summary import server_message, string_list
 from mcp_idp.cli.common.trusted_issuer import check_issuer, check_metadata
-from mcp_idp.cli.login.client_registration import Memory, client_metadata, known_client
-from mcp_idp.cli.login.error_mapping import refusal_advice, refused, translate
-from mcp_idp.cli.login.http_tracer import Watch
-from mcp_idp.cli.login.loopback_server import Callback, open_callback
-from mcp_idp.cli.login.options import Login, Outcome, Plan
-from mcp_idp.cli.login.steps import STEPS, Kind
-from mcp_idp.cli.login.tool_calls import call_tool, list_tools, shown_calls
+from mcp_idp.cli.login.client_registration import InMemoryTokenStorage, client_metadata, preregistered_client
+from mcp_idp.cli.login.error_mapping import map_exception, rejection_advice, token_rejected_error
+from mcp_idp.cli.login.http_tracer import HttpTracer
+from mcp_idp.cli.login.loopback_server import LoopbackServer, open_callback
+from mcp_idp.cli.login.options import LoginOptions, LoginOutcome, LoginStrategy
+from mcp_idp.cli.login.steps import STEPS, StepKind
+from mcp_idp.cli.login.tool_calls import call_tool, default_calls, list_tools
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -41,11 +41,13 @@ if TYPE_CHECKING:
     import httpx2
     from mcp.client.auth.oauth2 import OAuthContext
 
-    from mcp_idp.cli.login.loopback_server import Answer
-    from mcp_idp.cli.login.options import Login, Plan
+    from mcp_idp.cli.login.loopback_server import AuthorizationResponse
+    from mcp_idp.cli.login.options import LoginOptions, LoginStrategy
 
 
-async def use_server(http: httpx2.AsyncClient, plan: Plan, narrator: Narrator, watch: Watch, outcome: Outcome) -> None:
+async def call_tools(
+    http: httpx2.AsyncClient, plan: LoginOptions, narrator: StepReporter, watch: HttpTracer, outcome: LoginOutcome
+) -> None:
     """List the tools and make the calls of the plan; what came of it is in `outcome`.
 
     Args:
@@ -56,29 +58,29 @@ async def use_server(http: httpx2.AsyncClient, plan: Plan, narrator: Narrator, w
         outcome: takes the names of the tools and the results.
 
     Raises:
-        CallFailed: a call failed.
+        ToolCallError: a call failed.
     """
-    watch.in_use = True
-    narrator.step(*STEPS[Kind.CALL])
+    watch.logged_in = True
+    narrator.step(*STEPS[StepKind.CALL])
     async with Client(streamable_http_client(plan.url, http_client=http)) as client:
-        narrator.tell("note", f"agreed on MCP {client.protocol_version}")
+        narrator.line("note", f"agreed on MCP {client.protocol_version}")
         tools = await list_tools(client, narrator)
         outcome.tools = [tool.name for tool in tools]
-        for call in plan.calls or shown_calls(tools, plan.person or "you"):
-            watch.refusal = None
+        for call in plan.calls or default_calls(tools, plan.user or "you"):
+            watch.rejection = None
             try:
                 outcome.calls.append(await call_tool(client, narrator, tools, call))
-            except CallFailed as failure:
-                if watch.refusal is None:
+            except ToolCallError as failure:
+                if watch.rejection is None:
                     raise
-                raise CallFailed(failure.message, *failure.advice, *server_words(watch.refusal)) from failure
+                raise ToolCallError(failure.message, *failure.advice, *server_message(watch.rejection)) from failure
 
 
 _MAX_LOGINS = 3  # the first, and step-ups for calls that need more
-_SHOWN = ("client_id", "redirect_uri", "scope", "resource", "code_challenge_method", "prompt")
+_SHOWN_PARAMETERS = ("client_id", "redirect_uri", "scope", "resource", "code_challenge_method", "prompt")
 
 
-class Journey:
+class LoginFlow:
     """One login and what follows.
 
     Args:
@@ -87,26 +89,26 @@ class Journey:
         login: how a person gets through the provider's pages.
     """
 
-    def __init__(self, plan: Plan, narrator: Narrator, login: Login) -> None:
-        self.outcome = Outcome()
+    def __init__(self, plan: LoginOptions, narrator: StepReporter, login: LoginStrategy) -> None:
+        self.outcome = LoginOutcome()
         self._plan = plan
         self._narrator = narrator
         self._login = login
-        self._watch = Watch(narrator, plan.url, plan.access, plan.issuer)
-        narrator.secrets.publish(*plan.public_words())
-        self._answer: Answer | None = None
+        self._watch = HttpTracer(narrator, plan.url, plan.access, plan.issuer)
+        narrator.secrets.add_public(*plan.public_strings())
+        self._authorization_response: AuthorizationResponse | None = None
         self._logins = 0
-        self._memory = Memory(None)
+        self._memory = InMemoryTokenStorage(None)
 
-    async def go(self) -> Outcome:
+    async def run(self) -> LoginOutcome:
         """All eight steps.
 
         Raises:
-            ClientFailure: one of them failed; `outcome` holds what was reached.
+            LoginClientError: one of them failed; `outcome` holds what was reached.
         """
         async with self._logged_in() as http:
-            await self._knock(http)
-            await use_server(http, self._plan, self._narrator, self._watch, self.outcome)
+            await self._trigger_login(http)
+            await call_tools(http, self._plan, self._narrator, self._watch, self.outcome)
         return self.outcome
 
     async def fetch_token(self) -> str:
@@ -115,12 +117,12 @@ class Journey:
         Whether the server takes the token is not judged here.
 
         Raises:
-            ClientFailure: one of them failed; `outcome` holds what was reached.
+            LoginClientError: one of them failed; `outcome` holds what was reached.
         """
         async with self._logged_in() as http:
             try:
-                await self._knock(http)
-            except TokenRefused:
+                await self._trigger_login(http)
+            except TokenRejected:
                 if not self._watch.token_received:
                     raise
         tokens = await self._memory.get_tokens()
@@ -130,108 +132,108 @@ class Journey:
     async def _logged_in(self) -> AsyncIterator[httpx2.AsyncClient]:
         """The HTTP client that logs in when the server says so."""
         plan, watch = self._plan, self._watch
-        with self._translated():
+        with self._map_errors():
             async with open_callback() as callback:
                 redirect_uri = callback.redirect_uri
-                self._memory = Memory(known_client(plan.client_id, redirect_uri))
+                self._memory = InMemoryTokenStorage(preregistered_client(plan.client_id, redirect_uri))
                 auth = OAuthClientProvider(
                     plan.url,
                     client_metadata(redirect_uri, plan.scope),
                     self._memory,
                     redirect_handler=lambda url: self._log_in(url, callback, auth.context),
-                    callback_handler=self._take_answer,
+                    callback_handler=self._take_authorization_response,
                 )
-                async with open_client(
+                async with create_client(
                     plan.connect_to, auth=auth, on_request=watch.on_request, on_response=watch.on_response
                 ) as http:
                     yield http
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _map_errors(self) -> Iterator[None]:
         try:
             yield
         except Exception as error:
-            failure = translate(error, self._watch)
-            if isinstance(failure, CallFailed) and self._watch.refusal is not None and not self.outcome.tools:
-                failure = refused(self._watch, self._plan)  # before any tool was called
+            failure = map_exception(error, self._watch)
+            if isinstance(failure, ToolCallError) and self._watch.rejection is not None and not self.outcome.tools:
+                failure = token_rejected_error(self._watch, self._plan)  # before any tool was called
             raise failure from error
         finally:
             self.outcome.claims, self.outcome.not_granted = self._watch.claims, self._watch.not_granted
             self.outcome.registration = self._watch.registration
 
-    async def _log_in(self, url: str, callback: Callback, context: OAuthContext) -> None:
+    async def _log_in(self, url: str, callback: LoopbackServer, context: OAuthContext) -> None:
         """The SDK's redirect handler. `context` has what the SDK goes by, whatever else was seen on the way."""
         if self._plan.issuer is not None:
             check_issuer(self._watch.issuer or "", self._plan.issuer)
             check_metadata(context, self._plan.url, self._plan.issuer)
         self._logins += 1
         if self._logins > _MAX_LOGINS:
-            raise LoginFailed(f"the server asked for {self._logins} logins in a row: its challenge cannot be met")
+            raise LoginError(f"the server asked for {self._logins} logins in a row: its challenge cannot be met")
         if self._plan.client_id is not None:
-            self._narrator.step(*STEPS[Kind.REGISTRATION])
-            self._narrator.tell("note", f"not needed: the provider knows the client {self._plan.client_id}")
-        self._watch.kind, self._watch.asked = Kind.LOGIN, url.partition("?")[0]
-        self._narrator.step(*STEPS[Kind.LOGIN])
+            self._narrator.step(*STEPS[StepKind.REGISTRATION])
+            self._narrator.line("note", f"not needed: the provider knows the client {self._plan.client_id}")
+        self._watch.kind, self._watch.requested_url = StepKind.LOGIN, url.partition("?")[0]
+        self._narrator.step(*STEPS[StepKind.LOGIN])
         query = dict(parse_qsl(urlsplit(url).query))
-        self._watch.asked_scopes = words(query.get("scope"))
-        self._narrator.tell("asks", f"GET {self._watch.asked}")
-        for name in (name for name in _SHOWN if name in query):
-            self._narrator.tell("asks", f"  {name}={query[name]}")
-        callback.expect(query.get("state", ""))
-        self._answer = await self._login.log_in(url, callback)
+        self._watch.requested_scopes = string_list(query.get("scope"))
+        self._narrator.line("asks", f"GET {self._watch.requested_url}")
+        for name in (name for name in _SHOWN_PARAMETERS if name in query):
+            self._narrator.line("asks", f"  {name}={query[name]}")
+        callback.expect_state(query.get("state", ""))
+        self._authorization_response = await self._login.log_in(url, callback)
 
-    async def _take_answer(self) -> AuthorizationCodeResult:
+    async def _take_authorization_response(self) -> AuthorizationCodeResult:
         """The SDK's callback handler; it checks state and iss after us."""
-        answer, self._answer = self._answer, None
-        if answer is None:
-            raise LoginFailed("the login brought no answer")
-        self._watch.kind = Kind.ANSWER
-        self._narrator.secrets.learn(answer.code)
-        self._narrator.step(*STEPS[Kind.ANSWER])
-        if answer.error is not None or answer.code is None:
-            description = self._narrator.secrets.said(answer.error_description or "")
-            reason = description or answer.error or "the answer holds no code"
-            self._narrator.tell("got", f"error={answer.error} {description}".rstrip())
-            raise LoginFailed(f"the provider refused the login: {reason}", *refusal_advice(answer.error))
-        self._narrator.tell("got", "code=<hidden>, state as sent")
+        response, self._authorization_response = self._authorization_response, None
+        if response is None:
+            raise LoginError("the login brought no answer")
+        self._watch.kind = StepKind.AUTHORIZATION_RESPONSE
+        self._narrator.secrets.add_secret(response.code)
+        self._narrator.step(*STEPS[StepKind.AUTHORIZATION_RESPONSE])
+        if response.error is not None or response.code is None:
+            description = self._narrator.secrets.redact_remote_text(response.error_description or "")
+            reason = description or response.error or "the answer holds no code"
+            self._narrator.line("got", f"error={response.error} {description}".rstrip())
+            raise LoginError(f"the provider refused the login: {reason}", *rejection_advice(response.error))
+        self._narrator.line("got", "code=<hidden>, state as sent")
         issuer = self._watch.provider_metadata.get("issuer")
-        if answer.iss is None:
-            self._narrator.tell("note", "no iss: this provider does not say which provider answers")
-        elif answer.iss == issuer:
-            self._narrator.tell("got", f"iss={answer.iss}, the issuer of step 3")
-        return AuthorizationCodeResult(code=answer.code, state=answer.state, iss=answer.iss)
+        if response.iss is None:
+            self._narrator.line("note", "no iss: this provider does not say which provider answers")
+        elif response.iss == issuer:
+            self._narrator.line("got", f"iss={response.iss}, the issuer of step 3")
+        return AuthorizationCodeResult(code=response.code, state=response.state, iss=response.iss)
 
-    async def _knock(self, http: httpx2.AsyncClient) -> None:
+    async def _trigger_login(self, http: httpx2.AsyncClient) -> None:
         """Steps 1 to 7: the SDK's OAuth client logs in because the server says so.
 
         Raises:
             ServerUnreachable: no MCP server answers here.
-            ProviderFailed: the server cannot ask its provider.
-            TokenRefused: the server does not take the token.
+            ProviderError: the server cannot ask its provider.
+            TokenRejected: the server does not take the token.
         """
         body, headers = discover_request()
         response = await http.post(self._plan.url, json=body, headers=headers)
         logged_in = self._watch.token_received
         if response.status_code in {401, 403}:
-            raise refused(self._watch, self._plan)
-        check_answer(response, self._plan.url, logged_in=logged_in)
+            raise token_rejected_error(self._watch, self._plan)
+        check_response(response, self._plan.url, logged_in=logged_in)
         if not logged_in:
-            self._narrator.tell("note", "no login was asked for: this server runs without authorization")
+            self._narrator.line("note", "no login was asked for: this server runs without authorization")
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class LoginResult:
     """What came of it, and what failed, if something did."""
 
-    outcome: Outcome
-    failure: ClientFailure | None = None
+    outcome: LoginOutcome
+    failure: LoginClientError | None = None
 
     @property
     def exit_code(self) -> int:
         """As `scripts/login --help` documents it."""
         return 0 if self.failure is None else self.failure.exit_code
 
-    def report(self, plan: Plan, narrator: Narrator) -> dict[str, object]:
+    def report(self, plan: LoginOptions, narrator: StepReporter) -> dict[str, object]:
         """The object of `--json`, with only the password hidden in it yet."""
         failure = self.failure
         return {
@@ -242,7 +244,7 @@ class Ending:
                 {"step": step.number, "title": step.title, "lines": [{"label": k, "text": v} for k, v in step.lines]}
                 for step in narrator.steps
             ],
-            "claims": narrator.secrets.said_in(self.outcome.claims),
+            "claims": narrator.secrets.redact_remote(self.outcome.claims),
             "not_granted": self.outcome.not_granted,
             "tools": self.outcome.tools,
             "calls": [result.as_json() for result in self.outcome.calls],
@@ -251,33 +253,41 @@ class Ending:
 
 
 async def run(
-    plan: Plan, narrator: Narrator, choose_login: Callable[[httpx2.AsyncClient], Login], *, quiet: bool = False
-) -> Ending:
-    """Go the eight steps. A failure is told on standard error, unless `quiet`, and given back.
+    plan: LoginOptions,
+    narrator: StepReporter,
+    choose_login: Callable[[httpx2.AsyncClient], LoginStrategy],
+    *,
+    is_quiet: bool = False,
+) -> LoginResult:
+    """Go the eight steps. A failure is told on standard error, unless `is_quiet`, and given back.
 
     Args:
         plan: what to do.
         narrator: who is told.
         choose_login: makes the login; it gets a client for the provider's pages that never carries a token.
-        quiet: say nothing of a failure.
+        is_quiet: say nothing of a failure.
     """
     # The SDK logs what it then raises, with tracebacks; what matters of it is told here.
     logging.getLogger("mcp").setLevel(logging.CRITICAL + 1)
-    async with open_client(plan.connect_to) as pages:
-        journey = Journey(plan, narrator, choose_login(pages))
+    async with create_client(plan.connect_to) as pages:
+        journey = LoginFlow(plan, narrator, choose_login(pages))
         try:
             outcome = await _go(journey, plan, narrator)
-        except ClientFailure as failure:
-            if not quiet:
-                tell_failure(Narrator(open_console(stderr=True), narrator.secrets), failure)
-            return Ending(journey.outcome, failure)
-    narrator.say()
-    narrator.say("Everything worked.", style="bold green")
-    return Ending(outcome)
+        except LoginClientError as failure:
+            if not is_quiet:
+                report_failure(StepReporter(open_console(stderr=True), narrator.secrets), failure)
+            return LoginResult(journey.outcome, failure)
+    narrator.message()
+    narrator.message("Everything worked.", style="bold green")
+    return LoginResult(outcome)
 
 
 async def run_for_token(
-    plan: Plan, narrator: Narrator, choose_login: Callable[[httpx2.AsyncClient], Login], *, keep: bool = False
+    plan: LoginOptions,
+    narrator: StepReporter,
+    choose_login: Callable[[httpx2.AsyncClient], LoginStrategy],
+    *,
+    keep: bool = False,
 ) -> str:
     """Go as far as the access token and give it back; "" where the server asks for no login.
 
@@ -288,22 +298,24 @@ async def run_for_token(
         keep: leave the registration at the provider.
 
     Raises:
-        ClientFailure: no token came.
+        LoginClientError: no token came.
     """
     logging.getLogger("mcp").setLevel(logging.CRITICAL + 1)
-    async with open_client(plan.connect_to) as pages:
-        journey = Journey(plan, narrator, choose_login(pages))
-        async with _taken_back(journey, plan, narrator, keep=keep):
+    async with create_client(plan.connect_to) as pages:
+        journey = LoginFlow(plan, narrator, choose_login(pages))
+        async with _deregister_on_exit(journey, plan, narrator, keep=keep):
             return await journey.fetch_token()
 
 
-async def _go(journey: Journey, plan: Plan, narrator: Narrator) -> Outcome:
-    async with _taken_back(journey, plan, narrator):
-        return await journey.go()
+async def _go(journey: LoginFlow, plan: LoginOptions, narrator: StepReporter) -> LoginOutcome:
+    async with _deregister_on_exit(journey, plan, narrator):
+        return await journey.run()
 
 
 @asynccontextmanager
-async def _taken_back(journey: Journey, plan: Plan, narrator: Narrator, *, keep: bool = False) -> AsyncIterator[None]:
+async def _deregister_on_exit(
+    journey: LoginFlow, plan: LoginOptions, narrator: StepReporter, *, keep: bool = False
+) -> AsyncIterator[None]:
     """However it ends, by Ctrl-C too, the registration is taken back, unless it is to be kept."""
     try:
         yield
@@ -312,9 +324,9 @@ async def _taken_back(journey: Journey, plan: Plan, narrator: Narrator, *, keep:
             await unregister(journey.outcome.registration, plan.connect_to, narrator)
 
 
-def tell_failure(narrator: Narrator, failure: ClientFailure) -> None:
+def report_failure(narrator: StepReporter, failure: LoginClientError) -> None:
     """What failed, and what to do about it."""
-    narrator.say()
-    narrator.say(f"FAILED  {failure.message}", style="bold red")
+    narrator.message()
+    narrator.message(f"FAILED  {failure.message}", style="bold red")
     for line in failure.advice:
-        narrator.say(f"        {line}")
+        narrator.message(f"        {line}")

@@ -15,7 +15,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlsplit
 
-from mcp_idp.cli.common.errors import LoginFailed
+from mcp_idp.cli.common.errors import LoginError
 from mcp_idp.cli.common.trusted_issuer import origin
 from mcp_idp.cli.login.browser import check_login_url
 from mcp_idp.cli.login.html_forms import Form, Page, joined, read_page
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     import httpx2
 
-    from mcp_idp.cli.common.console import Narrator
-    from mcp_idp.cli.login.loopback_server import Answer, Callback
+    from mcp_idp.cli.common.console import StepReporter
+    from mcp_idp.cli.login.loopback_server import AuthorizationResponse, LoopbackServer
 
 
 class Cookies:
@@ -36,7 +36,7 @@ class Cookies:
     def __init__(self) -> None:
         self._values: dict[tuple[str, str, str], str] = {}
 
-    def take(self, response: httpx2.Response) -> None:
+    def store_from(self, response: httpx2.Response) -> None:
         """Keep or drop what `response` says."""
         url = response.request.url
         for line in response.headers.get_list("set-cookie"):
@@ -75,10 +75,10 @@ def _path_matches(request: str, cookie: str) -> bool:
 _MAX_PAGES = 20
 _MAX_PAGE_BYTES = 2 * 1024 * 1024
 _ERROR = 400
-_MAX_SAID = 300
+_MAX_MESSAGE_CHARACTERS = 300
 
 
-class HeadlessLogin:
+class FormLogin:
     """A login as `user`, by the provider's own forms.
 
     Args:
@@ -87,25 +87,27 @@ class HeadlessLogin:
     """
 
     def __init__(
-        self, narrator: Narrator, client: httpx2.AsyncClient, user: str, password: str, *, issuer: str
+        self, narrator: StepReporter, client: httpx2.AsyncClient, user: str, password: str, *, issuer: str
     ) -> None:
         self._narrator = narrator
-        narrator.secrets.learn_password(password)
-        narrator.secrets.publish(user)
+        narrator.secrets.add_password(password)
+        narrator.secrets.add_public(user)
         self._client = client
         self._user = user
         self._password = password
         self._issuer = issuer
 
-    async def log_in(self, url: str, callback: Callback) -> Answer:
+    async def log_in(self, url: str, callback: LoopbackServer) -> AuthorizationResponse:
         """Go from `url` to the callback.
 
         Raises:
-            ProviderFailed: `url` is nothing for a browser.
-            LoginFailed: the provider refused the person, shows a page that needs one, or leads to another origin.
+            ProviderError: `url` is nothing for a browser.
+            LoginError: the provider refused the person, shows a page that needs one, or leads to another origin.
         """
         check_login_url(url)
-        visit = _Visit(self._client, callback.redirect_uri, self._issuer, self._narrator.secrets.said)
+        visit = _BrowserSession(
+            self._client, callback.redirect_uri, self._issuer, self._narrator.secrets.redact_remote_text
+        )
         page = await visit.send("GET", url)
         password_sent = False
         for _ in range(_MAX_PAGES):
@@ -116,36 +118,36 @@ class HeadlessLogin:
                 _give_up(page)
             if form.password_field is not None:
                 if password_sent:
-                    _refused(self._user, page)
+                    _login_rejected(self._user, page)
                 password_sent = True
                 self._fill(form, visit)
-                self._narrator.tell("note", f"filled the login form as {self._user}")
+                self._narrator.line("note", f"filled the login form as {self._user}")
             elif form.name_field is not None:
                 form.name_field.value = self._user
             else:
-                self._narrator.tell("note", f"said yes on the consent page, '{page.title}'")
-            page = await visit.send(form.method.upper(), form.action, form.submission(form.accept_button))
-        raise LoginFailed(f"the provider's login goes round in circles: more than {_MAX_PAGES} pages")
+                self._narrator.line("note", f"said yes on the consent page, '{page.title}'")
+            page = await visit.send(form.method.upper(), form.action, form.form_data(form.accept_button))
+        raise LoginError(f"the provider's login goes round in circles: more than {_MAX_PAGES} pages")
 
-    def _fill(self, form: Form, visit: _Visit) -> None:
+    def _fill(self, form: Form, visit: _BrowserSession) -> None:
         """Put name and password into `form`, if it stays at the provider's origin, where its page came from."""
         visit.check_stays(form.action, "the login page would send the password to")
         action = urlsplit(form.action)
         if action.scheme != "https" and not is_loopback(action.hostname or ""):
-            raise LoginFailed(f"the login page at {origin(form.action)} is not encrypted: nothing was sent")
+            raise LoginError(f"the login page at {origin(form.action)} is not encrypted: nothing was sent")
         if form.name_field is not None:
             form.name_field.value = self._user
         if form.password_field is not None:
             form.password_field.value = self._password
 
-    async def _finish(self, visit: _Visit, callback: Callback) -> Answer:
+    async def _finish(self, visit: _BrowserSession, callback: LoopbackServer) -> AuthorizationResponse:
         response = await self._client.get(visit.url)
         if response.status_code >= _ERROR:
-            raise LoginFailed(f"the provider's answer was not taken: {read_page(response.text, visit.url).title}")
-        return await callback.answer(1)
+            raise LoginError(f"the provider's answer was not taken: {read_page(response.text, visit.url).title}")
+        return await callback.wait_for_response(1)
 
 
-class _Visit:
+class _BrowserSession:
     """A browser's way through the provider's pages: cookies and redirects.
 
     Args:
@@ -153,13 +155,13 @@ class _Visit:
         end: the callback.
         issuer: the provider. A browser would go where it is sent to, with what is in a form (307, 308) and with the
             cookies of the host, at any port; this one asks nobody but the issuer's origin.
-        said: makes the pages' words fit to be shown.
+        redact: makes the pages' words fit to be shown.
     """
 
-    def __init__(self, client: httpx2.AsyncClient, end: str, issuer: str, said: Callable[[str], str]) -> None:
+    def __init__(self, client: httpx2.AsyncClient, end: str, issuer: str, redact: Callable[[str], str]) -> None:
         self.url = ""
         self._origin = origin(issuer)
-        self._said = said
+        self._redact = redact
         self._client = client
         self._end = end
         self._cookies = Cookies()
@@ -172,28 +174,28 @@ class _Visit:
                 return None
             self.check_stays(url, "the login leads to")
             response = await self._request(method, url, data)
-            self._cookies.take(response)
+            self._cookies.store_from(response)
             location = response.headers.get("location")
             if not response.has_redirect_location or location is None:
                 return self._page(response)
             url = joined(url, location)
             if response.status_code not in {307, 308}:
                 method, data = "GET", None
-        raise LoginFailed(f"the provider redirects in circles: more than {_MAX_PAGES} times")
+        raise LoginError(f"the provider redirects in circles: more than {_MAX_PAGES} times")
 
     def check_stays(self, url: str, what: str) -> None:
         """Refuse to go on to another origin than the issuer's; `what` begins the refusal.
 
         Raises:
-            LoginFailed: it is another one.
+            LoginError: it is another one.
         """
         try:
             there = origin(url)
         except ValueError as error:
-            raise LoginFailed(f"{what} what is no web address: {self._said(str(error))}") from error
+            raise LoginError(f"{what} what is no web address: {self._redact(str(error))}") from error
         if there != self._origin:
-            raise LoginFailed(
-                f"{what} {there[:_MAX_SAID]}, which is not {self._origin}",
+            raise LoginError(
+                f"{what} {there[:_MAX_MESSAGE_CHARACTERS]}, which is not {self._origin}",
                 "nothing was sent there; log in with the browser: leave out --headless",
             )
 
@@ -207,10 +209,10 @@ class _Visit:
 
     def _page(self, response: httpx2.Response) -> Page:
         page = read_page(response.text[:_MAX_PAGE_BYTES], self.url)
-        page.title, page.message = self._said(page.title), self._said(page.message)
+        page.title, page.message = self._redact(page.title), self._redact(page.message)
         if response.status_code >= _ERROR and not any(form.password_field for form in page.forms):
-            said = page.message or page.title or self._said(response.text)[:_MAX_SAID] or "nothing"
-            raise LoginFailed(f"the provider's login page answered {response.status_code}: {said}")
+            message = page.message or page.title or self._redact(response.text)[:_MAX_MESSAGE_CHARACTERS] or "nothing"
+            raise LoginError(f"the provider's login page answered {response.status_code}: {message}")
         return page
 
 
@@ -224,20 +226,20 @@ def _form_to_fill(page: Page) -> Form | None:
     return None
 
 
-def _refused(user: str, page: Page) -> NoReturn:
+def _login_rejected(user: str, page: Page) -> NoReturn:
     if page.message:
-        raise LoginFailed(
+        raise LoginError(
             f"the provider did not log '{user}' in: {page.message}",
             "the password comes from MCP_PASSWORD or the prompt",
         )
-    raise LoginFailed(
+    raise LoginError(
         f"after the password the provider asks for another one, on the page '{page.title}'",
         "perhaps the password has to be changed: log in with the browser once: leave out --headless",
     )
 
 
 def _give_up(page: Page) -> NoReturn:
-    raise LoginFailed(
+    raise LoginError(
         f"the provider shows a page that needs a person: '{page.title}' {page.message}".rstrip(),
         "log in with the browser: leave out --headless",
     )

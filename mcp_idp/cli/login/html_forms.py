@@ -9,9 +9,9 @@ from urllib.parse import urljoin
 _VOID = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 )
-_ERROR_MARKS = ("error", "alert", "invalid-feedback")
+_ERROR_CLASSES = ("error", "alert", "invalid-feedback")
 _NAME_FIELDS = frozenset({"text", "email", "tel"})
-_REFUSALS = ("cancel", "deny", "decline", "reject", "abort", "refuse", "no")
+_REJECT_WORDS = ("cancel", "deny", "decline", "reject", "abort", "refuse", "no")
 _MAX_MESSAGE = 300
 
 
@@ -49,11 +49,11 @@ class Form:
         """The button that says yes: the first that does not say no."""
         for button in self.buttons:
             words = f"{button.name} {button.value} {button.label}".lower().replace("_", " ").replace("-", " ").split()
-            if not any(word in _REFUSALS for word in words):
+            if not any(word in _REJECT_WORDS for word in words):
                 return button
         return None
 
-    def submission(self, button: Field | None = None) -> dict[str, str]:
+    def form_data(self, button: Field | None = None) -> dict[str, str]:
         """What a browser would send after pressing `button`."""
         data = {f.name: f.value for f in self.fields if f.name}
         if button is not None and button.name:
@@ -109,8 +109,8 @@ class _PageParser(HTMLParser):
         elif tag == "title":
             self._in_title = not self.title
         if tag not in _VOID:
-            marks = f"{values.get('class', '')} {values.get('id', '')}".lower()
-            self._open.append((tag, any(mark in marks for mark in _ERROR_MARKS)))
+            classes = f"{values.get('class', '')} {values.get('id', '')}".lower()
+            self._open.append((tag, any(error_class in classes for error_class in _ERROR_CLASSES)))
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "form":

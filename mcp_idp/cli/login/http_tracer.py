@@ -14,16 +14,24 @@ from urllib.parse import parse_qsl
 
 import httpx2
 
-from mcp_idp.cli.common.client_deregistration import Registration
-from mcp_idp.cli.common.errors import ProviderFailed
-from mcp_idp.cli.common.token_summary import Claims, Refusal, audiences, describe_claims, held, read_claims, scopes
+from mcp_idp.cli.common.client_deregistration import ClientRegistration
+from mcp_idp.cli.common.errors import ProviderError
+from mcp_idp.cli.common.token_summary import (
+    Claims,
+    RejectedRequest,
+    audiences,
+    decode_unverified_claims,
+    describe_claims,
+    roles_or_groups,
+    scopes,
+)
 from mcp_idp.cli.common.trusted_issuer import check_issuer
 from mcp_idp.cli.login.granted_scopes import describe_missing, missing_scopes
-from mcp_idp.cli.login.steps import STEPS, Kind
+from mcp_idp.cli.login.steps import STEPS, StepKind
 
 if TYPE_CHECKING:
-    from mcp_idp.access.policy import Access
-    from mcp_idp.cli.common.console import Narrator
+    from mcp_idp.access.policy import AccessPolicy
+    from mcp_idp.cli.common.console import StepReporter
 
 
 def json_object(response: httpx2.Response) -> dict[str, Any]:
@@ -53,39 +61,39 @@ _HIDDEN_FIELDS = frozenset({"code", "code_verifier", "client_secret", "refresh_t
 _SECRET_MEMBERS = ("access_token", "refresh_token", "id_token", "client_secret", "registration_access_token")
 
 
-class Watch:
+class HttpTracer:
     """The two event hooks, and what they have seen.
 
     Attributes:
         kind: what the last request was.
-        asked: the URL of the last request.
+        requested_url: the URL of the last request.
         provider_metadata: the authorization server's metadata, as far as it came.
         url: the server, as the person named it.
         resource: the resource identifier the server names, else its URL.
         registration: this client at the provider, if it registered.
-        asked_scopes: what the login asks for; whoever begins the login says it.
+        requested_scopes: what the login asks for; whoever begins the login says it.
         not_granted: those of them that the last token does not bring.
         claims: those of the last access token, or None while there is none or if it is no JWT.
-        refusal: the last 401 or 403 for a request that carried a token.
+        rejection: the last 401 or 403 for a request that carried a token.
         token_received: whether a login got as far as a token.
-        in_use: whether step 8 has begun, with a token or without.
+        logged_in: whether step 8 has begun, with a token or without.
         issuer: the provider that the server names, as it stands in its metadata.
     """
 
     def __init__(
-        self, narrator: Narrator, url: str, access: Access | None = None, own_issuer: str | None = None
+        self, narrator: StepReporter, url: str, access: AccessPolicy | None = None, own_issuer: str | None = None
     ) -> None:
-        self.kind = Kind.KNOCK
-        self.asked = url
+        self.kind = StepKind.INITIAL_REQUEST
+        self.requested_url = url
         self.provider_metadata: dict[str, Any] = {}
         self.resource = url
-        self.registration: Registration | None = None
-        self.asked_scopes: list[str] = []
+        self.registration: ClientRegistration | None = None
+        self.requested_scopes: list[str] = []
         self.not_granted: list[str] = []
         self.claims: Claims | None = None
-        self.refusal: Refusal | None = None
+        self.rejection: RejectedRequest | None = None
         self.token_received = False
-        self.in_use = False
+        self.logged_in = False
         self.url = url
         self._server = httpx2.URL(url)  # as requests show it: default port left out, host in lower case
         self._access = access
@@ -95,122 +103,126 @@ class Watch:
         self._narrator = narrator
         self._secrets = narrator.secrets
 
-    def said(self, text: str) -> str:
+    def redact_remote_text(self, text: str) -> str:
         """`text` of a provider or server as it may be shown."""
-        return self._secrets.said(text)
+        return self._secrets.redact_remote_text(text)
 
     async def on_request(self, request: httpx2.Request) -> None:
         """Tell what is asked.
 
         Raises:
-            ProviderFailed: the client is about to register at the MCP server, for want of the provider's metadata; or
+            ProviderError: the client is about to register at the MCP server, for want of the provider's metadata; or
                 to ask another provider than the one that may see the password.
         """
-        self.kind, self.asked = self._classify(request), str(request.url)
-        if self._own_issuer is not None and self.kind in {Kind.PROVIDER_METADATA, Kind.REGISTRATION}:
+        self.kind, self.requested_url = self._classify(request), str(request.url)
+        if self._own_issuer is not None and self.kind in {StepKind.PROVIDER_METADATA, StepKind.REGISTRATION}:
             check_issuer(self.issuer or "", self._own_issuer)
         authorization = request.headers.get("authorization", "")
-        self._secrets.learn(authorization, authorization.partition(" ")[2])
-        if self.issuer is not None and not self.provider_metadata and self.kind is Kind.REGISTRATION:
-            raise ProviderFailed(
+        self._secrets.add_secret(authorization, authorization.partition(" ")[2])
+        if self.issuer is not None and not self.provider_metadata and self.kind is StepKind.REGISTRATION:
+            raise ProviderError(
                 f"no metadata of the provider {self.issuer} was found",
                 f"open {self.issuer}/.well-known/openid-configuration: it must answer, and name this very issuer",
             )
         self._narrator.step(*STEPS[self.kind])
-        self._narrator.tell("asks", f"{request.method} {request.url}{self._details(request)}")
+        self._narrator.line("asks", f"{request.method} {request.url}{self._details(request)}")
 
     async def on_response(self, response: httpx2.Response) -> None:
         """Tell what came, and keep what later explanations need."""
-        request, said = response.request, f"{response.status_code} {response.reason_phrase}"
+        request, status_line = response.request, f"{response.status_code} {response.reason_phrase}"
         kind = self._classify(request)
         body: dict[str, Any] = {}
-        if kind is not Kind.CALL or response.status_code >= _ERROR:  # the body of a call belongs to the MCP client
+        if kind is not StepKind.CALL or response.status_code >= _ERROR:  # the body of a call belongs to the MCP client
             await response.aread()
             body = json_object(response)
-        self._secrets.learn(*(body.get(name) for name in _SECRET_MEMBERS))
-        self._narrator.tell("got", said)
+        self._secrets.add_secret(*(body.get(name) for name in _SECRET_MEMBERS))
+        self._narrator.line("got", status_line)
         if challenge := response.headers.get("www-authenticate"):
-            self._narrator.tell("got", f"WWW-Authenticate: {challenge}")
-        if kind in {Kind.KNOCK, Kind.CALL}:
-            self._keep_refusal(response, body)
+            self._narrator.line("got", f"WWW-Authenticate: {challenge}")
+        if kind in {StepKind.INITIAL_REQUEST, StepKind.CALL}:
+            self._store_rejection(response, body)
         elif response.status_code >= _ERROR and body:
-            description = self.said(str(body.get("error_description", "")))
-            self._narrator.tell("got", f"{body.get('error', '')} {description}".strip())
+            description = self.redact_remote_text(str(body.get("error_description", "")))
+            self._narrator.line("got", f"{body.get('error', '')} {description}".strip())
         elif body and response.status_code < 300:  # noqa: PLR2004 - success
-            if kind is Kind.REGISTRATION:
-                self.registration = Registration.read(str(request.url), body)
-            self._tell_document(kind, body)
+            if kind is StepKind.REGISTRATION:
+                self.registration = ClientRegistration.read(str(request.url), body)
+            self._report_document(kind, body)
 
-    def _classify(self, request: httpx2.Request) -> Kind:
+    def _classify(self, request: httpx2.Request) -> StepKind:
         url, path = str(request.url), request.url.path
         if request.url == self._server:
-            return Kind.CALL if self.in_use or "authorization" in request.headers else Kind.KNOCK
+            return StepKind.CALL if self.logged_in or "authorization" in request.headers else StepKind.INITIAL_REQUEST
         if "/.well-known/" in path:
-            return Kind.RESOURCE_METADATA if "oauth-protected-resource" in path else Kind.PROVIDER_METADATA
+            return StepKind.RESOURCE_METADATA if "oauth-protected-resource" in path else StepKind.PROVIDER_METADATA
         is_form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
         if url == self.provider_metadata.get("token_endpoint") or is_form:
-            return Kind.TOKEN
+            return StepKind.TOKEN
         if request.method == "POST":
-            return Kind.REGISTRATION
-        return Kind.RESOURCE_METADATA  # a challenge may name any URL for its metadata (RFC 9728 section 5.1)
+            return StepKind.REGISTRATION
+        return StepKind.RESOURCE_METADATA  # a challenge may name any URL for its metadata (RFC 9728 section 5.1)
 
     def _details(self, request: httpx2.Request) -> str:
         kind = self._classify(request)
-        if kind is Kind.REGISTRATION:
+        if kind is StepKind.REGISTRATION:
             return f"  {request.content.decode(errors='replace')}"
-        if kind is Kind.TOKEN:
+        if kind is StepKind.TOKEN:
             fields = parse_qsl(request.content.decode(errors="replace"))
-            self._secrets.learn(*(v for k, v in fields if k in _HIDDEN_FIELDS))
+            self._secrets.add_secret(*(v for k, v in fields if k in _HIDDEN_FIELDS))
             return "  " + " ".join(f"{k}={'<hidden>' if k in _HIDDEN_FIELDS else v}" for k, v in fields)
-        if kind in {Kind.KNOCK, Kind.CALL} and request.method == "POST":
-            held = "Authorization: Bearer <hidden>" if "authorization" in request.headers else "without a token"
-            return f"  {json_method(request)}, {held}"
+        if kind in {StepKind.INITIAL_REQUEST, StepKind.CALL} and request.method == "POST":
+            credentials = "Authorization: Bearer <hidden>" if "authorization" in request.headers else "without a token"
+            return f"  {json_method(request)}, {credentials}"
         return ""
 
-    def _keep_refusal(self, response: httpx2.Response, body: dict[str, Any]) -> None:
+    def _store_rejection(self, response: httpx2.Response, body: dict[str, Any]) -> None:
         if response.status_code not in {401, 403} or "authorization" not in response.request.headers:
             return
         challenge = response.headers.get("www-authenticate", "")
-        description = self.said(str(body.get("error_description") or body.get("error") or ""))
-        self.refusal = Refusal(response.status_code, challenge, description, str(body.get("correlation_id") or ""))
+        description = self.redact_remote_text(str(body.get("error_description") or body.get("error") or ""))
+        self.rejection = RejectedRequest(
+            response.status_code, challenge, description, str(body.get("correlation_id") or "")
+        )
 
-    def _tell_document(self, kind: Kind, body: dict[str, Any]) -> None:
-        if kind is Kind.RESOURCE_METADATA:
+    def _report_document(self, kind: StepKind, body: dict[str, Any]) -> None:
+        if kind is StepKind.RESOURCE_METADATA:
             self.resource = str(body.get("resource", self.url))
             providers = body.get("authorization_servers")
             self.issuer = str(providers[0]) if isinstance(providers, list) and providers else None
-            self._tell_members(body, "resource", "authorization_servers", "scopes_supported")
-        elif kind is Kind.PROVIDER_METADATA:
+            self._report_members(body, "resource", "authorization_servers", "scopes_supported")
+        elif kind is StepKind.PROVIDER_METADATA:
             self.provider_metadata = body
-            self._tell_members(body, "issuer", "authorization_endpoint", "token_endpoint", "registration_endpoint")
-            self._tell_members(body, "code_challenge_methods_supported")
-        elif kind is Kind.REGISTRATION:
-            self._tell_members(body, "client_id", "client_name", "redirect_uris", "scope", "token_endpoint_auth_method")
-        elif kind is Kind.TOKEN:
-            self._tell_token(body)
+            self._report_members(body, "issuer", "authorization_endpoint", "token_endpoint", "registration_endpoint")
+            self._report_members(body, "code_challenge_methods_supported")
+        elif kind is StepKind.REGISTRATION:
+            self._report_members(
+                body, "client_id", "client_name", "redirect_uris", "scope", "token_endpoint_auth_method"
+            )
+        elif kind is StepKind.TOKEN:
+            self._report_token(body)
 
-    def _tell_members(self, body: dict[str, Any], *names: str) -> None:
+    def _report_members(self, body: dict[str, Any], *names: str) -> None:
         for name in names:
             if name in body:
                 value = body[name]
-                self._narrator.tell("got", f"{name}: {value if isinstance(value, str) else json.dumps(value)}")
+                self._narrator.line("got", f"{name}: {value if isinstance(value, str) else json.dumps(value)}")
 
-    def _tell_token(self, body: dict[str, Any]) -> None:
+    def _report_token(self, body: dict[str, Any]) -> None:
         self.token_received = True
-        self.claims = read_claims(str(body.get("access_token", "")))
-        self._tell_members(body, "token_type", "expires_in", "scope")
-        self._narrator.tell("got", f"refresh token: {'yes' if body.get('refresh_token') else 'no'}")
+        self.claims = decode_unverified_claims(str(body.get("access_token", "")))
+        self._report_members(body, "token_type", "expires_in", "scope")
+        self._narrator.line("got", f"refresh token: {'yes' if body.get('refresh_token') else 'no'}")
         if self.claims is None:
-            self._narrator.tell("note", "the access token is opaque: only the provider can read it")
+            self._narrator.line("note", "the access token is opaque: only the provider can read it")
         else:
-            self._tell_claims(self.claims)
-        self.not_granted = missing_scopes(self.asked_scopes, body, self.claims, self._access)
+            self._report_claims(self.claims)
+        self.not_granted = missing_scopes(self.requested_scopes, body, self.claims, self._access)
         if self.not_granted:
-            self._narrator.tell("note", describe_missing(self.not_granted, self._access))
+            self._narrator.line("note", describe_missing(self.not_granted, self._access))
 
-    def _tell_claims(self, claims: Claims) -> None:
-        names = [*audiences(claims), *scopes(claims), *held(claims, self._roles_claim)[1]]
-        self._secrets.publish(claims.get("iss"), claims.get("sub"), *names)
-        self._narrator.tell("note", "the access token, decoded and not verified (the server does that):")
+    def _report_claims(self, claims: Claims) -> None:
+        names = [*audiences(claims), *scopes(claims), *roles_or_groups(claims, self._roles_claim)[1]]
+        self._secrets.add_public(claims.get("iss"), claims.get("sub"), *names)
+        self._narrator.line("note", "the access token, decoded and not verified (the server does that):")
         for line in describe_claims(claims, time.time(), self._roles_claim):
-            self._narrator.tell("note", f"  {line}")
+            self._narrator.line("note", f"  {line}")

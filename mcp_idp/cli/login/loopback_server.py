@@ -38,7 +38,7 @@ _REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Al
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AuthorizationResponse:
     """The authorization response (RFC 6749 section 4.1.2, with `iss` of RFC 9207)."""
 
     code: str | None = None
@@ -56,31 +56,31 @@ def page(title: str, text: str) -> str:
     )
 
 
-class Callback:
-    """Waits for the browser. `expect` the login's state first; anything else is turned away."""
+class LoopbackServer:
+    """Waits for the browser. `expect_state` the login's state first; anything else is turned away."""
 
     def __init__(self, port: int) -> None:
         self.redirect_uri = f"http://127.0.0.1:{port}{PATH}"
         self._host = f"127.0.0.1:{port}"
         self._state: str | None = None
-        self._answer: asyncio.Future[Answer] | None = None
+        self._response: asyncio.Future[AuthorizationResponse] | None = None
         self._open: set[asyncio.StreamWriter] = set()
 
-    def expect(self, state: str) -> None:
+    def expect_state(self, state: str) -> None:
         """Take the next answer that carries `state`, and no other."""
         self._state = state
-        self._answer = asyncio.get_running_loop().create_future()
+        self._response = asyncio.get_running_loop().create_future()
 
-    async def answer(self, timeout: float) -> Answer:  # noqa: ASYNC109 - the caller's --timeout, passed through
+    async def wait_for_response(self, timeout: float) -> AuthorizationResponse:  # noqa: ASYNC109 - the caller's --timeout, passed through
         """The expected answer.
 
         Raises:
             TimeoutError: it did not come within `timeout` seconds.
         """
-        if self._answer is None:
+        if self._response is None:
             raise RuntimeError("expect() comes first")
         async with asyncio.timeout(timeout):
-            return await self._answer
+            return await self._response
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one connection. Whatever it sends, the server goes on."""
@@ -88,7 +88,7 @@ class Callback:
         try:
             async with asyncio.timeout(_HEAD_SECONDS):
                 head = await reader.readuntil(b"\r\n\r\n")
-            status, body = self._judge(head.decode("latin-1"))
+            status, body = self._handle(head.decode("latin-1"))
             content = body.encode()
             lines = [f"HTTP/1.1 {status} {_REASONS[status]}", *(f"{k}: {v}" for k, v in _HEADERS.items())]
             writer.write("\r\n".join([*lines, f"Content-Length: {len(content)}", "", ""]).encode("latin-1") + content)
@@ -99,12 +99,12 @@ class Callback:
             self._open.discard(writer)
             writer.close()
 
-    def hang_up(self) -> None:
+    def close_connections(self) -> None:
         """Close what browsers hold open without a request: from Python 3.12 on, a server's end waits for them."""
         for writer in self._open:
             writer.close()
 
-    def _judge(self, head: str) -> tuple[int, str]:
+    def _handle(self, head: str) -> tuple[int, str]:
         request, *lines = head.split("\r\n")
         method, target, *_ = [*request.split(" "), "", ""]
         hosts = [line.partition(":")[2].strip() for line in lines if line.lower().startswith("host:")]
@@ -114,24 +114,26 @@ class Callback:
         if method != "GET":
             return 405, page("Not like this", "This address only receives the answer of a login.")
         query = {name: values[0] for name, values in parse_qs(parts.query).items() if len(values) == 1}
-        return self._take(Answer(**{name: query.get(name) for name in Answer.__slots__}))
+        return self._accept(
+            AuthorizationResponse(**{name: query.get(name) for name in AuthorizationResponse.__slots__})
+        )
 
-    def _take(self, answer: Answer) -> tuple[int, str]:
-        if self._answer is None or self._answer.done() or self._state is None:
+    def _accept(self, response: AuthorizationResponse) -> tuple[int, str]:
+        if self._response is None or self._response.done() or self._state is None:
             return 400, page("No login is waiting", "This answer was used already, or nobody asked for it.")
-        if not secrets.compare_digest((answer.state or "").encode(), self._state.encode()):
+        if not secrets.compare_digest((response.state or "").encode(), self._state.encode()):
             return 400, page("Not the answer to this login", "Its state is not the one that this login sent.")
-        self._answer.set_result(answer)
-        if answer.error is not None or answer.code is None:
-            reason = answer.error_description or answer.error or "The answer holds no code."
+        self._response.set_result(response)
+        if response.error is not None or response.code is None:
+            reason = response.error_description or response.error or "The answer holds no code."
             return 200, page("The login failed", f"{reason} The terminal says more.")
         return 200, page("You are back", "The login page is done. Go on in the terminal; this page can be closed.")
 
 
 @asynccontextmanager
-async def open_callback() -> AsyncIterator[Callback]:
-    """A running `Callback` on a free port of 127.0.0.1, closed at the end."""
-    callback: Callback | None = None
+async def open_callback() -> AsyncIterator[LoopbackServer]:
+    """A running `LoopbackServer` on a free port of 127.0.0.1, closed at the end."""
+    callback: LoopbackServer | None = None
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         assert callback is not None  # noqa: S101 - set before the first connection can be accepted
@@ -139,8 +141,8 @@ async def open_callback() -> AsyncIterator[Callback]:
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=_MAX_HEAD)
     async with server:
-        callback = Callback(server.sockets[0].getsockname()[1])
+        callback = LoopbackServer(server.sockets[0].getsockname()[1])
         try:
             yield callback
         finally:
-            callback.hang_up()
+            callback.close_connections()

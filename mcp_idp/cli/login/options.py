@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mcp_idp.access.policy import Access
-    from mcp_idp.cli.common.client_deregistration import Registration
+    from mcp_idp.access.policy import AccessPolicy
+    from mcp_idp.cli.common.client_deregistration import ClientRegistration
     from mcp_idp.cli.common.http import Address
-    from mcp_idp.cli.login.loopback_server import Answer, Callback
+    from mcp_idp.cli.login.loopback_server import AuthorizationResponse, LoopbackServer
     from mcp_idp.cli.login.tool_calls import Call, Result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class LoginOptions:
     """What to do.
 
     Attributes:
@@ -24,7 +24,7 @@ class Plan:
         scope: what to ask for instead of what the challenge says.
         client_id: a client known to the provider, instead of registering one.
         calls: the tools to call; empty calls those that are harmless.
-        person: who logs in, where that is known beforehand.
+        user: who logs in, where that is known beforehand.
         connect_to: see `mcp_idp.cli.common.http`.
         access: who may do what, where the access file is at hand.
         issuer: the only provider that may see the password; None where a browser shows a person the login page.
@@ -34,14 +34,14 @@ class Plan:
     scope: str | None = None
     client_id: str | None = None
     calls: tuple[Call, ...] = ()
-    person: str | None = None
+    user: str | None = None
     connect_to: Mapping[Address, Address] = field(default_factory=dict)
-    access: Access | None = None
+    access: AccessPolicy | None = None
     issuer: str | None = None
 
-    def public_words(self) -> list[str]:
+    def public_strings(self) -> list[str]:
         """What is no secret even if a password reads the same."""
-        names = [self.url, self.person or "", *(self.scope or "").split()]
+        names = [self.url, self.user or "", *(self.scope or "").split()]
         if self.access is not None:
             for scope, rule in self.access.scopes.items():
                 names += [scope, *rule.roles]
@@ -49,7 +49,7 @@ class Plan:
 
 
 @dataclass(slots=True)
-class Outcome:
+class LoginOutcome:
     """What came of it, also when it ended early.
 
     Attributes:
@@ -62,13 +62,13 @@ class Outcome:
 
     claims: dict[str, Any] | None = None
     not_granted: list[str] = field(default_factory=list)
-    registration: Registration | None = None
+    registration: ClientRegistration | None = None
     tools: list[str] = field(default_factory=list)
     calls: list[Result] = field(default_factory=list)
 
 
-class Login(Protocol):
+class LoginStrategy(Protocol):
     """Brings a person through the provider's pages."""
 
-    async def log_in(self, url: str, callback: Callback) -> Answer:
+    async def log_in(self, url: str, callback: LoopbackServer) -> AuthorizationResponse:
         """The authorization response to `url`."""

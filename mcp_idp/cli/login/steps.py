@@ -5,41 +5,41 @@ from __future__ import annotations
 from enum import Enum, auto
 
 
-class Kind(Enum):
+class StepKind(Enum):
     """What a request, or a moment between two, is in the journey."""
 
-    KNOCK = auto()
+    INITIAL_REQUEST = auto()
     RESOURCE_METADATA = auto()
     PROVIDER_METADATA = auto()
     REGISTRATION = auto()
     LOGIN = auto()
-    ANSWER = auto()
+    AUTHORIZATION_RESPONSE = auto()
     TOKEN = auto()
     CALL = auto()
 
 
-STEPS: dict[Kind, tuple[int, str, str]] = {
-    Kind.KNOCK: (
+STEPS: dict[StepKind, tuple[int, str, str]] = {
+    StepKind.INITIAL_REQUEST: (
         1,
         "Call the server without a token",
         "a server says how to log in by refusing: 401 and a challenge (MCP authorization; RFC 6750 section 3)",
     ),
-    Kind.RESOURCE_METADATA: (
+    StepKind.RESOURCE_METADATA: (
         2,
         "Ask the server who it is and whom it trusts",
         "the challenge names this document; it names the resource and its provider (RFC 9728 section 3)",
     ),
-    Kind.PROVIDER_METADATA: (
+    StepKind.PROVIDER_METADATA: (
         3,
         "Ask the provider where its endpoints are",
         "its issuer must be the very one the server named, or an impostor could answer (RFC 8414 section 3.3)",
     ),
-    Kind.REGISTRATION: (
+    StepKind.REGISTRATION: (
         4,
         "Register this client",
         "the provider has never heard of this program, and nobody has to type an id (RFC 7591 section 3)",
     ),
-    Kind.LOGIN: (
+    StepKind.LOGIN: (
         5,
         "Log in at the provider",
         (
@@ -47,17 +47,17 @@ STEPS: dict[Kind, tuple[int, str, str]] = {
             "`resource` the token to this server (RFC 8707)"
         ),
     ),
-    Kind.ANSWER: (
+    StepKind.AUTHORIZATION_RESPONSE: (
         6,
         "The code comes back",
         "state shows that it answers this very login (RFC 6749 section 10.12), iss which provider answers (RFC 9207)",
     ),
-    Kind.TOKEN: (
+    StepKind.TOKEN: (
         7,
         "Exchange the code for a token",
         "the code alone is worth nothing: the verifier proves who asked for it (RFC 7636 section 4.5)",
     ),
-    Kind.CALL: (
+    StepKind.CALL: (
         8,
         "Use the server",
         "every request carries the token, in this header and nowhere else (RFC 6750 section 2.1)",

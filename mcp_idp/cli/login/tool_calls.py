@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from mcp.shared.exceptions import MCPError
 
-from mcp_idp.cli.common.errors import CallFailed
+from mcp_idp.cli.common.errors import ToolCallError
 
 if TYPE_CHECKING:
     from mcp import Client
     from mcp_types import CallToolResult, Tool
 
-    from mcp_idp.cli.common.console import Narrator
+    from mcp_idp.cli.common.console import StepReporter
 
 # What is called if nobody says what: harmless, and there in every deployment of this server's own tools.
-SHOWN = ("whoami", "greet", "get_time")
+DEFAULT_TOOLS = ("whoami", "greet", "get_time")
 # What pydantic, which checks arguments in the SDK's servers, adds to each error: a page for programmers.
 _FURTHER = re.compile(r"\s*For further information visit https://errors\.pydantic\.dev/\S+")
 
@@ -64,21 +64,21 @@ def check_required(call: Call, schema: dict[str, Any]) -> None:
     """See that nothing is left out that the tool's schema requires.
 
     Raises:
-        CallFailed: something is.
+        ToolCallError: something is.
     """
-    given = {key for key, _ in call.arguments}
-    missing = [name for name in schema.get("required", ()) if name not in given]
+    provided = {key for key, _ in call.arguments}
+    missing = [name for name in schema.get("required", ()) if name not in provided]
     if missing:
         which = f"the argument {missing[0]} is" if len(missing) == 1 else f"the arguments {', '.join(missing)} are"
         example = " ".join([*(f"{key}={value}" for key, value in call.arguments), *(f"{name}=…" for name in missing)])
-        raise CallFailed(f"{call.tool}: {which} missing", f"give it: --call {call.tool} {example}")
+        raise ToolCallError(f"{call.tool}: {which} missing", f"give it: --call {call.tool} {example}")
 
 
 def typed_arguments(call: Call, schema: dict[str, Any]) -> dict[str, Any]:
     """The arguments as the tool's schema wants them: text for strings, JSON for everything else.
 
     Raises:
-        CallFailed: a value is not of the type the schema names.
+        ToolCallError: a value is not of the type the schema names.
     """
     properties = schema.get("properties", {})
     arguments: dict[str, Any] = {}
@@ -90,11 +90,11 @@ def typed_arguments(call: Call, schema: dict[str, Any]) -> dict[str, Any]:
         try:
             arguments[key] = json.loads(text)
         except ValueError as error:
-            raise CallFailed(f"{call.tool}: {key}={text} is not of type {kind}") from error
+            raise ToolCallError(f"{call.tool}: {key}={text} is not of type {kind}") from error
     return arguments
 
 
-async def list_tools(client: Client, narrator: Narrator) -> list[Tool]:
+async def list_tools(client: Client, narrator: StepReporter) -> list[Tool]:
     """All tools, told with the first line of what each does."""
     tools: list[Tool] = []
     cursor: str | None = None
@@ -104,45 +104,47 @@ async def list_tools(client: Client, narrator: Narrator) -> list[Tool]:
         cursor = listed.next_cursor
         if not cursor:
             break
-    narrator.tell("got", f"{len(tools)} tools:")
+    narrator.line("got", f"{len(tools)} tools:")
     for tool in tools:
-        summary = narrator.secrets.said((tool.description or tool.title or "").strip().partition("\n")[0])
-        narrator.tell("got", f"  {tool.name}  {summary}".rstrip())
+        summary = narrator.secrets.redact_remote_text((tool.description or tool.title or "").strip().partition("\n")[0])
+        narrator.line("got", f"  {tool.name}  {summary}".rstrip())
     return tools
 
 
-def shown_calls(tools: list[Tool], person: str) -> list[Call]:
-    """The calls to make when none is asked for: those of `SHOWN` that are there and need nothing but a name."""
+def default_calls(tools: list[Tool], user: str) -> list[Call]:
+    """The calls to make when none is asked for: those of `DEFAULT_TOOLS` that are there and need nothing but a name."""
     there = {tool.name: tool for tool in tools}
     calls = []
-    for name in (name for name in SHOWN if name in there):
+    for name in (name for name in DEFAULT_TOOLS if name in there):
         schema = there[name].input_schema
         takes_name = "name" in schema.get("properties", {})
         if set(schema.get("required", ())) <= {"name"}:
-            calls.append(Call(name, (("name", person),) if takes_name else ()))
+            calls.append(Call(name, (("name", user),) if takes_name else ()))
     return calls
 
 
-async def call_tool(client: Client, narrator: Narrator, tools: list[Tool], call: Call) -> Result:
+async def call_tool(client: Client, narrator: StepReporter, tools: list[Tool], call: Call) -> Result:
     """Make `call` and tell the answer.
 
     Raises:
-        CallFailed: there is no such tool, the server refused the call, or the tool reports an error.
+        ToolCallError: there is no such tool, the server refused the call, or the tool reports an error.
     """
     tool = next((tool for tool in tools if tool.name == call.tool), None)
     if tool is None:
-        raise CallFailed(f"the server shows no tool '{call.tool}'", f"it shows: {', '.join(t.name for t in tools)}")
+        raise ToolCallError(f"the server shows no tool '{call.tool}'", f"it shows: {', '.join(t.name for t in tools)}")
     check_required(call, tool.input_schema)
     arguments = typed_arguments(call, tool.input_schema)
-    narrator.tell("asks", f"{call.tool} {json.dumps(arguments, ensure_ascii=False)}")
+    narrator.line("asks", f"{call.tool} {json.dumps(arguments, ensure_ascii=False)}")
     try:
         result = await client.call_tool(call.tool, arguments)
     except MCPError as error:
-        raise CallFailed(f"the call of {call.tool} failed: {narrator.secrets.said(str(error))}") from error
-    text = narrator.secrets.said(_text(result))
+        raise ToolCallError(
+            f"the call of {call.tool} failed: {narrator.secrets.redact_remote_text(str(error))}"
+        ) from error
+    text = narrator.secrets.redact_remote_text(_text(result))
     if result.is_error:
-        raise CallFailed(f"{call.tool} reports an error: {_FURTHER.sub('', text)}")
-    narrator.tell("got", text)
+        raise ToolCallError(f"{call.tool} reports an error: {_FURTHER.sub('', text)}")
+    narrator.line("got", text)
     return Result(call.tool, arguments, text)
 
 

@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mcp_idp.cli.common.client_deregistration import unregister
-from mcp_idp.cli.common.console import Narrator, open_console, printable
-from mcp_idp.cli.common.errors import INTERRUPTED_EXIT, ClientFailure, LoginFailed, ProviderFailed
-from mcp_idp.cli.common.http import open_client
-from mcp_idp.cli.common.redaction import Secrets
-from mcp_idp.cli.common.safe_http import Asker
-from mcp_idp.cli.common.server_env import surroundings
+from mcp_idp.cli.common.console import StepReporter, open_console, printable
+from mcp_idp.cli.common.errors import INTERRUPTED_EXIT, LoginClientError, LoginError, ProviderError
+from mcp_idp.cli.common.http import create_client
+from mcp_idp.cli.common.redaction import Redactor
+from mcp_idp.cli.common.safe_http import SafeHttpClient
+from mcp_idp.cli.common.server_env import server_environment
 from mcp_idp.cli.common.trusted_issuer import check_issuer, own_issuer
-from mcp_idp.cli.doctor.context import Case
+from mcp_idp.cli.doctor.context import CheckContext
 from mcp_idp.cli.doctor.findings import Severity
-from mcp_idp.cli.doctor.registry import UP_TO_ENDPOINTS
-from mcp_idp.cli.doctor.runner import all_findings, examine
+from mcp_idp.cli.doctor.registry import DISCOVERY_CHECKS
+from mcp_idp.cli.doctor.runner import all_findings, run_checks
 from mcp_idp.cli.login.browser import has_display
-from mcp_idp.cli.login.cli import add_login_options, choose_login, login_password, make_plan
-from mcp_idp.cli.login.flow import run_for_token, tell_failure
+from mcp_idp.cli.login.cli import add_login_options, login_options, login_password, login_strategy
+from mcp_idp.cli.login.flow import report_failure, run_for_token
 from mcp_idp.cli.token.client_secret import read_key, read_secret
-from mcp_idp.cli.token.grants import Flow, NoDeviceFlow
+from mcp_idp.cli.token.grants import DeviceFlowUnavailable, GrantRunner
 from mcp_idp.util.urls import is_loopback
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     import httpx2
 
-    from mcp_idp.cli.login.options import Plan
-    from mcp_idp.config.client_credentials import ClientKey
+    from mcp_idp.cli.login.options import LoginOptions
+    from mcp_idp.config.client_credentials import ClientSigningKey
 
 _DOTENV = Path(__file__).parents[3] / ".env"
 _HELP = """\
@@ -91,21 +91,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and give its exit code."""
     parser = build_parser()
     options = parser.parse_args(arguments)
-    secrets = Secrets()
-    narrator = Narrator(open_console(stderr=True), secrets)
+    secrets = Redactor()
+    narrator = StepReporter(open_console(stderr=True), secrets)
     try:
-        plan = make_plan(options, os.environ)
-        proof = _proof(options)
+        plan = login_options(options, os.environ)
+        credential = _client_credential(options)
         password = login_password(options)
     except ValueError as error:
         parser.error(printable(str(error)))  # exits with 2
     except KeyboardInterrupt:
         return INTERRUPTED_EXIT
-    narrator.secrets.publish(*plan.public_words())
+    narrator.secrets.add_public(*plan.public_strings())
     try:
-        token = asyncio.run(_token(options, plan, narrator, proof, password))
-    except ClientFailure as failure:
-        tell_failure(narrator, failure)
+        token = asyncio.run(_token(options, plan, narrator, credential, password))
+    except LoginClientError as failure:
+        report_failure(narrator, failure)
         return failure.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED_EXIT
@@ -113,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _proof(options: argparse.Namespace) -> str | ClientKey:
+def _client_credential(options: argparse.Namespace) -> str | ClientSigningKey:
     """What the client says by who it is: its secret, its key, or "" where a person logs in.
 
     Raises:
@@ -128,68 +128,76 @@ def _proof(options: argparse.Namespace) -> str | ClientKey:
 
 
 def _own_issuer(options: argparse.Namespace) -> str:
-    return own_issuer(options.issuer, surroundings(os.environ, _DOTENV))
+    return own_issuer(options.issuer, server_environment(os.environ, _DOTENV))
 
 
 async def _token(
-    options: argparse.Namespace, plan: Plan, narrator: Narrator, proof: str | ClientKey, password: str
+    options: argparse.Namespace,
+    plan: LoginOptions,
+    narrator: StepReporter,
+    credential: str | ClientSigningKey,
+    password: str,
 ) -> str:
     """By the way that the options ask for.
 
     Raises:
-        ClientFailure: no token came.
+        LoginClientError: no token came.
     """
     browser_elsewhere = options.flow == "auto" and not options.headless and not has_display(os.environ)
-    if proof or options.flow == "device" or browser_elsewhere:
-        async with open_client(plan.connect_to) as http:
-            token = await _without_a_browser_here(options, plan, narrator, http, proof)
+    if credential or options.flow == "device" or browser_elsewhere:
+        async with create_client(plan.connect_to) as http:
+            token = await _without_a_browser_here(options, plan, narrator, http, credential)
         if token:
             return token
     token = await run_for_token(
-        plan, narrator, choose_login(options, narrator, password, plan.issuer), keep=options.keep
+        plan, narrator, login_strategy(options, narrator, password, plan.issuer), keep=options.keep
     )
     if not token:
-        raise LoginFailed(f"{plan.url} asks for no login, so there is no token")
+        raise LoginError(f"{plan.url} asks for no login, so there is no token")
     return token
 
 
 async def _without_a_browser_here(
-    options: argparse.Namespace, plan: Plan, narrator: Narrator, http: httpx2.AsyncClient, proof: str | ClientKey
+    options: argparse.Namespace,
+    plan: LoginOptions,
+    narrator: StepReporter,
+    http: httpx2.AsyncClient,
+    credential: str | ClientSigningKey,
 ) -> str:
     """By credentials or by a code to type in; "" where the other way is to be tried."""
-    case = await _found(plan.url, http)
+    case = await _discover(plan.url, http)
     scope = plan.scope if plan.scope is not None else " ".join(case.scopes)
-    flow = Flow(case, narrator, scope)
-    if proof:
+    flow = GrantRunner(case, narrator, scope)
+    if credential:
         check_issuer(case.issuer, _own_issuer(options), "secret")
-        return await flow.by_credentials(options.client_id, proof)
+        return await flow.client_credentials(options.client_id, credential)
     if options.flow == "auto" and is_loopback(urlsplit(case.issuer).hostname or ""):
         return ""  # whoever can open the provider's pages has a browser on this machine: its way back leads here
     try:
-        return await flow.by_device(plan.client_id, options.timeout)
-    except NoDeviceFlow as reason:
+        return await flow.device_authorization(plan.client_id, options.timeout)
+    except DeviceFlowUnavailable as reason:
         if options.flow == "device":
-            raise ProviderFailed(f"the provider offers no device flow here: {reason}", "leave out --flow") from reason
-        narrator.tell("note", f"no device flow: {reason}")
+            raise ProviderError(f"the provider offers no device flow here: {reason}", "leave out --flow") from reason
+        narrator.line("note", f"no device flow: {reason}")
         return ""
     finally:
         if flow.registration is not None and not options.keep:
             await unregister(flow.registration, plan.connect_to, narrator)
 
 
-async def _found(url: str, http: httpx2.AsyncClient) -> Case:
+async def _discover(url: str, http: httpx2.AsyncClient) -> CheckContext:
     """The server with its provider's metadata, as the doctor finds it.
 
     Raises:
-        ClientFailure: there is a fault on the way; its text is the doctor's.
+        LoginClientError: there is a fault on the way; its text is the doctor's.
     """
-    case = Case(url, Asker(http, url))
-    for finding in all_findings(await examine(case, UP_TO_ENDPOINTS)):
+    case = CheckContext(url, SafeHttpClient(http, url))
+    for finding in all_findings(await run_checks(case, DISCOVERY_CHECKS)):
         if finding.kind.severity is Severity.FAULT:
-            message = f"{finding.kind.title}: {finding.what}"
-            raise ProviderFailed(message, finding.mend, f"scripts/doctor {url} says more")
+            message = f"{finding.kind.title}: {finding.observed}"
+            raise ProviderError(message, finding.fix, f"scripts/doctor {url} says more")
     if case.open:
-        raise LoginFailed(f"{url} asks for no login, so there is no token")
+        raise LoginError(f"{url} asks for no login, so there is no token")
     return case
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcp_idp.config.client_credentials import ClientKey, UnusableKey
+from mcp_idp.config.client_credentials import ClientSigningKey, InvalidClientKey
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ def read_secret(path: Path | None, client_id: str | None) -> str:
     return secret
 
 
-def read_key(path: Path | None, client_id: str | None) -> ClientKey | None:
+def read_key(path: Path | None, client_id: str | None) -> ClientSigningKey | None:
     """The key of `client_id` in the PEM file at `path`; None without a file.
 
     Raises:
@@ -43,6 +43,6 @@ def read_key(path: Path | None, client_id: str | None) -> ClientKey | None:
     if not client_id:
         raise ValueError("--client-key-file: whose key? Add --client-id")
     try:
-        return ClientKey.read(path.read_bytes())
-    except (OSError, UnusableKey) as error:
+        return ClientSigningKey.from_pem(path.read_bytes())
+    except (OSError, InvalidClientKey) as error:
         raise ValueError(f"--client-key-file {path}: {error}") from error

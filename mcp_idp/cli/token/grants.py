@@ -9,37 +9,37 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mcp_idp.cli.common.client_deregistration import Registration
-from mcp_idp.cli.common.errors import LoginFailed, ProviderFailed
-from mcp_idp.cli.common.safe_http import is_web
+from mcp_idp.cli.common.client_deregistration import ClientRegistration
+from mcp_idp.cli.common.errors import LoginError, ProviderError
+from mcp_idp.cli.common.safe_http import is_http_url
 from mcp_idp.cli.doctor.context import text, texts
-from mcp_idp.config.client_credentials import ClientKey
-from mcp_idp.oauth.client_auth import SecretInForm, SecretInHeader, SignedAssertion
+from mcp_idp.config.client_credentials import ClientSigningKey
+from mcp_idp.oauth.client_auth import ClientSecretBasic, ClientSecretPost, PrivateKeyJwt
 from mcp_idp.util.clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from mcp_idp.cli.common.console import Narrator
-    from mcp_idp.cli.common.safe_http import Reply
-    from mcp_idp.cli.doctor.context import Case
+    from mcp_idp.cli.common.console import StepReporter
+    from mcp_idp.cli.common.safe_http import HttpResult
+    from mcp_idp.cli.doctor.context import CheckContext
     from mcp_idp.oauth.client_auth import ClientAuth
 
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 _OK = 200
 _CREATED = (200, 201)
 _INTERVAL = 5.0  # RFC 8628 section 3.2
-_SLOWER = 5.0  # section 3.5, slow_down
+_SLOW_DOWN_SECONDS = 5.0  # section 3.5, slow_down
 _LONGEST_INTERVAL = 60.0
-_MAX_SAID = 300
+_MAX_MESSAGE_CHARACTERS = 300
 
 
-class NoDeviceFlow(Exception):
+class DeviceFlowUnavailable(Exception):
     """The provider does not offer this flow to this client; the text says why."""
 
 
 @dataclass(slots=True)
-class Flow:
+class GrantRunner:
     """What the two ways share.
 
     Attributes:
@@ -49,75 +49,75 @@ class Flow:
         sleep: waits for so many seconds.
     """
 
-    case: Case
-    narrator: Narrator
+    case: CheckContext
+    narrator: StepReporter
     scope: str
-    registration: Registration | None = None
+    registration: ClientRegistration | None = None
     sleep: Callable[[float], Awaitable[None]] = field(default=asyncio.sleep)
 
-    async def by_device(self, client_id: str | None, timeout: float) -> str:  # noqa: ASYNC109 - the caller's --timeout, in words
+    async def device_authorization(self, client_id: str | None, timeout: float) -> str:  # noqa: ASYNC109 - the caller's --timeout, in words
         """Let a person type a code in a browser anywhere (RFC 8628).
 
         Raises:
-            NoDeviceFlow: the provider says so before anybody was asked for anything.
-            LoginFailed: the person or the provider refused, or it took too long.
+            DeviceFlowUnavailable: the provider says so before anybody was asked for anything.
+            LoginError: the person or the provider refused, or it took too long.
         """
-        if not is_web(text(self.case.provider, "device_authorization_endpoint")):
-            raise NoDeviceFlow("its metadata names no device authorization endpoint")
+        if not is_http_url(text(self.case.provider, "device_authorization_endpoint")):
+            raise DeviceFlowUnavailable("its metadata names no device authorization endpoint")
         client_id = client_id or await self._register()
         verifier = secrets.token_urlsafe(48)
         digest = hashlib.sha256(verifier.encode()).digest()
         challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
         # PKCE is no part of RFC 8628; providers that want it for every client (Keycloak) want it here, too.
-        asked = self._form(client_id=client_id, code_challenge=challenge, code_challenge_method="S256")
-        begun = await self._post("device_authorization_endpoint", asked)
-        code, where = text(begun.found, "device_code"), text(begun.found, "verification_uri")
-        if not code or not is_web(where):
-            raise NoDeviceFlow(f"the device authorization endpoint says {self._said(begun)}")
-        self.narrator.secrets.learn(code, verifier)
+        request_form = self._form(client_id=client_id, code_challenge=challenge, code_challenge_method="S256")
+        begun = await self._post("device_authorization_endpoint", request_form)
+        code, where = text(begun.json_if_ok, "device_code"), text(begun.json_if_ok, "verification_uri")
+        if not code or not is_http_url(where):
+            raise DeviceFlowUnavailable(f"the device authorization endpoint says {self._error_text(begun)}")
+        self.narrator.secrets.add_secret(code, verifier)
         form = {"grant_type": DEVICE_GRANT, "device_code": code, "client_id": client_id, "code_verifier": verifier}
         # Asked once before anybody is: a provider that will refuse in the end says so now.
         first = await self._post("token_endpoint", form)
         if text(first.document, "error") not in {"authorization_pending", "slow_down"}:
-            raise NoDeviceFlow(f"the token endpoint says {self._said(first)}")
-        self._show(begun.found, where)
+            raise DeviceFlowUnavailable(f"the token endpoint says {self._error_text(first)}")
+        self._show(begun.json_if_ok, where)
         try:
             async with asyncio.timeout(timeout):
-                return await self._poll(form, _interval(begun.found.get("interval")))
+                return await self._poll(form, _interval(begun.json_if_ok.get("interval")))
         except TimeoutError as error:
-            raise LoginFailed(f"nobody typed the code in within {timeout:g} s", "give more: --timeout 900") from error
+            raise LoginError(f"nobody typed the code in within {timeout:g} s", "give more: --timeout 900") from error
 
-    async def by_credentials(self, client_id: str, proof: str | ClientKey) -> str:
+    async def client_credentials(self, client_id: str, credential: str | ClientSigningKey) -> str:
         """The client's own token, without a person (RFC 6749 section 4.4).
 
         Args:
             client_id: whose.
-            proof: its secret, or the key that signs for it (RFC 7523 section 2.2).
+            credential: its secret, or the key that signs for it (RFC 7523 section 2.2).
 
         Raises:
-            LoginFailed: the provider refused.
+            LoginError: the provider refused.
         """
-        shown = self._way(client_id, proof).credentials()
-        self.narrator.secrets.learn(*shown.headers.values(), shown.form.get("client_assertion"))
+        auth_params = self._way(client_id, credential).credentials()
+        self.narrator.secrets.add_secret(*auth_params.headers.values(), auth_params.form.get("client_assertion"))
         form = self._form(grant_type="client_credentials")
-        reply = await self._post("token_endpoint", {**form, **shown.form}, shown.headers)
-        token = text(reply.found, "access_token")
+        reply = await self._post("token_endpoint", {**form, **auth_params.form}, auth_params.headers)
+        token = text(reply.json_if_ok, "access_token")
         if not token:
-            raise LoginFailed(f"the provider gives {client_id} no token: {self._said(reply)}")
+            raise LoginError(f"the provider gives {client_id} no token: {self._error_text(reply)}")
         return token
 
-    def _way(self, client_id: str, proof: str | ClientKey) -> ClientAuth:
-        if isinstance(proof, ClientKey):
-            return SignedAssertion(client_id, proof, self.case.issuer, Clock())
-        self.narrator.secrets.learn(proof)
+    def _way(self, client_id: str, credential: str | ClientSigningKey) -> ClientAuth:
+        if isinstance(credential, ClientSigningKey):
+            return PrivateKeyJwt(client_id, credential, self.case.issuer, Clock())
+        self.narrator.secrets.add_secret(credential)
         methods = texts(self.case.provider.get("token_endpoint_auth_methods_supported")) or ("client_secret_basic",)
-        way = SecretInHeader if "client_secret_basic" in methods else SecretInForm
-        return way(client_id, proof)
+        way = ClientSecretBasic if "client_secret_basic" in methods else ClientSecretPost
+        return way(client_id, credential)
 
     async def _register(self) -> str:
         endpoint = text(self.case.provider, "registration_endpoint")
-        if not is_web(endpoint):
-            raise NoDeviceFlow("there is no registration endpoint, and no --client-id")
+        if not is_http_url(endpoint):
+            raise DeviceFlowUnavailable("there is no registration endpoint, and no --client-id")
         document: dict[str, Any] = {
             "client_name": "scripts/token",
             # Not used by this flow; most providers want one all the same.
@@ -126,51 +126,55 @@ class Flow:
             "response_types": ["code"],
             "token_endpoint_auth_method": "none",
         }
-        reply = await self.case.ask.send(
+        reply = await self.case.http.send(
             "POST", endpoint, json={**document, **({"scope": self.scope} if self.scope else {})}
         )
         client_id = text(reply.document, "client_id")
         if reply.status not in _CREATED or not client_id:
-            raise NoDeviceFlow(f"the registration endpoint says {self._said(reply)}")
-        self.registration = made = Registration.read(endpoint, reply.document)
-        self.narrator.secrets.learn(made.token, reply.document.get("client_secret"))
+            raise DeviceFlowUnavailable(f"the registration endpoint says {self._error_text(reply)}")
+        self.registration = registration = ClientRegistration.read(endpoint, reply.document)
+        self.narrator.secrets.add_secret(registration.token, reply.document.get("client_secret"))
         return client_id
 
     def _form(self, **members: str) -> dict[str, str]:
         form = {**members, "resource": text(self.case.resource, "resource") or self.case.url}
         return {**form, "scope": self.scope} if self.scope else form
 
-    async def _post(self, endpoint: str, form: dict[str, str], headers: dict[str, str] | None = None) -> Reply:
+    async def _post(self, endpoint: str, form: dict[str, str], headers: dict[str, str] | None = None) -> HttpResult:
         url = text(self.case.provider, endpoint)
-        self.narrator.tell("asks", f"POST {url}")
-        reply = await self.case.ask.send("POST", url, headers=headers, form=form)
-        self.narrator.secrets.learn(*(reply.document.get(n) for n in ("access_token", "refresh_token", "id_token")))
+        self.narrator.line("asks", f"POST {url}")
+        reply = await self.case.http.send("POST", url, headers=headers, form=form)
+        self.narrator.secrets.add_secret(
+            *(reply.document.get(n) for n in ("access_token", "refresh_token", "id_token"))
+        )
         return reply
 
     def _show(self, begun: dict[str, Any], where: str) -> None:
         complete = text(begun, "verification_uri_complete")
-        self.narrator.say(f"Open {complete if is_web(complete) else where} in any browser and log in.", style="bold")
-        self.narrator.say(f"The page must show this code, or ask for it: {text(begun, 'user_code')}", style="bold")
+        self.narrator.message(
+            f"Open {complete if is_http_url(complete) else where} in any browser and log in.", style="bold"
+        )
+        self.narrator.message(f"The page must show this code, or ask for it: {text(begun, 'user_code')}", style="bold")
 
     async def _poll(self, form: dict[str, str], interval: float) -> str:
         while True:
             await self.sleep(interval)
             reply = await self._post("token_endpoint", form)
-            if token := text(reply.found, "access_token"):
+            if token := text(reply.json_if_ok, "access_token"):
                 return token
             match text(reply.document, "error"):
                 case "authorization_pending":
                     continue
                 case "slow_down":
-                    interval = min(interval + _SLOWER, _LONGEST_INTERVAL)
+                    interval = min(interval + _SLOW_DOWN_SECONDS, _LONGEST_INTERVAL)
                 case _:
-                    raise LoginFailed(f"no token came: {self._said(reply)}", "try the browser's way: --flow code")
+                    raise LoginError(f"no token came: {self._error_text(reply)}", "try the browser's way: --flow code")
 
-    def _said(self, reply: Reply) -> str:
+    def _error_text(self, reply: HttpResult) -> str:
         if reply.fault is not None:
-            raise ProviderFailed(f"the provider does not answer at {reply.url}: {reply}")
-        words = text(reply.document, "error_description") or text(reply.document, "error")
-        return self.narrator.secrets.said(f"{reply.status} {words[:_MAX_SAID]}".strip())
+            raise ProviderError(f"the provider does not answer at {reply.url}: {reply}")
+        message = text(reply.document, "error_description") or text(reply.document, "error")
+        return self.narrator.secrets.redact_remote_text(f"{reply.status} {message[:_MAX_MESSAGE_CHARACTERS]}".strip())
 
 
 def _interval(value: object) -> float:

@@ -62,19 +62,19 @@ class AtWork:
         self._ask("earlier", lambda: self._called(earlier_greeting(token)))
 
     def _called(self, call: dict[str, Any]) -> dict[str, Any]:
-        answer = self.production.request("POST", self.production.url, **call)
-        return {"status": answer.status_code, "text": answer.text}
+        response = self.production.request("POST", self.production.url, **call)
+        return {"status": response.status_code, "text": response.text}
 
     def _ask(self, what: str, ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         try:
-            answer = ask()
-            assert answer["status"] == _OK, answer
+            response = ask()
+            assert response["status"] == _OK, response
         except Exception as error:  # noqa: BLE001 - see above
             self.again.append(f"{what}: {error!r}")
-            answer = ask()
-            assert answer["status"] == _OK, f"{what}: {answer}"
+            response = ask()
+            assert response["status"] == _OK, f"{what}: {response}"
         self.done[what] += 1
-        return answer
+        return response
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.production.deployed import LOGIN, MCP, PERSON, UP, Production
+from tests.integration.production.deployed import LOGIN, MCP, UP, USER, Production
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,11 +32,11 @@ def production(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         stack.compose("build")
         stack.compose(*UP)
         stack.trust_caddy()
-        login = {"type": "password", "value": PERSON, "temporary": False}
+        login = {"type": "password", "value": USER, "temporary": False}
         names = {"firstName": "Ada", "lastName": "L", "email": "ada@example.test", "emailVerified": True}
-        person = {"username": PERSON, "enabled": True, "credentials": [login], **names}
-        stack.people("create", "users", "-r", "mcp", "-f", "-", given=json.dumps(person))
-        stack.people("add-roles", "-r", "mcp", "--uusername", PERSON, "--rolename", "mcp-reader")
+        user = {"username": USER, "enabled": True, "credentials": [login], **names}
+        stack.people("create", "users", "-r", "mcp", "-f", "-", stdin=json.dumps(user))
+        stack.people("add-roles", "-r", "mcp", "--uusername", USER, "--rolename", "mcp-reader")
         yield stack
     finally:
         down = ("down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "5")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MCP, LOGIN = "mcp.example.test", "login.example.test"
 URL, ISSUER = f"https://{MCP}/mcp", f"https://{LOGIN}/realms/mcp"
-PERSON = "ada"
+USER = "ada"
 UP = ("up", "--wait", "--no-build")
 _READ_SECRETS = """
 import pathlib
@@ -109,16 +109,21 @@ class Production(Stack):
     def status(self, host: str, target: str, *, named: str | None = None) -> int:
         """The status of `GET target`, sent byte for byte; `named` is its Host, if another than TLS was asked for."""
         with self.connection(host) as connection:
-            asked = f"GET {target} HTTP/1.1\r\nHost: {named or host}\r\nConnection: close\r\n\r\n"
-            connection.sendall(asked.encode())
+            request_text = f"GET {target} HTTP/1.1\r\nHost: {named or host}\r\nConnection: close\r\n\r\n"
+            connection.sendall(request_text.encode())
             return int(connection.recv(4096).split()[1])
 
     def log_in_by_client(self, *words: str, **variables: str) -> tuple[int, dict[str, Any]]:
         """`./scripts/login`, told where the names lead and which authority to trust."""
         at = f"127.0.0.1:{self.https_port}"
         where = f"{MCP}:443={at},{LOGIN}:443={at}"
-        told = {"CONNECT_TO": where, "SSL_CERT_FILE": str(self.authority), "OAUTH_SERVER_URL": ISSUER, **variables}
-        return self.log_in(PERSON, *words, password=PERSON, **told)
+        environment = {
+            "CONNECT_TO": where,
+            "SSL_CERT_FILE": str(self.authority),
+            "OAUTH_SERVER_URL": ISSUER,
+            **variables,
+        }
+        return self.log_in(USER, *words, password=USER, **environment)
 
     def client(self) -> str:
         """The id of a client that has just registered."""
@@ -126,14 +131,14 @@ class Production(Stack):
 
     def log_in_with(self, client_id: str) -> dict[str, Any]:
         """What a login brings, with its `status`."""
-        return self.realm.log_in(PERSON, client_id, scope="mcp:tools")
+        return self.realm.log_in(USER, client_id, scope="mcp:tools")
 
     def tokens(self) -> tuple[str, dict[str, Any]]:
         """A client's id, and what its login brought."""
         client_id = self.client()
-        answer = self.log_in_with(client_id)
-        assert answer["status"] == 200, answer
-        return client_id, answer
+        response = self.log_in_with(client_id)
+        assert response["status"] == 200, response
+        return client_id, response
 
     def refreshed(self, client_id: str, tokens: dict[str, Any]) -> dict[str, Any]:
         """What the refresh token brings."""
@@ -144,9 +149,9 @@ class Production(Stack):
         """The status of a tool call."""
         return self.request("POST", URL, **greeting(token)).status_code
 
-    def people(self, *words: str, given: str | None = None) -> str:
+    def people(self, *words: str, stdin: str | None = None) -> str:
         """`kcadm.sh`, with the account that may make people."""
-        return self.compose("run", "--rm", "-T", "people", *words, given=given).stdout
+        return self.compose("run", "--rm", "-T", "people", *words, stdin=stdin).stdout
 
     def secrets_of(self, service: str) -> dict[str, str]:
         """The secrets that a service of our own image has in its volumes, by the folders they are in."""

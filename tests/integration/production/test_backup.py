@@ -19,10 +19,10 @@ def test_all_volumes_lost_are_restored_and_an_administrator_for_an_hour_replaces
     production: Production,
 ) -> None:
     client_id, tokens = production.tokens()
-    kept, dump, database, accounts, up = commands("Backup")
-    production.run(f"{kept}\n{dump}")
+    stored, dump, database, accounts, up = commands("Backup")
+    production.run(f"{stored}\n{dump}")
     production.compose("down", "--volumes", "--timeout", "30")
-    production.run(f"{kept}\n{database}\n{accounts}")
+    production.run(f"{stored}\n{database}\n{accounts}")
 
     before = production.secrets_of("check")["check"]
     (row,) = [command for command in rotation("an account's secret") if command.startswith("docker")]

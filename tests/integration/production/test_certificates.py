@@ -46,7 +46,7 @@ _PATIENCE = 120  # seconds
 
 
 @contextmanager
-def _front_with(production: Production, authority: Path, **variables: str) -> Iterator[None]:
+def _proxy_with(production: Production, authority: Path, **variables: str) -> Iterator[None]:
     """Caddy with these settings and nothing else made anew; at the end as before."""
     only = (*UP, "--no-deps", "front")
     before, trusted = dict(production.variables), production.authority.read_text()
@@ -68,8 +68,8 @@ def _certificate(production: Production, host: str) -> dict[str, Any]:
     while True:
         try:
             with production.connection(host) as connection:
-                shown: dict[str, Any] = connection.getpeercert() or {}
-                return shown
+                displayed: dict[str, Any] = connection.getpeercert() or {}
+                return displayed
         except (ssl.SSLError, ConnectionError):
             if time.monotonic() > end:
                 raise
@@ -86,7 +86,7 @@ def test_a_certificate_of_ones_own_is_shown_and_its_successor_after_a_restart(
         "TLS_CERTIFICATE_FILE": str(tmp_path / "server.pem"),
         "TLS_KEY_FILE": str(tmp_path / "server.pem"),
     }
-    with _front_with(production, tmp_path / "ca.pem", **files):
+    with _proxy_with(production, tmp_path / "ca.pem", **files):
         first = _certificate(production, MCP)
         assert production.log_in_by_client()[0] == 0
         plain = httpx.get(f"http://127.0.0.1:{production.http_port}/mcp", headers={"Host": MCP})
@@ -113,8 +113,10 @@ def authority(production: Production, tmp_path: Path) -> Iterator[Path]:
         while not root.exists() or not root.read_text():
             assert time.monotonic() < end
             time.sleep(0.2)  # polling a process that tells nobody when it is ready
-            shown = subprocess.run(["docker", "exec", name, "cat", _ROOT], capture_output=True, text=True, check=False)
-            root.write_text(shown.stdout)
+            displayed = subprocess.run(
+                ["docker", "exec", name, "cat", _ROOT], capture_output=True, text=True, check=False
+            )
+            root.write_text(displayed.stdout)
         yield root
     finally:
         subprocess.run(["docker", "rm", "--force", "--volumes", name], check=True, capture_output=True)
@@ -122,12 +124,12 @@ def authority(production: Production, tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.requirement("production.acme")
 def test_an_authority_gives_caddy_certificates_for_both_names(production: Production, authority: Path) -> None:
-    told = {
+    output = {
         "CADDY_TLS": "operator@example.test",
         "ACME_CA": f"https://{_CA}/acme/local/directory",
         "ACME_CA_ROOT_FILE": str(authority),
     }
-    with _front_with(production, authority, **told):
+    with _proxy_with(production, authority, **output):
         for host in (MCP, LOGIN):
             assert ("DNS", host) in _certificate(production, host)["subjectAltName"]
         code, found = production.log_in_by_client("--call", "greet", "name=Ada")

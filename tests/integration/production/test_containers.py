@@ -53,8 +53,8 @@ def test_nothing_is_open_that_need_not_be(production: Production) -> None:
 @pytest.mark.requirement("production.hardened")
 @pytest.mark.parametrize("service", _LASTING)
 def test_a_process_in_a_container_has_no_right_and_can_get_none(production: Production, service: str) -> None:
-    said = production.compose("exec", "-T", service, "cat", "/proc/1/status").stdout
-    status = dict(line.split(":\t", 1) for line in said.splitlines() if ":\t" in line)
+    output = production.compose("exec", "-T", service, "cat", "/proc/1/status").stdout
+    status = dict(line.split(":\t", 1) for line in output.splitlines() if ":\t" in line)
     assert {status[name] for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {"0" * 16}
     assert status["NoNewPrivs"] == "1"
     assert "0" not in status["Uid"].split()
@@ -71,18 +71,18 @@ def test_the_server_does_not_reach_the_database(production: Production, service:
 
 @pytest.mark.requirement("production.no_secret")
 def test_no_secret_is_shown_by_the_engine_the_images_the_processes_or_the_logs(production: Production) -> None:
-    held = [secret for service in ("hand-over", "bootstrap") for secret in production.secrets_of(service).values()]
-    held.append(production.password_file.read_text().strip())
-    assert len(set(held)) == 6  # the administrator's that is gone, three accounts', the server's, the database's
+    current = [secret for service in ("hand-over", "bootstrap") for secret in production.secrets_of(service).values()]
+    current.append(production.password_file.read_text().strip())
+    assert len(set(current)) == 6  # the administrator's that is gone, three accounts', the server's, the database's
     containers = production.containers()
     images = {container["Image"] for container in containers}
     running = [container["Id"] for container in containers if container["State"]["Running"]]
-    shown = {
+    displayed = {
         "inspect": json.dumps(containers),
         "images": "".join(_docker("history", "--no-trunc", image) + _docker("inspect", image) for image in images),
         "processes": "".join(_docker("top", container, "-eo", "pid,args") for container in running),
         "logs": production.compose("logs").stdout,
         "configuration": production.compose("--profile", "tools", "config").stdout,
     }
-    assert [where for where, text in shown.items() if any(secret in text for secret in held)] == []
-    assert not re.search(r"eyJ[\w-]{20,}\.[\w-]{20,}", "".join(shown.values()))
+    assert [where for where, text in displayed.items() if any(secret in text for secret in current)] == []
+    assert not re.search(r"eyJ[\w-]{20,}\.[\w-]{20,}", "".join(displayed.values()))

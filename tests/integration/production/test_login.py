@@ -29,8 +29,8 @@ def test_a_client_logs_in_and_calls_a_tool_over_tls(production: Production) -> N
     assert (found["claims"]["iss"], found["claims"]["aud"]) == (ISSUER, URL)
     assert "Hello, Ada!" in json.dumps(found["calls"])
     assert production.log_in_by_client(SSL_CERT_FILE="")[0] != 0  # an authority that nobody knows
-    answer = httpx.get(f"http://127.0.0.1:{production.http_port}/mcp", headers={"Host": MCP})
-    assert (answer.status_code, answer.headers["location"]) == (308, URL)
+    response = httpx.get(f"http://127.0.0.1:{production.http_port}/mcp", headers={"Host": MCP})
+    assert (response.status_code, response.headers["location"]) == (308, URL)
     metadata = production.request("GET", f"{ISSUER}/.well-known/openid-configuration").json()
     addresses = {value for name, value in metadata.items() if name.endswith(("_endpoint", "_uri"))}
     assert {address.startswith(f"{ISSUER}/") for address in addresses} == {True}
@@ -66,9 +66,9 @@ def test_apply_refuses_what_is_safe_on_one_machine_only_in_another_file_too(
     content = yaml.safe_load((REPOSITORY / "idp-config" / "access.production.yaml").read_text(encoding="utf-8"))
     (tmp_path / "access.yaml").write_text(yaml.safe_dump({**content, **members}))
     (tmp_path / "access.yaml").chmod(0o644)
-    told = [f"--env={name}={value}" for name, value in {**variables, "ACCESS_FILE": "/run/access.yaml"}.items()]
+    output = [f"--env={name}={value}" for name, value in {**variables, "ACCESS_FILE": "/run/access.yaml"}.items()]
     mounted = f"--volume={tmp_path / 'access.yaml'}:/run/access.yaml:ro"
-    ended = production.compose("run", "--rm", "--no-deps", mounted, *told, "bootstrap", "apply", check=False)
+    ended = production.compose("run", "--rm", "--no-deps", mounted, *output, "bootstrap", "apply", check=False)
     assert (ended.returncode, named in ended.stderr) == (2, True), ended.stderr
 
 
@@ -78,5 +78,5 @@ def test_what_is_no_access_file_for_production_is_refused_and_not_shown(producti
     words = ("run", "--rm", "--no-deps", "bootstrap", "apply")
     ended = production.compose(*words, check=False, ACCESS_FILE=file)
     assert (ended.returncode, file in ended.stderr or "demo_users" in ended.stderr) == (2, True), ended.stderr
-    said = ended.stdout + ended.stderr
-    assert [secret for secret in production.secrets_of("bootstrap").values() if secret in said] == []
+    output = ended.stdout + ended.stderr
+    assert [secret for secret in production.secrets_of("bootstrap").values() if secret in output] == []

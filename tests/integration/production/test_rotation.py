@@ -32,8 +32,8 @@ def test_the_servers_secret_is_replaced(production: Production) -> None:
     for command in rotation("the server's secret at Keycloak"):
         production.run(command)
     new = production.secrets_of("bootstrap")["server"]
-    asked = [_introspect(production, tokens["access_token"], secret) for secret in (old, new)]
-    assert asked == [401, 200]
+    requests = [_introspect(production, tokens["access_token"], secret) for secret in (old, new)]
+    assert requests == [401, 200]
     assert production.compose("run", "--rm", "check").stdout.endswith("no changes, no holes\n")
     assert production.log_in_by_client("--call", "greet", "name=Ada")[0] == 0
 
@@ -51,7 +51,7 @@ def test_the_databases_password_is_replaced(production: Production, tmp_path: Pa
 
     def lets_in(password: str) -> bool:
         """By TCP, as Keycloak comes."""
-        return alone.compose("exec", "-T", "database", "bash", "-c", _ASK, given=password, check=False).stdout == "1\n"
+        return alone.compose("exec", "-T", "database", "bash", "-c", _ASK, stdin=password, check=False).stdout == "1\n"
 
     try:
         alone.compose(*UP, "--no-deps", "database")

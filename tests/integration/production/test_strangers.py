@@ -73,20 +73,20 @@ def test_a_name_that_is_not_ours_is_refused(production: Production, named: str) 
 @pytest.mark.requirement("production.forwarded")
 def test_what_a_client_says_of_where_it_came_from_is_not_believed(production: Production) -> None:
     metadata = f"{ISSUER}/.well-known/openid-configuration"
-    forged, plain = (production.request("GET", metadata, headers=told).json() for told in (_FORGED, {}))
+    forged, plain = (production.request("GET", metadata, headers=output).json() for output in (_FORGED, {}))
     assert forged == plain
     challenge = production.request("POST", URL, headers=_FORGED).headers["www-authenticate"]
     assert f'resource_metadata="https://{MCP}/' in challenge
     form = {"grant_type": "refresh_token", "client_id": "nobody-there", "refresh_token": "none"}
     token_url = f"{ISSUER}/protocol/openid-connect/token"
     assert production.request("POST", token_url, data=form, headers=_FORGED).status_code in {400, 401}
-    said = [
+    message = [
         line
         for line in production.compose("logs", "keycloak", "keycloak-2").stdout.splitlines()
         if "nobody-there" in line
     ]
-    assert said
-    assert [line for line in said if "198.51.100.7" in line] == []
+    assert message
+    assert [line for line in message if "198.51.100.7" in line] == []
 
 
 @pytest.mark.requirement("production.tls")
@@ -108,9 +108,9 @@ def test_no_tls_older_than_1_2_is_spoken(production: Production, host: str) -> N
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # that is the matter
         old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
-    with pytest.raises(ssl.SSLError) as refused, production.connection(host, old):
+    with pytest.raises(ssl.SSLError) as rejected, production.connection(host, old):
         pass
-    assert refused.value.reason == "TLSV1_ALERT_PROTOCOL_VERSION"  # Caddy's word, not our library's
+    assert rejected.value.reason == "TLSV1_ALERT_PROTOCOL_VERSION"  # Caddy's word, not our library's
     with production.connection(host) as connection:
         assert connection.version() == "TLSv1.3"
 

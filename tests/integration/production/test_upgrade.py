@@ -15,7 +15,7 @@ import yaml
 from tests.integration.documents import Documents, serving_documents, write_certificates
 from tests.integration.keycloak import claims
 from tests.integration.production.at_work import at_work
-from tests.integration.production.deployed import ISSUER, PERSON, UP, URL
+from tests.integration.production.deployed import ISSUER, UP, URL, USER
 from tests.integration.production.documented import commands
 from tests.integration.stack import REPOSITORY
 
@@ -85,6 +85,6 @@ def test_a_new_image_takes_over_under_load_and_knows_client_id_documents(
     assert metadata["client_id_metadata_document_supported"] is True
     assert production.realm.register(redirect_uris=["http://127.0.0.1/callback"])["status"] == 403
     document = documents.publish(_HOST, "/client.json", redirect_uris=["http://127.0.0.1/callback"])
-    answer = production.realm.log_in(PERSON, document, scope="mcp:tools")
-    assert (claims(answer["access_token"])["azp"], claims(answer["access_token"])["aud"]) == (document, URL)
-    assert production.call(answer["access_token"]) == 200
+    response = production.realm.log_in(USER, document, scope="mcp:tools")
+    assert (claims(response["access_token"])["azp"], claims(response["access_token"])["aud"]) == (document, URL)
+    assert production.call(response["access_token"]) == 200

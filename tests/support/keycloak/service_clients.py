@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from mcp_idp.cli.bootstrap.keycloak.credentials import public_key_set
-from mcp_idp.config.client_credentials import ClientKey
-from mcp_idp.oauth.client_auth import SignedAssertion
+from mcp_idp.config.client_credentials import ClientSigningKey
+from mcp_idp.oauth.client_auth import PrivateKeyJwt
 from mcp_idp.util.clock import Clock
 from tests.integration.keycloak import Realm
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 SCOPE = "mcp:tools mcp:notes.read mcp:notes.write"
 
 
-def new_key() -> ClientKey:
+def new_key() -> ClientSigningKey:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    return ClientKey.read(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return ClientSigningKey.from_pem(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
 
 KEY = new_key()
@@ -55,9 +55,9 @@ class Workshop(Realm):
         form = {"client_id": client_id, "client_secret": secret or self.secret, "scope": scope}
         return self.token(grant_type="client_credentials", **form)
 
-    def assertion_token(self, key: ClientKey, client_id: str = "importer") -> Json:
+    def assertion_token(self, key: ClientSigningKey, client_id: str = "importer") -> Json:
         """By client credentials and an assertion that `key` signed."""
-        form = SignedAssertion(client_id, key, self.issuer, Clock()).credentials().form
+        form = PrivateKeyJwt(client_id, key, self.issuer, Clock()).credentials().form
         return self.token(grant_type="client_credentials", client_id=client_id, scope=SCOPE, **form)
 
 

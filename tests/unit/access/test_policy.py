@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from mcp_idp.access.models import Upstream
+from mcp_idp.access.models import DownstreamApi
 from mcp_idp.access.policy import AccessFileError, load_access
-from mcp_idp.cli.bootstrap.access_lint import doubts
+from mcp_idp.cli.bootstrap.access_lint import lint
 from mcp_idp.config.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ GOOD = Settings().access_file.read_text(encoding="utf-8")
 @pytest.mark.requirement("access.hierarchy")
 def test_a_scope_is_good_for_what_it_implies() -> None:
     access = load_access(Settings().access_file)
-    assert access.expand(["mcp:admin"]) == set(access.scopes)
-    assert access.expand(["mcp:notes.write"]) == {"mcp:notes.write", "mcp:notes.read", "mcp:tools"}
-    assert access.expand(["mcp:tools", "openid", "mcp:nonsense"]) == {"mcp:tools"}
-    assert access.expand([]) == frozenset()
+    assert access.effective_scopes(["mcp:admin"]) == set(access.scopes)
+    assert access.effective_scopes(["mcp:notes.write"]) == {"mcp:notes.write", "mcp:notes.read", "mcp:tools"}
+    assert access.effective_scopes(["mcp:tools", "openid", "mcp:nonsense"]) == {"mcp:tools"}
+    assert access.effective_scopes([]) == frozenset()
 
 
 @pytest.mark.requirement("access.hierarchy")
@@ -37,7 +37,7 @@ def test_a_login_asks_for_all_that_is_not_privileged() -> None:
 
 @pytest.mark.requirement("access.consistent")
 @pytest.mark.parametrize(
-    ("old", "new", "says"),
+    ("old", "new", "message"),
     [
         ("version: 1", "version: 2", "version"),
         ("base_scope: mcp:tools", "base_scope: mcp:other", "base_scope: 'mcp:other' is not one of the scopes"),
@@ -59,15 +59,15 @@ def test_a_login_asks_for_all_that_is_not_privileged() -> None:
         ("roles_claim: mcp_roles", "roles_claim: 'a b'", "roles_claim"),
     ],
 )
-def test_a_file_whose_parts_disagree_is_refused(tmp_path: Path, old: str, new: str, says: str) -> None:
+def test_a_file_whose_parts_disagree_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
     assert old in GOOD
     path = tmp_path / "access.yaml"
     path.write_text(GOOD.replace(old, new, 1), encoding="utf-8")
-    with pytest.raises(AccessFileError) as refused:
+    with pytest.raises(AccessFileError) as rejected:
         load_access(path)
-    assert says in str(refused.value)
-    assert str(path) in str(refused.value)
-    assert "\n" not in str(refused.value)
+    assert message in str(rejected.value)
+    assert str(path) in str(rejected.value)
+    assert "\n" not in str(rejected.value)
 
 
 @pytest.mark.requirement("access.consistent")
@@ -90,23 +90,23 @@ def test_the_examples_that_the_file_has_commented_out_work(tmp_path: Path) -> No
     path.write_text("\n".join(line for line in lines if not prose.match(line)), encoding="utf-8")
     access = load_access(path)
     assert access.introspect_for == ("mcp:admin",)
-    assert access.asked_as(["x"]) == ["api://6e74172b-be56-4843-9ff4-e66a39bb12e3/x"]
+    assert access.with_scope_prefix(["x"]) == ["api://6e74172b-be56-4843-9ff4-e66a39bb12e3/x"]
     (rules,) = access.issuers.values()
     assert rules.model_fields_set == set(type(rules).model_fields)
     assert access.groups == {"engineering": ("mcp-writer",), "acme:platform": ("mcp-writer", "mcp-admin")}
     assert access.tools == {"my_orders": (), "delete_everything": ("mcp:admin",)}
-    assert {name: machine.roles for name, machine in access.machine_clients.items()} == {
+    assert {name: service_client.roles for name, service_client in access.machine_clients.items()} == {
         "nightly-report": ("mcp-reader",),
         "importer": ("mcp-writer",),
     }
     assert access.claims == ("email", "department")
-    assert access.brought_by["orders.read"] == ("mcp-writer", "mcp-admin")
-    assert access.upstreams["orders-api"].model_fields_set == set(Upstream.model_fields)
+    assert access.roles_by_scope["orders.read"] == ("mcp-writer", "mcp-admin")
+    assert access.upstreams["orders-api"].model_fields_set == set(DownstreamApi.model_fields)
 
 
 @pytest.mark.requirement("access.consistent")
 @pytest.mark.parametrize(
-    ("members", "says"),
+    ("members", "message"),
     [
         ("claims: [sub]", "claims.0: 'sub' says what the token is and grants"),
         ("claims: [realm_access]", "claims.0: 'realm_access' says"),
@@ -132,31 +132,31 @@ def test_the_examples_that_the_file_has_commented_out_work(tmp_path: Path) -> No
         ),
     ],
 )
-def test_claims_and_upstreams_that_would_open_something_are_refused(tmp_path: Path, members: str, says: str) -> None:
+def test_claims_and_upstreams_that_would_open_something_are_refused(tmp_path: Path, members: str, message: str) -> None:
     path = tmp_path / "access.yaml"
     path.write_text(f"{GOOD}\n{members}\n", encoding="utf-8")
-    with pytest.raises(AccessFileError, match=re.escape(says)):
+    with pytest.raises(AccessFileError, match=re.escape(message)):
         load_access(path)
 
 
 @pytest.mark.requirement("access.consistent")
 def test_a_demo_user_has_the_roles_of_its_groups_too(tmp_path: Path) -> None:
     path = tmp_path / "access.yaml"
-    person = "  nobody: { password: nobody, roles: [mcp-reader], groups: [engineering, 'acme:platform'] }"
-    lines = [person if line.startswith("  nobody:") else line for line in GOOD.splitlines()]
+    user = "  nobody: { password: nobody, roles: [mcp-reader], groups: [engineering, 'acme:platform'] }"
+    lines = [user if line.startswith("  nobody:") else line for line in GOOD.splitlines()]
     groups = "groups: {engineering: [mcp-writer, mcp-reader], 'acme:platform': [mcp-writer], others: [mcp-admin]}"
     path.write_text("\n".join([*lines, groups]), encoding="utf-8")
     access = load_access(path)
-    assert access.roles_of_person(access.demo_users["nobody"]) == ("mcp-reader", "mcp-writer")
-    assert access.roles_of_person(access.demo_users["admin"]) == ("mcp-admin",)
-    for named, says in (("groups: {enginering: [mcp-writer]}", "did you mean 'enginering'?"), ("", "of the groups")):
+    assert access.roles_of_demo_user(access.demo_users["nobody"]) == ("mcp-reader", "mcp-writer")
+    assert access.roles_of_demo_user(access.demo_users["admin"]) == ("mcp-admin",)
+    for named, message in (("groups: {enginering: [mcp-writer]}", "did you mean 'enginering'?"), ("", "of the groups")):
         path.write_text("\n".join([*lines, named]), encoding="utf-8")
-        with pytest.raises(AccessFileError, match=r"demo_users.nobody.groups: 'engineering' is not one") as refused:
+        with pytest.raises(AccessFileError, match=r"demo_users.nobody.groups: 'engineering' is not one") as rejected:
             load_access(path)
-        assert says in str(refused.value)
+        assert message in str(rejected.value)
 
 
-_MACHINE = {"name": "A machine", "roles": ["mcp-reader"]}
+_SERVICE_CLIENT = {"name": "A machine", "roles": ["mcp-reader"]}
 _KEY = {"kty": "RSA", "n": "AQAB", "e": "AQAB"}
 
 
@@ -183,7 +183,7 @@ def test_a_machine_client_that_cannot_be_or_tells_a_secret_is_refused(
 ) -> None:
     path = tmp_path / "access.yaml"
     content = yaml.safe_load(GOOD)
-    path.write_text(yaml.safe_dump({**content, "machine_clients": {"robot": {**_MACHINE, **machine}}}))
+    path.write_text(yaml.safe_dump({**content, "machine_clients": {"robot": {**_SERVICE_CLIENT, **machine}}}))
     with pytest.raises(AccessFileError, match=re.escape(says)) as refused:
         load_access(path)
     assert "hunter2" not in str(refused.value)
@@ -193,15 +193,15 @@ def test_a_machine_client_that_cannot_be_or_tells_a_secret_is_refused(
 @pytest.mark.parametrize("client_id", ["mcp-native", "http://localhost:3000/mcp", "a b", ""])
 def test_a_machine_client_has_an_id_of_its_own(tmp_path: Path, client_id: str) -> None:
     path = tmp_path / "access.yaml"
-    machines = {client_id: {**_MACHINE, "secret": "SECRET"}}
-    path.write_text(yaml.safe_dump({**yaml.safe_load(GOOD), "machine_clients": machines}))
+    service_clients = {client_id: {**_SERVICE_CLIENT, "secret": "SECRET"}}
+    path.write_text(yaml.safe_dump({**yaml.safe_load(GOOD), "machine_clients": service_clients}))
     with pytest.raises(AccessFileError, match="machine_clients"):
         load_access(path)
 
 
 @pytest.mark.requirement("access.words")
 @pytest.mark.parametrize(
-    ("old", "new", "says"),
+    ("old", "new", "message"),
     [
         ("privileged: true", "priviledged: true", "line N: scopes.mcp:admin.priviledged: is not one of the members"),
         ("privileged: true", "priviledged: true", "here: did you mean 'privileged'?"),
@@ -231,21 +231,23 @@ def test_a_machine_client_has_an_id_of_its_own(tmp_path: Path, client_id: str) -
         ("version: 1", "version: 1\ntools:", "tools: must be a mapping"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_line_and_what_was_meant(tmp_path: Path, old: str, new: str, says: str) -> None:
+def test_what_is_wrong_is_said_with_its_line_and_what_was_meant(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
     assert old in GOOD
     path = tmp_path / "access.yaml"
     path.write_text(GOOD.replace(old, new, 1), encoding="utf-8")
     line = GOOD[: GOOD.index(old)].count("\n") + 1
-    with pytest.raises(AccessFileError, match=re.escape(says.replace("line N:", f"line {line}:"))) as refused:
+    with pytest.raises(AccessFileError, match=re.escape(message.replace("line N:", f"line {line}:"))) as rejected:
         load_access(path)
-    text = str(refused.value)
+    text = str(rejected.value)
     assert "\n" not in text
     assert not re.search(r"Input should|Extra inputs|Field required|String should", text)
 
 
 @pytest.mark.requirement("access.doubts")
 @pytest.mark.parametrize(
-    ("old", "new", "says"),
+    ("old", "new", "message"),
     [
         (
             "roles: [mcp-reader, mcp-writer, mcp-admin]",
@@ -257,7 +259,7 @@ def test_what_is_wrong_is_said_with_its_line_and_what_was_meant(tmp_path: Path, 
         ("version: 1", "version: 1", []),
     ],
 )
-def test_what_was_hardly_meant_is_a_warning(tmp_path: Path, old: str, new: str, says: list[str]) -> None:
+def test_what_was_hardly_meant_is_a_warning(tmp_path: Path, old: str, new: str, message: list[str]) -> None:
     path = tmp_path / "access.yaml"
     path.write_text(GOOD.replace(old, new, 1), encoding="utf-8")
-    assert list(doubts(load_access(path))) == says
+    assert list(lint(load_access(path))) == message

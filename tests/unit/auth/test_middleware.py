@@ -345,7 +345,7 @@ async def test_the_server_is_live_at_once_and_ready_once_it_holds_keys() -> None
     issuer = Issuer(down=True)
     async with running(issuer) as server:
         live, waiting = await server.client.get("/livez"), await server.client.get("/readyz")
-        refused = await server.post(issuer.token())
+        rejected = await server.post(issuer.token())
         issuer.down = False
         server.clock.forward(10)
         served = await server.post(issuer.token())
@@ -353,7 +353,7 @@ async def test_the_server_is_live_at_once_and_ready_once_it_holds_keys() -> None
         issuer.down = True
         server.clock.forward(3600)
         outage = await server.client.get("/readyz")
-    assert (live.status_code, waiting.status_code, refused.status_code) == (200, 503, 503)
+    assert (live.status_code, waiting.status_code, rejected.status_code) == (200, 503, 503)
     assert (served.status_code, ready.status_code, outage.status_code) == (200, 200, 200)
 
 

@@ -11,13 +11,13 @@ from mcp.server.mcpserver import Context
 from mcp.shared.exceptions import MCPError
 from structlog.testing import capture_logs
 
-from mcp_idp.access.policy import Access, AccessFileError, load_access
-from mcp_idp.auth.context import Caller, serving
-from mcp_idp.auth.scopes import MOST_URIS, Needs
+from mcp_idp.access.policy import AccessFileError, AccessPolicy, load_access
+from mcp_idp.auth.context import AuthenticatedCaller, request_context
+from mcp_idp.auth.scopes import MAX_SUBSCRIPTION_URIS, ScopeRequirements
 from mcp_idp.config.settings import Settings
-from mcp_idp.errors import ScopeUndecided
-from mcp_idp.mcp_protocol.registry import guarded, prompt, register, resource, tool
-from mcp_idp.mcp_protocol.scope_filtered_server import ListingServer
+from mcp_idp.errors import ScopeResolutionError
+from mcp_idp.mcp_protocol.registry import prompt, register, resource, scope_checked, tool
+from mcp_idp.mcp_protocol.scope_filtered_server import ScopeFilteredServer
 from mcp_idp.principal import Principal
 from mcp_server.app import create_app
 from tests.support.app import BOTH, MODERN, Running, running
@@ -38,9 +38,9 @@ CHALLENGE = (
 )
 
 
-def _access(**changes: Any) -> Access:
+def _access(**changes: Any) -> AccessPolicy:
     shipped = load_access(Settings().access_file)
-    return Access.model_validate({**shipped.model_dump(exclude_unset=True), **changes})
+    return AccessPolicy.model_validate({**shipped.model_dump(exclude_unset=True), **changes})
 
 
 def _principal(*scopes: str, roles: frozenset[str] | None = None) -> Principal:
@@ -58,12 +58,12 @@ async def test_a_call_beyond_the_token_is_one_challenge_with_all_it_needs() -> N
         modern = await server.call("note_add", token, {"text": "x"})
         legacy = await legacy_call(server, await initialized(server, token), "note_add", text="x")
         may = server.issuer.token(scope="mcp:tools mcp:notes.write")
-        kept = await server.call("note_list", may)
-    for refusal in (modern, legacy):
-        assert refusal.status_code == 403
-        assert refusal.headers.get_list("www-authenticate") == [CHALLENGE]
-        assert refusal.json()["error"]["data"]["error"] == "insufficient_scope"
-    assert events(kept)[-1]["result"]["structuredContent"] == {"result": []}  # neither call ran
+        stored = await server.call("note_list", may)
+    for rejection in (modern, legacy):
+        assert rejection.status_code == 403
+        assert rejection.headers.get_list("www-authenticate") == [CHALLENGE]
+        assert rejection.json()["error"]["data"]["error"] == "insufficient_scope"
+    assert events(stored)[-1]["result"]["structuredContent"] == {"result": []}  # neither call ran
 
 
 @pytest.mark.requirement("scopes.prefix")
@@ -71,16 +71,16 @@ async def test_clients_are_told_scopes_as_the_provider_calls_them(tmp_path: Path
     path = tmp_path / "access.yaml"
     text = Settings().access_file.read_text(encoding="utf-8")
     path.write_text(text + "\nscope_prefix: api://7/\n", encoding="utf-8")
-    asked_as = "api://7/mcp:tools api://7/mcp:notes.read api://7/mcp:notes.write"
+    prefixed_scopes = "api://7/mcp:tools api://7/mcp:notes.read api://7/mcp:notes.write"
     async with running(access_file=path) as server:
-        stranger = await server.post()
+        unauthenticated = await server.post()
         metadata = await server.client.get("/.well-known/oauth-protected-resource")
         token = server.issuer.token(scope="api://7/mcp:notes.read", mcp_roles=["mcp-writer"])
-        listed, refused = await server.call("note_list", token), await server.call("note_add", token, {"text": "x"})
-    assert f'scope="{asked_as}"' in stranger.headers["www-authenticate"]
-    assert metadata.json()["scopes_supported"] == asked_as.split()
+        listed, rejected = await server.call("note_list", token), await server.call("note_add", token, {"text": "x"})
+    assert f'scope="{prefixed_scopes}"' in unauthenticated.headers["www-authenticate"]
+    assert metadata.json()["scopes_supported"] == prefixed_scopes.split()
     assert listed.status_code == 200
-    assert 'scope="api://7/mcp:tools api://7/mcp:notes.write"' in refused.headers["www-authenticate"]
+    assert 'scope="api://7/mcp:tools api://7/mcp:notes.write"' in rejected.headers["www-authenticate"]
 
 
 @pytest.mark.requirement("scopes.not_obtainable")
@@ -96,20 +96,20 @@ async def test_a_tool_that_no_role_of_the_person_brings_is_a_plain_403() -> None
 
 @pytest.mark.requirement("scopes.told")
 @pytest.mark.parametrize(
-    ("sent", "told"),
+    ("sent", "output"),
     [(7, 7), ("seven", "seven"), ("x" * 256, "x" * 256), ("x" * 257, None), (True, None), (7.5, None), (None, None)],
 )
-async def test_a_refusal_is_a_json_rpc_error_with_the_id_of_its_request(sent: object, told: object) -> None:
+async def test_a_refusal_is_a_json_rpc_error_with_the_id_of_its_request(sent: object, output: object) -> None:
     call = {"jsonrpc": "2.0", "id": sent, "method": "tools/call", "params": {"name": "note_add", "arguments": {}}}
     async with running() as server:
         headers = {"authorization": f"Bearer {server.issuer.token(**READER)}", "accept": BOTH}
-        refusal = await server.client.post("/mcp", json=call, headers=headers)
+        rejection = await server.client.post("/mcp", json=call, headers=headers)
         early = await server.client.post("/mcp", json=call, headers=headers | {"authorization": _nobody(server)})
-    assert (refusal.status_code, early.status_code) == (403, 403)
-    answer = refusal.json()
-    assert (answer["jsonrpc"], answer["id"], answer["error"]["code"]) == ("2.0", told, -32003)
+    assert (rejection.status_code, early.status_code) == (403, 403)
+    response = rejection.json()
+    assert (response["jsonrpc"], response["id"], response["error"]["code"]) == ("2.0", output, -32003)
     assert (early.json()["id"], early.json()["error"]["code"]) == (None, -32003)  # the body was not read
-    assert refusal.headers["content-type"] == "application/json"
+    assert rejection.headers["content-type"] == "application/json"
 
 
 def _nobody(server: Running) -> str:
@@ -120,8 +120,8 @@ def _nobody(server: Running) -> str:
 @pytest.mark.parametrize("scope", ["mcp:notes.write", "mcp:admin"])
 async def test_a_broader_scope_is_good_for_a_narrower_tool(scope: str) -> None:
     async with running() as server:
-        answer = await server.call("note_list", server.issuer.token(scope=scope))
-    assert answer.status_code == 200
+        response = await server.call("note_list", server.issuer.token(scope=scope))
+    assert response.status_code == 200
 
 
 @pytest.mark.requirement("scopes.one_challenge")
@@ -136,10 +136,10 @@ async def test_headers_that_say_otherwise_than_the_body_let_nobody_through(heade
 
 @pytest.mark.requirement("scopes.by_arguments")
 async def test_scopes_that_follow_from_arguments_come_in_one_challenge() -> None:
-    needs = Needs(_access())
-    needs.add_tool("export", lambda arguments: ["mcp:admin"] if arguments["everybody"] else ())
-    assert needs.of(_call("export", {"everybody": True})) == ("mcp:tools", "mcp:admin")
-    assert needs.of(_call("export", {"everybody": False})) == ("mcp:tools",)
+    requirements = ScopeRequirements(_access())
+    requirements.add_tool("export", lambda arguments: ["mcp:admin"] if arguments["everybody"] else ())
+    assert requirements.for_message(_call("export", {"everybody": True})) == ("mcp:tools", "mcp:admin")
+    assert requirements.for_message(_call("export", {"everybody": False})) == ("mcp:tools",)
 
 
 @pytest.mark.requirement("scopes.undecided")
@@ -159,15 +159,15 @@ async def test_scopes_that_follow_from_arguments_come_in_one_challenge() -> None
 async def test_what_cannot_be_decided_lets_nobody_through(
     decide: Callable[[Mapping[str, Any]], Any], arguments: object
 ) -> None:
-    needs = Needs(_access())
+    needs = ScopeRequirements(_access())
     needs.add_tool("export", decide)
-    with pytest.raises(ScopeUndecided):
-        needs.of(_call("export", arguments))
+    with pytest.raises(ScopeResolutionError):
+        needs.for_message(_call("export", arguments))
 
 
 @pytest.mark.requirement("scopes.everything_named")
 @pytest.mark.parametrize(
-    ("method", "params", "needed"),
+    ("method", "params", "required"),
     [
         ("resources/read", {"uri": "notes://all"}, "mcp:admin"),
         ("resources/subscribe", {"uri": "notes://all"}, "mcp:admin"),
@@ -191,28 +191,28 @@ async def test_what_cannot_be_decided_lets_nobody_through(
         ("initialize", {}, None),
     ],
 )
-async def test_whatever_is_named_needs_its_scope(method: Any, params: Any, needed: str | None) -> None:
-    needs = Needs(_access())
-    needs.add_resource("notes://all", "mcp:admin")
-    needs.add_resource("notes://of/{person}", "mcp:notes.write")
-    needs.add_prompt("summary", ("mcp:notes.read",))
-    expected = ("mcp:tools",) if needed is None else ("mcp:tools", needed)
-    assert needs.of({"method": method, "params": params}) == expected
+async def test_whatever_is_named_needs_its_scope(method: Any, params: Any, required: str | None) -> None:
+    requirements = ScopeRequirements(_access())
+    requirements.add_resource("notes://all", "mcp:admin")
+    requirements.add_resource("notes://of/{person}", "mcp:notes.write")
+    requirements.add_prompt("summary", ("mcp:notes.read",))
+    expected = ("mcp:tools",) if required is None else ("mcp:tools", required)
+    assert requirements.for_message({"method": method, "params": params}) == expected
 
 
 @pytest.mark.requirement("scopes.undecided", "scopes.everything_named")
 async def test_a_subscription_to_more_than_is_judged_lets_nobody_through() -> None:
-    needs = Needs(_access())
+    needs = ScopeRequirements(_access())
     needs.add_resource("notes://of/{person}", "mcp:notes.read")
-    many = [f"notes://of/{number}" for number in range(MOST_URIS + 1)]
+    many = [f"notes://of/{number}" for number in range(MAX_SUBSCRIPTION_URIS + 1)]
     for uris in (many, many[:-1]):
         wanted = {"resourceSubscriptions": uris[1:], "resource_subscriptions": uris[:1]}
         message = {"method": "subscriptions/listen", "params": {"notifications": wanted}}
         if uris is many:
-            with pytest.raises(ScopeUndecided):
-                needs.of(message)
+            with pytest.raises(ScopeResolutionError):
+                needs.for_message(message)
         else:
-            assert needs.of(message) == ("mcp:tools", "mcp:notes.read")
+            assert needs.for_message(message) == ("mcp:tools", "mcp:notes.read")
 
 
 @pytest.mark.requirement("scopes.again")
@@ -223,10 +223,10 @@ async def test_what_runs_judges_the_arguments_it_gets() -> None:
         ran.append(everybody)
         return "done"
 
-    need = Needs(_access()).add_tool("export", lambda a: "mcp:admin" if a["everybody"] else ())
-    run = guarded(export, need)
+    requirement = ScopeRequirements(_access()).add_tool("export", lambda a: "mcp:admin" if a["everybody"] else ())
+    run = scope_checked(export, requirement)
     principal = _principal("mcp:tools")
-    with serving(Caller(principal, frozenset({"mcp:tools"}))):
+    with request_context(AuthenticatedCaller(principal, frozenset({"mcp:tools"}))):
         with pytest.raises(MCPError, match="mcp:admin"), capture_logs() as lines:
             await run(everybody=True)
         assert [(line["event"], line["name"], line["code"]) for line in lines] == [
@@ -248,8 +248,8 @@ def test_a_plain_function_is_guarded_too_and_keeps_its_context_out_of_the_decisi
         assert ctx is not None
         return text
 
-    run = guarded(write, Needs(_access()).add_tool("write", decide))
-    with serving(Caller(_principal("mcp:notes.write"), frozenset())):
+    run = scope_checked(write, ScopeRequirements(_access()).add_tool("write", decide))
+    with request_context(AuthenticatedCaller(_principal("mcp:notes.write"), frozenset())):
         assert run(text="x", ctx=Context()) == "x"
     assert seen == [{"text": "x"}]
 
@@ -262,23 +262,23 @@ async def test_a_session_is_judged_by_the_token_of_each_call() -> None:
         narrow = server.issuer.token(scope="mcp:tools", mcp_roles=["mcp-admin"], sid="session-2")
         headers = await initialized(server, broad)
         seen = await legacy_call(server, {**headers, "authorization": f"Bearer {narrow}"}, "whoami")
-        refused = await legacy_call(server, {**headers, "authorization": f"Bearer {narrow}"}, "note_count")
+        rejected = await legacy_call(server, {**headers, "authorization": f"Bearer {narrow}"}, "note_count")
         listed = await _listed(server, {**headers, "authorization": f"Bearer {narrow}"})
         counted = await legacy_call(server, headers, "note_count")
     assert events(seen)[-1]["result"]["structuredContent"]["scopes"] == ["mcp:tools"]
-    assert (refused.status_code, counted.status_code) == (403, 200)
+    assert (rejected.status_code, counted.status_code) == (403, 200)
     assert "note_count" in listed  # obtainable
 
 
 async def _listed(server: Any, headers: dict[str, str]) -> list[str]:
     message = {"jsonrpc": "2.0", "id": "list", "method": "tools/list"}
-    answer = await server.client.post("/mcp", json=message, headers=headers)
-    return [entry["name"] for entry in events(answer)[-1]["result"]["tools"]]
+    response = await server.client.post("/mcp", json=message, headers=headers)
+    return [entry["name"] for entry in events(response)[-1]["result"]["tools"]]
 
 
 @pytest.mark.requirement("scopes.lists")
 @pytest.mark.parametrize(
-    ("show", "claims", "shown"),
+    ("show", "claims", "displayed"),
     [
         ("granted", READER, {"note_list"}),
         ("obtainable", READER, {"note_list"}),
@@ -289,7 +289,7 @@ async def _listed(server: Any, headers: dict[str, str]) -> list[str]:
         ("all", READER, {"note_list", "note_add", "note_count"}),
     ],
 )
-async def test_lists_show_what_the_setting_says(show: str, claims: dict[str, Any], shown: set[str]) -> None:
+async def test_lists_show_what_the_setting_says(show: str, claims: dict[str, Any], displayed: set[str]) -> None:
     async with running(tools_list=show) as server:
         token = server.issuer.token(**claims)
         legacy = await _listed(server, await initialized(server, token))
@@ -306,7 +306,7 @@ async def test_lists_show_what_the_setting_says(show: str, claims: dict[str, Any
         )
     result = events(modern)[-1]["result"]
     for names in (legacy, [entry["name"] for entry in result["tools"]]):
-        assert {name for name in names if name.startswith("note")} == shown
+        assert {name for name in names if name.startswith("note")} == displayed
         assert {"greet", "whoami"} <= set(names)
     assert result["cacheScope"] == "private"
 
@@ -328,10 +328,12 @@ async def test_resources_and_prompts_are_registered_with_their_scopes_and_listed
     module = ModuleType("mine")
     vars(module).update(everything=everything, of=of, summary=summary)
     access = _access()
-    needs = Needs(access)
-    server = ListingServer("t", version="1", access=access, needs=needs, state=None, show="granted")
-    register(server, module, needs)
-    with serving(Caller(_principal("mcp:notes.write"), frozenset())):
+    requirements = ScopeRequirements(access)
+    server = ScopeFilteredServer(
+        "t", version="1", access=access, scope_requirements=requirements, state=None, visibility="granted"
+    )
+    register(server, module, requirements)
+    with request_context(AuthenticatedCaller(_principal("mcp:notes.write"), frozenset())):
         assert [entry.name for entry in await server.list_prompts()] == ["summary"]
         assert [entry.uri_template for entry in await server.list_resource_templates()] == ["notes://of/{person}"]
         assert await server.list_resources() == []
@@ -339,7 +341,10 @@ async def test_resources_and_prompts_are_registered_with_their_scopes_and_listed
         assert [getattr(part, "content", None) for part in read] == ["ada"]
         with pytest.raises(MCPError, match="mcp:admin"):
             await server.read_resource("notes://all")
-    with serving(Caller(_principal("mcp:tools"), frozenset())), pytest.raises(MCPError, match=r"notes\.read"):
+    with (
+        request_context(AuthenticatedCaller(_principal("mcp:tools"), frozenset())),
+        pytest.raises(MCPError, match=r"notes\.read"),
+    ):
         await server.get_prompt("summary")
 
 
@@ -351,31 +356,35 @@ def test_a_tool_that_names_an_unknown_scope_is_told_at_the_start() -> None:
 
     module = ModuleType("mine")
     vars(module).update(typo=typo)
-    needs = Needs(_access())
-    server = ListingServer("t", version="1", access=_access(), needs=needs, state=None, show="all")
+    requirements = ScopeRequirements(_access())
+    server = ScopeFilteredServer(
+        "t", version="1", access=_access(), scope_requirements=requirements, state=None, visibility="all"
+    )
     with pytest.raises(AccessFileError, match=r"typo: needs the scope 'mcp:notes\.wirte', which is not one of"):
-        register(server, module, needs)
+        register(server, module, requirements)
 
 
 @pytest.mark.requirement("scopes.known")
 @pytest.mark.parametrize("kind", ["tool", "prompt", "resource"])
 def test_two_of_one_name_are_told_at_the_start(kind: str) -> None:
     # The SDK would serve the first, with a warning; the gate would ask for the scope of the second.
-    needs = Needs(_access())
-    for add in (needs.add_tool, needs.add_prompt, needs.add_resource):
+    requirements = ScopeRequirements(_access())
+    for add in (requirements.add_tool, requirements.add_prompt, requirements.add_resource):
         add("notes", "mcp:admin")
     with pytest.raises(AccessFileError, match=f"notes: there is a {kind} of this name already"):
-        getattr(needs, f"add_{kind}")("notes", None)
+        getattr(requirements, f"add_{kind}")("notes", None)
 
 
 @pytest.mark.requirement("scopes.file")
 def test_the_access_file_adds_scopes_and_takes_none_away() -> None:
-    needs = Needs(_access(tools={"greet": ["mcp:notes.read"], "note_add": ["mcp:admin"], "foreign": ["mcp:admin"]}))
-    needs.add_tool("greet", None)
-    needs.add_tool("note_add", "mcp:notes.write")
-    assert needs.of(_call("greet")) == ("mcp:tools", "mcp:notes.read")
-    assert needs.of(_call("note_add")) == ("mcp:tools", "mcp:notes.write", "mcp:admin")
-    assert needs.of(_call("foreign")) == ("mcp:tools", "mcp:admin")
+    requirements = ScopeRequirements(
+        _access(tools={"greet": ["mcp:notes.read"], "note_add": ["mcp:admin"], "foreign": ["mcp:admin"]})
+    )
+    requirements.add_tool("greet", None)
+    requirements.add_tool("note_add", "mcp:notes.write")
+    assert requirements.for_message(_call("greet")) == ("mcp:tools", "mcp:notes.read")
+    assert requirements.for_message(_call("note_add")) == ("mcp:tools", "mcp:notes.write", "mcp:admin")
+    assert requirements.for_message(_call("foreign")) == ("mcp:tools", "mcp:admin")
 
 
 @pytest.mark.requirement("scopes.file")

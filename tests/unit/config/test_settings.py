@@ -13,7 +13,7 @@ import pytest
 
 from mcp_idp.cli.bootstrap.keycloak.settings import NAMES as KEYCLOAK
 from mcp_idp.config import load_settings
-from mcp_idp.config.env import COMPOSE_NAMES, SettingsError
+from mcp_idp.config.env import COMPOSE_ONLY_VARIABLES, SettingsError
 from mcp_idp.config.settings import NAMES, Settings
 from mcp_server.__main__ import main
 
@@ -106,12 +106,12 @@ REFUSED: list[tuple[dict[str, str], str]] = [
 
 
 @pytest.mark.requirement("settings.refused")
-@pytest.mark.parametrize(("variables", "says"), REFUSED)
-def test_what_cannot_work_is_refused_in_one_line(variables: dict[str, str], says: str) -> None:
-    with pytest.raises(SettingsError) as refused:
+@pytest.mark.parametrize(("variables", "message"), REFUSED)
+def test_what_cannot_work_is_refused_in_one_line(variables: dict[str, str], message: str) -> None:
+    with pytest.raises(SettingsError) as rejected:
         load_settings(variables)
-    assert says in str(refused.value)
-    assert "\n" not in str(refused.value)
+    assert message in str(rejected.value)
+    assert "\n" not in str(rejected.value)
 
 
 @pytest.mark.requirement("settings.refused")
@@ -135,7 +135,7 @@ def test_a_variable_of_somebody_else_s_that_looks_like_one_of_compose_s_is_no_ty
     load_settings(
         {"HTTP_PORTS": "80", "LOGIN_HOSTS": "a", "MCP_USERS": "b", "MCP_PASSWORDS": "c", "KEYCLOAK_HEAPS": "d"}
     )
-    for name in COMPOSE_NAMES:
+    for name in COMPOSE_ONLY_VARIABLES:
         load_settings({name: "1"})
 
 
@@ -154,9 +154,9 @@ STARTS: list[tuple[dict[str, str], str]] = [
 
 
 @pytest.mark.requirement("settings.exit_code")
-@pytest.mark.parametrize(("variables", "says"), STARTS)
+@pytest.mark.parametrize(("variables", "message"), STARTS)
 def test_a_bad_start_ends_with_one_line_and_exit_code_2(
-    variables: dict[str, str], says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    variables: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in NAMES:
         monkeypatch.delenv(name, raising=False)
@@ -164,11 +164,11 @@ def test_a_bad_start_ends_with_one_line_and_exit_code_2(
         monkeypatch.setenv(name, value)
     with warnings.catch_warnings():
         assert main() == 2
-    said = capsys.readouterr()
-    (line,) = said.err.splitlines()
+    output = capsys.readouterr()
+    (line,) = output.err.splitlines()
     assert line.startswith("mcp-server: ")
-    assert says in line
-    assert said.out == ""
+    assert message in line
+    assert output.out == ""
 
 
 @pytest.mark.requirement("settings.exit_code")

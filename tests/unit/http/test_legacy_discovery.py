@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from mcp_idp.config.settings import Settings
 from mcp_server.app import create_app
-from tests.support.app import HeldClock, Running, lifespan, running
+from tests.support.app import FakeClock, Running, lifespan, running
 from tests.support.fake_issuer import ISSUER, Issuer
 
 if TYPE_CHECKING:
@@ -109,18 +109,18 @@ async def test_a_provider_that_is_away_is_asked_seldom_and_its_last_document_ser
     provider = Issuer(down=True)
     async with mirroring(provider) as server:
         unknown = [await server.client.get(FORMS[0]) for _ in range(20)]
-        asked = provider.calls["/.well-known/oauth-authorization-server/realms/mcp"]
+        requests = provider.calls["/.well-known/oauth-authorization-server/realms/mcp"]
         provider.down = False
         server.clock.forward(6)
         known = await server.client.get(FORMS[1])
         provider.down = True
         server.clock.forward(3600)
-        held = await server.client.get(FORMS[0])
+        current = await server.client.get(FORMS[0])
     assert {response.status_code for response in unknown} == {503}
     assert unknown[0].headers["retry-after"] == "5"
-    assert asked <= 2  # for the keys, and once for all of these
-    assert (known.status_code, held.status_code) == (200, 200)
-    assert held.json() == known.json()
+    assert requests <= 2  # for the keys, and once for all of these
+    assert (known.status_code, current.status_code) == (200, 200)
+    assert current.json() == known.json()
 
 
 @pytest.mark.requirement("legacy.mirror")
@@ -142,10 +142,10 @@ async def test_the_log_has_one_line_a_minute_and_says_how_many(on: bool) -> None
                 await server.client.get(FORMS[0], headers=headers)
             server.clock.forward(61)
             await server.client.get(FORMS[0], headers=headers)
-    told = [entry for entry in logs if entry.get("path") == FORMS[0]]
-    assert [(entry["times"], entry["in_all"]) for entry in told] == [(1, 1), (50, 51)]
-    assert all(len(entry["user_agent"]) <= 100 and entry["user_agent"].isprintable() for entry in told)
-    assert ("LEGACY_DISCOVERY" in json.dumps(told)) is not on
+    output = [entry for entry in logs if entry.get("path") == FORMS[0]]
+    assert [(entry["times"], entry["in_all"]) for entry in output] == [(1, 1), (50, 51)]
+    assert all(len(entry["user_agent"]) <= 100 and entry["user_agent"].isprintable() for entry in output)
+    assert ("LEGACY_DISCOVERY" in json.dumps(output)) is not on
 
 
 @pytest.mark.requirement("legacy.off")
@@ -188,7 +188,7 @@ async def test_the_transport_of_2024_is_refused_with_a_word_on_what_replaces_it(
 
 @pytest.mark.requirement("names.other")
 async def test_under_another_name_of_this_machine_the_log_names_the_public_url() -> None:
-    issuer, clock = Issuer(), HeldClock()
+    issuer, clock = Issuer(), FakeClock()
     with capture_logs() as logs:
         async with issuer.http() as http:
             app = create_app(Settings(), clock=clock.clock, http=http)
@@ -199,9 +199,9 @@ async def test_under_another_name_of_this_machine_the_log_names_the_public_url()
                     assert response.status_code == 401
                 page = await client.get("http://127.0.0.1:3000/")
                 await client.post("http://localhost:3000/mcp", json={})
-    told = [(entry["host"], entry["use"]) for entry in logs if "another name" in entry["event"]]
-    assert told[0] == ("b'127.0.0.1:3000'", "http://localhost:3000/mcp")
-    assert len(told) == len(set(told)) == 8
-    assert "b'localhost:3000'" not in {host for host, _ in told}
+    output = [(entry["host"], entry["use"]) for entry in logs if "another name" in entry["event"]]
+    assert output[0] == ("b'127.0.0.1:3000'", "http://localhost:3000/mcp")
+    assert len(output) == len(set(output)) == 8
+    assert "b'localhost:3000'" not in {host for host, _ in output}
     assert "http://localhost:3000/mcp" in page.text
     assert "(127.0.0.1 for localhost, a slash at the end)" in page.text

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mcp_idp.http_server.limits import WireLimits
+from mcp_idp.http_server.limits import HttpLimits
 from tests.support.raw_http import HOST, Served, served
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ GET = b"GET / HTTP/1.1\r\n" + HOST
 POST = b"POST /next HTTP/1.1\r\n" + HOST
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\n" + HOST + b"\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
-LIMITS = WireLimits(body_bytes=64 * 1024)
+LIMITS = HttpLimits(body_bytes=64 * 1024)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def server(shared: Served) -> Served:
 
 @pytest.fixture
 def hasty() -> Iterator[Served]:
-    with served(WireLimits(header_seconds=0.3, body_seconds=0.2)) as server:
+    with served(HttpLimits(header_seconds=0.3, body_seconds=0.2)) as server:
         yield server
 
 
@@ -64,11 +64,11 @@ def test_a_head_of_exactly_the_bound_passes_and_one_byte_more_is_answered_431_an
             assert connection.answer().status == 200
         head = head_of(LIMITS.header_bytes + 1, b"/over")
         connection.send(*(head[i : i + piece] for i in range(0, len(head), piece)))
-        answer = connection.answer()
+        response = connection.answer()
         assert connection.rest() == b""
-    assert answer.status == 431
-    assert answer.headers["connection"] == "close"
-    assert json.loads(answer.body).keys() == {"error", "error_description"}
+    assert response.status == 431
+    assert response.headers["connection"] == "close"
+    assert json.loads(response.body).keys() == {"error", "error_description"}
     assert server.app.seen == ["/", "/"]
 
 
@@ -101,9 +101,9 @@ def test_a_declared_body_of_exactly_the_bound_passes_and_one_byte_more_is_answer
     bound = LIMITS.body_bytes
     assert server.once(POST + b"Content-Length: %d\r\n\r\n" % bound + b"b" * bound).body == b"POST /next 65536"
     with server.connect() as connection:
-        answer = connection.send(POST + b"Content-Length: %d\r\n\r\n" % (bound + 1)).answer()
+        response = connection.send(POST + b"Content-Length: %d\r\n\r\n" % (bound + 1)).answer()
         assert connection.rest() == b""
-    assert answer.status == 413
+    assert response.status == 413
     assert server.app.seen == ["/next"]
 
 
@@ -142,8 +142,8 @@ def test_a_body_of_small_chunks_passes(server: Served) -> None:
 
 @pytest.mark.requirement("wire.trailers")
 def test_a_trailer_never_becomes_a_header(server: Served) -> None:
-    answer = server.once(CHUNKED + b"1\r\nb\r\n0\r\nAuthorization: Bearer x\r\n\r\n")
-    assert answer.status == 200
+    response = server.once(CHUNKED + b"1\r\nb\r\n0\r\nAuthorization: Bearer x\r\n\r\n")
+    assert response.status == 200
     assert [name for name, _ in server.app.headers[0]] == [b"host", b"transfer-encoding"]
 
 
@@ -159,7 +159,7 @@ def test_a_client_that_sends_all_before_it_reads_still_reads_the_413(server: Ser
 @pytest.mark.requirement("wire.refusal_readable")
 @pytest.mark.parametrize(("seconds", "size"), [(0.2, 1 << 50), (600, 100_000)], ids=["time", "amount"])
 def test_a_refused_client_is_not_listened_to_for_ever(seconds: float, size: int) -> None:
-    limits = WireLimits(linger_seconds=seconds, linger_bytes=size)
+    limits = HttpLimits(linger_seconds=seconds, linger_bytes=size)
     with served(limits) as server, server.connect() as connection:
         assert connection.send(b"nonsense\r\n\r\n").answer().status == 400
         assert connection.rest() == b""
@@ -178,7 +178,7 @@ def test_more_than_a_hundred_headers_are_refused_before_their_head_ends(server: 
 
 @pytest.mark.requirement("wire.connections")
 def test_over_the_bound_the_oldest_connection_is_told_503_and_a_request_on_a_new_one_is_answered() -> None:
-    with served(WireLimits(connections=8)) as server, ExitStack() as stack:
+    with served(HttpLimits(connections=8)) as server, ExitStack() as stack:
         halves = [stack.enter_context(server.connect()).send(GET) for _ in range(8)]
         for _ in range(3):
             assert server.once(GET + b"\r\n").status == 200
@@ -191,11 +191,11 @@ def test_over_the_bound_the_oldest_connection_is_told_503_and_a_request_on_a_new
 
 @pytest.mark.requirement("wire.connections")
 def test_a_connection_of_somebody_known_stays_and_goes_last_when_it_is_idle() -> None:
-    with served(WireLimits(connections=4)) as server, ExitStack() as stack:
+    with served(HttpLimits(connections=4)) as server, ExitStack() as stack:
         known, busy = (stack.enter_context(server.connect()) for _ in range(2))
         assert known.send(GET.replace(b"/ ", b"/known ") + b"\r\n").answer().status == 200
         busy.send(GET.replace(b"/ ", b"/known/wait ") + b"\r\n")
-        while not server.app.gates:
+        while not server.app.pauses:
             assert known.send(GET + b"\r\n").answer().status == 200
         for _ in range(20):
             stack.enter_context(server.connect()).send(GET)
@@ -223,7 +223,7 @@ def test_a_connection_of_somebody_known_stays_and_goes_last_when_it_is_idle() ->
     ids=["target", "value", "lines", "body", "second head", "requests that wait"],
 )
 def test_over_the_bound_the_connections_go_in_which_most_waits(start: bytes) -> None:
-    with served(WireLimits(waiting_bytes=200_000)) as server, ExitStack() as stack:
+    with served(HttpLimits(waiting_bytes=200_000)) as server, ExitStack() as stack:
         slow = stack.enter_context(server.connect()).send(GET)
         holding = [stack.enter_context(server.connect()).send(start) for _ in range(40)]
         for _ in range(3):
@@ -236,7 +236,7 @@ def test_over_the_bound_the_connections_go_in_which_most_waits(start: bytes) -> 
 @pytest.mark.requirement("wire.waiting")
 @pytest.mark.parametrize("path", [b"/known", b"/unread"])
 def test_what_was_let_in_or_answered_waits_no_more(path: bytes) -> None:
-    with served(WireLimits(waiting_bytes=50_000, body_bytes=1 << 20)) as server, server.connect() as connection:
+    with served(HttpLimits(waiting_bytes=50_000, body_bytes=1 << 20)) as server, server.connect() as connection:
         head = POST.replace(b"/next", path)
         for _ in range(5):
             connection.send(head + b"Content-Length: 300000\r\n\r\n" + b"b" * 1000)
@@ -362,10 +362,10 @@ def test_a_request_whose_end_can_be_read_in_two_ways_is_answered_400_and_nothing
     server: Served, request_: bytes
 ) -> None:
     with server.connect() as connection:
-        answer = connection.send(request_ + SMUGGLED).answer()
+        response = connection.send(request_ + SMUGGLED).answer()
         assert connection.rest() == b""
-    assert answer.status == 400
-    assert json.loads(answer.body)["error"] == "invalid_request"
+    assert response.status == 400
+    assert json.loads(response.body)["error"] == "invalid_request"
     assert "/smuggled" not in server.app.seen
 
 
@@ -394,8 +394,8 @@ def test_the_only_transfer_coding_is_chunked_and_only_in_http_1_1(server: Served
 @pytest.mark.parametrize("version", [b"1.1", b"1.0"])
 @pytest.mark.parametrize("hosts", [b"", HOST + HOST, HOST + b"hOST: there\r\n"], ids=["none", "same twice", "two"])
 def test_a_request_has_one_host_and_only_http_1_0_may_have_none(server: Served, hosts: bytes, version: bytes) -> None:
-    answer = server.once(b"GET / HTTP/" + version + b"\r\n" + hosts + b"\r\n")
-    assert answer.status == (200 if version == b"1.0" and not hosts else 400)
+    response = server.once(b"GET / HTTP/" + version + b"\r\n" + hosts + b"\r\n")
+    assert response.status == (200 if version == b"1.0" and not hosts else 400)
 
 
 @pytest.mark.requirement("wire.target")
@@ -512,7 +512,7 @@ def test_a_refusal_waits_for_the_answers_before_it(server: Served, bad: bytes) -
 
 @pytest.mark.requirement("wire.pipelining")
 def test_a_client_cannot_make_requests_wait_without_bound() -> None:
-    with served(WireLimits(pipelined=2)) as server, server.connect() as connection:
+    with served(HttpLimits(pipelined=2)) as server, server.connect() as connection:
         connection.send((GET + b"\r\n") * 10)
         received = connection.rest()
     assert received.count(b"HTTP/1.1 200") == 3
@@ -545,8 +545,8 @@ def test_a_connection_ends_after_a_request_that_asked_whether_to_go_on(server: S
         connection.send(POST + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n")
         assert connection.line() == b"HTTP/1.1 100 Continue\r\n"
         assert connection.line() == b"\r\n"
-        answer = connection.send(b"ab").answer()
-        assert (answer.body, answer.headers["connection"]) == (b"POST /next 2", "close")
+        response = connection.send(b"ab").answer()
+        assert (response.body, response.headers["connection"]) == (b"POST /next 2", "close")
         assert connection.rest() == b""
     with server.connect() as connection:
         connection.send(POST.replace(b"/next", b"/unread") + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n")
@@ -562,9 +562,9 @@ def test_ordinary_requests_share_one_connection_in_every_form(server: Served) ->
             assert connection.send(b"\r\n" + POST + b"Content-Length: 3\r\n\r\n", b"abc").answer().status == 200
             assert connection.send(CHUNKED, b"3;a=b\r\nab", b"c\r\n0\r\n\r\n").answer().body == b"POST /next 3"
             request = b"GET /a%20b?c HTTP/1.1\r\n" + HOST + b"\r\n"
-            answer = connection.send(*(request[i : i + 1] for i in range(len(request)))).answer()
-            assert answer.body == b"GET /a%20b?c 0"
-            assert "connection" not in answer.headers
+            response = connection.send(*(request[i : i + 1] for i in range(len(request)))).answer()
+            assert response.body == b"GET /a%20b?c 0"
+            assert "connection" not in response.headers
 
 
 @pytest.mark.requirement("wire.untouched")
@@ -572,7 +572,7 @@ def test_ordinary_requests_share_one_connection_in_every_form(server: Served) ->
 def test_a_request_that_wants_the_end_gets_it_and_nothing_after_it_runs(server: Served, head: bytes) -> None:
     with ExitStack() as stack:
         connection = stack.enter_context(server.connect())
-        answer = connection.send(head + SMUGGLED).answer()
-        assert (answer.status, answer.headers["connection"]) == (200, "close")
+        response = connection.send(head + SMUGGLED).answer()
+        assert (response.status, response.headers["connection"]) == (200, "close")
         assert connection.rest() == b""
     assert server.app.seen == ["/"]

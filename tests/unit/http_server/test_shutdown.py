@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING
 import pytest
 
 from mcp_idp.config.env import SettingsError
-from mcp_idp.http_server.runner import listen
+from mcp_idp.http_server.runner import bind_sockets
 from tests.support.raw_http import HOST, Connection
 
 if TYPE_CHECKING:
@@ -95,8 +95,8 @@ def test_a_request_being_answered_when_the_signal_comes_is_answered() -> None:
             assert idle.rest() == b""
             server.stdin.write("go on\n")
             server.stdin.flush()
-            answer = busy.answer()
-            assert (answer.body, answer.headers["connection"]) == (b"done", "close")
+            response = busy.answer()
+            assert (response.body, response.headers["connection"]) == (b"done", "close")
             assert busy.rest() == b""
         assert server.end()[0] == 0
 
@@ -160,12 +160,12 @@ def test_a_taken_port_is_one_line_and_2_before_the_application_starts() -> None:
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid", "a" * 70])
 def test_a_host_that_is_not_this_machine_is_named(host: str) -> None:
     with pytest.raises(SettingsError, match=f"HOST={host}: is no address of this machine"):
-        listen(host, 0)
+        bind_sockets(host, 0)
 
 
 @pytest.mark.requirement("wire.listening")
 def test_every_address_of_a_name_listens_on_one_port_which_the_system_chooses_for_0() -> None:
-    sockets = listen("localhost", 0)
+    sockets = bind_sockets("localhost", 0)
     ports = {listener.getsockname()[1] for listener in sockets}
     for listener in sockets:
         with closing(Connection(listener.getsockname())):

@@ -14,18 +14,18 @@ import pytest
 from mcp.server.mcpserver import Context, MCPServer
 
 from mcp_idp.access.policy import load_access
-from mcp_idp.auth.context import Caller, serving
-from mcp_idp.auth.scopes import Needs
+from mcp_idp.auth.context import AuthenticatedCaller, request_context
+from mcp_idp.auth.scopes import ScopeRequirements
 from mcp_idp.config.settings import Settings
-from mcp_idp.http.body import MESSAGE, judge_body, read_body, replay
-from mcp_idp.mcp_protocol.endpoint import Eras, quiet_tools
+from mcp_idp.http.body import MESSAGE_SCOPE_KEY, parse_json_object, read_body, replay
+from mcp_idp.mcp_protocol.endpoint import McpEndpoint, non_streaming_tools
 from mcp_idp.mcp_protocol.registry import register, tool
 from mcp_idp.mcp_protocol.sessions import MAX_SESSIONS_EACH
 from mcp_idp.principal import Principal
 from mcp_idp.util.memory_budget import Budget
 from mcp_server import tools
 from mcp_server.app import create_app
-from tests.support.app import BOTH, MODERN, HeldClock, Running, lifespan, running
+from tests.support.app import BOTH, MODERN, FakeClock, Running, lifespan, running
 from tests.support.fake_issuer import Issuer
 from tests.support.mcp_calls import events, initialized, legacy_call
 
@@ -64,8 +64,8 @@ async def test_a_tool_that_takes_a_context_for_the_state_only_is_answered_by_one
         old += [await legacy_call(server, headers, "note_list")]
         new = await server.call("note_list", token)
         telling = await legacy_call(server, headers, "count", number=1)
-    assert [kind(answer) for answer in (*old, new, telling)] == ["application/json"] * 3 + ["text/event-stream"]
-    assert [answer.json()["result"]["structuredContent"] for answer in (old[1], new)] == [{"result": ["a"]}] * 2
+    assert [kind(response) for response in (*old, new, telling)] == ["application/json"] * 3 + ["text/event-stream"]
+    assert [response.json()["result"]["structuredContent"] for response in (old[1], new)] == [{"result": ["a"]}] * 2
 
 
 @pytest.mark.requirement("eras.document")
@@ -152,7 +152,7 @@ async def test_what_a_tool_tells_arrives_while_it_still_works(era: str, monkeypa
 @asynccontextmanager
 async def served(**settings: Any) -> AsyncIterator[tuple[ASGIApp, Running]]:
     """As `running`, and the application itself."""
-    issuer, clock = Issuer(), HeldClock()
+    issuer, clock = Issuer(), FakeClock()
     async with issuer.http() as http:
         app = create_app(Settings(**settings), clock=clock.clock, http=http)
         transport = httpx.ASGITransport(app)
@@ -247,13 +247,13 @@ async def test_a_call_that_is_being_answered_by_a_document_can_be_cancelled(monk
         mine = await initialized(server, server.issuer.token())
         theirs = await initialized(server, server.issuer.token(sub="other"))
         call = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "wait", "arguments": {}}}
-        answer = asyncio.create_task(server.client.post("/mcp", json=call, headers=mine))
+        task = asyncio.create_task(server.client.post("/mcp", json=call, headers=mine))
         await begun.wait()
-        for headers, wanted in [(theirs, 7), (mine, "7"), (mine, True), (mine, 8), ({**mine, **STRAY}, 7)]:
-            await server.client.post("/mcp", json=cancelled(wanted), headers=headers)
+        for headers, expected in [(theirs, 7), (mine, "7"), (mine, True), (mine, 8), ({**mine, **STRAY}, 7)]:
+            await server.client.post("/mcp", json=cancelled(expected), headers=headers)
         assert not ended.is_set()
         await server.client.post("/mcp", json=cancelled(7), headers=mine)
-        response = await answer
+        response = await task
     assert ended.is_set()
     assert response.json() == {"jsonrpc": "2.0", "id": 7, "error": {"code": -32800, "message": "Request cancelled"}}
 
@@ -390,23 +390,27 @@ async def test_every_form_of_answer_sees_the_state_of_one_lifespan(caplog: pytes
         return await call_next(ctx)
 
     server: MCPServer[Any] = MCPServer("t", lifespan=once, middleware=[look])
-    register(server, tools, Needs(load_access(Settings().access_file)))
-    eras = Eras(server, quiet=quiet_tools(tools), stateless=True, monotonic=lambda: 0.0)
+    register(server, tools, ScopeRequirements(load_access(Settings().access_file)))
+    endpoint = McpEndpoint(server, non_streaming=non_streaming_tools(tools), stateless=True, monotonic=lambda: 0.0)
     principal = Principal(issuer="i", subject="s", client="c", scopes=frozenset(), expires_at=2e9, roles=None)
 
-    caller = Caller(principal, good_for=frozenset())
+    caller = AuthenticatedCaller(principal, effective_scopes=frozenset())
 
     async def admitted(scope: Scope, receive: Receive, send: Send) -> None:
         share = Budget().share()
         body = await read_body(receive, share)
-        with serving(caller):
-            await eras({**scope, "user": caller, MESSAGE: judge_body(body, share)}, replay(body, receive), send)
+        with request_context(caller):
+            await endpoint(
+                {**scope, "user": caller, MESSAGE_SCOPE_KEY: parse_json_object(body, share)},
+                replay(body, receive),
+                send,
+            )
 
     async with (
-        lifespan(eras),
+        lifespan(endpoint),
         httpx.AsyncClient(transport=httpx.ASGITransport(admitted), base_url="http://localhost:3000") as client,
     ):
-        calls = Running(client, Issuer(), HeldClock())
+        calls = Running(client, Issuer(), FakeClock())
         headers = {"accept": BOTH, "mcp-protocol-version": "2025-11-25"}
         await calls.call("greet", None, {"name": "Ada"})
         await calls.call("count", None, {"number": 1})
@@ -424,11 +428,12 @@ async def test_who_opens_too_many_sessions_loses_the_one_used_least_recently() -
     async with running() as server:
         token = server.issuer.token()
         theirs = await initialized(server, server.issuer.token(sub="other"))
-        held = [await initialized(server, token) for _ in range(MAX_SESSIONS_EACH)]
-        await legacy_call(server, {**held[0], **UNVERSIONED}, "whoami")
-        held.append(await initialized(server, token))
+        current = [await initialized(server, token) for _ in range(MAX_SESSIONS_EACH)]
+        await legacy_call(server, {**current[0], **UNVERSIONED}, "whoami")
+        current.append(await initialized(server, token))
         statuses = [
-            (await legacy_call(server, headers, "whoami")).status_code for headers in (*held[:3], held[-1], theirs)
+            (await legacy_call(server, headers, "whoami")).status_code
+            for headers in (*current[:3], current[-1], theirs)
         ]
     assert statuses == [200, 404, 200, 200, 200]
 
@@ -440,14 +445,14 @@ UNVERSIONED = {"mcp-protocol-version": "2025-03-26", "accept": "*/*"}
 @pytest.mark.requirement("eras.apart")
 async def test_a_thousand_interleaved_calls_of_two_people_do_not_cross_over() -> None:
     async with running() as server:
-        people = {name: server.issuer.token(sub=name) for name in ("ada", "bob")}
-        sessions = {name: [await initialized(server, token) for _ in range(3)] for name, token in people.items()}
+        users = {name: server.issuer.token(sub=name) for name in ("ada", "bob")}
+        sessions = {name: [await initialized(server, token) for _ in range(3)] for name, token in users.items()}
 
         async def ask(turn: int, name: str) -> tuple[str, str]:
             session = sessions[name][turn % 3]
             match turn % 4:
                 case 0:
-                    response = await server.call("whoami", people[name])
+                    response = await server.call("whoami", users[name])
                 case 1:
                     response = await legacy_call(server, session, "whoami")
                 case 2:
@@ -458,12 +463,12 @@ async def test_a_thousand_interleaved_calls_of_two_people_do_not_cross_over() ->
                     return name, str(response.status_code)
             return name, events(response)[-1]["result"]["structuredContent"]["subject"]
 
-        answers = []
+        responses = []
         for turn in range(0, 500, 25):
-            asked = [ask(i, name) for i in range(turn, turn + 25) for name in people]
-            answers += await asyncio.gather(*asked)
-    assert len(answers) == 1000
-    assert {name: Counter(said for who, said in answers if who == name) for name in people} == {
+            requests = [ask(i, name) for i in range(turn, turn + 25) for name in users]
+            responses += await asyncio.gather(*requests)
+    assert len(responses) == 1000
+    assert {name: Counter(message for who, message in responses if who == name) for name in users} == {
         "ada": {"ada": 375, "404": 125},
         "bob": {"bob": 375, "404": 125},
     }

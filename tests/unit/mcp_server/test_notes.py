@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mcp_idp.principal import Principal
-from mcp_server.demo.notes import Notes, NotKept
+from mcp_server.demo.notes import NoteRejected, NoteStore
 from tests.support.app import running
 from tests.support.mcp_calls import events, initialized, legacy_call
 
@@ -16,54 +16,54 @@ pytestmark = pytest.mark.anyio
 WRITER: dict[str, Any] = {"scope": "mcp:tools mcp:notes.write", "mcp_roles": ["mcp-writer"]}
 
 
-def _text(answer: Any) -> str:
-    return str(events(answer)[-1]["result"]["content"][0]["text"])
+def _text(response: Any) -> str:
+    return str(events(response)[-1]["result"]["content"][0]["text"])
 
 
 @pytest.mark.requirement("notes.own")
 async def test_a_thousand_interleaved_calls_of_two_people_cross_nothing() -> None:
     async with running() as server:
-        tokens = {person: server.issuer.token(sub=person, **WRITER) for person in ("ada", "bob")}
-        sessions = {person: await initialized(server, token) for person, token in tokens.items()}
+        tokens = {user: server.issuer.token(sub=user, **WRITER) for user in ("ada", "bob")}
+        sessions = {user: await initialized(server, token) for user, token in tokens.items()}
 
-        async def add_and_list(person: str, number: int) -> None:
+        async def add_and_list(user: str, number: int) -> None:
             if number % 10 == 0:
-                await server.call("note_add", tokens[person], {"text": f"{person} {number}"})
+                await server.call("note_add", tokens[user], {"text": f"{user} {number}"})
             elif number % 2:
-                answer = await legacy_call(server, sessions[person], "note_list")
-                kept = events(answer)[-1]["result"]["structuredContent"]["result"]
-                assert {note.split()[0] for note in kept} <= {person}
+                response = await legacy_call(server, sessions[user], "note_list")
+                stored = events(response)[-1]["result"]["structuredContent"]["result"]
+                assert {note.split()[0] for note in stored} <= {user}
             else:
-                answer = await server.call("whoami", tokens[person])
-                assert events(answer)[-1]["result"]["structuredContent"]["subject"] == person
+                response = await server.call("whoami", tokens[user])
+                assert events(response)[-1]["result"]["structuredContent"]["subject"] == user
 
-        await asyncio.gather(*(add_and_list(person, n) for n in range(500) for person in tokens))
+        await asyncio.gather(*(add_and_list(user, n) for n in range(500) for user in tokens))
         for person, token in tokens.items():
-            kept = events(await server.call("note_list", token))[-1]["result"]["structuredContent"]["result"]
-            assert sorted(kept) == sorted(f"{person} {n}" for n in range(0, 500, 10))
+            stored = events(await server.call("note_list", token))[-1]["result"]["structuredContent"]["result"]
+            assert sorted(stored) == sorted(f"{person} {n}" for n in range(0, 500, 10))
         foreign = {**sessions["ada"], "authorization": f"Bearer {tokens['bob']}"}
         assert (await legacy_call(server, foreign, "note_list")).status_code == 404
 
 
 @pytest.mark.requirement("notes.own")
 def test_a_subject_is_a_person_at_its_issuer_only() -> None:
-    notes = Notes()
+    notes = NoteStore()
     ours, theirs = (Principal(issuer, "ada", "c", frozenset(), 2e9) for issuer in ("https://a", "https://b"))
     notes.add(ours, "mine")
-    assert (notes.of(ours), notes.of(theirs)) == (["mine"], [])
-    notes.of(ours).append("not kept")
-    assert notes.of(ours) == ["mine"]
+    assert (notes.list_for(ours), notes.list_for(theirs)) == (["mine"], [])
+    notes.list_for(ours).append("not kept")
+    assert notes.list_for(ours) == ["mine"]
 
 
 @pytest.mark.requirement("notes.bounded")
 def test_notes_are_bounded_by_person_and_by_people() -> None:
-    notes = Notes(each=1, people=1)
+    notes = NoteStore(max_per_user=1, max_users=1)
     ada, bob, nobody = (Principal("https://a", sub, "c", frozenset(), 2e9) for sub in ("ada", "bob", None))
     assert notes.add(ada, "one") == 1
     for principal, fault in ((ada, "at most 1 notes"), (bob, "no room"), (nobody, "names nobody")):
-        with pytest.raises(NotKept, match=fault):
+        with pytest.raises(NoteRejected, match=fault):
             notes.add(principal, "two")
-    assert (notes.of(nobody), notes.counted()) == ([], (1, 1))
+    assert (notes.list_for(nobody), notes.counts()) == ([], (1, 1))
 
 
 @pytest.mark.requirement("notes.bounded")
@@ -89,17 +89,17 @@ async def test_a_note_too_many_is_a_tool_error() -> None:
 )
 async def test_the_calculator_answers(operation: str, b: float, text: str) -> None:
     async with running() as server:
-        answer = await server.call("calculator", server.issuer.token(), {"operation": operation, "a": 6, "b": b})
-    assert (answer.status_code, _text(answer)) == (200, text)
-    assert events(answer)[-1]["result"]["isError"] is text.startswith("Error")
+        response = await server.call("calculator", server.issuer.token(), {"operation": operation, "a": 6, "b": b})
+    assert (response.status_code, _text(response)) == (200, text)
+    assert events(response)[-1]["result"]["isError"] is text.startswith("Error")
 
 
 @pytest.mark.requirement("tools.weather")
 async def test_the_weather_is_a_sandstorm() -> None:
     async with running() as server:
-        answer = await server.call("weather", server.issuer.token(), {"location": "Arrakeen"})
+        response = await server.call("weather", server.issuer.token(), {"location": "Arrakeen"})
     expected = {"location": "Arrakeen", "condition": "sandstorm", "temperature_celsius": 20}
-    assert events(answer)[-1]["result"]["structuredContent"] == expected
+    assert events(response)[-1]["result"]["structuredContent"] == expected
 
 
 @pytest.mark.requirement("tools.admin")

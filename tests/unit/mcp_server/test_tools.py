@@ -14,7 +14,7 @@ from mcp.server.mcpserver import MCPServer
 
 from mcp_idp.access.policy import load_access
 from mcp_idp.auth.context import current_principal
-from mcp_idp.auth.scopes import Needs
+from mcp_idp.auth.scopes import ScopeRequirements
 from mcp_idp.config.settings import Settings
 from mcp_idp.mcp_protocol.registry import register, tool
 from mcp_server import tools
@@ -82,13 +82,13 @@ async def test_get_time_spells_one_moment_four_times() -> None:
     before = time.time()
     async with running() as server:
         response = await server.call("get_time", server.issuer.token())
-    answer = response.json()["result"]["structuredContent"]
-    assert set(answer) == {"current_time", "timezone", "timestamp", "formatted"}
-    assert answer["timezone"] == "UTC"
-    assert before <= answer["timestamp"] <= time.time()
-    moment = datetime.fromisoformat(answer["current_time"])
-    assert moment.timestamp() == pytest.approx(answer["timestamp"])
-    assert moment.strftime("%Y-%m-%d %H:%M:%S") == answer["formatted"]
+    structured = response.json()["result"]["structuredContent"]
+    assert set(structured) == {"current_time", "timezone", "timestamp", "formatted"}
+    assert structured["timezone"] == "UTC"
+    assert before <= structured["timestamp"] <= time.time()
+    moment = datetime.fromisoformat(structured["current_time"])
+    assert moment.timestamp() == pytest.approx(structured["timestamp"])
+    assert moment.strftime("%Y-%m-%d %H:%M:%S") == structured["formatted"]
 
 
 @pytest.mark.requirement("tools.whoami")
@@ -113,8 +113,8 @@ async def test_in_one_session_each_request_is_its_own_token_s() -> None:
     async with running() as server:
         headers = await initialized(server, server.issuer.token())
         narrower = {**headers, "authorization": f"Bearer {server.issuer.token(scope='mcp:tools')}"}
-        answers = await asyncio.gather(*(legacy_call(server, h, "whoami") for h in [headers, narrower] * 10))
-    scopes = [events(answer)[-1]["result"]["structuredContent"]["scopes"] for answer in answers]
+        responses = await asyncio.gather(*(legacy_call(server, h, "whoami") for h in [headers, narrower] * 10))
+    scopes = [events(response)[-1]["result"]["structuredContent"]["scopes"] for response in responses]
     assert scopes == [["mcp:notes.read", "mcp:tools"], ["mcp:tools"]] * 10
 
 
@@ -124,9 +124,9 @@ async def test_in_one_session_each_request_is_its_own_token_s() -> None:
 async def test_a_session_does_not_exist_for_anybody_else(change: dict[str, Any], method: str) -> None:
     async with running() as server:
         headers = await initialized(server, server.issuer.token())
-        stranger = {**headers, "authorization": f"Bearer {server.issuer.token(**change)}"}
+        unauthenticated = {**headers, "authorization": f"Bearer {server.issuer.token(**change)}"}
         ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
-        response = await server.client.request(method, "/mcp", headers=stranger, json=ping)
+        response = await server.client.request(method, "/mcp", headers=unauthenticated, json=ping)
         owner = await server.client.post("/mcp", json=ping, headers=headers)
     assert (response.status_code, owner.status_code) == (404, 200)
 
@@ -134,7 +134,7 @@ async def test_a_session_does_not_exist_for_anybody_else(change: dict[str, Any],
 @pytest.mark.requirement("tools.annotations")
 async def test_every_tool_says_what_it_is_and_does() -> None:
     server: MCPServer[Any] = MCPServer("t")
-    register(server, tools, Needs(load_access(Settings().access_file)))
+    register(server, tools, ScopeRequirements(load_access(Settings().access_file)))
     listed = await server.list_tools()
     names = "greet count get_time whoami calculator weather note_list note_add note_count"
     assert [entry.name for entry in listed] == names.split()
@@ -157,7 +157,7 @@ async def test_a_function_marked_as_a_tool_is_served_and_others_are_not() -> Non
 
     vars(module).update(add=add, helper=lambda: None)
     server: MCPServer[Any] = MCPServer("t")
-    register(server, module, Needs(load_access(Settings().access_file)))
+    register(server, module, ScopeRequirements(load_access(Settings().access_file)))
     (listed,) = await server.list_tools()
     assert (listed.name, listed.title, listed.description) == ("add", "Add", "Add two numbers.")
     assert listed.annotations is not None

@@ -14,7 +14,7 @@ import yaml
 from mcp_idp.config.settings import Settings
 from mcp_server.app import create_app
 from tests.support.access_files import access_file
-from tests.support.app import Calls, HeldClock, lifespan
+from tests.support.app import Calls, FakeClock, lifespan
 from tests.support.certificates import certificate as certificate_for
 from tests.support.http_server import Handler, listening
 from tests.support.mcp_calls import events
@@ -34,7 +34,7 @@ class Api:
     def __init__(self, status: int, body: bytes) -> None:
         self.status = status
         self.body = body
-        self.shown: list[str | None] = []
+        self.displayed: list[str | None] = []
         self.url = ""
 
     @contextmanager
@@ -43,7 +43,7 @@ class Api:
 
         class Answer(Handler):
             def answer(self) -> None:
-                api.shown.append(self.headers.get("authorization"))
+                api.displayed.append(self.headers.get("authorization"))
                 self.send(api.status, api.body, location=f"{api.url}elsewhere")
 
         with listening(Answer, certificate=certificate) as port:
@@ -59,21 +59,21 @@ async def _ask(
     settings = Settings(access_file=access_file(folder, upstreams=upstreams), client_secret="s3cret", ca_file=ca_file)
     issuer = Exchanging()
     async with issuer.http() as http:
-        app = create_app(settings, clock=HeldClock().clock, http=http)
+        app = create_app(settings, clock=FakeClock().clock, http=http)
         transport = httpx.ASGITransport(app)
         async with lifespan(app), httpx.AsyncClient(transport=transport, base_url="http://localhost:3000") as client:
             token = issuer.token()
-            answer = await Calls(client).call("upstream_whoami", token, {"audience": audience})
-            return events(answer)[-1], token
+            response = await Calls(client).call("upstream_whoami", token, {"audience": audience})
+            return events(response)[-1], token
 
 
 @pytest.mark.requirement("upstream.sees_the_person")
 async def test_the_api_gets_the_token_that_was_given_and_not_the_callers(tmp_path: Path) -> None:
     with Api(200, json.dumps(SEEN).encode()).listening() as api:
-        answer, token = await _ask(tmp_path, api.url)
-    assert answer["result"]["structuredContent"] == SEEN
-    assert api.shown == ["Bearer given"]
-    assert token not in str(api.shown)
+        response, token = await _ask(tmp_path, api.url)
+    assert response["result"]["structuredContent"] == SEEN
+    assert api.displayed == ["Bearer given"]
+    assert token not in str(api.displayed)
 
 
 @pytest.mark.requirement("upstream.sees_the_person")
@@ -82,11 +82,11 @@ async def test_the_api_gets_the_token_that_was_given_and_not_the_callers(tmp_pat
 )
 async def test_an_api_that_does_not_answer_is_a_tool_error(status: int, body: bytes, tmp_path: Path) -> None:
     with Api(status, body).listening() as api:
-        answer, _ = await _ask(tmp_path, api.url)
-    assert answer["result"]["isError"] is True
-    assert "orders-api gave no answer that could be used" in str(answer)
-    assert "Bearer" not in str(answer)
-    assert len(api.shown) == 1  # no redirect is followed
+        response, _ = await _ask(tmp_path, api.url)
+    assert response["result"]["isError"] is True
+    assert "orders-api gave no answer that could be used" in str(response)
+    assert "Bearer" not in str(response)
+    assert len(api.displayed) == 1  # no redirect is followed
 
 
 @pytest.mark.requirement("settings.authorities", "upstream.sees_the_person")
@@ -95,23 +95,23 @@ async def test_another_api_is_called_where_its_certificate_is_of_the_authority(t
     pem = tmp_path / "server.pem"
     pem.write_bytes(certificate_for("localhost"))
     with Api(200, json.dumps(SEEN).encode()).listening(pem) as api:
-        answer, _ = await _ask(tmp_path, api.url, ca_file=pem if named else None)
-    assert answer["result"]["isError"] is not named
-    assert api.shown == ["Bearer given"] * named
+        response, _ = await _ask(tmp_path, api.url, ca_file=pem if named else None)
+    assert response["result"]["isError"] is not named
+    assert api.displayed == ["Bearer given"] * named
 
 
 @pytest.mark.requirement("upstream.sees_the_person")
 async def test_only_an_api_with_an_address_is_called(tmp_path: Path) -> None:
     with Api(200, b"{}").listening() as api:
-        answer, _ = await _ask(tmp_path, api.url, "silent")
-        assert api.shown == []
-    assert "no such API here; there are: orders-api" in str(answer)
+        response, _ = await _ask(tmp_path, api.url, "silent")
+        assert api.displayed == []
+    assert "no such API here; there are: orders-api" in str(response)
 
 
 @pytest.mark.requirement("exchange.only_if_asked_for")
 async def test_without_an_address_there_is_no_such_tool(tmp_path: Path) -> None:
-    answer, _ = await _ask(tmp_path, None)
-    assert "Unknown tool" in str(answer)
+    response, _ = await _ask(tmp_path, None)
+    assert "Unknown tool" in str(response)
 
 
 @pytest.mark.requirement("upstream.stack")

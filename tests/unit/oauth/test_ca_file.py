@@ -11,12 +11,12 @@ import httpx2
 import pytest
 
 from mcp_idp.access.policy import load_access
-from mcp_idp.cli.common.safe_http import Asker
-from mcp_idp.cli.doctor.context import Case
+from mcp_idp.cli.common.safe_http import SafeHttpClient
+from mcp_idp.cli.doctor.context import CheckContext
 from mcp_idp.cli.doctor.token_evaluation import settings_for
 from mcp_idp.cli.inspect import cli
-from mcp_idp.cli.inspect.evaluation import judge_token
-from mcp_idp.cli.inspect.offline_verifier import opened
+from mcp_idp.cli.inspect.evaluation import evaluate_token
+from mcp_idp.cli.inspect.offline_verifier import open_verifiers
 from mcp_idp.config import load_settings
 from mcp_idp.config.env import SettingsError
 from mcp_idp.util.clock import Clock
@@ -55,8 +55,8 @@ async def test_its_tokens_count_where_the_authority_is_named_and_the_certificate
         token = issuer.token(iat=time.time(), exp=time.time() + 60)
         transport = httpx.ASGITransport(app)
         async with lifespan(app), httpx.AsyncClient(transport=transport, base_url="http://localhost:3000") as client:
-            answer = await Calls(client).call("whoami", token)
-    assert answer.status_code == status
+            response = await Calls(client).call("whoami", token)
+    assert response.status_code == status
 
 
 @pytest.mark.requirement("settings.authorities", "settings.refused")
@@ -81,9 +81,9 @@ async def test_a_token_is_judged_outside_the_server_by_the_authority_that_it_tru
         settings = load_settings(variables)
         access, clock = load_access(settings.access_file), Clock()
         token = issuer.token(iat=time.time(), exp=time.time() + 60)
-        async with opened(settings, access, clock) as trusted:
-            judgement = await judge_token(token, trusted, access, clock)
-    assert (judgement.taken, bool(judgement.unavailable)) == (named, not named)
+        async with open_verifiers(settings, access, clock) as trusted:
+            evaluation = await evaluate_token(token, trusted, access, clock)
+    assert (evaluation.accepted, bool(evaluation.unavailable)) == (named, not named)
 
 
 @pytest.mark.requirement("settings.authorities", "inspect.settings")
@@ -101,6 +101,6 @@ async def test_settings_whose_authority_cannot_be_read_judge_no_token(tmp_path: 
     variables = {"OAUTH_CA_FILE": str(tmp_path / "nowhere.pem"), "OAUTH_CLIENT_ID": "another"}
     settings = load_settings(variables)
     async with httpx2.AsyncClient() as http:
-        case = Case(settings.public_url, Asker(http, settings.public_url), issuer=settings.server_url)
+        case = CheckContext(settings.public_url, SafeHttpClient(http, settings.public_url), issuer=settings.server_url)
     assert settings_for(case, {"OAUTH_CLIENT_ID": "another"}).client_id == "another"
     assert settings_for(case, variables).client_id == case.url

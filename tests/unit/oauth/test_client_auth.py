@@ -19,13 +19,13 @@ from cryptography.hazmat.primitives.serialization import (
 from structlog.testing import capture_logs
 
 from mcp_idp.config import load_settings
-from mcp_idp.config.client_credentials import ClientKey, UnusableKey
+from mcp_idp.config.client_credentials import ClientSigningKey, InvalidClientKey
 from mcp_idp.config.env import SettingsError
 from mcp_idp.config.settings import Settings
 from mcp_idp.errors import ProviderUnavailable
-from mcp_idp.oauth.client_auth import SecretInForm, client_auth
+from mcp_idp.oauth.client_auth import ClientSecretPost, client_auth_from_settings
 from mcp_idp.oauth.endpoints import IntrospectionEndpoint
-from tests.support.app import HeldClock
+from tests.support.app import FakeClock
 from tests.support.fake_issuer import ISSUER, NOW, RESOURCE, PrivateKey, rsa_key
 
 if TYPE_CHECKING:
@@ -61,26 +61,26 @@ def by_key(folder: Path, key: PrivateKey, **variables: str) -> Settings:
     return load_settings({**own, **variables})
 
 
-async def requests(client: ClientAuth, clock: HeldClock, *, status: int = 200, count: int = 1) -> list[httpx.Request]:
+async def requests(client: ClientAuth, clock: FakeClock, *, status: int = 200, count: int = 1) -> list[httpx.Request]:
     """What a provider gets that answers with this status."""
     seen: list[httpx.Request] = []
 
-    async def answer(request: httpx.Request) -> httpx.Response:
+    async def response(request: httpx.Request) -> httpx.Response:
         seen.append(request)
         return httpx.Response(status, stream=httpx.ByteStream(b'{"active": false}'))
 
     async def where() -> str:
         return f"{ISSUER}/introspect"
 
-    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+    async with httpx.AsyncClient(transport=httpx.MockTransport(response)) as http:
         endpoint = IntrospectionEndpoint(http, where, clock.clock, client)
         for _ in range(count):
             if status == 200:
-                await endpoint.ask(OPAQUE)
+                await endpoint.introspect(OPAQUE)
             else:
-                with pytest.raises(ProviderUnavailable) as refusal:
-                    await endpoint.ask(OPAQUE)
-                assert refusal.value.detail == f"{ISSUER}/introspect: status {status}"
+                with pytest.raises(ProviderUnavailable) as rejection:
+                    await endpoint.introspect(OPAQUE)
+                assert rejection.value.detail == f"{ISSUER}/introspect: status {status}"
     return seen
 
 
@@ -88,8 +88,8 @@ async def requests(client: ClientAuth, clock: HeldClock, *, status: int = 200, c
 @pytest.mark.requirement("introspection.client_auth")
 async def test_the_secret_goes_into_the_form_where_the_provider_reads_no_header() -> None:
     settings = Settings(client_auth="post", client_secret=SECRET)
-    clock = HeldClock()
-    (request,) = await requests(client_auth(settings, clock.clock), clock)
+    clock = FakeClock()
+    (request,) = await requests(client_auth_from_settings(settings, clock.clock), clock)
     form = {"token": OPAQUE, "client_id": RESOURCE, "client_secret": SECRET}
     assert parse_qsl(request.content.decode()) == list(form.items())
     assert "authorization" not in request.headers
@@ -99,8 +99,8 @@ async def test_the_secret_goes_into_the_form_where_the_provider_reads_no_header(
 @pytest.mark.requirement("introspection.client_auth")
 async def test_the_secret_goes_into_the_header_where_nothing_is_said() -> None:
     settings = load_settings({"AUTH_TOKEN_MODE": "introspection", "OAUTH_CLIENT_SECRET": SECRET})
-    clock = HeldClock()
-    (request,) = await requests(client_auth(settings, clock.clock), clock)
+    clock = FakeClock()
+    (request,) = await requests(client_auth_from_settings(settings, clock.clock), clock)
     assert request.headers["authorization"].startswith("Basic ")
     assert parse_qsl(request.content.decode()) == [("token", OPAQUE)]
 
@@ -109,9 +109,9 @@ async def test_the_secret_goes_into_the_header_where_nothing_is_said() -> None:
 @pytest.mark.requirement("introspection.client_auth", "introspection.client_key")
 @pytest.mark.parametrize("algorithm", KEYS)
 async def test_an_assertion_says_who_asks_whom_and_until_when(tmp_path: Path, algorithm: str) -> None:
-    clock = HeldClock(at=NOW + 0.9)
+    clock = FakeClock(at=NOW + 0.9)
     settings = by_key(tmp_path, KEYS[algorithm], JWT_ISSUER="http://other/issuer")
-    (request,) = await requests(client_auth(settings, clock.clock), clock)
+    (request,) = await requests(client_auth_from_settings(settings, clock.clock), clock)
     form = dict(parse_qsl(request.content.decode()))
     assert "authorization" not in request.headers
     assert set(form) == {"token", "client_assertion_type", "client_assertion"}
@@ -132,8 +132,8 @@ async def test_an_assertion_says_who_asks_whom_and_until_when(tmp_path: Path, al
 @pytest.mark.anyio
 @pytest.mark.requirement("introspection.client_auth")
 async def test_no_assertion_is_shown_twice(tmp_path: Path) -> None:
-    clock = HeldClock()
-    seen = await requests(client_auth(by_key(tmp_path, KEYS["EdDSA"]), clock.clock), clock, count=20)
+    clock = FakeClock()
+    seen = await requests(client_auth_from_settings(by_key(tmp_path, KEYS["EdDSA"]), clock.clock), clock, count=20)
     assertions = [dict(parse_qsl(request.content.decode()))["client_assertion"] for request in seen]
     assert len(set(assertions)) == 20
 
@@ -141,7 +141,7 @@ async def test_no_assertion_is_shown_twice(tmp_path: Path) -> None:
 @pytest.mark.anyio
 @pytest.mark.requirement("introspection.credentials")
 @pytest.mark.parametrize(
-    ("way", "status", "told"),
+    ("way", "status", "output"),
     [
         ("basic", 401, "OAUTH_CLIENT_SECRET"),
         ("basic", 400, ""),  # about the request, never about the header
@@ -152,26 +152,29 @@ async def test_no_assertion_is_shown_twice(tmp_path: Path) -> None:
         ("private_key_jwt", 500, ""),
     ],
 )
-async def test_who_is_not_believed_is_told_what_to_mend(tmp_path: Path, way: str, status: int, told: str) -> None:
+async def test_who_is_not_believed_is_told_what_to_mend(tmp_path: Path, way: str, status: int, output: str) -> None:
     settings = Settings(client_auth=way, client_secret=SECRET)
     if way == "private_key_jwt":
         settings = by_key(tmp_path, KEYS["ES256"])
-    clock = HeldClock()
+    clock = FakeClock()
     with capture_logs() as lines:
-        await requests(client_auth(settings, clock.clock), clock, status=status, count=2)
+        await requests(client_auth_from_settings(settings, clock.clock), clock, status=status, count=2)
     errors = [line["event"] for line in lines if line["log_level"] == "error"]
-    assert len(errors) == (1 if told else 0)
-    assert all(told in event for event in errors)
+    assert len(errors) == (1 if output else 0)
+    assert all(output in event for event in errors)
 
 
 @pytest.mark.requirement("introspection.unseen", "settings.secret_unseen")
 def test_no_printed_form_shows_what_is_secret(tmp_path: Path) -> None:
     settings = by_key(tmp_path, KEYS["EdDSA"])
-    signing = client_auth(settings, HeldClock().clock)
-    telling = [SecretInForm(RESOURCE, SECRET), client_auth(Settings(client_secret=SECRET), HeldClock().clock)]
-    shown = [settings, signing, signing.credentials(), *telling, *(way.credentials() for way in telling)]
-    text = " ".join(f"{thing!r} {thing}" for thing in shown)
-    for secret in ("s3cret", "PrivateKey", "eyJ", "Basic "):
+    signing = client_auth_from_settings(settings, FakeClock().clock)
+    telling = [
+        ClientSecretPost(RESOURCE, SECRET),
+        client_auth_from_settings(Settings(client_secret=SECRET), FakeClock().clock),
+    ]
+    displayed = [settings, signing, signing.credentials(), *telling, *(way.credentials() for way in telling)]
+    text = " ".join(f"{thing!r} {thing}" for thing in displayed)
+    for secret in ("s3cret", "PrivateKey object", "eyJhbG", "Basic "):
         assert secret not in text
 
 
@@ -190,26 +193,26 @@ UNUSABLE: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.requirement("introspection.client_key", "settings.refused")
-@pytest.mark.parametrize(("content", "says"), UNUSABLE.values(), ids=UNUSABLE)
-def test_a_key_that_cannot_work_stops_the_start_in_one_line(tmp_path: Path, content: bytes, says: str) -> None:
+@pytest.mark.parametrize(("content", "message"), UNUSABLE.values(), ids=UNUSABLE)
+def test_a_key_that_cannot_work_stops_the_start_in_one_line(tmp_path: Path, content: bytes, message: str) -> None:
     file = tmp_path / "key.pem"
     file.write_bytes(content)
-    with pytest.raises(SettingsError) as refused:
+    with pytest.raises(SettingsError) as rejected:
         load_settings({"OAUTH_CLIENT_AUTH": "private_key_jwt", "OAUTH_CLIENT_KEY_FILE": str(file)})
-    assert f"OAUTH_CLIENT_KEY_FILE={file}: " in str(refused.value)
-    assert says in str(refused.value)
-    assert "\n" not in str(refused.value)
-    with pytest.raises(UnusableKey):
-        ClientKey.read(content)
+    assert f"OAUTH_CLIENT_KEY_FILE={file}: " in str(rejected.value)
+    assert message in str(rejected.value)
+    assert "\n" not in str(rejected.value)
+    with pytest.raises(InvalidClientKey):
+        ClientSigningKey.from_pem(content)
 
 
 @pytest.mark.requirement("settings.secret_file")
 def test_a_missing_key_file_is_no_error_where_no_provider_is_asked() -> None:
     settings = load_settings({"OAUTH_CLIENT_AUTH": "private_key_jwt", "OAUTH_CLIENT_KEY_FILE": "/nowhere"})
-    assert (settings.client_key, settings.can_introspect) == (None, False)
+    assert (settings.client_key, settings.has_client_credentials) == (None, False)
 
 
 @pytest.mark.requirement("introspection.client_auth", "settings.secret_file")
 def test_a_key_takes_the_place_of_the_secret_file_that_compose_always_names(tmp_path: Path) -> None:
     settings = by_key(tmp_path, KEYS["ES256"], OAUTH_CLIENT_SECRET_FILE="/nowhere")
-    assert (settings.client_secret, settings.can_introspect) == (None, True)
+    assert (settings.client_secret, settings.has_client_credentials) == (None, True)

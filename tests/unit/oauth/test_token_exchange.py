@@ -16,18 +16,18 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from mcp_idp.access.models import Upstream
-from mcp_idp.auth.context import upstream_token
+from mcp_idp.access.models import DownstreamApi
+from mcp_idp.auth.context import exchange_token
 from mcp_idp.config.env import SettingsError
 from mcp_idp.config.settings import Settings
 from mcp_idp.mcp_protocol.registry import tool
-from mcp_idp.oauth.token_exchange import ACCESS_TOKEN, GRANT, IN_FLIGHT, WAITING, ExchangeRefused, TokenExchange
-from mcp_idp.observability.audit import Audit
+from mcp_idp.oauth.token_exchange import ACCESS_TOKEN, GRANT_TYPE, IN_FLIGHT, WAITING, TokenExchange, TokenExchangeError
+from mcp_idp.observability.audit import AuditLog
 from mcp_idp.principal import Principal
 from mcp_server import tools
 from mcp_server.app import create_app
 from tests.support.access_files import access_file
-from tests.support.app import Calls, HeldClock, lifespan
+from tests.support.app import Calls, FakeClock, lifespan
 from tests.support.fake_issuer import NOW
 from tests.support.mcp_calls import events, initialized, legacy_call
 from tests.support.token_exchange import Exchanging, _given
@@ -49,7 +49,7 @@ UPSTREAMS = {
 @dataclass
 class Server(Calls):
     issuer: Exchanging
-    clock: HeldClock
+    clock: FakeClock
 
 
 @asynccontextmanager
@@ -66,10 +66,10 @@ async def _running(
     @tool(title="Exchange")
     async def exchange(audience: str, scopes: str = "") -> str:
         """Exchange."""
-        return await upstream_token(audience, *scopes.split())
+        return await exchange_token(audience, *scopes.split())
 
     monkeypatch.setattr(tools, "exchange", exchange, raising=False)
-    issuer, clock = provider or Exchanging(), HeldClock()
+    issuer, clock = provider or Exchanging(), FakeClock()
     path = access_file(folder, upstreams=UPSTREAMS if upstreams is None else upstreams)
     chosen = {"access_file": path, "client_secret": "s3cret", **settings}
     async with issuer.http() as http:
@@ -79,8 +79,8 @@ async def _running(
             yield Server(client, issuer, clock)
 
 
-def _text(answer: httpx.Response) -> str:
-    return str(events(answer)[-1]["result"]["content"][0]["text"])
+def _text(response: httpx.Response) -> str:
+    return str(events(response)[-1]["result"]["content"][0]["text"])
 
 
 @pytest.mark.requirement("exchange.asks")
@@ -94,9 +94,9 @@ async def test_a_tool_gets_a_token_for_another_api_and_the_provider_is_asked_as_
         modern = await server.call("exchange", token, arguments)
         legacy = await legacy_call(server, await initialized(server, token), "exchange", **arguments)  # type: ignore[arg-type]  # it posts
     assert (_text(modern), _text(legacy)) == ("given", "given")
-    assert server.issuer.asked == [
+    assert server.issuer.requests == [
         {
-            "grant_type": GRANT,
+            "grant_type": GRANT_TYPE,
             "subject_token": token,
             "subject_token_type": ACCESS_TOKEN,
             "requested_token_type": ACCESS_TOKEN,
@@ -104,7 +104,7 @@ async def test_a_tool_gets_a_token_for_another_api_and_the_provider_is_asked_as_
             "scope": "orders:read",
         }
     ]  # once: the second use is remembered
-    pair = base64.b64decode(server.issuer.shown[0].removeprefix("Basic ")).decode()
+    pair = base64.b64decode(server.issuer.displayed[0].removeprefix("Basic ")).decode()
     assert pair == "http%3A%2F%2Flocalhost%3A3000%2Fmcp:s3cret"
 
 
@@ -123,13 +123,13 @@ async def test_what_is_remembered_is_of_this_token_audience_and_scopes_and_ends(
             (one, "a", ""),
         ):
             await server.call("exchange", token, {"audience": audience, "scopes": scopes})
-        assert len(server.issuer.asked) == 4
+        assert len(server.issuer.requests) == 4
         server.clock.forward(289)
         await server.call("exchange", one, {"audience": "a"})
-        assert len(server.issuer.asked) == 4
+        assert len(server.issuer.requests) == 4
         server.clock.forward(2)
         await server.call("exchange", one, {"audience": "a"})
-        assert len(server.issuer.asked) == 5
+        assert len(server.issuer.requests) == 5
 
 
 @pytest.mark.requirement("exchange.refused")
@@ -155,7 +155,7 @@ async def test_a_refusal_is_a_tool_error_that_tells_no_token(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     async with _running(tmp_path, monkeypatch) as server:
-        server.issuer.answers = answer
+        server.issuer.responses = answer
         token = server.issuer.token()
         with capture_logs() as logs:
             result = await server.call("exchange", token, {"audience": "a"})
@@ -176,9 +176,9 @@ async def test_a_provider_that_gives_the_same_token_back_passes_nothing_on(
 ) -> None:
     async with _running(tmp_path, monkeypatch) as server:
         token = server.issuer.token()
-        server.issuer.answers = lambda: httpx.Response(200, json=_given(access_token=token))
-        answer = await server.call("exchange", token, {"audience": "a"})
-    assert "gave no new token" in _text(answer)
+        server.issuer.responses = lambda: httpx.Response(200, json=_given(access_token=token))
+        response = await server.call("exchange", token, {"audience": "a"})
+    assert "gave no new token" in _text(response)
 
 
 @pytest.mark.requirement("exchange.remembers")
@@ -187,20 +187,20 @@ async def test_a_token_without_a_usable_end_is_used_once(
     tmp_path: Path, expires_in: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with _running(tmp_path, monkeypatch) as server:
-        server.issuer.answers = lambda: httpx.Response(200, json=_given(expires_in=expires_in))
+        server.issuer.responses = lambda: httpx.Response(200, json=_given(expires_in=expires_in))
         for _ in range(2):
             assert _text(await server.call("exchange", server.issuer.token(), {"audience": "a"})) == "given"
-    assert len(server.issuer.asked) == 2
+    assert len(server.issuer.requests) == 2
 
 
 @pytest.mark.requirement("exchange.only_if_asked_for")
 async def test_without_upstreams_no_tool_reaches_a_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with _running(tmp_path, monkeypatch, upstreams={}) as server:
-        answer = await server.call("exchange", server.issuer.token(), {"audience": "a"})
-    assert events(answer)[-1]["result"]["isError"] is True
-    assert server.issuer.asked == []
+        response = await server.call("exchange", server.issuer.token(), {"audience": "a"})
+    assert events(response)[-1]["result"]["isError"] is True
+    assert server.issuer.requests == []
     with pytest.raises(LookupError):
-        await upstream_token("a")
+        await exchange_token("a")
     path = access_file(tmp_path, upstreams=UPSTREAMS)
     with pytest.raises(SettingsError, match="upstreams needs OAUTH_CLIENT_SECRET"):
         create_app(Settings(access_file=path))
@@ -218,9 +218,9 @@ async def test_what_the_access_file_does_not_name_is_not_asked_for(
     audience: str, scopes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with _running(tmp_path, monkeypatch) as server:
-        answer = await server.call("exchange", server.issuer.token(), {"audience": audience, "scopes": scopes})
-    assert events(answer)[-1]["result"]["isError"] is True
-    assert server.issuer.asked == []
+        response = await server.call("exchange", server.issuer.token(), {"audience": audience, "scopes": scopes})
+    assert events(response)[-1]["result"]["isError"] is True
+    assert server.issuer.requests == []
 
 
 @pytest.mark.requirement("exchange.scopes")
@@ -230,40 +230,40 @@ async def test_without_scopes_all_that_the_access_file_names_are_asked_for(
     async with _running(tmp_path, monkeypatch) as server:
         for audience in (ORDERS, "a"):
             await server.call("exchange", server.issuer.token(), {"audience": audience})
-    assert [form.get("scope") for form in server.issuer.asked] == ["orders:list orders:read", None]
+    assert [form.get("scope") for form in server.issuer.requests] == ["orders:list orders:read", None]
 
 
 @pytest.mark.requirement("exchange.ends")
 async def test_nothing_is_given_once_the_callers_token_has_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept: list[Callable[[], Coroutine[Any, Any, str]]] = []
+    stored: list[Callable[[], Coroutine[Any, Any, str]]] = []
 
     @tool(title="Keep")
     async def keep() -> str:
         """Keep what a task that goes on would have."""
-        given = await upstream_token("a")
+        token = await exchange_token("a")
         here = copy_context()
 
         async def later() -> str:
-            return await asyncio.create_task(upstream_token("a"), context=here)
+            return await asyncio.create_task(exchange_token("a"), context=here)
 
-        kept.append(later)
-        return given
+        stored.append(later)
+        return token
 
     monkeypatch.setattr(tools, "keep", keep, raising=False)
     async with _running(tmp_path, monkeypatch) as server:
-        server.issuer.answers = lambda: httpx.Response(200, json=_given(expires_in=3600))
+        server.issuer.responses = lambda: httpx.Response(200, json=_given(expires_in=3600))
         assert _text(await server.call("keep", server.issuer.token())) == "given"
         server.clock.forward(299)
-        assert await kept[0]() == "given"
+        assert await stored[0]() == "given"
         server.clock.forward(1)
-        with pytest.raises(ExchangeRefused, match="has ended"):
-            await kept[0]()
+        with pytest.raises(TokenExchangeError, match="has ended"):
+            await stored[0]()
         # The gate's leeway is for clocks that disagree: it lets the request in, and brings no new token.
         late = await server.call("exchange", server.issuer.token(), {"audience": "a"})
     assert "has ended" in _text(late)
-    assert len(server.issuer.asked) == 1
+    assert len(server.issuer.requests) == 1
 
 
 @pytest.mark.requirement("exchange.ends")
@@ -276,9 +276,9 @@ async def test_a_token_that_ends_while_the_provider_is_asked_brings_nothing(
             server.clock.forward(301)
             return httpx.Response(200, json=_given())
 
-        server.issuer.answers = slow
-        answer = await server.call("exchange", server.issuer.token(), {"audience": "a"})
-    assert "has ended" in _text(answer)
+        server.issuer.responses = slow
+        response = await server.call("exchange", server.issuer.token(), {"audience": "a"})
+    assert "has ended" in _text(response)
 
 
 @pytest.mark.requirement("exchange.once")
@@ -292,9 +292,9 @@ async def test_the_provider_is_asked_once_for_all_who_want_one_token(
         await server.issuer.arrived.wait()
         calls[0].cancel()  # whoever gives up ends it for nobody else
         server.issuer.hold.set()
-        answers = await asyncio.gather(*calls[1:])
-    assert {_text(answer) for answer in answers} == {"given"}
-    assert len(server.issuer.asked) == 1
+        responses = await asyncio.gather(*calls[1:])
+    assert {_text(response) for response in responses} == {"given"}
+    assert len(server.issuer.requests) == 1
 
 
 @pytest.mark.requirement("exchange.bounded")
@@ -308,12 +308,12 @@ async def test_of_different_tokens_a_bounded_number_is_asked_about_and_waits(
             for n in range(IN_FLIGHT + WAITING + 1)
         ]
         done, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
-        most = len(server.issuer.asked)
+        maximum = len(server.issuer.requests)
         server.issuer.hold.set()
-        answers = [_text(answer) for answer in await asyncio.gather(*calls)]
-    assert (len(done), most) == (1, IN_FLIGHT)
-    assert sorted(answers, key=len)[:-1] == ["given"] * (IN_FLIGHT + WAITING)
-    assert "gave no token for a" in max(answers, key=len)
+        responses = [_text(response) for response in await asyncio.gather(*calls)]
+    assert (len(done), maximum) == (1, IN_FLIGHT)
+    assert sorted(responses, key=len)[:-1] == ["given"] * (IN_FLIGHT + WAITING)
+    assert "gave no token for a" in max(responses, key=len)
 
 
 @pytest.mark.requirement("exchange.bounded")
@@ -335,18 +335,18 @@ async def test_each_exchange_is_one_line_of_the_audit_log_without_tokens(
         token = server.issuer.token()
         for _ in range(2):
             await server.call("exchange", token, {"audience": ORDERS})
-        told = {"error": "invalid_request", "error_description": f"no such audience for {token}"}
-        server.issuer.answers = lambda: httpx.Response(400, json=told)
+        output = {"error": "invalid_request", "error_description": f"no such audience for {token}"}
+        server.issuer.responses = lambda: httpx.Response(400, json=output)
         with capture_logs() as logs:
             await server.call("exchange", token, {"audience": "a"})
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    given, refused = [line for line in lines if "exchanged" in line["decision"]]
+    granted, rejected = [line for line in lines if "exchanged" in line["decision"]]
     who = {"issuer": server.issuer.url, "subject": "4f0c", "client": "client-1", "method": None, "status": None}
-    assert given.items() >= {**who, "decision": "exchanged", "target": ORDERS, "reason": None}.items()
-    assert refused.items() >= {**who, "decision": "not exchanged", "target": "a"}.items()
-    assert refused["reason"] == "'invalid_request': 'no such audience for …"
+    assert granted.items() >= {**who, "decision": "exchanged", "target": ORDERS, "reason": None}.items()
+    assert rejected.items() >= {**who, "decision": "not exchanged", "target": "a"}.items()
+    assert rejected["reason"] == "'invalid_request': 'no such audience for …"
     (warned,) = [line for line in logs if line["event"] == "no token in exchange"]
-    assert warned["correlation_id"] == refused["correlation_id"]
+    assert warned["correlation_id"] == rejected["correlation_id"]
     assert token not in path.read_text(encoding="utf-8") + str(logs)
     assert '"given"' not in path.read_text(encoding="utf-8")
 
@@ -360,13 +360,13 @@ async def test_what_cannot_be_written_down_is_not_given(tmp_path: Path, monkeypa
             raise OSError
 
     async with Exchanging().http() as http:
-        clock = HeldClock().clock
-        settings, upstreams = Settings(client_secret="s3cret"), {"a": Upstream(name="A")}
-        exchange = TokenExchange(settings, upstreams, clock, http, Audit(write, clock))
+        clock = FakeClock().clock
+        settings, upstreams = Settings(client_secret="s3cret"), {"a": DownstreamApi(name="A")}
+        exchange = TokenExchange(settings, upstreams, clock, http, AuditLog(write, clock))
         principal = Principal(settings.issuer, "ada", "client", frozenset(), NOW + 300)
         assert await exchange.token(principal, "one", "a", ()) == "given"
         full = True
-        with pytest.raises(ExchangeRefused, match="audit log"):
+        with pytest.raises(TokenExchangeError, match="audit log"):
             await exchange.token(principal, "two", "a", ())
 
 
@@ -378,12 +378,12 @@ async def test_a_person_without_the_role_is_told_so_and_the_operator_only_what_i
     async with _running(tmp_path, monkeypatch, client_auth=client_auth) as server:
         texts, alarms = [], []
         for error in ("invalid_request", "invalid_client", ["odd"]):
-            server.issuer.answers = partial(httpx.Response, 400, json={"error": error})
+            server.issuer.responses = partial(httpx.Response, 400, json={"error": error})
             with capture_logs() as logs:
                 texts.append(_text(await server.call("exchange", server.issuer.token(), {"audience": "a"})))
             alarms.append([line["event"] for line in logs if line["log_level"] == "error"])
     assert ["your account may have no role there" in text for text in texts] == [True, False, True]
-    assert [len(told) for told in alarms] == [0, 1, 0]
+    assert [len(output) for output in alarms] == [0, 1, 0]
     assert "no token can be exchanged" in alarms[1][0]
 
 
@@ -391,8 +391,8 @@ async def test_a_person_without_the_role_is_told_so_and_the_operator_only_what_i
 async def test_a_provider_without_a_token_endpoint_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with _running(tmp_path, monkeypatch) as server:
         server.issuer.metadata = {}
-        answer = await server.call("exchange", server.issuer.token(), {"audience": "a"})
-    assert "gave no token for a" in _text(answer)
+        response = await server.call("exchange", server.issuer.token(), {"audience": "a"})
+    assert "gave no token for a" in _text(response)
 
 
 @pytest.mark.requirement("exchange.refused")
@@ -404,5 +404,5 @@ async def test_a_token_endpoint_that_cannot_be_used_ends_the_exchange_and_nothin
     unusable.metadata = {"token_endpoint": named}
     async with _running(tmp_path, monkeypatch, unusable) as server:
         token = server.issuer.token()
-        answer = await server.call("exchange", token, {"audience": "a"})
-    assert "gave no token for a" in _text(answer)  # the keys were had all the same
+        response = await server.call("exchange", token, {"audience": "a"})
+    assert "gave no token for a" in _text(response)  # the keys were had all the same

@@ -11,8 +11,8 @@ import pytest
 
 from mcp_idp.config.env import SettingsError
 from mcp_idp.errors import AuditUnavailable
-from mcp_idp.observability.audit import Audit, open_audit
-from tests.support.app import BOTH, HeldClock, running
+from mcp_idp.observability.audit import AuditLog, open_audit_log
+from tests.support.app import BOTH, FakeClock, running
 from tests.support.fake_issuer import NOW
 from tests.support.mcp_calls import initialized
 
@@ -32,7 +32,7 @@ async def test_each_decision_is_a_line_that_says_who_what_and_why(tmp_path: Path
     async with running(audit_log=str(path)) as server:
         token = server.issuer.token(mcp_roles=["mcp-writer"])
         await server.call("greet", token, {"name": "Ada"})
-        refused = await server.call("note_add", token, {"text": "x"})
+        rejected = await server.call("note_add", token, {"text": "x"})
         await server.call("greet", server.issuer.token(aud="other"), {"name": "Ada"})
         await server.call("greet", None, {"name": "Ada"})
     allowed, scope, audience = _lines(path)
@@ -51,7 +51,7 @@ async def test_each_decision_is_a_line_that_says_who_what_and_why(tmp_path: Path
     assert NOW == 1_800_000_000.0
     expected = {"decision": "refused", "status": 403, "reason": "insufficient_scope", "target": "note_add", **who}
     assert scope.items() >= expected.items()
-    assert scope["correlation_id"] == refused.json()["error"]["data"]["correlation_id"]
+    assert scope["correlation_id"] == rejected.json()["error"]["data"]["correlation_id"]
     expected = {"status": 401, "reason": "audience", "subject": None, "method": None, "target": None}
     assert audience.items() >= expected.items()
 
@@ -79,29 +79,31 @@ async def test_neither_tokens_nor_arguments_are_in_it_and_what_is_named_is_bound
 @pytest.mark.parametrize("tool", ["greet", "note_add"])
 async def test_what_cannot_be_written_down_is_not_served(tool: str) -> None:
     async with running(audit_log="/dev/full") as server:
-        answer = await server.call(tool, server.issuer.token(), {"name": "Ada"})
-        stranger = await server.call(tool)
-    assert (answer.status_code, answer.json()["error"]) == (503, "audit_unavailable")
-    assert stranger.status_code == 401
+        response = await server.call(tool, server.issuer.token(), {"name": "Ada"})
+        unauthenticated = await server.call(tool)
+    assert (response.status_code, response.json()["error"]) == (503, "audit_unavailable")
+    assert unauthenticated.status_code == 401
 
 
 @pytest.mark.requirement("audit.where")
 def test_a_file_is_added_to_and_for_its_owner_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "audit.jsonl"
     for _start in range(2):
-        audit = open_audit(str(path), HeldClock().clock)
+        audit = open_audit_log(str(path), FakeClock().clock)
         assert audit is not None
-        audit.decided(None, principal=None, message=None, correlation_id="c")
+        audit.record_decision(None, principal=None, message=None, correlation_id="c")
     assert len(_lines(path)) == 2
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    printed = open_audit("stdout", HeldClock().clock)
+    printed = open_audit_log("stdout", FakeClock().clock)
     assert printed is not None
-    printed.decided(401, principal=None, message={"method": 7, "params": {"name": 7}}, correlation_id="c", reason="r")
+    printed.record_decision(
+        401, principal=None, message={"method": 7, "params": {"name": 7}}, correlation_id="c", reason="r"
+    )
     out, err = capsys.readouterr()
     assert (json.loads(out)["method"], err) == (None, "")
-    assert open_audit("", HeldClock().clock) is None
+    assert open_audit_log("", FakeClock().clock) is None
     with pytest.raises(SettingsError, match=r"AUDIT_LOG=.*: cannot be written \(Is a directory\)"):
-        open_audit(str(tmp_path), HeldClock().clock)
+        open_audit_log(str(tmp_path), FakeClock().clock)
 
 
 @pytest.mark.requirement("audit.or_nothing")
@@ -110,7 +112,7 @@ def test_a_line_that_is_lost_is_an_error() -> None:
         raise OSError
 
     with pytest.raises(AuditUnavailable):
-        Audit(full, HeldClock().clock).decided(None, principal=None, message=None, correlation_id="c")
+        AuditLog(full, FakeClock().clock).record_decision(None, principal=None, message=None, correlation_id="c")
 
 
 @pytest.mark.requirement("audit.each")
@@ -120,8 +122,8 @@ async def test_a_method_that_is_no_text_is_written_down_as_none(method: object, 
     async with running(audit_log=str(path)) as server:
         headers = {"authorization": f"Bearer {server.issuer.token()}", "accept": BOTH}
         message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {"name": "greet"}}
-        answer = await server.client.post("/mcp", json=message, headers=headers)
-    assert answer.status_code == 400
+        response = await server.client.post("/mcp", json=message, headers=headers)
+    assert response.status_code == 400
     (line,) = _lines(path)
     assert (line["decision"], line["subject"], line["method"], line["target"]) == ("allowed", "4f0c", None, None)
 
@@ -129,16 +131,16 @@ async def test_a_method_that_is_no_text_is_written_down_as_none(method: object, 
 @pytest.mark.requirement("audit.or_nothing")
 def test_half_a_line_is_not_kept_and_the_next_stands_by_itself(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
-    audit = open_audit(str(path), HeldClock().clock)
+    audit = open_audit_log(str(path), FakeClock().clock)
     assert audit is not None
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))  # a disk that fills up within a line
     try:
         with pytest.raises(AuditUnavailable):
-            audit.decided(None, principal=None, message=None, correlation_id="lost")
+            audit.record_decision(None, principal=None, message=None, correlation_id="lost")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    for kept in ("one", "two"):
-        audit.decided(None, principal=None, message=None, correlation_id=kept)
+    for stored in ("one", "two"):
+        audit.record_decision(None, principal=None, message=None, correlation_id=stored)
     _half, *lines = path.read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["correlation_id"] for line in lines] == ["one", "two"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 
-from mcp_idp.observability.logging import configure_logs
+from mcp_idp.observability.logging import configure_logging
 from tests.support.fake_issuer import Issuer
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def _configured() -> Iterator[None]:
 @pytest.mark.usefixtures("_configured")
 @pytest.mark.parametrize("log_format", ["json", "text"])
 def test_a_token_is_taken_out_of_every_line(capsys: pytest.CaptureFixture[str], log_format: str) -> None:
-    configure_logs(log_format, "debug")
+    configure_logging(log_format, "debug")
     token, opaque = Issuer().token(), "Bearer abcdefghijklmnopqrstuvwxyz0123456789"
     log = structlog.get_logger("ours")
     log.info("event", field=f"x {token} y", nested={"a": [token]}, raw=token.encode())
@@ -47,7 +47,7 @@ def test_a_token_is_taken_out_of_every_line(capsys: pytest.CaptureFixture[str], 
 @pytest.mark.requirement("logs.no_token")
 @pytest.mark.usefixtures("_configured")
 def test_a_json_line_is_one_line_and_one_object(capsys: pytest.CaptureFixture[str]) -> None:
-    configure_logs("json", "info")
+    configure_logging("json", "info")
     structlog.get_logger("ours").warning("refused", got="a\nb\x1b[31m")
     structlog.get_logger("ours").debug("unseen")
     (line,) = capsys.readouterr().err.splitlines()
@@ -58,7 +58,7 @@ def test_a_json_line_is_one_line_and_one_object(capsys: pytest.CaptureFixture[st
 @pytest.mark.requirement("logs.for_people")
 @pytest.mark.usefixtures("_configured")
 @pytest.mark.parametrize(
-    ("value", "says"),
+    ("value", "message"),
     [
         (None, "field=none"),
         ([], "field=none"),
@@ -72,17 +72,17 @@ def test_a_json_line_is_one_line_and_one_object(capsys: pytest.CaptureFixture[st
         (["a\x1b[31m\nb"], r"field='a\x1b[31m\nb'"),
     ],
 )
-def test_a_text_line_says_values_as_people_do(capsys: pytest.CaptureFixture[str], value: object, says: str) -> None:
-    configure_logs("text", "info")
+def test_a_text_line_says_values_as_people_do(capsys: pytest.CaptureFixture[str], value: object, message: str) -> None:
+    configure_logging("text", "info")
     structlog.get_logger("ours").info("event", field=value)
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.rstrip().endswith(says)
+    assert line.rstrip().endswith(message)
 
 
 @pytest.mark.requirement("logs.order")
 @pytest.mark.usefixtures("_configured")
 def test_a_json_line_begins_with_time_level_and_event(capsys: pytest.CaptureFixture[str]) -> None:
-    configure_logs("json", "info")
+    configure_logging("json", "info")
     structlog.get_logger("ours").warning("refused", reason="expired", scopes=["a"], got=None)
     logging.getLogger("theirs").warning("their line")
     ours, theirs = (json.loads(line) for line in capsys.readouterr().err.splitlines())

@@ -1,4 +1,4 @@
-"""What claims grant, at the edges where a little more would be accepted: `judge` itself, without a token around it."""
+"""What claims grant, at the edges where a little more would be accepted: `validate_claims` itself, without a token around it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import pytest
 
 from mcp_idp.access.policy import load_access
 from mcp_idp.config.settings import Settings
-from mcp_idp.errors import InvalidToken, Reason
+from mcp_idp.errors import InvalidToken, TokenErrorReason
 from mcp_idp.providers import profile_for
-from mcp_idp.tokens.claims import ClaimRules, judge
+from mcp_idp.tokens.claims import ClaimsPolicy, validate_claims
 from tests.support.fake_issuer import ISSUER, NOW, RESOURCE, Issuer
 
 if TYPE_CHECKING:
     from mcp_idp.principal import Principal
 
-KEYCLOAK = ClaimRules(
+KEYCLOAK = ClaimsPolicy(
     issuer=ISSUER,
     audience=RESOURCE,
     profile=profile_for(ISSUER, "keycloak"),
@@ -29,41 +29,43 @@ KEYCLOAK = ClaimRules(
 BY_ROLES = replace(KEYCLOAK, profile=replace(KEYCLOAK.profile, scopes_from_roles=True))
 
 
-def principal(rules: ClaimRules = KEYCLOAK, /, **changes: Any) -> Principal:
-    return judge(Issuer().claims(**changes), rules, NOW)
+def principal(rules: ClaimsPolicy = KEYCLOAK, /, **changes: Any) -> Principal:
+    return validate_claims(Issuer().claims(**changes), rules, NOW)
 
 
-def refusal(rules: ClaimRules = KEYCLOAK, /, **changes: Any) -> Reason:
-    with pytest.raises(InvalidToken) as refused:
+def rejection(rules: ClaimsPolicy = KEYCLOAK, /, **changes: Any) -> TokenErrorReason:
+    with pytest.raises(InvalidToken) as rejected:
         principal(rules, **changes)
-    return refused.value.reason
+    return rejected.value.reason
 
 
 @pytest.mark.requirement("jwt.times")
 @pytest.mark.parametrize(
-    ("good", "refused", "reason"),
+    ("good", "rejected", "reason"),
     [
-        ({"nbf": NOW + 30}, {"nbf": NOW + 30.001}, Reason.NOT_YET_VALID),
-        ({"iat": NOW + 30}, {"iat": NOW + 30.001}, Reason.ISSUED_IN_FUTURE),
-        ({"exp": NOW - 29.999}, {"exp": NOW - 30}, Reason.EXPIRED),
-        ({"nbf": 0, "iat": NOW}, {"nbf": -1}, Reason.CLAIMS_MALFORMED),
+        ({"nbf": NOW + 30}, {"nbf": NOW + 30.001}, TokenErrorReason.NOT_YET_VALID),
+        ({"iat": NOW + 30}, {"iat": NOW + 30.001}, TokenErrorReason.ISSUED_IN_FUTURE),
+        ({"exp": NOW - 29.999}, {"exp": NOW - 30}, TokenErrorReason.EXPIRED),
+        ({"nbf": 0, "iat": NOW}, {"nbf": -1}, TokenErrorReason.CLAIMS_MALFORMED),
     ],
 )
-def test_a_time_is_good_to_the_end_of_the_leeway(good: dict[str, Any], refused: dict[str, Any], reason: Reason) -> None:
+def test_a_time_is_good_to_the_end_of_the_leeway(
+    good: dict[str, Any], rejected: dict[str, Any], reason: TokenErrorReason
+) -> None:
     assert principal(**good).subject == "4f0c"
-    assert refusal(**refused) is reason
+    assert rejection(**rejected) is reason
 
 
 @pytest.mark.requirement("jwt.times")
 def test_a_time_beyond_what_a_float_holds_is_none() -> None:
-    assert refusal(exp=2**53) is Reason.LIFETIME
-    assert refusal(exp=2**53 + 1) is Reason.CLAIMS_MALFORMED
+    assert rejection(exp=2**53) is TokenErrorReason.LIFETIME
+    assert rejection(exp=2**53 + 1) is TokenErrorReason.CLAIMS_MALFORMED
 
 
 @pytest.mark.requirement("jwt.claims")
 def test_an_identifier_may_be_as_long_as_we_keep() -> None:
     assert principal(sub="x" * 2048).subject == "x" * 2048
-    assert refusal(sub="x" * 2049) is Reason.CLAIMS_MALFORMED
+    assert rejection(sub="x" * 2049) is TokenErrorReason.CLAIMS_MALFORMED
     assert principal(sub="x").subject == "x"
 
 
@@ -82,9 +84,9 @@ def test_between_two_spaces_is_no_scope(scope: str) -> None:
 @pytest.mark.requirement("jwt.scopes")
 def test_where_scopes_bind_people_the_roles_are_told_and_add_nothing() -> None:
     groups = replace(KEYCLOAK, access=KEYCLOAK.access.model_copy(update={"groups": {"staff": ("mcp-writer",)}}))
-    told = principal(groups, mcp_roles=["staff", "mcp-reader"], scope="mcp:tools")
-    assert told.roles == frozenset({"staff", "mcp-writer", "mcp-reader"})
-    assert told.scopes == {"mcp:tools"}
+    output = principal(groups, mcp_roles=["staff", "mcp-reader"], scope="mcp:tools")
+    assert output.roles == frozenset({"staff", "mcp-writer", "mcp-reader"})
+    assert output.scopes == {"mcp:tools"}
     assert principal(mcp_roles=...).roles is None
 
 
@@ -103,12 +105,12 @@ def test_where_roles_bring_scopes_a_scope_that_was_asked_for_takes_away_and_adds
 
 @pytest.mark.requirement("jwt.user", "jwt.scopes")
 def test_where_roles_bring_scopes_a_listed_machine_keeps_those_it_was_given() -> None:
-    machines = replace(BY_ROLES, machine_clients=frozenset({"client-1"}))
-    assert principal(machines, sid=..., scope="mcp:admin", mcp_roles=[]).scopes == {"mcp:admin"}
-    assert principal(machines, scope="mcp:admin", mcp_roles=[]).scopes == frozenset()
-    assert refusal(BY_ROLES, sid=..., scope="mcp:admin") is Reason.NO_USER
-    assert refusal(machines, sid=..., azp="client-2") is Reason.NO_USER
-    assert refusal(machines, sid=..., azp=...) is Reason.NO_USER
+    service_clients = replace(BY_ROLES, service_clients=frozenset({"client-1"}))
+    assert principal(service_clients, sid=..., scope="mcp:admin", mcp_roles=[]).scopes == {"mcp:admin"}
+    assert principal(service_clients, scope="mcp:admin", mcp_roles=[]).scopes == frozenset()
+    assert rejection(BY_ROLES, sid=..., scope="mcp:admin") is TokenErrorReason.NO_USER
+    assert rejection(service_clients, sid=..., azp="client-2") is TokenErrorReason.NO_USER
+    assert rejection(service_clients, sid=..., azp=...) is TokenErrorReason.NO_USER
 
 
 @pytest.mark.requirement("jwt.audience")
@@ -116,14 +118,14 @@ def test_without_an_audience_only_a_listed_client_counts_and_a_wrong_audience_ne
     listed = replace(KEYCLOAK, clients=frozenset({"client-1"}))
     assert principal(listed, aud=...).client == "client-1"
     assert principal(listed).client == "client-1"
-    assert refusal(listed, aud=..., azp="client-2") is Reason.AUDIENCE
-    assert refusal(listed, aud=..., azp=...) is Reason.AUDIENCE
+    assert rejection(listed, aud=..., azp="client-2") is TokenErrorReason.AUDIENCE
+    assert rejection(listed, aud=..., azp=...) is TokenErrorReason.AUDIENCE
 
 
 @pytest.mark.requirement("jwt.audience")
 @pytest.mark.parametrize("audience", ["client-1", [], None, "other"])
 def test_a_listed_client_does_not_make_up_for_a_wrong_audience(audience: object) -> None:
-    assert refusal(replace(KEYCLOAK, clients=frozenset({"client-1"})), aud=audience) is Reason.AUDIENCE
+    assert rejection(replace(KEYCLOAK, clients=frozenset({"client-1"})), aud=audience) is TokenErrorReason.AUDIENCE
 
 
 @pytest.mark.requirement("jwt.issuer")
@@ -131,4 +133,4 @@ def test_a_listed_client_does_not_make_up_for_a_wrong_audience(audience: object)
 def test_an_alias_of_the_issuer_is_a_text_of_the_list(issuer: object) -> None:
     aliased = replace(KEYCLOAK, aliases=frozenset({"https://alias.example"}))
     assert principal(aliased, iss="https://alias.example").issuer == ISSUER
-    assert refusal(aliased, iss=issuer) is Reason.ISSUER
+    assert rejection(aliased, iss=issuer) is TokenErrorReason.ISSUER

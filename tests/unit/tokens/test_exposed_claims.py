@@ -9,7 +9,7 @@ import pytest
 from mcp_idp.auth.context import current_principal
 from mcp_idp.mcp_protocol.registry import tool
 from mcp_idp.principal import Principal
-from mcp_idp.tokens.claims import select
+from mcp_idp.tokens.claims import select_exposed_claims
 from mcp_server import tools
 from tests.support.access_files import access_file
 from tests.support.app import running
@@ -37,55 +37,57 @@ def telling(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tools, "tell", tell, raising=False)
 
 
-def _told(answer: httpx.Response) -> str:
-    return str(events(answer)[-1]["result"]["content"][0]["text"])
+def _tool_text(response: httpx.Response) -> str:
+    return str(events(response)[-1]["result"]["content"][0]["text"])
 
 
 async def _tell(folder: Path, issuer: Issuer | None, claims: dict[str, Any], **settings: Any) -> str:
     path = access_file(folder, claims=list(NAMES))
     async with running(*([issuer] if issuer else []), access_file=path, **settings) as server:
-        return _told(await server.call("tell", server.issuer.token(**claims)))
+        return _tool_text(await server.call("tell", server.issuer.token(**claims)))
 
 
 @pytest.mark.requirement("principal.claims")
 async def test_a_tool_reads_the_claims_that_the_access_file_names_and_no_others(tmp_path: Path) -> None:
     claims = {"email": "ada@example.com", "teams": ["a", "b"], "level": 3, "on_call": True, "salary": 7, "phone": "1"}
-    told = await _tell(tmp_path, None, claims)
-    assert told == "(('email', 'ada@example.com'), ('teams', ('a', 'b')), ('level', 3), ('on_call', True))"
+    output = await _tell(tmp_path, None, claims)
+    assert output == "(('email', 'ada@example.com'), ('teams', ('a', 'b')), ('level', 3), ('on_call', True))"
 
 
 @pytest.mark.requirement("principal.claims")
 async def test_without_the_list_there_are_none() -> None:
     async with running() as server:
-        told = _told(await server.call("tell", server.issuer.token(email="ada@example.com")))
-    assert told == "()"
+        output = _tool_text(await server.call("tell", server.issuer.token(email="ada@example.com")))
+    assert output == "()"
 
 
 @pytest.mark.requirement("principal.claims")
 async def test_by_introspection_the_answer_counts_and_what_it_leaves_out_is_the_tokens(tmp_path: Path) -> None:
     provider = vouching(department="new", salary=7)
-    told = await _tell(tmp_path, provider, {"email": "ada@example.com", "department": "old"}, **MODE)
-    assert told == "(('email', 'ada@example.com'), ('department', 'new'))"
+    output = await _tell(tmp_path, provider, {"email": "ada@example.com", "department": "old"}, **MODE)
+    assert output == "(('email', 'ada@example.com'), ('department', 'new'))"
 
 
 @pytest.mark.requirement("principal.claims")
 async def test_two_tokens_that_differ_in_a_claim_only_are_two_callers(tmp_path: Path) -> None:
     path = access_file(tmp_path, claims=["department"])
     async with running(access_file=path) as server:
-        told = [_told(await server.call("tell", server.issuer.token(department=name))) for name in ("a", "b", "a")]
-    assert told == ["(('department', 'a'),)", "(('department', 'b'),)", "(('department', 'a'),)"]
+        output = [
+            _tool_text(await server.call("tell", server.issuer.token(department=name))) for name in ("a", "b", "a")
+        ]
+    assert output == ["(('department', 'a'),)", "(('department', 'b'),)", "(('department', 'a'),)"]
 
 
 @pytest.mark.requirement("principal.claims_bounded")
 @pytest.mark.parametrize("odd", [None, {"nested": "x"}, ["a", 1], [["a"]], "x" * 2047, ["x" * 300] * 7])
 def test_what_is_too_long_or_no_plain_value_is_left_out(odd: object) -> None:
-    assert select({"email": odd, "department": "d"}, NAMES) == (("department", "d"),)
+    assert select_exposed_claims({"email": odd, "department": "d"}, NAMES) == (("department", "d"),)
 
 
 @pytest.mark.requirement("principal.claims_bounded")
 def test_all_claims_together_have_a_bound() -> None:
     claims = {"email": "e" * 1500, "department": "d" * 1500, "level": 3}
-    assert [name for name, _ in select(claims, NAMES)] == ["email", "level"]
+    assert [name for name, _ in select_exposed_claims(claims, NAMES)] == ["email", "level"]
 
 
 @pytest.mark.requirement("principal.claims")

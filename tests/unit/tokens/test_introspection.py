@@ -17,16 +17,16 @@ from structlog.testing import capture_logs
 
 from mcp_idp.access.policy import load_access
 from mcp_idp.config.settings import Settings
-from mcp_idp.errors import InvalidToken, ProviderUnavailable, Reason
-from mcp_idp.oauth.client_auth import SecretInHeader
-from mcp_idp.oauth.endpoints import COMPLAIN_EVERY_SECONDS, MAX_ANSWER_BYTES, IntrospectionEndpoint
+from mcp_idp.errors import InvalidToken, ProviderUnavailable, TokenErrorReason
+from mcp_idp.oauth.client_auth import ClientSecretBasic
+from mcp_idp.oauth.endpoints import COMPLAIN_EVERY_SECONDS, MAX_RESPONSE_BYTES, IntrospectionEndpoint
 from mcp_idp.providers import PROFILES
-from mcp_idp.tokens.claims import ClaimRules
-from mcp_idp.tokens.introspection import MAX_ANSWER_AGE, Bounds, IntrospectionVerifier, Precheck
-from mcp_idp.tokens.issuers import IdentityProvider
+from mcp_idp.tokens.claims import ClaimsPolicy
+from mcp_idp.tokens.introspection import MAX_RESULT_AGE, IntrospectionLimits, IntrospectionVerifier, LocalPrecheck
+from mcp_idp.tokens.issuers import IssuerVerifier
 from mcp_idp.util.clock import Clock
 from mcp_idp.util.token_cache import MAX_BYTES
-from tests.support.app import HeldClock, running
+from tests.support.app import FakeClock, running
 from tests.support.fake_issuer import ISSUER, NOW, RESOURCE, Issuer, b64, rsa_key
 from tests.support.introspection import MODE, SECRET, Introspecting, Reply, vouching
 from tests.support.outcomes import outcome, settle
@@ -38,21 +38,21 @@ pytestmark = pytest.mark.anyio
 
 ENDPOINT = "/realms/mcp/protocol/openid-connect/token/introspect"
 OPAQUE = "2YotnFZFEjr1zCsicMWpAA"
-BOUNDS = Bounds()
+BOUNDS = IntrospectionLimits()
 LINES = b"{\n}"
 GENERIC = {"provider": PROFILES["generic"]}
 
 
-def saying(said: Any) -> Introspecting:
-    return Introspecting(says=lambda _: said)
+def saying(message: Any) -> Introspecting:
+    return Introspecting(message=lambda _: message)
 
 
 @asynccontextmanager
-async def provider(issuer: Issuer, **settings: Any) -> AsyncIterator[tuple[IdentityProvider, HeldClock]]:
-    clock = HeldClock()
+async def provider(issuer: Issuer, **settings: Any) -> AsyncIterator[tuple[IssuerVerifier, FakeClock]]:
+    clock = FakeClock()
     chosen = Settings(**{**MODE, **settings})
     async with issuer.http() as http:
-        idp = IdentityProvider(chosen, load_access(chosen.access_file), clock.clock, http)
+        idp = IssuerVerifier(chosen, load_access(chosen.access_file), clock.clock, http)
         yield idp, clock
         await idp.close()
 
@@ -80,7 +80,7 @@ async def test_every_character_a_token_may_have_arrives() -> None:
     token = "aZ09-._~+/=="
     async with provider(issuer, **GENERIC) as (idp, _):
         assert await outcome(idp, token) == "accepted"
-    assert issuer.asked == [token]
+    assert issuer.received == [token]
 
 
 @pytest.mark.requirement("introspection.where")
@@ -146,7 +146,7 @@ async def test_metadata_without_an_endpoint_say_what_to_set() -> None:
     async with provider(issuer) as (idp, _):
         await idp.keys.refresh()
         assert not idp.keys.usable
-        assert "set OAUTH_INTROSPECT_URL" in (idp.keys.fault or "")
+        assert "set OAUTH_INTROSPECT_URL" in (idp.keys.last_error or "")
         assert await outcome(idp, issuer.token()) == "unavailable"
 
 
@@ -157,9 +157,9 @@ async def test_the_server_is_ready_with_keys_and_judges_by_the_providers_word() 
         await settle()
         assert (await server.client.get("/readyz")).status_code == 200
         assert (await server.post(issuer.token())).status_code == 200
-        issuer.says = lambda _: {"active": False}
+        issuer.message = lambda _: {"active": False}
         assert (await server.post(issuer.token(jti="2"))).status_code == 401
-        issuer.says = lambda _: Reply(b"", 500)
+        issuer.message = lambda _: Reply(b"", 500)
         response = await server.post(issuer.token(jti="3"))
     assert response.status_code == 503
     assert int(response.headers["retry-after"]) > 0
@@ -170,38 +170,38 @@ def unsigned(issuer: Issuer) -> str:
     return jwt.encode(issuer.claims(), "", algorithm="none")
 
 
-JUNK: list[tuple[Callable[[Issuer], str], Reason]] = [
-    (lambda i: i.token(key=rsa_key("foreign")), Reason.SIGNATURE),
-    (lambda i: i.token(aud="http://other/mcp"), Reason.AUDIENCE),
-    (lambda i: i.token(exp=NOW - 60), Reason.EXPIRED),
-    (lambda i: i.token(iss="http://other"), Reason.ISSUER),
-    (unsigned, Reason.NOT_A_JWT),
-    (lambda i: unsigned(i) + "AAAA", Reason.ALGORITHM),
-    (lambda _: f"{b64(b'{ }')}..", Reason.NOT_A_JWT),
-    (lambda _: f"{b64(LINES)}..", Reason.NOT_A_JWT),
-    (lambda i: i.token() + "\n", Reason.OPAQUE),
-    (lambda _: "a" * 16385, Reason.TOO_LONG),
-    (lambda _: "opaque\x00", Reason.OPAQUE),
-    (lambda _: "opaque\x7f", Reason.OPAQUE),
-    (lambda _: "opaque\n", Reason.OPAQUE),
-    (lambda _: "opaque\r\nhost: evil", Reason.OPAQUE),
-    (lambda _: "opäque", Reason.OPAQUE),
-    (lambda _: "opaque&token_type_hint=refresh_token", Reason.OPAQUE),
-    (lambda _: "opaque%00", Reason.OPAQUE),
-    (lambda _: "a=b", Reason.OPAQUE),
-    (lambda _: "=", Reason.OPAQUE),
-    (lambda _: "'or'1'='1", Reason.OPAQUE),
-    (lambda _: '"opaque"', Reason.OPAQUE),
+JUNK: list[tuple[Callable[[Issuer], str], TokenErrorReason]] = [
+    (lambda i: i.token(key=rsa_key("foreign")), TokenErrorReason.SIGNATURE),
+    (lambda i: i.token(aud="http://other/mcp"), TokenErrorReason.AUDIENCE),
+    (lambda i: i.token(exp=NOW - 60), TokenErrorReason.EXPIRED),
+    (lambda i: i.token(iss="http://other"), TokenErrorReason.ISSUER),
+    (unsigned, TokenErrorReason.NOT_A_JWT),
+    (lambda i: unsigned(i) + "AAAA", TokenErrorReason.ALGORITHM),
+    (lambda _: f"{b64(b'{ }')}..", TokenErrorReason.NOT_A_JWT),
+    (lambda _: f"{b64(LINES)}..", TokenErrorReason.NOT_A_JWT),
+    (lambda i: i.token() + "\n", TokenErrorReason.OPAQUE),
+    (lambda _: "a" * 16385, TokenErrorReason.TOO_LONG),
+    (lambda _: "opaque\x00", TokenErrorReason.OPAQUE),
+    (lambda _: "opaque\x7f", TokenErrorReason.OPAQUE),
+    (lambda _: "opaque\n", TokenErrorReason.OPAQUE),
+    (lambda _: "opaque\r\nhost: evil", TokenErrorReason.OPAQUE),
+    (lambda _: "opäque", TokenErrorReason.OPAQUE),
+    (lambda _: "opaque&token_type_hint=refresh_token", TokenErrorReason.OPAQUE),
+    (lambda _: "opaque%00", TokenErrorReason.OPAQUE),
+    (lambda _: "a=b", TokenErrorReason.OPAQUE),
+    (lambda _: "=", TokenErrorReason.OPAQUE),
+    (lambda _: "'or'1'='1", TokenErrorReason.OPAQUE),
+    (lambda _: '"opaque"', TokenErrorReason.OPAQUE),
 ]
 
 
 @pytest.mark.requirement("introspection.junk_asks_nobody")
 @pytest.mark.parametrize(("token", "reason"), JUNK)
-async def test_the_provider_is_not_asked_about_junk(token: Callable[[Issuer], str], reason: Reason) -> None:
+async def test_the_provider_is_not_asked_about_junk(token: Callable[[Issuer], str], reason: TokenErrorReason) -> None:
     issuer = vouching()
     async with provider(issuer, **GENERIC) as (idp, _):
         assert await outcome(idp, token(issuer)) == reason
-    assert issuer.asked == []
+    assert issuer.received == []
 
 
 @pytest.mark.requirement("introspection.opaque", "introspection.junk_asks_nobody")
@@ -210,8 +210,8 @@ async def test_the_provider_is_not_asked_about_junk(token: Callable[[Issuer], st
 async def test_where_the_provider_writes_jwts_nothing_else_is_asked_about(profile: str, token: str) -> None:
     issuer = vouching()
     async with provider(issuer, provider=PROFILES[profile]) as (idp, _):
-        assert await outcome(idp, token) in {Reason.NOT_A_JWT, Reason.ENCRYPTED}
-    assert issuer.asked == []
+        assert await outcome(idp, token) in {TokenErrorReason.NOT_A_JWT, TokenErrorReason.ENCRYPTED}
+    assert issuer.received == []
 
 
 @pytest.mark.requirement("introspection.opaque")
@@ -220,7 +220,7 @@ async def test_of_a_provider_we_do_not_know_opaque_tokens_are_asked_about(token:
     issuer = vouching()
     async with provider(issuer, **GENERIC) as (idp, _):
         principal = await idp.verify(token)
-    assert issuer.asked == [token]
+    assert issuer.received == [token]
     assert (principal.issuer, principal.subject, principal.client) == (ISSUER, "4f0c", "client-1")
     assert principal.scopes == {"mcp:tools", "mcp:notes.read"}
     assert principal.roles == frozenset({"mcp-reader"})
@@ -233,7 +233,7 @@ async def test_where_the_provider_writes_no_jwts_its_key_judges_none() -> None:
     async with provider(issuer, provider=PROFILES["google"]) as (idp, _):
         forged = issuer.token(key=rsa_key("foreign"))
         assert await outcome(idp, forged) == "accepted"
-    assert issuer.asked == [forged]
+    assert issuer.received == [forged]
 
 
 ANSWERS: list[tuple[dict[str, Any], str]] = [
@@ -319,13 +319,13 @@ async def test_what_the_provider_says_now_outweighs_what_the_token_said() -> Non
 async def test_a_token_without_an_end_is_believed_as_long_as_the_answer() -> None:
     issuer = vouching(exp=...)
     async with provider(issuer, **GENERIC) as (idp, _):
-        assert (await idp.verify(OPAQUE)).expires_at == NOW + MAX_ANSWER_AGE
+        assert (await idp.verify(OPAQUE)).expires_at == NOW + MAX_RESULT_AGE
 
 
 @pytest.mark.requirement("introspection.active")
-@pytest.mark.parametrize("said", ["true", "True", 1, 1.0, [True], {"active": True}, None, ..., "false", 0])
-async def test_active_is_a_boolean_or_there_is_no_answer(said: Any) -> None:
-    issuer = vouching(active=said)
+@pytest.mark.parametrize("message", ["true", "True", 1, 1.0, [True], {"active": True}, None, ..., "false", 0])
+async def test_active_is_a_boolean_or_there_is_no_answer(message: Any) -> None:
+    issuer = vouching(active=message)
     async with provider(issuer, **GENERIC) as (idp, _):
         assert await outcome(idp, OPAQUE) == "unavailable"
 
@@ -350,7 +350,7 @@ NO_ANSWERS: dict[str, Any] = {
     "a byte order mark": b"\xef\xbb\xbf" + GOOD,
     "two documents": GOOD + GOOD,
     "nesting without end": b'{"active": ' + b"[" * 30_000,
-    "too long": GOOD + b" " * MAX_ANSWER_BYTES,
+    "too long": GOOD + b" " * MAX_RESPONSE_BYTES,
     "compressed though not asked": Reply(gzip.compress(GOOD), headers={"content-encoding": "gzip"}),
     "created": Reply(GOOD, 201),
     "a redirect": Reply(GOOD, 302, {"location": f"http://localhost:8080{ENDPOINT}?again"}),
@@ -365,17 +365,17 @@ NO_ANSWERS: dict[str, Any] = {
 
 
 @pytest.mark.requirement("introspection.bounds")
-@pytest.mark.parametrize("said", NO_ANSWERS.values(), ids=NO_ANSWERS)
-async def test_what_is_no_answer_neither_admits_nor_refuses(said: Any) -> None:
-    issuer = saying(said)
+@pytest.mark.parametrize("message", NO_ANSWERS.values(), ids=NO_ANSWERS)
+async def test_what_is_no_answer_neither_admits_nor_refuses(message: Any) -> None:
+    issuer = saying(message)
     async with provider(issuer, **GENERIC) as (idp, _):
         assert await outcome(idp, OPAQUE) == "unavailable"
-    assert issuer.asked == [OPAQUE]  # no redirect was followed
+    assert issuer.received == [OPAQUE]  # no redirect was followed
 
 
 @pytest.mark.requirement("introspection.bounds")
 async def test_an_answer_of_just_the_bound_is_read() -> None:
-    issuer = saying(GOOD + b" " * (MAX_ANSWER_BYTES - len(GOOD)))
+    issuer = saying(GOOD + b" " * (MAX_RESPONSE_BYTES - len(GOOD)))
     async with provider(issuer, **GENERIC) as (idp, _):
         assert await outcome(idp, OPAQUE) == "accepted"
 
@@ -386,7 +386,7 @@ async def there() -> str:
 
 def verifier(where: Callable[[], Any], http: httpx.AsyncClient, clock: Clock, **bounds: Any) -> IntrospectionVerifier:
     """One that asks at `where`, about opaque tokens only."""
-    rules = ClaimRules(
+    rules = ClaimsPolicy(
         issuer=ISSUER,
         audience=RESOURCE,
         profile=PROFILES["generic"],
@@ -395,8 +395,10 @@ def verifier(where: Callable[[], Any], http: httpx.AsyncClient, clock: Clock, **
         leeway=30,
         max_lifetime=86400,
     )
-    endpoint = IntrospectionEndpoint(http, where, clock, SecretInHeader("me", SECRET))
-    return IntrospectionVerifier(endpoint, rules, clock, Precheck(None, opaque=True, max_bytes=100), Bounds(**bounds))
+    endpoint = IntrospectionEndpoint(http, where, clock, ClientSecretBasic("me", SECRET))
+    return IntrospectionVerifier(
+        endpoint, rules, clock, LocalPrecheck(None, opaque=True, max_bytes=100), IntrospectionLimits(**bounds)
+    )
 
 
 @pytest.mark.requirement("introspection.bounds")
@@ -406,10 +408,10 @@ async def test_a_provider_that_never_answers_is_given_up() -> None:
         return ""
 
     async with httpx.AsyncClient() as http:
-        judge = verifier(nowhere, http, HeldClock().clock, answer_within=0.0)
-        with pytest.raises(ProviderUnavailable) as refusal:
-            await judge.verify(OPAQUE)
-    assert "no answer within 0 s" in refusal.value.detail
+        introspection_verifier = verifier(nowhere, http, FakeClock().clock, timeout=0.0)
+        with pytest.raises(ProviderUnavailable) as rejection:
+            await introspection_verifier.verify(OPAQUE)
+    assert "no answer within 0 s" in rejection.value.detail
 
 
 @pytest.mark.requirement("introspection.bounds")
@@ -418,7 +420,7 @@ async def test_an_address_that_cannot_be_one_is_a_fault_of_the_provider() -> Non
         return "http://localhost\x00/"
 
     async with httpx.AsyncClient() as http:
-        assert await outcome(verifier(nonsense, http, HeldClock().clock), OPAQUE) == "unavailable"
+        assert await outcome(verifier(nonsense, http, FakeClock().clock), OPAQUE) == "unavailable"
 
 
 @pytest.mark.requirement("introspection.same_token")
@@ -432,16 +434,16 @@ async def test_an_answer_about_somebody_else_is_no_answer() -> None:
 @pytest.mark.requirement("introspection.credentials")
 @pytest.mark.parametrize("status", [401, 403])
 async def test_refused_credentials_are_told_once_a_minute_with_what_to_set(status: int) -> None:
-    issuer = Introspecting(says=lambda _: Reply(b"{}", status))
+    issuer = Introspecting(message=lambda _: Reply(b"{}", status))
     with capture_logs() as lines:
         async with provider(issuer, **GENERIC) as (idp, clock):
-            asked = await asyncio.gather(*(outcome(idp, f"token-{i}") for i in range(50)))
+            requested = await asyncio.gather(*(outcome(idp, f"token-{i}") for i in range(50)))
             clock.forward(COMPLAIN_EVERY_SECONDS - 1)
-            asked.append(await outcome(idp, OPAQUE))
+            requested.append(await outcome(idp, OPAQUE))
             assert len(errors := [line for line in lines if line["log_level"] == "error"]) == 1
             clock.forward(1)
-            asked.append(await outcome(idp, OPAQUE))
-    assert set(asked) == {"unavailable"}
+            requested.append(await outcome(idp, OPAQUE))
+    assert set(requested) == {"unavailable"}
     assert len([line for line in lines if line["log_level"] == "error"]) == 2
     assert "OAUTH_CLIENT_ID and OAUTH_CLIENT_SECRET" in errors[0]["event"]
     assert errors[0]["status"] == status
@@ -450,7 +452,7 @@ async def test_refused_credentials_are_told_once_a_minute_with_what_to_set(statu
 @pytest.mark.requirement("introspection.credentials")
 async def test_a_token_that_makes_a_firewall_refuse_locks_nobody_out() -> None:
     issuer = Introspecting()
-    issuer.says = lambda token: Reply(b"", 403) if "../" in token else issuer.active()
+    issuer.message = lambda token: Reply(b"", 403) if "../" in token else issuer.active()
     async with provider(issuer, **GENERIC) as (idp, _):
         assert await outcome(idp, "../../etc/passwd") == "unavailable"
         assert await outcome(idp, OPAQUE) == "accepted"
@@ -460,48 +462,48 @@ async def test_a_token_that_makes_a_firewall_refuse_locks_nobody_out() -> None:
 @pytest.mark.parametrize("changes", [{}, {"active": False}, {"active": "?"}])
 async def test_a_hundred_uses_of_one_token_at_once_ask_once(changes: dict[str, Any]) -> None:
     issuer = vouching(**changes)
-    issuer.held = asyncio.Event()
+    issuer.paused = asyncio.Event()
     async with provider(issuer) as (idp, _):
         uses = [asyncio.create_task(outcome(idp, issuer.token())) for _ in range(100)]
         await settle()
-        issuer.held.set()
+        issuer.paused.set()
         assert len(set(await asyncio.gather(*uses))) == 1
-    assert len(issuer.asked) == 1
+    assert len(issuer.received) == 1
 
 
 @pytest.mark.requirement("introspection.single_flight")
 async def test_who_gives_up_waiting_does_not_end_the_call_for_the_others() -> None:
     issuer = vouching()
-    issuer.held = asyncio.Event()
+    issuer.paused = asyncio.Event()
     async with provider(issuer, **GENERIC) as (idp, _):
         impatient, patient = (asyncio.create_task(outcome(idp, OPAQUE)) for _ in range(2))
         await settle()
         impatient.cancel()
         await settle()
-        issuer.held.set()
+        issuer.paused.set()
         assert await patient == "accepted"
     assert impatient.cancelled()
-    assert len(issuer.asked) == 1
+    assert len(issuer.received) == 1
 
 
 @pytest.mark.requirement("introspection.single_flight")
 async def test_the_answer_is_kept_though_nobody_waits_for_it_any_more() -> None:
     issuer = vouching()
-    issuer.held = asyncio.Event()
+    issuer.paused = asyncio.Event()
     async with provider(issuer, **GENERIC) as (idp, _):
         only = asyncio.create_task(outcome(idp, OPAQUE))
         await settle()
         only.cancel()
-        issuer.held.set()
+        issuer.paused.set()
         await settle()
         assert await outcome(idp, OPAQUE) == "accepted"
-    assert len(issuer.asked) == 1
+    assert len(issuer.received) == 1
 
 
 @pytest.mark.requirement("introspection.single_flight")
 async def test_what_is_under_way_ends_with_the_server() -> None:
     issuer = vouching()
-    issuer.held = asyncio.Event()
+    issuer.paused = asyncio.Event()
     async with provider(issuer, **GENERIC) as (idp, _):
         uses = [asyncio.create_task(idp.verify(f"token-{i}")) for i in range(3)]
         await settle()
@@ -515,7 +517,7 @@ async def test_what_is_under_way_ends_with_the_server() -> None:
 @pytest.mark.requirement("introspection.single_flight")
 async def test_a_fetch_of_the_keys_ends_with_the_server_too() -> None:
     issuer = vouching()
-    issuer.gate = asyncio.Event()
+    issuer.pause = asyncio.Event()
     async with provider(issuer) as (idp, _):
         use = asyncio.create_task(idp.verify(issuer.token()))
         await settle()
@@ -527,7 +529,7 @@ async def test_a_fetch_of_the_keys_ends_with_the_server_too() -> None:
 @pytest.mark.requirement("introspection.no_hammer")
 async def test_a_flood_of_opaque_tokens_waits_in_bounds_and_leaves_signed_ones_their_room() -> None:
     issuer = vouching()
-    issuer.held = asyncio.Event()
+    issuer.paused = asyncio.Event()
     flood = BOUNDS.in_flight + BOUNDS.waiting + 50
     async with provider(issuer, **GENERIC) as (idp, _):
         junk = [asyncio.create_task(outcome(idp, f"junk-{i}")) for i in range(flood)]
@@ -537,17 +539,17 @@ async def test_a_flood_of_opaque_tokens_waits_in_bounds_and_leaves_signed_ones_t
         signed = asyncio.create_task(outcome(idp, issuer.token()))
         await settle()
         assert issuer.in_flight == BOUNDS.in_flight + 1
-        issuer.held.set()
+        issuer.paused.set()
         assert await signed == "accepted"
         assert (await asyncio.gather(*junk)).count("accepted") == BOUNDS.in_flight + BOUNDS.waiting
         assert await outcome(idp, "later") == "accepted"  # every place was given back
-    assert issuer.most_in_flight == BOUNDS.in_flight + 1
+    assert issuer.max_in_flight == BOUNDS.in_flight + 1
 
 
 @pytest.mark.requirement("introspection.no_hammer")
 async def test_signed_tokens_are_bounded_too() -> None:
     issuer = vouching()
-    issuer.held = asyncio.Event()
+    issuer.paused = asyncio.Event()
     async with provider(issuer) as (idp, _):
         uses = [
             asyncio.create_task(outcome(idp, issuer.token(jti=str(i))))
@@ -555,7 +557,7 @@ async def test_signed_tokens_are_bounded_too() -> None:
         ]
         await settle()
         assert issuer.in_flight == BOUNDS.in_flight
-        issuer.held.set()
+        issuer.paused.set()
         assert (await asyncio.gather(*uses)).count("unavailable") == 1
 
 
@@ -565,7 +567,7 @@ async def test_places_come_back_when_answers_do_not() -> None:
     async with provider(issuer, **GENERIC) as (idp, _):
         for turn in range(3):
             await asyncio.gather(*(outcome(idp, f"token-{turn}-{i}") for i in range(BOUNDS.in_flight + BOUNDS.waiting)))
-        issuer.says = lambda _: issuer.active()
+        issuer.message = lambda _: issuer.active()
         assert await outcome(idp, OPAQUE) == "accepted"
 
 
@@ -575,28 +577,28 @@ async def test_a_withdrawn_token_is_believed_for_the_age_of_an_answer_at_most() 
     async with provider(issuer) as (idp, clock):
         token = issuer.token()
         assert await outcome(idp, token) == "accepted"
-        issuer.says = lambda _: {"active": False}
-        clock.forward(MAX_ANSWER_AGE - 0.1)
+        issuer.message = lambda _: {"active": False}
+        clock.forward(MAX_RESULT_AGE - 0.1)
         assert await outcome(idp, token) == "accepted"
-        assert len(issuer.asked) == 1
+        assert len(issuer.received) == 1
         clock.forward(0.1)
         assert await outcome(idp, token) == "inactive"
-    assert len(issuer.asked) == 2
+    assert len(issuer.received) == 2
 
 
 @pytest.mark.requirement("introspection.cache")
 async def test_an_answer_ages_from_the_question_not_from_its_arrival() -> None:
     issuer = vouching()
-    issuer.held = asyncio.Event()
+    issuer.paused = asyncio.Event()
     async with provider(issuer, **GENERIC) as (idp, clock):
         use = asyncio.create_task(outcome(idp, OPAQUE))
         await settle()
         clock.forward(4)
-        issuer.held.set()
+        issuer.paused.set()
         assert await use == "accepted"
-        clock.forward(MAX_ANSWER_AGE - 4)
+        clock.forward(MAX_RESULT_AGE - 4)
         await outcome(idp, OPAQUE)
-    assert len(issuer.asked) == 2
+    assert len(issuer.received) == 2
 
 
 @pytest.mark.requirement("introspection.cache")
@@ -606,7 +608,7 @@ async def test_an_answer_does_not_outlive_the_token() -> None:
         assert await outcome(idp, OPAQUE) == "accepted"
         clock.forward(9.9)
         assert await outcome(idp, OPAQUE) == "accepted"
-        assert len(issuer.asked) == 1
+        assert len(issuer.received) == 1
         clock.forward(0.1)
         assert await outcome(idp, OPAQUE) == "expired"
 
@@ -617,12 +619,12 @@ async def test_setting_the_clock_back_lengthens_no_answers_life() -> None:
     clock = Clock(now=lambda: wall[0], monotonic=lambda: elapsed[0])
 
     async with issuer.http() as http:
-        judge = verifier(there, http, clock)
-        assert await outcome(judge, OPAQUE) == "accepted"
+        introspection_verifier = verifier(there, http, clock)
+        assert await outcome(introspection_verifier, OPAQUE) == "accepted"
         wall[0] -= 20
-        elapsed[0] += MAX_ANSWER_AGE
-        issuer.says = lambda _: {"active": False}
-        assert await outcome(judge, OPAQUE) == "inactive"
+        elapsed[0] += MAX_RESULT_AGE
+        issuer.message = lambda _: {"active": False}
+        assert await outcome(introspection_verifier, OPAQUE) == "inactive"
 
 
 @pytest.mark.requirement("introspection.cache")
@@ -630,11 +632,11 @@ async def test_setting_the_clock_back_lengthens_no_answers_life() -> None:
 async def test_a_refusal_is_remembered_for_a_shorter_time(changes: dict[str, Any]) -> None:
     issuer = vouching(**changes)
     async with provider(issuer, **GENERIC) as (idp, clock):
-        refused = await outcome(idp, OPAQUE)
-        issuer.says = lambda _: issuer.active()
-        clock.forward(BOUNDS.refusal_age - 0.1)
-        assert await outcome(idp, OPAQUE) == refused
-        assert len(issuer.asked) == 1
+        rejected = await outcome(idp, OPAQUE)
+        issuer.message = lambda _: issuer.active()
+        clock.forward(BOUNDS.max_rejection_age - 0.1)
+        assert await outcome(idp, OPAQUE) == rejected
+        assert len(issuer.received) == 1
         clock.forward(0.1)
         assert await outcome(idp, OPAQUE) == "accepted"
 
@@ -644,7 +646,7 @@ async def test_a_failure_is_not_remembered() -> None:
     issuer = saying(Reply(b"", 503))
     async with provider(issuer, **GENERIC) as (idp, _):
         assert await outcome(idp, OPAQUE) == "unavailable"
-        issuer.says = lambda _: issuer.active()
+        issuer.message = lambda _: issuer.active()
         assert await outcome(idp, OPAQUE) == "accepted"
 
 
@@ -654,8 +656,8 @@ async def test_what_is_known_outlives_the_providers_outage_until_it_is_too_old()
     async with provider(issuer) as (idp, clock):
         token = issuer.token()
         await idp.verify(token)
-        issuer.says = lambda _: httpx.ConnectError("refused")
-        clock.forward(MAX_ANSWER_AGE - 1)
+        issuer.message = lambda _: httpx.ConnectError("refused")
+        clock.forward(MAX_RESULT_AGE - 1)
         assert await outcome(idp, token) == "accepted"
         clock.forward(1)
         assert await outcome(idp, token) == "unavailable"
@@ -664,17 +666,17 @@ async def test_what_is_known_outlives_the_providers_outage_until_it_is_too_old()
 @pytest.mark.requirement("introspection.cache_bounds")
 async def test_more_junk_than_can_be_remembered_pushes_out_no_good_answer() -> None:
     issuer = Introspecting()
-    issuer.says = lambda token: issuer.active() if token == OPAQUE else {"active": False}
+    issuer.message = lambda token: issuer.active() if token == OPAQUE else {"active": False}
     async with issuer.http() as http:
-        judge = verifier(there, http, HeldClock().clock, entries=20)
-        assert await outcome(judge, OPAQUE) == "accepted"
-        assert {await outcome(judge, f"junk-{i}") for i in range(100)} == {"inactive"}
-        assert len(issuer.asked) == 101
-        assert await outcome(judge, OPAQUE) == "accepted"
-        assert await outcome(judge, "junk-99") == "inactive"
-        assert len(issuer.asked) == 101
-        assert await outcome(judge, "junk-0") == "inactive"
-        assert len(issuer.asked) == 102
+        introspection_verifier = verifier(there, http, FakeClock().clock, entries=20)
+        assert await outcome(introspection_verifier, OPAQUE) == "accepted"
+        assert {await outcome(introspection_verifier, f"junk-{i}") for i in range(100)} == {"inactive"}
+        assert len(issuer.received) == 101
+        assert await outcome(introspection_verifier, OPAQUE) == "accepted"
+        assert await outcome(introspection_verifier, "junk-99") == "inactive"
+        assert len(issuer.received) == 101
+        assert await outcome(introspection_verifier, "junk-0") == "inactive"
+        assert len(issuer.received) == 102
 
 
 @pytest.mark.requirement("introspection.cache_bounds")
@@ -685,25 +687,31 @@ async def test_short_tokens_with_long_answers_are_bounded_by_the_answers() -> No
         for i in range(many):
             await idp.verify(f"token-{i}")
         await idp.verify(f"token-{many - 1}")
-        assert len(issuer.asked) == many
+        assert len(issuer.received) == many
         await idp.verify("token-0")
-    assert len(issuer.asked) == many + 1
+    assert len(issuer.received) == many + 1
 
 
 @pytest.mark.requirement("introspection.unseen")
-@pytest.mark.parametrize("said", [*NO_ANSWERS.values(), {"active": False}, Reply(b"", 401), {"active": 1}])
-async def test_neither_token_nor_secret_is_in_what_is_logged_or_raised(said: Any) -> None:
-    issuer = saying(said)
+@pytest.mark.parametrize("message", [*NO_ANSWERS.values(), {"active": False}, Reply(b"", 401), {"active": 1}])
+async def test_neither_token_nor_secret_is_in_what_is_logged_or_raised(message: Any) -> None:
+    issuer = saying(message)
     async with issuer.http() as http:
-        clock = HeldClock().clock
+        clock = FakeClock().clock
 
-        judge = verifier(there, http, clock)
-        with capture_logs() as lines, pytest.raises((InvalidToken, ProviderUnavailable)) as refusal:
-            await judge.verify(OPAQUE)
+        introspection_verifier = verifier(there, http, clock)
+        with capture_logs() as lines, pytest.raises((InvalidToken, ProviderUnavailable)) as rejection:
+            await introspection_verifier.verify(OPAQUE)
     credentials = issuer.requests[0].headers["authorization"].partition(" ")[2]
-    shown = [repr(lines), repr(refusal.value), str(refusal.value), repr(vars(refusal.value)), repr(vars(judge))]
-    assert refusal.value.__cause__ is None
-    for text in shown:
+    displayed = [
+        repr(lines),
+        repr(rejection.value),
+        str(rejection.value),
+        repr(vars(rejection.value)),
+        repr(vars(introspection_verifier)),
+    ]
+    assert rejection.value.__cause__ is None
+    for text in displayed:
         assert OPAQUE not in text
         assert SECRET not in text
         assert credentials not in text

@@ -13,10 +13,10 @@ from mcp_idp.config.env import SettingsError
 from mcp_idp.config.settings import Settings
 from mcp_idp.errors import InvalidToken, ProviderUnavailable
 from mcp_idp.providers import profile_for
-from mcp_idp.tokens.issuers import TrustedIssuers
+from mcp_idp.tokens.issuers import TokenVerifierRegistry
 from mcp_server.app import create_app
 from tests.support.access_files import access_file
-from tests.support.app import HeldClock, running
+from tests.support.app import FakeClock, running
 from tests.support.fake_issuer import ISSUER, Issuer, public_jwk, rsa_key
 
 if TYPE_CHECKING:
@@ -35,16 +35,16 @@ def other_issuer() -> Issuer:
 async def outcomes(tokens: list[str], issuers: list[Issuer], path: Path, **settings: Any) -> list[str]:
     """For each token who vouches for it, or why nobody does."""
 
-    async def answer(request: httpx.Request) -> httpx.Response:
+    async def response(request: httpx.Request) -> httpx.Response:
         for issuer in issuers:
             if f"/realms/{issuer.realm}" in request.url.path:
                 return await issuer.answer(request)
         return httpx.Response(404, stream=httpx.ByteStream(b""))
 
     found = []
-    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+    async with httpx.AsyncClient(transport=httpx.MockTransport(response)) as http:
         chosen = Settings(access_file=path, **settings)
-        trusted = TrustedIssuers(chosen, load_access(path), HeldClock().clock, http)
+        trusted = TokenVerifierRegistry(chosen, load_access(path), FakeClock().clock, http)
         for token in tokens:
             try:
                 found.append((await trusted.verify(token)).issuer)
@@ -157,7 +157,7 @@ async def test_an_issuer_s_own_audience_and_profile_take_the_place_of_the_settin
 
 @pytest.mark.requirement("issuers.several")
 @pytest.mark.parametrize(
-    ("issuers", "says"),
+    ("issuers", "message"),
     [
         ({"login.example.com": {}}, "absolute URL"),
         ({OTHER: {"provider": "keyclock"}}, "keyclock"),
@@ -165,33 +165,33 @@ async def test_an_issuer_s_own_audience_and_profile_take_the_place_of_the_settin
         ({OTHER: {"aliases": ["x"]}}, "absolute URL"),
     ],
 )
-def test_rules_that_cannot_work_are_refused(tmp_path: Path, issuers: dict[str, Any], says: str) -> None:
-    with pytest.raises(AccessFileError, match=says):
+def test_rules_that_cannot_work_are_refused(tmp_path: Path, issuers: dict[str, Any], message: str) -> None:
+    with pytest.raises(AccessFileError, match=message):
         load_access(access_file(tmp_path, issuers=issuers))
 
 
 @pytest.mark.requirement("issuers.introspect_for")
 async def test_tokens_with_a_named_scope_are_asked_about_and_others_not(tmp_path: Path) -> None:
     first = Issuer()
-    asked: list[bytes] = []
+    requests: list[bytes] = []
 
-    async def answer(request: httpx.Request) -> httpx.Response:
+    async def response(request: httpx.Request) -> httpx.Response:
         if request.url.path.endswith("/introspect"):
-            asked.append(await request.aread())
+            requests.append(await request.aread())
             return httpx.Response(200, stream=httpx.ByteStream(b'{"active":false}'))
         return await first.answer(request)
 
     path = access_file(tmp_path, introspect_for=["mcp:notes.write"])
     settings = Settings(access_file=path, client_secret="s")
-    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
-        trusted = TrustedIssuers(settings, load_access(path), HeldClock().clock, http)
+    async with httpx.AsyncClient(transport=httpx.MockTransport(response)) as http:
+        trusted = TokenVerifierRegistry(settings, load_access(path), FakeClock().clock, http)
         assert (await trusted.verify(first.token())).subject == "4f0c"
-        assert asked == []
+        assert requests == []
         for scope in ("mcp:notes.write", "mcp:admin"):
-            with pytest.raises(InvalidToken) as refused:
+            with pytest.raises(InvalidToken) as rejected:
                 await trusted.verify(first.token(scope=scope))
-            assert refused.value.reason.value == "inactive"
-        assert len(asked) == 2
+            assert rejected.value.reason.value == "inactive"
+        assert len(requests) == 2
         await trusted.close()
 
 
@@ -200,13 +200,13 @@ async def test_tokens_of_an_issuer_that_cannot_be_asked_go_without_the_named_sco
     first, other = Issuer(), other_issuer()
     key = rsa_key("other")
 
-    async def answer(request: httpx.Request) -> httpx.Response:
+    async def response(request: httpx.Request) -> httpx.Response:
         return await (other if "/realms/other" in request.url.path else first).answer(request)
 
     path = access_file(tmp_path, introspect_for=["mcp:notes.write"], issuers={OTHER: {}})
     settings = Settings(access_file=path, client_secret="s")
-    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
-        trusted = TrustedIssuers(settings, load_access(path), HeldClock().clock, http)
+    async with httpx.AsyncClient(transport=httpx.MockTransport(response)) as http:
+        trusted = TokenVerifierRegistry(settings, load_access(path), FakeClock().clock, http)
         brought = [
             (await trusted.verify(other.token(key=key, scope=scope))).scopes
             for scope in ("mcp:admin", "mcp:notes.write openid", "mcp:notes.read", "mcp:tools")

@@ -12,13 +12,13 @@ from jwt.algorithms import RSAAlgorithm
 
 from mcp_idp.access.policy import load_access
 from mcp_idp.config.settings import Settings
-from mcp_idp.oauth.discovery import candidates, discover
+from mcp_idp.oauth.discovery import discover, well_known_urls
 from mcp_idp.oauth.http import MAX_DOCUMENT_BYTES, FetchError, fetch_json
 from mcp_idp.principal import Principal
-from mcp_idp.tokens.issuers import IdentityProvider
-from mcp_idp.tokens.jwks import COOL_DOWN_SECONDS, read_key_set
+from mcp_idp.tokens.issuers import IssuerVerifier
+from mcp_idp.tokens.jwks import REFRESH_COOLDOWN_SECONDS, parse_jwks
 from mcp_idp.util.token_cache import TokenCache
-from tests.support.app import HeldClock
+from tests.support.app import FakeClock
 from tests.support.fake_issuer import ISSUER, NOW, Issuer, public_jwk, rsa_key
 from tests.support.outcomes import outcome, settle
 
@@ -31,38 +31,38 @@ pytestmark = pytest.mark.anyio
 
 
 @asynccontextmanager
-async def provider(issuer: Issuer, **settings: Any) -> AsyncIterator[tuple[IdentityProvider, HeldClock]]:
-    clock = HeldClock()
+async def provider(issuer: Issuer, **settings: Any) -> AsyncIterator[tuple[IssuerVerifier, FakeClock]]:
+    clock = FakeClock()
     async with issuer.http() as http:
         chosen = Settings(**settings)
-        idp = IdentityProvider(chosen, load_access(chosen.access_file), clock.clock, http)
+        idp = IssuerVerifier(chosen, load_access(chosen.access_file), clock.clock, http)
         yield idp, clock
         await idp.keys.close()
 
 
 @pytest.mark.requirement("keys.fetched_once")
 async def test_a_hundred_requests_at_once_fetch_the_keys_once() -> None:
-    issuer = Issuer(gate=asyncio.Event())
+    issuer = Issuer(pause=asyncio.Event())
     async with provider(issuer) as (idp, _):
         requests = [asyncio.create_task(outcome(idp, issuer.token(sub=str(i)))) for i in range(100)]
         await settle()
-        assert issuer.gate is not None
-        issuer.gate.set()
+        assert issuer.pause is not None
+        issuer.pause.set()
         assert set(await asyncio.gather(*requests)) == {"accepted"}
     assert issuer.key_fetches == 1
 
 
 @pytest.mark.requirement("keys.fetched_once")
 async def test_who_gives_up_waiting_does_not_end_the_fetch_for_the_others() -> None:
-    issuer = Issuer(gate=asyncio.Event())
+    issuer = Issuer(pause=asyncio.Event())
     async with provider(issuer) as (idp, _):
         impatient = asyncio.create_task(outcome(idp, issuer.token()))
         patient = asyncio.create_task(outcome(idp, issuer.token()))
         await settle()
         impatient.cancel()
         await settle()
-        assert issuer.gate is not None
-        issuer.gate.set()
+        assert issuer.pause is not None
+        issuer.pause.set()
         assert await patient == "accepted"
     assert issuer.key_fetches == 1
 
@@ -75,12 +75,12 @@ async def test_a_flood_of_unknown_kids_causes_one_fetch_per_cool_down() -> None:
         clock.forward(60)
         flood = [await outcome(idp, issuer.token(kid=f"unknown-{i}")) for i in range(100)]
         assert issuer.key_fetches == 2
-        clock.forward(COOL_DOWN_SECONDS)
+        clock.forward(REFRESH_COOLDOWN_SECONDS)
         flood += await asyncio.gather(*(outcome(idp, issuer.token(kid=f"more-{i}")) for i in range(100)))
         assert issuer.key_fetches == 3
         assert set(flood) == {"key_unknown"}
         issuer.down = True
-        clock.forward(COOL_DOWN_SECONDS)
+        clock.forward(REFRESH_COOLDOWN_SECONDS)
         assert await outcome(idp, issuer.token(kid="while-down")) == "unavailable"
         assert await outcome(idp, issuer.token(sub="known key")) == "accepted"
 
@@ -159,7 +159,7 @@ async def test_held_keys_outlive_an_outage_up_to_their_bound() -> None:
         assert await outcome(idp, issuer.token(iat=clock.at, exp=clock.at + 60)) == "unavailable"
         assert not idp.keys.usable
         issuer.down = False
-        clock.forward(COOL_DOWN_SECONDS)
+        clock.forward(REFRESH_COOLDOWN_SECONDS)
         assert await outcome(idp, issuer.token(iat=clock.at, exp=clock.at + 60)) == "accepted"
 
 
@@ -182,7 +182,7 @@ async def test_an_empty_key_set_does_not_replace_a_good_one() -> None:
         issuer.keys = []
         clock.forward(601)
         assert await outcome(idp, issuer.token(exp=NOW + 3000)) == "accepted"
-        assert idp.keys.fault is not None
+        assert idp.keys.last_error is not None
 
 
 @pytest.mark.requirement("keys.outage")
@@ -191,7 +191,7 @@ async def test_while_no_keys_were_ever_had_the_provider_is_asked_once_per_cool_d
     async with provider(issuer) as (idp, clock):
         assert {await outcome(idp, issuer.token()) for _ in range(20)} == {"unavailable"}
         assert max(issuer.calls.values()) == 1
-        clock.forward(COOL_DOWN_SECONDS)
+        clock.forward(REFRESH_COOLDOWN_SECONDS)
         issuer.down = False
         assert await outcome(idp, issuer.token()) == "accepted"
 
@@ -225,15 +225,15 @@ def _private(key: rsa.RSAPrivateKey) -> dict[str, Any]:
 )
 def test_a_key_that_cannot_or_must_not_verify_is_left_out(jwk: Any) -> None:
     good = public_jwk(rsa_key("two"), kid="two", alg="RS256")
-    assert list(read_key_set({"keys": [jwk, good]})) == [("two", "RS256")]
+    assert list(parse_jwks({"keys": [jwk, good]})) == [("two", "RS256")]
 
 
 @pytest.mark.requirement("keys.filter")
 def test_of_two_keys_with_one_name_neither_counts() -> None:
     keys = [public_jwk(rsa_key(name), kid="same", alg="RS256") for name in ("one", "two")]
-    assert read_key_set({"keys": keys}) == {}
-    assert read_key_set({"keys": "none"}) == {}
-    assert read_key_set({}) == {}
+    assert parse_jwks({"keys": keys}) == {}
+    assert parse_jwks({"keys": "none"}) == {}
+    assert parse_jwks({}) == {}
 
 
 PRINCIPAL = Principal("i", "s", "c", frozenset(), NOW + 10)
@@ -275,12 +275,12 @@ def test_an_entry_is_void_after_its_end_and_under_other_keys() -> None:
 
 @pytest.mark.requirement("discovery.order")
 def test_the_well_known_urls_of_an_issuer_with_and_without_a_path() -> None:
-    assert candidates("https://h/realms/r/") == (
+    assert well_known_urls("https://h/realms/r/") == (
         "https://h/.well-known/oauth-authorization-server/realms/r",
         "https://h/.well-known/openid-configuration/realms/r",
         "https://h/realms/r/.well-known/openid-configuration",
     )
-    assert candidates("https://h/") == (
+    assert well_known_urls("https://h/") == (
         "https://h/.well-known/oauth-authorization-server",
         "https://h/.well-known/openid-configuration",
     )
@@ -289,21 +289,21 @@ def test_the_well_known_urls_of_an_issuer_with_and_without_a_path() -> None:
 Answers = dict[str, httpx.Response | Exception]
 
 
-async def discovered(answers: Answers, issuer: str = ISSUER, internal: str | None = None) -> tuple[Any, list[str]]:
-    asked: list[str] = []
+async def discovered(responses: Answers, issuer: str = ISSUER, internal: str | None = None) -> tuple[Any, list[str]]:
+    requests: list[str] = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
-        asked.append(str(request.url))
-        found = answers.get(str(request.url), httpx.Response(404, stream=httpx.ByteStream(b"")))
+    def response(request: httpx.Request) -> httpx.Response:
+        requests.append(str(request.url))
+        found = responses.get(str(request.url), httpx.Response(404, stream=httpx.ByteStream(b"")))
         if isinstance(found, Exception):
             raise found
         return found
 
-    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+    async with httpx.AsyncClient(transport=httpx.MockTransport(response)) as http:
         try:
-            return await discover(http, issuer, internal), asked
+            return await discover(http, issuer, internal), requests
         except FetchError as error:
-            return str(error), asked
+            return str(error), requests
 
 
 def document(**members: Any) -> httpx.Response:
@@ -311,15 +311,15 @@ def document(**members: Any) -> httpx.Response:
     return httpx.Response(200, stream=httpx.ByteStream(content))
 
 
-FIRST, SECOND, THIRD = candidates(ISSUER)
+FIRST, SECOND, THIRD = well_known_urls(ISSUER)
 
 
 @pytest.mark.requirement("discovery.order")
 @pytest.mark.parametrize("fault", [httpx.Response(500, stream=httpx.ByteStream(b"")), httpx.ConnectError("refused")])
 async def test_the_next_form_is_tried_when_one_fails(fault: Any) -> None:
-    found, asked = await discovered({FIRST: fault, THIRD: document()})
+    found, requested = await discovered({FIRST: fault, THIRD: document()})
     assert found.jwks_url == f"{ISSUER}/certs"
-    assert asked == [FIRST, SECOND, THIRD]
+    assert requested == [FIRST, SECOND, THIRD]
 
 
 @pytest.mark.requirement("discovery.issuer")
@@ -332,12 +332,12 @@ async def test_a_document_of_another_issuer_is_not_used(issuer: Any) -> None:
 @pytest.mark.requirement("discovery.two_addresses")
 async def test_public_urls_are_read_at_the_internal_origin_and_internal_ones_as_they_are() -> None:
     internal = "http://keycloak:8080/realms/mcp"
-    answers: Answers = {
+    responses: Answers = {
         "http://keycloak:8080/.well-known/oauth-authorization-server/realms/mcp": document(
             jwks_uri=f"{ISSUER}/certs", introspection_endpoint=f"{internal}/introspect"
         )
     }
-    found, _ = await discovered(answers, internal=internal)
+    found, _ = await discovered(responses, internal=internal)
     assert found.jwks_url == f"{internal}/certs"
     assert found.introspection_url == f"{internal}/introspect"
 
@@ -380,14 +380,14 @@ async def test_a_document_that_does_not_fit_is_refused(response: httpx.Response)
 )
 async def test_a_public_issuer_cannot_send_the_server_inside_its_network(url: Any) -> None:
     issuer = "https://login.example.com"
-    found, asked = await discovered({candidates(issuer)[0]: document(issuer=issuer, jwks_uri=url)}, issuer)
+    found, requests = await discovered({well_known_urls(issuer)[0]: document(issuer=issuer, jwks_uri=url)}, issuer)
     assert isinstance(found, str)
-    assert all(request.startswith(issuer) for request in asked)
+    assert all(request.startswith(issuer) for request in requests)
 
 
 @pytest.mark.requirement("discovery.inside")
 async def test_a_public_issuer_may_keep_its_keys_on_another_public_host() -> None:
     issuer = "https://login.example.com"
     keys = "https://keys.example.net/v3/certs"
-    found, _ = await discovered({candidates(issuer)[0]: document(issuer=issuer, jwks_uri=keys)}, issuer)
+    found, _ = await discovered({well_known_urls(issuer)[0]: document(issuer=issuer, jwks_uri=keys)}, issuer)
     assert found.jwks_url == keys

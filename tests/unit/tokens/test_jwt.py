@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from mcp_idp.access.policy import load_access
 from mcp_idp.config.settings import Settings
-from mcp_idp.errors import InvalidToken, Reason
+from mcp_idp.errors import InvalidToken, TokenErrorReason
 from mcp_idp.providers import profile_for
-from mcp_idp.tokens.issuers import IdentityProvider
-from tests.support.app import HeldClock
+from mcp_idp.tokens.issuers import IssuerVerifier
+from tests.support.app import FakeClock
 from tests.support.fake_issuer import NOW, RESOURCE, Issuer, b64, public_jwk, rsa_key, signed
 
 if TYPE_CHECKING:
@@ -32,14 +32,14 @@ pytestmark = pytest.mark.anyio
 async def verify(token: str, provider: Issuer, /, **settings: Any) -> Principal:
     async with provider.http() as http:
         chosen = Settings(**settings)
-        idp = IdentityProvider(chosen, load_access(chosen.access_file), HeldClock().clock, http)
+        idp = IssuerVerifier(chosen, load_access(chosen.access_file), FakeClock().clock, http)
         return await idp.verify(token)
 
 
-async def reason_for(token: str, provider: Issuer, /, **settings: Any) -> Reason:
-    with pytest.raises(InvalidToken) as refused:
+async def reason_for(token: str, provider: Issuer, /, **settings: Any) -> TokenErrorReason:
+    with pytest.raises(InvalidToken) as rejected:
         await verify(token, provider, **settings)
-    return refused.value.reason
+    return rejected.value.reason
 
 
 @pytest.mark.requirement("jwt.accepted", "jwt.scopes")
@@ -83,7 +83,7 @@ async def test_the_header_types_of_access_tokens_are_accepted(typ: str) -> None:
 async def test_other_header_types_are_refused(typ: object) -> None:
     issuer = Issuer()
     token = signed(json.dumps({"alg": "RS256", "kid": "one", "typ": typ}).encode(), _payload(issuer), rsa_key("one"))
-    assert await reason_for(token, issuer) is Reason.HEADER_TYPE
+    assert await reason_for(token, issuer) is TokenErrorReason.HEADER_TYPE
 
 
 def _payload(issuer: Issuer, **changes: Any) -> bytes:
@@ -91,56 +91,56 @@ def _payload(issuer: Issuer, **changes: Any) -> bytes:
 
 
 # What a claim is changed to, and why that is refused. `...` takes it out.
-CLAIMS: list[tuple[str, dict[str, Any], Reason]] = [
-    ("jwt.issuer", {"iss": "http://localhost:8080/realms/mcp/"}, Reason.ISSUER),
-    ("jwt.issuer", {"iss": "http://localhost:8080/realms/other"}, Reason.ISSUER),
-    ("jwt.issuer", {"iss": "HTTP://localhost:8080/realms/mcp"}, Reason.ISSUER),
-    ("jwt.issuer", {"iss": ["http://localhost:8080/realms/mcp"]}, Reason.ISSUER),
-    ("jwt.issuer", {"iss": ...}, Reason.ISSUER),
-    ("jwt.audience", {"aud": ...}, Reason.AUDIENCE),
-    ("jwt.audience", {"aud": []}, Reason.AUDIENCE),
-    ("jwt.audience", {"aud": "account"}, Reason.AUDIENCE),
-    ("jwt.audience", {"aud": RESOURCE + "/"}, Reason.AUDIENCE),
-    ("jwt.audience", {"aud": "http://localhost:3000"}, Reason.AUDIENCE),
-    ("jwt.audience", {"aud": RESOURCE.upper()}, Reason.AUDIENCE),
-    ("jwt.audience", {"aud": f"account {RESOURCE}"}, Reason.AUDIENCE),
-    ("jwt.audience", {"aud": [RESOURCE, 7]}, Reason.AUDIENCE),
-    ("jwt.audience", {"aud": [[RESOURCE]]}, Reason.AUDIENCE),
-    ("jwt.audience", {"aud": {RESOURCE: True}}, Reason.AUDIENCE),
-    ("jwt.times", {"exp": ...}, Reason.CLAIMS_MALFORMED),
-    ("jwt.times", {"exp": None}, Reason.CLAIMS_MALFORMED),
-    ("jwt.times", {"exp": NOW - 30}, Reason.EXPIRED),
-    ("jwt.times", {"exp": 0}, Reason.EXPIRED),
-    ("jwt.times", {"exp": -1}, Reason.CLAIMS_MALFORMED),
-    ("jwt.times", {"exp": 10**400}, Reason.CLAIMS_MALFORMED),
-    ("jwt.times", {"exp": [NOW + 300]}, Reason.CLAIMS_MALFORMED),
-    ("jwt.times", {"nbf": NOW + 31}, Reason.NOT_YET_VALID),
-    ("jwt.times", {"nbf": "0"}, Reason.CLAIMS_MALFORMED),
-    ("jwt.times", {"nbf": None}, Reason.CLAIMS_MALFORMED),
-    ("jwt.times", {"iat": NOW + 31, "exp": NOW + 400}, Reason.ISSUED_IN_FUTURE),
-    ("jwt.times", {"iat": True}, Reason.CLAIMS_MALFORMED),
-    ("jwt.lifetime", {"exp": NOW + 24 * 3600 + 1}, Reason.LIFETIME),
-    ("jwt.lifetime", {"iat": ..., "exp": NOW + 24 * 3600 + 1}, Reason.LIFETIME),
-    ("jwt.lifetime", {"iat": 0}, Reason.LIFETIME),
-    ("jwt.token_type", {"typ": "ID"}, Reason.TOKEN_TYPE),
-    ("jwt.token_type", {"typ": "Refresh"}, Reason.TOKEN_TYPE),
-    ("jwt.token_type", {"typ": "Offline"}, Reason.TOKEN_TYPE),
-    ("jwt.token_type", {"typ": "Logout"}, Reason.TOKEN_TYPE),
-    ("jwt.token_type", {"typ": ...}, Reason.TOKEN_TYPE),
-    ("jwt.token_type", {"typ": ["Bearer"]}, Reason.TOKEN_TYPE),
-    ("jwt.token_type", {"events": {}}, Reason.TOKEN_TYPE),
-    ("jwt.user", {"sid": ...}, Reason.NO_USER),
-    ("jwt.user", {"sid": ""}, Reason.CLAIMS_MALFORMED),
-    ("jwt.sender_bound", {"cnf": {"jkt": "x"}}, Reason.SENDER_BOUND),
-    ("jwt.sender_bound", {"cnf": None}, Reason.SENDER_BOUND),
-    ("jwt.claims", {"sub": 7}, Reason.CLAIMS_MALFORMED),
-    ("jwt.claims", {"sub": ""}, Reason.CLAIMS_MALFORMED),
-    ("jwt.claims", {"sub": "x" * 3000}, Reason.CLAIMS_MALFORMED),
-    ("jwt.claims", {"azp": {"a": 1}}, Reason.CLAIMS_MALFORMED),
-    ("jwt.scopes", {"scope": 7}, Reason.CLAIMS_MALFORMED),
-    ("jwt.scopes", {"scope": {"mcp:tools": True}}, Reason.CLAIMS_MALFORMED),
-    ("jwt.scopes", {"scope": ["mcp:tools", 7]}, Reason.CLAIMS_MALFORMED),
-    ("jwt.claims", {"mcp_roles": "mcp-admin"}, Reason.CLAIMS_MALFORMED),
+CLAIMS: list[tuple[str, dict[str, Any], TokenErrorReason]] = [
+    ("jwt.issuer", {"iss": "http://localhost:8080/realms/mcp/"}, TokenErrorReason.ISSUER),
+    ("jwt.issuer", {"iss": "http://localhost:8080/realms/other"}, TokenErrorReason.ISSUER),
+    ("jwt.issuer", {"iss": "HTTP://localhost:8080/realms/mcp"}, TokenErrorReason.ISSUER),
+    ("jwt.issuer", {"iss": ["http://localhost:8080/realms/mcp"]}, TokenErrorReason.ISSUER),
+    ("jwt.issuer", {"iss": ...}, TokenErrorReason.ISSUER),
+    ("jwt.audience", {"aud": ...}, TokenErrorReason.AUDIENCE),
+    ("jwt.audience", {"aud": []}, TokenErrorReason.AUDIENCE),
+    ("jwt.audience", {"aud": "account"}, TokenErrorReason.AUDIENCE),
+    ("jwt.audience", {"aud": RESOURCE + "/"}, TokenErrorReason.AUDIENCE),
+    ("jwt.audience", {"aud": "http://localhost:3000"}, TokenErrorReason.AUDIENCE),
+    ("jwt.audience", {"aud": RESOURCE.upper()}, TokenErrorReason.AUDIENCE),
+    ("jwt.audience", {"aud": f"account {RESOURCE}"}, TokenErrorReason.AUDIENCE),
+    ("jwt.audience", {"aud": [RESOURCE, 7]}, TokenErrorReason.AUDIENCE),
+    ("jwt.audience", {"aud": [[RESOURCE]]}, TokenErrorReason.AUDIENCE),
+    ("jwt.audience", {"aud": {RESOURCE: True}}, TokenErrorReason.AUDIENCE),
+    ("jwt.times", {"exp": ...}, TokenErrorReason.CLAIMS_MALFORMED),
+    ("jwt.times", {"exp": None}, TokenErrorReason.CLAIMS_MALFORMED),
+    ("jwt.times", {"exp": NOW - 30}, TokenErrorReason.EXPIRED),
+    ("jwt.times", {"exp": 0}, TokenErrorReason.EXPIRED),
+    ("jwt.times", {"exp": -1}, TokenErrorReason.CLAIMS_MALFORMED),
+    ("jwt.times", {"exp": 10**400}, TokenErrorReason.CLAIMS_MALFORMED),
+    ("jwt.times", {"exp": [NOW + 300]}, TokenErrorReason.CLAIMS_MALFORMED),
+    ("jwt.times", {"nbf": NOW + 31}, TokenErrorReason.NOT_YET_VALID),
+    ("jwt.times", {"nbf": "0"}, TokenErrorReason.CLAIMS_MALFORMED),
+    ("jwt.times", {"nbf": None}, TokenErrorReason.CLAIMS_MALFORMED),
+    ("jwt.times", {"iat": NOW + 31, "exp": NOW + 400}, TokenErrorReason.ISSUED_IN_FUTURE),
+    ("jwt.times", {"iat": True}, TokenErrorReason.CLAIMS_MALFORMED),
+    ("jwt.lifetime", {"exp": NOW + 24 * 3600 + 1}, TokenErrorReason.LIFETIME),
+    ("jwt.lifetime", {"iat": ..., "exp": NOW + 24 * 3600 + 1}, TokenErrorReason.LIFETIME),
+    ("jwt.lifetime", {"iat": 0}, TokenErrorReason.LIFETIME),
+    ("jwt.token_type", {"typ": "ID"}, TokenErrorReason.TOKEN_TYPE),
+    ("jwt.token_type", {"typ": "Refresh"}, TokenErrorReason.TOKEN_TYPE),
+    ("jwt.token_type", {"typ": "Offline"}, TokenErrorReason.TOKEN_TYPE),
+    ("jwt.token_type", {"typ": "Logout"}, TokenErrorReason.TOKEN_TYPE),
+    ("jwt.token_type", {"typ": ...}, TokenErrorReason.TOKEN_TYPE),
+    ("jwt.token_type", {"typ": ["Bearer"]}, TokenErrorReason.TOKEN_TYPE),
+    ("jwt.token_type", {"events": {}}, TokenErrorReason.TOKEN_TYPE),
+    ("jwt.user", {"sid": ...}, TokenErrorReason.NO_USER),
+    ("jwt.user", {"sid": ""}, TokenErrorReason.CLAIMS_MALFORMED),
+    ("jwt.sender_bound", {"cnf": {"jkt": "x"}}, TokenErrorReason.SENDER_BOUND),
+    ("jwt.sender_bound", {"cnf": None}, TokenErrorReason.SENDER_BOUND),
+    ("jwt.claims", {"sub": 7}, TokenErrorReason.CLAIMS_MALFORMED),
+    ("jwt.claims", {"sub": ""}, TokenErrorReason.CLAIMS_MALFORMED),
+    ("jwt.claims", {"sub": "x" * 3000}, TokenErrorReason.CLAIMS_MALFORMED),
+    ("jwt.claims", {"azp": {"a": 1}}, TokenErrorReason.CLAIMS_MALFORMED),
+    ("jwt.scopes", {"scope": 7}, TokenErrorReason.CLAIMS_MALFORMED),
+    ("jwt.scopes", {"scope": {"mcp:tools": True}}, TokenErrorReason.CLAIMS_MALFORMED),
+    ("jwt.scopes", {"scope": ["mcp:tools", 7]}, TokenErrorReason.CLAIMS_MALFORMED),
+    ("jwt.claims", {"mcp_roles": "mcp-admin"}, TokenErrorReason.CLAIMS_MALFORMED),
 ]
 
 
@@ -156,7 +156,9 @@ CLAIMS: list[tuple[str, dict[str, Any], Reason]] = [
     "jwt.scopes",
 )
 @pytest.mark.parametrize(("row", "changes", "reason"), CLAIMS)
-async def test_a_claim_that_does_not_fit_refuses_the_token(row: str, changes: dict[str, Any], reason: Reason) -> None:
+async def test_a_claim_that_does_not_fit_refuses_the_token(
+    row: str, changes: dict[str, Any], reason: TokenErrorReason
+) -> None:
     issuer = Issuer()
     token = signed(b'{"alg":"RS256","kid":"one","typ":"JWT"}', _payload(issuer, **changes), rsa_key("one"))
     assert await reason_for(token, issuer) is reason, row
@@ -222,59 +224,71 @@ def _swapped_payload(issuer: Issuer) -> str:
     return f"{header}.{b64(_payload(issuer, sub='somebody-else'))}.{signature}"
 
 
-FORGED: list[tuple[str, Callable[[Issuer], str], Reason]] = [
-    ("jwt.shape", lambda _: "opaque", Reason.NOT_A_JWT),
-    ("jwt.shape", lambda i: i.token() + ".", Reason.NOT_A_JWT),
-    ("jwt.shape", lambda i: i.token() + "=", Reason.NOT_A_JWT),
-    ("jwt.shape", lambda i: i.token().replace(".", ".."), Reason.ENCRYPTED),
-    ("jwt.shape", lambda i: i.token().rsplit(".", 1)[0] + ".", Reason.NOT_A_JWT),
-    ("jwt.shape", lambda i: i.token() + "\u00e9", Reason.NOT_A_JWT),
-    ("jwt.shape", lambda i: i.token() + "\n", Reason.NOT_A_JWT),
-    ("jwt.shape", lambda _: "a.b.c.d.e", Reason.ENCRYPTED),
-    ("jwt.length", lambda _: "x" * 16385, Reason.TOO_LONG),
-    ("jwt.length", lambda i: i.token(filler="x" * 20_000), Reason.TOO_LONG),
-    ("jwt.header", lambda _: "a.b.c", Reason.HEADER_MALFORMED),
-    ("jwt.header", _header(b'["alg"]'), Reason.HEADER_MALFORMED),
-    ("jwt.header", _header(b'{"alg":"none","alg":"RS256","kid":"one","typ":"JWT"}'), Reason.HEADER_MALFORMED),
-    ("jwt.header", _header(b'{"alg":"RS256","kid":7,"typ":"JWT"}'), Reason.HEADER_MALFORMED),
-    ("jwt.header", _header(b'{"alg":"RS256","kid":"","typ":"JWT"}'), Reason.HEADER_MALFORMED),
+FORGED: list[tuple[str, Callable[[Issuer], str], TokenErrorReason]] = [
+    ("jwt.shape", lambda _: "opaque", TokenErrorReason.NOT_A_JWT),
+    ("jwt.shape", lambda i: i.token() + ".", TokenErrorReason.NOT_A_JWT),
+    ("jwt.shape", lambda i: i.token() + "=", TokenErrorReason.NOT_A_JWT),
+    ("jwt.shape", lambda i: i.token().replace(".", ".."), TokenErrorReason.ENCRYPTED),
+    ("jwt.shape", lambda i: i.token().rsplit(".", 1)[0] + ".", TokenErrorReason.NOT_A_JWT),
+    ("jwt.shape", lambda i: i.token() + "\u00e9", TokenErrorReason.NOT_A_JWT),
+    ("jwt.shape", lambda i: i.token() + "\n", TokenErrorReason.NOT_A_JWT),
+    ("jwt.shape", lambda _: "a.b.c.d.e", TokenErrorReason.ENCRYPTED),
+    ("jwt.length", lambda _: "x" * 16385, TokenErrorReason.TOO_LONG),
+    ("jwt.length", lambda i: i.token(filler="x" * 20_000), TokenErrorReason.TOO_LONG),
+    ("jwt.header", lambda _: "a.b.c", TokenErrorReason.HEADER_MALFORMED),
+    ("jwt.header", _header(b'["alg"]'), TokenErrorReason.HEADER_MALFORMED),
+    ("jwt.header", _header(b'{"alg":"none","alg":"RS256","kid":"one","typ":"JWT"}'), TokenErrorReason.HEADER_MALFORMED),
+    ("jwt.header", _header(b'{"alg":"RS256","kid":7,"typ":"JWT"}'), TokenErrorReason.HEADER_MALFORMED),
+    ("jwt.header", _header(b'{"alg":"RS256","kid":"","typ":"JWT"}'), TokenErrorReason.HEADER_MALFORMED),
     (
         "jwt.header",
         _header(json.dumps({"alg": "RS256", "kid": "k" * 257, "typ": "JWT"}).encode()),
-        Reason.HEADER_MALFORMED,
+        TokenErrorReason.HEADER_MALFORMED,
     ),
     (
         "jwt.header",
         _header(json.dumps({"alg": "RS256", "kid": "one", "x": "y" * 2000}).encode()),
-        Reason.HEADER_MALFORMED,
+        TokenErrorReason.HEADER_MALFORMED,
     ),
-    ("jwt.header", _header(b'{"alg":"RS256","kid":"one","typ":"JWT","crit":["exp"]}'), Reason.CRITICAL_EXTENSION),
-    ("jwt.header", _header(b'{"alg":"RS256","kid":"one","typ":"JWT","crit":[]}'), Reason.CRITICAL_EXTENSION),
-    ("jwt.header", _header(b'{"alg":"RS256","kid":"one","typ":"JWT","b64":false}'), Reason.CRITICAL_EXTENSION),
-    ("jwt.header_type", _header(b'{"alg":"RS256","kid":"one"}'), Reason.HEADER_TYPE),
-    ("jwt.algorithm", _header(b'{"kid":"one","typ":"JWT"}'), Reason.ALGORITHM),
-    ("jwt.algorithm", _header(b'{"alg":"none","kid":"one","typ":"JWT"}'), Reason.ALGORITHM),
-    ("jwt.algorithm", _header(b'{"alg":"NONE","kid":"one","typ":"JWT"}'), Reason.ALGORITHM),
-    ("jwt.algorithm", _header(b'{"alg":["RS256"],"kid":"one","typ":"JWT"}'), Reason.ALGORITHM),
-    ("jwt.algorithm", _header(b'{"alg":"ES256K","kid":"one","typ":"JWT"}'), Reason.ALGORITHM),
-    ("jwt.algorithm", _hs256_with_the_public_key, Reason.ALGORITHM),
-    ("jwt.algorithm", lambda i: i.token(alg="RS512"), Reason.KEY_MISMATCH),
-    ("jwt.algorithm", lambda i: i.token(key=ec.generate_private_key(ec.SECP256R1()), alg="ES256"), Reason.KEY_MISMATCH),
-    ("jwt.header_keys", _embedded_key, Reason.SIGNATURE),
-    ("jwt.header_keys", _key_url, Reason.SIGNATURE),
-    ("jwt.signature", _swapped_payload, Reason.SIGNATURE),
-    ("jwt.signature", lambda i: i.token(key=rsa_key("attacker")), Reason.SIGNATURE),
-    ("jwt.signature", lambda i: i.token()[:-4], Reason.SIGNATURE),
-    ("jwt.signature", lambda i: i.token(kid="unknown"), Reason.KEY_UNKNOWN),
-    ("jwt.signature", lambda i: i.token(kid="../one"), Reason.KEY_UNKNOWN),
-    ("jwt.claims", _claims_text('{"iss":"a","iss":"b"}'), Reason.CLAIMS_MALFORMED),
-    ("jwt.claims", _claims_text('{"exp":1e999}'), Reason.CLAIMS_MALFORMED),
-    ("jwt.claims", _claims_text('{"exp":NaN}'), Reason.CLAIMS_MALFORMED),
-    ("jwt.claims", _claims_text("[]"), Reason.CLAIMS_MALFORMED),
-    ("jwt.claims", _stray_bits, Reason.CLAIMS_MALFORMED),
-    ("jwt.claims", _claims_text("[" * 5000), Reason.CLAIMS_MALFORMED),
-    ("jwt.claims", _claims_text("not json"), Reason.CLAIMS_MALFORMED),
-    ("jwt.claims", lambda i: i.token(aud=f"{RESOURCE}\u0000"), Reason.AUDIENCE),
+    (
+        "jwt.header",
+        _header(b'{"alg":"RS256","kid":"one","typ":"JWT","crit":["exp"]}'),
+        TokenErrorReason.CRITICAL_EXTENSION,
+    ),
+    ("jwt.header", _header(b'{"alg":"RS256","kid":"one","typ":"JWT","crit":[]}'), TokenErrorReason.CRITICAL_EXTENSION),
+    (
+        "jwt.header",
+        _header(b'{"alg":"RS256","kid":"one","typ":"JWT","b64":false}'),
+        TokenErrorReason.CRITICAL_EXTENSION,
+    ),
+    ("jwt.header_type", _header(b'{"alg":"RS256","kid":"one"}'), TokenErrorReason.HEADER_TYPE),
+    ("jwt.algorithm", _header(b'{"kid":"one","typ":"JWT"}'), TokenErrorReason.ALGORITHM),
+    ("jwt.algorithm", _header(b'{"alg":"none","kid":"one","typ":"JWT"}'), TokenErrorReason.ALGORITHM),
+    ("jwt.algorithm", _header(b'{"alg":"NONE","kid":"one","typ":"JWT"}'), TokenErrorReason.ALGORITHM),
+    ("jwt.algorithm", _header(b'{"alg":["RS256"],"kid":"one","typ":"JWT"}'), TokenErrorReason.ALGORITHM),
+    ("jwt.algorithm", _header(b'{"alg":"ES256K","kid":"one","typ":"JWT"}'), TokenErrorReason.ALGORITHM),
+    ("jwt.algorithm", _hs256_with_the_public_key, TokenErrorReason.ALGORITHM),
+    ("jwt.algorithm", lambda i: i.token(alg="RS512"), TokenErrorReason.KEY_MISMATCH),
+    (
+        "jwt.algorithm",
+        lambda i: i.token(key=ec.generate_private_key(ec.SECP256R1()), alg="ES256"),
+        TokenErrorReason.KEY_MISMATCH,
+    ),
+    ("jwt.header_keys", _embedded_key, TokenErrorReason.SIGNATURE),
+    ("jwt.header_keys", _key_url, TokenErrorReason.SIGNATURE),
+    ("jwt.signature", _swapped_payload, TokenErrorReason.SIGNATURE),
+    ("jwt.signature", lambda i: i.token(key=rsa_key("attacker")), TokenErrorReason.SIGNATURE),
+    ("jwt.signature", lambda i: i.token()[:-4], TokenErrorReason.SIGNATURE),
+    ("jwt.signature", lambda i: i.token(kid="unknown"), TokenErrorReason.KEY_UNKNOWN),
+    ("jwt.signature", lambda i: i.token(kid="../one"), TokenErrorReason.KEY_UNKNOWN),
+    ("jwt.claims", _claims_text('{"iss":"a","iss":"b"}'), TokenErrorReason.CLAIMS_MALFORMED),
+    ("jwt.claims", _claims_text('{"exp":1e999}'), TokenErrorReason.CLAIMS_MALFORMED),
+    ("jwt.claims", _claims_text('{"exp":NaN}'), TokenErrorReason.CLAIMS_MALFORMED),
+    ("jwt.claims", _claims_text("[]"), TokenErrorReason.CLAIMS_MALFORMED),
+    ("jwt.claims", _stray_bits, TokenErrorReason.CLAIMS_MALFORMED),
+    ("jwt.claims", _claims_text("[" * 5000), TokenErrorReason.CLAIMS_MALFORMED),
+    ("jwt.claims", _claims_text("not json"), TokenErrorReason.CLAIMS_MALFORMED),
+    ("jwt.claims", lambda i: i.token(aud=f"{RESOURCE}\u0000"), TokenErrorReason.AUDIENCE),
 ]
 
 
@@ -282,7 +296,7 @@ FORGED: list[tuple[str, Callable[[Issuer], str], Reason]] = [
     "jwt.shape", "jwt.length", "jwt.header", "jwt.algorithm", "jwt.header_keys", "jwt.signature", "jwt.claims"
 )
 @pytest.mark.parametrize(("row", "forge", "reason"), FORGED)
-async def test_a_forged_token_is_refused(row: str, forge: Callable[[Issuer], str], reason: Reason) -> None:
+async def test_a_forged_token_is_refused(row: str, forge: Callable[[Issuer], str], reason: TokenErrorReason) -> None:
     issuer = Issuer()
     assert await reason_for(forge(issuer), issuer) is reason, row
     assert "attacker.example" not in str(issuer.calls)
@@ -293,7 +307,7 @@ async def test_a_token_may_be_as_long_as_the_setting_says() -> None:
     issuer = Issuer()
     token = issuer.token(filler="x" * 2000)
     assert (await verify(token, issuer, max_token_bytes=len(token))).subject == "4f0c"
-    assert await reason_for(token, issuer, max_token_bytes=len(token) - 1) is Reason.TOO_LONG
+    assert await reason_for(token, issuer, max_token_bytes=len(token) - 1) is TokenErrorReason.TOO_LONG
 
 
 @pytest.mark.requirement("jwt.header", "jwt.accepted")
@@ -315,11 +329,11 @@ async def test_a_header_may_be_as_long_as_we_read() -> None:
 @pytest.mark.requirement("jwt.reasons")
 def test_every_reason_occurs_in_a_table() -> None:
     occurring = {row[2] for row in CLAIMS} | {row[2] for row in FORGED}
-    assert occurring >= set(Reason) - INTROSPECTION_ONLY
+    assert occurring >= set(TokenErrorReason) - INTROSPECTION_ONLY
 
 
 # Reasons that only an introspection answer can give: tests/unit/tokens/test_introspection.py has them.
-INTROSPECTION_ONLY = {reason for reason in Reason if reason.value in {"inactive", "opaque"}}
+INTROSPECTION_ONLY = {reason for reason in TokenErrorReason if reason.value in {"inactive", "opaque"}}
 
 
 @pytest.mark.requirement("jwt.accepted")
@@ -328,18 +342,20 @@ async def test_without_a_kid_the_only_key_for_the_algorithm_counts_and_of_two_no
     issuer = Issuer(keys=[one])
     assert (await verify(issuer.token(kid=None), issuer)).subject == "4f0c"
     two = Issuer(keys=[public_jwk(rsa_key("one"), kid="one"), public_jwk(rsa_key("two"), kid="two")])
-    assert await reason_for(two.token(kid=None), two) is Reason.KEY_UNKNOWN
+    assert await reason_for(two.token(kid=None), two) is TokenErrorReason.KEY_UNKNOWN
 
 
 @pytest.mark.requirement("jwt.token_type")
-@pytest.mark.parametrize("mark", ["nonce", "at_hash", "c_hash"])
-async def test_an_unknown_provider_s_id_token_is_told_by_what_only_id_tokens_have(mark: str) -> None:
+@pytest.mark.parametrize("marker", ["nonce", "at_hash", "c_hash"])
+async def test_an_unknown_provider_s_id_token_is_told_by_what_only_id_tokens_have(marker: str) -> None:
     issuer = Issuer()
-    marked: dict[str, Any] = {mark: "x"}
+    marked: dict[str, Any] = {marker: "x"}
     generic = profile_for("https://login.example.com")
     assert (await verify(issuer.token(typ=...), issuer, provider=generic)).subject == "4f0c"
-    assert await reason_for(issuer.token(typ=..., **marked), issuer, provider=generic) is Reason.TOKEN_TYPE
-    assert await reason_for(issuer.token(typ=..., token_use="id"), issuer, provider=generic) is Reason.TOKEN_TYPE
+    assert await reason_for(issuer.token(typ=..., **marked), issuer, provider=generic) is TokenErrorReason.TOKEN_TYPE
+    assert (
+        await reason_for(issuer.token(typ=..., token_use="id"), issuer, provider=generic) is TokenErrorReason.TOKEN_TYPE
+    )
 
 
 @pytest.mark.requirement("jwt.token_type")
@@ -348,8 +364,11 @@ async def test_the_embedded_provider_s_refresh_token_is_refused() -> None:
     nanoidp = profile_for("http://localhost:9010", "nanoidp")
     good = issuer.token(typ=..., token_use="access")
     assert (await verify(good, issuer, provider=nanoidp)).subject == "4f0c"
-    assert await reason_for(issuer.token(typ=..., token_use="refresh"), issuer, provider=nanoidp) is Reason.TOKEN_TYPE
-    assert await reason_for(issuer.token(typ=...), issuer, provider=nanoidp) is Reason.TOKEN_TYPE
+    assert (
+        await reason_for(issuer.token(typ=..., token_use="refresh"), issuer, provider=nanoidp)
+        is TokenErrorReason.TOKEN_TYPE
+    )
+    assert await reason_for(issuer.token(typ=...), issuer, provider=nanoidp) is TokenErrorReason.TOKEN_TYPE
 
 
 @pytest.mark.requirement("jwt.issuer", "jwt.audience")
@@ -359,5 +378,5 @@ async def test_issuer_and_audience_can_be_overridden_and_then_only_those_count()
     assert (
         await verify(issuer.token(iss="https://sts.example/", aud="api://mcp"), issuer, **settings)
     ).subject == "4f0c"
-    assert await reason_for(issuer.token(aud="api://mcp"), issuer, **settings) is Reason.ISSUER
-    assert await reason_for(issuer.token(iss="https://sts.example/"), issuer, **settings) is Reason.AUDIENCE
+    assert await reason_for(issuer.token(aud="api://mcp"), issuer, **settings) is TokenErrorReason.ISSUER
+    assert await reason_for(issuer.token(iss="https://sts.example/"), issuer, **settings) is TokenErrorReason.AUDIENCE

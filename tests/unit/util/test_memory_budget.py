@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mcp_idp.access.policy import load_access
-from mcp_idp.auth.challenge import Challenger
-from mcp_idp.auth.decisions import Decisions
-from mcp_idp.auth.middleware import Gate
-from mcp_idp.auth.scopes import Needs
+from mcp_idp.auth.challenge import ChallengeBuilder
+from mcp_idp.auth.decisions import DecisionRecorder
+from mcp_idp.auth.middleware import AuthMiddleware
+from mcp_idp.auth.scopes import ScopeRequirements
 from mcp_idp.config.settings import Settings
 from mcp_idp.errors import AuthError, ServerFull, TooManyRequests
-from mcp_idp.http.body import MAX_BODY_BYTES, judge_body
-from mcp_idp.http.transport_security import Borders
+from mcp_idp.http.body import MAX_BODY_BYTES, parse_json_object
+from mcp_idp.http.transport_security import TransportSecurity
 from mcp_idp.principal import Principal
 from mcp_idp.util.memory_budget import BYTE_COST, LET_IN, REQUEST_BYTES, Budget, Share
 from mcp_idp.util.strict_json import MAX_VALUES
@@ -72,7 +72,7 @@ def test_the_largest_message_passes_alone() -> None:
     with Budget().share() as share:
         share.begin(person("a"), 256 * 1024)
         share.take(len(body) * BYTE_COST)
-        judge_body(body, share)
+        parse_json_object(body, share)
 
 
 def test_a_person_is_told_429_for_other_requests_of_theirs_and_503_for_those_of_others() -> None:
@@ -142,26 +142,26 @@ class Slow:
         await send({"type": "http.response.body", "body": b"{}"})
 
 
-def gate(app: Any, total: int) -> Gate:
+def gate(app: Any, total: int) -> AuthMiddleware:
     async def verify(token: str) -> Principal:
         return person(token)
 
     chosen = Settings()
     access = load_access(chosen.access_file)
-    return Gate(
+    return AuthMiddleware(
         app,
         verify=verify,
         access=access,
-        needs=Needs(access),
-        borders=Borders(chosen),
-        decisions=Decisions(Challenger("http://localhost:3000/x", access.login_scopes)),
-        seconds_left=lambda _: 60.0,
+        scope_requirements=ScopeRequirements(access),
+        transport_security=TransportSecurity(chosen),
+        decisions=DecisionRecorder(ChallengeBuilder("http://localhost:3000/x", access.login_scopes)),
+        remaining_lifetime=lambda _: 60.0,
         budget=Budget(total, 0),
     )
 
 
 @asynccontextmanager
-async def held(app: Slow, gate: Gate, request: Request) -> AsyncIterator[None]:
+async def held(app: Slow, gate: AuthMiddleware, request: Request) -> AsyncIterator[None]:
     """While `request` is being answered."""
     task = asyncio.ensure_future(ask(gate, request))
     await app.called.acquire()

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcp_idp.util import strict_json
-from mcp_idp.util.strict_json import MAX_DEPTH, MAX_VALUES, NotStrictJson, TooManyValues
+from mcp_idp.util.strict_json import MAX_DEPTH, MAX_VALUES, StrictJsonError, TooManyValues
 
 pytestmark = pytest.mark.requirement("gate.values_bound")
 
@@ -103,7 +103,7 @@ def test_as_many_levels_as_the_bound_pass_and_one_more_does_not(opening: bytes) 
 def test_a_hostile_document_is_refused_in_memory_that_is_a_small_multiple_of_its_length(document: bytes) -> None:
     tracemalloc.start()
     try:
-        with pytest.raises(NotStrictJson):
+        with pytest.raises(StrictJsonError):
             strict_json.loads(document)
         _, peak = tracemalloc.get_traced_memory()
     finally:

@@ -6,15 +6,15 @@ import sys
 from typing import TYPE_CHECKING
 
 from mcp_idp.cli.bootstrap.auth0.settings import FOLDER, Auth0Settings
-from mcp_idp.cli.bootstrap.auth0.terraform import ACCESS, MAIN, NOT_VERIFIED, limits, render
-from mcp_idp.cli.bootstrap.output import saying
-from mcp_idp.cli.bootstrap.rendered_files import differences, read_files, write_files
+from mcp_idp.cli.bootstrap.auth0.terraform import ACCESS, MAIN, NOT_VERIFIED, render, unsupported_features
+from mcp_idp.cli.bootstrap.output import line_printer
+from mcp_idp.cli.bootstrap.rendered_files import diff_lines, read_files, write_files
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Mapping
 
-    Verb = Callable[[argparse.Namespace, Mapping[str, str]], int]
+    Command = Callable[[argparse.Namespace, Mapping[str, str]], int]
 
 
 def _plan(options: argparse.Namespace, variables: Mapping[str, str]) -> int:
@@ -28,10 +28,10 @@ def _render(options: argparse.Namespace, variables: Mapping[str, str]) -> int:
     """Write the files, and say what Auth0 cannot do."""
     del options
     settings = _compare(variables, writing=True)
-    complain = saying(sys.stderr)
-    for line in (NOT_VERIFIED, *limits(settings)):
+    complain = line_printer(sys.stderr)
+    for line in (NOT_VERIFIED, *unsupported_features(settings)):
         complain(f"warning: {line}")
-    say = saying(sys.stdout)
+    say = line_printer(sys.stdout)
     if settings.tenant_domain is None:
         say("AUTH0_DOMAIN:  set it to the tenant's own domain, which a custom issuer does not show")
     say(f"Next:          cd {settings.folder} && terraform init && terraform plan")
@@ -40,15 +40,15 @@ def _render(options: argparse.Namespace, variables: Mapping[str, str]) -> int:
 
 def _compare(variables: Mapping[str, str], *, writing: bool) -> Auth0Settings:
     settings = Auth0Settings.load(variables)
-    wanted, held = render(settings), read_files(settings.folder, (ACCESS, MAIN), FOLDER)
-    changes = list(differences(wanted, held))
+    desired, current = render(settings), read_files(settings.folder, (ACCESS, MAIN), FOLDER)
+    changes = list(diff_lines(desired, current))
     if writing:
-        write_files(settings.folder, wanted, held, FOLDER)
-    say = saying(sys.stdout)
+        write_files(settings.folder, desired, current, FOLDER)
+    say = line_printer(sys.stdout)
     for line in changes:
         say(line)
     say(f"{len(changes)} changes" if changes else "no changes")
     return settings
 
 
-VERBS: Mapping[str, Verb] = {"plan": _plan, "render": _render}
+COMMANDS: Mapping[str, Command] = {"plan": _plan, "render": _render}

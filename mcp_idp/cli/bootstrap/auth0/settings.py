@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from mcp_idp.access.policy import Access, load_access
-from mcp_idp.cli.bootstrap.env import access_file, public_url, settings_from
-from mcp_idp.cli.bootstrap.errors import SettingsFailure
+from mcp_idp.access.policy import AccessPolicy, load_access
+from mcp_idp.cli.bootstrap.env import access_file, load_from_env, public_url
+from mcp_idp.cli.bootstrap.errors import ConfigError
 from mcp_idp.util.urls import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mcp_idp.config.env import Environment
+    from mcp_idp.config.env import EnvReader
 
 # One name a line: docs/providers/auth0.md documents each.
 NAMES = (
@@ -46,7 +46,7 @@ class Auth0Settings:
     public_url: str
     folder: Path
     sources: Path
-    access: Access
+    access: AccessPolicy
 
     @property
     def tenant_domain(self) -> str | None:
@@ -59,19 +59,19 @@ class Auth0Settings:
         """Read the environment and the access file it names.
 
         Raises:
-            SettingsFailure: something cannot work; one line says what to change.
+            ConfigError: something cannot work; one line says what to change.
         """
-        settings = settings_from(variables, _read)
+        settings = load_from_env(variables, _read)
         _check(settings)
         return settings
 
 
-def _read(env: Environment) -> Auth0Settings:
+def _read(env: EnvReader) -> Auth0Settings:
     access = access_file(env)
     return Auth0Settings(
-        server_url=env.url("OAUTH_SERVER_URL") or "",
+        server_url=env.get_url("OAUTH_SERVER_URL") or "",
         public_url=public_url(env),
-        folder=Path(env.text(FOLDER) or ".auth0"),
+        folder=Path(env.get_str(FOLDER) or ".auth0"),
         sources=access.parent / "auth0",
         access=load_access(access),
     )
@@ -80,14 +80,14 @@ def _read(env: Environment) -> Auth0Settings:
 def _check(settings: Auth0Settings) -> None:
     issuer, access = urlsplit(settings.server_url), settings.access
     if issuer.scheme != "https" or issuer.path != "/":
-        raise SettingsFailure(
+        raise ConfigError(
             f"OAUTH_SERVER_URL={settings.server_url}: write the tenant's issuer with its slash, such as "
             "https://acme.eu.auth0.com/"
         )
     public = urlsplit(settings.public_url)
     if public.scheme == "http" and not is_loopback(public.hostname or ""):
-        raise SettingsFailure(f"MCP_PUBLIC_URL={settings.public_url}: tokens would cross the network in the clear")
+        raise ConfigError(f"MCP_PUBLIC_URL={settings.public_url}: tokens would cross the network in the clear")
     if access.scope_prefix:
-        raise SettingsFailure("scope_prefix: Auth0 puts nothing before the names of scopes: remove it")
+        raise ConfigError("scope_prefix: Auth0 puts nothing before the names of scopes: remove it")
     if {*access.resource.name} & {"<", ">"}:
-        raise SettingsFailure("resource.name: Auth0 refuses < and > in the name of an API: leave them out")
+        raise ConfigError("resource.name: Auth0 refuses < and > in the name of an API: leave them out")

@@ -11,13 +11,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from mcp_idp.access.registration_profiles import ADMISSIONS
-from mcp_idp.cli.bootstrap.errors import SettingsFailure
+from mcp_idp.access.registration_profiles import PROFILES
+from mcp_idp.cli.bootstrap.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from mcp_idp.access.policy import Access
+    from mcp_idp.access.policy import AccessPolicy
     from mcp_idp.cli.bootstrap.auth0.settings import Auth0Settings
 
 Value = str | bool | int | None | list["Value"] | dict[str, "Value"]
@@ -81,34 +81,34 @@ def render(settings: Auth0Settings) -> dict[str, str]:
     """The files by their names.
 
     Raises:
-        SettingsFailure: the part that stays the same cannot be read.
+        ConfigError: the part that stays the same cannot be read.
     """
-    comments = "".join(f"# - {line}\n" for line in (NOT_VERIFIED, *limits(settings)))
+    comments = "".join(f"# - {line}\n" for line in (NOT_VERIFIED, *unsupported_features(settings)))
     access = f"{_HEADER}#\n{comments}\n{locals_block(_values(settings))}"
     source = settings.sources / MAIN
     try:
         return {ACCESS: access, MAIN: source.read_text(encoding="utf-8")}
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsFailure(f"{source}: cannot be read ({type(error).__name__})") from error
+        raise ConfigError(f"{source}: cannot be read ({type(error).__name__})") from error
 
 
 def _values(settings: Auth0Settings) -> dict[str, Value]:
     access = settings.access
-    admission = ADMISSIONS[access.registration.profile]
+    admission = PROFILES[access.registration.profile]
     return {
         "tenant_domain": settings.tenant_domain,
         "resource": {"identifier": settings.public_url, "name": access.resource.name},
         "scopes": {name: scope.description for name, scope in access.scopes.items()},
-        "roles": {role: [*sorted(access.scopes_of(frozenset({role})))] for role in access.roles},
+        "roles": {role: [*sorted(access.scopes_granted_by(frozenset({role})))] for role in access.roles},
         "clients": {
             client_id: {"name": client.name, "callbacks": [*client.redirect_uris]}
             for client_id, client in access.clients.items()
         },
-        "registration": {"anonymous": admission.anonymous, "documents": admission.documents},
+        "registration": {"anonymous": admission.anonymous, "documents": admission.metadata_documents},
     }
 
 
-def limits(settings: Auth0Settings) -> Iterator[str]:
+def unsupported_features(settings: Auth0Settings) -> Iterator[str]:
     """What the access file says and Auth0, or its Terraform provider, cannot do: a line each, without our own texts."""
     access = settings.access
     yield from _limits_of_registration(access)
@@ -136,25 +136,25 @@ def limits(settings: Auth0Settings) -> Iterator[str]:
     yield "people get no role here: give roles in the dashboard, or in Terraform with auth0_user_roles"
 
 
-def _limits_of_registration(access: Access) -> Iterator[str]:
+def _limits_of_registration(access: AccessPolicy) -> Iterator[str]:
     registration = access.registration
-    admission = ADMISSIONS[registration.profile]
+    admission = PROFILES[registration.profile]
     if admission.anonymous:
         yield (
             f"registration.profile {registration.profile}: Auth0 takes registrations from anybody with any redirect "
             "URI, which is wider, so registration stays off; -var open_registration=true opens it all the same"
         )
-    elif admission.invited:
+    elif admission.initial_access_token:
         yield (
             f"registration.profile {registration.profile}: Auth0 has no initial access tokens, so registration stays "
             "off: list clients in the access file"
         )
-    if admission.documents:
+    if admission.metadata_documents:
         yield (
             f"registration.profile {registration.profile}: no setting of the Terraform provider limits the domains of "
             "client documents, so they stay off; -var any_client_document=true takes them from everywhere"
         )
-    if admission.anonymous or admission.documents:
+    if admission.anonymous or admission.metadata_documents:
         yield (
             "clients that register themselves are third-party applications: they log people in only by connections at "
             "the domain level, which are not set here"

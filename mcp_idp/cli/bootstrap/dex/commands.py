@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from mcp_idp.cli.bootstrap.access_lint import doubts
+from mcp_idp.cli.bootstrap.access_lint import lint
 from mcp_idp.cli.bootstrap.dex.render import CONFIG, read_config, render
 from mcp_idp.cli.bootstrap.dex.settings import DexSettings
-from mcp_idp.cli.bootstrap.dex.static_passwords import COST, groups_of, roles_that_count_nothing
+from mcp_idp.cli.bootstrap.dex.static_passwords import BCRYPT_COST, groups_of, unmapped_roles
 from mcp_idp.cli.bootstrap.dex.templates import read_source
 from mcp_idp.cli.bootstrap.dex.verification import (
     every_client,
@@ -25,17 +25,17 @@ from mcp_idp.cli.bootstrap.dex.verification import (
     served_metadata,
     wait_for,
 )
-from mcp_idp.cli.bootstrap.errors import NotProven, ProviderUnreachable
-from mcp_idp.cli.bootstrap.rendered_files import differences, read_files, write_files
-from mcp_idp.cli.bootstrap.verification import open_http, prove, server_metadata
+from mcp_idp.cli.bootstrap.errors import ProviderUnreachable, VerificationError
+from mcp_idp.cli.bootstrap.rendered_files import diff_lines, read_files, write_files
+from mcp_idp.cli.bootstrap.verification import create_client, run_verifications, server_metadata
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator, Mapping
 
-    from mcp_idp.cli.bootstrap.dex.templates import Json, Source
+    from mcp_idp.cli.bootstrap.dex.templates import DexTemplates, Json
 
-    Verb = Callable[[argparse.Namespace, Mapping[str, str]], int]
+    Command = Callable[[argparse.Namespace, Mapping[str, str]], int]
 
 _FILES = (CONFIG, *(f"front/{name}" for name in ("Caddyfile", "metadata.json", "policy.json", "register.json")))
 _FOLDER = "DEX_FILES"
@@ -44,46 +44,46 @@ _WAIT_SECONDS = 60
 _USUAL_URL = "http://localhost:3000/mcp"  # what ./scripts/login takes by itself
 
 
-class Run:
+class DexRun:
     """One run: what was asked for, what is there, and what shall be."""
 
     def __init__(
-        self, variables: Mapping[str, str], say: Callable[[str], None] | None = None, *, cost: int = COST
+        self, variables: Mapping[str, str], log: Callable[[str], None] | None = None, *, cost: int = BCRYPT_COST
     ) -> None:
-        self.say = say or _say_at_once
+        self.log = log or _print_now
         self.settings = DexSettings.load(variables)
-        self.source: Source = read_source(self.settings)
-        self.held = read_files(self.settings.folder, _FILES, _FOLDER)
-        self.wanted = render(self.settings, self.source, self.held, cost)
-        self.changes = list(differences(self.wanted, self.held))
+        self.source: DexTemplates = read_source(self.settings)
+        self.current = read_files(self.settings.folder, _FILES, _FOLDER)
+        self.desired = render(self.settings, self.source, self.current, cost)
+        self.changes = list(diff_lines(self.desired, self.current))
 
     @property
     def config(self) -> Json:
         """Dex's configuration as it shall be."""
-        return read_config(self.wanted[CONFIG])
+        return read_config(self.desired[CONFIG])
 
-    def tell_changes(self) -> None:
+    def print_changes(self) -> None:
         """What looks like a typing error, a line for each field that would change, and how many."""
         access = self.settings.access
-        for doubt in (*doubts(access), *roles_that_count_nothing(access)):
-            self.say(f"warning: {doubt}")
+        for warning in (*lint(access), *unmapped_roles(access)):
+            self.log(f"warning: {warning}")
         for line in self.changes:
-            self.say(line)
-        self.say(f"{len(self.changes)} changes" if self.changes else "no changes")
+            self.log(line)
+        self.log(f"{len(self.changes)} changes" if self.changes else "no changes")
 
     def write(self) -> None:
         """Write the files that differ, and say what."""
-        write_files(self.settings.folder, self.wanted, self.held, _FOLDER)
-        self.tell_changes()
+        write_files(self.settings.folder, self.desired, self.current, _FOLDER)
+        self.print_changes()
 
-    def prove(self, http: httpx.Client) -> None:
+    def verify(self, http: httpx.Client) -> None:
         """Go through all proofs.
 
         Raises:
-            NotProven: one of them failed.
+            VerificationError: one of them failed.
         """
         settings, config = self.settings, self.config
-        proofs = [
+        verifications = [
             partial(running_config, settings, config, http),
             partial(served_metadata, settings, self.source, http),
             partial(own_metadata, settings, self.source, http),
@@ -93,7 +93,7 @@ class Run:
             partial(server_metadata, settings, http),
         ]
         try:
-            prove(proofs, self.say)
+            run_verifications(verifications, self.log)
         except httpx.HTTPError as error:
             raise ProviderUnreachable(f"{settings.internal_url} stopped answering ({type(error).__name__})") from error
 
@@ -101,41 +101,41 @@ class Run:
 def plan(options: argparse.Namespace, variables: Mapping[str, str]) -> int:
     """Say what would change in the files, field by field; nothing is written."""
     del options
-    Run(variables).tell_changes()
+    DexRun(variables).print_changes()
     return 0
 
 
 def write(options: argparse.Namespace, variables: Mapping[str, str]) -> int:
     """Write the files, for a Dex that is still to start."""
     del options
-    Run(variables).write()
+    DexRun(variables).write()
     return 0
 
 
 def apply(options: argparse.Namespace, variables: Mapping[str, str]) -> int:
     """Write the files, wait until Dex and the front run with them, prove it."""
-    run = Run(variables)
+    run = DexRun(variables)
     run.write()
-    with open_http() as http:
+    with create_client() as http:
         wait_for(run.settings, run.config, http, getattr(options, "wait", None) or _WAIT_SECONDS)
-        run.prove(http)
+        run.verify(http)
     for line in _summary(run.settings):
-        run.say(line)
+        run.log(line)
     return 0
 
 
 def check(options: argparse.Namespace, variables: Mapping[str, str]) -> int:
     """Say how files, running Dex and front differ from what they shall be; 1 if they do. Nothing is written."""
     del options
-    run = Run(variables)
-    run.tell_changes()
+    run = DexRun(variables)
+    run.print_changes()
     if run.changes:
         return _DRIFT
-    with open_http() as http:
+    with create_client() as http:
         try:
-            run.prove(http)
-        except NotProven as failure:
-            run.say(str(failure))
+            run.verify(http)
+        except VerificationError as failure:
+            run.log(str(failure))
             return _DRIFT
     return 0
 
@@ -147,16 +147,16 @@ def _summary(settings: DexSettings) -> Iterator[str]:
     if access.demo_users:
         width = max(map(len, access.demo_users))
         yield 'Demo users (name, which Dex calls "Email Address" / password):'
-        for name, person in access.demo_users.items():
-            groups = ", ".join(groups_of(person)) or "no group, so no scope"
-            yield f"  {name:{width}} / {person.password:{width}}  {groups}"
+        for name, user in access.demo_users.items():
+            groups = ", ".join(groups_of(user)) or "no group, so no scope"
+            yield f"  {name:{width}} / {user.password:{width}}  {groups}"
     yield f"MCP server:    {settings.public_url}"
     usual = settings.public_url == _USUAL_URL
     yield f"Next:          ./scripts/login{'' if usual else f' --url {settings.public_url}'}"
 
 
-def _say_at_once(line: str) -> None:
+def _print_now(line: str) -> None:
     print(line, flush=True)
 
 
-VERBS: Mapping[str, Verb] = {"plan": plan, "render": write, "apply": apply, "check": check}
+COMMANDS: Mapping[str, Command] = {"plan": plan, "render": write, "apply": apply, "check": check}

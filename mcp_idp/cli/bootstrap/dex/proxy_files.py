@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcp_idp.cli.bootstrap.caddy import CLOSED, FOLDER, REGISTRATION, as_json, fill, origins_listed, redirects_taken
+from mcp_idp.cli.bootstrap.caddy import (
+    CLOSED,
+    FOLDER,
+    REGISTRATION,
+    as_json,
+    origin_matchers,
+    redirect_help,
+    render_template,
+)
 from mcp_idp.cli.bootstrap.dex.static_clients import registration_policy
 
 if TYPE_CHECKING:
     from mcp_idp.cli.bootstrap.dex.settings import DexSettings
-    from mcp_idp.cli.bootstrap.dex.templates import Json, Source
+    from mcp_idp.cli.bootstrap.dex.templates import DexTemplates, Json
 
 # Types of connectors whose page asks for a password. All others send people away, and get them back at /callback.
 _PASSWORD_TYPES = frozenset({"ldap", "keystone", "atlassian-crowd"})
@@ -25,28 +33,28 @@ _CALLBACK = """
 """
 
 
-def front_files(settings: DexSettings, source: Source) -> dict[str, str]:
+def proxy_files(settings: DexSettings, source: DexTemplates) -> dict[str, str]:
     """The front's files, by name.
 
     Raises:
-        SettingsFailure: a web origin is none.
+        ConfigError: a web origin is none.
     """
     return {
         "Caddyfile": _caddyfile(settings, source),
         "metadata.json": as_json(metadata(settings, source)),
-        "policy.json": as_json(registration_policy(settings.access, source.front)),
+        "policy.json": as_json(registration_policy(settings.access, source.proxy)),
         "register.json": source.register,
     }
 
 
-def metadata(settings: DexSettings, source: Source) -> Json:
+def metadata(settings: DexSettings, source: DexTemplates) -> Json:
     """What clients are told of this provider (RFC 8414 section 2)."""
-    told = source.metadata
-    endpoints = {name: settings.server_url + path for name, path in told.endpoints.items()}
+    metadata_config = source.metadata
+    endpoints = {name: settings.server_url + path for name, path in metadata_config.endpoints.items()}
     if settings.access.registration.profile == "closed":
         endpoints.pop("registration_endpoint", None)
-    scopes = dict.fromkeys([*told.scopes, *settings.access.scopes])
-    lists = {name: list(values) for name, values in told.members.items()}
+    scopes = dict.fromkeys([*metadata_config.scopes, *settings.access.scopes])
+    lists = {name: list(values) for name, values in metadata_config.members.items()}
     return {"issuer": settings.server_url, **endpoints, "scopes_supported": list(scopes), **lists}
 
 
@@ -55,23 +63,23 @@ def dex_scope(settings: DexSettings) -> str:
     return f"openid profile groups audience:server:client_id:{settings.public_url}"
 
 
-def _caddyfile(settings: DexSettings, source: Source) -> str:
+def _caddyfile(settings: DexSettings, source: DexTemplates) -> str:
     registration = settings.access.registration
     local = ["local"] if settings.access.demo_users else []
-    asking = [c["id"] for c in source.connectors if c.get("type") in _PASSWORD_TYPES]
+    password_connectors = [c["id"] for c in source.connectors if c.get("type") in _PASSWORD_TYPES]
     sending = [c["id"] for c in source.connectors if c.get("type") not in _PASSWORD_TYPES]
-    callback = fill(_CALLBACK, connectors=_paths("/callback/{}", sending)) if sending else ""
-    return fill(
+    callback = render_template(_CALLBACK, connectors=_paths("/callback/{}", sending)) if sending else ""
+    return render_template(
         source.caddyfile,
         upstream=settings.upstream,
         folder=FOLDER,
         scope=dex_scope(settings),
-        web_origins=origins_listed(registration),
-        registration=CLOSED if registration.profile == "closed" else fill(REGISTRATION, folder=FOLDER),
-        connector_starts=_paths("/auth/{}", [*local, *asking, *sending]),
-        connector_pages=_paths("/auth/{}/login", [*local, *asking]),
+        web_origins=origin_matchers(registration),
+        registration=CLOSED if registration.profile == "closed" else render_template(REGISTRATION, folder=FOLDER),
+        connector_starts=_paths("/auth/{}", [*local, *password_connectors, *sending]),
+        connector_pages=_paths("/auth/{}/login", [*local, *password_connectors]),
         callback=callback,
-        redirects_taken=redirects_taken(registration),
+        redirects_taken=redirect_help(registration),
     )
 
 

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from mcp_idp.cli.bootstrap.dex.proxy_files import front_files
+from mcp_idp.cli.bootstrap.dex.proxy_files import proxy_files
 from mcp_idp.cli.bootstrap.dex.static_clients import public_clients, resource_client
 from mcp_idp.cli.bootstrap.dex.static_passwords import static_passwords
-from mcp_idp.cli.bootstrap.errors import SettingsFailure
+from mcp_idp.cli.bootstrap.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mcp_idp.cli.bootstrap.dex.settings import DexSettings
-    from mcp_idp.cli.bootstrap.dex.templates import Json, Source
+    from mcp_idp.cli.bootstrap.dex.templates import DexTemplates, Json
 
 CONFIG = "dex/config.yaml"
-_MARK = "rendered-"
+_MARKER_PREFIX = "rendered-"
 _HEADER = """\
 # Written by scripts/bootstrap_idp.py from idp-config/access.yaml and idp-config/dex: change those.
 # Harmless, but for `hash` and what connectors hold. The client rendered-… is nobody: Dex knows its id, so one
@@ -30,28 +30,30 @@ _HEADER = """\
 _BYTES = 32
 
 
-def render(settings: DexSettings, source: Source, held: Mapping[str, str], cost: int) -> dict[str, str]:
+def render(settings: DexSettings, source: DexTemplates, current: Mapping[str, str], cost: int) -> dict[str, str]:
     """The files by their path below the folder.
 
     Args:
         settings: where and what.
         source: what people wrote for Dex.
-        held: the files of an earlier run; what is random in them stays as long as it is right.
+        current: the files of an earlier run; what is random in them stays as long as it is right.
         cost: of the passwords' hashes.
 
     Raises:
-        SettingsFailure: the files would not work together.
+        ConfigError: the files would not work together.
     """
-    config = _config(settings, source, read_config(held.get(CONFIG, "")), cost)
-    config["staticClients"].append({"id": _MARK + digest(config), "name": "nobody", "secret": _of_resource(config)})
+    config = _config(settings, source, read_config(current.get(CONFIG, "")), cost)
+    config["staticClients"].append(
+        {"id": _MARKER_PREFIX + digest(config), "name": "nobody", "secret": _of_resource(config)}
+    )
     text = _HEADER + yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=120)
-    return {CONFIG: text, **{f"front/{name}": body for name, body in front_files(settings, source).items()}}
+    return {CONFIG: text, **{f"front/{name}": body for name, body in proxy_files(settings, source).items()}}
 
 
-def mark(config: Json) -> str:
+def config_marker(config: Json) -> str:
     """The id by which a running Dex shows that it has read `config`; "" if it has none."""
     ids = [str(client.get("id")) for client in config.get("staticClients") or [] if isinstance(client, dict)]
-    return next((name for name in ids if name.startswith(_MARK)), "")
+    return next((name for name in ids if name.startswith(_MARKER_PREFIX)), "")
 
 
 def digest(config: Json) -> str:
@@ -68,17 +70,17 @@ def read_config(text: str) -> Json:
     return config if isinstance(config, dict) else {}
 
 
-def _config(settings: DexSettings, source: Source, held: Json, cost: int) -> Json:
+def _config(settings: DexSettings, source: DexTemplates, current: Json, cost: int) -> Json:
     access = settings.access
     if not access.demo_users and not source.connectors:
-        raise SettingsFailure(
+        raise ConfigError(
             "nobody could log in: there are neither demo_users in the access file nor connectors in DEX_CONFIG"
         )
-    clients = public_clients(access, source.front)
+    clients = public_clients(access, source.proxy)
     ids = [str(client["id"]) for client in clients]
     if settings.public_url in ids:
-        raise SettingsFailure(f"clients.{settings.public_url}: is the resource's own id: choose another one")
-    secret = _secret(held, settings.public_url)
+        raise ConfigError(f"clients.{settings.public_url}: is the resource's own id: choose another one")
+    secret = _secret(current, settings.public_url)
     return {
         "issuer": settings.server_url,
         "web": {"http": "0.0.0.0:5556"},
@@ -86,14 +88,14 @@ def _config(settings: DexSettings, source: Source, held: Json, cost: int) -> Jso
         "frontend": {"issuer": access.resource.name},
         **source.dex,
         "enablePasswordDB": bool(access.demo_users),
-        "staticPasswords": static_passwords(access, settings.server_url, _hashes(held), cost),
+        "staticPasswords": static_passwords(access, settings.server_url, _hashes(current), cost),
         "staticClients": [resource_client(access, settings.public_url, secret, ids), *clients],
     }
 
 
-def _secret(held: Json, resource: str) -> str:
+def _secret(current: Json, resource: str) -> str:
     """The resource's secret at Dex, which nobody ever needs: kept, so that a second run changes nothing."""
-    for client in _mappings(held.get("staticClients")):
+    for client in _mappings(current.get("staticClients")):
         secret = client.get("secret")
         if client.get("id") == resource and isinstance(secret, str) and secret:
             return secret
@@ -105,8 +107,8 @@ def _of_resource(config: Json) -> str:
     return secret
 
 
-def _hashes(held: Json) -> dict[str, str]:
-    return {str(person.get("email")): str(person.get("hash")) for person in _mappings(held.get("staticPasswords"))}
+def _hashes(current: Json) -> dict[str, str]:
+    return {str(user.get("email")): str(user.get("hash")) for user in _mappings(current.get("staticPasswords"))}
 
 
 def _mappings(value: object) -> list[Json]:

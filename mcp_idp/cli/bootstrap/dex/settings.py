@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from mcp_idp.access.policy import Access, load_access
-from mcp_idp.cli.bootstrap.env import access_file, public_url, settings_from
-from mcp_idp.cli.bootstrap.errors import SettingsFailure
-from mcp_idp.cli.bootstrap.network_checks import check_fit_for_a_network, check_internal_url, on_loopback
+from mcp_idp.access.policy import AccessPolicy, load_access
+from mcp_idp.cli.bootstrap.env import access_file, load_from_env, public_url
+from mcp_idp.cli.bootstrap.errors import ConfigError
+from mcp_idp.cli.bootstrap.network_checks import check_internal_url, on_loopback, require_production_safe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mcp_idp.config.env import Environment
+    from mcp_idp.config.env import EnvReader
 
 # One name a line: docs/dex.md documents each.
 NAMES = (
@@ -33,10 +33,10 @@ NAMES = (
     "RUNNING_IN_CONTAINER",
 )
 _PROFILES = ("open-dev", "loopback-only", "closed")
-_UPSTREAM = re.compile(r"([A-Za-z0-9.-]+|\[[0-9a-f:]+\]):[0-9]{1,5}", re.ASCII)
+_HOST_AND_PORT = re.compile(r"([A-Za-z0-9.-]+|\[[0-9a-f:]+\]):[0-9]{1,5}", re.ASCII)
 # Both stand in the Caddyfile and in a scope: no blank, quote, brace or escape may come with them (RFC 3986 section 3.3
 # would allow some of it).
-_PLAIN_URL = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+(/[A-Za-z0-9._~:@/-]*)?", re.ASCII)
+_SAFE_URL = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+(/[A-Za-z0-9._~:@/-]*)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ class DexSettings:
     folder: Path = Path(".dex")
     sources: Path = Path("idp-config/dex")
     config: tuple[str, ...] = ("dex.yaml",)
-    access: Access
+    access: AccessPolicy
     in_container: bool = False
 
     @property
@@ -74,59 +74,57 @@ class DexSettings:
         """Read the environment and the access file it names.
 
         Raises:
-            SettingsFailure: something cannot work; one line says what to change.
+            ConfigError: something cannot work; one line says what to change.
         """
-        settings = settings_from(variables, _read)
+        settings = load_from_env(variables, _read)
         _check(settings)
         return settings
 
 
-def _read(env: Environment) -> DexSettings:
-    server_url = env.url("OAUTH_SERVER_URL") or "http://localhost:5556"
+def _read(env: EnvReader) -> DexSettings:
+    server_url = env.get_url("OAUTH_SERVER_URL") or "http://localhost:5556"
     access = access_file(env)
     return DexSettings(
         server_url=server_url,
-        internal_url=env.url("OAUTH_INTERNAL_URL") or server_url,
+        internal_url=env.get_url("OAUTH_INTERNAL_URL") or server_url,
         public_url=public_url(env),
-        upstream=env.text("DEX_UPSTREAM") or "dex:5556",
-        folder=Path(env.text("DEX_FILES") or ".dex"),
+        upstream=env.get_str("DEX_UPSTREAM") or "dex:5556",
+        folder=Path(env.get_str("DEX_FILES") or ".dex"),
         sources=access.parent / "dex",
-        config=env.words("DEX_CONFIG") or ("dex.yaml",),
+        config=env.get_list("DEX_CONFIG") or ("dex.yaml",),
         access=load_access(access),
-        in_container=env.flag("RUNNING_IN_CONTAINER"),
+        in_container=env.get_bool("RUNNING_IN_CONTAINER"),
     )
 
 
 def _check(settings: DexSettings) -> None:
     _check_urls(settings)
-    if not _UPSTREAM.fullmatch(settings.upstream):
-        raise SettingsFailure(f"DEX_UPSTREAM={settings.upstream}: write where Dex listens, such as dex:5556")
+    if not _HOST_AND_PORT.fullmatch(settings.upstream):
+        raise ConfigError(f"DEX_UPSTREAM={settings.upstream}: write where Dex listens, such as dex:5556")
     for name in settings.config:
         if Path(name).is_absolute() or ".." in Path(name).parts:
-            raise SettingsFailure(
-                f"DEX_CONFIG={name}: write names in {settings.sources}, such as dex.yaml,postgres.yaml"
-            )
+            raise ConfigError(f"DEX_CONFIG={name}: write names in {settings.sources}, such as dex.yaml,postgres.yaml")
     check_profile(settings.access.registration.profile)
     if not settings.on_loopback:
-        check_fit_for_a_network(settings, "loopback-only or closed")
+        require_production_safe(settings, "loopback-only or closed")
 
 
 def check_profile(profile: str) -> None:
     """Refuse a registration profile that Dex has no means for.
 
     Raises:
-        SettingsFailure: names those it has.
+        ConfigError: names those it has.
     """
     if profile not in _PROFILES:
-        raise SettingsFailure(f"registration.profile: Dex cannot do {profile}: write one of {', '.join(_PROFILES)}")
+        raise ConfigError(f"registration.profile: Dex cannot do {profile}: write one of {', '.join(_PROFILES)}")
 
 
 def _check_urls(settings: DexSettings) -> None:
     for name, url in (("OAUTH_SERVER_URL", settings.server_url), ("MCP_PUBLIC_URL", settings.public_url)):
-        if not _PLAIN_URL.fullmatch(url):
-            raise SettingsFailure(f"{name}={url}: with Dex, write it with letters, digits and . _ ~ - : @ / only")
+        if not _SAFE_URL.fullmatch(url):
+            raise ConfigError(f"{name}={url}: with Dex, write it with letters, digits and . _ ~ - : @ / only")
     if urlsplit(settings.server_url).path:
-        raise SettingsFailure(
+        raise ConfigError(
             f"OAUTH_SERVER_URL={settings.server_url}: the front serves Dex at the root of an origin of its own: "
             "write the issuer without a path and without a slash at the end"
         )

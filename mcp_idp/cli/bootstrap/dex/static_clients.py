@@ -10,60 +10,60 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mcp_idp.access.redirect_uris import LOOPBACK_HOSTS, LOOPBACK_PATTERN
-from mcp_idp.cli.bootstrap.errors import SettingsFailure
+from mcp_idp.cli.bootstrap.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mcp_idp.access.models import Client
-    from mcp_idp.access.policy import Access
-    from mcp_idp.cli.bootstrap.dex.templates import Front, Json
+    from mcp_idp.access.models import PublicClient
+    from mcp_idp.access.policy import AccessPolicy
+    from mcp_idp.cli.bootstrap.dex.templates import Json, ProxyConfig
 
 _NOTHING = r"^\b$"  # what no redirect URI fits
 
 
-def public_clients(access: Access, front: Front) -> list[Json]:
+def public_clients(access: AccessPolicy, proxy: ProxyConfig) -> list[Json]:
     """Every client that people log in with.
 
     Raises:
-        SettingsFailure: two would have one id, or a vendor of front.yaml is unknown.
+        ConfigError: two would have one id, or a vendor of front.yaml is unknown.
     """
-    clients = [*_pool(access, front), *_vendors(access, front), *(_known(i, c) for i, c in access.clients.items())]
+    clients = [*_pool(access, proxy), *_vendors(access, proxy), *(_known(i, c) for i, c in access.clients.items())]
     ids = [client["id"] for client in clients]
     for name in access.clients:
         if ids.count(name) > 1:
-            raise SettingsFailure(f"clients.{name}: is the id of a client for registrations: choose another one")
+            raise ConfigError(f"clients.{name}: is the id of a client for registrations: choose another one")
     return clients
 
 
-def _pool(access: Access, front: Front) -> list[Json]:
+def _pool(access: AccessPolicy, proxy: ProxyConfig) -> list[Json]:
     if access.registration.profile == "closed":
         return []
     # Without a list a public client may go to http on any loopback port and path, and nowhere else.
-    name = _shown("A program on your computer", access)
-    return [{"id": f"mcp-native-{n:02d}", "name": name, "public": True} for n in range(front.pool)]
+    name = _display_name("A program on your computer", access)
+    return [{"id": f"mcp-native-{n:02d}", "name": name, "public": True} for n in range(proxy.pool)]
 
 
-def _shown(name: str, access: Access) -> str:
+def _display_name(name: str, access: AccessPolicy) -> str:
     """What the page that asks for consent calls a client: Dex would not say what for."""
     return f"{name} (for {access.resource.name})"
 
 
-def vendor_redirects(access: Access, front: Front) -> dict[str, list[str]]:
+def vendor_redirects(access: AccessPolicy, proxy: ProxyConfig) -> dict[str, list[str]]:
     """By client id, the redirect URIs of each vendor whose programs may register."""
     vendors = access.registration.vendors
-    for name in front.vendor_loopback:
+    for name in proxy.vendor_loopback:
         if name not in vendors:
-            raise SettingsFailure(f"front.yaml: vendor_loopback.{name}: the access file has no such vendor")
+            raise ConfigError(f"front.yaml: vendor_loopback.{name}: the access file has no such vendor")
     if access.registration.profile != "open-dev":
         return {}
-    return {f"mcp-vendor-{name}": [*uris, *front.vendor_loopback.get(name, ())] for name, uris in vendors.items()}
+    return {f"mcp-vendor-{name}": [*uris, *proxy.vendor_loopback.get(name, ())] for name, uris in vendors.items()}
 
 
-def _vendors(access: Access, front: Front) -> list[Json]:
-    found = vendor_redirects(access, front)
+def _vendors(access: AccessPolicy, proxy: ProxyConfig) -> list[Json]:
+    found = vendor_redirects(access, proxy)
     return [
         {
             "id": client_id,
-            "name": _shown(client_id.removeprefix("mcp-vendor-"), access),
+            "name": _display_name(client_id.removeprefix("mcp-vendor-"), access),
             "public": True,
             "redirectURIs": uris,
         }
@@ -71,7 +71,7 @@ def _vendors(access: Access, front: Front) -> list[Json]:
     ]
 
 
-def _known(client_id: str, client: Client) -> Json:
+def _known(client_id: str, client: PublicClient) -> Json:
     """A client of the access file. Loopback without a port stands for any port there: Dex's word for it is no list."""
     known: Json = {"id": client_id, "name": client.name, "public": True}
     if all(_any_port(uri) for uri in client.redirect_uris):
@@ -84,7 +84,7 @@ def _any_port(uri: str) -> bool:
     return parts.scheme == "http" and parts.netloc in LOOPBACK_HOSTS
 
 
-def resource_client(access: Access, resource: str, secret: str, trusted: list[str]) -> Json:
+def resource_client(access: AccessPolicy, resource: str, secret: str, trusted: list[str]) -> Json:
     """The resource, so that it can be an audience; `trusted` are the clients that may ask for it.
 
     Confidential and without redirect URIs: nobody logs in with it, and its secret is used by nobody.
@@ -92,11 +92,11 @@ def resource_client(access: Access, resource: str, secret: str, trusted: list[st
     return {"id": resource, "name": access.resource.name, "secret": secret, "trustedPeers": trusted}
 
 
-def registration_policy(access: Access, front: Front) -> Json:
+def registration_policy(access: AccessPolicy, proxy: ProxyConfig) -> Json:
     """What the front's template looks at to answer a registration."""
     closed = access.registration.profile == "closed"
     return {
         "loopback": _NOTHING if closed else LOOPBACK_PATTERN,
-        "pool": front.pool,
-        "vendors": vendor_redirects(access, front),
+        "pool": proxy.pool,
+        "vendors": vendor_redirects(access, proxy),
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from mcp_idp.cli.bootstrap.errors import SettingsFailure
+from mcp_idp.cli.bootstrap.errors import ConfigError
 from mcp_idp.util import strict_yaml
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 # Written by the bootstrap, from the access file and the environment.
-_OURS = ("issuer", "web", "telemetry", "staticClients", "staticPasswords", "enablePasswordDB")
+_MANAGED_KEYS = ("issuer", "web", "telemetry", "staticClients", "staticPasswords", "enablePasswordDB")
 _NEVER = {
     "authproxy": "believes a header of the request",
     "mockCallback": "lets everybody in",
@@ -33,8 +33,8 @@ class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Front(_Strict):
-    """`front.yaml`."""
+class ProxyConfig(_Strict):
+    """`proxy.yaml`."""
 
     pool: int = Field(ge=1, le=100)
     vendor_loopback: dict[str, tuple[str, ...]] = Field(default_factory=dict)
@@ -49,7 +49,7 @@ class Metadata(_Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class DexTemplates:
     """All that was read.
 
     Attributes:
@@ -59,7 +59,7 @@ class Source:
     """
 
     dex: Json
-    front: Front
+    proxy: ProxyConfig
     metadata: Metadata
     caddyfile: str
     register: str
@@ -71,27 +71,27 @@ class Source:
         return found
 
 
-def read_source(settings: DexSettings) -> Source:
+def read_source(settings: DexSettings) -> DexTemplates:
     """Read the folder.
 
     Raises:
-        SettingsFailure: a file is missing or cannot be used; one line names it.
+        ConfigError: a file is missing or cannot be used; one line names it.
     """
     folder = settings.sources
     try:
-        source = Source(
+        source = DexTemplates(
             dex=_merged([(name, _mapping(folder / name)) for name in settings.config]),
-            front=Front.model_validate(_mapping(folder / "front.yaml")),
+            proxy=ProxyConfig.model_validate(_mapping(folder / "front.yaml")),
             metadata=Metadata.model_validate(_mapping(folder / "metadata.yaml")),
             caddyfile=(folder / "Caddyfile").read_text(encoding="utf-8"),
             register=(folder / "register.json").read_text(encoding="utf-8"),
         )
     except OSError as error:
-        raise SettingsFailure(f"{error.filename}: cannot be read ({error.strerror})") from error
+        raise ConfigError(f"{error.filename}: cannot be read ({error.strerror})") from error
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise SettingsFailure(f"{folder} {error.title.lower()}.yaml: {place}: {first['msg']}") from error
+        raise ConfigError(f"{folder} {error.title.lower()}.yaml: {place}: {first['msg']}") from error
     for connector in source.connectors:
         _check_connector(connector)
     return source
@@ -100,10 +100,10 @@ def read_source(settings: DexSettings) -> Source:
 def _mapping(path: Path) -> Json:
     try:
         content = strict_yaml.loads(path.read_text(encoding="utf-8"))
-    except (strict_yaml.NotStrictYaml, UnicodeDecodeError) as error:
-        raise SettingsFailure(f"{path}: {error}") from error
+    except (strict_yaml.StrictYamlError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
     if not isinstance(content, dict):
-        raise SettingsFailure(f"{path}: must be a mapping")
+        raise ConfigError(f"{path}: must be a mapping")
     return content
 
 
@@ -112,8 +112,8 @@ def _merged(files: list[tuple[str, Json]]) -> Json:
     merged: Json = {}
     for name, content in files:
         for member, value in content.items():
-            if member in _OURS:
-                raise SettingsFailure(f"{name}: {member} follows from the access file and the environment: remove it")
+            if member in _MANAGED_KEYS:
+                raise ConfigError(f"{name}: {member} follows from the access file and the environment: remove it")
             merged[member] = [*merged.get(member, []), *(value or [])] if member == "connectors" else value
     return merged
 
@@ -121,6 +121,6 @@ def _merged(files: list[tuple[str, Json]]) -> Json:
 def _check_connector(connector: Json) -> None:
     kind, name = connector.get("type"), connector.get("id")
     if not isinstance(name, str) or not _CONNECTOR_ID.fullmatch(name) or name == "local":
-        raise SettingsFailure(f"connectors: the id {name!r} must be of a-z, 0-9 and '-', and not 'local'")
+        raise ConfigError(f"connectors: the id {name!r} must be of a-z, 0-9 and '-', and not 'local'")
     if kind in _NEVER:
-        raise SettingsFailure(f"connectors.{name}: the type {kind} {_NEVER[kind]}: use another one")
+        raise ConfigError(f"connectors.{name}: the type {kind} {_NEVER[kind]}: use another one")

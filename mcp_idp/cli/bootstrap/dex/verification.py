@@ -8,20 +8,22 @@ from typing import TYPE_CHECKING
 import httpx
 
 from mcp_idp.cli.bootstrap.dex.proxy_files import metadata
-from mcp_idp.cli.bootstrap.dex.render import mark
-from mcp_idp.cli.bootstrap.errors import NotProven, ProviderUnreachable
-from mcp_idp.cli.bootstrap.verification import Note, get_json
+from mcp_idp.cli.bootstrap.dex.render import config_marker
+from mcp_idp.cli.bootstrap.errors import ProviderUnreachable, VerificationError
+from mcp_idp.cli.bootstrap.verification import Advisory, get_json
 
 if TYPE_CHECKING:
     from mcp_idp.cli.bootstrap.dex.settings import DexSettings
-    from mcp_idp.cli.bootstrap.dex.templates import Json, Source
+    from mcp_idp.cli.bootstrap.dex.templates import DexTemplates, Json
 
 _CREATED, _OK, _BAD_REQUEST, _FORBIDDEN, _NOT_FOUND = 201, 200, 400, 403, 404
 _REDIRECTS = frozenset({302, 303})
 _LOOPBACK = "http://127.0.0.1:49152/callback"
 _POLL_SECONDS = 0.5
 # Ours to say although Dex's own document does not: see idp-config/dex/metadata.yaml.
-_NOT_DEX_S = frozenset({"registration_endpoint", "token_endpoint_auth_methods_supported", "response_modes_supported"})
+_PROXY_ONLY_MEMBERS = frozenset(
+    {"registration_endpoint", "token_endpoint_auth_methods_supported", "response_modes_supported"}
+)
 _UNSAID_CLAIMS = frozenset({"groups"})
 _CHALLENGE = "x" * 43
 _RESTART = "restart Dex, which reads its file once: docker compose -f docker-compose.dex.yml restart dex"
@@ -32,13 +34,13 @@ def wait_for(settings: DexSettings, config: Json, http: httpx.Client, seconds: f
 
     Raises:
         ProviderUnreachable: nothing answers at the front's address.
-        NotProven: Dex runs with another file.
+        VerificationError: Dex runs with another file.
     """
     end = time.monotonic() + seconds
     while True:
         try:
             return _holds(settings, config, http)
-        except (ProviderUnreachable, NotProven):
+        except (ProviderUnreachable, VerificationError):
             if time.monotonic() >= end:
                 raise
         time.sleep(_POLL_SECONDS)
@@ -47,64 +49,66 @@ def wait_for(settings: DexSettings, config: Json, http: httpx.Client, seconds: f
 def _holds(settings: DexSettings, config: Json, http: httpx.Client) -> None:
     """Dex tells a client it knows with a wrong redirect URI from one it does not know."""
     try:
-        answer = _begin(settings, config, http, mark(config), _LOOPBACK)
+        response = _begin(settings, config, http, config_marker(config), _LOOPBACK)
     except httpx.HTTPError as error:
         raise ProviderUnreachable(
             f"nothing answers at {settings.internal_url} ({type(error).__name__}): start the stack, or set "
             "OAUTH_INTERNAL_URL to where the front is from here"
         ) from error
-    if answer.status_code not in {_BAD_REQUEST, _NOT_FOUND}:
-        raise ProviderUnreachable(f"{settings.internal_url} answered {answer.status_code}: Dex is not there yet")
-    if answer.status_code != _BAD_REQUEST:
-        raise NotProven(f"the running Dex has not read the present file: {_RESTART}")
+    if response.status_code not in {_BAD_REQUEST, _NOT_FOUND}:
+        raise ProviderUnreachable(f"{settings.internal_url} answered {response.status_code}: Dex is not there yet")
+    if response.status_code != _BAD_REQUEST:
+        raise VerificationError(f"the running Dex has not read the present file: {_RESTART}")
 
 
 def running_config(settings: DexSettings, config: Json, http: httpx.Client) -> str:
     """Dex runs with the file that was written.
 
     Raises:
-        NotProven: with another one.
+        VerificationError: with another one.
     """
     _holds(settings, config, http)
     return "Dex runs with the present file"
 
 
-def served_metadata(settings: DexSettings, source: Source, http: httpx.Client) -> str:
+def served_metadata(settings: DexSettings, source: DexTemplates, http: httpx.Client) -> str:
     """Both well-known documents are the one that was written (RFC 8414 section 3).
 
     Raises:
-        NotProven: they are not.
+        VerificationError: they are not.
     """
-    wanted = metadata(settings, source)
+    desired = metadata(settings, source)
     for name in ("oauth-authorization-server", "openid-configuration"):
         url = f"{settings.internal_url}/.well-known/{name}"
-        if get_json(http, url) != wanted:
-            raise NotProven(f"{url} is not the document of the files: is the front another one's?")
+        if get_json(http, url) != desired:
+            raise VerificationError(f"{url} is not the document of the files: is the front another one's?")
     return f"the provider is {settings.server_url}, with PKCE, advertising {' '.join(settings.access.scopes)}"
 
 
-def own_metadata(settings: DexSettings, source: Source, http: httpx.Client) -> str:
+def own_metadata(settings: DexSettings, source: DexTemplates, http: httpx.Client) -> str:
     """Nothing is told that Dex does not say of itself, but for what the front adds.
 
     Raises:
-        NotProven: something is.
+        VerificationError: something is.
         Note: Dex itself cannot be reached from here.
     """
     own = get_json(http, f"http://{settings.upstream}/.well-known/openid-configuration")
     if own is None:
-        raise Note(f"Dex's own document was not compared: {settings.upstream} is not to be reached from here")
-    ours = {**metadata(settings, source), "scopes_supported": list(source.metadata.scopes)}
+        raise Advisory(f"Dex's own document was not compared: {settings.upstream} is not to be reached from here")
+    expected = {**metadata(settings, source), "scopes_supported": list(source.metadata.scopes)}
     wrong = [
         name
-        for name, value in ours.items()
-        if name not in _NOT_DEX_S and not _said(value, own.get(name), _UNSAID_CLAIMS)
+        for name, value in expected.items()
+        if name not in _PROXY_ONLY_MEMBERS and not _is_stated(value, own.get(name), _UNSAID_CLAIMS)
     ]
     if wrong:
-        raise NotProven(f"Dex says otherwise of itself: {', '.join(wrong)}; change idp-config/dex/metadata.yaml")
+        raise VerificationError(
+            f"Dex says otherwise of itself: {', '.join(wrong)}; change idp-config/dex/metadata.yaml"
+        )
     return "what is served says nothing that Dex does not say of itself"
 
 
-def _said(value: object, own: object, unsaid: frozenset[str]) -> bool:
+def _is_stated(value: object, own: object, unsaid: frozenset[str]) -> bool:
     if isinstance(value, list) and isinstance(own, list):
         return set(value) - unsaid <= set(own)
     return value == own
@@ -114,22 +118,24 @@ def every_client(settings: DexSettings, config: Json, http: httpx.Client) -> str
     """Dex knows the public clients with each of their redirect URIs, and lets the first one ask for the resource.
 
     Raises:
-        NotProven: it does not.
+        VerificationError: it does not.
     """
     public = [client for client in config["staticClients"] if client.get("public")]
     # The pool's are alike but for their numbers, and Dex logs an error for each that is tried.
-    tried = [client for client in public if not client["id"].startswith("mcp-native-")]
-    for client in [*public[:1], *tried]:
+    tested = [client for client in public if not client["id"].startswith("mcp-native-")]
+    for client in [*public[:1], *tested]:
         for uri in client.get("redirectURIs", [_LOOPBACK]):
             # Dex judges client and redirect before it refuses what it does not support, at that very URI.
-            answer = _begin(settings, config, http, client["id"], uri, request="unsupported")
-            if not answer.headers.get("location", "").startswith(uri):
-                raise NotProven(f"Dex takes no login of {client['id']} at {uri}: it answers {answer.status_code}")
+            response = _begin(settings, config, http, client["id"], uri, request="unsupported")
+            if not response.headers.get("location", "").startswith(uri):
+                raise VerificationError(
+                    f"Dex takes no login of {client['id']} at {uri}: it answers {response.status_code}"
+                )
     for client in public[:1]:
         uri = client.get("redirectURIs", [_LOOPBACK])[0]
-        answer = _begin(settings, config, http, client["id"], uri)
-        if answer.status_code not in {_OK, *_REDIRECTS} or answer.headers.get("location", "").startswith(uri):
-            raise NotProven(f"Dex lets {client['id']} not ask for {settings.public_url}: {_RESTART}")
+        response = _begin(settings, config, http, client["id"], uri)
+        if response.status_code not in {_OK, *_REDIRECTS} or response.headers.get("location", "").startswith(uri):
+            raise VerificationError(f"Dex lets {client['id']} not ask for {settings.public_url}: {_RESTART}")
     return f"Dex takes logins of {len(public)} clients, for {settings.public_url}"
 
 
@@ -137,13 +143,13 @@ def pkce_is_demanded(settings: DexSettings, config: Json, http: httpx.Client) ->
     """The front lets no login begin without PKCE by S256 (RFC 7636 section 4.2), which Dex itself would.
 
     Raises:
-        NotProven: one did.
+        VerificationError: one did.
     """
     client = next(client["id"] for client in config["staticClients"] if client.get("public"))
     for name, challenge in (("none", {}), ("plain", {"code_challenge": _CHALLENGE, "code_challenge_method": "plain"})):
         query = {"response_type": "code", "client_id": client, "redirect_uri": _LOOPBACK, **challenge}
         if http.get(f"{settings.internal_url}/auth", params=query).status_code != _BAD_REQUEST:
-            raise NotProven(f"a login began with PKCE: {name}: the front does not do what its file says")
+            raise VerificationError(f"a login began with PKCE: {name}: the front does not do what its file says")
     return "no login begins without PKCE by S256"
 
 
@@ -151,7 +157,7 @@ def registration(settings: DexSettings, config: Json, http: httpx.Client) -> str
     """A registration is answered as the registration profile says. It leaves nothing behind.
 
     Raises:
-        NotProven: it is not.
+        VerificationError: it is not.
     """
     profile = settings.access.registration.profile
     vendors = [uris[0] for uris in settings.access.registration.vendors.values() if uris]
@@ -163,12 +169,12 @@ def registration(settings: DexSettings, config: Json, http: httpx.Client) -> str
     }
     known = {client["id"] for client in config["staticClients"]}
     for uri, expected in tries.items():
-        answer = http.post(f"{settings.internal_url}/register", json={"redirect_uris": [uri]})
+        response = http.post(f"{settings.internal_url}/register", json={"redirect_uris": [uri]})
         status = _FORBIDDEN if profile == "closed" else expected
-        if answer.status_code != status:
-            raise NotProven(f"registration of {uri} was answered {answer.status_code}, not {status}")
-        if status == _CREATED and answer.json().get("client_id") not in known:
-            raise NotProven(f"registration of {uri} gave a client that Dex does not know")
+        if response.status_code != status:
+            raise VerificationError(f"registration of {uri} was answered {response.status_code}, not {status}")
+        if status == _CREATED and response.json().get("client_id") not in known:
+            raise VerificationError(f"registration of {uri} gave a client that Dex does not know")
     return f"registration does as {profile} says"
 
 

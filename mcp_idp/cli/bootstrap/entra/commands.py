@@ -5,29 +5,29 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from mcp_idp.cli.bootstrap.entra.proxy_files import front_files
+from mcp_idp.cli.bootstrap.entra.proxy_files import proxy_files
 from mcp_idp.cli.bootstrap.entra.settings import FOLDER, EntraSettings
-from mcp_idp.cli.bootstrap.output import saying
-from mcp_idp.cli.bootstrap.rendered_files import differences, read_files, write_files
+from mcp_idp.cli.bootstrap.output import line_printer
+from mcp_idp.cli.bootstrap.rendered_files import diff_lines, read_files, write_files
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Mapping
 
-    Verb = Callable[[Namespace, Mapping[str, str]], int]
+    Command = Callable[[Namespace, Mapping[str, str]], int]
 
 
 def _render(_: Namespace, environ: Mapping[str, str]) -> int:
     settings = EntraSettings.load(environ)
-    wanted = front_files(settings)
-    held = read_files(settings.folder, tuple(wanted), FOLDER)
-    say = saying(sys.stdout)
-    lines = list(differences(wanted, held))
-    write_files(settings.folder, wanted, held, FOLDER)
+    desired = proxy_files(settings)
+    current = read_files(settings.folder, tuple(desired), FOLDER)
+    say = line_printer(sys.stdout)
+    lines = list(diff_lines(desired, current))
+    write_files(settings.folder, desired, current, FOLDER)
     for line in lines:
         say(line)
     say(f"{len(lines)} changes in {settings.folder / 'front'}" if lines else "no changes")
     return 0
 
 
-VERBS: Mapping[str, Verb] = {"render": _render}
+COMMANDS: Mapping[str, Command] = {"render": _render}

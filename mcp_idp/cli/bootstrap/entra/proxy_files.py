@@ -6,8 +6,16 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mcp_idp.access.redirect_uris import LOOPBACK_PATTERN
-from mcp_idp.cli.bootstrap.caddy import CLOSED, FOLDER, REGISTRATION, as_json, fill, origins_listed, redirects_taken
-from mcp_idp.cli.bootstrap.errors import SettingsFailure
+from mcp_idp.cli.bootstrap.caddy import (
+    CLOSED,
+    FOLDER,
+    REGISTRATION,
+    as_json,
+    origin_matchers,
+    redirect_help,
+    render_template,
+)
+from mcp_idp.cli.bootstrap.errors import ConfigError
 
 if TYPE_CHECKING:
     from mcp_idp.cli.bootstrap.changes import Json
@@ -16,11 +24,11 @@ if TYPE_CHECKING:
 TEMPLATES = ("Caddyfile", "register.json", "consent.html")
 
 
-def front_files(settings: EntraSettings) -> dict[str, str]:
+def proxy_files(settings: EntraSettings) -> dict[str, str]:
     """The front's files, by name.
 
     Raises:
-        SettingsFailure: a template cannot be read, or a web origin is none.
+        ConfigError: a template cannot be read, or a web origin is none.
     """
     templates = {name: _read(settings, name) for name in TEMPLATES}
     return {
@@ -40,12 +48,12 @@ def metadata(settings: EntraSettings) -> Json:
     """
     registers = settings.access.registration.profile != "closed"
     return {
-        "issuer": settings.front_url,
-        "authorization_endpoint": f"{settings.front_url}/authorize",
-        "token_endpoint": f"{settings.front_url}/token",
+        "issuer": settings.proxy_url,
+        "authorization_endpoint": f"{settings.proxy_url}/authorize",
+        "token_endpoint": f"{settings.proxy_url}/token",
         "jwks_uri": f"{settings.tenant_url}/discovery/v2.0/keys",
-        **({"registration_endpoint": f"{settings.front_url}/register"} if registers else {}),
-        "scopes_supported": [*settings.access.asked_as(settings.access.scopes), "offline_access"],
+        **({"registration_endpoint": f"{settings.proxy_url}/register"} if registers else {}),
+        "scopes_supported": [*settings.access.with_scope_prefix(settings.access.scopes), "offline_access"],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": ["authorization_code", "refresh_token"],
@@ -69,7 +77,7 @@ def policy(settings: EntraSettings) -> Json:
 def _caddyfile(settings: EntraSettings, template: str) -> str:
     registration = settings.access.registration
     tenant = urlsplit(settings.tenant_url)
-    return fill(
+    return render_template(
         template,
         folder=FOLDER,
         client_id=settings.client_id,
@@ -79,9 +87,9 @@ def _caddyfile(settings: EntraSettings, template: str) -> str:
         tenant_path=tenant.path,
         cookie="__Host-consent" if settings.is_secure else "consent",
         secure="; Secure" if settings.is_secure else "",
-        web_origins=origins_listed(registration),
-        registration=CLOSED if registration.profile == "closed" else fill(REGISTRATION, folder=FOLDER),
-        redirects_taken=redirects_taken(registration),
+        web_origins=origin_matchers(registration),
+        registration=CLOSED if registration.profile == "closed" else render_template(REGISTRATION, folder=FOLDER),
+        redirects_taken=redirect_help(registration),
     )
 
 
@@ -90,4 +98,4 @@ def _read(settings: EntraSettings, name: str) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsFailure(f"{path}: cannot be read ({type(error).__name__})") from error
+        raise ConfigError(f"{path}: cannot be read ({type(error).__name__})") from error

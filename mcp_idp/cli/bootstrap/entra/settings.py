@@ -8,23 +8,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from mcp_idp.access.policy import Access, load_access
-from mcp_idp.cli.bootstrap.env import access_file, public_url, settings_from
-from mcp_idp.cli.bootstrap.errors import SettingsFailure
+from mcp_idp.access.policy import AccessPolicy, load_access
+from mcp_idp.cli.bootstrap.env import access_file, load_from_env, public_url
+from mcp_idp.cli.bootstrap.errors import ConfigError
 from mcp_idp.providers import PROFILES
 from mcp_idp.util.urls import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mcp_idp.config.env import Environment
+    from mcp_idp.config.env import EnvReader
 
 # One name a line: docs/entra-front.md documents each.
 NAMES = ("OAUTH_SERVER_URL", "JWT_ISSUER", "MCP_PUBLIC_URL", "FRONT_CLIENT_ID", "FRONT_FILES", "ACCESS_FILE")
 FOLDER = "FRONT_FILES"
 _PROFILES = ("open-dev", "loopback-only", "closed")
 # All of them stand in the Caddyfile: no blank, quote, brace or escape may come with them.
-_PLAIN_URL = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+(/[A-Za-z0-9._~@/-]*)?", re.ASCII)
+_SAFE_URL = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+(/[A-Za-z0-9._~@/-]*)?", re.ASCII)
 _CLIENT_ID = re.compile(r"[A-Za-z0-9-]{1,100}", re.ASCII)
 _VERSION = "/v2.0"
 
@@ -34,19 +34,19 @@ class EntraSettings:
     """What one run needs to know.
 
     Attributes:
-        front_url: the front's own address, the authorization server that the MCP server names; an origin.
+        proxy_url: the front's own address, the authorization server that the MCP server names; an origin.
         issuer: of the tokens: Entra's own, for one tenant, version 2.
         client_id: the public client that was registered at Entra for all programs.
         folder: where the files are written, in `front/`.
         sources: the folder with the templates.
     """
 
-    front_url: str
+    proxy_url: str
     issuer: str
     client_id: str
     folder: Path
     sources: Path
-    access: Access
+    access: AccessPolicy
 
     @property
     def tenant_url(self) -> str:
@@ -56,59 +56,59 @@ class EntraSettings:
     @property
     def is_secure(self) -> bool:
         """Whether browsers reach the front over TLS."""
-        return self.front_url.startswith("https://")
+        return self.proxy_url.startswith("https://")
 
     @classmethod
     def load(cls, variables: Mapping[str, str]) -> EntraSettings:
         """Read the environment and the access file it names.
 
         Raises:
-            SettingsFailure: something cannot work; one line says what to change.
+            ConfigError: something cannot work; one line says what to change.
         """
-        settings, resource = settings_from(variables, lambda env: (_read(env), public_url(env)))
+        settings, resource = load_from_env(variables, lambda env: (_read(env), public_url(env)))
         _check_provider(settings)
-        _check_front(settings, resource)
+        _check_proxy(settings, resource)
         return settings
 
 
-def _read(env: Environment) -> EntraSettings:
+def _read(env: EnvReader) -> EntraSettings:
     access = access_file(env)
     return EntraSettings(
-        front_url=env.url("OAUTH_SERVER_URL") or "",
-        issuer=env.url("JWT_ISSUER") or "",
-        client_id=env.text("FRONT_CLIENT_ID") or "",
-        folder=Path(env.text(FOLDER) or ".front"),
+        proxy_url=env.get_url("OAUTH_SERVER_URL") or "",
+        issuer=env.get_url("JWT_ISSUER") or "",
+        client_id=env.get_str("FRONT_CLIENT_ID") or "",
+        folder=Path(env.get_str(FOLDER) or ".front"),
         sources=access.parent / "entra",
         access=load_access(access),
     )
 
 
 def _check_provider(settings: EntraSettings) -> None:
-    fault = PROFILES["entra"].fault_of(settings.issuer)
-    if fault is not None or not settings.issuer.endswith(_VERSION) or not _PLAIN_URL.fullmatch(settings.issuer):
-        raise SettingsFailure(
+    fault = PROFILES["entra"].issuer_error(settings.issuer)
+    if fault is not None or not settings.issuer.endswith(_VERSION) or not _SAFE_URL.fullmatch(settings.issuer):
+        raise ConfigError(
             f"JWT_ISSUER={settings.issuer}: {fault or 'write https://login.microsoftonline.com/<tenant id>/v2.0'}"
         )
     if not _CLIENT_ID.fullmatch(settings.client_id):
-        raise SettingsFailure(
+        raise ConfigError(
             f"FRONT_CLIENT_ID={settings.client_id}: write the application id of the public client at Entra"
         )
     if not settings.access.scope_prefix:
-        raise SettingsFailure("scope_prefix: Entra wants scopes in full: write api://<application id of the API>/")
+        raise ConfigError("scope_prefix: Entra wants scopes in full: write api://<application id of the API>/")
 
 
-def _check_front(settings: EntraSettings, resource: str) -> None:
-    parts = urlsplit(settings.front_url)
-    if not _PLAIN_URL.fullmatch(settings.front_url) or parts.path:
-        raise SettingsFailure(
-            f"OAUTH_SERVER_URL={settings.front_url}: write the front's own origin, such as https://login.example.com"
+def _check_proxy(settings: EntraSettings, resource: str) -> None:
+    parts = urlsplit(settings.proxy_url)
+    if not _SAFE_URL.fullmatch(settings.proxy_url) or parts.path:
+        raise ConfigError(
+            f"OAUTH_SERVER_URL={settings.proxy_url}: write the front's own origin, such as https://login.example.com"
         )
     if settings.access.registration.profile not in _PROFILES:
-        raise SettingsFailure(f"registration.profile: the front can do {', '.join(_PROFILES)} only")
-    for name, url in (("OAUTH_SERVER_URL", settings.front_url), ("MCP_PUBLIC_URL", resource)):
+        raise ConfigError(f"registration.profile: the front can do {', '.join(_PROFILES)} only")
+    for name, url in (("OAUTH_SERVER_URL", settings.proxy_url), ("MCP_PUBLIC_URL", resource)):
         if is_loopback(urlsplit(url).hostname or ""):
             continue
         if url.startswith("http://"):
-            raise SettingsFailure(f"{name}={url}: tokens would cross the network in the clear; use https")
+            raise ConfigError(f"{name}={url}: tokens would cross the network in the clear; use https")
         if settings.access.registration.profile == "open-dev":
-            raise SettingsFailure(f"registration.profile: {name} is off this machine: write loopback-only or closed")
+            raise ConfigError(f"registration.profile: {name} is off this machine: write loopback-only or closed")

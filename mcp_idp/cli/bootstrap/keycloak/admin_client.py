@@ -14,20 +14,20 @@ from keycloak import KeycloakOpenIDConnection
 from keycloak.exceptions import KeycloakAuthenticationError, KeycloakConnectionError, KeycloakError
 from requests.exceptions import SSLError
 
-from mcp_idp.cli.bootstrap.errors import AdminRefused, Forbidden, ProviderRefused, ProviderUnreachable
-from mcp_idp.cli.bootstrap.tls import read_authorities
+from mcp_idp.cli.bootstrap.errors import AdminAuthError, PermissionDenied, ProviderRequestError, ProviderUnreachable
+from mcp_idp.cli.bootstrap.tls import tls_errors_as_config_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from requests import Response
 
-    from mcp_idp.cli.bootstrap.keycloak.settings import BootstrapSettings
+    from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings
 
 MASTER = "master"  # the realm of those who may administer others
 
 
-def unreachable(settings: BootstrapSettings, error: KeycloakConnectionError) -> ProviderUnreachable:
+def connection_error(settings: KeycloakSettings, error: KeycloakConnectionError) -> ProviderUnreachable:
     """No connection, or none over TLS."""
     base = settings.admin_base
     if isinstance(error.__cause__, SSLError):
@@ -41,16 +41,16 @@ def unreachable(settings: BootstrapSettings, error: KeycloakConnectionError) -> 
     )
 
 
-def refused(settings: BootstrapSettings) -> AdminRefused:
+def auth_error(settings: KeycloakSettings) -> AdminAuthError:
     """Keycloak is there and does not know the secret."""
-    return AdminRefused(
+    return AdminAuthError(
         f"Keycloak does not take the secret of its admin client '{settings.admin_client_id}': it keeps the "
         "one of its first start. With docker compose: `docker compose down -v` starts afresh (and forgets all "
         "users and clients); elsewhere set KEYCLOAK_ADMIN_CLIENT_ID and KEYCLOAK_ADMIN_CLIENT_SECRET_FILE"
     )
 
 
-def lacking(settings: BootstrapSettings, realm: str, method: str, path: tuple[str, ...]) -> str:
+def missing_roles_message(settings: KeycloakSettings, realm: str, method: str, path: tuple[str, ...]) -> str:
     """The roles that the admin client needs for a request below `realm`."""
     what = f"{method} {'/'.join(path) or 'the realm'}"
     if realm == MASTER:  # where accounts of a realm are made
@@ -69,14 +69,14 @@ def lacking(settings: BootstrapSettings, realm: str, method: str, path: tuple[st
     )
 
 
-def reason(response: Response) -> str:
+def error_message(response: Response) -> str:
     """What Keycloak says itself, in one line."""
     try:
-        answer = response.json()
+        body = response.json()
     except ValueError:
         return " ".join(response.text.split())[:200]
     names = ("errorMessage", "error_description", "error")
-    return str(next((answer[name] for name in names if name in answer), answer))[:200]
+    return str(next((body[name] for name in names if name in body), body))[:200]
 
 
 _NOT_FOUND = 404
@@ -86,28 +86,28 @@ _SERVER_ERROR = 500
 _RETRY_SECONDS = 2
 # The library sends a request again that was not answered in time: what makes something would then be there already.
 _TIMEOUT_SECONDS = 120
-_TOLD_EVERY = 5  # retries
+_LOG_EVERY = 5  # retries
 
 
-class Session:
+class AdminClient:
     """One realm's admin API, logged in as the admin client. The token is renewed by the connection itself.
 
     Args:
         settings: where, and which admin client.
-        say: takes each line for people.
+        log: takes each line for people.
         realm: the one that paths start at; left out, the realm of the settings.
 
     Raises:
-        SettingsFailure: SSL_CERT_FILE has no certificates.
+        ConfigError: SSL_CERT_FILE has no certificates.
 
     Attributes:
         connection: python-keycloak's own; whoever wants to watch the requests can hang into it.
     """
 
     def __init__(
-        self, settings: BootstrapSettings, say: Callable[[str], None] = print, *, realm: str | None = None
+        self, settings: KeycloakSettings, log: Callable[[str], None] = print, *, realm: str | None = None
     ) -> None:
-        with read_authorities():
+        with tls_errors_as_config_errors():
             self.connection = KeycloakOpenIDConnection(
                 server_url=settings.admin_base,
                 # The realm the admin client lives in, whatever realm is administered: without this a renewed token
@@ -119,7 +119,7 @@ class Session:
                 timeout=_TIMEOUT_SECONDS,
             )
         self._settings = settings
-        self._say = say
+        self._log = log
         self._realm = realm or settings.realm
 
     def log_in(self, wait: int) -> None:
@@ -127,7 +127,7 @@ class Session:
 
         Raises:
             ProviderUnreachable: it did not answer in time.
-            AdminRefused: it answered that the secret is wrong.
+            AdminAuthError: it answered that the secret is wrong.
         """
         deadline = time.monotonic() + wait
         tries = 0
@@ -137,8 +137,8 @@ class Session:
                 return
             if time.monotonic() >= deadline:
                 raise failure
-            if tries % _TOLD_EVERY == 0:
-                self._say(f"waiting for Keycloak at {self._settings.admin_base} …")
+            if tries % _LOG_EVERY == 0:
+                self._log(f"waiting for Keycloak at {self._settings.admin_base} …")
             tries += 1
             time.sleep(_RETRY_SECONDS)
 
@@ -147,7 +147,7 @@ class Session:
         try:
             self.connection.get_token()
         except KeycloakConnectionError as error:
-            return unreachable(self._settings, error)
+            return connection_error(self._settings, error)
         except KeycloakError as error:
             if error.response_code == _NOT_FOUND:
                 realm = self._settings.admin_realm
@@ -159,19 +159,19 @@ class Session:
                 return ProviderUnreachable(
                     f"{self._settings.admin_base} answers {error.response_code}, not as Keycloak does"
                 )
-            raise refused(self._settings) from error
+            raise auth_error(self._settings) from error
         return None
 
     def get(self, *path: str, **query: str) -> Any:
         """What is at `path` below the realm.
 
         Raises:
-            ProviderRefused: it is not there.
+            ProviderRequestError: it is not there.
             Forbidden: it may not be read.
         """
         found = self.find(*path, **query)
         if found is None:
-            raise ProviderRefused(f"Keycloak has nothing at {'/'.join(path)}", _NOT_FOUND)
+            raise ProviderRequestError(f"Keycloak has nothing at {'/'.join(path)}", _NOT_FOUND)
         return found
 
     def find(self, *path: str, **query: str) -> Any | None:
@@ -186,7 +186,7 @@ class Session:
         """Write `body` at `path` below the realm.
 
         Raises:
-            ProviderRefused: Keycloak says no; the text has its reason.
+            ProviderRequestError: Keycloak says no; the text has its reason.
         """
         self._check(self._send(method, self._path(path), body), method, path)
 
@@ -194,7 +194,7 @@ class Session:
         """Write `body` at `path` below the realm and give what Keycloak answers.
 
         Raises:
-            ProviderRefused: Keycloak says no; the text has its reason.
+            ProviderRequestError: Keycloak says no; the text has its reason.
         """
         response = self._send("POST", self._path(path), body)
         self._check(response, "POST", path)
@@ -208,7 +208,7 @@ class Session:
         """
         response = self._send("POST", "admin/realms", representation)
         if response.status_code == _FORBIDDEN:
-            raise Forbidden(
+            raise PermissionDenied(
                 f"the realm '{representation['realm']}' is not there, and the admin client "
                 f"'{self._settings.admin_client_id}' may not make it: give its service account create-realm, a role of "
                 f"the realm '{MASTER}', or correct the realm's name in OAUTH_SERVER_URL"
@@ -237,14 +237,14 @@ class Session:
         except KeycloakConnectionError as error:
             raise ProviderUnreachable(f"Keycloak at {self._settings.admin_base} stopped answering") from error
         except KeycloakAuthenticationError as error:
-            raise refused(self._settings) from error
+            raise auth_error(self._settings) from error
 
     def _check(self, response: Response, method: str, path: tuple[str, ...]) -> None:
         if response.status_code < _ERROR:
             return
         if response.status_code == _FORBIDDEN:
-            raise Forbidden(lacking(self._settings, self._realm, method, path))
-        raise ProviderRefused(
-            f"Keycloak refused {method} {'/'.join(path)}: {response.status_code} {reason(response)}",
+            raise PermissionDenied(missing_roles_message(self._settings, self._realm, method, path))
+        raise ProviderRequestError(
+            f"Keycloak refused {method} {'/'.join(path)}: {response.status_code} {error_message(response)}",
             response.status_code,
         )

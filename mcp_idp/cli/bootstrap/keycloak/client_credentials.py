@@ -12,22 +12,22 @@ BY_KEY = "client-jwt"  # Keycloak's word for private_key_jwt
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
+class ClientCredentials:
     """How a client says who it is: a secret, or the public half of its key, as a JSON Web Key Set or where that is.
 
-    None known: the provider keeps the secret that it has or, with `by_key`, the key.
+    None known: the provider keeps the secret that it has or, with `key_unknown_here`, the key.
     """
 
     secret: str | None = field(default=None, repr=False)
     keys: str | None = None
     keys_url: str | None = None
     algorithm: str = ""
-    by_key: bool = False
+    key_unknown_here: bool = False
 
     @property
-    def members(self) -> Json:
+    def representation(self) -> Json:
         """What the client has for it."""
-        if self.by_key:
+        if self.key_unknown_here:
             return {"clientAuthenticatorType": BY_KEY, "attributes": {}}
         # Empty texts take away what an earlier key left.
         attributes = {

@@ -6,65 +6,70 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mcp_idp.access.redirect_uris import redirect_patterns
-from mcp_idp.access.registration_profiles import ADMISSIONS
-from mcp_idp.cli.bootstrap.errors import SettingsFailure
-from mcp_idp.cli.bootstrap.keycloak.client_credentials import Credentials
+from mcp_idp.access.registration_profiles import PROFILES
+from mcp_idp.cli.bootstrap.errors import ConfigError
+from mcp_idp.cli.bootstrap.keycloak.client_credentials import ClientCredentials
 from mcp_idp.cli.bootstrap.keycloak.resources.client_policies import (
     ClientPolicies,
-    documents_policy,
-    documents_profile,
+    cimd_policy,
+    cimd_profile,
+    without_anonymous,
     without_grants,
-    without_strangers,
 )
-from mcp_idp.cli.bootstrap.keycloak.resources.clients import our_clients
+from mcp_idp.cli.bootstrap.keycloak.resources.clients import managed_client_ids
 from mcp_idp.cli.bootstrap.keycloak.resources.groups import check_groups
 from mcp_idp.cli.bootstrap.keycloak.resources.realm import message_names
-from mcp_idp.cli.bootstrap.keycloak.resources.service_clients import MACHINE_GRANT
+from mcp_idp.cli.bootstrap.keycloak.resources.service_clients import CLIENT_CREDENTIALS
 from mcp_idp.cli.bootstrap.keycloak.resources.token_exchange import (
     check_upstreams,
     exchange_policy,
     exchange_profile,
     without_exchange,
 )
-from mcp_idp.cli.bootstrap.keycloak.state.managed import Ledger
+from mcp_idp.cli.bootstrap.keycloak.state.managed import ManagedState
 from mcp_idp.cli.bootstrap.keycloak.templates import load_client_policies_file, load_realm_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mcp_idp.access.policy import Access
+    from mcp_idp.access.policy import AccessPolicy
     from mcp_idp.cli.bootstrap.changes import Json
-    from mcp_idp.cli.bootstrap.keycloak.settings import BootstrapSettings
+    from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings
     from mcp_idp.cli.bootstrap.keycloak.templates import ClientPoliciesFile, RealmFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desired:
+class DesiredState:
     """What the realm shall be."""
 
     realm: str
     resource: str
-    access: Access
+    access: AccessPolicy
     realm_file: RealmFile
     client_policies_file: ClientPoliciesFile
-    credentials: Credentials = field(default_factory=Credentials)
-    machines: Mapping[str, Credentials] = field(default_factory=dict)
+    credentials: ClientCredentials = field(default_factory=ClientCredentials)
+    service_clients: Mapping[str, ClientCredentials] = field(default_factory=dict)
 
     @classmethod
     def load(
-        cls, settings: BootstrapSettings, credentials: Credentials, machines: Mapping[str, Credentials] | None = None
-    ) -> Desired:
-        """Put it together; `credentials` are the server's own, `machines` those of the machine clients by id.
+        cls,
+        settings: KeycloakSettings,
+        credentials: ClientCredentials,
+        service_clients: Mapping[str, ClientCredentials] | None = None,
+    ) -> DesiredState:
+        """Put it together; `credentials` are the server's own, `service_clients` those of the machine clients by id.
 
         Raises:
-            SettingsFailure: one of the files does not fit.
+            ConfigError: one of the files does not fit.
         """
         check_upstreams(settings.access)
         check_groups(settings.access)
         client_policies_file = load_client_policies_file(settings.provider_folder)
-        refused = client_policies_file.mentions(MACHINE_GRANT) and not settings.access.machine_clients
-        if settings.admin_realm == settings.realm and refused:
-            raise SettingsFailure(
+        rejects_client_credentials = (
+            client_policies_file.references_grant(CLIENT_CREDENTIALS) and not settings.access.machine_clients
+        )
+        if settings.admin_realm == settings.realm and rejects_client_credentials:
+            raise ConfigError(
                 f"KEYCLOAK_ADMIN_REALM={settings.realm}: client-policies.yaml refuses client_credentials here, with "
                 "which this run itself logs in: use an admin client of the realm master with roles of the client "
                 f"'{settings.realm}-realm', or take the grant out there"
@@ -76,7 +81,7 @@ class Desired:
             realm_file=load_realm_file(settings.provider_folder),
             client_policies_file=client_policies_file,
             credentials=credentials,
-            machines=machines or {},
+            service_clients=service_clients or {},
         )
 
     @property
@@ -85,12 +90,12 @@ class Desired:
         return {**self.realm_file.realm, "displayName": self.access.resource.name}
 
     @property
-    def grants_let_in(self) -> frozenset[str]:
+    def allowed_grants(self) -> frozenset[str]:
         """Grants that the access file wants and that the file of client policies refuses everybody.
 
         Keycloak 26.7.5 has no rule "all but these clients" for one grant: docs/decisions/keycloak-machine-clients.md.
         """
-        return frozenset({MACHINE_GRANT} if self.access.machine_clients else ())
+        return frozenset({CLIENT_CREDENTIALS} if self.access.machine_clients else ())
 
     @property
     def client_policies(self) -> ClientPolicies:
@@ -98,12 +103,12 @@ class Desired:
         registration = self.access.registration
         profiles = self.client_policies_file.profiles_with(redirect_patterns(registration))
         policies = [
-            without_grants(policy.model_dump(), self.grants_let_in) for policy in self.client_policies_file.policies
+            without_grants(policy.model_dump(), self.allowed_grants) for policy in self.client_policies_file.policies
         ]
-        if ADMISSIONS[registration.profile].documents:
-            policies = [without_strangers(policy) for policy in policies]
-            profiles.append(documents_profile(registration, self.realm_file.client_uri_hosts))
-            policies.append(documents_policy(registration))
+        if PROFILES[registration.profile].metadata_documents:
+            policies = [without_anonymous(policy) for policy in policies]
+            profiles.append(cimd_profile(registration, self.realm_file.client_uri_hosts))
+            policies.append(cimd_policy(registration))
         if self.access.upstreams:
             policies = [without_exchange(policy) for policy in policies]
             profiles.append(exchange_profile())
@@ -111,11 +116,11 @@ class Desired:
         return ClientPolicies(profiles, policies)
 
     @property
-    def ledger(self) -> Ledger:
+    def managed_state(self) -> ManagedState:
         """What is written down as ours."""
         client_policies = self.client_policies
-        return Ledger(
-            clients=frozenset(our_clients(self.access, self.resource)),
+        return ManagedState(
+            clients=frozenset(managed_client_ids(self.access, self.resource)),
             policies=frozenset(policy["name"] for policy in client_policies.policies),
             profiles=frozenset(profile["name"] for profile in client_policies.profiles),
             messages=message_names(self.realm_file.messages),

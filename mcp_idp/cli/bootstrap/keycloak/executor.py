@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mcp_idp.cli.bootstrap.changes import Ref
-from mcp_idp.cli.bootstrap.errors import ProviderRefused
-from mcp_idp.cli.bootstrap.keycloak.lookups import by, find_client, find_user, read_policies, service_account
+from mcp_idp.cli.bootstrap.changes import IdRef
+from mcp_idp.cli.bootstrap.errors import ProviderRequestError
+from mcp_idp.cli.bootstrap.keycloak.lookups import find_client, find_user, index_by, read_policies, service_account
 from mcp_idp.cli.bootstrap.keycloak.state.groups import find_group
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mcp_idp.cli.bootstrap.changes import Change, RefKind
-    from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
+    from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
     from mcp_idp.cli.bootstrap.keycloak.lookups import Object
-    from mcp_idp.cli.bootstrap.keycloak.state.current import Actual
+    from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
 
 _NOT_FOUND = 404
 
 
-class Writer:
+class PlanExecutor:
     """Writes changes one by one.
 
     Args:
@@ -28,7 +28,7 @@ class Writer:
         actual: what was read before the changes; most ids are known from it.
     """
 
-    def __init__(self, session: Session, actual: Actual) -> None:
+    def __init__(self, session: AdminClient, actual: CurrentState) -> None:
         self._session = session
         known: dict[RefKind, dict[str, Object]] = {
             "client": actual.clients,
@@ -39,21 +39,21 @@ class Writer:
             "user": actual.users or {},
         }
         self._ids = {
-            Ref(kind, name): str(found["id"]) for kind, objects in known.items() for name, found in objects.items()
+            IdRef(kind, name): str(found["id"]) for kind, objects in known.items() for name, found in objects.items()
         }
 
     def write(self, change: Change) -> None:
         """Write one change.
 
         Raises:
-            ProviderRefused: Keycloak says no, or has not what the change refers to.
+            ProviderRequestError: Keycloak says no, or has not what the change refers to.
         """
         path = tuple(self._resolve(part) for part in change.path)
         self._session.write(change.method, path, self._resolve(change.body))
 
     def _resolve(self, value: Any) -> Any:
-        """`value` with an id in place of each `Ref`."""
-        if isinstance(value, Ref):
+        """`value` with an id in place of each `IdRef`."""
+        if isinstance(value, IdRef):
             if value not in self._ids:
                 self._ids[value] = self._look_up(value)
             return self._ids[value]
@@ -63,17 +63,17 @@ class Writer:
             return [self._resolve(member) for member in value]
         return value
 
-    def _look_up(self, ref: Ref) -> str:
+    def _look_up(self, ref: IdRef) -> str:
         find = _FIND[ref.kind]
         found = find(self._session, ref.name)
         if found is None:
-            raise ProviderRefused(f"Keycloak has no {ref.kind} '{ref.name}' (any more)", _NOT_FOUND)
+            raise ProviderRequestError(f"Keycloak has no {ref.kind} '{ref.name}' (any more)", _NOT_FOUND)
         return str(found["id"])
 
 
-_FIND: dict[RefKind, Callable[[Session, str], Object | None]] = {
+_FIND: dict[RefKind, Callable[[AdminClient, str], Object | None]] = {
     "client": find_client,
-    "client-scope": lambda session, name: by(session.get("client-scopes"), "name").get(name),
+    "client-scope": lambda session, name: index_by(session.get("client-scopes"), "name").get(name),
     "group": find_group,
     "registration-policy": lambda session, name: read_policies(session).get(name),
     "role": lambda session, name: session.find("roles", name),

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcp_idp.access.registration_profiles import ADMISSIONS
-from mcp_idp.cli.bootstrap.errors import SettingsFailure
+from mcp_idp.access.registration_profiles import PROFILES
+from mcp_idp.cli.bootstrap.errors import ConfigError
 
 if TYPE_CHECKING:
     from mcp_idp.access.models import RegistrationProfile
-    from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
+    from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
 
 
-def invite(session: Session, profile: RegistrationProfile, *, uses: int, seconds: int) -> str:
+def create_initial_access_token(session: AdminClient, profile: RegistrationProfile, *, uses: int, seconds: int) -> str:
     """A new token, good for so many registrations and so long. The provider never shows it again.
 
     Raises:
-        SettingsFailure: it would be good for nothing under this registration profile.
+        ConfigError: it would be good for nothing under this registration profile.
     """
-    if not ADMISSIONS[profile].invited:
-        raise SettingsFailure(
+    if not PROFILES[profile].initial_access_token:
+        raise ConfigError(
             f"registration.profile: {profile} lets nobody register, not with a token either: "
             "write initial-access-token and apply"
         )

@@ -17,198 +17,205 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mcp_idp.cli.bootstrap.changes import Change
-from mcp_idp.cli.bootstrap.errors import Forbidden, SettingsFailure
-from mcp_idp.cli.bootstrap.keycloak.client_credentials import BY_KEY, Credentials
-from mcp_idp.cli.bootstrap.keycloak.desired import Desired
-from mcp_idp.cli.bootstrap.keycloak.executor import Writer
+from mcp_idp.cli.bootstrap.errors import ConfigError, PermissionDenied
+from mcp_idp.cli.bootstrap.keycloak.client_credentials import BY_KEY, ClientCredentials
+from mcp_idp.cli.bootstrap.keycloak.desired import DesiredState
+from mcp_idp.cli.bootstrap.keycloak.executor import PlanExecutor
 from mcp_idp.cli.bootstrap.keycloak.resources.client_policies import client_policy_changes
 from mcp_idp.cli.bootstrap.keycloak.resources.client_scopes import (
     advertising_changes,
-    list_changes,
+    default_scope_list_changes,
     scope_changes,
     scope_removals,
 )
-from mcp_idp.cli.bootstrap.keycloak.resources.clients import client_changes, client_removals, our_clients, taking_over
+from mcp_idp.cli.bootstrap.keycloak.resources.clients import (
+    adopt_changes,
+    client_changes,
+    client_removals,
+    managed_client_ids,
+)
 from mcp_idp.cli.bootstrap.keycloak.resources.groups import (
     default_group_changes,
     group_changes,
-    group_takings,
+    group_revocations,
     membership_changes,
-    membership_takings,
-    refuse_foreign_groups,
-    unseen,
+    membership_removals,
+    require_no_unmanaged_groups,
+    unreadable_warnings,
 )
 from mcp_idp.cli.bootstrap.keycloak.resources.realm import (
+    enable_changes,
     key_changes,
     message_changes,
     message_removals,
     new_realm,
-    opening,
     realm_changes,
 )
 from mcp_idp.cli.bootstrap.keycloak.resources.registration_policies import (
-    letting_in,
+    close_registration,
+    desired_policies,
+    open_registration,
     policy_changes,
-    shutting,
-    wanted_policies,
 )
 from mcp_idp.cli.bootstrap.keycloak.resources.roles import (
+    decomposition_changes,
     default_role_changes,
-    part_changes,
-    refuse_everybodys_roles,
+    require_no_default_roles,
     role_changes,
     role_removals,
 )
 from mcp_idp.cli.bootstrap.keycloak.resources.service_clients import (
-    machine_changes,
-    machine_takings,
-    refuse_foreign_clients,
+    require_no_unmanaged_clients,
+    service_client_changes,
+    service_client_role_revocations,
 )
-from mcp_idp.cli.bootstrap.keycloak.resources.token_exchange import refuse_foreign_scopes
-from mcp_idp.cli.bootstrap.keycloak.resources.users import user_changes, user_takings
-from mcp_idp.cli.bootstrap.keycloak.state.current import Actual, Sought, read_actual
-from mcp_idp.cli.bootstrap.keycloak.state.managed import forgetting, recording
+from mcp_idp.cli.bootstrap.keycloak.resources.token_exchange import require_no_unmanaged_scopes
+from mcp_idp.cli.bootstrap.keycloak.resources.users import user_changes, user_revocations
+from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState, StateQuery, read_current_state
+from mcp_idp.cli.bootstrap.keycloak.state.managed import forget_changes, record_changes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
+    from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
 
-__all__ = ["Desired", "apply", "plan", "read"]
+__all__ = ["DesiredState", "apply", "plan", "read_state"]
 
 
-def read(session: Session, desired: Desired) -> Actual:
+def read_state(session: AdminClient, desired: DesiredState) -> CurrentState:
     """The realm as it is, as far as we own it."""
     access = desired.access
-    sought = Sought(
+    query = StateQuery(
         audience=desired.resource,
-        scopes=access.brought_by,
+        scopes=access.roles_by_scope,
         roles=access.roles,
-        clients=our_clients(access, desired.resource),
-        machines=access.machine_clients,
+        clients=managed_client_ids(access, desired.resource),
+        service_clients=access.machine_clients,
         users=access.demo_users,
         groups=access.groups,
         languages=desired.realm_file.messages,
     )
-    return read_actual(session, sought)
+    return read_current_state(session, query)
 
 
-def plan(desired: Desired, actual: Actual) -> list[Change]:
+def plan(desired: DesiredState, actual: CurrentState) -> list[Change]:
     """The changes that make `actual` what is desired, in the order in which they may be written."""
     access = desired.access
-    policies = wanted_policies(access, desired.realm_file.client_uri_hosts)
+    policies = desired_policies(access, desired.realm_file.client_uri_hosts)
     client_policies = desired.client_policies
     rules = [
-        *taking_over(access, desired.resource, actual),
-        *recording(actual.realm, desired.ledger),
+        *adopt_changes(access, desired.resource, actual),
+        *record_changes(actual.realm, desired.managed_state),
         *key_changes(desired.realm_file.signing_keys, actual),
         *realm_changes(desired.realm_members, actual),
         *message_changes(desired.realm_file.messages, actual),
         *client_policy_changes(client_policies, actual),
         *default_role_changes(access, actual),
-        *part_changes(access, actual),
+        *decomposition_changes(access, actual),
         *default_group_changes(access, actual),
-        *group_takings(access, actual),
-        *membership_takings(access, actual),
-        *user_takings(access, actual),
-        *machine_takings(access, actual),
+        *group_revocations(access, actual),
+        *membership_removals(access, actual),
+        *user_revocations(access, actual),
+        *service_client_role_revocations(access, actual),
         *client_removals(access, desired.resource, actual),
         *role_changes(access, actual),
         *scope_changes(access, desired.resource, actual),
         *advertising_changes(access, actual),
         *policy_changes(policies, actual),
-        *list_changes(access, actual),
+        *default_scope_list_changes(access, actual),
         *client_changes(access, desired.resource, desired.credentials, actual),
-        *machine_changes(access, desired.machines, actual),
+        *service_client_changes(access, desired.service_clients, actual),
         *group_changes(access, actual),
         *user_changes(access, actual),
         *membership_changes(access, actual),
         *scope_removals(access, actual),
         *role_removals(access, actual),
         *message_removals(desired.realm_file.messages, actual),
-        *forgetting(actual.realm, desired.ledger),
+        *forget_changes(actual.realm, desired.managed_state),
     ]
-    shut = list(shutting(policies, actual)) if rules else []
-    return [*shut, *rules, *opening(actual), *letting_in(policies, actual, shut=bool(shut))]
+    shut = list(close_registration(policies, actual)) if rules else []
+    return [*shut, *rules, *enable_changes(actual), *open_registration(policies, actual, shut=bool(shut))]
 
 
-def whole_plan(desired: Desired, actual: Actual) -> list[Change]:
+def full_plan(desired: DesiredState, actual: CurrentState) -> list[Change]:
     """`plan`, beginning with the realm itself if it is not there."""
     return [*([_creation(desired)] if not actual.realm else []), *plan(desired, actual)]
 
 
-def apply(session: Session, desired: Desired, tell: Callable[[Change], None], say: Callable[[str], None]) -> int:
+def apply(
+    session: AdminClient, desired: DesiredState, on_change: Callable[[Change], None], log: Callable[[str], None]
+) -> int:
     """Make the realm as desired and tell each change before it is written; the number of changes.
 
     Args:
         session: of the realm.
         desired: what it shall be.
-        tell: takes each change.
-        say: takes a line for people about what could not be seen, and is left.
+        on_change: takes each change.
+        log: takes a line for people about what could not be seen, and is left.
 
     Raises:
-        Forbidden, SettingsFailure: what is asked for cannot be written; nothing is.
-        ProviderRefused: Keycloak refused a change; those before it are written, those after it are not.
+        Forbidden, ConfigError: what is asked for cannot be written; nothing is.
+        ProviderRequestError: Keycloak refused a change; those before it are written, those after it are not.
     """
     created = 0
-    actual = read(session, desired)
-    refuse_what_cannot_be_written(desired, actual)
+    actual = read_state(session, desired)
+    require_writable(desired, actual)
     if not actual.realm:
-        tell(_creation(desired))
+        on_change(_creation(desired))
         session.create_realm(new_realm(desired.realm, desired.access.resource.name))
-        actual = read(session, desired)
-        refuse_what_cannot_be_written(desired, actual)
+        actual = read_state(session, desired)
+        require_writable(desired, actual)
         created = 1
     changes = plan(desired, actual)
-    writer = Writer(session, actual)
-    for line in unseen(actual):
-        say(f"note: {line}")
+    writer = PlanExecutor(session, actual)
+    for line in unreadable_warnings(actual):
+        log(f"note: {line}")
     for change in changes:
-        tell(change)
+        on_change(change)
         writer.write(change)
     return created + len(changes)
 
 
-def refuse_what_cannot_be_written(desired: Desired, actual: Actual) -> None:
+def require_writable(desired: DesiredState, actual: CurrentState) -> None:
     """Demo users, groups, service accounts that cannot be compared are neither planned nor written; nor others' things.
 
     Raises:
         Forbidden: there are such, and the admin client may not see people.
-        SettingsFailure: a scope of an upstream, a machine client or a group is another's; or the server's key is not
+        ConfigError: a scope of an upstream, a machine client or a group is another's; or the server's key is not
             known.
     """
-    refuse_foreign_scopes(desired.access, actual)
-    refuse_foreign_clients(desired.access, actual)
-    refuse_unknown_key(desired.resource, desired.credentials, actual)
-    refuse_foreign_groups(desired.access, actual)
-    refuse_everybodys_roles(desired.access, actual)
+    require_no_unmanaged_scopes(desired.access, actual)
+    require_no_unmanaged_clients(desired.access, actual)
+    require_known_key(desired.resource, desired.credentials, actual)
+    require_no_unmanaged_groups(desired.access, actual)
+    require_no_default_roles(desired.access, actual)
     if actual.users is None and desired.access.demo_users:
-        raise Forbidden(
+        raise PermissionDenied(
             "the admin client may not see people, so demo users cannot be compared: give it manage-users "
             "(plan: view-users)"
         )
-    if actual.machine_roles is None:
-        raise Forbidden(
+    if actual.service_client_roles is None:
+        raise PermissionDenied(
             "the admin client may not see the roles of machine clients: give it manage-users (check: view-users)"
         )
-    if not actual.groups.known and (desired.access.groups or actual.ledger.groups):
-        raise Forbidden("the admin client may not see groups: give it manage-users (check: view-users)")
+    if not actual.groups.known and (desired.access.groups or actual.managed_state.groups):
+        raise PermissionDenied("the admin client may not see groups: give it manage-users (check: view-users)")
 
 
-def _creation(desired: Desired) -> Change:
+def _creation(desired: DesiredState) -> Change:
     body = new_realm(desired.realm, desired.access.resource.name)
     return Change(f"realm {desired.realm}", "create, disabled until all is written", "POST", (), body, action="create")
 
 
-def refuse_unknown_key(resource: str, credentials: Credentials, actual: Actual) -> None:
+def require_known_key(resource: str, credentials: ClientCredentials, actual: CurrentState) -> None:
     """A key that this run was not told can stay where it is, and cannot be given to a client that has none.
 
     Raises:
-        SettingsFailure: the provider has no key of the server's.
+        ConfigError: the provider has no key of the server's.
     """
     found = actual.clients.get(resource) or {}
-    if credentials.by_key and found.get("clientAuthenticatorType") != BY_KEY:
-        raise SettingsFailure(
+    if credentials.key_unknown_here and found.get("clientAuthenticatorType") != BY_KEY:
+        raise ConfigError(
             "OAUTH_CLIENT_AUTH=private_key_jwt: the provider has no key of this server's yet: set "
             "OAUTH_CLIENT_KEY_FILE to the file with the key"
         )

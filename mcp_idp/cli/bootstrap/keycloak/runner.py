@@ -7,23 +7,23 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mcp_idp.access.registration_profiles import ADMISSIONS
-from mcp_idp.cli.bootstrap.errors import SettingsFailure
-from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
-from mcp_idp.cli.bootstrap.keycloak.client_credentials import Credentials
-from mcp_idp.cli.bootstrap.keycloak.credentials import machine_credentials, public_key_set
-from mcp_idp.cli.bootstrap.keycloak.desired import Desired
-from mcp_idp.cli.bootstrap.keycloak.planner import apply, read, refuse_what_cannot_be_written, whole_plan
+from mcp_idp.access.registration_profiles import PROFILES
+from mcp_idp.cli.bootstrap.errors import ConfigError
+from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
+from mcp_idp.cli.bootstrap.keycloak.client_credentials import ClientCredentials
+from mcp_idp.cli.bootstrap.keycloak.credentials import public_key_set, service_client_credentials
+from mcp_idp.cli.bootstrap.keycloak.desired import DesiredState
+from mcp_idp.cli.bootstrap.keycloak.planner import apply, full_plan, read_state, require_writable
 from mcp_idp.cli.bootstrap.keycloak.resources.client_policies import ANNOUNCED
 from mcp_idp.cli.bootstrap.keycloak.verification import example_tokens, own_registration_is_off, trial_registration
-from mcp_idp.cli.bootstrap.output import change_lines, saying
-from mcp_idp.cli.bootstrap.secret_file import keep_secret, read_secret
+from mcp_idp.cli.bootstrap.output import change_lines, line_printer
+from mcp_idp.cli.bootstrap.secret_file import get_or_create_secret, read_secret
 from mcp_idp.cli.bootstrap.verification import (
-    documents_are_announced,
-    open_http,
-    prove,
+    create_client,
     provider_metadata,
+    run_verifications,
     server_metadata,
+    verify_cimd_announced,
 )
 
 if TYPE_CHECKING:
@@ -32,24 +32,24 @@ if TYPE_CHECKING:
     import httpx
 
     from mcp_idp.cli.bootstrap.changes import Change
-    from mcp_idp.cli.bootstrap.keycloak.settings import BootstrapSettings
-    from mcp_idp.cli.bootstrap.keycloak.state.current import Actual
+    from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings
+    from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
 
 
 _USUAL_URL = "http://localhost:3000/mcp"  # what ./scripts/login takes by itself
 
 
-def say_at_once(line: str) -> None:
+def print_now(line: str) -> None:
     """Print without buffering: in a container's log a line counts when it is there."""
-    saying(sys.stdout)(line)
+    line_printer(sys.stdout)(line)
 
 
 def run_apply(
-    settings: BootstrapSettings,
+    settings: KeycloakSettings,
     *,
     wait: int,
     try_registration: bool = False,
-    say: Callable[[str], None] = say_at_once,
+    log: Callable[[str], None] = print_now,
 ) -> int:
     """Make the provider as the files say and prove it; the number of changes.
 
@@ -57,96 +57,98 @@ def run_apply(
         settings: where and what.
         wait: seconds to wait for a provider that is still starting.
         try_registration: register a client for a moment even if nothing changed.
-        say: takes each line for people.
+        log: takes each line for people.
 
     Raises:
         Failure: it could not be done, or the result is not as promised; the text says what to change.
     """
     # The files first: what is wrong in them should not take a running provider to find out.
-    Desired.load(settings, Credentials())
-    session = Session(settings, say)
+    DesiredState.load(settings, ClientCredentials())
+    session = AdminClient(settings, log)
     session.log_in(wait)
-    with open_http() as http:
-        _refuse_documents_unless_announced(settings, http)
+    with create_client() as http:
+        _require_cimd_announced(settings, http)
         desired = _desired(settings, keep=True)
 
-        def tell(change: Change) -> None:
+        def on_change(change: Change) -> None:
             for line in change_lines(change):
-                say(line)
+                log(line)
 
-        changes = apply(session, desired, tell, say)
-        say(f"{changes} changes" if changes else "no changes")
-        proofs = [
+        changes = apply(session, desired, on_change, log)
+        log(f"{changes} changes" if changes else "no changes")
+        verifications = [
             partial(provider_metadata, settings, http),
             partial(example_tokens, settings, session),
             partial(own_registration_is_off, settings, http),
-            partial(documents_are_announced, settings, http, ANNOUNCED),
+            partial(verify_cimd_announced, settings, http, ANNOUNCED),
             partial(server_metadata, settings, http),
         ]
         if changes or try_registration:
-            proofs.append(partial(trial_registration, settings, http))
-        prove(proofs, say)
+            verifications.append(partial(trial_registration, settings, http))
+        run_verifications(verifications, log)
     for line in _summary(settings):
-        say(line)
+        log(line)
     return changes
 
 
-def look(settings: BootstrapSettings, *, wait: int, say: Callable[[str], None]) -> tuple[Session, Desired, Actual]:
+def load_states(
+    settings: KeycloakSettings, *, wait: int, log: Callable[[str], None]
+) -> tuple[AdminClient, DesiredState, CurrentState]:
     """What the realm shall be and what it is; nothing is written, neither at the provider nor here.
 
     Raises:
         Failure: it cannot be read.
     """
     desired = _desired(settings, keep=False)
-    session = Session(settings, say)
+    session = AdminClient(settings, log)
     session.log_in(wait)
-    return session, desired, read(session, desired)
+    return session, desired, read_state(session, desired)
 
 
-def _desired(settings: BootstrapSettings, *, keep: bool) -> Desired:
-    machines = machine_credentials(settings.access, settings.machine_secrets, keep=keep)
-    return Desired.load(settings, _server_credentials(settings, keep=keep), machines)
+def _desired(settings: KeycloakSettings, *, keep: bool) -> DesiredState:
+    service_clients = service_client_credentials(settings.access, settings.service_client_secrets, create_missing=keep)
+    return DesiredState.load(settings, _server_credentials(settings, keep=keep), service_clients)
 
 
-def plan_now(settings: BootstrapSettings, *, wait: int, say: Callable[[str], None]) -> list[Change]:
+def compute_plan(settings: KeycloakSettings, *, wait: int, log: Callable[[str], None]) -> list[Change]:
     """What an apply would change now, in its order.
 
     Raises:
         Failure: it cannot be said; the text says what to change.
     """
-    _, desired, actual = look(settings, wait=wait, say=say)
-    refuse_what_cannot_be_written(desired, actual)
-    return whole_plan(desired, actual)
+    _, desired, actual = load_states(settings, wait=wait, log=log)
+    require_writable(desired, actual)
+    return full_plan(desired, actual)
 
 
-def _refuse_documents_unless_announced(settings: BootstrapSettings, http: httpx.Client) -> None:
+def _require_cimd_announced(settings: KeycloakSettings, http: httpx.Client) -> None:
     """Before anything is written: Keycloak would refuse the policy halfway through.
 
     Raises:
-        SettingsFailure: the registration profile needs a feature of the server that is off.
+        ConfigError: the registration profile needs a feature of the server that is off.
     """
-    if not ADMISSIONS[settings.access.registration.profile].documents:
+    if not PROFILES[settings.access.registration.profile].metadata_documents:
         return
     # Of the master realm, which is there before ours is: the feature is the whole server's.
-    answer = http.get(f"{settings.admin_base}realms/master/.well-known/openid-configuration")
-    if ANNOUNCED not in answer.text:
-        raise SettingsFailure(
+    response = http.get(f"{settings.admin_base}realms/master/.well-known/openid-configuration")
+    if ANNOUNCED not in response.text:
+        raise ConfigError(
             "registration.profile: cimd needs a feature of Keycloak that is off, and only its start can switch it on: "
             "KC_FEATURES=cimd (docker compose: KC_FEATURES=cimd docker compose up --wait)"
         )
 
 
-def _summary(settings: BootstrapSettings) -> Iterator[str]:
+def _summary(settings: KeycloakSettings) -> Iterator[str]:
     """The last lines: who can log in, where, and what to type next."""
     access = settings.access
     yield ""
     if access.demo_users:
         width = max(map(len, access.demo_users))
         yield "Demo users (name / password):"
-        for name, person in access.demo_users.items():
-            brought = access.scopes_of(frozenset(access.roles_of_person(person)))
-            scopes = " ".join(scope for scope in access.scopes if scope in brought)
-            yield f"  {name:{width}} / {person.password:{width}}  {scopes or 'no role, so no scope'}"
+        for name, user in access.demo_users.items():
+            granted = access.scopes_granted_by(frozenset(access.roles_of_demo_user(user)))
+            scopes = " ".join(scope for scope in access.scopes if scope in granted)
+            yield f"  {name:{width}} / {user.password:{width}}  {scopes or 'no role, so no scope'}"
     if settings.client_secret_file is None and not settings.client_signs:
         yield "The server's secret for introspection is in Keycloak: OAUTH_CLIENT_SECRET_FILE was not set"
     yield f"Account page:  {settings.server_url}/account"
@@ -155,7 +157,7 @@ def _summary(settings: BootstrapSettings) -> Iterator[str]:
     yield f"Next:          ./scripts/login{'' if usual else f' --url {settings.public_url}'}"
 
 
-def _server_credentials(settings: BootstrapSettings, *, keep: bool) -> Credentials:
+def _server_credentials(settings: KeycloakSettings, *, keep: bool) -> ClientCredentials:
     """What the provider has to know.
 
     Args:
@@ -164,13 +166,15 @@ def _server_credentials(settings: BootstrapSettings, *, keep: bool) -> Credentia
             the provider has, as the one would that an apply makes.
 
     Raises:
-        SettingsFailure: the file with the secret cannot be read or, to `keep` it, written.
+        ConfigError: the file with the secret cannot be read or, to `keep` it, written.
     """
     if settings.client_key is not None:
-        return Credentials(keys=public_key_set(settings.client_key), algorithm=settings.client_key.algorithm)
+        return ClientCredentials(keys=public_key_set(settings.client_key), algorithm=settings.client_key.algorithm)
     if settings.client_signs:
-        return Credentials(by_key=True)
+        return ClientCredentials(key_unknown_here=True)
     file = settings.client_secret_file
     if file is None:
-        return Credentials()
-    return Credentials(secret=keep_secret(file) if keep else read_secret(file) or secrets.token_urlsafe())
+        return ClientCredentials()
+    return ClientCredentials(
+        secret=get_or_create_secret(file) if keep else read_secret(file) or secrets.token_urlsafe()
+    )

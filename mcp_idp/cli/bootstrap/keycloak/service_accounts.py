@@ -15,19 +15,25 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from mcp_idp.cli.bootstrap.errors import AdminRefused, Forbidden, NotProven, ProviderRefused, SettingsFailure
-from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
+from mcp_idp.cli.bootstrap.errors import (
+    AdminAuthError,
+    ConfigError,
+    PermissionDenied,
+    ProviderRequestError,
+    VerificationError,
+)
+from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
 from mcp_idp.cli.bootstrap.keycloak.lookups import find_client
 from mcp_idp.cli.bootstrap.keycloak.settings import account_file, account_id
-from mcp_idp.cli.bootstrap.keycloak.state.managed import MARK, is_marked
-from mcp_idp.cli.bootstrap.secret_file import keep_secret, read_secret
+from mcp_idp.cli.bootstrap.keycloak.state.managed import MANAGED_MARKER, is_managed
+from mcp_idp.cli.bootstrap.secret_file import get_or_create_secret, read_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from mcp_idp.access.policy import Access
-    from mcp_idp.cli.bootstrap.keycloak.settings import BootstrapSettings
+    from mcp_idp.access.policy import AccessPolicy
+    from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings
 
 ADMIN_REALM = "master"
 
@@ -39,7 +45,7 @@ class Account:
     Attributes:
         what_for: for whoever meets it in Keycloak.
         roles: of the client `<realm>-realm`.
-        for_people: further ones where the access file has groups, demo users, or machine clients (a user's roles, too);
+        user_roles: further ones where the access file has groups, demo users, or machine clients (a user's roles, too);
             it must then be able to read people as well.
         reads: what it must be able to read, paths below the realm.
         configures: whether it may change the realm.
@@ -47,19 +53,19 @@ class Account:
 
     what_for: str
     roles: frozenset[str]
-    for_people: frozenset[str] = frozenset()
+    user_roles: frozenset[str] = frozenset()
     reads: tuple[tuple[str, ...], ...]
     configures: bool = False
 
 
 _CONFIGURATION = (("clients",), ("client-scopes",), ("components",), ("client-policies", "policies"), ("events",))
-_PEOPLE = (("users",), ("groups",))
+_USER_PATHS = (("users",), ("groups",))
 
 ACCOUNTS: Mapping[str, Account] = {
     "apply": Account(
         what_for="configures the realm: apply, prune, token",
         roles=frozenset({"manage-realm", "manage-clients", "view-events"}),
-        for_people=frozenset({"manage-users"}),
+        user_roles=frozenset({"manage-users"}),
         reads=_CONFIGURATION,
         configures=True,
     ),
@@ -67,17 +73,17 @@ ACCOUNTS: Mapping[str, Account] = {
         what_for="reads the realm's configuration: check, plan",
         # view-users in any realm: without it Keycloak shows groups that everybody joins, and may bring roles, as none.
         roles=frozenset({"view-realm", "view-clients", "view-events", "view-users"}),
-        reads=(*_CONFIGURATION, *_PEOPLE),
+        reads=(*_CONFIGURATION, *_USER_PATHS),
     ),
     "people": Account(
         what_for="makes accounts for people and gives them roles",
         roles=frozenset({"manage-users", "view-realm"}),
-        reads=(*_PEOPLE, ("roles",)),
+        reads=(*_USER_PATHS, ("roles",)),
     ),
 }
 
 
-def make(master: Session, settings: BootstrapSettings, name: str, secret: str) -> None:
+def ensure_account(master: AdminClient, settings: KeycloakSettings, name: str, secret: str) -> None:
     """Make the account, or put right what is there under its id: its secret, its switches and exactly its roles.
 
     Args:
@@ -87,27 +93,27 @@ def make(master: Session, settings: BootstrapSettings, name: str, secret: str) -
         secret: it shall have.
 
     Raises:
-        SettingsFailure: the realm is not there yet, or a client of somebody else's has the id.
+        ConfigError: the realm is not there yet, or a client of somebody else's has the id.
         Failure: Keycloak refused.
     """
     rights = find_client(master, f"{settings.realm}-realm")
     if rights is None:
-        raise SettingsFailure(f"the realm {settings.realm} is not there yet: run apply first")
+        raise ConfigError(f"the realm {settings.realm} is not there yet: run apply first")
     client_id = account_id(settings.realm, name)
-    wanted = _client(client_id, ACCOUNTS[name].what_for, secret)
+    desired = _client(client_id, ACCOUNTS[name].what_for, secret)
     found = find_client(master, client_id)
     if found is None:
-        master.write("POST", ("clients",), wanted)
+        master.write("POST", ("clients",), desired)
         found = master.get("clients", clientId=client_id)[0]
-    elif is_marked(found):
-        master.write("PUT", ("clients", found["id"]), wanted)
+    elif is_managed(found):
+        master.write("PUT", ("clients", found["id"]), desired)
     else:
-        raise SettingsFailure(f"a client {client_id} that is not ours is in the realm {ADMIN_REALM}: rename it")
-    roles = ACCOUNTS[name].roles | (ACCOUNTS[name].for_people if _has_people(settings.access) else frozenset())
-    given = [role for role in master.get("clients", rights["id"], "roles") if role["name"] in roles]
-    person = master.get("clients", found["id"], "service-account-user")
-    _exactly(master, ("users", person["id"], "role-mappings", "clients", rights["id"]), given)
-    _exactly(master, ("clients", found["id"], "scope-mappings", "clients", rights["id"]), given)
+        raise ConfigError(f"a client {client_id} that is not ours is in the realm {ADMIN_REALM}: rename it")
+    roles = ACCOUNTS[name].roles | (ACCOUNTS[name].user_roles if _manages_users(settings.access) else frozenset())
+    granted = [role for role in master.get("clients", rights["id"], "roles") if role["name"] in roles]
+    account_user = master.get("clients", found["id"], "service-account-user")
+    _set_roles(master, ("users", account_user["id"], "role-mappings", "clients", rights["id"]), granted)
+    _set_roles(master, ("clients", found["id"], "scope-mappings", "clients", rights["id"]), granted)
 
 
 def _client(client_id: str, what_for: str, secret: str) -> dict[str, Any]:
@@ -127,66 +133,68 @@ def _client(client_id: str, what_for: str, secret: str) -> dict[str, Any]:
         "webOrigins": [],
         "defaultClientScopes": ["basic"],
         "optionalClientScopes": [],
-        "attributes": MARK,
+        "attributes": MANAGED_MARKER,
     }
 
 
-def _exactly(master: Session, path: tuple[str, ...], wanted: list[dict[str, Any]]) -> None:
+def _set_roles(master: AdminClient, path: tuple[str, ...], desired: list[dict[str, Any]]) -> None:
     """Make the role mapping at `path` hold what is wanted and nothing else."""
     there = master.get(*path)
-    held, due = ({role["name"] for role in roles} for roles in (there, wanted))
-    if missing := [role for role in wanted if role["name"] not in held]:
+    current, due = ({role["name"] for role in roles} for roles in (there, desired))
+    if missing := [role for role in desired if role["name"] not in current]:
         master.write("POST", path, missing)
     if surplus := [role for role in there if role["name"] not in due]:
         master.write("DELETE", path, surplus)
 
 
-def prove_account(settings: BootstrapSettings, name: str, secret: str, say: Callable[[str], None]) -> str:
+def verify_account(settings: KeycloakSettings, name: str, secret: str, log: Callable[[str], None]) -> str:
     """The account reads what it is for, and is refused whatever lies outside; the line that says so.
 
     Every trial is one that would change nothing if it were let through.
 
     Raises:
-        NotProven: it may do too little or too much.
+        VerificationError: it may do too little or too much.
         ProviderUnreachable: nothing answers.
     """
     account, client_id = ACCOUNTS[name], account_id(settings.realm, name)
     own = replace(settings, admin_realm=ADMIN_REALM, admin_client_id=client_id, admin_client_secret=secret)
-    session, outside = Session(own, say), Session(own, say, realm=ADMIN_REALM)
+    session, outside = AdminClient(own, log), AdminClient(own, log, realm=ADMIN_REALM)
     try:
         session.log_in(0)
-        for path in (*account.reads, *(_PEOPLE if account.for_people and _has_people(settings.access) else ())):
+        for path in (*account.reads, *(_USER_PATHS if account.user_roles and _manages_users(settings.access) else ())):
             session.get(*path, max="1")
-    except (AdminRefused, ProviderRefused) as error:
-        raise NotProven(f"the account {client_id} cannot do what it is for: {error}") from error
+    except (AdminAuthError, ProviderRequestError) as error:
+        raise VerificationError(f"the account {client_id} cannot do what it is for: {error}") from error
     if (realms := session.realms()) != {settings.realm}:
-        raise NotProven(f"the account {client_id} has rights in {', '.join(sorted(realms))}, not in its realm alone")
-    trials: dict[str, Callable[[], None]] = {
+        raise VerificationError(
+            f"the account {client_id} has rights in {', '.join(sorted(realms))}, not in its realm alone"
+        )
+    checks: dict[str, Callable[[], None]] = {
         "make a realm": lambda: session.create_realm({"realm": settings.realm}),
         "make people in master": lambda: outside.write("POST", ("users",), {}),
         "read clients of master": lambda: outside.get("clients", max="1"),
         "change master": lambda: outside.write("PUT", (), {}),
     }
     if not account.configures:
-        trials["change its realm"] = lambda: session.write("PUT", (), {})
-    for what, trial in trials.items():
-        if _is_let_through(trial):
-            raise NotProven(f"the account {client_id} may {what}")
-    return f"{client_id} {account.what_for}; it may not {', '.join(trials)}"
+        checks["change its realm"] = lambda: session.write("PUT", (), {})
+    for what, check in checks.items():
+        if _is_permitted(check):
+            raise VerificationError(f"the account {client_id} may {what}")
+    return f"{client_id} {account.what_for}; it may not {', '.join(checks)}"
 
 
-def _has_people(access: Access) -> bool:
+def _manages_users(access: AccessPolicy) -> bool:
     """Whether the access file says something of people, or of accounts that Keycloak keeps like theirs."""
     return bool(access.demo_users or access.machine_clients or access.groups)
 
 
-def _is_let_through(trial: Callable[[], None]) -> bool:
+def _is_permitted(request: Callable[[], None]) -> bool:
     """Whether a request was not refused for want of rights; one that was refused for its content was let through."""
     try:
-        trial()
-    except Forbidden:
+        request()
+    except PermissionDenied:
         return False
-    except ProviderRefused:
+    except ProviderRequestError:
         return True
     return True
 
@@ -194,41 +202,39 @@ def _is_let_through(trial: Callable[[], None]) -> bool:
 _TEMPORARY = "is_temporary_admin"  # Keycloak's own mark of an administrator made at its start
 
 
-def hand_over(settings: BootstrapSettings, *, wait: int, say: Callable[[str], None]) -> None:
+def replace_bootstrap_admin(settings: KeycloakSettings, *, wait: int, log: Callable[[str], None]) -> None:
     """Make the accounts, prove them, remove the temporary administrator. A second time only the proofs are left.
 
     Args:
         settings: which realm, the temporary administrator, and the folder for the accounts' secrets.
         wait: seconds to wait for a provider that is still starting.
-        say: takes each line for people.
+        log: takes each line for people.
 
     Raises:
         Failure: it could not be done, or an account may do too little or too much; the administrator is still there.
     """
     if settings.accounts is None:
-        raise SettingsFailure("KEYCLOAK_ACCOUNTS: set it to the folder where the accounts' secrets shall be kept")
+        raise ConfigError("KEYCLOAK_ACCOUNTS: set it to the folder where the accounts' secrets shall be kept")
     if settings.admin_realm != ADMIN_REALM:
-        raise SettingsFailure(
-            f"KEYCLOAK_ADMIN_REALM={settings.admin_realm}: it takes an administrator of {ADMIN_REALM}"
-        )
-    master = Session(settings, say, realm=ADMIN_REALM)
+        raise ConfigError(f"KEYCLOAK_ADMIN_REALM={settings.admin_realm}: it takes an administrator of {ADMIN_REALM}")
+    master = AdminClient(settings, log, realm=ADMIN_REALM)
     try:
         master.log_in(wait)
-    except AdminRefused:
+    except AdminAuthError:
         # Handed over already, or the wrong secret: the files of the accounts tell.
         if any(read_secret(account_file(settings.accounts, name)) is None for name in ACCOUNTS):
             raise
-        _prove_all(settings, settings.accounts, say)
-        say("no changes: the accounts work, and the temporary administrator is gone")
+        _verify_all(settings, settings.accounts, log)
+        log("no changes: the accounts work, and the temporary administrator is gone")
         return
     for name in ACCOUNTS:
-        make(master, settings, name, _kept(settings.accounts, name))
-        say(f"account {name}: its secret is in {account_file(settings.accounts, name)}")
-    _prove_all(settings, settings.accounts, say)
+        ensure_account(master, settings, name, _get_or_create_secret(settings.accounts, name))
+        log(f"account {name}: its secret is in {account_file(settings.accounts, name)}")
+    _verify_all(settings, settings.accounts, log)
     for name in ACCOUNTS:
         if (pending := _pending(settings.accounts, name)).exists():
             pending.replace(account_file(settings.accounts, name))
-    _remove_temporary(master, settings, say)
+    _remove_temporary(master, settings, log)
 
 
 def _pending(folder: Path, name: str) -> Path:
@@ -236,39 +242,39 @@ def _pending(folder: Path, name: str) -> Path:
     return account_file(folder, name).with_name("secret.pending")
 
 
-def _held(folder: Path, name: str) -> str | None:
+def _stored_secret(folder: Path, name: str) -> str | None:
     return read_secret(account_file(folder, name)) or read_secret(_pending(folder, name))
 
 
-def _kept(folder: Path, name: str) -> str:
+def _get_or_create_secret(folder: Path, name: str) -> str:
     """The account's secret; a new one is written if there is none."""
     file = _pending(folder, name)
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise SettingsFailure(f"{file.parent}: cannot be made ({error.strerror}); name another folder") from error
-    return _held(folder, name) or keep_secret(file)
+        raise ConfigError(f"{file.parent}: cannot be made ({error.strerror}); name another folder") from error
+    return _stored_secret(folder, name) or get_or_create_secret(file)
 
 
-def _prove_all(settings: BootstrapSettings, folder: Path, say: Callable[[str], None]) -> None:
+def _verify_all(settings: KeycloakSettings, folder: Path, log: Callable[[str], None]) -> None:
     for name in ACCOUNTS:
-        say(f"proof: {prove_account(settings, name, _held(folder, name) or '', say)}")
+        log(f"proof: {verify_account(settings, name, _stored_secret(folder, name) or '', log)}")
 
 
-def _remove_temporary(master: Session, settings: BootstrapSettings, say: Callable[[str], None]) -> None:
+def _remove_temporary(master: AdminClient, settings: KeycloakSettings, log: Callable[[str], None]) -> None:
     """Delete the administrator that this run was, if it is the one of Keycloak's start, and see it refused.
 
     Raises:
-        NotProven: it can still log in.
+        VerificationError: it can still log in.
     """
     admin = find_client(master, settings.admin_client_id)
     if admin is None or (admin.get("attributes") or {}).get(_TEMPORARY) != "true":
-        say(f"note: the administrator {settings.admin_client_id} is not a temporary one and stays")
+        log(f"note: the administrator {settings.admin_client_id} is not a temporary one and stays")
         return
     master.write("DELETE", ("clients", admin["id"]))
     try:
-        Session(settings, say).log_in(0)
-    except AdminRefused:
-        say(f"- the temporary administrator {settings.admin_client_id}: it can no longer log in")
+        AdminClient(settings, log).log_in(0)
+    except AdminAuthError:
+        log(f"- the temporary administrator {settings.admin_client_id}: it can no longer log in")
         return
-    raise NotProven(f"the administrator {settings.admin_client_id} was deleted and can still log in")
+    raise VerificationError(f"the administrator {settings.admin_client_id} was deleted and can still log in")

@@ -9,19 +9,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mcp_idp.access.policy import Access, load_access
-from mcp_idp.cli.bootstrap.env import access_file, public_url, settings_from
-from mcp_idp.cli.bootstrap.errors import SettingsFailure
-from mcp_idp.cli.bootstrap.keycloak.credentials import SecretPlace, secret_places
-from mcp_idp.cli.bootstrap.network_checks import WHERE, check_fit_for_a_network, check_internal_url, on_loopback
+from mcp_idp.access.policy import AccessPolicy, load_access
+from mcp_idp.cli.bootstrap.env import access_file, load_from_env, public_url
+from mcp_idp.cli.bootstrap.errors import ConfigError
+from mcp_idp.cli.bootstrap.keycloak.credentials import SecretSource, secret_sources
+from mcp_idp.cli.bootstrap.network_checks import _NOT_LOOPBACK, check_internal_url, on_loopback, require_production_safe
 from mcp_idp.cli.bootstrap.secret_file import read_secret
-from mcp_idp.config.client_credentials import ClientKey, UnusableKey
+from mcp_idp.config.client_credentials import ClientSigningKey, InvalidClientKey
 from mcp_idp.config.env import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mcp_idp.config.env import Environment
+    from mcp_idp.config.env import EnvReader
 
 # One name a line: `.env.example` documents each.
 NAMES = (
@@ -43,7 +43,7 @@ _DEFAULT_SECRETS = frozenset({"admin", "changeme", "change-me", "changethis", "p
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BootstrapSettings:
+class KeycloakSettings:
     """What one run needs to know.
 
     Attributes:
@@ -56,7 +56,7 @@ class BootstrapSettings:
         client_signs: whether the introspection client says by a key who it is, in place of a secret.
         client_key: that key, whose public half is written; None leaves it with the provider.
         accounts: where the secrets of this realm's own accounts are kept, which take the admin client's place.
-        machine_secrets: where the secrets of machine clients are, by client id.
+        service_client_secrets: where the secrets of machine clients are, by client id.
         provider_folder: what the provider needs beyond the access file.
         in_container: whether "localhost" means this container only (the image sets RUNNING_IN_CONTAINER).
     """
@@ -69,11 +69,11 @@ class BootstrapSettings:
     admin_client_secret: str = field(repr=False)
     client_secret_file: Path | None = None
     client_signs: bool = False
-    client_key: ClientKey | None = None
+    client_key: ClientSigningKey | None = None
     accounts: Path | None = None
-    machine_secrets: Mapping[str, SecretPlace] = field(default_factory=dict)
+    service_client_secrets: Mapping[str, SecretSource] = field(default_factory=dict)
     provider_folder: Path = Path("idp-config/keycloak")
-    access: Access
+    access: AccessPolicy
     in_container: bool = False
 
     @property
@@ -92,7 +92,7 @@ class BootstrapSettings:
         return on_loopback(self)
 
     @classmethod
-    def load(cls, variables: Mapping[str, str], account: str | None = None) -> BootstrapSettings:
+    def load(cls, variables: Mapping[str, str], account: str | None = None) -> KeycloakSettings:
         """Read the environment and the access file it names.
 
         Args:
@@ -100,9 +100,9 @@ class BootstrapSettings:
             account: the account of this realm to run as, once it has been handed over; None is the admin client.
 
         Raises:
-            SettingsFailure: something cannot work; one line says what to change.
+            ConfigError: something cannot work; one line says what to change.
         """
-        settings = settings_from(variables, lambda env: _read(env, account))
+        settings = load_from_env(variables, lambda env: _read(env, account))
         _check(settings)
         return settings
 
@@ -117,39 +117,39 @@ def account_file(folder: Path, account: str) -> Path:
     return folder / account / "secret"
 
 
-def _read(env: Environment, account: str | None) -> BootstrapSettings:
-    server_url = env.url("OAUTH_SERVER_URL") or "http://localhost:8080/realms/mcp"
-    secret_file = env.text("OAUTH_CLIENT_SECRET_FILE")
+def _read(env: EnvReader, account: str | None) -> KeycloakSettings:
+    server_url = env.get_url("OAUTH_SERVER_URL") or "http://localhost:8080/realms/mcp"
+    secret_file = env.get_str("OAUTH_CLIENT_SECRET_FILE")
     source = access_file(env)
     access = load_access(source)
-    accounts = env.text("KEYCLOAK_ACCOUNTS")
+    accounts = env.get_str("KEYCLOAK_ACCOUNTS")
     handed_over = read_secret(account_file(Path(accounts), account)) if accounts and account else None
     if handed_over and account:
         admin = {"admin_client_id": account_id(server_url.rpartition("/realms/")[2], account)}
     else:
         admin = {
-            "admin_realm": env.text("KEYCLOAK_ADMIN_REALM") or "master",
-            "admin_client_id": env.text("KEYCLOAK_ADMIN_CLIENT_ID") or "bootstrap",
+            "admin_realm": env.get_str("KEYCLOAK_ADMIN_REALM") or "master",
+            "admin_client_id": env.get_str("KEYCLOAK_ADMIN_CLIENT_ID") or "bootstrap",
         }
-    return BootstrapSettings(
+    return KeycloakSettings(
         server_url=server_url,
-        internal_url=env.url("OAUTH_INTERNAL_URL") or server_url,
+        internal_url=env.get_url("OAUTH_INTERNAL_URL") or server_url,
         public_url=public_url(env),
         **admin,
         admin_client_secret=handed_over or _admin_secret(env),
         client_secret_file=Path(secret_file) if secret_file else None,
-        client_signs=_signs(env),
+        client_signs=_uses_private_key_jwt(env),
         client_key=_client_key(env),
         accounts=Path(accounts) if accounts else None,
         provider_folder=source.parent / "keycloak",
-        machine_secrets=secret_places(env, access),
+        service_client_secrets=secret_sources(env, access),
         access=access,
-        in_container=env.flag("RUNNING_IN_CONTAINER"),
+        in_container=env.get_bool("RUNNING_IN_CONTAINER"),
     )
 
 
-def _admin_secret(env: Environment) -> str:
-    secret = env.secret("KEYCLOAK_ADMIN_CLIENT_SECRET", required=True)
+def _admin_secret(env: EnvReader) -> str:
+    secret = env.get_secret("KEYCLOAK_ADMIN_CLIENT_SECRET", required=True)
     if secret is None:
         raise SettingsError(
             "KEYCLOAK_ADMIN_CLIENT_SECRET_FILE: set it to the file with the admin client's secret "
@@ -158,38 +158,38 @@ def _admin_secret(env: Environment) -> str:
     return secret
 
 
-def _signs(env: Environment) -> bool:
-    return env.text("OAUTH_CLIENT_AUTH") == "private_key_jwt"
+def _uses_private_key_jwt(env: EnvReader) -> bool:
+    return env.get_str("OAUTH_CLIENT_AUTH") == "private_key_jwt"
 
 
-def _client_key(env: Environment) -> ClientKey | None:
+def _client_key(env: EnvReader) -> ClientSigningKey | None:
     """The key of OAUTH_CLIENT_KEY_FILE, if the server says by a key who it is."""
-    path = env.text("OAUTH_CLIENT_KEY_FILE")
-    if path is None or not _signs(env):
+    path = env.get_str("OAUTH_CLIENT_KEY_FILE")
+    if path is None or not _uses_private_key_jwt(env):
         return None
     try:
-        return ClientKey.read(Path(path).read_bytes())
-    except UnusableKey as error:
+        return ClientSigningKey.from_pem(Path(path).read_bytes())
+    except InvalidClientKey as error:
         raise SettingsError(f"OAUTH_CLIENT_KEY_FILE={path}: {error}") from error
     except OSError as error:
         raise SettingsError(f"OAUTH_CLIENT_KEY_FILE={path}: cannot be read ({error.strerror})") from error
 
 
-def _check(settings: BootstrapSettings) -> None:
+def _check(settings: KeycloakSettings) -> None:
     for name, url in (("OAUTH_SERVER_URL", settings.server_url), ("OAUTH_INTERNAL_URL", settings.internal_url)):
         before, _, realm = url.rpartition("/realms/")
         if not before or not realm or "/" in realm:
-            raise SettingsFailure(f"{name}={url}: write the issuer of a Keycloak realm, ending with /realms/<name>")
+            raise ConfigError(f"{name}={url}: write the issuer of a Keycloak realm, ending with /realms/<name>")
     if settings.public_url in settings.access.upstreams:
-        raise SettingsFailure(f"upstreams.{settings.public_url}: is the resource itself")
+        raise ConfigError(f"upstreams.{settings.public_url}: is the resource itself")
     if settings.realm == "master":
-        raise SettingsFailure("OAUTH_SERVER_URL: the realm 'master' administers Keycloak; use a realm of its own")
+        raise ConfigError("OAUTH_SERVER_URL: the realm 'master' administers Keycloak; use a realm of its own")
     if not settings.internal_url.endswith(f"/realms/{settings.realm}"):
-        raise SettingsFailure(f"OAUTH_INTERNAL_URL={settings.internal_url}: must end with /realms/{settings.realm}")
+        raise ConfigError(f"OAUTH_INTERNAL_URL={settings.internal_url}: must end with /realms/{settings.realm}")
     check_internal_url(settings, "Keycloak is from here, such as http://keycloak:8080/realms/mcp")
     if not settings.on_loopback:
-        check_fit_for_a_network(settings, "loopback-only, initial-access-token or closed")
+        require_production_safe(settings, "loopback-only, initial-access-token or closed")
         if settings.admin_client_secret.lower() in _DEFAULT_SECRETS:
-            raise SettingsFailure(
-                f"KEYCLOAK_ADMIN_CLIENT_SECRET is a default password, and {WHERE}: choose a random one"
+            raise ConfigError(
+                f"KEYCLOAK_ADMIN_CLIENT_SECRET is a default password, and {_NOT_LOOPBACK}: choose a random one"
             )

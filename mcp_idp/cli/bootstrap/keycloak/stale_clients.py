@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from mcp_idp.cli.bootstrap.errors import ProviderRefused, SettingsFailure
-from mcp_idp.cli.bootstrap.keycloak.state.managed import is_marked
+from mcp_idp.cli.bootstrap.errors import ConfigError, ProviderRequestError
+from mcp_idp.cli.bootstrap.keycloak.state.managed import is_managed
 from mcp_idp.cli.bootstrap.output import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
+    from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
     from mcp_idp.cli.bootstrap.keycloak.lookups import Object
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -30,7 +30,7 @@ REGISTERED, USED = "CLIENT_REGISTER", "CODE_TO_TOKEN"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stale:
+class StaleClient:
     """A client that may go.
 
     Attributes:
@@ -54,7 +54,7 @@ class Stale:
 
 
 @dataclass(frozen=True, slots=True)
-class Age:
+class StalenessRule:
     """What makes a client stale.
 
     Attributes:
@@ -68,7 +68,7 @@ class Age:
     unused: bool
 
 
-def sought(older_than: int, *, unused: bool) -> str:
+def describe_rule(older_than: int, *, unused: bool) -> str:
     """What `prune` looks for, for people."""
     unit, seconds = next((unit, size) for unit, size in _UNITS.items() if older_than % size == 0)
     count = older_than // seconds
@@ -77,11 +77,11 @@ def sought(older_than: int, *, unused: bool) -> str:
     return f"more than {ago} ago, that {since} and that have no session"
 
 
-def stale_clients(session: Session, clients: Iterable[Object], age: Age) -> Iterator[Stale]:
+def stale_clients(session: AdminClient, clients: Iterable[Object], age: StalenessRule) -> Iterator[StaleClient]:
     """Those of `clients` that registered longer ago than that and have neither a session nor a login since.
 
     Raises:
-        SettingsFailure: the realm's events do not say how old a client is.
+        ConfigError: the realm's events do not say how old a client is.
     """
     before = age.now - age.older_than
     _check_events(session.get())
@@ -96,20 +96,22 @@ def stale_clients(session: Session, clients: Iterable[Object], age: Age) -> Iter
             continue
         used = _event(session, type=USED, client=client["clientId"])
         if used is None or (used <= before and not age.unused):
-            yield Stale(client_id=client["clientId"], name=client.get("name") or "", registered=registered, used=used)
+            yield StaleClient(
+                client_id=client["clientId"], name=client.get("name") or "", registered=registered, used=used
+            )
 
 
-def self_registered(session: Session) -> Iterator[Object]:
+def self_registered(session: AdminClient) -> Iterator[Object]:
     """The realm's clients that registered themselves (RFC 7591)."""
-    return filter(registered_itself, all_clients(session))
+    return filter(is_dynamically_registered, all_clients(session))
 
 
-def registered_itself(client: Object) -> bool:
+def is_dynamically_registered(client: Object) -> bool:
     """Whether it came by the endpoint of RFC 7591: Keycloak gives such a client one id for both its kinds of id."""
-    return client["id"] == client["clientId"] and bool(_UUID.fullmatch(client["id"])) and not is_marked(client)
+    return client["id"] == client["clientId"] and bool(_UUID.fullmatch(client["id"])) and not is_managed(client)
 
 
-def all_clients(session: Session) -> Iterator[Object]:
+def all_clients(session: AdminClient) -> Iterator[Object]:
     """The realm's clients, whoever made them, page by page: whoever removes some of them reads all first."""
     first = 0
     while page := session.get("clients", first=str(first), max=str(_PAGE)):
@@ -117,7 +119,7 @@ def all_clients(session: Session) -> Iterator[Object]:
         yield from page
 
 
-def remove(session: Session, stale: Stale) -> bool:
+def remove(session: AdminClient, stale: StaleClient) -> bool:
     """Remove the client unless somebody logged in with it just now; whether it is gone."""
     for kind in ("session-count", "offline-session-count"):
         found = session.find("clients", stale.client_id, kind)
@@ -125,8 +127,8 @@ def remove(session: Session, stale: Stale) -> bool:
             return False
     try:
         session.write("DELETE", ("clients", stale.client_id))
-    except ProviderRefused as refusal:
-        if refusal.status != _GONE:
+    except ProviderRequestError as error:
+        if error.status != _GONE:
             raise
     return True
 
@@ -134,13 +136,13 @@ def remove(session: Session, stale: Stale) -> bool:
 def _check_events(realm: Object) -> None:
     kinds = realm.get("enabledEventTypes") or [REGISTERED, USED]
     if not realm.get("eventsEnabled") or not {REGISTERED, USED} <= set(kinds):
-        raise SettingsFailure(
+        raise ConfigError(
             "the realm keeps no events of registrations and logins, so nobody knows how old a client is: run apply "
             "(realm.yaml sets eventsEnabled), then prune when enough time has gone by"
         )
 
 
-def _event(session: Session, **query: str) -> float | None:
+def _event(session: AdminClient, **query: str) -> float | None:
     """When the newest event of this kind happened, in seconds since 1970."""
     found = session.get("events", max="1", **query)
     return float(found[0]["time"]) / 1000 if found else None

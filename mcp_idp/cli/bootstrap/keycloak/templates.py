@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from mcp_idp.access.diagnostics import told
-from mcp_idp.cli.bootstrap.errors import SettingsFailure
-from mcp_idp.cli.bootstrap.keycloak.resources.realm import SigningAlgorithm, Texts
+from mcp_idp.access.diagnostics import format_validation_error
+from mcp_idp.cli.bootstrap.errors import ConfigError
+from mcp_idp.cli.bootstrap.keycloak.resources.realm import Localization, SigningAlgorithm
 from mcp_idp.util import strict_yaml
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class _File(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-_Kind = TypeVar("_Kind", bound=_File)
+_Model = TypeVar("_Model", bound=_File)
 
 
 class RealmFile(_File):
@@ -34,7 +34,7 @@ class RealmFile(_File):
 
     realm: dict[str, bool | int | str]
     signing_keys: tuple[SigningAlgorithm, ...] = ()
-    messages: Texts = Field(default_factory=dict)
+    messages: Localization = Field(default_factory=dict)
     client_uri_hosts: tuple[str, ...] = ()
 
     @model_validator(mode="after")
@@ -76,7 +76,7 @@ class ClientPoliciesFile(_File):
     profiles: list[_Profile]
     policies: list[_Policy]
 
-    def mentions(self, grant: str) -> bool:
+    def references_grant(self, grant: str) -> bool:
         """Whether a condition on grant types names this one."""
         conditions = (condition for policy in self.policies for condition in policy.conditions)
         return any(grant in condition.configuration.get("grant_types", []) for condition in conditions)
@@ -97,7 +97,7 @@ def load_realm_file(folder: Path) -> RealmFile:
     """Read `realm.yaml` in `folder`.
 
     Raises:
-        SettingsFailure: it cannot be read or does not fit; the text names the file and the place.
+        ConfigError: it cannot be read or does not fit; the text names the file and the place.
     """
     return _load(folder / "realm.yaml", RealmFile)
 
@@ -106,19 +106,19 @@ def load_client_policies_file(folder: Path) -> ClientPoliciesFile:
     """Read `client-policies.yaml` in `folder`.
 
     Raises:
-        SettingsFailure: it cannot be read or does not fit; the text names the file and the place.
+        ConfigError: it cannot be read or does not fit; the text names the file and the place.
     """
     return _load(folder / "client-policies.yaml", ClientPoliciesFile)
 
 
-def _load(path: Path, kind: type[_Kind]) -> _Kind:
+def _load(path: Path, kind: type[_Model]) -> _Model:
     text = ""
     try:
         text = path.read_text(encoding="utf-8")
         return kind.model_validate(strict_yaml.loads(text))
     except OSError as error:
-        raise SettingsFailure(f"{path}: cannot be read ({error.strerror})") from error
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
     except ValidationError as error:
-        raise SettingsFailure(f"{path}: {told(error, kind, text)}") from error
-    except (strict_yaml.NotStrictYaml, UnicodeDecodeError) as error:
-        raise SettingsFailure(f"{path}: {error}") from error
+        raise ConfigError(f"{path}: {format_validation_error(error, kind, text)}") from error
+    except (strict_yaml.StrictYamlError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error

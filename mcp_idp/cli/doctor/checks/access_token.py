@@ -5,119 +5,125 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mcp_idp.cli.common.discover_request import discover_request
-from mcp_idp.cli.common.token_summary import words
+from mcp_idp.cli.common.token_summary import string_list
 from mcp_idp.cli.doctor.checks.access_token_rules import (
-    ADVICE,
+    FIX_BY_REASON,
     NO_LOGIN,
     NO_SCOPE,
     NO_SUBJECT,
-    NOT_JUDGED,
-    REFUSED_ANYHOW,
+    NOT_EVALUATED,
+    SERVER_DISAGREES,
 )
 from mcp_idp.cli.doctor.context import text
 from mcp_idp.cli.doctor.runner import Check, with_login
-from mcp_idp.cli.doctor.url_diff import difference
-from mcp_idp.errors import Reason
+from mcp_idp.cli.doctor.url_diff import describe_difference
+from mcp_idp.errors import TokenErrorReason
 
 if TYPE_CHECKING:
-    from mcp_idp.cli.doctor.context import Case
+    from mcp_idp.cli.doctor.context import CheckContext
     from mcp_idp.cli.doctor.findings import Finding
-    from mcp_idp.cli.inspect.evaluation import Judgement, Verdict
+    from mcp_idp.cli.inspect.evaluation import RuleFailure, TokenEvaluation
 
 
-async def logged_in(case: Case) -> list[Finding]:
+async def check_login(case: CheckContext) -> list[Finding]:
     """What became of the login, if one was wanted."""
     if case.failure is None:
         return []
-    mend = "; ".join(case.failure.advice) or "scripts/login tells each step of it"
-    return [NO_LOGIN.found(case.failure.message, mend)]
+    fix = "; ".join(case.failure.advice) or "scripts/login tells each step of it"
+    return [NO_LOGIN.finding(case.failure.message, fix)]
 
 
-async def judged(case: Case) -> list[Finding]:
+async def check_token(case: CheckContext) -> list[Finding]:
     """What our rules say of the token, and then what the server says."""
-    if case.judge is None:
+    if case.evaluate is None:
         return []
-    judgement = await case.judge(case.token, case)
+    evaluation = await case.evaluate(case.token, case)
     # Scopes first: with most providers the audience comes along with a scope, and both with a role.
-    found = [*_scope(judgement), *(_refusal(case, verdict) for verdict in judgement.refusals)]
-    if judgement.unavailable:
-        mend = "the provider's keys must be reachable from here"
-        found.append(NOT_JUDGED.found(judgement.unavailable, mend))
-    if judgement.readable and "sub" not in judgement.claims:
-        mend = (
+    found = [*_scope(evaluation), *(_rejection(case, failure) for failure in evaluation.failures)]
+    if evaluation.unavailable:
+        fix = "the provider's keys must be reachable from here"
+        found.append(NOT_EVALUATED.finding(evaluation.unavailable, fix))
+    if evaluation.readable and "sub" not in evaluation.claims:
+        fix = (
             "Keycloak: give the client the default scope 'basic', which brings sub; clients that the admin API makes "
             "have only the scopes it names"
         )
-        found.append(NO_SUBJECT.found("the token has no sub", mend))
+        found.append(NO_SUBJECT.finding("the token has no sub", fix))
     if not found:
         found += await _at_the_server(case)
     return found
 
 
-def _refusal(case: Case, verdict: Verdict) -> Finding:
-    reason = verdict.rule
-    kind, mend = ADVICE[reason]
-    what = f"expected {verdict.expected}, got {verdict.got}"
+def _rejection(case: CheckContext, failure: RuleFailure) -> Finding:
+    reason = failure.rule
+    kind, fix = FIX_BY_REASON[reason]
+    what = f"expected {failure.expected}, got {failure.got}"
     settings: dict[str, str] = {}
-    if reason is Reason.ISSUER and isinstance(verdict.raw, str):
-        what = f"{what}: the difference is {difference(str(verdict.expected), verdict.raw)}"
-        if not case.hides(verdict.raw):
-            settings = {"OAUTH_SERVER_URL": verdict.raw}
-    if reason is Reason.AUDIENCE:
-        settings = _other_audience(verdict)
-    return kind.found(what, mend, settings=settings)
+    if reason is TokenErrorReason.ISSUER and isinstance(failure.raw, str):
+        what = f"{what}: the difference is {describe_difference(str(failure.expected), failure.raw)}"
+        if not case.is_internal_name(failure.raw):
+            settings = {"OAUTH_SERVER_URL": failure.raw}
+    if reason is TokenErrorReason.AUDIENCE:
+        settings = _other_audience(failure)
+    return kind.finding(what, fix, settings=settings)
 
 
-def _other_audience(verdict: Verdict) -> dict[str, str]:
+def _other_audience(failure: RuleFailure) -> dict[str, str]:
     """A provider that writes an identifier of its own for the resource: the server can be told it."""
-    own = [name for name in words(verdict.raw) if name.startswith("api://")]
+    own = [name for name in string_list(failure.raw) if name.startswith("api://")]
     return {"JWT_AUDIENCE": own[0]} if own else {}
 
 
-def _scope(judgement: Judgement) -> list[Finding]:
-    if judgement.missing_scope is None:
+def _scope(evaluation: TokenEvaluation) -> list[Finding]:
+    if evaluation.missing_scope is None:
         return []
-    mend = (
+    fix = (
         "give the person one of the scope's roles (here: access.yaml), or make the client ask for the scope; "
         "Keycloak drops a scope without a word where its role is missing, and the scope must be 'included in token'"
     )
-    return [NO_SCOPE.found(judgement.missing_scope, mend)]
+    return [NO_SCOPE.finding(evaluation.missing_scope, fix)]
 
 
-async def _at_the_server(case: Case) -> list[Finding]:
+async def _at_the_server(case: CheckContext) -> list[Finding]:
     body, headers = discover_request()
     headers = {**headers, "authorization": f"Bearer {case.token}"}
-    reply = await case.ask.send("POST", case.url, headers=headers, json=body)
+    reply = await case.http.send("POST", case.url, headers=headers, json=body)
     if reply.fault is None and reply.status not in {401, 403, 503}:
         return []
-    said = text(reply.document, "error_description") or reply.header("www-authenticate")
-    mend = "its log has the reason; compare its settings with those that the token was judged by here"
-    return [REFUSED_ANYHOW.found(f"it answers {reply} {said[:300]}".strip(), mend)]
+    message = text(reply.document, "error_description") or reply.header("www-authenticate")
+    fix = "its log has the reason; compare its settings with those that the token was judged by here"
+    return [SERVER_DISAGREES.finding(f"it answers {reply} {message[:300]}".strip(), fix)]
 
 
-def _handed_over(case: Case) -> str:
-    return with_login(case) or ("" if case.judge is not None else "only with --token - or --login")
+def _handed_over(case: CheckContext) -> str:
+    return with_login(case) or ("" if case.evaluate is not None else "only with --token - or --login")
 
 
-def _log_in_wanted(case: Case) -> str:
+def _skip_reason(case: CheckContext) -> str:
     return with_login(case) or ("" if case.failure is not None or case.token else "only with --login")
 
 
 CHECKS = (
     Check(
         name="login",
-        asks="Does a login bring a token? (--login)",
-        run=logged_in,
-        applies=_log_in_wanted,
-        needs=("reach",),
+        question="Does a login bring a token? (--login)",
+        run=check_login,
+        skip_reason=_skip_reason,
+        depends_on=("reach",),
         kinds=(NO_LOGIN,),
     ),
     Check(
         name="token",
-        asks="Would the server take this token, and if not, which rule refuses it? (--token -, --login)",
-        run=judged,
-        needs=("encryption", "provider"),
-        applies=_handed_over,
-        kinds=(*dict.fromkeys(kind for kind, _ in ADVICE.values()), NOT_JUDGED, NO_SUBJECT, NO_SCOPE, REFUSED_ANYHOW),
+        question="Would the server take this token, and if not, which rule refuses it? (--token -, --login)",
+        run=check_token,
+        depends_on=("encryption", "provider"),
+        skip_reason=_handed_over,
+        kinds=(
+            *dict.fromkeys(kind for kind, _ in FIX_BY_REASON.values()),
+            NOT_EVALUATED,
+            NO_SUBJECT,
+            NO_SCOPE,
+            SERVER_DISAGREES,
+        ),
     ),
 )

@@ -4,101 +4,101 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcp_idp.cli.common.safe_http import in_the_clear, is_web
-from mcp_idp.cli.doctor.checks.discovery import KEYCLOAK_NAMES
+from mcp_idp.cli.common.safe_http import is_cleartext, is_http_url
+from mcp_idp.cli.doctor.checks.discovery import KEYCLOAK_HOSTNAME_HINT
 from mcp_idp.cli.doctor.context import text, texts
-from mcp_idp.cli.doctor.findings import Finding, Kind, Severity
+from mcp_idp.cli.doctor.findings import Finding, Rule, Severity
 from mcp_idp.cli.doctor.runner import Check, with_login
-from mcp_idp.tokens.jwks import read_key_set
+from mcp_idp.tokens.jwks import parse_jwks
 
 if TYPE_CHECKING:
-    from mcp_idp.cli.doctor.context import Case
+    from mcp_idp.cli.doctor.context import CheckContext
 
-NO_ENDPOINT = Kind(
+NO_ENDPOINT = Rule(
     name="endpoint_missing",
     severity=Severity.FAULT,
     title="the provider's metadata lacks an endpoint that a login needs",
     why="a login by authorization code needs both the authorization and the token endpoint",
     source="RFC 8414 section 2",
 )
-HIDDEN_ENDPOINT = Kind(
+HIDDEN_ENDPOINT = Rule(
     name="hidden_endpoint",
     severity=Severity.FAULT,
     title="the provider's metadata sends clients to a name that only containers know",
     why="the issuer can be right and an endpoint still not: clients get no further than that step",
-    complaints=("microcks/microcks#943", "NikiforovAll/keycloak-authorization-services-dotnet#144"),
+    reports=("microcks/microcks#943", "NikiforovAll/keycloak-authorization-services-dotnet#144"),
 )
-CLEAR_ENDPOINT = Kind(
+CLEAR_ENDPOINT = Rule(
     name="clear_endpoint",
     severity=Severity.FAULT,
     title="an endpoint of the provider is http, off this machine",
     why="codes, passwords and tokens go there",
     source="RFC 9700 section 2.6",
-    complaints=("keycloak/keycloak#25350",),
+    reports=("keycloak/keycloak#25350",),
 )
-NO_KEYS = Kind(
+NO_KEYS = Rule(
     name="no_keys",
     severity=Severity.WARNING,
     title="the provider publishes no key that tokens could be verified by",
     why="the server can then only ask about each token (introspection)",
     source="RFC 7517 section 5",
 )
-NO_PKCE = Kind(
+NO_PKCE = Rule(
     name="no_pkce",
     severity=Severity.FAULT,
     title="the provider does not advertise PKCE with S256",
     why="clients must refuse a provider that does not, whether it can do it or not",
     source="MCP authorization 2026-07-28, Authorization Code Protection",
-    complaints=(
+    reports=(
         "modelcontextprotocol/csharp-sdk#730",
         "modelcontextprotocol/typescript-sdk#2831",
         "empires-security/mcp-oauth2-aws-cognito#9",
     ),
 )
-UNKNOWN_SCOPES = Kind(
+UNKNOWN_SCOPES = Rule(
     name="unknown_scopes",
     severity=Severity.WARNING,
     title="the server asks for scopes that the provider does not list",
     why="a provider that does not know one of them refuses the registration or the whole login",
     source="RFC 8414 section 2; RFC 6749 section 4.1.2.1",
-    complaints=("agentic-community/mcp-gateway-registry#1143", "keycloak/keycloak#43654"),
+    reports=("agentic-community/mcp-gateway-registry#1143", "keycloak/keycloak#43654"),
 )
 _ENDPOINTS = ("authorization_endpoint", "token_endpoint", "registration_endpoint", "jwks_uri")
 
 
-async def endpoints(case: Case) -> list[Finding]:
+async def endpoints(case: CheckContext) -> list[Finding]:
     """Are the endpoints there, and can clients reach them safely?"""
     named = {name: text(case.provider, name) for name in _ENDPOINTS}
     found = [
-        NO_ENDPOINT.found(f"{name} is {case.provider.get(name)!r}", "the provider must publish it")
+        NO_ENDPOINT.finding(f"{name} is {case.provider.get(name)!r}", "the provider must publish it")
         for name in ("authorization_endpoint", "token_endpoint")
-        if not is_web(named[name])
+        if not is_http_url(named[name])
     ]
-    hidden = [f"{name} {url}" for name, url in named.items() if is_web(url) and case.hides(url)]
+    hidden = [f"{name} {url}" for name, url in named.items() if is_http_url(url) and case.is_internal_name(url)]
     if hidden:
-        mend = f"give the provider its public name: {KEYCLOAK_NAMES}"
-        found.append(HIDDEN_ENDPOINT.found(", ".join(hidden), mend))
+        fix = f"give the provider its public name: {KEYCLOAK_HOSTNAME_HINT}"
+        found.append(HIDDEN_ENDPOINT.finding(", ".join(hidden), fix))
         return found
-    clear = [f"{name} {url}" for name, url in named.items() if is_web(url) and in_the_clear(url)]
+    clear = [f"{name} {url}" for name, url in named.items() if is_http_url(url) and is_cleartext(url)]
     if clear:
-        mend = "behind a proxy that ends TLS, tell the provider so (Keycloak: KC_HOSTNAME=https://… , KC_PROXY_HEADERS)"
-        found.append(CLEAR_ENDPOINT.found(", ".join(clear), mend))
-    keys = await case.ask.get(named["jwks_uri"]) if is_web(named["jwks_uri"]) else None
-    if keys is None or not read_key_set(keys.found):
-        seen = f"{keys.url}: {keys}" if keys is not None else "no jwks_uri"
+        fix = "behind a proxy that ends TLS, tell the provider so (Keycloak: KC_HOSTNAME=https://… , KC_PROXY_HEADERS)"
+        found.append(CLEAR_ENDPOINT.finding(", ".join(clear), fix))
+    keys = await case.http.get(named["jwks_uri"]) if is_http_url(named["jwks_uri"]) else None
+    if keys is None or not parse_jwks(keys.json_if_ok):
+        observed = f"{keys.url}: {keys}" if keys is not None else "no jwks_uri"
         found.append(
-            NO_KEYS.found(seen, "sign access tokens with RS256, ES256 or the like (here else: AUTH_TOKEN_MODE)")
+            NO_KEYS.finding(observed, "sign access tokens with RS256, ES256 or the like (here else: AUTH_TOKEN_MODE)")
         )
     return found
 
 
-async def pkce(case: Case) -> list[Finding]:
+async def pkce(case: CheckContext) -> list[Finding]:
     """Does the metadata list S256?"""
     listed = case.provider.get("code_challenge_methods_supported")
     if "S256" in texts(listed):
         return []
     return [
-        NO_PKCE.found(
+        NO_PKCE.finding(
             f"code_challenge_methods_supported is {listed!r}",
             "switch PKCE on at the provider; where it can and does not say so (Entra ID, Dex), serve its metadata with "
             '"code_challenge_methods_supported": ["S256"] through a proxy',
@@ -106,47 +106,47 @@ async def pkce(case: Case) -> list[Finding]:
     ]
 
 
-async def known_scopes(case: Case) -> list[Finding]:
+async def known_scopes(case: CheckContext) -> list[Finding]:
     """Does the provider list the scopes that the server asks for?"""
     unknown = sorted({*case.scopes, *texts(case.resource.get("scopes_supported"))} - _supported(case))
     if not unknown:
         return []
-    mend = (
+    fix = (
         "make them (here: scripts/bootstrap_idp.py apply), or take them out of the server (here: access.yaml). A "
         "provider may also know scopes that it does not list"
     )
-    return [UNKNOWN_SCOPES.found(f"scopes_supported lacks {' '.join(unknown)}", mend)]
+    return [UNKNOWN_SCOPES.finding(f"scopes_supported lacks {' '.join(unknown)}", fix)]
 
 
-def _supported(case: Case) -> set[str]:
+def _supported(case: CheckContext) -> set[str]:
     return set(texts(case.provider.get("scopes_supported")))
 
 
-def _lists_scopes(case: Case) -> str:
+def _lists_scopes(case: CheckContext) -> str:
     return with_login(case) or ("" if _supported(case) else "the provider lists no scopes")
 
 
 CHECKS = (
     Check(
         name="endpoints",
-        asks="Are the provider's endpoints and keys there, reachable and encrypted?",
+        question="Are the provider's endpoints and keys there, reachable and encrypted?",
         run=endpoints,
-        needs=("issuer",),
+        depends_on=("issuer",),
         kinds=(NO_ENDPOINT, HIDDEN_ENDPOINT, CLEAR_ENDPOINT, NO_KEYS),
     ),
     Check(
         name="pkce",
-        asks="Does the provider advertise PKCE with S256?",
+        question="Does the provider advertise PKCE with S256?",
         run=pkce,
-        needs=("discovery",),
+        depends_on=("discovery",),
         kinds=(NO_PKCE,),
     ),
     Check(
         name="scopes",
-        asks="Does the provider list the scopes that the server asks for?",
+        question="Does the provider list the scopes that the server asks for?",
         run=known_scopes,
-        needs=("discovery",),
-        applies=_lists_scopes,
+        depends_on=("discovery",),
+        skip_reason=_lists_scopes,
         kinds=(UNKNOWN_SCOPES,),
     ),
 )

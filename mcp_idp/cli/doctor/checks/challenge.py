@@ -5,71 +5,71 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from mcp_idp.cli.common.safe_http import is_web
+from mcp_idp.cli.common.safe_http import is_http_url
 from mcp_idp.cli.doctor.context import text
-from mcp_idp.cli.doctor.findings import Finding, Kind, Severity
+from mcp_idp.cli.doctor.findings import Finding, Rule, Severity
 from mcp_idp.cli.doctor.runner import Check
-from mcp_idp.http.protected_resource import WELL_KNOWN
+from mcp_idp.http.protected_resource import WELL_KNOWN_PATH
 
 if TYPE_CHECKING:
     from mcp_idp.cli.doctor.challenge_header import Challenge
-    from mcp_idp.cli.doctor.context import Case
+    from mcp_idp.cli.doctor.context import CheckContext
 
-MISSING = Kind(
+MISSING = Rule(
     name="challenge_missing",
     severity=Severity.FAULT,
     title="the 401 carries no Bearer challenge",
     why="it is the one sign by which clients know that a login helps, and many look nowhere else",
     source="RFC 6750 section 3; RFC 9728 section 5.1",
-    complaints=(
+    reports=(
         "sooperset/mcp-atlassian#1257",
         "lightdash/lightdash#26726",
         "gavdilabs/cap-mcp-plugin#111",
     ),
 )
-ERROR = Kind(
+ERROR = Rule(
     name="challenge_error",
     severity=Severity.WARNING,
     title="the challenge calls missing credentials an error",
     why="a client that sent no token reads that its token is invalid: some then drop a good one",
     source="RFC 6750 section 3.1",
-    complaints=("modelcontextprotocol/python-sdk#3103",),
+    reports=("modelcontextprotocol/python-sdk#3103",),
 )
-NO_METADATA = Kind(
+NO_METADATA = Rule(
     name="metadata_not_named",
     severity=Severity.WARNING,
     title="the challenge does not say where the metadata is",
     why="MCP 2025-06-18 asked for it, and clients of that time look nowhere else",
     source="RFC 9728 section 5.1; MCP 2025-06-18",
 )
-BAD_METADATA = Kind(
+BAD_METADATA = Rule(
     name="metadata_url_wrong",
     severity=Severity.FAULT,
     title="the challenge names a metadata URL that clients cannot use",
     why="clients go there and nowhere else: scheme and host must be those that they called the server by",
     source="RFC 9728 section 5.1",
-    complaints=(
+    reports=(
         "Swiggy/swiggy-mcp-server-manifest#88",
         "agentic-community/mcp-gateway-registry#219",
     ),
 )
-NO_SCOPE = Kind(
+NO_SCOPE = Rule(
     name="scope_not_named",
     severity=Severity.WARNING,
     title="the challenge names no scope",
     why="clients then ask for whatever the metadata lists, or for nothing, and get a token that is refused",
     source="MCP authorization 2026-07-28, Scope Selection Strategy",
-    complaints=("modelcontextprotocol/python-sdk#3103", "anthropics/claude-code#28258"),
+    reports=("modelcontextprotocol/python-sdk#3103", "anthropics/claude-code#28258"),
 )
 
 
-async def says_how_to_log_in(case: Case) -> list[Finding]:
+async def check_challenge(case: CheckContext) -> list[Finding]:
     """Read the challenge of the call without a token."""
     challenge = case.challenge
     if challenge is None:
-        header = case.knock.header("www-authenticate") if case.knock else ""
+        header = case.initial_response.header("www-authenticate") if case.initial_response else ""
         return [
-            MISSING.found(
+            MISSING.finding(
                 f"WWW-Authenticate is {header!r}" if header else "there is no WWW-Authenticate",
                 f'send WWW-Authenticate: Bearer resource_metadata="{_expected(case)}", scope="…" with each 401; if the '
                 "server does, a proxy or gateway takes it away",
@@ -77,24 +77,26 @@ async def says_how_to_log_in(case: Case) -> list[Finding]:
         ]
     found = []
     if error := challenge.parameters.get("error"):
-        found.append(ERROR.found(f'error="{error}", and no token was sent', "leave error out where no token was sent"))
+        found.append(
+            ERROR.finding(f'error="{error}", and no token was sent', "leave error out where no token was sent")
+        )
     found += _metadata(case, challenge)
     if not challenge.scopes:
-        found.append(NO_SCOPE.found("no scope", 'add scope="…" with what a login should ask for'))
+        found.append(NO_SCOPE.finding("no scope", 'add scope="…" with what a login should ask for'))
     return found
 
 
-def _metadata(case: Case, challenge: Challenge) -> list[Finding]:
+def _metadata(case: CheckContext, challenge: Challenge) -> list[Finding]:
     named = challenge.parameters.get("resource_metadata", "")
     expected = _expected(case)
     if not named:
-        return [NO_METADATA.found("no resource_metadata", f'add resource_metadata="{expected}"')]
+        return [NO_METADATA.finding("no resource_metadata", f'add resource_metadata="{expected}"')]
     # Where the metadata is about another URL, that has been found already: the challenge follows from the same setting.
     own = text(case.resource, "resource")
-    own = own if is_web(own) else case.url
-    if not is_web(named) or _origin(named) not in {_origin(case.url), _origin(own)}:
+    own = own if is_http_url(own) else case.url
+    if not is_http_url(named) or _origin(named) not in {_origin(case.url), _origin(own)}:
         return [
-            BAD_METADATA.found(
+            BAD_METADATA.finding(
                 f"resource_metadata is {named}, and the server was called {case.url}",
                 f"tell the server its public URL (here: MCP_PUBLIC_URL={case.url}): behind a proxy it cannot tell from "
                 f"requests. It must say {expected}",
@@ -109,17 +111,17 @@ def _origin(url: str) -> tuple[str, str]:
     return parts.scheme, parts.netloc.lower()
 
 
-def _expected(case: Case) -> str:
+def _expected(case: CheckContext) -> str:
     parts = urlsplit(case.url)
-    return f"{parts.scheme}://{parts.netloc}{WELL_KNOWN}{parts.path}"
+    return f"{parts.scheme}://{parts.netloc}{WELL_KNOWN_PATH}{parts.path}"
 
 
 CHECKS = (
     Check(
         name="challenge",
-        asks="Does the 401 say how to log in?",
-        run=says_how_to_log_in,
-        needs=("reach",),
+        question="Does the 401 say how to log in?",
+        run=check_challenge,
+        depends_on=("reach",),
         kinds=(MISSING, BAD_METADATA, ERROR, NO_METADATA, NO_SCOPE),
     ),
 )

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 import httpx2
 
-from mcp_idp.cli.common.client_deregistration import Registration, target
-from mcp_idp.cli.common.safe_http import is_web
-from mcp_idp.cli.doctor.client_profiles import PERSONAS
+from mcp_idp.cli.common.client_deregistration import ClientRegistration, deregistration_url
+from mcp_idp.cli.common.safe_http import is_http_url
+from mcp_idp.cli.doctor.client_profiles import CLIENT_PROFILES
 from mcp_idp.cli.doctor.context import INSPECTOR, text, texts
-from mcp_idp.cli.doctor.findings import Finding, Kind, Severity
+from mcp_idp.cli.doctor.findings import Finding, Rule, Severity
 from mcp_idp.cli.doctor.runner import Check, with_login
 
 if TYPE_CHECKING:
-    from mcp_idp.cli.common.safe_http import Reply
-    from mcp_idp.cli.doctor.client_profiles import Persona
-    from mcp_idp.cli.doctor.context import Case
+    from mcp_idp.cli.common.safe_http import HttpResult
+    from mcp_idp.cli.doctor.client_profiles import ClientProfile
+    from mcp_idp.cli.doctor.context import CheckContext
 
 # The first that fits counts. The words are those of Keycloak 26.
 _HINTS = {
@@ -41,143 +41,145 @@ _BOOTSTRAP = "or let the bootstrap set it: registration.profile in access.yaml, 
 
 def advice(reason: str, *, keycloak: bool) -> str:
     """What to do about a registration that was refused with `reason`."""
-    hint = next((hint for words, hint in _HINTS.items() if words in reason.lower()), None)
+    hint = next((hint for pattern, hint in _HINTS.items() if pattern in reason.lower()), None)
     if hint is None:
         hint = "the provider's registration policy decides; or give people a client id by hand"
     return f"{hint}; {_BOOTSTRAP}" if keycloak else hint
 
 
-NO_REGISTRATION = Kind(
+NO_REGISTRATION = Rule(
     name="no_registration",
     severity=Severity.WARNING,
     title="no client can introduce itself to the provider",
     why="only clients that take a client id by hand can log in: VS Code, Claude Code, Cursor, Inspector and mcp-remote "
     "have a field for one; Claude.ai too, in its advanced settings; clients without such a field cannot",
     source="MCP authorization 2026-07-28, Client Registration Approaches",
-    complaints=("microsoft/vscode#252892", "modelcontextprotocol/inspector#683"),
+    reports=("microsoft/vscode#252892", "modelcontextprotocol/inspector#683"),
 )
-ONLY_DOCUMENTS = Kind(
+ONLY_DOCUMENTS = Rule(
     name="only_documents",
     severity=Severity.NOTE,
     title="clients introduce themselves by a metadata document only",
     why="clients that know nothing but dynamic registration (Inspector, mcp-remote) need a client id by hand",
     source="MCP authorization 2026-07-28, Client ID Metadata Documents",
 )
-NO_PUBLIC_CLIENTS = Kind(
+NO_PUBLIC_CLIENTS = Rule(
     name="no_public_clients",
     severity=Severity.WARNING,
     title="the provider does not say that it takes clients without a secret",
     why="a client by metadata document or by hand has none; some then fall silently back to another way, or give up",
     source="RFC 8414 section 2; RFC 8252 section 8.5",
-    complaints=(
+    reports=(
         "keycloak/keycloak#44403",
         "PrefectHQ/fastmcp#4600",
     ),
 )
-REFUSED = Kind(
+REFUSED = Rule(
     name="registration_refused",
     severity=Severity.FAULT,
     title="the provider refuses to register every client that was tried",
     why="nobody can log in with a client that registers itself",
     source="RFC 7591 section 3.2.2",
-    complaints=("opensearch-project/opensearch-mcp-server-py#227", "OpenLiberty/open-liberty#35062", "evoila/meho#911"),
+    reports=("opensearch-project/opensearch-mcp-server-py#227", "OpenLiberty/open-liberty#35062", "evoila/meho#911"),
 )
-SOME_REFUSED = Kind(
+SOME_REFUSED = Rule(
     name="client_refused",
     severity=Severity.WARNING,
     title="the provider refuses to register a client of this kind",
     why="whoever uses that client cannot log in",
     source="RFC 7591 section 3.2.2",
-    complaints=(
+    reports=(
         "keycloak/keycloak#43654",
         "microsoft/vscode#278512",
         "opensearch-project/opensearch-mcp-server-py#227",
     ),
 )
-LEFT_BEHIND = Kind(
+NOT_CLEANED_UP = Rule(
     name="left_behind",
     severity=Severity.NOTE,
     title="a trial registration could not be removed",
     why="registrations that nobody removes pile up",
     source="RFC 7592 section 2.3",
-    complaints=("agentic-community/mcp-gateway-registry#1119",),
+    reports=("agentic-community/mcp-gateway-registry#1119",),
 )
 _CREATED = (200, 201)
 _ERROR = 400
 
 
-async def possible(case: Case) -> list[Finding]:
+async def check_supported(case: CheckContext) -> list[Finding]:
     """What the metadata says about registration."""
-    registers = is_web(text(case.provider, "registration_endpoint"))
+    registers = is_http_url(text(case.provider, "registration_endpoint"))
     documents = case.provider.get("client_id_metadata_document_supported") is True
     found = []
     if not registers and not documents:
-        mend = "switch dynamic registration or client ID metadata documents on, or hand out a client id to people"
-        found.append(NO_REGISTRATION.found("neither registration_endpoint nor metadata documents", mend))
+        fix = "switch dynamic registration or client ID metadata documents on, or hand out a client id to people"
+        found.append(NO_REGISTRATION.finding("neither registration_endpoint nor metadata documents", fix))
     elif not registers:
-        found.append(ONLY_DOCUMENTS.found("client_id_metadata_document_supported is true", "hand out a client id, too"))
+        found.append(
+            ONLY_DOCUMENTS.finding("client_id_metadata_document_supported is true", "hand out a client id, too")
+        )
     listed = texts(case.provider.get("token_endpoint_auth_methods_supported"))
     if not registers and "none" not in listed:  # who registers is told by the answer which method is his
         what = f"token_endpoint_auth_methods_supported is {' '.join(listed) or 'not there'}"
         found.append(
-            NO_PUBLIC_CLIENTS.found(what, 'switch public clients on and list "none" (Keycloak: 26.6 or newer)')
+            NO_PUBLIC_CLIENTS.finding(what, 'switch public clients on and list "none" (Keycloak: 26.6 or newer)')
         )
     return found
 
 
-async def tried(case: Case) -> list[Finding]:
+async def check_trial(case: CheckContext) -> list[Finding]:
     """Register as each kind of client does, and take it back at once."""
-    found, refused = [], []
-    for persona in PERSONAS:
-        reply = await _register(case, persona)
+    found, rejected = [], []
+    for profile in CLIENT_PROFILES:
+        reply = await _register(case, profile)
         if reply.status in _CREATED:
-            found += await _take_back(case, persona, reply)
+            found += await _deregister(case, profile, reply)
         else:
-            refused.append((persona, reply))
-    kind = REFUSED if len(refused) == len(PERSONAS) else SOME_REFUSED
-    told: dict[str, list[str]] = {}
-    for persona, reply in refused:
-        told.setdefault(_reason(reply), []).append(persona.name)
+            rejected.append((profile, reply))
+    kind = REFUSED if len(rejected) == len(CLIENT_PROFILES) else SOME_REFUSED
+    names_by_reason: dict[str, list[str]] = {}
+    for profile, reply in rejected:
+        names_by_reason.setdefault(_reason(reply), []).append(profile.name)
     return [
         *(
-            kind.found(f"{', '.join(names)}: {reason}", advice(reason, keycloak=case.is_keycloak))
-            for reason, names in told.items()
+            kind.finding(f"{', '.join(names)}: {reason}", advice(reason, keycloak=case.is_keycloak))
+            for reason, names in names_by_reason.items()
         ),
         *found,
     ]
 
 
-async def _register(case: Case, persona: Persona) -> Reply:
+async def _register(case: CheckContext, profile: ClientProfile) -> HttpResult:
     endpoint = text(case.provider, "registration_endpoint")
-    headers = {"origin": INSPECTOR} if persona.in_a_page else {}
-    return await case.ask.send("POST", endpoint, headers=headers, json=persona.registration(case.scopes))
+    headers = {"origin": INSPECTOR} if profile.from_browser else {}
+    return await case.http.send("POST", endpoint, headers=headers, json=profile.registration(case.scopes))
 
 
-async def _take_back(case: Case, persona: Persona, reply: Reply) -> list[Finding]:
-    made = Registration.read(reply.url, reply.document)
-    name = f"{persona.name}, client {str(reply.document.get('client_id'))[:200]}"
+async def _deregister(case: CheckContext, profile: ClientProfile, reply: HttpResult) -> list[Finding]:
+    registration = ClientRegistration.read(reply.url, reply.document)
+    name = f"{profile.name}, client {str(reply.document.get('client_id'))[:200]}"
     try:
-        uri = target(made)
+        uri = deregistration_url(registration)
     except (ValueError, httpx2.InvalidURL) as error:
-        return [LEFT_BEHIND.found(f"{name}: {error}", "remove it at the provider")]
-    gone = await case.ask.send("DELETE", uri, headers={"authorization": f"Bearer {made.token}"})
+        return [NOT_CLEANED_UP.finding(f"{name}: {error}", "remove it at the provider")]
+    gone = await case.http.send("DELETE", uri, headers={"authorization": f"Bearer {registration.token}"})
     if gone.fault is not None or gone.status >= _ERROR:
-        return [LEFT_BEHIND.found(f"{name}: {gone}", "remove it at the provider")]
+        return [NOT_CLEANED_UP.finding(f"{name}: {gone}", "remove it at the provider")]
     return []
 
 
-def _reason(reply: Reply) -> str:
+def _reason(reply: HttpResult) -> str:
     """The answer in words. What the provider says is bounded; whoever shows it escapes it."""
     if reply.fault is not None:
         return str(reply)
-    said = text(reply.document, "error_description") or text(reply.document, "error")
-    return f"{reply.status} {said[:300]}".strip()
+    message = text(reply.document, "error_description") or text(reply.document, "error")
+    return f"{reply.status} {message[:300]}".strip()
 
 
-def _can_try(case: Case) -> str:
+def _can_try(case: CheckContext) -> str:
     if reason := with_login(case):
         return reason
-    if not is_web(text(case.provider, "registration_endpoint")):
+    if not is_http_url(text(case.provider, "registration_endpoint")):
         return "the provider has no registration endpoint"
     return "" if case.register else "only with --register, for it writes at the provider"
 
@@ -185,17 +187,17 @@ def _can_try(case: Case) -> str:
 CHECKS = (
     Check(
         name="registration",
-        asks="Can clients introduce themselves?",
-        run=possible,
-        needs=("discovery",),
+        question="Can clients introduce themselves?",
+        run=check_supported,
+        depends_on=("discovery",),
         kinds=(NO_REGISTRATION, NO_PUBLIC_CLIENTS, ONLY_DOCUMENTS),
     ),
     Check(
         name="trial",
-        asks="Do the clients people use get registered? (--register; each is taken back at once)",
-        run=tried,
-        needs=("endpoints",),
-        applies=_can_try,
-        kinds=(REFUSED, SOME_REFUSED, LEFT_BEHIND),
+        question="Do the clients people use get registered? (--register; each is taken back at once)",
+        run=check_trial,
+        depends_on=("endpoints",),
+        skip_reason=_can_try,
+        kinds=(REFUSED, SOME_REFUSED, NOT_CLEANED_UP),
     ),
 )

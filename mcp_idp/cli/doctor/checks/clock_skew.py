@@ -5,25 +5,25 @@ from __future__ import annotations
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from mcp_idp.cli.doctor.findings import Finding, Kind, Severity
+from mcp_idp.cli.doctor.findings import Finding, Rule, Severity
 from mcp_idp.cli.doctor.runner import Check, with_login
 
 if TYPE_CHECKING:
-    from mcp_idp.cli.common.safe_http import Reply
-    from mcp_idp.cli.doctor.context import Case
+    from mcp_idp.cli.common.safe_http import HttpResult
+    from mcp_idp.cli.doctor.context import CheckContext
 
-APART = Kind(
+SKEW = Rule(
     name="clocks_apart",
     severity=Severity.FAULT,
     title="a clock is wrong",
     why="a fresh token counts as not yet valid, or as run out, and each login ends where it began",
     source="RFC 7519 sections 4.1.4 to 4.1.6",
-    complaints=(
+    reports=(
         "mcp-hangar/mcp-hangar#630",
         "minio/object-browser#3519",
     ),
 )
-OURS = Kind(
+LOCAL_SKEW = Rule(
     name="clock_here",
     severity=Severity.NOTE,
     title="the clock of this machine is wrong",
@@ -32,25 +32,23 @@ OURS = Kind(
 _LEEWAY = 30  # seconds: CLOCK_LEEWAY's default
 
 
-async def agree(case: Case) -> list[Finding]:
+async def check_skew(case: CheckContext) -> list[Finding]:
     """Compare the Date headers with each other, and with the time here."""
-    told = {"server": _ahead(case.knock), "provider": _ahead(case.provider_reply)}
-    ahead = {who: seconds for who, seconds in told.items() if seconds is not None}
+    skews = {"server": _ahead(case.initial_response), "provider": _ahead(case.provider_reply)}
+    ahead = {who: seconds for who, seconds in skews.items() if seconds is not None}
     if not ahead or max(abs(seconds) for seconds in ahead.values()) <= _LEEWAY:
         return []
-    seen = ", ".join(
-        f"that of the {who} is {_words(seconds)} the clock of this machine" for who, seconds in ahead.items()
+    observed = ", ".join(
+        f"that of the {who} is {_format_seconds(seconds)} the clock of this machine" for who, seconds in ahead.items()
     )
     if len(ahead) > 1 and max(ahead.values()) - min(ahead.values()) <= _LEEWAY:
-        return [OURS.found(seen, "set the clock of this machine right (NTP)")]
+        return [LOCAL_SKEW.finding(observed, "set the clock of this machine right (NTP)")]
     wrong = max(ahead, key=lambda who: abs(ahead[who]))
-    mend = (
-        f"set the clock of the {wrong}'s machine right (NTP), if that of this one is; CLOCK_LEEWAY would only hide it"
-    )
-    return [APART.found(seen, mend)]
+    fix = f"set the clock of the {wrong}'s machine right (NTP), if that of this one is; CLOCK_LEEWAY would only hide it"
+    return [SKEW.finding(observed, fix)]
 
 
-def _ahead(reply: Reply | None) -> float | None:
+def _ahead(reply: HttpResult | None) -> float | None:
     """How far the clock of whoever answered is ahead of ours, in seconds; None if the answer does not tell."""
     if reply is None or not reply.header("date") or reply.header("age"):  # an answer out of a cache is older
         return None
@@ -60,17 +58,17 @@ def _ahead(reply: Reply | None) -> float | None:
         return None
 
 
-def _words(seconds: float) -> str:
+def _format_seconds(seconds: float) -> str:
     if abs(seconds) <= _LEEWAY:
         return "as"
     size = f"{abs(seconds) / 60:.0f} minutes" if abs(seconds) >= 90 else f"{abs(seconds):.0f} s"  # noqa: PLR2004 - s, min
     return f"{size} {'ahead of' if seconds > 0 else 'behind'}"
 
 
-def _told(case: Case) -> str:
+def _describe_sources(case: CheckContext) -> str:
     if reason := with_login(case):
         return reason
-    if _ahead(case.knock) is None and _ahead(case.provider_reply) is None:
+    if _ahead(case.initial_response) is None and _ahead(case.provider_reply) is None:
         return "neither server nor provider sends a Date"
     return ""
 
@@ -78,10 +76,10 @@ def _told(case: Case) -> str:
 CHECKS = (
     Check(
         name="clocks",
-        asks="Do the clocks of server and provider agree?",
-        run=agree,
-        needs=("discovery",),
-        applies=_told,
-        kinds=(APART, OURS),
+        question="Do the clocks of server and provider agree?",
+        run=check_skew,
+        depends_on=("discovery",),
+        skip_reason=_describe_sources,
+        kinds=(SKEW, LOCAL_SKEW),
     ),
 )

@@ -6,144 +6,144 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mcp_idp.cli.common.discover_request import discover_request
-from mcp_idp.cli.common.safe_http import is_web
+from mcp_idp.cli.common.safe_http import is_http_url
 from mcp_idp.cli.doctor.context import INSPECTOR, text
-from mcp_idp.cli.doctor.findings import Finding, Kind, Severity
+from mcp_idp.cli.doctor.findings import Finding, Rule, Severity
 from mcp_idp.cli.doctor.runner import Check, always
 from mcp_idp.util.urls import is_private
 
 if TYPE_CHECKING:
-    from mcp_idp.cli.common.safe_http import Reply
-    from mcp_idp.cli.doctor.context import Case
+    from mcp_idp.cli.common.safe_http import HttpResult
+    from mcp_idp.cli.doctor.context import CheckContext
 
-PREFLIGHT = Kind(
+PREFLIGHT = Rule(
     name="preflight",
     severity=Severity.WARNING,
     title="browser clients cannot talk to the server",
     why="a page asks by a preflight first, without a token; any answer but yes looks to its user like a dead server",
     source="Fetch standard, CORS-preflight fetch",
-    complaints=("envoyproxy/ai-gateway#2307", "modelcontextprotocol/inspector#571"),
+    reports=("envoyproxy/ai-gateway#2307", "modelcontextprotocol/inspector#571"),
 )
-HIDDEN_CHALLENGE = Kind(
+CHALLENGE_NOT_EXPOSED = Rule(
     name="hidden_challenge",
     severity=Severity.WARNING,
     title="browser clients cannot read the challenge",
     why="a page sees only headers that are exposed: without WWW-Authenticate it does not learn how to log in",
     source="Fetch standard, CORS safelisted response-header name",
-    complaints=("modelcontextprotocol/inspector#571",),
+    reports=("modelcontextprotocol/inspector#571",),
 )
-PROVIDER_PREFLIGHT = Kind(
+PROVIDER_PREFLIGHT = Rule(
     name="provider_preflight",
     severity=Severity.WARNING,
     title="browser clients cannot talk to the provider",
     why="Inspector fetches the metadata, registers and gets its token from a page",
     source="Fetch standard, CORS-preflight fetch",
-    complaints=("keycloak/keycloak#8863", "keycloak/keycloak#39629"),
+    reports=("keycloak/keycloak#8863", "keycloak/keycloak#39629"),
 )
-ANY_HOST = Kind(
+ANY_HOST = Rule(
     name="any_host",
     severity=Severity.WARNING,
     title="the server answers to any Host",
     why="a page can point its own name at this address and talk to the server as if it were its own (DNS rebinding)",
     source="MCP transports 2026-07-28, Security Warning",
 )
-ANY_ORIGIN = Kind(
+ANY_ORIGIN = Rule(
     name="any_origin",
     severity=Severity.WARNING,
     title="the server answers to any web page",
     why="servers must refuse an Origin they do not know: pages of strangers can call it from a visitor's browser",
     source="MCP transports 2026-07-28, Security Warning",
 )
-_FOREIGN = "evil.example"
+_FOREIGN_HOST = "evil.example"
 _HEADERS = ("authorization", "content-type", "mcp-protocol-version")
 
 
-async def server_cors(case: Case) -> list[Finding]:
+async def server_cors(case: CheckContext) -> list[Finding]:
     """Preflights from Inspector's page, and whether it can read the 401."""
-    refused = await _preflight(case, case.url, "POST", _HEADERS)
-    if not refused and not case.open:
+    rejected = await _preflight(case, case.url, "POST", _HEADERS)
+    if not rejected and not case.open:
         body, headers = discover_request()
-        reply = await case.ask.send("POST", case.url, headers={**headers, "origin": INSPECTOR}, json=body)
+        reply = await case.http.send("POST", case.url, headers={**headers, "origin": INSPECTOR}, json=body)
         exposed = reply.header("access-control-expose-headers").lower()
-        if not _admits(reply) or "www-authenticate" not in exposed:
-            shown = f"Access-Control-Expose-Headers is {exposed or 'not there'}"
-            mend = "send Access-Control-Allow-Origin and Access-Control-Expose-Headers: WWW-Authenticate with each 401"
-            return [HIDDEN_CHALLENGE.found(shown, mend)]
-    if not refused:
+        if not _allows_origin(reply) or "www-authenticate" not in exposed:
+            observed = f"Access-Control-Expose-Headers is {exposed or 'not there'}"
+            fix = "send Access-Control-Allow-Origin and Access-Control-Expose-Headers: WWW-Authenticate with each 401"
+            return [CHALLENGE_NOT_EXPOSED.finding(observed, fix)]
+    if not rejected:
         return []
-    mend = (
+    fix = (
         f"answer OPTIONS from {INSPECTOR} with 204 and without a token, and allow {', '.join(_HEADERS)} (here: add "
         f"{INSPECTOR} to ALLOWED_ORIGINS; loopback is allowed where that is not set)"
     )
-    return [PREFLIGHT.found(f"{case.url}: {refused}", mend, settings={"ALLOWED_ORIGINS": INSPECTOR})]
+    return [PREFLIGHT.finding(f"{case.url}: {rejected}", fix, settings={"ALLOWED_ORIGINS": INSPECTOR})]
 
 
-async def provider_cors(case: Case) -> list[Finding]:
+async def provider_cors(case: CheckContext) -> list[Finding]:
     """The same at the provider: its metadata, registration and token endpoints."""
-    asked = [("GET", case.provider_reply.url, ("mcp-protocol-version",))] if case.provider_reply else []
-    asked += [
+    preflights = [("GET", case.provider_reply.url, ("mcp-protocol-version",))] if case.provider_reply else []
+    preflights += [
         ("POST", text(case.provider, name), ("content-type",))
         for name in ("registration_endpoint", "token_endpoint")
-        if is_web(text(case.provider, name))
+        if is_http_url(text(case.provider, name))
     ]
-    refused = [
-        f"{url}: {why}" for method, url, headers in asked if (why := await _preflight(case, url, method, headers))
+    rejected = [
+        f"{url}: {why}" for method, url, headers in preflights if (why := await _preflight(case, url, method, headers))
     ]
-    if not refused:
+    if not rejected:
         return []
     keycloak = (
         "Keycloak: 26.5 or newer, KC_SPI_CORS__DEFAULT__ALLOWED_HEADERS=mcp-protocol-version, and the policy Allowed "
         f"Registration Web Origins with {INSPECTOR}"
     )
     other = f"let the provider answer preflights from {INSPECTOR}, or put a proxy before it that does"
-    return [PROVIDER_PREFLIGHT.found("; ".join(refused), keycloak if case.is_keycloak else other)]
+    return [PROVIDER_PREFLIGHT.finding("; ".join(rejected), keycloak if case.is_keycloak else other)]
 
 
-async def _preflight(case: Case, url: str, method: str, headers: tuple[str, ...]) -> str:
+async def _preflight(case: CheckContext, url: str, method: str, headers: tuple[str, ...]) -> str:
     """Why a page of Inspector may not send such a request, or ""."""
-    asks = {
+    request_headers = {
         "origin": INSPECTOR,
         "access-control-request-method": method,
         "access-control-request-headers": ",".join(headers),
     }
-    reply = await case.ask.send("OPTIONS", url, headers=asks)
+    reply = await case.http.send("OPTIONS", url, headers=request_headers)
     if reply.fault is not None or not 200 <= reply.status < 300:  # noqa: PLR2004 - the preflight must be ok
         return f"the preflight is answered {reply}"
-    if not _admits(reply):
+    if not _allows_origin(reply):
         return "the preflight's answer allows no page of this origin"
     allowed = {word.strip() for word in reply.header("access-control-allow-headers").lower().split(",")}
     missing = [name for name in headers if name not in allowed and ("*" not in allowed or name == "authorization")]
     return f"the preflight's answer does not allow {', '.join(missing)}" if missing else ""
 
 
-def _admits(reply: Reply) -> bool:
+def _allows_origin(reply: HttpResult) -> bool:
     return reply.header("access-control-allow-origin") in {"*", INSPECTOR}
 
 
-async def foreign_host(case: Case) -> list[Finding]:
+async def check_host(case: CheckContext) -> list[Finding]:
     """A request that names a stranger's Host."""
-    if not await _answered(case, host=_FOREIGN):
+    if not await _is_accepted(case, host=_FOREIGN_HOST):
         return []
     mend = "refuse a Host that is not the server's own with 421 (other servers: allowed hosts, trusted hosts)"
-    return [ANY_HOST.found(f"Host: {_FOREIGN} is answered like its own", mend)]
+    return [ANY_HOST.finding(f"Host: {_FOREIGN_HOST} is answered like its own", mend)]
 
 
-async def foreign_origin(case: Case) -> list[Finding]:
+async def check_origin(case: CheckContext) -> list[Finding]:
     """A request from a stranger's page."""
-    if not await _answered(case, origin=f"https://{_FOREIGN}"):
+    if not await _is_accepted(case, origin=f"https://{_FOREIGN_HOST}"):
         return []
     mend = "refuse an Origin that is not on a list with 403"
-    return [ANY_ORIGIN.found(f"Origin: https://{_FOREIGN} is answered like none", mend)]
+    return [ANY_ORIGIN.finding(f"Origin: https://{_FOREIGN_HOST} is answered like none", mend)]
 
 
-async def _answered(case: Case, **header: str) -> bool:
+async def _is_accepted(case: CheckContext, **header: str) -> bool:
     """Whether a request with this `header` gets the very answer that one without it gets."""
     body, headers = discover_request()
-    reply = await case.ask.send("POST", case.url, headers={**headers, **header}, json=body)
-    return case.knock is not None and reply.fault is None and reply.status == case.knock.status
+    reply = await case.http.send("POST", case.url, headers={**headers, **header}, json=body)
+    return case.initial_response is not None and reply.fault is None and reply.status == case.initial_response.status
 
 
-def _on_a_private_network(case: Case) -> str:
+def _on_a_private_network(case: CheckContext) -> str:
     if is_private(urlsplit(case.url).hostname or ""):
         return ""
     return "DNS rebinding is about servers that the public network does not reach"
@@ -152,33 +152,33 @@ def _on_a_private_network(case: Case) -> str:
 CHECKS = (
     Check(
         name="pages",
-        asks="Can Inspector's page talk to the server and read its challenge?",
+        question="Can Inspector's page talk to the server and read its challenge?",
         run=server_cors,
-        needs=("reach",),
-        applies=always,
-        kinds=(PREFLIGHT, HIDDEN_CHALLENGE),
+        depends_on=("reach",),
+        skip_reason=always,
+        kinds=(PREFLIGHT, CHALLENGE_NOT_EXPOSED),
     ),
     Check(
         name="provider pages",
-        asks="Can Inspector's page talk to the provider?",
+        question="Can Inspector's page talk to the provider?",
         run=provider_cors,
-        needs=("endpoints",),
+        depends_on=("endpoints",),
         kinds=(PROVIDER_PREFLIGHT,),
     ),
     Check(
         name="foreign host",
-        asks="Is a foreign Host refused?",
-        run=foreign_host,
-        needs=("reach",),
-        applies=_on_a_private_network,
+        question="Is a foreign Host refused?",
+        run=check_host,
+        depends_on=("reach",),
+        skip_reason=_on_a_private_network,
         kinds=(ANY_HOST,),
     ),
     Check(
         name="foreign origin",
-        asks="Is a foreign Origin refused?",
-        run=foreign_origin,
-        needs=("reach",),
-        applies=always,
+        question="Is a foreign Origin refused?",
+        run=check_origin,
+        depends_on=("reach",),
+        skip_reason=always,
         kinds=(ANY_ORIGIN,),
     ),
 )

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcp_idp.cli.common.safe_http import in_the_clear
-from mcp_idp.cli.doctor.findings import Finding, Kind, Severity
+from mcp_idp.cli.common.safe_http import is_cleartext
+from mcp_idp.cli.doctor.findings import Finding, Rule, Severity
 from mcp_idp.cli.doctor.runner import Check, always
 
 if TYPE_CHECKING:
-    from mcp_idp.cli.doctor.context import Case
+    from mcp_idp.cli.doctor.context import CheckContext
 
-CLEAR = Kind(
+CLEARTEXT = Rule(
     name="clear",
     severity=Severity.FAULT,
     title="the server is called over http, off this machine",
     why="tokens cross the network where anybody on the way can take them",
     source="RFC 6750 section 5.3",
-    complaints=("keycloak/keycloak#15084",),
+    reports=("keycloak/keycloak#15084",),
 )
 
 
-async def encrypted(case: Case) -> list[Finding]:
+async def encrypted(case: CheckContext) -> list[Finding]:
     """Is the server called over TLS, where others are on the line?"""
-    if not in_the_clear(case.url):
+    if not is_cleartext(case.url):
         return []
     public = f"https{case.url.removeprefix('http')}"
     return [
-        CLEAR.found(
+        CLEARTEXT.finding(
             f"{case.url} is not https",
             f"put a proxy that ends TLS before it, and set MCP_PUBLIC_URL={public}: never from the request",
             settings={"MCP_PUBLIC_URL": public},
@@ -39,10 +39,10 @@ async def encrypted(case: Case) -> list[Finding]:
 CHECKS = (
     Check(
         name="encryption",
-        asks="Is the server called over TLS, off this machine?",
+        question="Is the server called over TLS, off this machine?",
         run=encrypted,
-        applies=always,
-        needs=("reach",),
-        kinds=(CLEAR,),
+        skip_reason=always,
+        depends_on=("reach",),
+        kinds=(CLEARTEXT,),
     ),
 )

@@ -5,188 +5,192 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from mcp_idp.cli.common.safe_http import in_the_clear, is_web
+from mcp_idp.cli.common.safe_http import is_cleartext, is_http_url
 from mcp_idp.cli.doctor.context import text, texts
-from mcp_idp.cli.doctor.findings import Finding, Kind, Severity
+from mcp_idp.cli.doctor.findings import Finding, Rule, Severity
 from mcp_idp.cli.doctor.runner import Check
-from mcp_idp.cli.doctor.url_diff import difference
-from mcp_idp.http.protected_resource import WELL_KNOWN
+from mcp_idp.cli.doctor.url_diff import describe_difference
+from mcp_idp.http.protected_resource import WELL_KNOWN_PATH
 
 if TYPE_CHECKING:
-    from mcp_idp.cli.common.safe_http import Reply
-    from mcp_idp.cli.doctor.context import Case
+    from mcp_idp.cli.common.safe_http import HttpResult
+    from mcp_idp.cli.doctor.context import CheckContext
 
-MISSING = Kind(
+MISSING = Rule(
     name="document_missing",
     severity=Severity.FAULT,
     title="there is no protected resource metadata",
     why="clients learn from it which provider to log in at; without it they guess, and register at the wrong place",
     source="RFC 9728 section 3",
-    complaints=("modelcontextprotocol/inspector#2296", "geelen/mcp-remote#128"),
+    reports=("modelcontextprotocol/inspector#2296", "geelen/mcp-remote#128"),
 )
-NOT_AT_PATH = Kind(
+NOT_AT_PATH = Rule(
     name="not_at_path",
     severity=Severity.WARNING,
     title="the metadata is at the root only",
     why="the well-known segment goes between host and path; clients that build the URL themselves look there first",
     source="RFC 9728 section 3.1",
-    complaints=("modelcontextprotocol/python-sdk#1052",),
+    reports=("modelcontextprotocol/python-sdk#1052",),
 )
-NOT_AT_ROOT = Kind(
+NOT_AT_ROOT = Rule(
     name="not_at_root",
     severity=Severity.NOTE,
     title="the metadata is not at the root",
     why="a few older clients look only there",
 )
-TWO_VERSIONS = Kind(
+TWO_VERSIONS = Rule(
     name="two_versions",
     severity=Severity.WARNING,
     title="the two well-known URLs answer differently",
     why="which provider and which scopes a client uses then depends on where it looked",
 )
-OTHER_RESOURCE = Kind(
+OTHER_RESOURCE = Rule(
     name="other_resource",
     severity=Severity.FAULT,
     title="the metadata is about another URL",
     why="clients compare `resource` with the URL they use, letter by letter, and must not go on if they differ",
     source="RFC 9728 section 3.3",
-    complaints=(
+    reports=(
         "PrefectHQ/fastmcp#1431",
         "modelcontextprotocol/python-sdk#1264",
         "elgorro/aiquila#77",
     ),
 )
-NO_ISSUER = Kind(
+NO_ISSUER = Rule(
     name="no_issuer",
     severity=Severity.FAULT,
     title="the metadata names no authorization server",
     why="nothing says where to log in",
     source="MCP authorization 2026-07-28, Authorization Server Location",
 )
-HIDDEN_ISSUER = Kind(
+HIDDEN_ISSUER = Rule(
     name="hidden_issuer",
     severity=Severity.FAULT,
     title="the authorization server is named as only containers can reach it",
     why="the browser of a person has to open it, and cannot",
     source="RFC 9728 section 2",
-    complaints=("microcks/microcks#943",),
+    reports=("microcks/microcks#943",),
 )
-CLEAR_ISSUER = Kind(
+CLEAR_ISSUER = Rule(
     name="clear_issuer",
     severity=Severity.FAULT,
     title="the authorization server is http, off this machine",
     why="passwords and tokens would cross the network in the clear; clients refuse, and Keycloak says HTTPS required",
     source="RFC 8414 section 2; RFC 9700 section 2.6",
-    complaints=("keycloak/keycloak#15084", "keycloak/keycloak#25350"),
+    reports=("keycloak/keycloak#15084", "keycloak/keycloak#25350"),
 )
-OFFLINE = Kind(
+OFFLINE = Rule(
     name="offline_access_advertised",
     severity=Severity.WARNING,
     title="the server asks for offline_access",
     why="it is between client and provider; a provider that does not know it refuses the whole login",
     source="MCP authorization 2026-07-28 (SEP-2207)",
-    complaints=("anthropics/claude-code#41610", "anthropics/claude-code#7744"),
+    reports=("anthropics/claude-code#41610", "anthropics/claude-code#7744"),
 )
 
 
-async def document(case: Case) -> list[Finding]:
+async def check_metadata(case: CheckContext) -> list[Finding]:
     """Fetch it from where the challenge says, and from both well-known places."""
     parts = urlsplit(case.url)
-    root = f"{parts.scheme}://{parts.netloc}{WELL_KNOWN}"
+    root = f"{parts.scheme}://{parts.netloc}{WELL_KNOWN_PATH}"
     at_path = root + parts.path.rstrip("/")
     named = (case.challenge.parameters.get("resource_metadata") if case.challenge else None) or at_path
-    replies = {url: await case.ask.get(url) for url in dict.fromkeys((named, at_path, root))}
-    usable = [reply.found for reply in replies.values() if reply.found]
+    replies = {url: await case.http.get(url) for url in dict.fromkeys((named, at_path, root))}
+    usable = [reply.json_if_ok for reply in replies.values() if reply.json_if_ok]
     if not usable:
-        tried = "; ".join(f"{url}: {_said(reply)}" for url, reply in replies.items())
-        mend = f"serve it at {at_path}, and name that in the challenge (RFC 9728 sections 3.1 and 5.1)"
-        return [MISSING.found(tried, mend)]
+        tried = "; ".join(f"{url}: {_describe_reply(reply)}" for url, reply in replies.items())
+        fix = f"serve it at {at_path}, and name that in the challenge (RFC 9728 sections 3.1 and 5.1)"
+        return [MISSING.finding(tried, fix)]
     case.resource = usable[0]
     found = []
-    if not replies[at_path].found:
-        answers = f"{at_path}: {_said(replies[at_path])}"
-        found.append(NOT_AT_PATH.found(answers, "serve the same document there too"))
-    if not replies[root].found:
-        found.append(NOT_AT_ROOT.found(f"{root}: {_said(replies[root])}", "serve the same document there too"))
+    if not replies[at_path].json_if_ok:
+        observed = f"{at_path}: {_describe_reply(replies[at_path])}"
+        found.append(NOT_AT_PATH.finding(observed, "serve the same document there too"))
+    if not replies[root].json_if_ok:
+        found.append(
+            NOT_AT_ROOT.finding(f"{root}: {_describe_reply(replies[root])}", "serve the same document there too")
+        )
     if any(other != usable[0] for other in usable):
-        found.append(TWO_VERSIONS.found("they are not equal", "serve one document at all of them"))
+        found.append(TWO_VERSIONS.finding("they are not equal", "serve one document at all of them"))
     return found
 
 
-def _said(reply: Reply) -> str:
+def _describe_reply(reply: HttpResult) -> str:
     return "no JSON object" if reply.status == 200 else str(reply)  # noqa: PLR2004 - OK
 
 
-async def same_resource(case: Case) -> list[Finding]:
+async def same_resource(case: CheckContext) -> list[Finding]:
     """Compare `resource` with the URL that is used."""
     named = text(case.resource, "resource")
     if named == case.url:
         return []
-    if not is_web(named):
-        what, mend = f"resource is {case.resource.get('resource')!r}", f'it must say "resource": "{case.url}"'
-        return [OTHER_RESOURCE.found(what, mend, settings={"MCP_PUBLIC_URL": case.url})]
-    what = f"resource is {named}, and the server was called {case.url}: the difference is {difference(case.url, named)}"
+    if not is_http_url(named):
+        what, fix = f"resource is {case.resource.get('resource')!r}", f'it must say "resource": "{case.url}"'
+        return [OTHER_RESOURCE.finding(what, fix, settings={"MCP_PUBLIC_URL": case.url})]
+    what = f"resource is {named}, and the server was called {case.url}: the difference is {describe_difference(case.url, named)}"
     if case.url.endswith("/"):
-        return [OTHER_RESOURCE.found(what, f"give clients {named}, without more", url=named)]
-    if case.hides(named):
-        mend = f"set the server's public URL to the one that clients use (here: MCP_PUBLIC_URL={case.url})"
-        return [OTHER_RESOURCE.found(what, mend, settings={"MCP_PUBLIC_URL": case.url})]
-    mend = (
+        return [OTHER_RESOURCE.finding(what, f"give clients {named}, without more", url=named)]
+    if case.is_internal_name(named):
+        fix = f"set the server's public URL to the one that clients use (here: MCP_PUBLIC_URL={case.url})"
+        return [OTHER_RESOURCE.finding(what, fix, settings={"MCP_PUBLIC_URL": case.url})]
+    fix = (
         f"give clients {named}; or, if {case.url} is right, make it the server's own (here: MCP_PUBLIC_URL={case.url})"
     )
-    return [OTHER_RESOURCE.found(what, mend, url=named, settings={"MCP_PUBLIC_URL": case.url})]
+    return [OTHER_RESOURCE.finding(what, fix, url=named, settings={"MCP_PUBLIC_URL": case.url})]
 
 
-async def provider_named(case: Case) -> list[Finding]:
+async def check_authorization_server(case: CheckContext) -> list[Finding]:
     """Look at the first of `authorization_servers`, which is the one that clients take."""
     named = texts(case.resource.get("authorization_servers"))
     case.issuer = issuer = named[0] if named else ""
     found = []
-    if not is_web(issuer):
+    if not is_http_url(issuer):
         got = case.resource.get("authorization_servers")
-        return [NO_ISSUER.found(f"authorization_servers is {got!r}", "name the issuer there (here: OAUTH_SERVER_URL)")]
-    if case.hides(issuer):
-        public = case.seen_from_here(issuer)
+        return [
+            NO_ISSUER.finding(f"authorization_servers is {got!r}", "name the issuer there (here: OAUTH_SERVER_URL)")
+        ]
+    if case.is_internal_name(issuer):
+        public = case.as_localhost(issuer)
         found.append(
-            HIDDEN_ISSUER.found(
+            HIDDEN_ISSUER.finding(
                 f"authorization_servers names {issuer}",
                 "name the provider as browsers reach it, and where the server itself reaches it apart from that (here: "
                 f"OAUTH_SERVER_URL={public} and OAUTH_INTERNAL_URL={issuer}; Keycloak needs KC_HOSTNAME, too)",
                 settings={"OAUTH_SERVER_URL": public, "OAUTH_INTERNAL_URL": issuer},
             )
         )
-    elif in_the_clear(issuer):
+    elif is_cleartext(issuer):
         secure = f"https{issuer.removeprefix('http')}"
-        mend = f"give the provider TLS, and name it so (here: OAUTH_SERVER_URL={secure}); it must call itself that, too"
+        fix = f"give the provider TLS, and name it so (here: OAUTH_SERVER_URL={secure}); it must call itself that, too"
         settings = {"OAUTH_SERVER_URL": secure}
-        found.append(CLEAR_ISSUER.found(f"authorization_servers names {issuer}", mend, settings=settings))
-    asked = {*case.scopes, *texts(case.resource.get("scopes_supported"))}
-    if "offline_access" in asked:
-        mend = "take it out of the challenge and of scopes_supported"
-        found.append(OFFLINE.found("challenge or metadata lists it", mend))
+        found.append(CLEAR_ISSUER.finding(f"authorization_servers names {issuer}", fix, settings=settings))
+    requested = {*case.scopes, *texts(case.resource.get("scopes_supported"))}
+    if "offline_access" in requested:
+        fix = "take it out of the challenge and of scopes_supported"
+        found.append(OFFLINE.finding("challenge or metadata lists it", fix))
     return found
 
 
 CHECKS = (
     Check(
         name="metadata",
-        asks="Is there a protected resource metadata document, at both well-known URLs?",
-        run=document,
-        needs=("reach",),
+        question="Is there a protected resource metadata document, at both well-known URLs?",
+        run=check_metadata,
+        depends_on=("reach",),
         kinds=(MISSING, NOT_AT_PATH, NOT_AT_ROOT, TWO_VERSIONS),
     ),
     Check(
         name="resource",
-        asks="Is the document about the very URL that is used?",
+        question="Is the document about the very URL that is used?",
         run=same_resource,
-        needs=("metadata",),
+        depends_on=("metadata",),
         kinds=(OTHER_RESOURCE,),
     ),
     Check(
         name="provider",
-        asks="Does it name an authorization server that clients can reach safely?",
-        run=provider_named,
-        needs=("metadata",),
+        question="Does it name an authorization server that clients can reach safely?",
+        run=check_authorization_server,
+        depends_on=("metadata",),
         kinds=(NO_ISSUER, HIDDEN_ISSUER, CLEAR_ISSUER, OFFLINE),
     ),
 )

@@ -6,83 +6,83 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from mcp_idp.cli.common.discover_request import discover_request
-from mcp_idp.cli.common.safe_http import Fault, is_web
+from mcp_idp.cli.common.safe_http import HttpFailure, is_http_url
 from mcp_idp.cli.doctor.challenge_header import read_challenge
 from mcp_idp.cli.doctor.context import text
-from mcp_idp.cli.doctor.findings import Finding, Kind, Severity
+from mcp_idp.cli.doctor.findings import Finding, Rule, Severity
 from mcp_idp.cli.doctor.runner import Check, always
-from mcp_idp.cli.doctor.url_diff import difference
-from mcp_idp.http.protected_resource import WELL_KNOWN
+from mcp_idp.cli.doctor.url_diff import describe_difference
+from mcp_idp.http.protected_resource import WELL_KNOWN_PATH
 from mcp_idp.util.urls import is_loopback
 
 if TYPE_CHECKING:
-    from mcp_idp.cli.common.safe_http import Reply
-    from mcp_idp.cli.doctor.context import Case
+    from mcp_idp.cli.common.safe_http import HttpResult
+    from mcp_idp.cli.doctor.context import CheckContext
 
-UNREACHABLE = Kind(
+UNREACHABLE = Rule(
     name="unreachable",
     severity=Severity.FAULT,
     title="nothing answers at the server's URL",
     why="without an answer there is nothing else to look at",
 )
-CERTIFICATE = Kind(
+CERTIFICATE = Rule(
     name="certificate",
     severity=Severity.FAULT,
     title="the server's certificate is not valid for clients",
     why="every client refuses the connection before the login begins, and most only say 'fetch failed'",
     source="RFC 9110 section 4.3.4",
 )
-REDIRECTED = Kind(
+REDIRECTED = Rule(
     name="redirected",
     severity=Severity.FAULT,
     title="the server redirects",
     why="clients do not follow a redirect with a token, and the metadata is about another URL than the one they used",
     source="RFC 9728 section 3.3",
-    complaints=(
+    reports=(
         "zoho/analytics-mcp-server#22",
         "agencyenterprise/draft-detective#774",
     ),
 )
-HOST_REFUSED = Kind(
+HOST_REFUSED = Rule(
     name="host_refused",
     severity=Severity.FAULT,
     title="the server does not know its own name",
     why="it takes requests for DNS rebinding that name a Host it was not told about",
     source="RFC 9110 section 15.5.20",
-    complaints=(
+    reports=(
         "cbcoutinho/nextcloud-mcp-server#373",
         "rstierli/fortianalyzer-mcp#6",
         "awslabs/mcp#4507",
     ),
 )
-NOT_HERE = Kind(
+WRONG_PATH = Rule(
     name="not_here",
     severity=Severity.FAULT,
     title="no MCP server at this path",
     why="the URL that clients are given must be the endpoint's own, path included",
 )
-FAILS = Kind(
+SERVER_ERROR = Rule(
     name="fails",
     severity=Severity.FAULT,
     title="the server answers with an error of its own",
     why="a client can only log in after a 401 that says how",
     source="MCP authorization 2026-07-28, Error Handling",
 )
-FORBIDS = Kind(
+WRONG_STATUS = Rule(
     name="forbids",
     severity=Severity.FAULT,
     title="refused without a token, but not with 401",
     why="401 is what makes a client log in; after anything else it gives up",
     source="MCP authorization 2026-07-28, Error Handling",
 )
-OPEN = Kind(
+OPEN = Rule(
     name="open",
     severity=Severity.WARNING,
     title="the server asks for no login",
     why="whoever reaches it may use every tool",
     source="MCP authorization 2026-07-28, Protocol Requirements",
 )
-OPEN_HERE = Kind(
+OPEN_ON_LOOPBACK = Rule(
     name="open_here",
     severity=Severity.NOTE,
     title="the server, on this machine, asks for no login",
@@ -97,18 +97,18 @@ _CERTIFICATE_HELP = (
 )
 
 
-async def knock(case: Case) -> list[Finding]:
+async def check_reachable(case: CheckContext) -> list[Finding]:
     """Call the server as a client does that has no token yet."""
     body, headers = discover_request()
-    case.knock = reply = await case.ask.send("POST", case.url, headers=headers, json=body)
+    case.initial_response = reply = await case.http.send("POST", case.url, headers=headers, json=body)
     if reply.fault is not None:
-        return [_no_answer(case, reply)]
+        return [_no_response(case, reply)]
     case.challenge = read_challenge(reply.header("www-authenticate"))
-    finding = await _wrong_answer(case, reply)
+    finding = await _wrong_response(case, reply)
     return [finding] if finding is not None else []
 
 
-async def _wrong_answer(case: Case, reply: Reply) -> Finding | None:
+async def _wrong_response(case: CheckContext, reply: HttpResult) -> Finding | None:
     """What is wrong with any answer but 401."""
     status = reply.status
     if status in {404, 405}:
@@ -116,46 +116,48 @@ async def _wrong_answer(case: Case, reply: Reply) -> Finding | None:
     if 300 <= status < 400:  # noqa: PLR2004 - redirects
         return _redirected(case, reply)
     if status == 421 or (status == 400 and b"host" in reply.body.lower()):  # noqa: PLR2004 - Misdirected Request
-        return _host_refused(case, reply)
+        return _host_rejected(case, reply)
     if status in {403, 429} or status >= 500:  # noqa: PLR2004 - server errors
-        return _refused(status)
+        return _rejected(status)
     case.open = status != 401  # noqa: PLR2004 - Unauthorized
     if not case.open:
         return None
-    kind = OPEN_HERE if is_loopback(case.host) else OPEN
-    return kind.found(f"it answers {status} without a token", "ask for one (here: DISABLE_AUTH must not be set)")
+    kind = OPEN_ON_LOOPBACK if is_loopback(case.host) else OPEN
+    return kind.finding(f"it answers {status} without a token", "ask for one (here: DISABLE_AUTH must not be set)")
 
 
-def _refused(status: int) -> Finding:
+def _rejected(status: int) -> Finding:
     if status == 403:  # noqa: PLR2004 - Forbidden
-        return FORBIDS.found("it answers 403", "answer 401 with WWW-Authenticate to a request without credentials")
-    return FAILS.found(f"it answers {status}", "the server's log, or that of the proxy before it, says why")
+        return WRONG_STATUS.finding(
+            "it answers 403", "answer 401 with WWW-Authenticate to a request without credentials"
+        )
+    return SERVER_ERROR.finding(f"it answers {status}", "the server's log, or that of the proxy before it, says why")
 
 
-def _no_answer(case: Case, reply: Reply) -> Finding:
-    if reply.fault is Fault.CERTIFICATE:
-        said = reply.detail.lower()
-        helps = next((text for word, text in _CERTIFICATE_HELP if word in said), "is this an https server at all?")
-        return CERTIFICATE.found(f"{case.url}: {reply.detail}", helps)
+def _no_response(case: CheckContext, reply: HttpResult) -> Finding:
+    if reply.fault is HttpFailure.CERTIFICATE:
+        detail = reply.detail.lower()
+        helps = next((text for word, text in _CERTIFICATE_HELP if word in detail), "is this an https server at all?")
+        return CERTIFICATE.finding(f"{case.url}: {reply.detail}", helps)
     start = "docker compose up --wait, or ./scripts/demo --keep" if is_loopback(case.host) else "is it up, from here?"
-    return UNREACHABLE.found(f"{case.url}: {reply}", f"start it ({start}), or name another URL")
+    return UNREACHABLE.finding(f"{case.url}: {reply}", f"start it ({start}), or name another URL")
 
 
-def _redirected(case: Case, reply: Reply) -> Finding:
+def _redirected(case: CheckContext, reply: HttpResult) -> Finding:
     try:
         target = urljoin(case.url, reply.header("location"))
     except ValueError:
         target = reply.header("location")
-    return REDIRECTED.found(
+    return REDIRECTED.finding(
         f"{case.url} answers {reply.status}, to {target}",
         f"give clients {target} itself, or serve MCP at {case.url} without a redirect",
-        url=target if is_web(target) else None,
+        url=target if is_http_url(target) else None,
     )
 
 
-def _host_refused(case: Case, reply: Reply) -> Finding:
+def _host_rejected(case: CheckContext, reply: HttpResult) -> Finding:
     name = urlsplit(case.url).netloc
-    return HOST_REFUSED.found(
+    return HOST_REFUSED.finding(
         f"it answers {reply.status} to its Host, {name}",
         f"tell it the URL that clients use: MCP_PUBLIC_URL={case.url} here; in other servers add {name} to the allowed "
         "hosts. A proxy before it must pass the Host on",
@@ -163,22 +165,32 @@ def _host_refused(case: Case, reply: Reply) -> Finding:
     )
 
 
-async def _not_here(case: Case, reply: Reply) -> Finding:
+async def _not_here(case: CheckContext, reply: HttpResult) -> Finding:
     """Ask the root what the resource is called: perhaps only the path is wrong."""
-    document = (await case.ask.get(urljoin(case.url, WELL_KNOWN))).found
+    document = (await case.http.get(urljoin(case.url, WELL_KNOWN_PATH))).json_if_ok
     named = text(document, "resource")
-    mend = "compare the path with the server's own"
-    if is_web(named):
-        mend = f"use {named}: that is what the server calls itself. The difference is {difference(case.url, named)}"
-    return NOT_HERE.found(f"{case.url} answers {reply.status}", mend, url=named or None)
+    fix = "compare the path with the server's own"
+    if is_http_url(named):
+        fix = f"use {named}: that is what the server calls itself. The difference is {describe_difference(case.url, named)}"
+    return WRONG_PATH.finding(f"{case.url} answers {reply.status}", fix, url=named or None)
 
 
 CHECKS = (
     Check(
         name="reach",
-        asks="Does an MCP server answer at this URL, and ask for a login?",
-        run=knock,
-        applies=always,
-        kinds=(UNREACHABLE, CERTIFICATE, REDIRECTED, HOST_REFUSED, NOT_HERE, FORBIDS, FAILS, OPEN, OPEN_HERE),
+        question="Does an MCP server answer at this URL, and ask for a login?",
+        run=check_reachable,
+        skip_reason=always,
+        kinds=(
+            UNREACHABLE,
+            CERTIFICATE,
+            REDIRECTED,
+            HOST_REFUSED,
+            WRONG_PATH,
+            WRONG_STATUS,
+            SERVER_ERROR,
+            OPEN,
+            OPEN_ON_LOOPBACK,
+        ),
     ),
 )

@@ -12,15 +12,15 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from mcp_idp.access.policy import AccessFileError, load_access
 from mcp_idp.cli.bootstrap import cli as bootstrap_cli
-from mcp_idp.cli.bootstrap.changes import Change, Field, field_of
-from mcp_idp.cli.bootstrap.errors import SettingsFailure
-from mcp_idp.cli.bootstrap.keycloak.client_credentials import Credentials
-from mcp_idp.cli.bootstrap.keycloak.credentials import SecretPlace, public_key_set
+from mcp_idp.cli.bootstrap.changes import Change, FieldDiff, field_diff
+from mcp_idp.cli.bootstrap.errors import ConfigError
+from mcp_idp.cli.bootstrap.keycloak.client_credentials import ClientCredentials
+from mcp_idp.cli.bootstrap.keycloak.credentials import SecretSource, public_key_set
 from mcp_idp.cli.bootstrap.keycloak.resources.client_policies import merge
-from mcp_idp.cli.bootstrap.keycloak.stale_clients import sought
-from mcp_idp.cli.bootstrap.keycloak.state.managed import ATTRIBUTE, Ledger, is_marked
-from mcp_idp.cli.bootstrap.output import change_lines, count_line, printable, saying, shown
-from mcp_idp.config.client_credentials import ClientKey
+from mcp_idp.cli.bootstrap.keycloak.stale_clients import describe_rule
+from mcp_idp.cli.bootstrap.keycloak.state.managed import STATE_ATTRIBUTE, ManagedState, is_managed
+from mcp_idp.cli.bootstrap.output import change_lines, count_line, format_value, line_printer, printable
+from mcp_idp.config.client_credentials import ClientSigningKey
 
 if TYPE_CHECKING:
     from mcp_idp.config.client_credentials import PrivateKey
@@ -63,17 +63,17 @@ def test_a_verb_that_a_provider_does_not_have_is_said_in_one_line(
 ) -> None:
     monkeypatch.setenv("OAUTH_PROVIDER", provider)  # what the compose file of Dex sets
     assert bootstrap_cli.main(words) == 2
-    said = "bootstrap: --provider dex has no verb prune; it has plan, render, apply, check\n"
-    assert capsys.readouterr().err == said
+    message = "bootstrap: --provider dex has no verb prune; it has plan, render, apply, check\n"
+    assert capsys.readouterr().err == message
 
 
 @pytest.mark.requirement("verbs.printed")
 def test_a_name_somebody_chose_moves_no_cursor() -> None:
     assert printable("\x1b[2J\u202eevil\n") == "\\x1b[2J\\u202eevil\\n"
-    assert shown("\x07") == "\\x07"
+    assert format_value("\x07") == "\\x07"
     assert "\x1b" not in "".join(change_lines(Change("client \x1b[31m", "create", "POST", ())))
     screen = io.StringIO()
-    saying(screen)("[bold]not markup[/bold]")
+    line_printer(screen)("[bold]not markup[/bold]")
     assert screen.getvalue() == "[bold]not markup[/bold]\n"
 
 
@@ -83,19 +83,19 @@ def test_a_name_somebody_chose_moves_no_cursor() -> None:
     [(None, "(none)"), ([], "(none)"), ("", '""'), (True, "true"), (["a", "b"], "a, b"), ({"a": 1}, '{"a": 1}')],
 )
 def test_values_are_shown_in_one_line(value: object, text: str) -> None:
-    assert shown(value) == text
+    assert format_value(value) == text
 
 
 @pytest.mark.requirement("verbs.printed")
 def test_a_long_value_is_cut() -> None:
-    assert len(shown("x" * 1000)) == 160
+    assert len(format_value("x" * 1000)) == 160
 
 
 @pytest.mark.requirement("verbs.printed")
 def test_secrets_are_hidden_by_their_names_and_switches_are_not() -> None:
-    assert field_of("client.secret", "old", "new") == Field("client.secret", "(secret)", "(secret)")
-    assert field_of("credentials", None, [{"value": "x"}]) == Field("credentials", None, "(secret)")
-    assert field_of("resetPasswordAllowed", False, True) == Field("resetPasswordAllowed", False, True)
+    assert field_diff("client.secret", "old", "new") == FieldDiff("client.secret", "(secret)", "(secret)")
+    assert field_diff("credentials", None, [{"value": "x"}]) == FieldDiff("credentials", None, "(secret)")
+    assert field_diff("resetPasswordAllowed", False, True) == FieldDiff("resetPasswordAllowed", False, True)
 
 
 @pytest.mark.requirement("verbs.printed")
@@ -108,15 +108,15 @@ def test_steps_that_only_keep_the_order_do_not_count() -> None:
 @pytest.mark.requirement("adoption.removed")
 @pytest.mark.parametrize("text", [None, "", "[]", "{", '{"clients": "all"}', '{"clients": [1, null]}', "null"])
 def test_a_record_that_is_not_ours_owns_nothing(text: str | None) -> None:
-    assert Ledger.of({"attributes": {ATTRIBUTE: text}}) == Ledger()
-    assert Ledger.of({}) == Ledger()
+    assert ManagedState.of({"attributes": {STATE_ATTRIBUTE: text}}) == ManagedState()
+    assert ManagedState.of({}) == ManagedState()
 
 
 @pytest.mark.requirement("adoption.removed")
 def test_the_record_is_read_as_it_was_written() -> None:
-    ledger = Ledger(clients=frozenset({"a", "b"}), profiles=frozenset({"p"}))
-    assert Ledger.of({"attributes": {ATTRIBUTE: ledger.text}}) == ledger
-    assert json.loads(ledger.text)["clients"] == ["a", "b"]
+    managed_state = ManagedState(clients=frozenset({"a", "b"}), profiles=frozenset({"p"}))
+    assert ManagedState.of({"attributes": {STATE_ATTRIBUTE: managed_state.text}}) == managed_state
+    assert json.loads(managed_state.text)["clients"] == ["a", "b"]
 
 
 @pytest.mark.requirement("adoption.removed")
@@ -131,7 +131,7 @@ def test_the_record_is_read_as_it_was_written() -> None:
     ],
 )
 def test_only_what_carries_the_mark_is_ours(found: dict[str, Any], *, marked: bool) -> None:
-    assert is_marked(found) is marked
+    assert is_managed(found) is marked
 
 
 @pytest.mark.requirement("adoption.removed")
@@ -154,19 +154,19 @@ KEYS: list[PrivateKey] = [
 @pytest.mark.requirement("verbs.private_key_jwt")
 @pytest.mark.parametrize(("key", "algorithm"), list(zip(KEYS, ["RS256", "ES256", "EdDSA"], strict=True)))
 def test_only_the_public_half_of_the_servers_key_is_written(key: PrivateKey, algorithm: str) -> None:
-    text = public_key_set(ClientKey(algorithm, key))
+    text = public_key_set(ClientSigningKey(algorithm, key))
     (jwk,) = json.loads(text)["keys"]
     assert set(jwk) & {"d", "p", "q", "dp", "dq", "qi"} == set()
     assert (jwk["use"], jwk["alg"]) == ("sig", algorithm)
-    assert text == public_key_set(ClientKey(algorithm, key))
-    members = Credentials(keys=text, algorithm=algorithm).members
+    assert text == public_key_set(ClientSigningKey(algorithm, key))
+    members = ClientCredentials(keys=text, algorithm=algorithm).representation
     assert members["clientAuthenticatorType"] == "client-jwt"
     assert "secret" not in members
 
 
 @pytest.mark.requirement("verbs.private_key_jwt")
 def test_a_secret_takes_an_earlier_key_away() -> None:
-    members = Credentials(secret="s").members
+    members = ClientCredentials(secret="s").representation
     assert members["clientAuthenticatorType"] == "client-secret"
     assert members["attributes"] == {
         "use.jwks.string": "",
@@ -175,31 +175,34 @@ def test_a_secret_takes_an_earlier_key_away() -> None:
         "jwks.url": "",
         "token.endpoint.auth.signing.alg": "",
     }
-    assert "unspoken" not in repr(Credentials(secret="unspoken"))
+    assert "unspoken" not in repr(ClientCredentials(secret="unspoken"))
 
 
 @pytest.mark.requirement("verbs.private_key_jwt")
 def test_a_key_that_this_run_was_not_told_is_left_as_it_is() -> None:
-    assert Credentials(by_key=True).members == {"clientAuthenticatorType": "client-jwt", "attributes": {}}
+    assert ClientCredentials(key_unknown_here=True).representation == {
+        "clientAuthenticatorType": "client-jwt",
+        "attributes": {},
+    }
 
 
 @pytest.mark.requirement("machines.secret")
 def test_a_machine_s_secret_is_made_once_and_only_by_an_apply(tmp_path: Path) -> None:
-    place = SecretPlace("ROBOT_SECRET", file=tmp_path / "robot")
-    unknown = place.read(keep=False)
+    place = SecretSource("ROBOT_SECRET", file=tmp_path / "robot")
+    unknown = place.read(create_missing=False)
     assert not (tmp_path / "robot").exists()
-    made = place.read(keep=True)
+    made = place.read(create_missing=True)
     assert made != unknown
-    assert place.read(keep=True) == place.read(keep=False) == made
-    assert "unspoken" not in repr(SecretPlace("ROBOT_SECRET", "unspoken"))
+    assert place.read(create_missing=True) == place.read(create_missing=False) == made
+    assert "unspoken" not in repr(SecretSource("ROBOT_SECRET", "unspoken"))
 
 
 @pytest.mark.requirement("machines.secret")
 def test_a_machine_s_secret_that_is_missing_or_short_ends_an_apply() -> None:
-    assert SecretPlace("ROBOT_SECRET").read(keep=False) is None
-    for place in (SecretPlace("ROBOT_SECRET"), SecretPlace("ROBOT_SECRET", "short")):
-        with pytest.raises(SettingsFailure, match=r"^ROBOT_SECRET: "):
-            place.read(keep=True)
+    assert SecretSource("ROBOT_SECRET").read(create_missing=False) is None
+    for place in (SecretSource("ROBOT_SECRET"), SecretSource("ROBOT_SECRET", "short")):
+        with pytest.raises(ConfigError, match=r"^ROBOT_SECRET: "):
+            place.read(create_missing=True)
 
 
 @pytest.mark.requirement("verbs.documents")
@@ -217,12 +220,12 @@ def test_documents_come_only_from_hosts_listed_by_name(domains: str, tmp_path: P
 
 @pytest.mark.requirement("verbs.printed")
 @pytest.mark.parametrize(
-    ("seconds", "unused", "says"),
+    ("seconds", "unused", "message"),
     [
         (30 * 86400, False, "more than 30 days ago, that nobody logged in with for 30 days and that have no session"),
         (3600, True, "more than 1 hour ago, that nobody ever logged in with and that have no session"),
         (90, False, "more than 90 seconds ago, that nobody logged in with for 90 seconds and that have no session"),
     ],
 )
-def test_prune_says_what_it_looks_for(seconds: int, says: str, *, unused: bool) -> None:
-    assert sought(seconds, unused=unused) == says
+def test_prune_says_what_it_looks_for(seconds: int, message: str, *, unused: bool) -> None:
+    assert describe_rule(seconds, unused=unused) == message

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mcp_idp.cli.bootstrap import cli as bootstrap_cli
-from mcp_idp.cli.bootstrap.errors import SettingsFailure
-from mcp_idp.cli.bootstrap.verification import open_http
+from mcp_idp.cli.bootstrap.errors import ConfigError
+from mcp_idp.cli.bootstrap.verification import create_client
 from tests.integration.stack import free_port
 from tests.support.fake_admin_api import TOKEN, keycloak
 
@@ -49,22 +49,22 @@ MISTAKES: list[Mistake] = [
 def test_a_mistake_is_one_line_that_says_what_to_change(
     mistake: Mistake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    verb, variables, answers, code, says = mistake
+    command, variables, responses, code, message = mistake
     monkeypatch.chdir(tmp_path)
-    with keycloak(answers or {}) as running:
-        base = (NOTHING if answers is None else running).replace("http", variables.get("SCHEME", "http"), 1)
-        given = {
+    with keycloak(responses or {}) as running:
+        base = (NOTHING if responses is None else running).replace("http", variables.get("SCHEME", "http"), 1)
+        granted = {
             "ACCESS_FILE": str(CONFIG / "access.yaml"),
             "OAUTH_SERVER_URL": f"{base}/realms/mcp",
             "KEYCLOAK_ADMIN_CLIENT_SECRET": "s" * 43,
             **variables,
         }
-        for name, value in given.items():
+        for name, value in granted.items():
             monkeypatch.setenv(name, value)
-        assert bootstrap_cli.main([verb, "--wait", "0"]) == code
+        assert bootstrap_cli.main([command, "--wait", "0"]) == code
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("bootstrap: ")
-    assert says in line
+    assert message in line
     assert "s" * 43 not in line
 
 
@@ -86,7 +86,7 @@ def test_a_file_that_says_nothing_or_two_things_is_named_with_its_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    name, old, new, says = fault
+    name, old, new, message = fault
     for file in CONFIG.rglob("*"):
         if file.is_file():
             copy = tmp_path / file.relative_to(CONFIG)
@@ -101,7 +101,7 @@ def test_a_file_that_says_nothing_or_two_things_is_named_with_its_line(
     assert bootstrap_cli.main(words) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert str(tmp_path / name) in line
-    assert says in line
+    assert message in line
     assert "unicode string" not in line
 
 
@@ -111,5 +111,5 @@ def test_a_client_for_the_proofs_without_authorities_names_the_setting(
     file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", file)
-    with pytest.raises(SettingsFailure, match=rf"^SSL_CERT_FILE={file}: no certificate"):
-        open_http()
+    with pytest.raises(ConfigError, match=rf"^SSL_CERT_FILE={file}: no certificate"):
+        create_client()

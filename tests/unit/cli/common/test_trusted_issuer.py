@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mcp_idp.cli.common.errors import ProviderFailed
+from mcp_idp.cli.common.errors import ProviderError
 from mcp_idp.cli.common.trusted_issuer import check_issuer, origin, own_issuer
 from mcp_idp.cli.doctor import cli as doctor
 from mcp_idp.cli.login import cli as login
@@ -42,7 +42,7 @@ def hostile(own: Fake) -> Iterator[Fake]:
 
 def names(server: Fake, *issuers: object) -> None:
     """`server` names these as its providers."""
-    server.answers[RESOURCE] = (200, {"resource": server.resource, "authorization_servers": list(issuers)})
+    server.responses[RESOURCE] = (200, {"resource": server.resource, "authorization_servers": list(issuers)})
 
 
 def metadata(provider: Fake, **changes: str) -> tuple[int, dict[str, Any]]:
@@ -132,13 +132,13 @@ def test_the_issuer_is_compared_byte_for_byte(
 
 @pytest.mark.requirement("client.own_issuer")
 def test_metadata_that_only_says_it_is_the_provider_s_is_not_asked_for(own: Fake, hostile: Fake) -> None:
-    hostile.answers[PROVIDER] = metadata(hostile, issuer=own.url)
+    hostile.responses[PROVIDER] = metadata(hostile, issuer=own.url)
     assert PROGRAMS["login"](hostile.resource) == 4
-    hostile.answers[RESOURCE] = (404, {})  # as servers from before RFC 9728: the provider's metadata is the server's
+    hostile.responses[RESOURCE] = (404, {})  # as servers from before RFC 9728: the provider's metadata is the server's
     assert PROGRAMS["login"](hostile.resource) == 4
-    hostile.answers[PROVIDER] = metadata(hostile)
+    hostile.responses[PROVIDER] = metadata(hostile)
     assert PROGRAMS["login"](hostile.resource) == 4
-    hostile.answers[PROVIDER] = (404, {})  # and where there is none, its own /authorize, /token and /register
+    hostile.responses[PROVIDER] = (404, {})  # and where there is none, its own /authorize, /token and /register
     assert PROGRAMS["login"](hostile.resource) == 4
     assert login.main(["--url", hostile.resource, *_ADA, "--client-id", "known"]) == 4
     assert saw_nothing(hostile, own)
@@ -150,7 +150,7 @@ def test_metadata_of_a_provider_is_not_taken_for_the_server_s(own: Fake, hostile
     # The name hides what is fetched: this is the provider's metadata, and looks like the resource's.
     evil = f"{hostile.url}/oauth-protected-resource"
     names(hostile, evil)
-    hostile.answers[f"{PROVIDER}/oauth-protected-resource"] = metadata(
+    hostile.responses[f"{PROVIDER}/oauth-protected-resource"] = metadata(
         hostile, issuer=evil, authorization_endpoint=f"{own.url}/authorization"
     )
     options = [] if registered else ["--client-id", "known"]
@@ -163,7 +163,7 @@ def test_metadata_of_a_provider_is_not_taken_for_the_server_s(own: Fake, hostile
 def test_a_login_page_elsewhere_is_not_asked_for_even_if_the_provider_names_it(
     program: str, own: Fake, hostile: Fake, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    own.answers[PROVIDER] = metadata(own, authorization_endpoint=f"{hostile.url}/authorization")
+    own.responses[PROVIDER] = metadata(own, authorization_endpoint=f"{hostile.url}/authorization")
     assert PROGRAMS[program](own.resource) != 0
     assert saw_nothing(hostile, own)
     assert f"{hostile.url}, which is not {own.url}" in " ".join("".join(capsys.readouterr()).split())
@@ -202,7 +202,7 @@ def test_a_secret_follows_the_same_rule(
 ) -> None:
     path = tmp_path / "secret"
     path.write_text("s3cret-of-ours\n")
-    own.answers["/token"] = hostile.answers["/token"] = (200, {"access_token": "the-token"})
+    own.responses["/token"] = hostile.responses["/token"] = (200, {"access_token": "the-token"})
     arguments = ["--url", hostile.resource, "--client-id", "nightly", "--client-secret-file", str(path)]
     assert token.main(arguments) == 4
     assert f"the secret is for the provider {own.url}, and the server names {hostile.url}" in capsys.readouterr().err
@@ -222,7 +222,7 @@ def test_where_nothing_is_named_it_is_the_compose_stack_s_keycloak() -> None:
 
 @pytest.mark.requirement("client.own_issuer")
 def test_what_a_server_names_is_no_command_and_no_page(own: Fake) -> None:
-    with pytest.raises(ProviderFailed) as refused:
+    with pytest.raises(ProviderError) as refused:
         check_issuer("https://x/$(touch${IFS}y);#" + "z" * 10_000, own.url)
     (advice,) = refused.value.advice
     assert "--issuer 'https://x/$(touch${IFS}y);#zz" in advice

@@ -20,9 +20,9 @@ import yaml
 from mcp_idp.access.policy import load_access
 from mcp_idp.cli.demo.cli import build_parser, main
 from mcp_idp.cli.demo.nanoidp_config import ROLES_CLAIM, settings_document, write_access, write_provider
-from mcp_idp.cli.demo.ports import PortTaken, choose, is_free
-from mcp_idp.cli.demo.processes import ChildFailed, Children, Interrupts, leashed
-from mcp_idp.cli.demo.scenario import differences
+from mcp_idp.cli.demo.ports import PortTaken, is_free, pick_port
+from mcp_idp.cli.demo.processes import ProcessFailed, ProcessGroup, SignalGuard, with_parent_death_signal
+from mcp_idp.cli.demo.scenario import keycloak_differences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,10 +31,10 @@ ACCESS = load_access(Path(__file__).parents[4] / "idp-config" / "access.yaml")
 
 
 @pytest.fixture
-def interrupts() -> Iterator[Interrupts]:
+def interrupts() -> Iterator[SignalGuard]:
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.getsignal(number) for number in numbers}
-    yield Interrupts()
+    yield SignalGuard()
     for number, handler in before.items():
         signal.signal(number, handler)
 
@@ -53,8 +53,8 @@ def test_the_provider_itself_takes_the_files_and_only_their_owner_may_read_them(
     directory = write_provider(ACCESS, 9010, tmp_path)
     for path in directory.iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    people = yaml.safe_load((directory / "users.yaml").read_text())["users"]
-    assert people["writer"]["roles"] == ["mcp-writer"]
+    users = yaml.safe_load((directory / "users.yaml").read_text())["users"]
+    assert users["writer"]["roles"] == ["mcp-writer"]
     command = [sys.executable, "-m", "nanoidp", "validate-config", "--config", str(directory), "--strict"]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
@@ -86,9 +86,9 @@ def test_a_port_is_taken_when_either_loopback_address_is(family: socket.AddressF
 def test_a_taken_default_is_replaced_and_a_taken_choice_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with closing(listen(socket.AF_INET, "127.0.0.1")) as busy:
         port = busy.getsockname()[1]
-        assert choose(None, port, "--port") != port
+        assert pick_port(None, port, "--port") != port
         with pytest.raises(PortTaken, match=f"port {port} is taken: name another with --port"):
-            choose(port, 3000, "--port")
+            pick_port(port, 3000, "--port")
         with pytest.raises(SystemExit) as stopped:
             main(["--port", str(port)])
     assert stopped.value.code == 2
@@ -97,18 +97,18 @@ def test_a_taken_default_is_replaced_and_a_taken_choice_refused(capsys: pytest.C
 
 @pytest.mark.requirement("demo.ports")
 def test_both_never_get_the_same_port() -> None:
-    free = choose(None, 0, "--port")
-    assert choose(None, free, "--idp-port", frozenset({free})) != free
+    free = pick_port(None, 0, "--port")
+    assert pick_port(None, free, "--idp-port", frozenset({free})) != free
     with pytest.raises(PortTaken):
-        choose(free, 9010, "--idp-port", frozenset({free}))
+        pick_port(free, 9010, "--idp-port", frozenset({free}))
 
 
-def start(children: Children, tmp_path: Path, code: str) -> Any:
+def start(children: ProcessGroup, tmp_path: Path, code: str) -> Any:
     return children.start("child", [sys.executable, "-c", code], cwd=tmp_path, log=tmp_path / "log", extra={})
 
 
 @pytest.mark.requirement("demo.leaves_nothing")
-def test_children_and_their_children_end_with_the_block(interrupts: Interrupts, tmp_path: Path) -> None:
+def test_children_and_their_children_end_with_the_block(interrupts: SignalGuard, tmp_path: Path) -> None:
     # The child ignores SIGTERM's default and leaves a grandchild that ignores it altogether.
     code = (
         "import subprocess, sys, signal\n"
@@ -119,7 +119,7 @@ def test_children_and_their_children_end_with_the_block(interrupts: Interrupts, 
         "import os; os.rename('grandchild.tmp', 'grandchild')\n"
         "signal.pause()\n"
     )
-    with Children(interrupts) as children:
+    with ProcessGroup(interrupts) as children:
         child = start(children, tmp_path, code)
         while not (tmp_path / "grandchild").exists():
             child.check()
@@ -137,32 +137,32 @@ def ended(process: int) -> bool:
 
 
 @pytest.mark.requirement("demo.leaves_nothing")
-def test_a_child_that_ends_by_itself_is_reported_with_what_it_said(interrupts: Interrupts, tmp_path: Path) -> None:
-    with Children(interrupts) as children:
+def test_a_child_that_ends_by_itself_is_reported_with_what_it_said(interrupts: SignalGuard, tmp_path: Path) -> None:
+    with ProcessGroup(interrupts) as children:
         child = start(children, tmp_path, "raise SystemExit('no \\x1b[31msuch\\x1b[0m \\x07thing')")
-        with pytest.raises(ChildFailed, match="exit code 1") as failed:
+        with pytest.raises(ProcessFailed, match="exit code 1") as failed:
             child.wait_until_ready("http://127.0.0.1:1/", 30)
     assert failed.value.tail == "no such thing"
 
 
 @pytest.mark.requirement("demo.leaves_nothing")
 def test_a_child_learns_nothing_of_other_deployments_settings(
-    interrupts: Interrupts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    interrupts: SignalGuard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OAUTH_SERVER_URL", "https://id.example.com")
-    with Children(interrupts) as children:
+    with ProcessGroup(interrupts) as children:
         child = start(children, tmp_path, "import os; print('OAUTH_SERVER_URL' in os.environ)")
         child.process.wait()
     assert child.tail() == "False"
 
 
 @pytest.mark.requirement("demo.leaves_nothing")
-def test_a_signal_while_a_child_is_being_started_waits_until_it_can_be_ended(interrupts: Interrupts) -> None:
+def test_a_signal_while_a_child_is_being_started_waits_until_it_can_be_ended(interrupts: SignalGuard) -> None:
     interrupts.allow()
     reached = []
 
     def begin() -> None:
-        with interrupts.held():
+        with interrupts.deferred():
             os.kill(os.getpid(), signal.SIGTERM)
             reached.append("the end of the block")
 
@@ -173,17 +173,17 @@ def test_a_signal_while_a_child_is_being_started_waits_until_it_can_be_ended(int
 
 
 @pytest.mark.requirement("demo.leaves_nothing")
-def test_a_signal_before_anything_can_clean_up_waits_for_it(interrupts: Interrupts) -> None:
+def test_a_signal_before_anything_can_clean_up_waits_for_it(interrupts: SignalGuard) -> None:
     os.kill(os.getpid(), signal.SIGHUP)
     with pytest.raises(KeyboardInterrupt):
-        Children(interrupts).__enter__()
+        ProcessGroup(interrupts).__enter__()
 
 
 @pytest.mark.requirement("demo.honest")
 def test_what_keycloak_would_do_otherwise_is_said_for_this_person() -> None:
-    assert "'reader' would get: mcp:tools mcp:notes.read." in "\n".join(differences(ACCESS, "reader"))
-    assert "'nobody' would get a token this server refuses" in "\n".join(differences(ACCESS, "nobody"))
-    assert tempfile.gettempdir() not in "\n".join(differences(ACCESS, "reader"))
+    assert "'reader' would get: mcp:tools mcp:notes.read." in "\n".join(keycloak_differences(ACCESS, "reader"))
+    assert "'nobody' would get a token this server refuses" in "\n".join(keycloak_differences(ACCESS, "nobody"))
+    assert tempfile.gettempdir() not in "\n".join(keycloak_differences(ACCESS, "reader"))
 
 
 @pytest.mark.requirement("demo.ports")
@@ -199,9 +199,9 @@ def test_the_same_port_for_both_is_called_the_same(capsys: pytest.CaptureFixture
 def test_a_demo_that_is_killed_takes_its_children_with_it(tmp_path: Path) -> None:
     code = (
         "import sys, pathlib\n"
-        "from mcp_idp.cli.demo.processes import Children, Interrupts\n"
+        "from mcp_idp.cli.demo.processes import ProcessGroup, SignalGuard\n"
         "here = pathlib.Path(sys.argv[1])\n"
-        "with Children(Interrupts()) as children:\n"
+        "with ProcessGroup(SignalGuard()) as children:\n"
         "    child = children.start('child', [sys.executable, '-c', 'import signal; print(1); signal.pause()'],\n"
         "                           cwd=here, log=here / 'log', extra={})\n"
         "    while not (here / 'log').read_text():\n"
@@ -219,11 +219,11 @@ def test_a_demo_that_is_killed_takes_its_children_with_it(tmp_path: Path) -> Non
 
 @pytest.mark.requirement("demo.leaves_nothing")
 def test_elsewhere_a_command_is_started_as_it_is() -> None:
-    assert leashed(["/bin/true", "x"], "darwin") == ["/bin/true", "x"]
+    assert with_parent_death_signal(["/bin/true", "x"], "darwin") == ["/bin/true", "x"]
 
 
 @pytest.mark.requirement("demo.honest")
 def test_the_example_names_somebody_else_than_the_default() -> None:
-    told = build_parser(list(ACCESS.demo_users)).format_help()
-    assert "(default: reader)" in told
-    assert "--user writer     as somebody else" in told
+    output = build_parser(list(ACCESS.demo_users)).format_help()
+    assert "(default: reader)" in output
+    assert "--user writer     as somebody else" in output

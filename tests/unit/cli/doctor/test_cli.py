@@ -32,9 +32,9 @@ def report(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     return document_in(capsys.readouterr().out)
 
 
-def document_in(told: str) -> dict[str, Any]:
+def document_in(output: str) -> dict[str, Any]:
     """The object of --json. Before it can stand what the server's code logs: only the process itself quietens that."""
-    document: dict[str, Any] = json.loads(told[told.index("{\n") :])
+    document: dict[str, Any] = json.loads(output[output.index("{\n") :])
     return document
 
 
@@ -88,9 +88,9 @@ def test_the_token_on_standard_input_is_judged_and_not_shown(
     # Unkind: whatever is refused repeats what was sent.
     fake.error = {"error": f"invalid_token {fake.token}"}
     assert main([fake.resource, "--token", "-", *options]) == 1
-    told = "".join(capsys.readouterr())
-    assert "the token lives longer than the server believes" in told
-    assert fake.token not in told
+    output = "".join(capsys.readouterr())
+    assert "the token lives longer than the server believes" in output
+    assert fake.token not in output
 
 
 @pytest.mark.requirement("doctor.no_token_shown")
@@ -105,7 +105,7 @@ def test_a_login_brings_the_token_that_is_judged(fake: Fake, capsys: pytest.Capt
 
 @pytest.mark.requirement("doctor.cause_first")
 def test_a_failed_login_is_examined_all_the_same(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
-    fake.answers["/.well-known/oauth-authorization-server"] = (200, {"issuer": "http://other.example/"})
+    fake.responses["/.well-known/oauth-authorization-server"] = (200, {"issuer": "http://other.example/"})
     assert main([fake.resource, "--login", "--headless", "--user", "ada", "--json"]) == 1
     names = [finding["finding"] for finding in report(capsys)["findings"]]
     assert names.index("other_issuer") < names.index("login_failed")
@@ -117,12 +117,12 @@ def test_nothing_a_server_says_steers_the_terminal(
     fake: Fake, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
 ) -> None:
     path = "/.well-known/oauth-protected-resource/mcp"
-    fake.answers[path] = (200, {"resource": STEERING, "authorization_servers": [STEERING]})
+    fake.responses[path] = (200, {"resource": STEERING, "authorization_servers": [STEERING]})
     assert main([fake.resource, *options]) == 1
-    told = capsys.readouterr().out
-    assert [c for c in told if c != "\n" and not c.isprintable()] == []
-    assert "owned" in told
-    assert options or "[bold red]markup[/]" in told
+    output = capsys.readouterr().out
+    assert [c for c in output if c != "\n" and not c.isprintable()] == []
+    assert "owned" in output
+    assert options or "[bold red]markup[/]" in output
 
 
 @pytest.mark.requirement("doctor.hostile")
@@ -130,12 +130,12 @@ def test_nothing_a_server_says_steers_the_terminal(
 def test_nothing_a_provider_says_steers_the_terminal(
     fake: Fake, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
 ) -> None:
-    fake.answers["/registration"] = (403, {"error": "x", "error_description": STEERING})
+    fake.responses["/registration"] = (403, {"error": "x", "error_description": STEERING})
     assert main([fake.resource, "--register", *options]) == 1
-    told = capsys.readouterr().out
-    assert [c for c in told if c != "\n" and not c.isprintable()] == []
-    assert "owned" in told
-    assert options or "[bold red]markup[/]" in told
+    output = capsys.readouterr().out
+    assert [c for c in output if c != "\n" and not c.isprintable()] == []
+    assert "owned" in output
+    assert options or "[bold red]markup[/]" in output
 
 
 @pytest.mark.requirement("doctor.certificate", "doctor.exit_codes")
@@ -169,8 +169,10 @@ def test_a_bad_certificate_is_explained(
 
 
 @pytest.mark.requirement("doctor.exit_codes")
-@pytest.mark.parametrize("verb", ["doctor", "token", "inspect"])
-def test_each_verb_teaches(verb: str) -> None:
-    ended = subprocess.run([ROOT / "scripts" / verb, "--help"], capture_output=True, text=True, timeout=60, check=True)
-    assert f"scripts/{verb}" in ended.stdout
+@pytest.mark.parametrize("command", ["doctor", "token", "inspect"])
+def test_each_verb_teaches(command: str) -> None:
+    ended = subprocess.run(
+        [ROOT / "scripts" / command, "--help"], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert f"scripts/{command}" in ended.stdout
     assert "exit codes" in ended.stdout.lower()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mcp_idp.cli.doctor.bootstrap_bridge import Inside, Probed, look_inside, probe_holes
+from mcp_idp.cli.doctor.bootstrap_bridge import AdminCheckResult, ProbeResult, run_admin_check, run_probe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -60,11 +60,11 @@ def _after_a_day(folder: Path, look: Callable[[Path], Coroutine[Any, Any, object
 
 @pytest.mark.requirement("doctor.probe")
 def test_a_probe_that_takes_a_day_is_not_killed(tmp_path: Path) -> None:
-    seen = _after_a_day(tmp_path, lambda program: probe_holes({"OAUTH_SERVER_URL": OWN}, OWN, program=program))
-    assert seen == Probed()
+    seen = _after_a_day(tmp_path, lambda program: run_probe({"OAUTH_SERVER_URL": OWN}, OWN, program=program))
+    assert seen == ProbeResult()
 
 
 @pytest.mark.requirement("doctor.cause_first")
 def test_a_look_that_takes_a_day_is_given_up(tmp_path: Path) -> None:
-    seen = _after_a_day(tmp_path, lambda program: look_inside({}, program=program))
-    assert seen == Inside(fault="no answer within 120 s")
+    seen = _after_a_day(tmp_path, lambda program: run_admin_check({}, program=program))
+    assert seen == AdminCheckResult(fault="no answer within 120 s")

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mcp_idp.cli.common.client_deregistration import Registration, unregister
-from mcp_idp.cli.common.console import Narrator
-from mcp_idp.cli.common.redaction import Secrets
+from mcp_idp.cli.common.client_deregistration import ClientRegistration, unregister
+from mcp_idp.cli.common.console import StepReporter
+from mcp_idp.cli.common.redaction import Redactor
 from tests.support import fake_mcp_server as provider
 from tests.support.fake_mcp_server import PASSWORD, Fake, fake_for_a_program, log_in
 
@@ -47,9 +47,9 @@ def test_the_registration_is_taken_back_after_success_and_failure(
     fake.token_error = fails
     assert log_in(fake, *options) == (5 if fails else 0)
     assert fake.removals == [("/registration/the-client", f"Bearer {KEY}")]
-    told = "".join(capsys.readouterr())
-    assert REMOVED in told
-    assert KEY not in told
+    output = "".join(capsys.readouterr())
+    assert REMOVED in output
+    assert KEY not in output
 
 
 @pytest.mark.requirement("client.unregisters")
@@ -59,9 +59,9 @@ def test_the_registration_is_taken_back_after_ctrl_c(fake: Fake) -> None:
         assert process.stdout is not None
         assert any("waiting for you" in line for line in process.stdout)
         process.send_signal(signal.SIGINT)
-        told, error = process.communicate()
+        output, error = process.communicate()
     assert process.returncode == 130
-    assert REMOVED in told
+    assert REMOVED in output
     assert error.strip() == "stopped; nothing was stored on this machine"
     assert len(fake.removals) == 1
 
@@ -70,7 +70,7 @@ def test_the_registration_is_taken_back_after_ctrl_c(fake: Fake) -> None:
 def test_a_provider_that_refuses_the_removal_is_a_note_and_no_failure(
     fake: Fake, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fake.answers["/registration/the-client"] = (403, {})
+    fake.responses["/registration/the-client"] = (403, {})
     assert log_in(fake) == 0
     assert "stays at the provider, which answered 403" in capsys.readouterr().out
 
@@ -106,9 +106,9 @@ def test_the_removal_goes_where_connect_to_leads(fake: Fake, monkeypatch: pytest
 @pytest.mark.parametrize("uri", ["{other}/x", "{url}0/x", "file:///etc/passwd", "http://[", "", "{url}/ok"])
 async def test_only_the_place_of_the_registration_gets_the_token(fake: Fake, uri: str) -> None:
     other = fake.url.replace("127.0.0.1", "localhost")  # the same machine, not the same origin
-    narrator = Narrator(None, Secrets())
+    narrator = StepReporter(None, Redactor())
     narrator.step(8, "Use the server", "")
-    record = Registration.read(
+    record = ClientRegistration.read(
         f"{fake.url}/registration",
         {"registration_client_uri": uri.format(url=fake.url, other=other), "registration_access_token": KEY},
     )
@@ -124,8 +124,8 @@ async def test_only_the_place_of_the_registration_gets_the_token(fake: Fake, uri
 def test_a_scope_that_was_not_granted_is_named_with_its_roles(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     options = ("--scope", "mcp:tools mcp:notes.write")
     assert log_in(fake, *options) == 0
-    told = capsys.readouterr().out
-    seventh = told.partition("STEP 7")[2].partition("STEP 8")[0]
+    output = capsys.readouterr().out
+    seventh = output.partition("STEP 7")[2].partition("STEP 8")[0]
     assert "not granted: mcp:notes.write (needs the role mcp-writer or mcp-admin)" in seventh
     assert log_in(fake, *options, "--json") == 0
     assert json.loads(capsys.readouterr().out)["not_granted"] == ["mcp:notes.write"]
@@ -188,22 +188,22 @@ def test_a_tools_error_is_told_without_a_page_for_programmers(fake: Fake, capsys
 
 
 @pytest.mark.requirement("client.anywhere")
-@pytest.mark.parametrize("verb", ["login", "demo"])
-def test_a_verb_works_through_links_from_anywhere(tmp_path: Path, verb: str) -> None:
+@pytest.mark.parametrize("command_name", ["login", "demo"])
+def test_a_verb_works_through_links_from_anywhere(tmp_path: Path, command_name: str) -> None:
     home, elsewhere = tmp_path / "the project", tmp_path / "else where"
     for folder in (home / "scripts", home / ".venv" / "bin", elsewhere / "bin"):
         folder.mkdir(parents=True)
-    (home / "scripts" / verb).write_text((ROOT / "scripts" / verb).read_text())
+    (home / "scripts" / command_name).write_text((ROOT / "scripts" / command_name).read_text())
     (home / "scripts" / "venv").write_text("#!/bin/sh\n")
     (home / ".venv" / "bin" / "python").write_text('#!/bin/sh\necho "$(pwd -P)|$*"\n')
-    for file in (home / "scripts" / verb, home / "scripts" / "venv", home / ".venv" / "bin" / "python"):
+    for file in (home / "scripts" / command_name, home / "scripts" / "venv", home / ".venv" / "bin" / "python"):
         file.chmod(0o755)
-    (elsewhere / "first").symlink_to(home / "scripts" / verb)
+    (elsewhere / "first").symlink_to(home / "scripts" / command_name)
     (elsewhere / "bin" / "second").symlink_to("../first")
     (tmp_path / "folder").symlink_to(elsewhere / "bin")
-    for start in (home / "scripts" / verb, elsewhere / "first", tmp_path / "folder" / "second"):
+    for start in (home / "scripts" / command_name, elsewhere / "first", tmp_path / "folder" / "second"):
         command = [os.path.relpath(start, elsewhere), "--help"]
         command[0] = command[0] if "/" in command[0] else f"./{command[0]}"
         ran = subprocess.run(command, cwd=elsewhere, capture_output=True, text=True, check=True)
-        module = {"login": "mcp_idp.cli.login", "demo": "mcp_idp.cli.demo"}[verb]
+        module = {"login": "mcp_idp.cli.login", "demo": "mcp_idp.cli.demo"}[command_name]
         assert ran.stdout.strip() == f"{home.resolve()}|-m {module} --help"

@@ -10,27 +10,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_idp.access.policy import Access
+from mcp_idp.access.policy import AccessPolicy
 from mcp_idp.cli.common.console import printable
-from mcp_idp.cli.common.http import Address, ConnectTo, parse_connect_to
-from mcp_idp.cli.common.redaction import Secrets
+from mcp_idp.cli.common.http import Address, RemapTransport, parse_connect_to
+from mcp_idp.cli.common.redaction import Redactor
 from mcp_idp.cli.common.token_summary import (
-    Asked,
-    Refusal,
+    LoginContext,
+    RejectedRequest,
     audiences,
+    decode_unverified_claims,
     describe_claims,
-    explain_refusal,
-    read_claims,
+    explain_rejection,
     roles,
     scopes,
 )
-from mcp_idp.cli.login.cli import build_parser, make_plan
+from mcp_idp.cli.login.cli import build_parser, login_options
 from mcp_idp.cli.login.form_login import Cookies
 from mcp_idp.cli.login.granted_scopes import describe_missing, missing_scopes
 from mcp_idp.cli.login.html_forms import read_page
 
 PROVIDER = "http://localhost:8080/login"
-ACCESS = Access.model_validate(
+ACCESS = AccessPolicy.model_validate(
     {
         "version": 1,
         "resource": {"name": "R"},
@@ -49,13 +49,13 @@ def test_a_form_is_read_with_its_hidden_and_checked_controls() -> None:
     (form,) = read_page(html, PROVIDER).forms
     assert form.action == "http://localhost:8080/go?a=1&b=2"
     assert form.method == "post"
-    assert form.submission(form.accept_button) == {"u": "<me>", "p": "", "h": "1", "on": "on", "y": "1"}
+    assert form.form_data(form.accept_button) == {"u": "<me>", "p": "", "h": "1", "on": "on", "y": "1"}
 
 
 @pytest.mark.requirement("client.headless")
-@pytest.mark.parametrize("refusal", ["Cancel", "Deny", "No", "Decline"])
-def test_consent_never_presses_the_button_that_says_no(refusal: str) -> None:
-    html = f"<form method=post><button>{refusal}</button><button name=ok>Allow</button></form>"
+@pytest.mark.parametrize("rejection", ["Cancel", "Deny", "No", "Decline"])
+def test_consent_never_presses_the_button_that_says_no(rejection: str) -> None:
+    html = f"<form method=post><button>{rejection}</button><button name=ok>Allow</button></form>"
     (form,) = read_page(html, PROVIDER).forms
     assert form.accept_button is not None
     assert form.accept_button.name == "ok"
@@ -79,7 +79,7 @@ def test_no_page_breaks_the_reader(html: str) -> None:
 def cookies_of(*lines: str, url: str = PROVIDER) -> Cookies:
     cookies = Cookies()
     headers = [("set-cookie", line) for line in lines]
-    cookies.take(httpx2.Response(200, headers=headers, request=httpx2.Request("GET", url)))
+    cookies.store_from(httpx2.Response(200, headers=headers, request=httpx2.Request("GET", url)))
     return cookies
 
 
@@ -116,36 +116,36 @@ def test_pairs_are_read_and_nonsense_is_refused() -> None:
 async def test_only_the_address_changes_not_the_host_header_nor_the_tls_name() -> None:
     seen: list[httpx2.Request] = []
 
-    def answer(request: httpx2.Request) -> httpx2.Response:
+    def fake_response(request: httpx2.Request) -> httpx2.Response:
         seen.append(request)
         return httpx2.Response(200)
 
     pairs = parse_connect_to("public.example:443=inside:8443")
-    transport = ConnectTo(pairs, httpx2.MockTransport(answer))
+    transport = RemapTransport(pairs, httpx2.MockTransport(fake_response))
     async with httpx2.AsyncClient(transport=transport) as client:
         response = await client.post("https://public.example/p?q=1", content=b"body", headers={"x-own": "1"})
         await client.get("https://other.example/")
-    moved, kept = seen
+    moved, stored = seen
     assert str(moved.url) == "https://inside:8443/p?q=1"
     assert (moved.headers["host"], moved.headers["x-own"]) == ("public.example", "1")
     assert moved.extensions["sni_hostname"] == "public.example"
-    assert str(kept.url) == "https://other.example/"
+    assert str(stored.url) == "https://other.example/"
     assert str(response.request.url) == "https://public.example/p?q=1"  # what redirects and cookies go by
 
 
 @pytest.mark.requirement("client.redacts")
 @given(st.lists(st.text(min_size=1), min_size=1), st.text(), st.text())
 def test_a_learnt_secret_is_never_in_what_is_shown(values: list[str], before: str, after: str) -> None:
-    secrets = Secrets()
-    secrets.learn(None, "", *values)
-    told = secrets.hide(before + "".join(values) + after)
+    secrets = Redactor()
+    secrets.add_secret(None, "", *values)
+    told = secrets.redact(before + "".join(values) + after)
     assert [value for value in values if value in told.replace("<hidden>", "")] == []
 
 
 @pytest.mark.requirement("client.redacts")
 def test_a_secret_deep_in_json_is_hidden_too() -> None:
-    secrets = Secrets()
-    secrets.learn("abc")
+    secrets = Redactor()
+    secrets.add_secret("abc")
     assert secrets.hide_in({"a": ["xabc", {"c": "abc"}], "b": None}) == {
         "a": ["x<hidden>", {"c": "<hidden>"}],
         "b": None,
@@ -154,16 +154,16 @@ def test_a_secret_deep_in_json_is_hidden_too() -> None:
 
 @pytest.mark.requirement("client.garbles_nothing")
 def test_no_key_is_ever_rewritten() -> None:
-    secrets = Secrets()
-    secrets.learn("abc")
-    secrets.learn_password("x")
+    secrets = Redactor()
+    secrets.add_secret("abc")
+    secrets.add_password("x")
     assert secrets.hide_in({"abc": 1}) == {"abc": 1}
-    assert secrets.said_in({"x": ["x", "exit"]}) == {"x": ["<hidden>", "exit"]}
+    assert secrets.redact_remote({"x": ["x", "exit"]}) == {"x": ["<hidden>", "exit"]}
 
 
 @pytest.mark.requirement("client.redacts", "client.garbles_nothing")
 @pytest.mark.parametrize(
-    ("password", "text", "shown"),
+    ("password", "text", "displayed"),
     [
         ("x", "exit_code x, 'x'!", "exit_code <hidden>, '<hidden>'!"),
         ("x", "prefix xs", "prefix xs"),
@@ -175,17 +175,19 @@ def test_no_key_is_ever_rewritten() -> None:
         ('q"ü', '{"password": "q\\"ü"} q\\"\\u00fc', '{"password": "<hidden>"} <hidden>'),
     ],
 )
-def test_a_password_is_hidden_as_a_word_and_not_where_the_word_is_public(password: str, text: str, shown: str) -> None:
-    secrets = Secrets()
-    secrets.publish("ada", "mcp:tools", "http://localhost/mcp", None, "")
-    secrets.learn_password(password)
-    assert secrets.said(text) == shown
-    assert secrets.hide(text) == text
+def test_a_password_is_hidden_as_a_word_and_not_where_the_word_is_public(
+    password: str, text: str, displayed: str
+) -> None:
+    secrets = Redactor()
+    secrets.add_public("ada", "mcp:tools", "http://localhost/mcp", None, "")
+    secrets.add_password(password)
+    assert secrets.redact_remote_text(text) == displayed
+    assert secrets.redact(text) == text
 
 
 @pytest.mark.requirement("client.not_granted")
 @pytest.mark.parametrize(
-    ("answer", "claims", "missing"),
+    ("response", "claims", "missing"),
     [
         ({"scope": "use"}, None, ["email"]),
         ({}, {"scp": ["email"]}, ["use"]),
@@ -195,14 +197,14 @@ def test_a_password_is_hidden_as_a_word_and_not_where_the_word_is_public(passwor
     ],
 )
 def test_what_was_asked_for_and_not_granted_is_found(
-    answer: dict[str, str], claims: dict[str, object] | None, missing: list[str]
+    response: dict[str, str], claims: dict[str, object] | None, missing: list[str]
 ) -> None:
-    assert missing_scopes(["use", "email", "use"], answer, claims, ACCESS) == missing
+    assert missing_scopes(["use", "email", "use"], response, claims, ACCESS) == missing
 
 
 @pytest.mark.requirement("client.not_granted")
 def test_what_is_implied_or_shows_otherwise_is_granted() -> None:
-    broad = Access.model_validate(
+    broad = AccessPolicy.model_validate(
         {
             **ACCESS.model_dump(mode="json"),
             "scopes": {
@@ -211,8 +213,8 @@ def test_what_is_implied_or_shows_otherwise_is_granted() -> None:
             },
         }
     )
-    answer = {"scope": "rule", "refresh_token": "r"}
-    assert missing_scopes(["use", "rule", "offline_access"], answer, None, broad) == []
+    response = {"scope": "rule", "refresh_token": "r"}
+    assert missing_scopes(["use", "rule", "offline_access"], response, None, broad) == []
     assert describe_missing(["use", "email"], ACCESS) == "not granted: use (needs the role user or boss), email"
     assert describe_missing(["use"], None) == "not granted: use"
 
@@ -230,7 +232,7 @@ def test_what_is_implied_or_shows_otherwise_is_granted() -> None:
 def test_the_server_is_the_one_named_else_the_compose_files(
     option: list[str], variables: dict[str, str], url: str
 ) -> None:
-    assert make_plan(build_parser().parse_args(option), variables).url == url
+    assert login_options(build_parser().parse_args(option), variables).url == url
     assert "MCP_PORT" in build_parser().format_help()
 
 
@@ -238,13 +240,15 @@ def test_the_server_is_the_one_named_else_the_compose_files(
 @pytest.mark.parametrize("port", ["x", "0", "65536", "127.0.0.1:3000"])
 def test_a_port_that_is_none_is_refused_by_name(port: str) -> None:
     with pytest.raises(ValueError, match="MCP_PORT"):
-        make_plan(build_parser().parse_args([]), {"MCP_PORT": port})
+        login_options(build_parser().parse_args([]), {"MCP_PORT": port})
 
 
 @pytest.mark.requirement("client.role_missing")
 def test_a_person_without_a_name_is_not_given_one() -> None:
     for access in (ACCESS, None):
-        lines = explain_refusal(Refusal(401), {"aud": [], "scope": ""}, Asked(resource="R", access=access))
+        lines = explain_rejection(
+            RejectedRequest(401), {"aud": [], "scope": ""}, LoginContext(resource="R", access=access)
+        )
         assert "your account" in lines[-1]
         assert "'" not in lines[-1]
 
@@ -261,9 +265,9 @@ def jwt_of(claims: object) -> str:
 
 @pytest.mark.requirement("client.claims")
 def test_claims_of_a_jwt_are_read_and_an_opaque_token_has_none() -> None:
-    assert read_claims(jwt_of({"sub": "ada"})) == {"sub": "ada"}
+    assert decode_unverified_claims(jwt_of({"sub": "ada"})) == {"sub": "ada"}
     for opaque in ("opaque", "a.b", "a.%%%.c", jwt_of([1]), "a.e30"):
-        assert read_claims(opaque) is None
+        assert decode_unverified_claims(opaque) is None
 
 
 @pytest.mark.requirement("client.claims")
@@ -289,33 +293,37 @@ def test_every_providers_spelling_is_understood() -> None:
     ],
 )
 def test_a_refusal_is_explained_by_what_the_token_lacks(claims: dict[str, str] | None, expected: str) -> None:
-    lines = explain_refusal(Refusal(401), claims, Asked(resource="R", access=ACCESS))
+    lines = explain_rejection(RejectedRequest(401), claims, LoginContext(resource="R", access=ACCESS))
     assert expected in "\n".join(lines)
 
 
 @pytest.mark.requirement("client.groups")
 def test_where_groups_bring_scopes_the_client_speaks_of_groups() -> None:
-    told = "\n".join(describe_claims({"sub": "ada", "groups": ["staff", "user"]}, 0))
-    assert "groups      staff user" in told
-    assert "what the groups bring" in told
-    assert "role" not in told
-    said = "\n".join(describe_claims({"sub": "ada", "scope": "use", "groups": ["staff"], "roles": ["user"]}, 0))
-    assert "good for    use  (scope)" in said
-    assert "roles       user" in said
+    output = "\n".join(describe_claims({"sub": "ada", "groups": ["staff", "user"]}, 0))
+    assert "groups      staff user" in output
+    assert "what the groups bring" in output
+    assert "role" not in output
+    message = "\n".join(describe_claims({"sub": "ada", "scope": "use", "groups": ["staff"], "roles": ["user"]}, 0))
+    assert "good for    use  (scope)" in message
+    assert "roles       user" in message
 
 
 @pytest.mark.requirement("client.groups")
 def test_the_groups_that_the_access_file_names_are_those_that_are_missing() -> None:
     access = ACCESS.model_copy(update={"groups": {"engineering": ("user",), "other": ("nothing",)}})
-    lines = explain_refusal(Refusal(403), {"aud": "R", "groups": ["other"]}, Asked(resource="R", access=access))
+    lines = explain_rejection(
+        RejectedRequest(403), {"aud": "R", "groups": ["other"]}, LoginContext(resource="R", access=access)
+    )
     assert "the scope use comes to a person with the group engineering (idp-config/access.yaml)" in lines
-    at_keycloak = explain_refusal(Refusal(403), {"aud": "R", "scope": ""}, Asked(resource="R", access=access))
+    at_keycloak = explain_rejection(
+        RejectedRequest(403), {"aud": "R", "scope": ""}, LoginContext(resource="R", access=access)
+    )
     assert "the scope use comes to a person with the role user or boss (idp-config/access.yaml)" in at_keycloak
 
 
 @pytest.mark.requirement("client.role_missing")
 def test_who_asked_for_too_little_is_told_so_and_not_to_see_an_administrator() -> None:
-    asked = Asked(resource="R", scope="email", access=ACCESS)
-    lines = explain_refusal(Refusal(401), {"aud": "R", "scope": "email"}, asked)
+    context = LoginContext(resource="R", scope="email", access=ACCESS)
+    lines = explain_rejection(RejectedRequest(401), {"aud": "R", "scope": "email"}, context)
     assert "leave out --scope" in lines[-1]
     assert "administrator" not in "".join(lines)

@@ -70,7 +70,7 @@ def test_a_url_where_nobody_listens_ends_with_3(capsys: pytest.CaptureFixture[st
 
 @pytest.mark.requirement("client.exit_codes")
 @pytest.mark.parametrize(
-    ("path", "answer", "said"),
+    ("path", "response", "output"),
     [
         ("/.well-known/oauth-authorization-server", (404, {}), "no metadata of the provider"),
         ("/.well-known/oauth-authorization-server", (500, {}), "no metadata of the provider"),
@@ -79,18 +79,18 @@ def test_a_url_where_nobody_listens_ends_with_3(capsys: pytest.CaptureFixture[st
     ],
 )
 def test_a_provider_that_is_no_use_ends_with_4(
-    fake: Fake, capsys: pytest.CaptureFixture[str], path: str, answer: tuple[int, dict[str, str]], said: str
+    fake: Fake, capsys: pytest.CaptureFixture[str], path: str, response: tuple[int, dict[str, str]], output: str
 ) -> None:
-    fake.answers[path] = answer
+    fake.responses[path] = response
     assert log_in(fake) == 4
-    assert said in capsys.readouterr().err
+    assert output in capsys.readouterr().err
 
 
 @pytest.mark.requirement("client.exit_codes")
 def test_metadata_of_another_issuer_ends_with_4(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     endpoints = {f"{n}_endpoint": f"{fake.url}/{n}" for n in ("authorization", "token", "registration")}
     impostor = {"issuer": "http://impostor.example", "response_types_supported": ["code"], **endpoints}
-    fake.answers["/.well-known/oauth-authorization-server"] = (200, impostor)
+    fake.responses["/.well-known/oauth-authorization-server"] = (200, impostor)
     assert log_in(fake) == 4
     assert "issuer mismatch" in capsys.readouterr().err
     assert fake.forms == []
@@ -99,7 +99,7 @@ def test_metadata_of_another_issuer_ends_with_4(fake: Fake, capsys: pytest.Captu
 @pytest.mark.requirement("client.exit_codes")
 def test_a_provider_where_nobody_listens_ends_with_4(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     document = {"resource": fake.resource, "authorization_servers": ["http://127.0.0.1:1"]}
-    fake.answers["/.well-known/oauth-protected-resource/mcp"] = (200, document)
+    fake.responses["/.well-known/oauth-protected-resource/mcp"] = (200, document)
     assert log_in(fake, "--issuer", "http://127.0.0.1:1") == 4
     assert "the identity provider does not answer at http://127.0.0.1:1/" in capsys.readouterr().err
 
@@ -109,7 +109,7 @@ def test_a_server_that_goes_by_another_name_ends_with_3_and_that_name(
     fake: Fake, capsys: pytest.CaptureFixture[str]
 ) -> None:
     document = {"resource": "https://mcp.example/mcp", "authorization_servers": [fake.url]}
-    fake.answers["/.well-known/oauth-protected-resource/mcp"] = (200, document)
+    fake.responses["/.well-known/oauth-protected-resource/mcp"] = (200, document)
     assert log_in(fake) == 3
     assert "--url https://mcp.example/mcp" in capsys.readouterr().err
 

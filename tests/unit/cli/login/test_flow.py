@@ -22,11 +22,11 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
 @pytest.mark.requirement("client.narrates", "client.headless")
 def test_the_eight_steps_are_told_in_order(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     assert log_in(fake) == 0
-    told = capsys.readouterr().out
-    steps = [line.split()[1] for line in told.splitlines() if line.startswith("STEP ")]
+    output = capsys.readouterr().out
+    steps = [line.split()[1] for line in output.splitlines() if line.startswith("STEP ")]
     assert steps == list("12345678")
-    assert f"issued by   {fake.url}" in told
-    assert 'got   {"name": "ada"}' in told
+    assert f"issued by   {fake.url}" in output
+    assert 'got   {"name": "ada"}' in output
 
 
 @pytest.mark.requirement("client.headless")
@@ -46,10 +46,10 @@ def test_no_secret_is_printed_whatever_happens(
 ) -> None:
     fake.token_error = unkind
     assert log_in(fake, *options) == (5 if unkind else 0)
-    told = "".join(capsys.readouterr())
-    assert "the-client" in told.replace(fake.secret, "")  # there is something to see
-    assert [secret for secret in fake.secrets() if secret in told] == []
-    assert "<hidden>" in told
+    output = "".join(capsys.readouterr())
+    assert "the-client" in output.replace(fake.secret, "")  # there is something to see
+    assert [secret for secret in fake.secrets() if secret in output] == []
+    assert "<hidden>" in output
 
 
 @pytest.mark.requirement("client.redacts")
@@ -58,32 +58,32 @@ def test_a_tool_that_repeats_the_token_does_not_make_the_client_print_it(
 ) -> None:
     fake.description = f"I was called with {fake.token}"
     assert log_in(fake) == 0
-    told = capsys.readouterr().out
-    assert fake.token not in told
-    assert "I was called with <hidden>" in told
+    output = capsys.readouterr().out
+    assert fake.token not in output
+    assert "I was called with <hidden>" in output
 
 
 @pytest.mark.requirement("client.terminal")
 def test_a_description_cannot_clear_the_screen(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     fake.description = "\x1b[2J\x1b]0;owned\x07 harmless \u202e"
     assert log_in(fake) == 0
-    told = capsys.readouterr().out
-    assert not {"\x1b", "\x07", "\u202e"} & set(told)
-    assert "\\x1b[2J" in told
+    output = capsys.readouterr().out
+    assert not {"\x1b", "\x07", "\u202e"} & set(output)
+    assert "\\x1b[2J" in output
 
 
 @pytest.mark.requirement("client.narrates")
 def test_a_server_without_authorization_is_called_without_login(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     fake.asks_for_login = False
     assert log_in(fake) == 0
-    told = capsys.readouterr().out
-    assert "runs without authorization" in told
-    assert [line.split()[1] for line in told.splitlines() if line.startswith("STEP ")] == ["1", "8"]
+    output = capsys.readouterr().out
+    assert "runs without authorization" in output
+    assert [line.split()[1] for line in output.splitlines() if line.startswith("STEP ")] == ["1", "8"]
 
 
 @pytest.mark.requirement("client.narrates")
 def test_with_a_known_client_no_registration_is_made(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
-    fake.answers["/registration"] = (500, {})
+    fake.responses["/registration"] = (500, {})
     assert log_in(fake, "--client-id", "known") == 0
     assert "not needed: the provider knows the client known" in capsys.readouterr().out
     assert fake.query["client_id"] == "known"
@@ -124,6 +124,6 @@ def test_connect_to_reaches_another_address_under_the_public_name(
     fake.claims |= {"iss": fake.url, "aud": fake.resource}
     monkeypatch.setenv("CONNECT_TO", f"localhost:1={real}")
     assert log_in(fake) == 0
-    told = capsys.readouterr().out
-    assert f"issued by   {fake.url}" in told
-    assert real not in told
+    output = capsys.readouterr().out
+    assert f"issued by   {fake.url}" in output
+    assert real not in output

@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from mcp_idp.cli.common.console import Narrator
-from mcp_idp.cli.common.errors import LoginFailed, ProviderFailed
-from mcp_idp.cli.common.redaction import Secrets
+from mcp_idp.cli.common.console import StepReporter
+from mcp_idp.cli.common.errors import LoginError, ProviderError
+from mcp_idp.cli.common.redaction import Redactor
 from mcp_idp.cli.login.browser import BrowserLogin, check_login_url, has_display
-from mcp_idp.cli.login.form_login import HeadlessLogin
-from mcp_idp.cli.login.loopback_server import Answer, open_callback, page
+from mcp_idp.cli.login.form_login import FormLogin
+from mcp_idp.cli.login.loopback_server import AuthorizationResponse, open_callback, page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,18 +24,18 @@ AUTHORIZE = "https://id.example/authorize?state=s"
 FORM = '<title>T</title><form method=post action="{action}"><input name=username><input type=password name=p></form>'
 
 
-def quiet() -> Narrator:
-    return Narrator(None, Secrets())
+def silent_reporter() -> StepReporter:
+    return StepReporter(None, Redactor())
 
 
 async def fill(
     provider: Callable[[httpx2.Request], httpx2.Response], start: str = AUTHORIZE, issuer: str = "https://id.example"
-) -> Answer:
+) -> AuthorizationResponse:
     """A headless login at `provider`, with a password for `issuer`."""
     transport = httpx2.MockTransport(provider)
     async with open_callback() as callback, httpx2.AsyncClient(transport=transport) as client:
-        callback.expect("s")
-        return await HeadlessLogin(quiet(), client, "ada", "pw", issuer=issuer).log_in(start, callback)
+        callback.expect_state("s")
+        return await FormLogin(silent_reporter(), client, "ada", "pw", issuer=issuer).log_in(start, callback)
 
 
 @pytest.mark.requirement("client.password_stays")
@@ -47,7 +47,7 @@ async def test_a_form_that_leads_elsewhere_gets_no_password(action: str) -> None
         seen.append(request.method)
         return httpx2.Response(200, text=FORM.format(action=action))
 
-    with pytest.raises(LoginFailed, match="would send the password to"):
+    with pytest.raises(LoginError, match="would send the password to"):
         await fill(provider)
     assert seen == ["GET"]
 
@@ -59,13 +59,13 @@ async def test_a_page_reached_by_redirect_gets_no_password() -> None:
             return httpx2.Response(302, headers={"location": "https://evil.example/"})
         return httpx2.Response(200, text=FORM.format(action="https://evil.example/"))
 
-    with pytest.raises(LoginFailed, match=r"which is not https://id\.example"):
+    with pytest.raises(LoginError, match=r"which is not https://id\.example"):
         await fill(provider)
 
 
 @pytest.mark.requirement("client.password_stays")
 async def test_no_password_goes_over_plain_http_to_another_machine() -> None:
-    with pytest.raises(LoginFailed, match="not encrypted"):
+    with pytest.raises(LoginError, match="not encrypted"):
         await fill(
             lambda _: httpx2.Response(200, text=FORM.format(action="/")), "http://id.example/a", "http://id.example"
         )
@@ -99,7 +99,7 @@ async def test_no_redirect_leads_out_of_the_issuer_s_origin(after: str, elsewher
             return httpx2.Response(status, headers=[(b"location", elsewhere.encode()), (b"set-cookie", b"sid=1")])
         return httpx2.Response(200, text=FORM.format(action="/login"))
 
-    with pytest.raises(LoginFailed, match="the login leads to"):
+    with pytest.raises(LoginError, match="the login leads to"):
         await fill(provider)
     assert seen == ([AUTHORIZE] if after == "GET" else [AUTHORIZE, "https://id.example/login"])
 
@@ -110,7 +110,7 @@ async def test_a_login_page_at_another_origin_than_the_issuer_s_is_not_asked_for
     def provider(_: httpx2.Request) -> httpx2.Response:
         raise AssertionError("asked")
 
-    with pytest.raises(LoginFailed, match=r"which is not https://id\.example"):
+    with pytest.raises(LoginError, match=r"which is not https://id\.example"):
         await fill(provider, start)
 
 
@@ -118,37 +118,37 @@ async def test_a_login_page_at_another_origin_than_the_issuer_s_is_not_asked_for
 @pytest.mark.parametrize("control", ["<input name=username>", "<input type=submit name=accept>"])
 async def test_a_form_for_the_name_or_for_consent_stays_there_too(control: str) -> None:
     form = f'<form method=post action="https://evil.example/">{control}</form>'
-    with pytest.raises(LoginFailed, match="the login leads to https://evil"):
+    with pytest.raises(LoginError, match="the login leads to https://evil"):
         await fill(lambda _: httpx2.Response(200, text=form))
 
 
 @pytest.mark.requirement("client.headless")
 async def test_a_page_that_needs_a_person_is_named() -> None:
-    with pytest.raises(LoginFailed, match="needs a person: 'Scan this'"):
+    with pytest.raises(LoginError, match="needs a person: 'Scan this'"):
         await fill(lambda _: httpx2.Response(200, text="<title>Scan this</title>"))
 
 
 @pytest.mark.requirement("client.headless")
 async def test_redirects_without_end_are_given_up() -> None:
-    with pytest.raises(LoginFailed, match="circles"):
+    with pytest.raises(LoginError, match="circles"):
         await fill(lambda _: httpx2.Response(302, headers={"location": "/again"}))
 
 
 @pytest.mark.requirement("client.callback")
 async def test_only_the_answer_with_this_logins_state_is_taken() -> None:
     async with open_callback() as callback, httpx2.AsyncClient(trust_env=False) as browser:
-        callback.expect("right")
+        callback.expect_state("right")
         for query in ("code=evil&state=wrong", "code=evil", "error=x&state=", "code=evil&state=right&state=right"):
             assert (await browser.get(f"{callback.redirect_uri}?{query}")).status_code == 400
         assert (await browser.get(f"{callback.redirect_uri}?code=good&state=right&iss=me")).status_code == 200
-        assert await callback.answer(5) == Answer(code="good", state="right", iss="me")
+        assert await callback.wait_for_response(5) == AuthorizationResponse(code="good", state="right", iss="me")
         assert (await browser.get(f"{callback.redirect_uri}?code=late&state=right")).status_code == 400
 
 
 @pytest.mark.requirement("client.callback")
 async def test_other_paths_methods_and_host_names_get_nothing() -> None:
     async with open_callback() as callback, httpx2.AsyncClient(trust_env=False) as browser:
-        callback.expect("s")
+        callback.expect_state("s")
         url = f"{callback.redirect_uri}?code=c&state=s"
         assert (await browser.post(url)).status_code == 405
         assert (await browser.get(url.replace("/callback", "/favicon.ico"))).status_code == 404
@@ -170,7 +170,7 @@ async def test_a_connection_on_which_nothing_was_asked_ends_with_the_login() -> 
 @pytest.mark.requirement("client.page")
 async def test_the_page_escapes_and_loads_nothing() -> None:
     async with open_callback() as callback, httpx2.AsyncClient(trust_env=False) as browser:
-        callback.expect("s")
+        callback.expect_state("s")
         query = {"error": "e", "error_description": "<script>alert(1)</script>", "state": "s"}
         response = await browser.get(callback.redirect_uri, params=query)
     assert "<script" not in response.text
@@ -183,15 +183,15 @@ async def test_the_page_escapes_and_loads_nothing() -> None:
 @pytest.mark.requirement("client.exit_codes")
 async def test_nobody_coming_back_ends_the_wait() -> None:
     async with open_callback() as callback:
-        callback.expect("s")
-        with pytest.raises(LoginFailed, match="nobody came back"):
-            await BrowserLogin(quiet(), timeout=0.01, open_browser=False).log_in(AUTHORIZE, callback)
+        callback.expect_state("s")
+        with pytest.raises(LoginError, match="nobody came back"):
+            await BrowserLogin(silent_reporter(), timeout=0.01, open_browser=False).log_in(AUTHORIZE, callback)
 
 
 @pytest.mark.requirement("client.exit_codes")
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "file:///etc/passwd", "calculator:"])
 async def test_no_browser_is_handed_anything_but_a_web_address(url: str) -> None:
-    with pytest.raises(ProviderFailed):
+    with pytest.raises(ProviderError):
         check_login_url(url)
 
 

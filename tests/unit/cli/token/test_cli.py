@@ -13,22 +13,22 @@ import jwt
 import pytest
 
 from mcp_idp.access.policy import load_access
-from mcp_idp.cli.common.console import Narrator
-from mcp_idp.cli.common.errors import LoginFailed
-from mcp_idp.cli.common.redaction import Secrets
-from mcp_idp.cli.common.safe_http import Asker
-from mcp_idp.cli.common.server_env import read_dotenv, surroundings
-from mcp_idp.cli.common.stdin_token import NoToken, read_token
-from mcp_idp.cli.doctor.context import Case
+from mcp_idp.cli.common.console import StepReporter
+from mcp_idp.cli.common.errors import LoginError
+from mcp_idp.cli.common.redaction import Redactor
+from mcp_idp.cli.common.safe_http import SafeHttpClient
+from mcp_idp.cli.common.server_env import read_dotenv, server_environment
+from mcp_idp.cli.common.stdin_token import TokenInputError, read_token
+from mcp_idp.cli.doctor.context import CheckContext
 from mcp_idp.cli.inspect import cli as inspect_cli
-from mcp_idp.cli.inspect.evaluation import JWT_RULES, TITLES, judge_token
-from mcp_idp.cli.inspect.offline_verifier import HeldKeys, opened
+from mcp_idp.cli.inspect.evaluation import JWT_RULES, RULE_DESCRIPTIONS, evaluate_token
+from mcp_idp.cli.inspect.offline_verifier import StaticJwksTransport, open_verifiers
 from mcp_idp.cli.token import cli
-from mcp_idp.cli.token.grants import DEVICE_GRANT, Flow, NoDeviceFlow
-from mcp_idp.config.client_credentials import ClientKey
+from mcp_idp.cli.token.grants import DEVICE_GRANT, DeviceFlowUnavailable, GrantRunner
+from mcp_idp.config.client_credentials import ClientSigningKey
 from mcp_idp.config.settings import Settings
-from mcp_idp.errors import Reason
-from tests.support.app import HeldClock
+from mcp_idp.errors import TokenErrorReason
+from tests.support.app import FakeClock
 from tests.support.fake_issuer import NOW, Issuer, rsa_key
 from tests.support.fake_mcp_server import PASSWORD, Fake, fake_login
 
@@ -36,29 +36,29 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from mcp_idp.cli.inspect.evaluation import Judgement
+    from mcp_idp.cli.inspect.evaluation import TokenEvaluation
 
 
-async def judgement_of(token: str, issuer: Issuer | None = None, **settings: Any) -> Judgement:
-    held = Settings(**settings)
-    keys = HeldKeys(json.dumps({"keys": (issuer or Issuer()).keys}).encode())
-    access, clock = load_access(held.access_file), HeldClock().clock
-    async with opened(held, access, clock, transport=keys) as trusted:
-        return await judge_token(token, trusted, access, clock)
+async def evaluation_of(token: str, issuer: Issuer | None = None, **settings: Any) -> TokenEvaluation:
+    server_settings = Settings(**settings)
+    keys = StaticJwksTransport(json.dumps({"keys": (issuer or Issuer()).keys}).encode())
+    access, clock = load_access(server_settings.access_file), FakeClock().clock
+    async with open_verifiers(server_settings, access, clock, transport=keys) as trusted:
+        return await evaluate_token(token, trusted, access, clock)
 
 
-def rules(judgement: Judgement) -> list[str]:
-    return [verdict.rule for verdict in judgement.refusals]
+def rules(evaluation: TokenEvaluation) -> list[str]:
+    return [failure.rule for failure in evaluation.failures]
 
 
 @pytest.mark.anyio
 @pytest.mark.requirement("inspect.rules", "inspect.offline")
 async def test_a_good_token_is_taken_by_every_rule() -> None:
-    judgement = await judgement_of(Issuer().token())
-    assert judgement.taken
-    assert judgement.passed == set(JWT_RULES)
-    assert judgement.principal is not None
-    assert judgement.principal.subject == "4f0c"
+    evaluation = await evaluation_of(Issuer().token())
+    assert evaluation.accepted
+    assert evaluation.passed == set(JWT_RULES)
+    assert evaluation.principal is not None
+    assert evaluation.principal.subject == "4f0c"
 
 
 @pytest.mark.anyio
@@ -71,22 +71,22 @@ async def test_all_that_is_wrong_shows_at_once_and_in_the_servers_order() -> Non
         "sid": ...,
         "iat": NOW - 900,
     }
-    judgement = await judgement_of(Issuer().token(exp=NOW - 600, **bad))
-    assert rules(judgement) == ["issuer", "audience", "expired", "token_type", "no_user"]
-    first = judgement.refusals[0]
+    evaluation = await evaluation_of(Issuer().token(exp=NOW - 600, **bad))
+    assert rules(evaluation) == ["issuer", "audience", "expired", "token_type", "no_user"]
+    first = evaluation.failures[0]
     assert (first.expected, first.got) == ("http://localhost:8080/realms/mcp", "http://keycloak:8080/realms/mcp")
-    assert Reason.SIGNATURE in judgement.passed
-    assert Reason.LIFETIME in judgement.passed
-    assert not judgement.passed & {Reason(rule) for rule in rules(judgement)}
+    assert TokenErrorReason.SIGNATURE in evaluation.passed
+    assert TokenErrorReason.LIFETIME in evaluation.passed
+    assert not evaluation.passed & {TokenErrorReason(rule) for rule in rules(evaluation)}
 
 
 @pytest.mark.anyio
 @pytest.mark.requirement("inspect.rules")
 async def test_a_forged_token_is_read_on_and_not_believed() -> None:
-    judgement = await judgement_of(Issuer().token(key=rsa_key("stranger"), aud="account"))
-    assert rules(judgement) == ["signature", "audience"]
-    assert not judgement.taken
-    assert judgement.principal is None
+    evaluation = await evaluation_of(Issuer().token(key=rsa_key("stranger"), aud="account"))
+    assert rules(evaluation) == ["signature", "audience"]
+    assert not evaluation.accepted
+    assert evaluation.principal is None
 
 
 @pytest.mark.anyio
@@ -96,31 +96,31 @@ async def test_a_forged_token_is_read_on_and_not_believed() -> None:
     [("opaque", "not_a_jwt"), ("a.b.c.d.e", "encrypted"), ("x" * 20000, "too_long"), ("e30.e30.e30", "algorithm")],
 )
 async def test_of_what_cannot_be_read_one_rule_is_named_and_the_rest_stays_open(token: str, rule: str) -> None:
-    judgement = await judgement_of(token)
-    assert rules(judgement) == [rule]
-    assert judgement.passed == set(JWT_RULES[: JWT_RULES.index(Reason(rule))])
+    evaluation = await evaluation_of(token)
+    assert rules(evaluation) == [rule]
+    assert evaluation.passed == set(JWT_RULES[: JWT_RULES.index(TokenErrorReason(rule))])
 
 
 @pytest.mark.anyio
 @pytest.mark.requirement("inspect.verdict")
 async def test_a_token_without_the_base_scope_is_not_taken() -> None:
-    judgement = await judgement_of(Issuer().token(scope="openid"))
-    assert not judgement.taken
-    assert judgement.missing_scope is not None
-    assert "mcp:tools" in judgement.missing_scope
+    evaluation = await evaluation_of(Issuer().token(scope="openid"))
+    assert not evaluation.accepted
+    assert evaluation.missing_scope is not None
+    assert "mcp:tools" in evaluation.missing_scope
 
 
 @pytest.mark.anyio
 @pytest.mark.requirement("inspect.rules")
 @pytest.mark.parametrize("claims", [{"exp": NOW - 100, "nbf": NOW + 9000}, {"iat": "x"}, {"aud": [1]}, {"cnf": {}}])
 async def test_going_on_after_a_refusal_comes_to_an_end(claims: dict[str, Any]) -> None:
-    assert rules(await judgement_of(Issuer().token(**claims)))
+    assert rules(await evaluation_of(Issuer().token(**claims)))
 
 
 @pytest.mark.requirement("inspect.rules")
 def test_every_rule_of_the_server_has_a_title() -> None:
-    assert set(TITLES) == set(Reason)
-    assert list(TITLES)[: len(JWT_RULES)] == list(JWT_RULES)
+    assert set(RULE_DESCRIPTIONS) == set(TokenErrorReason)
+    assert list(RULE_DESCRIPTIONS)[: len(JWT_RULES)] == list(JWT_RULES)
 
 
 @pytest.fixture
@@ -150,10 +150,10 @@ def test_a_refused_token_is_explained_and_not_shown(
 ) -> None:
     token = Issuer().token(**FRESH, aud="account")
     assert inspect(monkeypatch, token, "--jwks", str(key_file), *options) == 1
-    told = "".join(capsys.readouterr())
-    assert "http://localhost:3000/mcp" in told
-    assert "account" in told
-    assert [part for part in token.split(".") if part in told] == []
+    output = "".join(capsys.readouterr())
+    assert "http://localhost:3000/mcp" in output
+    assert "account" in output
+    assert [part for part in token.split(".") if part in output] == []
 
 
 @pytest.mark.requirement("inspect.no_token_shown")
@@ -163,18 +163,18 @@ def test_nothing_in_a_token_steers_the_terminal(
     odd: dict[str, Any] = {"\x1b[2J": "\x1b]0;owned\x07", "azp": "\u202e[bold]", "note": "x" * 9000}
     token = Issuer().token(**FRESH, **odd)
     assert inspect(monkeypatch, token, "--jwks", str(key_file)) == 1
-    told = capsys.readouterr().out
-    assert [c for c in told if c != "\n" and not c.isprintable()] == []
-    assert "[bold]" in told
-    assert max(map(len, told.splitlines())) < 2100
+    output = capsys.readouterr().out
+    assert [c for c in output if c != "\n" and not c.isprintable()] == []
+    assert "[bold]" in output
+    assert max(map(len, output.splitlines())) < 2100
 
 
 @pytest.mark.requirement("inspect.no_token_shown")
 def test_a_token_as_an_argument_is_refused(key_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert inspect_cli.main(["eyJ.a.b"]) == 2
-    told = "".join(capsys.readouterr())
-    assert "process list" in told
-    assert "eyJ.a.b" not in told
+    output = "".join(capsys.readouterr())
+    assert "process list" in output
+    assert "eyJ.a.b" not in output
 
 
 @pytest.mark.requirement("inspect.verdict")
@@ -190,8 +190,8 @@ def test_a_token_that_the_server_would_take_is_exit_code_0(
     key_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MAX_TOKEN_LIFETIME", "1000000d")
-    answer = json.dumps({"access_token": Issuer().token(iat=0, exp=2**33), "token_type": "Bearer"})
-    assert inspect(monkeypatch, answer, "--jwks", str(key_file)) == 0
+    response = json.dumps({"access_token": Issuer().token(iat=0, exp=2**33), "token_type": "Bearer"})
+    assert inspect(monkeypatch, response, "--jwks", str(key_file)) == 0
     assert "TAKEN: subject 4f0c" in capsys.readouterr().out
 
 
@@ -215,7 +215,7 @@ def test_a_key_set_that_cannot_be_read_is_said(key_file: Path, monkeypatch: pyte
     assert inspect(monkeypatch, "x", "--jwks", str(key_file.with_name("missing.json"))) == 2
     key_file.write_bytes(b" " * (600 * 1024))
     assert inspect(monkeypatch, "x", "--jwks", str(key_file)) == 2
-    with pytest.raises(NoToken):
+    with pytest.raises(TokenInputError):
         read_token(io.StringIO("Bearer "))
 
 
@@ -231,7 +231,7 @@ def test_the_environment_comes_before_the_file(tmp_path: Path) -> None:
         "MCP_PORT=3100\n"
         "no line of this kind\n"
     )
-    assert surroundings({"CLOCK_LEEWAY": "20"}, dotenv) == {
+    assert server_environment({"CLOCK_LEEWAY": "20"}, dotenv) == {
         "OAUTH_SERVER_URL": "https://login.example.com/",
         "JWT_AUDIENCE": "api://mcp",
         "CLOCK_LEEWAY": "20",
@@ -240,11 +240,11 @@ def test_the_environment_comes_before_the_file(tmp_path: Path) -> None:
     }
     assert read_dotenv(tmp_path / "missing") == {}
     keycloak = "http://localhost:8180/realms/mcp"
-    assert surroundings({"KEYCLOAK_PORT": "8180"}, tmp_path)["OAUTH_SERVER_URL"] == keycloak
-    assert surroundings({"KEYCLOAK_PORT": "8180", "DEX_PORT": "5600"}, tmp_path)["OAUTH_SERVER_URL"] == keycloak
-    assert surroundings({"DEX_PORT": "5600"}, tmp_path)["OAUTH_SERVER_URL"] == "http://localhost:5600"
+    assert server_environment({"KEYCLOAK_PORT": "8180"}, tmp_path)["OAUTH_SERVER_URL"] == keycloak
+    assert server_environment({"KEYCLOAK_PORT": "8180", "DEX_PORT": "5600"}, tmp_path)["OAUTH_SERVER_URL"] == keycloak
+    assert server_environment({"DEX_PORT": "5600"}, tmp_path)["OAUTH_SERVER_URL"] == "http://localhost:5600"
     both = {"DEX_PORT": "5600", "OAUTH_SERVER_URL": "https://x"}
-    assert surroundings(both, tmp_path)["OAUTH_SERVER_URL"] == "https://x"
+    assert server_environment(both, tmp_path)["OAUTH_SERVER_URL"] == "https://x"
 
 
 @pytest.mark.requirement("inspect.settings")
@@ -255,10 +255,10 @@ def test_the_access_file_of_env_is_the_containers_wherever_one_stands(
     monkeypatch.chdir(tmp_path / "elsewhere")
     dotenv = tmp_path / ".env"
     dotenv.write_text("ACCESS_FILE=idp-config/team.yaml\n")
-    assert surroundings({}, dotenv) == {"ACCESS_FILE": str(tmp_path / "idp-config" / "team.yaml")}
-    assert surroundings({"ACCESS_FILE": "mine.yaml"}, dotenv) == {"ACCESS_FILE": "mine.yaml"}
+    assert server_environment({}, dotenv) == {"ACCESS_FILE": str(tmp_path / "idp-config" / "team.yaml")}
+    assert server_environment({"ACCESS_FILE": "mine.yaml"}, dotenv) == {"ACCESS_FILE": "mine.yaml"}
     dotenv.write_text("ACCESS_FILE=\n")
-    assert surroundings({}, dotenv) == {"ACCESS_FILE": ""}
+    assert server_environment({}, dotenv) == {"ACCESS_FILE": ""}
 
 
 @pytest.fixture
@@ -303,7 +303,7 @@ def test_without_a_login_there_is_no_token(fake: Fake, capsys: pytest.CaptureFix
 
 @pytest.mark.requirement("token.stdout")
 def test_a_fault_on_the_way_is_told_in_the_doctors_words(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
-    fake.answers["/.well-known/oauth-authorization-server"] = (200, {"issuer": "http://other.example/"})
+    fake.responses["/.well-known/oauth-authorization-server"] = (200, {"issuer": "http://other.example/"})
     assert cli.main(["--url", fake.resource, "--flow", "device"]) == 4
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -330,7 +330,7 @@ def test_a_server_does_not_choose_who_sees_a_secret(
     path = tmp_path / "secret"
     path.write_text("s3cret-of-ours\n")
     arguments = ["--url", fake.resource, "--client-id", "nightly", "--client-secret-file", str(path)]
-    fake.answers["/token"] = (200, {"access_token": "the-token"})
+    fake.responses["/token"] = (200, {"access_token": "the-token"})
     monkeypatch.setenv("OAUTH_SERVER_URL", "https://login.example.com/")
     assert cli.main(arguments) == 4
     assert "nothing was sent" in capsys.readouterr().err
@@ -342,10 +342,10 @@ def test_a_server_does_not_choose_who_sees_a_secret(
 
 
 class Device:
-    """The endpoints of RFC 8628 at one provider; `answers` are those of the token endpoint, in order."""
+    """The endpoints of RFC 8628 at one provider; `responses` are those of the token endpoint, in order."""
 
-    def __init__(self, *answers: dict[str, Any]) -> None:
-        self.answers = list(answers)
+    def __init__(self, *responses: dict[str, Any]) -> None:
+        self.responses = list(responses)
         self.forms: list[dict[str, list[str]]] = []
         self.headers: list[httpx2.Headers] = []
         self.slept: list[float] = []
@@ -363,8 +363,8 @@ class Device:
         self.forms.append(parse_qs((await request.aread()).decode()))
         if request.url.path == "/device":
             return self._json(200, self.begun)
-        answer = self.answers.pop(0)
-        return self._json(200 if "access_token" in answer else 400, answer)
+        response = self.responses.pop(0)
+        return self._json(200 if "access_token" in response else 400, response)
 
     def _json(self, status: int, document: dict[str, Any]) -> httpx2.Response:
         return httpx2.Response(status, stream=httpx2.ByteStream(json.dumps(document).encode()))
@@ -372,15 +372,15 @@ class Device:
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
 
-    def flow(self, http: httpx2.AsyncClient) -> Flow:
+    def flow(self, http: httpx2.AsyncClient) -> GrantRunner:
         url = "https://mcp.example.com/mcp"
-        case = Case(url, Asker(http, url))
+        case = CheckContext(url, SafeHttpClient(http, url))
         case.provider = {
             "device_authorization_endpoint": "https://login.example.com/device",
             "token_endpoint": "https://login.example.com/token",
             "registration_endpoint": "https://login.example.com/register",
         }
-        return Flow(case, Narrator(None, Secrets()), "mcp:tools", sleep=self.sleep)
+        return GrantRunner(case, StepReporter(None, Redactor()), "mcp:tools", sleep=self.sleep)
 
     def http(self) -> httpx2.AsyncClient:
         return httpx2.AsyncClient(transport=httpx2.MockTransport(self.answer))
@@ -395,14 +395,14 @@ async def test_the_device_flow_polls_as_it_is_told() -> None:
     device = Device(PENDING, PENDING, {"error": "slow_down"}, PENDING, {"access_token": "the-token"})
     async with device.http() as http:
         flow = device.flow(http)
-        assert await flow.by_device(None, 60) == "the-token"
+        assert await flow.device_authorization(None, 60) == "the-token"
     assert device.slept == [7, 7, 12, 12]
     begun, *polls = device.forms
     assert begun["client_id"] == ["made-here"]
     assert (begun["scope"], begun["resource"]) == (["mcp:tools"], ["https://mcp.example.com/mcp"])
     assert {poll["grant_type"][0] for poll in polls} == {DEVICE_GRANT}
     assert len({poll["code_verifier"][0] for poll in polls}) == 1
-    assert flow.narrator.secrets.hide("the-token the-device-code rat") == "<hidden> <hidden> <hidden>"
+    assert flow.narrator.secrets.redact("the-token the-device-code rat") == "<hidden> <hidden> <hidden>"
 
 
 @pytest.mark.anyio
@@ -411,8 +411,8 @@ async def test_the_device_flow_polls_as_it_is_told() -> None:
 async def test_the_device_flow_ends_with_the_reason(error: str) -> None:
     device = Device(PENDING, {"error": error})
     async with device.http() as http:
-        with pytest.raises(LoginFailed) as failed:
-            await device.flow(http).by_device("known", 60)
+        with pytest.raises(LoginError) as failed:
+            await device.flow(http).device_authorization("known", 60)
     assert error in failed.value.message
 
 
@@ -421,8 +421,8 @@ async def test_the_device_flow_ends_with_the_reason(error: str) -> None:
 async def test_nobody_is_asked_for_a_code_where_the_provider_refuses_the_flow() -> None:
     device = Device({"error": "unauthorized_client"})
     async with device.http() as http:
-        with pytest.raises(NoDeviceFlow):
-            await device.flow(http).by_device("known", 60)
+        with pytest.raises(DeviceFlowUnavailable):
+            await device.flow(http).device_authorization("known", 60)
     assert device.slept == []
 
 
@@ -435,8 +435,8 @@ async def test_a_place_that_is_no_web_page_is_shown_to_nobody(junk: dict[str, An
     device = Device()
     device.begun |= junk
     async with device.http() as http:
-        with pytest.raises(NoDeviceFlow):
-            await device.flow(http).by_device("known", 60)
+        with pytest.raises(DeviceFlowUnavailable):
+            await device.flow(http).device_authorization("known", 60)
 
 
 @pytest.mark.anyio
@@ -446,7 +446,7 @@ async def test_an_interval_that_is_none_is_not_believed(interval: object, waits:
     device = Device(PENDING, {"access_token": "t"})
     device.begun["interval"] = interval
     async with device.http() as http:
-        await device.flow(http).by_device("known", 60)
+        await device.flow(http).device_authorization("known", 60)
     assert device.slept == [waits]
 
 
@@ -458,7 +458,7 @@ async def test_a_secret_brings_the_clients_own_token(methods: list[str] | None) 
     async with device.http() as http:
         flow = device.flow(http)
         flow.case.provider["token_endpoint_auth_methods_supported"] = methods
-        assert await flow.by_credentials("https://a client", "s:ecret") == "the-token"
+        assert await flow.client_credentials("https://a client", "s:ecret") == "the-token"
     (form,) = device.forms
     assert form["grant_type"] == ["client_credentials"]
     if methods == ["client_secret_post"]:
@@ -467,7 +467,7 @@ async def test_a_secret_brings_the_clients_own_token(methods: list[str] | None) 
         scheme, _, pair = device.headers[0]["authorization"].partition(" ")
         assert (scheme, b64decode(pair)) == ("Basic", b"https%3A%2F%2Fa+client:s%3Aecret")
         assert "client_secret" not in form
-    assert flow.narrator.secrets.hide("s:ecret") == "<hidden>"
+    assert flow.narrator.secrets.redact("s:ecret") == "<hidden>"
 
 
 @pytest.mark.anyio
@@ -475,26 +475,26 @@ async def test_a_secret_brings_the_clients_own_token(methods: list[str] | None) 
 async def test_a_refused_secret_is_told_in_the_providers_words() -> None:
     device = Device({"error": "invalid_client", "error_description": "wrong: s3cret-words"})
     async with device.http() as http:
-        with pytest.raises(LoginFailed) as failed:
-            await device.flow(http).by_credentials("x", "s3cret-words")
+        with pytest.raises(LoginError) as failed:
+            await device.flow(http).client_credentials("x", "s3cret-words")
     assert "invalid_client" in failed.value.message or "wrong" in failed.value.message
 
 
 @pytest.mark.anyio
 @pytest.mark.requirement("token.credentials")
 async def test_a_key_brings_the_clients_own_token_and_stays_here() -> None:
-    key = ClientKey("RS256", rsa_key("machine"))
+    key = ClientSigningKey("RS256", rsa_key("machine"))
     device = Device({"access_token": "the-token"})
     async with device.http() as http:
         flow = device.flow(http)
         flow.case.issuer = "https://login.example.com/"
-        assert await flow.by_credentials("importer", key) == "the-token"
+        assert await flow.client_credentials("importer", key) == "the-token"
     (form,) = device.forms
     (assertion,) = form["client_assertion"]
     claims = jwt.decode(assertion, key.private.public_key(), algorithms=["RS256"], audience=flow.case.issuer)
     assert (claims["iss"], claims["sub"]) == ("importer", "importer")
     assert "client_secret" not in form
-    assert flow.narrator.secrets.hide(assertion) == "<hidden>"
+    assert flow.narrator.secrets.redact(assertion) == "<hidden>"
 
 
 @pytest.mark.requirement("token.credentials")

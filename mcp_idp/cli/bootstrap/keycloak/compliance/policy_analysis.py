@@ -5,42 +5,44 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from mcp_idp.cli.bootstrap.changes import same
-from mcp_idp.cli.bootstrap.keycloak.resources.registration_policies import GUARD, SHUT
+from mcp_idp.cli.bootstrap.changes import is_satisfied
+from mcp_idp.cli.bootstrap.keycloak.resources.registration_policies import NOBODY, TRUSTED_HOSTS_POLICY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from mcp_idp.cli.bootstrap.keycloak.lookups import Object
-    from mcp_idp.cli.bootstrap.keycloak.state.current import Actual
+    from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
 
 _PASSWORD = "password"  # noqa: S105 - the grant's name (RFC 6749 section 4.3)
 _DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 _CIBA = "oidc.ciba.grant.enabled"  # the attribute of a client that may
 
 
-class Rules:
+class ClientPolicyAnalysis:
     """What the enabled client policies of a realm forbid."""
 
-    def __init__(self, actual: Actual) -> None:
+    def __init__(self, actual: CurrentState) -> None:
         self._profiles = {profile["name"]: profile for profile in actual.client_profiles}
-        guard = (actual.policies.get(GUARD) or {}).get("config")
+        guard = (actual.policies.get(TRUSTED_HOSTS_POLICY) or {}).get("config")
         # Where nobody registers without a token, what counts is what a client registered earlier may change.
-        self._stranger = "ByRegistrationAccessToken" if guard and same(SHUT, guard) else "ByAnonymous"
+        self._anonymous_condition = (
+            "ByRegistrationAccessToken" if guard and is_satisfied(NOBODY, guard) else "ByAnonymous"
+        )
         self._policies = [policy for policy in actual.client_policies if policy.get("enabled")]
 
     @property
-    def refused_grants(self) -> frozenset[str]:
+    def rejected_grants(self) -> frozenset[str]:
         """Grant types that no client may use."""
         grants: set[str] = set()
         for policy in self._policies:
-            condition = _only(policy, "grant-type")
+            condition = _sole_condition(policy, "grant-type")
             if condition is not None and "reject-request" in self._executors(policy):
                 grants |= set(condition.get("grant_types") or [])
         return frozenset(grants)
 
     @property
-    def patterned(self) -> frozenset[str]:
+    def pattern_checked_fields(self) -> frozenset[str]:
         """Members of a registration (as Keycloak calls them) whose addresses are judged by patterns."""
         fields: set[str] = set()
         for policy in self._policies:
@@ -51,7 +53,7 @@ class Rules:
         return frozenset(fields)
 
     @property
-    def no_frames(self) -> bool:
+    def blocks_front_channel_logout(self) -> bool:
         """Whether a registration with a page that Keycloak would frame when people log out is refused."""
         return any(
             configuration.get("allow-front-channel-logout") is False
@@ -63,28 +65,28 @@ class Rules:
     def open_flows(self) -> Iterator[str]:
         """Flows in which a token needs no login page of Keycloak's own, that nothing refuses."""
         for_all = {name for policy in self._policies if _binds_all(policy) for name in self._executors(policy)}
-        if _PASSWORD not in self.refused_grants and "reject-ropc-grant" not in for_all:
+        if _PASSWORD not in self.rejected_grants and "reject-ropc-grant" not in for_all:
             yield "people's passwords"
         if "reject-implicit-grant" not in for_all:
             yield "the implicit flow"
-        if _DEVICE not in self.refused_grants:
+        if _DEVICE not in self.rejected_grants:
             yield "device codes"
-        if not any(self._refuses_ciba(policy) for policy in self._policies):
+        if not any(self._rejects_ciba(policy) for policy in self._policies):
             yield "logins that it starts on other devices (CIBA)"
 
-    def _refuses_ciba(self, policy: Object) -> bool:
-        attributes = (_only(policy, "client-attributes") or {}).get("attributes")
+    def _rejects_ciba(self, policy: Object) -> bool:
+        attributes = (_sole_condition(policy, "client-attributes") or {}).get("attributes")
         try:
-            wanted = json.loads(str(attributes))
+            desired = json.loads(str(attributes))
         except ValueError:
             return False
         # Every attribute that is listed must be there, so it must be listed alone.
-        return wanted == [{"key": _CIBA, "value": "true"}] and "reject-request" in self._executors(policy)
+        return desired == [{"key": _CIBA, "value": "true"}] and "reject-request" in self._executors(policy)
 
     def _binds_registration(self, policy: Object) -> bool:
-        source = _only(policy, "client-updater-context")
+        source = _sole_condition(policy, "client-updater-context")
         sources = set(source.get("update-client-source") or []) if source is not None else set()
-        return _binds_all(policy) or self._stranger in sources
+        return _binds_all(policy) or self._anonymous_condition in sources
 
     def _executors(self, policy: Object) -> dict[str, list[Mapping[str, object]]]:
         found: dict[str, list[Mapping[str, object]]] = {}
@@ -95,10 +97,10 @@ class Rules:
 
 
 def _binds_all(policy: Object) -> bool:
-    return _only(policy, "any-client") is not None
+    return _sole_condition(policy, "any-client") is not None
 
 
-def _only(policy: Object, kind: str) -> Mapping[str, list[str]] | None:
+def _sole_condition(policy: Object, kind: str) -> Mapping[str, list[str]] | None:
     """The configuration of the policy's condition if it is one of this kind and the only one: a second may abstain."""
     conditions = policy.get("conditions") or []
     if len(conditions) != 1 or conditions[0].get("condition") != kind:

@@ -14,37 +14,39 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from mcp_idp.access.registration_profiles import ADMISSIONS
-from mcp_idp.cli.bootstrap.errors import NotProven, ProviderUnreachable
-from mcp_idp.cli.bootstrap.keycloak.compliance.weaknesses import refuses
+from mcp_idp.access.registration_profiles import PROFILES
+from mcp_idp.cli.bootstrap.errors import ProviderUnreachable, VerificationError
+from mcp_idp.cli.bootstrap.keycloak.compliance.weaknesses import rejects_grant
 from mcp_idp.cli.bootstrap.keycloak.resources.client_policies import ANNOUNCED
-from mcp_idp.cli.bootstrap.keycloak.resources.groups import strange_roles
-from mcp_idp.cli.bootstrap.keycloak.resources.roles import strange_parts
-from mcp_idp.cli.bootstrap.keycloak.resources.service_clients import MACHINE_GRANT, service_accounts
-from mcp_idp.cli.bootstrap.keycloak.state.groups import groups_besides
-from mcp_idp.cli.bootstrap.keycloak.verification import ONE_SUBJECT, splits_people
-from mcp_idp.cli.bootstrap.output import some_of
-from mcp_idp.cli.bootstrap.verification import Note, documents_are_announced
+from mcp_idp.cli.bootstrap.keycloak.resources.groups import unmanaged_roles
+from mcp_idp.cli.bootstrap.keycloak.resources.roles import unmanaged_composites
+from mcp_idp.cli.bootstrap.keycloak.resources.service_clients import CLIENT_CREDENTIALS, service_accounts
+from mcp_idp.cli.bootstrap.keycloak.state.groups import unmanaged_groups_granting
+from mcp_idp.cli.bootstrap.keycloak.verification import DISABLE_PAIRWISE_OPTION, allows_pairwise_subjects
+from mcp_idp.cli.bootstrap.output import join_first
+from mcp_idp.cli.bootstrap.verification import Advisory, verify_cimd_announced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
+    from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
     from mcp_idp.cli.bootstrap.keycloak.lookups import Object
-    from mcp_idp.cli.bootstrap.keycloak.settings import BootstrapSettings
-    from mcp_idp.cli.bootstrap.keycloak.state.current import Actual
+    from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings
+    from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
 
 _OFF = 501  # what Keycloak answers where the feature is off
 WITHOUT = "KC_FEATURES_DISABLED=authorization,admin-fine-grained-authz"
 
 
-def strangers_keep_permissions(settings: BootstrapSettings, actual: Actual, http: httpx.Client) -> bool:
+def allows_anonymous_uma(settings: KeycloakSettings, actual: CurrentState, http: httpx.Client) -> bool:
     """Whether clients register themselves, get tokens of their own, and Keycloak has such permissions.
 
     Raises:
         ProviderUnreachable: nothing answers.
     """
-    if not ADMISSIONS[settings.access.registration.profile].invited or refuses(actual, MACHINE_GRANT):
+    if not PROFILES[settings.access.registration.profile].initial_access_token or rejects_grant(
+        actual, CLIENT_CREDENTIALS
+    ):
         return False
     try:
         # The metadata names the grant in either case.
@@ -58,7 +60,7 @@ _NEARLY_FULL = 0.8  # of the clients that may be there
 
 
 def warnings_of(
-    settings: BootstrapSettings, session: Session, actual: Actual, clients: list[Object], http: httpx.Client
+    settings: KeycloakSettings, session: AdminClient, actual: CurrentState, clients: list[Object], http: httpx.Client
 ) -> Iterator[str]:
     """A line for each.
 
@@ -71,44 +73,46 @@ def warnings_of(
     """
     if actual.users is None and settings.access.demo_users:
         yield "users may not be read with this account, so demo users were not compared: give it the role view-users"
-    if actual.machine_roles is None:
+    if actual.service_client_roles is None:
         yield "the roles of machine clients may not be read with this account: give it the role view-users"
-    yield from _strange_machines(settings, clients, actual)
-    yield from strange_parts(settings.access, actual)
-    yield from _strange_groups(settings, session, actual)
-    if splits_people(session):
+    yield from _unmanaged_service_clients(settings, clients, actual)
+    yield from unmanaged_composites(settings.access, actual)
+    yield from _unmanaged_groups(settings, session, actual)
+    if allows_pairwise_subjects(session):
         yield (
             "a registered client may have subjects of its own, so one person can be several here: start Keycloak with "
-            f"{ONE_SUBJECT}"
+            f"{DISABLE_PAIRWISE_OPTION}"
         )
-    if strangers_keep_permissions(settings, actual, http):
+    if allows_anonymous_uma(settings, actual, http):
         yield (
             "with machine_clients a client that registered itself may store permissions in Keycloak's database, and is "
             f"told which user names there are: start Keycloak with {WITHOUT}"
         )
-    most = settings.access.registration.max_clients
-    if len(clients) >= most * _NEARLY_FULL:
+    maximum = settings.access.registration.max_clients
+    if len(clients) >= maximum * _NEARLY_FULL:
         yield (
-            f"the realm has {len(clients)} clients, and registration ends at {most}: "
+            f"the realm has {len(clients)} clients, and registration ends at {maximum}: "
             "`bootstrap_idp.py prune` shows which of them nobody uses"
         )
     try:
-        documents_are_announced(settings, http, ANNOUNCED)
-    except (Note, NotProven) as finding:
+        verify_cimd_announced(settings, http, ANNOUNCED)
+    except (Advisory, VerificationError) as finding:
         yield str(finding)
 
 
-def _strange_machines(settings: BootstrapSettings, clients: list[Object], actual: Actual) -> Iterator[str]:
+def _unmanaged_service_clients(
+    settings: KeycloakSettings, clients: list[Object], actual: CurrentState
+) -> Iterator[str]:
     """Where a rule refuses the grant to everybody there is none."""
-    names = [] if refuses(actual, MACHINE_GRANT) else service_accounts(clients, settings.access)
+    names = [] if rejects_grant(actual, CLIENT_CREDENTIALS) else service_accounts(clients, settings.access)
     if names:
         yield (
-            f"{len(names)} clients besides machine_clients may get tokens without a person ({some_of(names)}): switch "
+            f"{len(names)} clients besides machine_clients may get tokens without a person ({join_first(names)}): switch "
             "their service accounts off, or name them in the access file; without a role of ours they get none for us"
         )
 
 
-def _strange_groups(settings: BootstrapSettings, session: Session, actual: Actual) -> Iterator[str]:
+def _unmanaged_groups(settings: KeycloakSettings, session: AdminClient, actual: CurrentState) -> Iterator[str]:
     """What brings people roles besides the access file, where it says that groups do."""
     access = settings.access
     if not actual.groups.known:
@@ -117,7 +121,7 @@ def _strange_groups(settings: BootstrapSettings, session: Session, actual: Actua
             "give it the role view-users"
         )
     elif access.groups:
-        yield from strange_roles(access, actual)
+        yield from unmanaged_roles(access, actual)
         ours = [found["id"] for found in actual.groups.by_name.values()]
-        if paths := groups_besides(session, access.roles, ours):
-            yield f"groups that the access file does not name bring its roles: {some_of(paths)}"
+        if paths := unmanaged_groups_granting(session, access.roles, ours):
+            yield f"groups that the access file does not name bring its roles: {join_first(paths)}"

@@ -16,58 +16,58 @@ OK = 200
 STANDARD = "openid-connect"  # the registration endpoint of RFC 7591
 
 
-def new_mark() -> str:
+def new_marker() -> str:
     """A name that no other client has, and that nobody guesses."""
     return f"probe-{secrets.token_hex(16)}"
 
 
 @dataclass(slots=True)
-class Stranger:
+class AnonymousClient:
     """Somebody without an account, who registers clients under a name of its own and remembers which.
 
     Attributes:
-        made: client ids, to be removed; those that were asked for stand here before any answer came.
-        mark: what every client of its calls itself; ids of its choice begin with it.
-        waits: a registration was sent, and no answer came (yet).
+        created_ids: client ids, to be removed; those that were asked for stand here before any answer came.
+        marker: what every client of its calls itself; ids of its choice begin with it.
+        response_pending: a registration was sent, and no answer came (yet).
     """
 
     issuer: str
     http: httpx.Client
-    made: list[str] = field(default_factory=list)
-    mark: str = field(default_factory=new_mark)
-    waits: bool = False
+    created_ids: list[str] = field(default_factory=list)
+    marker: str = field(default_factory=new_marker)
+    response_pending: bool = False
 
     def register(self, kind: str, body: payloads.Json) -> tuple[int, payloads.Json]:
         """Send `body` to a registration endpoint: the status and the answer."""
-        if wanted := body.get("clientId"):
-            self.made.append(wanted)
-        marked = {"client_name": self.mark, **body} if kind == STANDARD else body
-        self.waits = True
-        answer = self.http.post(f"{self.issuer}/clients-registrations/{kind}", json=marked)
-        self.waits = False
-        found = _object(answer)
-        if answer.status_code == CREATED and (client_id := found.get("client_id")):
-            self.made.append(client_id)
-        return answer.status_code, found
+        if requested_id := body.get("clientId"):
+            self.created_ids.append(requested_id)
+        marked_body = {"client_name": self.marker, **body} if kind == STANDARD else body
+        self.response_pending = True
+        response = self.http.post(f"{self.issuer}/clients-registrations/{kind}", json=marked_body)
+        self.response_pending = False
+        found = _object(response)
+        if response.status_code == CREATED and (client_id := found.get("client_id")):
+            self.created_ids.append(client_id)
+        return response.status_code, found
 
     def token(self, **form: str) -> tuple[int, payloads.Json]:
         """The token endpoint's answer."""
-        answer = self.http.post(f"{self.issuer}/protocol/openid-connect/token", data=form)
-        return answer.status_code, _object(answer)
+        response = self.http.post(f"{self.issuer}/protocol/openid-connect/token", data=form)
+        return response.status_code, _object(response)
 
     def sees_a_login_page(self, **query: str) -> bool:
         """Whether the authorization endpoint shows a page of 200 to this request, rather than refusing it."""
-        answer = self.http.get(f"{self.issuer}/protocol/openid-connect/auth", params=query)
-        return answer.status_code == OK
+        response = self.http.get(f"{self.issuer}/protocol/openid-connect/auth", params=query)
+        return response.status_code == OK
 
     def own_kind(self, what: str, **members: object) -> payloads.Json:
         """A client of Keycloak's own kind that nobody else has the id of."""
-        return payloads.own_kind(f"{self.mark}-{what}", **members)
+        return payloads.own_kind(f"{self.marker}-{what}", **members)
 
 
-def _object(answer: httpx.Response) -> payloads.Json:
+def _object(response: httpx.Response) -> payloads.Json:
     try:
-        value = answer.json()
+        value = response.json()
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}

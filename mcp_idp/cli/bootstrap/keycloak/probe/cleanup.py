@@ -11,25 +11,25 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from mcp_idp.cli.bootstrap.errors import Failure, ProviderRefused
+from mcp_idp.cli.bootstrap.errors import BootstrapError, ProviderRequestError
 from mcp_idp.cli.bootstrap.keycloak.lookups import find_client
 from mcp_idp.cli.bootstrap.keycloak.stale_clients import all_clients
-from mcp_idp.cli.bootstrap.keycloak.state.managed import MARK, is_marked
+from mcp_idp.cli.bootstrap.keycloak.state.managed import MANAGED_MARKER, is_managed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
+    from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
     from mcp_idp.cli.bootstrap.keycloak.lookups import Object
-    from mcp_idp.cli.bootstrap.keycloak.probe.anonymous_client import Stranger
+    from mcp_idp.cli.bootstrap.keycloak.probe.anonymous_client import AnonymousClient
 
 _GONE = 404
-_A_MARK = re.compile(r"probe-[0-9a-f]{32}")
+_MARKER_PATTERN = re.compile(r"probe-[0-9a-f]{32}")
 
 
 @contextmanager
-def cleaned_up(session: Session, stranger: Stranger) -> Iterator[None]:
-    """Nothing of earlier probes is there before, and nothing that `stranger` registered afterwards.
+def cleanup_guard(session: AdminClient, anonymous_client: AnonymousClient) -> Iterator[None]:
+    """Nothing of earlier probes is there before, and nothing that `anonymous_client` registered afterwards.
 
     If the answer to a registration never came, Keycloak may still be at it: then the client of this probe's own stays
     for the next one, which removes what came late.
@@ -39,47 +39,51 @@ def cleaned_up(session: Session, stranger: Stranger) -> Iterator[None]:
         Failure: something could not be removed, or another probe ran beside this one and removed its clients.
     """
     # What could not be removed must not be made by a stranger.
-    _announce(session, stranger.mark)
-    _remove(session, [stranger.mark], list(all_clients(session)))
+    _create_sentinel(session, anonymous_client.marker)
+    _remove(session, [anonymous_client.marker], list(all_clients(session)))
     clients = list(all_clients(session))
-    for mark in [found["clientId"] for found in clients if _is_announced(found)]:
-        _remove(session, _of(mark, clients), clients)
-        _remove(session, [mark], clients)
-    _announce(session, stranger.mark)
+    for marker in [found["clientId"] for found in clients if _is_announced(found)]:
+        _remove(session, _of(marker, clients), clients)
+        _remove(session, [marker], clients)
+    _create_sentinel(session, anonymous_client.marker)
     try:
         yield
     finally:
-        _end(session, stranger)
+        _end(session, anonymous_client)
 
 
-def _end(session: Session, stranger: Stranger) -> None:
+def _end(session: AdminClient, anonymous_client: AnonymousClient) -> None:
     try:
-        undisturbed = find_client(session, stranger.mark) is not None
+        undisturbed = find_client(session, anonymous_client.marker) is not None
         clients = list(all_clients(session))
-        _remove(session, [*stranger.made, *_of(stranger.mark, clients)], clients)
-        if not stranger.waits:
-            _remove(session, [stranger.mark], clients)
-    except Failure as failure:
-        raise Failure(f"clients of the probe are left, run it again and it removes them first: {failure}") from failure
+        _remove(session, [*anonymous_client.created_ids, *_of(anonymous_client.marker, clients)], clients)
+        if not anonymous_client.response_pending:
+            _remove(session, [anonymous_client.marker], clients)
+    except BootstrapError as failure:
+        raise BootstrapError(
+            f"clients of the probe are left, run it again and it removes them first: {failure}"
+        ) from failure
     if not undisturbed:
-        raise Failure("another probe ran beside this one and removed its clients, so nothing is known: run it again")
+        raise BootstrapError(
+            "another probe ran beside this one and removed its clients, so nothing is known: run it again"
+        )
 
 
-def _announce(session: Session, mark: str) -> None:
-    session.write("POST", ("clients",), {"clientId": mark, "enabled": False, "attributes": MARK})
+def _create_sentinel(session: AdminClient, marker: str) -> None:
+    session.write("POST", ("clients",), {"clientId": marker, "enabled": False, "attributes": MANAGED_MARKER})
 
 
 def _is_announced(found: Object) -> bool:
-    return _A_MARK.fullmatch(found["clientId"]) is not None and is_marked(found)
+    return _MARKER_PATTERN.fullmatch(found["clientId"]) is not None and is_managed(found)
 
 
-def _of(mark: str, clients: list[Object]) -> list[str]:
+def _of(marker: str, clients: list[Object]) -> list[str]:
     """The ids of the clients that were registered under this mark."""
     names = [(found["clientId"], found.get("name")) for found in clients]
-    return [client_id for client_id, name in names if name == mark or client_id.startswith(f"{mark}-")]
+    return [client_id for client_id, name in names if name == marker or client_id.startswith(f"{marker}-")]
 
 
-def _remove(session: Session, client_ids: list[str], clients: list[Object]) -> None:
+def _remove(session: AdminClient, client_ids: list[str], clients: list[Object]) -> None:
     """All that is there, even if one of them fails, and in this order."""
     there = {found["clientId"]: found["id"] for found in clients}
     left = []
@@ -87,15 +91,15 @@ def _remove(session: Session, client_ids: list[str], clients: list[Object]) -> N
         if client_id in there:
             try:
                 _delete(session, there[client_id])
-            except Failure as failure:
+            except BootstrapError as failure:
                 left.append(f"{client_id} ({failure})")
     if left:
-        raise Failure(", ".join(left))
+        raise BootstrapError(", ".join(left))
 
 
-def _delete(session: Session, client: str) -> None:
+def _delete(session: AdminClient, client: str) -> None:
     try:
         session.write("DELETE", ("clients", client))
-    except ProviderRefused as refusal:
-        if refusal.status != _GONE:
+    except ProviderRequestError as error:
+        if error.status != _GONE:
             raise

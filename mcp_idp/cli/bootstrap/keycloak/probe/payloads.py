@@ -9,27 +9,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from mcp_idp.cli.bootstrap.keycloak.resources.service_clients import MACHINE_GRANT
+from mcp_idp.cli.bootstrap.keycloak.resources.service_clients import CLIENT_CREDENTIALS
 
 Json = dict[str, Any]
 
 REDIRECT = "http://127.0.0.1:33333/callback"
-FOREIGN = "https://probe.invalid/x"
+FOREIGN_REDIRECT_URI = "https://probe.invalid/x"
 
 # S1
 BY_ITSELF: Json = {
     "redirect_uris": [REDIRECT],
-    "grant_types": [MACHINE_GRANT],
+    "grant_types": [CLIENT_CREDENTIALS],
     "token_endpoint_auth_method": "client_secret_post",
 }
 # S3: another person's `sub`, from a member of the profile that everybody may write themselves
-FORGING: Json = {
+SUB_FORGING_MAPPER: Json = {
     "name": "sub",
     "protocol": "openid-connect",
     "protocolMapper": "oidc-usermodel-property-mapper",
     "config": {"user.attribute": "firstName", "claim.name": "sub", "access.token.claim": "true"},
 }
-ETERNAL: Json = {"access.token.lifespan": "315360000"}  # S4, in seconds
+TEN_YEAR_LIFETIME: Json = {"access.token.lifespan": "315360000"}  # S4, in seconds
 SHARED_SECRET: Json = {"access.token.signed.response.alg": "HS256"}  # S5
 RELATIVE_REDIRECTS = ("/callback", "callback", "//evil.example/callback", "/*")  # S6
 # S7: members that hold one address, or a list of them
@@ -62,4 +62,4 @@ def native(**members: object) -> Json:
 
 def with_address(member: str) -> Json:
     """One that names a foreign address in `member`."""
-    return native(**{member: [FOREIGN] if member.endswith("uris") else FOREIGN})
+    return native(**{member: [FOREIGN_REDIRECT_URI] if member.endswith("uris") else FOREIGN_REDIRECT_URI})

@@ -12,33 +12,33 @@ from typing import TYPE_CHECKING
 import httpx
 
 from mcp_idp.cli.bootstrap.errors import ProviderUnreachable
-from mcp_idp.cli.bootstrap.keycloak.probe.anonymous_client import Stranger
-from mcp_idp.cli.bootstrap.keycloak.probe.cases import TRIALS
-from mcp_idp.cli.bootstrap.keycloak.probe.cleanup import cleaned_up
+from mcp_idp.cli.bootstrap.keycloak.probe.anonymous_client import AnonymousClient
+from mcp_idp.cli.bootstrap.keycloak.probe.cases import PROBE_CASES
+from mcp_idp.cli.bootstrap.keycloak.probe.cleanup import cleanup_guard
 
 if TYPE_CHECKING:
-    from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
-    from mcp_idp.cli.bootstrap.keycloak.settings import BootstrapSettings
+    from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
+    from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings
 
 PATIENCE = 60  # seconds for an answer: the first login page of a Keycloak that has just started takes long
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class ProbeOutcome:
     """What came of trying one hole.
 
     Attributes:
         id: S1 to S9.
         open: whether a stranger gets in.
-        seen: the answer that says so.
+        observed: the answer that says so.
     """
 
     id: str
     open: bool
-    seen: str
+    observed: str
 
 
-def probe(session: Session, settings: BootstrapSettings, http: httpx.Client) -> list[Trial]:
+def probe(session: AdminClient, settings: KeycloakSettings, http: httpx.Client) -> list[ProbeOutcome]:
     """Try all nine, in their order; what was registered is gone when this ends.
 
     Raises:
@@ -46,14 +46,18 @@ def probe(session: Session, settings: BootstrapSettings, http: httpx.Client) -> 
         Forbidden: the admin client may not make and remove clients, so this is not its Keycloak: nothing was tried.
         Failure: something could not be removed, or another probe got in the way; the text says what to do.
     """
-    stranger = Stranger(settings.internal_url, http)
-    with cleaned_up(session, stranger):
+    anonymous_client = AnonymousClient(settings.internal_url, http)
+    with cleanup_guard(session, anonymous_client):
         try:
             return [
-                Trial(name, bool(seen.opened), seen.opened or seen.closed)
-                for name, attempt in TRIALS.items()
-                for seen in [attempt(stranger, settings)]
+                ProbeOutcome(name, bool(result.opened), result.opened or result.closed)
+                for name, run_case in PROBE_CASES.items()
+                for result in [run_case(anonymous_client, settings)]
             ]
         except httpx.TransportError as error:
-            again = ": run it again, what Keycloak registered too late is removed first" if stranger.waits else ""
+            again = (
+                ": run it again, what Keycloak registered too late is removed first"
+                if anonymous_client.response_pending
+                else ""
+            )
             raise ProviderUnreachable(f"Keycloak stopped answering during the probe{again}") from error

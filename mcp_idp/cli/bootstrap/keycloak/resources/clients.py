@@ -7,23 +7,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcp_idp.cli.bootstrap.changes import Change, Json, Ref, field_of, fields_of
+from mcp_idp.cli.bootstrap.changes import Change, IdRef, Json, field_diff, field_diffs
 from mcp_idp.cli.bootstrap.keycloak.resources.client_scopes import optional_scopes
 from mcp_idp.cli.bootstrap.keycloak.resources.protocol_mappers import mapper_changes
-from mcp_idp.cli.bootstrap.keycloak.resources.token_exchange import RESOURCE_URL, SWITCH
-from mcp_idp.cli.bootstrap.keycloak.state.managed import MARK, is_marked
+from mcp_idp.cli.bootstrap.keycloak.resources.token_exchange import RESOURCE_URL, TOKEN_EXCHANGE_ATTRIBUTE
+from mcp_idp.cli.bootstrap.keycloak.state.managed import MANAGED_MARKER, is_managed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mcp_idp.access.models import Client, Upstream
-    from mcp_idp.access.policy import Access
-    from mcp_idp.cli.bootstrap.keycloak.client_credentials import Credentials
+    from mcp_idp.access.models import DownstreamApi, PublicClient
+    from mcp_idp.access.policy import AccessPolicy
+    from mcp_idp.cli.bootstrap.keycloak.client_credentials import ClientCredentials
     from mcp_idp.cli.bootstrap.keycloak.lookups import Object
-    from mcp_idp.cli.bootstrap.keycloak.state.current import Actual
+    from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
 
 # Whatever a client could use to get a token, off; each client switches on what it is for.
-NO_FLOWS: Json = {
+ALL_FLOWS_DISABLED: Json = {
     "standardFlowEnabled": False,
     "implicitFlowEnabled": False,
     "directAccessGrantsEnabled": False,
@@ -72,29 +72,29 @@ _LOGOUT_PAGES = "post.logout.redirect.uris"
 _AS_LOGINS = "+"  # the console writes it; what a login may go back to, a logout may
 
 
-def changes_of_client(wanted: Json, actual: Actual) -> Iterator[Change]:
-    """What the client lacks that shall be as `wanted` says, its scope lists included, and what it has too much."""
-    client_id = str(wanted["clientId"])
+def client_diff(desired: Json, actual: CurrentState) -> Iterator[Change]:
+    """What the client lacks that shall be as `desired` says, its scope lists included, and what it has too much."""
+    client_id = str(desired["clientId"])
     found = actual.clients.get(client_id)
     if found is None:
-        yield Change(f"client {client_id}", "create", "POST", ("clients",), wanted, action="create")
+        yield Change(f"client {client_id}", "create", "POST", ("clients",), desired, action="create")
         return
     lists = set(_LISTS.values())
-    body = _and_nothing_besides({name: value for name, value in wanted.items() if name not in lists}, found)
+    body = _reset_unmanaged_fields({name: value for name, value in desired.items() if name not in lists}, found)
     yield from mapper_changes(f"client {client_id}", ("clients", found["id"]), [], found)
-    if fields := fields_of(body, found):
+    if fields := field_diffs(body, found):
         what = f"set {', '.join(field.name for field in fields)}"
         # The whole of it: with redirect URIs alone Keycloak would make up web origins from them.
         yield Change(f"client {client_id}", what, "PUT", ("clients", found["id"]), body, fields=fields)
-    yield from _list_changes(wanted, found)
+    yield from _list_changes(desired, found)
 
 
-def _and_nothing_besides(wanted: Json, found: Object) -> Json:
-    """`wanted`, and empty what `found` has too much: tokens of its own length, flows and logins of its own."""
-    too_much = {name: value for name, value in _NO_MEMBERS.items() if found.get(name) and name not in wanted}
+def _reset_unmanaged_fields(desired: Json, found: Object) -> Json:
+    """`desired`, and empty what `found` has too much: tokens of its own length, flows and logins of its own."""
+    too_much = {name: value for name, value in _NO_MEMBERS.items() if found.get(name) and name not in desired}
     logins = dict.fromkeys(found.get("authenticationFlowBindingOverrides") or {}, "")
-    attributes = dict.fromkeys(_extra_attributes(found), "") | _map_client_shape(wanted.get("attributes"))
-    return {**wanted, **too_much, "authenticationFlowBindingOverrides": logins, "attributes": attributes}
+    attributes = dict.fromkeys(_extra_attributes(found), "") | _map_client_shape(desired.get("attributes"))
+    return {**desired, **too_much, "authenticationFlowBindingOverrides": logins, "attributes": attributes}
 
 
 def _extra_attributes(found: Object) -> Iterator[str]:
@@ -105,18 +105,18 @@ def _extra_attributes(found: Object) -> Iterator[str]:
         yield _LOGOUT_PAGES
 
 
-def _list_changes(wanted: Json, found: Object) -> Iterator[Change]:
+def _list_changes(desired: Json, found: Object) -> Iterator[Change]:
     """Scope lists are written one by one: Keycloak ignores them in the client itself once it exists."""
     for kind, member in _LISTS.items():
-        names, there = set(_texts(wanted[member])), set(found.get(member) or [])
-        path, about = ("clients", str(found["id"]), f"{kind}-client-scopes"), f"client {wanted['clientId']}"
-        fields = (field_of(member, sorted(there), sorted(names)),)
+        names, there = set(_texts(desired[member])), set(found.get(member) or [])
+        path, about = ("clients", str(found["id"]), f"{kind}-client-scopes"), f"client {desired['clientId']}"
+        fields = (field_diff(member, sorted(there), sorted(names)),)
         for name in sorted(there - names):
             what = f"take away {name} ({kind})"
-            yield Change(about, what, "DELETE", (*path, Ref("client-scope", name)), fields=fields)
+            yield Change(about, what, "DELETE", (*path, IdRef("client-scope", name)), fields=fields)
         for name in sorted(names - there):
             what = f"give {name} ({kind})"
-            yield Change(about, what, "PUT", (*path, Ref("client-scope", name)), {}, fields=fields)
+            yield Change(about, what, "PUT", (*path, IdRef("client-scope", name)), {}, fields=fields)
 
 
 def _texts(value: object) -> list[str]:
@@ -127,53 +127,55 @@ def _map_client_shape(value: object) -> Json:
     return dict(value) if isinstance(value, dict) else {}
 
 
-def client_changes(access: Access, resource: str, credentials: Credentials, actual: Actual) -> Iterator[Change]:
+def client_changes(
+    access: AccessPolicy, resource: str, credentials: ClientCredentials, actual: CurrentState
+) -> Iterator[Change]:
     """What our clients lack. Clients that registered themselves, and everybody else's, are not looked at."""
-    yield from changes_of_client(_resource_client(access, resource, credentials), actual)
+    yield from client_diff(_resource_client(access, resource, credentials), actual)
     for client_id, client in access.clients.items():
-        yield from changes_of_client(_public_client(access, client_id, client), actual)
+        yield from client_diff(_public_client(access, client_id, client), actual)
     for audience, upstream in access.upstreams.items():
         found = actual.clients.get(audience)
-        if found is None or is_marked(found):  # an API that has a client already keeps it as it is
-            yield from changes_of_client(_upstream_client(audience, upstream), actual)
+        if found is None or is_managed(found):  # an API that has a client already keeps it as it is
+            yield from client_diff(_api_client(audience, upstream), actual)
 
 
-def taking_over(access: Access, resource: str, actual: Actual) -> Iterator[Change]:
+def adopt_changes(access: AccessPolicy, resource: str, actual: CurrentState) -> Iterator[Change]:
     """Whoever registered a client that is ours from now on has a token to read its secret and to change it (RFC 7592).
 
     Keycloak makes a new token, which nobody is told, and the old one counts no more (seen on 26.7.5). It is done before
     the record, so that an apply that breaks off does it again.
     """
-    upstreams = [name for name in access.upstreams if is_marked(actual.clients.get(name, {}))]
+    upstreams = [name for name in access.upstreams if is_managed(actual.clients.get(name, {}))]
     for client_id in (resource, *access.clients, *upstreams):
         found = actual.clients.get(client_id)
-        if found is not None and client_id not in actual.ledger.clients:
+        if found is not None and client_id not in actual.managed_state.clients:
             path = ("clients", str(found["id"]), "registration-access-token")
             what = "take over, no registration token that somebody has for it counts any more"
             yield Change(f"client {client_id}", what, "POST", path)
 
 
-def our_clients(access: Access, resource: str) -> tuple[str, ...]:
+def managed_client_ids(access: AccessPolicy, resource: str) -> tuple[str, ...]:
     """The ids of all clients that are ours."""
     return (resource, *access.clients, *access.machine_clients, *access.upstreams)
 
 
-def client_removals(access: Access, resource: str, actual: Actual) -> Iterator[Change]:
+def client_removals(access: AccessPolicy, resource: str, actual: CurrentState) -> Iterator[Change]:
     """Clients that we made or took over and that are no longer wanted: dropped ones, and the resource's old address."""
-    for name in sorted(actual.ledger.clients.difference(our_clients(access, resource))):
+    for name in sorted(actual.managed_state.clients.difference(managed_client_ids(access, resource))):
         found = actual.clients.get(name)
-        if found is not None and is_marked(found):
+        if found is not None and is_managed(found):
             what = "remove, neither the access file nor MCP_PUBLIC_URL names it any more"
             yield Change(f"client {name}", what, "DELETE", ("clients", found["id"]), action="remove")
 
 
-def _resource_client(access: Access, resource: str, credentials: Credentials) -> Json:
+def _resource_client(access: AccessPolicy, resource: str, credentials: ClientCredentials) -> Json:
     """The resource server at the introspection endpoint (RFC 7662 section 2.1).
 
     Its id is the resource's URL because Keycloak 26.7.5 calls a token active only to a client that its `aud` names, and
     because that is what the experimental feature `resource-indicators` looks for (RFC 8707), should it be switched on.
     """
-    known = credentials.members
+    known = credentials.representation
     attributes = known.pop("attributes")
     does = "gets tokens for its upstreams only" if access.upstreams else "gets none"
     return {
@@ -184,21 +186,21 @@ def _resource_client(access: Access, resource: str, credentials: Credentials) ->
         "protocol": "openid-connect",
         "publicClient": False,
         **known,
-        **NO_FLOWS,
+        **ALL_FLOWS_DISABLED,
         "redirectUris": [],
         "webOrigins": [],
         "attributes": {
             RESOURCE_URL: resource,
-            SWITCH: "true" if access.upstreams else "",
+            TOKEN_EXCHANGE_ATTRIBUTE: "true" if access.upstreams else "",
             **_map(attributes),
-            **MARK,
+            **MANAGED_MARKER,
         },
         "defaultClientScopes": ["basic"] if access.upstreams else [],  # `sub`, in the tokens that it gets
         "optionalClientScopes": [name for upstream in access.upstreams.values() for name in upstream.scopes],
     }
 
 
-def _upstream_client(audience: str, upstream: Upstream) -> Json:
+def _api_client(audience: str, upstream: DownstreamApi) -> Json:
     """What Keycloak takes for an audience: a client, with which nobody can log in."""
     return {
         "clientId": audience,
@@ -207,29 +209,29 @@ def _upstream_client(audience: str, upstream: Upstream) -> Json:
         "enabled": True,
         "protocol": "openid-connect",
         "publicClient": False,
-        **NO_FLOWS,
+        **ALL_FLOWS_DISABLED,
         "redirectUris": [],
         "webOrigins": [],
-        "attributes": {**MARK},
+        "attributes": {**MANAGED_MARKER},
         "defaultClientScopes": [],
         "optionalClientScopes": [],
     }
 
 
-def _public_client(access: Access, client_id: str, client: Client) -> Json:
+def _public_client(access: AccessPolicy, client_id: str, client: PublicClient) -> Json:
     return {
         "clientId": client_id,
         "name": client.name,
         "enabled": True,
         "protocol": "openid-connect",
         "publicClient": True,
-        **NO_FLOWS,
+        **ALL_FLOWS_DISABLED,
         "standardFlowEnabled": True,
         # Anybody's program can use a public client's id: the person is asked.
         "consentRequired": True,
         "redirectUris": list(client.redirect_uris),
         "webOrigins": [],
-        "attributes": {"pkce.code.challenge.method": "S256", **MARK},
+        "attributes": {"pkce.code.challenge.method": "S256", **MANAGED_MARKER},
         "defaultClientScopes": ["basic"],
         "optionalClientScopes": list(optional_scopes(access)),
     }

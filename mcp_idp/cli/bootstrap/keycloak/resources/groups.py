@@ -8,52 +8,52 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcp_idp.cli.bootstrap.changes import Change, Ref, field_of, fields_of
-from mcp_idp.cli.bootstrap.errors import SettingsFailure
-from mcp_idp.cli.bootstrap.keycloak.state.groups import MOST_MEMBERS
-from mcp_idp.cli.bootstrap.keycloak.state.managed import MARK, is_marked
+from mcp_idp.cli.bootstrap.changes import Change, IdRef, field_diff, field_diffs
+from mcp_idp.cli.bootstrap.errors import ConfigError
+from mcp_idp.cli.bootstrap.keycloak.state.groups import MAX_MEMBERS
+from mcp_idp.cli.bootstrap.keycloak.state.managed import MANAGED_MARKER, is_managed
 from mcp_idp.cli.bootstrap.output import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mcp_idp.access.policy import Access
-    from mcp_idp.cli.bootstrap.changes import Field, Json, Method
+    from mcp_idp.access.policy import AccessPolicy
+    from mcp_idp.cli.bootstrap.changes import FieldDiff, Json, Method
     from mcp_idp.cli.bootstrap.keycloak.lookups import Object
-    from mcp_idp.cli.bootstrap.keycloak.state.current import Actual
+    from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
 
 _LONGEST = 255  # characters: Keycloak 26.7.5 answers 500 to more
 _DOTS = frozenset({".", ".."})  # as a part of a path they would lead elsewhere
 
 
-def check_groups(access: Access) -> None:
+def check_groups(access: AccessPolicy) -> None:
     """Let through names by which Keycloak finds one group, at the top, and nothing else.
 
     Raises:
-        SettingsFailure: a name cannot be, or would be taken for the way to a subgroup.
+        ConfigError: a name cannot be, or would be taken for the way to a subgroup.
     """
     for name in access.groups:
-        shown = printable(name[:50])
+        display_name = printable(name[:50])
         if "/" in name:
-            raise SettingsFailure(f"groups.{shown}: '/' leads to a subgroup in Keycloak: name the group without it")
+            raise ConfigError(f"groups.{display_name}: '/' leads to a subgroup in Keycloak: name the group without it")
         if not name or name in _DOTS or len(name) > _LONGEST or not name.isprintable() or name != name.strip():
-            raise SettingsFailure(
-                f"groups.{shown}: Keycloak takes names of 1 to {_LONGEST} characters that can be seen, "
+            raise ConfigError(
+                f"groups.{display_name}: Keycloak takes names of 1 to {_LONGEST} characters that can be seen, "
                 "without a space at either end, and neither '.' nor '..'"
             )
 
 
-def refuse_foreign_groups(access: Access, actual: Actual) -> None:
+def require_no_unmanaged_groups(access: AccessPolicy, actual: CurrentState) -> None:
     """A group that somebody else made would give its people roles here.
 
     Raises:
-        SettingsFailure: the realm has one that is not ours.
+        ConfigError: the realm has one that is not ours.
     """
-    ((attribute, value),) = MARK.items()
+    ((attribute, value),) = MANAGED_MARKER.items()
     for name in access.groups:
         found = _found(actual, name)
-        if found and not is_marked(found) and name not in actual.ledger.groups:
-            raise SettingsFailure(
+        if found and not is_managed(found) and name not in actual.managed_state.groups:
+            raise ConfigError(
                 f"groups.{name}: the realm has a group of this name that the bootstrap did not make: name another one "
                 f"here, or, if its people shall have these roles, give the group the attribute {attribute} with the "
                 f"value {value}: the bootstrap then keeps it as its own, and it is removed with its members once the "
@@ -61,61 +61,63 @@ def refuse_foreign_groups(access: Access, actual: Actual) -> None:
             )
 
 
-def default_group_changes(access: Access, actual: Actual) -> Iterator[Change]:
+def default_group_changes(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]:
     """Take groups that bring a role of ours out of those that everybody joins, service accounts of clients included.
 
     Who joined meanwhile stays a member: nobody knows who was put in and who was not.
     """
-    for found in actual.groups.of_everybody:
-        if ours := sorted(found.roles & set(access.roles)):
-            what = f"new people no longer join {found.path}, which brings {', '.join(ours)} (who did stays in it)"
-            fields = (field_of("default groups", found.path, None),)
+    for found in actual.groups.default_groups:
+        if managed_roles := sorted(found.roles & set(access.roles)):
+            what = (
+                f"new people no longer join {found.path}, which brings {', '.join(managed_roles)} (who did stays in it)"
+            )
+            fields = (field_diff("default groups", found.path, None),)
             yield Change("realm", what, "DELETE", ("default-groups", found.id), fields=fields)
 
 
-def group_takings(access: Access, actual: Actual) -> Iterator[Change]:
+def group_revocations(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]:
     """Roles of ours that our groups shall not bring (others' are not ours to take), and groups no longer named."""
     for name, roles in access.groups.items():
         found = _found(actual, name)
-        yield from _mapping(name, "DELETE", _ours(access, found) - set(roles), access, found)
-    for name in sorted(actual.ledger.groups.difference(access.groups)):
+        yield from _mapping(name, "DELETE", _managed_roles(access, found) - set(roles), access, found)
+    for name in sorted(actual.managed_state.groups.difference(access.groups)):
         found = _found(actual, name)
-        if found and is_marked(found):
+        if found and is_managed(found):
             what = f"remove with {_content(found, actual)}, the access file no longer names it"
             yield Change(f"group {name}", what, "DELETE", ("groups", found["id"]), action="remove")
 
 
-def group_changes(access: Access, actual: Actual) -> Iterator[Change]:
+def group_changes(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]:
     """What our groups lack: the group itself, our mark, their roles."""
     if not actual.groups.known:  # what may not be read cannot be compared
         return
-    mark: Json = {name: [value] for name, value in MARK.items()}
+    marker: Json = {name: [value] for name, value in MANAGED_MARKER.items()}
     for name, roles in access.groups.items():
         found = _found(actual, name)
         if not found:
-            body: Json = {"name": name, "attributes": mark}
+            body: Json = {"name": name, "attributes": marker}
             yield Change(f"group {name}", "create", "POST", ("groups",), body, action="create")
-        elif fields := fields_of({"attributes": mark}, found):
+        elif fields := field_diffs({"attributes": marker}, found):
             # A write replaces all attributes, and takes away a description that is left out.
-            kept: Json = {member: found[member] for member in ("name", "description") if member in found}
-            body = {**kept, "attributes": {**(found.get("attributes") or {}), **mark}}
+            retained: Json = {member: found[member] for member in ("name", "description") if member in found}
+            body = {**retained, "attributes": {**(found.get("attributes") or {}), **marker}}
             yield Change(f"group {name}", "mark as ours", "PUT", ("groups", found["id"]), body, fields=fields)
-        yield from _mapping(name, "POST", set(roles) - _ours(access, found), access, found)
+        yield from _mapping(name, "POST", set(roles) - _managed_roles(access, found), access, found)
 
 
-def membership_takings(access: Access, actual: Actual) -> Iterator[Change]:
+def membership_removals(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]:
     """Take the demo users out of groups of the access file that they shall not be in."""
     for user, there, wanted in _memberships(access, actual):
-        yield from _membership(user, "DELETE", there - wanted, field_of("groups", sorted(there), sorted(wanted)))
+        yield from _membership(user, "DELETE", there - wanted, field_diff("groups", sorted(there), sorted(wanted)))
 
 
-def membership_changes(access: Access, actual: Actual) -> Iterator[Change]:
+def membership_changes(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]:
     """Put the demo users into their groups."""
-    for user, there, wanted in _memberships(access, actual):
-        yield from _membership(user, "PUT", wanted - there, field_of("groups", sorted(there), sorted(wanted)))
+    for user, there, desired in _memberships(access, actual):
+        yield from _membership(user, "PUT", desired - there, field_diff("groups", sorted(there), sorted(desired)))
 
 
-def unseen(actual: Actual) -> Iterator[str]:
+def unreadable_warnings(actual: CurrentState) -> Iterator[str]:
     """A line of what an apply leaves because it may not see it."""
     if not actual.groups.known:
         yield (
@@ -124,64 +126,64 @@ def unseen(actual: Actual) -> Iterator[str]:
         )
 
 
-def strange_roles(access: Access, actual: Actual) -> Iterator[str]:
+def unmanaged_roles(access: AccessPolicy, actual: CurrentState) -> Iterator[str]:
     """A line for each group of ours that brings what the access file does not say."""
     for name in access.groups:
         found = _found(actual, name)
-        others = set(found.get("realmRoles") or []) - set(access.roles)
-        others |= {f"{role} of {client}" for client, given in _client_roles(found).items() for role in given}
-        if others:
+        unmanaged = set(found.get("realmRoles") or []) - set(access.roles)
+        unmanaged |= {f"{role} of {client}" for client, roles in _client_roles(found).items() for role in roles}
+        if unmanaged:
             yield (
-                f"group {name} also brings {', '.join(sorted(others))}: take away what its people shall not have, "
+                f"group {name} also brings {', '.join(sorted(unmanaged))}: take away what its people shall not have, "
                 "apply does not"
             )
         if count := found.get("subGroupCount"):
             yield f"group {name} has {_counted(count, 'subgroup')}: who is in one has its roles too"
 
 
-def _memberships(access: Access, actual: Actual) -> Iterator[tuple[str, frozenset[str], frozenset[str]]]:
+def _memberships(access: AccessPolicy, actual: CurrentState) -> Iterator[tuple[str, frozenset[str], frozenset[str]]]:
     """Of each demo user the groups of the access file that they are in, and those that they shall be in."""
     if actual.users is None or not actual.groups.known:  # what may not be read cannot be compared
         return
-    for user, person in access.demo_users.items():
-        yield user, actual.groups.of_users.get(user, frozenset()) & set(access.groups), frozenset(person.groups)
+    for user, demo_user in access.demo_users.items():
+        yield user, actual.groups.of_users.get(user, frozenset()) & set(access.groups), frozenset(demo_user.groups)
 
 
-def _membership(user: str, method: Method, names: frozenset[str], field: Field) -> Iterator[Change]:
-    verb = "put into" if method == "PUT" else "take out of"
+def _membership(user: str, method: Method, names: frozenset[str], field: FieldDiff) -> Iterator[Change]:
+    action = "put into" if method == "PUT" else "take out of"
     for name in sorted(names):
-        path = ("users", Ref("user", user), "groups", Ref("group", name))
-        yield Change(f"user {user}", f"{verb} the group {name}", method, path, fields=(field,))
+        path = ("users", IdRef("user", user), "groups", IdRef("group", name))
+        yield Change(f"user {user}", f"{action} the group {name}", method, path, fields=(field,))
 
 
 def _client_roles(found: Object) -> dict[str, list[str]]:
     return found.get("clientRoles") or {}
 
 
-def _found(actual: Actual, name: str) -> Object:
+def _found(actual: CurrentState, name: str) -> Object:
     """The top-level group of this name, empty if there is none."""
     return actual.groups.by_name.get(name, {})
 
 
-def _ours(access: Access, found: Object) -> set[str]:
+def _managed_roles(access: AccessPolicy, found: Object) -> set[str]:
     return set(found.get("realmRoles") or []) & set(access.roles)
 
 
-def _mapping(name: str, method: Method, roles: set[str], access: Access, found: Object) -> Iterator[Change]:
+def _mapping(name: str, method: Method, roles: set[str], access: AccessPolicy, found: Object) -> Iterator[Change]:
     if roles:
-        verb = "give" if method == "POST" else "take away"
-        path = ("groups", Ref("group", name), "role-mappings", "realm")
-        body = [{"id": Ref("role", role), "name": role} for role in sorted(roles)]
-        fields = (field_of("roles", sorted(_ours(access, found)), sorted(access.groups[name])),)
-        yield Change(f"group {name}", f"{verb} {', '.join(sorted(roles))}", method, path, body, fields=fields)
+        action = "give" if method == "POST" else "take away"
+        path = ("groups", IdRef("group", name), "role-mappings", "realm")
+        body = [{"id": IdRef("role", role), "name": role} for role in sorted(roles)]
+        fields = (field_diff("roles", sorted(_managed_roles(access, found)), sorted(access.groups[name])),)
+        yield Change(f"group {name}", f"{action} {', '.join(sorted(roles))}", method, path, body, fields=fields)
 
 
-def _content(found: Object, actual: Actual) -> str:
+def _content(found: Object, actual: CurrentState) -> str:
     """What goes with the group."""
     count = actual.groups.members.get(found["name"], 0)
-    people = f"more than {MOST_MEMBERS} members" if count > MOST_MEMBERS else _counted(count, "member")
+    members = f"more than {MAX_MEMBERS} members" if count > MAX_MEMBERS else _counted(count, "member")
     below = int(found.get("subGroupCount") or 0)
-    return people + (f" and {_counted(below, 'subgroup')}" if below else "")
+    return members + (f" and {_counted(below, 'subgroup')}" if below else "")
 
 
 def _counted(count: int, word: str) -> str:

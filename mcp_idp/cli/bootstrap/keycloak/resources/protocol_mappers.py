@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcp_idp.cli.bootstrap.changes import Change, fields_of
+from mcp_idp.cli.bootstrap.changes import Change, field_diffs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,23 +42,23 @@ def claim_mapper(name: str) -> Json:
     return _mapper(f"claim {name}", "oidc-usermodel-attribute-mapper", config)
 
 
-def mapper_changes(owner: str, path: tuple[str, ...], wanted: list[Json], found: Object) -> Iterator[Change]:
+def mapper_changes(owner: str, path: tuple[str, ...], desired: list[Json], found: Object) -> Iterator[Change]:
     """Ours are put right; others are removed: whatever else stands there would be in every token that it makes.
 
     Args:
         owner: the client or scope, for people.
         path: where it is.
-        wanted: its mappers.
+        desired: its mappers.
         found: it, as it is.
     """
     path = (*path, "protocol-mappers", "models")
     there = {mapper["name"]: mapper for mapper in found.get("protocolMappers") or []}
-    for mapper in wanted:
+    for mapper in desired:
         about = f"mapper '{mapper['name']}' of {owner}"
         old = there.pop(mapper["name"], None)
         if old is None:
             yield Change(about, "create", "POST", path, mapper, action="create")
-        elif fields := fields_of(mapper, old):
+        elif fields := field_diffs(mapper, old):
             body = {**mapper, "id": old["id"]}
             yield Change(about, "correct", "PUT", (*path, old["id"]), body, fields=fields)
     for old in there.values():

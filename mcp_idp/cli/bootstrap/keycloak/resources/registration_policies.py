@@ -10,24 +10,24 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mcp_idp.access.redirect_uris import redirect_hosts
-from mcp_idp.access.registration_profiles import ADMISSIONS
-from mcp_idp.cli.bootstrap.changes import Change, Json, Ref, fields_of, same
+from mcp_idp.access.registration_profiles import PROFILES
+from mcp_idp.cli.bootstrap.changes import Change, IdRef, Json, field_diffs, is_satisfied
 from mcp_idp.cli.bootstrap.keycloak.lookups import REGISTRATION_POLICY
 from mcp_idp.cli.bootstrap.keycloak.resources.client_scopes import optional_scopes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mcp_idp.access.policy import Access
+    from mcp_idp.access.policy import AccessPolicy
     from mcp_idp.cli.bootstrap.changes import Action
-    from mcp_idp.cli.bootstrap.keycloak.state.current import Actual
+    from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
 
 Config = dict[str, list[str]]
 
-GUARD = "trusted-hosts/anonymous"  # the one that lets an anonymous caller in at all
+TRUSTED_HOSTS_POLICY = "trusted-hosts/anonymous"  # the one that lets an anonymous caller in at all
 
 # The sender must match a host, and no host is listed: nobody is let in.
-SHUT: Config = {
+NOBODY: Config = {
     "trusted-hosts": [],
     "host-sending-registration-request-must-match": ["true"],
     "client-uris-must-match": ["true"],
@@ -43,37 +43,37 @@ _NAMES = {
 }
 
 
-def wanted_policies(access: Access, client_uri_hosts: tuple[str, ...]) -> dict[str, Config]:
-    """The policies of the registration profile, by "provider/subtype"; `GUARD` is the last one.
+def desired_policies(access: AccessPolicy, client_uri_hosts: tuple[str, ...]) -> dict[str, Config]:
+    """The policies of the registration profile, by "provider/subtype"; `TRUSTED_HOSTS_POLICY` is the last one.
 
     Args:
         access: the access file.
         client_uri_hosts: hosts that known clients name as their home page (RFC 7591 `client_uri`).
     """
     registration = access.registration
-    admission = ADMISSIONS[registration.profile]
-    let_in: Config = {
+    admission = PROFILES[registration.profile]
+    allowed: Config = {
         "trusted-hosts": sorted({*redirect_hosts(registration), *client_uri_hosts}),
         # A client on the loopback of a person's machine registers from whatever address that machine has.
         "host-sending-registration-request-must-match": ["false"],
         "client-uris-must-match": ["true"],
     }
-    most = str(registration.max_clients)
+    maximum = str(registration.max_clients)
     return {
         **_for_both("anonymous", access),
-        "max-clients/anonymous": {"max-clients": [most]},
+        "max-clients/anonymous": {"max-clients": [maximum]},
         "registration-web-origins/anonymous": {
             "web-origins": list(registration.web_origins) if admission.anonymous else []
         },
         **_for_both("authenticated", access),
         # An initial access token gets nobody into a closed realm either: no room for one client more.
-        "max-clients/authenticated": {"max-clients": [most if admission.invited else "0"]},
-        "trusted-hosts/authenticated": let_in if admission.invited else SHUT,
-        GUARD: let_in if admission.anonymous else SHUT,
+        "max-clients/authenticated": {"max-clients": [maximum if admission.initial_access_token else "0"]},
+        "trusted-hosts/authenticated": allowed if admission.initial_access_token else NOBODY,
+        TRUSTED_HOSTS_POLICY: allowed if admission.anonymous else NOBODY,
     }
 
 
-def _for_both(subtype: str, access: Access) -> dict[str, Config]:
+def _for_both(subtype: str, access: AccessPolicy) -> dict[str, Config]:
     return {
         # Explicitly none. The default list holds mappers that write a claim of the client's choice from an attribute
         # the user may edit: with one, a client forges another person's `sub`.
@@ -88,49 +88,49 @@ def _for_both(subtype: str, access: Access) -> dict[str, Config]:
     }
 
 
-def shutting(wanted: dict[str, Config], actual: Actual) -> Iterator[Change]:
+def close_registration(desired: dict[str, Config], actual: CurrentState) -> Iterator[Change]:
     """The very first change: nobody registers while the rules are being rewritten, or from now on."""
-    before = _config(actual, GUARD)
-    if not actual.realm or same(SHUT, before):
+    before = _config(actual, TRUSTED_HOSTS_POLICY)
+    if not actual.realm or is_satisfied(NOBODY, before):
         return
-    if wanted[GUARD] == SHUT:
-        change = Change("registration", "shut", "PUT", (), fields=fields_of(dict(SHUT), before))
+    if desired[TRUSTED_HOSTS_POLICY] == NOBODY:
+        change = Change("registration", "shut", "PUT", (), fields=field_diffs(dict(NOBODY), before))
     else:
         change = Change("registration", "shut while changing", "PUT", (), action="step")
-    yield _put_right(GUARD, SHUT, actual, change)
+    yield _upsert(TRUSTED_HOSTS_POLICY, NOBODY, actual, change)
 
 
-def policy_changes(wanted: dict[str, Config], actual: Actual) -> Iterator[Change]:
-    """What the policies lack, all but the `GUARD`."""
-    for name, config in wanted.items():
-        if name != GUARD:
+def policy_changes(desired: dict[str, Config], actual: CurrentState) -> Iterator[Change]:
+    """What the policies lack, all but the `TRUSTED_HOSTS_POLICY`."""
+    for name, config in desired.items():
+        if name != TRUSTED_HOSTS_POLICY:
             yield from _policy_changes(name, config, actual)
 
 
-def _policy_changes(name: str, config: Config, actual: Actual) -> Iterator[Change]:
-    fields = fields_of(dict(config), _config(actual, name))
+def _policy_changes(name: str, config: Config, actual: CurrentState) -> Iterator[Change]:
+    fields = field_diffs(dict(config), _config(actual, name))
     if name in actual.policies and not fields:
         return
     what = f"set {', '.join(field.name for field in fields)}" if name in actual.policies else "create"
-    yield _put_right(name, config, actual, Change(f"registration policy {name}", what, "PUT", (), fields=fields))
+    yield _upsert(name, config, actual, Change(f"registration policy {name}", what, "PUT", (), fields=fields))
 
 
-def letting_in(wanted: dict[str, Config], actual: Actual, *, shut: bool) -> Iterator[Change]:
+def open_registration(desired: dict[str, Config], actual: CurrentState, *, shut: bool) -> Iterator[Change]:
     """The guard as the registration profile wants it; `shut` says that an earlier change shut it."""
-    before = SHUT if shut else _config(actual, GUARD)
-    if GUARD not in actual.policies and not shut and actual.realm:
-        yield from _policy_changes(GUARD, wanted[GUARD], actual)
-    elif not same(wanted[GUARD], before):
-        fields = fields_of(dict(wanted[GUARD]), _config(actual, GUARD))
+    before = NOBODY if shut else _config(actual, TRUSTED_HOSTS_POLICY)
+    if TRUSTED_HOSTS_POLICY not in actual.policies and not shut and actual.realm:
+        yield from _policy_changes(TRUSTED_HOSTS_POLICY, desired[TRUSTED_HOSTS_POLICY], actual)
+    elif not is_satisfied(desired[TRUSTED_HOSTS_POLICY], before):
+        fields = field_diffs(dict(desired[TRUSTED_HOSTS_POLICY]), _config(actual, TRUSTED_HOSTS_POLICY))
         # A registration profile that lets nobody in has nothing to open; the guard may have been changed by hand.
-        what = f"let in {', '.join(wanted[GUARD]['trusted-hosts']) or 'nobody'}"
-        path = ("components", Ref("registration-policy", GUARD))
+        what = f"let in {', '.join(desired[TRUSTED_HOSTS_POLICY]['trusted-hosts']) or 'nobody'}"
+        path = ("components", IdRef("registration-policy", TRUSTED_HOSTS_POLICY))
         action: Action = "change" if fields else "step"
-        body = _component(GUARD, wanted[GUARD])
+        body = _component(TRUSTED_HOSTS_POLICY, desired[TRUSTED_HOSTS_POLICY])
         yield Change("registration", what, "PUT", path, body, action=action, fields=fields)
 
 
-def _put_right(name: str, config: Config, actual: Actual, change: Change) -> Change:
+def _upsert(name: str, config: Config, actual: CurrentState, change: Change) -> Change:
     """`change` with the write that gives the policy `name` this `config`."""
     found = actual.policies.get(name)
     body = _component(name, config)
@@ -152,5 +152,5 @@ def _component(name: str, config: Config) -> Json:
     }
 
 
-def _config(actual: Actual, name: str) -> dict[str, object]:
+def _config(actual: CurrentState, name: str) -> dict[str, object]:
     return dict(actual.policies.get(name, {}).get("config") or {})

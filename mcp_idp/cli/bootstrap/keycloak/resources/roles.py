@@ -4,104 +4,110 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcp_idp.cli.bootstrap.changes import Change, Ref, field_of
-from mcp_idp.cli.bootstrap.errors import SettingsFailure
-from mcp_idp.cli.bootstrap.keycloak.state.managed import MARK, is_marked
-from mcp_idp.cli.bootstrap.keycloak.state.roles import Parts
+from mcp_idp.cli.bootstrap.changes import Change, IdRef, field_diff
+from mcp_idp.cli.bootstrap.errors import ConfigError
+from mcp_idp.cli.bootstrap.keycloak.state.managed import MANAGED_MARKER, is_managed
+from mcp_idp.cli.bootstrap.keycloak.state.roles import CompositeRoles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mcp_idp.access.policy import Access
-    from mcp_idp.cli.bootstrap.changes import Field, Method
-    from mcp_idp.cli.bootstrap.keycloak.state.current import Actual
+    from mcp_idp.access.policy import AccessPolicy
+    from mcp_idp.cli.bootstrap.changes import FieldDiff, Method
+    from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
 
 
-def role_changes(access: Access, actual: Actual) -> Iterator[Change]:
+def role_changes(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]:
     """The roles that are missing. Roles that are there stay as they are, and are not marked: they are somebody's."""
     for role in access.roles:
         if role not in actual.roles:
-            scopes = ", ".join(name for name, roles in access.brought_by.items() if role in roles)
-            mark = {name: [value] for name, value in MARK.items()}
-            body = {"name": role, "description": f"Brings {scopes}", "attributes": mark}
+            scopes = ", ".join(name for name, roles in access.roles_by_scope.items() if role in roles)
+            marker = {name: [value] for name, value in MANAGED_MARKER.items()}
+            body = {"name": role, "description": f"Brings {scopes}", "attributes": marker}
             yield Change(f"role {role}", "create", "POST", ("roles",), body, action="create")
 
 
-def default_role_changes(access: Access, actual: Actual) -> Iterator[Change]:
+def default_role_changes(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]:
     """Take our roles out of those that everybody has: a scope bound to one of them is everybody's."""
-    ours = sorted(actual.default.given & set(access.roles))
+    managed_roles = sorted(actual.default.direct_roles & set(access.roles))
     name = actual.default_role_name
-    if ours:
-        fields = (field_of("default roles", ours, None),)
-        body = [{"id": Ref("role", role), "name": role} for role in ours]
-        what = f"people no longer have {', '.join(ours)} by default"
+    if managed_roles:
+        fields = (field_diff("default roles", managed_roles, None),)
+        body = [{"id": IdRef("role", role), "name": role} for role in managed_roles]
+        what = f"people no longer have {', '.join(managed_roles)} by default"
         yield Change("realm", what, "DELETE", ("roles", name, "composites"), body, fields=fields)
 
 
-def refuse_everybodys_roles(access: Access, actual: Actual) -> None:
+def require_no_default_roles(access: AccessPolicy, actual: CurrentState) -> None:
     """A scope bound to such a role would be everybody's from then on.
 
     Raises:
-        SettingsFailure: everybody has a role of the access file by another one, which is not ours to take.
+        ConfigError: everybody has a role of the access file by another one, which is not ours to take.
     """
     for name in access.roles:
-        if giver := actual.giver_of(name, access.roles):
-            raise SettingsFailure(
+        if giver := actual.default_role_granting(name, access.roles):
+            raise ConfigError(
                 f"everybody has the role {name}, by the role {giver}, which new people get: take {giver} out of "
                 f"{actual.default_role_name}, or {name} out of {giver}, or name another role in the access file"
             )
 
 
-def part_changes(access: Access, actual: Actual) -> Iterator[Change]:
+def decomposition_changes(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]:
     """Take apart the roles that we made: with another role in it, one brings what the access file does not say.
 
     Rights in the realm stay (`holes.py` names them): who may not give them may not take them, and an apply by such an
     account would end here each time.
     """
     for name in access.roles:
-        parts = actual.parts.get(name, Parts()).roles
-        if parts and is_marked(actual.roles[name]):
-            brought = sorted(part["name"] for part in parts)
-            fields = (field_of("composites", brought, None),)
+        parts = actual.parts.get(name, CompositeRoles()).roles
+        if parts and is_managed(actual.roles[name]):
+            granted = sorted(part["name"] for part in parts)
+            fields = (field_diff("composites", granted, None),)
             body = [{"id": part["id"], "name": part["name"]} for part in parts]
-            what = f"no longer brings {', '.join(brought)}"
+            what = f"no longer brings {', '.join(granted)}"
             yield Change(f"role {name}", what, "DELETE", ("roles", name, "composites"), body, fields=fields)
 
 
-def strange_parts(access: Access, actual: Actual) -> Iterator[str]:
+def unmanaged_composites(access: AccessPolicy, actual: CurrentState) -> Iterator[str]:
     """A line for each role that somebody else made and that brings others: who has it may have more than was meant."""
     for name in access.roles:
-        parts = actual.parts.get(name, Parts()).roles
-        if parts and not is_marked(actual.roles[name]):
-            brought = ", ".join(sorted(part["name"] for part in parts))
-            yield f"role {name} was made by somebody else and brings {brought} too: take away what it shall not bring"
+        parts = actual.parts.get(name, CompositeRoles()).roles
+        if parts and not is_managed(actual.roles[name]):
+            granted = ", ".join(sorted(part["name"] for part in parts))
+            yield f"role {name} was made by somebody else and brings {granted} too: take away what it shall not bring"
 
 
-def account_takings(about: str, account: Ref, wanted: frozenset[str], given: frozenset[str]) -> Iterator[Change]:
+def role_revocations(about: str, account: IdRef, wanted: frozenset[str], current: frozenset[str]) -> Iterator[Change]:
     """Take from an account, a user or a service account, the `given` roles, all ours, that are not `wanted`."""
-    yield from _account_mapping(about, account, "DELETE", given - wanted, field_of("roles", *_sorted(given, wanted)))
+    yield from _account_mapping(
+        about, account, "DELETE", current - wanted, field_diff("roles", *_sorted(current, wanted))
+    )
 
 
-def account_givings(about: str, account: Ref, wanted: frozenset[str], given: frozenset[str]) -> Iterator[Change]:
+def role_grants(about: str, account: IdRef, wanted: frozenset[str], current: frozenset[str]) -> Iterator[Change]:
     """Give an account those of the `wanted` roles that are not among the `given` ones."""
-    yield from _account_mapping(about, account, "POST", wanted - given, field_of("roles", *_sorted(given, wanted)))
+    yield from _account_mapping(
+        about, account, "POST", wanted - current, field_diff("roles", *_sorted(current, wanted))
+    )
 
 
-def role_removals(access: Access, actual: Actual) -> Iterator[Change]:
+def role_removals(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]:
     """Roles that we made and that bring no scope any more."""
     for name, found in actual.roles.items():
-        if name not in access.roles and is_marked(found):
+        if name not in access.roles and is_managed(found):
             what = "remove, it brings no scope any more"
             yield Change(f"role {name}", what, "DELETE", ("roles", name), action="remove")
 
 
-def _account_mapping(about: str, account: Ref, method: Method, roles: frozenset[str], field: Field) -> Iterator[Change]:
+def _account_mapping(
+    about: str, account: IdRef, method: Method, roles: frozenset[str], field: FieldDiff
+) -> Iterator[Change]:
     if roles:
-        verb = "give" if method == "POST" else "take away"
-        body = [{"id": Ref("role", role), "name": role} for role in sorted(roles)]
+        action = "give" if method == "POST" else "take away"
+        body = [{"id": IdRef("role", role), "name": role} for role in sorted(roles)]
         path = ("users", account, "role-mappings", "realm")
-        yield Change(about, f"{verb} {', '.join(sorted(roles))}", method, path, body, fields=(field,))
+        yield Change(about, f"{action} {', '.join(sorted(roles))}", method, path, body, fields=(field,))
 
 
-def _sorted(given: frozenset[str], wanted: frozenset[str]) -> tuple[list[str], list[str]]:
-    return sorted(given), sorted(wanted)
+def _sorted(current: frozenset[str], desired: frozenset[str]) -> tuple[list[str], list[str]]:
+    return sorted(current), sorted(desired)

@@ -12,16 +12,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from mcp_idp.cli.bootstrap.errors import SettingsFailure
-from mcp_idp.cli.bootstrap.keycloak.state.managed import is_marked
+from mcp_idp.cli.bootstrap.errors import ConfigError
+from mcp_idp.cli.bootstrap.keycloak.state.managed import is_managed
 
 if TYPE_CHECKING:
-    from mcp_idp.access.policy import Access
+    from mcp_idp.access.policy import AccessPolicy
     from mcp_idp.cli.bootstrap.keycloak.lookups import Object
-    from mcp_idp.cli.bootstrap.keycloak.state.current import Actual
+    from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
 
 RESOURCE_URL = "resource_url"  # the attribute that only the MCP server's own client has
-SWITCH = "standard.token.exchange.enabled"
+TOKEN_EXCHANGE_ATTRIBUTE = "standard.token.exchange.enabled"
 _GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
 _NAME = "mcp-no-exchange"
 
@@ -60,27 +60,27 @@ def without_exchange(policy: Object) -> Object:
     return {**policy, "conditions": conditions}
 
 
-def check_upstreams(access: Access) -> None:
+def check_upstreams(access: AccessPolicy) -> None:
     """Let through what Keycloak can give tokens for.
 
     Raises:
-        SettingsFailure: an upstream has no scope, and in Keycloak it is a scope that carries the audience.
+        ConfigError: an upstream has no scope, and in Keycloak it is a scope that carries the audience.
     """
     for audience, upstream in access.upstreams.items():
         if not upstream.scopes:
-            raise SettingsFailure(f"upstreams.{audience}.scopes: name one: in Keycloak it brings the audience")
+            raise ConfigError(f"upstreams.{audience}.scopes: name one: in Keycloak it brings the audience")
 
 
-def refuse_foreign_scopes(access: Access, actual: Actual) -> None:
+def require_no_unmanaged_scopes(access: AccessPolicy, actual: CurrentState) -> None:
     """A scope of the same name that others use would be changed for them too.
 
     Raises:
-        SettingsFailure: the realm has one that is not ours.
+        ConfigError: the realm has one that is not ours.
     """
     for audience, upstream in access.upstreams.items():
         for name in upstream.scopes:
-            if name in actual.scopes and not is_marked(actual.scopes[name]):
-                raise SettingsFailure(
+            if name in actual.scopes and not is_managed(actual.scopes[name]):
+                raise ConfigError(
                     f"upstreams.{audience}.scopes.{name}: the realm has a client scope of this name that the bootstrap "
                     "did not make: take another name"
                 )

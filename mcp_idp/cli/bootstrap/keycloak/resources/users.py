@@ -4,67 +4,67 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcp_idp.cli.bootstrap.changes import Change, Json, Ref, fields_of
-from mcp_idp.cli.bootstrap.errors import SettingsFailure
-from mcp_idp.cli.bootstrap.keycloak.resources.roles import account_givings, account_takings
+from mcp_idp.cli.bootstrap.changes import Change, IdRef, Json, field_diffs
+from mcp_idp.cli.bootstrap.errors import ConfigError
+from mcp_idp.cli.bootstrap.keycloak.resources.roles import role_grants, role_revocations
 from mcp_idp.cli.bootstrap.keycloak.state.current import DEMO_DOMAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mcp_idp.access.policy import Access
+    from mcp_idp.access.policy import AccessPolicy
     from mcp_idp.cli.bootstrap.keycloak.lookups import Object
-    from mcp_idp.cli.bootstrap.keycloak.state.current import Actual
+    from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
 
 
-def user_changes(access: Access, actual: Actual) -> Iterator[Change]:
+def user_changes(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]:
     """What the demo users lack. A password is set when the user is created, never again: it may have changed.
 
     Raises:
-        SettingsFailure: somebody has the name of a demo user: theirs is no account for a public password's roles.
+        ConfigError: somebody has the name of a demo user: theirs is no account for a public password's roles.
     """
     users = actual.users
     if users is None:  # may not be read: nothing is known, so nothing is changed
         return
-    for name, person in access.demo_users.items():
-        wanted = _profile(name)
+    for name, user in access.demo_users.items():
+        desired = _profile(name)
         found = users.get(name)
         if found is None:
-            credentials = [{"type": "password", "value": person.password, "temporary": False}]
-            body = {"username": name, **wanted, "credentials": credentials}
+            credentials = [{"type": "password", "value": user.password, "temporary": False}]
+            body = {"username": name, **desired, "credentials": credentials}
             yield Change(f"user {name}", "create", "POST", ("users",), body, action="create")
-        elif found.get("email") != wanted["email"]:
-            raise SettingsFailure(
+        elif found.get("email") != desired["email"]:
+            raise ConfigError(
                 f"demo_users: {name} is there already and has no address at {DEMO_DOMAIN[1:]}, so it is a person's: "
                 "name the demo user otherwise, or remove it from the access file"
             )
-        elif fields := fields_of(wanted, found):
+        elif fields := field_diffs(desired, found):
             # The profile is one unit to Keycloak: a member left out is a member taken away.
             what = f"set {', '.join(field.name for field in fields)}"
-            yield Change(f"user {name}", what, "PUT", ("users", found["id"]), wanted, fields=fields)
-        yield from account_givings(
-            f"user {name}", Ref("user", name), frozenset(person.roles), _ours(access, actual, name)
+            yield Change(f"user {name}", what, "PUT", ("users", found["id"]), desired, fields=fields)
+        yield from role_grants(
+            f"user {name}", IdRef("user", name), frozenset(user.roles), _managed_roles(access, actual, name)
         )
 
 
-def user_takings(access: Access, actual: Actual) -> Iterator[Change]:
+def user_revocations(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]:
     """Roles that the demo users shall not have, and demo users that the access file no longer has."""
     for name, person in access.demo_users.items():
-        yield from account_takings(
-            f"user {name}", Ref("user", name), frozenset(person.roles), _ours(access, actual, name)
+        yield from role_revocations(
+            f"user {name}", IdRef("user", name), frozenset(person.roles), _managed_roles(access, actual, name)
         )
     for name, found in (actual.users or {}).items():
-        if name not in access.demo_users and _is_of_the_demo(name, found):
+        if name not in access.demo_users and _is_demo_user(name, found):
             what = "remove, the access file no longer has this demo user"
             yield Change(f"user {name}", what, "DELETE", ("users", found["id"]), action="remove")
 
 
-def _ours(access: Access, actual: Actual, name: str) -> frozenset[str]:
+def _managed_roles(access: AccessPolicy, actual: CurrentState, name: str) -> frozenset[str]:
     """Those of the user's roles that bring scopes: only they are ours to take away."""
     return actual.user_roles.get(name, frozenset()) & set(access.roles)
 
 
-def _is_of_the_demo(name: str, found: Object) -> bool:
+def _is_demo_user(name: str, found: Object) -> bool:
     return all(found.get(member) == value for member, value in _profile(name).items() if member != "enabled")
 
 

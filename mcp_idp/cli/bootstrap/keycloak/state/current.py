@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mcp_idp.cli.bootstrap.errors import Forbidden
-from mcp_idp.cli.bootstrap.keycloak.lookups import by, carries_audience, find_client, find_user, read_policies
-from mcp_idp.cli.bootstrap.keycloak.state.groups import Groups, SoughtGroups, read_groups
-from mcp_idp.cli.bootstrap.keycloak.state.managed import Ledger
+from mcp_idp.cli.bootstrap.errors import PermissionDenied
+from mcp_idp.cli.bootstrap.keycloak.lookups import carries_audience, find_client, find_user, index_by, read_policies
+from mcp_idp.cli.bootstrap.keycloak.state.groups import GroupQuery, Groups, read_groups
+from mcp_idp.cli.bootstrap.keycloak.state.managed import ManagedState
 from mcp_idp.cli.bootstrap.keycloak.state.roles import (
-    Binding,
-    Default,
-    Parts,
+    CompositeRoles,
+    DefaultRoles,
+    ScopeRoleBinding,
     read_all_parts,
     read_bindings,
     read_default,
@@ -21,14 +21,14 @@ from mcp_idp.cli.bootstrap.keycloak.state.roles import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
+    from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
     from mcp_idp.cli.bootstrap.keycloak.lookups import Object
 
 DEMO_DOMAIN = "@demo.example"  # RFC 2606: nobody's. The mark of a demo user
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Actual:
+class CurrentState:
     """The realm as it is; all empty for one that does not exist yet.
 
     Attributes:
@@ -44,16 +44,16 @@ class Actual:
         clients: those the files name or the ledger knows.
         users: those the files name, and all with an address of the demo; None if they may not be read.
         user_roles: names of the realm roles given to each of our users directly.
-        machine_roles: the same for the service accounts of machine clients; None if they may not be read.
+        service_client_roles: the same for the service accounts of machine clients; None if they may not be read.
         groups: those the access file names or the ledger knows, and those that everybody joins.
     """
 
     realm: Object = field(default_factory=dict)
     roles: dict[str, Object] = field(default_factory=dict)
-    parts: dict[str, Parts] = field(default_factory=dict)
-    default: Default = field(default_factory=Default)
+    parts: dict[str, CompositeRoles] = field(default_factory=dict)
+    default: DefaultRoles = field(default_factory=DefaultRoles)
     scopes: dict[str, Object] = field(default_factory=dict)
-    bindings: dict[str, Binding] = field(default_factory=dict)
+    bindings: dict[str, ScopeRoleBinding] = field(default_factory=dict)
     default_scopes: frozenset[str] = frozenset()
     optional_scopes: frozenset[str] = frozenset()
     policies: dict[str, Object] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class Actual:
     clients: dict[str, Object] = field(default_factory=dict)
     users: dict[str, Object] | None = field(default_factory=dict)
     user_roles: dict[str, frozenset[str]] = field(default_factory=dict)
-    machine_roles: dict[str, frozenset[str]] | None = field(default_factory=dict)
+    service_client_roles: dict[str, frozenset[str]] | None = field(default_factory=dict)
     groups: Groups = field(default_factory=Groups)
 
     @property
@@ -74,65 +74,65 @@ class Actual:
         return str(role.get("name", ""))
 
     @property
-    def roles_of_everybody(self) -> frozenset[str]:
+    def default_roles(self) -> frozenset[str]:
         """Names of the realm roles that whoever is made has unasked."""
         by_roles = (name for name, role in self.roles.items() if role["id"] in self.default.by_id)
-        return self.groups.roles_of_everybody.union(by_roles)
+        return self.groups.default_roles.union(by_roles)
 
-    def giver_of(self, role: str, ours: Collection[str]) -> str | None:
+    def default_role_granting(self, role: str, managed: Collection[str]) -> str | None:
         """The role by which everybody has `role`, if new people get it; one of `ours` an apply takes."""
         givers = self.default.by_id.get(self.roles.get(role, {}).get("id", ""), set())
-        return min(givers.difference(ours), default=None)
+        return min(givers.difference(managed), default=None)
 
     @property
-    def ledger(self) -> Ledger:
+    def managed_state(self) -> ManagedState:
         """What we made or took over before."""
-        return Ledger.of(self.realm)
+        return ManagedState.of(self.realm)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sought:
+class StateQuery:
     """What is looked at in a realm, beside what we made before: names, and scopes that carry the `audience`."""
 
     audience: str
     scopes: Iterable[str] = ()
     roles: Iterable[str] = ()
     clients: Iterable[str] = ()
-    machines: Iterable[str] = ()
+    service_clients: Iterable[str] = ()
     users: Iterable[str] = ()
     groups: Collection[str] = ()
     languages: Iterable[str] = ()
 
 
-def read_actual(session: Session, sought: Sought) -> Actual:
+def read_current_state(session: AdminClient, query: StateQuery) -> CurrentState:
     """Read the realm; of scopes' roles, clients, users, groups and texts only those sought, or made by us before."""
     realm = session.find()
     if realm is None:
-        return Actual()
-    all_scopes = by(session.get("client-scopes"), "name")
-    all_users = _read_users(session, sought.users)
-    roles = by(session.get("roles", briefRepresentation="false"), "name")
-    people = {name: found for name, found in (all_users or {}).items() if name in set(sought.users)}
-    recorded = Ledger.of(realm).groups
-    sought_groups = SoughtGroups(wanted=sought.groups, recorded=recorded, users=people, roles=roles)
-    ours = set(sought.scopes)
+        return CurrentState()
+    all_scopes = index_by(session.get("client-scopes"), "name")
+    all_users = _read_users(session, query.users)
+    roles = index_by(session.get("roles", briefRepresentation="false"), "name")
+    users = {name: found for name, found in (all_users or {}).items() if name in set(query.users)}
+    recorded = ManagedState.of(realm).groups
+    query_groups = GroupQuery(desired=query.groups, recorded=recorded, users=users, roles=roles)
+    managed_scopes = set(query.scopes)
 
     def looked_at(scope: Object) -> bool:
-        return scope["name"] in ours or carries_audience(scope, sought.audience)
+        return scope["name"] in managed_scopes or carries_audience(scope, query.audience)
 
-    names = dict.fromkeys([*sought.clients, *sorted(Ledger.of(realm).clients)])
+    names = dict.fromkeys([*query.clients, *sorted(ManagedState.of(realm).clients)])
     all_clients = {name: found for name in names if (found := find_client(session, name))}
-    return Actual(
+    return CurrentState(
         realm=realm,
         roles=roles,
-        parts=read_all_parts(session, [roles[name] for name in sought.roles if name in roles]),
+        parts=read_all_parts(session, [roles[name] for name in query.roles if name in roles]),
         default=read_default(session, realm["defaultRole"]["name"]),
         scopes=all_scopes,
         bindings=read_bindings(session, (scope for scope in all_scopes.values() if looked_at(scope))),
         default_scopes=_names(session.get("default-default-client-scopes")),
         optional_scopes=_names(session.get("default-optional-client-scopes")),
         policies=read_policies(session),
-        messages=_read_messages(session, sought.languages, Ledger.of(realm)),
+        messages=_read_messages(session, query.languages, ManagedState.of(realm)),
         active_keys=frozenset(session.get("keys").get("active") or {}),
         client_profiles=session.get("client-policies", "profiles")["profiles"],
         client_policies=session.get("client-policies", "policies")["policies"],
@@ -142,15 +142,15 @@ def read_actual(session: Session, sought: Sought) -> Actual:
             name: _names(session.get("users", user["id"], "role-mappings", "realm"))
             for name, user in (all_users or {}).items()
         },
-        machine_roles=_read_machine_roles(session, all_clients, sought.machines),
-        groups=read_groups(session, realm, sought_groups),
+        service_client_roles=_read_service_client_roles(session, all_clients, query.service_clients),
+        groups=read_groups(session, realm, query_groups),
     )
 
 
-def _read_machine_roles(
-    session: Session, clients: dict[str, Object], machines: Iterable[str]
+def _read_service_client_roles(
+    session: AdminClient, clients: dict[str, Object], service_clients: Iterable[str]
 ) -> dict[str, frozenset[str]] | None:
-    names = list(machines)
+    names = list(service_clients)
     if not names:
         return {}
     try:
@@ -164,22 +164,24 @@ def _read_machine_roles(
             name: _names(session.get("users", account["id"], "role-mappings", "realm"))
             for name, account in accounts.items()
         }
-    except Forbidden:
+    except PermissionDenied:
         return None
 
 
-def _read_messages(session: Session, languages: Iterable[str], ledger: Ledger) -> dict[str, dict[str, str]]:
-    known = dict.fromkeys([*languages, *sorted(name.partition("/")[0] for name in ledger.messages)])
+def _read_messages(
+    session: AdminClient, languages: Iterable[str], managed_state: ManagedState
+) -> dict[str, dict[str, str]]:
+    known = dict.fromkeys([*languages, *sorted(name.partition("/")[0] for name in managed_state.messages)])
     return {language: session.find("localization", language) or {} for language in known}
 
 
-def _read_users(session: Session, names: Iterable[str]) -> dict[str, Object] | None:
+def _read_users(session: AdminClient, names: Iterable[str]) -> dict[str, Object] | None:
     try:
         demo = session.get("users", email=DEMO_DOMAIN, max="100")
         named = [found for name in names if (found := find_user(session, name))]
-    except Forbidden:
+    except PermissionDenied:
         return None
-    return by([*demo, *named], "username")
+    return index_by([*demo, *named], "username")
 
 
 def _names(objects: Iterable[Object]) -> frozenset[str]:

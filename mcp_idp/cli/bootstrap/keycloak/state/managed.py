@@ -16,18 +16,18 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mcp_idp.cli.bootstrap.changes import Change, Json, field_of
+from mcp_idp.cli.bootstrap.changes import Change, Json, field_diff
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-ATTRIBUTE = "mcp-bootstrap"  # of the realm
+STATE_ATTRIBUTE = "mcp-bootstrap"  # of the realm
 _KINDS = ("clients", "policies", "profiles", "messages", "groups")
-MARK: Json = {"kept.by": "bootstrap_idp"}
+MANAGED_MARKER: Json = {"kept.by": "bootstrap_idp"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ledger:
+class ManagedState:
     """Names of what cannot be found by its mark alone."""
 
     clients: frozenset[str] = frozenset()
@@ -37,10 +37,10 @@ class Ledger:
     groups: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, realm: Mapping[str, object]) -> Ledger:
+    def of(cls, realm: Mapping[str, object]) -> ManagedState:
         """What the realm's attribute says; nothing if it is missing or not ours."""
         attributes = realm.get("attributes")
-        text = attributes.get(ATTRIBUTE) if isinstance(attributes, dict) else None
+        text = attributes.get(STATE_ATTRIBUTE) if isinstance(attributes, dict) else None
         try:
             content = json.loads(str(text))
         except ValueError:
@@ -48,9 +48,9 @@ class Ledger:
         names = content if isinstance(content, dict) else {}
         return cls(**{kind: _texts(names.get(kind)) for kind in _KINDS})
 
-    def joined(self, other: Ledger) -> Ledger:
+    def union(self, other: ManagedState) -> ManagedState:
         """What stands in either."""
-        return Ledger(
+        return ManagedState(
             clients=self.clients | other.clients,
             policies=self.policies | other.policies,
             profiles=self.profiles | other.profiles,
@@ -69,37 +69,37 @@ class Ledger:
         return json.dumps({kind: sorted(names) for kind, names in self.names.items()}, separators=(",", ":"))
 
 
-def is_marked(found: Mapping[str, object]) -> bool:
+def is_managed(found: Mapping[str, object]) -> bool:
     """Whether an object (a representation of the admin API) still carries our mark."""
     attributes = found.get("attributes")
     if not isinstance(attributes, dict):
         return False
     # An attribute of a role or group is a list, one of a client or scope a text.
-    return all(attributes.get(name) in (value, [value]) for name, value in MARK.items())
+    return all(attributes.get(name) in (value, [value]) for name, value in MANAGED_MARKER.items())
 
 
-def recording(realm: Mapping[str, object], wanted: Ledger) -> Iterator[Change]:
+def record_changes(realm: Mapping[str, object], desired: ManagedState) -> Iterator[Change]:
     """Before anything is made: what is about to be ours, together with what is ours already."""
-    yield from _write(realm, Ledger.of(realm), Ledger.of(realm).joined(wanted), "record")
+    yield from _write(realm, ManagedState.of(realm), ManagedState.of(realm).union(desired), "record")
 
 
-def forgetting(realm: Mapping[str, object], wanted: Ledger) -> Iterator[Change]:
+def forget_changes(realm: Mapping[str, object], desired: ManagedState) -> Iterator[Change]:
     """After the removals: what is no longer ours."""
-    yield from _write(realm, Ledger.of(realm).joined(wanted), wanted, "forget")
+    yield from _write(realm, ManagedState.of(realm).union(desired), desired, "forget")
 
 
-def _write(realm: Mapping[str, object], before: Ledger, after: Ledger, verb: str) -> Iterator[Change]:
+def _write(realm: Mapping[str, object], before: ManagedState, after: ManagedState, action: str) -> Iterator[Change]:
     if before == after:
         return
     attributes = realm.get("attributes")
     # A write replaces all attributes of the realm.
-    body = {"attributes": {**(attributes if isinstance(attributes, dict) else {}), ATTRIBUTE: after.text}}
+    body = {"attributes": {**(attributes if isinstance(attributes, dict) else {}), STATE_ATTRIBUTE: after.text}}
     fields = tuple(
-        field_of(f"record of {kind}", sorted(before.names[kind]) or None, sorted(after.names[kind]))
+        field_diff(f"record of {kind}", sorted(before.names[kind]) or None, sorted(after.names[kind]))
         for kind in _KINDS
         if before.names[kind] != after.names[kind]
     )
-    yield Change("realm", f"{verb} which objects are kept from here", "PUT", (), body, fields=fields)
+    yield Change("realm", f"{action} which objects are kept from here", "PUT", (), body, fields=fields)
 
 
 def _texts(value: object) -> frozenset[str]:

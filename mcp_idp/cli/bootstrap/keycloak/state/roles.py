@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
+    from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
     from mcp_idp.cli.bootstrap.keycloak.lookups import Object
 
-ADMINISTRATION = "realm-management"  # the client whose roles are the rights in its realm
+REALM_MANAGEMENT = "realm-management"  # the client whose roles are the rights in its realm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Binding:
+class ScopeRoleBinding:
     """The roles that bring one scope.
 
     Attributes:
@@ -38,37 +38,37 @@ class Binding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Default:
+class DefaultRoles:
     """The roles of everybody, service accounts included.
 
     Attributes:
-        given: names of the realm's roles that are given so.
+        direct_roles: names of the realm's roles that are given so.
         by_id: of each role that comes so, through whatever others, its id and the names of the given that bring it.
     """
 
-    given: frozenset[str] = frozenset()
+    direct_roles: frozenset[str] = frozenset()
     by_id: dict[str, set[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class CompositeRoles:
     """What a role is made of.
 
     Attributes:
         roles: other roles.
-        rights: names of those that are rights in the realm: an account may give and take only such as it has itself.
+        admin_roles: names of those that are rights in the realm: an account may give and take only such as it has itself.
     """
 
     roles: tuple[Object, ...] = ()
-    rights: frozenset[str] = frozenset()
+    admin_roles: frozenset[str] = frozenset()
 
 
-def read_default(session: Session, name: str) -> Default:
+def read_default(session: AdminClient, name: str) -> DefaultRoles:
     """What the role `name`, which everybody has, is made of, down to the last part."""
-    given = session.get("roles", name, "composites")
+    composites = session.get("roles", name, "composites")
     by_id: dict[str, set[str]] = {}
     known: dict[str, tuple[Object, ...]] = {}
-    pending = [(role, str(role["name"])) for role in given]
+    pending = [(role, str(role["name"])) for role in composites]
     while pending:
         role, giver = pending.pop()
         givers = by_id.setdefault(role["id"], set())
@@ -77,36 +77,38 @@ def read_default(session: Session, name: str) -> Default:
             if role["id"] not in known:
                 known[role["id"]] = read_parts(session, role)
             pending += [(part, giver) for part in known[role["id"]]]
-    return Default(given=frozenset(role["name"] for role in given if not role["clientRole"]), by_id=by_id)
+    return DefaultRoles(
+        direct_roles=frozenset(role["name"] for role in composites if not role["clientRole"]), by_id=by_id
+    )
 
 
-def read_all_parts(session: Session, roles: Iterable[Object]) -> dict[str, Parts]:
+def read_all_parts(session: AdminClient, roles: Iterable[Object]) -> dict[str, CompositeRoles]:
     """What those of `roles` are made of that are made of others, by name."""
     found = {role["name"]: parts for role in roles if (parts := read_parts(session, role))}
-    administration = {client["id"] for client in session.get("clients", clientId=ADMINISTRATION)} if found else set()
+    administration = {client["id"] for client in session.get("clients", clientId=REALM_MANAGEMENT)} if found else set()
     return {
-        name: Parts(
+        name: CompositeRoles(
             roles=tuple(part for part in parts if part["containerId"] not in administration),
-            rights=frozenset(part["name"] for part in parts if part["containerId"] in administration),
+            admin_roles=frozenset(part["name"] for part in parts if part["containerId"] in administration),
         )
         for name, parts in found.items()
     }
 
 
-def read_parts(session: Session, role: Mapping[str, Any]) -> tuple[Object, ...]:
+def read_parts(session: AdminClient, role: Mapping[str, Any]) -> tuple[Object, ...]:
     """The roles that `role` is made of. One that is not is asked nothing."""
     return tuple(session.get("roles-by-id", role["id"], "composites")) if role.get("composite") else ()
 
 
-def read_bindings(session: Session, scopes: Iterable[Object]) -> dict[str, Binding]:
+def read_bindings(session: AdminClient, scopes: Iterable[Object]) -> dict[str, ScopeRoleBinding]:
     """The roles that each of `scopes` is bound to, by the scope's name."""
     return {scope["name"]: _binding(session.get("client-scopes", scope["id"], "scope-mappings")) for scope in scopes}
 
 
-def _binding(mappings: Object) -> Binding:
+def _binding(mappings: Object) -> ScopeRoleBinding:
     realm: list[Object] = mappings.get("realmMappings") or []
     clients: dict[str, Object] = mappings.get("clientMappings") or {}
     roles = [*realm, *(role for client in clients.values() for role in client["mappings"])]
-    return Binding(
+    return ScopeRoleBinding(
         realm=frozenset(role["name"] for role in realm), clients=clients, ids=frozenset(role["id"] for role in roles)
     )

@@ -15,7 +15,7 @@ from mcp_idp.access.policy import load_access
 from mcp_idp.cli.bootstrap import cli as bootstrap_cli
 from mcp_idp.cli.bootstrap.auth0.settings import NAMES, Auth0Settings
 from mcp_idp.cli.bootstrap.auth0.terraform import locals_block, text
-from mcp_idp.cli.bootstrap.errors import SettingsFailure
+from mcp_idp.cli.bootstrap.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ HOSTILE = [
     "<<EOT",
     "$ % { } $% ${ }",
 ]
-MACHINE = {"importer": {"name": "The importer", "roles": ["mcp-writer"], "secret": "IMPORTER_SECRET"}}
+SERVICE_CLIENT = {"importer": {"name": "The importer", "roles": ["mcp-writer"], "secret": "IMPORTER_SECRET"}}
 Variables = dict[str, str]
 
 
@@ -77,10 +77,10 @@ def _plain(value: Any) -> Any:
         return {_plain(name): _plain(member) for name, member in value.items() if not name.startswith("__")}
     if isinstance(value, list):
         return [_plain(member) for member in value]
-    return _meant(value[1:-1]) if isinstance(value, str) and value.startswith('"') else value
+    return _normalized(value[1:-1]) if isinstance(value, str) and value.startswith('"') else value
 
 
-def _meant(inside: str) -> str:
+def _normalized(inside: str) -> str:
     """What the inside of a quoted string stands for (HCL syntax, "Template Expressions")."""
     plain = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
     pattern = r"\\u([0-9a-f]{4})|\\U([0-9a-f]{8})|\\(.)|([$%])\4(?=\{)"
@@ -136,7 +136,7 @@ def test_the_terraform_says_what_the_access_file_says(variables: Variables, caps
     assert found["resource"] == {"identifier": RESOURCE, "name": access.resource.name}
     assert found["scopes"] == {name: scope.description for name, scope in access.scopes.items()}
     assert {role: set(scopes) for role, scopes in found["roles"].items()} == {
-        role: set(access.scopes_of(frozenset({role}))) for role in access.roles
+        role: set(access.scopes_granted_by(frozenset({role}))) for role in access.roles
     }
     assert found["clients"]["mcp-native"]["callbacks"] == list(access.clients["mcp-native"].redirect_uris)
     assert found["tenant_domain"] == "acme.eu.auth0.com"
@@ -189,7 +189,7 @@ def test_no_token_is_given_without_a_person(variables: Variables) -> None:
 
 @pytest.mark.requirement("auth0.limits")
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         (lambda _: None, "with any redirect URI, which is wider, so registration stays off"),
         (lambda a: a["registration"].update(profile="initial-access-token"), "no initial access tokens"),
@@ -199,7 +199,7 @@ def test_no_token_is_given_without_a_person(variables: Variables) -> None:
         ),
         (lambda a: a.update(introspect_for=["mcp:admin"]), "take introspect_for out"),
         (lambda a: a.update(groups={"staff": ["mcp-reader"]}), "groups are not made"),
-        (lambda a: a.update(machine_clients=MACHINE), "machine_clients of the access file are not rendered"),
+        (lambda a: a.update(machine_clients=SERVICE_CLIENT), "machine_clients of the access file are not rendered"),
         (lambda a: a.update(upstreams={"orders": {"name": "Orders"}}), "upstreams of the access file are not rendered"),
         (lambda a: a.update(claims=["email"]), "claims of the access file are not rendered"),
         (lambda _: None, "demo users are not made"),
@@ -207,11 +207,11 @@ def test_no_token_is_given_without_a_person(variables: Variables) -> None:
     ],
 )
 def test_what_auth0_cannot_do_is_said_in_the_file_and_aloud(
-    variables: Variables, capsys: pytest.CaptureFixture[str], change: Callable[[Any], object], says: str
+    variables: Variables, capsys: pytest.CaptureFixture[str], change: Callable[[Any], object], message: str
 ) -> None:
     edit(variables, change)
     assert render() == 0
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if says in line]
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if message in line]
     assert line.startswith("warning: ")
     assert f"# - {line.removeprefix('warning: ')}\n" in written(variables, "access.tf")
 
@@ -226,7 +226,7 @@ def test_what_the_access_file_does_not_use_is_not_spoken_of(
 
 @pytest.mark.requirement("auth0.refused")
 @pytest.mark.parametrize(
-    ("changed", "change", "says"),
+    ("changed", "change", "message"),
     [
         ({"OAUTH_SERVER_URL": ""}, lambda _: None, "OAUTH_SERVER_URL=: write the tenant's issuer"),
         ({"OAUTH_SERVER_URL": "http://acme.auth0.com/"}, lambda _: None, "OAUTH_SERVER_URL"),
@@ -237,10 +237,10 @@ def test_what_the_access_file_does_not_use_is_not_spoken_of(
     ],
 )
 def test_what_cannot_work_is_refused(
-    variables: Variables, changed: Variables, change: Callable[[Any], object], says: str
+    variables: Variables, changed: Variables, change: Callable[[Any], object], message: str
 ) -> None:
     edit(variables, change)
-    with pytest.raises(SettingsFailure, match=re.escape(says)):
+    with pytest.raises(ConfigError, match=re.escape(message)):
         Auth0Settings.load({**variables, **changed})
 
 

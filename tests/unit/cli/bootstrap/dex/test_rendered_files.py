@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from mcp_idp.cli.bootstrap.dex.commands import VERBS, Run
+from mcp_idp.cli.bootstrap.dex.commands import COMMANDS, DexRun
 from mcp_idp.cli.bootstrap.dex.settings import DexSettings, check_profile
 from mcp_idp.cli.bootstrap.dex.templates import read_source
-from mcp_idp.cli.bootstrap.errors import SettingsFailure
+from mcp_idp.cli.bootstrap.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,9 +35,9 @@ def variables(tmp_path: Path) -> Variables:
     return {"ACCESS_FILE": str(tmp_path / "idp-config" / "access.yaml"), "DEX_FILES": str(tmp_path / "run")}
 
 
-def run(variables: Variables) -> tuple[Run, list[str]]:
-    said: list[str] = []
-    return Run(variables, said.append, cost=4), said
+def run(variables: Variables) -> tuple[DexRun, list[str]]:
+    message: list[str] = []
+    return DexRun(variables, message.append, cost=4), message
 
 
 def edit(variables: Variables, name: str, change: Callable[[Json], object]) -> None:
@@ -57,23 +57,23 @@ def clients(variables: Variables) -> dict[str, Json]:
 
 @pytest.mark.requirement("dex.render")
 def test_a_second_run_changes_nothing(variables: Variables) -> None:
-    first, said = run(variables)
+    first, message = run(variables)
     first.write()
-    assert said[-1] == "5 changes"
-    second, said = run(variables)
+    assert message[-1] == "5 changes"
+    second, message = run(variables)
     second.write()
-    assert said == ["no changes"]
+    assert message == ["no changes"]
 
 
 @pytest.mark.requirement("dex.render")
 def test_a_changed_password_is_told_and_not_shown(variables: Variables) -> None:
     run(variables)[0].write()
     edit(variables, "access.yaml", lambda a: a["demo_users"]["reader"].update(password="hunter2", roles=["mcp-writer"]))
-    changed, said = run(variables)
-    changed.tell_changes()
-    text = "\n".join(said)
-    assert "dex/config.yaml: staticPasswords.reader.hash: <hidden> → <hidden>" in said
-    assert "dex/config.yaml: staticPasswords.reader.groups: +mcp-writer -mcp-reader" in said
+    changed, message = run(variables)
+    changed.print_changes()
+    text = "\n".join(message)
+    assert "dex/config.yaml: staticPasswords.reader.hash: <hidden> → <hidden>" in message
+    assert "dex/config.yaml: staticPasswords.reader.groups: +mcp-writer -mcp-reader" in message
     assert "hunter2" not in text
     assert "$2b$" not in text
 
@@ -87,46 +87,46 @@ def test_a_person_s_groups_are_groups_at_dex_and_a_role_that_counts_nothing_ther
         access["demo_users"]["nobody"]["groups"] = ["engineering"]
         access["demo_users"]["writer"]["groups"] = ["engineering"]
 
-    assert [line for line in _told(variables) if line.startswith("warning")] == []
+    assert [line for line in _planned_output(variables) if line.startswith("warning")] == []
     edit(variables, "access.yaml", name_groups)
-    people = {person["email"]: person["groups"] for person in config(variables)["staticPasswords"]}
-    assert people["nobody"] == ["engineering"]
-    assert people["writer"] == ["mcp-writer", "engineering"]
-    warnings = [line for line in _told(variables) if line.startswith("warning")]
+    users = {user["email"]: user["groups"] for user in config(variables)["staticPasswords"]}
+    assert users["nobody"] == ["engineering"]
+    assert users["writer"] == ["mcp-writer", "engineering"]
+    warnings = [line for line in _planned_output(variables) if line.startswith("warning")]
     assert [line.partition(": Dex")[0] for line in warnings] == [
         "warning: demo_users.reader.roles",
         "warning: demo_users.admin.roles",
     ]
 
 
-def _told(variables: Variables) -> list[str]:
-    planned, said = run(variables)
-    planned.tell_changes()
-    return said
+def _planned_output(variables: Variables) -> list[str]:
+    planned, message = run(variables)
+    planned.print_changes()
+    return message
 
 
 @pytest.mark.requirement("dex.render")
 def test_secrets_of_connectors_are_not_shown(variables: Variables) -> None:
     def connect(secret: str) -> None:
-        held = {
+        current = {
             "type": "oidc",
             "id": "x",
             "config": {"clientSecret": secret, "bindPW": secret, "issuer": "https://a.example"},
         }
-        edit(variables, "dex/dex.yaml", lambda d: d.update(connectors=[held]))
+        edit(variables, "dex/dex.yaml", lambda d: d.update(connectors=[current]))
 
     connect("first-secret")
     run(variables)[0].write()
     connect("second-secret")
-    changed, said = run(variables)
-    changed.tell_changes()
-    assert "dex/config.yaml: connectors.x.config.clientSecret: <hidden> → <hidden>" in said
-    assert not re.search("first-secret|second-secret", "\n".join(said))
+    changed, message = run(variables)
+    changed.print_changes()
+    assert "dex/config.yaml: connectors.x.config.clientSecret: <hidden> → <hidden>" in message
+    assert not re.search("first-secret|second-secret", "\n".join(message))
 
 
 @pytest.mark.requirement("dex.render")
 def test_plan_writes_nothing(variables: Variables, capsys: pytest.CaptureFixture[str]) -> None:
-    assert VERBS["plan"](argparse.Namespace(), variables) == 0
+    assert COMMANDS["plan"](argparse.Namespace(), variables) == 0
     assert "5 changes" in capsys.readouterr().out
     assert not Path(variables["DEX_FILES"]).exists()
 
@@ -153,15 +153,15 @@ def test_dex_s_file_is_its_user_s_only_and_nothing_else_is_left(variables: Varia
     modes = {str(path.relative_to(folder)): path.stat().st_mode & 0o777 for path in folder.rglob("*") if path.is_file()}
     assert modes.pop("dex/config.yaml") == 0o600
     assert set(modes) == {"front/Caddyfile", "front/metadata.json", "front/policy.json", "front/register.json"}
-    front = "".join((folder / name).read_text() for name in modes)
-    assert "$2b$" not in front
-    assert "secret" not in front.lower().replace("holds no secret", "")
+    proxy = "".join((folder / name).read_text() for name in modes)
+    assert "$2b$" not in proxy
+    assert "secret" not in proxy.lower().replace("holds no secret", "")
 
 
 @pytest.mark.requirement("dex.files")
 def test_a_folder_that_cannot_be_written_is_named(variables: Variables, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(SettingsFailure, match="DEX_FILES says where"):
+    with pytest.raises(ConfigError, match="DEX_FILES says where"):
         run({**variables, "DEX_FILES": str(tmp_path / "file" / "x")})[0].write()
 
 
@@ -173,7 +173,7 @@ def test_which_clients_there_are_follows_from_the_registration_profile(variables
         ids = [client for client in clients(variables) if not client.startswith("rendered-")]
         found[profile] = {re.sub(r"\d+$", "nn", client) for client in ids}
         assert clients(variables)[RESOURCE]["trustedPeers"] == [i for i in ids if i != RESOURCE]
-        metadata = json.loads(run(variables)[0].wanted["front/metadata.json"])
+        metadata = json.loads(run(variables)[0].desired["front/metadata.json"])
         assert ("registration_endpoint" in metadata) == (profile != "closed")
     known = {RESOURCE, "mcp-native"}
     vendors = {"mcp-vendor-vscode", "mcp-vendor-claude", "mcp-vendor-cursor", "mcp-vendor-chatgpt"}
@@ -228,12 +228,12 @@ REFUSED: list[tuple[str, str, Callable[[Json], object]]] = [
 
 
 @pytest.mark.requirement("dex.refused")
-@pytest.mark.parametrize(("said", "file", "change"), REFUSED, ids=[said for said, _, _ in REFUSED])
+@pytest.mark.parametrize(("message", "file", "change"), REFUSED, ids=[message for message, _, _ in REFUSED])
 def test_what_cannot_work_is_refused_with_its_place(
-    variables: Variables, said: str, file: str, change: Callable[[Json], object]
+    variables: Variables, message: str, file: str, change: Callable[[Json], object]
 ) -> None:
     edit(variables, file, change)
-    with pytest.raises(SettingsFailure, match=re.escape(said)):
+    with pytest.raises(ConfigError, match=re.escape(message)):
         run(variables)
 
 
@@ -256,31 +256,31 @@ def test_what_cannot_work_is_refused_with_its_place(
     ],
 )
 def test_a_setting_that_could_write_into_the_files_is_refused(variables: Variables, name: str, value: str) -> None:
-    with pytest.raises(SettingsFailure, match=re.escape(value)):
+    with pytest.raises(ConfigError, match=re.escape(value)):
         run({**variables, name: value})
 
 
 @pytest.mark.requirement("dex.refused")
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (len, "demo_users"),  # changes nothing
         (lambda a: a.update(demo_users={}), "registration.profile: open-dev"),
     ],
 )
 def test_what_is_safe_on_loopback_only_is_refused_elsewhere(
-    variables: Variables, change: Callable[[Json], object], said: str
+    variables: Variables, change: Callable[[Json], object], message: str
 ) -> None:
     edit(variables, "access.yaml", change)
     public = {"OAUTH_SERVER_URL": "https://login.example.com", "MCP_PUBLIC_URL": "https://mcp.example.com/mcp"}
-    with pytest.raises(SettingsFailure, match=said):
+    with pytest.raises(ConfigError, match=message):
         run({**variables, **public})
 
 
 @pytest.mark.requirement("dex.refused")
 def test_the_network_is_never_crossed_in_the_clear(variables: Variables) -> None:
     edit(variables, "access.yaml", lambda a: (a.update(demo_users={}), a["registration"].update(profile="closed")))
-    with pytest.raises(SettingsFailure, match="use https"):
+    with pytest.raises(ConfigError, match="use https"):
         run(
             {
                 **variables,
@@ -298,7 +298,7 @@ def test_each_connector_opens_its_own_paths_and_no_others(variables: Variables, 
     edit(variables, "access.yaml", lambda a: a.update(demo_users={}))
     made, _ = run({**variables, "DEX_CONFIG": f"dex.yaml,connectors/{example}"})
     (connector,) = made.config["connectors"]
-    caddyfile = made.wanted["front/Caddyfile"]
+    caddyfile = made.desired["front/Caddyfile"]
     asks = connector["type"] == "ldap"
     assert f"@start path /auth /auth/{connector['id']}\n" in caddyfile
     assert (f"@pages path /approval /auth/{connector['id']}/login\n" in caddyfile) == asks
@@ -333,20 +333,20 @@ def test_a_template_with_an_unknown_placeholder_is_refused(variables: Variables)
     path = Path(variables["ACCESS_FILE"]).parent / "dex" / "Caddyfile"
     for wrong in ("%%{upstreem}", "%%", "%%{a b}"):
         path.write_text(f"{wrong}\n")
-        with pytest.raises(SettingsFailure, match="Caddyfile: a placeholder"):
+        with pytest.raises(ConfigError, match="Caddyfile: a placeholder"):
             run(variables)
 
 
 @pytest.mark.requirement("dex.refused")
 @pytest.mark.parametrize("profile", ["cimd", "initial-access-token"])
 def test_a_registration_profile_that_dex_has_no_means_for_is_refused(profile: str) -> None:
-    with pytest.raises(SettingsFailure, match="Dex cannot do"):
+    with pytest.raises(ConfigError, match="Dex cannot do"):
         check_profile(profile)
 
 
 @pytest.mark.requirement("dex.refused")
 def test_a_container_is_told_where_the_front_is(variables: Variables) -> None:
-    with pytest.raises(SettingsFailure, match="http://front:5556"):
+    with pytest.raises(ConfigError, match="http://front:5556"):
         DexSettings.load({**variables, "RUNNING_IN_CONTAINER": "1"})
 
 

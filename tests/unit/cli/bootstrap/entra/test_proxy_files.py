@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from mcp_idp.cli.bootstrap import cli as bootstrap_cli
-from mcp_idp.cli.bootstrap.entra.proxy_files import front_files
+from mcp_idp.cli.bootstrap.entra.proxy_files import proxy_files
 from mcp_idp.cli.bootstrap.entra.settings import NAMES, EntraSettings
-from mcp_idp.cli.bootstrap.errors import SettingsFailure
+from mcp_idp.cli.bootstrap.errors import ConfigError
 from mcp_idp.config.settings import Settings
 
 ROOT = Path(__file__).parents[5]
@@ -37,7 +37,7 @@ def variables(folder: Path, access: dict[str, Any] | None = None, **changes: str
 
 @pytest.mark.requirement("front.settings")
 @pytest.mark.parametrize(
-    ("changes", "access", "says"),
+    ("changes", "access", "message"),
     [
         ({"JWT_ISSUER": ""}, {}, "JWT_ISSUER=: write https://login"),
         ({"JWT_ISSUER": ISSUER.replace("72f988bf-86f1-41af-91ab-2d7cd011db47", "common")}, {}, "JWT_ISSUER="),
@@ -55,18 +55,18 @@ def variables(folder: Path, access: dict[str, Any] | None = None, **changes: str
     ],
 )
 def test_what_cannot_work_is_refused_in_one_line(
-    changes: dict[str, str], access: dict[str, Any], says: str, tmp_path: Path
+    changes: dict[str, str], access: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(SettingsFailure, match=says) as refused:
-        front_files(EntraSettings.load(variables(tmp_path, access, **changes)))
-    assert "\n" not in str(refused.value)
+    with pytest.raises(ConfigError, match=message) as rejected:
+        proxy_files(EntraSettings.load(variables(tmp_path, access, **changes)))
+    assert "\n" not in str(rejected.value)
 
 
 @pytest.mark.requirement("front.settings")
 def test_over_tls_the_cookie_of_the_consent_page_belongs_to_this_host_alone(tmp_path: Path) -> None:
     public = {"OAUTH_SERVER_URL": "https://login.example.com", "MCP_PUBLIC_URL": "https://mcp.example.com/mcp"}
     access = {"registration": {"profile": "loopback-only"}}
-    caddyfile = front_files(EntraSettings.load(variables(tmp_path, access, **public)))["front/Caddyfile"]
+    caddyfile = proxy_files(EntraSettings.load(variables(tmp_path, access, **public)))["front/Caddyfile"]
     assert '"__Host-consent={http.request.uuid}; Path=/; HttpOnly; SameSite=Strict; Max-Age=600; Secure"' in caddyfile
     assert "%%" not in caddyfile
 
@@ -77,7 +77,7 @@ def test_the_registration_profile_decides_who_is_handed_the_client_id(tmp_path: 
 
     def files(profile: str) -> dict[str, str]:
         access = {"registration": {"profile": profile, "vendors": vendors}}
-        return front_files(EntraSettings.load(variables(tmp_path, access)))
+        return proxy_files(EntraSettings.load(variables(tmp_path, access)))
 
     assert json.loads(files("open-dev")["front/policy.json"])["vendors"] == vendors
     assert json.loads(files("loopback-only")["front/policy.json"])["vendors"] == {}
@@ -96,7 +96,7 @@ def test_a_second_render_changes_nothing(
     assert "changes in" in capsys.readouterr().out
     assert bootstrap_cli.main(["--provider", "entra", "render"]) == 0
     assert capsys.readouterr().out == "no changes\n"
-    assert bootstrap_cli.main(["--provider", "entra", "apply"]) == SettingsFailure.exit_code
+    assert bootstrap_cli.main(["--provider", "entra", "apply"]) == ConfigError.exit_code
 
 
 @pytest.mark.requirement("front.settings")

@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mcp_idp.access.models import DemoUser, MachineClient
-from mcp_idp.access.policy import Access, load_access
-from mcp_idp.access.redirect_uris import LOOPBACK_PATTERN, exactly, redirect_patterns
-from mcp_idp.cli.bootstrap.changes import Ref, differing, same
-from mcp_idp.cli.bootstrap.errors import SettingsFailure
-from mcp_idp.cli.bootstrap.keycloak.planner import plan, refuse_what_cannot_be_written
-from mcp_idp.cli.bootstrap.keycloak.resources.registration_policies import GUARD, wanted_policies
-from mcp_idp.cli.bootstrap.keycloak.resources.roles import strange_parts
-from mcp_idp.cli.bootstrap.keycloak.settings import BootstrapSettings
-from mcp_idp.cli.bootstrap.keycloak.state.current import DEMO_DOMAIN, Actual
+from mcp_idp.access.models import DemoUser, ServiceClient
+from mcp_idp.access.policy import AccessPolicy, load_access
+from mcp_idp.access.redirect_uris import LOOPBACK_PATTERN, exact_pattern, redirect_patterns
+from mcp_idp.cli.bootstrap.changes import IdRef, diff, is_satisfied
+from mcp_idp.cli.bootstrap.errors import ConfigError
+from mcp_idp.cli.bootstrap.keycloak.planner import plan, require_writable
+from mcp_idp.cli.bootstrap.keycloak.resources.registration_policies import TRUSTED_HOSTS_POLICY, desired_policies
+from mcp_idp.cli.bootstrap.keycloak.resources.roles import unmanaged_composites
+from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings
+from mcp_idp.cli.bootstrap.keycloak.state.current import DEMO_DOMAIN, CurrentState
 from mcp_idp.cli.bootstrap.keycloak.state.groups import Groups
-from mcp_idp.cli.bootstrap.keycloak.state.managed import ATTRIBUTE, MARK, Ledger
-from mcp_idp.cli.bootstrap.keycloak.state.roles import Binding, Default, Parts
+from mcp_idp.cli.bootstrap.keycloak.state.managed import MANAGED_MARKER, STATE_ATTRIBUTE, ManagedState
+from mcp_idp.cli.bootstrap.keycloak.state.roles import CompositeRoles, DefaultRoles, ScopeRoleBinding
 from mcp_idp.cli.bootstrap.keycloak.templates import load_realm_file
 from mcp_idp.cli.bootstrap.output import change_json, change_lines
-from mcp_idp.cli.bootstrap.secret_file import keep_secret
+from mcp_idp.cli.bootstrap.secret_file import get_or_create_secret
 from tests.support.desired_state import CONFIG, RESOURCE, desired, environment
 
 if TYPE_CHECKING:
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def access() -> Access:
+def access() -> AccessPolicy:
     return load_access(CONFIG / "access.yaml")
 
 
 @pytest.mark.requirement("bootstrap.changes")
 @pytest.mark.parametrize(
-    ("wanted", "there", "equal"),
+    ("expected", "there", "equal"),
     [
         (["a", "b"], ["b", "a"], True),
         (["a"], ["a", "b"], False),
@@ -55,14 +55,14 @@ def access() -> Access:
         ({"a": 1}, None, False),
     ],
 )
-def test_what_keycloak_adds_reorders_or_drops_is_no_difference(wanted: object, there: object, *, equal: bool) -> None:
-    assert same(wanted, there) is equal
-    assert differing({"member": wanted}, {"member": there}) == ({} if equal else {"member": wanted})
+def test_what_keycloak_adds_reorders_or_drops_is_no_difference(expected: object, there: object, *, equal: bool) -> None:
+    assert is_satisfied(expected, there) is equal
+    assert diff({"member": expected}, {"member": there}) == ({} if equal else {"member": expected})
 
 
 @pytest.mark.requirement("bootstrap.order")
-def test_a_new_realm_gets_its_rules_before_what_they_bind(access: Access) -> None:
-    texts = [change.text for change in plan(desired(access), Actual())]
+def test_a_new_realm_gets_its_rules_before_what_they_bind(access: AccessPolicy) -> None:
+    texts = [change.text for change in plan(desired(access), CurrentState())]
 
     def place(start: str) -> int:
         return next(i for i, text in enumerate(texts) if text.startswith(start))
@@ -86,55 +86,57 @@ def test_a_new_realm_gets_its_rules_before_what_they_bind(access: Access) -> Non
 
 
 @pytest.mark.requirement("bootstrap.order")
-def test_accounts_lose_what_they_shall_not_have_before_a_scope_is_bound_and_get_the_rest_after(access: Access) -> None:
+def test_accounts_lose_what_they_shall_not_have_before_a_scope_is_bound_and_get_the_rest_after(
+    access: AccessPolicy,
+) -> None:
     """A scope that is bound to `mcp-writer` would else be theirs for a moment, or for good if the apply breaks off."""
-    machine = MachineClient(name="An importer", roles=("mcp-reader",), jwks_url="https://keys.example/jwks")
+    service_client = ServiceClient(name="An importer", roles=("mcp-reader",), jwks_url="https://keys.example/jwks")
     groups = {"staff": ("mcp-reader",), "others": ("mcp-writer",)}
-    people = {"reader": DemoUser(password="p", roles=("mcp-reader",), groups=("staff",))}
-    members = {"machine_clients": {"importer": machine}, "groups": groups, "demo_users": people}
+    users = {"reader": DemoUser(password="p", roles=("mcp-reader",), groups=("staff",))}
+    members = {"machine_clients": {"importer": service_client}, "groups": groups, "demo_users": users}
 
-    def person(name: str) -> dict[str, Any]:
+    def user(name: str) -> dict[str, Any]:
         profile = {"firstName": "Demo", "lastName": name.capitalize(), "email": f"{name}{DEMO_DOMAIN}"}
         return {"id": f"id-{name}", "username": name, "enabled": True, "emailVerified": True, **profile}
 
     there = {name: {"id": f"id-{name}", "name": name, "realmRoles": []} for name in groups}
-    record = {ATTRIBUTE: Ledger(clients=frozenset({"exporter"})).text}
-    actual = Actual(
+    record = {STATE_ATTRIBUTE: ManagedState(clients=frozenset({"exporter"})).text}
+    actual = CurrentState(
         realm={"enabled": True, "attributes": record},
-        clients={"exporter": {"id": "id-exporter", "clientId": "exporter", "attributes": dict(MARK)}},
-        users={name: person(name) for name in ("reader", "former")},
+        clients={"exporter": {"id": "id-exporter", "clientId": "exporter", "attributes": dict(MANAGED_MARKER)}},
+        users={name: user(name) for name in ("reader", "former")},
         user_roles={"reader": frozenset({"mcp-writer"}), "former": frozenset({"mcp-writer"})},
-        machine_roles={"importer": frozenset({"mcp-writer", "theirs"})},
+        service_client_roles={"importer": frozenset({"mcp-writer", "theirs"})},
         groups=Groups(by_name=there, of_users={"reader": frozenset({"others"})}),
     )
     texts = [change.text for change in plan(desired(access.model_copy(update=members)), actual)]
     bound = [i for i, text in enumerate(texts) if re.match(r"scope .*: bind", text)]
-    takings = [
+    revocations = [
         "user reader: take away mcp-writer",
         "user reader: take out of the group others",
         "user former: remove, the access file no longer has this demo user",
         "client importer: take away mcp-writer",
         "client exporter: remove, neither the access file nor MCP_PUBLIC_URL names it any more",
     ]
-    givings = [
+    grants = [
         "user reader: give mcp-reader",
         "user reader: put into the group staff",
         "client importer: give mcp-reader",
     ]
-    assert max(map(texts.index, takings)) < min(bound)
-    assert max(bound) < min(map(texts.index, givings))
-    assert all(texts.count(text) == 1 for text in (*takings, *givings))
+    assert max(map(texts.index, revocations)) < min(bound)
+    assert max(bound) < min(map(texts.index, grants))
+    assert all(texts.count(text) == 1 for text in (*revocations, *grants))
 
 
 @pytest.mark.requirement("bootstrap.order")
-def test_a_role_is_bound_before_another_is_unbound(access: Access) -> None:
+def test_a_role_is_bound_before_another_is_unbound(access: AccessPolicy) -> None:
     mcp_admin = {"id": "1", "name": "mcp:admin", "protocol": "openid-connect", "attributes": {}}
     profile = {"id": "3", "name": "view-profile"}
-    binding = Binding(realm=frozenset({"old"}), clients={"account": {"id": "2", "mappings": [profile]}})
-    actual = Actual(realm={"enabled": True}, scopes={"mcp:admin": mcp_admin}, bindings={"mcp:admin": binding})
+    binding = ScopeRoleBinding(realm=frozenset({"old"}), clients={"account": {"id": "2", "mappings": [profile]}})
+    actual = CurrentState(realm={"enabled": True}, scopes={"mcp:admin": mcp_admin}, bindings={"mcp:admin": binding})
     changes = [c for c in plan(desired(access), actual) if "bind" in c.text and "mcp:admin" in c.text]
     assert [change.method for change in changes] == ["POST", "DELETE", "DELETE"]
-    assert changes[1].body == [{"id": Ref("role", "old"), "name": "old"}]
+    assert changes[1].body == [{"id": IdRef("role", "old"), "name": "old"}]
     assert changes[2].path[-3:] == ("scope-mappings", "clients", "2")
     assert changes[2].body == [profile]
 
@@ -142,38 +144,38 @@ def test_a_role_is_bound_before_another_is_unbound(access: Access) -> None:
 @pytest.mark.requirement("bootstrap.roles")
 @pytest.mark.parametrize(("attributes", "ours"), [({"kept.by": ["bootstrap_idp"]}, True), ({}, False)])
 def test_a_role_of_ours_that_brings_others_is_taken_apart(
-    access: Access, attributes: dict[str, list[str]], *, ours: bool
+    access: AccessPolicy, attributes: dict[str, list[str]], *, ours: bool
 ) -> None:
     reader = {"id": "1", "name": "mcp-reader", "composite": True, "attributes": attributes}
     # Rights stay: the account of an apply may not take what it may not give.
-    parts = Parts(roles=({"id": "2", "name": "mcp-admin"},), rights=frozenset({"realm-admin"}))
-    actual = Actual(realm={"enabled": True}, roles={"mcp-reader": reader}, parts={"mcp-reader": parts})
+    parts = CompositeRoles(roles=({"id": "2", "name": "mcp-admin"},), admin_roles=frozenset({"realm-admin"}))
+    actual = CurrentState(realm={"enabled": True}, roles={"mcp-reader": reader}, parts={"mcp-reader": parts})
     changes = [change for change in plan(desired(access), actual) if "no longer brings mcp-admin" in change.text]
     assert [change.path for change in changes] == [("roles", "mcp-reader", "composites")] * ours
     assert [change.body for change in changes] == [[{"id": "2", "name": "mcp-admin"}]] * ours
-    assert len(list(strange_parts(access, actual))) == (not ours)
+    assert len(list(unmanaged_composites(access, actual))) == (not ours)
 
 
 @pytest.mark.requirement("bootstrap.roles")
-def test_a_role_that_everybody_has_by_another_one_is_bound_to_nothing(access: Access) -> None:
+def test_a_role_that_everybody_has_by_another_one_is_bound_to_nothing(access: AccessPolicy) -> None:
     reader = {"id": "1", "name": "mcp-reader"}
-    nested = Default(given=frozenset({"employee"}), by_id={"1": {"employee"}})
+    nested = DefaultRoles(direct_roles=frozenset({"employee"}), by_id={"1": {"employee"}})
     realm = {"enabled": True, "defaultRole": {"name": "everybody"}}
-    with pytest.raises(SettingsFailure, match="take employee out of everybody, or mcp-reader out of employee"):
-        refuse_what_cannot_be_written(
-            desired(access), Actual(realm=realm, roles={"mcp-reader": reader}, default=nested)
-        )
+    with pytest.raises(ConfigError, match="take employee out of everybody, or mcp-reader out of employee"):
+        require_writable(desired(access), CurrentState(realm=realm, roles={"mcp-reader": reader}, default=nested))
 
 
 @pytest.mark.requirement("adoption.taken_over")
 @pytest.mark.parametrize(("recorded", "taken"), [((), ["mcp-native", RESOURCE]), ((RESOURCE,), ["mcp-native"])])
 def test_who_registered_a_client_that_becomes_ours_loses_the_token_for_it_first(
-    access: Access, recorded: tuple[str, ...], taken: list[str]
+    access: AccessPolicy, recorded: tuple[str, ...], taken: list[str]
 ) -> None:
     # Marked, as a stranger can have made it at an endpoint of Keycloak's own kind.
-    clients = {name: {"id": name, "clientId": name, "attributes": dict(MARK)} for name in (RESOURCE, "mcp-native")}
-    realm = {"enabled": True, "attributes": {ATTRIBUTE: Ledger(clients=frozenset(recorded)).text}}
-    changes = plan(desired(access), Actual(realm=realm, clients=clients))
+    clients = {
+        name: {"id": name, "clientId": name, "attributes": dict(MANAGED_MARKER)} for name in (RESOURCE, "mcp-native")
+    }
+    realm = {"enabled": True, "attributes": {STATE_ATTRIBUTE: ManagedState(clients=frozenset(recorded)).text}}
+    changes = plan(desired(access), CurrentState(realm=realm, clients=clients))
     first = [change for change in changes if change.path[-1:] == ("registration-access-token",)]
     assert sorted(str(change.path[1]) for change in first) == sorted(taken)
     assert {change.method for change in first} == {"POST"}
@@ -182,10 +184,10 @@ def test_who_registered_a_client_that_becomes_ours_loses_the_token_for_it_first(
 
 
 @pytest.mark.requirement("bootstrap.order")
-def test_registration_is_shut_first_and_only_if_something_changes(access: Access) -> None:
+def test_registration_is_shut_first_and_only_if_something_changes(access: AccessPolicy) -> None:
     let_in = {"trusted-hosts": ["localhost"], "host-sending-registration-request-must-match": ["false"]}
     guard = {"id": "1", "config": {**let_in, "client-uris-must-match": ["true"]}}
-    changes = plan(desired(access), Actual(realm={"enabled": True}, policies={"trusted-hosts/anonymous": guard}))
+    changes = plan(desired(access), CurrentState(realm={"enabled": True}, policies={"trusted-hosts/anonymous": guard}))
     assert changes[0].text == "registration: shut while changing"
     assert isinstance(changes[0].body, dict)
     assert changes[0].body["config"]["trusted-hosts"] == []
@@ -195,32 +197,34 @@ def test_registration_is_shut_first_and_only_if_something_changes(access: Access
 @pytest.mark.requirement("drift.ten_changes")
 @pytest.mark.parametrize("other_changes", [True, False])
 @pytest.mark.parametrize("profile", ["closed", "initial-access-token", "cimd"])
-def test_a_door_that_shall_be_shut_and_is_not_is_named(access: Access, profile: str, *, other_changes: bool) -> None:
+def test_a_door_that_shall_be_shut_and_is_not_is_named(
+    access: AccessPolicy, profile: str, *, other_changes: bool
+) -> None:
     members = {"profile": profile, "document_domains": ("clients.example",)}
     registration = access.registration.model_copy(update=members)
-    wanted = desired(access.model_copy(update={"registration": registration, "demo_users": {}}))
+    expected = desired(access.model_copy(update={"registration": registration, "demo_users": {}}))
     let_in = {"trusted-hosts": ["localhost"], "host-sending-registration-request-must-match": ["false"]}
-    policies = wanted_policies(wanted.access, wanted.realm_file.client_uri_hosts)
+    policies = desired_policies(expected.access, expected.realm_file.client_uri_hosts)
     there = {name: {"id": name, "config": dict(config)} for name, config in policies.items()}
-    there[GUARD] = {"id": "1", "config": {**let_in, "client-uris-must-match": ["true"]}}
-    realm = {"enabled": True, **({} if other_changes else wanted.realm_members)}
-    changes = plan(wanted, Actual(realm=realm, policies=there))
-    (named,) = [change for change in changes if change.about == "registration"]
+    there[TRUSTED_HOSTS_POLICY] = {"id": "1", "config": {**let_in, "client-uris-must-match": ["true"]}}
+    realm = {"enabled": True, **({} if other_changes else expected.realm_members)}
+    changes = plan(expected, CurrentState(realm=realm, policies=there))
+    (named,) = [change for change in changes if change.object_label == "registration"]
     assert named.action == "change"
     assert "trusted-hosts" in {field.name for field in named.fields}
 
 
 @pytest.mark.requirement("bootstrap.changes")
-def test_no_printed_form_of_a_change_shows_a_secret_or_a_password(access: Access) -> None:
-    person = DemoUser(password="only-she-knows", roles=("mcp-reader",))
-    changes = plan(desired(access.model_copy(update={"demo_users": {"somebody": person}})), Actual())
+def test_no_printed_form_of_a_change_shows_a_secret_or_a_password(access: AccessPolicy) -> None:
+    user = DemoUser(password="only-she-knows", roles=("mcp-reader",))
+    changes = plan(desired(access.model_copy(update={"demo_users": {"somebody": user}})), CurrentState())
     lines = [line for change in changes for line in change_lines(change, members=True)]
     assert "    secret: (secret)" in lines
     assert "    credentials: (secret)" in lines
     for printed in (repr(changes), "\n".join(lines), json.dumps(change_json(changes))):
         assert "s" * 43 not in printed
         assert "only-she-knows" not in printed
-    assert "k" * 43 not in repr(BootstrapSettings.load(environment()))
+    assert "k" * 43 not in repr(KeycloakSettings.load(environment()))
 
 
 @pytest.mark.requirement("bootstrap.redirects")
@@ -273,16 +277,16 @@ def test_anything_else_does_not_fit_the_pattern(uri: str) -> None:
 
 
 @pytest.mark.requirement("bootstrap.redirects")
-def test_a_vendors_uri_fits_exactly_itself(access: Access) -> None:
+def test_a_vendors_uri_fits_exactly_itself(access: AccessPolicy) -> None:
     for uri in (uri for uris in access.registration.vendors.values() for uri in uris):
-        pattern = exactly(uri)
+        pattern = exact_pattern(uri)
         assert re.search(pattern, uri)
         for other in (uri + "x", "x" + uri, uri.replace(".", "x", 1), uri + "/*", uri + "?x", uri.upper()):
             assert not re.search(pattern, other), other
 
 
 @pytest.mark.requirement("bootstrap.profiles")
-def test_each_registration_profile_has_its_own_patterns(access: Access) -> None:
+def test_each_registration_profile_has_its_own_patterns(access: AccessPolicy) -> None:
     def patterns(profile: str) -> list[str]:
         return redirect_patterns(access.registration.model_copy(update={"profile": profile}))
 
@@ -302,9 +306,9 @@ def test_each_registration_profile_has_its_own_patterns(access: Access) -> None:
     ],
 )
 def test_demo_users_are_refused_unless_all_is_on_loopback(variables: dict[str, str]) -> None:
-    with pytest.raises(SettingsFailure, match=r"^demo_users: ") as refused:
-        BootstrapSettings.load(environment(**variables))
-    assert "\n" not in str(refused.value)
+    with pytest.raises(ConfigError, match=r"^demo_users: ") as rejected:
+        KeycloakSettings.load(environment(**variables))
+    assert "\n" not in str(rejected.value)
 
 
 @pytest.mark.requirement("bootstrap.loopback_only")
@@ -318,19 +322,19 @@ def test_open_registration_and_default_passwords_are_refused_off_loopback(tmp_pa
         "MCP_PUBLIC_URL": "https://mcp.example.com/mcp",
     }
     file.write_text(without_users)
-    with pytest.raises(SettingsFailure, match="open-dev"):
-        BootstrapSettings.load(environment(**public))
+    with pytest.raises(ConfigError, match="open-dev"):
+        KeycloakSettings.load(environment(**public))
     file.write_text(without_users.replace("profile: open-dev", "profile: loopback-only"))
-    assert BootstrapSettings.load(environment(**public)).on_loopback is False
-    with pytest.raises(SettingsFailure, match="default password"):
-        BootstrapSettings.load(environment(**public, KEYCLOAK_ADMIN_CLIENT_SECRET="admin"))
-    with pytest.raises(SettingsFailure, match="https"):
-        BootstrapSettings.load(environment(**{**public, "MCP_PUBLIC_URL": "http://mcp.example.com/mcp"}))
+    assert KeycloakSettings.load(environment(**public)).on_loopback is False
+    with pytest.raises(ConfigError, match="default password"):
+        KeycloakSettings.load(environment(**public, KEYCLOAK_ADMIN_CLIENT_SECRET="admin"))
+    with pytest.raises(ConfigError, match="https"):
+        KeycloakSettings.load(environment(**{**public, "MCP_PUBLIC_URL": "http://mcp.example.com/mcp"}))
 
 
 @pytest.mark.requirement("bootstrap.failures")
 @pytest.mark.parametrize(
-    ("variables", "says"),
+    ("variables", "message"),
     [
         ({"KEYCLOAK_ADMIN_CLIENT_SECRET": ""}, "KEYCLOAK_ADMIN_CLIENT_SECRET_FILE"),
         ({"KEYCLOAK_ADMIN_CLIENT_SECRET": "", "KEYCLOAK_ADMIN_CLIENT_SECRET_FILE": "/none"}, "cannot be read"),
@@ -343,24 +347,24 @@ def test_open_registration_and_default_passwords_are_refused_off_loopback(tmp_pa
         ({"RUNNING_IN_CONTAINER": "1"}, "OAUTH_INTERNAL_URL"),
     ],
 )
-def test_what_cannot_work_is_refused_with_one_line(variables: dict[str, str], says: str) -> None:
-    with pytest.raises(SettingsFailure, match=re.escape(says)) as refused:
-        BootstrapSettings.load(environment(**variables))
-    assert "\n" not in str(refused.value)
-    assert refused.value.exit_code == 2
+def test_what_cannot_work_is_refused_with_one_line(variables: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)) as rejected:
+        KeycloakSettings.load(environment(**variables))
+    assert "\n" not in str(rejected.value)
+    assert rejected.value.exit_code == 2
 
 
 @pytest.mark.requirement("bootstrap.failures")
 @pytest.mark.parametrize("content", ["realm: [", "realm: {a: 1}\nother: 1", "[]", "client_uri_hosts: [x]"])
 def test_a_file_that_does_not_fit_is_named(content: str, tmp_path: Path) -> None:
     (tmp_path / "realm.yaml").write_text(content)
-    with pytest.raises(SettingsFailure, match=re.escape(str(tmp_path / "realm.yaml"))):
+    with pytest.raises(ConfigError, match=re.escape(str(tmp_path / "realm.yaml"))):
         load_realm_file(tmp_path)
 
 
 @pytest.mark.requirement("bootstrap.keys")
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         (
             "realm: {defaultSignatureAlgorithm: HS256}\nsigning_keys: [RS256]",
@@ -371,22 +375,22 @@ def test_a_file_that_does_not_fit_is_named(content: str, tmp_path: Path) -> None
         ("realm: {}\nmessages: {en: {title: 3}}", "line 2: messages.en.title: must be a text: put it in quotes"),
     ],
 )
-def test_a_realm_file_names_keys_that_others_can_check(content: str, says: str, tmp_path: Path) -> None:
+def test_a_realm_file_names_keys_that_others_can_check(content: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "realm.yaml").write_text(content)
-    with pytest.raises(SettingsFailure, match=re.escape(f"{tmp_path / 'realm.yaml'}: {says}")):
+    with pytest.raises(ConfigError, match=re.escape(f"{tmp_path / 'realm.yaml'}: {message}")):
         load_realm_file(tmp_path)
 
 
 @pytest.mark.requirement("bootstrap.keys", "bootstrap.messages")
-def test_only_keys_and_texts_that_lack_are_written(access: Access) -> None:
-    wanted = desired(access)
-    texts = wanted.realm_file.messages["en"]
-    there = Actual(
-        realm={"id": "r", "attributes": {ATTRIBUTE: '{"messages":["en/ours","de/gone"]}'}},
+def test_only_keys_and_texts_that_lack_are_written(access: AccessPolicy) -> None:
+    expected = desired(access)
+    texts = expected.realm_file.messages["en"]
+    there = CurrentState(
+        realm={"id": "r", "attributes": {STATE_ATTRIBUTE: '{"messages":["en/ours","de/gone"]}'}},
         active_keys=frozenset({"RS256", "RSA-OAEP", "HS512"}),
         messages={"en": {**texts, "oauthGrantTitle": "{0} is fine", "ours": "x", "theirs": "y"}, "de": {}},
     )
-    changes = [change for change in plan(wanted, there) if change.about.startswith(("key ", "messages "))]
+    changes = [change for change in plan(expected, there) if change.object_label.startswith(("key ", "messages "))]
     assert [change.text for change in changes] == [
         "key ES256: create",
         "messages en: set oauthGrantTitle",
@@ -400,25 +404,25 @@ def test_only_keys_and_texts_that_lack_are_written(access: Access) -> None:
 def test_a_secret_is_made_once_whole_and_private(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     os.umask(os.umask(0o022))
-    secret = keep_secret(path)
+    secret = get_or_create_secret(path)
     assert len(secret) >= 43
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert keep_secret(path) == secret
+    assert get_or_create_secret(path) == secret
     assert [file.name for file in tmp_path.iterdir()] == ["secret"]
 
 
 @pytest.mark.requirement("bootstrap.secret")
 def test_a_secret_that_can_be_kept_nowhere_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(SettingsFailure, match="neither read nor written"):
-        keep_secret(tmp_path / "missing" / "secret")
+    with pytest.raises(ConfigError, match="neither read nor written"):
+        get_or_create_secret(tmp_path / "missing" / "secret")
 
 
 @pytest.mark.requirement("adoption.untouched")
-def test_a_person_who_has_a_demo_users_name_is_not_taken_over(access: Access) -> None:
+def test_a_person_who_has_a_demo_users_name_is_not_taken_over(access: AccessPolicy) -> None:
     for email in ("reader@company.example", None):
-        person = {"id": "1", "username": "reader", "email": email}
-        with pytest.raises(SettingsFailure, match="demo_users: reader is there already"):
-            plan(desired(access), Actual(realm={"enabled": True}, users={"reader": person}))
+        user = {"id": "1", "username": "reader", "email": email}
+        with pytest.raises(ConfigError, match="demo_users: reader is there already"):
+            plan(desired(access), CurrentState(realm={"enabled": True}, users={"reader": user}))
 
 
 def _values(value: Any) -> list[Any]:
@@ -430,7 +434,7 @@ def _values(value: Any) -> list[Any]:
 
 
 @pytest.mark.requirement("bootstrap.changes")
-def test_no_placeholder_is_left_in_what_is_written(access: Access) -> None:
-    bodies = [change.body for change in plan(desired(access), Actual())]
+def test_no_placeholder_is_left_in_what_is_written(access: AccessPolicy) -> None:
+    bodies = [change.body for change in plan(desired(access), CurrentState())]
     assert "REDIRECT_PATTERNS" not in _values(bodies)
     assert LOOPBACK_PATTERN in _values(bodies)

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from mcp_idp.cli.bootstrap.keycloak.resources.clients import NO_FLOWS, changes_of_client
-from mcp_idp.cli.bootstrap.keycloak.state.current import Actual
+from mcp_idp.cli.bootstrap.keycloak.resources.clients import ALL_FLOWS_DISABLED, client_diff
+from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
 
 WANTED: dict[str, Any] = {
     "clientId": "ours",
     "enabled": True,
-    **NO_FLOWS,
+    **ALL_FLOWS_DISABLED,
     "redirectUris": [],
     "attributes": {"jwks.url": "https://ours.example/keys"},
     "defaultClientScopes": [],
@@ -23,12 +23,12 @@ WANTED: dict[str, Any] = {
 def _changes(**members: object) -> list[Any]:
     attributes = {**WANTED["attributes"], **dict(members.pop("attributes", {}))}  # type: ignore[call-overload]
     found = {**WANTED, "id": "1", "attributes": attributes, **members}
-    return list(changes_of_client(WANTED, Actual(realm={}, clients={"ours": found})))
+    return list(client_diff(WANTED, CurrentState(realm={}, clients={"ours": found})))
 
 
 @pytest.mark.requirement("bootstrap.nothing_besides")
 @pytest.mark.parametrize(
-    ("members", "field", "mended"),
+    ("members", "field", "fixed"),
     [
         ({"adminUrl": "https://evil.example"}, "adminUrl", ""),
         ({"rootUrl": "https://evil.example"}, "rootUrl", ""),
@@ -57,9 +57,9 @@ def _changes(**members: object) -> list[Any]:
         ),
     ],
 )
-def test_what_a_client_has_besides_goes(members: dict[str, object], field: str, mended: object) -> None:
+def test_what_a_client_has_besides_goes(members: dict[str, object], field: str, fixed: object) -> None:
     (change,) = _changes(**members)
-    assert [(shown.name, shown.new) for shown in change.fields] == [(field, mended)]
+    assert [(displayed.name, displayed.new) for displayed in change.fields] == [(field, fixed)]
     assert change.method == "PUT"
     assert change.body["attributes"]["jwks.url"] == "https://ours.example/keys"
 

@@ -10,49 +10,49 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from mcp_idp.access.models import DemoUser
-from mcp_idp.access.policy import Access, load_access
-from mcp_idp.cli.bootstrap.access_lint import doubts
-from mcp_idp.cli.bootstrap.errors import Forbidden, SettingsFailure
-from mcp_idp.cli.bootstrap.keycloak.client_credentials import Credentials
-from mcp_idp.cli.bootstrap.keycloak.compliance.weaknesses import holes
-from mcp_idp.cli.bootstrap.keycloak.desired import Desired
-from mcp_idp.cli.bootstrap.keycloak.planner import plan, refuse_what_cannot_be_written
-from mcp_idp.cli.bootstrap.keycloak.resources.groups import check_groups, unseen
-from mcp_idp.cli.bootstrap.keycloak.state.current import Actual
+from mcp_idp.access.policy import AccessPolicy, load_access
+from mcp_idp.cli.bootstrap.access_lint import lint
+from mcp_idp.cli.bootstrap.errors import ConfigError, PermissionDenied
+from mcp_idp.cli.bootstrap.keycloak.client_credentials import ClientCredentials
+from mcp_idp.cli.bootstrap.keycloak.compliance.weaknesses import find_weaknesses
+from mcp_idp.cli.bootstrap.keycloak.desired import DesiredState
+from mcp_idp.cli.bootstrap.keycloak.planner import plan, require_writable
+from mcp_idp.cli.bootstrap.keycloak.resources.groups import check_groups, unreadable_warnings
+from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
 from mcp_idp.cli.bootstrap.keycloak.state.groups import (
-    MOST_MEMBERS,
-    Composed,
+    MAX_MEMBERS,
+    DefaultGroup,
+    EffectiveRoles,
+    GroupQuery,
     Groups,
-    Joined,
-    SoughtGroups,
     read_groups,
 )
-from mcp_idp.cli.bootstrap.keycloak.state.managed import ATTRIBUTE, MARK, Ledger
-from mcp_idp.cli.bootstrap.keycloak.state.roles import Binding
+from mcp_idp.cli.bootstrap.keycloak.state.managed import MANAGED_MARKER, STATE_ATTRIBUTE, ManagedState
+from mcp_idp.cli.bootstrap.keycloak.state.roles import ScopeRoleBinding
 from mcp_idp.cli.bootstrap.keycloak.templates import load_client_policies_file, load_realm_file
 
 if TYPE_CHECKING:
     from mcp_idp.cli.bootstrap.changes import Change
-    from mcp_idp.cli.bootstrap.keycloak.admin_client import Session
+    from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
 
 CONFIG = Path(__file__).parents[5] / "idp-config"
 RESOURCE = "http://localhost:3000/mcp"
-MARKED = {name: [value] for name, value in MARK.items()}
+MARKED = {name: [value] for name, value in MANAGED_MARKER.items()}
 
 
-def access_with(groups: dict[str, tuple[str, ...]]) -> Access:
+def access_with(groups: dict[str, tuple[str, ...]]) -> AccessPolicy:
     return load_access(CONFIG / "access.yaml").model_copy(update={"groups": groups, "demo_users": {}})
 
 
-def desired(groups: dict[str, tuple[str, ...]]) -> Desired:
+def desired(groups: dict[str, tuple[str, ...]]) -> DesiredState:
     folder = CONFIG / "keycloak"
-    return Desired(
+    return DesiredState(
         realm="mcp",
         resource=RESOURCE,
         access=access_with(groups),
         realm_file=load_realm_file(folder),
         client_policies_file=load_client_policies_file(folder),
-        credentials=Credentials(secret="s" * 43),
+        credentials=ClientCredentials(secret="s" * 43),
     )
 
 
@@ -61,24 +61,26 @@ def group(name: str, *roles: str, **members: Any) -> dict[str, Any]:
 
 
 def realm(*recorded: str) -> dict[str, Any]:
-    return {"enabled": True, "attributes": {ATTRIBUTE: Ledger(groups=frozenset(recorded)).text}}
+    return {"enabled": True, "attributes": {STATE_ATTRIBUTE: ManagedState(groups=frozenset(recorded)).text}}
 
 
 def about_groups(changes: list[Change]) -> list[str]:
-    return [change.text for change in changes if change.about.startswith("group")]
+    return [change.text for change in changes if change.object_label.startswith("group")]
 
 
 @pytest.mark.requirement("groups.order")
 def test_what_takes_away_comes_before_scopes_are_bound_and_what_gives_after() -> None:
-    wanted = desired({"staff": ("mcp-reader",), "new": ("mcp-writer",)})
+    expected = desired({"staff": ("mcp-reader",), "new": ("mcp-writer",)})
     there = {"staff": group("staff", "mcp-writer"), "old": group("old", "mcp-admin")}
-    of_everybody = (Joined("id-all", "/all", frozenset({"mcp-reader", "theirs"})),)
-    groups = Groups(by_name=there, of_everybody=of_everybody, members={"old": 3})
-    changes = plan(wanted, Actual(realm=realm("staff", "old"), groups=groups))
+    of_everybody = (DefaultGroup("id-all", "/all", frozenset({"mcp-reader", "theirs"})),)
+    groups = Groups(by_name=there, default_groups=of_everybody, members={"old": 3})
+    changes = plan(expected, CurrentState(realm=realm("staff", "old"), groups=groups))
     texts = [change.text for change in changes]
     bound = [i for i, text in enumerate(texts) if re.match(r"scope .*: bind", text)]
     let_in = next(i for i, text in enumerate(texts) if text.startswith("registration: let in"))
-    record, forget = (texts.index(f"realm: {verb} which objects are kept from here") for verb in ("record", "forget"))
+    record, forget = (
+        texts.index(f"realm: {command} which objects are kept from here") for command in ("record", "forget")
+    )
     taking = [
         "realm: new people no longer join /all, which brings mcp-reader (who did stays in it)",
         "group staff: take away mcp-writer",
@@ -95,15 +97,17 @@ def test_what_takes_away_comes_before_scopes_are_bound_and_what_gives_after() ->
 @pytest.mark.requirement("groups.order", "groups.drift")
 def test_a_group_as_it_shall_be_is_left_alone() -> None:
     there = {"staff": group("staff", "mcp-reader", "theirs", description="Ours", subGroupCount=2)}
-    changes = plan(desired({"staff": ("mcp-reader",)}), Actual(realm=realm("staff"), groups=Groups(by_name=there)))
+    changes = plan(
+        desired({"staff": ("mcp-reader",)}), CurrentState(realm=realm("staff"), groups=Groups(by_name=there))
+    )
     assert about_groups(changes) == []
 
 
 @pytest.mark.requirement("groups.drift")
 def test_a_mark_that_was_taken_off_is_put_back_beside_what_is_there() -> None:
     unmarked = group("staff", "mcp-reader", description="Ours") | {"attributes": {"theirs": ["1"]}}
-    actual = Actual(realm=realm("staff"), groups=Groups(by_name={"staff": unmarked}))
-    (change,) = [c for c in plan(desired({"staff": ("mcp-reader",)}), actual) if c.about == "group staff"]
+    actual = CurrentState(realm=realm("staff"), groups=Groups(by_name={"staff": unmarked}))
+    (change,) = [c for c in plan(desired({"staff": ("mcp-reader",)}), actual) if c.object_label == "group staff"]
     assert change.body == {"name": "staff", "description": "Ours", "attributes": {"theirs": ["1"], **MARKED}}
     assert [field.name for field in change.fields] == ["attributes.kept.by"]
 
@@ -114,72 +118,72 @@ def test_only_a_group_that_is_neither_marked_nor_recorded_is_somebody_else_s() -
     unmarked = group("staff") | {"attributes": {"kept.by": ["somebody"]}}
     theirs = Groups(by_name={"staff": unmarked})
     handing_over = r"groups.staff: .*the attribute kept.by with the value bootstrap_idp: .*removed with its members"
-    with pytest.raises(SettingsFailure, match=handing_over):
-        refuse_what_cannot_be_written(wanted, Actual(realm=realm(), groups=theirs))
-    refuse_what_cannot_be_written(wanted, Actual(realm=realm("staff"), groups=theirs))
-    refuse_what_cannot_be_written(wanted, Actual(realm=realm(), groups=Groups(by_name={"staff": group("staff")})))
+    with pytest.raises(ConfigError, match=handing_over):
+        require_writable(wanted, CurrentState(realm=realm(), groups=theirs))
+    require_writable(wanted, CurrentState(realm=realm("staff"), groups=theirs))
+    require_writable(wanted, CurrentState(realm=realm(), groups=Groups(by_name={"staff": group("staff")})))
 
 
 @pytest.mark.requirement("groups.accounts")
 @pytest.mark.parametrize(
-    ("named", "recorded", "refused"), [(("staff",), (), True), ((), ("staff",), True), ((), (), False)]
+    ("named", "recorded", "rejected"), [(("staff",), (), True), ((), ("staff",), True), ((), (), False)]
 )
 def test_groups_that_may_not_be_read_are_not_planned(
-    named: tuple[str, ...], recorded: tuple[str, ...], *, refused: bool
+    named: tuple[str, ...], recorded: tuple[str, ...], *, rejected: bool
 ) -> None:
-    wanted = desired(dict.fromkeys(named, ("mcp-reader",)))
-    actual = Actual(realm=realm(*recorded), groups=Groups(known=False))
-    assert about_groups(plan(wanted, actual)) == []
-    if refused:
-        with pytest.raises(Forbidden, match="may not see groups"):
-            refuse_what_cannot_be_written(wanted, actual)
+    expected = desired(dict.fromkeys(named, ("mcp-reader",)))
+    actual = CurrentState(realm=realm(*recorded), groups=Groups(known=False))
+    assert about_groups(plan(expected, actual)) == []
+    if rejected:
+        with pytest.raises(PermissionDenied, match="may not see groups"):
+            require_writable(expected, actual)
     else:
-        refuse_what_cannot_be_written(wanted, actual)
+        require_writable(expected, actual)
 
 
 class Blind:
     """A session of an account without view-users, as Keycloak 26.7.5 answers it; it keeps what was asked."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, ...]] = []
+        self.requests: list[tuple[str, ...]] = []
 
     def find(self, *path: str, **_: str) -> None:
-        self.asked.append(path)
+        self.requests.append(path)
 
     def get(self, *path: str, **_: str) -> Any:
-        self.asked.append(path)
+        self.requests.append(path)
         if path == ("default-groups",):
             return []
-        raise Forbidden("no")
+        raise PermissionDenied("no")
 
 
 class Seeing(Blind):
     """One of an account with it, where nobody joins a group unasked."""
 
     def get(self, *path: str, **_: str) -> Any:
-        self.asked.append(path)
+        self.requests.append(path)
         return {"count": 0}
 
 
 @pytest.mark.requirement("groups.accounts", "groups.everybody")
 @pytest.mark.parametrize(("session", "known"), [(Blind(), False), (Seeing(), True)], ids=["blind", "seeing"])
-@pytest.mark.parametrize("wanted", [(), ("staff",)])
+@pytest.mark.parametrize("expected", [(), ("staff",)])
 def test_an_account_that_is_shown_no_groups_knows_that_there_may_be_some(
-    session: Blind, wanted: tuple[str, ...], *, known: bool
+    session: Blind, expected: tuple[str, ...], *, known: bool
 ) -> None:
-    session.asked.clear()
-    sought = SoughtGroups(wanted=wanted, recorded=(), users={}, roles={})
-    assert read_groups(cast("Session", session), {"realm": "mcp"}, sought).known == known
-    assert session.asked == [*(("group-by-path", name) for name in wanted), ("groups", "count")]
+    session.requests.clear()
+    sought = GroupQuery(desired=expected, recorded=(), users={}, roles={})
+    assert read_groups(cast("AdminClient", session), {"realm": "mcp"}, sought).known == known
+    assert session.requests == [*(("group-by-path", name) for name in expected), ("groups", "count")]
 
 
 @pytest.mark.requirement("groups.accounts", "groups.everybody")
 @pytest.mark.parametrize("known", [True, False])
 def test_what_an_apply_could_not_see_is_said(*, known: bool) -> None:
-    actual = Actual(realm=realm(), groups=Groups(known=known))
-    said = list(unseen(actual))
-    assert len(said) == (not known)
-    assert known or "groups that everybody joins were not looked at" in said[0]
+    actual = CurrentState(realm=realm(), groups=Groups(known=known))
+    message = list(unreadable_warnings(actual))
+    assert len(message) == (not known)
+    assert known or "groups that everybody joins were not looked at" in message[0]
 
 
 @pytest.mark.requirement("groups.accounts", "groups.drift")
@@ -187,36 +191,36 @@ def test_what_an_apply_could_not_see_is_said(*, known: bool) -> None:
     ("unread", "named"), [({}, True), ({"users": None}, False), ({"groups": Groups(known=False)}, False)]
 )
 def test_a_demo_user_s_groups_are_compared_only_if_they_may_be_read(unread: dict[str, Any], *, named: bool) -> None:
-    wanted = desired({"staff": ("mcp-reader",)})
-    people = {"reader": DemoUser(password="p", groups=("staff",))}
-    access = wanted.access.model_copy(update={"demo_users": people})
-    actual = Actual(realm=realm("staff"), groups=Groups(by_name={"staff": group("staff", "mcp-reader")}))
-    changes = plan(replace(wanted, access=access), replace(actual, **unread))
+    expected = desired({"staff": ("mcp-reader",)})
+    users = {"reader": DemoUser(password="p", groups=("staff",))}
+    access = expected.access.model_copy(update={"demo_users": users})
+    actual = CurrentState(realm=realm("staff"), groups=Groups(by_name={"staff": group("staff", "mcp-reader")}))
+    changes = plan(replace(expected, access=access), replace(actual, **unread))
     assert ("user reader: put into the group staff" in [change.text for change in changes]) == named
 
 
 @pytest.mark.requirement("groups.removed")
 @pytest.mark.parametrize(
-    ("members", "below", "says"),
+    ("members", "below", "message"),
     [
         (0, 0, "remove with no members,"),
         (1, 1, "remove with 1 member and 1 subgroup,"),
-        (MOST_MEMBERS, 0, "remove with 100 members,"),
-        (MOST_MEMBERS + 1, 2, "remove with more than 100 members and 2 subgroups,"),
+        (MAX_MEMBERS, 0, "remove with 100 members,"),
+        (MAX_MEMBERS + 1, 2, "remove with more than 100 members and 2 subgroups,"),
     ],
 )
-def test_who_goes_with_a_group_is_said(members: int, below: int, says: str) -> None:
+def test_who_goes_with_a_group_is_said(members: int, below: int, message: str) -> None:
     there = Groups(by_name={"old": group("old", subGroupCount=below)}, members={"old": members})
-    (text,) = about_groups(plan(desired({}), Actual(realm=realm("old"), groups=there)))
-    assert text.startswith(f"group old: {says}")
+    (text,) = about_groups(plan(desired({}), CurrentState(realm=realm("old"), groups=there)))
+    assert text.startswith(f"group old: {message}")
 
 
 @pytest.mark.requirement("groups.removed")
 def test_a_group_without_our_mark_or_without_a_record_is_not_removed() -> None:
     unmarked = Groups(by_name={"old": group("old") | {"attributes": {}}})
-    assert about_groups(plan(desired({}), Actual(realm=realm("old"), groups=unmarked))) == []
+    assert about_groups(plan(desired({}), CurrentState(realm=realm("old"), groups=unmarked))) == []
     unrecorded = Groups(by_name={"old": group("old")})
-    assert about_groups(plan(desired({}), Actual(realm=realm(), groups=unrecorded))) == []
+    assert about_groups(plan(desired({}), CurrentState(realm=realm(), groups=unrecorded))) == []
 
 
 @pytest.mark.requirement("groups.names")
@@ -224,9 +228,9 @@ def test_a_group_without_our_mark_or_without_a_record_is_not_removed() -> None:
     "name", ["a/b", "/a", "", ".", "..", " a", "a ", "a\tb", "a\nb", "a\u200bb", "x" * 256, "a/\x1b[2J"]
 )
 def test_a_name_that_keycloak_would_read_otherwise_is_refused(name: str) -> None:
-    with pytest.raises(SettingsFailure, match=r"^groups\.") as refused:
+    with pytest.raises(ConfigError, match=r"^groups\.") as rejected:
         check_groups(access_with({"fine": (), name: ()}))
-    assert str(refused.value).isprintable()
+    assert str(rejected.value).isprintable()
 
 
 @pytest.mark.requirement("groups.names")
@@ -235,34 +239,42 @@ def test_any_other_name_may_be() -> None:
 
 
 TOOLS = {"name": "mcp:tools", "protocolMappers": [{"config": {"included.custom.audience": RESOURCE}}]}
-OPEN = Actual(realm={}, scopes={"mcp:tools": TOOLS}, bindings={"mcp:tools": Binding(realm=frozenset({"mcp-reader"}))})
+OPEN = CurrentState(
+    realm={}, scopes={"mcp:tools": TOOLS}, bindings={"mcp:tools": ScopeRoleBinding(realm=frozenset({"mcp-reader"}))}
+)
 
 
 @pytest.mark.requirement("groups.everybody")
 @pytest.mark.parametrize(("roles", "there"), [({"mcp-reader"}, True), ({"theirs"}, False)])
 def test_a_scope_that_everybody_gets_by_a_group_is_a_hole(roles: set[str], *, there: bool) -> None:
-    groups = Groups(of_everybody=(Joined("id", "/all", frozenset(roles)),))
-    found = {hole.id for hole in holes(replace(OPEN, groups=groups), RESOURCE, [])}
+    groups = Groups(default_groups=(DefaultGroup("id", "/all", frozenset(roles)),))
+    found = {hole.id for hole in find_weaknesses(replace(OPEN, groups=groups), RESOURCE, [])}
     assert ("S1" in found) == there
 
 
 @pytest.mark.requirement("groups.rights")
 def test_a_group_by_which_people_administer_the_realm_is_a_hole() -> None:
     rights = frozenset({"a", "b", "c", "d", "e", "realm-admin"})
-    composed = {"staff": Composed(frozenset({"theirs"}), rights), "other": Composed(frozenset())}
+    composed = {"staff": EffectiveRoles(frozenset({"theirs"}), rights), "other": EffectiveRoles(frozenset())}
     groups = Groups(by_name={"staff": group("staff"), "other": group("other")}, composed=composed)
-    (hole,) = [hole for hole in holes(replace(OPEN, groups=groups), RESOURCE, []) if hole.id[0] == "G"]
-    assert "who is put into the group staff administers the realm (a, b, c, d, e …): apply cannot" in hole.text
+    (weakness,) = [
+        weakness for weakness in find_weaknesses(replace(OPEN, groups=groups), RESOURCE, []) if weakness.id[0] == "G"
+    ]
+    assert "who is put into the group staff administers the realm (a, b, c, d, e …): apply cannot" in weakness.text
 
 
 @pytest.mark.requirement("groups.rights")
 def test_a_group_that_brings_a_scope_by_a_role_inside_another_is_a_hole_unless_it_has_that_scope_anyway() -> None:
-    composed = {"staff": Composed(frozenset({"mcp-reader", "theirs"}))}
-    open_realm = replace(OPEN, bindings={"mcp:tools": Binding(realm=frozenset({"mcp-reader", "mcp-admin"}))})
+    composed = {"staff": EffectiveRoles(frozenset({"mcp-reader", "theirs"}))}
+    open_realm = replace(OPEN, bindings={"mcp:tools": ScopeRoleBinding(realm=frozenset({"mcp-reader", "mcp-admin"}))})
 
-    def found(*given: str) -> list[str]:
-        groups = Groups(by_name={"staff": group("staff", *given)}, composed=composed)
-        return [hole.what for hole in holes(replace(open_realm, groups=groups), RESOURCE, []) if hole.id == "G2"]
+    def found(*granted: str) -> list[str]:
+        groups = Groups(by_name={"staff": group("staff", *granted)}, composed=composed)
+        return [
+            weakness.what
+            for weakness in find_weaknesses(replace(open_realm, groups=groups), RESOURCE, [])
+            if weakness.id == "G2"
+        ]
 
     assert found("theirs") == ["who is put into the group staff also gets mcp:tools, by a role inside another one"]
     assert found("theirs", "mcp-admin") == []
@@ -270,8 +282,8 @@ def test_a_group_that_brings_a_scope_by_a_role_inside_another_is_a_hole_unless_i
 
 @pytest.mark.requirement("access.doubts")
 def test_groups_that_bring_nothing_or_look_alike_are_warnings() -> None:
-    said = list(doubts(access_with({"Staff": ("mcp-reader",), "staff": ("mcp-writer",), "empty": ()})))
-    assert said == [
+    message = list(lint(access_with({"Staff": ("mcp-reader",), "staff": ("mcp-writer",), "empty": ()})))
+    assert message == [
         "groups.staff: differs from 'Staff' in capitals only",
         "groups.empty: stands for no role, so whoever is in it gets nothing",
     ]

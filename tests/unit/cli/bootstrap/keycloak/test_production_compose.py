@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from mcp_idp.access.policy import load_access
-from mcp_idp.cli.bootstrap.errors import SettingsFailure
-from mcp_idp.cli.bootstrap.keycloak.settings import BootstrapSettings
+from mcp_idp.cli.bootstrap.errors import ConfigError
+from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings
 
 ROOT = Path(__file__).parents[5]
 KEYCLOAK = ROOT / "idp-config" / "keycloak"
@@ -62,8 +62,8 @@ def _merged(first: Any, second: Any) -> Any:
 
 def _joined(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     """A service in two files. Its command and entrypoint are replaced, the rest is joined."""
-    told = {key: _Replaced(second[key]) for key in ("command", "entrypoint") if key in second}
-    whole: dict[str, Any] = _merged(first, {**second, **told})
+    output = {key: _Replaced(second[key]) for key in ("command", "entrypoint") if key in second}
+    whole: dict[str, Any] = _merged(first, {**second, **output})
     return whole
 
 
@@ -144,8 +144,8 @@ def test_no_environment_holds_a_secret_and_each_is_mounted_by_who_needs_it(servi
     for name, service in services.items():
         for variable, value in (service.get("environment") or {}).items():
             if re.search("SECRET|PASSWORD", variable) and not variable.endswith("_FILE"):
-                asked = value in {"", f"${{{variable}:-}}"} or (name, variable) == ("login", "MCP_PASSWORD")
-                assert asked, f"{name}: {variable}"
+                requested = value in {"", f"${{{variable}:-}}"} or (name, variable) == ("login", "MCP_PASSWORD")
+                assert requested, f"{name}: {variable}"
 
     def mounting(volume: str) -> dict[str, bool]:
         """Who has it, and whether to write."""
@@ -165,8 +165,8 @@ def test_no_environment_holds_a_secret_and_each_is_mounted_by_who_needs_it(servi
         "mcp-server-2": False,
         "check": False,
     }
-    told = {name: service.get("secrets") for name, service in services.items() if service.get("secrets")}
-    assert told == {
+    output = {name: service.get("secrets") for name, service in services.items() if service.get("secrets")}
+    assert output == {
         "database": ["database-password"],
         "keycloak": ["database-password"],
         "keycloak-2": ["database-password"],
@@ -213,7 +213,7 @@ def test_apply_refuses_what_is_safe_on_one_machine_only(
     content = yaml.safe_load((ROOT / "idp-config" / "access.production.yaml").read_text(encoding="utf-8"))
     file = tmp_path / "access.yaml"
 
-    def load(content: dict[str, Any], secret: str) -> BootstrapSettings:
+    def load(content: dict[str, Any], secret: str) -> KeycloakSettings:
         file.write_text(yaml.safe_dump(content), encoding="utf-8")
         variables = {
             "OAUTH_SERVER_URL": "https://login.example.com/realms/mcp",
@@ -222,8 +222,8 @@ def test_apply_refuses_what_is_safe_on_one_machine_only(
             "KEYCLOAK_ADMIN_CLIENT_SECRET": secret,
             "ACCESS_FILE": str(file),
         }
-        return BootstrapSettings.load(variables, "apply")
+        return KeycloakSettings.load(variables, "apply")
 
     assert not load(content, "s" * 40).on_loopback
-    with pytest.raises(SettingsFailure, match=named):
+    with pytest.raises(ConfigError, match=named):
         load({**content, **change}, secret)

@@ -6,21 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from mcp_idp.cli.bootstrap.errors import Failure, SettingsFailure
-from mcp_idp.cli.bootstrap.keycloak.service_accounts import ACCOUNTS, hand_over, prove_account
-from mcp_idp.cli.bootstrap.keycloak.settings import BootstrapSettings, account_file
+from mcp_idp.cli.bootstrap.errors import BootstrapError, ConfigError
+from mcp_idp.cli.bootstrap.keycloak.service_accounts import ACCOUNTS, replace_bootstrap_admin, verify_account
+from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings, account_file
 from tests.support.fake_admin_api import TOKEN, keycloak
 
 ROOT = Path(__file__).parents[5]
 
 
-def _load(folder: Path, account: str | None, **variables: str) -> BootstrapSettings:
+def _load(folder: Path, account: str | None, **variables: str) -> KeycloakSettings:
     environment = {
         "KEYCLOAK_ADMIN_CLIENT_SECRET": "temporary",
         "KEYCLOAK_ACCOUNTS": str(folder),
         "ACCESS_FILE": str(ROOT / "idp-config" / "access.yaml"),
     }
-    return BootstrapSettings.load({**environment, **variables}, account)
+    return KeycloakSettings.load({**environment, **variables}, account)
 
 
 @pytest.mark.requirement("hand_over.files")
@@ -48,7 +48,7 @@ def test_an_account_s_own_secret_is_enough(tmp_path: Path) -> None:
     file.parent.mkdir()
     file.write_text("proven")
     assert _load(tmp_path, "check", KEYCLOAK_ADMIN_CLIENT_SECRET="").admin_client_id == "mcp-check"
-    with pytest.raises(SettingsFailure, match="KEYCLOAK_ADMIN_CLIENT_SECRET_FILE"):
+    with pytest.raises(ConfigError, match="KEYCLOAK_ADMIN_CLIENT_SECRET_FILE"):
         _load(tmp_path, "apply", KEYCLOAK_ADMIN_CLIENT_SECRET="")
 
 
@@ -58,8 +58,8 @@ def test_an_account_s_own_secret_is_enough(tmp_path: Path) -> None:
     [({"KEYCLOAK_ACCOUNTS": ""}, "KEYCLOAK_ACCOUNTS"), ({"KEYCLOAK_ADMIN_REALM": "mcp"}, "master")],
 )
 def test_a_hand_over_that_cannot_work_asks_nobody(variables: dict[str, str], named: str, tmp_path: Path) -> None:
-    with pytest.raises(SettingsFailure, match=named):
-        hand_over(_load(tmp_path, None, **variables), wait=0, say=lambda _: None)
+    with pytest.raises(ConfigError, match=named):
+        replace_bootstrap_admin(_load(tmp_path, None, **variables), wait=0, log=lambda _: None)
 
 
 @pytest.mark.requirement("hand_over.refused", "groups.accounts")
@@ -80,15 +80,15 @@ def test_an_account_that_should_see_people_and_does_not_is_named(
     with keycloak({TOKEN: 200, f"/admin/realms/mcp/{hidden}": 403, "/admin/realms/mcp/": 200}) as base:
         access = {"ACCESS_FILE": str(ROOT / "idp-config" / file), "MCP_PUBLIC_URL": "http://localhost:3000/mcp"}
         settings = _load(tmp_path, None, OAUTH_SERVER_URL=f"{base}/realms/mcp", **access)
-        with pytest.raises(Failure) as refused:
-            prove_account(settings, account, "s" * 43, lambda _: None)
+        with pytest.raises(BootstrapError) as rejected:
+            verify_account(settings, account, "s" * 43, lambda _: None)
     unproven = f"cannot do what it is for: the admin client 'mcp-{account}' may not GET {hidden}"
-    assert (unproven in str(refused.value)) == reads
+    assert (unproven in str(rejected.value)) == reads
 
 
 @pytest.mark.requirement("hand_over.limited", "groups.accounts")
 def test_who_checks_sees_people_always_and_who_applies_only_where_there_are_some() -> None:
     assert "view-users" in ACCOUNTS["check"].roles
-    assert not ACCOUNTS["check"].for_people
+    assert not ACCOUNTS["check"].user_roles
     assert {role for role in ACCOUNTS["apply"].roles if role.endswith("users")} == set()
-    assert ACCOUNTS["apply"].for_people == {"manage-users"}
+    assert ACCOUNTS["apply"].user_roles == {"manage-users"}

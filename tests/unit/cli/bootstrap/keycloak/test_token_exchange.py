@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mcp_idp.access.policy import Access, load_access
-from mcp_idp.cli.bootstrap.errors import SettingsFailure
-from mcp_idp.cli.bootstrap.keycloak.planner import plan, refuse_what_cannot_be_written
+from mcp_idp.access.policy import AccessPolicy, load_access
+from mcp_idp.cli.bootstrap.errors import ConfigError
+from mcp_idp.cli.bootstrap.keycloak.planner import plan, require_writable
 from mcp_idp.cli.bootstrap.keycloak.resources.token_exchange import check_upstreams
-from mcp_idp.cli.bootstrap.keycloak.settings import BootstrapSettings
-from mcp_idp.cli.bootstrap.keycloak.state.current import Actual
+from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings
+from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
 from tests.support.access_files import access_file
 from tests.support.desired_state import CONFIG, RESOURCE, desired, environment
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mcp_idp.cli.bootstrap.changes import Change
-    from mcp_idp.cli.bootstrap.keycloak.desired import Desired
+    from mcp_idp.cli.bootstrap.keycloak.desired import DesiredState
 
 GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
 SCOPES = {"orders.read": {"description": "Read your orders", "roles": ["orders-reader"]}}
@@ -29,13 +29,13 @@ UPSTREAMS = {"orders-api": {"name": "Orders", "scopes": SCOPES}}
 
 
 @pytest.fixture
-def access(tmp_path: Path) -> Access:
+def access(tmp_path: Path) -> AccessPolicy:
     return load_access(access_file(tmp_path, upstreams=UPSTREAMS, claims=["email", "https://a.example/team"]))
 
 
-def _changes(access: Access, actual: Actual | None = None) -> dict[str, Change]:
+def _changes(access: AccessPolicy, actual: CurrentState | None = None) -> dict[str, Change]:
     """The first change of each object, which is the one that makes it."""
-    return {change.about: change for change in reversed(plan(desired(access), actual or Actual()))}
+    return {change.object_label: change for change in reversed(plan(desired(access), actual or CurrentState()))}
 
 
 def _body(change: Change) -> dict[str, Any]:
@@ -43,17 +43,17 @@ def _body(change: Change) -> dict[str, Any]:
     return change.body
 
 
-def _grants(wanted: Desired) -> list[str]:
+def _grants(wanted: DesiredState) -> list[str]:
     conditions = [condition for policy in wanted.client_policies.policies for condition in policy["conditions"]]
     return [grant for condition in conditions for grant in condition["configuration"].get("grant_types", [])]
 
 
 @pytest.mark.requirement("upstream.our_client_only")
-def test_with_upstreams_the_grant_is_refused_to_all_clients_but_the_servers(access: Access) -> None:
+def test_with_upstreams_the_grant_is_refused_to_all_clients_but_the_servers(access: AccessPolicy) -> None:
     without, wanted = desired(load_access(CONFIG / "access.yaml")), desired(access)
     assert GRANT in _grants(without)
     assert set(_grants(without)) - set(_grants(wanted)) == {GRANT}
-    assert "mcp-no-exchange" not in without.ledger.policies | without.ledger.profiles
+    assert "mcp-no-exchange" not in without.managed_state.policies | without.managed_state.profiles
     (policy,) = [p for p in wanted.client_policies.policies if p["name"] == "mcp-no-exchange"]
     (condition,) = policy["conditions"]
     assert condition["configuration"]["is-negative-logic"] is True
@@ -61,7 +61,7 @@ def test_with_upstreams_the_grant_is_refused_to_all_clients_but_the_servers(acce
 
 
 @pytest.mark.requirement("upstream.kept")
-def test_an_upstream_is_a_client_a_scope_and_a_role_and_nothing_for_new_clients(access: Access) -> None:
+def test_an_upstream_is_a_client_a_scope_and_a_role_and_nothing_for_new_clients(access: AccessPolicy) -> None:
     changes = _changes(access)
     api, server, scope = (
         _body(changes[name]) for name in ("client orders-api", f"client {RESOURCE}", "scope orders.read")
@@ -77,11 +77,11 @@ def test_an_upstream_is_a_client_a_scope_and_a_role_and_nothing_for_new_clients(
     assert "role orders-reader" in changes
     lists = [change for about, change in changes.items() if "registration" in about or "new clients" in about]
     assert "orders.read" not in str([change.body for change in lists])
-    assert desired(access).ledger.clients == {RESOURCE, "mcp-native", "orders-api"}
+    assert desired(access).managed_state.clients == {RESOURCE, "mcp-native", "orders-api"}
 
 
 @pytest.mark.requirement("principal.claims")
-def test_each_claim_for_tools_is_the_persons_attribute_of_that_name(access: Access) -> None:
+def test_each_claim_for_tools_is_the_persons_attribute_of_that_name(access: AccessPolicy) -> None:
     mappers = _body(_changes(access)["scope mcp:tools"])["protocolMappers"]
     made = {mapper["config"]["user.attribute"]: mapper["config"]["claim.name"] for mapper in mappers[2:]}
     assert made == {"email": "email", "https://a.example/team": "https://a\\.example/team"}
@@ -89,25 +89,25 @@ def test_each_claim_for_tools_is_the_persons_attribute_of_that_name(access: Acce
 
 
 @pytest.mark.requirement("upstream.others_stay")
-def test_a_scope_of_somebody_else_is_refused_before_anything_is_written(access: Access) -> None:
-    foreign = Actual(scopes={"orders.read": {"id": "1", "name": "orders.read"}})
-    with pytest.raises(SettingsFailure, match=r"upstreams\.orders-api\.scopes\.orders\.read: the realm has"):
-        refuse_what_cannot_be_written(desired(access), foreign)
+def test_a_scope_of_somebody_else_is_refused_before_anything_is_written(access: AccessPolicy) -> None:
+    foreign = CurrentState(scopes={"orders.read": {"id": "1", "name": "orders.read"}})
+    with pytest.raises(ConfigError, match=r"upstreams\.orders-api\.scopes\.orders\.read: the realm has"):
+        require_writable(desired(access), foreign)
     ours = {"id": "1", "name": "orders.read", "attributes": {"kept.by": "bootstrap_idp"}}
-    refuse_what_cannot_be_written(desired(access), replace(foreign, scopes={"orders.read": ours}))
+    require_writable(desired(access), replace(foreign, scopes={"orders.read": ours}))
 
 
 @pytest.mark.requirement("upstream.others_stay")
-def test_an_apis_own_client_is_not_touched(access: Access) -> None:
+def test_an_apis_own_client_is_not_touched(access: AccessPolicy) -> None:
     theirs = {"id": "1", "clientId": "orders-api", "standardFlowEnabled": True}
-    assert "client orders-api" not in _changes(access, Actual(clients={"orders-api": theirs}))
+    assert "client orders-api" not in _changes(access, CurrentState(clients={"orders-api": theirs}))
 
 
 @pytest.mark.requirement("upstream.kept")
 def test_what_keycloak_could_give_no_token_for_is_refused(tmp_path: Path) -> None:
     bare = load_access(access_file(tmp_path, upstreams={"orders-api": {"name": "Orders"}}))
-    with pytest.raises(SettingsFailure, match=r"upstreams\.orders-api\.scopes: name one"):
+    with pytest.raises(ConfigError, match=r"upstreams\.orders-api\.scopes: name one"):
         check_upstreams(bare)
     path = access_file(tmp_path, upstreams={RESOURCE: {"name": "Ourselves", "scopes": SCOPES}})
-    with pytest.raises(SettingsFailure, match="is the resource itself"):
-        BootstrapSettings.load(environment(ACCESS_FILE=str(path)))
+    with pytest.raises(ConfigError, match="is the resource itself"):
+        KeycloakSettings.load(environment(ACCESS_FILE=str(path)))

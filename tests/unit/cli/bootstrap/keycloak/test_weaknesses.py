@@ -6,19 +6,21 @@ from typing import Any
 
 import pytest
 
-from mcp_idp.cli.bootstrap.keycloak.compliance.weaknesses import holes
-from mcp_idp.cli.bootstrap.keycloak.state.current import Actual
-from mcp_idp.cli.bootstrap.keycloak.state.roles import Binding, Default, Parts
+from mcp_idp.cli.bootstrap.keycloak.compliance.weaknesses import find_weaknesses
+from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
+from mcp_idp.cli.bootstrap.keycloak.state.roles import CompositeRoles, DefaultRoles, ScopeRoleBinding
 
 RESOURCE = "http://localhost:3000/mcp"
 OWN_KINDS = ["default", "install", "saml2-entity-descriptor"]
 SCOPE: dict[str, Any] = {"name": "mcp:tools", "protocolMappers": [{"config": {"included.custom.audience": RESOURCE}}]}
-TUTORIAL = Actual(
-    realm={"defaultSignatureAlgorithm": "RS256"}, scopes={"mcp:tools": SCOPE}, bindings={"mcp:tools": Binding()}
+TUTORIAL = CurrentState(
+    realm={"defaultSignatureAlgorithm": "RS256"},
+    scopes={"mcp:tools": SCOPE},
+    bindings={"mcp:tools": ScopeRoleBinding()},
 )
 
-READERS = Binding(realm=frozenset({"reader"}), ids=frozenset({"1"}))
-VIEWERS = Binding(clients={"account": {"id": "c", "mappings": [{"id": "2"}]}}, ids=frozenset({"2"}))
+READERS = ScopeRoleBinding(realm=frozenset({"reader"}), ids=frozenset({"1"}))
+VIEWERS = ScopeRoleBinding(clients={"account": {"id": "c", "mappings": [{"id": "2"}]}}, ids=frozenset({"2"}))
 
 
 def _profile(*executors: dict[str, Any]) -> dict[str, Any]:
@@ -30,16 +32,16 @@ def _policy(condition: str, **configuration: object) -> dict[str, Any]:
     return {"name": "p", "enabled": True, "conditions": conditions, "profiles": ["p"]}
 
 
-def _ids(actual: Actual, open_kinds: list[str] | None = None) -> list[str]:
-    return sorted(hole.id for hole in holes(actual, RESOURCE, open_kinds or []))
+def _ids(actual: CurrentState, open_kinds: list[str] | None = None) -> list[str]:
+    return sorted(weakness.id for weakness in find_weaknesses(actual, RESOURCE, open_kinds or []))
 
 
 @pytest.mark.requirement("adoption.holes")
 def test_all_nine_are_named_on_a_realm_as_tutorials_set_it_up() -> None:
-    found = list(holes(TUTORIAL, RESOURCE, OWN_KINDS))
-    assert sorted(hole.id for hole in found) == [f"S{n}" for n in range(1, 10)]
+    found = list(find_weaknesses(TUTORIAL, RESOURCE, OWN_KINDS))
+    assert sorted(weakness.id for weakness in found) == [f"S{n}" for n in range(1, 10)]
     for hole in found:
-        asks_for_a_switch = "KC_SPI_CLIENT_REGISTRATION__DEFAULT__ENABLED=false" in hole.mend
+        asks_for_a_switch = "KC_SPI_CLIENT_REGISTRATION__DEFAULT__ENABLED=false" in hole.fix
         assert asks_for_a_switch == (hole.id in {"S2", "S4", "S5"}), hole.text
 
 
@@ -47,7 +49,7 @@ def test_all_nine_are_named_on_a_realm_as_tutorials_set_it_up() -> None:
 @pytest.mark.parametrize(
     ("binding", "everybodys", "found"),
     [
-        (Binding(), {}, {"S1"}),
+        (ScopeRoleBinding(), {}, {"S1"}),
         (READERS, {}, set()),
         (READERS, {"1": {"reader"}}, {"S1"}),  # a role that everybody has gates nothing
         (READERS, {"1": {"employee", "reader"}}, {"S1", "R1"}),  # by another one, which apply does not touch
@@ -56,31 +58,33 @@ def test_all_nine_are_named_on_a_realm_as_tutorials_set_it_up() -> None:
     ],
 )
 def test_a_scope_that_everybody_has_is_a_hole(
-    binding: Binding, everybodys: dict[str, set[str]], found: set[str]
+    binding: ScopeRoleBinding, everybodys: dict[str, set[str]], found: set[str]
 ) -> None:
     given = frozenset({"reader"}.intersection(*everybodys.values()))
-    actual = Actual(
+    actual = CurrentState(
         realm={},
         roles={"reader": {"id": "1", "name": "reader"}},
         scopes={"mcp:tools": SCOPE},
         bindings={"mcp:tools": binding},
-        default=Default(given=given, by_id=everybodys),
+        default=DefaultRoles(direct_roles=given, by_id=everybodys),
     )
     assert {"S1", "R1"}.intersection(_ids(actual)) == found
 
 
 @pytest.mark.requirement("adoption.holes")
 def test_a_role_by_which_people_administer_the_realm_is_a_hole() -> None:
-    actual = Actual(realm={}, parts={"reader": Parts(rights=frozenset({"realm-admin"})), "writer": Parts()})
-    (hole,) = [hole for hole in holes(actual, RESOURCE, []) if hole.id == "R2"]
-    assert "who has the role reader administers the realm (realm-admin): apply cannot" in hole.text
+    actual = CurrentState(
+        realm={}, parts={"reader": CompositeRoles(admin_roles=frozenset({"realm-admin"})), "writer": CompositeRoles()}
+    )
+    (weakness,) = [weakness for weakness in find_weaknesses(actual, RESOURCE, []) if weakness.id == "R2"]
+    assert "who has the role reader administers the realm (realm-admin): apply cannot" in weakness.text
 
 
 @pytest.mark.requirement("adoption.holes")
 @pytest.mark.parametrize("kind", ["custom", "client"])
 def test_a_scope_for_the_resource_is_known_by_either_kind_of_audience(kind: str) -> None:
     scope = {"name": "tut", "protocolMappers": [{"config": {f"included.{kind}.audience": RESOURCE}}]}
-    assert "S1" in _ids(Actual(realm={}, scopes={"tut": scope}, bindings={"tut": Binding()}))
+    assert "S1" in _ids(CurrentState(realm={}, scopes={"tut": scope}, bindings={"tut": ScopeRoleBinding()}))
 
 
 @pytest.mark.requirement("adoption.holes")
@@ -105,10 +109,10 @@ def test_a_scope_for_the_resource_is_known_by_either_kind_of_audience(kind: str)
     ],
 )
 def test_only_a_rule_that_really_refuses_the_grant_closes_the_first(policy: dict[str, Any], *, closed: bool) -> None:
-    actual = Actual(
+    actual = CurrentState(
         realm={},
         scopes={"mcp:tools": SCOPE},
-        bindings={"mcp:tools": Binding()},
+        bindings={"mcp:tools": ScopeRoleBinding()},
         client_profiles=[_profile({"executor": "reject-request", "configuration": {}})],
         client_policies=[policy],
     )
@@ -123,7 +127,7 @@ def test_patterns_that_do_not_bind_a_stranger_close_nothing() -> None:
     }
 
     def ids(policy: dict[str, Any]) -> list[str]:
-        return _ids(Actual(realm={}, client_profiles=[_profile(executor)], client_policies=[policy]))
+        return _ids(CurrentState(realm={}, client_profiles=[_profile(executor)], client_policies=[policy]))
 
     assert "S6" not in ids(_policy("any-client"))
     assert "S6" not in ids(_policy("client-updater-context", **{"update-client-source": ["ByAnonymous"]}))
@@ -133,9 +137,13 @@ def test_patterns_that_do_not_bind_a_stranger_close_nothing() -> None:
 
 @pytest.mark.requirement("adoption.holes")
 def test_a_shared_secret_as_the_realms_algorithm_is_a_hole_that_apply_mends() -> None:
-    (hole,) = [h for h in holes(Actual(realm={"defaultSignatureAlgorithm": "HS512"}), RESOURCE, []) if h.id == "S5"]
-    assert "HS512" in hole.what
-    assert hole.mend == "apply mends it"
+    (weakness,) = [
+        h
+        for h in find_weaknesses(CurrentState(realm={"defaultSignatureAlgorithm": "HS512"}), RESOURCE, [])
+        if h.id == "S5"
+    ]
+    assert "HS512" in weakness.what
+    assert weakness.fix == "apply mends it"
 
 
 @pytest.mark.requirement("adoption.holes")
@@ -146,11 +154,11 @@ def test_mappers_must_be_forbidden_for_both_kinds_of_registration(subtype: str) 
         "allowed-protocol-mappers/anonymous": none,
         "allowed-protocol-mappers/authenticated": none,
     }
-    assert "S3" not in _ids(Actual(realm={}, policies=policies))
+    assert "S3" not in _ids(CurrentState(realm={}, policies=policies))
     some = {"config": {"allowed-protocol-mapper-types": ["oidc-usermodel-property-mapper"]}}
-    assert "S3" in _ids(Actual(realm={}, policies={**policies, f"allowed-protocol-mappers/{subtype}": some}))
+    assert "S3" in _ids(CurrentState(realm={}, policies={**policies, f"allowed-protocol-mappers/{subtype}": some}))
     del policies[f"allowed-protocol-mappers/{subtype}"]
-    assert "S3" in _ids(Actual(realm={}, policies=policies))
+    assert "S3" in _ids(CurrentState(realm={}, policies=policies))
 
 
 REFUSE = _profile({"executor": "reject-request", "configuration": {}})
@@ -169,12 +177,14 @@ REFUSE = _profile({"executor": "reject-request", "configuration": {}})
 )
 def test_only_a_rule_for_every_such_client_closes_logins_on_other_devices(attributes: str, *, closed: bool) -> None:
     policy = _policy("client-attributes", attributes=attributes)
-    (hole,) = [
+    (weakness,) = [
         h
-        for h in holes(Actual(realm={}, client_profiles=[REFUSE], client_policies=[policy]), RESOURCE, [])
+        for h in find_weaknesses(
+            CurrentState(realm={}, client_profiles=[REFUSE], client_policies=[policy]), RESOURCE, []
+        )
         if h.id == "S9"
     ]
-    assert ("CIBA" not in hole.what) == closed
+    assert ("CIBA" not in weakness.what) == closed
 
 
 @pytest.mark.requirement("adoption.holes")
@@ -186,12 +196,12 @@ def test_only_a_rule_for_every_such_client_closes_logins_on_other_devices(attrib
     ],
 )
 def test_a_grant_is_open_until_a_rule_refuses_it_to_everybody(grant: str, name: str) -> None:
-    def said(policy: dict[str, Any]) -> str:
-        actual = Actual(realm={}, client_profiles=[REFUSE], client_policies=[policy])
-        return next(hole.what for hole in holes(actual, RESOURCE, []) if hole.id == "S9")
+    def describe(policy: dict[str, Any]) -> str:
+        actual = CurrentState(realm={}, client_profiles=[REFUSE], client_policies=[policy])
+        return next(hole.what for hole in find_weaknesses(actual, RESOURCE, []) if hole.id == "S9")
 
-    assert name not in said(_policy("grant-type", grant_types=[grant]))
-    assert name in said(_policy("grant-type", grant_types=["client_credentials"]))
+    assert name not in describe(_policy("grant-type", grant_types=[grant]))
+    assert name in describe(_policy("grant-type", grant_types=["client_credentials"]))
 
 
 @pytest.mark.requirement("adoption.holes")
@@ -202,17 +212,17 @@ def test_a_page_framed_at_logout_is_a_foreign_address_too(*, allowed: bool | Non
     patterns = {"executor": "secure-client-uris-pattern", "configuration": {"client-uri-fields": fields}}
     frames = {"executor": "secure-logout", "configuration": {"allow-front-channel-logout": allowed}}
     profile = _profile(patterns, frames)
-    actual = Actual(realm={}, client_profiles=[profile], client_policies=[_policy("any-client")])
+    actual = CurrentState(realm={}, client_profiles=[profile], client_policies=[_policy("any-client")])
     assert ("S7" not in _ids(actual)) == closed
     without = _profile(
         {**patterns, "configuration": {"client-uri-fields": [f for f in fields if not f.startswith("ciba")]}}, frames
     )
-    assert "S7" in _ids(Actual(realm={}, client_profiles=[without], client_policies=[_policy("any-client")]))
+    assert "S7" in _ids(CurrentState(realm={}, client_profiles=[without], client_policies=[_policy("any-client")]))
 
 
 @pytest.mark.requirement("adoption.holes")
 def test_a_consent_page_that_vouches_for_names_is_a_hole_whatever_endpoint_is_open() -> None:
-    assert "S8" in _ids(Actual(realm={}))
-    said = {"en": {"oauthGrantTitle": "Somebody who calls itself {0}"}}
-    assert "S8" not in _ids(Actual(realm={}, messages=said), OWN_KINDS)
-    assert "S8" in _ids(Actual(realm={}, messages={"en": {"other": "text"}}))
+    assert "S8" in _ids(CurrentState(realm={}))
+    message = {"en": {"oauthGrantTitle": "Somebody who calls itself {0}"}}
+    assert "S8" not in _ids(CurrentState(realm={}, messages=message), OWN_KINDS)
+    assert "S8" in _ids(CurrentState(realm={}, messages={"en": {"other": "text"}}))

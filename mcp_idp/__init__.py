@@ -31,6 +31,7 @@ __all__ = [
     "SettingsError",
     "create_server",
     "current_principal",
+    "exchange_token",
     "load_access",
     "load_settings",
     "prompt",
@@ -39,7 +40,6 @@ __all__ = [
     "run",
     "ssl_context",
     "tool",
-    "exchange_token",
 ]
 
 _MODULES = {
@@ -50,15 +50,15 @@ _MODULES = {
     "SettingsError": "config.env",
     "create_server": "server",
     "current_principal": "auth.context",
+    "exchange_token": "auth.context",
     "load_access": "access.policy",
     "load_settings": "config",
     "prompt": "mcp_protocol.registry",
     "protect": "application",
     "resource": "mcp_protocol.registry",
     "run": "server",
-    "tls_context": "oauth.http",
+    "ssl_context": "oauth.http",
     "tool": "mcp_protocol.registry",
-    "upstream_token": "auth.context",
 }
 
 

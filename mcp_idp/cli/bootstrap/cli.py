@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from argparse import _SubParsersAction
     from collections.abc import Callable, Mapping
 
-    Verb = Callable[[Namespace, Mapping[str, str]], int]
+    Command = Callable[[Namespace, Mapping[str, str]], int]
 
 _PROVIDERS = ("keycloak", "dex", "auth0", "entra")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -83,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
     for line in find_typos(os.environ):
         print(f"bootstrap: warning: {line}", file=sys.stderr, flush=True)
     try:
-        return _verb(options.provider, options.verb)(options, os.environ)
+        return _load_command(options.provider, options.command)(options, os.environ)
     except BootstrapError as failure:
         sys.stdout.flush()
         print(f"bootstrap: {failure}", file=sys.stderr)
@@ -93,16 +93,16 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
-def _verb(provider: str, name: str) -> Verb:
-    """What the provider's own package has for this verb.
+def _load_command(provider: str, name: str) -> Command:
+    """Imports the provider's package, which may need libraries of its own, and finds the command there.
 
     Raises:
-        ConfigError: this provider has no such verb.
+        ConfigError: this provider has no such command.
     """
-    verbs: Mapping[str, Verb] = importlib.import_module(f"mcp_idp.cli.bootstrap.{provider}.commands").VERBS
-    if name not in verbs:
-        raise ConfigError(f"--provider {provider} has no verb {name}; it has {', '.join(verbs)}")
-    return verbs[name]
+    commands: Mapping[str, Command] = importlib.import_module(f"mcp_idp.cli.bootstrap.{provider}.commands").COMMANDS
+    if name not in commands:
+        raise ConfigError(f"--provider {provider} has no command {name}; it has {', '.join(commands)}")
+    return commands[name]
 
 
 def parse(description: str, arguments: list[str] | None, provider: str | None = None) -> Namespace:
@@ -115,7 +115,7 @@ def parse(description: str, arguments: list[str] | None, provider: str | None = 
         formatter_class=RawDescriptionHelpFormatter,
     )
     parser.add_argument("--provider", choices=_PROVIDERS, default=usual, help=f"which identity provider [{usual}]")
-    commands = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     plan = _add(
         commands,
         "plan",

@@ -33,7 +33,7 @@ def _read(uri: str) -> dict[str, Any]:
 @pytest.mark.parametrize("narrow_first", [True, False])
 def test_where_two_templates_fit_what_either_needs_is_needed(
     requirements: ScopeRequirements, narrow_first: bool
-) -> None:  # noqa: FBT001 - a parameter
+) -> None:
     written = [("notes://of/{person}", "mcp:notes.read"), ("notes://{kind}/ada", "mcp:admin")]
     for uri, scope in written if narrow_first else reversed(written):
         requirements.add_resource(uri, scope)

@@ -63,7 +63,7 @@ def test_a_verb_that_a_provider_does_not_have_is_said_in_one_line(
 ) -> None:
     monkeypatch.setenv("OAUTH_PROVIDER", provider)  # what the compose file of Dex sets
     assert bootstrap_cli.main(words) == 2
-    message = "bootstrap: --provider dex has no verb prune; it has plan, render, apply, check\n"
+    message = "bootstrap: --provider dex has no command prune; it has plan, render, apply, check\n"
     assert capsys.readouterr().err == message
 
 

@@ -25,7 +25,7 @@ MISTAKES: list[Mistake] = [
     ("plan", NO_SECRET, None, 2, "KEYCLOAK_ADMIN_CLIENT_SECRET_FILE=/nowhere: cannot be read"),
     ("plan", {"OAUTH_SERVER_URL": "http://localhost:8080"}, None, 2, "ending with /realms/<name>"),
     ("hand-over", {}, None, 2, "KEYCLOAK_ACCOUNTS: set it to"),
-    ("render", {}, None, 2, "has no verb render; it has plan"),
+    ("render", {}, None, 2, "has no command render; it has plan"),
     ("plan", {}, None, 3, f"nothing answers at {NOTHING}/"),
     ("plan", {}, {TOKEN: 401}, 2, "does not take the secret of its admin client 'bootstrap'"),
     ("plan", {"KEYCLOAK_ADMIN_REALM": "other"}, {TOKEN: 401}, 3, "has no realm 'other'"),

@@ -100,7 +100,9 @@ BODY_TOO_LARGE = Refusal(
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", "The body is longer than this server reads."
 )
 FULL = Refusal(
-    HTTPStatus.SERVICE_UNAVAILABLE, "server_full", "There are more connections than this server holds. Try again shortly."
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "server_full",
+    "There are more connections than this server holds. Try again shortly.",
 )
 NOT_HTTP = _malformed("This is not a well-formed HTTP/1.1 request.")
 HOST = _malformed("HTTP/1.1 asks for exactly one Host header.")

@@ -15,7 +15,6 @@ from itertools import accumulate
 from math import isfinite
 from typing import Any, NoReturn
 
-
 # Some 170 bytes of memory each where the SDK parses the message again: 8 MiB.
 MAX_VALUES = 50_000
 _FEW_VALUES = 1000  # so few need no exact count
@@ -98,6 +97,15 @@ def loads(document: bytes, *, max_values: int = MAX_VALUES) -> Any:
             surrogate pair.
     """
     count_values(document, max_values)
+    return build(document)
+
+
+def build(document: bytes) -> Any:
+    """The value of a `document` whose values were counted.
+
+    Raises:
+        NotStrictJson: as `loads`.
+    """
     try:
         value = _decoder.decode(document.decode("utf-8"))
         if _SURROGATE.search(document) is not None:

@@ -117,7 +117,8 @@ class BoundedHttpProtocol(PartingProtocol):
         """Whether anything is here of a request that was not let in, nor answered."""
         if self._part == _HEAD or self.pipeline:
             return True
-        return self.cycle is not None and not self._let_in and not self.cycle.response_complete
+        running = self._running  # and the newest, where none waits behind it
+        return running is not None and not self._let_in and not running.response_complete
 
     def _room(self) -> int:
         if self._part == _BODY:
@@ -176,7 +177,7 @@ class BoundedHttpProtocol(PartingProtocol):
             self._part = _HEAD
             self._changes += 1
         super().on_message_begin()
-        self.scope["extensions"] = {LET_IN: self.let_in}
+        self.scope["extensions"] = {LET_IN: {"tell": self.let_in}}
 
     def let_in(self) -> int:
         """The token of the request that is being answered is verified: what waited of it, in bytes."""

@@ -174,8 +174,8 @@ class AuthMiddleware:
 
 def _let_in(scope: Scope) -> int:
     """Tell the connection that its request is a person's; the bytes it holds count as theirs from here on."""
-    let_in: Callable[[], int] | None = scope.get("extensions", {}).get(LET_IN)
-    return let_in() if let_in is not None else 0
+    extension: dict[str, Callable[[], int]] | None = scope.get("extensions", {}).get(LET_IN)
+    return extension["tell"]() if extension is not None else 0
 
 
 def _origin_and_authorization(headers: Iterable[tuple[bytes, bytes]]) -> tuple[list[bytes], list[bytes]]:

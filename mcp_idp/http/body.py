@@ -54,7 +54,7 @@ def parse_json_object(body: bytes, share: Share) -> dict[str, Any]:
     """
     try:
         share.take(_cost(body))
-        document = strict_json.loads(body)
+        document = strict_json.build(body)
     except strict_json.TooManyValues as error:
         raise BodyTooLarge(
             f"Send at most {strict_json.MAX_VALUES} JSON values in one message, nested {strict_json.MAX_DEPTH} levels "

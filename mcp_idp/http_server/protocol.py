@@ -252,7 +252,8 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
         """Whether anything is here of a request that was not let in, nor answered."""
         if self._state == _HEAD or self.pipeline:
             return True
-        return self.cycle is not None and not self._let_in and not self.cycle.response_complete
+        running = self._running  # and the newest, where none waits behind it
+        return running is not None and not self._let_in and not running.response_complete
 
     def _remaining_bytes(self) -> int:
         if self._state == _BODY:
@@ -311,7 +312,7 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
             self._state = _HEAD
             self._state_changes += 1
         super().on_message_begin()
-        self.scope["extensions"] = {LET_IN: self.let_in}
+        self.scope["extensions"] = {LET_IN: {"tell": self.let_in}}
 
     def let_in(self) -> int:
         """The token of the request that is being answered is verified: what waited of it, in bytes."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mcp_idp.principal import Principal
 
 LET_IN = "mcp_server.let_in"
-"""Where the extensions of an ASGI scope have what is called once a request's token is verified; gives a size in bytes."""
+"""The extension of an ASGI scope whose `tell` is called once a request's token is verified; it gives a size in bytes."""
 MAX_HELD_BYTES = 76 * 1024 * 1024
 # Whatever it is: its task, its connection, a stream if it is one.
 REQUEST_BYTES = 80 * 1024

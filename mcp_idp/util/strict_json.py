@@ -97,6 +97,15 @@ def loads(document: bytes, *, max_values: int = MAX_VALUES) -> Any:
             surrogate pair.
     """
     count_values(document, max_values)
+    return build(document)
+
+
+def build(document: bytes) -> Any:
+    """The value of a `document` whose values were counted.
+
+    Raises:
+        NotStrictJson: as `loads`.
+    """
     try:
         value = _decoder.decode(document.decode("utf-8"))
         if _SURROGATE.search(document) is not None:

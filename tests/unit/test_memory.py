@@ -1,9 +1,10 @@
-"""What the whole server holds in memory while it is attacked, read from outside, and that others are served meanwhile."""
+"""What the whole server holds in memory while it is attacked, read from outside; others are served meanwhile."""
 
 from __future__ import annotations
 
 import json
 import re
+import resource
 import subprocess
 import sys
 import threading
@@ -188,20 +189,41 @@ def test_the_largest_messages_of_one_login_pass_and_eight_at_once_fit(server: Wh
     server.assert_serves_the_other()
 
 
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """This process may hold the connections of six thousand."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 8192
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        pytest.skip(f"no more than {hard} files may be open here")
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("many_files")
 @pytest.mark.parametrize(
-    "start",
-    [b"", b"X: " + b"a" * 30_000, b"ab: cd\r\n" * 95, b"ab: cd\r\n" * 3000, b"Authorization: Bearer " + b"e" * 15_000],
+    ("connections", "start"),
+    [
+        (2000, b""),
+        (6000, b"X: " + b"a" * 30_000),
+        (6000, b"ab: cd\r\n" * 95),
+        (2000, b"ab: cd\r\n" * 3000),
+        (2000, b"Authorization: Bearer " + b"e" * 15_000),
+    ],
     ids=["nothing else", "one value", "lines", "more lines than are read", "half a token"],
 )
-def test_two_thousand_half_heads_fit(server: Whole, start: bytes) -> None:
+def test_thousands_of_half_heads_fit(server: Whole, connections: int, start: bytes) -> None:
     with ExitStack() as stack:
-        for _ in range(2000):
+        for _ in range(connections):
             connection = stack.enter_context(closing(server.connect()))
             with suppress(ConnectionError):
                 connection.send(b"POST /mcp HTTP/1.1\r\nHost: localhost:3000\r\n", start)
         server.assert_serves_the_other()
 
 
+@pytest.mark.usefixtures("many_files")
 @pytest.mark.parametrize("token", ["one", "junk"])
 @pytest.mark.parametrize(("connections", "size"), [(48, BODY - 1), (1900, 2000)], ids=["large", "small"])
 def test_half_bodies_of_one_login_fit(server: Whole, token: str, connections: int, size: int) -> None:
@@ -214,6 +236,7 @@ def test_half_bodies_of_one_login_fit(server: Whole, token: str, connections: in
         server.assert_serves_the_other()
 
 
+@pytest.mark.usefixtures("many_files")
 def test_calls_of_one_login_that_do_not_end_fit() -> None:
     body = message(b"1", "count").replace(b'"x"', b'"number": 600, "x"')
     with whole() as server, ExitStack() as stack:

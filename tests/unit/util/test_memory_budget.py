@@ -206,6 +206,13 @@ async def test_what_is_refused_holds_nothing_afterwards() -> None:
         assert (await ask(behind, call("a"))).status == 200
 
 
+async def app_reads(coming: asyncio.Queue[Any]) -> None:
+    """Until all that is in the queue was taken and looked at."""
+    coming.put_nowait({"type": "http.request", "body": b"", "more_body": True})
+    while coming.qsize():
+        await asyncio.sleep(0)
+
+
 async def test_a_body_that_never_ends_holds_what_has_come_until_its_client_leaves() -> None:
     app = Slow()
     app.go.set()
@@ -215,8 +222,7 @@ async def test_a_body_that_never_ends_holds_what_has_come_until_its_client_leave
     scope = {"type": "http", "method": "POST", "path": "/mcp", "headers": list(request.headers)}
     half = asyncio.ensure_future(behind(scope, coming.get, coming.put))
     coming.put_nowait({"type": "http.request", "body": b" " * 190_000, "more_body": True})
-    while not coming.empty():
-        await asyncio.sleep(0)
+    await app_reads(coming)
     assert said(await ask(behind, call("greedy", body=b" " * 100_000)))[:2] == (429, "too_many_requests")
     assert (await ask(behind, call("other"))).status == 200
     coming.put_nowait({"type": "http.disconnect"})
@@ -241,6 +247,12 @@ async def test_what_waited_in_the_connection_is_the_persons_from_then_on() -> No
         raise AssertionError("the body of what is refused is not read")
 
     headers = [bearer("a")]
-    scope = {"type": "http", "method": "POST", "path": "/mcp", "headers": headers, "extensions": {LET_IN: let_in}}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/mcp",
+        "headers": headers,
+        "extensions": {LET_IN: {"tell": let_in}},
+    }
     await behind(scope, receive, send)
     assert (sent[0]["status"], told) == (503, [1])

@@ -76,9 +76,7 @@ def test_as_many_levels_as_the_bound_pass_and_one_more_does_not(opening: bytes) 
     assert strict_json.loads(document)
     with pytest.raises(TooManyValues, match="nested deeper than 128 levels"):
         strict_json.loads(b"[" + document + b"]")
-    assert strict_json.loads(
-        b"[" + b",".join([b"[" * 9 + b"]" * 9] * 900) + b"]"
-    )  # many beside each other are not deep
+    assert strict_json.loads(b"[" + b",".join([b"[" * 9 + b"]" * 9] * 900) + b"]")  # many beside others
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """`access.yaml`, typed: the one parser, for the server and the bootstrap alike.
 
-`load_access(path)` gives an `AccessPolicy` whose parts are consistent: every scope that is named exists, the hierarchy has
+`load_access(path)` returns a consistent `AccessPolicy`: every scope that is named exists, the hierarchy has
 no cycle, every scope implies the base scope. Whatever is wrong is said in one `AccessFileError` line with the place.
 
 What must fit together in `access.yaml`: each check says, in one line, the place and what to write.

@@ -15,7 +15,7 @@ class RegistrationRules:
 
     Attributes:
         anonymous: whether anybody may, without a token.
-        initial_access_token: whether somebody with an initial access token may (RFC 7591 section 3, "initial access token").
+        initial_access_token: whether a client with an initial access token may register (RFC 7591 section 3).
         vendors: whether redirect URIs of the listed vendors count besides those of this machine.
         metadata_documents: whether a client may be known by a metadata document at its own URL, without registering.
     """

@@ -73,7 +73,7 @@ class ScopeRequirement:
         """All that a use with these arguments needs, each once.
 
         Raises:
-            ScopeResolutionError: the function that decides has raised, or has not named scopes that the access file knows.
+            ScopeResolutionError: the resolver raised, or returned something that is no scope of the access file.
         """
         if self.dynamic_scopes is None:
             return self.static_scopes

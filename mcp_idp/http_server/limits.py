@@ -129,7 +129,7 @@ def validate_head(version: str, headers: Fields, limits: HttpLimits) -> int | No
         limits: the bounds.
 
     Raises:
-        RequestRejected: the head is not one to act on: too many headers, not one Host (RFC 9112 section 3.2), a transfer
+        RequestRejected: the head must not be acted on: too many headers, not one Host (RFC 9112 section 3.2), a transfer
             coding that is not chunked (section 6.1), too long a body.
     """
     if len(headers) > limits.header_count:

@@ -140,12 +140,15 @@ def _drop_cancelled_errors(record: logging.LogRecord) -> bool:
 
 
 class GracefulServer(uvicorn.Server):
+    """Ends on the first signal within a bounded time, on the second at once."""
+
     def __init__(self, config: uvicorn.Config, ready: Callable[[str], None] | None) -> None:
         super().__init__(config)
         self._ready = ready
         self._forced = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Starts listening, then reports the URLs."""
         await super().startup(sockets)
         # What lives now lives as long as the process. A full collection that visits it all stops every request.
         gc.collect()
@@ -170,6 +173,7 @@ class GracefulServer(uvicorn.Server):
             signal.raise_signal(sig)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends open requests, streams and connections; aborts what is left after the grace period."""
         logging.getLogger("uvicorn.error").addFilter(_drop_cancelled_errors)
         log.info("ending", connections=len(self.server_state.connections))
         cut = asyncio.get_running_loop().call_later(_GRACE_SECONDS, self._abort_connections)

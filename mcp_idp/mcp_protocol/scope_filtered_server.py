@@ -33,7 +33,7 @@ class ScopeFilteredServer(MCPServer[Any]):
         name: for people.
         version: of this server.
         access: who could obtain what.
-        scope_requirements: which scopes a tool, resource or prompt needs. What only the arguments decide is not looked at.
+        scope_requirements: the scopes that a tool, resource or prompt needs, those that depend on arguments excepted.
         state: what the tools share, theirs as `ctx.request_context.lifespan_context`.
         visibility: "granted" lists what the token is good for; "obtainable" also what a login could bring (a model must see a
             tool to step up for it); "all" everything.

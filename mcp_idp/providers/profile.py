@@ -43,7 +43,7 @@ class ProviderProfile:
         wrong_issuers: regular expressions of whole URLs that people take for the issuer, each with what to write.
         issuer_forms: ways to write one issuer, `{}` being the same text in all: each is an alias of the others.
         header_types: accepted `typ` of the JOSE header, in lower case and without `application/`; "" stands for none.
-        token_type_claims: claims that tell an access token from an ID or refresh token, with the values an access token has
+        token_type_claims: claims that tell an access token from others, with the values that an access token has
             (compared without regard to case). A claim that is absent is refused, unless None is among the values.
         access_token_only_claims: claims of which an access token has one at least, and an ID token none.
         client_claims: where the client's id stands; the first that is present counts.

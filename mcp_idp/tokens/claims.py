@@ -1,6 +1,6 @@
 """What the claims of an access token must say: RFC 7519 section 4.1, RFC 8725 section 3, RFC 9068 sections 2.2 and 4.
 
-`validate_claims` sees claims whose signature has been verified. It decides nothing else than whether they are those of an access
+`validate_claims` gets claims whose signature is verified. It decides only whether they are those of an access
 token, of this issuer, for this resource, now.
 
 What verified claims grant: the scopes, and the roles behind them.

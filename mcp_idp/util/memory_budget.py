@@ -5,7 +5,7 @@
  90      the server at rest
  64      requests that were let in, shared by the people who send them (`Budget`)
  30      one message while it is parsed: for a moment only, and one at a time
- 40      connections: themselves, and what arrived for requests that were not let in yet (`mcp_idp.http_server.connections`)
+ 40      connections, and what arrived for requests that are not authenticated yet (`http_server.connections`)
 ```
 Sizes are what was measured at the peak, not what was sent: an empty object takes two bytes on the wire.
 """

@@ -413,7 +413,11 @@ def test_the_resource_itself_is_no_client_to_log_in_with(dex: Dex) -> None:
 @pytest.mark.parametrize(
     ("requested", "offline"),
     [
-        (REQUESTED_SCOPES, True), ("mcp:tools", False), ("", False), ("claudeai", False), ("openid email offline_access", True),
+        (REQUESTED_SCOPES, True),
+        ("mcp:tools", False),
+        ("", False),
+        ("claudeai", False),
+        ("openid email offline_access", True),
         ("offline_accessory", False), ("audience:server:client_id:mcp-native-00", False), ("x offline_access", True),
     ],
 )  # fmt: skip

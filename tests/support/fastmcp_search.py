@@ -1,6 +1,6 @@
 """FastMCP's search transform behind the gate, for an environment that holds FastMCP.
 
-`python -m tests.support.fastmcp_search` starts a server with `whoami`, `delete_everything` (which needs `mcp:admin`) and
+`python -m tests.support.fastmcp_search` starts a server with `whoami`, `delete_everything` (it needs `mcp:admin`) and
 the tools of the transform, calls it in both eras and prints one JSON object: for each call its answer's status, headers
 and text; what ran; the audit log.
 """

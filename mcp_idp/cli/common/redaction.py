@@ -58,7 +58,7 @@ class Redactor:
         return re.sub(pattern, lambda found: HIDDEN if found.lastgroup else found.group(), text)
 
     def hide_in(self, value: Any) -> Any:
-        """`redact` for the strings of a JSON value, however deep. Keys stay what they are: they are read by programs."""
+        """Redacts the strings of a JSON value, however deep. Keys stay: programs read them."""
         return _in_strings(self.redact, value)
 
     def redact_remote(self, value: Any) -> Any:

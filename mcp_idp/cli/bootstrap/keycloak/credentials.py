@@ -55,8 +55,8 @@ class SecretSource:
         """The secret; None where this run was not told.
 
         Args:
-            create_missing: make one if the file is not there, and insist on one. Otherwise one that nobody has stands for what
-                the file would hold: it differs from whatever the provider has.
+            create_missing: create the file with a new secret if it is missing, and require a secret. Otherwise a random
+                value stands for the missing one: it differs from whatever the provider has.
 
         Raises:
             ConfigError: it cannot be read, or is too short; with `create_missing` also if this run was not told.

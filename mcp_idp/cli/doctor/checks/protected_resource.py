@@ -127,7 +127,8 @@ async def same_resource(case: CheckContext) -> list[Finding]:
     if not is_http_url(named):
         what, fix = f"resource is {case.resource.get('resource')!r}", f'it must say "resource": "{case.url}"'
         return [OTHER_RESOURCE.finding(what, fix, settings={"MCP_PUBLIC_URL": case.url})]
-    what = f"resource is {named}, and the server was called {case.url}: the difference is {describe_difference(case.url, named)}"
+    difference = describe_difference(case.url, named)
+    what = f"resource is {named}, and the server was called {case.url}: the difference is {difference}"
     if case.url.endswith("/"):
         return [OTHER_RESOURCE.finding(what, f"give clients {named}, without more", url=named)]
     if case.is_internal_name(named):

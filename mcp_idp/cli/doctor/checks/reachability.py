@@ -171,7 +171,8 @@ async def _not_here(case: CheckContext, reply: HttpResult) -> Finding:
     named = text(document, "resource")
     fix = "compare the path with the server's own"
     if is_http_url(named):
-        fix = f"use {named}: that is what the server calls itself. The difference is {describe_difference(case.url, named)}"
+        difference = describe_difference(case.url, named)
+        fix = f"use {named}: that is what the server calls itself. The difference is {difference}"
     return WRONG_PATH.finding(f"{case.url} answers {reply.status}", fix, url=named or None)
 
 

@@ -107,7 +107,8 @@ def _unmanaged_service_clients(
     names = [] if rejects_grant(actual, CLIENT_CREDENTIALS) else service_accounts(clients, settings.access)
     if names:
         yield (
-            f"{len(names)} clients besides machine_clients may get tokens without a person ({join_first(names)}): switch "
+            f"{len(names)} clients besides machine_clients may get tokens without a person ({join_first(names)}): "
+            "switch "
             "their service accounts off, or name them in the access file; without a role of ours they get none for us"
         )
 

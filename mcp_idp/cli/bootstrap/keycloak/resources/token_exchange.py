@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
 
 RESOURCE_URL = "resource_url"  # the attribute that only the MCP server's own client has
-TOKEN_EXCHANGE_ATTRIBUTE = "standard.token.exchange.enabled"
+TOKEN_EXCHANGE_ATTRIBUTE = "standard.token.exchange.enabled"  # noqa: S105 - the name of a client attribute
 _GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
 _NAME = "mcp-no-exchange"
 

@@ -56,7 +56,7 @@ class CompositeRoles:
 
     Attributes:
         roles: other roles.
-        admin_roles: names of those that are rights in the realm: an account may give and take only such as it has itself.
+        admin_roles: names of those that administer the realm: an account may grant and revoke only its own.
     """
 
     roles: tuple[Object, ...] = ()

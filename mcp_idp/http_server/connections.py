@@ -30,7 +30,8 @@ class Crowded(Protocol):
     waiting: int
 
     @property
-    def is_idle(self) -> bool: ...
+    def is_idle(self) -> bool:
+        """Whether it may end without cutting anything off."""
 
     def shed(self) -> None:
         """End it."""

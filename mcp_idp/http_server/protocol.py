@@ -13,8 +13,9 @@ Guaranteed for every connection:
 - Upgrade is not taken (RFC 9110 section 7.8 allows that): the request is an ordinary one, with its body. uvicorn alone
   drops that body or reads it as the next request. Java's client asks for h2c with every request: refusing is no option.
 
-All connections together are bounded too, `mcp_idp.http_server.connections`: uvicorn's `limit_concurrency` answers 503 to everybody
-as soon as anybody holds that many, the health checks and the people logged in included, so it makes an attack cheaper.
+All connections together are bounded in `mcp_idp.http_server.connections`. uvicorn's `limit_concurrency` would answer
+503 to everybody as soon as anybody holds that many, the health checks and authenticated clients included: an attack
+made cheaper.
 
 How a connection ends: refused, cut off or at the end of the server, with every answer in its place.
 

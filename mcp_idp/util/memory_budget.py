@@ -2,17 +2,18 @@
 
 ```
 256 MiB  the container, in every compose file
- 90      the server at rest
- 64      requests that were let in, shared by the people who send them (`Budget`)
- 30      one message while it is parsed: for a moment only, and one at a time
- 40      connections, and what arrived for requests that are not authenticated yet (`http_server.connections`)
+ 82      the server at rest
+ 76      authenticated requests, shared by the users who send them (`Budget`)
+ 16      what arrived of requests that are not authenticated yet (`HttpLimits.waiting_bytes`)
+ 14      connections, 7 kB each (`HttpLimits.connections`)
 ```
-Sizes are what was measured at the peak, not what was sent: an empty object takes two bytes on the wire.
+The rest is for sessions, caches and what the allocator does not give back. Sizes are those that were measured at the
+peak, not of what was sent: an empty object takes two bytes on the wire.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from mcp_idp.errors import ServerFull, TooManyRequests
 
@@ -23,12 +24,12 @@ if TYPE_CHECKING:
     from mcp_idp.principal import Principal
 
 LET_IN = "mcp_server.let_in"
-"""The extension of an ASGI scope whose `tell` is called once a request's token is verified; it gives a size in bytes."""
+"""The extension of an ASGI scope whose `tell` is called once a token is verified; it gives a size in bytes."""
 MAX_HELD_BYTES = 76 * 1024 * 1024
-# Whatever it is: its task, its connection, a stream if it is one.
+# Whatever it is: its task and, if it is one, its stream: 65 kB measured where a tool reports progress.
 REQUEST_BYTES = 80 * 1024
-# A byte of the body: the body itself, the text, and what the SDK reads again. Where one character of a text is none of
-# Latin-1, Python keeps all of it in two or four bytes each (PEP 393).
+# A byte of the body: the body itself, the text, and what the SDK reads again. One character of a text can make Python
+# keep all of it in four bytes each (PEP 393).
 BYTE_COST, WIDE_BYTE_COST = 5, 14
 # An object or an array, by us and by the SDK.
 VALUE_COST = 176
@@ -43,8 +44,9 @@ class Budget:
     """Shares memory between people, so that nobody's requests keep out another's.
 
     Who holds little finds room while there is any. Who holds more may hold up to sixteen times what is left free, but
-    for a part that is kept for the others: one person alone takes nearly all, and a second one finds something. It is the
-    rule of dynamic thresholds for shared buffers: Choudhury and Hahne, IEEE/ACM Transactions on Networking 6(2), 1998.
+    for a part that is kept for the others: one person alone takes nearly all, and a second one finds something. It is
+    the rule of dynamic thresholds for shared buffers: Choudhury and Hahne, IEEE/ACM Transactions on Networking 6(2),
+    1998.
 
     Args:
         total: bytes that all requests may hold.
@@ -101,7 +103,7 @@ class Share:
         self._owner: Hashable = None
         self._size = 0
 
-    def __enter__(self) -> Share:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

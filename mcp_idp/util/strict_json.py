@@ -59,8 +59,8 @@ _NO_BRACKETS = bytes(set(range(256)) - _STEPS.keys())
 def count_values(document: bytes, max_values: int = MAX_VALUES) -> int:
     """How many values `document` holds at most, names of members counted as values; nothing of it is built.
 
-    Each value stands behind one of `[`, `{`, `,` and `:`, but for the first. Those inside texts count too where they are
-    few. Time and memory are linear in the length, whatever the document is.
+    Each value stands behind one of `[`, `{`, `,` and `:`, but for the first. Those inside texts count too where they
+    are few. Time and memory are linear in the length, whatever the document is.
 
     Raises:
         TooManyValues: they are more than `max_values`, or nested deeper than `MAX_DEPTH`.

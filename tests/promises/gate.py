@@ -50,14 +50,14 @@ REQUIREMENTS = (
     Requirement(
         "gate.values_bound",
         "ours; RFC 8259 section 9",
-        "A body of more than 50,000 JSON values, or nested deeper than 128 levels: 413 that says so, before any is built; "
-        "texts may hold what looks like values.",
+        "A body of more than 50,000 JSON values, or nested deeper than 128 levels: 413 that says so, before any is "
+        "built; texts may hold what looks like values.",
     ),
     Requirement(
         "gate.person_bound",
         "RFC 6585 section 4; RFC 9110 section 15.6.4",
-        "What a person's unanswered requests hold in memory is bounded: 429 with Retry-After, without a challenge; where "
-        "all together hold too much, 503. Something is left for whoever comes.",
+        "What a person's unanswered requests hold in memory is bounded: 429 with Retry-After, without a challenge; "
+        "where all together hold too much, 503. Something is kept for people who hold little.",
     ),
     Requirement("gate.same_bytes", "ours", "The application receives the very bytes that were judged."),
     Requirement("gate.no_token_in_log", "RS-24", "No log line holds a token, whatever is sent."),

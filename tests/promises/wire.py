@@ -38,13 +38,14 @@ REQUIREMENTS = (
     Requirement(
         "wire.waiting",
         "ours; RFC 9110 section 15.6.4",
-        "What arrived of requests whose token is not verified is bounded all together: over it goes the connection that "
-        "holds most.",
+        "What arrived of requests whose token is not verified is bounded all together: over the bound the connection "
+        "goes that holds most.",
     ),
     Requirement(
         "wire.memory",
         "ours",
-        "Whatever one login sends, or somebody without one, the process stays under 200 MiB and serves others meanwhile.",
+        "With the largest and the most requests of one login, or of strangers, the process stays under 200 MiB and "
+        "serves others meanwhile.",
     ),
     Requirement("wire.trailers", "RFC 9110 section 6.5.1", "A trailer is never merged into the headers."),
     Requirement(

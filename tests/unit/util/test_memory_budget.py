@@ -206,26 +206,26 @@ async def test_what_is_refused_holds_nothing_afterwards() -> None:
         assert (await ask(behind, call("a"))).status == 200
 
 
-async def app_reads(coming: asyncio.Queue[Any]) -> None:
-    """Until all that is in the queue was taken and looked at."""
-    coming.put_nowait({"type": "http.request", "body": b"", "more_body": True})
-    while coming.qsize():
-        await asyncio.sleep(0)
-
-
 async def test_a_body_that_never_ends_holds_what_has_come_until_its_client_leaves() -> None:
     app = Slow()
     app.go.set()
     behind = gate(app, 1_200_000)
-    coming: asyncio.Queue[Any] = asyncio.Queue()
-    request = call("greedy")
-    scope = {"type": "http", "method": "POST", "path": "/mcp", "headers": list(request.headers)}
-    half = asyncio.ensure_future(behind(scope, coming.get, coming.put))
-    coming.put_nowait({"type": "http.request", "body": b" " * 190_000, "more_body": True})
-    await app_reads(coming)
+    pieces = [{"type": "http.request", "body": b" " * 190_000, "more_body": True}]
+    read, gone = asyncio.Event(), asyncio.Event()
+
+    async def receive() -> Any:
+        if pieces:
+            return pieces.pop()
+        read.set()
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    scope = {"type": "http", "method": "POST", "path": "/mcp", "headers": list(call("greedy").headers)}
+    half = asyncio.ensure_future(behind(scope, receive, receive))
+    await read.wait()
     assert said(await ask(behind, call("greedy", body=b" " * 100_000)))[:2] == (429, "too_many_requests")
     assert (await ask(behind, call("other"))).status == 200
-    coming.put_nowait({"type": "http.disconnect"})
+    gone.set()
     await half
     assert (await ask(behind, call("greedy", body=call("x").body + b" " * 100_000))).status == 200
 

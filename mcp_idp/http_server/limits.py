@@ -129,8 +129,8 @@ def validate_head(version: str, headers: Fields, limits: HttpLimits) -> int | No
         limits: the bounds.
 
     Raises:
-        RequestRejected: the head must not be acted on: too many headers, not one Host (RFC 9112 section 3.2), a transfer
-            coding that is not chunked (section 6.1), too long a body.
+        RequestRejected: too many headers, not exactly one Host (RFC 9112 section 3.2), a transfer coding other than
+            chunked (section 6.1), or too long a body.
     """
     if len(headers) > limits.header_count:
         raise RequestRejected(TOO_MANY_HEADERS)

@@ -130,8 +130,8 @@ class TokenExchange:
 
         Raises:
             LookupError: the access file does not name the audience among its upstreams, or not a scope there.
-            TokenExchangeError: the caller's token is of another issuer or has ended, or the provider gives none that could
-                be used.
+            TokenExchangeError: the caller's token is of another issuer or has expired, or the provider issues no usable
+                token.
         """
         scopes = self._requested_scopes(audience, scopes)
         if principal.issuer != self._settings.issuer:

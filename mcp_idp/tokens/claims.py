@@ -70,10 +70,10 @@ def roles_from_claims(
 def scopes_from_roles(
     requested: frozenset[str], roles: frozenset[str], access: AccessPolicy, *, has_audience: bool
 ) -> frozenset[str]:
-    """The scopes that `roles` bring; of these only what was `requested` for, if that names any scope of ours.
+    """Returns the scopes that `roles` grant, reduced to those in `requested` if it names any scope of this server.
 
-    `has_audience` is whether the token names its audience. Where it does not (Cognito), its scopes are all that tells what it
-    is for: one that names scopes of others only was asked for elsewhere, and brings nothing.
+    `has_audience` says whether the token names its audience. Where it does not (Cognito), only its scopes tell what it is
+    for: a token that names other servers' scopes only grants nothing.
     """
     granted = access.effective_scopes(access.scopes_granted_by(roles))
     narrower = access.effective_scopes(requested)

@@ -102,10 +102,10 @@ def _check_header_type(header: dict[str, Any], accepted: frozenset[str]) -> None
 
 
 def _verify_signature(token: str, key: jwt.PyJWK) -> dict[str, Any]:
-    """The claims, once the signature over them holds.
+    """Verifies the signature and returns the claims.
 
-    The algorithm is the key's own; `JwksCache.get_key` matched the header's to it. PyJWT's `decode` would parse the header
-    again and look at every character of every part, which `_JWS` has done: four fifths of its time.
+    The algorithm is the key's own; `JwksCache.get_key` matched the header's to it. PyJWT's `decode` would parse the
+    header again and check every character of every part, which `_JWS` has done: four fifths of its time.
     """
     signing_input, _, signature = token.rpartition(".")
     payload = signing_input[signing_input.index(".") + 1 :]

@@ -32,7 +32,8 @@ def _read(uri: str) -> dict[str, Any]:
 @pytest.mark.requirement("scopes.everything_named")
 @pytest.mark.parametrize("narrow_first", [True, False])
 def test_where_two_templates_fit_what_either_needs_is_needed(
-    requirements: ScopeRequirements, narrow_first: bool
+    requirements: ScopeRequirements,
+    narrow_first: bool,  # noqa: FBT001 - a case
 ) -> None:
     written = [("notes://of/{person}", "mcp:notes.read"), ("notes://{kind}/ada", "mcp:admin")]
     for uri, scope in written if narrow_first else reversed(written):

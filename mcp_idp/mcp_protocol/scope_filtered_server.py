@@ -35,8 +35,8 @@ class ScopeFilteredServer(MCPServer[Any]):
         access: who could obtain what.
         scope_requirements: the scopes that a tool, resource or prompt needs, those that depend on arguments excepted.
         state: what the tools share, theirs as `ctx.request_context.lifespan_context`.
-        visibility: "granted" lists what the token allows; "obtainable" also what a further login could grant (a model must
-            see a tool to step up for it); "all" everything.
+        visibility: "granted" lists what the token allows; "obtainable" also what a login could grant (a model must see a
+            tool to step up for it); "all" everything.
     """
 
     def __init__(  # noqa: PLR0913 - each by name

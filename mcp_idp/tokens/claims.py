@@ -72,8 +72,8 @@ def scopes_from_roles(
 ) -> frozenset[str]:
     """Returns the scopes that `roles` grant, reduced to those in `requested` if it names any scope of this server.
 
-    `has_audience` says whether the token names its audience. Where it does not (Cognito), only its scopes tell what it is
-    for: a token that names other servers' scopes only grants nothing.
+    `has_audience` says whether the token names its audience. Where it does not (Cognito), only its scopes tell what it
+    is for: a token that names other servers' scopes only grants nothing.
     """
     granted = access.effective_scopes(access.scopes_granted_by(roles))
     narrower = access.effective_scopes(requested)

@@ -45,7 +45,7 @@ _TOKEN = {
     "clients_without_audience": _if(CLAIMS, "client not in rules.clients"),
     "expiry_required": _text(
         CLAIMS,
-        'raise InvalidToken(Reason.CLAIMS_MALFORMED, expected="exp", got=None)',
+        'raise InvalidToken(TokenErrorReason.CLAIMS_MALFORMED, expected="exp", got=None)',
         "return now + rules.max_lifetime",
     ),
     "expired": _if(CLAIMS, "expires_at + rules.leeway <= now"),
@@ -58,12 +58,14 @@ _TOKEN = {
         "    value = float(value)\n    if False:",
     ),
     "boolean_dates": _text(CLAIMS, "isinstance(value, bool) or not", "not"),
-    "date_range": _if(CLAIMS, "not 0 <= value <= _LAST_MOMENT"),
+    "date_range": _if(CLAIMS, "not 0 <= value <= _MAX_NUMERIC_DATE"),
     "sender_bound": _if(CLAIMS, '"cnf" in claims'),
     "events": _if(CLAIMS, '"events" in claims'),
     "token_type": _if(CLAIMS, "not isinstance(kind, str | None) or kind not in accepted"),
-    "access_mark": _if(CLAIMS, "marks and all(_text(claims, mark) is None for mark in marks)"),
-    "user": _if(CLAIMS, "not a_person_s and client not in rules.machine_clients"),
+    "access_mark": _if(
+        CLAIMS, "claim_names and all(_string_claim(claims, claim_name) is None for claim_name in claim_names)"
+    ),
+    "user": _if(CLAIMS, "not has_end_user and client not in rules.service_clients"),
     "text_claims": _if(CLAIMS, "not isinstance(value, str) or not 0 < len(value) <= _MAX_TEXT"),
     "text_lists": _if(GRANTED, "not isinstance(value, list) or not all(isinstance(entry, str) for entry in value)"),
 }
@@ -71,8 +73,8 @@ _USERS = {
     "roles_decide": _if(CLAIMS, "rules.profile.scopes_from_roles and roles is not None"),
     "scopes_narrow": _text(
         GRANTED,
-        "return brought & narrower if narrower or (asked and not for_us) else brought",
-        "return brought | narrower",
+        "return granted & narrower if narrower or (requested and not has_audience) else granted",
+        "return granted | narrower",
     ),
     "roles_of_ours": _text(
         "providers/self_hosted.py", "urn:zitadel:iam:org:project:{}:roles", "urn:zitadel:iam:org:project:roles"
@@ -86,34 +88,38 @@ _PROVIDER = {
         "return self._keys.get((kid, algorithm)) or next(iter(self._keys.values()), None)",
     ),
     "one_key_without_kid": _text(KEY_SET, "fitting[0] if len(fitting) == 1 else None", "fitting[-1]"),
-    "key_algorithm": _text(KEYS, "return fitting if named is None else tuple(", "return fitting or tuple("),
+    "key_algorithm": _text(KEYS, "return candidates if named is None else tuple(", "return candidates or tuple("),
     "key_use": _text(KEYS, 'use is None or use == "sig"', "True"),
     "key_operations": _text(KEYS, '"verify" in operations', "operations"),
     "private_key": _text(KEYS, 'and "d" not in jwk', "and True"),
-    "one_key_a_kid": _text(KEYS, " if name not in doubtful}", "}"),
+    "one_key_a_kid": _text(KEYS, " if name not in ambiguous}", "}"),
     "key_length": _if(KEYS, "isinstance(key.key, RSAPublicKey) and key.key.key_size < MIN_RSA_BITS"),
     "unreadable_keys": _text(
         KEYS, "except (jwt.PyJWTError, ValueError, TypeError, KeyError, AttributeError):", "except ZeroDivisionError:"
     ),
-    "issuer_keys": _text("tokens/issuers.py", "claimed_issuer(token, self._max_bytes), self.first", '"", self.first'),
+    "issuer_keys": _text(
+        "tokens/issuers.py", "unverified_issuer(token, self._max_bytes), self.primary", '"", self.primary'
+    ),
     "metadata_issuer": _if("oauth/discovery.py", "named != issuer"),
     "no_way_inside": _if(
-        "oauth/discovery.py", 'is_private(found.hostname or "") and not is_private(asked.hostname or "")'
+        "oauth/discovery.py", 'is_private(found.hostname or "") and not is_private(requested.hostname or "")'
     ),
-    "no_downgrade": _if("oauth/discovery.py", 'found.scheme == "http" and asked.scheme == "https"'),
+    "no_downgrade": _if("oauth/discovery.py", 'found.scheme == "http" and requested.scheme == "https"'),
     "active_is_true": _if(INTROSPECTED, "active is not True"),
     "inactive": _if(INTROSPECTED, "active is False"),
     "dpop_answer": _if(INTROSPECTED, 'kind == "dpop"'),
     "answer_type": _if(INTROSPECTED, 'kind is not None and kind != "bearer"'),
-    "answer_subject": _if(INTROSPECTION, "vouched is not None and principal.subject not in {None, vouched.subject}"),
+    "answer_subject": _if(
+        INTROSPECTION, "jwt_principal is not None and principal.subject not in {None, jwt_principal.subject}"
+    ),
     "answer_status": _if(FETCH, "response.status_code not in statuses"),
-    "answer_size": _if(FETCH, "len(body) > most"),
-    "answer_object": _if("oauth/endpoints.py", "not isinstance(answer, dict)"),
+    "answer_size": _if(FETCH, "len(body) > max_bytes"),
+    "answer_object": _if("oauth/endpoints.py", "not isinstance(response, dict)"),
     "opaque_form": _if("tokens/introspection.py", "_B64TOKEN.fullmatch(token) is None"),
 }
 _JSON = {
     "duplicate_members": _if("util/strict_json.py", "len(document) != len(pairs)"),
-    "no_constants": _text("util/strict_json.py", 'raise NotStrictJson(f"{name} is not JSON")', "return None"),
+    "no_constants": _text("util/strict_json.py", 'raise StrictJsonError(f"{name} is not JSON")', "return None"),
     "finite_numbers": _if("util/strict_json.py", "not isfinite(number)"),
     "utf8_only": _text(
         "util/strict_json.py",
@@ -140,17 +146,17 @@ _REQUEST = {
         'if name == b"authorization":',
         'if name in {b"authorization", b"cookie", b"proxy-authorization", b"x-forwarded-access-token"}:',
     ),
-    "host": _text("http/router.py", "self._borders.admits_host(hosts[0])", "bool(hosts)"),
+    "host": _text("http/router.py", "self._transport_security.is_allowed_host(hosts[0])", "bool(hosts)"),
     "one_host": _text("http/router.py", "len(hosts) == 1 and", "not hosts or"),
     "host_whole": _text("http/transport_security.py", "_LOOPBACK_HOST.fullmatch(", "_LOOPBACK_HOST.match("),
-    "origin": _text("auth/middleware.py", "or not self._borders.admits_origin(origins[0])", "or False"),
+    "origin": _text("auth/middleware.py", "or not self._transport_security.is_allowed_origin(origins[0])", "or False"),
     "one_origin": _text("auth/middleware.py", "if len(origins) != 1 or not", "if not"),
     "origin_whole": _text("http/transport_security.py", "_LOOPBACK_ORIGIN.fullmatch(", "_LOOPBACK_ORIGIN.match("),
     "preflight_method": _text("auth/middleware.py", 'return scope["method"] == "OPTIONS" and any(', "return any("),
     "every_method": _text(
         "auth/middleware.py",
-        '        origins, authorization = _read(scope["headers"])\n',
-        '        origins, authorization = _read(scope["headers"])\n'
+        '        origins, authorization = _origin_and_authorization(scope["headers"])\n',
+        '        origins, authorization = _origin_and_authorization(scope["headers"])\n'
         '        if scope["method"] != "POST":\n            return await self._app(scope, receive, send)\n',
     ),
     "scope_needed": _if("auth/scopes.py", "not missing", "True"),
@@ -158,7 +164,7 @@ _REQUEST = {
     "tool_listed": _if(
         "auth/scopes.py", "self._access.lists_tools and not (isinstance(name, str) and name in self.tools)"
     ),
-    "tool_scope": _if("auth/middleware.py", "not caller.good_for.issuperset(needed)"),
+    "tool_scope": _if("auth/middleware.py", "not caller.effective_scopes.issuperset(required)"),
     "session_subject": _text("auth/context.py", "subject=principal.subject,", 'subject="everybody",'),
     "session_client": _text("auth/context.py", 'client_id=principal.client or "",', 'client_id="any",'),
     "session_issuer": _text("auth/context.py", 'claims={"iss": principal.issuer},', 'claims={"iss": "any"},'),
@@ -168,15 +174,15 @@ _REQUEST = {
 _WIRE = {
     "strict_parser": _text(
         "http_server/protocol.py",
-        "        self._part = _BETWEEN\n        self._changes = 0  # of _part",
+        "        self._state = _BETWEEN\n        self._state_changes = 0",
         "        self.parser.set_dangerous_leniencies(lenient_headers=True, lenient_chunked_length=True)\n"
-        "        self._part = _BETWEEN\n        self._changes = 0  # of _part",
+        "        self._state = _BETWEEN\n        self._state_changes = 0",
     ),
     "one_coding": _if(
         "http_server/limits.py",
         '[value.lower() for name, value in headers if name == b"transfer-encoding"] != [b"chunked"]',
     ),
-    "old_chunked": _text("http_server/limits.py", "raise RequestRefused(OLD_CHUNKED)", "pass"),
+    "old_chunked": _text("http_server/limits.py", "raise RequestRejected(CHUNKED_IN_HTTP10)", "pass"),
     "one_host_on_the_wire": _text("http_server/limits.py", "elif hosts != 1:", "elif False:"),
     "target_host": _if(
         "http_server/limits.py",
@@ -195,12 +201,12 @@ _WIRE = {
         "http_server/limits.py", "header_bytes: int = 32 * 1024", "header_bytes: int = 32 * 1024 * 1024"
     ),
     "deadline": _text(
-        "http_server/protocol.py", "call_later(seconds, self._too_late)", "call_later(3600, self._too_late)"
+        "http_server/protocol.py", "call_later(seconds, self._on_deadline)", "call_later(3600, self._on_deadline)"
     ),
     "declared_body": _if("http_server/limits.py", "length > limits.body_bytes"),
     "counted_body": _if("http_server/protocol.py", "self._body_bytes > self.limits.body_bytes"),
-    "chunk_extensions": _if("http_server/protocol.py", "self._allowance < 0"),
+    "chunk_extensions": _if("http_server/protocol.py", "self._chunk_overhead_budget < 0"),
     "trailers": _text("http_server/protocol.py", "self.headers = []  #", "pass  #"),
-    "upgrade": _text("http_server/protocol.py", "if self._part == _BODY:  # llhttp has skipped it", "if False:  #"),
+    "upgrade": _text("http_server/protocol.py", "if self._state == _BODY:  # llhttp has skipped it", "if False:  #"),
 }
 CHECKS = {**_TOKEN, **_USERS, **_PROVIDER, **_JSON, **_REQUEST, **_WIRE}

@@ -14,7 +14,7 @@ Guaranteed for every connection:
   drops that body or reads it as the next request. Java's client asks for h2c with every request: refusing is no option.
 
 All connections together are bounded in `mcp_server.connections`. uvicorn's `limit_concurrency` would answer 503 to
-everybody as soon as anybody holds that many, the health checks and the people logged in included: an attack made cheaper.
+everybody as soon as anybody holds that many, the health checks and the people logged in included.
 """
 
 from __future__ import annotations
@@ -104,6 +104,8 @@ class BoundedHttpProtocol(PartingProtocol):
         self._count_waiting(len(data))
 
     def _count_waiting(self, size: int) -> None:
+        if not self.pipeline:  # the piece may have begun with the end of a body that waits no more
+            size = min(size, self.limits.header_bytes + (self._body_bytes if self._part != _HEAD else 0))
         if self._part == _HEAD:
             lines = len(self.headers or ())
             size += (lines - self._lines) * _LINE_BYTES

@@ -220,8 +220,11 @@ async def test_a_body_that_never_ends_holds_what_has_come_until_its_client_leave
         await gone.wait()
         return {"type": "http.disconnect"}
 
+    async def unheard(_message: Any) -> None:
+        raise AssertionError("nobody is there to hear it")
+
     scope = {"type": "http", "method": "POST", "path": "/mcp", "headers": list(call("greedy").headers)}
-    half = asyncio.ensure_future(behind(scope, receive, receive))
+    half = asyncio.ensure_future(behind(scope, receive, unheard))
     await read.wait()
     assert said(await ask(behind, call("greedy", body=b" " * 100_000)))[:2] == (429, "too_many_requests")
     assert (await ask(behind, call("other"))).status == 200

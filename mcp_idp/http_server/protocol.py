@@ -240,6 +240,8 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
         self._count_waiting(len(data))
 
     def _count_waiting(self, size: int) -> None:
+        if not self.pipeline:  # the piece may have begun with the end of a body that waits no more
+            size = min(size, self.limits.header_bytes + (self._body_bytes if self._state != _HEAD else 0))
         if self._state == _HEAD:
             lines = len(self.headers or ())
             size += (lines - self._lines) * _LINE_BYTES

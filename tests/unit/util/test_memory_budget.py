@@ -221,7 +221,7 @@ async def test_a_body_that_never_ends_holds_what_has_come_until_its_client_leave
         return {"type": "http.disconnect"}
 
     async def send(_message: Any) -> None:
-        """Nobody reads the response."""
+        raise AssertionError("nobody is there to hear it")
 
     scope = {"type": "http", "method": "POST", "path": "/mcp", "headers": list(call("greedy").headers)}
     half = asyncio.ensure_future(behind(scope, receive, send))

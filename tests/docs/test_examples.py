@@ -92,6 +92,7 @@ async def test_the_api_sees_whom_its_tokens_stand_for_and_takes_no_others(monkey
 
 
 @pytest.mark.full
+@pytest.mark.timeout(900)  # installing takes minutes
 @pytest.mark.requirement("protect.examples")
 def test_the_example_of_fastmcp_serves_in_its_own_environment() -> None:
     root = EXAMPLES.parents[1]

@@ -176,9 +176,11 @@ def _validate_client_credentials(settings: Settings, access: AccessPolicy) -> No
 def _needs_of_the_file(access: AccessPolicy) -> ScopeRequirements:
     """What `tools` of the access file says; what follows for tools that are not there is told at the start."""
     if access.lists_tools and not access.tools:
-        log.warning("tools in the access file is empty: every call of a tool is refused")
+        log.warning(
+            "access_file_lists_no_tools", hint="every tools/call is rejected: list the tools, or remove `tools`"
+        )
     elif access.lists_tools:
-        log.info("calls of other tools are refused: the access file lists these", tools=sorted(access.tools))
+        log.info("access_file_lists_tools", hint="calls of other tools are rejected", tools=sorted(access.tools))
     return ScopeRequirements(access)
 
 
@@ -191,7 +193,9 @@ def _anonymous_dev_principal(access: AccessPolicy) -> Principal:
 
 async def _warn_of_disabled_auth() -> None:
     while True:
-        log.warning("DISABLE_AUTH is set: everybody on this machine may call every tool, as dev")
+        log.warning(
+            "authentication_disabled", hint="DISABLE_AUTH is set: anyone on this machine may call every tool, as dev"
+        )
         await asyncio.sleep(_WARN_EVERY_SECONDS)
 
 

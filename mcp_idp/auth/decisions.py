@@ -46,7 +46,7 @@ class DecisionRecorder:
         """Tell the log that a token was believed: once for many requests."""
         scopes = " ".join(sorted(principal.scopes))
         log.info(
-            "admitted",
+            "authenticated",
             subject=_log_safe(principal.subject),
             client=_log_safe(principal.client),
             scopes=_log_safe(scopes),
@@ -63,7 +63,7 @@ class DecisionRecorder:
 
     async def send_challenge(self, send: Send, extra: Headers) -> None:
         """Answer who sent no credentials."""
-        log.debug("challenged: no credentials")
+        log.debug("unauthenticated_request")
         await self._challenger.unauthenticated_response.send(send, extra)
 
     async def reject(
@@ -81,7 +81,11 @@ class DecisionRecorder:
             return
         correlation_id = secrets.token_hex(8)
         log.warning(
-            "refused", status=error.status, code=error.code, correlation_id=correlation_id, **_log_fields(error)
+            "request_rejected",
+            status=error.status,
+            code=error.code,
+            correlation_id=correlation_id,
+            **_log_fields(error),
         )
         if self._audit is not None and not isinstance(error, AuditUnavailable):
             reason = error.reason.value if isinstance(error, InvalidToken) else error.code
@@ -100,7 +104,7 @@ def _log_fields(error: AuthError) -> dict[str, str | None]:
         case InvalidToken():
             return {"reason": error.reason.value, "expected": _log_safe(error.expected), "got": _log_safe(error.got)}
         case ProviderUnavailable():
-            return {"fault": _log_safe(error.detail)}
+            return {"error": _log_safe(error.detail)}
         case ToolNotListed():
             # What is no text is no name: it is not written out, however much of it there is.
             return {"tool": _log_safe(error.name if isinstance(error.name, str) else type(error.name).__name__)}

@@ -70,7 +70,7 @@ class MetadataMirror:
             document = await fetch_metadata(self._http, settings.server_url, settings.internal_url)
             self._cached = _response_for(_rewrite_internal_urls(document, settings))
         except FetchError as error:
-            log.warning("the provider's metadata cannot be mirrored", fault=str(error)[:500])
+            log.warning("metadata_mirror_failed", error=str(error)[:500])
             self._fresh_until = self._monotonic() + _FAILED_SECONDS
         else:
             self._fresh_until = self._monotonic() + _MAX_AGE_SECONDS
@@ -156,7 +156,7 @@ class LegacyRequestCounter:
         self._since[path] = now
         agent = next((value for name, value in scope["headers"] if name == b"user-agent"), b"")
         log.info(
-            "legacy discovery used" if served else "an old client asked for what is not served",
+            "legacy_discovery_used" if served else "legacy_discovery_not_served",
             path=path,
             times=self._unlogged.pop(path),
             in_all=self.count[path],

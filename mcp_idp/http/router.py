@@ -10,7 +10,7 @@ from mcp_idp.errors import HostNotAllowed
 from mcp_idp.http.responses import NOT_FOUND, Response
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -24,6 +24,7 @@ _MISDIRECTED = Response.json(
 _ANY_HOST = frozenset({"/livez", "/readyz"})
 # Names of this machine that the log tells of, each once.
 _MAX_HOST_ALIASES = 8
+_MAX_LOGGED_HOSTS, _MAX_LOGGED_BYTES = 2, 200
 _POLICY_VIOLATION = 1008  # RFC 6455 section 7.4.1; sent before the handshake ends, servers answer 403
 
 
@@ -68,7 +69,7 @@ class Router:
         hosts = [value for name, value in scope["headers"] if name == b"host"]
         allowed = len(hosts) == 1 and self._transport_security.is_allowed_host(hosts[0])
         if not allowed:
-            log.warning("refused: this Host is not ours", status=HostNotAllowed.status, host=repr(hosts)[:200])
+            log.warning("host_not_allowed", status=HostNotAllowed.status, hosts=_log_safe(hosts))
         elif scope["path"] != "/" and self._transport_security.is_host_alias(hosts[0]):
             self._warn_host_alias(hosts[0])
         return allowed
@@ -78,7 +79,12 @@ class Router:
         if host not in self._warned_aliases and len(self._warned_aliases) < _MAX_HOST_ALIASES:
             self._warned_aliases.add(host)
             log.warning(
-                "asked under another name: logins fail there, clients must use the public URL",
-                host=repr(host)[:200],
-                use=self._public_url,
+                "host_alias_used",
+                hosts=_log_safe([host]),
+                hint=f"logins fail under this name: use {self._public_url}",
             )
+
+
+def _log_safe(hosts: Sequence[bytes]) -> list[str]:
+    """Host headers as JSON strings, bounded in number and length, in printable ASCII."""
+    return [ascii(host[:_MAX_LOGGED_BYTES].decode("latin-1"))[1:-1] for host in hosts[:_MAX_LOGGED_HOSTS]]

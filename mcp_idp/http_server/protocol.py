@@ -98,7 +98,7 @@ class GracefulHttpProtocol(HttpToolsProtocol):
 
     def shed(self) -> None:
         """End it, because there are too many; who was not answered anything is told so, if that needs no waiting."""
-        log.info("shed: too many connections, or too much waits in them", client=self.client)
+        log.info("connection_shed", client=self.client)
         self._stop_deadline()
         self._rejecting = True
         if self._response_pending() or self.transport.get_write_buffer_size():
@@ -141,7 +141,7 @@ class GracefulHttpProtocol(HttpToolsProtocol):
         """Read no more requests, answer those before, then this one. `reading`: the head was accepted, the body not."""
         self._rejecting = True
         self._stop_deadline()
-        log.info("refused on the wire", client=self.client, reason=rejection.code if rejection else "late")
+        log.info("http_request_rejected", client=self.client, reason=rejection.code if rejection else "late")
         self._final_response = rejection
         # Nothing is read as a request any more: what was read of this one must not stay as long as the connection.
         self.headers, self.url, self.scope = [], b"", {}  # type: ignore[typeddict-item]

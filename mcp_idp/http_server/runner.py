@@ -175,7 +175,7 @@ class GracefulServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Ends open requests, streams and connections; aborts what is left after the grace period."""
         logging.getLogger("uvicorn.error").addFilter(_drop_cancelled_errors)
-        log.info("ending", connections=len(self.server_state.connections))
+        log.info("shutdown_started", connections=len(self.server_state.connections))
         cut = asyncio.get_running_loop().call_later(_GRACE_SECONDS, self._abort_connections)
         ending = asyncio.create_task(super().shutdown(sockets))
         forced = asyncio.create_task(self._forced.wait())
@@ -190,7 +190,7 @@ class GracefulServer(uvicorn.Server):
             self.force_exit = True
             self._abort_connections()
             ending.cancel()
-            log.warning("ended before everything was done")
+            log.warning("shutdown_forced")
 
     def _abort_connections(self) -> None:
         connections: set[Any] = self.server_state.connections  # all are ours

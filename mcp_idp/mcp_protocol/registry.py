@@ -139,7 +139,7 @@ def scope_checked(function: _Function, requirement: ScopeRequirement) -> Callabl
             values = {name: value for name, value in arguments.items() if not isinstance(value, Context)}
             require_scopes(current_principal(), requirement.scopes(values), requirement.access)
         except AuthError as error:
-            log.warning("refused where it runs", name=requirement.name, code=error.code, detail=error.description)
+            log.warning("tool_call_denied", name=requirement.name, code=error.code, detail=error.description)
             raise MCPError(code=INVALID_REQUEST, message=error.description) from error
 
     if inspect.iscoroutinefunction(function):

@@ -113,7 +113,7 @@ class SingleResponseDispatcher:
         except Exception as error:
             error_data = handler_exception_to_error_data(error)
             if error_data is None:
-                log.exception("a handler failed", method=request.method)
+                log.exception("mcp_handler_failed", method=request.method)
                 error_data = ErrorData(code=INTERNAL_ERROR, message="Internal server error")
             return JSONRPCError(jsonrpc="2.0", id=request.id, error=error_data)
         return JSONRPCResponse(jsonrpc="2.0", id=request.id, result=result)

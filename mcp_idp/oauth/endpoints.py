@@ -102,8 +102,13 @@ class AuthenticatedEndpoint:
         if now - self._complained_at < COMPLAIN_EVERY_SECONDS:
             return
         self._complained_at = now
-        message = f"the identity provider refuses this server itself: {self.impact}. {self._client.remedy}"
-        log.error(message, at=url, status=status, client_id=self._client.client_id)
+        log.error(
+            "client_authentication_rejected",
+            url=url,
+            status=status,
+            client_id=self._client.client_id,
+            hint=f"the identity provider rejects this server's own credentials: {self.impact}. {self._client.remedy}",
+        )
 
 
 class IntrospectionEndpoint(AuthenticatedEndpoint):

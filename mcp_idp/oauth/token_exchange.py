@@ -172,8 +172,8 @@ class TokenExchange:
         try:
             outcome: ExchangedToken | TokenExchangeError = await self._request_token(token, audience, scopes)
         except TokenExchangeError as exchange_error:
-            log_fields = {"audience": repr(audience)[:_LOGGED_CHARACTERS], "fault": exchange_error.reason}
-            log.warning("no token in exchange", correlation_id=correlation_id, **log_fields)
+            log_fields = {"audience": ascii(audience)[1:-1][:_LOGGED_CHARACTERS], "error": exchange_error.reason}
+            log.warning("token_exchange_failed", correlation_id=correlation_id, **log_fields)
             outcome = exchange_error
         try:
             if self._audit is not None:

@@ -64,7 +64,7 @@ class AuditLog:
             AuditUnavailable: it could not be kept.
         """
         method, target = _method_and_target(message)
-        decision = "allowed" if status is None else "refused"
+        decision = "allowed" if status is None else "denied"
         self._write_event(decision, principal, method, target, correlation_id, status=status, reason=reason)
 
     def record_token_exchange(
@@ -75,7 +75,7 @@ class AuditLog:
         Raises:
             AuditUnavailable: it could not be kept.
         """
-        decision = "exchanged" if reason is None else "not exchanged"
+        decision = "exchanged" if reason is None else "exchange_failed"
         self._write_event(decision, principal, None, _bounded(audience), correlation_id, reason=_bounded(reason))
 
     def _write_event(  # noqa: PLR0913 - the members of a line
@@ -105,7 +105,7 @@ class AuditLog:
         try:
             self._write(json.dumps(event, separators=(",", ":")))
         except OSError as error:
-            log.error("the audit log cannot be written", fault=type(error).__name__)  # noqa: TRY400 - the fault is all there is to say
+            log.error("audit_log_write_failed", error=type(error).__name__)  # noqa: TRY400 - a traceback says no more
             raise AuditUnavailable from error
 
 

@@ -110,13 +110,13 @@ class IssuerVerifier:
     async def wait_until_ready(self) -> None:
         """Fetch the keys, again and again until the provider answers; each failure is logged by the key set."""
         where = self._settings.internal_url or self._settings.server_url
-        log.info("asking the identity provider for its keys", provider=self._settings.provider.name, at=where)
+        log.info("jwks_fetch_started", provider=self._settings.provider.name, url=where)
         await self.keys.refresh()
         while self.keys.last_error is not None:
-            log.warning("waiting for the identity provider", at=where, next_try_in_seconds=REFRESH_COOLDOWN_SECONDS)
+            log.warning("identity_provider_unreachable", url=where, retry_in_seconds=REFRESH_COOLDOWN_SECONDS)
             await asyncio.sleep(REFRESH_COOLDOWN_SECONDS)
             await self.keys.refresh()
-        log.info("ready: the identity provider's keys are held", issuer=self._settings.issuer)
+        log.info("jwks_ready", issuer=self._settings.issuer)
 
     def _introspection_verifier(self, signed: JwtVerifier, rules: ClaimsPolicy, clock: Clock) -> IntrospectionVerifier:
         settings = self._settings

@@ -217,7 +217,7 @@ class JwksCache:
 
     def _record_error(self, error: str) -> None:
         self._fault = error[:_FAULT_CHARACTERS]  # it may quote the answer
-        log.warning("the identity provider's keys could not be fetched", fault=self._fault, held=len(self._keys))
+        log.warning("jwks_fetch_failed", error=self._fault, keys=len(self._keys))
 
     def _store(self, document: Mapping[str, Any]) -> None:
         keys = parse_jwks(document)
@@ -228,7 +228,7 @@ class JwksCache:
         if fingerprint != self._fingerprint:
             self.generation += 1
             self._fingerprint = fingerprint
-            log.info("the identity provider's keys", kids=sorted({str(kid) for kid, _ in keys}))
+            log.info("jwks_updated", kids=sorted({str(kid) for kid, _ in keys}))
         self._keys = keys
         self._fetched_at = self._clock.monotonic()
         self._fault = None

@@ -50,7 +50,7 @@ async def upstream_whoami(
         async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, trust_env=False, verify=state.tls) as http:
             return CallerInfo.model_validate_json(await _read(http, url, token))
     except (httpx.HTTPError, ValidationError, _TooLongError) as error:
-        log.warning("the other API did not answer", audience=audience, fault=str(error)[:200])
+        log.warning("downstream_api_failed", audience=audience, error=str(error)[:200])
         raise ToolError(f"{audience} gave no answer that could be used") from None
 
 

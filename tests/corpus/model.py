@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 HOST = b"localhost:3000"
 LEGACY = b"2025-06-18"
-NO_CREDENTIALS = "challenged: no credentials"
-FOREIGN_HOST = "refused: this Host is not ours"
+NO_CREDENTIALS = "unauthenticated_request"
+FOREIGN_HOST = "host_not_allowed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ def test_a_client_of_march_2025_logs_in_with_the_mirror(node: str, server: Serve
     assert story.all("granted") == [READ]
     assert story.call("greet")["result"] == "Hello, Ada!"
     assert story.call("count")["result"] == "Counting to 2"
-    assert "legacy discovery used" in server.log
+    assert "legacy_discovery_used" in server.log
 
 
 @pytest.mark.requirement("clients.old")

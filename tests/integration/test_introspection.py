@@ -80,7 +80,7 @@ def asks_about_everything(settings: Settings) -> Settings:
 
 
 def rejections(lines: list[MutableMapping[str, Any]]) -> list[str]:
-    return [str(line["reason"]) for line in lines if line["event"] == "refused"]
+    return [str(line["reason"]) for line in lines if line["event"] == "request_rejected"]
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +202,7 @@ async def served_in_vain(settings: Settings, realm: Realm) -> list[MutableMappin
 async def test_a_wrong_secret_is_told_once_and_refuses_nobody_s_token(introspected_realm: Realm, way: str) -> None:
     settings = replace(introspecting(introspected_realm, OAUTH_CLIENT_AUTH=way), client_secret="not-the-one")
     (line,) = await served_in_vain(settings, introspected_realm)
-    assert "OAUTH_CLIENT_SECRET" in line["event"]
+    assert "OAUTH_CLIENT_SECRET" in line["hint"]
     assert line["status"] == 401
     assert "not-the-one" not in repr(line)
 
@@ -212,7 +212,7 @@ async def test_a_key_that_keycloak_does_not_know_is_told_once_too(keyed: Realm, 
     know_by_key(keyed, KEYS["ES256"], "ES256")
     settings = by_key(keyed, tmp_path, ec.generate_private_key(ec.SECP256R1()))
     (line,) = await served_in_vain(settings, keyed)
-    assert "OAUTH_CLIENT_KEY_FILE" in line["event"]
+    assert "OAUTH_CLIENT_KEY_FILE" in line["hint"]
     assert line["status"] == 400
 
 

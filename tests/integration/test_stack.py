@@ -121,7 +121,7 @@ def test_a_person_without_a_role_is_refused_and_told_why(stack: Stack) -> None:
     log = stack.compose("logs", "--no-log-prefix", "mcp-server").stdout
     assert code == 6
     assert "mcp-reader" in message
-    rejections = [json.loads(line) for line in log.splitlines() if '"refused"' in line]
+    rejections = [json.loads(line) for line in log.splitlines() if '"request_rejected"' in line]
     assert rejections[-1]["reason"] == "audience"
     assert stack.url in rejections[-1]["expected"]
 
@@ -175,7 +175,7 @@ def test_a_server_started_before_its_provider_waits_and_becomes_ready_by_itself(
     try:
         stack.compose("up", "--detach", "--no-build", "--no-deps", "--force-recreate", "mcp-server")
         assert _eventually(ready).status_code == 503
-        assert "waiting for the identity provider" in stack.compose("logs", "mcp-server").stdout
+        assert "identity_provider_unreachable" in stack.compose("logs", "mcp-server").stdout
         stack.compose("up", "--wait", "--no-build", "--no-deps", "keycloak")
         assert _eventually(ready, status=200).json() == {"status": "ready"}
     finally:
@@ -267,7 +267,7 @@ def test_the_server_starts_alone_against_another_provider(engine: None) -> None:
         assert document["authorization_servers"] == [issuer]
         assert httpx.get(f"{base}/readyz").status_code == 503
         assert httpx.post(stack.url, headers={"authorization": "Bearer a.b.c"}).status_code == 503
-        assert "waiting for the identity provider" in stack.compose("logs", "mcp-server").stdout
+        assert "identity_provider_unreachable" in stack.compose("logs", "mcp-server").stdout
     finally:
         stack.compose("down", "--volumes", "--timeout", "5", check=False)
 

@@ -43,7 +43,7 @@ async def outcome(server: Calls, token: str) -> frozenset[str] | str:
         assert who["client"]
         assert who["subject"]
         return frozenset(who["scopes"])
-    (rejected,) = (line for line in lines if line["event"] == "refused")
+    (rejected,) = (line for line in lines if line["event"] == "request_rejected")
     message = str(rejected.get("reason", rejected["code"]))
     assert response.status_code == (403 if message.startswith("insufficient") else 401), lines
     # What no login can bring gets no challenge, or a client would log in for ever.

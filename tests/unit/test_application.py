@@ -135,12 +135,12 @@ async def test_once_tools_are_listed_no_other_runs_whatever_it_is_called(tmp_pat
         assert (error["code"], error["data"]["error"]) == (-32003, "tool_not_listed")
         assert "under tools" in error["message"]
         assert "@tool" in error["message"]
-    refused = [line for line in lines if line["event"] == "refused"]
+    refused = [line for line in lines if line["event"] == "request_rejected"]
     assert [line["tool"] for line in refused][:4] == ["call_tool", "Wipe", "wipe ", "/wipe"]
     assert [line["tool"] for line in refused][-6:] == ["list", "NoneType", *["NoneType"] * 4]
     audited = [json.loads(line) for line in audit.read_text(encoding="utf-8").splitlines()][:-1]
     assert {(line["decision"], line["status"], line["reason"], line["method"]) for line in audited} == {
-        ("refused", 403, "tool_not_listed", "tools/call")
+        ("denied", 403, "tool_not_listed", "tools/call")
     }
     names = [name if isinstance(name, str) else None for name in NOT_LISTED]
     assert [line["target"] for line in audited] == [*names, None, None, None, None]
@@ -152,7 +152,7 @@ async def test_a_name_that_is_not_listed_is_bounded_and_escaped_in_the_log_and_n
     async with _protected(_application_of_many_names([]), access_file=access_file) as (calls, issuer):
         with capture_logs() as lines:
             answer = await _call(calls, issuer.token(), {"name": "\x1b]0;owned\x07\r\n" + "x" * 100_000})
-    (line,) = [line for line in lines if line["event"] == "refused"]
+    (line,) = [line for line in lines if line["event"] == "request_rejected"]
     assert line["tool"].isprintable()
     assert len(line["tool"]) == 200
     assert "owned" not in answer.text
@@ -168,7 +168,9 @@ async def test_an_empty_list_is_a_list_and_the_start_tells_of_either(
         async with _protected(_application_of_many_names([]), access_file=access_file) as (calls, issuer):
             answer = await _call(calls, issuer.token(), {"name": "other"})
     assert answer.status_code == (200 if tools is None else 403)
-    assert [line["log_level"] for line in lines if "access file" in line["event"]] == ([level] if level else [])
+    assert [line["log_level"] for line in lines if line["event"].startswith("access_file_")] == (
+        [level] if level else []
+    )
 
 
 @pytest.mark.requirement("scopes.only_listed")
@@ -212,7 +214,7 @@ def test_fastmcp_s_search_transform_runs_no_tool_that_the_caller_may_not() -> No
         assert "4f0c" in found[era][-1]["text"]
     assert "all is gone" in found["admin"]
     assert found["ran"] == ["delete_everything"]  # by the administrator, who calls it by its name
-    refused = [(line["target"], line["reason"]) for line in found["audit"] if line["decision"] == "refused"]
+    refused = [(line["target"], line["reason"]) for line in found["audit"] if line["decision"] == "denied"]
     by_another_name = [(name, "tool_not_listed") for name in ("call_tool", "call_tool", "Call_Tool", "call_tool ")]
     assert refused == [*by_another_name, ("delete_everything", "insufficient_role")] * 2
 

@@ -230,7 +230,7 @@ async def test_what_runs_judges_the_arguments_it_gets() -> None:
         with pytest.raises(MCPError, match="mcp:admin"), capture_logs() as lines:
             await run(everybody=True)
         assert [(line["event"], line["name"], line["code"]) for line in lines] == [
-            ("refused where it runs", "export", "insufficient_scope")
+            ("tool_call_denied", "export", "insufficient_scope")
         ]
         assert await run(everybody=False) == "done"
     assert ran == [False]

@@ -159,7 +159,7 @@ async def test_who_is_not_believed_is_told_what_to_mend(tmp_path: Path, way: str
     clock = FakeClock()
     with capture_logs() as lines:
         await requests(client_auth_from_settings(settings, clock.clock), clock, status=status, count=2)
-    errors = [line["event"] for line in lines if line["log_level"] == "error"]
+    errors = [line["hint"] for line in lines if line["log_level"] == "error"]
     assert len(errors) == (1 if output else 0)
     assert all(output in event for event in errors)
 

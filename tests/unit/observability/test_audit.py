@@ -49,7 +49,7 @@ async def test_each_decision_is_a_line_that_says_who_what_and_why(tmp_path: Path
         "correlation_id": allowed["correlation_id"],
     }
     assert NOW == 1_800_000_000.0
-    expected = {"decision": "refused", "status": 403, "reason": "insufficient_scope", "target": "note_add", **who}
+    expected = {"decision": "denied", "status": 403, "reason": "insufficient_scope", "target": "note_add", **who}
     assert scope.items() >= expected.items()
     assert scope["correlation_id"] == rejected.json()["error"]["data"]["correlation_id"]
     expected = {"status": 401, "reason": "audience", "subject": None, "method": None, "target": None}

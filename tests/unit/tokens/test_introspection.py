@@ -445,7 +445,7 @@ async def test_refused_credentials_are_told_once_a_minute_with_what_to_set(statu
             requested.append(await outcome(idp, OPAQUE))
     assert set(requested) == {"unavailable"}
     assert len([line for line in lines if line["log_level"] == "error"]) == 2
-    assert "OAUTH_CLIENT_ID and OAUTH_CLIENT_SECRET" in errors[0]["event"]
+    assert "OAUTH_CLIENT_ID and OAUTH_CLIENT_SECRET" in errors[0]["hint"]
     assert errors[0]["status"] == status
 
 
@@ -725,6 +725,10 @@ async def test_no_log_line_of_the_server_has_an_opaque_token() -> None:
         async with running(issuer, **MODE, **GENERIC) as server:
             for token in tokens:
                 assert (await server.post(token)).status_code == 401
-    assert [line["reason"] for line in lines if line["event"] == "refused"] == ["inactive", "opaque", "too_long"]
+    assert [line["reason"] for line in lines if line["event"] == "request_rejected"] == [
+        "inactive",
+        "opaque",
+        "too_long",
+    ]
     assert OPAQUE not in repr(lines)
     assert SECRET not in repr(lines)

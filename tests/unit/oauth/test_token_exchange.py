@@ -160,7 +160,7 @@ async def test_a_refusal_is_a_tool_error_that_tells_no_token(
         with capture_logs() as logs:
             result = await server.call("exchange", token, {"audience": "a"})
     (told,) = [line for line in logs if line["event"] == "token_exchange_failed"]
-    assert (told["log_level"], told["audience"]) == ("warning", "'a'")
+    assert (told["log_level"], told["audience"]) == ("warning", "a")
     assert told["error"]
     assert not any(secret in str(logs) for secret in (token, "s3cret"))
     assert events(result)[-1]["result"]["isError"] is True

@@ -32,6 +32,7 @@ ROWS = {
     "gate.host": ("host", "host_whole", "one_host"),
     "gate.body": ("duplicate_members", "one_message", "json_errors", "utf8_only"),
     "gate.body_bound": ("body_length", "declared_body", "counted_body"),
+    "gate.values_bound": ("values_bound", "depth_bound"),
     "scopes.both_eras": ("tool_scope",),
     "scopes.file": ("tool_scope",),
     "scopes.only_listed": ("tool_listed",),
@@ -71,6 +72,7 @@ APART = {
         (
             "gate.preflight",
             "gate.same_bytes",
+            "gate.person_bound",
             "health.live",
             "page.says",
             "paths.unknown",

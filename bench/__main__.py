@@ -7,19 +7,19 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.figures import SampleSize
-from bench.flooded import flooded
+from bench.flood_latency import flooded
 from bench.latency import under_load
 from bench.plot import draw
 from bench.quick import PARTS
 from bench.report import markdown, text_table
+from bench.results import SampleSize
 from bench.run import run
 from bench.scaling import by_keys, by_tokens
 from bench.sockets import over_http
 from bench.streams import many_streams
 
 if TYPE_CHECKING:
-    from bench.figures import Figure
+    from bench.results import Figure
 
 _HERE = Path(__file__).parent
 _ROUNDS = 200

@@ -13,12 +13,12 @@ from itertools import repeat
 from statistics import quantiles
 from typing import TYPE_CHECKING
 
-from bench import goals
-from bench.figures import Figure, SampleSize
-from bench.measure import measure, ratio
+from bench import thresholds
+from bench.prepared_requests import OK, UnexpectedStatusError, modern_call
 from bench.processes import Line, on_the_wire, server_process, settings_for
 from bench.provider import published
-from bench.requests import OK, UnexpectedStatusError, modern_call
+from bench.results import Figure, SampleSize
+from bench.sampling import measure, ratio
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -66,7 +66,7 @@ async def under_load(sample_size: SampleSize) -> list[Figure]:
     with published() as issuer:
         async with AsyncExitStack() as stack:
             this_server = await stack.enter_async_context(server_process("mcp_server", settings_for(issuer)))
-            sdk_server = await stack.enter_async_context(server_process("bench.plain", {}))
+            sdk_server = await stack.enter_async_context(server_process("bench.sdk_app", {}))
             known, unauthenticated = on_the_wire(modern_call(issuer.token())), on_the_wire(modern_call())
             cases = {
                 "plain": lambda: _load(sdk_server.port, repeat(unauthenticated)),
@@ -78,7 +78,7 @@ async def under_load(sample_size: SampleSize) -> list[Figure]:
     for kind, times in (("a known token", samples["known"]), ("new tokens", samples["new"])):
         figures += beside(f"HTTP latency, {kind} / the SDK's app, no auth", times, samples["plain"])
         tail = ratio([one.slow for one in times], [one.median for one in times])
-        figures.append(Figure(f"HTTP latency, {kind}: p99 / p50", tail, goals.TAIL))
+        figures.append(Figure(f"HTTP latency, {kind}: p99 / p50", tail, thresholds.TAIL))
     return figures
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from bench.figures import Figure
+    from bench.results import Figure
 
 _COLUMNS = 2
 _PANEL_INCHES = (5.2, 2.3)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from bench.issuer import Issuer
-    from bench.requests import Request
+    from bench.prepared_requests import Request
 
 _START_SECONDS = 60.0
 _LOOK_EVERY = 0.1

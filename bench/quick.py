@@ -8,12 +8,12 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from bench.costs import rejections, throughput
-from bench.figures import SampleSize
-from bench.floods import floods
-from bench.keys import stalls
-from bench.keys_over_time import rotation_and_outage
+from bench.cpu_time import rejections, throughput
+from bench.flood_counts import floods
+from bench.key_refresh import stalls
+from bench.key_rotation import rotation_and_outage
 from bench.report import text_table
+from bench.results import SampleSize
 from bench.run import run
 from bench.streams import one_stream
 from bench.verification import verification
@@ -21,7 +21,7 @@ from bench.verification import verification
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.figures import Figure
+    from bench.results import Figure
 
 PARTS = (throughput, rejections, verification, stalls, floods, rotation_and_outage, one_stream)
 _SAMPLE_SIZE = SampleSize(rounds=40, renewals=3, streams=1)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.figures import Figure
+    from bench.results import Figure
 
 _PACKAGES = ("mcp", "starlette", "uvicorn", "uvloop", "httptools", "pyjwt", "cryptography", "fastmcp", "matplotlib")
 _HEAD = ("figure", "median", "middle half", "goal", "met", "CPU µs, each half")

@@ -17,7 +17,7 @@ from mcp_idp.observability.logging import configure_logging
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from bench.figures import Figure, SampleSize
+    from bench.results import Figure, SampleSize
 
     Part = Callable[[SampleSize], Awaitable[list[Figure]]]
 

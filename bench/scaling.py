@@ -6,12 +6,12 @@ from contextlib import AsyncExitStack
 from itertools import cycle
 from typing import TYPE_CHECKING
 
+from bench.apps import authenticated_app
 from bench.defaults import DEFAULTS
-from bench.figures import Figure, Point, SampleSize, compared
 from bench.issuer import Issuer, signers
-from bench.measure import cpu, measure
-from bench.requests import exchange, modern_call
-from bench.rig import authenticated_app
+from bench.prepared_requests import exchange, modern_call
+from bench.results import Figure, Point, SampleSize, compared
+from bench.sampling import cpu, measure
 from bench.verification import known, new
 from mcp_idp.access.policy import load_access
 from mcp_idp.tokens.issuers import IssuerVerifier
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from bench.measure import Sample
-    from bench.requests import Request
+    from bench.prepared_requests import Request
+    from bench.sampling import Sample
 
 TOKENS = (10, 100, 1_000, 4_000, 5_000, 10_000, 12_000)
 KEYS = (1, 10, 100)

@@ -10,16 +10,16 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from bench.figures import Figure, SampleSize, compared
-from bench.measure import measure
+from bench.prepared_requests import OK, UnexpectedStatusError, modern_call
 from bench.processes import Line, on_the_wire, server_process, settings_for
 from bench.provider import published
-from bench.requests import OK, UnexpectedStatusError, modern_call
+from bench.results import Figure, SampleSize, compared
+from bench.sampling import measure
 
 if TYPE_CHECKING:
-    from bench.measure import Sample
+    from bench.prepared_requests import Request
     from bench.processes import Served
-    from bench.requests import Request
+    from bench.sampling import Sample
 
 _CONNECTIONS = 4
 _CALLS = 100  # a sample, on each connection
@@ -34,7 +34,7 @@ async def over_http(sample_size: SampleSize) -> list[Figure]:
         async with AsyncExitStack() as stack:
             guarded = await stack.enter_async_context(server_process("mcp_server", settings))
             opened = await stack.enter_async_context(server_process("mcp_server", {**settings, "DISABLE_AUTH": "true"}))
-            sdk_server = await stack.enter_async_context(server_process("bench.plain", {}))
+            sdk_server = await stack.enter_async_context(server_process("bench.sdk_app", {}))
             cases = {
                 "ours": _calls(guarded, modern_call(issuer.token())),
                 "open": _calls(opened, modern_call()),

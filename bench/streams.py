@@ -6,21 +6,21 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from bench import goals
-from bench.costs import call_work
+from bench import thresholds
+from bench.apps import authenticated_app
+from bench.cpu_time import call_work
 from bench.defaults import DEFAULTS
-from bench.figures import Figure, SampleSize, compared
 from bench.issuer import Issuer
-from bench.measure import cpu, settled
-from bench.requests import Exchange, exchange, legacy_call, modern_call
-from bench.rig import authenticated_app
+from bench.prepared_requests import Exchange, exchange, legacy_call, modern_call
+from bench.results import Figure, SampleSize, compared
+from bench.sampling import cpu, settled
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message
 
-    from bench.goals import Goal
-    from bench.measure import Work
-    from bench.requests import Request
+    from bench.prepared_requests import Request
+    from bench.sampling import Work
+    from bench.thresholds import Goal
 
 _MANY = 10
 _NUMBERS = 5
@@ -47,7 +47,7 @@ class _Listener(Exchange):
 
 async def one_stream(sample_size: SampleSize) -> list[Figure]:
     """In each era: the rate of other calls while one stream is open, as a part of that without."""
-    return await _beside(1, sample_size.streams, goals.STREAMS)
+    return await _beside(1, sample_size.streams, thresholds.STREAMS)
 
 
 async def many_streams(sample_size: SampleSize) -> list[Figure]:

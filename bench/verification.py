@@ -8,17 +8,17 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 from jwt.utils import base64url_decode
 
-from bench import goals
+from bench import thresholds
 from bench.defaults import DEFAULTS
-from bench.figures import Figure, SampleSize, compared
 from bench.issuer import Issuer
-from bench.measure import cpu, measure
+from bench.results import Figure, SampleSize, compared
+from bench.sampling import cpu, measure
 from mcp_idp.access.policy import load_access
 from mcp_idp.tokens.issuers import IssuerVerifier
 from mcp_idp.util.clock import Clock
 
 if TYPE_CHECKING:
-    from bench.measure import Sample
+    from bench.sampling import Sample
 
 _NEW = 20  # a sample: some milliseconds
 _CALLS = 100
@@ -33,7 +33,7 @@ async def verification(sample_size: SampleSize) -> list[Figure]:
         samples = await measure(cases, sample_size.rounds)
     return [
         compared("verifying a new token / raw RS256", samples["cold"], samples["raw"]),
-        compared("verifying a known token / raw RS256", samples["warm"], samples["raw"], goals.CACHE_HIT),
+        compared("verifying a known token / raw RS256", samples["warm"], samples["raw"], thresholds.CACHE_HIT),
     ]
 
 

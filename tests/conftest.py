@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.integration.stack import Stack
+from tests.support.compose_stack import Stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

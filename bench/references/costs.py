@@ -8,8 +8,9 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from bench import goals
-from bench.costs import (
+from bench import thresholds
+from bench.apps import authenticated_app, sdk_guarded, sdk_session_manager, trusting
+from bench.cpu_time import (
     JUNK,
     NOTHING,
     OVER_LONG,
@@ -19,12 +20,11 @@ from bench.costs import (
     noop_app,
     subtract_overhead,
 )
-from bench.figures import Figure, Point, SampleSize, compared
-from bench.measure import cpu, measure
+from bench.prepared_requests import exchange, legacy_call, modern_call
 from bench.provider import published
 from bench.references import pyjwt, with_fastmcp
-from bench.requests import exchange, legacy_call, modern_call
-from bench.rig import authenticated_app, sdk_guarded, sdk_session_manager, trusting
+from bench.results import Figure, Point, SampleSize, compared
+from bench.sampling import cpu, measure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,7 +67,7 @@ async def calls(sample_size: SampleSize) -> list[Figure]:
 def _call_rows(revision: str, samples: Mapping[str, Sequence[float]]) -> list[Figure]:
     panel = THROUGHPUT_PANEL.format(revision)
     guarded, opened = samples[with_fastmcp.NAME], samples[_OPEN]
-    goal = goals.BESIDE_FASTMCP if revision == "modern" else goals.BESIDE_FASTMCP_LEGACY
+    goal = thresholds.BESIDE_FASTMCP if revision == "modern" else thresholds.BESIDE_FASTMCP_LEGACY
     return [
         *(
             compared(f"{revision}: {name} / unauthenticated", samples["bare"], samples[name], point=Point(panel, name))

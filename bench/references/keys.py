@@ -7,15 +7,15 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from bench.figures import Figure, Point, SampleSize, counted
-from bench.floods import KIDS, unknown_kids
+from bench.apps import authenticated_app, trusting
+from bench.flood_counts import KIDS, unknown_kids
 from bench.issuer import signers
-from bench.keys import RESPONSE_DELAY, STALL_PANEL, longest_stall
-from bench.measure import settled, spread
+from bench.key_refresh import RESPONSE_DELAY, STALL_PANEL, longest_stall
+from bench.prepared_requests import OK, exchange, modern_call, status_of
 from bench.provider import published
 from bench.references import pyjwt, with_fastmcp
-from bench.requests import OK, exchange, modern_call, status_of
-from bench.rig import authenticated_app, trusting
+from bench.results import Figure, Point, SampleSize, counted
+from bench.sampling import settled, spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from bench.issuer import Issuer
-    from bench.requests import Request
+    from bench.prepared_requests import Request
 
     Guarded = Callable[[Issuer], AbstractAsyncContextManager[ASGIApp]]
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import jwt
 from mcp.server.auth.provider import AccessToken
 
+from bench.apps import sdk_guarded
 from bench.defaults import DEFAULTS
-from bench.rig import sdk_guarded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from fastmcp import FastMCP
 from fastmcp.server.auth.providers.jwt import JWTVerifier
 
+from bench.apps import BASE_SCOPE, started
 from bench.defaults import DEFAULTS
-from bench.rig import BASE_SCOPE, started
 from mcp_server import tools
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import httpx
 
 from tests.client_compat.profile import filled
-from tests.integration.keycloak import pkce_pair
+from tests.support.keycloak.realm import pkce_pair
 
 if TYPE_CHECKING:
     from tests.client_compat.profile import ClientProfile
-    from tests.integration.keycloak import Json
+    from tests.support.keycloak.realm import Json
 
 _PATIENCE = 60  # seconds: a busy machine is no fault
 

@@ -12,12 +12,12 @@ from mcp_idp.access.models import RegistrationProfile
 from mcp_idp.cli.bootstrap.dex.settings import check_profile
 from mcp_idp.cli.bootstrap.errors import ConfigError
 from mcp_idp.http.client_snippets import client_snippets
+from scripts.docs.registration_table import TABLE, table
 from tests.client_compat.expected import EXPECTED
 from tests.client_compat.index import PROFILES
 from tests.client_compat.malicious_registrations import REFUSED
 from tests.client_compat.narrowed_registrations import CURBED
 from tests.client_compat.profile import ClientProfile, Seen
-from tests.client_compat.table import TABLE, table
 
 GUIDES = {path.stem: path.read_text(encoding="utf-8") for path in (TABLE.parent / "clients").glob("*.md")}
 BLOCKS = {name: re.findall(r"^```\w*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL) for name, text in GUIDES.items()}
@@ -37,12 +37,12 @@ TEST_OF_PROFILE = {
 
 @pytest.mark.requirement("personas.table")
 def test_the_table_is_current() -> None:
-    assert TABLE.read_text(encoding="utf-8") == table(), "write it anew: python -m tests.client_compat.table"
+    assert TABLE.read_text(encoding="utf-8") == table(), "write it anew: python -m scripts.docs.registration_table"
 
 
 @pytest.mark.requirement("personas.table")
 def test_every_registration_profile_has_a_column_at_keycloak() -> None:
-    # Under cimd nobody registers, and Keycloak must be started for it: tests/integration/test_open_server.py.
+    # Under cimd nobody registers, and Keycloak must be started for it: tests/integration/test_insecure_keycloak.py.
     assert set(EXPECTED["Keycloak"].tested()) == set(get_args(RegistrationProfile)) - {"cimd"}
 
 

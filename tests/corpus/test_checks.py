@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from scripts.docs.attacks_table import TABLE, table
 from tests.corpus.checks import CHECKS
 from tests.corpus.corpus import CORPUS
 from tests.corpus.prove import ROOT, main
-from tests.corpus.table import TABLE, table
 
 
 @pytest.mark.requirement("corpus.checks")
@@ -31,4 +31,4 @@ def test_no_check_can_be_taken_away_unnoticed() -> None:
 
 @pytest.mark.requirement("corpus.table")
 def test_the_table_is_current() -> None:
-    assert TABLE.read_text(encoding="utf-8") == table(), "write it anew: python -m tests.corpus.table"
+    assert TABLE.read_text(encoding="utf-8") == table(), "write it anew: python -m scripts.docs.attacks_table"

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.docs.example import EXAMPLES, signing
 from tests.support.app import BOTH, Calls, lifespan
+from tests.support.example_server import EXAMPLES, signing
 from tests.support.fake_issuer import rsa_key
 from tests.support.mcp_calls import events
 
@@ -97,7 +97,7 @@ async def test_the_api_sees_whom_its_tokens_stand_for_and_takes_no_others(monkey
 def test_the_example_of_fastmcp_serves_in_its_own_environment() -> None:
     root = EXAMPLES.parents[1]
     subprocess.run(["scripts/venv", "requirements-bench.lock"], cwd=root, check=True, capture_output=True)
-    words = [".venv-bench/bin/python", "-m", "tests.docs.example", "fastmcp_server"]
+    words = [".venv-bench/bin/python", "-m", "tests.support.example_server", "fastmcp_server"]
     ran = subprocess.run(words, cwd=root, check=True, capture_output=True, text=True, timeout=60)
     unauthenticated, authenticated = json.loads(ran.stdout.splitlines()[-1])
     assert (unauthenticated["status"], authenticated["status"]) == (401, 200)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.integration.stack import free_port
+from tests.support.compose_stack import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

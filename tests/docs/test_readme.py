@@ -18,7 +18,7 @@ from mcp_idp.http.client_snippets import client_snippets
 from mcp_idp.mcp_protocol.registry import register
 
 if TYPE_CHECKING:
-    from tests.integration.stack import Stack
+    from tests.support.compose_stack import Stack
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -20,7 +20,7 @@ from mcp_idp.config import load_settings
 from mcp_idp.config.settings import NAMES
 from mcp_idp.http.client_snippets import client_snippets
 from mcp_idp.http.landing_page import render_landing_page
-from tests.docs.settings_table import TABLE, sections, table
+from scripts.docs.settings_table import TABLE, sections, table
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -131,7 +131,7 @@ def test_a_page_links_inside_docs_and_names_files_that_exist(page: Path) -> None
 
 @pytest.mark.requirement("site.settings")
 def test_the_settings_page_is_current() -> None:
-    assert TABLE.read_text(encoding="utf-8") == table(), "write it anew: python -m tests.docs.settings_table"
+    assert TABLE.read_text(encoding="utf-8") == table(), "write it anew: python -m scripts.docs.settings_table"
 
 
 @pytest.mark.requirement("site.settings")

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.keycloak import bootstrapped, running_keycloak
-from tests.integration.typescript import TYPESCRIPT
+from tests.support.keycloak.realm import bootstrapped, running_keycloak
+from tests.support.typescript_client import TYPESCRIPT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.integration.keycloak import Keycloak, Realm
+    from tests.support.keycloak.realm import Keycloak, Realm
 
 
 @pytest.fixture(scope="session")

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.admission import OWN, VENDOR, admitted
-from tests.integration.keycloak import Realm, bootstrapped
-from tests.integration.recording_proxy import recording
+from tests.support.keycloak.realm import Realm, bootstrapped
+from tests.support.keycloak.registration_probe import OWN, VENDOR, admitted
+from tests.support.recording_proxy import recording
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.integration.keycloak import Keycloak
+    from tests.support.keycloak.realm import Keycloak
 
 pytestmark = pytest.mark.containers
 

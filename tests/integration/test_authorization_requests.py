@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import jwt
 import pytest
 
-from tests.integration.keycloak import REDIRECT, pkce_pair
-from tests.integration.strangers import EVIL, registered
+from tests.support.keycloak.anonymous_clients import EVIL, registered
+from tests.support.keycloak.realm import REDIRECT, pkce_pair
 
 if TYPE_CHECKING:
     import httpx
 
-    from tests.integration.keycloak import Realm
+    from tests.support.keycloak.realm import Realm
 
 pytestmark = pytest.mark.containers
 

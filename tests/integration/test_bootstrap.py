@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mcp_idp.cli.bootstrap.errors import VerificationError
-from tests.integration.keycloak import Realm, bootstrapped, claims
-from tests.integration.recording_proxy import recording
-from tests.integration.strangers import ALL, native
+from tests.support.keycloak.anonymous_clients import ALL, native
+from tests.support.keycloak.realm import Realm, bootstrapped, claims
+from tests.support.recording_proxy import recording
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.integration.keycloak import Keycloak
+    from tests.support.keycloak.realm import Keycloak
 
 pytestmark = pytest.mark.containers
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.browser import chromium
-from tests.integration.server import serving_realm
-from tests.integration.stack import REPOSITORY
+from tests.support.browser import chromium
+from tests.support.compose_stack import REPOSITORY
 from tests.support.http_server import listening
+from tests.support.mcp_server_process import serving_realm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.integration.keycloak import Keycloak
+    from tests.support.keycloak.realm import Keycloak
 
 pytestmark = pytest.mark.containers
 

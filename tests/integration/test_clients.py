@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.server import serving_realm
-from tests.integration.typescript import Story, run_client
+from tests.support.mcp_server_process import serving_realm
+from tests.support.typescript_client import Story, run_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.integration.keycloak import Keycloak
-    from tests.integration.server import Server
+    from tests.support.keycloak.realm import Keycloak
+    from tests.support.mcp_server_process import Server
 
 pytestmark = pytest.mark.containers
 # The clients that can be asked for more later: a first login that does not bring everything.

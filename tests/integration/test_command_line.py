@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mcp_idp.cli.bootstrap.errors import AdminAuthError, ProviderUnreachable
-from tests.integration.keycloak import PUBLIC_URL, Realm
-from tests.integration.verbs import command_line
+from tests.support.keycloak.bootstrap_commands import command_line
+from tests.support.keycloak.realm import PUBLIC_URL, Realm
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.integration.keycloak import Keycloak
+    from tests.support.keycloak.realm import Keycloak
 
 pytestmark = pytest.mark.containers
 

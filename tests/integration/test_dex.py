@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.integration.dex import PUBLIC_URL, REDIRECT, REQUESTED_SCOPES, Dex, running_dex
-from tests.integration.in_process import serving
-from tests.integration.keycloak import claims
+from tests.support.dex import PUBLIC_URL, REDIRECT, REQUESTED_SCOPES, Dex, running_dex
+from tests.support.in_process import serving
+from tests.support.keycloak.realm import claims
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

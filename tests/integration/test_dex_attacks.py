@@ -15,11 +15,11 @@ from tests.corpus.dex_rows import LATER, LATER_SECONDS, OWN, rows_at_dex
 from tests.corpus.model import PLAIN, Stage, call
 from tests.corpus.targets import Listening, listening, on
 from tests.corpus.wire_calls import LIMITS, WIRE, whole
-from tests.integration.dex import running_dex
-from tests.integration.dex_issuer import DexIssuer, issuer_of
-from tests.integration.postgres import POSTGRES, running_postgres
-from tests.integration.stack import free_port
+from tests.support.compose_stack import free_port
+from tests.support.dex import running_dex
+from tests.support.dex_issuer import DexIssuer, issuer_of
 from tests.support.fake_issuer import RESOURCE
+from tests.support.postgres import POSTGRES, running_postgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.dex import Dex, running_dex
-from tests.integration.server import serving_process
-from tests.integration.stack import free_port
-from tests.integration.typescript import Story, run_client
+from tests.support.compose_stack import free_port
+from tests.support.dex import Dex, running_dex
+from tests.support.mcp_server_process import serving_process
+from tests.support.typescript_client import Story, run_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.integration.server import Process
+    from tests.support.mcp_server_process import Process
 
 pytestmark = pytest.mark.containers
 CALLS = [["greet", {"name": "Ada"}], ["count", {"number": 2}]]

@@ -10,14 +10,14 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.integration.dex import REDIRECT, Dex, running_dex
-from tests.integration.in_process import serving
-from tests.integration.keycloak import bootstrapped, claims
+from tests.support.dex import REDIRECT, Dex, running_dex
+from tests.support.in_process import serving
+from tests.support.keycloak.realm import bootstrapped, claims
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.integration.keycloak import Keycloak, Realm
+    from tests.support.keycloak.realm import Keycloak, Realm
 
 pytestmark = [pytest.mark.anyio, pytest.mark.containers, pytest.mark.full]
 # What the head of idp-config/dex/connectors/keycloak.yaml asks for.

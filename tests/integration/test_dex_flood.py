@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.dex import REDIRECT, Dex, running_dex
+from tests.support.dex import REDIRECT, Dex, running_dex
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

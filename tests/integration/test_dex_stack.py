@@ -17,9 +17,9 @@ from mcp.shared.auth import AuthorizationCodeResult, OAuthClientMetadata
 from pydantic import AnyUrl
 
 from mcp_idp.cli.login.client_registration import InMemoryTokenStorage
-from tests.integration.browser import chromium
-from tests.integration.dex import REDIRECT, Dex
-from tests.integration.stack import Stack, free_port
+from tests.support.browser import chromium
+from tests.support.compose_stack import Stack, free_port
+from tests.support.dex import REDIRECT, Dex
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tests.integration.dex import running_dex
-from tests.integration.keycloak import Realm
-from tests.integration.server import serving_process
-from tests.integration.stack import REPOSITORY, free_port
 from tests.support.app import Calls
+from tests.support.compose_stack import REPOSITORY, free_port
+from tests.support.dex import running_dex
+from tests.support.keycloak.realm import Realm
+from tests.support.mcp_server_process import serving_process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from tests.integration.keycloak import Keycloak
+    from tests.support.keycloak.realm import Keycloak
 
 pytestmark = [pytest.mark.anyio, pytest.mark.containers]
 SWITCHED = {"OAUTH_SERVER_URL", "OAUTH_INTERNAL_URL", "OAUTH_PROVIDER", "OAUTH_CLIENT_SECRET_FILE"}

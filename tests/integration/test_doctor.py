@@ -17,15 +17,15 @@ from mcp_idp.cli.doctor.registry import CHECKS
 from mcp_idp.cli.doctor.runner import all_findings, run_checks
 from mcp_idp.cli.doctor.token_evaluation import make_evaluator
 from mcp_server.app import create_app
-from tests.integration.in_process import settings_for
-from tests.integration.keycloak import REDIRECT
 from tests.support.app import lifespan
+from tests.support.in_process import settings_for
+from tests.support.keycloak.realm import REDIRECT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from mcp_idp.cli.doctor.findings import Finding
-    from tests.integration.keycloak import Json, Realm
+    from tests.support.keycloak.realm import Json, Realm
 
 pytestmark = [pytest.mark.containers, pytest.mark.anyio]
 

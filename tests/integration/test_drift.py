@@ -10,15 +10,15 @@ import pytest
 import yaml
 
 from mcp_idp.cli.bootstrap.errors import ConfigError, PermissionDenied
-from tests.integration.keycloak import PUBLIC_URL, REPOSITORY, Realm, bootstrapped
-from tests.integration.recording_proxy import recording
-from tests.integration.tampering import IN_A_GROUP, TAMPERED_GROUPS, TAMPERINGS, client_members
-from tests.integration.verbs import account, check, command_line, plan
+from tests.support.keycloak.bootstrap_commands import account, check, command_line, plan
+from tests.support.keycloak.manual_changes import IN_A_GROUP, TAMPERED_GROUPS, TAMPERINGS, client_members
+from tests.support.keycloak.realm import PUBLIC_URL, REPOSITORY, Realm, bootstrapped
+from tests.support.recording_proxy import recording
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.integration.keycloak import Keycloak
+    from tests.support.keycloak.realm import Keycloak
 
 pytestmark = pytest.mark.containers
 

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mcp_idp.cli.bootstrap.errors import ConfigError, PermissionDenied, ProviderUnreachable
-from tests.integration.in_process import serving, settings_for
-from tests.integration.keycloak import REDIRECT, Realm, bootstrapped, claims
-from tests.integration.recording_proxy import recording
-from tests.integration.verbs import account, check, command_line, plan
+from tests.support.in_process import serving, settings_for
+from tests.support.keycloak.bootstrap_commands import account, check, command_line, plan
+from tests.support.keycloak.realm import REDIRECT, Realm, bootstrapped, claims
+from tests.support.recording_proxy import recording
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
-    from tests.integration.keycloak import Json, Keycloak
+    from tests.support.keycloak.realm import Json, Keycloak
 
 pytestmark = [pytest.mark.containers, pytest.mark.anyio]
 

@@ -13,16 +13,16 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from structlog.testing import capture_logs
 
 from mcp_idp.tokens.introspection import MAX_RESULT_AGE, IntrospectionLimits
-from tests.integration.in_process import serving, settings_for
-from tests.integration.keycloak import REDIRECT, bootstrapped
 from tests.support.fake_issuer import PrivateKey, public_jwk, rsa_key
+from tests.support.in_process import serving, settings_for
+from tests.support.keycloak.realm import REDIRECT, bootstrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
     from pathlib import Path
 
     from mcp_idp.config.settings import Settings
-    from tests.integration.keycloak import Json, Keycloak, Realm
+    from tests.support.keycloak.realm import Json, Keycloak, Realm
 
 pytestmark = [pytest.mark.anyio, pytest.mark.containers]
 

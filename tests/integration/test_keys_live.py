@@ -18,14 +18,14 @@ from anyio.lowlevel import checkpoint
 from structlog.testing import capture_logs
 
 from mcp_idp.util.clock import Clock
-from tests.integration.in_process import Served, serving, settings_for
-from tests.integration.keycloak import REDIRECT, bootstrapped
 from tests.support.fake_issuer import b64
+from tests.support.in_process import Served, serving, settings_for
+from tests.support.keycloak.realm import REDIRECT, bootstrapped
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from tests.integration.keycloak import Json, Keycloak, Realm
+    from tests.support.keycloak.realm import Json, Keycloak, Realm
 
 pytestmark = [pytest.mark.anyio, pytest.mark.containers]
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.integration.keycloak import PUBLIC_URL, REDIRECT, claims
-from tests.integration.strangers import ALL, NATIVE, native
+from tests.support.keycloak.anonymous_clients import ALL, NATIVE, native
+from tests.support.keycloak.realm import PUBLIC_URL, REDIRECT, claims
 
 if TYPE_CHECKING:
-    from tests.integration.keycloak import Json, Realm
+    from tests.support.keycloak.realm import Json, Realm
 
 pytestmark = pytest.mark.containers
 

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.keycloak import bootstrapped, claims
-from tests.integration.strangers import CONFIDENTIAL, bearer
-from tests.integration.verbs import check
+from tests.support.keycloak.anonymous_clients import CONFIDENTIAL, bearer
+from tests.support.keycloak.bootstrap_commands import check
+from tests.support.keycloak.realm import bootstrapped, claims
 from tests.support.keycloak.service_clients import workshop
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.integration.keycloak import Json, Keycloak, Realm
+    from tests.support.keycloak.realm import Json, Keycloak, Realm
 
 pytestmark = pytest.mark.containers
 

@@ -10,13 +10,13 @@ import pytest
 from mcp_idp.cli.bootstrap.errors import PermissionDenied, ProviderUnreachable
 from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
 from mcp_idp.cli.bootstrap.keycloak.probe.runner import probe
-from tests.integration.verbs import account, clients_of, command_line, settings_of, tried
+from tests.support.keycloak.bootstrap_commands import account, clients_of, command_line, settings_of, tried
 from tests.support.keycloak.service_clients import workshop
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.integration.keycloak import Keycloak, Realm
+    from tests.support.keycloak.realm import Keycloak, Realm
 
 pytestmark = pytest.mark.containers
 

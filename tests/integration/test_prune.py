@@ -9,8 +9,8 @@ import pytest
 
 from mcp_idp.cli.bootstrap.errors import ConfigError
 from mcp_idp.cli.bootstrap.keycloak.stale_clients import StalenessRule, remove, self_registered, stale_clients
-from tests.integration.keycloak import REDIRECT, Realm
-from tests.integration.verbs import check, command_line
+from tests.support.keycloak.bootstrap_commands import check, command_line
+from tests.support.keycloak.realm import REDIRECT, Realm
 
 if TYPE_CHECKING:
     from mcp_idp.cli.bootstrap.keycloak.stale_clients import StaleClient

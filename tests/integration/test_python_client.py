@@ -16,16 +16,16 @@ from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull,
 from mcp.shared.exceptions import MCPError
 from pydantic import AnyUrl
 
-from tests.integration.keycloak import REDIRECT
-from tests.integration.server import serving_realm
+from tests.support.keycloak.realm import REDIRECT
+from tests.support.mcp_server_process import serving_realm
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from mcp.shared.auth import OAuthToken
 
-    from tests.integration.keycloak import Keycloak
-    from tests.integration.server import Server
+    from tests.support.keycloak.realm import Keycloak
+    from tests.support.mcp_server_process import Server
 
 pytestmark = [pytest.mark.containers, pytest.mark.anyio]
 Mode = Literal["legacy", "auto"]

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tests.integration.keycloak import PUBLIC_URL, REDIRECT, bootstrapped, claims
-from tests.integration.strangers import NATIVE
+from tests.support.keycloak.anonymous_clients import NATIVE
+from tests.support.keycloak.realm import PUBLIC_URL, REDIRECT, bootstrapped, claims
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.integration.keycloak import Keycloak, Realm
+    from tests.support.keycloak.realm import Keycloak, Realm
 
 pytestmark = pytest.mark.containers
 

@@ -7,11 +7,11 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.integration.keycloak import PUBLIC_URL, REDIRECT
-from tests.integration.strangers import EVIL, bearer, registered
+from tests.support.keycloak.anonymous_clients import EVIL, bearer, registered
+from tests.support.keycloak.realm import PUBLIC_URL, REDIRECT
 
 if TYPE_CHECKING:
-    from tests.integration.keycloak import Json, Realm
+    from tests.support.keycloak.realm import Json, Realm
 
 pytestmark = pytest.mark.containers
 

@@ -18,12 +18,12 @@ from mcp_idp.cli.bootstrap.keycloak.runner import run_apply
 from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings
 from mcp_idp.cli.common.server_env import server_environment
 from mcp_idp.cli.doctor.bootstrap_bridge import fix
-from tests.integration.keycloak import PUBLIC_URL, REDIRECT
-from tests.integration.tampering import TAMPERINGS
-from tests.integration.verbs import check, settings_of
+from tests.support.keycloak.bootstrap_commands import check, settings_of
+from tests.support.keycloak.manual_changes import TAMPERINGS
+from tests.support.keycloak.realm import PUBLIC_URL, REDIRECT
 
 if TYPE_CHECKING:
-    from tests.integration.keycloak import Realm
+    from tests.support.keycloak.realm import Realm
 
 pytestmark = pytest.mark.containers
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.integration.browser import log_in_by_browser
-from tests.integration.keycloak import REDIRECT, Keycloak, Realm
-from tests.integration.stack import REPOSITORY, Stack, greeting
+from tests.support.browser import log_in_by_browser
+from tests.support.compose_stack import REPOSITORY, Stack, greeting
+from tests.support.keycloak.realm import REDIRECT, Keycloak, Realm
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,9 +15,9 @@ from mcp_idp.cli.bootstrap.keycloak.settings import NAMES as KEYCLOAK_NAMES
 from mcp_idp.config import load_settings
 from mcp_idp.config.settings import NAMES, Settings
 from mcp_idp.providers import PROFILES
+from scripts.docs.providers_table import GUIDES, TABLE, table
 from tests.provider_compat.fake_provider import RESOURCE, Imitation
 from tests.provider_compat.imitations import IMITATIONS
-from tests.provider_compat.table import GUIDES, TABLE, table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,7 +82,7 @@ def test_what_a_guide_says_to_set_is_what_the_imitation_works_with(imitation: Im
 
 @pytest.mark.requirement("providers.table")
 def test_the_table_is_current() -> None:
-    assert TABLE.read_text(encoding="utf-8") == table(), "write it anew: python -m tests.provider_compat.table"
+    assert TABLE.read_text(encoding="utf-8") == table(), "write it anew: python -m scripts.docs.providers_table"
 
 
 @pytest.mark.requirement("providers.guides")

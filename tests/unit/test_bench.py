@@ -9,27 +9,27 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from bench.costs import call_work
+from bench.apps import authenticated_app, sdk_app, sdk_guarded, sdk_session_manager
+from bench.cpu_time import call_work
 from bench.defaults import DEFAULTS
-from bench.figures import Figure
-from bench.floods import JunkFlood, fetches_under_a_flood, junk_flood, one_token
-from bench.goals import Goal
+from bench.flood_counts import JunkFlood, fetches_under_a_flood, junk_flood, one_token
 from bench.issuer import Issuer
-from bench.keys_over_time import over_a_rotation, over_an_outage
-from bench.measure import Spread, cpu, measure, ratio, spread
+from bench.key_rotation import over_a_rotation, over_an_outage
+from bench.prepared_requests import UnexpectedStatusError, exchange, legacy_call, modern_call
 from bench.provider import published
 from bench.quick import lost
 from bench.report import markdown, text_table
-from bench.requests import UnexpectedStatusError, exchange, legacy_call, modern_call
-from bench.rig import authenticated_app, sdk_app, sdk_guarded, sdk_session_manager
+from bench.results import Figure
+from bench.sampling import Spread, cpu, measure, ratio, spread
 from bench.streams import one_round
+from bench.thresholds import Goal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from bench.measure import Sample
+    from bench.sampling import Sample
 
 
 @pytest.mark.requirement("bench.interleaved")
@@ -82,7 +82,7 @@ def test_the_spread_is_the_median_and_the_middle_half(values: list[float], expec
     assert spread(values) == expected
 
 
-@pytest.mark.requirement("bench.goals")
+@pytest.mark.requirement("bench.thresholds")
 @pytest.mark.parametrize(
     ("goal", "value", "met", "tolerated"),
     [
@@ -157,7 +157,7 @@ def test_a_rotation_with_overlap_fails_no_call_and_a_withdrawn_key_opens_nothing
     assert asyncio.run(over_a_rotation()) == (0, 0)
 
 
-@pytest.mark.requirement("bench.keys-over-time")
+@pytest.mark.requirement("bench.key_refresh-over-time")
 def test_an_outage_fails_no_known_token_and_answers_503_to_an_unknown_key() -> None:
     assert asyncio.run(over_an_outage()) == (0, 0)
 
@@ -229,13 +229,13 @@ def pins(lock: str) -> dict[str, str]:
 def test_what_is_compared_with_is_in_no_other_lock_and_beside_the_same_versions() -> None:
     bench, server = pins("requirements-bench.lock"), pins("requirements.lock")
 
-    assert {"fastmcp", "matplotlib"} <= bench.keys()
+    assert {"fastmcp", "matplotlib"} <= bench.key_refresh()
     assert server.items() <= bench.items()
     for lock in ("requirements.lock", "requirements-tools.lock", "requirements-demo.lock", "requirements-dev.lock"):
         assert not {"fastmcp", "matplotlib"} & pins(lock).keys()
 
 
-@pytest.mark.requirement("bench.goals")
+@pytest.mark.requirement("bench.thresholds")
 def test_a_quick_run_names_what_is_lost_and_forgives_what_the_slack_allows() -> None:
     figures = [
         Figure("lost", Spread(3.0, 3.0, 3.0), Goal(2.0)),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.production.deployed import LOGIN, MCP, UP, USER, Production
+from tests.support.production.deployment import LOGIN, MCP, UP, USER, Production
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tests.integration.documents import write_certificates
-from tests.integration.production.deployed import LOGIN, MCP, UP
-from tests.integration.production.documented import rotation
+from tests.support.cimd_server import write_certificates
+from tests.support.production.deployment import LOGIN, MCP, UP
+from tests.support.production.runbook import rotation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.integration.production.deployed import Production
+    from tests.support.production.deployment import Production
 
 pytestmark = [pytest.mark.containers, pytest.mark.full, pytest.mark.timeout(3600)]
 

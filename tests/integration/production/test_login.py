@@ -9,13 +9,13 @@ import httpx
 import pytest
 import yaml
 
-from tests.integration.production.deployed import ISSUER, MCP, URL
-from tests.integration.stack import REPOSITORY
+from tests.support.compose_stack import REPOSITORY
+from tests.support.production.deployment import ISSUER, MCP, URL
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.integration.production.deployed import Production
+    from tests.support.production.deployment import Production
 
 pytestmark = [pytest.mark.containers, pytest.mark.full, pytest.mark.timeout(3600)]
 

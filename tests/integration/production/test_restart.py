@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import jwt
 import pytest
 
-from tests.integration.keycloak import claims
-from tests.integration.production.deployed import ISSUER, UP
+from tests.support.keycloak.realm import claims
+from tests.support.production.deployment import ISSUER, UP
 
 if TYPE_CHECKING:
-    from tests.integration.production.deployed import Production
+    from tests.support.production.deployment import Production
 
 pytestmark = [pytest.mark.containers, pytest.mark.full, pytest.mark.timeout(3600)]
 

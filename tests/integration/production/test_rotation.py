@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.production.deployed import ISSUER, UP, URL
-from tests.integration.production.documented import DB, commands, rotation
+from tests.support.production.deployment import ISSUER, UP, URL
+from tests.support.production.runbook import DB, commands, rotation
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.integration.production.deployed import Production
+    from tests.support.production.deployment import Production
 
 pytestmark = [pytest.mark.containers, pytest.mark.full, pytest.mark.timeout(3600)]
 

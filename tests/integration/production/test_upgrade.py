@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tests.integration.documents import Documents, serving_documents, write_certificates
-from tests.integration.keycloak import claims
-from tests.integration.production.at_work import at_work
-from tests.integration.production.deployed import ISSUER, UP, URL, USER
-from tests.integration.production.documented import commands
-from tests.integration.stack import REPOSITORY
+from tests.support.cimd_server import Documents, serving_documents, write_certificates
+from tests.support.compose_stack import REPOSITORY
+from tests.support.keycloak.realm import claims
+from tests.support.production.background_load import at_work
+from tests.support.production.deployment import ISSUER, UP, URL, USER
+from tests.support.production.runbook import commands
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.integration.production.deployed import Production
+    from tests.support.production.deployment import Production
 
 pytestmark = [pytest.mark.containers, pytest.mark.full, pytest.mark.timeout(3600)]
 

@@ -13,12 +13,12 @@ from mcp_idp.cli.bootstrap.keycloak.credentials import public_key_set
 from mcp_idp.config.client_credentials import ClientSigningKey
 from mcp_idp.oauth.client_auth import PrivateKeyJwt
 from mcp_idp.util.clock import Clock
-from tests.integration.keycloak import Realm
+from tests.support.keycloak.realm import Realm
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.integration.keycloak import Json, Keycloak
+    from tests.support.keycloak.realm import Json, Keycloak
 
 
 SCOPE = "mcp:tools mcp:notes.read mcp:notes.write"

@@ -9,7 +9,7 @@ import pytest
 from mcp_idp.cli.bootstrap import cli as bootstrap_cli
 from mcp_idp.cli.bootstrap.errors import ConfigError
 from mcp_idp.cli.bootstrap.verification import create_client
-from tests.integration.stack import free_port
+from tests.support.compose_stack import free_port
 from tests.support.fake_admin_api import TOKEN, keycloak
 
 CONFIG = Path(__file__).parents[4] / "idp-config"

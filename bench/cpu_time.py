@@ -1,0 +1,145 @@
+"""The rows of the table that compare CPU time in this process, each measured in one go with what it is compared to."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from bench import thresholds
+from bench.apps import authenticated_app, sdk_app, sdk_guarded, sdk_session_manager
+from bench.defaults import DEFAULTS
+from bench.flood_counts import unknown_kids
+from bench.issuer import Issuer
+from bench.prepared_requests import exchange, legacy_call, modern_call
+from bench.results import Figure, Point, SampleSize, compared
+from bench.sampling import cpu, measure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from bench.prepared_requests import Request
+    from bench.sampling import Sample, Work
+
+_CALLS = 20  # a sample of a tools/call: some milliseconds
+_REJECTIONS = 100
+_OVER_LONG_BYTES = 256 * 1024
+NOTHING = modern_call(status=401)
+JUNK = modern_call("x" * 1000, status=401)
+OVER_LONG = modern_call("eyJhbGciOiJSUzI1NiJ9." + "x" * _OVER_LONG_BYTES + ".x", status=401)
+THROUGHPUT_PANEL = "throughput, {} (no auth: 1)"
+THIS_SERVER = "this server"
+REJECTION_PANELS = ("401 without credentials (SDK's: 1)", "refusing 256 kB (this server, 1 kB of junk: 1)")
+
+
+async def throughput(sample_size: SampleSize) -> list[Figure]:
+    """One `tools/call` in each era: how many of ours are served in the time of one that nobody guards."""
+    issuer = Issuer(DEFAULTS.server_url)
+    token = issuer.token()
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        apps: dict[str, tuple[ASGIApp, str | None]] = {
+            "bare": (await enter(sdk_session_manager()), None),
+            "plain": (await enter(sdk_app()), None),
+            "ours": (await enter(authenticated_app(issuer)), token),
+            "open": (await enter(authenticated_app(issuer, disable_auth=True)), None),
+            "sdk": (await enter(sdk_guarded()), token),
+        }
+        figures = []
+        for revision in ("modern", "legacy"):
+            calls = {
+                name: (app, modern_call(bearer) if revision == "modern" else await legacy_call(app, bearer))
+                for name, (app, bearer) in apps.items()
+            }
+            samples = await measure(
+                {name: cpu(call_work(*call), _CALLS) for name, call in calls.items()}, sample_size.rounds
+            )
+            figures += _throughput_rows(revision, samples)
+        return figures
+
+
+def _throughput_rows(revision: str, samples: Mapping[str, Sequence[float]]) -> list[Figure]:
+    goal = thresholds.THROUGHPUT if revision == "modern" else None
+    point = Point(THROUGHPUT_PANEL.format(revision), THIS_SERVER)
+    return [
+        compared(f"{revision}: authenticated / unauthenticated", samples["bare"], samples["ours"], goal, point),
+        compared(f"{revision}: authenticated / the SDK's app with routes, no auth", samples["plain"], samples["ours"]),
+        compared(f"{revision}: DISABLE_AUTH / unauthenticated", samples["bare"], samples["open"]),
+        compared(f"{revision}: SDK auth chain that says yes / unauthenticated", samples["bare"], samples["sdk"]),
+    ]
+
+
+async def rejections(sample_size: SampleSize) -> list[Figure]:
+    """What strangers can make the server do."""
+    issuer = Issuer(DEFAULTS.server_url)
+    async with authenticated_app(issuer) as app, sdk_guarded() as sdk:
+        call = call_work(app, modern_call(issuer.token()))
+        await call()  # with keys in hand
+        cases = {
+            "rig": cpu(call_work(noop_app, NOTHING), _REJECTIONS),
+            "ours": cpu(call_work(app, NOTHING), _REJECTIONS),
+            "sdk": cpu(call_work(sdk, NOTHING), _REJECTIONS),
+            "junk": cpu(call_work(app, JUNK), _REJECTIONS),
+            "over-long": cpu(call_work(app, OVER_LONG), _REJECTIONS),
+            "kid": _unauthenticated(issuer, app),
+            "call": cpu(call, _CALLS),
+        }
+        samples = await measure(cases, sample_size.rounds)
+    samples = subtract_overhead(samples)
+    challenge, over_long = (Point(panel, THIS_SERVER) for panel in REJECTION_PANELS)
+    return [
+        compared(
+            "401 without credentials / the SDK's own 401",
+            samples["ours"],
+            samples["sdk"],
+            thresholds.CHALLENGE,
+            challenge,
+        ),
+        compared(
+            "refusing a token of 256 kB / 1 kB of junk",
+            samples["over-long"],
+            samples["junk"],
+            thresholds.OVER_LONG,
+            over_long,
+        ),
+        compared("refusing a token with an unknown kid / serving a call", samples["kid"], samples["call"]),
+    ]
+
+
+def _unauthenticated(issuer: Issuer, app: ASGIApp) -> Sample:
+    """A sample: each time another unknown kid; making it is not counted."""
+    tokens = unknown_kids(issuer)
+
+    async def sample() -> float:
+        forged = iter([modern_call(next(tokens), status=401) for _ in range(_CALLS)])
+
+        async def reject() -> None:
+            await exchange(app, next(forged))
+
+        return await cpu(reject, _CALLS)()
+
+    return sample
+
+
+def subtract_overhead(samples: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
+    """What is left of each case when that of the case `rig` is taken off, round by round.
+
+    An answer that is ready costs hardly more than asking for it: what the rig itself spends must not count.
+    """
+    return {name: [a - b for a, b in zip(values, samples["rig"], strict=True)] for name, values in samples.items()}
+
+
+async def noop_app(_scope: Scope, _receive: Receive, send: Send) -> None:
+    """The least that an application can answer: what is left is the rig."""
+    await send({"type": "http.response.start", "status": 401, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def call_work(app: ASGIApp, request: Request) -> Work:
+    """The work of having `app` answer `request`."""
+
+    async def work() -> None:
+        await exchange(app, request)
+
+    return work

@@ -1,0 +1,132 @@
+"""What strangers and crowds can make the server do to its provider, counted in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from dataclasses import dataclass
+from itertools import count, islice
+from typing import TYPE_CHECKING, Any
+
+from bench import thresholds
+from bench.apps import authenticated_app
+from bench.defaults import DEFAULTS
+from bench.fake_clock import FakeClock
+from bench.issuer import Issuer
+from bench.prepared_requests import OK, exchange, modern_call, status_of
+from bench.results import Figure, counted
+from mcp_idp.providers import PROFILES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractAsyncContextManager
+
+    from starlette.types import ASGIApp
+
+    from bench.results import SampleSize
+
+KIDS = 1000
+_JUNK = 300  # more than may be under way and wait together
+_CALLS_MEANWHILE = 50  # over long before anybody gives up waiting for the provider
+_CROWD = 100
+_RESPONSE_DELAY = 0.05
+_UNAUTHORIZED = 401
+INTROSPECTING: dict[str, Any] = {
+    "token_mode": "introspection",
+    "provider": PROFILES["generic"],  # writes JWTs or opaque tokens, nobody knows: both are asked about
+    "client_secret": "bench",
+}
+
+
+async def floods(_sample_size: SampleSize) -> list[Figure]:
+    """Counts: how often the provider is bothered, and who goes without an answer meanwhile."""
+    fetches = await fetches_under_a_flood(KIDS)
+    junk = await junk_flood(_JUNK)
+    return [
+        counted(f"key fetches for {KIDS:,} unknown kids in one cool-down", fetches, thresholds.KEY_FETCHES),
+        counted(
+            f"introspections under way at once: {_JUNK} opaque junk tokens, one signed",
+            junk.max_at_once,
+            thresholds.IN_FLIGHT,
+        ),
+        counted("meanwhile: calls with a known token that failed", junk.failed_known, thresholds.FAILED),
+        counted("meanwhile: calls with a new signed token that failed", junk.failed_signed, thresholds.FAILED),
+        counted(
+            f"introspections for {_CROWD} uses of one new token at once", await one_token(_CROWD), thresholds.REQUIRED
+        ),
+    ]
+
+
+def unknown_kids(issuer: Issuer) -> Iterator[str]:
+    """Tokens of the right shape without end, each with another `kid` that nobody publishes."""
+    _, payload, signature = issuer.token().split(".")
+    for i in count():
+        header = json.dumps({"alg": "RS256", "typ": "JWT", "kid": f"unknown-{i}"}).encode()
+        yield f"{base64.urlsafe_b64encode(header).decode().rstrip('=')}.{payload}.{signature}"
+
+
+async def fetches_under_a_flood(tokens: int) -> int:
+    """How often the keys are fetched for that many tokens at once, each of another `kid`, while no time passes."""
+    issuer, clock = Issuer(DEFAULTS.server_url), FakeClock(running=False)
+    async with authenticated_app(issuer, clock.clock) as app:
+        await exchange(app, modern_call(issuer.token()))
+        before = issuer.key_fetches
+        forged = islice(unknown_kids(issuer), tokens)
+        await asyncio.gather(*(exchange(app, modern_call(token, _UNAUTHORIZED)) for token in forged))
+        return issuer.key_fetches - before
+
+
+@dataclass(frozen=True, slots=True)
+class JunkFlood:
+    """What a flood of opaque junk did.
+
+    Attributes:
+        max_at_once: introspections that were under way at one time.
+        rejected: junk that the provider was asked about.
+        turned_away: junk that nobody was asked about, for too much of it was waiting.
+        failed_known: calls with a token whose answer was held that did not succeed.
+        failed_signed: calls with a signed token nobody had asked about that did not succeed.
+    """
+
+    max_at_once: int
+    rejected: int
+    turned_away: int
+    failed_known: int
+    failed_signed: int
+
+
+async def junk_flood(tokens: int) -> JunkFlood:
+    """That many opaque tokens at once, each another; the provider answers when those who call meanwhile are done."""
+    issuer = Issuer(DEFAULTS.server_url)
+    async with _introspecting(issuer) as app:
+        known = modern_call(issuer.reference())
+        await exchange(app, known)
+        issuer.paused, issuer.max_at_once = asyncio.Event(), 0
+        junk = [asyncio.ensure_future(status_of(app, modern_call(f"junk-{i}"))) for i in range(tokens)]
+        await asyncio.sleep(0)
+        signed = asyncio.ensure_future(status_of(app, modern_call(issuer.token())))
+        responses = [await status_of(app, known) for _ in range(_CALLS_MEANWHILE)]
+        issuer.paused.set()
+        statuses = await asyncio.gather(*junk)
+        return JunkFlood(
+            issuer.max_at_once,
+            statuses.count(_UNAUTHORIZED),
+            statuses.count(503),
+            sum(status != OK for status in responses),
+            int(await signed != OK),
+        )
+
+
+async def one_token(uses: int) -> int:
+    """How often the provider is asked when one new token is used that many times at once."""
+    issuer = Issuer(DEFAULTS.server_url)
+    issuer.delay = _RESPONSE_DELAY
+    async with _introspecting(issuer) as app:
+        call = modern_call(issuer.token())
+        await asyncio.gather(*(exchange(app, call) for _ in range(uses)))
+        return issuer.introspections
+
+
+def _introspecting(issuer: Issuer) -> AbstractAsyncContextManager[ASGIApp]:
+    return authenticated_app(issuer, **INTROSPECTING)

@@ -1,0 +1,156 @@
+"""How long calls with known tokens take over sockets while strangers send junk, against how long without.
+
+The callers pause between calls, so that the server is not busy with them alone; strangers send at a fixed rate,
+whether they are answered or not, as long as one of their lines is free. The client that sends all this needs a share of
+the machine, too, so a flood of the cheapest requests there are, without credentials, is measured beside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import Counter
+from contextlib import asynccontextmanager
+from itertools import chain, count, islice, repeat
+from typing import TYPE_CHECKING
+
+from bench import thresholds
+from bench.flood_counts import unknown_kids
+from bench.latency import Times, beside, timed
+from bench.prepared_requests import OK, UnexpectedStatusError, modern_call
+from bench.processes import Line, on_the_wire, server_process, settings_for
+from bench.provider import published
+from bench.results import Figure, SampleSize, counted
+from bench.sampling import spread
+from mcp_idp.tokens.jwks import REFRESH_COOLDOWN_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+
+_CALLERS = 2
+_PAUSE = 0.01
+_WINDOW = 2.0
+_WINDOWS = 6
+_LINES = 160  # of strangers: more than may be under way and wait together
+_RATE = 600  # requests of strangers in a second
+_MIN_SENT = 200  # in a window, however busy this machine is: more than 1,000 in all of them
+_TICK = 0.002
+_RESPONSE_DELAY = 0.3
+_INTROSPECTION_SETTINGS = {
+    "OAUTH_PROVIDER": "generic",
+    "AUTH_TOKEN_MODE": "introspection",
+    "OAUTH_CLIENT_SECRET": "bench",
+}
+
+
+async def flooded(_sample_size: SampleSize) -> list[Figure]:
+    """Tokens with unknown kids; then opaque junk at a server that has to ask a slow provider about it."""
+    with published() as issuer:
+        async with server_process("mcp_server", settings_for(issuer)) as server:
+            known = on_the_wire(modern_call(issuer.token()))
+            kids = map(on_the_wire, map(modern_call, unknown_kids(issuer)))
+            await _call_once(server.port, known)
+            before, start = issuer.key_fetches, time.perf_counter()
+            by_kids = [await _windows(server.port, known, kids, {401}) for _ in range(_WINDOWS)]
+            begun = math.ceil((time.perf_counter() - start) / REFRESH_COOLDOWN_SECONDS)
+            fetches = (issuer.key_fetches - before) / begun
+        issuer.delay = _RESPONSE_DELAY
+        junk = (on_the_wire(modern_call(f"junk-{i}")) for i in count())
+        by_junk = []
+        async with server_process("mcp_server", {**settings_for(issuer), **_INTROSPECTION_SETTINGS}) as server:
+            for _ in range(_WINDOWS):
+                # Another each time: an answer is remembered for 30 s only.
+                known = on_the_wire(modern_call(issuer.reference()))
+                await _call_once(server.port, known)
+                by_junk.append(await _windows(server.port, known, junk, {401, 503}))
+    return [
+        *_rows("unknown kids", by_kids),
+        Figure("HTTP: key fetches in one cool-down, unknown kids all along", spread([fetches]), thresholds.KEY_FETCHES),
+        *_rows("opaque junk, introspection takes 300 ms", by_junk),
+        counted("HTTP: introspections under way at once, opaque junk", issuer.max_at_once, thresholds.IN_FLIGHT),
+    ]
+
+
+def _rows(what: str, rounds: Sequence[tuple[Times, Times, Times]]) -> list[Figure]:
+    none, cheap, junk = (list(times) for times in zip(*rounds, strict=True))
+    failed = sum(one.failed for one in (*none, *cheap, *junk))
+    return [
+        *beside(f"HTTP latency of a known token, flood of {what} / none", junk, none),
+        *beside(f"HTTP latency of a known token, flood of {what} / as many without credentials", junk, cheap),
+        counted(f"HTTP: failed calls of known tokens, flood of {what}", failed, thresholds.FAILED),
+    ]
+
+
+async def _call_once(port: int, message: bytes) -> None:
+    line = await Line.open(port)
+    if (status := await line.send(message)) != OK:
+        raise UnexpectedStatusError(f"answered {status} where {OK} was due")
+    await line.close()
+
+
+async def _windows(port: int, message: bytes, junk: Iterator[bytes], expected: set[int]) -> tuple[Times, Times, Times]:
+    """The calls of three windows: without strangers, with such as have no credentials, and with junk."""
+    none = await _window(port, message)
+    cheap = await _beside_unauthenticated(port, message, repeat(on_the_wire(modern_call())), {401})
+    return none, cheap, await _beside_unauthenticated(port, message, junk, expected)
+
+
+async def _beside_unauthenticated(port: int, message: bytes, junk: Iterator[bytes], expected: set[int]) -> Times:
+    """The calls of one window with strangers.
+
+    Raises:
+        UnexpectedStatusError: strangers were answered something else.
+        RuntimeError: there were too few of them.
+    """
+    responses: Counter[int] = Counter()
+    ready = islice(junk, int(_RATE * _WINDOW * 2))
+    async with _unauthenticated(port, iter([*ready]), responses):
+        times = await _window(port, message)
+    if not expected.issuperset(responses):
+        raise UnexpectedStatusError(f"strangers were answered {responses}")
+    if responses.total() < _MIN_SENT:
+        raise RuntimeError(f"only {responses.total()} strangers in {_WINDOW:g} s: this machine is too busy")
+    return times
+
+
+async def _window(port: int, message: bytes) -> Times:
+    end = time.perf_counter() + _WINDOW
+
+    async def call() -> list[tuple[int, float]]:
+        line, responses = await Line.open(port), []
+        while time.perf_counter() < end:
+            responses.append(await timed(line, message))
+            await asyncio.sleep(_PAUSE)
+        await line.close()
+        return responses
+
+    return Times.of(chain.from_iterable(await asyncio.gather(*(call() for _ in range(_CALLERS)))))
+
+
+@asynccontextmanager
+async def _unauthenticated(port: int, junk: Iterator[bytes], responses: Counter[int]) -> AsyncIterator[None]:
+    """Junk at a fixed rate while the block runs; its answers are counted."""
+    lines = [await Line.open(port) for _ in range(_LINES)]
+    free, tasks = list(lines), []
+
+    async def send_junk(line: Line) -> None:
+        responses[await line.send(next(junk))] += 1
+        free.append(line)
+
+    async def send() -> None:
+        due, last = 0.0, time.perf_counter()
+        while True:
+            now = time.perf_counter()
+            due, last = min(due + _RATE * (now - last), len(free)), now
+            while due >= 1:
+                tasks.append(asyncio.create_task(send_junk(free.pop())))
+                due -= 1
+            await asyncio.sleep(_TICK)
+
+    sending = asyncio.create_task(send())
+    yield
+    sending.cancel()
+    await asyncio.gather(*tasks)
+    for line in lines:
+        await line.close()

@@ -1,0 +1,87 @@
+"""What renewing the provider's keys does to everybody else."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from bench import thresholds
+from bench.apps import authenticated_app
+from bench.cpu_time import THIS_SERVER
+from bench.defaults import DEFAULTS
+from bench.fake_clock import FakeClock
+from bench.issuer import Issuer
+from bench.prepared_requests import exchange, modern_call
+from bench.results import Figure, Point, SampleSize
+from bench.sampling import settled, spread
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from bench.prepared_requests import Request
+
+RESPONSE_DELAY = 0.3
+STALL_PANEL = "longest stall of the loop in ms, keys renewed"
+_LOOK_EVERY = 0.001
+_PATIENCE = 10_000
+_WATCHED_SECONDS = 1.0  # metadata and key set, one after the other, and some time to settle
+
+
+async def stalls(sample_size: SampleSize) -> list[Figure]:
+    """The longest time that the event loop was kept from everybody, with and without a renewal under way."""
+    issuer, clock = Issuer(DEFAULTS.server_url), FakeClock(running=True)
+    renewing, still = [], []
+    async with authenticated_app(issuer, clock.clock) as app:
+        call = modern_call(issuer.token())
+        await exchange(app, call)
+        issuer.delay = RESPONSE_DELAY
+        with settled():
+            for _ in range(sample_size.renewals):
+                still.append(await longest_stall(app, call))
+                before = issuer.key_fetches
+                clock.forward(DEFAULTS.key_max_age / 2 + 1)  # old enough to be renewed while they serve
+                renewing.append(await longest_stall(app, call))
+                for _ in range(_PATIENCE):  # where the machine is so busy that it takes longer
+                    if issuer.key_fetches == before:
+                        await asyncio.sleep(_LOOK_EVERY)
+                if issuer.key_fetches != before + 1:
+                    raise RuntimeError(f"{issuer.key_fetches - before} fetches of the keys where one was due")
+    late, computed = (spread(values) for values in zip(*renewing, strict=True))
+    late_still, computed_still = (spread(values) for values in zip(*still, strict=True))
+    point = Point(STALL_PANEL, THIS_SERVER)
+    return [
+        Figure("longest stall of the loop, keys renewed", late, thresholds.STALL_MS, "ms", point=point),
+        Figure("longest stall of the loop, keys at rest", late_still, unit="ms"),
+        Figure("CPU in the longest stall, keys renewed", computed, thresholds.STALL_CPU_MS, "ms"),
+        Figure("CPU in the longest stall, keys at rest", computed_still, unit="ms"),
+    ]
+
+
+class Stall(NamedTuple):
+    """In milliseconds: how late a timer of one millisecond came at worst, and the most that we computed meanwhile."""
+
+    late: float
+    computed: float
+
+
+async def longest_stall(app: ASGIApp, call: Request) -> Stall:
+    """What a timer noticed while requests went on."""
+    end = time.perf_counter() + _WATCHED_SECONDS
+
+    async def traffic() -> None:
+        while time.perf_counter() < end:
+            await exchange(app, call)
+            await asyncio.sleep(0)
+
+    async def watch() -> Stall:
+        late = computed = 0.0
+        while (before := time.perf_counter()) < end:
+            cpu = time.process_time()
+            await asyncio.sleep(_LOOK_EVERY)
+            late = max(late, time.perf_counter() - before - _LOOK_EVERY)
+            computed = max(computed, time.process_time() - cpu)
+        return Stall(late * 1e3, computed * 1e3)
+
+    worst, _ = await asyncio.gather(watch(), traffic())
+    return worst

@@ -1,0 +1,88 @@
+"""Calls while the provider's keys change, and while it is away, on a clock that is moved by hand. Counts failures."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from bench import thresholds
+from bench.apps import authenticated_app
+from bench.defaults import DEFAULTS
+from bench.fake_clock import FakeClock
+from bench.issuer import Issuer, signers
+from bench.prepared_requests import OK, modern_call, status_of
+from bench.results import Figure, counted
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from bench.results import SampleSize
+
+_CALLS = 20  # at each step, of each token
+_STEP = 5.0
+_OUTAGE = 60.0
+_UNAVAILABLE = 503
+
+
+async def rotation_and_outage(_sample_size: SampleSize) -> list[Figure]:
+    """Failed calls over a rotation, and over an outage."""
+    rotated, rejected_old = await over_a_rotation()
+    known, unknown = await over_an_outage()
+    return [
+        counted("failed calls over a key rotation with overlap", rotated, thresholds.FAILED),
+        counted(
+            "after the overlap: calls with a token of the old key that still succeed", rejected_old, thresholds.FAILED
+        ),
+        counted("failed calls over a provider outage of 60 s, known tokens, keys due", known, thresholds.FAILED),
+        counted("meanwhile: a kid nobody knows answered other than 503", unknown, thresholds.FAILED),
+    ]
+
+
+async def over_a_rotation() -> tuple[int, int]:
+    """Failed calls while a key is added, signs, and the one before is withdrawn; those the withdrawn key still opens.
+
+    Old and new tokens call at every step; the old key is withdrawn when its tokens are no longer used.
+    """
+    old, new = signers(2)
+    issuer, clock = Issuer(DEFAULTS.server_url, (old,)), FakeClock(running=False)
+    failed = 0
+    async with authenticated_app(issuer, clock.clock) as app:
+        before = issuer.token()
+        failed += await _failed(app, [before])
+        issuer.signers = (old, new)
+        for _ in range(5):
+            # New tokens before any renewal is due: what the server has not fetched yet, it fetches for them.
+            failed += await _failed(app, [before, issuer.token(), issuer.token()])
+            clock.forward(_STEP)
+        issuer.signers = (new,)
+        clock.forward(DEFAULTS.key_max_age + 1)
+        failed += await _failed(app, [issuer.token()])
+        return failed, _CALLS - await _failed(app, [before])
+
+
+async def over_an_outage() -> tuple[int, int]:
+    """Failed calls of tokens whose key is held, and wrong answers to others, while the provider answers nothing.
+
+    The outage begins when the keys have just become due: they are older than `key_max_age` all along.
+    """
+    issuer, clock = Issuer(DEFAULTS.server_url), FakeClock(running=False)
+    failed = wrong = 0
+    async with authenticated_app(issuer, clock.clock) as app:
+        known = issuer.token()
+        failed += await _failed(app, [known])
+        new = issuer.token()
+        foreign_token = Issuer(DEFAULTS.server_url, (("bench-other", signers(1)[0][1]),)).token()
+        issuer.down = True
+        clock.forward(DEFAULTS.key_max_age + 1)
+        for _ in range(int(_OUTAGE / _STEP)):
+            failed += await _failed(app, [known, new])
+            wrong += await status_of(app, modern_call(foreign_token)) != _UNAVAILABLE
+            clock.forward(_STEP)
+        issuer.down = False
+        failed += await _failed(app, [known, new])
+    return failed, wrong
+
+
+async def _failed(app: ASGIApp, tokens: list[str]) -> int:
+    calls = [modern_call(token) for token in tokens for _ in range(_CALLS)]
+    return sum([status != OK for status in await asyncio.gather(*(status_of(app, call) for call in calls))])

@@ -1,0 +1,85 @@
+"""Writes docs/attacks.md: `python -m scripts.docs.attacks_table`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.corpus.checks import CHECKS
+from tests.corpus.corpus import CORPUS, FAMILIES
+from tests.corpus.dex_rows import NO_PLACE, OTHERWISE, OWN, rows_at_dex
+
+if TYPE_CHECKING:
+    from tests.corpus.model import Attack
+
+TABLE = Path(__file__).parents[2] / "docs" / "attacks.md"
+_HEAD = """\
+# Attacks
+
+What is tried against this server on every run of its tests, what it answers, and the check that stops it: {rows} rows,
+{checks} checks. Written by `python -m scripts.docs.attacks_table`; the rows are in `tests/corpus/`. `python -m
+tests.corpus.prove` takes each check away in turn and shows that a row turns red.
+
+An answer reads *status, error of the challenge (logged reason)*; 0 is a connection that ends without an answer.
+"""
+_COLUMNS = "| what is tried | source | answer | check |\n|---|---|---|---|\n"
+
+_AT_DEX = """\
+## At Dex
+
+The same corpus is sent to a server whose provider is a real Dex behind its front
+(`tests/integration/test_dex_attacks.py`): {sent} of its rows. Tokens with other claims are signed there by Dex's own
+key, which no attacker has, so that each is refused for what it says. All are answered as above, but for these:
+
+| what is tried | answer at Dex | why |
+|---|---|---|
+{otherwise}
+What Dex really gives out, from logins through its front and, where it says so, past it:
+
+{columns}{own}
+Rows without a place at Dex, by what they need:
+
+| what they need | rows | why |
+|---|---|---|
+{no_place}"""
+
+
+def _response(attack: Attack) -> str:
+    challenge = {None: "no challenge", "": "challenge without error"}.get(attack.challenge, attack.challenge)
+    challenge = "" if attack.status in {0, 200} or not isinstance(challenge, str) else f", {challenge}"
+    message = f" ({attack.message})" if attack.message and attack.message != attack.challenge else ""
+    return f"{attack.status}{challenge}{message}"
+
+
+def _row(attack: Attack) -> str:
+    return _line(attack.name, attack.source, _response(attack), f"`{attack.check}`")
+
+
+def table() -> str:
+    """The whole document."""
+    parts = [_HEAD.format(rows=len(CORPUS), checks=len(CHECKS))]
+    for family, attacks in FAMILIES.items():
+        parts.append(f"## {family}\n\n{_COLUMNS}{''.join(map(_row, attacks))}")
+    return "\n".join([*parts, _at_dex()])
+
+
+def _line(*cells: str) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+
+
+def _at_dex() -> str:
+    """What is otherwise where the provider is Dex."""
+    sent = {attack.name: attack for attack in rows_at_dex(CORPUS)}
+    rows = Counter(attack.stage.name for attack in CORPUS if attack.name not in sent)
+    return _AT_DEX.format(
+        sent=len(sent),
+        columns=_COLUMNS,
+        otherwise="".join(_line(name, _response(sent[name]), why) for name, (_, why) in OTHERWISE.items()),
+        own="".join(map(_row, OWN)),
+        no_place="".join(_line(name, str(rows[name]), why) for name, why in NO_PLACE.items()),
+    )
+
+
+if __name__ == "__main__":
+    TABLE.write_text(table(), encoding="utf-8")

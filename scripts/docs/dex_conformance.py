@@ -1,0 +1,156 @@
+"""The server's promises where Dex is the provider: how each is shown there, or why it cannot be.
+
+Writes docs/dex-conformance.md: `python -m scripts.docs.dex_conformance`. A promise of the areas below is shown by rows of
+the corpus that are sent at Dex, or by a test in tests/integration/test_dex*.py that carries its id; or it stands in
+`LIMITS` or `APART`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.conformance.marks import ids_in
+from tests.conformance.model import manifest
+from tests.corpus.corpus import CORPUS
+from tests.corpus.dex_rows import rows_at_dex
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tests.conformance.model import Requirement
+
+TABLE = Path(__file__).parents[2] / "docs" / "dex-conformance.md"
+AREAS = ("gate", "metadata", "health", "page", "paths", "auth", "scopes", "sessions", "jwt", "keys", "discovery")
+
+ROWS = {
+    "gate.other_scheme": ("scheme",),
+    "gate.malformed": ("one_header", "one_token", "empty_token"),
+    "gate.only_header": ("header_only",),
+    "gate.every_method": ("every_method",),
+    "gate.origin": ("origin", "origin_whole", "one_origin"),
+    "gate.host": ("host", "host_whole", "one_host"),
+    "gate.body": ("duplicate_members", "one_message", "json_errors", "utf8_only"),
+    "gate.body_bound": ("body_length", "declared_body", "counted_body"),
+    "gate.values_bound": ("values_bound", "depth_bound"),
+    "scopes.both_eras": ("tool_scope",),
+    "scopes.file": ("tool_scope",),
+    "scopes.only_listed": ("tool_listed",),
+    "sessions.owner": ("session_subject", "session_client"),
+    "jwt.shape": ("compact_shape", "one_spelling"),
+    "jwt.length": ("token_length",),
+    "jwt.header": ("header_length", "json_object", "kid_text", "critical_extensions", "duplicate_members"),
+    "jwt.algorithm": ("algorithm_list", "key_algorithm"),
+    "jwt.header_type": ("header_type",),
+    "jwt.header_keys": ("signature",),
+    "jwt.signature": ("signature",),
+    "jwt.issuer": ("issuer",),
+    "jwt.audience": ("audience", "audience_texts"),
+    "jwt.times": ("expired", "expiry_required", "numeric_dates", "boolean_dates", "date_range", "not_before"),
+    "jwt.lifetime": ("lifetime",),
+    "jwt.sender_bound": ("sender_bound",),
+    "jwt.claims": ("text_claims", "text_lists", "duplicate_members", "no_constants", "finite_numbers"),
+}
+"""The checks whose rows show a promise at Dex."""
+
+_NO_SCOPES = "Dex has no scopes of one's own"
+LIMITS = {
+    "gate.insufficient_scope": f"{_NO_SCOPES}: no login brings more, so a missing group is 403 without a challenge",
+    "scopes.one_challenge": f"{_NO_SCOPES}: the refusal is a 403 without a challenge, and names the groups",
+    "jwt.scopes": f"{_NO_SCOPES}: none is read from its tokens, the person's groups are the scopes",
+    "jwt.token_type": "holds for the ID token of a login (`c_hash`), for codes and refresh tokens; the ID token of a "
+    "refresh looks like an access token and is accepted",
+    "jwt.user": "nothing in Dex's tokens marks a person; Dex gives no token without one (`dex.grants`)",
+    "keys.filter": "Dex publishes RSA keys for signatures only: there is no key to leave out",
+}
+"""What Dex makes impossible, in whole or in part, and why."""
+
+_OURS_ALONE = "the provider has no part in it"
+_DOCUMENT = "the document is the front's own file, and Dex's keys are beside it"
+APART = {
+    **dict.fromkeys(
+        (
+            "gate.preflight",
+            "gate.same_bytes",
+            "gate.person_bound",
+            "health.live",
+            "page.says",
+            "paths.unknown",
+            "auth.disabled",
+            "scopes.by_arguments",
+            "scopes.undecided",
+            "scopes.everything_named",
+            "scopes.again",
+            "scopes.known",
+            "sessions.bound",
+            "jwt.reasons",
+            "jwt.cache",
+        ),
+        _OURS_ALONE,
+    ),
+    "scopes.prefix": "Dex puts nothing before a scope",
+    "discovery.bounds": _DOCUMENT,
+    "discovery.inside": _DOCUMENT,
+}
+"""What would be shown by Dex no better than without it, and why."""
+
+_HEAD = """\
+# The server's promises with Dex
+
+The tests hold the server to its promises with a provider of their own and with a real Keycloak; this page says which of
+those about requests, challenges, scopes, tokens, keys and discovery hold with a real Dex. Written by `python -m
+scripts.docs.dex_conformance`. *Rows* are those of [the attacks](attacks.md) that are sent at Dex.
+"""
+
+
+def promises() -> dict[str, Requirement]:
+    """Those of the areas."""
+    return {name: row for name, row in manifest().items() if name.split(".")[0] in AREAS}
+
+
+def by_tests() -> dict[str, list[str]]:
+    """By promise, the tests at a real Dex that carry its id."""
+    found: dict[str, list[str]] = {}
+    for path in sorted((TABLE.parents[1] / "tests" / "integration").glob("test_dex*.py")):
+        for name, ids in ids_in(path).items():
+            for one in ids & promises().keys():
+                found.setdefault(one, []).append(f"{path.stem}: {name.removeprefix('test_').replace('_', ' ')}")
+    return found
+
+
+def _covered_rows() -> Iterator[tuple[str, str, str]]:
+    rows, tests = rows_at_dex(CORPUS), by_tests()
+    for name, promise in promises().items():
+        if name in LIMITS or name in APART:
+            continue
+        count = sum(row.check in ROWS.get(name, ()) for row in rows)
+        by = [*([f"{count} rows"] if count else []), *tests.get(name, ())]
+        yield f"`{name}`", promise.behaviour, "; ".join(by)
+
+
+def _reasons(reasons: dict[str, str]) -> Iterator[tuple[str, str, str]]:
+    for name, why in reasons.items():
+        yield f"`{name}`", promises()[name].behaviour, why
+
+
+def _table(last: str, lines: Iterable[tuple[str, str, str]]) -> str:
+    head = f"| promise | behaviour | {last} |\n|---|---|---|\n"
+    return head + "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
+def table() -> str:
+    """The whole document."""
+    parts = [
+        _HEAD,
+        "## What Dex makes impossible\n",
+        _table("at Dex", _reasons(LIMITS)),
+        "## What holds\n",
+        _table("shown by", _covered_rows()),
+        "## What a provider does not change\n",
+        _table("why", _reasons(APART)),
+    ]
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    TABLE.write_text(table(), encoding="utf-8")

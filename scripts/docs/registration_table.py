@@ -1,0 +1,166 @@
+"""Writes docs/registration.md: `python -m scripts.docs.registration_table`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.client_compat.expected import EXPECTED
+from tests.client_compat.index import PROFILES
+from tests.client_compat.malicious_registrations import ADDRESSES, REDIRECTS, REFUSED, SHAPES
+from tests.client_compat.narrowed_registrations import CURBED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tests.client_compat.expected import Column, Provider
+    from tests.client_compat.malicious_registrations import Hostile
+
+TABLE = Path(__file__).parents[2] / "docs" / "registration.md"
+_HEAD = """\
+# Who may register a client
+
+A client that the provider does not know registers itself before its first login (RFC 7591). `registration.profile` in
+`idp-config/access.yaml` says who may. The tables are what the tests hold the real provider to; written by `python -m
+scripts.docs.registration_table`, from `tests/client_compat/`.
+
+*ran*: the real program registered, logged in and called this server, with a real Keycloak, and its requests were
+written down. *read*: its requests were taken from public source, logs or issues. Either way the tests send them as they
+stand: registration, login with the client's own parameters at each of its redirect URIs, a call that the server admits,
+a refresh, and the registration's end.
+"""
+_CLIENTS = """\
+A *hosted* client runs on its vendor's machines and cannot reach a server on this one. A vendor's redirect URIs stand
+under `vendors` in the access file and count under some registration profiles only: a client whose URIs are not all let
+in is refused as a whole. ChatGPT uses one URI for everybody where the provider names itself in its answer (RFC 9207),
+as Keycloak does; where it shows a URI of the form `https://chatgpt.com/connector/oauth/…`, add that one to `vendors`.
+"""
+_REFRESH = """\
+A client that refreshes twice at once with one token, as two windows of one program may do, gets {better} and
+{worse}{then}.
+"""
+_ENDS = ", and its session ends: the person logs in again, the registration stays"
+_HOSTILE = """\
+### What does not get in at {name}
+
+{count} requests, each sent under each registration profile{failures}.
+"""
+_FAILURES = ".\nThose with a status fail inside the provider, and nothing is registered"
+_CURBED = """\
+### What gets in and gets no more than others at {name}
+
+The provider answers 201 to some of these, and takes away what they asked for: every such client asks for consent, must
+use PKCE with S256, has no redirect URI but the loopback one it named, and gets no token without a person.{more}
+"""
+_MORE = {
+    "Keycloak": """ A *hole* is
+what Keycloak lets through by itself, before the bootstrap; `tests/conformance/requirements/bootstrap.py` has them.""",
+    "Dex": """ At the
+front they all get one of the same public clients.""",
+}
+_NOTES = {
+    "Keycloak": """\
+Under the profile `cimd` nobody registers: a client is known by the document at its own URL ([Keycloak](keycloak.md)).
+""",
+    "Dex": """\
+The clients' requests are sent as they were seen with Keycloak; what a client would do otherwise at Dex was not seen,
+but for the official SDKs, which ran ([Dex](dex.md)).
+""",
+}
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+
+
+def _table(head: list[str], rows: Iterable[Iterable[str]]) -> str:
+    return _line(head) + "|" + "---|" * len(head) + "\n" + "".join(map(_line, rows))
+
+
+def _cell(name: str, column: Column, lost: tuple[str, ...]) -> str:
+    if name not in column.lets_in:
+        return f"refused ({column.status})"
+    if lost:
+        return f"logs in, but not at {', '.join(f'`{uri}`' for uri in lost)}"
+    return "invited, logs in" if column.invited else "logs in"
+
+
+def _clients(provider: Provider) -> str:
+    columns = provider.tested()
+    rows = (
+        (
+            f"{name} (hosted)" if profile.hosted else name,
+            profile.version,
+            str(profile.seen),
+            *(_cell(name, column, provider.lost_redirects.get(name, ())) for column in columns.values()),
+        )
+        for name, profile in PROFILES.items()
+    )
+    return _table(["client", "version", "seen", *(f"`{name}`" for name in columns)], rows)
+
+
+def _rejected(hostile: Iterable[Hostile], provider: Provider) -> list[Hostile]:
+    return [one for one in hostile if one.name not in provider.responses]
+
+
+def _tried(title: str, hostile: Iterable[Hostile], provider: Provider) -> str:
+    def names() -> Iterator[tuple[str, str]]:
+        for one in hostile:
+            status = provider.failures.get(one.name)
+            yield one.name if status is None else f"{one.name} ({status})", one.source
+
+    return _table([title, "source"], names())
+
+
+def _provider(name: str, provider: Provider) -> str:
+    better, worse = provider.parallel_refresh
+    then = _ENDS if provider.after_parallel_refresh != better else ""
+    count = len(_rejected(REFUSED, provider))
+    groups = {"redirect URI": REDIRECTS, "further address": ADDRESSES, "form": SHAPES}
+    curbed = (*(one for one in REFUSED if one.name in provider.responses), *CURBED)
+    parts = [
+        f"## {name}\n",
+        _clients(provider),
+        *([_CLIENTS] if name == "Keycloak" else []),
+        _NOTES[name],
+        _REFRESH.format(better=better, worse=worse, then=then),
+        *_cannot(name, provider),
+        _HOSTILE.format(name=name, count=count, failures=_FAILURES if provider.failures else ""),
+        *(
+            _tried(title, rejected, provider)
+            for title, group in groups.items()
+            if (rejected := _rejected(group, provider))
+        ),
+        _CURBED.format(name=name, more=_MORE[name]),
+        _tried("asked for", curbed, provider),
+    ]
+    return "\n".join(parts)
+
+
+def _cannot(name: str, provider: Provider) -> Iterator[str]:
+    if provider.cannot:
+        yield _table([f"{name} cannot", "what happens"], provider.cannot.items())
+
+
+def _sources() -> str:
+    rows = ((name, "; ".join(_short(source) for source in profile.sources)) for name, profile in PROFILES.items())
+    return "## Where the requests come from\n\n" + _table(["client", "source"], rows)
+
+
+def _short(source: str) -> str:
+    """A link that reads well; a way of running the program stays as it is."""
+    if not source.startswith("https://github.com/") or " " in source:
+        return source
+    owner, repository, *rest = source.removeprefix("https://github.com/").split("/")
+    number = f"#{rest[1]}" if rest[0] in {"issues", "pull"} else f" {rest[-1]}"
+    return f"[{owner}/{repository}{number}]({source})"
+
+
+def table() -> str:
+    """The whole document."""
+    providers = (_provider(name, provider) for name, provider in EXPECTED.items())
+    return "\n".join([_HEAD, *providers, _sources()])
+
+
+if __name__ == "__main__":
+    TABLE.write_text(table(), encoding="utf-8")

@@ -1,0 +1,229 @@
+"""Every known client, and every hostile one, at a real Keycloak under each registration profile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from mcp_idp.access.policy import load_access
+from mcp_idp.util.clock import Clock
+from tests.client_compat.expected import EXPECTED
+from tests.client_compat.index import PROFILES
+from tests.client_compat.malicious_registrations import GOOD, REFUSED
+from tests.client_compat.narrowed_registrations import CURBED
+from tests.client_compat.replay import Replay
+from tests.support.in_process import serving, settings_for
+from tests.support.keycloak.realm import bootstrapped, claims
+from tests.support.keycloak.tutorial_realm import tutorial_realm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.client_compat.malicious_registrations import Hostile
+    from tests.support.keycloak.realm import Json, Keycloak, Realm
+
+    Realms = Callable[[str], Realm]
+
+pytestmark = [pytest.mark.anyio, pytest.mark.containers]
+
+KEYCLOAK = EXPECTED["Keycloak"]
+COLUMNS = KEYCLOAK.tested()
+CELLS = [(profile, name) for profile in COLUMNS for name in PROFILES]
+LET_IN = [(profile, name) for profile, name in CELLS if name in COLUMNS[profile].lets_in]
+REJECTIONS = {400, 403}
+TUTORIAL_SCOPES = "mcp:tools mcp:notes.read"  # that a server of such a realm asks for
+KNOWN_TO_TUTORIALS = 6  # personas at least: such a realm trusts loopback only
+
+
+@pytest.fixture(scope="module")
+def realms(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Realms:
+    """One realm for each registration profile, made when it is first asked for."""
+    made: dict[str, Realm] = {}
+
+    def of(profile: str) -> Realm:
+        if profile not in made:
+            folder = tmp_path_factory.mktemp(profile)
+            made[profile] = bootstrapped(keycloak, folder, registration={"profile": profile})
+        return made[profile]
+
+    return of
+
+
+def replay(realm: Realm, profile: str, name: str) -> Replay:
+    scopes = " ".join(load_access(settings_for(realm).access_file).login_scopes)
+    invitation = invited(realm) if COLUMNS[profile].invited else None
+    return Replay(realm, PROFILES[name], scopes, invitation)
+
+
+def invited(realm: Realm) -> str:
+    """An initial access token, as the administrator hands it to a person."""
+    path = f"admin/realms/{realm.name}/clients-initial-access"
+    token: str = realm.admin().connection.raw_post(path, data='{"count": 1, "expiration": 60}').json()["token"]
+    return token
+
+
+def send(realm: Realm, hostile: Hostile, invitation: str | None = None) -> httpx.Response:
+    headers = {"Content-Type": "application/json"}
+    if invitation:
+        headers["Authorization"] = f"Bearer {invitation}"
+    return httpx.post(f"{realm.issuer}/clients-registrations/openid-connect", content=hostile.body, headers=headers)
+
+
+@pytest.mark.requirement("personas.matrix")
+@pytest.mark.parametrize("profile", COLUMNS)
+def test_each_client_is_registered_or_refused_as_the_table_says(realms: Realms, profile: str) -> None:
+    realm, column = realms(profile), COLUMNS[profile]
+    responses = {name: replay(realm, profile, name).register() for name in PROFILES}
+    expected = {name: 201 if name in column.lets_in else column.status for name in PROFILES}
+    assert {name: response["status"] for name, response in responses.items()} == expected
+    assert all(("client_id" in response) == (response["status"] == 201) for response in responses.values())
+
+
+@pytest.mark.requirement("personas.matrix")
+@pytest.mark.parametrize("profile", [name for name, column in COLUMNS.items() if column.invited])
+def test_without_an_invitation_nobody_registers_where_one_is_needed(realms: Realms, profile: str) -> None:
+    realm = realms(profile)
+    statuses = {Replay(realm, persona, "mcp:tools").register()["status"] for persona in PROFILES.values()}
+    assert statuses <= {401, 403}
+
+
+@pytest.mark.requirement("personas.login", "personas.admitted", "personas.refresh", "personas.forgotten")
+@pytest.mark.parametrize(("profile", "name"), LET_IN)
+async def test_a_client_logs_in_calls_refreshes_and_is_forgotten(realms: Realms, profile: str, name: str) -> None:
+    realm = realms(profile)
+    client_of = replay(realm, profile, name)
+    client = client_of.register()
+    assert client["status"] == 201, client
+    async with serving(settings_for(realm), clock=Clock()) as server:
+        for uri in PROFILES[name].redirects:
+            response = client_of.log_in(client, uri)
+            assert response.get("status") == 200, (uri, response)
+            assert_outcome(realm, client, response)
+            assert await server.status(response["access_token"]) == 200
+        fresh = client_of.refresh(client, response["refresh_token"])
+        assert fresh["status"] == 200, fresh
+        assert_outcome(realm, client, fresh)
+        assert fresh["access_token"] != response["access_token"]
+        assert await server.status(fresh["access_token"]) == 200
+    assert client_of.forget(client) == 204
+    assert realm.admin().get("clients", clientId=client["client_id"]) == []
+    assert client_of.refresh(client, fresh["refresh_token"])["status"] in {400, 401}
+
+
+def assert_outcome(realm: Realm, client: Json, response: Json) -> None:
+    """The token is this person's, for this client, for this server, with the scopes that the person's role brings."""
+    token = claims(response["access_token"])
+    assert token["aud"] == realm.public_url
+    # A reader's, of the three that were asked for; offline_access is between client and provider.
+    assert set(token["scope"].split()) - {"offline_access"} == {"mcp:tools", "mcp:notes.read"}, token["scope"]
+    assert (token["iss"], token["azp"], token["typ"]) == (realm.issuer, client["client_id"], "Bearer")
+    assert token["exp"] - token["iat"] == 300
+
+
+@pytest.mark.requirement("adoption.personas")
+async def test_every_client_works_at_an_adopted_realm_those_registered_before_too(
+    keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    realm = tutorial_realm(keycloak, tmp_path_factory.mktemp("adopted"), "test-adopted-with-clients")
+    everybody = [Replay(realm, PROFILES[name], TUTORIAL_SCOPES) for name in COLUMNS["open-dev"].lets_in]
+    tried = [(client_of, client_of.register()) for client_of in everybody]
+    before = [(client_of, client) for client_of, client in tried if client["status"] == 201]
+    assert len(before) >= KNOWN_TO_TUTORIALS
+    realm.apply()
+    after = [(client_of, client_of.register()) for client_of in everybody]
+    assert {client["status"] for _, client in after} == {201}
+    async with serving(settings_for(realm), clock=Clock()) as server:
+        for client_of, client in [*before, *after]:
+            response = client_of.log_in(client, client["redirect_uris"][0])
+            fresh = client_of.refresh(client, response["refresh_token"])
+            for token in (response["access_token"], fresh["access_token"]):
+                assert await server.status(token) == 200
+                # What a client had by default in such a realm, email for one, it keeps.
+                assert set(claims(token)["scope"].split()) >= set(TUTORIAL_SCOPES.split())
+
+
+@pytest.mark.requirement("personas.parallel_refresh")
+@pytest.mark.parametrize("name", ["Claude Code", "TypeScript SDK 2.x", "mcp-remote"])  # one of each authentication
+def test_two_refreshes_at_once_both_go_through_and_the_session_goes_on(realms: Realms, name: str) -> None:
+    client_of = replay(realms("open-dev"), "open-dev", name)
+    client = client_of.register()
+
+    def after(chosen: int) -> int:
+        """The status of a further refresh, with one of the two tokens that came."""
+        response = client_of.log_in(client, PROFILES[name].redirects[0])
+        responses = client_of.refresh_twice_at_once(client, response["refresh_token"])
+        assert tuple(each["status"] for each in responses) == KEYCLOAK.parallel_refresh
+        status: int = client_of.refresh(client, responses[chosen]["refresh_token"])["status"]
+        return status
+
+    # Keycloak goes on from one of the two, and which one only it knows: the use of the other ends the session.
+    assert KEYCLOAK.after_parallel_refresh in (after(turn % 2) for turn in range(8))
+    assert client_of.log_in(client, PROFILES[name].redirects[0])["status"] == 200  # the registration is as it was
+
+
+@pytest.mark.requirement("personas.hostile")
+@pytest.mark.parametrize("profile", COLUMNS)
+def test_no_hostile_registration_gets_in(realms: Realms, profile: str) -> None:
+    realm, column = realms(profile), COLUMNS[profile]
+    before = clients(realm)
+    odd: dict[str, str] = {}
+    for hostile in REFUSED:
+        response = send(realm, hostile, invited(realm) if column.invited else None)
+        fails = {KEYCLOAK.failures[hostile.name]} if hostile.name in KEYCLOAK.failures else set()
+        if response.status_code not in REJECTIONS | fails:
+            odd[hostile.name] = f"{response.status_code} {response.text[:200]}"
+    assert odd == {}
+    assert clients(realm) == before
+
+
+def clients(realm: Realm) -> set[str]:
+    return {client["clientId"] for client in realm.admin().get("clients")}
+
+
+@pytest.mark.requirement("personas.curbed")
+@pytest.mark.parametrize("profile", [name for name, column in COLUMNS.items() if column.lets_in])
+def test_a_client_that_asks_for_more_than_the_code_flow_does_not_get_it(realms: Realms, profile: str) -> None:
+    realm, column = realms(profile), COLUMNS[profile]
+    for hostile in CURBED:
+        answer = send(realm, hostile, invited(realm) if column.invited else None)
+        assert answer.status_code in {201, *REJECTIONS}, (hostile.name, answer.text)
+        if answer.status_code == 201:
+            curbed(realm, answer.json(), hostile.name)
+
+
+def curbed(realm: Realm, registered: Json, name: str) -> None:
+    (client,) = realm.admin().get("clients", clientId=registered["client_id"])
+    assert (client["consentRequired"], client["fullScopeAllowed"]) == (True, False), name
+    assert (client["implicitFlowEnabled"], client["directAccessGrantsEnabled"]) == (False, False), name
+    assert set(client["redirectUris"]) <= {GOOD}, name
+    assert client.get("protocolMappers", []) in ([], pairwise(client)), name
+    assert client["attributes"].get("pkce.code.challenge.method") == "S256", name
+    secret = {"client_secret": registered["client_secret"]} if "client_secret" in registered else {}
+    user = {"username": "reader", "password": "reader"}
+    for grant, more in (("client_credentials", {}), ("password", user)):
+        token = realm.token(grant_type=grant, client_id=client["clientId"], scope="mcp:tools", **secret, **more)
+        assert token["status"] in {400, 401}, (name, grant, token)
+        assert "access_token" not in token, (name, grant)
+
+
+def pairwise(client: Json) -> list[Json]:
+    """The one mapper that Keycloak makes by itself, for a client that wants a subject of its own."""
+    found: list[Json] = client.get("protocolMappers", [])
+    return [mapper for mapper in found if mapper["protocolMapper"] == "oidc-sha256-pairwise-sub-mapper"]
+
+
+@pytest.mark.full
+@pytest.mark.requirement("personas.flood")
+def test_a_thousand_registrations_fill_the_realm_and_no_more(
+    keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    realm = bootstrapped(keycloak, tmp_path_factory.mktemp("flood"), registration={"max_clients": 60})
+    room = 60 - len(clients(realm))
+    statuses = [realm.register(redirect_uris=[GOOD], client_name=f"{n}")["status"] for n in range(1000)]
+    assert statuses == [201] * room + [403] * (1000 - room)
+    assert len(clients(realm)) == 60
+    # A person who is known already is not kept out by it.
+    response = realm.log_in("reader", "mcp-native", scope="mcp:tools", redirect_uri="http://127.0.0.1:5555/callback")
+    assert response["status"] == 200

@@ -1,0 +1,166 @@
+"""Every known client, and every hostile one, at a real Dex behind its front, under each registration profile it has."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from mcp_idp.access.policy import load_access
+from tests.client_compat.expected import EXPECTED
+from tests.client_compat.index import PROFILES
+from tests.client_compat.malicious_registrations import GOOD, REFUSED
+from tests.client_compat.narrowed_registrations import CURBED
+from tests.client_compat.replay import Replay
+from tests.support.dex import Dex, running_dex
+from tests.support.in_process import serving
+from tests.support.keycloak.realm import claims
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.support.dex import Json
+
+    Servers = Callable[[str], Dex]
+
+pytestmark = [pytest.mark.anyio, pytest.mark.containers]
+
+DEX = EXPECTED["Dex"]
+COLUMNS = DEX.tested()
+LET_IN = [(profile, name) for profile, column in COLUMNS.items() for name in PROFILES if name in column.lets_in]
+REJECTIONS = {400, 403}
+EVERYBODY_GETS = {
+    "token_endpoint_auth_method": "none",
+    "grant_types": ["authorization_code", "refresh_token"],
+    "response_types": ["code"],
+}
+
+
+@pytest.fixture(scope="module")
+def servers(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """One Dex for each registration profile, started when it is first asked for."""
+    running: dict[str, Dex] = {}
+    with ExitStack() as stack:
+
+        def of(profile: str) -> Dex:
+            if profile not in running:
+                folder = tmp_path_factory.mktemp(profile)
+                running[profile] = stack.enter_context(running_dex(folder, registration={"profile": profile}))
+            return running[profile]
+
+        yield of
+
+
+def replay(dex: Dex, name: str, *, offline: bool = False) -> Replay:
+    """The persona; with `offline` it asks for a refresh token besides."""
+    profile = PROFILES[name]
+    if offline and "offline_access" not in profile.authorize["scope"]:
+        profile = replace(
+            profile, authorize={**profile.authorize, "scope": f"{profile.authorize['scope']} offline_access"}
+        )
+    return Replay(dex, profile, " ".join(load_access(dex.settings().access_file).login_scopes))
+
+
+@pytest.mark.requirement("personas.matrix", "dex.personas")
+@pytest.mark.parametrize("profile", COLUMNS)
+def test_each_client_is_registered_or_refused_as_the_table_says(servers: Servers, profile: str) -> None:
+    dex, column = servers(profile), COLUMNS[profile]
+    responses = {name: replay(dex, name).register() for name in PROFILES}
+    expected = {name: 201 if name in column.lets_in else column.status for name in PROFILES}
+    assert {name: response["status"] for name, response in responses.items()} == expected
+    assert all(("client_id" in response) == (response["status"] == 201) for response in responses.values())
+
+
+@pytest.mark.requirement("personas.login", "personas.admitted", "personas.refresh", "dex.personas")
+@pytest.mark.parametrize(("profile", "name"), LET_IN)
+async def test_a_client_logs_in_calls_and_refreshes_if_it_asks_for_that(
+    servers: Servers, profile: str, name: str
+) -> None:
+    dex = servers(profile)
+    client_of, lost = replay(dex, name), DEX.lost_redirects.get(name, ())
+    client = client_of.register()
+    asks = "offline_access" in PROFILES[name].authorize["scope"]
+    async with serving(dex.settings()) as server:
+        for uri in PROFILES[name].redirects:
+            answer = client_of.log_in(client, uri)
+            if uri in lost:
+                assert (answer["status"], "access_token" in answer) == (400, False)
+                continue
+            assert answer.get("status") == 200, (uri, answer)
+            assert_outcome(dex, client, answer)
+            assert ("refresh_token" in answer) == asks
+            assert await server.status(answer["access_token"]) == 200
+        patient = replay(dex, name, offline=True)
+        answer = patient.log_in(client, PROFILES[name].redirects[0])
+        fresh = patient.refresh(client, answer["refresh_token"])
+        assert fresh["status"] == 200, fresh
+        assert_outcome(dex, client, fresh)
+        assert await server.status(fresh["access_token"]) == 200
+
+
+def assert_outcome(dex: Dex, client: Json, response: Json) -> None:
+    """The token is this person's, for this client and this server, for ten minutes."""
+    token = claims(response["access_token"])
+    assert (token["iss"], token["aud"]) == (dex.issuer, [dex.public_url, client["client_id"]])
+    assert (token["azp"], token["groups"]) == (client["client_id"], ["mcp-reader"])
+    assert token["exp"] - token["iat"] == 600
+    assert "scope" not in response
+
+
+@pytest.mark.requirement("personas.parallel_refresh", "dex.personas")
+@pytest.mark.parametrize("name", ["Claude Code", "TypeScript SDK 2.x", "mcp-remote"])  # as at Keycloak
+def test_two_refreshes_at_once_both_go_through_and_the_session_goes_on(servers: Servers, name: str) -> None:
+    client_of = replay(servers("open-dev"), name, offline=True)
+    client = client_of.register()
+    response = client_of.log_in(client, PROFILES[name].redirects[0])
+    responses = client_of.refresh_twice_at_once(client, response["refresh_token"])
+    assert tuple(each["status"] for each in responses) == DEX.parallel_refresh
+    after = [client_of.refresh(client, each["refresh_token"])["status"] for each in responses]
+    assert DEX.after_parallel_refresh in after
+
+
+@pytest.mark.requirement("personas.hostile", "dex.personas")
+@pytest.mark.parametrize("profile", COLUMNS)
+def test_a_hostile_registration_is_refused_or_brings_what_everybody_s_does(servers: Servers, profile: str) -> None:
+    dex, column = servers(profile), COLUMNS[profile]
+    odd: dict[str, str] = {}
+    for hostile in REFUSED:
+        answer = send(dex, hostile.body)
+        answered = hostile.name in DEX.responses and bool(column.lets_in)
+        if answer.status_code != 201 if answered else answer.status_code not in REJECTIONS:
+            odd[hostile.name] = f"{answer.status_code} {answer.text[:200]}"
+        if answered:
+            curbed(answer.json(), hostile.name)
+    assert odd == {}
+
+
+def send(dex: Dex, body: bytes) -> httpx.Response:
+    return httpx.post(f"{dex.issuer}/register", content=body, headers={"Content-Type": "application/json"}, timeout=60)
+
+
+def curbed(registered: Json, name: str) -> None:
+    """It got a client of the pool, as everybody on this machine does, and nothing of what else it named."""
+    assert registered["client_id"].startswith("mcp-native-"), name
+    assert registered["redirect_uris"][0].startswith(GOOD), name
+    known = {"client_id", "client_name", "redirect_uris", *EVERYBODY_GETS}
+    assert registered.keys() == known, name
+    assert {member: registered[member] for member in EVERYBODY_GETS} == EVERYBODY_GETS, name
+
+
+@pytest.mark.requirement("personas.curbed", "dex.personas")
+@pytest.mark.parametrize("profile", [name for name, column in COLUMNS.items() if column.lets_in])
+def test_a_client_that_asks_for_more_than_the_code_flow_does_not_get_it(servers: Servers, profile: str) -> None:
+    dex = servers(profile)
+    for hostile in CURBED:
+        answer = send(dex, hostile.body)
+        assert answer.status_code in {201, *REJECTIONS}, (hostile.name, answer.text)
+        if answer.status_code == 201:
+            curbed(answer.json(), hostile.name)
+            client = answer.json()["client_id"]
+            person = {"username": "reader", "password": "reader", "scope": "openid"}
+            for grant, more in (("client_credentials", {}), ("password", person)):
+                token = dex.token(grant_type=grant, client_id=client, **more)
+                assert (token["status"] in REJECTIONS | {401}, "access_token" in token) == (True, False), hostile.name

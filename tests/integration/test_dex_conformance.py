@@ -1,0 +1,182 @@
+"""The server's promises about challenges, metadata, scopes, keys and discovery, where the provider is a real Dex."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.corpus.response_parsing import challenge
+from tests.support.app import BOTH, MODERN
+from tests.support.dex import PUBLIC_URL, Dex, running_dex
+from tests.support.fake_issuer import Issuer
+from tests.support.in_process import Served, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import httpx
+
+pytestmark = [pytest.mark.anyio, pytest.mark.containers]
+DOCUMENT = "http://localhost:9/.well-known/oauth-protected-resource/mcp"
+OFFERED = "mcp:tools mcp:notes.read mcp:notes.write"
+
+
+@pytest.fixture(scope="module")
+def dex(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dex]:
+    with running_dex(tmp_path_factory.mktemp("dex")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def users(dex: Dex) -> dict[str, dict[str, str]]:
+    """What the token endpoint gave each demo user."""
+    return {user: dex.log_in(user, f"mcp-native-2{n}") for n, user in enumerate(("reader", "admin", "nobody"))}
+
+
+def challenge_params(response: httpx.Response) -> dict[str, str] | None:
+    return challenge((name.encode(), value.encode()) for name, value in response.headers.items())
+
+
+@pytest.mark.requirement("dex.promises", "gate.missing", "gate.cors")
+async def test_who_has_no_token_is_told_where_and_what_for(dex: Dex) -> None:
+    async with serving(dex.settings()) as server:
+        response = await server.post(None, origin="http://localhost:6274")
+    assert response.status_code == 401
+    assert challenge_params(response) == {"resource_metadata": DOCUMENT, "scope": OFFERED}
+    assert response.headers["access-control-allow-origin"] == "http://localhost:6274"
+    assert "www-authenticate" in response.headers["access-control-expose-headers"].lower()
+
+
+@pytest.mark.requirement("dex.promises", "gate.invalid_token", "gate.correlation", "gate.no_token_in_log")
+async def test_whatever_does_not_count_is_refused_in_one_text(dex: Dex, users: dict[str, dict[str, str]]) -> None:
+    tokens = users["reader"]
+    wrong = [tokens["id_token"], tokens["refresh_token"], tokens["access_token"][:-9], Issuer().token(), "x"]
+    async with serving(dex.settings()) as server:
+        with capture_logs() as lines:
+            responses = [await server.post(token) for token in wrong]
+    assert [response.status_code for response in responses] == [401] * len(wrong)
+    expected = {"error": "invalid_token", "resource_metadata": DOCUMENT, "scope": OFFERED}
+    for answer in responses:
+        assert challenge_params(answer) == expected
+        assert answer.json()["correlation_id"] in json.dumps(lines)
+    assert len({response.json()["error_description"] for response in responses}) == 1
+    assert not any(token[-40:] in json.dumps(lines) for token in wrong[:4])
+
+
+@pytest.mark.requirement("dex.promises", "metadata.both_forms", "metadata.resource", "metadata.scopes", "metadata.cors")
+async def test_the_metadata_lead_to_the_front_and_offer_nothing_privileged(dex: Dex) -> None:
+    async with serving(dex.settings()) as server:
+        one, other = [
+            await server.client.get(
+                f"/.well-known/oauth-protected-resource{path}", headers={"origin": "https://a.example"}
+            )
+            for path in ("", "/mcp")
+        ]
+    assert one.content == other.content
+    document = one.json()
+    assert (document["resource"], document["authorization_servers"]) == (PUBLIC_URL, [dex.issuer])
+    assert sorted(document["scopes_supported"]) == sorted(OFFERED.split())
+    assert one.headers["access-control-allow-origin"] == "*"
+
+
+@pytest.mark.requirement("dex.promises", "jwt.accepted", "gate.hierarchy", "scopes.broader")
+async def test_a_group_brings_its_scopes_and_the_narrower_ones(dex: Dex, users: dict[str, dict[str, str]]) -> None:
+    async with serving(dex.settings()) as server:
+        assert await server.status(users["reader"]["access_token"]) == 200
+        response = await server.call("note_add", users["admin"]["access_token"], {"text": "milk"})
+    assert response.status_code == 200
+    assert 'isError":true' not in response.text.replace(" ", "")
+
+
+@pytest.mark.requirement("dex.promises", "gate.not_obtainable", "scopes.not_obtainable", "scopes.told")
+@pytest.mark.parametrize(
+    ("user", "tool", "group"), [("nobody", "whoami", "mcp-reader"), ("reader", "note_add", "mcp-writer")]
+)
+async def test_what_no_group_of_the_person_brings_is_refused_without_a_challenge(
+    dex: Dex, users: dict[str, dict[str, str]], user: str, tool: str, group: str
+) -> None:
+    async with serving(dex.settings()) as server:
+        response = await server.call(tool, users[user]["access_token"], {"text": "milk"})
+    assert (response.status_code, challenge_params(response)) == (403, None)
+    assert group in response.json()["error"]["message"]
+
+
+@pytest.mark.requirement("dex.promises", "scopes.lists")
+async def test_lists_show_what_the_person_s_groups_bring(dex: Dex, users: dict[str, dict[str, str]]) -> None:
+    async with serving(dex.settings()) as server:
+        displayed = {user: await tools(server, users[user]["access_token"]) for user in ("reader", "admin")}
+    assert "note_list" in displayed["reader"]
+    assert displayed["admin"] - displayed["reader"] == {"note_add", "note_count"}
+
+
+async def tools(server: Served, token: str) -> set[str]:
+    """The names in `tools/list`."""
+    meta = {"io.modelcontextprotocol/protocolVersion": MODERN, "io.modelcontextprotocol/clientCapabilities": {}}
+    document = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": meta}}
+    headers = {
+        "accept": BOTH,
+        "mcp-protocol-version": MODERN,
+        "mcp-method": "tools/list",
+        "authorization": f"Bearer {token}",
+    }
+    response = await server.client.post("/mcp", json=document, headers=headers)
+    return {tool["name"] for tool in response.json()["result"]["tools"]}
+
+
+@pytest.mark.requirement("dex.promises", "discovery.order", "keys.fetched_once", "keys.cool_down")
+async def test_the_front_s_document_is_the_first_that_is_asked_for_and_keys_are_fetched_once(
+    dex: Dex, users: dict[str, dict[str, str]]
+) -> None:
+    async with serving(dex.settings()) as server:
+        good = users["reader"]["access_token"]
+        statuses = await asyncio.gather(*(server.status(good) for _ in range(20)))
+        assert set(statuses) == {200}
+        first = ["/.well-known/oauth-authorization-server", "/keys"]
+        assert [url.path for url in server.fetched] == first
+        unknown = [Issuer(url=dex.issuer).token(kid=f"unknown-{n}") for n in range(20)]
+        assert set(await asyncio.gather(*(server.status(token) for token in unknown))) == {401}
+        assert [url.path for url in server.fetched] == first * 2  # once more, for twenty unknown keys
+
+
+@pytest.mark.requirement("dex.promises", "discovery.two_addresses")
+async def test_the_front_may_be_reached_at_another_address_than_it_says(
+    dex: Dex, users: dict[str, dict[str, str]]
+) -> None:
+    inside = f"http://127.0.0.1:{dex.port}"
+    async with serving(dex.settings(OAUTH_INTERNAL_URL=inside)) as server:
+        assert await server.status(users["reader"]["access_token"]) == 200
+        assert {url.host for url in server.fetched} == {"127.0.0.1"}
+
+
+@pytest.mark.requirement("dex.promises", "discovery.issuer", "gate.unavailable")
+async def test_the_same_dex_by_another_name_is_another_issuer(dex: Dex, users: dict[str, dict[str, str]]) -> None:
+    async with serving(dex.settings(OAUTH_SERVER_URL=f"http://127.0.0.1:{dex.port}")) as server:
+        response = await server.post(users["reader"]["access_token"])
+        assert response.status_code == 503
+        assert int(response.headers["retry-after"]) > 0
+        assert "/keys" not in {url.path for url in server.fetched}
+
+
+@pytest.mark.requirement("dex.promises", "gate.unavailable", "health.ready", "keys.outage")
+async def test_held_keys_outlive_an_outage_and_without_keys_nothing_is_decided(
+    dex: Dex, users: dict[str, dict[str, str]]
+) -> None:
+    good = users["reader"]["access_token"]
+    async with serving(dex.settings()) as current:
+        assert await current.status(good) == 200
+        dex.part()
+        try:
+            current.clock.forward(300)
+            assert await current.status(good) == 200
+            assert (await current.client.get("/readyz")).status_code == 200
+            async with serving(dex.settings()) as late:
+                assert await late.status(good) == 503
+                assert (await late.client.get("/readyz")).status_code == 503
+        finally:
+            dex.restore()
+    async with serving(dex.settings()) as again:
+        assert await again.status(good) == 200

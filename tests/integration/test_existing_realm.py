@@ -1,0 +1,127 @@
+"""A realm that somebody configured by hand: what check finds open in it, and what an apply leaves alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import httpx
+import pytest
+import yaml
+
+from mcp_idp.cli.bootstrap.errors import ConfigError
+from mcp_idp.cli.bootstrap.keycloak.state.managed import MANAGED_MARKER
+from tests.support.keycloak.bootstrap_commands import check
+from tests.support.keycloak.realm import REDIRECT, claims
+from tests.support.keycloak.tutorial_realm import tutorial_realm, what_is_theirs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.keycloak.realm import Keycloak, Realm
+
+pytestmark = pytest.mark.containers
+
+
+@pytest.mark.requirement("adoption.untouched", "adoption.holes")
+def test_a_realm_made_by_the_guide_is_adopted_and_its_other_clients_stay(keycloak: Keycloak, tmp_path: Path) -> None:
+    realm = tutorial_realm(keycloak, tmp_path, "test-by-the-guide")
+    service_client = realm.post_client(
+        "openid-connect", {"redirect_uris": [REDIRECT], "grant_types": ["client_credentials"], "scope": "mcp:tools"}
+    )
+    known = {
+        "client_id": service_client["client_id"],
+        "client_secret": service_client["client_secret"],
+        "scope": "mcp:tools",
+    }
+    # The hole is there: a stranger's token, for our resource, without any person.
+    assert claims(realm.token(grant_type="client_credentials", **known)["access_token"])["aud"] == realm.public_url
+
+    # S2, S4 and S5 are shut where this Keycloak was started.
+    assert [weakness.id for weakness in check(realm).weaknesses] == ["S1", "S3", "S6", "S7", "S8", "S9"]
+    before = what_is_theirs(realm.admin())
+    realm.apply()
+    assert what_is_theirs(realm.admin()) == before
+    assert check(realm).clean
+    assert realm.token(grant_type="client_credentials", **known)["status"] == 400
+    assert realm.apply() == 0
+
+
+@pytest.mark.requirement("adoption.taken_over")
+def test_who_registered_a_client_that_becomes_ours_reads_no_secret_of_it(keycloak: Keycloak, tmp_path: Path) -> None:
+    realm = tutorial_realm(keycloak, tmp_path, "test-taken-over")
+    admin = realm.admin()
+    # At an endpoint of Keycloak's own kind a stranger chooses id and attributes, and is given this token.
+    admin.write("POST", ("clients",), {"clientId": realm.public_url, "attributes": dict(MANAGED_MARKER)})
+    (client,) = admin.get("clients", clientId=realm.public_url)
+    path = f"admin/realms/{realm.name}/clients/{client['id']}/registration-access-token"
+    token = admin.connection.raw_post(path, data="").json()["registrationAccessToken"]
+    url = f"{realm.issuer}/clients-registrations/openid-connect/{quote(realm.public_url, safe='')}"
+
+    def read(token: str) -> httpx.Response:
+        return httpx.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=60)
+
+    first = read(token).json()
+    assert first["client_id"] == realm.public_url
+    realm.apply()
+    rejected = read(first["registration_access_token"])  # each use makes a new one
+    assert rejected.status_code == 401
+    assert realm.client_secret not in rejected.text
+    assert check(realm).clean
+
+
+@pytest.mark.requirement("adoption.removed")
+def test_what_the_files_no_longer_name_is_removed_if_it_is_ours(realm: Realm) -> None:
+    admin = realm.admin()
+    client = {"name": "Known beforehand", "redirect_uris": [REDIRECT]}
+    realm.write_access(clients={"first": client, "taken": client})
+    realm.apply()
+    assert any(line.startswith("- client mcp-native") for line in realm.message)
+    # Somebody makes one of them their own, by taking our mark off.
+    (taken,) = admin.get("clients", clientId="taken")
+    admin.write("PUT", ("clients", taken["id"]), {**taken, "attributes": {**taken["attributes"], "kept.by": ""}})
+    # Others carry names like ours, and are not.
+    admin.write("POST", ("roles",), {"name": "mcp-auditor"})
+    admin.write("POST", ("client-scopes",), {"name": "mcp:audit", "protocol": "openid-connect"})
+    admin.write("POST", ("users",), {"username": "somebody", "email": "somebody@demo.example", "firstName": "Real"})
+
+    source = yaml.safe_load((realm.folder / "access.yaml").read_text(encoding="utf-8"))
+    scopes = {name: scope for name, scope in source["scopes"].items() if name != "mcp:admin"}
+    for scope in scopes.values():
+        scope["roles"] = [role for role in scope["roles"] if role != "mcp-admin"]
+    users = {"reader": source["demo_users"]["reader"]}
+    moved = "http://localhost:10/mcp"
+    old, realm.public_url = realm.public_url, moved
+    realm.write_access(clients={}, demo_users=users, scopes=scopes)
+    realm.apply()
+    removed = {line.partition(": ")[0] for line in realm.message if line.startswith("- ")}
+    assert removed == {
+        "- client first",
+        f"- client {old}",
+        "- role mcp-admin",
+        "- scope mcp:admin",
+        "- user admin",
+        "- user nobody",
+        "- user writer",
+    }
+    assert realm.admin().find("roles", "mcp-auditor") is not None
+    assert {"taken", moved} <= {client["clientId"] for client in admin.get("clients")}
+    assert "mcp:audit" in {scope["name"] for scope in admin.get("client-scopes")}
+    assert {user["username"] for user in admin.get("users")} == {"reader", "somebody"}
+    assert realm.apply() == 0
+
+
+@pytest.mark.requirement("adoption.holes", "bootstrap.roles")
+def test_a_role_that_everybody_has_by_another_one_is_named_and_left(realm: Realm) -> None:
+    admin = realm.admin()
+    admin.write("POST", ("roles",), {"name": "employee"})
+    admin.write("POST", ("roles", "employee", "composites"), [admin.get("roles", "mcp-reader")])
+    everybody = admin.get()["defaultRole"]["name"]
+    admin.write("POST", ("roles", everybody, "composites"), [admin.get("roles", "employee")])
+    with pytest.raises(ConfigError, match="everybody has the role mcp-reader, by the role employee"):
+        realm.apply()
+    found = check(realm)
+    assert (found.names, [hole.id for hole in found.weaknesses]) == ([], ["R1"])
+    assert f"everybody has the role mcp-reader, by employee, which is in {everybody}" in found.weaknesses[0].text
+    admin.write("DELETE", ("roles", everybody, "composites"), [admin.get("roles", "employee")])
+    assert check(realm).clean

@@ -1,0 +1,132 @@
+"""An apply whose connection breaks: registration is never wider than the profile, and the next apply completes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mcp_idp.cli.bootstrap.errors import BootstrapError, ProviderUnreachable
+from tests.support.keycloak.bootstrap_commands import check, plan
+from tests.support.keycloak.realm import REPOSITORY, Realm
+from tests.support.keycloak.registration_probe import OWN, admitted
+from tests.support.recording_proxy import recording
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.keycloak.realm import Keycloak
+
+pytestmark = pytest.mark.containers
+
+CREATING, TIGHTENING = 67, 8  # writes, the last of which lets in; the trial registration comes after them
+
+
+def _some(few: tuple[int, ...], maximum: int) -> list[object]:
+    """Every number up to `maximum`, all but a few in the full tier only."""
+    return [n if n in few else pytest.param(n, marks=pytest.mark.full) for n in range(1, maximum + 1)]
+
+
+def _break_after(realm: Realm, writes: int) -> BootstrapError:
+    with recording(realm.server.url) as proxy:
+        proxy.breaks_after = writes
+        with pytest.raises(BootstrapError) as broken:
+            realm.apply(internal_url=f"{proxy.url}/realms/{realm.name}")
+    assert len(proxy.writes) == writes
+    return broken.value
+
+
+def _killed_at(realm: Realm, write: int) -> None:
+    """Run an apply as a person does, and kill it when it is about to write for the `write`th time."""
+    with recording(realm.server.url) as proxy:
+
+        def kill(_method: str, _path: str) -> None:
+            if len(proxy.writes) == write:
+                process.send_signal(signal.SIGKILL)
+                process.wait(timeout=60)
+
+        proxy.before_write = kill
+        process = subprocess.Popen(
+            [sys.executable, REPOSITORY / "scripts" / "bootstrap_idp.py", "apply"],
+            env={
+                "PATH": os.environ["PATH"],
+                **realm.environment,
+                "OAUTH_INTERNAL_URL": f"{proxy.url}/realms/{realm.name}",
+            },
+            stdout=subprocess.DEVNULL,
+        )
+        assert process.wait(timeout=120) == -signal.SIGKILL
+    assert len(proxy.writes) == write
+
+
+def _new(keycloak: Keycloak, folder: Path, name: str) -> Realm:
+    """A realm that is not there yet."""
+    realm = Realm(keycloak, folder, name)
+    realm.write_access(registration={"profile": "loopback-only"})
+    return realm
+
+
+def _tighten(realm: Realm) -> None:
+    """Ask for a narrower profile than the realm has, and for less besides."""
+    realm.write_access(registration={"profile": "loopback-only", "max_clients": 300}, clients={})
+
+
+def _is_completed(realm: Realm) -> None:
+    realm.apply()
+    assert check(realm).clean
+    assert admitted(realm) == {OWN}
+
+
+@pytest.mark.requirement("interrupted.completes")
+def test_the_numbers_here_are_all_the_writes_there_are(keycloak: Keycloak, tmp_path: Path) -> None:
+    realm = _new(keycloak, tmp_path, "test-counted")
+    assert realm.apply() == CREATING
+    realm.write_access()
+    realm.apply()
+    _tighten(realm)
+    assert len(plan(realm)) == TIGHTENING
+
+
+@pytest.mark.requirement("interrupted.completes", "interrupted.shut")
+@pytest.mark.parametrize("writes", _some((2, 40), CREATING))
+def test_a_new_realm_that_broke_off_lets_nobody_in_and_is_completed(
+    keycloak: Keycloak, tmp_path: Path, writes: int
+) -> None:
+    realm = _new(keycloak, tmp_path, f"test-broke-off-{writes}")
+    broken = _break_after(realm, writes)
+    assert isinstance(broken, ProviderUnreachable)
+    assert "\n" not in str(broken)
+    assert admitted(realm) == ({OWN} if writes == CREATING else set())
+    if writes < CREATING - 1:  # the last but one enables the realm
+        back = realm.authorize("reader", client_id="mcp-native", redirect_uri="http://127.0.0.1:5555/callback")
+        assert "code" not in back
+    _is_completed(realm)
+
+
+@pytest.mark.requirement("interrupted.completes", "interrupted.shut")
+@pytest.mark.parametrize("writes", _some((3,), TIGHTENING))
+def test_a_realm_that_broke_off_while_it_was_tightened_is_never_wider_than_before(realm: Realm, writes: int) -> None:
+    _tighten(realm)
+    _break_after(realm, writes)
+    assert admitted(realm) == ({OWN} if writes == TIGHTENING else set())
+    _is_completed(realm)
+
+
+@pytest.mark.requirement("interrupted.completes", "interrupted.shut")
+def test_an_apply_that_was_killed_lets_nobody_in_and_is_completed(keycloak: Keycloak, tmp_path: Path) -> None:
+    realm = _new(keycloak, tmp_path, "test-killed")
+    _killed_at(realm, 30)
+    assert admitted(realm) == set()
+    _is_completed(realm)
+
+
+@pytest.mark.requirement("interrupted.completes", "interrupted.shut")
+def test_a_tightening_that_was_killed_lets_nobody_in_and_is_completed(realm: Realm) -> None:
+    _tighten(realm)
+    _killed_at(realm, 4)
+    assert admitted(realm) == set()
+    _is_completed(realm)

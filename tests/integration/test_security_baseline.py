@@ -1,0 +1,184 @@
+"""The holes of the usual recipe, tried on a Keycloak that the bootstrap configured: each attack as it once worked.
+
+S1 to S9 were all reproduced on Keycloak 26.7.5 with open registration as tutorials set it up.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from mcp_idp.cli.bootstrap.keycloak.probe import payloads
+from mcp_idp.cli.bootstrap.keycloak.verification import NATIVE_REGISTRATION_ENDPOINTS
+from tests.support.keycloak.realm import claims, pkce_pair
+
+if TYPE_CHECKING:
+    from tests.support.keycloak.realm import Realm
+
+pytestmark = pytest.mark.containers
+
+NATIVE = payloads.native()
+
+
+@pytest.mark.requirement("bootstrap.s1")
+def test_a_client_that_registered_itself_gets_no_token_by_itself(standing_realm: Realm) -> None:
+    client = standing_realm.post_client("openid-connect", {**payloads.BY_ITSELF, "scope": "mcp:tools"})
+    assert client["status"] == 201  # refused at use, below
+    response = standing_realm.token(
+        grant_type="client_credentials",
+        client_id=client["client_id"],
+        client_secret=client["client_secret"],
+        scope="mcp:tools",
+    )
+    assert response["status"] == 400
+    assert "access_token" not in response
+
+
+@pytest.mark.requirement("bootstrap.s1")
+def test_without_the_grant_rule_such_a_token_has_neither_scope_nor_audience(realm: Realm) -> None:
+    admin = realm.admin()
+    policies = admin.get("client-policies", "policies")["policies"]
+    stored = [policy for policy in policies if policy["name"] != "mcp-code-only"]
+    admin.write("PUT", ("client-policies", "policies"), {"policies": stored})
+    client = realm.post_client("openid-connect", {**payloads.BY_ITSELF, "scope": "mcp:tools"})
+    response = realm.token(
+        grant_type="client_credentials",
+        client_id=client["client_id"],
+        client_secret=client["client_secret"],
+        scope="mcp:tools",
+    )
+    token = claims(response["access_token"])
+    assert "aud" not in token
+    assert "mcp:tools" not in token["scope"]
+    assert realm.introspect(response["access_token"]) == {"active": False}
+
+
+@pytest.mark.requirement("bootstrap.s2")
+@pytest.mark.parametrize("endpoint", NATIVE_REGISTRATION_ENDPOINTS)
+def test_no_endpoint_takes_a_client_of_keycloaks_own_kind(standing_realm: Realm, endpoint: str) -> None:
+    response = standing_realm.post_client(endpoint, payloads.own_kind("chosen"))
+    assert (response["status"], response["error"]) == (404, "Client registration provider not found")
+    assert standing_realm.admin().get("clients", clientId="chosen") == []
+
+
+@pytest.mark.requirement("bootstrap.s3")
+def test_nobody_forges_another_persons_subject(standing_realm: Realm) -> None:
+    own_kind = payloads.own_kind("forger", protocolMappers=[payloads.SUB_FORGING_MAPPER])
+    assert standing_realm.post_client("default", own_kind)["status"] == 404
+    assert standing_realm.register(**NATIVE, protocolMappers=[payloads.SUB_FORGING_MAPPER])["status"] == 400
+    # Were the endpoint open after all, the policy would still let no mapper in, whoever sends it.
+    admin = standing_realm.admin()
+    policies = [p for p in admin.get("components") if p["providerId"] == "allowed-protocol-mappers"]
+    assert {policy["subType"] for policy in policies} == {"anonymous", "authenticated"}
+    assert [policy["config"].get("allowed-protocol-mapper-types", []) for policy in policies] == [[], []]
+
+
+@pytest.mark.requirement("bootstrap.s4")
+def test_nobody_gets_a_token_of_ten_years(standing_realm: Realm) -> None:
+    own_kind = payloads.own_kind("eternal", attributes=payloads.TEN_YEAR_LIFETIME)
+    assert standing_realm.post_client("default", own_kind)["status"] == 404
+    assert standing_realm.register(**NATIVE, attributes=payloads.TEN_YEAR_LIFETIME)["status"] == 400
+    client = standing_realm.register(**NATIVE, scope="mcp:tools offline_access")
+    answer = standing_realm.log_in("reader", client["client_id"], scope="mcp:tools offline_access")
+    token = claims(answer["access_token"])
+    assert token["exp"] - token["iat"] == 300
+
+
+@pytest.mark.requirement("bootstrap.s5")
+def test_nobody_gets_access_tokens_signed_with_a_shared_secret(standing_realm: Realm) -> None:
+    own_kind = payloads.own_kind("signer", attributes=payloads.SHARED_SECRET)
+    assert standing_realm.post_client("default", own_kind)["status"] == 404
+    assert standing_realm.register(**NATIVE, access_token_signed_response_alg="HS256")["status"] == 400
+
+
+@pytest.mark.requirement("bootstrap.s6")
+@pytest.mark.parametrize("uri", payloads.RELATIVE_REDIRECTS)
+def test_a_relative_redirect_is_refused(standing_realm: Realm, uri: str) -> None:
+    rejected = standing_realm.register(redirect_uris=[uri])
+    assert rejected["status"] in {400, 403}, rejected
+
+
+@pytest.mark.requirement("bootstrap.s7")
+@pytest.mark.parametrize("member", payloads.ADDRESSES)
+def test_no_foreign_address_is_shown_or_fetched(standing_realm: Realm, member: str) -> None:
+    refused = standing_realm.register(**payloads.with_address(member))
+    # 403: refused by a rule. 400 would mean that Keycloak went to fetch it first.
+    assert refused["status"] == 403, refused
+
+
+@pytest.mark.requirement("bootstrap.s8")
+def test_a_name_full_of_markup_is_shown_as_text(standing_realm: Realm) -> None:
+    own_kind = payloads.own_kind("spoofer", name=payloads.SPOOFED_NAME)
+    assert standing_realm.post_client("default", own_kind)["status"] == 404
+    client = standing_realm.register(**NATIVE, client_name="<b id='spoof'>Account</b>")
+    page = standing_realm.consent_page("reader", client["client_id"], scope="mcp:tools")
+    assert "<b id='spoof'>" not in page
+    assert "&lt;b id=" in page
+
+
+@pytest.mark.requirement("bootstrap.s8")
+@pytest.mark.parametrize(
+    ("name", "displayed"),
+    [
+        ("${client_account}", "Account"),  # by the standard endpoint too, it becomes the name of one of Keycloak's own
+        ("Account\u202enosrep yb", "Account\u202enosrep yb"),
+        ("Visual Studio Code", "Visual Studio Code"),
+    ],
+)
+def test_the_consent_page_says_that_a_name_is_only_what_the_client_says(
+    standing_realm: Realm, name: str, displayed: str
+) -> None:
+    client = standing_realm.register(**NATIVE, client_name=name, scope="mcp:tools")
+    page = standing_realm.consent_page("reader", client["client_id"], scope="mcp:tools")
+    # Isolated (Unicode Annex 9): what turns the direction of writing ends where the name does.
+    assert (
+        f"A program that calls itself “\u2068{displayed}\u2069” asks for access. Nobody has checked that name" in page
+    )
+
+
+@pytest.mark.requirement("bootstrap.s9")
+def test_a_password_brings_no_token(standing_realm: Realm) -> None:
+    client = standing_realm.register(**NATIVE, grant_types=["password", "authorization_code"])
+    for client_id in (client["client_id"], "admin-cli", "mcp-native"):
+        response = standing_realm.token(
+            grant_type="password", client_id=client_id, username="reader", password="reader", scope="mcp:tools"
+        )
+        assert response["status"] == 400
+        assert "access_token" not in response
+
+
+@pytest.mark.requirement("bootstrap.s9")
+@pytest.mark.parametrize("response_type", payloads.IMPLICIT_TYPES)
+def test_the_implicit_flow_brings_no_token(standing_realm: Realm, response_type: str) -> None:
+    client = standing_realm.register(**NATIVE, grant_types=["implicit"], response_types=[response_type])
+    client_id = client.get("client_id", "mcp-native")
+    back = standing_realm.authorize(
+        "reader",
+        client_id=client_id,
+        response_type=response_type,
+        scope="openid mcp:tools",
+        nonce="n",
+        code_challenge="x" * 43,
+        code_challenge_method="S256",
+    )
+    assert "access_token" not in back
+    assert "code" not in back
+    assert "error" in back
+
+
+@pytest.mark.requirement("bootstrap.s9")
+def test_a_device_code_brings_no_token(standing_realm: Realm) -> None:
+    grant = "urn:ietf:params:oauth:grant-type:device_code"
+    client = standing_realm.register(**NATIVE, grant_types=[grant, "authorization_code"])
+    verifier, pkce = pkce_pair()
+    form = {"client_id": client["client_id"], "scope": "mcp:tools", **pkce}
+    begun = httpx.post(f"{standing_realm.issuer}/protocol/openid-connect/auth/device", data=form).json()
+    page = standing_realm.visit("reader", begun["verification_uri_complete"])  # a person is talked into agreeing
+    response = standing_realm.token(
+        grant_type=grant, client_id=client["client_id"], device_code=begun["device_code"], code_verifier=verifier
+    )
+    assert "Device Login Successful" in page["page"]
+    # By the rule, and not because something else was wrong with the request.
+    assert (response["status"], response["error_description"]) == (400, "Request not allowed")

@@ -1,0 +1,100 @@
+"""Our server as a process of its own in front of a real provider, for clients that need real connections."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import httpx
+
+from tests.support.compose_stack import REPOSITORY, free_port
+from tests.support.keycloak.realm import Realm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+    from typing import Any
+
+    from tests.support.keycloak.realm import Keycloak
+
+
+@dataclass
+class Process:
+    """A server that is ready.
+
+    Attributes:
+        url: its own, the audience of the tokens that it takes.
+        log_file: what it says.
+    """
+
+    url: str
+    log_file: Path
+
+    @property
+    def origin(self) -> str:
+        return self.url.removesuffix("/mcp")
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text(encoding="utf-8")
+
+
+@dataclass
+class Server(Process):
+    """A server in front of a realm of Keycloak, whose tokens it takes."""
+
+    realm: Realm
+
+
+@contextmanager
+def serving_realm(
+    keycloak: Keycloak, folder: Path, *, access: dict[str, Any] | None = None, **variables: str
+) -> Iterator[Server]:
+    """A fresh realm and a server for it; the server is stopped at the end.
+
+    Args:
+        keycloak: where the realm is made.
+        folder: for the realm's files and the server's log.
+        access: members of the access file to replace.
+        variables: further settings of the server.
+    """
+    port = free_port()
+    realm = Realm(keycloak, folder, f"clients-{secrets.token_hex(4)}", public_url=f"http://localhost:{port}/mcp")
+    realm.write_access(**(access or {}))
+    realm.apply()
+    with serving_process({**realm.environment, **variables}, folder / "server.log") as process:
+        yield Server(process.url, process.log_file, realm)
+
+
+@contextmanager
+def serving_process(settings: Mapping[str, str], log_file: Path) -> Iterator[Process]:
+    """Start a server with these settings, at the port of their MCP_PUBLIC_URL; stop it at the end."""
+    port = urlsplit(settings["MCP_PUBLIC_URL"]).port
+    environment = {**os.environ, "PORT": str(port), "LOG_FORMAT": "json", **settings}
+    with log_file.open("w", encoding="utf-8") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mcp_server"], cwd=REPOSITORY, env=environment, stdout=log, stderr=log
+        )
+    server = Process(settings["MCP_PUBLIC_URL"], log_file)
+    try:
+        _wait_until_ready(server, process)
+        yield server
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def _wait_until_ready(server: Process, process: subprocess.Popen[bytes]) -> None:
+    transport = httpx.HTTPTransport(retries=7)  # waits of 0.5 s, 1 s, 2 s … between them: until it listens
+    with httpx.Client(transport=transport, timeout=60, trust_env=False) as client:
+        for _ in range(200):
+            assert process.poll() is None, server.log
+            if client.get(f"{server.origin}/readyz").status_code == httpx.codes.OK:
+                return
+    raise AssertionError(server.log)

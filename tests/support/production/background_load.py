@@ -1,0 +1,94 @@
+"""Somebody who goes on logging in, refreshing and calling tools while something is done to the stack."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tests.support.compose_stack import earlier_greeting, greeting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.support.production.deployment import Production
+
+_OK = 200
+_PATIENCE = 300  # seconds
+
+
+@dataclass(slots=True)
+class AtWork:
+    """What was seen.
+
+    Attributes:
+        done: how often each thing went as it should.
+        again: what had to be asked for a second time, and what was answered first.
+        failed: what went wrong the second time too.
+    """
+
+    production: Production
+    done: Counter[str] = field(default_factory=Counter)
+    again: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    _days: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+
+    def wait_for_days(self, count: int) -> None:
+        """Return when so many more days are over, the one under way included."""
+        for _ in range(count):
+            assert self._days.acquire(timeout=_PATIENCE), self.failed
+
+    def live(self, over: threading.Event) -> None:
+        """One day after the other."""
+        client_id = self.production.client()
+        while not over.is_set():
+            try:
+                self._day(client_id)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is what a person saw
+                self.failed.append(repr(error))
+            self._days.release()
+
+    def _day(self, client_id: str) -> None:
+        """Log in, call a tool in both protocol eras, refresh, call again."""
+        tokens = self._ask("login", lambda: self.production.log_in_with(client_id))
+        self._call(tokens["access_token"])
+        renewed = self._ask("refresh", lambda: self.production.refreshed(client_id, tokens))
+        self._call(renewed["access_token"])
+
+    def _call(self, token: str) -> None:
+        self._ask("modern", lambda: self._called(greeting(token)))
+        self._ask("earlier", lambda: self._called(earlier_greeting(token)))
+
+    def _called(self, call: dict[str, Any]) -> dict[str, Any]:
+        response = self.production.request("POST", self.production.url, **call)
+        return {"status": response.status_code, "text": response.text}
+
+    def _ask(self, what: str, ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        try:
+            response = ask()
+            assert response["status"] == _OK, response
+        except Exception as error:  # noqa: BLE001 - see above
+            self.again.append(f"{what}: {error!r}")
+            response = ask()
+            assert response["status"] == _OK, f"{what}: {response}"
+        self.done[what] += 1
+        return response
+
+
+@contextmanager
+def at_work(production: Production) -> Iterator[AtWork]:
+    """Somebody at work until the block is left.
+
+    One person only: Keycloak refuses a second password of one person while it judges the first.
+    """
+    seen, over = AtWork(production), threading.Event()
+    thread = threading.Thread(target=seen.live, args=(over,))
+    thread.start()
+    try:
+        seen.wait_for_days(1)
+        yield seen
+    finally:
+        over.set()
+        thread.join()

@@ -1,8 +1,8 @@
-"""The server's promises where Dex is the provider: how each is shown there, or why it cannot be.
+"""The server's requirements where Dex is the provider: how each is shown there, or why it cannot be.
 
-Writes docs/dex-conformance.md: `python -m scripts.docs.dex_conformance`. A promise of the areas below is shown by rows of
-the corpus that are sent at Dex, or by a test in tests/integration/test_dex*.py that carries its id; or it stands in
-`LIMITS` or `APART`.
+Writes docs/dex-conformance.md: `python -m scripts.docs.dex_conformance`. A requirement of the areas below is shown by
+rows of the corpus that are sent at Dex, or by a test in tests/integration/test_dex*.py that carries its id; or it stands
+in `LIMITS` or `APART`.
 """
 
 from __future__ import annotations

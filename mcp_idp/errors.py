@@ -240,7 +240,7 @@ class ServerFull(AuthError):
 
 
 class ProviderUnavailable(AuthError):
-    """The token's status is not cached, and the identity provider is unreachable or too many requests to it are waiting.
+    """The token's status is not cached, and the provider is unreachable or too many requests to it are waiting.
 
     Attributes:
         detail: what failed, for the log.

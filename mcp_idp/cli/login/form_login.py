@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 class Cookies:
     """The cookies of one login (RFC 6265), by host, path and name; ports do not separate cookies (section 8.5).
 
-    `Domain` is ignored: a cookie is returned only to the host that set it. Unlike in RFC 6265, `Secure` cookies are also
-    sent over http. Keycloak sets them on http://localhost too, and browsers accept them there because loopback is
+    `Domain` is ignored: a cookie is returned only to the host that set it. Unlike in RFC 6265, `Secure` cookies are
+    also sent over http. Keycloak sets them on http://localhost too, and browsers accept them there because loopback is
     trustworthy; the cookie jars of HTTP libraries do not.
     """
 
@@ -179,7 +179,7 @@ class _BrowserSession:
         """Sends a request and follows redirects.
 
         Returns:
-            The resulting page, or None at the redirect URI; `self.url` is then the full URL with the response parameters.
+            The resulting page, or None at the redirect URI; `self.url` is then the full URL, with the response.
         """
         for _ in range(_MAX_PAGES):
             self.url = url

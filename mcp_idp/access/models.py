@@ -48,8 +48,8 @@ ClaimName = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9_:/.-]+$", max_length=100), AfterValidator(_reject_reserved_claim)
 ]
 RegistrationProfile = Literal["open-dev", "loopback-only", "initial-access-token", "closed", "cimd"]
-# A name with a dot, neither an IP address nor a wildcard, because the provider fetches documents from this host and does
-# so from inside its own network.
+# A name with a dot, neither an IP address nor a wildcard: the provider fetches documents from this host, and does so
+# from inside its own network.
 Domain = Annotated[str, StringConstraints(pattern=r"^([a-z0-9-]{1,63}\.)+[a-z][a-z0-9-]{1,62}$", max_length=253)]
 
 

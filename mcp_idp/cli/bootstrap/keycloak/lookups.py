@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
 
 Object = dict[str, Any]
-"""One representation of the admin REST API, as Keycloak's JSON has it."""
+"""An object's representation in the admin REST API, as decoded JSON."""
 
 _AUDIENCES = ("custom", "client")
 REGISTRATION_POLICY = "org.keycloak.services.clientregistration.policy.ClientRegistrationPolicy"

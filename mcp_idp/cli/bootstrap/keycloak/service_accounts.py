@@ -236,7 +236,7 @@ def replace_bootstrap_admin(settings: KeycloakSettings, *, wait: int, log: Calla
     try:
         master.log_in(wait)
     except AdminAuthError:
-        # Either the administrator is gone already or its secret is wrong: the secret files of the accounts tell which.
+        # An earlier run deleted the administrator, or the secret is wrong; if an account secret is missing, the latter.
         if any(read_secret(account_file(settings.accounts, name)) is None for name in ACCOUNTS):
             raise
         _verify_all(settings, settings.accounts, log)

@@ -171,7 +171,11 @@ async def _without_a_browser_here(
     http: httpx2.AsyncClient,
     credential: str | ClientSigningKey,
 ) -> str:
-    """Obtains a token by client credentials or the device flow; returns "" to fall back to the authorization code flow."""
+    """Obtains a token by client credentials or the device flow.
+
+    Returns:
+        The token, or "" to fall back to the authorization code flow.
+    """
     case = await _discover(plan.url, http)
     scope = plan.scope if plan.scope is not None else " ".join(case.scopes)
     flow = GrantRunner(case, narrator, scope)

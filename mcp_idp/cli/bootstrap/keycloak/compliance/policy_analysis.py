@@ -1,4 +1,4 @@
-"""Determines what a realm's client policies reject, whoever wrote them.
+"""Determines what a realm's client policies reject, be they managed or not.
 
 The analysis uses the current state that was read; it sends no requests.
 """

@@ -3,7 +3,7 @@
 While a probe runs, a disabled managed client (the sentinel) exists in the realm, whose id marks all clients that the
 probe registers, as their name or as the beginning of their id. A registration is therefore recognized even if its
 response never arrived, and the next probe can clean up after one that was killed. A client so marked but without a
-sentinel is someone else's and stays.
+sentinel was not registered by a probe and stays.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Client scopes: each adds the audience to tokens, is bound to its roles and is optional for clients.
 
-The binding to roles keeps scope and audience from every account without such a role, also in clients that registered
-themselves: in Keycloak 26.7.5 a user or service account that has none of the bound roles gets a token with neither. The
-binding is therefore written before any client can get the scope.
+Because of the binding, an account without such a role gets neither scope nor audience, whichever client it uses, one
+that registered itself included: Keycloak 26.7.5 gives a user or service account that has none of the bound roles a
+token with neither. The binding is therefore written before any client can get the scope.
 """
 
 from __future__ import annotations

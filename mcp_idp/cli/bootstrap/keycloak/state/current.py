@@ -1,4 +1,4 @@
-"""The current state of a realm: everything that the planner compares with, read at once and never written."""
+"""The current state of a realm: everything that the planner compares with, read in one pass."""
 
 from __future__ import annotations
 

@@ -4,7 +4,8 @@ Until its token is verified, a request cannot be attributed to a user, so the by
 bounded in total. When a limit is exceeded, one connection is closed, but never one that is serving an authenticated
 request:
 
-- Too many bytes: the connection that holds most of them is closed. This never hits a request that arrives in one piece.
+- Too many bytes: the connection that holds most of them is closed. That is never one whose request arrives in one
+  piece.
 - Too many connections: the oldest connection on which no token has been verified is closed, because it has had the
   most time to send its request. If there is none, the idle connection with the least recent token verification is
   closed; if none is idle, the new connection.

@@ -30,7 +30,8 @@ class HttpLimits:
     Attributes:
         header_bytes: bytes of request line and headers together. The same limit applies separately to the overhead of a
             chunked body (chunk extensions and trailers).
-        header_seconds: seconds for a complete head, from its first byte, or for the first head from the connection.
+        header_seconds: seconds from the first byte of a head to its end; for the first head, from the start of the
+            connection.
         header_count: header fields of a request.
         body_bytes: bytes of a body, whether declared by Content-Length or counted.
         body_seconds: seconds from the end of the head to the end of the body, not enforced while reading is paused by

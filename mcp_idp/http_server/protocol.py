@@ -6,9 +6,9 @@ addition.
 
 `LimitedHttpProtocol` guarantees for every connection (the names are attributes of `HttpLimits`):
 
-- A head over `header_bytes` or with more than `header_count` fields gets 431. If a head is not complete within
-  `header_seconds` of its first byte (for the first head, of the connection), the connection is closed, even if bytes
-  keep arriving.
+- A head over `header_bytes` or with more than `header_count` fields gets 431. The connection is closed if a head is not
+  complete within `header_seconds`, even if bytes keep arriving. The time starts with the first byte of the head; for
+  the first head it starts with the connection.
 - A declared body over `body_bytes` gets 413 before it is read, a chunked body as soon as it exceeds the limit. Chunk
   extensions and trailers have a separate limit of `header_bytes`. Trailers never become headers (RFC 9110 section
   6.5.1).

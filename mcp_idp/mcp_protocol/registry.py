@@ -130,7 +130,8 @@ def register(server: MCPServer[Any], module: ModuleType, scope_requirements: Sco
         scope_requirements: records the scopes that each function requires.
 
     Raises:
-        AccessFileError: a function requires a scope that the access file does not define, or two have the same name.
+        AccessFileError: a function requires a scope that the access file does not define, or two tools, two prompts or
+            two resources have the same name.
     """
     for function in list(vars(module).values()):  # a copy: Python may add names to the module during registration
         registration = getattr(function, _REGISTRATION_ATTR, None)

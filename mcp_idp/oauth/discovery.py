@@ -31,7 +31,11 @@ class ProviderMetadata:
 
 
 def well_known_urls(base: str) -> tuple[str, ...]:
-    """Returns the well-known URLs for the issuer at `base`, in the order to try them, without its trailing slash."""
+    """Returns the well-known metadata URLs of an issuer, in the order in which they are tried.
+
+    Args:
+        base: the URL of the issuer; a trailing slash is ignored.
+    """
     parts = urlsplit(base)
     origin, path = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
     urls = (

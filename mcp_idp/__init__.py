@@ -1,6 +1,7 @@
 """OAuth for MCP servers: an identity provider issues the tokens, this library verifies them.
 
-The names in `__all__` are the public API. Each is imported on first use (PEP 562), so `import mcp_idp` loads nothing.
+The names in `__all__` are the public API. Each is imported on first use (PEP 562), so `import mcp_idp` by itself loads
+no submodule.
 """
 
 from __future__ import annotations

@@ -1,16 +1,16 @@
-"""The gate in front of any MCP application: the SDK's, FastMCP's, a plain Starlette one.
+"""`protect()`: OAuth in front of any MCP application (the SDK's, FastMCP's or a plain Starlette one).
 
     from mcp_idp import load_settings, protect
     app = protect(your_mcp_application, load_settings(os.environ))
 
 ```
-host ─► path ─► /mcp ───────► gate ─► sessions ─► your application
-          ├──► /.well-known/oauth-protected-resource[/mcp]   metadata
-          ├──► /sse, /.well-known/oauth-authorization-server …   legacy_discovery
-          ├──► /livez, /readyz                               health (any Host)
-          └──► /                                             page
+Host ─► path ─► /mcp ───────► auth middleware ─► session limiter ─► your application
+          ├──► /.well-known/oauth-protected-resource[/mcp]       protected resource metadata
+          ├──► /sse, /.well-known/oauth-authorization-server …   legacy discovery
+          ├──► /livez, /readyz                                   health checks (any Host)
+          └──► /                                                 landing page
 ```
-Any other path is 404: what an application serves besides MCP would be served without a token.
+Any other path gets 404. Forwarding it to the application would serve its non-MCP routes without a token.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 _WARN_EVERY_SECONDS = 60.0
-# Most servers would go on without it, and keys would then be asked for with a client that is closed.
+# Most ASGI servers carry on without lifespan support; keys would then be fetched with a closed HTTP client.
 _NO_LIFESPAN = "the application behind the gate does not answer lifespan.startup (ASGI lifespan protocol); let it do so"
 
 
-def protect(  # noqa: PLR0913 - each a keyword with a default
+def protect(  # noqa: PLR0913 - the optional ones are keyword-only
     app: ASGIApp,
     settings: Settings,
     *,
@@ -66,20 +66,26 @@ def protect(  # noqa: PLR0913 - each a keyword with a default
     clock: Clock | None = None,
     http: httpx.AsyncClient | None = None,
 ) -> ASGIApp:
-    """An application that lets through to `app` whom the identity provider vouches for.
+    """Wraps `app` so that it receives authenticated and authorized requests only.
 
     Args:
-        app: serves MCP at the path of MCP_PUBLIC_URL; gets the lifespan, and each request with `scope["user"]`, from
-            which `current_principal()` and the SDK's `get_access_token()` answer.
-        settings: where everything follows from.
-        access: the access policy, if the caller has loaded it already; by default that of `settings.access_file`.
-        scope_requirements: which scopes a call needs; by default what `tools` of the access file says.
-        clock: the time; the system's by default.
-        http: for calls to the identity provider; one of its own by default, closed at the end.
+        app: the ASGI application that serves MCP at the path of MCP_PUBLIC_URL. It receives the lifespan events and
+            each authorized request, with the caller in `scope["user"]`; `current_principal()` and the SDK's
+            `get_access_token()` return the same caller.
+        settings: the server's settings.
+        access: the access policy, if the caller has loaded it already; by default read from `settings.access_file`.
+        scope_requirements: the scopes that each call requires; by default those under `tools` in the access file.
+        clock: the time source; the system's clocks by default.
+        http: the client for requests to the identity provider; by default one that is created here and closed at
+            shutdown. A client that is passed in stays open.
+
+    Returns:
+        The ASGI application to serve in place of `app`.
 
     Raises:
         AccessFileError: the access file cannot be used.
-        SettingsError: the access file asks for what the settings do not allow, or a file of theirs is of no use.
+        SettingsError: the access file requires what the settings do not provide, or a file that the settings name
+            cannot be used.
     """
     access = access or load_access(settings.access_file)
     _validate_client_credentials(settings, access)
@@ -115,7 +121,10 @@ def _lifespan(
     closers: Sequence[Callable[[], Awaitable[None]]],
     client: httpx.AsyncClient | None,
 ) -> ASGIApp:
-    """What runs as long as `app` does: at its end `closers` are called and `client` is closed."""
+    """Returns the lifespan application: runs that of `app` and the background tasks, then releases resources.
+
+    At shutdown the background tasks are cancelled, `closers` are called and `client` is closed.
+    """
 
     @asynccontextmanager
     async def around() -> AsyncIterator[None]:
@@ -162,7 +171,13 @@ def _routes(
 
 
 def _validate_client_credentials(settings: Settings, access: AccessPolicy) -> None:
-    """What asks the provider in our own name needs our credentials, also where tokens are judged without."""
+    """Rejects access files that need this server's client credentials when none are configured.
+
+    Introspection and token exchange authenticate this server to the provider, also where AUTH_TOKEN_MODE is `jwt`.
+
+    Raises:
+        SettingsError: the credentials are missing, or an entry of `upstreams` is this server itself.
+    """
     for name, used in (("introspect_for", access.introspect_for), ("upstreams", access.upstreams)):
         if used and not settings.has_client_credentials and not settings.disable_auth:
             raise SettingsError(
@@ -174,7 +189,7 @@ def _validate_client_credentials(settings: Settings, access: AccessPolicy) -> No
 
 
 def _needs_of_the_file(access: AccessPolicy) -> ScopeRequirements:
-    """What `tools` of the access file says; what follows for tools that are not there is told at the start."""
+    """Returns the requirements under `tools` in the access file; logs that unlisted tools will be rejected."""
     if access.lists_tools and not access.tools:
         log.warning(
             "access_file_lists_no_tools", hint="every tools/call is rejected: list the tools, or remove `tools`"
@@ -185,7 +200,7 @@ def _needs_of_the_file(access: AccessPolicy) -> ScopeRequirements:
 
 
 def _anonymous_dev_principal(access: AccessPolicy) -> Principal:
-    """Whoever calls, where DISABLE_AUTH is set."""
+    """Returns the principal of every request when DISABLE_AUTH is set."""
     return Principal(
         issuer="", subject="dev", client="dev", scopes=frozenset(access.scopes), expires_at=math.inf, roles=None
     )

@@ -1,21 +1,21 @@
-"""What the gate can refuse with, each with its HTTP status.
+"""The errors with which a request is rejected, each with its HTTP status.
 
 AuthError
-├── MissingCredentials   401  nothing that could be a bearer token; the challenge carries no error code
-├── InvalidRequest       400  malformed credentials: Bearer without token, two headers
-├── InvalidBody        400  a body that is not one JSON object with one meaning
-├── InvalidToken         401  any token that does not verify; `reason` is logged, never sent
-├── InsufficientScope    403  the token lacks a scope that a login could bring
-├── InsufficientRole   403  … that no login of this person can bring: no challenge
-├── ScopeResolutionError       403  what the call needs does not follow from its arguments: no challenge
-├── ToolNotListed        403  the access file lists the tools, and not this one: no challenge
-├── OriginNotAllowed        403  a browser page we do not know
-├── HostNotAllowed          421  a Host that is not ours
-├── BodyTooLarge         413
-├── TooManyRequests      429  the person's requests hold all the memory that one person may
-├── ServerFull           503  all requests together hold too much
-├── ProviderUnavailable  503  the identity provider cannot be asked and the answer is not known
-└── AuditUnavailable     503  the decision cannot be written down (AUDIT_LOG)
+├── MissingCredentials    401  no bearer token; the challenge carries no error code
+├── InvalidRequest        400  malformed credentials: Bearer without a token, two Authorization headers
+├── InvalidBody           400  the body is not one unambiguous JSON object
+├── InvalidToken          401  the token does not verify; `reason` is logged, never sent
+├── InsufficientScope     403  the token lacks a scope that a new login could grant
+├── InsufficientRole      403  the token lacks a scope that no login of this user can grant; no challenge
+├── ScopeResolutionError  403  the required scopes cannot be derived from the arguments; no challenge
+├── ToolNotListed         403  the access file lists the callable tools and this one is not among them; no challenge
+├── OriginNotAllowed      403  the Origin is not in the allow list
+├── HostNotAllowed        421  the Host is not in the allow list
+├── BodyTooLarge          413  the body is too long or holds too many JSON values
+├── TooManyRequests       429  the user's pending requests hold all the memory that one user may hold
+├── ServerFull            503  all pending requests together hold all the memory that requests may hold
+├── ProviderUnavailable   503  the token's status is not cached and the identity provider is unreachable
+└── AuditUnavailable      503  the decision cannot be written to the audit log (AUDIT_LOG)
 
 Sources: RFC 6750 section 3.1, RFC 9110 section 15.
 """
@@ -27,7 +27,7 @@ from typing import ClassVar
 
 
 class TokenErrorReason(StrEnum):
-    """Why a token was refused: for the log, never for the wire."""
+    """Why a token was rejected; written to the log, never sent to the client."""
 
     TOO_LONG = auto()
     NOT_A_JWT = auto()
@@ -54,7 +54,13 @@ class TokenErrorReason(StrEnum):
 
 
 class AuthError(Exception):
-    """A refusal. `status` is HTTP's, `code` is the `error` of the body, `description` is for the caller."""
+    """Base class of all rejections.
+
+    Attributes:
+        status: the HTTP status.
+        code: the `error` member of the response body.
+        description: the `error_description` member of the response body.
+    """
 
     status: ClassVar[int]
     code: ClassVar[str]
@@ -66,7 +72,7 @@ class AuthError(Exception):
 
 
 class MissingCredentials(AuthError):
-    """RFC 6750 section 3.1: a request without authentication information gets no error code in its challenge."""
+    """The request has no bearer token; its challenge carries no error code (RFC 6750 section 3.1)."""
 
     status = 401
     code = "missing_authorization"
@@ -81,14 +87,26 @@ class InvalidRequest(AuthError):
 
 
 class InvalidBody(AuthError):
-    """What is judged must be what is acted on: a body that two parsers read differently is refused."""
+    """The body is not one JSON object, or is ambiguous.
+
+    Parsers can read an ambiguous body differently, so the message that is authorized here might not be the one that the
+    application processes.
+    """
 
     status = 400
     code = "invalid_body"
 
 
 class InvalidToken(AuthError):
-    """The token does not verify. One text for all reasons: the caller learns nothing about the check that failed."""
+    """The token does not verify.
+
+    The description is the same for every reason, so the caller cannot tell which check failed.
+
+    Attributes:
+        reason: the check that failed, for the log.
+        expected: what the check expected, for the log.
+        got: what the token contains instead, for the log.
+    """
 
     status = 401
     code = "invalid_token"
@@ -105,7 +123,11 @@ class InvalidToken(AuthError):
 
 
 class InsufficientScope(AuthError):
-    """RFC 6750 section 3.1: `required` is all that the request needs, once."""
+    """The token lacks a scope that a new login could grant (RFC 6750 section 3.1).
+
+    Attributes:
+        required: all scopes that the request requires, each once, not only the missing ones.
+    """
 
     status = 403
     code = "insufficient_scope"
@@ -116,7 +138,14 @@ class InsufficientScope(AuthError):
 
 
 class InsufficientRole(AuthError):
-    """No login of this person brings the scope: a challenge would only send clients in circles."""
+    """The token lacks a scope that no login of this user can grant.
+
+    There is no challenge: clients would log in again at every call.
+
+    Attributes:
+        required: all scopes that the request requires, each once.
+        roles: the roles and groups that grant the missing scope.
+    """
 
     status = 403
     code = "insufficient_role"
@@ -131,7 +160,7 @@ class InsufficientRole(AuthError):
 
 
 class ScopeResolutionError(AuthError):
-    """The function that names the scopes from the arguments has failed on these: nobody is let through by a fault."""
+    """The required scopes could not be derived from the arguments; the request is rejected (fail closed)."""
 
     status = 403
     code = "scope_undecided"
@@ -143,7 +172,11 @@ class ScopeResolutionError(AuthError):
 
 
 class ToolNotListed(AuthError):
-    """The access file lists the tools, and not this `name`, as it was sent: what runs under it is not known."""
+    """The access file lists the callable tools and this one is not among them, so its required scopes are unknown.
+
+    Attributes:
+        name: the `name` parameter exactly as it was sent; not necessarily a string.
+    """
 
     status = 403
     code = "tool_not_listed"
@@ -158,7 +191,7 @@ class ToolNotListed(AuthError):
 
 
 class OriginNotAllowed(AuthError):
-    """The page that made the browser send this is not on the list (ALLOWED_ORIGINS)."""
+    """The Origin of the web page that sent the request is not in the allow list (ALLOWED_ORIGINS)."""
 
     status = 403
     code = "forbidden_origin"
@@ -166,7 +199,7 @@ class OriginNotAllowed(AuthError):
 
 
 class HostNotAllowed(AuthError):
-    """The Host is not one of ours: DNS rebinding, or a proxy that does not pass the public name on."""
+    """The Host is not in the allow list: DNS rebinding, or a proxy that does not forward the public host name."""
 
     status = 421
     code = "misdirected_request"
@@ -174,14 +207,18 @@ class HostNotAllowed(AuthError):
 
 
 class BodyTooLarge(AuthError):
-    """The body is longer, or holds more JSON values, than the server reads (RFC 9110 section 15.5.14)."""
+    """The body is too long, holds too many JSON values or nests too deeply (RFC 9110 section 15.5.14)."""
 
     status = 413
     code = "body_too_large"
 
 
 class TooManyRequests(AuthError):
-    """The person's requests hold all that one person may (RFC 6585 section 4). `retry_after` is in seconds."""
+    """The user's pending requests hold all the memory that one user may hold (RFC 6585 section 4).
+
+    Attributes:
+        retry_after: seconds, for the Retry-After header.
+    """
 
     status = 429
     code = "too_many_requests"
@@ -190,7 +227,11 @@ class TooManyRequests(AuthError):
 
 
 class ServerFull(AuthError):
-    """All requests together hold all that they may (RFC 9110 section 15.6.4). `retry_after` is in seconds."""
+    """All pending requests together hold all the memory that requests may hold (RFC 9110 section 15.6.4).
+
+    Attributes:
+        retry_after: seconds, for the Retry-After header.
+    """
 
     status = 503
     code = "server_full"
@@ -199,7 +240,12 @@ class ServerFull(AuthError):
 
 
 class ProviderUnavailable(AuthError):
-    """The answer is not known and the identity provider cannot be asked. `retry_after` is in seconds."""
+    """The token's status is not cached, and the provider is unreachable or too many requests to it are waiting.
+
+    Attributes:
+        detail: what failed, for the log.
+        retry_after: seconds, for the Retry-After header.
+    """
 
     status = 503
     code = "identity_provider_unavailable"
@@ -212,7 +258,7 @@ class ProviderUnavailable(AuthError):
 
 
 class AuditUnavailable(AuthError):
-    """What is not written down does not happen, where an audit log was asked for."""
+    """Fail closed: a request that cannot be written to the configured audit log is rejected."""
 
     status = 503
     code = "audit_unavailable"

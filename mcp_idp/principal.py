@@ -1,4 +1,4 @@
-"""Who is calling: what a verified token says, and nothing of the token itself."""
+"""The authenticated caller, as described by a verified token; the token itself is not part of it."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ ClaimValue = str | int | float | bool | tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The caller, as the identity provider vouches for it.
+    """The authenticated caller.
 
     Attributes:
-        issuer: the provider's identifier (`iss`).
-        subject: the person, unique at that issuer only (`sub`); None where a token names nobody.
-        client: the program that asked for the token.
-        scopes: what the token was granted, as the token says; `Access.expand` applies the hierarchy.
-        expires_at: seconds since the epoch (`exp`).
-        roles: the person's roles for this resource, or None where tokens do not tell: then every scope counts as
-            obtainable by a login.
-        claims: what `claims` of the access file lets tools read, by name; `claim` looks one up.
+        issuer: the identifier of the identity provider (`iss`).
+        subject: the user, unique only together with `issuer` (`sub`); None if the token has no subject.
+        client: the id of the client that the token was issued to; None if the token does not name it.
+        scopes: the granted scopes; `AccessPolicy.effective_scopes` adds those that they imply.
+        expires_at: when the token expires, in seconds since the epoch (`exp`).
+        roles: the user's roles for this resource. None if the token does not list roles: then a new login is assumed
+            to be able to grant any scope.
+        claims: pairs of name and value, of the claims that `claims` in the access file exposes to tools.
     """
 
     issuer: str
@@ -31,5 +31,5 @@ class Principal:
     claims: tuple[tuple[str, ClaimValue], ...] = ()
 
     def claim(self, name: str) -> ClaimValue | None:
-        """The claim called `name`; None where the token or the access file does not have it."""
+        """Returns the value of the claim `name`; None if the token lacks it or the access file does not expose it."""
         return next((value for known, value in self.claims if known == name), None)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _EXIT_CONFIG_ERROR = 2
 
 
-def create_server(  # noqa: PLR0913 - each a keyword with a default
+def create_server(  # noqa: PLR0913 - the optional ones are keyword-only
     settings: Settings,
     modules: Iterable[ModuleType],
     *,
@@ -45,20 +45,22 @@ def create_server(  # noqa: PLR0913 - each a keyword with a default
     clock: Clock | None = None,
     http: httpx.AsyncClient | None = None,
 ) -> ASGIApp:
-    """Creates the ASGI application: the tools, resources and prompts of `modules`, behind `protect()`.
+    """Creates an ASGI application that serves the tools, resources and prompts of `modules`, behind `protect()`.
 
     Args:
-        settings: of this server.
-        modules: whose decorated functions are served, in this order.
-        state: shared by all tools, as `ctx.request_context.lifespan_context`.
-        version: of this server, as clients see it.
-        access: the access policy, if the caller has loaded it already; by default that of `settings.access_file`.
-        clock: the time; the system's by default.
-        http: for requests to the identity provider; by default a client of its own, closed at shutdown.
+        settings: the server's settings.
+        modules: the modules whose decorated functions are served, in this order.
+        state: an object shared by all tools, available as `ctx.request_context.lifespan_context`.
+        version: the server's version, as reported to clients.
+        access: the access policy, if the caller has loaded it already; by default read from `settings.access_file`.
+        clock: the time source; the system's clocks by default.
+        http: the client for requests to the identity provider; by default one that is created here and closed at
+            shutdown. A client that is passed in stays open.
 
     Raises:
-        AccessFileError: the access file cannot be used, or names a tool that no module has.
-        SettingsError: the access file requires what the settings do not allow, or a file they name is unusable.
+        AccessFileError: the access file cannot be used, or lists a tool that no module defines.
+        SettingsError: the access file requires what the settings do not provide, or a file that the settings name
+            cannot be used.
     """
     modules = tuple(modules)
     access = access or load_access(settings.access_file)
@@ -97,16 +99,17 @@ def _build_mcp_server(  # noqa: PLR0913, PLR0917 - the parts of one server
 
 
 def run(create_app: Callable[[Settings], ASGIApp]) -> int:
-    """Runs a server until it is stopped: settings from the environment, logging, application, sockets.
+    """Reads the settings from the environment, configures logging and serves the application until it is stopped.
 
     Args:
-        create_app: makes the application from the settings.
+        create_app: creates the ASGI application from the settings.
 
     Returns:
-        The process's exit code: 2 if the configuration cannot work (one line on standard error says what to change),
-        otherwise that of `http_server.runner.serve`.
+        The exit code of the process: 2 if the configuration cannot work (one line on standard error says what to
+        change), otherwise that of `http_server.runner.serve`.
     """
-    # Set by the image. A file such as /.dockerenv also exists in development containers, where localhost may be right.
+    # The image sets this variable. The file /.dockerenv would not do: development containers have it too, and there an
+    # issuer on localhost can be reachable.
     in_container = os.environ.get("RUNNING_IN_CONTAINER") == "1"
     # Log notifications are deprecated in MCP 2026-07-28; clients of earlier revisions display them.
     warnings.simplefilter("ignore", MCPDeprecationWarning)

@@ -1,6 +1,6 @@
 """Runs the server: `python -m mcp_server`.
 
-Exit codes: 0 stopped, 2 the configuration cannot work (one line on standard error says what to change).
+Exit codes: 0 if it was stopped, 2 if the configuration cannot work (one line on standard error says what to change).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ def main() -> int:
     """Runs the server until it is stopped.
 
     Returns:
-        The exit code.
+        The exit code of the process.
     """
     return run(create_app)
 

@@ -20,13 +20,15 @@ def create_app(settings: Settings, *, clock: Clock | None = None, http: httpx.As
     """Creates the server's ASGI application.
 
     Args:
-        settings: of this server.
-        clock: the time; the system's by default.
-        http: for requests to the identity provider; by default a client of its own, closed at shutdown.
+        settings: the server's settings.
+        clock: the time source; the system's clocks by default.
+        http: the client for requests to the identity provider; by default one that is created here and closed at
+            shutdown. A client that is passed in stays open.
 
     Raises:
-        AccessFileError: the access file cannot be used, or does not fit the tools.
-        SettingsError: the access file requires what the settings do not allow, or a file they name is unusable.
+        AccessFileError: the access file cannot be used, or lists a tool that does not exist.
+        SettingsError: the access file requires what the settings do not provide, or a file that the settings name
+            cannot be used.
     """
     access = load_access(settings.access_file)
     upstreams = {audience: upstream.url for audience, upstream in access.upstreams.items() if upstream.url}

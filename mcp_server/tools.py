@@ -1,8 +1,9 @@
-"""The demo tools: replace them with yours.
+"""The demo tools: replace them with your own.
 
-A tool is an async function with `@tool` (a plain one is run in a thread). Its docstring tells a model when to use it;
-`scope` says what a call needs besides the base scope; `current_principal()` says who is calling. A parameter of type
-`Context` is filled in by the SDK: it reports progress, and leads to the `State`.
+A tool is an async function decorated with `@tool` (a function that is not async runs in a thread). Its docstring tells
+the model when to use it, `scope` names the scopes that a call requires besides the base scope, and
+`current_principal()` returns the caller. The SDK passes a `Context` to a parameter of that type; it reports progress
+and gives access to the `State`.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ async def count(
     """Count up to a number, one a second, and tell each as it comes."""
     for i in range(1, number + 1):
         await anyio.sleep(_SECOND)
-        # A log line where the client takes them, progress where it asked: the SDK sends each only if it may.
+        # The SDK sends the log message only to clients that accept them, and progress only if the client requested it.
         await ctx.session.send_log_message("info", f"Counted to {i}", related_request_id=ctx.request_id)
         await ctx.report_progress(i, number, f"Counted to {i}")
     return f"Counting to {number}"

@@ -1,4 +1,4 @@
-"""What is wrong in `access.yaml`, in the words of whoever wrote it: the place, its line, and what to write instead."""
+"""Error messages for `access.yaml`: each names the line and the member, and says what to write instead."""
 
 from __future__ import annotations
 
@@ -31,14 +31,34 @@ _MESSAGES = {
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """What to add to a text about an unknown `name`: the one that was meant, else those there are."""
+    """Returns a suffix for an error message about an unknown `name`.
+
+    Args:
+        name: the unknown name.
+        known: the names that are allowed.
+
+    Returns:
+        The closest known name (": did you mean 'x'?"), or all known names (": x, y") if none is close.
+    """
     names = list(known)
     close = get_close_matches(name, names, 1)
     return f": did you mean '{close[0]}'?" if close else f": {', '.join(names)}"
 
 
 def format_validation_error(found: ValidationError, model: type[BaseModel], text: str) -> str:
-    """One line about what pydantic `found` in `text`, read as a `model`: a misspelt member before a missing one."""
+    """Formats the most useful error of a pydantic validation as one line.
+
+    An unknown member is reported before all other errors: a misspelled name also causes the error that the right one is
+    missing.
+
+    Args:
+        found: the validation errors.
+        model: the model that the file was validated against.
+        text: the YAML text of the file, for the line number.
+
+    Returns:
+        The message, such as "line 3: resource.name: must not be empty".
+    """
     errors = found.errors()
     error = next((error for error in errors if error["type"] == _MISSPELT), errors[0])
     path = error["loc"]
@@ -55,7 +75,7 @@ def _describe_error(error: ErrorDetails, model: type[BaseModel]) -> str:
     if kind == "literal_error":
         return f"write {context['expected']}"
     if kind == "string_pattern_mismatch":
-        # What was written is not said again: it may be a secret, in the place of the name of its variable.
+        # The value is not repeated: it may be a secret that was written in place of the name of its variable.
         return f"has a character that cannot be there, or lacks one: it must fit {context['pattern']}"
     if kind in {"string_too_short", "too_short"}:
         return "must not be empty"
@@ -65,18 +85,18 @@ def _describe_error(error: ErrorDetails, model: type[BaseModel]) -> str:
 
 
 def _allowed_fields(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
-    """The members of what is at `path` below `model`."""
+    """Returns the names of the members allowed at `path` below `model`."""
     kind: Any = model
     for part in path:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             kind = kind.model_fields[str(part)].annotation
-        else:  # a mapping of names to parts, or a list of parts: what is in it
+        else:  # a mapping or a list: continue with the type of its entries
             kind = next((inner for inner in reversed(get_args(kind)) if inner is not Ellipsis), None)
     return list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
 
 
 def _line_of(text: str, path: Sequence[int | str]) -> int | None:
-    """The line of the innermost member of `path` that is there, counted from 1."""
+    """Returns the line, counted from 1, of the innermost member of `path` that exists; None if none exists."""
     node, found = yaml.compose(text, yaml.SafeLoader), None
     for part in path:
         step = _child_node(node, part)
@@ -87,7 +107,7 @@ def _line_of(text: str, path: Sequence[int | str]) -> int | None:
 
 
 def _child_node(node: yaml.Node | None, part: int | str) -> tuple[int, yaml.Node] | None:
-    """The line of the member `part` of `node`, and what it is."""
+    """Returns the line, counted from 1, and the value of the member `part` of `node`; None if it does not exist."""
     if isinstance(node, yaml.MappingNode):
         return next(((k.start_mark.line + 1, v) for k, v in node.value if k.value == str(part)), None)
     if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):

@@ -1,10 +1,6 @@
-"""The parts of `access.yaml`, each by itself; `access.py` puts them together and checks that they fit.
+"""Pydantic models of the blocks of `access.yaml`.
 
-What is different for the tokens of one issuer: the `issuers` block of `access.yaml`.
-
-Other APIs that tools may call for their callers: the `upstreams` block of `access.yaml`.
-
-A program with tokens of its own: one entry of `machine_clients` in `access.yaml`.
+Each model validates its own block. `policy.py` combines them to the whole file and validates references between them.
 """
 
 from __future__ import annotations
@@ -17,8 +13,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from mcp_idp.providers import PROFILES
 from mcp_idp.util.urls import is_loopback, validate_http_url
 
-# What a token says of itself and of what it grants (RFC 7519 section 4.1, RFC 8693 section 4, RFC 9068 section 2.2, RFC
-# 7662 section 2.2, Keycloak), as judged before any tool runs.
+# Claims that describe the token itself or what it grants (RFC 7519 section 4.1, RFC 8693 section 4, RFC 9068 section
+# 2.2, RFC 7662 section 2.2, Keycloak). They are evaluated before any tool runs and are not exposed to tools.
 _RESERVED_CLAIMS = frozenset(
     {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "azp", "appid", "cid", "client_id", "scope"}
 )
@@ -47,29 +43,42 @@ def _reject_reserved_claim(name: str) -> str:
 # RFC 6749 section 3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
 ScopeName = Annotated[str, StringConstraints(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]+$", max_length=100)]
 RoleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]+$", max_length=100)]
-# Of a token (RFC 7519 section 4). What the provider says of the token itself, and what decides, is no tool's to read.
+# A claim of a token (RFC 7519 section 4) that may be exposed to tools.
 ClaimName = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9_:/.-]+$", max_length=100), AfterValidator(_reject_reserved_claim)
 ]
 RegistrationProfile = Literal["open-dev", "loopback-only", "initial-access-token", "closed", "cimd"]
-# A name with a dot, no address and no wildcard: the provider fetches from there, from inside its own network.
+# A name with a dot, neither an IP address nor a wildcard: the provider fetches documents from this host, and does so
+# from inside its own network.
 Domain = Annotated[str, StringConstraints(pattern=r"^([a-z0-9-]{1,63}\.)+[a-z][a-z0-9-]{1,62}$", max_length=253)]
 
 
 class StrictModel(BaseModel):
-    """Frozen, and refuses what it does not know."""
+    """Base model: immutable, and rejects unknown members."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ProtectedResource(StrictModel):
-    """The protected resource, as people see it. Its URL is `Settings.public_url`."""
+    """The protected resource. Its URL is `Settings.public_url`.
+
+    Attributes:
+        name: the display name.
+    """
 
     name: str = Field(min_length=1, max_length=100)
 
 
 class ScopeDefinition(StrictModel):
-    """One scope: what it lets a client do, which narrower ones it implies, which roles bring it."""
+    """One scope of this server.
+
+    Attributes:
+        description: what the scope allows a client to do, for users.
+        implies: narrower scopes that this scope includes.
+        roles: the roles that grant the scope; a user needs one of them.
+        privileged: whether the scope is left out of the default `login_scopes`, so that clients request it only when a
+            call requires it.
+    """
 
     description: str = Field(min_length=1, max_length=200)
     implies: tuple[ScopeName, ...] = ()
@@ -78,10 +87,14 @@ class ScopeDefinition(StrictModel):
 
 
 class RegistrationPolicy(StrictModel):
-    """Who may register a client, under a named registration profile.
+    """Who may register a client (RFC 7591).
 
     Attributes:
-        document_domains: where the metadata documents of clients may be (profile `cimd`).
+        profile: the name of the registration profile; `registration_profiles.py` defines what each one allows.
+        max_clients: how many clients may be registered at the provider.
+        web_origins: origins of the web pages that may register clients.
+        vendors: redirect URIs of hosted clients, by the vendor's name.
+        document_domains: hosts whose client metadata documents are accepted (profile `cimd`).
     """
 
     profile: RegistrationProfile
@@ -98,17 +111,24 @@ class RegistrationPolicy(StrictModel):
 
 
 class PublicClient(StrictModel):
-    """A public client known to the provider beforehand."""
+    """A public client that is registered at the provider in advance.
+
+    Attributes:
+        name: the display name.
+        redirect_uris: the exact redirect URIs.
+    """
 
     name: str = Field(min_length=1, max_length=200)
     redirect_uris: tuple[str, ...] = Field(min_length=1)
 
 
 class DemoUser(StrictModel):
-    """A person to try things out with. Its password is public knowledge.
+    """A user for demos and tests. The password is public.
 
     Attributes:
-        groups: of the access file, whose roles it has too.
+        password: the password.
+        roles: roles assigned to the user directly.
+        groups: groups of the access file; the user also has their roles.
     """
 
     password: str = Field(min_length=1)
@@ -132,20 +152,20 @@ NonEmptyStr = Annotated[str, Field(min_length=1, max_length=500)]
 
 
 class IssuerOverrides(BaseModel):
-    """Rules for one issuer. What is left out is as for the first one.
+    """Rules for the tokens of one issuer; an omitted rule keeps its default.
 
     Attributes:
-        provider: how it writes its tokens (OAUTH_PROVIDER's names).
-        audience: what its tokens must have in `aud`, in place of the public URL.
-        aliases: other values of `iss` that mean the same issuer (Entra ID writes two).
-        clients: tokens without any `aud` count if they are of one of these clients, for providers that write none.
-            A token with an `aud` must have ours all the same.
-        machine_clients: clients whose tokens need no person, where the provider's tokens tell.
-        roles_claim: the claim of its tokens that lists the person's roles or groups.
-        scopes_from: whether its tokens grant the scopes that they name, or the person's roles do and the token's scopes
-            only narrow them.
-        internal_url: where this process reaches the issuer, if not at its identifier.
-        jwks_url: where its keys are, if its metadata does not say.
+        provider: the provider's token format, by the names of OAUTH_PROVIDER.
+        audience: the value that the `aud` of its tokens must contain, in place of the public URL.
+        aliases: other values of `iss` that identify the same issuer (Entra ID uses two).
+        clients: clients whose tokens are accepted without an `aud` claim, for providers that issue none. A token that
+            has an `aud` must still contain the audience.
+        machine_clients: clients whose tokens are accepted without a user, for providers that mark such tokens.
+        roles_claim: the claim that lists the user's roles or groups.
+        scopes_from: "token" if the scopes in a token are granted as they are; "roles" if the user's roles grant the
+            scopes and the token's scopes only restrict them.
+        internal_url: where this process reaches the issuer, if not at the issuer's URL.
+        jwks_url: the URL of its key set, in place of the one that its metadata names.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -162,7 +182,7 @@ class IssuerOverrides(BaseModel):
 
 
 def _require_https(url: str) -> str:
-    """Plain http is for this machine and for names of one label, such as the services of compose."""
+    """Allows http only for loopback and for host names without a dot, such as the services of a compose file."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.scheme == "http" and "." in host and not is_loopback(host):
@@ -170,24 +190,29 @@ def _require_https(url: str) -> str:
     return url
 
 
-# What the provider calls the API: a client's id in Keycloak, an API identifier elsewhere.
+# How the provider identifies the API: by a client id in Keycloak, by an API identifier elsewhere.
 Audience = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]+$", max_length=255)]
 
 
 class DownstreamScope(StrictModel):
-    """One scope at another API: what it lets this server do there, and which roles of the person bring it."""
+    """One scope of a downstream API.
+
+    Attributes:
+        description: what the scope allows this server to do there.
+        roles: the roles that grant the scope; the user needs one of them.
+    """
 
     description: str = Field(min_length=1, max_length=200)
     roles: tuple[RoleName, ...] = Field(min_length=1)
 
 
 class DownstreamApi(StrictModel):
-    """An API for which this server may exchange its callers' tokens.
+    """An API for which this server may exchange its callers' tokens (RFC 8693).
 
     Attributes:
-        name: for people, where the provider shows it.
-        scopes: those that this server may ask for there. None named, the provider alone decides.
-        url: where the example tool finds it; a tool of your own knows its API's address.
+        name: the display name at the provider.
+        scopes: the scopes that this server may request there, by name. If empty, only the provider restricts them.
+        url: the URL that the example tool calls; other tools need not use it.
     """
 
     name: str = Field(min_length=1, max_length=100)
@@ -201,16 +226,18 @@ _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # R
 
 
 class ServiceClient(StrictModel):
-    """A program that gets tokens for itself, without a person (RFC 6749 section 4.4).
+    """A client that gets tokens for itself, without a user (client credentials grant, RFC 6749 section 4.4).
 
-    It says who it is in one of three ways; no secret stands in the file.
+    It authenticates with exactly one of `secret`, `jwks` and `jwks_url`. The file never holds a secret itself.
 
     Attributes:
-        roles: what it may do here, as people's roles do.
-        secret: the variable that holds its secret; the same name with `_FILE` names a file that does.
-        jwks: the public half of its keys (RFC 7517 section 5), for `private_key_jwt` (RFC 7523).
-        jwks_url: where it publishes them; the provider fetches from there.
-        algorithm: what its assertions are signed with.
+        name: the display name.
+        roles: its roles, with the same meaning as the roles of users.
+        secret: the environment variable that holds the client secret; the variable of that name with `_FILE` appended
+            names a file that holds it.
+        jwks: its public keys as a key set (RFC 7517 section 5), for `private_key_jwt` (RFC 7523).
+        jwks_url: the URL at which it publishes its key set; the provider fetches it.
+        algorithm: the signature algorithm of its client assertions.
     """
 
     name: str = Field(min_length=1, max_length=200)

@@ -1,9 +1,8 @@
-"""`access.yaml`, typed: the one parser, for the server and the bootstrap alike.
+"""Loads and validates `access.yaml`, for the server and the bootstrap alike.
 
-`load_access(path)` returns a consistent `AccessPolicy`: every scope that is named exists, the hierarchy has
-no cycle, every scope implies the base scope. Whatever is wrong is said in one `AccessFileError` line with the place.
-
-What must fit together in `access.yaml`: each check says, in one line, the place and what to write.
+`load_access(path)` returns a consistent `AccessPolicy`: every scope that is referenced exists, the scope hierarchy has
+no cycle, every scope implies the base scope. Any error is one `AccessFileError` line that says where it is and what to
+write.
 """
 
 from __future__ import annotations
@@ -38,14 +37,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-_USER_NAME = re.compile(r"^[a-z0-9._-]{3,60}$")  # Keycloak wants three characters and lower-cases them
+_USER_NAME = re.compile(r"^[a-z0-9._-]{3,60}$")  # Keycloak requires three characters and lower-cases them
 
 
 def validate_policy(access: AccessPolicy) -> None:
-    """Let through a file whose parts fit together.
+    """Validates that the blocks of the access file are consistent with each other.
 
     Raises:
-        ValueError: they do not; the text has the place, and what to change.
+        ValueError: they are not. The message says where, and what to change.
     """
     for where, names in _named_scopes(access):
         _validate_scopes(access, names, where)
@@ -64,7 +63,7 @@ def validate_policy(access: AccessPolicy) -> None:
 
 
 def _named_scopes(access: AccessPolicy) -> Iterator[tuple[str, Iterable[str]]]:
-    """Where the file names scopes, and which."""
+    """Yields each place in the file that references scopes, with those scopes."""
     yield "base_scope", [access.base_scope]
     yield "login_scopes", access.login_scopes
     yield "introspect_for", access.introspect_for
@@ -73,7 +72,7 @@ def _named_scopes(access: AccessPolicy) -> Iterator[tuple[str, Iterable[str]]]:
 
 
 def _named_roles(access: AccessPolicy) -> Iterator[tuple[str, Iterable[str]]]:
-    """Where the file names roles that have to bring a scope, and which."""
+    """Yields each place in the file that references roles that must grant a scope, with those roles."""
     yield from ((f"groups.{group}", roles) for group, roles in access.groups.items())
     yield from (
         (f"machine_clients.{name}.roles", service_client.roles)
@@ -102,7 +101,10 @@ def _validate_base_scope_implied(access: AccessPolicy) -> None:
 
 
 def _validate_role_hierarchy(access: AccessPolicy) -> None:
-    """Else a login of whoever holds the broader role could not bring the narrower scope by its name."""
+    """Requires that every role that grants a scope also grants the scopes that it implies.
+
+    Otherwise a user with that role could not obtain the narrower scope by requesting it by name.
+    """
     for broader, scope in access.scopes.items():
         for narrower in sorted(access.transitive_scopes(broader)):
             for role in sorted({*scope.roles} - {*access.scopes[narrower].roles}):
@@ -125,7 +127,10 @@ def _validate_client_ids_unique(access: AccessPolicy) -> None:
 
 
 def _validate_scope_names_unique(access: AccessPolicy) -> None:
-    """Else a login here would bring what is meant for there."""
+    """Requires scope names to be unique across this server and the downstream APIs.
+
+    Otherwise a login at this server would grant a scope that is meant for a downstream API.
+    """
     seen = dict.fromkeys(access.scopes, "scopes")
     for audience, api in access.upstreams.items():
         where = f"upstreams.{audience}"
@@ -135,19 +140,33 @@ def _validate_scope_names_unique(access: AccessPolicy) -> None:
 
 
 class AccessFileError(ValueError):
-    """The file cannot be used; the text says where and what to change."""
+    """The access file cannot be used. The message says where the error is and what to change."""
 
 
 class AccessPolicy(StrictModel):
-    """The whole file.
+    """The content of the access file.
 
     Attributes:
-        scope_prefix: what the provider puts before the names of scopes, where it does (Entra ID, Cognito).
-        tools: the scopes that a call of a tool needs, for tools that do not say so themselves; see `lists_tools`.
-        groups: the roles that a group of the provider stands for. Empty, a group is the role of its own name.
-        claims: those of a token that tools may read, besides what every principal has.
-        upstreams: the APIs for which this server may exchange its callers' tokens, by their audience.
-        machine_clients: by client id; their tokens of the first issuer need no person.
+        version: the version of the file format.
+        resource: the protected resource.
+        base_scope: the scope that every request requires and every other scope implies.
+        scopes: the scopes of this server, by name.
+        login_scopes: the scopes that the first challenge asks for; by default all that are not privileged.
+        scope_prefix: the prefix that the provider puts before scope names, if any (Entra ID, Cognito).
+        introspect_for: tokens with one of these scopes are introspected (RFC 7662) in token mode `jwt` too.
+        tools: the scopes that a call requires, by tool, in addition to those in its `@tool` decorator; see
+            `lists_tools`.
+        groups: the roles that each group of the provider grants. If empty, a group grants the role of the same name.
+        issuers: rules for the tokens of each issuer, by issuer URL.
+        claims: token claims that tools may read, besides the fields of every principal.
+        upstreams: the APIs for which this server may exchange its callers' tokens, by audience.
+        roles_claim: the claim that lists the user's roles, unless the provider profile or the issuer's rules name
+            another.
+        registration: who may register a client.
+        clients: public clients that are registered at the provider in advance, by client id.
+        machine_clients: service clients, by client id. Their tokens, if of the first issuer, are accepted without a
+            user.
+        demo_users: users for demos and tests, by user name.
     """
 
     version: Literal[1]
@@ -171,18 +190,25 @@ class AccessPolicy(StrictModel):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         validate_policy(self)
-        if not self.login_scopes:  # frozen for everyone else; this is still construction
+        if not self.login_scopes:  # the model is frozen, but this is still part of its construction
             chosen = tuple(name for name, scope in self.scopes.items() if not scope.privileged)
             object.__setattr__(self, "login_scopes", chosen)
         return self
 
     @property
     def lists_tools(self) -> bool:
-        """Whether the file has `tools`: a tool that is neither there nor registered with `@tool` is then refused."""
+        """Whether the file has a `tools` block.
+
+        If so, calls of tools that are neither listed there nor registered with `@tool` are rejected.
+        """
         return "tools" in self.model_fields_set
 
     def transitive_scopes(self, name: str, path: tuple[str, ...] = ()) -> frozenset[str]:
-        """All scopes that `name` implies, itself included.
+        """Returns all scopes that a scope implies directly or indirectly, itself included.
+
+        Args:
+            name: the scope.
+            path: the scopes that led to `name` in the recursion, to detect cycles.
 
         Raises:
             ValueError: the hierarchy has a cycle.
@@ -196,33 +222,34 @@ class AccessPolicy(StrictModel):
 
     @cached_property
     def effective_scopes_by_scope(self) -> Mapping[str, frozenset[str]]:
-        """For each scope, all that a token with it is good for (itself included)."""
+        """The effective scopes of each scope: those that it implies directly or indirectly, itself included."""
         return {name: self.transitive_scopes(name) for name in self.scopes}
 
     @cached_property
     def roles(self) -> tuple[str, ...]:
-        """Every role that brings a scope, here or at an upstream, in the file's order."""
+        """Every role that grants a scope of this server or of a downstream API, in the order of the file."""
         return tuple(dict.fromkeys(role for roles in self.roles_by_scope.values() for role in roles))
 
     @cached_property
     def roles_by_scope(self) -> Mapping[str, tuple[str, ...]]:
-        """For each scope, those of upstreams included, the roles that bring it."""
+        """The roles that grant each scope, scopes of downstream APIs included."""
         there = {name: scope.roles for api in self.upstreams.values() for name, scope in api.scopes.items()}
         return {name: scope.roles for name, scope in self.scopes.items()} | there
 
     def with_scope_prefix(self, names: Iterable[str]) -> list[str]:
-        """Scopes as clients have to ask the provider for them."""
+        """Returns scopes with the provider's prefix, as clients must request them."""
         return [self.scope_prefix + name for name in names]
 
     def effective_scopes(self, granted: Iterable[str]) -> frozenset[str]:
-        """What a token with the `granted` scopes is good for. A scope the file does not know counts for nothing."""
+        """Returns the granted scopes and all that they imply. Scopes that the file does not define are dropped."""
         implied = self.effective_scopes_by_scope
         return frozenset().union(*(implied[name] for name in granted if name in implied))
 
     def roles_for_groups(self, groups: Iterable[str]) -> frozenset[str]:
-        """The roles that `groups` stand for: those of the file's `groups`, or, where it has none, of the same names.
+        """Returns the roles that the provider's `groups` grant: those listed in the file's `groups` block.
 
-        Once groups are named here, no other counts: some providers let anybody make a group, of any name.
+        If the file has no such block, each group grants the role of the same name. If it has one, unlisted groups grant
+        nothing, because some providers let any user create a group with any name.
         """
         return (
             frozenset(role for group in groups for role in self.groups.get(group, ()))
@@ -231,25 +258,26 @@ class AccessPolicy(StrictModel):
         )
 
     def roles_of_demo_user(self, user: DemoUser) -> tuple[str, ...]:
-        """The roles of a demo user, those of its groups after its own."""
+        """Returns the roles of a demo user: the direct ones first, then those of its groups, each once."""
         by_groups = (role for group in user.groups for role in self.groups[group])
         return tuple(dict.fromkeys((*user.roles, *by_groups)))
 
     def groups_granting(self, roles: Iterable[str]) -> tuple[str, ...]:
-        """The groups that stand for one of `roles`."""
+        """Returns the groups in the file that grant at least one of `roles`."""
         required = frozenset(roles)
         return tuple(group for group, granted in self.groups.items() if not required.isdisjoint(granted))
 
     def scopes_granted_by(self, roles: frozenset[str]) -> frozenset[str]:
-        """Every scope that one of `roles` brings."""
+        """Returns every scope of this server that at least one of `roles` grants."""
         return frozenset(name for name, scope in self.scopes.items() if not roles.isdisjoint(scope.roles))
 
 
 def load_access(path: Path) -> AccessPolicy:
-    """Read and check the file at `path`.
+    """Reads and validates an access file.
 
     Raises:
-        AccessFileError: it is missing, is not YAML or does not fit; the text names the file and what to change.
+        AccessFileError: the file cannot be read, is not YAML or is not valid. The message names the file and says what
+            to change.
     """
     text = ""
     try:

@@ -1,6 +1,6 @@
-"""Which redirect URIs a client may register, as patterns: this machine, and the vendors' exact URIs.
+"""The redirect URIs that a client may register, as regular expressions: loopback URIs and the exact URIs of vendors.
 
-Keycloak matches a whole URI against each pattern; the anchors say so to a reader as well.
+Keycloak matches the whole URI against each pattern. The patterns are anchored anyway, so that a reader need not know.
 """
 
 from __future__ import annotations
@@ -16,15 +16,18 @@ if TYPE_CHECKING:
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
-# RFC 8252 section 7.3: http on loopback, any port, any path. The path is a short list of characters, so there is no
-# room for a wildcard (Keycloak's `*`), a fragment, a user part (`localhost@evil`), a backslash or an escape; and a host
-# such as `localhost.evil.example` goes on where only a port or a path may.
+# RFC 8252 section 7.3: http on loopback, any port, any path. The few characters allowed in the path exclude a wildcard
+# (Keycloak's `*`), a fragment, user information (`localhost@evil`), a backslash and an escape. A host such as
+# `localhost.evil.example` does not match, because only a port or a path may follow the host.
 LOOPBACK_PATTERN = r"^http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$"
 NOTHING = r"^$"
 
 
 def redirect_patterns(registration: RegistrationPolicy) -> list[str]:
-    """The patterns of a registration profile; a redirect URI must fit one of them."""
+    """Returns the patterns of a registration profile; a redirect URI must match one of them.
+
+    For a profile under which no client may register, the only pattern is `NOTHING`, which no URI matches.
+    """
     admission = PROFILES[registration.profile]
     if not admission.initial_access_token:
         return [NOTHING]
@@ -33,7 +36,7 @@ def redirect_patterns(registration: RegistrationPolicy) -> list[str]:
 
 
 def redirect_hosts(registration: RegistrationPolicy) -> list[str]:
-    """The hosts of those redirect URIs, for the check that stands behind the patterns."""
+    """Returns the hosts of the allowed redirect URIs, sorted, for a second check independent of the patterns."""
     hosts = list(LOOPBACK_HOSTS)
     if PROFILES[registration.profile].vendors:
         hosts += [urlsplit(uri).hostname or "" for uris in registration.vendors.values() for uri in uris]
@@ -41,5 +44,5 @@ def redirect_hosts(registration: RegistrationPolicy) -> list[str]:
 
 
 def exact_pattern(uri: str) -> str:
-    """A pattern that only `uri` fits. Every character a regular expression reads is escaped."""
+    """Returns a pattern that matches only `uri`, with every special character of regular expressions escaped."""
     return "^" + re.sub(r"[^A-Za-z0-9:/_-]", lambda found: "\\" + found[0], uri) + "$"

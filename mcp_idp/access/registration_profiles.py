@@ -1,4 +1,4 @@
-"""What each registration profile of the access file means, as data."""
+"""The registration profiles of the access file: who may register a client, and with which redirect URIs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrationRules:
-    """Who may register a client (RFC 7591), and what that client may be.
+    """The rules of one registration profile (RFC 7591).
 
     Attributes:
-        anonymous: whether anybody may, without a token.
-        initial_access_token: whether a client with an initial access token may register (RFC 7591 section 3).
-        vendors: whether redirect URIs of the listed vendors count besides those of this machine.
-        metadata_documents: whether a client may be known by a metadata document at its own URL, without registering.
+        anonymous: whether a client may register without a token.
+        initial_access_token: whether a client may register with an initial access token (RFC 7591 section 3).
+        vendors: whether the redirect URIs of the listed vendors are allowed besides loopback URIs.
+        metadata_documents: whether a client may identify itself by the URL of its client metadata document (CIMD),
+            without registering.
     """
 
     anonymous: bool = False

@@ -1,6 +1,6 @@
-"""The bearer token of a request: RFC 6750 section 2.1, and no other place.
+"""Extracts the bearer token from the Authorization header (RFC 6750 section 2.1).
 
-A token in the query, a cookie or the body is not credentials (MCP authorization, "Access Token Usage").
+A token in the query string, a cookie or the body is ignored (MCP authorization, "Access Token Usage").
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ if TYPE_CHECKING:
 
 
 def parse_bearer_token(authorization: Sequence[bytes]) -> str:
-    """The token in the values of the Authorization headers.
+    """Returns the bearer token of a request.
+
+    Args:
+        authorization: the values of all its Authorization headers.
 
     Raises:
-        MissingCredentials: there is none, or its scheme is another.
-        InvalidRequest: Bearer without a token, more than one header, more than one token in a header.
+        MissingCredentials: there is no Authorization header, or its scheme is not Bearer.
+        InvalidRequest: the header has no token or more than one, or there is more than one header.
     """
     if not authorization:
         raise MissingCredentials

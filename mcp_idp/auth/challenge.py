@@ -1,11 +1,11 @@
-"""How a refusal is told: status, `WWW-Authenticate` and body.
+"""Builds the responses to rejected requests: status, `WWW-Authenticate` header and body.
 
-RFC 6750 section 3, RFC 9728 section 5.1, MCP authorization 2026-07-28 "Scope Challenge Handling". No value in a
-challenge comes from the request.
+Sources: RFC 6750 section 3, RFC 9728 section 5.1, MCP authorization 2026-07-28 "Scope Challenge Handling". No value in
+a challenge comes from the request.
 
-Bodies are `{"error", "error_description", "correlation_id"}`. Whoever is logged in and may not do this one thing is
-told as JSON-RPC tells it (section 5.1, code -32003): MCP clients show people the message of such an error, and of any
-other body at most the status.
+The body is `{"error", "error_description", "correlation_id"}`. An authenticated caller who lacks the authorization for
+this request gets a JSON-RPC error instead (JSON-RPC 2.0 section 5.1, code -32003): MCP clients display the message of
+such an error; of any other body they display at most the status.
 """
 
 from __future__ import annotations
@@ -30,33 +30,37 @@ from mcp_idp.http.responses import Headers, Response
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_FORBIDDEN = -32003  # of the range that MCP leaves to implementations
+_FORBIDDEN = -32003  # in the range that MCP leaves to implementations
 _ECHOED_CHARACTERS = 256
 
 
 class ChallengeBuilder:
-    """Turns refusals into answers.
+    """Builds the responses to rejected requests.
 
     Args:
-        metadata_url: absolute URL of the protected resource metadata.
-        login_scopes: what a first login asks for.
-        scope_prefix: what the provider puts before the names of scopes.
+        metadata_url: the absolute URL of the protected resource metadata.
+        login_scopes: the scopes that the challenge of an unauthenticated request asks for, without prefix.
+        scope_prefix: the prefix that the provider puts before scope names.
+
+    Attributes:
+        unauthenticated_response: the prebuilt 401 for requests without credentials.
     """
 
     def __init__(self, metadata_url: str, login_scopes: Sequence[str], scope_prefix: str = "") -> None:
         self._scope_prefix = scope_prefix
         self._metadata_url = metadata_url
         self._login_scopes = tuple(login_scopes)
-        # Whoever sends nothing gets bytes that are ready: the cheapest answer there is.
+        # Built once: requests without credentials are frequent and get this response at the lowest possible cost.
         self.unauthenticated_response = self._build(MissingCredentials(), None)
 
     def response_for(self, error: AuthError, correlation_id: str, message: Mapping[str, Any] | None = None) -> Response:
-        """The answer to `error`.
+        """Returns the response to a rejected request.
 
         Args:
-            error: the refusal.
-            correlation_id: leads from the body to the log line.
-            message: what was refused, if it was read.
+            error: why the request is rejected.
+            correlation_id: identifies the log line of this rejection; it is part of the body, except that of the
+                prebuilt 401.
+            message: the JSON-RPC message of the request, if it has been parsed; a JSON-RPC error repeats its id.
         """
         if isinstance(error, MissingCredentials):
             return self.unauthenticated_response
@@ -84,7 +88,11 @@ class ChallengeBuilder:
                 return ()
 
     def _challenge(self, code: str | None, scopes: Sequence[str]) -> tuple[bytes, bytes]:
-        """Scope names and URLs hold neither quote nor backslash (RFC 6749 section 3.3, `validate_http_url`)."""
+        """Returns the WWW-Authenticate header.
+
+        The values need no escaping: scope names and URLs contain neither quotes nor backslashes (RFC 6749 section 3.3,
+        `validate_http_url`).
+        """
         parameters = [f'error="{code}"'] if code is not None else []
         prefixed_scopes = " ".join(self._scope_prefix + scope for scope in scopes)
         parameters += [f'resource_metadata="{self._metadata_url}"', f'scope="{prefixed_scopes}"']
@@ -92,7 +100,10 @@ class ChallengeBuilder:
 
 
 def _json_rpc_error(error: AuthError, correlation_id: str, message: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON-RPC 2.0 section 5: with the id of the request, or null where there is none that is short and plain."""
+    """Returns a JSON-RPC error (JSON-RPC 2.0 section 5).
+
+    Its id is that of the request if it is an integer or a string of at most `_ECHOED_CHARACTERS`, otherwise null.
+    """
     number = message.get("id")
     is_valid_id = type(number) is int or (isinstance(number, str) and len(number) <= _ECHOED_CHARACTERS)
     data = {"error": error.code, "correlation_id": correlation_id}

@@ -1,4 +1,4 @@
-"""The principal of the request that is being served, for tools to ask; and what its token can be exchanged for."""
+"""Gives tools access to the caller of the current request, and exchanges the caller's token (RFC 8693)."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
 
 class AuthenticatedCaller(AuthenticatedUser):
-    """The principal in the form the SDK knows: its session owners and its `get_access_token()` come from here.
+    """The caller as a user object of the MCP SDK, which derives session owners and `get_access_token()` from it.
 
-    The token itself stays at the gate (MCP authorization: a server must not pass it on), so `token` is empty.
+    The access token itself is not passed on to the application (MCP authorization: a server must not pass it through),
+    so the SDK's `AccessToken.token` is empty.
 
     Attributes:
-        principal: who calls.
-        effective_scopes: all scopes that the token is good for, the implied ones included.
+        principal: the caller.
+        effective_scopes: the granted scopes and all that they imply.
     """
 
     def __init__(self, principal: Principal, effective_scopes: frozenset[str]) -> None:
@@ -30,7 +31,7 @@ class AuthenticatedCaller(AuthenticatedUser):
         super().__init__(
             AccessToken(
                 token="",
-                # Session owners are compared by client, issuer and subject: none may be left to chance.
+                # The SDK compares session owners by client, issuer and subject, so all three are passed to it.
                 client_id=principal.client or "",
                 scopes=sorted(principal.scopes),
                 expires_at=expires_at,
@@ -43,17 +44,18 @@ class AuthenticatedCaller(AuthenticatedUser):
 
 
 TokenExchanger = Callable[[str, tuple[str, ...]], Awaitable[str]]
-"""Gives a token for another API: for an audience, with scopes."""
+"""Exchanges the caller's token: takes an audience and scopes, returns a token for that downstream API."""
 
 _exchange: ContextVar[TokenExchanger | None] = ContextVar("exchange", default=None)
 
 
-class request_context:  # noqa: N801 - used like a function: with serving(caller)
-    """While it is open, `caller` is who `current_principal` and the SDK's `get_access_token` answer with.
+class request_context:  # noqa: N801 - a context manager, used like a function
+    """Context manager that makes `caller` the result of `current_principal` and of the SDK's `get_access_token`.
 
     Args:
-        caller: who calls.
-        exchange: what `exchange_token` asks. The caller's token is inside it, and nowhere else.
+        caller: the caller of the current request.
+        exchange: the function that `exchange_token` calls; None disables it. Only this function holds the caller's
+            token.
     """
 
     __slots__ = ("_caller", "_exchange", "_exchange_token", "_token")
@@ -72,10 +74,10 @@ class request_context:  # noqa: N801 - used like a function: with serving(caller
 
 
 def current_principal() -> Principal:
-    """Who called the tool that is running.
+    """Returns the caller of the current request.
 
     Raises:
-        LookupError: no request is being served, or it did not come through the gate.
+        LookupError: no request is being served, or it did not pass the auth middleware.
     """
     user = auth_context_var.get()
     if isinstance(user, AuthenticatedCaller):
@@ -84,19 +86,22 @@ def current_principal() -> Principal:
 
 
 async def exchange_token(audience: str, *scopes: str) -> str:
-    """A token of the caller for another API, in exchange for the one that was sent here (RFC 8693).
+    """Exchanges the token of the current request for a token for a downstream API (RFC 8693).
 
-    The caller's own token is never passed on (MCP authorization, "Access Token Privilege Restriction"): it is for this
-    server, and whoever gets it could call this server with it.
+    The caller's own token must not be forwarded (MCP authorization, "Access Token Privilege Restriction"): it is valid
+    for this server, so any API that receives it could call this server as the user.
 
     Args:
-        audience: what the provider calls the other API, and the access file's `upstreams` too.
-        scopes: what to ask for there; none is all that the access file names.
+        audience: the audience of the downstream API, as listed under `upstreams` in the access file.
+        scopes: the scopes to request there; by default all that the access file lists for it.
+
+    Returns:
+        The access token for the downstream API.
 
     Raises:
-        LookupError: the access file does not name the audience in `upstreams`, or not a scope there; or no request of
-            a principal is being served.
-        TokenExchangeError: the provider gives none.
+        LookupError: the access file does not list the audience or one of the scopes; or no token can be exchanged here,
+            because there are no `upstreams`, no request is being served, or DISABLE_AUTH is set.
+        TokenExchangeError: the token cannot be exchanged, or the provider issues no usable token.
     """
     exchange = _exchange.get()
     if exchange is None:

@@ -1,4 +1,4 @@
-"""What the gate decided: told to the caller, to the log, and to the audit log where there is one."""
+"""Records the decisions of the auth middleware in the log and the audit log, and sends rejections to the client."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _LOGGED_CHARACTERS = 200
 
 
 class DecisionRecorder:
-    """Tells decisions.
+    """Records decisions and sends the responses to rejected requests.
 
     Args:
-        challenger: words a refusal for the caller.
-        audit: keeps every decision, or None.
+        challenger: builds the responses.
+        audit: the audit log, or None.
     """
 
     def __init__(self, challenger: ChallengeBuilder, audit: AuditLog | None = None) -> None:
@@ -43,7 +43,7 @@ class DecisionRecorder:
         self._audit = audit
 
     def log_authenticated(self, principal: Principal) -> None:
-        """Tell the log that a token was believed: once for many requests."""
+        """Logs that a token was accepted; called once per token, not once per request."""
         scopes = " ".join(sorted(principal.scopes))
         log.info(
             "authenticated",
@@ -53,16 +53,25 @@ class DecisionRecorder:
         )
 
     def record_allowed(self, principal: Principal, message: Mapping[str, Any] | None) -> None:
-        """Note that a request goes on to the application.
+        """Records in the audit log that a request is forwarded to the application.
+
+        Args:
+            principal: the caller.
+            message: the JSON-RPC message; None if the request has none.
 
         Raises:
-            AuditUnavailable: it could not be noted, so it must not go on.
+            AuditUnavailable: the decision could not be recorded, so the request must be rejected.
         """
         if self._audit is not None:
             self._audit.record_decision(None, principal=principal, message=message, correlation_id=secrets.token_hex(8))
 
     async def send_challenge(self, send: Send, extra: Headers) -> None:
-        """Answer who sent no credentials."""
+        """Responds 401 to a request without credentials.
+
+        Args:
+            send: the ASGI send callable.
+            extra: further response headers.
+        """
         log.debug("unauthenticated_request")
         await self._challenger.unauthenticated_response.send(send, extra)
 
@@ -75,7 +84,17 @@ class DecisionRecorder:
         principal: Principal | None = None,
         message: Mapping[str, Any] | None = None,
     ) -> None:
-        """Answer a request that does not go on, with `extra` headers; `message` is what it asked, as far as read."""
+        """Logs and audits a rejection and sends the response.
+
+        If the audit log cannot be written, the response is 503 (`AuditUnavailable`) instead.
+
+        Args:
+            error: why the request is rejected.
+            send: the ASGI send callable.
+            extra: further response headers.
+            principal: the caller, if the token was verified.
+            message: the JSON-RPC message, if it has been parsed.
+        """
         if isinstance(error, MissingCredentials):
             await self.send_challenge(send, extra)
             return
@@ -99,14 +118,14 @@ class DecisionRecorder:
 
 
 def _log_fields(error: AuthError) -> dict[str, str | None]:
-    """What the log says and the wire does not; bounded, and in escaped form since it comes from outside."""
+    """Returns the details of a rejection for the log; values are untrusted, so they are escaped and truncated."""
     match error:
         case InvalidToken():
             return {"reason": error.reason.value, "expected": _log_safe(error.expected), "got": _log_safe(error.got)}
         case ProviderUnavailable():
             return {"error": _log_safe(error.detail)}
         case ToolNotListed():
-            # What is no text is no name: it is not written out, however much of it there is.
+            # A name that is not a string is not logged, only its type: it may be an arbitrarily large structure.
             return {"tool": _log_safe(error.name if isinstance(error.name, str) else type(error.name).__name__)}
         case _:
             return {"detail": _log_safe(" ".join([error.description, *getattr(error, "__notes__", ())]))}

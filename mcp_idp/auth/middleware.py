@@ -1,7 +1,8 @@
-"""The gate: every request to the MCP endpoint is judged here, before the application runs.
+"""The auth middleware: authenticates and authorizes every request to the MCP endpoint before the application runs.
 
-Order: Origin, credentials, base scope, body, the scopes that the message needs. Every refusal is an `AuthError`; who
-hears of it is in `decisions.py`. The application sees only admitted requests, each with its caller.
+The checks run in this order: Origin, credentials, base scope, body, scopes that the message requires. A failed check
+raises an `AuthError`; `decisions.py` records it and sends the response. The application receives authorized requests
+only, each with its caller.
 """
 
 from __future__ import annotations
@@ -35,24 +36,25 @@ if TYPE_CHECKING:
 
     Verify = Callable[[str], Awaitable[Principal]]
 
-_REMEMBERED_PRINCIPALS = 10_000  # as many as the verifiers remember tokens
+_REMEMBERED_PRINCIPALS = 10_000  # the number of tokens that the verifiers cache
 _VARY: Headers = ((b"vary", b"Origin"),)
 
 
 class AuthMiddleware:
-    """ASGI middleware for one endpoint.
+    """ASGI middleware that authenticates and authorizes the requests to one endpoint.
 
     Args:
-        app: what is behind the gate.
-        verify: gives the principal of a token, or raises InvalidToken or ProviderUnavailable. A `Principal` in its
-            place is everybody: DISABLE_AUTH.
-        access: which scope every request needs, and which are as good.
-        scope_requirements: which scopes a message needs besides.
-        transport_security: which origins may call.
-        decisions: tells what was decided.
-        remaining_lifetime: how long the token of a principal is good for: what has no end of its own ends then.
-        exchange: gives tokens for other APIs, where tools may ask for them; without it no tool reaches a token.
-        budget: what the requests that are let in may hold in memory.
+        app: the application that receives the authorized requests.
+        verify: returns the principal of a token, or raises InvalidToken or ProviderUnavailable. A `Principal` in place
+            of the function disables authentication: every request has this principal (DISABLE_AUTH).
+        access: the access policy: the base scope, and which scopes imply others.
+        scope_requirements: the scopes that each message requires.
+        transport_security: the allowed origins.
+        decisions: records the decisions and sends the responses to rejected requests.
+        remaining_lifetime: returns for how many seconds the token of a principal is still valid. Streams that would not
+            end by themselves are ended then.
+        exchange: exchanges tokens for downstream APIs on behalf of tools; None if tools may not do so.
+        budget: bounds the memory that authenticated requests hold.
     """
 
     def __init__(  # noqa: PLR0913 - each by name
@@ -78,14 +80,14 @@ class AuthMiddleware:
         self._remaining_lifetime = remaining_lifetime
         self._exchange = exchange
         self._budget = budget or Budget()
-        # The verifiers give the same principal for the same token: judged once, it is known the next time.
+        # The verifiers return the same cached principal for the same token, so each is authorized and logged once.
         self._authenticate_cached = lru_cache(maxsize=_REMEMBERED_PRINCIPALS)(self._authorize_base_scope)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one HTTP request."""
+        """Serves one HTTP request."""
         origins, authorization = _origin_and_authorization(scope["headers"])
         if not (authorization or origins or self._auth_disabled):
-            # The most frequent stranger, answered with what is ready.
+            # Fast path: an unauthenticated request gets the prebuilt 401.
             await self._decisions.send_challenge(send, _VARY)
             return
         with self._budget.share() as share:
@@ -114,7 +116,7 @@ class AuthMiddleware:
             if scope["method"] == "POST":
                 document = parse_json_object(body, share)
                 self._authorize_message(caller, document)
-            # Only a POST has a message. What comes with another method was not judged, so it goes no further.
+            # Only a POST carries a message. The body of any other method was not validated, so it is not forwarded.
             receive = replay(body if document is not None else b"", receive)
             self._decisions.record_allowed(principal, document)
         except ClientDisconnect:
@@ -135,7 +137,7 @@ class AuthMiddleware:
             await self._call_app(inside, receive, _with_headers(send, extra), document)
 
     async def _call_app(self, scope: Scope, receive: Receive, send: Send, document: dict[str, Any] | None) -> None:
-        """Let the application answer; what would have no end ends with the token."""
+        """Calls the application. A response that would never end is ended when the token expires."""
         endless = scope["method"] == "GET" if document is None else document.get("method") == SUBSCRIPTIONS_LISTEN
         if not endless or self._auth_disabled:
             await self._app(scope, receive, send)
@@ -156,30 +158,35 @@ class AuthMiddleware:
 
     async def _principal(self, authorization: list[bytes]) -> Principal:
         if isinstance(self._verify, Principal):
-            return self._verify  # everybody
+            return self._verify  # authentication is disabled
         return await self._verify(parse_bearer_token(authorization))
 
     def _authorize_base_scope(self, principal: Principal) -> AuthenticatedCaller:
-        """The caller, if its token is good for what every request needs."""
+        """Returns the caller if its token has the base scope, which every request requires."""
         require_scopes(principal, (self._access.base_scope,), self._access)
         self._decisions.log_authenticated(principal)
         return AuthenticatedCaller(principal, self._access.effective_scopes(principal.scopes))
 
     def _authorize_message(self, caller: AuthenticatedCaller, document: dict[str, Any]) -> None:
-        """Let a message pass whose caller has all the scopes that it needs."""
+        """Rejects a message whose caller lacks one of the scopes that it requires."""
         required = self._scope_requirements.for_message(document)
         if not caller.effective_scopes.issuperset(required):
             require_scopes(caller.principal, required, self._access)
 
 
 def _let_in(scope: Scope) -> int:
-    """Tell the connection that its request is a person's; the bytes it holds count as theirs from here on."""
+    """Reports to the HTTP server that the request is authenticated.
+
+    Returns:
+        The number of bytes of the request that the server has buffered; from now on they count for the user. 0 if the
+        server does not support this extension.
+    """
     extension: dict[str, Callable[[], int]] | None = scope.get("extensions", {}).get(LET_IN)
     return extension["tell"]() if extension is not None else 0
 
 
 def _origin_and_authorization(headers: Iterable[tuple[bytes, bytes]]) -> tuple[list[bytes], list[bytes]]:
-    """The values of Origin and of Authorization, every one that was sent."""
+    """Returns all values of the Origin header and all values of the Authorization header."""
     origins: list[bytes] = []
     authorization: list[bytes] = []
     for name, value in headers:
@@ -191,7 +198,7 @@ def _origin_and_authorization(headers: Iterable[tuple[bytes, bytes]]) -> tuple[l
 
 
 def _bind_token_exchange(exchange: TokenExchange, principal: Principal, token: str) -> TokenExchanger:
-    """What tools ask. A function, so that no repr shows what it holds."""
+    """Returns the exchange function for one request. A closure, so that no repr shows the token that it holds."""
 
     async def exchange_for(audience: str, scopes: tuple[str, ...]) -> str:
         return await exchange.token(principal, token, audience, scopes)
@@ -200,12 +207,12 @@ def _bind_token_exchange(exchange: TokenExchange, principal: Principal, token: s
 
 
 def _strip_authorization(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """What the application may see: tools get at the headers of their request, and the token is not for them."""
+    """Returns the headers without Authorization: tools can read the request's headers and must not see the token."""
     return [header for header in headers if header[0] != b"authorization"]
 
 
 def _is_preflight(scope: Scope) -> bool:
-    """Fetch standard: OPTIONS with Origin and Access-Control-Request-Method."""
+    """Whether a request that has an Origin is a CORS preflight: OPTIONS with Access-Control-Request-Method (Fetch)."""
     return scope["method"] == "OPTIONS" and any(n == b"access-control-request-method" for n, _ in scope["headers"])
 
 

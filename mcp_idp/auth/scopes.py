@@ -1,10 +1,12 @@
-"""What a request needs: the scopes of the tool, resource or prompt that it names.
+"""Determines the scopes that a request requires, and whether a principal has them.
 
-MCP 2026-07-28, authorization, "Scope Challenge Handling": all that an operation needs is told in one challenge, and
-may follow from its arguments. The gate asks by the message that was sent, before the application sees it; `registry.py`
-asks once more with the arguments that the function is about to get.
+The required scopes are those of the tool, resource or prompt that the request names. They may depend on the arguments,
+and one challenge lists all of them (MCP authorization 2026-07-28, "Scope Challenge Handling"). They are checked twice:
+by the auth middleware with the message as it was sent, and by `registry.py` with the arguments that the function is
+about to receive.
 
-Whether a principal may: RFC 6750 section 3.1, MCP authorization 2026-07-28 "Step-Up Authorization Flow".
+Sources: RFC 6750 section 3.1; MCP authorization 2026-07-28, "Scope Challenge Handling" and "Step-Up Authorization
+Flow".
 """
 
 from __future__ import annotations
@@ -26,15 +28,21 @@ if TYPE_CHECKING:
 
     ScopeResolver = Callable[[Mapping[str, Any]], str | Iterable[str]]
     ScopeSpec = str | Iterable[str] | ScopeResolver | None
-    """What is written beside a tool: one scope, several, or a function of the arguments that names them."""
+    """The `scope` argument of a decorator: one scope, several, or a function that returns them for given arguments."""
 
 
 def require_scopes(principal: Principal, required: tuple[str, ...], access: AccessPolicy) -> None:
-    """Let a principal pass whose token is good for all of `required`; a broader scope is good for what it implies.
+    """Requires that a principal has all of the `required` scopes, directly or implied by a broader scope.
+
+    Args:
+        principal: the caller.
+        required: the required scopes.
+        access: the access policy.
 
     Raises:
-        InsufficientScope: a login could bring what is missing; names all of `required`, not the missing part.
-        InsufficientRole: the token lists the person's roles, and none of them brings it.
+        InsufficientScope: a new login could grant the missing scopes. The error names all of `required`, not only the
+            missing ones.
+        InsufficientRole: the token lists the user's roles, and none of them grants a missing scope.
     """
     missing = set(required) - access.effective_scopes(principal.scopes)
     if not missing:
@@ -48,7 +56,7 @@ def require_scopes(principal: Principal, required: tuple[str, ...], access: Acce
 
 
 MAX_SUBSCRIPTION_URIS = 1000
-"""How many a subscription may name: each is held against each template, while all others wait."""
+"""The most URIs in one subscription: matching each against every template blocks the event loop."""
 
 _BY_URI = ("resources/read", "resources/subscribe", "resources/unsubscribe")
 _SUBSCRIBED = ("resourceSubscriptions", "resource_subscriptions")  # the SDK reads either
@@ -56,12 +64,13 @@ _SUBSCRIBED = ("resourceSubscriptions", "resource_subscriptions")  # the SDK rea
 
 @dataclass(frozen=True, slots=True)
 class ScopeRequirement:
-    """What one tool, resource or prompt needs.
+    """The scopes that one tool, resource or prompt requires.
 
     Attributes:
-        name: the tool's, resource's or prompt's.
-        static_scopes: the scopes that are needed whatever the arguments say; the base scope comes first.
-        dynamic_scopes: names the further ones, from the arguments.
+        name: the name of the tool or prompt, or the URI of the resource.
+        static_scopes: the scopes that are required with any arguments, the base scope first.
+        dynamic_scopes: returns further scopes for given arguments; None if there are none.
+        access: the access policy that defines the scopes.
     """
 
     name: str
@@ -70,10 +79,14 @@ class ScopeRequirement:
     access: AccessPolicy
 
     def scopes(self, arguments: Mapping[str, Any]) -> tuple[str, ...]:
-        """All that a use with these arguments needs, each once.
+        """Returns all scopes that a call with these arguments requires, each once.
+
+        Args:
+            arguments: the call's arguments by name.
 
         Raises:
-            ScopeResolutionError: the resolver raised, or returned something that is no scope of the access file.
+            ScopeResolutionError: `dynamic_scopes` raised an exception, or returned a scope that the access file does
+                not define.
         """
         if self.dynamic_scopes is None:
             return self.static_scopes
@@ -88,14 +101,18 @@ class ScopeRequirement:
 
 
 class ScopeRequirements:
-    """What each request needs.
+    """The scopes that each request requires.
 
     Args:
-        access: the scopes there are; its `tools` are added to what is written beside a tool, never taken off it. Once
-            it has any, no other tool may be called: what runs under a name that says nothing here is not known.
+        access: the access policy. The scopes under `tools` in the access file are added to those of the decorators and
+            never replace them. If the file has a `tools` block, only tools that it lists or that are added here may be
+            called, because the required scopes of any other tool are unknown.
 
     Attributes:
-        unmatched_tools: tools of the access file that nobody has added so far.
+        tools: the requirements of the tools, by name.
+        unmatched_tools: tools in the access file that have not been added yet.
+        prompts: the requirements of the prompts, by name.
+        resources: the requirements of the resources and resource templates, by URI.
     """
 
     def __init__(self, access: AccessPolicy) -> None:
@@ -116,10 +133,17 @@ class ScopeRequirements:
         }
 
     def add_tool(self, name: str, scope: ScopeSpec) -> ScopeRequirement:
-        """Note what a tool needs.
+        """Adds a tool.
+
+        Args:
+            name: the tool's name.
+            scope: the scopes that it requires besides the base scope.
+
+        Returns:
+            Its requirement, which includes the scopes that the access file lists for it.
 
         Raises:
-            AccessFileError: it names a scope that the access file does not have, or there is one of this name already.
+            AccessFileError: the access file does not define one of the scopes, or the tool has been added already.
         """
         self._reject_duplicate("tool", name)
         self.unmatched_tools.discard(name)
@@ -127,33 +151,35 @@ class ScopeRequirements:
         return requirement
 
     def add_prompt(self, name: str, scope: ScopeSpec) -> ScopeRequirement:
-        """The same for a prompt."""
+        """Adds a prompt; otherwise as `add_tool`."""
         self._reject_duplicate("prompt", name)
         self.prompts[name] = requirement = self._requirement(name, scope)
         return requirement
 
     def add_resource(self, uri: str, scope: ScopeSpec) -> ScopeRequirement:
-        """The same for a resource, or for all of a template (RFC 6570)."""
+        """Adds a resource or a resource template (RFC 6570); otherwise as `add_tool`."""
         self._reject_duplicate("resource", uri)
         self.resources[uri] = requirement = self._requirement(uri, scope)
         self._templates[uri] = UriTemplate.parse(uri)
         return requirement
 
     def for_message(self, message: Mapping[str, Any]) -> tuple[str, ...]:
-        """The scopes that a JSON-RPC message needs, all of them.
+        """Returns all scopes that a JSON-RPC message requires.
 
-        What names nothing we know needs the base scope: it is the application that answers it.
+        A message that names nothing known here requires the base scope only; the application responds to it.
 
         Raises:
-            ScopeResolutionError: see `ScopeRequirement.scopes`.
-            ToolNotListed: it calls a tool that the access file, which lists the tools, does not have.
+            ScopeResolutionError: see `ScopeRequirement.scopes`; or a subscription names more than
+                `MAX_SUBSCRIPTION_URIS`.
+            ToolNotListed: the access file has a `tools` block, and the message calls a tool that is neither listed
+                there nor added here.
         """
         method, params = message.get("method"), message.get("params")
         resolver = self._by_method.get(method) if isinstance(method, str) else None
         return self._base if resolver is None else resolver(params if isinstance(params, dict) else {})
 
     def _of_tool(self, params: Mapping[str, Any]) -> tuple[str, ...]:
-        """Names count as they are written: which other spellings the application takes for a tool is not known here."""
+        """Compares names exactly, because the application might accept other spellings of a name for the same tool."""
         name = params.get("name")
         if self._access.lists_tools and not (isinstance(name, str) and name in self.tools):
             raise ToolNotListed(name)
@@ -167,7 +193,7 @@ class ScopeRequirements:
         return requirement.scopes(arguments if isinstance(arguments, dict) else {})
 
     def _for_uris(self, uris: Iterable[object]) -> tuple[str, ...]:
-        """Where several templates fit, all that any of them needs: the application serves one of them."""
+        """If several templates match a URI, requires the scopes of all: the application may serve any of them."""
         required = dict.fromkeys(self._base)
         for uri in (each for each in uris if isinstance(each, str)):
             for written, template in self._templates.items():
@@ -177,7 +203,7 @@ class ScopeRequirements:
         return tuple(required)
 
     def _for_reference(self, reference: object) -> tuple[str, ...]:
-        """A completion tells about the prompt or the resource that it is for."""
+        """A completion reveals the prompt or resource that it is for, so it requires the same static scopes."""
         if not isinstance(reference, dict):
             return self._base
         required = dict.fromkeys(self._base)
@@ -194,7 +220,7 @@ class ScopeRequirements:
         return self._for_uris(uris)
 
     def _reject_duplicate(self, kind: str, name: str) -> None:
-        """The SDK serves the first of two; what the second needs must not stand beside it."""
+        """Rejects a second one of the same name: the SDK would serve the first, under the requirement of the second."""
         if (kind, name) in self._added:
             raise AccessFileError(f"{name}: there is a {kind} of this name already; give this one another")
         self._added.add((kind, name))

@@ -1,8 +1,8 @@
-"""An answer that has no end of its own ends with the token that asked for it.
+"""Ends a stream when the token that opened it expires.
 
-The stream of a session (GET) and that of `subscriptions/listen` (MCP 2026-07-28) would go on for as long as somebody
-holds the connection: long after the person has lost the account. Their clients open them again, with a token that is
-good. A call that is being answered is not cut: its token was good when it began.
+The stream of a session (GET) and that of `subscriptions/listen` (MCP 2026-07-28) would otherwise stay open as long as
+the connection does, even after the user's account has been removed. Clients reopen them with a valid token. The
+response to a call is not cut off: its token was valid when the call began.
 """
 
 from __future__ import annotations
@@ -21,10 +21,15 @@ SUBSCRIPTIONS_LISTEN = "subscriptions/listen"
 
 
 async def end_stream_after(seconds: float, serve: Callable[[Send], Awaitable[None]], send: Send) -> None:
-    """Let `serve` answer by the `send` it is given, and end the answer after `seconds` if it goes on then.
+    """Runs `serve` and ends its response after `seconds` if it is still running then.
+
+    Args:
+        seconds: the remaining lifetime of the token.
+        serve: sends the response through the ASGI send callable that it is given.
+        send: the ASGI send callable of the request.
 
     Raises:
-        InvalidToken: the time was over before the answer began.
+        InvalidToken: the time was over before the response began.
     """
     last: Message | None = None
 
@@ -38,7 +43,7 @@ async def end_stream_after(seconds: float, serve: Callable[[Send], Awaitable[Non
             await serve(send_noting)
     except TimeoutError:
         if not end.expired():
-            raise  # the application's own
+            raise  # the application's own timeout
         if last is None:
             raise InvalidToken(TokenErrorReason.EXPIRED, got="what ended before its stream began") from None
         if last["type"] == "http.response.start" or last.get("more_body"):

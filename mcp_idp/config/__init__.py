@@ -1,4 +1,4 @@
-"""Environment variables to validated settings."""
+"""Loads validated settings from environment variables."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ def load_settings(variables: Mapping[str, str], *, in_container: bool = False) -
     """Reads and validates the settings of one server.
 
     Args:
-        variables: the environment, as `os.environ`.
-        in_container: whether "localhost" means this container only, so that an issuer there cannot be reached.
+        variables: the environment variables, such as `os.environ`.
+        in_container: whether this process runs in a container, where an issuer on localhost is unreachable.
 
     Raises:
-        SettingsError: a value or a combination of values cannot work. The message is one line that says what to change.
+        SettingsError: a value or a combination of values cannot work. The message is one line that says what to
+            change.
     """
     env = EnvReader(variables)
     env.reject_typos(NAMES, COMPOSE_ONLY_VARIABLES)

@@ -1,7 +1,4 @@
-"""This server's own private key, with which it says who it is to the provider.
-
-This server's own client at the provider, from the environment: whether it signs, and with which key.
-"""
+"""The private key with which this server authenticates to the provider (`private_key_jwt`, RFC 7523)."""
 
 from __future__ import annotations
 
@@ -23,22 +20,30 @@ _MIN_RSA_BITS = 2048  # RFC 7518 section 3.3
 
 
 class InvalidClientKey(ValueError):
-    """The text says why, and nothing of the key."""
+    """The file does not hold a usable private key. The message says why and reveals nothing of the key."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClientSigningKey:
-    """A key that signs, and the one algorithm it signs with (RFC 7518 section 3.1; RFC 8037 section 3.1)."""
+    """A private key and its signature algorithm.
+
+    Attributes:
+        algorithm: the JWS algorithm, one per key type (RFC 7518 section 3.1; RFC 8037 section 3.1).
+        private: the private key.
+    """
 
     algorithm: str
     private: PrivateKey = field(repr=False)
 
     @classmethod
     def from_pem(cls, pem: bytes) -> ClientSigningKey:
-        """The key in a PEM file: RSA for RS256, P-256 for ES256, Ed25519 for EdDSA.
+        """Loads a key from PEM: RSA (for RS256), P-256 (for ES256) or Ed25519 (for EdDSA).
+
+        Args:
+            pem: the content of the PEM file.
 
         Raises:
-            InvalidClientKey: there is no such key in it.
+            InvalidClientKey: the content is no private key, is encrypted, or is a key of another type or too short.
         """
         try:
             key = load_pem_private_key(pem, password=None)
@@ -57,12 +62,17 @@ class ClientSigningKey:
 
 
 def uses_private_key_jwt(env: EnvReader, client_auth: str) -> bool:
-    """Whether a key takes the place of the secret. What is set besides and would not be used is a mistake.
+    """Returns whether this server authenticates to the provider with a private key instead of a client secret.
 
-    OAUTH_CLIENT_SECRET_FILE is none: compose always sets it.
+    Rejects a secret or key that is set and would not be used, except OAUTH_CLIENT_SECRET_FILE, which the compose files
+    always set.
+
+    Args:
+        env: the environment.
+        client_auth: the value of OAUTH_CLIENT_AUTH.
 
     Raises:
-        SettingsError: both are set.
+        SettingsError: OAUTH_CLIENT_SECRET or OAUTH_CLIENT_KEY_FILE is set although `client_auth` does not use it.
     """
     signs = client_auth == "private_key_jwt"
     if signs and env.get_str("OAUTH_CLIENT_SECRET") is not None:
@@ -75,10 +85,17 @@ def uses_private_key_jwt(env: EnvReader, client_auth: str) -> bool:
 
 
 def load_client_key(env: EnvReader, *, required: bool) -> ClientSigningKey | None:
-    """The key in the file that OAUTH_CLIENT_KEY_FILE names. If `required`, it must be there.
+    """Loads the private key from the file that OAUTH_CLIENT_KEY_FILE names.
+
+    Args:
+        env: the environment.
+        required: whether an unreadable file is an error.
+
+    Returns:
+        The key; None if OAUTH_CLIENT_KEY_FILE is unset, or if its file cannot be read and is not `required`.
 
     Raises:
-        SettingsError: it is not, or cannot be used.
+        SettingsError: the file holds no usable key, or it is `required` and cannot be read.
     """
     path = env.get_str("OAUTH_CLIENT_KEY_FILE")
     if path is None:

@@ -1,8 +1,6 @@
-"""Typed values out of environment strings, each refused with one line that says what to change.
+"""Parses environment variables into typed values; each error is one line that says what to change.
 
-Nothing here knows what a setting is for: that is `settings.py`.
-
-What the compose files read and the server does not; one letter away from a name of ours it is no typing error.
+This module does not know what the settings mean; `settings.py` defines them.
 """
 
 from __future__ import annotations
@@ -17,6 +15,7 @@ from mcp_idp.util.urls import validate_http_url
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+# Variables that the compose files read and the server does not. They are never reported as typos of a setting.
 COMPOSE_ONLY_VARIABLES = (
     "MCP_PORT",
     "KEYCLOAK_PORT",
@@ -50,25 +49,34 @@ _HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?", re.ASCII
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _MAX_PORT = 65535
-_MIN_TYPO_CHECK_LENGTH = 8  # HOST is two edits from HOME: short names are not guarded against typing errors
+_MIN_TYPO_CHECK_LENGTH = 8  # short names are not checked for typos: HOST is two edits from HOME
 
 
 class SettingsError(ValueError):
-    """A setting that cannot work. The text is one line: the name, the value's fault, what to write instead."""
+    """A setting cannot work. The message is one line: the name, what is wrong with the value, what to write instead."""
 
 
 class EnvReader:
-    """The variables of one process. An empty value counts as unset: compose passes `${NAME:-}` that way."""
+    """Reads typed values from environment variables.
+
+    Values are stripped of surrounding white space. An empty value counts as unset, because compose passes an unset
+    `${NAME:-}` as an empty string.
+
+    Every method raises `SettingsError` if the value of the variable is not of the type that the method reads.
+
+    Args:
+        variables: the environment variables, such as `os.environ`.
+    """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._variables = {name: value.strip() for name, value in variables.items() if value.strip()}
 
     def get_str(self, name: str) -> str | None:
-        """The value as it is."""
+        """Returns the value unparsed; None if unset."""
         return self._variables.get(name)
 
     def get_bool(self, name: str) -> bool:
-        """True or false; unset is false."""
+        """Returns a boolean; False if unset."""
         value = (self.get_str(name) or "false").lower()
         if value in {"true", "1", "yes", "on"}:
             return True
@@ -77,14 +85,14 @@ class EnvReader:
         raise SettingsError(f"{name}={value}: write true or false")
 
     def get_choice(self, name: str, choices: Iterable[str], default: str) -> str:
-        """One of `choices`."""
+        """Returns one of `choices`; `default` if unset."""
         value = self.get_str(name) or default
         if value not in choices:
             raise SettingsError(f"{name}={value}: write one of {', '.join(choices)}")
         return value
 
     def get_int(self, name: str, default: int, *, minimum: int, maximum: int) -> int:
-        """A whole number between `minimum` and `maximum`."""
+        """Returns an integer from `minimum` to `maximum`, both included; `default` if unset."""
         value = self.get_str(name)
         if value is None:
             return default
@@ -93,11 +101,11 @@ class EnvReader:
         return int(value)
 
     def port(self, name: str, default: int) -> int:
-        """A TCP port; 0 lets the system choose."""
+        """Returns a TCP port; `default` if unset. Port 0 lets the operating system choose one."""
         return self.get_int(name, default, minimum=0, maximum=_MAX_PORT)
 
     def get_duration(self, name: str, default: int) -> int:
-        """A duration in seconds, written `90`, `90s`, `10m`, `24h` or `7d`."""
+        """Returns a duration in seconds, parsed from `90`, `90s`, `10m`, `24h` or `7d`; `default` if unset."""
         value = self.get_str(name)
         if value is None:
             return default
@@ -107,32 +115,38 @@ class EnvReader:
         return int(match[1]) * _SECONDS[match[2] or "s"]
 
     def get_list(self, name: str) -> tuple[str, ...]:
-        """A list, separated by commas or blanks."""
+        """Returns the entries of a list separated by commas or white space; an empty tuple if unset."""
         return tuple(re.split(r"[\s,]+", value)) if (value := self.get_str(name)) else ()
 
     def get_origins(self, name: str) -> tuple[str, ...]:
-        """A list of web origins, as a browser writes them: scheme and host, and the port if it is not the usual one."""
+        """Returns a list of web origins as browsers serialize them: scheme, host, and any port but the default one."""
         for word in (words := self.get_list(name)):
             if _ORIGIN.fullmatch(word) is None:
                 raise SettingsError(f"{name}={word}: write origins such as https://app.example.com, in lower case")
         return words
 
     def get_hosts(self, name: str) -> tuple[str, ...]:
-        """A list of host names, each with its port if clients send one."""
+        """Returns a list of host names, each with the port that clients send, if any."""
         for word in (words := self.get_list(name)):
             if _HOST.fullmatch(word) is None:
                 raise SettingsError(f"{name}={word}: write hosts such as mcp.example.com or mcp.internal:3000")
         return words
 
     def get_networks(self, name: str) -> tuple[str, ...]:
-        """A list of addresses or networks. All addresses are none: anybody could then write what is believed."""
+        """Returns a list of IP addresses and networks.
+
+        A network of prefix length 0 is rejected: it holds every address, so any client would count as a trusted proxy.
+        """
         for word in (words := self.get_list(name)):
             if not _is_part_of_the_network(word):
                 raise SettingsError(f"{name}={word}: write addresses such as 10.0.0.7 or 10.0.0.0/24")
         return words
 
     def get_url(self, name: str) -> str | None:
-        """An absolute http(s) URL without user, query or fragment. Nothing is normalised: issuers compare as text."""
+        """Returns an absolute http(s) URL without user, query or fragment; None if unset.
+
+        The URL is not normalized, because issuers are compared as strings.
+        """
         value = self.get_str(name)
         if value is not None:
             try:
@@ -142,9 +156,18 @@ class EnvReader:
         return value
 
     def get_secret(self, name: str, *, required: bool) -> str | None:
-        """The secret in NAME, or in the file that NAME_FILE names (without its last line break).
+        """Returns the secret in the variable `name`, or in the file that the variable `name` + `_FILE` names.
 
-        A file that is missing is an error only where the secret is `required`.
+        Args:
+            name: the variable.
+            required: whether an unreadable file is an error.
+
+        Returns:
+            The secret without surrounding white space; None if it is unset or empty, or if its file cannot be read
+            and is not `required`.
+
+        Raises:
+            SettingsError: both variables are set, or the file is `required` and cannot be read.
         """
         path = self.get_str(f"{name}_FILE")
         if path is not None and self.get_str(name) is not None:
@@ -159,11 +182,11 @@ class EnvReader:
             raise SettingsError(f"{name}_FILE={path}: cannot be read ({type(error).__name__})") from error
 
     def find_typos(self, known: Iterable[str], other_known: Iterable[str] = ()) -> Iterator[str]:
-        """A line for each variable whose name is within two edits of a known one. Its value is not looked at.
+        """Yields a message for each variable whose name is within two edits of a known name; values are ignored.
 
         Args:
-            known: the names that count.
-            other_known: names that mean something to somebody else, so that they are no typing errors.
+            known: the names of the settings. Names shorter than eight characters are not compared.
+            other_known: names that other programs use; they are not reported.
         """
         names = set(known)
         guarded = [name for name in sorted(names) if len(name) >= _MIN_TYPO_CHECK_LENGTH]
@@ -174,7 +197,11 @@ class EnvReader:
                     break
 
     def reject_typos(self, known: Iterable[str], other_known: Iterable[str] = ()) -> None:
-        """Refuse the first of these: a typing error must not pass in silence."""
+        """Rejects the first typo that `find_typos` finds, so that a misspelled setting is not silently ignored.
+
+        Raises:
+            SettingsError: a variable looks like a misspelled setting.
+        """
         for line in self.find_typos(known, other_known):
             raise SettingsError(line)
 
@@ -187,7 +214,7 @@ def _is_part_of_the_network(word: str) -> bool:
 
 
 def _levenshtein(one: str, other: str) -> int:
-    """Levenshtein distance."""
+    """Returns the Levenshtein distance."""
     row = list(range(len(other) + 1))
     for i, a in enumerate(one, 1):
         previous, row = row, [i]

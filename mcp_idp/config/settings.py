@@ -1,6 +1,6 @@
-"""The settings of one server and how each is read from the environment.
+"""The settings of one server, and how they are read from environment variables.
 
-Names, defaults and their reasons are documented in `.env.example`.
+`.env.example` documents the variables, their defaults and the reasons.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mcp_idp.config.client_credentials import ClientSigningKey
     from mcp_idp.config.env import EnvReader
 
-# One name a line: `.env.example` documents each, and a test compares the two.
+# One name per line. `.env.example` documents each; a test compares the two.
 NAMES = (
     "OAUTH_SERVER_URL",
     "OAUTH_INTERNAL_URL",
@@ -57,7 +57,31 @@ NAMES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What one server needs to know. Durations are seconds; URLs are compared byte for byte and never normalised."""
+    """The settings of one server; `read_settings` shows which variable each comes from.
+
+    Durations are in seconds. URLs are compared byte for byte and never normalized.
+
+    Attributes:
+        server_url: the issuer of the provider (OAUTH_SERVER_URL), as the server's metadata publishes it.
+        internal_url: where this process reaches that issuer, if not at `server_url`.
+        provider: the token format of the provider.
+        public_url: the URL of the MCP endpoint as clients use it; the identifier of the protected resource.
+        token_mode: "jwt" or "introspection".
+        issuer: the expected `iss` of tokens.
+        audience: the value that the `aud` of tokens must contain.
+        jwks_url: where the key set is, in place of the discovered URL.
+        introspect_url: the introspection endpoint, in place of the discovered one.
+        client_id: the client id of this server at the provider.
+        client_auth: how this server authenticates at the provider: "basic", "post" or "private_key_jwt".
+        ca_file: certificates of further authorities to trust in TLS connections, in PEM.
+        trusted_proxies: addresses and networks of the proxies whose X-Forwarded headers are believed.
+        key_max_age: the age from which the provider's keys must be refreshed before use.
+        key_max_stale: the age up to which keys are used while the provider is unreachable.
+        tools_list: which tools `tools/list` returns: "granted", "obtainable" or "all".
+        legacy_sessions: "stateful" or "stateless", for protocol revisions with `initialize`.
+        legacy_discovery: whether the provider's metadata is served at this server too, for clients older than RFC 9728.
+        audit_log: the file of the audit log, "stdout", or "" for none.
+    """
 
     server_url: str = "http://localhost:8080/realms/mcp"
     internal_url: str | None = None
@@ -94,26 +118,26 @@ class Settings:
 
     @property
     def has_client_credentials(self) -> bool:
-        """Whether this server has something to say who it is with at the introspection endpoint."""
+        """Whether this server has a secret or key to authenticate with at the provider's endpoints."""
         return self.client_secret is not None or self.client_key is not None
 
     @property
     def public_origin(self) -> str:
-        """Scheme and authority of the public URL."""
+        """The origin of the public URL: scheme and authority, without a trailing slash."""
         parts = urlsplit(self.public_url)
         return f"{parts.scheme}://{parts.netloc}"
 
     @property
     def public_path(self) -> str:
-        """The path at which MCP is served: that of the public URL."""
+        """The path of the public URL, at which MCP is served."""
         return urlsplit(self.public_url).path
 
 
 def read_settings(env: EnvReader) -> Settings:
-    """Reads every setting from the environment. Combinations are not validated: `load_settings` does.
+    """Reads every setting from the environment. Combinations of settings are validated by `load_settings`.
 
     Raises:
-        SettingsError: a value by itself cannot work.
+        SettingsError: a single value cannot work.
     """
     server_url = env.get_url("OAUTH_SERVER_URL") or "http://localhost:8080/realms/mcp"
     public_url = env.get_url("MCP_PUBLIC_URL") or "http://localhost:3000/mcp"

@@ -1,7 +1,4 @@
-"""What each setting allows by itself and all together do not.
-
-What cannot work with a provider, whatever its tokens say: told at the start, in one line that says what to write.
-"""
+"""Validates combinations of settings at startup, among them those that cannot work with the provider."""
 
 from __future__ import annotations
 
@@ -19,10 +16,14 @@ _MAX_LEEWAY = 300
 
 
 def validate_settings(settings: Settings, *, in_container: bool) -> None:
-    """Let settings pass that can work together.
+    """Validates that the settings can work together.
+
+    Args:
+        settings: the settings, each valid by itself.
+        in_container: whether this process runs in a container, where an issuer on localhost is unreachable.
 
     Raises:
-        SettingsError: they cannot; one line says what to change.
+        SettingsError: they cannot. The message is one line that says what to change.
     """
     public = urlsplit(settings.public_url)
     if public.path in {"", "/"} or settings.public_url.endswith("/"):
@@ -52,7 +53,11 @@ def validate_settings(settings: Settings, *, in_container: bool) -> None:
 
 
 def _validate_public_deployment(settings: Settings) -> None:
-    """Off loopback, other people are on the line."""
+    """Validates what only matters off loopback, where tokens and keys cross a network.
+
+    Raises:
+        SettingsError: a URL is not https, or the client secret is a placeholder.
+    """
     if settings.server_url.startswith("http:"):
         raise SettingsError(
             f"OAUTH_SERVER_URL={settings.server_url}: must be https when MCP_PUBLIC_URL is not on loopback"
@@ -87,10 +92,14 @@ def _validate_durations(settings: Settings) -> None:
 
 
 def validate_provider(settings: Settings, place: str = "OAUTH_SERVER_URL=") -> None:
-    """Let an issuer pass whose access tokens the settings' mode can judge. `place` is where its URL was written.
+    """Validates that the provider's access tokens can be verified in the configured token mode.
+
+    Args:
+        settings: the settings for one issuer.
+        place: where the issuer's URL is configured; the error message starts with it.
 
     Raises:
-        SettingsError: it is not the issuer that tokens name, or its tokens are of the other kind.
+        SettingsError: tokens name another issuer than this URL, or the token mode cannot verify the provider's tokens.
     """
     profile = settings.provider
     fault = profile.issuer_error(settings.server_url)

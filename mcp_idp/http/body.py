@@ -1,4 +1,4 @@
-"""The body of a POST, read whole and judged before the application sees it."""
+"""Reads and validates the body of a POST before the application sees it."""
 
 from __future__ import annotations
 
@@ -15,20 +15,27 @@ if TYPE_CHECKING:
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 MESSAGE_SCOPE_KEY = "mcp_server.message"
-"""Where the ASGI scope behind the gate has the message that the body was judged to be; None where there is no body."""
+"""Key of the ASGI scope under which the auth middleware passes on the validated JSON-RPC message.
+
+The value is the message as a `dict`, or None for a request without a body.
+"""
 
 
 class ClientDisconnect(Exception):
-    """The client closed the connection before its request was complete."""
+    """The client disconnected before its request was complete."""
 
 
 async def read_body(receive: Receive, share: Share) -> bytes:
-    """All of the body; each part of it is taken into `share` as it comes.
+    """Reads the whole body.
+
+    Args:
+        receive: the ASGI `receive` of the request.
+        share: the request's share of the memory budget, charged for each part of the body as it arrives.
 
     Raises:
-        AuthError: `share` takes no more.
-        BodyTooLarge: it is longer than `MAX_BODY_BYTES`. The wire refuses this earlier where we own the server.
-        ClientDisconnect: the connection closed.
+        TooManyRequests, ServerFull: the memory budget is exhausted.
+        BodyTooLarge: the body is longer than `MAX_BODY_BYTES`. Our own HTTP server rejects such a body earlier.
+        ClientDisconnect: the client disconnected.
     """
     body = bytearray()
     while True:
@@ -45,12 +52,21 @@ async def read_body(receive: Receive, share: Share) -> bytes:
 
 
 def parse_json_object(body: bytes, share: Share) -> dict[str, Any]:
-    """The one JSON object that the body is, taken into `share` before it is built.
+    """Parses the body as one JSON object.
+
+    Args:
+        body: the whole body.
+        share: the request's share of the memory budget, charged before the object is built.
+
+    Returns:
+        The JSON-RPC message; its members are not validated.
 
     Raises:
-        InvalidBody: it is not JSON with one meaning, or not one object. Batches existed in MCP 2025-03-26 only.
-        BodyTooLarge: it holds more values than the server reads, or deeper ones.
-        AuthError: `share` takes no more.
+        InvalidBody: the body is not unambiguous JSON (see `strict_json`), or not an object. Batches, which only MCP
+            2025-03-26 had, are rejected too.
+        BodyTooLarge: the body has more than `strict_json.MAX_VALUES` values, or is nested deeper than
+            `strict_json.MAX_DEPTH`.
+        TooManyRequests, ServerFull: the memory budget is exhausted.
     """
     try:
         share.take(_cost(body))
@@ -68,14 +84,14 @@ def parse_json_object(body: bytes, share: Share) -> dict[str, Any]:
 
 
 def _cost(body: bytes) -> int:
-    """What the message takes in memory beside `BYTE_COST` for each byte."""
+    """Returns the memory in bytes that the message takes in addition to `BYTE_COST` for each byte."""
     values = strict_json.count_values(body) * VALUE_COST
     wide = not body.isascii() or b"\\u" in body
     return values + len(body) * (WIDE_BYTE_COST - BYTE_COST) if wide else values
 
 
 def replay(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that gives the very bytes that were judged, then what the connection brings."""
+    """Returns a `receive` that yields `body`, exactly the bytes that were validated, and then reads from `receive`."""
     pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def next_message() -> Message:

@@ -1,4 +1,4 @@
-"""How each client is told about this server: the one place that knows, for `GET /` and the guides."""
+"""Instructions for adding this server to each MCP client: the single source for the landing page and the guides."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from urllib.parse import quote
 
 @dataclass(frozen=True, slots=True)
 class Snippet:
-    """What to type or save for one client.
+    """How to add the server to one client.
 
     Attributes:
-        client: its name.
-        instructions: what to do with the text.
-        text: what to type or save.
-        link: opens the client, which then asks whether to add the server; None for clients that have no such link.
+        client: the client's name.
+        instructions: what to do with `text`.
+        text: a command or the content of a configuration file.
+        link: a URL that opens the client, which then offers to add the server; None if the client has no such link.
     """
 
     client: str
@@ -26,7 +26,12 @@ class Snippet:
 
 
 def client_snippets(public_url: str, name: str = "demo") -> tuple[Snippet, ...]:
-    """For each client, what makes it use the server at `public_url`; `name` is what the client calls it."""
+    """Returns a snippet for each client.
+
+    Args:
+        public_url: the URL of the MCP endpoint.
+        name: the name of the server in the client's configuration.
+    """
     vscode = {"type": "http", "url": public_url}
     cursor = {"url": public_url}
     remote = {"command": "npx", "args": ["mcp-remote", public_url]}
@@ -64,17 +69,25 @@ def client_snippets(public_url: str, name: str = "demo") -> tuple[Snippet, ...]:
 
 
 def vscode_link(name: str, server: dict[str, str]) -> str:
-    """The entry and its name as one JSON object, percent-encoded.
+    """Returns the link that adds a server to VS Code: name and entry as one JSON object, percent-encoded.
 
     Source: VS Code, "MCP developer guide", section "MCP URL handler".
+
+    Args:
+        name: the name of the server in VS Code.
+        server: the server's entry in `mcp.json`.
     """
     return f"vscode:mcp/install?{quote(_compact({'name': name, **server}), safe='')}"
 
 
 def cursor_link(name: str, server: dict[str, str]) -> str:
-    """The entry as JSON in base64; percent-encoded, since a query reads + as a space.
+    """Returns the link that adds a server to Cursor: the entry as JSON in base64.
 
-    Source: Cursor, "MCP Install Links".
+    The base64 text is percent-encoded, because in a query "+" stands for a space. Source: Cursor, "MCP Install Links".
+
+    Args:
+        name: the name of the server in Cursor.
+        server: the server's entry in `mcp.json`.
     """
     config = b64encode(_compact(server).encode()).decode("ascii")
     return f"cursor://anysphere.cursor-deeplink/mcp/install?name={quote(name, safe='')}&config={quote(config, safe='')}"

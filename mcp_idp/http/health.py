@@ -1,4 +1,4 @@
-"""Whether the process lives, and whether it can judge tokens."""
+"""Liveness and readiness endpoints: whether the process runs, and whether it can verify tokens."""
 
 from __future__ import annotations
 
@@ -25,7 +25,11 @@ NOT_READY = Response.json(
 
 
 def readiness_endpoint(keys: JwksCache | None) -> ASGIApp:
-    """Ready while keys are held that may be used, through an outage of the provider too. None: nothing to wait for."""
+    """Returns the readiness endpoint: 200 while the cached keys are usable, also during a provider outage, else 503.
+
+    Args:
+        keys: the keys of the primary issuer; None if there are no keys to wait for, then always 200.
+    """
 
     async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
         response = READY if keys is None or keys.usable else NOT_READY

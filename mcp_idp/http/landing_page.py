@@ -1,4 +1,4 @@
-"""`GET /`: what this is, the exact URL to use, how to connect each client."""
+"""The landing page at `GET /`: what the server is, the exact URL to use, how to connect each client."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _TEMPLATE = Path(__file__).with_name("landing_page.html")
 _HEADERS = (
     (b"cache-control", b"no-cache"),
-    # The page is text and one style block: nothing may run, nothing is fetched, nobody frames it.
+    # The page is text and one style block: it needs no scripts, no resources and no framing.
     (
         b"content-security-policy",
         b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
@@ -28,7 +28,7 @@ _HEADERS = (
 
 
 def render_landing_page(settings: Settings, access: AccessPolicy) -> Response:
-    """The page, built once: everything on it follows from the settings."""
+    """Renders the page. It depends only on the settings and the access file, so one response serves all requests."""
     clients = "\n".join(map(_client_section, client_snippets(settings.public_url)))
     login = (
         "<strong>Authentication is switched off</strong> (DISABLE_AUTH): anybody on this machine is <code>dev</code>."
@@ -56,7 +56,7 @@ def render_landing_page(settings: Settings, access: AccessPolicy) -> Response:
 
 
 def _client_section(snippet: Snippet) -> str:
-    """One client: the link, if it has one, does the same as the text under it."""
+    """Renders the section of one client; the link, if any, is an alternative to the text."""
     where = escape(snippet.instructions)
     if snippet.link is not None:
         where = f'<a href="{escape(snippet.link)}">Add to {escape(snippet.client)}</a>, or {where}'

@@ -1,13 +1,12 @@
-"""What clients from before RFC 9728 ask this server: where its authorization server is.
+"""Authorization server metadata and error responses for clients that predate RFC 9728.
 
-MCP 2025-03-26 had clients look for the authorization server's metadata (RFC 8414) at the MCP server's own origin. With
-LEGACY_DISCOVERY=true the provider's document is served there as the provider wrote it. Its `issuer` is the provider's,
-for tokens and redirects say so; that is not the origin it was asked at, so a client that checks (RFC 8414 section 3.3)
-refuses it, as it must. Such clients know RFC 9728 and do not ask here.
+Clients of MCP 2025-03-26 look for the authorization server's metadata (RFC 8414) at the MCP server's own origin. With
+LEGACY_DISCOVERY=true, a copy of the provider's metadata is served there. Its `issuer` remains the provider's, because
+tokens and redirects carry that value. As this is not the origin of the request, a client that compares the two (RFC
+8414 section 3.3) rejects the document, as it must; such clients know RFC 9728 and do not request it here.
 
-Each use is counted and logged, so that an operator sees when it can go. Where it is off, the log says what was tried.
-
-A copy of the provider's metadata, for clients that look for it at this server (see `legacy_discovery`).
+Each use is counted and logged, so that an operator sees when LEGACY_DISCOVERY is no longer needed. If it is off, the
+log shows what old clients requested.
 """
 
 from __future__ import annotations
@@ -41,12 +40,12 @@ ANY_ORIGIN = (b"access-control-allow-origin", b"*")
 
 
 class MetadataMirror:
-    """The provider's metadata as an ASGI application.
+    """Fetches and caches a copy of the provider's metadata.
 
     Args:
-        settings: who the provider is, and where this process reaches it.
-        http: the client to ask with.
-        clock: for the age of what is held.
+        settings: the issuer, and the URL at which this process reaches it.
+        http: the client to use.
+        clock: the time, for the age of the cached copy.
     """
 
     def __init__(self, settings: Settings, http: httpx.AsyncClient, clock: Clock) -> None:
@@ -58,7 +57,10 @@ class MetadataMirror:
         self._lock = asyncio.Lock()
 
     async def respond(self) -> Response:
-        """The document, held for some minutes; through an outage the last one; 503 where there never was one."""
+        """Returns the metadata, cached for five minutes.
+
+        While the provider is unreachable, the last copy is returned, or a 503 if there is none.
+        """
         async with self._lock:
             if self._monotonic() >= self._fresh_until:
                 await self._renew()
@@ -82,13 +84,13 @@ def _response_for(document: Mapping[str, Any]) -> Response:
 
 
 def _rewrite_internal_urls(document: Mapping[str, Any], settings: Settings) -> Any:
-    """The document as the outside sees it: a provider may name the address that it was asked at.
+    """Replaces the internal origin by the public one, because a provider may use the origin of the request in its URLs.
 
     Raises:
-        FetchError: part of it would still say where inside the network the provider is.
+        FetchError: the result would still contain the provider's internal host.
     """
     inside, public = (_origin(url) for url in (settings.internal_url or settings.server_url, settings.server_url))
-    # What the provider signed speaks of the document as it was.
+    # signed_metadata covers the original document, so it would not match the rewritten one.
     plain = {name: value for name, value in document.items() if name != "signed_metadata"}
     if inside == public:
         return plain
@@ -104,7 +106,7 @@ def _origin(url: str) -> str:
 
 
 def _replace_origin(value: Any, inside: str, public: str) -> Any:
-    """`value` with every URL at the origin `inside` at the origin `public`."""
+    """Returns `value` with the origin `inside` replaced by `public` in every URL."""
     match value:
         case str() if value == inside or value.startswith(f"{inside}/"):
             return public + value[len(inside) :]
@@ -126,7 +128,7 @@ _UNAVAILABLE = Response.json(
 _LOG_SECONDS = 60.0
 _MAX_LOGGED_CHARACTERS = 100
 _WELL_KNOWN = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
-# HTTP+SSE of MCP 2024-11-05, and the endpoints that 2025-03-26 clients fall back to without metadata.
+# The HTTP+SSE transport of MCP 2024-11-05, and the endpoints that 2025-03-26 clients fall back to without metadata.
 _OLD_TRANSPORT = ("/sse", "/messages", "/messages/")
 _FALLBACK_ENDPOINTS = ("/authorize", "/token", "/register")
 _HINTS = {
@@ -138,7 +140,16 @@ _HINTS = {
 
 
 class LegacyRequestCounter:
-    """Counts what old clients ask for, and logs it: the first of each, then one line a minute with how many."""
+    """Counts and logs requests of old clients.
+
+    For each path it logs the first request, then at most one line per minute with the number of requests.
+
+    Args:
+        clock: the time, to limit the log lines.
+
+    Attributes:
+        count: the number of requests by path.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -147,7 +158,13 @@ class LegacyRequestCounter:
         self._unlogged: Counter[str] = Counter()
 
     def record(self, path: str, scope: Scope, *, served: bool) -> None:
-        """One request for `path`, which is one of ours: how many lines there can be does not follow from requests."""
+        """Records one request.
+
+        Args:
+            path: a path of `legacy_routes`; never a path taken from a request, so that requests cannot add entries.
+            scope: the ASGI scope of the request.
+            served: whether the request gets the metadata.
+        """
         self.count[path] += 1
         self._unlogged[path] += 1
         now = self._clock.monotonic()
@@ -166,13 +183,15 @@ class LegacyRequestCounter:
 
 
 def legacy_routes(settings: Settings, metadata: str, clock: Clock, http: httpx.AsyncClient) -> Mapping[str, ASGIApp]:
-    """What to serve at the paths that old clients try.
+    """Returns the applications for the paths that old clients request, by path.
+
+    With LEGACY_DISCOVERY the well-known paths serve the provider's metadata. All other paths respond 404 with advice.
 
     Args:
-        settings: whether to mirror, and what.
+        settings: whether to serve the metadata, and of which provider.
         metadata: the URL of the protected resource metadata.
         clock: the time.
-        http: the client to ask the provider with.
+        http: the client for requests to the provider.
     """
     counter = LegacyRequestCounter(clock)
     where = {"url": settings.public_url, "metadata": metadata}

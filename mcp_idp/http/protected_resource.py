@@ -1,4 +1,4 @@
-"""The protected resource metadata: RFC 9728."""
+"""Protected resource metadata: RFC 9728."""
 
 from __future__ import annotations
 
@@ -18,20 +18,25 @@ _MAX_AGE_SECONDS = 60
 
 
 def metadata_url(settings: Settings) -> str:
-    """Where the document is: the well-known segment goes between host and path (RFC 9728 section 3.1)."""
+    """Returns the URL of the document: the well-known segment goes between host and path (RFC 9728 section 3.1)."""
     return f"{settings.public_origin}{WELL_KNOWN_PATH}{settings.public_path}"
 
 
 def metadata_paths(settings: Settings) -> tuple[str, str]:
-    """The two paths it is served at: with the resource's path, and at the root for clients that look there."""
+    """Returns the paths of the document: with the resource's path, and without it for clients that look there."""
     return WELL_KNOWN_PATH + settings.public_path, WELL_KNOWN_PATH
 
 
 def metadata_response(settings: Settings, access: AccessPolicy) -> Response:
-    """The document: `resource` is the public URL as it is, for clients compare it with the URL they use (section 3.3).
+    """Builds the response with the document.
 
-    `scopes_supported` is what a login asks for; privileged scopes are asked for when a call needs them, and
-    `offline_access` is between client and provider (MCP authorization 2026-07-28, SEP-2207).
+    `resource` is the public URL unchanged, because clients compare it with the URL they use (RFC 9728 section 3.3).
+    `scopes_supported` lists the scopes to request at login (`login_scopes`): privileged scopes are requested only when
+    a call requires them, and `offline_access` is between client and provider (MCP authorization 2026-07-28, SEP-2207).
+
+    Args:
+        settings: the URLs of the resource and of the primary issuer.
+        access: further issuers, the login scopes and the resource's name.
     """
     document = {
         "resource": settings.public_url,
@@ -49,7 +54,10 @@ def metadata_response(settings: Settings, access: AccessPolicy) -> Response:
 
 
 def metadata_endpoint(document: Response) -> ASGIApp:
-    """Serves the document to any page: it is public. A page that sends MCP headers asks by a preflight first."""
+    """Returns the ASGI application that serves the document, to web pages of any origin because it is public.
+
+    It also answers CORS preflights, which browsers send before a request with MCP headers.
+    """
 
     async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] == "OPTIONS":

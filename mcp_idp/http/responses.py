@@ -1,4 +1,4 @@
-"""A whole HTTP answer, built once and sent as often as needed."""
+"""Complete HTTP responses, built once and sent any number of times."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """Status, headers and body; also an ASGI application that sends them."""
+    """A complete response: status, headers and body; also an ASGI application that sends it.
+
+    Attributes:
+        status: the HTTP status.
+        headers: pairs of lower-case name and value, `content-length` included.
+        body: the content.
+    """
 
     status: int
     headers: Headers
@@ -24,7 +30,13 @@ class Response:
 
     @classmethod
     def json(cls, status: int, document: Mapping[str, Any], headers: Headers = ()) -> Response:
-        """An answer with a JSON document and `cache-control: no-store`, unless `headers` say otherwise."""
+        """Builds a response with a JSON document.
+
+        Args:
+            status: the HTTP status.
+            document: the JSON object.
+            headers: further headers; without a `cache-control` among them, `cache-control: no-store` is added.
+        """
         body = json.dumps(document, separators=(",", ":")).encode()
         own = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         if not any(name == b"cache-control" for name, _ in headers):
@@ -32,12 +44,12 @@ class Response:
         return cls(status, (*own, *headers), body)
 
     async def send(self, send: Send, headers: Headers = ()) -> None:
-        """Send it, with `headers` headers behind its own."""
+        """Sends the response, with `headers` added after its own."""
         await send({"type": "http.response.start", "status": self.status, "headers": [*self.headers, *headers]})
         await send({"type": "http.response.body", "body": self.body})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's signature
-        """Answer GET and HEAD; anything else is 405."""
+        """Responds to GET and HEAD; any other method gets 405."""
         if scope["method"] not in {"GET", "HEAD"}:
             await METHOD_NOT_ALLOWED.send(send)
         elif scope["method"] == "HEAD":

@@ -1,4 +1,4 @@
-"""The first look at a request: its Host, then its path."""
+"""Routes requests: validates Host, then dispatches by exact path."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ log = structlog.get_logger(__name__)
 _MISDIRECTED = Response.json(
     HostNotAllowed.status, {"error": HostNotAllowed.code, "error_description": HostNotAllowed.description}
 )
-# Asked by whoever runs the process, under any name it has.
+# Probes reach the process under any host name, for example its IP address.
 _ANY_HOST = frozenset({"/livez", "/readyz"})
-# Names of this machine that the log tells of, each once.
+# A warning is logged once per alias, for at most this many aliases.
 _MAX_HOST_ALIASES = 8
 _MAX_LOGGED_HOSTS, _MAX_LOGGED_BYTES = 2, 200
-_POLICY_VIOLATION = 1008  # RFC 6455 section 7.4.1; sent before the handshake ends, servers answer 403
+_POLICY_VIOLATION = 1008  # RFC 6455 section 7.4.1; if sent before the handshake ends, servers respond 403
 
 
 class Router:
-    """Passes each request to the application at its path.
+    """ASGI application that passes each request to the application at its path.
 
     Args:
-        paths: application by exact path; anything else is 404, without a challenge.
-        transport_security: which hosts are ours.
-        public_url: the one that clients must use.
-        lifespan: what answers the server's start and stop.
+        paths: applications by exact path; any other path gets 404, without a challenge.
+        transport_security: which hosts are allowed.
+        public_url: the URL that clients must use, for the log.
+        lifespan: the application for the ASGI lifespan.
     """
 
     def __init__(
@@ -48,7 +48,10 @@ class Router:
         self._warned_aliases: set[bytes] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one HTTP request, or the lifespan. A websocket is refused: MCP has none, and no gate is on its way."""
+        """Serves one HTTP request or the lifespan.
+
+        Rejects WebSocket connections: MCP does not use them, and the auth middleware does not cover them.
+        """
         if scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
             return
@@ -75,7 +78,11 @@ class Router:
         return allowed
 
     def _warn_host_alias(self, host: bytes) -> None:
-        """Clients compare the URL they use with the metadata's `resource`, and give up (RFC 9728 section 3.3)."""
+        """Logs that a client uses a host alias.
+
+        Logins fail there, because clients compare the URL they use with the metadata's `resource` (RFC 9728 section
+        3.3).
+        """
         if host not in self._warned_aliases and len(self._warned_aliases) < _MAX_HOST_ALIASES:
             self._warned_aliases.add(host)
             log.warning(

@@ -1,7 +1,7 @@
-"""Which Host a request may name, and which web pages (Origin) may make a browser send one.
+"""Allow lists for Host and Origin, and CORS headers.
 
-Both follow from the settings, never from the request: DNS rebinding makes a page's own name point here (MCP transports
-2026-07-28, "Security Warning").
+Both lists follow from the settings, never from the request: with DNS rebinding an attacker's page makes its own host
+name resolve to this server (MCP transports 2026-07-28, "Security Warning").
 """
 
 from __future__ import annotations
@@ -25,10 +25,16 @@ _PREFLIGHT_SECONDS = b"600"
 
 
 class TransportSecurity:
-    """Decides by Host and Origin.
+    """Decides which Host and Origin values are allowed.
 
-    Without ALLOWED_HOSTS and ALLOWED_ORIGINS the public URL and loopback on any port are ours; with them, the public
-    URL and what they list.
+    By default these are those of the public URL and loopback on any port. ALLOWED_HOSTS and ALLOWED_ORIGINS replace
+    loopback by the values that they list.
+
+    Args:
+        settings: the public URL and the allow lists.
+
+    Attributes:
+        is_allowed_host: whether the value of a Host header is allowed (cached).
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -41,26 +47,29 @@ class TransportSecurity:
         self._loopback_hosts = not settings.allowed_hosts
         self._origins = {f"{public.scheme}://{own}".removesuffix(default_port), *settings.allowed_origins}
         self._loopback_origins = not settings.allowed_origins
-        # The same few names come with every request.
+        # Requests carry few distinct host names.
         self.is_allowed_host = lru_cache(maxsize=64)(self._check_host)
 
     def _check_host(self, host: bytes) -> bool:
-        """Whether `host`, the value of the Host header, is one of this server's names."""
+        """Whether `host`, the value of a Host header, is allowed."""
         name = host.decode("latin-1").lower()
         return name in self._hosts or (self._loopback_hosts and _LOOPBACK_HOST.fullmatch(name) is not None)
 
     def is_host_alias(self, host: bytes) -> bool:
-        """Whether `host` is admitted only because it means this machine: to clients it is another resource."""
+        """Whether an allowed `host` is only a loopback alias; to clients its URL is a different resource."""
         return host.decode("latin-1").lower() not in self._hosts
 
     def is_allowed_origin(self, origin: bytes) -> bool:
-        """Whether a page of this origin may talk to us. `null` never may."""
+        """Whether a page of this origin may call this server; never true for `null`."""
         name = origin.decode("latin-1")
         return name in self._origins or (self._loopback_origins and _LOOPBACK_ORIGIN.fullmatch(name) is not None)
 
 
 def cors_headers(origin: bytes) -> Headers:
-    """What lets the page of an admitted origin read the answer. Without credentials mode: no cookie is ever ours."""
+    """Returns the headers that let a page of an allowed origin read the response.
+
+    Credentials mode is not enabled, because this server uses no cookies.
+    """
     return (
         (b"access-control-allow-origin", origin),
         (b"vary", b"Origin"),
@@ -69,7 +78,10 @@ def cors_headers(origin: bytes) -> Headers:
 
 
 def preflight_headers(origin: bytes) -> Headers:
-    """The answer to a preflight (Fetch standard, "CORS-preflight request"): it needs no token."""
+    """Returns the headers of a preflight response (Fetch standard, "CORS-preflight request").
+
+    Preflights need no token.
+    """
     return (
         *cors_headers(origin),
         (b"access-control-allow-methods", b"GET, POST, DELETE"),

@@ -1,13 +1,16 @@
-"""All connections of a server: how many there may be, and how much may wait in them for a verified token.
+"""Limits for all connections of a server together: their number, and the bytes of unauthenticated requests.
 
-Before a token is verified nobody knows whose request it is, so what arrives is bounded for all together. Over a bound
-somebody has to go, and it is never the request of a person that is being served:
+Until its token is verified, a request cannot be attributed to a user, so the bytes received for such requests are
+bounded in total. When a limit is exceeded, one connection is closed, but never one that is serving an authenticated
+request:
 
-- too many bytes wait: the connection that holds most of them goes. A request that comes whole is never that one;
-- too many connections: the oldest on which no token was ever verified goes. It had longest to send its request. After
-  those the one goes, of the idle ones, on which a token was verified longest ago; where none is idle, the new one.
+- Too many bytes: the connection that holds most of them is closed. That is never one whose request arrives in one
+  piece.
+- Too many connections: the oldest connection on which no token has been verified is closed, because it has had the
+  most time to send its request. If there is none, the idle connection with the least recent token verification is
+  closed; if none is idle, the new connection.
 
-Every connection that goes without having been answered is told 503 with Retry-After, as far as its client still reads.
+A connection that is closed without having been answered gets 503 with Retry-After, if its client still reads.
 """
 
 from __future__ import annotations
@@ -15,59 +18,63 @@ from __future__ import annotations
 import resource
 from typing import Protocol
 
-# Files that are open besides connections: listeners, logs, the event loop's own, connections to the provider.
+# File descriptors for other purposes: listeners, logs, the event loop, connections to the provider.
 _OTHER_FILES = 64
 
 
 class Crowded(Protocol):
-    """A connection, as far as it matters here.
+    """A connection, as `Connections` uses it.
 
     Attributes:
-        waiting: bytes that arrived for requests that were not let in yet.
-        is_idle: no request of it is being answered.
+        waiting: bytes received for requests that are not authenticated yet.
     """
 
     waiting: int
 
     @property
     def is_idle(self) -> bool:
-        """Whether it may end without cutting anything off."""
+        """Whether it has no request in progress, so that it can be closed without cutting off a response."""
 
     def shed(self) -> None:
-        """End it."""
+        """Closes the connection because a limit is exceeded."""
 
 
 class Connections:
-    """Those of one server.
+    """The connections of one server.
 
     Args:
-        most: how many there may be; fewer where the process may not open so many files.
-        most_waiting: bytes that may wait in all of them.
+        most: maximum number of connections; reduced if the process may not open so many files (RLIMIT_NOFILE).
+        most_waiting: maximum bytes of unauthenticated requests in all connections together.
     """
 
     def __init__(self, most: int, most_waiting: int) -> None:
         self._most = min(most, max(1, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _OTHER_FILES))
         self._most_waiting = most_waiting
         self._waiting = 0
-        # In the order in which they came, or were last let in.
+        # Connections without a verified token, oldest first; those with one, ordered by the last verification.
         self._strangers: dict[Crowded, None] = {}
         self._known: dict[Crowded, None] = {}
-        self._holding: dict[Crowded, None] = {}  # those in which something waits
+        self._holding: dict[Crowded, None] = {}  # connections with `waiting` bytes
 
     def add(self, connection: Crowded) -> None:
-        """One more; another may have to go for it."""
+        """Adds a connection; closes another one, or this one, if there are too many."""
         if len(self._strangers) + len(self._known) >= self._most:
             self._make_room(connection)
         self._strangers[connection] = None
 
     def remove(self, connection: Crowded) -> None:
-        """It has ended, or is being ended."""
+        """Removes a connection that is closed or being closed."""
         self.settled(connection)
         self._strangers.pop(connection, None)
         self._known.pop(connection, None)
 
     def arrived(self, connection: Crowded, size: int) -> None:
-        """Bytes wait in it; whoever holds most may have to go for them."""
+        """Counts bytes of an unauthenticated request; closes the largest holders while the total is too high.
+
+        Args:
+            connection: the connection that received them.
+            size: the number of bytes.
+        """
         self._waiting += size
         connection.waiting += size
         self._holding[connection] = None
@@ -75,14 +82,14 @@ class Connections:
             _shed(self, max(self._holding, key=lambda holding: holding.waiting))
 
     def settled(self, connection: Crowded) -> None:
-        """Nothing waits in it any more."""
+        """Resets the waiting bytes of a connection, because none of its requests is unauthenticated any more."""
         if connection.waiting:
             self._waiting -= connection.waiting
             connection.waiting = 0
             del self._holding[connection]
 
     def let_in(self, connection: Crowded) -> None:
-        """A token was verified on it."""
+        """Records that a token has been verified on a connection."""
         self._strangers.pop(connection, None)
         self._known.pop(connection, None)
         self._known[connection] = None

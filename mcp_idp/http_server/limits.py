@@ -1,10 +1,10 @@
-"""The bounds of a request on the wire, and the judgement of its head: pure functions over what the parser read.
+"""Limits of HTTP requests, and validation of the request head: pure functions over the parser's results.
 
-llhttp (inside httptools, strict mode) itself refuses, before anything here is asked: Content-Length beside
-Transfer-Encoding, a second Content-Length or one that is no plain number, line folding, a bare CR or LF, NUL and
-control characters in names, values and targets, white space before a colon, "chunked" that is not last or comes twice,
-malformed chunks, unknown methods, the preface of HTTP/2. Left to this module: sizes and counts, one Host, "chunked" as
-the only transfer coding and only since HTTP/1.1, versions (llhttp takes 0.9 and 2.0 too), forms of the request target.
+llhttp (inside httptools, strict mode) itself rejects: Content-Length beside Transfer-Encoding, a second Content-Length
+or one that is not a plain number, line folding, a bare CR or LF, NUL and control characters in names, values and
+targets, white space before a colon, "chunked" that is not last or is repeated, malformed chunks, unknown methods, the
+HTTP/2 preface. This module checks the rest: sizes and counts, exactly one Host, "chunked" as the only transfer coding
+and only in HTTP/1.1, the version (llhttp also accepts 0.9 and 2.0), the form of the request target.
 
 Sources: RFC 9112 sections 2.3, 3.2 and 6; RFC 9110 sections 4.2.4 and 15; RFC 6585 section 5.
 """
@@ -25,20 +25,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpLimits:
-    """What one connection may cost, and all of them together.
+    """Limits of each connection, and of all connections together.
 
     Attributes:
-        header_bytes: request line and headers together; once more for what a chunked body brings besides its data
-            (chunk extensions, trailers).
-        header_seconds: from the first byte of a head, or from the connection, to the end of that head.
-        header_count: lines in a head.
-        body_bytes: the body, declared or counted.
-        body_seconds: from the end of the head to the end of the body, while we read.
-        pipelined: requests waiting for the answer to the one before them.
-        linger_seconds: how long a refused connection is still read from, so that its client can read the answer.
-        linger_bytes: how much is thrown away meanwhile.
-        connections: how many there may be in all, fewer where the process may not open so many files.
-        waiting_bytes: how much may have arrived, in all of them, of requests whose token is not verified yet.
+        header_bytes: bytes of request line and headers together. The same limit applies separately to the overhead of a
+            chunked body (chunk extensions and trailers).
+        header_seconds: seconds from the first byte of a head to its end; for the first head, from the start of the
+            connection.
+        header_count: header fields of a request.
+        body_bytes: bytes of a body, whether declared by Content-Length or counted.
+        body_seconds: seconds from the end of the head to the end of the body, not enforced while reading is paused by
+            our own flow control.
+        pipelined: requests that wait for the response to the one before them.
+        linger_seconds: seconds for which a connection is still read after its final response, so that the client can
+            read that response.
+        linger_bytes: bytes that are discarded during that time.
+        connections: connections in total; fewer if the process may not open so many files.
+        waiting_bytes: bytes received for requests whose token is not verified yet, over all connections.
     """
 
     header_bytes: int = 32 * 1024
@@ -55,14 +58,24 @@ class HttpLimits:
 
 @dataclass(frozen=True, slots=True)
 class HttpRejection:
-    """An answer after which the connection is closed."""
+    """An error response after which the connection is closed.
+
+    Attributes:
+        status: the HTTP status.
+        code: the `error` member of the JSON body.
+        description: the `error_description` member of the JSON body.
+    """
 
     status: HTTPStatus
     code: str
     description: str
 
     def to_bytes(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-        """The bytes for the wire; `headers` are those of every answer, as Date."""
+        """Returns the whole response as bytes.
+
+        Args:
+            headers: further headers as pairs of name and value, such as Date.
+        """
         body = json.dumps({"error": self.code, "error_description": self.description}).encode()
         lines = [
             f"HTTP/1.1 {self.status.value} {self.status.phrase}".encode(),
@@ -77,7 +90,11 @@ class HttpRejection:
 
 
 class RequestRejected(Exception):
-    """The request ends here. Without a refusal the connection closes without an answer."""
+    """The request is rejected.
+
+    Args:
+        rejection: the response to send; None to close the connection without one.
+    """
 
     def __init__(self, rejection: HttpRejection | None) -> None:
         super().__init__(rejection.description if rejection else "closed")
@@ -121,16 +138,20 @@ UNSUPPORTED_VERSION = HttpRejection(
 
 
 def validate_head(version: str, headers: Fields, limits: HttpLimits) -> int | None:
-    """How long a body the head announces; None for a chunked one.
+    """Validates the head and returns the length of the body that it declares.
 
     Args:
-        version: "1.1", as the parser read it.
-        headers: names in lower case.
-        limits: the bounds.
+        version: the HTTP version as the parser reports it, such as "1.1".
+        headers: pairs of lower-case name and value.
+        limits: the limits to apply.
+
+    Returns:
+        The length in bytes; None for a chunked body.
 
     Raises:
-        RequestRejected: too many headers, not exactly one Host (RFC 9112 section 3.2), a transfer coding other than
-            chunked (section 6.1), or too long a body.
+        RequestRejected: the head has too many headers, not exactly one Host (RFC 9112 section 3.2; HTTP/1.0 may omit
+            it), a transfer coding other than chunked (section 6.1) or an unsupported version, or it declares too long a
+            body.
     """
     if len(headers) > limits.header_count:
         raise RequestRejected(TOO_MANY_HEADERS)
@@ -140,7 +161,8 @@ def validate_head(version: str, headers: Fields, limits: HttpLimits) -> int | No
         _check_old(version, names, hosts)
     elif hosts != 1:
         raise RequestRejected(BAD_HOST)
-    # llhttp takes any list of codings that ends in chunked, and at most one Content-Length, alone.
+    # llhttp accepts any list of codings that ends in chunked. It ensures that there is at most one Content-Length, and
+    # none beside Transfer-Encoding.
     if b"transfer-encoding" in names:
         if [value.lower() for name, value in headers if name == b"transfer-encoding"] != [b"chunked"]:
             raise RequestRejected(UNSUPPORTED_CODING)
@@ -154,7 +176,8 @@ def validate_head(version: str, headers: Fields, limits: HttpLimits) -> int | No
 def _check_old(version: str, names: list[bytes], hosts: int) -> None:
     if version != "1.0":
         raise RequestRejected(UNSUPPORTED_VERSION)
-    # RFC 9112 section 6.1: its framing is faulty, since a proxy that speaks 1.0 would have passed it on unread.
+    # RFC 9112 section 6.1: treat the framing as faulty, since an HTTP/1.0 proxy may have forwarded the field without
+    # processing it.
     if b"transfer-encoding" in names:
         raise RequestRejected(CHUNKED_IN_HTTP10)
     if hosts > 1:
@@ -162,18 +185,28 @@ def _check_old(version: str, names: list[bytes], hosts: int) -> None:
 
 
 def head_size(target: bytes, headers: Fields) -> int:
-    """How long a head was, without the white space around its values."""
+    """Returns the size of a head in bytes, without the white space around header values.
+
+    Args:
+        target: the request target.
+        headers: pairs of name and value.
+    """
     return len(target) + sum(len(name) + len(value) + 4 for name, value in headers)
 
 
 def origin_form(method: bytes, target: bytes, headers: Fields) -> bytes:
-    """The path and query of any target (RFC 9112 section 3.2).
+    """Converts a request target to origin form: path and query (RFC 9112 section 3.2).
 
-    The absolute form is taken if it names the host that Host names, so that whoever judges Host judges the right one;
-    `*` belongs to OPTIONS; a fragment never belongs on the wire.
+    The absolute form is accepted only if its host equals the Host header, so that validating Host also covers the
+    target. `*` is accepted for OPTIONS only and returned unchanged. A fragment is not allowed in a request target.
+
+    Args:
+        method: the method, in upper case.
+        target: the request target as received.
+        headers: pairs of lower-case name and value.
 
     Raises:
-        RequestRejected: anything else, CONNECT included.
+        RequestRejected: the target has another form, or the method is CONNECT.
     """
     if method == b"CONNECT":
         raise RequestRejected(CONNECT)

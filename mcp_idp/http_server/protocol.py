@@ -1,28 +1,34 @@
-"""Bounds on the wire, before any of our application code runs: httptools has none of its own.
+"""uvicorn's httptools protocol with limits and graceful connection shutdown.
 
-`LimitedHttpProtocol` is uvicorn's httptools protocol with limits. One parser alone, llhttp, decides where a request
-begins and ends; what it refuses and what we add stands in `mcp_idp.http_server.limits`, how a connection ends in
-`mcp_idp.http_server.protocol`.
-Guaranteed for every connection:
+The limits apply before any application code runs; httptools has none of its own. llhttp is the only parser that decides
+where a request begins and ends. `mcp_idp.http_server.limits` documents what llhttp rejects and what is validated in
+addition.
 
-- a head over `header_bytes` or with more than `header_count` lines is answered 431; one that is not complete within
-  `header_seconds` of its first byte (of the connection, for the first) ends the connection, however it drips;
-- a declared body over `body_bytes` is answered 413 unread, a chunked one as soon as the bound is passed; extensions and
-  trailers of chunks share one more `header_bytes`; trailers never become headers (RFC 9110 section 6.5.1);
-- each pipelined request is judged by itself, and at most `pipelined` wait;
-- Upgrade is not taken (RFC 9110 section 7.8 allows that): the request is an ordinary one, with its body. uvicorn alone
-  drops that body or reads it as the next request. Java's client asks for h2c with every request: refusing is no option.
+`LimitedHttpProtocol` guarantees for every connection (the names are attributes of `HttpLimits`):
 
-All connections together are bounded in `mcp_idp.http_server.connections`. uvicorn's `limit_concurrency` would answer
-503 to everybody as soon as anybody holds that many, the health checks and authenticated clients included: an attack
-made cheaper.
+- A head over `header_bytes` or with more than `header_count` fields gets 431. The connection is closed if a head is not
+  complete within `header_seconds`, even if bytes keep arriving. The time starts with the first byte of the head; for
+  the first head it starts with the connection.
+- A declared body over `body_bytes` gets 413 before it is read, a chunked body as soon as it exceeds the limit. Chunk
+  extensions and trailers have a separate limit of `header_bytes`. Trailers never become headers (RFC 9110 section
+  6.5.1).
+- Each pipelined request is validated separately, and at most `pipelined` requests wait.
+- Upgrade is ignored, as RFC 9110 section 7.8 allows: the request is processed as an ordinary one, with its body.
+  Unmodified uvicorn drops that body or parses it as the next request. Rejecting such requests is not an option, because
+  Java's HTTP client asks for h2c with every request.
 
-How a connection ends: refused, cut off or at the end of the server, with every answer in its place.
+`mcp_idp.http_server.connections` limits all connections together. uvicorn's `limit_concurrency` is not used: once a
+single client holds that many connections, it responds 503 to all clients, including health checks and authenticated
+ones, which makes an attack cheaper.
 
-Guaranteed: answers leave in the order of their requests; after a refusal nothing is read as a request; a refusal can
-still be read by a client that is busy sending, because the connection is half-closed and read empty for a bounded while
-instead of being reset (RFC 9112 section 9.6). It relies on `RequestResponseCycle` of uvicorn 0.54 (`disconnected`,
-`message_event`, `keep_alive`).
+`GracefulHttpProtocol` guarantees when a connection ends:
+
+- Responses are sent in the order of their requests.
+- After a rejection, received bytes are no longer parsed.
+- A client that is still sending can read the rejection, because the connection is half-closed and its input discarded
+  for a limited time instead of being reset (RFC 9112 section 9.6).
+
+This relies on `RequestResponseCycle` of uvicorn 0.54 (`disconnected`, `message_event`, `keep_alive`).
 """
 
 from __future__ import annotations
@@ -57,13 +63,13 @@ log = structlog.get_logger(__name__)
 
 
 class GracefulHttpProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with an orderly end."""
+    """uvicorn's httptools protocol with graceful connection shutdown."""
 
     limits = HttpLimits()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # `cycle` is the newest request, which may still wait for its turn; this is the one being answered.
+        # The request whose response is in progress. `cycle` is the newest request, which may still be queued.
         self._running: RequestResponseCycle | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._rejecting = False
@@ -71,15 +77,16 @@ class GracefulHttpProtocol(HttpToolsProtocol):
         self._discarded = 0
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The request being answered is told too; uvicorn tells the newest one only."""
+        """Notifies the request in progress of the disconnect; uvicorn notifies the newest request only."""
         self._stop_deadline()
         self._disconnect()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """The server ends: an event stream is completed, a request being answered may finish, the rest is closed.
+        """Ends the connection because the server shuts down.
 
-        A request that waits behind another is dropped; its client may send it again (RFC 9112 section 9.3.2).
+        An event stream is completed, another request in progress may finish, an idle connection is closed. Pipelined
+        requests that wait are dropped; their client may send them again (RFC 9112 section 9.3.2).
         """
         running = self._running
         if running is None or not self._response_pending():
@@ -92,12 +99,15 @@ class GracefulHttpProtocol(HttpToolsProtocol):
             running.keep_alive = False
 
     def abort(self) -> None:
-        """End it now. The application learns of it as if the client had left."""
+        """Closes the connection immediately. To the application this looks like a client disconnect."""
         self._disconnect()
         self.transport.abort()
 
     def shed(self) -> None:
-        """End it, because there are too many; who was not answered anything is told so, if that needs no waiting."""
+        """Closes the connection because a limit over all connections is exceeded.
+
+        Sends 503 first, unless a response is in progress or earlier output is still buffered.
+        """
         log.info("connection_shed", client=self.client)
         self._stop_deadline()
         self._rejecting = True
@@ -108,7 +118,7 @@ class GracefulHttpProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def on_response_complete(self) -> None:
-        """Start the next request that waits; after the last one, take leave if that was put off."""
+        """Starts the next pipelined request; after the last one, sends a rejection that was deferred."""
         super().on_response_complete()
         if self._rejecting and not self.transport.is_closing() and not self._response_pending():
             self._send_final_response()
@@ -129,7 +139,8 @@ class GracefulHttpProtocol(HttpToolsProtocol):
 
     @staticmethod
     def _is_event_stream(cycle: RequestResponseCycle) -> bool:
-        # A stream of events promises no end, so it may end well here. A POST owes an answer: cut, it must look cut.
+        # The stream of a GET may end at any time, so it can be completed cleanly. A POST must deliver its response: if
+        # it is cut off, the client must notice.
         return bool(
             cycle.response_started
             and cycle.chunked_encoding
@@ -138,18 +149,21 @@ class GracefulHttpProtocol(HttpToolsProtocol):
         )
 
     def _reject(self, rejection: HttpRejection | None, *, reading: bool) -> None:
-        """Read no more requests, answer those before, then this one. `reading`: the head was accepted, the body not."""
+        """Stops parsing, lets earlier requests finish, then sends `rejection` (None: no response) and closes.
+
+        `reading` says that the head of the rejected request has been accepted and its body was being read.
+        """
         self._rejecting = True
         self._stop_deadline()
         log.info("http_request_rejected", client=self.client, reason=rejection.code if rejection else "late")
         self._final_response = rejection
-        # Nothing is read as a request any more: what was read of this one must not stay as long as the connection.
+        # Nothing more is parsed; release the data of this request now instead of when the connection ends.
         self.headers, self.url, self.scope = [], b"", {}  # type: ignore[typeddict-item]
-        self.parser = None  # type: ignore[assignment] # as uvicorn does at the end
+        self.parser = None  # type: ignore[assignment] # as uvicorn does in connection_lost
         if reading and self.pipeline:
             self.pipeline.popleft()
         elif reading:
-            if self.cycle.response_started:  # too late for another one
+            if self.cycle.response_started:  # too late for a second response
                 self._final_response = None
             self._disconnect()
         if not self._response_pending():
@@ -176,55 +190,59 @@ class GracefulHttpProtocol(HttpToolsProtocol):
 
 
 _BETWEEN, _HEAD, _BODY = range(3)
-# What one chunk may cost besides its data without touching the allowance: two digits and two line ends, and the digits
-# of longer chunks.
+# The framing of a chunk that does not count against `_chunk_overhead_budget`: two digits and two line ends, plus one
+# byte per 64 bytes of data for the digits of longer chunks.
 _CHUNK_BYTES, _CHUNK_SHARE = 6, 64
-# Of a head, at once: its lines are counted after each.
+# Bytes of a head that are fed to the parser at once; the header fields are counted after each piece.
 _PIECE_BYTES = 4096
-# A line of a head, besides its text: two bytes objects and their pair.
+# Memory of a header field in addition to its text, in bytes: two bytes objects and their tuple.
 _LINE_BYTES = 160
 
 
 class LimitedHttpProtocol(GracefulHttpProtocol):
-    """One connection. `protocol_with_limits` gives it its limits, and those that it shares them with."""
+    """The protocol of one connection. `protocol_with_limits` creates a subclass with `limits` and `beside`.
+
+    Attributes:
+        beside: all connections of the server, which share some limits.
+        waiting: bytes received for requests that are not authenticated yet.
+    """
 
     beside: Connections
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.waiting = 0
-        self._lines = 0  # of the head, as far as they are counted in `waiting`
-        self._owed = 0  # bytes that are not counted in `waiting` yet
-        self._let_in = False  # the newest request
+        self._lines = 0  # header fields of the current head that `waiting` includes
+        self._owed = 0  # bytes that `waiting` does not include yet
+        self._let_in = False  # whether the newest request is authenticated
         self._state = _BETWEEN
-        self._state_changes = 0  # of _part: whether a piece held a border
+        self._state_changes = 0  # counts changes of `_state`, to tell whether a piece crosses a boundary
         self._head_bytes = 0
-        self._head_started_mid_chunk = (
-            False  # the head, in a piece that began with something else: its size is summed up at its end
-        )
-        self._length: int | None = 0
+        # The head began inside a piece that began with something else, so its size is computed when it is complete.
+        self._head_started_mid_chunk = False
+        self._length: int | None = 0  # declared length of the body; None for a chunked one
         self._body_bytes = 0
-        self._chunk_overhead_budget = 0  # what is left for extensions and trailers
-        self._skipping = False
-        self._replaying = False
+        self._chunk_overhead_budget = 0  # bytes left for chunk extensions and trailers
+        self._skipping = False  # llhttp is about to report the end of a request whose body it skips (Upgrade)
+        self._replaying = False  # a new parser is being fed a synthetic head, see `_ignore_upgrade`
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # declared so by uvicorn
-        """The time for the first head starts with the connection."""
+        """Registers the connection and starts the deadline for the first head."""
         super().connection_made(transport)
         self._start_deadline()
         self.beside.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing waits in it any more."""
+        """Removes the connection from the shared limits."""
         self.beside.remove(self)
         super().connection_lost(exc)
-        self.scope = {}  # type: ignore[typeddict-item] # it leads back here
+        self.scope = {}  # type: ignore[typeddict-item] # breaks a reference cycle: its extension refers to this object
 
     def data_received(self, data: bytes) -> None:
-        """Give the parser no more at once than may still follow, so that no bound is passed far inside."""
+        """Feeds the parser in pieces no larger than what is still allowed, so that no limit is exceeded by much."""
         self._unset_keepalive_if_required()
         view: bytes | memoryview = data
-        if self._state != _BETWEEN or len(data) > _PIECE_BYTES:  # not the usual whole request
+        if self._state != _BETWEEN or len(data) > _PIECE_BYTES:  # otherwise usually a complete small request
             while not self._rejecting and len(view) > (remaining := self._remaining_bytes()):
                 view = memoryview(view)
                 self._feed(view[:remaining])
@@ -252,10 +270,10 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
             self.beside.arrived(self, size)
 
     def _waits(self) -> bool:
-        """Whether anything is here of a request that was not let in, nor answered."""
+        """Whether the connection holds bytes of a request that is neither authenticated nor answered."""
         if self._state == _HEAD or self.pipeline:
             return True
-        running = self._running  # and the newest, where none waits behind it
+        running = self._running  # also the newest request, because the pipeline is empty
         return running is not None and not self._let_in and not running.response_complete
 
     def _remaining_bytes(self) -> int:
@@ -284,7 +302,7 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
             self._head_started_mid_chunk = True
 
     def _count_head(self, size: int) -> None:
-        self._state = _HEAD  # line ends before a request are its first bytes, though the parser begins none
+        self._state = _HEAD  # empty lines before a request count as part of its head; llhttp does not report them
         self._head_bytes += size
         if self._head_bytes >= self.limits.header_bytes:
             self._reject(HEAD_TOO_LARGE, reading=False)
@@ -297,7 +315,7 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
             self._reject(BODY_TOO_LARGE, reading=True)
 
     def _ignore_upgrade(self, rest: bytes | memoryview) -> None:
-        if self._state == _BODY:  # llhttp has skipped it: a parser that never heard of the Upgrade reads on from here
+        if self._state == _BODY:  # llhttp has skipped it: a new parser, fed a head without Upgrade, reads the body
             self.parser = httptools.HttpRequestParser(self)
             self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
             framing = "transfer-encoding: chunked" if self._length is None else f"content-length: {self._length}"
@@ -308,7 +326,7 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
             self.data_received(bytes(rest))
 
     def on_message_begin(self) -> None:
-        """A head begins."""
+        """Begins a head and adds the `LET_IN` extension to the ASGI scope."""
         if self._replaying:
             return
         if self._state != _HEAD:
@@ -318,7 +336,11 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
         self.scope["extensions"] = {LET_IN: {"tell": self.let_in}}
 
     def let_in(self) -> int:
-        """The token of the request that is being answered is verified: what waited of it, in bytes."""
+        """Records that the token of the request in progress is verified.
+
+        Returns:
+            The connection's waiting bytes until now; from here on they are charged to the user.
+        """
         self.beside.let_in(self)
         waiting = self.waiting
         if not self.pipeline and self._state != _HEAD:
@@ -327,10 +349,10 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
         return waiting
 
     def on_headers_complete(self) -> None:
-        """Judge the head; only then does the application hear of the request.
+        """Validates the head before the request is passed to the application.
 
         Raises:
-            RequestRejected: it is refused; the parser stops and hands the error on.
+            RequestRejected: the head is rejected; the parser stops and `feed_data` raises with this error as context.
         """
         if self._replaying:
             return
@@ -350,7 +372,7 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
         self._stop_deadline()
         self._skipping = upgrade and self._length != 0
         self._head_started_mid_chunk = False
-        self.headers = []  # the app keeps the list: trailers, which the parser reports in the same way, go nowhere
+        self.headers = []  # the application keeps the old list, so trailers, reported like headers, are dropped
         self._state, self._head_bytes, self._body_bytes, self._chunk_overhead_budget = (
             _BODY,
             0,
@@ -359,14 +381,15 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
         )
         self._state_changes += 1
         if self.expect_100_continue:
-            # Answered without "100 Continue", neither side knows whether the body follows (RFC 9110 section 10.1.1).
+            # After a final response without "100 Continue" it is unclear whether the body follows (RFC 9110 section
+            # 10.1.1).
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
-        """Count, and pass it on.
+        """Counts a part of the body and passes it on.
 
         Raises:
-            RequestRejected: a chunked body passes the bound.
+            RequestRejected: a chunked body exceeds `body_bytes`.
         """
         self._body_bytes += len(body)
         self._chunk_overhead_budget += _CHUNK_BYTES + len(body) // _CHUNK_SHARE
@@ -375,7 +398,7 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """A request has ended, unless llhttp only skips the body of one that asked for an Upgrade."""
+        """Ends a request, unless llhttp reports the end only because it skips the body of an Upgrade request."""
         if self._skipping:
             self._skipping = False
             return
@@ -385,14 +408,14 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """What was answered waits no more."""
+        """Resets the waiting bytes if no unauthenticated request is left."""
         super().on_response_complete()
         if not self._waits():
             self.beside.settled(self)
 
     @property
     def is_idle(self) -> bool:
-        """No request is being answered."""
+        """Whether no request is in progress or queued."""
         return not self._response_pending() and not self.pipeline
 
     def _start_deadline(self) -> None:
@@ -401,13 +424,13 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
 
     def _on_deadline(self) -> None:
         self._deadline = None
-        if self.flow.read_paused:  # it is we who do not read
+        if self.flow.read_paused:  # reading is paused by our own flow control
             self._start_deadline()
         else:
             self._reject(None, reading=self._state == _BODY)
 
 
 def protocol_with_limits(limits: HttpLimits) -> type[LimitedHttpProtocol]:
-    """The protocol of one server with these limits, for `uvicorn.Config(http=...)`."""
+    """Returns the protocol class of one server, for `uvicorn.Config(http=...)`; its connections share `Connections`."""
     beside = Connections(limits.connections, limits.waiting_bytes)
     return type("LimitedHttpProtocol", (LimitedHttpProtocol,), {"limits": limits, "beside": beside})

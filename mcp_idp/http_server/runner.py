@@ -1,7 +1,7 @@
-"""From an application to a process that listens, and ends well.
+"""Runs an ASGI application in uvicorn, with graceful shutdown.
 
-Guaranteed: a port that cannot be had is known before the application starts; the first SIGTERM or SIGINT ends the
-process with status 0 in about `_GRACE_SECONDS`, however many streams are open; the second ends it at once.
+An unavailable port is reported before the application starts. The first SIGTERM or SIGINT ends the process with status
+0 in about `_GRACE_SECONDS`, however many streams are open; the second ends it at once.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-# What is being answered when the signal comes may take this long. Docker kills after ten seconds, Kubernetes after 30.
+# Requests in progress at the signal may take this long. Docker kills after 10 seconds, Kubernetes after 30.
 _GRACE_SECONDS = 2.0
-# Who has not ended one second after being told that its client left is cancelled.
+# Request tasks are cancelled this long after the signal: one second after their connections are aborted.
 _CANCEL_SECONDS = 3
-# The application's own shutdown, before it is given up.
+# The whole shutdown, including the application's own, is abandoned after this time.
 _LIFESPAN_SHUTDOWN_SECONDS = 8.0
-# Longer than those who keep connections to us do: 60 s in nginx's upstreams and AWS load balancers, 5 s in httpx. If we
-# close first, a request can meet the close on its way, and a POST is not sent again.
+# Longer than the keep-alive of peers: 60 s in nginx upstreams and AWS load balancers, 5 s in httpx. If the server
+# closes first, a request may already be on its way, and clients do not resend a POST.
 _KEEP_ALIVE_SECONDS = 75
 _BACKLOG = 2048
 
@@ -51,17 +51,17 @@ def serve(
     limits: HttpLimits | None = None,
     ready: Callable[[str], None] | None = None,
 ) -> int:
-    """Serve until a signal comes.
+    """Serves until a signal arrives.
 
     Args:
-        app: with lifespan.
-        settings: where to listen, and which proxies to believe.
-        limits: what one connection may cost.
-        ready: called once with the URL, when requests are answered.
+        app: an ASGI application that supports lifespan.
+        settings: the address to listen on, and the trusted proxies.
+        limits: the HTTP limits; `HttpLimits()` by default.
+        ready: called once with the URL of the server, when it accepts requests.
 
     Returns:
-        The status to exit with: 0 after a signal, 1 after a second one or if the application would not end, 2 if the
-        address cannot be had (one line on standard error says what to change), 3 if the application did not start.
+        The exit status: 0 after a signal, 1 after a second signal or if the application did not shut down in time, 2 if
+        the address is unavailable (one line on standard error says what to change), 3 if the application did not start.
     """
     try:
         sockets = bind_sockets(settings.host, settings.port)
@@ -84,7 +84,7 @@ def serve(
     server = GracefulServer(config, ready)
     try:
         server.run(sockets)
-    except SystemExit as exit_:  # uvicorn's way to say that the application did not start
+    except SystemExit as exit_:  # raised by uvicorn if the application did not start
         return exit_.code if isinstance(exit_.code, int) else 1
     finally:
         logging.getLogger("uvicorn.error").removeFilter(_drop_cancelled_errors)
@@ -94,10 +94,14 @@ def serve(
 
 
 def bind_sockets(host: str, port: int) -> list[socket.socket]:
-    """Sockets that listen on every address of `host`, all on one port; 0 is the system's choice.
+    """Returns listening sockets for every address of `host`.
+
+    Args:
+        host: a host name or IP address; an IPv6 address may be in brackets.
+        port: the port for all sockets; 0 for one that the system chooses.
 
     Raises:
-        SettingsError: the address cannot be had.
+        SettingsError: an address or the port is unavailable; the text says what to change.
     """
     hostname = host.removeprefix("[").removesuffix("]")
     sockets: list[socket.socket] = []
@@ -107,7 +111,7 @@ def bind_sockets(host: str, port: int) -> list[socket.socket]:
             listener = socket.socket(family, socket.SOCK_STREAM)
             sockets.append(listener)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6 and len(found) > 1:  # alone, it serves IPv4 too where the system says so
+            if family == socket.AF_INET6 and len(found) > 1:  # a single socket may serve IPv4 too (system default)
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             listener.bind((address[0], port, *address[2:]))
             port = listener.getsockname()[1]
@@ -135,12 +139,17 @@ def _url(listener: socket.socket) -> str:
 
 
 def _drop_cancelled_errors(record: logging.LogRecord) -> bool:
-    """While the server ends, what is cancelled was cancelled by us."""
+    """Drops log records of cancelled tasks: during shutdown the server itself cancels them."""
     return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 class GracefulServer(uvicorn.Server):
-    """Ends on the first signal within a bounded time, on the second at once."""
+    """Shuts down within a bounded time on the first signal, at once on the second.
+
+    Args:
+        config: uvicorn's configuration.
+        ready: called once with the URL of the server, when it accepts requests; None for no callback.
+    """
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[str], None] | None) -> None:
         super().__init__(config)
@@ -150,7 +159,8 @@ class GracefulServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Starts listening, then reports the URLs."""
         await super().startup(sockets)
-        # What lives now lives as long as the process. A full collection that visits it all stops every request.
+        # Objects that exist now live as long as the process. Freezing them keeps full collections, which stop all
+        # requests, from visiting them.
         gc.collect()
         gc.freeze()
         urls = list(map(_url, sockets or []))
@@ -158,10 +168,12 @@ class GracefulServer(uvicorn.Server):
         if self._ready:
             self._ready(urls[0])
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of a handler
-        """The first signal ends, the second forces; before the start is over, it kills.
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a signal handler's signature
+        """Shuts down on the first signal, forces the exit on the second.
 
-        uvicorn's own raises the signal again at the end, which would make it the exit status.
+        A second signal during startup, or a third one, terminates the process by that signal's default action. The
+        handler of uvicorn is not used, because it raises the signal again at the end, which would determine the exit
+        status.
         """
         if not self.should_exit:
             self.should_exit = True
@@ -173,7 +185,7 @@ class GracefulServer(uvicorn.Server):
             signal.raise_signal(sig)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Ends open requests, streams and connections; aborts what is left after the grace period."""
+        """Ends open requests, streams and connections; aborts the remaining ones after the grace period."""
         logging.getLogger("uvicorn.error").addFilter(_drop_cancelled_errors)
         log.info("shutdown_started", connections=len(self.server_state.connections))
         cut = asyncio.get_running_loop().call_later(_GRACE_SECONDS, self._abort_connections)
@@ -193,6 +205,6 @@ class GracefulServer(uvicorn.Server):
             log.warning("shutdown_forced")
 
     def _abort_connections(self) -> None:
-        connections: set[Any] = self.server_state.connections  # all are ours
+        connections: set[Any] = self.server_state.connections  # all are LimitedHttpProtocol
         for connection in list(connections):
             connection.abort()

@@ -1,16 +1,18 @@
-"""Both eras of the protocol on one endpoint, each request answered in the cheapest form that loses nothing.
+"""Serves all protocol revisions on one endpoint and chooses JSON or SSE for each response.
 
 ```
-2026-07-28   one answer is all there can be ─► JSON          the SDK's manager for JSON
-             anything else                  ─► JSON or SSE   the SDK's manager for streams
-handshake    a call with one answer         ─► JSON          an exchange by itself
-             anything else                  ─► SSE           the session
+revision     request                                  response      served by
+2026-07-28   can only produce a single response   ─► JSON          the SDK's JSON session manager
+             anything else                        ─► JSON or SSE   the SDK's SSE session manager
+handshake    call of a non-streaming tool         ─► JSON          SingleResponseDispatcher
+             anything else                        ─► SSE           the SDK's session
 ```
 
-A stream costs several times what one document costs; a document cannot carry progress or log lines. So what decides is
-what the tool can do: without the SDK's `Context` (or something resolved by asking the client) it has nothing to tell
-but its result; one that takes a `Context` for something else says so (`silent`). Whatever is not certainly such a call
-goes to the SDK as it came, which judges it: its `Accept`, its session, the shape of its message.
+The handshake revisions are those with `initialize` (2024-11-05 to 2025-11-25). An SSE stream costs several times as
+much as a JSON response, but a JSON response cannot carry progress or log notifications. The choice therefore depends on
+the tool: without the SDK's `Context`, or a parameter that is resolved by asking the client, it can send nothing but its
+result. A tool that takes a `Context` for another purpose declares this with `silent`. A request that is not certainly
+of this kind is passed unchanged to the SDK, which validates its `Accept`, its session and its message.
 """
 
 from __future__ import annotations
@@ -55,13 +57,15 @@ _READ = (b"accept", b"content-type", b"mcp-protocol-version", SESSION_ID)
 
 
 class McpEndpoint:
-    """The MCP application as ASGI: behind the gate, which says who calls and gives the message that it judged.
+    """The MCP application as an ASGI application.
+
+    It must be behind `AuthMiddleware`, which puts the caller and the validated message into the ASGI scope.
 
     Args:
-        server: whose tools are called.
-        non_streaming: the names of the tools that have nothing to say before their result.
-        stateless: whether the handshake era does without sessions, so that any replica can answer.
-        monotonic: the time, in seconds.
+        server: the MCP server.
+        non_streaming: names of the tools that send nothing before their result.
+        stateless: whether handshake revisions are served without sessions, so that any replica can respond.
+        monotonic: returns the time in seconds, on a monotonic clock.
     """
 
     def __init__(
@@ -72,7 +76,7 @@ class McpEndpoint:
         stateless: bool,
         monotonic: Callable[[], float],
     ) -> None:
-        # Path, Host and Origin are judged already.
+        # The router and the auth middleware have validated path, Host and Origin.
         security = TransportSecuritySettings(enable_dns_rebinding_protection=False)
         max_bytes = MAX_BODY_BYTES
         server.streamable_http_app(
@@ -96,7 +100,7 @@ class McpEndpoint:
 
     @asynccontextmanager
     async def _run(self, _app: Any) -> AsyncIterator[None]:
-        """Serve while it is open. The server's lifespan is entered once: all that serves here shares what it gives."""
+        """Runs both session managers; enters the server's lifespan once, so that they share its state."""
         own = self._server.lifespan
         async with own(self._server) as self._state:
             self._server.lifespan = lambda _server: nullcontext(self._state)
@@ -107,7 +111,7 @@ class McpEndpoint:
                 self._server.lifespan = own
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one HTTP request, or the lifespan."""
+        """Serves one HTTP request or the lifespan."""
         if scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
             return
@@ -117,7 +121,7 @@ class McpEndpoint:
         accept, kind, version, session = _headers(scope)
         response: Response | None = None
         wants_json = False
-        if _accepts_json_and_sse(accept) and _is_json(kind):  # who takes less is told so by the SDK
+        if _accepts_json_and_sse(accept) and _is_json(kind):  # otherwise the SDK rejects it
             document: Mapping[str, Any] = scope[MESSAGE_SCOPE_KEY]
             if version in _HANDSHAKE:
                 response = await self._respond_without_stream(scope, document, version.decode(), session)
@@ -132,7 +136,7 @@ class McpEndpoint:
     async def _respond_without_stream(
         self, scope: Scope, document: Mapping[str, Any], version: str, session: bytes
     ) -> Response | None:
-        """The answer to a call that one document answers; None for anything else: that is the session's."""
+        """Returns the response to a call of a non-streaming tool; None if the SDK must serve the request."""
         is_session_valid = not session if self._stateless else self._sessions.is_open(session, scope["user"])
         if not is_session_valid:
             return None
@@ -146,7 +150,7 @@ class McpEndpoint:
         )
 
     def _call(self, document: Mapping[str, Any]) -> JSONRPCRequest | None:
-        """The call, if it is one that a document answers."""
+        """Returns the parsed request if it is a well-formed call of a non-streaming tool, else None."""
         if document.get("method") != _CALL or not self._single_response(document) or document.keys() - _MEMBERS:
             return None
         try:
@@ -162,7 +166,11 @@ class McpEndpoint:
 
 
 def non_streaming_tools(module: ModuleType) -> frozenset[str]:
-    """The functions of `module` that get nothing by which they could report progress, log to the client or ask it."""
+    """Returns the names of the functions in `module` that cannot send anything to the client before their result.
+
+    These functions get no parameter for reporting progress, logging to the client or asking it, or are tools that are
+    declared as `silent`.
+    """
     return frozenset(
         name
         for name, function in vars(module).items()
@@ -176,7 +184,7 @@ def _is_non_streaming(function: Callable[..., Any]) -> bool:
 
 
 def _headers(scope: Scope) -> tuple[bytes, bytes, bytes, bytes]:
-    """Those of `_READ`; b"" for one that is missing, b", " in one that came twice: no value of ours has it."""
+    """Returns the values of the headers in `_READ`: b"" for a missing one, repeated ones joined with b", "."""
     found = dict.fromkeys(_READ, b"")
     for name, value in scope["headers"]:
         if name in found:
@@ -186,7 +194,7 @@ def _headers(scope: Scope) -> tuple[bytes, bytes, bytes, bytes]:
 
 @lru_cache(maxsize=256)
 def _accepts_json_and_sse(accept: bytes) -> bool:
-    """Both, by name: MCP 2025-03-26 and later, transports, "Sending Messages to the Server"."""
+    """Whether `Accept` names both media types: MCP 2025-03-26 and later, "Sending Messages to the Server"."""
     types = {part.partition(b";")[0].strip().lower() for part in accept.split(b",")}
     return {b"application/json", b"text/event-stream"} <= types
 

@@ -1,8 +1,8 @@
-"""What `tools.py` needs: decorators that say "this function is a tool", "… a resource", "… a prompt".
+"""Decorators that register functions as tools, resources and prompts, with the scopes they require.
 
-Each takes the scope that a use needs besides the base scope: one name, several, or a function of the arguments. The
-gate refuses a caller who has it not (HTTP 403, one challenge); what is registered here looks again when the function is
-about to run, with the arguments it gets, so that no second reading of the message slips through.
+Each decorator takes the scope that is required in addition to the base scope: one name, several, or a function of the
+arguments. The auth middleware rejects a caller without it (HTTP 403). The scope is checked again when the function is
+about to run, with its actual arguments, in case the SDK reads the message differently than the middleware.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class _Prompt:
         server.add_prompt(Prompt.from_function(scope_checked(function, requirement), title=self.title))
 
 
-def tool(  # noqa: PLR0913 - each a keyword with a default
+def tool(  # noqa: PLR0913 - all are keyword arguments
     *,
     title: str,
     scope: ScopeSpec = None,
@@ -78,17 +78,18 @@ def tool(  # noqa: PLR0913 - each a keyword with a default
     open_world: bool = False,
     silent: bool = False,
 ) -> Callable[[_Function], _Function]:
-    """Make a function a tool: its name, docstring and parameters are what clients see.
+    """Registers the decorated function as a tool; clients see its name, docstring and parameters.
 
     Args:
-        title: for people.
-        scope: what a call needs besides the base scope: `"mcp:notes.write"`, several, or a function of the arguments
-            (`lambda arguments: "mcp:admin" if arguments["everybody"] else ()`). If it raises, the call is refused.
-        read_only: it changes nothing.
-        destructive: what it changes may be lost.
-        open_world: it reaches beyond this server.
-        silent: it takes a `Context`, and not to tell anything before its result (for the state, say): it is answered by
-            one document, and what it told all the same would be lost.
+        title: the display name.
+        scope: the scopes that a call requires in addition to the base scope: one (`"mcp:notes.write"`), several, or a
+            function of the arguments (`lambda arguments: "mcp:admin" if arguments["everybody"] else ()`). If that
+            function raises, the call is rejected.
+        read_only: the tool changes nothing (`readOnlyHint`).
+        destructive: the tool may destroy data (`destructiveHint`).
+        open_world: the tool interacts with systems beyond this server (`openWorldHint`).
+        silent: the tool takes a `Context` but sends nothing before its result (for example, it only reads the lifespan
+            state). The response is then JSON, and any progress or log notification would be lost.
     """
     annotations = ToolAnnotations(
         title=title, read_only_hint=read_only, destructive_hint=destructive, open_world_hint=open_world
@@ -99,37 +100,63 @@ def tool(  # noqa: PLR0913 - each a keyword with a default
 def resource(
     uri: str, *, title: str, scope: ScopeSpec = None, mime_type: str | None = None
 ) -> Callable[[_Function], _Function]:
-    """Make a function a resource at `uri`, or at every URI of a template (RFC 6570); `scope` is as for a tool."""
+    """Registers the decorated function as a resource, or as a resource template.
+
+    Args:
+        uri: the URI, or a URI template (RFC 6570).
+        title: the display name.
+        scope: as in `tool`.
+        mime_type: the media type of the content; None leaves it to the SDK.
+    """
     return _attach(_Resource(uri, title, mime_type, scope))
 
 
 def prompt(*, title: str, scope: ScopeSpec = None) -> Callable[[_Function], _Function]:
-    """Make a function a prompt; `scope` is as for a tool."""
+    """Registers the decorated function as a prompt.
+
+    Args:
+        title: the display name.
+        scope: as in `tool`.
+    """
     return _attach(_Prompt(title, scope))
 
 
 def register(server: MCPServer[Any], module: ModuleType, scope_requirements: ScopeRequirements) -> None:
-    """Serve every tool, resource and prompt of `module`, in the order in which they stand there.
+    """Adds every decorated function of `module` to `server`, in the order of their definition.
+
+    Args:
+        server: the MCP server.
+        module: the module with the functions.
+        scope_requirements: records the scopes that each function requires.
 
     Raises:
-        AccessFileError: one needs a scope that the access file does not have.
+        AccessFileError: a function requires a scope that the access file does not define, or two tools, two prompts or
+            two resources have the same name.
     """
-    for function in list(vars(module).values()):  # the SDK may have Python add to it
+    for function in list(vars(module).values()):  # a copy: Python may add names to the module during registration
         registration = getattr(function, _REGISTRATION_ATTR, None)
         if isinstance(registration, _Tool | _Resource | _Prompt):
             registration.add(function, server, scope_requirements)
 
 
 def is_silent(function: Callable[..., Any]) -> bool:
-    """Whether `function` is a tool that says of itself that it tells nothing before its result."""
+    """Whether `function` is a tool that was registered with `silent=True`."""
     registration = getattr(function, _REGISTRATION_ATTR, None)
     return isinstance(registration, _Tool) and registration.silent
 
 
 def scope_checked(function: _Function, requirement: ScopeRequirement) -> Callable[..., Any]:
-    """`function`, which runs only for a principal who has the scopes that its arguments need.
+    """Wraps `function` so that it runs only if the current principal has the scopes that its arguments require.
 
-    What needs the base scope only is given back as it is: without that scope there is no principal here.
+    A function that requires only the base scope is returned unchanged, because the auth middleware requires that scope
+    for every request.
+
+    Args:
+        function: the function of a tool, resource or prompt.
+        requirement: the scopes that it requires.
+
+    Returns:
+        The wrapped function. It raises `MCPError` if a scope is missing.
     """
     if requirement.dynamic_scopes is None and requirement.static_scopes == (requirement.access.base_scope,):
         return function

@@ -1,7 +1,7 @@
-"""The MCP server whose lists show what the caller may use: TOOLS_LIST.
+"""An MCP server that lists only what the caller may use (setting TOOLS_LIST).
 
-MCP 2026-07-28, caching: what depends on the token is `cacheScope: private`, which is what the SDK says of every list
-unless told otherwise.
+The lists depend on the token, so they must have `cacheScope: private` (MCP 2026-07-28, caching). That is the SDK's
+default for every list.
 """
 
 from __future__ import annotations
@@ -27,19 +27,20 @@ _Listed = TypeVar("_Listed")
 
 
 class ScopeFilteredServer(MCPServer[Any]):
-    """Lists by what the principal may do.
+    """Lists tools, prompts, resources and resource templates according to the principal's scopes.
 
     Args:
-        name: for people.
-        version: of this server.
-        access: who could obtain what.
-        scope_requirements: the scopes that a tool, resource or prompt needs, those that depend on arguments excepted.
-        state: what the tools share, theirs as `ctx.request_context.lifespan_context`.
-        visibility: "granted" lists what the token allows; "obtainable" also what a login could grant (a model must see a
-            tool to step up for it); "all" everything.
+        name: the display name of the server.
+        version: the version of the server.
+        access: which roles grant which scopes, and which scopes imply others.
+        scope_requirements: the scopes that a tool, resource or prompt requires; only those that do not depend on
+            arguments affect the lists.
+        state: shared state, which tools get as `ctx.request_context.lifespan_context`.
+        visibility: "granted" lists what the token allows; "obtainable" also what a new login could grant (a model must
+            see a tool to step up for it); "all" lists everything.
     """
 
-    def __init__(  # noqa: PLR0913 - each by name
+    def __init__(  # noqa: PLR0913 - all are keyword arguments
         self,
         name: str,
         *,
@@ -55,21 +56,21 @@ class ScopeFilteredServer(MCPServer[Any]):
         self._visibility = visibility
 
     async def list_tools(self) -> list[Tool]:
-        """The tools that the principal sees."""
+        """Returns the tools that are visible to the principal."""
         return self._visible(await super().list_tools(), self._scope_requirements.tools, lambda tool: tool.name)
 
     async def list_prompts(self) -> list[Prompt]:
-        """The prompts that the principal sees."""
+        """Returns the prompts that are visible to the principal."""
         return self._visible(await super().list_prompts(), self._scope_requirements.prompts, lambda prompt: prompt.name)
 
     async def list_resources(self) -> list[Resource]:
-        """The resources that the principal sees."""
+        """Returns the resources that are visible to the principal."""
         return self._visible(
             await super().list_resources(), self._scope_requirements.resources, lambda resource: str(resource.uri)
         )
 
     async def list_resource_templates(self) -> list[ResourceTemplate]:
-        """The templates that the principal sees."""
+        """Returns the resource templates that are visible to the principal."""
         return self._visible(
             await super().list_resource_templates(),
             self._scope_requirements.resources,

@@ -1,13 +1,14 @@
-"""How many sessions one person may keep open, and whose they are where a token names nobody.
+"""Tracks and limits the sessions of the handshake protocol revisions.
 
-The SDK bounds all sessions of the handshake era together, and answers 503 to everybody once that many are open. A
-client that opens one after the other would shut out all others for as long as sessions live. Here whoever opens too
-many loses the one that was used least recently.
+`SessionLimiter` limits the sessions of each user. The SDK only limits all sessions together, and responds 503 to
+everyone once that many are open, so that a client which opens one session after another would block all others for as
+long as sessions live. A user with too many sessions loses the least recently used one instead.
 
-The SDK compares client, issuer and subject. Without a subject that would be everybody at one client, so such a session
-answers to the very token that opened it.
+`SessionLimiter` also protects sessions of tokens without `sub`. The SDK identifies a session's owner by client, issuer
+and subject; without a subject, everyone who uses the same client would be the same owner. Such a session is therefore
+usable only with the token that opened it.
 
-Which sessions of the handshake era are certainly open, and whose they are: what the SDK keeps to itself.
+`SessionTracker` records which sessions are certainly open, and their owners, because the SDK does not expose this.
 """
 
 from __future__ import annotations
@@ -26,27 +27,27 @@ if TYPE_CHECKING:
     from mcp_idp.auth.context import AuthenticatedCaller
 
 SESSION_ID = b"mcp-session-id"
-# The SDK ends what it did not see for this long. What it saw in the last third of that is certainly open.
+# The SDK ends a session that has been idle for its timeout. One used within a third of that time is certainly open.
 _SURELY_OPEN_SECONDS = DEFAULT_SESSION_IDLE_TIMEOUT / 3
 _BAD_REQUEST = 400
 
 
 class SessionTracker:
-    """ASGI middleware before the SDK's endpoint: notes for which sessions it answered.
+    """ASGI middleware in front of the SDK's endpoint that records for which sessions the SDK responded.
 
     Args:
-        app: the endpoint.
-        monotonic: the time, in seconds.
+        app: the SDK's endpoint.
+        monotonic: returns the time in seconds, on a monotonic clock.
     """
 
     def __init__(self, app: ASGIApp, monotonic: Callable[[], float]) -> None:
         self._app = app
         self._monotonic = monotonic
-        # By session: whose it is, and when the SDK last answered for it. The one answered least recently first.
+        # By session id: the owner, and the time of the SDK's last response. Least recent first.
         self._last_seen: OrderedDict[bytes, tuple[AuthorizationContext, float]] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one HTTP request."""
+        """Serves one HTTP request."""
 
         async def send_noting(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] < _BAD_REQUEST:
@@ -58,10 +59,14 @@ class SessionTracker:
         await self._app(scope, receive, send_noting)
 
     def is_open(self, session: bytes, user: AuthenticatedUser) -> bool:
-        """Whether the SDK would serve this session to this user; False where only the SDK can tell.
+        """Whether the SDK would certainly serve this session to this user.
 
-        It is False too when the SDK has not seen the session for some time: asking it then keeps the session from
-        counting as idle.
+        Also False if the SDK has not seen the session for some time: the request then goes to the SDK, which keeps the
+        session from becoming idle.
+
+        Args:
+            session: the session id.
+            user: the caller.
         """
         owner, at = self._last_seen.get(session, (None, 0.0))
         return owner == authorization_context(user) and self._monotonic() - at < _SURELY_OPEN_SECONDS
@@ -81,21 +86,21 @@ _NO_SESSION = b"-"
 
 
 class SessionLimiter:
-    """ASGI middleware before the SDK's endpoint, behind the gate, which says who calls.
+    """ASGI middleware between `AuthMiddleware` and the MCP application that limits the sessions of each user.
 
     Args:
-        app: the endpoint; ends a session on DELETE.
-        each: sessions that one owner may keep.
+        app: the MCP application; it must end a session on DELETE.
+        each: maximum number of sessions of one owner.
     """
 
     def __init__(self, app: ASGIApp, *, each: int = MAX_SESSIONS_EACH) -> None:
         self._app = app
         self._each = each
-        # By owner and by session, the least recently used first. One that ended by itself stays until it is pushed out.
+        # By owner and session id, least recently used first. A session that ended by itself stays until it is evicted.
         self._sessions_by_owner: OrderedDict[Hashable, OrderedDict[bytes, AuthenticatedCaller]] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one HTTP request; an answer that names a session is a use of it."""
+        """Serves one HTTP request; a response that names a session counts as a use of that session."""
 
         async def send_noting(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] < _BAD_REQUEST:
@@ -109,7 +114,7 @@ class SessionLimiter:
         await self._app(scope, receive, send_noting)
 
     def _hide_foreign_session(self, scope: Scope) -> list[tuple[bytes, bytes]]:
-        """The headers; another's session is none that the SDK knows, and so answered as it answers those."""
+        """Returns the headers, with the session id of another owner replaced so that the SDK responds 404."""
         sessions = self._sessions_by_owner.get(_owner(scope["user"]), ())
         return [(n, v if n != _SESSION_ID or v in sessions else _NO_SESSION) for n, v in scope["headers"]]
 

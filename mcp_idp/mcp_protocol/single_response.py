@@ -1,8 +1,8 @@
-"""One request of the handshake era and its answer, without the streams that a session needs.
+"""Serves single requests of the handshake protocol revisions without the streams of a session.
 
-In a session every message goes through the SDK's streams, for any of them may be followed by others: progress, log
-lines, a question to the client. A call of a tool that can do none of this has one answer, and is served as the SDK
-serves the requests of 2026-07-28: by itself. `docs/decisions/json-and-streams.md` has what that saves.
+In a session every message goes through the SDK's streams, because a handler may send further messages: progress, log
+notifications, requests to the client. A call of a tool that can send none of these has a single response, so it is
+dispatched directly, as the SDK dispatches requests of 2026-07-28. `docs/decisions/json-and-streams.md` has the savings.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
 log = structlog.get_logger(__name__)
-# What the SDK's sessions answer with (and language servers, where it comes from).
+# The error of the SDK's sessions; the code comes from the Language Server Protocol.
 _CANCELLED = ErrorData(code=-32800, message="Request cancelled")
 _KIND = "streamable-http"
 
 
 @dataclass
 class _RequestContext:
-    """What a handler sees of the request: nobody to ask anything of, and nowhere to send what is not the answer."""
+    """The SDK's dispatch context for a handler that can send neither requests nor notifications to the client."""
 
     request_id: RequestId
     message_metadata: ServerMessageMetadata
@@ -54,17 +54,17 @@ class _RequestContext:
         raise NoBackChannelError(method)
 
     async def notify(self, method: str, params: Mapping[str, Any] | None, opts: CallOptions | None = None) -> None:
-        """Nothing: what may tell of its progress is not served here."""
+        """Drops the notification: tools that send notifications are not served here."""
 
     async def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
-        """Nothing, as `notify`."""
+        """Drops the progress report, as `notify`."""
 
 
 class SingleResponseDispatcher:
-    """Serves single requests of the handshake era, and cancels them when their client asks.
+    """Serves single requests of the handshake revisions, and cancels them on request of the client.
 
     Args:
-        server: whose handlers serve.
+        server: the SDK's low-level server, which has the handlers.
     """
 
     def __init__(self, server: Server[Any]) -> None:
@@ -72,18 +72,18 @@ class SingleResponseDispatcher:
         self._in_flight: dict[Hashable, anyio.CancelScope] = {}
 
     async def serve(self, request: JSONRPCRequest, scope: Scope, version: str, session: bytes, state: Any) -> Response:
-        """The answer to `request`.
+        """Serves `request` and returns the HTTP response, which has status 200 also for a JSON-RPC error.
 
         Args:
-            request: the message.
-            scope: of the HTTP request that brought it.
-            version: the protocol revision that the client speaks.
-            session: its id, or b"" where there are none.
-            state: what the server's lifespan gave.
+            request: the JSON-RPC request.
+            scope: the ASGI scope of its HTTP request.
+            version: the client's protocol revision.
+            session: the session id; b"" without a session.
+            state: the state that the server's lifespan yielded.
         """
         key = _key(session, request.id)
         with anyio.CancelScope() as end:
-            if session:  # without one, nobody could tell whose request a cancellation means
+            if session:  # without a session, a cancellation cannot be attributed to a request
                 self._in_flight[key] = end
             try:
                 message = await self._dispatch(request, scope, version, state)
@@ -97,7 +97,12 @@ class SingleResponseDispatcher:
         return Response(200, (*headers, (b"mcp-session-id", session)) if session else tuple(headers), body)
 
     def cancel(self, session: bytes, request_id: object) -> None:
-        """End what is under way for `notifications/cancelled` of that session."""
+        """Cancels a request in progress, for `notifications/cancelled`; does nothing if there is none with this id.
+
+        Args:
+            session: the session id; only requests of the same session are cancelled.
+            request_id: the JSON-RPC id of the request.
+        """
         if end := self._in_flight.get(_key(session, request_id)):
             end.cancel()
 
@@ -120,5 +125,5 @@ class SingleResponseDispatcher:
 
 
 def _key(session: bytes, request_id: object) -> Hashable:
-    """By session, for each numbers its requests as it likes; 1 and "1" are two ids (JSON-RPC 2.0 section 4)."""
+    """Returns the key of a request: ids are unique per session only, and 1 and "1" differ (JSON-RPC 2.0 section 4)."""
     return session, type(request_id), repr(request_id)

@@ -1,8 +1,8 @@
-"""Where an issuer publishes its keys: RFC 8414 section 3, OpenID Connect Discovery 1.0 section 4.
+"""Discovers the provider's endpoints: RFC 8414 section 3, OpenID Connect Discovery 1.0 section 4.
 
-One issuer may have two addresses: the public one in `iss` and in browsers, and an internal one at which this process
-reaches it. The document is fetched from the internal one, must name the public issuer, and what it says of the public
-origin is read as the internal one.
+An issuer may have two URLs: the public one, used in `iss` and by browsers, and an internal one at which this process
+reaches it. The metadata document is fetched from the internal URL and must name the public issuer. Endpoints at the
+public origin are rewritten to the internal origin.
 """
 
 from __future__ import annotations
@@ -24,14 +24,18 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ProviderMetadata:
-    """What this server needs of the provider's metadata, as URLs it can reach."""
+    """The endpoints in the provider's metadata that token verification uses, as URLs that this process can reach."""
 
     jwks_url: str
     introspection_url: str | None
 
 
 def well_known_urls(base: str) -> tuple[str, ...]:
-    """The well-known URLs of the issuer at `base`, in the order they are tried. Its last slash is no part of them."""
+    """Returns the well-known metadata URLs of an issuer, in the order in which they are tried.
+
+    Args:
+        base: the URL of the issuer; a trailing slash is ignored.
+    """
     parts = urlsplit(base)
     origin, path = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
     urls = (
@@ -43,15 +47,31 @@ def well_known_urls(base: str) -> tuple[str, ...]:
 
 
 async def discover(http: httpx.AsyncClient, issuer: str, internal_url: str | None = None) -> ProviderMetadata:
-    """What this server needs to know of the provider; arguments and error as those of `fetch_metadata`."""
+    """Discovers the endpoints that token verification uses.
+
+    Args:
+        http: the client to use.
+        issuer: as in `fetch_metadata`.
+        internal_url: as in `fetch_metadata`.
+
+    Raises:
+        FetchError: as in `fetch_metadata`.
+    """
     return _parse_metadata(await fetch_metadata(http, issuer, internal_url), issuer, internal_url or issuer)
 
 
 async def find_token_endpoint(http: httpx.AsyncClient, issuer: str, internal_url: str | None = None) -> str:
-    """Where the provider gives tokens. Not a part of `discover`: a fault in it is none of who only checks tokens.
+    """Discovers the token endpoint and returns its URL.
+
+    This is separate from `discover`, so that an unusable token endpoint does not affect token verification.
+
+    Args:
+        http: the client to use.
+        issuer: as in `fetch_metadata`.
+        internal_url: as in `fetch_metadata`.
 
     Raises:
-        FetchError: as `fetch_metadata`, or the document has no address for it that could be used.
+        FetchError: as in `fetch_metadata`, or the document has no usable `token_endpoint`.
     """
     base = internal_url or issuer
     url = _internal_url(await fetch_metadata(http, issuer, internal_url), "token_endpoint", issuer, base)
@@ -61,15 +81,18 @@ async def find_token_endpoint(http: httpx.AsyncClient, issuer: str, internal_url
 
 
 async def fetch_metadata(http: httpx.AsyncClient, issuer: str, internal_url: str | None = None) -> dict[str, Any]:
-    """Ask the provider for its metadata: the whole document, as it was found at the address that was asked.
+    """Fetches the provider's metadata from the first well-known URL that has a usable document.
 
     Args:
-        http: the client to ask with.
-        issuer: the identifier the document must have, byte for byte (RFC 8414 section 3.3).
-        internal_url: where this process reaches the same issuer, if not at its identifier.
+        http: the client to use.
+        issuer: the issuer identifier, which must equal the document's `issuer` byte for byte (RFC 8414 section 3.3).
+        internal_url: the URL at which this process reaches the issuer; None if that is the issuer identifier.
+
+    Returns:
+        The whole document, with its URLs unchanged.
 
     Raises:
-        FetchError: no candidate gave a usable document; the text lists what each answered.
+        FetchError: no well-known URL has a usable document; the text lists the error of each.
     """
     faults: list[str] = []
     for url in well_known_urls(internal_url or issuer):
@@ -94,7 +117,7 @@ def _parse_metadata(document: dict[str, Any], issuer: str, base: str) -> Provide
 
 
 def _internal_url(document: dict[str, Any], member: str, issuer: str, base: str) -> str | None:
-    """The URL in `member`, at the internal origin if it is at the public one."""
+    """Returns the URL in `member`, moved from the public to the internal origin; None if the member is absent."""
     url = document.get(member)
     if url is None:
         return None
@@ -114,7 +137,10 @@ def _internal_url(document: dict[str, Any], member: str, issuer: str, base: str)
 
 
 def _reject_ssrf_target(member: str, url: str, base: str) -> None:
-    """A third origin may not be inside our network, nor in the clear where the provider itself is not."""
+    """Rejects an endpoint at a third origin that would enable SSRF or a downgrade to http.
+
+    Such an origin must not be a private address unless the provider's own is, nor plain http if the provider is https.
+    """
     requested, found = urlsplit(base), urlsplit(url)
     if is_private(found.hostname or "") and not is_private(requested.hostname or ""):
         raise FetchError(f"{base}: {member} {url!r} points inside this network")

@@ -1,7 +1,7 @@
-"""Endpoints of the provider that are asked in this server's own name: introspection, RFC 7662 section 2, and tokens.
+"""Provider endpoints that require client authentication: introspection (RFC 7662 section 2) and token endpoint.
 
-One POST with bounds on its answer. Neither the token nor the secret is in any text that leaves this module, and no
-exception raised here shows the request as its cause.
+Each call is one POST whose response is bounded. No text that leaves this module contains the token or the secret, and
+no exception raised here has the request in its cause.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ log = structlog.get_logger(__name__)
 
 
 class AuthenticatedEndpoint:
-    """An endpoint of the provider that answers known clients: it is shown who asks, in the way of `client`.
-
-    Attributes:
-        impact: what does not work while the provider does not believe who asks.
+    """An endpoint at which this server authenticates as a client.
 
     Args:
-        http: the client to ask with.
-        locate: finds the endpoint.
-        clock: for how often the operator is told.
-        client: how this server says who it is.
+        http: the HTTP client to use.
+        locate: returns the URL of the endpoint; may raise `ProviderUnavailable`.
+        clock: the time, to limit how often a rejection of the credentials is logged.
+        client: the client authentication method.
+
+    Attributes:
+        impact: for the log, what fails while the provider rejects the credentials.
     """
 
     impact = "no token can be checked"
-    _statuses = frozenset({200})  # with which it answers
+    _statuses = frozenset({200})  # the statuses of a usable response
 
     def __init__(
         self,
@@ -63,10 +63,13 @@ class AuthenticatedEndpoint:
         self._complained_at = float("-inf")
 
     async def post(self, form: Mapping[str, str]) -> tuple[dict[str, Any], int]:
-        """What the provider answers to a form, and how many bytes it took to say it.
+        """Sends `form` with the client credentials.
+
+        Returns:
+            The JSON object of the response, and its size in bytes.
 
         Raises:
-            ProviderUnavailable: there is no usable answer; the text says why, for the log.
+            ProviderUnavailable: there is no usable response; the text says why, for the log.
         """
         url = await self._locate()
         try:
@@ -83,7 +86,7 @@ class AuthenticatedEndpoint:
         return response, len(body)
 
     async def _post(self, url: str, form: Mapping[str, str]) -> bytes:
-        # No redirect: it would let whoever answers choose who sees the token and our secret.
+        # No redirects: a redirect could send the token and the client secret to another host.
         credentials = self._client.credentials()
         content = urlencode({**form, **credentials.form}).encode()
         headers = {**_HEADERS, **credentials.headers}
@@ -93,10 +96,10 @@ class AuthenticatedEndpoint:
             return await read_bounded(response, url, MAX_RESPONSE_BYTES, self._statuses)
 
     def _log_client_rejected(self, url: str, status: int) -> None:
-        """Tell the operator, once per `COMPLAIN_EVERY_SECONDS`.
+        """Logs that the provider rejected the credentials, at most once per `COMPLAIN_EVERY_SECONDS`.
 
-        The next call is made all the same: a firewall before the provider may refuse one odd token with the same
-        status, and whoever sends that must not lock out the others.
+        Later calls are still sent: a firewall in front of the provider may reject a single unusual token with the same
+        status, and the sender of that token must not block other users.
         """
         now = self._clock.monotonic()
         if now - self._complained_at < COMPLAIN_EVERY_SECONDS:
@@ -112,30 +115,38 @@ class AuthenticatedEndpoint:
 
 
 class IntrospectionEndpoint(AuthenticatedEndpoint):
-    """Where the provider says whether a token is active."""
+    """The introspection endpoint (RFC 7662)."""
 
     async def introspect(self, token: str) -> tuple[dict[str, Any], int]:
-        """What the provider says of `token`, and how many bytes it took to say it.
+        """Introspects `token`.
 
-        No token_type_hint: it may only narrow where the provider looks, and Keycloak answers a wrong one "inactive".
+        The request has no `token_type_hint`: a hint only narrows the provider's search, and with a wrong one Keycloak
+        reports the token as inactive.
+
+        Returns:
+            The JSON object of the introspection response, and its size in bytes.
 
         Raises:
-            ProviderUnavailable: there is no usable answer; the text says why, for the log.
+            ProviderUnavailable: there is no usable response; the text says why, for the log.
         """
         return await self.post({"token": token})
 
 
 class TokenEndpoint(AuthenticatedEndpoint):
-    """Where the provider gives tokens. An error is an answer too: RFC 6749 section 5.2, RFC 8693 section 2.2.2."""
+    """The token endpoint. An error response (RFC 6749 section 5.2, RFC 8693 section 2.2.2) counts as usable too."""
 
     impact = "no token can be exchanged"
     _statuses = frozenset({200, 400})
 
     async def request_token(self, form: Mapping[str, str]) -> dict[str, Any]:
-        """What the provider answers to a form: a token, or an `error`.
+        """Requests a token with the parameters in `form`.
+
+        Returns:
+            The JSON object of the response: a token response or an error response with `error`.
 
         Raises:
-            ProviderUnavailable: there is no usable answer, or it is that this server may not ask; the text says which.
+            ProviderUnavailable: there is no usable response, or the provider rejects this client (`invalid_client` or
+                `unauthorized_client`); the text says which.
         """
         response, _ = await self.post(form)
         error = response.get("error")

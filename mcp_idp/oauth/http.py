@@ -1,7 +1,4 @@
-"""One bounded GET for a JSON document of the identity provider.
-
-Whose certificates the identity provider may have: those of the usual authorities, and of one of your own.
-"""
+"""Bounded HTTP requests to the identity provider, and the TLS trust for them."""
 
 from __future__ import annotations
 
@@ -19,19 +16,19 @@ if TYPE_CHECKING:
 
 
 def ssl_context(ca_file: Path | None) -> ssl.SSLContext:
-    """What connections to the provider are judged by; names and times are checked whatever the authority.
+    """Returns the TLS context for connections to the provider; host names and validity periods are always checked.
 
     Args:
-        ca_file: certificates in PEM that count besides the usual ones.
+        ca_file: PEM file with CA certificates to trust in addition to the default ones.
 
     Raises:
-        SettingsError: there is none in the file.
+        SettingsError: the file has no readable certificate.
     """
     context = httpx.create_ssl_context(trust_env=False)
     if ca_file is not None:
         try:
             context.load_verify_locations(cafile=ca_file)
-        except OSError as error:  # ssl.SSLError too: nothing in it is a certificate
+        except OSError as error:  # includes ssl.SSLError, raised if the file has no certificate
             reason = error.strerror or type(error).__name__
             raise SettingsError(f"OAUTH_CA_FILE={ca_file}: no certificate can be read from it ({reason})") from error
     return context
@@ -43,17 +40,21 @@ _OK = 200
 
 
 class FetchError(Exception):
-    """The document could not be had; the text says which and why, for the log."""
+    """A document could not be fetched; the text names its URL and the reason, for the log."""
 
 
 async def fetch_json(http: httpx.AsyncClient, url: str, token: str | None = None) -> dict[str, Any]:
-    """The JSON object at `url`, at most `MAX_DOCUMENT_BYTES` long, within `TIMEOUT_SECONDS` in all.
+    """Fetches the JSON object at `url`, of at most `MAX_DOCUMENT_BYTES`, within `TIMEOUT_SECONDS` in total.
 
-    `token` is shown as bearer (RFC 6750 section 2.1), where the document is for who has one. A redirect is not
-    followed: it would let whoever answers choose the provider.
+    Redirects are not followed, because a redirect could replace the provider.
+
+    Args:
+        http: the client to use.
+        url: the URL of the document.
+        token: sent as a bearer token (RFC 6750 section 2.1); None to send none.
 
     Raises:
-        FetchError: anything but 200 with a JSON object inside the bounds.
+        FetchError: the response is not a 200 with a JSON object within the limits.
     """
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
@@ -61,7 +62,7 @@ async def fetch_json(http: httpx.AsyncClient, url: str, token: str | None = None
         document = strict_json.loads(body)
     except TimeoutError as error:
         raise FetchError(f"{url}: no answer within {TIMEOUT_SECONDS:g} s") from error
-    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # the last for a host that is no IDNA name
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # UnicodeError: invalid IDNA host
         raise FetchError(f"{url}: {type(error).__name__}: {error}") from error
     except strict_json.StrictJsonError as error:
         raise FetchError(f"{url}: {error}") from error
@@ -81,10 +82,16 @@ async def _read(http: httpx.AsyncClient, url: str, token: str | None) -> bytes:
 async def read_bounded(
     response: httpx.Response, url: str, max_bytes: int, statuses: frozenset[int] = frozenset({_OK})
 ) -> bytes:
-    """The body of a `response` that is under way from `url`, of at most `max_bytes` bytes as they came.
+    """Reads the body of a streamed response.
+
+    Args:
+        response: the response, whose body has not been read.
+        url: for the error text.
+        max_bytes: maximum length of the body, in bytes before content decoding.
+        statuses: the accepted HTTP statuses.
 
     Raises:
-        FetchError: its status is none of `statuses`, or it is longer.
+        FetchError: the status is not accepted, or the body is too long.
     """
     if response.status_code not in statuses:
         raise FetchError(f"{url}: status {response.status_code}")

@@ -1,11 +1,10 @@
-"""Tokens for other APIs, in exchange for the caller's: RFC 8693, with this server as the client that asks.
+"""Exchanges the caller's token for a token for a downstream API: RFC 8693, with this server as the client.
 
-- Only for the upstreams that the access file names, with the scopes that it names there.
-- Never once the caller's token has ended, however long a task goes on that the caller's request started.
-- However many want one token, it is asked for once; of different ones a bounded number of calls run and wait.
-- What the provider says is in the audit log, where there is one, before a tool gets anything.
-
-What the provider answers to an exchange of tokens: RFC 8693 section 2.2.
+- Tokens are exchanged only for the APIs under `upstreams` in the access file and, if scopes are listed there, only with
+  those scopes.
+- Once the caller's token has expired, no token is returned, even to a task that the caller's request started earlier.
+- Concurrent requests for the same token share one call; the number of running and waiting calls is bounded.
+- If there is an audit log, the outcome is recorded there before a tool gets the token.
 """
 
 from __future__ import annotations
@@ -38,14 +37,19 @@ if TYPE_CHECKING:
     from mcp_idp.principal import Principal
     from mcp_idp.util.clock import Clock
 
-ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - the name of a kind of token
+ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a token type URI, not a token
 _LOGGED_CHARACTERS = 200
-_MAX_LOGGED_WORD = 20  # shorter than any token that nobody guesses
-_LONGEST_SECONDS = 2**31  # 68 years: no token is good for longer
+_MAX_LOGGED_WORD = 20  # characters: shorter than any secure token
+_LONGEST_SECONDS = 2**31  # 68 years: a larger expires_in is not plausible
 
 
 class TokenExchangeError(ToolError):
-    """There is no token for the other API. The text is for the caller; `reason`, for the log, has the reason."""
+    """There is no token for the downstream API.
+
+    Args:
+        text: the message for the caller.
+        reason: the reason for the log, by default `text`; truncated to 200 characters.
+    """
 
     def __init__(self, text: str, reason: str = "") -> None:
         super().__init__(text)
@@ -54,17 +58,26 @@ class TokenExchangeError(ToolError):
 
 @dataclass(frozen=True, slots=True)
 class ExchangedToken:
-    """A token for the other API, and until when it is good (seconds since the epoch)."""
+    """A token for a downstream API, and when it expires (seconds since the epoch)."""
 
     token: str = field(repr=False)
     expires_at: float
 
 
 def parse_response(response: Mapping[str, Any], sent: str, audience: str, now: float) -> ExchangedToken:
-    """What the answer gives: a bearer access token, which is not the one that was sent.
+    """Parses a token exchange response (RFC 8693 section 2.2).
+
+    Args:
+        response: the JSON object that the provider returned.
+        sent: the subject token; a response that returns the same token is rejected.
+        audience: the downstream API, for the error text.
+        now: the current time, in seconds since the epoch.
+
+    Returns:
+        The bearer access token. Without a plausible `expires_in` it expires at `now`.
 
     Raises:
-        TokenExchangeError: it gives none, or one of another kind.
+        TokenExchangeError: the response is an error, or has no bearer access token.
     """
     if "error" in response:
         reason = f"{response['error']!r}: {response.get('error_description')!r}"
@@ -77,33 +90,33 @@ def parse_response(response: Mapping[str, Any], sent: str, audience: str, now: f
         raise TokenExchangeError("the identity provider gave a token of another kind")
     seconds = response.get("expires_in")
     ends = isinstance(seconds, int | float) and not isinstance(seconds, bool) and seconds < _LONGEST_SECONDS
-    # Without an end that could be true it is used once.
+    # Without a plausible expires_in the token is used once and not served from the cache.
     return ExchangedToken(token, now + (float(seconds) if ends else 0.0))  # type: ignore[arg-type]  # ends
 
 
 def _without_tokens(text: str) -> str:
-    """What a provider says of a fault, for the log: without long words, in case it repeats what it was sent."""
+    """Removes long words from a provider's error text before logging, in case it repeats a token it was sent."""
     return " ".join(word if len(word) <= _MAX_LOGGED_WORD else "…" for word in text.split())
 
 
 log = structlog.get_logger(__name__)
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
-MIN_REMAINING_SECONDS = 10.0  # a token that is given out is good for at least this long
+MIN_REMAINING_SECONDS = 10.0  # a cached token is returned only if it is valid for at least this long
 IN_FLIGHT, WAITING = 10, 100
-_TIMEOUT_SECONDS = 5.0  # seconds, the wait for a place included
+_TIMEOUT_SECONDS = 5.0  # includes the wait for a free slot
 _MAX_ENTRIES = 1000
-_NO_KEYS = 0  # no generation of keys makes one void: it is not ours to verify
+_NO_KEYS = 0  # cached tokens do not depend on a key generation: this server does not verify them
 
 
 class TokenExchange:
-    """Exchanges tokens at the first issuer, the only one that knows this server.
+    """Exchanges tokens at the primary issuer, the only one where this server is a client.
 
     Args:
-        settings: where the provider is, and how this server says who it is there.
-        downstream_apis: the APIs, by audience.
+        settings: the provider, and this server's client credentials there.
+        downstream_apis: the permitted APIs, by audience.
         clock: the time.
-        http: the client to ask with.
-        audit: keeps what was exchanged, or None.
+        http: the client to use.
+        audit: records each exchange; None if there is no audit log.
     """
 
     def __init__(
@@ -126,10 +139,17 @@ class TokenExchange:
         self._lane = Bulkhead(IN_FLIGHT, WAITING, "too many tokens wait to be exchanged")
 
     async def token(self, principal: Principal, token: str, audience: str, scopes: tuple[str, ...]) -> str:
-        """A token of `principal`, who sent `token` here, for `audience`; with all scopes named there if none is asked.
+        """Returns a token of the caller for a downstream API.
+
+        Args:
+            principal: the caller.
+            token: the caller's access token.
+            audience: the downstream API, as named under `upstreams` in the access file.
+            scopes: the scopes to request; empty for all that the access file lists for that API.
 
         Raises:
-            LookupError: the access file does not name the audience among its upstreams, or not a scope there.
+            LookupError: the access file does not list the audience under `upstreams`, or it lists scopes there and one
+                of `scopes` is missing.
             TokenExchangeError: the caller's token is of another issuer or has expired, or the provider issues no usable
                 token.
         """
@@ -137,19 +157,19 @@ class TokenExchange:
         if principal.issuer != self._settings.issuer:
             raise TokenExchangeError("tokens of this issuer cannot be exchanged")
         self._check_end(principal)
-        name = json.dumps((token, scopes, audience))  # no text of one part can be read as another's
+        name = json.dumps((token, scopes, audience))  # JSON keeps the parts unambiguous
         known = self._cached_tokens.get(name, _NO_KEYS, self._clock.now() + MIN_REMAINING_SECONDS)
         if known is None:
             outcome = await self._flights.get(name, lambda: self._exchange_once(principal, token, audience, scopes))
             if isinstance(outcome, TokenExchangeError):
-                raise TokenExchangeError(str(outcome), outcome.reason)  # its own: several may wait for one answer
+                raise TokenExchangeError(str(outcome), outcome.reason)  # a new instance: several callers may share one
             known = outcome
             self._cached_tokens.put(name, _NO_KEYS, known)
             self._check_end(principal)
         return known.token
 
     async def close(self) -> None:
-        """End the calls that are under way, if any."""
+        """Cancels the calls in progress, if any."""
         await self._flights.close()
 
     def _requested_scopes(self, audience: str, scopes: tuple[str, ...]) -> tuple[str, ...]:
@@ -167,7 +187,7 @@ class TokenExchange:
     async def _exchange_once(
         self, principal: Principal, token: str, audience: str, scopes: tuple[str, ...]
     ) -> ExchangedToken | TokenExchangeError:
-        """What came of asking the provider, written down; never raises."""
+        """Requests a token and records the outcome in the audit log; returns errors instead of raising them."""
         correlation_id = secrets.token_hex(8)
         try:
             outcome: ExchangedToken | TokenExchangeError = await self._request_token(token, audience, scopes)

@@ -1,7 +1,8 @@
-"""The audit log: one JSON line for each decision about somebody's request, apart from the log of the process.
+"""The audit log: one JSON line per authorization decision, separate from the log of the process.
 
-It says who, with which client, asked for what, and what was decided; neither tokens nor arguments. Requests without
-credentials are not in it: nothing was decided about anybody. Fields are in `docs/audit.md`.
+Each line says who requested what with which client, and what was decided. It contains neither tokens nor arguments.
+Requests without credentials are not recorded, because no decision about a user was made. `docs/audit.md` describes the
+fields.
 """
 
 from __future__ import annotations
@@ -26,16 +27,16 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 STANDARD_OUTPUT = "stdout"
-_LONGEST = 200  # characters of what comes from outside
+_LONGEST = 200  # characters of an untrusted value
 _NAMED = frozenset({"tools/call", "prompts/get"})
 
 
 class AuditLog:
-    """Writes decisions.
+    """Writes decisions to the audit log.
 
     Args:
-        write: takes one line, without its end; raises OSError where it cannot be kept.
-        clock: the time of a decision.
+        write: writes one line, given without its line break; raises OSError if it cannot.
+        clock: the time source.
     """
 
     def __init__(self, write: Callable[[str], object], clock: Clock) -> None:
@@ -51,17 +52,18 @@ class AuditLog:
         correlation_id: str,
         reason: str | None = None,
     ) -> None:
-        """Write one decision.
+        """Records the decision about one request.
 
         Args:
-            status: the refusal's; None is "let through to the application".
-            principal: who asks, if a token said so and was believed.
-            message: the JSON-RPC message, if it has been read.
-            correlation_id: of a refusal, leads to the log of the process and to the body the client got.
-            reason: why it was refused.
+            status: the HTTP status of the rejection; None if the request is forwarded to the application.
+            principal: the caller, if the token was verified.
+            message: the JSON-RPC message, if it has been parsed.
+            correlation_id: identifies the decision; for a rejection, it is also in the log of the process and in the
+                response body.
+            reason: why the request was rejected.
 
         Raises:
-            AuditUnavailable: it could not be kept.
+            AuditUnavailable: the line could not be written.
         """
         method, target = _method_and_target(message)
         decision = "allowed" if status is None else "denied"
@@ -70,10 +72,16 @@ class AuditLog:
     def record_token_exchange(
         self, principal: Principal, audience: str, *, correlation_id: str, reason: str | None = None
     ) -> None:
-        """Write down that a token of `principal` was exchanged for one for `audience`, or was not for this `reason`.
+        """Records a token exchange (RFC 8693).
+
+        Args:
+            principal: the user whose token was to be exchanged.
+            audience: the audience of the downstream API.
+            correlation_id: identifies the exchange; if it failed, it is also in the log of the process.
+            reason: why the exchange failed; None if it succeeded.
 
         Raises:
-            AuditUnavailable: it could not be kept.
+            AuditUnavailable: the line could not be written.
         """
         decision = "exchanged" if reason is None else "exchange_failed"
         self._write_event(decision, principal, None, _bounded(audience), correlation_id, reason=_bounded(reason))
@@ -105,12 +113,15 @@ class AuditLog:
         try:
             self._write(json.dumps(event, separators=(",", ":")))
         except OSError as error:
-            log.error("audit_log_write_failed", error=type(error).__name__)  # noqa: TRY400 - a traceback says no more
+            log.error("audit_log_write_failed", error=type(error).__name__)  # noqa: TRY400 - a traceback adds nothing
             raise AuditUnavailable from error
 
 
 def _method_and_target(message: Mapping[str, Any] | None) -> tuple[str | None, str | None]:
-    """The method of a message, and the tool or prompt it names. A resource's URI may hold arguments: it stays out."""
+    """Returns the method of a message and the tool or prompt that it names.
+
+    The URI of a resource is left out, because it may contain arguments.
+    """
     if message is None:
         return None, None
     method, params = message.get("method"), message.get("params")
@@ -123,17 +134,24 @@ def _bounded(text: object) -> str | None:
 
 
 def open_audit_log(where: str, clock: Clock) -> AuditLog | None:
-    """The audit log that AUDIT_LOG asks for: none for "", standard output, or a file that is added to.
+    """Opens the audit log that AUDIT_LOG configures.
+
+    Args:
+        where: "" for no audit log, "stdout" for standard output, or the path of a file to append to.
+        clock: the time source.
+
+    Returns:
+        The audit log; None if `where` is "".
 
     Raises:
-        SettingsError: the file cannot be written.
+        SettingsError: the file cannot be opened for writing.
     """
     if not where:
         return None
     if where == STANDARD_OUTPUT:
-        return AuditLog(lambda line: print(line, file=sys.stdout, flush=True), clock)  # noqa: T201 - this is its place
+        return AuditLog(lambda line: print(line, file=sys.stdout, flush=True), clock)  # noqa: T201 - AUDIT_LOG=stdout
     try:
-        # Opened once: whoever rotates it copies and truncates. Only its owner may read who did what.
+        # The file stays open, so log rotation must copy and truncate it. Mode 0600: only the owner may read the log.
         descriptor = os.open(where, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     except OSError as error:
         raise SettingsError(f"AUDIT_LOG={where}: cannot be written ({error.strerror})") from error
@@ -141,17 +159,17 @@ def open_audit_log(where: str, clock: Clock) -> AuditLog | None:
 
 
 class _AppendOnlyFile:
-    """Writes lines to a file: one write each, so that those of several processes do not mix."""
+    """Appends lines to a file, each with a single write, so that lines of several processes do not interleave."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._last_write_partial = False
 
     def __call__(self, line: str) -> None:
-        """Write `line`, by itself if the one before is there in part.
+        """Writes `line`, on a new line if the previous one was written only in part.
 
         Raises:
-            OSError: not all of it could be written: a disk that fills up takes what it has room for.
+            OSError: the line could not be written, or only in part because the disk is full.
         """
         data = ("\n" * self._last_write_partial + line + "\n").encode()
         written = os.write(self._descriptor, data)

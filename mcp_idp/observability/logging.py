@@ -1,7 +1,7 @@
-"""One log for everything in the process: events with fields, on standard error.
+"""Configures the log of the process: structured events on standard error, as text on a terminal and else as JSON lines.
 
-Text where a person looks on, JSON lines elsewhere. Whatever looks like a token is taken out before it is written: no
-line of ours holds one, and this is for the lines of others.
+Anything that looks like a token is redacted before a line is written. The events of this package contain no tokens;
+redaction is for the log records of other libraries.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import structlog
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor, WrappedLogger
 
-# What could be a JWT with what stands around it. Taken whole, so that a line is read once, whatever is in it: looking
-# for a token from every letter on takes hours for a long line that somebody wrote for it.
+# A possible JWT with the characters around it. The whole run is matched at once, so the time is linear in the length of
+# the line. A pattern that tries to start a token at every character takes hours on a long line crafted for that.
 _TOKEN_CANDIDATE = re.compile(r"[\w.-]+", re.ASCII)
-_JWT_PREFIX = "eyJ"  # of header and payload: {" in base64url
-_MIN_HEADER_LENGTH = 11  # characters of a header
-_BEARER = re.compile(r"(?i:bearer\s+)[\w.~+/-]{16,}=*", re.ASCII)  # a token of any kind behind its scheme
+_JWT_PREFIX = "eyJ"  # {" in base64url: the start of a JWT's header and payload
+_MIN_HEADER_LENGTH = 11  # characters of the shortest header that is redacted
+_BEARER = re.compile(r"(?i:bearer\s+)[\w.~+/-]{16,}=*", re.ASCII)  # a token of any kind after its scheme
 _REDACTED = "(token withheld)"
-_KEY_ORDER = ("timestamp", "level", "event")  # of a JSON line: what whoever looks through many of them looks for
+_KEY_ORDER = ("timestamp", "level", "event")  # the first keys of a JSON line, so that lines are easy to scan
 
 
 def _redact_processor(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -44,7 +44,7 @@ def _humanize_values(_logger: WrappedLogger, _method: str, event: EventDict) -> 
 
 
 def _humanize(value: Any) -> Any:
-    """`value` as a person would write it, not as Python does; what nobody writes otherwise stays."""
+    """Formats a value as plain text instead of a Python repr; numbers and other values are returned unchanged."""
     if value is None or value in ([], (), {}, frozenset()):
         return "none"
     if isinstance(value, bool):
@@ -75,11 +75,11 @@ def _redact_jwt(run: re.Match[str]) -> str:
 
 
 def configure_logging(log_format: str, level: str) -> None:
-    """Send the events of this package, and the log records of every library, to standard error.
+    """Sends the events of this package and the log records of all libraries to standard error.
 
     Args:
-        log_format: "text", "json", or "auto": text on a terminal.
-        level: "debug", "info", "warning" or "error".
+        log_format: "text", "json", or "auto" (text on a terminal, otherwise JSON).
+        level: the threshold: "debug", "info", "warning" or "error".
     """
     text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
     shared: list[Processor] = [
@@ -108,6 +108,6 @@ def configure_logging(log_format: str, level: str) -> None:
     )
     logging.root.handlers[:] = [handler]
     logging.root.setLevel(threshold)
-    # Their info lines say what our own events say, or nothing that an operator needs.
+    # The info records of these libraries repeat the events of this package or are of no use to operators.
     for chatty in ("httpx", "httpcore", "mcp", "uvicorn", "sse_starlette"):
         logging.getLogger(chatty).setLevel(max(threshold, logging.WARNING))

@@ -1,6 +1,7 @@
-"""What differs from one identity provider to the next, as data.
+"""Provider profiles: the differences between identity providers, as data.
 
-A profile is chosen by the issuer, or by OAUTH_PROVIDER where the issuer does not tell (Dex lives on anybody's host).
+The issuer URL determines the profile. OAUTH_PROVIDER selects it where the URL does not reveal the provider; Dex, for
+example, runs on any host.
 """
 
 from __future__ import annotations
@@ -21,7 +22,15 @@ PROFILES: Mapping[str, ProviderProfile] = {profile.name: profile for profile in 
 
 
 def profile_for(issuer: str, name: str | None = None) -> ProviderProfile:
-    """The profile called `name`, or the one that the issuer's URL gives away, or `generic`."""
+    """Returns the profile of a provider.
+
+    Args:
+        issuer: the issuer URL, which decides if `name` is None.
+        name: the name of a profile in `PROFILES`.
+
+    Returns:
+        The profile `name`; without one, the profile that matches the issuer, or `generic` if none does.
+    """
     if name is not None:
         return PROFILES[name]
     return next((profile for profile in _ALL if profile.matches_issuer(issuer)), GENERIC)

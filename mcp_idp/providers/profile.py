@@ -1,4 +1,4 @@
-"""What a provider profile says: the fields, each with the values that are right for a provider nobody knows."""
+"""The data model of a provider profile; the defaults suit an unknown provider."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-# Claims that OpenID Connect Core 1.0 gives to ID tokens (sections 2 and 3.3.2.11), and no access token has.
+# Claims that OpenID Connect Core 1.0 defines for ID tokens (sections 2 and 3.3.2.11); access tokens must not have them.
 NO_ID_TOKEN: tuple[tuple[str, frozenset[str | None]], ...] = (
     ("nonce", frozenset({None})),
     ("at_hash", frozenset({None})),
@@ -16,13 +16,13 @@ NO_ID_TOKEN: tuple[tuple[str, frozenset[str | None]], ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginNotes:
-    """What MCP clients find at the provider, for the documentation. "yes", "no", or what it takes.
+    """What the provider offers to MCP clients that log in, for the documentation: "yes", "no" or a short text.
 
     Attributes:
-        registration: whether clients register themselves (RFC 7591).
-        documents: whether a client id may be the URL of a metadata document (CIMD).
-        resource: what puts this server into a token's `aud` at a login.
-        pitfall: what goes wrong first.
+        registration: whether clients can register themselves (RFC 7591).
+        documents: whether a client id may be the URL of a client metadata document (CIMD).
+        resource: what makes the provider put this server into the `aud` of tokens.
+        pitfall: the most common mistake.
     """
 
     registration: str
@@ -33,33 +33,38 @@ class LoginNotes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderProfile:
-    """How one provider writes its access tokens.
+    """The access token format and the issuer URLs of one provider.
 
     Attributes:
-        name: what OAUTH_PROVIDER calls it.
-        title: what people call it.
-        hosts: regular expressions, one of which an issuer's whole host matches if it gives the provider away.
-        path: a part of the issuer's path that gives the provider away.
-        wrong_issuers: regular expressions of whole URLs that people take for the issuer, each with what to write.
-        issuer_forms: ways to write one issuer, `{}` being the same text in all: each is an alias of the others.
-        header_types: accepted `typ` of the JOSE header, in lower case and without `application/`; "" stands for none.
-        token_type_claims: claims that tell an access token from others, with the values that an access token has
-            (compared without regard to case). A claim that is absent is refused, unless None is among the values.
-        access_token_only_claims: claims of which an access token has one at least, and an ID token none.
-        client_claims: where the client's id stands; the first that is present counts.
-        scope_claims: where the granted scopes stand, as a list or a space-separated string; all of them count.
-        roles_claim: where the person's roles or groups stand, if not where the access file says; `{}` is the audience.
-        roles_are_object_keys: they are the names of that claim's members, not a list.
-        scopes_from_roles: a scope that stands in a token says what the client asked for, not what the person may do:
-            the person's roles decide, and the token's scopes take away at most.
-        audience: False where access tokens have no `aud`, so that only listed clients can count.
-        user_claim: a claim that only a token with a logged-in person has, or None where the provider has no such mark.
-        service_subject_pattern: `sub` of a token without a person, `{}` being the client's id, or None.
-        signed: access tokens can be JWTs.
-        opaque: access tokens can be something else, which only the provider can judge.
-        introspection: its metadata names an endpoint that judges them (RFC 7662).
-        unsupported_reason: why its access tokens cannot be judged at all, and what to do; "" where they can.
-        logins: for the documentation.
+        name: its name in OAUTH_PROVIDER.
+        title: its display name.
+        hosts: regular expressions; if one matches the whole host of an issuer, the issuer is of this provider.
+        path: a part of an issuer's path that identifies the provider; "" if there is none.
+        wrong_issuers: URLs that are often mistaken for the issuer: pairs of a regular expression that matches the whole
+            URL and advice on what to write instead.
+        issuer_forms: templates of the URLs by which tokens name the same issuer, each an alias of the others; `{}` is
+            the part that differs between tenants.
+        header_types: accepted values of `typ` in the JOSE header, in lower case and without `application/`; "" accepts
+            a missing `typ`.
+        token_type_claims: claims that distinguish access tokens from other tokens: pairs of a claim and its accepted
+            values, compared case-insensitively. None among the values accepts a missing claim.
+        access_token_only_claims: claims that ID tokens never have and of which every access token has at least one.
+        client_claims: claims that hold the client id, in order of precedence.
+        scope_claims: claims that hold granted scopes, as a list or a space-separated string; all are combined.
+        roles_claim: the claim that lists the user's roles or groups, with `{}` in place of the audience; None to use
+            the one that the access file names.
+        roles_are_object_keys: whether `roles_claim` is an object whose member names are the roles, not a list.
+        scopes_from_roles: whether the user's roles grant the scopes, because the scopes in a token are only those that
+            the client requested; the token's scopes can then restrict the granted ones, never add any.
+        audience: whether access tokens have an `aud`; if not, the accepted clients must be listed.
+        user_claim: a claim that only tokens of a logged-in user have; None if the provider has no such claim.
+        service_subject_pattern: the `sub` of tokens without a user, with `{}` in place of the client id; None if it
+            does not reveal them.
+        signed: whether access tokens can be JWTs.
+        opaque: whether access tokens can be opaque, so that only the provider can validate them.
+        introspection: whether the provider's metadata names a usable introspection endpoint (RFC 7662).
+        unsupported_reason: why access tokens cannot be verified at all, and what to do instead; "" if they can.
+        logins: notes on logins, for the documentation.
     """
 
     name: str
@@ -86,18 +91,21 @@ class ProviderProfile:
     logins: LoginNotes = field(compare=False)
 
     def matches_issuer(self, issuer: str) -> bool:
-        """Whether `issuer` can be no other provider's: by its whole host, so that nothing may stand around it."""
+        """Whether an issuer URL identifies this provider, by a part of its path or by its host.
+
+        The whole host must match a pattern, so a host that merely contains the provider's name does not.
+        """
         parts = urlsplit(issuer)
         host = parts.hostname or ""
         by_path = bool(self.path) and self.path in parts.path
         return by_path or any(re.fullmatch(pattern, host) for pattern in self.hosts)
 
     def issuer_error(self, issuer: str) -> str | None:
-        """What to write in place of `issuer`, if it cannot be one of this provider's."""
+        """Returns advice on what to write instead if `issuer` cannot be an issuer of this provider; else None."""
         return next((advice for pattern, advice in self.wrong_issuers if re.fullmatch(pattern, issuer)), None)
 
     def aliases_of(self, issuer: str) -> frozenset[str]:
-        """The other values of `iss` that mean the same issuer."""
+        """Returns the other values of `iss` that identify the same issuer."""
         for form in self.issuer_forms:
             before, after = form.split("{}")
             match = re.fullmatch(re.escape(before) + "([^/]+)" + re.escape(after), issuer)

@@ -1,6 +1,6 @@
-"""Providers that are somebody's service: their issuers give them away.
+"""Profiles of hosted providers (SaaS), which the host of the issuer URL identifies.
 
-Where a value comes from stands in `docs/providers/`, a page a provider.
+`docs/providers/` has one page per provider with the sources of the values.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ OKTA = ProviderProfile(
     title="Okta",
     hosts=(r"([a-z0-9-]+\.)+(okta|oktapreview|okta-emea|okta-gov)\.com",),
     wrong_issuers=(
-        # The org authorization server. Only Okta can judge its access tokens.
+        # The org authorization server. Only Okta can validate its access tokens.
         (
             r"https://[^/]+/?",
             "only Okta can judge its tokens; write a custom server's, as https://<org>.okta.com/oauth2/default",
@@ -24,7 +24,7 @@ OKTA = ProviderProfile(
         (r".*/", "an issuer of Okta does not end with a slash; write it without"),
         (r".*/v1/.*", "an endpoint, not the issuer; write it as https://<org>.okta.com/oauth2/default"),
     ),
-    # The type of the org server's tokens, okta-internal-at+jwt, is not among them.
+    # Tokens of the org authorization server have the type okta-internal-at+jwt, which is not accepted.
     header_types=frozenset({"at+jwt", "jwt", ""}),
     token_type_claims=NO_ID_TOKEN,
     access_token_only_claims=("cid",),
@@ -46,10 +46,10 @@ AUTH0 = ProviderProfile(
     wrong_issuers=((r"https://[^/]+", "an issuer of Auth0 ends with a slash; write it with one"),),
     header_types=frozenset({"at+jwt", "jwt"}),
     token_type_claims=NO_ID_TOKEN,
-    # azp in Auth0's own dialect, client_id in that of RFC 9068.
+    # azp in Auth0's own token profile, client_id in the RFC 9068 profile.
     access_token_only_claims=("azp", "client_id"),
     client_claims=("azp", "client_id"),
-    # permissions: what RBAC gives the person for this API, if the API is set to write it.
+    # permissions: what RBAC grants the user for this API, if the API is configured to add them to the token.
     scope_claims=("scope", "permissions"),
     service_subject_pattern="{}@clients",
     introspection=False,
@@ -66,7 +66,7 @@ ENTRA = ProviderProfile(
     title="Microsoft Entra ID",
     hosts=(r"login\.microsoftonline\.(com|us)", r"sts\.windows\.net"),
     wrong_issuers=(
-        # The last one is the tenant of all personal Microsoft accounts.
+        # The UUID is the tenant of all personal Microsoft accounts.
         (
             r"https://[^/]+/(common|organizations|consumers|\{tenantid\}|9188040d-6c67-4c5b-b112-36a304b66dad)(/.*)?",
             _MULTI_TENANT_WARNING,
@@ -77,15 +77,15 @@ ENTRA = ProviderProfile(
         ),
         (r"https://login\..*/", "this issuer does not end with a slash; write it without"),
     ),
-    # The API's manifest (requestedAccessTokenVersion) decides which of the two its tokens name.
+    # requestedAccessTokenVersion in the API's manifest decides which of the two its tokens have as `iss`.
     issuer_forms=("https://login.microsoftonline.com/{}/v2.0", "https://sts.windows.net/{}/"),
     header_types=frozenset({"at+jwt", "jwt"}),
     token_type_claims=NO_ID_TOKEN,
-    # azp in tokens of version 2, appid in those of version 1. ID tokens have app roles too, but no client.
+    # azp in version 2 tokens, appid in version 1 tokens. ID tokens have app roles too, but no client.
     access_token_only_claims=("azp", "appid"),
     client_claims=("azp", "appid"),
     scope_claims=("scp",),
-    # Anybody in the tenant may consent to a scope: what a person may do is in the app roles.
+    # Any user of the tenant may consent to a scope, so only the app roles say what a user may do.
     roles_claim="roles",
     scopes_from_roles=True,
     user_claim="scp",
@@ -119,7 +119,7 @@ COGNITO = ProviderProfile(
     header_types=frozenset({"at+jwt", ""}),
     token_type_claims=(("token_use", frozenset({"access"})),),
     client_claims=("client_id",),
-    # A client of the pool is given scopes, whoever logs in with it: what a person may do is in the groups.
+    # Scopes are granted to a client of the pool whoever logs in, so only the groups say what a user may do.
     roles_claim="cognito:groups",
     scopes_from_roles=True,
     audience=False,

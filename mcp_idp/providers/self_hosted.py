@@ -1,6 +1,7 @@
-"""Providers that people host themselves, and the one nobody knows. OAUTH_PROVIDER says which, unless the issuer does.
+"""Profiles of self-hosted providers, and the generic profile for unknown ones.
 
-Where a value comes from stands in `docs/providers/`, a page a provider.
+OAUTH_PROVIDER selects the profile, unless the issuer URL identifies the provider. `docs/providers/` has one page per
+provider with the sources of the values.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ KEYCLOAK = ProviderProfile(
     name="keycloak",
     title="Keycloak",
     path="/realms/",
-    # at+jwt where the client has access.token.header.type.rfc9068
+    # at+jwt if the client attribute access.token.header.type.rfc9068 is set.
     header_types=frozenset({"at+jwt", "jwt"}),
-    # an ID token says ID, a refresh token Refresh or Offline; DPoP-bound tokens say DPoP and are refused for their cnf
+    # ID tokens have ID, refresh tokens Refresh or Offline. DPoP-bound tokens have DPoP and are rejected for their cnf.
     token_type_claims=(("typ", frozenset({"bearer"})),),
     client_claims=("azp",),
     user_claim="sid",
@@ -31,15 +32,15 @@ DEX = ProviderProfile(
     name="dex",
     title="Dex",
     header_types=_ANY_JWT,
-    # Its access token is an ID token but for this claim: nonce and at_hash stand in both.
+    # Access tokens differ from ID tokens by this claim only: nonce and at_hash are in both.
     token_type_claims=(("c_hash", frozenset({None})),),
-    # Written only where the audience is not the client alone. Without it a token was made for the client itself.
+    # Present only if the audience is not just the client. A token without it was issued for the client itself.
     access_token_only_claims=("azp",),
     client_claims=("azp",),
-    scope_claims=(),  # Dex writes none, so one that stands in a token is nobody's promise
+    scope_claims=(),  # Dex issues no scope claim, so one in a token is not trusted
     roles_claim="groups",
     scopes_from_roles=True,
-    introspection=False,  # there is one, but it calls ID tokens access tokens and refresh tokens active
+    introspection=False,  # Dex has an endpoint, but it reports ID tokens as access tokens and refresh tokens as active
     logins=LoginNotes(
         registration="no (a front answers for it)",
         documents="no",
@@ -69,10 +70,10 @@ AUTHENTIK = ProviderProfile(
     wrong_issuers=((r".*[^/]", "an issuer of authentik ends with a slash; write it with one"),),
     header_types=frozenset({"at+jwt", "jwt"}),
     token_type_claims=(("c_hash", frozenset({None})),),
-    # Its access token is its ID token with azp and uid added. The nonce of the login stays in it.
+    # Access tokens are the ID token plus azp and uid; they keep the nonce of the login.
     access_token_only_claims=("uid",),
     client_claims=("azp",),
-    # Whoever may use the application is given every scope that is asked for: what a person may do is in the groups.
+    # Every user of the application is granted every requested scope, so only the groups say what a user may do.
     roles_claim="groups",
     scopes_from_roles=True,
     logins=LoginNotes(
@@ -91,7 +92,8 @@ ZITADEL = ProviderProfile(
     header_types=_ANY_JWT,
     token_type_claims=NO_ID_TOKEN,
     access_token_only_claims=("jti",),
-    # Of one project only: urn:zitadel:iam:org:project:roles would be that of the client's project, whosever it is.
+    # The roles of one given project. urn:zitadel:iam:org:project:roles would be those of the client's own project, which
+    # may be any project.
     roles_claim="urn:zitadel:iam:org:project:{}:roles",
     roles_are_object_keys=True,
     scopes_from_roles=True,
@@ -115,7 +117,7 @@ ORY = ProviderProfile(
     scope_claims=("scp", "scope"),
     service_subject_pattern="{}",
     opaque=True,
-    introspection=False,  # on the admin port, which metadata does not name
+    introspection=False,  # the endpoint is on the admin port, which the metadata does not name
     logins=LoginNotes(
         registration="if switched on",
         documents="no",
@@ -142,8 +144,8 @@ AUTHELIA = ProviderProfile(
     ),
 )
 
-# Nobody we know: take what RFC 9068 asks for, and plain JWTs as long as nothing in them says that they are something
-# else. What only an ID token has (nonce, at_hash, c_hash) and a foreign token_use or typ are refused for all.
+# An unknown provider: accepts access tokens of RFC 9068, and other JWTs unless a claim marks them as another kind of
+# token. Claims of ID tokens (nonce, at_hash, c_hash) and any other token_use or typ are rejected in both.
 GENERIC = ProviderProfile(
     name="generic",
     title="any other provider",

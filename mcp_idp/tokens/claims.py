@@ -1,15 +1,17 @@
-"""What the claims of an access token must say: RFC 7519 section 4.1, RFC 8725 section 3, RFC 9068 sections 2.2 and 4.
+"""Validates the claims of an access token and builds the principal from them.
 
-`validate_claims` gets claims whose signature is verified. It decides only whether they are those of an access
-token, of this issuer, for this resource, now.
+`validate_claims` expects claims whose signature has been verified, or the members of an introspection response. It
+checks that they belong to an access token of the configured issuer, for this resource, that is valid now (RFC 7519
+section 4.1, RFC 8725 section 3, RFC 9068 sections 2.2 and 4).
 
-What verified claims grant: the scopes, and the roles behind them.
+Scopes depend on the kind of provider (`ProviderProfile.scopes_from_roles`):
 
-Two kinds of provider. Most bind scopes to people: what stands in the token was granted, and the roles, if the token
-lists them, only tell what a further login could bring. The others give a scope to whichever client asks, or know none:
-there the person's roles decide, and a scope in the token can take away but never add.
+- Most providers grant a scope only to users who are entitled to it. The scopes in the token are then the granted
+  scopes, and the roles, if the token lists them, only show which further scopes a new login could grant.
+- Other providers put any requested scope into the token, or have no custom scopes. The user's roles then decide, and a
+  scope in the token can narrow what the roles grant but never add to it.
 
-The claims that tools may read: those that the access file names, of a person, and no more than fits.
+Tools can read the claims that `claims` in the access file names, up to a limit on their total size.
 """
 
 from __future__ import annotations
@@ -30,12 +32,19 @@ if TYPE_CHECKING:
 
 
 def scopes_from_claims(claims: Mapping[str, Any], profile: ProviderProfile, prefix: str) -> frozenset[str]:
-    """RFC 9068 section 2.2.3: `scope`, separated by spaces; some providers write lists, or another claim.
+    """Returns the scopes that the token lists.
 
-    Some put a prefix before the names, and leave it out in tokens (Entra ID) or do not (Cognito): both are the scope.
+    RFC 9068 section 2.2.3 defines `scope`, a space-separated string; some providers write a list or use another claim.
+    Some providers prefix scope names and either omit the prefix in tokens (Entra ID) or keep it (Cognito): both forms
+    are accepted.
+
+    Args:
+        claims: the verified claims.
+        profile: names the claims that hold scopes; all of them count.
+        prefix: what the provider puts before scope names, removed from the result; "" if nothing.
 
     Raises:
-        InvalidToken: a claim of scopes is neither a text nor a list of texts.
+        InvalidToken: a scope claim is neither a string nor a list of strings.
     """
     granted: set[str] = set()
     for name in profile.scope_claims:
@@ -50,16 +59,27 @@ def scopes_from_claims(claims: Mapping[str, Any], profile: ProviderProfile, pref
 def roles_from_claims(
     claims: Mapping[str, Any], name: str, profile: ProviderProfile, access: AccessPolicy
 ) -> frozenset[str] | None:
-    """The person's roles for this resource, groups read as the roles that they stand for; None where nothing tells.
+    """Returns the user's roles for this resource, with groups mapped to roles by the access file.
+
+    Args:
+        claims: the verified claims.
+        name: the claim that holds the roles or groups.
+        profile: how the provider writes that claim.
+        access: maps groups to roles.
+
+    Returns:
+        The roles. If the claim is absent: no roles where roles decide the scopes (`scopes_from_roles`), otherwise None,
+        meaning unknown.
 
     Raises:
-        InvalidToken: the claim is no list of texts (or no object, where the provider writes one).
+        InvalidToken: the claim is not a list of strings (or an object, where the provider writes one).
     """
     value = claims.get(name)
     if value is None:
         return frozenset() if profile.scopes_from_roles else None
     named = list(value) if profile.roles_are_object_keys and isinstance(value, dict) else _string_list(value, name)
-    # Where roles bring scopes, they are groups of people; elsewhere the provider was given these very roles.
+    # With scopes_from_roles the claim holds the provider's own groups, so only mapped roles count. Elsewhere the
+    # provider has been configured with the roles of the access file, so their own names count too.
     return (
         access.roles_for_groups(named)
         if profile.scopes_from_roles
@@ -72,8 +92,15 @@ def scopes_from_roles(
 ) -> frozenset[str]:
     """Returns the scopes that `roles` grant, reduced to those in `requested` if it names any scope of this server.
 
-    `has_audience` says whether the token names its audience. Where it does not (Cognito), only its scopes tell what it
-    is for: a token that names other servers' scopes only grants nothing.
+    Args:
+        requested: the scopes in the token.
+        roles: the user's roles.
+        access: which roles grant which scopes, and which scopes imply others.
+        has_audience: whether the token has an `aud` claim. Without one (Cognito), its scopes are the only sign of what
+            it is for, so a token that lists only scopes of other servers grants nothing.
+
+    Returns:
+        The granted scopes, including implied ones.
     """
     granted = access.effective_scopes(access.scopes_granted_by(roles))
     narrower = access.effective_scopes(requested)
@@ -90,9 +117,17 @@ _MAX_CHARACTERS = 2048  # of all claims of one principal together, as JSON
 
 
 def select_exposed_claims(claims: Mapping[str, Any], names: Iterable[str]) -> tuple[tuple[str, ClaimValue], ...]:
-    """The claims called `names`, in that order, as far as they are texts, numbers, booleans or lists of texts.
+    """Selects the claims that tools may read.
 
-    What is of another kind, or would not fit any more, is left out: no token is refused for it.
+    A claim of another type than string, number, boolean or list of strings is omitted, and so is one that would exceed
+    `_MAX_CHARACTERS`. Neither causes the token to be rejected.
+
+    Args:
+        claims: the verified claims.
+        names: the claims to select, in the order of the result.
+
+    Returns:
+        Pairs of name and value; a list of strings becomes a tuple.
     """
     chosen: list[tuple[str, ClaimValue]] = []
     remaining = _MAX_CHARACTERS
@@ -106,31 +141,33 @@ def select_exposed_claims(claims: Mapping[str, Any], names: Iterable[str]) -> tu
 
 
 def _immutable_value(value: object) -> ClaimValue | None:
-    """`value` in a form that cannot change; None for an object, a mixed list or nothing."""
-    if isinstance(value, str | int | float):  # a boolean is an int
+    """Returns `value` in an immutable form, or None for an object, a list that is not all strings, or null."""
+    if isinstance(value, str | int | float):  # bool is a subclass of int
         return value
     if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
         return tuple(value)
     return None
 
 
-_MAX_TEXT = 2048  # characters of an identifier we keep
-_MAX_NUMERIC_DATE = 2**53  # seconds: beyond it a float is no longer exact
+_MAX_TEXT = 2048  # characters of an identifier such as `sub` or the client id
+_MAX_NUMERIC_DATE = 2**53  # seconds; a float cannot represent every larger integer exactly
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimsPolicy:
-    """What is expected of every token. Durations in seconds.
+    """The requirements for every token of one issuer.
 
     Attributes:
-        issuer: whose tokens these are; `aliases` are other values of `iss` that mean the same.
-        audience: ours. Tokens without any audience count only if they are of one of `clients`.
+        issuer: the expected `iss`.
+        aliases: other values of `iss` that denote the same issuer.
+        audience: the value that `aud` must contain.
+        clients: if not empty, a token without `aud` is accepted if one of these clients requested it.
+        service_clients: clients whose tokens are accepted without an end user.
         profile: how the provider writes its tokens.
-        access: which roles bring which scopes, and which groups stand for roles.
-        roles_claim: the claim that lists the person's roles for this resource.
-        service_clients: whose tokens need no person.
-        leeway: how far two clocks may disagree.
-        max_lifetime: from `iat` to `exp`.
+        access: which roles grant which scopes, and which groups map to which roles.
+        roles_claim: the claim that lists the user's roles for this resource.
+        leeway: tolerated clock skew, in seconds.
+        max_lifetime: maximum time from `iat` to `exp`, in seconds.
     """
 
     issuer: str
@@ -146,10 +183,15 @@ class ClaimsPolicy:
 
 
 def validate_claims(claims: Mapping[str, Any], rules: ClaimsPolicy, now: float) -> Principal:
-    """The principal that the claims stand for, at `now` (seconds since the epoch).
+    """Validates the claims and returns the principal that they describe.
+
+    Args:
+        claims: the verified claims.
+        rules: the requirements to validate against.
+        now: the current time, in seconds since the epoch.
 
     Raises:
-        InvalidToken: with the reason, what was expected and what was there.
+        InvalidToken: the claims fail a requirement; the error has the reason, the expected value and the actual one.
     """
     issuer = claims.get("iss")
     if issuer != rules.issuer and not (isinstance(issuer, str) and issuer in rules.aliases):
@@ -167,7 +209,7 @@ def validate_claims(claims: Mapping[str, Any], rules: ClaimsPolicy, now: float) 
     scopes = scopes_from_claims(claims, rules.profile, rules.access.scope_prefix)
     roles = roles_from_claims(claims, rules.roles_claim, rules.profile, rules.access)
     if rules.profile.scopes_from_roles and roles is not None:
-        # A machine's own scopes were given to it by name: nobody logs in who might lack a role.
+        # The scopes of a service client were assigned to it by name, so they do not depend on any user's roles.
         own = frozenset() if has_end_user else scopes
         scopes = own | scopes_from_roles(scopes, roles, rules.access, has_audience="aud" in claims)
     return Principal(
@@ -182,7 +224,10 @@ def validate_claims(claims: Mapping[str, Any], rules: ClaimsPolicy, now: float) 
 
 
 def _check_audience(claims: Mapping[str, Any], rules: ClaimsPolicy, client: str | None) -> None:
-    """One of the audiences is ours, as text: no prefix, no other spelling of the URL (RFC 7519 section 4.1.3)."""
+    """Requires `aud` to contain exactly our audience: no prefix match, no URL normalization (RFC 7519 section 4.1.3).
+
+    A token without `aud` is accepted instead if `rules.clients` contains its client.
+    """
     if rules.clients and "aud" not in claims:
         if client not in rules.clients:
             raise InvalidToken(
@@ -196,7 +241,7 @@ def _check_audience(claims: Mapping[str, Any], rules: ClaimsPolicy, client: str 
 
 
 def _check_times(claims: Mapping[str, Any], rules: ClaimsPolicy, now: float) -> float:
-    """`exp` must be there; `nbf` and `iat` count where they are. The end it is good until, without leeway."""
+    """Validates `exp`, which is required, and `nbf` and `iat` if present; returns `exp`, without leeway."""
     expires_at = _numeric_date(claims, "exp")
     if expires_at is None:
         raise InvalidToken(TokenErrorReason.CLAIMS_MALFORMED, expected="exp", got=None)
@@ -208,7 +253,8 @@ def _check_times(claims: Mapping[str, Any], rules: ClaimsPolicy, now: float) -> 
     issued_at = _numeric_date(claims, "iat")
     if issued_at is not None and issued_at - rules.leeway > now:
         raise InvalidToken(TokenErrorReason.ISSUED_IN_FUTURE, expected=now, got=issued_at)
-    # A provider that can be talked into a ten-year token is not believed. Without iat, what is left counts.
+    # Some providers can be made to issue a ten-year token, so the lifetime is capped here. Without iat, the remaining
+    # lifetime is compared.
     lifetime = expires_at - (issued_at if issued_at is not None else now)
     if lifetime > rules.max_lifetime:
         raise InvalidToken(TokenErrorReason.LIFETIME, expected=rules.max_lifetime, got=lifetime)
@@ -216,7 +262,10 @@ def _check_times(claims: Mapping[str, Any], rules: ClaimsPolicy, now: float) -> 
 
 
 def _numeric_date(claims: Mapping[str, Any], name: str) -> float | None:
-    """A NumericDate (RFC 7519 section 2): a JSON number, fractions allowed. A string or a boolean is none."""
+    """Returns a NumericDate (RFC 7519 section 2), or None if the claim is absent.
+
+    A NumericDate is a JSON number, possibly with a fraction; strings and booleans are rejected.
+    """
     value = claims.get(name)
     if value is None and name not in claims:
         return None
@@ -228,7 +277,7 @@ def _numeric_date(claims: Mapping[str, Any], name: str) -> float | None:
 
 
 def _check_type(claims: Mapping[str, Any], rules: ClaimsPolicy) -> None:
-    """An access token, not an ID, refresh or logout token of the same issuer; and a bearer token."""
+    """Rejects ID, refresh and logout tokens of the same issuer, and sender-constrained access tokens."""
     if "cnf" in claims:
         raise InvalidToken(
             TokenErrorReason.SENDER_BOUND, expected="a bearer token", got="a token bound to its sender (cnf)"
@@ -248,7 +297,10 @@ def _check_type(claims: Mapping[str, Any], rules: ClaimsPolicy) -> None:
 
 
 def _has_end_user(claims: Mapping[str, Any], profile: ProviderProfile, client: str | None, subject: str | None) -> bool:
-    """Whether somebody logged in for this token, as far as the provider lets us tell."""
+    """Whether an end user logged in for this token.
+
+    True where the provider's tokens do not distinguish users from service clients.
+    """
     if profile.user_claim is not None:
         return _string_claim(claims, profile.user_claim) is not None
     return profile.service_subject_pattern is None or subject != profile.service_subject_pattern.format(client)

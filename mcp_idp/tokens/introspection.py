@@ -1,17 +1,14 @@
-"""Tokens judged by asking the provider: RFC 7662.
+"""Verifies tokens by introspection at the provider: RFC 7662.
 
-- A token that should be a JWT passes everything a JWT must pass before anybody is asked.
-- However many use one token at once, the provider is asked once; of different tokens a bounded number of calls run
-  and wait in each of two lanes. The lane of tokens that prove nothing by themselves cannot fill that of signed ones.
-- An active answer counts for `MAX_RESULT_AGE`, never past the token's end; a refusal for a shorter time, in a store of
-  its own, where junk pushes out nothing but junk. An answer that could not be had is not remembered.
+- Tokens are checked locally first, so that invalid ones cause no introspection call: a JWT must verify as a JWT, an
+  opaque token must have the syntax of a bearer token.
+- Concurrent requests with the same token share one introspection call. The number of running and waiting calls is
+  bounded, separately for JWTs and for opaque tokens, so that made-up opaque tokens cannot block verified JWTs.
+- An active result is cached for `MAX_RESULT_AGE`, but not past the token's expiry. A rejection is cached for a shorter
+  time; the negative cache is separate, so invalid tokens cannot evict valid ones. A failed call is not cached.
 
-What an introspection answer must say: RFC 7662 sections 2.2 and 4.
-
-The members have the names and meanings of a JWT's claims (section 2.2), so the judgement is that of `claims.judge`.
-Here stands only what is different: `active`, `token_type`, and what may be left out.
-
-What a token must show by itself before the provider is asked about it: whoever sends junk reaches nobody.
+The members of an introspection response have the names and meanings of JWT claims (RFC 7662 sections 2.2 and 4), so
+`claims.validate_claims` validates them. This module adds what differs: `active`, `token_type` and optional members.
 """
 
 from __future__ import annotations
@@ -37,14 +34,15 @@ if TYPE_CHECKING:
 
     Outcome = Principal | InvalidToken | ProviderUnavailable
 
-MAX_RESULT_AGE = 30.0  # seconds: how long a token that was withdrawn may still be believed
+MAX_RESULT_AGE = 30.0  # seconds: how long a revoked token may still be accepted
 
 
 def policy_for_introspection(rules: ClaimsPolicy) -> ClaimsPolicy:
-    """The rules of JWTs, as they apply to answers.
+    """Adapts the policy for JWTs to introspection responses.
 
-    The client may stand in `client_id`, the name RFC 7662 gives it, and the scopes in `scope`. A claim that tells the
-    kind of token may be left out, as that RFC does not know it; where it is there, it counts as in a JWT.
+    The client may also be in `client_id` and the scopes in `scope`, the names that RFC 7662 defines. That RFC does not
+    define the claims that tell access tokens from other tokens, so they may be absent; if present, they are validated
+    as in a JWT.
     """
     profile = rules.profile
     return replace(
@@ -60,21 +58,21 @@ def policy_for_introspection(rules: ClaimsPolicy) -> ClaimsPolicy:
 
 
 def validate_response(response: Mapping[str, Any], rules: ClaimsPolicy, now: float) -> Principal:
-    """The principal that the provider's answer stands for, at `now` (seconds since the epoch).
+    """Validates an introspection response and returns the principal that it describes.
 
-    `aud` must be there and hold ours: without it nothing says that the token is meant for this resource. `iss` and
-    `exp` may be left out: the issuer is whom we asked, and a token without an end is believed as long as the answer is,
-    so that it is asked about again. Where `iat` is there without `exp`, the age of the token is held to the cap on
-    lifetimes. A member that is null says nothing.
+    The audience is validated as in a JWT: `aud` is required, except where `rules.clients` lists the token's client.
+    `iss` and `exp` may be absent: the issuer is the provider that was called, and a token without `exp` is accepted for
+    `MAX_RESULT_AGE`, after which it is introspected again. If `iat` is present without `exp`, the maximum lifetime
+    limits the age of the token. A member whose value is null is treated as absent.
 
     Args:
-        response: the JSON object as it came.
-        rules: as `policy_for_introspection` makes them.
-        now: when the question was asked.
+        response: the JSON object that the provider returned.
+        rules: the result of `policy_for_introspection`.
+        now: the time of the introspection request, in seconds since the epoch.
 
     Raises:
-        InvalidToken: the token is not active, or is not for us, with the reason.
-        ProviderUnavailable: the answer does not say whether the token is active.
+        InvalidToken: the token is not active, or its members fail a requirement; the error has the reason.
+        ProviderUnavailable: the response does not say whether the token is active.
     """
     active = response.get("active")
     if active is False:
@@ -89,7 +87,10 @@ def validate_response(response: Mapping[str, Any], rules: ClaimsPolicy, now: flo
 
 
 def _check_token_type(named: object) -> None:
-    """RFC 6749 section 7.1, compared without case (section 5.1). A DPoP token is good with its proof only."""
+    """Accepts `Bearer` in any case (RFC 6749 sections 5.1 and 7.1), or no type.
+
+    A DPoP token is rejected: it is valid only with a proof, which this server does not verify.
+    """
     kind = named.lower() if isinstance(named, str) else named
     if kind == "dpop":
         raise InvalidToken(TokenErrorReason.SENDER_BOUND, expected="a bearer token", got=named)
@@ -98,17 +99,18 @@ def _check_token_type(named: object) -> None:
 
 
 _B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*", re.ASCII)  # RFC 6750 section 2.1
-# Two dots, and a first part that begins as base64url of { does, followed by a quotation mark or white space.
+# Three base64url segments, of which the first begins like the encoding of "{" followed by a quotation mark or white
+# space.
 _JWT_SHAPE = re.compile(r"e[wy][A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*", re.ASCII)
 
 
 class LocalPrecheck:
-    """Judges what can be judged without a question.
+    """Checks a token locally, before it is introspected.
 
     Attributes:
-        signed: judges tokens that are JWTs; None where the provider writes none.
-        opaque: whether tokens of another shape may be asked about. Where the provider writes JWTs only, they are junk.
-        max_bytes: of a token.
+        signed: verifies JWTs; None if the provider issues none.
+        opaque: whether the provider issues tokens that are not JWTs. If not, such tokens are rejected.
+        max_bytes: maximum length of a token, in bytes.
     """
 
     def __init__(self, signed: JwtVerifier | None, *, opaque: bool, max_bytes: int) -> None:
@@ -117,11 +119,12 @@ class LocalPrecheck:
         self.max_bytes = max_bytes
 
     async def check(self, token: str) -> Principal | None:
-        """The principal that a signed token names, None for an opaque token.
+        """Returns the principal of a verified JWT, or None for an opaque token.
 
         Raises:
-            InvalidToken: the token is too long, is no b64token, or is a JWT that does not verify.
-            ProviderUnavailable: whether the JWT verifies cannot be told, because the keys cannot be had.
+            InvalidToken: the token is too long, is a JWT that does not verify, or is not a b64token (RFC 6750
+                section 2.1).
+            ProviderUnavailable: the JWT cannot be verified because the keys are unavailable.
         """
         if len(token) > self.max_bytes:
             raise InvalidToken(TokenErrorReason.TOO_LONG, expected=self.max_bytes, got=len(token))
@@ -132,21 +135,21 @@ class LocalPrecheck:
         return None
 
 
-_NO_KEYS = 0  # no generation of keys makes an answer void: signatures are judged before, each time
+_NO_KEYS = 0  # cached results do not depend on a key generation: signatures are verified before each lookup
 
 Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntrospectionLimits:
-    """How much is asked and remembered. The default is for a provider that others use too.
+    """Limits of introspection calls and of the caches. The defaults suit a provider that other services share.
 
     Attributes:
-        in_flight: calls at once, in each of the two lanes.
-        waiting: tokens that wait for a call, in each lane.
-        timeout: seconds from the question to the answer, the wait included.
-        max_rejection_age: seconds a refusal is remembered; `MAX_RESULT_AGE` is that of an active answer.
-        entries: active tokens that are remembered, and as many refused ones.
+        in_flight: maximum concurrent calls, for JWTs and for opaque tokens each.
+        waiting: maximum calls that wait to be sent, for JWTs and for opaque tokens each.
+        timeout: seconds for a call, including the wait.
+        max_rejection_age: seconds that a rejection is cached; an active result is cached for `MAX_RESULT_AGE`.
+        entries: maximum entries in the cache of active tokens, and in that of rejected ones.
     """
 
     in_flight: int = 10
@@ -158,14 +161,22 @@ class IntrospectionLimits:
 
 @dataclass(frozen=True, slots=True)
 class _CachedResult(Generic[Value]):
-    """What the provider said, and until when (monotonic) it counts."""
+    """A result of introspection, and when it expires (seconds, monotonic clock)."""
 
     value: Value
     expires_at: float
 
 
 class IntrospectionVerifier:
-    """Judges tokens by the provider's word. One per issuer."""
+    """Verifies the tokens of one issuer by introspection.
+
+    Args:
+        endpoint: the provider's introspection endpoint.
+        rules: the requirements for JWTs; `policy_for_introspection` adapts them.
+        clock: the time, for `exp` and the ages of results.
+        precheck: the local checks before a call.
+        bounds: limits of calls and caches.
+    """
 
     def __init__(
         self,
@@ -189,11 +200,11 @@ class IntrospectionVerifier:
         )
 
     async def verify(self, token: str) -> Principal:
-        """The principal that `token` stands for.
+        """Verifies `token` and returns its principal.
 
         Raises:
-            InvalidToken: it is none, or the provider does not vouch for it.
-            ProviderUnavailable: whether it does cannot be told.
+            InvalidToken: the token fails the local checks, is not active, or fails a requirement.
+            ProviderUnavailable: the provider cannot be reached or gave no usable response.
         """
         jwt_principal = await self._precheck.check(token)
         now = self._clock.monotonic()
@@ -207,11 +218,15 @@ class IntrospectionVerifier:
         return outcome
 
     async def close(self) -> None:
-        """End the calls that are under way, if any."""
+        """Cancels the calls in progress, if any."""
         await self._flights.close()
 
     async def _introspect_once(self, token: str, jwt_principal: Principal | None) -> Outcome:
-        """Refusals are returned, not raised: a task that nobody waits for any more must not complain about them."""
+        """Calls the provider and caches a rejection.
+
+        Returns errors instead of raising them, because asyncio would log the exception of a task that is no longer
+        awaited.
+        """
         requested_at = self._clock.monotonic()
         try:
             return await self._introspect(token, jwt_principal, requested_at)
@@ -224,7 +239,7 @@ class IntrospectionVerifier:
             return fault
         except TimeoutError:
             return ProviderUnavailable(f"introspection: no answer within {self._bounds.timeout:g} s")
-        except Exception as error:  # noqa: BLE001 - whatever asking makes us raise: the answer could not be had
+        except Exception as error:  # noqa: BLE001 - any other failure also means that there is no usable response
             return ProviderUnavailable(f"introspection: {type(error).__name__}")
 
     async def _introspect(self, token: str, jwt_principal: Principal | None, requested_at: float) -> Principal:
@@ -234,14 +249,14 @@ class IntrospectionVerifier:
             response, size = await self._endpoint.introspect(token)
         principal = validate_response(response, self._rules, now)
         if jwt_principal is not None and principal.subject not in {None, jwt_principal.subject}:
-            # Somebody between us and the provider mixes answers up, as a cache that does not look at bodies does.
+            # An intermediary mixed up responses, for example a cache that ignores request bodies.
             raise ProviderUnavailable("the introspection answer is about another subject than the token")
         if jwt_principal is not None:
-            # What an answer leaves out, it does not take back: who owns a session depends on it.
+            # A response that omits `sub` or a claim does not revoke it. Session ownership depends on `sub`.
             claims = {**dict(jwt_principal.claims), **dict(principal.claims)}
             subject = principal.subject if principal.subject is not None else jwt_principal.subject
             principal = replace(principal, subject=subject, claims=tuple(claims.items()))
-        # On the monotonic clock: setting the other back must not make a withdrawn token live longer.
+        # Monotonic, so that setting the system clock back does not extend the acceptance of a revoked token.
         expires_at = requested_at + min(MAX_RESULT_AGE, principal.expires_at - now)
         self._active.put(token, _NO_KEYS, _CachedResult(principal, expires_at), size=size)
         return principal

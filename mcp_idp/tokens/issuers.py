@@ -1,9 +1,9 @@
-"""The identity provider as one thing: its metadata, its keys, and who verifies tokens by them.
+"""Verifies the tokens of every trusted issuer: that of OAUTH_SERVER_URL and those listed in the access file.
 
-Every issuer whose tokens count: the one of OAUTH_SERVER_URL, and those of the access file.
-
-Each has its own keys, cache and rules, so no key of one ever verifies a token of another. Which one judges a token
-follows from the `iss` that the token claims; that claim then has to hold by that issuer's own signature.
+`IssuerVerifier` combines what verification needs for one issuer: metadata, keys, claims policy and introspection.
+`TokenVerifierRegistry` selects the verifier by the token's unverified `iss`; that verifier then checks `iss` under its
+own issuer's signature. Each issuer has its own keys, cache and policy, so a key of one issuer never verifies a token of
+another.
 """
 
 from __future__ import annotations
@@ -46,11 +46,27 @@ _FETCH_SECONDS = 10.0  # discovery and key set together
 
 
 class IssuerVerifier:
-    """Verifies tokens of `settings.issuer`, and knows whether it could.
+    """Verifies the tokens of `settings.issuer`.
 
-    While `keys` are usable, so is the address of the introspection endpoint, if that is asked: both are learnt in one
-    go, are renewed together, and outlive an outage alike. `rules` are what its tokens must say; those of
-    `service_clients`, and of the ones that the access file's rules for this issuer name, need no person.
+    The URL of the introspection endpoint is discovered and refreshed together with the keys, so it is known whenever
+    `keys` is usable, also during a provider outage.
+
+    Args:
+        settings: the issuer, its endpoints, and how to verify its tokens.
+        access: scopes, roles, and the overrides for this issuer under `issuers`.
+        clock: the time.
+        http: the client for calls to the provider.
+        service_clients: clients whose tokens are accepted without an end user, in addition to those that the access
+            file's overrides for this issuer name.
+
+    Attributes:
+        keys: the issuer's keys.
+        rules: the requirements for the claims of its tokens.
+        verify: verifies a token and returns its principal; `JwtVerifier.verify` and `IntrospectionVerifier.verify`
+            document what it raises.
+
+    Raises:
+        SettingsError: as `check_audience`.
     """
 
     def __init__(
@@ -63,8 +79,8 @@ class IssuerVerifier:
     ) -> None:
         self._settings = settings
         self._http = http
-        # Scopes whose tokens the provider is asked about, although they are JWTs: where a withdrawal must count soon.
-        # Only the first issuer knows this server: its credentials are not for others, whose tokens go without.
+        # JWTs with these scopes are introspected too, so that a revocation takes effect soon. Only the first issuer
+        # knows this server's client credentials; tokens of other issuers lose these scopes instead.
         self._introspected_scopes = frozenset(access.introspect_for)
         self._access = access
         introspection_only = settings.token_mode == "introspection"  # noqa: S105 - the mode's name
@@ -77,7 +93,6 @@ class IssuerVerifier:
         self.rules = rules = _claim_rules(settings, access, self._profile, own, service_clients)
         self._signed = signed = JwtVerifier(self.keys, rules, clock, max_bytes=settings.max_token_bytes)
         self._introspection = self._introspection_verifier(signed, rules, clock) if self._introspects else None
-        # See `JwtVerifier.verify` and `IntrospectionVerifier.verify`.
         self.verify: Callable[[str], Coroutine[Any, Any, Principal]] = signed.verify
         if introspection_only and self._introspection is not None:
             self.verify = self._introspection.verify
@@ -93,7 +108,10 @@ class IssuerVerifier:
         return await self._introspection.verify(token)
 
     def _drop_introspected_scopes(self, scopes: frozenset[str]) -> frozenset[str]:
-        """What counts of a token that nobody can be asked about: none of the scopes that must be, and none broader."""
+        """Returns the scopes that remain when a token cannot be introspected.
+
+        Drops each scope that requires introspection and each broader scope that implies one.
+        """
         effective = self._access.effective_scopes(scopes)
         return frozenset(
             scope
@@ -102,13 +120,13 @@ class IssuerVerifier:
         )
 
     async def close(self) -> None:
-        """End whatever is being asked of the provider."""
+        """Cancels the calls to the provider that are in progress."""
         if self._introspection is not None:
             await self._introspection.close()
         await self.keys.close()
 
     async def wait_until_ready(self) -> None:
-        """Fetch the keys, again and again until the provider answers; each failure is logged by the key set."""
+        """Fetches the keys, retrying until it succeeds; `JwksCache` logs each failure."""
         where = self._settings.internal_url or self._settings.server_url
         log.info("jwks_fetch_started", provider=self._settings.provider.name, url=where)
         await self.keys.refresh()
@@ -133,7 +151,7 @@ class IssuerVerifier:
         return self._introspection_url
 
     async def _fetch_keys(self) -> dict[str, Any]:
-        """The key set, from where the metadata says it is. Asked anew each time: a provider may move it."""
+        """Fetches the JWK Set. Discovery runs each time, because a provider may change the URL."""
         try:
             async with asyncio.timeout(_FETCH_SECONDS):
                 return await fetch_json(self._http, await self._discover_endpoints())
@@ -141,7 +159,7 @@ class IssuerVerifier:
             raise FetchError(f"{self._settings.server_url}: no answer within {_FETCH_SECONDS:g} s") from error
 
     async def _discover_endpoints(self) -> str:
-        """Where the key set is; on the way, where to introspect."""
+        """Returns the URL of the JWK Set and stores that of the introspection endpoint."""
         settings = self._settings
         keys_at, introspect_at = settings.jwks_url, settings.introspect_url
         if keys_at is None or (self._introspects and introspect_at is None):
@@ -156,7 +174,7 @@ class IssuerVerifier:
 
 
 def _profile(settings: Settings, own: IssuerOverrides) -> ProviderProfile:
-    """How the issuer writes its tokens: as the settings say, but for what the access file says of this issuer."""
+    """Returns the provider profile of the settings, with the access file's overrides for this issuer applied."""
     profile = PROFILES[own.provider] if own.provider else settings.provider
     if own.scopes_from is not None:
         profile = replace(profile, scopes_from_roles=own.scopes_from == "roles")
@@ -170,7 +188,7 @@ def _claim_rules(
     own: IssuerOverrides,
     service_clients: Iterable[str],
 ) -> ClaimsPolicy:
-    """What tokens of the settings' issuer must say; the access file's rules for that issuer come first."""
+    """Builds the claims policy for the settings' issuer; the access file's overrides take precedence."""
     audience = own.audience or settings.audience
     roles_claim = own.roles_claim or (profile.roles_claim or access.roles_claim).replace("{}", audience)
     return ClaimsPolicy(
@@ -191,18 +209,25 @@ _SIGNED = re.compile(r"[A-Za-z0-9_-]+\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+", re.ASC
 
 
 class TokenVerifierRegistry:
-    """Verifies a token by the issuer that it names.
+    """Verifies each token with the verifier of the issuer that it names.
+
+    Args:
+        settings: the primary issuer, and what applies to all issuers.
+        access: the other issuers, and the scopes and roles.
+        clock: the time.
+        http: the client for calls to the providers.
 
     Attributes:
-        primary: the issuer of the settings. What names no other issuer is judged, and refused, there.
-        all: it, and the others.
+        primary: the verifier of the settings' issuer. It also gets, and rejects, tokens of unknown issuers.
+        all: the primary verifier, then the others.
+        verify: verifies a token and returns its principal, as `IssuerVerifier.verify`.
 
     Raises:
-        SettingsError: the access file names an issuer whose tokens cannot be judged as it says.
+        SettingsError: the access file lists an issuer that cannot be used as configured.
     """
 
     def __init__(self, settings: Settings, access: AccessPolicy, clock: Clock, http: httpx.AsyncClient) -> None:
-        # Client ids mean something at one issuer only, and those of the access file are known to the first.
+        # Client ids are unique per issuer only; those under machine_clients belong to the first issuer.
         self.primary = IssuerVerifier(settings, access, clock, http, access.machine_clients)
         self.all = [self.primary]
         self._max_bytes = settings.max_token_bytes
@@ -215,13 +240,12 @@ class TokenVerifierRegistry:
                 other = IssuerVerifier(theirs, access, clock, http)
                 self.all.append(other)
                 self._add(other, (issuer, *sorted(other.rules.aliases)), f"{settings.access_file}: issuers: {issuer}")
-        # With one issuer there is nothing to choose.
         self.verify: Callable[[str], Coroutine[Any, Any, Principal]] = (
             self._verify_by_claim if self._by_issuer else self.primary.verify
         )
 
     def verifier_for(self, token: str) -> IssuerVerifier:
-        """Who judges `token`."""
+        """Returns the verifier of the issuer that `token` names, or the primary one if that issuer is unknown."""
         return (
             self._by_issuer.get(unverified_issuer(token, self._max_bytes), self.primary)
             if self._by_issuer
@@ -229,7 +253,7 @@ class TokenVerifierRegistry:
         )
 
     def _add(self, provider: IssuerVerifier, names: tuple[str, ...], place: str) -> None:
-        """Let `provider`, and nobody else, judge the tokens that name one of `names`."""
+        """Registers `provider` for the issuer identifiers `names`, each of which may have one verifier only."""
         for name in names:
             if name in self._by_issuer or name in self._named_by_first:
                 raise SettingsError(f"{place}: tokens of {name} are another issuer's already; list one of the two")
@@ -239,13 +263,13 @@ class TokenVerifierRegistry:
         return await self.verifier_for(token).verify(token)
 
     async def close(self) -> None:
-        """End whatever is being asked of any of them."""
+        """Cancels the calls to all providers that are in progress."""
         for provider in self.all:
             await provider.close()
 
 
 def _settings_for_additional_issuer(issuer: str, rules: IssuerOverrides, settings: Settings) -> Settings:
-    """The settings as they are for a further issuer: the overrides of the first one are not for it."""
+    """Derives the settings for an additional issuer, without the overrides that belong to the first one."""
     return replace(
         settings,
         server_url=issuer,
@@ -254,7 +278,7 @@ def _settings_for_additional_issuer(issuer: str, rules: IssuerOverrides, setting
         jwks_url=rules.jwks_url,
         audience=settings.public_url,
         provider=profile_for(issuer, rules.provider),
-        token_mode="jwt",  # noqa: S106 - the mode's name; our credentials are the first issuer's
+        token_mode="jwt",  # noqa: S106 - the name of a mode; no introspection, because only the first issuer knows us
         introspect_url=None,
         client_secret=None,
         client_key=None,
@@ -262,7 +286,15 @@ def _settings_for_additional_issuer(issuer: str, rules: IssuerOverrides, setting
 
 
 def unverified_issuer(token: str, max_bytes: int) -> str:
-    """The `iss` that a token claims, unverified; "" where it claims none that could be read."""
+    """Returns the `iss` claim of a JWT without verifying it.
+
+    Args:
+        token: the token as received.
+        max_bytes: longer tokens are not parsed.
+
+    Returns:
+        The issuer, or "" if the token is too long, is not a JWT, or has no readable `iss`.
+    """
     shape = _SIGNED.fullmatch(token) if len(token) <= max_bytes else None
     if shape is None:
         return ""
@@ -275,10 +307,17 @@ def unverified_issuer(token: str, max_bytes: int) -> str:
 
 
 def check_audience(settings: Settings, profile: ProviderProfile, own: IssuerOverrides) -> None:
-    """Where access tokens name no audience, the access file must say whose count: none would be let in otherwise.
+    """Requires clients or an audience in the configuration if the provider's access tokens have no `aud`.
+
+    Without either, every token of that provider would be rejected.
+
+    Args:
+        settings: the audience, and the name of the access file.
+        profile: how the provider writes its tokens.
+        own: the access file's overrides for this issuer.
 
     Raises:
-        SettingsError: it does not say.
+        SettingsError: neither is configured.
     """
     named = own.clients or own.audience or settings.audience != settings.public_url
     if not profile.audience and not named:

@@ -1,15 +1,16 @@
-"""The provider's key set, held and renewed so that neither an outage nor a flood is felt.
+"""Parses a provider's JWK Set (RFC 7517) and caches its keys.
 
-- One fetch at a time; everyone who needs it waits for the same one.
-- Younger than half of `max_age`: used as it is. Older: renewed in the background. Older than `max_age`: renewed before
-  use, so that a withdrawn key lives no longer than `max_age` while the provider answers.
-- The provider does not answer: the last good set serves until `max_stale`, then 503.
-- An unknown `kid` causes a fetch, once per cool-down, and never more often whoever sends how many.
+`parse_jwks` ties each public key to the algorithms it may verify. Only asymmetric signatures are accepted (RFC 8725
+section 3.1): RS, PS and ES with SHA-256 to 512, and Ed25519. A key that is for encryption, symmetric, too short,
+private or unreadable is omitted.
 
-Public keys of a provider's key set (RFC 7517), each tied to the algorithms it may verify.
+`JwksCache` keeps the keys so that neither a provider outage nor a flood of unknown keys affects valid tokens:
 
-Only asymmetric signatures count (RFC 8725 section 3.1): RS, PS and ES with SHA-256 to 512, and Ed25519. A key that is
-for encryption, is symmetric, is too short, is private or cannot be read is left out, and so verifies nothing.
+- At most one fetch runs at a time; all callers that need it wait for the same one.
+- Keys younger than half of `max_age` are used as they are. Older keys are refreshed in the background. Keys older than
+  `max_age` are refreshed before use, so a withdrawn key is accepted for at most `max_age` while the provider responds.
+- While the provider is unreachable, the last good set is used until `max_stale`, then requests fail with 503.
+- An unknown `kid` causes a fetch at most once per cool-down, however many unknown `kid` values arrive.
 """
 
 from __future__ import annotations
@@ -40,9 +41,16 @@ MAX_KEYS = 200
 
 
 def parse_jwks(document: Mapping[str, Any]) -> Mapping[tuple[str | None, str], jwt.PyJWK]:
-    """The verification keys of a JWK Set, by (kid, algorithm); kid None where the key has none.
+    """Parses the verification keys of a JWK Set.
 
-    Of two keys with one kid and algorithm neither counts: which of them signed cannot be told.
+    If two keys share `kid` and algorithm, both are omitted, because it is ambiguous which of them signed a token.
+
+    Args:
+        document: the JWK Set as JSON; only its first `MAX_KEYS` keys are read.
+
+    Returns:
+        Keys by (`kid`, algorithm); `kid` is None for a key without one. A key that several algorithms may use is listed
+        once for each.
     """
     keys: dict[tuple[str | None, str], jwt.PyJWK] = {}
     ambiguous: set[tuple[str | None, str]] = set()
@@ -70,12 +78,12 @@ def _is_for_verifying(jwk: Mapping[str, Any]) -> bool:
     return (
         (use is None or use == "sig")
         and (operations is None or (isinstance(operations, list) and "verify" in operations))
-        and "d" not in jwk  # a private key in a public document verifies nothing any more
+        and "d" not in jwk  # a private key in a public document is compromised
     )
 
 
 def _algorithms(jwk: Mapping[str, Any]) -> tuple[str, ...]:
-    """The algorithms of the key's own type, or the one of them that its `alg` names."""
+    """Returns the algorithms that the key's type supports, or only the one that its `alg` names."""
     if jwk.get("kty") == "RSA":
         candidates: tuple[str, ...] = _RSA
     else:
@@ -84,7 +92,7 @@ def _algorithms(jwk: Mapping[str, Any]) -> tuple[str, ...]:
             return ()
         candidates = (curve,)
     named = jwk.get("alg")
-    if named == "Ed25519" and candidates == ("EdDSA",):  # RFC 9864 names the curve's algorithm itself
+    if named == "Ed25519" and candidates == ("EdDSA",):  # RFC 9864 adds Ed25519 as an algorithm name
         return candidates
     return candidates if named is None else tuple(a for a in candidates if a == named)
 
@@ -92,7 +100,7 @@ def _algorithms(jwk: Mapping[str, Any]) -> tuple[str, ...]:
 def _load_jwk(jwk: dict[str, Any], algorithm: str) -> jwt.PyJWK | None:
     try:
         key = jwt.PyJWK(jwk, algorithm=algorithm)
-    except (jwt.PyJWTError, ValueError, TypeError, KeyError, AttributeError):  # what reading somebody's key can raise
+    except (jwt.PyJWTError, ValueError, TypeError, KeyError, AttributeError):  # raised for malformed third-party keys
         return None
     if isinstance(key.key, RSAPublicKey) and key.key.key_size < MIN_RSA_BITS:
         return None
@@ -106,7 +114,18 @@ log = structlog.get_logger(__name__)
 
 
 class JwksCache:
-    """Keys of one issuer. `generation` counts the sets that differed: what was verified under another is void."""
+    """Caches the keys of one issuer.
+
+    Args:
+        fetch: fetches the JWK Set; raises `FetchError` on failure.
+        clock: the time, for ages and the cool-down.
+        max_age: seconds until keys must be refreshed before use.
+        max_stale: seconds that keys may be used while the provider is unreachable.
+
+    Attributes:
+        generation: incremented when a fetched set differs from the one before. Results verified under another
+            generation are invalid.
+    """
 
     def __init__(self, fetch: Fetch, clock: Clock, *, max_age: float, max_stale: float) -> None:
         self._fetch = fetch
@@ -124,30 +143,31 @@ class JwksCache:
 
     @property
     def age(self) -> float:
-        """Seconds since the keys were fetched; infinite if they never were."""
+        """Seconds since the keys were last fetched successfully; infinite if they never were."""
         return self._clock.monotonic() - self._fetched_at
 
     @property
     def last_error(self) -> str | None:
-        """Why the last fetch failed, or None if it did not."""
+        """Why the last fetch failed; None if it succeeded."""
         return self._fault
 
     @property
     def usable(self) -> bool:
-        """Whether tokens can be judged with what is held."""
+        """Whether keys are cached and not older than `max_stale`."""
         return bool(self._keys) and self.age <= self._max_stale
 
     async def ensure_fresh(self) -> None:
-        """Make sure that the keys held may be used, renewing them if they are due.
+        """Ensures that the cached keys may be used, refreshing them if they are due.
 
         Raises:
-            ProviderUnavailable: none are held, or they are older than `max_stale`, and the provider does not answer.
+            ProviderUnavailable: no keys are cached, or they are older than `max_stale`, and the provider is
+                unreachable.
         """
         age = self.age
         if age <= self._max_age / 2:
             return
         if age <= self._max_age or (self._fault is not None and self.usable):
-            # Held keys serve meanwhile. After a failure the next try is a cool-down away.
+            # The cached keys are used while the refresh runs. After a failure, retries are one cool-down apart.
             if self._cooled_down(self._attempted_at):
                 self._start_refresh()
             return
@@ -157,13 +177,17 @@ class JwksCache:
             raise ProviderUnavailable(self._fault or "no keys are held")
 
     async def get_key(self, kid: str | None, algorithm: str) -> jwt.PyJWK:
-        """The key that a token's header names.
+        """Returns the key for a token's header.
 
-        Without a `kid` there must be one key for the algorithm, and one only.
+        An unknown key causes a refresh, at most once per cool-down.
+
+        Args:
+            kid: the header's `kid`. None selects the only key for the algorithm; with several such keys none is found.
+            algorithm: the header's `alg`.
 
         Raises:
-            InvalidToken: the provider has no such key.
-            ProviderUnavailable: the provider may have one but cannot be asked.
+            InvalidToken: the provider has no such key, or the key is not for this algorithm.
+            ProviderUnavailable: the key is not cached and the provider cannot be reached.
         """
         if (found := self._find(kid, algorithm)) is not None:
             return found
@@ -183,18 +207,18 @@ class JwksCache:
         )
 
     def _reject_other_algorithm(self, kid: str | None, algorithm: str) -> None:
-        """A key that is held, named with an algorithm it is not for: no fetch will mend that."""
+        """Rejects a token whose `kid` is cached but not for its algorithm: a refresh would not help."""
         fitting = sorted(alg for known_kid, alg in self._keys if known_kid == kid and kid is not None)
         if fitting:
             raise InvalidToken(TokenErrorReason.KEY_MISMATCH, expected=fitting, got=algorithm)
 
     async def refresh(self) -> None:
-        """Fetch the key set, or wait for the fetch that is under way. A failure is kept in `fault`, not raised."""
-        # Shielded: whoever gives up waiting must not end the fetch for the others.
+        """Fetches the key set, or waits for the fetch in progress. A failure sets `last_error` and is not raised."""
+        # Shielded so that a cancelled caller does not cancel the fetch for the others.
         await asyncio.shield(self._start_refresh())
 
     async def close(self) -> None:
-        """End the fetch that is under way, if any."""
+        """Cancels the fetch in progress, if any."""
         if self._refresh_task is not None:
             self._refresh_task.cancel()
             await asyncio.wait([self._refresh_task])
@@ -210,20 +234,20 @@ class JwksCache:
             self._store(await self._fetch())
         except FetchError as error:
             self._record_error(str(error))
-        except Exception as error:  # noqa: BLE001 - whatever an answer makes us raise: without a fault nobody tries again
+        except Exception as error:  # noqa: BLE001 - any failure must be recorded, or the refresh would not be retried
             self._record_error(f"the answer could not be used: {error!r}")
         finally:
             self._refresh_task = None
 
     def _record_error(self, error: str) -> None:
-        self._fault = error[:_FAULT_CHARACTERS]  # it may quote the answer
+        self._fault = error[:_FAULT_CHARACTERS]  # it may quote the response
         log.warning("jwks_fetch_failed", error=self._fault, keys=len(self._keys))
 
     def _store(self, document: Mapping[str, Any]) -> None:
         keys = parse_jwks(document)
         if not keys:
             raise FetchError("the key set has no key that could verify a token")
-        # The whole of the keys counts, not their names: the same kid with other material is another key.
+        # Compare whole keys, not only their `kid`: the same `kid` with other key material is another key.
         fingerprint = repr(document["keys"])
         if fingerprint != self._fingerprint:
             self.generation += 1

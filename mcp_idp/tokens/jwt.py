@@ -1,8 +1,8 @@
-"""JWT access tokens: RFC 7519, RFC 7515 in compact form, RFC 8725.
+"""Verifies JWT access tokens: RFC 7519, RFC 7515 compact serialization, RFC 8725.
 
-The order is that of cost and trust: length, shape, header, key, signature, claims. Before the signature holds nothing
-but the header is looked at, and of the header only `alg`, `kid`, `typ` and `crit`: a key that a token brings along
-(`jwk`, `jku`, `x5c`, `x5u`) is never used.
+The checks run from cheap to expensive: length, shape, header, key, signature, claims. Until the signature is verified
+only the header is parsed, and of it only `alg`, `kid`, `typ`, `crit` and `b64` are used: a key in or referenced by the
+token (`jwk`, `jku`, `x5c`, `x5u`) is never used.
 """
 
 from __future__ import annotations
@@ -31,7 +31,14 @@ _MAX_KID_CHARACTERS = 256
 
 
 class JwtVerifier:
-    """Judges tokens by the issuer's keys. One per issuer."""
+    """Verifies tokens with the keys of one issuer, and caches verified tokens.
+
+    Args:
+        key_set: the issuer's keys.
+        rules: the requirements for the claims.
+        clock: the time for `exp`, `nbf` and `iat`.
+        max_bytes: maximum length of a token, in bytes.
+    """
 
     def __init__(self, key_set: JwksCache, rules: ClaimsPolicy, clock: Clock, *, max_bytes: int) -> None:
         self._key_set = key_set
@@ -41,11 +48,11 @@ class JwtVerifier:
         self._cache: TokenCache[Principal] = TokenCache()
 
     async def verify(self, token: str) -> Principal:
-        """The principal that `token` stands for.
+        """Verifies `token` and returns its principal.
 
         Raises:
-            InvalidToken: it does not verify.
-            ProviderUnavailable: whether it does cannot be told, because the keys cannot be had.
+            InvalidToken: the token does not verify.
+            ProviderUnavailable: the token cannot be verified because the keys are unavailable.
         """
         if len(token) > self._max_bytes:
             raise InvalidToken(TokenErrorReason.TOO_LONG, expected=self._max_bytes, got=len(token))
@@ -63,10 +70,17 @@ class JwtVerifier:
 
 
 def parse_header(token: str, accepted_types: frozenset[str]) -> dict[str, Any]:
-    """The header of a token that has the shape of a signed JWT, its `alg`, `kid`, `typ` and `crit` judged.
+    """Parses the JOSE header of a signed JWT and validates its `alg`, `kid`, `typ`, `crit` and `b64`.
+
+    Args:
+        token: the token as received.
+        accepted_types: accepted `typ` values, in lower case and without `application/`; "" accepts a missing `typ`.
+
+    Returns:
+        The header as a JSON object. `alg` is one of `ALGORITHMS`; `kid` is a string or absent.
 
     Raises:
-        InvalidToken: the token is no signed JWT, or its header asks for what this server does not do.
+        InvalidToken: the token is not a signed JWT, or its header is malformed or requires something unsupported.
     """
     if _JWS.fullmatch(token) is None:
         if token.count(".") == _JWE_SEGMENTS - 1:
@@ -85,7 +99,7 @@ def parse_header(token: str, accepted_types: frozenset[str]) -> dict[str, Any]:
     algorithm = header.get("alg")
     if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
         raise InvalidToken(TokenErrorReason.ALGORITHM, expected=sorted(ALGORITHMS), got=algorithm)
-    if "crit" in header or "b64" in header:  # RFC 7515 section 4.1.11: we understand no extension
+    if "crit" in header or "b64" in header:  # RFC 7515 section 4.1.11: no extension is supported
         raise InvalidToken(TokenErrorReason.CRITICAL_EXTENSION, expected="no crit", got=header.get("crit", "b64"))
     kid = header.get("kid")
     if kid is not None and not (isinstance(kid, str) and 0 < len(kid) <= _MAX_KID_CHARACTERS):
@@ -95,7 +109,7 @@ def parse_header(token: str, accepted_types: frozenset[str]) -> dict[str, Any]:
 
 
 def _check_header_type(header: dict[str, Any], accepted: frozenset[str]) -> None:
-    """RFC 8725 section 3.11: the explicit type, compared without case and with `application/` understood."""
+    """Validates the explicit type, ignoring case and an `application/` prefix (RFC 8725 section 3.11)."""
     named = header.get("typ", "")
     if not isinstance(named, str) or named.lower().removeprefix("application/") not in accepted:
         raise InvalidToken(TokenErrorReason.HEADER_TYPE, expected=sorted(accepted), got=named)
@@ -104,8 +118,9 @@ def _check_header_type(header: dict[str, Any], accepted: frozenset[str]) -> None
 def _verify_signature(token: str, key: jwt.PyJWK) -> dict[str, Any]:
     """Verifies the signature and returns the claims.
 
-    The algorithm is the key's own; `JwksCache.get_key` matched the header's to it. PyJWT's `decode` would parse the
-    header again and check every character of every part, which `_JWS` has done: four fifths of its time.
+    The key determines the algorithm; `JwksCache.get_key` has matched it to the header's. PyJWT's `decode` is not used
+    because it parses the header again and checks every character of every segment, which `_JWS` has already done: that
+    is four fifths of its time.
     """
     signing_input, _, signature = token.rpartition(".")
     payload = signing_input[signing_input.index(".") + 1 :]
@@ -113,7 +128,7 @@ def _verify_signature(token: str, key: jwt.PyJWK) -> dict[str, Any]:
         holds = key.Algorithm.verify(
             signing_input.encode("ascii"), key.key, _base64url_decode(signature, TokenErrorReason.SIGNATURE)
         )
-    except (jwt.PyJWTError, ValueError) as error:  # a signature that is none of the key's kind
+    except (jwt.PyJWTError, ValueError) as error:  # the signature does not have the form that the key type requires
         raise InvalidToken(
             TokenErrorReason.SIGNATURE, expected=f"a signature by key {key.key_id}", got=str(error)
         ) from error
@@ -125,7 +140,7 @@ def _verify_signature(token: str, key: jwt.PyJWK) -> dict[str, Any]:
 
 
 def _base64url_decode(segment: str, reason: TokenErrorReason) -> bytes:
-    """The bytes of a base64url segment without padding (RFC 7515 section 2), in its one spelling."""
+    """Decodes a base64url segment without padding (RFC 7515 section 2); rejects non-canonical encodings."""
     try:
         decoded = urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Time, passed in so that a test can hold it still."""
+"""The time source that is passed to everything that needs the time, so that tests can control it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Two clocks, both in seconds.
+    """A wall clock and a monotonic clock, both in seconds.
 
     Attributes:
-        now: since the epoch, as `exp` and `iat` count; may be set back.
-        monotonic: since any moment, never set back: ages and cool-downs.
+        now: returns the seconds since the epoch, like `exp` and `iat`; the system's clock may be set back.
+        monotonic: returns the seconds since an arbitrary moment and never goes back; for ages and cool-downs.
     """
 
     now: Callable[[], float] = time.time

@@ -1,4 +1,4 @@
-"""How the provider is asked: once for all who want the same answer, and of different questions a bounded number."""
+"""Limits requests to the identity provider: identical ones are merged, different ones are bounded in number."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Outcome = TypeVar("Outcome")
 
 
 class SingleFlight(Generic[Outcome]):
-    """However many want one answer at once, it is asked for once.
+    """Merges concurrent calls with the same key into one.
 
     Args:
-        name: of the tasks that ask, for whoever looks at a stuck process.
+        name: the name of the tasks that make the calls, for debugging.
     """
 
     def __init__(self, name: str) -> None:
@@ -26,19 +26,22 @@ class SingleFlight(Generic[Outcome]):
         self._under_way: dict[str, asyncio.Task[Outcome]] = {}
 
     async def get(self, key: str, call: Callable[[], Coroutine[Any, Any, Outcome]]) -> Outcome:
-        """What `call` gives: called here, or by somebody who came before with the same `key`.
+        """Returns the result of `call`, or of the call already in progress for the same key.
 
-        A failure is an outcome that `call` returns: a task that nobody waits for any more must not complain of one.
+        Args:
+            key: identifies the call.
+            call: makes the call. It must return failures instead of raising them: if every waiter has given up, asyncio
+                would report an exception that was never retrieved.
         """
         if (task := self._under_way.get(key)) is None:
             task = asyncio.create_task(call(), name=self._name)
             self._under_way[key] = task
             task.add_done_callback(lambda _: self._under_way.pop(key))
-        # Shielded: whoever gives up waiting must not end the call for the others.
+        # Shielded, so that a waiter that is cancelled does not cancel the call for the others.
         return await asyncio.shield(task)
 
     async def close(self) -> None:
-        """End the calls that are under way, if any."""
+        """Cancels all calls in progress and waits until they have ended."""
         tasks = list(self._under_way.values())
         for task in tasks:
             task.cancel()
@@ -47,12 +50,12 @@ class SingleFlight(Generic[Outcome]):
 
 
 class Bulkhead:
-    """Room for some calls at once, and for some that wait; beyond, nobody is let in.
+    """Bounds the number of concurrent and of waiting calls; further calls fail at once.
 
     Args:
-        in_flight: calls at once.
-        max_queued: how many more may wait.
-        overload_message: what the log says when there are more.
+        in_flight: the maximum number of concurrent calls.
+        max_queued: the maximum number of waiting calls.
+        overload_message: the detail of the error when there are more, for the log.
     """
 
     def __init__(self, in_flight: int, max_queued: int, overload_message: str) -> None:
@@ -62,10 +65,10 @@ class Bulkhead:
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
-        """Hold one place, as soon as there is one.
+        """Waits for a free slot and holds it while the context is open.
 
         Raises:
-            ProviderUnavailable: too many wait already.
+            ProviderUnavailable: too many calls are waiting already.
         """
         if not self._free:
             raise ProviderUnavailable(self._overload_message)

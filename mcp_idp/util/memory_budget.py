@@ -1,14 +1,14 @@
-"""What requests may hold in memory, all together and each person: the bounds follow from what the container has.
+"""Bounds the memory that requests hold, in total and per user. The bounds follow from the memory of the container.
 
 ```
 256 MiB  the container, in every compose file
- 82      the server at rest
+ 82      the idle server
  76      authenticated requests, shared by the users who send them (`Budget`)
- 16      what arrived of requests that are not authenticated yet (`HttpLimits.waiting_bytes`)
+ 16      received bytes of requests that are not authenticated yet (`HttpLimits.waiting_bytes`)
  14      connections, 7 kB each (`HttpLimits.connections`)
 ```
-The rest is for sessions, caches and what the allocator does not give back. Sizes are those that were measured at the
-peak, not of what was sent: an empty object takes two bytes on the wire.
+The rest is for sessions, caches and memory that the allocator does not return. Sizes are measured peaks in memory, not
+sizes on the wire, where an empty object takes only two bytes.
 """
 
 from __future__ import annotations
@@ -24,33 +24,35 @@ if TYPE_CHECKING:
     from mcp_idp.principal import Principal
 
 LET_IN = "mcp_server.let_in"
-"""The extension of an ASGI scope whose `tell` is called once a token is verified; it gives a size in bytes."""
+"""The ASGI scope extension of our HTTP server. The auth middleware calls its `tell` once the token is verified; it
+returns the bytes of the request that the server has buffered."""
 MAX_HELD_BYTES = 76 * 1024 * 1024
-# Whatever it is: its task and, if it is one, its stream: 65 kB measured where a tool reports progress.
+# Per request, whatever its size: its task and, if any, its response stream. 65 kB were measured where a tool reports
+# progress.
 REQUEST_BYTES = 80 * 1024
-# A byte of the body: the body itself, the text, and what the SDK reads again. One character of a text can make Python
-# keep all of it in four bytes each (PEP 393).
+# Per byte of the body: the body, its decoded text, and what the SDK makes of it when it parses the message again. A
+# single wide character can make Python store each character of a string in four bytes (PEP 393).
 BYTE_COST, WIDE_BYTE_COST = 5, 14
-# An object or an array, by us and by the SDK.
+# Per JSON value, as parsed here and again by the SDK.
 VALUE_COST = 176
-# Of these nobody takes any who holds more than a few requests take.
+# Reserved for users who hold at most `_A_FEW_BYTES`.
 _KEPT_BYTES = 6 * 1024 * 1024
 _A_FEW_BYTES = 8 * REQUEST_BYTES
-# How many times what is left free one person may hold.
+# A user who holds more may hold this many times the free bytes.
 _TIMES_THE_FREE = 16
 
 
 class Budget:
-    """Shares memory between people, so that nobody's requests keep out another's.
+    """Shares memory among users, so that one user's requests cannot exclude those of others.
 
-    Who holds little finds room while there is any. Who holds more may hold up to sixteen times what is left free, but
-    for a part that is kept for the others: one person alone takes nearly all, and a second one finds something. It is
-    the rule of dynamic thresholds for shared buffers: Choudhury and Hahne, IEEE/ACM Transactions on Networking 6(2),
-    1998.
+    A user who holds little may take more as long as any memory is free. Any other user may hold up to sixteen times the
+    bytes that are free and not reserved. So a single user can take nearly all memory, and a second one still finds
+    some. This is the rule of dynamic thresholds for shared buffers: Choudhury and Hahne, IEEE/ACM Transactions on
+    Networking 6(2), 1998.
 
     Args:
-        total: bytes that all requests may hold.
-        kept: of these, for people who hold little.
+        total: the bytes that all requests together may hold.
+        kept: how many of them are reserved for users who hold little.
     """
 
     def __init__(self, total: int = MAX_HELD_BYTES, kept: int = _KEPT_BYTES) -> None:
@@ -60,15 +62,20 @@ class Budget:
         self._held_by: dict[Hashable, int] = {}
 
     def share(self) -> Share:
-        """What one request holds: nothing yet."""
+        """Returns the share of a new request, which holds nothing yet."""
         return Share(self)
 
     def take(self, owner: Hashable, size: int, own: int) -> None:
-        """Let `owner` hold `size` bytes more, for a request that holds `own` already.
+        """Charges `size` more bytes to `owner`.
+
+        Args:
+            owner: the user, or the client if there is no user.
+            size: the further bytes.
+            own: the bytes that the same request holds already.
 
         Raises:
-            TooManyRequests: without the person's other requests it could.
-            ServerFull: it could not.
+            TooManyRequests: the bytes would fit without the other requests of this owner.
+            ServerFull: they would not fit even then.
         """
         before = self._held_by.get(owner, 0)
         held, mine = self._held + size, before + size
@@ -84,7 +91,7 @@ class Budget:
         return mine <= _TIMES_THE_FREE * (self._total - self._kept - held)
 
     def give_back(self, owner: Hashable, size: int) -> None:
-        """`owner` holds `size` bytes less."""
+        """Releases `size` bytes of `owner`."""
         self._held -= size
         left = self._held_by[owner] - size
         if left:
@@ -94,7 +101,7 @@ class Budget:
 
 
 class Share:
-    """What one request holds, given back when the block ends."""
+    """The bytes that one request holds; a context manager that releases them at its end."""
 
     __slots__ = ("_budget", "_owner", "_size")
 
@@ -114,25 +121,27 @@ class Share:
             self._size = 0
 
     def begin(self, principal: Principal, arrived: int) -> None:
-        """Hold what every request does, for the person or, where the token names nobody, its client.
+        """Sets the owner and charges the bytes that every request holds, plus those that are buffered.
+
+        The owner is the user or, if the token has no subject, the client.
 
         Args:
-            principal: whose request it is.
-            arrived: bytes of it that the connection holds already.
+            principal: the caller.
+            arrived: the bytes of the request that the HTTP server has buffered.
 
         Raises:
-            TooManyRequests, ServerFull: as `take`.
+            TooManyRequests, ServerFull: see `take`.
         """
         kind = principal.subject is None
         self._owner = (principal.issuer, kind, principal.client if kind else principal.subject)
         self.take(REQUEST_BYTES + arrived)
 
     def take(self, size: int) -> None:
-        """Hold `size` bytes more.
+        """Charges `size` more bytes to the owner.
 
         Raises:
-            TooManyRequests: the person's requests hold too much already.
-            ServerFull: all requests together do.
+            TooManyRequests: the owner's other requests hold too much.
+            ServerFull: all requests together hold too much.
         """
         self._budget.take(self._owner, size, self._size)
         self._size += size

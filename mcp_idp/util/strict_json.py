@@ -1,10 +1,11 @@
-"""JSON that means one thing only.
+"""A strict JSON parser that rejects ambiguous documents.
 
-RFC 8259 section 4 leaves open which of two equal names counts, so two readers of one document can disagree: what one
-judges is not what the other acts on. Here a repeated name is an error, as are NaN and Infinity, which JSON does not
-have, numbers too large for a float, and half of a surrogate pair, which is no character (section 8.2).
+RFC 8259 section 4 does not define which of two members with the same name counts, so two parsers can read one document
+differently, and the message that is authorized might not be the one that is processed. This parser rejects duplicate
+names; NaN and Infinity, which are not JSON; numbers too large for a float; and unpaired surrogates, which are no
+characters (section 8.2).
 
-A value takes up to a hundred times the memory of its text, so values are counted before any of them is built.
+A value can take a hundred times the memory of its text, so values are counted before any is built.
 """
 
 from __future__ import annotations
@@ -15,19 +16,19 @@ from itertools import accumulate
 from math import isfinite
 from typing import Any, NoReturn
 
-# Some 170 bytes of memory each where the SDK parses the message again: 8 MiB.
+# The SDK parses the message again and uses some 170 bytes per value: 8 MiB.
 MAX_VALUES = 50_000
-_FEW_VALUES = 1000  # so few need no exact count
-# The SDK reads 200 levels on one of its ways and 980 on another, where every Python has a limit of its own.
+_FEW_VALUES = 1000  # up to here, the upper bound is returned without an exact count
+# The SDK parses 200 levels on one of its code paths and 980 on another, where the limit depends on the Python version.
 MAX_DEPTH = 128
 
 
 class StrictJsonError(ValueError):
-    """The document is not JSON, or not JSON with one meaning."""
+    """The document is not JSON, or is ambiguous JSON."""
 
 
 class TooManyValues(StrictJsonError):
-    """The document may well be JSON, and holds more than is read."""
+    """The document holds too many values or nests too deeply; it may be valid JSON otherwise."""
 
 
 def _no_repeated_name(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -48,7 +49,7 @@ def _finite(text: str) -> float:
     return number
 
 
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")  # the escape of a half: rare, so that looking is cheap
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")  # an escaped surrogate: rare, so the costly check seldom runs
 _decoder = json.JSONDecoder(object_pairs_hook=_no_repeated_name, parse_constant=_no_constant, parse_float=_finite)
 
 
@@ -57,19 +58,26 @@ _NO_BRACKETS = bytes(set(range(256)) - _STEPS.keys())
 
 
 def count_values(document: bytes, max_values: int = MAX_VALUES) -> int:
-    """How many values `document` holds at most, names of members counted as values; nothing of it is built.
+    """Counts the values in `document` without parsing it. Names of members count as values.
 
-    Each value stands behind one of `[`, `{`, `,` and `:`, but for the first. Those inside texts count too where they
-    are few. Time and memory are linear in the length, whatever the document is.
+    Every value but the first follows one of `[`, `{`, `,` and `:`, so these are counted. Time and memory are linear in
+    the length of any document.
+
+    Args:
+        document: the JSON text; it need not be valid.
+        max_values: the maximum number of values.
+
+    Returns:
+        An upper bound of the number of values. If it is small, it may include punctuation inside strings.
 
     Raises:
-        TooManyValues: they are more than `max_values`, or nested deeper than `MAX_DEPTH`.
+        TooManyValues: there are more than `max_values`, or they nest deeper than `MAX_DEPTH`.
     """
     opened, count = _count(document)
     if opened <= MAX_DEPTH and count <= min(max_values, _FEW_VALUES):
         return count
-    # As far as the document is JSON a backslash is inside a text. What an escape hides is gone, so each quote is an end
-    # of a text, and every second piece is outside.
+    # In valid JSON, backslashes occur only inside strings. With escaped backslashes and quotes removed, each remaining
+    # quote begins or ends a string, so every second piece is outside strings.
     pieces = document.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"', 2 * max_values + 1)
     if len(pieces) > 2 * max_values + 1:
         raise TooManyValues(f"more than {max_values} values")
@@ -83,37 +91,41 @@ def count_values(document: bytes, max_values: int = MAX_VALUES) -> int:
 
 
 def _count(document: bytes) -> tuple[int, int]:
-    """How many arrays and objects, and how many values there are at most."""
+    """Returns the number of opening brackets and an upper bound of the number of values."""
     opened = document.count(b"[") + document.count(b"{")
     return opened, 1 + opened + document.count(b",") + document.count(b":")
 
 
 def loads(document: bytes, *, max_values: int = MAX_VALUES) -> Any:
-    """The value that `document` (UTF-8, without a byte order mark) stands for.
+    """Parses a JSON document.
+
+    Args:
+        document: the JSON text in UTF-8, without a byte order mark.
+        max_values: the maximum number of values, names of members included.
 
     Raises:
-        TooManyValues: it holds more than `max_values`, or nests deeper than `MAX_DEPTH`.
-        StrictJsonError: it is not JSON, names a member twice, holds NaN, Infinity, an endless number or half of a
-            surrogate pair.
+        TooManyValues: the document holds more than `max_values` values, or nests deeper than `MAX_DEPTH`.
+        StrictJsonError: it is not JSON, or contains a duplicate name, NaN, Infinity, a number too large for a float or
+            an unpaired surrogate.
     """
     count_values(document, max_values)
     return build(document)
 
 
 def build(document: bytes) -> Any:
-    """The value of a `document` whose values were counted.
+    """Parses a JSON document that `count_values` has accepted.
 
     Raises:
-        NotStrictJson: as `loads`.
+        StrictJsonError: see `loads`.
     """
     try:
         value = _decoder.decode(document.decode("utf-8"))
         if _SURROGATE.search(document) is not None:
-            json.dumps(value, ensure_ascii=False).encode()  # a UnicodeError where a half is left
+            json.dumps(value, ensure_ascii=False).encode()  # raises UnicodeEncodeError for an unpaired surrogate
     except StrictJsonError:
         raise
     except UnicodeEncodeError as error:
         raise StrictJsonError("half of a surrogate pair") from error
-    except (ValueError, RecursionError) as error:  # a huge integer literal is a bare ValueError
+    except (ValueError, RecursionError) as error:  # a huge integer literal raises a plain ValueError
         raise StrictJsonError(f"not JSON: {type(error).__name__}") from error
     return value

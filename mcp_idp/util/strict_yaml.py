@@ -1,4 +1,4 @@
-"""YAML with one meaning: the plain kind, without repeated keys, of which the second would silently win."""
+"""A strict YAML parser: safe types only, and no duplicate keys, of which PyYAML would silently use the last."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import yaml
 
 
 class StrictYamlError(ValueError):
-    """The text has no meaning, or two; the error says where."""
+    """The text is not YAML, or is ambiguous; the message says where."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -25,10 +25,10 @@ class _Loader(yaml.SafeLoader):
 
 
 def loads(text: str) -> object:
-    """What `text` says.
+    """Parses a YAML document.
 
     Raises:
-        StrictYamlError: it is no YAML, or repeats a key.
+        StrictYamlError: the text is not YAML, has a duplicate key, or has a mapping or list as a key.
     """
     try:
         return yaml.load(text, _Loader)  # noqa: S506 - _Loader is a SafeLoader

@@ -1,7 +1,7 @@
-"""What was learnt about tokens, remembered so that the second use costs a hash.
+"""A bounded cache of the results of token verification, so that repeated use of a token costs one hash.
 
-An entry is void when its time ends, when the key set it was verified under changes, and when it is pushed out by
-others. The token itself is not kept: its SHA-256 is the key.
+An entry is dropped when it expires, when the key set changes under which it was verified, or when others evict it. The
+token itself is not stored; the key is its SHA-256 hash.
 """
 
 from __future__ import annotations
@@ -15,18 +15,23 @@ MAX_BYTES = 16 * 1024 * 1024
 
 
 class Expiring(Protocol):
-    """Whatever counts until a moment and no longer: a principal, a provider's answer."""
+    """A value that expires, such as a principal or a response of the provider."""
 
     @property
     def expires_at(self) -> float:
-        """Seconds, on the clock that `TokenCache.get` is told the time by."""
+        """When the value expires, in seconds on the clock whose time is passed to `TokenCache.get`."""
 
 
 Entry = TypeVar("Entry", bound=Expiring)
 
 
 class TokenCache(Generic[Entry]):
-    """Bounded by entries and by the bytes they were read from; the least recently used goes first."""
+    """An LRU cache of values by token.
+
+    Args:
+        max_entries: the maximum number of entries.
+        max_bytes: the maximum total size of the entries in bytes; see `put`.
+    """
 
     def __init__(self, max_entries: int = MAX_ENTRIES, max_bytes: int = MAX_BYTES) -> None:
         self._max_entries = max_entries
@@ -38,12 +43,12 @@ class TokenCache(Generic[Entry]):
         return len(self._entries)
 
     def get(self, token: str, generation: int, now: float) -> Entry | None:
-        """What was learnt of `token`, if that was under this `generation` of the keys and has not ended.
+        """Returns the cached value; None if there is none, it has expired or it is of another generation.
 
         Args:
-            token: as it was sent.
-            generation: of the key set that is valid now.
-            now: seconds, on the clock that `expires_at` is told by.
+            token: the token as it was sent.
+            generation: the current generation of the key set.
+            now: the time in seconds, on the same clock as `expires_at`.
         """
         name = hashlib.sha256(token.encode()).digest()
         entry = self._entries.get(name)
@@ -57,13 +62,14 @@ class TokenCache(Generic[Entry]):
         return value
 
     def put(self, token: str, generation: int, value: Entry, *, size: int | None = None) -> None:
-        """Remember `value` of `token`.
+        """Caches a value and evicts the least recently used entries if a bound is exceeded.
 
         Args:
-            token: as it was sent.
-            generation: of the key set it was verified under.
-            value: what `get` gives back.
-            size: bytes of what `value` was read from, if not from the token: what is kept of it is hardly more.
+            token: the token as it was sent.
+            generation: the generation of the key set under which it was verified.
+            value: the value that `get` returns.
+            size: the size in bytes of the data that `value` was parsed from, as an estimate of its memory; by default
+                the length of the token.
         """
         name = hashlib.sha256(token.encode()).digest()
         self._drop(name)

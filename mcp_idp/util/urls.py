@@ -1,4 +1,4 @@
-"""Whether a host, as it is written in a URL, is on this machine, inside a network, or public."""
+"""Classifies the host of a URL (loopback, private or public) and validates URLs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 
 def is_loopback(host: str) -> bool:
-    """Whether `host` (a name or an address, without brackets) never leaves this machine."""
+    """Whether `host` (a name, or an address without brackets) is localhost, a name under it or a loopback address."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
@@ -19,9 +19,9 @@ def is_loopback(host: str) -> bool:
 
 
 def is_private(host: str) -> bool:
-    """Whether `host` is written as an address, or a name, that is not on the public network.
+    """Whether `host` is loopback, a name without a dot, or an address that is not globally reachable.
 
-    A public name can still resolve to a private address; this sees what is written only.
+    Names are not resolved: a public name can still resolve to a private address.
     """
     host = host.rstrip(".")
     if is_loopback(host) or "." not in host:
@@ -34,17 +34,21 @@ def _is_non_global_ip(host: str) -> bool:
         return not ip_address(host).is_global
     except ValueError:
         pass
-    try:  # 127.1, 0x7f.0.0.1, 0177.0.0.1: what resolvers take for an IPv4 address and ip_address does not
+    try:  # 127.1, 0x7f.0.0.1, 0177.0.0.1: resolvers accept these as IPv4 addresses, `ip_address` does not
         return not ip_address(inet_aton(host)).is_global
     except (OSError, UnicodeError):
         return False
 
 
 def validate_http_url(name: str, value: str) -> None:
-    """Refuse what is not an absolute http(s) URL, with `name` in the message.
+    """Validates that a value is an absolute http(s) URL without user, query and fragment.
+
+    Args:
+        name: the name of the setting, for the message.
+        value: the value to validate.
 
     Raises:
-        ValueError: the value is no such URL; one line says what to write.
+        ValueError: it is not. The message is one line that says what to write.
     """
     try:
         parts = urlsplit(value)

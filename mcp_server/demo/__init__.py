@@ -1,1 +1,1 @@
-"""The demo behind `tools.py`: delete it with the tools you replace."""
+"""The parts of the demo tools outside `tools.py`; delete this package together with the demo tools."""

@@ -1,4 +1,4 @@
-"""The notes of the demo tools: kept in memory, by person, and bounded. Yours would be in a database."""
+"""The notes of the demo tools, stored in memory by user and bounded in number. A real server would use a database."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ MAX_USERS = 1000
 
 
 class NoteRejected(Exception):
-    """A note that cannot be kept; the text says why."""
+    """A note cannot be stored; the message says why."""
 
 
 class NoteStore:
-    """Whose notes are whose follows from issuer and subject: a subject is unique at its issuer only.
+    """Stores notes by user: by issuer and subject, because a subject is unique at its issuer only.
 
     Args:
-        max_per_user: notes that one person may keep.
-        max_users: persons whose notes are kept.
+        max_per_user: the maximum number of notes of one user.
+        max_users: the maximum number of users with notes.
     """
 
     def __init__(self, *, max_per_user: int = MAX_NOTES_EACH, max_users: int = MAX_USERS) -> None:
@@ -29,7 +29,7 @@ class NoteStore:
         self._notes_by_owner: dict[tuple[str, str], list[str]] = {}
 
     def list_for(self, principal: Principal) -> list[str]:
-        """The person's notes, the oldest first. A token that names nobody has none."""
+        """Returns the user's notes, oldest first; an empty list if the token has no subject."""
         return (
             []
             if principal.subject is None
@@ -37,10 +37,17 @@ class NoteStore:
         )
 
     def add(self, principal: Principal, text: str) -> int:
-        """Keep one more note of a person; how many there are then.
+        """Stores a note.
+
+        Args:
+            principal: the caller.
+            text: the note.
+
+        Returns:
+            The number of notes that the user has now.
 
         Raises:
-            NoteRejected: the token names nobody, or there is no room.
+            NoteRejected: the token has no subject, or a maximum is reached.
         """
         if principal.subject is None:
             raise NoteRejected("the token names nobody whose note this could be")
@@ -54,5 +61,5 @@ class NoteStore:
         return len(notes)
 
     def counts(self) -> tuple[int, int]:
-        """How many people keep notes, and how many notes there are."""
+        """Returns the number of users with notes and the number of all notes."""
         return len(self._notes_by_owner), sum(map(len, self._notes_by_owner.values()))

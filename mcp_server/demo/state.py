@@ -1,4 +1,4 @@
-"""What the demo tools share while the server runs."""
+"""The state that the demo tools share while the server runs."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class State:
-    """Shared by all tools; `create_app` makes one.
+    """The state shared by all tools, created by `create_app`.
 
     Attributes:
-        tls: verifies the certificates of other APIs: the system's authorities and that of OAUTH_CA_FILE.
-        notes: per person.
-        upstreams: the URL of each other API, by the audience of its tokens.
+        tls: for TLS connections to downstream APIs, as created by `mcp_idp.ssl_context` with OAUTH_CA_FILE.
+        notes: the notes of all users.
+        upstreams: the URL of each downstream API, by the audience of its tokens.
     """
 
     tls: ssl.SSLContext

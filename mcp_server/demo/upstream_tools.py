@@ -1,6 +1,7 @@
-"""A tool that calls another API for its caller: an example, served where the access file says where an API is.
+"""An example tool that calls a downstream API on behalf of the user.
 
-A tool of yours takes one line over, `await exchange_token(audience)`; what that gives goes to that API and to no other.
+It is served if the access file has the `url` of an API under `upstreams`. Your own tool needs only one line of it,
+`await exchange_token(audience)`. Send the token that this returns to that API only.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _MAX_BYTES = 1024 * 1024
 
 
 class _TooLongError(Exception):
-    """The response is longer than a tool reads."""
+    """The response is longer than `_MAX_BYTES`."""
 
 
 class CallerInfo(BaseModel):

@@ -1,4 +1,4 @@
-"""What an access file says that fits together and was hardly meant: said as warnings by `plan` and `check`."""
+"""Lint warnings of `plan` and `check`: settings in the access file that are valid but probably not intended."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 
     from mcp_idp.access.policy import AccessPolicy
 
-_SIMILARITY = 0.85  # of the letters, in their order: mcp-raeder is like mcp-reader, mcp-writer is not
+_SIMILARITY = 0.85  # ratio of difflib: mcp-raeder resembles mcp-reader, mcp-writer does not
 
 
 def lint(access: AccessPolicy) -> Iterator[str]:
-    """A line for each role or group that looks like a typing error."""
+    """Yields a warning for each role or group that looks like a mistake."""
     yield from _roles(access)
     yield from _groups(access)
 
 
 def _roles(access: AccessPolicy) -> Iterator[str]:
-    """A role that stands in one place only and is written almost like one that is used more: it brings little."""
+    """Warns about a role that occurs only once and resembles a role that occurs more often."""
     uses = Counter(role for scope in access.scopes.values() for role in scope.roles)
     uses.update(role for user in access.demo_users.values() for role in user.roles)
     uses.update(role for roles in access.groups.values() for role in roles)
@@ -33,7 +33,7 @@ def _roles(access: AccessPolicy) -> Iterator[str]:
 
 
 def _groups(access: AccessPolicy) -> Iterator[str]:
-    """A group that brings nothing, or is written like another one but for capitals: people land in the wrong one."""
+    """Warns about groups that grant no role, and about groups whose names differ in case only."""
     seen: dict[str, str] = {}
     for name, roles in access.groups.items():
         if not roles:

@@ -1,4 +1,4 @@
-"""What the fronts have in common: Caddy with templates, before a provider that lacks something."""
+"""Shared code of the registration proxies: Caddy with templates, in front of a provider that lacks features."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mcp_idp.access.models import RegistrationPolicy
     from mcp_idp.cli.bootstrap.changes import Json
 
-FOLDER = "/run/idp/front"  # where Caddy finds the files, whatever this process calls it
+FOLDER = "/run/idp/front"  # the folder as Caddy sees it, which may differ from this process's path
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?", re.ASCII)
 REGISTRATION = """\
 			route {
@@ -31,16 +31,16 @@ CLOSED = "\t\t\terror 403"
 
 
 class _Template(string.Template):
-    """With a mark of its own: `$` and `{` are Caddy's."""
+    """A template with the delimiter `%%`, because `$` and `{` have a meaning in Caddyfiles."""
 
     delimiter = "%%"
 
 
 def render_template(template: str, **values: str) -> str:
-    """`template` with its placeholders filled in.
+    """Returns `template` with its placeholders replaced.
 
     Raises:
-        ConfigError: one of them is not known.
+        ConfigError: A placeholder is unknown.
     """
     try:
         return _Template(template).substitute(values)
@@ -49,10 +49,10 @@ def render_template(template: str, **values: str) -> str:
 
 
 def origin_matchers(registration: RegistrationPolicy) -> str:
-    """Lines of a matcher, any of which may fit: the pages that may register.
+    """Returns the lines of a Caddy matcher for the web origins that may register; one match is enough.
 
     Raises:
-        ConfigError: a web origin is none.
+        ConfigError: A web origin is invalid.
     """
     if registration.profile == "closed" or not registration.web_origins:
         return "\t\texpression `false`"
@@ -63,7 +63,7 @@ def origin_matchers(registration: RegistrationPolicy) -> str:
 
 
 def redirect_help(registration: RegistrationPolicy) -> str:
-    """For people whose program was refused."""
+    """Returns the help text for a rejected registration: the redirect URIs that are allowed."""
     loopback = "http on localhost, 127.0.0.1 or [::1], at any port, with a plain path"
     if registration.profile != "open-dev" or not registration.vendors:
         return f"1 to 10 redirect_uris, each {loopback}."
@@ -72,5 +72,5 @@ def redirect_help(registration: RegistrationPolicy) -> str:
 
 
 def as_json(document: Json) -> str:
-    """A file that Caddy serves."""
+    """Returns `document` as the text of a JSON file."""
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

@@ -1,7 +1,7 @@
-"""Changes as data: what has to be written so that the provider is as the access file says.
+"""Changes as data: the write requests that make the provider match the access file.
 
-A change can be printed, counted and compared without anything being written. What it cannot know before it is written,
-the id that the provider will give to something, stands in it as a `IdRef`.
+Changes can be printed, counted and compared without writing anything. An id that the provider assigns only when an
+object is created is represented by an `IdRef`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,12 @@ _HIDING_WORDS = ("secret", "password", "credential")
 
 @dataclass(frozen=True, slots=True)
 class IdRef:
-    """The id the provider gave to something, looked up when the change is written."""
+    """A reference to an id that the provider assigned, resolved when the change is written.
+
+    Attributes:
+        kind: The kind of object.
+        name: Its name.
+    """
 
     kind: RefKind
     name: str
@@ -31,7 +36,13 @@ class IdRef:
 
 @dataclass(frozen=True, slots=True)
 class FieldDiff:
-    """One member that is otherwise than it shall be. A secret never stands here: `HIDDEN` does."""
+    """A field that differs. Values of secret fields are replaced by `HIDDEN`, see `field_diff`.
+
+    Attributes:
+        name: The field's dotted name.
+        old: The current value.
+        new: The desired value.
+    """
 
     name: str
     old: object
@@ -43,12 +54,13 @@ class Change:
     """One write request.
 
     Attributes:
-        object_label: the object, for people: its kind and name.
-        what: what is done to it, for people; never a secret.
-        path: below the realm of the admin API, in parts.
-        body: JSON; a `IdRef` may stand for an id anywhere in it.
-        action: a `step` only keeps the order of an apply and is no difference between the files and the provider.
-        fields: the members that differ; for what is created they follow from the body.
+        object_label: Kind and name of the object, for display.
+        what: What is done to it, for display; it never contains a secret.
+        method: The HTTP method.
+        path: Path segments below the realm in the admin API.
+        body: The JSON body; an `IdRef` may stand for an id anywhere in it.
+        action: `step` marks a request that is part of every apply and is not a difference from the desired state.
+        fields: The fields that differ; for created objects they are derived from the body.
     """
 
     object_label: str
@@ -61,30 +73,38 @@ class Change:
 
     @property
     def text(self) -> str:
-        """One line for people."""
+        """The change as one line."""
         return f"{self.object_label}: {self.what}"
 
     @property
     def displayed_fields(self) -> tuple[FieldDiff, ...]:
-        """The members that differ, or all that something new is created with."""
+        """The fields that differ; for a created object, the fields of its body."""
         if self.action == "create" and not self.fields and isinstance(self.body, dict):
             return field_diffs(self.body, {})
         return self.fields
 
 
 def field_diff(name: str, old: object, new: object) -> FieldDiff:
-    """A field whose values are hidden if the name says that they are secret."""
+    """Creates a `FieldDiff`; the values are hidden if the field's name indicates a secret."""
     hides = any(word in name.lower() for word in _HIDING_WORDS)
     return FieldDiff(name, _hidden(old), _hidden(new)) if hides else FieldDiff(name, old, new)
 
 
 def _hidden(value: object) -> object:
-    """Switches and numbers tell nobody anything: `resetPasswordAllowed` is no password."""
+    """Hides a value. Booleans and numbers stay visible: `resetPasswordAllowed`, for example, is not a password."""
     return value if value is None or isinstance(value, (bool, int, float)) else HIDDEN
 
 
 def field_diffs(desired: Mapping[str, object], actual: Mapping[str, object]) -> tuple[FieldDiff, ...]:
-    """The members of `desired` that `actual` has otherwise, each down to its innermost map, by dotted names."""
+    """Returns the fields of `desired` that differ in `actual`. Nested objects are compared member by member.
+
+    Args:
+        desired: The desired object.
+        actual: The provider's object.
+
+    Returns:
+        One entry for each differing field, with its dotted name.
+    """
     return tuple(_fields(desired, actual, ""))
 
 
@@ -98,16 +118,17 @@ def _fields(desired: Mapping[str, object], actual: Mapping[str, object], prefix:
 
 
 def diff(desired: Mapping[str, object], actual: Mapping[str, object]) -> Json:
-    """The members of `desired` that `actual` has not, or has otherwise.
+    """Returns the members of `desired` that are missing or different in `actual`.
 
-    Lists compare as sets, because Keycloak returns them in any order; maps compare by the members `desired` names,
-    because Keycloak adds its own; what is not there equals an empty text or list, because Keycloak drops those.
+    Lists are compared as sets, because Keycloak returns them in any order. Objects are compared by the members of
+    `desired`, because Keycloak adds its own. A missing value equals an empty string or list, because Keycloak drops
+    those.
     """
     return {name: value for name, value in desired.items() if not is_satisfied(value, actual.get(name))}
 
 
 def is_satisfied(desired: object, actual: object) -> bool:
-    """Whether `actual` holds all that `desired` asks for."""
+    """Returns whether `actual` has the value `desired`, compared as in `diff`."""
     if isinstance(desired, dict):
         return not diff(desired, actual if isinstance(actual, dict) else {})
     if isinstance(desired, (list, tuple)):

@@ -1,4 +1,4 @@
-"""The words of `scripts/bootstrap_idp.py`: verbs and options, the same for every provider."""
+"""The command line of `scripts/bootstrap_idp.py`: commands and options, the same for every provider."""
 
 from __future__ import annotations
 
@@ -76,6 +76,9 @@ _COMMAND_EPILOG = (
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command.
 
+    Args:
+        arguments: The command line without the program name; None for that of the process.
+
     Returns:
         The exit code.
     """
@@ -94,10 +97,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _load_command(provider: str, name: str) -> Command:
-    """Imports the provider's package, which may need libraries of its own, and finds the command there.
+    """Imports the provider's package, which may require further libraries, and returns its command.
 
     Raises:
-        ConfigError: this provider has no such command.
+        ConfigError: This provider has no such command.
     """
     commands: Mapping[str, Command] = importlib.import_module(f"mcp_idp.cli.bootstrap.{provider}.commands").COMMANDS
     if name not in commands:
@@ -106,7 +109,13 @@ def _load_command(provider: str, name: str) -> Command:
 
 
 def parse(description: str, arguments: list[str] | None, provider: str | None = None) -> Namespace:
-    """The options; ends the process with a usage line if they do not fit. `provider` is OAUTH_PROVIDER, if set."""
+    """Parses the command line; exits with a usage message if it is invalid.
+
+    Args:
+        description: The description for the help text.
+        arguments: The command line without the program name; None for that of the process.
+        provider: The value of OAUTH_PROVIDER: the default provider, if the bootstrap supports it.
+    """
     usual = provider if provider in _PROVIDERS else _PROVIDERS[0]
     parser = ArgumentParser(
         prog="bootstrap_idp.py",
@@ -198,10 +207,13 @@ def _add_json(command: ArgumentParser) -> None:
 
 
 def duration(text: str) -> int:
-    """Seconds, from text such as 90s, 30m, 1h, 7d.
+    """Parses a duration such as 90s, 30m, 1h or 7d.
+
+    Returns:
+        Seconds.
 
     Raises:
-        ArgumentTypeError: it is none.
+        ArgumentTypeError: The text is not a duration.
     """
     match = _DURATION.fullmatch(text)
     if match is None or int(match[1]) == 0:
@@ -210,7 +222,7 @@ def duration(text: str) -> int:
 
 
 def _use_count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 1000:  # noqa: PLR2004 - an invitation is for few
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 1000:  # noqa: PLR2004 - the upper limit
         raise ArgumentTypeError(f"{text}: write a whole number from 1 to 1000")
     return int(text)
 

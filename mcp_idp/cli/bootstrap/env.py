@@ -1,4 +1,4 @@
-"""What every provider's settings have in common, read from the environment. The names are the server's own."""
+"""Reads the settings that all providers share from the environment. The names are the server's own."""
 
 from __future__ import annotations
 
@@ -16,10 +16,14 @@ _Settings = TypeVar("_Settings")
 
 
 def load_from_env(variables: Mapping[str, str], read: Callable[[EnvReader], _Settings]) -> _Settings:
-    """What `read` makes of the environment and of the access file that it names.
+    """Reads settings from the environment and from the access file that it names.
+
+    Args:
+        variables: The environment.
+        read: Builds the settings.
 
     Raises:
-        ConfigError: a value or the file cannot work; one line says what to change.
+        ConfigError: A value or the file is invalid; the message is one line that says what to change.
     """
     try:
         return read(EnvReader(variables))
@@ -28,10 +32,10 @@ def load_from_env(variables: Mapping[str, str], read: Callable[[EnvReader], _Set
 
 
 def access_file(env: EnvReader) -> Path:
-    """Who may do what; beside it are the folders with what each provider needs besides."""
+    """Returns the path of the access file; the folders with provider-specific files are beside it."""
     return Path(env.get_str("ACCESS_FILE") or "idp-config/access.yaml")
 
 
 def public_url(env: EnvReader) -> str:
-    """The resource: audience of the tokens."""
+    """Returns the resource identifier, which is the audience of the tokens."""
     return env.get_url("MCP_PUBLIC_URL") or "http://localhost:3000/mcp"

@@ -1,50 +1,51 @@
-"""Why an apply ends without a result. The command line prints the text, one line, and exits with `exit_code`.
+"""Errors of the bootstrap. The command line prints the message, which is one line, and exits with `exit_code`.
 
-Failure
-├── ConfigError       2  something this run was told cannot work
-├── AdminAuthError          2  the provider does not take the admin client's secret
-│   └── Forbidden         2  it does, and allows the client too little
-├── ProviderUnreachable   3  nothing answers at the provider's address
-├── ProviderRequestError       1  the provider refused a read or a write
-└── VerificationError             1  all is written, and the result is not what was promised
+BootstrapError                1
+├── ConfigError               2  the configuration of this run is invalid
+├── AdminAuthError            2  the provider rejects the admin client's credentials
+│   └── PermissionDenied      2  the admin client lacks permissions
+├── ProviderUnreachable       3  the provider's address does not respond
+├── ProviderRequestError      1  the provider rejected a read or a write
+└── VerificationError         1  everything was written, but the result is not as desired
 """
 
 from __future__ import annotations
 
 
 class BootstrapError(Exception):
-    """An end without a result; the text is one line that says what to change."""
+    """Ends a run without a result; the message is one line that says what to change."""
 
     exit_code = 1
 
 
 class ConfigError(BootstrapError):
-    """What this run was told cannot work."""
+    """The configuration of this run is invalid."""
 
     exit_code = 2
 
 
 class AdminAuthError(BootstrapError):
-    """The provider does not take the admin client."""
+    """The provider rejects the admin client's credentials."""
 
     exit_code = 2
 
 
 class PermissionDenied(AdminAuthError):
-    """The provider takes the admin client and allows it too little."""
+    """The provider accepts the admin client, but the client lacks permissions."""
 
 
 class ProviderUnreachable(BootstrapError):
-    """Nothing answers at the provider's address."""
+    """The provider's address does not respond."""
 
     exit_code = 3
 
 
 class ProviderRequestError(BootstrapError):
-    """The provider refused a read or a write.
+    """The provider rejected a read or a write.
 
-    Attributes:
-        status: the HTTP status it gave.
+    Args:
+        text: The message.
+        status: The HTTP status of the response.
     """
 
     def __init__(self, text: str, status: int) -> None:
@@ -53,4 +54,4 @@ class ProviderRequestError(BootstrapError):
 
 
 class VerificationError(BootstrapError):
-    """All is written, and the result is not what was promised."""
+    """Everything was written, but the result is not as desired."""

@@ -1,7 +1,8 @@
-"""Every variable that some part of the stack reads: what is written almost like one of them is a typing error.
+"""All environment variables of the stack, to detect misspelled ones.
 
-Compose hands a service only the variables that its file lists, so a misspelt line of `.env` reaches nobody. The
-bootstrap is handed the whole of `.env` for this alone; what it must not read of it, the compose file sets itself.
+Compose passes a service only the variables that its file lists, so a misspelled name in `.env` reaches no service. For
+this check alone, the bootstrap receives the whole of `.env`; the compose file itself sets the variables that the
+bootstrap must not read from it.
 """
 
 from __future__ import annotations
@@ -22,5 +23,5 @@ KNOWN = frozenset({*SERVER, *COMPOSE_ONLY_VARIABLES, *KEYCLOAK, *DEX, *AUTH0, *E
 
 
 def find_typos(variables: Mapping[str, str]) -> Iterator[str]:
-    """A line for each variable that is none of ours and looks like one; no value is in it."""
+    """Yields a warning for each unknown variable that resembles a known one; it does not contain the value."""
     return EnvReader(variables).find_typos(KNOWN)

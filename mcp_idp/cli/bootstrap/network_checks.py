@@ -1,4 +1,4 @@
-"""Where issuer and resource are reached, and what is refused because of it: the same for every provider."""
+"""Checks that depend on whether issuer and resource are on loopback; the same for every provider."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NOT_LOOPBACK = "OAUTH_SERVER_URL and MCP_PUBLIC_URL are not both on localhost"
 
 
 class NetworkSettings(Protocol):
-    """What a run's settings say of it."""
+    """The settings that these checks use."""
 
     @property
     def server_url(self) -> str:
@@ -23,7 +23,7 @@ class NetworkSettings(Protocol):
 
     @property
     def internal_url(self) -> str:
-        """Where this process reaches it."""
+        """The issuer's URL as this process reaches it."""
 
     @property
     def public_url(self) -> str:
@@ -31,27 +31,27 @@ class NetworkSettings(Protocol):
 
     @property
     def access(self) -> AccessPolicy:
-        """Who may do what."""
+        """The access policy."""
 
     @property
     def in_container(self) -> bool:
-        """Whether "localhost" means this container only."""
+        """Whether this process runs in a container, so that "localhost" is the container itself."""
 
 
 def on_loopback(settings: NetworkSettings) -> bool:
-    """Whether issuer and resource both never leave this machine."""
+    """Returns whether issuer and resource are both on loopback."""
     return all(_is_here(url) for url in (settings.server_url, settings.public_url))
 
 
 def check_internal_url(settings: NetworkSettings, instead: str) -> None:
-    """Refuse a way to the provider that leads to this container itself.
+    """Rejects an internal URL that points to this container itself.
 
     Args:
-        settings: of the run.
-        instead: what to write, and an example of it.
+        settings: The settings of the run.
+        instead: What to set instead, with an example, for the error message.
 
     Raises:
-        ConfigError: it does.
+        ConfigError: The internal URL is on loopback and this process runs in a container.
     """
     if settings.in_container and _is_here(settings.internal_url):
         raise ConfigError(
@@ -60,14 +60,14 @@ def check_internal_url(settings: NetworkSettings, instead: str) -> None:
 
 
 def require_production_safe(settings: NetworkSettings, profiles: str) -> None:
-    """Refuse what is safe only where nobody else can reach the provider.
+    """Rejects settings that are safe only on loopback: demo users, open registration, http.
 
     Args:
-        settings: of a run whose issuer or resource is not on loopback.
-        profiles: registration profiles to write in place of open-dev.
+        settings: Settings whose issuer or resource is not on loopback.
+        profiles: Registration profiles to use instead of open-dev, for the error message.
 
     Raises:
-        ConfigError: names the first thing to change.
+        ConfigError: The message names the first setting to change.
     """
     if settings.access.demo_users:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""Changes as people and programs read them: lines, in colour on a terminal, and JSON. No secret is in either."""
+"""Formats changes as lines, in color on a terminal, and as JSON. `FieldDiff` already hides secret values."""
 
 from __future__ import annotations
 
@@ -28,7 +28,12 @@ _MAX_NAMES = 5
 
 
 def change_lines(change: Change, *, members: bool = False) -> Iterator[str]:
-    """The change, then each field as "old → new"; what is new is listed member by member only if `members`."""
+    """Yields the change, then each field as "old → new".
+
+    Args:
+        change: The change.
+        members: Also list the fields of a created object.
+    """
     yield f"{ACTION_SYMBOLS[change.action]} {printable(change.text)}"
     if change.action == "create" and not members:
         return
@@ -41,7 +46,7 @@ def change_lines(change: Change, *, members: bool = False) -> Iterator[str]:
 
 
 def count_line(changes: Iterable[Change]) -> str:
-    """How much there is to do."""
+    """Returns a line with the number of objects to create, change and remove."""
     actions = [change.action for change in changes]
     if not any(action != "step" for action in actions):
         return "no changes"
@@ -50,7 +55,11 @@ def count_line(changes: Iterable[Change]) -> str:
 
 
 def change_json(changes: Iterable[Change]) -> list[dict[str, object]]:
-    """The changes as plain data, in their order."""
+    """Returns the changes as JSON-compatible data, in their order.
+
+    Returns:
+        Objects with `object`, `action`, `what` and `fields`; see `field_json`.
+    """
     return [
         {
             "object": change.object_label,
@@ -63,12 +72,12 @@ def change_json(changes: Iterable[Change]) -> list[dict[str, object]]:
 
 
 def field_json(field: FieldDiff) -> dict[str, object]:
-    """One field as plain data."""
+    """Returns a field as JSON-compatible data: `name`, `old` and `new`."""
     return {"name": field.name, "old": field.old, "new": field.new}
 
 
 def format_value(value: object) -> str:
-    """A value in one line, not too long, nothing in it that moves a terminal's cursor."""
+    """Returns a value as one line of printable characters, truncated to 160."""
     if value is None or value == []:
         return "(none)"
     if isinstance(value, str):
@@ -82,17 +91,17 @@ def format_value(value: object) -> str:
 
 
 def printable(text: str) -> str:
-    """`text` with everything escaped that is no character to look at: names come from whoever registered a client."""
+    """Returns `text` with all non-printable characters escaped. Names may come from whoever registered a client."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def join_first(names: Sequence[str]) -> str:
-    """The first few of `names`, for people."""
+    """Returns the first five of `names`, separated by commas."""
     return ", ".join(names[:_MAX_NAMES]) + (" …" if len(names) > _MAX_NAMES else "")
 
 
 def line_printer(stream: IO[str]) -> Callable[[str], None]:
-    """Something that prints a line on `stream` at once, in colour if that is a terminal (and NO_COLOR is not set)."""
+    """Returns a function that prints a line at once, in color if `stream` is a terminal and NO_COLOR is not set."""
     console = Console(file=stream, highlight=False, soft_wrap=True)
 
     def print_line(line: str) -> None:
@@ -102,7 +111,7 @@ def line_printer(stream: IO[str]) -> Callable[[str], None]:
 
 
 def print_json(document: object, stream: IO[str]) -> None:
-    """Print `document` as JSON."""
+    """Prints `document` as JSON; sets become sorted lists."""
     stream.write(json.dumps(document, indent=2, ensure_ascii=False, default=_plain) + "\n")
     stream.flush()
 

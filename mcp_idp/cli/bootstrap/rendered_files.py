@@ -1,4 +1,4 @@
-"""Reading and writing the rendered files, and saying what differs between them."""
+"""Reads and writes the rendered files, and describes their differences."""
 
 from __future__ import annotations
 
@@ -15,22 +15,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-_NAMES = ("id", "email")  # what tells the entries of a list apart
+_NAMES = ("id", "email")  # members that identify the entries of a list
 _SECRET = re.compile(r"secret|password|pw$|hash|key$|token|cadata|raw", re.IGNORECASE)
 _MAX_SHOWN_CHARACTERS = 160
 _PRIVATE, _PUBLIC = 0o600, 0o644
 
 
 def read_files(folder: Path, names: Mapping[str, str] | tuple[str, ...], variable: str) -> dict[str, str]:
-    """The files that are there.
+    """Reads the files that exist.
 
     Args:
-        folder: where.
-        names: their paths below it.
-        variable: of the environment, which says where; named if one cannot be read.
+        folder: The output folder.
+        names: File paths relative to it.
+        variable: The environment variable that sets the folder, for error messages.
+
+    Returns:
+        Relative path to content; files that do not exist are left out.
 
     Raises:
-        ConfigError: one is there and cannot be read.
+        ConfigError: A file exists but cannot be read.
     """
     found = {}
     for name in names:
@@ -44,16 +47,16 @@ def read_files(folder: Path, names: Mapping[str, str] | tuple[str, ...], variabl
 
 
 def write_files(folder: Path, desired: Mapping[str, str], current: Mapping[str, str], variable: str) -> None:
-    """Write what differs; a reader sees each file whole, as it was or as it is to be.
+    """Writes the files that differ. Each is replaced atomically; files in `dex/` are readable by their owner only.
 
     Args:
-        folder: where.
-        desired: the files as they shall be, by their paths below it.
-        current: the files as they are.
-        variable: of the environment, which says where; named if one cannot be written.
+        folder: The output folder.
+        desired: Relative path to desired content.
+        current: Relative path to current content.
+        variable: The environment variable that sets the folder, for error messages.
 
     Raises:
-        ConfigError: a file cannot be written.
+        ConfigError: A file cannot be written.
     """
     for name, text in desired.items():
         if current.get(name) == text:
@@ -84,7 +87,12 @@ def _reason(error: OSError | UnicodeDecodeError) -> str:
 
 
 def diff_lines(desired: Mapping[str, str], current: Mapping[str, str]) -> Iterator[str]:
-    """A line for each field that would change; secrets are named and not shown."""
+    """Yields a line for each field that would change. Values of secret fields are hidden.
+
+    Args:
+        desired: Relative path to desired content.
+        current: Relative path to current content.
+    """
     for name, text in desired.items():
         before = current.get(name)
         if before is None:
@@ -115,7 +123,7 @@ def _lines(before: str, after: str) -> Iterator[str]:
 
 
 def _fields(place: str, old: Any, new: Any) -> Iterator[str]:
-    """The differing fields below `place`, each with both values."""
+    """Yields the fields below `place` that differ, with both values."""
     if _is_named(old) and _is_named(new):
         old, new = _by_name(old), _by_name(new)
     if isinstance(old, dict) and isinstance(new, dict):

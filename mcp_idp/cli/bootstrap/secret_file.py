@@ -1,7 +1,7 @@
-"""Secrets created on first use, each stored in a file that only its owner can read.
+"""Secrets that are created on first use, each in a file that only its owner can read.
 
-Compose runs `python -m mcp_idp.cli.bootstrap.secret_file PATH` before Keycloak starts: it creates the admin client's
-secret. Needs the standard library only.
+Compose runs `python -m mcp_idp.cli.bootstrap.secret_file PATH` before Keycloak starts, to create the admin client's
+secret. This module requires the standard library only.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from pathlib import Path
 
 from mcp_idp.cli.bootstrap.errors import ConfigError
 
-_BYTES = 32  # 256 bit
+_BYTES = 32  # 256 bits
 
 
 def read_secret(path: Path) -> str | None:
-    """The secret in the file at `path`; None if there is none.
+    """Returns the secret in a file, or None if the file does not exist or is empty.
 
     Raises:
-        ConfigError: the file cannot be read.
+        ConfigError: The file cannot be read.
     """
     try:
         return _read(path)
@@ -29,10 +29,10 @@ def read_secret(path: Path) -> str | None:
 
 
 def get_or_create_secret(path: Path) -> str:
-    """The secret in the file at `path`; a new one is written there, whole or not at all, if there is none.
+    """Returns the secret in a file; if there is none, creates one and writes it atomically.
 
     Raises:
-        ConfigError: the file can be neither read nor written.
+        ConfigError: The file can be neither read nor written.
     """
     try:
         if secret := _read(path):
@@ -57,7 +57,7 @@ def _read(path: Path) -> str | None:
 
 
 def _write(path: Path, secret: str) -> None:
-    """Write to a neighbour first: a reader sees the whole secret or no file, and never one with a wider mode."""
+    """Writes to a temporary file and renames it: readers see the whole secret or no file, never a wider mode."""
     temp_path = path.with_name(f"{path.name}.{os.getpid()}.new")
     descriptor = os.open(temp_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -70,7 +70,7 @@ def _write(path: Path, secret: str) -> None:
 
 
 def main() -> int:
-    """Keep a secret at the path that is the one argument."""
+    """Creates the secret at the path given as the only argument, if it does not exist. Returns the exit code."""
     try:
         get_or_create_secret(Path(sys.argv[1]))
     except ConfigError as failure:

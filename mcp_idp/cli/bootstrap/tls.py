@@ -1,4 +1,4 @@
-"""Whose certificates a run trusts: what httpx, and through it python-keycloak, reads from SSL_CERT_FILE."""
+"""Reports errors in SSL_CERT_FILE, from which httpx, and thereby python-keycloak, reads trusted certificates."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 @contextmanager
 def tls_errors_as_config_errors() -> Iterator[None]:
-    """Around the making of a client.
+    """Converts errors while an HTTP client is created in the `with` block.
 
     Raises:
-        ConfigError: SSL_CERT_FILE has no certificates.
+        ConfigError: SSL_CERT_FILE contains no certificates.
     """
     try:
         yield
-    except OSError as error:  # ssl.SSLError too: nothing in it is a certificate
+    except OSError as error:  # includes ssl.SSLError, raised for a file without certificates
         raise ConfigError(
             f"SSL_CERT_FILE={os.environ.get('SSL_CERT_FILE', '')}: no certificate can be read from it "
             f"({error.strerror or type(error).__name__}): name a file of certificates in PEM, or leave it out"

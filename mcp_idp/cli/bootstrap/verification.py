@@ -1,6 +1,7 @@
-"""After the writing: is the result what was promised? Every proof reads; none logs in, none writes.
+"""Verifies the result after an apply. Verifications only read: they neither log in nor write.
 
-A proof gives one line, or raises `VerificationError`. `Advisory` marks what can be neither proven nor mended from here.
+A verification returns one line of text or raises `VerificationError`. It raises `Advisory` for what can be neither
+verified nor fixed from here.
 """
 
 from __future__ import annotations
@@ -25,14 +26,18 @@ _TIMEOUT_SECONDS = 10
 
 
 class Advisory(Exception):
-    """Something that people should know and an apply cannot change; the text is one line."""
+    """Something that the operator should know and that an apply cannot change; the message is one line."""
 
 
 def run_verifications(verifications: Iterable[Verification], log: Callable[[str], None]) -> None:
-    """Go through the proofs and tell each one's line.
+    """Runs the verifications and logs the result of each.
+
+    Args:
+        verifications: Functions that return a line of text.
+        log: Receives the lines.
 
     Raises:
-        VerificationError: at least one failed; all of them were tried and told.
+        VerificationError: At least one failed. All were run and logged.
     """
     failed = 0
     for verify in verifications:
@@ -48,10 +53,14 @@ def run_verifications(verifications: Iterable[Verification], log: Callable[[str]
 
 
 def provider_metadata(settings: KeycloakSettings, http: httpx.Client) -> str:
-    """The provider calls itself as we do, and offers PKCE and our scopes (RFC 8414 sections 2 and 3.3).
+    """Verifies that the provider's metadata has our issuer, PKCE and our scopes (RFC 8414 sections 2 and 3.3).
+
+    Args:
+        settings: The settings of the run.
+        http: The HTTP client.
 
     Raises:
-        VerificationError: it does not.
+        VerificationError: It does not.
     """
     url = f"{settings.internal_url}/.well-known/openid-configuration"
     metadata = get_json(http, url)
@@ -74,16 +83,16 @@ def provider_metadata(settings: KeycloakSettings, http: httpx.Client) -> str:
 
 
 def verify_cimd_announced(settings: KeycloakSettings, http: httpx.Client, member: str) -> str:
-    """The provider offers client metadata documents exactly if the registration profile has them.
+    """Verifies that the provider supports client ID metadata documents exactly if the registration profile allows them.
 
     Args:
-        settings: where and what.
-        http: a client.
-        member: of the provider's metadata, by which it announces them.
+        settings: The settings of the run.
+        http: The HTTP client.
+        member: The member of the provider's metadata that announces them.
 
     Raises:
-        VerificationError: the profile has them and the provider does not offer them.
-        Note: the provider offers them for nothing.
+        VerificationError: The profile allows them, but the provider does not announce them.
+        Advisory: The provider announces them, but the profile does not allow them.
     """
     metadata = get_json(http, f"{settings.internal_url}/.well-known/openid-configuration") or {}
     offered, required = bool(metadata.get(member)), PROFILES[settings.access.registration.profile].metadata_documents
@@ -100,7 +109,7 @@ def verify_cimd_announced(settings: KeycloakSettings, http: httpx.Client, member
 
 
 class EndpointSettings(Protocol):
-    """A resource and its issuer, as this run was told."""
+    """Settings with a resource and its issuer."""
 
     @property
     def public_url(self) -> str:
@@ -112,11 +121,15 @@ class EndpointSettings(Protocol):
 
 
 def server_metadata(settings: EndpointSettings, http: httpx.Client) -> str:
-    """The MCP server, if it is up, names this resource and this issuer (RFC 9728 section 3.3).
+    """Verifies that the MCP server, if it is running, names this resource and this issuer (RFC 9728 section 3.3).
+
+    Args:
+        settings: The settings of the run.
+        http: The HTTP client.
 
     Raises:
-        VerificationError: it names others.
-        Note: it is not up, or cannot be reached from here.
+        VerificationError: It names others.
+        Advisory: It is not running, or cannot be reached from here.
     """
     public = httpx.URL(settings.public_url)
     url = public.copy_with(path=f"/.well-known/oauth-protected-resource{public.path.rstrip('/')}")
@@ -136,7 +149,7 @@ def server_metadata(settings: EndpointSettings, http: httpx.Client) -> str:
 
 
 def get_json(http: httpx.Client, url: str) -> dict[str, Any] | None:
-    """The JSON object at `url`, or None if nothing or something else is there."""
+    """Fetches a JSON object; returns None on any error or if the response is something else."""
     try:
         response = http.get(url)
         document = response.json()
@@ -146,10 +159,13 @@ def get_json(http: httpx.Client, url: str) -> dict[str, Any] | None:
 
 
 def create_client(seconds: float = _TIMEOUT_SECONDS) -> httpx.Client:
-    """A client for the proofs, with so much patience for each answer.
+    """Creates an HTTP client for the verifications.
+
+    Args:
+        seconds: The timeout.
 
     Raises:
-        ConfigError: SSL_CERT_FILE has no certificates.
+        ConfigError: SSL_CERT_FILE contains no certificates.
     """
     with tls_errors_as_config_errors():
         return httpx.Client(timeout=seconds)

@@ -1,4 +1,4 @@
-"""Takes the registration back at the end of a run, where the provider lets a client do that (RFC 7592 section 2.3)."""
+"""Deletes a dynamic client registration at the end of a run (RFC 7592 section 2.3), if the provider supports that."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from mcp_idp.cli.common.console import StepReporter
     from mcp_idp.cli.common.http import Address
 
-_SECONDS = 5  # it is a courtesy: nobody should wait for it, least of all after Ctrl-C
+_SECONDS = 5  # deregistration is best effort: the user should not have to wait for it, least of all after Ctrl-C
 
 
 @dataclass(frozen=True, slots=True)
 class ClientRegistration:
-    """One registration, and how it can be taken back, if at all.
+    """A dynamic client registration, and the credentials to delete it if the provider issued any.
 
     Attributes:
-        endpoint: where the client registered.
-        uri: `registration_client_uri`, or "".
-        token: `registration_access_token`, or "".
+        endpoint: The registration endpoint that was used.
+        uri: The `registration_client_uri` (RFC 7592 section 3), or "".
+        token: The `registration_access_token` (RFC 7592 section 3), or "".
     """
 
     endpoint: str
@@ -36,7 +36,12 @@ class ClientRegistration:
 
     @classmethod
     def read(cls, endpoint: str, response: Mapping[str, Any]) -> ClientRegistration:
-        """What the provider's `response` to a registration at `endpoint` says."""
+        """Builds the record from a registration response.
+
+        Args:
+            endpoint: The registration endpoint.
+            response: The JSON object that the endpoint returned. Members that are not strings are treated as absent.
+        """
         uri, token = response.get("registration_client_uri"), response.get("registration_access_token")
         return cls(endpoint, uri if isinstance(uri, str) else "", token if isinstance(token, str) else "")
 
@@ -44,7 +49,13 @@ class ClientRegistration:
 async def unregister(
     registration: ClientRegistration, connect_to: Mapping[Address, Address], narrator: StepReporter
 ) -> None:
-    """Take `registration` back and tell whether that worked. Whatever happens, this is a note and never a failure."""
+    """Deletes `registration` at the provider and reports the result. Every failure is reported as a note, never raised.
+
+    Args:
+        registration: What to delete.
+        connect_to: Address mapping, see `mcp_idp.cli.common.http`.
+        narrator: Receives the note.
+    """
     if not registration.uri or not registration.token:
         narrator.line("note", "its registration stays at the provider, which offers no way to remove it (RFC 7592)")
         return
@@ -63,10 +74,12 @@ async def unregister(
 
 
 def deregistration_url(registration: ClientRegistration) -> str:
-    """Where the request goes: the provider chose the URL, so it must be where the client registered.
+    """Returns the URL for the DELETE request.
+
+    The provider chose this URL, so it must have the same origin as the registration endpoint.
 
     Raises:
-        ValueError: it is elsewhere, or the provider offers no way to remove a registration.
+        ValueError: The URL has another origin, or the provider offers no way to delete a registration.
     """
     if not registration.uri or not registration.token:
         raise ValueError("the provider offers no way to remove it (RFC 7592)")

@@ -1,7 +1,8 @@
-"""What the person sees. Nothing leaves this module unredacted or with a control character in it.
+"""Terminal output of the commands.
 
-Two guarantees, whatever a server or provider answers: no secret that `Redactor` has learnt is printed, and no byte that
-could steer a terminal is.
+Everything that passes through this module is printed without the secrets that `Redactor` knows, and without control
+characters. A malicious server or provider can therefore neither expose a secret nor send escape sequences to the
+terminal.
 """
 
 from __future__ import annotations
@@ -25,14 +26,23 @@ _MAX_LINE = 2000
 
 
 def printable(text: str) -> str:
-    """`text` on one line, bounded, every control character written out: a terminal obeys nothing a server said."""
+    """Returns `text` as one bounded line of printable characters.
+
+    Line breaks become spaces, control characters become hexadecimal escapes, and text is cut after 2,000 characters.
+    """
     clean = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in " ".join(text.splitlines()))
     return clean if len(clean) <= _MAX_LINE else f"{clean[:_MAX_LINE]} …"
 
 
 @dataclass(slots=True)
 class Step:
-    """One step of the eight: what was asked, what came, why; as printed."""
+    """One of the eight login steps, with its lines as they were printed.
+
+    Attributes:
+        number: 1 to 8.
+        title: The heading.
+        lines: Pairs of label and text; for the labels see `StepReporter.line`.
+    """
 
     number: int
     title: str
@@ -40,11 +50,11 @@ class Step:
 
 
 class StepReporter:
-    """Tells the story, and keeps it for `--json`.
+    """Prints the steps of a login and records them for `--json`.
 
     Args:
-        console: where to print; None keeps quiet.
-        secrets: what to hide in all that is told.
+        console: Where to print, or None to print nothing.
+        secrets: The secrets to hide in all output.
     """
 
     def __init__(self, console: Console | None, secrets: Redactor) -> None:
@@ -53,7 +63,13 @@ class StepReporter:
         self._console = console
 
     def step(self, number: int, title: str, why: str) -> None:
-        """Begin a step, unless it is the one that is being told already."""
+        """Starts a step and prints its heading, unless it is the current step already.
+
+        Args:
+            number: 1 to 8.
+            title: The heading.
+            why: The reason for the step, with the clause that requires it.
+        """
         if self.steps and self.steps[-1].number == number:
             return
         self.steps.append(Step(number, title))
@@ -61,19 +77,24 @@ class StepReporter:
         self.line("why", why)
 
     def line(self, label: str, text: str) -> None:
-        """One line of the current step. Labels are `asks`, `got`, `why` and `note`."""
+        """Prints one line and adds it to the current step.
+
+        Args:
+            label: `asks` (what was sent), `got` (what was received), `why` or `note`.
+            text: The text; secrets and control characters are removed.
+        """
         clean = printable(self.secrets.redact(text))
         if self.steps:
             self.steps[-1].lines.append((label, clean))
         self._print(Text(f"  {label:<{_LABEL_WIDTH}}", style=_STYLES.get(label, "")).append(clean, style="default"))
 
     def message(self, text: str = "", *, style: str = "") -> None:
-        """A line that belongs to no step."""
+        """Prints a line that belongs to no step; it is not recorded."""
         self._print(Text(printable(self.secrets.redact(text)), style=style))
 
     @contextmanager
     def waiting(self, what: str) -> Iterator[None]:
-        """Show that something is awaited: a spinner on a terminal, one line elsewhere."""
+        """Shows during the `with` block that the command is waiting: a spinner on a terminal, else one line."""
         if self._console is None or not self._console.is_terminal:
             self.line("note", what)
             yield
@@ -83,13 +104,16 @@ class StepReporter:
 
     def _print(self, text: Text) -> None:
         if self._console is not None:
-            # soft_wrap: the terminal wraps, so that a URL stays one thing to click or copy
+            # soft_wrap leaves wrapping to the terminal, so that a long URL can still be clicked and copied as a whole
             self._console.print(text, soft_wrap=True)
 
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Nobody reads any more (`| head`): go on in silence, so that what was begun is also ended."""
+        """Discards further output once the reader is gone (`| head`).
+
+        The command can then still finish and clean up.
+        """
         self.suppressed = True
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self.file.fileno())
@@ -97,5 +121,9 @@ class _Console(Console):
 
 
 def open_console(*, stderr: bool = False) -> Console:
-    """A console that colours only a terminal and obeys NO_COLOR."""
+    """Returns a console that uses colors on terminals only and respects NO_COLOR.
+
+    Args:
+        stderr: Print to standard error instead of standard output.
+    """
     return _Console(stderr=stderr, highlight=False, markup=False, emoji=False)

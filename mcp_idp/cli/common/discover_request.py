@@ -1,6 +1,6 @@
-"""The first request: MCP's `server/discover`, the one question a client may ask before anything is agreed.
+"""The first request to the MCP server: `server/discover` (MCP 2026-07-28), which needs no earlier negotiation.
 
-It is sent by itself, before the MCP client starts, so that a refusal arrives as an HTTP answer that can be explained.
+It is sent before the MCP client starts, so that an error arrives as an HTTP response that can be explained.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CLIENT_NAME = "scripts/login"
 
 
 def discover_request() -> tuple[dict[str, Any], dict[str, str]]:
-    """Body and headers (MCP 2026-07-28, server/discover)."""
+    """Returns the JSON-RPC body and the HTTP headers of a `server/discover` request (MCP 2026-07-28)."""
     method = "server/discover"
     meta = {
         PROTOCOL_VERSION_META_KEY: LATEST_MODERN_VERSION,
@@ -37,11 +37,16 @@ def discover_request() -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def check_response(response: httpx2.Response, url: str, *, logged_in: bool) -> None:
-    """Let an answer pass that is an MCP server's; 401 and 403 have been looked at before.
+    """Checks that a response comes from a working MCP server. The caller handles 401 and 403 first.
+
+    Args:
+        response: The response to the `server/discover` request.
+        url: The MCP server's URL.
+        logged_in: Whether a login happened. Without one, 404, 405 and 421 mean that `url` is not an MCP server.
 
     Raises:
-        ProviderError: the server cannot ask its provider.
-        ServerUnreachable: no MCP server answers at `url`.
+        ProviderError: The server cannot reach its identity provider (503).
+        ServerUnreachable: There is no MCP server at `url`.
     """
     status = response.status_code
     if status == 503:  # noqa: PLR2004 - Service Unavailable

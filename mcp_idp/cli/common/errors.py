@@ -1,11 +1,11 @@
-"""What can go wrong, each with the exit code that `scripts/login --help` documents.
+"""Errors of the client commands, each with the exit code that `scripts/login --help` documents.
 
-LoginClientError
-├── ServerUnreachable   3  nothing answers at the MCP server's URL, or what answers is no MCP server
-├── ProviderError      4  the provider cannot be reached, or its metadata or its registration is no use
-├── LoginError         5  the provider or the person refused, or nobody came back in time
-├── TokenRejected        6  the login worked, and the server does not take its token
-└── ToolCallError          7  a tool said no, or does not exist
+LoginClientError           1  unexpected error
+├── ServerUnreachable      3  the MCP server's URL does not respond, or is not an MCP server
+├── ProviderError          4  the provider is unreachable, or its metadata or registration is unusable
+├── LoginError             5  the provider or the user rejected the login, or it timed out
+├── TokenRejected          6  the login succeeded, but the server rejects the token
+└── ToolCallError          7  a tool call failed, or there is no such tool
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ INTERRUPTED_EXIT = 130
 
 
 class LoginClientError(Exception):
-    """The journey ends here.
+    """Ends the command with `exit_code`.
 
     Args:
-        message: one line for a person: what went wrong.
-        advice: further lines: why, and what to do about it.
+        message: What went wrong, in one line.
+        advice: Further lines: the cause, and what to do about it.
     """
 
     exit_code: ClassVar[int] = 1
@@ -32,37 +32,40 @@ class LoginClientError(Exception):
 
 
 class ServerUnreachable(LoginClientError):
-    """Nothing answers at the MCP server's URL, or what answers is no MCP server."""
+    """The MCP server's URL does not respond, or is not an MCP server."""
 
     exit_code = 3
 
 
 class ProviderError(LoginClientError):
-    """The provider cannot be reached, or its metadata or its registration is no use."""
+    """The provider is unreachable, or its metadata or registration is unusable."""
 
     exit_code = 4
 
 
 class LoginError(LoginClientError):
-    """The provider or the person refused, or nobody came back in time."""
+    """The provider or the user rejected the login, or it timed out."""
 
     exit_code = 5
 
 
 class TokenRejected(LoginClientError):
-    """The login worked, and the server does not take its token."""
+    """The login succeeded, but the server rejects the token."""
 
     exit_code = 6
 
 
 class ToolCallError(LoginClientError):
-    """A tool said no, or does not exist."""
+    """A tool call failed, or there is no such tool."""
 
     exit_code = 7
 
 
 def find_failure(error: BaseException) -> LoginClientError | None:
-    """The `LoginClientError` in `error`, which may be a group: the SDK runs its requests in task groups."""
+    """Returns the first `LoginClientError` in `error`, or None.
+
+    `error` may be an exception group, because the SDK sends its requests in task groups.
+    """
     if isinstance(error, LoginClientError):
         return error
     if isinstance(error, BaseExceptionGroup):

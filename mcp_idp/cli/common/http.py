@@ -1,7 +1,7 @@
-"""The HTTP client of the journey, and where it really connects.
+"""The commands' HTTP client, with optional redirection of TCP connections.
 
-`CONNECT_TO="localhost:3000=mcp-server:3000"` is for a client inside a container network: the URLs and the `Host` header
-stay the public ones, only the TCP connection is opened elsewhere.
+`CONNECT_TO="localhost:3000=mcp-server:3000"` is meant for a client inside a container network: URLs and the `Host`
+header keep the public address, only the TCP connection goes to the other one.
 """
 
 from __future__ import annotations
@@ -26,10 +26,16 @@ class Address(NamedTuple):
 
 
 def parse_connect_to(text: str) -> dict[Address, Address]:
-    """Read `public=real` pairs, separated by commas.
+    """Parses the value of CONNECT_TO.
+
+    Args:
+        text: Comma-separated pairs `public-host:port=actual-host:port`.
+
+    Returns:
+        Public address to actual address.
 
     Raises:
-        ValueError: a part is not `host:port=host:port`; the text names it.
+        ValueError: A pair is malformed; the message quotes it.
     """
     address_map = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
@@ -48,14 +54,19 @@ def _address(text: str, part: str) -> Address:
 
 
 class RemapTransport(httpx2.AsyncBaseTransport):
-    """Opens the connection of some addresses elsewhere. URL, `Host` header and TLS server name stay as they were."""
+    """Opens connections to mapped addresses elsewhere. URL, `Host` header and TLS server name (SNI) stay unchanged.
+
+    Args:
+        address_map: Public address to actual address.
+        transport: Sends the requests.
+    """
 
     def __init__(self, address_map: Mapping[Address, Address], transport: httpx2.AsyncBaseTransport) -> None:
         self._address_map = dict(address_map)
         self._transport = transport
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send `request`, to the real address if there is one for its public address."""
+        """Sends `request`, to the mapped address if its public address has one."""
         url = request.url
         port = url.port or _DEFAULT_PORTS.get(url.scheme, 0)
         real = self._address_map.get(Address(url.host, port))
@@ -64,14 +75,14 @@ class RemapTransport(httpx2.AsyncBaseTransport):
         moved = httpx2.Request(
             request.method,
             url.copy_with(host=real.host, port=real.port),
-            headers=request.headers,  # holds Host already
+            headers=request.headers,  # already contains the public Host
             stream=request.stream,
             extensions={**request.extensions, "sni_hostname": url.host},
         )
         return await self._transport.handle_async_request(moved)
 
     async def aclose(self) -> None:
-        """Close the transport underneath."""
+        """Closes the underlying transport."""
         await self._transport.aclose()
 
 
@@ -82,9 +93,13 @@ def create_client(
     on_request: Callable[[httpx2.Request], Awaitable[None]] | None = None,
     on_response: Callable[[httpx2.Response], Awaitable[None]] | None = None,
 ) -> httpx2.AsyncClient:
-    """A client that follows no redirect by itself and reaches loopback without the environment's proxy.
+    """Creates an HTTP client that follows no redirects and never uses the environment's proxy for loopback addresses.
 
-    With `address_map` no proxy is used at all: they say where to connect.
+    Args:
+        address_map: Public address to actual address. If it is not empty, no proxy is used at all.
+        auth: Adds credentials to requests.
+        on_request: Called before each request.
+        on_response: Called after each response's headers, before its body is read.
     """
     direct = httpx2.AsyncHTTPTransport()
     return httpx2.AsyncClient(

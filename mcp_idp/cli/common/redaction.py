@@ -1,8 +1,9 @@
-"""What must never be shown, and how it is taken out of what is.
+"""Removes secrets from output.
 
-Two kinds of secret. Codes, verifiers, tokens and client secrets are long and random: they are hidden wherever they
-stand. A person's password may be any word, `mcp` or `x`: hiding it everywhere would garble the story and hide nothing,
-so it is hidden only in what a provider or a tool says, only as a whole word, and never where that word is public.
+There are two kinds of secret. Codes, verifiers, tokens and client secrets are long and random, so they are hidden
+wherever they occur. A user's password may be any word, even `mcp` or `x`: hiding it everywhere would garble the output
+and protect nothing. It is therefore hidden only in text from a provider or a tool, only as a whole word, and not where
+it is part of a public word.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ HIDDEN = "<hidden>"
 
 
 class Redactor:
-    """Everything that must never be shown."""
+    """The secrets of one run, and the functions that remove them from text."""
 
     def __init__(self) -> None:
         self._values: set[str] = set()
@@ -26,25 +27,34 @@ class Redactor:
         self._public: set[str] = set()
 
     def add_secret(self, *values: object) -> None:
-        """Hide these everywhere from now on. What is no string or empty is passed over."""
+        """Registers values to hide everywhere. Empty values and values that are not strings are ignored."""
         self._values.update(value for value in values if isinstance(value, str) and value)
 
     def add_password(self, password: str) -> None:
-        """Hide this from now on in what others say."""
+        """Registers the password to hide in text from providers, servers and tools."""
         self._password = password
 
     def add_public(self, *values: object) -> None:
-        """These are public by nature: user name, scopes, roles, our own URLs. A password in one of them stays."""
+        """Registers public words: the user name, scopes, roles, our own URLs. A password inside them stays visible.
+
+        Empty values and values that are not strings are ignored.
+        """
         self._public.update(word for word in values if isinstance(word, str) and word)
 
     def redact(self, text: str) -> str:
-        """`text` without what is hidden everywhere; the longest first, so that no rest of one stays."""
+        """Returns `text` without the secrets of `add_secret`.
+
+        Longer secrets are replaced first, so that no part of one remains when it contains a shorter one.
+        """
         for value in sorted(self._values, key=len, reverse=True):
             text = text.replace(value, HIDDEN)
         return text
 
     def redact_remote_text(self, text: str) -> str:
-        """`text` of a provider or a tool, without the password where it stands as a whole word."""
+        """Returns text from a provider, server or tool without the password where that is a whole word.
+
+        A password that is also a public word stays visible.
+        """
         if not self._password or self._password in self._public:
             return text
         spellings = {
@@ -52,17 +62,18 @@ class Redactor:
             json.dumps(self._password)[1:-1],
             json.dumps(self._password, ensure_ascii=False)[1:-1],
         }
-        # The longest first: a public word keeps the password it contains, and a password the public word it contains.
+        # Longest first: a public word that contains the password stays visible, and a password that contains a public
+        # word is hidden as a whole.
         known = sorted(spellings | self._public, key=len, reverse=True)
         pattern = "|".join(f"(?P<p{i}>{_whole(w)})" if w in spellings else _whole(w) for i, w in enumerate(known))
         return re.sub(pattern, lambda found: HIDDEN if found.lastgroup else found.group(), text)
 
     def hide_in(self, value: Any) -> Any:
-        """Redacts the strings of a JSON value, however deep. Keys stay: programs read them."""
+        """Applies `redact` to all string values in a JSON value, at any depth; keys stay unchanged."""
         return _in_strings(self.redact, value)
 
     def redact_remote(self, value: Any) -> Any:
-        """`redact_remote_text` for the strings of a JSON value, however deep. Keys stay what they are."""
+        """Applies `redact_remote_text` to all string values in a JSON value, at any depth; keys stay unchanged."""
         return _in_strings(self.redact_remote_text, value)
 
 
@@ -77,7 +88,7 @@ def _in_strings(change: Callable[[str], str], value: Any) -> Any:
 
 
 def _whole(word: str) -> str:
-    """A pattern for `word` with no letter or digit running on at either end; any white space stands for any other."""
+    """Returns a pattern for `word` as a whole word, in which any white space matches any other."""
     pattern = r"\s+".join(re.escape(part) for part in re.split(r"\s+", word))
     before = r"(?<!\w)" if re.match(r"\w", word) else ""
     after = r"(?!\w)" if re.search(r"\w\Z", word) else ""

@@ -1,4 +1,8 @@
-"""Requests to servers that may be hostile: bounded in size and time, no redirect, and no way into this network."""
+"""HTTP requests to servers that may be malicious.
+
+Requests are limited in size and time, follow no redirects, and do not reach the local network on behalf of a public
+server (SSRF protection).
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,7 @@ _OK = 200
 
 
 class HttpFailure(StrEnum):
-    """Why there is no answer."""
+    """Why there is no HTTP response."""
 
     NO_NAME = "its name is not known here"
     REFUSED = "nothing listens there"
@@ -37,13 +41,16 @@ class HttpFailure(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HttpResult:
-    """What came back, or why nothing did.
+    """An HTTP response, or the reason why there is none.
 
     Attributes:
-        url: what was asked.
-        at: when it came, in seconds since the epoch, here.
-        status: 0 where there is no answer.
-        fault: set where there is no answer, with `detail` in the words of whoever noticed.
+        url: The requested URL.
+        at: When the response arrived by the local clock, in seconds since the epoch.
+        status: The HTTP status; 0 without a response.
+        headers: The response headers.
+        body: The response body, as received.
+        fault: Set if there is no response.
+        detail: The underlying error message, or "".
     """
 
     url: str
@@ -56,7 +63,7 @@ class HttpResult:
 
     @property
     def document(self) -> dict[str, Any]:
-        """The JSON object in the body, or an empty one."""
+        """The JSON object in the body; empty if the body is not one."""
         try:
             value = strict_json.loads(self.body)
         except strict_json.StrictJsonError:
@@ -65,15 +72,15 @@ class HttpResult:
 
     @property
     def json_if_ok(self) -> dict[str, Any]:
-        """The JSON object that was asked for, or an empty one: the status is 200."""
+        """The JSON object in the body of a 200 response; otherwise empty."""
         return self.document if self.status == _OK else {}
 
     def header(self, name: str) -> str:
-        """The value of the header, or ""."""
+        """Returns the value of the response header `name`, or ""."""
         return str(self.headers.get(name, ""))
 
     def __str__(self) -> str:
-        """`404`, or why there is no answer."""
+        """Returns the status and the redirect target, for example `404`, or the reason why there is no response."""
         if self.fault is None:
             where = f", to {self.header('location')}" if self.header("location") else ""
             return f"{self.status}{where}"
@@ -81,13 +88,13 @@ class HttpResult:
 
 
 class SafeHttpClient:
-    """Asks on behalf of one examination.
+    """Sends the requests of one run of checks.
 
     Args:
-        http: follows no redirect.
-        url: the server under examination. If it is on the public network, what it names inside this one is not asked:
-            metadata must not make the doctor knock at our neighbours.
-        now: the time here, in seconds since the epoch.
+        http: The underlying client.
+        url: The MCP server under test. If it is on the public network, URLs on private addresses are not requested, so
+            that the server's metadata cannot make this client probe the local network.
+        now: The local clock, in seconds since the epoch.
     """
 
     def __init__(self, http: httpx2.AsyncClient, url: str, now: Callable[[], float] = time.time) -> None:
@@ -96,13 +103,24 @@ class SafeHttpClient:
         self.now = now
 
     async def get(self, url: str, **headers: str) -> HttpResult:
-        """GET a document."""
+        """Sends a GET request with the given headers."""
         return await self.send("GET", url, headers=headers)
 
     async def send(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, json: Any = None, form: Any = None
     ) -> HttpResult:
-        """One request, within `SECONDS`; at most `MAX_BYTES` of the answer. Whatever happens, a `HttpResult`."""
+        """Sends one request, with a timeout of `SECONDS` and at most `MAX_BYTES` of response body.
+
+        Args:
+            method: The HTTP method.
+            url: Where to send it.
+            headers: Headers in addition to `accept` and `accept-encoding`.
+            json: Value for a JSON body.
+            form: Fields for a form-encoded body.
+
+        Returns:
+            A response, or a result with `fault` set; network errors are not raised.
+        """
         if (fault := self._check_allowed(url)) is not None:
             return HttpResult(url, self.now(), fault=fault)
         own = {"accept": "application/json, text/event-stream", "accept-encoding": "identity", **(headers or {})}
@@ -131,7 +149,7 @@ class SafeHttpClient:
 
 
 def is_http_url(url: object) -> bool:
-    """Whether it is an absolute http or https URL without a user."""
+    """Returns whether `url` is an absolute http or https URL without user information."""
     try:
         validate_http_url("url", url.partition("?")[0] if isinstance(url, str) else "")
     except ValueError:
@@ -140,7 +158,7 @@ def is_http_url(url: object) -> bool:
 
 
 def is_cleartext(url: str) -> bool:
-    """Whether what is sent there can be read on the way: http, and not to this machine."""
+    """Returns whether requests to `url` can be read on the network: neither https nor loopback."""
     parts = urlsplit(url)
     return parts.scheme != "https" and not is_loopback(parts.hostname or "")
 
@@ -157,7 +175,7 @@ def _fault(error: BaseException) -> HttpFailure:
             return HttpFailure.CERTIFICATE
         if isinstance(cause, TimeoutError | httpx2.TimeoutException):
             return HttpFailure.TOO_SLOW
-        if getattr(cause, "errno", None) in {-2, -3, -5, 8, 11001}:  # EAI_NONAME and its kin, where systems differ
+        if getattr(cause, "errno", None) in {-2, -3, -5, 8, 11001}:  # EAI_NONAME and related codes of each platform
             return HttpFailure.NO_NAME
     return HttpFailure.REFUSED if isinstance(error, httpx2.ConnectError) else HttpFailure.BROKEN
 

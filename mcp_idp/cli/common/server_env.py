@@ -1,4 +1,4 @@
-"""The settings that the server has: from the environment, and from `.env` as docker-compose.yml reads it."""
+"""Settings of the local server: environment variables, and `.env` read as docker-compose.yml reads it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LINE = re.compile(r"""\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(?:'([^']*)'|"([^"]*)"|([^#]*?))\s*(?:\s#.*)?""")
-# What is true inside the containers only: there the provider has another address, and secrets are mounted.
+# Valid inside the containers only, where the provider has another address and secrets are mounted files.
 _CONTAINER_ONLY = (
     "OAUTH_INTERNAL_URL",
     "OAUTH_CLIENT_SECRET_FILE",
@@ -22,14 +22,17 @@ _CONTAINER_ONLY = (
 
 
 def server_environment(variables: Mapping[str, str], dotenv: Path) -> dict[str, str]:
-    """The variables of the server, for a program on the machine that runs the compose stack.
+    """Returns the server's environment variables as they apply on the host that runs the compose stack.
+
+    Variables that only hold inside containers are dropped from `.env`. `MCP_PUBLIC_URL` and `OAUTH_SERVER_URL`, where
+    missing, are derived from the published ports.
 
     Args:
-        variables: the environment, which comes first.
-        dotenv: the file `.env`, which need not be there.
+        variables: The process environment; it takes precedence over the file.
+        dotenv: Path of `.env`, which may be missing.
     """
     from_file = {name: value for name, value in read_dotenv(dotenv).items() if name not in _CONTAINER_ONLY}
-    if from_file.get("ACCESS_FILE"):  # as the containers see it: from the repository's top
+    if from_file.get("ACCESS_FILE"):  # relative to the repository root
         from_file["ACCESS_FILE"] = str(dotenv.parent / from_file["ACCESS_FILE"])
     found = {**from_file, **variables}
     mcp_port, keycloak_port, dex_port = (found.get(f"{name}_PORT") for name in ("MCP", "KEYCLOAK", "DEX"))
@@ -43,7 +46,11 @@ def server_environment(variables: Mapping[str, str], dotenv: Path) -> dict[str, 
 
 
 def read_dotenv(path: Path) -> dict[str, str]:
-    """The variables in a `.env` file: `NAME=value`, quotes and comments as Docker Compose takes them, no expansion."""
+    """Parses a `.env` file: `NAME=value` with quotes and comments as in Docker Compose, without variable expansion.
+
+    Returns:
+        Name to value; empty if the file cannot be read.
+    """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):

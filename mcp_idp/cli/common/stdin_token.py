@@ -1,4 +1,4 @@
-"""Tokens as they come: read from standard input."""
+"""Reads an access token from standard input."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ MAX_CHARACTERS = 64 * 1024
 
 
 class TokenInputError(ValueError):
-    """Nothing on standard input that could be a token; the text says what to do."""
+    """Standard input contains no token; the message says what to do."""
 
 
 def read_token(stream: TextIO) -> str:
-    """The token on `stream`, also where it stands behind "Bearer " or as the access_token of a token answer.
+    """Reads a token: bare, preceded by "Bearer ", or as `access_token` in a JSON token response.
+
+    Args:
+        stream: Read up to `MAX_CHARACTERS` characters.
 
     Raises:
-        TokenInputError: there is none.
+        TokenInputError: There is no token.
     """
     text = stream.read(MAX_CHARACTERS + 1).strip()
     if len(text) > MAX_CHARACTERS:

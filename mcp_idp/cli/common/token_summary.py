@@ -1,9 +1,9 @@
-"""Tokens and refusals in plain words.
+"""Describes tokens and rejected requests in plain words.
 
-Claims are read without verifying anything: judging a token is the server's part, and a client must not rely on what is
-inside (RFC 9068 section 6). They are shown because they explain what the server does.
+Claims are decoded without verification, to explain what the server does. A client must not rely on the content of an
+access token (RFC 9068 section 6); validation is the server's task.
 
-What a person holds at the provider, as its tokens show it: roles, or groups where it has no scopes of one's own.
+A user's permissions appear as roles, or as groups for providers whose tokens have no custom scopes (Dex).
 """
 
 from __future__ import annotations
@@ -21,26 +21,39 @@ if TYPE_CHECKING:
 
 
 def string_list(value: object) -> list[str]:
-    """A claim that is one string, a space-separated string or a list, as a list of strings."""
+    """Returns a claim as a list of strings; the claim may be a list or a space-separated string."""
     if isinstance(value, str):
         return value.split()
     return [part for part in value if isinstance(part, str)] if isinstance(value, list) else []
 
 
 def roles(claims: Mapping[str, Any], roles_claim: str = "roles") -> list[str]:
-    """The person's roles, wherever the provider writes them."""
+    """Returns the user's roles.
+
+    Args:
+        claims: The claims of the token.
+        roles_claim: The claim that the access file names. Fallbacks are `roles` and Keycloak's `realm_access.roles`.
+    """
     realm = claims.get("realm_access")
     found = string_list(claims.get(roles_claim)) or string_list(claims.get("roles"))
     return found or (string_list(realm.get("roles")) if isinstance(realm, dict) else [])
 
 
 def names_scopes(claims: Mapping[str, Any]) -> bool:
-    """Whether the provider writes scopes into its tokens. Dex does not: groups bring them."""
+    """Returns whether the token has a scope claim. Dex's tokens have none: there, groups grant scopes."""
     return "scope" in claims or "scp" in claims
 
 
 def roles_or_groups(claims: Mapping[str, Any], roles_claim: str = "roles") -> tuple[str, list[str]]:
-    """What the person holds: "role", "group", or "role or group" where the token shows neither; and which."""
+    """Returns the user's roles, or the groups if the token has neither roles nor scopes.
+
+    Args:
+        claims: The claims of the token.
+        roles_claim: See `roles`.
+
+    Returns:
+        A noun for messages ("role", "group", or "role or group" if the token has neither), and the names.
+    """
     found = roles(claims, roles_claim)
     if found or names_scopes(claims):
         return "role", found
@@ -49,14 +62,20 @@ def roles_or_groups(claims: Mapping[str, Any], roles_claim: str = "roles") -> tu
 
 
 def roles_granting(access: AccessPolicy, scope: str, kind: str) -> str:
-    """What of this `kind` brings the scope: `the role a or b`, `the group c`."""
+    """Returns the roles or groups that grant `scope`, as text: `the role a or b`, `the group c`.
+
+    Args:
+        access: The access policy.
+        scope: A scope of the access policy.
+        kind: The noun from `roles_or_groups`.
+    """
     granting = access.scopes[scope].roles
     by_group = access.groups_granting(granting) if "group" in kind else ()
     return f"the {kind} {join_or(by_group or granting)}"
 
 
 def join_or(names: Iterable[str]) -> str:
-    """`a`, `a or b`, `a, b or c`."""
+    """Returns `a`, `a or b`, or `a, b or c`. `names` must not be empty."""
     *leading, last = names
     return f"{', '.join(leading)} or {last}" if leading else last
 
@@ -67,12 +86,20 @@ _FORBIDDEN = 403
 
 
 def decode_unverified_claims(token: str) -> Claims | None:
-    """The claims of a JWT (RFC 7519 section 3), or None for a token that is none."""
+    """Returns the unverified claims of a JWT (RFC 7519 section 3), or None if the token is not a JWT."""
     return decode_segment(token, 1) if token.count(".") == _JWT_PARTS - 1 else None
 
 
 def decode_segment(token: str, index: int) -> dict[str, Any] | None:
-    """The JSON object in a part of a token in compact form (0 is the header), not verified; None if there is none."""
+    """Decodes one segment of a token in compact serialization as a JSON object, without verification.
+
+    Args:
+        token: The token.
+        index: 0 for the header, 1 for the claims.
+
+    Returns:
+        The JSON object, or None if the segment is missing or not a JSON object.
+    """
     parts = token.split(".")
     if index >= len(parts):
         return None
@@ -84,18 +111,27 @@ def decode_segment(token: str, index: int) -> dict[str, Any] | None:
 
 
 def audiences(claims: Mapping[str, Any]) -> list[str]:
-    """`aud`, which is one string or several (RFC 7519 section 4.1.3)."""
+    """Returns `aud`, which is a string or a list (RFC 7519 section 4.1.3), as a list."""
     aud = claims.get("aud")
     return [aud] if isinstance(aud, str) else string_list(aud)
 
 
 def scopes(claims: Mapping[str, Any]) -> list[str]:
-    """The granted scopes, wherever the provider writes them."""
+    """Returns the granted scopes from `scope` and `scp`."""
     return string_list(claims.get("scope")) + string_list(claims.get("scp"))
 
 
 def describe_claims(claims: Claims, now: float, roles_claim: str = "roles") -> list[str]:
-    """Who issued the token, about whom, for whom, good for what, until when."""
+    """Describes a token: issuer, user, audience, client, scopes, roles or groups, and remaining lifetime.
+
+    Args:
+        claims: The claims of the token.
+        now: The current time, in seconds since the epoch.
+        roles_claim: See `roles`.
+
+    Returns:
+        Lines of text.
+    """
     user = claims.get("preferred_username") or claims.get("username") or claims.get("sub") or "nobody in particular"
     lines = [
         f"issued by   {claims.get('iss', 'nobody')}  (iss)",
@@ -117,13 +153,13 @@ def describe_claims(claims: Claims, now: float, roles_claim: str = "roles") -> l
 
 @dataclass(frozen=True, slots=True)
 class RejectedRequest:
-    """A 401 or 403 that the server gave to a request with a token.
+    """A request with a token that the server rejected with 401 or 403.
 
     Attributes:
-        status: the HTTP status.
-        challenge: the WWW-Authenticate header, or "".
-        description: what the body says, or "".
-        correlation_id: what leads from the body to the line in the server's log, or "".
+        status: The HTTP status.
+        challenge: The WWW-Authenticate header, or "".
+        description: The error description in the response body, or "".
+        correlation_id: The id under which the server's log has the reason, or "".
     """
 
     status: int
@@ -134,13 +170,13 @@ class RejectedRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginContext:
-    """What was asked for.
+    """What a login requested, as far as it is known.
 
     Attributes:
-        resource: what `aud` must name.
-        user: whose login it was, where that is known.
-        scope: the scopes of --scope, where somebody chose them.
-        access: who may do what, where the access file is at hand.
+        resource: The resource identifier that `aud` must contain.
+        user: The user who logged in, if known.
+        scope: The scopes of `--scope`, if given.
+        access: The access policy, if the access file is available.
     """
 
     resource: str
@@ -150,7 +186,7 @@ class LoginContext:
 
 
 def server_message(rejection: RejectedRequest) -> list[str]:
-    """What the server itself says of its refusal, and where it says more."""
+    """Returns the server's own description of a rejection, and the correlation id of its log entry."""
     lines = [f"the server says: {rejection.description}"] if rejection.description else []
     if rejection.correlation_id:
         lines.append(f"the server's log has the reason under {rejection.correlation_id}")
@@ -158,12 +194,15 @@ def server_message(rejection: RejectedRequest) -> list[str]:
 
 
 def explain_rejection(rejection: RejectedRequest, claims: Claims | None, context: LoginContext) -> list[str]:
-    """Why the server did not take the token, as far as the token itself tells, and who can change it.
+    """Explains why the server rejected a token, as far as its claims show that, and who can fix it.
 
     Args:
-        rejection: what the server said.
-        claims: those of the token, or None if it cannot be read.
-        context: what the login was for.
+        rejection: The server's response.
+        claims: The claims of the token, or None if it is not a JWT.
+        context: What the login requested.
+
+    Returns:
+        Lines of text.
     """
     access, resource = context.access, context.resource
     lines = server_message(rejection)

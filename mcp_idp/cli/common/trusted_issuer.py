@@ -1,7 +1,8 @@
-"""Whom a password or a client's secret is for: the provider that whoever runs this names, never the server's choice.
+"""Ensures that passwords and client secrets are sent only to the provider that the user configured.
 
-A server says in its metadata which provider it trusts (RFC 9728 section 2). Where a person looks at the login page, the
-browser shows whose it is. What is sent from here goes to the provider that is named on this side, and nobody else's.
+A server names its provider in its metadata (RFC 9728 section 2). In a browser, users see whose login page they are
+on. Credentials that this client sends by itself go only to the issuer configured on this side; the server cannot
+choose another one.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ _MAX_SHOWN = 200
 
 
 def own_issuer(option: str | None, variables: Mapping[str, str]) -> str:
-    """The issuer that is named here: by `--issuer`, by OAUTH_SERVER_URL, else the compose stack's own Keycloak.
+    """Returns the configured issuer: `--issuer`, else OAUTH_SERVER_URL, else the Keycloak of the compose stack.
 
     Args:
-        option: what `--issuer` says.
-        variables: the server's settings on this machine, see `mcp_idp.cli.common.server_env`.
+        option: The value of `--issuer`.
+        variables: The server's settings on this host, see `mcp_idp.cli.common.server_env`.
 
     Raises:
-        ValueError: it is no URL.
+        ValueError: The value is not a URL.
     """
     name, issuer = ("--issuer", option) if option else ("OAUTH_SERVER_URL", variables.get("OAUTH_SERVER_URL"))
     if not issuer:
@@ -42,15 +43,15 @@ def own_issuer(option: str | None, variables: Mapping[str, str]) -> str:
 
 
 def check_issuer(named: str, own: str, credential: str = "password") -> None:
-    """Let a credential pass that is for the provider which the server names.
+    """Checks that the server names the issuer that a credential is for.
 
     Args:
-        named: the issuer in the server's metadata; "" where it names none.
-        own: see `own_issuer`. The two are compared byte for byte (RFC 8414 section 3.3).
-        credential: what it is, for the refusal.
+        named: The issuer in the server's metadata, or "".
+        own: The configured issuer, see `own_issuer`. The two are compared byte for byte (RFC 8414 section 3.3).
+        credential: The kind of credential, for the error message.
 
     Raises:
-        ProviderError: it is for another one.
+        ProviderError: The server names another issuer, or none.
     """
     if named == own:
         return
@@ -63,28 +64,32 @@ def check_issuer(named: str, own: str, credential: str = "password") -> None:
 
 
 def check_metadata(context: OAuthContext, server: str, own: str) -> None:
-    """See that what the SDK is about to use is the metadata of the issuer `own`, fetched where that publishes it.
+    """Checks that the SDK will use the metadata of the issuer `own`, fetched from that issuer's URL.
+
+    Without provider metadata the SDK would fall back to endpoints at the MCP server.
 
     Args:
-        context: the SDK's: it fetches metadata from where `auth_server_url` says, and the token endpoint is in it.
-        server: the MCP server.
-        own: see `own_issuer`.
+        context: The SDK's OAuth context. It fetches metadata from `auth_server_url` and uses its token endpoint.
+        server: The MCP server's URL.
+        own: The configured issuer, see `own_issuer`.
 
     Raises:
-        ProviderError: it is another one's, or there is none, so that the SDK would use endpoints of the MCP server.
+        ProviderError: The metadata belongs to another issuer, or there is none.
     """
     document = {"resource": server, "authorization_servers": [own]}
-    (expected,) = ProtectedResourceMetadata.model_validate(document).authorization_servers  # in the SDK's spelling
+    (expected,) = ProtectedResourceMetadata.model_validate(document).authorization_servers  # normalized as the SDK does
     metadata = context.oauth_metadata
     if metadata is None or {context.auth_server_url, str(metadata.issuer)} != {str(expected)}:
         raise ProviderError(f"no metadata of the provider {own} was found: nothing was sent")
 
 
 def origin(url: str) -> str:
-    """Scheme, host and port of `url`, as the HTTP client reads it; with the user part, which an origin does not have.
+    """Returns scheme, host and port of `url` as the HTTP client parses it.
+
+    User information is kept, unlike in a web origin, so that two URLs that differ in it compare as different.
 
     Raises:
-        ValueError: it is no URL.
+        ValueError: `url` is not a URL.
     """
     try:
         parts = httpx2.URL(url)

@@ -1,4 +1,4 @@
-"""The demo without Docker: a small identity provider (nanoidp) and this server, both on loopback, for one run.
+"""The demo without Docker: an embedded identity provider (nanoidp) and this server on loopback, for one run.
 
-`cli` tells the story, `config` writes what the provider needs, `children` starts and ends both processes.
+`scenario` runs the demo, `nanoidp_config` writes the provider's configuration, `processes` starts and stops both.
 """

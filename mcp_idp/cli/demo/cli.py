@@ -35,7 +35,11 @@ exit codes: 0 it worked; 1 one of the two processes failed; 2 the command line i
 
 
 def build_parser(users: Sequence[str]) -> argparse.ArgumentParser:
-    """The options; `users` are those of the access file."""
+    """Returns the parser of `scripts/demo`.
+
+    Args:
+        users: The names of the demo users in the access file; the first is the default.
+    """
     parser = argparse.ArgumentParser(
         "scripts/demo", description=_HELP, epilog=_EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -54,7 +58,10 @@ def _port(text: str) -> int:
 
 
 def _ports(parser: argparse.ArgumentParser, options: argparse.Namespace) -> tuple[int, int]:
-    """The server's port and the provider's; says where one is not the default. Exits with 2 where one cannot be had."""
+    """Returns the ports of the server and of the provider, and prints those that differ from the default.
+
+    Exits with 2 if a requested port is not available.
+    """
     if options.port is not None and options.port == options.idp_port:
         parser.error(f"--port and --idp-port are the same, {options.port}: each process needs its own")
     try:
@@ -72,10 +79,16 @@ def _ports(parser: argparse.ArgumentParser, options: argparse.Namespace) -> tupl
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the demo and give its exit code.
+    """Runs the demo.
 
-    Both processes and the directory are gone afterwards: after success, any error, Ctrl-C, SIGTERM and SIGHUP. Nothing
-    can be done about SIGKILL, except that on Linux the system then ends both processes; the directory stays.
+    Both processes and the temporary directory are removed afterwards: after success, any error, Ctrl-C, SIGTERM and
+    SIGHUP. SIGKILL cannot be handled; on Linux the kernel then kills both processes, and the directory remains.
+
+    Args:
+        arguments: The command line without the program name; by default that of the process.
+
+    Returns:
+        The exit code.
     """
     try:
         access = load_access(ROOT / "idp-config" / "access.yaml")
@@ -92,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="mcp-demo-") as home, ProcessGroup(interrupts) as children:
             code = DemoScenario(demo_options, access, Path(home), children).run()
-        return 128 + interrupts.signal if interrupts.signal else code  # it may have come during the end
+        return 128 + interrupts.signal if interrupts.signal else code  # a signal may have arrived during cleanup
     except KeyboardInterrupt:
         print("\nstopped: both processes are gone, nothing is left")
         return 128 + (interrupts.signal or signal.SIGINT)

@@ -1,6 +1,6 @@
-"""What nanoidp is told: scopes and people from the access file, everything closed that a demo does not need.
+"""Writes the configuration of nanoidp: scopes and users of the access file, with everything else disabled.
 
-Each choice below is there for a trap that was met with nanoidp 3.4.0, named beside it.
+The comments name the behavior of nanoidp 3.4.0 that each choice works around.
 """
 
 from __future__ import annotations
@@ -15,22 +15,28 @@ if TYPE_CHECKING:
 
     from mcp_idp.access.policy import AccessPolicy
 
-# nanoidp puts a person's roles here, and the claim's name cannot be changed.
+# nanoidp writes the user's roles into this claim; its name is fixed.
 ROLES_CLAIM = "roles"
 
 
 def settings_document(access: AccessPolicy, port: int, home: Path) -> dict[str, Any]:
-    """`settings.yaml`. `home` is where the signing key goes: outside the configuration, inside the run's directory."""
+    """Returns the content of `settings.yaml`.
+
+    Args:
+        access: The access policy.
+        port: The provider's port.
+        home: The run's temporary directory, for the signing keys; it is outside the configuration directory.
+    """
     issuer = f"http://localhost:{port}"
     return {
         "config_version": 1,
         "server": {"host": "127.0.0.1", "port": port},
         "security_profile": "oauth21",
-        # every origin by default, and its read-only API asks for no login
+        # by default every origin is allowed, and the read-only API requires no login
         "cors_allowed_origins": list(access.registration.web_origins),
         "oauth": {
             "issuer": issuer,
-            # never the resource: refresh tokens are signed with the same key, and this is their audience
+            # not the resource: this is also the audience of refresh tokens, which are signed with the same key
             "audience": issuer,
             "token_expiry_minutes": 15,
             "require_pkce": True,
@@ -40,13 +46,13 @@ def settings_document(access: AccessPolicy, port: int, home: Path) -> dict[str, 
             "dynamic_registration": {"enabled": True, "max_clients": 100},
             "clients": [],
         },
-        "jwt": {"keys_dir": str(home / "keys")},  # else relative to the working directory
+        "jwt": {"keys_dir": str(home / "keys")},  # otherwise relative to the working directory
         "runtime": {"store": "memory"},
     }
 
 
 def users_document(access: AccessPolicy) -> dict[str, Any]:
-    """`users.yaml`, with the passwords in plain text: nanoidp knows no other way."""
+    """Returns the content of `users.yaml`. Passwords are in plain text: nanoidp supports nothing else."""
     return {
         "config_version": 1,
         "users": {
@@ -61,7 +67,16 @@ def users_document(access: AccessPolicy) -> dict[str, Any]:
 
 
 def write_provider(access: AccessPolicy, port: int, home: Path) -> Path:
-    """Write both files, readable by their owner only, and give their directory."""
+    """Writes both files, readable by their owner only.
+
+    Args:
+        access: The access policy.
+        port: The provider's port.
+        home: The run's temporary directory.
+
+    Returns:
+        The configuration directory.
+    """
     directory = home / "provider"
     directory.mkdir(mode=0o700)
     for name, document in (
@@ -73,10 +88,18 @@ def write_provider(access: AccessPolicy, port: int, home: Path) -> Path:
 
 
 def write_access(access: AccessPolicy, home: Path) -> Path:
-    """The access file as this provider needs it: the same, but for the name of the roles claim."""
+    """Writes a copy of the access file that uses nanoidp's roles claim.
+
+    Args:
+        access: The access policy.
+        home: The run's temporary directory.
+
+    Returns:
+        The path of the copy.
+    """
     path = home / "access.yaml"
     changed = access.model_copy(update={"roles_claim": ROLES_CLAIM})
-    # Not what the file leaves out: `tools` means more by being there.
+    # Omits what the file omits: the mere presence of `tools` has a meaning.
     _write_private(path, changed.model_dump(mode="json", exclude_unset=True))
     return path
 

@@ -1,4 +1,4 @@
-"""Free TCP ports on loopback, for IPv4 and IPv6 alike: `localhost` may mean either."""
+"""Finds TCP ports that are free on both IPv4 and IPv6 loopback, because `localhost` may resolve to either."""
 
 from __future__ import annotations
 
@@ -6,16 +6,24 @@ import socket
 
 
 class PortTaken(Exception):
-    """Somebody listens on the port that was asked for."""
+    """The requested port is in use.
+
+    Args:
+        port: The port.
+        option: The command-line option that sets it.
+    """
 
     def __init__(self, port: int, option: str) -> None:
         super().__init__(f"port {port} is taken: name another with {option}, or leave it out and a free one is chosen")
 
 
 def is_free(port: int) -> bool:
-    """Whether nobody listens on `port` of 127.0.0.1 or ::1: a stranger on either could receive our calls."""
+    """Returns whether nothing listens on `port` of 127.0.0.1 and ::1.
+
+    Another process on either address could receive our requests.
+    """
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: TIME_WAIT does not occupy
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: ignore TIME_WAIT
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
@@ -28,10 +36,16 @@ def is_free(port: int) -> bool:
 
 
 def pick_port(requested: int | None, default: int, option: str, taken: frozenset[int] = frozenset()) -> int:
-    """The port that was `requested` for, else `default`, else any that is free and not `taken` by us.
+    """Returns the requested port, else the default port, else any free one.
+
+    Args:
+        requested: The port that the user requested, or None.
+        default: The preferred port.
+        option: The command-line option, for the error message.
+        taken: Ports that this run already uses.
 
     Raises:
-        PortTaken: the port that was asked for is not free.
+        PortTaken: The requested port is in use.
     """
     if requested is not None:
         if requested in taken or not is_free(requested):

@@ -1,6 +1,6 @@
-"""The two processes of the demo: started together, ended together, nothing left behind.
+"""Starts and stops the two processes of the demo, so that none is left running.
 
-Each child leads its own process group, so that Ctrl-C reaches only the demo, which then ends the groups in order.
+Each child leads its own process group. Ctrl-C therefore reaches only the demo, which then stops the groups in order.
 """
 
 from __future__ import annotations
@@ -27,13 +27,18 @@ _END_SECONDS = 5
 _POLL_SECONDS = 0.05
 _TAIL_LINES = 25
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-# What a child may know of this environment. The rest stays out: a setting for another deployment would change the demo.
+# Variables that are passed to children. Others are dropped: a setting of another deployment would change the demo.
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "PYTHONDONTWRITEBYTECODE", "SYSTEMROOT")
 _PARENT_DEATH_SIGNAL = str(Path(__file__).with_name("parent_death_signal.py"))
 
 
 class ProcessFailed(Exception):
-    """A child ended by itself, or did not become ready. `tail` is the end of what it wrote."""
+    """A child process exited unexpectedly or did not become ready.
+
+    Args:
+        message: What happened.
+        tail: The last lines of its output.
+    """
 
     def __init__(self, message: str, tail: str) -> None:
         super().__init__(message)
@@ -41,30 +46,30 @@ class ProcessFailed(Exception):
 
 
 class SignalGuard:
-    """Turns SIGINT, SIGTERM and SIGHUP into KeyboardInterrupt, but not while a child is being started or ended.
+    """Turns SIGINT, SIGTERM and SIGHUP into KeyboardInterrupt, except while a child is being started or stopped.
 
-    At first they are only remembered: `allow()` when there is something that cleans up.
+    Signals are only recorded until the first `allow()`, which is called once cleanup is guaranteed.
 
     Attributes:
-        signal: the signal that came, or None.
+        signal: The last signal received, or None.
     """
 
     def __init__(self) -> None:
         self.signal: int | None = None
         self._deferred_count = 1
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # as nohup sets it
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # ignored under nohup
                 signal.signal(number, self._came)
 
     def allow(self) -> None:
-        """From now on interrupt. What came before is raised now."""
+        """Allows interrupts from now on; raises KeyboardInterrupt if a signal is pending."""
         self._deferred_count -= 1
         if self.signal is not None and not self._deferred_count:
             raise KeyboardInterrupt
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Let nothing interrupt this block; what came meanwhile is raised at its end."""
+        """Defers interrupts during the `with` block; a pending signal is raised at its end."""
         self._deferred_count += 1
         try:
             yield
@@ -72,7 +77,7 @@ class SignalGuard:
             self.allow()
 
     def ignore(self) -> None:
-        """From now on only remember: the end must not be interrupted."""
+        """Only records signals from now on, so that cleanup is not interrupted."""
         self._deferred_count += 1
 
     def _came(self, number: int, _frame: FrameType | None) -> None:
@@ -83,32 +88,42 @@ class SignalGuard:
 
 @dataclass(slots=True)
 class ManagedProcess:
-    """One process. Its output goes to `log`."""
+    """A child process.
+
+    Attributes:
+        name: Its name in messages.
+        process: The process.
+        log: The file that receives its output.
+    """
 
     name: str
     process: subprocess.Popen[bytes]
     log: Path
 
     def tail(self) -> str:
-        """The last lines it wrote, without colours or anything else that could steer a terminal."""
+        """Returns the last 25 lines of output, without colors and control characters."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL_LINES:]
         return "\n".join("".join(c for c in _COLOUR.sub("", line) if c.isprintable()) for line in lines)
 
     def check(self) -> None:
-        """Raise if it has ended.
+        """Checks that the process is running.
 
         Raises:
-            ProcessFailed: it has.
+            ProcessFailed: It has exited.
         """
         code = self.process.poll()
         if code is not None:
             raise ProcessFailed(f"the {self.name} ended by itself (exit code {code})", self.tail())
 
     def wait_until_ready(self, url: str, seconds: float) -> None:
-        """Ask `url` until it answers 200.
+        """Polls `url` until it returns 200.
+
+        Args:
+            url: A health or metadata URL of the process.
+            seconds: The timeout.
 
         Raises:
-            ProcessFailed: it ended, or did not get ready in time.
+            ProcessFailed: The process exited, or was not ready in time.
         """
         end = time.monotonic() + seconds
         with httpx2.Client(trust_env=False, timeout=5) as client:
@@ -125,7 +140,11 @@ class ManagedProcess:
 
 
 class ProcessGroup:
-    """Starts children and, at the end of the `with` block, ends all of them in reverse order."""
+    """Starts child processes, and stops them in reverse order at the end of the `with` block.
+
+    Args:
+        interrupts: Defers signals while a child is started or stopped.
+    """
 
     def __init__(self, interrupts: SignalGuard) -> None:
         self._interrupts = interrupts
@@ -140,7 +159,7 @@ class ProcessGroup:
         for child in reversed(self._children):
             _signal_group(child.process, signal.SIGTERM)
         for child in reversed(self._children):
-            with suppress(subprocess.TimeoutExpired):  # then the group is killed
+            with suppress(subprocess.TimeoutExpired):  # the group is killed next
                 child.process.wait(_END_SECONDS)
             _signal_group(child.process, signal.SIGKILL)
             child.process.wait()
@@ -148,7 +167,15 @@ class ProcessGroup:
     def start(
         self, name: str, command: Sequence[str], *, cwd: Path, log: Path, extra: Mapping[str, str]
     ) -> ManagedProcess:
-        """Start `command` in `cwd` with a clean environment and `extra`."""
+        """Starts a child process with a minimal environment.
+
+        Args:
+            name: Its name in messages.
+            command: The command; it must begin with an absolute path.
+            cwd: The working directory.
+            log: The file for its output, which is overwritten.
+            extra: Environment variables in addition to the minimal ones.
+        """
         environment = {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
         with self._interrupts.deferred(), log.open("wb") as output:
             process = subprocess.Popen(  # noqa: S603 - our own commands
@@ -166,9 +193,13 @@ class ProcessGroup:
 
 
 def with_parent_death_signal(command: Sequence[str], platform: str = sys.platform) -> list[str]:
-    """`command`, so that it dies with this process, where the system offers that: then SIGKILL leaves nothing running.
+    """Returns a command line that runs `command` so that it dies with this process, even after SIGKILL.
 
-    `command` must begin with an absolute path.
+    This works on Linux only; on other platforms `command` is returned unchanged.
+
+    Args:
+        command: The command; it must begin with an absolute path.
+        platform: As in `sys.platform`.
     """
     if platform != "linux":
         return list(command)
@@ -176,6 +207,6 @@ def with_parent_death_signal(command: Sequence[str], platform: str = sys.platfor
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
-    """Signal everything the child may have started, too. A group that is gone is fine."""
+    """Sends a signal to the whole process group of `process`. A group that no longer exists is ignored."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, number)

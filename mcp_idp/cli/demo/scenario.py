@@ -1,4 +1,4 @@
-"""The story of `./scripts/demo`: two processes, one login, a few calls, and what to do next."""
+"""Runs `./scripts/demo`: starts both processes, logs in, calls tools, and prints what to try next."""
 
 from __future__ import annotations
 
@@ -29,7 +29,14 @@ _READY_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """Who logs in, whether both stay up afterwards, and where they listen."""
+    """Options of the demo.
+
+    Attributes:
+        user: The demo user who logs in.
+        keep: Keep both processes running until Ctrl-C.
+        server_port: The server's port.
+        provider_port: The provider's port.
+    """
 
     user: str
     keep: bool
@@ -38,7 +45,14 @@ class DemoOptions:
 
 
 class DemoScenario:
-    """One run."""
+    """One run of the demo.
+
+    Args:
+        options: The options.
+        access: The access policy with the demo users.
+        home: A temporary directory for configuration and logs.
+        children: Starts the processes.
+    """
 
     def __init__(self, options: DemoOptions, access: AccessPolicy, home: Path, children: ProcessGroup) -> None:
         self._options = options
@@ -49,12 +63,12 @@ class DemoScenario:
         self._url = f"http://localhost:{options.server_port}/mcp"
 
     def run(self) -> int:
-        """Start, log in, call, tell what next."""
+        """Starts both processes, logs in, calls tools and prints the next steps. Returns the exit code."""
         began = time.monotonic()
         provider = self._start_provider()
         server = self._start_server()
-        # Imported while both start: it takes as long as they do.
-        from mcp_idp.cli.common.console import StepReporter, open_console  # noqa: PLC0415 - see the line above
+        # Imported while both processes start, because the imports take about as long.
+        from mcp_idp.cli.common.console import StepReporter, open_console  # noqa: PLC0415 - see above
         from mcp_idp.cli.common.redaction import Redactor  # noqa: PLC0415 - likewise
 
         narrator = StepReporter(open_console(), Redactor())
@@ -86,7 +100,7 @@ class DemoScenario:
     def _start_server(self) -> ManagedProcess:
         settings = {
             "OAUTH_SERVER_URL": self._issuer,
-            # said outright: where the demo itself runs in a container, the server asks for it
+            # set explicitly: when the demo itself runs in a container, the server requires it
             "OAUTH_INTERNAL_URL": self._issuer,
             "OAUTH_PROVIDER": "nanoidp",
             "MCP_PUBLIC_URL": self._url,
@@ -104,7 +118,7 @@ class DemoScenario:
 
     def _log_in(self, narrator: StepReporter) -> int:
         from mcp_idp.cli.login.flow import run  # noqa: PLC0415 - likewise
-        from mcp_idp.cli.login.form_login import FormLogin  # noqa: PLC0415 - imported while both start
+        from mcp_idp.cli.login.form_login import FormLogin  # noqa: PLC0415 - see `run`
         from mcp_idp.cli.login.options import LoginOptions  # noqa: PLC0415 - likewise
 
         user = self._options.user
@@ -149,7 +163,12 @@ class DemoScenario:
 
 
 def keycloak_differences(access: AccessPolicy, user: str) -> list[str]:
-    """What this provider does otherwise than the Keycloak of the compose file, said outright."""
+    """Returns lines that describe how this provider differs from the compose stack's Keycloak.
+
+    Args:
+        access: The access policy.
+        user: The demo user who logged in.
+    """
     roles = set(access.roles_of_demo_user(access.demo_users[user]))
     theirs = [name for name in access.login_scopes if roles & set(access.scopes[name].roles)]
     there = f"'{user}' would get: {' '.join(theirs)}" if theirs else f"'{user}' would get a token this server refuses"

@@ -1,4 +1,4 @@
-"""The doctor: looks at an MCP server and its identity provider from outside and names what keeps clients out.
+"""The doctor: examines an MCP server and its identity provider as a client sees them, and reports what prevents logins.
 
-`checks/` holds one small function a check, `catalogue` their order, `examine` goes through them, `report` tells.
+`checks/` holds the checks, `registry` their order, `runner` runs them, and `report` prints the findings.
 """

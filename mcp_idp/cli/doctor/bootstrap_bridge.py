@@ -1,9 +1,8 @@
-"""What an administrator sees of the provider: the one place where the doctor calls `scripts/bootstrap_idp.py`.
+"""Runs `scripts/bootstrap_idp.py` to check, probe and fix the provider through its admin API.
 
-The bootstrap knows how the realm must be and which ways in there are; nothing of that is repeated here. It runs as a
-process of its own, and what it says is read from its `--json`.
-
-`--fix`: what the bootstrap can mend, shown first, asked for, then written with the operator's own credentials.
+The bootstrap knows the desired state of the realm and its known weaknesses. It runs as a separate process; the results
+are read from its `--json` output. `--fix` shows the plan, asks for confirmation, and applies it with the operator's own
+credentials.
 """
 
 from __future__ import annotations
@@ -30,12 +29,12 @@ _MAX_MESSAGE_CHARACTERS = 300
 
 @dataclass(frozen=True, slots=True)
 class AdminCheckResult:
-    """What came of the look.
+    """The result of a check through the admin API.
 
     Attributes:
-        drift: what of the provider is not as the access file says, each as "object.member".
-        weaknesses: the ways in, each as (id, what somebody can do, what closes it).
-        fault: why nothing can be said, or "".
+        drift: What differs from the access file, each as "object.member".
+        weaknesses: Known weaknesses, each as (id, what an attacker can do, the fix).
+        fault: Why the check failed, or "".
     """
 
     drift: tuple[str, ...] = ()
@@ -45,11 +44,11 @@ class AdminCheckResult:
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """What came of trying the nine holes.
+    """The result of probing Keycloak's nine known weaknesses.
 
     Attributes:
-        open: those that let the doctor in, each as (id, what it got).
-        fault: why nothing can be said, or "".
+        open: The exploitable weaknesses, each as (id, what was obtained).
+        fault: Why the probe failed, or "".
     """
 
     open: tuple[tuple[str, str], ...] = ()
@@ -57,11 +56,11 @@ class ProbeResult:
 
 
 async def run_admin_check(variables: Mapping[str, str], *, program: Path = _BOOTSTRAP) -> AdminCheckResult:
-    """Let the bootstrap check the provider.
+    """Runs `check` of the bootstrap.
 
     Args:
-        variables: its environment: KEYCLOAK_ADMIN_CLIENT_…, OAUTH_SERVER_URL, MCP_PUBLIC_URL.
-        program: the bootstrap.
+        variables: Its environment: KEYCLOAK_ADMIN_CLIENT_…, OAUTH_SERVER_URL, MCP_PUBLIC_URL.
+        program: The bootstrap.
     """
     output, complaint = await _bootstrap("check", variables, program)
     try:
@@ -71,12 +70,12 @@ async def run_admin_check(variables: Mapping[str, str], *, program: Path = _BOOT
 
 
 async def run_probe(variables: Mapping[str, str], issuer: str, *, program: Path = _BOOTSTRAP) -> ProbeResult:
-    """Let the bootstrap try the nine holes, at the provider that the admin client is for and nowhere else.
+    """Runs `probe` of the bootstrap, but only at the provider that the admin client belongs to.
 
     Args:
-        variables: as for `run_admin_check`.
-        issuer: the provider of the server under examination; nothing is tried if it is another one.
-        program: the bootstrap.
+        variables: As for `run_admin_check`.
+        issuer: The provider of the server under test. If it is another one, nothing is probed.
+        program: The bootstrap.
     """
     try:
         own = own_issuer(None, variables)
@@ -97,9 +96,9 @@ async def run_probe(variables: Mapping[str, str], issuer: str, *, program: Path 
 async def _bootstrap(
     command: str, variables: Mapping[str, str], program: Path, *, seconds: float | None = _SECONDS
 ) -> tuple[bytes, str]:
-    """What a verb prints with --json, and the end of its complaint.
+    """Runs a command with `--json`; returns its output, and the end of its standard error.
 
-    With None for `seconds` it takes what it takes: one that has to clean up is not killed.
+    With `seconds=None` there is no timeout: a command that has to clean up must not be killed.
     """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -122,7 +121,7 @@ async def _bootstrap(
 
 
 def _read(document: Any) -> AdminCheckResult:
-    """The bootstrap's `--json`: `drift` of objects and fields, `weaknesses` of id, what and mend."""
+    """Parses the output of `check --json`: `drift` (objects and fields) and `holes` (id, what, mend)."""
     drift: dict[str, None] = {}
     for change in document["drift"]:
         names = [f"{change['object']}.{field['name']}" for field in change["fields"]]
@@ -137,16 +136,16 @@ _NOTHING_TO_DO = "no changes"
 
 
 def fix(variables: Mapping[str, str], url: str, confirm: Callable[[], bool], *, program: Path = _BOOTSTRAP) -> str:
-    """Show what an apply would change and, if that is `confirm`, apply it. All of it is told on standard error.
+    """Shows the plan of the bootstrap and, if it is confirmed, applies it. All output goes to standard error.
 
     Args:
-        variables: the bootstrap's environment: KEYCLOAK_ADMIN_CLIENT_…, OAUTH_SERVER_URL, MCP_PUBLIC_URL.
-        url: the server under examination, which has to be the one of those variables.
-        confirm: asks the operator.
-        program: the bootstrap.
+        variables: The bootstrap's environment: KEYCLOAK_ADMIN_CLIENT_…, OAUTH_SERVER_URL, MCP_PUBLIC_URL.
+        url: The server under test, which must be the one of these variables.
+        confirm: Asks the operator.
+        program: The bootstrap.
 
     Returns:
-        Why nothing was mended, or "" where it was or there was nothing to mend.
+        Why nothing was fixed; "" if it was fixed or there was nothing to fix.
     """
     own = variables.get("MCP_PUBLIC_URL") or Settings().public_url
     if own != url:
@@ -165,7 +164,7 @@ def fix(variables: Mapping[str, str], url: str, confirm: Callable[[], bool], *, 
 
 
 def confirm_on_terminal() -> bool:
-    """Ask on the terminal; without one, nobody agrees."""
+    """Asks for confirmation on the terminal; returns False without a terminal."""
     if not sys.stdin.isatty():
         sys.stderr.write("write this? There is no terminal to ask on: add --yes\n")
         return False
@@ -175,7 +174,7 @@ def confirm_on_terminal() -> bool:
 
 
 def _run(command: str, variables: Mapping[str, str], program: Path) -> subprocess.CompletedProcess[str]:
-    """Its complaints go to standard error as they come."""
+    """Runs a command and captures its standard output; standard error is passed through."""
     return subprocess.run(  # noqa: S603 - this interpreter and our own program
         [sys.executable, program, command],
         env=dict(variables),

@@ -1,4 +1,4 @@
-"""`WWW-Authenticate`, read: RFC 9110 section 11.6.1, RFC 6750 section 3."""
+"""Parses the `WWW-Authenticate` header (RFC 9110 section 11.6.1, RFC 6750 section 3)."""
 
 from __future__ import annotations
 
@@ -11,18 +11,26 @@ _PARAMETER = re.compile(r'\s*,?\s*([A-Za-z0-9_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """The parameters of a Bearer challenge, by name in lower case."""
+    """A Bearer challenge.
+
+    Attributes:
+        parameters: The challenge's parameters, with names in lower case.
+    """
 
     parameters: dict[str, str] = field(default_factory=dict)
 
     @property
     def scopes(self) -> tuple[str, ...]:
-        """What it says a login should ask for."""
+        """The scopes that a login should request."""
         return tuple(self.parameters.get("scope", "").split())
 
 
 def read_challenge(header: str) -> Challenge | None:
-    """The Bearer challenge in `header`, or None if it has none. The first value of a repeated parameter counts."""
+    """Parses the Bearer challenge in `header`. If a parameter is repeated, the first value is used.
+
+    Returns:
+        The challenge, or None if there is no Bearer challenge.
+    """
     start = _BEARER.search(header)
     if start is None:
         return None

@@ -69,7 +69,17 @@ docs/doctor.md lists all that it can find. Exit codes: 0 nothing to mend, 1 find
 
 @dataclass(frozen=True, slots=True)
 class DoctorOptions:
-    """What to examine, and with which token."""
+    """What to examine.
+
+    Attributes:
+        url: The MCP server's URL.
+        register: Whether to try client registrations.
+        inside: Whether to check the provider through Keycloak's admin API.
+        probe: Whether to probe Keycloak's known weaknesses.
+        token: The access token to evaluate, or "".
+        failure: The error of a requested login that returned no token.
+        connect_to: Address mapping, see `mcp_idp.cli.common.http`.
+    """
 
     url: str
     register: bool
@@ -81,7 +91,7 @@ class DoctorOptions:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The options, with help that teaches."""
+    """Returns the parser of `scripts/doctor`."""
     parser = argparse.ArgumentParser(
         "scripts/doctor", description=_HELP, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -107,7 +117,14 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and give its exit code."""
+    """Runs the command.
+
+    Args:
+        arguments: The command line without the program name; by default that of the process.
+
+    Returns:
+        The exit code.
+    """
     parser = build_parser()
     options = parser.parse_args(arguments)
     secrets = Redactor()
@@ -133,7 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def exit_code(results: Sequence[Result]) -> int:
-    """As `--help` documents it."""
+    """Returns the exit code that `--help` documents."""
     found = {finding.kind for result in results for finding in result.findings}
     if found & {UNREACHABLE, CERTIFICATE}:
         return _UNREACHABLE
@@ -141,10 +158,10 @@ def exit_code(results: Sequence[Result]) -> int:
 
 
 def _parse_options(options: argparse.Namespace, secrets: Redactor) -> DoctorOptions:
-    """What the command line asks for; with --login, the token comes from a login.
+    """Validates the options, and obtains the token from standard input or, with `--login`, from a login.
 
     Raises:
-        ValueError: it asks for something impossible; the text says what.
+        ValueError: An option is invalid; the message names it.
     """
     if options.token not in {None, "-"}:
         raise ValueError("--token -: a token on the command line stands in the process list: treat it as lost")
@@ -160,7 +177,7 @@ def _parse_options(options: argparse.Namespace, secrets: Redactor) -> DoctorOpti
     elif options.login:
         try:
             token = asyncio.run(_log_in(options, url, secrets))
-        except LoginClientError as error:  # the examination says more
+        except LoginClientError as error:  # the findings explain the failure
             failure = error
     secrets.add_secret(token)
     return DoctorOptions(

@@ -1,4 +1,4 @@
-"""How the clients that people use register themselves, as far as a provider judges it (RFC 7591 section 2)."""
+"""How popular MCP clients register, as far as it affects the provider's decision (RFC 7591 section 2)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientProfile:
-    """One kind of client.
+    """The registration of one MCP client.
 
     Attributes:
-        redirect_uris: as it registers them; ports of native clients are any.
-        sends_scope: whether it registers with the scopes that it will ask for.
-        client_uri: what it calls its home page, or "".
-        from_browser: whether the request comes from a page in a browser, with an Origin.
-        auth_method: how it wants to show who it is at the token endpoint.
+        name: The client's name.
+        redirect_uris: Its redirect URIs; the ports of native clients are examples.
+        sends_scope: Whether it registers with the scopes that it will request.
+        client_uri: The URL of its home page, or "".
+        from_browser: Whether the request comes from a web page, with an Origin header.
+        auth_method: Its `token_endpoint_auth_method`.
     """
 
     name: str
@@ -26,7 +27,11 @@ class ClientProfile:
     auth_method: str = "none"
 
     def registration(self, scopes: tuple[str, ...]) -> dict[str, Any]:
-        """What it sends, where a login should ask for `scopes`."""
+        """Returns the client metadata that it sends to the registration endpoint.
+
+        Args:
+            scopes: The scopes that a login would request.
+        """
         document: dict[str, Any] = {
             "client_name": f"trial of scripts/doctor ({self.name})",
             "redirect_uris": list(self.redirect_uris),

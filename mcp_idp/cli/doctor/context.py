@@ -1,4 +1,4 @@
-"""What is known of the server under examination. Each check adds what it learnt."""
+"""What is known about the server under test. Each check adds what it learned."""
 
 from __future__ import annotations
 
@@ -19,29 +19,30 @@ if TYPE_CHECKING:
 
     Evaluator = Callable[[str, "CheckContext"], Awaitable[TokenEvaluation]]
 
-INSPECTOR = "http://localhost:6274"  # where MCP Inspector's page is served
+INSPECTOR = "http://localhost:6274"  # the default origin of MCP Inspector
 
 
 @dataclass(slots=True)
 class CheckContext:
-    """One examination.
+    """The state of one run of the checks.
 
     Attributes:
-        url: the server, as clients are told to call it.
-        http: for every request.
-        register: whether trial registrations are wanted.
-        look_inside: what an administrator sees of the provider, where it is wanted.
-        probe: tries the nine holes of Keycloak, given the issuer, where that is wanted.
-        evaluate: gives a verdict on the token, where one was handed over.
-        token: that token, or "".
-        failure: why a login that was wanted brought no token.
-        initial_response: the answer to a call without a token.
-        challenge: what that answer's `WWW-Authenticate` says.
-        open: whether the server answers without a token.
-        resource: the protected resource metadata.
-        issuer: the first of its authorization servers.
-        bogus_token_response: the answer to a call with a token that nobody issued.
-        provider: that issuer's metadata, found at `provider_reply.url`.
+        url: The MCP server's URL, as clients are given it.
+        http: Sends all requests.
+        register: Whether to try client registrations.
+        evaluate: Evaluates the token; None without a token.
+        look_inside: Checks the provider through the admin API, if requested.
+        probe: Probes the known weaknesses of Keycloak at a given issuer, if requested.
+        token: The access token, or "".
+        failure: The error of a requested login that returned no token.
+        initial_response: The response to a request without a token.
+        challenge: The Bearer challenge of that response.
+        open: Whether the server accepts requests without a token.
+        resource: The protected resource metadata.
+        issuer: The first of its authorization servers.
+        bogus_token_response: The response to a request with a token that nobody issued.
+        provider: The metadata of the issuer.
+        provider_reply: The response that contained it.
     """
 
     url: str
@@ -68,35 +69,35 @@ class CheckContext:
 
     @property
     def scopes(self) -> tuple[str, ...]:
-        """Those a first login asks for: the challenge's, else the metadata's (MCP authorization, "Scope Selection")."""
+        """The scopes of a first login: the challenge's, else the metadata's (MCP authorization, "Scope Selection")."""
         named = self.challenge.scopes if self.challenge is not None else ()
         return named or texts(self.resource.get("scopes_supported"))
 
     @property
     def is_keycloak(self) -> bool:
-        """Whether the issuer's URL looks like a realm of Keycloak."""
+        """Whether the issuer's URL looks like a Keycloak realm."""
         return "/realms/" in self.issuer
 
     def is_internal_name(self, url: str) -> bool:
-        """Whether `url` is a name that only the server's own network knows, while its clients are elsewhere."""
+        """Returns whether `url` has a host that only the server's own network can resolve or reach."""
         host = urlsplit(url).hostname or ""
         if is_loopback(self.host):
             return "." not in host.rstrip(".") and ":" not in host and not is_loopback(host)
         return not is_private(self.host) and is_private(host)
 
     def as_localhost(self, url: str) -> str:
-        """`url` as clients of a server on this machine would reach it: the same port, on localhost."""
+        """Returns `url` with the host localhost and the same port, for clients on this machine."""
         parts = urlsplit(url)
         port = f":{parts.port}" if parts.port else ""
         return parts._replace(netloc=f"localhost{port}").geturl()
 
 
 def texts(value: object) -> tuple[str, ...]:
-    """The strings of a JSON list; junk is none."""
+    """Returns the strings in a JSON list; other values yield an empty tuple."""
     return tuple(part for part in value if isinstance(part, str)) if isinstance(value, list) else ()
 
 
 def text(document: dict[str, Any], name: str) -> str:
-    """The string in a member, or ""."""
+    """Returns the member `name` if it is a string, else ""."""
     value = document.get(name)
     return value if isinstance(value, str) else ""

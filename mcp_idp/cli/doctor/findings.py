@@ -1,4 +1,4 @@
-"""What a check can find: the kinds are data, so that the documentation is made of them."""
+"""The findings of the checks. Rules are data, so that the documentation can be generated from them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-_MAX_CHARACTERS = 2000  # characters: values come from servers, which may write novels
+_MAX_CHARACTERS = 2000  # characters: values come from servers and may be arbitrarily long
 
 
 class Severity(StrEnum):
-    """How much it matters. Notes are no reason to change anything, and leave the exit code 0."""
+    """The severity of a finding. Notes require no change and leave the exit code 0."""
 
     FAULT = auto()
     WARNING = auto()
@@ -23,15 +23,16 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One thing that can be wrong.
+    """A problem that a check can find.
 
     Attributes:
-        name: unique among all checks.
-        severity: FAULT where clients cannot log in or anybody can, WARNING where some cannot or something is open.
-        title: what it is, in a few words.
-        why: why it matters, in one sentence.
-        source: the clause that says so, or "".
-        reports: public reports of it, as owner/repository#number.
+        name: Unique among all checks.
+        severity: FAULT if clients cannot log in or anybody can; WARNING if some clients cannot log in, or something is
+            exposed.
+        title: The problem in a few words.
+        why: Why it matters, in one sentence.
+        source: The clause that it violates, or "".
+        reports: Public reports of the problem, as `owner/repository#number`.
     """
 
     name: str
@@ -44,13 +45,13 @@ class Rule:
     def finding(
         self, observed: str, fix: str, *, url: str | None = None, settings: Mapping[str, str] | None = None
     ) -> Finding:
-        """This kind, found.
+        """Creates a finding of this rule. Long texts are truncated.
 
         Args:
-            observed: what was seen, with the values.
-            fix: what to do about it.
-            url: the server's URL that clients should use instead, if that mends it.
-            settings: those of this project's server that mend it.
+            observed: What was observed, with the values.
+            fix: What to do about it.
+            url: The MCP server's URL that clients should use instead, if that fixes the problem.
+            settings: Settings of this project's server that fix the problem.
         """
         return Finding(
             kind=self, observed=observed[:_MAX_CHARACTERS], fix=fix[:_MAX_CHARACTERS], url=url, settings=settings or {}
@@ -59,7 +60,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that is wrong here. See `Rule.finding`."""
+    """A problem that was found. For the attributes see `Rule.finding`."""
 
     kind: Rule
     observed: str
@@ -68,7 +69,7 @@ class Finding:
     settings: Mapping[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """For `--json`."""
+        """Returns the object for `--json`."""
         kind = self.kind
         return {
             "finding": kind.name,
@@ -85,6 +86,10 @@ class Finding:
 
 
 def link(complaint: str) -> str:
-    """The address of `owner/repository#number`. The site leads from issues to pull requests by itself."""
+    """Returns the URL of an issue or pull request; GitHub redirects from issues to pull requests.
+
+    Args:
+        complaint: `owner/repository#number`.
+    """
     repository, _, number = complaint.partition("#")
     return f"https://github.com/{repository}/issues/{number}"

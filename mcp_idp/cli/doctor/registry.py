@@ -1,4 +1,4 @@
-"""All checks, in the order of causes: what comes first can be the reason for what comes later."""
+"""All checks, in an order in which causes precede consequences."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mcp_idp.cli.doctor.checks import (
 if TYPE_CHECKING:
     from mcp_idp.cli.doctor.runner import Check
 
-# What a login needs to know; the rest is about who else may come, and how well clients are led.
+# The checks that discover what a login requires.
 DISCOVERY_CHECKS: tuple[Check, ...] = (
     *reachability.CHECKS,
     *encryption.CHECKS,

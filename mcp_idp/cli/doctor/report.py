@@ -1,4 +1,7 @@
-"""What people and programs read of an examination. No control character and no token leaves this module."""
+"""Prints the results of the checks as text or JSON.
+
+Tokens are removed from both; control characters are removed from the text.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,15 @@ _STYLES = {Severity.FAULT: "bold red", Severity.WARNING: "bold yellow", Severity
 
 
 def as_json(url: str, results: Sequence[Result], secrets: Redactor) -> dict[str, Any]:
-    """The object of `--json`; whoever prints it escapes what is not ASCII."""
+    """Returns the object for `--json`: `url`, `healthy`, `findings` and `checks`.
+
+    The caller escapes non-ASCII characters.
+
+    Args:
+        url: The MCP server's URL.
+        results: The results of all checks.
+        secrets: The secrets to hide.
+    """
     document = {
         "url": url,
         "healthy": is_healthy(results),
@@ -44,19 +55,29 @@ def as_json(url: str, results: Sequence[Result], secrets: Redactor) -> dict[str,
 
 
 def is_healthy(results: Sequence[Result]) -> bool:
-    """Whether nothing was found but notes."""
+    """Returns whether there are no findings, or only notes."""
     return all(finding.kind.severity is Severity.NOTE for finding in all_findings(results))
 
 
 class Report:
-    """Prints an examination."""
+    """Prints the results of the checks.
+
+    Args:
+        console: Where to print.
+        secrets: The secrets to hide.
+    """
 
     def __init__(self, console: Console, secrets: Redactor) -> None:
         self._console = console
         self._secrets = secrets
 
     def print(self, url: str, results: Sequence[Result]) -> None:
-        """Findings first, the cause before its consequences; then what was checked."""
+        """Prints the findings, causes before their consequences, and then the checks.
+
+        Args:
+            url: The MCP server's URL.
+            results: The results of all checks.
+        """
         findings = all_findings(results)
         for number, finding in enumerate(findings, 1):
             self._finding(number, finding)
@@ -96,7 +117,7 @@ class Report:
         self._line(f"  {symbol:<2} {result.check.question}{end}", style)
 
     def _waiting(self, results: Sequence[Result]) -> None:
-        """What was not checked, by what it waits for."""
+        """Prints the checks that were not run, grouped by the check they depend on."""
         for cause in dict.fromkeys(result.blocked_by for result in results if result.blocked_by):
             names = ", ".join(result.check.name for result in results if result.blocked_by == cause)
             self._line(f"  -  not checked because of what '{cause}' found: {names}", "dim")

@@ -1,4 +1,4 @@
-"""A check: a name, whether it applies, and what it finds; and how to go through many."""
+"""Defines checks, and runs them in the order of their dependencies."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ Applies = Callable[[CheckContext], str]
 
 
 def always(_: CheckContext) -> str:
-    """It applies to everybody."""
+    """The skip reason of checks that always apply."""
     return ""
 
 
 def with_login(case: CheckContext) -> str:
-    """It applies where there is a login."""
+    """The skip reason of checks that apply only to servers that require a login."""
     return "the server asks for no login" if case.open else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One check.
+    """A check.
 
     Attributes:
-        name: as the report shows it.
-        question: the question it answers.
-        run: finds out, and leaves what it learnt in the case.
-        kinds: all that it can find.
-        depends_on: checks whose faults make this one pointless.
-        skip_reason: why it does not apply to this case, or "".
+        name: Its name in the report.
+        question: The question that it answers.
+        run: Performs the check, and stores what it learned in the context.
+        kinds: All rules that it can report.
+        depends_on: The names of checks after whose faults this one is not run.
+        skip_reason: Returns why the check does not apply to this server, or "".
     """
 
     name: str
@@ -49,11 +49,13 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of one check.
+    """The result of a check.
 
     Attributes:
-        blocked_by: the check whose fault must be mended first, or "".
-        skipped: why not, where it is no matter of this server.
+        check: The check.
+        findings: What it found.
+        blocked_by: The check whose fault must be fixed first, or "".
+        skipped: Why the check does not apply to this server, or "".
     """
 
     check: Check
@@ -63,9 +65,19 @@ class Result:
 
 
 async def run_checks(case: CheckContext, checks: Iterable[Check]) -> list[Result]:
-    """Go through `checks` in their order, which is that of causes: what depends on a fault is left out."""
+    """Runs the checks in the given order, in which causes precede consequences.
+
+    A check is not run if one of the checks it depends on found a fault.
+
+    Args:
+        case: The server under test; checks add what they learn.
+        checks: The checks.
+
+    Returns:
+        One result for each check, in the same order.
+    """
     results: list[Result] = []
-    broken: dict[str, str] = {}  # the check that has a fault to find for each that waits for it
+    broken: dict[str, str] = {}  # failed or blocked check to the check that found the fault
     for check in checks:
         cause = next((broken[name] for name in check.depends_on if name in broken), None)
         if cause is not None:
@@ -85,6 +97,6 @@ _ORDER = list(Severity)
 
 
 def all_findings(results: Iterable[Result]) -> list[Finding]:
-    """Faults first, then warnings, then notes; within each the cause before its consequences."""
+    """Returns faults, then warnings, then notes; within each group in the order of the checks."""
     found = [finding for result in results for finding in result.findings]
     return sorted(found, key=lambda finding: _ORDER.index(finding.kind.severity))

@@ -1,4 +1,7 @@
-"""By which settings a token is judged: the server's own where this machine has them, else what the server publishes."""
+"""Chooses the settings to evaluate a token with.
+
+These are the server's own settings if this machine has them, otherwise settings derived from the server's metadata.
+"""
 
 from __future__ import annotations
 
@@ -30,12 +33,12 @@ _ACCESS = _ROOT / "idp-config" / "access.yaml"
 def make_evaluator(
     variables: Mapping[str, str], *, transport: httpx.AsyncBaseTransport | None = None, clock: Clock | None = None
 ) -> Evaluator:
-    """A judge with the settings in `variables`, for the server they are of; for others, by what is seen.
+    """Returns a function that evaluates a token for the server under test.
 
     Args:
-        variables: the server's environment, as `surroundings` gives it.
-        transport: in place of the network.
-        clock: the time; the system's by default.
+        variables: The server's environment, see `mcp_idp.cli.common.server_env`.
+        transport: Replaces the network, if given.
+        clock: The current time; by default the system's.
     """
     time = clock or Clock()
 
@@ -49,7 +52,13 @@ def make_evaluator(
 
 
 def settings_for(case: CheckContext, variables: Mapping[str, str]) -> Settings:
-    """The settings of the server at `case.url`: those of `variables` if they are for it, else what it publishes."""
+    """Returns the settings of the server under test.
+
+    Args:
+        case: The server under test, with its issuer discovered.
+        variables: The environment. Its settings are used if they are valid and have the same public URL and issuer;
+            otherwise the settings are derived from `case`.
+    """
     try:
         settings = load_settings(variables)
         load_access(settings.access_file)

@@ -1,4 +1,4 @@
-"""In what two URLs differ that should be equal letter by letter."""
+"""Describes the difference between two URLs that should be identical."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mcp_idp.util.urls import is_loopback
 
 
 def describe_difference(one: str, other: str) -> str:
-    """What keeps `one` from being `other`, in words."""
+    """Returns a phrase that names the first relevant difference between two different URLs."""
     if one.rstrip("/") == other.rstrip("/"):
         return "a slash at the end"
     a, b = urlsplit(one), urlsplit(other)

@@ -4,7 +4,7 @@ try:
     from mcp_idp.cli.inspect.cli import main
     from mcp_idp.observability.logging import configure_logging
 
-    configure_logging("text", "error")  # of the process, so here: the library logs each rejection
+    configure_logging("text", "error")  # process-wide, so set here: the library logs each rejection
     sys.exit(main())
-except KeyboardInterrupt:  # while modules are being loaded
+except KeyboardInterrupt:  # during imports
     sys.exit(130)

@@ -1,4 +1,4 @@
-"""`scripts/inspect`: a token on standard input, and what each rule of the server makes of it."""
+"""`scripts/inspect`: reads a token from standard input and shows the result of each validation rule of the server."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ judged: the provider's keys cannot be had.
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The options, with help that teaches."""
+    """Returns the parser of `scripts/inspect`."""
     parser = argparse.ArgumentParser(
         "scripts/inspect", description=_HELP, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -65,7 +65,14 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and give its exit code."""
+    """Runs the command.
+
+    Args:
+        arguments: The command line without the program name; by default that of the process.
+
+    Returns:
+        The exit code.
+    """
     options = build_parser().parse_args(arguments)
     if options.token:
         return _complain("a token on the command line stands in the process list and in the shell's history: "
@@ -90,10 +97,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def load_rules(variables: dict[str, str]) -> tuple[Settings, AccessPolicy]:
-    """The server's settings and access file.
+    """Loads the server's settings and access file.
+
+    Args:
+        variables: The server's environment.
 
     Raises:
-        SettingsError, AccessFileError: they cannot work; the text says what to change.
+        SettingsError: A setting is invalid; the message says what to change.
+        AccessFileError: The access file is invalid; the message says what to change.
     """
     settings = load_settings(variables)
     if not variables.get("ACCESS_FILE"):
@@ -124,7 +135,7 @@ def _key_set(path: Path) -> bytes:
 
 
 def lines(evaluation: TokenEvaluation) -> Iterator[str]:
-    """What a person reads."""
+    """Yields the lines of the text report."""
     for title, part in (("header", evaluation.header), ("claims", evaluation.claims)):
         yield f"{title}{'' if part else ': none that could be read'}"
         for name, value in part.items():
@@ -163,7 +174,12 @@ def _summary_line(evaluation: TokenEvaluation) -> str:
 
 
 def as_json(evaluation: TokenEvaluation) -> dict[str, Any]:
-    """What a program reads."""
+    """Returns the object that `--json` prints.
+
+    Returns:
+        `taken` (bool), `refusals` (objects with `rule`, `expected` and `got`), `missing_scope` and `unavailable` (text
+        or None), and the unverified `header` and `claims`.
+    """
     return {
         "taken": evaluation.accepted,
         "refusals": [{"rule": v.rule, "expected": v.expected, "got": v.got} for v in evaluation.failures],

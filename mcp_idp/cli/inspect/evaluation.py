@@ -1,9 +1,7 @@
-"""What each rule of the server says of one token. The server's own code judges; nothing here decides.
+"""Evaluates one token with the server's own validation code, and reports every rule that rejects it.
 
-The server stops at its first refusal. To see what else would be refused, what was refused is replaced by what was
-expected, and the same code judges again.
-
-What each rule asks of a token, in words.
+The server stops at the first failure. To find further ones, a rejected value is replaced by the expected one, and the
+same code validates the claims again.
 """
 
 from __future__ import annotations
@@ -53,7 +51,7 @@ RULE_DESCRIPTIONS: Mapping[TokenErrorReason, str] = {
 
 _MAX_SHOWN_CHARACTERS = 300
 _MAX_FAILURES = 10
-# In the order in which the server looks. CLAIMS_MALFORMED can come from any of the claims that follow it.
+# In the order of the server's checks. CLAIMS_MALFORMED can be caused by any claim that a later rule checks.
 JWT_RULES = (
     TokenErrorReason.TOO_LONG,
     TokenErrorReason.ENCRYPTED,
@@ -77,7 +75,7 @@ JWT_RULES = (
     TokenErrorReason.NO_USER,
 )
 _CLAIM_RULES = frozenset(JWT_RULES[JWT_RULES.index(TokenErrorReason.CLAIMS_MALFORMED) :])
-# Those after which the rest of the token means something.
+# After these failures the claims can still be evaluated.
 _STILL_READABLE = frozenset(
     {
         TokenErrorReason.KEY_MISMATCH,
@@ -90,7 +88,14 @@ _STILL_READABLE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class RuleFailure:
-    """A refusal by one rule. `expected` and `got` are bounded; `raw` is what was there."""
+    """A rule that rejects the token.
+
+    Attributes:
+        rule: The rule.
+        expected: The expected value as text, truncated.
+        got: The token's value as text, truncated.
+        raw: The token's value, unchanged.
+    """
 
     rule: TokenErrorReason
     expected: str
@@ -100,17 +105,18 @@ class RuleFailure:
 
 @dataclass(slots=True)
 class TokenEvaluation:
-    """What came of it.
+    """The result of an evaluation.
 
     Attributes:
-        accepted: whether the server would serve a request with this token.
-        failures: what the rules refuse; the first is the one that the server stops at.
-        passed: the rules that are known to take it, or would if those before them did.
-        unavailable: why it could not be judged, or "".
-        missing_scope: what is said of the scope that every request needs, if it is missing.
-        header, claims: as they stand in the token, not verified.
-        readable: whether there are claims to speak of.
-        principal: whom the server would see.
+        accepted: Whether the server would accept a request with this token.
+        failures: The rules that reject the token; the server stops at the first.
+        passed: The rules that are known to accept it, or would if the earlier failures were fixed.
+        unavailable: Why the token could not be verified, or "".
+        missing_scope: A description of the missing base scope, or None.
+        header: The token's header, not verified.
+        claims: The token's claims, not verified.
+        readable: Whether the token has claims that could be decoded.
+        principal: The authenticated principal, if the token is accepted.
     """
 
     accepted: bool = False
@@ -127,13 +133,13 @@ class TokenEvaluation:
 async def evaluate_token(
     token: str, trusted: TokenVerifierRegistry, access: AccessPolicy, clock: Clock
 ) -> TokenEvaluation:
-    """Let the server's code judge `token`.
+    """Evaluates `token` with the server's code.
 
     Args:
-        token: as it would stand behind "Bearer ".
-        trusted: the issuers, as the server makes them from its settings.
-        access: for the scope that every request needs.
-        clock: the time.
+        token: The token without the "Bearer " prefix.
+        trusted: The issuers, as the server builds them from its settings.
+        access: Names the base scope that every request requires.
+        clock: The current time.
     """
     evaluation = TokenEvaluation(header=decode_segment(token, 0) or {}, claims=decode_unverified_claims(token) or {})
     evaluation.readable = bool(evaluation.claims)
@@ -163,7 +169,10 @@ def _before(reason: TokenErrorReason) -> set[TokenErrorReason]:
 
 
 def _continue_after_failure(evaluation: TokenEvaluation, rules: ClaimsPolicy, now: float) -> Principal | None:
-    """Judge the claims until nothing more refuses them, or until nothing that was expected can be put in."""
+    """Validates the claims again and again, each time with one failure assumed fixed.
+
+    It stops when the claims pass or a failure cannot be assumed fixed.
+    """
     known = {failure.rule for failure in evaluation.failures}
     view = _Hypothetical(dict(evaluation.claims), rules, now)
     for _ in range(_MAX_FAILURES):
@@ -184,14 +193,14 @@ def _continue_after_failure(evaluation: TokenEvaluation, rules: ClaimsPolicy, no
 
 @dataclass(slots=True)
 class _Hypothetical:
-    """Claims, rules and time as they would have to be for what was refused until now to be taken."""
+    """The claims, rules and time as they would have to be for the failures so far not to occur."""
 
     claims: dict[str, Any]
     rules: ClaimsPolicy
     now: float
 
     def assume(self, error: InvalidToken) -> bool:
-        """Put in what was expected; whether that is possible."""
+        """Changes a value so that `error` no longer occurs; returns whether that is possible."""
         profile = self.rules.profile
         match error.reason:
             case TokenErrorReason.ISSUER:
@@ -225,6 +234,6 @@ def _rule_failure(error: InvalidToken) -> RuleFailure:
 
 
 def format_value(value: object) -> str:
-    """`value` as text, bounded."""
+    """Returns `value` as text, truncated to 300 characters."""
     text = value if isinstance(value, str) else repr(value)
     return text if len(text) <= _MAX_SHOWN_CHARACTERS else f"{text[:_MAX_SHOWN_CHARACTERS]} …"

@@ -1,4 +1,4 @@
-"""The server's verifier, set up to judge one token outside the server."""
+"""Sets up the server's token verifiers to evaluate one token outside the server."""
 
 from __future__ import annotations
 
@@ -23,13 +23,17 @@ _SECONDS = 5.0
 
 
 class StaticJwksTransport(httpx.AsyncBaseTransport):
-    """Answers every request with a key set that is at hand: nothing is sent anywhere."""
+    """Answers every request with a given JWKS; no network request is made.
+
+    Args:
+        document: The JWKS as JSON bytes.
+    """
 
     def __init__(self, document: bytes) -> None:
         self._document = document
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """The key set, whatever is asked."""
+        """Returns the JWKS for any request."""
         return httpx.Response(200, stream=httpx.ByteStream(self._document), request=request)
 
 
@@ -37,10 +41,16 @@ class StaticJwksTransport(httpx.AsyncBaseTransport):
 async def open_verifiers(
     settings: Settings, access: AccessPolicy, clock: Clock, *, transport: httpx.AsyncBaseTransport | None = None
 ) -> AsyncIterator[TokenVerifierRegistry]:
-    """The issuers as the server makes them from `settings`, with `transport` in place of the network.
+    """Yields the token verifiers that the server would build from its settings, and closes them at the end.
+
+    Args:
+        settings: The server's settings.
+        access: The access policy.
+        clock: The current time.
+        transport: Replaces the network, if given.
 
     Raises:
-        SettingsError: OAUTH_CA_FILE, by which the server trusts, cannot be read; not where a `transport` is given.
+        SettingsError: OAUTH_CA_FILE cannot be read. The file is not used if `transport` is given.
     """
     if isinstance(transport, StaticJwksTransport):
         settings = replace(settings, jwks_url=_STATIC_JWKS_URL)

@@ -1,4 +1,4 @@
-"""The narrated client: it logs in at an MCP server as any MCP client does, and says what happens and why.
+"""The explaining client: logs in at an MCP server like any MCP client, and prints what happens at each step and why.
 
-`cli` reads the command line, `journey` goes the eight steps, `watch` turns the real HTTP exchange into narration.
+`cli` reads the command line, `flow` runs the eight steps, `http_tracer` prints the actual HTTP requests and responses.
 """

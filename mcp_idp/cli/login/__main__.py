@@ -4,5 +4,5 @@ try:
     from mcp_idp.cli.login.cli import main
 
     sys.exit(main())
-except KeyboardInterrupt:  # while modules were being loaded
+except KeyboardInterrupt:  # during imports
     sys.exit(130)

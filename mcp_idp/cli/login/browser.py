@@ -1,4 +1,4 @@
-"""Brings the person to the login page: the system's browser, and always the URL in print."""
+"""Opens the login page in the system's browser, and always prints its URL."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 def check_login_url(url: str) -> None:
-    """Refuse what a browser must not be handed: the URL comes out of metadata that somebody else wrote.
+    """Rejects a login URL that must not be passed to a browser. The URL comes from untrusted metadata.
 
     Raises:
-        ProviderError: the URL is not http or https.
+        ProviderError: The URL is not http or https.
     """
     if urlsplit(url).scheme not in {"http", "https"}:
         raise ProviderError(
@@ -33,18 +33,24 @@ def check_login_url(url: str) -> None:
 
 
 def has_display(variables: Mapping[str, str], platform: str = sys.platform) -> bool:
-    """Whether a browser with windows can be expected: in a bare terminal `webbrowser` would start a text browser."""
+    """Returns whether a graphical browser can be expected; without a display, `webbrowser` would start a text browser.
+
+    Args:
+        variables: The process environment.
+        platform: As in `sys.platform`.
+    """
     if platform in {"darwin", "win32", "cygwin"}:
         return True
     return any(variables.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME"))
 
 
 class BrowserLogin:
-    """A login by a person in a browser.
+    """A login by the user in a browser.
 
     Args:
-        timeout: how long to wait for the person, in seconds.
-        open_browser: False only prints the URL.
+        narrator: Receives the login URL and notes.
+        timeout: How long to wait for the user, in seconds.
+        open_browser: If False, only the URL is printed.
     """
 
     def __init__(self, narrator: StepReporter, *, timeout: float, open_browser: bool = True) -> None:
@@ -53,11 +59,15 @@ class BrowserLogin:
         self._open = open_browser and has_display(os.environ)
 
     async def log_in(self, url: str, callback: LoopbackServer) -> AuthorizationResponse:
-        """Send the person to `url` and wait for the answer.
+        """Sends the user to `url` and waits for the authorization response.
+
+        Args:
+            url: The authorization request.
+            callback: Receives the authorization response.
 
         Raises:
-            ProviderError: `url` is nothing for a browser.
-            LoginError: nobody came back in time.
+            ProviderError: `url` is not a web address.
+            LoginError: No response arrived in time.
         """
         check_login_url(url)
         opened = self._open and await anyio.to_thread.run_sync(webbrowser.open, url)

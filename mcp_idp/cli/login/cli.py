@@ -1,4 +1,4 @@
-"""The command line of the narrated client."""
+"""The command line of the login client."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ exit codes:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The options, with help that teaches."""
+    """Returns the parser of `scripts/login`."""
     parser = argparse.ArgumentParser(
         "scripts/login", description=_HELP, epilog=_EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -94,7 +94,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def add_login_options(parser: argparse.ArgumentParser) -> None:
-    """The options of every verb that logs in."""
+    """Adds the options of every command that logs in."""
     parser.add_argument("--scope", help="the scopes to ask for, instead of those the challenge names")
     parser.add_argument("--client-id", help="a public client known to the provider, instead of registering one")
     parser.add_argument("--headless", action="store_true", help="fill the provider's forms here, without a browser")
@@ -109,7 +109,17 @@ def add_login_options(parser: argparse.ArgumentParser) -> None:
 def login_strategy(
     options: argparse.Namespace, narrator: StepReporter, password: str, issuer: str | None
 ) -> Callable[[httpx2.AsyncClient], LoginStrategy]:
-    """What makes the login that the options of `add_login_options` ask for; `issuer` is the plan's."""
+    """Returns a factory for the login method that the options of `add_login_options` select.
+
+    Args:
+        options: The parsed options.
+        narrator: Receives the steps.
+        password: The password for `--headless`.
+        issuer: The only provider that may receive the password; None selects the browser login.
+
+    Returns:
+        A function that takes the HTTP client for the provider's pages.
+    """
 
     def chosen_login(pages: httpx2.AsyncClient) -> LoginStrategy:
         if issuer is not None:
@@ -120,7 +130,14 @@ def login_strategy(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and give its exit code."""
+    """Runs the command.
+
+    Args:
+        arguments: The command line without the program name; by default that of the process.
+
+    Returns:
+        The exit code.
+    """
     parser = build_parser()
     options = parser.parse_args(arguments)
     try:
@@ -146,10 +163,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def login_options(options: argparse.Namespace, variables: Mapping[str, str]) -> LoginOptions:
-    """What the options and the environment ask for.
+    """Validates the options and combines them with the environment.
+
+    Args:
+        options: The parsed options.
+        variables: The process environment.
 
     Raises:
-        ValueError: they ask for something impossible; the text says what.
+        ValueError: An option or a variable is invalid; the message names it.
     """
     if options.headless and not options.user:
         raise ValueError("--headless needs --user NAME")
@@ -170,10 +191,15 @@ def login_options(options: argparse.Namespace, variables: Mapping[str, str]) -> 
 
 
 def server_url(option: str | None, variables: Mapping[str, str], name: str = "--url") -> str:
-    """The server: what `option`, called `name`, says, else the environment, else the compose stack's.
+    """Returns the MCP server's URL: the option, else MCP_PUBLIC_URL, else that of the compose stack.
+
+    Args:
+        option: The value of the option.
+        variables: The process environment.
+        name: The option's name, for the error message.
 
     Raises:
-        ValueError: that is no URL; the text says where it came from.
+        ValueError: The value is not a URL; the message names its source.
     """
     name, url = (name, option) if option else ("MCP_PUBLIC_URL", variables.get("MCP_PUBLIC_URL"))
     if not url:
@@ -189,10 +215,12 @@ def server_url(option: str | None, variables: Mapping[str, str], name: str = "--
 
 
 def login_password(options: argparse.Namespace) -> str:
-    """The password for --headless; "" without it.
+    """Returns the password for `--headless`, or "" without that option.
+
+    The sources, in this order: MCP_PASSWORD, a prompt on a terminal, the first line of standard input.
 
     Raises:
-        ValueError: there is none.
+        ValueError: There is no password.
     """
     user = options.user
     if not options.headless:
@@ -208,7 +236,7 @@ def login_password(options: argparse.Namespace) -> str:
 
 
 def _access(path: Path) -> AccessPolicy | None:
-    """The access file, which only makes explanations better."""
+    """Returns the access policy, or None if it cannot be loaded: it only improves explanations."""
     try:
         return load_access(path)
     except AccessFileError:

@@ -1,4 +1,4 @@
-"""What this client tells a provider about itself, and what it remembers of the answer: for one run."""
+"""The client metadata for dynamic registration, and in-memory storage for the registration and tokens of one run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class PinnedScopeMetadata(OAuthClientMetadata):
-    """Metadata whose scope stays what it was made with: the SDK would set it to what the challenge names."""
+    """Client metadata with a fixed scope. The SDK would otherwise replace it by the challenge's scope."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name != "scope":
@@ -20,7 +20,14 @@ class PinnedScopeMetadata(OAuthClientMetadata):
 
 
 def client_metadata(redirect_uri: str, scope: str | None) -> OAuthClientMetadata:
-    """A public native client (RFC 7591 section 2): PKCE stands for the secret that no program here could keep."""
+    """Returns the metadata of a public native client (RFC 7591 section 2).
+
+    A client secret in a program on the user's machine would not stay secret; the client uses PKCE instead.
+
+    Args:
+        redirect_uri: The loopback redirect URI.
+        scope: The scope to request instead of the challenge's, or None.
+    """
     kind = OAuthClientMetadata if scope is None else PinnedScopeMetadata
     return kind(
         client_name="Narrated client (scripts/login)",
@@ -33,7 +40,15 @@ def client_metadata(redirect_uri: str, scope: str | None) -> OAuthClientMetadata
 
 
 def preregistered_client(client_id: str | None, redirect_uri: str) -> OAuthClientInformationFull | None:
-    """The record of a public client that the provider knows beforehand, or None to register one."""
+    """Returns the SDK's record of a public client that the provider already knows.
+
+    Args:
+        client_id: Its id, or None to register a client.
+        redirect_uri: The loopback redirect URI.
+
+    Returns:
+        The record, or None without `client_id`.
+    """
     if client_id is None:
         return None
     return OAuthClientInformationFull(
@@ -44,24 +59,28 @@ def preregistered_client(client_id: str | None, redirect_uri: str) -> OAuthClien
 
 
 class InMemoryTokenStorage:
-    """The SDK's storage, in this process only: nothing is written to disk."""
+    """The SDK's token storage, in memory only: nothing is written to disk.
+
+    Args:
+        client: A preregistered client, or None.
+    """
 
     def __init__(self, client: OAuthClientInformationFull | None) -> None:
         self._client = client
         self._tokens: OAuthToken | None = None
 
     async def get_tokens(self) -> OAuthToken | None:
-        """The tokens of this run."""
+        """Returns the tokens of this run."""
         return self._tokens
 
     async def set_tokens(self, tokens: OAuthToken) -> None:
-        """Remember `tokens` for this run."""
+        """Stores `tokens` for this run."""
         self._tokens = tokens
 
     async def get_client_info(self) -> OAuthClientInformationFull | None:
-        """The client of this run."""
+        """Returns the client of this run."""
         return self._client
 
     async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
-        """Remember the registration for this run."""
+        """Stores the registered client for this run."""
         self._client = client_info

@@ -1,4 +1,4 @@
-"""Errors of the SDK and of HTTP, as what they mean to the person who logs in."""
+"""Maps exceptions of the SDK and of HTTP to errors that explain the failure to the user."""
 
 from __future__ import annotations
 
@@ -31,7 +31,12 @@ _AT_LOGIN = frozenset({StepKind.LOGIN, StepKind.AUTHORIZATION_RESPONSE, StepKind
 
 
 def map_exception(error: BaseException, watch: HttpTracer) -> LoginClientError:
-    """What `error` means at the point that `watch` has reached."""
+    """Returns the error to show for an exception.
+
+    Args:
+        error: The exception, which may be a group.
+        watch: The step that the login has reached, and what was received so far.
+    """
     failure = find_failure(error)
     if failure is not None:
         return failure
@@ -96,7 +101,12 @@ def _unreachable(error: httpx2.HTTPError, watch: HttpTracer) -> LoginClientError
 
 
 def token_rejected_error(watch: HttpTracer, plan: LoginOptions) -> TokenRejected:
-    """A server that does not take the token of the login that it asked for."""
+    """Returns the error for a server that rejects the token of a successful login.
+
+    Args:
+        watch: Holds the rejection and the token's claims.
+        plan: What the login requested.
+    """
     rejection = watch.rejection
     if rejection is None:
         return TokenRejected("the server refuses, and names no way to log in")
@@ -106,7 +116,14 @@ def token_rejected_error(watch: HttpTracer, plan: LoginOptions) -> TokenRejected
 
 
 def rejection_advice(error: str | None) -> tuple[str, ...]:
-    """What a person can do about an error of the authorization endpoint (RFC 6749 section 4.1.2.1)."""
+    """Returns what the user can do about an authorization error response (RFC 6749 section 4.1.2.1).
+
+    Args:
+        error: The `error` parameter.
+
+    Returns:
+        Lines of text; empty for errors without specific advice.
+    """
     if error == "invalid_scope":
         return ("the client may not ask for one of these scopes: compare the challenge with the provider's scopes",)
     if error == "access_denied":

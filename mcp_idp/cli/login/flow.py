@@ -1,10 +1,7 @@
-"""The eight steps, on the official SDK's OAuth client, which decides and does everything OAuth.
+"""Runs the eight steps of a login and reports the result.
 
-Nothing is stored on this machine: registration and tokens live in this process. `run` takes the registration back.
-
-The last of the eight steps: the tools, by the official SDK's MCP client.
-
-One run of the client: the journey, how it ended, and what is said of the end.
+The official MCP SDK performs the OAuth flow and the tool calls; this module only observes and explains. Registration
+and tokens are kept in memory, and the registration is deleted at the end (RFC 7592).
 """
 
 from __future__ import annotations
@@ -48,17 +45,17 @@ if TYPE_CHECKING:
 async def call_tools(
     http: httpx2.AsyncClient, plan: LoginOptions, narrator: StepReporter, watch: HttpTracer, outcome: LoginOutcome
 ) -> None:
-    """List the tools and make the calls of the plan; what came of it is in `outcome`.
+    """Performs step 8: lists the tools and makes the planned calls. Results are stored in `outcome`.
 
     Args:
-        http: the client that is logged in.
-        plan: which calls; without any, those that show something.
-        narrator: who is told.
-        watch: knows what the server refused.
-        outcome: takes the names of the tools and the results.
+        http: The HTTP client that is logged in.
+        plan: The calls to make; without any, harmless tools are called.
+        narrator: Receives the steps.
+        watch: Records rejections by the server.
+        outcome: Receives the names of the tools and the results of the calls.
 
     Raises:
-        ToolCallError: a call failed.
+        ToolCallError: A call failed.
     """
     watch.logged_in = True
     narrator.step(*STEPS[StepKind.CALL])
@@ -76,17 +73,17 @@ async def call_tools(
                 raise ToolCallError(failure.message, *failure.advice, *server_message(watch.rejection)) from failure
 
 
-_MAX_LOGINS = 3  # the first, and step-ups for calls that need more
+_MAX_LOGINS = 3  # the first login, and step-ups for calls that require more scopes
 _SHOWN_PARAMETERS = ("client_id", "redirect_uri", "scope", "resource", "code_challenge_method", "prompt")
 
 
 class LoginFlow:
-    """One login and what follows.
+    """One login and the tool calls after it.
 
     Args:
-        plan: what to do.
-        narrator: who is told.
-        login: how a person gets through the provider's pages.
+        plan: What to do.
+        narrator: Receives the steps.
+        login: Completes the provider's login pages.
     """
 
     def __init__(self, plan: LoginOptions, narrator: StepReporter, login: LoginStrategy) -> None:
@@ -101,10 +98,10 @@ class LoginFlow:
         self._memory = InMemoryTokenStorage(None)
 
     async def run(self) -> LoginOutcome:
-        """All eight steps.
+        """Performs all eight steps.
 
         Raises:
-            LoginClientError: one of them failed; `outcome` holds what was reached.
+            LoginClientError: A step failed; `outcome` holds the results so far.
         """
         async with self._logged_in() as http:
             await self._trigger_login(http)
@@ -112,12 +109,12 @@ class LoginFlow:
         return self.outcome
 
     async def fetch_token(self) -> str:
-        """The first seven steps, for whoever wants the access token itself; "" where no login was asked for.
+        """Performs the first seven steps and returns the access token, or "" if the server requires no login.
 
-        Whether the server takes the token is not judged here.
+        The token is returned even if the server rejects it.
 
         Raises:
-            LoginClientError: one of them failed; `outcome` holds what was reached.
+            LoginClientError: A step failed; `outcome` holds the results so far.
         """
         async with self._logged_in() as http:
             try:
@@ -130,7 +127,7 @@ class LoginFlow:
 
     @asynccontextmanager
     async def _logged_in(self) -> AsyncIterator[httpx2.AsyncClient]:
-        """The HTTP client that logs in when the server says so."""
+        """Yields an HTTP client that logs in when the server sends a challenge."""
         plan, watch = self._plan, self._watch
         with self._map_errors():
             async with open_callback() as callback:
@@ -155,14 +152,14 @@ class LoginFlow:
         except Exception as error:
             failure = map_exception(error, self._watch)
             if isinstance(failure, ToolCallError) and self._watch.rejection is not None and not self.outcome.tools:
-                failure = token_rejected_error(self._watch, self._plan)  # before any tool was called
+                failure = token_rejected_error(self._watch, self._plan)  # rejected before any tool was listed
             raise failure from error
         finally:
             self.outcome.claims, self.outcome.not_granted = self._watch.claims, self._watch.not_granted
             self.outcome.registration = self._watch.registration
 
     async def _log_in(self, url: str, callback: LoopbackServer, context: OAuthContext) -> None:
-        """The SDK's redirect handler. `context` has what the SDK goes by, whatever else was seen on the way."""
+        """The SDK's redirect handler. `context` holds the metadata that the SDK actually uses."""
         if self._plan.issuer is not None:
             check_issuer(self._watch.issuer or "", self._plan.issuer)
             check_metadata(context, self._plan.url, self._plan.issuer)
@@ -183,7 +180,7 @@ class LoginFlow:
         self._authorization_response = await self._login.log_in(url, callback)
 
     async def _take_authorization_response(self) -> AuthorizationCodeResult:
-        """The SDK's callback handler; it checks state and iss after us."""
+        """The SDK's callback handler. The SDK validates `state` and `iss` afterwards."""
         response, self._authorization_response = self._authorization_response, None
         if response is None:
             raise LoginError("the login brought no answer")
@@ -204,12 +201,12 @@ class LoginFlow:
         return AuthorizationCodeResult(code=response.code, state=response.state, iss=response.iss)
 
     async def _trigger_login(self, http: httpx2.AsyncClient) -> None:
-        """Steps 1 to 7: the SDK's OAuth client logs in because the server says so.
+        """Performs steps 1 to 7: sends a request, and the SDK's OAuth client logs in if the server sends a challenge.
 
         Raises:
-            ServerUnreachable: no MCP server answers here.
-            ProviderError: the server cannot ask its provider.
-            TokenRejected: the server does not take the token.
+            ServerUnreachable: There is no MCP server at the URL.
+            ProviderError: The server cannot reach its provider.
+            TokenRejected: The server rejects the token.
         """
         body, headers = discover_request()
         response = await http.post(self._plan.url, json=body, headers=headers)
@@ -223,18 +220,26 @@ class LoginFlow:
 
 @dataclass(frozen=True, slots=True)
 class LoginResult:
-    """What came of it, and what failed, if something did."""
+    """The result of a run.
+
+    Attributes:
+        outcome: What was reached.
+        failure: The error that ended the run, or None.
+    """
 
     outcome: LoginOutcome
     failure: LoginClientError | None = None
 
     @property
     def exit_code(self) -> int:
-        """As `scripts/login --help` documents it."""
+        """The exit code that `scripts/login --help` documents."""
         return 0 if self.failure is None else self.failure.exit_code
 
     def report(self, plan: LoginOptions, narrator: StepReporter) -> dict[str, object]:
-        """The object of `--json`, with only the password hidden in it yet."""
+        """Returns the object that `--json` prints: steps, claims, missing scopes, tools, calls and the error.
+
+        The password is already hidden in the remote data; the caller hides the other secrets.
+        """
         failure = self.failure
         return {
             "ok": failure is None,
@@ -259,15 +264,16 @@ async def run(
     *,
     is_quiet: bool = False,
 ) -> LoginResult:
-    """Go the eight steps. A failure is told on standard error, unless `is_quiet`, and given back.
+    """Runs the eight steps. A failure is printed to standard error, unless `is_quiet`, and returned.
 
     Args:
-        plan: what to do.
-        narrator: who is told.
-        choose_login: makes the login; it gets a client for the provider's pages that never carries a token.
-        is_quiet: say nothing of a failure.
+        plan: What to do.
+        narrator: Receives the steps.
+        choose_login: Creates the login method. It takes an HTTP client for the provider's pages, which never carries a
+            token.
+        is_quiet: Do not print a failure.
     """
-    # The SDK logs what it then raises, with tracebacks; what matters of it is told here.
+    # The SDK logs exceptions with tracebacks before it raises them; they are reported here instead.
     logging.getLogger("mcp").setLevel(logging.CRITICAL + 1)
     async with create_client(plan.connect_to) as pages:
         journey = LoginFlow(plan, narrator, choose_login(pages))
@@ -289,16 +295,16 @@ async def run_for_token(
     *,
     keep: bool = False,
 ) -> str:
-    """Go as far as the access token and give it back; "" where the server asks for no login.
+    """Logs in and returns the access token, or "" if the server requires no login.
 
     Args:
-        plan: what to do.
-        narrator: who is told.
-        choose_login: see `run`.
-        keep: leave the registration at the provider.
+        plan: What to do.
+        narrator: Receives the steps.
+        choose_login: See `run`.
+        keep: Do not delete the client registration.
 
     Raises:
-        LoginClientError: no token came.
+        LoginClientError: The login failed.
     """
     logging.getLogger("mcp").setLevel(logging.CRITICAL + 1)
     async with create_client(plan.connect_to) as pages:
@@ -316,7 +322,7 @@ async def _go(journey: LoginFlow, plan: LoginOptions, narrator: StepReporter) ->
 async def _deregister_on_exit(
     journey: LoginFlow, plan: LoginOptions, narrator: StepReporter, *, keep: bool = False
 ) -> AsyncIterator[None]:
-    """However it ends, by Ctrl-C too, the registration is taken back, unless it is to be kept."""
+    """Deletes the client registration at the end, even after an error or Ctrl-C, unless `keep` is set."""
     try:
         yield
     finally:
@@ -325,7 +331,7 @@ async def _deregister_on_exit(
 
 
 def report_failure(narrator: StepReporter, failure: LoginClientError) -> None:
-    """What failed, and what to do about it."""
+    """Prints an error and its advice."""
     narrator.message()
     narrator.message(f"FAILED  {failure.message}", style="bold red")
     for line in failure.advice:

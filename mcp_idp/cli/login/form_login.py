@@ -1,12 +1,7 @@
-"""A login without a browser: reads the provider's pages and fills their forms itself.
+"""A headless login: reads the provider's pages and submits their forms.
 
-All of it stays at the origin of one issuer, which is named beforehand: what leads elsewhere is not followed. The
-password goes there only over TLS or loopback.
-
-A browser's cookies for one login, by RFC 6265 with one exception.
-
-`Secure` cookies are sent over http: Keycloak marks its cookies Secure on http://localhost too, where browsers accept
-them because loopback is trustworthy. The jars of HTTP libraries do not. Ports do not separate cookies (section 8.5).
+The login stays at the origin of one configured issuer: redirects and forms that lead elsewhere are not followed. The
+password is sent to that origin only, over TLS or loopback.
 """
 
 from __future__ import annotations
@@ -31,13 +26,18 @@ if TYPE_CHECKING:
 
 
 class Cookies:
-    """Cookies by host, path and name. `Domain` is ignored: a cookie goes back to the host that set it."""
+    """The cookies of one login (RFC 6265), by host, path and name; ports do not separate cookies (section 8.5).
+
+    `Domain` is ignored: a cookie is returned only to the host that set it. Unlike in RFC 6265, `Secure` cookies are
+    also sent over http. Keycloak sets them on http://localhost too, and browsers accept them there because loopback is
+    trustworthy; the cookie jars of HTTP libraries do not.
+    """
 
     def __init__(self) -> None:
         self._values: dict[tuple[str, str, str], str] = {}
 
     def store_from(self, response: httpx2.Response) -> None:
-        """Keep or drop what `response` says."""
+        """Stores or deletes cookies according to the `Set-Cookie` headers of `response`."""
         url = response.request.url
         for line in response.headers.get_list("set-cookie"):
             pair, *attributes = line.split(";")
@@ -57,7 +57,7 @@ class Cookies:
                 self._values[key] = value
 
     def header(self, url: str) -> str:
-        """The `Cookie` header for `url`; the longer paths first (section 5.4)."""
+        """Returns the `Cookie` header for `url`; longer paths come first (RFC 6265 section 5.4)."""
         parts = urlsplit(url)
         fitting = [
             (path, f"{name}={value}")
@@ -68,7 +68,7 @@ class Cookies:
 
 
 def _path_matches(request: str, cookie: str) -> bool:
-    """RFC 6265 section 5.1.4."""
+    """Returns whether a cookie's path matches a request path (RFC 6265 section 5.1.4)."""
     return request == cookie or (request.startswith(cookie) and (cookie.endswith("/") or request[len(cookie)] == "/"))
 
 
@@ -79,11 +79,14 @@ _MAX_MESSAGE_CHARACTERS = 300
 
 
 class FormLogin:
-    """A login as `user`, by the provider's own forms.
+    """A login with user name and password through the provider's own forms.
 
     Args:
-        client: for the provider's pages; its own, so that no token of the journey can leak into them.
-        issuer: the provider that the password is for.
+        narrator: Receives notes, and learns the password so that it is hidden in output.
+        client: Fetches the provider's pages. It is a separate client, so that no token can be sent to them.
+        user: The user name.
+        password: The password.
+        issuer: The provider that the password is for.
     """
 
     def __init__(
@@ -98,11 +101,15 @@ class FormLogin:
         self._issuer = issuer
 
     async def log_in(self, url: str, callback: LoopbackServer) -> AuthorizationResponse:
-        """Go from `url` to the callback.
+        """Goes from the authorization request to the callback.
+
+        Args:
+            url: The authorization request.
+            callback: Receives the authorization response.
 
         Raises:
-            ProviderError: `url` is nothing for a browser.
-            LoginError: the provider refused the person, shows a page that needs one, or leads to another origin.
+            ProviderError: `url` is not a web address.
+            LoginError: The provider rejected the user, requires a real browser, or leads to another origin.
         """
         check_login_url(url)
         visit = _BrowserSession(
@@ -130,7 +137,7 @@ class FormLogin:
         raise LoginError(f"the provider's login goes round in circles: more than {_MAX_PAGES} pages")
 
     def _fill(self, form: Form, visit: _BrowserSession) -> None:
-        """Put name and password into `form`, if it stays at the provider's origin, where its page came from."""
+        """Enters user name and password into `form`, if it submits to the issuer's origin over TLS or loopback."""
         visit.check_stays(form.action, "the login page would send the password to")
         action = urlsplit(form.action)
         if action.scheme != "https" and not is_loopback(action.hostname or ""):
@@ -148,14 +155,16 @@ class FormLogin:
 
 
 class _BrowserSession:
-    """A browser's way through the provider's pages: cookies and redirects.
+    """Follows the provider's pages with cookies and redirects, within the issuer's origin.
+
+    A browser would follow a redirect to any origin, resend form data (307, 308), and send the host's cookies to any
+    port. This class sends requests to the issuer's origin only.
 
     Args:
-        client: what sends.
-        end: the callback.
-        issuer: the provider. A browser would go where it is sent to, with what is in a form (307, 308) and with the
-            cookies of the host, at any port; this one asks nobody but the issuer's origin.
-        redact: makes the pages' words fit to be shown.
+        client: Sends the requests.
+        end: The redirect URI.
+        issuer: The provider.
+        redact: Removes secrets from text of the provider's pages.
     """
 
     def __init__(self, client: httpx2.AsyncClient, end: str, issuer: str, redact: Callable[[str], str]) -> None:
@@ -167,7 +176,11 @@ class _BrowserSession:
         self._cookies = Cookies()
 
     async def send(self, method: str, url: str, data: dict[str, str] | None = None) -> Page | None:
-        """The page this leads to, or None when it led to the callback, whose full URL is then `self.url`."""
+        """Sends a request and follows redirects.
+
+        Returns:
+            The resulting page, or None at the redirect URI; `self.url` is then the full URL, with the response.
+        """
         for _ in range(_MAX_PAGES):
             self.url = url
             if url.partition("?")[0] == self._end:
@@ -184,10 +197,14 @@ class _BrowserSession:
         raise LoginError(f"the provider redirects in circles: more than {_MAX_PAGES} times")
 
     def check_stays(self, url: str, what: str) -> None:
-        """Refuse to go on to another origin than the issuer's; `what` begins the refusal.
+        """Checks that `url` has the issuer's origin.
+
+        Args:
+            url: Where the next request would go.
+            what: The beginning of the error message.
 
         Raises:
-            LoginError: it is another one.
+            LoginError: The origin is another one.
         """
         try:
             there = origin(url)
@@ -217,7 +234,7 @@ class _BrowserSession:
 
 
 def _form_to_fill(page: Page) -> Form | None:
-    """The form with a password, else one that only asks for a name, else one that only asks for consent."""
+    """Returns the form with a password field, else one with a user name field, else one with a consent button."""
     posts = [form for form in page.forms if form.method == "post"]
     for part in (attrgetter("password_field"), attrgetter("name_field"), attrgetter("accept_button")):
         found = next((form for form in posts if part(form) is not None), None)

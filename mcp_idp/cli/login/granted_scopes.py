@@ -1,4 +1,4 @@
-"""Which of the scopes that were asked for a token does not bring, and which role would bring each."""
+"""Finds the requested scopes that a token does not contain, and the roles that would grant them."""
 
 from __future__ import annotations
 
@@ -16,28 +16,29 @@ if TYPE_CHECKING:
 def missing_scopes(
     requested: Iterable[str], token_response: Mapping[str, Any], claims: Claims | None, access: AccessPolicy | None
 ) -> list[str]:
-    """The scopes that were `requested` for and that nothing granted contains or implies.
+    """Returns the requested scopes that no granted scope equals or implies.
 
     Args:
-        requested: what the login asked for.
-        token_response: the token endpoint's answer.
-        claims: those of the token, or None if it cannot be read.
-        access: what implies what, where the access file is at hand.
+        requested: The scopes of the authorization request.
+        token_response: The token endpoint's response.
+        claims: The claims of the access token, or None if it cannot be decoded.
+        access: Defines which scope implies which, if the access file is available.
     """
-    # An answer without scope granted what was asked (RFC 6749 section 5.1), unless the token itself says otherwise.
+    # Without `scope` in the response, the requested scopes were granted (RFC 6749 section 5.1), unless the token
+    # itself names scopes.
     is_stated = "scope" in token_response or any(name in (claims or {}) for name in ("scope", "scp"))
     if not is_stated:
         return []
     granted = set(string_list(token_response["scope"]) if "scope" in token_response else scopes(claims or {}))
     if token_response.get("refresh_token"):
-        granted.add("offline_access")  # it asks for that token, and some providers do not name it again
+        granted.add("offline_access")  # the refresh token implies it, and some providers do not list it
     if access is not None:
         granted |= access.effective_scopes(granted)
     return [name for name in dict.fromkeys(requested) if name not in granted]
 
 
 def describe_missing(missing: Iterable[str], access: AccessPolicy | None) -> str:
-    """`not granted: a (needs the role x or y), b`: a scope that the access file does not know stands alone."""
+    """Returns `not granted: a (needs the role x or y), b`; roles are known only for scopes of the access file."""
     named = []
     for name in missing:
         scope = access.scopes.get(name) if access is not None else None

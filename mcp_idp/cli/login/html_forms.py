@@ -1,4 +1,4 @@
-"""The forms of a provider's page, as a browser would submit them. Standard library only; no script is run."""
+"""Parses the forms of a provider's page as a browser would submit them. Scripts are not executed."""
 
 from __future__ import annotations
 
@@ -17,17 +17,31 @@ _MAX_MESSAGE = 300
 
 @dataclass(slots=True)
 class Field:
-    """One control that takes part in a submission."""
+    """A form control that is submitted.
+
+    Attributes:
+        name: The control's name.
+        kind: The input type in lower case.
+        value: The value to submit.
+        label: A button's text, which is never submitted.
+    """
 
     name: str
     kind: str
     value: str
-    label: str = ""  # a button's text: shown, never sent
+    label: str = ""
 
 
 @dataclass(slots=True)
 class Form:
-    """One form: where it goes, how, and its controls in the page's order."""
+    """An HTML form.
+
+    Attributes:
+        action: The absolute URL that it submits to.
+        method: The HTTP method in lower case.
+        fields: The controls in document order, without buttons.
+        buttons: The submit buttons in document order.
+    """
 
     action: str
     method: str
@@ -36,17 +50,17 @@ class Form:
 
     @property
     def password_field(self) -> Field | None:
-        """The first field for a password."""
+        """The first password field."""
         return next((f for f in self.fields if f.kind == "password"), None)
 
     @property
     def name_field(self) -> Field | None:
-        """The first field for a name."""
+        """The first text, email or telephone field."""
         return next((f for f in self.fields if f.kind in _NAME_FIELDS), None)
 
     @property
     def accept_button(self) -> Field | None:
-        """The button that says yes: the first that does not say no."""
+        """The first button whose name, value and label contain no word of rejection."""
         for button in self.buttons:
             words = f"{button.name} {button.value} {button.label}".lower().replace("_", " ").replace("-", " ").split()
             if not any(word in _REJECT_WORDS for word in words):
@@ -54,7 +68,7 @@ class Form:
         return None
 
     def form_data(self, button: Field | None = None) -> dict[str, str]:
-        """What a browser would send after pressing `button`."""
+        """Returns what a browser submits when `button` is pressed, by control name."""
         data = {f.name: f.value for f in self.fields if f.name}
         if button is not None and button.name:
             data[button.name] = button.value
@@ -63,7 +77,13 @@ class Form:
 
 @dataclass(slots=True)
 class Page:
-    """What a headless login needs of a page."""
+    """The parts of a page that a headless login uses.
+
+    Attributes:
+        title: The page's title.
+        forms: Its forms.
+        message: The text of its error messages, or "".
+    """
 
     title: str
     forms: list[Form]
@@ -71,7 +91,7 @@ class Page:
 
 
 def joined(base: str, url: str) -> str:
-    """`url` as it reads on the page at `base`; what is no URL stays as it is, for whoever would go there."""
+    """Resolves `url` relative to `base`; an invalid URL is returned unchanged."""
     try:
         return urljoin(base, url)
     except ValueError:
@@ -79,7 +99,12 @@ def joined(base: str, url: str) -> str:
 
 
 def read_page(html: str, url: str) -> Page:
-    """Read the page that `url` served. Broken HTML gives what can be made of it, never an error."""
+    """Parses a page. Malformed HTML is not an error.
+
+    Args:
+        html: The page.
+        url: Its URL, to resolve relative form actions.
+    """
     parser = _PageParser(url)
     parser.feed(html)
     parser.close()
@@ -96,7 +121,7 @@ class _PageParser(HTMLParser):
         self._url = url
         self._form: Form | None = None
         self._in_title = False
-        self._open: list[tuple[str, bool]] = []  # the elements around the current text, and whether each is a message
+        self._open: list[tuple[str, bool]] = []  # enclosing elements, and whether each is an error message
         self._button: Field | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -121,7 +146,7 @@ class _PageParser(HTMLParser):
             self._button = None
         if any(name == tag for name, _ in self._open):
             while self._open.pop()[0] != tag:
-                pass  # elements that were never closed end with the one around them
+                pass  # unclosed elements end with the enclosing one
 
     def handle_data(self, data: str) -> None:
         if self._in_title:

@@ -1,8 +1,6 @@
-"""Watches the HTTP exchange of the SDK's OAuth client and tells each request as the step it is.
+"""Traces the HTTP requests and responses of the SDK's OAuth client and reports each as one of the eight login steps.
 
-The narration shows what really went over the wire: nothing here sends, changes or repeats a request.
-
-What the bodies of requests and responses hold, as far as the story needs it. Junk is no error.
+The tracer only observes: it does not send, change or repeat requests. Bodies that it cannot parse are ignored.
 """
 
 from __future__ import annotations
@@ -35,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def json_object(response: httpx2.Response) -> dict[str, Any]:
-    """The JSON object that `response` holds, or an empty one."""
+    """Returns the JSON object in the body of `response`; empty if there is none."""
     try:
         body = json.loads(response.content)
     except ValueError:
@@ -44,7 +42,7 @@ def json_object(response: httpx2.Response) -> dict[str, Any]:
 
 
 def json_method(request: httpx2.Request) -> str:
-    """The method of the JSON-RPC message in `request`, with the name of what it is about."""
+    """Returns the JSON-RPC method in `request`, followed by `params.name` if present: `tools/call greet`."""
     try:
         message = json.loads(request.content)
     except ValueError:
@@ -62,22 +60,28 @@ _SECRET_MEMBERS = ("access_token", "refresh_token", "id_token", "client_secret",
 
 
 class HttpTracer:
-    """The two event hooks, and what they have seen.
+    """The request and response hooks of the HTTP client, and what they have observed.
+
+    Args:
+        narrator: Receives the steps.
+        url: The MCP server's URL, as the user named it.
+        access: The access policy, if available, for explanations.
+        own_issuer: The only provider that may receive the password; None for a browser login.
 
     Attributes:
-        kind: what the last request was.
-        requested_url: the URL of the last request.
-        provider_metadata: the authorization server's metadata, as far as it came.
-        url: the server, as the person named it.
-        resource: the resource identifier the server names, else its URL.
-        registration: this client at the provider, if it registered.
-        requested_scopes: what the login asks for; whoever begins the login says it.
-        not_granted: those of them that the last token does not bring.
-        claims: those of the last access token, or None while there is none or if it is no JWT.
-        rejection: the last 401 or 403 for a request that carried a token.
-        token_received: whether a login got as far as a token.
-        logged_in: whether step 8 has begun, with a token or without.
-        issuer: the provider that the server names, as it stands in its metadata.
+        kind: The step of the last request.
+        requested_url: The URL of the last request.
+        provider_metadata: The authorization server metadata; empty until it was received.
+        url: The MCP server's URL, as the user named it.
+        resource: The resource identifier in the server's metadata, by default its URL.
+        registration: This client's registration, if it registered.
+        requested_scopes: The scopes of the authorization request; set by whoever starts the login.
+        not_granted: The requested scopes that the last token does not contain.
+        claims: The claims of the last access token; None before the first token and for opaque tokens.
+        rejection: The last 401 or 403 response to a request with a token.
+        token_received: Whether a token was received.
+        logged_in: Whether step 8 has begun, with or without a token.
+        issuer: The first issuer in the server's metadata, unchanged.
     """
 
     def __init__(
@@ -95,7 +99,7 @@ class HttpTracer:
         self.token_received = False
         self.logged_in = False
         self.url = url
-        self._server = httpx2.URL(url)  # as requests show it: default port left out, host in lower case
+        self._server = httpx2.URL(url)  # normalized like the URLs of requests: lower-case host, no default port
         self._access = access
         self._roles_claim = access.roles_claim if access else "roles"
         self.issuer: str | None = None
@@ -104,15 +108,15 @@ class HttpTracer:
         self._secrets = narrator.secrets
 
     def redact_remote_text(self, text: str) -> str:
-        """`text` of a provider or server as it may be shown."""
+        """Returns text of a provider or server without the password."""
         return self._secrets.redact_remote_text(text)
 
     async def on_request(self, request: httpx2.Request) -> None:
-        """Tell what is asked.
+        """Reports a request.
 
         Raises:
-            ProviderError: the client is about to register at the MCP server, for want of the provider's metadata; or
-                to ask another provider than the one that may see the password.
+            ProviderError: There is no provider metadata, so that the SDK is about to register at the MCP server; or the
+                server names another provider than the one that may receive the password.
         """
         self.kind, self.requested_url = self._classify(request), str(request.url)
         if self._own_issuer is not None and self.kind in {StepKind.PROVIDER_METADATA, StepKind.REGISTRATION}:
@@ -128,11 +132,11 @@ class HttpTracer:
         self._narrator.line("asks", f"{request.method} {request.url}{self._details(request)}")
 
     async def on_response(self, response: httpx2.Response) -> None:
-        """Tell what came, and keep what later explanations need."""
+        """Reports a response, and stores what later explanations require."""
         request, status_line = response.request, f"{response.status_code} {response.reason_phrase}"
         kind = self._classify(request)
         body: dict[str, Any] = {}
-        if kind is not StepKind.CALL or response.status_code >= _ERROR:  # the body of a call belongs to the MCP client
+        if kind is not StepKind.CALL or response.status_code >= _ERROR:  # the MCP client reads the bodies of tool calls
             await response.aread()
             body = json_object(response)
         self._secrets.add_secret(*(body.get(name) for name in _SECRET_MEMBERS))

@@ -1,7 +1,7 @@
-"""Where the browser comes back to: a server on loopback that takes one answer and shows one page.
+"""The loopback redirect server: receives one authorization response and shows one page (RFC 8252 section 7.3).
 
-RFC 8252 section 7.3: a native client receives the authorization response on an ephemeral loopback port. An answer
-whose `state` is not that of the login under way is not taken: no other page can end or replace it (RFC 6749 10.12).
+It listens on an ephemeral port. A response whose `state` is not that of the current login is rejected, so that no
+other web page can end or replace the login (RFC 6749 section 10.12).
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _STYLE = "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:20vh 
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
-    # Nothing is loaded, framed or run; the one style is named by its digest.
+    # Nothing is loaded, framed or executed; the only style is allowed by its hash.
     "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",  # the page's own URL holds the code
+    "Referrer-Policy": "no-referrer",  # the page's URL contains the authorization code
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
     "Connection": "close",
@@ -49,7 +49,7 @@ class AuthorizationResponse:
 
 
 def page(title: str, text: str) -> str:
-    """A small page without script or outside resources; `title` and `text` are escaped."""
+    """Returns a small HTML page without scripts or external resources; `title` and `text` are escaped."""
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
         f"<style>{_STYLE}</style><h1>{html.escape(title)}</h1><p>{html.escape(text)}</p></html>"
@@ -57,7 +57,11 @@ def page(title: str, text: str) -> str:
 
 
 class LoopbackServer:
-    """Waits for the browser. `expect_state` the login's state first; anything else is turned away."""
+    """Receives authorization responses. Until `expect_state` is called, every response is rejected.
+
+    Args:
+        port: The port of 127.0.0.1 that it listens on.
+    """
 
     def __init__(self, port: int) -> None:
         self.redirect_uri = f"http://127.0.0.1:{port}{PATH}"
@@ -67,15 +71,18 @@ class LoopbackServer:
         self._open: set[asyncio.StreamWriter] = set()
 
     def expect_state(self, state: str) -> None:
-        """Take the next answer that carries `state`, and no other."""
+        """Accepts the next response that carries `state`, and no other."""
         self._state = state
         self._response = asyncio.get_running_loop().create_future()
 
-    async def wait_for_response(self, timeout: float) -> AuthorizationResponse:  # noqa: ASYNC109 - the caller's --timeout, passed through
-        """The expected answer.
+    async def wait_for_response(self, timeout: float) -> AuthorizationResponse:  # noqa: ASYNC109 - the value of --timeout
+        """Waits for the expected response. Call `expect_state` first.
+
+        Args:
+            timeout: Seconds to wait.
 
         Raises:
-            TimeoutError: it did not come within `timeout` seconds.
+            TimeoutError: No response arrived in time.
         """
         if self._response is None:
             raise RuntimeError("expect() comes first")
@@ -83,7 +90,7 @@ class LoopbackServer:
             return await self._response
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one connection. Whatever it sends, the server goes on."""
+        """Handles one connection. Malformed requests are ignored."""
         self._open.add(writer)
         try:
             async with asyncio.timeout(_HEAD_SECONDS):
@@ -94,13 +101,16 @@ class LoopbackServer:
             writer.write("\r\n".join([*lines, f"Content-Length: {len(content)}", "", ""]).encode("latin-1") + content)
             await writer.drain()
         except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
-            pass  # a browser's speculative connection, or junk
+            pass  # a browser's speculative connection, or a malformed request
         finally:
             self._open.discard(writer)
             writer.close()
 
     def close_connections(self) -> None:
-        """Close what browsers hold open without a request: from Python 3.12 on, a server's end waits for them."""
+        """Closes connections that browsers hold open without sending a request.
+
+        From Python 3.12 on, closing a server waits for its connections.
+        """
         for writer in self._open:
             writer.close()
 
@@ -109,7 +119,7 @@ class LoopbackServer:
         method, target, *_ = [*request.split(" "), "", ""]
         hosts = [line.partition(":")[2].strip() for line in lines if line.lower().startswith("host:")]
         parts = urlsplit(target)
-        if hosts != [self._host] or parts.path != PATH:  # another name for this address: DNS rebinding
+        if hosts != [self._host] or parts.path != PATH:  # another Host would mean DNS rebinding
             return 404, page("Nothing here", "This address only receives the answer of a login.")
         if method != "GET":
             return 405, page("Not like this", "This address only receives the answer of a login.")
@@ -132,7 +142,7 @@ class LoopbackServer:
 
 @asynccontextmanager
 async def open_callback() -> AsyncIterator[LoopbackServer]:
-    """A running `LoopbackServer` on a free port of 127.0.0.1, closed at the end."""
+    """Yields a running `LoopbackServer` on a free port of 127.0.0.1, and closes it at the end."""
     callback: LoopbackServer | None = None
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

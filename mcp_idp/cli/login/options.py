@@ -1,4 +1,4 @@
-"""What a journey is to do, and what came of it."""
+"""The options and the outcome of a login, and the interface of login methods."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginOptions:
-    """What to do.
+    """What a login is to do.
 
     Attributes:
-        url: the MCP server.
-        scope: what to ask for instead of what the challenge says.
-        client_id: a client known to the provider, instead of registering one.
-        calls: the tools to call; empty calls those that are harmless.
-        user: who logs in, where that is known beforehand.
-        connect_to: see `mcp_idp.cli.common.http`.
-        access: who may do what, where the access file is at hand.
-        issuer: the only provider that may see the password; None where a browser shows a person the login page.
+        url: The MCP server's URL.
+        scope: The scopes to request instead of the challenge's.
+        client_id: A preregistered client, instead of dynamic registration.
+        calls: The tools to call; if empty, harmless tools are called.
+        user: The user who logs in, if known in advance.
+        connect_to: See `mcp_idp.cli.common.http`.
+        access: The access policy, if the access file is available.
+        issuer: The only provider that may receive the password; None for a browser login.
     """
 
     url: str
@@ -40,7 +40,7 @@ class LoginOptions:
     issuer: str | None = None
 
     def public_strings(self) -> list[str]:
-        """What is no secret even if a password reads the same."""
+        """Returns the strings that stay visible even if the password equals one of them."""
         names = [self.url, self.user or "", *(self.scope or "").split()]
         if self.access is not None:
             for scope, rule in self.access.scopes.items():
@@ -50,14 +50,14 @@ class LoginOptions:
 
 @dataclass(slots=True)
 class LoginOutcome:
-    """What came of it, also when it ended early.
+    """The outcome of a login, which may be incomplete after an error.
 
     Attributes:
-        claims: those of the last access token, if it can be read.
-        not_granted: the scopes that were asked for and that the last token does not bring.
-        registration: this run's client at the provider, if it registered one.
-        tools: the names of the tools the server shows.
-        calls: the calls that were made.
+        claims: The claims of the last access token, if it can be decoded.
+        not_granted: The requested scopes that the last token does not contain.
+        registration: The client registration of this run, if there is one.
+        tools: The names of the tools that the server lists.
+        calls: The calls that were made.
     """
 
     claims: dict[str, Any] | None = None
@@ -68,7 +68,12 @@ class LoginOutcome:
 
 
 class LoginStrategy(Protocol):
-    """Brings a person through the provider's pages."""
+    """A way to complete the provider's login pages."""
 
     async def log_in(self, url: str, callback: LoopbackServer) -> AuthorizationResponse:
-        """The authorization response to `url`."""
+        """Returns the authorization response to the authorization request `url`.
+
+        Args:
+            url: The authorization request.
+            callback: Receives the authorization response.
+        """

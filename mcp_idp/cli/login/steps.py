@@ -1,4 +1,4 @@
-"""The eight steps: number, title, and the clause that explains each."""
+"""The eight login steps: number, title, and the reason for each with its clause."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 
 class StepKind(Enum):
-    """What a request, or a moment between two, is in the journey."""
+    """The kind of a request, or of an event between two requests."""
 
     INITIAL_REQUEST = auto()
     RESOURCE_METADATA = auto()

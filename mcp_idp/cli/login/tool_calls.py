@@ -1,4 +1,4 @@
-"""Step 8: what the server offers, and calls to it."""
+"""Step 8: lists the server's tools and calls them."""
 
 from __future__ import annotations
 
@@ -17,15 +17,20 @@ if TYPE_CHECKING:
 
     from mcp_idp.cli.common.console import StepReporter
 
-# What is called if nobody says what: harmless, and there in every deployment of this server's own tools.
+# Called by default: harmless, and present in every deployment of this server's own tools.
 DEFAULT_TOOLS = ("whoami", "greet", "get_time")
-# What pydantic, which checks arguments in the SDK's servers, adds to each error: a page for programmers.
+# Pydantic, which validates arguments in the SDK's servers, adds this link for developers to each error.
 _FURTHER = re.compile(r"\s*For further information visit https://errors\.pydantic\.dev/\S+")
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call as asked for: the arguments are still text."""
+    """A requested tool call.
+
+    Attributes:
+        tool: The tool's name.
+        arguments: Names and values as text, not yet converted to the types of the tool's schema.
+    """
 
     tool: str
     arguments: tuple[tuple[str, str], ...] = ()
@@ -33,22 +38,28 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A call as made, and what came of it."""
+    """A completed tool call.
+
+    Attributes:
+        tool: The tool's name.
+        arguments: The arguments that were sent.
+        text: The result as text.
+    """
 
     tool: str
     arguments: dict[str, Any]
     text: str
 
     def as_json(self) -> dict[str, Any]:
-        """For `--json`."""
+        """Returns the object for `--json`: `tool`, `arguments` and `text`."""
         return asdict(self)
 
 
 def parse_call(parts: list[str]) -> Call:
-    """Read `NAME key=value …`.
+    """Parses the values of `--call`: `NAME key=value …`.
 
     Raises:
-        ValueError: an argument has no `=`.
+        ValueError: An argument is not of the form `key=value`.
     """
     name, *pairs = parts
     arguments = []
@@ -61,10 +72,14 @@ def parse_call(parts: list[str]) -> Call:
 
 
 def check_required(call: Call, schema: dict[str, Any]) -> None:
-    """See that nothing is left out that the tool's schema requires.
+    """Checks that the call has all required arguments.
+
+    Args:
+        call: The requested call.
+        schema: The tool's JSON input schema.
 
     Raises:
-        ToolCallError: something is.
+        ToolCallError: A required argument is missing.
     """
     provided = {key for key, _ in call.arguments}
     missing = [name for name in schema.get("required", ()) if name not in provided]
@@ -75,10 +90,14 @@ def check_required(call: Call, schema: dict[str, Any]) -> None:
 
 
 def typed_arguments(call: Call, schema: dict[str, Any]) -> dict[str, Any]:
-    """The arguments as the tool's schema wants them: text for strings, JSON for everything else.
+    """Converts the arguments to the types of the tool's schema: strings stay text, other types are parsed as JSON.
+
+    Args:
+        call: The requested call.
+        schema: The tool's JSON input schema.
 
     Raises:
-        ToolCallError: a value is not of the type the schema names.
+        ToolCallError: A value is not valid JSON.
     """
     properties = schema.get("properties", {})
     arguments: dict[str, Any] = {}
@@ -95,7 +114,7 @@ def typed_arguments(call: Call, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 async def list_tools(client: Client, narrator: StepReporter) -> list[Tool]:
-    """All tools, told with the first line of what each does."""
+    """Fetches all pages of the tool list, and prints each tool with the first line of its description."""
     tools: list[Tool] = []
     cursor: str | None = None
     while True:
@@ -112,7 +131,12 @@ async def list_tools(client: Client, narrator: StepReporter) -> list[Tool]:
 
 
 def default_calls(tools: list[Tool], user: str) -> list[Call]:
-    """The calls to make when none is asked for: those of `DEFAULT_TOOLS` that are there and need nothing but a name."""
+    """Returns the calls to make if none is requested: the available `DEFAULT_TOOLS` that require at most a name.
+
+    Args:
+        tools: The tools that the server lists.
+        user: The value for an argument `name`.
+    """
     there = {tool.name: tool for tool in tools}
     calls = []
     for name in (name for name in DEFAULT_TOOLS if name in there):
@@ -124,10 +148,16 @@ def default_calls(tools: list[Tool], user: str) -> list[Call]:
 
 
 async def call_tool(client: Client, narrator: StepReporter, tools: list[Tool], call: Call) -> Result:
-    """Make `call` and tell the answer.
+    """Makes a call and prints its result.
+
+    Args:
+        client: The MCP client.
+        narrator: Receives the call and the result.
+        tools: The tools that the server lists.
+        call: The requested call.
 
     Raises:
-        ToolCallError: there is no such tool, the server refused the call, or the tool reports an error.
+        ToolCallError: There is no such tool, the server rejected the call, or the tool returned an error.
     """
     tool = next((tool for tool in tools if tool.name == call.tool), None)
     if tool is None:
@@ -154,6 +184,6 @@ def _text(result: CallToolResult) -> str:
         return json.dumps(result.structured_content, ensure_ascii=False)
     text = " ".join(parts)
     try:
-        return json.dumps(json.loads(text), ensure_ascii=False)  # the SDK's servers indent; a line is enough here
+        return json.dumps(json.loads(text), ensure_ascii=False)  # the SDK's servers indent JSON; print it on one line
     except ValueError:
         return text

@@ -1,1 +1,1 @@
-"""Access tokens at the command line: `scripts/token` gets one, `scripts/inspect` says what each rule makes of it."""
+"""The command `scripts/token`: obtains an access token and prints it."""

@@ -4,5 +4,5 @@ try:
     from mcp_idp.cli.token.cli import main
 
     sys.exit(main())
-except KeyboardInterrupt:  # while modules are being loaded
+except KeyboardInterrupt:  # during imports
     sys.exit(130)

@@ -1,4 +1,4 @@
-"""`scripts/token`: an access token on standard output, everything else on standard error."""
+"""`scripts/token`: prints an access token on standard output, and everything else on standard error."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ environment and exit codes: as for scripts/login (see scripts/login --help).
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The options, with help that teaches."""
+    """Returns the parser of `scripts/token`."""
     parser = argparse.ArgumentParser(
         "scripts/token", description=_HELP, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -88,7 +88,14 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and give its exit code."""
+    """Runs the command.
+
+    Args:
+        arguments: The command line without the program name; by default that of the process.
+
+    Returns:
+        The exit code.
+    """
     parser = build_parser()
     options = parser.parse_args(arguments)
     secrets = Redactor()
@@ -114,15 +121,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _client_credential(options: argparse.Namespace) -> str | ClientSigningKey:
-    """What the client says by who it is: its secret, its key, or "" where a person logs in.
+    """Returns the client secret or signing key that the options name, or "" if a user logs in.
 
     Raises:
-        ValueError: it cannot be read, or there are two.
+        ValueError: The file cannot be read, or both are given.
     """
     if options.client_secret_file and options.client_key_file:
         raise ValueError("--client-secret-file and --client-key-file: one is enough")
     if options.client_secret_file or options.client_key_file:
-        _own_issuer(options)  # what is wrong with it is told before anything is asked
+        _own_issuer(options)  # reports an invalid issuer before any request is sent
     key = read_key(options.client_key_file, options.client_id)
     return key if key is not None else read_secret(options.client_secret_file, options.client_id)
 
@@ -138,10 +145,10 @@ async def _token(
     credential: str | ClientSigningKey,
     password: str,
 ) -> str:
-    """By the way that the options ask for.
+    """Obtains a token with the grant that the options select.
 
     Raises:
-        LoginClientError: no token came.
+        LoginClientError: No token was issued.
     """
     browser_elsewhere = options.flow == "auto" and not options.headless and not has_display(os.environ)
     if credential or options.flow == "device" or browser_elsewhere:
@@ -164,7 +171,11 @@ async def _without_a_browser_here(
     http: httpx2.AsyncClient,
     credential: str | ClientSigningKey,
 ) -> str:
-    """By credentials or by a code to type in; "" where the other way is to be tried."""
+    """Obtains a token by client credentials or the device flow.
+
+    Returns:
+        The token, or "" to fall back to the authorization code flow.
+    """
     case = await _discover(plan.url, http)
     scope = plan.scope if plan.scope is not None else " ".join(case.scopes)
     flow = GrantRunner(case, narrator, scope)
@@ -172,7 +183,7 @@ async def _without_a_browser_here(
         check_issuer(case.issuer, _own_issuer(options), "secret")
         return await flow.client_credentials(options.client_id, credential)
     if options.flow == "auto" and is_loopback(urlsplit(case.issuer).hostname or ""):
-        return ""  # whoever can open the provider's pages has a browser on this machine: its way back leads here
+        return ""  # a loopback provider is opened in a browser on this machine, so a loopback redirect works
     try:
         return await flow.device_authorization(plan.client_id, options.timeout)
     except DeviceFlowUnavailable as reason:
@@ -186,10 +197,10 @@ async def _without_a_browser_here(
 
 
 async def _discover(url: str, http: httpx2.AsyncClient) -> CheckContext:
-    """The server with its provider's metadata, as the doctor finds it.
+    """Discovers the server and its provider's metadata with the doctor's checks.
 
     Raises:
-        LoginClientError: there is a fault on the way; its text is the doctor's.
+        LoginClientError: A check found a fault, which the message describes; or the server requires no login.
     """
     case = CheckContext(url, SafeHttpClient(http, url))
     for finding in all_findings(await run_checks(case, DISCOVERY_CHECKS)):

@@ -1,4 +1,7 @@
-"""A client's secret or key: where it comes from. Whom it may go to is said in `mcp_idp.cli.common.trusted_issuer`."""
+"""Reads a client's secret or signing key from a file.
+
+`mcp_idp.cli.common.trusted_issuer` decides which provider may receive it.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,17 @@ _MAX_SECRET = 4096
 
 
 def read_secret(path: Path | None, client_id: str | None) -> str:
-    """The secret of `client_id` in the file at `path`; "" without a file.
+    """Reads a client secret.
+
+    Args:
+        path: The file, or None.
+        client_id: The client that the secret belongs to.
+
+    Returns:
+        The secret without surrounding white space, or "" without a file.
 
     Raises:
-        ValueError: it cannot be read, or belongs to nobody.
+        ValueError: The file is unreadable or empty, or `client_id` is missing.
     """
     if path is None:
         return ""
@@ -33,10 +43,17 @@ def read_secret(path: Path | None, client_id: str | None) -> str:
 
 
 def read_key(path: Path | None, client_id: str | None) -> ClientSigningKey | None:
-    """The key of `client_id` in the PEM file at `path`; None without a file.
+    """Reads a client's private signing key.
+
+    Args:
+        path: The PEM file, or None.
+        client_id: The client that the key belongs to.
+
+    Returns:
+        The key, or None without a file.
 
     Raises:
-        ValueError: it cannot be read, or belongs to nobody.
+        ValueError: The file is unreadable or not a usable key, or `client_id` is missing.
     """
     if path is None:
         return None

@@ -1,4 +1,4 @@
-"""Two ways to a token besides the browser's: a code to type in elsewhere, and a client's own credentials."""
+"""Grants that need no browser on this machine: device authorization (RFC 8628) and client credentials."""
 
 from __future__ import annotations
 
@@ -35,18 +35,19 @@ _MAX_MESSAGE_CHARACTERS = 300
 
 
 class DeviceFlowUnavailable(Exception):
-    """The provider does not offer this flow to this client; the text says why."""
+    """The provider does not offer the device flow to this client; the message says why."""
 
 
 @dataclass(slots=True)
 class GrantRunner:
-    """What the two ways share.
+    """Requests tokens by device authorization or client credentials.
 
     Attributes:
-        case: the server, with its provider's metadata found.
-        scope: what to ask for.
-        registration: this run's client at the provider, if it registered one.
-        sleep: waits for so many seconds.
+        case: The server, with its provider's metadata discovered.
+        narrator: Receives the requests and the messages to the user.
+        scope: The scopes to request, separated by spaces.
+        registration: This run's client registration, if it registered a client.
+        sleep: Waits for the given number of seconds.
     """
 
     case: CheckContext
@@ -55,12 +56,20 @@ class GrantRunner:
     registration: ClientRegistration | None = None
     sleep: Callable[[float], Awaitable[None]] = field(default=asyncio.sleep)
 
-    async def device_authorization(self, client_id: str | None, timeout: float) -> str:  # noqa: ASYNC109 - the caller's --timeout, in words
-        """Let a person type a code in a browser anywhere (RFC 8628).
+    async def device_authorization(self, client_id: str | None, timeout: float) -> str:  # noqa: ASYNC109 - the value of --timeout, shown in the message
+        """Performs the device flow (RFC 8628): the user enters a code in a browser on any device.
+
+        Args:
+            client_id: A preregistered client, or None to register one.
+            timeout: How long to wait for the user, in seconds.
+
+        Returns:
+            The access token.
 
         Raises:
-            DeviceFlowUnavailable: the provider says so before anybody was asked for anything.
-            LoginError: the person or the provider refused, or it took too long.
+            DeviceFlowUnavailable: The provider rejected the flow before the user was asked to do anything.
+            LoginError: The user or the provider rejected the login, or it timed out.
+            ProviderError: The provider is unreachable.
         """
         if not is_http_url(text(self.case.provider, "device_authorization_endpoint")):
             raise DeviceFlowUnavailable("its metadata names no device authorization endpoint")
@@ -68,7 +77,7 @@ class GrantRunner:
         verifier = secrets.token_urlsafe(48)
         digest = hashlib.sha256(verifier.encode()).digest()
         challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
-        # PKCE is no part of RFC 8628; providers that want it for every client (Keycloak) want it here, too.
+        # PKCE is not part of RFC 8628, but providers that enforce it for all clients (Keycloak) require it here too.
         request_form = self._form(client_id=client_id, code_challenge=challenge, code_challenge_method="S256")
         begun = await self._post("device_authorization_endpoint", request_form)
         code, where = text(begun.json_if_ok, "device_code"), text(begun.json_if_ok, "verification_uri")
@@ -76,7 +85,7 @@ class GrantRunner:
             raise DeviceFlowUnavailable(f"the device authorization endpoint says {self._error_text(begun)}")
         self.narrator.secrets.add_secret(code, verifier)
         form = {"grant_type": DEVICE_GRANT, "device_code": code, "client_id": client_id, "code_verifier": verifier}
-        # Asked once before anybody is: a provider that will refuse in the end says so now.
+        # Poll once before the user is asked to do anything: a provider that rejects the grant does so now.
         first = await self._post("token_endpoint", form)
         if text(first.document, "error") not in {"authorization_pending", "slow_down"}:
             raise DeviceFlowUnavailable(f"the token endpoint says {self._error_text(first)}")
@@ -88,14 +97,18 @@ class GrantRunner:
             raise LoginError(f"nobody typed the code in within {timeout:g} s", "give more: --timeout 900") from error
 
     async def client_credentials(self, client_id: str, credential: str | ClientSigningKey) -> str:
-        """The client's own token, without a person (RFC 6749 section 4.4).
+        """Obtains a token for the client itself, without a user (RFC 6749 section 4.4).
 
         Args:
-            client_id: whose.
-            credential: its secret, or the key that signs for it (RFC 7523 section 2.2).
+            client_id: The client.
+            credential: The client's secret, or its key for a signed assertion (RFC 7523 section 2.2).
+
+        Returns:
+            The access token.
 
         Raises:
-            LoginError: the provider refused.
+            LoginError: The provider rejected the request.
+            ProviderError: The provider is unreachable.
         """
         auth_params = self._way(client_id, credential).credentials()
         self.narrator.secrets.add_secret(*auth_params.headers.values(), auth_params.form.get("client_assertion"))
@@ -120,7 +133,7 @@ class GrantRunner:
             raise DeviceFlowUnavailable("there is no registration endpoint, and no --client-id")
         document: dict[str, Any] = {
             "client_name": "scripts/token",
-            # Not used by this flow; most providers want one all the same.
+            # The device flow does not use it, but most providers require one.
             "redirect_uris": ["http://127.0.0.1/callback"],
             "grant_types": [DEVICE_GRANT, "authorization_code"],
             "response_types": ["code"],

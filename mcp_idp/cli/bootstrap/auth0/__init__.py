@@ -1,1 +1,1 @@
-"""Auth0: what it is told, as Terraform. Nothing here talks to Auth0."""
+"""Auth0: renders its configuration as Terraform files. It makes no requests to Auth0."""

@@ -1,4 +1,4 @@
-"""The verbs of the bootstrap for Auth0: what would change in the files, and writing them. Terraform does the rest."""
+"""The bootstrap commands for Auth0: show the changes to the Terraform files, and write them."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 def _plan(options: argparse.Namespace, variables: Mapping[str, str]) -> int:
-    """Say what would change in the files; nothing is written."""
+    """Prints what would change in the files, without writing."""
     del options
     _compare(variables, writing=False)
     return 0
 
 
 def _render(options: argparse.Namespace, variables: Mapping[str, str]) -> int:
-    """Write the files, and say what Auth0 cannot do."""
+    """Writes the files, and prints what Auth0 does not support."""
     del options
     settings = _compare(variables, writing=True)
     complain = line_printer(sys.stderr)

@@ -1,6 +1,6 @@
-"""What one rendering for Auth0 needs to know, from the environment.
+"""The settings of a run for Auth0, read from the environment.
 
-The names are the server's own where both read them, so that one `.env` serves the two.
+Shared settings have the server's names, so that one `.env` serves both.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from mcp_idp.config.env import EnvReader
 
-# One name a line: docs/providers/auth0.md documents each.
+# docs/providers/auth0.md documents each.
 NAMES = (
     "OAUTH_SERVER_URL",
     "MCP_PUBLIC_URL",
@@ -33,13 +33,14 @@ _AUTH0S_OWN = ".auth0.com"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Auth0Settings:
-    """What one rendering needs to know.
+    """The settings of one run.
 
     Attributes:
-        server_url: the issuer as tokens say it, with its slash.
-        public_url: the resource: identifier of the API at Auth0 and audience of the tokens.
-        folder: where the files are written.
-        sources: the folder with what Auth0 needs beyond the access file.
+        server_url: The issuer as in the tokens, with its trailing slash.
+        public_url: The resource: the identifier of the API at Auth0, and the audience of the tokens.
+        folder: Where the files are written.
+        sources: The folder with Auth0's files beside the access file.
+        access: The access policy.
     """
 
     server_url: str
@@ -50,16 +51,16 @@ class Auth0Settings:
 
     @property
     def tenant_domain(self) -> str | None:
-        """The tenant's own domain, or None where the issuer is a custom one: the management API is not there."""
+        """The tenant's own domain; None for a custom domain, which does not serve the management API."""
         host = urlsplit(self.server_url).hostname or ""
         return host if host.endswith(_AUTH0S_OWN) else None
 
     @classmethod
     def load(cls, variables: Mapping[str, str]) -> Auth0Settings:
-        """Read the environment and the access file it names.
+        """Reads the environment and the access file that it names.
 
         Raises:
-            ConfigError: something cannot work; one line says what to change.
+            ConfigError: A value is invalid; the message is one line that says what to change.
         """
         settings = load_from_env(variables, _read)
         _check(settings)

@@ -1,9 +1,8 @@
-"""The Terraform files, as text: what follows from the access file as data, and what stays the same beside it.
+"""Renders the Terraform files: the access policy as a `locals` block, beside a fixed main file.
 
-Values as HCL, the language of Terraform's files: data, whatever is in it, and never an expression.
-
-https://github.com/hashicorp/hcl/blob/main/hclsyntax/spec.md, "Template Expressions": in a quoted string `${` starts an
-interpolation and `%{` a directive; doubling the first character takes that meaning away.
+Values are rendered as HCL literals, so that their content is never evaluated as an expression. In a quoted string,
+`${` starts an interpolation and `%{` a directive; doubling the first character escapes it
+(https://github.com/hashicorp/hcl/blob/main/hclsyntax/spec.md, "Template Expressions").
 """
 
 from __future__ import annotations
@@ -28,13 +27,17 @@ _BEYOND_16_BITS = 0xFFFF
 
 
 def text(value: str) -> str:
-    """`value` as a quoted string that stands for exactly `value`."""
+    """Returns `value` as a quoted HCL string literal."""
     escaped = "".join(_ESCAPES.get(c) or (c if c.isprintable() else _by_number(c)) for c in value)
     return '"' + re.sub(r"([$%])(?=\{)", r"\1\1", escaped) + '"'
 
 
 def locals_block(values: Mapping[str, Value]) -> str:
-    """A `locals` block; the names in `values` are ours and fit as they are."""
+    """Returns a `locals` block.
+
+    Args:
+        values: Name to value. Names must be valid HCL identifiers; they are not escaped.
+    """
     lines = [f"{_INDENT}{name} = {_value(value, _INDENT)}" for name, value in values.items()]
     return "\n".join(["locals {", *lines, "}"]) + "\n"
 
@@ -54,10 +57,10 @@ def _value(value: Value, indent: str) -> str:
 
 
 def _members(value: Mapping[str, Value], indent: str) -> Iterator[str]:
-    """The members of an object, one a line, the equals signs below each other as `terraform fmt` has them."""
+    """Yields the members of an object, one per line, with the equals signs aligned as by `terraform fmt`."""
     width = max(len(text(name)) for name in value)
     for name, member in value.items():
-        # Only values of one line stand in one column.
+        # Only members with single-line values are aligned.
         padded = text(name) if isinstance(member, dict) and member else text(name).ljust(width)
         yield f"{indent}{padded} = {_value(member, indent)}"
 
@@ -78,10 +81,13 @@ _HEADER = """\
 
 
 def render(settings: Auth0Settings) -> dict[str, str]:
-    """The files by their names.
+    """Renders the files.
+
+    Returns:
+        File name to content.
 
     Raises:
-        ConfigError: the part that stays the same cannot be read.
+        ConfigError: The fixed file cannot be read.
     """
     comments = "".join(f"# - {line}\n" for line in (NOT_VERIFIED, *unsupported_features(settings)))
     access = f"{_HEADER}#\n{comments}\n{locals_block(_values(settings))}"
@@ -109,7 +115,10 @@ def _values(settings: Auth0Settings) -> dict[str, Value]:
 
 
 def unsupported_features(settings: Auth0Settings) -> Iterator[str]:
-    """What the access file says and Auth0, or its Terraform provider, cannot do: a line each, without our own texts."""
+    """Yields a line for each feature of the access file that Auth0 or its Terraform provider does not support.
+
+    The lines also become comments in the Terraform file; they contain no free text from the access file.
+    """
     access = settings.access
     yield from _limits_of_registration(access)
     yield (

@@ -1,1 +1,1 @@
-"""Dex and its front: what they are told, as files, and the proof that they do it."""
+"""Dex and its registration proxy: renders their files and verifies the result."""

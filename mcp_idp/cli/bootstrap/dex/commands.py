@@ -1,7 +1,7 @@
-"""What the command line does for Dex: `plan`, `render`, `apply`, `check`.
+"""The bootstrap commands for Dex: `plan`, `render`, `apply`, `check`.
 
-`render` writes the files, `apply` also waits until Dex and the front run with them and proves it. Dex reads its file
-once, when it starts; the compose file starts it anew when the file changes.
+`render` writes the files; `apply` also waits until Dex and the proxy run with them, and verifies the result. Dex reads
+its configuration once, at start; the compose file restarts it when the file changes.
 """
 
 from __future__ import annotations
@@ -41,11 +41,17 @@ _FILES = (CONFIG, *(f"front/{name}" for name in ("Caddyfile", "metadata.json", "
 _FOLDER = "DEX_FILES"
 _DRIFT = 1
 _WAIT_SECONDS = 60
-_USUAL_URL = "http://localhost:3000/mcp"  # what ./scripts/login takes by itself
+_USUAL_URL = "http://localhost:3000/mcp"  # the default of ./scripts/login
 
 
 class DexRun:
-    """One run: what was asked for, what is there, and what shall be."""
+    """One run: settings, current files, desired files and their differences.
+
+    Args:
+        variables: The environment.
+        log: Receives lines of text; by default they are printed.
+        cost: The bcrypt cost of password hashes.
+    """
 
     def __init__(
         self, variables: Mapping[str, str], log: Callable[[str], None] | None = None, *, cost: int = BCRYPT_COST
@@ -59,11 +65,11 @@ class DexRun:
 
     @property
     def config(self) -> Json:
-        """Dex's configuration as it shall be."""
+        """The desired configuration of Dex."""
         return read_config(self.desired[CONFIG])
 
     def print_changes(self) -> None:
-        """What looks like a typing error, a line for each field that would change, and how many."""
+        """Prints lint warnings, a line for each field that would change, and the number of changes."""
         access = self.settings.access
         for warning in (*lint(access), *unmapped_roles(access)):
             self.log(f"warning: {warning}")
@@ -72,15 +78,19 @@ class DexRun:
         self.log(f"{len(self.changes)} changes" if self.changes else "no changes")
 
     def write(self) -> None:
-        """Write the files that differ, and say what."""
+        """Writes the files that differ, and prints the changes."""
         write_files(self.settings.folder, self.desired, self.current, _FOLDER)
         self.print_changes()
 
     def verify(self, http: httpx.Client) -> None:
-        """Go through all proofs.
+        """Runs all verifications.
+
+        Args:
+            http: The HTTP client.
 
         Raises:
-            VerificationError: one of them failed.
+            VerificationError: At least one failed.
+            ProviderUnreachable: The provider stopped responding.
         """
         settings, config = self.settings, self.config
         verifications = [
@@ -99,21 +109,21 @@ class DexRun:
 
 
 def plan(options: argparse.Namespace, variables: Mapping[str, str]) -> int:
-    """Say what would change in the files, field by field; nothing is written."""
+    """Prints what would change in the files, field by field, without writing. Returns the exit code."""
     del options
     DexRun(variables).print_changes()
     return 0
 
 
 def write(options: argparse.Namespace, variables: Mapping[str, str]) -> int:
-    """Write the files, for a Dex that is still to start."""
+    """Writes the files, for a Dex that is not running yet. Returns the exit code."""
     del options
     DexRun(variables).write()
     return 0
 
 
 def apply(options: argparse.Namespace, variables: Mapping[str, str]) -> int:
-    """Write the files, wait until Dex and the front run with them, prove it."""
+    """Writes the files, waits until Dex and the proxy run with them, and verifies them. Returns the exit code."""
     run = DexRun(variables)
     run.write()
     with create_client() as http:
@@ -125,7 +135,11 @@ def apply(options: argparse.Namespace, variables: Mapping[str, str]) -> int:
 
 
 def check(options: argparse.Namespace, variables: Mapping[str, str]) -> int:
-    """Say how files, running Dex and front differ from what they shall be; 1 if they do. Nothing is written."""
+    """Prints how files, running Dex and proxy differ from the desired state, without writing.
+
+    Returns:
+        The exit code: 1 if anything differs.
+    """
     del options
     run = DexRun(variables)
     run.print_changes()
@@ -141,7 +155,7 @@ def check(options: argparse.Namespace, variables: Mapping[str, str]) -> int:
 
 
 def _summary(settings: DexSettings) -> Iterator[str]:
-    """The last lines: who can log in, where, and what to type next."""
+    """Yields the final lines: the demo users, the server's URL, and the next command."""
     access = settings.access
     yield ""
     if access.demo_users:

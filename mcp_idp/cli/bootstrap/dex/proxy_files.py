@@ -1,4 +1,4 @@
-"""The files of the front: Caddy's configuration, and what it serves."""
+"""Renders the files of the registration proxy: Caddy's configuration, and the files it serves."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mcp_idp.cli.bootstrap.dex.settings import DexSettings
     from mcp_idp.cli.bootstrap.dex.templates import DexTemplates, Json
 
-# Types of connectors whose page asks for a password. All others send people away, and get them back at /callback.
+# Connector types with a password form. All others redirect users to another provider, which returns them to /callback.
 _PASSWORD_TYPES = frozenset({"ldap", "keystone", "atlassian-crowd"})
 
 _CALLBACK = """
@@ -34,10 +34,17 @@ _CALLBACK = """
 
 
 def proxy_files(settings: DexSettings, source: DexTemplates) -> dict[str, str]:
-    """The front's files, by name.
+    """Renders the proxy's files.
+
+    Args:
+        settings: The settings of the run.
+        source: The templates.
+
+    Returns:
+        File name to content.
 
     Raises:
-        ConfigError: a web origin is none.
+        ConfigError: A web origin is invalid.
     """
     return {
         "Caddyfile": _caddyfile(settings, source),
@@ -48,7 +55,7 @@ def proxy_files(settings: DexSettings, source: DexTemplates) -> dict[str, str]:
 
 
 def metadata(settings: DexSettings, source: DexTemplates) -> Json:
-    """What clients are told of this provider (RFC 8414 section 2)."""
+    """Returns the provider's metadata for clients (RFC 8414 section 2)."""
     metadata_config = source.metadata
     endpoints = {name: settings.server_url + path for name, path in metadata_config.endpoints.items()}
     if settings.access.registration.profile == "closed":
@@ -59,7 +66,7 @@ def metadata(settings: DexSettings, source: DexTemplates) -> Json:
 
 
 def dex_scope(settings: DexSettings) -> str:
-    """What the front asks Dex for, whatever a client asked for; the last one puts the resource into `aud`."""
+    """Returns the scope that the proxy always requests from Dex; its last part puts the resource into `aud`."""
     return f"openid profile groups audience:server:client_id:{settings.public_url}"
 
 

@@ -1,4 +1,4 @@
-"""Everything that is written, as text: Dex's configuration and the front's files."""
+"""Renders Dex's configuration and the files of the registration proxy."""
 
 from __future__ import annotations
 
@@ -31,16 +31,19 @@ _BYTES = 32
 
 
 def render(settings: DexSettings, source: DexTemplates, current: Mapping[str, str], cost: int) -> dict[str, str]:
-    """The files by their path below the folder.
+    """Renders the files.
 
     Args:
-        settings: where and what.
-        source: what people wrote for Dex.
-        current: the files of an earlier run; what is random in them stays as long as it is right.
-        cost: of the passwords' hashes.
+        settings: The settings of the run.
+        source: The templates and Dex's own configuration.
+        current: The files of an earlier run; random values in them are kept while they are valid.
+        cost: The bcrypt cost of password hashes.
+
+    Returns:
+        Path relative to the output folder, to content.
 
     Raises:
-        ConfigError: the files would not work together.
+        ConfigError: The files would not work together.
     """
     config = _config(settings, source, read_config(current.get(CONFIG, "")), cost)
     config["staticClients"].append(
@@ -51,18 +54,18 @@ def render(settings: DexSettings, source: DexTemplates, current: Mapping[str, st
 
 
 def config_marker(config: Json) -> str:
-    """The id by which a running Dex shows that it has read `config`; "" if it has none."""
+    """Returns the id of the marker client, by which a running Dex shows that it has read `config`; else ""."""
     ids = [str(client.get("id")) for client in config.get("staticClients") or [] if isinstance(client, dict)]
     return next((name for name in ids if name.startswith(_MARKER_PREFIX)), "")
 
 
 def digest(config: Json) -> str:
-    """What tells this configuration from any other."""
+    """Returns a hash that identifies this configuration: 16 hexadecimal digits of its SHA-256."""
     return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def read_config(text: str) -> Json:
-    """An earlier configuration, or nothing where it cannot be read: it is written anew then."""
+    """Parses an earlier configuration; returns an empty one if it is unreadable, so that it is rewritten."""
     try:
         config = yaml.safe_load(text)
     except yaml.YAMLError:
@@ -84,7 +87,7 @@ def _config(settings: DexSettings, source: DexTemplates, current: Json, cost: in
     return {
         "issuer": settings.server_url,
         "web": {"http": "0.0.0.0:5556"},
-        "telemetry": {"http": "127.0.0.1:5558"},  # health, and figures that are nobody else's business
+        "telemetry": {"http": "127.0.0.1:5558"},  # health and metrics, on loopback only
         "frontend": {"issuer": access.resource.name},
         **source.dex,
         "enablePasswordDB": bool(access.demo_users),
@@ -94,7 +97,7 @@ def _config(settings: DexSettings, source: DexTemplates, current: Json, cost: in
 
 
 def _secret(current: Json, resource: str) -> str:
-    """The resource's secret at Dex, which nobody ever needs: kept, so that a second run changes nothing."""
+    """Returns the resource's client secret; it is kept between runs, so that a second run changes nothing."""
     for client in _mappings(current.get("staticClients")):
         secret = client.get("secret")
         if client.get("id") == resource and isinstance(secret, str) and secret:

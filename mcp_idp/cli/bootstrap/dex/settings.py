@@ -1,6 +1,6 @@
-"""What one run of the bootstrap for Dex needs to know, from the environment.
+"""The settings of a run for Dex, read from the environment.
 
-The names are the server's own where both read them, so that one `.env` serves the two.
+Shared settings have the server's names, so that one `.env` serves both.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from mcp_idp.config.env import EnvReader
 
-# One name a line: docs/dex.md documents each.
+# docs/dex.md documents each.
 NAMES = (
     "OAUTH_SERVER_URL",
     "OAUTH_INTERNAL_URL",
@@ -34,24 +34,25 @@ NAMES = (
 )
 _PROFILES = ("open-dev", "loopback-only", "closed")
 _HOST_AND_PORT = re.compile(r"([A-Za-z0-9.-]+|\[[0-9a-f:]+\]):[0-9]{1,5}", re.ASCII)
-# Both stand in the Caddyfile and in a scope: no blank, quote, brace or escape may come with them (RFC 3986 section 3.3
-# would allow some of it).
+# Both URLs are inserted into the Caddyfile and into a scope, so they must not contain blanks, quotes, braces or escapes
+# (RFC 3986 section 3.3 would allow some of these).
 _SAFE_URL = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+(/[A-Za-z0-9._~:@/-]*)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DexSettings:
-    """What one run needs to know.
+    """The settings of one run.
 
     Attributes:
-        server_url: the issuer as tokens and browsers say it: the front's own address.
-        internal_url: where this process reaches the front.
-        public_url: the resource: audience of the tokens, and the id of the client that stands for it at Dex.
-        upstream: where the front and this process reach Dex itself, host and port.
-        folder: where the files are written: `dex/config.yaml` and `front/`.
-        sources: the folder with what Dex needs beyond the access file.
-        config: names in it, of Dex's own members; a later file's members take the place of an earlier one's.
-        in_container: whether "localhost" means this container only (the image sets RUNNING_IN_CONTAINER).
+        server_url: The issuer as in tokens and browsers, which is the proxy's address.
+        internal_url: The proxy's URL as this process reaches it.
+        public_url: The resource: the audience of the tokens, and the id of the client that represents it at Dex.
+        upstream: Host and port at which the proxy and this process reach Dex itself.
+        folder: The output folder; files are written to `dex/config.yaml` and `front/`.
+        sources: The folder with Dex's files beside the access file.
+        config: Names of files in `sources` with Dex's own configuration; members of later files replace earlier ones.
+        access: The access policy.
+        in_container: Whether this process runs in a container (the image sets RUNNING_IN_CONTAINER).
     """
 
     server_url: str = "http://localhost:5556"
@@ -66,15 +67,15 @@ class DexSettings:
 
     @property
     def on_loopback(self) -> bool:
-        """Whether issuer and resource both never leave this machine."""
+        """Whether issuer and resource are both on loopback."""
         return on_loopback(self)
 
     @classmethod
     def load(cls, variables: Mapping[str, str]) -> DexSettings:
-        """Read the environment and the access file it names.
+        """Reads the environment and the access file that it names.
 
         Raises:
-            ConfigError: something cannot work; one line says what to change.
+            ConfigError: A value is invalid; the message is one line that says what to change.
         """
         settings = load_from_env(variables, _read)
         _check(settings)
@@ -110,10 +111,10 @@ def _check(settings: DexSettings) -> None:
 
 
 def check_profile(profile: str) -> None:
-    """Refuse a registration profile that Dex has no means for.
+    """Rejects a registration profile that is not supported with Dex.
 
     Raises:
-        ConfigError: names those it has.
+        ConfigError: The message names the supported profiles.
     """
     if profile not in _PROFILES:
         raise ConfigError(f"registration.profile: Dex cannot do {profile}: write one of {', '.join(_PROFILES)}")

@@ -1,7 +1,7 @@
-"""Dex's static clients: a pool for programs on people's machines, the vendors', those of the access file, the resource.
+"""Dex's static clients: a pool for native clients, the vendors' clients, those of the access file, and the resource.
 
-All but the last are public. Which exist follows from the registration profile, so that Dex itself holds to it: where
-nobody may register, there is no client to be had by guessing an id either.
+All except the resource are public. The registration profile determines which exist, so that Dex itself enforces it:
+where registration is closed, there is no pool or vendor client whose id could be guessed.
 """
 
 from __future__ import annotations
@@ -17,14 +17,18 @@ if TYPE_CHECKING:
     from mcp_idp.access.policy import AccessPolicy
     from mcp_idp.cli.bootstrap.dex.templates import Json, ProxyConfig
 
-_NOTHING = r"^\b$"  # what no redirect URI fits
+_NOTHING = r"^\b$"  # matches no redirect URI
 
 
 def public_clients(access: AccessPolicy, proxy: ProxyConfig) -> list[Json]:
-    """Every client that people log in with.
+    """Returns all clients that users log in with.
+
+    Args:
+        access: The access policy.
+        proxy: The proxy's configuration.
 
     Raises:
-        ConfigError: two would have one id, or a vendor of front.yaml is unknown.
+        ConfigError: Two clients have the same id, or front.yaml names an unknown vendor.
     """
     clients = [*_pool(access, proxy), *_vendors(access, proxy), *(_known(i, c) for i, c in access.clients.items())]
     ids = [client["id"] for client in clients]
@@ -37,18 +41,26 @@ def public_clients(access: AccessPolicy, proxy: ProxyConfig) -> list[Json]:
 def _pool(access: AccessPolicy, proxy: ProxyConfig) -> list[Json]:
     if access.registration.profile == "closed":
         return []
-    # Without a list a public client may go to http on any loopback port and path, and nowhere else.
+    # Without redirectURIs, Dex allows a public client any port and path of http loopback, and nothing else.
     name = _display_name("A program on your computer", access)
     return [{"id": f"mcp-native-{n:02d}", "name": name, "public": True} for n in range(proxy.pool)]
 
 
 def _display_name(name: str, access: AccessPolicy) -> str:
-    """What the page that asks for consent calls a client: Dex would not say what for."""
+    """Returns the client's name for the consent page, including the resource, which Dex does not show."""
     return f"{name} (for {access.resource.name})"
 
 
 def vendor_redirects(access: AccessPolicy, proxy: ProxyConfig) -> dict[str, list[str]]:
-    """By client id, the redirect URIs of each vendor whose programs may register."""
+    """Returns the redirect URIs of each vendor whose clients may register, by client id.
+
+    Args:
+        access: The access policy.
+        proxy: The proxy's configuration.
+
+    Raises:
+        ConfigError: front.yaml names an unknown vendor.
+    """
     vendors = access.registration.vendors
     for name in proxy.vendor_loopback:
         if name not in vendors:
@@ -72,7 +84,10 @@ def _vendors(access: AccessPolicy, proxy: ProxyConfig) -> list[Json]:
 
 
 def _known(client_id: str, client: PublicClient) -> Json:
-    """A client of the access file. Loopback without a port stands for any port there: Dex's word for it is no list."""
+    """Returns a client of the access file.
+
+    Loopback redirect URIs without a port stand for any port, which Dex expresses by omitting the list.
+    """
     known: Json = {"id": client_id, "name": client.name, "public": True}
     if all(_any_port(uri) for uri in client.redirect_uris):
         return known
@@ -85,15 +100,21 @@ def _any_port(uri: str) -> bool:
 
 
 def resource_client(access: AccessPolicy, resource: str, secret: str, trusted: list[str]) -> Json:
-    """The resource, so that it can be an audience; `trusted` are the clients that may ask for it.
+    """Returns the client that represents the resource, so that it can be an audience.
 
-    Confidential and without redirect URIs: nobody logs in with it, and its secret is used by nobody.
+    It is confidential and has no redirect URIs: nobody logs in with it, and its secret is never used.
+
+    Args:
+        access: The access policy.
+        resource: The resource identifier, which is the client id.
+        secret: The client secret.
+        trusted: The ids of the clients that may request this audience.
     """
     return {"id": resource, "name": access.resource.name, "secret": secret, "trustedPeers": trusted}
 
 
 def registration_policy(access: AccessPolicy, proxy: ProxyConfig) -> Json:
-    """What the front's template looks at to answer a registration."""
+    """Returns the data for the proxy's registration template."""
     closed = access.registration.profile == "closed"
     return {
         "loopback": _NOTHING if closed else LOOPBACK_PATTERN,

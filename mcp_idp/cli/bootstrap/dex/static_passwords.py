@@ -1,4 +1,4 @@
-"""The demo users at Dex: names, bcrypt hashes, and their roles and groups, which are all groups there."""
+"""The demo users as Dex's static passwords: names, bcrypt hashes, and roles and groups, both as Dex groups."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
     from mcp_idp.access.policy import AccessPolicy
     from mcp_idp.cli.bootstrap.dex.templates import Json
 
-# Some 0.2 s a guess, which is all that Dex has against guessing.
+# About 0.2 s per guess, which is Dex's only protection against guessing.
 BCRYPT_COST = 12
-_LONGEST = 72  # bytes: bcrypt does not look at more
+_LONGEST = 72  # bytes: bcrypt ignores the rest
 
 
 def static_passwords(access: AccessPolicy, issuer: str, current: Mapping[str, str], cost: int) -> list[Json]:
-    """The demo users as Dex wants them.
+    """Returns the demo users for Dex's `staticPasswords`.
 
     Args:
-        access: the access file.
-        issuer: what makes their ids, which stay the same at every run.
-        current: hashes by name, of an earlier run: one that is still right is kept, or no run would be without changes.
-        cost: of a hash, as bcrypt counts it: each step doubles the time of a guess.
+        access: The access policy.
+        issuer: The issuer, from which user ids are derived, so that they stay the same.
+        current: Name to hash of an earlier run; a valid hash is kept, so that a second run changes nothing.
+        cost: The bcrypt cost; each increment doubles the time of a guess.
 
     Raises:
-        ConfigError: a password is too long for bcrypt.
+        ConfigError: A password is too long for bcrypt.
     """
     return [
         _static_password(name, user, issuer, current.get(name, ""), cost) for name, user in access.demo_users.items()
@@ -41,8 +41,8 @@ def static_passwords(access: AccessPolicy, issuer: str, current: Mapping[str, st
 
 def _static_password(name: str, user: DemoUser, issuer: str, current_hash: str, cost: int) -> Json:
     return {
-        # What is typed into Dex's field "Email Address". Ours is no address, and no token says it: the scope `email` is
-        # never asked for.
+        # The login name, in Dex's field "Email Address". It is not an address, and no token contains it, because the
+        # scope `email` is never requested.
         "email": name,
         "username": f"Demo {name.capitalize()}",
         "preferredUsername": name,
@@ -53,12 +53,18 @@ def _static_password(name: str, user: DemoUser, issuer: str, current_hash: str, 
 
 
 def groups_of(user: DemoUser) -> tuple[str, ...]:
-    """Its groups at Dex, which knows no roles: each is a group of its name, which counts if no `groups` are named."""
+    """Returns a demo user's groups at Dex, which has no roles.
+
+    Each role becomes a group of the same name; such groups count if the access file defines no `groups`.
+    """
     return tuple(dict.fromkeys((*user.roles, *user.groups)))
 
 
 def unmapped_roles(access: AccessPolicy) -> Iterator[str]:
-    """A line for each demo user with roles that no group brings, once the access file names the groups that count."""
+    """Yields a line for each demo user with roles that none of the user's groups grants.
+
+    This concerns access files that define `groups`.
+    """
     for name, user in access.demo_users.items():
         granted = access.roles_for_groups(groups_of(user))
         if lost := [role for role in user.roles if role not in granted]:
@@ -72,7 +78,7 @@ def _hash(name: str, password: str, current_hash: str, cost: int) -> str:
     encoded = password.encode()
     if len(encoded) > _LONGEST:
         raise ConfigError(f"demo_users.{name}: Dex takes passwords of at most {_LONGEST} bytes")
-    with suppress(ValueError):  # what is held is no hash
+    with suppress(ValueError):  # the earlier value is not a hash
         if current_hash.startswith(f"$2b${cost:02d}$") and bcrypt.checkpw(encoded, current_hash.encode()):
             return current_hash
     return bcrypt.hashpw(encoded, bcrypt.gensalt(cost)).decode()

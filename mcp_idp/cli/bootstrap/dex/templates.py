@@ -1,4 +1,4 @@
-"""What people wrote for Dex: the files in idp-config/dex, read and checked."""
+"""Reads and validates the files in idp-config/dex."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-# Written by the bootstrap, from the access file and the environment.
+# Set by the bootstrap from the access file and the environment.
 _MANAGED_KEYS = ("issuer", "web", "telemetry", "staticClients", "staticPasswords", "enablePasswordDB")
 _NEVER = {
     "authproxy": "believes a header of the request",
@@ -34,14 +34,25 @@ class _Strict(BaseModel):
 
 
 class ProxyConfig(_Strict):
-    """`proxy.yaml`."""
+    """The content of `front.yaml`.
+
+    Attributes:
+        pool: The number of clients for native clients.
+        vendor_loopback: Additional redirect URIs by vendor.
+    """
 
     pool: int = Field(ge=1, le=100)
     vendor_loopback: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
 
 class Metadata(_Strict):
-    """`metadata.yaml`: paths at the issuer, members as they are, and Dex's own scopes."""
+    """The content of `metadata.yaml`.
+
+    Attributes:
+        endpoints: Metadata member to path below the issuer.
+        members: Further metadata members with their values.
+        scopes: Dex's own scopes.
+    """
 
     endpoints: dict[str, Path_]
     members: dict[str, tuple[str, ...]]
@@ -50,12 +61,14 @@ class Metadata(_Strict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DexTemplates:
-    """All that was read.
+    """The files that were read.
 
     Attributes:
-        dex: Dex's own members.
-        caddyfile: the template of the front's configuration.
-        register: the template that Caddy answers registrations with.
+        dex: Dex's own configuration.
+        proxy: The proxy's configuration.
+        metadata: The metadata's fixed parts.
+        caddyfile: The template of the proxy's Caddyfile.
+        register: The template of registration responses.
     """
 
     dex: Json
@@ -66,16 +79,16 @@ class DexTemplates:
 
     @property
     def connectors(self) -> list[Json]:
-        """Where people's accounts are, beside the demo users."""
+        """Dex's connectors: the sources of user accounts other than the demo users."""
         found: list[Json] = self.dex.get("connectors") or []
         return found
 
 
 def read_source(settings: DexSettings) -> DexTemplates:
-    """Read the folder.
+    """Reads the files.
 
     Raises:
-        ConfigError: a file is missing or cannot be used; one line names it.
+        ConfigError: A file is missing or invalid; the message is one line that names it.
     """
     folder = settings.sources
     try:
@@ -108,7 +121,7 @@ def _mapping(path: Path) -> Json:
 
 
 def _merged(files: list[tuple[str, Json]]) -> Json:
-    """A later file's members in place of an earlier one's; connectors are added to each other."""
+    """Merges the files: members of later files replace earlier ones, connectors are concatenated."""
     merged: Json = {}
     for name, content in files:
         for member, value in content.items():

@@ -1,4 +1,7 @@
-"""Is what runs what was written? Every proof asks as a stranger would; none logs in, and nothing is left behind."""
+"""Verifies that Dex and the proxy run with the rendered files.
+
+The verifications send requests like an unauthenticated client; they do not log in and leave nothing behind.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ _CREATED, _OK, _BAD_REQUEST, _FORBIDDEN, _NOT_FOUND = 201, 200, 400, 403, 404
 _REDIRECTS = frozenset({302, 303})
 _LOOPBACK = "http://127.0.0.1:49152/callback"
 _POLL_SECONDS = 0.5
-# Ours to say although Dex's own document does not: see idp-config/dex/metadata.yaml.
+# Added by the proxy although Dex's own metadata lacks them, see idp-config/dex/metadata.yaml.
 _PROXY_ONLY_MEMBERS = frozenset(
     {"registration_endpoint", "token_endpoint_auth_methods_supported", "response_modes_supported"}
 )
@@ -30,11 +33,17 @@ _RESTART = "restart Dex, which reads its file once: docker compose -f docker-com
 
 
 def wait_for(settings: DexSettings, config: Json, http: httpx.Client, seconds: float) -> None:
-    """Wait until the front answers and Dex runs with `config`.
+    """Waits until the proxy responds and Dex runs with `config`.
+
+    Args:
+        settings: The settings of the run.
+        config: The desired configuration of Dex.
+        http: The HTTP client.
+        seconds: The timeout.
 
     Raises:
-        ProviderUnreachable: nothing answers at the front's address.
-        VerificationError: Dex runs with another file.
+        ProviderUnreachable: The proxy's address does not respond.
+        VerificationError: Dex runs with another configuration.
     """
     end = time.monotonic() + seconds
     while True:
@@ -47,7 +56,10 @@ def wait_for(settings: DexSettings, config: Json, http: httpx.Client, seconds: f
 
 
 def _holds(settings: DexSettings, config: Json, http: httpx.Client) -> None:
-    """Dex tells a client it knows with a wrong redirect URI from one it does not know."""
+    """Checks that Dex knows the marker client, and has therefore read the current configuration.
+
+    For a known client with a wrong redirect URI, Dex returns another status than for an unknown client.
+    """
     try:
         response = _begin(settings, config, http, config_marker(config), _LOOPBACK)
     except httpx.HTTPError as error:
@@ -62,20 +74,20 @@ def _holds(settings: DexSettings, config: Json, http: httpx.Client) -> None:
 
 
 def running_config(settings: DexSettings, config: Json, http: httpx.Client) -> str:
-    """Dex runs with the file that was written.
+    """Verifies that Dex runs with the rendered configuration.
 
     Raises:
-        VerificationError: with another one.
+        VerificationError: It runs with another one.
     """
     _holds(settings, config, http)
     return "Dex runs with the present file"
 
 
 def served_metadata(settings: DexSettings, source: DexTemplates, http: httpx.Client) -> str:
-    """Both well-known documents are the one that was written (RFC 8414 section 3).
+    """Verifies that both well-known URLs serve the rendered metadata (RFC 8414 section 3).
 
     Raises:
-        VerificationError: they are not.
+        VerificationError: They do not.
     """
     desired = metadata(settings, source)
     for name in ("oauth-authorization-server", "openid-configuration"):
@@ -86,11 +98,11 @@ def served_metadata(settings: DexSettings, source: DexTemplates, http: httpx.Cli
 
 
 def own_metadata(settings: DexSettings, source: DexTemplates, http: httpx.Client) -> str:
-    """Nothing is told that Dex does not say of itself, but for what the front adds.
+    """Verifies that the served metadata agrees with Dex's own, except for what the proxy adds.
 
     Raises:
-        VerificationError: something is.
-        Note: Dex itself cannot be reached from here.
+        VerificationError: A member differs.
+        Advisory: Dex itself cannot be reached from here.
     """
     own = get_json(http, f"http://{settings.upstream}/.well-known/openid-configuration")
     if own is None:
@@ -115,17 +127,17 @@ def _is_stated(value: object, own: object, unsaid: frozenset[str]) -> bool:
 
 
 def every_client(settings: DexSettings, config: Json, http: httpx.Client) -> str:
-    """Dex knows the public clients with each of their redirect URIs, and lets the first one ask for the resource.
+    """Verifies that Dex knows every kind of public client with its redirect URIs, and that one may request the resource.
 
     Raises:
-        VerificationError: it does not.
+        VerificationError: It does not.
     """
     public = [client for client in config["staticClients"] if client.get("public")]
-    # The pool's are alike but for their numbers, and Dex logs an error for each that is tried.
+    # The pool's clients differ only in their numbers, and Dex logs an error for each request; one is enough.
     tested = [client for client in public if not client["id"].startswith("mcp-native-")]
     for client in [*public[:1], *tested]:
         for uri in client.get("redirectURIs", [_LOOPBACK]):
-            # Dex judges client and redirect before it refuses what it does not support, at that very URI.
+            # Dex validates client and redirect URI before it rejects the unsupported parameter, at that redirect URI.
             response = _begin(settings, config, http, client["id"], uri, request="unsupported")
             if not response.headers.get("location", "").startswith(uri):
                 raise VerificationError(
@@ -140,10 +152,12 @@ def every_client(settings: DexSettings, config: Json, http: httpx.Client) -> str
 
 
 def pkce_is_demanded(settings: DexSettings, config: Json, http: httpx.Client) -> str:
-    """The front lets no login begin without PKCE by S256 (RFC 7636 section 4.2), which Dex itself would.
+    """Verifies that the proxy rejects authorization requests without PKCE S256 (RFC 7636 section 4.2).
+
+    Dex itself accepts such requests.
 
     Raises:
-        VerificationError: one did.
+        VerificationError: A request was not rejected.
     """
     client = next(client["id"] for client in config["staticClients"] if client.get("public"))
     for name, challenge in (("none", {}), ("plain", {"code_challenge": _CHALLENGE, "code_challenge_method": "plain"})):
@@ -154,10 +168,10 @@ def pkce_is_demanded(settings: DexSettings, config: Json, http: httpx.Client) ->
 
 
 def registration(settings: DexSettings, config: Json, http: httpx.Client) -> str:
-    """A registration is answered as the registration profile says. It leaves nothing behind.
+    """Verifies that registrations are accepted and rejected according to the registration profile. Nothing is stored.
 
     Raises:
-        VerificationError: it is not.
+        VerificationError: They are not.
     """
     profile = settings.access.registration.profile
     vendors = [uris[0] for uris in settings.access.registration.vendors.values() if uris]
@@ -181,7 +195,10 @@ def registration(settings: DexSettings, config: Json, http: httpx.Client) -> str
 def _begin(
     settings: DexSettings, config: Json, http: httpx.Client, client_id: str, redirect_uri: str, **more: str
 ) -> httpx.Response:
-    """The step of a login at which Dex judges client and redirect; one it takes is kept for `expiry.authRequests`."""
+    """Sends the request at which Dex validates client and redirect URI.
+
+    Dex stores a valid one until `expiry.authRequests`.
+    """
     first = "local" if config.get("enablePasswordDB") else config["connectors"][0]["id"]
     query = {
         "response_type": "code",

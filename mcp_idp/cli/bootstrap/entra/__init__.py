@@ -1,1 +1,1 @@
-"""The front before Microsoft Entra ID, rendered from the access file."""
+"""The registration proxy in front of Microsoft Entra ID, rendered from the access file."""

@@ -1,4 +1,4 @@
-"""What the command line does for the front before Entra: `render`. Nothing at Entra is read or written."""
+"""The bootstrap command for the registration proxy of Entra: `render`. It makes no requests to Entra."""
 
 from __future__ import annotations
 

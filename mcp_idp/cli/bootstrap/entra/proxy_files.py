@@ -1,4 +1,4 @@
-"""The files of the front before Entra: Caddy's configuration, and what it serves."""
+"""Renders the files of the registration proxy in front of Entra: Caddy's configuration, and the files it serves."""
 
 from __future__ import annotations
 
@@ -25,10 +25,13 @@ TEMPLATES = ("Caddyfile", "register.json", "consent.html")
 
 
 def proxy_files(settings: EntraSettings) -> dict[str, str]:
-    """The front's files, by name.
+    """Renders the proxy's files.
+
+    Returns:
+        Path relative to the output folder, to content.
 
     Raises:
-        ConfigError: a template cannot be read, or a web origin is none.
+        ConfigError: A template cannot be read, or a web origin is invalid.
     """
     templates = {name: _read(settings, name) for name in TEMPLATES}
     return {
@@ -41,10 +44,11 @@ def proxy_files(settings: EntraSettings) -> dict[str, str]:
 
 
 def metadata(settings: EntraSettings) -> Json:
-    """What clients are told of the authorization server that the front is (RFC 8414 section 2).
+    """Returns the metadata of the proxy as an authorization server (RFC 8414 section 2).
 
-    The issuer is the front, for that is where the document is (section 3.3). Tokens name Entra: the server is told so
-    by JWT_ISSUER, and finds Entra's own keys here. No `openid`: an ID token would name an issuer that this is not.
+    The issuer is the proxy, because it serves the document (section 3.3). Tokens name Entra as issuer; JWT_ISSUER tells
+    the server so, and `jwks_uri` refers to Entra's own keys. `openid` is not offered: an ID token would name Entra, not
+    this issuer.
     """
     registers = settings.access.registration.profile != "closed"
     return {
@@ -63,7 +67,7 @@ def metadata(settings: EntraSettings) -> Json:
 
 
 def policy(settings: EntraSettings) -> Json:
-    """What the templates look at: who may be given the client id, and for what the person is asked."""
+    """Returns the data for the templates: which clients receive the client id, and the name on the consent page."""
     registration = settings.access.registration
     vendors = registration.vendors if registration.profile == "open-dev" else {}
     return {

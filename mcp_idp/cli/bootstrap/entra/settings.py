@@ -1,4 +1,4 @@
-"""What rendering the front before Entra needs to know, from the environment; the names are the server's own."""
+"""The settings of a run for the registration proxy of Entra, read from the environment under the server's names."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     from mcp_idp.config.env import EnvReader
 
-# One name a line: docs/entra-front.md documents each.
+# docs/entra-front.md documents each.
 NAMES = ("OAUTH_SERVER_URL", "JWT_ISSUER", "MCP_PUBLIC_URL", "FRONT_CLIENT_ID", "FRONT_FILES", "ACCESS_FILE")
 FOLDER = "FRONT_FILES"
 _PROFILES = ("open-dev", "loopback-only", "closed")
-# All of them stand in the Caddyfile: no blank, quote, brace or escape may come with them.
+# The URLs are inserted into the Caddyfile, so they must not contain blanks, quotes, braces or escapes.
 _SAFE_URL = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+(/[A-Za-z0-9._~@/-]*)?", re.ASCII)
 _CLIENT_ID = re.compile(r"[A-Za-z0-9-]{1,100}", re.ASCII)
 _VERSION = "/v2.0"
@@ -31,14 +31,15 @@ _VERSION = "/v2.0"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntraSettings:
-    """What one run needs to know.
+    """The settings of one run.
 
     Attributes:
-        proxy_url: the front's own address, the authorization server that the MCP server names; an origin.
-        issuer: of the tokens: Entra's own, for one tenant, version 2.
-        client_id: the public client that was registered at Entra for all programs.
-        folder: where the files are written, in `front/`.
-        sources: the folder with the templates.
+        proxy_url: The proxy's origin, which is the authorization server that the MCP server names.
+        issuer: The issuer of the tokens: Entra's own, for one tenant, version 2.
+        client_id: The public client that is registered at Entra for all MCP clients.
+        folder: The output folder; files are written to `front/` in it.
+        sources: The folder with the templates.
+        access: The access policy.
     """
 
     proxy_url: str
@@ -50,20 +51,20 @@ class EntraSettings:
 
     @property
     def tenant_url(self) -> str:
-        """What the tenant's endpoints begin with."""
+        """The common prefix of the tenant's endpoints."""
         return self.issuer.removesuffix(_VERSION)
 
     @property
     def is_secure(self) -> bool:
-        """Whether browsers reach the front over TLS."""
+        """Whether browsers reach the proxy over TLS."""
         return self.proxy_url.startswith("https://")
 
     @classmethod
     def load(cls, variables: Mapping[str, str]) -> EntraSettings:
-        """Read the environment and the access file it names.
+        """Reads the environment and the access file that it names.
 
         Raises:
-            ConfigError: something cannot work; one line says what to change.
+            ConfigError: A value is invalid; the message is one line that says what to change.
         """
         settings, resource = load_from_env(variables, lambda env: (_read(env), public_url(env)))
         _check_provider(settings)

@@ -1,1 +1,1 @@
-"""Keycloak: one module per kind of object, each with what is wanted and how it differs from what is there."""
+"""The Keycloak bootstrap: reads a realm, plans the changes that `access.yaml` requires, applies and verifies them."""

@@ -1,6 +1,6 @@
-"""The admin API of one realm: typed reads, counted writes, failures that say what to do.
+"""Client for Keycloak's admin REST API, scoped to one realm.
 
-What people read when Keycloak's admin API does not do as it was asked, and what they can change.
+Failures are raised as `BootstrapError` subclasses whose text says what to change.
 """
 
 from __future__ import annotations
@@ -24,11 +24,19 @@ if TYPE_CHECKING:
 
     from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings
 
-MASTER = "master"  # the realm of those who may administer others
+MASTER = "master"  # Keycloak's administration realm: its admins can be granted rights in other realms
 
 
 def connection_error(settings: KeycloakSettings, error: KeycloakConnectionError) -> ProviderUnreachable:
-    """No connection, or none over TLS."""
+    """Builds the error for a failed connection, with separate advice for a failed TLS handshake.
+
+    Args:
+        settings: settings of the run; the text names `admin_base`.
+        error: the exception from python-keycloak; its cause tells a TLS failure from an unreachable server.
+
+    Returns:
+        The exception, not raised.
+    """
     base = settings.admin_base
     if isinstance(error.__cause__, SSLError):
         return ProviderUnreachable(
@@ -42,7 +50,14 @@ def connection_error(settings: KeycloakSettings, error: KeycloakConnectionError)
 
 
 def auth_error(settings: KeycloakSettings) -> AdminAuthError:
-    """Keycloak is there and does not know the secret."""
+    """Builds the error for a Keycloak that rejected the admin client's secret.
+
+    Args:
+        settings: settings of the run; the text names the admin client.
+
+    Returns:
+        The exception, not raised.
+    """
     return AdminAuthError(
         f"Keycloak does not take the secret of its admin client '{settings.admin_client_id}': it keeps the "
         "one of its first start. With docker compose: `docker compose down -v` starts afresh (and forgets all "
@@ -51,9 +66,19 @@ def auth_error(settings: KeycloakSettings) -> AdminAuthError:
 
 
 def missing_roles_message(settings: KeycloakSettings, realm: str, method: str, path: tuple[str, ...]) -> str:
-    """The roles that the admin client needs for a request below `realm`."""
+    """Formats the error text for a 403: names the rejected request and the roles that the admin client needs.
+
+    Args:
+        settings: settings of the run; they name the admin client and the realm that it belongs to.
+        realm: the realm that the request addressed.
+        method: the HTTP method of the request.
+        path: path segments below the realm; empty for the realm itself.
+
+    Returns:
+        One line.
+    """
     what = f"{method} {'/'.join(path) or 'the realm'}"
-    if realm == MASTER:  # where accounts of a realm are made
+    if realm == MASTER:  # requests to master create the service accounts of another realm
         roles = "manage-clients and manage-users"
     elif method == "GET":
         roles = (
@@ -70,7 +95,12 @@ def missing_roles_message(settings: KeycloakSettings, realm: str, method: str, p
 
 
 def error_message(response: Response) -> str:
-    """What Keycloak says itself, in one line."""
+    """Extracts Keycloak's own error message from a response.
+
+    Returns:
+        One line of at most 200 characters: `errorMessage`, `error_description` or `error` of a JSON body, else the
+        whole body.
+    """
     try:
         body = response.json()
     except ValueError:
@@ -84,24 +114,28 @@ _ERROR = 400
 _FORBIDDEN = 403
 _SERVER_ERROR = 500
 _RETRY_SECONDS = 2
-# The library sends a request again that was not answered in time: what makes something would then be there already.
+# Long, because python-keycloak repeats a request that timed out, and a repeated POST finds its object created already.
 _TIMEOUT_SECONDS = 120
 _LOG_EVERY = 5  # retries
 
 
 class AdminClient:
-    """One realm's admin API, logged in as the admin client. The token is renewed by the connection itself.
+    """Client for the admin API of one realm, authenticated as the admin client.
+
+    Paths passed to its methods are segments below the realm; each segment is percent-encoded. The connection renews the
+    access token by itself. Any request can raise `ProviderUnreachable` when Keycloak stops responding and
+    `AdminAuthError` when it no longer accepts the admin client.
 
     Args:
-        settings: where, and which admin client.
-        log: takes each line for people.
-        realm: the one that paths start at; left out, the realm of the settings.
+        settings: settings of the run: the server's address and the admin client's credentials.
+        log: receives each progress line.
+        realm: the realm that paths are relative to; by default the realm of the settings.
 
     Raises:
         ConfigError: SSL_CERT_FILE has no certificates.
 
     Attributes:
-        connection: python-keycloak's own; whoever wants to watch the requests can hang into it.
+        connection: the underlying python-keycloak connection; public so that callers can observe its requests.
     """
 
     def __init__(
@@ -110,8 +144,8 @@ class AdminClient:
         with tls_errors_as_config_errors():
             self.connection = KeycloakOpenIDConnection(
                 server_url=settings.admin_base,
-                # The realm the admin client lives in, whatever realm is administered: without this a renewed token
-                # would be asked of the wrong one.
+                # The realm that the admin client belongs to, independent of the realm it administers: without this,
+                # token renewal would use the wrong realm's token endpoint.
                 user_realm_name=settings.admin_realm,
                 realm_name=settings.realm,
                 client_id=settings.admin_client_id,
@@ -123,11 +157,14 @@ class AdminClient:
         self._realm = realm or settings.realm
 
     def log_in(self, wait: int) -> None:
-        """Get the admin token, waiting up to `wait` seconds for a provider that is still starting.
+        """Gets an access token for the admin client, retrying while the provider is still starting.
+
+        Args:
+            wait: how long to keep retrying, in seconds; 0 tries once.
 
         Raises:
-            ProviderUnreachable: it did not answer in time.
-            AdminAuthError: it answered that the secret is wrong.
+            ProviderUnreachable: Keycloak did not respond as expected within `wait` seconds.
+            AdminAuthError: Keycloak rejected the secret.
         """
         deadline = time.monotonic() + wait
         tries = 0
@@ -143,7 +180,7 @@ class AdminClient:
             time.sleep(_RETRY_SECONDS)
 
     def _try_to_log_in(self) -> ProviderUnreachable | None:
-        """None when logged in, else why not yet."""
+        """Tries once; returns None on success, else the error that is worth a retry."""
         try:
             self.connection.get_token()
         except KeycloakConnectionError as error:
@@ -163,11 +200,18 @@ class AdminClient:
         return None
 
     def get(self, *path: str, **query: str) -> Any:
-        """What is at `path` below the realm.
+        """Reads a resource that must exist.
+
+        Args:
+            path: path segments below the realm; none for the realm itself.
+            query: query parameters.
+
+        Returns:
+            The decoded JSON: an object or a list of objects in Keycloak's representation.
 
         Raises:
-            ProviderRequestError: it is not there.
-            Forbidden: it may not be read.
+            ProviderRequestError: the resource does not exist (404), or Keycloak rejected the request.
+            PermissionDenied: the admin client lacks the roles to read it.
         """
         found = self.find(*path, **query)
         if found is None:
@@ -175,7 +219,19 @@ class AdminClient:
         return found
 
     def find(self, *path: str, **query: str) -> Any | None:
-        """What is at `path` below the realm, or None if there is nothing."""
+        """Reads a resource that may be missing.
+
+        Args:
+            path: path segments below the realm; none for the realm itself.
+            query: query parameters.
+
+        Returns:
+            The decoded JSON, or None if Keycloak responds 404.
+
+        Raises:
+            ProviderRequestError: Keycloak rejected the request.
+            PermissionDenied: the admin client lacks the roles to read it.
+        """
         response = self._send("GET", self._path(path), **query)
         if response.status_code == _NOT_FOUND:
             return None
@@ -183,28 +239,46 @@ class AdminClient:
         return response.json()
 
     def write(self, method: str, path: tuple[str, ...], body: object = None) -> None:
-        """Write `body` at `path` below the realm.
+        """Sends a write request and discards the response body.
+
+        Args:
+            method: "POST", "PUT" or "DELETE".
+            path: path segments below the realm; empty for the realm itself.
+            body: JSON-serializable body; None sends an empty one.
 
         Raises:
-            ProviderRequestError: Keycloak says no; the text has its reason.
+            ProviderRequestError: Keycloak rejected the request; the text contains its reason.
+            PermissionDenied: the admin client lacks the roles for it.
         """
         self._check(self._send(method, self._path(path), body), method, path)
 
     def create(self, path: tuple[str, ...], body: object) -> Any:
-        """Write `body` at `path` below the realm and give what Keycloak answers.
+        """Sends a POST request and returns the response body.
+
+        Args:
+            path: path segments below the realm.
+            body: JSON-serializable body.
+
+        Returns:
+            The decoded JSON of the response.
 
         Raises:
-            ProviderRequestError: Keycloak says no; the text has its reason.
+            ProviderRequestError: Keycloak rejected the request; the text contains its reason.
+            PermissionDenied: the admin client lacks the roles for it.
         """
         response = self._send("POST", self._path(path), body)
         self._check(response, "POST", path)
         return response.json()
 
     def create_realm(self, representation: dict[str, object]) -> None:
-        """Create the realm itself.
+        """Creates a realm.
+
+        Args:
+            representation: Keycloak's realm representation; must have the member `realm`.
 
         Raises:
-            Forbidden: the admin client may not.
+            ProviderRequestError: Keycloak rejected the request.
+            PermissionDenied: the admin client lacks the role `create-realm`.
         """
         response = self._send("POST", "admin/realms", representation)
         if response.status_code == _FORBIDDEN:
@@ -216,7 +290,7 @@ class AdminClient:
         self._check(response, "POST", ("admin/realms",))
 
     def realms(self) -> frozenset[str]:
-        """The realms in which the admin client may do anything."""
+        """Returns the names of the realms in which the admin client has any rights."""
         response = self._send("GET", "admin/realms")
         self._check(response, "GET", ("admin/realms",))
         return frozenset(realm["realm"] for realm in response.json())

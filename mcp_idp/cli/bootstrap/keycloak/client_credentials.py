@@ -1,4 +1,4 @@
-"""How a client of ours says who it is at the provider."""
+"""How a managed client authenticates at Keycloak, and the members of its representation that say so."""
 
 from __future__ import annotations
 
@@ -8,14 +8,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mcp_idp.cli.bootstrap.changes import Json
 
-BY_KEY = "client-jwt"  # Keycloak's word for private_key_jwt
+BY_KEY = "client-jwt"  # Keycloak's name for private_key_jwt
 
 
 @dataclass(frozen=True, slots=True)
 class ClientCredentials:
-    """How a client says who it is: a secret, or the public half of its key, as a JSON Web Key Set or where that is.
+    """The authentication method of a client: a client secret, or a public key for `private_key_jwt`.
 
-    None known: the provider keeps the secret that it has or, with `key_unknown_here`, the key.
+    With neither, the provider keeps the secret that it has or, if `key_unknown_here`, the key that it has.
+
+    Attributes:
+        secret: the client secret.
+        keys: the public keys, as the JSON text of a JSON Web Key Set (RFC 7517 section 5).
+        keys_url: the URL of the JSON Web Key Set, in place of `keys`.
+        algorithm: the signing algorithm of the client's assertions, such as "RS256"; empty without a key.
+        key_unknown_here: whether the client authenticates with a key that this run does not know.
     """
 
     secret: str | None = field(default=None, repr=False)
@@ -26,10 +33,15 @@ class ClientCredentials:
 
     @property
     def representation(self) -> Json:
-        """What the client has for it."""
+        """The members of Keycloak's client representation that configure authentication.
+
+        Returns:
+            `clientAuthenticatorType`, `attributes` (a map of strings) and, if a secret is known, `secret`. Each access
+            returns new dictionaries, so callers may modify them.
+        """
         if self.key_unknown_here:
             return {"clientAuthenticatorType": BY_KEY, "attributes": {}}
-        # Empty texts take away what an earlier key left.
+        # An empty string makes Keycloak delete the attribute that an earlier key left behind.
         attributes = {
             "use.jwks.string": "true" if self.keys else "",
             "jwks.string": self.keys or "",

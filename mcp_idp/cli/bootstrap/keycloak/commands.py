@@ -1,4 +1,8 @@
-"""The verbs of the command line for Keycloak: each takes the options and the environment and gives the exit code."""
+"""The Keycloak commands of `mcp-idp bootstrap`.
+
+Each function takes the parsed options and the environment, and returns the exit code; `COMMANDS` maps the command's
+name to it.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +80,7 @@ def _prune(options: Namespace, environ: Mapping[str, str]) -> int:
     session = AdminClient(settings, line_printer(sys.stderr))
     session.log_in(options.wait)
     say(f"looking for clients that registered themselves, {describe_rule(options.older_than, unused=options.unused)}")
-    # All first: a page of clients that shrinks while it is read would hide some.
+    # Read all pages before deleting: deletions shift the offsets, so later pages would skip clients.
     clients = list(self_registered(session))
     found = list(stale_clients(session, clients, StalenessRule(time.time(), options.older_than, unused=options.unused)))
     for stale in found:
@@ -100,7 +104,7 @@ def _token(options: Namespace, environ: Mapping[str, str]) -> int:
     session = AdminClient(settings, say)
     session.log_in(options.wait)
     profile = settings.access.registration.profile
-    # The token alone on standard output, so that it can go into a file or a pipe without passing a screen.
+    # Standard output carries the token alone, so that it can be redirected to a file or a pipe without being displayed.
     print(create_initial_access_token(session, profile, uses=options.uses, seconds=options.expires))
     count = "1 client" if options.uses == 1 else f"{options.uses} clients"
     say(f"The token above registers {count} within {options.expires} seconds and is shown only now.")

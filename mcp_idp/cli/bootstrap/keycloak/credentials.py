@@ -1,6 +1,7 @@
-"""How machine clients say who they are at the provider: secrets out of the environment, public keys out of the file.
+"""Loads the credentials that the bootstrap registers at Keycloak for service clients and for the MCP server.
 
-How the MCP server says who it is at the provider: the secret in its file, or the public half of its key.
+Secrets of service clients come from the environment or from files, their public keys from the access file. The MCP
+server's public key is derived from its private key.
 """
 
 from __future__ import annotations
@@ -28,7 +29,14 @@ if TYPE_CHECKING:
 
 
 def public_key_set(key: ClientSigningKey) -> str:
-    """The public half as a JSON Web Key Set (RFC 7517 section 5), always the same text for the same key."""
+    """Converts a signing key's public half to a JSON Web Key Set (RFC 7517 section 5).
+
+    Args:
+        key: the MCP server's private key and its algorithm.
+
+    Returns:
+        JSON text with one key. The same key always gives the same text, so comparing it with the provider's is stable.
+    """
     public = key.private.public_key()
     if isinstance(public, rsa.RSAPublicKey):
         jwk = RSAAlgorithm.to_jwk(public, as_dict=True)
@@ -40,26 +48,37 @@ def public_key_set(key: ClientSigningKey) -> str:
     return json.dumps({"keys": [{**members, "use": "sig", "alg": key.algorithm}]}, sort_keys=True)
 
 
-_MIN_SECRET_LENGTH = 16  # characters: it guards an account that nobody watches
+_MIN_SECRET_LENGTH = 16  # characters; a service account has no user who would notice misuse
 
 
 @dataclass(frozen=True, slots=True)
 class SecretSource:
-    """Where a secret is: in the variable itself, or in the file that the variable with `_FILE` names."""
+    """Where a service client's secret comes from: a variable, or the file that the variable with `_FILE` names.
+
+    Attributes:
+        variable: the variable's name, without `_FILE`.
+        value: the secret, if the variable is set.
+        file: the file with the secret, if the variable with `_FILE` is set.
+    """
 
     variable: str
     value: str | None = field(default=None, repr=False)
     file: Path | None = None
 
     def read(self, *, create_missing: bool) -> str | None:
-        """The secret; None where this run was not told.
+        """Reads the secret.
 
         Args:
-            create_missing: create the file with a new secret if it is missing, and require a secret. Otherwise a random
-                value stands for the missing one: it differs from whatever the provider has.
+            create_missing: create the file with a new secret if it is missing, and require a secret. Otherwise a
+                missing file gives a random value that is not stored: it differs from the provider's, as a created
+                secret would.
+
+        Returns:
+            The secret; None if neither variable is set.
 
         Raises:
-            ConfigError: it cannot be read, or is too short; with `create_missing` also if this run was not told.
+            ConfigError: the file cannot be read, or the secret has fewer than 16 characters; with `create_missing` also
+                if neither variable is set.
         """
         found = self._read_secret(create_missing=create_missing)
         if found is None:
@@ -80,10 +99,17 @@ class SecretSource:
 
 
 def secret_sources(env: EnvReader, access: AccessPolicy) -> dict[str, SecretSource]:
-    """Where the secret of each machine client is, by client id; those with keys have none.
+    """Maps each service client that authenticates with a secret to the source of that secret.
+
+    Args:
+        env: the environment.
+        access: the access file; a service client's `secret` names an environment variable.
+
+    Returns:
+        Sources by client id, without the clients that authenticate with a key.
 
     Raises:
-        ConfigError: a variable and its `_FILE` are both set.
+        ConfigError: a variable and its `_FILE` form are both set.
     """
     return {
         client_id: _place(env, service_client.secret)
@@ -102,7 +128,15 @@ def _place(env: EnvReader, variable: str) -> SecretSource:
 def service_client_credentials(
     access: AccessPolicy, places: Mapping[str, SecretSource], *, create_missing: bool
 ) -> dict[str, ClientCredentials]:
-    """What the provider has to know of each machine client, by client id; `create_missing` as for `SecretSource.read`.
+    """Builds the credentials of every service client.
+
+    Args:
+        access: the access file.
+        places: sources of the secrets by client id, from `secret_sources`.
+        create_missing: passed on to `SecretSource.read`.
+
+    Returns:
+        Credentials by client id.
 
     Raises:
         ConfigError: a secret cannot be used.

@@ -1,4 +1,4 @@
-"""What the realm shall be: the access file, Keycloak's two files, and what is known only at run time."""
+"""The desired state of a realm, from the access file, `realm.yaml`, `client-policies.yaml` and run-time credentials."""
 
 from __future__ import annotations
 
@@ -40,7 +40,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DesiredState:
-    """What the realm shall be."""
+    """The desired state of a realm.
+
+    Attributes:
+        realm: the realm's name.
+        resource: the public URL of the MCP server: audience of its tokens and id of its introspection client.
+        access: the access file.
+        realm_file: `realm.yaml`.
+        client_policies_file: `client-policies.yaml`.
+        credentials: credentials of the MCP server's own client.
+        service_clients: credentials of the service clients, by client id.
+    """
 
     realm: str
     resource: str
@@ -57,10 +67,16 @@ class DesiredState:
         credentials: ClientCredentials,
         service_clients: Mapping[str, ClientCredentials] | None = None,
     ) -> DesiredState:
-        """Put it together; `credentials` are the server's own, `service_clients` those of the machine clients by id.
+        """Reads Keycloak's two files and combines them with the settings.
+
+        Args:
+            settings: settings of the run.
+            credentials: credentials of the MCP server's own client.
+            service_clients: credentials of the service clients, by client id.
 
         Raises:
-            ConfigError: one of the files does not fit.
+            ConfigError: a file cannot be read or is invalid, or the access file requires what Keycloak cannot
+                represent; or the client policies would reject the grant that the admin client itself uses.
         """
         check_upstreams(settings.access)
         check_groups(settings.access)
@@ -86,20 +102,24 @@ class DesiredState:
 
     @property
     def realm_members(self) -> Json:
-        """The realm's own settings."""
+        """The realm's own settings: members of Keycloak's realm representation."""
         return {**self.realm_file.realm, "displayName": self.access.resource.name}
 
     @property
     def allowed_grants(self) -> frozenset[str]:
-        """Grants that the access file wants and that the file of client policies refuses everybody.
+        """Grant types that the access file requires and `client-policies.yaml` rejects for all clients.
 
-        Keycloak 26.7.5 has no rule "all but these clients" for one grant: docs/decisions/keycloak-machine-clients.md.
+        Keycloak 26.7.5 cannot reject one grant for "all clients but these": docs/decisions/keycloak-machine-clients.md.
         """
         return frozenset({CLIENT_CREDENTIALS} if self.access.machine_clients else ())
 
     @property
     def client_policies(self) -> ClientPolicies:
-        """The client profiles and policies of the file, those of the registration profile, and of upstreams."""
+        """The client profiles and policies of the realm.
+
+        These are the ones of `client-policies.yaml`, adapted to the registration profile and the access file, and the
+        ones for client metadata documents (profile `cimd`) and token exchange (`upstreams`) where those are used.
+        """
         registration = self.access.registration
         profiles = self.client_policies_file.profiles_with(redirect_patterns(registration))
         policies = [
@@ -117,7 +137,7 @@ class DesiredState:
 
     @property
     def managed_state(self) -> ManagedState:
-        """What is written down as ours."""
+        """The names to record in the realm as managed by the bootstrap."""
         client_policies = self.client_policies
         return ManagedState(
             clients=frozenset(managed_client_ids(self.access, self.resource)),

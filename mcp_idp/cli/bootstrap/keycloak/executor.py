@@ -1,4 +1,4 @@
-"""Writing changes: the ids that a change could not know are looked up, each once."""
+"""Executes a plan: sends its write requests, replacing each `IdRef` with the id that Keycloak assigned."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class PlanExecutor:
     """Writes changes one by one.
 
     Args:
-        session: where to.
-        actual: what was read before the changes; most ids are known from it.
+        session: admin client of the realm.
+        actual: the state read before the changes; it supplies most ids. Others are looked up when needed, once each.
     """
 
     def __init__(self, session: AdminClient, actual: CurrentState) -> None:
@@ -43,16 +43,17 @@ class PlanExecutor:
         }
 
     def write(self, change: Change) -> None:
-        """Write one change.
+        """Sends the write request of one change.
 
         Raises:
-            ProviderRequestError: Keycloak says no, or has not what the change refers to.
+            ProviderRequestError: Keycloak rejected the request, or an object that the change refers to does not exist.
+            PermissionDenied: the admin client lacks the roles for it.
         """
         path = tuple(self._resolve(part) for part in change.path)
         self._session.write(change.method, path, self._resolve(change.body))
 
     def _resolve(self, value: Any) -> Any:
-        """`value` with an id in place of each `IdRef`."""
+        """Returns `value` with each `IdRef` in it replaced by the id, at any depth."""
         if isinstance(value, IdRef):
             if value not in self._ids:
                 self._ids[value] = self._look_up(value)

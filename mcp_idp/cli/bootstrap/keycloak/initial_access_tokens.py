@@ -1,4 +1,4 @@
-"""Initial access tokens (RFC 7591 section 3): invitations to register a client where nobody may without one."""
+"""Initial access tokens (RFC 7591 section 3): credentials for dynamic client registration where it is not anonymous."""
 
 from __future__ import annotations
 
@@ -13,10 +13,20 @@ if TYPE_CHECKING:
 
 
 def create_initial_access_token(session: AdminClient, profile: RegistrationProfile, *, uses: int, seconds: int) -> str:
-    """A new token, good for so many registrations and so long. The provider never shows it again.
+    """Creates an initial access token.
+
+    Args:
+        session: admin client of the realm.
+        profile: the registration profile of the access file.
+        uses: how many registrations the token allows.
+        seconds: the token's lifetime, in seconds.
+
+    Returns:
+        The token. Keycloak never shows it again.
 
     Raises:
-        ConfigError: it would be good for nothing under this registration profile.
+        ConfigError: the registration profile rejects registrations with an initial access token too.
+        PermissionDenied: the admin client lacks the roles for it.
     """
     if not PROFILES[profile].initial_access_token:
         raise ConfigError(

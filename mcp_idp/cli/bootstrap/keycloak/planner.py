@@ -1,15 +1,17 @@
-"""The order of it all, and the writing.
+"""Plans the changes that bring a realm to its desired state, and applies them in a safe order.
 
-No moment of an apply is more open than the realm was before or is afterwards:
+At no point during an apply is the realm more permissive than it was before or will be afterwards:
 
-1. a new realm is created disabled, an existing one lets nobody register while its rules change;
-2. rules come before what they bind, roles before the scopes bound to them, scopes before who may ask for them, and
-   what goes comes after what takes its place; but clients that go, roles of groups and accounts, and groups of demo
-   users are taken before a scope is bound to a role, and given after;
-3. then the realm is enabled, and last of all registration is let in as its profile says: Keycloak 26.7.5 takes
-   registrations in a disabled realm too, and shuts them out of a new one by itself.
+1. A new realm is created disabled. In an existing one, client registration is disabled while its rules change.
+2. Policies precede what they restrict, roles precede the scopes bound to them, scopes precede the clients and scope
+   lists that offer them, and removals follow their replacements. Exceptions: clients are removed, roles of groups and
+   accounts are revoked, and demo users are taken out of groups before any scope is bound to a role; the corresponding
+   grants follow the binding.
+3. Then the realm is enabled. Last of all, registration is opened as far as the registration profile allows: Keycloak
+   26.7.5 accepts registrations in a disabled realm too, but rejects them in a new one by default.
 
-An apply that breaks off leaves the realm shut; the next one goes on from there.
+An apply that fails midway leaves registration disabled, and a new realm disabled too; the next apply continues from
+there.
 """
 
 from __future__ import annotations
@@ -83,7 +85,12 @@ __all__ = ["DesiredState", "apply", "plan", "read_state"]
 
 
 def read_state(session: AdminClient, desired: DesiredState) -> CurrentState:
-    """The realm as it is, as far as we own it."""
+    """Reads the current state of the realm, as far as the bootstrap manages it.
+
+    Args:
+        session: admin client of the realm.
+        desired: the desired state; it names the objects to read.
+    """
     access = desired.access
     query = StateQuery(
         audience=desired.resource,
@@ -99,7 +106,15 @@ def read_state(session: AdminClient, desired: DesiredState) -> CurrentState:
 
 
 def plan(desired: DesiredState, actual: CurrentState) -> list[Change]:
-    """The changes that make `actual` what is desired, in the order in which they may be written."""
+    """Plans the changes to an existing realm.
+
+    Args:
+        desired: the desired state.
+        actual: the current state.
+
+    Returns:
+        The changes, in the order in which they must be written; empty if nothing differs.
+    """
     access = desired.access
     policies = desired_policies(access, desired.realm_file.client_uri_hosts)
     client_policies = desired.client_policies
@@ -138,24 +153,29 @@ def plan(desired: DesiredState, actual: CurrentState) -> list[Change]:
 
 
 def full_plan(desired: DesiredState, actual: CurrentState) -> list[Change]:
-    """`plan`, beginning with the realm itself if it is not there."""
+    """Returns `plan`, preceded by the creation of the realm if it does not exist."""
     return [*([_creation(desired)] if not actual.realm else []), *plan(desired, actual)]
 
 
 def apply(
     session: AdminClient, desired: DesiredState, on_change: Callable[[Change], None], log: Callable[[str], None]
 ) -> int:
-    """Make the realm as desired and tell each change before it is written; the number of changes.
+    """Brings the realm to the desired state.
 
     Args:
-        session: of the realm.
-        desired: what it shall be.
-        on_change: takes each change.
-        log: takes a line for people about what could not be seen, and is left.
+        session: admin client of the realm.
+        desired: the desired state.
+        on_change: called with each change before it is written.
+        log: receives one line about each thing that could not be read and is therefore left unchanged.
+
+    Returns:
+        The number of changes written, the creation of the realm included.
 
     Raises:
-        Forbidden, ConfigError: what is asked for cannot be written; nothing is.
-        ProviderRequestError: Keycloak refused a change; those before it are written, those after it are not.
+        PermissionDenied, ConfigError: the desired state cannot be written. Nothing is written, except that a missing
+            realm may have been created.
+        ProviderRequestError, PermissionDenied: Keycloak rejected a change; the changes before it are written, those
+            after it are not.
     """
     created = 0
     actual = read_state(session, desired)
@@ -177,12 +197,12 @@ def apply(
 
 
 def require_writable(desired: DesiredState, actual: CurrentState) -> None:
-    """Demo users, groups, service accounts that cannot be compared are neither planned nor written; nor others' things.
+    """Rejects a desired state that cannot be compared with the realm or would take over unmanaged objects.
 
     Raises:
-        Forbidden: there are such, and the admin client may not see people.
-        ConfigError: a scope of an upstream, a machine client or a group is another's; or the server's key is not
-            known.
+        PermissionDenied: the state has demo users, groups or service clients, and the admin client may not read users.
+        ConfigError: a scope of an upstream, a service client or a group exists and is unmanaged; everyone has one of
+            the access file's roles by another role; or neither this run nor the provider knows the server's key.
     """
     require_no_unmanaged_scopes(desired.access, actual)
     require_no_unmanaged_clients(desired.access, actual)
@@ -208,10 +228,17 @@ def _creation(desired: DesiredState) -> Change:
 
 
 def require_known_key(resource: str, credentials: ClientCredentials, actual: CurrentState) -> None:
-    """A key that this run was not told can stay where it is, and cannot be given to a client that has none.
+    """Rejects a run without the MCP server's key if the provider does not have one either.
+
+    A key that this run does not know can stay at the provider, but cannot be written to a client that has none.
+
+    Args:
+        resource: client id of the MCP server's own client.
+        credentials: its credentials, as far as this run knows them.
+        actual: the current state.
 
     Raises:
-        ConfigError: the provider has no key of the server's.
+        ConfigError: the provider has no key for the client.
     """
     found = actual.clients.get(resource) or {}
     if credentials.key_unknown_here and found.get("clientAuthenticatorType") != BY_KEY:

@@ -1,4 +1,4 @@
-"""Apply and plan, put together from their parts."""
+"""Runs `apply` and `plan`, from the settings of a run to its result."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
 
 
-_USUAL_URL = "http://localhost:3000/mcp"  # what ./scripts/login takes by itself
+_USUAL_URL = "http://localhost:3000/mcp"  # the default of ./scripts/login
 
 
 def print_now(line: str) -> None:
-    """Print without buffering: in a container's log a line counts when it is there."""
+    """Prints a line to standard output without buffering, so that a container's log shows it at once."""
     line_printer(sys.stdout)(line)
 
 
@@ -51,18 +51,22 @@ def run_apply(
     try_registration: bool = False,
     log: Callable[[str], None] = print_now,
 ) -> int:
-    """Make the provider as the files say and prove it; the number of changes.
+    """Brings the provider to the desired state and verifies the result.
 
     Args:
-        settings: where and what.
-        wait: seconds to wait for a provider that is still starting.
-        try_registration: register a client for a moment even if nothing changed.
-        log: takes each line for people.
+        settings: settings of the run.
+        wait: how long to wait for a provider that is still starting, in seconds.
+        try_registration: whether to verify with a trial registration even if nothing changed. The trial client is
+            removed at once.
+        log: receives each output line.
+
+    Returns:
+        The number of changes written.
 
     Raises:
-        Failure: it could not be done, or the result is not as promised; the text says what to change.
+        BootstrapError: the apply failed or the result failed verification; the text says what to change.
     """
-    # The files first: what is wrong in them should not take a running provider to find out.
+    # Validate the files first, so that their errors are reported without a running provider.
     DesiredState.load(settings, ClientCredentials())
     session = AdminClient(settings, log)
     session.log_in(wait)
@@ -94,10 +98,18 @@ def run_apply(
 def load_states(
     settings: KeycloakSettings, *, wait: int, log: Callable[[str], None]
 ) -> tuple[AdminClient, DesiredState, CurrentState]:
-    """What the realm shall be and what it is; nothing is written, neither at the provider nor here.
+    """Reads the desired state and the current state. Writes nothing, neither at the provider nor locally.
+
+    Args:
+        settings: settings of the run.
+        wait: how long to wait for a provider that is still starting, in seconds.
+        log: receives each progress line.
+
+    Returns:
+        The admin client of the realm, the desired state and the current state.
 
     Raises:
-        Failure: it cannot be read.
+        BootstrapError: a state cannot be read; the text says what to change.
     """
     desired = _desired(settings, keep=False)
     session = AdminClient(settings, log)
@@ -111,10 +123,18 @@ def _desired(settings: KeycloakSettings, *, keep: bool) -> DesiredState:
 
 
 def compute_plan(settings: KeycloakSettings, *, wait: int, log: Callable[[str], None]) -> list[Change]:
-    """What an apply would change now, in its order.
+    """Computes the changes that an apply would write now.
+
+    Args:
+        settings: settings of the run.
+        wait: how long to wait for a provider that is still starting, in seconds.
+        log: receives each progress line.
+
+    Returns:
+        The changes, in the order in which an apply would write them.
 
     Raises:
-        Failure: it cannot be said; the text says what to change.
+        BootstrapError: the plan cannot be computed; the text says what to change.
     """
     _, desired, actual = load_states(settings, wait=wait, log=log)
     require_writable(desired, actual)
@@ -122,14 +142,16 @@ def compute_plan(settings: KeycloakSettings, *, wait: int, log: Callable[[str], 
 
 
 def _require_cimd_announced(settings: KeycloakSettings, http: httpx.Client) -> None:
-    """Before anything is written: Keycloak would refuse the policy halfway through.
+    """Fails before anything is written if the registration profile needs a feature of Keycloak that is off.
+
+    Without this check Keycloak would reject the client policy halfway through the apply.
 
     Raises:
-        ConfigError: the registration profile needs a feature of the server that is off.
+        ConfigError: the profile is `cimd` and Keycloak does not announce client metadata documents.
     """
     if not PROFILES[settings.access.registration.profile].metadata_documents:
         return
-    # Of the master realm, which is there before ours is: the feature is the whole server's.
+    # Ask the master realm: the managed realm may not exist yet, and the feature is server-wide.
     response = http.get(f"{settings.admin_base}realms/master/.well-known/openid-configuration")
     if ANNOUNCED not in response.text:
         raise ConfigError(
@@ -139,7 +161,7 @@ def _require_cimd_announced(settings: KeycloakSettings, http: httpx.Client) -> N
 
 
 def _summary(settings: KeycloakSettings) -> Iterator[str]:
-    """The last lines: who can log in, where, and what to type next."""
+    """Yields the closing lines: the demo users, the relevant URLs and the next command."""
     access = settings.access
     yield ""
     if access.demo_users:
@@ -158,15 +180,15 @@ def _summary(settings: KeycloakSettings) -> Iterator[str]:
 
 
 def _server_credentials(settings: KeycloakSettings, *, keep: bool) -> ClientCredentials:
-    """What the provider has to know.
+    """Builds the credentials of the MCP server's own client.
 
     Args:
-        settings: which file, or which key.
-        keep: make the secret if there is none. Otherwise one that nobody has stands for it: it differs from whatever
-            the provider has, as the one would that an apply makes.
+        settings: settings of the run; they name the secret file or hold the key.
+        keep: create the secret file if it is missing. Otherwise a missing secret is replaced by a random value that is
+            not stored: it differs from the provider's, as a created secret would.
 
     Raises:
-        ConfigError: the file with the secret cannot be read or, to `keep` it, written.
+        ConfigError: the secret file cannot be read or, with `keep`, written.
     """
     if settings.client_key is not None:
         return ClientCredentials(keys=public_key_set(settings.client_key), algorithm=settings.client_key.algorithm)

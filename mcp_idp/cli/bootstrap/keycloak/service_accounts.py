@@ -1,13 +1,12 @@
-"""The accounts of one realm: what each may do, how it is made, and the proof that it may do no more.
+"""Replaces the temporary administrator of Keycloak's first start with service accounts limited to one realm.
 
-They are clients of the realm master with a service account, because a client of the realm itself would be bound by its
-client policies, which refuse `client_credentials`. Their roles are those of the client `<realm>-realm`, by which
-Keycloak keeps the rights in one realm apart; a token of theirs carries these roles and no others.
+The accounts are clients of the master realm. A client of the managed realm would be bound by that realm's client
+policies, which reject `client_credentials`. The accounts get roles of the client `<realm>-realm`, which is how Keycloak
+separates the rights in one realm from those in others; their tokens carry these roles and no others.
 
-From the administrator of Keycloak's first start to accounts of this one realm.
-
-The order is what makes it safe to break off anywhere and run again: an account's secret is in its file before Keycloak
-knows it, gets its name there only when the account was seen to work, and the temporary administrator is removed last.
+The order of the steps makes it safe to stop at any point and run again: an account's secret is stored in a file before
+Keycloak knows it, the file gets its final name only after the account was verified, and the temporary administrator is
+deleted last.
 """
 
 from __future__ import annotations
@@ -40,15 +39,15 @@ ADMIN_REALM = "master"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """What one account is for.
+    """The definition of one service account.
 
     Attributes:
-        what_for: for whoever meets it in Keycloak.
-        roles: of the client `<realm>-realm`.
-        user_roles: further ones where the access file has groups, demo users, or machine clients (a user's roles, too);
-            it must then be able to read people as well.
-        reads: what it must be able to read, paths below the realm.
-        configures: whether it may change the realm.
+        what_for: its purpose, shown as the client's description in Keycloak.
+        roles: roles of the client `<realm>-realm`.
+        user_roles: further roles of that client, granted if the access file has groups, demo users or service clients
+            (whose service accounts are users too); the account must then be able to read users and groups as well.
+        reads: paths below the realm that it must be able to read.
+        configures: whether it may change the realm's configuration.
     """
 
     what_for: str
@@ -71,7 +70,7 @@ ACCOUNTS: Mapping[str, Account] = {
     ),
     "check": Account(
         what_for="reads the realm's configuration: check, plan",
-        # view-users in any realm: without it Keycloak shows groups that everybody joins, and may bring roles, as none.
+        # Always view-users: without it Keycloak hides the default groups, although they may grant roles.
         roles=frozenset({"view-realm", "view-clients", "view-events", "view-users"}),
         reads=(*_CONFIGURATION, *_USER_PATHS),
     ),
@@ -84,17 +83,17 @@ ACCOUNTS: Mapping[str, Account] = {
 
 
 def ensure_account(master: AdminClient, settings: KeycloakSettings, name: str, secret: str) -> None:
-    """Make the account, or put right what is there under its id: its secret, its switches and exactly its roles.
+    """Creates a service account, or corrects the existing one: its secret, its settings and its exact set of roles.
 
     Args:
-        master: the realm master, as an administrator of it.
-        settings: which realm.
-        name: of the account.
-        secret: it shall have.
+        master: admin client of the master realm.
+        settings: settings of the run; they name the realm.
+        name: a key of `ACCOUNTS`.
+        secret: the client secret to set.
 
     Raises:
-        ConfigError: the realm is not there yet, or a client of somebody else's has the id.
-        Failure: Keycloak refused.
+        ConfigError: the realm does not exist yet, or an unmanaged client has the account's client id.
+        BootstrapError: Keycloak rejected a request.
     """
     rights = find_client(master, f"{settings.realm}-realm")
     if rights is None:
@@ -117,7 +116,7 @@ def ensure_account(master: AdminClient, settings: KeycloakSettings, name: str, s
 
 
 def _client(client_id: str, what_for: str, secret: str) -> dict[str, Any]:
-    """Keycloak's representation of an account. No person can log in with it."""
+    """Builds the client representation of an account. All login flows are off, so no user can log in with it."""
     return {
         "clientId": client_id,
         "description": f"scripts/bootstrap_idp.py: {what_for}",
@@ -138,7 +137,7 @@ def _client(client_id: str, what_for: str, secret: str) -> dict[str, Any]:
 
 
 def _set_roles(master: AdminClient, path: tuple[str, ...], desired: list[dict[str, Any]]) -> None:
-    """Make the role mapping at `path` hold what is wanted and nothing else."""
+    """Makes the role mapping at `path` contain exactly the roles `desired`."""
     there = master.get(*path)
     current, due = ({role["name"] for role in roles} for roles in (there, desired))
     if missing := [role for role in desired if role["name"] not in current]:
@@ -148,13 +147,22 @@ def _set_roles(master: AdminClient, path: tuple[str, ...], desired: list[dict[st
 
 
 def verify_account(settings: KeycloakSettings, name: str, secret: str, log: Callable[[str], None]) -> str:
-    """The account reads what it is for, and is refused whatever lies outside; the line that says so.
+    """Verifies that a service account can read what it needs, and that requests beyond its purpose are rejected.
 
-    Every trial is one that would change nothing if it were let through.
+    Each request that must be rejected would change nothing if it were accepted.
+
+    Args:
+        settings: settings of the run.
+        name: a key of `ACCOUNTS`.
+        secret: the account's client secret.
+        log: receives each progress line.
+
+    Returns:
+        One line that states what was verified.
 
     Raises:
-        VerificationError: it may do too little or too much.
-        ProviderUnreachable: nothing answers.
+        VerificationError: the account has too few or too many rights.
+        ProviderUnreachable: Keycloak does not respond.
     """
     account, client_id = ACCOUNTS[name], account_id(settings.realm, name)
     own = replace(settings, admin_realm=ADMIN_REALM, admin_client_id=client_id, admin_client_secret=secret)
@@ -184,12 +192,15 @@ def verify_account(settings: KeycloakSettings, name: str, secret: str, log: Call
 
 
 def _manages_users(access: AccessPolicy) -> bool:
-    """Whether the access file says something of people, or of accounts that Keycloak keeps like theirs."""
+    """Checks whether the access file has demo users, groups, or service clients (their service accounts are users)."""
     return bool(access.demo_users or access.machine_clients or access.groups)
 
 
 def _is_permitted(request: Callable[[], None]) -> bool:
-    """Whether a request was not refused for want of rights; one that was refused for its content was let through."""
+    """Sends a request and checks whether authorization let it pass.
+
+    A request that fails for another reason than missing rights, such as an invalid body, counts as permitted.
+    """
     try:
         request()
     except PermissionDenied:
@@ -199,19 +210,23 @@ def _is_permitted(request: Callable[[], None]) -> bool:
     return True
 
 
-_TEMPORARY = "is_temporary_admin"  # Keycloak's own mark of an administrator made at its start
+_TEMPORARY = "is_temporary_admin"  # attribute that Keycloak sets on an administrator created at its start
 
 
 def replace_bootstrap_admin(settings: KeycloakSettings, *, wait: int, log: Callable[[str], None]) -> None:
-    """Make the accounts, prove them, remove the temporary administrator. A second time only the proofs are left.
+    """Creates and verifies the realm's service accounts, then deletes the temporary administrator.
+
+    If that has already been done, it only verifies the accounts.
 
     Args:
-        settings: which realm, the temporary administrator, and the folder for the accounts' secrets.
-        wait: seconds to wait for a provider that is still starting.
-        log: takes each line for people.
+        settings: settings of the run: the realm, the temporary administrator's credentials and the folder for the
+            accounts' secrets.
+        wait: how long to wait for a provider that is still starting, in seconds.
+        log: receives each output line.
 
     Raises:
-        Failure: it could not be done, or an account may do too little or too much; the administrator is still there.
+        BootstrapError: a step failed, or an account has too few or too many rights; the temporary administrator still
+            exists, unless only the check after its deletion failed.
     """
     if settings.accounts is None:
         raise ConfigError("KEYCLOAK_ACCOUNTS: set it to the folder where the accounts' secrets shall be kept")
@@ -221,7 +236,7 @@ def replace_bootstrap_admin(settings: KeycloakSettings, *, wait: int, log: Calla
     try:
         master.log_in(wait)
     except AdminAuthError:
-        # Handed over already, or the wrong secret: the files of the accounts tell.
+        # An earlier run deleted the administrator, or the secret is wrong; if an account secret is missing, the latter.
         if any(read_secret(account_file(settings.accounts, name)) is None for name in ACCOUNTS):
             raise
         _verify_all(settings, settings.accounts, log)
@@ -238,7 +253,7 @@ def replace_bootstrap_admin(settings: KeycloakSettings, *, wait: int, log: Calla
 
 
 def _pending(folder: Path, name: str) -> Path:
-    """Where a secret is kept until its account was seen to work."""
+    """Returns the path of a secret whose account has not been verified yet."""
     return account_file(folder, name).with_name("secret.pending")
 
 
@@ -247,7 +262,7 @@ def _stored_secret(folder: Path, name: str) -> str | None:
 
 
 def _get_or_create_secret(folder: Path, name: str) -> str:
-    """The account's secret; a new one is written if there is none."""
+    """Returns the account's secret; creates and stores one if there is none."""
     file = _pending(folder, name)
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -262,7 +277,7 @@ def _verify_all(settings: KeycloakSettings, folder: Path, log: Callable[[str], N
 
 
 def _remove_temporary(master: AdminClient, settings: KeycloakSettings, log: Callable[[str], None]) -> None:
-    """Delete the administrator that this run was, if it is the one of Keycloak's start, and see it refused.
+    """Deletes the administrator that this run used, if it is the temporary one, and verifies that it cannot log in.
 
     Raises:
         VerificationError: it can still log in.

@@ -1,6 +1,6 @@
-"""What one run of the bootstrap needs to know, from the environment.
+"""Settings of the Keycloak bootstrap, read from the environment.
 
-The names are the server's own where both read them, so that one `.env` serves the two.
+Variables that the MCP server reads too have the same names, so that one `.env` serves both.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from mcp_idp.config.env import EnvReader
 
-# One name a line: `.env.example` documents each.
+# One name per line; `.env.example` documents each of them.
 NAMES = (
     "OAUTH_SERVER_URL",
     "OAUTH_INTERNAL_URL",
@@ -44,20 +44,23 @@ _DEFAULT_SECRETS = frozenset({"admin", "changeme", "change-me", "changethis", "p
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeycloakSettings:
-    """What one run needs to know.
+    """Settings of one run.
 
     Attributes:
-        server_url: the issuer as tokens and browsers say it.
-        internal_url: where this process reaches the same realm.
-        public_url: the resource: audience of the tokens and id of the introspection client.
-        admin_realm: where the admin client lives.
-        admin_client_id: a client whose service account may administer the realm, or for `check` read it.
-        client_secret_file: where the introspection client's secret is kept; None leaves it with the provider.
-        client_signs: whether the introspection client says by a key who it is, in place of a secret.
-        client_key: that key, whose public half is written; None leaves it with the provider.
-        accounts: where the secrets of this realm's own accounts are kept, which take the admin client's place.
-        service_client_secrets: where the secrets of machine clients are, by client id.
-        provider_folder: what the provider needs beyond the access file.
+        server_url: the issuer, as in tokens and browsers.
+        internal_url: the URL at which this process reaches the same realm.
+        public_url: the resource: audience of the tokens and client id of the introspection client.
+        admin_realm: the realm that the admin client belongs to.
+        admin_client_id: a client whose service account may administer the realm or, for `check`, read it.
+        admin_client_secret: its secret.
+        client_secret_file: the file with the introspection client's secret; None leaves the provider's secret
+            unchanged.
+        client_signs: whether the introspection client authenticates with `private_key_jwt` in place of a secret.
+        client_key: its key, of which only the public half is written; None leaves the provider's key unchanged.
+        accounts: the folder with the secrets of this realm's service accounts, which replace the admin client.
+        service_client_secrets: sources of the service clients' secrets, by client id.
+        provider_folder: the folder with `realm.yaml` and `client-policies.yaml`.
+        access: the access file.
         in_container: whether "localhost" means this container only (the image sets RUNNING_IN_CONTAINER).
     """
 
@@ -78,29 +81,30 @@ class KeycloakSettings:
 
     @property
     def realm(self) -> str:
-        """The realm's name: the last part of the issuer's path."""
+        """The realm's name: the last segment of the issuer's path."""
         return self.server_url.rpartition("/realms/")[2]
 
     @property
     def admin_base(self) -> str:
-        """Where the admin API starts, as this process reaches it; ends with a slash."""
+        """The server's base URL as this process reaches it; ends with a slash."""
         return self.internal_url.rpartition("/realms/")[0] + "/"
 
     @property
     def on_loopback(self) -> bool:
-        """Whether issuer and resource both never leave this machine."""
+        """Whether issuer and resource are both on loopback."""
         return on_loopback(self)
 
     @classmethod
     def load(cls, variables: Mapping[str, str], account: str | None = None) -> KeycloakSettings:
-        """Read the environment and the access file it names.
+        """Reads and validates the environment and the access file that it names.
 
         Args:
             variables: the environment.
-            account: the account of this realm to run as, once it has been handed over; None is the admin client.
+            account: the service account (a key of `service_accounts.ACCOUNTS`) to run as, if its secret exists in the
+                folder KEYCLOAK_ACCOUNTS; otherwise, and with None, the run uses the admin client.
 
         Raises:
-            ConfigError: something cannot work; one line says what to change.
+            ConfigError: a value cannot work; the text says what to change, in one line.
         """
         settings = load_from_env(variables, lambda env: _read(env, account))
         _check(settings)
@@ -108,12 +112,12 @@ class KeycloakSettings:
 
 
 def account_id(realm: str, account: str) -> str:
-    """The id of the client, in the realm master, that is an account of `realm`."""
+    """Returns the client id, in the master realm, of a service account of `realm`."""
     return f"{realm}-{account}"
 
 
 def account_file(folder: Path, account: str) -> Path:
-    """Where the secret of an account is kept. It is there once the account was seen to work."""
+    """Returns the path of an account's secret. The file exists once the account has been verified."""
     return folder / account / "secret"
 
 
@@ -163,7 +167,7 @@ def _uses_private_key_jwt(env: EnvReader) -> bool:
 
 
 def _client_key(env: EnvReader) -> ClientSigningKey | None:
-    """The key of OAUTH_CLIENT_KEY_FILE, if the server says by a key who it is."""
+    """Reads the key of OAUTH_CLIENT_KEY_FILE; None unless the server authenticates with `private_key_jwt`."""
     path = env.get_str("OAUTH_CLIENT_KEY_FILE")
     if path is None or not _uses_private_key_jwt(env):
         return None

@@ -1,8 +1,9 @@
-"""Clients that registered themselves and that nobody uses.
+"""Finds and removes dynamically registered clients that nobody uses.
 
-Keycloak keeps no creation time of a client, but its events know: one when a client registers, one when it exchanges a
-code. They are kept as long as `eventsExpiration` in realm.yaml says, so a client without an event of its registration
-is at least as old as the oldest event of the realm. Nothing is written on the client; docs/decisions has the why.
+Keycloak stores no creation time for a client, but its events have one: an event when a client registers and one when it
+exchanges an authorization code. Events are kept for `eventsExpiration` (realm.yaml). A client without a registration
+event is therefore at least as old as the realm's oldest event. The bootstrap records nothing on the client itself;
+docs/decisions/keycloak-how-old-is-a-client.md says why.
 """
 
 from __future__ import annotations
@@ -31,13 +32,13 @@ REGISTERED, USED = "CLIENT_REGISTER", "CODE_TO_TOKEN"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaleClient:
-    """A client that may go.
+    """A client that may be removed.
 
     Attributes:
-        client_id: its id, for Keycloak and for people.
-        name: what it calls itself.
-        registered: when, in seconds since 1970; None for "before the oldest event".
-        used: when it last exchanged a code; None for "never, as far as the events go back".
+        client_id: its client id, which for a dynamically registered client is also its internal id.
+        name: its self-declared name; empty if it has none.
+        registered: when it registered, in seconds since 1970; None if that was before the oldest event.
+        used: when it last exchanged a code, in seconds since 1970; None if no event says that it ever did.
     """
 
     client_id: str
@@ -47,7 +48,7 @@ class StaleClient:
 
     @property
     def text(self) -> str:
-        """One line for people."""
+        """One line of output about the client, with unprintable characters escaped."""
         registered = f"registered {_date(self.registered)}" if self.registered else "registered before the oldest event"
         used = f"last login {_date(self.used)}" if self.used else "no login"
         return f"client {self.client_id} {printable(self.name)!r}: {registered}, {used}"
@@ -55,12 +56,12 @@ class StaleClient:
 
 @dataclass(frozen=True, slots=True)
 class StalenessRule:
-    """What makes a client stale.
+    """The criteria by which a client is stale.
 
     Attributes:
-        now: the time, in seconds since 1970.
-        older_than: seconds since it registered and was last logged in with.
-        unused: only those that were never logged in with.
+        now: the current time, in seconds since 1970.
+        older_than: minimum age in seconds, both of the registration and of the last login.
+        unused: whether only clients count that were never used for a login.
     """
 
     now: float
@@ -69,7 +70,12 @@ class StalenessRule:
 
 
 def describe_rule(older_than: int, *, unused: bool) -> str:
-    """What `prune` looks for, for people."""
+    """Describes in words which clients `prune` looks for.
+
+    Args:
+        older_than: minimum age in seconds.
+        unused: whether only clients count that were never used for a login.
+    """
     unit, seconds = next((unit, size) for unit, size in _UNITS.items() if older_than % size == 0)
     count = older_than // seconds
     ago = f"{count} {unit}{'' if count == 1 else 's'}"
@@ -78,10 +84,15 @@ def describe_rule(older_than: int, *, unused: bool) -> str:
 
 
 def stale_clients(session: AdminClient, clients: Iterable[Object], age: StalenessRule) -> Iterator[StaleClient]:
-    """Those of `clients` that registered longer ago than that and have neither a session nor a login since.
+    """Yields the stale ones of some clients: old enough, without a session and without a recent login.
+
+    Args:
+        session: admin client of the realm.
+        clients: client representations to examine.
+        age: the criteria.
 
     Raises:
-        ConfigError: the realm's events do not say how old a client is.
+        ConfigError: the realm does not record the events that tell a client's age.
     """
     before = age.now - age.older_than
     _check_events(session.get())
@@ -91,7 +102,7 @@ def stale_clients(session: AdminClient, clients: Iterable[Object], age: Stalenes
         if client["id"] in busy:
             continue
         registered = _event(session, type=REGISTERED, client=client["clientId"])
-        # An event that is not there proves an age only where older events still are.
+        # A missing event proves that a client is old enough only if events from before the limit are still kept.
         if registered > before if registered is not None else not reaches_back:
             continue
         used = _event(session, type=USED, client=client["clientId"])
@@ -102,17 +113,23 @@ def stale_clients(session: AdminClient, clients: Iterable[Object], age: Stalenes
 
 
 def self_registered(session: AdminClient) -> Iterator[Object]:
-    """The realm's clients that registered themselves (RFC 7591)."""
+    """Yields the representations of the realm's dynamically registered clients (RFC 7591)."""
     return filter(is_dynamically_registered, all_clients(session))
 
 
 def is_dynamically_registered(client: Object) -> bool:
-    """Whether it came by the endpoint of RFC 7591: Keycloak gives such a client one id for both its kinds of id."""
+    """Checks whether a client was created by dynamic client registration (RFC 7591) and is unmanaged.
+
+    Keycloak gives such a client the same UUID as `id` and `clientId`.
+    """
     return client["id"] == client["clientId"] and bool(_UUID.fullmatch(client["id"])) and not is_managed(client)
 
 
 def all_clients(session: AdminClient) -> Iterator[Object]:
-    """The realm's clients, whoever made them, page by page: whoever removes some of them reads all first."""
+    """Yields the representations of all clients of the realm, reading them page by page.
+
+    Callers that delete clients must read all of them first, because deletions shift the pages.
+    """
     first = 0
     while page := session.get("clients", first=str(first), max=str(_PAGE)):
         first += len(page)
@@ -120,7 +137,18 @@ def all_clients(session: AdminClient) -> Iterator[Object]:
 
 
 def remove(session: AdminClient, stale: StaleClient) -> bool:
-    """Remove the client unless somebody logged in with it just now; whether it is gone."""
+    """Deletes a stale client unless it has a session by now.
+
+    Args:
+        session: admin client of the realm.
+        stale: the client.
+
+    Returns:
+        Whether the client is gone; False if someone has logged in with it meanwhile.
+
+    Raises:
+        ProviderRequestError: Keycloak rejected the request.
+    """
     for kind in ("session-count", "offline-session-count"):
         found = session.find("clients", stale.client_id, kind)
         if found and found.get("count"):
@@ -143,7 +171,7 @@ def _check_events(realm: Object) -> None:
 
 
 def _event(session: AdminClient, **query: str) -> float | None:
-    """When the newest event of this kind happened, in seconds since 1970."""
+    """Returns the time of the newest event that matches `query`, in seconds since 1970, or None."""
     found = session.get("events", max="1", **query)
     return float(found[0]["time"]) / 1000 if found else None
 

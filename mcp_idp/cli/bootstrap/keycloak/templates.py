@@ -1,4 +1,4 @@
-"""The two files of `idp-config/keycloak`, typed: what Keycloak needs beyond the access file."""
+"""Models and loaders of `realm.yaml` and `client-policies.yaml`: Keycloak settings beyond the access file."""
 
 from __future__ import annotations
 
@@ -25,11 +25,13 @@ _Model = TypeVar("_Model", bound=_File)
 
 
 class RealmFile(_File):
-    """`realm.yaml`: members of Keycloak's realm representation, keys, texts, and the home pages of known clients.
+    """The content of `realm.yaml`.
 
     Attributes:
-        signing_keys: algorithms that the realm shall have an active key for.
-        messages: texts of pages, by language and the theme's key.
+        realm: members of Keycloak's realm representation.
+        signing_keys: algorithms for which the realm must have an active key.
+        messages: texts of Keycloak's pages, by language and then by the theme's message key.
+        client_uri_hosts: hosts that known clients name as their home page (`client_uri`, RFC 7591 section 2).
     """
 
     realm: dict[str, bool | int | str]
@@ -39,7 +41,10 @@ class RealmFile(_File):
 
     @model_validator(mode="after")
     def _tokens_can_be_checked(self) -> Self:
-        """A shared secret (HS256) would sign tokens that only Keycloak itself could check."""
+        """Rejects a default algorithm that is not in `signing_keys`.
+
+        With a shared secret (HS256) only Keycloak itself could verify the tokens.
+        """
         chosen = self.realm.get("defaultSignatureAlgorithm")
         if chosen is not None and chosen not in self.signing_keys:
             raise ValueError(f"realm.defaultSignatureAlgorithm: {chosen} is none of signing_keys")
@@ -71,18 +76,25 @@ class _Policy(_File):
 
 
 class ClientPoliciesFile(_File):
-    """`client-policies.yaml`: profiles and policies as Keycloak's admin API takes them."""
+    """The content of `client-policies.yaml`: client profiles and policies in the admin API's representation."""
 
     profiles: list[_Profile]
     policies: list[_Policy]
 
     def references_grant(self, grant: str) -> bool:
-        """Whether a condition on grant types names this one."""
+        """Checks whether a `grant-type` condition of any policy lists the grant type `grant`."""
         conditions = (condition for policy in self.policies for condition in policy.conditions)
         return any(grant in condition.configuration.get("grant_types", []) for condition in conditions)
 
     def profiles_with(self, patterns: list[str]) -> list[dict[str, Any]]:
-        """The profiles, the redirect patterns filled in."""
+        """Returns the profiles with the placeholder REDIRECT_PATTERNS replaced.
+
+        Args:
+            patterns: regular expressions that redirect URIs must match.
+
+        Returns:
+            New profile representations.
+        """
         profiles = [profile.model_dump() for profile in self.profiles]
         for profile in profiles:
             for executor in profile["executors"]:
@@ -94,19 +106,19 @@ class ClientPoliciesFile(_File):
 
 
 def load_realm_file(folder: Path) -> RealmFile:
-    """Read `realm.yaml` in `folder`.
+    """Reads and validates `realm.yaml` in `folder`.
 
     Raises:
-        ConfigError: it cannot be read or does not fit; the text names the file and the place.
+        ConfigError: the file cannot be read or is invalid; the text names the file and the position.
     """
     return _load(folder / "realm.yaml", RealmFile)
 
 
 def load_client_policies_file(folder: Path) -> ClientPoliciesFile:
-    """Read `client-policies.yaml` in `folder`.
+    """Reads and validates `client-policies.yaml` in `folder`.
 
     Raises:
-        ConfigError: it cannot be read or does not fit; the text names the file and the place.
+        ConfigError: the file cannot be read or is invalid; the text names the file and the position.
     """
     return _load(folder / "client-policies.yaml", ClientPoliciesFile)
 

@@ -1,4 +1,7 @@
-"""What only Keycloak can be asked: example tokens, and which registration endpoints are open."""
+"""Verifications specific to Keycloak: example tokens, registration endpoints and a trial registration.
+
+A verification returns one line that states the result, or raises `VerificationError` or `Advisory`.
+"""
 
 from __future__ import annotations
 
@@ -20,21 +23,28 @@ _NO_CONTENT = 204
 _ERROR = 400
 _NOT_FOUND = 404
 _SERVER_ERROR = 500
-# Registration endpoints that take a whole client of Keycloak's own kind from anybody: claims of the client's choice,
-# tokens valid for ten years. Only a server option closes them.
+# Registration endpoints that accept a full Keycloak client representation without authentication, and with it arbitrary
+# claims or tokens valid for ten years. Only a server option disables them.
 NATIVE_REGISTRATION_ENDPOINTS = ("default", "install", "saml2-entity-descriptor")
 _PAIRWISE = "oidc-sha256-pairwise-sub-mapper"
 DISABLE_PAIRWISE_OPTION = "KC_SPI_PROTOCOL_MAPPER__OIDC_SHA256_PAIRWISE_SUB_MAPPER__ENABLED=false"
 
 
 def example_tokens(settings: KeycloakSettings, session: AdminClient) -> str:
-    """Every demo user would get the scopes of their roles, and the audience only with a scope.
+    """Verifies the tokens that the demo users would get: the scopes of their roles, and the audience only with a scope.
 
-    Keycloak evaluates what a login would bring; nobody logs in and nothing is written.
+    Keycloak generates an example token for each; no user logs in and nothing is written.
+
+    Args:
+        settings: settings of the run.
+        session: admin client of the realm.
+
+    Returns:
+        One line that states what was verified.
 
     Raises:
-        VerificationError: somebody would get more, or less, or another audience.
-        Note: there is no client or no user to evaluate with.
+        VerificationError: a user would get more or fewer scopes, another audience or other roles.
+        Advisory: the access file has no client or no demo user to evaluate with.
     """
     access = settings.access
     if not access.clients or not access.demo_users:
@@ -47,7 +57,20 @@ def example_tokens(settings: KeycloakSettings, session: AdminClient) -> str:
 
 
 def example_token(session: AdminClient, client_id: str, username: str, scopes: tuple[str, ...]) -> dict[str, Any]:
-    """The claims of the access token that a login with `scopes` would bring."""
+    """Has Keycloak generate an example access token.
+
+    Args:
+        session: admin client of the realm.
+        client_id: the client that would log the user in.
+        username: the user.
+        scopes: the scopes that the client would request.
+
+    Returns:
+        The claims of the token, by name.
+
+    Raises:
+        VerificationError: the client or the user does not exist.
+    """
     client, user = find_client(session, client_id), find_user(session, username)
     if client is None or user is None:
         raise VerificationError(f"the client {client_id} or the user {username} is not there")
@@ -68,7 +91,7 @@ def _validate_token(settings: KeycloakSettings, user: str, token: dict[str, Any]
         raise VerificationError(
             f"the token of {user} would be for {audience}, and must be for {settings.public_url} alone"
         )
-    granting_roles = sorted(set(roles) & set(access.scopes[access.base_scope].roles))  # all that bring a scope here
+    granting_roles = sorted(set(roles) & set(access.scopes[access.base_scope].roles))  # every role that grants a scope
     if due and sorted(token.get(access.roles_claim, [])) != granting_roles:
         raise VerificationError(
             f"{access.roles_claim} of {user} would be {token.get(access.roles_claim)}, not {granting_roles}"
@@ -76,10 +99,18 @@ def _validate_token(settings: KeycloakSettings, user: str, token: dict[str, Any]
 
 
 def own_registration_is_off(settings: KeycloakSettings, http: httpx.Client) -> str:
-    """Only the standard registration endpoint is there.
+    """Verifies that the standard registration endpoint (RFC 7591) is the only one that is enabled.
+
+    Args:
+        settings: settings of the run.
+        http: HTTP client.
+
+    Returns:
+        One line that states what was verified.
 
     Raises:
-        Note: another one is: that cannot be changed by the admin API, only where Keycloak is started.
+        Advisory: another registration endpoint is enabled. The admin API cannot disable it, only a server option can.
+        ProviderUnreachable: Keycloak does not respond.
     """
     here = enabled_native_endpoints(settings, http)
     if here:
@@ -91,10 +122,17 @@ def own_registration_is_off(settings: KeycloakSettings, http: httpx.Client) -> s
 
 
 def enabled_native_endpoints(settings: KeycloakSettings, http: httpx.Client) -> list[str]:
-    """The registration endpoints of Keycloak's own kinds that are there.
+    """Finds the enabled registration endpoints that accept Keycloak's own client formats.
+
+    Args:
+        settings: settings of the run.
+        http: HTTP client.
+
+    Returns:
+        Those of `NATIVE_REGISTRATION_ENDPOINTS` that do not respond 404.
 
     Raises:
-        ProviderUnreachable: nothing answers.
+        ProviderUnreachable: Keycloak does not respond.
     """
     try:
         statuses = {
@@ -106,24 +144,43 @@ def enabled_native_endpoints(settings: KeycloakSettings, http: httpx.Client) -> 
 
 
 def disable_options(kinds: list[str]) -> str:
-    """The options of Keycloak's start that close these endpoints."""
+    """Formats the server options that disable registration endpoints.
+
+    Args:
+        kinds: entries of `NATIVE_REGISTRATION_ENDPOINTS`.
+
+    Returns:
+        Environment variables for Keycloak, separated by spaces.
+    """
     return " ".join(f"KC_SPI_CLIENT_REGISTRATION__{k.upper().replace('-', '_')}__ENABLED=false" for k in kinds)
 
 
 def allows_pairwise_subjects(session: AdminClient) -> bool:
-    """Whether a client may have subjects of its own (OpenID Connect Core section 8.1): Keycloak has the means."""
+    """Checks whether registered clients may use pairwise subject identifiers (OpenID Connect Core section 8.1).
+
+    That is so if Keycloak offers the pairwise mapper to its client registration policies.
+    """
     providers = session.get("client-registration-policy", "providers")
     members = [member for found in providers for member in found.get("properties") or []]
     return any(_PAIRWISE in (member.get("options") or []) for member in members)
 
 
 def trial_registration(settings: KeycloakSettings, http: httpx.Client) -> str:
-    """A client on this machine may register or not, as the registration profile says; a foreign one never may.
+    """Verifies anonymous registration with two trial registrations.
 
-    This is the one proof that writes. What it registered it removes with that registration's own token (RFC 7592).
+    A client with a loopback redirect URI must be accepted or rejected as the registration profile says; one with a
+    third-party redirect URI must always be rejected. This is the only verification that writes. It deletes what it
+    registered with the client's own registration access token (RFC 7592).
+
+    Args:
+        settings: settings of the run.
+        http: HTTP client.
+
+    Returns:
+        One line that states what was verified.
 
     Raises:
-        VerificationError: the provider judged otherwise.
+        VerificationError: Keycloak decided otherwise, or the trial client could not be deleted.
     """
     url = f"{_registration(settings)}/openid-connect"
     foreign = http.post(url, json=_outcome("https://client.example/callback"))
@@ -159,7 +216,10 @@ def _outcome(redirect_uri: str) -> dict[str, object]:
 
 
 def _remove(http: httpx.Client, url: str, registered: httpx.Response) -> None:
-    """By its registration token, at the address this process reaches: the one in the answer may be the public one."""
+    """Deletes a trial client with its registration access token.
+
+    It uses the URL that this process reaches; `registration_client_uri` in the response may be the public one.
+    """
     client = registered.json()
     headers = {"Authorization": f"Bearer {client['registration_access_token']}"}
     response = http.delete(f"{url}/{client['client_id']}", headers=headers)

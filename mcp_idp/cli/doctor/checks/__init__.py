@@ -1,1 +1,1 @@
-"""The checks, one module for each part of a login that they look at."""
+"""The checks, one module for each part of a login."""

@@ -1,4 +1,4 @@
-"""A real token: which rule of this project's server would refuse it, and does the server take it?"""
+"""Checks an actual access token: which of the server's rules reject it, and whether the server accepts it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 async def check_login(case: CheckContext) -> list[Finding]:
-    """What became of the login, if one was wanted."""
+    """Reports the error of a requested login that returned no token."""
     if case.failure is None:
         return []
     fix = "; ".join(case.failure.advice) or "scripts/login tells each step of it"
@@ -34,11 +34,11 @@ async def check_login(case: CheckContext) -> list[Finding]:
 
 
 async def check_token(case: CheckContext) -> list[Finding]:
-    """What our rules say of the token, and then what the server says."""
+    """Evaluates the token with the server's rules; if none rejects it, sends it to the server."""
     if case.evaluate is None:
         return []
     evaluation = await case.evaluate(case.token, case)
-    # Scopes first: with most providers the audience comes along with a scope, and both with a role.
+    # Scopes first: at most providers a scope brings the audience, and a role grants the scope.
     found = [*_scope(evaluation), *(_rejection(case, failure) for failure in evaluation.failures)]
     if evaluation.unavailable:
         fix = "the provider's keys must be reachable from here"
@@ -69,7 +69,7 @@ def _rejection(case: CheckContext, failure: RuleFailure) -> Finding:
 
 
 def _other_audience(failure: RuleFailure) -> dict[str, str]:
-    """A provider that writes an identifier of its own for the resource: the server can be told it."""
+    """Returns the setting for a provider that writes its own identifier of the resource into `aud`."""
     own = [name for name in string_list(failure.raw) if name.startswith("api://")]
     return {"JWT_AUDIENCE": own[0]} if own else {}
 

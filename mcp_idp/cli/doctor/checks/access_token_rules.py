@@ -1,7 +1,4 @@
-"""What can be wrong with an access token.
-
-For each reason that a token can be refused for: what it is called, and what mends it.
-"""
+"""The rules for access tokens: what can be wrong, and the fix for each reason that a token can be rejected for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the provider's metadata says: can MCP clients work with it?"""
+"""Checks whether MCP clients can work with the provider's metadata."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ _ENDPOINTS = ("authorization_endpoint", "token_endpoint", "registration_endpoint
 
 
 async def endpoints(case: CheckContext) -> list[Finding]:
-    """Are the endpoints there, and can clients reach them safely?"""
+    """Checks that the endpoints are present and that clients can reach them safely."""
     named = {name: text(case.provider, name) for name in _ENDPOINTS}
     found = [
         NO_ENDPOINT.finding(f"{name} is {case.provider.get(name)!r}", "the provider must publish it")
@@ -93,7 +93,7 @@ async def endpoints(case: CheckContext) -> list[Finding]:
 
 
 async def pkce(case: CheckContext) -> list[Finding]:
-    """Does the metadata list S256?"""
+    """Checks that the metadata lists S256."""
     listed = case.provider.get("code_challenge_methods_supported")
     if "S256" in texts(listed):
         return []
@@ -107,7 +107,7 @@ async def pkce(case: CheckContext) -> list[Finding]:
 
 
 async def known_scopes(case: CheckContext) -> list[Finding]:
-    """Does the provider list the scopes that the server asks for?"""
+    """Checks that the provider lists the scopes that the server asks for."""
     unknown = sorted({*case.scopes, *texts(case.resource.get("scopes_supported"))} - _supported(case))
     if not unknown:
         return []

@@ -1,4 +1,4 @@
-"""What becomes of a token that is none, and of one in the wrong place."""
+"""Checks how the server responds to a token that nobody issued, and to a token in the query string."""
 
 from __future__ import annotations
 
@@ -46,19 +46,19 @@ IN_QUERY = Rule(
 
 
 def bogus_token() -> str:
-    """It has the form of a signed JWT and is nobody's."""
+    """Returns a token that has the form of a signed JWT, but that nobody issued."""
     parts = (b'{"alg":"RS256","typ":"at+jwt","kid":"scripts-doctor"}', b'{"sub":"scripts/doctor"}', b"made up" * 36)
     return ".".join(urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
 
 
 async def check_bogus_token(case: CheckContext) -> list[Finding]:
-    """Send a token that nobody issued."""
+    """Sends a token that nobody issued."""
     case.bogus_token_response = reply = await _call(case, case.url, authorization=f"Bearer {bogus_token()}")
     if reply.fault is not None:
         return [NO_NEW_LOGIN.finding(f"no answer: {reply}", "answer 401 with a challenge")]
     if 200 <= reply.status < 300:  # noqa: PLR2004 - taken
         return [ACCEPTS_ANY_TOKEN.finding(f"it answers {reply.status}", "verify signature, issuer, audience and times")]
-    if reply.status == 503:  # noqa: PLR2004 - Service Unavailable: see `reaches_provider`
+    if reply.status == 503:  # noqa: PLR2004 - Service Unavailable, see `reaches_provider`
         return []
     challenge = read_challenge(reply.header("www-authenticate"))
     if reply.status != 401 or challenge is None or challenge.parameters.get("error") != "invalid_token":  # noqa: PLR2004
@@ -69,7 +69,7 @@ async def check_bogus_token(case: CheckContext) -> list[Finding]:
 
 
 async def reaches_provider(case: CheckContext) -> list[Finding]:
-    """Could the server judge that token at all?"""
+    """Checks, by the response to that token, that the server can reach its provider."""
     if case.bogus_token_response is None or case.bogus_token_response.status != 503:  # noqa: PLR2004 - Service Unavailable
         return []
     fix = (
@@ -80,7 +80,7 @@ async def reaches_provider(case: CheckContext) -> list[Finding]:
 
 
 async def check_query_token(case: CheckContext) -> list[Finding]:
-    """Send the same in the URL: it must be answered like no token at all."""
+    """Sends the same token in the query string; the server must respond as it does without a token."""
     reply = await _call(case, f"{case.url}?access_token={bogus_token()}")
     challenge = read_challenge(reply.header("www-authenticate"))
     was_an_error = case.challenge is not None and "error" in case.challenge.parameters

@@ -1,4 +1,4 @@
-"""Does the 401 say how to log in?"""
+"""Checks that the 401 response tells clients how to log in."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ NO_SCOPE = Rule(
 
 
 async def check_challenge(case: CheckContext) -> list[Finding]:
-    """Read the challenge of the call without a token."""
+    """Checks the challenge in the response to a request without a token."""
     challenge = case.challenge
     if challenge is None:
         header = case.initial_response.header("www-authenticate") if case.initial_response else ""
@@ -91,7 +91,7 @@ def _metadata(case: CheckContext, challenge: Challenge) -> list[Finding]:
     expected = _expected(case)
     if not named:
         return [NO_METADATA.finding("no resource_metadata", f'add resource_metadata="{expected}"')]
-    # Where the metadata is about another URL, that has been found already: the challenge follows from the same setting.
+    # Metadata for another URL is already a finding of its own, and the challenge follows from the same setting.
     own = text(case.resource, "resource")
     own = own if is_http_url(own) else case.url
     if not is_http_url(named) or _origin(named) not in {_origin(case.url), _origin(own)}:

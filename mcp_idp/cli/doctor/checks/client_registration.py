@@ -1,7 +1,4 @@
-"""Which clients can register, by what the metadata says and, with --register, by trying.
-
-What mends a refused registration, by the words it was refused with.
-"""
+"""Checks which clients can register: by the provider's metadata and, with `--register`, by trial registrations."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ if TYPE_CHECKING:
     from mcp_idp.cli.doctor.client_profiles import ClientProfile
     from mcp_idp.cli.doctor.context import CheckContext
 
-# The first that fits counts. The words are those of Keycloak 26.
+# The first match applies. The keys are phrases of Keycloak 26's messages, in lower case.
 _HINTS = {
     "not permitted to use specified clientscope": (
         "Keycloak, policies Allowed Client Scopes: list the scopes that the server asks for, in both the anonymous and "
@@ -40,7 +37,12 @@ _BOOTSTRAP = "or let the bootstrap set it: registration.profile in access.yaml, 
 
 
 def advice(reason: str, *, keycloak: bool) -> str:
-    """What to do about a registration that was refused with `reason`."""
+    """Returns what to do about a rejected registration.
+
+    Args:
+        reason: The provider's error message.
+        keycloak: Whether the provider is Keycloak, so that the bootstrap can fix it.
+    """
     hint = next((hint for pattern, hint in _HINTS.items() if pattern in reason.lower()), None)
     if hint is None:
         hint = "the provider's registration policy decides; or give people a client id by hand"
@@ -107,7 +109,7 @@ _ERROR = 400
 
 
 async def check_supported(case: CheckContext) -> list[Finding]:
-    """What the metadata says about registration."""
+    """Checks what the metadata says about registration."""
     registers = is_http_url(text(case.provider, "registration_endpoint"))
     documents = case.provider.get("client_id_metadata_document_supported") is True
     found = []
@@ -119,7 +121,7 @@ async def check_supported(case: CheckContext) -> list[Finding]:
             ONLY_DOCUMENTS.finding("client_id_metadata_document_supported is true", "hand out a client id, too")
         )
     listed = texts(case.provider.get("token_endpoint_auth_methods_supported"))
-    if not registers and "none" not in listed:  # who registers is told by the answer which method is his
+    if not registers and "none" not in listed:  # a registration response tells the client its method
         what = f"token_endpoint_auth_methods_supported is {' '.join(listed) or 'not there'}"
         found.append(
             NO_PUBLIC_CLIENTS.finding(what, 'switch public clients on and list "none" (Keycloak: 26.6 or newer)')
@@ -128,7 +130,7 @@ async def check_supported(case: CheckContext) -> list[Finding]:
 
 
 async def check_trial(case: CheckContext) -> list[Finding]:
-    """Register as each kind of client does, and take it back at once."""
+    """Registers each client profile, and deletes the registration at once."""
     found, rejected = [], []
     for profile in CLIENT_PROFILES:
         reply = await _register(case, profile)
@@ -169,7 +171,7 @@ async def _deregister(case: CheckContext, profile: ClientProfile, reply: HttpRes
 
 
 def _reason(reply: HttpResult) -> str:
-    """The answer in words. What the provider says is bounded; whoever shows it escapes it."""
+    """Returns the rejection as text. The provider's message is truncated; the caller escapes it."""
     if reply.fault is not None:
         return str(reply)
     message = text(reply.document, "error_description") or text(reply.document, "error")

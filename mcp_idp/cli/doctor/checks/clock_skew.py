@@ -1,4 +1,4 @@
-"""Do the clocks agree? A token is good between two moments, and two machines must mean the same by them."""
+"""Checks that the clocks of server and provider agree, as the validity period of tokens requires."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ LOCAL_SKEW = Rule(
     title="the clock of this machine is wrong",
     why="server and provider agree with each other; only what is judged here is affected",
 )
-_LEEWAY = 30  # seconds: CLOCK_LEEWAY's default
+_LEEWAY = 30  # seconds: the default of CLOCK_LEEWAY
 
 
 async def check_skew(case: CheckContext) -> list[Finding]:
-    """Compare the Date headers with each other, and with the time here."""
+    """Compares the Date headers of server and provider with each other and with the local clock."""
     skews = {"server": _ahead(case.initial_response), "provider": _ahead(case.provider_reply)}
     ahead = {who: seconds for who, seconds in skews.items() if seconds is not None}
     if not ahead or max(abs(seconds) for seconds in ahead.values()) <= _LEEWAY:
@@ -49,8 +49,8 @@ async def check_skew(case: CheckContext) -> list[Finding]:
 
 
 def _ahead(reply: HttpResult | None) -> float | None:
-    """How far the clock of whoever answered is ahead of ours, in seconds; None if the answer does not tell."""
-    if reply is None or not reply.header("date") or reply.header("age"):  # an answer out of a cache is older
+    """Returns by how many seconds the responder's clock is ahead of the local one; None if unknown."""
+    if reply is None or not reply.header("date") or reply.header("age"):  # a cached response has an old Date
         return None
     try:
         return parsedate_to_datetime(reply.header("date")).timestamp() - reply.at

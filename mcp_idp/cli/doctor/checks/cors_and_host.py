@@ -1,4 +1,4 @@
-"""Browser pages: may those that should get in, and are those that should not kept out?"""
+"""Checks CORS for browser clients, and the rejection of untrusted Host and Origin headers."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ _HEADERS = ("authorization", "content-type", "mcp-protocol-version")
 
 
 async def server_cors(case: CheckContext) -> list[Finding]:
-    """Preflights from Inspector's page, and whether it can read the 401."""
+    """Sends the preflights of MCP Inspector to the server, and checks that its page can read the 401 challenge."""
     rejected = await _preflight(case, case.url, "POST", _HEADERS)
     if not rejected and not case.open:
         body, headers = discover_request()
@@ -79,7 +79,7 @@ async def server_cors(case: CheckContext) -> list[Finding]:
 
 
 async def provider_cors(case: CheckContext) -> list[Finding]:
-    """The same at the provider: its metadata, registration and token endpoints."""
+    """Sends the preflights of MCP Inspector to the provider's metadata, registration and token endpoints."""
     preflights = [("GET", case.provider_reply.url, ("mcp-protocol-version",))] if case.provider_reply else []
     preflights += [
         ("POST", text(case.provider, name), ("content-type",))
@@ -100,14 +100,14 @@ async def provider_cors(case: CheckContext) -> list[Finding]:
 
 
 async def _preflight(case: CheckContext, url: str, method: str, headers: tuple[str, ...]) -> str:
-    """Why a page of Inspector may not send such a request, or ""."""
+    """Returns why a page of MCP Inspector may not send such a request, or ""."""
     request_headers = {
         "origin": INSPECTOR,
         "access-control-request-method": method,
         "access-control-request-headers": ",".join(headers),
     }
     reply = await case.http.send("OPTIONS", url, headers=request_headers)
-    if reply.fault is not None or not 200 <= reply.status < 300:  # noqa: PLR2004 - the preflight must be ok
+    if reply.fault is not None or not 200 <= reply.status < 300:  # noqa: PLR2004 - success
         return f"the preflight is answered {reply}"
     if not _allows_origin(reply):
         return "the preflight's answer allows no page of this origin"
@@ -121,7 +121,7 @@ def _allows_origin(reply: HttpResult) -> bool:
 
 
 async def check_host(case: CheckContext) -> list[Finding]:
-    """A request that names a stranger's Host."""
+    """Sends a request with an untrusted Host header."""
     if not await _is_accepted(case, host=_FOREIGN_HOST):
         return []
     mend = "refuse a Host that is not the server's own with 421 (other servers: allowed hosts, trusted hosts)"
@@ -129,7 +129,7 @@ async def check_host(case: CheckContext) -> list[Finding]:
 
 
 async def check_origin(case: CheckContext) -> list[Finding]:
-    """A request from a stranger's page."""
+    """Sends a request with an untrusted Origin header."""
     if not await _is_accepted(case, origin=f"https://{_FOREIGN_HOST}"):
         return []
     mend = "refuse an Origin that is not on a list with 403"
@@ -137,7 +137,7 @@ async def check_origin(case: CheckContext) -> list[Finding]:
 
 
 async def _is_accepted(case: CheckContext, **header: str) -> bool:
-    """Whether a request with this `header` gets the very answer that one without it gets."""
+    """Returns whether a request with these headers gets the same status as one without them."""
     body, headers = discover_request()
     reply = await case.http.send("POST", case.url, headers={**headers, **header}, json=body)
     return case.initial_response is not None and reply.fault is None and reply.status == case.initial_response.status

@@ -1,4 +1,4 @@
-"""The provider's metadata: is it found, and is it the issuer's own?"""
+"""Checks the provider's metadata: whether clients find it, and whether its `issuer` is correct."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ KEYCLOAK_HOSTNAME_HINT = (
 
 
 async def discover(case: CheckContext) -> list[Finding]:
-    """Fetch the issuer's metadata from each of the well-known places, as clients do."""
+    """Fetches the issuer's metadata from all well-known URLs, as clients do."""
     replies = [await case.http.get(url) for url in well_known_urls(case.issuer)]
     usable = [reply for reply in replies if reply.json_if_ok]
     if not usable:
@@ -87,7 +87,7 @@ async def discover(case: CheckContext) -> list[Finding]:
 
 
 async def same_issuer(case: CheckContext) -> list[Finding]:
-    """Compare the provider's name for itself with the server's."""
+    """Compares the provider's `issuer` with the issuer that the server names."""
     named = text(case.provider, "issuer")
     if named == case.issuer:
         return []

@@ -1,4 +1,4 @@
-"""Is the server called over TLS, where others are on the line?"""
+"""Checks that a server that is not on loopback is called over TLS."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CLEARTEXT = Rule(
 
 
 async def encrypted(case: CheckContext) -> list[Finding]:
-    """Is the server called over TLS, where others are on the line?"""
+    """Checks that a server that is not on loopback is called over TLS."""
     if not is_cleartext(case.url):
         return []
     public = f"https{case.url.removeprefix('http')}"

@@ -1,4 +1,4 @@
-"""The provider from inside: is it as the access file says, and is there a way in? By reading, and by trying."""
+"""Checks Keycloak with an admin client: drift from the access file, and known weaknesses, by reading and by probing."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _MAX_NAMES = 8
 
 
 async def check_drift(case: CheckContext) -> list[Finding]:
-    """Let the bootstrap compare the provider with the access file."""
+    """Runs the bootstrap's `check`, which compares the provider with the access file."""
     if case.look_inside is None:
         return []
     result = await case.look_inside()
@@ -63,7 +63,7 @@ async def check_drift(case: CheckContext) -> list[Finding]:
 
 
 async def check_probe(case: CheckContext) -> list[Finding]:
-    """Let the bootstrap try the nine holes."""
+    """Runs the bootstrap's `probe`, which tries the nine known weaknesses."""
     if case.probe is None:
         return []
     probed = await case.probe(case.issuer)

@@ -1,4 +1,4 @@
-"""The protected resource metadata: is it there, about this very URL, and does it name a provider that clients reach?"""
+"""Checks the protected resource metadata: its presence, its `resource`, and the authorization server that it names."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ OFFLINE = Rule(
 
 
 async def check_metadata(case: CheckContext) -> list[Finding]:
-    """Fetch it from where the challenge says, and from both well-known places."""
+    """Fetches the metadata from the URL in the challenge and from both well-known URLs."""
     parts = urlsplit(case.url)
     root = f"{parts.scheme}://{parts.netloc}{WELL_KNOWN_PATH}"
     at_path = root + parts.path.rstrip("/")
@@ -120,7 +120,7 @@ def _describe_reply(reply: HttpResult) -> str:
 
 
 async def same_resource(case: CheckContext) -> list[Finding]:
-    """Compare `resource` with the URL that is used."""
+    """Compares `resource` with the URL that clients use."""
     named = text(case.resource, "resource")
     if named == case.url:
         return []
@@ -141,7 +141,7 @@ async def same_resource(case: CheckContext) -> list[Finding]:
 
 
 async def check_authorization_server(case: CheckContext) -> list[Finding]:
-    """Look at the first of `authorization_servers`, which is the one that clients take."""
+    """Checks the first of `authorization_servers`, which is the one that clients use."""
     named = texts(case.resource.get("authorization_servers"))
     case.issuer = issuer = named[0] if named else ""
     found = []

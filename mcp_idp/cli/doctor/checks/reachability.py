@@ -1,4 +1,4 @@
-"""Does an MCP server answer at this URL, under this name, and does it ask for a login?"""
+"""Checks that an MCP server responds at the URL, accepts the host name, and requires a login."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ _CERTIFICATE_HELP = (
 
 
 async def check_reachable(case: CheckContext) -> list[Finding]:
-    """Call the server as a client does that has no token yet."""
+    """Sends a request without a token, as a new client does."""
     body, headers = discover_request()
     case.initial_response = reply = await case.http.send("POST", case.url, headers=headers, json=body)
     if reply.fault is not None:
@@ -109,7 +109,7 @@ async def check_reachable(case: CheckContext) -> list[Finding]:
 
 
 async def _wrong_response(case: CheckContext, reply: HttpResult) -> Finding | None:
-    """What is wrong with any answer but 401."""
+    """Returns what is wrong with a response other than 401."""
     status = reply.status
     if status in {404, 405}:
         return await _not_here(case, reply)
@@ -166,7 +166,7 @@ def _host_rejected(case: CheckContext, reply: HttpResult) -> Finding:
 
 
 async def _not_here(case: CheckContext, reply: HttpResult) -> Finding:
-    """Ask the root what the resource is called: perhaps only the path is wrong."""
+    """Fetches the resource metadata at the root, in case only the path is wrong."""
     document = (await case.http.get(urljoin(case.url, WELL_KNOWN_PATH))).json_if_ok
     named = text(document, "resource")
     fix = "compare the path with the server's own"

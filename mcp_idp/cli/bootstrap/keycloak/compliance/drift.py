@@ -1,4 +1,7 @@
-"""Is the realm still as the files say? Drift, holes and warnings; nothing is written, a reader's account is enough."""
+"""Audits a realm: drift from the files, weaknesses and warnings.
+
+Nothing is written; an account with read access is sufficient.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +28,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AuditReport:
-    """What a check found.
+    """The result of an audit.
 
     Attributes:
-        drift: the changes that an apply would make, without those that only keep its order.
-        weaknesses: ways in.
-        warnings: what will be a problem later, or cannot be judged.
+        drift: the changes that an apply would make, without those that only keep its order (action `step`).
+        weaknesses: misconfigurations that an attacker could exploit.
+        warnings: lines about what may become a problem or could not be checked.
     """
 
     drift: tuple[Change, ...]
@@ -39,16 +42,16 @@ class AuditReport:
 
     @property
     def clean(self) -> bool:
-        """Whether there is nothing to mend."""
+        """Whether there is neither drift nor a weakness."""
         return not self.drift and not self.weaknesses
 
     @property
     def names(self) -> list[str]:
-        """What drifted, as "object.field"; the object alone where it is missing or should not be there."""
+        """What drifted, as "object.field"; "object" alone if the object is missing or must be removed."""
         return list(dict.fromkeys(name for change in self.drift for name in _names(change)))
 
     def lines(self) -> Iterator[str]:
-        """All of it for people."""
+        """Yields the report as lines of output, the last of which is a summary."""
         printed: dict[str, None] = {}
         for change in self.drift:
             printed.update(dict.fromkeys(_drift_lines(change)))
@@ -59,7 +62,12 @@ class AuditReport:
         yield "no changes, no holes" if self.clean else f"{count}: `bootstrap_idp.py plan` shows what apply would do"
 
     def json(self) -> dict[str, object]:
-        """All of it for programs."""
+        """Returns the report as JSON-serializable data.
+
+        Returns:
+            `clean` (a boolean), `drift` (objects with `object`, `action` and `fields`), `holes` (objects with `id`,
+            `what` and `mend`) and `warnings` (strings).
+        """
         drift = [
             {"object": change.object_label, "action": change.action, "fields": [field_json(f) for f in change.fields]}
             for change in self.drift
@@ -69,10 +77,18 @@ class AuditReport:
 
 
 def audit(settings: KeycloakSettings, *, wait: int, log: Callable[[str], None]) -> AuditReport:
-    """What differs now, and what is open.
+    """Audits the realm.
+
+    Args:
+        settings: settings of the run.
+        wait: how long to wait for a provider that is still starting, in seconds.
+        log: receives each progress line.
+
+    Returns:
+        The report. If the realm does not exist, it has drift and warnings about the access file only.
 
     Raises:
-        Failure: it cannot be said; the text says what to change.
+        BootstrapError: the realm cannot be audited; the text says what to change.
     """
     session, desired, actual = load_states(settings, wait=wait, log=log)
     drift = tuple(change for change in full_plan(desired, actual) if change.action != "step")

@@ -1,4 +1,7 @@
-"""What the client policies of a realm forbid, whoever wrote them: judged from what was read, nothing is tried."""
+"""Determines what a realm's client policies reject, be they managed or not.
+
+The analysis uses the current state that was read; it sends no requests.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +19,20 @@ if TYPE_CHECKING:
 
 _PASSWORD = "password"  # noqa: S105 - the grant's name (RFC 6749 section 4.3)
 _DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
-_CIBA = "oidc.ciba.grant.enabled"  # the attribute of a client that may
+_CIBA = "oidc.ciba.grant.enabled"  # the client attribute that enables CIBA
 
 
 class ClientPolicyAnalysis:
-    """What the enabled client policies of a realm forbid."""
+    """Determines what the enabled client policies of a realm reject.
+
+    Args:
+        actual: the current state of the realm.
+    """
 
     def __init__(self, actual: CurrentState) -> None:
         self._profiles = {profile["name"]: profile for profile in actual.client_profiles}
         guard = (actual.policies.get(TRUSTED_HOSTS_POLICY) or {}).get("config")
-        # Where nobody registers without a token, what counts is what a client registered earlier may change.
+        # If anonymous registration is disabled, only changes by clients that registered earlier matter.
         self._anonymous_condition = (
             "ByRegistrationAccessToken" if guard and is_satisfied(NOBODY, guard) else "ByAnonymous"
         )
@@ -33,7 +40,7 @@ class ClientPolicyAnalysis:
 
     @property
     def rejected_grants(self) -> frozenset[str]:
-        """Grant types that no client may use."""
+        """Grant types that are rejected for every client."""
         grants: set[str] = set()
         for policy in self._policies:
             condition = _sole_condition(policy, "grant-type")
@@ -43,7 +50,7 @@ class ClientPolicyAnalysis:
 
     @property
     def pattern_checked_fields(self) -> frozenset[str]:
-        """Members of a registration (as Keycloak calls them) whose addresses are judged by patterns."""
+        """Fields of a registration, by Keycloak's names, whose URLs are checked against patterns."""
         fields: set[str] = set()
         for policy in self._policies:
             if self._binds_registration(policy):
@@ -54,7 +61,7 @@ class ClientPolicyAnalysis:
 
     @property
     def blocks_front_channel_logout(self) -> bool:
-        """Whether a registration with a page that Keycloak would frame when people log out is refused."""
+        """Whether registrations with a front-channel logout URL, which Keycloak would show in a frame, are rejected."""
         return any(
             configuration.get("allow-front-channel-logout") is False
             for policy in self._policies
@@ -63,7 +70,7 @@ class ClientPolicyAnalysis:
         )
 
     def open_flows(self) -> Iterator[str]:
-        """Flows in which a token needs no login page of Keycloak's own, that nothing refuses."""
+        """Yields descriptions of the flows, other than the authorization code flow, that no policy rejects."""
         for_all = {name for policy in self._policies if _binds_all(policy) for name in self._executors(policy)}
         if _PASSWORD not in self.rejected_grants and "reject-ropc-grant" not in for_all:
             yield "people's passwords"
@@ -80,7 +87,7 @@ class ClientPolicyAnalysis:
             desired = json.loads(str(attributes))
         except ValueError:
             return False
-        # Every attribute that is listed must be there, so it must be listed alone.
+        # The condition requires every listed attribute, so a further one would exempt clients without it.
         return desired == [{"key": _CIBA, "value": "true"}] and "reject-request" in self._executors(policy)
 
     def _binds_registration(self, policy: Object) -> bool:
@@ -101,7 +108,10 @@ def _binds_all(policy: Object) -> bool:
 
 
 def _sole_condition(policy: Object, kind: str) -> Mapping[str, list[str]] | None:
-    """The configuration of the policy's condition if it is one of this kind and the only one: a second may abstain."""
+    """Returns the configuration of the policy's only condition if it is of this kind, else None.
+
+    Policies with several conditions do not count, because a second condition may keep the policy from applying.
+    """
     conditions = policy.get("conditions") or []
     if len(conditions) != 1 or conditions[0].get("condition") != kind:
         return None

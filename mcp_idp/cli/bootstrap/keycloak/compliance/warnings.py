@@ -1,11 +1,9 @@
-"""What a check warns of: what will be a problem later, what cannot be judged, and what others may have meant.
+"""The warnings of an audit: upcoming problems, what could not be checked, and unmanaged objects that may be unintended.
 
-What a client that registered itself may keep in Keycloak's database, beside itself.
-
-Whoever registers with the grant of permission tickets (User-Managed Access 2.0) is made a resource server of
-Keycloak's own. With a token of its own it stores resources and policies there, as many as it likes, and is told of any
-name whether a person is called so. No client policy of 26.7.5 can refuse that to strangers alone
-(docs/decisions/keycloak-machine-clients.md): only where Keycloak is started can it be switched off.
+One of them concerns User-Managed Access 2.0. A client that registers with the grant of permission tickets becomes a
+Keycloak resource server. With its own token it can store any number of resources and policies in Keycloak's database,
+and learn whether a user name exists. No client policy of 26.7.5 can reject this for anonymous clients alone
+(docs/decisions/keycloak-machine-clients.md); only a server option can disable it.
 """
 
 from __future__ import annotations
@@ -34,42 +32,52 @@ if TYPE_CHECKING:
     from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings
     from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
 
-_OFF = 501  # what Keycloak answers where the feature is off
+_OFF = 501  # Keycloak's status if the feature is off
 WITHOUT = "KC_FEATURES_DISABLED=authorization,admin-fine-grained-authz"
 
 
 def allows_anonymous_uma(settings: KeycloakSettings, actual: CurrentState, http: httpx.Client) -> bool:
-    """Whether clients register themselves, get tokens of their own, and Keycloak has such permissions.
+    """Checks whether a registered client can use User-Managed Access to store permissions in Keycloak.
+
+    That is so if clients can register themselves, may use `client_credentials`, and the server has the feature enabled.
+
+    Args:
+        settings: settings of the run.
+        actual: the current state of the realm.
+        http: HTTP client.
 
     Raises:
-        ProviderUnreachable: nothing answers.
+        ProviderUnreachable: Keycloak does not respond.
     """
     if not PROFILES[settings.access.registration.profile].initial_access_token or rejects_grant(
         actual, CLIENT_CREDENTIALS
     ):
         return False
     try:
-        # The metadata names the grant in either case.
+        # The provider metadata names the grant even if the feature is off, so ask the endpoint.
         status = http.get(f"{settings.internal_url}/authz/protection/resource_set").status_code
     except httpx.TransportError as error:
         raise ProviderUnreachable(f"nothing answers at {settings.internal_url}") from error
     return status != _OFF
 
 
-_NEARLY_FULL = 0.8  # of the clients that may be there
+_NEARLY_FULL = 0.8  # share of the maximum number of clients
 
 
 def warnings_of(
     settings: KeycloakSettings, session: AdminClient, actual: CurrentState, clients: list[Object], http: httpx.Client
 ) -> Iterator[str]:
-    """A line for each.
+    """Yields one line for each warning.
 
     Args:
-        settings: of the run.
-        session: for what is still to be read.
-        actual: the realm.
-        clients: all of it.
-        http: for what Keycloak tells everybody.
+        settings: settings of the run.
+        session: admin client of the realm, for what is not in `actual`.
+        actual: the current state of the realm.
+        clients: representations of all clients of the realm.
+        http: HTTP client for Keycloak's public endpoints.
+
+    Raises:
+        ProviderUnreachable: Keycloak does not respond.
     """
     if actual.users is None and settings.access.demo_users:
         yield "users may not be read with this account, so demo users were not compared: give it the role view-users"
@@ -103,7 +111,7 @@ def warnings_of(
 def _unmanaged_service_clients(
     settings: KeycloakSettings, clients: list[Object], actual: CurrentState
 ) -> Iterator[str]:
-    """Where a rule refuses the grant to everybody there is none."""
+    """Warns of service accounts that the access file does not name, unless a policy rejects the grant for all."""
     names = [] if rejects_grant(actual, CLIENT_CREDENTIALS) else service_accounts(clients, settings.access)
     if names:
         yield (
@@ -114,7 +122,7 @@ def _unmanaged_service_clients(
 
 
 def _unmanaged_groups(settings: KeycloakSettings, session: AdminClient, actual: CurrentState) -> Iterator[str]:
-    """What brings people roles besides the access file, where it says that groups do."""
+    """Warns of groups that grant roles in ways that the access file does not name, if it has groups."""
     access = settings.access
     if not actual.groups.known:
         yield (

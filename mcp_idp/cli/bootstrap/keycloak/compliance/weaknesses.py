@@ -1,11 +1,10 @@
-"""The nine holes of the usual recipe, as findings about a realm that somebody configured; and by roles and groups.
+"""Finds weaknesses in a realm: S1 to S9 of the usual setup, R1 and R2 in roles, G1 and G2 in groups.
 
-Each was reproduced on Keycloak 26.7.5 with open registration as tutorials set it up; docs/keycloak.md tells what an
-attacker does with each. They are judged from what was read: nothing is tried.
+S1 to S9 were each reproduced on Keycloak 26.7.5 with open registration as tutorials configure it; docs/keycloak.md says
+what an attacker does with each. The findings are derived from the state that was read; nothing is attempted.
 
-Clients and scopes that others made before the rules stood, or past them, and that still carry what they refuse.
-
-An apply leaves what is others' as it is: so a check looks through all that gets tokens for the resource.
+An apply leaves unmanaged objects unchanged. Unmanaged clients and scopes that predate the policies, or bypassed them,
+may still have what the policies reject, so the audit examines all that can get tokens for the resource.
 """
 
 from __future__ import annotations
@@ -29,28 +28,31 @@ if TYPE_CHECKING:
     from mcp_idp.cli.bootstrap.keycloak.lookups import Object
     from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
 
-_VALIDATED_CLAIMS = frozenset({"iss", "sub", "aud", "azp", "exp", "iat", "scope", "typ"})  # by the server
-# Mappers that write what Keycloak itself knows: the person's own `sub`, and notes of the session.
+_VALIDATED_CLAIMS = frozenset({"iss", "sub", "aud", "azp", "exp", "iat", "scope", "typ"})  # by the MCP server
+# Harmless mappers: they write values that Keycloak itself determines, the user's own `sub` or session notes.
 _TRUE = frozenset({"oidc-sub-mapper", "oidc-sha256-pairwise-sub-mapper", "oidc-usersessionmodel-note-mapper"})
 _GIVES_ROLES = frozenset({"oidc-hardcoded-role-mapper", "oidc-role-name-mapper"})
-_SCRIPT = "script-"  # its name begins so
+_SCRIPT = "script-"  # prefix of the names of script mappers
 _ANYWHERE = frozenset({"*", "http://*", "https://*"})
-_DOT = re.compile(r"(?<!\\)\.")  # a claim's name is a path; an escaped dot belongs to the name
+_DOT = re.compile(r"(?<!\\)\.")  # separates the segments of a claim path; an escaped dot is part of a segment
 _FIX = "apply leaves what is others' as it is: remove that, or the {}"
 
 
 def find_in_existing_clients(
     clients: Iterable[Object], access: AccessPolicy, audience: str, actual: CurrentState
 ) -> Iterator[Weakness]:
-    """What clients and scopes besides ours bring along, each kind with those that do.
+    """Finds weaknesses in unmanaged clients and client scopes that can get tokens for the resource.
 
     Args:
-        clients: all of the realm.
+        clients: representations of all clients of the realm.
         access: the access file.
         audience: the resource.
-        actual: the realm.
+        actual: the current state of the realm.
+
+    Yields:
+        One weakness per kind of problem, which names the clients or scopes that have it.
     """
-    managed = actual.managed_state.clients  # and not a mark: a stranger can have set one
+    managed = actual.managed_state.clients  # not the marker attribute: an anonymous client may have set it
     unmanaged = [client for client in clients if client["clientId"] not in managed]
     suspects = [client for client in unmanaged if _reaches(client, actual.bindings, audience)]
     lifespan = int(actual.realm["accessTokenLifespan"])
@@ -64,7 +66,8 @@ def find_in_existing_clients(
     }
     for (weakness, what), found in kinds.items():
         yield from _named(weakness, "client", what, [str(client["clientId"]) for client in found])
-    # Ours are compared with the file; of the others Keycloak's own bring what a person is called.
+    # Managed scopes are compared by the plan. For the others `access.claims` does not count: Keycloak's built-in scopes
+    # write claims such as the user's name.
     theirs = {name for client in suspects for name in _scopes(client)} - access.roles_by_scope.keys()
     forged = [
         name for name in theirs if _overrides_claims(actual.scopes.get(name, {}), validated_claims, audience=None)
@@ -85,7 +88,7 @@ def _scopes(client: Object) -> set[str]:
 
 
 def _reaches(client: Object, bindings: Collection[str], audience: str) -> bool:
-    """Whether its tokens may be for the resource: by a scope, ours or another's, or by a mapper of its own."""
+    """Checks whether a client's tokens can have the audience, by a client scope or by a mapper of its own."""
     own = any("aud" in _claim(mapper) for mapper in _mappers(client))
     return bool(_scopes(client).intersection(bindings)) or own or carries_audience(client, audience)
 
@@ -95,7 +98,7 @@ def _mappers(owner: Object) -> list[Object]:
 
 
 def _claim(mapper: Object) -> set[str]:
-    """The claim that a mapper writes: its first part, and the whole of it."""
+    """Returns the claim that a mapper writes, as its first path segment and as the whole path."""
     parts = [part.replace("\\.", ".") for part in _DOT.split(str((mapper.get("config") or {}).get("claim.name", "")))]
     return {parts[0], ".".join(parts)}
 
@@ -112,7 +115,10 @@ def _overrides_claims(owner: Object, validated_claims: Collection[str], audience
 
 
 def _outlives(client: Object, lifespan: int) -> bool:
-    """Keycloak 26.7.5 takes any whole number, "+9" as well; one below zero is as long as a session."""
+    """Checks whether a client's access tokens live longer than `lifespan` seconds.
+
+    Keycloak 26.7.5 accepts any integer, "+9" too; a negative one means as long as the session.
+    """
     try:
         seconds = int(str((client.get("attributes") or {}).get("access.token.lifespan") or "0"))
     except ValueError:
@@ -121,30 +127,34 @@ def _outlives(client: Object, lifespan: int) -> bool:
 
 
 def _has_open_redirect(client: Object) -> bool:
-    """An administrator may use patterns, but not for every host; who registered itself not at all."""
+    """Checks a client for dangerous redirect URIs.
+
+    An administrator may use wildcards, but not for every host; a dynamically registered client may not use any, nor
+    relative URIs.
+    """
     uris = client.get("redirectUris") or []
     if is_dynamically_registered(client):
         return any("*" in uri or not urlsplit(uri).scheme for uri in uris)
     return bool(_ANYWHERE.intersection(uris))
 
 
-# What Keycloak would fetch, call or show (RFC 7591 section 2), as its executor calls them.
+# URLs of a registration that Keycloak would fetch, call or show (RFC 7591 section 2), by its executor's names.
 _ADDRESSES = frozenset(
     {"jwksUri", "requestUris", "sectorIdentifierUri", "backchannelLogoutUrl", "postLogoutRedirectUris"}
     | {"cibaClientNotificationEndpoint", "logoUri", "policyUri", "tosUri"}
 )
-_CONSENT_TITLE = "oauthGrantTitle"  # what the consent page says of the client's name
+_CONSENT_TITLE = "oauthGrantTitle"  # the message key of the consent page's title, which shows the client's name
 _APPLY = "apply mends it"
 
 
 @dataclass(frozen=True, slots=True)
 class Weakness:
-    """One way in.
+    """A misconfiguration that an attacker could exploit.
 
     Attributes:
-        id: S1 to S9; R1 for roles; G1, G2 for groups.
-        what: what somebody can do.
-        fix: what closes it.
+        id: S1 to S9; R1, R2 for roles; G1, G2 for groups.
+        what: what an attacker can do.
+        fix: how to fix it.
     """
 
     id: str
@@ -153,17 +163,20 @@ class Weakness:
 
     @property
     def text(self) -> str:
-        """One line for people."""
+        """One line of output."""
         return f"{self.id} {self.what}: {self.fix}"
 
 
 def find_weaknesses(actual: CurrentState, audience: str, open_kinds: list[str]) -> Iterator[Weakness]:
-    """The holes of a realm.
+    """Finds the weaknesses of a realm's configuration.
 
     Args:
-        actual: the realm.
+        actual: the current state of the realm.
         audience: the resource.
-        open_kinds: registration endpoints of Keycloak's own kinds that are there.
+        open_kinds: enabled registration endpoints that accept Keycloak's own client formats.
+
+    Yields:
+        The weaknesses, ordered by kind.
     """
     rules = ClientPolicyAnalysis(actual)
     yield from _weaknesses_by_scopes(actual, rules, audience)
@@ -183,7 +196,7 @@ def find_weaknesses(actual: CurrentState, audience: str, open_kinds: list[str]) 
 
 
 def _weaknesses_by_groups(actual: CurrentState) -> Iterator[Weakness]:
-    """What our groups bring besides the roles that they were given: those are the plan's."""
+    """Finds what managed groups grant beyond their directly assigned roles, which the plan compares."""
     fix = "apply cannot: take off the group what brings it, or take it out of the roles that the group has"
     for group, composed in actual.groups.composed.items():
         if rights := sorted(composed.rights):
@@ -196,7 +209,7 @@ def _weaknesses_by_groups(actual: CurrentState) -> Iterator[Weakness]:
 
 
 def rejects_grant(actual: CurrentState, grant: str) -> bool:
-    """Whether a rule of the realm refuses the grant to every client."""
+    """Checks whether a client policy of the realm rejects the grant type for every client."""
     return grant in ClientPolicyAnalysis(actual).rejected_grants
 
 
@@ -235,7 +248,7 @@ def _weaknesses_by_address(rules: ClientPolicyAnalysis) -> Iterator[Weakness]:
 
 
 def _unrestricted_scopes(actual: CurrentState, audience: str) -> list[str]:
-    """Scopes for the resource that everybody has: bound to no role, or to one that everybody has."""
+    """Returns the scopes with the audience that every account gets: bound to no role, or to a default role."""
     default_roles = actual.default_roles
     return [
         name
@@ -246,7 +259,10 @@ def _unrestricted_scopes(actual: CurrentState, audience: str) -> list[str]:
 
 
 def _inherited_default_roles(actual: CurrentState) -> Iterator[Weakness]:
-    """Roles of ours that everybody has as a part of another one. What is given so directly, an apply takes back."""
+    """Finds managed roles that every user has as part of another role.
+
+    A managed role directly inside the default role is no finding: an apply removes it.
+    """
     granting = _granting_roles(actual)
     for name in sorted(granting):
         if giver := actual.default_role_granting(name, granting):
@@ -266,7 +282,7 @@ def _rights_in_roles(actual: CurrentState) -> Iterator[Weakness]:
 
 
 def _open_mappers(actual: CurrentState) -> str:
-    """Which kinds of registration take mappers, or "" for none."""
+    """Returns the kinds of registration that allow protocol mappers, joined by commas; "" for none."""
     found = {kind: actual.policies.get(f"allowed-protocol-mappers/{kind}") for kind in ("anonymous", "authenticated")}
     open_kinds = [
         kind

@@ -1,4 +1,4 @@
-"""Somebody without an account, who registers clients at a Keycloak and asks for tokens."""
+"""An unauthenticated client that registers clients at a Keycloak and requests tokens, as an attacker would."""
 
 from __future__ import annotations
 
@@ -17,18 +17,21 @@ STANDARD = "openid-connect"  # the registration endpoint of RFC 7591
 
 
 def new_marker() -> str:
-    """A name that no other client has, and that nobody guesses."""
+    """Returns a random, unguessable name for one probe, such as "probe-3f0c…" (32 hexadecimal digits)."""
     return f"probe-{secrets.token_hex(16)}"
 
 
 @dataclass(slots=True)
 class AnonymousClient:
-    """Somebody without an account, who registers clients under a name of its own and remembers which.
+    """Sends unauthenticated requests to a realm and remembers which clients it registered.
 
     Attributes:
-        created_ids: client ids, to be removed; those that were asked for stand here before any answer came.
-        marker: what every client of its calls itself; ids of its choice begin with it.
-        response_pending: a registration was sent, and no answer came (yet).
+        issuer: the realm's URL, as this process reaches it.
+        http: HTTP client.
+        created_ids: ids of clients to delete afterwards; an id that the request chooses is added before the request is
+            sent, the others when the response arrives.
+        marker: the name of every client that it registers; client ids that it chooses begin with it.
+        response_pending: whether a registration was sent whose response has not arrived (yet).
     """
 
     issuer: str
@@ -38,7 +41,19 @@ class AnonymousClient:
     response_pending: bool = False
 
     def register(self, kind: str, body: payloads.Json) -> tuple[int, payloads.Json]:
-        """Send `body` to a registration endpoint: the status and the answer."""
+        """Sends a registration request.
+
+        Args:
+            kind: the registration endpoint: `STANDARD`, or one for Keycloak's own formats, such as "default".
+            body: the JSON body; the marker is added as `client_name` if the endpoint is `STANDARD` and the body has
+                none.
+
+        Returns:
+            The status and the JSON object of the response; the object is empty if the body is something else.
+
+        Raises:
+            httpx.TransportError: no response arrived; `response_pending` stays set.
+        """
         if requested_id := body.get("clientId"):
             self.created_ids.append(requested_id)
         marked_body = {"client_name": self.marker, **body} if kind == STANDARD else body
@@ -51,17 +66,26 @@ class AnonymousClient:
         return response.status_code, found
 
     def token(self, **form: str) -> tuple[int, payloads.Json]:
-        """The token endpoint's answer."""
+        """Sends a token request with these form fields.
+
+        Returns:
+            The status and the JSON object of the response; the object is empty if the body is something else.
+        """
         response = self.http.post(f"{self.issuer}/protocol/openid-connect/token", data=form)
         return response.status_code, _object(response)
 
     def sees_a_login_page(self, **query: str) -> bool:
-        """Whether the authorization endpoint shows a page of 200 to this request, rather than refusing it."""
+        """Checks whether the authorization endpoint responds 200 to these query parameters, not with a rejection."""
         response = self.http.get(f"{self.issuer}/protocol/openid-connect/auth", params=query)
         return response.status_code == OK
 
     def own_kind(self, what: str, **members: object) -> payloads.Json:
-        """A client of Keycloak's own kind that nobody else has the id of."""
+        """Builds a client in Keycloak's own representation with an id that is unique to this probe.
+
+        Args:
+            what: suffix of the client id.
+            members: further members of the representation.
+        """
         return payloads.own_kind(f"{self.marker}-{what}", **members)
 
 

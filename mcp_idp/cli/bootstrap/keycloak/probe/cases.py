@@ -1,4 +1,4 @@
-"""How each of the nine holes is tried: what a stranger sends, and by which answer it is open."""
+"""The probe cases for S1 to S9: what an unauthenticated client sends, and which response shows the weakness."""
 
 from __future__ import annotations
 
@@ -20,19 +20,27 @@ if TYPE_CHECKING:
     ProbeCase = Callable[[AnonymousClient, KeycloakSettings], "CaseResult"]
 
 _MAX_MESSAGE_CHARACTERS = 160
-_FETCHED = 400  # to a sector identifier: Keycloak went to fetch it, rather than refusing it (403)
+_FETCHED = 400  # Keycloak tried to fetch the sector identifier; it rejects one without fetching with 403
 
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """In words, what was got; else why not."""
+    """The result of a probe case.
+
+    Attributes:
+        opened: what the probe obtained, in words; empty if the weakness is absent.
+        closed: how Keycloak rejected it, in words.
+    """
 
     opened: str = ""
     closed: str = ""
 
 
 def _a_token_by_itself(anonymous_client: AnonymousClient, settings: KeycloakSettings) -> CaseResult:
-    """With its scope registered, and without: a registration without scopes may ask for all that the realm offers."""
+    """Requests a token without a user, with the scope in the registration and without.
+
+    A registration without scopes may request every scope that the realm offers.
+    """
     scope, closed = settings.access.base_scope, ""
     for members in ({"scope": scope}, {}):
         status, client = anonymous_client.register(STANDARD, {**payloads.BY_ITSELF, **members})
@@ -58,7 +66,14 @@ def _own_kinds(anonymous_client: AnonymousClient, _: KeycloakSettings) -> CaseRe
 def _case_stores_member(
     what: str, words: str, is_stored: Callable[[payloads.Json], bool], **members: object
 ) -> ProbeCase:
-    """A trial that registers a client of Keycloak's own kind with `members` and looks whether they were `is_stored`."""
+    """Builds a probe case that registers a client in Keycloak's own format and checks which members are stored.
+
+    Args:
+        what: suffix of the client id.
+        words: the result in words if the members are stored.
+        is_stored: checks the client representation in the response.
+        members: the members to send.
+    """
 
     def run_case(anonymous_client: AnonymousClient, _: KeycloakSettings) -> CaseResult:
         status, response = anonymous_client.register("default", anonymous_client.own_kind(what, **members))
@@ -83,7 +98,7 @@ def _addresses(anonymous_client: AnonymousClient, _: KeycloakSettings) -> CaseRe
 
 
 def _flows(anonymous_client: AnonymousClient, _: KeycloakSettings) -> CaseResult:
-    """The implicit flow: the one whose end shows before anybody has logged in."""
+    """Tries the implicit flow, the only one of S9 whose acceptance shows before a user has logged in."""
     body = payloads.native(grant_types=["implicit"], response_types=["token"])
     status, client = anonymous_client.register(STANDARD, body)
     if status != CREATED:
@@ -128,7 +143,10 @@ PROBE_CASES: dict[str, ProbeCase] = {
 
 
 def _first(anonymous_client: AnonymousClient, bodies: Iterator[tuple[str, payloads.Json]], words: str) -> CaseResult:
-    """The first of several registrations that is taken, or is answered as if its address had been fetched."""
+    """Sends several registrations and returns the first that is accepted.
+
+    A `sector_identifier_uri` also counts if the response shows that Keycloak tried to fetch it.
+    """
     closed = ""
     for name, body in bodies:
         status, response = anonymous_client.register(STANDARD, body)
@@ -148,7 +166,7 @@ def _format_response(status: int, response: payloads.Json) -> str:
 
 
 def _claims(token: str) -> payloads.Json:
-    """The payload of a token that the provider has just handed out, not verified."""
+    """Decodes the payload of a token that the provider has just issued, without verification."""
     try:
         payload = token.split(".")[1]
         value = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))

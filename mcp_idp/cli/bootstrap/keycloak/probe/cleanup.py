@@ -1,8 +1,9 @@
-"""What a probe leaves at a Keycloak, found again and removed: at its end, and by the next one if it had none.
+"""Deletes the clients that a probe registered, at its end or, if it was interrupted, at the start of the next probe.
 
-While a probe runs, a disabled client of its own stands in the realm, whose id is the name that all its registrations
-bear. So a registration is known for the probe's even if its answer never came, and another one can clean up after a
-probe that was killed. A client that calls itself so without such a client beside it is somebody else's and stays.
+While a probe runs, a disabled managed client (the sentinel) exists in the realm, whose id marks all clients that the
+probe registers, as their name or as the beginning of their id. A registration is therefore recognized even if its
+response never arrived, and the next probe can clean up after one that was killed. A client so marked but without a
+sentinel was not registered by a probe and stays.
 """
 
 from __future__ import annotations
@@ -29,16 +30,21 @@ _MARKER_PATTERN = re.compile(r"probe-[0-9a-f]{32}")
 
 @contextmanager
 def cleanup_guard(session: AdminClient, anonymous_client: AnonymousClient) -> Iterator[None]:
-    """Nothing of earlier probes is there before, and nothing that `anonymous_client` registered afterwards.
+    """Deletes the clients of earlier probes on entry, and those that `anonymous_client` registered on exit.
 
-    If the answer to a registration never came, Keycloak may still be at it: then the client of this probe's own stays
-    for the next one, which removes what came late.
+    If the response to a registration never arrived, Keycloak may still be processing it. The sentinel then stays, so
+    that the next probe deletes a client that was created late.
+
+    Args:
+        session: admin client of the realm.
+        anonymous_client: the client of this probe.
 
     Raises:
-        Forbidden: the admin client may not make and remove clients; nothing was tried.
-        Failure: something could not be removed, or another probe ran beside this one and removed its clients.
+        PermissionDenied: the admin client may not create and delete clients; no case was run.
+        BootstrapError: a client could not be deleted, or another probe ran at the same time and deleted this one's
+            clients.
     """
-    # What could not be removed must not be made by a stranger.
+    # Check first that this account can create and delete clients: otherwise registered clients would be left behind.
     _create_sentinel(session, anonymous_client.marker)
     _remove(session, [anonymous_client.marker], list(all_clients(session)))
     clients = list(all_clients(session))
@@ -78,13 +84,13 @@ def _is_announced(found: Object) -> bool:
 
 
 def _of(marker: str, clients: list[Object]) -> list[str]:
-    """The ids of the clients that were registered under this mark."""
+    """Returns the ids of the clients that were registered under this marker."""
     names = [(found["clientId"], found.get("name")) for found in clients]
     return [client_id for client_id, name in names if name == marker or client_id.startswith(f"{marker}-")]
 
 
 def _remove(session: AdminClient, client_ids: list[str], clients: list[Object]) -> None:
-    """All that is there, even if one of them fails, and in this order."""
+    """Deletes the clients that exist, in this order; a failure does not stop the others."""
     there = {found["clientId"]: found["id"] for found in clients}
     left = []
     for client_id in dict.fromkeys(client_ids):

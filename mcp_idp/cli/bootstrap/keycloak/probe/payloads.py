@@ -1,8 +1,9 @@
-"""What strangers send through the nine holes of the usual recipe, as data: the tests and the probe send the same.
+"""Requests that exploit weaknesses S1 to S9, as data shared by the tests and the probe.
 
-Each was reproduced on Keycloak 26.7.5 with open registration as tutorials set it up; docs/keycloak.md tells what an
-attacker gains. "Own kind" is a client in Keycloak's own representation, which the endpoint `default` takes; the others
-are registrations as RFC 7591 has them. The foreign host ends with `invalid` (RFC 2606): nobody is there to be asked.
+Each was reproduced on Keycloak 26.7.5 with open registration as tutorials configure it; docs/keycloak.md says what an
+attacker gains. "Own kind" is a client in Keycloak's own representation, which the endpoint `default` accepts; the
+others are registrations according to RFC 7591. The third-party host ends with `invalid` (RFC 2606), so it never
+resolves.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ BY_ITSELF: Json = {
     "grant_types": [CLIENT_CREDENTIALS],
     "token_endpoint_auth_method": "client_secret_post",
 }
-# S3: another person's `sub`, from a member of the profile that everybody may write themselves
+# S3: another user's `sub`, from a profile attribute that every user may edit
 SUB_FORGING_MAPPER: Json = {
     "name": "sub",
     "protocol": "openid-connect",
@@ -32,7 +33,7 @@ SUB_FORGING_MAPPER: Json = {
 TEN_YEAR_LIFETIME: Json = {"access.token.lifespan": "315360000"}  # S4, in seconds
 SHARED_SECRET: Json = {"access.token.signed.response.alg": "HS256"}  # S5
 RELATIVE_REDIRECTS = ("/callback", "callback", "//evil.example/callback", "/*")  # S6
-# S7: members that hold one address, or a list of them
+# S7: registration members that contain a URL or a list of URLs
 ADDRESSES = (
     "logo_uri",
     "tos_uri",
@@ -46,20 +47,25 @@ ADDRESSES = (
     "backchannel_client_notification_endpoint",
     "client_uri",
 )
-SPOOFED_NAME = "${client_account}"  # S8: Keycloak's word for its own account page, in the reader's language
+SPOOFED_NAME = "${client_account}"  # S8: Keycloak displays it as the localized name of its own account console
 IMPLICIT_TYPES = ("token", "id_token token", "code token")  # S9
 
 
 def own_kind(client_id: str, **members: object) -> Json:
-    """A client of Keycloak's own kind with an id of the sender's choice."""
+    """Builds a client in Keycloak's own representation.
+
+    Args:
+        client_id: the id that the sender chooses.
+        members: further members of the representation.
+    """
     return {"clientId": client_id, "publicClient": True, "redirectUris": [REDIRECT], **members}
 
 
 def native(**members: object) -> Json:
-    """A registration as programs on people's machines send it."""
+    """Builds a registration as native applications send it, with further `members`."""
     return {"redirect_uris": [REDIRECT], "token_endpoint_auth_method": "none", **members}
 
 
 def with_address(member: str) -> Json:
-    """One that names a foreign address in `member`."""
+    """Builds a registration that has a third-party URL in `member`."""
     return native(**{member: [FOREIGN_REDIRECT_URI] if member.endswith("uris") else FOREIGN_REDIRECT_URI})

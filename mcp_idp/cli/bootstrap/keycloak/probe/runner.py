@@ -1,7 +1,8 @@
-"""The nine holes, tried from outside as a stranger would, on a Keycloak whose administrator asks for it.
+"""Runs the probe cases against a Keycloak on behalf of its administrator.
 
-`check` judges a realm by what it reads; this tries. It needs the admin client for two things: only who may remove
-clients is the owner, and what a trial registers is removed through the admin API at the end, whatever happened.
+`check` derives weaknesses from the configuration; the probe attempts to exploit them as an unauthenticated client. It
+needs the admin client for two reasons: the right to delete clients proves that the caller owns the realm, and every
+client that a case registers is deleted through the admin API at the end.
 """
 
 from __future__ import annotations
@@ -20,17 +21,17 @@ if TYPE_CHECKING:
     from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
     from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings
 
-PATIENCE = 60  # seconds for an answer: the first login page of a Keycloak that has just started takes long
+PATIENCE = 60  # seconds per response: the first login page after a start of Keycloak is slow
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeOutcome:
-    """What came of trying one hole.
+    """The outcome of one probe case.
 
     Attributes:
         id: S1 to S9.
-        open: whether a stranger gets in.
-        observed: the answer that says so.
+        open: whether the weakness could be exploited.
+        observed: what the probe obtained, or how Keycloak rejected it.
     """
 
     id: str
@@ -39,12 +40,21 @@ class ProbeOutcome:
 
 
 def probe(session: AdminClient, settings: KeycloakSettings, http: httpx.Client) -> list[ProbeOutcome]:
-    """Try all nine, in their order; what was registered is gone when this ends.
+    """Runs all nine cases in order and deletes the clients that they registered.
+
+    Args:
+        session: admin client of the realm.
+        settings: settings of the run.
+        http: HTTP client for the unauthenticated requests.
+
+    Returns:
+        One outcome per case.
 
     Raises:
-        ProviderUnreachable: Keycloak stopped answering.
-        Forbidden: the admin client may not make and remove clients, so this is not its Keycloak: nothing was tried.
-        Failure: something could not be removed, or another probe got in the way; the text says what to do.
+        ProviderUnreachable: Keycloak stopped responding.
+        PermissionDenied: the admin client may not create and delete clients, so the caller does not own this realm; no
+            case was run.
+        BootstrapError: a client could not be deleted, or another probe interfered; the text says what to do.
     """
     anonymous_client = AnonymousClient(settings.internal_url, http)
     with cleanup_guard(session, anonymous_client):

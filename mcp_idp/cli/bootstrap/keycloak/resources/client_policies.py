@@ -1,10 +1,9 @@
-"""Client policies: what every client must do, and what one that registers itself may ask for.
+"""Client policies: rules for every client and for registrations, and support for client metadata documents.
 
-Clients known by a metadata document at their own URL (OAuth Client ID Metadata Document, draft 01).
-
-Keycloak 26.7.5 has it as an experimental feature: the server's switch (`KC_FEATURES=cimd`) announces it, a client
-policy of the realm makes it work. One without the other is worse than neither: a client that finds it announced uses
-it, and without the policy ends at the page "Client not found".
+Client metadata documents (OAuth Client ID Metadata Document, draft 01) let a client be identified by a URL. Keycloak
+26.7.5 supports them experimentally: the server option `KC_FEATURES=cimd` announces the feature, and a client policy of
+the realm enables it. Announcing it without the policy is worse than not announcing it: a client that finds it announced
+uses it and ends at the page "Client not found".
 """
 
 from __future__ import annotations
@@ -26,14 +25,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ClientPolicies:
-    """The client profiles and policies that we own."""
+    """The managed client profiles and policies of a realm.
+
+    Attributes:
+        profiles: client profile representations.
+        policies: client policy representations.
+    """
 
     profiles: list[Object]
     policies: list[Object]
 
 
 def without_grants(policy: Object, allowed: Collection[str]) -> Object:
-    """The policy, no longer about the grants that are `allowed` (as `grant_types` names them)."""
+    """Returns a policy with some grant types removed from its `grant-type` conditions.
+
+    Args:
+        policy: a client policy representation; it is not modified.
+        allowed: the grant types to remove, as `grant_types` names them.
+    """
     conditions = []
     for condition in policy["conditions"]:
         configuration = dict(condition["configuration"])
@@ -44,9 +53,14 @@ def without_grants(policy: Object, allowed: Collection[str]) -> Object:
 
 
 def client_policy_changes(desired: ClientPolicies, actual: CurrentState) -> Iterator[Change]:
-    """What the realm's two lists lack. Others' entries stay: a write replaces a list, so they are written again.
+    """Yields the changes to the realm's lists of client profiles and policies.
 
-    Profiles first: a policy that names one that is not there is refused. So a profile that goes, goes last.
+    A write replaces a whole list, so unmanaged entries are written back unchanged. Profiles are written first, because
+    Keycloak rejects a policy that references a missing profile; profiles that are no longer needed are removed last.
+
+    Args:
+        desired: the desired profiles and policies.
+        actual: the current state.
     """
     gone = actual.managed_state.profiles - {profile["name"] for profile in desired.profiles}
     in_use = merge(desired.profiles, actual.client_profiles, frozenset())
@@ -58,7 +72,16 @@ def client_policy_changes(desired: ClientPolicies, actual: CurrentState) -> Iter
 
 
 def merge(desired: list[Object], there: list[Object], dropped: frozenset[str]) -> list[Object]:
-    """`there` without the `dropped`, with ours put right in their places and the missing ones at the end."""
+    """Merges managed entries into a list of client profiles or policies.
+
+    Args:
+        desired: the managed entries.
+        there: the realm's current entries.
+        dropped: names of entries to remove.
+
+    Returns:
+        The current entries without `dropped`, with the managed ones replaced in place and missing ones appended.
+    """
     ours = {entry["name"]: entry for entry in desired}
     retained = [ours.pop(entry["name"], entry) for entry in there if entry["name"] not in dropped]
     return [*retained, *ours.values()]
@@ -82,18 +105,27 @@ def _fields(desired: list[Object], there: list[Object], gone: list[str]) -> Iter
     yield from (field_diff(name, "there", None) for name in gone)
 
 
-ANNOUNCED = "client_id_metadata_document_supported"  # in the provider's metadata
+ANNOUNCED = "client_id_metadata_document_supported"  # member of the provider metadata
 _NAME = "mcp-documents"
 
 
 def cimd_profile(registration: RegistrationPolicy, client_uri_hosts: tuple[str, ...]) -> Object:
-    """What a document may say: the hosts it may name are the listed ones, this machine and known home pages."""
+    """Builds the client profile that restricts client metadata documents.
+
+    Args:
+        registration: the registration policy of the access file.
+        client_uri_hosts: hosts that known clients name as their home page.
+
+    Returns:
+        The profile. URLs in a document may only have the hosts listed in the access file, loopback hosts and
+        `client_uri_hosts`.
+    """
     hosts = {*registration.document_domains, *LOOPBACK_HOSTS, *client_uri_hosts}
     configuration = {
         "cimd-allow-http-scheme": False,
-        # The only thing between a client's URL and a request from inside this network.
+        # Keycloak fetches the document: this list alone prevents requests to arbitrary hosts from inside its network.
         "cimd-allow-permitted-domains": sorted(hosts),
-        # A client's redirects are on this machine, its document is not.
+        # Redirect URIs are on loopback, while the document is on a public host.
         "cimd-restrict-same-domain": False,
         "cimd-required-properties": ["client_id", "client_name", "redirect_uris"],
         "only-allow-confidential-client": False,
@@ -107,10 +139,11 @@ def cimd_profile(registration: RegistrationPolicy, client_uri_hosts: tuple[str, 
 
 
 def without_anonymous(policy: Object) -> Object:
-    """The policy as far as it binds others than anonymous callers.
+    """Returns a policy that no longer applies to anonymous registrations.
 
-    To Keycloak whoever brings a document is one, and its pattern executor refuses every document with "not allowed
-    input format" (seen on 26.7.5). Anonymous registration itself is shut by the registration policies.
+    Keycloak treats a client with a metadata document as an anonymous registration, and its pattern executor rejects
+    every document with "not allowed input format" (seen on 26.7.5). Anonymous registration itself is disabled by the
+    registration policies.
     """
     conditions = []
     for condition in policy["conditions"]:
@@ -124,7 +157,10 @@ def without_anonymous(policy: Object) -> Object:
 
 
 def cimd_policy(registration: RegistrationPolicy) -> Object:
-    """Which client ids are taken as the address of such a document."""
+    """Builds the client policy that accepts a client id as the URL of a client metadata document.
+
+    It applies to https URLs on a host that the access file lists.
+    """
     configuration = {
         "client-id-uri-scheme": ["https"],
         "client-id-uri-allow-permitted-domains": sorted(registration.document_domains),

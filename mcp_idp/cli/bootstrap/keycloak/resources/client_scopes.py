@@ -1,8 +1,8 @@
-"""Client scopes: what a login may bring. Each carries the audience, is bound to its roles, and is optional for clients.
+"""Client scopes: each adds the audience to tokens, is bound to its roles and is optional for clients.
 
-The binding to roles is what keeps scope and audience from everybody who was given no role, clients that registered
-themselves included (Keycloak 26.7.5: a person or service account without one of the bound roles gets a token with
-neither). So it is written before any client can be given the scope.
+Because of the binding, an account without such a role gets neither scope nor audience, whichever client it uses, one
+that registered itself included: Keycloak 26.7.5 gives a user or service account that has none of the bound roles a
+token with neither. The binding is therefore written before any client can get the scope.
 """
 
 from __future__ import annotations
@@ -29,18 +29,24 @@ if TYPE_CHECKING:
 
 OFFLINE_ACCESS = "offline_access"
 ADVERTISED = "include.in.openid.provider.metadata"
-_DEFAULT = frozenset({"basic"})  # carries `sub` since Keycloak 25: a token without it names nobody
+_DEFAULT = frozenset({"basic"})  # adds `sub` since Keycloak 25; without it a token identifies no user
 
 
 def optional_scopes(access: AccessPolicy) -> tuple[str, ...]:
-    """What every client may ask for."""
+    """Returns the names of the scopes that every client may request: those of the access file and `offline_access`."""
     return (*access.scopes, OFFLINE_ACCESS)
 
 
 def scope_changes(access: AccessPolicy, resource: str, actual: CurrentState) -> Iterator[Change]:
-    """What the client scopes of the access file lack: the scopes, their mappers, their roles.
+    """Yields the changes to the client scopes of the access file: the scopes, their mappers and their role bindings.
 
-    Those of an upstream carry its audience and are in no list of the realm: only our own client can ask for them.
+    Scopes of an upstream have its audience and are in no default or optional list of the realm, so only the MCP
+    server's own client can request them.
+
+    Args:
+        access: the access file.
+        resource: the audience of the access file's own scopes.
+        actual: the current state.
     """
     for name, scope in access.scopes.items():
         user_mappers = [roles_mapper(access.roles_claim), *map(claim_mapper, access.claims)]
@@ -53,7 +59,10 @@ def scope_changes(access: AccessPolicy, resource: str, actual: CurrentState) -> 
 
 
 def scope_removals(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]:
-    """Scopes that we made or took over and that the access file no longer has. Clients lose them (seen on 26.7.5)."""
+    """Yields the removal of managed scopes that are no longer in the access file.
+
+    Keycloak removes a deleted scope from all clients (seen on 26.7.5).
+    """
     for name, found in actual.scopes.items():
         if name not in access.roles_by_scope and is_managed(found):
             what = "remove, it is no longer in the access file"
@@ -61,10 +70,10 @@ def scope_removals(access: AccessPolicy, actual: CurrentState) -> Iterator[Chang
 
 
 def advertising_changes(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]:
-    """Take Keycloak's own scopes out of `scopes_supported` (RFC 8414 section 2).
+    """Yields the changes that remove Keycloak's built-in scopes from `scopes_supported` (RFC 8414 section 2).
 
-    A client that finds `offline_access` there asks for it, although it did not register it, and fails; one that
-    registers all it finds is refused, because the registration policy allows ours only.
+    A client that finds `offline_access` there requests it without having registered it, and fails. A client that
+    registers all advertised scopes is rejected, because the registration policy allows only those of the access file.
     """
     for name, found in actual.scopes.items():
         if name in access.scopes or found.get("protocol") != "openid-connect" or is_managed(found):
@@ -78,9 +87,12 @@ def advertising_changes(access: AccessPolicy, actual: CurrentState) -> Iterator[
 
 
 def default_scope_list_changes(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]:
-    """What new clients get: `basic` always, ours and `offline_access` on request, nothing else."""
+    """Yields the changes to the realm's scope lists for new clients.
+
+    New clients get `basic` as the only default scope, and as optional scopes those of `optional_scopes`.
+    """
     optional = frozenset(optional_scopes(access))
-    # A scope cannot be in both lists, so leaving comes before joining.
+    # A scope cannot be in both lists, so remove first.
     yield from _remove_from("default", actual.default_scopes - _DEFAULT)
     yield from _remove_from("optional", actual.optional_scopes - optional)
     yield from _add_to("default", _DEFAULT - actual.default_scopes)
@@ -93,7 +105,7 @@ def _scope(name: str, description: str, *, advertised: str = "true") -> Json:
         "description": description,
         "protocol": "openid-connect",
         "attributes": {
-            "include.in.token.scope": "true",  # else the token has the audience and not the scope
+            "include.in.token.scope": "true",  # otherwise the token has the audience but not the scope
             "display.on.consent.screen": "true",
             "consent.screen.text": description,
             ADVERTISED: advertised,
@@ -127,7 +139,7 @@ def _attribute_changes(name: str, representation: Json, found: Object) -> Iterat
 
 def _role_changes(name: str, desired: tuple[str, ...], bound: frozenset[str]) -> Iterator[Change]:
     path: tuple[str | IdRef, ...] = ("client-scopes", IdRef("client-scope", name), "scope-mappings", "realm")
-    # Add first: a scope that is bound to no role at all would be everybody's in between.
+    # Add first: a scope that is bound to no role would be granted to every account in between.
     steps: tuple[tuple[Method, frozenset[str], str], ...] = (
         ("POST", frozenset(desired) - bound, "bind to"),
         ("DELETE", bound - frozenset(desired), "unbind"),
@@ -140,7 +152,11 @@ def _role_changes(name: str, desired: tuple[str, ...], bound: frozenset[str]) ->
 
 
 def _client_role_removals(name: str, binding: ScopeRoleBinding) -> Iterator[Change]:
-    """Roles of clients are not the access file's: `view-profile` of the account pages, for one, is everybody's."""
+    """Yields the changes that unbind client roles.
+
+    The access file has realm roles only; some client roles, such as `view-profile` of the account console, belong to
+    every user.
+    """
     for client, found in binding.clients.items():
         roles = [{"id": role["id"], "name": role["name"]} for role in found["mappings"]]
         names = sorted(role["name"] for role in found["mappings"])

@@ -1,6 +1,6 @@
-"""The clients we own: the resource itself, the access file's public clients, and the APIs it names as upstreams.
+"""Managed clients: the MCP server's own client, the access file's public clients, and the APIs of its upstreams.
 
-What every client of ours is, and nothing besides: the changes that make one so, whatever was done to it by hand.
+A managed client is reset to its definition: members, attributes and mappers that were changed by hand are corrected.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from mcp_idp.cli.bootstrap.keycloak.lookups import Object
     from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
 
-# Whatever a client could use to get a token, off; each client switches on what it is for.
+# Everything with which a client could get a token is off; each client enables only what it needs.
 ALL_FLOWS_DISABLED: Json = {
     "standardFlowEnabled": False,
     "implicitFlowEnabled": False,
     "directAccessGrantsEnabled": False,
     "serviceAccountsEnabled": False,
-    "fullScopeAllowed": False,  # true would put every role of the person into the token
+    "fullScopeAllowed": False,  # true would put all of the user's roles into the token
 }
 _LISTS = {"default": "defaultClientScopes", "optional": "optionalClientScopes"}
 
-# What a client of ours has only if we wrote it. Keycloak and its console write many an attribute by themselves, so what
-# shall not be is named, and not what may be.
+# Members and attributes that a managed client may have only if its definition sets them. This is a deny list, because
+# Keycloak and its console add many attributes by themselves.
 _NO_MEMBERS: Json = {
     "adminUrl": "",
     "authorizationServicesEnabled": False,
@@ -69,11 +69,16 @@ _NOT_TRUE = (
     "standard.token.exchange.enabled",
 )
 _LOGOUT_PAGES = "post.logout.redirect.uris"
-_AS_LOGINS = "+"  # the console writes it; what a login may go back to, a logout may
+_AS_LOGINS = "+"  # written by the console: the same URIs as for logins
 
 
 def client_diff(desired: Json, actual: CurrentState) -> Iterator[Change]:
-    """What the client lacks that shall be as `desired` says, its scope lists included, and what it has too much."""
+    """Yields the changes that make one client match its definition.
+
+    Args:
+        desired: the client representation, with both scope lists.
+        actual: the current state.
+    """
     client_id = str(desired["clientId"])
     found = actual.clients.get(client_id)
     if found is None:
@@ -84,13 +89,16 @@ def client_diff(desired: Json, actual: CurrentState) -> Iterator[Change]:
     yield from mapper_changes(f"client {client_id}", ("clients", found["id"]), [], found)
     if fields := field_diffs(body, found):
         what = f"set {', '.join(field.name for field in fields)}"
-        # The whole of it: with redirect URIs alone Keycloak would make up web origins from them.
+        # Send the whole representation: given redirect URIs alone, Keycloak derives web origins from them.
         yield Change(f"client {client_id}", what, "PUT", ("clients", found["id"]), body, fields=fields)
     yield from _list_changes(desired, found)
 
 
 def _reset_unmanaged_fields(desired: Json, found: Object) -> Json:
-    """`desired`, and empty what `found` has too much: tokens of its own length, flows and logins of its own."""
+    """Extends `desired` with empty values for what `found` must not have.
+
+    These are token lifetimes, flows and login flow overrides that the definition does not set.
+    """
     too_much = {name: value for name, value in _NO_MEMBERS.items() if found.get(name) and name not in desired}
     logins = dict.fromkeys(found.get("authenticationFlowBindingOverrides") or {}, "")
     attributes = dict.fromkeys(_extra_attributes(found), "") | _map_client_shape(desired.get("attributes"))
@@ -106,7 +114,10 @@ def _extra_attributes(found: Object) -> Iterator[str]:
 
 
 def _list_changes(desired: Json, found: Object) -> Iterator[Change]:
-    """Scope lists are written one by one: Keycloak ignores them in the client itself once it exists."""
+    """Yields the changes to the client's scope lists, one per scope.
+
+    Keycloak ignores the lists in the representation of an existing client.
+    """
     for kind, member in _LISTS.items():
         names, there = set(_texts(desired[member])), set(found.get(member) or [])
         path, about = ("clients", str(found["id"]), f"{kind}-client-scopes"), f"client {desired['clientId']}"
@@ -130,21 +141,29 @@ def _map_client_shape(value: object) -> Json:
 def client_changes(
     access: AccessPolicy, resource: str, credentials: ClientCredentials, actual: CurrentState
 ) -> Iterator[Change]:
-    """What our clients lack. Clients that registered themselves, and everybody else's, are not looked at."""
+    """Yields the changes to the managed clients, except service clients; unmanaged clients are not touched.
+
+    Args:
+        access: the access file.
+        resource: client id of the MCP server's own client.
+        credentials: its credentials.
+        actual: the current state.
+    """
     yield from client_diff(_resource_client(access, resource, credentials), actual)
     for client_id, client in access.clients.items():
         yield from client_diff(_public_client(access, client_id, client), actual)
     for audience, upstream in access.upstreams.items():
         found = actual.clients.get(audience)
-        if found is None or is_managed(found):  # an API that has a client already keeps it as it is
+        if found is None or is_managed(found):  # an unmanaged client of the API is left unchanged
             yield from client_diff(_api_client(audience, upstream), actual)
 
 
 def adopt_changes(access: AccessPolicy, resource: str, actual: CurrentState) -> Iterator[Change]:
-    """Whoever registered a client that is ours from now on has a token to read its secret and to change it (RFC 7592).
+    """Yields the changes that invalidate registration access tokens of clients that become managed.
 
-    Keycloak makes a new token, which nobody is told, and the old one counts no more (seen on 26.7.5). It is done before
-    the record, so that an apply that breaks off does it again.
+    Whoever registered such a client has a token with which to read its secret and change it (RFC 7592). Keycloak
+    replaces it with a new token, which is discarded, and rejects the old one (seen on 26.7.5). This precedes the change
+    of the managed state, so that an apply that fails midway repeats it.
     """
     upstreams = [name for name in access.upstreams if is_managed(actual.clients.get(name, {}))]
     for client_id in (resource, *access.clients, *upstreams):
@@ -156,12 +175,15 @@ def adopt_changes(access: AccessPolicy, resource: str, actual: CurrentState) -> 
 
 
 def managed_client_ids(access: AccessPolicy, resource: str) -> tuple[str, ...]:
-    """The ids of all clients that are ours."""
+    """Returns the client ids of all managed clients."""
     return (resource, *access.clients, *access.machine_clients, *access.upstreams)
 
 
 def client_removals(access: AccessPolicy, resource: str, actual: CurrentState) -> Iterator[Change]:
-    """Clients that we made or took over and that are no longer wanted: dropped ones, and the resource's old address."""
+    """Yields the removal of managed clients that are no longer desired.
+
+    These are clients dropped from the access file, and the MCP server's own client under a former public URL.
+    """
     for name in sorted(actual.managed_state.clients.difference(managed_client_ids(access, resource))):
         found = actual.clients.get(name)
         if found is not None and is_managed(found):
@@ -170,10 +192,10 @@ def client_removals(access: AccessPolicy, resource: str, actual: CurrentState) -
 
 
 def _resource_client(access: AccessPolicy, resource: str, credentials: ClientCredentials) -> Json:
-    """The resource server at the introspection endpoint (RFC 7662 section 2.1).
+    """Builds the client with which the MCP server calls the introspection endpoint (RFC 7662 section 2.1).
 
-    Its id is the resource's URL because Keycloak 26.7.5 calls a token active only to a client that its `aud` names, and
-    because that is what the experimental feature `resource-indicators` looks for (RFC 8707), should it be switched on.
+    Its id is the resource's URL for two reasons: Keycloak 26.7.5 reports a token as active only to a client in its
+    `aud`, and the experimental feature `resource-indicators` (RFC 8707) looks for this id, should it be enabled.
     """
     known = credentials.representation
     attributes = known.pop("attributes")
@@ -195,13 +217,13 @@ def _resource_client(access: AccessPolicy, resource: str, credentials: ClientCre
             **_map(attributes),
             **MANAGED_MARKER,
         },
-        "defaultClientScopes": ["basic"] if access.upstreams else [],  # `sub`, in the tokens that it gets
+        "defaultClientScopes": ["basic"] if access.upstreams else [],  # adds `sub` to exchanged tokens
         "optionalClientScopes": [name for upstream in access.upstreams.values() for name in upstream.scopes],
     }
 
 
 def _api_client(audience: str, upstream: DownstreamApi) -> Json:
-    """What Keycloak takes for an audience: a client, with which nobody can log in."""
+    """Builds the client that represents an API as an audience in Keycloak. No user can log in with it."""
     return {
         "clientId": audience,
         "name": upstream.name,
@@ -227,7 +249,7 @@ def _public_client(access: AccessPolicy, client_id: str, client: PublicClient) -
         "publicClient": True,
         **ALL_FLOWS_DISABLED,
         "standardFlowEnabled": True,
-        # Anybody's program can use a public client's id: the person is asked.
+        # Any program can use a public client's id, so the user must consent.
         "consentRequired": True,
         "redirectUris": list(client.redirect_uris),
         "webOrigins": [],

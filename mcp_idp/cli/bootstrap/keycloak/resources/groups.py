@@ -1,7 +1,7 @@
-"""The access file's groups: at the top of the realm, each with the roles it stands for; others put the people in.
+"""The access file's groups: top-level groups with their roles. Administrators add the members, except for demo users.
 
-A role comes to people by every path that Keycloak knows: by a group, by the groups above it, by the groups that
-everybody joins. So what takes a role away is written before a scope is bound to one, and what gives a role after it.
+Keycloak grants a user the roles of the user's groups, of their parent groups and of the default groups. Changes that
+revoke a role are therefore written before a scope is bound to a role, and changes that grant one afterwards.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from mcp_idp.cli.bootstrap.keycloak.lookups import Object
     from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
 
-_LONGEST = 255  # characters: Keycloak 26.7.5 answers 500 to more
-_DOTS = frozenset({".", ".."})  # as a part of a path they would lead elsewhere
+_LONGEST = 255  # characters; Keycloak 26.7.5 responds 500 to longer names
+_DOTS = frozenset({".", ".."})  # as path segments they would address another resource
 
 
 def check_groups(access: AccessPolicy) -> None:
-    """Let through names by which Keycloak finds one group, at the top, and nothing else.
+    """Validates that each group name addresses exactly one top-level group in Keycloak.
 
     Raises:
-        ConfigError: a name cannot be, or would be taken for the way to a subgroup.
+        ConfigError: Keycloak cannot store a name, or would read it as the path of a subgroup.
     """
     for name in access.groups:
         display_name = printable(name[:50])
@@ -44,10 +44,10 @@ def check_groups(access: AccessPolicy) -> None:
 
 
 def require_no_unmanaged_groups(access: AccessPolicy, actual: CurrentState) -> None:
-    """A group that somebody else made would give its people roles here.
+    """Rejects an access file that names an unmanaged group, whose existing members would get roles.
 
     Raises:
-        ConfigError: the realm has one that is not ours.
+        ConfigError: the realm has such a group.
     """
     ((attribute, value),) = MANAGED_MARKER.items()
     for name in access.groups:
@@ -62,9 +62,10 @@ def require_no_unmanaged_groups(access: AccessPolicy, actual: CurrentState) -> N
 
 
 def default_group_changes(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]:
-    """Take groups that bring a role of ours out of those that everybody joins, service accounts of clients included.
+    """Yields the changes that stop default groups with managed roles from being default groups.
 
-    Who joined meanwhile stays a member: nobody knows who was put in and who was not.
+    New accounts join default groups, service accounts of clients included. Existing members stay, because nothing tells
+    whether they joined by default or were added.
     """
     for found in actual.groups.default_groups:
         if managed_roles := sorted(found.roles & set(access.roles)):
@@ -76,7 +77,10 @@ def default_group_changes(access: AccessPolicy, actual: CurrentState) -> Iterato
 
 
 def group_revocations(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]:
-    """Roles of ours that our groups shall not bring (others' are not ours to take), and groups no longer named."""
+    """Yields the changes that revoke access: surplus roles of managed groups, and groups no longer in the access file.
+
+    Only roles of the access file are revoked; other roles of a group are unmanaged.
+    """
     for name, roles in access.groups.items():
         found = _found(actual, name)
         yield from _mapping(name, "DELETE", _managed_roles(access, found) - set(roles), access, found)
@@ -88,8 +92,8 @@ def group_revocations(access: AccessPolicy, actual: CurrentState) -> Iterator[Ch
 
 
 def group_changes(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]:
-    """What our groups lack: the group itself, our mark, their roles."""
-    if not actual.groups.known:  # what may not be read cannot be compared
+    """Yields the changes that add what managed groups lack: the group itself, its managed marker and its roles."""
+    if not actual.groups.known:  # groups that cannot be read cannot be compared
         return
     marker: Json = {name: [value] for name, value in MANAGED_MARKER.items()}
     for name, roles in access.groups.items():
@@ -98,7 +102,7 @@ def group_changes(access: AccessPolicy, actual: CurrentState) -> Iterator[Change
             body: Json = {"name": name, "attributes": marker}
             yield Change(f"group {name}", "create", "POST", ("groups",), body, action="create")
         elif fields := field_diffs({"attributes": marker}, found):
-            # A write replaces all attributes, and takes away a description that is left out.
+            # A write replaces all attributes, and deletes the description if it is left out.
             retained: Json = {member: found[member] for member in ("name", "description") if member in found}
             body = {**retained, "attributes": {**(found.get("attributes") or {}), **marker}}
             yield Change(f"group {name}", "mark as ours", "PUT", ("groups", found["id"]), body, fields=fields)
@@ -106,19 +110,19 @@ def group_changes(access: AccessPolicy, actual: CurrentState) -> Iterator[Change
 
 
 def membership_removals(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]:
-    """Take the demo users out of groups of the access file that they shall not be in."""
+    """Yields the changes that remove demo users from groups of the access file that they must not be in."""
     for user, there, wanted in _memberships(access, actual):
         yield from _membership(user, "DELETE", there - wanted, field_diff("groups", sorted(there), sorted(wanted)))
 
 
 def membership_changes(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]:
-    """Put the demo users into their groups."""
+    """Yields the changes that add demo users to their groups."""
     for user, there, desired in _memberships(access, actual):
         yield from _membership(user, "PUT", desired - there, field_diff("groups", sorted(there), sorted(desired)))
 
 
 def unreadable_warnings(actual: CurrentState) -> Iterator[str]:
-    """A line of what an apply leaves because it may not see it."""
+    """Yields a line about what an apply leaves unchanged because it may not read it."""
     if not actual.groups.known:
         yield (
             "this account may not see groups, so groups that everybody joins were not looked at: `bootstrap_idp.py "
@@ -127,7 +131,7 @@ def unreadable_warnings(actual: CurrentState) -> Iterator[str]:
 
 
 def unmanaged_roles(access: AccessPolicy, actual: CurrentState) -> Iterator[str]:
-    """A line for each group of ours that brings what the access file does not say."""
+    """Yields a line for each managed group that grants more than the access file says, and for each with subgroups."""
     for name in access.groups:
         found = _found(actual, name)
         unmanaged = set(found.get("realmRoles") or []) - set(access.roles)
@@ -142,8 +146,8 @@ def unmanaged_roles(access: AccessPolicy, actual: CurrentState) -> Iterator[str]
 
 
 def _memberships(access: AccessPolicy, actual: CurrentState) -> Iterator[tuple[str, frozenset[str], frozenset[str]]]:
-    """Of each demo user the groups of the access file that they are in, and those that they shall be in."""
-    if actual.users is None or not actual.groups.known:  # what may not be read cannot be compared
+    """Yields each demo user with the user's current and desired groups, as far as the access file names them."""
+    if actual.users is None or not actual.groups.known:  # what cannot be read cannot be compared
         return
     for user, demo_user in access.demo_users.items():
         yield user, actual.groups.of_users.get(user, frozenset()) & set(access.groups), frozenset(demo_user.groups)
@@ -161,7 +165,7 @@ def _client_roles(found: Object) -> dict[str, list[str]]:
 
 
 def _found(actual: CurrentState, name: str) -> Object:
-    """The top-level group of this name, empty if there is none."""
+    """Returns the representation of the top-level group with this name, empty if it does not exist."""
     return actual.groups.by_name.get(name, {})
 
 
@@ -179,7 +183,7 @@ def _mapping(name: str, method: Method, roles: set[str], access: AccessPolicy, f
 
 
 def _content(found: Object, actual: CurrentState) -> str:
-    """What goes with the group."""
+    """Describes what is deleted with the group."""
     count = actual.groups.members.get(found["name"], 0)
     members = f"more than {MAX_MEMBERS} members" if count > MAX_MEMBERS else _counted(count, "member")
     below = int(found.get("subGroupCount") or 0)

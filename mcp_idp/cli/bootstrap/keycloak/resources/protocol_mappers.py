@@ -1,4 +1,4 @@
-"""Mappers: what a login writes into the access token. Our client scopes have some, our clients none of their own."""
+"""Protocol mappers, which add claims to access tokens: managed client scopes have some, managed clients have none."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 
 def audience_mapper(resource: str) -> Json:
-    """Puts the resource's URL, byte for byte, into `aud` of access tokens and of nothing else (RFC 9068 section 3)."""
+    """Builds the mapper that adds the resource's URL to `aud` of access tokens only (RFC 9068 section 3).
+
+    Args:
+        resource: the audience, which is added byte for byte.
+    """
     return _mapper(
         "resource audience",
         "oidc-audience-mapper",
@@ -23,10 +27,13 @@ def audience_mapper(resource: str) -> Json:
 
 
 def roles_mapper(claim: str) -> Json:
-    """Lists the person's roles, so that the server can tell "could obtain" from "never".
+    """Builds the mapper that lists the user's roles, by which the server tells a grantable scope from one that is not.
 
-    Only roles bound to a requested scope are listed (the client has no full scope), hence all of ours are bound to the
-    base scope.
+    It lists only roles bound to a requested scope, because clients do not have full scope. All roles of the access file
+    are therefore bound to the base scope.
+
+    Args:
+        claim: the name of the claim.
     """
     return _mapper(
         "roles for this resource",
@@ -36,20 +43,26 @@ def roles_mapper(claim: str) -> Json:
 
 
 def claim_mapper(name: str) -> Json:
-    """Writes a claim that tools may read: the person's attribute of that name."""
-    claim = name.replace(".", "\\.")  # else each dot would open an object
+    """Builds the mapper that adds a claim for tools to read, from the user attribute of the same name.
+
+    Args:
+        name: the name of the claim and of the attribute.
+    """
+    claim = name.replace(".", "\\.")  # an unescaped dot would create a nested object
     config = {"user.attribute": name, "claim.name": claim, "jsonType.label": "String", "userinfo.token.claim": "false"}
     return _mapper(f"claim {name}", "oidc-usermodel-attribute-mapper", config)
 
 
 def mapper_changes(owner: str, path: tuple[str, ...], desired: list[Json], found: Object) -> Iterator[Change]:
-    """Ours are put right; others are removed: whatever else stands there would be in every token that it makes.
+    """Yields the changes that leave a client or scope with exactly the desired mappers.
+
+    Unmanaged mappers are removed, because they would affect every token of the client or with the scope.
 
     Args:
-        owner: the client or scope, for people.
-        path: where it is.
-        desired: its mappers.
-        found: it, as it is.
+        owner: label of the client or scope for output.
+        path: path of the client or scope below the realm.
+        desired: the mapper representations that it must have.
+        found: its current representation.
     """
     path = (*path, "protocol-mappers", "models")
     there = {mapper["name"]: mapper for mapper in found.get("protocolMappers") or []}

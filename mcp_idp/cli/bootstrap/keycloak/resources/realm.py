@@ -1,12 +1,10 @@
-"""Texts of Keycloak's pages that are ours: what the realm says in place of its theme, as `realm.yaml` has it.
+"""The realm's own settings, signing keys and localization texts, as `idp-config/keycloak/realm.yaml` defines them.
 
-Keycloak keeps them by language and key; a text that is not wanted any more goes, if the record says that it was ours.
-
-The realm's signing keys: one that is active for each algorithm of `realm.yaml`.
-
-Only what is missing is made. Keys that are there are somebody's to rotate.
-
-The realm itself: lifetimes, rotation, login, brute-force protection, as `idp-config/keycloak/realm.yaml` says.
+- Settings: token lifetimes, refresh token rotation, login and brute-force protection. Others are left unchanged.
+- Keys: one active key for each configured algorithm. Missing ones are created; existing ones are for administrators to
+  rotate.
+- Texts override those of the theme, by language and message key. A text that the file no longer has is removed if the
+  managed state contains it.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
 
 KEY_PROVIDER = "org.keycloak.keys.KeyProvider"
 SigningAlgorithm = Literal["RS256", "ES256"]
-# What makes a key for each algorithm (RFC 7518 section 3.1), as Keycloak calls it, and with what.
+# Keycloak's key provider and its configuration for each algorithm (RFC 7518 section 3.1).
 _KEY_PROVIDERS: dict[SigningAlgorithm, tuple[str, dict[str, list[str]]]] = {
     "RS256": ("rsa-generated", {"algorithm": ["RS256"], "keySize": ["2048"]}),
     "ES256": ("ecdsa-generated", {"ecdsaEllipticCurveKey": ["P-256"]}),
@@ -30,7 +28,7 @@ _KEY_PROVIDERS: dict[SigningAlgorithm, tuple[str, dict[str, list[str]]]] = {
 
 
 def key_changes(desired: Iterable[SigningAlgorithm], actual: CurrentState) -> Iterator[Change]:
-    """A key for each algorithm that has no active one."""
+    """Yields the creation of a key for each of the `desired` algorithms without an active one."""
     for algorithm in desired:
         if algorithm not in actual.active_keys:
             yield Change(f"key {algorithm}", "create", "POST", ("components",), _component(algorithm), action="create")
@@ -46,16 +44,19 @@ def _component(algorithm: SigningAlgorithm) -> Json:
     }
 
 
-Localization = dict[str, dict[str, str]]  # by language, then by the theme's key
+Localization = dict[str, dict[str, str]]  # by language, then by the theme's message key
 
 
 def message_names(texts: Localization) -> frozenset[str]:
-    """Every text as "language/key"."""
+    """Returns the name of every text, as "language/key"."""
     return frozenset(f"{language}/{key}" for language, found in texts.items() for key in found)
 
 
 def message_changes(desired: Localization, actual: CurrentState) -> Iterator[Change]:
-    """What the realm's texts lack. A write names only what differs: Keycloak keeps the others."""
+    """Yields the changes to the realm's texts, one per language.
+
+    Each contains only the texts that differ, because Keycloak keeps the others.
+    """
     for language, texts in desired.items():
         there: Mapping[str, object] = actual.messages.get(language, {})
         changed = diff(texts, there)
@@ -66,7 +67,7 @@ def message_changes(desired: Localization, actual: CurrentState) -> Iterator[Cha
 
 
 def message_removals(desired: Localization, actual: CurrentState) -> Iterator[Change]:
-    """Texts that were ours and that the file no longer has."""
+    """Yields the removal of managed texts that the file no longer has."""
     for name in sorted(actual.managed_state.messages - message_names(desired)):
         language, _, key = name.partition("/")
         if key in actual.messages.get(language, {}):
@@ -75,7 +76,12 @@ def message_removals(desired: Localization, actual: CurrentState) -> Iterator[Ch
 
 
 def realm_changes(desired: Mapping[str, object], actual: CurrentState) -> Iterator[Change]:
-    """What the realm's own settings lack. Members that are not wanted stay as they are."""
+    """Yields the change, if any, to the realm's settings; members that are not in `desired` stay as they are.
+
+    Args:
+        desired: members of Keycloak's realm representation.
+        actual: the current state.
+    """
     changed = diff(desired, actual.realm)
     if changed:
         fields = field_diffs(desired, actual.realm)
@@ -83,12 +89,16 @@ def realm_changes(desired: Mapping[str, object], actual: CurrentState) -> Iterat
 
 
 def enable_changes(actual: CurrentState) -> Iterator[Change]:
-    """Near the end: a realm is created disabled, and nobody logs in there until the rules are written."""
+    """Yields the change that enables a disabled realm.
+
+    It is written near the end: a new realm is created disabled, so that no user can log in before its policies are
+    written.
+    """
     if not actual.realm.get("enabled"):
         fields = (field_diff("enabled", actual.realm.get("enabled"), True),)
         yield Change("realm", "enable", "PUT", (), {"enabled": True}, fields=fields)
 
 
 def new_realm(name: str, display_name: str) -> Json:
-    """A realm in which nobody can log in yet."""
+    """Builds the representation of a disabled realm, in which no user can log in yet."""
     return {"realm": name, "displayName": display_name, "enabled": False}

@@ -1,7 +1,8 @@
-"""Registration policies: who may register a client, and what the client may then be.
+"""Client registration policies: who may register a client, and what a registered client may have.
 
-Keycloak judges a registration (RFC 7591) by components, one list for anonymous callers and one for those with an
-initial access token. Ours are put right by kind; further ones that somebody added stay, for they can only forbid more.
+Keycloak checks a registration (RFC 7591) with policy components, one list for anonymous requests and one for requests
+with an initial access token. The bootstrap manages one component of each kind; further ones added by an administrator
+stay, because they can only restrict more.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
 
 Config = dict[str, list[str]]
 
-TRUSTED_HOSTS_POLICY = "trusted-hosts/anonymous"  # the one that lets an anonymous caller in at all
+TRUSTED_HOSTS_POLICY = "trusted-hosts/anonymous"  # decides whether anonymous clients may register at all
 
-# The sender must match a host, and no host is listed: nobody is let in.
+# The sender must match a trusted host and none is listed, so every registration is rejected.
 NOBODY: Config = {
     "trusted-hosts": [],
     "host-sending-registration-request-must-match": ["true"],
@@ -44,17 +45,20 @@ _NAMES = {
 
 
 def desired_policies(access: AccessPolicy, client_uri_hosts: tuple[str, ...]) -> dict[str, Config]:
-    """The policies of the registration profile, by "provider/subtype"; `TRUSTED_HOSTS_POLICY` is the last one.
+    """Returns the policies that the registration profile requires.
 
     Args:
         access: the access file.
         client_uri_hosts: hosts that known clients name as their home page (RFC 7591 `client_uri`).
+
+    Returns:
+        Configurations by "provider/subtype"; `TRUSTED_HOSTS_POLICY` is the last one.
     """
     registration = access.registration
     admission = PROFILES[registration.profile]
     allowed: Config = {
         "trusted-hosts": sorted({*redirect_hosts(registration), *client_uri_hosts}),
-        # A client on the loopback of a person's machine registers from whatever address that machine has.
+        # A client with loopback redirect URIs registers from whatever address the user's machine has.
         "host-sending-registration-request-must-match": ["false"],
         "client-uris-must-match": ["true"],
     }
@@ -66,7 +70,7 @@ def desired_policies(access: AccessPolicy, client_uri_hosts: tuple[str, ...]) ->
             "web-origins": list(registration.web_origins) if admission.anonymous else []
         },
         **_for_both("authenticated", access),
-        # An initial access token gets nobody into a closed realm either: no room for one client more.
+        # In a closed realm an initial access token is useless too: the maximum number of clients is 0.
         "max-clients/authenticated": {"max-clients": [maximum if admission.initial_access_token else "0"]},
         "trusted-hosts/authenticated": allowed if admission.initial_access_token else NOBODY,
         TRUSTED_HOSTS_POLICY: allowed if admission.anonymous else NOBODY,
@@ -75,10 +79,10 @@ def desired_policies(access: AccessPolicy, client_uri_hosts: tuple[str, ...]) ->
 
 def _for_both(subtype: str, access: AccessPolicy) -> dict[str, Config]:
     return {
-        # Explicitly none. The default list holds mappers that write a claim of the client's choice from an attribute
-        # the user may edit: with one, a client forges another person's `sub`.
+        # Explicitly none. The default list has mappers that write any claim from an attribute that the user may edit:
+        # with one, a client can forge another user's `sub`.
         f"allowed-protocol-mappers/{subtype}": {"allowed-protocol-mapper-types": []},
-        # `openid` is no client scope, but a registration that names it is refused unless it is listed.
+        # `openid` is not a client scope, but a registration with it is rejected unless it is listed.
         f"allowed-client-templates/{subtype}": {
             "allow-default-scopes": ["true"],
             "allowed-client-scopes": ["openid", *optional_scopes(access)],
@@ -89,7 +93,10 @@ def _for_both(subtype: str, access: AccessPolicy) -> dict[str, Config]:
 
 
 def close_registration(desired: dict[str, Config], actual: CurrentState) -> Iterator[Change]:
-    """The very first change: nobody registers while the rules are being rewritten, or from now on."""
+    """Yields the first change of an apply: it disables anonymous registration, temporarily or as the profile requires.
+
+    It yields nothing if the realm does not exist yet or anonymous registration is already disabled.
+    """
     before = _config(actual, TRUSTED_HOSTS_POLICY)
     if not actual.realm or is_satisfied(NOBODY, before):
         return
@@ -101,7 +108,7 @@ def close_registration(desired: dict[str, Config], actual: CurrentState) -> Iter
 
 
 def policy_changes(desired: dict[str, Config], actual: CurrentState) -> Iterator[Change]:
-    """What the policies lack, all but the `TRUSTED_HOSTS_POLICY`."""
+    """Yields the changes to all policies except `TRUSTED_HOSTS_POLICY`."""
     for name, config in desired.items():
         if name != TRUSTED_HOSTS_POLICY:
             yield from _policy_changes(name, config, actual)
@@ -116,13 +123,19 @@ def _policy_changes(name: str, config: Config, actual: CurrentState) -> Iterator
 
 
 def open_registration(desired: dict[str, Config], actual: CurrentState, *, shut: bool) -> Iterator[Change]:
-    """The guard as the registration profile wants it; `shut` says that an earlier change shut it."""
+    """Yields the last change of an apply: it sets `TRUSTED_HOSTS_POLICY` as the registration profile requires.
+
+    Args:
+        desired: the policies, from `desired_policies`.
+        actual: the current state.
+        shut: whether an earlier change of this apply disabled anonymous registration.
+    """
     before = NOBODY if shut else _config(actual, TRUSTED_HOSTS_POLICY)
     if TRUSTED_HOSTS_POLICY not in actual.policies and not shut and actual.realm:
         yield from _policy_changes(TRUSTED_HOSTS_POLICY, desired[TRUSTED_HOSTS_POLICY], actual)
     elif not is_satisfied(desired[TRUSTED_HOSTS_POLICY], before):
         fields = field_diffs(dict(desired[TRUSTED_HOSTS_POLICY]), _config(actual, TRUSTED_HOSTS_POLICY))
-        # A registration profile that lets nobody in has nothing to open; the guard may have been changed by hand.
+        # A profile without anonymous registration gets here only if the policy was changed by hand.
         what = f"let in {', '.join(desired[TRUSTED_HOSTS_POLICY]['trusted-hosts']) or 'nobody'}"
         path = ("components", IdRef("registration-policy", TRUSTED_HOSTS_POLICY))
         action: Action = "change" if fields else "step"
@@ -131,13 +144,13 @@ def open_registration(desired: dict[str, Config], actual: CurrentState, *, shut:
 
 
 def _upsert(name: str, config: Config, actual: CurrentState, change: Change) -> Change:
-    """`change` with the write that gives the policy `name` this `config`."""
+    """Returns `change` with the request that creates or updates the policy `name` with this `config`."""
     found = actual.policies.get(name)
     body = _component(name, config)
     if found is None:
         action: Action = "create" if change.action == "change" else change.action
         return replace(change, method="POST", path=("components",), body=body, action=action)
-    # Keycloak keeps the members of a config that a write does not name, and an empty list removes one.
+    # Keycloak keeps members of the configuration that a write omits; an empty list removes a member.
     return replace(change, path=("components", found["id"]), body={**body, "id": found["id"]})
 
 

@@ -1,4 +1,7 @@
-"""The realm roles that bring scopes. They are in no default: a role is what somebody decided to give."""
+"""The realm roles that grant scopes.
+
+They are never default roles: an administrator must assign them explicitly.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,10 @@ if TYPE_CHECKING:
 
 
 def role_changes(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]:
-    """The roles that are missing. Roles that are there stay as they are, and are not marked: they are somebody's."""
+    """Yields the creation of missing roles.
+
+    Existing roles stay as they are and get no managed marker, because the bootstrap did not create them.
+    """
     for role in access.roles:
         if role not in actual.roles:
             scopes = ", ".join(name for name, roles in access.roles_by_scope.items() if role in roles)
@@ -28,7 +34,10 @@ def role_changes(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]
 
 
 def default_role_changes(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]:
-    """Take our roles out of those that everybody has: a scope bound to one of them is everybody's."""
+    """Yields the change that removes the access file's roles from the default role.
+
+    Otherwise every account would get the scopes bound to them.
+    """
     managed_roles = sorted(actual.default.direct_roles & set(access.roles))
     name = actual.default_role_name
     if managed_roles:
@@ -39,10 +48,12 @@ def default_role_changes(access: AccessPolicy, actual: CurrentState) -> Iterator
 
 
 def require_no_default_roles(access: AccessPolicy, actual: CurrentState) -> None:
-    """A scope bound to such a role would be everybody's from then on.
+    """Rejects an access file with a role that every account has through another role.
+
+    Every account would get the scopes bound to it, and an apply does not change that other role, which is unmanaged.
 
     Raises:
-        ConfigError: everybody has a role of the access file by another one, which is not ours to take.
+        ConfigError: the realm has such a role.
     """
     for name in access.roles:
         if giver := actual.default_role_granting(name, access.roles):
@@ -53,10 +64,12 @@ def require_no_default_roles(access: AccessPolicy, actual: CurrentState) -> None
 
 
 def decomposition_changes(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]:
-    """Take apart the roles that we made: with another role in it, one brings what the access file does not say.
+    """Yields the changes that remove other roles from managed roles.
 
-    Rights in the realm stay (`holes.py` names them): who may not give them may not take them, and an apply by such an
-    account would end here each time.
+    A managed role that contains another role grants more than the access file says.
+
+    Administration rights (roles of `realm-management`) stay, and `compliance/weaknesses.py` reports them: an account
+    that may not grant them may not revoke them either, so every apply by such an account would fail at this point.
     """
     for name in access.roles:
         parts = actual.parts.get(name, CompositeRoles()).roles
@@ -69,7 +82,7 @@ def decomposition_changes(access: AccessPolicy, actual: CurrentState) -> Iterato
 
 
 def unmanaged_composites(access: AccessPolicy, actual: CurrentState) -> Iterator[str]:
-    """A line for each role that somebody else made and that brings others: who has it may have more than was meant."""
+    """Yields a line for each unmanaged composite role of the access file: it may grant more than intended."""
     for name in access.roles:
         parts = actual.parts.get(name, CompositeRoles()).roles
         if parts and not is_managed(actual.roles[name]):
@@ -78,21 +91,35 @@ def unmanaged_composites(access: AccessPolicy, actual: CurrentState) -> Iterator
 
 
 def role_revocations(about: str, account: IdRef, wanted: frozenset[str], current: frozenset[str]) -> Iterator[Change]:
-    """Take from an account, a user or a service account, the `given` roles, all ours, that are not `wanted`."""
+    """Yields the change that revokes an account's surplus roles.
+
+    Args:
+        about: label of the account for output.
+        account: reference to the user or service account.
+        wanted: names of the roles that it must have.
+        current: names of the access file's roles that it has.
+    """
     yield from _account_mapping(
         about, account, "DELETE", current - wanted, field_diff("roles", *_sorted(current, wanted))
     )
 
 
 def role_grants(about: str, account: IdRef, wanted: frozenset[str], current: frozenset[str]) -> Iterator[Change]:
-    """Give an account those of the `wanted` roles that are not among the `given` ones."""
+    """Yields the change that grants an account its missing roles.
+
+    Args:
+        about: label of the account for output.
+        account: reference to the user or service account.
+        wanted: names of the roles that it must have.
+        current: names of the access file's roles that it has.
+    """
     yield from _account_mapping(
         about, account, "POST", wanted - current, field_diff("roles", *_sorted(current, wanted))
     )
 
 
 def role_removals(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]:
-    """Roles that we made and that bring no scope any more."""
+    """Yields the removal of managed roles that no longer grant a scope."""
     for name, found in actual.roles.items():
         if name not in access.roles and is_managed(found):
             what = "remove, it brings no scope any more"

@@ -1,7 +1,8 @@
-"""Machine clients: programs that get tokens for themselves (RFC 6749 section 4.4), each with the roles it was given.
+"""Service clients: programs that get tokens for themselves (RFC 6749 section 4.4), each with roles of its own.
 
-Roles on the scopes are what keeps everybody else out: a client that registered itself may use the grant once it is let
-in for these, and gets a token with neither a scope nor the audience of the resource.
+While service clients exist, the grant `client_credentials` is open to every client. The role bindings of the scopes
+keep other clients out: a client that registered itself gets a token with neither a scope nor the audience of the
+resource.
 """
 
 from __future__ import annotations
@@ -30,7 +31,13 @@ CLIENT_CREDENTIALS = "client_credentials"
 def service_client_changes(
     access: AccessPolicy, service_clients: Mapping[str, ClientCredentials], actual: CurrentState
 ) -> Iterator[Change]:
-    """What the machine clients lack: the client, and the roles of its service account."""
+    """Yields the changes to the service clients: the clients themselves, and missing roles of their service accounts.
+
+    Args:
+        access: the access file.
+        service_clients: credentials by client id.
+        actual: the current state.
+    """
     for client_id, service_client in access.machine_clients.items():
         yield from client_diff(
             _service_client_client(access, client_id, service_client, service_clients.get(client_id)), actual
@@ -39,20 +46,22 @@ def service_client_changes(
 
 
 def service_client_role_revocations(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]:
-    """Roles that the machine clients' service accounts shall not have."""
+    """Yields the changes that revoke surplus roles of the service clients' service accounts."""
     for client_id in access.machine_clients:
         yield from _mapped(role_revocations, access, client_id, actual)
 
 
 def require_no_unmanaged_clients(access: AccessPolicy, actual: CurrentState) -> None:
-    """A client that somebody else made under this id would be made anew with other flows, and its secret replaced.
+    """Rejects an access file with a service client whose id belongs to an unmanaged client.
+
+    An apply would change that client's flows and replace its secret.
 
     Raises:
-        ConfigError: the realm has one that is not ours.
+        ConfigError: the realm has such a client.
     """
     for client_id in access.machine_clients:
         found = actual.clients.get(client_id)
-        # The record alone: at an open endpoint of Keycloak's own kind a stranger sets a mark too.
+        # Only the managed state counts: an anonymous client can set the marker through an open native endpoint.
         if found is not None and client_id not in actual.managed_state.clients:
             raise ConfigError(
                 f"machine_clients.{client_id}: the realm has a client of this id that the bootstrap did not make: take "
@@ -61,7 +70,15 @@ def require_no_unmanaged_clients(access: AccessPolicy, actual: CurrentState) -> 
 
 
 def service_accounts(clients: Iterable[Object], access: AccessPolicy) -> list[str]:
-    """Ids of those of `clients` that may use the grant and are none of the access file's."""
+    """Returns the ids of clients that may use `client_credentials` but are no service clients of the access file.
+
+    Args:
+        clients: client representations.
+        access: the access file.
+
+    Returns:
+        Sorted client ids.
+    """
     found = {str(client["clientId"]) for client in clients if client.get("serviceAccountsEnabled")}
     return sorted(found.difference(access.machine_clients))
 
@@ -72,7 +89,7 @@ def _mapped(
     client_id: str,
     actual: CurrentState,
 ) -> Iterator[Change]:
-    if actual.service_client_roles is not None:  # what may not be read cannot be compared
+    if actual.service_client_roles is not None:  # roles that cannot be read cannot be compared
         desired = frozenset(access.machine_clients[client_id].roles)
         granted = actual.service_client_roles.get(client_id, frozenset()) & set(access.roles)
         yield from changes(f"client {client_id}", IdRef("service-account", client_id), desired, granted)
@@ -97,8 +114,9 @@ def _service_client_client(
         "redirectUris": [],
         "webOrigins": [],
         "attributes": {**(attributes if isinstance(attributes, dict) else {}), **MANAGED_MARKER},
-        # Keycloak 26.7.5 gives every client with a service account this scope: the client's address, and no right.
+        # Keycloak 26.7.5 adds `service_account` to every client with a service account. It adds the client's network
+        # address to tokens and grants nothing.
         "defaultClientScopes": ["basic", "service_account"],
-        # What it may ask for; what it gets, its roles decide. No offline_access: it logs in anew at any time.
+        # It may request these scopes; its roles decide which it gets. No offline_access: it can always get a new token.
         "optionalClientScopes": list(access.scopes),
     }

@@ -1,10 +1,10 @@
-"""Tokens for other APIs: who may exchange one (RFC 8693), and for what.
+"""Token exchange (RFC 8693) for upstream APIs: a client profile and policy limit it to the MCP server's own client.
 
-Anybody who registers a client can have the grant switched on for it (seen on 26.7.5), so it stays refused for every
-client but the MCP server's own. No condition of Keycloak's policies can say "this request, but not of that client": a
-condition on the grant abstains at most requests, and one on the client then refuses logins and registrations too. So
-the rule binds every other client at every request, and its executor looks at nothing but tokens that are handed in: it
-asks them for a claim that none has.
+Anyone who registers a client can enable the grant for it (seen on 26.7.5), so it stays rejected for all other clients.
+Keycloak's client policies cannot express "this request, except from that client": a condition on the grant abstains on
+most requests, and a condition on the client then rejects logins and registrations too. The policy therefore applies to
+every other client on every request, and its executor examines only tokens that are presented for exchange: it requires
+a claim value that no token has.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from mcp_idp.cli.bootstrap.keycloak.lookups import Object
     from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
 
-RESOURCE_URL = "resource_url"  # the attribute that only the MCP server's own client has
+RESOURCE_URL = "resource_url"  # client attribute that only the MCP server's own client has
 TOKEN_EXCHANGE_ATTRIBUTE = "standard.token.exchange.enabled"  # noqa: S105 - the name of a client attribute
 _GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
 _NAME = "mcp-no-exchange"
 
 
 def exchange_profile() -> Object:
-    """Refuses every token that is handed in for another one."""
+    """Builds the client profile that rejects every token presented for exchange."""
     configuration = {"claim-name": "iss", "allowed-value": "(?!)"}  # a pattern that matches nothing
     return {
         "name": _NAME,
@@ -37,7 +37,7 @@ def exchange_profile() -> Object:
 
 
 def exchange_policy(resource: str) -> Object:
-    """Binds every client but the one of `resource`."""
+    """Builds the client policy that applies the profile to every client but the one whose id is `resource`."""
     attributes = json.dumps([{"key": RESOURCE_URL, "value": resource}])
     condition = {"is-negative-logic": True, "attributes": attributes}
     return {
@@ -50,7 +50,10 @@ def exchange_policy(resource: str) -> Object:
 
 
 def without_exchange(policy: Object) -> Object:
-    """The policy without a word on exchanging tokens, on which `exchange_policy` has the last one."""
+    """Returns a policy with the token exchange grant removed from its `grant-type` conditions.
+
+    `exchange_policy` alone then decides about the grant. The argument is not modified.
+    """
     conditions = []
     for condition in policy["conditions"]:
         configuration = dict(condition["configuration"])
@@ -61,10 +64,10 @@ def without_exchange(policy: Object) -> Object:
 
 
 def check_upstreams(access: AccessPolicy) -> None:
-    """Let through what Keycloak can give tokens for.
+    """Validates that every upstream can be represented in Keycloak.
 
     Raises:
-        ConfigError: an upstream has no scope, and in Keycloak it is a scope that carries the audience.
+        ConfigError: an upstream has no scope. In Keycloak a client scope adds the audience to tokens.
     """
     for audience, upstream in access.upstreams.items():
         if not upstream.scopes:
@@ -72,10 +75,12 @@ def check_upstreams(access: AccessPolicy) -> None:
 
 
 def require_no_unmanaged_scopes(access: AccessPolicy, actual: CurrentState) -> None:
-    """A scope of the same name that others use would be changed for them too.
+    """Rejects an access file with an upstream scope whose name belongs to an unmanaged client scope.
+
+    An apply would change the scope for all clients that use it.
 
     Raises:
-        ConfigError: the realm has one that is not ours.
+        ConfigError: the realm has such a scope.
     """
     for audience, upstream in access.upstreams.items():
         for name in upstream.scopes:

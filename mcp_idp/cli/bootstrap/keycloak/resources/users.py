@@ -1,4 +1,8 @@
-"""The demo users. Their passwords are public, so they exist only where nobody else can log in (`settings.py`)."""
+"""The demo users.
+
+Their passwords are public, so settings with demo users are accepted only if issuer and resource are on loopback
+(`require_production_safe`).
+"""
 
 from __future__ import annotations
 
@@ -18,13 +22,16 @@ if TYPE_CHECKING:
 
 
 def user_changes(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]:
-    """What the demo users lack. A password is set when the user is created, never again: it may have changed.
+    """Yields the changes to the demo users: the users themselves and missing roles.
+
+    A password is set only when the user is created, because the user may have changed it since.
 
     Raises:
-        ConfigError: somebody has the name of a demo user: theirs is no account for a public password's roles.
+        ConfigError: a user with the name of a demo user has no demo address, so the account belongs to a real user and
+            must not get the roles of a demo user.
     """
     users = actual.users
-    if users is None:  # may not be read: nothing is known, so nothing is changed
+    if users is None:  # users that cannot be read cannot be compared
         return
     for name, user in access.demo_users.items():
         desired = _profile(name)
@@ -39,7 +46,7 @@ def user_changes(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]
                 "name the demo user otherwise, or remove it from the access file"
             )
         elif fields := field_diffs(desired, found):
-            # The profile is one unit to Keycloak: a member left out is a member taken away.
+            # Keycloak replaces the whole profile: a member that is left out is deleted.
             what = f"set {', '.join(field.name for field in fields)}"
             yield Change(f"user {name}", what, "PUT", ("users", found["id"]), desired, fields=fields)
         yield from role_grants(
@@ -48,7 +55,7 @@ def user_changes(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]
 
 
 def user_revocations(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]:
-    """Roles that the demo users shall not have, and demo users that the access file no longer has."""
+    """Yields the changes that revoke surplus roles of demo users and delete those no longer in the access file."""
     for name, person in access.demo_users.items():
         yield from role_revocations(
             f"user {name}", IdRef("user", name), frozenset(person.roles), _managed_roles(access, actual, name)
@@ -60,7 +67,7 @@ def user_revocations(access: AccessPolicy, actual: CurrentState) -> Iterator[Cha
 
 
 def _managed_roles(access: AccessPolicy, actual: CurrentState, name: str) -> frozenset[str]:
-    """Those of the user's roles that bring scopes: only they are ours to take away."""
+    """Returns the user's roles that are in the access file; an apply may revoke only these."""
     return actual.user_roles.get(name, frozenset()) & set(access.roles)
 
 
@@ -69,7 +76,7 @@ def _is_demo_user(name: str, found: Object) -> bool:
 
 
 def _profile(name: str) -> Json:
-    """All that Keycloak asks of a person: with a part missing the first login would stop at a form for it."""
+    """Builds the user profile, complete: at the first login Keycloak would ask for a missing member in a form."""
     return {
         "enabled": True,
         "firstName": "Demo",

@@ -1,4 +1,4 @@
-"""The realm as it is: everything the differs compare with, read in one go and never written."""
+"""The current state of a realm: everything that the planner compares with, read in one pass."""
 
 from __future__ import annotations
 
@@ -24,28 +24,36 @@ if TYPE_CHECKING:
     from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
     from mcp_idp.cli.bootstrap.keycloak.lookups import Object
 
-DEMO_DOMAIN = "@demo.example"  # RFC 2606: nobody's. The mark of a demo user
+DEMO_DOMAIN = "@demo.example"  # marks a demo user; reserved by RFC 2606, so no real address has it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurrentState:
-    """The realm as it is; all empty for one that does not exist yet.
+    """The current state of a realm; all members are empty if the realm does not exist.
+
+    Objects are representations of the admin API, as decoded JSON.
 
     Attributes:
-        scopes: client scopes by name, mappers included.
-        parts: what each role that was sought is made of, if it is.
-        default: the roles that everybody has.
-        bindings: the roles that bring each scope that is ours or carries our audience.
-        default_scopes, optional_scopes: names of the scopes that new clients get.
-        policies: registration policies by "provider/subtype".
-        messages: texts of pages that the realm has itself, by language.
-        active_keys: algorithms that an active key signs with.
-        client_profiles, client_policies: the realm's own lists, complete, because a write replaces them.
-        clients: those the files name or the ledger knows.
-        users: those the files name, and all with an address of the demo; None if they may not be read.
-        user_roles: names of the realm roles given to each of our users directly.
-        service_client_roles: the same for the service accounts of machine clients; None if they may not be read.
-        groups: those the access file names or the ledger knows, and those that everybody joins.
+        realm: the realm itself.
+        roles: all realm roles, by name.
+        parts: composites of the requested roles, by role name; roles that are not composite are missing.
+        default: the roles that every user has by default.
+        scopes: all client scopes with their mappers, by name.
+        bindings: the roles bound to each requested client scope and to each one that carries the audience, by scope
+            name.
+        default_scopes: names of the scopes that new clients get as default scopes.
+        optional_scopes: names of the scopes that new clients get as optional scopes.
+        policies: client registration policies by "provider/subtype".
+        messages: localization texts set in the realm itself, by language and then by message key.
+        active_keys: algorithms for which the realm has an active key.
+        client_profiles: the realm's own client profiles, complete, because a write replaces the list.
+        client_policies: the realm's own client policies, complete, because a write replaces the list.
+        clients: the requested clients and those in the managed state, by client id; missing ones are left out.
+        users: the requested users and all users with a demo address, by name; None if users may not be read.
+        user_roles: names of the realm roles assigned directly to each of `users`, by user name.
+        service_client_roles: names of the realm roles assigned directly to each service client's service account, by
+            client id; None if they may not be read.
+        groups: the requested groups, those in the managed state and the realm's default groups.
     """
 
     realm: Object = field(default_factory=dict)
@@ -69,30 +77,49 @@ class CurrentState:
 
     @property
     def default_role_name(self) -> str:
-        """The role that everybody has, composed of others."""
+        """The name of the composite role that every user has; empty if the realm does not exist."""
         role: Object = self.realm.get("defaultRole") or {}
         return str(role.get("name", ""))
 
     @property
     def default_roles(self) -> frozenset[str]:
-        """Names of the realm roles that whoever is made has unasked."""
+        """Names of the realm roles that every new account gets, by the default role or by a default group."""
         by_roles = (name for name, role in self.roles.items() if role["id"] in self.default.by_id)
         return self.groups.default_roles.union(by_roles)
 
     def default_role_granting(self, role: str, managed: Collection[str]) -> str | None:
-        """The role by which everybody has `role`, if new people get it; one of `ours` an apply takes."""
+        """Finds an unmanaged default role through which every user has `role`.
+
+        Args:
+            role: the name of a realm role.
+            managed: names of managed roles; they are skipped, because an apply removes them from the default role.
+
+        Returns:
+            The first such role by name, or None.
+        """
         givers = self.default.by_id.get(self.roles.get(role, {}).get("id", ""), set())
         return min(givers.difference(managed), default=None)
 
     @property
     def managed_state(self) -> ManagedState:
-        """What we made or took over before."""
+        """The managed state recorded in the realm: what the bootstrap created or adopted earlier."""
         return ManagedState.of(self.realm)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateQuery:
-    """What is looked at in a realm, beside what we made before: names, and scopes that carry the `audience`."""
+    """Selects what to read of a realm, in addition to the objects in the managed state.
+
+    Attributes:
+        audience: client scopes that carry this audience are read with their roles.
+        scopes: names of client scopes to read with their roles.
+        roles: names of realm roles to read with their composites.
+        clients: ids of clients to read.
+        service_clients: ids of the clients whose service account's roles to read.
+        users: names of users to read.
+        groups: names of top-level groups to read.
+        languages: languages whose localization texts to read.
+    """
 
     audience: str
     scopes: Iterable[str] = ()
@@ -105,7 +132,16 @@ class StateQuery:
 
 
 def read_current_state(session: AdminClient, query: StateQuery) -> CurrentState:
-    """Read the realm; of scopes' roles, clients, users, groups and texts only those sought, or made by us before."""
+    """Reads the current state of a realm.
+
+    Args:
+        session: admin client of the realm.
+        query: what to read where the realm may have many objects: clients, users, groups, localization texts,
+            composites of roles and roles of scopes. Objects in the managed state are read too.
+
+    Returns:
+        The state; empty if the realm does not exist.
+    """
     realm = session.find()
     if realm is None:
         return CurrentState()
@@ -154,7 +190,7 @@ def _read_service_client_roles(
     if not names:
         return {}
     try:
-        session.get("users", max="1")  # one that is still to be made could be given no roles either
+        session.get("users", max="1")  # check access first, for accounts still to be created
         accounts = {
             name: session.get("clients", clients[name]["id"], "service-account-user")
             for name in names

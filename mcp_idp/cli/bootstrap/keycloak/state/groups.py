@@ -1,7 +1,7 @@
-"""Groups as they are: those sought or made before, the ones that everybody joins, and who else brings our roles.
+"""Reads the current state of groups: requested and managed groups, default groups, unmanaged groups that grant a role.
 
-A group is looked up by its path: exactly that one, at the top, however many there are and wherever its name stands.
-What Keycloak 26.7.5 answers has its attributes and the roles that it was given itself.
+A group is looked up by its path, which finds exactly one top-level group regardless of how many groups the realm has.
+The response of Keycloak 26.7.5 includes the group's attributes and directly assigned roles.
 """
 
 from __future__ import annotations
@@ -18,12 +18,18 @@ if TYPE_CHECKING:
     from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
     from mcp_idp.cli.bootstrap.keycloak.lookups import Object
 
-MAX_MEMBERS = 100  # that are counted
+MAX_MEMBERS = 100  # counting stops above this
 
 
 @dataclass(frozen=True, slots=True)
 class DefaultGroup:
-    """A group that everybody joins who is made, service accounts included; `roles` are all that it brings."""
+    """A group that every new account joins, service accounts included.
+
+    Attributes:
+        id: its internal id.
+        path: its path, such as "/staff".
+        roles: names of all realm roles that a member gets, those of parent groups and of composite roles included.
+    """
 
     id: str
     path: str
@@ -32,7 +38,12 @@ class DefaultGroup:
 
 @dataclass(frozen=True, slots=True)
 class EffectiveRoles:
-    """All that a group brings, by roles inside of others too: realm roles, and rights in the realm."""
+    """All roles that a group grants, those inside composite roles included.
+
+    Attributes:
+        roles: names of realm roles.
+        rights: names of roles of the client `realm-management`, which administer the realm.
+    """
 
     roles: frozenset[str]
     rights: frozenset[str] = frozenset()
@@ -40,15 +51,15 @@ class EffectiveRoles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Groups:
-    """The groups that are looked at.
+    """The groups of a realm, as far as they were read.
 
     Attributes:
-        by_name: at the top of the realm, those sought or made by us before.
+        by_name: representations of the requested and the managed top-level groups, by name.
         default_groups: the realm's default groups.
-        of_users: names of the former that each demo user is in.
-        members: how many are in those that are no longer sought, up to one more than `MAX_MEMBERS`.
-        composed: by name of a sought one with roles that may hold others, all that it brings.
-        known: whether they may be read; if not, all is empty.
+        of_users: for each demo user, the names of the groups in `by_name` that the user is a member of.
+        members: the number of members of each group in `by_name` that is no longer desired, at most `MAX_MEMBERS` + 1.
+        composed: all roles that a group grants, by name of a desired group with roles that may contain others.
+        known: whether groups may be read; if not, all other members are empty.
     """
 
     by_name: dict[str, Object] = field(default_factory=dict)
@@ -60,13 +71,20 @@ class Groups:
 
     @property
     def default_roles(self) -> frozenset[str]:
-        """Realm roles that people get by groups which they join unasked."""
+        """Names of the realm roles that every new account gets by a default group."""
         return frozenset().union(*(joined.roles for joined in self.default_groups))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupQuery:
-    """What is looked for: names of groups, those of the access file and those recorded; demo users, roles by name."""
+    """Selects the groups to read.
+
+    Attributes:
+        desired: names of the groups in the access file.
+        recorded: names of the groups in the managed state.
+        users: representations of the demo users, by name.
+        roles: representations of the realm roles, by name.
+    """
 
     desired: Collection[str]
     recorded: Collection[str]
@@ -75,10 +93,18 @@ class GroupQuery:
 
 
 def read_groups(session: AdminClient, realm: Object, query: GroupQuery) -> Groups:
-    """Read what is sought, and the groups that everybody joins.
+    """Reads the selected groups and the realm's default groups.
 
-    To an account without view-users Keycloak 26.7.5 shows groups as not there, and those that everybody joins as none:
-    where none of those sought is seen, their number is asked for, which it then refuses.
+    Keycloak 26.7.5 shows an account without `view-users` neither groups (404) nor default groups (an empty list). If
+    none of the selected groups is found, the number of groups is requested, which Keycloak then rejects.
+
+    Args:
+        session: admin client of the realm.
+        realm: the realm's representation.
+        query: the groups to read.
+
+    Returns:
+        The groups; with `known` False if the admin client may not read them.
     """
     names = list(dict.fromkeys([*query.desired, *sorted(query.recorded)]))
     try:
@@ -92,7 +118,16 @@ def read_groups(session: AdminClient, realm: Object, query: GroupQuery) -> Group
 
 
 def unmanaged_groups_granting(session: AdminClient, roles: Iterable[str], managed: Collection[str]) -> list[str]:
-    """Paths of groups that were given one of `roles`, without those whose ids are `managed`."""
+    """Finds unmanaged groups to which a role is assigned directly.
+
+    Args:
+        session: admin client of the realm.
+        roles: names of realm roles.
+        managed: ids of managed groups, which are left out.
+
+    Returns:
+        Sorted paths of the groups.
+    """
     paths: set[str] = set()
     for role in roles:
         found = session.find("roles", role, "groups", briefRepresentation="true", max="1000") or []
@@ -101,7 +136,7 @@ def unmanaged_groups_granting(session: AdminClient, roles: Iterable[str], manage
 
 
 def find_group(session: AdminClient, name: str) -> Object | None:
-    """The group of this name at the top of the realm, or None. `name` must have no slash."""
+    """Returns the top-level group with this name, or None. `name` must not contain a slash."""
     found: Object | None = session.find("group-by-path", name)
     return found
 
@@ -132,7 +167,7 @@ def _read(
 
 def _joined(session: AdminClient) -> Iterator[DefaultGroup]:
     for found in session.get("default-groups"):
-        # With those of the groups above it, and those that are in a role: what a member would really have.
+        # Effective roles: those of parent groups and of composite roles included.
         roles = session.get("groups", found["id"], "role-mappings", "realm", "composite")
         yield DefaultGroup(found["id"], found["path"], _names(roles))
 
@@ -140,7 +175,10 @@ def _joined(session: AdminClient) -> Iterator[DefaultGroup]:
 def _composed(
     session: AdminClient, groups: Mapping[str, Object], roles: Mapping[str, Object]
 ) -> Iterator[tuple[str, EffectiveRoles]]:
-    """What stands inside roles: only a client's role, or one made of others, can hold any. Else nothing is asked."""
+    """Yields the effective roles of groups.
+
+    Only a client role or a composite role can contain others; groups without either are skipped and cost no request.
+    """
     suspects = {
         name: found
         for name, found in groups.items()

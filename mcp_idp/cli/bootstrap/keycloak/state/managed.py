@@ -1,13 +1,13 @@
-"""What the bootstrap made or took over, so that what the files no longer name is found and removed.
+"""Records which objects the bootstrap manages, so that objects that the files no longer name can be found and removed.
 
-Two things have to agree before anything is removed: the object is known here, and it still carries our mark. Whoever
-takes the mark off (an attribute of the client, scope, role or group) makes the object their own.
+An object is removed only if it is known here and still has the managed marker, an attribute of the client, scope, role
+or group. An administrator who deletes the attribute takes the object out of the bootstrap's control.
 
-- Client scopes and roles are read as a whole list with their attributes: the mark finds them.
-- Clients are too many to read, because they register themselves, and groups may be: the ids of our clients and the
-  names of our groups stand in a record, an attribute of the realm, written before the first of them is made. Client
-  profiles and policies, and the texts of pages, have no attributes: the record is their mark.
-- Demo users have an address at demo.example, a domain that is nobody's (RFC 2606): `users.py`.
+- Client scopes and roles are read as complete lists with their attributes: the marker finds them.
+- Clients are too many to read, because they register themselves, and groups may be too many. The ids of managed clients
+  and the names of managed groups are recorded in an attribute of the realm, written before the first of them is
+  created. Client profiles, client policies and localization texts have no attributes; for them the record alone counts.
+- Demo users have an address at demo.example, a reserved domain (RFC 2606): see `resources/users.py`.
 """
 
 from __future__ import annotations
@@ -21,14 +21,22 @@ from mcp_idp.cli.bootstrap.changes import Change, Json, field_diff
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-STATE_ATTRIBUTE = "mcp-bootstrap"  # of the realm
+STATE_ATTRIBUTE = "mcp-bootstrap"  # an attribute of the realm
 _KINDS = ("clients", "policies", "profiles", "messages", "groups")
 MANAGED_MARKER: Json = {"kept.by": "bootstrap_idp"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManagedState:
-    """Names of what cannot be found by its mark alone."""
+    """The names of managed objects that the managed marker alone cannot find.
+
+    Attributes:
+        clients: client ids.
+        policies: names of client policies.
+        profiles: names of client profiles.
+        messages: localization texts, as "language/key".
+        groups: names of top-level groups.
+    """
 
     clients: frozenset[str] = frozenset()
     policies: frozenset[str] = frozenset()
@@ -38,7 +46,7 @@ class ManagedState:
 
     @classmethod
     def of(cls, realm: Mapping[str, object]) -> ManagedState:
-        """What the realm's attribute says; nothing if it is missing or not ours."""
+        """Parses the realm's attribute; the result is empty if the attribute is missing or invalid."""
         attributes = realm.get("attributes")
         text = attributes.get(STATE_ATTRIBUTE) if isinstance(attributes, dict) else None
         try:
@@ -49,7 +57,7 @@ class ManagedState:
         return cls(**{kind: _texts(names.get(kind)) for kind in _KINDS})
 
     def union(self, other: ManagedState) -> ManagedState:
-        """What stands in either."""
+        """Returns the union with another managed state, kind by kind."""
         return ManagedState(
             clients=self.clients | other.clients,
             policies=self.policies | other.policies,
@@ -60,31 +68,37 @@ class ManagedState:
 
     @property
     def names(self) -> dict[str, frozenset[str]]:
-        """All of it by kind."""
+        """The names by kind: "clients", "policies", "profiles", "messages" and "groups"."""
         return {kind: getattr(self, kind) for kind in _KINDS}
 
     @property
     def text(self) -> str:
-        """As it is written into the attribute."""
+        """The attribute's value: JSON with sorted lists, so equal states give equal text."""
         return json.dumps({kind: sorted(names) for kind, names in self.names.items()}, separators=(",", ":"))
 
 
 def is_managed(found: Mapping[str, object]) -> bool:
-    """Whether an object (a representation of the admin API) still carries our mark."""
+    """Checks whether an object (a representation of the admin API) has the managed marker."""
     attributes = found.get("attributes")
     if not isinstance(attributes, dict):
         return False
-    # An attribute of a role or group is a list, one of a client or scope a text.
+    # Attributes of roles and groups are lists of strings, those of clients and scopes are strings.
     return all(attributes.get(name) in (value, [value]) for name, value in MANAGED_MARKER.items())
 
 
 def record_changes(realm: Mapping[str, object], desired: ManagedState) -> Iterator[Change]:
-    """Before anything is made: what is about to be ours, together with what is ours already."""
+    """Yields the change, if any, that records the desired objects in addition to those already recorded.
+
+    It is written before any of them is created.
+    """
     yield from _write(realm, ManagedState.of(realm), ManagedState.of(realm).union(desired), "record")
 
 
 def forget_changes(realm: Mapping[str, object], desired: ManagedState) -> Iterator[Change]:
-    """After the removals: what is no longer ours."""
+    """Yields the change, if any, that reduces the record to the desired objects.
+
+    It is written after the removals.
+    """
     yield from _write(realm, ManagedState.of(realm).union(desired), desired, "forget")
 
 

@@ -1,7 +1,7 @@
-"""Roles as they are: who has them unasked, what they are made of, and which scopes they bring.
+"""Reads the current state of roles: default roles, composite roles and the scopes bound to roles.
 
-Keycloak gives a scope to whoever has one of the roles it is bound to, by whatever path: roles are made of roles, those
-of a realm of those of its clients and the other way round.
+Keycloak grants a scope to every account that has one of the roles bound to it, by whatever path: a realm role can
+contain realm and client roles, and so can a client role.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
     from mcp_idp.cli.bootstrap.keycloak.lookups import Object
 
-REALM_MANAGEMENT = "realm-management"  # the client whose roles are the rights in its realm
+REALM_MANAGEMENT = "realm-management"  # the client whose roles are the administration rights in its realm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScopeRoleBinding:
-    """The roles that bring one scope.
+    """The roles bound to one client scope.
 
     Attributes:
-        realm: names of roles of the realm.
-        clients: roles of clients, by the client's id: its internal `id`, and `mappings`, the roles.
-        ids: of all of them.
+        realm: names of realm roles.
+        clients: client roles, by client id; each value has the client's internal `id` and, in `mappings`, the roles.
+        ids: ids of all these roles.
     """
 
     realm: frozenset[str] = frozenset()
@@ -33,17 +33,18 @@ class ScopeRoleBinding:
     ids: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
-        """Whether any role is asked for."""
+        """Returns whether the scope is bound to any role."""
         return bool(self.realm or self.clients)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DefaultRoles:
-    """The roles of everybody, service accounts included.
+    """The roles of every account, service accounts included.
 
     Attributes:
-        direct_roles: names of the realm's roles that are given so.
-        by_id: of each role that comes so, through whatever others, its id and the names of the given that bring it.
+        direct_roles: names of the realm roles directly inside the default role.
+        by_id: for the id of each default role, nested ones included, the names of the direct ones that contain it or
+            are it.
     """
 
     direct_roles: frozenset[str] = frozenset()
@@ -52,11 +53,12 @@ class DefaultRoles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompositeRoles:
-    """What a role is made of.
+    """The roles directly inside a composite role.
 
     Attributes:
-        roles: other roles.
-        admin_roles: names of those that administer the realm: an account may grant and revoke only its own.
+        roles: representations of all but the next.
+        admin_roles: names of the ones that administer the realm (roles of `realm-management`); an account may grant and
+            revoke only those that it has itself.
     """
 
     roles: tuple[Object, ...] = ()
@@ -64,7 +66,12 @@ class CompositeRoles:
 
 
 def read_default(session: AdminClient, name: str) -> DefaultRoles:
-    """What the role `name`, which everybody has, is made of, down to the last part."""
+    """Reads the default role `name` with all roles nested in it, at any depth.
+
+    Args:
+        session: admin client of the realm.
+        name: the name of the composite role that every user has.
+    """
     composites = session.get("roles", name, "composites")
     by_id: dict[str, set[str]] = {}
     known: dict[str, tuple[Object, ...]] = {}
@@ -83,7 +90,15 @@ def read_default(session: AdminClient, name: str) -> DefaultRoles:
 
 
 def read_all_parts(session: AdminClient, roles: Iterable[Object]) -> dict[str, CompositeRoles]:
-    """What those of `roles` are made of that are made of others, by name."""
+    """Reads the roles directly inside each composite role.
+
+    Args:
+        session: admin client of the realm.
+        roles: role representations.
+
+    Returns:
+        The parts, by role name; roles that are not composite are left out.
+    """
     found = {role["name"]: parts for role in roles if (parts := read_parts(session, role))}
     administration = {client["id"] for client in session.get("clients", clientId=REALM_MANAGEMENT)} if found else set()
     return {
@@ -96,12 +111,20 @@ def read_all_parts(session: AdminClient, roles: Iterable[Object]) -> dict[str, C
 
 
 def read_parts(session: AdminClient, role: Mapping[str, Any]) -> tuple[Object, ...]:
-    """The roles that `role` is made of. One that is not is asked nothing."""
+    """Returns the representations of the roles directly inside `role`; costs no request if it is not composite."""
     return tuple(session.get("roles-by-id", role["id"], "composites")) if role.get("composite") else ()
 
 
 def read_bindings(session: AdminClient, scopes: Iterable[Object]) -> dict[str, ScopeRoleBinding]:
-    """The roles that each of `scopes` is bound to, by the scope's name."""
+    """Reads the roles bound to client scopes.
+
+    Args:
+        session: admin client of the realm.
+        scopes: client scope representations.
+
+    Returns:
+        Bindings by scope name.
+    """
     return {scope["name"]: _binding(session.get("client-scopes", scope["id"], "scope-mappings")) for scope in scopes}
 
 

@@ -1,4 +1,4 @@
-"""Assembles and runs an MCP server whose tools are modules of `@tool`, `@resource` and `@prompt` functions."""
+"""Assembles and runs an MCP server from modules of functions decorated with `@tool`, `@resource` and `@prompt`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Runs the server: `python -m mcp_server`.
 
-Exit codes: 0 if it was stopped, 2 if the configuration cannot work (one line on standard error says what to change).
+Exit codes: 0 if it was stopped, 1 if it had to be stopped by force, 2 if the configuration cannot work (one line on
+standard error says what to change), 3 if the application did not start.
 """
 
 from __future__ import annotations

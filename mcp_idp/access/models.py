@@ -1,6 +1,7 @@
 """Pydantic models of the blocks of `access.yaml`.
 
-Each model validates its own block. `policy.py` combines them to the whole file and validates references between them.
+Each model validates its own block. `policy.py` combines the blocks into the whole file and validates the references
+between them.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ class RegistrationPolicy(StrictModel):
 
     Attributes:
         profile: the name of the registration profile; `registration_profiles.py` defines what each one allows.
-        max_clients: how many clients may be registered at the provider.
+        max_clients: once the provider has this many clients, no further client may register.
         web_origins: origins of the web pages that may register clients.
         vendors: redirect URIs of hosted clients, by the vendor's name.
         document_domains: hosts whose client metadata documents are accepted (profile `cimd`).

@@ -1,6 +1,6 @@
 """The redirect URIs that a client may register, as regular expressions: loopback URIs and the exact URIs of vendors.
 
-Keycloak matches the whole URI against each pattern. The patterns are anchored anyway, so that a reader need not know.
+Keycloak matches the whole URI against each pattern; the patterns are anchored anyway, to make that explicit.
 """
 
 from __future__ import annotations

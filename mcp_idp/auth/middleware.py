@@ -93,7 +93,7 @@ class AuthMiddleware:
         with self._budget.share() as share:
             await self._serve(scope, receive, send, origins, authorization, share)
 
-    async def _serve(  # noqa: PLR0913, PLR0917 - what was read of one request
+    async def _serve(  # noqa: PLR0913, PLR0917 - the parsed parts of one request
         self,
         scope: Scope,
         receive: Receive,

@@ -99,7 +99,8 @@ def validate_provider(settings: Settings, place: str = "OAUTH_SERVER_URL=") -> N
         place: where the issuer's URL is configured; the error message starts with it.
 
     Raises:
-        SettingsError: tokens name another issuer than this URL, or the token mode cannot verify the provider's tokens.
+        SettingsError: the URL is not the issuer that tokens name, the token mode does not suit the provider's tokens,
+            or its tokens cannot be verified at all.
     """
     profile = settings.provider
     fault = profile.issuer_error(settings.server_url)

@@ -38,7 +38,7 @@ class ProviderProfile:
     Attributes:
         name: its name in OAUTH_PROVIDER.
         title: its display name.
-        hosts: regular expressions; if one matches the whole host of an issuer, the issuer is of this provider.
+        hosts: regular expressions; if one matches the whole host of an issuer, the issuer belongs to this provider.
         path: a part of an issuer's path that identifies the provider; "" if there is none.
         wrong_issuers: URLs that are often mistaken for the issuer: pairs of a regular expression that matches the whole
             URL and advice on what to write instead.

@@ -92,8 +92,8 @@ ZITADEL = ProviderProfile(
     header_types=_ANY_JWT,
     token_type_claims=NO_ID_TOKEN,
     access_token_only_claims=("jti",),
-    # The roles of one given project. urn:zitadel:iam:org:project:roles would be those of the client's own project, which
-    # may be any project.
+    # The roles of one given project. urn:zitadel:iam:org:project:roles would be those of the client's own project,
+    # which may be any project.
     roles_claim="urn:zitadel:iam:org:project:{}:roles",
     roles_are_object_keys=True,
     scopes_from_roles=True,

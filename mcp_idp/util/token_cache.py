@@ -1,7 +1,7 @@
 """A bounded cache of the results of token verification, so that repeated use of a token costs one hash.
 
-An entry is dropped when it expires, when the key set changes under which it was verified, or when others evict it. The
-token itself is not stored; the key is its SHA-256 hash.
+An entry is dropped when it expires, when the key set under which it was verified changes, or when other entries evict
+it. The token itself is not stored; the cache key is its SHA-256 hash.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ class State:
     """The state shared by all tools, created by `create_app`.
 
     Attributes:
-        tls: for TLS connections to downstream APIs, as created by `mcp_idp.ssl_context` with OAUTH_CA_FILE.
+        tls: the TLS context for connections to downstream APIs; it trusts the default authorities and OAUTH_CA_FILE.
         notes: the notes of all users.
         upstreams: the URL of each downstream API, by the audience of its tokens.
     """

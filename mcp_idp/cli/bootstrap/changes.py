@@ -59,7 +59,8 @@ class Change:
         method: The HTTP method.
         path: Path segments below the realm in the admin API.
         body: The JSON body; an `IdRef` may stand for an id anywhere in it.
-        action: `step` marks a request that is part of every apply and is not a difference from the desired state.
+        action: `step` marks a request that only serves the order of an apply and is not a difference between the files
+            and the provider.
         fields: The fields that differ; for created objects they are derived from the body.
     """
 

@@ -55,7 +55,7 @@ def count_line(changes: Iterable[Change]) -> str:
 
 
 def change_json(changes: Iterable[Change]) -> list[dict[str, object]]:
-    """Returns the changes as JSON-compatible data, in their order.
+    """Converts the changes to JSON-compatible data, in their order.
 
     Returns:
         Objects with `object`, `action`, `what` and `fields`; see `field_json`.
@@ -77,7 +77,7 @@ def field_json(field: FieldDiff) -> dict[str, object]:
 
 
 def format_value(value: object) -> str:
-    """Returns a value as one line of printable characters, truncated to 160."""
+    """Returns a value as one line of printable characters, truncated to 160 characters."""
     if value is None or value == []:
         return "(none)"
     if isinstance(value, str):

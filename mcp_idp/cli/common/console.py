@@ -1,8 +1,7 @@
 """Terminal output of the commands.
 
-Everything that passes through this module is printed without the secrets that `Redactor` knows, and without control
-characters. A malicious server or provider can therefore neither expose a secret nor send escape sequences to the
-terminal.
+Whatever a server or provider sends, this module prints neither secrets that are registered with `Redactor.add_secret`
+nor control characters, which could send escape sequences to the terminal.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ class Redactor:
     def redact(self, text: str) -> str:
         """Returns `text` without the secrets of `add_secret`.
 
-        Longer secrets are replaced first, so that no part of one remains when it contains a shorter one.
+        Longer secrets are replaced first: if one secret contains another, no part of the longer one remains.
         """
         for value in sorted(self._values, key=len, reverse=True):
             text = text.replace(value, HIDDEN)

@@ -81,8 +81,8 @@ def _ports(parser: argparse.ArgumentParser, options: argparse.Namespace) -> tupl
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the demo.
 
-    Both processes and the temporary directory are removed afterwards: after success, any error, Ctrl-C, SIGTERM and
-    SIGHUP. SIGKILL cannot be handled; on Linux the kernel then kills both processes, and the directory remains.
+    At the end both processes are stopped and the temporary directory is removed, even after an error, Ctrl-C, SIGTERM
+    or SIGHUP. SIGKILL cannot be handled; on Linux the kernel then kills both processes, and the directory remains.
 
     Args:
         arguments: The command line without the program name; by default that of the process.

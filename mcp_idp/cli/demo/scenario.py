@@ -69,7 +69,7 @@ class DemoScenario:
         server = self._start_server()
         # Imported while both processes start, because the imports take about as long.
         from mcp_idp.cli.common.console import StepReporter, open_console  # noqa: PLC0415 - see above
-        from mcp_idp.cli.common.redaction import Redactor  # noqa: PLC0415 - likewise
+        from mcp_idp.cli.common.redaction import Redactor  # noqa: PLC0415 - see above
 
         narrator = StepReporter(open_console(), Redactor())
         self._introduce(narrator)
@@ -117,9 +117,9 @@ class DemoScenario:
         narrator.message(f"  MCP server         {self._url}")
 
     def _log_in(self, narrator: StepReporter) -> int:
-        from mcp_idp.cli.login.flow import run  # noqa: PLC0415 - likewise
+        from mcp_idp.cli.login.flow import run  # noqa: PLC0415 - see `run`
         from mcp_idp.cli.login.form_login import FormLogin  # noqa: PLC0415 - see `run`
-        from mcp_idp.cli.login.options import LoginOptions  # noqa: PLC0415 - likewise
+        from mcp_idp.cli.login.options import LoginOptions  # noqa: PLC0415 - see `run`
 
         user = self._options.user
         narrator.message()

@@ -117,7 +117,7 @@ class Report:
         self._line(f"  {symbol:<2} {result.check.question}{end}", style)
 
     def _waiting(self, results: Sequence[Result]) -> None:
-        """Prints the checks that were not run, grouped by the check they depend on."""
+        """Prints the checks that were not run, grouped by the check whose fault blocks them."""
         for cause in dict.fromkeys(result.blocked_by for result in results if result.blocked_by):
             names = ", ".join(result.check.name for result in results if result.blocked_by == cause)
             self._line(f"  -  not checked because of what '{cause}' found: {names}", "dim")

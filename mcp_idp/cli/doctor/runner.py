@@ -17,12 +17,12 @@ Applies = Callable[[CheckContext], str]
 
 
 def always(_: CheckContext) -> str:
-    """The skip reason of checks that always apply."""
+    """Returns no skip reason, for checks that apply to every server."""
     return ""
 
 
 def with_login(case: CheckContext) -> str:
-    """The skip reason of checks that apply only to servers that require a login."""
+    """Returns a skip reason if the server requires no login, else ""."""
     return "the server asks for no login" if case.open else ""
 
 

@@ -174,7 +174,7 @@ def _summary_line(evaluation: TokenEvaluation) -> str:
 
 
 def as_json(evaluation: TokenEvaluation) -> dict[str, Any]:
-    """Returns the object that `--json` prints.
+    """Builds the object that `--json` prints.
 
     Returns:
         `taken` (bool), `refusals` (objects with `rule`, `expected` and `got`), `missing_scope` and `unavailable` (text

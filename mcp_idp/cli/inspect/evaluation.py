@@ -1,7 +1,7 @@
 """Evaluates one token with the server's own validation code, and reports every rule that rejects it.
 
-The server stops at the first failure. To find further ones, a rejected value is replaced by the expected one, and the
-same code validates the claims again.
+The server stops at the first failure. To find further ones, the same code validates the claims again as if the earlier
+failures were fixed.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class PinnedScopeMetadata(OAuthClientMetadata):
-    """Client metadata with a fixed scope. The SDK would otherwise replace it by the challenge's scope."""
+    """Client metadata with a fixed scope. The SDK would otherwise replace it with the challenge's scope."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name != "scope":

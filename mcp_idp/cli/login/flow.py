@@ -1,7 +1,8 @@
 """Runs the eight steps of a login and reports the result.
 
-The official MCP SDK performs the OAuth flow and the tool calls; this module only observes and explains. Registration
-and tokens are kept in memory, and the registration is deleted at the end (RFC 7592).
+The official MCP SDK performs the OAuth flow and the tool calls; this module drives it and explains each step.
+Registration and tokens are kept in memory. At the end the registration is deleted, if the provider supports that
+(RFC 7592).
 """
 
 from __future__ import annotations

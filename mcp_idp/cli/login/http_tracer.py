@@ -71,7 +71,7 @@ class HttpTracer:
     Attributes:
         kind: The step of the last request.
         requested_url: The URL of the last request.
-        provider_metadata: The authorization server metadata; empty until it was received.
+        provider_metadata: The authorization server metadata; empty until it is received.
         url: The MCP server's URL, as the user named it.
         resource: The resource identifier in the server's metadata, by default its URL.
         registration: This client's registration, if it registered.

@@ -37,7 +37,7 @@ class ProxyConfig(_Strict):
     """The content of `front.yaml`.
 
     Attributes:
-        pool: The number of clients for native clients.
+        pool: The number of static clients in the pool for native clients.
         vendor_loopback: Additional redirect URIs by vendor.
     """
 

@@ -1,6 +1,6 @@
 """Verifies that Dex and the proxy run with the rendered files.
 
-The verifications send requests like an unauthenticated client; they do not log in and leave nothing behind.
+The verifications send requests like an unauthenticated client; they do not log in and leave nothing permanent behind.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def _is_stated(value: object, own: object, unsaid: frozenset[str]) -> bool:
 
 
 def every_client(settings: DexSettings, config: Json, http: httpx.Client) -> str:
-    """Verifies that Dex knows every kind of public client with its redirect URIs, and that one may request the resource.
+    """Verifies that Dex knows each kind of public client with its redirect URIs, and that one may request the resource.
 
     Raises:
         VerificationError: It does not.
@@ -197,7 +197,7 @@ def _begin(
 ) -> httpx.Response:
     """Sends the request at which Dex validates client and redirect URI.
 
-    Dex stores a valid one until `expiry.authRequests`.
+    Dex stores an accepted request for the duration of `expiry.authRequests`.
     """
     first = "local" if config.get("enablePasswordDB") else config["connectors"][0]["id"]
     query = {

@@ -56,12 +56,12 @@ async def check_bogus_token(case: CheckContext) -> list[Finding]:
     case.bogus_token_response = reply = await _call(case, case.url, authorization=f"Bearer {bogus_token()}")
     if reply.fault is not None:
         return [NO_NEW_LOGIN.finding(f"no answer: {reply}", "answer 401 with a challenge")]
-    if 200 <= reply.status < 300:  # noqa: PLR2004 - taken
+    if 200 <= reply.status < 300:  # noqa: PLR2004 - success
         return [ACCEPTS_ANY_TOKEN.finding(f"it answers {reply.status}", "verify signature, issuer, audience and times")]
     if reply.status == 503:  # noqa: PLR2004 - Service Unavailable, see `reaches_provider`
         return []
     challenge = read_challenge(reply.header("www-authenticate"))
-    if reply.status != 401 or challenge is None or challenge.parameters.get("error") != "invalid_token":  # noqa: PLR2004
+    if reply.status != 401 or challenge is None or challenge.parameters.get("error") != "invalid_token":  # noqa: PLR2004 - Unauthorized
         header = reply.header("www-authenticate") or "no WWW-Authenticate"
         mend = 'answer 401 with WWW-Authenticate: Bearer error="invalid_token", resource_metadata="…"'
         return [NO_NEW_LOGIN.finding(f"it answers {reply.status}, {header}", mend)]
@@ -85,7 +85,7 @@ async def check_query_token(case: CheckContext) -> list[Finding]:
     challenge = read_challenge(reply.header("www-authenticate"))
     was_an_error = case.challenge is not None and "error" in case.challenge.parameters
     read = challenge is not None and challenge.parameters.get("error") == "invalid_token" and not was_an_error
-    if 200 <= reply.status < 300 or read:  # noqa: PLR2004 - taken
+    if 200 <= reply.status < 300 or read:  # noqa: PLR2004 - success
         return [IN_QUERY.finding(f"?access_token=… is answered {reply.status}", "take tokens from Authorization only")]
     return []
 

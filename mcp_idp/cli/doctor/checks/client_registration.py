@@ -130,7 +130,7 @@ async def check_supported(case: CheckContext) -> list[Finding]:
 
 
 async def check_trial(case: CheckContext) -> list[Finding]:
-    """Registers each client profile, and deletes the registration at once."""
+    """Registers a client for each profile, and deletes each registration at once."""
     found, rejected = [], []
     for profile in CLIENT_PROFILES:
         reply = await _register(case, profile)

@@ -61,7 +61,7 @@ def _ahead(reply: HttpResult | None) -> float | None:
 def _format_seconds(seconds: float) -> str:
     if abs(seconds) <= _LEEWAY:
         return "as"
-    size = f"{abs(seconds) / 60:.0f} minutes" if abs(seconds) >= 90 else f"{abs(seconds):.0f} s"  # noqa: PLR2004 - s, min
+    size = f"{abs(seconds) / 60:.0f} minutes" if abs(seconds) >= 90 else f"{abs(seconds):.0f} s"  # noqa: PLR2004 - seconds
     return f"{size} {'ahead of' if seconds > 0 else 'behind'}"
 
 

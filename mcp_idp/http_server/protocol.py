@@ -1,4 +1,4 @@
-"""uvicorn's httptools protocol with limits and graceful connection shutdown.
+"""Limits on the wire: uvicorn's httptools protocol, with graceful connection shutdown.
 
 The limits apply before any application code runs; httptools has none of its own. llhttp is the only parser that decides
 where a request begins and ends. `mcp_idp.http_server.limits` documents what llhttp rejects and what is validated in
@@ -20,15 +20,6 @@ addition.
 `mcp_idp.http_server.connections` limits all connections together. uvicorn's `limit_concurrency` is not used: once a
 single client holds that many connections, it responds 503 to all clients, including health checks and authenticated
 ones, which makes an attack cheaper.
-
-`GracefulHttpProtocol` guarantees when a connection ends:
-
-- Responses are sent in the order of their requests.
-- After a rejection, received bytes are no longer parsed.
-- A client that is still sending can read the rejection, because the connection is half-closed and its input discarded
-  for a limited time instead of being reset (RFC 9112 section 9.6).
-
-This relies on `RequestResponseCycle` of uvicorn 0.54 (`disconnected`, `message_event`, `keep_alive`).
 """
 
 from __future__ import annotations
@@ -37,18 +28,16 @@ from typing import TYPE_CHECKING, Any
 
 import httptools
 import structlog
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mcp_idp.http_server import limits
 from mcp_idp.http_server.connections import Connections
+from mcp_idp.http_server.graceful_protocol import GracefulHttpProtocol
 from mcp_idp.http_server.limits import (
     BODY_TOO_LARGE,
-    FULL,
     HEAD_TOO_LARGE,
     NOT_HTTP,
     TOO_MANY_HEADERS,
     HttpLimits,
-    HttpRejection,
     RequestRejected,
 )
 from mcp_idp.util.memory_budget import LET_IN, REQUEST_BYTES
@@ -56,137 +45,8 @@ from mcp_idp.util.memory_budget import LET_IN, REQUEST_BYTES
 if TYPE_CHECKING:
     import asyncio
 
-    from uvicorn._types import ASGI3Application
-    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 log = structlog.get_logger(__name__)
-
-
-class GracefulHttpProtocol(HttpToolsProtocol):
-    """uvicorn's httptools protocol with graceful connection shutdown."""
-
-    limits = HttpLimits()
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        # The request whose response is in progress. `cycle` is the newest request, which may still be queued.
-        self._running: RequestResponseCycle | None = None
-        self._deadline: asyncio.TimerHandle | None = None
-        self._rejecting = False
-        self._final_response: HttpRejection | None = None
-        self._discarded = 0
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Notifies the request in progress of the disconnect; uvicorn notifies the newest request only."""
-        self._stop_deadline()
-        self._disconnect()
-        super().connection_lost(exc)
-
-    def shutdown(self) -> None:
-        """Ends the connection because the server shuts down.
-
-        An event stream is completed, another request in progress may finish, an idle connection is closed. Pipelined
-        requests that wait are dropped; their client may send them again (RFC 9112 section 9.3.2).
-        """
-        running = self._running
-        if running is None or not self._response_pending():
-            self.transport.close()
-        elif self._is_event_stream(running):
-            self._disconnect()
-            self.transport.write(b"0\r\n\r\n")
-            self.transport.close()
-        else:
-            running.keep_alive = False
-
-    def abort(self) -> None:
-        """Closes the connection immediately. To the application this looks like a client disconnect."""
-        self._disconnect()
-        self.transport.abort()
-
-    def shed(self) -> None:
-        """Closes the connection because a limit over all connections is exceeded.
-
-        Sends 503 first, unless a response is in progress or earlier output is still buffered.
-        """
-        log.info("connection_shed", client=self.client)
-        self._stop_deadline()
-        self._rejecting = True
-        if self._response_pending() or self.transport.get_write_buffer_size():
-            self.abort()
-        else:
-            self.transport.write(FULL.to_bytes([*self.server_state.default_headers, (b"retry-after", b"1")]))
-            self.transport.close()
-
-    def on_response_complete(self) -> None:
-        """Starts the next pipelined request; after the last one, sends a rejection that was deferred."""
-        super().on_response_complete()
-        if self._rejecting and not self.transport.is_closing() and not self._response_pending():
-            self._send_final_response()
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        self._running = cycle
-        super()._start_asgi_task(cycle, app)
-
-    def _response_pending(self) -> bool:
-        running = self._running
-        return running is not None and not running.response_complete and not running.disconnected
-
-    def _disconnect(self) -> None:
-        running = self._running
-        if running is not None and not running.response_complete:
-            running.disconnected = True
-            running.message_event.set()
-
-    @staticmethod
-    def _is_event_stream(cycle: RequestResponseCycle) -> bool:
-        # The stream of a GET may end at any time, so it can be completed cleanly. A POST must deliver its response: if
-        # it is cut off, the client must notice.
-        return bool(
-            cycle.response_started
-            and cycle.chunked_encoding
-            and cycle.scope["method"] == "GET"
-            and any(name == b"accept" and b"text/event-stream" in value for name, value in cycle.scope["headers"])
-        )
-
-    def _reject(self, rejection: HttpRejection | None, *, reading: bool) -> None:
-        """Stops parsing, lets earlier requests finish, then sends `rejection` (None: no response) and closes.
-
-        `reading` says that the head of the rejected request has been accepted and its body was being read.
-        """
-        self._rejecting = True
-        self._stop_deadline()
-        log.info("http_request_rejected", client=self.client, reason=rejection.code if rejection else "late")
-        self._final_response = rejection
-        # Nothing more is parsed; release the data of this request now instead of when the connection ends.
-        self.headers, self.url, self.scope = [], b"", {}  # type: ignore[typeddict-item]
-        self.parser = None  # type: ignore[assignment] # as uvicorn does in connection_lost
-        if reading and self.pipeline:
-            self.pipeline.popleft()
-        elif reading:
-            if self.cycle.response_started:  # too late for a second response
-                self._final_response = None
-            self._disconnect()
-        if not self._response_pending():
-            self._send_final_response()
-
-    def _send_final_response(self) -> None:
-        self._unset_keepalive_if_required()
-        if self._final_response is not None:
-            self.transport.write(self._final_response.to_bytes(self.server_state.default_headers))
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        self.flow.resume_reading()
-        self._deadline = self.loop.call_later(self.limits.linger_seconds, self.transport.abort)
-
-    def _discard(self, size: int) -> None:
-        self._discarded += size
-        if self._discarded > self.limits.linger_bytes:
-            self.transport.abort()
-
-    def _stop_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
 
 
 _BETWEEN, _HEAD, _BODY = range(3)

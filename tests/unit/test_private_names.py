@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
 # What uses them. `HttpToolsProtocol` and what hangs on it are described nowhere, so all of its names count as private.
-PROTOCOL = ("mcp_idp/http_server/protocol.py",)
+PROTOCOL = ("mcp_idp/http_server/graceful_protocol.py", "mcp_idp/http_server/protocol.py")
 BOUNDED = {"uvicorn": {"_start_asgi_task", "_unset_keepalive_if_required", "_types"}}
 # Of the standard library: a documented method of named tuples, and a type for annotations only.
 STANDARD = {"_replace", "_SubParsersAction"}

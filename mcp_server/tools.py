@@ -126,13 +126,13 @@ async def weather(location: Annotated[str, Field(max_length=200, description="Wh
     return Weather(location=location, condition="sandstorm", temperature_celsius=20)
 
 
-@tool(title="List your notes", scope="mcp:notes.read", silent=True)
+@tool(title="List your notes", scope="mcp:notes.read", streaming=False)
 async def note_list(ctx: Context[State]) -> list[str]:
     """List the notes of whoever is logged in, the oldest first."""
     return _state(ctx).notes.list_for(current_principal())
 
 
-@tool(title="Add a note", scope="mcp:notes.write", read_only=False, silent=True)
+@tool(title="Add a note", scope="mcp:notes.write", read_only=False, streaming=False)
 async def note_add(
     text: Annotated[str, Field(min_length=1, max_length=2000, description="What to remember")], ctx: Context[State]
 ) -> str:
@@ -144,7 +144,7 @@ async def note_add(
     return f"Kept as note {number}"
 
 
-@tool(title="Count all notes", scope="mcp:admin", silent=True)
+@tool(title="Count all notes", scope="mcp:admin", streaming=False)
 async def note_count(ctx: Context[State]) -> NoteCount:
     """Tell how many people keep how many notes here; not what is in them."""
     users, notes = _state(ctx).notes.counts()

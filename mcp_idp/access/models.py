@@ -186,7 +186,7 @@ def _require_https(url: str) -> str:
     """Allows http only for loopback and for host names without a dot, such as the services of a compose file."""
     parts = urlsplit(url)
     host = parts.hostname or ""
-    if parts.scheme == "http" and "." in host and not is_loopback(host):
+    if parts.scheme == "http" and ("." in host or ":" in host) and not is_loopback(host):
         raise ValueError("the exchanged token would cross the network in the clear: use https")
     return url
 

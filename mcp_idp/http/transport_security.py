@@ -7,7 +7,6 @@ name resolve to this server (MCP transports 2026-07-28, "Security Warning").
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -32,9 +31,6 @@ class TransportSecurity:
 
     Args:
         settings: the public URL and the allow lists.
-
-    Attributes:
-        is_allowed_host: whether the value of a Host header is allowed (cached).
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -47,10 +43,8 @@ class TransportSecurity:
         self._loopback_hosts = not settings.allowed_hosts
         self._origins = {f"{public.scheme}://{own}".removesuffix(default_port), *settings.allowed_origins}
         self._loopback_origins = not settings.allowed_origins
-        # Requests carry few distinct host names.
-        self.is_allowed_host = lru_cache(maxsize=64)(self._check_host)
 
-    def _check_host(self, host: bytes) -> bool:
+    def is_allowed_host(self, host: bytes) -> bool:
         """Whether `host`, the value of a Host header, is allowed."""
         name = host.decode("latin-1").lower()
         return name in self._hosts or (self._loopback_hosts and _LOOPBACK_HOST.fullmatch(name) is not None)

@@ -11,8 +11,8 @@ handshake    call of a non-streaming tool         ─► JSON          SingleRes
 The handshake revisions are those with `initialize` (2024-11-05 to 2025-11-25). An SSE stream costs several times as
 much as a JSON response, but a JSON response cannot carry progress or log notifications. The choice therefore depends on
 the tool: without the SDK's `Context`, or a parameter that is resolved by asking the client, it can send nothing but its
-result. A tool that takes a `Context` for another purpose declares this with `silent`. A request that is not certainly
-of this kind is passed unchanged to the SDK, which validates its `Accept`, its session and its message.
+result. A tool that takes a `Context` for another purpose declares this with `streaming=False`. A request that is not
+certainly of this kind is passed unchanged to the SDK, which validates its `Accept`, its session and its message.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from pydantic import ValidationError
 from starlette.routing import Router
 
 from mcp_idp.http.body import MAX_BODY_BYTES, MESSAGE_SCOPE_KEY
-from mcp_idp.mcp_protocol.registry import is_silent
+from mcp_idp.mcp_protocol.registry import is_streaming
 from mcp_idp.mcp_protocol.sessions import SESSION_ID, SessionTracker
 from mcp_idp.mcp_protocol.single_response import SingleResponseDispatcher
 
@@ -169,7 +169,7 @@ def non_streaming_tools(module: ModuleType) -> frozenset[str]:
     """Returns the names of the functions in `module` that cannot send anything to the client before their result.
 
     These functions get no parameter for reporting progress, logging to the client or asking it, or are tools that are
-    declared as `silent`.
+    declared with `streaming=False`.
     """
     return frozenset(
         name
@@ -179,7 +179,7 @@ def non_streaming_tools(module: ModuleType) -> frozenset[str]:
 
 
 def _is_non_streaming(function: Callable[..., Any]) -> bool:
-    streams = find_context_parameter(function) is not None and not is_silent(function)
+    streams = find_context_parameter(function) is not None and is_streaming(function)
     return not streams and not find_resolved_parameters(function)
 
 

@@ -40,7 +40,7 @@ class _Tool:
     title: str
     annotations: ToolAnnotations
     scope: ScopeSpec
-    silent: bool
+    streaming: bool
 
     def add(self, function: Callable[..., Any], server: MCPServer[Any], scope_requirements: ScopeRequirements) -> None:
         requirement = scope_requirements.add_tool(function.__name__, self.scope)
@@ -76,7 +76,7 @@ def tool(  # noqa: PLR0913 - all are keyword arguments
     read_only: bool = True,
     destructive: bool = False,
     open_world: bool = False,
-    silent: bool = False,
+    streaming: bool = True,
 ) -> Callable[[_Function], _Function]:
     """Registers the decorated function as a tool; clients see its name, docstring and parameters.
 
@@ -88,13 +88,13 @@ def tool(  # noqa: PLR0913 - all are keyword arguments
         read_only: the tool changes nothing (`readOnlyHint`).
         destructive: the tool may destroy data (`destructiveHint`).
         open_world: the tool interacts with systems beyond this server (`openWorldHint`).
-        silent: the tool takes a `Context` but sends nothing before its result (for example, it only reads the lifespan
-            state). The response is then JSON, and any progress or log notification would be lost.
+        streaming: False for a tool that takes a `Context` but sends nothing before its result (for example, it only
+            reads the lifespan state). The response is then JSON, and any progress or log notification would be lost.
     """
     annotations = ToolAnnotations(
         title=title, read_only_hint=read_only, destructive_hint=destructive, open_world_hint=open_world
     )
-    return _attach(_Tool(title, annotations, scope, silent))
+    return _attach(_Tool(title, annotations, scope, streaming))
 
 
 def resource(
@@ -139,10 +139,10 @@ def register(server: MCPServer[Any], module: ModuleType, scope_requirements: Sco
             registration.add(function, server, scope_requirements)
 
 
-def is_silent(function: Callable[..., Any]) -> bool:
-    """Whether `function` is a tool that was registered with `silent=True`."""
+def is_streaming(function: Callable[..., Any]) -> bool:
+    """Whether `function` may send notifications before its result: all but tools registered with `streaming=False`."""
     registration = getattr(function, _REGISTRATION_ATTR, None)
-    return isinstance(registration, _Tool) and registration.silent
+    return not isinstance(registration, _Tool) or registration.streaming
 
 
 def scope_checked(function: _Function, requirement: ScopeRequirement) -> Callable[..., Any]:

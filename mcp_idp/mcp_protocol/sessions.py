@@ -81,7 +81,6 @@ class SessionTracker:
 
 MAX_SESSIONS_EACH = 64
 _MAX_OWNERS = 10_000  # as many as the SDK keeps sessions
-_SESSION_ID = b"mcp-session-id"
 _NO_SESSION = b"-"
 
 
@@ -105,7 +104,7 @@ class SessionLimiter:
         async def send_noting(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] < _BAD_REQUEST:
                 for name, value in message["headers"]:
-                    if name == _SESSION_ID and scope["method"] != "DELETE":
+                    if name == SESSION_ID and scope["method"] != "DELETE":
                         await self._touch(value, scope)
             await send(message)
 
@@ -116,7 +115,7 @@ class SessionLimiter:
     def _hide_foreign_session(self, scope: Scope) -> list[tuple[bytes, bytes]]:
         """Returns the headers, with the session id of another owner replaced so that the SDK responds 404."""
         sessions = self._sessions_by_owner.get(_owner(scope["user"]), ())
-        return [(n, v if n != _SESSION_ID or v in sessions else _NO_SESSION) for n, v in scope["headers"]]
+        return [(n, v if n != SESSION_ID or v in sessions else _NO_SESSION) for n, v in scope["headers"]]
 
     async def _touch(self, session: bytes, scope: Scope) -> None:
         caller: AuthenticatedCaller = scope["user"]
@@ -133,7 +132,7 @@ class SessionLimiter:
             sessions.pop(oldest, None)
 
     async def _evict(self, session: bytes, caller: AuthenticatedCaller, scope: Scope) -> None:
-        request = {**scope, "method": "DELETE", "headers": [(_SESSION_ID, session)], "user": caller}
+        request = {**scope, "method": "DELETE", "headers": [(SESSION_ID, session)], "user": caller}
         await self._app(request, _empty_body, _discard)
 
 

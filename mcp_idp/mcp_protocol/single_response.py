@@ -22,6 +22,7 @@ from mcp_types import INTERNAL_ERROR, ErrorData, JSONRPCError, JSONRPCResponse
 from starlette.requests import Request
 
 from mcp_idp.http.responses import Response
+from mcp_idp.mcp_protocol.sessions import SESSION_ID
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -94,7 +95,7 @@ class SingleResponseDispatcher:
             message = JSONRPCError(jsonrpc="2.0", id=request.id, error=_CANCELLED)
         body = message.model_dump_json(by_alias=True, exclude_unset=True).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-        return Response(200, (*headers, (b"mcp-session-id", session)) if session else tuple(headers), body)
+        return Response(200, (*headers, (SESSION_ID, session)) if session else tuple(headers), body)
 
     def cancel(self, session: bytes, request_id: object) -> None:
         """Cancels a request in progress, for `notifications/cancelled`; does nothing if there is none with this id.

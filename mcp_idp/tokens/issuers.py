@@ -31,7 +31,7 @@ from mcp_idp.tokens.jwt import JwtVerifier
 from mcp_idp.util import strict_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Iterable
 
     import httpx
 
@@ -62,8 +62,6 @@ class IssuerVerifier:
     Attributes:
         keys: the issuer's keys.
         rules: the requirements for the claims of its tokens.
-        verify: verifies a token and returns its principal; `JwtVerifier.verify` and `IntrospectionVerifier.verify`
-            document what it raises.
 
     Raises:
         SettingsError: as `check_audience`.
@@ -83,8 +81,10 @@ class IssuerVerifier:
         # knows this server's client credentials; tokens of other issuers lose these scopes instead.
         self._introspected_scopes = frozenset(access.introspect_for)
         self._access = access
-        introspection_only = settings.token_mode == "introspection"  # noqa: S105 - the mode's name
-        self._introspects = introspection_only or (bool(self._introspected_scopes) and settings.has_client_credentials)
+        self._introspects_all = settings.token_mode == "introspection"  # noqa: S105 - the mode's name
+        self._introspects = self._introspects_all or (
+            bool(self._introspected_scopes) and settings.has_client_credentials
+        )
         self._introspection_url = settings.introspect_url or ""
         self.keys = JwksCache(self._fetch_keys, clock, max_age=settings.key_max_age, max_stale=settings.key_max_stale)
         own = access.issuers.get(settings.server_url, IssuerOverrides())
@@ -93,15 +93,19 @@ class IssuerVerifier:
         self.rules = rules = _claim_rules(settings, access, self._profile, own, service_clients)
         self._signed = signed = JwtVerifier(self.keys, rules, clock, max_bytes=settings.max_token_bytes)
         self._introspection = self._introspection_verifier(signed, rules, clock) if self._introspects else None
-        self.verify: Callable[[str], Coroutine[Any, Any, Principal]] = signed.verify
-        if introspection_only and self._introspection is not None:
-            self.verify = self._introspection.verify
-        elif self._introspected_scopes:
-            self.verify = self._verify_and_introspect
 
-    async def _verify_and_introspect(self, token: str) -> Principal:
+    async def verify(self, token: str) -> Principal:
+        """Verifies a token of this issuer and returns its principal.
+
+        Raises:
+            AuthError: as `JwtVerifier.verify` and `IntrospectionVerifier.verify` document.
+        """
+        if self._introspects_all and self._introspection is not None:
+            return await self._introspection.verify(token)
         principal = await self._signed.verify(token)
-        if self._introspected_scopes.isdisjoint(self._access.effective_scopes(principal.scopes)):
+        if not self._introspected_scopes or self._introspected_scopes.isdisjoint(
+            self._access.effective_scopes(principal.scopes)
+        ):
             return principal
         if self._introspection is None:
             return replace(principal, scopes=self._drop_introspected_scopes(principal.scopes))
@@ -220,7 +224,6 @@ class TokenVerifierRegistry:
     Attributes:
         primary: the verifier of the settings' issuer. It also gets, and rejects, tokens of unknown issuers.
         all: the primary verifier, then the others.
-        verify: verifies a token and returns its principal, as `IssuerVerifier.verify`.
 
     Raises:
         SettingsError: the access file lists an issuer that cannot be used as configured.
@@ -240,9 +243,14 @@ class TokenVerifierRegistry:
                 other = IssuerVerifier(theirs, access, clock, http)
                 self.all.append(other)
                 self._add(other, (issuer, *sorted(other.rules.aliases)), f"{settings.access_file}: issuers: {issuer}")
-        self.verify: Callable[[str], Coroutine[Any, Any, Principal]] = (
-            self._verify_by_claim if self._by_issuer else self.primary.verify
-        )
+
+    async def verify(self, token: str) -> Principal:
+        """Verifies a token with the verifier of the issuer that it names and returns its principal.
+
+        Raises:
+            AuthError: as `IssuerVerifier.verify` documents.
+        """
+        return await self.verifier_for(token).verify(token)
 
     def verifier_for(self, token: str) -> IssuerVerifier:
         """Returns the verifier of the issuer that `token` names, or the primary one if that issuer is unknown."""
@@ -258,9 +266,6 @@ class TokenVerifierRegistry:
             if name in self._by_issuer or name in self._named_by_first:
                 raise SettingsError(f"{place}: tokens of {name} are another issuer's already; list one of the two")
             self._by_issuer[name] = provider
-
-    async def _verify_by_claim(self, token: str) -> Principal:
-        return await self.verifier_for(token).verify(token)
 
     async def close(self) -> None:
         """Cancels the calls to all providers that are in progress."""

@@ -1,8 +1,8 @@
 """The server's requirements where Dex is the provider: how each is shown there, or why it cannot be.
 
 Writes docs/dex-conformance.md: `python -m scripts.docs.dex_conformance`. A requirement of the areas below is shown by
-rows of the corpus that are sent at Dex, or by a test in tests/integration/test_dex*.py that carries its id; or it stands
-in `LIMITS` or `APART`.
+rows of the corpus that are sent at Dex, or by a test in tests/integration/test_dex*.py that carries its id; otherwise
+`LIMITS` or `APART` says why not.
 """
 
 from __future__ import annotations

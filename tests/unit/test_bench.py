@@ -152,12 +152,12 @@ def test_a_crowd_with_one_new_token_is_one_introspection() -> None:
     assert asyncio.run(one_token(100)) == 1
 
 
-@pytest.mark.requirement("bench.keys-over-time")
+@pytest.mark.requirement("bench.key-rotation")
 def test_a_rotation_with_overlap_fails_no_call_and_a_withdrawn_key_opens_nothing() -> None:
     assert asyncio.run(over_a_rotation()) == (0, 0)
 
 
-@pytest.mark.requirement("bench.key_refresh-over-time")
+@pytest.mark.requirement("bench.key-rotation")
 def test_an_outage_fails_no_known_token_and_answers_503_to_an_unknown_key() -> None:
     assert asyncio.run(over_an_outage()) == (0, 0)
 

@@ -85,7 +85,7 @@ class LoopbackServer:
             TimeoutError: No response arrived in time.
         """
         if self._response is None:
-            raise RuntimeError("expect() comes first")
+            raise RuntimeError("call expect_state() first")
         async with asyncio.timeout(timeout):
             return await self._response
 

@@ -39,7 +39,7 @@ REQUIREMENTS = (
     ),
     Requirement("bench.single-flight", "ours", "A hundred uses of one new token at once are one introspection."),
     Requirement(
-        "bench.key_refresh-over-time",
+        "bench.key-rotation",
         "ours",
         "No call fails over a key rotation with overlap or a provider outage of 60 seconds, and a withdrawn key opens "
         "nothing.",

@@ -119,6 +119,10 @@ def test_the_examples_that_the_file_has_commented_out_work(tmp_path: Path) -> No
             "upstreams: {a: {name: A, url: http://orders.example.com/}}",
             "would cross the network in the clear: use https",
         ),
+        (
+            "upstreams: {a: {name: A, url: 'http://[2001:db8::1]/'}}",
+            "would cross the network in the clear: use https",
+        ),
         ("? {a: b}\n: c", "a name is a mapping or a list"),
         ("upstreams: {mcp-native: {name: A}}", "upstreams.mcp-native: is the id of a client that logs in"),
         ("upstreams: {a: {name: A, scopes: {s: {description: S, roles: []}}}}", "upstreams.a.scopes.s.roles"),

@@ -41,6 +41,8 @@ class ProxyConfig(_Strict):
         vendor_loopback: Additional redirect URIs by vendor.
     """
 
+    model_config = ConfigDict(title="front.yaml")
+
     pool: int = Field(ge=1, le=100)
     vendor_loopback: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
@@ -53,6 +55,8 @@ class Metadata(_Strict):
         members: Further metadata members with their values.
         scopes: Dex's own scopes.
     """
+
+    model_config = ConfigDict(title="metadata.yaml")
 
     endpoints: dict[str, Path_]
     members: dict[str, tuple[str, ...]]
@@ -104,7 +108,7 @@ def read_source(settings: DexSettings) -> DexTemplates:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{folder} {error.title.lower()}.yaml: {place}: {first['msg']}") from error
+        raise ConfigError(f"{folder} {error.title}: {place}: {first['msg']}") from error
     for connector in source.connectors:
         _check_connector(connector)
     return source

@@ -222,8 +222,8 @@ REFUSED: list[tuple[str, str, Callable[[Json], object]]] = [
     ("lets everybody in", "dex/dex.yaml", lambda d: d.update(connectors=[{"type": "mockCallback", "id": "x"}])),
     ("the id 'x y'", "dex/dex.yaml", lambda d: d.update(connectors=[{"type": "oidc", "id": "x y"}])),
     ("the id 'local'", "dex/dex.yaml", lambda d: d.update(connectors=[{"type": "oidc", "id": "local"}])),
-    ("pool", "dex/front.yaml", lambda f: f.update(pool=1000)),
-    ("endpoints", "dex/metadata.yaml", lambda m: m["endpoints"].update(x="/a b")),
+    ("front.yaml: pool", "dex/front.yaml", lambda f: f.update(pool=1000)),
+    ("metadata.yaml: endpoints", "dex/metadata.yaml", lambda m: m["endpoints"].update(x="/a b")),
 ]
 
 

@@ -45,7 +45,7 @@ MISTAKES: list[Mistake] = [
 
 
 @pytest.mark.requirement("bootstrap.failures")
-@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda row: row[-1])
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda row: row[-1].replace(NOTHING, "a closed port"))
 def test_a_mistake_is_one_line_that_says_what_to_change(
     mistake: Mistake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

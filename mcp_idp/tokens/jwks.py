@@ -186,7 +186,7 @@ class JwksCache:
         """A key that is held, named with an algorithm it is not for: no fetch will mend that."""
         fitting = sorted(alg for known_kid, alg in self._keys if known_kid == kid and kid is not None)
         if fitting:
-            raise InvalidToken(TokenErrorReason.KEY_MISMATCH, expected=fitting, got=algorithm)
+            raise InvalidToken(TokenErrorReason.KEY_ALGORITHM_MISMATCH, expected=fitting, got=algorithm)
 
     async def refresh(self) -> None:
         """Fetch the key set, or wait for the fetch that is under way. A failure is kept in `fault`, not raised."""

@@ -51,7 +51,7 @@ examples:
   scripts/doctor --login                             log in with the browser, and judge the token that comes
   scripts/doctor --probe                             try what strangers try, on a Keycloak of your own; cleans up
   scripts/doctor --fix --inside                      show what apply would change, ask, apply; then look again
-  scripts/doctor --json | jq -r '.findings[0].mend'  for programs
+  scripts/doctor --json | jq -r '.findings[0].fix'  for programs
 """
 _EPILOG = """\
 environment:

@@ -16,9 +16,9 @@ _MAX_CHARACTERS = 2000  # characters: values come from servers, which may write 
 class Severity(StrEnum):
     """How much it matters. Notes are no reason to change anything, and leave the exit code 0."""
 
-    FAULT = auto()
+    ERROR = auto()
     WARNING = auto()
-    NOTE = auto()
+    INFO = auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class Rule:
 
     Attributes:
         name: unique among all checks.
-        severity: FAULT where clients cannot log in or anybody can, WARNING where some cannot or something is open.
+        severity: ERROR where clients cannot log in or anybody can, WARNING where some cannot or something is open.
         title: what it is, in a few words.
         why: why it matters, in one sentence.
         source: the clause that says so, or "".
@@ -74,11 +74,11 @@ class Finding:
             "finding": kind.name,
             "severity": kind.severity.value,
             "title": kind.title,
-            "what": self.observed,
+            "observed": self.observed,
             "why": kind.why,
             "source": kind.source,
-            "complaints": [link(complaint) for complaint in kind.reports],
-            "mend": self.fix,
+            "reports": [link(complaint) for complaint in kind.reports],
+            "fix": self.fix,
             "url": self.url,
             "settings": dict(self.settings),
         }

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mcp_idp.cli.doctor.findings import Finding
     from mcp_idp.cli.doctor.runner import Result
 
-_STYLES = {Severity.FAULT: "bold red", Severity.WARNING: "bold yellow", Severity.NOTE: "bold cyan"}
+_STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.INFO: "bold cyan"}
 
 
 def as_json(url: str, results: Sequence[Result], secrets: Redactor) -> dict[str, Any]:
@@ -31,10 +31,10 @@ def as_json(url: str, results: Sequence[Result], secrets: Redactor) -> dict[str,
         "checks": [
             {
                 "check": result.check.name,
-                "asks": result.check.question,
+                "question": result.check.question,
                 "findings": [finding.kind.name for finding in result.findings],
-                "not_checked": result.blocked_by or None,
-                "does_not_apply": result.skipped or None,
+                "blocked_by": result.blocked_by or None,
+                "skipped": result.skipped or None,
             }
             for result in results
         ],
@@ -45,7 +45,7 @@ def as_json(url: str, results: Sequence[Result], secrets: Redactor) -> dict[str,
 
 def is_healthy(results: Sequence[Result]) -> bool:
     """Whether nothing was found but notes."""
-    return all(finding.kind.severity is Severity.NOTE for finding in all_findings(results))
+    return all(finding.kind.severity is Severity.INFO for finding in all_findings(results))
 
 
 class Report:
@@ -69,7 +69,7 @@ class Report:
             notes = f", {len(findings)} notes" if findings else ""
             self._line(f"{url}: nothing to mend{notes}", "bold green")
         else:
-            count = sum(finding.kind.severity is not Severity.NOTE for finding in findings)
+            count = sum(finding.kind.severity is not Severity.INFO for finding in findings)
             which = "1 finding" if count == 1 else f"{count} findings: mend the first, then look again"
             self._line(f"{url}: {which}", "bold red")
 

@@ -165,8 +165,8 @@ def _summary_line(evaluation: TokenEvaluation) -> str:
 def as_json(evaluation: TokenEvaluation) -> dict[str, Any]:
     """What a program reads."""
     return {
-        "taken": evaluation.accepted,
-        "refusals": [{"rule": v.rule, "expected": v.expected, "got": v.got} for v in evaluation.failures],
+        "accepted": evaluation.accepted,
+        "failures": [{"rule": v.rule, "expected": v.expected, "got": v.got} for v in evaluation.failures],
         "missing_scope": evaluation.missing_scope,
         "unavailable": evaluation.unavailable or None,
         "header": evaluation.header,

@@ -121,8 +121,8 @@ def _probe(options: Namespace, environ: Mapping[str, str]) -> int:
     with create_client(PATIENCE) as http:
         outcomes = probe(session, settings, http)
     if options.json:
-        found = [{"id": outcome.id, "open": outcome.open, "seen": outcome.observed} for outcome in outcomes]
-        print_json({"realm": settings.realm, "issuer": settings.server_url, "trials": found}, sys.stdout)
+        found = [{"id": outcome.id, "open": outcome.open, "observed": outcome.observed} for outcome in outcomes]
+        print_json({"realm": settings.realm, "issuer": settings.server_url, "cases": found}, sys.stdout)
     else:
         say = line_printer(sys.stdout)
         for trial in outcomes:

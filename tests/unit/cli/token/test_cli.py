@@ -72,7 +72,7 @@ async def test_all_that_is_wrong_shows_at_once_and_in_the_servers_order() -> Non
         "iat": NOW - 900,
     }
     evaluation = await evaluation_of(Issuer().token(exp=NOW - 600, **bad))
-    assert rules(evaluation) == ["issuer", "audience", "expired", "token_type", "no_user"]
+    assert rules(evaluation) == ["issuer", "audience", "expired", "token_type", "no_end_user"]
     first = evaluation.failures[0]
     assert (first.expected, first.got) == ("http://localhost:8080/realms/mcp", "http://keycloak:8080/realms/mcp")
     assert TokenErrorReason.SIGNATURE in evaluation.passed

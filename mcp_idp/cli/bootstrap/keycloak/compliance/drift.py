@@ -64,8 +64,8 @@ class AuditReport:
             {"object": change.object_label, "action": change.action, "fields": [field_json(f) for f in change.fields]}
             for change in self.drift
         ]
-        weaknesses = [{"id": weakness.id, "what": weakness.what, "mend": weakness.fix} for weakness in self.weaknesses]
-        return {"clean": self.clean, "drift": drift, "holes": weaknesses, "warnings": list(self.warnings)}
+        weaknesses = [{"id": weakness.id, "what": weakness.what, "fix": weakness.fix} for weakness in self.weaknesses]
+        return {"clean": self.clean, "drift": drift, "weaknesses": weaknesses, "warnings": list(self.warnings)}
 
 
 def audit(settings: KeycloakSettings, *, wait: int, log: Callable[[str], None]) -> AuditReport:

@@ -347,7 +347,10 @@ async def test_what_an_administrator_sees_comes_before_what_it_leads_to() -> Non
     assert open_weakness.fix == "bind the scopes to roles"
 
 
-FOUND = '{"clean": false, "drift": [{"object": "realm", "fields": [{"name": "sslRequired"}]}], "weaknesses": [], "warnings": []}'
+FOUND = (
+    '{"clean": false, "drift": [{"object": "realm", "fields": [{"name": "sslRequired"}]}], '
+    '"weaknesses": [], "warnings": []}'
+)
 
 
 @pytest.mark.requirement("doctor.cause_first")

@@ -192,7 +192,7 @@ def test_a_token_that_the_server_would_take_is_exit_code_0(
     monkeypatch.setenv("MAX_TOKEN_LIFETIME", "1000000d")
     response = json.dumps({"access_token": Issuer().token(iat=0, exp=2**33), "token_type": "Bearer"})
     assert inspect(monkeypatch, response, "--jwks", str(key_file)) == 0
-    assert "TAKEN: subject 4f0c" in capsys.readouterr().out
+    assert "ACCEPTED: subject 4f0c" in capsys.readouterr().out
 
 
 @pytest.mark.requirement("inspect.verdict")
@@ -201,7 +201,7 @@ def test_without_keys_the_exit_code_is_3(
 ) -> None:
     monkeypatch.setenv("OAUTH_SERVER_URL", "http://localhost:1/realms/mcp")
     assert inspect(monkeypatch, Issuer().token()) == 3
-    assert "NOT JUDGED" in capsys.readouterr().out
+    assert "UNKNOWN" in capsys.readouterr().out
 
 
 @pytest.mark.requirement("inspect.verdict")

@@ -62,7 +62,7 @@ environment:
   SSL_CERT_FILE              authorities to trust besides the usual ones
   NO_COLOR                   no colours
 
-docs/doctor.md lists all that it can find. Exit codes: 0 nothing to mend, 1 findings, 2 the command line is wrong,
+docs/doctor.md lists all that it can find. Exit codes: 0 no problems, 1 findings, 2 the command line is wrong,
 3 the server cannot be reached, 130 interrupted.
 """
 
@@ -128,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         print(json.dumps(as_json(order.url, results, secrets), indent=2))
     else:
-        Report(open_console(), secrets).print(order.url, results)
+        Report(open_console(), secrets).print(order.url, results, login_tested=options.login)
     return exit_code(results)
 
 

@@ -55,7 +55,7 @@ class Report:
         self._console = console
         self._secrets = secrets
 
-    def print(self, url: str, results: Sequence[Result]) -> None:
+    def print(self, url: str, results: Sequence[Result], *, login_tested: bool) -> None:
         """Findings first, the cause before its consequences; then what was checked."""
         findings = all_findings(results)
         for number, finding in enumerate(findings, 1):
@@ -66,29 +66,32 @@ class Report:
         self._waiting(results)
         self._line("")
         if is_healthy(results):
-            notes = f", {len(findings)} notes" if findings else ""
-            self._line(f"{url}: nothing to mend{notes}", "bold green")
+            remarks = [f"{len(findings)} informational"] if findings else []
+            if not login_tested:
+                remarks.append("login not tested: use --login")
+            detail = f" ({'; '.join(remarks)})" if remarks else ""
+            self._line(f"{url}: No problems found{detail}", "bold green")
         else:
             count = sum(finding.kind.severity is not Severity.INFO for finding in findings)
-            which = "1 finding" if count == 1 else f"{count} findings: mend the first, then look again"
+            which = "1 finding" if count == 1 else f"{count} findings: fix the first, then run the doctor again"
             self._line(f"{url}: {which}", "bold red")
 
     def _finding(self, number: int, finding: Finding) -> None:
         kind = finding.kind
         self._line("")
         self._line(f"{number}. {kind.severity.value.upper()}  {kind.title}", _STYLES[kind.severity])
-        self._line(f"   seen  {finding.observed}")
+        self._line(f"   observed  {finding.observed}")
         source = f" ({kind.source})" if kind.source else ""
-        self._line(f"   why   {kind.why}{source}")
-        self._line(f"   mend  {finding.fix}")
+        self._line(f"   why       {kind.why}{source}")
+        self._line(f"   fix       {finding.fix}")
         for complaint in kind.reports[:3]:
-            self._line(f"   also  {link(complaint)}", "dim")
+            self._line(f"   see       {link(complaint)}", "dim")
 
     def _check(self, result: Result) -> None:
         if result.blocked_by:
             return
         if result.skipped:
-            symbol, style, end = "-", "dim", f"  does not apply: {result.skipped}"
+            symbol, style, end = "-", "dim", f"  skipped: {result.skipped}"
         elif result.findings:
             symbol, style, end = "x", "yellow", ""
         else:
@@ -99,7 +102,7 @@ class Report:
         """What was not checked, by what it waits for."""
         for cause in dict.fromkeys(result.blocked_by for result in results if result.blocked_by):
             names = ", ".join(result.check.name for result in results if result.blocked_by == cause)
-            self._line(f"  -  not checked because of what '{cause}' found: {names}", "dim")
+            self._line(f"  -  not checked, blocked by findings of '{cause}': {names}", "dim")
 
     def _line(self, text: str, style: str = "") -> None:
         self._console.print(Text(printable(self._secrets.redact(text)), style=style), soft_wrap=True)

@@ -62,7 +62,7 @@ def test_a_name_that_nobody_knows_is_exit_code_3(fake: Fake, capsys: pytest.Capt
     assert main(["http://no-such-host.invalid/mcp"]) == 3
     told = capsys.readouterr().out
     assert "ERROR  nothing answers at the server's URL" in told
-    assert "not checked because of what 'reach' found" in told
+    assert "not checked, blocked by findings of 'reach'" in told
 
 
 @pytest.mark.requirement("doctor.exit_codes")

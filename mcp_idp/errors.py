@@ -37,17 +37,17 @@ class TokenErrorReason(StrEnum):
     CRITICAL_EXTENSION = auto()
     HEADER_TYPE = auto()
     KEY_UNKNOWN = auto()
-    KEY_MISMATCH = auto()
+    KEY_ALGORITHM_MISMATCH = auto()
     SIGNATURE = auto()
     CLAIMS_MALFORMED = auto()
     ISSUER = auto()
     AUDIENCE = auto()
     EXPIRED = auto()
     NOT_YET_VALID = auto()
-    ISSUED_IN_FUTURE = auto()
+    IAT_IN_FUTURE = auto()
     LIFETIME = auto()
     TOKEN_TYPE = auto()
-    NO_USER = auto()
+    NO_END_USER = auto()
     SENDER_BOUND = auto()
     OPAQUE = auto()
     INACTIVE = auto()
@@ -133,7 +133,8 @@ class InsufficientScope(AuthError):
     code = "insufficient_scope"
 
     def __init__(self, required: tuple[str, ...]) -> None:
-        super().__init__(f"This request needs the scope {' '.join(required)}: ask for it in a new login.")
+        pronoun = "it" if len(required) == 1 else "them"
+        super().__init__(f"This request needs {_describe_scopes(required)}: request {pronoun} in a new login.")
         self.required = required
 
 
@@ -152,8 +153,8 @@ class InsufficientRole(AuthError):
 
     def __init__(self, required: tuple[str, ...], roles: tuple[str, ...]) -> None:
         super().__init__(
-            f"This request needs the scope {' '.join(required)}, which your account cannot obtain: "
-            f"it needs one of the roles or groups {', '.join(roles)}."
+            f"This request needs {_describe_scopes(required)}, which your account cannot obtain "
+            f"without one of these roles or groups: {', '.join(roles)}."
         )
         self.required = required
         self.roles = roles
@@ -164,7 +165,7 @@ class ScopeResolutionError(AuthError):
 
     status = 403
     code = "scope_undecided"
-    description = "Which scope this request needs does not follow from its arguments: correct them."
+    description = "The required scope cannot be determined from the arguments of this request: correct them."
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -181,8 +182,8 @@ class ToolNotListed(AuthError):
     status = 403
     code = "tool_not_listed"
     description = (
-        "The server's access file lists the tools that may be called, and not this one. "
-        "Its operator can list it there under tools, or register it with @tool."
+        "This tool is not listed in the server's access file, which names the tools that may be called. "
+        "The operator can list it there under tools, or register it with @tool."
     )
 
     def __init__(self, name: object) -> None:
@@ -203,7 +204,10 @@ class HostNotAllowed(AuthError):
 
     status = 421
     code = "misdirected_request"
-    description = "This Host is not one of this server's. Its public URL and ALLOWED_HOSTS say which are."
+    description = (
+        "This server does not serve this Host. Use the host of its public URL, "
+        "or have its operator add this one to ALLOWED_HOSTS."
+    )
 
 
 class BodyTooLarge(AuthError):
@@ -222,7 +226,7 @@ class TooManyRequests(AuthError):
 
     status = 429
     code = "too_many_requests"
-    description = "Your requests that are not answered yet hold all the memory that one person may. Try again shortly."
+    description = "Your pending requests use all the memory that one user may use. Try again shortly."
     retry_after = 1
 
 
@@ -235,7 +239,7 @@ class ServerFull(AuthError):
 
     status = 503
     code = "server_full"
-    description = "Requests that are not answered yet hold all the memory that this server has. Try again shortly."
+    description = "Pending requests use all the memory of this server. Try again shortly."
     retry_after = 1
 
 
@@ -262,4 +266,10 @@ class AuditUnavailable(AuthError):
 
     status = 503
     code = "audit_unavailable"
-    description = "The server cannot write its audit log, so it serves nothing. Tell its operator."
+    description = "The server cannot write its audit log, so it rejects all requests. Tell its operator."
+
+
+def _describe_scopes(scopes: tuple[str, ...]) -> str:
+    """The scopes with their noun, such as "the scopes orders and orders.delete"."""
+    *first, last = scopes
+    return f"the scopes {', '.join(first)} and {last}" if first else f"the scope {last}"

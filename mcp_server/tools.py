@@ -56,7 +56,7 @@ class Weather(BaseModel):
 class NoteCount(BaseModel):
     """How much is kept here."""
 
-    people: int
+    users: int
     notes: int
 
 
@@ -148,7 +148,7 @@ async def note_add(
 async def note_count(ctx: Context[State]) -> NoteCount:
     """Tell how many people keep how many notes here; not what is in them."""
     users, notes = _state(ctx).notes.counts()
-    return NoteCount(people=users, notes=notes)
+    return NoteCount(users=users, notes=notes)
 
 
 def _state(ctx: Context[State]) -> State:

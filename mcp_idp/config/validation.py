@@ -39,7 +39,9 @@ def validate_settings(settings: Settings, *, in_container: bool) -> None:
         _validate_public_deployment(settings)
     for name, url in (("OAUTH_SERVER_URL", settings.server_url), ("OAUTH_INTERNAL_URL", settings.internal_url or "")):
         if url.startswith("http:") and not is_private(urlsplit(url).hostname or ""):
-            raise SettingsError(f"{name}={url}: must be https: whoever is on the line could hand out keys of his own")
+            raise SettingsError(
+                f"{name}={url}: must be https: an attacker on the network could substitute signing keys"
+            )
     if not settings.disable_auth:
         validate_provider(settings)
     _validate_token_mode(settings)

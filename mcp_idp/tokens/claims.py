@@ -204,7 +204,7 @@ def validate_claims(claims: Mapping[str, Any], rules: ClaimsPolicy, now: float) 
     has_end_user = _has_end_user(claims, rules.profile, client, subject)
     if not has_end_user and client not in rules.service_clients:
         raise InvalidToken(
-            TokenErrorReason.NO_USER, expected="a token of a logged-in person, or of a machine client", got=client
+            TokenErrorReason.NO_END_USER, expected="a token of a logged-in person, or of a machine client", got=client
         )
     scopes = scopes_from_claims(claims, rules.profile, rules.access.scope_prefix)
     roles = roles_from_claims(claims, rules.roles_claim, rules.profile, rules.access)
@@ -252,7 +252,7 @@ def _check_times(claims: Mapping[str, Any], rules: ClaimsPolicy, now: float) -> 
         raise InvalidToken(TokenErrorReason.NOT_YET_VALID, expected=now, got=not_before)
     issued_at = _numeric_date(claims, "iat")
     if issued_at is not None and issued_at - rules.leeway > now:
-        raise InvalidToken(TokenErrorReason.ISSUED_IN_FUTURE, expected=now, got=issued_at)
+        raise InvalidToken(TokenErrorReason.IAT_IN_FUTURE, expected=now, got=issued_at)
     # Some providers can be made to issue a ten-year token, so the lifetime is capped here. Without iat, the remaining
     # lifetime is compared.
     lifetime = expires_at - (issued_at if issued_at is not None else now)

@@ -210,7 +210,7 @@ class JwksCache:
         """Rejects a token whose `kid` is cached but not for its algorithm: a refresh would not help."""
         fitting = sorted(alg for known_kid, alg in self._keys if known_kid == kid and kid is not None)
         if fitting:
-            raise InvalidToken(TokenErrorReason.KEY_MISMATCH, expected=fitting, got=algorithm)
+            raise InvalidToken(TokenErrorReason.KEY_ALGORITHM_MISMATCH, expected=fitting, got=algorithm)
 
     async def refresh(self) -> None:
         """Fetches the key set, or waits for the fetch in progress. A failure sets `last_error` and is not raised."""

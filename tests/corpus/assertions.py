@@ -56,7 +56,7 @@ async def assert_response(attack: Attack) -> None:
     if attack.status != 200:
         assert_nothing_comes_back(request, response, usual)
     reasons = {str(line.get(member)) for line in lines for member in ("event", "code", "reason")}
-    faults = "".join(str(line.get("fault", "")) for line in lines)
+    faults = "".join(str(line.get("error", "")) for line in lines)
     assert not attack.message or attack.message in reasons or attack.message in faults, (
         f"refused for another reason: {lines}"
     )

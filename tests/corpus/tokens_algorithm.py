@@ -165,7 +165,7 @@ ATTACKS = (
         "RFC 8725 section 3.1",
         "key_algorithm",
         lambda i: forge({**HEADER, "alg": "ES256"}, i.claims(), key=ec_key(), alg="ES256"),
-        TokenErrorReason.KEY_MISMATCH,
+        TokenErrorReason.KEY_ALGORITHM_MISMATCH,
         MANY_KEYS,
     ),
     token(
@@ -173,7 +173,7 @@ ATTACKS = (
         "RFC 8037 section 3.1",
         "key_algorithm",
         lambda i: forge({**HEADER, "alg": "EdDSA"}, i.claims(), key=ed_key(), alg="EdDSA"),
-        TokenErrorReason.KEY_MISMATCH,
+        TokenErrorReason.KEY_ALGORITHM_MISMATCH,
         MANY_KEYS,
     ),
     token(
@@ -181,13 +181,13 @@ ATTACKS = (
         "RFC 8725 section 3.1; RFC 7517 section 4.4",
         "key_algorithm",
         lambda i: forged(i, i.claims(), alg="PS256", by="PS256"),
-        TokenErrorReason.KEY_MISMATCH,
+        TokenErrorReason.KEY_ALGORITHM_MISMATCH,
     ),
     token(
         "RS512 by a key that is for RS256 only",
         "RFC 7517 section 4.4",
         "key_algorithm",
         lambda i: forged(i, i.claims(), alg="RS512", by="RS512"),
-        TokenErrorReason.KEY_MISMATCH,
+        TokenErrorReason.KEY_ALGORITHM_MISMATCH,
     ),
 )

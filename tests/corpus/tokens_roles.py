@@ -151,7 +151,7 @@ ATTACKS = (
         "learn.microsoft.com/entra/identity-platform/access-token-claims-reference: scp is for users only",
         "user",
         entra(scp=..., roles=["mcp-admin"]),
-        TokenErrorReason.NO_USER,
+        TokenErrorReason.NO_END_USER,
         ENTRA,
     ),
 )

@@ -78,7 +78,7 @@ _WHEN = (
         "RFC 7519 section 4.1.6",
         "issued_at",
         claims(iat=NOW + 60),
-        TokenErrorReason.ISSUED_IN_FUTURE,
+        TokenErrorReason.IAT_IN_FUTURE,
     ),
 )
 
@@ -166,7 +166,9 @@ _KIND = (
         claims(cnf={"x5t#S256": b64(bytes(32))}),
         TokenErrorReason.SENDER_BOUND,
     ),
-    token("a token of a client and of nobody", "RFC 9068 section 5", "user", claims(sid=...), TokenErrorReason.NO_USER),
+    token(
+        "a token of a client and of nobody", "RFC 9068 section 5", "user", claims(sid=...), TokenErrorReason.NO_END_USER
+    ),
 )
 
 

@@ -106,7 +106,7 @@ def test_the_page_leads_from_a_keycloak_of_somebody_s_own_to_a_login(place: Path
     try:
         message = _run("".join(before), place)
         assert re.search(r"^plan: \d+ to create", message, re.MULTILINE)
-        assert message.count("no changes, no holes") == 2
+        assert message.count("no changes, no weaknesses") == 2
         assert "the temporary administrator mcp-bootstrap: it can no longer log in" in message
         secrets = [
             path.read_text(encoding="utf-8").strip() for path in (place / ".secrets").rglob("*") if path.is_file()

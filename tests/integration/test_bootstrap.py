@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.containers
 
 LET_IN = (
-    "· registration: let in 127.0.0.1, [::1], anysphere.cursor-mcp, chatgpt.com, claude.ai, claude.com, "
-    "code.visualstudio.com, github.com, insiders.vscode.dev, localhost, vscode.dev, www.cursor.com"
+    "· registration: allowed redirect hosts: 127.0.0.1, [::1], anysphere.cursor-mcp, chatgpt.com, claude.ai, "
+    "claude.com, code.visualstudio.com, github.com, insiders.vscode.dev, localhost, vscode.dev, www.cursor.com"
 )
 
 
@@ -55,7 +55,7 @@ def test_an_apply_puts_right_what_somebody_changed(realm: Realm) -> None:
 
     realm.apply()
     assert [line for line in realm.message if line[:2] in {"+ ", "~ ", "- ", "· "} or line == "8 changes"] == [
-        "· registration: shut while changing",
+        "· registration: disabled during apply",
         "~ realm: set accessTokenLifespan, revokeRefreshToken",
         "~ client policies: set mcp-clients, mcp-registration, mcp-code-only, mcp-no-ciba",
         "~ mapper 'resource audience' of scope mcp:tools: correct",
@@ -139,7 +139,7 @@ def test_an_apply_fails_if_somebody_would_get_more_than_promised(realm: Realm) -
     admin.write("PUT", ("users", reader["id"], "groups", group["id"]), {})
     with pytest.raises(VerificationError):
         realm.apply()
-    failed = [line for line in realm.message if line.startswith("PROOF FAILED")]
+    failed = [line for line in realm.message if line.startswith("VERIFICATION FAILED")]
     assert len(failed) == 1
     assert "reader would get the scopes" in failed[0]
 

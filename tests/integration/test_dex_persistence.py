@@ -42,9 +42,9 @@ def test_apply_proves_what_runs_and_check_tells_drift(
         said = capsys.readouterr().out
         for verification in (
             "no changes",
-            "proof: Dex runs with",
-            "proof: no login begins",
-            "proof: registration does as open-dev",
+            "verified: Dex runs with",
+            "verified: no login begins",
+            "verified: registration does as open-dev",
         ):
             assert verification in said
         assert COMMANDS["check"](options, dex.environment) == 0

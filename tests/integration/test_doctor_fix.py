@@ -79,5 +79,5 @@ def test_without_the_admin_client_nothing_is_tried(keycloak: Keycloak, tmp_path:
         _, report, _ = doctor(server, "--probe", KEYCLOAK_ADMIN_CLIENT_SECRET="guessed")
         assert names(report) == ["provider_not_probed"]
         _, report, _ = doctor(server, "--probe", OAUTH_SERVER_URL="http://localhost:9/realms/mcp")
-        assert "nothing was tried" in report["findings"][0]["what"]
+        assert "nothing was tried" in report["findings"][0]["observed"]
         assert clients_of(server.realm) == before

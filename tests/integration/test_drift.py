@@ -95,7 +95,7 @@ def test_an_apply_does_exactly_what_plan_shows(realm: Realm) -> None:
     assert output == planned
     assert plan(realm) == []
     code, out, error = command_line(realm, "check")
-    assert (code, out, error) == (0, "no changes, no holes\n", "")
+    assert (code, out, error) == (0, "no changes, no weaknesses\n", "")
 
 
 @pytest.mark.requirement("drift.missing_realm")

@@ -133,9 +133,7 @@ def test_the_consent_page_says_that_a_name_is_only_what_the_client_says(
     client = standing_realm.register(**NATIVE, client_name=name, scope="mcp:tools")
     page = standing_realm.consent_page("reader", client["client_id"], scope="mcp:tools")
     # Isolated (Unicode Annex 9): what turns the direction of writing ends where the name does.
-    assert (
-        f"A program that calls itself “\u2068{displayed}\u2069” asks for access. Nobody has checked that name" in page
-    )
+    assert f"A program that calls itself “\u2068{displayed}\u2069” asks for access. This name is unverified" in page
 
 
 @pytest.mark.requirement("bootstrap.s9")

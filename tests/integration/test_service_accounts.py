@@ -92,7 +92,7 @@ def test_after_it_apply_and_check_go_on_and_the_administrator_is_refused(realm: 
     code, out, _ = command_line(realm, "apply", **admin)
     assert code == 0
     assert "no changes" in out
-    assert command_line(realm, "check", **admin)[:2] == (0, "no changes, no holes\n")
+    assert command_line(realm, "check", **admin)[:2] == (0, "no changes, no weaknesses\n")
     realm.admin().write("PUT", (), {"accessTokenLifespan": 86400})
     assert "accessTokenLifespan" in command_line(realm, "check", **admin)[1]
     assert "accessTokenLifespan: 86400 → 300" in command_line(realm, "apply", **admin)[1]
@@ -115,7 +115,7 @@ def test_accounts_of_a_realm_with_machine_clients_keep_those_too(realm: Realm) -
     assert "no changes" in command_line(realm, "apply", **admin)[1]
     code, out, _ = command_line(realm, "check", **admin)
     # A warning of the permissions that strangers may keep comes first: machine clients let their grant in.
-    assert (code, out.splitlines()[1:]) == (0, ["no changes, no holes"])
+    assert (code, out.splitlines()[1:]) == (0, ["no changes, no weaknesses"])
     assert "KC_FEATURES_DISABLED" in out.splitlines()[0]
     realm.write_access(
         machine_clients={"importer": _SERVICE_CLIENT, "other": {**_SERVICE_CLIENT, "roles": ["mcp-writer"]}}
@@ -131,7 +131,7 @@ def test_accounts_of_a_realm_with_groups_keep_those_too_and_people_are_put_in(re
     admin = temporary(realm)
     assert command_line(realm, "hand-over", **admin)[0] == 0
     assert "no changes" in command_line(realm, "apply", **admin)[1]
-    assert command_line(realm, "check", **admin)[:2] == (0, "no changes, no holes\n")
+    assert command_line(realm, "check", **admin)[:2] == (0, "no changes, no weaknesses\n")
     users = AdminClient(_settings(realm, admin, "people"))
     users.log_in(30)
     users.write("POST", ("users",), {"username": "ada", "enabled": True, "groups": ["/engineering"]})
@@ -175,7 +175,7 @@ def test_who_checks_sees_a_group_that_everybody_joins_where_the_file_names_nobod
     realm.apply()
     admin = temporary(realm)
     assert command_line(realm, "hand-over", **admin)[0] == 0
-    assert command_line(realm, "check", **admin)[:2] == (0, "no changes, no holes\n")
+    assert command_line(realm, "check", **admin)[:2] == (0, "no changes, no weaknesses\n")
     session = realm.admin()
     session.write("POST", ("groups",), {"name": "all"})
     group = session.get("group-by-path", "all")["id"]
@@ -257,7 +257,7 @@ def test_one_that_broke_off_is_completed_by_the_next(realm: Realm, writes: int) 
     replace_bootstrap_admin(_settings(realm, admin), wait=30, log=lambda _: None)
     assert not _can_log_in(realm, admin)
     assert command_line(realm, "apply", **admin)[0] == 0
-    assert command_line(realm, "check", **admin)[:2] == (0, "no changes, no holes\n")
+    assert command_line(realm, "check", **admin)[:2] == (0, "no changes, no weaknesses\n")
 
 
 @pytest.mark.requirement("hand_over.refused")

@@ -110,7 +110,7 @@ def test_a_person_logs_in_through_a_browser(stack: Stack, tmp_path: Path) -> Non
     login, consent, end = pages
     assert "Sign in" in login
     assert "Use the tools of this server" in consent
-    assert "You are back" in end
+    assert "Signed in" in end
     assert "Hello" in message
 
 

@@ -89,7 +89,7 @@ ORY = Imitation(
         wrong("no audience asked for", "audience", aud=[]),
         wrong("an ID token", "audience", aud=["8c1e2d3f"], client_id=..., scp=..., at_hash="x", sid="s", rat=NOW),
         wrong("an ID token whose client is called as we are", "token_type", client_id=..., scp=..., sid="s", rat=NOW),
-        wrong("a client's own token", "no_user", sub="8c1e2d3f"),
+        wrong("a client's own token", "no_end_user", sub="8c1e2d3f"),
         wrong("scopes that the consent page put among its own claims", "insufficient_scope", scp=["openid"]),
     ),
     opaque="ory_at_JGhESDjKfHMQ8Wcy0cC3.hIQxGmX37ydn8WmKAnlD3U",
@@ -130,7 +130,7 @@ AUTHELIA = Imitation(
     rows=(
         genuine("a person's token", READ),
         Row(name="an ID token, told by its type", header={"typ": "JWT"}, changes={"nonce": "n"}, message="header_type"),
-        wrong("a client's own token", "no_user", sub="mcp-native"),
+        wrong("a client's own token", "no_end_user", sub="mcp-native"),
         wrong("a token without an audience", "audience", aud=[]),
     ),
     opaque="authelia_at_cr4i4EtTn2F4k6mX4XzxbsBewkxCGn",

@@ -45,7 +45,7 @@ OKTA = Imitation(
         ),
         wrong("an ID token", "token_type", cid=..., uid=..., scp=..., at_hash="fPlsvVszI29LU2UhDyJ9vg"),
         wrong("an ID token without at_hash or nonce", "token_type", cid=..., uid=..., scp=...),
-        wrong("a token of a client and of nobody", "no_user", uid=..., sub="0oa1client"),
+        wrong("a token of a client and of nobody", "no_end_user", uid=..., sub="0oa1client"),
         wrong("a person's token without our scopes", "insufficient_scope", scp=["openid"]),
         wrong("scopes where Okta writes none", "insufficient_scope", scp=..., scope="mcp:admin"),
     ),
@@ -83,7 +83,7 @@ AUTH0 = Imitation(
         wrong("an ID token whose client is called as we are", "token_type", aud=RESOURCE, azp=..., scope=...),
         wrong(
             "a token of a client and of nobody",
-            "no_user",
+            "no_end_user",
             sub="K1AUPhZq8mRi0Q0pjhkfu1D7y6KjDQja@clients",
             gty="client-credentials",
         ),
@@ -143,7 +143,7 @@ ENTRA = Imitation(
         wrong("the public URL for an audience", "audience", aud=RESOURCE),
         wrong("an ID token with app roles, of an API that is its own client", "token_type", azp=..., scp=...),
         wrong("an ID token with a nonce", "token_type", azp=..., scp=..., nonce="n"),
-        wrong("an application's token", "no_user", scp=..., roles=["mcp-admin"], idtyp="app"),
+        wrong("an application's token", "no_end_user", scp=..., roles=["mcp-admin"], idtyp="app"),
         wrong("a person without a role", "insufficient_role", roles=...),
         wrong(
             "a person without a role who consented to everything",
@@ -201,7 +201,7 @@ COGNITO = Imitation(
         wrong("an ID token", "audience", token_use="id", aud=_CLIENT, client_id=..., nonce="n"),
         wrong("an ID token without its audience", "token_type", token_use="id"),
         wrong("a token that does not say its use", "token_type", token_use=...),
-        wrong("a client's own token", "no_user", username=..., sub=_CLIENT, **{"cognito:groups": ...}),
+        wrong("a client's own token", "no_end_user", username=..., sub=_CLIENT, **{"cognito:groups": ...}),
         wrong("a person in no group", "insufficient_role", **{"cognito:groups": ..., "scope": " ".join(_NAMES)}),
         wrong("a person in other groups", "insufficient_role", **{"cognito:groups": ["Everyone"]}),
         wrong(

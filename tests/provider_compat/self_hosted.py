@@ -37,7 +37,7 @@ KEYCLOAK = Imitation(
         wrong("an ID token", "token_type", typ="ID"),
         wrong("a refresh token that is a JWT", "token_type", typ="Refresh"),
         wrong("an offline token", "token_type", typ="Offline"),
-        wrong("a service account's token", "no_user", sid=...),
+        wrong("a service account's token", "no_end_user", sid=...),
         wrong("the audience of a client without our mapper", "audience", aud="account"),
         wrong("a person without a role", "insufficient_role", scope="openid", mcp_roles=[]),
     ),

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 ACTION_SYMBOLS: dict[Action, str] = {"create": "+", "change": "~", "remove": "-", "step": "·"}
 _STYLES = {"+": "green", "~": "yellow", "-": "red", "·": "dim", "    ": "dim"}
 _WORD_STYLES = {
-    "PROOF FAILED": "bold red",
+    "VERIFICATION FAILED": "bold red",
     "drift": "yellow",
-    "hole": "bold red",
+    "weakness": "bold red",
     "warning": "yellow",
     "note": "cyan",
-    "proof": "green",
+    "verified": "green",
 }
 _LONGEST_VALUE = 160
 _MAX_NAMES = 5
@@ -93,6 +93,11 @@ def format_value(value: object) -> str:
 def printable(text: str) -> str:
     """Returns `text` with all non-printable characters escaped. Names may come from whoever registered a client."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def count_noun(count: int, noun: str, plural: str = "") -> str:
+    """The number and its noun, such as "1 change" or "2 changes"; `plural` where it is not the noun and an s."""
+    return f"{count} {noun if count == 1 else plural or f'{noun}s'}"
 
 
 def join_first(names: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ import httpx
 
 from mcp_idp.access.registration_profiles import PROFILES
 from mcp_idp.cli.bootstrap.errors import VerificationError
+from mcp_idp.cli.bootstrap.output import count_noun
 from mcp_idp.cli.bootstrap.tls import tls_errors_as_config_errors
 
 if TYPE_CHECKING:
@@ -42,14 +43,14 @@ def run_verifications(verifications: Iterable[Verification], log: Callable[[str]
     failed = 0
     for verify in verifications:
         try:
-            log(f"proof: {verify()}")
+            log(f"verified: {verify()}")
         except VerificationError as error:
             failed += 1
-            log(f"PROOF FAILED: {error}")
+            log(f"VERIFICATION FAILED: {error}")
         except Advisory as note:
             log(f"note: {note}")
     if failed:
-        raise VerificationError(f"{failed} of the proofs failed; the lines above say what to change")
+        raise VerificationError(f"{count_noun(failed, 'verification')} failed; the lines above say what to change")
 
 
 def provider_metadata(settings: KeycloakSettings, http: httpx.Client) -> str:

@@ -132,22 +132,23 @@ def describe_claims(claims: Claims, now: float, roles_claim: str = "roles") -> l
     Returns:
         Lines of text.
     """
-    user = claims.get("preferred_username") or claims.get("username") or claims.get("sub") or "nobody in particular"
+    subject = claims.get("sub", "missing")
+    user = claims.get("preferred_username") or claims.get("username") or subject
     lines = [
-        f"issued by   {claims.get('iss', 'nobody')}  (iss)",
-        f"about       {user}  (sub {claims.get('sub', 'missing')})",
-        f"for         {', '.join(audiences(claims)) or 'no resource at all'}  (aud: who may take it)",
-        f"to client   {claims.get('azp') or claims.get('client_id') or 'not said'}",
+        f"issued by   {claims.get('iss', 'unknown')}  (iss)",
+        f"subject     {user}" + (f"  (sub {subject})" if subject != user else ""),
+        f"audience    {', '.join(audiences(claims)) or 'none'}  (aud: the servers that may accept it)",
+        f"client      {claims.get('azp') or claims.get('client_id') or 'unknown'}",
     ]
     kind, names = roles_or_groups(claims, roles_claim)
     if names_scopes(claims) or not names:
-        lines.append(f"good for    {' '.join(scopes(claims)) or 'nothing'}  (scope)")
+        lines.append(f"scopes      {' '.join(scopes(claims)) or 'none'}  (scope)")
     else:
-        lines.append(f"good for    what the {kind}s bring: this provider names no scope in its tokens")
+        lines.append(f"scopes      those of its {kind}s: this provider writes no scopes into its tokens")
     if names:
         lines.append(f"{kind + 's':11} {' '.join(names)}")
     if isinstance(expiry := claims.get("exp"), int | float):
-        lines.append(f"runs out    in {max(0, round((expiry - now) / 60))} min  (exp)")
+        lines.append(f"expires     in {max(0, round((expiry - now) / 60))} min  (exp)")
     return lines
 
 
@@ -207,16 +208,16 @@ def explain_rejection(rejection: RejectedRequest, claims: Claims | None, context
     access, resource = context.access, context.resource
     lines = server_message(rejection)
     if claims is None:
-        return [*lines, "the token is not a JWT, so only the provider knows what it is good for (introspection)"]
+        return [*lines, "the token is not a JWT, so only the provider knows its scopes and audience (introspection)"]
     missing_audience = resource not in audiences(claims)
     missing_scope = access is not None and access.base_scope not in access.effective_scopes(scopes(claims))
     if missing_audience:
-        named = ", ".join(audiences(claims)) or "no resource at all"
-        lines.append(f"the token is for {named}; this server only takes tokens for {resource}")
+        named = ", ".join(audiences(claims)) or "no resource"
+        lines.append(f"the token is for {named}; this server accepts only tokens for {resource}")
     if missing_scope or not scopes(claims):
         kind = roles_or_groups(claims, access.roles_claim if access else "roles")[0]
-        none = "no scope" if kind == "role" else f"no scope: at this provider a {kind} does"
-        lines.append(f"the token brings {' '.join(scopes(claims)) or none}")
+        none = "no scope" if kind == "role" else f"no scope: this provider grants scopes by {kind}"
+        lines.append(f"the token grants {' '.join(scopes(claims)) or none}")
     if (
         context.scope is not None
         and access is not None
@@ -224,13 +225,13 @@ def explain_rejection(rejection: RejectedRequest, claims: Claims | None, context
     ):
         return [
             *lines,
-            f"--scope asked for {context.scope} only; the server needs {access.base_scope}: leave out --scope",
+            f"--scope requested only {context.scope}; the server needs {access.base_scope}: omit --scope",
         ]
     if missing_audience or missing_scope or not scopes(claims) or rejection.status == _FORBIDDEN:
         return lines + _missing(claims, context)
     return [
         *lines,
-        "resource and scope are right: look at issuer, clock and token type; the server's log names what it expected",
+        "resource and scope are correct: check issuer, clock and token type; the server's log says what it expected",
     ]
 
 
@@ -241,10 +242,10 @@ def _missing(claims: Claims, context: LoginContext) -> list[str]:
     giver = f"an administrator of the provider ({claims.get('iss', 'the issuer')})"
     kind, names = roles_or_groups(claims, access.roles_claim if access else "roles")
     if access is None:
-        return [f"probably {account} has no {kind} that brings a scope of this server: {giver} can give one"]
+        return [f"{account} probably has no {kind} that grants a scope of this server: {giver} can assign one"]
     granting_roles = roles_granting(access, access.base_scope, kind)
     return [
-        f"the scope {access.base_scope} comes to a person with {granting_roles} (idp-config/access.yaml)",
+        f"users get the scope {access.base_scope} with {granting_roles} (idp-config/access.yaml)",
         f"{kind}s of {account} in the token: {', '.join(names) or 'none'}",
-        f"{giver} can give {account} {granting_roles}; then log in again",
+        f"{giver} can assign {granting_roles} to {account}; then log in again",
     ]

@@ -87,8 +87,10 @@ async def run_probe(variables: Mapping[str, str], issuer: str, *, program: Path 
         )
     output, complaint = await _bootstrap("probe", variables, program, seconds=None)
     try:
-        outcomes = strict_json.loads(output)["trials"]
-        return ProbeResult(tuple((str(outcome["id"]), str(outcome["seen"])) for outcome in outcomes if outcome["open"]))
+        outcomes = strict_json.loads(output)["cases"]
+        return ProbeResult(
+            tuple((str(outcome["id"]), str(outcome["observed"])) for outcome in outcomes if outcome["open"])
+        )
     except (strict_json.StrictJsonError, KeyError, TypeError):
         return ProbeResult(fault=complaint)
 
@@ -127,7 +129,7 @@ def _read(document: Any) -> AdminCheckResult:
         names = [f"{change['object']}.{field['name']}" for field in change["fields"]]
         drift.update(dict.fromkeys(names or [str(change["object"])]))
     weaknesses = tuple(
-        (str(weakness["id"]), str(weakness["what"]), str(weakness["mend"])) for weakness in document["holes"]
+        (str(weakness["id"]), str(weakness["what"]), str(weakness["fix"])) for weakness in document["weaknesses"]
     )
     return AdminCheckResult(tuple(drift), weaknesses)
 

@@ -51,7 +51,7 @@ examples:
   scripts/doctor --login                             log in with the browser, and judge the token that comes
   scripts/doctor --probe                             try what strangers try, on a Keycloak of your own; cleans up
   scripts/doctor --fix --inside                      show what apply would change, ask, apply; then look again
-  scripts/doctor --json | jq -r '.findings[0].mend'  for programs
+  scripts/doctor --json | jq -r '.findings[0].fix'  for programs
 """
 _EPILOG = """\
 environment:
@@ -62,7 +62,7 @@ environment:
   SSL_CERT_FILE              authorities to trust besides the usual ones
   NO_COLOR                   no colours
 
-docs/doctor.md lists all that it can find. Exit codes: 0 nothing to mend, 1 findings, 2 the command line is wrong,
+docs/doctor.md lists all that it can find. Exit codes: 0 no problems, 1 findings, 2 the command line is wrong,
 3 the server cannot be reached, 130 interrupted.
 """
 
@@ -145,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         print(json.dumps(as_json(order.url, results, secrets), indent=2))
     else:
-        Report(open_console(), secrets).print(order.url, results)
+        Report(open_console(), secrets).print(order.url, results, login_tested=options.login)
     return exit_code(results)
 
 

@@ -16,9 +16,9 @@ _MAX_CHARACTERS = 2000  # characters: values come from servers and may be arbitr
 class Severity(StrEnum):
     """The severity of a finding. Notes require no change and leave the exit code 0."""
 
-    FAULT = auto()
+    ERROR = auto()
     WARNING = auto()
-    NOTE = auto()
+    INFO = auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class Rule:
 
     Attributes:
         name: Unique among all checks.
-        severity: FAULT if clients cannot log in or anybody can; WARNING if some clients cannot log in, or something is
+        severity: ERROR if clients cannot log in or anybody can; WARNING if some clients cannot log in, or something is
             exposed.
         title: The problem in a few words.
         why: Why it matters, in one sentence.
@@ -75,11 +75,11 @@ class Finding:
             "finding": kind.name,
             "severity": kind.severity.value,
             "title": kind.title,
-            "what": self.observed,
+            "observed": self.observed,
             "why": kind.why,
             "source": kind.source,
-            "complaints": [link(complaint) for complaint in kind.reports],
-            "mend": self.fix,
+            "reports": [link(complaint) for complaint in kind.reports],
+            "fix": self.fix,
             "url": self.url,
             "settings": dict(self.settings),
         }

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mcp_idp.cli.doctor.findings import Finding
     from mcp_idp.cli.doctor.runner import Result
 
-_STYLES = {Severity.FAULT: "bold red", Severity.WARNING: "bold yellow", Severity.NOTE: "bold cyan"}
+_STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.INFO: "bold cyan"}
 
 
 def as_json(url: str, results: Sequence[Result], secrets: Redactor) -> dict[str, Any]:
@@ -42,10 +42,10 @@ def as_json(url: str, results: Sequence[Result], secrets: Redactor) -> dict[str,
         "checks": [
             {
                 "check": result.check.name,
-                "asks": result.check.question,
+                "question": result.check.question,
                 "findings": [finding.kind.name for finding in result.findings],
-                "not_checked": result.blocked_by or None,
-                "does_not_apply": result.skipped or None,
+                "blocked_by": result.blocked_by or None,
+                "skipped": result.skipped or None,
             }
             for result in results
         ],
@@ -56,7 +56,7 @@ def as_json(url: str, results: Sequence[Result], secrets: Redactor) -> dict[str,
 
 def is_healthy(results: Sequence[Result]) -> bool:
     """Returns whether there are no findings, or only notes."""
-    return all(finding.kind.severity is Severity.NOTE for finding in all_findings(results))
+    return all(finding.kind.severity is Severity.INFO for finding in all_findings(results))
 
 
 class Report:
@@ -71,12 +71,13 @@ class Report:
         self._console = console
         self._secrets = secrets
 
-    def print(self, url: str, results: Sequence[Result]) -> None:
+    def print(self, url: str, results: Sequence[Result], *, login_tested: bool) -> None:
         """Prints the findings, causes before their consequences, and then the checks.
 
         Args:
             url: The MCP server's URL.
             results: The results of all checks.
+            login_tested: Whether a login was among them.
         """
         findings = all_findings(results)
         for number, finding in enumerate(findings, 1):
@@ -87,29 +88,32 @@ class Report:
         self._waiting(results)
         self._line("")
         if is_healthy(results):
-            notes = f", {len(findings)} notes" if findings else ""
-            self._line(f"{url}: nothing to mend{notes}", "bold green")
+            remarks = [f"{len(findings)} informational"] if findings else []
+            if not login_tested:
+                remarks.append("login not tested: use --login")
+            detail = f" ({'; '.join(remarks)})" if remarks else ""
+            self._line(f"{url}: No problems found{detail}", "bold green")
         else:
-            count = sum(finding.kind.severity is not Severity.NOTE for finding in findings)
-            which = "1 finding" if count == 1 else f"{count} findings: mend the first, then look again"
+            count = sum(finding.kind.severity is not Severity.INFO for finding in findings)
+            which = "1 finding" if count == 1 else f"{count} findings: fix the first, then run the doctor again"
             self._line(f"{url}: {which}", "bold red")
 
     def _finding(self, number: int, finding: Finding) -> None:
         kind = finding.kind
         self._line("")
         self._line(f"{number}. {kind.severity.value.upper()}  {kind.title}", _STYLES[kind.severity])
-        self._line(f"   seen  {finding.observed}")
+        self._line(f"   observed  {finding.observed}")
         source = f" ({kind.source})" if kind.source else ""
-        self._line(f"   why   {kind.why}{source}")
-        self._line(f"   mend  {finding.fix}")
+        self._line(f"   why       {kind.why}{source}")
+        self._line(f"   fix       {finding.fix}")
         for complaint in kind.reports[:3]:
-            self._line(f"   also  {link(complaint)}", "dim")
+            self._line(f"   see       {link(complaint)}", "dim")
 
     def _check(self, result: Result) -> None:
         if result.blocked_by:
             return
         if result.skipped:
-            symbol, style, end = "-", "dim", f"  does not apply: {result.skipped}"
+            symbol, style, end = "-", "dim", f"  skipped: {result.skipped}"
         elif result.findings:
             symbol, style, end = "x", "yellow", ""
         else:
@@ -120,7 +124,7 @@ class Report:
         """Prints the checks that were not run, grouped by the check whose fault blocks them."""
         for cause in dict.fromkeys(result.blocked_by for result in results if result.blocked_by):
             names = ", ".join(result.check.name for result in results if result.blocked_by == cause)
-            self._line(f"  -  not checked because of what '{cause}' found: {names}", "dim")
+            self._line(f"  -  not checked, blocked by findings of '{cause}': {names}", "dim")
 
     def _line(self, text: str, style: str = "") -> None:
         self._console.print(Text(printable(self._secrets.redact(text)), style=style), soft_wrap=True)

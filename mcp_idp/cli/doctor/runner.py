@@ -87,7 +87,7 @@ async def run_checks(case: CheckContext, checks: Iterable[Check]) -> list[Result
             results.append(Result(check, skipped=reason))
         else:
             findings = await check.run(case)
-            if any(finding.kind.severity is Severity.FAULT for finding in findings):
+            if any(finding.kind.severity is Severity.ERROR for finding in findings):
                 broken[check.name] = check.name
             results.append(Result(check, findings))
     return results

@@ -31,22 +31,22 @@ _ROOT = Path(__file__).parents[3]
 _USAGE = 2
 _MAX_KEY_SET = 512 * 1024
 _HELP = """\
-Read an access token from standard input, show what is in it, and say what each rule of the server makes of it: the
-server's own code judges, with the settings that the server has. The token itself is never printed or stored.
+Read an access token from standard input, show what is in it, and show the result of each of the server's rules: the
+server's own code validates it, with the server's settings. The token itself is never printed or stored.
 
 examples:
-  scripts/token | scripts/inspect                       a fresh token of the stack's own provider
+  scripts/token | scripts/inspect                       a new token from the stack's own provider
   pbpaste | scripts/inspect                             … or one from the clipboard (xclip -o, wl-paste)
   scripts/inspect < answer.json                         … or the whole answer of a token endpoint
-  scripts/inspect --jwks keys.json < token.txt          offline: by a key set in a file
+  scripts/inspect --jwks keys.json < token.txt          offline: with a key set in a file
   MCP_PUBLIC_URL=https://mcp.example.com/mcp OAUTH_SERVER_URL=https://login.example.com/ scripts/inspect < token.txt
 """
 _EPILOG = """\
-The settings are the server's (.env.example), from the environment and then from .env. In introspection mode the
-provider is asked about the token, as the server does.
+The settings are the server's (.env.example), from the environment and then from .env. In introspection mode
+the token is introspected at the provider, as the server does.
 
-exit codes: 0 the server would take it, 1 it would not, 2 the command line or a setting is wrong, 3 it could not be
-judged: the provider's keys cannot be had.
+exit codes: 0 the server would accept it, 1 it would reject it, 2 the command line or a setting is wrong, 3 unknown: the
+provider cannot be reached.
 """
 
 
@@ -55,7 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "scripts/inspect", description=_HELP, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--jwks", metavar="FILE", type=Path, help="verify by the key set in FILE; nothing is asked")
+    parser.add_argument("--jwks", metavar="FILE", type=Path, help="verify with the key set in FILE; makes no request")
     parser.add_argument(
         "--env-file", metavar="FILE", type=Path, default=_ROOT / ".env", help="settings besides the environment (.env)"
     )
@@ -75,8 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = build_parser().parse_args(arguments)
     if options.token:
-        return _complain("a token on the command line stands in the process list and in the shell's history: "
-                         "treat it as lost, and give the next one on standard input")  # fmt: skip
+        return _complain("a token on the command line is visible in the process list and the shell's history: "
+                         "consider it compromised, and pass the next one on standard input")  # fmt: skip
     try:
         token = read_token(sys.stdin)
         settings, access = load_rules(server_environment(os.environ, options.env_file))
@@ -137,11 +137,11 @@ def _key_set(path: Path) -> bytes:
 def lines(evaluation: TokenEvaluation) -> Iterator[str]:
     """Yields the lines of the text report."""
     for title, part in (("header", evaluation.header), ("claims", evaluation.claims)):
-        yield f"{title}{'' if part else ': none that could be read'}"
+        yield f"{title}{'' if part else ': unreadable'}"
         for name, value in part.items():
             yield f"  {format_value(name)}: {format_value(value if isinstance(value, str) else json.dumps(value))}"
     yield ""
-    yield "rules, in the order of the server"
+    yield "rules, in the order in which the server applies them"
     yield from _rule_lines(evaluation)
     yield ""
     yield _summary_line(evaluation)
@@ -160,17 +160,17 @@ def _rule_lines(evaluation: TokenEvaluation) -> Iterator[str]:
 
 def _summary_line(evaluation: TokenEvaluation) -> str:
     if evaluation.unavailable:
-        return f"NOT JUDGED: {evaluation.unavailable}"
+        return f"UNKNOWN: {evaluation.unavailable}"
     if evaluation.accepted and evaluation.principal is not None:
         principal = evaluation.principal
         scopes = " ".join(sorted(principal.scopes))
-        return f"TAKEN: subject {principal.subject}, client {principal.client}, scopes {scopes}"
+        return f"ACCEPTED: subject {principal.subject}, client {principal.client}, scopes {scopes}"
     if evaluation.failures:
         failure = evaluation.failures[0]
         more = len(evaluation.failures) - 1
-        also = f"; {more} more would refuse it, too" if more else ""
-        return f"REFUSED by '{failure.rule}': expected {failure.expected}, got {failure.got}{also}"
-    return f"REFUSED with 403: {evaluation.missing_scope}"
+        also = f"; {more} more {'rules' if more > 1 else 'rule'} would reject it too" if more else ""
+        return f"REJECTED by '{failure.rule}': expected {failure.expected}, got {failure.got}{also}"
+    return f"REJECTED with 403: {evaluation.missing_scope}"
 
 
 def as_json(evaluation: TokenEvaluation) -> dict[str, Any]:
@@ -181,8 +181,8 @@ def as_json(evaluation: TokenEvaluation) -> dict[str, Any]:
         or None), and the unverified `header` and `claims`.
     """
     return {
-        "taken": evaluation.accepted,
-        "refusals": [{"rule": v.rule, "expected": v.expected, "got": v.got} for v in evaluation.failures],
+        "accepted": evaluation.accepted,
+        "failures": [{"rule": v.rule, "expected": v.expected, "got": v.got} for v in evaluation.failures],
         "missing_scope": evaluation.missing_scope,
         "unavailable": evaluation.unavailable or None,
         "header": evaluation.header,

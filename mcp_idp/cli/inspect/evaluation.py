@@ -27,25 +27,25 @@ RULE_DESCRIPTIONS: Mapping[TokenErrorReason, str] = {
     TokenErrorReason.TOO_LONG: "is no longer than MAX_TOKEN_BYTES",
     TokenErrorReason.ENCRYPTED: "is not encrypted",
     TokenErrorReason.NOT_A_JWT: "is a signed JWT",
-    TokenErrorReason.HEADER_MALFORMED: "has a header with one meaning",
+    TokenErrorReason.HEADER_MALFORMED: "has an unambiguous header",
     TokenErrorReason.ALGORITHM: "is signed with a public-key algorithm",
-    TokenErrorReason.CRITICAL_EXTENSION: "asks for no extension",
-    TokenErrorReason.HEADER_TYPE: "says in its header that it is an access token (typ)",
-    TokenErrorReason.KEY_MISMATCH: "names a key together with that key's algorithm (alg)",
+    TokenErrorReason.CRITICAL_EXTENSION: "requires no extension (crit)",
+    TokenErrorReason.HEADER_TYPE: "has the type of an access token in its header (typ)",
+    TokenErrorReason.KEY_ALGORITHM_MISMATCH: "names a key together with that key's algorithm (alg)",
     TokenErrorReason.KEY_UNKNOWN: "names a key of the issuer (kid)",
     TokenErrorReason.SIGNATURE: "is signed by that key",
-    TokenErrorReason.CLAIMS_MALFORMED: "has claims of the right kinds",
-    TokenErrorReason.ISSUER: "is of our issuer (iss)",
+    TokenErrorReason.CLAIMS_MALFORMED: "has claims of the right types",
+    TokenErrorReason.ISSUER: "is from the expected issuer (iss)",
     TokenErrorReason.AUDIENCE: "is for this server (aud)",
-    TokenErrorReason.EXPIRED: "has not run out (exp)",
+    TokenErrorReason.EXPIRED: "has not expired (exp)",
     TokenErrorReason.NOT_YET_VALID: "is valid already (nbf)",
-    TokenErrorReason.ISSUED_IN_FUTURE: "was issued in the past (iat)",
-    TokenErrorReason.LIFETIME: "lives no longer than MAX_TOKEN_LIFETIME (iat, exp)",
+    TokenErrorReason.IAT_IN_FUTURE: "was issued in the past (iat)",
+    TokenErrorReason.LIFETIME: "has a lifetime of at most MAX_TOKEN_LIFETIME (iat, exp)",
     TokenErrorReason.SENDER_BOUND: "is not bound to its sender (cnf)",
-    TokenErrorReason.TOKEN_TYPE: "is no ID, refresh or logout token",
-    TokenErrorReason.NO_USER: "belongs to a logged-in person, or to a machine client of access.yaml",
-    TokenErrorReason.OPAQUE: "consists of characters that a bearer token may have",
-    TokenErrorReason.INACTIVE: "is active, says the provider",
+    TokenErrorReason.TOKEN_TYPE: "is not an ID, refresh or logout token",
+    TokenErrorReason.NO_END_USER: "belongs to a logged-in user or to a machine client of access.yaml",
+    TokenErrorReason.OPAQUE: "contains only the characters of a bearer token",
+    TokenErrorReason.INACTIVE: "is active according to the provider",
 }
 
 
@@ -60,7 +60,7 @@ JWT_RULES = (
     TokenErrorReason.ALGORITHM,
     TokenErrorReason.CRITICAL_EXTENSION,
     TokenErrorReason.HEADER_TYPE,
-    TokenErrorReason.KEY_MISMATCH,
+    TokenErrorReason.KEY_ALGORITHM_MISMATCH,
     TokenErrorReason.KEY_UNKNOWN,
     TokenErrorReason.SIGNATURE,
     TokenErrorReason.CLAIMS_MALFORMED,
@@ -68,17 +68,17 @@ JWT_RULES = (
     TokenErrorReason.AUDIENCE,
     TokenErrorReason.EXPIRED,
     TokenErrorReason.NOT_YET_VALID,
-    TokenErrorReason.ISSUED_IN_FUTURE,
+    TokenErrorReason.IAT_IN_FUTURE,
     TokenErrorReason.LIFETIME,
     TokenErrorReason.SENDER_BOUND,
     TokenErrorReason.TOKEN_TYPE,
-    TokenErrorReason.NO_USER,
+    TokenErrorReason.NO_END_USER,
 )
 _CLAIM_RULES = frozenset(JWT_RULES[JWT_RULES.index(TokenErrorReason.CLAIMS_MALFORMED) :])
 # After these failures the claims can still be evaluated.
 _STILL_READABLE = frozenset(
     {
-        TokenErrorReason.KEY_MISMATCH,
+        TokenErrorReason.KEY_ALGORITHM_MISMATCH,
         TokenErrorReason.KEY_UNKNOWN,
         TokenErrorReason.SIGNATURE,
         TokenErrorReason.HEADER_TYPE,
@@ -207,13 +207,13 @@ class _Hypothetical:
                 self.claims["iss"] = self.rules.issuer
             case TokenErrorReason.AUDIENCE:
                 self.claims["aud"] = self.rules.audience
-            case TokenErrorReason.EXPIRED | TokenErrorReason.NOT_YET_VALID | TokenErrorReason.ISSUED_IN_FUTURE:
+            case TokenErrorReason.EXPIRED | TokenErrorReason.NOT_YET_VALID | TokenErrorReason.IAT_IN_FUTURE:
                 self.now = float(str(error.got))
             case TokenErrorReason.LIFETIME:
                 self.rules = replace(self.rules, max_lifetime=float(str(error.got)))
             case TokenErrorReason.TOKEN_TYPE if profile.token_type_claims and "events" not in self.claims:
                 self.rules = replace(self.rules, profile=replace(profile, token_type_claims=()))
-            case TokenErrorReason.NO_USER:
+            case TokenErrorReason.NO_END_USER:
                 self.rules = replace(self.rules, profile=replace(profile, user_claim=None))
             case _:
                 return False

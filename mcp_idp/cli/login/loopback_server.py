@@ -137,7 +137,7 @@ class LoopbackServer:
         if response.error is not None or response.code is None:
             reason = response.error_description or response.error or "The answer holds no code."
             return 200, page("The login failed", f"{reason} The terminal says more.")
-        return 200, page("You are back", "The login page is done. Go on in the terminal; this page can be closed.")
+        return 200, page("Signed in", "You can close this tab and return to the terminal.")
 
 
 @asynccontextmanager

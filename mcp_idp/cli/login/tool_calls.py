@@ -123,7 +123,7 @@ async def list_tools(client: Client, narrator: StepReporter) -> list[Tool]:
         cursor = listed.next_cursor
         if not cursor:
             break
-    narrator.line("got", f"{len(tools)} tools:")
+    narrator.line("got", f"{len(tools)} {'tool' if len(tools) == 1 else 'tools'}:")
     for tool in tools:
         summary = narrator.secrets.redact_remote_text((tool.description or tool.title or "").strip().partition("\n")[0])
         narrator.line("got", f"  {tool.name}  {summary}".rstrip())

@@ -204,7 +204,7 @@ async def _discover(url: str, http: httpx2.AsyncClient) -> CheckContext:
     """
     case = CheckContext(url, SafeHttpClient(http, url))
     for finding in all_findings(await run_checks(case, DISCOVERY_CHECKS)):
-        if finding.kind.severity is Severity.FAULT:
+        if finding.kind.severity is Severity.ERROR:
             message = f"{finding.kind.title}: {finding.observed}"
             raise ProviderError(message, finding.fix, f"scripts/doctor {url} says more")
     if case.open:

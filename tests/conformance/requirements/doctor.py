@@ -18,7 +18,7 @@ REQUIREMENTS = (
         "doctor.hostile", "ours", "No answer is too long or too slow, leads elsewhere, or steers the terminal."
     ),
     Requirement("doctor.no_token_shown", "ours", "A token handed over is never shown and goes to the server only."),
-    Requirement("doctor.exit_codes", "issue 8", "0 nothing to mend, 1 findings, 2 usage, 3 unreachable."),
+    Requirement("doctor.exit_codes", "issue 8", "0 no problems, 1 findings, 2 usage, 3 unreachable."),
     Requirement("doctor.certificate", "issue 8", "A certificate that clients refuse is explained."),
     Requirement("doctor.documented", "ours", "docs/doctor.md lists the checks and findings as they are."),
     Requirement(

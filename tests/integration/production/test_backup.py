@@ -37,4 +37,4 @@ def test_all_volumes_lost_are_restored_and_an_administrator_for_an_hour_replaces
     assert renewed["status"] == 200, renewed
     assert production.call(renewed["access_token"]) == 200
     assert production.log_in_by_client()[0] == 0
-    assert production.compose("run", "--rm", "check").stdout.endswith("no changes, no holes\n")
+    assert production.compose("run", "--rm", "check").stdout.endswith("no changes, no weaknesses\n")

@@ -38,7 +38,7 @@ def test_a_client_logs_in_and_calls_a_tool_over_tls(production: Production) -> N
 
 @pytest.mark.requirement("production.least")
 def test_the_temporary_administrator_is_gone_and_check_runs_with_a_reader(production: Production) -> None:
-    assert production.compose("run", "--rm", "check").stdout.endswith("no changes, no holes\n")
+    assert production.compose("run", "--rm", "check").stdout.endswith("no changes, no weaknesses\n")
     for _ in range(2):
         assert "no changes" in production.compose("run", "--rm", "--no-deps", "bootstrap", "apply").stdout
     again = production.compose("run", "--rm", "--no-deps", "hand-over").stdout

@@ -34,7 +34,7 @@ def test_the_servers_secret_is_replaced(production: Production) -> None:
     new = production.secrets_of("bootstrap")["server"]
     requests = [_introspect(production, tokens["access_token"], secret) for secret in (old, new)]
     assert requests == [401, 200]
-    assert production.compose("run", "--rm", "check").stdout.endswith("no changes, no holes\n")
+    assert production.compose("run", "--rm", "check").stdout.endswith("no changes, no weaknesses\n")
     assert production.log_in_by_client("--call", "greet", "name=Ada")[0] == 0
 
 

@@ -109,5 +109,5 @@ async def test_an_administrator_counts_notes_and_reads_none() -> None:
         admin = server.issuer.token(sub="root", scope="mcp:admin", mcp_roles=["mcp-admin"])
         counted = events(await server.call("note_count", admin))[-1]["result"]["structuredContent"]
         listed = events(await server.call("note_list", admin))[-1]["result"]["structuredContent"]
-    assert counted == {"people": 1, "notes": 1}
+    assert counted == {"users": 1, "notes": 1}
     assert listed == {"result": []}

@@ -44,7 +44,7 @@ def rejection(rules: ClaimsPolicy = KEYCLOAK, /, **changes: Any) -> TokenErrorRe
     ("good", "rejected", "reason"),
     [
         ({"nbf": NOW + 30}, {"nbf": NOW + 30.001}, TokenErrorReason.NOT_YET_VALID),
-        ({"iat": NOW + 30}, {"iat": NOW + 30.001}, TokenErrorReason.ISSUED_IN_FUTURE),
+        ({"iat": NOW + 30}, {"iat": NOW + 30.001}, TokenErrorReason.IAT_IN_FUTURE),
         ({"exp": NOW - 29.999}, {"exp": NOW - 30}, TokenErrorReason.EXPIRED),
         ({"nbf": 0, "iat": NOW}, {"nbf": -1}, TokenErrorReason.CLAIMS_MALFORMED),
     ],
@@ -108,9 +108,9 @@ def test_where_roles_bring_scopes_a_listed_machine_keeps_those_it_was_given() ->
     service_clients = replace(BY_ROLES, service_clients=frozenset({"client-1"}))
     assert principal(service_clients, sid=..., scope="mcp:admin", mcp_roles=[]).scopes == {"mcp:admin"}
     assert principal(service_clients, scope="mcp:admin", mcp_roles=[]).scopes == frozenset()
-    assert rejection(BY_ROLES, sid=..., scope="mcp:admin") is TokenErrorReason.NO_USER
-    assert rejection(service_clients, sid=..., azp="client-2") is TokenErrorReason.NO_USER
-    assert rejection(service_clients, sid=..., azp=...) is TokenErrorReason.NO_USER
+    assert rejection(BY_ROLES, sid=..., scope="mcp:admin") is TokenErrorReason.NO_END_USER
+    assert rejection(service_clients, sid=..., azp="client-2") is TokenErrorReason.NO_END_USER
+    assert rejection(service_clients, sid=..., azp=...) is TokenErrorReason.NO_END_USER
 
 
 @pytest.mark.requirement("jwt.audience")

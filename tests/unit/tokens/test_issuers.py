@@ -122,7 +122,7 @@ async def test_a_token_without_a_person_counts_for_machine_clients_only(tmp_path
     first = Issuer()
     path = access_file(tmp_path, issuers={ISSUER: {"machine_clients": ["robot"]}})
     tokens = [first.token(sid=..., azp="robot"), first.token(sid=...), first.token(azp="robot")]
-    assert await outcomes(tokens, [first], path) == [ISSUER, "no_user", ISSUER]
+    assert await outcomes(tokens, [first], path) == [ISSUER, "no_end_user", ISSUER]
 
 
 @pytest.mark.requirement("issuers.machine_clients")
@@ -138,7 +138,7 @@ async def test_a_machine_client_of_the_file_is_one_at_the_first_issuer_only(tmp_
         other.token(key=key, sid=..., azp="robot"),  # anybody's there
         other.token(key=key),
     ]
-    assert await outcomes(tokens, [first, other], path) == [ISSUER, "no_user", "no_user", "no_user", OTHER]
+    assert await outcomes(tokens, [first, other], path) == [ISSUER, "no_end_user", "no_end_user", "no_end_user", OTHER]
 
 
 @pytest.mark.requirement("issuers.several")

@@ -91,7 +91,7 @@ async def test_a_wrong_algorithm_for_a_known_key_causes_no_fetch() -> None:
     async with provider(issuer) as (idp, clock):
         await outcome(idp, issuer.token())
         clock.forward(60)
-        assert await outcome(idp, issuer.token(alg="RS512")) == "key_mismatch"
+        assert await outcome(idp, issuer.token(alg="RS512")) == "key_algorithm_mismatch"
     assert issuer.key_fetches == 1
 
 

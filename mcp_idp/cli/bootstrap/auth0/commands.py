@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mcp_idp.cli.bootstrap.auth0.settings import FOLDER, Auth0Settings
 from mcp_idp.cli.bootstrap.auth0.terraform import ACCESS, MAIN, NOT_VERIFIED, render, unsupported_features
-from mcp_idp.cli.bootstrap.output import line_printer
+from mcp_idp.cli.bootstrap.output import count_noun, line_printer
 from mcp_idp.cli.bootstrap.rendered_files import diff_lines, read_files, write_files
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _compare(variables: Mapping[str, str], *, writing: bool) -> Auth0Settings:
     say = line_printer(sys.stdout)
     for line in changes:
         say(line)
-    say(f"{len(changes)} changes" if changes else "no changes")
+    say(count_noun(len(changes), "change") if changes else "no changes")
     return settings
 
 

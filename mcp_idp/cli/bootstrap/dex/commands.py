@@ -26,6 +26,7 @@ from mcp_idp.cli.bootstrap.dex.verification import (
     wait_for,
 )
 from mcp_idp.cli.bootstrap.errors import ProviderUnreachable, VerificationError
+from mcp_idp.cli.bootstrap.output import count_noun
 from mcp_idp.cli.bootstrap.rendered_files import diff_lines, read_files, write_files
 from mcp_idp.cli.bootstrap.verification import create_client, run_verifications, server_metadata
 
@@ -75,7 +76,7 @@ class DexRun:
             self.log(f"warning: {warning}")
         for line in self.changes:
             self.log(line)
-        self.log(f"{len(self.changes)} changes" if self.changes else "no changes")
+        self.log(count_noun(len(self.changes), "change") if self.changes else "no changes")
 
     def write(self) -> None:
         """Writes the files that differ, and prints the changes."""

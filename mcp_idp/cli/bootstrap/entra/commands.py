@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mcp_idp.cli.bootstrap.entra.proxy_files import proxy_files
 from mcp_idp.cli.bootstrap.entra.settings import FOLDER, EntraSettings
-from mcp_idp.cli.bootstrap.output import line_printer
+from mcp_idp.cli.bootstrap.output import count_noun, line_printer
 from mcp_idp.cli.bootstrap.rendered_files import diff_lines, read_files, write_files
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def _render(_: Namespace, environ: Mapping[str, str]) -> int:
     write_files(settings.folder, desired, current, FOLDER)
     for line in lines:
         say(line)
-    say(f"{len(lines)} changes in {settings.folder / 'front'}" if lines else "no changes")
+    say(f"{count_noun(len(lines), 'change')} in {settings.folder / 'front'}" if lines else "no changes")
     return 0
 
 

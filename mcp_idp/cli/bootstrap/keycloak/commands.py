@@ -25,7 +25,15 @@ from mcp_idp.cli.bootstrap.keycloak.stale_clients import (
     self_registered,
     stale_clients,
 )
-from mcp_idp.cli.bootstrap.output import change_json, change_lines, count_line, line_printer, print_json, printable
+from mcp_idp.cli.bootstrap.output import (
+    change_json,
+    change_lines,
+    count_line,
+    count_noun,
+    line_printer,
+    print_json,
+    printable,
+)
 from mcp_idp.cli.bootstrap.verification import create_client
 
 if TYPE_CHECKING:
@@ -106,7 +114,7 @@ def _token(options: Namespace, environ: Mapping[str, str]) -> int:
     profile = settings.access.registration.profile
     # Standard output carries the token alone, so that it can be redirected to a file or a pipe without being displayed.
     print(create_initial_access_token(session, profile, uses=options.uses, seconds=options.expires))
-    count = "1 client" if options.uses == 1 else f"{options.uses} clients"
+    count = count_noun(options.uses, "client")
     say(f"The token above registers {count} within {options.expires} seconds and is shown only now.")
     say(f"Send it as `Authorization: Bearer` to {settings.server_url}/clients-registrations/openid-connect")
     return 0
@@ -125,12 +133,12 @@ def _probe(options: Namespace, environ: Mapping[str, str]) -> int:
     with create_client(PATIENCE) as http:
         outcomes = probe(session, settings, http)
     if options.json:
-        found = [{"id": outcome.id, "open": outcome.open, "seen": outcome.observed} for outcome in outcomes]
-        print_json({"realm": settings.realm, "issuer": settings.server_url, "trials": found}, sys.stdout)
+        found = [{"id": outcome.id, "open": outcome.open, "observed": outcome.observed} for outcome in outcomes]
+        print_json({"realm": settings.realm, "issuer": settings.server_url, "cases": found}, sys.stdout)
     else:
         say = line_printer(sys.stdout)
         for trial in outcomes:
-            word, state = ("hole", "open") if trial.open else ("proof", "closed")
+            word, state = ("weakness", "open") if trial.open else ("verified", "closed")
             say(f"{word}: {trial.id} {state}: {printable(trial.observed)}")
     return _DRIFTED if any(outcome.open for outcome in outcomes) else 0
 

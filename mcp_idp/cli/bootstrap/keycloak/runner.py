@@ -16,7 +16,7 @@ from mcp_idp.cli.bootstrap.keycloak.desired import DesiredState
 from mcp_idp.cli.bootstrap.keycloak.planner import apply, full_plan, read_state, require_writable
 from mcp_idp.cli.bootstrap.keycloak.resources.client_policies import ANNOUNCED
 from mcp_idp.cli.bootstrap.keycloak.verification import example_tokens, own_registration_is_off, trial_registration
-from mcp_idp.cli.bootstrap.output import change_lines, line_printer
+from mcp_idp.cli.bootstrap.output import change_lines, count_noun, line_printer
 from mcp_idp.cli.bootstrap.secret_file import get_or_create_secret, read_secret
 from mcp_idp.cli.bootstrap.verification import (
     create_client,
@@ -79,7 +79,7 @@ def run_apply(
                 log(line)
 
         changes = apply(session, desired, on_change, log)
-        log(f"{changes} changes" if changes else "no changes")
+        log(count_noun(changes, "change") if changes else "no changes")
         verifications = [
             partial(provider_metadata, settings, http),
             partial(example_tokens, settings, session),

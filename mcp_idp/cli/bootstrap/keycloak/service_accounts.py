@@ -273,7 +273,7 @@ def _get_or_create_secret(folder: Path, name: str) -> str:
 
 def _verify_all(settings: KeycloakSettings, folder: Path, log: Callable[[str], None]) -> None:
     for name in ACCOUNTS:
-        log(f"proof: {verify_account(settings, name, _stored_secret(folder, name) or '', log)}")
+        log(f"verified: {verify_account(settings, name, _stored_secret(folder, name) or '', log)}")
 
 
 def _remove_temporary(master: AdminClient, settings: KeycloakSettings, log: Callable[[str], None]) -> None:

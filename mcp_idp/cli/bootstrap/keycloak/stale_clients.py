@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from mcp_idp.cli.bootstrap.errors import ConfigError, ProviderRequestError
 from mcp_idp.cli.bootstrap.keycloak.state.managed import is_managed
-from mcp_idp.cli.bootstrap.output import printable
+from mcp_idp.cli.bootstrap.output import count_noun, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -78,7 +78,7 @@ def describe_rule(older_than: int, *, unused: bool) -> str:
     """
     unit, seconds = next((unit, size) for unit, size in _UNITS.items() if older_than % size == 0)
     count = older_than // seconds
-    ago = f"{count} {unit}{'' if count == 1 else 's'}"
+    ago = count_noun(count, unit)
     since = "nobody ever logged in with" if unused else f"nobody logged in with for {ago}"
     return f"more than {ago} ago, that {since} and that have no session"
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 OPAQUE = Rule(
     name="opaque_token",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the access token is no JWT",
     why="only the provider can say what it is good for: a server that verifies signatures has nothing to verify",
     source="RFC 7662; RFC 9068",
@@ -21,7 +21,7 @@ OPAQUE = Rule(
 )
 ENCRYPTED = Rule(
     name="encrypted_token",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the access token is encrypted (a JWE, five parts)",
     why="only its provider can read it. Auth0 does so where no API was named as the audience",
     source="RFC 7516 section 3.1",
@@ -29,14 +29,14 @@ ENCRYPTED = Rule(
 )
 FORM = Rule(
     name="token_form",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the token's header or content is not what an access token has",
     why="what two readers could understand differently is refused",
     source="RFC 8725 section 3",
 )
 ALGORITHM = Rule(
     name="token_algorithm",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the token is not signed with a public-key algorithm",
     why="with a shared secret, whoever can verify tokens can also make them",
     source="RFC 8725 section 3.1",
@@ -47,14 +47,14 @@ ALGORITHM = Rule(
 )
 KEY = Rule(
     name="token_key",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the token was not signed by a key of this provider",
     why="it comes from another provider or realm, from before a key was withdrawn, or from a forger",
     source="RFC 7515 section 4.1.4",
 )
 ISSUER = Rule(
     name="token_issuer",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the token is of another issuer than the server expects",
     why="issuers are compared letter by letter; most often the provider was reached under two names",
     source="RFC 7519 section 4.1.1; RFC 9068 section 4",
@@ -66,7 +66,7 @@ ISSUER = Rule(
 )
 AUDIENCE = Rule(
     name="token_audience",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the token is not for this server",
     why="a server must take only tokens whose audience is itself, else a token for any other service would do",
     source="RFC 8707 section 2; MCP authorization 2026-07-28, Access Token Privilege Restriction",
@@ -80,7 +80,7 @@ AUDIENCE = Rule(
 )
 TIME = Rule(
     name="token_time",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the token is not valid now",
     why="it ran out, or the clocks of provider and server disagree",
     source="RFC 7519 sections 4.1.4 to 4.1.6",
@@ -91,35 +91,35 @@ TIME = Rule(
 )
 LIFETIME = Rule(
     name="token_lifetime",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the token lives longer than the server believes",
     why="a stolen token is good until it ends; a provider that can be talked into ten years is not believed",
     source="RFC 9700 section 4.10",
 )
 TYPE = Rule(
     name="token_type",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the token is no access token",
     why="an ID or refresh token of the same provider proves a login, not the right to call this server",
     source="RFC 8725 section 3.11; RFC 9068 section 2.1",
 )
 NO_USER = Rule(
     name="token_without_person",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the token belongs to a program, not to a person",
     why="where anybody may register a client, anybody gets such a token without a login",
     source="RFC 9068 section 5; MCP extension OAuth client credentials",
 )
 SENDER = Rule(
     name="token_sender",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the token is bound to its sender",
     why="it counts only with its proof (DPoP, mutual TLS), which MCP clients do not send",
     source="RFC 9449; RFC 8705",
 )
 INACTIVE = Rule(
     name="token_inactive",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the provider says that the token is not active",
     why="it was withdrawn, or the provider does not tell this client about it",
     source="RFC 7662 section 2.2",
@@ -140,13 +140,13 @@ NO_SUBJECT = Rule(
 )
 NO_LOGIN = Rule(
     name="login_failed",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="a login brings no token",
     why="where nothing above says why, the provider's own words do",
 )
 NO_SCOPE = Rule(
     name="token_scope",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the token lacks the scope that every request needs",
     why="the server answers 403 to all of them",
     source="RFC 6750 section 3.1",
@@ -154,7 +154,7 @@ NO_SCOPE = Rule(
 )
 SERVER_DISAGREES = Rule(
     name="token_refused_anyhow",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the server refuses a token that these rules would take",
     why="it is set otherwise than it says, or has rules of its own",
     reports=("anthropics/claude-code#90497",),
@@ -195,7 +195,7 @@ FIX_BY_REASON: Mapping[TokenErrorReason, tuple[Rule, str]] = {
     TokenErrorReason.CRITICAL_EXTENSION: (FORM, "switch the extension off at the provider"),
     TokenErrorReason.HEADER_TYPE: (TYPE, "hand over the access token, not the ID token"),
     TokenErrorReason.KEY_UNKNOWN: (KEY, _REALM),
-    TokenErrorReason.KEY_MISMATCH: (KEY, _REALM),
+    TokenErrorReason.KEY_ALGORITHM_MISMATCH: (KEY, _REALM),
     TokenErrorReason.SIGNATURE: (KEY, f"{_REALM}; a token that was cut or pasted with a gap fails, too"),
     TokenErrorReason.CLAIMS_MALFORMED: (FORM, "compare the claim with RFC 7519 section 4.1"),
     TokenErrorReason.ISSUER: (
@@ -216,13 +216,13 @@ FIX_BY_REASON: Mapping[TokenErrorReason, tuple[Rule, str]] = {
     ),
     TokenErrorReason.EXPIRED: (TIME, f"{_NEW}; if the token is fresh: {_CLOCKS}"),
     TokenErrorReason.NOT_YET_VALID: (TIME, _CLOCKS),
-    TokenErrorReason.ISSUED_IN_FUTURE: (TIME, _CLOCKS),
+    TokenErrorReason.IAT_IN_FUTURE: (TIME, _CLOCKS),
     TokenErrorReason.LIFETIME: (
         LIFETIME,
         "shorten access tokens at the provider (minutes, not days), or raise MAX_TOKEN_LIFETIME",
     ),
     TokenErrorReason.TOKEN_TYPE: (TYPE, "hand over the access token, neither the ID nor the refresh token"),
-    TokenErrorReason.NO_USER: (
+    TokenErrorReason.NO_END_USER: (
         NO_USER,
         (
             "log in as a person; for a program that shall get in: list its client under machine_clients of the issuer "

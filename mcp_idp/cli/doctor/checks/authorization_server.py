@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 NO_ENDPOINT = Rule(
     name="endpoint_missing",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the provider's metadata lacks an endpoint that a login needs",
     why="a login by authorization code needs both the authorization and the token endpoint",
     source="RFC 8414 section 2",
 )
 HIDDEN_ENDPOINT = Rule(
     name="hidden_endpoint",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the provider's metadata sends clients to a name that only containers know",
     why="the issuer can be right and an endpoint still not: clients get no further than that step",
     reports=("microcks/microcks#943", "NikiforovAll/keycloak-authorization-services-dotnet#144"),
 )
 CLEAR_ENDPOINT = Rule(
     name="clear_endpoint",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="an endpoint of the provider is http, off this machine",
     why="codes, passwords and tokens go there",
     source="RFC 9700 section 2.6",
@@ -45,7 +45,7 @@ NO_KEYS = Rule(
 )
 NO_PKCE = Rule(
     name="no_pkce",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the provider does not advertise PKCE with S256",
     why="clients must refuse a provider that does not, whether it can do it or not",
     source="MCP authorization 2026-07-28, Authorization Code Protection",

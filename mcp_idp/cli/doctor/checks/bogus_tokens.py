@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 ACCEPTS_ANY_TOKEN = Rule(
     name="takes_anything",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the server takes a made-up token",
     why="whoever sends anything at all is let in",
     source="MCP authorization 2026-07-28, Token Handling",
 )
 PROVIDER_UNREACHABLE_FROM_SERVER = Rule(
     name="cannot_ask",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the server cannot reach its provider",
     why="it has no keys, so it can judge no token: everybody's login ends with 503",
     reports=("microcks/microcks#943", "NikiforovAll/keycloak-authorization-services-dotnet#115"),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MISSING = Rule(
     name="challenge_missing",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the 401 carries no Bearer challenge",
     why="it is the one sign by which clients know that a login helps, and many look nowhere else",
     source="RFC 6750 section 3; RFC 9728 section 5.1",
@@ -44,7 +44,7 @@ NO_METADATA = Rule(
 )
 BAD_METADATA = Rule(
     name="metadata_url_wrong",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the challenge names a metadata URL that clients cannot use",
     why="clients go there and nowhere else: scheme and host must be those that they called the server by",
     source="RFC 9728 section 5.1",

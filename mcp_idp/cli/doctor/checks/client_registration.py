@@ -60,7 +60,7 @@ NO_REGISTRATION = Rule(
 )
 ONLY_DOCUMENTS = Rule(
     name="only_documents",
-    severity=Severity.NOTE,
+    severity=Severity.INFO,
     title="clients introduce themselves by a metadata document only",
     why="clients that know nothing but dynamic registration (Inspector, mcp-remote) need a client id by hand",
     source="MCP authorization 2026-07-28, Client ID Metadata Documents",
@@ -78,7 +78,7 @@ NO_PUBLIC_CLIENTS = Rule(
 )
 REFUSED = Rule(
     name="registration_refused",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the provider refuses to register every client that was tried",
     why="nobody can log in with a client that registers itself",
     source="RFC 7591 section 3.2.2",
@@ -98,7 +98,7 @@ SOME_REFUSED = Rule(
 )
 NOT_CLEANED_UP = Rule(
     name="left_behind",
-    severity=Severity.NOTE,
+    severity=Severity.INFO,
     title="a trial registration could not be removed",
     why="registrations that nobody removes pile up",
     source="RFC 7592 section 2.3",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 SKEW = Rule(
     name="clocks_apart",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="a clock is wrong",
     why="a fresh token counts as not yet valid, or as run out, and each login ends where it began",
     source="RFC 7519 sections 4.1.4 to 4.1.6",
@@ -25,7 +25,7 @@ SKEW = Rule(
 )
 LOCAL_SKEW = Rule(
     name="clock_here",
-    severity=Severity.NOTE,
+    severity=Severity.INFO,
     title="the clock of this machine is wrong",
     why="server and provider agree with each other; only what is judged here is affected",
 )

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 UNREACHABLE = Rule(
     name="provider_unreachable",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the provider does not answer under the name that the server gives",
     why="clients and browsers go to that very URL",
     reports=("microcks/microcks#943", "anthropics/claude-ai-mcp#385"),
 )
 NO_METADATA = Rule(
     name="provider_metadata_missing",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the provider has no metadata at any of the three well-known URLs",
     why="clients cannot tell where to register, where to send the person and where to get the token",
     source="RFC 8414 section 3; MCP authorization 2026-07-28, Authorization Server Metadata Discovery",
@@ -39,7 +39,7 @@ ONLY_OPENID = Rule(
 )
 OTHER_ISSUER = Rule(
     name="other_issuer",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the provider calls itself otherwise than the server does",
     why="clients compare the two letter by letter, else an impostor could answer; tokens carry the provider's spelling",
     source="RFC 8414 section 3.3",
@@ -51,7 +51,7 @@ OTHER_ISSUER = Rule(
 )
 ISSUER_FOLLOWS_HOST = Rule(
     name="hidden_provider_issuer",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the provider's issuer is a name that only containers know",
     why="its tokens will carry that name, and the server that expects the public one refuses each of them",
     source="RFC 8414 section 3.3",

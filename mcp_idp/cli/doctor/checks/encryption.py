@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 CLEARTEXT = Rule(
     name="clear",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the server is called over http, off this machine",
     why="tokens cross the network where anybody on the way can take them",
     source="RFC 6750 section 5.3",

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 DRIFT = Rule(
     name="provider_drift",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the provider is not as the access file says",
     why="scopes, audience mappers, roles and registration policy work together only; what is missing shows at a login",
     reports=("keycloak/keycloak#41526", "keycloak/keycloak#43654", "agentic-community/mcp-gateway-registry#1132"),
 )
 WEAKNESS = Rule(
     name="provider_hole",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the provider has a way in that it should not have",
     why="somebody without an account here, or without the role, can get a token that the server would take",
 )
@@ -31,7 +31,7 @@ ADMIN_UNAVAILABLE = Rule(
 )
 EXPLOITABLE = Rule(
     name="provider_got_in",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="a stranger gets in: it was tried",
     why="what the doctor was given without an account, anybody is given",
 )

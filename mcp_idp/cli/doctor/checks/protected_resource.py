@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MISSING = Rule(
     name="document_missing",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="there is no protected resource metadata",
     why="clients learn from it which provider to log in at; without it they guess, and register at the wrong place",
     source="RFC 9728 section 3",
@@ -34,7 +34,7 @@ NOT_AT_PATH = Rule(
 )
 NOT_AT_ROOT = Rule(
     name="not_at_root",
-    severity=Severity.NOTE,
+    severity=Severity.INFO,
     title="the metadata is not at the root",
     why="a few older clients look only there",
 )
@@ -46,7 +46,7 @@ TWO_VERSIONS = Rule(
 )
 OTHER_RESOURCE = Rule(
     name="other_resource",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the metadata is about another URL",
     why="clients compare `resource` with the URL they use, letter by letter, and must not go on if they differ",
     source="RFC 9728 section 3.3",
@@ -58,14 +58,14 @@ OTHER_RESOURCE = Rule(
 )
 NO_ISSUER = Rule(
     name="no_issuer",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the metadata names no authorization server",
     why="nothing says where to log in",
     source="MCP authorization 2026-07-28, Authorization Server Location",
 )
 HIDDEN_ISSUER = Rule(
     name="hidden_issuer",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the authorization server is named as only containers can reach it",
     why="the browser of a person has to open it, and cannot",
     source="RFC 9728 section 2",
@@ -73,7 +73,7 @@ HIDDEN_ISSUER = Rule(
 )
 CLEAR_ISSUER = Rule(
     name="clear_issuer",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the authorization server is http, off this machine",
     why="passwords and tokens would cross the network in the clear; clients refuse, and Keycloak says HTTPS required",
     source="RFC 8414 section 2; RFC 9700 section 2.6",

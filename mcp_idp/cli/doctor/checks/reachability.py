@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
 UNREACHABLE = Rule(
     name="unreachable",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="nothing answers at the server's URL",
     why="without an answer there is nothing else to look at",
 )
 CERTIFICATE = Rule(
     name="certificate",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the server's certificate is not valid for clients",
     why="every client refuses the connection before the login begins, and most only say 'fetch failed'",
     source="RFC 9110 section 4.3.4",
 )
 REDIRECTED = Rule(
     name="redirected",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the server redirects",
     why="clients do not follow a redirect with a token, and the metadata is about another URL than the one they used",
     source="RFC 9728 section 3.3",
@@ -45,7 +45,7 @@ REDIRECTED = Rule(
 )
 HOST_REFUSED = Rule(
     name="host_refused",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the server does not know its own name",
     why="it takes requests for DNS rebinding that name a Host it was not told about",
     source="RFC 9110 section 15.5.20",
@@ -57,20 +57,20 @@ HOST_REFUSED = Rule(
 )
 WRONG_PATH = Rule(
     name="not_here",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="no MCP server at this path",
     why="the URL that clients are given must be the endpoint's own, path included",
 )
 SERVER_ERROR = Rule(
     name="fails",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="the server answers with an error of its own",
     why="a client can only log in after a 401 that says how",
     source="MCP authorization 2026-07-28, Error Handling",
 )
 WRONG_STATUS = Rule(
     name="forbids",
-    severity=Severity.FAULT,
+    severity=Severity.ERROR,
     title="refused without a token, but not with 401",
     why="401 is what makes a client log in; after anything else it gives up",
     source="MCP authorization 2026-07-28, Error Handling",
@@ -84,7 +84,7 @@ OPEN = Rule(
 )
 OPEN_ON_LOOPBACK = Rule(
     name="open_here",
-    severity=Severity.NOTE,
+    severity=Severity.INFO,
     title="the server, on this machine, asks for no login",
     why="that is fine for trying things out, and only there",
 )

@@ -100,7 +100,7 @@ def test_secrets_are_hidden_by_their_names_and_switches_are_not() -> None:
 
 @pytest.mark.requirement("verbs.printed")
 def test_steps_that_only_keep_the_order_do_not_count() -> None:
-    step = Change("registration", "shut while changing", "PUT", (), action="step")
+    step = Change("registration", "disabled during apply", "PUT", (), action="step")
     assert count_line([step]) == "no changes"
     assert count_line([step, Change("role x", "create", "POST", (), action="create")]).startswith("plan: 1 to create")
 

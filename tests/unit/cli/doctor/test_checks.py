@@ -348,7 +348,8 @@ async def test_what_an_administrator_sees_comes_before_what_it_leads_to() -> Non
 
 
 FOUND = (
-    '{"clean": false, "drift": [{"object": "realm", "fields": [{"name": "sslRequired"}]}], "holes": [], "warnings": []}'
+    '{"clean": false, "drift": [{"object": "realm", "fields": [{"name": "sslRequired"}]}], '
+    '"weaknesses": [], "warnings": []}'
 )
 
 
@@ -358,7 +359,7 @@ FOUND = (
     [
         (f"print({FOUND!r}); raise SystemExit(1)", AdminCheckResult(("realm.sslRequired",))),
         (
-            'print(\'{"drift": [], "holes": [{"id": "S5", "what": "w", "mend": "m"}]}\')',
+            'print(\'{"drift": [], "weaknesses": [{"id": "S5", "what": "w", "fix": "m"}]}\')',
             AdminCheckResult((), (("S5", "w", "m"),)),
         ),
         ('raise SystemExit("no admin client")', AdminCheckResult(fault="no admin client")),
@@ -371,7 +372,7 @@ async def test_the_bootstraps_words_are_read(program: str, seen: AdminCheckResul
     assert await asyncio.wait_for(run_admin_check({}, program=script), 30) == seen
 
 
-TRIALS = '{"trials": [{"id": "S1", "open": true, "seen": "a token"}, {"id": "S2", "open": false, "seen": "404"}]}'
+CASES = '{"cases": [{"id": "S1", "open": true, "observed": "a token"}, {"id": "S2", "open": false, "observed": "404"}]}'
 OWN = "https://login.example.com/realms/mcp"
 
 
@@ -379,8 +380,8 @@ OWN = "https://login.example.com/realms/mcp"
 @pytest.mark.parametrize(
     ("program", "issuer", "kinds"),
     [
-        (f"print({TRIALS!r}); raise SystemExit(1)", OWN, ["provider_got_in"]),
-        ("print('{\"trials\": []}')", OWN, []),
+        (f"print({CASES!r}); raise SystemExit(1)", OWN, ["provider_got_in"]),
+        ("print('{\"cases\": []}')", OWN, []),
         ('raise SystemExit("no admin client")', OWN, ["provider_not_probed"]),
         # Somebody else's provider: nothing is run, so nothing is tried.
         ("open('ran', 'w')", "https://other.example.com/realms/mcp", ["provider_not_probed"]),

@@ -46,9 +46,9 @@ def test_findings_are_exit_code_1_and_one_json_object(fake: Fake, capsys: pytest
     names = [finding["finding"] for finding in document["findings"]]
     assert {"not_at_root", "preflight", "any_host", "any_origin"} <= set(names)
     by_name = {finding["finding"]: finding for finding in document["findings"]}
-    assert by_name["preflight"]["complaints"][0].startswith("https://github.com/")
+    assert by_name["preflight"]["reports"][0].startswith("https://github.com/")
     severities = [finding["severity"] for finding in document["findings"]]
-    assert severities == sorted(severities, key=["fault", "warning", "note"].index)
+    assert severities == sorted(severities, key=["error", "warning", "info"].index)
 
 
 @pytest.mark.requirement("doctor.exit_codes")
@@ -61,8 +61,8 @@ def test_nothing_there_is_exit_code_3(fake: Fake, capsys: pytest.CaptureFixture[
 def test_a_name_that_nobody_knows_is_exit_code_3(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["http://no-such-host.invalid/mcp"]) == 3
     told = capsys.readouterr().out
-    assert "FAULT  nothing answers at the server's URL" in told
-    assert "not checked because of what 'reach' found" in told
+    assert "ERROR  nothing answers at the server's URL" in told
+    assert "not checked, blocked by findings of 'reach'" in told
 
 
 @pytest.mark.requirement("doctor.exit_codes")
@@ -165,7 +165,7 @@ def test_a_bad_certificate_is_explained(
         assert main([f"https://localhost:{port}/mcp", "--json"]) == 3
     (finding,) = report(capsys)["findings"]
     assert finding["finding"] == "certificate"
-    assert advice in finding["mend"]
+    assert advice in finding["fix"]
 
 
 @pytest.mark.requirement("doctor.exit_codes")

@@ -22,7 +22,7 @@ DAY = 86_400  # seconds
 PROGRAM = """
 import socket
 socket.create_connection(("127.0.0.1", {port})).recv(1)
-print('{{"trials": [], "drift": [], "holes": []}}')
+print('{{"cases": [], "drift": [], "weaknesses": []}}')
 """
 
 

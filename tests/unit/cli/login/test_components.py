@@ -282,13 +282,13 @@ def test_every_providers_spelling_is_understood() -> None:
 @pytest.mark.parametrize(
     ("claims", "expected"),
     [
-        ({"aud": "other", "scope": "use"}, "the token is for other; this server only takes tokens for R"),
-        ({"aud": "R", "scope": "email"}, "the scope use comes to a person with the role user or boss"),
-        ({"aud": "R", "scope": ""}, "the token brings no scope"),
-        ({"aud": "R", "groups": ["staff"]}, "the scope use comes to a person with the group user or boss"),
+        ({"aud": "other", "scope": "use"}, "the token is for other; this server accepts only tokens for R"),
+        ({"aud": "R", "scope": "email"}, "users get the scope use with the role user or boss"),
+        ({"aud": "R", "scope": ""}, "the token grants no scope"),
+        ({"aud": "R", "groups": ["staff"]}, "users get the scope use with the group user or boss"),
         ({"aud": "R", "groups": ["staff"]}, "groups of your account in the token: staff"),
-        ({"aud": "R"}, "no scope: at this provider a role or group does"),
-        ({"aud": "R", "scope": "use"}, "look at issuer, clock and token type"),
+        ({"aud": "R"}, "no scope: this provider grants scopes by role or group"),
+        ({"aud": "R", "scope": "use"}, "check issuer, clock and token type"),
         (None, "the token is not a JWT"),
     ],
 )
@@ -301,10 +301,10 @@ def test_a_refusal_is_explained_by_what_the_token_lacks(claims: dict[str, str] |
 def test_where_groups_bring_scopes_the_client_speaks_of_groups() -> None:
     output = "\n".join(describe_claims({"sub": "ada", "groups": ["staff", "user"]}, 0))
     assert "groups      staff user" in output
-    assert "what the groups bring" in output
+    assert "those of its groups" in output
     assert "role" not in output
     message = "\n".join(describe_claims({"sub": "ada", "scope": "use", "groups": ["staff"], "roles": ["user"]}, 0))
-    assert "good for    use  (scope)" in message
+    assert "scopes      use  (scope)" in message
     assert "roles       user" in message
 
 
@@ -314,16 +314,16 @@ def test_the_groups_that_the_access_file_names_are_those_that_are_missing() -> N
     lines = explain_rejection(
         RejectedRequest(403), {"aud": "R", "groups": ["other"]}, LoginContext(resource="R", access=access)
     )
-    assert "the scope use comes to a person with the group engineering (idp-config/access.yaml)" in lines
+    assert "users get the scope use with the group engineering (idp-config/access.yaml)" in lines
     at_keycloak = explain_rejection(
         RejectedRequest(403), {"aud": "R", "scope": ""}, LoginContext(resource="R", access=access)
     )
-    assert "the scope use comes to a person with the role user or boss (idp-config/access.yaml)" in at_keycloak
+    assert "users get the scope use with the role user or boss (idp-config/access.yaml)" in at_keycloak
 
 
 @pytest.mark.requirement("client.role_missing")
 def test_who_asked_for_too_little_is_told_so_and_not_to_see_an_administrator() -> None:
     context = LoginContext(resource="R", scope="email", access=ACCESS)
     lines = explain_rejection(RejectedRequest(401), {"aud": "R", "scope": "email"}, context)
-    assert "leave out --scope" in lines[-1]
+    assert "omit --scope" in lines[-1]
     assert "administrator" not in "".join(lines)

@@ -72,7 +72,7 @@ async def test_all_that_is_wrong_shows_at_once_and_in_the_servers_order() -> Non
         "iat": NOW - 900,
     }
     evaluation = await evaluation_of(Issuer().token(exp=NOW - 600, **bad))
-    assert rules(evaluation) == ["issuer", "audience", "expired", "token_type", "no_user"]
+    assert rules(evaluation) == ["issuer", "audience", "expired", "token_type", "no_end_user"]
     first = evaluation.failures[0]
     assert (first.expected, first.got) == ("http://localhost:8080/realms/mcp", "http://keycloak:8080/realms/mcp")
     assert TokenErrorReason.SIGNATURE in evaluation.passed
@@ -192,7 +192,7 @@ def test_a_token_that_the_server_would_take_is_exit_code_0(
     monkeypatch.setenv("MAX_TOKEN_LIFETIME", "1000000d")
     response = json.dumps({"access_token": Issuer().token(iat=0, exp=2**33), "token_type": "Bearer"})
     assert inspect(monkeypatch, response, "--jwks", str(key_file)) == 0
-    assert "TAKEN: subject 4f0c" in capsys.readouterr().out
+    assert "ACCEPTED: subject 4f0c" in capsys.readouterr().out
 
 
 @pytest.mark.requirement("inspect.verdict")
@@ -201,7 +201,7 @@ def test_without_keys_the_exit_code_is_3(
 ) -> None:
     monkeypatch.setenv("OAUTH_SERVER_URL", "http://localhost:1/realms/mcp")
     assert inspect(monkeypatch, Issuer().token()) == 3
-    assert "NOT JUDGED" in capsys.readouterr().out
+    assert "UNKNOWN" in capsys.readouterr().out
 
 
 @pytest.mark.requirement("inspect.verdict")

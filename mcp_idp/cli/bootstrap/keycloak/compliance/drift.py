@@ -15,7 +15,7 @@ from mcp_idp.cli.bootstrap.keycloak.planner import full_plan
 from mcp_idp.cli.bootstrap.keycloak.runner import load_states
 from mcp_idp.cli.bootstrap.keycloak.stale_clients import all_clients
 from mcp_idp.cli.bootstrap.keycloak.verification import enabled_native_endpoints
-from mcp_idp.cli.bootstrap.output import field_json, format_value, printable
+from mcp_idp.cli.bootstrap.output import count_noun, field_json, format_value, printable
 from mcp_idp.cli.bootstrap.verification import create_client
 
 if TYPE_CHECKING:
@@ -56,10 +56,15 @@ class AuditReport:
         for change in self.drift:
             printed.update(dict.fromkeys(_drift_lines(change)))
         yield from printed
-        yield from (f"hole: {printable(weakness.text)}" for weakness in self.weaknesses)
+        yield from (f"weakness: {printable(weakness.text)}" for weakness in self.weaknesses)
         yield from (f"warning: {printable(warning)}" for warning in self.warnings)
-        count = f"{len(printed)} differences, {len(self.weaknesses)} holes"
-        yield "no changes, no holes" if self.clean else f"{count}: `bootstrap_idp.py plan` shows what apply would do"
+        differences = count_noun(len(printed), "difference")
+        count = f"{differences}, {count_noun(len(self.weaknesses), 'weakness', 'weaknesses')}"
+        yield (
+            "no changes, no weaknesses"
+            if self.clean
+            else f"{count}: `bootstrap_idp.py plan` shows what apply would change"
+        )
 
     def json(self) -> dict[str, object]:
         """Returns the report as JSON-serializable data.
@@ -72,8 +77,8 @@ class AuditReport:
             {"object": change.object_label, "action": change.action, "fields": [field_json(f) for f in change.fields]}
             for change in self.drift
         ]
-        weaknesses = [{"id": weakness.id, "what": weakness.what, "mend": weakness.fix} for weakness in self.weaknesses]
-        return {"clean": self.clean, "drift": drift, "holes": weaknesses, "warnings": list(self.warnings)}
+        weaknesses = [{"id": weakness.id, "what": weakness.what, "fix": weakness.fix} for weakness in self.weaknesses]
+        return {"clean": self.clean, "drift": drift, "weaknesses": weaknesses, "warnings": list(self.warnings)}
 
 
 def audit(settings: KeycloakSettings, *, wait: int, log: Callable[[str], None]) -> AuditReport:

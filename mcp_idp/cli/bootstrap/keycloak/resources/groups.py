@@ -12,7 +12,7 @@ from mcp_idp.cli.bootstrap.changes import Change, IdRef, field_diff, field_diffs
 from mcp_idp.cli.bootstrap.errors import ConfigError
 from mcp_idp.cli.bootstrap.keycloak.state.groups import MAX_MEMBERS
 from mcp_idp.cli.bootstrap.keycloak.state.managed import MANAGED_MARKER, is_managed
-from mcp_idp.cli.bootstrap.output import printable
+from mcp_idp.cli.bootstrap.output import count_noun, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -191,4 +191,4 @@ def _content(found: Object, actual: CurrentState) -> str:
 
 
 def _counted(count: int, word: str) -> str:
-    return f"{count or 'no'} {word}{'' if count == 1 else 's'}"
+    return count_noun(count, word) if count else f"no {word}s"

@@ -103,7 +103,7 @@ def close_registration(desired: dict[str, Config], actual: CurrentState) -> Iter
     if desired[TRUSTED_HOSTS_POLICY] == NOBODY:
         change = Change("registration", "shut", "PUT", (), fields=field_diffs(dict(NOBODY), before))
     else:
-        change = Change("registration", "shut while changing", "PUT", (), action="step")
+        change = Change("registration", "disabled during apply", "PUT", (), action="step")
     yield _upsert(TRUSTED_HOSTS_POLICY, NOBODY, actual, change)
 
 
@@ -136,7 +136,7 @@ def open_registration(desired: dict[str, Config], actual: CurrentState, *, shut:
     elif not is_satisfied(desired[TRUSTED_HOSTS_POLICY], before):
         fields = field_diffs(dict(desired[TRUSTED_HOSTS_POLICY]), _config(actual, TRUSTED_HOSTS_POLICY))
         # A profile without anonymous registration gets here only if the policy was changed by hand.
-        what = f"let in {', '.join(desired[TRUSTED_HOSTS_POLICY]['trusted-hosts']) or 'nobody'}"
+        what = f"allowed redirect hosts: {', '.join(desired[TRUSTED_HOSTS_POLICY]['trusted-hosts']) or 'none'}"
         path = ("components", IdRef("registration-policy", TRUSTED_HOSTS_POLICY))
         action: Action = "change" if fields else "step"
         body = _component(TRUSTED_HOSTS_POLICY, desired[TRUSTED_HOSTS_POLICY])

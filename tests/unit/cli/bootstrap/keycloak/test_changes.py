@@ -79,10 +79,10 @@ def test_a_new_realm_gets_its_rules_before_what_they_bind(access: AccessPolicy) 
         "client mcp-native: create",
         "user reader: create",
         "realm: enable",
-        "registration: let in",
+        "registration: allowed redirect hosts",
     ]
     assert [place(start) for start in order] == sorted(place(start) for start in order)
-    assert texts[-1].startswith("registration: let in")
+    assert texts[-1].startswith("registration: allowed redirect hosts")
 
 
 @pytest.mark.requirement("bootstrap.order")
@@ -188,10 +188,12 @@ def test_registration_is_shut_first_and_only_if_something_changes(access: Access
     let_in = {"trusted-hosts": ["localhost"], "host-sending-registration-request-must-match": ["false"]}
     guard = {"id": "1", "config": {**let_in, "client-uris-must-match": ["true"]}}
     changes = plan(desired(access), CurrentState(realm={"enabled": True}, policies={"trusted-hosts/anonymous": guard}))
-    assert changes[0].text == "registration: shut while changing"
+    assert changes[0].text == "registration: disabled during apply"
     assert isinstance(changes[0].body, dict)
     assert changes[0].body["config"]["trusted-hosts"] == []
-    assert [c.text for c in changes if c.text.startswith("registration: shut")] == ["registration: shut while changing"]
+    assert [c.text for c in changes if c.text.startswith("registration: disabled")] == [
+        "registration: disabled during apply"
+    ]
 
 
 @pytest.mark.requirement("drift.ten_changes")

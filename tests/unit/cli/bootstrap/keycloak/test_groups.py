@@ -77,7 +77,7 @@ def test_what_takes_away_comes_before_scopes_are_bound_and_what_gives_after() ->
     changes = plan(expected, CurrentState(realm=realm("staff", "old"), groups=groups))
     texts = [change.text for change in changes]
     bound = [i for i, text in enumerate(texts) if re.match(r"scope .*: bind", text)]
-    let_in = next(i for i, text in enumerate(texts) if text.startswith("registration: let in"))
+    let_in = next(i for i, text in enumerate(texts) if text.startswith("registration: allowed redirect hosts"))
     record, forget = (
         texts.index(f"realm: {command} which objects are kept from here") for command in ("record", "forget")
     )

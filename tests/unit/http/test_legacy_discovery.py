@@ -204,4 +204,4 @@ async def test_under_another_name_of_this_machine_the_log_names_the_public_url()
     assert len(output) == len(set(output)) == 8
     assert "localhost:3000" not in {host for host, _ in output}
     assert "http://localhost:3000/mcp" in page.text
-    assert "(127.0.0.1 for localhost, a slash at the end)" in page.text
+    assert "(127.0.0.1 for localhost, a trailing slash)" in page.text

@@ -55,7 +55,8 @@ def require_no_unmanaged_clients(access: AccessPolicy, actual: CurrentState) -> 
         # The record alone: at an open endpoint of Keycloak's own kind a stranger sets a mark too.
         if found is not None and client_id not in actual.managed_state.clients:
             raise ConfigError(
-                f"machine_clients.{client_id}: the realm has a client of this id that the bootstrap did not make: take "
+                f"machine_clients.{client_id}: the realm has a client with this id that the bootstrap did not "
+                "create: use "
                 "another id, or remove that client"
             )
 

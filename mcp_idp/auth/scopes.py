@@ -196,7 +196,7 @@ class ScopeRequirements:
     def _reject_duplicate(self, kind: str, name: str) -> None:
         """The SDK serves the first of two; what the second needs must not stand beside it."""
         if (kind, name) in self._added:
-            raise AccessFileError(f"{name}: there is a {kind} of this name already; give this one another")
+            raise AccessFileError(f"{name}: a {kind} of this name already exists; rename this one")
         self._added.add((kind, name))
 
     def _requirement(self, name: str, scope: ScopeSpec, additional: Iterable[str] = ()) -> ScopeRequirement:

@@ -373,8 +373,8 @@ def test_a_file_that_does_not_fit_is_named(content: str, tmp_path: Path) -> None
             "realm.defaultSignatureAlgorithm: HS256 is none of signing_keys",
         ),
         ("realm: {}\nsigning_keys: [HS256]", "line 2: signing_keys.0: write 'RS256' or 'ES256'"),
-        ("realm: {}\nmesages: {}", "line 2: mesages: is not one of the members here: did you mean 'messages'?"),
-        ("realm: {}\nmessages: {en: {title: 3}}", "line 2: messages.en.title: must be a text: put it in quotes"),
+        ("realm: {}\nmesages: {}", "line 2: mesages: is not a known key: did you mean 'messages'?"),
+        ("realm: {}\nmessages: {en: {title: 3}}", "line 2: messages.en.title: must be a string: put it in quotes"),
     ],
 )
 def test_a_realm_file_names_keys_that_others_can_check(content: str, message: str, tmp_path: Path) -> None:

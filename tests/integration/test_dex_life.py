@@ -43,8 +43,8 @@ def test_apply_proves_what_runs_and_check_tells_drift(
         for verification in (
             "no changes",
             "verified: Dex runs with",
-            "verified: no login begins",
-            "verified: registration does as open-dev",
+            "verified: every login requires PKCE",
+            "verified: registration follows the profile open-dev",
         ):
             assert verification in said
         assert COMMANDS["check"](options, dex.environment) == 0

@@ -133,7 +133,7 @@ def test_what_somebody_changes_at_a_group_is_named_and_what_is_ours_is_mended(ow
     assert set(find(admin, "acme:platform")["realmRoles"]) == {"mcp-writer", "mcp-admin"}
     assert [member["id"] for member in admin.get("groups", engineering["id"], "members")] == [ada["id"]]
     assert check(own).clean
-    assert "group engineering also brings offline_access" in warned(own)
+    assert "group engineering also grants offline_access" in warned(own)
 
 
 @pytest.mark.requirement("groups.drift")

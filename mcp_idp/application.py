@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 _WARN_EVERY_SECONDS = 60.0
 # Most ASGI servers carry on without lifespan support; keys would then be fetched with a closed HTTP client.
-_NO_LIFESPAN = "the application behind the gate does not answer lifespan.startup (ASGI lifespan protocol); let it do so"
+_NO_LIFESPAN = "the protected application does not answer lifespan.startup (ASGI lifespan protocol); implement it"
 
 
 def protect(  # noqa: PLR0913 - the optional ones are keyword-only
@@ -185,7 +185,7 @@ def _validate_client_credentials(settings: Settings, access: AccessPolicy) -> No
             )
     own = {settings.public_url, settings.audience, settings.client_id}
     for audience in sorted(own & access.upstreams.keys()):
-        raise SettingsError(f"{settings.access_file}: upstreams.{audience}: is this server itself")
+        raise SettingsError(f"{settings.access_file}: upstreams.{audience}: names this server itself: remove it")
 
 
 def _needs_of_the_file(access: AccessPolicy) -> ScopeRequirements:
@@ -209,7 +209,7 @@ def _anonymous_dev_principal(access: AccessPolicy) -> Principal:
 async def _warn_of_disabled_auth() -> None:
     while True:
         log.warning(
-            "authentication_disabled", hint="DISABLE_AUTH is set: anyone on this machine may call every tool, as dev"
+            "authentication_disabled", hint="DISABLE_AUTH is set: everybody on this machine may call every tool as dev"
         )
         await asyncio.sleep(_WARN_EVERY_SECONDS)
 

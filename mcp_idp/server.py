@@ -94,7 +94,7 @@ def _build_mcp_server(  # noqa: PLR0913, PLR0917 - the parts of one server
         register(server, module, needs)
     for name in sorted(needs.unmatched_tools):
         known = ", ".join(tool for tool in needs.tools if tool not in needs.unmatched_tools)
-        raise AccessFileError(f"{settings.access_file}: tools.{name}: there is no such tool; there are: {known}")
+        raise AccessFileError(f"{settings.access_file}: tools.{name}: there is no such tool; the tools are: {known}")
     return server
 
 

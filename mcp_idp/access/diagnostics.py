@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _MISSPELT = "extra_forbidden"
 _MESSAGES = {
-    "string_type": "must be a text: put it in quotes",
+    "string_type": "must be a string: put it in quotes",
     "int_type": "must be a whole number",
     "int_parsing": "must be a whole number",
     "int_from_float": "must be a whole number",
@@ -71,12 +71,12 @@ def format_validation_error(found: ValidationError, model: type[BaseModel], text
 def _describe_error(error: ErrorDetails, model: type[BaseModel]) -> str:
     kind, context, path = error["type"], error.get("ctx", {}), error["loc"]
     if kind == _MISSPELT:
-        return "is not one of the members here" + suggest(str(path[-1]), _allowed_fields(model, path[:-1]))
+        return "is not a known key" + suggest(str(path[-1]), _allowed_fields(model, path[:-1]))
     if kind == "literal_error":
         return f"write {context['expected']}"
     if kind == "string_pattern_mismatch":
         # The value is not repeated: it may be a secret that was written in place of the name of its variable.
-        return f"has a character that cannot be there, or lacks one: it must fit {context['pattern']}"
+        return f"must match {context['pattern']}"
     if kind in {"string_too_short", "too_short"}:
         return "must not be empty"
     if kind in {"string_too_long", "too_long"}:

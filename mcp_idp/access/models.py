@@ -37,7 +37,7 @@ _RESERVED_CLAIMS |= {"active", "nonce", "auth_time", "acr", "amr", "realm_access
 
 def _reject_reserved_claim(name: str) -> str:
     if name in _RESERVED_CLAIMS:
-        raise ValueError(f"'{name}' says what the token is and grants: a principal has what counts of it")
+        raise ValueError(f"'{name}' is a protocol claim, which the principal already covers: remove it")
     return name
 
 
@@ -107,7 +107,7 @@ class RegistrationPolicy(StrictModel):
     @model_validator(mode="after")
     def _require_document_source(self) -> Self:
         if self.profile == "cimd" and not self.document_domains:
-            raise ValueError("profile cimd needs document_domains: the hosts whose client documents count")
+            raise ValueError("profile cimd needs document_domains: the hosts of the client documents to accept")
         return self
 
 
@@ -187,7 +187,7 @@ def _require_https(url: str) -> str:
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.scheme == "http" and ("." in host or ":" in host) and not is_loopback(host):
-        raise ValueError("the exchanged token would cross the network in the clear: use https")
+        raise ValueError("use https: the exchanged token would cross the network unencrypted")
     return url
 
 
@@ -256,10 +256,10 @@ class ServiceClient(StrictModel):
             if set(self.jwks) != {"keys"} or not self.jwks["keys"]:
                 raise ValueError("jwks: write a key set: keys: [{kty: …}]")
             if any(not _PRIVATE_MEMBERS.isdisjoint(key) or key.get("kty") == "oct" for key in self.jwks["keys"]):
-                raise ValueError("jwks: holds a private or shared key: write the public half only")
+                raise ValueError("jwks: contains a private or shared key: write public keys only")
         if self.jwks_url is not None:
             validate_http_url("jwks_url", self.jwks_url)
             parts = urlsplit(self.jwks_url)
             if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
-                raise ValueError("jwks_url: who controls the way controls the keys: use https")
+                raise ValueError("jwks_url: use https: an attacker on the network could substitute keys")
         return self

@@ -56,10 +56,10 @@ def validate_policy(access: AccessPolicy) -> None:
     _validate_client_ids_unique(access)
     _validate_scope_names_unique(access)
     if access.roles_claim in access.claims:
-        raise ValueError(f"claims: '{access.roles_claim}' is in every principal as its roles")
+        raise ValueError(f"claims: '{access.roles_claim}' is already in every principal as its roles: remove it")
     for user in access.demo_users:
         if not _USER_NAME.match(user):
-            raise ValueError(f"demo_users.{user}: a user name is 3 to 60 of a-z, 0-9, '.', '_', '-'")
+            raise ValueError(f"demo_users.{user}: use 3 to 60 characters of a-z, 0-9, '.', '_', '-'")
 
 
 def _named_scopes(access: AccessPolicy) -> Iterator[tuple[str, Iterable[str]]]:
@@ -90,14 +90,14 @@ def _validate_scopes(access: AccessPolicy, names: Iterable[str], where: str) -> 
 def _validate_roles(access: AccessPolicy, names: Iterable[str], where: str) -> None:
     for name in names:
         if name not in access.roles:
-            raise ValueError(f"{where}: '{name}' brings no scope{suggest(name, access.roles)}")
+            raise ValueError(f"{where}: '{name}' grants no scope{suggest(name, access.roles)}")
 
 
 def _validate_base_scope_implied(access: AccessPolicy) -> None:
     for name in access.scopes:
         implied = access.transitive_scopes(name)
         if name != access.base_scope and access.base_scope not in implied:
-            raise ValueError(f"scopes.{name}.implies: must lead to the base scope '{access.base_scope}'")
+            raise ValueError(f"scopes.{name}.implies: must imply the base scope '{access.base_scope}'")
 
 
 def _validate_role_hierarchy(access: AccessPolicy) -> None:
@@ -108,7 +108,9 @@ def _validate_role_hierarchy(access: AccessPolicy) -> None:
     for broader, scope in access.scopes.items():
         for narrower in sorted(access.transitive_scopes(broader)):
             for role in sorted({*scope.roles} - {*access.scopes[narrower].roles}):
-                raise ValueError(f"scopes.{narrower}.roles: must have '{role}' too, which brings the wider '{broader}'")
+                raise ValueError(
+                    f"scopes.{narrower}.roles: must have '{role}' too, which grants the broader scope '{broader}'"
+                )
 
 
 def _validate_demo_user_groups(access: AccessPolicy) -> None:
@@ -121,9 +123,9 @@ def _validate_demo_user_groups(access: AccessPolicy) -> None:
 
 def _validate_client_ids_unique(access: AccessPolicy) -> None:
     for client_id in sorted(access.machine_clients.keys() & access.clients.keys()):
-        raise ValueError(f"machine_clients.{client_id}: is one of the clients people log in with, too")
+        raise ValueError(f"machine_clients.{client_id}: is also a login client: use another id")
     for audience in sorted(access.upstreams.keys() & (access.clients.keys() | access.machine_clients.keys())):
-        raise ValueError(f"upstreams.{audience}: is the id of a client that logs in")
+        raise ValueError(f"upstreams.{audience}: is also a login client: use another id")
 
 
 def _validate_scope_names_unique(access: AccessPolicy) -> None:
@@ -136,7 +138,7 @@ def _validate_scope_names_unique(access: AccessPolicy) -> None:
         where = f"upstreams.{audience}"
         for name in api.scopes:
             if seen.setdefault(name, where) != where:
-                raise ValueError(f"{where}.scopes.{name}: the name is taken in {seen[name]}")
+                raise ValueError(f"{where}.scopes.{name}: the name is already used in {seen[name]}")
 
 
 class AccessFileError(ValueError):
@@ -214,7 +216,7 @@ class AccessPolicy(StrictModel):
             ValueError: the hierarchy has a cycle.
         """
         if name in path:
-            raise ValueError(f"scopes.{name}.implies: goes round in a circle: {' > '.join((*path, name))}")
+            raise ValueError(f"scopes.{name}.implies: is circular: {' > '.join((*path, name))}")
         implied = {name}
         for narrower in self.scopes[name].implies:
             implied |= self.transitive_scopes(narrower, (*path, name))

@@ -222,7 +222,7 @@ class ScopeRequirements:
     def _reject_duplicate(self, kind: str, name: str) -> None:
         """Rejects a second one of the same name: the SDK would serve the first, under the requirement of the second."""
         if (kind, name) in self._added:
-            raise AccessFileError(f"{name}: there is a {kind} of this name already; give this one another")
+            raise AccessFileError(f"{name}: a {kind} of this name already exists; rename this one")
         self._added.add((kind, name))
 
     def _requirement(self, name: str, scope: ScopeSpec, additional: Iterable[str] = ()) -> ScopeRequirement:

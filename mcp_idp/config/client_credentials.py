@@ -48,9 +48,9 @@ class ClientSigningKey:
         try:
             key = load_pem_private_key(pem, password=None)
         except TypeError as error:
-            raise InvalidClientKey("it is encrypted: write it without a passphrase") from error
+            raise InvalidClientKey("the key is encrypted: store it without a passphrase") from error
         except (ValueError, UnsupportedAlgorithm) as error:
-            raise InvalidClientKey("it holds no private key in PEM") from error
+            raise InvalidClientKey("it contains no PEM private key") from error
         match key:
             case rsa.RSAPrivateKey() if key.key_size >= _MIN_RSA_BITS:
                 return cls("RS256", key)
@@ -58,7 +58,7 @@ class ClientSigningKey:
                 return cls("ES256", key)
             case ed25519.Ed25519PrivateKey():
                 return cls("EdDSA", key)
-        raise InvalidClientKey(f"it must hold an RSA key of {_MIN_RSA_BITS} bits or more, or one on P-256 or Ed25519")
+        raise InvalidClientKey(f"use an RSA key of at least {_MIN_RSA_BITS} bits, or a P-256 or Ed25519 key")
 
 
 def uses_private_key_jwt(env: EnvReader, client_auth: str) -> bool:

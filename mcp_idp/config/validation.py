@@ -28,12 +28,12 @@ def validate_settings(settings: Settings, *, in_container: bool) -> None:
     public = urlsplit(settings.public_url)
     if public.path in {"", "/"} or settings.public_url.endswith("/"):
         raise SettingsError(
-            f"MCP_PUBLIC_URL={settings.public_url}: write it with its path and no slash at the end, as http://localhost:3000/mcp"
+            f"MCP_PUBLIC_URL={settings.public_url}: write it with its path and without a trailing slash, such as http://localhost:3000/mcp"
         )
     on_loopback = is_loopback(public.hostname or "")
     if settings.disable_auth and not (on_loopback and is_loopback(settings.host)):
         raise SettingsError(
-            "DISABLE_AUTH=true: only where HOST and MCP_PUBLIC_URL are both on loopback, as 127.0.0.1; unset it"
+            "DISABLE_AUTH=true: unset it, or set HOST and MCP_PUBLIC_URL to loopback addresses such as 127.0.0.1"
         )
     if not on_loopback:
         _validate_public_deployment(settings)
@@ -50,7 +50,7 @@ def validate_settings(settings: Settings, *, in_container: bool) -> None:
     if in_container and is_loopback(urlsplit(provider_url).hostname or "") and not settings.disable_auth:
         raise SettingsError(
             f"OAUTH_SERVER_URL={settings.server_url}: inside a container this is the container itself; "
-            "set OAUTH_INTERNAL_URL to where the provider is reached from here, as http://keycloak:8080/realms/mcp"
+            "set OAUTH_INTERNAL_URL to the URL at which the container reaches the provider, such as http://keycloak:8080/realms/mcp"
         )
 
 
@@ -66,7 +66,8 @@ def _validate_public_deployment(settings: Settings) -> None:
         )
     if settings.public_url.startswith("http:"):
         raise SettingsError(
-            f"MCP_PUBLIC_URL={settings.public_url}: must be https off loopback: tokens would cross the network"
+            f"MCP_PUBLIC_URL={settings.public_url}: must be https unless it is on loopback: tokens would "
+            "cross the network unencrypted"
         )
     if settings.client_secret is not None and settings.client_secret.lower() in _PLACEHOLDERS:
         raise SettingsError(
@@ -84,7 +85,7 @@ def _validate_token_mode(settings: Settings) -> None:
 def _validate_durations(settings: Settings) -> None:
     if settings.clock_leeway > _MAX_LEEWAY:
         raise SettingsError(
-            f"CLOCK_LEEWAY={settings.clock_leeway}s: at most {_MAX_LEEWAY}s; set the clocks right instead"
+            f"CLOCK_LEEWAY={settings.clock_leeway}s: at most {_MAX_LEEWAY}s; correct the clocks instead"
         )
     for name, value in (("MAX_TOKEN_LIFETIME", settings.max_token_lifetime), ("KEY_MAX_AGE", settings.key_max_age)):
         if value < 1:
@@ -116,6 +117,6 @@ def validate_provider(settings: Settings, place: str = "OAUTH_SERVER_URL=") -> N
         )
     if settings.token_mode == "introspection" and not profile.introspection and settings.introspect_url is None:  # noqa: S105 - the mode's name
         raise SettingsError(
-            f"AUTH_TOKEN_MODE=introspection: the metadata of {profile.title} names no endpoint for it that can be "
+            f"AUTH_TOKEN_MODE=introspection: the metadata of {profile.title} names no reliable endpoint for it;  "
             "relied on; set AUTH_TOKEN_MODE=jwt, or OAUTH_INTROSPECT_URL if you run one"
         )

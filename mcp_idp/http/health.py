@@ -18,7 +18,7 @@ NOT_READY = Response.json(
     {
         "status": "waiting",
         "error": "identity_provider_unavailable",
-        "error_description": "The identity provider's keys are not held yet. The log says what it answered.",
+        "error_description": "The identity provider's keys are not loaded yet. The log has the provider's response.",
     },
     ((b"retry-after", b"5"),),
 )

@@ -62,5 +62,5 @@ METHOD_NOT_ALLOWED = Response.json(
     405, {"error": "method_not_allowed", "error_description": "Use GET."}, ((b"allow", b"GET, HEAD"),)
 )
 NOT_FOUND = Response.json(
-    404, {"error": "not_found", "error_description": "Nothing is served at this path. GET / says what is."}
+    404, {"error": "not_found", "error_description": "Nothing is served at this path. GET / lists what is."}
 )

@@ -88,7 +88,7 @@ class Router:
             log.warning(
                 "host_alias_used",
                 hosts=_log_safe([host]),
-                hint=f"logins fail under this name: use {self._public_url}",
+                hint=f"logins fail with this host name: use {self._public_url}",
             )
 
 

@@ -127,10 +127,10 @@ def bind_sockets(host: str, port: int) -> list[socket.socket]:
 def _bind_error_hint(error: OSError | UnicodeError, host: str, port: int) -> str:
     number = None if isinstance(error, socket.gaierror | UnicodeError) else error.errno
     if number == errno.EADDRINUSE:
-        return f"port {port} is taken: set PORT"
+        return f"port {port} is in use: set PORT to another one"
     if number == errno.EACCES:
-        return f"port {port} is not for this user: set PORT to one above 1023"
-    return f"HOST={host}: is no address of this machine; write one that is, as 127.0.0.1"
+        return f"this user may not use port {port}: set PORT to one above 1023"
+    return f"HOST={host}: is not an address of this machine; write one of its addresses, such as 127.0.0.1"
 
 
 def _url(listener: socket.socket) -> str:

@@ -81,13 +81,13 @@ def parse_response(response: Mapping[str, Any], sent: str, audience: str, now: f
     """
     if "error" in response:
         reason = f"{response['error']!r}: {response.get('error_description')!r}"
-        text = f"the identity provider gave no token for {audience}: your account may have no role there"
+        text = f"the identity provider issued no token for {audience}: your account may have no role there"
         raise TokenExchangeError(text, _without_tokens(reason))
     token, kind, issued = (response.get(name) for name in ("access_token", "token_type", "issued_token_type"))
     if not isinstance(token, str) or not token or token == sent:
-        raise TokenExchangeError("the identity provider gave no new token")
+        raise TokenExchangeError("the identity provider issued no new token")
     if not isinstance(kind, str) or kind.lower() != "bearer" or issued not in (ACCESS_TOKEN, None):
-        raise TokenExchangeError("the identity provider gave a token of another kind")
+        raise TokenExchangeError("the identity provider issued a token of another type")
     seconds = response.get("expires_in")
     ends = isinstance(seconds, int | float) and not isinstance(seconds, bool) and seconds < _LONGEST_SECONDS
     # Without a plausible expires_in the token is used once and not served from the cache.
@@ -175,14 +175,14 @@ class TokenExchange:
     def _requested_scopes(self, audience: str, scopes: tuple[str, ...]) -> tuple[str, ...]:
         api = self._downstream_apis.get(audience)
         if api is None:
-            raise LookupError(f"no token can be exchanged for '{audience}': name it in upstreams of the access file")
+            raise LookupError(f"no token can be exchanged for '{audience}': list it under upstreams in the access file")
         if api.scopes and not api.scopes.keys() >= {*scopes}:
-            raise LookupError(f"upstreams.{audience}.scopes of the access file has not all of these scopes")
+            raise LookupError(f"upstreams.{audience}.scopes in the access file does not list all of these scopes")
         return scopes or tuple(api.scopes)
 
     def _check_end(self, principal: Principal) -> None:
         if principal.expires_at <= self._clock.now():
-            raise TokenExchangeError("the token that the request came with has ended")
+            raise TokenExchangeError("the token of the request has expired")
 
     async def _exchange_once(
         self, principal: Principal, token: str, audience: str, scopes: tuple[str, ...]
@@ -213,7 +213,7 @@ class TokenExchange:
         }
         if scopes:
             question["scope"] = " ".join(scopes)
-        message = f"the identity provider gave no token for {audience}"
+        message = f"the identity provider issued no token for {audience}"
         try:
             async with asyncio.timeout(_TIMEOUT_SECONDS), self._lane.slot():
                 response = await self._endpoint.request_token(question)

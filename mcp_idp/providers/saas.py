@@ -8,7 +8,8 @@ from __future__ import annotations
 from mcp_idp.providers.profile import NO_ID_TOKEN, LoginNotes, ProviderProfile
 
 _MULTI_TENANT_WARNING = (
-    "would let in people of every tenant; write your own as https://login.microsoftonline.com/<tenant id>/v2.0"
+    "would accept users of every tenant; write your own tenant's, such as https://login.microsoftonline.com/<tenant "
+    "id>/v2.0"
 )
 
 OKTA = ProviderProfile(
@@ -19,10 +20,11 @@ OKTA = ProviderProfile(
         # The org authorization server. Only Okta can validate its access tokens.
         (
             r"https://[^/]+/?",
-            "only Okta can judge its tokens; write a custom server's, as https://<org>.okta.com/oauth2/default",
+            "only Okta can validate its tokens; write a custom server's issuer, such as "
+            "https://<org>.okta.com/oauth2/default",
         ),
-        (r".*/", "an issuer of Okta does not end with a slash; write it without"),
-        (r".*/v1/.*", "an endpoint, not the issuer; write it as https://<org>.okta.com/oauth2/default"),
+        (r".*/", "an issuer of Okta does not end with a slash; remove it"),
+        (r".*/v1/.*", "an endpoint, not the issuer; write the issuer, such as https://<org>.okta.com/oauth2/default"),
     ),
     # Tokens of the org authorization server have the type okta-internal-at+jwt, which is not accepted.
     header_types=frozenset({"at+jwt", "jwt", ""}),
@@ -43,7 +45,7 @@ AUTH0 = ProviderProfile(
     name="auth0",
     title="Auth0",
     hosts=(r"([a-z0-9-]+\.)+auth0\.com",),
-    wrong_issuers=((r"https://[^/]+", "an issuer of Auth0 ends with a slash; write it with one"),),
+    wrong_issuers=((r"https://[^/]+", "an issuer of Auth0 ends with a slash; add it"),),
     header_types=frozenset({"at+jwt", "jwt"}),
     token_type_claims=NO_ID_TOKEN,
     # azp in Auth0's own token profile, client_id in the RFC 9068 profile.
@@ -73,9 +75,9 @@ ENTRA = ProviderProfile(
         ),
         (
             r"https://login\.microsoftonline\.[a-z]+/[^/]+/?",
-            "tokens do not name this one; write https://login.microsoftonline.com/<tenant id>/v2.0",
+            "tokens do not have this issuer; write https://login.microsoftonline.com/<tenant id>/v2.0",
         ),
-        (r"https://login\..*/", "this issuer does not end with a slash; write it without"),
+        (r"https://login\..*/", "this issuer does not end with a slash; remove it"),
     ),
     # requestedAccessTokenVersion in the API's manifest decides which of the two its tokens have as `iss`.
     issuer_forms=("https://login.microsoftonline.com/{}/v2.0", "https://sts.windows.net/{}/"),
@@ -108,13 +110,13 @@ COGNITO = ProviderProfile(
     wrong_issuers=(
         (
             r"https://[^/]+\.amazoncognito\.com(/.*)?",
-            "is the login page; write the issuer, as https://cognito-idp.<region>.amazonaws.com/<user pool id>",
+            "is the login page; write the issuer, such as https://cognito-idp.<region>.amazonaws.com/<user pool id>",
         ),
         (
             r"https://[^/]+/?",
-            "names no user pool; write it as https://cognito-idp.<region>.amazonaws.com/<user pool id>",
+            "names no user pool; write the issuer, such as https://cognito-idp.<region>.amazonaws.com/<user pool id>",
         ),
-        (r".*/", "an issuer of Cognito does not end with a slash; write it without"),
+        (r".*/", "an issuer of Cognito does not end with a slash; remove it"),
     ),
     header_types=frozenset({"at+jwt", ""}),
     token_type_claims=(("token_use", frozenset({"access"})),),
@@ -143,8 +145,8 @@ GOOGLE = ProviderProfile(
     opaque=True,
     introspection=False,
     unsupported_reason=(
-        "Google's access tokens are for Google's own APIs, and it answers no introspection (RFC 7662); "
-        "use Keycloak or Dex, with Google as the login behind it"
+        "Google's access tokens are for Google's own APIs, and it has no introspection endpoint (RFC 7662); use "
+        "Keycloak or Dex, with Google as the login behind it"
     ),
     logins=LoginNotes(
         registration="no",

@@ -264,7 +264,9 @@ class TokenVerifierRegistry:
         """Registers `provider` for the issuer identifiers `names`, each of which may have one verifier only."""
         for name in names:
             if name in self._by_issuer or name in self._named_by_first:
-                raise SettingsError(f"{place}: tokens of {name} are another issuer's already; list one of the two")
+                raise SettingsError(
+                    f"{place}: another issuer already has the tokens of {name}; list only one of the two"
+                )
             self._by_issuer[name] = provider
 
     async def close(self) -> None:
@@ -327,6 +329,6 @@ def check_audience(settings: Settings, profile: ProviderProfile, own: IssuerOver
     named = own.clients or own.audience or settings.audience != settings.public_url
     if not profile.audience and not named:
         raise SettingsError(
-            f"{settings.access_file}: access tokens of {profile.title} name no audience; list the clients whose tokens "
+            f"{settings.access_file}: access tokens of {profile.title} have no audience; list the clients whose tokens "
             f"count under issuers: {settings.server_url}: clients:, or set audience: there if the tokens do name one"
         )

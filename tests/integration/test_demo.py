@@ -76,7 +76,7 @@ def test_the_demo_logs_in_calls_tools_and_is_gone(tmp_path: Path) -> None:
     assert process.returncode == 0, output
     assert re.findall(r"^STEP (\d)", output, re.MULTILINE) == list("12345678")
     assert "Hello, reader!" in output
-    assert "Not as with Keycloak" in output
+    assert "Differences from Keycloak" in output
     assert descendants(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
 
@@ -116,5 +116,5 @@ def test_a_port_that_was_named_and_is_taken_is_refused_at_once(tmp_path: Path) -
         with demo(tmp_path, "--port", str(port)) as process:
             output, _ = process.communicate()
     assert process.returncode == 2
-    assert f"port {port} is taken" in output
+    assert f"port {port} is in use" in output
     assert list(tmp_path.iterdir()) == []

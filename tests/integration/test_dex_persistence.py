@@ -43,8 +43,8 @@ def test_apply_proves_what_runs_and_check_tells_drift(
         for verification in (
             "no changes",
             "verified: Dex runs with",
-            "verified: no login begins",
-            "verified: registration does as open-dev",
+            "verified: every login requires PKCE",
+            "verified: registration follows the profile open-dev",
         ):
             assert verification in said
         assert COMMANDS["check"](options, dex.environment) == 0
@@ -54,7 +54,7 @@ def test_apply_proves_what_runs_and_check_tells_drift(
         dex.render()
         capsys.readouterr()
         assert COMMANDS["check"](options, dex.environment) == 1
-        assert "has not read the present file" in capsys.readouterr().out
+        assert "has not read the current file" in capsys.readouterr().out
         dex.restart()
         assert COMMANDS["apply"](options, dex.environment) == 0
 

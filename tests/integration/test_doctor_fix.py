@@ -57,7 +57,7 @@ def test_a_drifted_realm_is_shown_mended_and_tried(keycloak: Keycloak, tmp_path:
         # Nobody is there to agree: shown, and nothing written.
         _, _, output = doctor(server, "--fix")
         assert "client policies" in output
-        assert "not agreed" in output
+        assert "not confirmed" in output
         assert check(server.realm).names == drifted
         # Another server's URL would be written as the audience.
         _, _, output = doctor(server, "--fix", "--yes", MCP_PUBLIC_URL="http://localhost:9/mcp")
@@ -79,5 +79,5 @@ def test_without_the_admin_client_nothing_is_tried(keycloak: Keycloak, tmp_path:
         _, report, _ = doctor(server, "--probe", KEYCLOAK_ADMIN_CLIENT_SECRET="guessed")
         assert names(report) == ["provider_not_probed"]
         _, report, _ = doctor(server, "--probe", OAUTH_SERVER_URL="http://localhost:9/realms/mcp")
-        assert "nothing was tried" in report["findings"][0]["observed"]
+        assert "nothing was probed" in report["findings"][0]["observed"]
         assert clients_of(server.realm) == before

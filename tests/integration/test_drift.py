@@ -102,7 +102,7 @@ def test_an_apply_does_exactly_what_plan_shows(realm: Realm) -> None:
 def test_a_realm_that_is_not_there_is_planned_and_named_and_not_made(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = Realm(keycloak, tmp_path, "test-not-there")
     realm.write_access()
-    assert plan(realm)[0].text == "realm test-not-there: create, disabled until all is written"
+    assert plan(realm)[0].text == "realm test-not-there: create, disabled until the apply is complete"
     assert check(realm).names[0] == "realm test-not-there"
     assert not (tmp_path / "client-secret").exists()
     assert Realm(keycloak, tmp_path, "test-not-there").admin().find() is None

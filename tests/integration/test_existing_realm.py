@@ -118,10 +118,10 @@ def test_a_role_that_everybody_has_by_another_one_is_named_and_left(realm: Realm
     admin.write("POST", ("roles", "employee", "composites"), [admin.get("roles", "mcp-reader")])
     everybody = admin.get()["defaultRole"]["name"]
     admin.write("POST", ("roles", everybody, "composites"), [admin.get("roles", "employee")])
-    with pytest.raises(ConfigError, match="everybody has the role mcp-reader, by the role employee"):
+    with pytest.raises(ConfigError, match="every user has the role mcp-reader, through the role employee"):
         realm.apply()
     found = check(realm)
     assert (found.names, [hole.id for hole in found.weaknesses]) == ([], ["R1"])
-    assert f"everybody has the role mcp-reader, by employee, which is in {everybody}" in found.weaknesses[0].text
+    assert f"every user has the role mcp-reader, through employee, which is in {everybody}" in found.weaknesses[0].text
     admin.write("DELETE", ("roles", everybody, "composites"), [admin.get("roles", "employee")])
     assert check(realm).clean

@@ -133,7 +133,7 @@ def test_what_somebody_changes_at_a_group_is_named_and_what_is_ours_is_mended(ow
     assert set(find(admin, "acme:platform")["realmRoles"]) == {"mcp-writer", "mcp-admin"}
     assert [member["id"] for member in admin.get("groups", engineering["id"], "members")] == [ada["id"]]
     assert check(own).clean
-    assert "group engineering also brings offline_access" in warned(own)
+    assert "group engineering also grants offline_access" in warned(own)
 
 
 @pytest.mark.requirement("groups.drift")
@@ -149,7 +149,7 @@ def test_a_group_is_found_among_many_and_is_not_one_of_the_same_name_elsewhere(o
     give(admin, below, "mcp-admin")
     assert check(own).clean
     assert own.apply() == 0
-    assert "groups that the access file does not name bring its roles: /other/engineering" in warned(own)
+    assert "groups that are not in the access file grant its roles: /other/engineering" in warned(own)
     admin.write("DELETE", ("groups", ours["id"]))
     assert check(own).names == ["group engineering", "group engineering.roles"]
     own.apply()
@@ -158,7 +158,7 @@ def test_a_group_is_found_among_many_and_is_not_one_of_the_same_name_elsewhere(o
     assert admin.get("groups", below["id"])["realmRoles"] == ["mcp-admin"]  # somebody's, and said to be there
     # Who is in a subgroup of ours has its roles as well.
     admin.write("POST", ("groups", find(admin, "engineering")["id"], "children"), {"name": "night shift"})
-    assert "group engineering has 1 subgroup: who is in one has its roles too" in warned(own)
+    assert "group engineering has 1 subgroup: their members have its roles too" in warned(own)
 
 
 @pytest.mark.requirement("groups.foreign")
@@ -316,7 +316,7 @@ def test_a_group_that_brings_more_of_our_roles_inside_another_is_named(own: Real
     found = check(own)
     assert (found.clean, [(weakness.id, weakness.what) for weakness in found.weaknesses]) == (
         False,
-        [("G2", "who is put into the group engineering also gets mcp:admin, by a role inside another one")],
+        [("G2", "members of the group engineering also get mcp:admin, through a composite role")],
     )
 
 
@@ -342,9 +342,9 @@ def test_groups_take_the_rights_over_people_and_a_realm_without_them_does_not(
     for _ in ("there is none", "there is one"):
         found = check(realm, **blind)
         assert found.clean
-        assert [warning for warning in found.warnings if "nor those that everybody joins" in warning]
+        assert [warning for warning in found.warnings if "nor the default groups" in warning]
         code, out, _ = command_line(realm, "apply", **writer)
-        assert (code, "groups that everybody joins were not looked at" in out, "no changes" in out) == (0, True, True)
+        assert (code, "default groups were not checked" in out, "no changes" in out) == (0, True, True)
         admin.write("PUT", ("default-groups", everybodys), {})
     assert check(realm).names == ["realm.default groups"]
     assert "groups" not in "".join(check(realm).warnings)
@@ -353,7 +353,7 @@ def test_groups_take_the_rights_over_people_and_a_realm_without_them_does_not(
     before = admin.get()
     code, out, error = command_line(realm, "apply", **writer)
     assert (code, out) == (PermissionDenied.exit_code, "")
-    assert error == "bootstrap: the admin client may not see groups: give it manage-users (check: view-users)\n"
+    assert error == "bootstrap: the admin client may not read groups: give it manage-users (check: view-users)\n"
     assert admin.get() == before
     able = account(realm, "manage-realm", "manage-clients", "manage-users")
     assert command_line(realm, "apply", **able)[0] == 0
@@ -361,7 +361,7 @@ def test_groups_take_the_rights_over_people_and_a_realm_without_them_does_not(
     assert check(realm, **reader).clean
     give(admin, find(admin, "engineering"), "mcp-admin")
     assert check(realm, **reader).names == ["group engineering.roles"]
-    assert "groups may not be read" in "\n".join(check(realm, **blind).warnings)
+    assert "may not read groups" in "\n".join(check(realm, **blind).warnings)
     assert check(realm, **blind).names == []
 
 

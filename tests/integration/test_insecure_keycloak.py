@@ -64,7 +64,7 @@ def test_all_nine_holes_are_named_and_what_apply_cannot_mend_is_told(outside: Ou
     assert left.names == []
     assert [weakness.id for weakness in left.weaknesses] == ["S2", "S3", "S4", "S4", "S5"]
     # What came in while it was open is still there, and is named: it is nobody's to remove but the administrator's.
-    earlier = [weakness for weakness in left.weaknesses if "that is there already" in weakness.what]
+    earlier = [weakness for weakness in left.weaknesses if "that already existed" in weakness.what]
     assert [(weakness.id, "before-lasting" in weakness.what) for weakness in earlier] == [("S3", True), ("S4", True)]
     for name in ("before", "before-lasting"):
         (client,) = realm.admin().get("clients", clientId=name)

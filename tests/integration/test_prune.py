@@ -95,7 +95,7 @@ def test_check_warns_before_a_realm_is_full_and_a_newcomer_is_told_the_limit(rea
     while len(realm.admin().get("clients")) < maximum:
         assert realm.register(**NATIVE)["status"] == 201
     (warning,) = check(realm).warnings
-    assert f"registration ends at {maximum}" in warning
+    assert f"registration stops at {maximum}" in warning
     assert check(realm).clean  # a warning is no drift
     rejected = realm.register(**NATIVE)
     assert rejected["status"] == 403

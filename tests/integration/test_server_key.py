@@ -97,7 +97,7 @@ def test_a_key_that_this_machine_has_not_stays_and_the_rest_is_mended(realm: Rea
         return fix(outside, PUBLIC_URL, agreed)
 
     # The provider has no key yet: nobody may be left without any.
-    assert "could not say" in apply_fix()
+    assert "could not determine" in apply_fix()
     with pytest.raises(ConfigError, match="set OAUTH_CLIENT_KEY_FILE"):
         run_apply(KeycloakSettings.load(outside), wait=30, log=lambda _: None)
     assert (requests, realm.admin().get("clients", clientId=PUBLIC_URL)) == ([], before)

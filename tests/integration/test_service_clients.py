@@ -184,7 +184,7 @@ def test_a_client_that_somebody_else_made_is_not_taken_over(keycloak: Keycloak, 
     theirs = {"clientId": "importer", "secret": "a-secret-of-theirs", "redirectUris": ["https://theirs.example/back"]}
     realm.admin().write("POST", ("clients",), theirs)
     realm.write_access(machine_clients={"importer": MACHINES["importer"]})
-    with pytest.raises(ConfigError, match=r"machine_clients.importer: the realm has a client of this id"):
+    with pytest.raises(ConfigError, match=r"machine_clients.importer: the realm has a client with this id"):
         realm.apply()
     found = realm.admin().get("clients", clientId="importer")[0]
     assert (found["redirectUris"], found["secret"]) == (theirs["redirectUris"], theirs["secret"])

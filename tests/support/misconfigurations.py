@@ -218,7 +218,7 @@ def _of_another_realm(issuer: Issuer) -> str:
 MISCONFIGURATIONS = (
     # --- the URL -----------------------------------------------------------------------------------------------------
     Misconfiguration(
-        "a slash at the end of the URL", "python-sdk#1052", called("http://localhost:3000/mcp/"), "not_here"
+        "a trailing slash of the URL", "python-sdk#1052", called("http://localhost:3000/mcp/"), "not_here"
     ),
     Misconfiguration(
         "127.0.0.1 for localhost", "python-sdk#1264", called("http://127.0.0.1:3000/mcp"), "other_resource"

@@ -29,7 +29,7 @@ def _roles(access: AccessPolicy) -> Iterator[str]:
         for role in scope.roles:
             known = [other for other, count in uses.items() if count > 1 and other != role]
             if uses[role] == 1 and (close := get_close_matches(role, known, 1, _SIMILARITY)):
-                yield f"scopes.{name}.roles: '{role}' stands nowhere else: did you mean '{close[0]}'?"
+                yield f"scopes.{name}.roles: '{role}' is used nowhere else: did you mean '{close[0]}'?"
 
 
 def _groups(access: AccessPolicy) -> Iterator[str]:
@@ -37,6 +37,6 @@ def _groups(access: AccessPolicy) -> Iterator[str]:
     seen: dict[str, str] = {}
     for name, roles in access.groups.items():
         if not roles:
-            yield f"groups.{name}: stands for no role, so whoever is in it gets nothing"
+            yield f"groups.{name}: has no roles, so its members get nothing"
         if (other := seen.setdefault(name.casefold(), name)) != name:
-            yield f"groups.{name}: differs from '{other}' in capitals only"
+            yield f"groups.{name}: differs from '{other}' only in upper and lower case"

@@ -45,7 +45,7 @@ def render_template(template: str, **values: str) -> str:
     try:
         return _Template(template).substitute(values)
     except (KeyError, ValueError) as error:
-        raise ConfigError(f"Caddyfile: a placeholder that is not known: {error}") from error
+        raise ConfigError(f"Caddyfile: unknown placeholder:  {error}") from error
 
 
 def origin_matchers(registration: RegistrationPolicy) -> str:
@@ -58,7 +58,7 @@ def origin_matchers(registration: RegistrationPolicy) -> str:
         return "\t\texpression `false`"
     for origin in registration.web_origins:
         if not _ORIGIN.fullmatch(origin):
-            raise ConfigError(f"registration.web_origins: '{origin}' is no origin such as http://localhost:6274")
+            raise ConfigError(f"registration.web_origins: '{origin}' is not an origin such as http://localhost:6274")
     return "\n".join(f"\t\theader Origin {origin}" for origin in registration.web_origins)
 
 

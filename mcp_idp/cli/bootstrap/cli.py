@@ -23,22 +23,22 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"([0-9]{1,6})([smhd])")
 
 _DESCRIPTION = """\
-Gives the identity provider the realm, scopes, roles, clients and registration policy that MCP clients need.
+Configures the identity provider with the realm, scopes, roles, clients and registration policy that MCP clients need.
 
-What it shall be stands in idp-config/access.yaml (and, for what only Keycloak knows, in idp-config/keycloak).
+The desired state is in idp-config/access.yaml and, for Keycloak's own settings, in idp-config/keycloak.
 """
 _EPILOG = """\
 environment (an empty value counts as unset):
   OAUTH_SERVER_URL                   the issuer; its last part is the realm   [http://localhost:8080/realms/mcp]
-  OAUTH_INTERNAL_URL                 the same realm as this process reaches it          [OAUTH_SERVER_URL]
+  OAUTH_INTERNAL_URL                 the same realm, as reached by this process         [OAUTH_SERVER_URL]
   MCP_PUBLIC_URL                     the resource: audience of every token  [http://localhost:3000/mcp]
   KEYCLOAK_ADMIN_CLIENT_ID           a client with a service account; a reader is enough for check   [bootstrap]
   KEYCLOAK_ADMIN_CLIENT_SECRET_FILE  the file with its secret (or KEYCLOAK_ADMIN_CLIENT_SECRET)
   KEYCLOAK_ADMIN_REALM               the realm it lives in                                              [master]
-  KEYCLOAK_ACCOUNTS                  the folder that hand-over keeps the secrets of the realm's own accounts in;
-                                     from then on each verb runs as the account that may do just that
+  KEYCLOAK_ACCOUNTS                  the folder in which hand-over keeps the secrets of the realm's own accounts;
+                                     from then on each command runs as the account that has exactly its rights
   SSL_CERT_FILE, REQUESTS_CA_BUNDLE  both: the certificate of an authority of your own, for a provider that has one
-  OAUTH_CLIENT_SECRET_FILE           where the server's own secret is kept; made if it is not there
+  OAUTH_CLIENT_SECRET_FILE           where the server's own secret is kept; created if missing
   OAUTH_CLIENT_AUTH, OAUTH_CLIENT_KEY_FILE   private_key_jwt and the server's own key in place of the secret
   ACCESS_FILE                        who may do what                              [idp-config/access.yaml]
 with --provider dex, besides:
@@ -50,27 +50,25 @@ with --provider auth0 only OAUTH_SERVER_URL, MCP_PUBLIC_URL, ACCESS_FILE, and:
 
 with --provider entra (render only): OAUTH_SERVER_URL is the front, and besides
   JWT_ISSUER                         Entra's own issuer, https://login.microsoftonline.com/<tenant id>/v2.0
-  FRONT_CLIENT_ID                    the public client that was registered at Entra for all programs
+  FRONT_CLIENT_ID                    the public client registered at Entra for all MCP clients
   FRONT_FILES                        the folder that the files are written to                    [.front]
 
-exit codes: 0 done (plan: whatever it says), 1 check found something, the provider refused or the result is not as
-promised, 2 something to change here, 3 the provider does not answer.
+exit codes: 0 done (plan: always), 1 check found something, the provider refused or verification
+failed, 2 a setting, file or account has to be changed, 3 the provider does not answer.
 
-examples (a Keycloak of yours, from nothing to a login: docs/providers/keycloak.md):
-  docker compose run --rm bootstrap                    what `docker compose up` does once
+examples (your own Keycloak, step by step: docs/providers/keycloak.md):
+  docker compose run --rm bootstrap                    what `docker compose up` runs once
   scripts/bootstrap_idp.py plan                        what apply would change, field by field; writes nothing
   scripts/bootstrap_idp.py apply                       against OAUTH_SERVER_URL; a second time: no changes
-  scripts/bootstrap_idp.py apply --prove               also registers a client for a moment, to see that it works
-  scripts/bootstrap_idp.py check --json                for a job every night: exit code 1 on drift or an open hole
-  scripts/bootstrap_idp.py probe                       tries the nine holes of docs/keycloak.md, and cleans up
-  scripts/bootstrap_idp.py prune --older-than 14d      clients that registered themselves and nobody uses
-  scripts/bootstrap_idp.py hand-over                   after the first apply: accounts of this realm alone
-  scripts/bootstrap_idp.py token --uses 1 --expires 1h an invitation to register one client
+  scripts/bootstrap_idp.py apply --prove               also registers a test client and removes it
+  scripts/bootstrap_idp.py check --json                for a nightly job: exit code 1 on drift or a weakness
+  scripts/bootstrap_idp.py probe                       probes the nine weaknesses of docs/keycloak.md, and cleans up
+  scripts/bootstrap_idp.py prune --older-than 14d      unused clients that registered themselves
+  scripts/bootstrap_idp.py hand-over                   after the first apply: accounts for this realm only
+  scripts/bootstrap_idp.py token --uses 1 --expires 1h lets one client register itself
 """
 
-_COMMAND_EPILOG = (
-    "Which provider, which realm and by which account: `bootstrap_idp.py --help`; it has the exit codes too."
-)
+_COMMAND_EPILOG = "See `bootstrap_idp.py --help` for the provider, realm and account settings and the exit codes."
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -92,7 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"bootstrap: {failure}", file=sys.stderr)
         return failure.exit_code
     except KeyboardInterrupt:
-        print("bootstrap: stopped; run it again to go on from here", file=sys.stderr)
+        print("bootstrap: stopped; run it again to continue", file=sys.stderr)
         return 130
 
 
@@ -104,7 +102,7 @@ def _load_command(provider: str, name: str) -> Command:
     """
     commands: Mapping[str, Command] = importlib.import_module(f"mcp_idp.cli.bootstrap.{provider}.commands").COMMANDS
     if name not in commands:
-        raise ConfigError(f"--provider {provider} has no command {name}; it has {', '.join(commands)}")
+        raise ConfigError(f"--provider {provider} has no command {name}; its commands are {', '.join(commands)}")
     return commands[name]
 
 
@@ -135,48 +133,53 @@ def parse(description: str, arguments: list[str] | None, provider: str | None = 
     apply = _add(
         commands,
         "apply",
-        "make the provider as the files say, and prove it",
-        "Reads the provider, prints and writes what differs, proves the result. Writes nothing if nothing differs.",
+        "configure the provider as the files say, and verify it",
+        "Reads the provider's configuration, prints and writes the differences, verifies the result. Writes nothing "
+        "if nothing differs.",
     )
     apply.add_argument(
-        "--prove", action="store_true", help="try a registration even if nothing changed; it is removed at once"
+        "--prove", action="store_true", help="test a registration even if nothing changed; it is removed at once"
     )
     check = _add(
         commands,
         "check",
-        "exit with 1 if the provider is not as the files say, or open",
-        "Names what differs and which known holes are open. Writes nothing; an account that may only read is enough.",
+        "exit with 1 if the provider differs from the files or has a known weakness",
+        "Lists the differences and the open known weaknesses. Writes nothing; a read-only account is enough.",
     )
     _add_json(check)
     _add_prune(commands)
     token = _add(
         commands,
         "token",
-        "make an initial access token",
-        "Makes an invitation with which a client may register (RFC 7591) and prints it once, on standard output.",
+        "create an initial access token",
+        "Creates a token that lets a client register (RFC 7591) and prints it once, on standard output.",
     )
-    token.add_argument("--uses", type=_use_count, default=1, metavar="N", help="registrations it is good for [1]")
-    token.add_argument("--expires", type=duration, default=3600, metavar="TIME", help="such as 30m, 1h, 7d [1h]")
+    token.add_argument("--uses", type=_use_count, default=1, metavar="N", help="number of registrations it allows [1]")
+    token.add_argument(
+        "--expires", type=duration, default=3600, metavar="TIME", help="lifetime, such as 30m, 1h, 7d [1h]"
+    )
     _add(
         commands,
         "hand-over",
-        "replace the administrator of Keycloak's first start by accounts of this realm alone",
-        "Makes three accounts of this realm, their secrets in the folder KEYCLOAK_ACCOUNTS; sees that each may do its "
-        "work and no more; then removes the temporary administrator that it ran as. Can be repeated.",
+        "replace the temporary administrator of Keycloak with accounts for this realm only",
+        "Creates three accounts for this realm, with their secrets in the folder KEYCLOAK_ACCOUNTS; verifies that "
+        "each has exactly the rights it needs; then removes the temporary administrator that it ran as. Can be "
+        "repeated.",
     )
     probe = _add(
         commands,
         "probe",
-        "try the nine holes, as a stranger would; exit with 1 if one is open",
-        "Tries the nine holes of docs/keycloak.md, on a Keycloak of your own: registers clients through each that is "
-        "open and removes them by the admin client.",
+        "probe the nine weaknesses as an unauthenticated client; exit with 1 if one is open",
+        "Probes the nine weaknesses of docs/keycloak.md, on your own Keycloak: registers clients through each open "
+        "one and removes them with the admin client.",
     )
     _add_json(probe)
     _add(
         commands,
         "render",
         "write the provider's files",
-        "With --provider dex writes Dex's configuration, auth0: Terraform, entra: the front before it. Asks nobody.",
+        "Writes Dex's configuration with --provider dex, Terraform with auth0, the front with entra. Makes no "
+        "requests.",
     )
     return parser.parse_args(arguments)
 
@@ -185,25 +188,27 @@ def _add_prune(commands: _SubParsersAction[ArgumentParser]) -> None:
     prune = _add(
         commands,
         "prune",
-        "list clients that registered themselves and nobody uses; with --delete remove them",
-        "Lists clients that registered themselves and nobody uses. One with a session stays, whatever its age. Removes "
+        "list unused clients that registered themselves; remove them with --delete",
+        "Lists unused clients that registered themselves. Keeps clients with a session, whatever their age. Removes "
         "nothing without --delete.",
     )
-    prune.add_argument("--older-than", type=duration, default=30 * 86400, metavar="TIME", help="such as 12h, 30d [30d]")
-    prune.add_argument("--unused", action="store_true", help="only those nobody ever logged in with")
-    prune.add_argument("--delete", action="store_true", help="remove what is listed")
+    prune.add_argument(
+        "--older-than", type=duration, default=30 * 86400, metavar="TIME", help="minimum age, such as 12h, 30d [30d]"
+    )
+    prune.add_argument("--unused", action="store_true", help="only those that were never used for a login")
+    prune.add_argument("--delete", action="store_true", help="remove the listed clients")
 
 
 def _add(commands: _SubParsersAction[ArgumentParser], name: str, line: str, description: str) -> ArgumentParser:
     command = commands.add_parser(name, help=line, description=description, epilog=_COMMAND_EPILOG)
     command.add_argument(
-        "--wait", type=_seconds, default=120, metavar="SECONDS", help="how long a starting provider is waited for [120]"
+        "--wait", type=_seconds, default=120, metavar="SECONDS", help="seconds to wait for the provider to start [120]"
     )
     return command
 
 
 def _add_json(command: ArgumentParser) -> None:
-    command.add_argument("--json", action="store_true", help="print it for programs")
+    command.add_argument("--json", action="store_true", help="print JSON")
 
 
 def duration(text: str) -> int:

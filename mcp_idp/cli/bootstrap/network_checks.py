@@ -79,7 +79,7 @@ def require_production_safe(settings: NetworkSettings, profiles: str) -> None:
         )
     for name, url in (("OAUTH_SERVER_URL", settings.server_url), ("MCP_PUBLIC_URL", settings.public_url)):
         if url.startswith("http://") and not _is_here(url):
-            raise ConfigError(f"{name}={url}: tokens would cross the network in the clear; use https")
+            raise ConfigError(f"{name}={url}: use https; tokens would cross the network unencrypted")
 
 
 def _is_here(url: str) -> bool:

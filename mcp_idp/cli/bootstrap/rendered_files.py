@@ -104,7 +104,7 @@ def diff_lines(desired: Mapping[str, str], current: Mapping[str, str]) -> Iterat
 def _changed(name: str, before: str, after: str) -> Iterator[str]:
     old, new = _parsed(name, before), _parsed(name, after)
     lines = list(_fields("", old, new)) if old is not None and new is not None else list(_lines(before, after))
-    yield from lines or ["written anew, with the same meaning"]
+    yield from lines or ["rewritten, with the same meaning"]
 
 
 def _parsed(name: str, text: str) -> Any:

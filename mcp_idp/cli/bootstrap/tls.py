@@ -24,5 +24,5 @@ def tls_errors_as_config_errors() -> Iterator[None]:
     except OSError as error:  # includes ssl.SSLError, raised for a file without certificates
         raise ConfigError(
             f"SSL_CERT_FILE={os.environ.get('SSL_CERT_FILE', '')}: no certificate can be read from it "
-            f"({error.strerror or type(error).__name__}): name a file of certificates in PEM, or leave it out"
+            f"({error.strerror or type(error).__name__}): use a file of certificates in PEM, or unset it"
         ) from error

@@ -70,8 +70,8 @@ def provider_metadata(settings: KeycloakSettings, http: httpx.Client) -> str:
     issuer = metadata.get("issuer")
     if issuer != settings.server_url:
         raise VerificationError(
-            f"Keycloak calls itself {issuer}, and OAUTH_SERVER_URL is {settings.server_url}: make them the same text, "
-            "either there or in Keycloak's KC_HOSTNAME"
+            f"Keycloak's issuer is {issuer}, but OAUTH_SERVER_URL is {settings.server_url}: make them equal, "
+            "in OAUTH_SERVER_URL or in Keycloak's KC_HOSTNAME"
         )
     if "S256" not in metadata.get("code_challenge_methods_supported", []):
         raise VerificationError("the provider does not offer PKCE with S256")
@@ -99,14 +99,17 @@ def verify_cimd_announced(settings: KeycloakSettings, http: httpx.Client, member
     offered, required = bool(metadata.get(member)), PROFILES[settings.access.registration.profile].metadata_documents
     if offered and not required:
         raise Advisory(
-            "the provider announces client metadata documents and this realm takes none: clients that prefer them end "
-            "at 'Client not found'. Start it without the feature (KC_FEATURES), or write registration.profile: cimd"
+            "the provider advertises client metadata documents but this realm accepts none: clients that prefer them "
+            "fail with 'Client not found'. Start it without the feature (KC_FEATURES), or write "
+            "registration.profile: cimd"
         )
     if required and not offered:
         raise VerificationError(
-            "registration.profile is cimd and the provider does not announce client metadata documents"
+            "registration.profile is cimd but the provider does not advertise client metadata documents"
         )
-    return "client metadata documents are " + ("announced and taken" if required else "neither announced nor taken")
+    return "client metadata documents are " + (
+        "advertised and accepted" if required else "neither advertised nor accepted"
+    )
 
 
 class EndpointSettings(Protocol):
@@ -136,17 +139,16 @@ def server_metadata(settings: EndpointSettings, http: httpx.Client) -> str:
     url = public.copy_with(path=f"/.well-known/oauth-protected-resource{public.path.rstrip('/')}")
     metadata = get_json(http, str(url))
     if metadata is None:
-        raise Advisory(
-            "the MCP server's own metadata was not looked at: it starts later, or cannot be reached from here"
-        )
+        raise Advisory("the MCP server's own metadata was not checked: it starts later, or is not reachable from here")
     resource, issuers = metadata.get("resource"), metadata.get("authorization_servers")
     first = issuers[0] if isinstance(issuers, list) and issuers else issuers
     if resource != settings.public_url or first != settings.server_url:
         raise VerificationError(
-            f"the MCP server calls itself {resource} and sends people to {issuers}: give it the MCP_PUBLIC_URL and the "
+            f"the MCP server's resource is {resource} and it sends users to {issuers}: give it the "
+            "MCP_PUBLIC_URL and the "
             "OAUTH_SERVER_URL of this run"
         )
-    return f"the MCP server is {resource} and sends people to {settings.server_url}"
+    return f"the MCP server is {resource} and sends users to {settings.server_url}"
 
 
 def get_json(http: httpx.Client, url: str) -> dict[str, Any] | None:

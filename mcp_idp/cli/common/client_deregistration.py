@@ -57,7 +57,7 @@ async def unregister(
         narrator: Receives the note.
     """
     if not registration.uri or not registration.token:
-        narrator.line("note", "its registration stays at the provider, which offers no way to remove it (RFC 7592)")
+        narrator.line("note", "its registration remains at the provider, which does not support removal (RFC 7592)")
         return
     try:
         uri = deregistration_url(registration)
@@ -65,12 +65,12 @@ async def unregister(
             headers = {"Authorization": f"Bearer {registration.token}"}
             response = await http.delete(uri, headers=headers)
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:  # TimeoutError is an OSError
-        narrator.line("note", f"its registration stays at the provider: {str(error) or type(error).__name__}")
+        narrator.line("note", f"its registration remains at the provider: {str(error) or type(error).__name__}")
         return
     if response.is_success:
         narrator.line("note", "removed its registration at the provider (RFC 7592 section 2.3)")
     else:
-        narrator.line("note", f"its registration stays at the provider, which answered {response.status_code}")
+        narrator.line("note", f"its registration remains at the provider, which answered {response.status_code}")
 
 
 def deregistration_url(registration: ClientRegistration) -> str:
@@ -82,7 +82,7 @@ def deregistration_url(registration: ClientRegistration) -> str:
         ValueError: The URL has another origin, or the provider offers no way to delete a registration.
     """
     if not registration.uri or not registration.token:
-        raise ValueError("the provider offers no way to remove it (RFC 7592)")
+        raise ValueError("the provider does not support removal (RFC 7592)")
     if origin(registration.uri) != origin(registration.endpoint):
         raise ValueError(f"{registration.uri} is not at {registration.endpoint}")
     return registration.uri

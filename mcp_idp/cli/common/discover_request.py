@@ -51,11 +51,12 @@ def check_response(response: httpx2.Response, url: str, *, logged_in: bool) -> N
     status = response.status_code
     if status == 503:  # noqa: PLR2004 - Service Unavailable
         raise ProviderError(
-            "the server cannot judge any token at the moment (503): it does not reach its provider",
-            "the server's log says which URL it tries; OAUTH_INTERNAL_URL is the provider as the server reaches it",
+            "the server cannot validate tokens at the moment (503): it cannot reach its provider",
+            "the server's log says which URL it tries; set OAUTH_INTERNAL_URL to the URL at which the server "
+            "reaches the provider",
         )
     if status >= 500 or (not logged_in and status in {404, 405, 421}):  # noqa: PLR2004 - server errors
         raise ServerUnreachable(
             f"what answers at {url} is not the MCP server ({status} {response.reason_phrase})",
-            "the URL must be exactly the server's public one, path included: its page at / names it",
+            "use exactly the server's public URL, path included: its page at / shows it",
         )

@@ -30,13 +30,13 @@ _OK = 200
 class HttpFailure(StrEnum):
     """Why there is no HTTP response."""
 
-    NO_NAME = "its name is not known here"
+    NO_NAME = "its host name cannot be resolved"
     REFUSED = "nothing listens there"
     CERTIFICATE = "its certificate is not valid"
     TOO_SLOW = "it does not answer in time"
-    BROKEN = "what it answers is not HTTP, or too much of it"
-    INSIDE = "it is inside this network, where the server is not: it was not asked"
-    NO_URL = "it is no http or https URL"
+    BROKEN = "its response is not valid HTTP, or too large"
+    INSIDE = "it is inside this network and the server is not: no request was sent"
+    NO_URL = "it is not an http or https URL"
 
 
 @dataclass(frozen=True, slots=True)

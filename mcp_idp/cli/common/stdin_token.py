@@ -27,7 +27,7 @@ def read_token(stream: TextIO) -> str:
     """
     text = stream.read(MAX_CHARACTERS + 1).strip()
     if len(text) > MAX_CHARACTERS:
-        raise TokenInputError(f"more than {MAX_CHARACTERS} characters on standard input: that is no token")
+        raise TokenInputError(f"more than {MAX_CHARACTERS} characters on standard input: that is not a token")
     if text.startswith("{"):
         text = _from_token_response(text)
     scheme, _, rest = text.partition(" ")
@@ -42,7 +42,7 @@ def _from_token_response(text: str) -> str:
     try:
         response = strict_json.loads(text.encode("utf-8", "surrogateescape"))
     except strict_json.StrictJsonError as error:
-        raise TokenInputError(f"what is on standard input begins like JSON and is none: {error}") from None
+        raise TokenInputError(f"standard input begins like JSON but is not valid JSON: {error}") from None
     token = response.get("access_token") if isinstance(response, dict) else None
     if not isinstance(token, str):
         raise TokenInputError("the JSON on standard input has no access_token")

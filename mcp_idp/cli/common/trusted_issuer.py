@@ -56,11 +56,11 @@ def check_issuer(named: str, own: str, credential: str = "password") -> None:
     if named == own:
         return
     shown = named[:_MAX_SHOWN]
-    message = f"the {credential} is for the provider {own}, and the server names {shown or 'none'}: nothing was sent"
+    message = f"the {credential} is for the provider {own}, but the server names {shown or 'none'}: nothing was sent"
     if not named:
-        raise ProviderError(message, "a server must name it in its metadata (RFC 9728)")
+        raise ProviderError(message, "the server must name it in its metadata (RFC 9728)")
     way = f"--issuer {shlex.quote(shown)}, or OAUTH_SERVER_URL"
-    raise ProviderError(message, f"only if you know that address, and the {credential} is for it: {way}")
+    raise ProviderError(message, f"only if you trust that address and the {credential} is for it: {way}")
 
 
 def check_metadata(context: OAuthContext, server: str, own: str) -> None:
@@ -94,6 +94,6 @@ def origin(url: str) -> str:
     try:
         parts = httpx2.URL(url)
     except httpx2.InvalidURL as error:
-        raise ValueError(f"{url[:_MAX_SHOWN]!r} is no URL") from error
+        raise ValueError(f"{url[:_MAX_SHOWN]!r} is not a URL") from error
     user = f"{parts.userinfo.decode()}@" if parts.userinfo else ""
     return f"{parts.scheme}://{user}{parts.netloc.decode()}"

@@ -21,15 +21,15 @@ _USAGE_EXIT, _CHILD_EXIT = 2, 1
 _HELP = """\
 See a login at this MCP server from end to end, without Docker and without an account anywhere: a small identity
 provider (nanoidp) and the server run on this machine for the length of the demo, a client logs in and calls tools,
-and every step is told.
+and every step is printed.
 
 examples:
-  scripts/demo                   once through, then everything is gone
-  scripts/demo --user writer     as somebody else
+  scripts/demo                   run once, then stop everything
+  scripts/demo --user writer     as another user
   scripts/demo --keep            … and stay up until Ctrl-C, to connect your own client
 """
 _EXIT_CODES = """\
-exit codes: 0 it worked; 1 one of the two processes failed; 2 the command line is wrong, or a named port is taken;
+exit codes: 0 it worked; 1 one of the two processes failed; 2 the command line is wrong, or a given port is in use;
 3 to 7 as scripts/login --help says; 130 Ctrl-C; 143 terminated
 """
 
@@ -45,7 +45,7 @@ def build_parser(users: Sequence[str]) -> argparse.ArgumentParser:
     )
     default = users[0] if users else None
     parser.add_argument("--user", choices=users, default=default, help=f"who logs in (default: {default})")
-    parser.add_argument("--keep", action="store_true", help="leave both running until Ctrl-C")
+    parser.add_argument("--keep", action="store_true", help="keep both running until Ctrl-C")
     parser.add_argument("--port", type=_port, help=f"the server's port (default: {SERVER_PORT}, or a free one)")
     parser.add_argument("--idp-port", type=_port, help=f"the provider's port (default: {PROVIDER_PORT}, or a free one)")
     return parser
@@ -74,7 +74,7 @@ def _ports(parser: argparse.ArgumentParser, options: argparse.Namespace) -> tupl
         ("provider", options.idp_port, PROVIDER_PORT, provider_port),
     ):
         if requested is None and port != default:
-            print(f"port {default} is taken: the {name} gets {port}")
+            print(f"port {default} is in use: the {name} uses {port}")
     return server_port, provider_port
 
 
@@ -107,8 +107,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             code = DemoScenario(demo_options, access, Path(home), children).run()
         return 128 + interrupts.signal if interrupts.signal else code  # a signal may have arrived during cleanup
     except KeyboardInterrupt:
-        print("\nstopped: both processes are gone, nothing is left")
+        print("\nstopped: both processes have ended, nothing is left")
         return 128 + (interrupts.signal or signal.SIGINT)
     except ProcessFailed as failure:
-        print(f"\ndemo: {failure}\n--- what it wrote last ---\n{failure.tail}", file=sys.stderr)
+        print(f"\ndemo: {failure}\n--- its last output ---\n{failure.tail}", file=sys.stderr)
         return _CHILD_EXIT

@@ -14,7 +14,7 @@ class PortTaken(Exception):
     """
 
     def __init__(self, port: int, option: str) -> None:
-        super().__init__(f"port {port} is taken: name another with {option}, or leave it out and a free one is chosen")
+        super().__init__(f"port {port} is in use: choose another with {option}, or omit the option to use a free one")
 
 
 def is_free(port: int) -> bool:

@@ -113,7 +113,7 @@ class ManagedProcess:
         """
         code = self.process.poll()
         if code is not None:
-            raise ProcessFailed(f"the {self.name} ended by itself (exit code {code})", self.tail())
+            raise ProcessFailed(f"the {self.name} exited unexpectedly (exit code {code})", self.tail())
 
     def wait_until_ready(self, url: str, seconds: float) -> None:
         """Polls `url` until it returns 200.

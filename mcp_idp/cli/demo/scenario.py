@@ -83,7 +83,7 @@ class DemoScenario:
         if code == 0:
             self._conclude(narrator)
         else:
-            narrator.message("--- what the server wrote last ---")
+            narrator.message("--- the server's last output ---")
             for line in server.tail().splitlines():
                 narrator.message(f"  {line}")
         if self._options.keep and code == 0:
@@ -141,7 +141,7 @@ class DemoScenario:
             narrator.message("What next", style="bold")
             narrator.message("  ./scripts/demo --keep      the same, and both stay up for your own client")
             narrator.message("  docker compose up --wait   the same server with Keycloak; then ./scripts/login")
-            narrator.message("  mcp_server/tools.py        the tools: put yours there")
+            narrator.message("  mcp_server/tools.py        the tools: add yours there")
             narrator.message("Both processes end now; nothing stays on this machine.")
 
     def _keep(self, narrator: StepReporter, children: Sequence[ManagedProcess]) -> None:
@@ -154,7 +154,9 @@ class DemoScenario:
         for name, user in self._access.demo_users.items():
             roles = ", ".join(self._access.roles_of_demo_user(user)) or "none"
             narrator.message(f"  {name:<10} password {user.password:<10} roles {roles}")
-        narrator.message("Cursor cannot register here: this provider refuses its cursor:// address; Keycloak takes it.")
+        narrator.message(
+            "Cursor cannot register here: this provider rejects its cursor:// redirect URI; Keycloak accepts it."
+        )
         pause = threading.Event()
         while True:
             for child in children:
@@ -171,10 +173,12 @@ def keycloak_differences(access: AccessPolicy, user: str) -> list[str]:
     """
     roles = set(access.roles_of_demo_user(access.demo_users[user]))
     theirs = [name for name in access.login_scopes if roles & set(access.scopes[name].roles)]
-    there = f"'{user}' would get: {' '.join(theirs)}" if theirs else f"'{user}' would get a token this server refuses"
+    there = (
+        f"'{user}' would get: {' '.join(theirs)}" if theirs else f"'{user}' would get a token that this server rejects"
+    )
     return [
         "",
-        "Not as with Keycloak:",
-        f"  nanoidp gives everybody every scope that is asked for; roles gate nothing. On Keycloak {there}.",
-        "  The login page is the consent page, the subject is the user's name, and the code comes without iss.",
+        "Differences from Keycloak:",
+        f"  nanoidp grants every requested scope to every user; roles have no effect. On Keycloak {there}.",
+        "  The login page is also the consent page, the subject is the user name, and the response has no iss.",
     ]

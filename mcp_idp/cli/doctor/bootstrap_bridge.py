@@ -83,7 +83,7 @@ async def run_probe(variables: Mapping[str, str], issuer: str, *, program: Path 
         return ProbeResult(fault=str(error))
     if own != issuer:
         return ProbeResult(
-            fault=f"the server's provider is {issuer}, and the admin client's is {own}: nothing was tried"
+            fault=f"the server's provider is {issuer}, but the admin client's is {own}: nothing was probed"
         )
     output, complaint = await _bootstrap("probe", variables, program, seconds=None)
     try:
@@ -119,7 +119,7 @@ async def _bootstrap(
         process.kill()
         await process.wait()
         return b"", f"no answer within {seconds:g} s"
-    return output, complaint.decode(errors="replace").strip()[-_MAX_MESSAGE_CHARACTERS:] or "it said nothing"
+    return output, complaint.decode(errors="replace").strip()[-_MAX_MESSAGE_CHARACTERS:] or "it printed nothing"
 
 
 def _read(document: Any) -> AdminCheckResult:
@@ -151,26 +151,26 @@ def fix(variables: Mapping[str, str], url: str, confirm: Callable[[], bool], *, 
     """
     own = variables.get("MCP_PUBLIC_URL") or Settings().public_url
     if own != url:
-        return f"the credentials here are for the server {own}, and {url} is another: nothing was written"
+        return f"the credentials here are for the server {own}, but {url} is a different one: nothing was written"
     planned = _run("plan", variables, program)
     sys.stderr.write(planned.stdout)
     if planned.returncode != 0:
-        return "the bootstrap could not say what to change: nothing was written"
+        return "the bootstrap could not determine what to change: nothing was written"
     if planned.stdout.strip().endswith(_NOTHING_TO_DO):
         return ""
     if not confirm():
-        return "not agreed: nothing was written"
+        return "not confirmed: nothing was written"
     applied = _run("apply", variables, program)
     sys.stderr.write(applied.stdout)
-    return "" if applied.returncode == 0 else "the bootstrap did not come to its end; run it again"
+    return "" if applied.returncode == 0 else "the bootstrap did not finish; run it again"
 
 
 def confirm_on_terminal() -> bool:
     """Asks for confirmation on the terminal; returns False without a terminal."""
     if not sys.stdin.isatty():
-        sys.stderr.write("write this? There is no terminal to ask on: add --yes\n")
+        sys.stderr.write("write these changes? There is no terminal to ask on: add --yes\n")
         return False
-    sys.stderr.write("write this? [y/N] ")
+    sys.stderr.write("write these changes? [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 

@@ -39,30 +39,30 @@ _DOTENV = Path(__file__).parents[3] / ".env"
 _FINDINGS = 1
 _UNREACHABLE = 3
 _HELP = """\
-Look at an MCP server and its identity provider from outside, as clients see them, and name what keeps clients out: the
-cause first, with what mends it. It works with other people's servers, too. It changes nothing without
+Check an MCP server and its identity provider from outside, as clients see them, and report what keeps clients out: the
+cause first, with its fix. It works with any server, not only this project's. It changes nothing without
 --register, --probe or --fix.
 
 examples:
   scripts/doctor                                     the server of this stack, http://localhost:3000/mcp
   scripts/doctor https://mcp.example.com/mcp         … or any other
-  scripts/doctor --register                          register as VS Code, Claude Code and others do; taken back at once
-  scripts/token | scripts/doctor --token -           which rule would refuse this token, and does the server take it?
-  scripts/doctor --login                             log in with the browser, and judge the token that comes
-  scripts/doctor --probe                             try what strangers try, on a Keycloak of your own; cleans up
-  scripts/doctor --fix --inside                      show what apply would change, ask, apply; then look again
+  scripts/doctor --register                          register as VS Code, Claude Code and others do; removed at once
+  scripts/token | scripts/doctor --token -           which rule rejects this token, and does the server accept it?
+  scripts/doctor --login                             log in with the browser, and validate the token
+  scripts/doctor --probe                             probe as an unauthenticated client, on your own Keycloak; cleans up
+  scripts/doctor --fix --inside                      show what apply would change, ask, apply; then check again
   scripts/doctor --json | jq -r '.findings[0].fix'  for programs
 """
 _EPILOG = """\
 environment:
-  MCP_PUBLIC_URL, MCP_PORT   the server, unless it is named: as for scripts/login
+  MCP_PUBLIC_URL, MCP_PORT   the server, unless the URL is given: as for scripts/login
   MCP_PASSWORD, CONNECT_TO, OAUTH_SERVER_URL
                              as for scripts/login: --headless gives the password to that provider only
   KEYCLOAK_ADMIN_CLIENT_…    for --inside, --probe and --fix: as for scripts/bootstrap_idp.py
   SSL_CERT_FILE              authorities to trust besides the usual ones
   NO_COLOR                   no colours
 
-docs/doctor.md lists all that it can find. Exit codes: 0 no problems, 1 findings, 2 the command line is wrong,
+docs/doctor.md lists every finding. Exit codes: 0 no problems, 1 findings, 2 the command line is wrong,
 3 the server cannot be reached, 130 interrupted.
 """
 
@@ -95,22 +95,22 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "scripts/doctor", description=_HELP, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("url", nargs="?", metavar="URL", help="the MCP server, as clients are told to call it")
-    parser.add_argument("--register", action="store_true", help="try registrations, and take each back at once")
+    parser.add_argument("url", nargs="?", metavar="URL", help="the MCP server's URL, as clients use it")
+    parser.add_argument("--register", action="store_true", help="test registrations, and remove each at once")
     parser.add_argument(
-        "--inside", action="store_true", help="ask Keycloak's admin API, too (scripts/bootstrap_idp.py check)"
+        "--inside", action="store_true", help="also check through Keycloak's admin API (scripts/bootstrap_idp.py check)"
     )
     parser.add_argument(
         "--probe",
         action="store_true",
-        help="try the nine holes, on a Keycloak of your own: needs its admin client",
+        help="probe the nine weaknesses, on your own Keycloak: needs its admin client",
     )
     parser.add_argument(
-        "--fix", action="store_true", help="first let scripts/bootstrap_idp.py apply mend what it can, after asking"
+        "--fix", action="store_true", help="first fix what scripts/bootstrap_idp.py apply can fix, after asking"
     )
-    parser.add_argument("--yes", action="store_true", help="do not ask what --fix asks")
-    parser.add_argument("--token", metavar="-", help="judge the access token on standard input")
-    parser.add_argument("--login", action="store_true", help="log in, and judge the token that comes")
+    parser.add_argument("--yes", action="store_true", help="do not ask before --fix writes")
+    parser.add_argument("--token", metavar="-", help="validate the access token on standard input")
+    parser.add_argument("--login", action="store_true", help="log in, and validate the token")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output instead of the report")
     add_login_options(parser)
     return parser
@@ -164,7 +164,10 @@ def _parse_options(options: argparse.Namespace, secrets: Redactor) -> DoctorOpti
         ValueError: An option is invalid; the message names it.
     """
     if options.token not in {None, "-"}:
-        raise ValueError("--token -: a token on the command line stands in the process list: treat it as lost")
+        raise ValueError(
+            "--token -: a token on the command line is visible in the process list: consider it "
+            "compromised, and use standard input"
+        )
     if options.token and options.login:
         raise ValueError("--token and --login: one token at a time")
     url = server_url(options.url, os.environ, "URL")

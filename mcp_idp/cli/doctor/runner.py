@@ -23,7 +23,7 @@ def always(_: CheckContext) -> str:
 
 def with_login(case: CheckContext) -> str:
     """Returns a skip reason if the server requires no login, else ""."""
-    return "the server asks for no login" if case.open else ""
+    return "the server requires no login" if case.open else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

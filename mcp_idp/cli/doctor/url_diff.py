@@ -10,7 +10,7 @@ from mcp_idp.util.urls import is_loopback
 def describe_difference(one: str, other: str) -> str:
     """Returns a phrase that names the first relevant difference between two different URLs."""
     if one.rstrip("/") == other.rstrip("/"):
-        return "a slash at the end"
+        return "a trailing slash"
     a, b = urlsplit(one), urlsplit(other)
     if a.scheme != b.scheme and (a.netloc, a.path) == (b.netloc, b.path):
         return f"{a.scheme} and {b.scheme}"

@@ -71,13 +71,15 @@ class BrowserLogin:
         """
         check_login_url(url)
         opened = self._open and await anyio.to_thread.run_sync(webbrowser.open, url)
-        self._narrator.line("note", "opened in your browser; if no window came, open this:" if opened else "open this:")
+        self._narrator.line(
+            "note", "opened in your browser; if no window appeared, open this URL:" if opened else "open this URL:"
+        )
         self._narrator.message(f"  {url}", style="underline")
         try:
-            with self._narrator.waiting(f"waiting for you to log in, at most {self._timeout:g} s"):
+            with self._narrator.waiting(f"waiting for the login, at most {self._timeout:g} s"):
                 return await callback.wait_for_response(self._timeout)
         except TimeoutError as error:
             raise LoginError(
-                f"nobody came back from the login page within {self._timeout:g} s",
-                "log in within that time, or give more: --timeout 900",
+                f"no response from the login page within {self._timeout:g} s",
+                "log in within that time, or allow more: --timeout 900",
             ) from error

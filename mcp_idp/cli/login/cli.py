@@ -47,15 +47,15 @@ examples:
   scripts/login --url https://mcp.example.com/mcp        … at another server
   MCP_PASSWORD=reader scripts/login --headless --user reader
                                                          … without a browser; the password may also come by prompt
-  scripts/login --call greet name=Ada --call get_time    call these tools instead of the harmless ones
-  scripts/login --scope "mcp:tools mcp:admin"            ask for more than the challenge names
-  scripts/login --client-id mcp-native                   use a client that the provider knows already
+  scripts/login --call greet name=Ada --call get_time    call these tools instead of the read-only ones
+  scripts/login --scope "mcp:tools mcp:admin"            request more than the challenge names
+  scripts/login --client-id mcp-native                   use a preregistered client
   scripts/login --headless --user reader --json < secret-file | jq .claims
 """
 _EXIT_CODES = """\
 environment:
   MCP_PUBLIC_URL  the server, unless --url names it
-  MCP_PORT        where neither names it: http://localhost:$MCP_PORT/mcp, as in docker-compose.yml (default: 3000)
+  MCP_PORT        if neither names it: http://localhost:$MCP_PORT/mcp, as in docker-compose.yml (default: 3000)
   MCP_PASSWORD    the password for --headless; else the first line of standard input, or a prompt
   OAUTH_SERVER_URL
                   the provider that the password of --headless is for, unless --issuer names it: its issuer, byte for
@@ -68,12 +68,12 @@ environment:
 
 exit codes:
   0  everything worked
-  1  something nobody foresaw
+  1  unexpected error
   2  the command line is wrong
-  3  the MCP server does not answer, or is none
-  4  the identity provider does not answer, or its metadata or registration is no use
+  3  the MCP server does not answer, or is not an MCP server
+  4  the identity provider does not answer, or its metadata or registration is unusable
   5  the login failed, was denied, or took too long
-  6  the login worked, but the server does not take the token: usually a role or group is missing
+  6  the login worked, but the server rejects the token: usually a role or group is missing
   7  a tool call failed
   130  interrupted with Ctrl-C
 """
@@ -89,19 +89,19 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--call", nargs="+", action="append", default=[], metavar=("NAME", "key=value"), help="call this tool"
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object on standard output instead of the story")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output instead of the steps")
     return parser
 
 
 def add_login_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of every command that logs in."""
-    parser.add_argument("--scope", help="the scopes to ask for, instead of those the challenge names")
-    parser.add_argument("--client-id", help="a public client known to the provider, instead of registering one")
-    parser.add_argument("--headless", action="store_true", help="fill the provider's forms here, without a browser")
+    parser.add_argument("--scope", help="the scopes to request instead of those in the challenge")
+    parser.add_argument("--client-id", help="a preregistered public client, instead of registering one")
+    parser.add_argument("--headless", action="store_true", help="fill in the provider's forms here, without a browser")
     parser.add_argument(
         "--issuer", help="the only provider that may see a password or secret given here (default: OAUTH_SERVER_URL)"
     )
-    parser.add_argument("--user", help="whom to log in with --headless")
+    parser.add_argument("--user", help="the user to log in with --headless")
     parser.add_argument("--no-browser", action="store_true", help="only print the login URL")
     parser.add_argument("--timeout", type=float, default=300, help="seconds to wait for the login (default: 300)")
 
@@ -177,7 +177,7 @@ def login_options(options: argparse.Namespace, variables: Mapping[str, str]) -> 
     if not 0 < options.timeout < math.inf:  # nan is neither
         raise ValueError("--timeout must be a number of seconds, more than 0")
     if options.scope is not None and not options.scope.split():
-        raise ValueError("--scope names no scope: leave it out to ask for those the challenge names")
+        raise ValueError("--scope names no scope: omit it to request those in the challenge")
     return LoginOptions(
         url=server_url(options.url, variables),
         scope=options.scope,
@@ -232,7 +232,7 @@ def login_password(options: argparse.Namespace) -> str:
             return getpass.getpass(f"password of {user}: ")
     elif password := sys.stdin.readline().rstrip("\r\n"):
         return password
-    raise ValueError("--headless needs the password: in MCP_PASSWORD, or on standard input")
+    raise ValueError("--headless needs the password: set MCP_PASSWORD or use standard input")
 
 
 def _access(path: Path) -> AccessPolicy | None:

@@ -49,7 +49,7 @@ def map_exception(error: BaseException, watch: HttpTracer) -> LoginClientError:
             return _server_failure(part, watch)
     part = next(_parts(error))
     return LoginClientError(
-        f"unforeseen {type(part).__name__}: {part}", "this is a fault of this client: please report it"
+        f"unexpected {type(part).__name__}: {part}", "this is a bug in this client: please report it"
     )
 
 
@@ -65,26 +65,26 @@ def _flow_failure(error: OAuthFlowError, watch: HttpTracer) -> LoginClientError:
     message = watch.redact_remote_text(str(error))
     if isinstance(error, OAuthRegistrationError):
         return ProviderError(
-            f"the provider does not register this client: {message}",
-            "who may register is its registration policy; with a client that it knows already: --client-id mcp-native",
+            f"the provider refused to register this client: {message}",
+            "change the provider's registration policy, or use a preregistered client: --client-id mcp-native",
         )
     if isinstance(error, OAuthTokenError) or watch.kind in _AT_LOGIN:
         return LoginError(f"the login failed: {message}")
     if watch.kind is StepKind.RESOURCE_METADATA and watch.resource != watch.url:
         return ServerUnreachable(
-            f"the server calls itself {watch.resource}, and was called {watch.url}",
-            f"use exactly the name it gives itself: --url {watch.resource} (RFC 9728 section 3.3)",
+            f"the server's public URL is {watch.resource}, but it was called at {watch.url}",
+            f"use exactly its public URL: --url {watch.resource} (RFC 9728 section 3.3)",
         )
     return ProviderError(
-        f"the metadata does not fit together: {message}",
-        "the issuer that the server names and the one of the provider's metadata are compared letter by letter",
+        f"the metadata is inconsistent: {message}",
+        "the issuer that the server names must equal the issuer in the provider's metadata, character by character",
     )
 
 
 def _server_failure(error: MCPError, watch: HttpTracer) -> LoginClientError:
     if watch.token_received:
         return ToolCallError(f"the server answered with an error: {watch.redact_remote_text(str(error))}")
-    return ServerUnreachable(f"what answers at {watch.url} is not an MCP server: {error}", "compare the URL's path")
+    return ServerUnreachable(f"what answers at {watch.url} is not an MCP server: {error}", "check the URL's path")
 
 
 def _unreachable(error: httpx2.HTTPError, watch: HttpTracer) -> LoginClientError:
@@ -92,11 +92,11 @@ def _unreachable(error: httpx2.HTTPError, watch: HttpTracer) -> LoginClientError
     if watch.kind in _AT_SERVER:
         return ServerUnreachable(
             f"the MCP server does not answer at {watch.requested_url}: {reason}",
-            "start it (docker compose up --wait, or ./scripts/demo --keep), or name another one with --url",
+            "start it (docker compose up --wait, or ./scripts/demo --keep), or use another one with --url",
         )
     return ProviderError(
         f"the identity provider does not answer at {watch.requested_url}: {reason}",
-        "it must be reachable from here under the very URL that the server names",
+        "make it reachable from here at exactly the URL that the server names",
     )
 
 
@@ -109,10 +109,10 @@ def token_rejected_error(watch: HttpTracer, plan: LoginOptions) -> TokenRejected
     """
     rejection = watch.rejection
     if rejection is None:
-        return TokenRejected("the server refuses, and names no way to log in")
+        return TokenRejected("the server rejects the request and does not say how to log in")
     context = LoginContext(resource=watch.resource, user=plan.user, scope=plan.scope, access=plan.access)
     advice = explain_rejection(rejection, watch.claims, context)
-    return TokenRejected(f"the login worked, but the server does not take its token ({rejection.status})", *advice)
+    return TokenRejected(f"the login worked, but the server rejects its token ({rejection.status})", *advice)
 
 
 def rejection_advice(error: str | None) -> tuple[str, ...]:
@@ -125,7 +125,7 @@ def rejection_advice(error: str | None) -> tuple[str, ...]:
         Lines of text; empty for errors without specific advice.
     """
     if error == "invalid_scope":
-        return ("the client may not ask for one of these scopes: compare the challenge with the provider's scopes",)
+        return ("the client may not request one of these scopes: compare the challenge with the provider's scopes",)
     if error == "access_denied":
-        return ("the person, or a rule of the provider, said no",)
+        return ("the user or a policy of the provider denied the login",)
     return ()

@@ -61,7 +61,7 @@ async def call_tools(
     watch.logged_in = True
     narrator.step(*STEPS[StepKind.CALL])
     async with Client(streamable_http_client(plan.url, http_client=http)) as client:
-        narrator.line("note", f"agreed on MCP {client.protocol_version}")
+        narrator.line("note", f"negotiated MCP {client.protocol_version}")
         tools = await list_tools(client, narrator)
         outcome.tools = [tool.name for tool in tools]
         for call in plan.calls or default_calls(tools, plan.user or "you"):
@@ -166,10 +166,10 @@ class LoginFlow:
             check_metadata(context, self._plan.url, self._plan.issuer)
         self._logins += 1
         if self._logins > _MAX_LOGINS:
-            raise LoginError(f"the server asked for {self._logins} logins in a row: its challenge cannot be met")
+            raise LoginError(f"the server required {self._logins} logins in a row: its challenge cannot be satisfied")
         if self._plan.client_id is not None:
             self._narrator.step(*STEPS[StepKind.REGISTRATION])
-            self._narrator.line("note", f"not needed: the provider knows the client {self._plan.client_id}")
+            self._narrator.line("note", f"not needed: uses the preregistered client {self._plan.client_id}")
         self._watch.kind, self._watch.requested_url = StepKind.LOGIN, url.partition("?")[0]
         self._narrator.step(*STEPS[StepKind.LOGIN])
         query = dict(parse_qsl(urlsplit(url).query))
@@ -184,19 +184,19 @@ class LoginFlow:
         """The SDK's callback handler. The SDK validates `state` and `iss` afterwards."""
         response, self._authorization_response = self._authorization_response, None
         if response is None:
-            raise LoginError("the login brought no answer")
+            raise LoginError("the login returned no response")
         self._watch.kind = StepKind.AUTHORIZATION_RESPONSE
         self._narrator.secrets.add_secret(response.code)
         self._narrator.step(*STEPS[StepKind.AUTHORIZATION_RESPONSE])
         if response.error is not None or response.code is None:
             description = self._narrator.secrets.redact_remote_text(response.error_description or "")
-            reason = description or response.error or "the answer holds no code"
+            reason = description or response.error or "the response has no code"
             self._narrator.line("got", f"error={response.error} {description}".rstrip())
             raise LoginError(f"the provider refused the login: {reason}", *rejection_advice(response.error))
         self._narrator.line("got", "code=<hidden>, state as sent")
         issuer = self._watch.provider_metadata.get("issuer")
         if response.iss is None:
-            self._narrator.line("note", "no iss: this provider does not say which provider answers")
+            self._narrator.line("note", "no iss: this provider does not identify itself in the response")
         elif response.iss == issuer:
             self._narrator.line("got", f"iss={response.iss}, the issuer of step 3")
         return AuthorizationCodeResult(code=response.code, state=response.state, iss=response.iss)
@@ -216,7 +216,7 @@ class LoginFlow:
             raise token_rejected_error(self._watch, self._plan)
         check_response(response, self._plan.url, logged_in=logged_in)
         if not logged_in:
-            self._narrator.line("note", "no login was asked for: this server runs without authorization")
+            self._narrator.line("note", "no login required: this server runs without authorization")
 
 
 @dataclass(frozen=True, slots=True)

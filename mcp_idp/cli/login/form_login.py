@@ -128,13 +128,13 @@ class FormLogin:
                     _login_rejected(self._user, page)
                 password_sent = True
                 self._fill(form, visit)
-                self._narrator.line("note", f"filled the login form as {self._user}")
+                self._narrator.line("note", f"filled in the login form as {self._user}")
             elif form.name_field is not None:
                 form.name_field.value = self._user
             else:
-                self._narrator.line("note", f"said yes on the consent page, '{page.title}'")
+                self._narrator.line("note", f"gave consent on the page '{page.title}'")
             page = await visit.send(form.method.upper(), form.action, form.form_data(form.accept_button))
-        raise LoginError(f"the provider's login goes round in circles: more than {_MAX_PAGES} pages")
+        raise LoginError(f"the provider's login loops: more than {_MAX_PAGES} pages")
 
     def _fill(self, form: Form, visit: _BrowserSession) -> None:
         """Enters user name and password into `form`, if it submits to the issuer's origin over TLS or loopback."""
@@ -150,7 +150,7 @@ class FormLogin:
     async def _finish(self, visit: _BrowserSession, callback: LoopbackServer) -> AuthorizationResponse:
         response = await self._client.get(visit.url)
         if response.status_code >= _ERROR:
-            raise LoginError(f"the provider's answer was not taken: {read_page(response.text, visit.url).title}")
+            raise LoginError(f"the provider's response was rejected: {read_page(response.text, visit.url).title}")
         return await callback.wait_for_response(1)
 
 
@@ -194,7 +194,7 @@ class _BrowserSession:
             url = joined(url, location)
             if response.status_code not in {307, 308}:
                 method, data = "GET", None
-        raise LoginError(f"the provider redirects in circles: more than {_MAX_PAGES} times")
+        raise LoginError(f"the provider redirects in a loop: more than {_MAX_PAGES} times")
 
     def check_stays(self, url: str, what: str) -> None:
         """Checks that `url` has the issuer's origin.
@@ -209,11 +209,11 @@ class _BrowserSession:
         try:
             there = origin(url)
         except ValueError as error:
-            raise LoginError(f"{what} what is no web address: {self._redact(str(error))}") from error
+            raise LoginError(f"{what} an invalid web address: {self._redact(str(error))}") from error
         if there != self._origin:
             raise LoginError(
                 f"{what} {there[:_MAX_MESSAGE_CHARACTERS]}, which is not {self._origin}",
-                "nothing was sent there; log in with the browser: leave out --headless",
+                "nothing was sent there; log in with the browser: omit --headless",
             )
 
     async def _request(self, method: str, url: str, data: dict[str, str] | None) -> httpx2.Response:
@@ -251,12 +251,12 @@ def _login_rejected(user: str, page: Page) -> NoReturn:
         )
     raise LoginError(
         f"after the password the provider asks for another one, on the page '{page.title}'",
-        "perhaps the password has to be changed: log in with the browser once: leave out --headless",
+        "the password may have to be changed: log in with the browser once: omit --headless",
     )
 
 
 def _give_up(page: Page) -> NoReturn:
     raise LoginError(
-        f"the provider shows a page that needs a person: '{page.title}' {page.message}".rstrip(),
-        "log in with the browser: leave out --headless",
+        f"the provider shows a page that needs user interaction: '{page.title}' {page.message}".rstrip(),
+        "log in with the browser: omit --headless",
     )

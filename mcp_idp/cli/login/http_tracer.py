@@ -125,8 +125,8 @@ class HttpTracer:
         self._secrets.add_secret(authorization, authorization.partition(" ")[2])
         if self.issuer is not None and not self.provider_metadata and self.kind is StepKind.REGISTRATION:
             raise ProviderError(
-                f"no metadata of the provider {self.issuer} was found",
-                f"open {self.issuer}/.well-known/openid-configuration: it must answer, and name this very issuer",
+                f"found no metadata of the provider {self.issuer}",
+                f"open {self.issuer}/.well-known/openid-configuration: it must respond and name exactly this issuer",
             )
         self._narrator.step(*STEPS[self.kind])
         self._narrator.line("asks", f"{request.method} {request.url}{self._details(request)}")

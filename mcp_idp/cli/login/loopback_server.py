@@ -120,9 +120,9 @@ class LoopbackServer:
         hosts = [line.partition(":")[2].strip() for line in lines if line.lower().startswith("host:")]
         parts = urlsplit(target)
         if hosts != [self._host] or parts.path != PATH:  # another Host would mean DNS rebinding
-            return 404, page("Nothing here", "This address only receives the answer of a login.")
+            return 404, page("Not found", "This address only receives login responses.")
         if method != "GET":
-            return 405, page("Not like this", "This address only receives the answer of a login.")
+            return 405, page("Method not allowed", "This address only receives login responses.")
         query = {name: values[0] for name, values in parse_qs(parts.query).items() if len(values) == 1}
         return self._accept(
             AuthorizationResponse(**{name: query.get(name) for name in AuthorizationResponse.__slots__})
@@ -130,13 +130,13 @@ class LoopbackServer:
 
     def _accept(self, response: AuthorizationResponse) -> tuple[int, str]:
         if self._response is None or self._response.done() or self._state is None:
-            return 400, page("No login is waiting", "This answer was used already, or nobody asked for it.")
+            return 400, page("No pending login", "This response was already used, or no login requested it.")
         if not secrets.compare_digest((response.state or "").encode(), self._state.encode()):
-            return 400, page("Not the answer to this login", "Its state is not the one that this login sent.")
+            return 400, page("Response to a different login", "Its state differs from the one that this login sent.")
         self._response.set_result(response)
         if response.error is not None or response.code is None:
-            reason = response.error_description or response.error or "The answer holds no code."
-            return 200, page("The login failed", f"{reason} The terminal says more.")
+            reason = response.error_description or response.error or "The response has no code."
+            return 200, page("The login failed", f"{reason} See the terminal for details.")
         return 200, page("Signed in", "You can close this tab and return to the terminal.")
 
 

@@ -22,22 +22,22 @@ STEPS: dict[StepKind, tuple[int, str, str]] = {
     StepKind.INITIAL_REQUEST: (
         1,
         "Call the server without a token",
-        "a server says how to log in by refusing: 401 and a challenge (MCP authorization; RFC 6750 section 3)",
+        "a server tells clients how to log in with 401 and a challenge (MCP authorization; RFC 6750 section 3)",
     ),
     StepKind.RESOURCE_METADATA: (
         2,
-        "Ask the server who it is and whom it trusts",
-        "the challenge names this document; it names the resource and its provider (RFC 9728 section 3)",
+        "Read the server's protected resource metadata",
+        "the challenge names this document, which names the resource and its provider (RFC 9728 section 3)",
     ),
     StepKind.PROVIDER_METADATA: (
         3,
-        "Ask the provider where its endpoints are",
-        "its issuer must be the very one the server named, or an impostor could answer (RFC 8414 section 3.3)",
+        "Read the provider's metadata",
+        "its issuer must be exactly the one the server named, or an impostor could answer (RFC 8414 section 3.3)",
     ),
     StepKind.REGISTRATION: (
         4,
         "Register this client",
-        "the provider has never heard of this program, and nobody has to type an id (RFC 7591 section 3)",
+        "the provider does not know this client; registration gives it a client id (RFC 7591 section 3)",
     ),
     StepKind.LOGIN: (
         5,
@@ -49,13 +49,13 @@ STEPS: dict[StepKind, tuple[int, str, str]] = {
     ),
     StepKind.AUTHORIZATION_RESPONSE: (
         6,
-        "The code comes back",
-        "state shows that it answers this very login (RFC 6749 section 10.12), iss which provider answers (RFC 9207)",
+        "Receive the authorization code",
+        "state ties the response to this login (RFC 6749 section 10.12), iss which provider answers (RFC 9207)",
     ),
     StepKind.TOKEN: (
         7,
         "Exchange the code for a token",
-        "the code alone is worth nothing: the verifier proves who asked for it (RFC 7636 section 4.5)",
+        "the code alone is useless: the verifier proves that this client requested it (RFC 7636 section 4.5)",
     ),
     StepKind.CALL: (
         8,

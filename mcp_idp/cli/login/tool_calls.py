@@ -161,7 +161,7 @@ async def call_tool(client: Client, narrator: StepReporter, tools: list[Tool], c
     """
     tool = next((tool for tool in tools if tool.name == call.tool), None)
     if tool is None:
-        raise ToolCallError(f"the server shows no tool '{call.tool}'", f"it shows: {', '.join(t.name for t in tools)}")
+        raise ToolCallError(f"the server lists no tool '{call.tool}'", f"it lists: {', '.join(t.name for t in tools)}")
     check_required(call, tool.input_schema)
     arguments = typed_arguments(call, tool.input_schema)
     narrator.line("asks", f"{call.tool} {json.dumps(arguments, ensure_ascii=False)}")

@@ -40,14 +40,14 @@ if TYPE_CHECKING:
 _DOTENV = Path(__file__).parents[3] / ".env"
 _HELP = """\
 Get an access token for an MCP server and print it on standard output: for curl, for scripts/inspect, for a look at what
-the provider writes. What happens is told on standard error; the token is told nowhere else and stored nowhere.
+the provider issues. Progress goes to standard error; the token is printed nowhere else and not stored.
 
 examples:
-  scripts/token | scripts/inspect                        what is in it, and would the server take it?
+  scripts/token | scripts/inspect                        what is in it, and does the server accept it?
   TOKEN=$(scripts/token)                                 log in with the browser, or by a code to type in
   MCP_PASSWORD=reader scripts/token --headless --user reader --keep > token.txt
   scripts/token --client-id nightly --client-secret-file secret.txt
-                                                         a program's own token, without a person
+                                                         a client's own token, without a user
   scripts/token --client-id importer --client-key-file key.pem
                                                          the same, with a key that never leaves this machine
 
@@ -58,7 +58,7 @@ with curl (the header comes from a file descriptor, so that the token is not in 
          "clientInfo":{"name":"curl","version":"1"}}}'
 """
 _EPILOG = """\
-The way to the token: client credentials with --client-secret-file or --client-key-file; else the authorization code
+Flow: client credentials with --client-secret-file or --client-key-file; else the authorization code
 flow, with the browser or with --headless; on a machine without a browser the device flow, if the provider is on another
 machine and offers it.
 --flow chooses one. (This stack's own Keycloak refuses the device flow, and says so only after the login.)
@@ -67,7 +67,7 @@ At the end the client removes its registration, where the provider lets it. The 
 verify signatures; a server that asks the provider (introspection) refuses it then: --keep leaves the registration.
 
 A secret, and the password of --headless, go only to the provider that --issuer or OAUTH_SERVER_URL names, whatever the
-server says (scripts/login --help has the rule).
+server says (see scripts/login --help).
 
 environment and exit codes: as for scripts/login (see scripts/login --help).
 """
@@ -79,10 +79,10 @@ def build_parser() -> argparse.ArgumentParser:
         "scripts/token", description=_HELP, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--url", help="the MCP server's public URL")
-    parser.add_argument("--flow", choices=("auto", "device", "code"), default="auto", help="how a person logs in")
+    parser.add_argument("--flow", choices=("auto", "device", "code"), default="auto", help="how the user logs in")
     parser.add_argument("--client-secret-file", type=Path, metavar="FILE", help="the secret of --client-id")
     parser.add_argument("--client-key-file", type=Path, metavar="FILE", help="or its private key (PEM)")
-    parser.add_argument("--keep", action="store_true", help="leave the registration at the provider")
+    parser.add_argument("--keep", action="store_true", help="keep the registration at the provider")
     add_login_options(parser)
     return parser
 
@@ -127,7 +127,7 @@ def _client_credential(options: argparse.Namespace) -> str | ClientSigningKey:
         ValueError: The file cannot be read, or both are given.
     """
     if options.client_secret_file and options.client_key_file:
-        raise ValueError("--client-secret-file and --client-key-file: one is enough")
+        raise ValueError("--client-secret-file and --client-key-file: use only one")
     if options.client_secret_file or options.client_key_file:
         _own_issuer(options)  # reports an invalid issuer before any request is sent
     key = read_key(options.client_key_file, options.client_id)
@@ -160,7 +160,7 @@ async def _token(
         plan, narrator, login_strategy(options, narrator, password, plan.issuer), keep=options.keep
     )
     if not token:
-        raise LoginError(f"{plan.url} asks for no login, so there is no token")
+        raise LoginError(f"{plan.url} requires no login, so there is no token")
     return token
 
 
@@ -188,7 +188,7 @@ async def _without_a_browser_here(
         return await flow.device_authorization(plan.client_id, options.timeout)
     except DeviceFlowUnavailable as reason:
         if options.flow == "device":
-            raise ProviderError(f"the provider offers no device flow here: {reason}", "leave out --flow") from reason
+            raise ProviderError(f"the provider offers no device flow here: {reason}", "omit --flow") from reason
         narrator.line("note", f"no device flow: {reason}")
         return ""
     finally:
@@ -206,9 +206,9 @@ async def _discover(url: str, http: httpx2.AsyncClient) -> CheckContext:
     for finding in all_findings(await run_checks(case, DISCOVERY_CHECKS)):
         if finding.kind.severity is Severity.ERROR:
             message = f"{finding.kind.title}: {finding.observed}"
-            raise ProviderError(message, finding.fix, f"scripts/doctor {url} says more")
+            raise ProviderError(message, finding.fix, f"scripts/doctor {url} gives details")
     if case.open:
-        raise LoginError(f"{url} asks for no login, so there is no token")
+        raise LoginError(f"{url} requires no login, so there is no token")
     return case
 
 

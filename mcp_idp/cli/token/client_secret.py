@@ -58,7 +58,7 @@ def read_key(path: Path | None, client_id: str | None) -> ClientSigningKey | Non
     if path is None:
         return None
     if not client_id:
-        raise ValueError("--client-key-file: whose key? Add --client-id")
+        raise ValueError("--client-key-file: add --client-id, the client that the key belongs to")
     try:
         return ClientSigningKey.from_pem(path.read_bytes())
     except (OSError, InvalidClientKey) as error:

@@ -94,7 +94,7 @@ class GrantRunner:
             async with asyncio.timeout(timeout):
                 return await self._poll(form, _interval(begun.json_if_ok.get("interval")))
         except TimeoutError as error:
-            raise LoginError(f"nobody typed the code in within {timeout:g} s", "give more: --timeout 900") from error
+            raise LoginError(f"the code was not entered within {timeout:g} s", "allow more: --timeout 900") from error
 
     async def client_credentials(self, client_id: str, credential: str | ClientSigningKey) -> str:
         """Obtains a token for the client itself, without a user (RFC 6749 section 4.4).
@@ -116,7 +116,7 @@ class GrantRunner:
         reply = await self._post("token_endpoint", {**form, **auth_params.form}, auth_params.headers)
         token = text(reply.json_if_ok, "access_token")
         if not token:
-            raise LoginError(f"the provider gives {client_id} no token: {self._error_text(reply)}")
+            raise LoginError(f"the provider issues no token to {client_id}: {self._error_text(reply)}")
         return token
 
     def _way(self, client_id: str, credential: str | ClientSigningKey) -> ClientAuth:
@@ -167,7 +167,7 @@ class GrantRunner:
         self.narrator.message(
             f"Open {complete if is_http_url(complete) else where} in any browser and log in.", style="bold"
         )
-        self.narrator.message(f"The page must show this code, or ask for it: {text(begun, 'user_code')}", style="bold")
+        self.narrator.message(f"The page must show or request this code: {text(begun, 'user_code')}", style="bold")
 
     async def _poll(self, form: dict[str, str], interval: float) -> str:
         while True:
@@ -181,7 +181,7 @@ class GrantRunner:
                 case "slow_down":
                     interval = min(interval + _SLOW_DOWN_SECONDS, _LONGEST_INTERVAL)
                 case _:
-                    raise LoginError(f"no token came: {self._error_text(reply)}", "try the browser's way: --flow code")
+                    raise LoginError(f"no token was issued: {self._error_text(reply)}", "use the browser: --flow code")
 
     def _error_text(self, reply: HttpResult) -> str:
         if reply.fault is not None:

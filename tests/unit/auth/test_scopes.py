@@ -371,7 +371,7 @@ def test_two_of_one_name_are_told_at_the_start(kind: str) -> None:
     requirements = ScopeRequirements(_access())
     for add in (requirements.add_tool, requirements.add_prompt, requirements.add_resource):
         add("notes", "mcp:admin")
-    with pytest.raises(AccessFileError, match=f"notes: there is a {kind} of this name already"):
+    with pytest.raises(AccessFileError, match=f"notes: a {kind} of this name already exists"):
         getattr(requirements, f"add_{kind}")("notes", None)
 
 
@@ -391,7 +391,7 @@ def test_the_access_file_adds_scopes_and_takes_none_away() -> None:
 @pytest.mark.parametrize(
     ("tools", "fault"),
     [
-        ({"note_ad": ["mcp:admin"]}, "tools.note_ad: there is no such tool; there are: greet, "),
+        ({"note_ad": ["mcp:admin"]}, "tools.note_ad: there is no such tool; the tools are: greet, "),
         ({"note_add": ["mcp:amdin"]}, "tools.note_add: 'mcp:amdin' is not one of the scopes"),
     ],
 )

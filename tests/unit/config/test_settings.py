@@ -54,12 +54,12 @@ REFUSED: list[tuple[dict[str, str], str]] = [
     ({"OAUTH_SERVER_URL": "https://user:pw@login.example.com"}, "without user"),
     ({"OAUTH_SERVER_URL": "https://login.example.com:99999"}, "an absolute URL"),
     ({"MCP_PUBLIC_URL": "http://localhost:3000"}, "with its path"),
-    ({"MCP_PUBLIC_URL": "http://localhost:3000/mcp/"}, "no slash at the end"),
+    ({"MCP_PUBLIC_URL": "http://localhost:3000/mcp/"}, "without a trailing slash"),
     (
         {"MCP_PUBLIC_URL": "https://mcp.example.com/mcp"},
         "OAUTH_SERVER_URL=http://localhost:8080",
     ),
-    ({**PUBLIC, "MCP_PUBLIC_URL": "http://mcp.example.com/mcp"}, "must be https off loopback"),
+    ({**PUBLIC, "MCP_PUBLIC_URL": "http://mcp.example.com/mcp"}, "must be https unless it is on loopback"),
     ({"PORT": "http"}, "whole number from 0 to 65535"),
     ({"PORT": "65536"}, "whole number from 0 to 65535"),
     ({"AUTH_TOKEN_MODE": "opaque"}, "one of jwt, introspection"),
@@ -84,8 +84,8 @@ REFUSED: list[tuple[dict[str, str], str]] = [
     ({"OAUTH_SERVER_URL": "https://accounts.google.com"}, "use Keycloak or Dex"),
     ({"OAUTH_PROVIDER": "keyclock"}, "one of keycloak"),
     ({"DISABLE_AUTH": "maybe"}, "true or false"),
-    ({"DISABLE_AUTH": "true", "HOST": "0.0.0.0"}, "both on loopback"),  # noqa: S104 - the point of the row
-    ({**PUBLIC, "DISABLE_AUTH": "1"}, "both on loopback"),
+    ({"DISABLE_AUTH": "true", "HOST": "0.0.0.0"}, "set HOST and MCP_PUBLIC_URL to loopback"),  # noqa: S104 - the point of the row
+    ({**PUBLIC, "DISABLE_AUTH": "1"}, "set HOST and MCP_PUBLIC_URL to loopback"),
     ({"MAX_TOKEN_BYTES": "9999999"}, "from 256 to 32768"),
     ({"MAX_TOKEN_LIFETIME": "1 day"}, "a duration such as"),
     ({"CLOCK_LEEWAY": "1h"}, "at most 300s"),

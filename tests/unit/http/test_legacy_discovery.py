@@ -200,8 +200,8 @@ async def test_under_another_name_of_this_machine_the_log_names_the_public_url()
                 page = await client.get("http://127.0.0.1:3000/")
                 await client.post("http://localhost:3000/mcp", json={})
     output = [(*entry["hosts"], entry["hint"]) for entry in logs if entry["event"] == "host_alias_used"]
-    assert output[0] == ("127.0.0.1:3000", "logins fail under this name: use http://localhost:3000/mcp")
+    assert output[0] == ("127.0.0.1:3000", "logins fail with this host name: use http://localhost:3000/mcp")
     assert len(output) == len(set(output)) == 8
     assert "localhost:3000" not in {host for host, _ in output}
     assert "http://localhost:3000/mcp" in page.text
-    assert "(127.0.0.1 for localhost, a slash at the end)" in page.text
+    assert "(127.0.0.1 for localhost, a trailing slash)" in page.text

@@ -152,14 +152,14 @@ def test_a_taken_port_is_one_line_and_2_before_the_application_starts() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with running("127.0.0.1", port) as server:
-            assert server.end() == (2, f"mcp-server: port {port} is taken: set PORT\n")
+            assert server.end() == (2, f"mcp-server: port {port} is in use: set PORT to another one\n")
             assert server.stdout.read() == ""
 
 
 @pytest.mark.requirement("wire.port_taken")
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid", "a" * 70])
 def test_a_host_that_is_not_this_machine_is_named(host: str) -> None:
-    with pytest.raises(SettingsError, match=f"HOST={host}: is no address of this machine"):
+    with pytest.raises(SettingsError, match=f"HOST={host}: is not an address of this machine"):
         bind_sockets(host, 0)
 
 

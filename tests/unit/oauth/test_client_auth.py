@@ -179,11 +179,11 @@ def test_no_printed_form_shows_what_is_secret(tmp_path: Path) -> None:
 
 
 UNUSABLE: dict[str, tuple[bytes, str]] = {
-    "no PEM": (b"hunter2", "no private key in PEM"),
-    "nothing": (b"", "no private key in PEM"),
+    "no PEM": (b"hunter2", "no PEM private key"),
+    "nothing": (b"", "no PEM private key"),
     "a public key": (
         ON_P256.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
-        "no private key in PEM",
+        "no PEM private key",
     ),
     "an encrypted one": (pem(ON_P256, b"passphrase"), "without a passphrase"),
     "a short one": (pem(rsa_key("short", 1024)), "2048 bits"),

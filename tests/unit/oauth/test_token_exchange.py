@@ -164,7 +164,7 @@ async def test_a_refusal_is_a_tool_error_that_tells_no_token(
     assert told["error"]
     assert not any(secret in str(logs) for secret in (token, "s3cret"))
     assert events(result)[-1]["result"]["isError"] is True
-    assert "the identity provider gave" in _text(result)
+    assert "the identity provider issued" in _text(result)
     out = "".join(capsys.readouterr())
     assert token not in result.text + out
     assert "s3cret" not in result.text + out
@@ -178,7 +178,7 @@ async def test_a_provider_that_gives_the_same_token_back_passes_nothing_on(
         token = server.issuer.token()
         server.issuer.responses = lambda: httpx.Response(200, json=_given(access_token=token))
         response = await server.call("exchange", token, {"audience": "a"})
-    assert "gave no new token" in _text(response)
+    assert "issued no new token" in _text(response)
 
 
 @pytest.mark.requirement("exchange.remembers")
@@ -205,7 +205,7 @@ async def test_without_upstreams_no_tool_reaches_a_token(tmp_path: Path, monkeyp
     with pytest.raises(SettingsError, match="upstreams needs OAUTH_CLIENT_SECRET"):
         create_app(Settings(access_file=path))
     path = access_file(tmp_path, upstreams={"http://localhost:3000/mcp": {"name": "Ourselves"}})
-    with pytest.raises(SettingsError, match="is this server itself"):
+    with pytest.raises(SettingsError, match="names this server itself: remove it"):
         create_app(Settings(access_file=path, client_secret="s3cret"))
 
 
@@ -258,11 +258,11 @@ async def test_nothing_is_given_once_the_callers_token_has_ended(
         server.clock.forward(299)
         assert await stored[0]() == "given"
         server.clock.forward(1)
-        with pytest.raises(TokenExchangeError, match="has ended"):
+        with pytest.raises(TokenExchangeError, match="has expired"):
             await stored[0]()
         # The gate's leeway is for clocks that disagree: it lets the request in, and brings no new token.
         late = await server.call("exchange", server.issuer.token(), {"audience": "a"})
-    assert "has ended" in _text(late)
+    assert "has expired" in _text(late)
     assert len(server.issuer.requests) == 1
 
 
@@ -278,7 +278,7 @@ async def test_a_token_that_ends_while_the_provider_is_asked_brings_nothing(
 
         server.issuer.responses = slow
         response = await server.call("exchange", server.issuer.token(), {"audience": "a"})
-    assert "has ended" in _text(response)
+    assert "has expired" in _text(response)
 
 
 @pytest.mark.requirement("exchange.once")
@@ -313,7 +313,7 @@ async def test_of_different_tokens_a_bounded_number_is_asked_about_and_waits(
         responses = [_text(response) for response in await asyncio.gather(*calls)]
     assert (len(done), maximum) == (1, IN_FLIGHT)
     assert sorted(responses, key=len)[:-1] == ["given"] * (IN_FLIGHT + WAITING)
-    assert "gave no token for a" in max(responses, key=len)
+    assert "issued no token for a" in max(responses, key=len)
 
 
 @pytest.mark.requirement("exchange.bounded")
@@ -392,7 +392,7 @@ async def test_a_provider_without_a_token_endpoint_is_told(tmp_path: Path, monke
     async with _running(tmp_path, monkeypatch) as server:
         server.issuer.metadata = {}
         response = await server.call("exchange", server.issuer.token(), {"audience": "a"})
-    assert "gave no token for a" in _text(response)
+    assert "issued no token for a" in _text(response)
 
 
 @pytest.mark.requirement("exchange.refused")
@@ -405,4 +405,4 @@ async def test_a_token_endpoint_that_cannot_be_used_ends_the_exchange_and_nothin
     async with _running(tmp_path, monkeypatch, unusable) as server:
         token = server.issuer.token()
         response = await server.call("exchange", token, {"audience": "a"})
-    assert "gave no token for a" in _text(response)  # the keys were had all the same
+    assert "issued no token for a" in _text(response)  # the keys were had all the same

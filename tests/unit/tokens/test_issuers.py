@@ -228,13 +228,21 @@ def test_asking_about_some_tokens_needs_credentials(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("first", "issuers", "fault"),
     [
-        (ISSUER, {OTHER: {"aliases": [ISSUER]}}, f"issuers: {OTHER}: tokens of {ISSUER} are another issuer's"),
-        (ISSUER, {OTHER: {"aliases": ["https://x/"]}, "https://x/": {}}, "tokens of https://x/ are another"),
+        (
+            ISSUER,
+            {OTHER: {"aliases": [ISSUER]}},
+            f"issuers: {OTHER}: another issuer already has the tokens of {ISSUER}",
+        ),
+        (
+            ISSUER,
+            {OTHER: {"aliases": ["https://x/"]}, "https://x/": {}},
+            "another issuer already has the tokens of https://x/",
+        ),
         (ISSUER, {"https://y/": {"aliases": ["https://x/"]}, OTHER: {"aliases": ["https://x/"]}}, "https://x/"),
         (  # both are one tenant of Entra ID, and each profile has the other's spelling as an alias
             "https://login.microsoftonline.com/t/v2.0",
             {"https://sts.windows.net/t/": {"audience": "api"}},
-            "tokens of https://sts.windows.net/t/ are another",
+            "another issuer already has the tokens of https://sts.windows.net/t/",
         ),
         (ISSUER, {ISSUER: {"aliases": ["https://x/"]}, "https://x/": {}}, "https://x/"),
     ],

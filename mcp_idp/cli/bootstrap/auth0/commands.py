@@ -33,7 +33,7 @@ def _render(options: argparse.Namespace, variables: Mapping[str, str]) -> int:
         complain(f"warning: {line}")
     say = line_printer(sys.stdout)
     if settings.tenant_domain is None:
-        say("AUTH0_DOMAIN:  set it to the tenant's own domain, which a custom issuer does not show")
+        say("AUTH0_DOMAIN:  set it to the tenant's own domain, which a custom issuer does not contain")
     say(f"Next:          cd {settings.folder} && terraform init && terraform plan")
     return 0
 

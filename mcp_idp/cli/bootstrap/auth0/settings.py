@@ -82,13 +82,13 @@ def _check(settings: Auth0Settings) -> None:
     issuer, access = urlsplit(settings.server_url), settings.access
     if issuer.scheme != "https" or issuer.path != "/":
         raise ConfigError(
-            f"OAUTH_SERVER_URL={settings.server_url}: write the tenant's issuer with its slash, such as "
+            f"OAUTH_SERVER_URL={settings.server_url}: write the tenant's issuer with its trailing slash, such as "
             "https://acme.eu.auth0.com/"
         )
     public = urlsplit(settings.public_url)
     if public.scheme == "http" and not is_loopback(public.hostname or ""):
-        raise ConfigError(f"MCP_PUBLIC_URL={settings.public_url}: tokens would cross the network in the clear")
+        raise ConfigError(f"MCP_PUBLIC_URL={settings.public_url}: tokens would cross the network unencrypted")
     if access.scope_prefix:
-        raise ConfigError("scope_prefix: Auth0 puts nothing before the names of scopes: remove it")
+        raise ConfigError("scope_prefix: remove it; Auth0 does not prefix scope names")
     if {*access.resource.name} & {"<", ">"}:
-        raise ConfigError("resource.name: Auth0 refuses < and > in the name of an API: leave them out")
+        raise ConfigError("resource.name: remove < and >; Auth0 rejects them in the name of an API")

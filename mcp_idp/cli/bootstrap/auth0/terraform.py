@@ -72,8 +72,8 @@ def _by_number(character: str) -> str:
 
 ACCESS, MAIN = "access.tf", "main.tf"
 NOT_VERIFIED = (
-    "not verified against a live tenant: written from the documents of Auth0 and of its Terraform provider 1.55, so "
-    "read what `terraform plan` says before you apply it"
+    "not verified against a live tenant: written from the documentation of Auth0 and of its Terraform provider 1.55; "
+    "review the output of `terraform plan` before you apply it"
 )
 _HEADER = """\
 # Written by scripts/bootstrap_idp.py --provider auth0 render from idp-config/access.yaml: change that.
@@ -122,14 +122,14 @@ def unsupported_features(settings: Auth0Settings) -> Iterator[str]:
     access = settings.access
     yield from _limits_of_registration(access)
     yield (
-        "Auth0 has no introspection: withdrawn rights count until the token ends (token_lifetime in main.tf)"
-        + ("; so take introspect_for out of the access file" if access.introspect_for else "")
+        "Auth0 has no introspection: revoked rights remain valid until the token expires (token_lifetime in main.tf)"
+        + ("; remove introspect_for from the access file" if access.introspect_for else "")
     )
     if access.clients:
         yield (
-            "Auth0 makes up client ids: give people what `terraform output client_ids` shows in place of the ids in "
-            "the access file, and enable a connection for each client; the documents do not say whether a loopback "
-            "callback without a port is good for any port"
+            "Auth0 chooses client ids: give users what `terraform output client_ids` shows in place of the ids in "
+            "the access file, and enable a connection for each client; the documentation does not say whether a "
+            "loopback callback without a port matches any port"
         )
     for name, used in (
         ("machine_clients", access.machine_clients),
@@ -137,12 +137,12 @@ def unsupported_features(settings: Auth0Settings) -> Iterator[str]:
         ("claims", access.claims),
     ):
         if used:
-            yield f"{name} of the access file are not rendered: make at Auth0 what they need"
+            yield f"{name} of the access file are not rendered: configure them at Auth0"
     if access.demo_users:
-        yield "demo users are not made: their passwords are public, and Auth0 is"
+        yield "demo users are not created: their passwords are public, and so is Auth0"
     if access.groups:
-        yield "groups are not made: at Auth0 a role is given to a person or by an Action"
-    yield "people get no role here: give roles in the dashboard, or in Terraform with auth0_user_roles"
+        yield "groups are not created: Auth0 assigns roles to users or by an Action"
+    yield "users get no roles: assign roles in the dashboard, or in Terraform with auth0_user_roles"
 
 
 def _limits_of_registration(access: AccessPolicy) -> Iterator[str]:
@@ -150,8 +150,8 @@ def _limits_of_registration(access: AccessPolicy) -> Iterator[str]:
     admission = PROFILES[registration.profile]
     if admission.anonymous:
         yield (
-            f"registration.profile {registration.profile}: Auth0 takes registrations from anybody with any redirect "
-            "URI, which is wider, so registration stays off; -var open_registration=true opens it all the same"
+            f"registration.profile {registration.profile}: Auth0 accepts registrations from anybody with any "
+            "redirect URI, so registration stays off; -var open_registration=true enables it"
         )
     elif admission.initial_access_token:
         yield (
@@ -161,11 +161,11 @@ def _limits_of_registration(access: AccessPolicy) -> Iterator[str]:
     if admission.metadata_documents:
         yield (
             f"registration.profile {registration.profile}: no setting of the Terraform provider limits the domains of "
-            "client documents, so they stay off; -var any_client_document=true takes them from everywhere"
+            "client documents, so they stay off; -var any_client_document=true accepts them from everywhere"
         )
     if admission.anonymous or admission.metadata_documents:
         yield (
-            "clients that register themselves are third-party applications: they log people in only by connections at "
-            "the domain level, which are not set here"
+            "clients that register themselves are third-party applications: their users can log in only through "
+            "domain-level connections, which are not configured here"
         )
         yield "max_clients and web_origins of the registration have no counterpart"

@@ -161,7 +161,7 @@ def _summary(settings: DexSettings) -> Iterator[str]:
     yield ""
     if access.demo_users:
         width = max(map(len, access.demo_users))
-        yield 'Demo users (name, which Dex calls "Email Address" / password):'
+        yield 'Demo users (name, "Email Address" at Dex\'s login / password):'
         for name, user in access.demo_users.items():
             groups = ", ".join(groups_of(user)) or "no group, so no scope"
             yield f"  {name:{width}} / {user.password:{width}}  {groups}"

@@ -76,13 +76,11 @@ def read_config(text: str) -> Json:
 def _config(settings: DexSettings, source: DexTemplates, current: Json, cost: int) -> Json:
     access = settings.access
     if not access.demo_users and not source.connectors:
-        raise ConfigError(
-            "nobody could log in: there are neither demo_users in the access file nor connectors in DEX_CONFIG"
-        )
+        raise ConfigError("no user could log in: add demo_users to the access file or connectors to DEX_CONFIG")
     clients = public_clients(access, source.proxy)
     ids = [str(client["id"]) for client in clients]
     if settings.public_url in ids:
-        raise ConfigError(f"clients.{settings.public_url}: is the resource's own id: choose another one")
+        raise ConfigError(f"clients.{settings.public_url}: choose another id; this is the resource's own")
     secret = _secret(current, settings.public_url)
     return {
         "issuer": settings.server_url,

@@ -117,16 +117,16 @@ def check_profile(profile: str) -> None:
         ConfigError: The message names the supported profiles.
     """
     if profile not in _PROFILES:
-        raise ConfigError(f"registration.profile: Dex cannot do {profile}: write one of {', '.join(_PROFILES)}")
+        raise ConfigError(f"registration.profile: Dex does not support {profile}: write one of {', '.join(_PROFILES)}")
 
 
 def _check_urls(settings: DexSettings) -> None:
     for name, url in (("OAUTH_SERVER_URL", settings.server_url), ("MCP_PUBLIC_URL", settings.public_url)):
         if not _SAFE_URL.fullmatch(url):
-            raise ConfigError(f"{name}={url}: with Dex, write it with letters, digits and . _ ~ - : @ / only")
+            raise ConfigError(f"{name}={url}: with Dex, use only letters, digits and . _ ~ - : @ /")
     if urlsplit(settings.server_url).path:
         raise ConfigError(
-            f"OAUTH_SERVER_URL={settings.server_url}: the front serves Dex at the root of an origin of its own: "
-            "write the issuer without a path and without a slash at the end"
+            f"OAUTH_SERVER_URL={settings.server_url}: the front serves Dex at the root of its own origin: "
+            "write the issuer without a path and without a trailing slash"
         )
     check_internal_url(settings, "the front is from here, such as http://front:5556")

@@ -34,7 +34,7 @@ def public_clients(access: AccessPolicy, proxy: ProxyConfig) -> list[Json]:
     ids = [client["id"] for client in clients]
     for name in access.clients:
         if ids.count(name) > 1:
-            raise ConfigError(f"clients.{name}: is the id of a client for registrations: choose another one")
+            raise ConfigError(f"clients.{name}: choose another id; registrations use this one")
     return clients
 
 

@@ -21,8 +21,8 @@ Json = dict[str, Any]
 # Set by the bootstrap from the access file and the environment.
 _MANAGED_KEYS = ("issuer", "web", "telemetry", "staticClients", "staticPasswords", "enablePasswordDB")
 _NEVER = {
-    "authproxy": "believes a header of the request",
-    "mockCallback": "lets everybody in",
+    "authproxy": "trusts a request header",
+    "mockCallback": "accepts every user",
     "mockPassword": "has one public password",
 }
 _CONNECTOR_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,40}", re.ASCII)
@@ -130,7 +130,7 @@ def _merged(files: list[tuple[str, Json]]) -> Json:
     for name, content in files:
         for member, value in content.items():
             if member in _MANAGED_KEYS:
-                raise ConfigError(f"{name}: {member} follows from the access file and the environment: remove it")
+                raise ConfigError(f"{name}: {member} is derived from the access file and the environment: remove it")
             merged[member] = [*merged.get(member, []), *(value or [])] if member == "connectors" else value
     return merged
 
@@ -138,6 +138,6 @@ def _merged(files: list[tuple[str, Json]]) -> Json:
 def _check_connector(connector: Json) -> None:
     kind, name = connector.get("type"), connector.get("id")
     if not isinstance(name, str) or not _CONNECTOR_ID.fullmatch(name) or name == "local":
-        raise ConfigError(f"connectors: the id {name!r} must be of a-z, 0-9 and '-', and not 'local'")
+        raise ConfigError(f"connectors: the id {name!r} must consist of a-z, 0-9 and '-', and not be 'local'")
     if kind in _NEVER:
         raise ConfigError(f"connectors.{name}: the type {kind} {_NEVER[kind]}: use another one")

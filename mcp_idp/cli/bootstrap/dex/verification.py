@@ -29,7 +29,9 @@ _PROXY_ONLY_MEMBERS = frozenset(
 )
 _UNSAID_CLAIMS = frozenset({"groups"})
 _CHALLENGE = "x" * 43
-_RESTART = "restart Dex, which reads its file once: docker compose -f docker-compose.dex.yml restart dex"
+_RESTART = (
+    "restart Dex, which reads its configuration only at the start: docker compose -f docker-compose.dex.yml restart dex"
+)
 
 
 def wait_for(settings: DexSettings, config: Json, http: httpx.Client, seconds: float) -> None:
@@ -68,9 +70,9 @@ def _holds(settings: DexSettings, config: Json, http: httpx.Client) -> None:
             "OAUTH_INTERNAL_URL to where the front is from here"
         ) from error
     if response.status_code not in {_BAD_REQUEST, _NOT_FOUND}:
-        raise ProviderUnreachable(f"{settings.internal_url} answered {response.status_code}: Dex is not there yet")
+        raise ProviderUnreachable(f"{settings.internal_url} answered {response.status_code}: Dex is not ready yet")
     if response.status_code != _BAD_REQUEST:
-        raise VerificationError(f"the running Dex has not read the present file: {_RESTART}")
+        raise VerificationError(f"the running Dex has not read the current file: {_RESTART}")
 
 
 def running_config(settings: DexSettings, config: Json, http: httpx.Client) -> str:
@@ -80,7 +82,7 @@ def running_config(settings: DexSettings, config: Json, http: httpx.Client) -> s
         VerificationError: It runs with another one.
     """
     _holds(settings, config, http)
-    return "Dex runs with the present file"
+    return "Dex runs with the current file"
 
 
 def served_metadata(settings: DexSettings, source: DexTemplates, http: httpx.Client) -> str:
@@ -106,7 +108,7 @@ def own_metadata(settings: DexSettings, source: DexTemplates, http: httpx.Client
     """
     own = get_json(http, f"http://{settings.upstream}/.well-known/openid-configuration")
     if own is None:
-        raise Advisory(f"Dex's own document was not compared: {settings.upstream} is not to be reached from here")
+        raise Advisory(f"Dex's own metadata was not compared: {settings.upstream} is not reachable from here")
     expected = {**metadata(settings, source), "scopes_supported": list(source.metadata.scopes)}
     wrong = [
         name
@@ -115,9 +117,9 @@ def own_metadata(settings: DexSettings, source: DexTemplates, http: httpx.Client
     ]
     if wrong:
         raise VerificationError(
-            f"Dex says otherwise of itself: {', '.join(wrong)}; change idp-config/dex/metadata.yaml"
+            f"Dex's own metadata differs in: {', '.join(wrong)}; change idp-config/dex/metadata.yaml"
         )
-    return "what is served says nothing that Dex does not say of itself"
+    return "the served metadata agrees with Dex's own"
 
 
 def _is_stated(value: object, own: object, unsaid: frozenset[str]) -> bool:
@@ -141,7 +143,7 @@ def every_client(settings: DexSettings, config: Json, http: httpx.Client) -> str
             response = _begin(settings, config, http, client["id"], uri, request="unsupported")
             if not response.headers.get("location", "").startswith(uri):
                 raise VerificationError(
-                    f"Dex takes no login of {client['id']} at {uri}: it answers {response.status_code}"
+                    f"Dex rejects the login of {client['id']} at {uri}: it answers {response.status_code}"
                 )
     for client in public[:1]:
         uri = client.get("redirectURIs", [_LOOPBACK])[0]
@@ -163,8 +165,8 @@ def pkce_is_demanded(settings: DexSettings, config: Json, http: httpx.Client) ->
     for name, challenge in (("none", {}), ("plain", {"code_challenge": _CHALLENGE, "code_challenge_method": "plain"})):
         query = {"response_type": "code", "client_id": client, "redirect_uri": _LOOPBACK, **challenge}
         if http.get(f"{settings.internal_url}/auth", params=query).status_code != _BAD_REQUEST:
-            raise VerificationError(f"a login began with PKCE: {name}: the front does not do what its file says")
-    return "no login begins without PKCE by S256"
+            raise VerificationError(f"a login began with PKCE: {name}: the front does not follow its configuration")
+    return "every login requires PKCE with S256"
 
 
 def registration(settings: DexSettings, config: Json, http: httpx.Client) -> str:
@@ -188,8 +190,8 @@ def registration(settings: DexSettings, config: Json, http: httpx.Client) -> str
         if response.status_code != status:
             raise VerificationError(f"registration of {uri} was answered {response.status_code}, not {status}")
         if status == _CREATED and response.json().get("client_id") not in known:
-            raise VerificationError(f"registration of {uri} gave a client that Dex does not know")
-    return f"registration does as {profile} says"
+            raise VerificationError(f"registration of {uri} returned a client that Dex does not know")
+    return f"registration follows the profile {profile}"
 
 
 def _begin(

@@ -95,7 +95,7 @@ def _check_provider(settings: EntraSettings) -> None:
             f"FRONT_CLIENT_ID={settings.client_id}: write the application id of the public client at Entra"
         )
     if not settings.access.scope_prefix:
-        raise ConfigError("scope_prefix: Entra wants scopes in full: write api://<application id of the API>/")
+        raise ConfigError("scope_prefix: Entra requires full scope names: write api://<application id of the API>/")
 
 
 def _check_proxy(settings: EntraSettings, resource: str) -> None:
@@ -105,11 +105,11 @@ def _check_proxy(settings: EntraSettings, resource: str) -> None:
             f"OAUTH_SERVER_URL={settings.proxy_url}: write the front's own origin, such as https://login.example.com"
         )
     if settings.access.registration.profile not in _PROFILES:
-        raise ConfigError(f"registration.profile: the front can do {', '.join(_PROFILES)} only")
+        raise ConfigError(f"registration.profile: the front supports {', '.join(_PROFILES)} only")
     for name, url in (("OAUTH_SERVER_URL", settings.proxy_url), ("MCP_PUBLIC_URL", resource)):
         if is_loopback(urlsplit(url).hostname or ""):
             continue
         if url.startswith("http://"):
-            raise ConfigError(f"{name}={url}: tokens would cross the network in the clear; use https")
+            raise ConfigError(f"{name}={url}: use https; tokens would cross the network unencrypted")
         if settings.access.registration.profile == "open-dev":
-            raise ConfigError(f"registration.profile: {name} is off this machine: write loopback-only or closed")
+            raise ConfigError(f"registration.profile: {name} is not on this machine: write loopback-only or closed")

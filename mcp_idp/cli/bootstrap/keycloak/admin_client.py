@@ -40,8 +40,8 @@ def connection_error(settings: KeycloakSettings, error: KeycloakConnectionError)
     base = settings.admin_base
     if isinstance(error.__cause__, SSLError):
         return ProviderUnreachable(
-            f"no TLS with {base}: where Keycloak has a certificate of your own authority, name its file in "
-            "SSL_CERT_FILE and REQUESTS_CA_BUNDLE; where it speaks plain http, write http:// in OAUTH_INTERNAL_URL"
+            f"no TLS connection to {base}: if your own authority issued Keycloak's certificate, name its file in "
+            "SSL_CERT_FILE and REQUESTS_CA_BUNDLE; if Keycloak uses plain http, write http:// in OAUTH_INTERNAL_URL"
         )
     return ProviderUnreachable(
         f"nothing answers at {base}: start Keycloak (docker compose up keycloak), or set OAUTH_INTERNAL_URL to "
@@ -59,7 +59,7 @@ def auth_error(settings: KeycloakSettings) -> AdminAuthError:
         The exception, not raised.
     """
     return AdminAuthError(
-        f"Keycloak does not take the secret of its admin client '{settings.admin_client_id}': it keeps the "
+        f"Keycloak rejects the secret of its admin client '{settings.admin_client_id}': it keeps the "
         "one of its first start. With docker compose: `docker compose down -v` starts afresh (and forgets all "
         "users and clients); elsewhere set KEYCLOAK_ADMIN_CLIENT_ID and KEYCLOAK_ADMIN_CLIENT_SECRET_FILE"
     )
@@ -83,7 +83,7 @@ def missing_roles_message(settings: KeycloakSettings, realm: str, method: str, p
     elif method == "GET":
         roles = (
             "view-realm, view-clients, view-events (for apply manage-realm, manage-clients, view-events) and for "
-            "people view-users (manage-users)"
+            "users view-users (manage-users)"
         )
     else:
         roles = "manage-realm, manage-clients and, for demo users, machine clients and groups, manage-users"

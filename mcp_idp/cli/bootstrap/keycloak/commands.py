@@ -65,7 +65,7 @@ def _plan(options: Namespace, environ: Mapping[str, str]) -> int:
         for line in change_lines(change, members=True):
             say(line)
     if changes and changes[0].object_label == f"realm {settings.realm}":
-        say("note: Keycloak puts scopes and policies of its own into a new realm; apply puts those right too")
+        say("note: Keycloak adds its own scopes and policies to a new realm; apply corrects those too")
     say(count_line(changes))
     return 0
 
@@ -101,7 +101,7 @@ def _prune(options: Namespace, environ: Mapping[str, str]) -> int:
     busy = len(found) - removed
     say(
         f"{removed} removed {of_all}, {len(clients) - removed} kept"
-        + (f"; {busy} of them because somebody has just logged in with them" if busy else "")
+        + (f"; {busy} of them were used for a login just now" if busy else "")
     )
     return 0
 
@@ -115,7 +115,7 @@ def _token(options: Namespace, environ: Mapping[str, str]) -> int:
     # Standard output carries the token alone, so that it can be redirected to a file or a pipe without being displayed.
     print(create_initial_access_token(session, profile, uses=options.uses, seconds=options.expires))
     count = count_noun(options.uses, "client")
-    say(f"The token above registers {count} within {options.expires} seconds and is shown only now.")
+    say(f"The token above registers {count} within {options.expires} seconds and is shown only once.")
     say(f"Send it as `Authorization: Bearer` to {settings.server_url}/clients-registrations/openid-connect")
     return 0
 

@@ -84,12 +84,12 @@ class SecretSource:
         if found is None:
             if create_missing:
                 raise ConfigError(
-                    f"{self.variable}: a machine client of the access file has its secret there: set it, or "
-                    f"{self.variable}_FILE to a file, which is made if it is not there"
+                    f"{self.variable}: a machine client of the access file needs this secret: set it, or set "
+                    f"{self.variable}_FILE to a file, which is created if missing"
                 )
             return None
         if len(found) < _MIN_SECRET_LENGTH:
-            raise ConfigError(f"{self.variable}: a machine's secret has {_MIN_SECRET_LENGTH} characters or more")
+            raise ConfigError(f"{self.variable}: use at least {_MIN_SECRET_LENGTH} characters")
         return found
 
     def _read_secret(self, *, create_missing: bool) -> str | None:

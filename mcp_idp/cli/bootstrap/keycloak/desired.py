@@ -86,9 +86,9 @@ class DesiredState:
         )
         if settings.admin_realm == settings.realm and rejects_client_credentials:
             raise ConfigError(
-                f"KEYCLOAK_ADMIN_REALM={settings.realm}: client-policies.yaml refuses client_credentials here, with "
-                "which this run itself logs in: use an admin client of the realm master with roles of the client "
-                f"'{settings.realm}-realm', or take the grant out there"
+                f"KEYCLOAK_ADMIN_REALM={settings.realm}: client-policies.yaml forbids client_credentials here, "
+                "which this run itself uses: use an admin client of the realm master with roles of the client "
+                f"'{settings.realm}-realm', or remove the grant there"
             )
         return cls(
             realm=settings.realm,

@@ -30,8 +30,8 @@ def create_initial_access_token(session: AdminClient, profile: RegistrationProfi
     """
     if not PROFILES[profile].initial_access_token:
         raise ConfigError(
-            f"registration.profile: {profile} lets nobody register, not with a token either: "
-            "write initial-access-token and apply"
+            f"registration.profile: {profile} does not allow registration, even with a token: "
+            "write initial-access-token and run apply"
         )
     answer = session.create(("clients-initial-access",), {"count": uses, "expiration": seconds})
     return str(answer["token"])

@@ -211,20 +211,22 @@ def require_writable(desired: DesiredState, actual: CurrentState) -> None:
     require_no_default_roles(desired.access, actual)
     if actual.users is None and desired.access.demo_users:
         raise PermissionDenied(
-            "the admin client may not see people, so demo users cannot be compared: give it manage-users "
-            "(plan: view-users)"
+            "the admin client may not read users, so demo users cannot be compared: give it manage-users (plan: "
+            "view-users)"
         )
     if actual.service_client_roles is None:
         raise PermissionDenied(
-            "the admin client may not see the roles of machine clients: give it manage-users (check: view-users)"
+            "the admin client may not read the roles of machine clients: give it manage-users (check: view-users)"
         )
     if not actual.groups.known and (desired.access.groups or actual.managed_state.groups):
-        raise PermissionDenied("the admin client may not see groups: give it manage-users (check: view-users)")
+        raise PermissionDenied("the admin client may not read groups: give it manage-users (check: view-users)")
 
 
 def _creation(desired: DesiredState) -> Change:
     body = new_realm(desired.realm, desired.access.resource.name)
-    return Change(f"realm {desired.realm}", "create, disabled until all is written", "POST", (), body, action="create")
+    return Change(
+        f"realm {desired.realm}", "create, disabled until the apply is complete", "POST", (), body, action="create"
+    )
 
 
 def require_known_key(resource: str, credentials: ClientCredentials, actual: CurrentState) -> None:
@@ -243,6 +245,6 @@ def require_known_key(resource: str, credentials: ClientCredentials, actual: Cur
     found = actual.clients.get(resource) or {}
     if credentials.key_unknown_here and found.get("clientAuthenticatorType") != BY_KEY:
         raise ConfigError(
-            "OAUTH_CLIENT_AUTH=private_key_jwt: the provider has no key of this server's yet: set "
+            "OAUTH_CLIENT_AUTH=private_key_jwt: the provider does not have this server's key yet: set "
             "OAUTH_CLIENT_KEY_FILE to the file with the key"
         )

@@ -155,7 +155,7 @@ def _require_cimd_announced(settings: KeycloakSettings, http: httpx.Client) -> N
     response = http.get(f"{settings.admin_base}realms/master/.well-known/openid-configuration")
     if ANNOUNCED not in response.text:
         raise ConfigError(
-            "registration.profile: cimd needs a feature of Keycloak that is off, and only its start can switch it on: "
+            "registration.profile: cimd needs a Keycloak feature that is disabled; enable it at the start: "
             "KC_FEATURES=cimd (docker compose: KC_FEATURES=cimd docker compose up --wait)"
         )
 

@@ -75,7 +75,7 @@ ACCOUNTS: Mapping[str, Account] = {
         reads=(*_CONFIGURATION, *_USER_PATHS),
     ),
     "people": Account(
-        what_for="makes accounts for people and gives them roles",
+        what_for="creates user accounts and assigns roles",
         roles=frozenset({"manage-users", "view-realm"}),
         reads=(*_USER_PATHS, ("roles",)),
     ),
@@ -97,7 +97,7 @@ def ensure_account(master: AdminClient, settings: KeycloakSettings, name: str, s
     """
     rights = find_client(master, f"{settings.realm}-realm")
     if rights is None:
-        raise ConfigError(f"the realm {settings.realm} is not there yet: run apply first")
+        raise ConfigError(f"the realm {settings.realm} does not exist yet: run apply first")
     client_id = account_id(settings.realm, name)
     desired = _client(client_id, ACCOUNTS[name].what_for, secret)
     found = find_client(master, client_id)
@@ -107,7 +107,7 @@ def ensure_account(master: AdminClient, settings: KeycloakSettings, name: str, s
     elif is_managed(found):
         master.write("PUT", ("clients", found["id"]), desired)
     else:
-        raise ConfigError(f"a client {client_id} that is not ours is in the realm {ADMIN_REALM}: rename it")
+        raise ConfigError(f"a client {client_id} that is not managed here exists in the realm {ADMIN_REALM}: rename it")
     roles = ACCOUNTS[name].roles | (ACCOUNTS[name].user_roles if _manages_users(settings.access) else frozenset())
     granted = [role for role in master.get("clients", rights["id"], "roles") if role["name"] in roles]
     account_user = master.get("clients", found["id"], "service-account-user")
@@ -172,14 +172,14 @@ def verify_account(settings: KeycloakSettings, name: str, secret: str, log: Call
         for path in (*account.reads, *(_USER_PATHS if account.user_roles and _manages_users(settings.access) else ())):
             session.get(*path, max="1")
     except (AdminAuthError, ProviderRequestError) as error:
-        raise VerificationError(f"the account {client_id} cannot do what it is for: {error}") from error
+        raise VerificationError(f"the account {client_id} lacks the rights it needs: {error}") from error
     if (realms := session.realms()) != {settings.realm}:
         raise VerificationError(
-            f"the account {client_id} has rights in {', '.join(sorted(realms))}, not in its realm alone"
+            f"the account {client_id} has rights in {', '.join(sorted(realms))}, not only in its own realm"
         )
     checks: dict[str, Callable[[], None]] = {
-        "make a realm": lambda: session.create_realm({"realm": settings.realm}),
-        "make people in master": lambda: outside.write("POST", ("users",), {}),
+        "create a realm": lambda: session.create_realm({"realm": settings.realm}),
+        "create users in master": lambda: outside.write("POST", ("users",), {}),
         "read clients of master": lambda: outside.get("clients", max="1"),
         "change master": lambda: outside.write("PUT", (), {}),
     }
@@ -229,9 +229,9 @@ def replace_bootstrap_admin(settings: KeycloakSettings, *, wait: int, log: Calla
             exists, unless only the check after its deletion failed.
     """
     if settings.accounts is None:
-        raise ConfigError("KEYCLOAK_ACCOUNTS: set it to the folder where the accounts' secrets shall be kept")
+        raise ConfigError("KEYCLOAK_ACCOUNTS: set it to the folder in which to keep the accounts' secrets")
     if settings.admin_realm != ADMIN_REALM:
-        raise ConfigError(f"KEYCLOAK_ADMIN_REALM={settings.admin_realm}: it takes an administrator of {ADMIN_REALM}")
+        raise ConfigError(f"KEYCLOAK_ADMIN_REALM={settings.admin_realm}: use an administrator of {ADMIN_REALM}")
     master = AdminClient(settings, log, realm=ADMIN_REALM)
     try:
         master.log_in(wait)
@@ -240,7 +240,7 @@ def replace_bootstrap_admin(settings: KeycloakSettings, *, wait: int, log: Calla
         if any(read_secret(account_file(settings.accounts, name)) is None for name in ACCOUNTS):
             raise
         _verify_all(settings, settings.accounts, log)
-        log("no changes: the accounts work, and the temporary administrator is gone")
+        log("no changes: the accounts work, and the temporary administrator is removed")
         return
     for name in ACCOUNTS:
         ensure_account(master, settings, name, _get_or_create_secret(settings.accounts, name))
@@ -267,7 +267,7 @@ def _get_or_create_secret(folder: Path, name: str) -> str:
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"{file.parent}: cannot be made ({error.strerror}); name another folder") from error
+        raise ConfigError(f"{file.parent}: cannot be created ({error.strerror}); name another folder") from error
     return _stored_secret(folder, name) or get_or_create_secret(file)
 
 
@@ -284,7 +284,7 @@ def _remove_temporary(master: AdminClient, settings: KeycloakSettings, log: Call
     """
     admin = find_client(master, settings.admin_client_id)
     if admin is None or (admin.get("attributes") or {}).get(_TEMPORARY) != "true":
-        log(f"note: the administrator {settings.admin_client_id} is not a temporary one and stays")
+        log(f"note: the administrator {settings.admin_client_id} is not temporary and remains")
         return
     master.write("DELETE", ("clients", admin["id"]))
     try:

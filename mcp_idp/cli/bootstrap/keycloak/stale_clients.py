@@ -79,7 +79,7 @@ def describe_rule(older_than: int, *, unused: bool) -> str:
     unit, seconds = next((unit, size) for unit, size in _UNITS.items() if older_than % size == 0)
     count = older_than // seconds
     ago = count_noun(count, unit)
-    since = "nobody ever logged in with" if unused else f"nobody logged in with for {ago}"
+    since = "were never used for a login" if unused else f"were not used for a login for {ago}"
     return f"more than {ago} ago, that {since} and that have no session"
 
 
@@ -165,8 +165,8 @@ def _check_events(realm: Object) -> None:
     kinds = realm.get("enabledEventTypes") or [REGISTERED, USED]
     if not realm.get("eventsEnabled") or not {REGISTERED, USED} <= set(kinds):
         raise ConfigError(
-            "the realm keeps no events of registrations and logins, so nobody knows how old a client is: run apply "
-            "(realm.yaml sets eventsEnabled), then prune when enough time has gone by"
+            "the realm stores no registration and login events, so the age of its clients is unknown: run apply "
+            "(realm.yaml sets eventsEnabled), then prune after that time has passed"
         )
 
 

@@ -48,7 +48,7 @@ def example_tokens(settings: KeycloakSettings, session: AdminClient) -> str:
     """
     access = settings.access
     if not access.clients or not access.demo_users:
-        raise Advisory("no example token: it takes a client and a demo user in the access file")
+        raise Advisory("no example token: it requires a client and a demo user in the access file")
     client_id = next(iter(access.clients))
     for user in access.demo_users:
         token = example_token(session, client_id, user, tuple(access.scopes))
@@ -73,7 +73,7 @@ def example_token(session: AdminClient, client_id: str, username: str, scopes: t
     """
     client, user = find_client(session, client_id), find_user(session, username)
     if client is None or user is None:
-        raise VerificationError(f"the client {client_id} or the user {username} is not there")
+        raise VerificationError(f"the client {client_id} or the user {username} does not exist")
     path = ("clients", client["id"], "evaluate-scopes", "generate-example-access-token")
     token: dict[str, Any] = session.get(*path, userId=user["id"], scope=" ".join(scopes))
     return token
@@ -85,7 +85,7 @@ def _validate_token(settings: KeycloakSettings, user: str, token: dict[str, Any]
     due = access.scopes_granted_by(frozenset(roles))
     got = frozenset(str(token.get("scope", "")).split()) & set(access.scopes)
     if got != due:
-        raise VerificationError(f"{user} would get the scopes {sorted(got)}; the access file gives {sorted(due)}")
+        raise VerificationError(f"{user} would get the scopes {sorted(got)}; the access file grants {sorted(due)}")
     audience = token.get("aud")
     if audience != (settings.public_url if due else None):
         raise VerificationError(
@@ -115,8 +115,8 @@ def own_registration_is_off(settings: KeycloakSettings, http: httpx.Client) -> s
     here = enabled_native_endpoints(settings, http)
     if here:
         raise Advisory(
-            f"Keycloak also takes clients of its own kind from anybody ({', '.join(here)}); this cannot be set from "
-            f"here: start Keycloak with {disable_options(here)}"
+            f"Keycloak also lets anybody register clients of its own kinds ({', '.join(here)}); apply cannot "
+            f"change this: start Keycloak with {disable_options(here)}"
         )
     return "no registration endpoint but the standard one"
 
@@ -193,13 +193,13 @@ def trial_registration(settings: KeycloakSettings, http: httpx.Client) -> str:
         if own.status_code == _CREATED:
             _remove(http, url, own)
             raise VerificationError(
-                f"a client could register without a token, and the registration profile is {profile}"
+                f"a client could register without a token, although the registration profile is {profile}"
             )
-        return f"nobody can register a client without a token ({profile})"
+        return f"registration requires a token ({profile})"
     if own.status_code != _CREATED:
         raise VerificationError(f"a client on this machine could not register: {own.status_code} {own.text[:200]}")
     _remove(http, url, own)
-    return f"a client on this machine could register and was removed; a foreign one was refused ({profile})"
+    return f"a client on this machine could register and was removed; a foreign one was rejected ({profile})"
 
 
 def _registration(settings: KeycloakSettings) -> str:
@@ -224,4 +224,4 @@ def _remove(http: httpx.Client, url: str, registered: httpx.Response) -> None:
     headers = {"Authorization": f"Bearer {client['registration_access_token']}"}
     response = http.delete(f"{url}/{client['client_id']}", headers=headers)
     if response.status_code != _NO_CONTENT:
-        raise VerificationError(f"the trial client {client['client_id']} could not be removed: {response.status_code}")
+        raise VerificationError(f"the test client {client['client_id']} could not be removed: {response.status_code}")

@@ -29,7 +29,7 @@ async def check_login(case: CheckContext) -> list[Finding]:
     """Reports the error of a requested login that returned no token."""
     if case.failure is None:
         return []
-    fix = "; ".join(case.failure.advice) or "scripts/login tells each step of it"
+    fix = "; ".join(case.failure.advice) or "scripts/login shows each step"
     return [NO_LOGIN.finding(case.failure.message, fix)]
 
 
@@ -41,12 +41,12 @@ async def check_token(case: CheckContext) -> list[Finding]:
     # Scopes first: at most providers a scope brings the audience, and a role grants the scope.
     found = [*_scope(evaluation), *(_rejection(case, failure) for failure in evaluation.failures)]
     if evaluation.unavailable:
-        fix = "the provider's keys must be reachable from here"
+        fix = "make the provider's keys reachable from here"
         found.append(NOT_EVALUATED.finding(evaluation.unavailable, fix))
     if evaluation.readable and "sub" not in evaluation.claims:
         fix = (
-            "Keycloak: give the client the default scope 'basic', which brings sub; clients that the admin API makes "
-            "have only the scopes it names"
+            "Keycloak: give the client the default scope 'basic', which adds sub; clients created by the admin API "
+            "have only the scopes named there"
         )
         found.append(NO_SUBJECT.finding("the token has no sub", fix))
     if not found:
@@ -78,8 +78,8 @@ def _scope(evaluation: TokenEvaluation) -> list[Finding]:
     if evaluation.missing_scope is None:
         return []
     fix = (
-        "give the person one of the scope's roles (here: access.yaml), or make the client ask for the scope; "
-        "Keycloak drops a scope without a word where its role is missing, and the scope must be 'included in token'"
+        "assign one of the scope's roles to the user (here: access.yaml), or make the client request the scope; "
+        "Keycloak silently drops a scope whose role is missing, and the scope must be 'included in token'"
     )
     return [NO_SCOPE.finding(evaluation.missing_scope, fix)]
 
@@ -91,7 +91,7 @@ async def _at_the_server(case: CheckContext) -> list[Finding]:
     if reply.fault is None and reply.status not in {401, 403, 503}:
         return []
     message = text(reply.document, "error_description") or reply.header("www-authenticate")
-    fix = "its log has the reason; compare its settings with those that the token was judged by here"
+    fix = "its log has the reason; compare its settings with those that validated the token here"
     return [SERVER_DISAGREES.finding(f"it answers {reply} {message[:300]}".strip(), fix)]
 
 
@@ -106,7 +106,7 @@ def _skip_reason(case: CheckContext) -> str:
 CHECKS = (
     Check(
         name="login",
-        question="Does a login bring a token? (--login)",
+        question="Does a login yield a token? (--login)",
         run=check_login,
         skip_reason=_skip_reason,
         depends_on=("reach",),
@@ -114,7 +114,7 @@ CHECKS = (
     ),
     Check(
         name="token",
-        question="Would the server take this token, and if not, which rule refuses it? (--token -, --login)",
+        question="Does the server accept this token, and if not, which rule rejects it? (--token -, --login)",
         run=check_token,
         depends_on=("encryption", "provider"),
         skip_reason=_handed_over,

@@ -17,37 +17,37 @@ if TYPE_CHECKING:
 NO_ENDPOINT = Rule(
     name="endpoint_missing",
     severity=Severity.ERROR,
-    title="the provider's metadata lacks an endpoint that a login needs",
-    why="a login by authorization code needs both the authorization and the token endpoint",
+    title="the provider's metadata lacks an endpoint that logins need",
+    why="the authorization code flow needs both the authorization and the token endpoint",
     source="RFC 8414 section 2",
 )
 HIDDEN_ENDPOINT = Rule(
     name="hidden_endpoint",
     severity=Severity.ERROR,
-    title="the provider's metadata sends clients to a name that only containers know",
-    why="the issuer can be right and an endpoint still not: clients get no further than that step",
+    title="the provider's metadata names a host that only containers can resolve",
+    why="even with a correct issuer, clients fail at the step that uses this endpoint",
     reports=("microcks/microcks#943", "NikiforovAll/keycloak-authorization-services-dotnet#144"),
 )
 CLEAR_ENDPOINT = Rule(
     name="clear_endpoint",
     severity=Severity.ERROR,
-    title="an endpoint of the provider is http, off this machine",
-    why="codes, passwords and tokens go there",
+    title="an endpoint of the provider uses http and is not on this machine",
+    why="codes, passwords and tokens are sent there",
     source="RFC 9700 section 2.6",
     reports=("keycloak/keycloak#25350",),
 )
 NO_KEYS = Rule(
     name="no_keys",
     severity=Severity.WARNING,
-    title="the provider publishes no key that tokens could be verified by",
-    why="the server can then only ask about each token (introspection)",
+    title="the provider publishes no key that can verify tokens",
+    why="the server then has to introspect each token",
     source="RFC 7517 section 5",
 )
 NO_PKCE = Rule(
     name="no_pkce",
     severity=Severity.ERROR,
     title="the provider does not advertise PKCE with S256",
-    why="clients must refuse a provider that does not, whether it can do it or not",
+    why="clients must reject a provider that does not advertise it, even if it supports it",
     source="MCP authorization 2026-07-28, Authorization Code Protection",
     reports=(
         "modelcontextprotocol/csharp-sdk#730",
@@ -58,8 +58,8 @@ NO_PKCE = Rule(
 UNKNOWN_SCOPES = Rule(
     name="unknown_scopes",
     severity=Severity.WARNING,
-    title="the server asks for scopes that the provider does not list",
-    why="a provider that does not know one of them refuses the registration or the whole login",
+    title="the server requests scopes that the provider does not list",
+    why="a provider that does not know one of them rejects the registration or the whole login",
     source="RFC 8414 section 2; RFC 6749 section 4.1.2.1",
     reports=("agentic-community/mcp-gateway-registry#1143", "keycloak/keycloak#43654"),
 )
@@ -70,7 +70,7 @@ async def endpoints(case: CheckContext) -> list[Finding]:
     """Checks that the endpoints are present and that clients can reach them safely."""
     named = {name: text(case.provider, name) for name in _ENDPOINTS}
     found = [
-        NO_ENDPOINT.finding(f"{name} is {case.provider.get(name)!r}", "the provider must publish it")
+        NO_ENDPOINT.finding(f"{name} is {case.provider.get(name)!r}", "make the provider publish it")
         for name in ("authorization_endpoint", "token_endpoint")
         if not is_http_url(named[name])
     ]
@@ -81,7 +81,8 @@ async def endpoints(case: CheckContext) -> list[Finding]:
         return found
     clear = [f"{name} {url}" for name, url in named.items() if is_http_url(url) and is_cleartext(url)]
     if clear:
-        fix = "behind a proxy that ends TLS, tell the provider so (Keycloak: KC_HOSTNAME=https://… , KC_PROXY_HEADERS)"
+        fix = "if a proxy terminates TLS, configure the provider for it (Keycloak: KC_HOSTNAME=https://… , "
+        "KC_PROXY_HEADERS)"
         found.append(CLEAR_ENDPOINT.finding(", ".join(clear), fix))
     keys = await case.http.get(named["jwks_uri"]) if is_http_url(named["jwks_uri"]) else None
     if keys is None or not parse_jwks(keys.json_if_ok):
@@ -100,8 +101,8 @@ async def pkce(case: CheckContext) -> list[Finding]:
     return [
         NO_PKCE.finding(
             f"code_challenge_methods_supported is {listed!r}",
-            "switch PKCE on at the provider; where it can and does not say so (Entra ID, Dex), serve its metadata with "
-            '"code_challenge_methods_supported": ["S256"] through a proxy',
+            "enable PKCE at the provider; if it supports PKCE without advertising it (Entra ID, Dex), serve its "
+            'metadata with "code_challenge_methods_supported": ["S256"] through a proxy',
         )
     ]
 
@@ -112,7 +113,7 @@ async def known_scopes(case: CheckContext) -> list[Finding]:
     if not unknown:
         return []
     fix = (
-        "make them (here: scripts/bootstrap_idp.py apply), or take them out of the server (here: access.yaml). A "
+        "create them (here: scripts/bootstrap_idp.py apply), or remove them from the server (here: access.yaml). A "
         "provider may also know scopes that it does not list"
     )
     return [UNKNOWN_SCOPES.finding(f"scopes_supported lacks {' '.join(unknown)}", fix)]
@@ -129,7 +130,7 @@ def _lists_scopes(case: CheckContext) -> str:
 CHECKS = (
     Check(
         name="endpoints",
-        question="Are the provider's endpoints and keys there, reachable and encrypted?",
+        question="Are the provider's endpoints and keys present, reachable and encrypted?",
         run=endpoints,
         depends_on=("issuer",),
         kinds=(NO_ENDPOINT, HIDDEN_ENDPOINT, CLEAR_ENDPOINT, NO_KEYS),
@@ -143,7 +144,7 @@ CHECKS = (
     ),
     Check(
         name="scopes",
-        question="Does the provider list the scopes that the server asks for?",
+        question="Does the provider list the scopes that the server requests?",
         run=known_scopes,
         depends_on=("discovery",),
         skip_reason=_lists_scopes,

@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 ACCEPTS_ANY_TOKEN = Rule(
     name="takes_anything",
     severity=Severity.ERROR,
-    title="the server takes a made-up token",
-    why="whoever sends anything at all is let in",
+    title="the server accepts a made-up token",
+    why="every request with any token is accepted",
     source="MCP authorization 2026-07-28, Token Handling",
 )
 PROVIDER_UNREACHABLE_FROM_SERVER = Rule(
     name="cannot_ask",
     severity=Severity.ERROR,
     title="the server cannot reach its provider",
-    why="it has no keys, so it can judge no token: everybody's login ends with 503",
+    why="without keys it cannot validate tokens: every login ends with 503",
     reports=("microcks/microcks#943", "NikiforovAll/keycloak-authorization-services-dotnet#115"),
 )
 NO_NEW_LOGIN = Rule(
     name="no_new_login",
     severity=Severity.WARNING,
-    title="a token that does not count is not answered with 401 and a challenge",
-    why="when a token runs out in mid-session, clients log in again only after 401 with invalid_token",
+    title="an invalid token is not answered with 401 and a challenge",
+    why="when a token expires during a session, clients log in again only after 401 with invalid_token",
     source="RFC 6750 section 3.1; MCP authorization 2026-07-28, Token Handling",
     reports=("cursor/cursor#3722", "punkpeye/fastmcp#227", "Softeria/ms-365-mcp-server#406"),
 )
@@ -40,7 +40,7 @@ IN_QUERY = Rule(
     name="token_in_query",
     severity=Severity.WARNING,
     title="the server reads tokens out of the URL",
-    why="URLs stand in logs, histories and Referer headers, and the token with them",
+    why="URLs, and the tokens in them, end up in logs, histories and Referer headers",
     source="MCP authorization 2026-07-28, Token Requirements; RFC 9700 section 4.3.2",
 )
 
@@ -74,7 +74,7 @@ async def reaches_provider(case: CheckContext) -> list[Finding]:
         return []
     fix = (
         "its log says which URL it tries. In a container localhost is the container: set OAUTH_INTERNAL_URL to the "
-        "provider as the server reaches it, as http://keycloak:8080/realms/mcp"
+        "URL at which the server reaches the provider, such as http://keycloak:8080/realms/mcp"
     )
     return [PROVIDER_UNREACHABLE_FROM_SERVER.finding("it answers 503 to any token", fix)]
 
@@ -86,7 +86,11 @@ async def check_query_token(case: CheckContext) -> list[Finding]:
     was_an_error = case.challenge is not None and "error" in case.challenge.parameters
     read = challenge is not None and challenge.parameters.get("error") == "invalid_token" and not was_an_error
     if 200 <= reply.status < 300 or read:  # noqa: PLR2004 - success
-        return [IN_QUERY.finding(f"?access_token=… is answered {reply.status}", "take tokens from Authorization only")]
+        return [
+            IN_QUERY.finding(
+                f"?access_token=… is answered {reply.status}", "accept tokens only in the Authorization header"
+            )
+        ]
     return []
 
 
@@ -98,21 +102,21 @@ async def _call(case: CheckContext, url: str, **header: str) -> HttpResult:
 CHECKS = (
     Check(
         name="made-up token",
-        question="Is a token that nobody issued refused, so that a client logs in again?",
+        question="Is a made-up token rejected so that clients log in again?",
         run=check_bogus_token,
         depends_on=("reach",),
         kinds=(ACCEPTS_ANY_TOKEN, NO_NEW_LOGIN),
     ),
     Check(
         name="server to provider",
-        question="Does the server itself reach its provider?",
+        question="Can the server reach its provider?",
         run=reaches_provider,
         depends_on=("made-up token", "issuer"),
         kinds=(PROVIDER_UNREACHABLE_FROM_SERVER,),
     ),
     Check(
         name="query token",
-        question="Is a token in the URL no token?",
+        question="Is a token in the URL ignored?",
         run=check_query_token,
         depends_on=("reach",),
         kinds=(IN_QUERY,),

@@ -19,7 +19,7 @@ MISSING = Rule(
     name="challenge_missing",
     severity=Severity.ERROR,
     title="the 401 carries no Bearer challenge",
-    why="it is the one sign by which clients know that a login helps, and many look nowhere else",
+    why="it tells clients that they have to log in, and many look nowhere else",
     source="RFC 6750 section 3; RFC 9728 section 5.1",
     reports=(
         "sooperset/mcp-atlassian#1257",
@@ -30,8 +30,8 @@ MISSING = Rule(
 ERROR = Rule(
     name="challenge_error",
     severity=Severity.WARNING,
-    title="the challenge calls missing credentials an error",
-    why="a client that sent no token reads that its token is invalid: some then drop a good one",
+    title="the challenge reports missing credentials as an error",
+    why="a client without a token reads that its token is invalid: some then discard a valid one",
     source="RFC 6750 section 3.1",
     reports=("modelcontextprotocol/python-sdk#3103",),
 )
@@ -39,14 +39,14 @@ NO_METADATA = Rule(
     name="metadata_not_named",
     severity=Severity.WARNING,
     title="the challenge does not say where the metadata is",
-    why="MCP 2025-06-18 asked for it, and clients of that time look nowhere else",
+    why="MCP 2025-06-18 required it, and clients of that version look nowhere else",
     source="RFC 9728 section 5.1; MCP 2025-06-18",
 )
 BAD_METADATA = Rule(
     name="metadata_url_wrong",
     severity=Severity.ERROR,
     title="the challenge names a metadata URL that clients cannot use",
-    why="clients go there and nowhere else: scheme and host must be those that they called the server by",
+    why="clients use only this URL: its scheme and host must match the URL of the server",
     source="RFC 9728 section 5.1",
     reports=(
         "Swiggy/swiggy-mcp-server-manifest#88",
@@ -57,7 +57,7 @@ NO_SCOPE = Rule(
     name="scope_not_named",
     severity=Severity.WARNING,
     title="the challenge names no scope",
-    why="clients then ask for whatever the metadata lists, or for nothing, and get a token that is refused",
+    why="clients then request the scopes in the metadata, or none, and get a token that is rejected",
     source="MCP authorization 2026-07-28, Scope Selection Strategy",
     reports=("modelcontextprotocol/python-sdk#3103", "anthropics/claude-code#28258"),
 )
@@ -72,17 +72,17 @@ async def check_challenge(case: CheckContext) -> list[Finding]:
             MISSING.finding(
                 f"WWW-Authenticate is {header!r}" if header else "there is no WWW-Authenticate",
                 f'send WWW-Authenticate: Bearer resource_metadata="{_expected(case)}", scope="…" with each 401; if the '
-                "server does, a proxy or gateway takes it away",
+                "server sends it, a proxy or gateway removes it",
             )
         ]
     found = []
     if error := challenge.parameters.get("error"):
         found.append(
-            ERROR.finding(f'error="{error}", and no token was sent', "leave error out where no token was sent")
+            ERROR.finding(f'error="{error}", although no token was sent', "omit error when the request has no token")
         )
     found += _metadata(case, challenge)
     if not challenge.scopes:
-        found.append(NO_SCOPE.finding("no scope", 'add scope="…" with what a login should ask for'))
+        found.append(NO_SCOPE.finding("no scope", 'add scope="…" with the scopes that a login should request'))
     return found
 
 
@@ -97,9 +97,10 @@ def _metadata(case: CheckContext, challenge: Challenge) -> list[Finding]:
     if not is_http_url(named) or _origin(named) not in {_origin(case.url), _origin(own)}:
         return [
             BAD_METADATA.finding(
-                f"resource_metadata is {named}, and the server was called {case.url}",
-                f"tell the server its public URL (here: MCP_PUBLIC_URL={case.url}): behind a proxy it cannot tell from "
-                f"requests. It must say {expected}",
+                f"resource_metadata is {named}, but the server was called at {case.url}",
+                f"set the server's public URL (here: MCP_PUBLIC_URL={case.url}): behind a proxy it cannot "
+                "derive it from "
+                f"requests. resource_metadata must be {expected}",
                 settings={"MCP_PUBLIC_URL": case.url},
             )
         ]

@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 # The first match applies. The keys are phrases of Keycloak 26's messages, in lower case.
 _HINTS = {
     "not permitted to use specified clientscope": (
-        "Keycloak, policies Allowed Client Scopes: list the scopes that the server asks for, in both the anonymous and "
-        "the authenticated one"
+        "Keycloak, policies Allowed Client Scopes: list the scopes that the server requests, in both the anonymous "
+        "and the authenticated one"
     ),
     "host not trusted": (
-        "Keycloak, policy Trusted Hosts: switch 'Host Sending Client Registration Request Must Match' off, keep "
+        "Keycloak, policy Trusted Hosts: turn 'Host Sending Client Registration Request Must Match' off, keep "
         "'Client URIs Must Match' on, and list the hosts of the redirect URIs"
     ),
     "trusted host": "Keycloak, policy Trusted Hosts: list the host of its redirect (and home page)",
-    "max clients": "Keycloak, policy Max Clients Limit: raise it, or remove clients that nobody uses",
+    "max clients": "Keycloak, policy Max Clients Limit: raise it, or remove unused clients",
     "invalid origin": "Keycloak, policy Allowed Registration Web Origins: list the origin of the page",
-    "https required": "reach the provider by https, or set the realm's sslRequired to external",
+    "https required": "use https for the provider, or set the realm's sslRequired to external",
 }
 _BOOTSTRAP = "or let the bootstrap set it: registration.profile in access.yaml, then scripts/bootstrap_idp.py apply"
 
@@ -45,31 +45,32 @@ def advice(reason: str, *, keycloak: bool) -> str:
     """
     hint = next((hint for pattern, hint in _HINTS.items() if pattern in reason.lower()), None)
     if hint is None:
-        hint = "the provider's registration policy decides; or give people a client id by hand"
+        hint = "change the provider's registration policy, or give users a client id"
     return f"{hint}; {_BOOTSTRAP}" if keycloak else hint
 
 
 NO_REGISTRATION = Rule(
     name="no_registration",
     severity=Severity.WARNING,
-    title="no client can introduce itself to the provider",
-    why="only clients that take a client id by hand can log in: VS Code, Claude Code, Cursor, Inspector and mcp-remote "
-    "have a field for one; Claude.ai too, in its advanced settings; clients without such a field cannot",
+    title="clients cannot register themselves at the provider",
+    why="only clients with a field for a client id can log in: VS Code, Claude Code, Cursor, Inspector, mcp-remote "
+    "and, in its advanced settings, Claude.ai; other clients cannot",
     source="MCP authorization 2026-07-28, Client Registration Approaches",
     reports=("microsoft/vscode#252892", "modelcontextprotocol/inspector#683"),
 )
 ONLY_DOCUMENTS = Rule(
     name="only_documents",
     severity=Severity.INFO,
-    title="clients introduce themselves by a metadata document only",
-    why="clients that know nothing but dynamic registration (Inspector, mcp-remote) need a client id by hand",
+    title="the provider supports client metadata documents only",
+    why="clients that support only dynamic registration (Inspector, mcp-remote) need a preregistered client id",
     source="MCP authorization 2026-07-28, Client ID Metadata Documents",
 )
 NO_PUBLIC_CLIENTS = Rule(
     name="no_public_clients",
     severity=Severity.WARNING,
-    title="the provider does not say that it takes clients without a secret",
-    why="a client by metadata document or by hand has none; some then fall silently back to another way, or give up",
+    title="the provider does not advertise public clients",
+    why="clients with a metadata document or a preregistered id have no secret; some then silently fall back to "
+    "another method, or fail",
     source="RFC 8414 section 2; RFC 8252 section 8.5",
     reports=(
         "keycloak/keycloak#44403",
@@ -79,16 +80,16 @@ NO_PUBLIC_CLIENTS = Rule(
 REFUSED = Rule(
     name="registration_refused",
     severity=Severity.ERROR,
-    title="the provider refuses to register every client that was tried",
-    why="nobody can log in with a client that registers itself",
+    title="the provider rejects every registration that was tried",
+    why="users cannot log in with clients that register themselves",
     source="RFC 7591 section 3.2.2",
     reports=("opensearch-project/opensearch-mcp-server-py#227", "OpenLiberty/open-liberty#35062", "evoila/meho#911"),
 )
 SOME_REFUSED = Rule(
     name="client_refused",
     severity=Severity.WARNING,
-    title="the provider refuses to register a client of this kind",
-    why="whoever uses that client cannot log in",
+    title="the provider rejects the registration of this client",
+    why="users of that client cannot log in",
     source="RFC 7591 section 3.2.2",
     reports=(
         "keycloak/keycloak#43654",
@@ -99,8 +100,8 @@ SOME_REFUSED = Rule(
 NOT_CLEANED_UP = Rule(
     name="left_behind",
     severity=Severity.INFO,
-    title="a trial registration could not be removed",
-    why="registrations that nobody removes pile up",
+    title="a test registration could not be removed",
+    why="unused registrations accumulate",
     source="RFC 7592 section 2.3",
     reports=("agentic-community/mcp-gateway-registry#1119",),
 )
@@ -114,18 +115,18 @@ async def check_supported(case: CheckContext) -> list[Finding]:
     documents = case.provider.get("client_id_metadata_document_supported") is True
     found = []
     if not registers and not documents:
-        fix = "switch dynamic registration or client ID metadata documents on, or hand out a client id to people"
-        found.append(NO_REGISTRATION.finding("neither registration_endpoint nor metadata documents", fix))
+        fix = "enable dynamic registration or client ID metadata documents, or give users a client id"
+        found.append(
+            NO_REGISTRATION.finding("neither registration_endpoint nor client_id_metadata_document_supported", fix)
+        )
     elif not registers:
         found.append(
-            ONLY_DOCUMENTS.finding("client_id_metadata_document_supported is true", "hand out a client id, too")
+            ONLY_DOCUMENTS.finding("client_id_metadata_document_supported is true", "also give users a client id")
         )
     listed = texts(case.provider.get("token_endpoint_auth_methods_supported"))
     if not registers and "none" not in listed:  # a registration response tells the client its method
         what = f"token_endpoint_auth_methods_supported is {' '.join(listed) or 'not there'}"
-        found.append(
-            NO_PUBLIC_CLIENTS.finding(what, 'switch public clients on and list "none" (Keycloak: 26.6 or newer)')
-        )
+        found.append(NO_PUBLIC_CLIENTS.finding(what, 'enable public clients and list "none" (Keycloak: 26.6 or newer)'))
     return found
 
 
@@ -183,20 +184,20 @@ def _can_try(case: CheckContext) -> str:
         return reason
     if not is_http_url(text(case.provider, "registration_endpoint")):
         return "the provider has no registration endpoint"
-    return "" if case.register else "only with --register, for it writes at the provider"
+    return "" if case.register else "only with --register, because it writes to the provider"
 
 
 CHECKS = (
     Check(
         name="registration",
-        question="Can clients introduce themselves?",
+        question="Can clients register themselves?",
         run=check_supported,
         depends_on=("discovery",),
         kinds=(NO_REGISTRATION, NO_PUBLIC_CLIENTS, ONLY_DOCUMENTS),
     ),
     Check(
         name="trial",
-        question="Do the clients people use get registered? (--register; each is taken back at once)",
+        question="Can common clients register? (--register; each registration is removed at once)",
         run=check_trial,
         depends_on=("endpoints",),
         skip_reason=_can_try,

@@ -16,7 +16,7 @@ SKEW = Rule(
     name="clocks_apart",
     severity=Severity.ERROR,
     title="a clock is wrong",
-    why="a fresh token counts as not yet valid, or as run out, and each login ends where it began",
+    why="a new token counts as not yet valid or as expired, so every login fails",
     source="RFC 7519 sections 4.1.4 to 4.1.6",
     reports=(
         "mcp-hangar/mcp-hangar#630",
@@ -27,7 +27,7 @@ LOCAL_SKEW = Rule(
     name="clock_here",
     severity=Severity.INFO,
     title="the clock of this machine is wrong",
-    why="server and provider agree with each other; only what is judged here is affected",
+    why="server and provider agree with each other; only checks on this machine are affected",
 )
 _LEEWAY = 30  # seconds: the default of CLOCK_LEEWAY
 
@@ -39,12 +39,16 @@ async def check_skew(case: CheckContext) -> list[Finding]:
     if not ahead or max(abs(seconds) for seconds in ahead.values()) <= _LEEWAY:
         return []
     observed = ", ".join(
-        f"that of the {who} is {_format_seconds(seconds)} the clock of this machine" for who, seconds in ahead.items()
+        f"the clock of the {who} is {_format_seconds(seconds)} the clock of this machine"
+        for who, seconds in ahead.items()
     )
     if len(ahead) > 1 and max(ahead.values()) - min(ahead.values()) <= _LEEWAY:
-        return [LOCAL_SKEW.finding(observed, "set the clock of this machine right (NTP)")]
+        return [LOCAL_SKEW.finding(observed, "correct the clock of this machine (NTP)")]
     wrong = max(ahead, key=lambda who: abs(ahead[who]))
-    fix = f"set the clock of the {wrong}'s machine right (NTP), if that of this one is; CLOCK_LEEWAY would only hide it"
+    fix = (
+        f"correct the clock of the {wrong}'s machine (NTP), if that of this machine is right; CLOCK_LEEWAY would "
+        "only hide it"
+    )
     return [SKEW.finding(observed, fix)]
 
 
@@ -69,7 +73,7 @@ def _describe_sources(case: CheckContext) -> str:
     if reason := with_login(case):
         return reason
     if _ahead(case.initial_response) is None and _ahead(case.provider_reply) is None:
-        return "neither server nor provider sends a Date"
+        return "neither server nor provider sends a Date header"
     return ""
 
 

@@ -20,7 +20,7 @@ PREFLIGHT = Rule(
     name="preflight",
     severity=Severity.WARNING,
     title="browser clients cannot talk to the server",
-    why="a page asks by a preflight first, without a token; any answer but yes looks to its user like a dead server",
+    why="a page sends a preflight without a token first; if it is rejected, the server looks unreachable to the user",
     source="Fetch standard, CORS-preflight fetch",
     reports=("envoyproxy/ai-gateway#2307", "modelcontextprotocol/inspector#571"),
 )
@@ -28,7 +28,7 @@ CHALLENGE_NOT_EXPOSED = Rule(
     name="hidden_challenge",
     severity=Severity.WARNING,
     title="browser clients cannot read the challenge",
-    why="a page sees only headers that are exposed: without WWW-Authenticate it does not learn how to log in",
+    why="a page sees only exposed headers: without WWW-Authenticate it cannot tell how to log in",
     source="Fetch standard, CORS safelisted response-header name",
     reports=("modelcontextprotocol/inspector#571",),
 )
@@ -36,22 +36,23 @@ PROVIDER_PREFLIGHT = Rule(
     name="provider_preflight",
     severity=Severity.WARNING,
     title="browser clients cannot talk to the provider",
-    why="Inspector fetches the metadata, registers and gets its token from a page",
+    why="Inspector fetches the metadata, registers and requests its token from a page",
     source="Fetch standard, CORS-preflight fetch",
     reports=("keycloak/keycloak#8863", "keycloak/keycloak#39629"),
 )
 ANY_HOST = Rule(
     name="any_host",
     severity=Severity.WARNING,
-    title="the server answers to any Host",
-    why="a page can point its own name at this address and talk to the server as if it were its own (DNS rebinding)",
+    title="the server accepts any Host",
+    why="a page can point its own domain at this address and send requests to the server as same-origin (DNS "
+    "rebinding)",
     source="MCP transports 2026-07-28, Security Warning",
 )
 ANY_ORIGIN = Rule(
     name="any_origin",
     severity=Severity.WARNING,
-    title="the server answers to any web page",
-    why="servers must refuse an Origin they do not know: pages of strangers can call it from a visitor's browser",
+    title="the server accepts requests from any web page",
+    why="servers must reject an unknown Origin: otherwise any page can call it from a visitor's browser",
     source="MCP transports 2026-07-28, Security Warning",
 )
 _FOREIGN_HOST = "evil.example"
@@ -95,7 +96,7 @@ async def provider_cors(case: CheckContext) -> list[Finding]:
         "Keycloak: 26.5 or newer, KC_SPI_CORS__DEFAULT__ALLOWED_HEADERS=mcp-protocol-version, and the policy Allowed "
         f"Registration Web Origins with {INSPECTOR}"
     )
-    other = f"let the provider answer preflights from {INSPECTOR}, or put a proxy before it that does"
+    other = f"make the provider answer preflights from {INSPECTOR}, or put a proxy in front of it that does"
     return [PROVIDER_PREFLIGHT.finding("; ".join(rejected), keycloak if case.is_keycloak else other)]
 
 
@@ -124,16 +125,16 @@ async def check_host(case: CheckContext) -> list[Finding]:
     """Sends a request with an untrusted Host header."""
     if not await _is_accepted(case, host=_FOREIGN_HOST):
         return []
-    mend = "refuse a Host that is not the server's own with 421 (other servers: allowed hosts, trusted hosts)"
-    return [ANY_HOST.finding(f"Host: {_FOREIGN_HOST} is answered like its own", mend)]
+    mend = "reject a Host that is not the server's own with 421 (other servers: allowed hosts, trusted hosts)"
+    return [ANY_HOST.finding(f"Host: {_FOREIGN_HOST}is accepted like its own", mend)]
 
 
 async def check_origin(case: CheckContext) -> list[Finding]:
     """Sends a request with an untrusted Origin header."""
     if not await _is_accepted(case, origin=f"https://{_FOREIGN_HOST}"):
         return []
-    mend = "refuse an Origin that is not on a list with 403"
-    return [ANY_ORIGIN.finding(f"Origin: https://{_FOREIGN_HOST} is answered like none", mend)]
+    mend = "reject an Origin that is not allowlisted with 403"
+    return [ANY_ORIGIN.finding(f"Origin: https://{_FOREIGN_HOST}is accepted like a request without Origin", mend)]
 
 
 async def _is_accepted(case: CheckContext, **header: str) -> bool:
@@ -146,7 +147,7 @@ async def _is_accepted(case: CheckContext, **header: str) -> bool:
 def _on_a_private_network(case: CheckContext) -> str:
     if is_private(urlsplit(case.url).hostname or ""):
         return ""
-    return "DNS rebinding is about servers that the public network does not reach"
+    return "DNS rebinding affects only servers that are not on the public network"
 
 
 CHECKS = (
@@ -167,7 +168,7 @@ CHECKS = (
     ),
     Check(
         name="foreign host",
-        question="Is a foreign Host refused?",
+        question="Is a foreign Host rejected?",
         run=check_host,
         depends_on=("reach",),
         skip_reason=_on_a_private_network,
@@ -175,7 +176,7 @@ CHECKS = (
     ),
     Check(
         name="foreign origin",
-        question="Is a foreign Origin refused?",
+        question="Is a foreign Origin rejected?",
         run=check_origin,
         depends_on=("reach",),
         skip_reason=always,

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 UNREACHABLE = Rule(
     name="provider_unreachable",
     severity=Severity.ERROR,
-    title="the provider does not answer under the name that the server gives",
-    why="clients and browsers go to that very URL",
+    title="the provider does not answer at the URL that the server names",
+    why="clients and browsers use exactly this URL",
     reports=("microcks/microcks#943", "anthropics/claude-ai-mcp#385"),
 )
 NO_METADATA = Rule(
     name="provider_metadata_missing",
     severity=Severity.ERROR,
     title="the provider has no metadata at any of the three well-known URLs",
-    why="clients cannot tell where to register, where to send the person and where to get the token",
+    why="clients cannot tell where to register, where to send the user and where to get the token",
     source="RFC 8414 section 3; MCP authorization 2026-07-28, Authorization Server Metadata Discovery",
     reports=("keycloak/keycloak#40923", "modelcontextprotocol/inspector#2296", "google-gemini/gemini-cli#12447"),
 )
@@ -33,15 +33,15 @@ ONLY_OPENID = Rule(
     name="only_openid_configuration",
     severity=Severity.WARNING,
     title="the provider has no RFC 8414 metadata, only OpenID Connect's",
-    why="clients of MCP 2025-06-18 and before know no other place",
+    why="clients of MCP 2025-06-18 and earlier look only there",
     source="MCP 2025-06-18, Authorization Server Metadata",
     reports=("keycloak/keycloak#29627", "geelen/mcp-remote#128", "google-gemini/gemini-cli#12447"),
 )
 OTHER_ISSUER = Rule(
     name="other_issuer",
     severity=Severity.ERROR,
-    title="the provider calls itself otherwise than the server does",
-    why="clients compare the two letter by letter, else an impostor could answer; tokens carry the provider's spelling",
+    title="the provider's issuer differs from the one that the server names",
+    why="clients compare the two character by character, to detect impostors; tokens carry the provider's spelling",
     source="RFC 8414 section 3.3",
     reports=(
         "github/copilot-cli#4606",
@@ -52,8 +52,8 @@ OTHER_ISSUER = Rule(
 ISSUER_FOLLOWS_HOST = Rule(
     name="hidden_provider_issuer",
     severity=Severity.ERROR,
-    title="the provider's issuer is a name that only containers know",
-    why="its tokens will carry that name, and the server that expects the public one refuses each of them",
+    title="the provider's issuer names a host that only containers can resolve",
+    why="its tokens carry that name, and a server that expects the public one rejects them",
     source="RFC 8414 section 3.3",
     reports=("microcks/microcks#943", "NikiforovAll/keycloak-authorization-services-dotnet#115"),
 )
@@ -70,9 +70,7 @@ async def discover(case: CheckContext) -> list[Finding]:
     if not usable:
         tried = "; ".join(f"{reply.url}: {reply}" for reply in replies)
         if all(reply.fault is not None for reply in replies):
-            fix = (
-                "start it; it must be reachable from here, and from browsers, under the very URL that the server names"
-            )
+            fix = "start it; it must be reachable from here and from browsers at exactly the URL that the server names"
             return [UNREACHABLE.finding(f"{case.issuer}: {replies[0]}", fix)]
         fix = (
             "compare the issuer's path with the provider's documentation (here: OAUTH_SERVER_URL), without /.well-known"
@@ -81,7 +79,7 @@ async def discover(case: CheckContext) -> list[Finding]:
     chosen = next((reply for reply in usable if reply.document.get("issuer") == case.issuer), usable[0])
     case.provider, case.provider_reply = chosen.document, chosen
     if "oauth-authorization-server" not in usable[0].url:
-        fix = "Keycloak has it from 26.4 on; for other providers a proxy can serve the same document there"
+        fix = "use Keycloak 26.4 or newer; for other providers a proxy can serve the same document there"
         return [ONLY_OPENID.finding(f"{replies[0].url}: {replies[0]}", fix)]
     return []
 
@@ -93,13 +91,13 @@ async def same_issuer(case: CheckContext) -> list[Finding]:
         return []
     what = f"the server names {case.issuer}, the provider's metadata says {named or 'nothing'}"
     if not is_http_url(named):
-        return [OTHER_ISSUER.finding(what, "the provider's metadata must name its issuer")]
+        return [OTHER_ISSUER.finding(what, "make the provider's metadata name its issuer")]
     if case.is_internal_name(named):
         return [ISSUER_FOLLOWS_HOST.finding(what, f"give the provider its public name: {KEYCLOAK_HOSTNAME_HINT}")]
     return [
         OTHER_ISSUER.finding(
             f"{what}: the difference is {describe_difference(case.issuer, named)}",
-            f"name it exactly as it names itself (here: OAUTH_SERVER_URL={named})",
+            f"use exactly the provider's own issuer (here: OAUTH_SERVER_URL={named})",
             settings={"OAUTH_SERVER_URL": named},
         )
     ]
@@ -108,14 +106,14 @@ async def same_issuer(case: CheckContext) -> list[Finding]:
 CHECKS = (
     Check(
         name="discovery",
-        question="Is the provider's metadata found as clients look for it?",
+        question="Can clients find the provider's metadata?",
         run=discover,
         depends_on=("provider",),
         kinds=(UNREACHABLE, NO_METADATA, ONLY_OPENID),
     ),
     Check(
         name="issuer",
-        question="Does the provider call itself exactly as the server calls it?",
+        question="Is the provider's issuer exactly the one that the server names?",
         run=same_issuer,
         depends_on=("discovery",),
         kinds=(ISSUER_FOLLOWS_HOST, OTHER_ISSUER),

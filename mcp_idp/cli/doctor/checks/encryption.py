@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 CLEARTEXT = Rule(
     name="clear",
     severity=Severity.ERROR,
-    title="the server is called over http, off this machine",
-    why="tokens cross the network where anybody on the way can take them",
+    title="the server uses http and is not on this machine",
+    why="attackers on the network can read the tokens",
     source="RFC 6750 section 5.3",
     reports=("keycloak/keycloak#15084",),
 )
@@ -29,7 +29,8 @@ async def encrypted(case: CheckContext) -> list[Finding]:
     return [
         CLEARTEXT.finding(
             f"{case.url} is not https",
-            f"put a proxy that ends TLS before it, and set MCP_PUBLIC_URL={public}: never from the request",
+            f"put a proxy that terminates TLS in front of it, and set MCP_PUBLIC_URL={public}; do not derive "
+            "it from requests",
             settings={"MCP_PUBLIC_URL": public},
             url=public,
         )
@@ -39,7 +40,7 @@ async def encrypted(case: CheckContext) -> list[Finding]:
 CHECKS = (
     Check(
         name="encryption",
-        question="Is the server called over TLS, off this machine?",
+        question="Does the server use TLS when it is not on this machine?",
         run=encrypted,
         skip_reason=always,
         depends_on=("reach",),

@@ -13,33 +13,33 @@ if TYPE_CHECKING:
 DRIFT = Rule(
     name="provider_drift",
     severity=Severity.ERROR,
-    title="the provider is not as the access file says",
-    why="scopes, audience mappers, roles and registration policy work together only; what is missing shows at a login",
+    title="the provider differs from the access file",
+    why="scopes, audience mappers, roles and registration policy depend on each other; a missing part breaks logins",
     reports=("keycloak/keycloak#41526", "keycloak/keycloak#43654", "agentic-community/mcp-gateway-registry#1132"),
 )
 WEAKNESS = Rule(
     name="provider_hole",
     severity=Severity.ERROR,
-    title="the provider has a way in that it should not have",
-    why="somebody without an account here, or without the role, can get a token that the server would take",
+    title="the provider has a known weakness",
+    why="someone without an account or without the role can get a token that the server accepts",
 )
 ADMIN_UNAVAILABLE = Rule(
     name="provider_not_seen",
     severity=Severity.WARNING,
-    title="the provider could not be seen from inside",
-    why="the cause may be there",
+    title="the provider could not be checked through its admin API",
+    why="the cause may be in its configuration",
 )
 EXPLOITABLE = Rule(
     name="provider_got_in",
     severity=Severity.ERROR,
-    title="a stranger gets in: it was tried",
-    why="what the doctor was given without an account, anybody is given",
+    title="the probe found an open weakness",
+    why="anybody without an account can get what the doctor got",
 )
 NOT_PROBED = Rule(
     name="provider_not_probed",
     severity=Severity.WARNING,
-    title="the ways in could not be tried",
-    why="whether a stranger gets in is not known",
+    title="the weaknesses could not be probed",
+    why="it is unknown whether an unauthenticated client can exploit them",
 )
 _MAX_NAMES = 8
 
@@ -57,7 +57,8 @@ async def check_drift(case: CheckContext) -> list[Finding]:
         names = ", ".join(result.drift[:_MAX_NAMES])
         more = f" and {len(result.drift) - _MAX_NAMES} more" if len(result.drift) > _MAX_NAMES else ""
         found.insert(
-            0, DRIFT.finding(f"{names}{more}", "scripts/bootstrap_idp.py plan shows all of it, apply mends it")
+            0,
+            DRIFT.finding(f"{names}{more}", "run scripts/bootstrap_idp.py plan to see all of it, and apply to fix it"),
         )
     return found
 
@@ -70,12 +71,12 @@ async def check_probe(case: CheckContext) -> list[Finding]:
     if probed.fault:
         fix = "set OAUTH_SERVER_URL and KEYCLOAK_ADMIN_CLIENT_… as for scripts/bootstrap_idp.py probe, as its owner"
         return [NOT_PROBED.finding(probed.fault, fix)]
-    fix = "scripts/bootstrap_idp.py check says what closes it: apply, or a switch of Keycloak's start"
+    fix = "run scripts/bootstrap_idp.py check to see what closes it: apply, or a start option of Keycloak"
     return [EXPLOITABLE.finding(f"{name}: {observed}", fix) for name, observed in probed.open]
 
 
 def _skip_probe_reason(case: CheckContext) -> str:
-    return with_login(case) or ("" if case.probe is not None else "only with --probe, on a Keycloak of your own")
+    return with_login(case) or ("" if case.probe is not None else "only with --probe, on your own Keycloak")
 
 
 def _skip_admin_reason(case: CheckContext) -> str:
@@ -85,7 +86,7 @@ def _skip_admin_reason(case: CheckContext) -> str:
 CHECKS = (
     Check(
         name="inside",
-        question="Is the provider as the access file says, seen by an administrator? (--inside)",
+        question="Does the provider match the access file, according to its admin API? (--inside)",
         run=check_drift,
         depends_on=("discovery",),
         skip_reason=_skip_admin_reason,
@@ -93,7 +94,8 @@ CHECKS = (
     ),
     Check(
         name="probe",
-        question="Does a stranger get in through one of Keycloak's nine holes? (--probe; what it registers is removed)",
+        question="Can an unauthenticated client exploit one of Keycloak's nine weaknesses? (--probe; registrations "
+        "are removed)",
         run=check_probe,
         depends_on=("discovery",),
         skip_reason=_skip_probe_reason,

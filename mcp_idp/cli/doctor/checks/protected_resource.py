@@ -20,7 +20,7 @@ MISSING = Rule(
     name="document_missing",
     severity=Severity.ERROR,
     title="there is no protected resource metadata",
-    why="clients learn from it which provider to log in at; without it they guess, and register at the wrong place",
+    why="it tells clients which provider to use; without it they guess, and register at the wrong one",
     source="RFC 9728 section 3",
     reports=("modelcontextprotocol/inspector#2296", "geelen/mcp-remote#128"),
 )
@@ -28,7 +28,7 @@ NOT_AT_PATH = Rule(
     name="not_at_path",
     severity=Severity.WARNING,
     title="the metadata is at the root only",
-    why="the well-known segment goes between host and path; clients that build the URL themselves look there first",
+    why="the well-known segment belongs between host and path; clients that build the URL themselves look there first",
     source="RFC 9728 section 3.1",
     reports=("modelcontextprotocol/python-sdk#1052",),
 )
@@ -42,13 +42,13 @@ TWO_VERSIONS = Rule(
     name="two_versions",
     severity=Severity.WARNING,
     title="the two well-known URLs answer differently",
-    why="which provider and which scopes a client uses then depends on where it looked",
+    why="the provider and scopes that a client uses then depend on which URL it reads",
 )
 OTHER_RESOURCE = Rule(
     name="other_resource",
     severity=Severity.ERROR,
-    title="the metadata is about another URL",
-    why="clients compare `resource` with the URL they use, letter by letter, and must not go on if they differ",
+    title="the metadata is for another URL",
+    why="clients compare `resource` with their URL character by character, and must stop if they differ",
     source="RFC 9728 section 3.3",
     reports=(
         "PrefectHQ/fastmcp#1431",
@@ -60,30 +60,30 @@ NO_ISSUER = Rule(
     name="no_issuer",
     severity=Severity.ERROR,
     title="the metadata names no authorization server",
-    why="nothing says where to log in",
+    why="clients cannot tell where to log in",
     source="MCP authorization 2026-07-28, Authorization Server Location",
 )
 HIDDEN_ISSUER = Rule(
     name="hidden_issuer",
     severity=Severity.ERROR,
-    title="the authorization server is named as only containers can reach it",
-    why="the browser of a person has to open it, and cannot",
+    title="the authorization server is named by a host that only containers can resolve",
+    why="the user's browser has to open it and cannot",
     source="RFC 9728 section 2",
     reports=("microcks/microcks#943",),
 )
 CLEAR_ISSUER = Rule(
     name="clear_issuer",
     severity=Severity.ERROR,
-    title="the authorization server is http, off this machine",
-    why="passwords and tokens would cross the network in the clear; clients refuse, and Keycloak says HTTPS required",
+    title="the authorization server uses http and is not on this machine",
+    why="passwords and tokens would cross the network unencrypted; clients refuse, and Keycloak says HTTPS required",
     source="RFC 8414 section 2; RFC 9700 section 2.6",
     reports=("keycloak/keycloak#15084", "keycloak/keycloak#25350"),
 )
 OFFLINE = Rule(
     name="offline_access_advertised",
     severity=Severity.WARNING,
-    title="the server asks for offline_access",
-    why="it is between client and provider; a provider that does not know it refuses the whole login",
+    title="the server requests offline_access",
+    why="it is for the client to request; a provider that does not know it rejects the whole login",
     source="MCP authorization 2026-07-28 (SEP-2207)",
     reports=("anthropics/claude-code#41610", "anthropics/claude-code#7744"),
 )
@@ -111,7 +111,7 @@ async def check_metadata(case: CheckContext) -> list[Finding]:
             NOT_AT_ROOT.finding(f"{root}: {_describe_reply(replies[root])}", "serve the same document there too")
         )
     if any(other != usable[0] for other in usable):
-        found.append(TWO_VERSIONS.finding("they are not equal", "serve one document at all of them"))
+        found.append(TWO_VERSIONS.finding("the documents differ", "serve the same document at all of them"))
     return found
 
 
@@ -125,17 +125,18 @@ async def same_resource(case: CheckContext) -> list[Finding]:
     if named == case.url:
         return []
     if not is_http_url(named):
-        what, fix = f"resource is {case.resource.get('resource')!r}", f'it must say "resource": "{case.url}"'
+        what, fix = f"resource is {case.resource.get('resource')!r}", f'set it to "resource": "{case.url}"'
         return [OTHER_RESOURCE.finding(what, fix, settings={"MCP_PUBLIC_URL": case.url})]
     difference = describe_difference(case.url, named)
-    what = f"resource is {named}, and the server was called {case.url}: the difference is {difference}"
+    what = f"resource is {named}, but the server was called at {case.url}: the difference is {difference}"
     if case.url.endswith("/"):
-        return [OTHER_RESOURCE.finding(what, f"give clients {named}, without more", url=named)]
+        return [OTHER_RESOURCE.finding(what, f"configure clients with {named} only", url=named)]
     if case.is_internal_name(named):
         fix = f"set the server's public URL to the one that clients use (here: MCP_PUBLIC_URL={case.url})"
         return [OTHER_RESOURCE.finding(what, fix, settings={"MCP_PUBLIC_URL": case.url})]
     fix = (
-        f"give clients {named}; or, if {case.url} is right, make it the server's own (here: MCP_PUBLIC_URL={case.url})"
+        f"configure clients with {named}; or, if {case.url} is right, set it as the server's public URL (here: "
+        f"MCP_PUBLIC_URL={case.url})"
     )
     return [OTHER_RESOURCE.finding(what, fix, url=named, settings={"MCP_PUBLIC_URL": case.url})]
 
@@ -155,19 +156,22 @@ async def check_authorization_server(case: CheckContext) -> list[Finding]:
         found.append(
             HIDDEN_ISSUER.finding(
                 f"authorization_servers names {issuer}",
-                "name the provider as browsers reach it, and where the server itself reaches it apart from that (here: "
+                "name the provider's public URL, and set the server's internal URL for it separately (here: "
                 f"OAUTH_SERVER_URL={public} and OAUTH_INTERNAL_URL={issuer}; Keycloak needs KC_HOSTNAME, too)",
                 settings={"OAUTH_SERVER_URL": public, "OAUTH_INTERNAL_URL": issuer},
             )
         )
     elif is_cleartext(issuer):
         secure = f"https{issuer.removeprefix('http')}"
-        fix = f"give the provider TLS, and name it so (here: OAUTH_SERVER_URL={secure}); it must call itself that, too"
+        fix = (
+            f"give the provider TLS and its https URL (here: OAUTH_SERVER_URL={secure}); its issuer must be that "
+            "URL too"
+        )
         settings = {"OAUTH_SERVER_URL": secure}
         found.append(CLEAR_ISSUER.finding(f"authorization_servers names {issuer}", fix, settings=settings))
     requested = {*case.scopes, *texts(case.resource.get("scopes_supported"))}
     if "offline_access" in requested:
-        fix = "take it out of the challenge and of scopes_supported"
+        fix = "remove it from the challenge and from scopes_supported"
         found.append(OFFLINE.finding("challenge or metadata lists it", fix))
     return found
 
@@ -182,7 +186,7 @@ CHECKS = (
     ),
     Check(
         name="resource",
-        question="Is the document about the very URL that is used?",
+        question="Is the document for exactly the URL in use?",
         run=same_resource,
         depends_on=("metadata",),
         kinds=(OTHER_RESOURCE,),

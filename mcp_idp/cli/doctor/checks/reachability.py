@@ -23,20 +23,20 @@ UNREACHABLE = Rule(
     name="unreachable",
     severity=Severity.ERROR,
     title="nothing answers at the server's URL",
-    why="without an answer there is nothing else to look at",
+    why="without an answer nothing else can be checked",
 )
 CERTIFICATE = Rule(
     name="certificate",
     severity=Severity.ERROR,
     title="the server's certificate is not valid for clients",
-    why="every client refuses the connection before the login begins, and most only say 'fetch failed'",
+    why="every client closes the connection before the login begins, and most only say 'fetch failed'",
     source="RFC 9110 section 4.3.4",
 )
 REDIRECTED = Rule(
     name="redirected",
     severity=Severity.ERROR,
     title="the server redirects",
-    why="clients do not follow a redirect with a token, and the metadata is about another URL than the one they used",
+    why="clients do not follow a redirect with a token, and the metadata is for another URL than the one they used",
     source="RFC 9728 section 3.3",
     reports=(
         "zoho/analytics-mcp-server#22",
@@ -46,8 +46,8 @@ REDIRECTED = Rule(
 HOST_REFUSED = Rule(
     name="host_refused",
     severity=Severity.ERROR,
-    title="the server does not know its own name",
-    why="it takes requests for DNS rebinding that name a Host it was not told about",
+    title="the server rejects its public host name",
+    why="it treats requests for a host that it is not configured with as DNS rebinding",
     source="RFC 9110 section 15.5.20",
     reports=(
         "cbcoutinho/nextcloud-mcp-server#373",
@@ -59,41 +59,41 @@ WRONG_PATH = Rule(
     name="not_here",
     severity=Severity.ERROR,
     title="no MCP server at this path",
-    why="the URL that clients are given must be the endpoint's own, path included",
+    why="clients need the exact URL of the endpoint, path included",
 )
 SERVER_ERROR = Rule(
     name="fails",
     severity=Severity.ERROR,
-    title="the server answers with an error of its own",
-    why="a client can only log in after a 401 that says how",
+    title="the server answers with an error",
+    why="a client can log in only after a 401 with a challenge",
     source="MCP authorization 2026-07-28, Error Handling",
 )
 WRONG_STATUS = Rule(
     name="forbids",
     severity=Severity.ERROR,
-    title="refused without a token, but not with 401",
-    why="401 is what makes a client log in; after anything else it gives up",
+    title="a request without a token is rejected, but not with 401",
+    why="only 401 makes a client log in; after any other status it gives up",
     source="MCP authorization 2026-07-28, Error Handling",
 )
 OPEN = Rule(
     name="open",
     severity=Severity.WARNING,
-    title="the server asks for no login",
-    why="whoever reaches it may use every tool",
+    title="the server requires no login",
+    why="anybody who can reach it may use every tool",
     source="MCP authorization 2026-07-28, Protocol Requirements",
 )
 OPEN_ON_LOOPBACK = Rule(
     name="open_here",
     severity=Severity.INFO,
-    title="the server, on this machine, asks for no login",
-    why="that is fine for trying things out, and only there",
+    title="the server on this machine requires no login",
+    why="that is fine for development only",
 )
 _CERTIFICATE_HELP = (
     ("expired", "renew the certificate"),
     ("self", "use a certificate of an authority that clients trust, or make them trust yours (SSL_CERT_FILE)"),
     ("issuer", "serve the whole chain, intermediate certificates included; or make clients trust your authority"),
-    ("mismatch", "the certificate must name this host (subjectAltName)"),
-    ("not valid for", "the certificate must name this host (subjectAltName)"),
+    ("mismatch", "use a certificate that names this host (subjectAltName)"),
+    ("not valid for", "use a certificate that names this host (subjectAltName)"),
 )
 
 
@@ -123,7 +123,7 @@ async def _wrong_response(case: CheckContext, reply: HttpResult) -> Finding | No
     if not case.open:
         return None
     kind = OPEN_ON_LOOPBACK if is_loopback(case.host) else OPEN
-    return kind.finding(f"it answers {status} without a token", "ask for one (here: DISABLE_AUTH must not be set)")
+    return kind.finding(f"it answers {status} without a token", "require a login (here: unset DISABLE_AUTH)")
 
 
 def _rejected(status: int) -> Finding:
@@ -131,16 +131,22 @@ def _rejected(status: int) -> Finding:
         return WRONG_STATUS.finding(
             "it answers 403", "answer 401 with WWW-Authenticate to a request without credentials"
         )
-    return SERVER_ERROR.finding(f"it answers {status}", "the server's log, or that of the proxy before it, says why")
+    return SERVER_ERROR.finding(f"it answers {status}", "see the log of the server, or of the proxy in front of it")
 
 
 def _no_response(case: CheckContext, reply: HttpResult) -> Finding:
     if reply.fault is HttpFailure.CERTIFICATE:
         detail = reply.detail.lower()
-        helps = next((text for word, text in _CERTIFICATE_HELP if word in detail), "is this an https server at all?")
+        helps = next(
+            (text for word, text in _CERTIFICATE_HELP if word in detail), "check whether this is an https server"
+        )
         return CERTIFICATE.finding(f"{case.url}: {reply.detail}", helps)
-    start = "docker compose up --wait, or ./scripts/demo --keep" if is_loopback(case.host) else "is it up, from here?"
-    return UNREACHABLE.finding(f"{case.url}: {reply}", f"start it ({start}), or name another URL")
+    start = (
+        "docker compose up --wait, or ./scripts/demo --keep"
+        if is_loopback(case.host)
+        else "check that it runs and is reachable from here"
+    )
+    return UNREACHABLE.finding(f"{case.url}: {reply}", f"start it ({start}), or use another URL")
 
 
 def _redirected(case: CheckContext, reply: HttpResult) -> Finding:
@@ -150,7 +156,7 @@ def _redirected(case: CheckContext, reply: HttpResult) -> Finding:
         target = reply.header("location")
     return REDIRECTED.finding(
         f"{case.url} answers {reply.status}, to {target}",
-        f"give clients {target} itself, or serve MCP at {case.url} without a redirect",
+        f"configure clients with {target}, or serve MCP at {case.url} without a redirect",
         url=target if is_http_url(target) else None,
     )
 
@@ -159,8 +165,8 @@ def _host_rejected(case: CheckContext, reply: HttpResult) -> Finding:
     name = urlsplit(case.url).netloc
     return HOST_REFUSED.finding(
         f"it answers {reply.status} to its Host, {name}",
-        f"tell it the URL that clients use: MCP_PUBLIC_URL={case.url} here; in other servers add {name} to the allowed "
-        "hosts. A proxy before it must pass the Host on",
+        f"set the URL that clients use: MCP_PUBLIC_URL={case.url} here; on other servers add {name} to the allowed "
+        "hosts. A proxy in front of it must forward the Host header",
         settings={"MCP_PUBLIC_URL": case.url},
     )
 
@@ -172,14 +178,14 @@ async def _not_here(case: CheckContext, reply: HttpResult) -> Finding:
     fix = "compare the path with the server's own"
     if is_http_url(named):
         difference = describe_difference(case.url, named)
-        fix = f"use {named}: that is what the server calls itself. The difference is {difference}"
+        fix = f"use {named}, the URL that the server advertises. The difference is {difference}"
     return WRONG_PATH.finding(f"{case.url} answers {reply.status}", fix, url=named or None)
 
 
 CHECKS = (
     Check(
         name="reach",
-        question="Does an MCP server answer at this URL, and ask for a login?",
+        question="Does an MCP server answer at this URL and require a login?",
         run=check_reachable,
         skip_reason=always,
         kinds=(

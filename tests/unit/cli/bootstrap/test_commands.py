@@ -53,7 +53,7 @@ def test_a_verb_that_a_provider_does_not_have_is_refused_with_those_it_has(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert bootstrap_cli.main(["render"]) == 2
-    assert "it has plan, apply, check, prune, token, hand-over" in capsys.readouterr().err
+    assert "its commands are plan, apply, check, prune, token, hand-over" in capsys.readouterr().err
 
 
 @pytest.mark.requirement("verbs.provider")
@@ -63,7 +63,7 @@ def test_a_verb_that_a_provider_does_not_have_is_said_in_one_line(
 ) -> None:
     monkeypatch.setenv("OAUTH_PROVIDER", provider)  # what the compose file of Dex sets
     assert bootstrap_cli.main(words) == 2
-    message = "bootstrap: --provider dex has no command prune; it has plan, render, apply, check\n"
+    message = "bootstrap: --provider dex has no command prune; its commands are plan, render, apply, check\n"
     assert capsys.readouterr().err == message
 
 
@@ -222,9 +222,13 @@ def test_documents_come_only_from_hosts_listed_by_name(domains: str, tmp_path: P
 @pytest.mark.parametrize(
     ("seconds", "unused", "message"),
     [
-        (30 * 86400, False, "more than 30 days ago, that nobody logged in with for 30 days and that have no session"),
-        (3600, True, "more than 1 hour ago, that nobody ever logged in with and that have no session"),
-        (90, False, "more than 90 seconds ago, that nobody logged in with for 90 seconds and that have no session"),
+        (
+            30 * 86400,
+            False,
+            "more than 30 days ago, that were not used for a login for 30 days and that have no session",
+        ),
+        (3600, True, "more than 1 hour ago, that were never used for a login and that have no session"),
+        (90, False, "more than 90 seconds ago, that were not used for a login for 90 seconds and that have no session"),
     ],
 )
 def test_prune_says_what_it_looks_for(seconds: int, message: str, *, unused: bool) -> None:

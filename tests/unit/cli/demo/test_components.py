@@ -87,12 +87,12 @@ def test_a_taken_default_is_replaced_and_a_taken_choice_refused(capsys: pytest.C
     with closing(listen(socket.AF_INET, "127.0.0.1")) as busy:
         port = busy.getsockname()[1]
         assert pick_port(None, port, "--port") != port
-        with pytest.raises(PortTaken, match=f"port {port} is taken: name another with --port"):
+        with pytest.raises(PortTaken, match=f"port {port} is in use: choose another with --port"):
             pick_port(port, 3000, "--port")
         with pytest.raises(SystemExit) as stopped:
             main(["--port", str(port)])
     assert stopped.value.code == 2
-    assert "is taken" in capsys.readouterr().err
+    assert "is in use" in capsys.readouterr().err
 
 
 @pytest.mark.requirement("demo.ports")
@@ -182,7 +182,7 @@ def test_a_signal_before_anything_can_clean_up_waits_for_it(interrupts: SignalGu
 @pytest.mark.requirement("demo.honest")
 def test_what_keycloak_would_do_otherwise_is_said_for_this_person() -> None:
     assert "'reader' would get: mcp:tools mcp:notes.read." in "\n".join(keycloak_differences(ACCESS, "reader"))
-    assert "'nobody' would get a token this server refuses" in "\n".join(keycloak_differences(ACCESS, "nobody"))
+    assert "'nobody' would get a token that this server rejects" in "\n".join(keycloak_differences(ACCESS, "nobody"))
     assert tempfile.gettempdir() not in "\n".join(keycloak_differences(ACCESS, "reader"))
 
 
@@ -226,4 +226,4 @@ def test_elsewhere_a_command_is_started_as_it_is() -> None:
 def test_the_example_names_somebody_else_than_the_default() -> None:
     output = build_parser(list(ACCESS.demo_users)).format_help()
     assert "(default: reader)" in output
-    assert "--user writer     as somebody else" in output
+    assert "--user writer     as another user" in output

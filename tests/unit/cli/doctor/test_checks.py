@@ -131,7 +131,7 @@ async def test_a_server_without_a_login_is_spared_all_that_is_about_logins() -> 
     testbed = DoctorTestbed(env={"DISABLE_AUTH": "true"})
     results = await testbed.results()
     assert {result.skipped for result in results if result.check.name in {"challenge", "pkce", "token"}} == {
-        "the server asks for no login"
+        "the server requires no login"
     }
     assert [result.check.name for result in results if result.blocked_by] == []
 
@@ -363,7 +363,7 @@ FOUND = (
             AdminCheckResult((), (("S5", "w", "m"),)),
         ),
         ('raise SystemExit("no admin client")', AdminCheckResult(fault="no admin client")),
-        ("print('{}')", AdminCheckResult(fault="it said nothing")),
+        ("print('{}')", AdminCheckResult(fault="it printed nothing")),
     ],
 )
 async def test_the_bootstraps_words_are_read(program: str, seen: AdminCheckResult, tmp_path: Path) -> None:
@@ -435,10 +435,10 @@ class Fixing:
     [
         Fixing("plan apply "),
         Fixing("plan ", changes=False),
-        Fixing("plan ", "not agreed", agreed=False),
-        Fixing("plan ", "could not say", fails="plan"),
+        Fixing("plan ", "not confirmed", agreed=False),
+        Fixing("plan ", "could not determine", fails="plan"),
         Fixing("plan apply ", "run it again", fails="apply"),
-        Fixing("", "another", url="https://other.example.com/mcp"),
+        Fixing("", "a different one", url="https://other.example.com/mcp"),
     ],
 )
 def test_a_fix_is_shown_asked_for_and_only_then_written(

@@ -89,7 +89,7 @@ def test_the_token_on_standard_input_is_judged_and_not_shown(
     fake.error = {"error": f"invalid_token {fake.token}"}
     assert main([fake.resource, "--token", "-", *options]) == 1
     output = "".join(capsys.readouterr())
-    assert "the token lives longer than the server believes" in output
+    assert "the token's lifetime is longer than the server accepts" in output
     assert fake.token not in output
 
 
@@ -144,7 +144,7 @@ def test_nothing_a_provider_says_steers_the_terminal(
     [
         ("localhost", 30, False, "certificate of an authority that clients trust"),
         ("localhost", -1, True, "renew the certificate"),
-        ("other.example", 30, True, "must name this host"),
+        ("other.example", 30, True, "names this host"),
     ],
 )
 def test_a_bad_certificate_is_explained(

@@ -57,7 +57,7 @@ def test_the_registration_is_taken_back_after_ctrl_c(fake: Fake) -> None:
     command = [sys.executable, "-m", "mcp_idp.cli.login", "--url", fake.resource, "--no-browser"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        assert any("waiting for you" in line for line in process.stdout)
+        assert any("waiting for the login" in line for line in process.stdout)
         process.send_signal(signal.SIGINT)
         output, error = process.communicate()
     assert process.returncode == 130
@@ -72,7 +72,7 @@ def test_a_provider_that_refuses_the_removal_is_a_note_and_no_failure(
 ) -> None:
     fake.responses["/registration/the-client"] = (403, {})
     assert log_in(fake) == 0
-    assert "stays at the provider, which answered 403" in capsys.readouterr().out
+    assert "remains at the provider, which answered 403" in capsys.readouterr().out
 
 
 @pytest.mark.requirement("client.unregisters")
@@ -80,7 +80,7 @@ def test_a_provider_without_removal_is_asked_for_none(fake: Fake, capsys: pytest
     fake.management = {}
     assert log_in(fake) == 0
     assert fake.removals == []
-    assert "which offers no way to remove it" in capsys.readouterr().out
+    assert "which does not support removal" in capsys.readouterr().out
 
 
 @pytest.mark.requirement("client.unregisters")

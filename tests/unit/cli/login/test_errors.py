@@ -74,8 +74,8 @@ def test_a_url_where_nobody_listens_ends_with_3(capsys: pytest.CaptureFixture[st
     [
         ("/.well-known/oauth-authorization-server", (404, {}), "no metadata of the provider"),
         ("/.well-known/oauth-authorization-server", (500, {}), "no metadata of the provider"),
-        ("/registration", (403, {"error": "policy"}), "does not register this client"),
-        ("/mcp", (503, {}), "does not reach its provider"),
+        ("/registration", (403, {"error": "policy"}), "refused to register this client"),
+        ("/mcp", (503, {}), "cannot reach its provider"),
     ],
 )
 def test_a_provider_that_is_no_use_ends_with_4(
@@ -117,7 +117,7 @@ def test_a_server_that_goes_by_another_name_ends_with_3_and_that_name(
 @pytest.mark.requirement("client.exit_codes")
 def test_a_tool_that_is_not_there_ends_with_7(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     assert log_in(fake, "--call", "subtract") == 7
-    assert "it shows: greet, add" in capsys.readouterr().err
+    assert "it lists: greet, add" in capsys.readouterr().err
 
 
 @pytest.mark.requirement("client.exit_codes")
@@ -145,7 +145,7 @@ def test_ctrl_c_while_waiting_for_the_person_ends_with_130_and_no_traceback(fake
     command = [sys.executable, "-m", "mcp_idp.cli.login", "--url", fake.resource, "--no-browser"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        assert any("waiting for you" in line for line in process.stdout)
+        assert any("waiting for the login" in line for line in process.stdout)
         process.send_signal(signal.SIGINT)
         _, error = process.communicate()
     assert process.returncode == 130

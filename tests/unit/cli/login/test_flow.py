@@ -85,7 +85,7 @@ def test_a_server_without_authorization_is_called_without_login(fake: Fake, caps
 def test_with_a_known_client_no_registration_is_made(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     fake.responses["/registration"] = (500, {})
     assert log_in(fake, "--client-id", "known") == 0
-    assert "not needed: the provider knows the client known" in capsys.readouterr().out
+    assert "not needed: uses the preregistered client known" in capsys.readouterr().out
     assert fake.query["client_id"] == "known"
 
 

@@ -73,7 +73,7 @@ class ClientPolicyAnalysis:
         """Yields descriptions of the flows, other than the authorization code flow, that no policy rejects."""
         for_all = {name for policy in self._policies if _binds_all(policy) for name in self._executors(policy)}
         if _PASSWORD not in self.rejected_grants and "reject-ropc-grant" not in for_all:
-            yield "people's passwords"
+            yield "users' passwords"
         if "reject-implicit-grant" not in for_all:
             yield "the implicit flow"
         if _DEVICE not in self.rejected_grants:

@@ -80,27 +80,28 @@ def warnings_of(
         ProviderUnreachable: Keycloak does not respond.
     """
     if actual.users is None and settings.access.demo_users:
-        yield "users may not be read with this account, so demo users were not compared: give it the role view-users"
+        yield "this account may not read users, so demo users were not compared: give it the role view-users"
     if actual.service_client_roles is None:
-        yield "the roles of machine clients may not be read with this account: give it the role view-users"
+        yield "this account may not read the roles of machine clients: give it the role view-users"
     yield from _unmanaged_service_clients(settings, clients, actual)
     yield from unmanaged_composites(settings.access, actual)
     yield from _unmanaged_groups(settings, session, actual)
     if allows_pairwise_subjects(session):
         yield (
-            "a registered client may have subjects of its own, so one person can be several here: start Keycloak with "
+            "a registered client may have pairwise subjects, so one user can have several identities here: "
+            "start Keycloak with "
             f"{DISABLE_PAIRWISE_OPTION}"
         )
     if allows_anonymous_uma(settings, actual, http):
         yield (
-            "with machine_clients a client that registered itself may store permissions in Keycloak's database, and is "
-            f"told which user names there are: start Keycloak with {WITHOUT}"
+            "with machine_clients a client that registered itself may store permissions in Keycloak's database and "
+            f"learn which user names exist: start Keycloak with {WITHOUT}"
         )
     maximum = settings.access.registration.max_clients
     if len(clients) >= maximum * _NEARLY_FULL:
         yield (
-            f"the realm has {len(clients)} clients, and registration ends at {maximum}: "
-            "`bootstrap_idp.py prune` shows which of them nobody uses"
+            f"the realm has {len(clients)} clients, and registration stops at {maximum}: "
+            "`bootstrap_idp.py prune` lists the unused ones"
         )
     try:
         verify_cimd_announced(settings, http, ANNOUNCED)
@@ -115,9 +116,9 @@ def _unmanaged_service_clients(
     names = [] if rejects_grant(actual, CLIENT_CREDENTIALS) else service_accounts(clients, settings.access)
     if names:
         yield (
-            f"{len(names)} clients besides machine_clients may get tokens without a person ({join_first(names)}): "
-            "switch "
-            "their service accounts off, or name them in the access file; without a role of ours they get none for us"
+            f"{len(names)} clients besides machine_clients may get tokens without a user ({join_first(names)}): "
+            "disable "
+            "their service accounts, or name them in the access file; without our roles their tokens are not valid here"
         )
 
 
@@ -126,11 +127,11 @@ def _unmanaged_groups(settings: KeycloakSettings, session: AdminClient, actual: 
     access = settings.access
     if not actual.groups.known:
         yield (
-            "groups may not be read with this account, so neither ours nor those that everybody joins were compared: "
-            "give it the role view-users"
+            "this account may not read groups, so neither ours nor the default groups were compared: give it the "
+            "role view-users"
         )
     elif access.groups:
         yield from unmanaged_roles(access, actual)
         ours = [found["id"] for found in actual.groups.by_name.values()]
         if paths := unmanaged_groups_granting(session, access.roles, ours):
-            yield f"groups that the access file does not name bring its roles: {join_first(paths)}"
+            yield f"groups that are not in the access file grant its roles: {join_first(paths)}"

@@ -35,7 +35,7 @@ _GIVES_ROLES = frozenset({"oidc-hardcoded-role-mapper", "oidc-role-name-mapper"}
 _SCRIPT = "script-"  # prefix of the names of script mappers
 _ANYWHERE = frozenset({"*", "http://*", "https://*"})
 _DOT = re.compile(r"(?<!\\)\.")  # separates the segments of a claim path; an escaped dot is part of a segment
-_FIX = "apply leaves what is others' as it is: remove that, or the {}"
+_FIX = "apply does not change it: remove that, or the {}"
 
 
 def find_in_existing_clients(
@@ -58,10 +58,10 @@ def find_in_existing_clients(
     lifespan = int(actual.realm["accessTokenLifespan"])
     validated_claims = _VALIDATED_CLAIMS.union([access.roles_claim])
     kinds = {
-        ("S3", "writes what the server judges by"): [
+        ("S3", "writes claims that the server relies on"): [
             client for client in suspects if _overrides_claims(client, validated_claims.union(access.claims), audience)
         ],
-        ("S4", "has tokens that live longer than the realm's"): [c for c in suspects if _outlives(c, lifespan)],
+        ("S4", "has tokens with a longer lifetime than the realm's"): [c for c in suspects if _outlives(c, lifespan)],
         ("S6", "has a redirect URI that is relative or a pattern"): [c for c in suspects if _has_open_redirect(c)],
     }
     for (weakness, what), found in kinds.items():
@@ -72,14 +72,14 @@ def find_in_existing_clients(
     forged = [
         name for name in theirs if _overrides_claims(actual.scopes.get(name, {}), validated_claims, audience=None)
     ]
-    yield from _named("S3", "client scope", "writes what the server judges by", forged)
+    yield from _named("S3", "client scope", "writes claims that the server relies on", forged)
 
 
 def _named(weakness: str, kind: str, what: str, names: list[str]) -> Iterator[Weakness]:
     if names:
         count = f"a {kind}" if len(names) == 1 else f"each of {len(names)} {kind}s"
         yield Weakness(
-            weakness, f"{count} that is there already {what} ({join_first(sorted(names))})", _FIX.format(kind)
+            weakness, f"{count} that already existed {what} ({join_first(sorted(names))})", _FIX.format(kind)
         )
 
 
@@ -144,7 +144,7 @@ _ADDRESSES = frozenset(
     | {"cibaClientNotificationEndpoint", "logoUri", "policyUri", "tosUri"}
 )
 _CONSENT_TITLE = "oauthGrantTitle"  # the message key of the consent page's title, which shows the client's name
-_APPLY = "apply mends it"
+_APPLY = "apply fixes it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,11 +182,11 @@ def find_weaknesses(actual: CurrentState, audience: str, open_kinds: list[str]) 
     yield from _weaknesses_by_scopes(actual, rules, audience)
     yield from _weaknesses_by_own_kinds(actual, open_kinds)
     if mappers := _open_mappers(actual):
-        what = f"a registered client may bring mappers that forge claims, another person's sub too ({mappers})"
+        what = f"a registered client may add mappers that forge claims, even another user's sub ({mappers})"
         yield Weakness("S3", what, _APPLY)
     yield from _weaknesses_by_address(rules)
     if _CONSENT_TITLE not in actual.messages.get("en", {}):
-        what = "a registered client calls itself on the consent page as it likes, by a name of Keycloak's own too"
+        what = "a registered client may use any name on the consent page, even one of Keycloak's own"
         yield Weakness("S8", what, f"{_APPLY}, with the text {_CONSENT_TITLE} of realm.yaml")
     if unchecked := list(rules.open_flows()):
         yield Weakness("S9", f"a registered client may use {', '.join(unchecked)}", _APPLY)
@@ -197,14 +197,14 @@ def find_weaknesses(actual: CurrentState, audience: str, open_kinds: list[str]) 
 
 def _weaknesses_by_groups(actual: CurrentState) -> Iterator[Weakness]:
     """Finds what managed groups grant beyond their directly assigned roles, which the plan compares."""
-    fix = "apply cannot: take off the group what brings it, or take it out of the roles that the group has"
+    fix = "apply cannot fix it: remove the role from the group, or from the roles that the group has"
     for group, composed in actual.groups.composed.items():
         if rights := sorted(composed.rights):
-            yield Weakness("G1", f"who is put into the group {group} administers the realm ({join_first(rights)})", fix)
+            yield Weakness("G1", f"members of the group {group} administer the realm ({join_first(rights)})", fix)
         granted = set(actual.groups.by_name[group].get("realmRoles") or [])
         bound = sorted((name, binding.realm) for name, binding in actual.bindings.items())
         if more := [name for name, roles in bound if roles & composed.roles and not roles & granted]:
-            what = f"who is put into the group {group} also gets {join_first(more)}, by a role inside another one"
+            what = f"members of the group {group} also get {join_first(more)}, through a composite role"
             yield Weakness("G2", what, fix)
 
 
@@ -216,34 +216,36 @@ def rejects_grant(actual: CurrentState, grant: str) -> bool:
 def _weaknesses_by_scopes(actual: CurrentState, rules: ClientPolicyAnalysis, audience: str) -> Iterator[Weakness]:
     unrestricted = _unrestricted_scopes(actual, audience)
     if unrestricted and CLIENT_CREDENTIALS not in rules.rejected_grants:
-        what = f"a client that registers itself gets a token without any person, by scope {', '.join(unrestricted)}"
+        what = f"a client that registers itself gets a token without any user, by the scope {', '.join(unrestricted)}"
         inherited = any(actual.default_role_granting(role, _granting_roles(actual)) for role in _granting_roles(actual))
         yield Weakness("S1", what, "see R1" if inherited else _APPLY)
 
 
 def _weaknesses_by_own_kinds(actual: CurrentState, open_kinds: list[str]) -> Iterator[Weakness]:
-    switch = f"apply cannot: start Keycloak with {disable_options(open_kinds)}"
+    switch = f"apply cannot fix it: start Keycloak with {disable_options(open_kinds)}"
     if open_kinds:
-        what = f"clients of Keycloak's own kind are taken from anybody ({', '.join(open_kinds)})"
+        what = f"anybody may register clients of Keycloak's own kinds ({', '.join(open_kinds)})"
         yield Weakness("S2", what, switch)
     if "default" in open_kinds:
-        yield Weakness("S4", "a registered client chooses how long its tokens live", switch)
+        yield Weakness("S4", "a registered client may choose the lifetime of its tokens", switch)
     algorithm = str(actual.realm.get("defaultSignatureAlgorithm", ""))
     if algorithm.startswith("HS"):
-        yield Weakness("S5", f"tokens are signed with {algorithm}, a secret only Keycloak has", _APPLY)
+        yield Weakness("S5", f"tokens are signed with {algorithm}, with a secret that only Keycloak has", _APPLY)
     elif "default" in open_kinds:
-        yield Weakness("S5", "a registered client has its tokens signed with a shared secret (HS256)", switch)
+        yield Weakness("S5", "a registered client may have its tokens signed with a shared secret (HS256)", switch)
 
 
 def _weaknesses_by_address(rules: ClientPolicyAnalysis) -> Iterator[Weakness]:
     if "redirectUris" not in rules.pattern_checked_fields:
-        yield Weakness("S6", "redirect URIs are not judged by patterns: relative ones and wildcards get in", _APPLY)
+        yield Weakness(
+            "S6", "redirect URIs are not checked against patterns: relative ones and wildcards are accepted", _APPLY
+        )
     missing = sorted(_ADDRESSES - rules.pattern_checked_fields) or ["frontchannelLogoutUrl"] * (
         not rules.blocks_front_channel_logout
     )
     if missing:
         yield Weakness(
-            "S7", f"a registered client makes Keycloak show or fetch foreign addresses ({missing[0]} …)", _APPLY
+            "S7", f"a registered client may make Keycloak show or fetch foreign URLs ({missing[0]} …)", _APPLY
         )
 
 
@@ -266,8 +268,8 @@ def _inherited_default_roles(actual: CurrentState) -> Iterator[Weakness]:
     granting = _granting_roles(actual)
     for name in sorted(granting):
         if giver := actual.default_role_granting(name, granting):
-            what = f"everybody has the role {name}, by {giver}, which is in {actual.default_role_name}"
-            yield Weakness("R1", what, f"apply cannot: take {giver} out of there, or {name} out of it")
+            what = f"every user has the role {name}, through {giver}, which is in {actual.default_role_name}"
+            yield Weakness("R1", what, f"apply cannot fix it: remove {giver} from there, or {name} from it")
 
 
 def _granting_roles(actual: CurrentState) -> frozenset[str]:
@@ -277,8 +279,8 @@ def _granting_roles(actual: CurrentState) -> frozenset[str]:
 def _rights_in_roles(actual: CurrentState) -> Iterator[Weakness]:
     for name, parts in actual.parts.items():
         if parts.admin_roles:
-            what = f"who has the role {name} administers the realm ({join_first(sorted(parts.admin_roles))})"
-            yield Weakness("R2", what, "apply cannot: take these rights out of the role")
+            what = f"users with the role {name} administer the realm ({join_first(sorted(parts.admin_roles))})"
+            yield Weakness("R2", what, "apply cannot fix it: remove these rights from the role")
 
 
 def _open_mappers(actual: CurrentState) -> str:

@@ -52,9 +52,9 @@ def _a_token_by_itself(anonymous_client: AnonymousClient, settings: KeycloakSett
         closed = _format_response(status, response)
         audience = _claims(str(response.get("access_token", ""))).get("aud")
         if settings.public_url in (audience if isinstance(audience, list) else [audience]):
-            return CaseResult(f"a token for {settings.public_url}, without any person")
+            return CaseResult(f"a token for {settings.public_url}, without any user")
         if status == OK:
-            closed = "a token without the audience, good for nothing here"
+            closed = "a token without the audience, not valid here"
     return CaseResult(closed=closed)
 
 
@@ -106,7 +106,7 @@ def _flows(anonymous_client: AnonymousClient, _: KeycloakSettings) -> CaseResult
     query = {"client_id": client["client_id"], "redirect_uri": payloads.REDIRECT, "scope": "openid", "nonce": "n"}
     if anonymous_client.sees_a_login_page(response_type="token", **query):
         return CaseResult("the login page, for a token in the URL")
-    return CaseResult(closed="the implicit flow is refused")
+    return CaseResult(closed="the implicit flow is rejected")
 
 
 PROBE_CASES: dict[str, ProbeCase] = {
@@ -120,7 +120,7 @@ PROBE_CASES: dict[str, ProbeCase] = {
     ),
     "S4": _case_stores_member(
         "s4",
-        "a client whose tokens live for ten years",
+        "a client whose tokens are valid for ten years",
         lambda client: payloads.TEN_YEAR_LIFETIME.items() <= (client.get("attributes") or {}).items(),
         attributes=payloads.TEN_YEAR_LIFETIME,
     ),

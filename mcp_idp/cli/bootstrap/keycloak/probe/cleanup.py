@@ -66,12 +66,10 @@ def _end(session: AdminClient, anonymous_client: AnonymousClient) -> None:
         if not anonymous_client.response_pending:
             _remove(session, [anonymous_client.marker], clients)
     except BootstrapError as failure:
-        raise BootstrapError(
-            f"clients of the probe are left, run it again and it removes them first: {failure}"
-        ) from failure
+        raise BootstrapError(f"clients of the probe remain; run it again to remove them: {failure}") from failure
     if not undisturbed:
         raise BootstrapError(
-            "another probe ran beside this one and removed its clients, so nothing is known: run it again"
+            "another probe ran at the same time and removed its clients, so there is no result: run it again"
         )
 
 

@@ -66,7 +66,7 @@ def probe(session: AdminClient, settings: KeycloakSettings, http: httpx.Client) 
             ]
         except httpx.TransportError as error:
             again = (
-                ": run it again, what Keycloak registered too late is removed first"
+                ": run it again; it first removes what Keycloak registered too late"
                 if anonymous_client.response_pending
                 else ""
             )

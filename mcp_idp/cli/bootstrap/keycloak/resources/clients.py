@@ -123,10 +123,10 @@ def _list_changes(desired: Json, found: Object) -> Iterator[Change]:
         path, about = ("clients", str(found["id"]), f"{kind}-client-scopes"), f"client {desired['clientId']}"
         fields = (field_diff(member, sorted(there), sorted(names)),)
         for name in sorted(there - names):
-            what = f"take away {name} ({kind})"
+            what = f"remove {name} ({kind})"
             yield Change(about, what, "DELETE", (*path, IdRef("client-scope", name)), fields=fields)
         for name in sorted(names - there):
-            what = f"give {name} ({kind})"
+            what = f"add {name} ({kind})"
             yield Change(about, what, "PUT", (*path, IdRef("client-scope", name)), {}, fields=fields)
 
 
@@ -170,7 +170,7 @@ def adopt_changes(access: AccessPolicy, resource: str, actual: CurrentState) -> 
         found = actual.clients.get(client_id)
         if found is not None and client_id not in actual.managed_state.clients:
             path = ("clients", str(found["id"]), "registration-access-token")
-            what = "take over, no registration token that somebody has for it counts any more"
+            what = "take over; existing registration tokens for it become invalid"
             yield Change(f"client {client_id}", what, "POST", path)
 
 

@@ -35,10 +35,10 @@ def check_groups(access: AccessPolicy) -> None:
     for name in access.groups:
         display_name = printable(name[:50])
         if "/" in name:
-            raise ConfigError(f"groups.{display_name}: '/' leads to a subgroup in Keycloak: name the group without it")
+            raise ConfigError(f"groups.{display_name}: remove '/' from the name; Keycloak reads it as a subgroup")
         if not name or name in _DOTS or len(name) > _LONGEST or not name.isprintable() or name != name.strip():
             raise ConfigError(
-                f"groups.{display_name}: Keycloak takes names of 1 to {_LONGEST} characters that can be seen, "
+                f"groups.{display_name}: Keycloak accepts names of 1 to {_LONGEST} visible characters, "
                 "without a space at either end, and neither '.' nor '..'"
             )
 
@@ -54,9 +54,10 @@ def require_no_unmanaged_groups(access: AccessPolicy, actual: CurrentState) -> N
         found = _found(actual, name)
         if found and not is_managed(found) and name not in actual.managed_state.groups:
             raise ConfigError(
-                f"groups.{name}: the realm has a group of this name that the bootstrap did not make: name another one "
-                f"here, or, if its people shall have these roles, give the group the attribute {attribute} with the "
-                f"value {value}: the bootstrap then keeps it as its own, and it is removed with its members once the "
+                f"groups.{name}: the realm has a group of this name that the bootstrap did not create: use "
+                "another name "
+                f"here, or, to give its members these roles, give the group the attribute {attribute} with the "
+                f"value {value}: the bootstrap then manages it, and removes it with its members once the "
                 "access file no longer names it"
             )
 
@@ -70,7 +71,8 @@ def default_group_changes(access: AccessPolicy, actual: CurrentState) -> Iterato
     for found in actual.groups.default_groups:
         if managed_roles := sorted(found.roles & set(access.roles)):
             what = (
-                f"new people no longer join {found.path}, which brings {', '.join(managed_roles)} (who did stays in it)"
+                f"new users no longer join {found.path}, which grants {', '.join(managed_roles)} (existing "
+                "members stay in it)"
             )
             fields = (field_diff("default groups", found.path, None),)
             yield Change("realm", what, "DELETE", ("default-groups", found.id), fields=fields)
@@ -125,8 +127,8 @@ def unreadable_warnings(actual: CurrentState) -> Iterator[str]:
     """Yields a line about what an apply leaves unchanged because it may not read it."""
     if not actual.groups.known:
         yield (
-            "this account may not see groups, so groups that everybody joins were not looked at: `bootstrap_idp.py "
-            "check` does with the role view-users"
+            "this account may not read groups, so default groups were not checked: run `bootstrap_idp.py check` with "
+            "the role view-users"
         )
 
 
@@ -138,11 +140,12 @@ def unmanaged_roles(access: AccessPolicy, actual: CurrentState) -> Iterator[str]
         unmanaged |= {f"{role} of {client}" for client, roles in _client_roles(found).items() for role in roles}
         if unmanaged:
             yield (
-                f"group {name} also brings {', '.join(sorted(unmanaged))}: take away what its people shall not have, "
+                f"group {name} also grants {', '.join(sorted(unmanaged))}: remove the roles that its members "
+                "must not have; "
                 "apply does not"
             )
         if count := found.get("subGroupCount"):
-            yield f"group {name} has {_counted(count, 'subgroup')}: who is in one has its roles too"
+            yield f"group {name} has {_counted(count, 'subgroup')}: their members have its roles too"
 
 
 def _memberships(access: AccessPolicy, actual: CurrentState) -> Iterator[tuple[str, frozenset[str], frozenset[str]]]:
@@ -154,7 +157,7 @@ def _memberships(access: AccessPolicy, actual: CurrentState) -> Iterator[tuple[s
 
 
 def _membership(user: str, method: Method, names: frozenset[str], field: FieldDiff) -> Iterator[Change]:
-    action = "put into" if method == "PUT" else "take out of"
+    action = "add to" if method == "PUT" else "remove from"
     for name in sorted(names):
         path = ("users", IdRef("user", user), "groups", IdRef("group", name))
         yield Change(f"user {user}", f"{action} the group {name}", method, path, fields=(field,))
@@ -175,7 +178,7 @@ def _managed_roles(access: AccessPolicy, found: Object) -> set[str]:
 
 def _mapping(name: str, method: Method, roles: set[str], access: AccessPolicy, found: Object) -> Iterator[Change]:
     if roles:
-        action = "give" if method == "POST" else "take away"
+        action = "add" if method == "POST" else "remove"
         path = ("groups", IdRef("group", name), "role-mappings", "realm")
         body = [{"id": IdRef("role", role), "name": role} for role in sorted(roles)]
         fields = (field_diff("roles", sorted(_managed_roles(access, found)), sorted(access.groups[name])),)

@@ -76,7 +76,7 @@ def mapper_changes(owner: str, path: tuple[str, ...], desired: list[Json], found
             yield Change(about, "correct", "PUT", (*path, old["id"]), body, fields=fields)
     for old in there.values():
         about = f"mapper '{old['name']}' of {owner}"
-        what = f"remove, it is not ours ({old.get('protocolMapper')})"
+        what = f"remove, it is not managed here ({old.get('protocolMapper')})"
         yield Change(about, what, "DELETE", (*path, old["id"]), action="remove")
 
 

@@ -43,7 +43,7 @@ def default_role_changes(access: AccessPolicy, actual: CurrentState) -> Iterator
     if managed_roles:
         fields = (field_diff("default roles", managed_roles, None),)
         body = [{"id": IdRef("role", role), "name": role} for role in managed_roles]
-        what = f"people no longer have {', '.join(managed_roles)} by default"
+        what = f"users no longer have {', '.join(managed_roles)} by default"
         yield Change("realm", what, "DELETE", ("roles", name, "composites"), body, fields=fields)
 
 
@@ -58,8 +58,8 @@ def require_no_default_roles(access: AccessPolicy, actual: CurrentState) -> None
     for name in access.roles:
         if giver := actual.default_role_granting(name, access.roles):
             raise ConfigError(
-                f"everybody has the role {name}, by the role {giver}, which new people get: take {giver} out of "
-                f"{actual.default_role_name}, or {name} out of {giver}, or name another role in the access file"
+                f"every user has the role {name}, through the role {giver}, which new users get: remove {giver} from "
+                f"{actual.default_role_name}, or {name} from {giver}, or use another role in the access file"
             )
 
 
@@ -77,7 +77,7 @@ def decomposition_changes(access: AccessPolicy, actual: CurrentState) -> Iterato
             granted = sorted(part["name"] for part in parts)
             fields = (field_diff("composites", granted, None),)
             body = [{"id": part["id"], "name": part["name"]} for part in parts]
-            what = f"no longer brings {', '.join(granted)}"
+            what = f"no longer grants {', '.join(granted)}"
             yield Change(f"role {name}", what, "DELETE", ("roles", name, "composites"), body, fields=fields)
 
 
@@ -87,7 +87,7 @@ def unmanaged_composites(access: AccessPolicy, actual: CurrentState) -> Iterator
         parts = actual.parts.get(name, CompositeRoles()).roles
         if parts and not is_managed(actual.roles[name]):
             granted = ", ".join(sorted(part["name"] for part in parts))
-            yield f"role {name} was made by somebody else and brings {granted} too: take away what it shall not bring"
+            yield f"role {name} was not created here and also grants {granted}: remove what it must not grant"
 
 
 def role_revocations(about: str, account: IdRef, wanted: frozenset[str], current: frozenset[str]) -> Iterator[Change]:
@@ -122,7 +122,7 @@ def role_removals(access: AccessPolicy, actual: CurrentState) -> Iterator[Change
     """Yields the removal of managed roles that no longer grant a scope."""
     for name, found in actual.roles.items():
         if name not in access.roles and is_managed(found):
-            what = "remove, it brings no scope any more"
+            what = "remove, it no longer grants a scope"
             yield Change(f"role {name}", what, "DELETE", ("roles", name), action="remove")
 
 
@@ -130,7 +130,7 @@ def _account_mapping(
     about: str, account: IdRef, method: Method, roles: frozenset[str], field: FieldDiff
 ) -> Iterator[Change]:
     if roles:
-        action = "give" if method == "POST" else "take away"
+        action = "add" if method == "POST" else "remove"
         body = [{"id": IdRef("role", role), "name": role} for role in sorted(roles)]
         path = ("users", account, "role-mappings", "realm")
         yield Change(about, f"{action} {', '.join(sorted(roles))}", method, path, body, fields=(field,))

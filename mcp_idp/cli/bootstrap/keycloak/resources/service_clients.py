@@ -64,7 +64,8 @@ def require_no_unmanaged_clients(access: AccessPolicy, actual: CurrentState) -> 
         # Only the managed state counts: an anonymous client can set the marker through an open native endpoint.
         if found is not None and client_id not in actual.managed_state.clients:
             raise ConfigError(
-                f"machine_clients.{client_id}: the realm has a client of this id that the bootstrap did not make: take "
+                f"machine_clients.{client_id}: the realm has a client with this id that the bootstrap did not "
+                "create: use "
                 "another id, or remove that client"
             )
 

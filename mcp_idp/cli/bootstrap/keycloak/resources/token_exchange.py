@@ -71,7 +71,7 @@ def check_upstreams(access: AccessPolicy) -> None:
     """
     for audience, upstream in access.upstreams.items():
         if not upstream.scopes:
-            raise ConfigError(f"upstreams.{audience}.scopes: name one: in Keycloak it brings the audience")
+            raise ConfigError(f"upstreams.{audience}.scopes: name one; in Keycloak it adds the audience")
 
 
 def require_no_unmanaged_scopes(access: AccessPolicy, actual: CurrentState) -> None:
@@ -87,5 +87,5 @@ def require_no_unmanaged_scopes(access: AccessPolicy, actual: CurrentState) -> N
             if name in actual.scopes and not is_managed(actual.scopes[name]):
                 raise ConfigError(
                     f"upstreams.{audience}.scopes.{name}: the realm has a client scope of this name that the bootstrap "
-                    "did not make: take another name"
+                    "did not make: use another name"
                 )

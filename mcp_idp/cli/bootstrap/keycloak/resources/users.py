@@ -42,8 +42,9 @@ def user_changes(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]
             yield Change(f"user {name}", "create", "POST", ("users",), body, action="create")
         elif found.get("email") != desired["email"]:
             raise ConfigError(
-                f"demo_users: {name} is there already and has no address at {DEMO_DOMAIN[1:]}, so it is a person's: "
-                "name the demo user otherwise, or remove it from the access file"
+                f"demo_users: {name} already exists without an address at {DEMO_DOMAIN[1:]}, so it belongs to "
+                "a real user: "
+                "rename the demo user, or remove it from the access file"
             )
         elif fields := field_diffs(desired, found):
             # Keycloak replaces the whole profile: a member that is left out is deleted.

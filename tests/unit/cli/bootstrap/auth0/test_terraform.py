@@ -191,18 +191,18 @@ def test_no_token_is_given_without_a_person(variables: Variables) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda _: None, "with any redirect URI, which is wider, so registration stays off"),
+        (lambda _: None, "with any redirect URI, so registration stays off"),
         (lambda a: a["registration"].update(profile="initial-access-token"), "no initial access tokens"),
         (
             lambda a: a["registration"].update(profile="cimd", document_domains=["claude.ai"]),
             "no setting of the Terraform provider limits the domains",
         ),
-        (lambda a: a.update(introspect_for=["mcp:admin"]), "take introspect_for out"),
-        (lambda a: a.update(groups={"staff": ["mcp-reader"]}), "groups are not made"),
+        (lambda a: a.update(introspect_for=["mcp:admin"]), "remove introspect_for"),
+        (lambda a: a.update(groups={"staff": ["mcp-reader"]}), "groups are not created"),
         (lambda a: a.update(machine_clients=SERVICE_CLIENT), "machine_clients of the access file are not rendered"),
         (lambda a: a.update(upstreams={"orders": {"name": "Orders"}}), "upstreams of the access file are not rendered"),
         (lambda a: a.update(claims=["email"]), "claims of the access file are not rendered"),
-        (lambda _: None, "demo users are not made"),
+        (lambda _: None, "demo users are not created"),
         (lambda _: None, "not verified against a live tenant"),
     ],
 )
@@ -230,8 +230,8 @@ def test_what_the_access_file_does_not_use_is_not_spoken_of(
     [
         ({"OAUTH_SERVER_URL": ""}, lambda _: None, "OAUTH_SERVER_URL=: write the tenant's issuer"),
         ({"OAUTH_SERVER_URL": "http://acme.auth0.com/"}, lambda _: None, "OAUTH_SERVER_URL"),
-        ({"OAUTH_SERVER_URL": "https://acme.auth0.com"}, lambda _: None, "with its slash"),
-        ({"MCP_PUBLIC_URL": "http://mcp.example.com/mcp"}, lambda _: None, "in the clear"),
+        ({"OAUTH_SERVER_URL": "https://acme.auth0.com"}, lambda _: None, "with its trailing slash"),
+        ({"MCP_PUBLIC_URL": "http://mcp.example.com/mcp"}, lambda _: None, "unencrypted"),
         ({}, lambda a: a.update(scope_prefix="api://x/"), "scope_prefix"),
         ({}, lambda a: a["resource"].update(name="a<b"), "resource.name"),
     ],

@@ -211,15 +211,15 @@ def _add_client(name: str) -> Callable[[Json], object]:
 REFUSED: list[tuple[str, str, Callable[[Json], object]]] = [
     ("clients.mcp-native-03", "access.yaml", _add_client("mcp-native-03")),
     ("clients.mcp-vendor-claude", "access.yaml", _add_client("mcp-vendor-claude")),
-    ("resource's own id", "access.yaml", _add_client(RESOURCE)),
+    ("choose another id; this is the resource's own", "access.yaml", _add_client(RESOURCE)),
     ("vendor_loopback.vscode", "access.yaml", lambda a: a["registration"].update(vendors={})),
     ("web_origins", "access.yaml", lambda a: a["registration"].update(web_origins=["http://x\n\trespond 200"])),
     ("at most 72 bytes", "access.yaml", lambda a: a["demo_users"]["reader"].update(password="x" * 73)),
-    ("nobody could log in", "access.yaml", lambda a: a.update(demo_users={})),
-    ("follows from the access file", "dex/dex.yaml", lambda d: d.update(staticClients=[])),
-    ("follows from the access file", "dex/dex.yaml", lambda d: d.update(issuer="http://a.example")),
-    ("believes a header", "dex/dex.yaml", lambda d: d.update(connectors=[{"type": "authproxy", "id": "x"}])),
-    ("lets everybody in", "dex/dex.yaml", lambda d: d.update(connectors=[{"type": "mockCallback", "id": "x"}])),
+    ("no user could log in", "access.yaml", lambda a: a.update(demo_users={})),
+    ("is derived from the access file", "dex/dex.yaml", lambda d: d.update(staticClients=[])),
+    ("is derived from the access file", "dex/dex.yaml", lambda d: d.update(issuer="http://a.example")),
+    ("trusts a request header", "dex/dex.yaml", lambda d: d.update(connectors=[{"type": "authproxy", "id": "x"}])),
+    ("accepts every user", "dex/dex.yaml", lambda d: d.update(connectors=[{"type": "mockCallback", "id": "x"}])),
     ("the id 'x y'", "dex/dex.yaml", lambda d: d.update(connectors=[{"type": "oidc", "id": "x y"}])),
     ("the id 'local'", "dex/dex.yaml", lambda d: d.update(connectors=[{"type": "oidc", "id": "local"}])),
     ("front.yaml: pool", "dex/front.yaml", lambda f: f.update(pool=1000)),
@@ -333,14 +333,14 @@ def test_a_template_with_an_unknown_placeholder_is_refused(variables: Variables)
     path = Path(variables["ACCESS_FILE"]).parent / "dex" / "Caddyfile"
     for wrong in ("%%{upstreem}", "%%", "%%{a b}"):
         path.write_text(f"{wrong}\n")
-        with pytest.raises(ConfigError, match="Caddyfile: a placeholder"):
+        with pytest.raises(ConfigError, match="Caddyfile: unknown placeholder"):
             run(variables)
 
 
 @pytest.mark.requirement("dex.refused")
 @pytest.mark.parametrize("profile", ["cimd", "initial-access-token"])
 def test_a_registration_profile_that_dex_has_no_means_for_is_refused(profile: str) -> None:
-    with pytest.raises(ConfigError, match="Dex cannot do"):
+    with pytest.raises(ConfigError, match="Dex does not support"):
         check_profile(profile)
 
 

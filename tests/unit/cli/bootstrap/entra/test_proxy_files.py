@@ -50,8 +50,12 @@ def variables(folder: Path, access: dict[str, Any] | None = None, **changes: str
         ({"OAUTH_SERVER_URL": "https://login.example.com"}, {}, "open-dev|loopback-only or closed"),
         ({"MCP_PUBLIC_URL": "https://mcp.example.com/mcp"}, {}, "loopback-only or closed"),
         ({}, {"scope_prefix": ""}, "scope_prefix: "),
-        ({}, {"registration": {"profile": "initial-access-token"}}, "the front can do open-dev, loopback-only, closed"),
-        ({}, {"registration": {"profile": "open-dev", "web_origins": ["*"]}}, "web_origins: '\\*' is no origin"),
+        (
+            {},
+            {"registration": {"profile": "initial-access-token"}},
+            "the front supports open-dev, loopback-only, closed",
+        ),
+        ({}, {"registration": {"profile": "open-dev", "web_origins": ["*"]}}, "web_origins: '\\*' is not an origin"),
     ],
 )
 def test_what_cannot_work_is_refused_in_one_line(

@@ -112,16 +112,16 @@ def test_accounts_lose_what_they_shall_not_have_before_a_scope_is_bound_and_get_
     texts = [change.text for change in plan(desired(access.model_copy(update=members)), actual)]
     bound = [i for i, text in enumerate(texts) if re.match(r"scope .*: bind", text)]
     revocations = [
-        "user reader: take away mcp-writer",
-        "user reader: take out of the group others",
+        "user reader: remove mcp-writer",
+        "user reader: remove from the group others",
         "user former: remove, the access file no longer has this demo user",
-        "client importer: take away mcp-writer",
+        "client importer: remove mcp-writer",
         "client exporter: remove, neither the access file nor MCP_PUBLIC_URL names it any more",
     ]
     grants = [
-        "user reader: give mcp-reader",
-        "user reader: put into the group staff",
-        "client importer: give mcp-reader",
+        "user reader: add mcp-reader",
+        "user reader: add to the group staff",
+        "client importer: add mcp-reader",
     ]
     assert max(map(texts.index, revocations)) < min(bound)
     assert max(bound) < min(map(texts.index, grants))
@@ -150,7 +150,7 @@ def test_a_role_of_ours_that_brings_others_is_taken_apart(
     # Rights stay: the account of an apply may not take what it may not give.
     parts = CompositeRoles(roles=({"id": "2", "name": "mcp-admin"},), admin_roles=frozenset({"realm-admin"}))
     actual = CurrentState(realm={"enabled": True}, roles={"mcp-reader": reader}, parts={"mcp-reader": parts})
-    changes = [change for change in plan(desired(access), actual) if "no longer brings mcp-admin" in change.text]
+    changes = [change for change in plan(desired(access), actual) if "no longer grants mcp-admin" in change.text]
     assert [change.path for change in changes] == [("roles", "mcp-reader", "composites")] * ours
     assert [change.body for change in changes] == [[{"id": "2", "name": "mcp-admin"}]] * ours
     assert len(list(unmanaged_composites(access, actual))) == (not ours)
@@ -161,7 +161,7 @@ def test_a_role_that_everybody_has_by_another_one_is_bound_to_nothing(access: Ac
     reader = {"id": "1", "name": "mcp-reader"}
     nested = DefaultRoles(direct_roles=frozenset({"employee"}), by_id={"1": {"employee"}})
     realm = {"enabled": True, "defaultRole": {"name": "everybody"}}
-    with pytest.raises(ConfigError, match="take employee out of everybody, or mcp-reader out of employee"):
+    with pytest.raises(ConfigError, match="remove employee from everybody, or mcp-reader from employee"):
         require_writable(desired(access), CurrentState(realm=realm, roles={"mcp-reader": reader}, default=nested))
 
 
@@ -373,8 +373,8 @@ def test_a_file_that_does_not_fit_is_named(content: str, tmp_path: Path) -> None
             "realm.defaultSignatureAlgorithm: HS256 is none of signing_keys",
         ),
         ("realm: {}\nsigning_keys: [HS256]", "line 2: signing_keys.0: write 'RS256' or 'ES256'"),
-        ("realm: {}\nmesages: {}", "line 2: mesages: is not one of the members here: did you mean 'messages'?"),
-        ("realm: {}\nmessages: {en: {title: 3}}", "line 2: messages.en.title: must be a text: put it in quotes"),
+        ("realm: {}\nmesages: {}", "line 2: mesages: is not a known key: did you mean 'messages'?"),
+        ("realm: {}\nmessages: {en: {title: 3}}", "line 2: messages.en.title: must be a string: put it in quotes"),
     ],
 )
 def test_a_realm_file_names_keys_that_others_can_check(content: str, message: str, tmp_path: Path) -> None:
@@ -423,7 +423,7 @@ def test_a_secret_that_can_be_kept_nowhere_is_one_line(tmp_path: Path) -> None:
 def test_a_person_who_has_a_demo_users_name_is_not_taken_over(access: AccessPolicy) -> None:
     for email in ("reader@company.example", None):
         user = {"id": "1", "username": "reader", "email": email}
-        with pytest.raises(ConfigError, match="demo_users: reader is there already"):
+        with pytest.raises(ConfigError, match="demo_users: reader already exists"):
             plan(desired(access), CurrentState(realm={"enabled": True}, users={"reader": user}))
 
 

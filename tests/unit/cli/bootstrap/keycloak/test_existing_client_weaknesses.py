@@ -100,7 +100,7 @@ def test_a_scope_of_others_that_our_tokens_come_with_is_judged_too(
 ) -> None:
     client = {"id": UUID, "clientId": UUID, **OURS, "defaultClientScopes": ["basic"]}
     weaknesses = _found(access, [client], basic={"protocolMappers": [mapper]}, other={"protocolMappers": [ROLES]})
-    assert ["a client scope that is there already" in weakness.what for weakness in weaknesses] == [True] * there
+    assert ["a client scope that already existed" in weakness.what for weakness in weaknesses] == [True] * there
     assert all("(basic)" in weakness.what for weakness in weaknesses)
 
 
@@ -110,6 +110,6 @@ def test_clients_of_a_kind_are_one_line_with_the_first_few(access: AccessPolicy)
         {"id": f"{n}", "clientId": f"theirs-{n}", **OURS, "attributes": payloads.TEN_YEAR_LIFETIME} for n in range(7)
     ]
     (weakness,) = _found(access, clients)
-    assert "each of 7 clients that is there already" in weakness.what
+    assert "each of 7 clients that already existed" in weakness.what
     assert "(theirs-0, theirs-1, theirs-2, theirs-3, theirs-4 …)" in weakness.what
     assert "remove that, or the client" in weakness.fix

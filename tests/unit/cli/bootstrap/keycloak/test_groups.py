@@ -82,11 +82,11 @@ def test_what_takes_away_comes_before_scopes_are_bound_and_what_gives_after() ->
         texts.index(f"realm: {command} which objects are kept from here") for command in ("record", "forget")
     )
     taking = [
-        "realm: new people no longer join /all, which brings mcp-reader (who did stays in it)",
-        "group staff: take away mcp-writer",
+        "realm: new users no longer join /all, which grants mcp-reader (existing members stay in it)",
+        "group staff: remove mcp-writer",
         "group old: remove with 3 members, the access file no longer names it",
     ]
-    giving = ["group staff: give mcp-reader", "group new: create", "group new: give mcp-writer"]
+    giving = ["group staff: add mcp-reader", "group new: create", "group new: add mcp-writer"]
     order = [record, *map(texts.index, taking), min(bound), max(bound), *map(texts.index, giving), forget, let_in]
     assert order == sorted(order)
     made = changes[texts.index("group new: create")]
@@ -117,7 +117,7 @@ def test_only_a_group_that_is_neither_marked_nor_recorded_is_somebody_else_s() -
     wanted = desired({"staff": ("mcp-reader",)})
     unmarked = group("staff") | {"attributes": {"kept.by": ["somebody"]}}
     theirs = Groups(by_name={"staff": unmarked})
-    handing_over = r"groups.staff: .*the attribute kept.by with the value bootstrap_idp: .*removed with its members"
+    handing_over = r"groups.staff: .*the attribute kept.by with the value bootstrap_idp: .*removes it with its members"
     with pytest.raises(ConfigError, match=handing_over):
         require_writable(wanted, CurrentState(realm=realm(), groups=theirs))
     require_writable(wanted, CurrentState(realm=realm("staff"), groups=theirs))
@@ -135,7 +135,7 @@ def test_groups_that_may_not_be_read_are_not_planned(
     actual = CurrentState(realm=realm(*recorded), groups=Groups(known=False))
     assert about_groups(plan(expected, actual)) == []
     if rejected:
-        with pytest.raises(PermissionDenied, match="may not see groups"):
+        with pytest.raises(PermissionDenied, match="may not read groups"):
             require_writable(expected, actual)
     else:
         require_writable(expected, actual)
@@ -183,7 +183,7 @@ def test_what_an_apply_could_not_see_is_said(*, known: bool) -> None:
     actual = CurrentState(realm=realm(), groups=Groups(known=known))
     message = list(unreadable_warnings(actual))
     assert len(message) == (not known)
-    assert known or "groups that everybody joins were not looked at" in message[0]
+    assert known or "default groups were not checked" in message[0]
 
 
 @pytest.mark.requirement("groups.accounts", "groups.drift")
@@ -196,7 +196,7 @@ def test_a_demo_user_s_groups_are_compared_only_if_they_may_be_read(unread: dict
     access = expected.access.model_copy(update={"demo_users": users})
     actual = CurrentState(realm=realm("staff"), groups=Groups(by_name={"staff": group("staff", "mcp-reader")}))
     changes = plan(replace(expected, access=access), replace(actual, **unread))
-    assert ("user reader: put into the group staff" in [change.text for change in changes]) == named
+    assert ("user reader: add to the group staff" in [change.text for change in changes]) == named
 
 
 @pytest.mark.requirement("groups.removed")
@@ -260,7 +260,7 @@ def test_a_group_by_which_people_administer_the_realm_is_a_hole() -> None:
     (weakness,) = [
         weakness for weakness in find_weaknesses(replace(OPEN, groups=groups), RESOURCE, []) if weakness.id[0] == "G"
     ]
-    assert "who is put into the group staff administers the realm (a, b, c, d, e …): apply cannot" in weakness.text
+    assert "members of the group staff administer the realm (a, b, c, d, e …): apply cannot" in weakness.text
 
 
 @pytest.mark.requirement("groups.rights")
@@ -276,7 +276,7 @@ def test_a_group_that_brings_a_scope_by_a_role_inside_another_is_a_hole_unless_i
             if weakness.id == "G2"
         ]
 
-    assert found("theirs") == ["who is put into the group staff also gets mcp:tools, by a role inside another one"]
+    assert found("theirs") == ["members of the group staff also get mcp:tools, through a composite role"]
     assert found("theirs", "mcp-admin") == []
 
 
@@ -284,6 +284,6 @@ def test_a_group_that_brings_a_scope_by_a_role_inside_another_is_a_hole_unless_i
 def test_groups_that_bring_nothing_or_look_alike_are_warnings() -> None:
     message = list(lint(access_with({"Staff": ("mcp-reader",), "staff": ("mcp-writer",), "empty": ()})))
     assert message == [
-        "groups.staff: differs from 'Staff' in capitals only",
-        "groups.empty: stands for no role, so whoever is in it gets nothing",
+        "groups.staff: differs from 'Staff' only in upper and lower case",
+        "groups.empty: has no roles, so its members get nothing",
     ]

@@ -82,7 +82,7 @@ def test_an_account_that_should_see_people_and_does_not_is_named(
         settings = _load(tmp_path, None, OAUTH_SERVER_URL=f"{base}/realms/mcp", **access)
         with pytest.raises(BootstrapError) as rejected:
             verify_account(settings, account, "s" * 43, lambda _: None)
-    unproven = f"cannot do what it is for: the admin client 'mcp-{account}' may not GET {hidden}"
+    unproven = f"lacks the rights it needs: the admin client 'mcp-{account}' may not GET {hidden}"
     assert (unproven in str(rejected.value)) == reads
 
 

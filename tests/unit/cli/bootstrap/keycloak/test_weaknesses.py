@@ -77,7 +77,7 @@ def test_a_role_by_which_people_administer_the_realm_is_a_hole() -> None:
         realm={}, parts={"reader": CompositeRoles(admin_roles=frozenset({"realm-admin"})), "writer": CompositeRoles()}
     )
     (weakness,) = [weakness for weakness in find_weaknesses(actual, RESOURCE, []) if weakness.id == "R2"]
-    assert "who has the role reader administers the realm (realm-admin): apply cannot" in weakness.text
+    assert "users with the role reader administer the realm (realm-admin): apply cannot" in weakness.text
 
 
 @pytest.mark.requirement("adoption.holes")
@@ -143,7 +143,7 @@ def test_a_shared_secret_as_the_realms_algorithm_is_a_hole_that_apply_mends() ->
         if h.id == "S5"
     ]
     assert "HS512" in weakness.what
-    assert weakness.fix == "apply mends it"
+    assert weakness.fix == "apply fixes it"
 
 
 @pytest.mark.requirement("adoption.holes")
@@ -191,7 +191,7 @@ def test_only_a_rule_for_every_such_client_closes_logins_on_other_devices(attrib
 @pytest.mark.parametrize(
     ("grant", "name"),
     [
-        ("password", "people's passwords"),
+        ("password", "users' passwords"),
         ("urn:ietf:params:oauth:grant-type:device_code", "device codes"),
     ],
 )

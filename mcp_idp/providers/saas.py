@@ -20,8 +20,10 @@ OKTA = ProviderProfile(
         # The org authorization server. Only Okta can validate its access tokens.
         (
             r"https://[^/]+/?",
-            "only Okta can validate its tokens; write a custom server's issuer, such as "
-            "https://<org>.okta.com/oauth2/default",
+            (
+                "only Okta can validate its tokens; write a custom server's issuer, such as "
+                "https://<org>.okta.com/oauth2/default"
+            ),
         ),
         (r".*/", "an issuer of Okta does not end with a slash; remove it"),
         (r".*/v1/.*", "an endpoint, not the issuer; write the issuer, such as https://<org>.okta.com/oauth2/default"),

@@ -45,13 +45,11 @@ print(json.dumps({"code": sorted(code), "packages": sorted({d.name.lower() for d
 @pytest.mark.requirement("stack.server_image")
 def test_the_image_of_the_server_holds_neither_the_command_nor_its_dependencies(stack: Stack) -> None:
     listed = json.loads(stack.compose("exec", "-T", "mcp-server", "python", "-c", _LIST_OF_THE_IMAGE).stdout)
-    folders = {"/".join(path.split("/")[:2]) for path in listed["code"] if path.count("/") > 1}
+    code = [path for path in listed["code"] if "__pycache__" not in path]
+    assert {path.partition("/")[0] for path in code} == {"idp-config", "mcp_idp", "mcp_server"}
+    folders = {"/".join(path.split("/")[:2]) for path in code if path.startswith("mcp_") and path.count("/") > 1}
     library = {f"mcp_idp/{path.name}" for path in (REPOSITORY / "mcp_idp").iterdir() if (path / "__init__.py").exists()}
-    expected = (library - {"mcp_idp/cli", "mcp_idp/testing"}) | {"mcp_server/demo"}
-    assert {folder for folder in folders if "__pycache__" not in folder} == expected
-    assert {path for path in listed["code"] if not path.startswith(("mcp_idp/", "mcp_server/"))} == {
-        "idp-config/access.yaml"
-    }
+    assert folders == (library - {"mcp_idp/cli", "mcp_idp/testing"}) | {"mcp_server/demo"}
     assert not {"python-keycloak", "rich", "bcrypt", "nanoidp", "pytest", "testcontainers"}.intersection(
         listed["packages"]
     )

@@ -105,6 +105,21 @@ def test_imports_run_in_one_direction(prefix: str, layers: tuple[tuple[str, ...]
 
 
 @pytest.mark.requirement("code.one_direction")
+def test_what_the_bootstraps_share_knows_no_provider() -> None:
+    modules = module_paths("mcp_idp/cli/bootstrap")
+    providers = ("keycloak", "dex", "auth0", "entra")
+    shared = {name: path for name, path in modules.items() if name.split(".")[3:4] not in [[p] for p in providers]}
+    wrong = {
+        f"{name} imports {other}"
+        for name, path in shared.items()
+        if not name.endswith(".known_variables")  # the names of all variables, to detect misspelled ones
+        for other in imports(path, modules)
+        if other not in shared
+    }
+    assert wrong == set()
+
+
+@pytest.mark.requirement("code.one_direction")
 def test_no_module_is_part_of_an_import_circle() -> None:
     modules = module_paths(*PACKAGES)
     # `mcp_idp/__init__.py` names its public modules for type checkers only and imports each on first use.

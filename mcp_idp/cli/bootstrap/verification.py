@@ -10,15 +10,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx
 
-from mcp_idp.access.registration_profiles import PROFILES
 from mcp_idp.cli.bootstrap.errors import VerificationError
 from mcp_idp.cli.bootstrap.output import count_noun
 from mcp_idp.cli.bootstrap.tls import tls_errors_as_config_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-
-    from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings
 
     Verification = Callable[[], str]
 
@@ -51,65 +48,6 @@ def run_verifications(verifications: Iterable[Verification], log: Callable[[str]
             log(f"note: {note}")
     if failed:
         raise VerificationError(f"{count_noun(failed, 'verification')} failed; the lines above say what to change")
-
-
-def provider_metadata(settings: KeycloakSettings, http: httpx.Client) -> str:
-    """Verifies that the provider's metadata has our issuer, PKCE and our scopes (RFC 8414 sections 2 and 3.3).
-
-    Args:
-        settings: The settings of the run.
-        http: The HTTP client.
-
-    Raises:
-        VerificationError: It does not.
-    """
-    url = f"{settings.internal_url}/.well-known/openid-configuration"
-    metadata = get_json(http, url)
-    if metadata is None:
-        raise VerificationError(f"the provider's metadata cannot be read at {url}")
-    issuer = metadata.get("issuer")
-    if issuer != settings.server_url:
-        raise VerificationError(
-            f"Keycloak's issuer is {issuer}, but OAUTH_SERVER_URL is {settings.server_url}: make them equal, "
-            "in OAUTH_SERVER_URL or in Keycloak's KC_HOSTNAME"
-        )
-    if "S256" not in metadata.get("code_challenge_methods_supported", []):
-        raise VerificationError("the provider does not offer PKCE with S256")
-    advertised = set(metadata.get("scopes_supported", [])) - {"openid"}
-    if advertised != set(settings.access.scopes):
-        raise VerificationError(
-            f"the provider advertises the scopes {sorted(advertised)}, not those of the access file"
-        )
-    return f"the provider is {issuer}, with PKCE, advertising {' '.join(settings.access.scopes)}"
-
-
-def verify_cimd_announced(settings: KeycloakSettings, http: httpx.Client, member: str) -> str:
-    """Verifies that the provider supports client ID metadata documents exactly if the registration profile allows them.
-
-    Args:
-        settings: The settings of the run.
-        http: The HTTP client.
-        member: The member of the provider's metadata that announces them.
-
-    Raises:
-        VerificationError: The profile allows them, but the provider does not announce them.
-        Advisory: The provider announces them, but the profile does not allow them.
-    """
-    metadata = get_json(http, f"{settings.internal_url}/.well-known/openid-configuration") or {}
-    offered, required = bool(metadata.get(member)), PROFILES[settings.access.registration.profile].metadata_documents
-    if offered and not required:
-        raise Advisory(
-            "the provider advertises client metadata documents but this realm accepts none: clients that prefer them "
-            "fail with 'Client not found'. Start it without the feature (KC_FEATURES), or write "
-            "registration.profile: cimd"
-        )
-    if required and not offered:
-        raise VerificationError(
-            "registration.profile is cimd but the provider does not advertise client metadata documents"
-        )
-    return "client metadata documents are " + (
-        "advertised and accepted" if required else "neither advertised nor accepted"
-    )
 
 
 class EndpointSettings(Protocol):

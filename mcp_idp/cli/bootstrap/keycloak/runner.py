@@ -15,15 +15,19 @@ from mcp_idp.cli.bootstrap.keycloak.credentials import public_key_set, service_c
 from mcp_idp.cli.bootstrap.keycloak.desired import DesiredState
 from mcp_idp.cli.bootstrap.keycloak.planner import apply, full_plan, read_state, require_writable
 from mcp_idp.cli.bootstrap.keycloak.resources.client_policies import ANNOUNCED
-from mcp_idp.cli.bootstrap.keycloak.verification import example_tokens, own_registration_is_off, trial_registration
+from mcp_idp.cli.bootstrap.keycloak.verification import (
+    example_tokens,
+    own_registration_is_off,
+    provider_metadata,
+    trial_registration,
+    verify_cimd_announced,
+)
 from mcp_idp.cli.bootstrap.output import change_lines, count_noun, line_printer
 from mcp_idp.cli.bootstrap.secret_file import get_or_create_secret, read_secret
 from mcp_idp.cli.bootstrap.verification import (
     create_client,
-    provider_metadata,
     run_verifications,
     server_metadata,
-    verify_cimd_announced,
 )
 
 if TYPE_CHECKING:

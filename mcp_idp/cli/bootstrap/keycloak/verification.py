@@ -12,7 +12,7 @@ import httpx
 from mcp_idp.access.registration_profiles import PROFILES
 from mcp_idp.cli.bootstrap.errors import ProviderUnreachable, VerificationError
 from mcp_idp.cli.bootstrap.keycloak.lookups import find_client, find_user
-from mcp_idp.cli.bootstrap.verification import Advisory
+from mcp_idp.cli.bootstrap.verification import Advisory, get_json
 
 if TYPE_CHECKING:
     from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
@@ -28,6 +28,65 @@ _SERVER_ERROR = 500
 NATIVE_REGISTRATION_ENDPOINTS = ("default", "install", "saml2-entity-descriptor")
 _PAIRWISE = "oidc-sha256-pairwise-sub-mapper"
 DISABLE_PAIRWISE_OPTION = "KC_SPI_PROTOCOL_MAPPER__OIDC_SHA256_PAIRWISE_SUB_MAPPER__ENABLED=false"
+
+
+def provider_metadata(settings: KeycloakSettings, http: httpx.Client) -> str:
+    """Verifies that the provider's metadata has our issuer, PKCE and our scopes (RFC 8414 sections 2 and 3.3).
+
+    Args:
+        settings: The settings of the run.
+        http: The HTTP client.
+
+    Raises:
+        VerificationError: It does not.
+    """
+    url = f"{settings.internal_url}/.well-known/openid-configuration"
+    metadata = get_json(http, url)
+    if metadata is None:
+        raise VerificationError(f"the provider's metadata cannot be read at {url}")
+    issuer = metadata.get("issuer")
+    if issuer != settings.server_url:
+        raise VerificationError(
+            f"Keycloak's issuer is {issuer}, but OAUTH_SERVER_URL is {settings.server_url}: make them equal, "
+            "in OAUTH_SERVER_URL or in Keycloak's KC_HOSTNAME"
+        )
+    if "S256" not in metadata.get("code_challenge_methods_supported", []):
+        raise VerificationError("the provider does not offer PKCE with S256")
+    advertised = set(metadata.get("scopes_supported", [])) - {"openid"}
+    if advertised != set(settings.access.scopes):
+        raise VerificationError(
+            f"the provider advertises the scopes {sorted(advertised)}, not those of the access file"
+        )
+    return f"the provider is {issuer}, with PKCE, advertising {' '.join(settings.access.scopes)}"
+
+
+def verify_cimd_announced(settings: KeycloakSettings, http: httpx.Client, member: str) -> str:
+    """Verifies that the provider supports client ID metadata documents exactly if the registration profile allows them.
+
+    Args:
+        settings: The settings of the run.
+        http: The HTTP client.
+        member: The member of the provider's metadata that announces them.
+
+    Raises:
+        VerificationError: The profile allows them, but the provider does not announce them.
+        Advisory: The provider announces them, but the profile does not allow them.
+    """
+    metadata = get_json(http, f"{settings.internal_url}/.well-known/openid-configuration") or {}
+    offered, required = bool(metadata.get(member)), PROFILES[settings.access.registration.profile].metadata_documents
+    if offered and not required:
+        raise Advisory(
+            "the provider advertises client metadata documents but this realm accepts none: clients that prefer them "
+            "fail with 'Client not found'. Start it without the feature (KC_FEATURES), or write "
+            "registration.profile: cimd"
+        )
+    if required and not offered:
+        raise VerificationError(
+            "registration.profile is cimd but the provider does not advertise client metadata documents"
+        )
+    return "client metadata documents are " + (
+        "advertised and accepted" if required else "neither advertised nor accepted"
+    )
 
 
 def example_tokens(settings: KeycloakSettings, session: AdminClient) -> str:

@@ -34,6 +34,7 @@ ACCESS = load_access(Path(__file__).parents[4] / "idp-config" / "access.yaml")
 def interrupts() -> Iterator[SignalGuard]:
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.getsignal(number) for number in numbers}
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup starts its command with SIGHUP ignored
     yield SignalGuard()
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -177,6 +178,15 @@ def test_a_signal_before_anything_can_clean_up_waits_for_it(interrupts: SignalGu
     os.kill(os.getpid(), signal.SIGHUP)
     with pytest.raises(KeyboardInterrupt):
         ProcessGroup(interrupts).__enter__()
+
+
+@pytest.mark.requirement("demo.leaves_nothing")
+def test_under_nohup_a_hangup_stays_ignored(interrupts: SignalGuard) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    SignalGuard()
+    os.kill(os.getpid(), signal.SIGHUP)
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    assert interrupts.signal is None
 
 
 @pytest.mark.requirement("demo.honest")

@@ -20,9 +20,13 @@ from mcp_idp.cli.bootstrap.keycloak.resources.groups import unmanaged_roles
 from mcp_idp.cli.bootstrap.keycloak.resources.roles import unmanaged_composites
 from mcp_idp.cli.bootstrap.keycloak.resources.service_clients import CLIENT_CREDENTIALS, service_accounts
 from mcp_idp.cli.bootstrap.keycloak.state.groups import unmanaged_groups_granting
-from mcp_idp.cli.bootstrap.keycloak.verification import DISABLE_PAIRWISE_OPTION, allows_pairwise_subjects
+from mcp_idp.cli.bootstrap.keycloak.verification import (
+    DISABLE_PAIRWISE_OPTION,
+    allows_pairwise_subjects,
+    verify_cimd_announced,
+)
 from mcp_idp.cli.bootstrap.output import join_first
-from mcp_idp.cli.bootstrap.verification import Advisory, verify_cimd_announced
+from mcp_idp.cli.bootstrap.verification import Advisory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -97,9 +97,9 @@ APART = {
 _HEAD = """\
 # The server's requirements with Dex
 
-The tests hold the server to its requirements with a provider of their own and with a real Keycloak; this page says which
-of those about requests, challenges, scopes, tokens, keys and discovery hold with a real Dex. Written by `python -m
-scripts.docs.dex_conformance`. *Rows* are those of [the attacks](attacks.md) that are sent at Dex.
+The tests hold the server to its requirements with a provider of their own and with a real Keycloak; this page says
+which of those about requests, challenges, scopes, tokens, keys and discovery hold with a real Dex. Written by `python
+-m scripts.docs.dex_conformance`. *Rows* are those of [the attacks](attacks.md) that are sent at Dex.
 """
 
 

@@ -1,4 +1,4 @@
-"""A FastMCP server behind the gate. Run it with `uvicorn docs.examples.fastmcp_server:app --port 3000`."""
+"""A FastMCP server behind `protect()`. Run it with `uvicorn docs.examples.fastmcp_server:app --port 3000`."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""An MCP server written with the SDK alone, behind the gate: `uvicorn docs.examples.sdk:app --port 3000`.
+"""An MCP server written with the SDK alone, behind `protect()`: `uvicorn docs.examples.sdk:app --port 3000`.
 
 It takes the place of the stack's own server, which has to be stopped. At another port, set MCP_PUBLIC_URL to the URL
 that clients use; with Keycloak elsewhere, OAUTH_SERVER_URL.
@@ -27,7 +27,7 @@ async def my_orders() -> str:
 settings = load_settings(os.environ)
 application = server.streamable_http_app(
     streamable_http_path=settings.public_path,
-    # The gate judges Host and Origin. The SDK's own check would admit localhost only.
+    # `protect()` checks Host and Origin. The SDK's own check would admit localhost only.
     transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
 )
 app = protect(application, settings)

@@ -1,4 +1,4 @@
-"""An endpoint without any MCP library, behind the gate: `uvicorn docs.examples.starlette:app --port 3000`."""
+"""An endpoint without any MCP library, behind `protect()`: `uvicorn docs.examples.starlette:app --port 3000`."""
 
 import os
 from typing import TYPE_CHECKING

@@ -51,7 +51,7 @@ ROWS = {
     "jwt.sender_bound": ("sender_bound",),
     "jwt.claims": ("text_claims", "text_lists", "duplicate_members", "no_constants", "finite_numbers"),
 }
-"""The checks whose rows show a promise at Dex."""
+"""The checks whose rows show a requirement at Dex."""
 
 _NO_SCOPES = "Dex has no scopes of one's own"
 LIMITS = {
@@ -95,11 +95,11 @@ APART = {
 """What would be shown by Dex no better than without it, and why."""
 
 _HEAD = """\
-# The server's promises with Dex
+# The server's requirements with Dex
 
-The tests hold the server to its promises with a provider of their own and with a real Keycloak; this page says which of
-those about requests, challenges, scopes, tokens, keys and discovery hold with a real Dex. Written by `python -m
-scripts.docs.dex_conformance`. *Rows* are those of [the attacks](attacks.md) that are sent at Dex.
+The tests hold the server to its requirements with a provider of their own and with a real Keycloak; this page says
+which of those about requests, challenges, scopes, tokens, keys and discovery hold with a real Dex. Written by `python
+-m scripts.docs.dex_conformance`. *Rows* are those of [the attacks](attacks.md) that are sent at Dex.
 """
 
 
@@ -109,7 +109,7 @@ def promises() -> dict[str, Requirement]:
 
 
 def by_tests() -> dict[str, list[str]]:
-    """By promise, the tests at a real Dex that carry its id."""
+    """By requirement, the tests at a real Dex that carry its id."""
     found: dict[str, list[str]] = {}
     for path in sorted((TABLE.parents[1] / "tests" / "integration").glob("test_dex*.py")):
         for name, ids in ids_in(path).items():
@@ -134,7 +134,7 @@ def _reasons(reasons: dict[str, str]) -> Iterator[tuple[str, str, str]]:
 
 
 def _table(last: str, lines: Iterable[tuple[str, str, str]]) -> str:
-    head = f"| promise | behaviour | {last} |\n|---|---|---|\n"
+    head = f"| requirement | behaviour | {last} |\n|---|---|---|\n"
     return head + "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
 
 

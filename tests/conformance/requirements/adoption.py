@@ -7,9 +7,13 @@ REQUIREMENTS = (
         "ours",
         "At an adopted realm every client logs in, calls and refreshes, those registered before as well.",
     ),
-    Requirement("adoption.holes", "holes S1 to S9", "Check names each hole of a realm as tutorials set it up."),
     Requirement(
-        "adoption.earlier", "holes S3, S4, S6", "Check names clients of others that still carry what is refused today."
+        "adoption.holes", "weaknesses S1 to S9", "Check names each weakness of a realm as tutorials set it up."
+    ),
+    Requirement(
+        "adoption.earlier",
+        "weaknesses S3, S4, S6",
+        "Check names clients of others that still carry what is refused today.",
     ),
     Requirement(
         "adoption.taken_over", "RFC 7592 section 3", "A client that becomes ours obeys no token of who registered it."

@@ -50,7 +50,7 @@ REQUIREMENTS = (
     Requirement(
         "attack.any_authorization",
         "RFC 6750 section 3",
-        "No value of Authorization admits a stranger, answers 500 or gives a challenge that cannot be parsed back.",
+        "No value of Authorization admits anybody without a token, answers 500 or gives a challenge that is malformed.",
     ),
     Requirement(
         "attack.any_claims", "RFC 7519 section 7.2", "Whatever signed claims say, they are a principal or a refusal."

@@ -1,4 +1,4 @@
-"""What measuring promises: that figures are what they say, and that a loss is noticed."""
+"""What measuring has to hold: that figures are what they say, and that a loss is noticed."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ REQUIREMENTS = (
         "client.not_granted", "RFC 6749 section 5.1", "Scopes that were not granted are named, with the role for each."
     ),
     Requirement("client.default_url", "ours", "Without --url and MCP_PUBLIC_URL the server is the compose file's."),
-    Requirement("client.anywhere", "ours", "The verbs work through symbolic links, from any directory."),
+    Requirement("client.anywhere", "ours", "The commands work through symbolic links, from any directory."),
     Requirement("client.terminal", "ours", "What a server or provider says cannot steer the terminal."),
     Requirement("client.headless", "ours", "Headless, the client fills login and consent forms as a browser would."),
     Requirement(

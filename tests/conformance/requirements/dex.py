@@ -66,7 +66,7 @@ REQUIREMENTS = (
     Requirement(
         "dex.promises",
         "ours",
-        "Each promise about requests, challenges, scopes, tokens, keys and discovery holds at Dex, or says why not.",
+        "Each one about requests, challenges, scopes, tokens, keys and discovery holds at Dex, or says why not.",
     ),
     Requirement(
         "dex.personas",

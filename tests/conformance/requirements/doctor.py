@@ -22,7 +22,7 @@ REQUIREMENTS = (
     Requirement("doctor.certificate", "issue 8", "A certificate that clients refuse is explained."),
     Requirement("doctor.documented", "ours", "docs/doctor.md lists the checks and findings as they are."),
     Requirement(
-        "doctor.probe", "issue 8", "If asked it tries the nine holes, at the admin client's own provider only."
+        "doctor.probe", "issue 8", "If asked it tries the nine weaknesses, at the admin client's own provider only."
     ),
     Requirement("doctor.fix", "issue 8", "It shows what an apply would write, asks, writes it, and looks again."),
     Requirement("inspect.rules", "issue 8", "Each rule of the server is told with what it expected and got, in order."),

@@ -7,9 +7,13 @@ REQUIREMENTS = (
     Requirement("eras.document", "ours", "A call of a tool with nothing to tell is answered by one JSON document."),
     Requirement("eras.stream", "ours", "A call of a tool that may tell of its progress streams it, as it happens."),
     Requirement(
-        "eras.accept", "seed C7; MCP transports", "406 for who does not accept JSON and event streams, in both eras."
+        "eras.accept",
+        "seed C7; MCP transports",
+        "406 for who does not accept JSON and event streams, in every revision.",
     ),
-    Requirement("eras.no_session", "seed C7", "In the handshake era a request without a session opens one or is 400."),
+    Requirement(
+        "eras.no_session", "seed C7", "In the handshake revisions a request without a session opens one or is 400."
+    ),
     Requirement("eras.end", "seed C7; MCP 2025-11-25 transports", "DELETE ends a session: it is 404 from then on."),
     Requirement("eras.get_stream", "seed C7", "GET and DELETE are a session's: without one they are 400."),
     Requirement("eras.idle", "ours", "Calls that the session does not see keep it from counting as idle."),
@@ -18,7 +22,9 @@ REQUIREMENTS = (
     Requirement("eras.stateless", "ours", "LEGACY_SESSIONS=stateless: any replica answers any request."),
     Requirement("eras.lifespan", "ours", "The server's lifespan is entered once for all forms of answers."),
     Requirement("eras.strange", "ours", "What is not certainly a plain call goes to the SDK as it came."),
-    Requirement("eras.apart", "ours", "1,000 interleaved calls of two people in both eras: nothing crosses over."),
+    Requirement(
+        "eras.apart", "ours", "1,000 interleaved calls of two people in both kinds of revision: nothing crosses over."
+    ),
     Requirement("sessions.bound", "ours", "Who opens too many sessions loses the one used least recently."),
     Requirement(
         "legacy.mirror",
@@ -34,7 +40,7 @@ REQUIREMENTS = (
     Requirement(
         "clients.typescript",
         "ours",
-        "The official TypeScript clients, 1.x and 2.x in both eras, log in, call and hear.",
+        "The official TypeScript clients, 1.x and 2.x, with and without a handshake, log in, call and hear.",
     ),
     Requirement(
         "clients.old", "MCP 2025-03-26 authorization", "An official client of March 2025 logs in with the mirror on."
@@ -53,5 +59,9 @@ REQUIREMENTS = (
         "The page in docs/examples/browser logs in and shows progress as it streams; no token is in URL or storage.",
     ),
     Requirement("docs.curl", "seed C10", "The walk-through of docs/curl.md works as it is written, block after block."),
-    Requirement("clients.python", "ours", "The official Python client logs in, calls and hears progress in both eras."),
+    Requirement(
+        "clients.python",
+        "ours",
+        "The official Python client logs in, calls and hears progress, with and without a handshake.",
+    ),
 )

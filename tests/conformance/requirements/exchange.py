@@ -2,7 +2,7 @@ from tests.conformance.model import Requirement
 
 REQUIREMENTS = (
     Requirement(
-        "exchange.asks", "RFC 8693 section 2.1; RS-16", "upstream_token() asks as this server, for audience and scopes."
+        "exchange.asks", "RFC 8693 section 2.1; RS-16", "exchange_token() asks as this server, for audience and scopes."
     ),
     Requirement(
         "exchange.remembers", "ours", "A token is remembered by the caller's token, audience and scopes, until it ends."

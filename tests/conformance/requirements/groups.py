@@ -2,11 +2,11 @@ from tests.conformance.model import Requirement
 
 REQUIREMENTS = (
     Requirement("groups.member", "issue 6", "Whoever is in a group of the access file gets its scopes by a login."),
-    Requirement("groups.drift", "ours", "Check names what of a group was changed, and an apply mends what is ours."),
+    Requirement("groups.drift", "ours", "Check names what of a group was changed, and an apply fixes what is ours."),
     Requirement("groups.foreign", "ours", "A group that somebody else made is refused before anything is written."),
     Requirement("groups.names", "ours", "A name that Keycloak would take for another group is refused with its place."),
     Requirement("groups.removed", "ours", "A group that the file no longer names goes if it was ours and is marked."),
-    Requirement("groups.everybody", "hole S1", "No group that everybody joins brings a role of ours."),
+    Requirement("groups.everybody", "weakness S1", "No group that everybody joins brings a role of ours."),
     Requirement(
         "groups.rights",
         "ours",

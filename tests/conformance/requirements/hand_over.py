@@ -15,5 +15,5 @@ REQUIREMENTS = (
         "An account that may do too much, or is somebody else's, ends a hand-over; the administrator stays.",
     ),
     Requirement("hand_over.lasting", "ours", "An administrator that is not a temporary one is not removed."),
-    Requirement("hand_over.files", "ours", "Each verb runs as its own account, once the account was seen to work."),
+    Requirement("hand_over.files", "ours", "Each command runs as its own account, once the account was seen to work."),
 )

@@ -1,4 +1,4 @@
-"""What installing promises: a lock is all of it, today and after the next release of anything."""
+"""What installing has to hold: a lock is all of it, today and after the next release of anything."""
 
 from __future__ import annotations
 

@@ -9,8 +9,10 @@ REQUIREMENTS = (
         "machines.only_listed", "ours", "No other client, and no other grant, brings a machine's token that counts."
     ),
     Requirement(
-        "machines.permissions", "ours", "Check warns if strangers may keep permissions in Keycloak's database."
+        "machines.permissions",
+        "ours",
+        "Check warns if unauthenticated clients may keep permissions in Keycloak's database.",
     ),
-    Requirement("machines.drift", "ours", "Check names what of a machine client was changed, and an apply mends it."),
+    Requirement("machines.drift", "ours", "Check names what of a machine client was changed, and an apply fixes it."),
     Requirement("machines.file", "ours", "The access file holds no secret and no private key of a machine client."),
 )

@@ -35,6 +35,6 @@ REQUIREMENTS = (
     ),
     Requirement("personas.flood", "ours", "A thousand registrations fill the realm up to its limit and no further."),
     Requirement("personas.table", "ours", "docs/registration.md shows what the tests expect, as they expect it."),
-    Requirement("personas.sources", "ours", "Each value of a persona has a source, or its program was run."),
+    Requirement("personas.sources", "ours", "Each value of a client profile has a source, or its program was run."),
     Requirement("personas.guides", "ours", "The guides in docs/clients configure clients as the server's page does."),
 )

@@ -7,7 +7,7 @@ REQUIREMENTS = (
         "production.no_secret", "ours", "No environment holds a secret; each is read from a file by who needs it."
     ),
     Requirement(
-        "production.switches", "holes S2, S4, S8", "The image of Keycloak is built without the other endpoints."
+        "production.switches", "weaknesses S2, S4, S8", "The image of Keycloak is built without the other endpoints."
     ),
     Requirement(
         "production.access", "ours", "Its access file has no people, no open registration and the same scopes."

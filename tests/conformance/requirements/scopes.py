@@ -6,7 +6,7 @@ REQUIREMENTS = (
         "RS-19, RS-21; MCP 2026-07-28 Scope Challenge Handling",
         "A call whose tool needs more than the token has: 403, one challenge with all it needs, the tool does not run.",
     ),
-    Requirement("scopes.both_eras", "RS-18", "The scope of a tool is asked for in both protocol eras alike."),
+    Requirement("scopes.both_eras", "RS-18", "The scope of a tool is asked for in every protocol revision alike."),
     Requirement(
         "scopes.not_obtainable",
         "ours, measured: clients log in again at every call otherwise",
@@ -54,9 +54,11 @@ REQUIREMENTS = (
     Requirement(
         "protect.any_app",
         "ours",
-        "protect() puts the same gate before the SDK's and a plain Starlette application, their lifespan included.",
+        "protect() puts the same middleware before the SDK's and a plain Starlette application, lifespan included.",
     ),
-    Requirement("protect.only_mcp", "ours", "What else such an application serves is 404: no way around the gate."),
+    Requirement(
+        "protect.only_mcp", "ours", "What else such an application serves is 404: no way around the middleware."
+    ),
     Requirement("protect.examples", "ours", "The servers of docs/examples run as they stand there."),
     Requirement("audit.each", "ours", "One JSON line a decision: who, client, method, tool, decision, reason."),
     Requirement("audit.nothing_secret", "RS-24", "The audit log holds neither tokens nor arguments."),

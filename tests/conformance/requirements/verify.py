@@ -33,13 +33,15 @@ REQUIREMENTS = (
         "jwt.times", "RFC 7519 section 2", "exp, nbf and iat are finite numbers and fit now, within the leeway."
     ),
     Requirement(
-        "jwt.lifetime", "ours; Keycloak hole S4", "A token whose whole life is longer than the cap is refused."
+        "jwt.lifetime", "ours; Keycloak weakness S4", "A token whose whole life is longer than the cap is refused."
     ),
     Requirement(
         "jwt.token_type", "RFC 8725 section 3.12", "ID, refresh and logout tokens with our audience are refused."
     ),
     Requirement(
-        "jwt.user", "ours; Keycloak hole S1", "A token without a person is refused where the provider's tokens tell."
+        "jwt.user",
+        "ours; Keycloak weakness S1",
+        "A token without a person is refused where the provider's tokens tell.",
     ),
     Requirement(
         "jwt.sender_bound",

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from mcp_idp.util.memory_budget import Share
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
+# A session keeps its `initialize` request for as long as it lasts, and one user may hold many sessions.
+MAX_INITIALIZE_BYTES = 16 * 1024
+# A response repeats the id of its request.
+MAX_ID_CHARACTERS = 256
 MESSAGE_SCOPE_KEY = "mcp_server.message"
 """Key of the ASGI scope under which the auth middleware passes on the validated JSON-RPC message.
 
@@ -62,10 +66,10 @@ def parse_json_object(body: bytes, share: Share) -> dict[str, Any]:
         The JSON-RPC message; its members are not validated.
 
     Raises:
-        InvalidBody: the body is not unambiguous JSON (see `strict_json`), or not an object. Batches, which only MCP
-            2025-03-26 had, are rejected too.
-        BodyTooLarge: the body has more than `strict_json.MAX_VALUES` values, or is nested deeper than
-            `strict_json.MAX_DEPTH`.
+        InvalidBody: the body is not unambiguous JSON (see `strict_json`), not an object, or its id is longer than
+            `MAX_ID_CHARACTERS`. Batches, which only MCP 2025-03-26 had, are rejected too.
+        BodyTooLarge: the body has more than `strict_json.MAX_VALUES` values, is nested deeper than
+            `strict_json.MAX_DEPTH`, or is an `initialize` request over `MAX_INITIALIZE_BYTES`.
         TooManyRequests, ServerFull: the memory budget is exhausted.
     """
     try:
@@ -80,6 +84,11 @@ def parse_json_object(body: bytes, share: Share) -> dict[str, Any]:
         raise InvalidBody(f"Send one JSON-RPC message: {error}.") from error
     if not isinstance(document, dict):
         raise InvalidBody("Send one JSON-RPC message: batches are not served.")
+    if document.get("method") == "initialize" and len(body) > MAX_INITIALIZE_BYTES:
+        raise BodyTooLarge(f"Send at most {MAX_INITIALIZE_BYTES} bytes to initialize a session.")
+    request_id = document.get("id")
+    if isinstance(request_id, str) and len(request_id) > MAX_ID_CHARACTERS:
+        raise InvalidBody(f"Send an id of at most {MAX_ID_CHARACTERS} characters.")
     return document
 
 

@@ -75,6 +75,8 @@ class Connections:
             connection: the connection that received them.
             size: the number of bytes.
         """
+        if connection not in self._strangers and connection not in self._known:
+            return
         self._waiting += size
         connection.waiting += size
         self._holding[connection] = None
@@ -89,10 +91,11 @@ class Connections:
             del self._holding[connection]
 
     def let_in(self, connection: Crowded) -> None:
-        """Records that a token has been verified on a connection."""
-        self._strangers.pop(connection, None)
-        self._known.pop(connection, None)
-        self._known[connection] = None
+        """Records that a token has been verified on a connection, unless the connection has been removed meanwhile."""
+        if connection in self._strangers or connection in self._known:
+            self._strangers.pop(connection, None)
+            self._known.pop(connection, None)
+            self._known[connection] = None
 
     def _make_room(self, newest: Crowded) -> None:
         victim = next(iter(self._strangers), None) or next((k for k in self._known if k.is_idle), newest)

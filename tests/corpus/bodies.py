@@ -44,6 +44,30 @@ def _many(name: str, item: bytes) -> Attack:
     return _over(name, "values_bound", b"[" + b",".join([item] * most) + b"]")
 
 
+def _initialize(name: str, capability: bytes) -> Attack:
+    """An `initialize` request, which its session keeps, with `capability` in it."""
+    body = (
+        b'{"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-11-25", '
+        b'"clientInfo": {"name": "a", "version": "1"}, "capabilities": {"experimental": {"x": {"k": '
+        + capability
+        + b"}}}}}"
+    )
+
+    def send(issuer: Issuer) -> Request:
+        return call(issuer.token(), body=body)
+
+    source = "MCP 2025-11-25 lifecycle; RFC 9110 section 15.5.14"
+    return Attack(
+        name=name,
+        source=source,
+        check="initialize_length",
+        send=send,
+        status=413,
+        challenge=None,
+        message="body_too_large",
+    )
+
+
 TWICE, JSON = "RFC 8259 section 4", "RFC 8259 section 8.1"
 
 
@@ -86,6 +110,22 @@ ATTACKS = (
     _over("deep arrays behind brackets in texts", "depth_bound", b'["]]]]","\\"}}",' + b"[" * 140 + b"]" * 140 + b"]"),
     _over("deep arrays behind shallow ones", "depth_bound", b"[" + b"[]," * 999 + b"[" * 140 + b"]" * 140 + b"]"),
     _over("deep nesting", "depth_bound", b'{"a":' * 20_000 + b"1" + b"}" * 20_000),
+    _initialize("a session that begins with four megabytes", b'"' + b"a" * (MAX_BODY_BYTES - 1000) + b'"'),
+    _initialize("a session that begins with wide characters", '"é\U0001f600'.encode() + b"a" * 20_000 + b'"'),
+    _initialize("a session that begins with many objects", b"[" + b",".join([b"{}"] * 15_000) + b"]"),
+    _initialize("a session that begins with escapes", b'"' + rb"\u0041" * 3000 + b'"'),
+    _body(
+        "an id of four megabytes",
+        "JSON-RPC 2.0 section 4",
+        "id_length",
+        WHOAMI.replace(b'"id": 1', b'"id": "' + b"i" * 4_000_000 + b'"'),
+    ),
+    _body(
+        "an id of one character too many",
+        "JSON-RPC 2.0 section 4",
+        "id_length",
+        WHOAMI.replace(b'"id": 1', b'"id": "' + b"i" * 257 + b'"'),
+    ),
     _body("deep nesting without an end", "RFC 8259 section 9", "json_errors", b'{"a":' * 100),
     _body("NaN as an id", "RFC 8259 section 6", "no_constants", WHOAMI.replace(b'"id": 1', b'"id": NaN')),
     _body("an id no float holds", "RFC 8259 section 6", "finite_numbers", WHOAMI.replace(b'"id": 1', b'"id": 1e400')),

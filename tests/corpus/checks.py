@@ -170,6 +170,8 @@ _REQUEST = {
     "session_issuer": _text("auth/context.py", 'claims={"iss": principal.issuer},', 'claims={"iss": "any"},'),
     "one_message": _if("http/body.py", "not isinstance(document, dict)"),
     "body_length": _if("http/body.py", "len(body) > MAX_BODY_BYTES"),
+    "initialize_length": _text("http/body.py", "and len(body) > MAX_INITIALIZE_BYTES", "and False"),
+    "id_length": _text("http/body.py", "and len(request_id) > MAX_ID_CHARACTERS", "and False"),
 }
 _WIRE = {
     "strict_parser": _text(

@@ -76,6 +76,18 @@ def test_who_has_left_makes_room() -> None:
     assert crowd.gone == []
 
 
+@pytest.mark.requirement("wire.connections")
+def test_a_connection_that_left_while_its_token_was_verified_takes_no_place() -> None:
+    crowd = Crowd(2)
+    for connection in crowd.come("ab"):
+        crowd.all.remove(connection)
+        crowd.all.let_in(connection)
+        crowd.all.arrived(connection, 2000)
+    c, _ = crowd.come("cd")
+    crowd.all.arrived(c, 900)
+    assert crowd.gone == []
+
+
 @pytest.mark.requirement("wire.waiting")
 def test_the_connection_in_which_most_waits_goes() -> None:
     crowd = Crowd(9, 1000)

@@ -100,7 +100,7 @@ def protect(  # noqa: PLR0913 - the optional ones are keyword-only
         SessionLimiter(app),
         verify=trusted.verify if trusted else _anonymous_dev_principal(access),
         access=access,
-        scope_requirements=scope_requirements or _needs_of_the_file(access),
+        scope_requirements=scope_requirements or _scope_requirements_from_file(access),
         transport_security=transport_security,
         decisions=DecisionRecorder(
             ChallengeBuilder(metadata_url(settings), access.login_scopes, access.scope_prefix), audit
@@ -188,7 +188,7 @@ def _validate_client_credentials(settings: Settings, access: AccessPolicy) -> No
         raise SettingsError(f"{settings.access_file}: upstreams.{audience}: names this server itself: remove it")
 
 
-def _needs_of_the_file(access: AccessPolicy) -> ScopeRequirements:
+def _scope_requirements_from_file(access: AccessPolicy) -> ScopeRequirements:
     """Returns the requirements under `tools` in the access file; logs that unlisted tools will be rejected."""
     if access.lists_tools and not access.tools:
         log.warning(

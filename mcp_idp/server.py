@@ -64,20 +64,20 @@ def create_server(  # noqa: PLR0913 - the optional ones are keyword-only
     """
     modules = tuple(modules)
     access = access or load_access(settings.access_file)
-    needs = ScopeRequirements(access)
+    scope_requirements = ScopeRequirements(access)
     application = McpEndpoint(
-        _build_mcp_server(modules, access, needs, settings, state, version),
+        _build_mcp_server(modules, access, scope_requirements, settings, state, version),
         non_streaming=frozenset().union(*map(non_streaming_tools, modules)),
         stateless=settings.legacy_sessions == "stateless",
         monotonic=(clock or Clock()).monotonic,
     )
-    return protect(application, settings, access=access, scope_requirements=needs, clock=clock, http=http)
+    return protect(application, settings, access=access, scope_requirements=scope_requirements, clock=clock, http=http)
 
 
 def _build_mcp_server(  # noqa: PLR0913, PLR0917 - the parts of one server
     modules: tuple[ModuleType, ...],
     access: AccessPolicy,
-    needs: ScopeRequirements,
+    scope_requirements: ScopeRequirements,
     settings: Settings,
     state: object,
     version: str,
@@ -86,14 +86,14 @@ def _build_mcp_server(  # noqa: PLR0913, PLR0917 - the parts of one server
         access.resource.name,
         version=version,
         access=access,
-        scope_requirements=needs,
+        scope_requirements=scope_requirements,
         state=state,
         visibility=settings.tools_list,
     )
     for module in modules:
-        register(server, module, needs)
-    for name in sorted(needs.unmatched_tools):
-        known = ", ".join(tool for tool in needs.tools if tool not in needs.unmatched_tools)
+        register(server, module, scope_requirements)
+    for name in sorted(scope_requirements.unmatched_tools):
+        known = ", ".join(tool for tool in scope_requirements.tools if tool not in scope_requirements.unmatched_tools)
         raise AccessFileError(f"{settings.access_file}: tools.{name}: there is no such tool; the tools are: {known}")
     return server
 

@@ -19,7 +19,7 @@ from mcp_idp.http.body import MESSAGE_SCOPE_KEY, ClientDisconnect, parse_json_ob
 from mcp_idp.http.responses import Response
 from mcp_idp.http.transport_security import TransportSecurity, cors_headers, preflight_headers
 from mcp_idp.principal import Principal
-from mcp_idp.util.memory_budget import LET_IN, Budget
+from mcp_idp.util.memory_budget import AUTHENTICATED_CALLBACK, MemoryBudget
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mcp_idp.auth.scopes import ScopeRequirements
     from mcp_idp.http.responses import Headers
     from mcp_idp.oauth.token_exchange import TokenExchange
-    from mcp_idp.util.memory_budget import Share
+    from mcp_idp.util.memory_budget import MemoryShare
 
     Verify = Callable[[str], Awaitable[Principal]]
 
@@ -68,7 +68,7 @@ class AuthMiddleware:
         decisions: DecisionRecorder,
         remaining_lifetime: Callable[[Principal], float],
         exchange: TokenExchange | None = None,
-        budget: Budget | None = None,
+        budget: MemoryBudget | None = None,
     ) -> None:
         self._app = app
         self._verify = verify
@@ -79,7 +79,7 @@ class AuthMiddleware:
         self._decisions = decisions
         self._remaining_lifetime = remaining_lifetime
         self._exchange = exchange
-        self._budget = budget or Budget()
+        self._budget = budget or MemoryBudget()
         # The verifiers return the same cached principal for the same token, so each is authorized and logged once.
         self._authenticate_cached = lru_cache(maxsize=_REMEMBERED_PRINCIPALS)(self._authorize_base_scope)
 
@@ -100,7 +100,7 @@ class AuthMiddleware:
         send: Send,
         origins: list[bytes],
         authorization: list[bytes],
-        share: Share,
+        share: MemoryShare,
     ) -> None:
         extra, principal, document = _VARY, None, None
         try:
@@ -181,7 +181,7 @@ def _let_in(scope: Scope) -> int:
         The number of bytes of the request that the server has buffered; from now on they count for the user. 0 if the
         server does not support this extension.
     """
-    extension: dict[str, Callable[[], int]] | None = scope.get("extensions", {}).get(LET_IN)
+    extension: dict[str, Callable[[], int]] | None = scope.get("extensions", {}).get(AUTHENTICATED_CALLBACK)
     return extension["tell"]() if extension is not None else 0
 
 

@@ -11,7 +11,7 @@ from mcp_idp.util.memory_budget import BYTE_COST, VALUE_COST, WIDE_BYTE_COST
 if TYPE_CHECKING:
     from starlette.types import Message, Receive
 
-    from mcp_idp.util.memory_budget import Share
+    from mcp_idp.util.memory_budget import MemoryShare
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 # A session keeps its `initialize` request for as long as it lasts, and one user may hold many sessions.
@@ -29,7 +29,7 @@ class ClientDisconnect(Exception):
     """The client disconnected before its request was complete."""
 
 
-async def read_body(receive: Receive, share: Share) -> bytes:
+async def read_body(receive: Receive, share: MemoryShare) -> bytes:
     """Reads the whole body.
 
     Args:
@@ -55,7 +55,7 @@ async def read_body(receive: Receive, share: Share) -> bytes:
             return bytes(body)
 
 
-def parse_json_object(body: bytes, share: Share) -> dict[str, Any]:
+def parse_json_object(body: bytes, share: MemoryShare) -> dict[str, Any]:
     """Parses the body as one JSON object.
 
     Args:

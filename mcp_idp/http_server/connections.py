@@ -22,7 +22,7 @@ from typing import Protocol
 _OTHER_FILES = 64
 
 
-class Crowded(Protocol):
+class TrackedConnection(Protocol):
     """A connection, as `Connections` uses it.
 
     Attributes:
@@ -52,30 +52,30 @@ class Connections:
         self._most_waiting = most_waiting
         self._waiting = 0
         # Connections without a verified token, oldest first; those with one, ordered by the last verification.
-        self._strangers: dict[Crowded, None] = {}
-        self._known: dict[Crowded, None] = {}
-        self._holding: dict[Crowded, None] = {}  # connections with `waiting` bytes
+        self._unauthenticated: dict[TrackedConnection, None] = {}
+        self._authenticated: dict[TrackedConnection, None] = {}
+        self._holding: dict[TrackedConnection, None] = {}  # connections with `waiting` bytes
 
-    def add(self, connection: Crowded) -> None:
+    def add(self, connection: TrackedConnection) -> None:
         """Adds a connection; closes another one, or this one, if there are too many."""
-        if len(self._strangers) + len(self._known) >= self._most:
+        if len(self._unauthenticated) + len(self._authenticated) >= self._most:
             self._make_room(connection)
-        self._strangers[connection] = None
+        self._unauthenticated[connection] = None
 
-    def remove(self, connection: Crowded) -> None:
+    def remove(self, connection: TrackedConnection) -> None:
         """Removes a connection that is closed or being closed."""
         self.settled(connection)
-        self._strangers.pop(connection, None)
-        self._known.pop(connection, None)
+        self._unauthenticated.pop(connection, None)
+        self._authenticated.pop(connection, None)
 
-    def arrived(self, connection: Crowded, size: int) -> None:
+    def arrived(self, connection: TrackedConnection, size: int) -> None:
         """Counts bytes of an unauthenticated request; closes the largest holders while the total is too high.
 
         Args:
             connection: the connection that received them.
             size: the number of bytes.
         """
-        if connection not in self._strangers and connection not in self._known:
+        if connection not in self._unauthenticated and connection not in self._authenticated:
             return
         self._waiting += size
         connection.waiting += size
@@ -83,25 +83,25 @@ class Connections:
         while self._waiting > self._most_waiting:
             _shed(self, max(self._holding, key=lambda holding: holding.waiting))
 
-    def settled(self, connection: Crowded) -> None:
+    def settled(self, connection: TrackedConnection) -> None:
         """Resets the waiting bytes of a connection, because none of its requests is unauthenticated any more."""
         if connection.waiting:
             self._waiting -= connection.waiting
             connection.waiting = 0
             del self._holding[connection]
 
-    def let_in(self, connection: Crowded) -> None:
+    def mark_authenticated(self, connection: TrackedConnection) -> None:
         """Records that a token has been verified on a connection, unless the connection has been removed meanwhile."""
-        if connection in self._strangers or connection in self._known:
-            self._strangers.pop(connection, None)
-            self._known.pop(connection, None)
-            self._known[connection] = None
+        if connection in self._unauthenticated or connection in self._authenticated:
+            self._unauthenticated.pop(connection, None)
+            self._authenticated.pop(connection, None)
+            self._authenticated[connection] = None
 
-    def _make_room(self, newest: Crowded) -> None:
-        victim = next(iter(self._strangers), None) or next((k for k in self._known if k.is_idle), newest)
+    def _make_room(self, newest: TrackedConnection) -> None:
+        victim = next(iter(self._unauthenticated), None) or next((k for k in self._authenticated if k.is_idle), newest)
         _shed(self, victim)
 
 
-def _shed(connections: Connections, victim: Crowded) -> None:
+def _shed(connections: Connections, victim: TrackedConnection) -> None:
     connections.remove(victim)
     victim.shed()

@@ -40,7 +40,7 @@ from mcp_idp.http_server.limits import (
     HttpLimits,
     RequestRejected,
 )
-from mcp_idp.util.memory_budget import LET_IN, REQUEST_BYTES
+from mcp_idp.util.memory_budget import AUTHENTICATED_CALLBACK, REQUEST_BYTES
 
 if TYPE_CHECKING:
     import asyncio
@@ -186,14 +186,14 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
             self.data_received(bytes(rest))
 
     def on_message_begin(self) -> None:
-        """Begins a head and adds the `LET_IN` extension to the ASGI scope."""
+        """Begins a head and adds the `AUTHENTICATED_CALLBACK` extension to the ASGI scope."""
         if self._replaying:
             return
         if self._state != _HEAD:
             self._state = _HEAD
             self._state_changes += 1
         super().on_message_begin()
-        self.scope["extensions"] = {LET_IN: {"tell": self.let_in}}
+        self.scope["extensions"] = {AUTHENTICATED_CALLBACK: {"tell": self.let_in}}
 
     def let_in(self) -> int:
         """Records that the token of the request in progress is verified.
@@ -201,7 +201,7 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
         Returns:
             The connection's waiting bytes until now; from here on they are charged to the user.
         """
-        self.beside.let_in(self)
+        self.beside.mark_authenticated(self)
         waiting = self.waiting
         if not self.pipeline and self._state != _HEAD:
             self._let_in = True

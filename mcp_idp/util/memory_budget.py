@@ -3,7 +3,7 @@
 ```
 256 MiB  the container, in every compose file
  82      the idle server
- 76      authenticated requests, shared by the users who send them (`Budget`)
+ 76      authenticated requests, shared by the users who send them (`MemoryBudget`)
  16      received bytes of requests that are not authenticated yet (`HttpLimits.waiting_bytes`)
  14      connections, 7 kB each (`HttpLimits.connections`)
 ```
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from mcp_idp.principal import Principal
 
-LET_IN = "mcp_server.let_in"
+AUTHENTICATED_CALLBACK = "mcp_server.let_in"
 """The ASGI scope extension of our HTTP server. The auth middleware calls its `tell` once the token is verified; it
 returns the bytes of the request that the server has buffered."""
-MAX_HELD_BYTES = 76 * 1024 * 1024
+MAX_TOTAL_BYTES = 76 * 1024 * 1024
 # Per request, whatever its size: its task and, if any, its response stream. 65 kB were measured where a tool reports
 # progress.
 REQUEST_BYTES = 80 * 1024
@@ -36,13 +36,13 @@ BYTE_COST, WIDE_BYTE_COST = 5, 14
 # Per JSON value, as parsed here and again by the SDK.
 VALUE_COST = 176
 # Reserved for users who hold at most `_A_FEW_BYTES`.
-_KEPT_BYTES = 6 * 1024 * 1024
+_RESERVED_BYTES = 6 * 1024 * 1024
 _A_FEW_BYTES = 8 * REQUEST_BYTES
 # A user who holds more may hold this many times the free bytes.
 _TIMES_THE_FREE = 16
 
 
-class Budget:
+class MemoryBudget:
     """Shares memory among users, so that one user's requests cannot exclude those of others.
 
     A user who holds little may take more as long as any memory is free. Any other user may hold up to sixteen times the
@@ -52,18 +52,18 @@ class Budget:
 
     Args:
         total: the bytes that all requests together may hold.
-        kept: how many of them are reserved for users who hold little.
+        reserved: how many of them are reserved for users who hold little.
     """
 
-    def __init__(self, total: int = MAX_HELD_BYTES, kept: int = _KEPT_BYTES) -> None:
+    def __init__(self, total: int = MAX_TOTAL_BYTES, reserved: int = _RESERVED_BYTES) -> None:
         self._total = total
-        self._kept = kept
-        self._held = 0
-        self._held_by: dict[Hashable, int] = {}
+        self._reserved = reserved
+        self._used = 0
+        self._used_by: dict[Hashable, int] = {}
 
-    def share(self) -> Share:
+    def share(self) -> MemoryShare:
         """Returns the share of a new request, which holds nothing yet."""
-        return Share(self)
+        return MemoryShare(self)
 
     def take(self, owner: Hashable, size: int, own: int) -> None:
         """Charges `size` more bytes to `owner`.
@@ -77,35 +77,35 @@ class Budget:
             TooManyRequests: the bytes would fit without the other requests of this owner.
             ServerFull: they would not fit even then.
         """
-        before = self._held_by.get(owner, 0)
-        held, mine = self._held + size, before + size
+        before = self._used_by.get(owner, 0)
+        held, mine = self._used + size, before + size
         if not self._fits(held, mine):
             others = before - own
             raise TooManyRequests if others and self._fits(held - others, mine - others) else ServerFull
-        self._held = held
-        self._held_by[owner] = mine
+        self._used = held
+        self._used_by[owner] = mine
 
     def _fits(self, held: int, mine: int) -> bool:
         if mine <= _A_FEW_BYTES:
             return held <= self._total
-        return mine <= _TIMES_THE_FREE * (self._total - self._kept - held)
+        return mine <= _TIMES_THE_FREE * (self._total - self._reserved - held)
 
     def give_back(self, owner: Hashable, size: int) -> None:
         """Releases `size` bytes of `owner`."""
-        self._held -= size
-        left = self._held_by[owner] - size
+        self._used -= size
+        left = self._used_by[owner] - size
         if left:
-            self._held_by[owner] = left
+            self._used_by[owner] = left
         else:
-            del self._held_by[owner]
+            del self._used_by[owner]
 
 
-class Share:
+class MemoryShare:
     """The bytes that one request holds; a context manager that releases them at its end."""
 
     __slots__ = ("_budget", "_owner", "_size")
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: MemoryBudget) -> None:
         self._budget = budget
         self._owner: Hashable = None
         self._size = 0

@@ -18,7 +18,7 @@ from mcp_idp.config.settings import Settings
 from mcp_idp.http_server.protocol import protocol_with_limits
 from mcp_idp.http_server.runner import serve
 from mcp_idp.observability.logging import configure_logging
-from mcp_idp.util.memory_budget import LET_IN
+from mcp_idp.util.memory_budget import AUTHENTICATED_CALLBACK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,7 +138,7 @@ class Echo:
             await respond(send, 401, b"")
             return
         if path.startswith("/known"):
-            scope["extensions"][LET_IN]["tell"]()
+            scope["extensions"][AUTHENTICATED_CALLBACK]["tell"]()
         await self._hold(path)
         if path == "/stream":
             await send({"type": "http.response.start", "status": 200, "headers": []})

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _NAMES = ("id", "email")  # members that identify the entries of a list
 _SECRET = re.compile(r"secret|password|pw$|hash|key$|token|cadata|raw", re.IGNORECASE)
-_MAX_SHOWN_CHARACTERS = 160
+_MAX_PRINTED_CHARACTERS = 160
 _PRIVATE, _PUBLIC = 0o600, 0o644
 
 
@@ -118,8 +118,8 @@ def _parsed(name: str, text: str) -> Any:
 
 def _lines(before: str, after: str) -> Iterator[str]:
     old, new = before.splitlines(), after.splitlines()
-    yield from (f"- {line.strip()}"[:_MAX_SHOWN_CHARACTERS] for line in old if line not in new)
-    yield from (f"+ {line.strip()}"[:_MAX_SHOWN_CHARACTERS] for line in new if line not in old)
+    yield from (f"- {line.strip()}"[:_MAX_PRINTED_CHARACTERS] for line in old if line not in new)
+    yield from (f"+ {line.strip()}"[:_MAX_PRINTED_CHARACTERS] for line in new if line not in old)
 
 
 def _fields(place: str, old: Any, new: Any) -> Iterator[str]:
@@ -132,7 +132,7 @@ def _fields(place: str, old: Any, new: Any) -> Iterator[str]:
             yield from _fields(inner, old.get(member), new.get(member))
     elif isinstance(old, list) and isinstance(new, list) and old != new:
         parts = [f"+{value}" for value in new if value not in old] + [f"-{value}" for value in old if value not in new]
-        yield f"{place}: {' '.join(parts) or 'another order'}"[:_MAX_SHOWN_CHARACTERS]
+        yield f"{place}: {' '.join(parts) or 'another order'}"[:_MAX_PRINTED_CHARACTERS]
     elif old != new:
         yield f"{place}: {_format_value(place, old)} → {_format_value(place, new)}"
 
@@ -156,4 +156,4 @@ def _format_value(place: str, value: Any) -> str:
         return "a new one"
     if _SECRET.search(place.rpartition(".")[2]):
         return "<hidden>"
-    return json.dumps(value, ensure_ascii=False)[:_MAX_SHOWN_CHARACTERS]
+    return json.dumps(value, ensure_ascii=False)[:_MAX_PRINTED_CHARACTERS]

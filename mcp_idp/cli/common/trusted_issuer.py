@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from mcp.client.auth.oauth2 import OAuthContext
 
-_MAX_SHOWN = 200
+_MAX_CHARACTERS = 200
 
 
 def own_issuer(option: str | None, variables: Mapping[str, str]) -> str:
@@ -55,7 +55,7 @@ def check_issuer(named: str, own: str, credential: str = "password") -> None:
     """
     if named == own:
         return
-    shown = named[:_MAX_SHOWN]
+    shown = named[:_MAX_CHARACTERS]
     message = f"the {credential} is for the provider {own}, but the server names {shown or 'none'}: nothing was sent"
     if not named:
         raise ProviderError(message, "the server must name it in its metadata (RFC 9728)")
@@ -94,6 +94,6 @@ def origin(url: str) -> str:
     try:
         parts = httpx2.URL(url)
     except httpx2.InvalidURL as error:
-        raise ValueError(f"{url[:_MAX_SHOWN]!r} is not a URL") from error
+        raise ValueError(f"{url[:_MAX_CHARACTERS]!r} is not a URL") from error
     user = f"{parts.userinfo.decode()}@" if parts.userinfo else ""
     return f"{parts.scheme}://{user}{parts.netloc.decode()}"

@@ -49,7 +49,7 @@ RULE_DESCRIPTIONS: Mapping[TokenErrorReason, str] = {
 }
 
 
-_MAX_SHOWN_CHARACTERS = 300
+_MAX_PRINTED_CHARACTERS = 300
 _MAX_FAILURES = 10
 # In the order of the server's checks. CLAIMS_MALFORMED can be caused by any claim that a later rule checks.
 JWT_RULES = (
@@ -236,4 +236,4 @@ def _rule_failure(error: InvalidToken) -> RuleFailure:
 def format_value(value: object) -> str:
     """Returns `value` as text, truncated to 300 characters."""
     text = value if isinstance(value, str) else repr(value)
-    return text if len(text) <= _MAX_SHOWN_CHARACTERS else f"{text[:_MAX_SHOWN_CHARACTERS]} …"
+    return text if len(text) <= _MAX_PRINTED_CHARACTERS else f"{text[:_MAX_PRINTED_CHARACTERS]} …"

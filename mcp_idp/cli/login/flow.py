@@ -75,7 +75,7 @@ async def call_tools(
 
 
 _MAX_LOGINS = 3  # the first login, and step-ups for calls that require more scopes
-_SHOWN_PARAMETERS = ("client_id", "redirect_uri", "scope", "resource", "code_challenge_method", "prompt")
+_PRINTED_PARAMETERS = ("client_id", "redirect_uri", "scope", "resource", "code_challenge_method", "prompt")
 
 
 class LoginFlow:
@@ -175,7 +175,7 @@ class LoginFlow:
         query = dict(parse_qsl(urlsplit(url).query))
         self._watch.requested_scopes = string_list(query.get("scope"))
         self._narrator.line("asks", f"GET {self._watch.requested_url}")
-        for name in (name for name in _SHOWN_PARAMETERS if name in query):
+        for name in (name for name in _PRINTED_PARAMETERS if name in query):
             self._narrator.line("asks", f"  {name}={query[name]}")
         callback.expect_state(query.get("state", ""))
         self._authorization_response = await self._login.log_in(url, callback)

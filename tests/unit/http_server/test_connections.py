@@ -39,7 +39,7 @@ class Crowd:
 def test_the_oldest_goes_on_which_no_token_was_verified() -> None:
     crowd = Crowd(4)
     a, b, *_ = crowd.come("abcd")
-    crowd.all.let_in(a)
+    crowd.all.mark_authenticated(a)
     crowd.come("e")
     assert crowd.gone == ["b"]
     crowd.all.remove(b)  # as its end is noticed
@@ -52,7 +52,7 @@ def test_after_strangers_the_one_goes_that_has_been_idle_for_longest_then_the_ne
     crowd = Crowd(3)
     a, b, c = crowd.come("abc")
     for connection in (a, b, c, b, a):
-        crowd.all.let_in(connection)
+        crowd.all.mark_authenticated(connection)
     c.is_idle = False
     crowd.come("d")
     assert crowd.gone == ["b"]
@@ -60,7 +60,7 @@ def test_after_strangers_the_one_goes_that_has_been_idle_for_longest_then_the_ne
     crowd.come("e")
     assert crowd.gone == ["b", "d"]
     (f,) = crowd.come("f")
-    crowd.all.let_in(f)
+    crowd.all.mark_authenticated(f)
     f.is_idle = False
     crowd.come("g")
     assert crowd.gone == ["b", "d", "e", "g"]
@@ -81,7 +81,7 @@ def test_a_connection_that_left_while_its_token_was_verified_takes_no_place() ->
     crowd = Crowd(2)
     for connection in crowd.come("ab"):
         crowd.all.remove(connection)
-        crowd.all.let_in(connection)
+        crowd.all.mark_authenticated(connection)
         crowd.all.arrived(connection, 2000)
     c, _ = crowd.come("cd")
     crowd.all.arrived(c, 900)

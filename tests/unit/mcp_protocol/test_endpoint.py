@@ -22,7 +22,7 @@ from mcp_idp.mcp_protocol.endpoint import McpEndpoint, non_streaming_tools
 from mcp_idp.mcp_protocol.registry import register, tool
 from mcp_idp.mcp_protocol.sessions import MAX_SESSIONS_EACH
 from mcp_idp.principal import Principal
-from mcp_idp.util.memory_budget import Budget
+from mcp_idp.util.memory_budget import MemoryBudget
 from mcp_server import tools
 from mcp_server.app import create_app
 from tests.support.app import BOTH, MODERN, FakeClock, Running, lifespan, running
@@ -397,7 +397,7 @@ async def test_every_form_of_answer_sees_the_state_of_one_lifespan(caplog: pytes
     caller = AuthenticatedCaller(principal, effective_scopes=frozenset())
 
     async def admitted(scope: Scope, receive: Receive, send: Send) -> None:
-        share = Budget().share()
+        share = MemoryBudget().share()
         body = await read_body(receive, share)
         with request_context(caller):
             await endpoint(

@@ -19,7 +19,7 @@ from mcp_idp.errors import AuthError, ServerFull, TooManyRequests
 from mcp_idp.http.body import MAX_BODY_BYTES, parse_json_object
 from mcp_idp.http.transport_security import TransportSecurity
 from mcp_idp.principal import Principal
-from mcp_idp.util.memory_budget import BYTE_COST, LET_IN, REQUEST_BYTES, Budget, Share
+from mcp_idp.util.memory_budget import AUTHENTICATED_CALLBACK, BYTE_COST, REQUEST_BYTES, MemoryBudget, MemoryShare
 from mcp_idp.util.strict_json import MAX_VALUES
 from tests.corpus.model import Request, bearer, call
 from tests.corpus.targets import Answer, ask
@@ -38,10 +38,10 @@ class Holder:
     """A budget, and people who hold of it until the end."""
 
     def __init__(self, total: int, kept: int = 0) -> None:
-        self._budget = Budget(total * REQUEST_BYTES, kept * REQUEST_BYTES)
+        self._budget = MemoryBudget(total * REQUEST_BYTES, kept * REQUEST_BYTES)
         self.stack = ExitStack()
 
-    def request(self, of: Principal) -> Share:
+    def request(self, of: Principal) -> MemoryShare:
         share = self.stack.enter_context(self._budget.share())
         share.begin(of, 0)
         return share
@@ -69,7 +69,7 @@ def test_the_largest_message_passes_alone() -> None:
     text = b'"\\u00e9' + b"a" * (MAX_BODY_BYTES - 120_000) + b'"'
     body = b'{"a":[' + b"1," * (MAX_VALUES - 10) + text + b"]}"
     assert MAX_BODY_BYTES - 50_000 < len(body) <= MAX_BODY_BYTES
-    with Budget().share() as share:
+    with MemoryBudget().share() as share:
         share.begin(person("a"), 256 * 1024)
         share.take(len(body) * BYTE_COST)
         parse_json_object(body, share)
@@ -116,7 +116,7 @@ def test_what_was_held_is_given_back_once() -> None:
     for _ in range(3):
         with holder.stack:
             assert holder.fill(person("a")) == 9
-    share = Budget().share()
+    share = MemoryBudget().share()
     with share:
         pass
     with share:
@@ -156,7 +156,7 @@ def gate(app: Any, total: int) -> AuthMiddleware:
         transport_security=TransportSecurity(chosen),
         decisions=DecisionRecorder(ChallengeBuilder("http://localhost:3000/x", access.login_scopes)),
         remaining_lifetime=lambda _: 60.0,
-        budget=Budget(total, 0),
+        budget=MemoryBudget(total, 0),
     )
 
 
@@ -255,7 +255,7 @@ async def test_what_waited_in_the_connection_is_the_persons_from_then_on() -> No
         "method": "POST",
         "path": "/mcp",
         "headers": headers,
-        "extensions": {LET_IN: {"tell": let_in}},
+        "extensions": {AUTHENTICATED_CALLBACK: {"tell": let_in}},
     }
     await behind(scope, receive, send)
     assert (sent[0]["status"], told) == (503, [1])

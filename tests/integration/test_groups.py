@@ -176,7 +176,7 @@ def test_a_group_of_somebody_else_s_is_refused_and_not_touched_until_they_mark_i
             through = {"OAUTH_INTERNAL_URL": f"{proxy.url}/realms/{realm.name}"}
             code, out, error = command_line(realm, command, **through)
             assert (code, out) == (ConfigError.exit_code, "")
-            assert "groups.engineering: the realm has a group of this name that the bootstrap did not make" in error
+            assert "groups.engineering: the realm has a group of this name that the bootstrap did not create" in error
             assert "the attribute kept.by with the value bootstrap_idp" in error
             assert error.count("\n") == 1
     assert proxy.writes == []

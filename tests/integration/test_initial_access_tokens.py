@@ -74,7 +74,7 @@ def test_no_invitation_is_made_where_it_would_be_good_for_nothing(by_invitation:
     by_invitation.write_access(registration={"profile": "closed"})
     code, out, error = command_line(by_invitation, "token")
     assert (code, out) == (2, "")
-    assert "closed lets nobody register" in error
+    assert "closed does not allow registration, even with a token" in error
     by_invitation.write_access(registration={"profile": "initial-access-token"})
 
 

@@ -78,7 +78,7 @@ def test_nothing_is_removed_without_being_asked_for(realm: Realm) -> None:
     assert code == 0
     assert str(evil["client_id"]) in out
     assert "\x1b" not in out
-    assert out.startswith("looking for clients that registered themselves, more than 1 second ago, that nobody ever ")
+    assert out.startswith("looking for clients that registered themselves, more than 1 second ago, that were never ")
     assert "1 stale of 1 that registered themselves; nothing was removed: add --delete" in out
     assert len(admin.get("clients", clientId=str(evil["client_id"]))) == 1
     code, out, _ = command_line(realm, *listing, "--delete")

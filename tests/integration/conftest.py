@@ -28,9 +28,11 @@ def keycloak(engine: None) -> Iterator[Keycloak]:
 
 
 @pytest.fixture
-def realm(keycloak: Keycloak, tmp_path: Path) -> Realm:
-    """A fresh realm, for tests that change it."""
-    return bootstrapped(keycloak, tmp_path)
+def realm(keycloak: Keycloak, tmp_path: Path) -> Iterator[Realm]:
+    """A fresh realm, for tests that change it. It is deleted afterwards: a token of an administrator names each realm."""
+    realm = bootstrapped(keycloak, tmp_path)
+    yield realm
+    realm.delete()
 
 
 @pytest.fixture(scope="session")

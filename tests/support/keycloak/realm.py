@@ -15,7 +15,7 @@ import re
 import secrets
 import socket
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from html import unescape
@@ -25,6 +25,7 @@ from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 import httpx
 
+from mcp_idp.cli.bootstrap.errors import BootstrapError
 from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
 from mcp_idp.cli.bootstrap.keycloak.runner import run_apply
 from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings
@@ -203,6 +204,11 @@ class Realm:
         session = AdminClient(KeycloakSettings.load(self.environment))
         session.log_in(30)
         return session
+
+    def delete(self) -> None:
+        """Delete the realm, if the test has left it and its administrator in place."""
+        with suppress(BootstrapError):
+            self.admin().write("DELETE", ())
 
     def register(self, **metadata: Any) -> Json:
         """Register a client as anybody can (RFC 7591); the answer's members and its `status`."""

@@ -64,7 +64,7 @@ def test_a_server_that_names_itself_does_not_get_the_password(
     assert PROGRAMS[program](hostile.resource) != 0
     assert saw_nothing(hostile, own)
     told = " ".join("".join(capsys.readouterr()).split())
-    assert f"the password is for the provider {own.url}, and the server names {hostile.url}: nothing was sent" in told
+    assert f"the password is for the provider {own.url}, but the server names {hostile.url}: nothing was sent" in told
     assert f"--issuer {hostile.url}, or OAUTH_SERVER_URL" in told
     assert PASSWORD not in told
 
@@ -205,7 +205,7 @@ def test_a_secret_follows_the_same_rule(
     own.responses["/token"] = hostile.responses["/token"] = (200, {"access_token": "the-token"})
     arguments = ["--url", hostile.resource, "--client-id", "nightly", "--client-secret-file", str(path)]
     assert token.main(arguments) == 4
-    assert f"the secret is for the provider {own.url}, and the server names {hostile.url}" in capsys.readouterr().err
+    assert f"the secret is for the provider {own.url}, but the server names {hostile.url}" in capsys.readouterr().err
     assert token.main([*arguments, "--issuer", hostile.url]) == 0
     monkeypatch.setenv("OAUTH_SERVER_URL", "no-url")
     with pytest.raises(SystemExit) as ended:

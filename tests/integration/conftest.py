@@ -29,7 +29,7 @@ def keycloak(engine: None) -> Iterator[Keycloak]:
 
 @pytest.fixture
 def realm(keycloak: Keycloak, tmp_path: Path) -> Iterator[Realm]:
-    """A fresh realm, for tests that change it. It is deleted afterwards: a token of an administrator names each realm."""
+    """A fresh realm, for tests that change it; deleted afterwards: an administrator's token names every realm."""
     realm = bootstrapped(keycloak, tmp_path)
     yield realm
     realm.delete()

@@ -311,7 +311,7 @@ def test_an_administrator_that_is_meant_to_last_stays(realm: Realm) -> None:
     admin = temporary(realm, kept="yes")
     message: list[str] = []
     replace_bootstrap_admin(_settings(realm, admin), wait=30, log=message.append)
-    assert "stays" in message[-1]
+    assert "remains" in message[-1]
     assert _can_log_in(realm, admin)
 
 

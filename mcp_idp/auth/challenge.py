@@ -25,13 +25,13 @@ from mcp_idp.errors import (
     ToolNotListed,
     TooManyRequests,
 )
+from mcp_idp.http.body import MAX_ID_CHARACTERS
 from mcp_idp.http.responses import Headers, Response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _FORBIDDEN = -32003  # in the range that MCP leaves to implementations
-_ECHOED_CHARACTERS = 256
 
 
 class ChallengeBuilder:
@@ -102,10 +102,10 @@ class ChallengeBuilder:
 def _json_rpc_error(error: AuthError, correlation_id: str, message: Mapping[str, Any]) -> dict[str, Any]:
     """Returns a JSON-RPC error (JSON-RPC 2.0 section 5).
 
-    Its id is that of the request if it is an integer or a string of at most `_ECHOED_CHARACTERS`, otherwise null.
+    Its id is that of the request if it is an integer or a string of at most `MAX_ID_CHARACTERS`, otherwise null.
     """
     number = message.get("id")
-    is_valid_id = type(number) is int or (isinstance(number, str) and len(number) <= _ECHOED_CHARACTERS)
+    is_valid_id = type(number) is int or (isinstance(number, str) and len(number) <= MAX_ID_CHARACTERS)
     data = {"error": error.code, "correlation_id": correlation_id}
     json_rpc_error = {"code": _FORBIDDEN, "message": error.description, "data": data}
     return {"jsonrpc": "2.0", "id": number if is_valid_id else None, "error": json_rpc_error}

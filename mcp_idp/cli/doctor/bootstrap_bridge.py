@@ -123,7 +123,7 @@ async def _bootstrap(
 
 
 def _read(document: Any) -> AdminCheckResult:
-    """Parses the output of `check --json`: `drift` (objects and fields) and `holes` (id, what, mend)."""
+    """Parses the output of `check --json`: `drift` (objects and fields) and `weaknesses` (id, what, fix)."""
     drift: dict[str, None] = {}
     for change in document["drift"]:
         names = [f"{change['object']}.{field['name']}" for field in change["fields"]]

@@ -44,8 +44,8 @@ REQUIREMENTS = (
     Requirement(
         "wire.memory",
         "ours",
-        "With the largest and the most requests of one login, or of unauthenticated clients, the process stays "
-        "under 200 MiB and serves others meanwhile.",
+        "Under each flood of test_memory.py, by one login or by unauthenticated clients, the process stays under "
+        "200 MiB and serves others meanwhile.",
     ),
     Requirement("wire.trailers", "RFC 9110 section 6.5.1", "A trailer is never merged into the headers."),
     Requirement(

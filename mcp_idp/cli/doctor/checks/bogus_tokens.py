@@ -63,8 +63,8 @@ async def check_bogus_token(case: CheckContext) -> list[Finding]:
     challenge = read_challenge(reply.header("www-authenticate"))
     if reply.status != 401 or challenge is None or challenge.parameters.get("error") != "invalid_token":  # noqa: PLR2004 - Unauthorized
         header = reply.header("www-authenticate") or "no WWW-Authenticate"
-        mend = 'answer 401 with WWW-Authenticate: Bearer error="invalid_token", resource_metadata="…"'
-        return [NO_NEW_LOGIN.finding(f"it answers {reply.status}, {header}", mend)]
+        fix = 'answer 401 with WWW-Authenticate: Bearer error="invalid_token", resource_metadata="…"'
+        return [NO_NEW_LOGIN.finding(f"it answers {reply.status}, {header}", fix)]
     return []
 
 

@@ -125,16 +125,16 @@ async def check_host(case: CheckContext) -> list[Finding]:
     """Sends a request with an untrusted Host header."""
     if not await _is_accepted(case, host=_FOREIGN_HOST):
         return []
-    mend = "reject a Host that is not the server's own with 421 (other servers: allowed hosts, trusted hosts)"
-    return [ANY_HOST.finding(f"Host: {_FOREIGN_HOST}is accepted like its own", mend)]
+    fix = "reject a Host that is not the server's own with 421 (other servers: allowed hosts, trusted hosts)"
+    return [ANY_HOST.finding(f"Host: {_FOREIGN_HOST} is accepted like its own", fix)]
 
 
 async def check_origin(case: CheckContext) -> list[Finding]:
     """Sends a request with an untrusted Origin header."""
     if not await _is_accepted(case, origin=f"https://{_FOREIGN_HOST}"):
         return []
-    mend = "reject an Origin that is not allowlisted with 403"
-    return [ANY_ORIGIN.finding(f"Origin: https://{_FOREIGN_HOST}is accepted like a request without Origin", mend)]
+    fix = "reject an Origin that is not allowlisted with 403"
+    return [ANY_ORIGIN.finding(f"Origin: https://{_FOREIGN_HOST} is accepted like a request without Origin", fix)]
 
 
 async def _is_accepted(case: CheckContext, **header: str) -> bool:

@@ -70,8 +70,8 @@ class AuditReport:
         """Returns the report as JSON-serializable data.
 
         Returns:
-            `clean` (a boolean), `drift` (objects with `object`, `action` and `fields`), `holes` (objects with `id`,
-            `what` and `mend`) and `warnings` (strings).
+            `clean` (a boolean), `drift` (objects with `object`, `action` and `fields`), `weaknesses` (objects with
+            `id`, `what` and `fix`) and `warnings` (strings).
         """
         drift = [
             {"object": change.object_label, "action": change.action, "fields": [field_json(f) for f in change.fields]}

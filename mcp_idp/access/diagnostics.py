@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from dataclasses import dataclass
 from difflib import get_close_matches
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, get_args
 
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
+CONTRADICTION = "contradiction"
+"""The type of the errors that a model finds between its blocks; `find_schema_problems` leaves them out."""
 _MISSPELT = "extra_forbidden"
 _MESSAGES = {
     "string_type": "must be a string: put it in quotes",
@@ -45,27 +49,99 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f": did you mean '{close[0]}'?" if close else f": {', '.join(names)}"
 
 
-def format_validation_error(found: ValidationError, model: type[BaseModel], text: str) -> str:
-    """Formats the most useful error of a pydantic validation as one line.
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One problem of a file.
 
-    An unknown member is reported before all other errors: a misspelled name also causes the error that the right one is
-    missing.
+    Attributes:
+        path: the keys and list indexes that lead to the problem.
+        message: what is wrong and what to write instead.
+        line: the line, counted from 1, if `path` does not lead there.
+    """
+
+    path: tuple[int | str, ...]
+    message: str
+    line: int | None = None
+
+
+def find_schema_problems(data: object, model: type[BaseModel]) -> tuple[list[Problem], object]:
+    """Validates `data` against `model` and returns all problems.
+
+    A misspelled name also causes the error that the right one is missing, and hides errors below it. It is therefore
+    reported, corrected, and the data validated again.
 
     Args:
-        found: the validation errors.
-        model: the model that the file was validated against.
-        text: the YAML text of the file, for the line number.
+        data: the parsed document.
+        model: the model that describes it.
 
     Returns:
-        The message, such as "line 3: resource.name: must not be empty".
+        The problems, each place once, and the data with the misspelled names corrected.
     """
-    errors = found.errors()
-    error = next((error for error in errors if error["type"] == _MISSPELT), errors[0])
-    path = error["loc"]
-    place = ".".join(str(part) for part in path)
-    line = _line_of(text, path)
-    where = f"line {line}: " if line else ""
-    return f"{where}{place + ': ' if place else ''}{_describe_error(error, model)}"
+    problems: dict[tuple[int | str, ...], Problem] = {}
+    data = deepcopy(data)
+    while errors := _validation_errors(data, model):
+        corrected = [error for error in errors if error["type"] == _MISSPELT and _correct_name(data, error, model)]
+        for error in corrected or errors:
+            path = error["loc"] if error["type"] in {_MISSPELT, "missing"} else _existing_path(data, error["loc"])
+            problems.setdefault(path, Problem(path, _describe_error(error, model)))
+        if not corrected:
+            break
+    return list(problems.values()), data
+
+
+def _validation_errors(data: object, model: type[BaseModel]) -> list[ErrorDetails]:
+    try:
+        model.model_validate(data)
+    except ValidationError as error:
+        return [found for found in error.errors() if found["type"] != CONTRADICTION]
+    return []
+
+
+def _correct_name(data: object, error: ErrorDetails, model: type[BaseModel]) -> bool:
+    """Renames a misspelled member in `data`. Returns False if no known name is close or the right one exists too."""
+    *path, name = error["loc"]
+    parent: Any = data
+    for part in path:
+        parent = parent[part]
+    close = get_close_matches(str(name), _allowed_fields(model, path), 1)
+    if not close or close[0] in parent:
+        return False
+    parent[close[0]] = parent.pop(name)
+    return True
+
+
+def _existing_path(value: Any, path: Sequence[int | str]) -> tuple[int | str, ...]:
+    """Returns the part of `path` that exists in `data`: pydantic appends the alternatives of a union."""
+    for depth, part in enumerate(path):
+        is_index = isinstance(value, list) and isinstance(part, int)
+        if not is_index and not (isinstance(value, dict) and part in value):
+            return tuple(path[:depth])
+        value = value[part]
+    return tuple(path)
+
+
+def format_problems(problems: Iterable[Problem], text: str) -> list[str]:
+    """Returns a line of text for each problem, in the order of the file.
+
+    Args:
+        problems: the problems.
+        text: the YAML text of the file, for the line numbers.
+
+    Returns:
+        Messages such as "line 3: resource.name: must not be empty", each once.
+    """
+    root = yaml.compose(text, yaml.SafeLoader)
+    numbered = sorted(((each.line or _line_of(root, each.path) or 0, each) for each in problems), key=itemgetter(0))
+    lines = (
+        f"{f'line {line}: ' if line else ''}{'.'.join(map(str, each.path))}{': ' if each.path else ''}{each.message}"
+        for line, each in numbered
+    )
+    return list(dict.fromkeys(lines))
+
+
+def format_validation_error(data: object, model: type[BaseModel], text: str) -> str:
+    """Returns all problems of `data` in one line."""
+    return "; ".join(format_problems(find_schema_problems(data, model)[0], text))
 
 
 def _describe_error(error: ErrorDetails, model: type[BaseModel]) -> str:
@@ -95,9 +171,9 @@ def _allowed_fields(model: type[BaseModel], path: Sequence[int | str]) -> list[s
     return list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
 
 
-def _line_of(text: str, path: Sequence[int | str]) -> int | None:
+def _line_of(node: yaml.Node | None, path: Sequence[int | str]) -> int | None:
     """Returns the line, counted from 1, of the innermost member of `path` that exists; None if none exists."""
-    node, found = yaml.compose(text, yaml.SafeLoader), None
+    found = None
     for part in path:
         step = _child_node(node, part)
         if step is None:

@@ -1,19 +1,20 @@
 """Loads and validates `access.yaml`, for the server and the bootstrap alike.
 
 `load_access(path)` returns a consistent `AccessPolicy`: every scope that is referenced exists, the scope hierarchy has
-no cycle, every scope implies the base scope. Any error is one `AccessFileError` line that says where it is and what to
-write.
+no cycle, every scope implies the base scope. Otherwise it raises one `AccessFileError` with a line for each problem:
+where it is and what to write.
 """
 
 from __future__ import annotations
 
-import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from mcp_idp.access.diagnostics import format_validation_error, suggest
+from mcp_idp.access.consistency import find_contradictions
+from mcp_idp.access.diagnostics import CONTRADICTION, Problem, find_schema_problems, format_problems
 from mcp_idp.access.models import (
     Audience,
     ClaimName,
@@ -34,115 +35,16 @@ from mcp_idp.access.models import (
 from mcp_idp.util import strict_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
-
-_USER_NAME = re.compile(r"^[a-z0-9._-]{3,60}$")  # Keycloak requires three characters and lower-cases them
-
-
-def validate_policy(access: AccessPolicy) -> None:
-    """Validates that the blocks of the access file are consistent with each other.
-
-    Raises:
-        ValueError: they are not. The message says where, and what to change.
-    """
-    for where, names in _named_scopes(access):
-        _validate_scopes(access, names, where)
-    _validate_base_scope_implied(access)
-    _validate_role_hierarchy(access)
-    for where, names in _named_roles(access):
-        _validate_roles(access, names, where)
-    _validate_demo_user_groups(access)
-    _validate_client_ids_unique(access)
-    _validate_scope_names_unique(access)
-    if access.roles_claim in access.claims:
-        raise ValueError(f"claims: '{access.roles_claim}' is already in every principal as its roles: remove it")
-    for user in access.demo_users:
-        if not _USER_NAME.match(user):
-            raise ValueError(f"demo_users.{user}: use 3 to 60 characters of a-z, 0-9, '.', '_', '-'")
-
-
-def _named_scopes(access: AccessPolicy) -> Iterator[tuple[str, Iterable[str]]]:
-    """Yields each place in the file that references scopes, with those scopes."""
-    yield "base_scope", [access.base_scope]
-    yield "login_scopes", access.login_scopes
-    yield "introspect_for", access.introspect_for
-    yield from ((f"tools.{tool}", scopes) for tool, scopes in access.tools.items())
-    yield from ((f"scopes.{name}.implies", scope.implies) for name, scope in access.scopes.items())
-
-
-def _named_roles(access: AccessPolicy) -> Iterator[tuple[str, Iterable[str]]]:
-    """Yields each place in the file that references roles that must grant a scope, with those roles."""
-    yield from ((f"groups.{group}", roles) for group, roles in access.groups.items())
-    yield from (
-        (f"machine_clients.{name}.roles", service_client.roles)
-        for name, service_client in access.machine_clients.items()
-    )
-    yield from ((f"demo_users.{user}.roles", demo_user.roles) for user, demo_user in access.demo_users.items())
-
-
-def _validate_scopes(access: AccessPolicy, names: Iterable[str], where: str) -> None:
-    for name in names:
-        if name not in access.scopes:
-            raise ValueError(f"{where}: '{name}' is not one of the scopes{suggest(name, access.scopes)}")
-
-
-def _validate_roles(access: AccessPolicy, names: Iterable[str], where: str) -> None:
-    for name in names:
-        if name not in access.roles:
-            raise ValueError(f"{where}: '{name}' grants no scope{suggest(name, access.roles)}")
-
-
-def _validate_base_scope_implied(access: AccessPolicy) -> None:
-    for name in access.scopes:
-        implied = access.transitive_scopes(name)
-        if name != access.base_scope and access.base_scope not in implied:
-            raise ValueError(f"scopes.{name}.implies: must imply the base scope '{access.base_scope}'")
-
-
-def _validate_role_hierarchy(access: AccessPolicy) -> None:
-    """Requires that every role that grants a scope also grants the scopes that it implies.
-
-    Otherwise a user with that role could not obtain the narrower scope by requesting it by name.
-    """
-    for broader, scope in access.scopes.items():
-        for narrower in sorted(access.transitive_scopes(broader)):
-            for role in sorted({*scope.roles} - {*access.scopes[narrower].roles}):
-                raise ValueError(
-                    f"scopes.{narrower}.roles: must have '{role}' too, which grants the broader scope '{broader}'"
-                )
-
-
-def _validate_demo_user_groups(access: AccessPolicy) -> None:
-    for user, demo_user in access.demo_users.items():
-        for name in demo_user.groups:
-            if name not in access.groups:
-                known = suggest(name, access.groups) if access.groups else ""
-                raise ValueError(f"demo_users.{user}.groups: '{name}' is not one of the groups{known}")
-
-
-def _validate_client_ids_unique(access: AccessPolicy) -> None:
-    for client_id in sorted(access.machine_clients.keys() & access.clients.keys()):
-        raise ValueError(f"machine_clients.{client_id}: is also a login client: use another id")
-    for audience in sorted(access.upstreams.keys() & (access.clients.keys() | access.machine_clients.keys())):
-        raise ValueError(f"upstreams.{audience}: is also a login client: use another id")
-
-
-def _validate_scope_names_unique(access: AccessPolicy) -> None:
-    """Requires scope names to be unique across this server and the downstream APIs.
-
-    Otherwise a login at this server would grant a scope that is meant for a downstream API.
-    """
-    seen = dict.fromkeys(access.scopes, "scopes")
-    for audience, api in access.upstreams.items():
-        where = f"upstreams.{audience}"
-        for name in api.scopes:
-            if seen.setdefault(name, where) != where:
-                raise ValueError(f"{where}.scopes.{name}: the name is already used in {seen[name]}")
 
 
 class AccessFileError(ValueError):
-    """The access file cannot be used. The message says where the error is and what to change."""
+    """The access file cannot be used.
+
+    The message names the file and says what to change: in one line if there is one problem, otherwise in one line for
+    each.
+    """
 
 
 class AccessPolicy(StrictModel):
@@ -191,7 +93,9 @@ class AccessPolicy(StrictModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        validate_policy(self)
+        for problem in find_contradictions(self.model_dump(exclude_unset=True)):
+            where = ".".join(map(str, problem.path))
+            raise PydanticCustomError(CONTRADICTION, "{problem}", {"problem": f"{where}: {problem.message}"})
         if not self.login_scopes:  # the model is frozen, but this is still part of its construction
             chosen = tuple(name for name, scope in self.scopes.items() if not scope.privileged)
             object.__setattr__(self, "login_scopes", chosen)
@@ -205,22 +109,9 @@ class AccessPolicy(StrictModel):
         """
         return "tools" in self.model_fields_set
 
-    def transitive_scopes(self, name: str, path: tuple[str, ...] = ()) -> frozenset[str]:
-        """Returns all scopes that a scope implies directly or indirectly, itself included.
-
-        Args:
-            name: the scope.
-            path: the scopes that led to `name` in the recursion, to detect cycles.
-
-        Raises:
-            ValueError: the hierarchy has a cycle.
-        """
-        if name in path:
-            raise ValueError(f"scopes.{name}.implies: is circular: {' > '.join((*path, name))}")
-        implied = {name}
-        for narrower in self.scopes[name].implies:
-            implied |= self.transitive_scopes(narrower, (*path, name))
-        return frozenset(implied)
+    def transitive_scopes(self, name: str) -> frozenset[str]:
+        """Returns all scopes that a scope implies directly or indirectly, itself included."""
+        return frozenset({name}).union(*(self.transitive_scopes(narrower) for narrower in self.scopes[name].implies))
 
     @cached_property
     def effective_scopes_by_scope(self) -> Mapping[str, frozenset[str]]:
@@ -281,13 +172,23 @@ def load_access(path: Path) -> AccessPolicy:
         AccessFileError: the file cannot be read, is not YAML or is not valid. The message names the file and says what
             to change.
     """
-    text = ""
     try:
         text = path.read_text(encoding="utf-8")
-        return AccessPolicy.model_validate(strict_yaml.loads(text))
+        document, duplicates = strict_yaml.loads_with_duplicates(text)
     except OSError as error:
         raise AccessFileError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValidationError as error:
-        raise AccessFileError(f"{path}: {format_validation_error(error, AccessPolicy, text)}") from error
     except (strict_yaml.StrictYamlError, UnicodeDecodeError) as error:
         raise AccessFileError(f"{path}: {error}") from error
+    problems, corrected = find_schema_problems(document, AccessPolicy)
+    problems += [Problem((), message, line) for line, message in duplicates]
+    problems += find_contradictions(corrected)
+    if problems:
+        raise AccessFileError(_describe(path, format_problems(problems, text)))
+    return AccessPolicy.model_validate(document)
+
+
+def _describe(path: Path, lines: Sequence[str]) -> str:
+    """Returns the message of an `AccessFileError`."""
+    if len(lines) == 1:
+        return f"{path}: {lines[0]}"
+    return "\n  ".join([f"{path}: {len(lines)} problems", *lines])

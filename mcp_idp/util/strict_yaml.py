@@ -12,14 +12,21 @@ class StrictYamlError(ValueError):
 
 
 class _Loader(yaml.SafeLoader):
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self.duplicates: list[tuple[int, str]] = []
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:  # noqa: FBT001, FBT002 - PyYAML's own signature
         seen: set[object] = set()
-        for key_node, _ in node.value:
+        for pair in list(node.value):
+            key_node = pair[0]
             key = self.construct_object(key_node, deep=True)
+            line = key_node.start_mark.line + 1
             if not isinstance(key, Hashable):
-                raise StrictYamlError(f"line {key_node.start_mark.line + 1}: a name is a mapping or a list")
+                raise StrictYamlError(f"line {line}: a name is a mapping or a list")
             if key in seen:
-                raise StrictYamlError(f"line {key_node.start_mark.line + 1}: '{key}' is there twice")
+                self.duplicates.append((line, f"'{key}' is there twice"))
+                node.value.remove(pair)
             seen.add(key)
         return super().construct_mapping(node, deep)
 
@@ -30,7 +37,26 @@ def loads(text: str) -> object:
     Raises:
         StrictYamlError: the text is not YAML, has a duplicate key, or has a mapping or list as a key.
     """
+    document, duplicates = loads_with_duplicates(text)
+    for line, message in duplicates:
+        raise StrictYamlError(f"line {line}: {message}")
+    return document
+
+
+def loads_with_duplicates(text: str) -> tuple[object, list[tuple[int, str]]]:
+    """Parses a YAML document and lists its duplicate keys.
+
+    Returns:
+        The document, with the first value of each duplicate key, and for each duplicate its line, counted from 1, and a
+        message.
+
+    Raises:
+        StrictYamlError: the text is not YAML, or has a mapping or list as a key.
+    """
+    loader = _Loader(text)
     try:
-        return yaml.load(text, _Loader)  # noqa: S506 - _Loader is a SafeLoader
+        return loader.get_single_data(), loader.duplicates
     except yaml.YAMLError as error:
         raise StrictYamlError(" ".join(str(error).replace('in "<unicode string>", ', "at ").split())) from error
+    finally:
+        loader.dispose()

@@ -267,3 +267,74 @@ def test_what_was_hardly_meant_is_a_warning(tmp_path: Path, old: str, new: str, 
     path = tmp_path / "access.yaml"
     path.write_text(GOOD.replace(old, new, 1), encoding="utf-8")
     assert list(lint(load_access(path))) == message
+
+
+_SEVEN = """\
+version: 2
+resource: {nmae: Orders}
+base_scope: orders
+scopes:
+  orders: {description: Use it, roles: [staff]}
+  orders.read: {description: Read, implies: [order], roles: [staff]}
+  orders.write: {description: Write, implies: [orders.delete], roles: staff}
+  orders.delete: {description: Delete, implies: [orders.write], roles: [staff]}
+registration: {profile: open}
+demo_users:
+  ada: {password: ada, roles: [stuff]}
+"""
+
+
+def test_all_problems_of_a_file_are_reported_at_once_in_its_order(tmp_path: Path) -> None:
+    path = tmp_path / "access.yaml"
+    path.write_text(_SEVEN, encoding="utf-8")
+    with pytest.raises(AccessFileError) as rejected:
+        load_access(path)
+    assert str(rejected.value).splitlines() == [
+        f"{path}: 7 problems",
+        "  line 1: version: write 1",
+        "  line 2: resource.nmae: is not a known key: did you mean 'name'?",
+        "  line 6: scopes.orders.read.implies: 'order' is not one of the scopes: did you mean 'orders'?",
+        "  line 7: scopes.orders.write.roles: must be a list, such as [one, other]",
+        "  line 7: scopes.orders.write.implies: is circular: orders.write > orders.delete > orders.write",
+        "  line 9: registration.profile: write 'open-dev', 'loopback-only', 'initial-access-token', 'closed' or 'cimd'",
+        "  line 11: demo_users.ada.roles: 'stuff' grants no scope: did you mean 'staff'?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("members", "problems"),
+    [
+        # A missing name below a misspelled one is found as well.
+        ("registratoin: {profle: closed}", ["registratoin: is not", "registration.profle: is not"]),
+        # Duplicate keys are one problem among others, and the first one counts.
+        ("registration: {profile: closed}\nversion: 2\nclaims: [sub]", ["'version' is there twice", "claims.0"]),
+        # Only the scope that lacks the base scope is named, not those that imply it.
+        (
+            (
+                "registration: {profile: closed}\n"
+                "login_scopes: [a, b, c]\n"
+                "scopes: {base: {description: B, roles: [r]}, a: {description: A, roles: [r]},"
+                " b: {description: B, roles: [r], implies: [a]}}"
+            ),
+            ["login_scopes: 'c' is not", "scopes.a.implies: must imply the base scope 'base'"],
+        ),
+        # Roles of a scope without a list of roles are unknown, so no other role is called unknown.
+        (
+            "registration: {profile: closed}\nscopes: {base: {description: B}}\ndemo_users: {ada: {roles: [x]}}",
+            ["scopes.base.roles: is missing", "demo_users.ada.password: is missing"],
+        ),
+        # One malformed value of a union is one problem.
+        ("registration: {profile: closed}\nscope_prefix: [a]", ["scope_prefix: "]),
+        ("registration: [closed]\nclients: 3\ndemo_users: x", ["registration: must", "clients: must", "demo_users: "]),
+    ],
+)
+def test_one_problem_is_reported_once_and_causes_no_other(tmp_path: Path, members: str, problems: list[str]) -> None:
+    scopes = "" if "scopes: {base" in members else "scopes: {base: {description: B, roles: [r]}}\n"
+    path = tmp_path / "access.yaml"
+    path.write_text(f"version: 1\nresource: {{name: R}}\nbase_scope: base\n{scopes}{members}\n", encoding="utf-8")
+    with pytest.raises(AccessFileError) as rejected:
+        load_access(path)
+    lines = re.sub(r"line \d+: ", "", str(rejected.value).removeprefix(f"{path}: ")).split("\n  ")
+    found = lines[1:] if lines[0].endswith(" problems") else lines
+    assert [start for start in problems if not any(line.startswith(start) for line in found)] == [], found
+    assert len(found) == len(problems), found

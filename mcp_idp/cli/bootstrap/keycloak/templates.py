@@ -124,13 +124,14 @@ def load_client_policies_file(folder: Path) -> ClientPoliciesFile:
 
 
 def _load(path: Path, kind: type[_Model]) -> _Model:
-    text = ""
+    data, text = None, ""
     try:
         text = path.read_text(encoding="utf-8")
-        return kind.model_validate(strict_yaml.loads(text))
+        data = strict_yaml.loads(text)
+        return kind.model_validate(data)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
     except ValidationError as error:
-        raise ConfigError(f"{path}: {format_validation_error(error, kind, text)}") from error
+        raise ConfigError(f"{path}: {format_validation_error(data, kind, text)}") from error
     except (strict_yaml.StrictYamlError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from error

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 from mcp_idp.access.models import DownstreamApi
 from mcp_idp.access.policy import AccessFileError, load_access
 from mcp_idp.cli.bootstrap.access_lint import lint
 from mcp_idp.config.settings import Settings
+from scripts.docs.access_schema import SCHEMA, render_schema
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -338,3 +341,16 @@ def test_one_problem_is_reported_once_and_causes_no_other(tmp_path: Path, member
     found = lines[1:] if lines[0].endswith(" problems") else lines
     assert [start for start in problems if not any(line.startswith(start) for line in found)] == [], found
     assert len(found) == len(problems), found
+
+
+def test_the_json_schema_is_current_and_accepts_the_access_files() -> None:
+    assert SCHEMA.read_text(encoding="utf-8") == render_schema(), "write it again: python -m scripts.docs.access_schema"
+    validator = Draft202012Validator(json.loads(render_schema()))
+    files = list(SCHEMA.parent.glob("*.yaml"))
+    assert len(files) > 1
+    for path in files:
+        assert list(validator.iter_errors(yaml.safe_load(path.read_text(encoding="utf-8")))) == []
+    assert len(list(validator.iter_errors(yaml.safe_load(_SEVEN)))) >= 3
+    members = [*validator.schema["properties"].values()]
+    members += [member for model in validator.schema["$defs"].values() for member in model["properties"].values()]
+    assert [member for member in members if not member["description"]] == []

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from mcp_idp.config.client_credentials import load_client_key, uses_private_key_jwt
+from mcp_idp.config.client_signing_key import load_client_key, uses_private_key_jwt
 from mcp_idp.providers import PROFILES, ProviderProfile, profile_for
 
 if TYPE_CHECKING:
-    from mcp_idp.config.client_credentials import ClientSigningKey
+    from mcp_idp.config.client_signing_key import ClientSigningKey
     from mcp_idp.config.env import EnvReader
 
 # One name per line. `.env.example` documents each; a test compares the two.

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from mcp_idp.cli.bootstrap.keycloak.probe import payloads
-from mcp_idp.cli.bootstrap.keycloak.verification import NATIVE_REGISTRATION_ENDPOINTS
+from mcp_idp.cli.bootstrap.keycloak.realm_verification import NATIVE_REGISTRATION_ENDPOINTS
 from tests.support.keycloak.realm import claims, pkce_pair
 
 if TYPE_CHECKING:

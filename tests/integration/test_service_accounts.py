@@ -19,8 +19,8 @@ from mcp_idp.cli.bootstrap.errors import (
     PermissionDenied,
     VerificationError,
 )
+from mcp_idp.cli.bootstrap.keycloak.admin_accounts import ACCOUNTS, ADMIN_REALM, replace_bootstrap_admin
 from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
-from mcp_idp.cli.bootstrap.keycloak.service_accounts import ACCOUNTS, ADMIN_REALM, replace_bootstrap_admin
 from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings, account_file
 from mcp_idp.cli.bootstrap.keycloak.state.managed import MANAGED_MARKER
 from tests.support.keycloak.bootstrap_commands import check, command_line

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from mcp_idp.cli.bootstrap.keycloak.credentials import public_key_set
-from mcp_idp.config.client_credentials import ClientSigningKey
+from mcp_idp.cli.bootstrap.keycloak.credential_loading import public_key_set
+from mcp_idp.config.client_signing_key import ClientSigningKey
 from mcp_idp.oauth.client_auth import PrivateKeyJwt
 from mcp_idp.util.clock import Clock
 from tests.support.keycloak.realm import Realm

@@ -25,7 +25,7 @@ from mcp_idp.cli.inspect.evaluation import JWT_RULES, RULE_DESCRIPTIONS, evaluat
 from mcp_idp.cli.inspect.offline_verifier import StaticJwksTransport, open_verifiers
 from mcp_idp.cli.token import cli
 from mcp_idp.cli.token.grants import DEVICE_GRANT, DeviceFlowUnavailable, GrantRunner
-from mcp_idp.config.client_credentials import ClientSigningKey
+from mcp_idp.config.client_signing_key import ClientSigningKey
 from mcp_idp.config.settings import Settings
 from mcp_idp.errors import TokenErrorReason
 from tests.support.app import FakeClock

@@ -13,7 +13,7 @@ from mcp_idp.access.models import DemoUser
 from mcp_idp.access.policy import AccessPolicy, load_access
 from mcp_idp.cli.bootstrap.access_lint import lint
 from mcp_idp.cli.bootstrap.errors import ConfigError, PermissionDenied
-from mcp_idp.cli.bootstrap.keycloak.client_credentials import ClientCredentials
+from mcp_idp.cli.bootstrap.keycloak.client_authentication import ClientAuthentication
 from mcp_idp.cli.bootstrap.keycloak.compliance.weaknesses import find_weaknesses
 from mcp_idp.cli.bootstrap.keycloak.desired import DesiredState
 from mcp_idp.cli.bootstrap.keycloak.planner import plan, require_writable
@@ -52,7 +52,7 @@ def desired(groups: dict[str, tuple[str, ...]]) -> DesiredState:
         access=access_with(groups),
         realm_file=load_realm_file(folder),
         client_policies_file=load_client_policies_file(folder),
-        credentials=ClientCredentials(secret="s" * 43),
+        credentials=ClientAuthentication(secret="s" * 43),
     )
 
 

@@ -138,7 +138,7 @@ class Echo:
             await respond(send, 401, b"")
             return
         if path.startswith("/known"):
-            scope["extensions"][AUTHENTICATED_CALLBACK]["tell"]()
+            scope["extensions"][AUTHENTICATED_CALLBACK]["callback"]()
         await self._hold(path)
         if path == "/stream":
             await send({"type": "http.response.start", "status": 200, "headers": []})

@@ -16,8 +16,9 @@ from mcp_idp.auth.middleware import AuthMiddleware
 from mcp_idp.auth.scopes import ScopeRequirements
 from mcp_idp.config.settings import Settings
 from mcp_idp.errors import AuthError, ServerFull, TooManyRequests
-from mcp_idp.http.body import MAX_BODY_BYTES, parse_json_object
+from mcp_idp.http.body import parse_json_object
 from mcp_idp.http.transport_security import TransportSecurity
+from mcp_idp.http_server.limits import MAX_BODY_BYTES
 from mcp_idp.principal import Principal
 from mcp_idp.util.memory_budget import AUTHENTICATED_CALLBACK, BYTE_COST, REQUEST_BYTES, MemoryBudget, MemoryShare
 from mcp_idp.util.strict_json import MAX_VALUES
@@ -236,7 +237,7 @@ async def test_a_body_that_never_ends_holds_what_has_come_until_its_client_leave
 async def test_what_waited_in_the_connection_is_the_persons_from_then_on() -> None:
     told: list[int] = []
 
-    def let_in() -> int:
+    def mark_authenticated() -> int:
         told.append(1)
         return 50 * REQUEST_BYTES
 
@@ -255,7 +256,7 @@ async def test_what_waited_in_the_connection_is_the_persons_from_then_on() -> No
         "method": "POST",
         "path": "/mcp",
         "headers": headers,
-        "extensions": {AUTHENTICATED_CALLBACK: {"tell": let_in}},
+        "extensions": {AUTHENTICATED_CALLBACK: {"callback": mark_authenticated}},
     }
     await behind(scope, receive, send)
     assert (sent[0]["status"], told) == (503, [1])

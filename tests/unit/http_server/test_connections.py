@@ -24,8 +24,8 @@ class Connected:
 class Crowd:
     """Connections by name, and who went."""
 
-    def __init__(self, most: int, most_waiting: int = 1000) -> None:
-        self.all = Connections(most, most_waiting)
+    def __init__(self, max_connections: int, max_waiting_bytes: int = 1000) -> None:
+        self.all = Connections(max_connections, max_waiting_bytes)
         self.gone: list[str] = []
 
     def come(self, names: str) -> list[Connected]:

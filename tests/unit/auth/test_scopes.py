@@ -181,7 +181,7 @@ async def test_what_cannot_be_decided_lets_nobody_through(
         ("prompts/get", {"name": "summary"}, "mcp:notes.read"),
         ("prompts/get", {"name": "other"}, None),
         ("completion/complete", {"ref": {"type": "ref/prompt", "name": "summary"}}, "mcp:notes.read"),
-        ("completion/complete", {"ref": {"type": "ref/resource", "uri": "notes://of/{person}"}}, "mcp:notes.write"),
+        ("completion/complete", {"ref": {"type": "ref/resource", "uri": "notes://of/{user}"}}, "mcp:notes.write"),
         ("completion/complete", {"ref": 7}, None),
         ("subscriptions/listen", {"notifications": {"resourceSubscriptions": ["notes://all"]}}, "mcp:admin"),
         ("subscriptions/listen", {"notifications": {"resource_subscriptions": ["x", "notes://all"]}}, "mcp:admin"),
@@ -196,7 +196,7 @@ async def test_what_cannot_be_decided_lets_nobody_through(
 async def test_whatever_is_named_needs_its_scope(method: Any, params: Any, required: str | None) -> None:
     requirements = ScopeRequirements(_access())
     requirements.add_resource("notes://all", "mcp:admin")
-    requirements.add_resource("notes://of/{person}", "mcp:notes.write")
+    requirements.add_resource("notes://of/{user}", "mcp:notes.write")
     requirements.add_prompt("summary", ("mcp:notes.read",))
     expected = ("mcp:tools",) if required is None else ("mcp:tools", required)
     assert requirements.for_message({"method": method, "params": params}) == expected
@@ -205,7 +205,7 @@ async def test_whatever_is_named_needs_its_scope(method: Any, params: Any, requi
 @pytest.mark.requirement("scopes.undecided", "scopes.everything_named")
 async def test_a_subscription_to_more_than_is_judged_lets_nobody_through() -> None:
     requirements = ScopeRequirements(_access())
-    requirements.add_resource("notes://of/{person}", "mcp:notes.read")
+    requirements.add_resource("notes://of/{user}", "mcp:notes.read")
     many = [f"notes://of/{number}" for number in range(MAX_SUBSCRIPTION_URIS + 1)]
     for uris in (many, many[:-1]):
         wanted = {"resourceSubscriptions": uris[1:], "resource_subscriptions": uris[:1]}
@@ -337,7 +337,7 @@ async def test_resources_and_prompts_are_registered_with_their_scopes_and_listed
     register(server, module, requirements)
     with request_context(AuthenticatedCaller(_principal("mcp:notes.write"), frozenset())):
         assert [entry.name for entry in await server.list_prompts()] == ["summary"]
-        assert [entry.uri_template for entry in await server.list_resource_templates()] == ["notes://of/{person}"]
+        assert [entry.uri_template for entry in await server.list_resource_templates()] == ["notes://of/{user}"]
         assert await server.list_resources() == []
         read = await server.read_resource("notes://of/ada")
         assert [getattr(part, "content", None) for part in read] == ["ada"]

@@ -18,7 +18,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 from bench.defaults import DEFAULTS
 from mcp_idp.access.policy import load_access
 from mcp_idp.auth.scopes import ScopeRequirements
-from mcp_idp.http.body import MAX_BODY_BYTES
+from mcp_idp.http_server.limits import MAX_BODY_BYTES
 from mcp_idp.mcp_protocol.registry import register
 from mcp_server import tools
 from mcp_server.app import create_app

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from bench import thresholds
 from bench.flood_counts import unknown_kids
-from bench.latency import Times, beside, timed
+from bench.latency import Times, compare, timed
 from bench.prepared_requests import OK, UnexpectedStatusError, modern_call
 from bench.processes import Line, on_the_wire, server_process, settings_for
 from bench.provider import published
@@ -76,8 +76,8 @@ def _rows(what: str, rounds: Sequence[tuple[Times, Times, Times]]) -> list[Figur
     none, cheap, junk = (list(times) for times in zip(*rounds, strict=True))
     failed = sum(one.failed for one in (*none, *cheap, *junk))
     return [
-        *beside(f"HTTP latency of a known token, flood of {what} / none", junk, none),
-        *beside(f"HTTP latency of a known token, flood of {what} / as many without credentials", junk, cheap),
+        *compare(f"HTTP latency of a known token, flood of {what} / none", junk, none),
+        *compare(f"HTTP latency of a known token, flood of {what} / as many without credentials", junk, cheap),
         counted(f"HTTP: failed calls of known tokens, flood of {what}", failed, thresholds.FAILED),
     ]
 
@@ -92,11 +92,11 @@ async def _call_once(port: int, message: bytes) -> None:
 async def _windows(port: int, message: bytes, junk: Iterator[bytes], expected: set[int]) -> tuple[Times, Times, Times]:
     """The calls of three windows: without strangers, with such as have no credentials, and with junk."""
     none = await _window(port, message)
-    cheap = await _beside_unauthenticated(port, message, repeat(on_the_wire(modern_call())), {401})
-    return none, cheap, await _beside_unauthenticated(port, message, junk, expected)
+    cheap = await _during_unauthenticated_flood(port, message, repeat(on_the_wire(modern_call())), {401})
+    return none, cheap, await _during_unauthenticated_flood(port, message, junk, expected)
 
 
-async def _beside_unauthenticated(port: int, message: bytes, junk: Iterator[bytes], expected: set[int]) -> Times:
+async def _during_unauthenticated_flood(port: int, message: bytes, junk: Iterator[bytes], expected: set[int]) -> Times:
     """The calls of one window with strangers.
 
     Raises:

@@ -26,8 +26,8 @@ _UNAVAILABLE = 503
 
 async def rotation_and_outage(_sample_size: SampleSize) -> list[Figure]:
     """Failed calls over a rotation, and over an outage."""
-    rotated, rejected_old = await over_a_rotation()
-    known, unknown = await over_an_outage()
+    rotated, rejected_old = await measure_rotation()
+    known, unknown = await measure_outage()
     return [
         counted("failed calls over a key rotation with overlap", rotated, thresholds.FAILED),
         counted(
@@ -38,7 +38,7 @@ async def rotation_and_outage(_sample_size: SampleSize) -> list[Figure]:
     ]
 
 
-async def over_a_rotation() -> tuple[int, int]:
+async def measure_rotation() -> tuple[int, int]:
     """Failed calls while a key is added, signs, and the one before is withdrawn; those the withdrawn key still opens.
 
     Old and new tokens call at every step; the old key is withdrawn when its tokens are no longer used.
@@ -60,7 +60,7 @@ async def over_a_rotation() -> tuple[int, int]:
         return failed, _CALLS - await _failed(app, [before])
 
 
-async def over_an_outage() -> tuple[int, int]:
+async def measure_outage() -> tuple[int, int]:
     """Failed calls of tokens whose key is held, and wrong answers to others, while the provider answers nothing.
 
     The outage begins when the keys have just become due: they are older than `key_max_age` all along.
@@ -71,12 +71,12 @@ async def over_an_outage() -> tuple[int, int]:
         known = issuer.token()
         failed += await _failed(app, [known])
         new = issuer.token()
-        foreign_token = Issuer(DEFAULTS.server_url, (("bench-other", signers(1)[0][1]),)).token()
+        third_party_token = Issuer(DEFAULTS.server_url, (("bench-other", signers(1)[0][1]),)).token()
         issuer.down = True
         clock.forward(DEFAULTS.key_max_age + 1)
         for _ in range(int(_OUTAGE / _STEP)):
             failed += await _failed(app, [known, new])
-            wrong += await status_of(app, modern_call(foreign_token)) != _UNAVAILABLE
+            wrong += await status_of(app, modern_call(third_party_token)) != _UNAVAILABLE
             clock.forward(_STEP)
         issuer.down = False
         failed += await _failed(app, [known, new])

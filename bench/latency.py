@@ -53,7 +53,7 @@ async def timed(line: Line, message: bytes) -> tuple[int, float]:
     return status, time.perf_counter() - start
 
 
-def beside(name: str, times: Sequence[Times], baselines: Sequence[Times]) -> list[Figure]:
+def compare(name: str, times: Sequence[Times], baselines: Sequence[Times]) -> list[Figure]:
     """Median and slow calls, each against those of the same round."""
     return [
         Figure(f"{name}: p50", ratio([one.median for one in times], [one.median for one in baselines])),
@@ -76,7 +76,7 @@ async def under_load(sample_size: SampleSize) -> list[Figure]:
             samples = await measure(cases, min(sample_size.rounds, _ROUNDS))
     figures = []
     for kind, times in (("a known token", samples["known"]), ("new tokens", samples["new"])):
-        figures += beside(f"HTTP latency, {kind} / the SDK's app, no auth", times, samples["plain"])
+        figures += compare(f"HTTP latency, {kind} / the SDK's app, no auth", times, samples["plain"])
         tail = ratio([one.slow for one in times], [one.median for one in times])
         figures.append(Figure(f"HTTP latency, {kind}: p99 / p50", tail, thresholds.TAIL))
     return figures

@@ -47,15 +47,15 @@ class _Listener(Exchange):
 
 async def one_stream(sample_size: SampleSize) -> list[Figure]:
     """In each era: the rate of other calls while one stream is open, as a part of that without."""
-    return await _beside(1, sample_size.streams, thresholds.STREAMS)
+    return await _calls_beside_streams(1, sample_size.streams, thresholds.STREAMS)
 
 
 async def many_streams(sample_size: SampleSize) -> list[Figure]:
     """The same beside ten streams. What ten cost by themselves is in it: they run on the same processor."""
-    return await _beside(_MANY, sample_size.streams)
+    return await _calls_beside_streams(_MANY, sample_size.streams)
 
 
-async def _beside(count: int, rounds: int, goal: Goal | None = None) -> list[Figure]:
+async def _calls_beside_streams(count: int, rounds: int, goal: Goal | None = None) -> list[Figure]:
     issuer = Issuer(DEFAULTS.server_url)
     token = issuer.token()
     figures = []

@@ -40,8 +40,8 @@ class Goal:
 
 
 THROUGHPUT = Goal(0.95, is_minimum=True)
-BESIDE_FASTMCP = Goal(4.0, is_minimum=True)
-BESIDE_FASTMCP_LEGACY = Goal(1.8, is_minimum=True)
+VERSUS_FASTMCP = Goal(4.0, is_minimum=True)
+VERSUS_FASTMCP_LEGACY = Goal(1.8, is_minimum=True)
 CHALLENGE = Goal(0.25)
 OVER_LONG = Goal(2.0)
 TAIL = Goal(3.0)  # p99 / p50

@@ -67,7 +67,7 @@ async def calls(sample_size: SampleSize) -> list[Figure]:
 def _call_rows(revision: str, samples: Mapping[str, Sequence[float]]) -> list[Figure]:
     panel = THROUGHPUT_PANEL.format(revision)
     guarded, opened = samples[with_fastmcp.NAME], samples[_OPEN]
-    goal = thresholds.BESIDE_FASTMCP if revision == "modern" else thresholds.BESIDE_FASTMCP_LEGACY
+    goal = thresholds.VERSUS_FASTMCP if revision == "modern" else thresholds.VERSUS_FASTMCP_LEGACY
     return [
         *(
             compared(f"{revision}: {name} / unauthenticated", samples["bare"], samples[name], point=Point(panel, name))

@@ -28,10 +28,10 @@ def redirect_patterns(registration: RegistrationPolicy) -> list[str]:
 
     For a profile under which no client may register, the only pattern is `NOTHING`, which no URI matches.
     """
-    admission = PROFILES[registration.profile]
-    if not admission.initial_access_token:
+    rules = PROFILES[registration.profile]
+    if not rules.initial_access_token:
         return [NOTHING]
-    vendors = registration.vendors.values() if admission.vendors else ()
+    vendors = registration.vendors.values() if rules.vendors else ()
     return [LOOPBACK_PATTERN, *(exact_pattern(uri) for uris in vendors for uri in uris)]
 
 

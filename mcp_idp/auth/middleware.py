@@ -110,7 +110,7 @@ class AuthMiddleware:
                     await Response(204, preflight_headers(origins[0]), b"").send(send)
                     return
             principal = await self._principal(authorization)
-            share.begin(principal, _let_in(scope))
+            share.begin(principal, _report_authenticated(scope))
             caller = self._authenticate_cached(principal)
             body = await read_body(receive, share)
             if scope["method"] == "POST":
@@ -174,7 +174,7 @@ class AuthMiddleware:
             require_scopes(caller.principal, required, self._access)
 
 
-def _let_in(scope: Scope) -> int:
+def _report_authenticated(scope: Scope) -> int:
     """Reports to the HTTP server that the request is authenticated.
 
     Returns:
@@ -182,7 +182,7 @@ def _let_in(scope: Scope) -> int:
         server does not support this extension.
     """
     extension: dict[str, Callable[[], int]] | None = scope.get("extensions", {}).get(AUTHENTICATED_CALLBACK)
-    return extension["tell"]() if extension is not None else 0
+    return extension["callback"]() if extension is not None else 0
 
 
 def _origin_and_authorization(headers: Iterable[tuple[bytes, bytes]]) -> tuple[list[bytes], list[bytes]]:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from mcp_idp.config.client_credentials import load_client_key, uses_private_key_jwt
+from mcp_idp.config.client_signing_key import load_client_key, uses_private_key_jwt
 from mcp_idp.providers import PROFILES, ProviderProfile, profile_for
 
 if TYPE_CHECKING:
-    from mcp_idp.config.client_credentials import ClientSigningKey
+    from mcp_idp.config.client_signing_key import ClientSigningKey
     from mcp_idp.config.env import EnvReader
 
 # One name per line. `.env.example` documents each; a test compares the two.
@@ -142,7 +142,7 @@ def read_settings(env: EnvReader) -> Settings:
     server_url = env.get_url("OAUTH_SERVER_URL") or "http://localhost:8080/realms/mcp"
     public_url = env.get_url("MCP_PUBLIC_URL") or "http://localhost:3000/mcp"
     token_mode = env.get_choice("AUTH_TOKEN_MODE", ("jwt", "introspection"), "jwt")
-    asks = token_mode == "introspection"  # noqa: S105 - the mode's name
+    introspects = token_mode == "introspection"  # noqa: S105 - the mode's name
     client_auth = env.get_choice("OAUTH_CLIENT_AUTH", ("basic", "post", "private_key_jwt"), "basic")
     signs = uses_private_key_jwt(env, client_auth)
     provider = env.get_str("OAUTH_PROVIDER") and env.get_choice("OAUTH_PROVIDER", tuple(PROFILES), "")
@@ -161,8 +161,8 @@ def read_settings(env: EnvReader) -> Settings:
         introspect_url=env.get_url("OAUTH_INTROSPECT_URL"),
         client_id=env.get_str("OAUTH_CLIENT_ID") or public_url,
         client_auth=client_auth,
-        client_secret=None if signs else env.get_secret("OAUTH_CLIENT_SECRET", required=asks),
-        client_key=load_client_key(env, required=asks) if signs else None,
+        client_secret=None if signs else env.get_secret("OAUTH_CLIENT_SECRET", required=introspects),
+        client_key=load_client_key(env, required=introspects) if signs else None,
         ca_file=Path(ca_file) if ca_file else None,
         allowed_origins=env.get_origins("ALLOWED_ORIGINS"),
         allowed_hosts=env.get_hosts("ALLOWED_HOSTS"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mcp_idp.errors import BodyTooLarge, InvalidBody
+from mcp_idp.http_server.limits import MAX_BODY_BYTES
 from mcp_idp.util import strict_json
 from mcp_idp.util.memory_budget import BYTE_COST, VALUE_COST, WIDE_BYTE_COST
 
@@ -13,12 +14,11 @@ if TYPE_CHECKING:
 
     from mcp_idp.util.memory_budget import MemoryShare
 
-MAX_BODY_BYTES = 4 * 1024 * 1024
 # A session keeps its `initialize` request for as long as it lasts, and one user may hold many sessions.
 MAX_INITIALIZE_BYTES = 16 * 1024
 # A response repeats the id of its request.
 MAX_ID_CHARACTERS = 256
-MESSAGE_SCOPE_KEY = "mcp_server.message"
+MESSAGE_SCOPE_KEY = "mcp_idp.message"
 """Key of the ASGI scope under which the auth middleware passes on the validated JSON-RPC message.
 
 The value is the message as a `dict`, or None for a request without a body.

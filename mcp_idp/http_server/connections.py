@@ -43,13 +43,15 @@ class Connections:
     """The connections of one server.
 
     Args:
-        most: maximum number of connections; reduced if the process may not open so many files (RLIMIT_NOFILE).
-        most_waiting: maximum bytes of unauthenticated requests in all connections together.
+        max_connections: maximum number of connections; reduced if the process may not open so many files
+            (RLIMIT_NOFILE).
+        max_waiting_bytes: maximum bytes of unauthenticated requests in all connections together.
     """
 
-    def __init__(self, most: int, most_waiting: int) -> None:
-        self._most = min(most, max(1, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _OTHER_FILES))
-        self._most_waiting = most_waiting
+    def __init__(self, max_connections: int, max_waiting_bytes: int) -> None:
+        open_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._max_connections = min(max_connections, max(1, open_files - _OTHER_FILES))
+        self._max_waiting_bytes = max_waiting_bytes
         self._waiting = 0
         # Connections without a verified token, oldest first; those with one, ordered by the last verification.
         self._unauthenticated: dict[TrackedConnection, None] = {}
@@ -58,17 +60,17 @@ class Connections:
 
     def add(self, connection: TrackedConnection) -> None:
         """Adds a connection; closes another one, or this one, if there are too many."""
-        if len(self._unauthenticated) + len(self._authenticated) >= self._most:
+        if len(self._unauthenticated) + len(self._authenticated) >= self._max_connections:
             self._make_room(connection)
         self._unauthenticated[connection] = None
 
     def remove(self, connection: TrackedConnection) -> None:
         """Removes a connection that is closed or being closed."""
-        self.settled(connection)
+        self.clear_waiting(connection)
         self._unauthenticated.pop(connection, None)
         self._authenticated.pop(connection, None)
 
-    def arrived(self, connection: TrackedConnection, size: int) -> None:
+    def add_waiting(self, connection: TrackedConnection, size: int) -> None:
         """Counts bytes of an unauthenticated request; closes the largest holders while the total is too high.
 
         Args:
@@ -80,10 +82,10 @@ class Connections:
         self._waiting += size
         connection.waiting += size
         self._holding[connection] = None
-        while self._waiting > self._most_waiting:
+        while self._waiting > self._max_waiting_bytes:
             _shed(self, max(self._holding, key=lambda holding: holding.waiting))
 
-    def settled(self, connection: TrackedConnection) -> None:
+    def clear_waiting(self, connection: TrackedConnection) -> None:
         """Resets the waiting bytes of a connection, because none of its requests is unauthenticated any more."""
         if connection.waiting:
             self._waiting -= connection.waiting

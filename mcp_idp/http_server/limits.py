@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     Fields = list[tuple[bytes, bytes]]
 
+MAX_BODY_BYTES = 4 * 1024 * 1024
+"""The longest request body, enforced by our HTTP server and, in front of any other, by the auth middleware."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpLimits:
@@ -47,7 +50,7 @@ class HttpLimits:
     header_bytes: int = 32 * 1024
     header_seconds: float = 10.0
     header_count: int = 100
-    body_bytes: int = 4 * 1024 * 1024
+    body_bytes: int = MAX_BODY_BYTES
     body_seconds: float = 60.0
     pipelined: int = 16
     linger_seconds: float = 2.0
@@ -108,32 +111,30 @@ def _malformed(description: str) -> HttpRejection:
 HEAD_TOO_LARGE = HttpRejection(
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     "headers_too_large",
-    "The request line and headers are longer than this server reads.",
+    "The request line and headers are too long.",
 )
 TOO_MANY_HEADERS = HttpRejection(
-    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "too_many_headers", "There are more headers than this server reads."
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "too_many_headers", "The request has too many header fields."
 )
-BODY_TOO_LARGE = HttpRejection(
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", "The body is longer than this server reads."
-)
+BODY_TOO_LARGE = HttpRejection(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", "The request body is too large.")
 FULL = HttpRejection(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "server_full",
-    "There are more connections than this server holds. Try again shortly.",
+    "The server has too many connections. Try again shortly.",
 )
-NOT_HTTP = _malformed("This is not a well-formed HTTP/1.1 request.")
-BAD_HOST = _malformed("HTTP/1.1 asks for exactly one Host header.")
-CHUNKED_IN_HTTP10 = _malformed("There is no Transfer-Encoding in HTTP/1.0.")
-BAD_TARGET = _malformed("The request target is not one that this server understands.")
-TARGET_HOST = _malformed("The host in the request target is not the one in the Host header.")
+NOT_HTTP = _malformed("The request is not well-formed HTTP/1.1.")
+BAD_HOST = _malformed("An HTTP/1.1 request must have exactly one Host header.")
+CHUNKED_IN_HTTP10 = _malformed("HTTP/1.0 does not support Transfer-Encoding.")
+BAD_TARGET = _malformed("The request target is invalid or its form is not supported.")
+TARGET_HOST = _malformed("The host in the request target differs from the Host header.")
 UNSUPPORTED_CODING = HttpRejection(
-    HTTPStatus.NOT_IMPLEMENTED, "not_implemented", "The only Transfer-Encoding understood is chunked."
+    HTTPStatus.NOT_IMPLEMENTED, "not_implemented", "The only supported Transfer-Encoding is chunked."
 )
 CONNECT = HttpRejection(
-    HTTPStatus.NOT_IMPLEMENTED, "not_implemented", "This server is no proxy: CONNECT is not understood."
+    HTTPStatus.NOT_IMPLEMENTED, "not_implemented", "This server is not a proxy and does not support CONNECT."
 )
 UNSUPPORTED_VERSION = HttpRejection(
-    HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "version_not_supported", "This server speaks HTTP/1.1 and HTTP/1.0."
+    HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "version_not_supported", "This server supports HTTP/1.1 and HTTP/1.0 only."
 )
 
 

@@ -60,21 +60,23 @@ _LINE_BYTES = 160
 
 
 class LimitedHttpProtocol(GracefulHttpProtocol):
-    """The protocol of one connection. `protocol_with_limits` creates a subclass with `limits` and `beside`.
+    """The protocol of one connection.
+
+    `protocol_with_limits` creates a subclass with `limits` and `all_connections`.
 
     Attributes:
-        beside: all connections of the server, which share some limits.
+        all_connections: all connections of the server, which share some limits.
         waiting: bytes received for requests that are not authenticated yet.
     """
 
-    beside: Connections
+    all_connections: Connections
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.waiting = 0
         self._lines = 0  # header fields of the current head that `waiting` includes
         self._owed = 0  # bytes that `waiting` does not include yet
-        self._let_in = False  # whether the newest request is authenticated
+        self._authenticated = False  # whether the newest request is authenticated
         self._state = _BETWEEN
         self._state_changes = 0  # counts changes of `_state`, to tell whether a piece crosses a boundary
         self._head_bytes = 0
@@ -90,11 +92,11 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
         """Registers the connection and starts the deadline for the first head."""
         super().connection_made(transport)
         self._start_deadline()
-        self.beside.add(self)
+        self.all_connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Removes the connection from the shared limits."""
-        self.beside.remove(self)
+        self.all_connections.remove(self)
         super().connection_lost(exc)
         self.scope = {}  # type: ignore[typeddict-item] # breaks a reference cycle: its extension refers to this object
 
@@ -127,14 +129,14 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
         size += self._owed
         self._owed = 0
         if self._waits():
-            self.beside.arrived(self, size)
+            self.all_connections.add_waiting(self, size)
 
     def _waits(self) -> bool:
         """Whether the connection holds bytes of a request that is neither authenticated nor answered."""
         if self._state == _HEAD or self.pipeline:
             return True
         running = self._running  # also the newest request, because the pipeline is empty
-        return running is not None and not self._let_in and not running.response_complete
+        return running is not None and not self._authenticated and not running.response_complete
 
     def _remaining_bytes(self) -> int:
         if self._state == _BODY:
@@ -193,19 +195,19 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
             self._state = _HEAD
             self._state_changes += 1
         super().on_message_begin()
-        self.scope["extensions"] = {AUTHENTICATED_CALLBACK: {"tell": self.let_in}}
+        self.scope["extensions"] = {AUTHENTICATED_CALLBACK: {"callback": self.mark_authenticated}}
 
-    def let_in(self) -> int:
+    def mark_authenticated(self) -> int:
         """Records that the token of the request in progress is verified.
 
         Returns:
             The connection's waiting bytes until now; from here on they are charged to the user.
         """
-        self.beside.mark_authenticated(self)
+        self.all_connections.mark_authenticated(self)
         waiting = self.waiting
         if not self.pipeline and self._state != _HEAD:
-            self._let_in = True
-            self.beside.settled(self)
+            self._authenticated = True
+            self.all_connections.clear_waiting(self)
         return waiting
 
     def on_headers_complete(self) -> None:
@@ -226,7 +228,7 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
         if len(self.pipeline) >= self.limits.pipelined:
             raise RequestRejected(None)
         super().on_headers_complete()
-        self._let_in = False
+        self._authenticated = False
         self._owed += (len(self.headers) - self._lines) * _LINE_BYTES + (REQUEST_BYTES if self.pipeline else 0)
         self._lines = 0
         self._stop_deadline()
@@ -271,7 +273,7 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
         """Resets the waiting bytes if no unauthenticated request is left."""
         super().on_response_complete()
         if not self._waits():
-            self.beside.settled(self)
+            self.all_connections.clear_waiting(self)
 
     @property
     def is_idle(self) -> bool:
@@ -292,5 +294,5 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
 
 def protocol_with_limits(limits: HttpLimits) -> type[LimitedHttpProtocol]:
     """Returns the protocol class of one server, for `uvicorn.Config(http=...)`; its connections share `Connections`."""
-    beside = Connections(limits.connections, limits.waiting_bytes)
-    return type("LimitedHttpProtocol", (LimitedHttpProtocol,), {"limits": limits, "beside": beside})
+    connections = Connections(limits.connections, limits.waiting_bytes)
+    return type("LimitedHttpProtocol", (LimitedHttpProtocol,), {"limits": limits, "all_connections": connections})

@@ -31,7 +31,8 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSI
 from pydantic import ValidationError
 from starlette.routing import Router
 
-from mcp_idp.http.body import MAX_BODY_BYTES, MESSAGE_SCOPE_KEY
+from mcp_idp.http.body import MESSAGE_SCOPE_KEY
+from mcp_idp.http_server.limits import MAX_BODY_BYTES
 from mcp_idp.mcp_protocol.registry import is_streaming
 from mcp_idp.mcp_protocol.sessions import SESSION_ID, SessionTracker
 from mcp_idp.mcp_protocol.single_response import SingleResponseDispatcher

@@ -14,7 +14,7 @@ from urllib.parse import quote_plus
 import jwt
 
 if TYPE_CHECKING:
-    from mcp_idp.config.client_credentials import ClientSigningKey
+    from mcp_idp.config.client_signing_key import ClientSigningKey
     from mcp_idp.config.settings import Settings
     from mcp_idp.util.clock import Clock
 

@@ -136,7 +136,7 @@ class TokenExchange:
         self._endpoint = TokenEndpoint(http, self._token_endpoint, clock, client_auth_from_settings(settings, clock))
         self._cached_tokens: TokenCache[ExchangedToken] = TokenCache(_MAX_ENTRIES)
         self._flights: SingleFlight[ExchangedToken | TokenExchangeError] = SingleFlight("exchange a token")
-        self._lane = Bulkhead(IN_FLIGHT, WAITING, "too many tokens wait to be exchanged")
+        self._slots = Bulkhead(IN_FLIGHT, WAITING, "too many tokens wait to be exchanged")
 
     async def token(self, principal: Principal, token: str, audience: str, scopes: tuple[str, ...]) -> str:
         """Returns a token of the caller for a downstream API.
@@ -215,7 +215,7 @@ class TokenExchange:
             question["scope"] = " ".join(scopes)
         message = f"the identity provider issued no token for {audience}"
         try:
-            async with asyncio.timeout(_TIMEOUT_SECONDS), self._lane.slot():
+            async with asyncio.timeout(_TIMEOUT_SECONDS), self._slots.slot():
                 response = await self._endpoint.request_token(question)
         except ProviderUnavailable as error:
             raise TokenExchangeError(message, error.detail) from None

@@ -243,9 +243,9 @@ class IntrospectionVerifier:
             return ProviderUnavailable(f"introspection: {type(error).__name__}")
 
     async def _introspect(self, token: str, jwt_principal: Principal | None, requested_at: float) -> Principal:
-        lane = self._opaque_slots if jwt_principal is None else self._jwt_slots
+        slots = self._opaque_slots if jwt_principal is None else self._jwt_slots
         now = self._clock.now()
-        async with asyncio.timeout(self._bounds.timeout), lane.slot():
+        async with asyncio.timeout(self._bounds.timeout), slots.slot():
             response, size = await self._endpoint.introspect(token)
         principal = validate_response(response, self._rules, now)
         if jwt_principal is not None and principal.subject not in {None, jwt_principal.subject}:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from mcp_idp.principal import Principal
 
-AUTHENTICATED_CALLBACK = "mcp_server.let_in"
-"""The ASGI scope extension of our HTTP server. The auth middleware calls its `tell` once the token is verified; it
+AUTHENTICATED_CALLBACK = "mcp_idp.authenticated"
+"""The ASGI scope extension of our HTTP server. The auth middleware calls its `callback` once the token is verified; it
 returns the bytes of the request that the server has buffered."""
 MAX_TOTAL_BYTES = 76 * 1024 * 1024
 # Per request, whatever its size: its task and, if any, its response stream. 65 kB were measured where a tool reports

@@ -65,7 +65,7 @@ LIMITS = {
 }
 """What Dex makes impossible, in whole or in part, and why."""
 
-_OURS_ALONE = "the provider has no part in it"
+_OWN_SERVER_ONLY = "the provider has no part in it"
 _DOCUMENT = "the document is the front's own file, and Dex's keys are beside it"
 APART = {
     **dict.fromkeys(
@@ -86,7 +86,7 @@ APART = {
             "jwt.reasons",
             "jwt.cache",
         ),
-        _OURS_ALONE,
+        _OWN_SERVER_ONLY,
     ),
     "scopes.prefix": "Dex puts nothing before a scope",
     "discovery.bounds": _DOCUMENT,
@@ -103,7 +103,7 @@ which of those about requests, challenges, scopes, tokens, keys and discovery ho
 """
 
 
-def promises() -> dict[str, Requirement]:
+def requirements() -> dict[str, Requirement]:
     """Those of the areas."""
     return {name: row for name, row in manifest().items() if name.split(".")[0] in AREAS}
 
@@ -113,24 +113,24 @@ def by_tests() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for path in sorted((TABLE.parents[1] / "tests" / "integration").glob("test_dex*.py")):
         for name, ids in ids_in(path).items():
-            for one in ids & promises().keys():
+            for one in ids & requirements().keys():
                 found.setdefault(one, []).append(f"{path.stem}: {name.removeprefix('test_').replace('_', ' ')}")
     return found
 
 
 def _covered_rows() -> Iterator[tuple[str, str, str]]:
     rows, tests = rows_at_dex(CORPUS), by_tests()
-    for name, promise in promises().items():
+    for name, requirement in requirements().items():
         if name in LIMITS or name in APART:
             continue
         count = sum(row.check in ROWS.get(name, ()) for row in rows)
         by = [*([f"{count} rows"] if count else []), *tests.get(name, ())]
-        yield f"`{name}`", promise.behaviour, "; ".join(by)
+        yield f"`{name}`", requirement.behaviour, "; ".join(by)
 
 
 def _reasons(reasons: dict[str, str]) -> Iterator[tuple[str, str, str]]:
     for name, why in reasons.items():
-        yield f"`{name}`", promises()[name].behaviour, why
+        yield f"`{name}`", requirements()[name].behaviour, why
 
 
 def _table(last: str, lines: Iterable[tuple[str, str, str]]) -> str:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from tests.client_compat.expected import EXPECTED
 from tests.client_compat.index import PROFILES
-from tests.client_compat.malicious_registrations import ADDRESSES, REDIRECTS, REFUSED, SHAPES
-from tests.client_compat.narrowed_registrations import CURBED
+from tests.client_compat.malicious_registrations import ADDRESSES, REDIRECTS, REJECTED, SHAPES
+from tests.client_compat.narrowed_registrations import NARROWED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -46,7 +46,7 @@ _HOSTILE = """\
 {count} requests, each sent under each registration profile{failures}.
 """
 _FAILURES = ".\nThose with a status fail inside the provider, and nothing is registered"
-_CURBED = """\
+_NARROWED = """\
 ### What gets in and gets no more than others at {name}
 
 The provider answers 201 to some of these, and takes away what they asked for: every such client asks for consent, must
@@ -78,11 +78,11 @@ def _table(head: list[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def _cell(name: str, column: Column, lost: tuple[str, ...]) -> str:
-    if name not in column.lets_in:
+    if name not in column.allowed:
         return f"refused ({column.status})"
     if lost:
         return f"logs in, but not at {', '.join(f'`{uri}`' for uri in lost)}"
-    return "invited, logs in" if column.invited else "logs in"
+    return "invited, logs in" if column.initial_access_token else "logs in"
 
 
 def _clients(provider: Provider) -> str:
@@ -91,7 +91,7 @@ def _clients(provider: Provider) -> str:
         (
             f"{name} (hosted)" if profile.hosted else name,
             profile.version,
-            str(profile.seen),
+            str(profile.evidence),
             *(_cell(name, column, provider.lost_redirects.get(name, ())) for column in columns.values()),
         )
         for name, profile in PROFILES.items()
@@ -115,9 +115,9 @@ def _tried(title: str, hostile: Iterable[Hostile], provider: Provider) -> str:
 def _provider(name: str, provider: Provider) -> str:
     better, worse = provider.parallel_refresh
     then = _ENDS if provider.after_parallel_refresh != better else ""
-    count = len(_rejected(REFUSED, provider))
+    count = len(_rejected(REJECTED, provider))
     groups = {"redirect URI": REDIRECTS, "further address": ADDRESSES, "form": SHAPES}
-    curbed = (*(one for one in REFUSED if one.name in provider.responses), *CURBED)
+    narrowed = (*(one for one in REJECTED if one.name in provider.responses), *NARROWED)
     parts = [
         f"## {name}\n",
         _clients(provider),
@@ -131,8 +131,8 @@ def _provider(name: str, provider: Provider) -> str:
             for title, group in groups.items()
             if (rejected := _rejected(group, provider))
         ),
-        _CURBED.format(name=name, more=_MORE[name]),
-        _tried("asked for", curbed, provider),
+        _NARROWED.format(name=name, more=_MORE[name]),
+        _tried("asked for", narrowed, provider),
     ]
     return "\n".join(parts)
 

@@ -21,11 +21,11 @@ _SETTING = re.compile(r"# ([A-Z][A-Z_]+)=(.*)")
 _HEAD = """\
 # Settings
 
-Environment variables; compose reads them from `.env` as well. Nothing has to be set. What cannot work is refused at the
-start, in one line that says what to change, and so is a name that is nearly one of these.
+Environment variables; compose reads them from `.env` too. All are optional. The server does not start with an invalid
+value, or with a name that looks like a misspelled setting; one line on standard error says what to change.
 
-*e.g.* stands before a value that is an example; what else stands behind a name is the default. Who may do what is no
-setting: it stands in `idp-config/access.yaml`. Written by `python -m scripts.docs.settings_table` from `.env.example`.
+Values marked *e.g.* are examples; the other values are the defaults. Scopes, roles and clients are not settings: they are
+in `idp-config/access.yaml`. Written by `python -m scripts.docs.settings_table` from `.env.example`.
 """
 
 

@@ -16,7 +16,7 @@ from tests.client_compat.malicious_registrations import ADDRESSES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_EVERYBODY = frozenset(PROFILES)
+_ALL_CLIENTS = frozenset(PROFILES)
 _ANOTHER_CONNECTOR = frozenset({"ChatGPT, callback of one connector"})  # a URI of its own for each user's connector
 _BY_VENDOR = frozenset({"VS Code", "Cursor", "Claude.ai", "ChatGPT"}) | _ANOTHER_CONNECTOR
 
@@ -26,13 +26,13 @@ class Column:
     """One registration profile of one provider.
 
     Attributes:
-        lets_in: the personas that register and log in; all others are refused.
-        invited: they send an initial access token (RFC 7591 section 3) with the registration.
+        allowed: the personas that register and log in; all others are refused.
+        initial_access_token: they send an initial access token (RFC 7591 section 3) with the registration.
         status: of a refusal.
     """
 
-    lets_in: frozenset[str]
-    invited: bool = False
+    allowed: frozenset[str]
+    initial_access_token: bool = False
     status: int = 403
 
 
@@ -66,9 +66,9 @@ class Provider:
 EXPECTED = {
     "Keycloak": Provider(
         columns={
-            "open-dev": Column(_EVERYBODY - _ANOTHER_CONNECTOR),
-            "loopback-only": Column(_EVERYBODY - _BY_VENDOR),
-            "initial-access-token": Column(_EVERYBODY - _ANOTHER_CONNECTOR, invited=True),
+            "open-dev": Column(_ALL_CLIENTS - _ANOTHER_CONNECTOR),
+            "loopback-only": Column(_ALL_CLIENTS - _BY_VENDOR),
+            "initial-access-token": Column(_ALL_CLIENTS - _ANOTHER_CONNECTOR, initial_access_token=True),
             "closed": Column(frozenset()),
         },
         # Longer than a column of Keycloak's database: the transaction fails, nothing is registered.
@@ -79,8 +79,8 @@ EXPECTED = {
     ),
     "Dex": Provider(
         columns={
-            "open-dev": Column(_EVERYBODY - _ANOTHER_CONNECTOR, status=400),
-            "loopback-only": Column(_EVERYBODY - _BY_VENDOR, status=400),
+            "open-dev": Column(_ALL_CLIENTS - _ANOTHER_CONNECTOR, status=400),
+            "loopback-only": Column(_ALL_CLIENTS - _BY_VENDOR, status=400),
             "closed": Column(frozenset()),
         },
         # Within the seconds of `expiry.refreshTokens.reuseInterval` of idp-config/dex/dex.yaml.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tests.client_compat.profile import ClientProfile, Seen
+from tests.client_compat.profile import ClientProfile, Evidence
 
 _CODE = {"grant_types": ["authorization_code", "refresh_token"], "response_types": ["code"]}
 
 CLAUDE_AI = ClientProfile(
     name="Claude.ai",
     version="as reported in 2025 and 2026",
-    seen=Seen.READ,
+    evidence=Evidence.READ,
     sources=(
         "https://github.com/anthropics/claude-code/issues/5826",  # the request, logged
         "https://github.com/anthropics/claude-ai-mcp/issues/667",  # client_secret_post at the token endpoint
@@ -31,7 +31,7 @@ CLAUDE_AI = ClientProfile(
 CHATGPT = ClientProfile(
     name="ChatGPT",
     version="as reported in 2026",
-    seen=Seen.READ,
+    evidence=Evidence.READ,
     sources=(
         # The stable callback, for providers that advertise `iss` in the answer (RFC 9207), as Keycloak does.
         "https://github.com/danielealbano/android-remote-control-mcp/pull/166",
@@ -52,7 +52,7 @@ CHATGPT = ClientProfile(
 CHATGPT_PER_CONNECTOR = ClientProfile(
     name="ChatGPT, callback of one connector",
     version="as reported in 2026",
-    seen=Seen.READ,
+    evidence=Evidence.READ,
     sources=(
         "https://github.com/BasedHardware/omi/issues/8824",
         "https://github.com/danielealbano/android-remote-control-mcp/pull/166",

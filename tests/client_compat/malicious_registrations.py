@@ -127,4 +127,4 @@ SHAPES = (
     Hostile("JSON that never closes", _SHAPE, b'{"redirect_uris":' + b"[" * 20_000),
 )
 
-REFUSED = (*REDIRECTS, *ADDRESSES, *SHAPES)
+REJECTED = (*REDIRECTS, *ADDRESSES, *SHAPES)

@@ -16,7 +16,7 @@ def _row(name: str, source: str, /, **members: Any) -> Hostile:
     return Hostile(name, source, json.dumps({"redirect_uris": [GOOD], **members}).encode())
 
 
-CURBED = (
+NARROWED = (
     _row(
         "client_credentials, with a secret",
         "hole S1",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.client_compat.profile import RESOURCE, SCOPES, ClientProfile, Seen
+from tests.client_compat.profile import RESOURCE, SCOPES, ClientProfile, Evidence
 
 _CODE = {"grant_types": ["authorization_code", "refresh_token"], "response_types": ["code"]}
 _DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
@@ -10,7 +10,7 @@ _DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 VSCODE = ClientProfile(
     name="VS Code",
     version="source at 05f882b",
-    seen=Seen.READ,
+    evidence=Evidence.READ,
     sources=(
         "https://github.com/microsoft/vscode/blob/05f882b02c51633f2e1e8252722f8c3b626d74a9/src/vs/base/common/oauth.ts",
         "https://github.com/microsoft/vscode/issues/278512",  # 33418 is taken: another port of 127.0.0.1
@@ -40,7 +40,7 @@ VSCODE = ClientProfile(
 CLAUDE_CODE = ClientProfile(
     name="Claude Code",
     version="2.1.330",
-    seen=Seen.RAN,
+    evidence=Evidence.RAN,
     sources=("npm @anthropic-ai/claude-code: `claude mcp add`, `claude mcp login`, `claude mcp list`",),
     registration={
         "client_name": "Claude Code (demo)",
@@ -59,7 +59,7 @@ CLAUDE_CODE = ClientProfile(
 CLAUDE_CODE_WITHOUT_SCOPE = ClientProfile(
     name="Claude Code, no scope registered",
     version="as reported in 2025 and 2026",
-    seen=Seen.READ,
+    evidence=Evidence.READ,
     sources=(
         "https://github.com/appstrate/appstrate/issues/1267",  # the members; offline_access is asked for besides
         "https://github.com/anthropics/claude-code/issues/4540",
@@ -78,7 +78,7 @@ CLAUDE_CODE_WITHOUT_SCOPE = ClientProfile(
 CURSOR = ClientProfile(
     name="Cursor",
     version="3.13",
-    seen=Seen.READ,
+    evidence=Evidence.READ,
     sources=(
         "https://github.com/erp-mafia/accounted/pull/2225",  # three redirect URIs in one request, which one it uses
         "https://github.com/soflyy/agent-connector-for-wp/issues/111",  # one of them refused, and Cursor gives up
@@ -106,7 +106,7 @@ CURSOR = ClientProfile(
 INSPECTOR_0 = ClientProfile(
     name="MCP Inspector 0.x",
     version="source at 006abfb",
-    seen=Seen.READ,
+    evidence=Evidence.READ,
     sources=(
         "https://github.com/modelcontextprotocol/inspector/blob/006abfb83ae6d2a8f1361a039f41d54429966a88/client/src/lib/auth.ts",
     ),
@@ -134,7 +134,7 @@ _INSPECTOR_2 = {
 INSPECTOR = ClientProfile(
     name="MCP Inspector",
     version="2.12.0",
-    seen=Seen.RAN,
+    evidence=Evidence.RAN,
     sources=("npm @modelcontextprotocol/inspector on Node 22, its page in Chromium: connect, log in, tools/list",),
     registration={"redirect_uris": ["http://127.0.0.1:6274/oauth/callback"], **_INSPECTOR_2},
     redirects=("http://127.0.0.1:6274/oauth/callback",),
@@ -144,7 +144,7 @@ INSPECTOR = ClientProfile(
 INSPECTOR_CLI = ClientProfile(
     name="MCP Inspector CLI",
     version="2.12.0",
-    seen=Seen.RAN,
+    evidence=Evidence.RAN,
     sources=("npm @modelcontextprotocol/inspector on Node 22: `--cli <url> --transport http --method tools/list`",),
     registration={"redirect_uris": ["http://127.0.0.1:6276/oauth/callback"], **_INSPECTOR_2},
     redirects=("http://127.0.0.1:6276/oauth/callback",),
@@ -154,7 +154,7 @@ INSPECTOR_CLI = ClientProfile(
 CODEX = ClientProfile(
     name="Codex",
     version="0.169.0",
-    seen=Seen.RAN,
+    evidence=Evidence.RAN,
     sources=("npm @openai/codex: `codex mcp add`, `codex mcp login`",),
     registration={
         "client_name": "Codex",
@@ -171,7 +171,7 @@ CODEX = ClientProfile(
 GOOSE = ClientProfile(
     name="Goose",
     version="source at 06423fd",
-    seen=Seen.READ,
+    evidence=Evidence.READ,
     sources=(
         "https://github.com/block/goose/blob/06423fd5f56dd53e51ef0c3550fd932cc15e50dd/crates/goose/src/oauth/mod.rs",
         "https://github.com/modelcontextprotocol/rust-sdk: crates/rmcp/src/transport/auth.rs, register_client",

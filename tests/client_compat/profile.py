@@ -21,7 +21,7 @@ SCOPES = "<scopes of the challenge>"
 RESOURCE = "<resource>"
 
 
-class Seen(StrEnum):
+class Evidence(StrEnum):
     """How its requests are known."""
 
     RAN = "ran"
@@ -35,7 +35,7 @@ class ClientProfile:
     Attributes:
         name: as people call it.
         version: that was run or read.
-        seen: whether the real program was run.
+        evidence: whether the real program was run.
         sources: where each fact comes from, for `read`; how it was run, for `ran`.
         registration: the body of its registration request (RFC 7591 section 3.1).
         redirects: the redirect URIs that its authorization requests name, the usual one first. They may have a port
@@ -50,7 +50,7 @@ class ClientProfile:
 
     name: str
     version: str
-    seen: Seen
+    evidence: Evidence
     sources: tuple[str, ...]
     registration: Mapping[str, Any]
     redirects: tuple[str, ...]

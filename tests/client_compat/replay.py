@@ -35,7 +35,7 @@ class AtProvider(Protocol):
     @property
     def token_url(self) -> str: ...
 
-    def send_registration(self, body: Json, invitation: str | None) -> Json:
+    def send_registration(self, body: Json, initial_access_token: str | None) -> Json:
         """The registration endpoint's answer, with its `status`."""
 
     def authorize(self, user: str, **parameters: str) -> Json:
@@ -48,18 +48,18 @@ class Replay:
 
     Attributes:
         scopes: that the server's challenge names.
-        invitation: an initial access token to register with, or None.
+        initial_access_token: an initial access token to register with, or None.
     """
 
     provider: AtProvider
     profile: ClientProfile
     scopes: str
-    invitation: str | None = None
+    initial_access_token: str | None = None
 
     def register(self) -> Json:
         """The registration's answer, with its `status`."""
         body = filled(self.profile.registration, scopes=self.scopes, resource=self.provider.public_url)
-        return self.provider.send_registration(body, self.invitation)
+        return self.provider.send_registration(body, self.initial_access_token)
 
     def log_in(self, client: Json, redirect_uri: str, user: str = "reader") -> Json:
         """The authorization code flow with the persona's own parameters; the token endpoint's answer.
@@ -103,13 +103,13 @@ class Replay:
         own = {**form, **self._filled(self.profile.token)}
         headers = {}
         # Whatever it asked for, it does what the answer to its registration says (RFC 7591 section 3.2.1).
-        shows = client.get("token_endpoint_auth_method", self.profile.token_auth)
-        if shows == "client_secret_basic":
+        auth_method = client.get("token_endpoint_auth_method", self.profile.token_auth)
+        if auth_method == "client_secret_basic":
             pair = f"{client['client_id']}:{client['client_secret']}"
             headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
         else:
             own["client_id"] = client["client_id"]
-        if shows == "client_secret_post":
+        if auth_method == "client_secret_post":
             own["client_secret"] = client["client_secret"]
         response = httpx.post(self.provider.token_url, data=own, headers=headers, timeout=_PATIENCE)
         return {"status": response.status_code, **response.json()}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tests.client_compat.profile import SCOPES, ClientProfile, Seen
+from tests.client_compat.profile import SCOPES, ClientProfile, Evidence
 
 _CODE = {"grant_types": ["authorization_code", "refresh_token"]}
 
 PYTHON_SDK = ClientProfile(
     name="Python SDK",
     version="mcp 2.3.0",
-    seen=Seen.RAN,
+    evidence=Evidence.RAN,
     sources=("mcp: OAuthClientProvider with client_name and redirect_uris",),
     registration={
         "client_name": "An application",
@@ -26,7 +26,7 @@ PYTHON_SDK = ClientProfile(
 TYPESCRIPT_SDK_1 = ClientProfile(
     name="TypeScript SDK 1.x",
     version="@modelcontextprotocol/sdk 1.32.2",
-    seen=Seen.RAN,
+    evidence=Evidence.RAN,
     sources=(
         "npm @modelcontextprotocol/sdk: StreamableHTTPClientTransport with an authProvider; tools/list; a refresh",
     ),
@@ -43,7 +43,7 @@ TYPESCRIPT_SDK_1 = ClientProfile(
 TYPESCRIPT_SDK_2 = ClientProfile(
     name="TypeScript SDK 2.x",
     version="@modelcontextprotocol/client 2.4.0",
-    seen=Seen.RAN,
+    evidence=Evidence.RAN,
     sources=(
         "npm @modelcontextprotocol/client: StreamableHTTPClientTransport with an authProvider; tools/list; a refresh",
     ),
@@ -62,7 +62,7 @@ TYPESCRIPT_SDK_2 = ClientProfile(
 MCP_REMOTE = ClientProfile(
     name="mcp-remote",
     version="0.15.1",
-    seen=Seen.RAN,
+    evidence=Evidence.RAN,
     sources=("npm mcp-remote: `mcp-remote <url>`, initialize and tools/list on its standard input",),
     registration={
         "redirect_uris": ["http://localhost:21906/oauth/callback"],  # the port follows from the server's URL

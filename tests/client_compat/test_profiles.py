@@ -15,9 +15,9 @@ from mcp_idp.http.client_snippets import client_snippets
 from scripts.docs.registration_table import TABLE, table
 from tests.client_compat.expected import EXPECTED
 from tests.client_compat.index import PROFILES
-from tests.client_compat.malicious_registrations import REFUSED
-from tests.client_compat.narrowed_registrations import CURBED
-from tests.client_compat.profile import ClientProfile, Seen
+from tests.client_compat.malicious_registrations import REJECTED
+from tests.client_compat.narrowed_registrations import NARROWED
+from tests.client_compat.profile import ClientProfile, Evidence
 
 GUIDES = {path.stem: path.read_text(encoding="utf-8") for path in (TABLE.parent / "clients").glob("*.md")}
 BLOCKS = {name: re.findall(r"^```\w*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL) for name, text in GUIDES.items()}
@@ -57,33 +57,33 @@ def test_every_registration_profile_has_a_column_at_dex_or_is_said_to_be_impossi
 
 @pytest.mark.requirement("personas.table")
 def test_expectations_name_clients_and_requests_that_exist() -> None:
-    hostile = [one.name for one in (*REFUSED, *CURBED)]
+    hostile = [one.name for one in (*REJECTED, *NARROWED)]
     assert len(hostile) == len(set(hostile))
     for provider in EXPECTED.values():
         assert set(provider.failures) <= set(hostile)
-        assert provider.responses <= {one.name for one in REFUSED}
+        assert provider.responses <= {one.name for one in REJECTED}
         for name, lost in provider.lost_redirects.items():
             assert set(lost) < set(PROFILES[name].redirects)
-        assert set().union(*(column.lets_in for column in provider.columns.values())) <= set(PROFILES)
+        assert set().union(*(column.allowed for column in provider.columns.values())) <= set(PROFILES)
 
 
 @pytest.mark.requirement("personas.sources")
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 def test_a_persona_that_was_read_names_public_places_and_one_that_ran_its_version(profile: ClientProfile) -> None:
     assert profile.sources
-    if profile.seen is Seen.READ:
+    if profile.evidence is Evidence.READ:
         assert all(source.startswith("https://github.com/") for source in profile.sources)
     else:
         assert re.search(r"\d+\.\d+\.\d+$", profile.version)
 
 
 @pytest.mark.requirement("personas.sources")
-@pytest.mark.parametrize("persona", PROFILES.values(), ids=PROFILES)
-def test_a_persona_asks_for_a_redirect_that_it_registered(persona: ClientProfile) -> None:
-    registered = set(persona.registration["redirect_uris"])
-    without_port = {re.sub(r"^(http://127\.0\.0\.1):\d+", r"\1", uri) for uri in persona.redirects}
-    assert set(persona.redirects) <= registered or without_port <= registered
-    json.dumps(dict(persona.registration))  # it can be sent
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+def test_a_persona_asks_for_a_redirect_that_it_registered(profile: ClientProfile) -> None:
+    registered = set(profile.registration["redirect_uris"])
+    without_port = {re.sub(r"^(http://127\.0\.0\.1):\d+", r"\1", uri) for uri in profile.redirects}
+    assert set(profile.redirects) <= registered or without_port <= registered
+    json.dumps(dict(profile.registration))  # it can be sent
 
 
 @pytest.mark.requirement("personas.guides")

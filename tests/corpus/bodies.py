@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 from typing import TYPE_CHECKING
 
-from mcp_idp.http.body import MAX_BODY_BYTES
+from mcp_idp.http_server.limits import MAX_BODY_BYTES
 from mcp_idp.util.strict_json import MAX_VALUES
 from tests.corpus.model import WHOAMI, Attack, Request, call
 

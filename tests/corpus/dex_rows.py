@@ -121,7 +121,7 @@ OWN = (
     _own(
         "Dex's ID token of a client that asked for our audience, past the front",
         "token_type",
-        lambda i: i.for_us["id_token"],
+        lambda i: i.audience_ours["id_token"],
         TokenErrorReason.TOKEN_TYPE,
     ),
     _own(
@@ -135,7 +135,7 @@ OWN = (
         name="Dex's access token of a person without a group",
         source="RS-19",
         check="role_needed",
-        send=lambda i: i.of_nobody["access_token"],
+        send=lambda i: i.without_user["access_token"],
         status=403,
         challenge=None,
         message="insufficient_role",

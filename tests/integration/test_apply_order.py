@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.keycloak.realm import Realm, bootstrapped
-from tests.support.keycloak.registration_probe import OWN, VENDOR, admitted
+from tests.support.keycloak.registration_probe import OWN, VENDOR, accepted_redirects
 from tests.support.recording_proxy import recording
 
 if TYPE_CHECKING:
@@ -22,35 +22,35 @@ pytestmark = pytest.mark.containers
 def test_nobody_can_register_while_a_realm_is_being_made(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = Realm(keycloak, tmp_path, "test-in-the-making")
     realm.write_access()
-    changes, let_in = _watched(realm)
+    changes, allowed = _watched(realm)
     # Before each change, and before the trial registration's three requests.
-    assert let_in == [set()] * changes + [{OWN, VENDOR}] * 3
+    assert allowed == [set()] * changes + [{OWN, VENDOR}] * 3
 
 
 @pytest.mark.requirement("bootstrap.order")
 def test_nobody_can_register_while_the_rules_of_a_realm_change(realm: Realm) -> None:
     realm.write_access(resource={"name": "Renamed"}, registration={"max_clients": 500, "profile": "loopback-only"})
-    changes, let_in = _watched(realm)
+    changes, allowed = _watched(realm)
     assert changes >= 5
     # Before the first write it is as open as it was, after the last as its profile says.
-    assert let_in == [{OWN, VENDOR}, *[set()] * (changes - 1), *[{OWN}] * 3]
+    assert allowed == [{OWN, VENDOR}, *[set()] * (changes - 1), *[{OWN}] * 3]
 
 
 @pytest.mark.requirement("bootstrap.order")
 def test_a_realm_that_opens_lets_in_whom_it_did_not_only_at_the_very_end(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = bootstrapped(keycloak, tmp_path, registration={"profile": "closed"})
     realm.write_access()
-    changes, let_in = _watched(realm)
-    assert let_in == [set()] * changes + [{OWN, VENDOR}] * 3
+    changes, allowed = _watched(realm)
+    assert allowed == [set()] * changes + [{OWN, VENDOR}] * 3
 
 
 def _watched(realm: Realm) -> tuple[int, list[set[str]]]:
     """Apply, and try to register before each write: the number of changes, and who got in each time."""
-    let_in: list[set[str]] = []
+    allowed: list[set[str]] = []
     with recording(realm.server.url) as proxy:
-        proxy.before_write = lambda _method, _path: let_in.append(admitted(realm))
+        proxy.before_write = lambda _method, _path: allowed.append(accepted_redirects(realm))
         changes = realm.apply(internal_url=f"{proxy.url}/realms/{realm.name}")
-    return changes, let_in
+    return changes, allowed
 
 
 @pytest.mark.requirement("bootstrap.order")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.containers
 
-LET_IN = (
+ALLOWED_REDIRECTS = (
     "· registration: allowed redirect hosts: 127.0.0.1, [::1], anysphere.cursor-mcp, chatgpt.com, claude.ai, "
     "claude.com, code.visualstudio.com, github.com, insiders.vscode.dev, localhost, vscode.dev, www.cursor.com"
 )
@@ -62,7 +62,7 @@ def test_an_apply_puts_right_what_somebody_changed(realm: Realm) -> None:
         "~ scope mcp:tools: bind to mcp-admin, mcp-reader, mcp-writer",
         "~ realm: new clients no longer get profile (default)",
         "~ client mcp-native: set directAccessGrantsEnabled, redirectUris",
-        LET_IN,
+        ALLOWED_REDIRECTS,
         "8 changes",
     ]
     assert realm.apply() == 0, realm.message

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.containers
 
 
-class SilentHandler(SimpleHTTPRequestHandler):
+class QuietFileHandler(SimpleHTTPRequestHandler):
     def log_message(self, *_: Any) -> None:
         """Nothing: the test's own output says enough."""
 
@@ -31,7 +31,7 @@ class SilentHandler(SimpleHTTPRequestHandler):
 @contextmanager
 def page_at() -> Iterator[str]:
     """The folder, served as `python -m http.server` serves it."""
-    handler = partial(SilentHandler, directory=str(REPOSITORY / "docs" / "examples" / "browser"))
+    handler = partial(QuietFileHandler, directory=str(REPOSITORY / "docs" / "examples" / "browser"))
     with listening(handler) as port:
         yield f"http://127.0.0.1:{port}"
 

@@ -11,8 +11,8 @@ from mcp_idp.access.policy import load_access
 from mcp_idp.util.clock import Clock
 from tests.client_compat.expected import EXPECTED
 from tests.client_compat.index import PROFILES
-from tests.client_compat.malicious_registrations import GOOD, REFUSED
-from tests.client_compat.narrowed_registrations import CURBED
+from tests.client_compat.malicious_registrations import GOOD, REJECTED
+from tests.client_compat.narrowed_registrations import NARROWED
 from tests.client_compat.replay import Replay
 from tests.support.in_process import serving, settings_for
 from tests.support.keycloak.realm import bootstrapped, claims
@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.containers]
 KEYCLOAK = EXPECTED["Keycloak"]
 COLUMNS = KEYCLOAK.tested()
 CELLS = [(profile, name) for profile in COLUMNS for name in PROFILES]
-LET_IN = [(profile, name) for profile, name in CELLS if name in COLUMNS[profile].lets_in]
+ALLOWED_CELLS = [(profile, name) for profile, name in CELLS if name in COLUMNS[profile].allowed]
 REJECTIONS = {400, 403}
 TUTORIAL_SCOPES = "mcp:tools mcp:notes.read"  # that a server of such a realm asks for
 KNOWN_TO_TUTORIALS = 6  # personas at least: such a realm trusts loopback only
@@ -53,21 +53,21 @@ def realms(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Real
 
 def replay(realm: Realm, profile: str, name: str) -> Replay:
     scopes = " ".join(load_access(settings_for(realm).access_file).login_scopes)
-    invitation = invited(realm) if COLUMNS[profile].invited else None
-    return Replay(realm, PROFILES[name], scopes, invitation)
+    initial_access_token = create_initial_access_token(realm) if COLUMNS[profile].initial_access_token else None
+    return Replay(realm, PROFILES[name], scopes, initial_access_token)
 
 
-def invited(realm: Realm) -> str:
+def create_initial_access_token(realm: Realm) -> str:
     """An initial access token, as the administrator hands it to a person."""
     path = f"admin/realms/{realm.name}/clients-initial-access"
     token: str = realm.admin().connection.raw_post(path, data='{"count": 1, "expiration": 60}').json()["token"]
     return token
 
 
-def send(realm: Realm, hostile: Hostile, invitation: str | None = None) -> httpx.Response:
+def send(realm: Realm, hostile: Hostile, initial_access_token: str | None = None) -> httpx.Response:
     headers = {"Content-Type": "application/json"}
-    if invitation:
-        headers["Authorization"] = f"Bearer {invitation}"
+    if initial_access_token:
+        headers["Authorization"] = f"Bearer {initial_access_token}"
     return httpx.post(f"{realm.issuer}/clients-registrations/openid-connect", content=hostile.body, headers=headers)
 
 
@@ -76,21 +76,21 @@ def send(realm: Realm, hostile: Hostile, invitation: str | None = None) -> httpx
 def test_each_client_is_registered_or_refused_as_the_table_says(realms: Realms, profile: str) -> None:
     realm, column = realms(profile), COLUMNS[profile]
     responses = {name: replay(realm, profile, name).register() for name in PROFILES}
-    expected = {name: 201 if name in column.lets_in else column.status for name in PROFILES}
+    expected = {name: 201 if name in column.allowed else column.status for name in PROFILES}
     assert {name: response["status"] for name, response in responses.items()} == expected
     assert all(("client_id" in response) == (response["status"] == 201) for response in responses.values())
 
 
 @pytest.mark.requirement("personas.matrix")
-@pytest.mark.parametrize("profile", [name for name, column in COLUMNS.items() if column.invited])
+@pytest.mark.parametrize("profile", [name for name, column in COLUMNS.items() if column.initial_access_token])
 def test_without_an_invitation_nobody_registers_where_one_is_needed(realms: Realms, profile: str) -> None:
     realm = realms(profile)
-    statuses = {Replay(realm, persona, "mcp:tools").register()["status"] for persona in PROFILES.values()}
+    statuses = {Replay(realm, profile, "mcp:tools").register()["status"] for profile in PROFILES.values()}
     assert statuses <= {401, 403}
 
 
 @pytest.mark.requirement("personas.login", "personas.admitted", "personas.refresh", "personas.forgotten")
-@pytest.mark.parametrize(("profile", "name"), LET_IN)
+@pytest.mark.parametrize(("profile", "name"), ALLOWED_CELLS)
 async def test_a_client_logs_in_calls_refreshes_and_is_forgotten(realms: Realms, profile: str, name: str) -> None:
     realm = realms(profile)
     client_of = replay(realm, profile, name)
@@ -127,12 +127,12 @@ async def test_every_client_works_at_an_adopted_realm_those_registered_before_to
     keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     realm = tutorial_realm(keycloak, tmp_path_factory.mktemp("adopted"), "test-adopted-with-clients")
-    everybody = [Replay(realm, PROFILES[name], TUTORIAL_SCOPES) for name in COLUMNS["open-dev"].lets_in]
-    tried = [(client_of, client_of.register()) for client_of in everybody]
+    replays = [Replay(realm, PROFILES[name], TUTORIAL_SCOPES) for name in COLUMNS["open-dev"].allowed]
+    tried = [(client_of, client_of.register()) for client_of in replays]
     before = [(client_of, client) for client_of, client in tried if client["status"] == 201]
     assert len(before) >= KNOWN_TO_TUTORIALS
     realm.apply()
-    after = [(client_of, client_of.register()) for client_of in everybody]
+    after = [(client_of, client_of.register()) for client_of in replays]
     assert {client["status"] for _, client in after} == {201}
     async with serving(settings_for(realm), clock=Clock()) as server:
         for client_of, client in [*before, *after]:
@@ -169,8 +169,8 @@ def test_no_hostile_registration_gets_in(realms: Realms, profile: str) -> None:
     realm, column = realms(profile), COLUMNS[profile]
     before = clients(realm)
     odd: dict[str, str] = {}
-    for hostile in REFUSED:
-        response = send(realm, hostile, invited(realm) if column.invited else None)
+    for hostile in REJECTED:
+        response = send(realm, hostile, create_initial_access_token(realm) if column.initial_access_token else None)
         fails = {KEYCLOAK.failures[hostile.name]} if hostile.name in KEYCLOAK.failures else set()
         if response.status_code not in REJECTIONS | fails:
             odd[hostile.name] = f"{response.status_code} {response.text[:200]}"
@@ -183,17 +183,17 @@ def clients(realm: Realm) -> set[str]:
 
 
 @pytest.mark.requirement("personas.curbed")
-@pytest.mark.parametrize("profile", [name for name, column in COLUMNS.items() if column.lets_in])
+@pytest.mark.parametrize("profile", [name for name, column in COLUMNS.items() if column.allowed])
 def test_a_client_that_asks_for_more_than_the_code_flow_does_not_get_it(realms: Realms, profile: str) -> None:
     realm, column = realms(profile), COLUMNS[profile]
-    for hostile in CURBED:
-        answer = send(realm, hostile, invited(realm) if column.invited else None)
+    for hostile in NARROWED:
+        answer = send(realm, hostile, create_initial_access_token(realm) if column.initial_access_token else None)
         assert answer.status_code in {201, *REJECTIONS}, (hostile.name, answer.text)
         if answer.status_code == 201:
-            curbed(realm, answer.json(), hostile.name)
+            check_narrowed(realm, answer.json(), hostile.name)
 
 
-def curbed(realm: Realm, registered: Json, name: str) -> None:
+def check_narrowed(realm: Realm, registered: Json, name: str) -> None:
     (client,) = realm.admin().get("clients", clientId=registered["client_id"])
     assert (client["consentRequired"], client["fullScopeAllowed"]) == (True, False), name
     assert (client["implicitFlowEnabled"], client["directAccessGrantsEnabled"]) == (False, False), name
@@ -220,9 +220,9 @@ def test_a_thousand_registrations_fill_the_realm_and_no_more(
     keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     realm = bootstrapped(keycloak, tmp_path_factory.mktemp("flood"), registration={"max_clients": 60})
-    room = 60 - len(clients(realm))
+    free = 60 - len(clients(realm))
     statuses = [realm.register(redirect_uris=[GOOD], client_name=f"{n}")["status"] for n in range(1000)]
-    assert statuses == [201] * room + [403] * (1000 - room)
+    assert statuses == [201] * free + [403] * (1000 - free)
     assert len(clients(realm)) == 60
     # A person who is known already is not kept out by it.
     response = realm.log_in("reader", "mcp-native", scope="mcp:tools", redirect_uri="http://127.0.0.1:5555/callback")

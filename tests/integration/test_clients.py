@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.mcp_server_process import serving_realm
-from tests.support.typescript_client import Story, run_client
+from tests.support.typescript_client import Transcript, run_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,13 +32,15 @@ def server(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 @pytest.fixture(scope="module")
-def asking_little(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def requesting_base_scope(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server whose first challenge does not name everything."""
     with serving_realm(keycloak, tmp_path_factory.mktemp("narrow"), access=NARROW) as server:
         yield server
 
 
-def run(node: str, server: Server, flavour: str, calls: list[Any], user: str = "writer", **environment: str) -> Story:
+def run(
+    node: str, server: Server, flavour: str, calls: list[Any], user: str = "writer", **environment: str
+) -> Transcript:
     """Let a TypeScript client go its way, and `user` log in wherever it asks for that."""
     return run_client(node, flavour, server.url, calls, partial(server.realm.visit, user), **environment)
 
@@ -51,78 +53,84 @@ def test_an_official_typescript_client_logs_in_and_calls_tools(
     flavour: str,
     session: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
-    story = run(node, server, flavour, CALLS)
-    assert story.all("failed") == []
-    assert story.all("session") == [session]
-    assert {"greet", "count", "note_add"} <= set(*story.all("tools"))
-    assert story.call("greet")["result"] == "Hello, Ada!"
-    assert story.call("count")["result"] == "Counting to 2"
-    assert story.all("progress")[-3:] == [1, 2, 2]  # as it came, then how many
-    assert story.all("logins") == [1]
+    transcript = run(node, server, flavour, CALLS)
+    assert transcript.all("failed") == []
+    assert transcript.all("session") == [session]
+    assert {"greet", "count", "note_add"} <= set(*transcript.all("tools"))
+    assert transcript.call("greet")["result"] == "Hello, Ada!"
+    assert transcript.call("count")["result"] == "Counting to 2"
+    assert transcript.all("progress")[-3:] == [1, 2, 2]  # as it came, then how many
+    assert transcript.all("logins") == [1]
 
 
 @pytest.mark.requirement("clients.old")
 def test_a_client_of_march_2025_logs_in_with_the_mirror(node: str, server: Server) -> None:
-    story = run(node, server, "sdk-of-2025-03", CALLS, SCOPE="mcp:tools mcp:notes.read")
-    assert story.all("failed") == []
-    assert story.all("granted") == [READ]
-    assert story.call("greet")["result"] == "Hello, Ada!"
-    assert story.call("count")["result"] == "Counting to 2"
+    transcript = run(node, server, "sdk-of-2025-03", CALLS, SCOPE="mcp:tools mcp:notes.read")
+    assert transcript.all("failed") == []
+    assert transcript.all("granted") == [READ]
+    assert transcript.call("greet")["result"] == "Hello, Ada!"
+    assert transcript.call("count")["result"] == "Counting to 2"
     assert "legacy_discovery_used" in server.log
 
 
 @pytest.mark.requirement("clients.old")
-def test_without_the_mirror_it_fails_and_the_log_says_what_was_tried(node: str, asking_little: Server) -> None:
-    story = run(node, asking_little, "sdk-of-2025-03", CALLS, SCOPE="mcp:tools")
-    assert story.all("message") == ["Dynamic client registration failed: HTTP 404"]
-    assert "LEGACY_DISCOVERY=true" in asking_little.log
+def test_without_the_mirror_it_fails_and_the_log_says_what_was_tried(node: str, requesting_base_scope: Server) -> None:
+    transcript = run(node, requesting_base_scope, "sdk-of-2025-03", CALLS, SCOPE="mcp:tools")
+    assert transcript.all("message") == ["Dynamic client registration failed: HTTP 404"]
+    assert "LEGACY_DISCOVERY=true" in requesting_base_scope.log
 
 
 @pytest.mark.requirement("clients.step_up")
 @pytest.mark.parametrize("flavour", ["client-2-legacy", "client-2-auto"])
-def test_a_client_that_needs_more_asks_once_and_goes_on(node: str, asking_little: Server, flavour: str) -> None:
-    story = run(node, asking_little, flavour, ADD, CLIENT_ID="mcp-native")
-    assert story.all("failed") == []
-    assert story.all("granted") == [READ, WRITE]
-    assert story.call("note_add")["statuses"] == [403, 200]
-    assert story.all("logins") == [2]
+def test_a_client_that_needs_more_asks_once_and_goes_on(node: str, requesting_base_scope: Server, flavour: str) -> None:
+    transcript = run(node, requesting_base_scope, flavour, ADD, CLIENT_ID="mcp-native")
+    assert transcript.all("failed") == []
+    assert transcript.all("granted") == [READ, WRITE]
+    assert transcript.call("note_add")["statuses"] == [403, 200]
+    assert transcript.all("logins") == [2]
 
 
 @pytest.mark.requirement("clients.step_up")
-def test_the_first_typescript_client_steps_up_if_it_keeps_no_refresh_token(node: str, asking_little: Server) -> None:
-    story = run(node, asking_little, "sdk-1", ADD, CLIENT_ID="mcp-native", NO_REFRESH="1")
-    assert story.all("failed") == []
+def test_the_first_typescript_client_steps_up_if_it_keeps_no_refresh_token(
+    node: str, requesting_base_scope: Server
+) -> None:
+    transcript = run(node, requesting_base_scope, "sdk-1", ADD, CLIENT_ID="mcp-native", NO_REFRESH="1")
+    assert transcript.all("failed") == []
     # It asks for what the challenge names, without what it has: writing implies reading.
-    assert story.all("granted") == [READ, ["mcp:notes.write", "mcp:tools"]]
-    assert story.call("note_add")["statuses"] == [403, 200]
-    assert story.all("logins") == [2]
+    assert transcript.all("granted") == [READ, ["mcp:notes.write", "mcp:tools"]]
+    assert transcript.call("note_add")["statuses"] == [403, 200]
+    assert transcript.all("logins") == [2]
 
 
 @pytest.mark.requirement("clients.step_up_ends")
-def test_with_a_refresh_token_it_ends_after_one_refresh_that_brings_nothing(node: str, asking_little: Server) -> None:
-    story = run(node, asking_little, "sdk-1", ADD, CLIENT_ID="mcp-native")
-    assert story.all("granted") == [READ, READ]
-    assert "403 after trying upscoping" in story.all("message")[0]
-    assert story.all("logins") == [1]
+def test_with_a_refresh_token_it_ends_after_one_refresh_that_brings_nothing(
+    node: str, requesting_base_scope: Server
+) -> None:
+    transcript = run(node, requesting_base_scope, "sdk-1", ADD, CLIENT_ID="mcp-native")
+    assert transcript.all("granted") == [READ, READ]
+    assert "403 after trying upscoping" in transcript.all("message")[0]
+    assert transcript.all("logins") == [1]
 
 
 @pytest.mark.requirement("clients.step_up_ends")
 @pytest.mark.parametrize("flavour", ["client-2-legacy", "client-2-auto"])
-def test_who_registered_with_less_is_told_by_the_provider(node: str, asking_little: Server, flavour: str) -> None:
-    story = run(node, asking_little, flavour, ADD)
-    assert story.all("message") == ["the provider answered invalid_scope"]
-    assert story.all("logins") == [2]
+def test_who_registered_with_less_is_told_by_the_provider(
+    node: str, requesting_base_scope: Server, flavour: str
+) -> None:
+    transcript = run(node, requesting_base_scope, flavour, ADD)
+    assert transcript.all("message") == ["the provider answered invalid_scope"]
+    assert transcript.all("logins") == [2]
 
 
 @pytest.mark.requirement("clients.step_up_ends")
 @pytest.mark.parametrize("flavour", ["sdk-1", "client-2-legacy", "client-2-auto"])
 def test_who_may_not_have_the_scope_is_told_so_and_not_sent_in_circles(
-    node: str, asking_little: Server, flavour: str
+    node: str, requesting_base_scope: Server, flavour: str
 ) -> None:
-    story = run(node, asking_little, flavour, ADD, user="reader", CLIENT_ID="mcp-native")
-    assert "your account cannot obtain" in story.all("message")[0]
-    assert story.all("statuses")[-1].count(403) == 1
-    assert story.all("logins") == [1]
+    transcript = run(node, requesting_base_scope, flavour, ADD, user="reader", CLIENT_ID="mcp-native")
+    assert "your account cannot obtain" in transcript.all("message")[0]
+    assert transcript.all("statuses")[-1].count(403) == 1
+    assert transcript.all("logins") == [1]
 
 
 @pytest.mark.requirement("clients.step_up")
@@ -130,7 +138,7 @@ def test_who_may_not_have_the_scope_is_told_so_and_not_sent_in_circles(
 def test_with_our_defaults_the_first_login_brings_all_that_is_not_privileged(
     node: str, server: Server, flavour: str
 ) -> None:
-    story = run(node, server, flavour, ADD)
-    assert story.all("failed") == []
-    assert story.all("granted") == [WRITE]
-    assert story.all("logins") == [1]
+    transcript = run(node, server, flavour, ADD)
+    assert transcript.all("failed") == []
+    assert transcript.all("granted") == [WRITE]
+    assert transcript.all("logins") == [1]

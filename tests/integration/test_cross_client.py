@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.containers
 
-SILENT = {"prompt": "none"}
+PROMPT_NONE = {"prompt": "none"}
 
 
 @pytest.mark.requirement("bootstrap.consent")
@@ -22,24 +22,28 @@ def test_who_agreed_to_one_client_is_asked_for_every_other_and_for_more(standing
     user, (_, pkce) = standing_realm.browser("admin"), pkce_pair()
     known, other = native(standing_realm), native(standing_realm, f"{ALL} offline_access")
 
-    def asks(client_id: str, scope: str) -> Json:
-        return standing_realm.authorize(user, client_id=client_id, scope=scope, **pkce, **SILENT)
+    def authorization_request(client_id: str, scope: str) -> Json:
+        return standing_realm.authorize(user, client_id=client_id, scope=scope, **pkce, **PROMPT_NONE)
 
     assert "code" in standing_realm.authorize(user, client_id=known, scope="mcp:tools", **pkce)
-    assert "code" in asks(known, "mcp:tools")
-    for back in (asks(known, ALL), asks(other, "mcp:tools"), asks(other, "offline_access")):
+    assert "code" in authorization_request(known, "mcp:tools")
+    for back in (
+        authorization_request(known, ALL),
+        authorization_request(other, "mcp:tools"),
+        authorization_request(other, "offline_access"),
+    ):
         assert (back["error"], "code" in back) == ("interaction_required", False)
 
 
 @pytest.mark.requirement("bootstrap.consent")
-@pytest.mark.parametrize("asked", [{}, {"scope": "openid"}])
+@pytest.mark.parametrize("request", [{}, {"scope": "openid"}])
 def test_without_asking_a_client_learns_who_somebody_is_and_gets_nothing_for_us(
-    standing_realm: Realm, asked: dict[str, str]
+    standing_realm: Realm, request: dict[str, str]
 ) -> None:
-    person, client_id = standing_realm.browser("admin"), native(standing_realm)
-    assert "code" in standing_realm.authorize(person, client_id=native(standing_realm), **pkce_pair()[1])
+    browser, client_id = standing_realm.browser("admin"), native(standing_realm)
+    assert "code" in standing_realm.authorize(browser, client_id=native(standing_realm), **pkce_pair()[1])
     verifier, pkce = pkce_pair()
-    back = standing_realm.authorize(person, client_id=client_id, **asked, **pkce, **SILENT)
+    back = standing_realm.authorize(browser, client_id=client_id, **request, **pkce, **PROMPT_NONE)
     code = {"code": back["code"], "code_verifier": verifier, "redirect_uri": REDIRECT}
     answer = standing_realm.token(grant_type="authorization_code", client_id=client_id, **code)
     refresh = {"grant_type": "refresh_token", "client_id": client_id, "scope": f"openid {ALL}"}
@@ -112,8 +116,8 @@ def test_keycloaks_own_clients_which_ask_nobody_bring_none_of_our_scopes(standin
     for scope in ALL.split():
         back = standing_realm.authorize("admin", client_id=client_id, redirect_uri=page, scope=scope, **pkce)
         assert back["error"] == "invalid_scope"
-    (kept,) = standing_realm.admin().get("clients", clientId=client_id)
-    assert PUBLIC_URL not in str(kept)
+    (client,) = standing_realm.admin().get("clients", clientId=client_id)
+    assert PUBLIC_URL not in str(client)
 
 
 @pytest.mark.requirement("bootstrap.redirect_at_use")

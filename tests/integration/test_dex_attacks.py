@@ -38,7 +38,7 @@ def issuer(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
             folder,
             config=POSTGRES,
             env=database.for_dex,
-            beside=database.beside,
+            other_containers=database.other_containers,
             public_url=RESOURCE,
             direct=direct,
         ) as dex,
@@ -68,7 +68,7 @@ async def test_what_dex_gives_out_counts_only_as_the_table_says(issuer: DexIssue
 @pytest.mark.requirement("corpus.dex")
 async def test_the_real_token_passes_and_so_does_one_in_dex_s_name(issuer: DexIssuer) -> None:
     """So nothing above was refused for a reason of its own."""
-    good = (issuer.token(), issuer.token(x=1), issuer.refreshed["access_token"], issuer.for_us["access_token"])
+    good = (issuer.token(), issuer.token(x=1), issuer.refreshed["access_token"], issuer.audience_ours["access_token"])
     async with on(at(issuer, PLAIN)) as (_, ask):
         assert [(await ask(call(token))).status for token in good] == [200] * len(good)
 

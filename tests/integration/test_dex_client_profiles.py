@@ -12,8 +12,8 @@ import pytest
 from mcp_idp.access.policy import load_access
 from tests.client_compat.expected import EXPECTED
 from tests.client_compat.index import PROFILES
-from tests.client_compat.malicious_registrations import GOOD, REFUSED
-from tests.client_compat.narrowed_registrations import CURBED
+from tests.client_compat.malicious_registrations import GOOD, REJECTED
+from tests.client_compat.narrowed_registrations import NARROWED
 from tests.client_compat.replay import Replay
 from tests.support.dex import Dex, running_dex
 from tests.support.in_process import serving
@@ -30,9 +30,9 @@ pytestmark = [pytest.mark.anyio, pytest.mark.containers]
 
 DEX = EXPECTED["Dex"]
 COLUMNS = DEX.tested()
-LET_IN = [(profile, name) for profile, column in COLUMNS.items() for name in PROFILES if name in column.lets_in]
+ALLOWED_CELLS = [(profile, name) for profile, column in COLUMNS.items() for name in PROFILES if name in column.allowed]
 REJECTIONS = {400, 403}
-EVERYBODY_GETS = {
+GRANTED_TO_EVERY_CLIENT = {
     "token_endpoint_auth_method": "none",
     "grant_types": ["authorization_code", "refresh_token"],
     "response_types": ["code"],
@@ -69,20 +69,20 @@ def replay(dex: Dex, name: str, *, offline: bool = False) -> Replay:
 def test_each_client_is_registered_or_refused_as_the_table_says(servers: Servers, profile: str) -> None:
     dex, column = servers(profile), COLUMNS[profile]
     responses = {name: replay(dex, name).register() for name in PROFILES}
-    expected = {name: 201 if name in column.lets_in else column.status for name in PROFILES}
+    expected = {name: 201 if name in column.allowed else column.status for name in PROFILES}
     assert {name: response["status"] for name, response in responses.items()} == expected
     assert all(("client_id" in response) == (response["status"] == 201) for response in responses.values())
 
 
 @pytest.mark.requirement("personas.login", "personas.admitted", "personas.refresh", "dex.personas")
-@pytest.mark.parametrize(("profile", "name"), LET_IN)
+@pytest.mark.parametrize(("profile", "name"), ALLOWED_CELLS)
 async def test_a_client_logs_in_calls_and_refreshes_if_it_asks_for_that(
     servers: Servers, profile: str, name: str
 ) -> None:
     dex = servers(profile)
     client_of, lost = replay(dex, name), DEX.lost_redirects.get(name, ())
     client = client_of.register()
-    asks = "offline_access" in PROFILES[name].authorize["scope"]
+    asks_for_refresh_token = "offline_access" in PROFILES[name].authorize["scope"]
     async with serving(dex.settings()) as server:
         for uri in PROFILES[name].redirects:
             answer = client_of.log_in(client, uri)
@@ -91,7 +91,7 @@ async def test_a_client_logs_in_calls_and_refreshes_if_it_asks_for_that(
                 continue
             assert answer.get("status") == 200, (uri, answer)
             assert_outcome(dex, client, answer)
-            assert ("refresh_token" in answer) == asks
+            assert ("refresh_token" in answer) == asks_for_refresh_token
             assert await server.status(answer["access_token"]) == 200
         patient = replay(dex, name, offline=True)
         answer = patient.log_in(client, PROFILES[name].redirects[0])
@@ -127,13 +127,13 @@ def test_two_refreshes_at_once_both_go_through_and_the_session_goes_on(servers: 
 def test_a_hostile_registration_is_refused_or_brings_what_everybody_s_does(servers: Servers, profile: str) -> None:
     dex, column = servers(profile), COLUMNS[profile]
     odd: dict[str, str] = {}
-    for hostile in REFUSED:
+    for hostile in REJECTED:
         answer = send(dex, hostile.body)
-        answered = hostile.name in DEX.responses and bool(column.lets_in)
+        answered = hostile.name in DEX.responses and bool(column.allowed)
         if answer.status_code != 201 if answered else answer.status_code not in REJECTIONS:
             odd[hostile.name] = f"{answer.status_code} {answer.text[:200]}"
         if answered:
-            curbed(answer.json(), hostile.name)
+            check_narrowed(answer.json(), hostile.name)
     assert odd == {}
 
 
@@ -141,26 +141,26 @@ def send(dex: Dex, body: bytes) -> httpx.Response:
     return httpx.post(f"{dex.issuer}/register", content=body, headers={"Content-Type": "application/json"}, timeout=60)
 
 
-def curbed(registered: Json, name: str) -> None:
+def check_narrowed(registered: Json, name: str) -> None:
     """It got a client of the pool, as everybody on this machine does, and nothing of what else it named."""
     assert registered["client_id"].startswith("mcp-native-"), name
     assert registered["redirect_uris"][0].startswith(GOOD), name
-    known = {"client_id", "client_name", "redirect_uris", *EVERYBODY_GETS}
+    known = {"client_id", "client_name", "redirect_uris", *GRANTED_TO_EVERY_CLIENT}
     assert registered.keys() == known, name
-    assert {member: registered[member] for member in EVERYBODY_GETS} == EVERYBODY_GETS, name
+    assert {member: registered[member] for member in GRANTED_TO_EVERY_CLIENT} == GRANTED_TO_EVERY_CLIENT, name
 
 
 @pytest.mark.requirement("personas.curbed", "dex.personas")
-@pytest.mark.parametrize("profile", [name for name, column in COLUMNS.items() if column.lets_in])
+@pytest.mark.parametrize("profile", [name for name, column in COLUMNS.items() if column.allowed])
 def test_a_client_that_asks_for_more_than_the_code_flow_does_not_get_it(servers: Servers, profile: str) -> None:
     dex = servers(profile)
-    for hostile in CURBED:
+    for hostile in NARROWED:
         answer = send(dex, hostile.body)
         assert answer.status_code in {201, *REJECTIONS}, (hostile.name, answer.text)
         if answer.status_code == 201:
-            curbed(answer.json(), hostile.name)
+            check_narrowed(answer.json(), hostile.name)
             client = answer.json()["client_id"]
-            person = {"username": "reader", "password": "reader", "scope": "openid"}
-            for grant, more in (("client_credentials", {}), ("password", person)):
+            password_grant = {"username": "reader", "password": "reader", "scope": "openid"}
+            for grant, more in (("client_credentials", {}), ("password", password_grant)):
                 token = dex.token(grant_type=grant, client_id=client, **more)
                 assert (token["status"] in REJECTIONS | {401}, "access_token" in token) == (True, False), hostile.name

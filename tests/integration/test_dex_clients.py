@@ -10,7 +10,7 @@ import pytest
 from tests.support.compose_stack import free_port
 from tests.support.dex import Dex, running_dex
 from tests.support.mcp_server_process import serving_process
-from tests.support.typescript_client import Story, run_client
+from tests.support.typescript_client import Transcript, run_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,11 +39,11 @@ def server(dex: Dex) -> Iterator[Process]:
 
 def run(  # noqa: PLR0917 - a client, where it goes, who logs in
     node: str, server: Process, dex: Dex, flavour: str, calls: list[Any], user: str = "writer", **environment: str
-) -> Story:
-    return run_client(node, flavour, server.url, calls, partial(let_in, dex, user), **environment)
+) -> Transcript:
+    return run_client(node, flavour, server.url, calls, partial(log_in_and_consent, dex, user), **environment)
 
 
-def let_in(dex: Dex, user: str, url: str) -> None:
+def log_in_and_consent(dex: Dex, user: str, url: str) -> None:
     """Log `user` in, and follow to the client itself, which waits for its answer."""
     dex.visit_client(user, url)
 
@@ -57,33 +57,33 @@ def test_an_official_client_registers_logs_in_and_calls_tools(
     flavour: str,
     session: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
-    story = run(node, server, dex, flavour, CALLS)
-    assert story.all("failed") == []
-    assert story.all("registered") != []
-    assert story.all("session") == [session]
-    assert {"greet", "count", "note_add"} <= set(*story.all("tools"))
-    assert story.call("greet")["result"] == "Hello, Ada!"
-    assert story.call("count")["result"] == "Counting to 2"
-    assert story.all("logins") == [1]
+    transcript = run(node, server, dex, flavour, CALLS)
+    assert transcript.all("failed") == []
+    assert transcript.all("registered") != []
+    assert transcript.all("session") == [session]
+    assert {"greet", "count", "note_add"} <= set(*transcript.all("tools"))
+    assert transcript.call("greet")["result"] == "Hello, Ada!"
+    assert transcript.call("count")["result"] == "Counting to 2"
+    assert transcript.all("logins") == [1]
     # The newer client asks for offline_access where the provider's metadata name it. The older one asks for the scopes
     # of the challenge and no more, so it logs in again when its token ends.
-    assert story.all("refresh") == [flavour != "sdk-1"]
+    assert transcript.all("refresh") == [flavour != "sdk-1"]
 
 
 @pytest.mark.requirement("dex.clients", "clients.old")
 def test_a_client_of_march_2025_logs_in_with_the_mirror(node: str, server: Process, dex: Dex) -> None:
-    story = run(node, server, dex, "sdk-of-2025-03", CALLS, SCOPE="mcp:tools mcp:notes.read")
-    assert story.all("failed") == []
-    assert story.call("greet")["result"] == "Hello, Ada!"
+    transcript = run(node, server, dex, "sdk-of-2025-03", CALLS, SCOPE="mcp:tools mcp:notes.read")
+    assert transcript.all("failed") == []
+    assert transcript.call("greet")["result"] == "Hello, Ada!"
 
 
 @pytest.mark.requirement("dex.clients", "dex.no_group")
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_what_the_group_does_not_bring_ends_at_once(node: str, server: Process, dex: Dex, flavour: str) -> None:
-    story = run(node, server, dex, flavour, ADD, user="reader")
-    assert "mcp-writer" in story.all("message")[0]
-    assert story.all("statuses")[-1].count(403) == 1
-    assert story.all("logins") == [1]
+    transcript = run(node, server, dex, flavour, ADD, user="reader")
+    assert "mcp-writer" in transcript.all("message")[0]
+    assert transcript.all("statuses")[-1].count(403) == 1
+    assert transcript.all("logins") == [1]
 
 
 @pytest.mark.requirement("dex.clients", "dex.no_group")
@@ -91,8 +91,8 @@ def test_what_the_group_does_not_bring_ends_at_once(node: str, server: Process, 
 def test_who_has_no_group_is_told_so_and_not_sent_in_circles(
     node: str, server: Process, dex: Dex, flavour: str
 ) -> None:
-    story = run(node, server, dex, flavour, CALLS, user="nobody")
+    transcript = run(node, server, dex, flavour, CALLS, user="nobody")
     # In the stateless era the client asks which versions there are first, and tells the status of that only.
-    assert ("HTTP 403" if flavour == "client-2-auto" else "mcp-reader") in story.all("message")[0]
-    assert story.all("statuses")[-1].count(403) == 1
-    assert story.all("logins") == [1]
+    assert ("HTTP 403" if flavour == "client-2-auto" else "mcp-reader") in transcript.all("message")[0]
+    assert transcript.all("statuses")[-1].count(403) == 1
+    assert transcript.all("logins") == [1]

@@ -43,11 +43,13 @@ def dex(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         "KEYCLOAK_ISSUER": realm.issuer,
         "KEYCLOAK_DEX_SECRET": secret,
     }
-    beside = {"keycloak": container_at(keycloak.url)}
+    containers = {"keycloak": container_at(keycloak.url)}
     config = "dex.yaml,connectors/keycloak.yaml"
-    with running_dex(tmp_path_factory.mktemp("dex"), config=config, env=env, beside=beside, demo_users={}) as server:
-        server.others = (keycloak.url,)
-        let_in(realm, server, secret)
+    with running_dex(
+        tmp_path_factory.mktemp("dex"), config=config, env=env, other_containers=containers, demo_users={}
+    ) as server:
+        server.other_origins = (keycloak.url,)
+        create_federated_client(realm, server, secret)
         yield server
 
 
@@ -57,7 +59,7 @@ def container_at(url: str) -> str:
     return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def let_in(realm: Realm, dex: Dex, secret: str) -> None:
+def create_federated_client(realm: Realm, dex: Dex, secret: str) -> None:
     """Make Dex a client of the realm."""
     client = {
         "clientId": "dex",

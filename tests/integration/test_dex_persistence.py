@@ -39,14 +39,14 @@ def test_apply_proves_what_runs_and_check_tells_drift(
     options = argparse.Namespace(wait=20)
     with running_dex(tmp_path) as dex:
         assert COMMANDS["apply"](options, dex.environment) == 0
-        said = capsys.readouterr().out
+        output = capsys.readouterr().out
         for verification in (
             "no changes",
             "verified: Dex runs with",
             "verified: every login requires PKCE",
             "verified: registration follows the profile open-dev",
         ):
-            assert verification in said
+            assert verification in output
         assert COMMANDS["check"](options, dex.environment) == 0
         # The file is right, and the running Dex has read another one.
         dex.write_sources(registration={"profile": "loopback-only"})
@@ -122,7 +122,7 @@ async def test_tokens_by_a_new_key_count_without_a_restart(engine: None, tmp_pat
 def test_with_postgresql_refresh_tokens_and_keys_survive_a_restart(engine: None, tmp_path: Path) -> None:
     with (
         running_postgres() as database,
-        running_dex(tmp_path, config=POSTGRES, env=database.for_dex, beside=database.beside) as dex,
+        running_dex(tmp_path, config=POSTGRES, env=database.for_dex, other_containers=database.other_containers) as dex,
     ):
         client = str(dex.register(redirect_uris=[REDIRECT])["client_id"])
         tokens = dex.log_in("reader", client)

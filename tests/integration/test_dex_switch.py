@@ -64,8 +64,8 @@ async def test_a_server_that_is_started_again_with_two_other_settings_takes_the_
         by_dex = dex.log_in("reader", "mcp-native-00")["access_token"]
         at_keycloak = {**always, "OAUTH_SERVER_URL": realm.issuer}
         at_dex = {**always, "OAUTH_SERVER_URL": dex.issuer, "OAUTH_PROVIDER": "dex"}
-        for settings, taken, rejected in ((at_keycloak, by_keycloak, by_dex), (at_dex, by_dex, by_keycloak)):
-            assert await statuses(settings, tmp_path, taken, rejected) == [200, 401]
+        for settings, accepted, rejected in ((at_keycloak, by_keycloak, by_dex), (at_dex, by_dex, by_keycloak)):
+            assert await statuses(settings, tmp_path, accepted, rejected) == [200, 401]
 
 
 async def statuses(settings: Mapping[str, str], folder: Path, *tokens: str) -> list[int]:

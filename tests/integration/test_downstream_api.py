@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.anyio, pytest.mark.containers]
 
 API = "orders-api"
-PEOPLE = {
+USERS = {
     "reader": {"password": "reader", "roles": ["mcp-reader", "orders-reader"]},
     "writer": {"password": "writer", "roles": ["mcp-writer"]},
 }
@@ -77,8 +77,8 @@ def log_in(realm: Realm, user: str, **client: Any) -> str:
 def exchange(realm: Realm, token: str, client_id: str, secret: str, **more: str) -> Json:
     """What Keycloak answers to a client that wants another token for `token`."""
     kinds = {"subject_token_type": ACCESS_TOKEN, "requested_token_type": ACCESS_TOKEN}
-    asked = {"grant_type": GRANT_TYPE, "subject_token": token, **kinds, **more}
-    return realm.token(**asked, client_id=client_id, client_secret=secret)
+    form = {"grant_type": GRANT_TYPE, "subject_token": token, **kinds, **more}
+    return realm.token(**form, client_id=client_id, client_secret=secret)
 
 
 def exchange_as_the_server(realm: Realm, token: str) -> Json:
@@ -89,7 +89,7 @@ def exchange_as_the_server(realm: Realm, token: str) -> Json:
 def orders(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orders]:
     url = f"http://localhost:{free_port()}/orders"
     folder = tmp_path_factory.mktemp("upstream")
-    realm = bootstrapped(keycloak, folder, upstreams=upstreams(url), demo_users=PEOPLE, claims=["email", "department"])
+    realm = bootstrapped(keycloak, folder, upstreams=upstreams(url), demo_users=USERS, claims=["email", "department"])
     with running_api(realm, url):
         yield Orders(realm, url)
 
@@ -137,17 +137,21 @@ async def test_a_person_without_the_role_gets_a_tool_error_that_says_so(orders: 
 
 @pytest.mark.requirement("upstream.one_audience")
 async def test_a_token_is_good_at_one_of_the_two_only(orders: Orders) -> None:
-    ours = orders.log_in("reader")
-    given = exchange_as_the_server(orders.realm, ours)
-    theirs = given["access_token"]
-    said = claims(theirs)
-    assert (said["aud"], said["azp"], said["scope"]) == (API, orders.realm.public_url, "orders.read")
-    assert said["sub"] == claims(ours)["sub"]
-    assert "refresh_token" not in given
-    assert [orders.see(token).status_code for token in (theirs, ours, None, "junk")] == [200, 401, 401, 401]
+    own_token = orders.log_in("reader")
+    exchanged = exchange_as_the_server(orders.realm, own_token)
+    theirs = exchanged["access_token"]
+    exchanged_claims = claims(theirs)
+    assert (exchanged_claims["aud"], exchanged_claims["azp"], exchanged_claims["scope"]) == (
+        API,
+        orders.realm.public_url,
+        "orders.read",
+    )
+    assert exchanged_claims["sub"] == claims(own_token)["sub"]
+    assert "refresh_token" not in exchanged
+    assert [orders.see(token).status_code for token in (theirs, own_token, None, "junk")] == [200, 401, 401, 401]
     assert orders.realm.introspect(theirs) == {"active": False}
     async with serving(settings_for(orders.realm)) as server:
-        assert [await server.status(token) for token in (ours, theirs)] == [200, 401]
+        assert [await server.status(token) for token in (own_token, theirs)] == [200, 401]
 
 
 @pytest.mark.requirement("upstream.our_client_only")
@@ -159,8 +163,8 @@ def test_nobody_else_exchanges_a_token(orders: Orders) -> None:
     login = realm.log_in("reader", client["client_id"], scope="mcp:tools", client_secret=client["client_secret"])
     for token in (victim, login["access_token"]):
         for more in ({}, {"scope": "mcp:tools"}, {"audience": API}, {"audience": realm.public_url}):
-            refused = exchange(realm, token, *who, **more)
-            assert (refused["status"], refused.get("error_description")) == (400, "Value for claim 'iss' not allowed")
+            rejected = exchange(realm, token, *who, **more)
+            assert (rejected["status"], rejected.get("error_description")) == (400, "Value for claim 'iss' not allowed")
     assert exchange(realm, victim, "mcp-native", "", audience=API)["status"] in {400, 401}
     # The rule is about tokens that are handed in: everything else goes on.
     again = realm.token(grant_type="refresh_token", refresh_token=login["refresh_token"], **_as(*who))
@@ -206,20 +210,20 @@ async def test_a_tool_reads_a_claim_that_keycloak_writes_for_it(
     assert "department" not in claims(token)
     for mode in ("jwt", "introspection"):
         async with serving(settings_for(orders.realm, AUTH_TOKEN_MODE=mode)) as server:
-            told = events(await server.call("tell", token))[-1]["result"]["content"][0]["text"]
-        assert told == "(('email', 'reader@demo.example'),)"
+            text = events(await server.call("tell", token))[-1]["result"]["content"][0]["text"]
+        assert text == "(('email', 'reader@demo.example'),)"
 
 
 @pytest.mark.requirement("upstream.kept")
 def test_what_somebody_changes_is_named_and_mended_and_what_is_dropped_goes(keycloak: Keycloak, tmp_path: Path) -> None:
-    realm = bootstrapped(keycloak, tmp_path, demo_users=PEOPLE, upstreams=upstreams())
+    realm = bootstrapped(keycloak, tmp_path, demo_users=USERS, upstreams=upstreams())
     admin = realm.admin()
-    (ours,), (scope,) = (
+    (own_token,), (scope,) = (
         admin.get("clients", clientId=realm.public_url),
         [s for s in admin.get("client-scopes") if s["name"] == "orders.read"],
     )
     switch = {"standard.token.exchange.enabled": "false"}
-    admin.write("PUT", ("clients", ours["id"]), {**ours, "attributes": {**ours["attributes"], **switch}})
+    admin.write("PUT", ("clients", own_token["id"]), {**own_token, "attributes": {**own_token["attributes"], **switch}})
     policies = admin.get("client-policies", "policies")["policies"]
     (rule,) = [policy for policy in policies if policy["name"] == "mcp-no-exchange"]
     rule["enabled"] = False
@@ -236,7 +240,7 @@ def test_what_somebody_changes_is_named_and_mended_and_what_is_dropped_goes(keyc
 
     token = log_in(realm, "reader")
     assert exchange_as_the_server(realm, token)["status"] == 200
-    realm.write_access(demo_users={**PEOPLE, "reader": {"password": "reader", "roles": ["mcp-reader"]}})
+    realm.write_access(demo_users={**USERS, "reader": {"password": "reader", "roles": ["mcp-reader"]}})
     realm.apply()
     assert check(realm).clean
     assert exchange_as_the_server(realm, token)["status"] == 400
@@ -245,9 +249,9 @@ def test_what_somebody_changes_is_named_and_mended_and_what_is_dropped_goes(keyc
     (rule,) = [policy for policy in policies if policy["name"] == "mcp-code-only"]
     assert GRANT_TYPE in rule["conditions"][0]["configuration"]["grant_types"]
     assert admin.get("clients", clientId=API) == []
-    (ours,) = admin.get("clients", clientId=realm.public_url)
-    assert ours["attributes"].get("standard.token.exchange.enabled", "false") == "false"
-    assert (ours["defaultClientScopes"], ours["optionalClientScopes"]) == ([], [])
+    (own_token,) = admin.get("clients", clientId=realm.public_url)
+    assert own_token["attributes"].get("standard.token.exchange.enabled", "false") == "false"
+    assert (own_token["defaultClientScopes"], own_token["optionalClientScopes"]) == ([], [])
     assert "orders.read" not in {s["name"] for s in admin.get("client-scopes")}
     assert "orders-reader" not in {role["name"] for role in admin.get("roles")}
 
@@ -263,7 +267,7 @@ def test_an_apis_own_client_stays_as_it_is_and_a_foreign_scope_is_refused(realm:
     }
     admin.write("POST", ("clients",), theirs)
     (before,) = admin.get("clients", clientId=API)
-    realm.write_access(upstreams=upstreams(), demo_users=PEOPLE)
+    realm.write_access(upstreams=upstreams(), demo_users=USERS)
     realm.apply()
     assert admin.get("clients", clientId=API) == [before]
     assert exchange_as_the_server(realm, log_in(realm, "reader"))["status"] == 200

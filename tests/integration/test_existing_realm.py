@@ -78,8 +78,8 @@ def test_what_the_files_no_longer_name_is_removed_if_it_is_ours(realm: Realm) ->
     realm.apply()
     assert any(line.startswith("- client mcp-native") for line in realm.message)
     # Somebody makes one of them their own, by taking our mark off.
-    (taken,) = admin.get("clients", clientId="taken")
-    admin.write("PUT", ("clients", taken["id"]), {**taken, "attributes": {**taken["attributes"], "kept.by": ""}})
+    (adopted,) = admin.get("clients", clientId="taken")
+    admin.write("PUT", ("clients", adopted["id"]), {**adopted, "attributes": {**adopted["attributes"], "kept.by": ""}})
     # Others carry names like ours, and are not.
     admin.write("POST", ("roles",), {"name": "mcp-auditor"})
     admin.write("POST", ("client-scopes",), {"name": "mcp:audit", "protocol": "openid-connect"})
@@ -116,12 +116,14 @@ def test_a_role_that_everybody_has_by_another_one_is_named_and_left(realm: Realm
     admin = realm.admin()
     admin.write("POST", ("roles",), {"name": "employee"})
     admin.write("POST", ("roles", "employee", "composites"), [admin.get("roles", "mcp-reader")])
-    everybody = admin.get()["defaultRole"]["name"]
-    admin.write("POST", ("roles", everybody, "composites"), [admin.get("roles", "employee")])
+    default_role = admin.get()["defaultRole"]["name"]
+    admin.write("POST", ("roles", default_role, "composites"), [admin.get("roles", "employee")])
     with pytest.raises(ConfigError, match="every user has the role mcp-reader, through the role employee"):
         realm.apply()
     found = check(realm)
-    assert (found.names, [hole.id for hole in found.weaknesses]) == ([], ["R1"])
-    assert f"every user has the role mcp-reader, through employee, which is in {everybody}" in found.weaknesses[0].text
-    admin.write("DELETE", ("roles", everybody, "composites"), [admin.get("roles", "employee")])
+    assert (found.names, [weakness.id for weakness in found.weaknesses]) == ([], ["R1"])
+    assert (
+        f"every user has the role mcp-reader, through employee, which is in {default_role}" in found.weaknesses[0].text
+    )
+    admin.write("DELETE", ("roles", default_role, "composites"), [admin.get("roles", "employee")])
     assert check(realm).clean

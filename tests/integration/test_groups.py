@@ -141,16 +141,16 @@ def test_a_group_is_found_among_many_and_is_not_one_of_the_same_name_elsewhere(o
     admin = own.admin()
     for number in range(120):
         admin.write("POST", ("groups",), {"name": f"team {number}"})
-    ours = find(admin, "engineering")
+    managed = find(admin, "engineering")
     other = make(admin, "other")
-    marked = {"attributes": ours["attributes"]}
+    marked = {"attributes": managed["attributes"]}
     admin.write("POST", ("groups", other["id"], "children"), {"name": "engineering", **marked})
     below = admin.get("groups", other["id"], "children")[0]
     give(admin, below, "mcp-admin")
     assert check(own).clean
     assert own.apply() == 0
     assert "groups that are not in the access file grant its roles: /other/engineering" in warned(own)
-    admin.write("DELETE", ("groups", ours["id"]))
+    admin.write("DELETE", ("groups", managed["id"]))
     assert check(own).names == ["group engineering", "group engineering.roles"]
     own.apply()
     assert find(admin, "engineering")["realmRoles"] == ["mcp-writer"]
@@ -265,7 +265,7 @@ def test_a_group_that_everybody_joins_brings_none_of_our_roles(keycloak: Keycloa
     assert token_without_a_user(realm)["aud"] == realm.public_url  # the hole is there
     found = check(realm)
     assert "realm.default groups" in found.names
-    assert [hole.id for hole in found.weaknesses] == ["S1"]
+    assert [weakness.id for weakness in found.weaknesses] == ["S1"]
     realm.apply()
     assert check(realm).clean
     assert "aud" not in token_without_a_user(realm)
@@ -338,14 +338,14 @@ def test_groups_take_the_rights_over_people_and_a_realm_without_them_does_not(
     writer = account(realm, "manage-realm", "manage-clients")
     admin = realm.admin()
     # Keycloak shows nobody without this right which groups everybody joins: whoever lacks it says so.
-    everybodys = make(admin, "all", "mcp-reader")["id"]
+    default_group_id = make(admin, "all", "mcp-reader")["id"]
     for _ in ("there is none", "there is one"):
         found = check(realm, **blind)
         assert found.clean
         assert [warning for warning in found.warnings if "nor the default groups" in warning]
         code, out, _ = command_line(realm, "apply", **writer)
         assert (code, "default groups were not checked" in out, "no changes" in out) == (0, True, True)
-        admin.write("PUT", ("default-groups", everybodys), {})
+        admin.write("PUT", ("default-groups", default_group_id), {})
     assert check(realm).names == ["realm.default groups"]
     assert "groups" not in "".join(check(realm).warnings)
 
@@ -381,14 +381,16 @@ def test_an_apply_with_groups_that_broke_off_gives_nobody_more_and_is_completed(
     realm.write_access(groups=GROUPS, demo_users=DEMO)
     assert len(plan(realm)) == FIRST_TIME
     with recording(realm.server.url) as proxy:
-        proxy.breaks_after = writes
+        proxy.fails_after = writes
         with pytest.raises(ProviderUnreachable):
             realm.apply(internal_url=f"{proxy.url}/realms/{realm.name}")
         assert len(proxy.writes) == writes
-    held = {name: set(group["realmRoles"]) for name in (*GROUPS, "old") if (group := admin.find("group-by-path", name))}
-    assert held.get("old", set()) <= {"mcp-admin"}
-    assert held["engineering"] in ({"mcp-admin"}, set(), {"mcp-writer"})  # never both
-    assert held.get("acme:platform", set()) <= set(GROUPS["acme:platform"])
+    group_roles = {
+        name: set(group["realmRoles"]) for name in (*GROUPS, "old") if (group := admin.find("group-by-path", name))
+    }
+    assert group_roles.get("old", set()) <= {"mcp-admin"}
+    assert group_roles["engineering"] in ({"mcp-admin"}, set(), {"mcp-writer"})  # never both
+    assert group_roles.get("acme:platform", set()) <= set(GROUPS["acme:platform"])
     realm.apply()
     assert check(realm).clean
     assert realm.apply() == 0

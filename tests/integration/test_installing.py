@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.version import Version
 
-from tests.support.locks import EXTRAS, GROUPS, ROOT, asked_for, installed, missing, pinned, read_lock
+from tests.support.locks import EXTRAS, GROUPS, ROOT, installed, missing, pinned, read_lock, requested_packages
 from tests.support.wheelhouse import add_wheel, lock_of
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ class Place:
         self.wheels.mkdir()
         shutil.copy(ROOT / "scripts" / "venv", folder / "scripts")
 
-    def add(self, name: str, version: str, *needs: str) -> Path:
-        return add_wheel(self.wheels, name, version, needs)
+    def add(self, name: str, version: str, *requirements: str) -> Path:
+        return add_wheel(self.wheels, name, version, requirements)
 
     def write(self, lock: str, *wheels: Path) -> None:
         (self.folder / lock).write_text(lock_of(*wheels), encoding="utf-8")
@@ -52,7 +52,7 @@ class Place:
         environment = {**kept, **pip, "PYTHON": sys.executable}
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
-    def holds(self) -> dict[str, str]:
+    def installed(self) -> dict[str, str]:
         """Name → version of what is installed, without what every environment has."""
         (site,) = self.venv.glob("lib/python*/site-packages")
         found = {name: version for name, (version, _) in installed(str(site)).items()}
@@ -94,7 +94,7 @@ def test_a_newer_release_changes_nothing_however_the_distribution_is_asked_for(p
     ran = place.install(SMALLEST)
 
     assert (ran.returncode, ran.stderr.count("\n")) == (0, 1), ran.stderr
-    assert place.holds() == dict.fromkeys(("app", "plain", "lib", "far", "further", "here"), "1.0")
+    assert place.installed() == dict.fromkeys(("app", "plain", "lib", "far", "further", "here"), "1.0")
     assert place.install(SMALLEST).stderr == ""
 
 
@@ -107,7 +107,7 @@ def test_an_environment_grows_and_is_made_anew_when_its_lock_changes(place: Plac
     mine = place.venv / "mine"
     mine.touch()
     place.install(TOOLS)
-    grown, kept = place.holds(), mine.exists()
+    grown, kept = place.installed(), mine.exists()
     satisfied = place.install(SMALLEST)
 
     # The smaller lock is as it was; what the environment holds is not what the larger one names any more.
@@ -115,7 +115,7 @@ def test_an_environment_grows_and_is_made_anew_when_its_lock_changes(place: Plac
     place.install(SMALLEST)
 
     assert (grown, kept, satisfied.stderr) == ({"lib": "1.0", "other": "1.0", "more": "1.0"}, True, "")
-    assert (place.holds(), mine.exists()) == ({"lib": "1.0", "other": "1.0"}, False)
+    assert (place.installed(), mine.exists()) == ({"lib": "1.0", "other": "1.0"}, False)
 
 
 @pytest.mark.requirement("locks.exact")
@@ -125,7 +125,7 @@ def test_what_a_lock_no_longer_names_goes_and_another_version_comes(place: Place
     place.write(SMALLEST, place.add("lib", "2.0"))
 
     assert place.install(SMALLEST).returncode == 0
-    assert place.holds() == {"lib": "2.0"}
+    assert place.installed() == {"lib": "2.0"}
 
 
 @pytest.mark.requirement("locks.interrupted")
@@ -139,7 +139,7 @@ def test_an_interrupted_installation_starts_again_from_nothing(place: Place) -> 
     shutil.rmtree(site / "more-1.0.dist-info")
 
     assert place.install(SMALLEST).returncode == 0
-    assert place.holds() == {"lib": "1.0", "more": "1.0"}
+    assert place.installed() == {"lib": "1.0", "more": "1.0"}
     assert (site / "lib_module.py").exists()
 
 
@@ -157,7 +157,7 @@ def test_an_environment_made_by_hand_is_taken_only_if_it_is_empty(
     place.write(SMALLEST, place.add("lib", "1.0"))
 
     assert place.install(SMALLEST).returncode == 0
-    assert place.holds() == {"lib": "1.0"}
+    assert place.installed() == {"lib": "1.0"}
     assert (place.venv / "mine").exists() is kept
 
 
@@ -183,7 +183,7 @@ def test_a_distribution_with_another_hash_is_refused(place: Place) -> None:
 
     ran = place.install(SMALLEST)
 
-    assert (ran.returncode, place.holds()) == (1, {})
+    assert (ran.returncode, place.installed()) == (1, {})
     assert "DO NOT MATCH THE HASHES" in ran.stderr
 
 
@@ -213,8 +213,8 @@ def test_the_oldest_pip_installs_a_lock_while_there_is_a_newer_release_of_all_th
     found = installed(str(site))
     assert ran.returncode == 0, ran.stderr
     assert found["pip"][0] == pip
-    assert place.holds() == pinned(pins)
-    assert missing(pinned(pins), asked_for(lock), found) == []
+    assert place.installed() == pinned(pins)
+    assert missing(pinned(pins), requested_packages(lock), found) == []
 
 
 @pytest.mark.full

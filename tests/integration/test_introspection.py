@@ -74,7 +74,7 @@ def introspecting(realm: Realm, **variables: str) -> Settings:
     return settings_for(realm, AUTH_TOKEN_MODE="introspection", **variables)
 
 
-def asks_about_everything(settings: Settings) -> Settings:
+def introspects_every_scope(settings: Settings) -> Settings:
     """As for a provider whose tokens say nothing by themselves: nothing is judged before Keycloak is asked."""
     return replace(settings, provider=replace(settings.provider, signed=False, opaque=True))
 
@@ -216,7 +216,7 @@ async def test_a_key_that_keycloak_does_not_know_is_told_once_too(keyed: Realm, 
     assert line["status"] == 400
 
 
-OTHERS: dict[str, tuple[Callable[[Realm], str], str]] = {
+OTHER_TOKENS: dict[str, tuple[Callable[[Realm], str], str]] = {
     "a refresh token": (lambda realm: login(realm).response["refresh_token"], "algorithm"),
     "an ID token": (lambda realm: login(realm, scope="openid mcp:tools").response["id_token"], "audience"),
     "a token for another resource": (lambda realm: login(realm, scope="openid").token, "audience"),
@@ -225,14 +225,14 @@ OTHERS: dict[str, tuple[Callable[[Realm], str], str]] = {
 
 
 @pytest.mark.requirement("live.other_tokens")
-@pytest.mark.parametrize(("token", "reason"), OTHERS.values(), ids=OTHERS)
+@pytest.mark.parametrize(("token", "reason"), OTHER_TOKENS.values(), ids=OTHER_TOKENS)
 async def test_keycloak_s_other_tokens_are_refused_before_and_after_asking(
     introspected_realm: Realm, token: Callable[[Realm], str], reason: str
 ) -> None:
     other, good = token(introspected_realm), login(introspected_realm).token
     for settings, expected in (
         (introspecting(introspected_realm), (reason, 0)),
-        (asks_about_everything(introspecting(introspected_realm)), ("inactive", 1)),
+        (introspects_every_scope(introspecting(introspected_realm)), ("inactive", 1)),
     ):
         with capture_logs() as lines:
             async with serving(settings) as server:

@@ -134,7 +134,7 @@ class Load:
                 self._responses.notify_all()
             await asyncio.sleep(self.pause)
 
-    async def answers(self, count: int = 40) -> None:
+    async def send_calls(self, count: int = 40) -> None:
         """Wait until so many more calls were answered."""
         enough = self.statuses.total() + count
         async with self._responses:
@@ -165,18 +165,18 @@ async def test_while_keys_are_rotated_no_request_fails(realm: Realm) -> None:
     old = tokens(realm, 5)
     settings = settings_for(realm, KEY_MAX_AGE=f"{AGE}s", **PATIENT)
     async with serving(settings) as server, load(server, list(old)) as calls:
-        await calls.answers()
+        await calls.send_calls()
         await asyncio.to_thread(add_key, realm)
-        await calls.answers()
+        await calls.send_calls()
         new = await asyncio.to_thread(tokens, realm, 5)
         assert {header(token)["kid"] for token in new}.isdisjoint(header(token)["kid"] for token in old)
         calls.tokens += new
-        await calls.answers()
+        await calls.send_calls()
         await asyncio.to_thread(retire_first_key, realm)
         calls.tokens += await asyncio.to_thread(tokens, realm, 5)
-        await calls.answers()
+        await calls.send_calls()
         server.clock.forward(AGE + 1)  # the keys are fetched again
-        await calls.answers()
+        await calls.send_calls()
     assert set(calls.statuses) == {200}
 
 
@@ -242,11 +242,11 @@ async def test_while_keycloak_hangs_known_keys_serve_and_unknown_ones_are_no_ref
             assert await server.status(known) == 200
             with paused(realm):
                 async with load(server, [known, known_by_key]) as calls:
-                    await calls.answers()
+                    await calls.send_calls()
                     unknown = await server.post(by_an_unknown_key(known))
-                    await calls.answers()
+                    await calls.send_calls()
                     server.clock.forward(AGE + 1)  # the keys are due, and cannot be had
-                    await calls.answers()
+                    await calls.send_calls()
             assert (await server.client.get("/readyz")).status_code == 200
     assert set(calls.statuses) == {200}
     assert (unknown.status_code, int(unknown.headers["retry-after"]) > 0) == (503, True)
@@ -279,14 +279,14 @@ async def test_a_minute_without_keycloak_fails_no_request_with_a_known_token(rea
     settings = settings_for(realm, KEY_MAX_AGE="5s", KEY_MAX_STALE="1h")
     with capture_logs() as lines:
         async with serving(settings, clock=Clock(), patience=1.0) as server, load(server, known, 0.05) as calls:
-            await calls.answers()
+            await calls.send_calls()
             with paused(realm):
                 end = time.monotonic() + 60
                 while time.monotonic() < end:
-                    await calls.answers()
-            await calls.answers()
+                    await calls.send_calls()
+            await calls.send_calls()
             add_key(realm)
             calls.tokens += await asyncio.to_thread(tokens, realm)
-            await calls.answers()
+            await calls.send_calls()
     assert set(calls.statuses) == {200}
     assert FETCH_FAILED in [line["event"] for line in lines]

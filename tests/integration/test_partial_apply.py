@@ -13,7 +13,7 @@ import pytest
 from mcp_idp.cli.bootstrap.errors import BootstrapError, ProviderUnreachable
 from tests.support.keycloak.bootstrap_commands import check, plan
 from tests.support.keycloak.realm import REPOSITORY, Realm
-from tests.support.keycloak.registration_probe import OWN, admitted
+from tests.support.keycloak.registration_probe import OWN, accepted_redirects
 from tests.support.recording_proxy import recording
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def _some(few: tuple[int, ...], maximum: int) -> list[object]:
 
 def _break_after(realm: Realm, writes: int) -> BootstrapError:
     with recording(realm.server.url) as proxy:
-        proxy.breaks_after = writes
+        proxy.fails_after = writes
         with pytest.raises(BootstrapError) as broken:
             realm.apply(internal_url=f"{proxy.url}/realms/{realm.name}")
     assert len(proxy.writes) == writes
@@ -78,7 +78,7 @@ def _tighten(realm: Realm) -> None:
 def _is_completed(realm: Realm) -> None:
     realm.apply()
     assert check(realm).clean
-    assert admitted(realm) == {OWN}
+    assert accepted_redirects(realm) == {OWN}
 
 
 @pytest.mark.requirement("interrupted.completes")
@@ -100,7 +100,7 @@ def test_a_new_realm_that_broke_off_lets_nobody_in_and_is_completed(
     broken = _break_after(realm, writes)
     assert isinstance(broken, ProviderUnreachable)
     assert "\n" not in str(broken)
-    assert admitted(realm) == ({OWN} if writes == CREATING else set())
+    assert accepted_redirects(realm) == ({OWN} if writes == CREATING else set())
     if writes < CREATING - 1:  # the last but one enables the realm
         back = realm.authorize("reader", client_id="mcp-native", redirect_uri="http://127.0.0.1:5555/callback")
         assert "code" not in back
@@ -112,7 +112,7 @@ def test_a_new_realm_that_broke_off_lets_nobody_in_and_is_completed(
 def test_a_realm_that_broke_off_while_it_was_tightened_is_never_wider_than_before(realm: Realm, writes: int) -> None:
     _tighten(realm)
     _break_after(realm, writes)
-    assert admitted(realm) == ({OWN} if writes == TIGHTENING else set())
+    assert accepted_redirects(realm) == ({OWN} if writes == TIGHTENING else set())
     _is_completed(realm)
 
 
@@ -120,7 +120,7 @@ def test_a_realm_that_broke_off_while_it_was_tightened_is_never_wider_than_befor
 def test_an_apply_that_was_killed_lets_nobody_in_and_is_completed(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = _new(keycloak, tmp_path, "test-killed")
     _killed_at(realm, 30)
-    assert admitted(realm) == set()
+    assert accepted_redirects(realm) == set()
     _is_completed(realm)
 
 
@@ -128,5 +128,5 @@ def test_an_apply_that_was_killed_lets_nobody_in_and_is_completed(keycloak: Keyc
 def test_a_tightening_that_was_killed_lets_nobody_in_and_is_completed(realm: Realm) -> None:
     _tighten(realm)
     _killed_at(realm, 4)
-    assert admitted(realm) == set()
+    assert accepted_redirects(realm) == set()
     _is_completed(realm)

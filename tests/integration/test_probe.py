@@ -52,12 +52,12 @@ def test_what_was_registered_is_removed_when_keycloak_stops_answering(realm: Rea
     before = clients_of(realm)
     sent = []
 
-    def breaks_off(request: httpx.Request) -> None:
+    def break_off(request: httpx.Request) -> None:
         sent.append(request)
         if "protocol/openid-connect/auth" in str(request.url):  # the last of them
             raise httpx.ConnectError("gone")
 
-    with httpx.Client(event_hooks={"request": [breaks_off]}) as http, pytest.raises(ProviderUnreachable):
+    with httpx.Client(event_hooks={"request": [break_off]}) as http, pytest.raises(ProviderUnreachable):
         probe(realm.admin(), settings_of(realm), http)
     assert len(sent) > 9
     assert clients_of(realm) == before

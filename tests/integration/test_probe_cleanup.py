@@ -28,7 +28,7 @@ pytestmark = pytest.mark.containers
 def test_a_registration_whose_answer_never_came_is_removed_and_one_that_comes_late_by_the_next(realm: Realm) -> None:
     before = clients_of(realm)
     with recording(realm.server.url) as proxy, httpx.Client() as http:
-        proxy.breaks_after = 1
+        proxy.fails_after = 1
         through = settings_of(realm, OAUTH_INTERNAL_URL=f"{proxy.url}/realms/{realm.name}")
         with pytest.raises(ProviderUnreachable, match="run it again"):
             probe(realm.admin(), through, http)
@@ -39,11 +39,11 @@ def test_a_registration_whose_answer_never_came_is_removed_and_one_that_comes_la
     assert (own["enabled"], own["serviceAccountsEnabled"]) == (False, False)
 
     late = realm.register(**payloads.native(client_name=marker))["client_id"]
-    others = {
+    other_clients = {
         realm.register(**payloads.native(client_name=name))["client_id"] for name in (f"probe-{'0' * 32}", "Someone")
     }
     assert [outcome.id for outcome in tried(realm) if outcome.open] == []
-    assert clients_of(realm) == before | others
+    assert clients_of(realm) == before | other_clients
     assert late not in clients_of(realm)
 
 

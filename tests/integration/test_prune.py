@@ -70,7 +70,7 @@ def test_a_client_whose_age_nobody_knows_is_kept_until_the_events_reach_far_enou
 def test_nothing_is_removed_without_being_asked_for(realm: Realm) -> None:
     evil = realm.register(**NATIVE, client_name="\x1b[2Jgone")
     admin = realm.admin()
-    others = {client["clientId"] for client in admin.get("clients")} - {evil["client_id"]}
+    other_clients = {client["clientId"] for client in admin.get("clients")} - {evil["client_id"]}
     listing = ("prune", "--older-than", "1s", "--unused")
     code, out, _ = command_line(realm, *listing)
     while "1 stale" not in out:  # a second has to go by on the server's clock
@@ -83,7 +83,7 @@ def test_nothing_is_removed_without_being_asked_for(realm: Realm) -> None:
     assert len(admin.get("clients", clientId=str(evil["client_id"]))) == 1
     code, out, _ = command_line(realm, *listing, "--delete")
     assert (code, out.splitlines()[-1]) == (0, "1 removed of 1 that registered themselves, 0 kept")
-    assert {client["clientId"] for client in admin.get("clients")} == others
+    assert {client["clientId"] for client in admin.get("clients")} == other_clients
 
 
 @pytest.mark.requirement("prune.quota")

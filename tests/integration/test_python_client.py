@@ -33,7 +33,7 @@ READ, WRITE = {"mcp:tools", "mcp:notes.read"}, {"mcp:tools", "mcp:notes.read", "
 
 
 @pytest.fixture(scope="module")
-def asking_little(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def requesting_base_scope(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server whose first challenge does not name everything."""
     access = {"login_scopes": ["mcp:tools", "mcp:notes.read"]}
     with serving_realm(keycloak, tmp_path_factory.mktemp("python"), access=access) as server:
@@ -100,8 +100,8 @@ def known_client() -> OAuthClientInformationFull:
 
 @pytest.mark.requirement("clients.python")
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
-async def test_the_official_python_client_logs_in_and_hears_progress(mode: Mode, asking_little: Server) -> None:
-    memory = Memory(asking_little, "reader")
+async def test_the_official_python_client_logs_in_and_hears_progress(mode: Mode, requesting_base_scope: Server) -> None:
+    memory = Memory(requesting_base_scope, "reader")
     heard: list[float] = []
 
     async def hear(progress: float, total: float | None, message: str | None) -> None:
@@ -109,18 +109,18 @@ async def test_the_official_python_client_logs_in_and_hears_progress(mode: Mode,
 
     async with memory.connected(mode) as client:
         listed = await client.list_tools()
-        greeted = await client.call_tool("greet", {"name": "Ada"})
+        greeting = await client.call_tool("greet", {"name": "Ada"})
         await client.call_tool("count", {"number": 2}, progress_callback=hear)
     assert {"greet", "count"} <= {tool.name for tool in listed.tools}
-    assert greeted.structured_content == {"result": "Hello, Ada!"}
+    assert greeting.structured_content == {"result": "Hello, Ada!"}
     assert heard == [1, 2]
     assert (memory.logins, memory.granted) == (1, [READ])
 
 
 @pytest.mark.requirement("clients.step_up")
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
-async def test_it_needs_more_asks_once_and_goes_on(mode: Mode, asking_little: Server) -> None:
-    memory = Memory(asking_little, "writer", known_client())
+async def test_it_needs_more_asks_once_and_goes_on(mode: Mode, requesting_base_scope: Server) -> None:
+    memory = Memory(requesting_base_scope, "writer", known_client())
     async with memory.connected(mode) as client:
         added = await client.call_tool("note_add", {"text": "milk"})
     assert added.is_error is False
@@ -131,8 +131,8 @@ async def test_it_needs_more_asks_once_and_goes_on(mode: Mode, asking_little: Se
 
 @pytest.mark.requirement("clients.step_up_ends")
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
-async def test_who_may_not_have_the_scope_is_not_sent_in_circles(mode: Mode, asking_little: Server) -> None:
-    memory = Memory(asking_little, "reader", known_client())
+async def test_who_may_not_have_the_scope_is_not_sent_in_circles(mode: Mode, requesting_base_scope: Server) -> None:
+    memory = Memory(requesting_base_scope, "reader", known_client())
     async with memory.connected(mode) as client:
         with pytest.raises(MCPError, match=r"your account cannot obtain.* mcp-writer, mcp-admin"):
             await client.call_tool("note_add", {"text": "milk"})

@@ -116,8 +116,8 @@ def test_closed_lets_in_nobody_even_with_an_initial_access_token(keycloak: Keycl
     assert {realm.register(**metadata)["status"] for metadata in PROFILES.values()} == {403}
     admin = realm.admin()
     path = f"admin/realms/{realm.name}/clients-initial-access"
-    invitation = admin.connection.raw_post(path, data='{"count": 1, "expiration": 60}').json()["token"]
-    assert realm.post_client("openid-connect", NATIVE, invitation)["status"] == 403
+    initial_access_token = admin.connection.raw_post(path, data='{"count": 1, "expiration": 60}').json()["token"]
+    assert realm.post_client("openid-connect", NATIVE, initial_access_token)["status"] == 403
     answer = realm.log_in("reader", "mcp-native", scope="mcp:tools", redirect_uri="http://127.0.0.1:5555/callback")
     assert claims(answer["access_token"])["aud"] == PUBLIC_URL
 
@@ -126,13 +126,15 @@ def test_closed_lets_in_nobody_even_with_an_initial_access_token(keycloak: Keycl
 def test_an_initial_access_token_loosens_no_rule(standing_realm: Realm) -> None:
     admin = standing_realm.admin()
     path = f"admin/realms/{standing_realm.name}/clients-initial-access"
-    invitation = admin.connection.raw_post(path, data='{"count": 9, "expiration": 60}').json()["token"]
-    invited = standing_realm.post_client("openid-connect", NATIVE, invitation)
-    assert invited["status"] == 201
-    client = admin.get("clients", clientId=invited["client_id"])[0]
+    initial_access_token = admin.connection.raw_post(path, data='{"count": 9, "expiration": 60}').json()["token"]
+    registered = standing_realm.post_client("openid-connect", NATIVE, initial_access_token)
+    assert registered["status"] == 201
+    client = admin.get("clients", clientId=registered["client_id"])[0]
     assert (client["consentRequired"], client["fullScopeAllowed"]) == (True, False)
     for uri in ("https://evil.example/callback", "http://localhost/*"):
-        rejected = standing_realm.post_client("openid-connect", {**NATIVE, "redirect_uris": [uri]}, invitation)
+        rejected = standing_realm.post_client(
+            "openid-connect", {**NATIVE, "redirect_uris": [uri]}, initial_access_token
+        )
         assert rejected["status"] == 403
 
 

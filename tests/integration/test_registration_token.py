@@ -101,9 +101,9 @@ def test_what_keycloak_answered_a_registration_may_be_sent_back(standing_realm: 
 @pytest.mark.parametrize("client_id", ["mcp-native", "account", "account-console", "admin-cli", PUBLIC_URL])
 def test_nobody_reads_or_changes_a_client_that_is_not_theirs(standing_realm: Realm, client_id: str) -> None:
     mine = registered(standing_realm)
-    person = standing_realm.log_in("admin", mine["client_id"], scope="mcp:tools")["access_token"]
+    user_token = standing_realm.log_in("admin", mine["client_id"], scope="mcp:tools")["access_token"]
     url = f"{standing_realm.issuer}/clients-registrations/openid-connect/{quote(client_id, safe='')}"
-    for token in (mine["registration_access_token"], person, ""):
+    for token in (mine["registration_access_token"], user_token, ""):
         headers = bearer(token) if token else {}
         statuses = {
             standing_realm.server.request(method, url, headers=headers).status_code for method in ("GET", "DELETE")

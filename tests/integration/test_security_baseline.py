@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from mcp_idp.cli.bootstrap.keycloak.probe import payloads
-from mcp_idp.cli.bootstrap.keycloak.verification import NATIVE_REGISTRATION_ENDPOINTS
+from mcp_idp.cli.bootstrap.keycloak.realm_verification import NATIVE_REGISTRATION_ENDPOINTS
 from tests.support.keycloak.realm import claims, pkce_pair
 
 if TYPE_CHECKING:
@@ -65,8 +65,8 @@ def test_no_endpoint_takes_a_client_of_keycloaks_own_kind(standing_realm: Realm,
 
 @pytest.mark.requirement("bootstrap.s3")
 def test_nobody_forges_another_persons_subject(standing_realm: Realm) -> None:
-    own_kind = payloads.own_kind("forger", protocolMappers=[payloads.SUB_FORGING_MAPPER])
-    assert standing_realm.post_client("default", own_kind)["status"] == 404
+    native = payloads.own_kind("forger", protocolMappers=[payloads.SUB_FORGING_MAPPER])
+    assert standing_realm.post_client("default", native)["status"] == 404
     assert standing_realm.register(**NATIVE, protocolMappers=[payloads.SUB_FORGING_MAPPER])["status"] == 400
     # Were the endpoint open after all, the policy would still let no mapper in, whoever sends it.
     admin = standing_realm.admin()
@@ -77,8 +77,8 @@ def test_nobody_forges_another_persons_subject(standing_realm: Realm) -> None:
 
 @pytest.mark.requirement("bootstrap.s4")
 def test_nobody_gets_a_token_of_ten_years(standing_realm: Realm) -> None:
-    own_kind = payloads.own_kind("eternal", attributes=payloads.TEN_YEAR_LIFETIME)
-    assert standing_realm.post_client("default", own_kind)["status"] == 404
+    native = payloads.own_kind("eternal", attributes=payloads.TEN_YEAR_LIFETIME)
+    assert standing_realm.post_client("default", native)["status"] == 404
     assert standing_realm.register(**NATIVE, attributes=payloads.TEN_YEAR_LIFETIME)["status"] == 400
     client = standing_realm.register(**NATIVE, scope="mcp:tools offline_access")
     answer = standing_realm.log_in("reader", client["client_id"], scope="mcp:tools offline_access")
@@ -88,8 +88,8 @@ def test_nobody_gets_a_token_of_ten_years(standing_realm: Realm) -> None:
 
 @pytest.mark.requirement("bootstrap.s5")
 def test_nobody_gets_access_tokens_signed_with_a_shared_secret(standing_realm: Realm) -> None:
-    own_kind = payloads.own_kind("signer", attributes=payloads.SHARED_SECRET)
-    assert standing_realm.post_client("default", own_kind)["status"] == 404
+    native = payloads.own_kind("signer", attributes=payloads.SHARED_SECRET)
+    assert standing_realm.post_client("default", native)["status"] == 404
     assert standing_realm.register(**NATIVE, access_token_signed_response_alg="HS256")["status"] == 400
 
 
@@ -103,15 +103,15 @@ def test_a_relative_redirect_is_refused(standing_realm: Realm, uri: str) -> None
 @pytest.mark.requirement("bootstrap.s7")
 @pytest.mark.parametrize("member", payloads.ADDRESSES)
 def test_no_foreign_address_is_shown_or_fetched(standing_realm: Realm, member: str) -> None:
-    refused = standing_realm.register(**payloads.with_address(member))
+    rejected = standing_realm.register(**payloads.with_address(member))
     # 403: refused by a rule. 400 would mean that Keycloak went to fetch it first.
-    assert refused["status"] == 403, refused
+    assert rejected["status"] == 403, rejected
 
 
 @pytest.mark.requirement("bootstrap.s8")
 def test_a_name_full_of_markup_is_shown_as_text(standing_realm: Realm) -> None:
-    own_kind = payloads.own_kind("spoofer", name=payloads.SPOOFED_NAME)
-    assert standing_realm.post_client("default", own_kind)["status"] == 404
+    native = payloads.own_kind("spoofer", name=payloads.SPOOFED_NAME)
+    assert standing_realm.post_client("default", native)["status"] == 404
     client = standing_realm.register(**NATIVE, client_name="<b id='spoof'>Account</b>")
     page = standing_realm.consent_page("reader", client["client_id"], scope="mcp:tools")
     assert "<b id='spoof'>" not in page

@@ -87,11 +87,11 @@ def test_of_all_grants_that_keycloak_has_only_a_login_brings_a_token(standing_re
         "password": "reader",
         "device_code": "x",
     }
-    brought = {grant: standing_realm.token(grant_type=grant, **known, **granted) for grant in offered}
-    assert [grant for grant, response in brought.items() if "access_token" in response] == []
+    tokens = {grant: standing_realm.token(grant_type=grant, **known, **granted) for grant in offered}
+    assert [grant for grant, response in tokens.items() if "access_token" in response] == []
     # By the rule, and not because something else was wrong with the request.
     ruled = ("client_credentials", f"{GRANTS}:token-exchange")
-    assert {brought[grant]["error_description"] for grant in ruled} == {"Request not allowed"}
+    assert {tokens[grant]["error_description"] for grant in ruled} == {"Request not allowed"}
 
 
 @pytest.mark.requirement("bootstrap.uma")

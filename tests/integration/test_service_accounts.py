@@ -19,8 +19,8 @@ from mcp_idp.cli.bootstrap.errors import (
     PermissionDenied,
     VerificationError,
 )
+from mcp_idp.cli.bootstrap.keycloak.admin_accounts import ACCOUNTS, ADMIN_REALM, replace_bootstrap_admin
 from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
-from mcp_idp.cli.bootstrap.keycloak.service_accounts import ACCOUNTS, ADMIN_REALM, replace_bootstrap_admin
 from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings, account_file
 from mcp_idp.cli.bootstrap.keycloak.state.managed import MANAGED_MARKER
 from tests.support.keycloak.bootstrap_commands import check, command_line
@@ -246,7 +246,7 @@ def _some(few: tuple[int, ...], maximum: int) -> list[object]:
 def test_one_that_broke_off_is_completed_by_the_next(realm: Realm, writes: int) -> None:
     admin = temporary(realm)
     with recording(realm.server.url) as proxy:
-        proxy.breaks_after = writes
+        proxy.fails_after = writes
         settings = replace(_settings(realm, admin), internal_url=f"{proxy.url}/realms/{realm.name}")
         with pytest.raises(BootstrapError):
             replace_bootstrap_admin(settings, wait=0, log=lambda _: None)
@@ -266,15 +266,18 @@ def test_an_account_that_may_do_too_much_is_named_and_the_administrator_stays(re
     user = _client(
         master, f"{realm.name}-check", "s" * 43, {str(name): str(value) for name, value in MANAGED_MARKER.items()}
     )
-    ours = master.get("clients", clientId=f"{realm.name}-check")[0]
+    check_account = master.get("clients", clientId=f"{realm.name}-check")[0]
     everything = [master.get("roles", "admin")]
-    for path in (("users", user, "role-mappings", "realm"), ("clients", ours["id"], "scope-mappings", "realm")):
+    for path in (
+        ("users", user, "role-mappings", "realm"),
+        ("clients", check_account["id"], "scope-mappings", "realm"),
+    ):
         master.write("POST", path, everything)
     with pytest.raises(VerificationError, match=r"-check has rights in .*master"):
         replace_bootstrap_admin(_settings(realm, admin), wait=30, log=lambda _: None)
     assert _can_log_in(realm, admin)
     assert not account_file(realm.folder / "accounts", "check").exists()
-    master.write("DELETE", ("clients", ours["id"], "scope-mappings", "realm"), everything)
+    master.write("DELETE", ("clients", check_account["id"], "scope-mappings", "realm"), everything)
     replace_bootstrap_admin(_settings(realm, admin), wait=30, log=lambda _: None)
     assert not _can_log_in(realm, admin)
 

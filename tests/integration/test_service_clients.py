@@ -9,9 +9,9 @@ import pytest
 from mcp_idp.cli.bootstrap.errors import ConfigError
 from tests.support.in_process import serving, settings_for
 from tests.support.keycloak.bootstrap_commands import check
-from tests.support.keycloak.manual_changes import client_members, machine_role
+from tests.support.keycloak.manual_changes import client_members, service_client_role
 from tests.support.keycloak.realm import REDIRECT, bootstrapped, claims
-from tests.support.keycloak.service_clients import KEY, MACHINES, SCOPE, Workshop, new_key, workshop
+from tests.support.keycloak.service_clients import KEY, SCOPE, SERVICE_CLIENTS, Workshop, new_key, workshop
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +36,7 @@ def own(keycloak: Keycloak, tmp_path: Path) -> Workshop:
 async def test_a_machine_with_a_secret_gets_the_scopes_of_its_roles_and_the_server_takes_its_token(
     standing: Workshop,
 ) -> None:
-    response = standing.machine_token()
+    response = standing.service_client_token()
     token = claims(response["access_token"])
     assert token["aud"] == standing.public_url
     assert set(token["scope"].split()) & {"mcp:tools", "mcp:notes.read", "mcp:notes.write"} == {
@@ -60,7 +60,7 @@ async def test_a_machine_with_a_key_gets_its_token_by_an_assertion(standing: Wor
 
 @pytest.mark.requirement("machines.no_person")
 def test_its_token_belongs_to_no_person(standing: Workshop) -> None:
-    token = claims(standing.machine_token()["access_token"])
+    token = claims(standing.service_client_token()["access_token"])
     assert token["azp"] == "nightly-report"
     assert not {"sid", "auth_time", "name", "email", "preferred_username"} & set(token)
     admin = standing.admin()
@@ -72,14 +72,14 @@ def test_its_token_belongs_to_no_person(standing: Workshop) -> None:
 @pytest.mark.requirement("machines.only_listed")
 def test_neither_a_wrong_secret_nor_another_key_nor_another_way_brings_a_token(standing: Workshop) -> None:
     guesses = [
-        standing.machine_token(secret="wrong" * 8),
+        standing.service_client_token(secret="wrong" * 8),
         standing.assertion_token(new_key()),
         standing.assertion_token(KEY, "nightly-report"),  # has a secret
-        standing.machine_token("importer", "x" * 43),  # has a key
+        standing.service_client_token("importer", "x" * 43),  # has a key
         standing.token(grant_type="client_credentials", client_id="nightly-report", scope=SCOPE),
         standing.token(grant_type="client_credentials", client_id="mcp-native", scope=SCOPE),
-        standing.machine_token(standing.public_url, standing.client_secret),  # the server's own client
-        standing.machine_token(scope=f"{SCOPE} offline_access"),
+        standing.service_client_token(standing.public_url, standing.client_secret),  # the server's own client
+        standing.service_client_token(scope=f"{SCOPE} offline_access"),
     ]
     assert ["access_token" in response for response in guesses] == [False] * len(guesses), guesses
     assert all(response["status"] in {400, 401} for response in guesses)
@@ -89,7 +89,7 @@ def test_neither_a_wrong_secret_nor_another_key_nor_another_way_brings_a_token(s
 @pytest.mark.parametrize("grant", ["password", "urn:ietf:params:oauth:grant-type:token-exchange"])
 def test_a_machine_uses_no_other_grant(standing: Workshop, grant: str) -> None:
     form = {"client_id": "nightly-report", "client_secret": standing.secret, "scope": SCOPE}
-    subject = standing.machine_token()["access_token"]
+    subject = standing.service_client_token()["access_token"]
     response = standing.token(grant_type=grant, username="writer", password="writer", subject_token=subject, **form)
     assert "access_token" not in response
     back = standing.authorize("writer", client_id="nightly-report", scope="mcp:tools")
@@ -102,7 +102,7 @@ async def test_a_client_that_registered_itself_gets_nothing_that_counts(standing
         "openid-connect",
         {"redirect_uris": [REDIRECT], "grant_types": ["client_credentials"], "scope": SCOPE},
     )
-    response = standing.machine_token(client["client_id"], client["client_secret"])
+    response = standing.service_client_token(client["client_id"], client["client_secret"])
     token = claims(response["access_token"])
     assert "aud" not in token
     assert not {"mcp:tools", "mcp:notes.read", "mcp:notes.write"} & set(token["scope"].split())
@@ -113,8 +113,8 @@ async def test_a_client_that_registered_itself_gets_nothing_that_counts(standing
 
 @pytest.mark.requirement("machines.only_listed")
 def test_nobody_registers_under_a_machine_s_name_or_changes_it(standing: Workshop) -> None:
-    taken = standing.post_client("openid-connect", {"client_id": "nightly-report", "redirect_uris": [REDIRECT]})
-    assert taken["status"] == 400
+    response = standing.post_client("openid-connect", {"client_id": "nightly-report", "redirect_uris": [REDIRECT]})
+    assert response["status"] == 400
     assert standing.post_client("default", {"clientId": "nightly-report", "redirectUris": [REDIRECT]})["status"] == 404
 
 
@@ -124,8 +124,8 @@ async def test_the_server_refuses_a_machine_that_the_access_file_does_not_name(o
     admin = own.admin()
     body = {"clientId": "unlisted", "secret": "u" * 43, "serviceAccountsEnabled": True, "standardFlowEnabled": False}
     admin.write("POST", ("clients",), body)
-    machine_role("unlisted", "mcp-admin")(admin)
-    response = own.machine_token("unlisted", "u" * 43)
+    service_client_role("unlisted", "mcp-admin")(admin)
+    response = own.service_client_token("unlisted", "u" * 43)
     token = claims(response["access_token"])
     assert token["aud"] == own.public_url  # all is right with it, but nobody stands behind it
     async with serving(settings_for(own)) as served:
@@ -140,7 +140,7 @@ def test_what_somebody_changes_is_named_and_mended(own: Workshop) -> None:
     assert check(own).names == []
     assert own.apply() == 0
     admin = own.admin()
-    machine_role("nightly-report", "mcp-admin")(admin)
+    service_client_role("nightly-report", "mcp-admin")(admin)
     client_members("importer", standardFlowEnabled=True, redirectUris=["https://evil.example/*"])(admin)
     client_members("nightly-report", fullScopeAllowed=True, secret="known" * 8)(admin)
     assert set(check(own).names) == {
@@ -152,7 +152,7 @@ def test_what_somebody_changes_is_named_and_mended(own: Workshop) -> None:
     }
     own.apply()
     assert check(own).clean
-    token = claims(own.machine_token(scope=f"{SCOPE} mcp:admin")["access_token"])
+    token = claims(own.service_client_token(scope=f"{SCOPE} mcp:admin")["access_token"])
     assert token["mcp_roles"] == ["mcp-reader"]
     assert "mcp:admin" not in token["scope"].split()
 
@@ -166,9 +166,9 @@ def test_without_machine_clients_the_grant_is_refused_and_the_clients_are_gone(o
     policies = {policy["name"]: policy for policy in own.admin().get("client-policies", "policies")["policies"]}
     (condition,) = policies["mcp-code-only"]["conditions"]
     assert "client_credentials" in condition["configuration"]["grant_types"]
-    assert own.machine_token(secret=secret)["status"] == 401
+    assert own.service_client_token(secret=secret)["status"] == 401
     client = own.post_client("openid-connect", {"redirect_uris": [REDIRECT], "grant_types": ["client_credentials"]})
-    assert own.machine_token(client["client_id"], client["client_secret"], "mcp:tools")["status"] == 400
+    assert own.service_client_token(client["client_id"], client["client_secret"], "mcp:tools")["status"] == 400
 
 
 @pytest.mark.requirement("machines.secret")
@@ -183,7 +183,7 @@ def test_a_client_that_somebody_else_made_is_not_taken_over(keycloak: Keycloak, 
     realm = bootstrapped(keycloak, tmp_path)
     theirs = {"clientId": "importer", "secret": "a-secret-of-theirs", "redirectUris": ["https://theirs.example/back"]}
     realm.admin().write("POST", ("clients",), theirs)
-    realm.write_access(machine_clients={"importer": MACHINES["importer"]})
+    realm.write_access(machine_clients={"importer": SERVICE_CLIENTS["importer"]})
     with pytest.raises(ConfigError, match=r"machine_clients.importer: the realm has a client with this id"):
         realm.apply()
     found = realm.admin().get("clients", clientId="importer")[0]

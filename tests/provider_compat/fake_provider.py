@@ -61,7 +61,7 @@ def wrong(name: str, message: str, **changes: Any) -> Row:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Imitation:
+class FakeProvider:
     """One provider.
 
     Attributes:
@@ -147,19 +147,19 @@ def _json(document: Any) -> httpx.Response:
 
 
 @asynccontextmanager
-async def serving(imitation: Imitation, folder: Path, **settings: str) -> AsyncIterator[Calls]:
+async def serving(fake_provider: FakeProvider, folder: Path, **settings: str) -> AsyncIterator[Calls]:
     """This server with the imitation behind it, set up as the guide says."""
     content = yaml.safe_load(Settings().access_file.read_text(encoding="utf-8"))
     access_file = folder / "access.yaml"
-    access_file.write_text(yaml.safe_dump({**content, **imitation.access}), encoding="utf-8")
+    access_file.write_text(yaml.safe_dump({**content, **fake_provider.access}), encoding="utf-8")
     variables = {
-        "OAUTH_SERVER_URL": imitation.issuer,
+        "OAUTH_SERVER_URL": fake_provider.issuer,
         "MCP_PUBLIC_URL": RESOURCE,
-        **imitation.settings,
+        **fake_provider.settings,
         **settings,
         "ACCESS_FILE": str(access_file),
     }
-    async with httpx.AsyncClient(transport=httpx.MockTransport(imitation.reply)) as http:
+    async with httpx.AsyncClient(transport=httpx.MockTransport(fake_provider.reply)) as http:
         app = create_app(load_settings(variables), clock=FakeClock().clock, http=http)
         transport = httpx.ASGITransport(app)
         async with (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.provider_compat.fake_provider import RESOURCE, USER, Imitation, Row, genuine, wrong
+from tests.provider_compat.fake_provider import RESOURCE, USER, FakeProvider, Row, genuine, wrong
 from tests.support.fake_issuer import NOW
 
 READ = "mcp:tools mcp:notes.read"
@@ -10,7 +10,7 @@ EVERYTHING = f"{READ} mcp:notes.write mcp:admin"
 
 _PROJECT = "69234237810729019"
 _ROLES = f"urn:zitadel:iam:org:project:{_PROJECT}:roles"
-ZITADEL = Imitation(
+ZITADEL = FakeProvider(
     profile="zitadel",
     source=(
         "https://zitadel.com/docs/apis/openidoauth/claims",
@@ -64,7 +64,7 @@ ZITADEL = Imitation(
 )
 
 _HYDRA = "https://acme-1.projects.oryapis.com"
-ORY = Imitation(
+ORY = FakeProvider(
     profile="ory",
     source=(
         "https://www.ory.sh/docs/oauth2-oidc/jwt-access-token",
@@ -106,7 +106,7 @@ ORY = Imitation(
     },
 )
 
-AUTHELIA = Imitation(
+AUTHELIA = FakeProvider(
     profile="authelia",
     source=(
         "https://www.authelia.com/integration/openid-connect/introduction/",
@@ -145,7 +145,7 @@ AUTHELIA = Imitation(
 )
 
 # Nobody's in particular: RFC 9068 as it stands, and the plain JWTs that came before it.
-GENERIC = Imitation(
+GENERIC = FakeProvider(
     profile="generic",
     source=("https://www.rfc-editor.org/rfc/rfc9068", "https://openid.net/specs/openid-connect-discovery-1_0.html"),
     issuer="https://id.unheard-of.example",

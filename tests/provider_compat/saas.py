@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tests.provider_compat.fake_provider import RESOURCE, USER, Imitation, Row, genuine, wrong
+from tests.provider_compat.fake_provider import RESOURCE, USER, FakeProvider, Row, genuine, wrong
 from tests.support.fake_issuer import NOW
 
 READ, ALL_BUT_ADMIN = "mcp:tools mcp:notes.read", "mcp:tools mcp:notes.read mcp:notes.write"
 
-OKTA = Imitation(
+OKTA = FakeProvider(
     profile="okta",
     source=(
         "https://developer.okta.com/docs/api/openapi/okta-oauth/guides/overview/",
@@ -52,7 +52,7 @@ OKTA = Imitation(
 )
 
 _AUTH0_USER = "auth0|6553da60a54af58e29493993"
-AUTH0 = Imitation(
+AUTH0 = FakeProvider(
     profile="auth0",
     source=("https://auth0.com/docs/secure/tokens/access-tokens/access-token-profiles",),
     issuer="https://acme.eu.auth0.com/",
@@ -95,7 +95,7 @@ AUTH0 = Imitation(
 _TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
 _API = "6e74172b-be56-4843-9ff4-e66a39bb12e3"
 _TOOLS, _ALL = "mcp:tools", "mcp:admin mcp:notes.read mcp:notes.write mcp:tools"
-ENTRA = Imitation(
+ENTRA = FakeProvider(
     profile="entra",
     source=(
         "https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference",
@@ -163,7 +163,7 @@ ENTRA = Imitation(
 
 _CLIENT, _POOL = "57cbishk4j24pabc1234567890", "eu-central-1_EXAMPLE"
 _NAMES = (f"{RESOURCE}/mcp:tools", f"{RESOURCE}/mcp:admin")
-COGNITO = Imitation(
+COGNITO = FakeProvider(
     profile="cognito",
     source=(
         "https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-access-token.html",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import jwt
 
-from tests.provider_compat.fake_provider import RESOURCE, Imitation, Row, genuine, wrong
+from tests.provider_compat.fake_provider import RESOURCE, FakeProvider, Row, genuine, wrong
 from tests.support.fake_issuer import NOW
 
 READ, ALL_BUT_ADMIN = "mcp:tools mcp:notes.read", "mcp:tools mcp:notes.read mcp:notes.write"
 EVERYTHING = f"{ALL_BUT_ADMIN} mcp:admin"
 
-KEYCLOAK = Imitation(
+KEYCLOAK = FakeProvider(
     profile="keycloak",
     source=("https://www.keycloak.org/docs/latest/server_admin/#_oidc_token_mappings",),
     issuer="https://login.example.com/realms/team",
@@ -43,7 +43,7 @@ KEYCLOAK = Imitation(
     ),
 )
 
-DEX = Imitation(
+DEX = FakeProvider(
     profile="dex",
     source=("https://github.com/dexidp/dex/blob/v2.45.1/server/oauth2.go",),
     issuer="https://dex.example.com",
@@ -91,7 +91,7 @@ DEX = Imitation(
     ),
 )
 
-NANOIDP = Imitation(
+NANOIDP = FakeProvider(
     profile="nanoidp",
     source=("https://github.com/cdelmonte-zg/nanoidp/issues/187",),
     issuer="https://nano.example.com",
@@ -110,7 +110,7 @@ NANOIDP = Imitation(
 
 _APP = "t6mPcSqzkCqL2WZ5CmXTqxHFGPfJfu9Bq"
 _HS256 = jwt.encode({"iss": "https://sso.example.com/application/o/mcp/", "aud": _APP, "uid": "1"}, "s" * 64, "HS256")
-AUTHENTIK = Imitation(
+AUTHENTIK = FakeProvider(
     profile="authentik",
     source=(
         "https://docs.goauthentik.io/add-secure-apps/providers/oauth2/",

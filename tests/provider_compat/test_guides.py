@@ -16,8 +16,8 @@ from mcp_idp.config import load_settings
 from mcp_idp.config.settings import NAMES, Settings
 from mcp_idp.providers import PROFILES
 from scripts.docs.providers_table import GUIDES, TABLE, table
-from tests.provider_compat.fake_provider import RESOURCE, Imitation
-from tests.provider_compat.imitations import IMITATIONS
+from tests.provider_compat.fake_provider import RESOURCE, FakeProvider
+from tests.provider_compat.index import FAKE_PROVIDERS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,15 +69,15 @@ def test_every_setting_that_a_guide_names_exists(page: Path) -> None:
 
 
 @pytest.mark.requirement("providers.guides")
-@pytest.mark.parametrize("imitation", IMITATIONS, ids=lambda i: i.profile)
-def test_what_a_guide_says_to_set_is_what_the_imitation_works_with(imitation: Imitation) -> None:
-    page = GUIDES / f"{imitation.profile}.md"
-    issuer = {"OAUTH_SERVER_URL": imitation.issuer, "MCP_PUBLIC_URL": RESOURCE}
-    assert variables(page) == {**issuer, **imitation.settings}
-    assert members(page) == imitation.access
+@pytest.mark.parametrize("fake_provider", FAKE_PROVIDERS, ids=lambda i: i.profile)
+def test_what_a_guide_says_to_set_is_what_the_imitation_works_with(fake_provider: FakeProvider) -> None:
+    page = GUIDES / f"{fake_provider.profile}.md"
+    issuer = {"OAUTH_SERVER_URL": fake_provider.issuer, "MCP_PUBLIC_URL": RESOURCE}
+    assert variables(page) == {**issuer, **fake_provider.settings}
+    assert members(page) == fake_provider.access
     content = yaml.safe_load(Settings().access_file.read_text(encoding="utf-8"))
     AccessPolicy.model_validate({**content, **members(page)})
-    assert load_settings(variables(page)).provider.name == imitation.profile
+    assert load_settings(variables(page)).provider.name == fake_provider.profile
 
 
 @pytest.mark.requirement("providers.table")

@@ -119,12 +119,12 @@ def test_what_people_take_for_the_issuer_is_refused_with_what_to_write(issuer: s
 @pytest.mark.requirement("providers.wrong_issuer")
 @pytest.mark.parametrize("name", ["auth0", "entra", "cognito", "google", "dex", "ory"])
 def test_introspection_is_refused_where_no_endpoint_for_it_can_be_found(name: str) -> None:
-    asking = replace(
+    introspecting = replace(
         Settings(), provider=PROFILES[name], server_url="https://id.example.com/t", token_mode="introspection"
     )
     with pytest.raises(SettingsError):
-        validate_provider(asking)
-    validate_provider(replace(asking, introspect_url="https://id.example.com/introspect"))
+        validate_provider(introspecting)
+    validate_provider(replace(introspecting, introspect_url="https://id.example.com/introspect"))
 
 
 @pytest.mark.anyio
@@ -183,8 +183,8 @@ def test_no_scope_in_a_token_adds_to_what_the_roles_bring(
     markers = {"azp": "cli", "uid": "1", "client_id": "cli", "token_use": "access"}
     claims = {**Issuer().claims(typ=..., scope=..., mcp_roles=...), **markers, **scopes, profile.roles_claim: current}
     principal = validate_claims(claims, rules, NOW)
-    brought = access.effective_scopes(access.scopes_granted_by(access.roles_for_groups(current)))
-    assert principal.scopes <= brought
+    granted = access.effective_scopes(access.scopes_granted_by(access.roles_for_groups(current)))
+    assert principal.scopes <= granted
     assert principal.roles == access.roles_for_groups(current)
     if not any(scopes.get(name) for name in profile.scope_claims):
-        assert principal.scopes == brought
+        assert principal.scopes == granted

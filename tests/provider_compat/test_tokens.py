@@ -10,8 +10,8 @@ from structlog.testing import capture_logs
 
 from mcp_idp.config.env import SettingsError
 from mcp_idp.providers import PROFILES, profile_for
-from tests.provider_compat.fake_provider import Imitation, Row, serving
-from tests.provider_compat.imitations import IMITATIONS
+from tests.provider_compat.fake_provider import FakeProvider, Row, serving
+from tests.provider_compat.index import FAKE_PROVIDERS
 from tests.provider_compat.opaque import AUTHELIA, GENERIC, ORY, ZITADEL
 from tests.provider_compat.saas import COGNITO
 from tests.provider_compat.self_hosted import DEX
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 INTROSPECTION_SETTINGS = {"AUTH_TOKEN_MODE": "introspection", "OAUTH_CLIENT_SECRET": "our own s3cret"}
-ASKS = (
+INTROSPECTING = (
     ZITADEL,
     replace(ORY, settings={"OAUTH_INTROSPECT_URL": "http://hydra:4445/admin/oauth2/introspect"}),
     AUTHELIA,
@@ -51,8 +51,8 @@ async def outcome(server: Calls, token: str) -> frozenset[str] | str:
     return message
 
 
-async def outcomes(server: Calls, imitation: Imitation, rows: Iterable[Row]) -> dict[str, frozenset[str] | str]:
-    return {row.name: await outcome(server, imitation.token(row)) for row in rows}
+async def outcomes(server: Calls, fake_provider: FakeProvider, rows: Iterable[Row]) -> dict[str, frozenset[str] | str]:
+    return {row.name: await outcome(server, fake_provider.token(row)) for row in rows}
 
 
 def expected(rows: Iterable[Row]) -> dict[str, frozenset[str] | str]:
@@ -60,35 +60,35 @@ def expected(rows: Iterable[Row]) -> dict[str, frozenset[str] | str]:
 
 
 @pytest.mark.requirement("providers.shapes", "providers.roles_decide")
-@pytest.mark.parametrize("imitation", IMITATIONS, ids=lambda i: i.profile)
-async def test_each_token_becomes_what_it_should(imitation: Imitation, tmp_path: Path) -> None:
-    rows = (*imitation.rows, *imitation.rows_for_all())
-    async with serving(imitation, tmp_path) as server:
-        assert await outcomes(server, imitation, rows) == expected(rows)
+@pytest.mark.parametrize("fake_provider", FAKE_PROVIDERS, ids=lambda i: i.profile)
+async def test_each_token_becomes_what_it_should(fake_provider: FakeProvider, tmp_path: Path) -> None:
+    rows = (*fake_provider.rows, *fake_provider.rows_for_all())
+    async with serving(fake_provider, tmp_path) as server:
+        assert await outcomes(server, fake_provider, rows) == expected(rows)
 
 
 @pytest.mark.requirement("providers.shapes")
 def test_every_profile_whose_tokens_can_be_judged_has_an_imitation() -> None:
-    assert {imitation.profile for imitation in IMITATIONS} == {
+    assert {fake_provider.profile for fake_provider in FAKE_PROVIDERS} == {
         p.name for p in PROFILES.values() if not p.unsupported_reason
     }
 
 
 @pytest.mark.requirement("providers.shapes")
-@pytest.mark.parametrize("imitation", IMITATIONS, ids=lambda i: i.profile)
-def test_an_imitation_cites_its_sources_and_shows_both_sides(imitation: Imitation) -> None:
-    assert all(source.startswith("https://") for source in imitation.source)
-    assert any(row.scopes for row in imitation.rows)
-    assert any(row.message in {"token_type", "header_type"} for row in imitation.rows)
+@pytest.mark.parametrize("fake_provider", FAKE_PROVIDERS, ids=lambda i: i.profile)
+def test_an_imitation_cites_its_sources_and_shows_both_sides(fake_provider: FakeProvider) -> None:
+    assert all(source.startswith("https://") for source in fake_provider.source)
+    assert any(row.scopes for row in fake_provider.rows)
+    assert any(row.message in {"token_type", "header_type"} for row in fake_provider.rows)
 
 
 @pytest.mark.requirement("providers.chosen")
-@pytest.mark.parametrize("imitation", IMITATIONS, ids=lambda i: i.profile)
-def test_the_issuer_gives_its_provider_away_or_a_setting_names_it(imitation: Imitation) -> None:
-    named = imitation.settings.get("OAUTH_PROVIDER")
-    assert profile_for(imitation.issuer, named).name == imitation.profile
+@pytest.mark.parametrize("fake_provider", FAKE_PROVIDERS, ids=lambda i: i.profile)
+def test_the_issuer_gives_its_provider_away_or_a_setting_names_it(fake_provider: FakeProvider) -> None:
+    named = fake_provider.settings.get("OAUTH_PROVIDER")
+    assert profile_for(fake_provider.issuer, named).name == fake_provider.profile
     if named is not None:
-        assert profile_for(imitation.issuer).name == "generic"
+        assert profile_for(fake_provider.issuer).name == "generic"
 
 
 @pytest.mark.requirement("providers.generic")
@@ -99,22 +99,22 @@ async def test_a_provider_that_nobody_named_works_with_nothing_but_its_issuer(tm
 
 
 @pytest.mark.requirement("providers.opaque")
-@pytest.mark.parametrize("imitation", ASKS, ids=lambda i: i.profile)
+@pytest.mark.parametrize("fake_provider", INTROSPECTING, ids=lambda i: i.profile)
 async def test_opaque_tokens_are_asked_about_where_the_provider_writes_them(
-    imitation: Imitation, tmp_path: Path
+    fake_provider: FakeProvider, tmp_path: Path
 ) -> None:
-    kinds = [row for row in imitation.rows if row.message in {"token_type", "header_type"}]
-    async with serving(imitation, tmp_path, **INTROSPECTION_SETTINGS) as server:
-        assert await outcome(server, imitation.opaque) == frozenset(["mcp:tools", "mcp:notes.read"])
-        assert await outcome(server, f"{imitation.opaque}x") == "inactive"
+    kinds = [row for row in fake_provider.rows if row.message in {"token_type", "header_type"}]
+    async with serving(fake_provider, tmp_path, **INTROSPECTION_SETTINGS) as server:
+        assert await outcome(server, fake_provider.opaque) == frozenset(["mcp:tools", "mcp:notes.read"])
+        assert await outcome(server, f"{fake_provider.opaque}x") == "inactive"
         # What is a JWT must pass as one before anybody is asked.
-        assert await outcomes(server, imitation, kinds) == expected(kinds)
-    async with serving(imitation, tmp_path) as server:
-        assert await outcome(server, imitation.opaque) == "not_a_jwt"
+        assert await outcomes(server, fake_provider, kinds) == expected(kinds)
+    async with serving(fake_provider, tmp_path) as server:
+        assert await outcome(server, fake_provider.opaque) == "not_a_jwt"
 
 
 @pytest.mark.requirement("providers.opaque")
-@pytest.mark.parametrize("imitation", ASKS, ids=lambda i: i.profile)
+@pytest.mark.parametrize("fake_provider", INTROSPECTING, ids=lambda i: i.profile)
 @pytest.mark.parametrize(
     ("member", "value", "message"),
     [
@@ -126,9 +126,9 @@ async def test_opaque_tokens_are_asked_about_where_the_provider_writes_them(
     ],
 )
 async def test_an_answer_about_an_opaque_token_is_judged_like_one(
-    imitation: Imitation, member: str, value: Any, message: str, tmp_path: Path
+    fake_provider: FakeProvider, member: str, value: Any, message: str, tmp_path: Path
 ) -> None:
-    odd = replace(imitation, response={**imitation.response, member: value})
+    odd = replace(fake_provider, response={**fake_provider.response, member: value})
     async with serving(odd, tmp_path, **INTROSPECTION_SETTINGS) as server:
         assert await outcome(server, odd.opaque) == message
 

@@ -82,13 +82,13 @@ def write_certificates(folder: Path, hosts: tuple[str, ...]) -> None:
 def serving_documents(folder: Path) -> Iterator[Documents]:
     """Serve over TLS with the certificate in `folder`, where a container reaches this machine."""
 
-    class Answer(Handler):
+    class DocumentHandler(Handler):
         def answer(self) -> None:
             documents.requests.append(f"{self.headers['Host']}{self.path}")
             document = documents.by_path.get(self.path)
             self.send(200 if document else 404, json.dumps(document).encode(), content_type="application/json")
 
     # All addresses: which of them a container reaches depends on the engine. Only public test documents are behind it.
-    with listening(Answer, address="0.0.0.0", certificate=folder / "server.pem") as port:  # noqa: S104 - see above
+    with listening(DocumentHandler, address="0.0.0.0", certificate=folder / "server.pem") as port:  # noqa: S104 - see above
         documents = Documents(port)
         yield documents

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mcp_idp.cli.bootstrap.keycloak.client_credentials import ClientCredentials
+from mcp_idp.cli.bootstrap.keycloak.client_authentication import ClientAuthentication
 from mcp_idp.cli.bootstrap.keycloak.desired import DesiredState
 from mcp_idp.cli.bootstrap.keycloak.templates import load_client_policies_file, load_realm_file
 
@@ -25,7 +25,7 @@ def desired(access: AccessPolicy) -> DesiredState:
         access=access,
         realm_file=load_realm_file(folder),
         client_policies_file=load_client_policies_file(folder),
-        credentials=ClientCredentials(secret="s" * 43),
+        credentials=ClientAuthentication(secret="s" * 43),
     )
 
 

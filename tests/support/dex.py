@@ -57,7 +57,7 @@ class Dex:
     config: str = "dex.yaml"
     public_url: str = PUBLIC_URL
     containers: dict[str, Any] = field(default_factory=dict)
-    others: tuple[str, ...] = ()  # origins of other providers that a login may lead through
+    other_origins: tuple[str, ...] = ()  # origins of other providers that a login may lead through
     names_itself: bool = False
 
     @property
@@ -135,9 +135,9 @@ class Dex:
         """Register as anybody can (RFC 7591); the answer's members and its `status`."""
         return self.send_registration(document)
 
-    def send_registration(self, body: Json, invitation: str | None = None) -> Json:
+    def send_registration(self, body: Json, initial_access_token: str | None = None) -> Json:
         """The same; the front knows no invitations (RFC 7591 section 3), so one changes nothing."""
-        headers = {"Authorization": f"Bearer {invitation}"} if invitation else {}
+        headers = {"Authorization": f"Bearer {initial_access_token}"} if initial_access_token else {}
         response = httpx.post(f"{self.issuer}/register", json=body, headers=headers, timeout=_PATIENCE)
         return {"status": response.status_code, **response.json()}
 
@@ -163,7 +163,7 @@ class Dex:
 
     def visit(self, user: str, url: str, *, agree: bool = True) -> Json:
         """Let `user` go where `url` leads and fill the forms: the parameters that came back, or the last page."""
-        login_user = _Person(user, (self.issuer, *self.others), agree=agree)
+        login_user = _DemoUser(user, (self.issuer, *self.other_origins), agree=agree)
         return login_user.go(url)
 
     def visit_client(self, user: str, url: str) -> None:
@@ -196,7 +196,7 @@ class Dex:
         return {"status": response.status_code, **response.json()}
 
 
-class _Person:
+class _DemoUser:
     """Fills the forms of providers. Cookies are kept by hand: some are marked Secure over http, as browsers allow."""
 
     def __init__(self, user: str, providers: tuple[str, ...], *, agree: bool) -> None:
@@ -245,7 +245,7 @@ def running_dex(
     config: str = "dex.yaml",
     env: dict[str, str] | None = None,
     dex: Json | None = None,
-    beside: dict[str, str] | None = None,
+    other_containers: dict[str, str] | None = None,
     public_url: str = PUBLIC_URL,
     direct: int | None = None,
     **members: Any,
@@ -257,7 +257,7 @@ def running_dex(
         config: DEX_CONFIG.
         env: Dex's own environment, for connectors and storage.
         dex: members of dex.yaml to replace.
-        beside: running containers by the name that Dex shall reach them by.
+        other_containers: running containers by the name that Dex shall reach them by.
         public_url: the resource.
         direct: a port at which Dex is reached past its front, as only an attacker inside its network could.
         members: members of access.yaml to replace.
@@ -269,7 +269,7 @@ def running_dex(
     server = Dex(folder, config=config, public_url=public_url)
     server.write_sources(dex, **members)
     server.render()
-    with Network() as network, _reachable(beside or {}, str(network.name)):
+    with Network() as network, _reachable(other_containers or {}, str(network.name)):
         services = compose()["services"]
         back = _container(
             services["dex"]["image"], ["dex", "serve", "/run/idp/dex/config.yaml"], folder / "run" / "dex"

@@ -34,18 +34,18 @@ class DexIssuer(Issuer):
     Attributes:
         login: what the token endpoint gave `reader` for a code.
         refreshed: what it gave for the refresh token of another login.
-        of_nobody: what it gave a person without a group.
+        without_user: what it gave a person without a group.
         for_itself: what it gave, past the front, to a client that asked for no audience.
-        for_us: what it gave, past the front, to a client that asked for ours.
+        audience_ours: what it gave, past the front, to a client that asked for ours.
         code: an authorization code that was not used.
     """
 
     elsewhere: bool = True
     login: Json = field(repr=False)
     refreshed: Json = field(repr=False)
-    of_nobody: Json = field(repr=False)
+    without_user: Json = field(repr=False)
     for_itself: Json = field(repr=False)
-    for_us: Json = field(repr=False)
+    audience_ours: Json = field(repr=False)
     code: str = field(repr=False)
 
     def claims(self, **changes: Any) -> Json:
@@ -90,8 +90,8 @@ def issuer_of(dex: Dex, database: Postgres, direct: int) -> DexIssuer:
         now=float(claims(login["access_token"])["iat"]),
         login=login,
         refreshed=dex.refresh("mcp-native-10", tokens["refresh_token"]),
-        of_nobody=dex.log_in("nobody", "mcp-native-12"),
+        without_user=dex.log_in("nobody", "mcp-native-12"),
         for_itself=inside.log_in("reader", "mcp-native-13", scope="openid groups"),
-        for_us=inside.log_in("reader", "mcp-native-14", scope=audience),
+        audience_ours=inside.log_in("reader", "mcp-native-14", scope=audience),
         code=dex.visit("reader", dex.authorization_url("mcp-native-15", redirect_uri=REDIRECT))["code"],
     )

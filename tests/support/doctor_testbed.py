@@ -96,11 +96,11 @@ class Provider:
         self.sent.append(f"{url} {headers} {body!r}")
         if method == "OPTIONS":
             return self.preflights.get(path) or _welcome(headers)
-        message = self._answer(method, path, base, body)
+        message = self._respond(method, path, base, body)
         message.headers |= {"date": formatdate(NOW + self.ahead, usegmt=True), "access-control-allow-origin": "*"}
         return message
 
-    def _answer(self, method: str, path: str, base: str, body: bytes) -> HttpResponse:
+    def _respond(self, method: str, path: str, base: str, body: bytes) -> HttpResponse:
         documents = {
             "oauth-authorization-server": f"/.well-known/oauth-authorization-server{base}",
             "inserted": f"/.well-known/openid-configuration{base}",
@@ -169,8 +169,8 @@ class DoctorTestbed:
         logging.getLogger("httpx2").setLevel(logging.WARNING)  # the SDK shows each line in a table: half of the time
         clock = FakeClock()
         settings = load_settings(self.env)
-        seen_inside = httpx.MockTransport(self._for_the_server)
-        async with httpx.AsyncClient(transport=seen_inside) as provider:
+        internal_transport = httpx.MockTransport(self._for_the_server)
+        async with httpx.AsyncClient(transport=internal_transport) as provider:
             app = create_app(settings, clock=clock.clock, http=provider)
             server = httpx2.ASGITransport(app)
 
@@ -178,7 +178,9 @@ class DoctorTestbed:
                 return await self.route(request, server)
 
             async with lifespan(app), httpx2.AsyncClient(transport=httpx2.MockTransport(route)) as http:
-                evaluate = make_evaluator(self.env, transport=seen_inside, clock=clock.clock) if self.token else None
+                evaluate = (
+                    make_evaluator(self.env, transport=internal_transport, clock=clock.clock) if self.token else None
+                )
                 ask = SafeHttpClient(http, self.url, now=lambda: NOW)
                 case = CheckContext(self.url, ask, register=self.register, evaluate=evaluate, token=self.token)
                 return await run_checks(case, CHECKS)
@@ -229,7 +231,7 @@ def rewriting_header(name: str, old: str, new: str) -> Proxy:
     return proxy
 
 
-def answering(path: str, status: int, **members: Any) -> Proxy:
+def responding(path: str, status: int, **members: Any) -> Proxy:
     """Another status for a path, and other members in the JSON object that was there."""
 
     def proxy(request: httpx2.Request, message: HttpResponse) -> None:

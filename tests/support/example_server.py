@@ -33,12 +33,12 @@ def signing(certificate: Path | None = None) -> Iterator[Issuer]:
     """A provider that signs, on a port of its own; over TLS with a `certificate`, a file with its key besides."""
     issuer = Issuer()
 
-    class Answer(Handler):
+    class ProviderHandler(Handler):
         def answer(self) -> None:
             response = asyncio.run(issuer.answer(httpx.Request("GET", f"http://localhost{self.path}")))
             self.send(response.status_code, asyncio.run(response.aread()) if response.status_code == 200 else b"")
 
-    with listening(Answer, certificate=certificate) as port:
+    with listening(ProviderHandler, certificate=certificate) as port:
         issuer.url = f"{'https' if certificate else 'http'}://localhost:{port}/realms/mcp"
         yield issuer
 

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 def keycloak(statuses: dict[str, int]) -> Iterator[str]:
     """What answers like Keycloak by these statuses: of a path that begins so, 404 without; where it is."""
 
-    class Answer(Handler):
+    class AdminHandler(Handler):
         def answer(self) -> None:
             status = next((code for start, code in statuses.items() if self.path.startswith(start)), 404)
             tokens = {"access_token": "a.b.c", "expires_in": 300, "token_type": "Bearer"}
             self.send(status, json.dumps(tokens if status == 200 else {"error": "no"}).encode())
 
-    with listening(Answer) as port:
+    with listening(AdminHandler) as port:
         yield f"http://localhost:{port}"
 
 

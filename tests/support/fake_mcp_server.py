@@ -41,8 +41,8 @@ class Fake:
     token_error: bool = False
     callback_error: str | None = None
     description: str = "Greet somebody"
-    takes_token: bool = True
-    asks_for_login: bool = True
+    accepts_token: bool = True
+    requires_login: bool = True
     responses: dict[str, tuple[int, dict[str, Any]]] = field(default_factory=dict)  # by path, instead of the usual ones
     forms: list[dict[str, str]] = field(default_factory=list)
     query: dict[str, str] = field(default_factory=dict)
@@ -71,10 +71,10 @@ def fake_login() -> Iterator[Fake]:
     """A running `Fake`."""
     fake = Fake()
 
-    class Answer(_Answer):
+    class McpHandler(JsonHandler):
         state = fake
 
-    with listening(Answer, waits=True) as port:
+    with listening(McpHandler, waits=True) as port:
         fake.url = f"http://127.0.0.1:{port}"
         fake.claims = {"iss": fake.url, "sub": "ada", "aud": fake.resource, "scope": "mcp:tools", "exp": 2_000_000_000}
         yield fake
@@ -97,7 +97,7 @@ def log_in(fake: Fake, *options: str) -> int:
     return main(["--url", fake.resource, "--headless", "--user", "ada", "--issuer", fake.url, *options])
 
 
-class _Answer(Handler):
+class JsonHandler(Handler):
     state: Fake
 
     def answer(self) -> None:
@@ -171,8 +171,8 @@ class _Answer(Handler):
 
     def _mcp(self, message: dict[str, Any]) -> None:
         fake = self.state
-        right = self.headers.get("authorization") == f"Bearer {fake.token}" and fake.takes_token
-        if fake.asks_for_login and not right:
+        right = self.headers.get("authorization") == f"Bearer {fake.token}" and fake.accepts_token
+        if fake.requires_login and not right:
             challenge = (
                 f'Bearer resource_metadata="{fake.url}/.well-known/oauth-protected-resource/mcp", scope="mcp:tools"'
             )

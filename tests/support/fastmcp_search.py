@@ -44,11 +44,11 @@ CALLS: tuple[tuple[str, dict[str, Any]], ...] = (
 class _Run:
     issuer: Issuer
     calls: Calls
-    answers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    responses: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     async def modern(self, token: str) -> None:
         """The calls without a session."""
-        self._keep("modern", [await self.calls.call(name, token, arguments) for name, arguments in CALLS])
+        self._record("modern", [await self.calls.call(name, token, arguments) for name, arguments in CALLS])
 
     async def legacy(self, token: str) -> None:
         """The calls in a session of the handshake era."""
@@ -58,14 +58,16 @@ class _Run:
         opened = await self._post(headers, 0, "initialize", params)
         headers |= {"mcp-session-id": opened.headers["mcp-session-id"], "mcp-protocol-version": "2025-11-25"}
         named = [{"name": name, "arguments": arguments} for name, arguments in CALLS]
-        self._keep("legacy", [await self._post(headers, n, "tools/call", p) for n, p in enumerate(named, 1)])
+        self._record("legacy", [await self._post(headers, n, "tools/call", p) for n, p in enumerate(named, 1)])
 
     async def _post(self, headers: dict[str, str], number: int, method: str, params: Any) -> httpx.Response:
         document = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
         return await self.calls.client.post("/mcp", json=document, headers=headers)
 
-    def _keep(self, era: str, answers: list[httpx.Response]) -> None:
-        self.answers[era] = [{"status": a.status_code, "headers": dict(a.headers), "text": a.text} for a in answers]
+    def _record(self, revision: str, responses: list[httpx.Response]) -> None:
+        self.responses[revision] = [
+            {"status": a.status_code, "headers": dict(a.headers), "text": a.text} for a in responses
+        ]
 
 
 def _server(ran: list[str]) -> FastMCP:
@@ -99,7 +101,7 @@ async def _main(folder: Path) -> dict[str, Any]:
             await run.legacy(issuer.token(scope="mcp:tools"))
             by_admin = await run.calls.call("delete_everything", issuer.token(scope="mcp:admin"))
     audited = [json.loads(line) for line in audit.read_text(encoding="utf-8").splitlines()]
-    return {**run.answers, "admin": by_admin.text, "ran": ran, "audit": audited}
+    return {**run.responses, "admin": by_admin.text, "ran": ran, "audit": audited}
 
 
 if __name__ == "__main__":

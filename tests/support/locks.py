@@ -59,7 +59,7 @@ def pinned(lock: Iterable[Pin], environment: Mapping[str, str] | None = None) ->
     return {pin.name: pin.version for pin in lock if pin.marker is None or Marker(pin.marker).evaluate(here)}
 
 
-def asked_for(lock: str) -> list[str]:
+def requested_packages(lock: str) -> list[str]:
     """What `pyproject.toml` asks for in the lock of this name."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     if lock in GROUPS:
@@ -78,7 +78,7 @@ def installed(site: str) -> dict[str, tuple[str, list[str]]]:
 
 def missing(
     pins: Mapping[str, str],
-    wanted: Iterable[str],
+    requested: Iterable[str],
     known: Mapping[str, tuple[str, list[str]]],
     environment: Mapping[str, str] | None = None,
 ) -> list[str]:
@@ -86,7 +86,7 @@ def missing(
 
     Args:
         pins: name → version.
-        wanted: what the project asks for.
+        requested: what the project asks for.
         known: name → version and requirements. A distribution that is not in here, or in another version than the
             pinned one, is taken to ask for nothing: `known` is what happens to be installed.
         environment: the variables of markers; left out: this Python.
@@ -94,20 +94,20 @@ def missing(
     here = dict(environment or _this_python())
     lines: list[str] = []
     seen: set[tuple[str, str]] = set()
-    waiting = [("the project", Requirement(line), "") for line in wanted]
+    waiting = [("the project", Requirement(line), "") for line in requested]
     while waiting:
         who, need, extra = waiting.pop()
-        holds = [need.marker is None or need.marker.evaluate({**here, "extra": name}) for name in ("", extra)]
-        if not holds[1] or (extra and holds[0]):  # the latter comes from the distribution itself
+        applies = [need.marker is None or need.marker.evaluate({**here, "extra": name}) for name in ("", extra)]
+        if not applies[1] or (extra and applies[0]):  # the latter comes from the distribution itself
             continue
         name = canonicalize_name(need.name)
         if name not in pins or not need.specifier.contains(pins[name], prereleases=True):
             lines.append(f"{who} asks for {need}, the lock has {pins.get(name, 'none')}")
-        for wish in {"", *need.extras} - {found for asked, found in seen if asked == name}:
+        for wish in {"", *need.extras} - {found for package, found in seen if package == name}:
             seen.add((name, wish))
-            version, needs = known.get(name, ("", []))
+            version, requirements = known.get(name, ("", []))
             if version == pins.get(name):
-                waiting += [(f"{name}[{wish}]" if wish else name, Requirement(line), wish) for line in needs]
+                waiting += [(f"{name}[{wish}]" if wish else name, Requirement(line), wish) for line in requirements]
     return sorted(lines)
 
 

@@ -17,7 +17,7 @@ from tests.support.doctor_testbed import (
     DoctorTestbed,
     HttpResponse,
     Json,
-    answering,
+    responding,
     rewriting_header,
     without_header,
 )
@@ -35,7 +35,7 @@ class Misconfiguration:
 
     name: str
     complaint: str
-    breaks: Change
+    apply: Change
     first: str
     fix: Change | None = None
     also: frozenset[str] = frozenset()
@@ -65,7 +65,7 @@ def no_proxy(testbed: DoctorTestbed) -> None:
     testbed.proxies.clear()
 
 
-def saying(**members: Any) -> Change:
+def with_metadata(**members: Any) -> Change:
     """The provider's metadata says this; None takes a member out."""
     return lambda testbed: testbed.provider.document.update(members)
 
@@ -83,7 +83,7 @@ def handing_text(make: Callable[[Issuer], str]) -> Change:
     return lambda testbed: setattr(testbed, "token", make(testbed.provider.issuer))
 
 
-good_token = handing()
+valid_token = handing()
 
 
 def every(*changes: Change) -> Change:
@@ -110,7 +110,7 @@ def registering(respond: Callable[[Json], tuple[int, Json]]) -> Change:
     return change
 
 
-everybody = registering(lambda _: (201, {}))
+open_registration = registering(lambda _: (201, {}))
 
 
 def rejected(description: str, error: str = "insufficient_scope") -> tuple[int, Json]:
@@ -152,9 +152,9 @@ def _accept_any_origin(request: Any, message: HttpResponse) -> None:
         message.status = 401
 
 
-def _require_no_login(_: Any, said: HttpResponse) -> None:
-    if said.status == 401:
-        said.status = 200
+def _require_no_login(_: Any, response: HttpResponse) -> None:
+    if response.status == 401:
+        response.status = 200
 
 
 def _take_any_token(request: Any, message: HttpResponse) -> None:
@@ -194,7 +194,7 @@ ALL_FORMS = _forms("oauth-authorization-server", "inserted", "appended")
 HIDDEN = "http://keycloak:8080/realms/mcp"
 DOCUMENT = f"{WELL_KNOWN}{MCP}"
 ROOT_ONLY = (
-    answering(DOCUMENT, 404),
+    responding(DOCUMENT, 404),
     rewriting_header("www-authenticate", f"{WELL_KNOWN}/mcp", WELL_KNOWN),
 )
 
@@ -207,7 +207,7 @@ def _shared_secret(issuer: Issuer) -> str:
     return jwt.encode(issuer.claims(), "x" * 32, algorithm="HS256", headers={"kid": "one"})
 
 
-def _foreign_token(issuer: Issuer) -> str:
+def _third_party_token(issuer: Issuer) -> str:
     return issuer.token(key=rsa_key("stranger"))
 
 
@@ -240,13 +240,13 @@ MISCONFIGURATIONS = (
     Misconfiguration(
         "http behind a TLS proxy, in the metadata",
         "agentic-community#219",
-        every(behind_tls, through(answering(DOCUMENT, 200, resource="http://mcp.example.com/mcp"))),
+        every(behind_tls, through(responding(DOCUMENT, 200, resource="http://mcp.example.com/mcp"))),
         "other_resource",
         no_proxy,
         frozenset({"two_versions"}),
     ),
-    Misconfiguration("an error of the proxy", "seen", through(answering(MCP, 502)), "fails", no_proxy),
-    Misconfiguration("403 in place of 401", "spec", through(answering(MCP, 403)), "forbids", no_proxy),
+    Misconfiguration("an error of the proxy", "seen", through(responding(MCP, 502)), "fails", no_proxy),
+    Misconfiguration("403 in place of 401", "spec", through(responding(MCP, 403)), "forbids", no_proxy),
     # --- the challenge -----------------------------------------------------------------------------------------------
     Misconfiguration(
         "a proxy that takes WWW-Authenticate away",
@@ -281,25 +281,25 @@ MISCONFIGURATIONS = (
     Misconfiguration(
         "no RFC 9728 document",
         "mcp-remote#128",
-        through(answering(DOCUMENT, 404), answering(WELL_KNOWN, 404)),
+        through(responding(DOCUMENT, 404), responding(WELL_KNOWN, 404)),
         "document_missing",
         no_proxy,
     ),
     Misconfiguration("the document at the root only", "python-sdk#1052", through(*ROOT_ONLY), "not_at_path", no_proxy),
     Misconfiguration(
-        "the document not at the root", "seen", through(answering(WELL_KNOWN, 404)), "not_at_root", no_proxy
+        "the document not at the root", "seen", through(responding(WELL_KNOWN, 404)), "not_at_root", no_proxy
     ),
     Misconfiguration(
         "two documents",
         "seen",
-        through(answering(WELL_KNOWN, 200, scopes_supported=["everything"])),
+        through(responding(WELL_KNOWN, 200, scopes_supported=["everything"])),
         "two_versions",
         no_proxy,
     ),
     Misconfiguration(
         "no authorization server",
         "spec",
-        through(*(answering(path, 200, authorization_servers=[]) for path in (DOCUMENT, WELL_KNOWN))),
+        through(*(responding(path, 200, authorization_servers=[]) for path in (DOCUMENT, WELL_KNOWN))),
         "no_issuer",
         no_proxy,
     ),
@@ -315,7 +315,10 @@ MISCONFIGURATIONS = (
         every(
             behind_tls,
             through(
-                *(answering(p, 200, authorization_servers=["http://login.example.com"]) for p in (DOCUMENT, WELL_KNOWN))
+                *(
+                    responding(p, 200, authorization_servers=["http://login.example.com"])
+                    for p in (DOCUMENT, WELL_KNOWN)
+                )
             ),
         ),
         "clear_issuer",
@@ -347,44 +350,44 @@ MISCONFIGURATIONS = (
     Misconfiguration(
         "an issuer that follows the caller",
         "microcks#943, NikiforovAll#115",
-        saying(issuer=HIDDEN),
+        with_metadata(issuer=HIDDEN),
         "hidden_provider_issuer",
-        saying(issuer="http://localhost:8080/realms/mcp"),
+        with_metadata(issuer="http://localhost:8080/realms/mcp"),
     ),
     Misconfiguration(
         "an endpoint that only containers know",
         "NikiforovAll#144",
-        saying(token_endpoint=f"{HIDDEN}/protocol/openid-connect/token"),
+        with_metadata(token_endpoint=f"{HIDDEN}/protocol/openid-connect/token"),
         "hidden_endpoint",
         lambda testbed: testbed.provider.name("http://localhost:8080/realms/mcp"),
     ),
     Misconfiguration(
         "an http endpoint of an https provider",
         "keycloak#25350",
-        every(behind_tls, saying(token_endpoint="http://login.example.com/token")),
+        every(behind_tls, with_metadata(token_endpoint="http://login.example.com/token")),
         "clear_endpoint",
         lambda testbed: testbed.provider.name(LOGIN),
     ),
     Misconfiguration(
         "no token endpoint",
         "RFC 8414",
-        saying(token_endpoint=None),
+        with_metadata(token_endpoint=None),
         "endpoint_missing",
         lambda testbed: testbed.provider.name("http://localhost:8080/realms/mcp"),
     ),
     Misconfiguration(
         "no S256",
         "csharp-sdk#648",
-        saying(code_challenge_methods_supported=None),
+        with_metadata(code_challenge_methods_supported=None),
         "no_pkce",
-        saying(code_challenge_methods_supported=["S256"]),
+        with_metadata(code_challenge_methods_supported=["S256"]),
     ),
     Misconfiguration(
         "PKCE with plain only",
         "spec",
-        saying(code_challenge_methods_supported=["plain"]),
+        with_metadata(code_challenge_methods_supported=["plain"]),
         "no_pkce",
-        saying(code_challenge_methods_supported=["plain", "S256"]),
+        with_metadata(code_challenge_methods_supported=["plain", "S256"]),
     ),
     Misconfiguration(
         "only openid-configuration", "keycloak#29627", _forms("appended"), "only_openid_configuration", ALL_FORMS
@@ -400,9 +403,9 @@ MISCONFIGURATIONS = (
     Misconfiguration(
         "scopes that the realm does not have",
         "agentic-community#1143",
-        saying(scopes_supported=["openid", "mcp:tools"]),
+        with_metadata(scopes_supported=["openid", "mcp:tools"]),
         "unknown_scopes",
-        saying(scopes_supported=["mcp:tools", "mcp:notes.read", "mcp:notes.write"]),
+        with_metadata(scopes_supported=["mcp:tools", "mcp:notes.read", "mcp:notes.write"]),
     ),
     Misconfiguration(
         "keys that verify nothing",
@@ -437,21 +440,21 @@ MISCONFIGURATIONS = (
     Misconfiguration(
         "no way to register",
         "vscode#252892",
-        saying(registration_endpoint=None),
+        with_metadata(registration_endpoint=None),
         "no_registration",
-        saying(client_id_metadata_document_supported=True),
+        with_metadata(client_id_metadata_document_supported=True),
         frozenset({"only_documents"}),
     ),
     Misconfiguration(
         "metadata documents only, and no public clients",
         "keycloak#44403, fastmcp#4600",
-        saying(
+        with_metadata(
             registration_endpoint=None,
             client_id_metadata_document_supported=True,
             token_endpoint_auth_methods_supported=["client_secret_basic"],
         ),
         "no_public_clients",
-        saying(token_endpoint_auth_methods_supported=["client_secret_basic", "none"]),
+        with_metadata(token_endpoint_auth_methods_supported=["client_secret_basic", "none"]),
         frozenset({"only_documents"}),
     ),
     Misconfiguration(
@@ -459,57 +462,61 @@ MISCONFIGURATIONS = (
         "opensearch-mcp-server-py#227, open-liberty#35062",
         registering(trusted_hosts),
         "registration_refused",
-        everybody,
+        open_registration,
     ),
     Misconfiguration(
-        "a scope that may not be registered", "keycloak#43654", registering(client_scopes), "client_refused", everybody
+        "a scope that may not be registered",
+        "keycloak#43654",
+        registering(client_scopes),
+        "client_refused",
+        open_registration,
     ),
     Misconfiguration(
-        "redirects to vendors refused", "vscode#278512", registering(loopback_only), "client_refused", everybody
+        "redirects to vendors refused", "vscode#278512", registering(loopback_only), "client_refused", open_registration
     ),
     Misconfiguration(
         "registrations that cannot be removed",
         "agentic-community#1119",
         registering(lambda _: (201, {"registration_client_uri": None})),
         "left_behind",
-        everybody,
+        open_registration,
     ),
     # --- tokens ------------------------------------------------------------------------------------------------------
     Misconfiguration(
-        "a token for another audience", "keycloak#41526", handing(aud="account"), "token_audience", good_token
+        "a token for another audience", "keycloak#41526", handing(aud="account"), "token_audience", valid_token
     ),
     Misconfiguration(
         "the client id as audience",
         "claude-code#90497",
         handing(aud="client-1"),
         "token_audience",
-        good_token,
+        valid_token,
     ),
-    Misconfiguration("no audience at all", "agentic-community#1132", handing(aud=...), "token_audience", good_token),
+    Misconfiguration("no audience at all", "agentic-community#1132", handing(aud=...), "token_audience", valid_token),
     Misconfiguration("an audience of the provider's own", "fastmcp#3835", handing(aud="api://mcp"), "token_audience"),
     Misconfiguration(
         "a client without the scope basic",
         "meho#791",
         handing(sub=...),
         "token_subject",
-        good_token,
+        valid_token,
     ),
     Misconfiguration(
         "the internal issuer in tokens",
         "microcks#943",
         handing(iss=HIDDEN),
         "token_issuer",
-        good_token,
+        valid_token,
     ),
     Misconfiguration(
-        "a token for no scope", "keycloak#43654, laravel/mcp#258", handing(scope=""), "token_scope", good_token
+        "a token for no scope", "keycloak#43654, laravel/mcp#258", handing(scope=""), "token_scope", valid_token
     ),
     Misconfiguration(
         "an account without a role",
         "opensearch-mcp-server-py#227",
         handing(scope="", aud=...),
         "token_scope",
-        good_token,
+        valid_token,
         frozenset({"token_audience"}),
     ),
     Misconfiguration(
@@ -517,29 +524,29 @@ MISCONFIGURATIONS = (
         "LibreChat#13401",
         handing_text(lambda _: "v2.an-opaque-token"),
         "opaque_token",
-        good_token,
+        valid_token,
     ),
-    Misconfiguration("an encrypted token", "vscode#274226", handing_text(_encrypted), "encrypted_token", good_token),
+    Misconfiguration("an encrypted token", "vscode#274226", handing_text(_encrypted), "encrypted_token", valid_token),
     Misconfiguration(
-        "a token signed with a shared secret", "S5", handing_text(_shared_secret), "token_algorithm", good_token
+        "a token signed with a shared secret", "S5", handing_text(_shared_secret), "token_algorithm", valid_token
     ),
-    Misconfiguration("a token of another realm", "seen", handing_text(_of_another_realm), "token_key", good_token),
-    Misconfiguration("a forged token", "seen", handing_text(_foreign_token), "token_key", good_token),
-    Misconfiguration("the ID token", "RFC 8725", handing(typ="ID"), "token_type", good_token),
-    Misconfiguration("a token of a program", "S1", handing(sid=...), "token_without_person", good_token),
-    Misconfiguration("a token of ten years", "S4", handing(exp=NOW + 315_360_000), "token_lifetime", good_token),
+    Misconfiguration("a token of another realm", "seen", handing_text(_of_another_realm), "token_key", valid_token),
+    Misconfiguration("a forged token", "seen", handing_text(_third_party_token), "token_key", valid_token),
+    Misconfiguration("the ID token", "RFC 8725", handing(typ="ID"), "token_type", valid_token),
+    Misconfiguration("a token of a program", "S1", handing(sid=...), "token_without_person", valid_token),
+    Misconfiguration("a token of ten years", "S4", handing(exp=NOW + 315_360_000), "token_lifetime", valid_token),
     Misconfiguration(
-        "a token that ran out", "cursor#3722", handing(iat=NOW - 900, exp=NOW - 600), "token_time", good_token
+        "a token that ran out", "cursor#3722", handing(iat=NOW - 900, exp=NOW - 600), "token_time", valid_token
     ),
     Misconfiguration(
-        "a token from the future", "seen", handing(iat=NOW + 600, exp=NOW + 900), "token_time", good_token
+        "a token from the future", "seen", handing(iat=NOW + 600, exp=NOW + 900), "token_time", valid_token
     ),
-    Misconfiguration("a token with a claim of the wrong kind", "RFC 7519", handing(azp=7), "token_form", good_token),
-    Misconfiguration("a token bound to its sender", "RFC 9449", handing(cnf={"jkt": "x"}), "token_sender", good_token),
+    Misconfiguration("a token with a claim of the wrong kind", "RFC 7519", handing(azp=7), "token_form", valid_token),
+    Misconfiguration("a token bound to its sender", "RFC 9449", handing(cnf={"jkt": "x"}), "token_sender", valid_token),
     Misconfiguration(
         "a server that refuses what its rules take",
         "claude-code#90497",
-        every(good_token, through(_forget_the_challenge)),
+        every(valid_token, through(_forget_the_challenge)),
         "token_refused_anyhow",
         no_proxy,
         frozenset({"no_new_login"}),

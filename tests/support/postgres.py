@@ -41,7 +41,7 @@ class Postgres:
         }
 
     @property
-    def beside(self) -> dict[str, str]:
+    def other_containers(self) -> dict[str, str]:
         """The container by the name that Dex reaches it by."""
         return {"database": str(self.container.id)}
 

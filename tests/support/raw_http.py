@@ -29,7 +29,7 @@ HOST = b"Host: here\r\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RawResponse:
     status: int
     headers: dict[str, str]
     body: bytes
@@ -55,24 +55,24 @@ class Connection:
     def line(self) -> bytes:
         return self._read.readline()
 
-    def head(self) -> Answer:
+    def head(self) -> RawResponse:
         status = int(self.line().split()[1])
         headers: dict[str, str] = {}
         while (line := self.line()) != b"\r\n":
             name, _, value = line.decode().partition(":")
             headers[name] = value.strip()
-        return Answer(status, headers, b"")
+        return RawResponse(status, headers, b"")
 
-    def answer(self) -> Answer:
+    def answer(self) -> RawResponse:
         head = self.head()
         if "content-length" in head.headers:
-            return Answer(head.status, head.headers, self._read.read(int(head.headers["content-length"])))
+            return RawResponse(head.status, head.headers, self._read.read(int(head.headers["content-length"])))
         body = b""
         while size := int(self.line(), 16):
             body += self._read.read(size)
             self.line()
         self.line()
-        return Answer(head.status, head.headers, body)
+        return RawResponse(head.status, head.headers, body)
 
     def rest(self) -> bytes:
         """What comes until the other side ends."""
@@ -138,8 +138,8 @@ class Echo:
             await respond(send, 401, b"")
             return
         if path.startswith("/known"):
-            scope["extensions"][AUTHENTICATED_CALLBACK]["tell"]()
-        await self._hold(path)
+            scope["extensions"][AUTHENTICATED_CALLBACK]["callback"]()
+        await self._wait_for_release(path)
         if path == "/stream":
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": b"event", "more_body": True})
@@ -151,7 +151,7 @@ class Echo:
             pass
         self.ended.set()
 
-    async def _hold(self, path: str) -> None:
+    async def _wait_for_release(self, path: str) -> None:
         if path == "/release":
             for pause in self.pauses:
                 pause.set()
@@ -195,7 +195,7 @@ class Served:
         with closing(Connection(self.address)) as connection:
             yield connection
 
-    def once(self, request: bytes) -> Answer:
+    def once(self, request: bytes) -> RawResponse:
         with self.connect() as connection:
             return connection.send(request).answer()
 
@@ -245,20 +245,20 @@ class Stage:
         elif scope["path"] == "/who":
             await respond(send, 200, f"{scope['scheme']} {scope['client'][0]}".encode())
         elif scope["path"] == "/wait":
-            say("waiting")
+            report("waiting")
             await self._go_on.wait()
             await respond(send, 200, b"done")
         elif scope["path"] == "/events":
             await self._stream(send)
             while (await receive())["type"] != "http.disconnect":
                 pass
-            say("told")
+            report("told")
         else:
             await self._stream(send)
             try:
                 await asyncio.Event().wait()
             finally:
-                say("cancelled")
+                report("cancelled")
 
     async def _stream(self, send: Any) -> None:
         headers = [(b"content-type", b"text/event-stream")]
@@ -267,14 +267,14 @@ class Stage:
 
     async def _live(self, receive: Any, send: Any) -> None:
         await receive()
-        say("starting")
+        report("starting")
         if self._fault == "start":
             await send({"type": "lifespan.startup.failed", "message": "no provider"})
             return
         asyncio.get_running_loop().add_reader(sys.stdin.fileno(), self._hear)
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        say("stopping")
+        report("stopping")
         if self._fault == "stop":
             await asyncio.Event().wait()
         await send({"type": "lifespan.shutdown.complete"})
@@ -285,7 +285,7 @@ class Stage:
         self._go_on.set()
 
 
-def say(word: str) -> None:
+def report(word: str) -> None:
     sys.stdout.write(word + "\n")
     sys.stdout.flush()
 
@@ -293,7 +293,7 @@ def say(word: str) -> None:
 def main(host: str, port: str, fault: str = "", *proxies: str) -> int:
     configure_logging("json", "info")
     settings = Settings(host=host, port=int(port), trusted_proxies=proxies)
-    return serve(Stage(fault), settings, ready=lambda url: say(f"ready {url} {gc.get_freeze_count() > 0}"))
+    return serve(Stage(fault), settings, ready=lambda url: report(f"ready {url} {gc.get_freeze_count() > 0}"))
 
 
 if __name__ == "__main__":

@@ -24,13 +24,13 @@ class Recorder:
 
     Attributes:
         before_write: called with method and path before a write goes on.
-        breaks_after: after so many writes went on, their answer and every connection after it is lost.
+        fails_after: after so many writes went on, their answer and every connection after it is lost.
     """
 
     url: str
     requests: list[tuple[str, str]] = field(default_factory=list)
     before_write: Callable[[str, str], None] = lambda _method, _path: None
-    breaks_after: int | None = None
+    fails_after: int | None = None
 
     @property
     def writes(self) -> list[tuple[str, str]]:
@@ -44,7 +44,7 @@ class Recorder:
     @property
     def is_broken(self) -> bool:
         """Whether the connection is gone."""
-        return self.breaks_after is not None and len(self.writes) >= self.breaks_after
+        return self.fails_after is not None and len(self.writes) >= self.fails_after
 
 
 @contextmanager

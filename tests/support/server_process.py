@@ -10,7 +10,7 @@ from mcp_idp.observability.logging import configure_logging
 from mcp_server.app import create_app
 from tests.support.app import FakeClock
 from tests.support.fake_issuer import Issuer
-from tests.support.raw_http import say
+from tests.support.raw_http import report
 
 
 def main() -> int:
@@ -18,9 +18,9 @@ def main() -> int:
     issuer = Issuer()
     configure_logging("json", "error")
     for subject in ("4f0c", "7b1d"):
-        say(issuer.token(sub=subject))
+        report(issuer.token(sub=subject))
     app = create_app(Settings(port=0), clock=FakeClock(at=issuer.now).clock, http=issuer.http())
-    return serve(app, Settings(port=0), ready=say)
+    return serve(app, Settings(port=0), ready=report)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from tests.support.fake_issuer import Issuer
 ENDPOINT = "/realms/mcp/protocol/openid-connect/token"
 
 
-def _given(**changes: Any) -> dict[str, Any]:
+def _token_response(**changes: Any) -> dict[str, Any]:
     answer = {"access_token": "given", "token_type": "Bearer", "issued_token_type": ACCESS_TOKEN, "expires_in": 300}
     return {name: value for name, value in {**answer, **changes}.items() if value is not ...}
 
@@ -25,10 +25,10 @@ def _given(**changes: Any) -> dict[str, Any]:
 class Exchanging(Issuer):
     """A provider that exchanges; `requests` are the forms it got."""
 
-    responses: Callable[[], httpx.Response] = lambda: httpx.Response(200, json=_given())
+    responses: Callable[[], httpx.Response] = lambda: httpx.Response(200, json=_token_response())
     requests: list[dict[str, str]] = field(default_factory=list)
     displayed: list[str] = field(default_factory=list)
-    hold: asyncio.Event | None = None
+    release: asyncio.Event | None = None
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -40,7 +40,7 @@ class Exchanging(Issuer):
         self.requests.append({name: values[0] for name, values in parse_qs(request.content.decode()).items()})
         self.displayed.append(request.headers.get("authorization", ""))
         self.arrived.set()
-        if self.hold is not None:
-            await self.hold.wait()
+        if self.release is not None:
+            await self.release.wait()
         response = self.responses()
         return httpx.Response(response.status_code, stream=httpx.ByteStream(response.content))

@@ -16,7 +16,7 @@ TYPESCRIPT = Path(__file__).parents[1] / "clients" / "ts"
 
 
 @dataclass
-class Story:
+class Transcript:
     """What a client said while it ran, one object a line."""
 
     messages: list[dict[str, Any]]
@@ -31,7 +31,7 @@ class Story:
 
 def run_client(
     node: str, flavour: str, url: str, calls: list[Any], visit: Callable[[str], object], **environment: str
-) -> Story:
+) -> Transcript:
     """Let a client of `flavour` make its `calls` at the server `url`; `visit` logs somebody in at a page."""
     words = [node, "journey.mjs", flavour, url, json.dumps(calls)]
     messages: list[dict[str, Any]] = []
@@ -43,4 +43,4 @@ def run_client(
             messages.append(json.loads(line))
             if "authorize" in messages[-1]:
                 visit(messages[-1]["authorize"])
-    return Story(messages)
+    return Transcript(messages)

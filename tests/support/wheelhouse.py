@@ -13,22 +13,22 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def add_wheel(folder: Path, name: str, version: str, needs: Iterable[str] = ()) -> Path:
+def add_wheel(folder: Path, name: str, version: str, requirements: Iterable[str] = ()) -> Path:
     """A wheel of this name in `folder`, with one empty module.
 
     Args:
         folder: where pip is told to look (`--find-links`).
         name: of the distribution.
         version: of it.
-        needs: what it asks for, as `Requires-Dist` says it. The extras that this names are provided.
+        requirements: what it asks for, as `Requires-Dist` says it. The extras that this names are provided.
     """
     stem = f"{name.replace('-', '_')}-{version}"
-    extras = sorted({found for need in needs for found in re.findall(r'extra == "(.+?)"', need)})
+    extras = sorted({found for requirement in requirements for found in re.findall(r'extra == "(.+?)"', requirement)})
     metadata = [
         "Metadata-Version: 2.1",
         f"Name: {name}",
         f"Version: {version}",
-        *(f"Requires-Dist: {need}" for need in needs),
+        *(f"Requires-Dist: {requirement}" for requirement in requirements),
         *(f"Provides-Extra: {extra}" for extra in extras),
     ]
     wheel = ["Wheel-Version: 1.0", "Generator: tests", "Root-Is-Purelib: true", "Tag: py3-none-any"]

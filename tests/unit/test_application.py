@@ -125,19 +125,21 @@ async def test_once_tools_are_listed_no_other_runs_whatever_it_is_called(tmp_pat
     ):
         admin = issuer.token(scope="mcp:admin")  # no scope helps
         with capture_logs() as lines:
-            answers = [await _call(calls, admin, {"name": name, "arguments": {"name": "wipe"}}) for name in NOT_LISTED]
-            answers += [await _call(calls, admin, params) for params in (["wipe"], "wipe", {"tool": "wipe"}, None)]
+            responses = [
+                await _call(calls, admin, {"name": name, "arguments": {"name": "wipe"}}) for name in NOT_LISTED
+            ]
+            responses += [await _call(calls, admin, params) for params in (["wipe"], "wipe", {"tool": "wipe"}, None)]
         assert (await _call(calls, admin, {"name": "who"})).status_code == 200
     assert ran == [{"name": "who"}]
-    for answer in answers:
+    for answer in responses:
         assert (answer.status_code, "www-authenticate" in answer.headers) == (403, False)
         error = answer.json()["error"]
         assert (error["code"], error["data"]["error"]) == (-32003, "tool_not_listed")
         assert "under tools" in error["message"]
         assert "@tool" in error["message"]
-    refused = [line for line in lines if line["event"] == "request_rejected"]
-    assert [line["tool"] for line in refused][:4] == ["call_tool", "Wipe", "wipe ", "/wipe"]
-    assert [line["tool"] for line in refused][-6:] == ["list", "NoneType", *["NoneType"] * 4]
+    rejected = [line for line in lines if line["event"] == "request_rejected"]
+    assert [line["tool"] for line in rejected][:4] == ["call_tool", "Wipe", "wipe ", "/wipe"]
+    assert [line["tool"] for line in rejected][-6:] == ["list", "NoneType", *["NoneType"] * 4]
     audited = [json.loads(line) for line in audit.read_text(encoding="utf-8").splitlines()][:-1]
     assert {(line["decision"], line["status"], line["reason"], line["method"]) for line in audited} == {
         ("denied", 403, "tool_not_listed", "tools/call")
@@ -208,15 +210,15 @@ def test_fastmcp_s_search_transform_runs_no_tool_that_the_caller_may_not() -> No
     words = [".venv-bench/bin/python", "-m", "tests.support.fastmcp_search"]
     ran = subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True, timeout=120)
     found = json.loads(ran.stdout.splitlines()[-1])
-    for era in ("modern", "legacy"):
-        assert [answer["status"] for answer in found[era]] == [403, 403, 403, 403, 403, 200, 200]
-        assert not any("www-authenticate" in answer["headers"] for answer in found[era])
-        assert "4f0c" in found[era][-1]["text"]
+    for revision in ("modern", "legacy"):
+        assert [answer["status"] for answer in found[revision]] == [403, 403, 403, 403, 403, 200, 200]
+        assert not any("www-authenticate" in answer["headers"] for answer in found[revision])
+        assert "4f0c" in found[revision][-1]["text"]
     assert "all is gone" in found["admin"]
     assert found["ran"] == ["delete_everything"]  # by the administrator, who calls it by its name
-    refused = [(line["target"], line["reason"]) for line in found["audit"] if line["decision"] == "denied"]
+    rejected = [(line["target"], line["reason"]) for line in found["audit"] if line["decision"] == "denied"]
     by_another_name = [(name, "tool_not_listed") for name in ("call_tool", "call_tool", "Call_Tool", "call_tool ")]
-    assert refused == [*by_another_name, ("delete_everything", "insufficient_role")] * 2
+    assert rejected == [*by_another_name, ("delete_everything", "insufficient_role")] * 2
 
 
 @pytest.mark.requirement("protect.any_app", "protect.only_mcp")

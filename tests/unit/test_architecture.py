@@ -31,8 +31,8 @@ LIBRARY = (
 )
 COMMAND = (("common",), ("bootstrap", "inspect"), ("login",), ("demo", "doctor"), ("token",))
 KEYCLOAK = (
-    ("client_credentials",),
-    ("credentials",),
+    ("client_authentication",),
+    ("credential_loading",),
     ("settings",),
     ("admin_client",),
     ("lookups",),
@@ -42,9 +42,9 @@ KEYCLOAK = (
     ("desired",),
     ("executor",),
     ("planner",),
-    ("verification",),
+    ("realm_verification",),
     ("initial_access_tokens", "stale_clients"),
-    ("service_accounts",),
+    ("admin_accounts",),
     ("runner",),
     ("compliance",),
     ("probe",),

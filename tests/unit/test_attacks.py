@@ -124,9 +124,9 @@ async def test_asking_that_fails_in_a_way_nobody_thought_of_is_a_fault_of_the_pr
     async with running(issuer, token_mode="introspection", client_secret="not-a-secret") as server:
         failed = await server.post(issuer.token())
         issuer.message = {"active": True, **issuer.claims(sub=...)}
-        answered = await server.post(issuer.token())
-    assert (failed.status_code, answered.status_code) == (503, 200)
-    assert answered.json()["result"]["structuredContent"]["subject"] == "4f0c"
+        response = await server.post(issuer.token())
+    assert (failed.status_code, response.status_code) == (503, 200)
+    assert response.json()["result"]["structuredContent"]["subject"] == "4f0c"
 
 
 @pytest.mark.requirement("attack.fail_closed")
@@ -136,9 +136,9 @@ async def test_what_goes_wrong_inside_the_verification_admits_nobody(error: Base
         raise error
 
     async def app(_scope: Any, _receive: Any, _send: Any) -> None:
-        admitted.append(True)
+        authenticated.append(True)
 
-    admitted: list[bool] = []
+    authenticated: list[bool] = []
     chosen = Settings()
     access = load_access(chosen.access_file)
     challenger = ChallengeBuilder("http://localhost:3000/x", access.login_scopes)
@@ -154,7 +154,7 @@ async def test_what_goes_wrong_inside_the_verification_admits_nobody(error: Base
     stream = _Stream(middleware, "POST", {"authorization": f"Bearer {Issuer().token()}"}, b"{}")
     with pytest.raises(type(error)):
         await stream.responses
-    assert (admitted, stream.sent) == ([], [])
+    assert (authenticated, stream.sent) == ([], [])
 
 
 @pytest.mark.requirement("attack.fault_bound")
@@ -229,9 +229,9 @@ async def test_half_of_a_surrogate_pair_names_nobody(claim: str, half: str) -> N
 async def test_a_whole_pair_is_a_character() -> None:
     async with running() as server:
         response = await server.post(_signed(server.issuer, sub="\U0001f600"))
-        greeted = await server.call("greet", server.issuer.token(), {"name": "\U0001f600"})
+        greeting = await server.call("greet", server.issuer.token(), {"name": "\U0001f600"})
     assert response.json()["result"]["structuredContent"]["subject"] == "\U0001f600"
-    assert greeted.status_code == 200
+    assert greeting.status_code == 200
 
 
 # --- sessions and streams ---

@@ -14,7 +14,7 @@ from bench.cpu_time import call_work
 from bench.defaults import DEFAULTS
 from bench.flood_counts import JunkFlood, fetches_under_a_flood, junk_flood, one_token
 from bench.issuer import Issuer
-from bench.key_rotation import over_a_rotation, over_an_outage
+from bench.key_rotation import measure_outage, measure_rotation
 from bench.prepared_requests import UnexpectedStatusError, exchange, legacy_call, modern_call
 from bench.provider import published
 from bench.quick import lost
@@ -43,10 +43,10 @@ def test_every_round_samples_every_case_and_the_order_turns() -> None:
 
         return sample
 
-    taken = asyncio.run(measure({name: case(name) for name in "abc"}, rounds=2))
+    samples = asyncio.run(measure({name: case(name) for name in "abc"}, rounds=2))
 
     assert "".join(order) == "abc" + "bca" + "cab"
-    assert taken == {"a": [6.0, 8.0], "b": [4.0, 9.0], "c": [5.0, 7.0]}
+    assert samples == {"a": [6.0, 8.0], "b": [4.0, 9.0], "c": [5.0, 7.0]}
 
 
 @pytest.mark.requirement("bench.interleaved")
@@ -154,12 +154,12 @@ def test_a_crowd_with_one_new_token_is_one_introspection() -> None:
 
 @pytest.mark.requirement("bench.key-rotation")
 def test_a_rotation_with_overlap_fails_no_call_and_a_withdrawn_key_opens_nothing() -> None:
-    assert asyncio.run(over_a_rotation()) == (0, 0)
+    assert asyncio.run(measure_rotation()) == (0, 0)
 
 
 @pytest.mark.requirement("bench.key-rotation")
 def test_an_outage_fails_no_known_token_and_answers_503_to_an_unknown_key() -> None:
-    assert asyncio.run(over_an_outage()) == (0, 0)
+    assert asyncio.run(measure_outage()) == (0, 0)
 
 
 def telling(*together: int) -> ASGIApp:
@@ -194,10 +194,10 @@ def test_numbers_that_are_told_one_by_one_count() -> None:
     app = telling(1, 1, 1, 1, 1)
     counting = modern_call(call={"name": "count", "arguments": {"number": 5}})
 
-    alone, beside = asyncio.run(one_round(app, call_work(app, modern_call()), [counting]))
+    alone, with_streams = asyncio.run(one_round(app, call_work(app, modern_call()), [counting]))
 
     assert alone > 0
-    assert beside > 0
+    assert with_streams > 0
 
 
 @pytest.mark.requirement("bench.provider")

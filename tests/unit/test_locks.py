@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.markers import default_environment
 
-from tests.support.locks import EXTRAS, GROUPS, ROOT, asked_for, installed, missing, pinned, read_lock
+from tests.support.locks import EXTRAS, GROUPS, ROOT, installed, missing, pinned, read_lock, requested_packages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +55,7 @@ def test_a_lock_names_all_that_is_asked_for(name: str) -> None:
     lines = [
         line
         for environment in environments()
-        for line in missing(pinned(pins, environment), asked_for(name), known, environment)
+        for line in missing(pinned(pins, environment), requested_packages(name), known, environment)
     ]
     assert lines == []
 
@@ -85,7 +85,7 @@ def test_what_runs_these_tests_is_what_the_lock_names() -> None:
 def test_what_a_lock_lacks_is_named(name: str, gone: str, said: str) -> None:
     pins = pinned(read_lock(lock(name)))
     del pins[gone]
-    lines = missing(pins, asked_for(name), installed(sysconfig.get_path("purelib")))
+    lines = missing(pins, requested_packages(name), installed(sysconfig.get_path("purelib")))
     assert any(line.startswith(said) and line.endswith("the lock has none") for line in lines), lines
 
 

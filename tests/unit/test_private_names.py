@@ -100,7 +100,7 @@ def gone(names: set[str], thing: object) -> list[str]:
     return missing
 
 
-class Silent(asyncio.Transport):
+class NullTransport(asyncio.Transport):
     """A connection on which nothing is sent."""
 
 
@@ -114,7 +114,7 @@ async def waits(scope: Scope, receive: Receive, send: Send) -> None:
 async def test_uvicorn_s_protocol_has_each_name_that_ours_uses() -> None:
     names = names_of_the_protocol()
     protocol = HttpToolsProtocol(uvicorn.Config(waits, log_config=None), ServerState(), {})
-    protocol.connection_made(Silent())
+    protocol.connection_made(NullTransport())
     protocol.data_received(b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\n\r\n")
 
     missing = gone(names, protocol)
@@ -137,11 +137,11 @@ def test_a_name_that_is_gone_is_named(name: str) -> None:
 @pytest.mark.requirement("dependencies.private_names")
 def test_each_private_name_is_known_and_its_dependency_has_an_upper_bound() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    asked = {need.name: need for need in map(Requirement, project["dependencies"])}
+    requirements = {need.name: need for need in map(Requirement, project["dependencies"])}
 
     known = STANDARD.union(*BOUNDED.values())
     assert {name: path for name, path in private_names().items() if name not in known} == {}
     assert known <= private_names().keys()
     for dependency in BOUNDED:
-        operators = {part.operator for part in asked[dependency].specifier}
+        operators = {part.operator for part in requirements[dependency].specifier}
         assert operators & {"<", "<=", "==", "~="}, dependency

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import httpx2
 
     from mcp_idp.cli.login.options import LoginOptions
-    from mcp_idp.config.client_credentials import ClientSigningKey
+    from mcp_idp.config.client_signing_key import ClientSigningKey
 
 _DOTENV = Path(__file__).parents[3] / ".env"
 _HELP = """\

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcp_idp.config.client_credentials import ClientSigningKey, InvalidClientKey
+from mcp_idp.config.client_signing_key import ClientSigningKey, InvalidClientKey
 
 if TYPE_CHECKING:
     from pathlib import Path

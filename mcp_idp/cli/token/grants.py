@@ -13,7 +13,7 @@ from mcp_idp.cli.common.client_deregistration import ClientRegistration
 from mcp_idp.cli.common.errors import LoginError, ProviderError
 from mcp_idp.cli.common.safe_http import is_http_url
 from mcp_idp.cli.doctor.context import text, texts
-from mcp_idp.config.client_credentials import ClientSigningKey
+from mcp_idp.config.client_signing_key import ClientSigningKey
 from mcp_idp.oauth.client_auth import ClientSecretBasic, ClientSecretPost, PrivateKeyJwt
 from mcp_idp.util.clock import Clock
 

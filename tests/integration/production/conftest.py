@@ -35,8 +35,8 @@ def production(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         login = {"type": "password", "value": USER, "temporary": False}
         names = {"firstName": "Ada", "lastName": "L", "email": "ada@example.test", "emailVerified": True}
         user = {"username": USER, "enabled": True, "credentials": [login], **names}
-        stack.people("create", "users", "-r", "mcp", "-f", "-", stdin=json.dumps(user))
-        stack.people("add-roles", "-r", "mcp", "--uusername", USER, "--rolename", "mcp-reader")
+        stack.bootstrap_users("create", "users", "-r", "mcp", "-f", "-", stdin=json.dumps(user))
+        stack.bootstrap_users("add-roles", "-r", "mcp", "--uusername", USER, "--rolename", "mcp-reader")
         yield stack
     finally:
         down = ("down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "5")

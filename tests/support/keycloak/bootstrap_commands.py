@@ -78,8 +78,8 @@ def account(realm: Realm, *roles: str) -> dict[str, str]:
 
     send("post", "clients", {"clientId": name, "secret": "s" * 43, "serviceAccountsEnabled": True})
     (client,) = read("clients", clientId=name)
-    (ours,) = read("clients", clientId=f"{realm.name}-realm")
-    granted = [role for role in read(f"clients/{ours['id']}/roles") if role["name"] in roles]
+    (realm_client,) = read("clients", clientId=f"{realm.name}-realm")
+    granted = [role for role in read(f"clients/{realm_client['id']}/roles") if role["name"] in roles]
     user = admin.connection.raw_get(f"{master}/clients/{client['id']}/service-account-user").json()
-    send("post", f"users/{user['id']}/role-mappings/clients/{ours['id']}", granted)
+    send("post", f"users/{user['id']}/role-mappings/clients/{realm_client['id']}", granted)
     return {"KEYCLOAK_ADMIN_CLIENT_ID": name, "KEYCLOAK_ADMIN_CLIENT_SECRET": "s" * 43}

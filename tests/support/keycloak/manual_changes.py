@@ -41,7 +41,7 @@ def client_members(client_id: str, **members: object) -> Tamper:
     return tamper
 
 
-def machine_role(client_id: str, role: str) -> Tamper:
+def service_client_role(client_id: str, role: str) -> Tamper:
     def tamper(admin: AdminClient) -> None:
         client = admin.get("clients", clientId=client_id)[0]
         account = admin.get("clients", client["id"], "service-account-user")
@@ -76,7 +76,7 @@ def _give_role(admin: AdminClient) -> None:
     admin.write("POST", ("users", user["id"], "role-mappings", "realm"), [admin.get("roles", "mcp-admin")])
 
 
-def _give_role_to_everybody(admin: AdminClient) -> None:
+def _add_default_role(admin: AdminClient) -> None:
     name = admin.get()["defaultRole"]["name"]
     admin.write("POST", ("roles", name, "composites"), [admin.get("roles", "mcp-reader")])
 
@@ -96,7 +96,7 @@ def _take_out_of_group(admin: AdminClient) -> None:
     admin.write("DELETE", ("users", user["id"], "groups", group["id"]))
 
 
-def _everybody_joins(admin: AdminClient) -> None:
+def _add_default_group(admin: AdminClient) -> None:
     admin.write("POST", ("groups",), {"name": "everybody"})
     group = admin.get("group-by-path", "everybody")
     admin.write("POST", ("groups", group["id"], "role-mappings", "realm"), [admin.get("roles", "mcp-reader")])
@@ -133,7 +133,7 @@ FORGED = {
 }
 
 
-def _foreign_mapper(admin: AdminClient) -> None:
+def _unmanaged_mapper(admin: AdminClient) -> None:
     path = ("client-scopes", _scope("mcp:tools")(admin)["id"], "protocol-mappers", "models")
     admin.write("POST", path, FORGED)
 
@@ -154,7 +154,7 @@ def _role_in_role(admin: AdminClient) -> None:
     admin.write("POST", ("roles", "mcp-reader", "composites"), [admin.get("roles", "mcp-admin")])
 
 
-def _bind_to_everybodys_role(admin: AdminClient) -> None:
+def _bind_scope_to_default_role(admin: AdminClient) -> None:
     (client,) = admin.get("clients", clientId="account")
     role = admin.get("clients", client["id"], "roles", "view-profile")
     path = ("client-scopes", _scope("mcp:tools")(admin)["id"], "scope-mappings", "clients", client["id"])
@@ -200,7 +200,7 @@ TAMPERINGS: dict[str, Tamper] = {
     "realm.displayName": _realm(displayName="Somebody else's"),
     "realm.enabled": _realm(enabled=False),
     "realm.record of clients": _realm(attributes={}),
-    "realm.default roles": _give_role_to_everybody,
+    "realm.default roles": _add_default_role,
     "realm.default scopes of new clients": _new_clients_get,
     "realm.optional scopes of new clients": _new_clients_lack,
     "client profiles.mcp-clients.executors": _profile_without_pkce,
@@ -212,7 +212,7 @@ TAMPERINGS: dict[str, Tamper] = {
     ),
     "scope mcp:notes.write": _delete_scope,
     "mapper 'resource audience' of scope mcp:notes.read.config.included.custom.audience": _audience,
-    "mapper 'forged' of scope mcp:tools": _foreign_mapper,
+    "mapper 'forged' of scope mcp:tools": _unmanaged_mapper,
     "registration policy max-clients/anonymous.max-clients": _policy(
         "max-clients", "anonymous", {"max-clients": ["999999"]}
     ),
@@ -229,7 +229,7 @@ TAMPERINGS: dict[str, Tamper] = {
     "client mcp-native.authenticationFlowBindingOverrides.browser": _another_login,
     "mapper 'forged' of client mcp-native": _client_mapper,
     "role mcp-reader.composites": _role_in_role,
-    "scope mcp:tools.roles of account": _bind_to_everybodys_role,
+    "scope mcp:tools.roles of account": _bind_scope_to_default_role,
     "client mcp-native.optionalClientScopes": _take_scope_from_client,
     f"client {PUBLIC_URL}.secret": client_members(PUBLIC_URL, secret="known"),
     f"client {PUBLIC_URL}.serviceAccountsEnabled": client_members(PUBLIC_URL, serviceAccountsEnabled=True),
@@ -239,5 +239,5 @@ TAMPERINGS: dict[str, Tamper] = {
     "group engineering.roles": _group_role,
     "group operations": _delete_group,
     "user admin.groups": _take_out_of_group,
-    "realm.default groups": _everybody_joins,
+    "realm.default groups": _add_default_group,
 }

@@ -214,9 +214,9 @@ class Realm:
         """Register a client as anybody can (RFC 7591); the answer's members and its `status`."""
         return self.post_client("openid-connect", {"token_endpoint_auth_method": "none", **metadata})
 
-    def send_registration(self, body: Json, invitation: str | None = None) -> Json:
+    def send_registration(self, body: Json, initial_access_token: str | None = None) -> Json:
         """Register by this very body, with an initial access token if one is given."""
-        return self.post_client("openid-connect", body, invitation)
+        return self.post_client("openid-connect", body, initial_access_token)
 
     def post_client(self, provider: str, body: Json, token: str | None = None) -> Json:
         """Send `body` to a registration endpoint."""

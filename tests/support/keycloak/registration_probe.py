@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from tests.support.keycloak.realm import Realm
 
 VENDOR = "https://vscode.dev/redirect"  # of the registration profile open-dev, and of no narrower one
-FOREIGN = "https://evil.example/callback"  # of none
+UNLISTED_REDIRECT = "https://evil.example/callback"  # of none
 
-__all__ = ["FOREIGN", "OWN", "VENDOR", "admitted"]
+__all__ = ["OWN", "UNLISTED_REDIRECT", "VENDOR", "accepted_redirects"]
 
 
-def admitted(realm: Realm) -> set[str]:
+def accepted_redirects(realm: Realm) -> set[str]:
     """Which of three redirects somebody can register: to this machine, to a vendor, to anywhere."""
-    return {uri for uri in (OWN, VENDOR, FOREIGN) if realm.register(redirect_uris=[uri])["status"] == 201}
+    return {uri for uri in (OWN, VENDOR, UNLISTED_REDIRECT) if realm.register(redirect_uris=[uri])["status"] == 201}

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from mcp_idp.cli.bootstrap.keycloak.credentials import public_key_set
-from mcp_idp.config.client_credentials import ClientSigningKey
+from mcp_idp.cli.bootstrap.keycloak.credential_loading import public_key_set
+from mcp_idp.config.client_signing_key import ClientSigningKey
 from mcp_idp.oauth.client_auth import PrivateKeyJwt
 from mcp_idp.util.clock import Clock
 from tests.support.keycloak.realm import Realm
@@ -31,7 +31,7 @@ def new_key() -> ClientSigningKey:
 
 KEY = new_key()
 
-MACHINES: dict[str, Any] = {
+SERVICE_CLIENTS: dict[str, Any] = {
     "nightly-report": {"name": "The nightly report", "roles": ["mcp-reader"], "secret": "NIGHTLY_REPORT_SECRET"},
     "importer": {"name": "The importer", "roles": ["mcp-writer"], "jwks": json.loads(public_key_set(KEY))},
 }
@@ -50,7 +50,9 @@ class Workshop(Realm):
     def secret(self) -> str:
         return (self.folder / "nightly-secret").read_text(encoding="utf-8").strip()
 
-    def machine_token(self, client_id: str = "nightly-report", secret: str | None = None, scope: str = SCOPE) -> Json:
+    def service_client_token(
+        self, client_id: str = "nightly-report", secret: str | None = None, scope: str = SCOPE
+    ) -> Json:
         """By client credentials and a secret."""
         form = {"client_id": client_id, "client_secret": secret or self.secret, "scope": scope}
         return self.token(grant_type="client_credentials", **form)
@@ -63,6 +65,6 @@ class Workshop(Realm):
 
 def workshop(server: Keycloak, folder: Path, **access: Any) -> Workshop:
     realm = Workshop(server, folder, f"test-{secrets.token_hex(4)}")
-    realm.write_access(**{"machine_clients": MACHINES, **access})
+    realm.write_access(**{"machine_clients": SERVICE_CLIENTS, **access})
     realm.apply()
     return realm

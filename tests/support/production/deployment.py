@@ -149,7 +149,7 @@ class Production(Stack):
         """The status of a tool call."""
         return self.request("POST", URL, **greeting(token)).status_code
 
-    def people(self, *words: str, stdin: str | None = None) -> str:
+    def bootstrap_users(self, *words: str, stdin: str | None = None) -> str:
         """`kcadm.sh`, with the account that may make people."""
         return self.compose("run", "--rm", "-T", "people", *words, stdin=stdin).stdout
 

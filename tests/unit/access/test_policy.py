@@ -169,7 +169,7 @@ _KEY = {"kty": "RSA", "n": "AQAB", "e": "AQAB"}
 
 @pytest.mark.requirement("machines.file")
 @pytest.mark.parametrize(
-    ("machine", "says"),
+    ("service_client", "message"),
     [
         ({}, "exactly one of secret, jwks and jwks_url"),
         ({"secret": "SECRET", "jwks_url": "https://x.example/keys"}, "exactly one of"),
@@ -186,14 +186,14 @@ _KEY = {"kty": "RSA", "n": "AQAB", "e": "AQAB"}
     ],
 )
 def test_a_machine_client_that_cannot_be_or_tells_a_secret_is_refused(
-    tmp_path: Path, machine: dict[str, object], says: str
+    tmp_path: Path, service_client: dict[str, object], message: str
 ) -> None:
     path = tmp_path / "access.yaml"
     content = yaml.safe_load(GOOD)
-    path.write_text(yaml.safe_dump({**content, "machine_clients": {"robot": {**_SERVICE_CLIENT, **machine}}}))
-    with pytest.raises(AccessFileError, match=re.escape(says)) as refused:
+    path.write_text(yaml.safe_dump({**content, "machine_clients": {"robot": {**_SERVICE_CLIENT, **service_client}}}))
+    with pytest.raises(AccessFileError, match=re.escape(message)) as raised:
         load_access(path)
-    assert "hunter2" not in str(refused.value)
+    assert "hunter2" not in str(raised.value)
 
 
 @pytest.mark.requirement("machines.file")

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from mcp_idp.http.body import MAX_BODY_BYTES
+from mcp_idp.http_server.limits import MAX_BODY_BYTES
 from tests.support.app import BOTH, running
 from tests.support.challenges import challenge
 from tests.support.fake_issuer import Issuer, rsa_key

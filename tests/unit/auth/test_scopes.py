@@ -86,10 +86,10 @@ async def test_clients_are_told_scopes_as_the_provider_calls_them(tmp_path: Path
 @pytest.mark.requirement("scopes.not_obtainable")
 async def test_a_tool_that_no_role_of_the_person_brings_is_a_plain_403() -> None:
     async with running() as server:
-        refusal = await server.call("note_add", server.issuer.token(**READER), {"text": "x"})
-    assert refusal.status_code == 403
-    assert "www-authenticate" not in refusal.headers
-    error = refusal.json()["error"]
+        rejection = await server.call("note_add", server.issuer.token(**READER), {"text": "x"})
+    assert rejection.status_code == 403
+    assert "www-authenticate" not in rejection.headers
+    error = rejection.json()["error"]
     assert error["data"]["error"] == "insufficient_role"
     assert "mcp-writer, mcp-admin" in error["message"]
 
@@ -104,7 +104,9 @@ async def test_a_refusal_is_a_json_rpc_error_with_the_id_of_its_request(sent: ob
     async with running() as server:
         headers = {"authorization": f"Bearer {server.issuer.token(**READER)}", "accept": BOTH}
         rejection = await server.client.post("/mcp", json=call, headers=headers)
-        early = await server.client.post("/mcp", json=call, headers=headers | {"authorization": _nobody(server)})
+        early = await server.client.post(
+            "/mcp", json=call, headers=headers | {"authorization": _token_without_roles(server)}
+        )
     assert (rejection.status_code, early.status_code) == (403, 403)
     response = rejection.json()
     assert (response["jsonrpc"], response["id"], response["error"]["code"]) == ("2.0", output, -32003)
@@ -112,7 +114,7 @@ async def test_a_refusal_is_a_json_rpc_error_with_the_id_of_its_request(sent: ob
     assert rejection.headers["content-type"] == "application/json"
 
 
-def _nobody(server: Running) -> str:
+def _token_without_roles(server: Running) -> str:
     return f"Bearer {server.issuer.token(scope='openid', mcp_roles=[])}"
 
 
@@ -137,9 +139,9 @@ async def test_headers_that_say_otherwise_than_the_body_let_nobody_through(heade
 @pytest.mark.requirement("scopes.by_arguments")
 async def test_scopes_that_follow_from_arguments_come_in_one_challenge() -> None:
     requirements = ScopeRequirements(_access())
-    requirements.add_tool("export", lambda arguments: ["mcp:admin"] if arguments["everybody"] else ())
-    assert requirements.for_message(_call("export", {"everybody": True})) == ("mcp:tools", "mcp:admin")
-    assert requirements.for_message(_call("export", {"everybody": False})) == ("mcp:tools",)
+    requirements.add_tool("export", lambda arguments: ["mcp:admin"] if arguments["all_users"] else ())
+    assert requirements.for_message(_call("export", {"all_users": True})) == ("mcp:tools", "mcp:admin")
+    assert requirements.for_message(_call("export", {"all_users": False})) == ("mcp:tools",)
 
 
 @pytest.mark.requirement("scopes.undecided")
@@ -159,10 +161,10 @@ async def test_scopes_that_follow_from_arguments_come_in_one_challenge() -> None
 async def test_what_cannot_be_decided_lets_nobody_through(
     decide: Callable[[Mapping[str, Any]], Any], arguments: object
 ) -> None:
-    needs = ScopeRequirements(_access())
-    needs.add_tool("export", decide)
+    requirements = ScopeRequirements(_access())
+    requirements.add_tool("export", decide)
     with pytest.raises(ScopeResolutionError):
-        needs.for_message(_call("export", arguments))
+        requirements.for_message(_call("export", arguments))
 
 
 @pytest.mark.requirement("scopes.everything_named")
@@ -179,7 +181,7 @@ async def test_what_cannot_be_decided_lets_nobody_through(
         ("prompts/get", {"name": "summary"}, "mcp:notes.read"),
         ("prompts/get", {"name": "other"}, None),
         ("completion/complete", {"ref": {"type": "ref/prompt", "name": "summary"}}, "mcp:notes.read"),
-        ("completion/complete", {"ref": {"type": "ref/resource", "uri": "notes://of/{person}"}}, "mcp:notes.write"),
+        ("completion/complete", {"ref": {"type": "ref/resource", "uri": "notes://of/{user}"}}, "mcp:notes.write"),
         ("completion/complete", {"ref": 7}, None),
         ("subscriptions/listen", {"notifications": {"resourceSubscriptions": ["notes://all"]}}, "mcp:admin"),
         ("subscriptions/listen", {"notifications": {"resource_subscriptions": ["x", "notes://all"]}}, "mcp:admin"),
@@ -194,7 +196,7 @@ async def test_what_cannot_be_decided_lets_nobody_through(
 async def test_whatever_is_named_needs_its_scope(method: Any, params: Any, required: str | None) -> None:
     requirements = ScopeRequirements(_access())
     requirements.add_resource("notes://all", "mcp:admin")
-    requirements.add_resource("notes://of/{person}", "mcp:notes.write")
+    requirements.add_resource("notes://of/{user}", "mcp:notes.write")
     requirements.add_prompt("summary", ("mcp:notes.read",))
     expected = ("mcp:tools",) if required is None else ("mcp:tools", required)
     assert requirements.for_message({"method": method, "params": params}) == expected
@@ -202,37 +204,37 @@ async def test_whatever_is_named_needs_its_scope(method: Any, params: Any, requi
 
 @pytest.mark.requirement("scopes.undecided", "scopes.everything_named")
 async def test_a_subscription_to_more_than_is_judged_lets_nobody_through() -> None:
-    needs = ScopeRequirements(_access())
-    needs.add_resource("notes://of/{person}", "mcp:notes.read")
+    requirements = ScopeRequirements(_access())
+    requirements.add_resource("notes://of/{user}", "mcp:notes.read")
     many = [f"notes://of/{number}" for number in range(MAX_SUBSCRIPTION_URIS + 1)]
     for uris in (many, many[:-1]):
         wanted = {"resourceSubscriptions": uris[1:], "resource_subscriptions": uris[:1]}
         message = {"method": "subscriptions/listen", "params": {"notifications": wanted}}
         if uris is many:
             with pytest.raises(ScopeResolutionError):
-                needs.for_message(message)
+                requirements.for_message(message)
         else:
-            assert needs.for_message(message) == ("mcp:tools", "mcp:notes.read")
+            assert requirements.for_message(message) == ("mcp:tools", "mcp:notes.read")
 
 
 @pytest.mark.requirement("scopes.again")
 async def test_what_runs_judges_the_arguments_it_gets() -> None:
     ran = []
 
-    async def export(everybody: bool = True) -> str:  # noqa: FBT001, FBT002 - a tool's parameter
-        ran.append(everybody)
+    async def export(all_users: bool = True) -> str:  # noqa: FBT001, FBT002 - a tool's parameter
+        ran.append(all_users)
         return "done"
 
-    requirement = ScopeRequirements(_access()).add_tool("export", lambda a: "mcp:admin" if a["everybody"] else ())
+    requirement = ScopeRequirements(_access()).add_tool("export", lambda a: "mcp:admin" if a["all_users"] else ())
     run = scope_checked(export, requirement)
     principal = _principal("mcp:tools")
     with request_context(AuthenticatedCaller(principal, frozenset({"mcp:tools"}))):
         with pytest.raises(MCPError, match="mcp:admin"), capture_logs() as lines:
-            await run(everybody=True)
+            await run(all_users=True)
         assert [(line["event"], line["name"], line["code"]) for line in lines] == [
             ("tool_call_denied", "export", "insufficient_scope")
         ]
-        assert await run(everybody=False) == "done"
+        assert await run(all_users=False) == "done"
     assert ran == [False]
 
 
@@ -317,9 +319,9 @@ async def test_resources_and_prompts_are_registered_with_their_scopes_and_listed
     def everything() -> str:
         return "all"
 
-    @resource("notes://of/{person}", title="One", scope="mcp:notes.write")
-    async def of(person: str) -> str:
-        return person
+    @resource("notes://of/{user}", title="One", scope="mcp:notes.write")
+    async def of(user: str) -> str:
+        return user
 
     @prompt(title="Sum up", scope="mcp:notes.read")
     async def summary() -> str:
@@ -335,7 +337,7 @@ async def test_resources_and_prompts_are_registered_with_their_scopes_and_listed
     register(server, module, requirements)
     with request_context(AuthenticatedCaller(_principal("mcp:notes.write"), frozenset())):
         assert [entry.name for entry in await server.list_prompts()] == ["summary"]
-        assert [entry.uri_template for entry in await server.list_resource_templates()] == ["notes://of/{person}"]
+        assert [entry.uri_template for entry in await server.list_resource_templates()] == ["notes://of/{user}"]
         assert await server.list_resources() == []
         read = await server.read_resource("notes://of/ada")
         assert [getattr(part, "content", None) for part in read] == ["ada"]

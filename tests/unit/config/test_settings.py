@@ -44,7 +44,7 @@ def test_durations_are_written_with_units() -> None:
 
 
 # Variables, and what the one line must speak of.
-REFUSED: list[tuple[dict[str, str], str]] = [
+REJECTED: list[tuple[dict[str, str], str]] = [
     ({"OAUTH_SERVER_UR": "https://login.example.com"}, "did you mean OAUTH_SERVER_URL"),
     ({"OAUTH_SERVERURL": "https://login.example.com"}, "did you mean OAUTH_SERVER_URL"),
     ({"JWT_AUDIENCES": "x"}, "did you mean JWT_AUDIENCE"),
@@ -106,7 +106,7 @@ REFUSED: list[tuple[dict[str, str], str]] = [
 
 
 @pytest.mark.requirement("settings.refused")
-@pytest.mark.parametrize(("variables", "message"), REFUSED)
+@pytest.mark.parametrize(("variables", "message"), REJECTED)
 def test_what_cannot_work_is_refused_in_one_line(variables: dict[str, str], message: str) -> None:
     with pytest.raises(SettingsError) as rejected:
         load_settings(variables)
@@ -221,8 +221,8 @@ def test_compose_reads_what_the_example_s_second_part_has() -> None:
     }  # compose sets these itself
     assert read - documented == set()
     # HOST and PORT are the container's own business: MCP_PORT says where the host publishes it.
-    container_s_own = {"HOST", "PORT", "OAUTH_CLIENT_SECRET_FILE"}
-    by_hand = text[text.index("# --- the bootstrap without compose") :]
-    bootstrap_s_own = set(re.findall(r"^# ?([A-Z][A-Z0-9_]+)=", by_hand, re.MULTILINE))
-    assert documented - read - container_s_own == bootstrap_s_own
+    container_only = {"HOST", "PORT", "OAUTH_CLIENT_SECRET_FILE"}
+    without_compose = text[text.index("# --- the bootstrap without compose") :]
+    bootstrap_only = set(re.findall(r"^# ?([A-Z][A-Z0-9_]+)=", without_compose, re.MULTILINE))
+    assert documented - read - container_only == bootstrap_only
     assert set(KEYCLOAK) - documented == {"RUNNING_IN_CONTAINER"}

@@ -24,8 +24,8 @@ class Connected:
 class Crowd:
     """Connections by name, and who went."""
 
-    def __init__(self, most: int, most_waiting: int = 1000) -> None:
-        self.all = Connections(most, most_waiting)
+    def __init__(self, max_connections: int, max_waiting_bytes: int = 1000) -> None:
+        self.all = Connections(max_connections, max_waiting_bytes)
         self.gone: list[str] = []
 
     def come(self, names: str) -> list[Connected]:
@@ -71,7 +71,7 @@ def test_who_has_left_makes_room() -> None:
     crowd = Crowd(2)
     for _ in range(5):
         for connection in crowd.come("ab"):
-            crowd.all.arrived(connection, 500)
+            crowd.all.add_waiting(connection, 500)
             crowd.all.remove(connection)
     assert crowd.gone == []
 
@@ -82,9 +82,9 @@ def test_a_connection_that_left_while_its_token_was_verified_takes_no_place() ->
     for connection in crowd.come("ab"):
         crowd.all.remove(connection)
         crowd.all.mark_authenticated(connection)
-        crowd.all.arrived(connection, 2000)
+        crowd.all.add_waiting(connection, 2000)
     c, _ = crowd.come("cd")
-    crowd.all.arrived(c, 900)
+    crowd.all.add_waiting(c, 900)
     assert crowd.gone == []
 
 
@@ -92,20 +92,20 @@ def test_a_connection_that_left_while_its_token_was_verified_takes_no_place() ->
 def test_the_connection_in_which_most_waits_goes() -> None:
     crowd = Crowd(9, 1000)
     a, b, c = crowd.come("abc")
-    crowd.all.arrived(a, 400)
-    crowd.all.arrived(b, 500)
-    crowd.all.arrived(c, 50)
+    crowd.all.add_waiting(a, 400)
+    crowd.all.add_waiting(b, 500)
+    crowd.all.add_waiting(c, 50)
     assert crowd.gone == []
-    crowd.all.arrived(c, 100)
+    crowd.all.add_waiting(c, 100)
     assert crowd.gone == ["b"]
-    crowd.all.settled(a)
-    crowd.all.arrived(c, 800)
+    crowd.all.clear_waiting(a)
+    crowd.all.add_waiting(c, 800)
     assert crowd.gone == ["b"]
-    crowd.all.arrived(c, 100)
+    crowd.all.add_waiting(c, 100)
     assert crowd.gone == ["b", "c"]
-    crowd.all.arrived(a, 1000)
-    crowd.all.settled(a)
-    crowd.all.settled(a)
+    crowd.all.add_waiting(a, 1000)
+    crowd.all.clear_waiting(a)
+    crowd.all.clear_waiting(a)
     assert crowd.gone == ["b", "c"]
 
 

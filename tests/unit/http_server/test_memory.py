@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.corpus.model import INITIALIZE, META, Request, call
-from tests.support.raw_http import Answer, Connection
+from tests.support.raw_http import Connection, RawResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,7 +52,7 @@ class Whole:
     def connect(self) -> Connection:
         return Connection(self.address)
 
-    def ask(self, request: Request) -> Answer:
+    def ask(self, request: Request) -> RawResponse:
         with closing(self.connect()) as connection:
             return connection.send(written(request)).answer()
 
@@ -62,13 +62,13 @@ class Whole:
 
     def at_once(self, requests: list[Request]) -> list[int]:
         """Their statuses."""
-        answers: list[int] = []
-        threads = [threading.Thread(target=lambda r=r: answers.append(self.ask(r).status)) for r in requests]
+        statuses: list[int] = []
+        threads = [threading.Thread(target=lambda r=r: statuses.append(self.ask(r).status)) for r in requests]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        return answers
+        return statuses
 
     def assert_serves_the_other(self) -> None:
         answer = self.ask(call(self.other))
@@ -133,7 +133,7 @@ def members(size: int = BODY - 1000) -> bytes:
     return b"{" + b",".join(b'"%07x":0' % number for number in range(size // 12)) + b"}"
 
 
-REFUSED: dict[str, Callable[[], bytes]] = {
+REJECTED: dict[str, Callable[[], bytes]] = {
     "empty objects": lambda: filled(b"{}"),
     "objects in objects": lambda: filled(b'{"a":{}}'),
     "arrays in arrays": lambda: filled(b"[[]]"),
@@ -169,9 +169,9 @@ def requests(server: Whole, body: bytes) -> list[Request]:
     return [call(server.one, body=body), Request(legacy(server.one, session), body)]
 
 
-@pytest.mark.parametrize("shape", REFUSED)
+@pytest.mark.parametrize("shape", REJECTED)
 def test_a_message_of_too_many_values_is_refused_before_they_are_built(server: Whole, shape: str) -> None:
-    for request in requests(server, message(REFUSED[shape]())):
+    for request in requests(server, message(REJECTED[shape]())):
         answer = server.ask(request)
         assert answer.status == 413
         assert "retry-after" not in answer.headers
@@ -193,11 +193,11 @@ def test_the_largest_messages_of_one_login_pass_and_eight_at_once_fit(server: Wh
 def many_files() -> Iterator[None]:
     """This process may hold the connections of six thousand."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 8192
-    if hard != resource.RLIM_INFINITY and hard < wanted:
+    limit = 8192
+    if hard != resource.RLIM_INFINITY and hard < limit:
         pytest.skip(f"no more than {hard} files may be open here")
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 

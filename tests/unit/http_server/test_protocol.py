@@ -225,12 +225,12 @@ def test_a_connection_of_somebody_known_stays_and_goes_last_when_it_is_idle() ->
 def test_over_the_bound_the_connections_go_in_which_most_waits(start: bytes) -> None:
     with served(HttpLimits(waiting_bytes=200_000)) as server, ExitStack() as stack:
         slow = stack.enter_context(server.connect()).send(GET)
-        holding = [stack.enter_context(server.connect()).send(start) for _ in range(40)]
+        connections = [stack.enter_context(server.connect()).send(start) for _ in range(40)]
         for _ in range(3):
             assert server.once(GET + b"\r\n").status == 200
         assert slow.send(b"\r\n").answer().status == 200
         server.once(b"GET /release HTTP/1.1\r\n" + HOST + b"\r\n")
-        assert sum(connection.has_ended() for connection in holding) >= 25
+        assert sum(connection.has_ended() for connection in connections) >= 25
 
 
 @pytest.mark.requirement("wire.waiting")

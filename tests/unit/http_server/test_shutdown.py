@@ -149,8 +149,8 @@ def test_a_second_signal_ends_the_process_at_once_with_1(fault: str) -> None:
 
 @pytest.mark.requirement("wire.port_taken")
 def test_a_taken_port_is_one_line_and_2_before_the_application_starts() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as occupied:
+        port = occupied.getsockname()[1]
         with running("127.0.0.1", port) as server:
             assert server.end() == (2, f"mcp-server: port {port} is in use: set PORT to another one\n")
             assert server.stdout.read() == ""

@@ -111,8 +111,8 @@ class Heard:
 
 
 @pytest.mark.requirement("eras.stream")
-@pytest.mark.parametrize("era", ["handshake", "modern"])
-async def test_what_a_tool_tells_arrives_while_it_still_works(era: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("revision", ["handshake", "modern"])
+async def test_what_a_tool_tells_arrives_while_it_still_works(revision: str, monkeypatch: pytest.MonkeyPatch) -> None:
     go_on = asyncio.Event()
 
     @tool(title="Wait")
@@ -133,7 +133,7 @@ async def test_what_a_tool_tells_arrives_while_it_still_works(era: str, monkeypa
     async with served() as (app, server):
         token = server.issuer.token()
         params: dict[str, Any] = {"name": "wait", "arguments": {}, "_meta": {"progressToken": "p"}}
-        if era == "modern":
+        if revision == "modern":
             own = {"mcp-protocol-version": MODERN, "mcp-method": "tools/call", "mcp-name": "wait"}
             params["_meta"] |= {f"io.modelcontextprotocol/{name}": value for name, value in ENVELOPE.items()}
         else:
@@ -249,7 +249,7 @@ async def test_a_call_that_is_being_answered_by_a_document_can_be_cancelled(monk
         call = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "wait", "arguments": {}}}
         task = asyncio.create_task(server.client.post("/mcp", json=call, headers=mine))
         await begun.wait()
-        for headers, expected in [(theirs, 7), (mine, "7"), (mine, True), (mine, 8), ({**mine, **STRAY}, 7)]:
+        for headers, expected in [(theirs, 7), (mine, "7"), (mine, True), (mine, 8), ({**mine, **UNKNOWN_SESSION}, 7)]:
             await server.client.post("/mcp", json=cancelled(expected), headers=headers)
         assert not ended.is_set()
         await server.client.post("/mcp", json=cancelled(7), headers=mine)
@@ -259,7 +259,7 @@ async def test_a_call_that_is_being_answered_by_a_document_can_be_cancelled(monk
 
 
 # A session of nobody, with everything else right.
-STRAY = {"mcp-session-id": "0" * 32}
+UNKNOWN_SESSION = {"mcp-session-id": "0" * 32}
 
 
 def cancelled(request_id: object) -> dict[str, Any]:
@@ -354,13 +354,13 @@ async def test_without_sessions_any_replica_answers_any_request() -> None:
         hello = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params}
         opened = await one.client.post("/mcp", json=hello, headers=headers)
         headers["mcp-protocol-version"] = "2025-11-25"
-        greeted = await legacy_call(other, headers, "greet", name="Ada")
+        greeting = await legacy_call(other, headers, "greet", name="Ada")
         counted = await legacy_call(one, headers, "count", number=1)
         listed = await other.client.post("/mcp", json={**PING, "method": "tools/list"}, headers=headers)
         gone = await other.client.delete("/mcp", headers=headers)
     assert (opened.status_code, "mcp-session-id" in opened.headers) == (200, False)
-    assert (kind(greeted), "mcp-session-id" in greeted.headers) == ("application/json", False)
-    assert greeted.json()["result"]["content"][0]["text"] == "Hello, Ada!"
+    assert (kind(greeting), "mcp-session-id" in greeting.headers) == ("application/json", False)
+    assert greeting.json()["result"]["content"][0]["text"] == "Hello, Ada!"
     assert [message.get("method") for message in events(counted)] == [
         "notifications/message",
         "notifications/progress",
@@ -396,7 +396,7 @@ async def test_every_form_of_answer_sees_the_state_of_one_lifespan(caplog: pytes
 
     caller = AuthenticatedCaller(principal, effective_scopes=frozenset())
 
-    async def admitted(scope: Scope, receive: Receive, send: Send) -> None:
+    async def authenticated(scope: Scope, receive: Receive, send: Send) -> None:
         share = MemoryBudget().share()
         body = await read_body(receive, share)
         with request_context(caller):
@@ -408,7 +408,7 @@ async def test_every_form_of_answer_sees_the_state_of_one_lifespan(caplog: pytes
 
     async with (
         lifespan(endpoint),
-        httpx.AsyncClient(transport=httpx.ASGITransport(admitted), base_url="http://localhost:3000") as client,
+        httpx.AsyncClient(transport=httpx.ASGITransport(authenticated), base_url="http://localhost:3000") as client,
     ):
         calls = Running(client, Issuer(), FakeClock())
         headers = {"accept": BOTH, "mcp-protocol-version": "2025-11-25"}
@@ -458,8 +458,8 @@ async def test_a_thousand_interleaved_calls_of_two_people_do_not_cross_over() ->
                 case 2:
                     response = await legacy_call(server, {**session, **UNVERSIONED}, "whoami")
                 case _:  # another's session, with one's own token
-                    foreign = sessions["bob" if name == "ada" else "ada"][turn % 3]["mcp-session-id"]
-                    response = await legacy_call(server, {**session, "mcp-session-id": foreign}, "whoami")
+                    other_user = sessions["bob" if name == "ada" else "ada"][turn % 3]["mcp-session-id"]
+                    response = await legacy_call(server, {**session, "mcp-session-id": other_user}, "whoami")
                     return name, str(response.status_code)
             return name, events(response)[-1]["result"]["structuredContent"]["subject"]
 

@@ -38,32 +38,32 @@ async def test_a_thousand_interleaved_calls_of_two_people_cross_nothing() -> Non
                 assert events(response)[-1]["result"]["structuredContent"]["subject"] == user
 
         await asyncio.gather(*(add_and_list(user, n) for n in range(500) for user in tokens))
-        for person, token in tokens.items():
+        for user, token in tokens.items():
             stored = events(await server.call("note_list", token))[-1]["result"]["structuredContent"]["result"]
-            assert sorted(stored) == sorted(f"{person} {n}" for n in range(0, 500, 10))
-        foreign = {**sessions["ada"], "authorization": f"Bearer {tokens['bob']}"}
-        assert (await legacy_call(server, foreign, "note_list")).status_code == 404
+            assert sorted(stored) == sorted(f"{user} {n}" for n in range(0, 500, 10))
+        other_user = {**sessions["ada"], "authorization": f"Bearer {tokens['bob']}"}
+        assert (await legacy_call(server, other_user, "note_list")).status_code == 404
 
 
 @pytest.mark.requirement("notes.own")
 def test_a_subject_is_a_person_at_its_issuer_only() -> None:
     notes = NoteStore()
-    ours, theirs = (Principal(issuer, "ada", "c", frozenset(), 2e9) for issuer in ("https://a", "https://b"))
-    notes.add(ours, "mine")
-    assert (notes.list_for(ours), notes.list_for(theirs)) == (["mine"], [])
-    notes.list_for(ours).append("not kept")
-    assert notes.list_for(ours) == ["mine"]
+    first, theirs = (Principal(issuer, "ada", "c", frozenset(), 2e9) for issuer in ("https://a", "https://b"))
+    notes.add(first, "mine")
+    assert (notes.list_for(first), notes.list_for(theirs)) == (["mine"], [])
+    notes.list_for(first).append("not kept")
+    assert notes.list_for(first) == ["mine"]
 
 
 @pytest.mark.requirement("notes.bounded")
 def test_notes_are_bounded_by_person_and_by_people() -> None:
     notes = NoteStore(max_per_user=1, max_users=1)
-    ada, bob, nobody = (Principal("https://a", sub, "c", frozenset(), 2e9) for sub in ("ada", "bob", None))
+    ada, bob, without_subject = (Principal("https://a", sub, "c", frozenset(), 2e9) for sub in ("ada", "bob", None))
     assert notes.add(ada, "one") == 1
-    for principal, fault in ((ada, "at most 1 notes"), (bob, "no room"), (nobody, "names nobody")):
+    for principal, fault in ((ada, "at most 1 notes"), (bob, "no room"), (without_subject, "names nobody")):
         with pytest.raises(NoteRejected, match=fault):
             notes.add(principal, "two")
-    assert (notes.list_for(nobody), notes.counts()) == ([], (1, 1))
+    assert (notes.list_for(without_subject), notes.counts()) == ([], (1, 1))
 
 
 @pytest.mark.requirement("notes.bounded")

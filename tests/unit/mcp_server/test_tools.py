@@ -39,16 +39,16 @@ async def test_greet_in_both_eras() -> None:
 async def test_count_tells_each_number_in_the_handshake_era() -> None:
     async with running() as server:
         response = await legacy_call(server, await initialized(server, server.issuer.token()), "count", number=1)
-    told = events(response)
-    assert [message.get("method") for message in told] == ["notifications/message", "notifications/progress", None]
-    assert told[0]["params"]["data"] == "Counted to 1"
-    assert told[1]["params"]["message"] == "Counted to 1"
-    assert told[2]["result"]["content"][0]["text"] == "Counting to 1"
+    received = events(response)
+    assert [message.get("method") for message in received] == ["notifications/message", "notifications/progress", None]
+    assert received[0]["params"]["data"] == "Counted to 1"
+    assert received[1]["params"]["message"] == "Counted to 1"
+    assert received[2]["result"]["content"][0]["text"] == "Counting to 1"
 
 
 @pytest.mark.requirement("tools.count")
 @pytest.mark.parametrize(
-    ("meta", "told"),
+    ("meta", "received"),
     [
         ({}, []),
         ({"progressToken": 7}, ["notifications/progress"]),
@@ -56,7 +56,7 @@ async def test_count_tells_each_number_in_the_handshake_era() -> None:
         ({"io.modelcontextprotocol/logLevel": "error"}, []),
     ],
 )
-async def test_count_tells_only_what_was_asked_for_in_the_modern_era(meta: dict[str, Any], told: list[str]) -> None:
+async def test_count_tells_only_what_was_asked_for_in_the_modern_era(meta: dict[str, Any], received: list[str]) -> None:
     own = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
     params = {"name": "count", "arguments": {"number": 1}, "_meta": {**own, **meta}}
     headers = {"accept": BOTH, "mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", "mcp-name": "count"}
@@ -65,7 +65,7 @@ async def test_count_tells_only_what_was_asked_for_in_the_modern_era(meta: dict[
         document = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
         response = await server.client.post("/mcp", json=document, headers=headers)
     messages = events(response)
-    assert [message["method"] for message in messages[:-1]] == told
+    assert [message["method"] for message in messages[:-1]] == received
     assert messages[-1]["result"]["content"][0]["text"] == "Counting to 1"
 
 

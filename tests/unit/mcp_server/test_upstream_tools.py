@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).parents[3]
-SEEN = {"subject": "4f0c", "client": "http://localhost:3000/mcp", "audience": "orders-api", "scopes": ["orders.read"]}
+SHOWN_BY_API = {
+    "subject": "4f0c",
+    "client": "http://localhost:3000/mcp",
+    "audience": "orders-api",
+    "scopes": ["orders.read"],
+}
 
 
 class Api:
@@ -41,17 +46,17 @@ class Api:
     def listening(self, certificate: Path | None = None) -> Iterator[Api]:
         api = self
 
-        class Answer(Handler):
+        class OrdersHandler(Handler):
             def answer(self) -> None:
                 api.displayed.append(self.headers.get("authorization"))
                 self.send(api.status, api.body, location=f"{api.url}elsewhere")
 
-        with listening(Answer, certificate=certificate) as port:
+        with listening(OrdersHandler, certificate=certificate) as port:
             self.url = f"https://localhost:{port}/" if certificate else f"http://127.0.0.1:{port}/"
             yield self
 
 
-async def _ask(
+async def _call_tool(
     folder: Path, url: str | None, audience: str = "orders-api", ca_file: Path | None = None
 ) -> tuple[dict[str, Any], str]:
     """The result of the tool where the access file has this API; and the token that the caller sent."""
@@ -69,9 +74,9 @@ async def _ask(
 
 @pytest.mark.requirement("upstream.sees_the_person")
 async def test_the_api_gets_the_token_that_was_given_and_not_the_callers(tmp_path: Path) -> None:
-    with Api(200, json.dumps(SEEN).encode()).listening() as api:
-        response, token = await _ask(tmp_path, api.url)
-    assert response["result"]["structuredContent"] == SEEN
+    with Api(200, json.dumps(SHOWN_BY_API).encode()).listening() as api:
+        response, token = await _call_tool(tmp_path, api.url)
+    assert response["result"]["structuredContent"] == SHOWN_BY_API
     assert api.displayed == ["Bearer given"]
     assert token not in str(api.displayed)
 
@@ -82,7 +87,7 @@ async def test_the_api_gets_the_token_that_was_given_and_not_the_callers(tmp_pat
 )
 async def test_an_api_that_does_not_answer_is_a_tool_error(status: int, body: bytes, tmp_path: Path) -> None:
     with Api(status, body).listening() as api:
-        response, _ = await _ask(tmp_path, api.url)
+        response, _ = await _call_tool(tmp_path, api.url)
     assert response["result"]["isError"] is True
     assert "orders-api gave no answer that could be used" in str(response)
     assert "Bearer" not in str(response)
@@ -94,8 +99,8 @@ async def test_an_api_that_does_not_answer_is_a_tool_error(status: int, body: by
 async def test_another_api_is_called_where_its_certificate_is_of_the_authority(tmp_path: Path, *, named: bool) -> None:
     pem = tmp_path / "server.pem"
     pem.write_bytes(certificate_for("localhost"))
-    with Api(200, json.dumps(SEEN).encode()).listening(pem) as api:
-        response, _ = await _ask(tmp_path, api.url, ca_file=pem if named else None)
+    with Api(200, json.dumps(SHOWN_BY_API).encode()).listening(pem) as api:
+        response, _ = await _call_tool(tmp_path, api.url, ca_file=pem if named else None)
     assert response["result"]["isError"] is not named
     assert api.displayed == ["Bearer given"] * named
 
@@ -103,14 +108,14 @@ async def test_another_api_is_called_where_its_certificate_is_of_the_authority(t
 @pytest.mark.requirement("upstream.sees_the_person")
 async def test_only_an_api_with_an_address_is_called(tmp_path: Path) -> None:
     with Api(200, b"{}").listening() as api:
-        response, _ = await _ask(tmp_path, api.url, "silent")
+        response, _ = await _call_tool(tmp_path, api.url, "silent")
         assert api.displayed == []
     assert "no such API here; there are: orders-api" in str(response)
 
 
 @pytest.mark.requirement("exchange.only_if_asked_for")
 async def test_without_an_address_there_is_no_such_tool(tmp_path: Path) -> None:
-    response, _ = await _ask(tmp_path, None)
+    response, _ = await _call_tool(tmp_path, None)
     assert "Unknown tool" in str(response)
 
 

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 from structlog.testing import capture_logs
 
 from mcp_idp.config import load_settings
-from mcp_idp.config.client_credentials import ClientSigningKey, InvalidClientKey
+from mcp_idp.config.client_signing_key import ClientSigningKey, InvalidClientKey
 from mcp_idp.config.env import SettingsError
 from mcp_idp.config.settings import Settings
 from mcp_idp.errors import ProviderUnavailable

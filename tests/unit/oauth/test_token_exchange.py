@@ -30,7 +30,7 @@ from tests.support.access_files import access_file
 from tests.support.app import Calls, FakeClock, lifespan
 from tests.support.fake_issuer import NOW
 from tests.support.mcp_calls import events, initialized, legacy_call
-from tests.support.token_exchange import Exchanging, _given
+from tests.support.token_exchange import Exchanging, _token_response
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
@@ -139,12 +139,14 @@ async def test_what_is_remembered_is_of_this_token_audience_and_scopes_and_ends(
         lambda: httpx.Response(400, json={"error": "invalid_target"}),
         lambda: httpx.Response(200, content=b"[]"),
         lambda: httpx.Response(200, content=b"{"),
-        lambda: httpx.Response(200, json=_given(access_token=...)),
-        lambda: httpx.Response(200, json=_given(access_token="")),
-        lambda: httpx.Response(200, json=_given(access_token=7)),
-        lambda: httpx.Response(200, json=_given(token_type="DPoP")),
-        lambda: httpx.Response(200, json=_given(token_type=...)),
-        lambda: httpx.Response(200, json=_given(issued_token_type="urn:ietf:params:oauth:token-type:id_token")),
+        lambda: httpx.Response(200, json=_token_response(access_token=...)),
+        lambda: httpx.Response(200, json=_token_response(access_token="")),
+        lambda: httpx.Response(200, json=_token_response(access_token=7)),
+        lambda: httpx.Response(200, json=_token_response(token_type="DPoP")),
+        lambda: httpx.Response(200, json=_token_response(token_type=...)),
+        lambda: httpx.Response(
+            200, json=_token_response(issued_token_type="urn:ietf:params:oauth:token-type:id_token")
+        ),
         lambda: httpx.Response(302, headers={"location": "https://evil.example"}),
     ],
 )
@@ -159,9 +161,9 @@ async def test_a_refusal_is_a_tool_error_that_tells_no_token(
         token = server.issuer.token()
         with capture_logs() as logs:
             result = await server.call("exchange", token, {"audience": "a"})
-    (told,) = [line for line in logs if line["event"] == "token_exchange_failed"]
-    assert (told["log_level"], told["audience"]) == ("warning", "a")
-    assert told["error"]
+    (event,) = [line for line in logs if line["event"] == "token_exchange_failed"]
+    assert (event["log_level"], event["audience"]) == ("warning", "a")
+    assert event["error"]
     assert not any(secret in str(logs) for secret in (token, "s3cret"))
     assert events(result)[-1]["result"]["isError"] is True
     assert "the identity provider issued" in _text(result)
@@ -176,7 +178,7 @@ async def test_a_provider_that_gives_the_same_token_back_passes_nothing_on(
 ) -> None:
     async with _running(tmp_path, monkeypatch) as server:
         token = server.issuer.token()
-        server.issuer.responses = lambda: httpx.Response(200, json=_given(access_token=token))
+        server.issuer.responses = lambda: httpx.Response(200, json=_token_response(access_token=token))
         response = await server.call("exchange", token, {"audience": "a"})
     assert "issued no new token" in _text(response)
 
@@ -187,7 +189,7 @@ async def test_a_token_without_a_usable_end_is_used_once(
     tmp_path: Path, expires_in: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with _running(tmp_path, monkeypatch) as server:
-        server.issuer.responses = lambda: httpx.Response(200, json=_given(expires_in=expires_in))
+        server.issuer.responses = lambda: httpx.Response(200, json=_token_response(expires_in=expires_in))
         for _ in range(2):
             assert _text(await server.call("exchange", server.issuer.token(), {"audience": "a"})) == "given"
     assert len(server.issuer.requests) == 2
@@ -240,7 +242,7 @@ async def test_nothing_is_given_once_the_callers_token_has_ended(
     stored: list[Callable[[], Coroutine[Any, Any, str]]] = []
 
     @tool(title="Keep")
-    async def keep() -> str:
+    async def keep_token() -> str:
         """Keep what a task that goes on would have."""
         token = await exchange_token("a")
         here = copy_context()
@@ -251,9 +253,9 @@ async def test_nothing_is_given_once_the_callers_token_has_ended(
         stored.append(later)
         return token
 
-    monkeypatch.setattr(tools, "keep", keep, raising=False)
+    monkeypatch.setattr(tools, "keep", keep_token, raising=False)
     async with _running(tmp_path, monkeypatch) as server:
-        server.issuer.responses = lambda: httpx.Response(200, json=_given(expires_in=3600))
+        server.issuer.responses = lambda: httpx.Response(200, json=_token_response(expires_in=3600))
         assert _text(await server.call("keep", server.issuer.token())) == "given"
         server.clock.forward(299)
         assert await stored[0]() == "given"
@@ -274,7 +276,7 @@ async def test_a_token_that_ends_while_the_provider_is_asked_brings_nothing(
 
         def slow() -> httpx.Response:
             server.clock.forward(301)
-            return httpx.Response(200, json=_given())
+            return httpx.Response(200, json=_token_response())
 
         server.issuer.responses = slow
         response = await server.call("exchange", server.issuer.token(), {"audience": "a"})
@@ -286,12 +288,12 @@ async def test_the_provider_is_asked_once_for_all_who_want_one_token(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with _running(tmp_path, monkeypatch) as server:
-        server.issuer.hold = asyncio.Event()
+        server.issuer.release = asyncio.Event()
         token = server.issuer.token()
         calls = [asyncio.create_task(server.call("exchange", token, {"audience": "a"})) for _ in range(50)]
         await server.issuer.arrived.wait()
         calls[0].cancel()  # whoever gives up ends it for nobody else
-        server.issuer.hold.set()
+        server.issuer.release.set()
         responses = await asyncio.gather(*calls[1:])
     assert {_text(response) for response in responses} == {"given"}
     assert len(server.issuer.requests) == 1
@@ -302,14 +304,14 @@ async def test_of_different_tokens_a_bounded_number_is_asked_about_and_waits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with _running(tmp_path, monkeypatch) as server:
-        server.issuer.hold = asyncio.Event()
+        server.issuer.release = asyncio.Event()
         calls = [
             asyncio.create_task(server.call("exchange", server.issuer.token(sub=f"person-{n}"), {"audience": "a"}))
             for n in range(IN_FLIGHT + WAITING + 1)
         ]
         done, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
         maximum = len(server.issuer.requests)
-        server.issuer.hold.set()
+        server.issuer.release.set()
         responses = [_text(response) for response in await asyncio.gather(*calls)]
     assert (len(done), maximum) == (1, IN_FLIGHT)
     assert sorted(responses, key=len)[:-1] == ["given"] * (IN_FLIGHT + WAITING)
@@ -319,7 +321,7 @@ async def test_of_different_tokens_a_bounded_number_is_asked_about_and_waits(
 @pytest.mark.requirement("exchange.bounded")
 async def test_what_is_under_way_ends_with_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with _running(tmp_path, monkeypatch) as server:
-        server.issuer.hold = asyncio.Event()
+        server.issuer.release = asyncio.Event()
         call = asyncio.create_task(server.call("exchange", server.issuer.token(), {"audience": "a"}))
         await server.issuer.arrived.wait()
     assert not [task for task in asyncio.all_tasks() if task.get_name() == "exchange a token"]

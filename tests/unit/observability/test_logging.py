@@ -85,7 +85,7 @@ def test_a_json_line_begins_with_time_level_and_event(capsys: pytest.CaptureFixt
     configure_logging("json", "info")
     structlog.get_logger("ours").warning("refused", reason="expired", scopes=["a"], got=None)
     logging.getLogger("theirs").warning("their line")
-    ours, theirs = (json.loads(line) for line in capsys.readouterr().err.splitlines())
-    assert list(ours) == ["timestamp", "level", "event", "reason", "scopes", "got"]
-    assert (ours["scopes"], ours["got"]) == (["a"], None)
+    own_line, theirs = (json.loads(line) for line in capsys.readouterr().err.splitlines())
+    assert list(own_line) == ["timestamp", "level", "event", "reason", "scopes", "got"]
+    assert (own_line["scopes"], own_line["got"]) == (["a"], None)
     assert list(theirs)[:3] == ["timestamp", "level", "event"]

@@ -41,7 +41,7 @@ def _tool_text(response: httpx.Response) -> str:
     return str(events(response)[-1]["result"]["content"][0]["text"])
 
 
-async def _tell(folder: Path, issuer: Issuer | None, claims: dict[str, Any], **settings: Any) -> str:
+async def _call_whoami(folder: Path, issuer: Issuer | None, claims: dict[str, Any], **settings: Any) -> str:
     path = access_file(folder, claims=list(NAMES))
     async with running(*([issuer] if issuer else []), access_file=path, **settings) as server:
         return _tool_text(await server.call("tell", server.issuer.token(**claims)))
@@ -50,7 +50,7 @@ async def _tell(folder: Path, issuer: Issuer | None, claims: dict[str, Any], **s
 @pytest.mark.requirement("principal.claims")
 async def test_a_tool_reads_the_claims_that_the_access_file_names_and_no_others(tmp_path: Path) -> None:
     claims = {"email": "ada@example.com", "teams": ["a", "b"], "level": 3, "on_call": True, "salary": 7, "phone": "1"}
-    output = await _tell(tmp_path, None, claims)
+    output = await _call_whoami(tmp_path, None, claims)
     assert output == "(('email', 'ada@example.com'), ('teams', ('a', 'b')), ('level', 3), ('on_call', True))"
 
 
@@ -64,7 +64,7 @@ async def test_without_the_list_there_are_none() -> None:
 @pytest.mark.requirement("principal.claims")
 async def test_by_introspection_the_answer_counts_and_what_it_leaves_out_is_the_tokens(tmp_path: Path) -> None:
     provider = vouching(department="new", salary=7)
-    output = await _tell(tmp_path, provider, {"email": "ada@example.com", "department": "old"}, **MODE)
+    output = await _call_whoami(tmp_path, provider, {"email": "ada@example.com", "department": "old"}, **MODE)
     assert output == "(('email', 'ada@example.com'), ('department', 'new'))"
 
 

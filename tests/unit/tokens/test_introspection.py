@@ -43,7 +43,7 @@ LINES = b"{\n}"
 GENERIC = {"provider": PROFILES["generic"]}
 
 
-def saying(message: Any) -> Introspecting:
+def responding(message: Any) -> Introspecting:
     return Introspecting(message=lambda _: message)
 
 
@@ -236,7 +236,7 @@ async def test_where_the_provider_writes_no_jwts_its_key_judges_none() -> None:
     assert issuer.received == [forged]
 
 
-ANSWERS: list[tuple[dict[str, Any], str]] = [
+INVALID_RESPONSES: list[tuple[dict[str, Any], str]] = [
     ({}, "accepted"),
     ({"aud": ["account", RESOURCE]}, "accepted"),
     ({"aud": ...}, "audience"),
@@ -281,7 +281,7 @@ ANSWERS: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.requirement("introspection.judged")
-@pytest.mark.parametrize(("changes", "expected"), ANSWERS, ids=[str(row[0]) for row in ANSWERS])
+@pytest.mark.parametrize(("changes", "expected"), INVALID_RESPONSES, ids=[str(row[0]) for row in INVALID_RESPONSES])
 async def test_an_answer_is_judged_as_strictly_as_a_jwt(changes: dict[str, Any], expected: str) -> None:
     issuer = vouching(**changes)
     async with provider(issuer, **GENERIC) as (idp, _):
@@ -338,7 +338,7 @@ async def test_a_token_that_is_not_active_is_refused_whatever_else_is_said() -> 
 
 
 GOOD = json.dumps({"active": True, "aud": RESOURCE}).encode()
-NO_ANSWERS: dict[str, Any] = {
+UNUSABLE_RESPONSES: dict[str, Any] = {
     "a repeated member": b'{"active": false, "active": true, "aud": "%s"}' % RESOURCE.encode(),
     "a repeated audience": b'{"active": true, "aud": "other", "aud": "%s"}' % RESOURCE.encode(),
     "no JSON": b"active",
@@ -365,9 +365,9 @@ NO_ANSWERS: dict[str, Any] = {
 
 
 @pytest.mark.requirement("introspection.bounds")
-@pytest.mark.parametrize("message", NO_ANSWERS.values(), ids=NO_ANSWERS)
+@pytest.mark.parametrize("message", UNUSABLE_RESPONSES.values(), ids=UNUSABLE_RESPONSES)
 async def test_what_is_no_answer_neither_admits_nor_refuses(message: Any) -> None:
-    issuer = saying(message)
+    issuer = responding(message)
     async with provider(issuer, **GENERIC) as (idp, _):
         assert await outcome(idp, OPAQUE) == "unavailable"
     assert issuer.received == [OPAQUE]  # no redirect was followed
@@ -375,7 +375,7 @@ async def test_what_is_no_answer_neither_admits_nor_refuses(message: Any) -> Non
 
 @pytest.mark.requirement("introspection.bounds")
 async def test_an_answer_of_just_the_bound_is_read() -> None:
-    issuer = saying(GOOD + b" " * (MAX_RESPONSE_BYTES - len(GOOD)))
+    issuer = responding(GOOD + b" " * (MAX_RESPONSE_BYTES - len(GOOD)))
     async with provider(issuer, **GENERIC) as (idp, _):
         assert await outcome(idp, OPAQUE) == "accepted"
 
@@ -563,7 +563,7 @@ async def test_signed_tokens_are_bounded_too() -> None:
 
 @pytest.mark.requirement("introspection.no_hammer")
 async def test_places_come_back_when_answers_do_not() -> None:
-    issuer = saying(httpx.ReadTimeout("slow"))
+    issuer = responding(httpx.ReadTimeout("slow"))
     async with provider(issuer, **GENERIC) as (idp, _):
         for turn in range(3):
             await asyncio.gather(*(outcome(idp, f"token-{turn}-{i}") for i in range(BOUNDS.in_flight + BOUNDS.waiting)))
@@ -643,7 +643,7 @@ async def test_a_refusal_is_remembered_for_a_shorter_time(changes: dict[str, Any
 
 @pytest.mark.requirement("introspection.cache")
 async def test_a_failure_is_not_remembered() -> None:
-    issuer = saying(Reply(b"", 503))
+    issuer = responding(Reply(b"", 503))
     async with provider(issuer, **GENERIC) as (idp, _):
         assert await outcome(idp, OPAQUE) == "unavailable"
         issuer.message = lambda _: issuer.active()
@@ -693,9 +693,9 @@ async def test_short_tokens_with_long_answers_are_bounded_by_the_answers() -> No
 
 
 @pytest.mark.requirement("introspection.unseen")
-@pytest.mark.parametrize("message", [*NO_ANSWERS.values(), {"active": False}, Reply(b"", 401), {"active": 1}])
+@pytest.mark.parametrize("message", [*UNUSABLE_RESPONSES.values(), {"active": False}, Reply(b"", 401), {"active": 1}])
 async def test_neither_token_nor_secret_is_in_what_is_logged_or_raised(message: Any) -> None:
-    issuer = saying(message)
+    issuer = responding(message)
     async with issuer.http() as http:
         clock = FakeClock().clock
 
@@ -719,7 +719,7 @@ async def test_neither_token_nor_secret_is_in_what_is_logged_or_raised(message: 
 
 @pytest.mark.requirement("introspection.unseen")
 async def test_no_log_line_of_the_server_has_an_opaque_token() -> None:
-    issuer = saying({"active": False})
+    issuer = responding({"active": False})
     tokens = [OPAQUE, f"{OPAQUE}'", OPAQUE * 1000]
     with capture_logs() as lines:
         async with running(issuer, **MODE, **GENERIC) as server:

@@ -207,13 +207,13 @@ async def test_tokens_of_an_issuer_that_cannot_be_asked_go_without_the_named_sco
     settings = Settings(access_file=path, client_secret="s")
     async with httpx.AsyncClient(transport=httpx.MockTransport(response)) as http:
         trusted = TokenVerifierRegistry(settings, load_access(path), FakeClock().clock, http)
-        brought = [
+        scopes = [
             (await trusted.verify(other.token(key=key, scope=scope))).scopes
             for scope in ("mcp:admin", "mcp:notes.write openid", "mcp:notes.read", "mcp:tools")
         ]
         await trusted.close()
     less = {"mcp:tools", "mcp:notes.read"}
-    assert brought == [less, less, {"mcp:notes.read"}, {"mcp:tools"}]
+    assert scopes == [less, less, {"mcp:notes.read"}, {"mcp:tools"}]
 
 
 @pytest.mark.requirement("issuers.introspect_for")

@@ -286,10 +286,10 @@ def test_the_well_known_urls_of_an_issuer_with_and_without_a_path() -> None:
     )
 
 
-Answers = dict[str, httpx.Response | Exception]
+Responses = dict[str, httpx.Response | Exception]
 
 
-async def discovered(responses: Answers, issuer: str = ISSUER, internal: str | None = None) -> tuple[Any, list[str]]:
+async def discovered(responses: Responses, issuer: str = ISSUER, internal: str | None = None) -> tuple[Any, list[str]]:
     requests: list[str] = []
 
     def response(request: httpx.Request) -> httpx.Response:
@@ -332,7 +332,7 @@ async def test_a_document_of_another_issuer_is_not_used(issuer: Any) -> None:
 @pytest.mark.requirement("discovery.two_addresses")
 async def test_public_urls_are_read_at_the_internal_origin_and_internal_ones_as_they_are() -> None:
     internal = "http://keycloak:8080/realms/mcp"
-    responses: Answers = {
+    responses: Responses = {
         "http://keycloak:8080/.well-known/oauth-authorization-server/realms/mcp": document(
             jwks_uri=f"{ISSUER}/certs", introspection_endpoint=f"{internal}/introspect"
         )

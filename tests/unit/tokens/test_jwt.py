@@ -195,7 +195,7 @@ def _claims_text(document: str) -> Callable[[Issuer], str]:
     return lambda _: signed(b'{"alg":"RS256","kid":"one","typ":"JWT"}', document.encode(), rsa_key("one"))
 
 
-def _stray_bits(_: Issuer) -> str:
+def _nonzero_padding_bits(_: Issuer) -> str:
     """Claims in a second spelling (`e30` is `{}`): the signature holds, because the spelling is what was signed."""
     signing_input = b64(b'{"alg":"RS256","kid":"one","typ":"JWT"}') + ".e31"
     signature = rsa_key("one").sign(signing_input.encode(), PKCS1v15(), SHA256())
@@ -285,7 +285,7 @@ FORGED: list[tuple[str, Callable[[Issuer], str], TokenErrorReason]] = [
     ("jwt.claims", _claims_text('{"exp":1e999}'), TokenErrorReason.CLAIMS_MALFORMED),
     ("jwt.claims", _claims_text('{"exp":NaN}'), TokenErrorReason.CLAIMS_MALFORMED),
     ("jwt.claims", _claims_text("[]"), TokenErrorReason.CLAIMS_MALFORMED),
-    ("jwt.claims", _stray_bits, TokenErrorReason.CLAIMS_MALFORMED),
+    ("jwt.claims", _nonzero_padding_bits, TokenErrorReason.CLAIMS_MALFORMED),
     ("jwt.claims", _claims_text("[" * 5000), TokenErrorReason.CLAIMS_MALFORMED),
     ("jwt.claims", _claims_text("not json"), TokenErrorReason.CLAIMS_MALFORMED),
     ("jwt.claims", lambda i: i.token(aud=f"{RESOURCE}\u0000"), TokenErrorReason.AUDIENCE),

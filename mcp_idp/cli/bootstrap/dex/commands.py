@@ -12,11 +12,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from mcp_idp.cli.bootstrap.access_lint import lint
-from mcp_idp.cli.bootstrap.dex.render import CONFIG, read_config, render
-from mcp_idp.cli.bootstrap.dex.settings import DexSettings
-from mcp_idp.cli.bootstrap.dex.static_passwords import BCRYPT_COST, groups_of, unmapped_roles
-from mcp_idp.cli.bootstrap.dex.templates import read_source
-from mcp_idp.cli.bootstrap.dex.verification import (
+from mcp_idp.cli.bootstrap.dex.deployment_verification import (
     every_client,
     own_metadata,
     pkce_is_demanded,
@@ -25,6 +21,10 @@ from mcp_idp.cli.bootstrap.dex.verification import (
     served_metadata,
     wait_for,
 )
+from mcp_idp.cli.bootstrap.dex.render import CONFIG, read_config, render
+from mcp_idp.cli.bootstrap.dex.settings import DexSettings
+from mcp_idp.cli.bootstrap.dex.static_passwords import BCRYPT_COST, groups_of, unmapped_roles
+from mcp_idp.cli.bootstrap.dex.templates import read_source
 from mcp_idp.cli.bootstrap.errors import ProviderUnreachable, VerificationError
 from mcp_idp.cli.bootstrap.output import count_noun
 from mcp_idp.cli.bootstrap.rendered_files import diff_lines, read_files, write_files

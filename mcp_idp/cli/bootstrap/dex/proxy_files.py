@@ -86,7 +86,7 @@ def _caddyfile(settings: DexSettings, source: DexTemplates) -> str:
         connector_starts=_paths("/auth/{}", [*local, *password_connectors, *sending]),
         connector_pages=_paths("/auth/{}/login", [*local, *password_connectors]),
         callback=callback,
-        redirects_taken=redirect_help(registration),
+        redirect_help=redirect_help(registration),
     )
 
 

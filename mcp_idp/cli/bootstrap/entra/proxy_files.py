@@ -93,7 +93,7 @@ def _caddyfile(settings: EntraSettings, template: str) -> str:
         secure="; Secure" if settings.is_secure else "",
         web_origins=origin_matchers(registration),
         registration=CLOSED if registration.profile == "closed" else render_template(REGISTRATION, folder=FOLDER),
-        redirects_taken=redirect_help(registration),
+        redirect_help=redirect_help(registration),
     )
 
 

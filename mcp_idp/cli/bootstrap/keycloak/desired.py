@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mcp_idp.access.redirect_uris import redirect_patterns
 from mcp_idp.access.registration_profiles import PROFILES
 from mcp_idp.cli.bootstrap.errors import ConfigError
-from mcp_idp.cli.bootstrap.keycloak.client_credentials import ClientCredentials
+from mcp_idp.cli.bootstrap.keycloak.client_authentication import ClientAuthentication
 from mcp_idp.cli.bootstrap.keycloak.resources.client_policies import (
     ClientPolicies,
     cimd_policy,
@@ -57,15 +57,15 @@ class DesiredState:
     access: AccessPolicy
     realm_file: RealmFile
     client_policies_file: ClientPoliciesFile
-    credentials: ClientCredentials = field(default_factory=ClientCredentials)
-    service_clients: Mapping[str, ClientCredentials] = field(default_factory=dict)
+    credentials: ClientAuthentication = field(default_factory=ClientAuthentication)
+    service_clients: Mapping[str, ClientAuthentication] = field(default_factory=dict)
 
     @classmethod
     def load(
         cls,
         settings: KeycloakSettings,
-        credentials: ClientCredentials,
-        service_clients: Mapping[str, ClientCredentials] | None = None,
+        credentials: ClientAuthentication,
+        service_clients: Mapping[str, ClientAuthentication] | None = None,
     ) -> DesiredState:
         """Reads Keycloak's two files and combines them with the settings.
 

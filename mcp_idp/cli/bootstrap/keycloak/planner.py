@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from mcp_idp.cli.bootstrap.changes import Change
 from mcp_idp.cli.bootstrap.errors import ConfigError, PermissionDenied
-from mcp_idp.cli.bootstrap.keycloak.client_credentials import BY_KEY, ClientCredentials
+from mcp_idp.cli.bootstrap.keycloak.client_authentication import BY_KEY, ClientAuthentication
 from mcp_idp.cli.bootstrap.keycloak.desired import DesiredState
 from mcp_idp.cli.bootstrap.keycloak.executor import PlanExecutor
 from mcp_idp.cli.bootstrap.keycloak.resources.client_policies import client_policy_changes
@@ -229,7 +229,7 @@ def _creation(desired: DesiredState) -> Change:
     )
 
 
-def require_known_key(resource: str, credentials: ClientCredentials, actual: CurrentState) -> None:
+def require_known_key(resource: str, credentials: ClientAuthentication, actual: CurrentState) -> None:
     """Rejects a run without the MCP server's key if the provider does not have one either.
 
     A key that this run does not know can stay at the provider, but cannot be written to a client that has none.

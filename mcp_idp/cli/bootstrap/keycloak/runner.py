@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 from mcp_idp.access.registration_profiles import PROFILES
 from mcp_idp.cli.bootstrap.errors import ConfigError
 from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
-from mcp_idp.cli.bootstrap.keycloak.client_credentials import ClientCredentials
-from mcp_idp.cli.bootstrap.keycloak.credentials import public_key_set, service_client_credentials
+from mcp_idp.cli.bootstrap.keycloak.client_authentication import ClientAuthentication
+from mcp_idp.cli.bootstrap.keycloak.credential_loading import public_key_set, service_client_credentials
 from mcp_idp.cli.bootstrap.keycloak.desired import DesiredState
 from mcp_idp.cli.bootstrap.keycloak.planner import apply, full_plan, read_state, require_writable
-from mcp_idp.cli.bootstrap.keycloak.resources.client_policies import ANNOUNCED
-from mcp_idp.cli.bootstrap.keycloak.verification import (
+from mcp_idp.cli.bootstrap.keycloak.realm_verification import (
     example_tokens,
     own_registration_is_off,
     provider_metadata,
     trial_registration,
     verify_cimd_announced,
 )
+from mcp_idp.cli.bootstrap.keycloak.resources.client_policies import ANNOUNCED
 from mcp_idp.cli.bootstrap.output import change_lines, count_noun, line_printer
 from mcp_idp.cli.bootstrap.secret_file import get_or_create_secret, read_secret
 from mcp_idp.cli.bootstrap.verification import (
@@ -71,7 +71,7 @@ def run_apply(
         BootstrapError: the apply failed or the result failed verification; the text says what to change.
     """
     # Validate the files first, so that their errors are reported without a running provider.
-    DesiredState.load(settings, ClientCredentials())
+    DesiredState.load(settings, ClientAuthentication())
     session = AdminClient(settings, log)
     session.log_in(wait)
     with create_client() as http:
@@ -183,7 +183,7 @@ def _summary(settings: KeycloakSettings) -> Iterator[str]:
     yield f"Next:          ./scripts/login{'' if usual else f' --url {settings.public_url}'}"
 
 
-def _server_credentials(settings: KeycloakSettings, *, keep: bool) -> ClientCredentials:
+def _server_credentials(settings: KeycloakSettings, *, keep: bool) -> ClientAuthentication:
     """Builds the credentials of the MCP server's own client.
 
     Args:
@@ -195,12 +195,12 @@ def _server_credentials(settings: KeycloakSettings, *, keep: bool) -> ClientCred
         ConfigError: the secret file cannot be read or, with `keep`, written.
     """
     if settings.client_key is not None:
-        return ClientCredentials(keys=public_key_set(settings.client_key), algorithm=settings.client_key.algorithm)
+        return ClientAuthentication(keys=public_key_set(settings.client_key), algorithm=settings.client_key.algorithm)
     if settings.client_signs:
-        return ClientCredentials(key_unknown_here=True)
+        return ClientAuthentication(key_unknown_here=True)
     file = settings.client_secret_file
     if file is None:
-        return ClientCredentials()
-    return ClientCredentials(
+        return ClientAuthentication()
+    return ClientAuthentication(
         secret=get_or_create_secret(file) if keep else read_secret(file) or secrets.token_urlsafe()
     )

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from mcp_idp.access.policy import AccessPolicy, load_access
 from mcp_idp.cli.bootstrap.env import access_file, load_from_env, public_url
 from mcp_idp.cli.bootstrap.errors import ConfigError
-from mcp_idp.cli.bootstrap.keycloak.credentials import SecretSource, secret_sources
+from mcp_idp.cli.bootstrap.keycloak.credential_loading import SecretSource, secret_sources
 from mcp_idp.cli.bootstrap.network_checks import _NOT_LOOPBACK, check_internal_url, on_loopback, require_production_safe
 from mcp_idp.cli.bootstrap.secret_file import read_secret
-from mcp_idp.config.client_credentials import ClientSigningKey, InvalidClientKey
+from mcp_idp.config.client_signing_key import ClientSigningKey, InvalidClientKey
 from mcp_idp.config.env import SettingsError
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class KeycloakSettings:
 
         Args:
             variables: the environment.
-            account: the service account (a key of `service_accounts.ACCOUNTS`) to run as, if its secret exists in the
+            account: the service account (a key of `admin_accounts.ACCOUNTS`) to run as, if its secret exists in the
                 folder KEYCLOAK_ACCOUNTS; otherwise, and with None, the run uses the admin client.
 
         Raises:

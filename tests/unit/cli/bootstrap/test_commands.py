@@ -14,16 +14,16 @@ from mcp_idp.access.policy import AccessFileError, load_access
 from mcp_idp.cli.bootstrap import cli as bootstrap_cli
 from mcp_idp.cli.bootstrap.changes import Change, FieldDiff, field_diff
 from mcp_idp.cli.bootstrap.errors import ConfigError
-from mcp_idp.cli.bootstrap.keycloak.client_credentials import ClientCredentials
-from mcp_idp.cli.bootstrap.keycloak.credentials import SecretSource, public_key_set
+from mcp_idp.cli.bootstrap.keycloak.client_authentication import ClientAuthentication
+from mcp_idp.cli.bootstrap.keycloak.credential_loading import SecretSource, public_key_set
 from mcp_idp.cli.bootstrap.keycloak.resources.client_policies import merge
 from mcp_idp.cli.bootstrap.keycloak.stale_clients import describe_rule
 from mcp_idp.cli.bootstrap.keycloak.state.managed import STATE_ATTRIBUTE, ManagedState, is_managed
 from mcp_idp.cli.bootstrap.output import change_lines, count_line, format_value, line_printer, printable
-from mcp_idp.config.client_credentials import ClientSigningKey
+from mcp_idp.config.client_signing_key import ClientSigningKey
 
 if TYPE_CHECKING:
-    from mcp_idp.config.client_credentials import PrivateKey
+    from mcp_idp.config.client_signing_key import PrivateKey
 
 ROOT = Path(__file__).parents[4]
 
@@ -159,14 +159,14 @@ def test_only_the_public_half_of_the_servers_key_is_written(key: PrivateKey, alg
     assert set(jwk) & {"d", "p", "q", "dp", "dq", "qi"} == set()
     assert (jwk["use"], jwk["alg"]) == ("sig", algorithm)
     assert text == public_key_set(ClientSigningKey(algorithm, key))
-    members = ClientCredentials(keys=text, algorithm=algorithm).representation
+    members = ClientAuthentication(keys=text, algorithm=algorithm).representation
     assert members["clientAuthenticatorType"] == "client-jwt"
     assert "secret" not in members
 
 
 @pytest.mark.requirement("verbs.private_key_jwt")
 def test_a_secret_takes_an_earlier_key_away() -> None:
-    members = ClientCredentials(secret="s").representation
+    members = ClientAuthentication(secret="s").representation
     assert members["clientAuthenticatorType"] == "client-secret"
     assert members["attributes"] == {
         "use.jwks.string": "",
@@ -175,12 +175,12 @@ def test_a_secret_takes_an_earlier_key_away() -> None:
         "jwks.url": "",
         "token.endpoint.auth.signing.alg": "",
     }
-    assert "unspoken" not in repr(ClientCredentials(secret="unspoken"))
+    assert "unspoken" not in repr(ClientAuthentication(secret="unspoken"))
 
 
 @pytest.mark.requirement("verbs.private_key_jwt")
 def test_a_key_that_this_run_was_not_told_is_left_as_it_is() -> None:
-    assert ClientCredentials(key_unknown_here=True).representation == {
+    assert ClientAuthentication(key_unknown_here=True).representation == {
         "clientAuthenticatorType": "client-jwt",
         "attributes": {},
     }

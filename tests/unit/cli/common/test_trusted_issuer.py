@@ -63,10 +63,10 @@ def test_a_server_that_names_itself_does_not_get_the_password(
 ) -> None:
     assert PROGRAMS[program](hostile.resource) != 0
     assert saw_nothing(hostile, own)
-    told = " ".join("".join(capsys.readouterr()).split())
-    assert f"the password is for the provider {own.url}, but the server names {hostile.url}: nothing was sent" in told
-    assert f"--issuer {hostile.url}, or OAUTH_SERVER_URL" in told
-    assert PASSWORD not in told
+    output = " ".join("".join(capsys.readouterr()).split())
+    assert f"the password is for the provider {own.url}, but the server names {hostile.url}: nothing was sent" in output
+    assert f"--issuer {hostile.url}, or OAUTH_SERVER_URL" in output
+    assert PASSWORD not in output
 
 
 @pytest.mark.requirement("client.own_issuer")
@@ -126,8 +126,8 @@ def test_the_issuer_is_compared_byte_for_byte(
     names(hostile, *_named_otherwise(own, hostile)[how])
     assert PROGRAMS["login"](hostile.resource) in {4, 5}
     assert saw_nothing(hostile, own)
-    told = "".join(capsys.readouterr())
-    assert [c for c in told if c != "\n" and not c.isprintable()] == []
+    output = "".join(capsys.readouterr())
+    assert [c for c in output if c != "\n" and not c.isprintable()] == []
 
 
 @pytest.mark.requirement("client.own_issuer")
@@ -172,7 +172,7 @@ def test_a_login_page_elsewhere_is_not_asked_for_even_if_the_provider_names_it(
 @pytest.mark.requirement("client.own_issuer")
 def test_a_server_that_names_another_provider_for_the_second_login_gets_one_login(own: Fake, hostile: Fake) -> None:
     names(hostile, own.url)
-    hostile.takes_token = False
+    hostile.accepts_token = False
     own.claims = hostile.claims
     assert PROGRAMS["login"](hostile.resource) == 6  # its token is refused, and asked for once
     names(hostile, hostile.url)
@@ -222,11 +222,11 @@ def test_where_nothing_is_named_it_is_the_compose_stack_s_keycloak() -> None:
 
 @pytest.mark.requirement("client.own_issuer")
 def test_what_a_server_names_is_no_command_and_no_page(own: Fake) -> None:
-    with pytest.raises(ProviderError) as refused:
+    with pytest.raises(ProviderError) as raised:
         check_issuer("https://x/$(touch${IFS}y);#" + "z" * 10_000, own.url)
-    (advice,) = refused.value.advice
+    (advice,) = raised.value.advice
     assert "--issuer 'https://x/$(touch${IFS}y);#zz" in advice
-    assert len(refused.value.message) < 400
+    assert len(raised.value.message) < 400
 
 
 @pytest.mark.requirement("client.password_stays")

@@ -21,9 +21,9 @@ from mcp_idp.cli.doctor.registry import CHECKS
 from mcp_idp.cli.doctor.runner import all_findings, run_checks
 from mcp_idp.errors import TokenErrorReason
 from scripts.docs.doctor_table import PAGE, whole_page
-from tests.support.doctor_testbed import DoctorTestbed, answering, rewriting_header
+from tests.support.doctor_testbed import DoctorTestbed, responding, rewriting_header
 from tests.support.fake_issuer import NOW
-from tests.support.misconfigurations import DOCUMENT, MISCONFIGURATIONS, Misconfiguration, behind_tls, everybody
+from tests.support.misconfigurations import DOCUMENT, MISCONFIGURATIONS, Misconfiguration, behind_tls, open_registration
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 
-def follow(testbed: DoctorTestbed, setup: Misconfiguration, finding: Finding) -> None:
+def follow(testbed: DoctorTestbed, misconfiguration: Misconfiguration, finding: Finding) -> None:
     """Do what the finding says."""
-    if setup.fix is not None:
-        setup.fix(testbed)
+    if misconfiguration.fix is not None:
+        misconfiguration.fix(testbed)
     elif finding.url is not None:
         testbed.url = finding.url
     else:
@@ -58,20 +58,20 @@ async def test_a_healthy_server_has_no_finding() -> None:
 async def test_a_healthy_public_server_has_no_finding() -> None:
     testbed = DoctorTestbed()
     behind_tls(testbed)
-    everybody(testbed)
+    open_registration(testbed)
     assert await testbed.findings() == []
 
 
 @pytest.mark.requirement("doctor.cause_first", "doctor.advice_mends")
-@pytest.mark.parametrize("setup", MISCONFIGURATIONS, ids=lambda setup: setup.name)
-async def test_the_cause_comes_first_and_its_advice_mends(setup: Misconfiguration) -> None:
+@pytest.mark.parametrize("misconfiguration", MISCONFIGURATIONS, ids=lambda misconfiguration: misconfiguration.name)
+async def test_the_cause_comes_first_and_its_advice_mends(misconfiguration: Misconfiguration) -> None:
     testbed = DoctorTestbed()
-    setup.breaks(testbed)
+    misconfiguration.apply(testbed)
     found = all_findings(await testbed.results())
-    assert [finding.kind.name for finding in found][:1] == [setup.first]
-    assert {finding.kind.name for finding in found} - setup.also == {setup.first}
-    follow(testbed, setup, found[0])
-    assert set(await testbed.findings()) <= setup.also
+    assert [finding.kind.name for finding in found][:1] == [misconfiguration.first]
+    assert {finding.kind.name for finding in found} - misconfiguration.also == {misconfiguration.first}
+    follow(testbed, misconfiguration, found[0])
+    assert set(await testbed.findings()) <= misconfiguration.also
 
 
 # By sockets (test_doctor_cli.py), by an administrator's eyes, or below.
@@ -92,8 +92,10 @@ ELSEWHERE |= {"token_inactive", "token_not_judged", "login_failed"}
 def test_whatever_can_be_found_is_staged() -> None:
     kinds = [kind.name for check in CHECKS for kind in check.kinds]
     assert len(kinds) == len(set(kinds))
-    staged = {setup.first for setup in MISCONFIGURATIONS}.union(*(setup.also for setup in MISCONFIGURATIONS))
-    assert set(kinds) - staged == ELSEWHERE
+    covered = {misconfiguration.first for misconfiguration in MISCONFIGURATIONS}.union(
+        *(misconfiguration.also for misconfiguration in MISCONFIGURATIONS)
+    )
+    assert set(kinds) - covered == ELSEWHERE
 
 
 @pytest.mark.requirement("doctor.every_kind_staged")
@@ -103,7 +105,7 @@ def test_every_reason_of_the_server_has_advice() -> None:
 
 @pytest.mark.requirement("doctor.waits")
 async def test_what_depends_on_a_fault_is_not_checked() -> None:
-    testbed = DoctorTestbed(proxies=[answering(DOCUMENT, 200, authorization_servers=["no url"])])
+    testbed = DoctorTestbed(proxies=[responding(DOCUMENT, 200, authorization_servers=["no url"])])
     results = await testbed.results()
     waiting = {result.check.name: result.blocked_by for result in results if result.blocked_by}
     assert waiting["discovery"] == waiting["trial"] == waiting["pkce"] == "provider"
@@ -154,10 +156,10 @@ async def test_without_register_nothing_is_written() -> None:
 
 @pytest.mark.requirement("doctor.writes_nothing")
 async def test_each_trial_registration_is_taken_back() -> None:
-    clinic = DoctorTestbed(register=True)
-    assert await clinic.findings() == []
-    assert clinic.provider.registered == set()
-    assert len([line for line in clinic.provider.requests if line.startswith("DELETE")]) == len(CLIENT_PROFILES)
+    testbed = DoctorTestbed(register=True)
+    assert await testbed.findings() == []
+    assert testbed.provider.registered == set()
+    assert len([line for line in testbed.provider.requests if line.startswith("DELETE")]) == len(CLIENT_PROFILES)
 
 
 @pytest.mark.requirement("doctor.writes_nothing", "doctor.hostile")
@@ -179,7 +181,7 @@ async def test_the_registration_token_goes_nowhere_else() -> None:
     ["http://169.254.169.254/latest", "https://10.0.0.1/realms/x", "https://keycloak/realms/x", "http://[::1]/"],
 )
 async def test_a_public_server_cannot_make_the_doctor_knock_inside(inside: str) -> None:
-    testbed = DoctorTestbed(proxies=[answering(DOCUMENT, 200, authorization_servers=[inside])])
+    testbed = DoctorTestbed(proxies=[responding(DOCUMENT, 200, authorization_servers=[inside])])
     testbed.proxies.append(rewriting_header("www-authenticate", "https://mcp.example.com", inside.rstrip("/")))
     requests: list[str] = []
     behind_tls(testbed)
@@ -246,27 +248,27 @@ async def test_junk_in_place_of_json_is_an_empty_document(body: bytes) -> None:
 )
 @pytest.mark.parametrize("member", ["resource", "authorization_servers", "scopes_supported"])
 async def test_no_metadata_of_a_server_breaks_the_doctor(member: str, junk: Any) -> None:
-    clinic = DoctorTestbed(proxies=[answering(DOCUMENT, 200, **{member: junk})])
-    await clinic.results()
+    testbed = DoctorTestbed(proxies=[responding(DOCUMENT, 200, **{member: junk})])
+    await testbed.results()
 
 
 @pytest.mark.requirement("doctor.hostile")
 @pytest.mark.parametrize("location", ["http://[", "javascript:alert(1)", "", "\\\\x", "//", "a b"])
 async def test_no_redirect_of_a_server_breaks_the_doctor(location: str) -> None:
-    def redirecting(_: Any, said: Any) -> None:
-        said.status, said.headers["location"] = 307, location
+    def redirecting(_: Any, response: Any) -> None:
+        response.status, response.headers["location"] = 307, location
 
-    clinic = DoctorTestbed(proxies=[redirecting])
-    assert (await clinic.findings())[0] == "redirected"
+    testbed = DoctorTestbed(proxies=[redirecting])
+    assert (await testbed.findings())[0] == "redirected"
 
 
 @pytest.mark.requirement("doctor.hostile")
 @pytest.mark.parametrize("junk", [None, 7, "http://[", "\x1b", {}, "javascript:alert(1)"])
 async def test_no_registration_answer_breaks_the_doctor(junk: Any) -> None:
-    clinic = DoctorTestbed(register=True)
+    testbed = DoctorTestbed(register=True)
     answer = {"registration_client_uri": junk, "registration_access_token": junk, "client_id": junk}
-    clinic.provider.registers = lambda _: (201, answer)
-    assert set(await clinic.findings()) == {"left_behind"}
+    testbed.provider.registers = lambda _: (201, answer)
+    assert set(await testbed.findings()) == {"left_behind"}
 
 
 PROVIDER_MEMBERS = ("issuer", "token_endpoint", "registration_endpoint", "jwks_uri", "scopes_supported")
@@ -278,9 +280,9 @@ PROVIDER_MEMBERS = ("issuer", "token_endpoint", "registration_endpoint", "jwks_u
 )
 async def test_no_metadata_of_a_provider_breaks_the_doctor(junk: Any) -> None:
     for member in PROVIDER_MEMBERS:
-        clinic = DoctorTestbed(register=True)
-        clinic.provider.document[member] = junk
-        await clinic.results()
+        testbed = DoctorTestbed(register=True)
+        testbed.provider.document[member] = junk
+        await testbed.results()
 
 
 @pytest.mark.requirement("doctor.cause_first")
@@ -447,10 +449,10 @@ def test_a_fix_is_shown_asked_for_and_only_then_written(
     script, commands = tmp_path / "bootstrap.py", tmp_path / "verbs"
     script.write_text(FIXING.format(changes=run.changes, code=1, fails=run.fails))
     commands.write_text("")
-    shown_findings: list[str] = []
+    reported: list[str] = []
 
     def ask() -> bool:
-        shown_findings.append(capsys.readouterr().err)
+        reported.append(capsys.readouterr().err)
         assert commands.read_text() == "plan "
         return run.agreed
 
@@ -458,7 +460,7 @@ def test_a_fix_is_shown_asked_for_and_only_then_written(
     assert commands.read_text() == run.ran
     assert bool(reason) == bool(run.message)
     assert run.message in reason
-    assert shown_findings in ([], ["~ realm: set x\n"])
+    assert reported in ([], ["~ realm: set x\n"])
 
 
 @pytest.mark.requirement("doctor.fix")

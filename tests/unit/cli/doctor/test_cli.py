@@ -62,9 +62,9 @@ def test_nothing_there_is_exit_code_3(fake: Fake, capsys: pytest.CaptureFixture[
 @pytest.mark.requirement("doctor.exit_codes")
 def test_a_name_that_nobody_knows_is_exit_code_3(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["http://no-such-host.invalid/mcp"]) == 3
-    told = capsys.readouterr().out
-    assert "ERROR  nothing answers at the server's URL" in told
-    assert "not checked, blocked by findings of 'reach'" in told
+    output = capsys.readouterr().out
+    assert "ERROR  nothing answers at the server's URL" in output
+    assert "not checked, blocked by findings of 'reach'" in output
 
 
 @pytest.mark.requirement("doctor.exit_codes")

@@ -164,7 +164,7 @@ def test_a_password_that_a_tool_or_a_claim_repeats_is_hidden(fake: Fake, capsys:
 
 @pytest.mark.requirement("client.role_missing")
 def test_a_refusal_leads_to_the_line_in_the_servers_log(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
-    fake.takes_token = False
+    fake.accepts_token = False
     fake.error = {"error": "invalid_token", "correlation_id": "0123456789abcdef"}
     assert log_in(fake) == 6
     assert "the server's log has the reason under 0123456789abcdef" in capsys.readouterr().err

@@ -138,8 +138,8 @@ async def test_only_the_address_changes_not_the_host_header_nor_the_tls_name() -
 def test_a_learnt_secret_is_never_in_what_is_shown(values: list[str], before: str, after: str) -> None:
     secrets = Redactor()
     secrets.add_secret(None, "", *values)
-    told = secrets.redact(before + "".join(values) + after)
-    assert [value for value in values if value in told.replace("<hidden>", "")] == []
+    redacted = secrets.redact(before + "".join(values) + after)
+    assert [value for value in values if value in redacted.replace("<hidden>", "")] == []
 
 
 @pytest.mark.requirement("client.redacts")

@@ -46,7 +46,7 @@ def test_a_denied_login_ends_with_5(fake: Fake, capsys: pytest.CaptureFixture[st
 def test_a_token_without_audience_ends_with_6_and_the_missing_role(
     fake: Fake, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fake.takes_token = False
+    fake.accepts_token = False
     fake.claims |= {"aud": [], "scope": ""}
     assert log_in(fake) == 6
     error = capsys.readouterr().err
@@ -56,7 +56,7 @@ def test_a_token_without_audience_ends_with_6_and_the_missing_role(
 
 @pytest.mark.requirement("client.role_missing")
 def test_a_refused_token_is_not_fetched_a_second_time(fake: Fake) -> None:
-    fake.takes_token = False
+    fake.accepts_token = False
     assert log_in(fake) == 6
     assert len(fake.forms) == 2  # one login, one consent
 

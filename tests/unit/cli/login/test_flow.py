@@ -74,7 +74,7 @@ def test_a_description_cannot_clear_the_screen(fake: Fake, capsys: pytest.Captur
 
 @pytest.mark.requirement("client.narrates")
 def test_a_server_without_authorization_is_called_without_login(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
-    fake.asks_for_login = False
+    fake.requires_login = False
     assert log_in(fake) == 0
     output = capsys.readouterr().out
     assert "runs without authorization" in output

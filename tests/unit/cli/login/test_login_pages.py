@@ -24,7 +24,7 @@ AUTHORIZE = "https://id.example/authorize?state=s"
 FORM = '<title>T</title><form method=post action="{action}"><input name=username><input type=password name=p></form>'
 
 
-def silent_reporter() -> StepReporter:
+def quiet_reporter() -> StepReporter:
     return StepReporter(None, Redactor())
 
 
@@ -35,7 +35,7 @@ async def fill(
     transport = httpx2.MockTransport(provider)
     async with open_callback() as callback, httpx2.AsyncClient(transport=transport) as client:
         callback.expect_state("s")
-        return await FormLogin(silent_reporter(), client, "ada", "pw", issuer=issuer).log_in(start, callback)
+        return await FormLogin(quiet_reporter(), client, "ada", "pw", issuer=issuer).log_in(start, callback)
 
 
 @pytest.mark.requirement("client.password_stays")
@@ -185,7 +185,7 @@ async def test_nobody_coming_back_ends_the_wait() -> None:
     async with open_callback() as callback:
         callback.expect_state("s")
         with pytest.raises(LoginError, match="no response from the login page"):
-            await BrowserLogin(silent_reporter(), timeout=0.01, open_browser=False).log_in(AUTHORIZE, callback)
+            await BrowserLogin(quiet_reporter(), timeout=0.01, open_browser=False).log_in(AUTHORIZE, callback)
 
 
 @pytest.mark.requirement("client.exit_codes")

@@ -25,7 +25,7 @@ from mcp_idp.cli.inspect.evaluation import JWT_RULES, RULE_DESCRIPTIONS, evaluat
 from mcp_idp.cli.inspect.offline_verifier import StaticJwksTransport, open_verifiers
 from mcp_idp.cli.token import cli
 from mcp_idp.cli.token.grants import DEVICE_GRANT, DeviceFlowUnavailable, GrantRunner
-from mcp_idp.config.client_credentials import ClientSigningKey
+from mcp_idp.config.client_signing_key import ClientSigningKey
 from mcp_idp.config.settings import Settings
 from mcp_idp.errors import TokenErrorReason
 from tests.support.app import FakeClock
@@ -273,11 +273,11 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
 
 
 @pytest.mark.requirement("token.stdout", "token.unregisters")
-@pytest.mark.parametrize("taken", [True, False])
+@pytest.mark.parametrize("accepted", [True, False])
 def test_the_token_stands_alone_on_standard_output(
-    fake: Fake, capsys: pytest.CaptureFixture[str], *, taken: bool
+    fake: Fake, capsys: pytest.CaptureFixture[str], *, accepted: bool
 ) -> None:
-    fake.takes_token = taken  # whether the server takes it is not the question here
+    fake.accepts_token = accepted  # whether the server takes it is not the question here
     assert cli.main(["--url", fake.resource, "--headless", "--user", "ada"]) == 0
     captured = capsys.readouterr()
     assert captured.out == f"{fake.token}\n"
@@ -294,7 +294,7 @@ def test_the_registration_is_kept_if_that_is_asked_for(fake: Fake, capsys: pytes
 
 @pytest.mark.requirement("token.stdout")
 def test_without_a_login_there_is_no_token(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
-    fake.asks_for_login = False
+    fake.requires_login = False
     assert cli.main(["--url", fake.resource, "--headless", "--user", "ada"]) == 5
     captured = capsys.readouterr()
     assert captured.out == ""

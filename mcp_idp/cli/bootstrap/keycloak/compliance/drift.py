@@ -12,9 +12,9 @@ from mcp_idp.cli.bootstrap.access_lint import lint
 from mcp_idp.cli.bootstrap.keycloak.compliance.warnings import warnings_of
 from mcp_idp.cli.bootstrap.keycloak.compliance.weaknesses import find_in_existing_clients, find_weaknesses
 from mcp_idp.cli.bootstrap.keycloak.planner import full_plan
+from mcp_idp.cli.bootstrap.keycloak.realm_verification import enabled_native_endpoints
 from mcp_idp.cli.bootstrap.keycloak.runner import load_states
 from mcp_idp.cli.bootstrap.keycloak.stale_clients import all_clients
-from mcp_idp.cli.bootstrap.keycloak.verification import enabled_native_endpoints
 from mcp_idp.cli.bootstrap.output import count_noun, field_json, format_value, printable
 from mcp_idp.cli.bootstrap.verification import create_client
 

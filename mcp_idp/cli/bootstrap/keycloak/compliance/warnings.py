@@ -15,16 +15,16 @@ import httpx
 from mcp_idp.access.registration_profiles import PROFILES
 from mcp_idp.cli.bootstrap.errors import ProviderUnreachable, VerificationError
 from mcp_idp.cli.bootstrap.keycloak.compliance.weaknesses import rejects_grant
-from mcp_idp.cli.bootstrap.keycloak.resources.client_policies import ANNOUNCED
-from mcp_idp.cli.bootstrap.keycloak.resources.groups import unmanaged_roles
-from mcp_idp.cli.bootstrap.keycloak.resources.roles import unmanaged_composites
-from mcp_idp.cli.bootstrap.keycloak.resources.service_clients import CLIENT_CREDENTIALS, service_accounts
-from mcp_idp.cli.bootstrap.keycloak.state.groups import unmanaged_groups_granting
-from mcp_idp.cli.bootstrap.keycloak.verification import (
+from mcp_idp.cli.bootstrap.keycloak.realm_verification import (
     DISABLE_PAIRWISE_OPTION,
     allows_pairwise_subjects,
     verify_cimd_announced,
 )
+from mcp_idp.cli.bootstrap.keycloak.resources.client_policies import ANNOUNCED
+from mcp_idp.cli.bootstrap.keycloak.resources.groups import unmanaged_roles
+from mcp_idp.cli.bootstrap.keycloak.resources.roles import unmanaged_composites
+from mcp_idp.cli.bootstrap.keycloak.resources.service_clients import CLIENT_CREDENTIALS, find_unmanaged_service_clients
+from mcp_idp.cli.bootstrap.keycloak.state.groups import unmanaged_groups_granting
 from mcp_idp.cli.bootstrap.output import join_first
 from mcp_idp.cli.bootstrap.verification import Advisory
 
@@ -117,8 +117,9 @@ def _unmanaged_service_clients(
     settings: KeycloakSettings, clients: list[Object], actual: CurrentState
 ) -> Iterator[str]:
     """Warns of service accounts that the access file does not name, unless a policy rejects the grant for all."""
-    names = [] if rejects_grant(actual, CLIENT_CREDENTIALS) else service_accounts(clients, settings.access)
-    if names:
+    if rejects_grant(actual, CLIENT_CREDENTIALS):
+        return
+    if names := find_unmanaged_service_clients(clients, settings.access):
         yield (
             f"{len(names)} clients besides machine_clients may get tokens without a user ({join_first(names)}): "
             "disable "

@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 
 from mcp_idp.cli.bootstrap.keycloak.compliance.policy_analysis import ClientPolicyAnalysis
 from mcp_idp.cli.bootstrap.keycloak.lookups import carries_audience
+from mcp_idp.cli.bootstrap.keycloak.realm_verification import disable_options
 from mcp_idp.cli.bootstrap.keycloak.resources.service_clients import CLIENT_CREDENTIALS
 from mcp_idp.cli.bootstrap.keycloak.stale_clients import is_dynamically_registered
-from mcp_idp.cli.bootstrap.keycloak.verification import disable_options
 from mcp_idp.cli.bootstrap.output import join_first
 
 if TYPE_CHECKING:

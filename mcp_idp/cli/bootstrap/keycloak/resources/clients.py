@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from mcp_idp.access.models import DownstreamApi, PublicClient
     from mcp_idp.access.policy import AccessPolicy
-    from mcp_idp.cli.bootstrap.keycloak.client_credentials import ClientCredentials
+    from mcp_idp.cli.bootstrap.keycloak.client_authentication import ClientAuthentication
     from mcp_idp.cli.bootstrap.keycloak.lookups import Object
     from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
 
@@ -139,7 +139,7 @@ def _map_client_shape(value: object) -> Json:
 
 
 def client_changes(
-    access: AccessPolicy, resource: str, credentials: ClientCredentials, actual: CurrentState
+    access: AccessPolicy, resource: str, credentials: ClientAuthentication, actual: CurrentState
 ) -> Iterator[Change]:
     """Yields the changes to the managed clients, except service clients; unmanaged clients are not touched.
 
@@ -191,7 +191,7 @@ def client_removals(access: AccessPolicy, resource: str, actual: CurrentState) -
             yield Change(f"client {name}", what, "DELETE", ("clients", found["id"]), action="remove")
 
 
-def _resource_client(access: AccessPolicy, resource: str, credentials: ClientCredentials) -> Json:
+def _resource_client(access: AccessPolicy, resource: str, credentials: ClientAuthentication) -> Json:
     """Builds the client with which the MCP server calls the introspection endpoint (RFC 7662 section 2.1).
 
     Its id is the resource's URL for two reasons: Keycloak 26.7.5 reports a token as active only to a client in its

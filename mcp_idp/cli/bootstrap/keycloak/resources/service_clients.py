@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mcp_idp.access.models import ServiceClient
     from mcp_idp.access.policy import AccessPolicy
     from mcp_idp.cli.bootstrap.changes import Change, Json
-    from mcp_idp.cli.bootstrap.keycloak.client_credentials import ClientCredentials
+    from mcp_idp.cli.bootstrap.keycloak.client_authentication import ClientAuthentication
     from mcp_idp.cli.bootstrap.keycloak.lookups import Object
     from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
 
@@ -29,7 +29,7 @@ CLIENT_CREDENTIALS = "client_credentials"
 
 
 def service_client_changes(
-    access: AccessPolicy, service_clients: Mapping[str, ClientCredentials], actual: CurrentState
+    access: AccessPolicy, service_clients: Mapping[str, ClientAuthentication], actual: CurrentState
 ) -> Iterator[Change]:
     """Yields the changes to the service clients: the clients themselves, and missing roles of their service accounts.
 
@@ -70,7 +70,7 @@ def require_no_unmanaged_clients(access: AccessPolicy, actual: CurrentState) -> 
             )
 
 
-def service_accounts(clients: Iterable[Object], access: AccessPolicy) -> list[str]:
+def find_unmanaged_service_clients(clients: Iterable[Object], access: AccessPolicy) -> list[str]:
     """Returns the ids of clients that may use `client_credentials` but are no service clients of the access file.
 
     Args:
@@ -97,7 +97,7 @@ def _mapped(
 
 
 def _service_client_client(
-    access: AccessPolicy, client_id: str, service_client: ServiceClient, credentials: ClientCredentials | None
+    access: AccessPolicy, client_id: str, service_client: ServiceClient, credentials: ClientAuthentication | None
 ) -> Json:
     known: Json = credentials.representation if credentials is not None else {}
     attributes = known.pop("attributes", {})

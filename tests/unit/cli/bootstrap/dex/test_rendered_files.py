@@ -208,7 +208,7 @@ def _add_client(name: str) -> Callable[[Json], object]:
     return lambda a: a["clients"].update({name: {"name": "x", "redirect_uris": ["http://localhost/"]}})
 
 
-REFUSED: list[tuple[str, str, Callable[[Json], object]]] = [
+REJECTED: list[tuple[str, str, Callable[[Json], object]]] = [
     ("clients.mcp-native-03", "access.yaml", _add_client("mcp-native-03")),
     ("clients.mcp-vendor-claude", "access.yaml", _add_client("mcp-vendor-claude")),
     ("choose another id; this is the resource's own", "access.yaml", _add_client(RESOURCE)),
@@ -228,7 +228,7 @@ REFUSED: list[tuple[str, str, Callable[[Json], object]]] = [
 
 
 @pytest.mark.requirement("dex.refused")
-@pytest.mark.parametrize(("message", "file", "change"), REFUSED, ids=[message for message, _, _ in REFUSED])
+@pytest.mark.parametrize(("message", "file", "change"), REJECTED, ids=[message for message, _, _ in REJECTED])
 def test_what_cannot_work_is_refused_with_its_place(
     variables: Variables, message: str, file: str, change: Callable[[Json], object]
 ) -> None:
@@ -299,10 +299,10 @@ def test_each_connector_opens_its_own_paths_and_no_others(variables: Variables, 
     made, _ = run({**variables, "DEX_CONFIG": f"dex.yaml,connectors/{example}"})
     (connector,) = made.config["connectors"]
     caddyfile = made.desired["front/Caddyfile"]
-    asks = connector["type"] == "ldap"
+    prompts = connector["type"] == "ldap"
     assert f"@start path /auth /auth/{connector['id']}\n" in caddyfile
-    assert (f"@pages path /approval /auth/{connector['id']}/login\n" in caddyfile) == asks
-    assert (f"@callback path /callback /callback/{connector['id']}\n" in caddyfile) == (not asks)
+    assert (f"@pages path /approval /auth/{connector['id']}/login\n" in caddyfile) == prompts
+    assert (f"@callback path /callback /callback/{connector['id']}\n" in caddyfile) == (not prompts)
     assert "local" not in re.findall(r"path .*", caddyfile)
     assert made.config["enablePasswordDB"] is False
     for line in (ROOT / "idp-config" / "dex" / "connectors" / example).read_text().splitlines():

@@ -142,18 +142,18 @@ def test_a_role_is_bound_before_another_is_unbound(access: AccessPolicy) -> None
 
 
 @pytest.mark.requirement("bootstrap.roles")
-@pytest.mark.parametrize(("attributes", "ours"), [({"kept.by": ["bootstrap_idp"]}, True), ({}, False)])
+@pytest.mark.parametrize(("attributes", "managed"), [({"kept.by": ["bootstrap_idp"]}, True), ({}, False)])
 def test_a_role_of_ours_that_brings_others_is_taken_apart(
-    access: AccessPolicy, attributes: dict[str, list[str]], *, ours: bool
+    access: AccessPolicy, attributes: dict[str, list[str]], *, managed: bool
 ) -> None:
     reader = {"id": "1", "name": "mcp-reader", "composite": True, "attributes": attributes}
     # Rights stay: the account of an apply may not take what it may not give.
     parts = CompositeRoles(roles=({"id": "2", "name": "mcp-admin"},), admin_roles=frozenset({"realm-admin"}))
     actual = CurrentState(realm={"enabled": True}, roles={"mcp-reader": reader}, parts={"mcp-reader": parts})
     changes = [change for change in plan(desired(access), actual) if "no longer grants mcp-admin" in change.text]
-    assert [change.path for change in changes] == [("roles", "mcp-reader", "composites")] * ours
-    assert [change.body for change in changes] == [[{"id": "2", "name": "mcp-admin"}]] * ours
-    assert len(list(unmanaged_composites(access, actual))) == (not ours)
+    assert [change.path for change in changes] == [("roles", "mcp-reader", "composites")] * managed
+    assert [change.body for change in changes] == [[{"id": "2", "name": "mcp-admin"}]] * managed
+    assert len(list(unmanaged_composites(access, actual))) == (not managed)
 
 
 @pytest.mark.requirement("bootstrap.roles")
@@ -166,9 +166,9 @@ def test_a_role_that_everybody_has_by_another_one_is_bound_to_nothing(access: Ac
 
 
 @pytest.mark.requirement("adoption.taken_over")
-@pytest.mark.parametrize(("recorded", "taken"), [((), ["mcp-native", RESOURCE]), ((RESOURCE,), ["mcp-native"])])
+@pytest.mark.parametrize(("recorded", "adopted"), [((), ["mcp-native", RESOURCE]), ((RESOURCE,), ["mcp-native"])])
 def test_who_registered_a_client_that_becomes_ours_loses_the_token_for_it_first(
-    access: AccessPolicy, recorded: tuple[str, ...], taken: list[str]
+    access: AccessPolicy, recorded: tuple[str, ...], adopted: list[str]
 ) -> None:
     # Marked, as a stranger can have made it at an endpoint of Keycloak's own kind.
     clients = {
@@ -177,7 +177,7 @@ def test_who_registered_a_client_that_becomes_ours_loses_the_token_for_it_first(
     realm = {"enabled": True, "attributes": {STATE_ATTRIBUTE: ManagedState(clients=frozenset(recorded)).text}}
     changes = plan(desired(access), CurrentState(realm=realm, clients=clients))
     first = [change for change in changes if change.path[-1:] == ("registration-access-token",)]
-    assert sorted(str(change.path[1]) for change in first) == sorted(taken)
+    assert sorted(str(change.path[1]) for change in first) == sorted(adopted)
     assert {change.method for change in first} == {"POST"}
     written = next(n for n, change in enumerate(changes) if "record which" in change.what)
     assert max(changes.index(change) for change in first) < written
@@ -185,8 +185,8 @@ def test_who_registered_a_client_that_becomes_ours_loses_the_token_for_it_first(
 
 @pytest.mark.requirement("bootstrap.order")
 def test_registration_is_shut_first_and_only_if_something_changes(access: AccessPolicy) -> None:
-    let_in = {"trusted-hosts": ["localhost"], "host-sending-registration-request-must-match": ["false"]}
-    guard = {"id": "1", "config": {**let_in, "client-uris-must-match": ["true"]}}
+    config = {"trusted-hosts": ["localhost"], "host-sending-registration-request-must-match": ["false"]}
+    guard = {"id": "1", "config": {**config, "client-uris-must-match": ["true"]}}
     changes = plan(desired(access), CurrentState(realm={"enabled": True}, policies={"trusted-hosts/anonymous": guard}))
     assert changes[0].text == "registration: disabled during apply"
     assert isinstance(changes[0].body, dict)
@@ -205,10 +205,10 @@ def test_a_door_that_shall_be_shut_and_is_not_is_named(
     members = {"profile": profile, "document_domains": ("clients.example",)}
     registration = access.registration.model_copy(update=members)
     expected = desired(access.model_copy(update={"registration": registration, "demo_users": {}}))
-    let_in = {"trusted-hosts": ["localhost"], "host-sending-registration-request-must-match": ["false"]}
+    config = {"trusted-hosts": ["localhost"], "host-sending-registration-request-must-match": ["false"]}
     policies = desired_policies(expected.access, expected.realm_file.client_uri_hosts)
     there = {name: {"id": name, "config": dict(config)} for name, config in policies.items()}
-    there[TRUSTED_HOSTS_POLICY] = {"id": "1", "config": {**let_in, "client-uris-must-match": ["true"]}}
+    there[TRUSTED_HOSTS_POLICY] = {"id": "1", "config": {**config, "client-uris-must-match": ["true"]}}
     realm = {"enabled": True, **({} if other_changes else expected.realm_members)}
     changes = plan(expected, CurrentState(realm=realm, policies=there))
     (named,) = [change for change in changes if change.object_label == "registration"]
@@ -388,15 +388,15 @@ def test_only_keys_and_texts_that_lack_are_written(access: AccessPolicy) -> None
     expected = desired(access)
     texts = expected.realm_file.messages["en"]
     there = CurrentState(
-        realm={"id": "r", "attributes": {STATE_ATTRIBUTE: '{"messages":["en/ours","de/gone"]}'}},
+        realm={"id": "r", "attributes": {STATE_ATTRIBUTE: '{"messages":["en/managed","de/gone"]}'}},
         active_keys=frozenset({"RS256", "RSA-OAEP", "HS512"}),
-        messages={"en": {**texts, "oauthGrantTitle": "{0} is fine", "ours": "x", "theirs": "y"}, "de": {}},
+        messages={"en": {**texts, "oauthGrantTitle": "{0} is fine", "managed": "x", "unmanaged": "y"}, "de": {}},
     )
     changes = [change for change in plan(expected, there) if change.object_label.startswith(("key ", "messages "))]
     assert [change.text for change in changes] == [
         "key ES256: create",
         "messages en: set oauthGrantTitle",
-        "messages en: remove ours, the file no longer has it",
+        "messages en: remove managed, the file no longer has it",
     ]
     assert changes[1].body == {"oauthGrantTitle": texts["oauthGrantTitle"]}
     assert changes[2].path == ("localization", "en", "ours")

@@ -9,7 +9,7 @@ import pytest
 from mcp_idp.cli.bootstrap.keycloak.resources.clients import ALL_FLOWS_DISABLED, client_diff
 from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
 
-WANTED: dict[str, Any] = {
+DESIRED: dict[str, Any] = {
     "clientId": "ours",
     "enabled": True,
     **ALL_FLOWS_DISABLED,
@@ -21,9 +21,9 @@ WANTED: dict[str, Any] = {
 
 
 def _changes(**members: object) -> list[Any]:
-    attributes = {**WANTED["attributes"], **dict(members.pop("attributes", {}))}  # type: ignore[call-overload]
-    found = {**WANTED, "id": "1", "attributes": attributes, **members}
-    return list(client_diff(WANTED, CurrentState(realm={}, clients={"ours": found})))
+    attributes = {**DESIRED["attributes"], **dict(members.pop("attributes", {}))}  # type: ignore[call-overload]
+    found = {**DESIRED, "id": "1", "attributes": attributes, **members}
+    return list(client_diff(DESIRED, CurrentState(realm={}, clients={"ours": found})))
 
 
 @pytest.mark.requirement("bootstrap.nothing_besides")

@@ -17,7 +17,7 @@ from mcp_idp.config.settings import NAMES
 
 ROOT = Path(__file__).parents[5]
 TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
-OURS = ("secrets", "bootstrap", "mcp-server", "login")
+SERVICES = ("secrets", "bootstrap", "mcp-server", "login")
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_no_service_has_a_right_it_does_not_need(services: dict[str, dict[str, A
         assert service["security_opt"] == ["no-new-privileges:true"], name
         assert "mem_limit" in service, name
         assert "container_name" not in service, name
-    assert all(services[name]["read_only"] for name in OURS)
+    assert all(services[name]["read_only"] for name in SERVICES)
     dockerfile = (ROOT / "mcp_server" / "Dockerfile").read_text(encoding="utf-8")
     for target in ("secrets", "bootstrap", "server"):
         stage = re.split(r"^FROM ", dockerfile.split(f" AS {target}\n")[1], flags=re.MULTILINE)[0]
@@ -113,8 +113,8 @@ def test_a_misspelt_name_is_one_warning_without_its_value(
 @pytest.mark.parametrize("stack", ["", ".dex"])
 def test_the_login_is_told_the_issuer_that_the_server_has(stack: str) -> None:
     content = yaml.safe_load((ROOT / f"docker-compose{stack}.yml").read_text(encoding="utf-8"))
-    told = content["services"]["login"]["environment"]["OAUTH_SERVER_URL"]
-    assert told == content["x-urls"]["OAUTH_SERVER_URL"]
+    server_url = content["services"]["login"]["environment"]["OAUTH_SERVER_URL"]
+    assert server_url == content["x-urls"]["OAUTH_SERVER_URL"]
 
 
 @pytest.mark.requirement("client.own_issuer")

@@ -23,7 +23,7 @@ AUDIENCE = {"protocolMapper": "oidc-audience-mapper", "config": {"included.custo
 PAIRWISE = {"protocolMapper": "oidc-sha256-pairwise-sub-mapper", "config": {"claim.name": "sub"}}
 ROLES = {"protocolMapper": "oidc-hardcoded-claim-mapper", "config": {"claim.name": "mcp_roles"}}
 LOCALE = {"protocolMapper": "oidc-usermodel-attribute-mapper", "config": {"claim.name": "locale"}}
-OURS = {"optionalClientScopes": ["mcp:tools"]}
+WITH_BASE_SCOPE = {"optionalClientScopes": ["mcp:tools"]}
 
 
 NAMED = {"included.client.audience": RESOURCE}
@@ -54,33 +54,36 @@ def _found(access: AccessPolicy, clients: list[dict[str, Any]], **scopes: dict[s
 @pytest.mark.parametrize(
     ("members", "found"),
     [
-        ({**OURS, "protocolMappers": [payloads.SUB_FORGING_MAPPER]}, ["S3"]),
+        ({**WITH_BASE_SCOPE, "protocolMappers": [payloads.SUB_FORGING_MAPPER]}, ["S3"]),
         ({"protocolMappers": [payloads.SUB_FORGING_MAPPER]}, []),  # its tokens are for others
         ({"protocolMappers": [payloads.SUB_FORGING_MAPPER, AUDIENCE]}, ["S3"]),
         ({"protocolMappers": [{"config": NAMED}]}, ["S3"]),  # as the console offers it
         ({"protocolMappers": [{"config": {"claim.name": "aud"}}]}, ["S3"]),
-        ({**OURS, "protocolMappers": [ROLES]}, ["S3"]),
-        ({**OURS, "protocolMappers": [NESTED]}, ["S3"]),
-        ({**OURS, "protocolMappers": [HARD_ROLE]}, ["S3"]),
-        ({**OURS, "protocolMappers": [DOTTED]}, ["S3"]),
-        ({**OURS, "protocolMappers": [{"protocolMapper": "script-mine.js"}]}, ["S3"]),
-        ({**OURS, "protocolMappers": [PAIRWISE, LOCALE, NOTE]}, []),
-        ({**OURS, "attributes": payloads.TEN_YEAR_LIFETIME}, ["S4"]),
+        ({**WITH_BASE_SCOPE, "protocolMappers": [ROLES]}, ["S3"]),
+        ({**WITH_BASE_SCOPE, "protocolMappers": [NESTED]}, ["S3"]),
+        ({**WITH_BASE_SCOPE, "protocolMappers": [HARD_ROLE]}, ["S3"]),
+        ({**WITH_BASE_SCOPE, "protocolMappers": [DOTTED]}, ["S3"]),
+        ({**WITH_BASE_SCOPE, "protocolMappers": [{"protocolMapper": "script-mine.js"}]}, ["S3"]),
+        ({**WITH_BASE_SCOPE, "protocolMappers": [PAIRWISE, LOCALE, NOTE]}, []),
+        ({**WITH_BASE_SCOPE, "attributes": payloads.TEN_YEAR_LIFETIME}, ["S4"]),
         ({"optionalClientScopes": ["tutorial"], "attributes": payloads.TEN_YEAR_LIFETIME}, ["S4"]),
-        ({**OURS, "attributes": {"access.token.lifespan": "+315360000"}}, ["S4"]),
-        ({**OURS, "attributes": {"access.token.lifespan": "-1"}}, ["S4"]),
-        ({**OURS, "attributes": {"access.token.lifespan": "60"}}, []),
-        ({**OURS, "attributes": {"access.token.lifespan": ""}}, []),
-        ({**OURS, "attributes": {"access.token.lifespan": "soon"}}, []),
+        ({**WITH_BASE_SCOPE, "attributes": {"access.token.lifespan": "+315360000"}}, ["S4"]),
+        ({**WITH_BASE_SCOPE, "attributes": {"access.token.lifespan": "-1"}}, ["S4"]),
+        ({**WITH_BASE_SCOPE, "attributes": {"access.token.lifespan": "60"}}, []),
+        ({**WITH_BASE_SCOPE, "attributes": {"access.token.lifespan": ""}}, []),
+        ({**WITH_BASE_SCOPE, "attributes": {"access.token.lifespan": "soon"}}, []),
         ({"attributes": payloads.TEN_YEAR_LIFETIME}, []),
-        ({**OURS, "redirectUris": ["/callback"]}, ["S6"]),
-        ({**OURS, "redirectUris": ["http://localhost/*"]}, ["S6"]),
-        ({**OURS, "redirectUris": [payloads.REDIRECT, "com.example.app:/callback"]}, []),
-        ({**OURS, **THEIRS, "redirectUris": ["https://theirs.example/*", "/x"]}, []),  # an administrator's
-        ({**OURS, **THEIRS, "redirectUris": ["*"]}, ["S6"]),
+        ({**WITH_BASE_SCOPE, "redirectUris": ["/callback"]}, ["S6"]),
+        ({**WITH_BASE_SCOPE, "redirectUris": ["http://localhost/*"]}, ["S6"]),
+        ({**WITH_BASE_SCOPE, "redirectUris": [payloads.REDIRECT, "com.example.app:/callback"]}, []),
+        ({**WITH_BASE_SCOPE, **THEIRS, "redirectUris": ["https://theirs.example/*", "/x"]}, []),  # an administrator's
+        ({**WITH_BASE_SCOPE, **THEIRS, "redirectUris": ["*"]}, ["S6"]),
         # A stranger can have set the mark; the record is the administrator's.
-        ({**OURS, "attributes": {**payloads.TEN_YEAR_LIFETIME, **MANAGED_MARKER}}, ["S4"]),
-        ({**OURS, "clientId": "recorded", "attributes": payloads.TEN_YEAR_LIFETIME}, []),  # drift, which apply mends
+        ({**WITH_BASE_SCOPE, "attributes": {**payloads.TEN_YEAR_LIFETIME, **MANAGED_MARKER}}, ["S4"]),
+        (
+            {**WITH_BASE_SCOPE, "clientId": "recorded", "attributes": payloads.TEN_YEAR_LIFETIME},
+            [],
+        ),  # drift, which apply mends
     ],
 )
 def test_what_a_client_of_others_still_carries_is_named(
@@ -98,7 +101,7 @@ def test_what_a_client_of_others_still_carries_is_named(
 def test_a_scope_of_others_that_our_tokens_come_with_is_judged_too(
     access: AccessPolicy, mapper: dict[str, Any], *, there: bool
 ) -> None:
-    client = {"id": UUID, "clientId": UUID, **OURS, "defaultClientScopes": ["basic"]}
+    client = {"id": UUID, "clientId": UUID, **WITH_BASE_SCOPE, "defaultClientScopes": ["basic"]}
     weaknesses = _found(access, [client], basic={"protocolMappers": [mapper]}, other={"protocolMappers": [ROLES]})
     assert ["a client scope that already existed" in weakness.what for weakness in weaknesses] == [True] * there
     assert all("(basic)" in weakness.what for weakness in weaknesses)
@@ -107,7 +110,8 @@ def test_a_scope_of_others_that_our_tokens_come_with_is_judged_too(
 @pytest.mark.requirement("adoption.earlier")
 def test_clients_of_a_kind_are_one_line_with_the_first_few(access: AccessPolicy) -> None:
     clients = [
-        {"id": f"{n}", "clientId": f"theirs-{n}", **OURS, "attributes": payloads.TEN_YEAR_LIFETIME} for n in range(7)
+        {"id": f"{n}", "clientId": f"theirs-{n}", **WITH_BASE_SCOPE, "attributes": payloads.TEN_YEAR_LIFETIME}
+        for n in range(7)
     ]
     (weakness,) = _found(access, clients)
     assert "each of 7 clients that already existed" in weakness.what

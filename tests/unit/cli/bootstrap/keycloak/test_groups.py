@@ -13,7 +13,7 @@ from mcp_idp.access.models import DemoUser
 from mcp_idp.access.policy import AccessPolicy, load_access
 from mcp_idp.cli.bootstrap.access_lint import lint
 from mcp_idp.cli.bootstrap.errors import ConfigError, PermissionDenied
-from mcp_idp.cli.bootstrap.keycloak.client_credentials import ClientCredentials
+from mcp_idp.cli.bootstrap.keycloak.client_authentication import ClientAuthentication
 from mcp_idp.cli.bootstrap.keycloak.compliance.weaknesses import find_weaknesses
 from mcp_idp.cli.bootstrap.keycloak.desired import DesiredState
 from mcp_idp.cli.bootstrap.keycloak.planner import plan, require_writable
@@ -52,7 +52,7 @@ def desired(groups: dict[str, tuple[str, ...]]) -> DesiredState:
         access=access_with(groups),
         realm_file=load_realm_file(folder),
         client_policies_file=load_client_policies_file(folder),
-        credentials=ClientCredentials(secret="s" * 43),
+        credentials=ClientAuthentication(secret="s" * 43),
     )
 
 
@@ -72,26 +72,34 @@ def about_groups(changes: list[Change]) -> list[str]:
 def test_what_takes_away_comes_before_scopes_are_bound_and_what_gives_after() -> None:
     expected = desired({"staff": ("mcp-reader",), "new": ("mcp-writer",)})
     there = {"staff": group("staff", "mcp-writer"), "old": group("old", "mcp-admin")}
-    of_everybody = (DefaultGroup("id-all", "/all", frozenset({"mcp-reader", "theirs"})),)
-    groups = Groups(by_name=there, default_groups=of_everybody, members={"old": 3})
+    default_groups = (DefaultGroup("id-all", "/all", frozenset({"mcp-reader", "theirs"})),)
+    groups = Groups(by_name=there, default_groups=default_groups, members={"old": 3})
     changes = plan(expected, CurrentState(realm=realm("staff", "old"), groups=groups))
     texts = [change.text for change in changes]
     bound = [i for i, text in enumerate(texts) if re.match(r"scope .*: bind", text)]
-    let_in = next(i for i, text in enumerate(texts) if text.startswith("registration: allowed redirect hosts"))
+    open_index = next(i for i, text in enumerate(texts) if text.startswith("registration: allowed redirect hosts"))
     record, forget = (
         texts.index(f"realm: {command} which objects are kept from here") for command in ("record", "forget")
     )
-    taking = [
+    revoking = [
         "realm: new users no longer join /all, which grants mcp-reader (existing members stay in it)",
         "group staff: remove mcp-writer",
         "group old: remove with 3 members, the access file no longer names it",
     ]
-    giving = ["group staff: add mcp-reader", "group new: create", "group new: add mcp-writer"]
-    order = [record, *map(texts.index, taking), min(bound), max(bound), *map(texts.index, giving), forget, let_in]
+    granting = ["group staff: add mcp-reader", "group new: create", "group new: add mcp-writer"]
+    order = [
+        record,
+        *map(texts.index, revoking),
+        min(bound),
+        max(bound),
+        *map(texts.index, granting),
+        forget,
+        open_index,
+    ]
     assert order == sorted(order)
     made = changes[texts.index("group new: create")]
     assert made.body == {"name": "new", "attributes": MARKED}
-    assert changes[texts.index(taking[0])].path == ("default-groups", "id-all")
+    assert changes[texts.index(revoking[0])].path == ("default-groups", "id-all")
 
 
 @pytest.mark.requirement("groups.order", "groups.drift")
@@ -114,14 +122,14 @@ def test_a_mark_that_was_taken_off_is_put_back_beside_what_is_there() -> None:
 
 @pytest.mark.requirement("groups.foreign")
 def test_only_a_group_that_is_neither_marked_nor_recorded_is_somebody_else_s() -> None:
-    wanted = desired({"staff": ("mcp-reader",)})
+    state = desired({"staff": ("mcp-reader",)})
     unmarked = group("staff") | {"attributes": {"kept.by": ["somebody"]}}
     theirs = Groups(by_name={"staff": unmarked})
-    handing_over = r"groups.staff: .*the attribute kept.by with the value bootstrap_idp: .*removes it with its members"
-    with pytest.raises(ConfigError, match=handing_over):
-        require_writable(wanted, CurrentState(realm=realm(), groups=theirs))
-    require_writable(wanted, CurrentState(realm=realm("staff"), groups=theirs))
-    require_writable(wanted, CurrentState(realm=realm(), groups=Groups(by_name={"staff": group("staff")})))
+    how_to_adopt = r"groups.staff: .*the attribute kept.by with the value bootstrap_idp: .*removes it with its members"
+    with pytest.raises(ConfigError, match=how_to_adopt):
+        require_writable(state, CurrentState(realm=realm(), groups=theirs))
+    require_writable(state, CurrentState(realm=realm("staff"), groups=theirs))
+    require_writable(state, CurrentState(realm=realm(), groups=Groups(by_name={"staff": group("staff")})))
 
 
 @pytest.mark.requirement("groups.accounts")
@@ -172,8 +180,8 @@ def test_an_account_that_is_shown_no_groups_knows_that_there_may_be_some(
     session: Blind, expected: tuple[str, ...], *, known: bool
 ) -> None:
     session.requests.clear()
-    sought = GroupQuery(desired=expected, recorded=(), users={}, roles={})
-    assert read_groups(cast("AdminClient", session), {"realm": "mcp"}, sought).known == known
+    query = GroupQuery(desired=expected, recorded=(), users={}, roles={})
+    assert read_groups(cast("AdminClient", session), {"realm": "mcp"}, query).known == known
     assert session.requests == [*(("group-by-path", name) for name in expected), ("groups", "count")]
 
 
@@ -248,7 +256,7 @@ OPEN = CurrentState(
 @pytest.mark.parametrize(("roles", "there"), [({"mcp-reader"}, True), ({"theirs"}, False)])
 def test_a_scope_that_everybody_gets_by_a_group_is_a_hole(roles: set[str], *, there: bool) -> None:
     groups = Groups(default_groups=(DefaultGroup("id", "/all", frozenset(roles)),))
-    found = {hole.id for hole in find_weaknesses(replace(OPEN, groups=groups), RESOURCE, [])}
+    found = {weakness.id for weakness in find_weaknesses(replace(OPEN, groups=groups), RESOURCE, [])}
     assert ("S1" in found) == there
 
 

@@ -121,12 +121,12 @@ def test_what_must_last_is_looked_after(services: dict[str, dict[str, Any]]) -> 
 def test_caddy_repeats_nothing_that_may_have_arrived_and_nobody_can_have_a_node_taken_out(
     services: dict[str, dict[str, Any]],
 ) -> None:
-    front = (KEYCLOAK / "Caddyfile").read_text(encoding="utf-8")
+    caddyfile = (KEYCLOAK / "Caddyfile").read_text(encoding="utf-8")
     # Left out, only GET is repeated once a connection stood (Caddy's reverse_proxy).
-    assert "lb_retry_match" not in front
+    assert "lb_retry_match" not in caddyfile
     # An answer that a stranger can provoke must not count against the node that gave it.
-    assert "unhealthy" not in front
-    assert "/health/ready" not in re.sub("#.*", "", front)
+    assert "unhealthy" not in caddyfile
+    assert "/health/ready" not in re.sub("#.*", "", caddyfile)
     for name in ("keycloak", "keycloak-2"):
         assert services[name]["environment"]["KC_SERVER_ASYNC_BOOTSTRAP"] == "false"
 
@@ -134,9 +134,9 @@ def test_caddy_repeats_nothing_that_may_have_arrived_and_nobody_can_have_a_node_
 @pytest.mark.requirement("client.own_issuer")
 def test_the_login_is_told_the_issuer_that_the_server_has() -> None:
     content = _read("docker-compose.production.yml")
-    told = content["services"]["login"]["environment"]["OAUTH_SERVER_URL"]
+    server_url = content["services"]["login"]["environment"]["OAUTH_SERVER_URL"]
     # What stands behind :? is what compose says where the variable is missing.
-    assert told == re.sub(r":\?[^}]*", "", content["x-urls"]["OAUTH_SERVER_URL"])
+    assert server_url == re.sub(r":\?[^}]*", "", content["x-urls"]["OAUTH_SERVER_URL"])
 
 
 @pytest.mark.requirement("production.no_secret")

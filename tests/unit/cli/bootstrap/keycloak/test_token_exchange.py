@@ -43,18 +43,18 @@ def _body(change: Change) -> dict[str, Any]:
     return change.body
 
 
-def _grants(wanted: DesiredState) -> list[str]:
-    conditions = [condition for policy in wanted.client_policies.policies for condition in policy["conditions"]]
+def _grants(state: DesiredState) -> list[str]:
+    conditions = [condition for policy in state.client_policies.policies for condition in policy["conditions"]]
     return [grant for condition in conditions for grant in condition["configuration"].get("grant_types", [])]
 
 
 @pytest.mark.requirement("upstream.our_client_only")
 def test_with_upstreams_the_grant_is_refused_to_all_clients_but_the_servers(access: AccessPolicy) -> None:
-    without, wanted = desired(load_access(CONFIG / "access.yaml")), desired(access)
+    without, state = desired(load_access(CONFIG / "access.yaml")), desired(access)
     assert GRANT in _grants(without)
-    assert set(_grants(without)) - set(_grants(wanted)) == {GRANT}
+    assert set(_grants(without)) - set(_grants(state)) == {GRANT}
     assert "mcp-no-exchange" not in without.managed_state.policies | without.managed_state.profiles
-    (policy,) = [p for p in wanted.client_policies.policies if p["name"] == "mcp-no-exchange"]
+    (policy,) = [p for p in state.client_policies.policies if p["name"] == "mcp-no-exchange"]
     (condition,) = policy["conditions"]
     assert condition["configuration"]["is-negative-logic"] is True
     assert json.loads(condition["configuration"]["attributes"]) == [{"key": "resource_url", "value": RESOURCE}]
@@ -90,11 +90,11 @@ def test_each_claim_for_tools_is_the_persons_attribute_of_that_name(access: Acce
 
 @pytest.mark.requirement("upstream.others_stay")
 def test_a_scope_of_somebody_else_is_refused_before_anything_is_written(access: AccessPolicy) -> None:
-    foreign = CurrentState(scopes={"orders.read": {"id": "1", "name": "orders.read"}})
+    unmanaged = CurrentState(scopes={"orders.read": {"id": "1", "name": "orders.read"}})
     with pytest.raises(ConfigError, match=r"upstreams\.orders-api\.scopes\.orders\.read: the realm has"):
-        require_writable(desired(access), foreign)
-    ours = {"id": "1", "name": "orders.read", "attributes": {"kept.by": "bootstrap_idp"}}
-    require_writable(desired(access), replace(foreign, scopes={"orders.read": ours}))
+        require_writable(desired(access), unmanaged)
+    managed = {"id": "1", "name": "orders.read", "attributes": {"kept.by": "bootstrap_idp"}}
+    require_writable(desired(access), replace(unmanaged, scopes={"orders.read": managed}))
 
 
 @pytest.mark.requirement("upstream.others_stay")

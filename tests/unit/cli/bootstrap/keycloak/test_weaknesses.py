@@ -11,7 +11,7 @@ from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
 from mcp_idp.cli.bootstrap.keycloak.state.roles import CompositeRoles, DefaultRoles, ScopeRoleBinding
 
 RESOURCE = "http://localhost:3000/mcp"
-OWN_KINDS = ["default", "install", "saml2-entity-descriptor"]
+NATIVE_ENDPOINTS = ["default", "install", "saml2-entity-descriptor"]
 SCOPE: dict[str, Any] = {"name": "mcp:tools", "protocolMappers": [{"config": {"included.custom.audience": RESOURCE}}]}
 TUTORIAL = CurrentState(
     realm={"defaultSignatureAlgorithm": "RS256"},
@@ -38,16 +38,16 @@ def _ids(actual: CurrentState, open_kinds: list[str] | None = None) -> list[str]
 
 @pytest.mark.requirement("adoption.holes")
 def test_all_nine_are_named_on_a_realm_as_tutorials_set_it_up() -> None:
-    found = list(find_weaknesses(TUTORIAL, RESOURCE, OWN_KINDS))
+    found = list(find_weaknesses(TUTORIAL, RESOURCE, NATIVE_ENDPOINTS))
     assert sorted(weakness.id for weakness in found) == [f"S{n}" for n in range(1, 10)]
-    for hole in found:
-        asks_for_a_switch = "KC_SPI_CLIENT_REGISTRATION__DEFAULT__ENABLED=false" in hole.fix
-        assert asks_for_a_switch == (hole.id in {"S2", "S4", "S5"}), hole.text
+    for weakness in found:
+        needs_server_option = "KC_SPI_CLIENT_REGISTRATION__DEFAULT__ENABLED=false" in weakness.fix
+        assert needs_server_option == (weakness.id in {"S2", "S4", "S5"}), weakness.text
 
 
 @pytest.mark.requirement("adoption.holes")
 @pytest.mark.parametrize(
-    ("binding", "everybodys", "found"),
+    ("binding", "default_roles", "found"),
     [
         (ScopeRoleBinding(), {}, {"S1"}),
         (READERS, {}, set()),
@@ -58,15 +58,15 @@ def test_all_nine_are_named_on_a_realm_as_tutorials_set_it_up() -> None:
     ],
 )
 def test_a_scope_that_everybody_has_is_a_hole(
-    binding: ScopeRoleBinding, everybodys: dict[str, set[str]], found: set[str]
+    binding: ScopeRoleBinding, default_roles: dict[str, set[str]], found: set[str]
 ) -> None:
-    given = frozenset({"reader"}.intersection(*everybodys.values()))
+    in_all_default_roles = frozenset({"reader"}.intersection(*default_roles.values()))
     actual = CurrentState(
         realm={},
         roles={"reader": {"id": "1", "name": "reader"}},
         scopes={"mcp:tools": SCOPE},
         bindings={"mcp:tools": binding},
-        default=DefaultRoles(direct_roles=given, by_id=everybodys),
+        default=DefaultRoles(direct_roles=in_all_default_roles, by_id=default_roles),
     )
     assert {"S1", "R1"}.intersection(_ids(actual)) == found
 
@@ -161,7 +161,7 @@ def test_mappers_must_be_forbidden_for_both_kinds_of_registration(subtype: str) 
     assert "S3" in _ids(CurrentState(realm={}, policies=policies))
 
 
-REFUSE = _profile({"executor": "reject-request", "configuration": {}})
+REJECT_PROFILE = _profile({"executor": "reject-request", "configuration": {}})
 
 
 @pytest.mark.requirement("adoption.holes")
@@ -180,7 +180,7 @@ def test_only_a_rule_for_every_such_client_closes_logins_on_other_devices(attrib
     (weakness,) = [
         h
         for h in find_weaknesses(
-            CurrentState(realm={}, client_profiles=[REFUSE], client_policies=[policy]), RESOURCE, []
+            CurrentState(realm={}, client_profiles=[REJECT_PROFILE], client_policies=[policy]), RESOURCE, []
         )
         if h.id == "S9"
     ]
@@ -197,8 +197,8 @@ def test_only_a_rule_for_every_such_client_closes_logins_on_other_devices(attrib
 )
 def test_a_grant_is_open_until_a_rule_refuses_it_to_everybody(grant: str, name: str) -> None:
     def describe(policy: dict[str, Any]) -> str:
-        actual = CurrentState(realm={}, client_profiles=[REFUSE], client_policies=[policy])
-        return next(hole.what for hole in find_weaknesses(actual, RESOURCE, []) if hole.id == "S9")
+        actual = CurrentState(realm={}, client_profiles=[REJECT_PROFILE], client_policies=[policy])
+        return next(weakness.what for weakness in find_weaknesses(actual, RESOURCE, []) if weakness.id == "S9")
 
     assert name not in describe(_policy("grant-type", grant_types=[grant]))
     assert name in describe(_policy("grant-type", grant_types=["client_credentials"]))
@@ -224,5 +224,5 @@ def test_a_page_framed_at_logout_is_a_foreign_address_too(*, allowed: bool | Non
 def test_a_consent_page_that_vouches_for_names_is_a_hole_whatever_endpoint_is_open() -> None:
     assert "S8" in _ids(CurrentState(realm={}))
     message = {"en": {"oauthGrantTitle": "Somebody who calls itself {0}"}}
-    assert "S8" not in _ids(CurrentState(realm={}, messages=message), OWN_KINDS)
+    assert "S8" not in _ids(CurrentState(realm={}, messages=message), NATIVE_ENDPOINTS)
     assert "S8" in _ids(CurrentState(realm={}, messages={"en": {"other": "text"}}))

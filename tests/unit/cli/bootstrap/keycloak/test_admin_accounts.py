@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mcp_idp.cli.bootstrap.errors import BootstrapError, ConfigError
-from mcp_idp.cli.bootstrap.keycloak.service_accounts import ACCOUNTS, replace_bootstrap_admin, verify_account
+from mcp_idp.cli.bootstrap.keycloak.admin_accounts import ACCOUNTS, replace_bootstrap_admin, verify_account
 from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings, account_file
 from tests.support.fake_admin_api import TOKEN, keycloak
 

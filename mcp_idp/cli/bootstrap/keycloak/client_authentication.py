@@ -12,7 +12,7 @@ BY_KEY = "client-jwt"  # Keycloak's name for private_key_jwt
 
 
 @dataclass(frozen=True, slots=True)
-class ClientCredentials:
+class ClientAuthentication:
     """The authentication method of a client: a client secret, or a public key for `private_key_jwt`.
 
     With neither, the provider keeps the secret that it has or, if `key_unknown_here`, the key that it has.

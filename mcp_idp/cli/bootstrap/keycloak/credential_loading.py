@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from mcp_idp.cli.bootstrap.errors import ConfigError
-from mcp_idp.cli.bootstrap.keycloak.client_credentials import ClientCredentials
+from mcp_idp.cli.bootstrap.keycloak.client_authentication import ClientAuthentication
 from mcp_idp.cli.bootstrap.secret_file import get_or_create_secret, read_secret
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from mcp_idp.access.models import ServiceClient
     from mcp_idp.access.policy import AccessPolicy
-    from mcp_idp.config.client_credentials import ClientSigningKey
+    from mcp_idp.config.client_signing_key import ClientSigningKey
     from mcp_idp.config.env import EnvReader
 
 
@@ -127,7 +127,7 @@ def _place(env: EnvReader, variable: str) -> SecretSource:
 
 def service_client_credentials(
     access: AccessPolicy, places: Mapping[str, SecretSource], *, create_missing: bool
-) -> dict[str, ClientCredentials]:
+) -> dict[str, ClientAuthentication]:
     """Builds the credentials of every service client.
 
     Args:
@@ -149,11 +149,11 @@ def service_client_credentials(
 
 def _credentials(
     service_client: ServiceClient, place: SecretSource | None, *, create_missing: bool
-) -> ClientCredentials:
+) -> ClientAuthentication:
     if service_client.jwks is not None:
-        return ClientCredentials(
+        return ClientAuthentication(
             keys=json.dumps(service_client.jwks, sort_keys=True), algorithm=service_client.algorithm
         )
     if service_client.jwks_url is not None:
-        return ClientCredentials(keys_url=service_client.jwks_url, algorithm=service_client.algorithm)
-    return ClientCredentials(secret=place.read(create_missing=create_missing) if place is not None else None)
+        return ClientAuthentication(keys_url=service_client.jwks_url, algorithm=service_client.algorithm)
+    return ClientAuthentication(secret=place.read(create_missing=create_missing) if place is not None else None)

@@ -399,7 +399,7 @@ def test_only_keys_and_texts_that_lack_are_written(access: AccessPolicy) -> None
         "messages en: remove managed, the file no longer has it",
     ]
     assert changes[1].body == {"oauthGrantTitle": texts["oauthGrantTitle"]}
-    assert changes[2].path == ("localization", "en", "ours")
+    assert changes[2].path == ("localization", "en", "managed")
 
 
 @pytest.mark.requirement("bootstrap.secret")

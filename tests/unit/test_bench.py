@@ -185,7 +185,7 @@ def test_numbers_that_are_told_together_or_left_out_end_the_run(together: tuple[
     app = telling(*together)
     counting = modern_call(call={"name": "count", "arguments": {"number": 5}})
 
-    with pytest.raises(RuntimeError, match=r"told [45] numbers, after"):
+    with pytest.raises(RuntimeError, match=r"received [45] numbers, after"):
         asyncio.run(one_round(app, call_work(app, modern_call()), [counting]))
 
 

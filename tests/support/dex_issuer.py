@@ -65,7 +65,7 @@ class DexIssuer(Issuer):
         return jwt.encode(self.claims(**changes), key or self.key, algorithm=alg, headers=header)
 
     def http(self) -> httpx.AsyncClient:
-        """Returns an HTTP client for the proxy on the loopback interface, ignoring proxy settings of the environment."""
+        """Returns an HTTP client for the proxy on the loopback interface, ignoring proxy settings."""
         return httpx.AsyncClient(trust_env=False, timeout=20)
 
     def later(self, seconds: float) -> DexIssuer:

@@ -107,7 +107,7 @@ class Production(Stack):
             yield connection
 
     def status(self, host: str, target: str, *, named: str | None = None) -> int:
-        """Sends exactly `GET target`, returns the status; `named` is the Host header if it differs from the TLS name."""
+        """Sends exactly `GET target`, returns the status; `named` is the Host, if not the TLS name."""
         with self.connection(host) as connection:
             request_text = f"GET {target} HTTP/1.1\r\nHost: {named or host}\r\nConnection: close\r\n\r\n"
             connection.sendall(request_text.encode())

@@ -253,10 +253,10 @@ async def test_nothing_is_given_once_the_callers_token_has_ended(
         stored.append(later)
         return token
 
-    monkeypatch.setattr(tools, "keep", keep_token, raising=False)
+    monkeypatch.setattr(tools, "keep_token", keep_token, raising=False)
     async with _running(tmp_path, monkeypatch) as server:
         server.issuer.responses = lambda: httpx.Response(200, json=_token_response(expires_in=3600))
-        assert _text(await server.call("keep", server.issuer.token())) == "given"
+        assert _text(await server.call("keep_token", server.issuer.token())) == "given"
         server.clock.forward(299)
         assert await stored[0]() == "given"
         server.clock.forward(1)

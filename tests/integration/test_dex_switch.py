@@ -69,7 +69,7 @@ async def test_a_server_that_is_started_again_with_two_other_settings_takes_the_
 
 
 async def statuses(settings: Mapping[str, str], folder: Path, *tokens: str) -> list[int]:
-    """Returns the status for each token at a server with these settings; asserts that its metadata names the provider."""
+    """Returns the status for each token at a server with these settings, whose metadata must name the provider."""
     with serving_process(settings, folder / "server.log") as server:
         async with httpx.AsyncClient(base_url=server.origin, trust_env=False, timeout=60) as http:
             document = (await http.get("/.well-known/oauth-protected-resource/mcp")).json()

@@ -125,7 +125,7 @@ def test_a_name_full_of_markup_is_shown_as_text(standing_realm: Realm) -> None:
         (
             "${client_account}",
             "Account",
-        ),  # replaced by the name of one of Keycloak's own clients, at the standard endpoint too
+        ),  # replaced by a Keycloak client's name, at any endpoint
         ("Account\u202enosrep yb", "Account\u202enosrep yb"),
         ("Visual Studio Code", "Visual Studio Code"),
     ],

@@ -73,7 +73,7 @@ def test_the_bootstrap_ends_with_what_a_person_needs_next(stack: Stack) -> None:
         (
             "admin",
             {"mcp:tools", "mcp:notes.read", "mcp:notes.write"},
-        ),  # privileged scopes are requested only when needed
+        ),  # no privileged scope by default
     ],
 )
 def test_a_client_nobody_registered_logs_in_and_calls_a_tool(stack: Stack, user: str, scopes: set[str]) -> None:

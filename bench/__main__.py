@@ -1,4 +1,4 @@
-"""`./scripts/bench`: measure everything, print it, and write `bench/RESULTS.md` and the plot. Needs .venv-bench."""
+"""`./scripts/bench`: measures everything, prints it and writes `bench/RESULTS.md` and the plot. Needs .venv-bench."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ _PARTS = (
 
 
 def main() -> None:
-    """Measure, then write. What needs processes comes first, since it fails soonest; references come last."""
+    """Measures, then writes. Parts with server processes run first, because they fail most often; references last."""
     parser = ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=_ROUNDS, help=f"at most this many of each figure [{_ROUNDS}]")
     rounds = max(1, parser.parse_args().rounds)
     load = os.getloadavg()
     figures = run(_PARTS, SampleSize(rounds=rounds, renewals=max(2, rounds // 20), streams=max(3, rounds // 40)))
-    figures.sort(key=lambda figure: figure.name.startswith("HTTP"))  # the rest keeps its order
+    figures.sort(key=lambda figure: figure.name.startswith("HTTP"))  # stable: other figures keep their order
     print(text_table(figures))
     draw(figures, _HERE / "results.svg")
     written = markdown(figures, _conditions(rounds, load, os.getloadavg()))
@@ -67,12 +67,12 @@ def main() -> None:
 
 
 def _conditions(rounds: int, before: tuple[float, ...], after: tuple[float, ...]) -> str:
-    """How long was measured, and how busy the machine was: what runs here alone keeps about one processor busy."""
+    """Describes how long was measured and how busy the machine was; the benchmark itself uses about one processor."""
     processors = os.cpu_count() or 1
     busy = f"{before[0]:.1f} at the start and {after[0]:.1f} at the end, on {processors} processors"
     text = f"At most {rounds} rounds. Load average {busy}."
     if max(before[0], after[0]) > processors:
-        text = f"**Measured on a busy machine: do not rely on what is said to be met or missed here.** {text}"
+        text = f"**Measured on a busy machine: the columns goal and met are unreliable.** {text}"
     return text
 
 

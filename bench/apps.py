@@ -1,6 +1,6 @@
-"""The applications that are measured, side by side in this process.
+"""The applications under test, in this process.
 
-No sockets: the provider answers through a mock transport, and requests are prepared ASGI scopes.
+They use no sockets: a mock transport connects the provider, and requests are prepared ASGI scopes.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ BASE_SCOPE = "mcp:tools"
 
 
 class Yes:
-    """The SDK's token verifier with nothing to do: what is left is the price of the chain around it."""
+    """A token verifier for the SDK that accepts every token, to measure the cost of the middleware around it."""
 
     async def verify_token(self, token: str) -> AccessToken:
-        """Whatever the token."""
+        """Returns an access token for any input."""
         return AccessToken(token=token, client_id="bench", scopes=[BASE_SCOPE], resource=DEFAULTS.public_url)
 
 
 @asynccontextmanager
 async def authenticated_app(issuer: Issuer, clock: Clock | None = None, /, **values: Any) -> AsyncIterator[ASGIApp]:
-    """Our whole server, started."""
+    """Yields our complete server, started."""
     async with issuer.client() as http:
         app = create_app(replace(DEFAULTS, **values), clock=clock, http=http)
         async with started(app):
@@ -54,7 +54,7 @@ async def authenticated_app(issuer: Issuer, clock: Clock | None = None, /, **val
 
 @asynccontextmanager
 async def sdk_session_manager() -> AsyncIterator[ASGIApp]:
-    """The same MCP application with the same tools and nothing in front: the SDK's session manager."""
+    """Yields the same MCP application without any middleware: the SDK's session manager."""
     server = mcp_server()
     server.streamable_http_app(max_request_body_size=MAX_BODY_BYTES, transport_security=_unchecked())
     async with server.session_manager.run():
@@ -63,7 +63,7 @@ async def sdk_session_manager() -> AsyncIterator[ASGIApp]:
 
 @asynccontextmanager
 async def sdk_app() -> AsyncIterator[ASGIApp]:
-    """The same tools in the application that the SDK makes of them, with its routes and without `auth=`."""
+    """Yields the SDK's own application with the same tools, with its routes and without `auth=`."""
     app = mcp_server().streamable_http_app(max_request_body_size=MAX_BODY_BYTES, transport_security=_unchecked())
     async with started(app):
         yield app
@@ -71,7 +71,7 @@ async def sdk_app() -> AsyncIterator[ASGIApp]:
 
 @asynccontextmanager
 async def sdk_guarded(verifier: TokenVerifier | None = None) -> AsyncIterator[ASGIApp]:
-    """The same tools behind the SDK's own `auth=`; without a verifier everybody is let in."""
+    """Yields the SDK's application with the same tools and `auth=`; by default the verifier accepts every token."""
     auth = AuthSettings.model_validate(
         {
             "issuer_url": DEFAULTS.server_url,
@@ -87,25 +87,25 @@ async def sdk_guarded(verifier: TokenVerifier | None = None) -> AsyncIterator[AS
 
 
 def trusting(issuer: Issuer) -> dict[str, Any]:
-    """The settings of a server whose provider is another than the default one."""
+    """Returns the settings of a server that trusts `issuer` instead of the default one."""
     return {"server_url": issuer.url, "internal_url": issuer.url, "issuer": issuer.url}
 
 
 def mcp_server(**options: Any) -> MCPServer[Any]:
-    """An SDK server with our demo tools."""
+    """Returns an SDK server with our demo tools."""
     server: MCPServer[Any] = MCPServer("bench", **options)
     register(server, tools, ScopeRequirements(load_access(DEFAULTS.access_file)))
     return server
 
 
 def _unchecked() -> TransportSecuritySettings:
-    """Host and Origin unchecked, as where our own front has judged them."""
+    """Disables the SDK's checks of Host and Origin, as behind our own router."""
     return TransportSecuritySettings(enable_dns_rebinding_protection=False)
 
 
 @asynccontextmanager
 async def started(app: ASGIApp) -> AsyncIterator[None]:
-    """The ASGI lifespan around the block."""
+    """Runs the ASGI lifespan around the block."""
     to_app: asyncio.Queue[Message] = asyncio.Queue()
     from_app: asyncio.Queue[Message] = asyncio.Queue()
     scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}

@@ -1,4 +1,4 @@
-"""The rows of the table that compare CPU time in this process, each measured in one go with what it is compared to."""
+"""The rows of the table that compare CPU time in this process. Both sides of a ratio are measured in the same round."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bench.prepared_requests import Request
     from bench.sampling import Sample, Work
 
-_CALLS = 20  # a sample of a tools/call: some milliseconds
+_CALLS = 20  # calls in a sample of a tools/call, which takes some milliseconds
 _REJECTIONS = 100
 _OVER_LONG_BYTES = 256 * 1024
 NOTHING = modern_call(status=401)
@@ -34,7 +34,7 @@ REJECTION_PANELS = ("401 without credentials (SDK's: 1)", "refusing 256 kB (this
 
 
 async def throughput(sample_size: SampleSize) -> list[Figure]:
-    """One `tools/call` in each era: how many of ours are served in the time of one that nobody guards."""
+    """Compares a `tools/call` of our server with one without authentication, in each protocol revision."""
     issuer = Issuer(DEFAULTS.server_url)
     token = issuer.token()
     async with AsyncExitStack() as stack:
@@ -71,11 +71,11 @@ def _throughput_rows(revision: str, samples: Mapping[str, Sequence[float]]) -> l
 
 
 async def rejections(sample_size: SampleSize) -> list[Figure]:
-    """What strangers can make the server do."""
+    """Measures the work that unauthenticated clients can cause."""
     issuer = Issuer(DEFAULTS.server_url)
     async with authenticated_app(issuer) as app, sdk_guarded() as sdk:
         call = call_work(app, modern_call(issuer.token()))
-        await call()  # with keys in hand
+        await call()  # so that the keys are cached
         cases = {
             "rig": cpu(call_work(noop_app, NOTHING), _REJECTIONS),
             "ours": cpu(call_work(app, NOTHING), _REJECTIONS),
@@ -108,7 +108,7 @@ async def rejections(sample_size: SampleSize) -> list[Figure]:
 
 
 def _unauthenticated(issuer: Issuer, app: ASGIApp) -> Sample:
-    """A sample: each time another unknown kid; making it is not counted."""
+    """Returns a sample of calls with a different unknown kid each; creating the tokens is not counted."""
     tokens = unknown_kids(issuer)
 
     async def sample() -> float:
@@ -123,21 +123,21 @@ def _unauthenticated(issuer: Issuer, app: ASGIApp) -> Sample:
 
 
 def subtract_overhead(samples: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
-    """What is left of each case when that of the case `rig` is taken off, round by round.
+    """Subtracts the time of the case `rig` from that of every other case, round by round.
 
-    An answer that is ready costs hardly more than asking for it: what the rig itself spends must not count.
+    A prebuilt response costs hardly more than sending the request, so the overhead of the measurement must not count.
     """
     return {name: [a - b for a, b in zip(values, samples["rig"], strict=True)] for name, values in samples.items()}
 
 
 async def noop_app(_scope: Scope, _receive: Receive, send: Send) -> None:
-    """The least that an application can answer: what is left is the rig."""
+    """Sends an empty response, to measure the overhead of the measurement."""
     await send({"type": "http.response.start", "status": 401, "headers": []})
     await send({"type": "http.response.body", "body": b""})
 
 
 def call_work(app: ASGIApp, request: Request) -> Work:
-    """The work of having `app` answer `request`."""
+    """Returns a function that sends `request` to `app`."""
 
     async def work() -> None:
         await exchange(app, request)

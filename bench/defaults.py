@@ -1,4 +1,4 @@
-"""The settings that everything here is measured with, unless it says otherwise."""
+"""The default settings of all measurements."""
 
 from __future__ import annotations
 

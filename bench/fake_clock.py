@@ -1,4 +1,4 @@
-"""A clock whose hands can be moved."""
+"""A clock that can be moved."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mcp_idp.util.clock import Clock
 
 
 class FakeClock:
-    """The hands of a clock that a person can move forward, and that stand still unless `running`."""
+    """A clock that can be moved forward and stands still unless `running`."""
 
     def __init__(self, *, running: bool) -> None:
         self._running = running
@@ -16,7 +16,7 @@ class FakeClock:
         self.clock = Clock(monotonic=self._read)
 
     def forward(self, seconds: float) -> None:
-        """Make it later."""
+        """Moves the clock forward."""
         self._ahead += seconds
 
     def _read(self) -> float:

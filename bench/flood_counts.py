@@ -1,4 +1,4 @@
-"""What strangers and crowds can make the server do to its provider, counted in this process."""
+"""Counts, in this process, the requests to the provider that floods of tokens cause."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
     from bench.results import SampleSize
 
 KIDS = 1000
-_JUNK = 300  # more than may be under way and wait together
-_CALLS_MEANWHILE = 50  # over long before anybody gives up waiting for the provider
+_JUNK = 300  # more than may be in flight and queued together
+_CALLS_MEANWHILE = 50  # completed long before any call times out waiting for the provider
 _CROWD = 100
 _RESPONSE_DELAY = 0.05
 _UNAUTHORIZED = 401
 INTROSPECTING: dict[str, Any] = {
     "token_mode": "introspection",
-    "provider": PROFILES["generic"],  # writes JWTs or opaque tokens, nobody knows: both are asked about
+    "provider": PROFILES["generic"],  # may issue JWTs or opaque tokens, so both are introspected
     "client_secret": "bench",
 }
 
 
 async def floods(_sample_size: SampleSize) -> list[Figure]:
-    """Counts: how often the provider is bothered, and who goes without an answer meanwhile."""
+    """Counts requests to the provider, and calls of other clients that fail meanwhile."""
     fetches = await fetches_under_a_flood(KIDS)
     junk = await junk_flood(_JUNK)
     return [
@@ -59,7 +59,7 @@ async def floods(_sample_size: SampleSize) -> list[Figure]:
 
 
 def unknown_kids(issuer: Issuer) -> Iterator[str]:
-    """Tokens of the right shape without end, each with another `kid` that nobody publishes."""
+    """Yields well-formed tokens endlessly, each with a different unknown `kid`."""
     _, payload, signature = issuer.token().split(".")
     for i in count():
         header = json.dumps({"alg": "RS256", "typ": "JWT", "kid": f"unknown-{i}"}).encode()
@@ -67,7 +67,7 @@ def unknown_kids(issuer: Issuer) -> Iterator[str]:
 
 
 async def fetches_under_a_flood(tokens: int) -> int:
-    """How often the keys are fetched for that many tokens at once, each of another `kid`, while no time passes."""
+    """Returns how often the keys are fetched for concurrent tokens with different `kid`s while no time passes."""
     issuer, clock = Issuer(DEFAULTS.server_url), FakeClock(running=False)
     async with authenticated_app(issuer, clock.clock) as app:
         await exchange(app, modern_call(issuer.token()))
@@ -79,14 +79,14 @@ async def fetches_under_a_flood(tokens: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class JunkFlood:
-    """What a flood of opaque junk did.
+    """The result of a flood of opaque junk.
 
     Attributes:
-        max_at_once: introspections that were under way at one time.
-        rejected: junk that the provider was asked about.
-        turned_away: junk that nobody was asked about, for too much of it was waiting.
-        failed_known: calls with a token whose answer was held that did not succeed.
-        failed_signed: calls with a signed token nobody had asked about that did not succeed.
+        max_at_once: the maximum number of concurrent introspections.
+        rejected: junk tokens that were introspected.
+        turned_away: junk tokens that were rejected without introspection because the queue was full.
+        failed_known: failed calls with a token whose introspection result was cached.
+        failed_signed: failed calls with a signed token that had not been introspected yet.
     """
 
     max_at_once: int
@@ -97,7 +97,7 @@ class JunkFlood:
 
 
 async def junk_flood(tokens: int) -> JunkFlood:
-    """That many opaque tokens at once, each another; the provider answers when those who call meanwhile are done."""
+    """Sends distinct opaque tokens concurrently; the provider responds after the other callers are done."""
     issuer = Issuer(DEFAULTS.server_url)
     async with _introspecting(issuer) as app:
         known = modern_call(issuer.reference())
@@ -119,7 +119,7 @@ async def junk_flood(tokens: int) -> JunkFlood:
 
 
 async def one_token(uses: int) -> int:
-    """How often the provider is asked when one new token is used that many times at once."""
+    """Returns the number of introspections when one new token is used concurrently `uses` times."""
     issuer = Issuer(DEFAULTS.server_url)
     issuer.delay = _RESPONSE_DELAY
     async with _introspecting(issuer) as app:

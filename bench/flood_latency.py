@@ -1,8 +1,8 @@
-"""How long calls with known tokens take over sockets while strangers send junk, against how long without.
+"""Measures the latency of calls with known tokens over sockets during floods of junk, compared with no flood.
 
-The callers pause between calls, so that the server is not busy with them alone; strangers send at a fixed rate,
-whether they are answered or not, as long as one of their lines is free. The client that sends all this needs a share of
-the machine, too, so a flood of the cheapest requests there are, without credentials, is measured beside.
+The callers pause between calls, so that they alone do not saturate the server. The flood has a fixed rate, whether or
+not responses arrive, as long as one of its connections is free. The sending client also uses the machine, so a flood of
+the cheapest requests, those without credentials, is measured for comparison.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _CALLERS = 2
 _PAUSE = 0.01
 _WINDOW = 2.0
 _WINDOWS = 6
-_LINES = 160  # of strangers: more than may be under way and wait together
-_RATE = 600  # requests of strangers in a second
-_MIN_SENT = 200  # in a window, however busy this machine is: more than 1,000 in all of them
+_LINES = 160  # connections of the flood: more than may be in flight and queued together
+_RATE = 600  # requests of the flood per second
+_MIN_SENT = 200  # requests of the flood in a window, on any machine: more than 1,000 in all windows
 _TICK = 0.002
 _RESPONSE_DELAY = 0.3
 _INTROSPECTION_SETTINGS = {
@@ -45,7 +45,7 @@ _INTROSPECTION_SETTINGS = {
 
 
 async def flooded(_sample_size: SampleSize) -> list[Figure]:
-    """Tokens with unknown kids; then opaque junk at a server that has to ask a slow provider about it."""
+    """Measures floods of tokens with unknown kids, then of opaque junk that a slow provider introspects."""
     with published() as issuer:
         async with server_process("mcp_server", settings_for(issuer)) as server:
             known = on_the_wire(modern_call(issuer.token()))
@@ -60,7 +60,7 @@ async def flooded(_sample_size: SampleSize) -> list[Figure]:
         by_junk = []
         async with server_process("mcp_server", {**settings_for(issuer), **_INTROSPECTION_SETTINGS}) as server:
             for _ in range(_WINDOWS):
-                # Another each time: an answer is remembered for 30 s only.
+                # A different one each time, because introspection results are cached for 30 s only.
                 known = on_the_wire(modern_call(issuer.reference()))
                 await _call_once(server.port, known)
                 by_junk.append(await _windows(server.port, known, junk, {401, 503}))
@@ -90,18 +90,18 @@ async def _call_once(port: int, message: bytes) -> None:
 
 
 async def _windows(port: int, message: bytes, junk: Iterator[bytes], expected: set[int]) -> tuple[Times, Times, Times]:
-    """The calls of three windows: without strangers, with such as have no credentials, and with junk."""
+    """Measures calls in three windows: without a flood, with one without credentials, and with one of junk."""
     none = await _window(port, message)
     cheap = await _during_unauthenticated_flood(port, message, repeat(on_the_wire(modern_call())), {401})
     return none, cheap, await _during_unauthenticated_flood(port, message, junk, expected)
 
 
 async def _during_unauthenticated_flood(port: int, message: bytes, junk: Iterator[bytes], expected: set[int]) -> Times:
-    """The calls of one window with strangers.
+    """Measures calls in a window with a flood.
 
     Raises:
-        UnexpectedStatusError: strangers were answered something else.
-        RuntimeError: there were too few of them.
+        UnexpectedStatusError: the flood got other statuses than expected.
+        RuntimeError: the flood sent too few requests.
     """
     responses: Counter[int] = Counter()
     ready = islice(junk, int(_RATE * _WINDOW * 2))
@@ -130,7 +130,7 @@ async def _window(port: int, message: bytes) -> Times:
 
 @asynccontextmanager
 async def _unauthenticated(port: int, junk: Iterator[bytes], responses: Counter[int]) -> AsyncIterator[None]:
-    """Junk at a fixed rate while the block runs; its answers are counted."""
+    """Sends junk at a fixed rate while the block runs, and counts the responses."""
     lines = [await Line.open(port) for _ in range(_LINES)]
     free, tasks = list(lines), []
 

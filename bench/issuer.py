@@ -1,4 +1,4 @@
-"""An identity provider to measure with: it signs like Keycloak, can be slow, and counts who asks it what."""
+"""A fake identity provider: it signs like Keycloak, can be slow, and counts requests."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ Signers = tuple[tuple[str, rsa.RSAPrivateKey], ...]
 
 
 def signers(number: int) -> Signers:
-    """That many RSA keys, each with its `kid`."""
+    """Generates RSA keys, each with a `kid`."""
     return tuple((f"bench-{i + 1}", rsa.generate_private_key(65537, 2048)) for i in range(number))
 
 
 class Issuer:
-    """Real RSA keys; tokens of Keycloak's shape and length.
+    """An issuer with real RSA keys, whose tokens have the shape and length of Keycloak's.
 
     Attributes:
-        delay: seconds before each of its answers.
-        paused: while it is set, every answer waits for it.
-        down: whether it answers 503 to everything.
-        signers: the keys it publishes; it signs with the last of them.
-        key_fetches: how often the key set was fetched.
-        introspections: how often it was asked about a token.
-        max_at_once: the most introspections that were under way at one time.
+        delay: seconds before each response.
+        paused: an event for which every response waits, if set.
+        down: whether every response is 503.
+        signers: the published keys; the last one signs.
+        key_fetches: the number of requests for the key set.
+        introspections: the number of introspection requests.
+        max_at_once: the maximum number of concurrent introspections.
     """
 
     def __init__(self, url: str, keys: Signers | None = None) -> None:
@@ -55,11 +55,11 @@ class Issuer:
 
     @property
     def key(self) -> rsa.RSAPrivateKey:
-        """What it signs with."""
+        """The signing key."""
         return self.signers[-1][1]
 
     def token(self, **claims: object) -> str:
-        """An access token for the default resource, another one at each call."""
+        """Returns a new access token for the default resource."""
         kid, key = self.signers[-1]
         payload = {**self._claims(), **claims}
         token = jwt.encode(payload, key, algorithm="RS256", headers={"kid": kid})
@@ -67,18 +67,18 @@ class Issuer:
         return token
 
     def reference(self) -> str:
-        """An access token that says nothing by itself: only introspection can judge it."""
+        """Returns an opaque access token, which only introspection can validate."""
         payload = self._claims()
         token = f"reference-{self._tokens}"
         self._issued[token] = payload
         return token
 
     def client(self) -> httpx.AsyncClient:
-        """An HTTP client that reaches nobody else."""
+        """Returns an HTTP client that is connected to this issuer only."""
         return httpx.AsyncClient(transport=httpx.MockTransport(self._respond))
 
     async def respond(self, path: str, body: bytes) -> tuple[int, bytes]:
-        """Status and body for a request: to whoever asks, over a socket or not."""
+        """Returns status and body of the response to a request, for in-process and socket transports."""
         is_introspection = path.endswith("/introspect")
         if is_introspection:
             self.introspections += 1
@@ -97,7 +97,7 @@ class Issuer:
 
     async def _respond(self, request: httpx.Request) -> httpx.Response:
         status, body = await self.respond(request.url.path, await request.aread())
-        # A stream, as from a network: the server counts the bytes as they come.
+        # A stream, as from a network, because the server counts bytes as they arrive.
         return httpx.Response(status, content=_piece(body))
 
     def _document(self, path: str) -> dict[str, Any] | None:
@@ -114,7 +114,7 @@ class Issuer:
         return {"keys": [_published(kid, key) for kid, key in self.signers]}
 
     def _introspected(self, body: bytes) -> dict[str, Any]:
-        """RFC 7662 section 2.2: what it issued is active, and nothing else."""
+        """Returns the introspection response (RFC 7662 section 2.2): only tokens issued here are active."""
         claims = self._issued.get(parse_qs(body.decode())["token"][0])
         return {"active": False} if claims is None else {"active": True, **claims}
 

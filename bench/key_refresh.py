@@ -1,4 +1,4 @@
-"""What renewing the provider's keys does to everybody else."""
+"""Measures how a refresh of the provider's keys affects other calls."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ RESPONSE_DELAY = 0.3
 STALL_PANEL = "longest stall of the loop in ms, keys renewed"
 _LOOK_EVERY = 0.001
 _PATIENCE = 10_000
-_WATCHED_SECONDS = 1.0  # metadata and key set, one after the other, and some time to settle
+_WATCHED_SECONDS = 1.0  # time for metadata, key set and completion
 
 
 async def stalls(sample_size: SampleSize) -> list[Figure]:
-    """The longest time that the event loop was kept from everybody, with and without a renewal under way."""
+    """Measures the longest stall of the event loop, with and without a key refresh in progress."""
     issuer, clock = Issuer(DEFAULTS.server_url), FakeClock(running=True)
     renewing, still = [], []
     async with authenticated_app(issuer, clock.clock) as app:
@@ -40,9 +40,9 @@ async def stalls(sample_size: SampleSize) -> list[Figure]:
             for _ in range(sample_size.renewals):
                 still.append(await longest_stall(app, call))
                 before = issuer.key_fetches
-                clock.forward(DEFAULTS.key_max_age / 2 + 1)  # old enough to be renewed while they serve
+                clock.forward(DEFAULTS.key_max_age / 2 + 1)  # old enough for a background refresh
                 renewing.append(await longest_stall(app, call))
-                for _ in range(_PATIENCE):  # where the machine is so busy that it takes longer
+                for _ in range(_PATIENCE):  # a busy machine needs longer
                     if issuer.key_fetches == before:
                         await asyncio.sleep(_LOOK_EVERY)
                 if issuer.key_fetches != before + 1:
@@ -59,14 +59,14 @@ async def stalls(sample_size: SampleSize) -> list[Figure]:
 
 
 class Stall(NamedTuple):
-    """In milliseconds: how late a timer of one millisecond came at worst, and the most that we computed meanwhile."""
+    """The largest delay of a timer of one millisecond, and the most CPU time between two of them, in milliseconds."""
 
     late: float
     computed: float
 
 
 async def longest_stall(app: ASGIApp, call: Request) -> Stall:
-    """What a timer noticed while requests went on."""
+    """Measures the longest stall that a timer observes while requests are served."""
     end = time.perf_counter() + _WATCHED_SECONDS
 
     async def traffic() -> None:

@@ -1,4 +1,4 @@
-"""Calls while the provider's keys change, and while it is away, on a clock that is moved by hand. Counts failures."""
+"""Counts failed calls during a key rotation and during an outage of the provider, with a fake clock."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
     from bench.results import SampleSize
 
-_CALLS = 20  # at each step, of each token
+_CALLS = 20  # per step and token
 _STEP = 5.0
 _OUTAGE = 60.0
 _UNAVAILABLE = 503
 
 
 async def rotation_and_outage(_sample_size: SampleSize) -> list[Figure]:
-    """Failed calls over a rotation, and over an outage."""
+    """Counts failed calls during a rotation and an outage."""
     rotated, rejected_old = await measure_rotation()
     known, unknown = await measure_outage()
     return [
@@ -39,9 +39,9 @@ async def rotation_and_outage(_sample_size: SampleSize) -> list[Figure]:
 
 
 async def measure_rotation() -> tuple[int, int]:
-    """Failed calls while a key is added, signs, and the one before is withdrawn; those the withdrawn key still opens.
+    """Counts failed calls during a key rotation, and accepted calls with the withdrawn key after it.
 
-    Old and new tokens call at every step; the old key is withdrawn when its tokens are no longer used.
+    Each step uses old and new tokens; the old key is withdrawn when its tokens are no longer used.
     """
     old, new = signers(2)
     issuer, clock = Issuer(DEFAULTS.server_url, (old,)), FakeClock(running=False)
@@ -51,7 +51,7 @@ async def measure_rotation() -> tuple[int, int]:
         failed += await _failed(app, [before])
         issuer.signers = (old, new)
         for _ in range(5):
-            # New tokens before any renewal is due: what the server has not fetched yet, it fetches for them.
+            # New tokens before a refresh is due: the server fetches the unknown key for them.
             failed += await _failed(app, [before, issuer.token(), issuer.token()])
             clock.forward(_STEP)
         issuer.signers = (new,)
@@ -61,9 +61,9 @@ async def measure_rotation() -> tuple[int, int]:
 
 
 async def measure_outage() -> tuple[int, int]:
-    """Failed calls of tokens whose key is held, and wrong answers to others, while the provider answers nothing.
+    """Counts failed calls with a cached key, and wrong responses to others, during an outage of the provider.
 
-    The outage begins when the keys have just become due: they are older than `key_max_age` all along.
+    The outage begins when the keys are due for a refresh: throughout it they are older than `key_max_age`.
     """
     issuer, clock = Issuer(DEFAULTS.server_url), FakeClock(running=False)
     failed = wrong = 0

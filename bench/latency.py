@@ -1,6 +1,6 @@
-"""How long an answer takes over a socket, as its client sees it, while as many calls are under way as it has lines.
+"""Measures latency over sockets, as the client sees it, with one call in progress per connection.
 
-Time on the wall, on a machine that client, server and provider share: only ratios taken in one round mean anything.
+It is wall-clock time on a machine that client, server and provider share, so only ratios within a round are meaningful.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from bench.issuer import Issuer
 
 _LINES = 16
-_CALLS = 25  # a sample, on each line
+_CALLS = 25  # calls in a sample, per connection
 _ROUNDS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Of the calls of one sample: the median in seconds, what one in a hundred exceeds, and how many failed."""
+    """Statistics of the calls of a sample: median and 99th percentile in seconds, and the number of failures."""
 
     median: float
     slow: float
@@ -40,21 +40,21 @@ class Times:
 
     @classmethod
     def of(cls, responses: Iterable[tuple[int, float]]) -> Times:
-        """From status and seconds of each call."""
+        """Computes the statistics from status and seconds of each call."""
         statuses, seconds = zip(*responses, strict=True)
         cut = quantiles(seconds, n=100, method="inclusive")
         return cls(cut[49], cut[98], sum(status != OK for status in statuses))
 
 
 async def timed(line: Line, message: bytes) -> tuple[int, float]:
-    """Status and seconds of one call."""
+    """Sends a call and returns status and seconds."""
     start = time.perf_counter()
     status = await line.send(message)
     return status, time.perf_counter() - start
 
 
 def compare(name: str, times: Sequence[Times], baselines: Sequence[Times]) -> list[Figure]:
-    """Median and slow calls, each against those of the same round."""
+    """Returns the ratios of medians and of 99th percentiles, each within a round."""
     return [
         Figure(f"{name}: p50", ratio([one.median for one in times], [one.median for one in baselines])),
         Figure(f"{name}: p99", ratio([one.slow for one in times], [one.slow for one in baselines])),
@@ -62,7 +62,7 @@ def compare(name: str, times: Sequence[Times], baselines: Sequence[Times]) -> li
 
 
 async def under_load(sample_size: SampleSize) -> list[Figure]:
-    """Calls with a token that is known and with new ones, against calls of the SDK's application without auth."""
+    """Compares calls with a known token and with new tokens with calls of the SDK's application without auth."""
     with published() as issuer:
         async with AsyncExitStack() as stack:
             this_server = await stack.enter_async_context(server_process("mcp_server", settings_for(issuer)))
@@ -87,7 +87,7 @@ def _new_tokens(issuer: Issuer) -> Iterator[bytes]:
 
 
 async def _load(port: int, messages: Iterator[bytes]) -> Times:
-    """On each line the next call as soon as the one before is answered."""
+    """Sends calls on each connection, the next one as soon as the response to the previous one arrives."""
 
     async def talk() -> list[tuple[int, float]]:
         line = await Line.open(port)

@@ -1,4 +1,4 @@
-"""The figures that have a place in the plot, drawn: bars beside the references, lines where something grows."""
+"""Draws the figures that have a `Point`: bars for comparisons with references, lines for scaling."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _COLUMNS = 2
 _PANEL_INCHES = (5.2, 2.3)
 _COLORS = ("#2a6f97", "#b5651d", "#6a994e", "#8d99ae", "#5e548e", "#bc4749", "#40916c")
 _STYLE = {"svg.fonttype": "none", "svg.hashsalt": "bench", "font.size": 8, "axes.spines.top": False}
-_FAR_APART = 20.0  # from here on a bar says more on a logarithmic axis
+_FAR_APART = 20.0  # from this ratio on, the axis is logarithmic
 
 
 def draw(figures: Sequence[Figure], path: Path) -> None:
-    """Write the plot to `path`, an SVG that depends on the figures alone."""
+    """Writes the plot to `path` as a reproducible SVG."""
     panels: dict[str, list[Figure]] = defaultdict(list)
     for figure in figures:
         if figure.point is not None:

@@ -1,4 +1,4 @@
-"""Prepared requests, and what sends them straight into an ASGI application."""
+"""Prepared requests, and functions that send them directly to an ASGI application."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ OK = 200
 
 
 class UnexpectedStatusError(Exception):
-    """What was to be measured did not happen."""
+    """The response has another status than the measurement requires."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One POST to the MCP endpoint, and the status it must be answered with."""
+    """A POST to the MCP endpoint, and the expected status."""
 
     headers: Headers
     body: bytes
     status: int = 200
 
     def scope(self) -> dict[str, Any]:
-        """A new ASGI scope: applications write into theirs."""
+        """Returns a new ASGI scope, because applications modify theirs."""
         return {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -55,7 +55,7 @@ class Request:
 
 
 class Exchange:
-    """The two ends that an ASGI server has of one request. Its client stays on the line until it is answered."""
+    """`receive` and `send` of one request. The client stays connected until the response is complete."""
 
     __slots__ = ("_body", "headers", "status")
 
@@ -65,23 +65,23 @@ class Exchange:
         self.headers: list[tuple[bytes, bytes]] = []
 
     async def receive(self) -> Message:
-        """The body, then nothing more."""
+        """Returns the body, then blocks."""
         if self._body is None:
             await asyncio.get_running_loop().create_future()
         body, self._body = self._body, None
         return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(self, message: Message) -> None:
-        """Keep status and headers."""
+        """Records status and headers."""
         if message["type"] == "http.response.start":
             self.status, self.headers = message["status"], message["headers"]
 
 
 async def exchange(app: ASGIApp, request: Request, line: Exchange | None = None) -> Exchange:
-    """Have `app` answer `request`, on `line` if somebody listens there.
+    """Sends `request` to `app`, through `line` if given.
 
     Raises:
-        UnexpectedStatusError: with another status than it must.
+        UnexpectedStatusError: the response has another status than expected.
     """
     line = line or Exchange(request.body)
     await app(request.scope(), line.receive, line.send)
@@ -91,14 +91,14 @@ async def exchange(app: ASGIApp, request: Request, line: Exchange | None = None)
 
 
 async def status_of(app: ASGIApp, request: Request) -> int:
-    """What `app` answers, where that is the question."""
+    """Returns the status of the response of `app`, whatever status is expected."""
     line = Exchange(request.body)
     await app(request.scope(), line.receive, line.send)
     return line.status
 
 
 def modern_call(token: str | None = None, status: int = 200, call: Call = GREET) -> Request:
-    """`tools/call` of the 2026-07-28 era: one request that says everything."""
+    """Returns a stateless `tools/call` of protocol revision 2026-07-28."""
     meta = {
         **call.get("_meta", {}),
         f"{_META}protocolVersion": MODERN,
@@ -115,7 +115,7 @@ def modern_call(token: str | None = None, status: int = 200, call: Call = GREET)
 
 
 async def legacy_call(app: ASGIApp, token: str | None = None, call: Call = GREET) -> Request:
-    """`tools/call` in a session of the 2025-11-25 era, which is opened for it."""
+    """Opens a session of protocol revision 2025-11-25 and returns a `tools/call` in it."""
     hello = {
         "protocolVersion": LEGACY,
         "capabilities": {},

@@ -1,4 +1,4 @@
-"""Real server processes, and connections that talk to them."""
+"""Real server processes, and connections to them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Served:
     port: int
 
     def seconds(self) -> float:
-        """CPU of its event loop's thread so far, where Linux tells; elsewhere time on the wall."""
+        """Returns the CPU seconds of the event loop's thread on Linux; on other systems, wall-clock time."""
         try:
             return int(Path(f"/proc/{self.pid}/schedstat").read_text(encoding="ascii").split()[0]) / 1e9
         except OSError:
@@ -44,7 +44,7 @@ class Served:
 
 @asynccontextmanager
 async def server_process(module: str, settings: Mapping[str, str]) -> AsyncIterator[Served]:
-    """A server process; it says its port in its log, which is a file: nobody has to keep up with reading it."""
+    """Starts a server process, which logs its port. The log is a file, so that the process never blocks on it."""
     inherited = {name: value for name, value in os.environ.items() if name not in NAMES}
     own = {"PORT": "0", "LOG_FORMAT": "json", "ACCESS_FILE": str(DEFAULTS.access_file), **settings}
     with NamedTemporaryFile(mode="w+b") as log:
@@ -63,21 +63,21 @@ async def server_process(module: str, settings: Mapping[str, str]) -> AsyncItera
 
 async def _port(process: asyncio.subprocess.Process, log: Path) -> int:
     while process.returncode is None:
-        for line in log.read_bytes().splitlines():  # noqa: ASYNC240 - a few lines
+        for line in log.read_bytes().splitlines():  # noqa: ASYNC240 - a small file
             if b'"listening"' in line and (match := _LISTENING.search(line)) is not None:
                 return int(match[1])
         await asyncio.sleep(_LOOK_EVERY)
-    raise RuntimeError(f"a server ended before it listened: {log.read_text()[-2000:]}")  # noqa: ASYNC240 - and that is all
+    raise RuntimeError(f"a server ended before it listened: {log.read_text()[-2000:]}")  # noqa: ASYNC240 - the program ends here
 
 
 def on_the_wire(request: Request) -> bytes:
-    """The request as a client writes it."""
+    """Returns the request as the bytes that a client sends."""
     head = b"".join(name + b": " + value + b"\r\n" for name, value in request.headers)
     return b"POST /mcp HTTP/1.1\r\n" + head + b"\r\n" + request.body
 
 
 class Line:
-    """One connection that is kept open."""
+    """A persistent connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -85,11 +85,11 @@ class Line:
 
     @classmethod
     async def open(cls, port: int) -> Line:
-        """A new connection."""
+        """Opens a connection."""
         return cls(*await asyncio.open_connection("127.0.0.1", port))
 
     async def send(self, message: bytes) -> int:
-        """The status that `message` is answered with; the answer is read to its end."""
+        """Sends `message`, reads the whole response and returns its status."""
         self._writer.write(message)
         head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
         _, declared, rest = head.partition(b"content-length:")
@@ -99,12 +99,12 @@ class Line:
         return int(head.split(b" ", 2)[1])
 
     async def close(self) -> None:
-        """Hang up."""
+        """Closes the connection."""
         self._writer.close()
         await self._writer.wait_closed()
 
 
 def settings_for(issuer: Issuer, **more: str) -> dict[str, str]:
-    """The environment of a server that trusts `issuer`."""
-    # Named as internal too: where this runs in a container, loopback is refused as a mistake otherwise.
+    """Returns the environment of a server that trusts `issuer`."""
+    # Set as the internal URL too: in a container the server otherwise rejects a loopback issuer as a mistake.
     return {"OAUTH_SERVER_URL": issuer.url, "OAUTH_INTERNAL_URL": issuer.url, "OAUTH_PROVIDER": "keycloak", **more}

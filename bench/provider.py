@@ -1,4 +1,4 @@
-"""The provider on a socket, for servers in other processes and for clients that block their own loop."""
+"""The provider on a socket, for servers in other processes and for clients that block their event loop."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PATH = "/realms/bench"
 
 @contextmanager
 def published(issuer: Issuer | None = None) -> Iterator[Issuer]:
-    """An issuer that can be reached on 127.0.0.1, at a port of the system's choice; its loop runs in a thread."""
+    """Yields an issuer that listens on 127.0.0.1 at a free port; its event loop runs in a thread."""
     issuer = issuer or Issuer("")
     ready = threading.Event()
     end: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
@@ -55,8 +55,8 @@ async def _listening(issuer: Issuer) -> AsyncIterator[int]:
             while True:
                 await _respond_once(issuer, reader, writer)
         except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # the client has left
-        finally:  # the end of the provider cancels what still listens: closed too, before its loop is
+            pass  # the client disconnected
+        finally:  # stopping the provider cancels this task: close the writer before the loop is closed
             writer.close()
             with suppress(ConnectionError):
                 await writer.wait_closed()

@@ -1,6 +1,6 @@
-"""`./scripts/bench --quick`: what guards against a loss; writes nothing.
+"""`./scripts/bench --quick`: checks the performance goals; writes nothing.
 
-Exit codes: 0 every goal is met, or missed by no more than its slack; 1 one is not.
+Exit codes: 0 every goal is met or missed by no more than its tolerance, 1 otherwise.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ _SAMPLE_SIZE = SampleSize(rounds=40, renewals=3, streams=1)
 
 
 def main() -> int:
-    """Measure. What to exit with."""
+    """Measures and returns the exit code."""
     figures = run(PARTS, _SAMPLE_SIZE)
     print(text_table(figures))
     for name in (missed := lost(figures)):
-        print(f"bench: {name}: worse than its goal by more than the slack", file=sys.stderr)
+        print(f"bench: {name}: misses its goal by more than the tolerance", file=sys.stderr)
     return 1 if missed else 0
 
 
 def lost(figures: Sequence[Figure]) -> list[str]:
-    """The names of those that miss their goal by more than its slack."""
+    """Returns the names of the figures that miss their goal by more than its tolerance."""
     return [f.name for f in figures if f.goal is not None and not f.goal.tolerates(f.value.median)]
 
 

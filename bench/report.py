@@ -1,4 +1,4 @@
-"""The figures, as a table for a terminal and as `bench/RESULTS.md`."""
+"""Formats the figures as a table for a terminal and as `bench/RESULTS.md`."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _METHOD = Path(__file__).with_name("method.md")
 
 
 def text_table(figures: Sequence[Figure]) -> str:
-    """Columns for a terminal."""
+    """Returns the table for a terminal."""
     rows = [_HEAD, *map(_cells, figures)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(_HEAD))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
 
 
 def markdown(figures: Sequence[Figure], conditions: str) -> str:
-    """The whole of RESULTS.md; `conditions` says how long was measured, and on how busy a machine."""
+    """Returns the content of RESULTS.md; `conditions` describes the duration and the load of the machine."""
     rows = [_HEAD, ("---",) * len(_HEAD), *map(_cells, figures)]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     method = _METHOD.read_text(encoding="utf-8")
@@ -34,10 +34,10 @@ def markdown(figures: Sequence[Figure], conditions: str) -> str:
 
 
 def versions() -> str:
-    """What the figures were measured with."""
+    """Returns the versions of the measured software."""
     found = [f"Python {platform.python_version()}"]
     for name in _PACKAGES:
-        with suppress(PackageNotFoundError):  # the references are not in every environment
+        with suppress(PackageNotFoundError):  # not every environment has the references
             found.append(f"{name} {version(name)}")
     return ", ".join(found)
 

@@ -1,4 +1,4 @@
-"""What a figure is, and how much is done for one."""
+"""Figures and sample sizes."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class SampleSize:
     """How long to measure.
 
     Attributes:
-        rounds: of what takes milliseconds.
-        renewals: of the key set, two seconds each.
-        streams: rounds of streams, some six seconds each.
+        rounds: rounds of measurements that take milliseconds.
+        renewals: refreshes of the key set, two seconds each.
+        streams: rounds with streams, about six seconds each.
     """
 
     rounds: int
@@ -30,12 +30,12 @@ class SampleSize:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Where a figure stands in the plot.
+    """The position of a figure in the plot.
 
     Attributes:
         panel: the title of the panel.
-        series: whose value it is.
-        at: the position on the axis across, or None for a bar.
+        series: the name of the series.
+        at: the position on the x axis, or None for a bar.
     """
 
     panel: str
@@ -45,14 +45,14 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One row.
+    """A row of the table.
 
     Attributes:
-        name: what is compared with what.
-        value: the ratio, or in `unit`.
-        goal: None where the figure is there to compare with.
-        costs: what the two halves of a ratio took, in microseconds of CPU.
-        point: None where the plot leaves it out.
+        name: what is compared.
+        value: the ratio, or a value in `unit`.
+        goal: the goal; None for a figure that only serves comparison.
+        costs: the CPU microseconds of both sides of a ratio.
+        point: the position in the plot; None if it is not plotted.
     """
 
     name: str
@@ -66,11 +66,11 @@ class Figure:
 def compared(
     name: str, above: Sequence[float], below: Sequence[float], goal: Goal | None = None, point: Point | None = None
 ) -> Figure:
-    """The row of a ratio, from the seconds that each half took in each round."""
+    """Returns the row of a ratio from the seconds of both sides in each round."""
     costs = (spread(above).median * 1e6, spread(below).median * 1e6)
     return Figure(name, ratio(above, below), goal, costs=costs, point=point)
 
 
 def counted(name: str, value: int, goal: Goal | None = None, point: Point | None = None) -> Figure:
-    """The row of a count."""
+    """Returns the row of a count."""
     return Figure(name, spread([float(value)]), goal, point=point)

@@ -1,4 +1,4 @@
-"""Every part, one after the other, on the event loop that the server runs on."""
+"""Runs the parts in sequence, on the same kind of event loop as the server."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ else:
 
 
 def run(parts: Sequence[Part], sample_size: SampleSize) -> list[Figure]:
-    """The figures of all parts, in their order; says on standard error which part is under way.
+    """Runs the parts and returns their figures in order; prints each part's name on standard error.
 
-    Once in a process: our log keeps writing to where it was told to at first.
+    Call it once per process, because the log's destination cannot be changed later.
     """
     warnings.simplefilter("ignore", MCPDeprecationWarning)
     terminal = sys.stderr
     figures = []
-    # The log is part of what is measured, that of references too; nobody wants to read it.
+    # Logging is part of the measurement, for references too, so the log is written but discarded.
     with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere):
         configure_logging("json", "info")
         with asyncio.Runner(loop_factory=new_event_loop) as runner:

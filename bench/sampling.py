@@ -1,8 +1,8 @@
-"""Interleaved rounds, and what may be concluded from them.
+"""Measures cases in interleaved rounds, and computes ratios and spreads.
 
-On a machine that others use too, two figures taken one after the other differ by what happened in between. So every
-round takes one short sample of every case, the order turns from round to round, and a ratio is formed inside a round,
-where its two halves are neighbours. Reported is the median of those ratios, with the middle half of them as the spread.
+On a shared machine, the load may change between two measurements. So each round takes one short sample of every case,
+the order rotates from round to round, and ratios are computed within a round. The result is the median of these ratios,
+with the middle half of them as the spread.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ENOUGH_FOR_QUARTERS = 2
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """A median, and between which values the middle half of all rounds lies."""
+    """A median with its quartiles."""
 
     median: float
     low: float
@@ -34,10 +34,10 @@ class Spread:
 
 
 async def measure(cases: Mapping[str, Callable[[], Awaitable[Value]]], rounds: int) -> dict[str, list[Value]]:
-    """For each case one value a round, in the order of the rounds; a round before the first does not count.
+    """Returns for each case one value per round, in order. A warm-up round is not counted.
 
-    The order of the cases moves on by one each round, so that none always follows the same neighbour. A full garbage
-    collection would hit some case, by chance.
+    The order of the cases rotates by one each round, so that none always follows the same other case. Existing
+    objects are excluded from garbage collection, because a full collection would hit a random case.
     """
     names = list(cases)
     samples: dict[str, list[Value]] = {name: [] for name in names}
@@ -53,7 +53,7 @@ async def measure(cases: Mapping[str, Callable[[], Awaitable[Value]]], rounds: i
 
 @contextmanager
 def settled() -> Iterator[None]:
-    """Keep what exists from the garbage collector, as our server does when it has started."""
+    """Freezes existing objects for the garbage collector, as our server does after its start."""
     gc.collect()
     gc.freeze()
     try:
@@ -63,7 +63,7 @@ def settled() -> Iterator[None]:
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Median and quartiles. One value alone is all three."""
+    """Returns median and quartiles. A single value is all three."""
     if len(values) < _ENOUGH_FOR_QUARTERS:
         return Spread(values[0], values[0], values[0])
     low, _, high = quantiles(values, n=4, method="inclusive")
@@ -71,12 +71,12 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def ratio(above: Sequence[float], below: Sequence[float]) -> Spread:
-    """How many times `below` goes into `above`, taken round by round."""
+    """Returns the ratio of `above` to `below`, computed round by round."""
     return spread([a / b for a, b in zip(above, below, strict=True)])
 
 
 def cpu(work: Work, times: int) -> Sample:
-    """A sample: the CPU seconds of this process for one `work`, as the mean of `times`."""
+    """Returns a sample: the mean CPU seconds of this process for one `work`, over `times` calls."""
 
     async def sample() -> float:
         start = time.process_time()

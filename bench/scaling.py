@@ -1,4 +1,4 @@
-"""What a request costs as the tokens in use and the keys in the key set become many."""
+"""Measures the cost of a request with many tokens in use and with many keys in the key set."""
 
 from __future__ import annotations
 
@@ -34,10 +34,9 @@ _KEYS_PANEL = "verifying, by keys in the set (1: 1)"
 
 
 async def by_tokens(sample_size: SampleSize) -> list[Figure]:
-    """A call with one of many tokens that are used in turn, each as often as the others, against one of ten.
+    """Compares calls with many tokens that are used in turn with calls with ten.
 
-    In turn is the worst order for a store that forgets what was used least recently: one token more than it holds,
-    and none is found again.
+    This is the worst order for an LRU cache: with one token more than its capacity, no lookup hits.
     """
     issuer = Issuer(DEFAULTS.server_url)
     requests = [modern_call(issuer.token()) for _ in range(max(TOKENS))]
@@ -71,7 +70,7 @@ def _in_turn(app: ASGIApp, requests: Sequence[Request]) -> Sample:
 
 
 async def by_keys(sample_size: SampleSize) -> list[Figure]:
-    """Verifying a token nobody has seen, and one that is known, and renewing the keys, against a set of one key."""
+    """Compares verification of new and known tokens and a key refresh with a key set of one key."""
     all_signers = signers(max(KEYS))
     kinds = ("a new token", "a known token", "renewing the keys")
     async with AsyncExitStack() as stack:

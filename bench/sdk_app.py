@@ -12,7 +12,7 @@ from bench.apps import mcp_server
 
 if __name__ == "__main__":
     listener = socket.create_server(("127.0.0.1", 0))
-    # Said as our own server says it. Until it serves, connections wait.
+    # Logged as our own server does. Connections wait until it serves.
     event = {"event": "listening", "urls": [f"http://127.0.0.1:{listener.getsockname()[1]}"]}
     sys.stderr.write(json.dumps(event) + "\n")
     sys.stderr.flush()

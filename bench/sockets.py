@@ -1,7 +1,7 @@
-"""The same comparison over sockets: real server processes, and a client whose connections wait for each answer.
+"""The same comparison over sockets: real server processes, and connections that wait for each response.
 
-Slower to run and noisier than in process, since client and kernel share the machine with the server. What it adds is
-the true denominator: with HTTP parsing and writes a request costs more, so the gate's part in it is smaller.
+It is slower and noisier than in process, because client and kernel share the machine with the server. But it includes
+HTTP parsing and writes, so it shows the real share of the auth middleware in a request.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from bench.sampling import Sample
 
 _CONNECTIONS = 4
-_CALLS = 100  # a sample, on each connection
+_CALLS = 100  # calls in a sample, per connection
 _MAX_ROUNDS = 25
 _SAMPLE_SECONDS = 60.0
 
 
 async def over_http(sample_size: SampleSize) -> list[Figure]:
-    """What a call costs the server with a token, and without one where none is asked for."""
+    """Measures the server's cost of a call with a token, and of one with authentication disabled."""
     with published() as issuer:
         settings = settings_for(issuer)
         async with AsyncExitStack() as stack:
@@ -48,7 +48,7 @@ async def over_http(sample_size: SampleSize) -> list[Figure]:
 
 
 def _calls(server: Served, request: Request) -> Sample:
-    """A sample: the server's seconds for one call, with as many at a time as there are connections."""
+    """Returns a sample: the server's seconds per call, with one concurrent call per connection."""
     message = on_the_wire(request)
 
     async def sample() -> float:

@@ -1,4 +1,4 @@
-"""What open streams cost everybody else: `count(5)` tells its numbers while other calls go through."""
+"""Measures how open streams (`count(5)`) affect other calls."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 _MANY = 10
 _NUMBERS = 5
-_CALLS = 5_000  # without streams, twice; beside them about as many: each share has its garbage collections
+_CALLS = 5_000  # calls without streams, twice; with streams about as many, so that both include garbage collections
 _META: dict[str, Any] = {"progressToken": "p", "io.modelcontextprotocol/logLevel": "info"}
 _COUNT = {"name": "count", "arguments": {"number": _NUMBERS}, "_meta": _META}
 
 
 class _Listener(Exchange):
-    """The client's end of a stream: notes how many other calls were done when a number was told."""
+    """The client's side of a stream; records how many other calls were done when each number arrived."""
 
     __slots__ = ("_done", "received")
 
@@ -46,12 +46,12 @@ class _Listener(Exchange):
 
 
 async def one_stream(sample_size: SampleSize) -> list[Figure]:
-    """In each era: the rate of other calls while one stream is open, as a part of that without."""
+    """Compares the rate of other calls with one open stream to that without, in each protocol revision."""
     return await _calls_beside_streams(1, sample_size.streams, thresholds.STREAMS)
 
 
 async def many_streams(sample_size: SampleSize) -> list[Figure]:
-    """The same beside ten streams. What ten cost by themselves is in it: they run on the same processor."""
+    """Compares the same with ten streams. Their own cost is included, because they run on the same processor."""
     return await _calls_beside_streams(_MANY, sample_size.streams)
 
 
@@ -75,29 +75,29 @@ async def _calls_beside_streams(count: int, rounds: int, goal: Goal | None = Non
 
 
 async def one_round(app: ASGIApp, work: Work, counting: list[Request]) -> tuple[float, float]:
-    """CPU seconds of a call without streams (the mean of before and after), and with them, until the last ends.
+    """Measures CPU seconds per call without streams (the mean of before and after) and while they are open.
 
     Raises:
-        RuntimeError: the numbers were not told as they came, with calls in between.
+        RuntimeError: the numbers did not arrive one by one, with calls in between.
     """
 
     async def one_call() -> None:
         await work()
         done.append(None)
-        await asyncio.sleep(0)  # an answer that is ready gives nobody else a turn; one turn of the loop costs time too
+        await asyncio.sleep(0)  # a prebuilt response does not yield to the loop; the same turn is made in both cases
 
     done: list[None] = []
     before = await cpu(one_call, _CALLS)()
     done.clear()
     listeners = [_Listener(request.body, done) for request in counting]
     start = time.process_time()
-    telling = asyncio.gather(*(exchange(app, r, line) for r, line in zip(counting, listeners, strict=True)))
-    while not telling.done():
+    pending = asyncio.gather(*(exchange(app, r, line) for r, line in zip(counting, listeners, strict=True)))
+    while not pending.done():
         await one_call()
-    beside = (time.process_time() - start) / len(done)
-    await telling
+    with_streams = (time.process_time() - start) / len(done)
+    await pending
     for line in listeners:
-        # On a machine that stood still for a second, two may come with no call in between.
+        # If the machine stalls for a second, two numbers may arrive without a call in between.
         if len(line.received) != _NUMBERS or len({*line.received}) < _NUMBERS - 1:
-            raise RuntimeError(f"told {len(line.received)} numbers, after {line.received} calls")
-    return (before + await cpu(one_call, _CALLS)()) / 2, beside
+            raise RuntimeError(f"received {len(line.received)} numbers, after {line.received} calls")
+    return (before + await cpu(one_call, _CALLS)()) / 2, with_streams

@@ -1,4 +1,4 @@
-"""Verifying a token: one that is new, and one that is known."""
+"""Measures the verification of new and of known tokens."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from mcp_idp.util.clock import Clock
 if TYPE_CHECKING:
     from bench.sampling import Sample
 
-_NEW = 20  # a sample: some milliseconds
+_NEW = 20  # tokens in a sample, which takes some milliseconds
 _CALLS = 100
 
 
 async def verification(sample_size: SampleSize) -> list[Figure]:
-    """A token seen for the first time, and one that is known, against the signature check alone."""
+    """Compares the verification of a new token and of a known one with the signature check alone."""
     issuer = Issuer(DEFAULTS.server_url)
     async with issuer.client() as http:
         provider = IssuerVerifier(DEFAULTS, load_access(DEFAULTS.access_file), Clock(), http)
@@ -38,7 +38,7 @@ async def verification(sample_size: SampleSize) -> list[Figure]:
 
 
 def _raw(issuer: Issuer) -> Sample:
-    """The signature check alone, by `cryptography`."""
+    """Returns a sample of the signature check alone, by `cryptography`."""
     signed, _, signature = issuer.token().rpartition(".")
     message, signature_bytes, key = signed.encode(), base64url_decode(signature), issuer.key.public_key()
 
@@ -49,7 +49,7 @@ def _raw(issuer: Issuer) -> Sample:
 
 
 def new(issuer: Issuer, provider: IssuerVerifier) -> Sample:
-    """A sample: each time another token; signing it is not counted."""
+    """Returns a sample with a different token each time; signing is not counted."""
 
     async def sample() -> float:
         tokens = iter([issuer.token() for _ in range(_NEW)])
@@ -63,7 +63,7 @@ def new(issuer: Issuer, provider: IssuerVerifier) -> Sample:
 
 
 def known(issuer: Issuer, provider: IssuerVerifier) -> Sample:
-    """A sample: always the same token."""
+    """Returns a sample with the same token each time."""
     token = issuer.token()
 
     async def verify() -> None:

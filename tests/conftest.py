@@ -13,7 +13,7 @@ from tests.support.compose_stack import Stack
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# The same examples in every run, and no verdict on how fast the machine makes them.
+# Deterministic examples, without deadlines that depend on the machine's speed.
 settings.register_profile(
     "here", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -27,12 +27,12 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="module", autouse=True)
 def nothing_left_open() -> Iterator[None]:
-    """A connection or file that a module forgot fails that module, not one that runs later."""
+    """Makes a test module that leaves a connection or file open fail, instead of a later module."""
     yield
     gc.collect()
 
 
-# A container's first start is part of the first test that wants it.
+# The first test that requests a container includes its start.
 _CONTAINER_TIMEOUT = 600
 
 
@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def engine() -> None:
-    """A Docker engine that answers. Without one the test is skipped; REQUIRE_CONTAINERS=1 makes that a failure."""
+    """Requires a running Docker engine: without one the test is skipped, or fails if REQUIRE_CONTAINERS=1."""
     try:
         subprocess.run(["docker", "version"], check=True, capture_output=True, timeout=30)
     except (OSError, subprocess.SubprocessError):
@@ -56,7 +56,7 @@ def engine() -> None:
 
 @pytest.fixture(scope="session")
 def stack(engine: None) -> Iterator[Stack]:
-    """The compose stack, built and brought up from empty volumes; all forgotten at the end."""
+    """Builds and starts the compose stack with empty volumes; removes everything at the end."""
     stack = Stack()
     try:
         stack.compose("build")

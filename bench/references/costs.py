@@ -1,6 +1,6 @@
-"""What a call and a refusal cost with what people use today, beside ours and in the same rounds.
+"""Measures the cost of a call and of a rejection with the reference servers and with ours, in the same rounds.
 
-Whatever is not asked for stands as it comes: caches, checks of Host and Origin, what is logged.
+The references run with their defaults: caches, checks of Host and Origin, logging.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 
 _CALLS = 10
 _REJECTIONS = 50
-_LONG_REJECTIONS = 2  # some take tens of milliseconds
+_LONG_REJECTIONS = 2  # calls in a sample of rejections that take tens of milliseconds
 _ROUNDS = 100
 _OPEN = "FastMCP, no auth"
 
 
 async def calls(sample_size: SampleSize) -> list[Figure]:
-    """One `tools/call` in each era."""
+    """Compares a `tools/call` in each protocol revision."""
     with published() as issuer:
         token = issuer.token()
         async with AsyncExitStack() as stack:
@@ -79,7 +79,7 @@ def _call_rows(revision: str, samples: Mapping[str, Sequence[float]]) -> list[Fi
 
 
 async def rejections(sample_size: SampleSize) -> list[Figure]:
-    """What strangers can make the references do."""
+    """Measures the work that unauthenticated clients can cause at the references."""
     with published() as issuer:
         async with AsyncExitStack() as stack:
             this_server, sdk, with_pyjwt, fastmcp = [
@@ -98,7 +98,7 @@ async def rejections(sample_size: SampleSize) -> list[Figure]:
                 with_fastmcp.NAME: cpu(call_work(fastmcp, NOTHING), _REJECTIONS),
             }
             for name, app in ((pyjwt.NAME, with_pyjwt), (with_fastmcp.NAME, fastmcp)):
-                await exchange(app, modern_call(issuer.token()))  # with keys in hand
+                await exchange(app, modern_call(issuer.token()))  # so that the keys are cached
                 cases[f"{name} junk"] = cpu(call_work(app, JUNK), _REJECTIONS)
                 cases[f"{name} long"] = cpu(call_work(app, OVER_LONG), _LONG_REJECTIONS)
             samples = subtract_overhead(await measure(cases, min(sample_size.rounds, _ROUNDS)))

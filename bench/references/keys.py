@@ -1,4 +1,4 @@
-"""How what people use today renews its keys, beside ours: who waits, how often, and when a new key counts."""
+"""Measures how the reference servers refresh keys: stalls, number of fetches, and when a new key is accepted."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _UNAUTHORIZED = 401
 
 
 async def renewing(sample_size: SampleSize) -> list[Figure]:
-    """Stalls, fetches and failures of each reference; failures of ours too, which are asked for nowhere else."""
+    """Measures stalls, fetches and failures of each reference, and failures of our server."""
     figures = []
     for module in (pyjwt, with_fastmcp):
         figures += [await _stall(module.NAME, partial(module.guarded, cool_down=0.0), sample_size)]
@@ -52,7 +52,7 @@ def _this_server(issuer: Issuer) -> AbstractAsyncContextManager[ASGIApp]:
 
 
 async def _stall(name: str, guarded: Guarded, sample_size: SampleSize) -> Figure:
-    """The longest stall while a token with an unknown kid makes it fetch: without a cool-down each does."""
+    """Measures the longest stall while a token with an unknown kid causes a fetch, as each does without a cool-down."""
     worst = []
     with published() as issuer:
         async with guarded(issuer) as app:
@@ -73,7 +73,7 @@ async def _stall(name: str, guarded: Guarded, sample_size: SampleSize) -> Figure
 
 
 async def _later(app: ASGIApp, request: Request) -> None:
-    """When the watching has begun: what blocks the loop at once would not be seen otherwise."""
+    """Sends the request after the measurement has begun; a stall at the start would be missed otherwise."""
     await asyncio.sleep(0.1)
     await exchange(app, request)
 
@@ -89,7 +89,7 @@ async def _fetches(name: str, guarded: Guarded) -> Figure:
 
 
 async def _new_key(name: str, guarded: Guarded) -> Figure:
-    """The provider begins to sign with a key that it publishes only since the server fetched them."""
+    """Counts failures with a signing key that was published after the server's last fetch."""
     with published() as issuer:
         async with guarded(issuer) as app:
             await exchange(app, modern_call(issuer.token()))

@@ -1,4 +1,4 @@
-"""The SDK's own `auth=` with a verifier as PyJWT's documentation writes it: a shared key client, then `decode`."""
+"""The SDK's own `auth=` with a verifier as in PyJWT's documentation: a shared `PyJWKClient`, then `decode`."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ NAME = "SDK auth + PyJWT"
 
 
 class PyJwtVerifier:
-    """Verifies tokens of an issuer that is reached over a socket.
+    """Verifies tokens of an issuer over a socket.
 
     Args:
-        issuer: where its keys are.
-        cool_down: seconds between fetches that unknown kids cause.
+        issuer: the issuer that publishes the keys.
+        cool_down: minimum seconds between fetches for unknown kids.
     """
 
     def __init__(self, issuer: Issuer, cool_down: float) -> None:
@@ -34,7 +34,7 @@ class PyJwtVerifier:
         self._keys = jwt.PyJWKClient(f"{issuer.url}/keys", cooldown_duration=cool_down)
 
     async def verify_token(self, token: str) -> AccessToken | None:
-        """The token's claims as the SDK wants them; None if it does not verify."""
+        """Returns the token as the SDK's `AccessToken`, or None if it is invalid."""
         try:
             key = self._keys.get_signing_key_from_jwt(token)
             claims = jwt.decode(token, key, algorithms=["RS256"], audience=DEFAULTS.public_url, issuer=self._issuer)
@@ -51,6 +51,6 @@ class PyJwtVerifier:
 
 @asynccontextmanager
 async def guarded(issuer: Issuer, cool_down: float = 30.0) -> AsyncIterator[ASGIApp]:
-    """The same tools as ours. The cool-down is PyJWT's own unless given."""
+    """Yields the application with the same tools as ours. The default cool-down is PyJWT's."""
     async with sdk_guarded(PyJwtVerifier(issuer, cool_down)) as app:
         yield app

@@ -1,4 +1,4 @@
-"""FastMCP with its `JWTVerifier`, as its documentation writes it, and without."""
+"""FastMCP with its `JWTVerifier`, as in its documentation, and without."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NAME = "FastMCP + JWTVerifier"
 
 @asynccontextmanager
 async def guarded(issuer: Issuer, cool_down: float = 30.0) -> AsyncIterator[ASGIApp]:
-    """`greet` behind a JWTVerifier. The cool-down is FastMCP's own unless given."""
+    """Yields an application with `greet` behind a JWTVerifier. The default cool-down is FastMCP's."""
     verifier = JWTVerifier(
         jwks_uri=f"{issuer.url}/keys",
         issuer=issuer.url,
@@ -39,7 +39,7 @@ async def guarded(issuer: Issuer, cool_down: float = 30.0) -> AsyncIterator[ASGI
 
 @asynccontextmanager
 async def unguarded() -> AsyncIterator[ASGIApp]:
-    """`greet` for everybody."""
+    """Yields an application with `greet` without authentication."""
     async with _serving(FastMCP("bench")) as app:
         yield app
 

@@ -1,6 +1,7 @@
-# What an MCP server needs at Auth0, for `terraform apply`. `scripts/bootstrap_idp.py --provider auth0 render` puts this
-# file beside access.tf, which holds what follows from access.yaml as `local.*`. Change it here, then render again.
-# Not verified against a live tenant: written from the documents of Auth0 and of its Terraform provider.
+# The Auth0 configuration for an MCP server, for `terraform apply`. `scripts/bootstrap_idp.py --provider auth0 render`
+# copies this file and writes access.tf, which contains the values from access.yaml as `local.*`. Change this file here,
+# then render again. Not verified against a live tenant: written from the documentation of Auth0 and its Terraform
+# provider.
 terraform {
   required_version = ">= 1.5"
   required_providers {
@@ -11,9 +12,9 @@ terraform {
   }
 }
 
-# AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET in the environment: a machine-to-machine application for the Management API.
+# Set AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET to a machine-to-machine application for the Management API.
 provider "auth0" {
-  domain = local.tenant_domain # null with a custom domain: then AUTH0_DOMAIN in the environment says which tenant
+  domain = local.tenant_domain # null with a custom domain; then set AUTH0_DOMAIN to the tenant
 }
 
 variable "open_registration" {
@@ -34,42 +35,43 @@ variable "default_audience" {
   default     = false
 }
 
-# One for the whole tenant. If another configuration has it already, put these settings there and take this one out.
+# One per tenant. If another configuration already has it, move these settings there and remove this one.
 resource "auth0_tenant" "mcp" {
-  # `resource` (RFC 8707), which every MCP client sends, counts where `audience` is missing. Without it tokens are opaque.
+  # Makes Auth0 use `resource` (RFC 8707), which every MCP client sends, if `audience` is missing. Otherwise tokens are
+  # opaque.
   resource_parameter_profile            = "compatibility"
   default_audience                      = var.default_audience ? auth0_resource_server.mcp.identifier : null
   client_id_metadata_document_supported = local.registration.documents && var.any_client_document
 
   flags {
     enable_dynamic_client_registration = local.registration.anonymous && var.open_registration
-    use_scope_descriptions_for_consent = true # else the consent page shows the names of scopes
+    use_scope_descriptions_for_consent = true # otherwise the consent page shows scope names
   }
 }
 
 resource "auth0_resource_server" "mcp" {
-  identifier  = local.resource.identifier # the audience, byte for byte MCP_PUBLIC_URL; cannot be changed later
+  identifier  = local.resource.identifier # the audience, exactly MCP_PUBLIC_URL; cannot be changed later
   name        = local.resource.name
   signing_alg = "RS256"
 
-  # Roles decide: a login brings the scopes that it asks for and that one of the person's roles has.
+  # Role-based: a login grants the requested scopes that one of the user's roles has.
   enforce_policies = true
-  # RFC 9068, without the claim `permissions`: that would list what the person may do, asked for or not.
+  # RFC 9068, without the claim `permissions`, which would also list permissions that were not requested.
   token_dialect = "rfc9068_profile"
 
-  # Seconds. Nobody can ask Auth0 whether a token still counts, so this is how long a withdrawn right does.
+  # Seconds. Auth0 has no introspection, so a revoked permission remains valid for this long.
   token_lifetime         = 900
-  token_lifetime_for_web = 900 # must not be greater
+  token_lifetime_for_web = 900 # must not be greater than token_lifetime
 
   allow_offline_access                            = true  # refresh tokens
-  skip_consent_for_verifiable_first_party_clients = false # anybody's program can use a public client's id
+  skip_consent_for_verifiable_first_party_clients = false # any program can use a public client's id
 
   subject_type_authorization {
     user {
-      policy = "require_client_grant" # only the clients below, and third-party ones by their default grant
+      policy = "require_client_grant" # only the clients below, and third-party clients through their default grant
     }
     client {
-      policy = "deny_all" # no token without a person
+      policy = "deny_all" # no tokens without a user
     }
   }
 }
@@ -106,7 +108,7 @@ resource "auth0_role_permissions" "mcp" {
   }
 }
 
-# Public clients known beforehand.
+# Preregistered public clients.
 resource "auth0_client" "mcp" {
   for_each        = local.clients
   name            = each.value.name
@@ -123,7 +125,7 @@ resource "auth0_client" "mcp" {
   refresh_token {
     rotation_type                = "rotating" # OAuth 2.1 section 4.3.1
     expiration_type              = "expiring"
-    leeway                       = 10      # seconds in which a client that refreshes twice at once is no thief
+    leeway                       = 10      # seconds in which a client may reuse a refresh token, for concurrent refreshes
     token_lifetime               = 7776000 # 90 days
     idle_token_lifetime          = 2592000 # 30 days
     infinite_token_lifetime      = false
@@ -134,7 +136,7 @@ resource "auth0_client" "mcp" {
 resource "auth0_client_credentials" "mcp" {
   for_each              = local.clients
   client_id             = auth0_client.mcp[each.key].id
-  authentication_method = "none" # public: PKCE says who it is
+  authentication_method = "none" # public client, protected by PKCE
 }
 
 resource "auth0_client_grant" "mcp" {
@@ -142,11 +144,12 @@ resource "auth0_client_grant" "mcp" {
   client_id    = auth0_client.mcp[each.key].id
   audience     = auth0_resource_server.mcp.identifier
   scopes       = keys(local.scopes)
-  subject_type = "user" # the default is "client": tokens without a person
+  subject_type = "user" # the default "client" means tokens without a user
   depends_on   = [auth0_resource_server_scopes.mcp]
 }
 
-# For clients that register themselves or are known by a document: there is no other way to let them at an API.
+# For clients that register themselves or have a metadata document; there is no other way to grant them access to an
+# API.
 resource "auth0_client_grant" "third_party" {
   count        = local.registration.anonymous && var.open_registration || local.registration.documents && var.any_client_document ? 1 : 0
   default_for  = "third_party_clients"

@@ -1,7 +1,7 @@
-"""What each provider does with each persona, as data: the tests hold the providers to it, the table shows it.
+"""The expected behavior of each provider with each client profile, as data for the tests and the table.
 
-A further provider is one more entry of `EXPECTED`, a further registration profile one more column of an entry. A column
-counts once the access file knows its profile, so that one may stand here before its time.
+A new provider is a new entry of `EXPECTED`, a new registration profile a new column of an entry. A column is used only
+if access files support its profile, so it may be added in advance.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _ALL_CLIENTS = frozenset(PROFILES)
-_ANOTHER_CONNECTOR = frozenset({"ChatGPT, callback of one connector"})  # a URI of its own for each user's connector
+_ANOTHER_CONNECTOR = frozenset({"ChatGPT, callback of one connector"})  # each user's connector has its own URI
 _BY_VENDOR = frozenset({"VS Code", "Cursor", "Claude.ai", "ChatGPT"}) | _ANOTHER_CONNECTOR
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One registration profile of one provider.
+    """A registration profile of a provider.
 
     Attributes:
-        allowed: the personas that register and log in; all others are refused.
-        initial_access_token: they send an initial access token (RFC 7591 section 3) with the registration.
-        status: of a refusal.
+        allowed: the client profiles that can register and log in; all others are rejected.
+        initial_access_token: whether registration requires an initial access token (RFC 7591 section 3).
+        status: the status of a rejection.
     """
 
     allowed: frozenset[str]
@@ -38,16 +38,16 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """One identity provider.
+    """An identity provider.
 
     Attributes:
-        columns: by registration profile.
-        parallel_refresh: what two refreshes at the same time with one token bring, sorted.
-        after_parallel_refresh: what a further refresh brings, with one of the tokens that they gave.
-        failures: statuses of hostile registrations that are not refused but fail, by their names.
-        responses: hostile registrations that are not refused: they bring what everybody's brings.
-        lost_redirects: by persona that is let in, redirect URIs of its own that end in an error page.
-        cannot: what it has no means for, each with what happens.
+        columns: the columns by registration profile.
+        parallel_refresh: the statuses of two concurrent refreshes with the same token, sorted.
+        after_parallel_refresh: the statuses of another refresh with one of the new tokens.
+        failures: the statuses of malicious registrations that fail without being rejected, by name.
+        responses: malicious registrations that succeed but get only what every client gets.
+        lost_redirects: by allowed client profile, its redirect URIs that end in an error page.
+        cannot: malicious registrations that it cannot reject, each with the result.
     """
 
     columns: dict[str, Column]
@@ -59,7 +59,7 @@ class Provider:
     cannot: Mapping[str, str] = field(default_factory=dict)
 
     def tested(self) -> dict[str, Column]:
-        """The columns whose profile the access file knows."""
+        """Returns the columns whose profile access files support."""
         return {name: column for name, column in self.columns.items() if name in get_args(RegistrationProfile)}
 
 
@@ -71,9 +71,9 @@ EXPECTED = {
             "initial-access-token": Column(_ALL_CLIENTS - _ANOTHER_CONNECTOR, initial_access_token=True),
             "closed": Column(frozenset()),
         },
-        # Longer than a column of Keycloak's database: the transaction fails, nothing is registered.
+        # Longer than a column of Keycloak's database, so the transaction fails and nothing is registered.
         failures={"a name of 10 000 letters": 500, "a redirect URI of 10 000 letters": 500},
-        # `refreshTokenMaxReuse`: 1. With 0 the second one is 400, and the session is over.
+        # `refreshTokenMaxReuse`: 1. With 0 the second refresh gets 400 and ends the session.
         parallel_refresh=(200, 200),
         after_parallel_refresh=200,
     ),
@@ -83,10 +83,10 @@ EXPECTED = {
             "loopback-only": Column(_ALL_CLIENTS - _BY_VENDOR, status=400),
             "closed": Column(frozenset()),
         },
-        # Within the seconds of `expiry.refreshTokens.reuseInterval` of idp-config/dex/dex.yaml.
+        # Within `expiry.refreshTokens.reuseInterval` of idp-config/dex/dex.yaml.
         parallel_refresh=(200, 200),
         after_parallel_refresh=200,
-        # The front reads the redirect URIs and the name, nothing else; no address is kept, shown or fetched.
+        # The proxy reads only the redirect URIs and the name; it stores, shows and fetches no URLs.
         responses=frozenset(
             {
                 *(one.name for one in ADDRESSES),
@@ -101,7 +101,7 @@ EXPECTED = {
                 "a redirect URI of 10 000 letters",
             }
         ),
-        # A Dex client that lists redirect URIs is held to them exactly (RFC 8252 section 7.3 would allow any port).
+        # Dex matches the redirect URIs of a client exactly (RFC 8252 section 7.3 would allow any port).
         lost_redirects={"VS Code": ("http://127.0.0.1:54321/",)},
         cannot={
             "`initial-access-token`": "the front holds no state that could count invitations; the bootstrap refuses "

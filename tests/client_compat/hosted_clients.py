@@ -1,4 +1,4 @@
-"""Clients on their vendors' machines. They cannot reach a server on this one, and need a vendor's redirect URI."""
+"""Clients on their vendors' machines. They cannot reach a server on this machine, and need a vendor's redirect URI."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CHATGPT = ClientProfile(
     version="as reported in 2026",
     evidence=Evidence.READ,
     sources=(
-        # The stable callback, for providers that advertise `iss` in the answer (RFC 9207), as Keycloak does.
+        # The stable callback, for providers that announce `iss` in authorization responses (RFC 9207), like Keycloak.
         "https://github.com/danielealbano/android-remote-control-mcp/pull/166",
         "https://github.com/garrytan/gbrain/pull/894",  # token_endpoint_auth_method none
     ),

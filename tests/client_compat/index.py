@@ -1,4 +1,4 @@
-"""All the clients that are replayed, in the order of the table."""
+"""All client profiles, in the order of the table."""
 
 from __future__ import annotations
 

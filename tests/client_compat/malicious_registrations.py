@@ -1,4 +1,4 @@
-"""Registration requests that must not get in, or must not get what they ask for."""
+"""Registration requests that must be rejected or must not get what they request."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Hostile:
     """One request.
 
     Attributes:
-        name: what is tried.
+        name: what it attempts.
         source: why it is an attack.
-        body: the request's body, as bytes: not everything here is JSON that a library would write.
+        body: the request's body as bytes, because not all of them are valid JSON.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Registration requests that may be answered 201 and still must not bring what they ask for."""
+"""Registration requests that may succeed but must not get what they request."""
 
 from __future__ import annotations
 

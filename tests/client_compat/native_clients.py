@@ -1,4 +1,4 @@
-"""Programs on a person's machine."""
+"""Programs on a user's machine."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ VSCODE = ClientProfile(
     evidence=Evidence.READ,
     sources=(
         "https://github.com/microsoft/vscode/blob/05f882b02c51633f2e1e8252722f8c3b626d74a9/src/vs/base/common/oauth.ts",
-        "https://github.com/microsoft/vscode/issues/278512",  # 33418 is taken: another port of 127.0.0.1
+        "https://github.com/microsoft/vscode/issues/278512",  # if 33418 is occupied, another port of 127.0.0.1
     ),
     registration={
         "client_name": "Visual Studio Code",
         "client_uri": "https://code.visualstudio.com",
-        # Those of authorization_code, refresh_token and device_code that the provider advertises; Keycloak all three.
+        # The supported ones of authorization_code, refresh_token and device_code; Keycloak supports all three.
         "grant_types": ["authorization_code", "refresh_token", _DEVICE],
         "response_types": ["code"],
         "redirect_uris": [
@@ -33,7 +33,7 @@ VSCODE = ClientProfile(
     },
     redirects=("http://127.0.0.1:33418/", "http://127.0.0.1:54321/", "https://vscode.dev/redirect"),
     token_auth="none",
-    token={},  # whether it sends `resource` there was not read
+    token={},  # unknown whether it sends `resource` here
     metadata_url="https://vscode.dev/oauth/client-metadata.json",
 )
 
@@ -61,7 +61,7 @@ CLAUDE_CODE_WITHOUT_SCOPE = ClientProfile(
     version="as reported in 2025 and 2026",
     evidence=Evidence.READ,
     sources=(
-        "https://github.com/appstrate/appstrate/issues/1267",  # the members; offline_access is asked for besides
+        "https://github.com/appstrate/appstrate/issues/1267",  # the members; it also requests offline_access
         "https://github.com/anthropics/claude-code/issues/4540",
     ),
     registration={
@@ -81,7 +81,7 @@ CURSOR = ClientProfile(
     evidence=Evidence.READ,
     sources=(
         "https://github.com/erp-mafia/accounted/pull/2225",  # three redirect URIs in one request, which one it uses
-        "https://github.com/soflyy/agent-connector-for-wp/issues/111",  # one of them refused, and Cursor gives up
+        "https://github.com/soflyy/agent-connector-for-wp/issues/111",  # if one is rejected, Cursor gives up
         "https://github.com/different-ai/openwork/pull/3059",  # token_endpoint_auth_method none
         "https://github.com/better-auth/better-auth/pull/10956",  # no application_type
     ),
@@ -175,7 +175,7 @@ GOOSE = ClientProfile(
     sources=(
         "https://github.com/block/goose/blob/06423fd5f56dd53e51ef0c3550fd932cc15e50dd/crates/goose/src/oauth/mod.rs",
         "https://github.com/modelcontextprotocol/rust-sdk: crates/rmcp/src/transport/auth.rs, register_client",
-        "https://github.com/aaif-goose/goose/issues/9670",  # once took its metadata document for known everywhere
+        "https://github.com/aaif-goose/goose/issues/9670",  # assumed that every provider supports its document
     ),
     registration={
         "client_name": "goose",

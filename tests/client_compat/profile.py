@@ -1,8 +1,7 @@
-"""A client as a provider meets it: what it registers, how it asks for a login, how it shows who it is at the token
-endpoint. Facts only, each with the place it was seen at.
+"""A client as a provider sees it: its registration, authorization and token requests. Facts only, each with a source.
 
-A persona is `ran` where the real program did all of it against this project's server and a real Keycloak, with its
-requests written down on the way, and `read` where it was taken from public source, logs or issues.
+The evidence is `ran` if the real program did all of it with this project's server and a real Keycloak, with recorded
+requests, and `read` if it comes from public source code, logs or issues.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-# Words that stand for what depends on the server: `filled` puts the values in their place.
+# Placeholders for values that depend on the server; `filled` replaces them.
 SCOPES = "<scopes of the challenge>"
 RESOURCE = "<resource>"
 
 
 class Evidence(StrEnum):
-    """How its requests are known."""
+    """The evidence for a client's requests."""
 
     RAN = "ran"
     READ = "read"
@@ -30,22 +29,22 @@ class Evidence(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ClientProfile:
-    """One client.
+    """A client.
 
     Attributes:
-        name: as people call it.
-        version: that was run or read.
+        name: the common name of the program.
+        version: the version that was run or read.
         evidence: whether the real program was run.
-        sources: where each fact comes from, for `read`; how it was run, for `ran`.
+        sources: for `read`, the source of each fact; for `ran`, how it was run.
         registration: the body of its registration request (RFC 7591 section 3.1).
         redirects: the redirect URIs that its authorization requests name, the usual one first. They may have a port
             that the registration does not name (RFC 8252 section 7.3).
-        authorize: what its authorization request has besides what all have (response type, client, state, PKCE).
-        token: what its token requests have besides grant and client, RFC 8707's `resource` above all.
+        authorize: parameters of its authorization request in addition to response type, client, state and PKCE.
+        token: parameters of its token requests in addition to grant and client, such as `resource` (RFC 8707).
         token_auth: how it authenticates at the token endpoint: none, client_secret_basic or client_secret_post.
-        refresh: when it uses a refresh token, in words; empty where nothing was seen.
-        metadata_url: the URL it is known by where the provider takes client ID metadata documents; else None.
-        hosted: it runs on its vendor's machines, and so cannot reach a server on this one.
+        refresh: a description of when it uses a refresh token; empty if unknown.
+        metadata_url: the URL of its client metadata document; None if it has none.
+        hosted: whether it runs on its vendor's machines and so cannot reach a server on this machine.
     """
 
     name: str
@@ -63,7 +62,7 @@ class ClientProfile:
 
 
 def filled(members: Mapping[str, Any], *, scopes: str, resource: str) -> Json:
-    """`members` with the words in place of what this server says."""
+    """Returns `members` with the placeholders replaced by this server's values."""
 
     def put_in(value: Any) -> Any:
         return value.replace(SCOPES, scopes).replace(RESOURCE, resource) if isinstance(value, str) else value

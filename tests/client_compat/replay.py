@@ -1,4 +1,4 @@
-"""Does what a persona does: registers, logs in, refreshes, and is forgotten in the end."""
+"""Replays a client profile: registers, logs in, refreshes and deletes the registration."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from tests.client_compat.profile import ClientProfile
     from tests.support.keycloak.realm import Json
 
-_PATIENCE = 60  # seconds: a busy machine is no fault
+_PATIENCE = 60  # seconds; long because the machine may be busy
 
 
 class AtProvider(Protocol):
-    """Where a persona goes: one realm of Keycloak, or one Dex behind its front.
+    """A provider for replays: a realm of Keycloak, or a Dex with its registration proxy.
 
     Attributes:
-        names_itself: it says its name in the answer to a login (RFC 9207).
+        names_itself: whether authorization responses have `iss` (RFC 9207).
     """
 
     public_url: str
@@ -36,19 +36,19 @@ class AtProvider(Protocol):
     def token_url(self) -> str: ...
 
     def send_registration(self, body: Json, initial_access_token: str | None) -> Json:
-        """The registration endpoint's answer, with its `status`."""
+        """Sends a registration request; returns the response with its `status`."""
 
     def authorize(self, user: str, **parameters: str) -> Json:
-        """Log `user` in and agree: the parameters that came back to the redirect URI, or what the last page says."""
+        """Logs in as `user` and consents; returns the parameters of the redirect, or the text of the last page."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """One persona at one provider.
+    """A client profile at a provider.
 
     Attributes:
-        scopes: that the server's challenge names.
-        initial_access_token: an initial access token to register with, or None.
+        scopes: the scopes of the server's challenge.
+        initial_access_token: an initial access token for the registration, or None.
     """
 
     provider: AtProvider
@@ -57,14 +57,14 @@ class Replay:
     initial_access_token: str | None = None
 
     def register(self) -> Json:
-        """The registration's answer, with its `status`."""
+        """Registers; returns the response with its `status`."""
         body = filled(self.profile.registration, scopes=self.scopes, resource=self.provider.public_url)
         return self.provider.send_registration(body, self.initial_access_token)
 
     def log_in(self, client: Json, redirect_uri: str, user: str = "reader") -> Json:
-        """The authorization code flow with the persona's own parameters; the token endpoint's answer.
+        """Runs the authorization code flow with the client's parameters; returns the token response.
 
-        Without a code, what came back instead.
+        Without a code, returns what the redirect contained instead.
         """
         verifier, pkce = pkce_pair()
         parameters = self._filled(self.profile.authorize) | {"redirect_uri": redirect_uri, "state": "of-this-login"}
@@ -82,17 +82,17 @@ class Replay:
         )
 
     def refresh(self, client: Json, refresh_token: str) -> Json:
-        """The token endpoint's answer."""
+        """Refreshes; returns the token response."""
         return self._token(client, grant_type="refresh_token", refresh_token=refresh_token)
 
     def refresh_twice_at_once(self, client: Json, refresh_token: str) -> list[Json]:
-        """Both answers, as two windows of one program get them; the better one first."""
+        """Refreshes twice concurrently, like two windows of a program; returns both responses, the better one first."""
         with ThreadPoolExecutor(2) as windows:
             responses = list(windows.map(lambda _: self.refresh(client, refresh_token), range(2)))
         return sorted(responses, key=lambda response: int(response["status"]))
 
     def forget(self, client: Json) -> int:
-        """Delete the registration (RFC 7592 section 2.3); the status."""
+        """Deletes the registration (RFC 7592 section 2.3); returns the status."""
         headers = {"Authorization": f"Bearer {client['registration_access_token']}"}
         return httpx.delete(client["registration_client_uri"], headers=headers).status_code
 
@@ -102,7 +102,7 @@ class Replay:
     def _token(self, client: Json, **form: str) -> Json:
         own = {**form, **self._filled(self.profile.token)}
         headers = {}
-        # Whatever it asked for, it does what the answer to its registration says (RFC 7591 section 3.2.1).
+        # The registration response overrides what it requested (RFC 7591 section 3.2.1).
         auth_method = client.get("token_endpoint_auth_method", self.profile.token_auth)
         if auth_method == "client_secret_basic":
             pair = f"{client['client_id']}:{client['client_secret']}"

@@ -1,4 +1,4 @@
-"""What the official libraries send for an application that sets no more than a name and a redirect URI."""
+"""The requests of the official libraries for an application that sets only a name and a redirect URI."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PYTHON_SDK = ClientProfile(
         "application_type": "native",
     },
     redirects=("http://localhost:29497/callback",),
-    token_auth="client_secret_basic",  # it names no method, so Keycloak hands out a secret
+    token_auth="client_secret_basic",  # it registers without a method, so Keycloak issues a secret
 )
 
 TYPESCRIPT_SDK_1 = ClientProfile(

@@ -1,4 +1,4 @@
-"""The personas' data, the table made of it, and the guides: nothing here needs a provider."""
+"""The client profiles, the generated table and the guides; needs no provider."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_the_table_is_current() -> None:
 
 @pytest.mark.requirement("personas.table")
 def test_every_registration_profile_has_a_column_at_keycloak() -> None:
-    # Under cimd nobody registers, and Keycloak must be started for it: tests/integration/test_insecure_keycloak.py.
+    # Under cimd there is no registration, and Keycloak needs a feature: tests/integration/test_insecure_keycloak.py.
     assert set(EXPECTED["Keycloak"].tested()) == set(get_args(RegistrationProfile)) - {"cimd"}
 
 
@@ -83,7 +83,7 @@ def test_a_persona_asks_for_a_redirect_that_it_registered(profile: ClientProfile
     registered = set(profile.registration["redirect_uris"])
     without_port = {re.sub(r"^(http://127\.0\.0\.1):\d+", r"\1", uri) for uri in profile.redirects}
     assert set(profile.redirects) <= registered or without_port <= registered
-    json.dumps(dict(profile.registration))  # it can be sent
+    json.dumps(dict(profile.registration))  # it is valid JSON
 
 
 @pytest.mark.requirement("personas.guides")

@@ -1,4 +1,4 @@
-"""The servers of docs/examples, each run as it stands there, in front of a provider on a socket."""
+"""Runs the servers of docs/examples unchanged, with a provider on a socket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/providers/keycloak.md, executed from a Keycloak that is not ours to a login."""
+"""Executes docs/providers/keycloak.md, from an existing Keycloak to a login."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ BLOCKS = re.findall(r"^```bash\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    """The repository as the commands see it, with a `.env` and secrets of its own."""
+    """Creates a copy of the repository for the commands, with its own `.env` and secrets."""
     for name in (".venv", "scripts", "mcp_server", "idp-config", *(lock.name for lock in ROOT.glob("*.lock"))):
         (tmp_path / name).symlink_to(ROOT / name)
     return tmp_path
 
 
 class Addresses:
-    """What the page leaves to the reader: names and addresses, here free ones of this machine."""
+    """Values that the reader chooses: names and addresses, here free ones of this machine."""
 
     def __init__(self) -> None:
         self.container = f"test-own-{secrets.token_hex(3)}"
         self.keycloak_port, self.mcp_port = free_port(), free_port()
 
     def put_into(self, text: str) -> str:
-        """`text` with these addresses. Port 8080 inside the container stays."""
+        """Returns `text` with these addresses. Port 8080 inside the container is kept."""
         local = {
             "--name keycloak": f"--name {self.container}",
             "KC_CLI_CLIENT_SECRET keycloak ": f"KC_CLI_CLIENT_SECRET {self.container} ",
@@ -50,7 +50,7 @@ class Addresses:
             "http://localhost:8080/realms": f"http://localhost:{self.keycloak_port}/realms",
             "https://login.example.com": f"http://localhost:{self.keycloak_port}",
             "https://mcp.example.com": f"http://localhost:{self.mcp_port}",
-            '"temporary": true': '"temporary": false',  # nobody is there to choose another password
+            '"temporary": true': '"temporary": false',  # the test cannot choose a new password
         }
         for written, here in local.items():
             text = text.replace(written, here)
@@ -58,7 +58,7 @@ class Addresses:
 
 
 def _run(script: str, place: Path, **variables: str) -> str:
-    """What the commands print."""
+    """Runs the commands; returns their output."""
     ended = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=place,
@@ -78,7 +78,7 @@ def _engine() -> dict[str, str]:
 
 @contextmanager
 def _serving(command: str, place: Path, url: str, port: int) -> Iterator[None]:
-    """Let the server run until it is no longer needed; ready means that it has the provider's keys."""
+    """Runs the server during the block, once it has the provider's keys."""
     variables = {"PATH": os.environ["PATH"], "PORT": str(port)}
     with subprocess.Popen(
         ["bash", "-euc", command.replace("\n.venv", "\nexec .venv")], cwd=place, env=variables
@@ -89,7 +89,7 @@ def _serving(command: str, place: Path, url: str, port: int) -> Iterator[None]:
                 with suppress(httpx.TransportError):
                     if httpx.get(f"{url}/readyz").status_code == httpx.codes.OK:
                         break
-                time.sleep(0.2)  # polling a process that tells nobody when it is ready
+                time.sleep(0.2)  # polls, because the process does not signal that it is ready
             yield
         finally:
             server.terminate()
@@ -111,7 +111,7 @@ def test_the_page_leads_from_a_keycloak_of_somebody_s_own_to_a_login(place: Path
         secrets = [
             path.read_text(encoding="utf-8").strip() for path in (place / ".secrets").rglob("*") if path.is_file()
         ]
-        assert len(secrets) == 4  # the server's and the three accounts'; that of the first apply is gone
+        assert len(secrets) == 4  # of the server and three service accounts; that of the first apply is deleted
         assert [secret for secret in secrets if secret in message] == []
         with _serving(server, place, f"http://localhost:{addresses.mcp_port}", addresses.mcp_port):
             words = "--headless --user ada --json --call whoami"

@@ -1,4 +1,4 @@
-"""README, executed."""
+"""Executes README.md."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 SHELL = [text for kind, text in BLOCKS if kind == "sh"]
-# Run by a test of its own, or what runs this very test.
+# Covered by another test, or the command that runs this test.
 ELSEWHERE = {"./scripts/demo\n": "test_demo.py", "./scripts/test\n": "this run", "OAUTH_SERVER_URL": "stack.alone"}
 
 
@@ -36,7 +36,7 @@ def _here(block: str) -> bool:
 @pytest.mark.containers
 @pytest.mark.parametrize("block", [block for block in SHELL if _here(block)])
 def test_a_shell_block_works_as_it_stands(block: str, stack: Stack) -> None:
-    # The same commands on the test stack's ports: nothing else is changed.
+    # The same commands with the test stack's ports.
     command = block.replace("localhost:3000", f"localhost:{stack.mcp_port}")
     variables = {
         "COMPOSE_PROJECT_NAME": stack.project,
@@ -60,7 +60,7 @@ def test_a_shell_block_works_as_it_stands(block: str, stack: Stack) -> None:
 
 
 def _what_readme_shows_after(block: str) -> list[str]:
-    """The lines of the text blocks that README says are what one sees."""
+    """Returns the lines of the text blocks that README shows as output."""
     if "curl" in block:
         (text,) = (str(text) for kind, text in BLOCKS if kind == "text" and "401 Unauthorized" in text)
         return text.splitlines()
@@ -91,7 +91,7 @@ def test_readme_configures_clients_as_the_page_does() -> None:
 async def test_the_tool_of_readme_is_served() -> None:
     (source,) = (text for kind, text in BLOCKS if kind == "python")
     module = ModuleType("readme")
-    exec(compile(source, "README.md", "exec"), vars(module))  # noqa: S102 - our own text
+    exec(compile(source, "README.md", "exec"), vars(module))  # noqa: S102 - code of our README
     server: MCPServer[Any] = MCPServer("t")
     register(server, module, ScopeRequirements(load_access(ROOT / "idp-config/access.yaml")))
     (tool,) = await server.list_tools()
@@ -116,7 +116,7 @@ def test_no_file_names_a_machine_s_path_or_a_registry() -> None:
         name for name in listed if name not in allowed and places.search((ROOT / name).read_text(encoding="utf-8"))
     ]
     assert found == []
-    # Any registry or mirror will do: the hashes decide.
+    # Any registry or mirror works, because the hashes are verified.
     locks = [name for name in listed if name.endswith((".lock", "package-lock.json"))]
     assert len(locks) == 7
     assert [name for name in locks if "://" in (ROOT / name).read_text(encoding="utf-8")] == []

@@ -1,4 +1,4 @@
-"""The pages of docs/, as a site and as they stand in the repository."""
+"""The pages of docs/, as a site and as files of the repository."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ PAGES = sorted(DOCS.rglob("*.md"))
 PUBLIC_URL = "https://mcp.example.com/a%20b/mcp"
 _FENCED = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)]+)\)")
-# A path from the top of the repository, as it stands in code: `mcp_server/tools.py`, `tests/client_compat/`.
+# A path relative to the repository in backticks: `mcp_server/tools.py`, `tests/client_compat/`.
 _NAMED_FILE = re.compile(r"`((?:mcp_server|scripts|tests|docs|idp-config|bench)/[\w./-]*|[A-Z]+\.md)`")
 
 
 def _build(folder: Path, site: Path) -> subprocess.CompletedProcess[str]:
-    """Build as ./scripts/check does. Not with --quiet: mkdocs then counts no warnings, and nothing is strict."""
+    """Builds as ./scripts/check does. Without --quiet: with it mkdocs counts no warnings, so --strict has no effect."""
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(site)]
     advert = {"NO_MKDOCS_2_WARNING": "1"}
     return subprocess.run(
@@ -50,7 +50,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Fetched(HTMLParser):
-    """What a browser fetches by itself for a page."""
+    """Collects the URLs that a browser loads for a page."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""docs/curl.md, executed."""
+"""Executes docs/curl.md."""
 
 from __future__ import annotations
 

@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def keycloak(engine: None) -> Iterator[Keycloak]:
-    """One Keycloak for all tests, as docker-compose.yml configures it; each test takes a realm of its own."""
+    """Starts one Keycloak for all tests, configured as in docker-compose.yml; each test uses its own realm."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the container library's own, at import
+        warnings.simplefilter("ignore")  # warnings of testcontainers at import
         with running_keycloak() as server:
             yield server
 
 
 @pytest.fixture
 def realm(keycloak: Keycloak, tmp_path: Path) -> Iterator[Realm]:
-    """A fresh realm, for tests that change it; deleted afterwards: an administrator's token names every realm."""
+    """Creates a realm for tests that change it. It is deleted at the end, because an admin token lists every realm."""
     realm = bootstrapped(keycloak, tmp_path)
     yield realm
     realm.delete()
@@ -37,13 +37,13 @@ def realm(keycloak: Keycloak, tmp_path: Path) -> Iterator[Realm]:
 
 @pytest.fixture(scope="session")
 def standing_realm(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Realm:
-    """One realm for all tests that leave its configuration alone."""
+    """Creates one realm for all tests that do not change its configuration."""
     return bootstrapped(keycloak, tmp_path_factory.mktemp("standing"))
 
 
 @pytest.fixture(scope="session")
 def node() -> str:
-    """Node with the clients of the lock. Without it the test is skipped, or fails under REQUIRE_CONTAINERS=1."""
+    """Requires Node with the locked clients: without it the test is skipped, or fails if REQUIRE_CONTAINERS=1."""
     found, installer = shutil.which("node"), shutil.which("npm")
     if found is None or installer is None:
         reason = "NO NODE: the official TypeScript clients were not tested"

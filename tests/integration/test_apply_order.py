@@ -1,4 +1,4 @@
-"""While an apply is at work: at no moment does anybody get in who would not before or afterwards."""
+"""Registration during an apply: at no time can a client register that could not before or after it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_nobody_can_register_while_a_realm_is_being_made(keycloak: Keycloak, tmp
     realm = Realm(keycloak, tmp_path, "test-in-the-making")
     realm.write_access()
     changes, allowed = _watched(realm)
-    # Before each change, and before the trial registration's three requests.
+    # One entry before each change, and before each of the trial registration's three requests.
     assert allowed == [set()] * changes + [{OWN, VENDOR}] * 3
 
 
@@ -32,7 +32,7 @@ def test_nobody_can_register_while_the_rules_of_a_realm_change(realm: Realm) -> 
     realm.write_access(resource={"name": "Renamed"}, registration={"max_clients": 500, "profile": "loopback-only"})
     changes, allowed = _watched(realm)
     assert changes >= 5
-    # Before the first write it is as open as it was, after the last as its profile says.
+    # Before the first write the old rules apply, after the last those of the profile.
     assert allowed == [{OWN, VENDOR}, *[set()] * (changes - 1), *[{OWN}] * 3]
 
 
@@ -45,7 +45,7 @@ def test_a_realm_that_opens_lets_in_whom_it_did_not_only_at_the_very_end(keycloa
 
 
 def _watched(realm: Realm) -> tuple[int, list[set[str]]]:
-    """Apply, and try to register before each write: the number of changes, and who got in each time."""
+    """Applies, and tries to register before each write; returns the number of changes and the accepted redirects."""
     allowed: list[set[str]] = []
     with recording(realm.server.url) as proxy:
         proxy.before_write = lambda _method, _path: allowed.append(accepted_redirects(realm))

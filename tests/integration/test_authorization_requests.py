@@ -1,4 +1,4 @@
-"""Authorization requests in every form: none gets round a rule, and none ends at a foreign address."""
+"""Authorization requests in all forms: none bypasses a rule, and none redirects to an unregistered URI."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.containers
 
 
 def unsigned(realm: Realm, client_id: str, **members: str) -> str:
-    """A request object that nobody signed (RFC 9101 section 4)."""
+    """Returns an unsigned request object (RFC 9101 section 4)."""
     content = {"iss": client_id, "aud": realm.issuer, "client_id": client_id, "response_type": "code", "state": "st"}
     plain = {"redirect_uri": REDIRECT, "scope": "mcp:tools", **members}
     return jwt.encode({**content, **plain}, "", algorithm="none")

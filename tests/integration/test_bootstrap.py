@@ -1,4 +1,4 @@
-"""The bootstrap against a real Keycloak: what it makes, and that it makes it once."""
+"""The bootstrap against a real Keycloak: what it creates, and that it is idempotent."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ALLOWED_REDIRECTS = (
 
 @pytest.mark.requirement("bootstrap.idempotent")
 def test_a_second_apply_writes_nothing_and_says_so(realm: Realm) -> None:
-    assert "~ realm: enable" in realm.message  # the first apply, by the fixture
+    assert "~ realm: enable" in realm.message  # from the first apply, in the fixture
     with recording(realm.server.url) as proxy:
         assert realm.apply(internal_url=f"{proxy.url}/realms/{realm.name}") == 0
     assert proxy.writes == []
@@ -121,7 +121,7 @@ def test_the_servers_secret_is_made_once_and_readable_by_its_user_only(realm: Re
     realm.apply()
     assert realm.client_secret == secret
     path.unlink()
-    assert realm.apply() > 0  # a new one, and Keycloak is told
+    assert realm.apply() > 0  # a new secret is generated and set in Keycloak
     assert realm.client_secret != secret
     response = realm.log_in("reader", native(realm), scope="mcp:tools")
     assert realm.introspect(response["access_token"])["active"] is True
@@ -132,7 +132,7 @@ def test_an_apply_fails_if_somebody_would_get_more_than_promised(realm: Realm) -
     admin = realm.admin()
     role = admin.get("roles", "mcp-admin")
     reader = admin.get("users", username="reader", exact="true")[0]
-    # By a group, which the bootstrap does not own and does not look at.
+    # Through a group that the bootstrap does not manage or read.
     admin.write("POST", ("groups",), {"name": "elevated"})
     group = admin.get("groups")[0]
     admin.write("POST", ("groups", group["id"], "role-mappings", "realm"), [role])

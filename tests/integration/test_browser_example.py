@@ -1,4 +1,4 @@
-"""The page of docs/examples/browser in a real browser: what replaces EventSource, and tokens in URLs and cookies."""
+"""The page of docs/examples/browser in a real browser: streaming without EventSource, or tokens in URLs or cookies."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ pytestmark = pytest.mark.containers
 
 class QuietFileHandler(SimpleHTTPRequestHandler):
     def log_message(self, *_: Any) -> None:
-        """Nothing: the test's own output says enough."""
+        """Logs nothing."""
 
 
 @contextmanager
 def page_at() -> Iterator[str]:
-    """The folder, served as `python -m http.server` serves it."""
+    """Serves the folder as `python -m http.server` does."""
     handler = partial(QuietFileHandler, directory=str(REPOSITORY / "docs" / "examples" / "browser"))
     with listening(handler) as port:
         yield f"http://127.0.0.1:{port}"

@@ -1,4 +1,4 @@
-"""Every known client, and every hostile one, at a real Keycloak under each registration profile."""
+"""Every client profile and every malicious registration at a real Keycloak, under each registration profile."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ COLUMNS = KEYCLOAK.tested()
 CELLS = [(profile, name) for profile in COLUMNS for name in PROFILES]
 ALLOWED_CELLS = [(profile, name) for profile, name in CELLS if name in COLUMNS[profile].allowed]
 REJECTIONS = {400, 403}
-TUTORIAL_SCOPES = "mcp:tools mcp:notes.read"  # that a server of such a realm asks for
-KNOWN_TO_TUTORIALS = 6  # personas at least: such a realm trusts loopback only
+TUTORIAL_SCOPES = "mcp:tools mcp:notes.read"  # requested by a server of such a realm
+KNOWN_TO_TUTORIALS = 6  # at least this many client profiles: such a realm allows loopback only
 
 
 @pytest.fixture(scope="module")
 def realms(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Realms:
-    """One realm for each registration profile, made when it is first asked for."""
+    """Returns the realms by registration profile, each created at its first use."""
     made: dict[str, Realm] = {}
 
     def of(profile: str) -> Realm:
@@ -58,7 +58,7 @@ def replay(realm: Realm, profile: str, name: str) -> Replay:
 
 
 def create_initial_access_token(realm: Realm) -> str:
-    """An initial access token, as the administrator hands it to a person."""
+    """Creates an initial access token, as an administrator does for a user."""
     path = f"admin/realms/{realm.name}/clients-initial-access"
     token: str = realm.admin().connection.raw_post(path, data='{"count": 1, "expiration": 60}').json()["token"]
     return token
@@ -113,10 +113,10 @@ async def test_a_client_logs_in_calls_refreshes_and_is_forgotten(realms: Realms,
 
 
 def assert_outcome(realm: Realm, client: Json, response: Json) -> None:
-    """The token is this person's, for this client, for this server, with the scopes that the person's role brings."""
+    """Asserts that the token is for this user, client and server, with the scopes of the user's role."""
     token = claims(response["access_token"])
     assert token["aud"] == realm.public_url
-    # A reader's, of the three that were asked for; offline_access is between client and provider.
+    # The reader's scopes of the three requested ones; offline_access concerns only client and provider.
     assert set(token["scope"].split()) - {"offline_access"} == {"mcp:tools", "mcp:notes.read"}, token["scope"]
     assert (token["iss"], token["azp"], token["typ"]) == (realm.issuer, client["client_id"], "Bearer")
     assert token["exp"] - token["iat"] == 300
@@ -140,27 +140,27 @@ async def test_every_client_works_at_an_adopted_realm_those_registered_before_to
             fresh = client_of.refresh(client, response["refresh_token"])
             for token in (response["access_token"], fresh["access_token"]):
                 assert await server.status(token) == 200
-                # What a client had by default in such a realm, email for one, it keeps.
+                # A client keeps its default scopes in such a realm, such as email.
                 assert set(claims(token)["scope"].split()) >= set(TUTORIAL_SCOPES.split())
 
 
 @pytest.mark.requirement("personas.parallel_refresh")
-@pytest.mark.parametrize("name", ["Claude Code", "TypeScript SDK 2.x", "mcp-remote"])  # one of each authentication
+@pytest.mark.parametrize("name", ["Claude Code", "TypeScript SDK 2.x", "mcp-remote"])  # one per authentication method
 def test_two_refreshes_at_once_both_go_through_and_the_session_goes_on(realms: Realms, name: str) -> None:
     client_of = replay(realms("open-dev"), "open-dev", name)
     client = client_of.register()
 
     def after(chosen: int) -> int:
-        """The status of a further refresh, with one of the two tokens that came."""
+        """Returns the status of another refresh with one of the two new tokens."""
         response = client_of.log_in(client, PROFILES[name].redirects[0])
         responses = client_of.refresh_twice_at_once(client, response["refresh_token"])
         assert tuple(each["status"] for each in responses) == KEYCLOAK.parallel_refresh
         status: int = client_of.refresh(client, responses[chosen]["refresh_token"])["status"]
         return status
 
-    # Keycloak goes on from one of the two, and which one only it knows: the use of the other ends the session.
+    # Only one of the two is valid, depending on Keycloak; the use of the other ends the session.
     assert KEYCLOAK.after_parallel_refresh in (after(turn % 2) for turn in range(8))
-    assert client_of.log_in(client, PROFILES[name].redirects[0])["status"] == 200  # the registration is as it was
+    assert client_of.log_in(client, PROFILES[name].redirects[0])["status"] == 200  # the registration is unchanged
 
 
 @pytest.mark.requirement("personas.hostile")
@@ -209,7 +209,7 @@ def check_narrowed(realm: Realm, registered: Json, name: str) -> None:
 
 
 def pairwise(client: Json) -> list[Json]:
-    """The one mapper that Keycloak makes by itself, for a client that wants a subject of its own."""
+    """Returns the mapper that Keycloak creates by itself for a client with pairwise subjects."""
     found: list[Json] = client.get("protocolMappers", [])
     return [mapper for mapper in found if mapper["protocolMapper"] == "oidc-sha256-pairwise-sub-mapper"]
 
@@ -224,6 +224,6 @@ def test_a_thousand_registrations_fill_the_realm_and_no_more(
     statuses = [realm.register(redirect_uris=[GOOD], client_name=f"{n}")["status"] for n in range(1000)]
     assert statuses == [201] * free + [403] * (1000 - free)
     assert len(clients(realm)) == 60
-    # A person who is known already is not kept out by it.
+    # This does not affect existing users.
     response = realm.log_in("reader", "mcp-native", scope="mcp:tools", redirect_uri="http://127.0.0.1:5555/callback")
     assert response["status"] == 200

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.support.mcp_server_process import Server
 
 pytestmark = pytest.mark.containers
-# The clients that can be asked for more later: a first login that does not bring everything.
+# The clients that support step-up: a first login with fewer scopes than needed later.
 NARROW = {"login_scopes": ["mcp:tools", "mcp:notes.read"]}
 CALLS = [["greet", {"name": "Ada"}], ["count", {"number": 2}]]
 ADD = [["note_add", {"text": "milk"}], ["note_list", {}]]
@@ -26,14 +26,14 @@ READ, WRITE = ["mcp:notes.read", "mcp:tools"], ["mcp:notes.read", "mcp:notes.wri
 
 @pytest.fixture(scope="module")
 def server(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Every default, and the mirror for old clients."""
+    """Starts a server with default settings and the metadata mirror for old clients."""
     with serving_realm(keycloak, tmp_path_factory.mktemp("clients"), LEGACY_DISCOVERY="true") as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def requesting_base_scope(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server whose first challenge does not name everything."""
+    """Starts a server whose first challenge requests the base scope only."""
     with serving_realm(keycloak, tmp_path_factory.mktemp("narrow"), access=NARROW) as server:
         yield server
 
@@ -41,7 +41,7 @@ def requesting_base_scope(keycloak: Keycloak, tmp_path_factory: pytest.TempPathF
 def run(
     node: str, server: Server, flavour: str, calls: list[Any], user: str = "writer", **environment: str
 ) -> Transcript:
-    """Let a TypeScript client go its way, and `user` log in wherever it asks for that."""
+    """Runs a TypeScript client; `user` logs in when it requests a login."""
     return run_client(node, flavour, server.url, calls, partial(server.realm.visit, user), **environment)
 
 
@@ -59,7 +59,7 @@ def test_an_official_typescript_client_logs_in_and_calls_tools(
     assert {"greet", "count", "note_add"} <= set(*transcript.all("tools"))
     assert transcript.call("greet")["result"] == "Hello, Ada!"
     assert transcript.call("count")["result"] == "Counting to 2"
-    assert transcript.all("progress")[-3:] == [1, 2, 2]  # as it came, then how many
+    assert transcript.all("progress")[-3:] == [1, 2, 2]  # in order of arrival, then their number
     assert transcript.all("logins") == [1]
 
 
@@ -96,7 +96,7 @@ def test_the_first_typescript_client_steps_up_if_it_keeps_no_refresh_token(
 ) -> None:
     transcript = run(node, requesting_base_scope, "sdk-1", ADD, CLIENT_ID="mcp-native", NO_REFRESH="1")
     assert transcript.all("failed") == []
-    # It asks for what the challenge names, without what it has: writing implies reading.
+    # It requests the scopes of the challenge, without those that it has: writing implies reading.
     assert transcript.all("granted") == [READ, ["mcp:notes.write", "mcp:tools"]]
     assert transcript.call("note_add")["statuses"] == [403, 200]
     assert transcript.all("logins") == [2]

@@ -1,4 +1,4 @@
-"""What the command line of the bootstrap prints at a real Keycloak, and its exit codes."""
+"""Output and exit codes of the bootstrap command with a real Keycloak."""
 
 from __future__ import annotations
 

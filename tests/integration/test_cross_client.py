@@ -1,4 +1,4 @@
-"""What a client that registered itself gets from another's login: from its consent, its tokens, its requests."""
+"""What a self-registered client can gain from another client's consent, tokens and requests."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_without_asking_a_client_learns_who_somebody_is_and_gets_nothing_for_us(
 
 @pytest.mark.requirement("bootstrap.consent")
 def test_a_refresh_brings_no_more_than_was_agreed_to(standing_realm: Realm) -> None:
-    """Nor if the client has been given more in the meantime, by its own registration token."""
+    """Not even if the client has extended its registration in the meantime with its registration access token."""
     client = registered(standing_realm)
     url, token = client.pop("registration_client_uri"), client.pop("registration_access_token")
     client.pop("status")

@@ -1,4 +1,4 @@
-"""`./scripts/demo` as a person runs it, with the real embedded provider and the real server; no container needed."""
+"""`./scripts/demo` as a user runs it, with the embedded provider and the real server; needs no container."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 @contextmanager
 def demo(home: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
-    """The demo with its temporary directory under `home`. Whatever the test does, it is ended."""
+    """Runs the demo with its temporary directory under `home`, and always ends it."""
     environment = {**os.environ, "TMPDIR": str(home), "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(
         [ROOT / "scripts" / "demo", *options],
@@ -31,7 +31,7 @@ def demo(home: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
         stderr=subprocess.STDOUT,
         text=True,
     )
-    with process:  # which waits for it and closes the pipe
+    with process:  # waits for the process and closes the pipe
         try:
             yield process
         finally:
@@ -39,13 +39,13 @@ def demo(home: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def free_ports() -> list[str]:
-    """Options for two ports that are free now: other demos may run at the same time."""
+    """Returns options for two free ports, because other demos may run at the same time."""
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
         return ["--port", str(one.getsockname()[1]), "--idp-port", str(other.getsockname()[1])]
 
 
 def descendants(home: Path) -> list[str]:
-    """The command lines of processes that know the demo's temporary directory."""
+    """Returns the command lines that contain the demo's temporary directory."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -59,7 +59,7 @@ def descendants(home: Path) -> list[str]:
 
 
 def read_until(process: subprocess.Popen[str], expected: str) -> str:
-    """Everything printed up to the line that has `expected`."""
+    """Returns the output up to the line that contains `expected`."""
     assert process.stdout is not None
     output = ""
     for line in process.stdout:
@@ -99,7 +99,7 @@ def test_a_kept_demo_ends_with_everything_it_started(tmp_path: Path, number: sig
 @pytest.mark.requirement("demo.leaves_nothing")
 @pytest.mark.parametrize("moment", ["An identity provider", "STEP 1", "STEP 8"])
 def test_an_interrupt_at_any_moment_leaves_nothing_either(tmp_path: Path, moment: str) -> None:
-    with demo(tmp_path, "--keep", *free_ports()) as process:  # --keep: it cannot be over before the signal comes
+    with demo(tmp_path, "--keep", *free_ports()) as process:  # --keep, so that it does not end before the signal
         read_until(process, moment)
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate()

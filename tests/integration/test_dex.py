@@ -1,4 +1,4 @@
-"""Dex and its front: what programs are given, what people see, and what nobody gets through."""
+"""Dex and its registration proxy: registrations, login pages and rejected requests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.containers
 
-# Redirect URIs that programs register, as they or their vendors document them, and the client that each is given.
+# Redirect URIs that programs register according to their documentation, and the client id that each gets.
 PROFILES = {
     "Claude Code": ["http://localhost:52341/callback"],
     "MCP Inspector": ["http://localhost:6274/oauth/callback"],
@@ -37,7 +37,7 @@ PROFILES = {
         "http://127.0.0.1:33418/",
     ],
 }
-# Every endpoint of Dex v2.45.1 (server/server.go), but for those the front passes on; and the front's own files.
+# Every endpoint of Dex v2.45.1 (server/server.go) that the proxy does not forward, and the proxy's own files.
 UNLISTED = [
     "/",
     "/device",
@@ -67,7 +67,7 @@ UNLISTED = [
     "/theme/",
     "/static/",
 ]
-# The same, as somebody writes them who hopes to be read otherwise.
+# The same in other spellings, to bypass the path check.
 DISGUISED = [
     r"//device/code",
     r"/./device/code",
@@ -96,7 +96,7 @@ DISGUISED = [
 
 @pytest.fixture(scope="module")
 def dex(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dex]:
-    # All that it can say, since some tests look for what must not be there.
+    # At the highest level, because some tests assert that something is not logged.
     logger = {"level": "info", "format": "json"}
     with running_dex(tmp_path_factory.mktemp("dex"), dex={"logger": logger}) as server:
         yield server
@@ -104,7 +104,7 @@ def dex(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dex]
 
 @pytest.fixture(scope="module")
 def native(dex: Dex) -> str:
-    """A client of the pool."""
+    """Registers; returns the id of a client of the pool."""
     return str(dex.register(redirect_uris=[REDIRECT])["client_id"])
 
 
@@ -268,11 +268,11 @@ def test_dex_itself_counts_no_request_for_what_is_not_listed(dex: Dex) -> None:
             raw(dex, f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     assert counted(dex) == before
     assert httpx.get(f"{dex.issuer}/keys").status_code == 200
-    assert sum(counted(dex).values()) == sum(before.values()) + 1  # it does count
+    assert sum(counted(dex).values()) == sum(before.values()) + 1  # the counter works
 
 
 def counted(dex: Dex) -> dict[str, float]:
-    """How many requests Dex has answered, by endpoint, method and status, as it counts them itself."""
+    """Returns Dex's own request counters, by endpoint, method and status."""
     requests = ["wget", "-q", "-O", "-", "http://127.0.0.1:5558/metrics"]
     output = dex.containers["dex"].get_wrapped_container().exec_run(requests).output.decode()
     lines = (line.rpartition(" ") for line in output.splitlines() if line.startswith("http_requests_total"))
@@ -304,7 +304,7 @@ def test_a_request_within_a_request_does_not_reach_dex(dex: Dex, head: str) -> N
     lines = len(dex.logs().splitlines())
     inner = "GET /device/code HTTP/1.1\r\nHost: localhost\r\n\r\n"
     status, response = raw(dex, f"POST /token HTTP/1.1\r\nHost: localhost\r\n{head}\r\n0\r\n\r\n{inner}")
-    assert status in {400, 401, 499, 501}  # 499: the connection was closed on it
+    assert status in {400, 401, 499, 501}  # 499: the proxy closed the connection
     assert "device" not in response
     assert "device" not in "\n".join(dex.logs().splitlines()[lines:])
 
@@ -563,11 +563,11 @@ async def test_an_id_token_of_a_login_is_refused_and_one_of_a_refresh_cannot_be_
         assert await server.status(tokens["id_token"]) == 401
         assert await server.status(tokens["refresh_token"]) == 401
         assert await server.status(refreshed["access_token"]) == 200
-        assert await server.status(refreshed["id_token"]) == 200  # Dex writes the two alike: SECURITY.md
+        assert await server.status(refreshed["id_token"]) == 200  # Dex issues indistinguishable tokens: SECURITY.md
 
 
 def raw(dex: Dex, request: str) -> tuple[int, str]:
-    """Send these very bytes; the status of the first answer, and all that came."""
+    """Sends exactly these bytes; returns the status of the first response and everything received."""
     with socket.create_connection(("127.0.0.1", dex.port), timeout=10) as connection:
         connection.sendall(request.encode())
         connection.shutdown(socket.SHUT_WR)

@@ -1,4 +1,4 @@
-"""The corpus of attacks against a server whose provider is a real Dex, and what Dex itself gives out."""
+"""The corpus against a server whose provider is a real Dex, and the tokens that Dex itself issues."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def issuer(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
 
 
 def at(issuer: DexIssuer, stage: Stage) -> Stage:
-    """The stage, with Dex behind its server."""
+    """Returns the stage with Dex as the provider of its server."""
     behind = issuer.later(LATER_SECONDS) if stage is LATER else issuer
     settings = {"server_url": issuer.url, "issuer": issuer.url, "provider": PROFILES["dex"]}
     return replace(stage, issuer=lambda: behind, settings=settings)
@@ -67,7 +67,7 @@ async def test_what_dex_gives_out_counts_only_as_the_table_says(issuer: DexIssue
 
 @pytest.mark.requirement("corpus.dex")
 async def test_the_real_token_passes_and_so_does_one_in_dex_s_name(issuer: DexIssuer) -> None:
-    """So nothing above was refused for a reason of its own."""
+    """So the tokens above were not rejected for an unrelated reason."""
     good = (issuer.token(), issuer.token(x=1), issuer.refreshed["access_token"], issuer.audience_ours["access_token"])
     async with on(at(issuer, PLAIN)) as (_, ask):
         assert [(await ask(call(token))).status for token in good] == [200] * len(good)

@@ -1,4 +1,4 @@
-"""Every known client, and every hostile one, at a real Dex behind its front, under each registration profile it has."""
+"""Every client profile and every malicious registration at a real Dex, under each registration profile it supports."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ GRANTED_TO_EVERY_CLIENT = {
 
 @pytest.fixture(scope="module")
 def servers(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    """One Dex for each registration profile, started when it is first asked for."""
+    """Returns the Dex servers by registration profile, each started at its first use."""
     running: dict[str, Dex] = {}
     with ExitStack() as stack:
 
@@ -55,7 +55,7 @@ def servers(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def replay(dex: Dex, name: str, *, offline: bool = False) -> Replay:
-    """The persona; with `offline` it asks for a refresh token besides."""
+    """Returns the replay of a client profile; with `offline` it also requests a refresh token."""
     profile = PROFILES[name]
     if offline and "offline_access" not in profile.authorize["scope"]:
         profile = replace(
@@ -102,7 +102,7 @@ async def test_a_client_logs_in_calls_and_refreshes_if_it_asks_for_that(
 
 
 def assert_outcome(dex: Dex, client: Json, response: Json) -> None:
-    """The token is this person's, for this client and this server, for ten minutes."""
+    """Asserts that the token is for this user, client and server, and expires in ten minutes."""
     token = claims(response["access_token"])
     assert (token["iss"], token["aud"]) == (dex.issuer, [dex.public_url, client["client_id"]])
     assert (token["azp"], token["groups"]) == (client["client_id"], ["mcp-reader"])
@@ -142,7 +142,7 @@ def send(dex: Dex, body: bytes) -> httpx.Response:
 
 
 def check_narrowed(registered: Json, name: str) -> None:
-    """It got a client of the pool, as everybody on this machine does, and nothing of what else it named."""
+    """Asserts that it got a client of the pool, and nothing else that it requested."""
     assert registered["client_id"].startswith("mcp-native-"), name
     assert registered["redirect_uris"][0].startswith(GOOD), name
     known = {"client_id", "client_name", "redirect_uris", *GRANTED_TO_EVERY_CLIENT}

@@ -1,4 +1,4 @@
-"""The official TypeScript clients, unmodified and registered by nobody, against our server and a real Dex."""
+"""The official TypeScript clients, unmodified and not preregistered, against our server and a real Dex."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def server(dex: Dex) -> Iterator[Process]:
         yield server
 
 
-def run(  # noqa: PLR0917 - a client, where it goes, who logs in
+def run(  # noqa: PLR0917 - client, server, provider and user
     node: str, server: Process, dex: Dex, flavour: str, calls: list[Any], user: str = "writer", **environment: str
 ) -> Transcript:
     return run_client(node, flavour, server.url, calls, partial(log_in_and_consent, dex, user), **environment)
 
 
 def log_in_and_consent(dex: Dex, user: str, url: str) -> None:
-    """Log `user` in, and follow to the client itself, which waits for its answer."""
+    """Logs in as `user`, consents, and follows the redirect to the waiting client."""
     dex.visit_client(user, url)
 
 
@@ -65,8 +65,8 @@ def test_an_official_client_registers_logs_in_and_calls_tools(
     assert transcript.call("greet")["result"] == "Hello, Ada!"
     assert transcript.call("count")["result"] == "Counting to 2"
     assert transcript.all("logins") == [1]
-    # The newer client asks for offline_access where the provider's metadata name it. The older one asks for the scopes
-    # of the challenge and no more, so it logs in again when its token ends.
+    # The newer client requests offline_access if the provider's metadata lists it. The older one requests only the
+    # scopes of the challenge, so it logs in again when its token expires.
     assert transcript.all("refresh") == [flavour != "sdk-1"]
 
 
@@ -92,7 +92,7 @@ def test_who_has_no_group_is_told_so_and_not_sent_in_circles(
     node: str, server: Process, dex: Dex, flavour: str
 ) -> None:
     transcript = run(node, server, dex, flavour, CALLS, user="nobody")
-    # In the stateless era the client asks which versions there are first, and tells the status of that only.
+    # In the stateless revision the client first discovers the supported versions, and reports only the status of that.
     assert ("HTTP 403" if flavour == "client-2-auto" else "mcp-reader") in transcript.all("message")[0]
     assert transcript.all("statuses")[-1].count(403) == 1
     assert transcript.all("logins") == [1]

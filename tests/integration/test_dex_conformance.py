@@ -1,4 +1,4 @@
-"""The server's promises about challenges, metadata, scopes, keys and discovery, where the provider is a real Dex."""
+"""The requirements for challenges, metadata, scopes, keys and discovery, with a real Dex as the provider."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def dex(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dex]
 
 @pytest.fixture(scope="module")
 def users(dex: Dex) -> dict[str, dict[str, str]]:
-    """What the token endpoint gave each demo user."""
+    """Logs each demo user in; returns the token responses."""
     return {user: dex.log_in(user, f"mcp-native-2{n}") for n, user in enumerate(("reader", "admin", "nobody"))}
 
 
@@ -114,7 +114,7 @@ async def test_lists_show_what_the_person_s_groups_bring(dex: Dex, users: dict[s
 
 
 async def tools(server: Served, token: str) -> set[str]:
-    """The names in `tools/list`."""
+    """Returns the names in `tools/list`."""
     meta = {"io.modelcontextprotocol/protocolVersion": MODERN, "io.modelcontextprotocol/clientCapabilities": {}}
     document = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": meta}}
     headers = {
@@ -139,7 +139,7 @@ async def test_the_front_s_document_is_the_first_that_is_asked_for_and_keys_are_
         assert [url.path for url in server.fetched] == first
         unknown = [Issuer(url=dex.issuer).token(kid=f"unknown-{n}") for n in range(20)]
         assert set(await asyncio.gather(*(server.status(token) for token in unknown))) == {401}
-        assert [url.path for url in server.fetched] == first * 2  # once more, for twenty unknown keys
+        assert [url.path for url in server.fetched] == first * 2  # fetched once more for twenty unknown keys
 
 
 @pytest.mark.requirement("dex.promises", "discovery.two_addresses")

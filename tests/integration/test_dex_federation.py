@@ -1,4 +1,4 @@
-"""Our own Keycloak behind Dex: people log in there, and Dex gives its roles on as groups."""
+"""Keycloak as a connector of Dex: users log in there, and its roles become groups at Dex."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.support.keycloak.realm import Keycloak, Realm
 
 pytestmark = [pytest.mark.anyio, pytest.mark.containers, pytest.mark.full]
-# What the head of idp-config/dex/connectors/keycloak.yaml asks for.
+# As described at the top of idp-config/dex/connectors/keycloak.yaml.
 _GROUPS = {
     "name": "groups",
     "protocol": "openid-connect",
@@ -54,19 +54,19 @@ def dex(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def container_at(url: str) -> str:
-    """The id of the container that is published at the port of `url`."""
+    """Returns the id of the container that publishes the port of `url`."""
     words = ["docker", "ps", "--quiet", "--filter", f"publish={urlsplit(url).port}"]
     return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def create_federated_client(realm: Realm, dex: Dex, secret: str) -> None:
-    """Make Dex a client of the realm."""
+    """Creates the client of the realm that Dex uses."""
     client = {
         "clientId": "dex",
         "secret": secret,
         "redirectUris": [f"{dex.issuer}/callback"],
         "protocolMappers": [_GROUPS],
-        "defaultClientScopes": ["basic", "profile"],  # the bootstrap leaves new clients of the realm only the first
+        "defaultClientScopes": ["basic", "profile"],  # by default, new clients of this realm get only the first
         "fullScopeAllowed": True,
     }
     realm.admin().write("POST", ("clients",), client)

@@ -1,4 +1,4 @@
-"""Registrations without end at the front of a real Dex: nothing of them is kept, by the front or by Dex."""
+"""A flood of registrations at the proxy of a real Dex: neither the proxy nor Dex stores anything."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = [pytest.mark.containers, pytest.mark.full]
-_PROGRAMS = 8  # at once, each with a connection of its own that it keeps
+_PROGRAMS = 8  # concurrent clients, each with a persistent connection
 _BODY = json.dumps({"redirect_uris": [REDIRECT], "client_name": "one of many"}).encode()
 _HEADERS = {"Content-Type": "application/json"}
 _MEBIBYTE = 2**20
@@ -31,7 +31,7 @@ def dex(engine: None, tmp_path: Path) -> Iterator[Dex]:
 
 
 def register(dex: Dex, times: int) -> Counter[tuple[int, str]]:
-    """How often each status was answered, and each client."""
+    """Registers `times` times; returns the counts by status and client id."""
 
     def one_program(_: int) -> Counter[tuple[int, str]]:
         connection = HTTPConnection("127.0.0.1", dex.port, timeout=60)
@@ -50,13 +50,13 @@ def register(dex: Dex, times: int) -> Counter[tuple[int, str]]:
 
 
 def memory(dex: Dex, name: str) -> int:
-    """Bytes that a container's programs hold; what the kernel caches of files is not theirs."""
+    """Returns the bytes that a container's processes use, without the kernel's file cache."""
     current = dex.containers[name].get_wrapped_container().stats(stream=False)["memory_stats"]
     return int(current["usage"]) - int(current.get("stats", {}).get("inactive_file", 0))
 
 
 def stored_objects(dex: Dex) -> tuple[object, ...]:
-    """Everything else that could grow: files, changes of the containers' file systems, lines of logs."""
+    """Returns everything else that could grow: files, changes in the containers' file systems, log lines."""
     proxy, behind = (dex.containers[name].get_wrapped_container() for name in ("front", "dex"))
     files = proxy.exec_run(["sh", "-c", _FILES]).output.decode().replace("\n\n", "\n")
     written = sorted(line for line in files.splitlines() if not line.startswith(("/proc", "find:")))
@@ -65,15 +65,15 @@ def stored_objects(dex: Dex) -> tuple[object, ...]:
 
 @pytest.mark.requirement("dex.stateless")
 def test_ten_thousand_registrations_leave_nothing_behind(dex: Dex) -> None:
-    register(dex, 2_000)  # what is kept ready for any traffic is there by then
+    register(dex, 2_000)  # warm-up: memory that any traffic needs is allocated by then
     before, current = stored_objects(dex), {name: memory(dex, name) for name in ("front", "dex")}
     responses = register(dex, 10_000)
     assert {status for status, _ in responses} == {201}
     assert sum(responses.values()) == 10_000
-    assert len(responses) == 100  # each of the pool, and none besides
-    assert max(responses.values()) < 2 * min(responses.values())  # by chance, evenly
+    assert len(responses) == 100  # exactly the clients of the pool
+    assert max(responses.values()) < 2 * min(responses.values())  # uniformly at random
     assert stored_objects(dex) == before
     grown = {name: memory(dex, name) - current[name] for name in current}
     assert grown["front"] < 16 * _MEBIBYTE, grown
-    assert grown["dex"] < 4 * _MEBIBYTE, grown  # it was not asked
+    assert grown["dex"] < 4 * _MEBIBYTE, grown  # no request reached it
     assert dex.log_in("reader", "mcp-native-00")["status"] == 200

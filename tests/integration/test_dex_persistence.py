@@ -1,4 +1,4 @@
-"""What outlives what at Dex: keys, restarts, storage; and people whose accounts are elsewhere."""
+"""Persistence at Dex: keys, restarts, storage; and users of external identity providers."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_apply_proves_what_runs_and_check_tells_drift(
         ):
             assert verification in output
         assert COMMANDS["check"](options, dex.environment) == 0
-        # The file is right, and the running Dex has read another one.
+        # The file is correct, but the running Dex has loaded another one.
         dex.write_sources(registration={"profile": "loopback-only"})
         assert COMMANDS["check"](options, dex.environment) == 1
         dex.render()
@@ -93,7 +93,7 @@ def test_the_log_of_dex_has_failures_and_is_quiet_otherwise(engine: None, tmp_pa
     with running_dex(tmp_path) as dex:
         client = str(dex.register(redirect_uris=[REDIRECT])["client_id"])
         assert dex.log_in("reader", client)["status"] == 200
-        # Dex looks for its key once before it has made one.
+        # Dex looks up its key once before it has generated one.
         assert {json.loads(line)["msg"] for line in dex.logs().splitlines()} <= {"failed to get signing algorithm"}
         dex.visit("stranger", dex.authorization_url(client))
         failed = [line for line in map(json.loads, dex.logs().splitlines()) if line.get("user") == "stranger"]
@@ -113,7 +113,7 @@ async def test_tokens_by_a_new_key_count_without_a_restart(engine: None, tmp_pat
             first = kids(dex)
             wait_for_another_key(dex, first)
             renewed = dex.refresh(client, tokens["refresh_token"])
-            server.clock.at = time.time() + 20  # an unknown key is asked for at most once in a while
+            server.clock.at = time.time() + 20  # past the cool-down between fetches for unknown keys
             assert kids(dex) - first
             assert await server.status(renewed["access_token"]) == 200
 
@@ -145,7 +145,7 @@ def test_dex_takes_every_example_of_a_connector(engine: None, tmp_path: Path) ->
     }
     with running_dex(tmp_path, config=f"dex.yaml,{names}", env=env) as dex:
         page = httpx.get(dex.authorization_url("mcp-native-00"), timeout=_PATIENCE).text
-        # The other two ask their provider when Dex starts; it is not there, and Dex goes on without them.
+        # The other two load their provider's metadata when Dex starts; it is unavailable, and Dex starts without them.
         log = dex.logs()
         for name in ("Directory", "GitHub", "Company login"):
             assert name in page
@@ -157,18 +157,18 @@ def test_dex_takes_every_example_of_a_connector(engine: None, tmp_path: Path) ->
 
 
 def kids(dex: Dex) -> set[str]:
-    """The keys that Dex publishes."""
+    """Returns the key ids that Dex publishes."""
     return {key["kid"] for key in httpx.get(f"{dex.issuer}/keys").json()["keys"]}
 
 
 def wait_for_another_key(dex: Dex, known: set[str]) -> None:
     end = time.monotonic() + _PATIENCE
     while kids(dex) <= known and time.monotonic() < end:
-        time.sleep(0.5)  # Dex looks for keys to rotate twice a minute, and tells nobody
+        time.sleep(0.5)  # polls, because Dex rotates keys twice a minute without any signal
 
 
 def self_signed() -> bytes:
-    """A certificate, in PEM."""
+    """Returns a self-signed certificate as PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "login.example.com")])
     start = dt.datetime.now(dt.UTC)

@@ -1,4 +1,4 @@
-"""docker-compose.dex.yml, brought up from empty volumes as its header writes it."""
+"""docker-compose.dex.yml, started from empty volumes with the commands of its header."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.containers, pytest.mark.timeout(600)]
 
 @dataclass(frozen=True)
 class DexStack(Stack):
-    """One project of the Dex compose file."""
+    """A project of the Dex compose file."""
 
     dex_port: int = field(default_factory=free_port)
 
@@ -175,7 +175,7 @@ def test_a_second_up_changes_nothing_and_a_change_reaches_dex(dex_stack: DexStac
     output = dex_stack.compose("logs", "--no-log-prefix", "files").stdout
     assert output.split()[-2:] == ["no", "changes"]
     assert output.count("create") == 5  # only the first time
-    # Another file for Dex: the bootstrap waits until Dex runs with it.
+    # A changed file for Dex: the bootstrap waits until Dex has loaded it.
     dex_stack.compose("up", "--wait", "--no-build", DEX_CONFIG="dex.yaml,connectors/github.yaml")
     assert "GitHub" in httpx.get(f"{dex_stack.issuer}/auth", params=_query(), follow_redirects=True, timeout=60).text
     dex_stack.compose("up", "--wait", "--no-build")

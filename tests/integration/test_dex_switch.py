@@ -1,4 +1,4 @@
-"""One server, two providers: what changes between Keycloak and Dex is settings only."""
+"""One server with two providers: only settings differ between Keycloak and Dex."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SWITCHED = {"OAUTH_SERVER_URL", "OAUTH_INTERNAL_URL", "OAUTH_PROVIDER", "OAUTH_C
 
 
 def server_of(file: str) -> dict[str, Any]:
-    """The MCP server as compose starts it by this file."""
+    """Returns the MCP server's service in this compose file."""
     words = ["docker", "compose", "--env-file", os.devnull, "--project-name", "one", "--file", file]
     displayed = subprocess.run(
         [*words, "config", "--format", "json"], cwd=REPOSITORY, check=True, capture_output=True, timeout=60
@@ -69,7 +69,7 @@ async def test_a_server_that_is_started_again_with_two_other_settings_takes_the_
 
 
 async def statuses(settings: Mapping[str, str], folder: Path, *tokens: str) -> list[int]:
-    """What a server with these settings answers to each token; its metadata name the provider it was given."""
+    """Returns the status for each token at a server with these settings, whose metadata must name the provider."""
     with serving_process(settings, folder / "server.log") as server:
         async with httpx.AsyncClient(base_url=server.origin, trust_env=False, timeout=60) as http:
             document = (await http.get("/.well-known/oauth-protected-resource/mcp")).json()

@@ -1,4 +1,4 @@
-"""The doctor on a real Keycloak that is set up wrongly; doing what it says mends it."""
+"""The doctor on misconfigured Keycloak realms; following its advice fixes them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SCOPE = "mcp:tools mcp:notes.read"
 
 @asynccontextmanager
 async def our_server(realm: Realm) -> AsyncIterator[httpx2.AsyncClient]:
-    """A client that finds our server at its public URL in this process, and everything else on the network."""
+    """Yields a client that reaches our server in process at its public URL, and everything else over the network."""
     async with httpx.AsyncClient(trust_env=False, timeout=20) as provider, create_client({}) as outside:
         app = create_app(settings_for(realm), http=provider)
         server = httpx2.ASGITransport(app)
@@ -153,7 +153,7 @@ async def test_scopes_without_an_audience_mapper(realm: Realm) -> None:
 
 @pytest.mark.requirement("doctor.cause_first", "doctor.advice_mends")
 async def test_a_client_without_the_scope_basic(realm: Realm) -> None:
-    """evoila/meho#791, agentic-community/mcp-gateway-registry#1132: clients that the admin API makes."""
+    """evoila/meho#791, agentic-community/mcp-gateway-registry#1132: clients created through the admin API."""
     made: dict[str, Any] = {
         "clientId": "made-by-hand",
         "publicClient": True,
@@ -186,7 +186,7 @@ async def test_an_account_without_a_role(realm: Realm) -> None:
 
 @pytest.mark.requirement("doctor.cause_first", "doctor.advice_mends")
 async def test_a_scope_that_keycloak_does_not_have(realm: Realm) -> None:
-    """agentic-community/mcp-gateway-registry#1143: the server advertises what the realm does not know."""
+    """agentic-community/mcp-gateway-registry#1143: the server advertises a scope that the realm does not have."""
     admin = realm.admin()
     (scope,) = (scope for scope in admin.get("client-scopes") if scope["name"] == "mcp:notes.write")
     admin.write("DELETE", ("client-scopes", scope["id"]))

@@ -1,4 +1,4 @@
-"""The doctor's `--probe` and `--fix` from its command line, on a real Keycloak and a server in front of it."""
+"""The doctor's `--probe` and `--fix` on the command line, with a real Keycloak and a server that uses it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.containers
 
 
 def doctor(server: Server, *words: str, **variables: str) -> tuple[int, dict[str, Any], str]:
-    """`scripts/doctor URL --json`: exit code, report, standard error."""
+    """Runs `scripts/doctor URL --json`; returns exit code, report and standard error."""
     done = subprocess.run(
         [sys.executable, "-m", "mcp_idp.cli.doctor", server.url, "--json", *words],
         cwd=REPOSITORY,
@@ -54,12 +54,12 @@ def test_a_drifted_realm_is_shown_mended_and_tried(keycloak: Keycloak, tmp_path:
 
         code, report, _ = doctor(server, "--inside")
         assert (code, names(report)[0]) == (1, "provider_drift")
-        # Nobody is there to agree: shown, and nothing written.
+        # Without a terminal for the confirmation, the fix is shown but not applied.
         _, _, output = doctor(server, "--fix")
         assert "client policies" in output
         assert "not confirmed" in output
         assert check(server.realm).names == drifted
-        # Another server's URL would be written as the audience.
+        # Otherwise another server's URL would become the audience.
         _, _, output = doctor(server, "--fix", "--yes", MCP_PUBLIC_URL="http://localhost:9/mcp")
         assert "nothing was written" in output
         assert check(server.realm).names == drifted

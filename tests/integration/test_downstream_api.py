@@ -1,4 +1,4 @@
-"""Another API behind a tool, with a real Keycloak: whom it sees, what it refuses, and who may exchange a token."""
+"""A downstream API of a tool, with a real Keycloak: the caller it sees, rejected tokens, permission to exchange."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def upstreams(url: str | None = None) -> Json:
 
 @dataclass(frozen=True)
 class Orders:
-    """The realm with the API, and where the API is."""
+    """The realm with the API, and the API's URL."""
 
     realm: Realm
     url: str
 
     def see(self, token: str | None) -> httpx.Response:
-        """What the API answers to a call with `token`."""
+        """Calls the API with `token` and returns the response."""
         return httpx.get(self.url, headers={"authorization": f"Bearer {token}"} if token else {}, timeout=30)
 
     def log_in(self, user: str) -> str:
@@ -67,7 +67,7 @@ class Orders:
 
 
 def log_in(realm: Realm, user: str, **client: Any) -> str:
-    """A person's access token, by a client that registers itself."""
+    """Logs in with a self-registered client; returns the access token."""
     registered = realm.register(**{"redirect_uris": [REDIRECT], "scope": "mcp:tools", **client})
     secret = {"client_secret": registered["client_secret"]} if "client_secret" in registered else {}
     token: str = realm.log_in(user, registered["client_id"], scope="mcp:tools", **secret)["access_token"]
@@ -75,7 +75,7 @@ def log_in(realm: Realm, user: str, **client: Any) -> str:
 
 
 def exchange(realm: Realm, token: str, client_id: str, secret: str, **more: str) -> Json:
-    """What Keycloak answers to a client that wants another token for `token`."""
+    """Requests a token exchange from Keycloak and returns the response."""
     kinds = {"subject_token_type": ACCESS_TOKEN, "requested_token_type": ACCESS_TOKEN}
     form = {"grant_type": GRANT_TYPE, "subject_token": token, **kinds, **more}
     return realm.token(**form, client_id=client_id, client_secret=secret)
@@ -99,7 +99,7 @@ def running_api(realm: Realm, url: str) -> Iterator[None]:
     words = ["-m", "uvicorn", "docs.examples.upstream:app", "--port", str(urlsplit(url).port)]
     environment = {"PATH": os.environ["PATH"], "OAUTH_SERVER_URL": realm.issuer}
     process = subprocess.Popen([sys.executable, *words], cwd=REPOSITORY, env=environment)
-    transport = httpx.HTTPTransport(retries=7)  # waits of 0.5 s, 1 s, 2 s … between them: until it listens
+    transport = httpx.HTTPTransport(retries=7)  # waits 0.5 s, 1 s, 2 s … until the server listens
     try:
         with httpx.Client(transport=transport, timeout=60, trust_env=False) as client:
             assert client.get(url).status_code == 401
@@ -158,7 +158,7 @@ async def test_a_token_is_good_at_one_of_the_two_only(orders: Orders) -> None:
 def test_nobody_else_exchanges_a_token(orders: Orders) -> None:
     realm, victim = orders.realm, orders.log_in("reader")
     client = realm.register(**WITH_GRANT)
-    assert GRANT_TYPE in client["grant_types"]  # so it is for the policy to refuse it
+    assert GRANT_TYPE in client["grant_types"]  # so only the policy can reject it
     who = (client["client_id"], client["client_secret"])
     login = realm.log_in("reader", client["client_id"], scope="mcp:tools", client_secret=client["client_secret"])
     for token in (victim, login["access_token"]):
@@ -166,7 +166,7 @@ def test_nobody_else_exchanges_a_token(orders: Orders) -> None:
             rejected = exchange(realm, token, *who, **more)
             assert (rejected["status"], rejected.get("error_description")) == (400, "Value for claim 'iss' not allowed")
     assert exchange(realm, victim, "mcp-native", "", audience=API)["status"] in {400, 401}
-    # The rule is about tokens that are handed in: everything else goes on.
+    # The rule concerns subject tokens only; everything else still works.
     again = realm.token(grant_type="refresh_token", refresh_token=login["refresh_token"], **_as(*who))
     assert again["status"] == 200
     assert realm.introspect(victim)["active"] is True
@@ -202,7 +202,7 @@ async def test_a_tool_reads_a_claim_that_keycloak_writes_for_it(
 ) -> None:
     @tool(title="Tell")
     async def tell() -> str:
-        """Tell all that there is of the claims."""
+        """Return the exposed claims."""
         return repr(current_principal().claims)
 
     monkeypatch.setattr(tools, "tell", tell, raising=False)

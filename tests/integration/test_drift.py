@@ -1,4 +1,4 @@
-"""What plan and check say of a realm, and that an apply mends what they name."""
+"""What plan and check report for a realm, and that an apply fixes it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SEEDS = [1, *(pytest.param(seed, marks=pytest.mark.full) for seed in range(2, 7)
 
 @pytest.fixture
 def whole(keycloak: Keycloak, tmp_path: Path) -> Realm:
-    """A realm with all that may be changed: groups, too."""
+    """Creates a realm with everything that the changes affect, including groups."""
     source = yaml.safe_load((REPOSITORY / "idp-config" / "access.yaml").read_text(encoding="utf-8"))
     return bootstrapped(keycloak, tmp_path, groups=TAMPERED_GROUPS, demo_users={**source["demo_users"], **IN_A_GROUP})
 
@@ -118,12 +118,12 @@ def test_an_account_that_may_only_read_is_enough_for_a_check(realm: Realm) -> No
     assert code == PermissionDenied.exit_code
     assert "manage-realm, manage-clients" in error
     assert error.count("\n") == 1
-    # Without the right to see people the rest is still compared, and it is said what was not.
+    # Without the right to view users the rest is still compared, and the report says what was not.
     blind = account(realm, "view-realm", "view-clients")
     found = check(realm, **blind)
     assert found.names == ["realm.accessTokenLifespan"]
     assert "demo users were not compared" in found.warnings[0]
-    # Nor is a service account looked at that somebody switched on: the access file names no machine clients.
+    # A service account that somebody enabled is not checked either: the access file names no service clients.
     client_members("mcp-native", publicClient=False, serviceAccountsEnabled=True)(realm.admin())
     found = check(realm, **blind)
     assert "client mcp-native.serviceAccountsEnabled" in found.names

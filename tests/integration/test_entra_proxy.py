@@ -1,4 +1,4 @@
-"""The front before Entra: real Caddy, an imitation of Entra that refuses `resource`, and the official Python client."""
+"""The registration proxy for Entra: real Caddy, a fake Entra that rejects `resource`, the official Python client."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _READY_SECONDS = 60
 
 @dataclass
 class Proxy:
-    """A running front."""
+    """A running proxy."""
 
     url: str
     entra: Entra
@@ -66,10 +66,10 @@ class Proxy:
 
 @contextmanager
 def running_proxy(folder: Path, entra: Entra, port: int, variables: dict[str, str]) -> Iterator[Proxy]:
-    """The front as docker-compose.entra.yml starts it, but for its network and port; stopped at the end."""
+    """Starts the proxy as docker-compose.entra.yml does, except for network and port; stops it at the end."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the container library's own, at import
-        from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - asks for the engine when imported
+        warnings.simplefilter("ignore")  # warnings of testcontainers at import
+        from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - contacts the engine at import
 
     service = yaml.safe_load((REPOSITORY / "docker-compose.entra.yml").read_text(encoding="utf-8"))["services"]["front"]
     files = {n.removeprefix("front/"): text for n, text in proxy_files(EntraSettings.load(variables)).items()}
@@ -83,7 +83,7 @@ def running_proxy(folder: Path, entra: Entra, port: int, variables: dict[str, st
         cap_add=service["cap_add"],
         security_opt=["no-new-privileges:true"],
         user=str(os.getuid()),
-        network_mode="host",  # Entra is one address for the front and for browsers
+        network_mode="host",  # so that Entra has the same address for the proxy and for browsers
     )
     container.with_command(service["command"]).with_tmpfs_mount("/tmp")  # noqa: S108 - the container's
     container.with_volume_mapping(str(folder / "front"), "/run/idp/front", "ro")
@@ -105,7 +105,7 @@ def _wait(proxy: Proxy) -> None:
                 return
         except httpx.TransportError:
             pass
-        time.sleep(0.1)  # polling a process that tells nobody when it is ready
+        time.sleep(0.1)  # polls, because the process does not signal that it is ready
     raise TimeoutError("the front was not ready")
 
 
@@ -133,7 +133,7 @@ def proxy(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pr
 
 @dataclass
 class Browser:
-    """The client's storage, and a person who is logged in at Entra and presses the front's button."""
+    """The client's storage, and a user who is logged in at Entra and submits the proxy's consent page."""
 
     client: OAuthClientInformationFull | None = None
     tokens: OAuthToken | None = None
@@ -160,7 +160,7 @@ class Browser:
 
 
 def agree(url: str, pages: list[str]) -> dict[str, str]:
-    """From the front's page to the program's redirect URI; what comes back there."""
+    """Submits the consent page and follows to the client's redirect URI; returns the parameters there."""
     with httpx.Client(timeout=30) as browser:
         page = browser.get(url)
         pages.append(page.text)
@@ -319,7 +319,7 @@ def test_the_metadata_says_what_is_true(proxy: Proxy) -> None:
     assert document["code_challenge_methods_supported"] == ["S256"]
     assert f"{PREFIX}mcp:tools" in document["scopes_supported"]
     assert "openid" not in document["scopes_supported"]
-    assert "authorization_response_iss_parameter_supported" not in document  # RFC 9207: Entra sends none
+    assert "authorization_response_iss_parameter_supported" not in document  # RFC 9207: Entra does not send `iss`
     assert proxy.get("/.well-known/openid-configuration").status_code == 404
 
 

@@ -1,4 +1,4 @@
-"""A realm that somebody configured by hand: what check finds open in it, and what an apply leaves alone."""
+"""A manually configured realm: the weaknesses that check finds, and what an apply leaves unchanged."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def test_a_realm_made_by_the_guide_is_adopted_and_its_other_clients_stay(keycloa
         "client_secret": service_client["client_secret"],
         "scope": "mcp:tools",
     }
-    # The hole is there: a stranger's token, for our resource, without any person.
+    # The weakness exists: an unauthenticated client gets a token for our resource without a user.
     assert claims(realm.token(grant_type="client_credentials", **known)["access_token"])["aud"] == realm.public_url
 
-    # S2, S4 and S5 are shut where this Keycloak was started.
+    # S2, S4 and S5 are closed by the start options of this Keycloak.
     assert [weakness.id for weakness in check(realm).weaknesses] == ["S1", "S3", "S6", "S7", "S8", "S9"]
     before = what_is_theirs(realm.admin())
     realm.apply()
@@ -51,7 +51,7 @@ def test_a_realm_made_by_the_guide_is_adopted_and_its_other_clients_stay(keycloa
 def test_who_registered_a_client_that_becomes_ours_reads_no_secret_of_it(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = tutorial_realm(keycloak, tmp_path, "test-taken-over")
     admin = realm.admin()
-    # At an endpoint of Keycloak's own kind a stranger chooses id and attributes, and is given this token.
+    # At Keycloak's own registration endpoints a client chooses its id and attributes, and gets this token.
     admin.write("POST", ("clients",), {"clientId": realm.public_url, "attributes": dict(MANAGED_MARKER)})
     (client,) = admin.get("clients", clientId=realm.public_url)
     path = f"admin/realms/{realm.name}/clients/{client['id']}/registration-access-token"
@@ -64,7 +64,7 @@ def test_who_registered_a_client_that_becomes_ours_reads_no_secret_of_it(keycloa
     first = read(token).json()
     assert first["client_id"] == realm.public_url
     realm.apply()
-    rejected = read(first["registration_access_token"])  # each use makes a new one
+    rejected = read(first["registration_access_token"])  # each use returns a new one
     assert rejected.status_code == 401
     assert realm.client_secret not in rejected.text
     assert check(realm).clean
@@ -80,7 +80,7 @@ def test_what_the_files_no_longer_name_is_removed_if_it_is_ours(realm: Realm) ->
     # Somebody makes one of them their own, by taking our mark off.
     (adopted,) = admin.get("clients", clientId="taken")
     admin.write("PUT", ("clients", adopted["id"]), {**adopted, "attributes": {**adopted["attributes"], "kept.by": ""}})
-    # Others carry names like ours, and are not.
+    # Other objects have similar names but are not managed.
     admin.write("POST", ("roles",), {"name": "mcp-auditor"})
     admin.write("POST", ("client-scopes",), {"name": "mcp:audit", "protocol": "openid-connect"})
     admin.write("POST", ("users",), {"username": "somebody", "email": "somebody@demo.example", "firstName": "Real"})

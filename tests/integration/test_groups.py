@@ -1,4 +1,4 @@
-"""Groups of the access file on a real Keycloak: people get roles by being put in, and nobody gets more by them."""
+"""Groups of the access file in a real Keycloak: members get the groups' roles and nothing else."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.containers, pytest.mark.anyio]
 GROUPS = {"engineering": ["mcp-writer"], "acme:platform": ["mcp-writer", "mcp-admin"]}
 DEMO = {"reader": {"password": "reader", "roles": ["mcp-reader"], "groups": ["engineering"]}}
 WRITING = {"mcp:tools", "mcp:notes.read", "mcp:notes.write"}
-FIRST_TIME = 12  # writes of an apply that is the first one with these groups and this demo user
+FIRST_TIME = 12  # writes of the first apply with these groups and this demo user
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def find(admin: AdminClient, path: str) -> Json:
 
 
 def make(admin: AdminClient, name: str, *roles: str, **members: Any) -> Json:
-    """A group of somebody else's."""
+    """Creates an unmanaged group."""
     admin.write("POST", ("groups",), {"name": name, **members})
     found = find(admin, name)
     give(admin, found, *roles)
@@ -50,7 +50,7 @@ def give(admin: AdminClient, group: Json, *roles: str) -> None:
 
 
 def user(admin: AdminClient, name: str, group: Json | None) -> Json:
-    """A person without any role, in `group`."""
+    """Creates a user without roles, in `group`."""
     profile = {"firstName": "Ada", "lastName": "L", "email": f"{name}@people.example", "emailVerified": True}
     credentials = [{"type": "password", "value": name, "temporary": False}]
     admin.write("POST", ("users",), {"username": name, "enabled": True, "credentials": credentials, **profile})
@@ -62,7 +62,7 @@ def user(admin: AdminClient, name: str, group: Json | None) -> Json:
 
 
 def rights(admin: AdminClient, role: str = "realm-admin") -> tuple[str, Json]:
-    """The id of the client whose roles are the rights in the realm, and one of these."""
+    """Returns the id of the client that has the realm's admin roles, and one of these roles."""
     client = admin.get("clients", clientId="realm-management")[0]["id"]
     return client, admin.get("clients", client, "roles", role)
 
@@ -129,7 +129,7 @@ def test_what_somebody_changes_at_a_group_is_named_and_what_is_ours_is_mended(ow
     fixed = find(admin, "engineering")
     assert fixed["attributes"] == {"cost": ["7"], "kept.by": ["bootstrap_idp"]}
     assert (fixed["id"], fixed["description"]) == (engineering["id"], "Who builds")
-    assert set(fixed["realmRoles"]) == {"mcp-writer", "offline_access"}  # others' roles are not ours to take
+    assert set(fixed["realmRoles"]) == {"mcp-writer", "offline_access"}  # unmanaged roles are not revoked
     assert set(find(admin, "acme:platform")["realmRoles"]) == {"mcp-writer", "mcp-admin"}
     assert [member["id"] for member in admin.get("groups", engineering["id"], "members")] == [ada["id"]]
     assert check(own).clean
@@ -155,8 +155,8 @@ def test_a_group_is_found_among_many_and_is_not_one_of_the_same_name_elsewhere(o
     own.apply()
     assert find(admin, "engineering")["realmRoles"] == ["mcp-writer"]
     assert find(admin, "other")["subGroupCount"] == 1
-    assert admin.get("groups", below["id"])["realmRoles"] == ["mcp-admin"]  # somebody's, and said to be there
-    # Who is in a subgroup of ours has its roles as well.
+    assert admin.get("groups", below["id"])["realmRoles"] == ["mcp-admin"]  # unmanaged, and reported
+    # Members of a subgroup have the roles of our group too.
     admin.write("POST", ("groups", find(admin, "engineering")["id"], "children"), {"name": "night shift"})
     assert "group engineering has 1 subgroup: their members have its roles too" in warned(own)
 
@@ -185,7 +185,7 @@ def test_a_group_of_somebody_else_s_is_refused_and_not_touched_until_they_mark_i
     realm.write_access(groups={"builders": ["mcp-writer"]})
     realm.apply()
     assert find(admin, "engineering") == before
-    # They hand it over.
+    # Its owner adopts it by setting the managed marker.
     marked = {"name": "engineering", "attributes": {"cost": ["7"], "kept.by": ["bootstrap_idp"]}}
     admin.write("PUT", ("groups", theirs["id"]), marked)
     realm.write_access(groups=GROUPS)
@@ -209,7 +209,7 @@ def test_a_group_that_is_dropped_goes_and_its_people_lose_its_roles(own: Realm) 
     ]
     own.apply()
     assert admin.find("group-by-path", "engineering") is None
-    assert find(admin, "acme:platform")["id"] == platform["id"]  # without our mark it is somebody's
+    assert find(admin, "acme:platform")["id"] == platform["id"]  # unmanaged without our marker
     assert own.apply() == 0
     assert check(own).clean
     response = own.log_in("ada", "mcp-native", scope="mcp:tools")
@@ -235,7 +235,7 @@ SERVICE_CLIENT = {"importer": {"name": "An importer", "roles": ["mcp-reader"], "
 
 
 def token_without_a_user(realm: Realm) -> dict[str, Any]:
-    """What a stranger's program gets that registers itself and asks."""
+    """Registers a client and requests a token for itself; returns the response."""
     grants = {"redirect_uris": [REDIRECT], "grant_types": ["client_credentials"]}
     client = realm.post_client("openid-connect", {**grants, "scope": "mcp:tools"})
     known = {"client_id": client["client_id"], "client_secret": client["client_secret"]}
@@ -262,7 +262,7 @@ def test_a_group_that_everybody_joins_brings_none_of_our_roles(keycloak: Keycloa
     for group in (joined, harmless):
         admin.write("PUT", ("default-groups", group["id"]), {})
 
-    assert token_without_a_user(realm)["aud"] == realm.public_url  # the hole is there
+    assert token_without_a_user(realm)["aud"] == realm.public_url  # the weakness exists
     found = check(realm)
     assert "realm.default groups" in found.names
     assert [weakness.id for weakness in found.weaknesses] == ["S1"]
@@ -293,7 +293,7 @@ def test_a_group_by_which_people_administer_the_realm_is_named_and_left(own: Rea
     named = [weakness.what.split("group ")[1].split(" ")[0] for weakness in found.weaknesses if weakness.id == "G1"]
     assert named == groups
     assert [weakness.id for weakness in found.weaknesses if weakness.id != "G1"] == ["R2"] * (way == "our own role")
-    # The account that may only put people in could make itself an administrator so.
+    # Otherwise the account that may only manage memberships could make itself an administrator.
     limited = {**own.environment, **account(own, "view-realm", "manage-users")}
     mallory = user(admin, "mallory", None)
     as_limited(limited).write("PUT", ("users", mallory["id"], "groups", engineering["id"]), {})
@@ -312,7 +312,7 @@ def test_a_group_that_brings_more_of_our_roles_inside_another_is_named(own: Real
         give(admin, find(admin, "engineering"), role)
     user(admin, "ada", find(admin, "engineering"))
     token = claims(own.log_in("ada", "mcp-native", scope="mcp:tools mcp:admin")["access_token"])
-    assert "mcp:admin" in token["scope"].split()  # more than the file gives
+    assert "mcp:admin" in token["scope"].split()  # more than the file grants
     found = check(own)
     assert (found.clean, [(weakness.id, weakness.what) for weakness in found.weaknesses]) == (
         False,
@@ -322,7 +322,7 @@ def test_a_group_that_brings_more_of_our_roles_inside_another_is_named(own: Real
 
 def as_limited(variables: dict[str, str]) -> AdminClient:
     from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient  # noqa: PLC0415 - needed here only
-    from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings  # noqa: PLC0415 - likewise
+    from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings  # noqa: PLC0415 - as above
 
     session = AdminClient(KeycloakSettings.load(variables))
     session.log_in(30)
@@ -337,7 +337,7 @@ def test_groups_take_the_rights_over_people_and_a_realm_without_them_does_not(
     blind = account(realm, "view-realm", "view-clients")
     writer = account(realm, "manage-realm", "manage-clients")
     admin = realm.admin()
-    # Keycloak shows nobody without this right which groups everybody joins: whoever lacks it says so.
+    # Keycloak shows the default groups only with this right; `check` reports that it is missing.
     default_group_id = make(admin, "all", "mcp-reader")["id"]
     for _ in ("there is none", "there is one"):
         found = check(realm, **blind)
@@ -389,7 +389,7 @@ def test_an_apply_with_groups_that_broke_off_gives_nobody_more_and_is_completed(
         name: set(group["realmRoles"]) for name in (*GROUPS, "old") if (group := admin.find("group-by-path", name))
     }
     assert group_roles.get("old", set()) <= {"mcp-admin"}
-    assert group_roles["engineering"] in ({"mcp-admin"}, set(), {"mcp-writer"})  # never both
+    assert group_roles["engineering"] in ({"mcp-admin"}, set(), {"mcp-writer"})  # never both roles
     assert group_roles.get("acme:platform", set()) <= set(GROUPS["acme:platform"])
     realm.apply()
     assert check(realm).clean

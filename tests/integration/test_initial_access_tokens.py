@@ -1,4 +1,4 @@
-"""The registration profile initial-access-token: nobody registers uninvited, and an invitation loosens no rule."""
+"""The registration profile initial-access-token: registration requires a token, which relaxes no other rule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Keycloak started as tutorials start it, with every registration endpoint open: what only its start can mend."""
+"""A Keycloak started as in tutorials, with every registration endpoint open: weaknesses that only start options fix."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ OPEN: dict[str, str | None] = dict.fromkeys(map(SWITCH.format, ("DEFAULT", "INST
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """A server without our switches, and documents it can fetch."""
+    """A server without our start options, and documents that it can fetch."""
 
     keycloak: Keycloak
     documents: Documents
@@ -41,7 +41,7 @@ def outside(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     hosts = (LISTED, UNLISTED)
     write_certificates(folder, hosts)
     with warnings.catch_warnings(), serving_documents(folder) as documents:
-        warnings.simplefilter("ignore")  # the container library's own, at import
+        warnings.simplefilter("ignore")  # warnings of testcontainers at import
         with running_keycloak({**OPEN, "KC_FEATURES": "cimd"}, ca=folder, hosts=hosts) as keycloak:
             yield Outside(keycloak, documents)
 
@@ -54,7 +54,7 @@ def test_all_nine_holes_are_named_and_what_apply_cannot_mend_is_told(outside: Ou
     outcomes = tried(realm)
     assert [outcome.id for outcome in outcomes if outcome.open] == [f"S{n}" for n in range(1, 10)], outcomes
     assert clients_of(realm) == before
-    # They are there, by trial: another person's subject, a token for years, one signed with a shared secret.
+    # Verified by exploits: another user's subject, a token valid for years, one signed with a shared secret.
     assert _forged(realm, "before")["sub"] == _user(realm)["id"]
     lasting = _forged(realm, "before-lasting", attributes=payloads.TEN_YEAR_LIFETIME)
     assert lasting["exp"] - lasting["iat"] > 30_000
@@ -63,7 +63,7 @@ def test_all_nine_holes_are_named_and_what_apply_cannot_mend_is_told(outside: Ou
     left = check(realm)
     assert left.names == []
     assert [weakness.id for weakness in left.weaknesses] == ["S2", "S3", "S4", "S4", "S5"]
-    # What came in while it was open is still there, and is named: it is nobody's to remove but the administrator's.
+    # Clients registered before still exist and are reported; only the administrator may remove them.
     earlier = [weakness for weakness in left.weaknesses if "that already existed" in weakness.what]
     assert [(weakness.id, "before-lasting" in weakness.what) for weakness in earlier] == [("S3", True), ("S4", True)]
     for name in ("before", "before-lasting"):
@@ -74,7 +74,7 @@ def test_all_nine_holes_are_named_and_what_apply_cannot_mend_is_told(outside: Ou
     assert all(SWITCH.format("DEFAULT") in weakness.fix for weakness in left.weaknesses)
     assert any("KC_SPI_CLIENT_REGISTRATION__DEFAULT__ENABLED=false" in line for line in realm.message)
     assert [outcome.id for outcome in tried(realm) if outcome.open] == ["S2", "S4", "S5", "S8"]
-    # With the endpoint open, the policy alone keeps mappers out.
+    # With the endpoint open, only the policy rejects mappers.
     body = payloads.own_kind("after", protocolMappers=[payloads.SUB_FORGING_MAPPER])
     assert realm.post_client("default", body)["status"] == 403
 
@@ -85,13 +85,13 @@ def _user(realm: Realm) -> Json:
 
 
 def _forged(realm: Realm, client_id: str, **members: object) -> Json:
-    """The token of an attacker who registered a client of Keycloak's own kind."""
+    """Registers a client at Keycloak's own endpoint as an attacker and returns its token."""
     admin = realm.admin()
     attacker = {
         "username": client_id,
         "enabled": True,
         "email": f"{client_id}@theirs.example",
-        "firstName": _user(realm)["id"],  # anybody may call themselves so, on their account page
+        "firstName": _user(realm)["id"],  # any user can set this name on the account page
         "lastName": "A",
         "credentials": [{"type": "password", "value": client_id, "temporary": False}],
     }

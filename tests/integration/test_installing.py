@@ -1,4 +1,4 @@
-"""scripts/venv installs: distributions of these tests, and the locks as they are, from where pip looks for them."""
+"""scripts/venv installs test distributions, and the real locks from pip's configured index."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from tests.support.wheelhouse import add_wheel, lock_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.timeout(600)  # most of it is spent in making virtual environments
+pytestmark = pytest.mark.timeout(600)  # creating virtual environments takes most of the time
 
 SMALLEST, TOOLS = "requirements.lock", "requirements-tools.lock"
 
 
-# The pip that the first release of each Python brings. Nothing here ever installs another one.
+# The pip bundled with the first release of each Python. No other pip is ever installed.
 OLDEST_PIP = {(3, 11): "22.3", (3, 12): "23.2.1", (3, 13): "24.2", (3, 14): "25.2"}
-# The cheapest one always; what else is there may take minutes.
+# The cheapest one always runs; others may take minutes.
 LOCKS = [pytest.param(lock, marks=[] if lock == SMALLEST else [pytest.mark.full]) for lock in (*EXTRAS, *GROUPS)]
 
 
 class Place:
-    """A folder as the repository is one, whose locks name wheels of `wheels`."""
+    """A folder like the repository, whose locks name wheels of `wheels`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.wheels = folder, folder / "wheels"
@@ -45,7 +45,7 @@ class Place:
         (self.folder / lock).write_text(lock_of(*wheels), encoding="utf-8")
 
     def install(self, lock: str) -> subprocess.CompletedProcess[str]:
-        """Run scripts/venv."""
+        """Runs scripts/venv."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHON"))}
         pip = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.wheels)}
         command: list[str | Path] = [self.folder / "scripts" / "venv", lock]
@@ -53,14 +53,14 @@ class Place:
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
     def installed(self) -> dict[str, str]:
-        """Name → version of what is installed, without what every environment has."""
+        """Returns name → version of the installed distributions, without those that every environment has."""
         (site,) = self.venv.glob("lib/python*/site-packages")
         found = {name: version for name, (version, _) in installed(str(site)).items()}
         return {name: version for name, version in found.items() if name not in {"pip", "setuptools"}}
 
 
 def empty_environment(folder: Path, pip: str) -> None:
-    """A virtual environment as a Python makes it that brings this pip."""
+    """Creates a virtual environment as a Python with this bundled pip does."""
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     install: list[str | Path] = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", f"pip=={pip}"]
     subprocess.run(install, check=True)
@@ -73,7 +73,7 @@ def place(tmp_path: Path) -> Place:
 
 @pytest.mark.requirement("locks.newer_release", "locks.complete")
 def test_a_newer_release_changes_nothing_however_the_distribution_is_asked_for(place: Place) -> None:
-    """Pip 23.2 and before resolve an extra that a dependency names beside the lock, and take the newest release."""
+    """Pip 23.2 and earlier ignore the lock for an extra that a dependency names, and install the newest release."""
     wheels = [
         place.add(
             "app", "1.0", "plain>=1", "lib[fast]>=1", "here[x]>=1; python_version >= '3'", "never; extra == 'no'"
@@ -110,7 +110,7 @@ def test_an_environment_grows_and_is_made_anew_when_its_lock_changes(place: Plac
     grown, kept = place.installed(), mine.exists()
     satisfied = place.install(SMALLEST)
 
-    # The smaller lock is as it was; what the environment holds is not what the larger one names any more.
+    # The smaller lock is unchanged, but the environment no longer matches the larger one.
     place.write(TOOLS, old, other, place.add("more", "2.0"))
     place.install(SMALLEST)
 
@@ -133,7 +133,7 @@ def test_an_interrupted_installation_starts_again_from_nothing(place: Place) -> 
     lib, more = place.add("lib", "1.0"), place.add("more", "1.0")
     place.write(SMALLEST, lib, more)
     place.install(SMALLEST)
-    (place.venv / ".installed").unlink()  # as when the installation was killed
+    (place.venv / ".installed").unlink()  # as after an interrupted installation
     (site,) = place.venv.glob("lib/python*/site-packages")
     (site / "lib_module.py").unlink()
     shutil.rmtree(site / "more-1.0.dist-info")
@@ -172,7 +172,7 @@ def test_a_lock_that_lacks_something_is_refused(place: Place) -> None:
     assert "app 1.0 requires far, which is not installed" in ran.stderr
     assert "app 1.0 has requirement lib>=2, but you have lib 1.0" in ran.stderr
     assert "scripts/venv: installing requirements.lock failed" in ran.stderr
-    assert not (place.venv / ".installed").exists()  # it is tried again
+    assert not (place.venv / ".installed").exists()  # so the next run tries again
 
 
 @pytest.mark.requirement("locks.refused")
@@ -202,7 +202,7 @@ def test_the_oldest_pip_installs_a_lock_while_there_is_a_newer_release_of_all_th
     place.venv = tmp_path / folder
     empty_environment(place.venv, pip)
 
-    # Nothing may be built: what building needs, pip takes from outside the lock.
+    # Nothing may be built, because pip would install build requirements that are not in the lock.
     links = f"{os.environ.get('PIP_FIND_LINKS', '')} {place.wheels}".strip()
     environment = {**os.environ, "PIP_FIND_LINKS": links, "PIP_ONLY_BINARY": ":all:"}
     ran = subprocess.run(

@@ -1,4 +1,4 @@
-"""Introspection against a real Keycloak: whom it believes, and how soon what it withdraws counts no more."""
+"""Introspection with a real Keycloak: client authentication, and how soon revoked tokens are rejected."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ KEYS: dict[str, PrivateKey] = {
 
 @dataclass(frozen=True)
 class Login:
-    """A person who is logged in at a client."""
+    """A user's login at a client."""
 
     realm: Realm
     user: str
@@ -65,7 +65,7 @@ class Login:
 
 
 def login(realm: Realm, user: str = "reader", scope: str = "mcp:tools") -> Login:
-    """Log in at a client that registered itself for this."""
+    """Logs in at a newly registered client."""
     client = realm.register(redirect_uris=[REDIRECT], scope=scope)
     return Login(realm, user, client["client_id"], realm.log_in(user, client["client_id"], scope=scope))
 
@@ -75,7 +75,7 @@ def introspecting(realm: Realm, **variables: str) -> Settings:
 
 
 def introspects_every_scope(settings: Settings) -> Settings:
-    """As for a provider whose tokens say nothing by themselves: nothing is judged before Keycloak is asked."""
+    """Returns settings as for a provider with opaque tokens: every token is introspected first."""
     return replace(settings, provider=replace(settings.provider, signed=False, opaque=True))
 
 
@@ -85,13 +85,13 @@ def rejections(lines: list[MutableMapping[str, Any]]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def introspected_realm(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Realm:
-    """A realm whose people and clients come and go; what the bootstrap made of it stays."""
+    """Creates a realm whose users and clients change, but not its configuration."""
     return bootstrapped(keycloak, tmp_path_factory.mktemp("asked"))
 
 
 @pytest.fixture(scope="module")
 def keyed(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Realm:
-    """A realm that knows this server by a key, which each test brings."""
+    """Creates a realm in which this server authenticates with a key of the test."""
     return bootstrapped(keycloak, tmp_path_factory.mktemp("keyed"))
 
 
@@ -138,7 +138,7 @@ async def test_a_user_who_is_enabled_again_is_served_again(introspected_realm: R
             writer.write("PUT", "users", writer.user_id, enabled=False)
             assert await server.status(writer.token) == 401
             writer.write("PUT", "users", writer.user_id, enabled=True)
-            assert await server.status(writer.token) == 401  # a refusal is remembered too
+            assert await server.status(writer.token) == 401  # rejections are cached too
             server.clock.forward(IntrospectionLimits().max_rejection_age)
             assert await server.status(writer.token) == 200
     finally:
@@ -157,7 +157,7 @@ async def test_keycloak_believes_the_secret(introspected_realm: Realm, way: str,
 
 
 def know_by_key(realm: Realm, key: PrivateKey, algorithm: str) -> None:
-    """Tell Keycloak the public half of this server's key; from now on no secret counts."""
+    """Registers the server's public key at Keycloak; secrets are rejected from now on."""
     admin = realm.admin()
     (client,) = admin.get("clients", clientId=realm.public_url)
     keys = json.dumps({"keys": [public_jwk(key, use="sig", alg=algorithm)]})
@@ -184,7 +184,7 @@ async def test_keycloak_believes_an_assertion_each_time_anew(keyed: Realm, tmp_p
 
 
 async def served_in_vain(settings: Settings, realm: Realm) -> list[MutableMapping[str, Any]]:
-    """Three people ask a server that Keycloak does not believe; the error lines of its log."""
+    """Sends three calls to a server whose credentials Keycloak rejects; returns the error lines of its log."""
     tokens = [login(realm).token for _ in range(3)]
     with capture_logs() as lines:
         async with serving(settings) as server:

@@ -1,4 +1,4 @@
-"""Keycloak's own keys come and go, and Keycloak itself does, while people call tools."""
+"""Key rotations and outages of Keycloak while users call tools."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.anyio, pytest.mark.containers]
 
-AGE = 60  # seconds, of keys in these tests: less than a token's life
-PATIENT = {"CLOCK_LEEWAY": "300s"}  # tokens are issued by a clock that runs while ours is held
+AGE = 60  # maximum age of keys in seconds, less than a token's lifetime
+PATIENT = {"CLOCK_LEEWAY": "300s"}  # the clock that issues tokens runs, while ours stands still
 USERS = 4
 TYPE = "org.keycloak.keys.KeyProvider"
 FETCH_FAILED = "jwks_fetch_failed"
 
 
 def tokens(realm: Realm, count: int = 1) -> list[str]:
-    """Access tokens of one login, each signed anew."""
+    """Returns access tokens of one login, each newly signed."""
     client = realm.register(redirect_uris=[REDIRECT], scope="mcp:tools")
     response = realm.log_in("reader", client["client_id"], scope="mcp:tools")
     found = [str(response["access_token"])]
@@ -55,13 +55,13 @@ def header(token: str) -> Json:
 
 
 def by_an_unknown_key(token: str) -> str:
-    """What looks like a token of a key that Keycloak has not published."""
+    """Returns the token with an unknown `kid`."""
     _, claims, signature = token.split(".")
     return f"{b64(json.dumps({**header(token), 'kid': 'not-yet-published'}).encode())}.{claims}.{signature}"
 
 
 def add_key(realm: Realm, kind: str = "rsa-generated", **config: str) -> None:
-    """Give the realm a key that signs from now on."""
+    """Adds a key to the realm, which signs from now on."""
     admin = realm.admin()
     settings = {"priority": "200", "enabled": "true", "active": "true", **config}
     component = {
@@ -79,14 +79,14 @@ def sign_with(realm: Realm, algorithm: str) -> None:
 
 
 def first_key(realm: Realm) -> Json:
-    """The key provider that every realm is made with."""
+    """Returns the key provider that every realm has initially."""
     (found,) = [c for c in realm.admin().get("components", type=TYPE) if c["name"] == "rsa-generated"]
     key: Json = found
     return key
 
 
 def retire_first_key(realm: Realm) -> None:
-    """It signs nothing more, and what it signed still verifies."""
+    """Makes the first key passive: it signs no more, but its signatures still verify."""
     key = first_key(realm)
     realm.admin().write("PUT", ("components", key["id"]), {**key, "config": {**key["config"], "active": ["false"]}})
 
@@ -97,7 +97,7 @@ def remove_first_key(realm: Realm) -> None:
 
 @contextmanager
 def paused(realm: Realm) -> Iterator[None]:
-    """Keycloak hangs: it takes connections and answers none."""
+    """Pauses Keycloak: it accepts connections but does not respond."""
     port = urlsplit(realm.server.url).port
     (container,) = subprocess.check_output(
         ["docker", "ps", "--quiet", "--filter", f"publish={port}"], text=True
@@ -111,12 +111,12 @@ def paused(realm: Realm) -> Iterator[None]:
 
 @dataclass
 class Load:
-    """People who call a tool again and again, each token in turn.
+    """Clients that call a tool repeatedly, with each token in turn.
 
     Attributes:
-        tokens: theirs; a test may add some.
-        statuses: how often each was answered.
-        pause: seconds between two calls of one person.
+        tokens: the tokens; tests may add some.
+        statuses: the number of responses by status.
+        pause: seconds between two calls of a client.
     """
 
     server: Served
@@ -135,7 +135,7 @@ class Load:
             await asyncio.sleep(self.pause)
 
     async def send_calls(self, count: int = 40) -> None:
-        """Wait until so many more calls were answered."""
+        """Waits until `count` more calls have been answered."""
         enough = self.statuses.total() + count
         async with self._responses:
             await self._responses.wait_for(lambda: self.statuses.total() >= enough)
@@ -156,7 +156,7 @@ async def load(server: Served, of: list[str], pause: float = 0.0) -> AsyncIterat
 
 @pytest.fixture(scope="module")
 def signing(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Realm:
-    """A realm whose keys each test adds to."""
+    """Creates a realm to which each test adds keys."""
     return bootstrapped(keycloak, tmp_path_factory.mktemp("signing"))
 
 
@@ -245,13 +245,13 @@ async def test_while_keycloak_hangs_known_keys_serve_and_unknown_ones_are_no_ref
                     await calls.send_calls()
                     unknown = await server.post(by_an_unknown_key(known))
                     await calls.send_calls()
-                    server.clock.forward(AGE + 1)  # the keys are due, and cannot be had
+                    server.clock.forward(AGE + 1)  # the keys are due for a refresh, which fails
                     await calls.send_calls()
             assert (await server.client.get("/readyz")).status_code == 200
     assert set(calls.statuses) == {200}
     assert (unknown.status_code, int(unknown.headers["retry-after"]) > 0) == (503, True)
     assert "www-authenticate" not in unknown.headers
-    # Once for the unknown key and once because the keys were due, however many called meanwhile.
+    # Once for the unknown key and once because the keys were due, however many calls there were.
     assert 1 <= len([line for line in lines if line["event"] == FETCH_FAILED]) <= 2
 
 
@@ -267,8 +267,8 @@ async def test_after_an_outage_the_keys_are_current_again_by_themselves(realm: R
         remove_first_key(realm)
         server.clock.forward(AGE + 1)
         async with asyncio.timeout(30):
-            while await server.status(known) == 200:  # held keys serve until the new ones are there
-                await checkpoint()  # a call in process waits for nothing, so nothing else would run
+            while await server.status(known) == 200:  # cached keys are used until the new ones arrive
+                await checkpoint()  # an in-process call never yields, so nothing else would run
         assert [await server.status(token) for token in (known, *tokens(realm))] == [401, 200]
 
 

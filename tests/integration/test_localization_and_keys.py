@@ -1,4 +1,4 @@
-"""The realm's own texts and keys: what somebody changed is mended, what is theirs stays."""
+"""The realm's texts and keys: changes of managed ones are reverted, unmanaged ones stay."""
 
 from __future__ import annotations
 
@@ -54,4 +54,4 @@ def test_an_algorithm_without_an_active_key_gets_one_and_rotated_keys_stay(realm
     realm.apply()
     keys = admin.get("keys")
     assert keys["active"]["ES256"] not in {rotated, None}
-    assert rotated in {key["kid"] for key in keys["keys"]}  # tokens under it can still be checked
+    assert rotated in {key["kid"] for key in keys["keys"]}  # its tokens can still be verified

@@ -1,4 +1,4 @@
-"""What a login brings at a realm that the bootstrap made: scopes, audience, rotation, an end."""
+"""Logins in a bootstrapped realm: scopes, audience, rotation, expiry."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_client_that_names_no_scope_when_it_registers_may_ask_for_all_later(st
 
 @pytest.mark.requirement("bootstrap.roles_claim")
 def test_asking_for_offline_access_adds_its_own_role_to_the_claim(standing_realm: Realm) -> None:
-    # Keycloak binds the scope to a realm role of that name. It is in no rule of ours: docs/decisions has the why.
+    # Keycloak binds this scope to a realm role of the same name. No rule of ours covers it, see docs/decisions.
     client_id = native(standing_realm, "mcp:tools offline_access")
     token = claims(standing_realm.log_in("reader", client_id, scope="mcp:tools offline_access")["access_token"])
     assert set(token["mcp_roles"]) == {"mcp-reader", "offline_access"}

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.containers
 
-CREATING, TIGHTENING = 67, 8  # writes, the last of which lets in; the trial registration comes after them
+CREATING, TIGHTENING = 67, 8  # writes; the last one opens registration, and the trial registration follows
 
 
 def _some(few: tuple[int, ...], maximum: int) -> list[object]:
-    """Every number up to `maximum`, all but a few in the full tier only."""
+    """Returns every number up to `maximum`; all but a few run in the full tier only."""
     return [n if n in few else pytest.param(n, marks=pytest.mark.full) for n in range(1, maximum + 1)]
 
 
@@ -41,7 +41,7 @@ def _break_after(realm: Realm, writes: int) -> BootstrapError:
 
 
 def _killed_at(realm: Realm, write: int) -> None:
-    """Run an apply as a person does, and kill it when it is about to write for the `write`th time."""
+    """Runs the apply command, and kills it before its write number `write`."""
     with recording(realm.server.url) as proxy:
 
         def kill(_method: str, _path: str) -> None:
@@ -64,14 +64,14 @@ def _killed_at(realm: Realm, write: int) -> None:
 
 
 def _new(keycloak: Keycloak, folder: Path, name: str) -> Realm:
-    """A realm that is not there yet."""
+    """Returns a realm that does not exist yet."""
     realm = Realm(keycloak, folder, name)
     realm.write_access(registration={"profile": "loopback-only"})
     return realm
 
 
 def _tighten(realm: Realm) -> None:
-    """Ask for a narrower profile than the realm has, and for less besides."""
+    """Changes the access file to a narrower profile and removes other things."""
     realm.write_access(registration={"profile": "loopback-only", "max_clients": 300}, clients={})
 
 

@@ -1,4 +1,4 @@
-"""Permissions that a client which registered itself would keep in Keycloak's database (User-Managed Access 2.0)."""
+"""Permissions that a self-registered client could store in Keycloak's database (User-Managed Access 2.0)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UMA = "urn:ietf:params:oauth:grant-type:uma-ticket"
 
 
 def _resource_server(realm: Realm) -> tuple[Json, str]:
-    """A stranger's client that asks to be one, and the token that it gets for itself."""
+    """Registers a client as a resource server without credentials; returns it and the token that it gets for itself."""
     metadata = {**CONFIDENTIAL, "grant_types": [UMA, "client_credentials", "authorization_code"]}
     client = realm.post_client("openid-connect", metadata)
     known = {"client_id": client["client_id"], "client_secret": client["client_secret"]}

@@ -1,4 +1,4 @@
-"""The nine holes, tried on a Keycloak that the bootstrap configured, and on one that is another's."""
+"""The probe of the nine weaknesses, on a bootstrapped Keycloak and on a third-party one."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_machine_clients_open_no_hole(keycloak: Keycloak, tmp_path: Path) -> Non
 
 @pytest.mark.requirement("probe.owner")
 def test_whoever_may_not_remove_clients_tries_nothing(realm: Realm) -> None:
-    """A reader's account: what it would try it could not take back."""
+    """A read-only account could not remove the clients that the probe would register."""
     reader = account(realm, "view-realm", "view-clients")
     session = AdminClient(settings_of(realm, **reader), lambda _: None)
     session.log_in(30)
@@ -54,7 +54,7 @@ def test_what_was_registered_is_removed_when_keycloak_stops_answering(realm: Rea
 
     def break_off(request: httpx.Request) -> None:
         sent.append(request)
-        if "protocol/openid-connect/auth" in str(request.url):  # the last of them
+        if "protocol/openid-connect/auth" in str(request.url):  # the last request
             raise httpx.ConnectError("gone")
 
     with httpx.Client(event_hooks={"request": [break_off]}) as http, pytest.raises(ProviderUnreachable):

@@ -1,4 +1,4 @@
-"""What a probe leaves that did not end well: a lost answer, a killed process, two at a time."""
+"""Cleanup after an interrupted probe: a lost response, a killed process, two probes at once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_registration_whose_answer_never_came_is_removed_and_one_that_comes_la
         with pytest.raises(ProviderUnreachable, match="run it again"):
             probe(realm.admin(), through, http)
     assert [path for _, path in proxy.writes] == [f"/realms/{realm.name}/clients-registrations/openid-connect"]
-    assert realm.admin().get("events", type="CLIENT_REGISTER")  # it was taken
+    assert realm.admin().get("events", type="CLIENT_REGISTER")  # the registration succeeded
     (marker,) = clients_of(realm) - before
     (own,) = realm.admin().get("clients", clientId=marker)
     assert (own["enabled"], own["serviceAccountsEnabled"]) == (False, False)
@@ -79,7 +79,7 @@ def test_what_a_killed_probe_left_is_removed_by_the_next(realm: Realm) -> None:
 
 @pytest.mark.requirement("probe.cleans_up")
 def test_of_two_probes_at_a_time_one_says_that_it_knows_nothing(realm: Realm) -> None:
-    """Its clients were removed under its hands: what it was refused then says nothing about the realm."""
+    """The other probe removed its clients, so its rejected requests say nothing about the realm."""
     before = clients_of(realm)
     begun: list[httpx.Request] = []
 

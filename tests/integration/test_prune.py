@@ -1,4 +1,4 @@
-"""Clients that registered themselves and are no longer used: listed, removed, and which are left alone."""
+"""Unused self-registered clients: which are listed and removed, and which are kept."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NATIVE = {"redirect_uris": [REDIRECT], "token_endpoint_auth_method": "none"}
 
 
 def _stale(realm: Realm, *, days_later: float, older_than: float = 30, unused: bool = False) -> dict[str, StaleClient]:
-    """What is stale so many days from now, as if nothing happened until then."""
+    """Returns the clients that will be stale `days_later` days from now if nothing else happens."""
     now = time.time() + days_later * DAY
     admin = realm.admin()
     found = stale_clients(admin, list(self_registered(admin)), StalenessRule(now, older_than * DAY, unused=unused))
@@ -44,10 +44,10 @@ def test_only_old_clients_without_a_session_are_stale(realm: Realm) -> None:
     assert set(_stale(realm, days_later=31, unused=True)) == {forgotten}
     found = _stale(realm, days_later=31)[forgotten]
     assert found.registered == pytest.approx(time.time(), abs=600)
-    # A session that began after the list was made keeps its client.
+    # A session that began after the list was computed protects its client.
     assert remove(admin, found)
     assert not remove(admin, _as_if_stale(busy, found))
-    assert remove(admin, found)  # it is gone already
+    assert remove(admin, found)  # already removed
     assert realm.authorize("reader", client_id=forgotten, scope="mcp:tools")["status"] == 400
     assert set(_stale(realm, days_later=31)) == {used}
 
@@ -58,7 +58,7 @@ def test_a_client_whose_age_nobody_knows_is_kept_until_the_events_reach_far_enou
     admin = realm.admin()
     admin.write("DELETE", ("events",))
     assert _stale(realm, days_later=31) == {}
-    newer = realm.register(**NATIVE)["client_id"]  # from now on there is an event
+    newer = realm.register(**NATIVE)["client_id"]  # events are recorded from now on
     assert set(_stale(realm, days_later=31)) == {old, newer}
     assert _stale(realm, days_later=31)[str(old)].registered is None
     admin.write("PUT", (), {"eventsEnabled": False})
@@ -73,7 +73,7 @@ def test_nothing_is_removed_without_being_asked_for(realm: Realm) -> None:
     other_clients = {client["clientId"] for client in admin.get("clients")} - {evil["client_id"]}
     listing = ("prune", "--older-than", "1s", "--unused")
     code, out, _ = command_line(realm, *listing)
-    while "1 stale" not in out:  # a second has to go by on the server's clock
+    while "1 stale" not in out:  # a second must pass on the server's clock
         code, out, _ = command_line(realm, *listing)
     assert code == 0
     assert str(evil["client_id"]) in out

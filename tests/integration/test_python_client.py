@@ -1,4 +1,4 @@
-"""The official Python client, unmodified, in both eras, against our server and a real Keycloak."""
+"""The official Python client, unmodified, in both protocol revisions, against our server and a real Keycloak."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ READ, WRITE = {"mcp:tools", "mcp:notes.read"}, {"mcp:tools", "mcp:notes.read", "
 
 @pytest.fixture(scope="module")
 def requesting_base_scope(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server whose first challenge does not name everything."""
+    """Starts a server whose first challenge requests the base scope only."""
     access = {"login_scopes": ["mcp:tools", "mcp:notes.read"]}
     with serving_realm(keycloak, tmp_path_factory.mktemp("python"), access=access) as server:
         yield server
@@ -42,7 +42,7 @@ def requesting_base_scope(keycloak: Keycloak, tmp_path_factory: pytest.TempPathF
 
 @dataclass
 class Memory:
-    """The client's storage and its browser: `user` logs in wherever it is sent."""
+    """The client's storage and browser: `user` logs in at each authorization URL."""
 
     server: Server
     user: str
@@ -92,7 +92,7 @@ class Memory:
 
 
 def known_client() -> OAuthClientInformationFull:
-    """`mcp-native` of the access file: a client that is registered before anybody logs in."""
+    """Returns `mcp-native` of the access file, a preregistered client."""
     return OAuthClientInformationFull(
         client_id="mcp-native", redirect_uris=[AnyUrl(REDIRECT)], token_endpoint_auth_method="none"
     )

@@ -1,4 +1,4 @@
-"""Who may register a client at a realm that the bootstrap made, under each registration profile."""
+"""Client registration in a bootstrapped realm, under each registration profile."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.containers
 
-# What known clients send when they register.
+# Registration requests of known clients.
 PROFILES: dict[str, dict[str, Any]] = {
     "VS Code": {
         "client_name": "Visual Studio Code",
@@ -106,7 +106,7 @@ def test_a_registered_client_cannot_move_its_redirect_elsewhere(standing_realm: 
 def test_loopback_only_lets_in_this_machine_and_no_vendor(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = bootstrapped(keycloak, tmp_path, registration={"profile": "loopback-only"})
     statuses = {name: realm.register(**metadata)["status"] for name, metadata in PROFILES.items()}
-    rejected = {"VS Code", "claude.ai", "Cursor"}  # they redirect to a vendor
+    rejected = {"VS Code", "claude.ai", "Cursor"}  # their redirect URIs are a vendor's
     assert statuses == {name: 403 if name in rejected else 201 for name in PROFILES}
 
 

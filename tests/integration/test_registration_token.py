@@ -1,4 +1,4 @@
-"""What the token of a registration (RFC 7592) is good for: its own client, within the same rules."""
+"""A registration access token (RFC 7592) manages its own client only, within the same rules."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The holes of the usual recipe, tried on a Keycloak that the bootstrap configured: each attack as it once worked.
+"""Known weaknesses of the usual setup, tested on a bootstrapped Keycloak: each attack in the form that once worked.
 
-S1 to S9 were all reproduced on Keycloak 26.7.5 with open registration as tutorials set it up.
+S1 to S9 were all reproduced on Keycloak 26.7.5 with open registration as in tutorials.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NATIVE = payloads.native()
 @pytest.mark.requirement("bootstrap.s1")
 def test_a_client_that_registered_itself_gets_no_token_by_itself(standing_realm: Realm) -> None:
     client = standing_realm.post_client("openid-connect", {**payloads.BY_ITSELF, "scope": "mcp:tools"})
-    assert client["status"] == 201  # refused at use, below
+    assert client["status"] == 201  # rejected at its use, below
     response = standing_realm.token(
         grant_type="client_credentials",
         client_id=client["client_id"],
@@ -68,7 +68,7 @@ def test_nobody_forges_another_persons_subject(standing_realm: Realm) -> None:
     native = payloads.own_kind("forger", protocolMappers=[payloads.SUB_FORGING_MAPPER])
     assert standing_realm.post_client("default", native)["status"] == 404
     assert standing_realm.register(**NATIVE, protocolMappers=[payloads.SUB_FORGING_MAPPER])["status"] == 400
-    # Were the endpoint open after all, the policy would still let no mapper in, whoever sends it.
+    # Even if the endpoint were open, the policy would reject mappers from any client.
     admin = standing_realm.admin()
     policies = [p for p in admin.get("components") if p["providerId"] == "allowed-protocol-mappers"]
     assert {policy["subType"] for policy in policies} == {"anonymous", "authenticated"}
@@ -104,7 +104,7 @@ def test_a_relative_redirect_is_refused(standing_realm: Realm, uri: str) -> None
 @pytest.mark.parametrize("member", payloads.ADDRESSES)
 def test_no_foreign_address_is_shown_or_fetched(standing_realm: Realm, member: str) -> None:
     rejected = standing_realm.register(**payloads.with_address(member))
-    # 403: refused by a rule. 400 would mean that Keycloak went to fetch it first.
+    # 403: rejected by a rule. 400 would mean that Keycloak tried to fetch it first.
     assert rejected["status"] == 403, rejected
 
 
@@ -122,7 +122,10 @@ def test_a_name_full_of_markup_is_shown_as_text(standing_realm: Realm) -> None:
 @pytest.mark.parametrize(
     ("name", "displayed"),
     [
-        ("${client_account}", "Account"),  # by the standard endpoint too, it becomes the name of one of Keycloak's own
+        (
+            "${client_account}",
+            "Account",
+        ),  # replaced by a Keycloak client's name, at any endpoint
         ("Account\u202enosrep yb", "Account\u202enosrep yb"),
         ("Visual Studio Code", "Visual Studio Code"),
     ],
@@ -132,7 +135,7 @@ def test_the_consent_page_says_that_a_name_is_only_what_the_client_says(
 ) -> None:
     client = standing_realm.register(**NATIVE, client_name=name, scope="mcp:tools")
     page = standing_realm.consent_page("reader", client["client_id"], scope="mcp:tools")
-    # Isolated (Unicode Annex 9): what turns the direction of writing ends where the name does.
+    # Isolated (Unicode Annex 9): characters that change the text direction have no effect after the name.
     assert f"A program that calls itself “\u2068{displayed}\u2069” asks for access. This name is unverified" in page
 
 
@@ -173,10 +176,10 @@ def test_a_device_code_brings_no_token(standing_realm: Realm) -> None:
     verifier, pkce = pkce_pair()
     form = {"client_id": client["client_id"], "scope": "mcp:tools", **pkce}
     begun = httpx.post(f"{standing_realm.issuer}/protocol/openid-connect/auth/device", data=form).json()
-    page = standing_realm.visit("reader", begun["verification_uri_complete"])  # a person is talked into agreeing
+    page = standing_realm.visit("reader", begun["verification_uri_complete"])  # the user is tricked into consenting
     response = standing_realm.token(
         grant_type=grant, client_id=client["client_id"], device_code=begun["device_code"], code_verifier=verifier
     )
     assert "Device Login Successful" in page["page"]
-    # By the rule, and not because something else was wrong with the request.
+    # Rejected by the rule, not for another error in the request.
     assert (response["status"], response["error_description"]) == (400, "Request not allowed")

@@ -1,6 +1,6 @@
-"""Further ways in that strangers have at an open registration, tried on a Keycloak that the bootstrap configured.
+"""Further attacks through open registration, tested on a bootstrapped Keycloak.
 
-Each test does what an attacker would: with a client of its own, and people who agree to everything they are asked.
+Each test acts like an attacker with a registered client, and with users who consent to everything.
 """
 
 from __future__ import annotations
@@ -68,10 +68,10 @@ def test_a_client_that_registered_itself_exchanges_no_token(standing_realm: Real
 
 @pytest.mark.requirement("bootstrap.exchange")
 def test_of_all_grants_that_keycloak_has_only_a_login_brings_a_token(standing_realm: Realm) -> None:
-    """A client that registered with every one of them, and a person who agreed to it."""
+    """Uses a client that registered with all of them, and a user who consented to it."""
     url = f"{standing_realm.issuer}/.well-known/openid-configuration"
     offered = set(standing_realm.server.request("GET", url).json()["grant_types_supported"])
-    ciba = "urn:openid:params:grant-type:ciba"  # refused at registration
+    ciba = "urn:openid:params:grant-type:ciba"  # rejected at registration
     metadata = {**CONFIDENTIAL, "grant_types": sorted(offered - {ciba}), "scope": "mcp:tools"}
     client = standing_realm.post_client("openid-connect", metadata)
     known = {"client_id": client["client_id"], "client_secret": client["client_secret"]}
@@ -89,16 +89,16 @@ def test_of_all_grants_that_keycloak_has_only_a_login_brings_a_token(standing_re
     }
     tokens = {grant: standing_realm.token(grant_type=grant, **known, **granted) for grant in offered}
     assert [grant for grant, response in tokens.items() if "access_token" in response] == []
-    # By the rule, and not because something else was wrong with the request.
+    # Rejected by the rule, not for another error in the request.
     ruled = ("client_credentials", f"{GRANTS}:token-exchange")
     assert {tokens[grant]["error_description"] for grant in ruled} == {"Request not allowed"}
 
 
 @pytest.mark.requirement("bootstrap.uma")
 def test_a_client_that_made_itself_a_resource_server_cannot_use_that(standing_realm: Realm) -> None:
-    """Keycloak makes one of whoever registers with permission tickets (User-Managed Access 2.0).
+    """Keycloak turns a client that registers with permission tickets into a resource server (User-Managed Access 2.0).
 
-    What it could then do takes a token of its own, and `client_credentials` is refused; a person's token does not do.
+    To use that, it needs a token for itself, but `client_credentials` is rejected, and a user's token is not accepted.
     """
     grant = f"{GRANTS}:uma-ticket"
     metadata = {**CONFIDENTIAL, "grant_types": [grant, "client_credentials", "authorization_code"]}
@@ -134,7 +134,7 @@ def test_no_other_grant_brings_a_token(standing_realm: Realm, grant: str) -> Non
 def test_an_offline_token_ends_by_itself_and_when_consent_is_withdrawn(standing_realm: Realm) -> None:
     client = registered(standing_realm, scope="mcp:tools offline_access")
     plain = standing_realm.log_in("writer", client["client_id"], scope="mcp:tools")
-    assert plain["refresh_expires_in"] <= 1800  # none without asking for it
+    assert plain["refresh_expires_in"] <= 1800  # no offline token without requesting it
     offline = standing_realm.log_in("writer", client["client_id"], scope="mcp:tools offline_access")
     assert 1800 < offline["refresh_expires_in"] <= 30 * 86400
     admin = standing_realm.admin()

@@ -1,4 +1,4 @@
-"""The server says by a key who it is (RFC 7523): Keycloak is told the public half, and an apply keeps it."""
+"""The server authenticates with a key (RFC 7523): Keycloak has the public key, and an apply preserves it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
 def _by_key(realm: Realm, key: ec.EllipticCurvePrivateKey, token: str) -> dict[str, Any]:
-    """What Keycloak tells a server that signs with `key` about `token`."""
+    """Introspects `token` as a server that signs with `key`."""
     now = int(time.time())
     claims = {
         "iss": realm.public_url,
@@ -70,9 +70,9 @@ def test_a_servers_key_survives_every_apply_and_takes_the_secrets_place(realm: R
     assert check(realm, **signing).clean
     assert _by_key(realm, key, token)["active"] is True
     assert _by_key(realm, other, token)["error"] == "invalid_client"
-    assert "error" in realm.introspect(token)  # the secret no longer counts
+    assert "error" in realm.introspect(token)  # the secret is no longer accepted
 
-    realm.apply()  # and back
+    realm.apply()  # back to the secret
     assert realm.introspect(token)["active"] is True
     assert "error" in _by_key(realm, key, token)
     assert check(realm).clean
@@ -80,7 +80,7 @@ def test_a_servers_key_survives_every_apply_and_takes_the_secrets_place(realm: R
 
 @pytest.mark.requirement("verbs.private_key_jwt", "doctor.fix")
 def test_a_key_that_this_machine_has_not_stays_and_the_rest_is_mended(realm: Realm) -> None:
-    """`.env` names the file as the containers see it: `scripts/doctor --fix` beside them has no key."""
+    """`.env` has the path inside the containers, so `scripts/doctor --fix` on the host has no key."""
     key = ec.generate_private_key(ec.SECP256R1())
     dotenv = realm.folder / ".env"
     dotenv.write_text("OAUTH_CLIENT_AUTH=private_key_jwt\nOAUTH_CLIENT_KEY_FILE=/run/secrets/introspection.pem\n")
@@ -96,7 +96,7 @@ def test_a_key_that_this_machine_has_not_stays_and_the_rest_is_mended(realm: Rea
     def apply_fix() -> str:
         return fix(outside, PUBLIC_URL, agreed)
 
-    # The provider has no key yet: nobody may be left without any.
+    # The provider has no key yet, so a client without any key or secret would result.
     assert "could not determine" in apply_fix()
     with pytest.raises(ConfigError, match="set OAUTH_CLIENT_KEY_FILE"):
         run_apply(KeycloakSettings.load(outside), wait=30, log=lambda _: None)

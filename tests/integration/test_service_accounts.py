@@ -1,6 +1,6 @@
-"""From the administrator of Keycloak's start to accounts of one realm.
+"""Replacing the administrator of Keycloak's start with service accounts of one realm.
 
-The administrator that goes is the test's own, marked as Keycloak marks that of its start: other tests need theirs.
+The replaced administrator belongs to the test and is marked like that of Keycloak's start, which other tests need.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.containers
 
-_WRITES = 21  # of a whole hand-over, the refused trials included
+_WRITES = 21  # writes of a complete hand-over, including the rejected trials
 _FEW = (9, 21)
 
 
 def temporary(realm: Realm, **attributes: str) -> dict[str, str]:
-    """An administrator as Keycloak makes one at its first start, as settings of a run that hands over."""
+    """Creates an administrator like that of Keycloak's first start; returns the settings of a hand-over with it."""
     master = _master(realm)
     name, secret = f"temporary-{secrets.token_hex(4)}", secrets.token_urlsafe(32)
     attributes = attributes or {"is_temporary_admin": "true"}
@@ -53,7 +53,7 @@ def temporary(realm: Realm, **attributes: str) -> dict[str, str]:
 
 
 def _client(master: AdminClient, name: str, secret: str, attributes: dict[str, str]) -> str:
-    """Make a client of master; the id of its service account."""
+    """Creates a client of the master realm; returns the id of its service account."""
     client = {"clientId": name, "secret": secret, "serviceAccountsEnabled": True, "attributes": attributes}
     master.write("POST", ("clients",), client)
     found = master.get("clients", clientId=name)[0]
@@ -114,7 +114,7 @@ def test_accounts_of_a_realm_with_machine_clients_keep_those_too(realm: Realm) -
     assert command_line(realm, "hand-over", **admin)[0] == 0
     assert "no changes" in command_line(realm, "apply", **admin)[1]
     code, out, _ = command_line(realm, "check", **admin)
-    # A warning of the permissions that strangers may keep comes first: machine clients let their grant in.
+    # The warning about permissions of anonymous clients comes first, because service clients open their grant.
     assert (code, out.splitlines()[1:]) == (0, ["no changes, no weaknesses"])
     assert "KC_FEATURES_DISABLED" in out.splitlines()[0]
     realm.write_access(
@@ -144,7 +144,7 @@ def test_accounts_of_a_realm_with_groups_keep_those_too_and_people_are_put_in(re
 
 @pytest.mark.requirement("hand_over.done", "hand_over.limited")
 def test_whoever_has_the_roles_that_the_page_names_may_hand_over_a_realm_that_is_there(realm: Realm) -> None:
-    """Keycloak lets nobody pass on a right in a realm that they have not."""
+    """Keycloak lets an account grant only the rights that it has itself."""
     realm.write_access(demo_users={})
     realm.apply()
     page = (REPOSITORY / "docs" / "providers" / "keycloak.md").read_text(encoding="utf-8")
@@ -251,7 +251,7 @@ def test_one_that_broke_off_is_completed_by_the_next(realm: Realm, writes: int) 
         with pytest.raises(BootstrapError):
             replace_bootstrap_admin(settings, wait=0, log=lambda _: None)
         assert len(proxy.writes) == writes
-    # Only the last write takes the administrator away, and what is then there works.
+    # Only the last write deletes the administrator, and the accounts work by then.
     assert _can_log_in(realm, admin) == (writes < _WRITES)
     assert command_line(realm, "apply", **admin)[0] == 0
     replace_bootstrap_admin(_settings(realm, admin), wait=30, log=lambda _: None)
@@ -292,7 +292,7 @@ def test_roles_that_an_account_should_not_have_are_taken_away(realm: Realm) -> N
     more = [role for role in master.get("clients", rights["id"], "roles") if role["name"] == "manage-realm"]
     for path in (("users", user, "role-mappings"), ("clients", account["id"], "scope-mappings")):
         master.write("POST", (*path, "clients", rights["id"]), more)
-    # Nobody is left who may mend it, but it is seen.
+    # No account is left that may fix it, but it is reported.
     with pytest.raises(VerificationError, match="may change its realm"):
         replace_bootstrap_admin(_settings(realm, admin), wait=30, log=lambda _: None)
     replace_bootstrap_admin(_settings(realm, temporary(realm)), wait=30, log=lambda _: None)

@@ -1,4 +1,4 @@
-"""Machine clients on a real Keycloak: programs that get tokens for themselves, and everybody else who would like to."""
+"""Service clients in a real Keycloak, and other clients that must not get tokens for themselves."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.containers, pytest.mark.anyio]
 
 @pytest.fixture(scope="module")
 def standing(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    """For tests that leave its configuration alone."""
+    """Creates a realm for tests that do not change its configuration."""
     return workshop(keycloak, tmp_path_factory.mktemp("machines"))
 
 
@@ -66,7 +66,7 @@ def test_its_token_belongs_to_no_person(standing: Workshop) -> None:
     admin = standing.admin()
     (account,) = admin.get("users", username="service-account-nightly-report", exact="true")
     assert account["id"] == token["sub"]
-    assert admin.get("users", account["id"], "credentials") == []  # nothing to log in with
+    assert admin.get("users", account["id"], "credentials") == []  # the account has no credentials for a login
 
 
 @pytest.mark.requirement("machines.only_listed")
@@ -74,8 +74,8 @@ def test_neither_a_wrong_secret_nor_another_key_nor_another_way_brings_a_token(s
     guesses = [
         standing.service_client_token(secret="wrong" * 8),
         standing.assertion_token(new_key()),
-        standing.assertion_token(KEY, "nightly-report"),  # has a secret
-        standing.service_client_token("importer", "x" * 43),  # has a key
+        standing.assertion_token(KEY, "nightly-report"),  # a client with a secret
+        standing.service_client_token("importer", "x" * 43),  # a client with a key
         standing.token(grant_type="client_credentials", client_id="nightly-report", scope=SCOPE),
         standing.token(grant_type="client_credentials", client_id="mcp-native", scope=SCOPE),
         standing.service_client_token(standing.public_url, standing.client_secret),  # the server's own client
@@ -120,14 +120,14 @@ def test_nobody_registers_under_a_machine_s_name_or_changes_it(standing: Worksho
 
 @pytest.mark.requirement("machines.only_listed")
 async def test_the_server_refuses_a_machine_that_the_access_file_does_not_name(own: Workshop) -> None:
-    """Somebody with the admin console made it, with a role and all."""
+    """It was created in the admin console, with a role."""
     admin = own.admin()
     body = {"clientId": "unlisted", "secret": "u" * 43, "serviceAccountsEnabled": True, "standardFlowEnabled": False}
     admin.write("POST", ("clients",), body)
     service_client_role("unlisted", "mcp-admin")(admin)
     response = own.service_client_token("unlisted", "u" * 43)
     token = claims(response["access_token"])
-    assert token["aud"] == own.public_url  # all is right with it, but nobody stands behind it
+    assert token["aud"] == own.public_url  # the token is valid except that it belongs to no user
     async with serving(settings_for(own)) as served:
         assert await served.status(response["access_token"]) == 401
     found = check(own)

@@ -1,4 +1,4 @@
-"""The stack, brought up from empty volumes as the README writes it."""
+"""The stack, started from empty volumes as in the README."""
 
 from __future__ import annotations
 
@@ -70,7 +70,10 @@ def test_the_bootstrap_ends_with_what_a_person_needs_next(stack: Stack) -> None:
     [
         ("reader", {"mcp:tools", "mcp:notes.read"}),
         ("writer", {"mcp:tools", "mcp:notes.read", "mcp:notes.write"}),
-        ("admin", {"mcp:tools", "mcp:notes.read", "mcp:notes.write"}),  # privileged scopes are asked for when needed
+        (
+            "admin",
+            {"mcp:tools", "mcp:notes.read", "mcp:notes.write"},
+        ),  # no privileged scope by default
     ],
 )
 def test_a_client_nobody_registered_logs_in_and_calls_a_tool(stack: Stack, user: str, scopes: set[str]) -> None:
@@ -271,14 +274,14 @@ def test_the_server_starts_alone_against_another_provider(engine: None) -> None:
 
 
 def _eventually(url: str, status: int | None = None) -> httpx.Response:
-    """What `url` answers once somebody listens there, or once the answer has this status."""
+    """Waits for a response from `url`, or for one with this status, and returns it."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with suppress(httpx.TransportError):
             response = httpx.get(url)
             if status in {None, response.status_code}:
                 return response
-        time.sleep(0.2)  # polling a container that has no way to say that it listens
+        time.sleep(0.2)  # polls, because the container does not signal that it is ready
     raise TimeoutError(url)
 
 
@@ -287,19 +290,19 @@ def _outage_tokens(known: str, same_key: str) -> dict[str, str]:
 
 
 def _token(stack: Stack, folder: Path) -> str:
-    """An access token of the reader, by registration and login."""
+    """Registers, logs in as the reader and returns the access token."""
     realm = Realm(Keycloak(f"http://localhost:{stack.keycloak_port}", ""), folder, "mcp")
     client = realm.register(redirect_uris=[REDIRECT], scope="mcp:tools")
     return str(realm.log_in("reader", client["client_id"], scope="mcp:tools")["access_token"])
 
 
 def _call(stack: Stack, token: str) -> int:
-    """The status of a call of `greet`."""
+    """Calls `greet` and returns the status."""
     return httpx.post(stack.url, **greeting(token), timeout=30).status_code
 
 
 def _by_an_unknown_key(token: str) -> str:
-    """The same token, but its header names a key that the provider has only just made."""
+    """Returns the token with an unknown `kid` in its header."""
     header = json.loads(base64.urlsafe_b64decode(token.partition(".")[0] + "=="))
     encoded = base64.urlsafe_b64encode(json.dumps({**header, "kid": "new"}).encode()).rstrip(b"=").decode()
     return f"{encoded}.{token.partition('.')[2]}"

@@ -1,7 +1,7 @@
-"""Identity providers in process that publish, sign and answer in the shapes of the real ones. No sockets.
+"""In-process fake providers with the metadata, keys, tokens and responses of real ones. No sockets.
 
-An imitation says what its provider's public documents say, and the only settings of this server that its guide in
-`docs/providers/` asks for. `rows_for_all` adds what every provider's tokens must not get away with.
+A fake follows its provider's public documentation and uses only the settings that its guide in `docs/providers/` names.
+`rows_for_all` adds the cases in which every provider's tokens must be rejected.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ _JWE = "eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..48V1_ALb6US04U3b.5eym8TW_c8SuK0
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A token, and what becomes of it.
+    """A token and the expected outcome.
 
     Attributes:
-        name: a sentence.
-        changes: to the claims of the genuine token; `...` takes a claim out.
-        header: members in place of those of the genuine token's header; `...` takes one out.
-        whole: the token itself, where it is no JWT by the provider's key.
-        scopes: who is admitted with; None where nobody is.
+        name: a description.
+        changes: changes to the claims of the genuine token; `...` removes a claim.
+        header: changes to the header of the genuine token; `...` removes a member.
+        whole: the whole token, if it is not a JWT signed with the provider's key.
+        scopes: the scopes of the accepted token; None if it is rejected.
         message: the reason in the log, or the code of a 403.
     """
 
@@ -62,23 +62,23 @@ def wrong(name: str, message: str, **changes: Any) -> Row:
 
 @dataclass(frozen=True, kw_only=True)
 class FakeProvider:
-    """One provider.
+    """A fake provider.
 
     Attributes:
-        profile: its name in this server.
-        source: the public documents that the shapes are taken from.
-        issuer: as its tokens say.
-        documents: the paths at which it answers with its metadata; at every other well-known one it has none.
+        profile: the name of its provider profile.
+        source: the public documents that describe its tokens.
+        issuer: the issuer in its tokens.
+        documents: the paths of its metadata; other well-known paths are 404.
         keys_at: the URL of its key set.
-        metadata: what its document says besides.
-        header: of its access tokens, `alg` and `kid` apart.
-        claims: of an access token.
-        settings: all that is set here, besides OAUTH_SERVER_URL and MCP_PUBLIC_URL.
-        access: members laid over the access file.
-        elsewhere: the issuer of another tenant of the same provider, whose keys may be the same.
+        metadata: further members of its metadata.
+        header: the header of its access tokens, except `alg` and `kid`.
+        claims: the claims of an access token.
+        settings: all settings except OAUTH_SERVER_URL and MCP_PUBLIC_URL.
+        access: members that replace those of the access file.
+        elsewhere: the issuer of another tenant of the same provider, which may have the same keys.
         rows: its tokens.
-        opaque: an access token that is no JWT, if it writes such.
-        response: what its introspection endpoint says of that one.
+        opaque: an opaque access token, if it issues such tokens.
+        response: the introspection response for the opaque token.
     """
 
     profile: str
@@ -97,7 +97,7 @@ class FakeProvider:
     response: Mapping[str, Any] = field(default_factory=dict)
 
     def token(self, row: Row) -> str:
-        """What the provider signs."""
+        """Returns the token of a row."""
         if row.whole:
             return row.whole
         claims = {"iss": self.issuer, "sub": USER, "iat": NOW, "exp": NOW + 3600, **self.claims, **row.changes}
@@ -110,7 +110,7 @@ class FakeProvider:
         )
 
     async def reply(self, request: httpx.Request) -> httpx.Response:
-        """Its endpoints."""
+        """Responds to a request at one of its endpoints."""
         keys = {"keys": [public_jwk(rsa_key("provider"), kid="k1", use="sig", alg="RS256")]}
         if request.method == "POST":
             token = dict(parse_qsl(request.content.decode())).get("token")
@@ -122,7 +122,7 @@ class FakeProvider:
         return httpx.Response(404)
 
     def rows_for_all(self) -> tuple[Row, ...]:
-        """What no provider's access token may be."""
+        """Returns the rows that every provider must reject."""
         bare = self.issuer.rstrip("/")
         other_slash = bare if self.issuer.endswith("/") else f"{self.issuer}/"
         return (
@@ -148,7 +148,7 @@ def _json(document: Any) -> httpx.Response:
 
 @asynccontextmanager
 async def serving(fake_provider: FakeProvider, folder: Path, **settings: str) -> AsyncIterator[Calls]:
-    """This server with the imitation behind it, set up as the guide says."""
+    """Starts this server with the fake provider, configured as in the guide."""
     content = yaml.safe_load(Settings().access_file.read_text(encoding="utf-8"))
     access_file = folder / "access.yaml"
     access_file.write_text(yaml.safe_dump({**content, **fake_provider.access}), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The imitated providers."""
+"""All fake providers."""
 
 from __future__ import annotations
 

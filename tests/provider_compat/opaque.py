@@ -1,4 +1,4 @@
-"""Imitations of providers whose access tokens can be opaque, and of one that nobody knows."""
+"""Fakes of providers with opaque access tokens, and of an unknown provider."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ AUTHELIA = FakeProvider(
     },
 )
 
-# Nobody's in particular: RFC 9068 as it stands, and the plain JWTs that came before it.
+# No particular provider: RFC 9068 tokens, and older plain JWTs.
 GENERIC = FakeProvider(
     profile="generic",
     source=("https://www.rfc-editor.org/rfc/rfc9068", "https://openid.net/specs/openid-connect-discovery-1_0.html"),

@@ -1,4 +1,4 @@
-"""Imitations of providers that are somebody's service."""
+"""Fakes of providers that are hosted services."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ ENTRA = FakeProvider(
         "https://learn.microsoft.com/entra/identity-platform/access-tokens",
     ),
     issuer=f"https://login.microsoftonline.com/{_TENANT}/v2.0",
-    documents=(f"/{_TENANT}/v2.0/.well-known/openid-configuration",),  # nothing of RFC 8414, nothing of PKCE
+    documents=(f"/{_TENANT}/v2.0/.well-known/openid-configuration",),  # neither RFC 8414 nor PKCE metadata
     keys_at=f"https://login.microsoftonline.com/{_TENANT}/discovery/v2.0/keys",
     header={"typ": "JWT"},
     claims={

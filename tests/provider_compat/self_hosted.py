@@ -1,4 +1,4 @@
-"""Imitations of providers that people host themselves and whose access tokens are JWTs."""
+"""Fakes of self-hosted providers whose access tokens are JWTs."""
 
 from __future__ import annotations
 

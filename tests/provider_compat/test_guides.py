@@ -1,4 +1,4 @@
-"""The guides: one a provider, with settings that exist, work, and are all that the imitation of the provider needs."""
+"""The guides: one per provider, with existing settings that are sufficient for the fake provider."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which provider an issuer is of, which ones cannot be meant, and who decides where scopes are not bound to people."""
+"""Detection of the provider from the issuer, invalid issuers, and authorization by roles."""
 
 from __future__ import annotations
 

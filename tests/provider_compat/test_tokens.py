@@ -1,4 +1,4 @@
-"""Each provider's tokens, signed by an imitation of it, at the whole server: nothing is set but what its guide says."""
+"""The tokens of each fake provider at the whole server, with only the settings of the guide."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ INTROSPECTING = (
 
 
 async def outcome(server: Calls, token: str) -> frozenset[str] | str:
-    """The scopes that the owner of `token` is admitted with, or why nobody is: the log's reason, or a 403's code."""
+    """Returns the scopes of an accepted token, or the reason of the rejection in the log, or the code of a 403."""
     await settle()
     with capture_logs() as lines:
         response = await server.post(token)
@@ -46,7 +46,7 @@ async def outcome(server: Calls, token: str) -> frozenset[str] | str:
     (rejected,) = (line for line in lines if line["event"] == "request_rejected")
     message = str(rejected.get("reason", rejected["code"]))
     assert response.status_code == (403 if message.startswith("insufficient") else 401), lines
-    # What no login can bring gets no challenge, or a client would log in for ever.
+    # A missing scope that no login can grant gets no challenge, or clients would log in forever.
     assert ("www-authenticate" in response.headers) == (message != "insufficient_role")
     return message
 
@@ -107,7 +107,7 @@ async def test_opaque_tokens_are_asked_about_where_the_provider_writes_them(
     async with serving(fake_provider, tmp_path, **INTROSPECTION_SETTINGS) as server:
         assert await outcome(server, fake_provider.opaque) == frozenset(["mcp:tools", "mcp:notes.read"])
         assert await outcome(server, f"{fake_provider.opaque}x") == "inactive"
-        # What is a JWT must pass as one before anybody is asked.
+        # A JWT must pass the local checks before it is introspected.
         assert await outcomes(server, fake_provider, kinds) == expected(kinds)
     async with serving(fake_provider, tmp_path) as server:
         assert await outcome(server, fake_provider.opaque) == "not_a_jwt"

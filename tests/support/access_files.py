@@ -1,4 +1,4 @@
-"""Access files that differ from the demo's."""
+"""Access files that differ from that of the demo."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole application in process, between its start and its stop."""
+"""The whole application in process, with its lifespan."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BOTH = "application/json, text/event-stream"
 
 @dataclass
 class FakeClock:
-    """Time that passes only when told to."""
+    """A clock that only tests move."""
 
     at: float = NOW
     clock: Clock = field(init=False)
@@ -39,7 +39,7 @@ class FakeClock:
 
 @asynccontextmanager
 async def lifespan(app: ASGIApp) -> AsyncIterator[None]:
-    """Start `app` and stop it, as a server does."""
+    """Runs the ASGI lifespan of `app` around the block."""
     to_app: asyncio.Queue[Message] = asyncio.Queue()
     from_app: asyncio.Queue[Message] = asyncio.Queue()
     task = asyncio.ensure_future(app({"type": "lifespan", "asgi": {"version": "3.0"}}, to_app.get, from_app.put))
@@ -56,12 +56,12 @@ async def lifespan(app: ASGIApp) -> AsyncIterator[None]:
 
 @dataclass
 class Calls:
-    """A client at the public URL of a server that runs."""
+    """A client of a running server, at its public URL."""
 
     client: httpx.AsyncClient
 
     async def post(self, token: str | None = None, **headers: str) -> httpx.Response:
-        """A call of `whoami` in the era of 2026-07-28."""
+        """Calls `whoami` in protocol revision 2026-07-28."""
         return await self.call("whoami", token, None, **headers)
 
     async def call(
@@ -85,7 +85,7 @@ class Calls:
 
 @dataclass
 class Running(Calls):
-    """The same, with the server's provider and its clock."""
+    """A client together with the server's provider and clock."""
 
     issuer: Issuer
     clock: FakeClock
@@ -93,7 +93,7 @@ class Running(Calls):
 
 @asynccontextmanager
 async def running(provider: Issuer | None = None, /, **settings: Any) -> AsyncIterator[Running]:
-    """The server with these settings, with its keys fetched unless the provider is down."""
+    """Starts a server with these settings; its keys are cached unless the provider is down."""
     issuer, clock = provider or Issuer(), FakeClock()
     async with issuer.http() as http:
         app = create_app(Settings(**settings), clock=clock.clock, http=http)

@@ -1,4 +1,4 @@
-"""A person at a browser: headless Chromium, on the login pages of a real provider."""
+"""Logins with headless Chromium on the login pages of a real provider."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 _ARGUMENTS = (
-    "--no-sandbox",  # a test may run as root, in a container
+    "--no-sandbox",  # tests may run as root in a container
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -33,7 +33,7 @@ _ARGUMENTS = (
 
 @contextmanager
 def chromium() -> Iterator[Page]:
-    """A fresh page of the system's Chromium. Without one the test is skipped, or fails under REQUIRE_CONTAINERS=1."""
+    """Yields a new page of the system's Chromium; without one the test is skipped, or fails if REQUIRE_CONTAINERS=1."""
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if found is None:
         reason = "NO CHROMIUM: no login through a browser was tested"
@@ -49,10 +49,10 @@ def chromium() -> Iterator[Page]:
 
 
 def log_in_by_browser(url: str, user: str, pictures: Path) -> tuple[int, str, list[str]]:
-    """`./scripts/login` without a display: open what it prints, log in, agree.
+    """Runs `./scripts/login`, opens the URL that it prints, logs in and consents.
 
     Returns:
-        The program's exit code, all that it said, and the text of each page that was seen.
+        The program's exit code, its output, and the text of each page.
     """
     words = ["./scripts/login", "--url", url, "--no-browser", "--timeout", "60"]
     program = subprocess.Popen(words, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

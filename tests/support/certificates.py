@@ -13,7 +13,7 @@ from tests.support.fake_issuer import rsa_key
 
 
 def certificate(name: str, *, days: int = 30) -> bytes:
-    """Key and self-signed certificate for `name`, as PEM; `days` from now it runs out."""
+    """Returns a key and a self-signed certificate for `name` that expires in `days`, as PEM."""
     now = dt.datetime.now(dt.UTC)
     key = rsa_key("tls")
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])

@@ -1,4 +1,4 @@
-"""Reads the challenge of a response."""
+"""Parses the challenge of a response."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def challenge(response: httpx.Response) -> dict[str, str]:
-    """The parameters of the one Bearer challenge, each there once."""
+    """Returns the parameters of the only Bearer challenge; asserts that each occurs once."""
     (value,) = response.headers.get_list("www-authenticate")
     scheme, _, rest = value.partition(" ")
     assert scheme == "Bearer"

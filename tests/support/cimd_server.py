@@ -1,4 +1,4 @@
-"""Metadata documents of clients, served over TLS to a Keycloak in a container, with an authority of our own."""
+"""Client metadata documents, served over TLS to a Keycloak in a container, with a test CA."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Documents:
-    """What is served.
+    """The served documents.
 
     Attributes:
-        by_path: the documents.
-        requests: "host/path" of each request.
+        by_path: the documents by "host/path".
+        requests: the "host/path" of each request.
     """
 
     port: int
@@ -35,7 +35,7 @@ class Documents:
     requests: list[str] = field(default_factory=list)
 
     def publish(self, host: str, path: str, **members: Any) -> str:
-        """Serve a client's document; its URL, which is the client id."""
+        """Publishes a client's document and returns its URL, which is the client id."""
         url = f"https://{host}:{self.port}{path}"
         self.by_path[path] = {
             "client_id": url,
@@ -49,7 +49,7 @@ class Documents:
 
 
 def write_certificates(folder: Path, hosts: tuple[str, ...]) -> None:
-    """Make an authority (`ca.pem`) and a certificate for `hosts` (`server.pem`, with its key)."""
+    """Writes a CA certificate (`ca.pem`) and a certificate for `hosts` with its key (`server.pem`)."""
     authority, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     now = datetime.now(UTC)
     names = {who: x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, who)]) for who in ("authority", "server")}
@@ -80,7 +80,7 @@ def write_certificates(folder: Path, hosts: tuple[str, ...]) -> None:
 
 @contextmanager
 def serving_documents(folder: Path) -> Iterator[Documents]:
-    """Serve over TLS with the certificate in `folder`, where a container reaches this machine."""
+    """Serves documents over TLS with the certificate in `folder`, reachable from containers."""
 
     class DocumentHandler(Handler):
         def answer(self) -> None:
@@ -88,7 +88,7 @@ def serving_documents(folder: Path) -> Iterator[Documents]:
             document = documents.by_path.get(self.path)
             self.send(200 if document else 404, json.dumps(document).encode(), content_type="application/json")
 
-    # All addresses: which of them a container reaches depends on the engine. Only public test documents are behind it.
+    # All addresses, because the one that containers reach depends on the engine. It serves only public test documents.
     with listening(DocumentHandler, address="0.0.0.0", certificate=folder / "server.pem") as port:  # noqa: S104 - see above
         documents = Documents(port)
         yield documents

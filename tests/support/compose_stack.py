@@ -1,4 +1,4 @@
-"""The compose stack as a user has it, under a project name and on ports of its own."""
+"""The compose stack with default settings, under a project name and ports of its own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """Returns a free port."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
@@ -23,11 +23,11 @@ def free_port() -> int:
 
 @dataclass(frozen=True)
 class Stack:
-    """One project. Nothing is set but the ports, so that it can run beside a developer's own.
+    """A compose project. Only the ports are set, so that it can run next to a developer's own stack.
 
     Attributes:
-        variables: for every command, such as COMPOSE_FILE.
-        patience: seconds that one command of compose may take.
+        variables: environment variables of every command, such as COMPOSE_FILE.
+        patience: the timeout of a compose command in seconds.
     """
 
     project: str = field(default_factory=lambda: f"test-{secrets.token_hex(3)}")
@@ -47,7 +47,7 @@ class Stack:
     def compose(
         self, *words: str, check: bool = True, stdin: str | None = None, **variables: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run `docker compose` with these words and variables, without a developer's .env; `stdin` is its input."""
+        """Runs `docker compose` with these arguments and variables and the given input, ignoring a developer's .env."""
         ports = {"MCP_PORT": str(self.mcp_port), "KEYCLOAK_PORT": str(self.keycloak_port)}
         ended = subprocess.run(
             ["docker", "compose", "--env-file", os.devnull, "--project-name", self.project, *words],
@@ -60,12 +60,12 @@ class Stack:
             check=False,
         )
         assert not check or ended.returncode == 0, f"{words}\n{ended.stdout}\n{ended.stderr}"
-        # Some versions of compose clear a line even where nobody looks on.
+        # Some versions of compose write escape sequences even without a terminal.
         ended.stdout = ended.stdout.replace("\x1b[2K", "")
         return ended
 
     def containers(self) -> list[dict[str, Any]]:
-        """What `docker inspect` says of every container of the project."""
+        """Returns the output of `docker inspect` for every container of the project."""
         ids = self.compose("ps", "--all", "--quiet").stdout.split()
         inspected = subprocess.run(["docker", "inspect", *ids], capture_output=True, check=True)
         found: list[dict[str, Any]] = json.loads(inspected.stdout)
@@ -74,7 +74,7 @@ class Stack:
     def log_in(
         self, user: str, *words: str, password: str | None = None, **variables: str
     ) -> tuple[int, dict[str, Any]]:
-        """`./scripts/login --headless --json` on this machine: its exit code and what it found."""
+        """Runs `./scripts/login --headless --json` on this machine; returns exit code and result."""
         ended = subprocess.run(
             ["./scripts/login", "--headless", "--user", user, "--url", self.url, "--json", *words],
             cwd=REPOSITORY,
@@ -89,7 +89,7 @@ class Stack:
 
 
 def greeting(token: str) -> dict[str, Any]:
-    """A call of the tool `greet`, stateless, as the parameters of a request."""
+    """Returns the parameters of a request that calls the tool `greet`, stateless."""
     meta = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
     call = earlier_greeting(token)
     call["json"]["params"]["_meta"] = meta
@@ -98,7 +98,7 @@ def greeting(token: str) -> dict[str, Any]:
 
 
 def earlier_greeting(token: str) -> dict[str, Any]:
-    """The same in an earlier revision of the protocol, without a session."""
+    """Returns the same call in an earlier protocol revision, without a session."""
     return {
         "json": {
             "jsonrpc": "2.0",

@@ -1,4 +1,4 @@
-"""A real Dex behind its front, for tests: the files rendered by our own bootstrap, people who log in without a browser.
+"""A real Dex behind its registration proxy, with files rendered by the bootstrap, and logins without a browser.
 
 with running_dex(tmp_path) as dex:
     client = dex.register(redirect_uris=[REDIRECT])
@@ -34,23 +34,23 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).parents[2]
 REDIRECT = "http://127.0.0.1:33333/callback"
-PUBLIC_URL = "http://localhost:9/mcp"  # nothing of ours can be there
-REQUESTED_SCOPES = "mcp:tools mcp:notes.read offline_access"  # what a client asks for that has read the challenge
+PUBLIC_URL = "http://localhost:9/mcp"  # no server of ours can listen there
+REQUESTED_SCOPES = "mcp:tools mcp:notes.read offline_access"  # the scopes that a client requests after the challenge
 _READY_SECONDS = 60
-_PATIENCE = 60  # a busy machine is no fault: comparing a password takes long on purpose
+_PATIENCE = 60  # seconds; password hashing is slow, especially on a busy machine
 
 Json = dict[str, Any]
 
 
 def compose() -> Json:
-    """docker-compose.dex.yml: the tests must meet the very same images and switches."""
+    """Parses docker-compose.dex.yml, so that the tests use the same images and options."""
     content: Json = yaml.safe_load((REPOSITORY / "docker-compose.dex.yml").read_text(encoding="utf-8"))
     return content
 
 
 @dataclass
 class Dex:
-    """One Dex and its front, as people and programs see them."""
+    """A Dex and its registration proxy, as users and clients see them."""
 
     folder: Path
     port: int = field(default_factory=free_port)
@@ -70,7 +70,7 @@ class Dex:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of the command line."""
+        """The environment of the bootstrap command."""
         return {
             "OAUTH_SERVER_URL": self.issuer,
             "MCP_PUBLIC_URL": self.public_url,
@@ -80,12 +80,12 @@ class Dex:
         }
 
     def settings(self, **variables: str) -> Settings:
-        """Of a server that trusts this Dex."""
+        """Returns the settings of a server that trusts this Dex."""
         names = {name: self.environment[name] for name in ("OAUTH_SERVER_URL", "MCP_PUBLIC_URL", "ACCESS_FILE")}
         return load_settings({**names, "OAUTH_PROVIDER": "dex", **variables})
 
     def write_sources(self, dex: Json | None = None, **members: Any) -> None:
-        """Our own files, with some members of access.yaml, and of dex.yaml, replaced."""
+        """Writes our own files, with some members of access.yaml and dex.yaml replaced."""
         folder = self.folder / "idp-config"
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(REPOSITORY / "idp-config", folder)
@@ -96,31 +96,31 @@ class Dex:
         (folder / "dex" / "dex.yaml").write_text(yaml.safe_dump({**base, **(dex or {})}))
 
     def render(self) -> list[str]:
-        """What the verb `render` does; its lines."""
+        """Runs the command `render` and returns its output lines."""
         message: list[str] = []
         DexRun(self.environment, message.append).write()
         return message
 
     def logs(self, name: str = "dex") -> str:
-        """All that a container said."""
+        """Returns the log of a container."""
         return str(self.containers[name].get_wrapped_container().logs().decode())
 
     def restart(self) -> None:
-        """Stop Dex and start it again; the front stays."""
+        """Restarts Dex, but not the proxy."""
         self.containers["dex"].get_wrapped_container().restart(timeout=5)
         self.wait()
 
     def part(self) -> None:
-        """Take the front away, as an outage does; `restore` brings it back."""
+        """Disconnects the proxy, as in an outage; `restore` reconnects it."""
         self.containers["front"].get_wrapped_container().stop(timeout=5)
 
     def restore(self) -> None:
-        """Bring the front back."""
+        """Reconnects the proxy."""
         self.containers["front"].get_wrapped_container().start()
         self.wait()
 
     def wait(self) -> None:
-        """Until the front passes on what Dex says."""
+        """Waits until the proxy forwards responses of Dex."""
         deadline = time.monotonic() + _READY_SECONDS
         while time.monotonic() < deadline:
             try:
@@ -128,26 +128,26 @@ class Dex:
                     return
             except httpx.TransportError:
                 pass
-            time.sleep(0.1)  # polling a process that tells nobody when it is ready
+            time.sleep(0.1)  # polls, because the process does not signal that it is ready
         raise TimeoutError(self.logs() + self.logs("front"))
 
     def register(self, **document: Any) -> Json:
-        """Register as anybody can (RFC 7591); the answer's members and its `status`."""
+        """Registers a client without credentials (RFC 7591); returns the members of the response and its `status`."""
         return self.send_registration(document)
 
     def send_registration(self, body: Json, initial_access_token: str | None = None) -> Json:
-        """The same; the front knows no invitations (RFC 7591 section 3), so one changes nothing."""
+        """Does the same; the proxy ignores initial access tokens (RFC 7591 section 3)."""
         headers = {"Authorization": f"Bearer {initial_access_token}"} if initial_access_token else {}
         response = httpx.post(f"{self.issuer}/register", json=body, headers=headers, timeout=_PATIENCE)
         return {"status": response.status_code, **response.json()}
 
     def authorize(self, user: str, **parameters: str) -> Json:
-        """Log `user` in and agree: the parameters that came back, or the last page; nothing is asked for but these."""
+        """Logs in and consents, with exactly these parameters; returns those of the redirect, or the last page."""
         query = {"response_type": "code", **parameters}
         return self.visit(user, f"{self.issuer}/auth?{urlencode(query)}")
 
     def authorization_url(self, client_id: str, *, start: str = "/auth", **parameters: str) -> str:
-        """Where a client sends a person's browser."""
+        """Returns the URL to which a client sends the user's browser."""
         query = {
             "response_type": "code",
             "client_id": client_id,
@@ -162,17 +162,17 @@ class Dex:
         return f"{self.issuer}{start}?{urlencode({name: value for name, value in query.items() if value})}"
 
     def visit(self, user: str, url: str, *, agree: bool = True) -> Json:
-        """Let `user` go where `url` leads and fill the forms: the parameters that came back, or the last page."""
+        """Opens `url` as `user` and fills in the forms; returns the parameters of the redirect, or the last page."""
         login_user = _DemoUser(user, (self.issuer, *self.other_origins), agree=agree)
         return login_user.go(url)
 
     def visit_client(self, user: str, url: str) -> None:
-        """The same, and then on to the client's own redirect URI, where it waits for the answer."""
+        """Does the same and follows the redirect to the client's redirect URI, where the client waits for it."""
         back = self.visit(user, url)
         httpx.get(back.pop("to"), params=back, timeout=_PATIENCE).raise_for_status()
 
     def log_in(self, user: str, client_id: str, **parameters: str) -> Json:
-        """The whole authorization code flow with PKCE; the token endpoint's answer, with its `status`."""
+        """Runs the authorization code flow with PKCE; returns the token response with its `status`."""
         verifier, pkce = pkce_pair()
         back = self.visit(user, self.authorization_url(client_id, **{**pkce, **parameters}))
         if "code" not in back:
@@ -187,17 +187,17 @@ class Dex:
         )
 
     def refresh(self, client_id: str, refresh_token: str) -> Json:
-        """What a client does when its access token has ended."""
+        """Refreshes an access token; returns the token response with its `status`."""
         return self.token(grant_type="refresh_token", client_id=client_id, refresh_token=refresh_token)
 
     def token(self, **form: str) -> Json:
-        """The token endpoint's answer, with its `status`."""
+        """Sends a request to the token endpoint; returns the response with its `status`."""
         response = httpx.post(self.token_url, data=form, timeout=_PATIENCE)
         return {"status": response.status_code, **response.json()}
 
 
 class _DemoUser:
-    """Fills the forms of providers. Cookies are kept by hand: some are marked Secure over http, as browsers allow."""
+    """Fills in the forms of providers. Handles cookies itself: browsers accept Secure cookies on http://localhost."""
 
     def __init__(self, user: str, providers: tuple[str, ...], *, agree: bool) -> None:
         self._user = user
@@ -250,21 +250,21 @@ def running_dex(
     direct: int | None = None,
     **members: Any,
 ) -> Iterator[Dex]:
-    """Render the files and start both containers on them as docker-compose.dex.yml does; stop them at the end.
+    """Renders the files and starts both containers as in docker-compose.dex.yml; stops them at the end.
 
     Args:
-        folder: for the files.
+        folder: the folder for the files.
         config: DEX_CONFIG.
-        env: Dex's own environment, for connectors and storage.
+        env: further environment variables of Dex, for connectors and storage.
         dex: members of dex.yaml to replace.
-        other_containers: running containers by the name that Dex shall reach them by.
+        other_containers: running containers by the host name at which Dex reaches them.
         public_url: the resource.
-        direct: a port at which Dex is reached past its front, as only an attacker inside its network could.
+        direct: a port at which Dex is reached directly, without the proxy, as only an attacker in its network could.
         members: members of access.yaml to replace.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the container library's own, at import
-        from testcontainers.core.network import Network  # noqa: PLC0415 - asks for the engine when imported
+        warnings.simplefilter("ignore")  # warnings of testcontainers at import
+        from testcontainers.core.network import Network  # noqa: PLC0415 - contacts the engine at import
 
     server = Dex(folder, config=config, public_url=public_url)
     server.write_sources(dex, **members)
@@ -304,8 +304,8 @@ def _reachable(containers: dict[str, str], network: str) -> Iterator[None]:
 
 
 def _container(image: str, command: list[str], files: Path) -> Any:
-    """As locked as in the compose file; as the user whose the files are."""
-    from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - asks for the engine when imported
+    """Creates a container with the restrictions of the compose file, as the user who owns the files."""
+    from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - contacts the engine at import
 
     container = DockerContainer(
         image,

@@ -1,8 +1,7 @@
-"""The real Dex as the corpus of attacks knows a provider: its own tokens, and others in its name.
+"""The real Dex as a provider of the corpus: its own tokens, and forged ones signed with its key.
 
-An attacker has neither Dex's key nor a way to make it write what he likes. The corpus has: whatever a row says of the
-claims is signed by Dex's own key, taken out of its database. So a token is refused for what it says and for no other
-reason, as it must be on the day when Dex, or an account at it, is talked into something.
+The corpus signs claims of its rows with Dex's own key, which it reads from Dex's database; an attacker could not. So a
+token is rejected for its claims and for no other reason, as is necessary if Dex or an account at it is compromised.
 """
 
 from __future__ import annotations
@@ -29,15 +28,15 @@ _YEARS = 10 * 365 * 86400.0
 
 @dataclass(kw_only=True)
 class DexIssuer(Issuer):
-    """Dex itself.
+    """The running Dex.
 
     Attributes:
-        login: what the token endpoint gave `reader` for a code.
-        refreshed: what it gave for the refresh token of another login.
-        without_user: what it gave a person without a group.
-        for_itself: what it gave, past the front, to a client that asked for no audience.
-        audience_ours: what it gave, past the front, to a client that asked for ours.
-        code: an authorization code that was not used.
+        login: the token response for a login of `reader`.
+        refreshed: the token response for the refresh token of another login.
+        without_user: the token response for a user without a group.
+        for_itself: the token response, bypassing the proxy, for a client that requested no audience.
+        audience_ours: the token response, bypassing the proxy, for a client that requested ours.
+        code: an unused authorization code.
     """
 
     elsewhere: bool = True
@@ -49,7 +48,7 @@ class DexIssuer(Issuer):
     code: str = field(repr=False)
 
     def claims(self, **changes: Any) -> Json:
-        """Those of the access token of a login. Rows say when by `NOW`, which is now here."""
+        """Returns the claims of a login's access token with `changes`; times relative to `NOW` are shifted to now."""
         passed = self.now - NOW
         for name in _TIMES:
             at = changes.get(name)
@@ -59,23 +58,23 @@ class DexIssuer(Issuer):
         return {name: value for name, value in payload.items() if value is not ...}
 
     def token(self, *, key: Any = None, kid: str | None = None, alg: str = "RS256", **changes: Any) -> str:
-        """The very token of the login, or with other claims one in Dex's name."""
+        """Returns the token of the login or, with `changes`, a token signed with Dex's key."""
         if key is None and kid is None and not changes:
             return str(self.login["access_token"])
         header = {"kid": kid or self.header["kid"], "typ": None}
         return jwt.encode(self.claims(**changes), key or self.key, algorithm=alg, headers=header)
 
     def http(self) -> httpx.AsyncClient:
-        """To the front; on the loopback interface, whatever the environment says of proxies."""
+        """Returns an HTTP client for the proxy on the loopback interface, ignoring proxy settings."""
         return httpx.AsyncClient(trust_env=False, timeout=20)
 
     def later(self, seconds: float) -> DexIssuer:
-        """The same Dex and the same tokens, at a server that is started `seconds` later."""
+        """Returns the same Dex and tokens for a server whose clock is `seconds` later."""
         return replace(self, now=self.now + seconds)
 
 
 def issuer_of(dex: Dex, database: Postgres, direct: int) -> DexIssuer:
-    """Log people in at `dex`, which is reached past its front at the port `direct`."""
+    """Logs users in at `dex`, which is also reachable without the proxy at the port `direct`."""
     secret = database.signing_key()
     key = RSAAlgorithm.from_jwk(secret)
     inside = Dex(dex.folder, port=direct, public_url=dex.public_url)

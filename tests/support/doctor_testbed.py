@@ -1,7 +1,7 @@
-"""Our server and an imitated provider, staged to be broken, for the doctor to look at; all in process.
+"""A server and a fake provider with misconfigurations, for the doctor to check; all in process.
 
-The provider signs for real (`tests.support.fake_issuer`). What other people's servers and proxies do to an answer is
-done by `proxies`, between our server and whoever asks.
+The provider signs real tokens (`tests.support.fake_issuer`). `proxies` modify the responses of our server, as
+third-party servers and proxies do.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ WELL_KNOWN = "/.well-known/oauth-protected-resource"
 
 @dataclass
 class HttpResponse:
-    """An answer that can still be changed."""
+    """A response that can be modified."""
 
     status: int
     headers: Headers = field(default_factory=dict)
@@ -47,18 +47,18 @@ class HttpResponse:
         return document
 
     def change(self, **members: Any) -> None:
-        """Change members of the JSON object in the body."""
+        """Changes members of the JSON object in the body."""
         self.body = json.dumps({**self.document, **members}).encode()
         self.headers["content-length"] = str(len(self.body))
 
 
-# Sees each request to the server, and the answer.
+# Gets each request to the server and its response.
 Proxy = Callable[[httpx2.Request, HttpResponse], None]
 
 
 @dataclass
 class Provider:
-    """An identity provider, healthy until somebody changes it."""
+    """An identity provider without misconfigurations, which tests add."""
 
     issuer: Issuer = field(default_factory=Issuer)
     document: Json = field(default_factory=dict)
@@ -75,7 +75,7 @@ class Provider:
         self.name(self.issuer.url)
 
     def name(self, url: str) -> None:
-        """Call the provider `url`, in everything it says."""
+        """Changes the issuer to `url` in all responses."""
         self.issuer.url = url
         at = f"{url.rstrip('/')}/protocol/openid-connect"
         self.document = {
@@ -90,7 +90,7 @@ class Provider:
         }
 
     def answer(self, method: str, url: str, headers: Headers, body: bytes) -> HttpResponse:
-        """What it says to a request."""
+        """Returns the response to a request."""
         path, base = urlsplit(url).path, urlsplit(self.issuer.url).path.rstrip("/")
         self.requests.append(f"{method} {url}")
         self.sent.append(f"{url} {headers} {body!r}")
@@ -145,13 +145,13 @@ def _json(status: int, document: Json) -> HttpResponse:
 
 @dataclass
 class DoctorTestbed:
-    """A server, its provider, and what stands between.
+    """A server, its provider, and the proxies between them and the doctor.
 
     Attributes:
         env: the server's environment.
-        url: what the doctor is told to look at.
-        names: under which the server is reached; `inside` are those under which only the server reaches the provider.
-        token: handed to the doctor, if not "".
+        url: the URL that the doctor checks.
+        names: host names of the server; `inside` are names at which only the server reaches the provider.
+        token: the token passed to the doctor; "" for none.
     """
 
     env: dict[str, str] = field(default_factory=dict)
@@ -165,8 +165,8 @@ class DoctorTestbed:
     token: str = ""
 
     async def results(self) -> list[Result]:
-        """Start the server, and let the doctor look at it."""
-        logging.getLogger("httpx2").setLevel(logging.WARNING)  # the SDK shows each line in a table: half of the time
+        """Starts the server and runs the doctor."""
+        logging.getLogger("httpx2").setLevel(logging.WARNING)  # logging takes half of the time otherwise
         clock = FakeClock()
         settings = load_settings(self.env)
         internal_transport = httpx.MockTransport(self._for_the_server)
@@ -186,7 +186,7 @@ class DoctorTestbed:
                 return await run_checks(case, CHECKS)
 
     async def findings(self) -> list[str]:
-        """The names of what the doctor finds, in its order."""
+        """Returns the names of the doctor's findings in order."""
         return [finding.kind.name for finding in all_findings(await self.results())]
 
     async def route(self, request: httpx2.Request, server: httpx2.ASGITransport) -> httpx2.Response:
@@ -213,7 +213,7 @@ class DoctorTestbed:
 
 
 def without_header(name: str) -> Proxy:
-    """Takes a header away."""
+    """Returns a proxy that removes a header."""
 
     def proxy(_: httpx2.Request, message: HttpResponse) -> None:
         message.headers.pop(name, None)
@@ -222,7 +222,7 @@ def without_header(name: str) -> Proxy:
 
 
 def rewriting_header(name: str, old: str, new: str) -> Proxy:
-    """Changes what a header says."""
+    """Returns a proxy that replaces text in a header."""
 
     def proxy(_: httpx2.Request, message: HttpResponse) -> None:
         if name in message.headers:
@@ -232,7 +232,7 @@ def rewriting_header(name: str, old: str, new: str) -> Proxy:
 
 
 def responding(path: str, status: int, **members: Any) -> Proxy:
-    """Another status for a path, and other members in the JSON object that was there."""
+    """Returns a proxy that changes the status for a path, and members of the JSON object in the body."""
 
     def proxy(request: httpx2.Request, message: HttpResponse) -> None:
         if request.url.path == path and request.method in {"GET", "POST"}:

@@ -1,7 +1,7 @@
-"""One server of docs/examples behind the gate, as it stands there, in front of a provider on a socket.
+"""A server of docs/examples, unchanged, behind the auth middleware, with a provider on a socket.
 
-`python -m tests.support.example_server NAME` calls it once without a token and once with one, and prints the responses:
-for an example whose packages are in an environment of their own.
+`python -m tests.support.example_server NAME` calls it once without a token and once with one, and prints the responses.
+This is for examples whose packages are in a separate environment.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
 @contextmanager
 def signing(certificate: Path | None = None) -> Iterator[Issuer]:
-    """A provider that signs, on a port of its own; over TLS with a `certificate`, a file with its key besides."""
+    """Serves an issuer on a free port; over TLS if `certificate` is given, a file with certificate and key."""
     issuer = Issuer()
 
     class ProviderHandler(Handler):
@@ -44,7 +44,7 @@ def signing(certificate: Path | None = None) -> Iterator[Issuer]:
 
 
 async def called(name: str) -> list[dict[str, Any]]:
-    """Status and text of the answers to a call of `my_orders`, without a token and with one."""
+    """Returns status and text of the responses to a call of `my_orders` without a token and with one."""
     with signing() as issuer:
         os.environ["OAUTH_SERVER_URL"] = issuer.url
         app = runpy.run_path(str(EXAMPLES / f"{name}.py"))["app"]

@@ -1,4 +1,4 @@
-"""A Keycloak admin API that answers as a test says."""
+"""A fake Keycloak admin API with configurable responses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def keycloak(statuses: dict[str, int]) -> Iterator[str]:
-    """What answers like Keycloak by these statuses: of a path that begins so, 404 without; where it is."""
+    """Serves a fake admin API and yields its URL; `statuses` maps path prefixes to statuses, other paths are 404."""
 
     class AdminHandler(Handler):
         def answer(self) -> None:

@@ -1,8 +1,8 @@
-"""An imitation of Entra ID's endpoints for one tenant, over sockets: what it takes, what it refuses, what it signs.
+"""A fake of Entra ID's endpoints for one tenant, over sockets.
 
-https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow; `resource` is refused at both endpoints
-(AADSTS901002, modelcontextprotocol/csharp-sdk#741). There is no registration and no RFC 8414 document. The person is
-logged in already and has agreed to the one client for all programs: it asks nothing.
+https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow; both endpoints reject `resource`
+(AADSTS901002, modelcontextprotocol/csharp-sdk#741). There is neither registration nor RFC 8414 metadata. The user is
+already logged in and has consented to the client that all programs share, so there are no pages.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _NOT_SUPPORTED = "AADSTS901002: The 'resource' request parameter is not supporte
 
 @dataclass
 class Entra:
-    """One tenant.
+    """A tenant.
 
     Attributes:
-        roles: of the person who is logged in.
-        forms: what came to the token endpoint, with the headers.
-        logins: the queries that came to the authorization endpoint.
+        roles: the roles of the logged-in user.
+        forms: the forms and headers received at the token endpoint.
+        logins: the queries received at the authorization endpoint.
     """
 
     url: str
@@ -125,7 +125,7 @@ def _json(status: int, document: Any) -> tuple[int, dict[str, str], bytes]:
 
 @contextmanager
 def running_entra() -> Iterator[Entra]:
-    """Serve it on a port of this machine; stop it at the end."""
+    """Serves the tenant on a free port until the block ends."""
 
     class Reply(Handler):
         def answer(self) -> None:

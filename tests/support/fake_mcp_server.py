@@ -1,4 +1,4 @@
-"""An MCP server and its provider in one small HTTP server, for driving the narrated client from outside."""
+"""A fake MCP server and its provider in one HTTP server, for tests of the login client."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TOOLS = [
 
 @dataclass
 class Fake:
-    """What both say, to be changed before the client calls; and what was seen."""
+    """The configurable responses of both, and the recorded requests."""
 
     url: str = ""
     claims: dict[str, Any] = field(default_factory=dict)
@@ -43,12 +43,12 @@ class Fake:
     description: str = "Greet somebody"
     accepts_token: bool = True
     requires_login: bool = True
-    responses: dict[str, tuple[int, dict[str, Any]]] = field(default_factory=dict)  # by path, instead of the usual ones
+    responses: dict[str, tuple[int, dict[str, Any]]] = field(default_factory=dict)  # by path, override the default ones
     forms: list[dict[str, str]] = field(default_factory=list)
     query: dict[str, str] = field(default_factory=dict)
-    tool_error: str = ""  # instead of a tool's result
+    tool_error: str = ""  # replaces a tool's result
     verifier: str = ""
-    management: dict[str, str] = field(default_factory=dict)  # what the registration answer says of RFC 7592
+    management: dict[str, str] = field(default_factory=dict)  # RFC 7592 members of the registration response
     removals: list[tuple[str, str]] = field(default_factory=list)  # path and Authorization of each DELETE
     error: dict[str, str] = field(default_factory=lambda: {"error": "invalid_token"})
 
@@ -68,7 +68,7 @@ class Fake:
 
 @contextmanager
 def fake_login() -> Iterator[Fake]:
-    """A running `Fake`."""
+    """Yields a running `Fake`."""
     fake = Fake()
 
     class McpHandler(JsonHandler):
@@ -82,7 +82,7 @@ def fake_login() -> Iterator[Fake]:
 
 @contextmanager
 def fake_for_a_program(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
-    """A running `Fake`, and an environment for our programs with its password and nothing that leads elsewhere."""
+    """Yields a running `Fake`, with an environment for our programs that has its password and no other settings."""
     monkeypatch.setenv("MCP_PASSWORD", PASSWORD)
     monkeypatch.setenv("COLUMNS", "200")
     for name in ("CONNECT_TO", "ACCESS_FILE", "MCP_PUBLIC_URL", "MCP_PORT", "SSL_CERT_FILE"):
@@ -93,7 +93,7 @@ def fake_for_a_program(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
 
 
 def log_in(fake: Fake, *options: str) -> int:
-    """`scripts/login` there, as Ada and without a browser; its exit code."""
+    """Runs `scripts/login` for it, as Ada and without a browser; returns the exit code."""
     return main(["--url", fake.resource, "--headless", "--user", "ada", "--issuer", fake.url, *options])
 
 
@@ -138,7 +138,7 @@ class JsonHandler(Handler):
             )
         elif path == "/token":
             fake.verifier = form["code_verifier"]
-            if fake.token_error:  # an unkind provider: it repeats what it was sent
+            if fake.token_error:  # a hostile provider that echoes the request
                 self._json(400, {"error": "invalid_grant", "error_description": body})
                 return
             scope = fake.claims.get("scope", "")

@@ -1,8 +1,8 @@
-"""FastMCP's search transform behind the gate, for an environment that holds FastMCP.
+"""FastMCP's search transform behind the auth middleware, for an environment with FastMCP.
 
-`python -m tests.support.fastmcp_search` starts a server with `whoami`, `delete_everything` (it needs `mcp:admin`) and
-the tools of the transform, calls it in both eras and prints one JSON object: for each call its answer's status, headers
-and text; what ran; the audit log.
+`python -m tests.support.fastmcp_search` starts a server with `whoami`, `delete_everything` (which requires `mcp:admin`)
+and the tools of the transform, calls it in both protocol revisions and prints one JSON object: status, headers and text
+of each response, the tools that ran, and the audit log.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ class _Run:
     responses: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     async def modern(self, token: str) -> None:
-        """The calls without a session."""
+        """Makes the calls without a session."""
         self._record("modern", [await self.calls.call(name, token, arguments) for name, arguments in CALLS])
 
     async def legacy(self, token: str) -> None:
-        """The calls in a session of the handshake era."""
+        """Makes the calls in a session of the handshake revision."""
         headers = {"authorization": f"Bearer {token}", "accept": BOTH}
         client = {"name": "test", "version": "1"}
         params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client}

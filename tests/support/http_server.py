@@ -1,4 +1,4 @@
-"""A small HTTP server of a test, in a thread of its own."""
+"""A small HTTP server for tests, in a thread."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """What answers, by `answer` whatever the method; it writes no log."""
+    """Handles requests of all methods with `answer`; writes no log."""
 
     def answer(self) -> None:
-        """Answer this request."""
+        """Responds to the request."""
         self.send(501, b"")
 
     def do_GET(self) -> None:
@@ -34,10 +34,10 @@ class Handler(BaseHTTPRequestHandler):
         self.answer()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing: the test's own output says enough."""
+        """Logs nothing."""
 
     def send(self, status: int, body: bytes, **headers: str) -> None:
-        """Answer with `body`; an underscore in a header's name stands for a hyphen."""
+        """Sends a response with `body`; underscores in header names become hyphens."""
         self.send_response(status)
         for name, value in {**headers, "content_length": str(len(body))}.items():
             self.send_header(name.replace("_", "-"), value)
@@ -47,7 +47,7 @@ class Handler(BaseHTTPRequestHandler):
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up, or speaks TLS where there is none, is the test's own doing."""
+        """Ignores errors: tests disconnect, or use TLS with a plain server, on purpose."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
@@ -60,13 +60,13 @@ def listening(
     certificate: Path | None = None,
     waits: bool = False,
 ) -> Iterator[int]:
-    """Serve on a free port, which is given, until the block ends.
+    """Serves on a free port, which is yielded, until the block ends.
 
     Args:
-        handler: what answers.
-        address: where it listens.
-        certificate: a file with key and certificate in PEM, for TLS.
-        waits: at the end, for answers under way.
+        handler: the request handler.
+        address: the address to listen on.
+        certificate: a PEM file with key and certificate, for TLS.
+        waits: whether to wait for responses in progress at the end.
     """
     with _Server((address, 0), handler) as server:
         server.daemon_threads = not waits

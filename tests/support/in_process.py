@@ -1,4 +1,4 @@
-"""Our server in process, in front of a real provider, with a clock that a test moves."""
+"""Our server in process, with a real provider and a clock that tests move."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 
 def settings_for(realm: Realm, **variables: str) -> Settings:
-    """What the environment of a server for `realm` gives, with these variables set besides."""
+    """Returns the settings of a server for `realm`, with these additional variables."""
     return load_settings({**realm.environment, **variables})
 
 
 @dataclass
 class Served(Calls):
-    """A server that runs.
+    """A running server.
 
     Attributes:
-        clock: starts now, as tokens of a real provider ask for, and is held there.
-        requests: what the server sent to the provider's introspection endpoint.
-        fetched: which documents it asked the provider for, in order.
+        clock: a clock that starts now, because the provider's tokens are real, and stands still.
+        requests: the requests that the server sent to the introspection endpoint.
+        fetched: the documents that it requested from the provider, in order.
     """
 
     clock: FakeClock
@@ -46,12 +46,12 @@ class Served(Calls):
 
 @asynccontextmanager
 async def serving(settings: Settings, *, clock: Clock | None = None, patience: float = 20.0) -> AsyncIterator[Served]:
-    """Start the server, with its keys held; stop it at the end.
+    """Starts the server and waits until its keys are cached; stops it at the end.
 
     Args:
-        settings: of the server.
-        clock: in place of the held one.
-        patience: seconds that the server waits for the provider's bytes. Long, so that a busy machine is no fault.
+        settings: the server's settings.
+        clock: a clock instead of the one that stands still.
+        patience: the server's read timeout for the provider, in seconds; long because the machine may be busy.
     """
     fake_clock = FakeClock(at=time.time())
     requests: list[httpx.Request] = []

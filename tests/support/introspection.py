@@ -1,4 +1,4 @@
-"""A provider with an introspection endpoint, in this process."""
+"""An in-process provider with an introspection endpoint."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MODE = {"token_mode": "introspection", "client_secret": SECRET}
 
 @dataclass
 class Introspecting(Issuer):
-    """An issuer that answers questions, as `message` tells it to; `received` has the tokens in the order they came."""
+    """An issuer that introspects tokens with the response `message`; `received` lists the tokens in order."""
 
     message: Callable[[str], Any] = field(default=lambda _: {})
     received: list[str] = field(default_factory=list)
@@ -33,7 +33,7 @@ class Introspecting(Issuer):
     max_in_flight: int = 0
 
     def active(self, **changes: Any) -> dict[str, Any]:
-        """What Keycloak says of a good token; a change to `...` takes the member out."""
+        """Returns Keycloak's introspection response for a valid token; a change to `...` removes the member."""
         own = {"active": True, "token_type": "Bearer", "client_id": "client-1", "username": "ann"}
         members = {**self.claims(), **own, **changes}
         return {name: value for name, value in members.items() if value is not ...}
@@ -56,13 +56,13 @@ class Introspecting(Issuer):
             raise message
         if not isinstance(message, Reply):
             message = Reply(message if isinstance(message, bytes) else json.dumps(message).encode())
-        # A stream, as a connection gives one: a response with content would count as read already.
+        # A stream, as from a connection: httpx treats a response with `content` as already read.
         return httpx.Response(message.status, stream=httpx.ByteStream(message.content), headers=message.headers)
 
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer that is not just 200 and its body."""
+    """A response with another status or other headers than the default."""
 
     content: bytes
     status: int = 200
@@ -70,7 +70,7 @@ class Reply:
 
 
 def vouching(**changes: Any) -> Introspecting:
-    """A provider that says this of every token."""
+    """Returns a provider that gives this response for every token."""
     issuer = Introspecting()
     issuer.message = lambda _: issuer.active(**changes)
     return issuer

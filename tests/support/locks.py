@@ -1,4 +1,4 @@
-"""Locks as they are written: what each names, and what the distributions ask for that it does not name."""
+"""Parses lock files and finds requirements that a lock does not satisfy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 ROOT = Path(__file__).parents[2]
-# What each lock is resolved from: extras of the project, or groups of dependencies without it.
+# The sources of each lock: extras of the project, or dependency groups without the project.
 EXTRAS = {
     "requirements.lock": (),
     "requirements-tools.lock": ("tools",),
@@ -31,7 +31,7 @@ _HASH = re.compile(r" {4}--hash=sha256:[0-9a-f]{64}(?: \\)?")
 
 
 class Pin(NamedTuple):
-    """One line of a lock: where `marker` holds, `name` is installed in this version."""
+    """A line of a lock: if `marker` is true, this version of `name` is installed."""
 
     name: str
     version: str
@@ -39,10 +39,10 @@ class Pin(NamedTuple):
 
 
 def read_lock(text: str) -> list[Pin]:
-    """The pins of a lock, in its order.
+    """Returns the pins of a lock, in order.
 
     Raises:
-        ValueError: a line is neither a pin nor a hash of one: an address, an option, a comment, a loose version.
+        ValueError: a line is neither a pin nor a hash, but a URL, an option, a comment or a version range.
     """
     found = []
     for line in text.splitlines():
@@ -54,13 +54,13 @@ def read_lock(text: str) -> list[Pin]:
 
 
 def pinned(lock: Iterable[Pin], environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Name → version, as `environment` (the variables of markers; left out: this Python) installs them."""
+    """Returns name → version for an `environment` (marker variables; by default this Python)."""
     here = dict(environment or _this_python())
     return {pin.name: pin.version for pin in lock if pin.marker is None or Marker(pin.marker).evaluate(here)}
 
 
 def requested_packages(lock: str) -> list[str]:
-    """What `pyproject.toml` asks for in the lock of this name."""
+    """Returns the requirements in `pyproject.toml` for the lock of this name."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     if lock in GROUPS:
         return [line for group in GROUPS[lock] for line in project["dependency-groups"][group]]
@@ -69,7 +69,7 @@ def requested_packages(lock: str) -> list[str]:
 
 
 def installed(site: str) -> dict[str, tuple[str, list[str]]]:
-    """Name → version and requirements, of what is installed in the folder `site`."""
+    """Returns name → version and requirements of the distributions in the folder `site`."""
     return {
         canonicalize_name(found.metadata["Name"]): (found.version, list(found.requires or ()))
         for found in distributions(path=[site])
@@ -82,14 +82,14 @@ def missing(
     known: Mapping[str, tuple[str, list[str]]],
     environment: Mapping[str, str] | None = None,
 ) -> list[str]:
-    """What is asked for, extras of extras included, and not pinned in a version that will do: one line each.
+    """Returns one line for each requirement, including transitive extras, that no pin satisfies.
 
     Args:
         pins: name → version.
-        requested: what the project asks for.
-        known: name → version and requirements. A distribution that is not in here, or in another version than the
-            pinned one, is taken to ask for nothing: `known` is what happens to be installed.
-        environment: the variables of markers; left out: this Python.
+        requested: the project's requirements.
+        known: name → version and requirements of installed distributions. A distribution that is missing here, or has
+            another version than the pin, counts as without requirements.
+        environment: marker variables; by default those of this Python.
     """
     here = dict(environment or _this_python())
     lines: list[str] = []
@@ -98,7 +98,7 @@ def missing(
     while waiting:
         who, need, extra = waiting.pop()
         applies = [need.marker is None or need.marker.evaluate({**here, "extra": name}) for name in ("", extra)]
-        if not applies[1] or (extra and applies[0]):  # the latter comes from the distribution itself
+        if not applies[1] or (extra and applies[0]):  # the second case is covered by the distribution itself
             continue
         name = canonicalize_name(need.name)
         if name not in pins or not need.specifier.contains(pins[name], prereleases=True):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def events(response: httpx.Response) -> list[dict[str, Any]]:
-    """The JSON-RPC messages of an answer, be it a stream or one document."""
+    """Returns the JSON-RPC messages of a response, whether an event stream or a JSON document."""
     if response.headers["content-type"].startswith("application/json"):
         return [response.json()]
     data = [line.removeprefix("data: ") for line in response.text.splitlines() if line.startswith("data: ")]
@@ -21,7 +21,7 @@ def events(response: httpx.Response) -> list[dict[str, Any]]:
 
 
 async def initialized(server: Running, token: str, version: str = "2025-11-25") -> dict[str, str]:
-    """The headers of a session of the handshake era, opened with `token`."""
+    """Opens a session of the handshake revision with `token` and returns its headers."""
     headers = {"authorization": f"Bearer {token}", "accept": BOTH}
     params = {"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
     opening = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params}
@@ -35,6 +35,6 @@ async def initialized(server: Running, token: str, version: str = "2025-11-25") 
 
 async def legacy_call(server: Running, headers: dict[str, str], tool_name: str, /, **arguments: Any) -> httpx.Response:
     params = {"name": tool_name, "arguments": arguments, "_meta": {"progressToken": "p"}}
-    # A session tells answers apart by id: no two calls under way may share one.
+    # A session matches responses by id, so concurrent calls must have different ids.
     document = {"jsonrpc": "2.0", "id": secrets.token_hex(4), "method": "tools/call", "params": params}
     return await server.client.post("/mcp", json=document, headers=headers)

@@ -1,4 +1,4 @@
-"""Our server as a process of its own in front of a real provider, for clients that need real connections."""
+"""Our server as a process, with a real provider, for clients that need real connections."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class Process:
-    """A server that is ready.
+    """A server process that is ready.
 
     Attributes:
-        url: its own, the audience of the tokens that it takes.
-        log_file: what it says.
+        url: its URL, which is the audience of its tokens.
+        log_file: its log.
     """
 
     url: str
@@ -47,7 +47,7 @@ class Process:
 
 @dataclass
 class Server(Process):
-    """A server in front of a realm of Keycloak, whose tokens it takes."""
+    """A server process that accepts the tokens of a Keycloak realm."""
 
     realm: Realm
 
@@ -56,11 +56,11 @@ class Server(Process):
 def serving_realm(
     keycloak: Keycloak, folder: Path, *, access: dict[str, Any] | None = None, **variables: str
 ) -> Iterator[Server]:
-    """A fresh realm and a server for it; the server is stopped at the end.
+    """Creates a realm and starts a server for it; stops the server at the end.
 
     Args:
-        keycloak: where the realm is made.
-        folder: for the realm's files and the server's log.
+        keycloak: the server in which the realm is created.
+        folder: the folder for the realm's files and the server's log.
         access: members of the access file to replace.
         variables: further settings of the server.
     """
@@ -74,7 +74,7 @@ def serving_realm(
 
 @contextmanager
 def serving_process(settings: Mapping[str, str], log_file: Path) -> Iterator[Process]:
-    """Start a server with these settings, at the port of their MCP_PUBLIC_URL; stop it at the end."""
+    """Starts a server with these settings at the port of MCP_PUBLIC_URL; stops it at the end."""
     port = urlsplit(settings["MCP_PUBLIC_URL"]).port
     environment = {**os.environ, "PORT": str(port), "LOG_FORMAT": "json", **settings}
     with log_file.open("w", encoding="utf-8") as log:
@@ -91,7 +91,7 @@ def serving_process(settings: Mapping[str, str], log_file: Path) -> Iterator[Pro
 
 
 def _wait_until_ready(server: Process, process: subprocess.Popen[bytes]) -> None:
-    transport = httpx.HTTPTransport(retries=7)  # waits of 0.5 s, 1 s, 2 s … between them: until it listens
+    transport = httpx.HTTPTransport(retries=7)  # waits 0.5 s, 1 s, 2 s … until the server listens
     with httpx.Client(transport=transport, timeout=60, trust_env=False) as client:
         for _ in range(200):
             assert process.poll() is None, server.log

@@ -1,7 +1,7 @@
-"""Broken setups: how each is staged, the complaint it stands for, what the doctor must find first, and what mends it.
+"""Misconfigurations: how to apply each, the reports that describe it, the doctor's first finding, and the fix.
 
-`fix` does what the finding's advice says to do at somebody else's server or provider. Where it is None, the settings
-or the URL that the finding names are what mends it.
+`fix` applies the finding's advice to a third-party server or provider. If it is None, the settings or the URL in the
+finding are the fix.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LOGIN = "https://login.example.com/realms/mcp"
 
 @dataclass(frozen=True)
 class Misconfiguration:
-    """One broken setup. `also` are what the same cause makes the doctor find besides."""
+    """A misconfiguration. `also` lists further findings with the same cause."""
 
     name: str
     complaint: str
@@ -66,12 +66,12 @@ def no_proxy(testbed: DoctorTestbed) -> None:
 
 
 def with_metadata(**members: Any) -> Change:
-    """The provider's metadata says this; None takes a member out."""
+    """Returns a change that sets members of the provider's metadata; None removes one."""
     return lambda testbed: testbed.provider.document.update(members)
 
 
 def handing(**claims: Any) -> Change:
-    """A token with these claims is handed over; a change to `...` takes one out."""
+    """Returns a change that passes a token with these claims to the doctor; `...` removes a claim."""
 
     def change(testbed: DoctorTestbed) -> None:
         testbed.token = testbed.provider.issuer.token(**claims)
@@ -95,7 +95,7 @@ def every(*changes: Change) -> Change:
 
 
 def behind_tls(testbed: DoctorTestbed) -> None:
-    """The server is public, behind a proxy that ends TLS, and so is its provider."""
+    """Makes server and provider public, behind proxies that terminate TLS."""
     testbed.names = {"mcp.example.com"}
     testbed.url = PUBLIC
     testbed.provider.name(LOGIN)
@@ -551,7 +551,7 @@ MISCONFIGURATIONS = (
         no_proxy,
         frozenset({"no_new_login"}),
     ),
-    # --- what the server takes ---------------------------------------------------------------------------------------
+    # --- accepted requests ---------------------------------------------------------------------------------------
     Misconfiguration("a server that takes any token", "spec", through(_take_any_token), "takes_anything", no_proxy),
     Misconfiguration(
         "403 for a token that ran out",

@@ -1,4 +1,4 @@
-"""What a verifier makes of a token, as one word; and the patience to let what runs in the background go on."""
+"""The outcome of a token's verification as one word, and waiting for background tasks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 async def outcome(verifier: IssuerVerifier | IntrospectionVerifier, token: str) -> str:
-    """ "accepted", the reason for a refusal, or "unavailable"."""
+    """Returns "accepted", the reason of the rejection, or "unavailable"."""
     try:
         await verifier.verify(token)
     except InvalidToken as error:
@@ -24,6 +24,6 @@ async def outcome(verifier: IssuerVerifier | IntrospectionVerifier, token: str) 
 
 
 async def settle() -> None:
-    """Let what runs in the background come as far as it can."""
+    """Lets background tasks run until they wait."""
     for _ in range(100):
         await asyncio.sleep(0)

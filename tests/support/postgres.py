@@ -1,4 +1,4 @@
-"""A PostgreSQL behind Dex, for tests: what outlives Dex is there, its signing key too."""
+"""A PostgreSQL database for Dex, with its persistent state including the signing key."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _SIGNING_KEY = "select convert_from(signing_key, 'UTF8') from keys"
 
 @dataclass
 class Postgres:
-    """One server.
+    """A database server.
 
     Attributes:
-        container: that it runs in.
-        password: of the user `dex`.
+        container: its container.
+        password: the password of the user `dex`.
     """
 
     container: Any
@@ -33,7 +33,7 @@ class Postgres:
 
     @property
     def for_dex(self) -> dict[str, str]:
-        """What idp-config/dex/postgres.yaml asks of Dex's environment."""
+        """The environment variables that idp-config/dex/postgres.yaml uses."""
         return {
             "DEX_POSTGRES_HOST": "database",
             "DEX_POSTGRES_PASSWORD": self.password,
@@ -42,11 +42,11 @@ class Postgres:
 
     @property
     def other_containers(self) -> dict[str, str]:
-        """The container by the name that Dex reaches it by."""
+        """The container by the host name at which Dex reaches it."""
         return {"database": str(self.container.id)}
 
     def signing_key(self) -> dict[str, Any]:
-        """The private key that Dex signs with, as a JWK."""
+        """Returns Dex's private signing key as a JWK."""
         command = ["psql", "-U", "dex", "-At", "-c", _SIGNING_KEY]
         found = self.container.exec_run(command, environment={"PGPASSWORD": self.password})
         assert found.exit_code == 0, found.output
@@ -56,10 +56,10 @@ class Postgres:
 
 @contextmanager
 def running_postgres() -> Iterator[Postgres]:
-    """Start it with an empty database of Dex's; stop it at the end."""
+    """Starts the server with an empty database for Dex; stops it at the end."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the container library's own, at import
-        from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - asks for the engine when imported
+        warnings.simplefilter("ignore")  # warnings of testcontainers at import
+        from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - contacts the engine at import
 
     password = secrets.token_urlsafe(16)
     database = DockerContainer(_IMAGE, mem_limit="256m")
@@ -68,9 +68,9 @@ def running_postgres() -> Iterator[Postgres]:
     try:
         container = database.get_wrapped_container()
         end = time.monotonic() + _PATIENCE
-        # By TCP: the server that initializes the folder listens on its socket only.
+        # By TCP: during the initialization PostgreSQL listens on its Unix socket only.
         while container.exec_run("pg_isready -h 127.0.0.1 -U dex").exit_code and time.monotonic() < end:
-            time.sleep(0.2)  # polling a process that tells nobody when it is ready
+            time.sleep(0.2)  # polls, because the process does not signal that it is ready
         yield Postgres(container, password)
     finally:
         database.stop()

@@ -1,4 +1,4 @@
-"""A raw client, a small application, and that application served: in a thread, or as a process of its own."""
+"""A raw HTTP client, a small application, and a server for it in a thread or a process."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class RawResponse:
 
 
 class Connection:
-    """One connection, spoken to in bytes."""
+    """A connection that sends and receives bytes."""
 
     def __init__(self, address: tuple[Any, ...]) -> None:
         self._socket = socket.create_connection(address[:2], timeout=10)
@@ -75,11 +75,11 @@ class Connection:
         return RawResponse(head.status, head.headers, body)
 
     def rest(self) -> bytes:
-        """What comes until the other side ends."""
+        """Reads until the peer closes the connection."""
         return self._read.read()
 
     def drip(self, data: bytes, *, times: int) -> bool:
-        """Send `data` again and again, with a short look for the end in between; whether the end came."""
+        """Sends `data` repeatedly; returns whether the peer closed the connection meanwhile."""
         self._socket.settimeout(0.02)
         try:
             for _ in range(times):
@@ -93,7 +93,7 @@ class Connection:
         return False
 
     def has_ended(self) -> bool:
-        """Whether the other side has ended it, whatever it said before; what it said is read."""
+        """Reads everything and returns whether the peer closed the connection."""
         self._socket.settimeout(0.05)
         try:
             while self._socket.recv(65536):
@@ -107,7 +107,7 @@ class Connection:
         return True
 
     def is_reset_under(self, data: bytes) -> bool:
-        """Send `data` until the other side no longer takes it."""
+        """Sends `data` until the peer resets the connection."""
         try:
             while True:
                 self._socket.sendall(data)
@@ -117,9 +117,9 @@ class Connection:
 
 @dataclass
 class Echo:
-    """Tells back what it got; remembers what it was called with.
+    """An application that echoes requests and records them.
 
-    `/wait` answers after `/release` is called; `/known` is somebody's whose token is verified.
+    `/wait` responds after `/release` was called; `/known` counts as a request with a verified token.
     """
 
     seen: list[str] = field(default_factory=list)
@@ -161,7 +161,7 @@ class Echo:
 
 
 async def read(receive: Any) -> bytes | None:
-    """The body; None if the client has gone."""
+    """Returns the body, or None if the client disconnected."""
     body = bytearray()
     while True:
         message = await receive()
@@ -202,7 +202,7 @@ class Served:
 
 @contextmanager
 def on_a_socket(app: Any, protocol: type[asyncio.Protocol]) -> Iterator[tuple[Any, ...]]:
-    """`app` as our server serves it, in a thread; its address, where a socket listens before the server has started."""
+    """Serves `app` with our server in a thread; yields its address, where a socket listens before the server starts."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
         config = uvicorn.Config(
             app,
@@ -226,14 +226,14 @@ def on_a_socket(app: Any, protocol: type[asyncio.Protocol]) -> Iterator[tuple[An
 
 @contextmanager
 def served(limits: HttpLimits, protocol: type[asyncio.Protocol] | None = None) -> Iterator[Served]:
-    """The echo, under these limits."""
+    """Serves the echo application with these limits."""
     app = Echo()
     with on_a_socket(app, protocol or protocol_with_limits(limits)) as address:
         yield Served(address, app)
 
 
 class Stage:
-    """The application of the process: says on standard output what happens to it, and goes on when told to."""
+    """The application of the server process: reports events on standard output and continues on command."""
 
     def __init__(self, fault: str) -> None:
         self._fault = fault

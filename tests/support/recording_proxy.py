@@ -1,4 +1,4 @@
-"""A proxy that writes down every request: what a program really sends, seen from outside of it."""
+"""A proxy that records every request that a program sends."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _HOP_BY_HOP = frozenset({"connection", "content-length", "transfer-encoding", "c
 
 @dataclass(slots=True)
 class Recorder:
-    """The requests that went through.
+    """The recorded requests.
 
     Attributes:
-        before_write: called with method and path before a write goes on.
-        fails_after: after so many writes went on, their answer and every connection after it is lost.
+        before_write: called with method and path before a write is forwarded.
+        fails_after: after this many forwarded writes, the response and all further connections are lost.
     """
 
     url: str
@@ -34,7 +34,7 @@ class Recorder:
 
     @property
     def writes(self) -> list[tuple[str, str]]:
-        """All but reads, and but the admin's own token, which is a POST that changes nothing."""
+        """Returns all requests except reads and the admin client's token requests."""
         return [
             (method, path)
             for method, path in self.requests
@@ -43,19 +43,19 @@ class Recorder:
 
     @property
     def is_broken(self) -> bool:
-        """Whether the connection is gone."""
+        """Whether connections are lost."""
         return self.fails_after is not None and len(self.writes) >= self.fails_after
 
 
 @contextmanager
 def recording(target: str) -> Iterator[Recorder]:
-    """Forward to `target`, from a port of this machine."""
+    """Forwards requests from a free port to `target`."""
     with httpx.Client(base_url=target, timeout=60, trust_env=False) as client:
 
         class Forward(Handler):
             def answer(self) -> None:
                 if recorder.is_broken:
-                    self.close_connection = True  # without an answer
+                    self.close_connection = True  # without a response
                     return
                 path = urlsplit(self.path).path
                 recorder.requests.append((self.command, path))
@@ -73,7 +73,7 @@ def recording(target: str) -> Iterator[Recorder]:
                         self.send_header(name, value)
                 self.send_header("Content-Length", str(len(reply.content)))
                 self.end_headers()
-                with suppress(ConnectionError):  # whoever asked is gone
+                with suppress(ConnectionError):  # the client disconnected
                     self.wfile.write(reply.content)
 
         with listening(Forward) as port:

@@ -1,4 +1,4 @@
-"""The whole server as a process of its own, with a provider in it: what it holds in memory can be read from outside."""
+"""The whole server with a provider in a separate process, so that its memory use can be measured."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.raw_http import report
 
 
 def main() -> int:
-    """Serve on a free port; the first lines on standard output are two persons' tokens, the next the URL."""
+    """Serves on a free port; prints the tokens of two users on the first lines, then the URL."""
     issuer = Issuer()
     configure_logging("json", "error")
     for subject in ("4f0c", "7b1d"):

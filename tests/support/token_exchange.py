@@ -1,4 +1,4 @@
-"""A server that exchanges tokens at a provider in this process."""
+"""A server that exchanges tokens with an in-process provider."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _token_response(**changes: Any) -> dict[str, Any]:
 
 @dataclass
 class Exchanging(Issuer):
-    """A provider that exchanges; `requests` are the forms it got."""
+    """A provider with token exchange; `requests` are the received forms."""
 
     responses: Callable[[], httpx.Response] = lambda: httpx.Response(200, json=_token_response())
     requests: list[dict[str, str]] = field(default_factory=list)

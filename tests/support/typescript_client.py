@@ -1,4 +1,4 @@
-"""The official TypeScript clients, unmodified: they go their way, and a person logs in wherever they ask for that."""
+"""Runs the unmodified official TypeScript clients; a user logs in when they request it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TYPESCRIPT = Path(__file__).parents[1] / "clients" / "ts"
 
 @dataclass
 class Transcript:
-    """What a client said while it ran, one object a line."""
+    """The output of a client, one JSON object per line."""
 
     messages: list[dict[str, Any]]
 
@@ -32,7 +32,7 @@ class Transcript:
 def run_client(
     node: str, flavour: str, url: str, calls: list[Any], visit: Callable[[str], object], **environment: str
 ) -> Transcript:
-    """Let a client of `flavour` make its `calls` at the server `url`; `visit` logs somebody in at a page."""
+    """Runs a client of `flavour` that makes `calls` at the server `url`; `visit` performs a login at a URL."""
     words = [node, "journey.mjs", flavour, url, json.dumps(calls)]
     messages: list[dict[str, Any]] = []
     with subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Distributions of a test: wheels that hold nothing but a name, a version and what they ask for."""
+"""Test distributions: wheels with a name, a version and requirements."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def add_wheel(folder: Path, name: str, version: str, requirements: Iterable[str] = ()) -> Path:
-    """A wheel of this name in `folder`, with one empty module.
+    """Writes a wheel of this name with one empty module to `folder`.
 
     Args:
-        folder: where pip is told to look (`--find-links`).
-        name: of the distribution.
-        version: of it.
-        requirements: what it asks for, as `Requires-Dist` says it. The extras that this names are provided.
+        folder: the folder in which pip looks for distributions (`--find-links`).
+        name: the name of the distribution.
+        version: its version.
+        requirements: its requirements, as in `Requires-Dist`. The extras in them are provided.
     """
     stem = f"{name.replace('-', '_')}-{version}"
     extras = sorted({found for requirement in requirements for found in re.findall(r'extra == "(.+?)"', requirement)})
@@ -47,7 +47,7 @@ def add_wheel(folder: Path, name: str, version: str, requirements: Iterable[str]
 
 
 def lock_of(*wheels: Path) -> str:
-    """A lock that names these wheels, as scripts/lock writes it."""
+    """Returns a lock for these wheels, in the format of scripts/lock."""
     lines = []
     for wheel in wheels:
         name, version = wheel.name.split("-")[:2]

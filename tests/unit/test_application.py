@@ -1,4 +1,4 @@
-"""The gate in front of applications that are not ours."""
+"""The middleware in front of third-party applications."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _with_tools(path: Path, tools: dict[str, Any]) -> Path:
 
 
 def _sdk_application() -> ASGIApp:
-    """What a guide to the SDK has one write."""
+    """Returns an application as in the SDK's documentation."""
     server: MCPServer[Any] = MCPServer("theirs")
 
     @server.tool()
@@ -99,7 +99,7 @@ NOT_LISTED = [
 
 
 def _application_of_many_names(ran: list[object]) -> ASGIApp:
-    """An application that runs its tools under other names, too, and takes what is no text for a name."""
+    """Returns an application that also runs its tools under other names, and accepts names that are not strings."""
 
     async def mcp(request: Request) -> JSONResponse:
         message = await request.json()
@@ -215,7 +215,7 @@ def test_fastmcp_s_search_transform_runs_no_tool_that_the_caller_may_not() -> No
         assert not any("www-authenticate" in answer["headers"] for answer in found[revision])
         assert "4f0c" in found[revision][-1]["text"]
     assert "all is gone" in found["admin"]
-    assert found["ran"] == ["delete_everything"]  # by the administrator, who calls it by its name
+    assert found["ran"] == ["delete_everything"]  # called by the administrator, by its name
     rejected = [(line["target"], line["reason"]) for line in found["audit"] if line["decision"] == "denied"]
     by_another_name = [(name, "tool_not_listed") for name in ("call_tool", "call_tool", "Call_Tool", "call_tool ")]
     assert rejected == [*by_another_name, ("delete_everything", "insufficient_role")] * 2
@@ -268,7 +268,7 @@ async def test_an_application_that_does_not_answer_the_start_stops_it_in_words(r
     with pytest.raises(ValueError, match="lifespan") if raises else nullcontext():
         await app({"type": "lifespan"}, receive, send)
     (message,) = sent
-    assert message["type"] == "lifespan.startup.failed"  # else the server would go on, with nobody to ask for keys
+    assert message["type"] == "lifespan.startup.failed"  # otherwise the server would run without keys
     assert "lifespan" in message["message"]
 
 

@@ -14,7 +14,7 @@ import mcp_idp
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("mcp_idp", "mcp_server", "scripts", "tests", "bench", "docs")
-# Each layer imports only what stands in a layer above it in this list; names in one layer do not import each other.
+# Each layer imports only from earlier layers of this list; modules of one layer do not import each other.
 LIBRARY = (
     ("errors", "principal", "providers"),
     ("util",),
@@ -54,7 +54,7 @@ MAX_LINES = 400
 
 
 def module_paths(*packages: str) -> dict[str, Path]:
-    """The path of each module, by dotted name."""
+    """Returns the path of each module by dotted name."""
     return {
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
         for package in packages
@@ -63,7 +63,7 @@ def module_paths(*packages: str) -> dict[str, Path]:
 
 
 def imports(path: Path, modules: dict[str, Path]) -> set[str]:
-    """The modules out of `modules` that a file imports, for types too."""
+    """Returns the modules of `modules` that a file imports, including imports for types."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -75,7 +75,7 @@ def imports(path: Path, modules: dict[str, Path]) -> set[str]:
 
 
 def upward(prefix: str, layers: tuple[tuple[str, ...], ...]) -> list[str]:
-    """The imports between the parts of the package `prefix` that run against the order of `layers`."""
+    """Returns the imports between parts of the package `prefix` that violate the order of `layers`."""
     rank = {name: number for number, layer in enumerate(layers) for name in layer}
     modules = module_paths(prefix.replace(".", "/"))
     depth = prefix.count(".") + 1

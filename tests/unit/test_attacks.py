@@ -1,4 +1,4 @@
-"""What somebody would send who wants in, or wants others out."""
+"""Requests of an attacker who tries to get access or to deny it to others."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ INITIALIZE = {
 
 
 def _signed(issuer: Issuer, **changes: Any) -> str:
-    """As `Issuer.token`, with claims no library would write."""
+    """Signs claims like `Issuer.token`, including ones that no library would serialize."""
     payload = json.dumps(issuer.claims(**changes)).encode()
     return signed(b'{"alg":"RS256","kid":"one","typ":"JWT"}', payload, rsa_key("one"))
 
@@ -74,7 +74,7 @@ async def test_one_key_that_cannot_be_read_takes_no_other_away(member: str, valu
 
 
 class _Faulty:
-    """A fetch that gives what it is told to."""
+    """A fetch function with configurable results."""
 
     def __init__(self) -> None:
         self.message: Mapping[str, Any] | Exception = RuntimeError("nobody thought of this")
@@ -106,7 +106,7 @@ async def test_a_host_that_is_no_name_is_a_fault_of_the_provider() -> None:
 
 
 class _CountingIssuer(Issuer):
-    """An issuer whose introspection endpoint says, or does, what it is told to."""
+    """An issuer with a configurable introspection endpoint."""
 
     message: dict[str, Any] | Exception = RuntimeError("the client has been closed")
 
@@ -170,7 +170,7 @@ async def test_the_log_quotes_no_more_than_a_little_of_an_answer() -> None:
 @pytest.mark.requirement("attack.log_time")
 @pytest.mark.parametrize("word", ["eyJ", "eyJ-", "bearer ", "eyJaaaaaaaa", "bearer\n\t"])
 def test_a_line_written_to_be_slow_is_read_once(word: str, capsys: pytest.CaptureFixture[str]) -> None:
-    # Read from every letter on, each of these would take hours: the run would time out.
+    # With quadratic matching each of these would take hours, so the run would time out.
     handlers, level = logging.root.handlers[:], logging.root.level
     configure_logging("json", "info")
     try:
@@ -318,7 +318,7 @@ async def test_a_call_in_a_session_acts_for_its_own_token() -> None:
 
 
 class _Stream:
-    """A request whose client stays on the line."""
+    """A request whose client stays connected."""
 
     def __init__(self, app: ASGIApp, method: str, headers: dict[str, str], body: bytes = b"") -> None:
         self.sent: list[Message] = []
@@ -500,7 +500,7 @@ def test_any_body_of_a_good_token_is_answered_and_never_with_500() -> None:
                 for revision in ({}, legacy, modern):
                     response = await server.client.post("/mcp", content=body, headers={**own, **revision})
                     assert response.status_code < 500, (body, revision)
-                    if body == _LONE_HALF:  # two halves that belong together are one character, and welcome
+                    if body == _LONE_HALF:  # a matching surrogate pair is a valid character
                         assert response.json()["error"] == "invalid_body"
             assert await _ping(server, server.issuer.token(), session) == 200
 

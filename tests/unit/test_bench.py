@@ -1,4 +1,4 @@
-"""That the measuring measures: order, counts and arithmetic on made-up numbers; never how long anything takes."""
+"""The benchmark's logic: order, counts and arithmetic with made-up numbers, never durations."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_an_outage_fails_no_known_token_and_answers_503_to_an_unknown_key() -> N
 
 
 def telling(*together: int) -> ASGIApp:
-    """An application whose `count` tells that many numbers at a time, with a turn for others after each time."""
+    """Returns an application whose `count` sends groups of numbers and yields to the loop after each group."""
 
     async def app(_scope: Scope, receive: Receive, send: Send) -> None:
         body = (await receive())["body"]
@@ -185,7 +185,7 @@ def test_numbers_that_are_told_together_or_left_out_end_the_run(together: tuple[
     app = telling(*together)
     counting = modern_call(call={"name": "count", "arguments": {"number": 5}})
 
-    with pytest.raises(RuntimeError, match=r"told [45] numbers, after"):
+    with pytest.raises(RuntimeError, match=r"received [45] numbers, after"):
         asyncio.run(one_round(app, call_work(app, modern_call()), [counting]))
 
 

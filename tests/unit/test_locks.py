@@ -1,4 +1,4 @@
-"""The locks as they are committed, judged without installing anything."""
+"""The committed locks, checked without installing anything."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def lock(name: str) -> str:
 
 
 def environments() -> list[dict[str, str]]:
-    """The variables of markers on each system, for each Python."""
+    """Returns the marker variables of each system and Python version."""
     here = {name: str(value) for name, value in default_environment().items()}
     return [
         {
@@ -62,7 +62,7 @@ def test_a_lock_names_all_that_is_asked_for(name: str) -> None:
 
 @pytest.mark.requirement("locks.complete")
 def test_what_runs_these_tests_is_what_the_lock_names() -> None:
-    """Otherwise the test above would read requirements of other versions, and find nothing."""
+    """Otherwise the test above would read requirements of other versions and find nothing."""
     pins, known = pinned(read_lock(lock("requirements-dev.lock"))), installed(sysconfig.get_path("purelib"))
     assert {name: known.get(name, ("missing",))[0] for name in pins} == pins
 
@@ -95,7 +95,7 @@ def test_what_a_lock_lacks_is_named(name: str, gone: str, said: str) -> None:
     [
         ({}, []),
         ({"lib": ("1", ['far ; extra == "fast"'])}, ["lib[fast] asks for far"]),
-        ({"lib": ("1", ['far ; extra == "slow"'])}, []),  # nobody asked for this extra
+        ({"lib": ("1", ['far ; extra == "slow"'])}, []),  # this extra was not requested
         ({"lib": ("2", ["far"])}, []),  # of another version than the one that is pinned
         ({"lib": ("1", ['lib[all] ; extra == "fast"', 'far ; extra == "all"'])}, ["lib[all] asks for far"]),
         (
@@ -120,7 +120,7 @@ def test_an_environment_can_grow_from_one_lock_into_the_next(smaller: str, large
 
 @pytest.mark.requirement("locks.newer_release")
 def test_whoever_installs_a_lock_resolves_nothing() -> None:
-    """`scripts/venv` on a machine, the Dockerfile in an image; nobody else installs one."""
+    """Only `scripts/venv` and the Dockerfile install locks."""
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     programs = [
         name

@@ -1,4 +1,4 @@
-"""Names of dependencies that nobody promised to keep: each is there, and the dependency has an upper bound."""
+"""Private names of dependencies that our code uses: each exists, and the dependency has an upper version bound."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-# What uses them. `HttpToolsProtocol` and what hangs on it are described nowhere, so all of its names count as private.
+# The code that uses them. `HttpToolsProtocol` and its attributes are undocumented, so all its names count as private.
 PROTOCOL = ("mcp_idp/http_server/graceful_protocol.py", "mcp_idp/http_server/protocol.py")
 BOUNDED = {"uvicorn": {"_start_asgi_task", "_unset_keepalive_if_required", "_types"}}
-# Of the standard library: a documented method of named tuples, and a type for annotations only.
+# Standard library: a documented method of named tuples, and a type for annotations only.
 STANDARD = {"_replace", "_SubParsersAction"}
 CODE = [
     path for top in ("mcp_idp", "mcp_server", "scripts", "bench", "docs") for path in sorted((ROOT / top).rglob("*.py"))
@@ -36,7 +36,7 @@ def nodes(path: str) -> Iterator[ast.AST]:
 
 
 def own_names(tree: list[ast.AST]) -> set[str]:
-    """What the code itself defines: functions, classes, and what it assigns to."""
+    """Returns the names that the code itself defines: functions, classes and assigned names."""
     names = {node.name for node in tree if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
     names |= {node.id for node in tree if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
     names |= {node.arg for node in tree if isinstance(node, ast.arg)}
@@ -44,7 +44,7 @@ def own_names(tree: list[ast.AST]) -> set[str]:
 
 
 def private_names() -> dict[str, str]:
-    """Each private name that our code uses and does not define, with a file that uses it."""
+    """Returns each private name that our code uses but does not define, with a file that uses it."""
     found: dict[str, str] = {}
     for path in CODE:
         tree = list(nodes(str(path)))
@@ -56,7 +56,7 @@ def private_names() -> dict[str, str]:
             name: str(path.relative_to(ROOT)) for name in used if name.startswith("_") and not name.startswith("__")
         }
     ours = set().union(*(own_names(list(nodes(str(path)))) for path in CODE))
-    # A method of a dependency that ours overrides and calls with super() is theirs all the same.
+    # A method that ours overrides and calls with super() belongs to the dependency too.
     called = {
         node.attr
         for path in CODE
@@ -67,9 +67,9 @@ def private_names() -> dict[str, str]:
 
 
 def names_of_the_protocol() -> set[str]:
-    """What our classes use of uvicorn's protocol: `name`, or `name.name` of what hangs on it."""
+    """Returns the attributes of uvicorn's protocol that our classes use: `name`, or `name.name` of its attributes."""
     trees = [list(nodes(path)) for path in PROTOCOL]
-    # What only the protocol's own code sets is not ours, though a method of ours may set it again.
+    # Attributes that the protocol's own code sets are not ours, even if our methods set them too.
     ours = set().union(*map(own_names, trees)) - {"parser", "headers", "url", "keep_alive", "disconnected"}
     found = set()
     for node in chain.from_iterable(trees):
@@ -88,7 +88,7 @@ def names_of_the_protocol() -> set[str]:
 
 
 def gone(names: set[str], thing: object) -> list[str]:
-    """Those of `names` that `thing` does not have."""
+    """Returns the `names` that `thing` does not have."""
     missing = []
     for name in sorted(names):
         here = thing
@@ -101,7 +101,7 @@ def gone(names: set[str], thing: object) -> list[str]:
 
 
 class NullTransport(asyncio.Transport):
-    """A connection on which nothing is sent."""
+    """A transport that sends nothing."""
 
 
 async def waits(scope: Scope, receive: Receive, send: Send) -> None:
@@ -122,7 +122,7 @@ async def test_uvicorn_s_protocol_has_each_name_that_ours_uses() -> None:
     await asyncio.gather(*protocol.tasks)
 
     assert missing == [], f"uvicorn {uvicorn.__version__} has no longer what {' and '.join(PROTOCOL)} use"
-    # That the reading finds what is there to find.
+    # The search finds known examples.
     assert {"_start_asgi_task", "_unset_keepalive_if_required", "cycle.message_event", "flow.read_paused"} <= names
 
 

@@ -1,4 +1,4 @@
-"""One stack for all of this folder. Each test leaves it whole, but the last file's, which changes its image."""
+"""One stack for this folder. Every test leaves it intact, except those of the last file, which change its image."""
 
 from __future__ import annotations
 

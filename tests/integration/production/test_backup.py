@@ -1,4 +1,4 @@
-"""Everything lost but the backup: by the very commands of docs/production.md it stands again."""
+"""Restore after the loss of everything but the backup, with the commands of docs/production.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Certificates of one's own, and such as Caddy is given by an authority (ACME, RFC 8555)."""
+"""The operator's own certificates, and certificates that Caddy gets from a CA (ACME, RFC 8555)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.containers, pytest.mark.full, pytest.mark.timeout(3600)]
 
 _CA = "ca.example.test"
-# Its answers to the challenges come back to itself: it also is what leads from the names' port 80 to Caddy's.
+# It also forwards port 80 of the host names to Caddy, so that its challenge requests reach Caddy.
 _AUTHORITY = f"""
 {{
 	admin off
@@ -47,7 +47,7 @@ _PATIENCE = 120  # seconds
 
 @contextmanager
 def _proxy_with(production: Production, authority: Path, **variables: str) -> Iterator[None]:
-    """Caddy with these settings and nothing else made anew; at the end as before."""
+    """Recreates only Caddy with these settings; restores it at the end."""
     only = (*UP, "--no-deps", "front")
     before, trusted = dict(production.variables), production.authority.read_text()
     try:
@@ -63,7 +63,7 @@ def _proxy_with(production: Production, authority: Path, **variables: str) -> It
 
 
 def _certificate(production: Production, host: str) -> dict[str, Any]:
-    """What Caddy shows for `host`, as soon as it has any."""
+    """Waits for Caddy's certificate for `host` and returns it."""
     end = time.monotonic() + _PATIENCE
     while True:
         try:
@@ -73,7 +73,7 @@ def _certificate(production: Production, host: str) -> dict[str, Any]:
         except (ssl.SSLError, ConnectionError):
             if time.monotonic() > end:
                 raise
-            time.sleep(0.2)  # polling a process that tells nobody when it has a certificate
+            time.sleep(0.2)  # polls, because Caddy does not signal that it has a certificate
 
 
 @pytest.mark.requirement("production.certificate")
@@ -100,7 +100,7 @@ def test_a_certificate_of_ones_own_is_shown_and_its_successor_after_a_restart(
 
 @pytest.fixture
 def authority(production: Production, tmp_path: Path) -> Iterator[Path]:
-    """An ACME authority in the network of the stack; the file with its root certificate."""
+    """Starts an ACME CA in the network of the stack; yields the file with its root certificate."""
     (tmp_path / "Caddyfile").write_text(_AUTHORITY)
     name = f"{production.project}-authority"
     aliases = [word for host in (_CA, MCP, LOGIN) for word in ("--network-alias", host)]
@@ -112,7 +112,7 @@ def authority(production: Production, tmp_path: Path) -> Iterator[Path]:
         root, end = tmp_path / "root.pem", time.monotonic() + _PATIENCE
         while not root.exists() or not root.read_text():
             assert time.monotonic() < end
-            time.sleep(0.2)  # polling a process that tells nobody when it is ready
+            time.sleep(0.2)  # polls, because the process does not signal that it is ready
             displayed = subprocess.run(
                 ["docker", "exec", name, "cat", _ROOT], capture_output=True, text=True, check=False
             )

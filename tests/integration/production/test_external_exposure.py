@@ -1,4 +1,4 @@
-"""What somebody finds who knows no more than the two names."""
+"""What an attacker can reach who knows only the two host names."""
 
 from __future__ import annotations
 
@@ -106,11 +106,11 @@ def test_no_tls_older_than_1_2_is_spoken(production: Production, host: str) -> N
     old = ssl.create_default_context(cafile=production.authority)
     old.set_ciphers("ALL:@SECLEVEL=0")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # that is the matter
+        warnings.simplefilter("ignore", DeprecationWarning)  # the deprecated TLS version is the subject of the test
         old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
     with pytest.raises(ssl.SSLError) as rejected, production.connection(host, old):
         pass
-    assert rejected.value.reason == "TLSV1_ALERT_PROTOCOL_VERSION"  # Caddy's word, not our library's
+    assert rejected.value.reason == "TLSV1_ALERT_PROTOCOL_VERSION"  # sent by Caddy, not by our library
     with production.connection(host) as connection:
         assert connection.version() == "TLSv1.3"
 

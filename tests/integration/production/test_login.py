@@ -1,4 +1,4 @@
-"""What a client and an operator find after the first `up`."""
+"""Logins and checks after the first `up`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.containers, pytest.mark.full, pytest.mark.timeout(3600)]
 
-_BY_VALUE = {"KEYCLOAK_ACCOUNTS": "", "KEYCLOAK_ADMIN_CLIENT_SECRET_FILE": ""}  # in place of the account's file
+_BY_VALUE = {"KEYCLOAK_ACCOUNTS": "", "KEYCLOAK_ADMIN_CLIENT_SECRET_FILE": ""}  # instead of the account's file
 
 
 @pytest.mark.requirement("production.login")
@@ -28,7 +28,7 @@ def test_a_client_logs_in_and_calls_a_tool_over_tls(production: Production) -> N
     assert code == 0, found
     assert (found["claims"]["iss"], found["claims"]["aud"]) == (ISSUER, URL)
     assert "Hello, Ada!" in json.dumps(found["calls"])
-    assert production.log_in_by_client(SSL_CERT_FILE="")[0] != 0  # an authority that nobody knows
+    assert production.log_in_by_client(SSL_CERT_FILE="")[0] != 0  # an unknown CA
     response = httpx.get(f"http://127.0.0.1:{production.http_port}/mcp", headers={"Host": MCP})
     assert (response.status_code, response.headers["location"]) == (308, URL)
     metadata = production.request("GET", f"{ISSUER}/.well-known/openid-configuration").json()
@@ -44,7 +44,7 @@ def test_the_temporary_administrator_is_gone_and_check_runs_with_a_reader(produc
     again = production.compose("run", "--rm", "--no-deps", "hand-over").stdout
     assert "no changes: the accounts work, and the temporary administrator is removed" in again
     written = production.compose("run", "--rm", "check", "apply", check=False)
-    assert written.returncode == 2  # it has no secret for that
+    assert written.returncode == 2  # it has no secret for writing
 
 
 @pytest.mark.requirement("production.refused")

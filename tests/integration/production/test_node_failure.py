@@ -1,4 +1,4 @@
-"""A node of Keycloak and a replica of the server end without a word."""
+"""Sudden loss of a Keycloak node and of a server replica."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_what_falls_into_the_loss_is_asked_for_again_and_all_else_goes_on(
         production.compose(*UP, "--no-deps", node, replica)
         seen.wait_for_days(2)
     assert seen.failed == []
-    # The one request that was under way, or that Keycloak's survivor could not answer before it knew that it is alone.
+    # The request in progress, or one that the surviving node could not answer before it detected the loss.
     assert len(seen.again) <= 1, seen.again
     assert all("502" in again or "500" in again for again in seen.again), seen.again
     assert renewed["status"] == 200, renewed

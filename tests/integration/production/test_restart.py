@@ -1,4 +1,4 @@
-"""Everything stops and comes back."""
+"""A restart of the whole stack."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_tokens_survive_a_restart_of_everything(production: Production) -> None:
     renewed = production.refreshed(client_id, tokens)
     assert renewed["status"] == 200, renewed
     assert production.call(renewed["access_token"]) == 200
-    # Signed by the key of before: what has not ended still counts.
+    # Signed with the key from before the restart: unexpired tokens are still valid.
     if claims(tokens["access_token"])["exp"] > time.time() + 60:
         assert production.call(tokens["access_token"]) == 200
     jwks = production.request("GET", f"{ISSUER}/protocol/openid-connect/certs").json()["keys"]

@@ -1,4 +1,4 @@
-"""Secrets replaced, by the very commands of docs/production.md."""
+"""Rotation of secrets, with the commands of docs/production.md."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ _ASK = 'PGPASSWORD=$(cat) exec psql -h "$(hostname -i)" -U keycloak -qAtc "selec
 
 @pytest.mark.requirement("production.rotation")
 def test_the_databases_password_is_replaced(production: Production, tmp_path: Path) -> None:
-    """A database of its own, without the nodes: they read the same file when they start."""
+    """Uses a separate database without the nodes, which read the same file at their start."""
     alone = replace(production, project=f"{production.project}-alone", folder=tmp_path)
     alone.password_file.parent.mkdir()
     alone.password_file.write_text(secrets.token_hex(32))
     alone = replace(alone, variables={**production.variables, "DATABASE_PASSWORD_FILE": str(alone.password_file)})
 
     def lets_in(password: str) -> bool:
-        """By TCP, as Keycloak comes."""
+        """Connects by TCP, as Keycloak does."""
         return alone.compose("exec", "-T", "database", "bash", "-c", _ASK, stdin=password, check=False).stdout == "1\n"
 
     try:

@@ -1,6 +1,6 @@
-"""A new image, one node after the other, and what is chosen when it is built.
+"""A rolling upgrade to a new image, and build-time options.
 
-The last file of this folder, by its name: it leaves the stack with another image and another registration profile.
+By its name this file runs last: it leaves the stack with another image and another registration profile.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _HOST = "clients.example"
 
 @pytest.fixture
 def documents(production: Production, tmp_path: Path) -> Iterator[Documents]:
-    """Clients' documents on a host that Keycloak can reach and trusts, and an access file that names it.
+    """Serves client metadata documents on a host that Keycloak reaches and trusts, with an access file that names it.
 
-    An access file outside of the repository has Keycloak's files beside it, so both are mounted.
+    An access file outside the repository needs Keycloak's files next to it, so both are mounted.
     """
     write_certificates(tmp_path, (_HOST,))
     content = yaml.safe_load((REPOSITORY / "idp-config" / "access.production.yaml").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Clients that register themselves, as programs on people's machines do and as attackers do."""
+"""Clients that register themselves without credentials, as real MCP clients and attackers do."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ NATIVE: dict[str, Any] = {
     "response_types": ["code"],
     "token_endpoint_auth_method": "none",
 }
-# What an attacker's server registers: it gets a secret.
+# The registration of an attacker's server: a confidential client, which gets a secret.
 CONFIDENTIAL: dict[str, Any] = {"redirect_uris": [REDIRECT], "token_endpoint_auth_method": "client_secret_post"}
 EVIL = "https://evil.example/callback"
 
 
 def native(realm: Realm, scope: str = ALL) -> str:
-    """Register one that may ask for `scope`; its id."""
+    """Registers a client that may request `scope`; returns its id."""
     client_id: str = registered(realm, **NATIVE, scope=scope)["client_id"]
     return client_id
 
 
 def registered(realm: Realm, **metadata: Any) -> Json:
-    """Register one that may ask for the base scope unless `metadata` says otherwise; the whole answer."""
+    """Registers a client, by default for the base scope; returns the whole response."""
     client = realm.register(**{"redirect_uris": [REDIRECT], "scope": "mcp:tools", **metadata})
     assert client["status"] == 201, client
     return client
 
 
 def bearer(token: str) -> dict[str, str]:
-    """The header that carries a token (RFC 6750 section 2.1)."""
+    """Returns the Authorization header for a token (RFC 6750 section 2.1)."""
     return {"Authorization": f"Bearer {token}"}

@@ -1,4 +1,4 @@
-"""What the verbs of the bootstrap do, for a realm of a test."""
+"""The commands of the bootstrap, for a test's realm."""
 
 from __future__ import annotations
 
@@ -24,33 +24,33 @@ if TYPE_CHECKING:
 
 
 def settings_of(realm: Realm, **variables: str) -> KeycloakSettings:
-    """The settings of a run for this realm, some of them otherwise."""
+    """Returns the settings of a run for this realm, with these variables replaced."""
     return KeycloakSettings.load({**realm.environment, **variables})
 
 
 def check(realm: Realm, **variables: str) -> AuditReport:
-    """What the verb `check` finds."""
+    """Runs `check` and returns its report."""
     return audit(settings_of(realm, **variables), wait=30, log=lambda _: None)
 
 
 def plan(realm: Realm, **variables: str) -> list[Change]:
-    """What the verb `plan` shows."""
+    """Runs `plan` and returns the changes."""
     return compute_plan(settings_of(realm, **variables), wait=30, log=lambda _: None)
 
 
 def tried(realm: Realm) -> list[ProbeOutcome]:
-    """What the verb `probe` finds."""
+    """Runs `probe` and returns the outcomes."""
     with create_client(PATIENCE) as http:
         return probe(realm.admin(), settings_of(realm), http)
 
 
 def clients_of(realm: Realm) -> set[str]:
-    """The ids of all clients that are there."""
+    """Returns the ids of all clients of the realm."""
     return {client["clientId"] for client in realm.admin().get("clients", max="1000")}
 
 
 def command_line(realm: Realm, *words: str, **variables: str) -> tuple[int, str, str]:
-    """Run scripts/bootstrap_idp.py as a person does: exit code, what it printed, what it complained about."""
+    """Runs scripts/bootstrap_idp.py; returns exit code, standard output and standard error."""
     done = subprocess.run(
         [sys.executable, REPOSITORY / "scripts" / "bootstrap_idp.py", *words],
         env={"PATH": os.environ["PATH"], **realm.environment, **variables},
@@ -63,7 +63,7 @@ def command_line(realm: Realm, *words: str, **variables: str) -> tuple[int, str,
 
 
 def account(realm: Realm, *roles: str) -> dict[str, str]:
-    """A client of the master realm whose service account has these roles of this one realm, as settings of a run."""
+    """Creates a client of the master realm with these roles for this realm; returns the settings of a run with it."""
     admin: AdminClient = realm.admin()
     name = f"{realm.name}-{'-'.join(roles)}"
     master = "admin/realms/master"

@@ -1,4 +1,4 @@
-"""What somebody may change in a realm through its admin API, each with the name that a check must give it."""
+"""Changes that an administrator may make in a realm, each with the name that `check` must report."""
 
 from __future__ import annotations
 
@@ -187,10 +187,10 @@ def _profile_without_pkce(admin: AdminClient) -> None:
 
 
 ANY_REDIRECT = {"trusted-hosts": ["evil.example"], "host-sending-registration-request-must-match": ["false"]}
-# What the realm of such a test has besides the access file: a demo user is in a group.
+# In addition to the demo's access file, the realm of such a test has a demo user in a group.
 TAMPERED_GROUPS: dict[str, list[str]] = {"engineering": ["mcp-writer"], "operations": ["mcp-reader"]}
 IN_A_GROUP = {"admin": {"password": "admin", "roles": ["mcp-admin"], "groups": ["engineering"]}}
-# No two of them touch the same member, so any ten can be made together.
+# No two of them change the same member, so any of them can be combined.
 TAMPERINGS: dict[str, Tamper] = {
     "realm.accessTokenLifespan": _realm(accessTokenLifespan=86400),
     "realm.revokeRefreshToken": _realm(revokeRefreshToken=False),

@@ -1,4 +1,4 @@
-"""A real Keycloak for tests: started once, a realm made by our own bootstrap, people who log in without a browser.
+"""A real Keycloak for tests, started once, with realms created by the bootstrap, and logins without a browser.
 
 with running_keycloak() as server:
     realm = bootstrapped(server, tmp_path)
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 IMAGE = "quay.io/keycloak/keycloak:26.7.5"
 REPOSITORY = Path(__file__).parents[3]
 REDIRECT = "http://127.0.0.1:33333/callback"
-PUBLIC_URL = "http://localhost:9/mcp"  # nothing of ours can be there: an apply looks whether the server is up
-_READY_SECONDS = 480  # a busy machine is no fault
+PUBLIC_URL = "http://localhost:9/mcp"  # no server of ours can listen there: `apply` checks whether the server is up
+_READY_SECONDS = 480  # long because the machine may be busy
 _PATIENT = partial(httpx.request, timeout=60)
 
 Json = dict[str, Any]
@@ -45,12 +45,12 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Keycloak:
-    """A running Keycloak, reachable on this machine only.
+    """A running Keycloak, reachable from this machine only.
 
     Attributes:
-        url: where, as its issuer says.
-        admin_secret: of the administrator `bootstrap`.
-        request: how requests are sent there.
+        url: the base URL, as in its issuers.
+        admin_secret: the secret of the admin client `bootstrap`.
+        request: sends a request.
     """
 
     url: str
@@ -62,23 +62,23 @@ class Keycloak:
 def running_keycloak(
     switches: Mapping[str, str | None] | None = None, *, ca: Path | None = None, hosts: tuple[str, ...] = ()
 ) -> Iterator[Keycloak]:
-    """Start Keycloak as docker-compose.yml does, with its issuer pinned to a free port; stop it at the end.
+    """Starts Keycloak as in docker-compose.yml, with its issuer at a free port; stops it at the end.
 
     Args:
-        switches: variables of its environment to set otherwise, or with None to leave out.
-        ca: a folder with the certificate (`ca.pem`) of an authority that it shall trust.
-        hosts: names that shall be this machine, as the container reaches it.
+        switches: environment variables to replace, or to remove if None.
+        ca: a folder with the certificate (`ca.pem`) of a CA to trust.
+        hosts: host names that resolve to this machine inside the container.
     """
-    from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - asks for the engine when imported
+    from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - contacts the engine at import
 
     port, management = _free_port(), _free_port()
     url, secret = f"http://localhost:{port}", secrets.token_urlsafe(32)
-    # More than compose gives it: one server holds the realms of all tests.
+    # More memory than with compose, because one server has the realms of all tests.
     container = DockerContainer(IMAGE, command="start-dev", mem_limit="1536m")
-    # Only on this machine; the library's own methods publish on all addresses.
+    # On loopback only; the methods of testcontainers publish on all addresses.
     published: dict[str, Any] = {"8080": ("127.0.0.1", port), "9000": ("127.0.0.1", management)}
     container.ports.update(published)
-    # What compose would fill in is left to its default: nothing, or what stands below.
+    # Variables that compose would substitute get their default: empty, or the value below.
     compose = {n: v for n, v in _compose_environment().items() if n.startswith("KC_") and "${" not in v}
     container.env = {
         **compose,
@@ -101,7 +101,7 @@ def running_keycloak(
 
 
 def _compose_environment() -> dict[str, str]:
-    """What docker-compose.yml tells Keycloak: the tests must meet the very same switches."""
+    """Returns Keycloak's environment from docker-compose.yml, so that the tests use the same options."""
     import yaml  # noqa: PLC0415 - needed here only
 
     compose = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text(encoding="utf-8"))
@@ -124,17 +124,17 @@ def _wait_until_ready(url: str) -> None:
                 return
         except httpx.TransportError:
             pass
-        time.sleep(0.25)  # polling a process that tells nobody when it is ready
+        time.sleep(0.25)  # polls, because the process does not signal that it is ready
     raise TimeoutError(f"Keycloak was not ready after {_READY_SECONDS} s")
 
 
 def bootstrapped(server: Keycloak, folder: Path, name: str | None = None, **access: Any) -> Realm:
-    """A realm of its own, made by `scripts/bootstrap_idp.py apply` from our access file.
+    """Creates a realm with `scripts/bootstrap_idp.py apply` from our access file.
 
     Args:
-        server: where.
-        folder: for this realm's access file and secret.
-        name: of the realm; left out, one that no other test has.
+        server: the Keycloak server.
+        folder: the folder for the realm's access file and secret.
+        name: the name of the realm; by default a unique one.
         access: members of the access file to replace, such as `registration={"profile": "closed"}`.
     """
     realm = Realm(server, folder, name or f"test-{secrets.token_hex(4)}")
@@ -145,7 +145,7 @@ def bootstrapped(server: Keycloak, folder: Path, name: str | None = None, **acce
 
 @dataclass(slots=True)
 class Realm:
-    """One realm, and what a test does with it."""
+    """A realm, and the operations of tests on it."""
 
     server: Keycloak
     folder: Path
@@ -164,7 +164,7 @@ class Realm:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of the command line for this realm."""
+        """The environment of the bootstrap command for this realm."""
         return {
             "OAUTH_SERVER_URL": self.issuer,
             "MCP_PUBLIC_URL": self.public_url,
@@ -175,11 +175,11 @@ class Realm:
 
     @property
     def client_secret(self) -> str:
-        """Of the introspection client."""
+        """The secret of the introspection client."""
         return (self.folder / "client-secret").read_text(encoding="utf-8").strip()
 
     def write_access(self, **members: Any) -> None:
-        """Our access file with some members replaced, and Keycloak's files beside it."""
+        """Writes our access file with some members replaced, and Keycloak's files next to it."""
         import yaml  # noqa: PLC0415 - needed here only
 
         source = REPOSITORY / "idp-config"
@@ -193,74 +193,74 @@ class Realm:
             (self.folder / "keycloak" / file.name).write_bytes(file.read_bytes())
 
     def apply(self, *, internal_url: str | None = None, try_registration: bool = False) -> int:
-        """What the verb `apply` does; the number of changes. Its lines are in `message`."""
+        """Runs `apply` and returns the number of changes. Its output lines are in `message`."""
         self.message.clear()
         variables = {**self.environment, "OAUTH_INTERNAL_URL": internal_url or self.issuer}
         settings = KeycloakSettings.load(variables)
         return run_apply(settings, wait=30, try_registration=try_registration, log=self.message.append)
 
     def admin(self) -> AdminClient:
-        """The admin API of this realm."""
+        """Returns a client of this realm's admin API."""
         session = AdminClient(KeycloakSettings.load(self.environment))
         session.log_in(30)
         return session
 
     def delete(self) -> None:
-        """Delete the realm, if the test has left it and its administrator in place."""
+        """Deletes the realm, if it and its administrator still exist."""
         with suppress(BootstrapError):
             self.admin().write("DELETE", ())
 
     def register(self, **metadata: Any) -> Json:
-        """Register a client as anybody can (RFC 7591); the answer's members and its `status`."""
+        """Registers a client without credentials (RFC 7591); returns the members of the response and its `status`."""
         return self.post_client("openid-connect", {"token_endpoint_auth_method": "none", **metadata})
 
     def send_registration(self, body: Json, initial_access_token: str | None = None) -> Json:
-        """Register by this very body, with an initial access token if one is given."""
+        """Registers a client with exactly this body, and with an initial access token if given."""
         return self.post_client("openid-connect", body, initial_access_token)
 
     def post_client(self, provider: str, body: Json, token: str | None = None) -> Json:
-        """Send `body` to a registration endpoint."""
+        """Sends `body` to a registration endpoint."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         url = f"{self.issuer}/clients-registrations/{provider}"
         response = self.server.request("POST", url, json=body, headers=headers)
         return {"status": response.status_code, **response.json()}
 
     def token(self, **form: str) -> Json:
-        """The token endpoint's answer, with its `status`."""
+        """Sends a request to the token endpoint; returns the response with its `status`."""
         response = self.server.request("POST", self.token_url, data=form)
         return {"status": response.status_code, **response.json()}
 
     def introspect(self, token: str) -> Json:
-        """What the provider tells our server about `token` (RFC 7662)."""
+        """Introspects `token` as our server does (RFC 7662)."""
         form = {"token": token, "client_id": self.public_url, "client_secret": self.client_secret}
         url = f"{self.issuer}/protocol/openid-connect/token/introspect"
         response: Json = self.server.request("POST", url, data=form).json()
         return response
 
     def authorize(self, user: str | Visit, **parameters: str) -> Json:
-        """Log `user` in and agree to all that is asked; the parameters that came back to the redirect URI.
+        """Logs in as `user` and consents; returns the parameters of the redirect.
 
         Args:
-            user: a name, who logs in anew; or the `browser` of somebody who may be logged in already.
-            parameters: of the authorization request.
+            user: a user name for a new login, or a `browser` in which a user may already be logged in.
+            parameters: parameters of the authorization request.
 
-        Without a way back, what the page says is in `page`.
+        Without a redirect, the text of the page is in `page`.
         """
         query = {"response_type": "code", "redirect_uri": REDIRECT, "state": "st", **parameters}
         url = f"{self.issuer}/protocol/openid-connect/auth?{urlencode(query)}"
         return (user if isinstance(user, Visit) else self.browser(user)).go(url, query["redirect_uri"])
 
     def visit(self, user: str, url: str) -> Json:
-        """Let `user` go where `url` leads, log in and agree to all that is asked; what the last page says."""
+        """Opens `url` as `user`, logs in and consents; returns the text of the last page."""
         return self.browser(user).go(url, "")
 
     def follow(self, user: str, url: str) -> Json:
-        """Let `user` go to an authorization `url`, log in and agree; the parameters that came back to its client."""
+        """Opens an authorization `url` as `user`, logs in and consents; returns the parameters of the redirect."""
         (redirect_uri,) = parse_qs(urlsplit(url).query)["redirect_uri"]
         return self.browser(user).go(url, redirect_uri)
 
     def consent_page(self, user: str, client_id: str, *, scope: str) -> str:
-        """The page that asks `user` for consent, as HTML."""
+        """Returns the HTML of the consent page for `user`."""
         query = {
             "response_type": "code",
             "redirect_uri": REDIRECT,
@@ -274,11 +274,11 @@ class Realm:
         return page
 
     def browser(self, user: str, *, agree: bool = True) -> Visit:
-        """Somebody's browser, which keeps what it has from one page to the next."""
+        """Returns a browser for `user`, which keeps cookies between pages."""
         return Visit(user, self.server.request, agree=agree)
 
     def log_in(self, user: str | Visit, client_id: str, *, scope: str, **form: str) -> Json:
-        """The whole authorization code flow with PKCE; the token endpoint's answer."""
+        """Runs the authorization code flow with PKCE; returns the token response."""
         verifier, pkce = pkce_pair()
         redirect_uri = form.get("redirect_uri", REDIRECT)
         back = self.authorize(user, client_id=client_id, scope=scope, redirect_uri=redirect_uri, **pkce)
@@ -291,24 +291,24 @@ class Realm:
 
 
 def pkce_pair() -> tuple[str, dict[str, str]]:
-    """A fresh verifier, and the parameters of the challenge that belongs to it (RFC 7636 section 4)."""
+    """Returns a new code verifier and the parameters of its challenge (RFC 7636 section 4)."""
     verifier = secrets.token_urlsafe(48)
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
     return verifier, {"code_challenge": challenge, "code_challenge_method": "S256"}
 
 
 def claims(token: str) -> Json:
-    """The payload of a token, not verified: it was just handed out by the provider."""
+    """Returns the payload of a token without verification; the provider has just issued it."""
     payload = token.split(".")[1]
     decoded: Json = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     return decoded
 
 
 class Visit:
-    """One person at Keycloak's pages: fills the login form, agrees to the consent form.
+    """A user at Keycloak's pages: fills in the login form and submits the consent form.
 
-    Keycloak marks its cookies Secure over http too, which browsers accept on localhost and HTTP clients do not send
-    back: so they are kept by hand.
+    It handles cookies itself: Keycloak marks them Secure over http too, which browsers accept on localhost, but HTTP
+    clients do not send them back.
     """
 
     def __init__(self, user: str, request: Callable[..., httpx.Response], *, agree: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""Who gets a client registered right now: tried, as strangers try it."""
+"""Tests which clients can register right now without credentials."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from tests.support.keycloak.realm import REDIRECT as OWN
 if TYPE_CHECKING:
     from tests.support.keycloak.realm import Realm
 
-VENDOR = "https://vscode.dev/redirect"  # of the registration profile open-dev, and of no narrower one
-UNLISTED_REDIRECT = "https://evil.example/callback"  # of none
+VENDOR = "https://vscode.dev/redirect"  # allowed by the registration profile open-dev only
+UNLISTED_REDIRECT = "https://evil.example/callback"  # allowed by no profile
 
 __all__ = ["OWN", "UNLISTED_REDIRECT", "VENDOR", "accepted_redirects"]
 
 
 def accepted_redirects(realm: Realm) -> set[str]:
-    """Which of three redirects somebody can register: to this machine, to a vendor, to anywhere."""
+    """Returns which of three redirect URIs can be registered: loopback, a vendor's, an unlisted one."""
     return {uri for uri in (OWN, VENDOR, UNLISTED_REDIRECT) if realm.register(redirect_uris=[uri])["status"] == 201}

@@ -38,7 +38,7 @@ SERVICE_CLIENTS: dict[str, Any] = {
 
 
 class Workshop(Realm):
-    """A realm with machine clients; the secret of one is in a file that its apply makes."""
+    """A realm with service clients; the secret of one is in a file that `apply` creates."""
 
     __slots__ = ()
 
@@ -53,12 +53,12 @@ class Workshop(Realm):
     def service_client_token(
         self, client_id: str = "nightly-report", secret: str | None = None, scope: str = SCOPE
     ) -> Json:
-        """By client credentials and a secret."""
+        """Gets a token with the client credentials grant and a secret."""
         form = {"client_id": client_id, "client_secret": secret or self.secret, "scope": scope}
         return self.token(grant_type="client_credentials", **form)
 
     def assertion_token(self, key: ClientSigningKey, client_id: str = "importer") -> Json:
-        """By client credentials and an assertion that `key` signed."""
+        """Gets a token with the client credentials grant and an assertion signed with `key`."""
         form = PrivateKeyJwt(client_id, key, self.issuer, Clock()).credentials().form
         return self.token(grant_type="client_credentials", client_id=client_id, scope=SCOPE, **form)
 

@@ -1,8 +1,8 @@
-"""A realm as public tutorials and Keycloak's own guide for MCP set it up, by hand, through the admin API.
+"""A realm set up through the admin API as in public tutorials and Keycloak's own guide for MCP.
 
 https://www.keycloak.org/securing-apps/mcp-authz-server: a client scope with an audience mapper for each MCP scope,
-optional for every client; the registration policies Trusted Hosts and Allowed Client Scopes opened. Beside it stands
-what such a realm has of its own: another application, its scope, a person.
+optional for every client; the registration policies Trusted Hosts and Allowed Client Scopes relaxed. The realm also has
+unrelated objects: another application, its scope, a user.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ THEIR_GROUP = "their-team"
 
 
 def tutorial_realm(server: Keycloak, folder: Path, name: str) -> Realm:
-    """The realm; our access file is beside it and nothing of it was applied."""
+    """Creates the realm, with our access file in its folder but not applied."""
     realm = Realm(server, folder, name)
     realm.write_access()
     admin = Realm(server, folder, name).admin()
@@ -87,7 +87,7 @@ def _open_registration(admin: AdminClient) -> None:
 
 
 def what_is_theirs(admin: AdminClient) -> str:
-    """All that an apply must leave alone, as one text."""
+    """Returns everything that `apply` must leave unchanged, as one text."""
     users = admin.get("users", username="victim", exact="true")
     clients = [admin.get("clients", clientId=name) for name in (THEIR_CLIENT, "account", "admin-cli")]
     for client in (client for found in clients for client in found):

@@ -1,4 +1,4 @@
-"""Somebody who goes on logging in, refreshing and calling tools while something is done to the stack."""
+"""A user who continuously logs in, refreshes and calls tools while the stack is changed."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _PATIENCE = 300  # seconds
 
 @dataclass(slots=True)
 class AtWork:
-    """What was seen.
+    """The results of the background load.
 
     Attributes:
-        done: how often each thing went as it should.
-        again: what had to be asked for a second time, and what was answered first.
-        failed: what went wrong the second time too.
+        done: the number of successes per operation.
+        again: operations that succeeded at the second attempt, with the first response.
+        failed: operations that failed twice.
     """
 
     production: Production
@@ -36,22 +36,22 @@ class AtWork:
     _days: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
     def wait_for_days(self, count: int) -> None:
-        """Return when so many more days are over, the one under way included."""
+        """Waits until `count` more cycles have ended, including the current one."""
         for _ in range(count):
             assert self._days.acquire(timeout=_PATIENCE), self.failed
 
     def live(self, over: threading.Event) -> None:
-        """One day after the other."""
+        """Runs one cycle after the other."""
         client_id = self.production.client()
         while not over.is_set():
             try:
                 self._day(client_id)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is what a person saw
+            except Exception as error:  # noqa: BLE001 - any error is a failure that the user would see
                 self.failed.append(repr(error))
             self._days.release()
 
     def _day(self, client_id: str) -> None:
-        """Log in, call a tool in both protocol eras, refresh, call again."""
+        """Runs a cycle: log in, call a tool in both protocol revisions, refresh, call again."""
         tokens = self._ask("login", lambda: self.production.log_in_with(client_id))
         self._call(tokens["access_token"])
         renewed = self._ask("refresh", lambda: self.production.refreshed(client_id, tokens))
@@ -79,9 +79,9 @@ class AtWork:
 
 @contextmanager
 def at_work(production: Production) -> Iterator[AtWork]:
-    """Somebody at work until the block is left.
+    """Runs the load until the block ends.
 
-    One person only: Keycloak refuses a second password of one person while it judges the first.
+    It uses one user and one login at a time, because Keycloak rejects a concurrent password check of the same user.
     """
     seen, over = AtWork(production), threading.Event()
     thread = threading.Thread(target=seen.live, args=(over,))

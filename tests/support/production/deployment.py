@@ -1,4 +1,4 @@
-"""The stack of docker-compose.production.yml, reached by its two names through Caddy."""
+"""The stack of docker-compose.production.yml, reached by its two host names through Caddy."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _AUTHORITY = "/run/idp/tls/caddy/pki/authorities/local/root.crt"
 
 @dataclass(frozen=True)
 class Production(Stack):
-    """The stack of the two files; its two names lead to a port of this machine.
+    """The production stack; its two host names lead to a port of this machine.
 
     Attributes:
-        folder: where the operator stands: `.secrets` is in it, and what commands of docs/production.md write.
+        folder: the operator's working directory, with `.secrets` and the output of commands of docs/production.md.
     """
 
     folder: Path = field(default_factory=Path)
@@ -49,12 +49,12 @@ class Production(Stack):
 
     @property
     def authority(self) -> Path:
-        """The certificates of the authorities to trust."""
+        """The file with the CA certificates to trust."""
         return self.folder / "ca.pem"
 
     @property
     def password_file(self) -> Path:
-        """With the password of the database."""
+        """The file with the database password."""
         return self.folder / ".secrets" / "database-password"
 
     @property
@@ -62,11 +62,11 @@ class Production(Stack):
         return Realm(Keycloak(f"https://{LOGIN}", "", self.request), self.folder, "mcp", URL)
 
     def trust_caddy(self) -> None:
-        """Trust the authority that Caddy is by itself."""
+        """Trusts Caddy's internal CA."""
         self.authority.write_text(self.compose("exec", "-T", "front", "cat", _AUTHORITY).stdout)
 
     def run(self, commands: str) -> str:
-        """Run commands of docs/production.md as they stand there, in `folder`; what they print."""
+        """Runs commands of docs/production.md unchanged in `folder`; returns their output."""
         ended = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", commands],
             cwd=self.folder,
@@ -74,7 +74,7 @@ class Production(Stack):
                 **os.environ,
                 **self.variables,
                 "COMPOSE_PROJECT_NAME": self.project,
-                "COMPOSE_DISABLE_ENV_FILE": "true",  # a developer's own
+                "COMPOSE_DISABLE_ENV_FILE": "true",  # ignores a developer's .env
                 "COMPOSE_FILE": os.pathsep.join(str(REPOSITORY / f) for f in self.variables["COMPOSE_FILE"].split(":")),
             },
             stdin=subprocess.DEVNULL,
@@ -87,7 +87,7 @@ class Production(Stack):
         return ended.stdout
 
     def request(self, method: str, url: str, **parameters: Any) -> httpx.Response:
-        """A request to one of the two names, through Caddy."""
+        """Sends a request to one of the two host names, through Caddy."""
         target = httpx.URL(url)
         headers = {**(parameters.pop("headers", None) or {}), "Host": target.host}
         trusting = ssl.create_default_context(cafile=self.authority)
@@ -98,7 +98,7 @@ class Production(Stack):
 
     @contextmanager
     def connection(self, host: str, context: ssl.SSLContext | None = None) -> Iterator[ssl.SSLSocket]:
-        """A TLS connection that asks for `host`."""
+        """Opens a TLS connection with `host` as the server name."""
         trusting = context or ssl.create_default_context(cafile=self.authority)
         with (
             socket.create_connection(("127.0.0.1", self.https_port), timeout=60) as plain,
@@ -107,14 +107,14 @@ class Production(Stack):
             yield connection
 
     def status(self, host: str, target: str, *, named: str | None = None) -> int:
-        """The status of `GET target`, sent byte for byte; `named` is its Host, if another than TLS was asked for."""
+        """Sends exactly `GET target`, returns the status; `named` is the Host, if not the TLS name."""
         with self.connection(host) as connection:
             request_text = f"GET {target} HTTP/1.1\r\nHost: {named or host}\r\nConnection: close\r\n\r\n"
             connection.sendall(request_text.encode())
             return int(connection.recv(4096).split()[1])
 
     def log_in_by_client(self, *words: str, **variables: str) -> tuple[int, dict[str, Any]]:
-        """`./scripts/login`, told where the names lead and which authority to trust."""
+        """Runs `./scripts/login` with the addresses of the host names and the CA to trust."""
         at = f"127.0.0.1:{self.https_port}"
         where = f"{MCP}:443={at},{LOGIN}:443={at}"
         environment = {
@@ -126,39 +126,39 @@ class Production(Stack):
         return self.log_in(USER, *words, password=USER, **environment)
 
     def client(self) -> str:
-        """The id of a client that has just registered."""
+        """Registers a client and returns its id."""
         return str(self.realm.register(redirect_uris=[REDIRECT], scope="mcp:tools")["client_id"])
 
     def log_in_with(self, client_id: str) -> dict[str, Any]:
-        """What a login brings, with its `status`."""
+        """Logs in with a client; returns the token response with its `status`."""
         return self.realm.log_in(USER, client_id, scope="mcp:tools")
 
     def tokens(self) -> tuple[str, dict[str, Any]]:
-        """A client's id, and what its login brought."""
+        """Registers a client and logs in; returns its id and the token response."""
         client_id = self.client()
         response = self.log_in_with(client_id)
         assert response["status"] == 200, response
         return client_id, response
 
     def refreshed(self, client_id: str, tokens: dict[str, Any]) -> dict[str, Any]:
-        """What the refresh token brings."""
+        """Refreshes; returns the token response."""
         form = {"client_id": client_id, "refresh_token": tokens["refresh_token"]}
         return self.realm.token(grant_type="refresh_token", **form)
 
     def call(self, token: str) -> int:
-        """The status of a tool call."""
+        """Calls a tool and returns the status."""
         return self.request("POST", URL, **greeting(token)).status_code
 
     def bootstrap_users(self, *words: str, stdin: str | None = None) -> str:
-        """`kcadm.sh`, with the account that may make people."""
+        """Runs `kcadm.sh` with the service account that may manage users."""
         return self.compose("run", "--rm", "-T", "people", *words, stdin=stdin).stdout
 
     def secrets_of(self, service: str) -> dict[str, str]:
-        """The secrets that a service of our own image has in its volumes, by the folders they are in."""
+        """Returns the secrets in the volumes of a service, by folder."""
         words = ("run", "--rm", "--no-deps", "--entrypoint", "python", service, "-c", _READ_SECRETS)
         return dict(line.split() for line in self.compose(*words).stdout.splitlines())
 
     def service(self, name: str) -> dict[str, Any]:
-        """What `docker inspect` says of the container of one service."""
+        """Returns the output of `docker inspect` for the container of a service."""
         found = [c for c in self.containers() if c["Config"]["Labels"]["com.docker.compose.service"] == name]
         return found[0]

@@ -1,4 +1,4 @@
-"""The access file: what it must say, and what follows from it."""
+"""Validation of access files, and the policy that follows from them."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_a_file_that_is_no_file_is_refused(tmp_path: Path) -> None:
 def test_the_examples_that_the_file_has_commented_out_work(tmp_path: Path) -> None:
     members = "scope_prefix|introspect_for|issuers|login_scopes|groups|tools|claims|upstreams|machine_clients"
     lines = [re.sub(rf"^# ((?:{members}|  ).*)$", r"\1", line) for line in GOOD.splitlines()]
-    prose = re.compile(r"^  +(open-dev|loopback-only|closed|who reaches|the provider)")
+    prose = re.compile(r"^  +(reaches the provider|`document_domains`)")
     path = tmp_path / "access.yaml"
     path.write_text("\n".join(line for line in lines if not prose.match(line)), encoding="utf-8")
     access = load_access(path)
@@ -173,7 +173,7 @@ _KEY = {"kty": "RSA", "n": "AQAB", "e": "AQAB"}
     [
         ({}, "exactly one of secret, jwks and jwks_url"),
         ({"secret": "SECRET", "jwks_url": "https://x.example/keys"}, "exactly one of"),
-        ({"secret": "hunter2"}, "secret"),  # a secret, and no name of a variable
+        ({"secret": "hunter2"}, "secret"),  # a secret instead of the name of a variable
         ({"jwks": {"keys": [{**_KEY, "d": "AQAB"}]}}, "private or shared key"),
         ({"jwks": {"keys": [{"kty": "oct"}]}}, "private or shared key"),
         ({"jwks": {"keys": []}}, "key set"),
@@ -234,7 +234,7 @@ def test_a_machine_client_has_an_id_of_its_own(tmp_path: Path, client_id: str) -
         ("roles_claim: mcp_roles", "roles_claim: 'a b'", "roles_claim: must match"),
         ("    name: A client on this machine\n", "", "clients.mcp-native.name: is missing"),
         ("version: 1", "version: 2", "line N: version: write 1"),
-        # Nothing behind it is no list, and to take it for "no list" would let every tool run.
+        # An empty value is not a list; treating it as absent would allow every tool.
         ("version: 1", "version: 1\ntools:", "tools: must be a mapping"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What the gate answers, told from outside: requests in, answers and log lines out."""
+"""The auth middleware as a black box: requests, responses and log lines."""
 
 from __future__ import annotations
 

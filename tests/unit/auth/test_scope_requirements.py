@@ -1,4 +1,4 @@
-"""What a message needs, where a little less would let somebody through."""
+"""The scopes that a message requires, in cases where a small omission would bypass a check."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each tool, resource and prompt names its scope; the gate asks for it, and what runs asks again."""
+"""Required scopes of tools, resources and prompts, checked by the middleware and again when they run."""
 
 from __future__ import annotations
 
@@ -258,7 +258,7 @@ def test_a_plain_function_is_guarded_too_and_keeps_its_context_out_of_the_decisi
 
 @pytest.mark.requirement("scopes.again")
 async def test_a_session_is_judged_by_the_token_of_each_call() -> None:
-    # Opened with a broad token, used with a narrow one of the same person and client.
+    # The session was opened with a broad token and is used with a narrow one of the same user and client.
     async with running() as server:
         broad = server.issuer.token(scope="mcp:admin", mcp_roles=["mcp-admin"])
         narrow = server.issuer.token(scope="mcp:tools", mcp_roles=["mcp-admin"], sid="session-2")
@@ -369,7 +369,7 @@ def test_a_tool_that_names_an_unknown_scope_is_told_at_the_start() -> None:
 @pytest.mark.requirement("scopes.known")
 @pytest.mark.parametrize("kind", ["tool", "prompt", "resource"])
 def test_two_of_one_name_are_told_at_the_start(kind: str) -> None:
-    # The SDK would serve the first, with a warning; the gate would ask for the scope of the second.
+    # The SDK would serve the first one, with a warning; the middleware would require the scope of the second.
     requirements = ScopeRequirements(_access())
     for add in (requirements.add_tool, requirements.add_prompt, requirements.add_resource):
         add("notes", "mcp:admin")

@@ -1,4 +1,4 @@
-"""Settings: the defaults, and what cannot work."""
+"""Settings: defaults and invalid values."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_durations_are_written_with_units() -> None:
     assert (settings.max_token_lifetime, settings.clock_leeway) == (604800, 60)
 
 
-# Variables, and what the one line must speak of.
+# Variables, and text that the error line must contain.
 REJECTED: list[tuple[dict[str, str], str]] = [
     ({"OAUTH_SERVER_UR": "https://login.example.com"}, "did you mean OAUTH_SERVER_URL"),
     ({"OAUTH_SERVERURL": "https://login.example.com"}, "did you mean OAUTH_SERVER_URL"),
@@ -131,7 +131,7 @@ def test_compose_s_own_variables_are_no_typing_errors() -> None:
 
 @pytest.mark.requirement("settings.defaults")
 def test_a_variable_of_somebody_else_s_that_looks_like_one_of_compose_s_is_no_typing_error() -> None:
-    """The server does not read compose's names, so what is near to one of them is not its affair."""
+    """The server does not read compose's variables, so similar names are not checked."""
     load_settings(
         {"HTTP_PORTS": "80", "LOGIN_HOSTS": "a", "MCP_USERS": "b", "MCP_PASSWORDS": "c", "KEYCLOAK_HEAPS": "d"}
     )
@@ -139,7 +139,7 @@ def test_a_variable_of_somebody_else_s_that_looks_like_one_of_compose_s_is_no_ty
         load_settings({name: "1"})
 
 
-# Nine ways to start it wrong, as a person would see them; a tenth is a process of its own below.
+# Nine invalid starts, as users see them; a tenth, in a separate process, is below.
 STARTS: list[tuple[dict[str, str], str]] = [
     ({"OAUTH_SERVER_UR": "https://login.example.com"}, "did you mean OAUTH_SERVER_URL?"),
     ({"OAUTH_SERVER_URL": "login.example.com"}, "OAUTH_SERVER_URL"),
@@ -220,7 +220,7 @@ def test_compose_reads_what_the_example_s_second_part_has() -> None:
         "DEX_UPSTREAM",
     }  # compose sets these itself
     assert read - documented == set()
-    # HOST and PORT are the container's own business: MCP_PORT says where the host publishes it.
+    # HOST and PORT are fixed in the container; MCP_PORT is the port on the host.
     container_only = {"HOST", "PORT", "OAUTH_CLIENT_SECRET_FILE"}
     without_compose = text[text.index("# --- the bootstrap without compose") :]
     bootstrap_only = set(re.findall(r"^# ?([A-Z][A-Z0-9_]+)=", without_compose, re.MULTILINE))

@@ -1,4 +1,4 @@
-"""What clients of 2024 and early 2025 ask for, and what they are told."""
+"""Requests of clients of 2024 and early 2025, and the responses."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ INSIDE = "http://keycloak:8080"
 
 
 class DynamicIssuer(Issuer):
-    """A provider that names itself in its document by the address it was asked at, as Keycloak does in our stack."""
+    """A provider whose metadata follows the Host of the request, like Keycloak in our stack."""
 
     async def answer(self, request: httpx.Request) -> httpx.Response:
         at = f"{request.url.scheme}://{request.url.netloc.decode()}"
@@ -118,7 +118,7 @@ async def test_a_provider_that_is_away_is_asked_seldom_and_its_last_document_ser
         current = await server.client.get(FORMS[0])
     assert {response.status_code for response in unknown} == {503}
     assert unknown[0].headers["retry-after"] == "5"
-    assert requests <= 2  # for the keys, and once for all of these
+    assert requests <= 2  # one for the keys, and one for all of these
     assert (known.status_code, current.status_code) == (200, 200)
     assert current.json() == known.json()
 

@@ -1,4 +1,4 @@
-"""Who goes when there are too many connections, or too much waits in them."""
+"""Which connections are closed if there are too many, or if they hold too many bytes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Connected:
 
 
 class Crowd:
-    """Connections by name, and who went."""
+    """Named connections, and those that were closed."""
 
     def __init__(self, max_connections: int, max_waiting_bytes: int = 1000) -> None:
         self.all = Connections(max_connections, max_waiting_bytes)
@@ -42,7 +42,7 @@ def test_the_oldest_goes_on_which_no_token_was_verified() -> None:
     crowd.all.mark_authenticated(a)
     crowd.come("e")
     assert crowd.gone == ["b"]
-    crowd.all.remove(b)  # as its end is noticed
+    crowd.all.remove(b)  # as at its end
     crowd.come("fg")
     assert crowd.gone == ["b", "c", "d"]
 

@@ -1,4 +1,4 @@
-"""What the whole server holds in memory while it is attacked, read from outside; others are served meanwhile."""
+"""Memory of the whole server during attacks, measured from outside, while other clients are served."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ WIDE = "\U0001f600".encode()
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """The server, and the tokens of two persons."""
+    """The server, and the tokens of two users."""
 
     process: subprocess.Popen[str]
     address: tuple[str, int]
@@ -43,7 +43,7 @@ class Whole:
 
     @property
     def peak(self) -> float:
-        """The most that the process ever held, in MiB."""
+        """Returns the peak memory of the process in MiB."""
         status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8")
         found = re.search(r"VmHWM:\s+(\d+) kB", status)
         assert found is not None
@@ -61,7 +61,7 @@ class Whole:
         return opened.headers["mcp-session-id"].encode()
 
     def at_once(self, requests: list[Request]) -> list[int]:
-        """Their statuses."""
+        """Sends the requests concurrently; returns their statuses."""
         statuses: list[int] = []
         threads = [threading.Thread(target=lambda r=r: statuses.append(self.ask(r).status)) for r in requests]
         for thread in threads:
@@ -76,7 +76,7 @@ class Whole:
 
 
 def written(request: Request, *, length: int | None = None) -> bytes:
-    """The bytes of `request`, whose body may be announced as longer than it is."""
+    """Returns the bytes of `request`; `length` may declare a longer body."""
     fields = [*request.headers, (b"content-length", b"%d" % (len(request.body) if length is None else length))]
     lines = b"".join(name + b": " + value + b"\r\n" for name, value in fields)
     return b"POST " + request.path.encode() + b" HTTP/1.1\r\n" + lines + b"\r\n" + request.body
@@ -90,7 +90,7 @@ def legacy(token: str, session: bytes = b"") -> tuple[tuple[bytes, bytes], ...]:
 
 @contextmanager
 def whole(*files: str) -> Iterator[Whole]:
-    """The server; it may open as many files as `files` says."""
+    """Starts the server with a limit on open files."""
     command = ["sh", "-c", f'ulimit -n {" ".join(files) or "16384"}; exec "$@"', "sh"]
     command += [sys.executable, "-m", "tests.support.server_process"]
     with subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
@@ -110,7 +110,7 @@ def shared() -> Iterator[Whole]:
 
 @pytest.fixture
 def server(shared: Whole) -> Iterator[Whole]:
-    """One for all these tests: what one of them makes it hold stays in its peak."""
+    """Returns one server for all these tests; the peak of one test affects later ones."""
     yield shared
     assert shared.peak < MOST_MIB
 
@@ -164,7 +164,7 @@ PASSED: dict[str, Callable[[], bytes]] = {
 
 
 def requests(server: Whole, body: bytes) -> list[Request]:
-    """One with `body` in each revision: by itself, and in a session."""
+    """Returns a request with `body` for each revision: without a session and in one."""
     session = server.session()
     return [call(server.one, body=body), Request(legacy(server.one, session), body)]
 
@@ -191,7 +191,7 @@ def test_the_largest_messages_of_one_login_pass_and_eight_at_once_fit(server: Wh
 
 @pytest.fixture
 def many_files() -> Iterator[None]:
-    """This process may hold the connections of six thousand."""
+    """Allows this process six thousand connections."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     limit = 8192
     if hard != resource.RLIM_INFINITY and hard < limit:

@@ -1,4 +1,4 @@
-"""Every bound over real sockets, with the requests that an attacker would write."""
+"""Every limit over real sockets, with an attacker's requests."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def shared() -> Iterator[Served]:
 
 @pytest.fixture
 def server(shared: Served) -> Served:
-    shared.once(GET + b"\r\n")  # whatever the test before has started has run when this is answered
+    shared.once(GET + b"\r\n")  # a response shows that tasks of the previous test are done
     shared.app.seen.clear()
     shared.app.headers.clear()
     shared.app.ended.clear()
@@ -244,7 +244,7 @@ def test_what_was_let_in_or_answered_waits_no_more(path: bytes) -> None:
                 assert connection.answer().status == 401
                 connection.send(b"b" * 299_000)
             else:
-                assert server.once(GET + b"\r\n").status == 200  # it was called by then
+                assert server.once(GET + b"\r\n").status == 200  # the application was called by then
                 assert connection.send(b"b" * 299_000).answer().body == b"POST /known 300000"
         with server.connect() as other:
             other.send(GET + b"x: " + b"a" * 30_000)

@@ -1,4 +1,4 @@
-"""The server as a process: where it listens, and how it ends."""
+"""The server as a process: addresses and shutdown."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class Process:
         assert self.stdout.readline() == "starting\n"
         found = re.fullmatch(r"ready http://\[?(.*?)]?:(\d+) (\w+)\n", self.stdout.readline())
         assert found is not None
-        assert found[3] == "True"  # what lives since the start is frozen
+        assert found[3] == "True"  # objects from the start are frozen
         return found[1], int(found[2])
 
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
     def end(self) -> tuple[int, str]:
-        """The status, and the log, which never has a traceback."""
+        """Waits for the end; returns exit status and log, which must not contain a traceback."""
         log = self.stderr.read()
         assert "Traceback" not in log
         return self.process.wait(), log
@@ -112,7 +112,7 @@ def test_an_answer_without_end_is_cut_and_looks_cut_even_if_its_application_does
         assert stream.send(method + get(b"/deaf", accept)[3:]).head().status == 200
         assert (stream.line(), stream.line()) == (b"9\r\n", b"data: 1\n")
         server.signal(signal.SIGTERM)
-        assert stream.rest() == b"\n\r\n"  # the end of the event, and no last chunk
+        assert stream.rest() == b"\n\r\n"  # the end of the event, but no last chunk
         assert server.end()[0] == 0
         assert server.stdout.read() == "cancelled\nstopping\n"
 

@@ -1,4 +1,4 @@
-"""Both eras on one endpoint: who gets a document, who a stream, and what a session is good for."""
+"""Both protocol revisions on one endpoint: JSON or event stream, and sessions."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def test_a_document_says_what_the_stream_would_have_said() -> None:
     async with running() as server:
         headers = await initialized(server, server.issuer.token())
         by_document = await legacy_call(server, headers, "whoami")
-        # Without its version the SDK answers, in the session's stream.
+        # Without the version header the SDK responds in the session's stream.
         unversioned = {name: value for name, value in headers.items() if name != "mcp-protocol-version"}
         by_stream = await legacy_call(server, unversioned, "whoami")
     assert (kind(by_document), kind(by_stream)) == ("application/json", "text/event-stream")
@@ -90,7 +90,7 @@ async def test_a_simple_call_of_the_modern_era_is_answered_by_one_document() -> 
 
 @dataclass
 class Heard:
-    """A client that hears an answer as it comes, and hangs up only at its end."""
+    """A client that reads a response as it arrives and disconnects only at its end."""
 
     hear: Callable[[str], None]
     body: bytes
@@ -117,7 +117,7 @@ async def test_what_a_tool_tells_arrives_while_it_still_works(revision: str, mon
 
     @tool(title="Wait")
     async def wait(ctx: Context) -> str:
-        """Tell, wait until somebody has heard it, and end."""
+        """Send a message, wait until it was received, and end."""
         await ctx.report_progress(1, 2, "half")
         await go_on.wait()
         return "whole"
@@ -151,7 +151,7 @@ async def test_what_a_tool_tells_arrives_while_it_still_works(revision: str, mon
 
 @asynccontextmanager
 async def served(**settings: Any) -> AsyncIterator[tuple[ASGIApp, Running]]:
-    """As `running`, and the application itself."""
+    """Yields the application and a client, as `running` does."""
     issuer, clock = Issuer(), FakeClock()
     async with issuer.http() as http:
         app = create_app(Settings(**settings), clock=clock.clock, http=http)
@@ -234,7 +234,7 @@ async def test_a_call_that_is_being_answered_by_a_document_can_be_cancelled(monk
 
     @tool(title="Wait")
     async def wait() -> str:
-        """Wait for ever."""
+        """Wait forever."""
         begun.set()
         try:
             await asyncio.Event().wait()
@@ -258,7 +258,7 @@ async def test_a_call_that_is_being_answered_by_a_document_can_be_cancelled(monk
     assert response.json() == {"jsonrpc": "2.0", "id": 7, "error": {"code": -32800, "message": "Request cancelled"}}
 
 
-# A session of nobody, with everything else right.
+# An unknown session in an otherwise valid request.
 UNKNOWN_SESSION = {"mcp-session-id": "0" * 32}
 
 
@@ -321,7 +321,7 @@ async def test_two_sessions_in_one_request_are_none() -> None:
         both = [*headers.items(), ("mcp-session-id", another["mcp-session-id"])]
         call = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "whoami", "arguments": {}}}
         response = await server.client.post("/mcp", json=call, headers=both)
-    assert kind(response) == "text/event-stream"  # the SDK's answer, by the first of them
+    assert kind(response) == "text/event-stream"  # the SDK's response, for the first of the two
 
 
 @pytest.mark.requirement("eras.strange")
@@ -438,7 +438,7 @@ async def test_who_opens_too_many_sessions_loses_the_one_used_least_recently() -
     assert statuses == [200, 404, 200, 200, 200]
 
 
-# As the SDK's own session sees it: a plain call is not asked of it.
+# As in a session of the SDK, which is not used for a plain call.
 UNVERSIONED = {"mcp-protocol-version": "2025-03-26", "accept": "*/*"}
 
 
@@ -457,7 +457,7 @@ async def test_a_thousand_interleaved_calls_of_two_people_do_not_cross_over() ->
                     response = await legacy_call(server, session, "whoami")
                 case 2:
                     response = await legacy_call(server, {**session, **UNVERSIONED}, "whoami")
-                case _:  # another's session, with one's own token
+                case _:  # another user's session with the client's own token
                     other_user = sessions["bob" if name == "ada" else "ada"][turn % 3]["mcp-session-id"]
                     response = await legacy_call(server, {**session, "mcp-session-id": other_user}, "whoami")
                     return name, str(response.status_code)

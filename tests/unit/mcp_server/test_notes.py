@@ -1,4 +1,4 @@
-"""The demo tools that keep something, and those that only answer."""
+"""The demo tools with state, and those without."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo tools, called as clients call them, in both eras."""
+"""The demo tools, called as clients do, in both protocol revisions."""
 
 from __future__ import annotations
 

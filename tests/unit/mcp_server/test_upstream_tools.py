@@ -1,4 +1,4 @@
-"""The example tool that calls another API, and the compose file that starts one."""
+"""The example tool that calls a downstream API, and the compose file that starts one."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SHOWN_BY_API = {
 
 
 class Api:
-    """An API on a port of its own: it says always the same, and keeps the tokens that it was shown."""
+    """An API on a free port with a constant response, which records the tokens."""
 
     def __init__(self, status: int, body: bytes) -> None:
         self.status = status
@@ -59,7 +59,7 @@ class Api:
 async def _call_tool(
     folder: Path, url: str | None, audience: str = "orders-api", ca_file: Path | None = None
 ) -> tuple[dict[str, Any], str]:
-    """The result of the tool where the access file has this API; and the token that the caller sent."""
+    """Calls the tool with this API in the access file; returns its result and the caller's token."""
     upstreams = {"orders-api": {"name": "Orders", **({"url": url} if url else {})}, "silent": {"name": "No address"}}
     settings = Settings(access_file=access_file(folder, upstreams=upstreams), client_secret="s3cret", ca_file=ca_file)
     issuer = Exchanging()

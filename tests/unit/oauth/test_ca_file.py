@@ -1,4 +1,4 @@
-"""A provider whose certificate is of an authority that only we know."""
+"""A provider whose certificate was issued by a private CA."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def test_its_tokens_count_where_the_authority_is_named_and_the_certificate
 ) -> None:
     pem = tmp_path / "server.pem"
     pem.write_bytes(certificate(name, days=days))
-    monkeypatch.setenv("SSL_CERT_FILE", str(pem))  # what this process would trust says nothing
+    monkeypatch.setenv("SSL_CERT_FILE", str(pem))  # must have no effect
     with signing(pem) as issuer:
         variables = {"OAUTH_SERVER_URL": issuer.url, "OAUTH_CA_FILE": str(pem) if named else ""}
         app = create_app(load_settings(variables))

@@ -1,4 +1,4 @@
-"""Who this server says it is at the introspection endpoint, in each of the three ways."""
+"""The three methods of client authentication at the introspection endpoint."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def by_key(folder: Path, key: PrivateKey, **variables: str) -> Settings:
 
 
 async def requests(client: ClientAuth, clock: FakeClock, *, status: int = 200, count: int = 1) -> list[httpx.Request]:
-    """What a provider gets that answers with this status."""
+    """Sends `count` introspection requests, answered with this status; returns them."""
     seen: list[httpx.Request] = []
 
     async def response(request: httpx.Request) -> httpx.Response:
@@ -144,7 +144,7 @@ async def test_no_assertion_is_shown_twice(tmp_path: Path) -> None:
     ("way", "status", "output"),
     [
         ("basic", 401, "OAUTH_CLIENT_SECRET"),
-        ("basic", 400, ""),  # about the request, never about the header
+        ("basic", 400, ""),  # 400 concerns the request, not the credentials
         ("post", 400, "OAUTH_CLIENT_SECRET"),
         ("post", 401, "OAUTH_CLIENT_SECRET"),
         ("private_key_jwt", 400, "OAUTH_CLIENT_KEY_FILE"),

@@ -1,4 +1,4 @@
-"""Tokens for other APIs, in exchange for the caller's."""
+"""Token exchange for downstream APIs."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ async def _running(
     upstreams: dict[str, Any] | None = None,
     **settings: Any,
 ) -> AsyncIterator[Server]:
-    """Our server with one more tool, which tells the token it got for its argument."""
+    """Starts our server with an additional tool, which returns the exchanged token."""
 
     @tool(title="Exchange")
     async def exchange(audience: str, scopes: str = "") -> str:
@@ -103,7 +103,7 @@ async def test_a_tool_gets_a_token_for_another_api_and_the_provider_is_asked_as_
             "audience": "https://orders.example/api",
             "scope": "orders:read",
         }
-    ]  # once: the second use is remembered
+    ]  # once: the second use hits the cache
     pair = base64.b64decode(server.issuer.displayed[0].removeprefix("Basic ")).decode()
     assert pair == "http%3A%2F%2Flocalhost%3A3000%2Fmcp:s3cret"
 
@@ -253,16 +253,16 @@ async def test_nothing_is_given_once_the_callers_token_has_ended(
         stored.append(later)
         return token
 
-    monkeypatch.setattr(tools, "keep", keep_token, raising=False)
+    monkeypatch.setattr(tools, "keep_token", keep_token, raising=False)
     async with _running(tmp_path, monkeypatch) as server:
         server.issuer.responses = lambda: httpx.Response(200, json=_token_response(expires_in=3600))
-        assert _text(await server.call("keep", server.issuer.token())) == "given"
+        assert _text(await server.call("keep_token", server.issuer.token())) == "given"
         server.clock.forward(299)
         assert await stored[0]() == "given"
         server.clock.forward(1)
         with pytest.raises(TokenExchangeError, match="has expired"):
             await stored[0]()
-        # The gate's leeway is for clocks that disagree: it lets the request in, and brings no new token.
+        # The leeway is for clock skew: within it the request is accepted, but no token is exchanged.
         late = await server.call("exchange", server.issuer.token(), {"audience": "a"})
     assert "has expired" in _text(late)
     assert len(server.issuer.requests) == 1
@@ -292,7 +292,7 @@ async def test_the_provider_is_asked_once_for_all_who_want_one_token(
         token = server.issuer.token()
         calls = [asyncio.create_task(server.call("exchange", token, {"audience": "a"})) for _ in range(50)]
         await server.issuer.arrived.wait()
-        calls[0].cancel()  # whoever gives up ends it for nobody else
+        calls[0].cancel()  # a cancelled caller does not cancel the others' exchange
         server.issuer.release.set()
         responses = await asyncio.gather(*calls[1:])
     assert {_text(response) for response in responses} == {"given"}
@@ -407,4 +407,4 @@ async def test_a_token_endpoint_that_cannot_be_used_ends_the_exchange_and_nothin
     async with _running(tmp_path, monkeypatch, unusable) as server:
         token = server.issuer.token()
         response = await server.call("exchange", token, {"audience": "a"})
-    assert "issued no token for a" in _text(response)  # the keys were had all the same
+    assert "issued no token for a" in _text(response)  # the keys were fetched nevertheless

@@ -1,4 +1,4 @@
-"""The audit log: a line for each decision."""
+"""The audit log: one line per decision."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_half_a_line_is_not_kept_and_the_next_stands_by_itself(tmp_path: Path) -
     audit = open_audit_log(str(path), FakeClock().clock)
     assert audit is not None
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))  # a disk that fills up within a line
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))  # a disk that is full in the middle of a line
     try:
         with pytest.raises(AuditUnavailable):
             audit.record_decision(None, principal=None, message=None, correlation_id="lost")

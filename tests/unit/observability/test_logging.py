@@ -1,4 +1,4 @@
-"""The log, as it is written."""
+"""The format of the log."""
 
 from __future__ import annotations
 

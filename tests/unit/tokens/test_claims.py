@@ -1,4 +1,4 @@
-"""What claims grant, at the edges where a little more would be accepted: `validate_claims` itself, without a token."""
+"""Boundary cases of `validate_claims`, called directly without a token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims that tools may read: those of the access file, and no others."""
+"""Claims that tools may read: only those of the access file."""
 
 from __future__ import annotations
 

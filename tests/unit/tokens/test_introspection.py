@@ -1,4 +1,4 @@
-"""Introspection: whom it asks, how often, and what it believes."""
+"""Introspection: endpoints, number of requests, and validation of responses."""
 
 from __future__ import annotations
 
@@ -293,7 +293,7 @@ async def test_an_answer_is_judged_as_strictly_as_a_jwt(changes: dict[str, Any],
     ("changes", "expected"),
     [
         ({}, "accepted"),
-        ({"typ": ...}, "accepted"),  # the signed token has said it
+        ({"typ": ...}, "accepted"),  # the signed token has the type
         ({"typ": "Refresh"}, "token_type"),
         ({"sid": ...}, "no_end_user"),
         ({"aud": ...}, "audience"),
@@ -385,7 +385,7 @@ async def there() -> str:
 
 
 def verifier(where: Callable[[], Any], http: httpx.AsyncClient, clock: Clock, **bounds: Any) -> IntrospectionVerifier:
-    """One that asks at `where`, about opaque tokens only."""
+    """Returns a verifier that introspects only opaque tokens, at the endpoint `where`."""
     rules = ClaimsPolicy(
         issuer=ISSUER,
         audience=RESOURCE,
@@ -542,7 +542,7 @@ async def test_a_flood_of_opaque_tokens_waits_in_bounds_and_leaves_signed_ones_t
         issuer.paused.set()
         assert await signed == "accepted"
         assert (await asyncio.gather(*junk)).count("accepted") == BOUNDS.in_flight + BOUNDS.waiting
-        assert await outcome(idp, "later") == "accepted"  # every place was given back
+        assert await outcome(idp, "later") == "accepted"  # every slot was released
     assert issuer.max_in_flight == BOUNDS.in_flight + 1
 
 

@@ -1,4 +1,4 @@
-"""Several issuers, and the rules of each."""
+"""Several issuers, each with its own rules."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ OTHER = "http://localhost:8080/realms/other"
 
 
 def other_issuer() -> Issuer:
-    """A second realm at the same host, with another key under the same kid."""
+    """Returns a second realm at the same host, with another key that has the same kid."""
     return Issuer(url=OTHER, realm="other", keys=[public_jwk(rsa_key("other"), kid="one", alg="RS256", use="sig")])
 
 
 async def outcomes(tokens: list[str], issuers: list[Issuer], path: Path, **settings: Any) -> list[str]:
-    """For each token who vouches for it, or why nobody does."""
+    """Returns for each token its issuer, or the reason of the rejection."""
 
     async def response(request: httpx.Request) -> httpx.Response:
         for issuer in issuers:
@@ -64,8 +64,8 @@ async def test_each_issuer_vouches_for_its_own_tokens_only(tmp_path: Path) -> No
     tokens = [
         first.token(),
         other.token(key=key),
-        first.token(key=key),  # the other's key, the first's name
-        other.token(),  # the first's key, the other's name
+        first.token(key=key),  # signed by the second issuer, names the first
+        other.token(),  # signed by the first issuer, names the second
         first.token(iss="http://localhost:8080/realms/third"),
         "junk",
     ]
@@ -135,7 +135,7 @@ async def test_a_machine_client_of_the_file_is_one_at_the_first_issuer_only(tmp_
         first.token(sid=..., azp="robot"),
         first.token(sid=..., azp="Robot"),
         first.token(sid=...),
-        other.token(key=key, sid=..., azp="robot"),  # anybody's there
+        other.token(key=key, sid=..., azp="robot"),  # any client there
         other.token(key=key),
     ]
     assert await outcomes(tokens, [first, other], path) == [ISSUER, "no_end_user", "no_end_user", "no_end_user", OTHER]
@@ -239,7 +239,7 @@ def test_asking_about_some_tokens_needs_credentials(tmp_path: Path) -> None:
             "another issuer already has the tokens of https://x/",
         ),
         (ISSUER, {"https://y/": {"aliases": ["https://x/"]}, OTHER: {"aliases": ["https://x/"]}}, "https://x/"),
-        (  # both are one tenant of Entra ID, and each profile has the other's spelling as an alias
+        (  # the same tenant of Entra ID; each profile has the other spelling as an alias
             "https://login.microsoftonline.com/t/v2.0",
             {"https://sts.windows.net/t/": {"audience": "api"}},
             "another issuer already has the tokens of https://sts.windows.net/t/",

@@ -1,4 +1,4 @@
-"""Keys: fetched when needed, held through outages, never hammered for."""
+"""Keys: fetched when needed, cached during outages, fetched at a limited rate."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ async def test_a_withdrawn_key_dies_within_its_maximum_age_without_any_new_token
         assert await outcome(idp, token) == "accepted"
         issuer.keys = [public_jwk(rsa_key("two"), kid="two")]
         clock.forward(600)
-        assert await outcome(idp, token) == "accepted"  # renewed in the background from half of the age on
+        assert await outcome(idp, token) == "accepted"  # refreshed in the background from half of the maximum age
         clock.forward(1)
         await settle()
         assert await outcome(idp, token) == "key_unknown"

@@ -1,4 +1,4 @@
-"""Which tokens are accepted, which are refused, and for what reason."""
+"""Which tokens are accepted, and the reasons for rejections."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _payload(issuer: Issuer, **changes: Any) -> bytes:
     return json.dumps(issuer.claims(**changes)).encode()
 
 
-# What a claim is changed to, and why that is refused. `...` takes it out.
+# Changed claims, and the reason of the rejection. `...` removes the claim.
 CLAIMS: list[tuple[str, dict[str, Any], TokenErrorReason]] = [
     ("jwt.issuer", {"iss": "http://localhost:8080/realms/mcp/"}, TokenErrorReason.ISSUER),
     ("jwt.issuer", {"iss": "http://localhost:8080/realms/other"}, TokenErrorReason.ISSUER),
@@ -196,14 +196,14 @@ def _claims_text(document: str) -> Callable[[Issuer], str]:
 
 
 def _nonzero_padding_bits(_: Issuer) -> str:
-    """Claims in a second spelling (`e30` is `{}`): the signature holds, because the spelling is what was signed."""
+    """Returns claims in a second encoding (`e30` is `{}`) with a valid signature of exactly that encoding."""
     signing_input = b64(b'{"alg":"RS256","kid":"one","typ":"JWT"}') + ".e31"
     signature = rsa_key("one").sign(signing_input.encode(), PKCS1v15(), SHA256())
     return f"{signing_input}.{b64(signature)}"
 
 
 def _hs256_with_the_public_key(issuer: Issuer) -> str:
-    """The confusion of RFC 8725 section 2.1: the public key, which everybody has, as an HMAC secret."""
+    """Returns a token with the algorithm confusion of RFC 8725 section 2.1: the public key as an HMAC secret."""
     signing_input = b64(b'{"alg":"HS256","kid":"one","typ":"JWT"}') + "." + b64(_payload(issuer))
     secret = rsa_key("one").public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     return f"{signing_input}.{b64(hmac.digest(secret, signing_input.encode(), 'sha256'))}"
@@ -332,7 +332,7 @@ def test_every_reason_occurs_in_a_table() -> None:
     assert occurring >= set(TokenErrorReason) - INTROSPECTION_ONLY
 
 
-# Reasons that only an introspection answer can give: tests/unit/tokens/test_introspection.py has them.
+# Reasons that occur only with introspection responses: tests/unit/tokens/test_introspection.py covers them.
 INTROSPECTION_ONLY = {reason for reason in TokenErrorReason if reason.value in {"inactive", "opaque"}}
 
 

@@ -1,4 +1,4 @@
-"""What requests may hold is shared between people: nobody takes it all, and what was held is given back."""
+"""Requests share memory between users: no user can take all of it, and it is released."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def user(subject: str | None, client: str = "c", issuer: str = "i") -> Principal
 
 
 class Holder:
-    """A budget, and people who hold of it until the end."""
+    """A budget, and users who hold parts of it until the end."""
 
     def __init__(self, total: int, reserved: int = 0) -> None:
         self._budget = MemoryBudget(total * REQUEST_BYTES, reserved * REQUEST_BYTES)
@@ -48,7 +48,7 @@ class Holder:
         return share
 
     def fill(self, of: Principal) -> int:
-        """Requests until no more pass; how many did."""
+        """Makes requests until one is rejected; returns the number of accepted ones."""
         for number in range(10_000):
             try:
                 self.request(of)
@@ -84,7 +84,7 @@ def test_a_person_is_told_429_for_other_requests_of_theirs_and_503_for_those_of_
             holder.request(user("greedy"))
         other = holder.request(user("other"))
         with pytest.raises(ServerFull):
-            other.take(80 * REQUEST_BYTES)  # would pass alone, but it is the other one's requests that are in the way
+            other.take(80 * REQUEST_BYTES)  # would fit alone, but the other user's requests take the memory
         with pytest.raises(TooManyRequests):
             holder.request(user("greedy", client="another program"))
     with holder.stack:
@@ -126,11 +126,11 @@ def test_what_was_held_is_given_back_once() -> None:
         share.begin(user("a"), 7)
 
 
-# ---- in the gate
+# ---- in the auth middleware
 
 
 class Slow:
-    """An application that answers when it is let go."""
+    """An application that responds on command."""
 
     def __init__(self) -> None:
         self.called = asyncio.Semaphore(0)
@@ -163,7 +163,7 @@ def auth_middleware(app: Any, total: int) -> AuthMiddleware:
 
 @asynccontextmanager
 async def holding(app: Slow, auth_middleware: AuthMiddleware, request: Request) -> AsyncIterator[None]:
-    """While `request` is being answered."""
+    """Keeps `request` in progress during the block."""
     task = asyncio.ensure_future(ask(auth_middleware, request))
     await app.called.acquire()
     yield

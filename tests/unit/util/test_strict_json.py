@@ -1,4 +1,4 @@
-"""How many values a document holds is known before any of them is built, whatever the document is."""
+"""The number of values of any document is computed before any of them is built."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _values(value: Any) -> int:
 def test_the_bound_is_never_below_the_number_of_values_and_near_it(value: Any, escaped: bool) -> None:  # noqa: FBT001
     document = json.dumps(value, ensure_ascii=escaped).encode()
     values = _values(value)
-    most = 2 * values + 1  # an array that is empty counts as two
+    most = 2 * values + 1  # an empty array counts as two
     assert strict_json.loads(document, max_values=most) == value
     assert values <= strict_json.count_values(document, most) <= max(most, strict_json.count_values(document))
     if values > 1:
@@ -76,7 +76,7 @@ def test_as_many_levels_as_the_bound_pass_and_one_more_does_not(opening: bytes) 
     assert strict_json.loads(document)
     with pytest.raises(TooManyValues, match="nested deeper than 128 levels"):
         strict_json.loads(b"[" + document + b"]")
-    assert strict_json.loads(b"[" + b",".join([b"[" * 9 + b"]" * 9] * 900) + b"]")  # many beside others
+    assert strict_json.loads(b"[" + b",".join([b"[" * 9 + b"]" * 9] * 900) + b"]")  # many side by side
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The words of the command line, and what it prints, without any provider."""
+"""Arguments and output of the bootstrap command, without a provider."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_verb_that_a_provider_does_not_have_is_refused_with_those_it_has(
 def test_a_verb_that_a_provider_does_not_have_is_said_in_one_line(
     words: list[str], provider: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OAUTH_PROVIDER", provider)  # what the compose file of Dex sets
+    monkeypatch.setenv("OAUTH_PROVIDER", provider)  # as the compose file of Dex sets it
     assert bootstrap_cli.main(words) == 2
     message = "bootstrap: --provider dex has no command prune; its commands are plan, render, apply, check\n"
     assert capsys.readouterr().err == message

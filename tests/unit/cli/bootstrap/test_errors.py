@@ -1,4 +1,4 @@
-"""What a person gets wrong at the bootstrap's command line: one line that says what to change, and its exit code."""
+"""Usage errors of the bootstrap command: one line that says what to change, and the exit code."""
 
 from __future__ import annotations
 

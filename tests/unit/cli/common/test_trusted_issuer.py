@@ -1,4 +1,4 @@
-"""A password goes to the provider that is named here, whatever a server says, in every program that logs in."""
+"""Every program that logs in sends the password only to the configured provider, whatever a server names."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ RESOURCE, PROVIDER = "/.well-known/oauth-protected-resource/mcp", "/.well-known/
 
 @pytest.fixture
 def own(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
-    """The provider that is named here, in OAUTH_SERVER_URL."""
+    """The configured provider, in OAUTH_SERVER_URL."""
     with fake_for_a_program(monkeypatch) as running:
         yield running
 
 
 @pytest.fixture
 def hostile(own: Fake) -> Iterator[Fake]:
-    """Another server, with a provider of its own that shows the same login page."""
+    """Another server, whose own provider has the same login page."""
     with fake_login() as running:
         yield running
 
 
 def names(server: Fake, *issuers: object) -> None:
-    """`server` names these as its providers."""
+    """Makes `server` name these issuers as its authorization servers."""
     server.responses[RESOURCE] = (200, {"resource": server.resource, "authorization_servers": list(issuers)})
 
 
@@ -52,7 +52,7 @@ def metadata(provider: Fake, **changes: str) -> tuple[int, dict[str, Any]]:
 
 
 def saw_nothing(*fakes: Fake) -> bool:
-    """No password, no user name and no code arrived, and nobody was sent to a login page."""
+    """Returns whether no password, user name or code arrived, and no login page was opened."""
     return all((fake.forms, fake.query, fake.verifier) == ([], {}, "") for fake in fakes)
 
 
@@ -74,7 +74,7 @@ def test_a_server_that_names_itself_does_not_get_the_password(
 def test_a_server_elsewhere_that_names_the_provider_of_here_is_logged_in_at(
     program: str, own: Fake, hostile: Fake
 ) -> None:
-    names(hostile, own.url)  # so it is not hostile
+    names(hostile, own.url)  # so the provider is the configured one
     own.claims = hostile.claims
     assert PROGRAMS[program](hostile.resource) == (1 if program == "doctor" else 0)  # the doctor has findings
     assert [form.get("password") for form in own.forms] == [PASSWORD, None]
@@ -134,11 +134,14 @@ def test_the_issuer_is_compared_byte_for_byte(
 def test_metadata_that_only_says_it_is_the_provider_s_is_not_asked_for(own: Fake, hostile: Fake) -> None:
     hostile.responses[PROVIDER] = metadata(hostile, issuer=own.url)
     assert PROGRAMS["login"](hostile.resource) == 4
-    hostile.responses[RESOURCE] = (404, {})  # as servers from before RFC 9728: the provider's metadata is the server's
+    hostile.responses[RESOURCE] = (404, {})  # like servers from before RFC 9728, with the provider's metadata
     assert PROGRAMS["login"](hostile.resource) == 4
     hostile.responses[PROVIDER] = metadata(hostile)
     assert PROGRAMS["login"](hostile.resource) == 4
-    hostile.responses[PROVIDER] = (404, {})  # and where there is none, its own /authorize, /token and /register
+    hostile.responses[PROVIDER] = (
+        404,
+        {},
+    )  # without metadata, clients use /authorize, /token and /register of the server
     assert PROGRAMS["login"](hostile.resource) == 4
     assert login.main(["--url", hostile.resource, *_ADA, "--client-id", "known"]) == 4
     assert saw_nothing(hostile, own)
@@ -147,7 +150,7 @@ def test_metadata_that_only_says_it_is_the_provider_s_is_not_asked_for(own: Fake
 @pytest.mark.requirement("client.own_issuer")
 @pytest.mark.parametrize("registered", [True, False])
 def test_metadata_of_a_provider_is_not_taken_for_the_server_s(own: Fake, hostile: Fake, *, registered: bool) -> None:
-    # The name hides what is fetched: this is the provider's metadata, and looks like the resource's.
+    # The provider's metadata at a URL that looks like that of the resource's.
     evil = f"{hostile.url}/oauth-protected-resource"
     names(hostile, evil)
     hostile.responses[f"{PROVIDER}/oauth-protected-resource"] = metadata(
@@ -174,7 +177,7 @@ def test_a_server_that_names_another_provider_for_the_second_login_gets_one_logi
     names(hostile, own.url)
     hostile.accepts_token = False
     own.claims = hostile.claims
-    assert PROGRAMS["login"](hostile.resource) == 6  # its token is refused, and asked for once
+    assert PROGRAMS["login"](hostile.resource) == 6  # its token is rejected; only one login happens
     names(hostile, hostile.url)
     own.forms.clear()
     own.query.clear()

@@ -1,4 +1,4 @@
-"""What the demo without Docker tells its provider, where it listens, and how it ends its children."""
+"""The demo without Docker: configuration of its provider, ports, and termination of its processes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ACCESS = load_access(Path(__file__).parents[4] / "idp-config" / "access.yaml")
 def interrupts() -> Iterator[SignalGuard]:
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.getsignal(number) for number in numbers}
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup starts its command with SIGHUP ignored
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup makes its command ignore SIGHUP
     yield SignalGuard()
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -110,7 +110,7 @@ def start(children: ProcessGroup, tmp_path: Path, code: str) -> Any:
 
 @pytest.mark.requirement("demo.leaves_nothing")
 def test_children_and_their_children_end_with_the_block(interrupts: SignalGuard, tmp_path: Path) -> None:
-    # The child ignores SIGTERM's default and leaves a grandchild that ignores it altogether.
+    # The child handles SIGTERM and leaves a grandchild that ignores it.
     code = (
         "import subprocess, sys, signal\n"
         "g = subprocess.Popen([sys.executable, '-c', 'import signal; signal.signal(15, 1); print(1, flush=True); "
@@ -130,7 +130,7 @@ def test_children_and_their_children_end_with_the_block(interrupts: SignalGuard,
 
 
 def ended(process: int) -> bool:
-    """Whether the process behind this pidfd ends: a signal is delivered in the system's own time."""
+    """Waits for the end of the process with this pidfd; returns whether it ended."""
     try:
         return bool(select.select([process], [], [], 30)[0])
     finally:

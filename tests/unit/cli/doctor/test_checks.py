@@ -1,4 +1,4 @@
-"""The doctor, on broken setups of one server and its provider."""
+"""The doctor on misconfigurations of a server and its provider."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.anyio
 
 
 def follow(testbed: DoctorTestbed, misconfiguration: Misconfiguration, finding: Finding) -> None:
-    """Do what the finding says."""
+    """Applies the fix of a finding."""
     if misconfiguration.fix is not None:
         misconfiguration.fix(testbed)
     elif finding.url is not None:
@@ -51,7 +51,7 @@ async def test_a_healthy_server_has_no_finding() -> None:
     results = await testbed.results()
     assert all_findings(results) == []
     skipped = [result.check.name for result in results if result.skipped or result.blocked_by]
-    assert skipped == ["inside", "probe"]  # it takes an administrator
+    assert skipped == ["inside", "probe"]  # these need an admin account
 
 
 @pytest.mark.requirement("doctor.healthy")
@@ -74,7 +74,7 @@ async def test_the_cause_comes_first_and_its_advice_mends(misconfiguration: Misc
     assert set(await testbed.findings()) <= misconfiguration.also
 
 
-# By sockets (test_doctor_cli.py), by an administrator's eyes, or below.
+# Covered over sockets (test_cli.py), with an admin account, or below.
 ELSEWHERE = {
     "certificate",
     "unreachable",
@@ -191,7 +191,7 @@ async def test_a_public_server_cannot_make_the_doctor_knock_inside(inside: str) 
 
 
 async def _watched(testbed: DoctorTestbed, requests: list[str]) -> Any:
-    """The results, with the URL of each request noted, also of those that lead nowhere."""
+    """Runs the doctor and records the URL of every request, including failed ones."""
     route = testbed.route
 
     async def watching(request: httpx2.Request, server: Any) -> httpx2.Response:
@@ -385,7 +385,7 @@ OWN = "https://login.example.com/realms/mcp"
         (f"print({CASES!r}); raise SystemExit(1)", OWN, ["provider_got_in"]),
         ("print('{\"cases\": []}')", OWN, []),
         ('raise SystemExit("no admin client")', OWN, ["provider_not_probed"]),
-        # Somebody else's provider: nothing is run, so nothing is tried.
+        # A third-party provider: no command runs.
         ("open('ran', 'w')", "https://other.example.com/realms/mcp", ["provider_not_probed"]),
     ],
 )
@@ -421,7 +421,7 @@ URL = "http://localhost:3000/mcp"
 
 @dataclass(frozen=True)
 class Fixing:
-    """One run: what it meets, which verbs ran in the end, and what it says."""
+    """A run with --fix: the findings, the commands that ran, and the output."""
 
     ran: str
     message: str = ""

@@ -1,4 +1,4 @@
-"""The doctor from its command line, over sockets, against one small server that is MCP server and provider in one."""
+"""The doctor command over sockets, with a small server that is both MCP server and provider."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def report(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
 
 
 def document_in(output: str) -> dict[str, Any]:
-    """The object of --json. Before it can stand what the server's code logs: only the process itself quietens that."""
+    """Parses the object of --json; log lines of in-process code may precede it."""
     document: dict[str, Any] = json.loads(output[output.index("{\n") :])
     return document
 
@@ -87,7 +87,7 @@ def test_the_token_on_standard_input_is_judged_and_not_shown(
     fake: Fake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(f"Bearer {fake.token}\n"))
-    # Unkind: whatever is refused repeats what was sent.
+    # A hostile server: its rejections echo the request.
     fake.error = {"error": f"invalid_token {fake.token}"}
     assert main([fake.resource, "--token", "-", *options]) == 1
     output = "".join(capsys.readouterr())

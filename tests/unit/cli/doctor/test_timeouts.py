@@ -1,6 +1,6 @@
-"""How long the doctor waits for the bootstrap: a look has its limit; a probe, which has to clean up, has none.
+"""Timeouts of the doctor for the bootstrap: a check has one; a probe, which must clean up, has none.
 
-The loop's clock is put ahead while the bootstrap of these tests stands still, so nobody waits.
+The event loop's clock is moved forward while the bootstrap waits, so the tests do not wait.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 OWN = "https://login.example.com/realms/mcp"
 DAY = 86_400  # seconds
-# Says that it is there, and its result only when it is told to.
+# Signals its start, and prints its result on command.
 PROGRAM = """
 import socket
 socket.create_connection(("127.0.0.1", {port})).recv(1)
@@ -27,7 +27,7 @@ print('{{"cases": [], "drift": [], "weaknesses": []}}')
 
 
 class Leaping(asyncio.SelectorEventLoop):
-    """A loop whose clock can be put ahead, in seconds."""
+    """An event loop whose clock can be moved forward, in seconds."""
 
     ahead = 0.0
 
@@ -36,7 +36,7 @@ class Leaping(asyncio.SelectorEventLoop):
 
 
 def _after_a_day(folder: Path, look: Callable[[Path], Coroutine[Any, Any, object]]) -> object:
-    """What `look` brings if the bootstrap takes a day."""
+    """Returns the result of `look` if the bootstrap takes a day."""
     program = folder / "bootstrap.py"
 
     async def wait() -> object:
@@ -48,7 +48,7 @@ def _after_a_day(folder: Path, look: Callable[[Path], Coroutine[Any, Any, object
             loop = asyncio.get_running_loop()
             assert isinstance(loop, Leaping)
             loop.ahead = DAY
-            await asyncio.sleep(0)  # what is due now begins
+            await asyncio.sleep(0)  # lets due callbacks run
             bootstrap.write(b".")
             seen = await looking
             bootstrap.close()

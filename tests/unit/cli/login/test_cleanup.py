@@ -1,4 +1,4 @@
-"""What the narrated client leaves behind and what it says at the end."""
+"""Cleanup of the login client, and its final output."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_client_that_the_provider_knew_before_is_left_alone(fake: Fake, capsys
 @pytest.mark.requirement("client.unregisters", "client.connect_to")
 def test_the_removal_goes_where_connect_to_leads(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     real = fake.url.removeprefix("http://")
-    fake.url = "http://localhost:1"  # nobody listens there: only the mapping leads on
+    fake.url = "http://localhost:1"  # nothing listens there; only the mapping reaches the server
     offer_removal(fake)
     fake.claims |= {"iss": fake.url, "aud": fake.resource}
     monkeypatch.setenv("CONNECT_TO", f"localhost:1={real}")

@@ -1,4 +1,4 @@
-"""The parts of the narrated client, each by itself."""
+"""The components of the login client."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ async def test_only_the_address_changes_not_the_host_header_nor_the_tls_name() -
     assert (moved.headers["host"], moved.headers["x-own"]) == ("public.example", "1")
     assert moved.extensions["sni_hostname"] == "public.example"
     assert str(stored.url) == "https://other.example/"
-    assert str(response.request.url) == "https://public.example/p?q=1"  # what redirects and cookies go by
+    assert str(response.request.url) == "https://public.example/p?q=1"  # redirects and cookies use this URL
 
 
 @pytest.mark.requirement("client.redacts")
@@ -191,7 +191,7 @@ def test_a_password_is_hidden_as_a_word_and_not_where_the_word_is_public(
     [
         ({"scope": "use"}, None, ["email"]),
         ({}, {"scp": ["email"]}, ["use"]),
-        ({}, {"sub": "ada"}, []),  # nobody says otherwise: what was asked for
+        ({}, {"sub": "ada"}, []),  # the token response omits it: the requested scopes
         ({}, None, []),
         ({"scope": ""}, None, ["use", "email"]),
     ],

@@ -1,4 +1,4 @@
-"""How the narrated client ends when something is wrong: its exit code and what it advises."""
+"""Errors of the login client: exit codes and advice."""
 
 from __future__ import annotations
 

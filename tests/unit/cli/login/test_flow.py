@@ -1,4 +1,4 @@
-"""The narrated client from its command line, against a server and provider in this process."""
+"""The login command with an in-process server and provider."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_no_secret_is_printed_whatever_happens(
     fake.token_error = unkind
     assert log_in(fake, *options) == (5 if unkind else 0)
     output = "".join(capsys.readouterr())
-    assert "the-client" in output.replace(fake.secret, "")  # there is something to see
+    assert "the-client" in output.replace(fake.secret, "")  # not everything is redacted
     assert [secret for secret in fake.secrets() if secret in output] == []
     assert "<hidden>" in output
 
@@ -120,7 +120,7 @@ def test_connect_to_reaches_another_address_under_the_public_name(
     fake: Fake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = fake.url.removeprefix("http://")
-    fake.url = "http://localhost:1"  # nobody listens there: only the mapping leads on
+    fake.url = "http://localhost:1"  # nothing listens there; only the mapping reaches the server
     fake.claims |= {"iss": fake.url, "aud": fake.resource}
     monkeypatch.setenv("CONNECT_TO", f"localhost:1={real}")
     assert log_in(fake) == 0

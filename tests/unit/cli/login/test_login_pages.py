@@ -1,4 +1,4 @@
-"""The two ends of a login: the pages of the provider, and the address the browser comes back to."""
+"""The login pages of the provider, and the redirect URI of the client."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def quiet_reporter() -> StepReporter:
 async def fill(
     provider: Callable[[httpx2.Request], httpx2.Response], start: str = AUTHORIZE, issuer: str = "https://id.example"
 ) -> AuthorizationResponse:
-    """A headless login at `provider`, with a password for `issuer`."""
+    """Runs a headless login at `provider`, with a password for `issuer`."""
     transport = httpx2.MockTransport(provider)
     async with open_callback() as callback, httpx2.AsyncClient(transport=transport) as client:
         callback.expect_state("s")

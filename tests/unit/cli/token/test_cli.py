@@ -140,7 +140,7 @@ def inspect(monkeypatch: pytest.MonkeyPatch, text: str, *arguments: str) -> int:
 FRESH: dict[str, Any] = {
     "iat": 0,
     "exp": 2**40,
-}  # for a clock that is not held; the lifetime is refused, and nothing else
+}  # for a running clock; only the lifetime is rejected
 
 
 @pytest.mark.requirement("inspect.no_token_shown", "inspect.rules")
@@ -277,7 +277,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
 def test_the_token_stands_alone_on_standard_output(
     fake: Fake, capsys: pytest.CaptureFixture[str], *, accepted: bool
 ) -> None:
-    fake.accepts_token = accepted  # whether the server takes it is not the question here
+    fake.accepts_token = accepted  # irrelevant here
     assert cli.main(["--url", fake.resource, "--headless", "--user", "ada"]) == 0
     captured = capsys.readouterr()
     assert captured.out == f"{fake.token}\n"
@@ -342,7 +342,7 @@ def test_a_server_does_not_choose_who_sees_a_secret(
 
 
 class Device:
-    """The endpoints of RFC 8628 at one provider; `responses` are those of the token endpoint, in order."""
+    """The endpoints of RFC 8628 at a provider; `responses` are those of the token endpoint, in order."""
 
     def __init__(self, *responses: dict[str, Any]) -> None:
         self.responses = list(responses)

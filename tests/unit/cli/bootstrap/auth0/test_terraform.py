@@ -1,4 +1,4 @@
-"""The Terraform that is rendered for Auth0, parsed as HCL; Auth0 itself is not asked."""
+"""The Terraform files rendered for Auth0, parsed as HCL; without Auth0."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Variables = dict[str, str]
 
 @pytest.fixture
 def variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Variables:
-    """A copy of our files, a folder to write to, and the environment of the command line."""
+    """Returns the environment of the command, with a copy of our files and an output folder."""
     shutil.copytree(ROOT / "idp-config", tmp_path / "idp-config")
     found = {
         "ACCESS_FILE": str(tmp_path / "idp-config" / "access.yaml"),
@@ -68,7 +68,7 @@ def written(variables: Variables, name: str) -> str:
 
 
 def read(source: str) -> Any:
-    """What HCL in `source` says, its strings as what they stand for."""
+    """Parses HCL, with strings unquoted."""
     return _plain(hcl2.loads(source))
 
 
@@ -81,7 +81,7 @@ def _plain(value: Any) -> Any:
 
 
 def _normalized(inside: str) -> str:
-    """What the inside of a quoted string stands for (HCL syntax, "Template Expressions")."""
+    """Returns the value of a quoted string's content (HCL syntax, "Template Expressions")."""
     plain = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
     pattern = r"\\u([0-9a-f]{4})|\\U([0-9a-f]{8})|\\(.)|([$%])\4(?=\{)"
     return re.sub(
@@ -90,7 +90,7 @@ def _normalized(inside: str) -> str:
 
 
 def expressions(source: str) -> list[str]:
-    """Every part of a string in `source` that is not text."""
+    """Returns the template expressions in the strings of `source`."""
     tree = hcl2.parses_to_tree(source)
     return [str(inner) for part in tree.find_data("string_part") for inner in part.children if hasattr(inner, "data")]
 

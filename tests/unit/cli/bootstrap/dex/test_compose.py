@@ -1,4 +1,4 @@
-"""docker-compose.dex.yml, read as data."""
+"""docker-compose.dex.yml, parsed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def services() -> dict[str, dict[str, Any]]:
 @pytest.mark.requirement("dex.compose")
 def test_only_the_front_is_published_and_on_this_machine(services: dict[str, dict[str, Any]]) -> None:
     published = {name: service["ports"] for name, service in services.items() if "ports" in service}
-    assert published == {"front": ["127.0.0.1:${DEX_PORT:-5556}:5556"]}  # the server's follow from docker-compose.yml
+    assert published == {"front": ["127.0.0.1:${DEX_PORT:-5556}:5556"]}  # others: docker-compose.yml
     assert services["dex"]["networks"] == ["behind"]
     others = {name for name, service in services.items() if "behind" in service.get("networks", [])} - {"dex"}
     assert others == {"front", "bootstrap"}

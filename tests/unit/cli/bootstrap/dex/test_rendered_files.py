@@ -1,4 +1,4 @@
-"""What the bootstrap writes for Dex and its front, without either."""
+"""The files that the bootstrap renders for Dex and its proxy."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Variables = dict[str, str]
 
 @pytest.fixture
 def variables(tmp_path: Path) -> Variables:
-    """A copy of our files, and a folder to write to."""
+    """Returns variables with a copy of our files and an output folder."""
     shutil.copytree(ROOT / "idp-config", tmp_path / "idp-config")
     return {"ACCESS_FILE": str(tmp_path / "idp-config" / "access.yaml"), "DEX_FILES": str(tmp_path / "run")}
 

@@ -1,4 +1,4 @@
-"""Rendering the front before Entra: what is refused, and what never stands in the files."""
+"""Rendering of the registration proxy for Entra: invalid settings, and content that must not appear."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which account a verb runs as: what the files of a hand-over say."""
+"""Which account a command uses, depending on the files of a hand-over."""
 
 from __future__ import annotations
 

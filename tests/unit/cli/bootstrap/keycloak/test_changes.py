@@ -1,4 +1,4 @@
-"""What the bootstrap would write, from data alone: no provider is asked."""
+"""The changes that the bootstrap plans, from data; without a provider."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_new_realm_gets_its_rules_before_what_they_bind(access: AccessPolicy) 
 def test_accounts_lose_what_they_shall_not_have_before_a_scope_is_bound_and_get_the_rest_after(
     access: AccessPolicy,
 ) -> None:
-    """A scope that is bound to `mcp-writer` would else be theirs for a moment, or for good if the apply breaks off."""
+    """Otherwise accounts would get a scope that is bound to `mcp-writer`, permanently if the apply is interrupted."""
     service_client = ServiceClient(name="An importer", roles=("mcp-reader",), jwks_url="https://keys.example/jwks")
     groups = {"staff": ("mcp-reader",), "others": ("mcp-writer",)}
     users = {"reader": DemoUser(password="p", roles=("mcp-reader",), groups=("staff",))}
@@ -147,7 +147,7 @@ def test_a_role_of_ours_that_brings_others_is_taken_apart(
     access: AccessPolicy, attributes: dict[str, list[str]], *, managed: bool
 ) -> None:
     reader = {"id": "1", "name": "mcp-reader", "composite": True, "attributes": attributes}
-    # Rights stay: the account of an apply may not take what it may not give.
+    # Admin roles stay: the account of an apply cannot revoke what it cannot grant.
     parts = CompositeRoles(roles=({"id": "2", "name": "mcp-admin"},), admin_roles=frozenset({"realm-admin"}))
     actual = CurrentState(realm={"enabled": True}, roles={"mcp-reader": reader}, parts={"mcp-reader": parts})
     changes = [change for change in plan(desired(access), actual) if "no longer grants mcp-admin" in change.text]
@@ -170,7 +170,7 @@ def test_a_role_that_everybody_has_by_another_one_is_bound_to_nothing(access: Ac
 def test_who_registered_a_client_that_becomes_ours_loses_the_token_for_it_first(
     access: AccessPolicy, recorded: tuple[str, ...], adopted: list[str]
 ) -> None:
-    # Marked, as a stranger can have made it at an endpoint of Keycloak's own kind.
+    # With the managed marker, which an unauthenticated client can set at Keycloak's own registration endpoint.
     clients = {
         name: {"id": name, "clientId": name, "attributes": dict(MANAGED_MARKER)} for name in (RESOURCE, "mcp-native")
     }
@@ -399,7 +399,7 @@ def test_only_keys_and_texts_that_lack_are_written(access: AccessPolicy) -> None
         "messages en: remove managed, the file no longer has it",
     ]
     assert changes[1].body == {"oauthGrantTitle": texts["oauthGrantTitle"]}
-    assert changes[2].path == ("localization", "en", "ours")
+    assert changes[2].path == ("localization", "en", "managed")
 
 
 @pytest.mark.requirement("bootstrap.secret")

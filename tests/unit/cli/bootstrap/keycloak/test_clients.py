@@ -1,4 +1,4 @@
-"""A client of ours is what the files say, and nothing besides."""
+"""A managed client is exactly as the files define it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The compose file and the Dockerfile, read as data."""
+"""The compose file and the Dockerfile, parsed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clients of others that still carry what the rules refuse today, from data alone."""
+"""Unmanaged clients with settings that today's rules reject, from data."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ def _found(access: AccessPolicy, clients: list[dict[str, Any]], **scopes: dict[s
     ("members", "found"),
     [
         ({**WITH_BASE_SCOPE, "protocolMappers": [payloads.SUB_FORGING_MAPPER]}, ["S3"]),
-        ({"protocolMappers": [payloads.SUB_FORGING_MAPPER]}, []),  # its tokens are for others
+        ({"protocolMappers": [payloads.SUB_FORGING_MAPPER]}, []),  # its tokens are for other resources
         ({"protocolMappers": [payloads.SUB_FORGING_MAPPER, AUDIENCE]}, ["S3"]),
-        ({"protocolMappers": [{"config": NAMED}]}, ["S3"]),  # as the console offers it
+        ({"protocolMappers": [{"config": NAMED}]}, ["S3"]),  # as the admin console creates it
         ({"protocolMappers": [{"config": {"claim.name": "aud"}}]}, ["S3"]),
         ({**WITH_BASE_SCOPE, "protocolMappers": [ROLES]}, ["S3"]),
         ({**WITH_BASE_SCOPE, "protocolMappers": [NESTED]}, ["S3"]),
@@ -78,12 +78,12 @@ def _found(access: AccessPolicy, clients: list[dict[str, Any]], **scopes: dict[s
         ({**WITH_BASE_SCOPE, "redirectUris": [payloads.REDIRECT, "com.example.app:/callback"]}, []),
         ({**WITH_BASE_SCOPE, **THEIRS, "redirectUris": ["https://theirs.example/*", "/x"]}, []),  # an administrator's
         ({**WITH_BASE_SCOPE, **THEIRS, "redirectUris": ["*"]}, ["S6"]),
-        # A stranger can have set the mark; the record is the administrator's.
+        # Anybody can set the marker; only the administrator can write the state.
         ({**WITH_BASE_SCOPE, "attributes": {**payloads.TEN_YEAR_LIFETIME, **MANAGED_MARKER}}, ["S4"]),
         (
             {**WITH_BASE_SCOPE, "clientId": "recorded", "attributes": payloads.TEN_YEAR_LIFETIME},
             [],
-        ),  # drift, which apply mends
+        ),  # drift, which apply fixes
     ],
 )
 def test_what_a_client_of_others_still_carries_is_named(

@@ -1,4 +1,4 @@
-"""Groups at Keycloak, from data alone: in which order they change, which names can be, what is open by them."""
+"""Groups in Keycloak, from data: order of changes, valid names, weaknesses."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def test_groups_that_may_not_be_read_are_not_planned(
 
 
 class Blind:
-    """A session of an account without view-users, as Keycloak 26.7.5 answers it; it keeps what was asked."""
+    """An admin client without view-users, with Keycloak 26.7.5's responses; it records the requests."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, ...]] = []
@@ -166,7 +166,7 @@ class Blind:
 
 
 class Seeing(Blind):
-    """One of an account with it, where nobody joins a group unasked."""
+    """An admin client with view-users, in a realm without default groups."""
 
     def get(self, *path: str, **_: str) -> Any:
         self.requests.append(path)

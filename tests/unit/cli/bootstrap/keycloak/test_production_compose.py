@@ -1,4 +1,4 @@
-"""docker-compose.production.yml over docker-compose.yml, read as data, without an engine."""
+"""docker-compose.production.yml merged with docker-compose.yml, parsed, without an engine."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ SWITCHES = ("DEFAULT", "INSTALL", "SAML2_ENTITY_DESCRIPTOR")
 
 
 class _Replaced:
-    """A value that takes the place of the one in the first file, in place of being joined with it."""
+    """A value that replaces that of the first file instead of being merged with it."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
 
 
 class _Loader(yaml.SafeLoader):
-    """Compose's own two tags (compose-spec, merge)."""
+    """A loader with compose's own two tags (compose-spec, merge)."""
 
 
 def _replaced(loader: yaml.SafeLoader, node: yaml.Node) -> _Replaced:
@@ -48,7 +48,7 @@ def _read(name: str) -> dict[str, Any]:
 
 
 def _merged(first: Any, second: Any) -> Any:
-    """What compose makes of a value in two files."""
+    """Merges a value of two files as compose does."""
     if isinstance(second, _Replaced):
         return second.value
     if isinstance(first, dict) and isinstance(second, dict):
@@ -61,7 +61,7 @@ def _merged(first: Any, second: Any) -> Any:
 
 
 def _joined(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    """A service in two files. Its command and entrypoint are replaced, the rest is joined."""
+    """Merges a service of two files. Command and entrypoint are replaced, the rest is merged."""
     output = {key: _Replaced(second[key]) for key in ("command", "entrypoint") if key in second}
     whole: dict[str, Any] = _merged(first, {**second, **output})
     return whole
@@ -98,7 +98,7 @@ def test_every_service_is_read_only_and_has_no_right_it_does_not_need(services: 
         assert "mem_limit" in service, name
         assert "privileged" not in service, name
     assert [name for name, service in services.items() if "cap_add" in service] == ["front"]
-    # The others' images name a user that is not root, Keycloak's too.
+    # The other images, including Keycloak's, have a user that is not root.
     assert (services["database"]["user"], services["front"]["user"]) == ("postgres", "1000:1000")
     assert "USER" not in IMAGE
 
@@ -122,9 +122,9 @@ def test_caddy_repeats_nothing_that_may_have_arrived_and_nobody_can_have_a_node_
     services: dict[str, dict[str, Any]],
 ) -> None:
     caddyfile = (KEYCLOAK / "Caddyfile").read_text(encoding="utf-8")
-    # Left out, only GET is repeated once a connection stood (Caddy's reverse_proxy).
+    # By default Caddy's reverse_proxy retries only GET after a connection was established.
     assert "lb_retry_match" not in caddyfile
-    # An answer that a stranger can provoke must not count against the node that gave it.
+    # A response that any client can provoke must not count as a failure of the node.
     assert "unhealthy" not in caddyfile
     assert "/health/ready" not in re.sub("#.*", "", caddyfile)
     for name in ("keycloak", "keycloak-2"):
@@ -135,7 +135,7 @@ def test_caddy_repeats_nothing_that_may_have_arrived_and_nobody_can_have_a_node_
 def test_the_login_is_told_the_issuer_that_the_server_has() -> None:
     content = _read("docker-compose.production.yml")
     server_url = content["services"]["login"]["environment"]["OAUTH_SERVER_URL"]
-    # What stands behind :? is what compose says where the variable is missing.
+    # The text after :? is compose's error message if the variable is missing.
     assert server_url == re.sub(r":\?[^}]*", "", content["x-urls"]["OAUTH_SERVER_URL"])
 
 
@@ -148,7 +148,7 @@ def test_no_environment_holds_a_secret_and_each_is_mounted_by_who_needs_it(servi
                 assert requested, f"{name}: {variable}"
 
     def mounting(volume: str) -> dict[str, bool]:
-        """Who has it, and whether to write."""
+        """Returns the services that mount the volume, and whether they may write."""
         named = {
             name: str(v) for name, s in services.items() for v in s.get("volumes") or [] if str(v).startswith(volume)
         }

@@ -1,4 +1,4 @@
-"""What the bootstrap would write for other APIs, from data alone."""
+"""The changes that the bootstrap plans for downstream APIs, from data."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def access(tmp_path: Path) -> AccessPolicy:
 
 
 def _changes(access: AccessPolicy, actual: CurrentState | None = None) -> dict[str, Change]:
-    """The first change of each object, which is the one that makes it."""
+    """Returns the first change of each object, which creates it."""
     return {change.object_label: change for change in reversed(plan(desired(access), actual or CurrentState()))}
 
 

@@ -1,4 +1,4 @@
-"""What check finds open, from data alone."""
+"""The weaknesses that check finds, from data."""
 
 from __future__ import annotations
 
@@ -51,8 +51,12 @@ def test_all_nine_are_named_on_a_realm_as_tutorials_set_it_up() -> None:
     [
         (ScopeRoleBinding(), {}, {"S1"}),
         (READERS, {}, set()),
-        (READERS, {"1": {"reader"}}, {"S1"}),  # a role that everybody has gates nothing
-        (READERS, {"1": {"employee", "reader"}}, {"S1", "R1"}),  # by another one, which apply does not touch
+        (READERS, {"1": {"reader"}}, {"S1"}),  # a default role does not restrict the scope
+        (
+            READERS,
+            {"1": {"employee", "reader"}},
+            {"S1", "R1"},
+        ),  # through an unmanaged role: not changed by apply
         (VIEWERS, {}, set()),
         (VIEWERS, {"2": {"view-profile"}}, {"S1"}),
     ],
@@ -94,7 +98,7 @@ def test_a_scope_for_the_resource_is_known_by_either_kind_of_audience(kind: str)
         (_policy("grant-type", grant_types=["client_credentials"]), True),
         ({**_policy("grant-type", grant_types=["client_credentials"]), "enabled": False}, False),
         (_policy("grant-type", grant_types=["password"]), False),
-        # A second condition may abstain, and then the policy does not count.
+        # A second condition may abstain, in which case the policy does not apply.
         (
             {
                 **_policy("grant-type", grant_types=["client_credentials"]),
@@ -169,7 +173,7 @@ REJECT_PROFILE = _profile({"executor": "reject-request", "configuration": {}})
     ("attributes", "closed"),
     [
         ('[{"key":"oidc.ciba.grant.enabled","value":"true"}]', True),
-        # All that are listed must be there: a second one lets most clients through.
+        # All listed conditions must hold, so a second one exempts most clients.
         ('[{"key":"oidc.ciba.grant.enabled","value":"true"},{"key":"x","value":"y"}]', False),
         ('[{"key":"oidc.ciba.grant.enabled","value":"false"}]', False),
         ("no JSON", False),

@@ -9,9 +9,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.compose_stack import Stack
+from tests.support.scheduling import EnvironmentScheduling
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from xdist.remote import Producer
 
 # The same examples in every run, and no verdict on how fast the machine makes them.
 settings.register_profile(
@@ -30,6 +33,10 @@ def nothing_left_open() -> Iterator[None]:
     """A connection or file that a module forgot fails that module, not one that runs later."""
     yield
     gc.collect()
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> EnvironmentScheduling:
+    return EnvironmentScheduling(config, log)
 
 
 # A container's first start is part of the first test that wants it.

@@ -9,9 +9,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.compose_stack import Stack
+from tests.support.scheduling import EnvironmentScheduling
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from xdist.remote import Producer
 
 # Deterministic examples, without deadlines that depend on the machine's speed.
 settings.register_profile(
@@ -30,6 +33,10 @@ def nothing_left_open() -> Iterator[None]:
     """Makes a test module that leaves a connection or file open fail, instead of a later module."""
     yield
     gc.collect()
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> EnvironmentScheduling:
+    return EnvironmentScheduling(config, log)
 
 
 # The first test that requests a container includes its start.

@@ -1,6 +1,6 @@
 """Our server and an imitated provider, staged to be broken, for the doctor to look at; all in process.
 
-The provider signs for real (`tests.support.fake_issuer`). What other people's servers and proxies do to an answer is
+The provider signs for real (`mcp_idp.testing.issuer`). What other people's servers and proxies do to an answer is
 done by `proxies`, between our server and whoever asks.
 """
 
@@ -24,9 +24,9 @@ from mcp_idp.cli.doctor.registry import CHECKS
 from mcp_idp.cli.doctor.runner import Result, all_findings, run_checks
 from mcp_idp.cli.doctor.token_evaluation import make_evaluator
 from mcp_idp.config import load_settings
+from mcp_idp.testing.issuer import NOW, Issuer
 from mcp_server.app import create_app
 from tests.support.app import FakeClock, lifespan
-from tests.support.fake_issuer import NOW, Issuer
 
 Json = dict[str, Any]
 Headers = dict[str, str]

@@ -6,20 +6,20 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mcp_idp.testing.corpus.families import CORPUS, FAMILIES
 from tests.corpus.checks import CHECKS
-from tests.corpus.corpus import CORPUS, FAMILIES
-from tests.corpus.dex_rows import NO_PLACE, OTHERWISE, OWN, rows_at_dex
+from tests.support.dex_rows import NO_PLACE, OTHERWISE, OWN, rows_at_dex
 
 if TYPE_CHECKING:
-    from tests.corpus.model import Attack
+    from mcp_idp.testing.corpus.model import Attack
 
 TABLE = Path(__file__).parents[2] / "docs" / "attacks.md"
 _HEAD = """\
 # Attacks
 
 What is tried against this server on every run of its tests, what it answers, and the check that stops it: {rows} rows,
-{checks} checks. Written by `python -m scripts.docs.attacks_table`; the rows are in `tests/corpus/`. `python -m
-tests.corpus.prove` takes each check away in turn and shows that a row turns red.
+{checks} checks. Written by `python -m scripts.docs.attacks_table`; the rows are in `mcp_idp/testing/corpus/`.
+`python -m tests.corpus.prove` takes each check away in turn and shows that a row turns red.
 
 An answer reads *status, error of the challenge (logged reason)*; 0 is a connection that ends without an answer.
 """

@@ -10,10 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mcp_idp.testing.corpus.families import CORPUS
 from tests.conformance.marks import ids_in
 from tests.conformance.model import manifest
-from tests.corpus.corpus import CORPUS
-from tests.corpus.dex_rows import rows_at_dex
+from tests.support.dex_rows import rows_at_dex
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from mcp_idp.testing.corpus.families import CORPUS
 from scripts.docs.dex_conformance import APART, LIMITS, ROWS, TABLE, by_tests, requirements, table
-from tests.corpus.corpus import CORPUS
-from tests.corpus.dex_rows import rows_at_dex
+from tests.support.dex_rows import rows_at_dex
 
 
 @pytest.mark.requirement("dex.promises")

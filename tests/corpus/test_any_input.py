@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -14,10 +15,13 @@ from hypothesis import strategies as st
 
 from mcp_idp.auth.challenge import ChallengeBuilder
 from mcp_idp.errors import InsufficientScope, InvalidToken, TokenErrorReason
-from tests.corpus.model import PLAIN, call
-from tests.corpus.response_parsing import assert_well_formed, challenge
-from tests.corpus.targets import Answer, on
-from tests.corpus.token_forge import HEADER, forge
+from mcp_idp.testing.corpus.model import PLAIN, call
+from mcp_idp.testing.corpus.response_parsing import assert_well_formed, challenge
+from mcp_idp.testing.corpus.token_forge import HEADER, forge
+from tests.support.corpus_server import on
+
+if TYPE_CHECKING:
+    from mcp_idp.testing.corpus.asgi_client import Answer
 
 BOUNDED = settings(max_examples=80, derandomize=True, deadline=None)
 # What the wire lets through: names are tokens in lower case, values have no control character but the tabulator.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from mcp_idp.testing.corpus.families import CORPUS
 from scripts.docs.attacks_table import TABLE, table
 from tests.corpus.checks import CHECKS
-from tests.corpus.corpus import CORPUS
 from tests.corpus.prove import ROOT, main
 
 

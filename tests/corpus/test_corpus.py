@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.corpus.assertions import assert_response, assert_wire_response, rows
-from tests.corpus.benign_cases import CONTROLS, Control
-from tests.corpus.corpus import CORPUS, REQUESTS, TOKENS
-from tests.corpus.corpus import WIRE as ON_THE_WIRE
-from tests.corpus.issuers import TRUTHFUL
-from tests.corpus.model import Attack, Stage, call
-from tests.corpus.targets import Listening, listening, on
-from tests.corpus.wire_calls import CROWDED, CROWDED_LIMITS, END, LIMITS, WIRE, whole
+from mcp_idp.testing.corpus.assertions import assert_response, assert_wire_response
+from mcp_idp.testing.corpus.benign_cases import CONTROLS, Control
+from mcp_idp.testing.corpus.families import CORPUS, REQUESTS, TOKENS
+from mcp_idp.testing.corpus.families import WIRE as ON_THE_WIRE
+from mcp_idp.testing.corpus.issuers import TRUTHFUL
+from mcp_idp.testing.corpus.model import Attack, Stage, call
+from mcp_idp.testing.corpus.wire_calls import CROWDED, CROWDED_LIMITS, END, LIMITS, WIRE, whole
+from tests.support.corpus_server import Listening, listening, on, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,13 +24,15 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.requirement("corpus.tokens")
 @pytest.mark.parametrize("attack", rows(TOKENS))
 async def test_a_hostile_token_is_refused_for_its_reason(attack: Attack) -> None:
-    await assert_response(attack)
+    async with on(attack.stage) as (issuer, ask):
+        await assert_response(attack, issuer, ask)
 
 
 @pytest.mark.requirement("corpus.requests")
 @pytest.mark.parametrize("attack", rows(REQUESTS))
 async def test_a_hostile_request_is_answered_as_expected(attack: Attack) -> None:
-    await assert_response(attack)
+    async with on(attack.stage) as (issuer, ask):
+        await assert_response(attack, issuer, ask)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +52,8 @@ def crowded() -> Iterator[Listening]:
 def test_a_hostile_connection_is_answered_and_nothing_behind_it_is_read(
     server: Listening, crowded: Listening, attack: Attack
 ) -> None:
-    assert_wire_response(crowded if attack.stage is CROWDED else server, attack)
+    target = crowded if attack.stage is CROWDED else server
+    assert_wire_response(attack, target.issuer, target.exchange)
 
 
 STAGES = {id(stage): stage for stage in (TRUTHFUL, *(attack.stage for attack in CORPUS))}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from mcp_idp.testing.corpus.families import CORPUS
 from tests.corpus.checks import CHECKS
-from tests.corpus.corpus import CORPUS
-from tests.corpus.dex_rows import NO_PLACE, OTHERWISE, OWN, rows_at_dex
+from tests.support.dex_rows import NO_PLACE, OTHERWISE, OWN, rows_at_dex
 
 
 @pytest.mark.requirement("corpus.dex")

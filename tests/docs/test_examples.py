@@ -11,9 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.app import BOTH, Calls, lifespan
+from mcp_idp.testing.corpus.model import BOTH
+from mcp_idp.testing.issuer import rsa_key
+from tests.support.app import Calls, lifespan
 from tests.support.example_server import EXAMPLES, signing
-from tests.support.fake_issuer import rsa_key
 from tests.support.mcp_calls import events
 
 pytestmark = pytest.mark.anyio

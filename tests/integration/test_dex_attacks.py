@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mcp_idp.providers import PROFILES
-from tests.corpus.assertions import assert_response, assert_wire_response, rows
-from tests.corpus.corpus import REQUESTS, TOKENS
-from tests.corpus.corpus import WIRE as ON_THE_WIRE
-from tests.corpus.dex_rows import LATER, LATER_SECONDS, OWN, rows_at_dex
-from tests.corpus.model import PLAIN, Stage, call
-from tests.corpus.targets import Listening, listening, on
-from tests.corpus.wire_calls import LIMITS, WIRE, whole
+from mcp_idp.testing.corpus.assertions import assert_response, assert_wire_response
+from mcp_idp.testing.corpus.families import REQUESTS, TOKENS
+from mcp_idp.testing.corpus.families import WIRE as ON_THE_WIRE
+from mcp_idp.testing.corpus.model import PLAIN, Stage, call
+from mcp_idp.testing.corpus.wire_calls import LIMITS, WIRE, whole
+from mcp_idp.testing.issuer import RESOURCE
 from tests.support.compose_stack import free_port
+from tests.support.corpus_server import Listening, listening, on, rows
 from tests.support.dex import running_dex
 from tests.support.dex_issuer import DexIssuer, issuer_of
-from tests.support.fake_issuer import RESOURCE
+from tests.support.dex_rows import LATER, LATER_SECONDS, OWN, rows_at_dex
 from tests.support.postgres import POSTGRES, running_postgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.corpus.model import Attack
+    from mcp_idp.testing.corpus.model import Attack
 
 pytestmark = [pytest.mark.anyio, pytest.mark.containers]
 
@@ -56,13 +56,15 @@ def at(issuer: DexIssuer, stage: Stage) -> Stage:
 @pytest.mark.requirement("corpus.dex")
 @pytest.mark.parametrize("attack", rows(rows_at_dex((*TOKENS, *REQUESTS))))
 async def test_a_hostile_token_or_request_is_answered_as_the_table_says(issuer: DexIssuer, attack: Attack) -> None:
-    await assert_response(replace(attack, stage=at(issuer, attack.stage)))
+    async with on(at(issuer, attack.stage)) as (behind, ask):
+        await assert_response(attack, behind, ask)
 
 
 @pytest.mark.requirement("corpus.dex_tokens")
 @pytest.mark.parametrize("attack", rows(OWN))
 async def test_what_dex_gives_out_counts_only_as_the_table_says(issuer: DexIssuer, attack: Attack) -> None:
-    await assert_response(replace(attack, stage=at(issuer, attack.stage)))
+    async with on(at(issuer, attack.stage)) as (behind, ask):
+        await assert_response(attack, behind, ask)
 
 
 @pytest.mark.requirement("corpus.dex")
@@ -82,7 +84,7 @@ def server(issuer: DexIssuer) -> Iterator[Listening]:
 @pytest.mark.requirement("corpus.dex")
 @pytest.mark.parametrize("attack", rows(rows_at_dex(ON_THE_WIRE)))
 def test_a_hostile_connection_is_answered_as_the_table_says(server: Listening, attack: Attack) -> None:
-    assert_wire_response(server, attack)
+    assert_wire_response(attack, server.issuer, server.exchange)
 
 
 @pytest.mark.requirement("corpus.dex")

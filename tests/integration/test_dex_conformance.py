@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from tests.corpus.response_parsing import challenge
-from tests.support.app import BOTH, MODERN
+from mcp_idp.testing.corpus.model import BOTH, MODERN
+from mcp_idp.testing.corpus.response_parsing import challenge
+from mcp_idp.testing.issuer import Issuer
 from tests.support.dex import PUBLIC_URL, Dex, running_dex
-from tests.support.fake_issuer import Issuer
 from tests.support.in_process import Served, serving
 
 if TYPE_CHECKING:

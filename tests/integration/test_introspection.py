@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from structlog.testing import capture_logs
 
+from mcp_idp.testing.issuer import PrivateKey, public_jwk, rsa_key
 from mcp_idp.tokens.introspection import MAX_RESULT_AGE, IntrospectionLimits
-from tests.support.fake_issuer import PrivateKey, public_jwk, rsa_key
 from tests.support.in_process import serving, settings_for
 from tests.support.keycloak.realm import REDIRECT, bootstrapped
 

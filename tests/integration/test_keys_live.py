@@ -17,8 +17,8 @@ import pytest
 from anyio.lowlevel import checkpoint
 from structlog.testing import capture_logs
 
+from mcp_idp.testing.issuer import b64
 from mcp_idp.util.clock import Clock
-from tests.support.fake_issuer import b64
 from tests.support.in_process import Served, serving, settings_for
 from tests.support.keycloak.realm import REDIRECT, bootstrapped
 

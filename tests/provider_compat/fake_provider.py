@@ -18,9 +18,9 @@ import yaml
 
 from mcp_idp.config import load_settings
 from mcp_idp.config.settings import Settings
+from mcp_idp.testing.issuer import NOW, public_jwk, rsa_key
 from mcp_server.app import create_app
 from tests.support.app import Calls, FakeClock, lifespan
-from tests.support.fake_issuer import NOW, public_jwk, rsa_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

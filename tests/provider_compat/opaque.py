@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from mcp_idp.testing.issuer import NOW
 from tests.provider_compat.fake_provider import RESOURCE, USER, FakeProvider, Row, genuine, wrong
-from tests.support.fake_issuer import NOW
 
 READ = "mcp:tools mcp:notes.read"
 EVERYTHING = f"{READ} mcp:notes.write mcp:admin"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import jwt
 
+from mcp_idp.testing.issuer import NOW
 from tests.provider_compat.fake_provider import RESOURCE, FakeProvider, Row, genuine, wrong
-from tests.support.fake_issuer import NOW
 
 READ, ALL_BUT_ADMIN = "mcp:tools mcp:notes.read", "mcp:tools mcp:notes.read mcp:notes.write"
 EVERYTHING = f"{ALL_BUT_ADMIN} mcp:admin"

@@ -17,10 +17,10 @@ from mcp_idp.config.env import SettingsError
 from mcp_idp.config.settings import Settings
 from mcp_idp.config.validation import validate_provider
 from mcp_idp.providers import PROFILES, profile_for
+from mcp_idp.testing.issuer import ISSUER, NOW, RESOURCE, Issuer
 from mcp_idp.tokens.claims import ClaimsPolicy, validate_claims
 from mcp_idp.tokens.issuers import TokenVerifierRegistry
 from tests.support.app import FakeClock
-from tests.support.fake_issuer import ISSUER, NOW, RESOURCE, Issuer
 
 if TYPE_CHECKING:
     from pathlib import Path

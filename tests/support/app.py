@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from mcp_idp.config.settings import Settings
+from mcp_idp.testing.corpus.model import BOTH, MODERN
+from mcp_idp.testing.issuer import NOW, Issuer
 from mcp_idp.util.clock import Clock
 from mcp_server.app import create_app
-from tests.support.fake_issuer import NOW, Issuer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from starlette.types import ASGIApp, Message
-
-MODERN = "2026-07-28"
-BOTH = "application/json, text/event-stream"
 
 
 @dataclass

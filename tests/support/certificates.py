@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 
-from tests.support.fake_issuer import rsa_key
+from mcp_idp.testing.issuer import rsa_key
 
 
 def certificate(name: str, *, days: int = 30) -> bytes:

@@ -13,8 +13,8 @@ import httpx
 import jwt
 from jwt.algorithms import RSAAlgorithm
 
+from mcp_idp.testing.issuer import NOW, Issuer, public_jwk
 from tests.support.dex import REDIRECT, Dex
-from tests.support.fake_issuer import NOW, Issuer, public_jwk
 from tests.support.keycloak.realm import claims
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """A server and a fake provider with misconfigurations, for the doctor to check; all in process.
 
-The provider signs real tokens (`tests.support.fake_issuer`). `proxies` modify the responses of our server, as
+The provider signs real tokens (`mcp_idp.testing.issuer`). `proxies` modify the responses of our server, as
 third-party servers and proxies do.
 """
 
@@ -24,9 +24,9 @@ from mcp_idp.cli.doctor.registry import CHECKS
 from mcp_idp.cli.doctor.runner import Result, all_findings, run_checks
 from mcp_idp.cli.doctor.token_evaluation import make_evaluator
 from mcp_idp.config import load_settings
+from mcp_idp.testing.issuer import NOW, Issuer
 from mcp_server.app import create_app
 from tests.support.app import FakeClock, lifespan
-from tests.support.fake_issuer import NOW, Issuer
 
 Json = dict[str, Any]
 Headers = dict[str, str]

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from mcp_idp.testing.issuer import Issuer
 from tests.support.app import Calls, lifespan
-from tests.support.fake_issuer import Issuer
 from tests.support.http_server import Handler, listening
 
 if TYPE_CHECKING:

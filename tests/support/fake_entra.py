@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import jwt
 
-from tests.support.fake_issuer import public_jwk, rsa_key
+from mcp_idp.testing.issuer import public_jwk, rsa_key
 from tests.support.http_server import Handler, listening
 
 if TYPE_CHECKING:

@@ -23,8 +23,9 @@ from fastmcp.server.transforms.search import RegexSearchTransform
 from mcp_idp.application import protect
 from mcp_idp.auth.context import current_principal
 from mcp_idp.config.settings import Settings
-from tests.support.app import BOTH, Calls, FakeClock, lifespan
-from tests.support.fake_issuer import Issuer
+from mcp_idp.testing.corpus.model import BOTH
+from mcp_idp.testing.issuer import Issuer
+from tests.support.app import Calls, FakeClock, lifespan
 
 TOOLS = {"whoami": [], "search_tools": [], "delete_everything": ["mcp:admin"]}
 _DELETE = {"name": "delete_everything", "arguments": {}}

@@ -6,10 +6,12 @@ import json
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from tests.support.app import BOTH, Running
+from mcp_idp.testing.corpus.model import BOTH
 
 if TYPE_CHECKING:
     import httpx
+
+    from tests.support.app import Running
 
 
 def events(response: httpx.Response) -> list[dict[str, Any]]:

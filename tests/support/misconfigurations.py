@@ -12,6 +12,7 @@ from typing import Any
 
 import jwt
 
+from mcp_idp.testing.issuer import NOW, Issuer, rsa_key
 from tests.support.doctor_testbed import (
     WELL_KNOWN,
     DoctorTestbed,
@@ -21,7 +22,6 @@ from tests.support.doctor_testbed import (
     rewriting_header,
     without_header,
 )
-from tests.support.fake_issuer import NOW, Issuer, rsa_key
 
 Change = Callable[[DoctorTestbed], None]
 MCP = "/mcp"

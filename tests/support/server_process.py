@@ -7,9 +7,9 @@ import sys
 from mcp_idp.config.settings import Settings
 from mcp_idp.http_server.runner import serve
 from mcp_idp.observability.logging import configure_logging
+from mcp_idp.testing.issuer import Issuer
 from mcp_server.app import create_app
 from tests.support.app import FakeClock
-from tests.support.fake_issuer import Issuer
 from tests.support.raw_http import report
 
 

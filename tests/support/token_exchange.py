@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 import httpx
 
 from mcp_idp.oauth.token_exchange import ACCESS_TOKEN
-from tests.support.fake_issuer import Issuer
+from mcp_idp.testing.issuer import Issuer
 
 ENDPOINT = "/realms/mcp/protocol/openid-connect/token"
 

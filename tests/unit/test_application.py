@@ -20,8 +20,8 @@ from structlog.testing import capture_logs
 from mcp_idp.application import protect
 from mcp_idp.auth.context import current_principal
 from mcp_idp.config.settings import Settings
+from mcp_idp.testing.issuer import Issuer
 from tests.support.app import Calls, FakeClock, lifespan
-from tests.support.fake_issuer import Issuer
 from tests.support.mcp_calls import events, initialized, legacy_call
 
 if TYPE_CHECKING:

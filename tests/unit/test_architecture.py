@@ -28,6 +28,7 @@ LIBRARY = (
     ("application",),
     ("server",),
     ("cli",),
+    ("testing",),
 )
 COMMAND = (("common",), ("bootstrap", "inspect"), ("login",), ("demo", "doctor"), ("token",))
 KEYCLOAK = (

@@ -29,12 +29,13 @@ from mcp_idp.oauth.http import FetchError, fetch_json
 from mcp_idp.observability.logging import configure_logging
 from mcp_idp.principal import Principal
 from mcp_idp.providers import profile_for
+from mcp_idp.testing.corpus.model import BOTH, MODERN
+from mcp_idp.testing.issuer import ISSUER, NOW, RESOURCE, Issuer, public_jwk, rsa_key, signed
 from mcp_idp.tokens.claims import ClaimsPolicy, validate_claims
 from mcp_idp.tokens.jwks import REFRESH_COOLDOWN_SECONDS, JwksCache
 from mcp_server.app import create_app
-from tests.support.app import BOTH, MODERN, FakeClock, Running, lifespan, running
+from tests.support.app import FakeClock, Running, lifespan, running
 from tests.support.challenges import challenge
-from tests.support.fake_issuer import ISSUER, NOW, RESOURCE, Issuer, public_jwk, rsa_key, signed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,9 +10,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from mcp_idp.http_server.limits import MAX_BODY_BYTES
-from tests.support.app import BOTH, running
+from mcp_idp.testing.corpus.model import BOTH
+from mcp_idp.testing.issuer import Issuer, rsa_key
+from tests.support.app import running
 from tests.support.challenges import challenge
-from tests.support.fake_issuer import Issuer, rsa_key
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,8 +19,9 @@ from mcp_idp.errors import ScopeResolutionError
 from mcp_idp.mcp_protocol.registry import prompt, register, resource, scope_checked, tool
 from mcp_idp.mcp_protocol.scope_filtered_server import ScopeFilteredServer
 from mcp_idp.principal import Principal
+from mcp_idp.testing.corpus.model import BOTH, MODERN
 from mcp_server.app import create_app
-from tests.support.app import BOTH, MODERN, Running, running
+from tests.support.app import Running, running
 from tests.support.mcp_calls import events, initialized, legacy_call
 
 if TYPE_CHECKING:

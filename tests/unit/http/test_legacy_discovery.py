@@ -11,9 +11,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from mcp_idp.config.settings import Settings
+from mcp_idp.testing.issuer import ISSUER, Issuer
 from mcp_server.app import create_app
 from tests.support.app import FakeClock, Running, lifespan, running
-from tests.support.fake_issuer import ISSUER, Issuer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

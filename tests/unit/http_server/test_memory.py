@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.corpus.model import INITIALIZE, META, Request, call
+from mcp_idp.testing.corpus.model import INITIALIZE, META, Request, call
 from tests.support.raw_http import Connection, RawResponse
 
 if TYPE_CHECKING:

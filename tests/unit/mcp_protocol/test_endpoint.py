@@ -22,11 +22,12 @@ from mcp_idp.mcp_protocol.endpoint import McpEndpoint, non_streaming_tools
 from mcp_idp.mcp_protocol.registry import register, tool
 from mcp_idp.mcp_protocol.sessions import MAX_SESSIONS_EACH
 from mcp_idp.principal import Principal
+from mcp_idp.testing.corpus.model import BOTH, MODERN
+from mcp_idp.testing.issuer import Issuer
 from mcp_idp.util.memory_budget import MemoryBudget
 from mcp_server import tools
 from mcp_server.app import create_app
-from tests.support.app import BOTH, MODERN, FakeClock, Running, lifespan, running
-from tests.support.fake_issuer import Issuer
+from tests.support.app import FakeClock, Running, lifespan, running
 from tests.support.mcp_calls import events, initialized, legacy_call
 
 if TYPE_CHECKING:

@@ -17,9 +17,10 @@ from mcp_idp.auth.context import current_principal
 from mcp_idp.auth.scopes import ScopeRequirements
 from mcp_idp.config.settings import Settings
 from mcp_idp.mcp_protocol.registry import register, tool
+from mcp_idp.testing.corpus.model import BOTH
+from mcp_idp.testing.issuer import Issuer
 from mcp_server import tools
-from tests.support.app import BOTH, running
-from tests.support.fake_issuer import Issuer
+from tests.support.app import running
 from tests.support.mcp_calls import events, initialized, legacy_call
 
 pytestmark = pytest.mark.anyio

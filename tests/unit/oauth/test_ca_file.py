@@ -19,12 +19,12 @@ from mcp_idp.cli.inspect.evaluation import evaluate_token
 from mcp_idp.cli.inspect.offline_verifier import open_verifiers
 from mcp_idp.config import load_settings
 from mcp_idp.config.env import SettingsError
+from mcp_idp.testing.issuer import Issuer
 from mcp_idp.util.clock import Clock
 from mcp_server.app import create_app
 from tests.support.app import Calls, lifespan
 from tests.support.certificates import certificate
 from tests.support.example_server import signing
-from tests.support.fake_issuer import Issuer
 
 if TYPE_CHECKING:
     from pathlib import Path

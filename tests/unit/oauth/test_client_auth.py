@@ -25,8 +25,8 @@ from mcp_idp.config.settings import Settings
 from mcp_idp.errors import ProviderUnavailable
 from mcp_idp.oauth.client_auth import ClientSecretPost, client_auth_from_settings
 from mcp_idp.oauth.endpoints import IntrospectionEndpoint
+from mcp_idp.testing.issuer import ISSUER, NOW, RESOURCE, PrivateKey, rsa_key
 from tests.support.app import FakeClock
-from tests.support.fake_issuer import ISSUER, NOW, RESOURCE, PrivateKey, rsa_key
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -24,11 +24,11 @@ from mcp_idp.mcp_protocol.registry import tool
 from mcp_idp.oauth.token_exchange import ACCESS_TOKEN, GRANT_TYPE, IN_FLIGHT, WAITING, TokenExchange, TokenExchangeError
 from mcp_idp.observability.audit import AuditLog
 from mcp_idp.principal import Principal
+from mcp_idp.testing.issuer import NOW
 from mcp_server import tools
 from mcp_server.app import create_app
 from tests.support.access_files import access_file
 from tests.support.app import Calls, FakeClock, lifespan
-from tests.support.fake_issuer import NOW
 from tests.support.mcp_calls import events, initialized, legacy_call
 from tests.support.token_exchange import Exchanging, _token_response
 

@@ -12,8 +12,9 @@ import pytest
 from mcp_idp.config.env import SettingsError
 from mcp_idp.errors import AuditUnavailable
 from mcp_idp.observability.audit import AuditLog, open_audit_log
-from tests.support.app import BOTH, FakeClock, running
-from tests.support.fake_issuer import NOW
+from mcp_idp.testing.corpus.model import BOTH
+from mcp_idp.testing.issuer import NOW
+from tests.support.app import FakeClock, running
 from tests.support.mcp_calls import initialized
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from mcp_idp.observability.logging import configure_logging
-from tests.support.fake_issuer import Issuer
+from mcp_idp.testing.issuer import Issuer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

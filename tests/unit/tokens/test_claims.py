@@ -11,8 +11,8 @@ from mcp_idp.access.policy import load_access
 from mcp_idp.config.settings import Settings
 from mcp_idp.errors import InvalidToken, TokenErrorReason
 from mcp_idp.providers import profile_for
+from mcp_idp.testing.issuer import ISSUER, NOW, RESOURCE, Issuer
 from mcp_idp.tokens.claims import ClaimsPolicy, validate_claims
-from tests.support.fake_issuer import ISSUER, NOW, RESOURCE, Issuer
 
 if TYPE_CHECKING:
     from mcp_idp.principal import Principal

@@ -9,11 +9,11 @@ import pytest
 from mcp_idp.auth.context import current_principal
 from mcp_idp.mcp_protocol.registry import tool
 from mcp_idp.principal import Principal
+from mcp_idp.testing.introspecting_issuer import MODE, vouching
 from mcp_idp.tokens.claims import select_exposed_claims
 from mcp_server import tools
 from tests.support.access_files import access_file
 from tests.support.app import running
-from tests.support.introspection import MODE, vouching
 from tests.support.mcp_calls import events
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from tests.support.fake_issuer import Issuer
+    from mcp_idp.testing.issuer import Issuer
 
 pytestmark = pytest.mark.anyio
 NAMES = ("email", "department", "teams", "level", "on_call")

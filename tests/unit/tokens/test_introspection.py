@@ -21,14 +21,14 @@ from mcp_idp.errors import InvalidToken, ProviderUnavailable, TokenErrorReason
 from mcp_idp.oauth.client_auth import ClientSecretBasic
 from mcp_idp.oauth.endpoints import COMPLAIN_EVERY_SECONDS, MAX_RESPONSE_BYTES, IntrospectionEndpoint
 from mcp_idp.providers import PROFILES
+from mcp_idp.testing.introspecting_issuer import MODE, SECRET, Introspecting, Reply, vouching
+from mcp_idp.testing.issuer import ISSUER, NOW, RESOURCE, Issuer, b64, rsa_key
 from mcp_idp.tokens.claims import ClaimsPolicy
 from mcp_idp.tokens.introspection import MAX_RESULT_AGE, IntrospectionLimits, IntrospectionVerifier, LocalPrecheck
 from mcp_idp.tokens.issuers import IssuerVerifier
 from mcp_idp.util.clock import Clock
 from mcp_idp.util.token_cache import MAX_BYTES
 from tests.support.app import FakeClock, running
-from tests.support.fake_issuer import ISSUER, NOW, RESOURCE, Issuer, b64, rsa_key
-from tests.support.introspection import MODE, SECRET, Introspecting, Reply, vouching
 from tests.support.outcomes import outcome, settle
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from mcp_idp.config.env import SettingsError
 from mcp_idp.config.settings import Settings
 from mcp_idp.errors import InvalidToken, ProviderUnavailable
 from mcp_idp.providers import profile_for
+from mcp_idp.testing.issuer import ISSUER, Issuer, public_jwk, rsa_key
 from mcp_idp.tokens.issuers import TokenVerifierRegistry
 from mcp_server.app import create_app
 from tests.support.access_files import access_file
 from tests.support.app import FakeClock, running
-from tests.support.fake_issuer import ISSUER, Issuer, public_jwk, rsa_key
 
 if TYPE_CHECKING:
     from pathlib import Path

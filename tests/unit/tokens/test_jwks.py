@@ -15,11 +15,11 @@ from mcp_idp.config.settings import Settings
 from mcp_idp.oauth.discovery import discover, well_known_urls
 from mcp_idp.oauth.http import MAX_DOCUMENT_BYTES, FetchError, fetch_json
 from mcp_idp.principal import Principal
+from mcp_idp.testing.issuer import ISSUER, NOW, Issuer, public_jwk, rsa_key
 from mcp_idp.tokens.issuers import IssuerVerifier
 from mcp_idp.tokens.jwks import REFRESH_COOLDOWN_SECONDS, parse_jwks
 from mcp_idp.util.token_cache import TokenCache
 from tests.support.app import FakeClock
-from tests.support.fake_issuer import ISSUER, NOW, Issuer, public_jwk, rsa_key
 from tests.support.outcomes import outcome, settle
 
 if TYPE_CHECKING:

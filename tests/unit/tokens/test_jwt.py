@@ -17,9 +17,9 @@ from mcp_idp.access.policy import load_access
 from mcp_idp.config.settings import Settings
 from mcp_idp.errors import InvalidToken, TokenErrorReason
 from mcp_idp.providers import profile_for
+from mcp_idp.testing.issuer import NOW, RESOURCE, Issuer, b64, public_jwk, rsa_key, signed
 from mcp_idp.tokens.issuers import IssuerVerifier
 from tests.support.app import FakeClock
-from tests.support.fake_issuer import NOW, RESOURCE, Issuer, b64, public_jwk, rsa_key, signed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,10 +20,10 @@ from mcp_idp.http.body import parse_json_object
 from mcp_idp.http.transport_security import TransportSecurity
 from mcp_idp.http_server.limits import MAX_BODY_BYTES
 from mcp_idp.principal import Principal
+from mcp_idp.testing.corpus.asgi_client import Answer, ask
+from mcp_idp.testing.corpus.model import Request, bearer, call
 from mcp_idp.util.memory_budget import AUTHENTICATED_CALLBACK, BYTE_COST, REQUEST_BYTES, MemoryBudget, MemoryShare
 from mcp_idp.util.strict_json import MAX_VALUES
-from tests.corpus.model import Request, bearer, call
-from tests.corpus.targets import Answer, ask
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

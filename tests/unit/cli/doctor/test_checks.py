@@ -20,9 +20,9 @@ from mcp_idp.cli.doctor.context import CheckContext
 from mcp_idp.cli.doctor.registry import CHECKS
 from mcp_idp.cli.doctor.runner import all_findings, run_checks
 from mcp_idp.errors import TokenErrorReason
+from mcp_idp.testing.issuer import NOW
 from scripts.docs.doctor_table import PAGE, whole_page
 from tests.support.doctor_testbed import DoctorTestbed, responding, rewriting_header
-from tests.support.fake_issuer import NOW
 from tests.support.misconfigurations import DOCUMENT, MISCONFIGURATIONS, Misconfiguration, behind_tls, open_registration
 
 if TYPE_CHECKING:

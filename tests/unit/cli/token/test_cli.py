@@ -28,8 +28,8 @@ from mcp_idp.cli.token.grants import DEVICE_GRANT, DeviceFlowUnavailable, GrantR
 from mcp_idp.config.client_signing_key import ClientSigningKey
 from mcp_idp.config.settings import Settings
 from mcp_idp.errors import TokenErrorReason
+from mcp_idp.testing.issuer import NOW, Issuer, rsa_key
 from tests.support.app import FakeClock
-from tests.support.fake_issuer import NOW, Issuer, rsa_key
 from tests.support.fake_mcp_server import PASSWORD, Fake, fake_login
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from mcp_idp.errors import TokenErrorReason
-from tests.corpus.model import Stage, token
-from tests.corpus.token_forge import (
+from mcp_idp.testing.corpus.model import Stage, token
+from mcp_idp.testing.corpus.token_forge import (
     HEADER,
     ec_key,
     ed_key,
@@ -19,7 +19,7 @@ from tests.corpus.token_forge import (
     public_bytes,
     with_every_kind_of_key,
 )
-from tests.support.fake_issuer import Issuer, public_jwk, rsa_key
+from mcp_idp.testing.issuer import Issuer, public_jwk, rsa_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable

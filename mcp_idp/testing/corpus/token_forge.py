@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from jwt.algorithms import get_default_algorithms
 
-from tests.support.fake_issuer import Issuer, b64, public_jwk, rsa_key
+from mcp_idp.testing.issuer import Issuer, b64, public_jwk, rsa_key
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-    from tests.support.fake_issuer import PrivateKey
+    from mcp_idp.testing.issuer import PrivateKey
 
 _TWINS = {"o": "\u043e", **{digit: chr(ord(digit) + 0xFEE0) for digit in "0123456789"}}  # Cyrillic, full-width
 RSA = rsa_key("one")
@@ -26,6 +26,7 @@ HEADER = {"alg": "RS256", "kid": "one", "typ": "JWT"}
 
 @cache
 def ec_key(name: str = "p256") -> ec.EllipticCurvePrivateKey:
+    """One key per name; the name says which curve."""
     curves: dict[str, ec.EllipticCurve] = {
         "p256": ec.SECP256R1(),
         "p256-other": ec.SECP256R1(),
@@ -37,6 +38,7 @@ def ec_key(name: str = "p256") -> ec.EllipticCurvePrivateKey:
 
 @cache
 def ed_key(name: str = "one") -> ed25519.Ed25519PrivateKey:
+    """One Ed25519 key per name."""
     assert name
     return ed25519.Ed25519PrivateKey.generate()
 
@@ -53,14 +55,17 @@ def with_every_kind_of_key() -> Issuer:
 
 
 def as_bytes(document: Any) -> bytes:
+    """`document` itself if it is bytes, else its JSON."""
     return document if isinstance(document, bytes) else json.dumps(document).encode()
 
 
 def signing_input(header: Any, claims: Any) -> str:
+    """The first two segments of a token (RFC 7515 section 5.1)."""
     return f"{b64(as_bytes(header))}.{b64(as_bytes(claims))}"
 
 
 def sign(data: bytes, key: PrivateKey = RSA, alg: str = "RS256") -> bytes:
+    """The signature of `data` by the JWS algorithm `alg`."""
     return ALGORITHMS[alg].sign(data, key)
 
 
@@ -101,10 +106,12 @@ def keyed_hash(issuer: Issuer, secret: bytes, alg: str = "HS256", **header: Any)
 
 
 def public_bytes(key: PrivateKey, encoding: Encoding, form: PublicFormat) -> bytes:
+    """The public key of `key`, serialized."""
     return key.public_key().public_bytes(encoding, form)
 
 
 def parts(token: str) -> list[str]:
+    """The segments of a token."""
     return token.split(".")
 
 

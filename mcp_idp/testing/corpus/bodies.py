@@ -6,13 +6,13 @@ import gzip
 from typing import TYPE_CHECKING
 
 from mcp_idp.http_server.limits import MAX_BODY_BYTES
+from mcp_idp.testing.corpus.model import WHOAMI, Attack, Request, call
 from mcp_idp.util.strict_json import MAX_VALUES
-from tests.corpus.model import WHOAMI, Attack, Request, call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.fake_issuer import Issuer
+    from mcp_idp.testing.issuer import Issuer
 
     Make = Callable[[Issuer], Request]
 

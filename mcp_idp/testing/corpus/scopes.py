@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tests.corpus.model import META, Attack, Request, Stage, call, in_session, rpc
+from mcp_idp.testing.corpus.model import META, Attack, Request, Stage, call, in_session, rpc
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.fake_issuer import Issuer
+    from mcp_idp.testing.issuer import Issuer
 
 _MAY_WRITE: dict[str, Any] = {"mcp_roles": ["mcp-writer", "mcp-admin"]}
 _ONE, _EVERY = "MCP 2026-07-28, Scope Challenge Handling; RS-21", "MCP 2026-07-28, authorization; RS-18"

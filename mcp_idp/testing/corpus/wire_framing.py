@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.corpus.model import WHOAMI, Attack
-from tests.corpus.wire_calls import CHUNK, CHUNKED, CODING, NOT_DONE, head, row, whole
+from mcp_idp.testing.corpus.model import WHOAMI, Attack
+from mcp_idp.testing.corpus.wire_calls import CHUNK, CHUNKED, CODING, NOT_DONE, head, row, whole
 
 
 def _framed(  # noqa: PLR0917 - a row's columns

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mcp_idp.errors import TokenErrorReason
-from tests.corpus.model import Stage, token
-from tests.corpus.token_forge import claiming, look_alike
-from tests.support.fake_issuer import ISSUER, RESOURCE, Issuer
+from mcp_idp.testing.corpus.model import Stage, token
+from mcp_idp.testing.corpus.token_forge import claiming, look_alike
+from mcp_idp.testing.issuer import ISSUER, RESOURCE, Issuer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +25,7 @@ def named(change: Callable[[str], Any]) -> Callable[[Issuer], str]:
 
 
 def claims(**changes: Any) -> Callable[[Issuer], str]:
+    """Makes a token with these claims changed; see `Issuer.claims`."""
     return lambda issuer: claiming(issuer, **changes)
 
 

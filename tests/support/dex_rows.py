@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mcp_idp.errors import TokenErrorReason
-from tests.corpus.model import PLAIN, Attack, Stage, token
-from tests.corpus.tokens_roles import DEX
-from tests.corpus.wire_calls import WIRE
+from mcp_idp.testing.corpus.model import PLAIN, Attack, Stage, token
+from mcp_idp.testing.corpus.tokens_roles import DEX
+from mcp_idp.testing.corpus.wire_calls import WIRE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -6,13 +6,13 @@ import json
 from typing import TYPE_CHECKING
 
 from mcp_idp.errors import TokenErrorReason
-from tests.corpus.model import token
-from tests.corpus.token_forge import forged, other_last_bits, parts, sign
-from tests.support.fake_issuer import b64
+from mcp_idp.testing.corpus.model import token
+from mcp_idp.testing.corpus.token_forge import forged, other_last_bits, parts, sign
+from mcp_idp.testing.issuer import b64
 
 if TYPE_CHECKING:
-    from tests.support.fake_issuer import Issuer
-from tests.corpus.tokens_signature import altered
+    from mcp_idp.testing.issuer import Issuer
+from mcp_idp.testing.corpus.tokens_signature import altered
 
 
 def _other_alphabet(issuer: Issuer) -> str:

@@ -6,24 +6,23 @@ import asyncio
 import base64
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import pytest
 from structlog.testing import capture_logs
 
-from tests.corpus.model import Attack, Request, call
-from tests.corpus.response_parsing import assert_well_formed, challenge
-from tests.corpus.targets import Answer, Listening, on
+from mcp_idp.testing.corpus.model import Attack, Request, call
+from mcp_idp.testing.corpus.response_parsing import assert_well_formed, challenge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Coroutine
+
+    from mcp_idp.testing.corpus.asgi_client import Answer
+    from mcp_idp.testing.issuer import Issuer
+
+    Ask = Callable[[Request], Coroutine[Any, Any, Answer]]
 
 _LET_IN_TO_A_STREAM = 10.0  # seconds: what is let in where it should not be may never end
 _WORD = re.compile(rb"[A-Za-z0-9_.:/@=-]{6,}")
-
-
-def rows(attacks: Iterable[Attack]) -> list[object]:
-    return [pytest.param(attack, id=attack.id) for attack in attacks]
 
 
 def words(request: Request) -> set[bytes]:
@@ -41,14 +40,14 @@ def assert_nothing_comes_back(request: Request, response: Answer, usual: Answer)
     assert {word for word in words(request) if word in message and word not in known} == set()
 
 
-async def assert_response(attack: Attack) -> None:
-    async with on(attack.stage) as (issuer, ask):
-        usual = await ask(call(None, (b"origin", b"http://localhost:6274")))
-        sent = attack.send(issuer)
-        request = call(sent) if isinstance(sent, str) else sent
-        assert isinstance(request, Request)
-        with capture_logs() as lines:
-            response = await asyncio.wait_for(ask(request), _LET_IN_TO_A_STREAM)
+async def assert_response(attack: Attack, issuer: Issuer, ask: Ask) -> None:
+    """Asserts that the server behind `ask`, which trusts `issuer`, answers the row's request as the row says."""
+    usual = await ask(call(None, (b"origin", b"http://localhost:6274")))
+    sent = attack.send(issuer)
+    request = call(sent) if isinstance(sent, str) else sent
+    assert isinstance(request, Request)
+    with capture_logs() as lines:
+        response = await asyncio.wait_for(ask(request), _LET_IN_TO_A_STREAM)
     challenge_params = challenge(response.headers)
     assert response.status == attack.status, f"answered {response.status}: {lines or response.body[:200]!r}"
     assert (challenge_params if challenge_params is None else challenge_params.get("error", "")) == attack.challenge
@@ -62,11 +61,17 @@ async def assert_response(attack: Attack) -> None:
     )
 
 
-def assert_wire_response(server: Listening, attack: Attack) -> None:
-    """The row's bytes get its answer, and nothing behind them is read as a request."""
-    sent = attack.send(server.issuer)
+def assert_wire_response(attack: Attack, issuer: Issuer, exchange: Callable[[bytes], bytes]) -> None:
+    """Asserts that the row's bytes get its answer and that nothing behind them is read as a request.
+
+    Args:
+        attack: the row.
+        issuer: the provider that the server trusts.
+        exchange: sends bytes on a new connection and returns all that the server sends until it closes.
+    """
+    sent = attack.send(issuer)
     assert isinstance(sent, bytes)
-    received = server.exchange(sent)
+    received = exchange(sent)
     statuses = [int(status) for status in re.findall(rb"HTTP/1\.1 ([0-9]{3})", received)]
     assert set(statuses) == ({attack.status} - {0}), f"answered {statuses}"
     body = received.partition(b"\r\n\r\n")[2]

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_idp.errors import TokenErrorReason
 from mcp_idp.providers import PROFILES
-from tests.corpus.model import Attack, Stage, token, unavailable
-from tests.support.fake_issuer import Issuer
-from tests.support.introspection import MODE, Introspecting, Reply
+from mcp_idp.testing.corpus.model import Attack, Stage, token, unavailable
+from mcp_idp.testing.introspecting_issuer import MODE, Introspecting, Reply
+from mcp_idp.testing.issuer import Issuer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-from tests.corpus.issuers import OTHER
+from mcp_idp.testing.corpus.issuers import OTHER
 
 OPAQUE = {"provider": PROFILES["google"]}
 

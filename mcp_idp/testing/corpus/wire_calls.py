@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mcp_idp.http_server.limits import HttpLimits
-from tests.corpus.model import WHOAMI, Attack, Stage, call
+from mcp_idp.testing.corpus.model import WHOAMI, Attack, Stage, call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.fake_issuer import Issuer
+    from mcp_idp.testing.issuer import Issuer
 
 
 LIMITS = HttpLimits(header_seconds=0.5, body_seconds=0.5, body_bytes=64 * 1024, pipelined=4, linger_seconds=0.3)
@@ -55,6 +55,7 @@ CODING, NOT_DONE = "RFC 9112 section 6.1", "not_implemented"
 def row(  # noqa: PLR0917 - a row's columns
     name: str, source: str, check: str, send: Callable[[Issuer], bytes], status: int, code: str = "invalid_request"
 ) -> Attack:
+    """An attack by the bytes of a connection."""
     return Attack(
         name=name, source=source, check=check, send=send, status=status, challenge=None, message=code, stage=WIRE
     )

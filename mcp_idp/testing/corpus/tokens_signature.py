@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from mcp_idp.errors import TokenErrorReason
-from tests.corpus.model import token
-from tests.corpus.token_forge import HEADER, ec_key, forge, forged, parts, sign, signing_input
-from tests.corpus.tokens_algorithm import MANY_KEYS
-from tests.support.fake_issuer import b64
+from mcp_idp.testing.corpus.model import token
+from mcp_idp.testing.corpus.token_forge import HEADER, ec_key, forge, forged, parts, sign, signing_input
+from mcp_idp.testing.corpus.tokens_algorithm import MANY_KEYS
+from mcp_idp.testing.issuer import b64
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.fake_issuer import Issuer
+    from mcp_idp.testing.issuer import Issuer
 
 
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551

@@ -6,8 +6,7 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from tests.support.app import BOTH, MODERN
-from tests.support.fake_issuer import Issuer
+from mcp_idp.testing.issuer import Issuer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,6 +15,8 @@ if TYPE_CHECKING:
 
     Headers = tuple[tuple[bytes, bytes], ...]
 
+MODERN = "2026-07-28"
+BOTH = "application/json, text/event-stream"
 HOST = b"localhost:3000"
 LEGACY = b"2025-06-18"
 NO_CREDENTIALS = "unauthenticated_request"
@@ -44,6 +45,7 @@ PLAIN = Stage()
 
 
 def rpc(method: str, params: Mapping[str, Any]) -> bytes:
+    """A JSON-RPC request with the id 1."""
     return json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
 
 
@@ -76,10 +78,12 @@ class Request:
     before: Request | None = None
 
     def but(self, **changes: Any) -> Request:
+        """The same request with these attributes changed."""
         return replace(self, **changes)
 
 
 def bearer(token: str) -> tuple[bytes, bytes]:
+    """The `Authorization` header of `token`."""
     # UTF-8: what is not ASCII arrives as a client would send it.
     return b"authorization", b"Bearer " + token.encode()
 
@@ -108,7 +112,7 @@ class Attack:
     Attributes:
         name: a sentence: what is tried.
         source: the clause or the published advisory that it comes from.
-        check: the check that stops it, a name of `tests.corpus.checks`.
+        check: the check that stops it, by its label.
         send: makes it, from a provider that really signs: a token, a request, or the bytes of a connection.
         status: of the answer; 0 where the connection ends without one.
         challenge: the error code of the challenge; "" in a challenge without one, None without a challenge.

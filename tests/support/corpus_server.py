@@ -1,39 +1,35 @@
-"""The servers that are attacked: in process, and on a socket."""
+"""The servers that the corpus is sent to: in process, and on a socket."""
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import yaml
 
 from mcp_idp.config.settings import Settings
 from mcp_idp.http_server.protocol import protocol_with_limits
+from mcp_idp.testing.corpus.asgi_client import ask
 from mcp_server.app import create_app
 from tests.support.app import FakeClock, lifespan
 from tests.support.raw_http import Connection, on_a_socket
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-
-    from starlette.types import ASGIApp, Message
+    from collections.abc import AsyncIterator, Iterable, Iterator
 
     from mcp_idp.http_server.limits import HttpLimits
-    from tests.corpus.model import Request, Stage
-    from tests.support.fake_issuer import Issuer
+    from mcp_idp.testing.corpus.assertions import Ask
+    from mcp_idp.testing.corpus.model import Attack, Stage
+    from mcp_idp.testing.issuer import Issuer
 
-    Ask = Callable[[Request], Coroutine[Any, Any, "Answer"]]
 
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    status: int
-    headers: list[tuple[bytes, bytes]]
-    body: bytes
+def rows(attacks: Iterable[Attack]) -> list[object]:
+    """The attacks as parameters of a test."""
+    return [pytest.param(attack, id=attack.id) for attack in attacks]
 
 
 def _settings(stage: Stage, folder: Path) -> Settings:
@@ -56,49 +52,6 @@ async def on(stage: Stage) -> AsyncIterator[tuple[Issuer, Ask]]:
             app = create_app(settings, clock=FakeClock(at=issuer.now).clock, http=http)
             async with lifespan(app):
                 yield issuer, lambda request: ask(app, request)
-
-
-async def ask(app: ASGIApp, request: Request) -> Answer:
-    """What `app` answers; `before` is asked first, and the session it opens is used."""
-    headers = list(request.headers)
-    if request.before is not None:
-        opened = await ask(app, request.before)
-        assert opened.status == 200, opened
-        headers += [(name, value) for name, value in opened.headers if name == b"mcp-session-id"]
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": request.method,
-        "scheme": "http",
-        "path": request.path,
-        "raw_path": request.path.encode(),
-        "query_string": request.query,
-        "root_path": "",
-        "headers": headers,
-        "client": ("127.0.0.1", 50000),
-        "server": ("127.0.0.1", 3000),
-        "state": {},
-    }
-    waiting: list[Message] = [{"type": "http.request", "body": request.body, "more_body": False}]
-    sent: list[Message] = []
-    responses = asyncio.Event()
-
-    async def receive() -> Message:
-        if waiting:
-            return waiting.pop()
-        await responses.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-        if message["type"] == "http.response.body" and not message.get("more_body", False):
-            responses.set()
-
-    await app(scope, receive, send)
-    start = sent[0]
-    assert start["type"] == "http.response.start"
-    return Answer(start["status"], list(start["headers"]), b"".join(m.get("body", b"") for m in sent[1:]))
 
 
 @dataclass

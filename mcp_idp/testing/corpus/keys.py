@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from jwt.algorithms import RSAAlgorithm
 
 from mcp_idp.errors import TokenErrorReason
-from tests.corpus.model import Attack, Stage, token
-from tests.corpus.token_forge import HEADER, RSA, ec_key, forge, headed, keyed_hash
-from tests.support.fake_issuer import Issuer, b64, public_jwk, rsa_key
+from mcp_idp.testing.corpus.model import Attack, Stage, token
+from mcp_idp.testing.corpus.token_forge import HEADER, RSA, ec_key, forge, headed, keyed_hash
+from mcp_idp.testing.issuer import Issuer, b64, public_jwk, rsa_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable

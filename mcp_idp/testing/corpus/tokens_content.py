@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mcp_idp.errors import TokenErrorReason
-from tests.corpus.model import Attack, token
-from tests.corpus.token_forge import claiming_text, forged
-from tests.support.fake_issuer import RESOURCE, Issuer
+from mcp_idp.testing.corpus.model import Attack, token
+from mcp_idp.testing.corpus.token_forge import claiming_text, forged
+from mcp_idp.testing.issuer import RESOURCE, Issuer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 import json
 
-from tests.corpus.tokens_identity import claims
+from mcp_idp.testing.corpus.tokens_identity import claims
 
 
 def _text(extra: str) -> Callable[[Issuer], str]:
@@ -25,6 +25,7 @@ def _whole(payload: bytes) -> Callable[[Issuer], str]:
 
 
 def claims_of(issuer: Issuer) -> bytes:
+    """The claims of a good token as JSON."""
     return json.dumps(issuer.claims()).encode()
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mcp_idp.errors import TokenErrorReason
-from tests.corpus.model import token
-from tests.corpus.token_forge import forge, headed, look_alike, parts
+from mcp_idp.testing.corpus.model import token
+from mcp_idp.testing.corpus.token_forge import forge, headed, look_alike, parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.fake_issuer import Issuer
+    from mcp_idp.testing.issuer import Issuer
 
 
 def _header(text: str) -> Callable[[Issuer], str]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tests.corpus.issuers import TRUSTED
-from tests.corpus.model import NO_CREDENTIALS, Attack, Request, Stage, call, in_session
-from tests.support.fake_issuer import rsa_key
+from mcp_idp.testing.corpus.issuers import TRUSTED
+from mcp_idp.testing.corpus.model import NO_CREDENTIALS, Attack, Request, Stage, call, in_session
+from mcp_idp.testing.issuer import rsa_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.fake_issuer import Issuer
+    from mcp_idp.testing.issuer import Issuer
 
     Make = Callable[[Issuer], Request]
 

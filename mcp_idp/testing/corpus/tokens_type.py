@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from mcp_idp.errors import TokenErrorReason
 from mcp_idp.providers import PROFILES
-from tests.corpus.model import Stage, token
-from tests.corpus.token_forge import claiming_text, left_hash
-from tests.corpus.tokens_identity import claims
-from tests.support.fake_issuer import NOW, b64
+from mcp_idp.testing.corpus.model import Stage, token
+from mcp_idp.testing.corpus.token_forge import claiming_text, left_hash
+from mcp_idp.testing.corpus.tokens_identity import claims
+from mcp_idp.testing.issuer import NOW, b64
 
 GENERIC = Stage(
     "a provider nobody knows", settings={"provider": PROFILES["generic"]}, good=lambda i: i.token(typ=..., sid=...)

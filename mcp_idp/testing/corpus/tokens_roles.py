@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_idp.errors import TokenErrorReason
 from mcp_idp.providers import PROFILES
-from tests.corpus.model import Attack, Stage, token
-from tests.corpus.token_forge import left_hash
-from tests.corpus.tokens_identity import claims
-from tests.support.fake_issuer import RESOURCE
+from mcp_idp.testing.corpus.model import Attack, Stage, token
+from mcp_idp.testing.corpus.token_forge import left_hash
+from mcp_idp.testing.corpus.tokens_identity import claims
+from mcp_idp.testing.issuer import RESOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.fake_issuer import Issuer
+    from mcp_idp.testing.issuer import Issuer
 
     Send = Callable[[Issuer], str]
 

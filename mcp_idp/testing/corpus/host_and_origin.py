@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tests.corpus.model import FOREIGN_HOST, HOST, NO_CREDENTIALS, Attack, Request, call
+from mcp_idp.testing.corpus.model import FOREIGN_HOST, HOST, NO_CREDENTIALS, Attack, Request, call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.fake_issuer import Issuer
+    from mcp_idp.testing.issuer import Issuer
 
     Make = Callable[[Issuer], Request]
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 import httpx
 
-from tests.support.fake_issuer import Issuer
+from mcp_idp.testing.issuer import Issuer
 
 if TYPE_CHECKING:
     import asyncio
@@ -39,6 +39,7 @@ class Introspecting(Issuer):
         return {name: value for name, value in members.items() if value is not ...}
 
     async def answer(self, request: httpx.Request) -> httpx.Response:
+        """Responds to an introspection request with `message`, to all else as `Issuer` does."""
         if request.method != "POST":
             return await super().answer(request)
         self.requests.append(request)

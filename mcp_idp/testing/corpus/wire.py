@@ -5,13 +5,25 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tests.corpus.model import WHOAMI, Attack
-from tests.corpus.wire_calls import CHUNK, CHUNKED, CODING, CROWDED, END, HOST, NOT_DONE, POST, head, row, whole
+from mcp_idp.testing.corpus.model import WHOAMI, Attack
+from mcp_idp.testing.corpus.wire_calls import (
+    CHUNK,
+    CHUNKED,
+    CODING,
+    CROWDED,
+    END,
+    HOST,
+    NOT_DONE,
+    POST,
+    head,
+    row,
+    whole,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.fake_issuer import Issuer
+    from mcp_idp.testing.issuer import Issuer
 
 
 def _line(  # noqa: PLR0917 - a row's columns

@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 
 from mcp_idp.errors import TokenErrorReason
-from tests.corpus.keys import TWO
-from tests.corpus.model import Stage, token, unavailable
-from tests.corpus.token_forge import HEADER, claiming, forge
-from tests.support.fake_issuer import ISSUER, Issuer, public_jwk
+from mcp_idp.testing.corpus.keys import TWO
+from mcp_idp.testing.corpus.model import Stage, token, unavailable
+from mcp_idp.testing.corpus.token_forge import HEADER, claiming, forge
+from mcp_idp.testing.issuer import ISSUER, Issuer, public_jwk
 
 OTHER = "http://localhost:8080/realms/other"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.corpus import (
+from mcp_idp.testing.corpus import (
     bodies,
     credentials,
     host_and_origin,
@@ -27,7 +27,7 @@ from tests.corpus import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.corpus.model import Attack
+    from mcp_idp.testing.corpus.model import Attack
 
     Families = Mapping[str, tuple[Attack, ...]]
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tests.corpus.issuers import TRUSTED
-from tests.corpus.model import HOST, PLAIN, WHOAMI, Stage, call, in_session
-from tests.corpus.token_forge import HEADER, claiming, ec_key, ed_key, forge, headed
-from tests.corpus.tokens_algorithm import MANY_KEYS
-from tests.corpus.tokens_identity import NO_AUD
-from tests.support.fake_issuer import NOW, RESOURCE, Issuer
+from mcp_idp.testing.corpus.issuers import TRUSTED
+from mcp_idp.testing.corpus.model import HOST, PLAIN, WHOAMI, Stage, call, in_session
+from mcp_idp.testing.corpus.token_forge import HEADER, claiming, ec_key, ed_key, forge, headed
+from mcp_idp.testing.corpus.tokens_algorithm import MANY_KEYS
+from mcp_idp.testing.corpus.tokens_identity import NO_AUD
+from mcp_idp.testing.issuer import NOW, RESOURCE, Issuer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.corpus.model import Sent
+    from mcp_idp.testing.corpus.model import Sent
 
 
 @dataclass(frozen=True, slots=True)

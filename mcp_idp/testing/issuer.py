@@ -32,6 +32,7 @@ def rsa_key(name: str, bits: int = 2048) -> rsa.RSAPrivateKey:
 
 
 def public_jwk(key: PrivateKey, **members: Any) -> dict[str, Any]:
+    """The public JWK of `key` with these members added (RFC 7517)."""
     public = key.public_key()
     match public:
         case rsa.RSAPublicKey():
@@ -45,6 +46,7 @@ def public_jwk(key: PrivateKey, **members: Any) -> dict[str, Any]:
 
 
 def b64(data: bytes) -> str:
+    """base64url without padding (RFC 7515 section 2)."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
@@ -100,13 +102,16 @@ class Issuer:
     def token(
         self, *, key: PrivateKey | None = None, kid: str | None = "one", alg: str = "RS256", **changes: Any
     ) -> str:
+        """A good access token with these claims changed; see `claims`."""
         headers = {"kid": kid} if kid is not None else {}
         return jwt.encode(self.claims(**changes), key or self.key, algorithm=alg, headers=headers)
 
     def token_with_header(self, **header: Any) -> str:
+        """A good access token with these header parameters added."""
         return jwt.encode(self.claims(), rsa_key("one"), algorithm="RS256", headers={"kid": "one", **header})
 
     async def answer(self, request: httpx.Request) -> httpx.Response:
+        """Responds to a request for the metadata or the keys; everything else is 404."""
         self.calls[request.url.path] += 1
         if self.pause is not None:
             await self.pause.wait()
@@ -129,7 +134,9 @@ class Issuer:
 
     @property
     def key_fetches(self) -> int:
+        """How often the keys were requested."""
         return self.calls["/realms/mcp/protocol/openid-connect/certs"]
 
     def http(self) -> httpx.AsyncClient:
+        """A client whose requests this issuer answers."""
         return httpx.AsyncClient(transport=httpx.MockTransport(self.answer))

@@ -21,21 +21,20 @@ if TYPE_CHECKING:
     from tests.conformance.model import Requirement
 
 TABLE = Path(__file__).parents[2] / "docs" / "dex-conformance.md"
-AREAS = ("gate", "metadata", "health", "page", "paths", "auth", "scopes", "sessions", "jwt", "keys", "discovery")
+AREAS = ("auth", "transport_security", "body", "metadata", "scopes", "sessions", "jwt", "jwks", "discovery")
 
 ROWS = {
-    "gate.other_scheme": ("scheme",),
-    "gate.malformed": ("one_header", "one_token", "empty_token"),
-    "gate.only_header": ("header_only",),
-    "gate.every_method": ("every_method",),
-    "gate.origin": ("origin", "origin_whole", "one_origin"),
-    "gate.host": ("host", "host_whole", "one_host"),
-    "gate.body": ("duplicate_members", "one_message", "json_errors", "utf8_only"),
-    "gate.body_bound": ("body_length", "declared_body", "counted_body"),
-    "gate.values_bound": ("values_bound", "depth_bound"),
-    "scopes.both_eras": ("tool_scope",),
-    "scopes.file": ("tool_scope",),
-    "scopes.only_listed": ("tool_listed",),
+    "auth.other_scheme": ("scheme",),
+    "auth.malformed": ("one_header", "one_token", "empty_token"),
+    "auth.header_only": ("header_only",),
+    "auth.every_method": ("every_method",),
+    "transport_security.origin": ("origin", "origin_whole", "one_origin"),
+    "transport_security.host": ("host", "host_whole", "one_host"),
+    "body.json": ("duplicate_members", "one_message", "json_errors", "utf8_only"),
+    "body.length": ("body_length", "declared_body", "counted_body"),
+    "body.json_values": ("values_bound", "depth_bound"),
+    "scopes.every_revision": ("tool_scope",),
+    "scopes.listed_tools_only": ("tool_listed",),
     "sessions.owner": ("session_subject", "session_client"),
     "jwt.shape": ("compact_shape", "one_spelling"),
     "jwt.length": ("token_length",),
@@ -48,49 +47,51 @@ ROWS = {
     "jwt.audience": ("audience", "audience_texts"),
     "jwt.times": ("expired", "expiry_required", "numeric_dates", "boolean_dates", "date_range", "not_before"),
     "jwt.lifetime": ("lifetime",),
-    "jwt.sender_bound": ("sender_bound",),
+    "jwt.sender_constrained": ("sender_bound",),
     "jwt.claims": ("text_claims", "text_lists", "duplicate_members", "no_constants", "finite_numbers"),
 }
 """The checks whose rows show a requirement at Dex."""
 
 _NO_SCOPES = "Dex has no scopes of one's own"
 LIMITS = {
-    "gate.insufficient_scope": f"{_NO_SCOPES}: no login brings more, so a missing group is 403 without a challenge",
+    "auth.insufficient_scope": f"{_NO_SCOPES}: no login brings more, so a missing group is 403 without a challenge",
     "scopes.one_challenge": f"{_NO_SCOPES}: the refusal is a 403 without a challenge, and names the groups",
     "jwt.scopes": f"{_NO_SCOPES}: none is read from its tokens, the person's groups are the scopes",
     "jwt.token_type": "holds for the ID token of a login (`c_hash`), for codes and refresh tokens; the ID token of a "
     "refresh looks like an access token and is accepted",
-    "jwt.user": "nothing in Dex's tokens marks a person; Dex gives no token without one (`dex.grants`)",
-    "keys.filter": "Dex publishes RSA keys for signatures only: there is no key to leave out",
+    "jwt.end_user": "nothing in Dex's tokens marks a person; Dex gives no token without one (`dex.grants`)",
+    "jwks.filter": "Dex publishes RSA keys for signatures only: there is no key to leave out",
 }
 """What Dex makes impossible, in whole or in part, and why."""
 
 _OWN_SERVER_ONLY = "the provider has no part in it"
-_DOCUMENT = "the document is the front's own file, and Dex's keys are beside it"
+_DOCUMENT = "the document is the registration proxy's own file, and Dex's keys are beside it"
 APART = {
     **dict.fromkeys(
         (
-            "gate.preflight",
-            "gate.same_bytes",
-            "gate.person_bound",
-            "health.live",
-            "page.says",
-            "paths.unknown",
-            "auth.disabled",
+            "transport_security.preflight",
+            "body.memory_per_user",
+            "auth.unknown_path",
             "scopes.by_arguments",
             "scopes.undecided",
-            "scopes.everything_named",
-            "scopes.again",
-            "scopes.known",
-            "sessions.bound",
-            "jwt.reasons",
-            "jwt.cache",
+            "scopes.every_primitive",
+            "scopes.checked_again",
+            "auth.any_header",
+            "auth.fail_closed",
+            "auth.provider_error",
+            "body.any_body",
+            "body.surrogates",
+            "jwt.any_claims",
+            "sessions.required",
+            "sessions.delete",
+            "sessions.get_stream",
+            "sessions.identity",
+            "sessions.stream_expiry",
         ),
         _OWN_SERVER_ONLY,
     ),
-    "scopes.prefix": "Dex puts nothing before a scope",
-    "discovery.bounds": _DOCUMENT,
-    "discovery.inside": _DOCUMENT,
+    "jwks.unreadable_key": _DOCUMENT,
+    "discovery.private_address": _DOCUMENT,
 }
 """What would be shown by Dex no better than without it, and why."""
 
@@ -104,7 +105,7 @@ which of those about requests, challenges, scopes, tokens, keys and discovery ho
 
 
 def requirements() -> dict[str, Requirement]:
-    """Those of the areas."""
+    """The requirements of the areas."""
     return {name: row for name, row in manifest().items() if name.split(".")[0] in AREAS}
 
 

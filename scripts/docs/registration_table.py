@@ -53,8 +53,8 @@ The provider answers 201 to some of these, and takes away what they asked for: e
 use PKCE with S256, has no redirect URI but the loopback one it named, and gets no token without a person.{more}
 """
 _MORE = {
-    "Keycloak": """ A *hole* is
-what Keycloak lets through by itself, before the bootstrap; `tests/conformance/requirements/bootstrap.py` has them.""",
+    "Keycloak": """ A *weakness* is
+what Keycloak allows by default, before the bootstrap; [Keycloak](keycloak.md#the-nine-weaknesses) lists them.""",
     "Dex": """ At the
 front they all get one of the same public clients.""",
 }

@@ -35,18 +35,15 @@ TEST_OF_PROFILE = {
 }
 
 
-@pytest.mark.requirement("personas.table")
 def test_the_table_is_current() -> None:
     assert TABLE.read_text(encoding="utf-8") == table(), "write it anew: python -m scripts.docs.registration_table"
 
 
-@pytest.mark.requirement("personas.table")
 def test_every_registration_profile_has_a_column_at_keycloak() -> None:
     # Under cimd there is no registration, and Keycloak needs a feature: tests/integration/test_insecure_keycloak.py.
     assert set(EXPECTED["Keycloak"].tested()) == set(get_args(RegistrationProfile)) - {"cimd"}
 
 
-@pytest.mark.requirement("personas.table")
 def test_every_registration_profile_has_a_column_at_dex_or_is_said_to_be_impossible() -> None:
     impossible = {profile for profile in get_args(RegistrationProfile) if f"`{profile}`" in EXPECTED["Dex"].cannot}
     assert set(EXPECTED["Dex"].tested()) == set(get_args(RegistrationProfile)) - impossible
@@ -55,7 +52,6 @@ def test_every_registration_profile_has_a_column_at_dex_or_is_said_to_be_impossi
             check_profile(profile)
 
 
-@pytest.mark.requirement("personas.table")
 def test_expectations_name_clients_and_requests_that_exist() -> None:
     hostile = [one.name for one in (*REJECTED, *NARROWED)]
     assert len(hostile) == len(set(hostile))
@@ -67,7 +63,6 @@ def test_expectations_name_clients_and_requests_that_exist() -> None:
         assert set().union(*(column.allowed for column in provider.columns.values())) <= set(PROFILES)
 
 
-@pytest.mark.requirement("personas.sources")
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 def test_a_persona_that_was_read_names_public_places_and_one_that_ran_its_version(profile: ClientProfile) -> None:
     assert profile.sources
@@ -77,7 +72,6 @@ def test_a_persona_that_was_read_names_public_places_and_one_that_ran_its_versio
         assert re.search(r"\d+\.\d+\.\d+$", profile.version)
 
 
-@pytest.mark.requirement("personas.sources")
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 def test_a_persona_asks_for_a_redirect_that_it_registered(profile: ClientProfile) -> None:
     registered = set(profile.registration["redirect_uris"])
@@ -86,25 +80,21 @@ def test_a_persona_asks_for_a_redirect_that_it_registered(profile: ClientProfile
     json.dumps(dict(profile.registration))  # it is valid JSON
 
 
-@pytest.mark.requirement("personas.guides")
 @pytest.mark.parametrize("client", TEST_OF_PROFILE)
 def test_a_guide_configures_its_client_as_the_servers_page_does(client: str) -> None:
     assert SNIPPETS[client] in {block.strip() for block in BLOCKS[TEST_OF_PROFILE[client]]}
 
 
-@pytest.mark.requirement("personas.guides")
 @pytest.mark.parametrize("client", LINKS)
 def test_a_guide_shows_the_install_link_of_the_servers_page(client: str) -> None:
     assert LINKS[client] in {block.strip() for block in BLOCKS[TEST_OF_PROFILE[client]]}
 
 
-@pytest.mark.requirement("personas.guides")
 def test_each_client_of_the_servers_page_has_a_guide() -> None:
     assert set(SNIPPETS) == set(TEST_OF_PROFILE)
     assert set(TEST_OF_PROFILE.values()) <= set(GUIDES)
 
 
-@pytest.mark.requirement("personas.guides")
 def test_each_guide_says_how_its_facts_are_known_and_links_lead_somewhere() -> None:
     for name, text in GUIDES.items():
         if name != "README":
@@ -113,7 +103,6 @@ def test_each_guide_says_how_its_facts_are_known_and_links_lead_somewhere() -> N
             assert (TABLE.parent / "clients" / link).exists(), f"{name}: {link}"
 
 
-@pytest.mark.requirement("personas.guides")
 def test_guides_name_only_our_own_address() -> None:
     addresses = re.findall(r"http://localhost:\d+/\w+", "".join("".join(blocks) for blocks in BLOCKS.values()))
     assert {address for address in addresses if address.endswith("/mcp")} == {PUBLIC_URL}

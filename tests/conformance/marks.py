@@ -1,4 +1,4 @@
-"""Which promises a file's tests show, read from its text: nothing is imported or run."""
+"""Which requirements the tests of a file show, read from its text: nothing is imported or run."""
 
 from __future__ import annotations
 

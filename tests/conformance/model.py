@@ -1,7 +1,7 @@
-"""What the stack promises, one row a promise: an id, where it comes from, one sentence of behaviour.
+"""The clauses that the stack is tested against: an id, the clause, and the behaviour in one sentence.
 
-A test carries the ids it shows in `@pytest.mark.requirement(...)`. `tests/conformance/test_matrix.py` fails when an id
-has no test, when a test has no id, and when a test names an id that is not here.
+A test that shows a requirement carries its id in `@pytest.mark.requirement(...)`. `tests/conformance/test_matrix.py`
+fails when an id has no test, or a test names an id that is not here. A test without a clause needs no mark.
 
 Rows live in one module per area under `tests/conformance/requirements/`; this one gathers them.
 """
@@ -15,11 +15,12 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """One promise.
+    """One requirement.
 
     Attributes:
-        id: dotted, `area.what`.
-        source: the clause it comes from ("RFC 6750 section 3.1"), or "ours".
+        id: dotted, `area.name`.
+        source: the clause that asks for it: "RFC 6750 section 3.1", a section of the MCP specification, a weakness or
+            a table of the HTTP contract in `docs/`.
         behaviour: one sentence, in the present tense.
     """
 
@@ -29,16 +30,16 @@ class Requirement:
 
 
 def manifest() -> dict[str, Requirement]:
-    """Every promise, by id.
+    """All requirements, by id.
 
     Raises:
-        ValueError: an id is there twice.
+        ValueError: two rows have the same id.
     """
     rows: dict[str, Requirement] = {}
     for path in sorted(Path(__file__).with_name("requirements").glob("*.py")):
         module = importlib.import_module(f"tests.conformance.requirements.{path.stem}")
         for row in module.REQUIREMENTS:
             if row.id in rows:
-                raise ValueError(f"{row.id} is promised twice")
+                raise ValueError(f"two rows have the id {row.id}")
             rows[row.id] = row
     return rows

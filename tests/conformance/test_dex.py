@@ -1,16 +1,13 @@
-"""No promise is silent about Dex: it is shown there, or the page says why it is not."""
+"""Each requirement is shown at Dex, or the page says why it is not."""
 
 from __future__ import annotations
-
-import pytest
 
 from mcp_idp.testing.corpus.families import CORPUS
 from scripts.docs.dex_conformance import APART, LIMITS, ROWS, TABLE, by_tests, requirements, table
 from tests.support.dex_rows import rows_at_dex
 
 
-@pytest.mark.requirement("dex.promises")
-def test_each_promise_is_shown_at_dex_or_says_why_it_is_not() -> None:
+def test_each_requirement_is_shown_at_dex_or_says_why_it_is_not() -> None:
     tested = ROWS.keys() | by_tests().keys()
     assert requirements().keys() - tested - LIMITS.keys() - APART.keys() == set()
     assert (LIMITS.keys() | APART.keys() | ROWS.keys()) - requirements().keys() == set()
@@ -18,12 +15,10 @@ def test_each_promise_is_shown_at_dex_or_says_why_it_is_not() -> None:
     assert not (LIMITS.keys() | APART.keys()) & tested
 
 
-@pytest.mark.requirement("dex.promises")
-def test_the_rows_that_show_a_promise_are_sent_at_dex_and_refused() -> None:
+def test_the_rows_that_show_a_requirement_are_sent_at_dex_and_rejected() -> None:
     refused = {row.check for row in rows_at_dex(CORPUS) if row.status != 200}
     assert {check for checks in ROWS.values() for check in checks} <= refused
 
 
-@pytest.mark.requirement("dex.promises")
 def test_the_page_is_current() -> None:
     assert TABLE.read_text(encoding="utf-8") == table(), "write it anew: python -m scripts.docs.dex_conformance"

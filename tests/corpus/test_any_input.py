@@ -9,7 +9,6 @@ import asyncio
 import re
 from typing import TYPE_CHECKING
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -52,7 +51,6 @@ def assert_sound(response: Answer) -> None:
     challenge(response.headers)
 
 
-@pytest.mark.requirement("corpus.any_input")
 def test_no_header_breaks_an_answer() -> None:
     with asyncio.Runner() as runner:
         stage = on(PLAIN)
@@ -73,7 +71,6 @@ def test_no_header_breaks_an_answer() -> None:
         runner.run(stage.__aexit__(None, None, None))
 
 
-@pytest.mark.requirement("corpus.any_input")
 def test_no_jose_header_breaks_an_answer() -> None:
     with asyncio.Runner() as runner:
         stage = on(PLAIN)
@@ -90,7 +87,6 @@ def test_no_jose_header_breaks_an_answer() -> None:
         runner.run(stage.__aexit__(None, None, None))
 
 
-@pytest.mark.requirement("corpus.any_input")
 @BOUNDED
 @given(st.lists(SCOPE, min_size=1, max_size=5), st.lists(SCOPE, min_size=1, max_size=5))
 def test_every_challenge_can_be_read_back(login: list[str], required: list[str]) -> None:

@@ -10,12 +10,10 @@ from tests.corpus.checks import CHECKS
 from tests.corpus.prove import ROOT, main
 
 
-@pytest.mark.requirement("corpus.checks")
 def test_every_row_has_a_check_and_every_check_a_row() -> None:
     assert {attack.check for attack in CORPUS} == set(CHECKS)
 
 
-@pytest.mark.requirement("corpus.checks")
 @pytest.mark.parametrize("name", CHECKS)
 def test_the_source_of_a_check_is_there_exactly_once(name: str) -> None:
     check = CHECKS[name]
@@ -24,11 +22,9 @@ def test_the_source_of_a_check_is_there_exactly_once(name: str) -> None:
 
 @pytest.mark.full
 @pytest.mark.timeout(1200)
-@pytest.mark.requirement("corpus.proof")
 def test_no_check_can_be_taken_away_unnoticed() -> None:
     assert main() == 0
 
 
-@pytest.mark.requirement("corpus.table")
 def test_the_table_is_current() -> None:
     assert TABLE.read_text(encoding="utf-8") == table(), "write it anew: python -m scripts.docs.attacks_table"

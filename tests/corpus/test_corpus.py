@@ -47,7 +47,7 @@ def crowded() -> Iterator[Listening]:
         yield server
 
 
-@pytest.mark.requirement("corpus.wire")
+@pytest.mark.requirement("corpus.connections")
 @pytest.mark.parametrize("attack", rows(ON_THE_WIRE))
 def test_a_hostile_connection_is_answered_and_nothing_behind_it_is_read(
     server: Listening, crowded: Listening, attack: Attack
@@ -59,7 +59,6 @@ def test_a_hostile_connection_is_answered_and_nothing_behind_it_is_read(
 STAGES = {id(stage): stage for stage in (TRUTHFUL, *(attack.stage for attack in CORPUS))}
 
 
-@pytest.mark.requirement("corpus.controls")
 @pytest.mark.parametrize("stage", [pytest.param(stage, id=stage.name) for stage in STAGES.values() if stage.good])
 async def test_a_good_token_passes_on_every_stage(stage: Stage) -> None:
     assert stage.good is not None
@@ -68,7 +67,6 @@ async def test_a_good_token_passes_on_every_stage(stage: Stage) -> None:
     assert response.status == 200, response
 
 
-@pytest.mark.requirement("corpus.controls")
 @pytest.mark.parametrize("control", [pytest.param(control, id=control.name) for control in CONTROLS])
 async def test_what_is_good_beside_the_attacks_passes(control: Control) -> None:
     async with on(control.stage) as (issuer, ask):
@@ -78,14 +76,12 @@ async def test_what_is_good_beside_the_attacks_passes(control: Control) -> None:
     assert response.status == 200, response
 
 
-@pytest.mark.requirement("corpus.controls")
 def test_a_good_call_passes_on_the_wire(server: Listening) -> None:
     sent = whole(server.issuer)
     received = server.exchange(sent + sent.replace(b"Content-Length", END + b"Content-Length"))
     assert received.count(b"HTTP/1.1 200") == 2
 
 
-@pytest.mark.requirement("corpus.size")
 def test_the_corpus_is_large_and_no_row_is_there_twice() -> None:
     assert len(CORPUS) >= 120
     assert len({attack.name for attack in CORPUS}) == len(CORPUS)

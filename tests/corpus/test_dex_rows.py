@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from mcp_idp.testing.corpus.families import CORPUS
 from tests.corpus.checks import CHECKS
 from tests.support.dex_rows import NO_PLACE, OTHERWISE, OWN, rows_at_dex
 
 
-@pytest.mark.requirement("corpus.dex")
 def test_every_row_is_sent_at_dex_or_says_why_it_is_not() -> None:
     sent = {attack.name for attack in rows_at_dex(CORPUS)}
     left_out = [attack for attack in CORPUS if attack.name not in sent]
@@ -18,7 +15,6 @@ def test_every_row_is_sent_at_dex_or_says_why_it_is_not() -> None:
     assert len(sent) > 2 * len(left_out)
 
 
-@pytest.mark.requirement("corpus.dex")
 def test_what_is_answered_otherwise_are_rows_that_are_sent() -> None:
     assert set(OTHERWISE) <= {attack.name for attack in rows_at_dex(CORPUS)}
     for attack in CORPUS:
@@ -28,7 +24,6 @@ def test_what_is_answered_otherwise_are_rows_that_are_sent() -> None:
             assert why
 
 
-@pytest.mark.requirement("corpus.dex_tokens")
 def test_rows_of_dex_itself_have_a_check_and_no_other_row_s_name() -> None:
     assert {attack.check for attack in OWN} <= set(CHECKS)
     assert not {attack.name for attack in OWN} & {attack.name for attack in CORPUS}

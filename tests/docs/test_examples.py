@@ -20,7 +20,6 @@ from tests.support.mcp_calls import events
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.requirement("protect.examples")
 @pytest.mark.parametrize("name", ["sdk", "starlette"])
 async def test_an_example_serves_whom_the_provider_vouches_for(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with signing() as issuer:
@@ -35,7 +34,6 @@ async def test_an_example_serves_whom_the_provider_vouches_for(name: str, monkey
     assert "4f0c" in str(events(response)[-1]["result"])
 
 
-@pytest.mark.requirement("protect.examples")
 @pytest.mark.parametrize("name", ["sdk", "starlette"])
 async def test_an_example_serves_at_another_host_and_path(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     opening = {
@@ -57,7 +55,7 @@ async def test_an_example_serves_at_another_host_and_path(name: str, monkeypatch
     assert response.status_code == 200, response.text
 
 
-@pytest.mark.requirement("upstream.one_audience")
+@pytest.mark.requirement("downstream_api.audience")
 async def test_the_api_sees_whom_its_tokens_stand_for_and_takes_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
     with signing() as issuer:
         monkeypatch.setenv("OAUTH_SERVER_URL", issuer.url)
@@ -94,7 +92,6 @@ async def test_the_api_sees_whom_its_tokens_stand_for_and_takes_no_others(monkey
 
 @pytest.mark.full
 @pytest.mark.timeout(900)  # installing takes minutes
-@pytest.mark.requirement("protect.examples")
 def test_the_example_of_fastmcp_serves_in_its_own_environment() -> None:
     root = EXAMPLES.parents[1]
     subprocess.run(["scripts/venv", "requirements-bench.lock"], cwd=root, check=True, capture_output=True)

@@ -98,7 +98,6 @@ def _serving(command: str, place: Path, url: str, port: int) -> Iterator[None]:
 @pytest.mark.full
 @pytest.mark.containers
 @pytest.mark.timeout(1200)
-@pytest.mark.requirement("docs.own_keycloak")
 def test_the_page_leads_from_a_keycloak_of_somebody_s_own_to_a_login(place: Path, engine: None) -> None:
     addresses = Addresses()
     (place / ".env").write_text(addresses.put_into(DOTENV), encoding="utf-8")
@@ -122,7 +121,6 @@ def test_the_page_leads_from_a_keycloak_of_somebody_s_own_to_a_login(place: Path
         subprocess.run(["docker", "rm", "--force", "--volumes", addresses.container], capture_output=True, check=False)
 
 
-@pytest.mark.requirement("docs.own_keycloak")
 def test_its_switches_and_its_image_are_those_of_the_compose_file() -> None:
     compose = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     expected = dict(re.findall(r'^ +(KC_SPI_\w+): "?([\w-]+)"?$', compose, re.MULTILINE))

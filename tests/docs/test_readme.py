@@ -32,7 +32,6 @@ def _here(block: str) -> bool:
     return not any(block.startswith(start) for start in ELSEWHERE)
 
 
-@pytest.mark.requirement("docs.blocks_run")
 @pytest.mark.containers
 @pytest.mark.parametrize("block", [block for block in SHELL if _here(block)])
 def test_a_shell_block_works_as_it_stands(block: str, stack: Stack) -> None:
@@ -68,7 +67,6 @@ def _what_readme_shows_after(block: str) -> list[str]:
     return text.splitlines()
 
 
-@pytest.mark.requirement("docs.blocks_run")
 def test_every_shell_block_is_run_somewhere() -> None:
     assert len(SHELL) == 5
     assert sum(_here(block) for block in SHELL) == 2
@@ -77,7 +75,6 @@ def test_every_shell_block_is_run_somewhere() -> None:
             assert os.access(ROOT / word, os.X_OK)
 
 
-@pytest.mark.requirement("docs.snippets")
 def test_readme_configures_clients_as_the_page_does() -> None:
     blocks = {text.strip() for _, text in BLOCKS}
     for snippet in client_snippets("http://localhost:3000/mcp"):
@@ -87,7 +84,6 @@ def test_readme_configures_clients_as_the_page_does() -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.requirement("docs.own_tool")
 async def test_the_tool_of_readme_is_served() -> None:
     (source,) = (text for kind, text in BLOCKS if kind == "python")
     module = ModuleType("readme")
@@ -98,7 +94,6 @@ async def test_the_tool_of_readme_is_served() -> None:
     assert (tool.name, tool.description) == ("my_orders", "List the orders of whoever is logged in.")
 
 
-@pytest.mark.requirement("docs.links")
 def test_links_inside_the_repository_lead_somewhere() -> None:
     broken = []
     for page in ROOT.glob("*.md"):
@@ -107,7 +102,6 @@ def test_links_inside_the_repository_lead_somewhere() -> None:
     assert broken == []
 
 
-@pytest.mark.requirement("docs.no_place")
 def test_no_file_names_a_machine_s_path_or_a_registry() -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     places = re.compile(r"/(work|root)/\w|pypi\.(org|python)|registry\.npmjs|deb\.debian|pythonhosted")

@@ -66,7 +66,6 @@ class Fetched(HTMLParser):
         assert "mermaid" not in attributes.get("class", "").split(), "its script would be fetched from elsewhere"
 
 
-@pytest.mark.requirement("site.builds")
 def test_every_page_becomes_a_page_of_the_site(site: Path) -> None:
     names = {
         page.relative_to(DOCS).with_suffix(".html").as_posix().replace("README.html", "index.html") for page in PAGES
@@ -74,7 +73,6 @@ def test_every_page_becomes_a_page_of_the_site(site: Path) -> None:
     assert names <= {page.relative_to(site).as_posix() for page in site.rglob("*.html")}
 
 
-@pytest.mark.requirement("site.builds")
 def test_links_that_lead_nowhere_are_refused(tmp_path: Path) -> None:
     nowhere = ("tools.md#no-such-part", "no-such-page.md", "/tools.md", "../README.md")
     config = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
@@ -91,7 +89,6 @@ def test_links_that_lead_nowhere_are_refused(tmp_path: Path) -> None:
     assert f"{len(nowhere)} warnings in strict mode" in output
 
 
-@pytest.mark.requirement("site.offline")
 def test_no_page_fetches_anything_from_elsewhere(site: Path) -> None:
     elsewhere = []
     for page in site.rglob("*.html"):
@@ -105,7 +102,6 @@ def test_no_page_fetches_anything_from_elsewhere(site: Path) -> None:
     assert elsewhere == []
 
 
-@pytest.mark.requirement("site.nav")
 def test_every_page_is_in_the_navigation_once(site: Path) -> None:
     start = (site / "index.html").read_text(encoding="utf-8")
     (sidebar,) = re.findall(r'<nav class="md-nav md-nav--primary.*?</nav>\s*</div>', start, re.DOTALL)
@@ -116,7 +112,6 @@ def test_every_page_is_in_the_navigation_once(site: Path) -> None:
     assert sorted(linked) == sorted(pages)
 
 
-@pytest.mark.requirement("site.links")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
 def test_a_page_links_inside_docs_and_names_files_that_exist(page: Path) -> None:
     text = _FENCED.sub("", page.read_text(encoding="utf-8"))
@@ -129,12 +124,10 @@ def test_a_page_links_inside_docs_and_names_files_that_exist(page: Path) -> None
     assert missing == []
 
 
-@pytest.mark.requirement("site.settings")
 def test_the_settings_page_is_current() -> None:
     assert TABLE.read_text(encoding="utf-8") == table(), "write it anew: python -m scripts.docs.settings_table"
 
 
-@pytest.mark.requirement("site.settings")
 def test_every_setting_stands_in_one_row_with_words() -> None:
     groups = [group for part in sections().values() for group in part]
     listed = [name for group in groups for name in group.values]
@@ -143,7 +136,7 @@ def test_every_setting_stands_in_one_row_with_words() -> None:
     assert all(group.text for group in groups)
 
 
-@pytest.mark.requirement("site.install")
+@pytest.mark.requirement("docs.install_links")
 def test_an_install_link_says_what_the_file_would() -> None:
     by_client = {snippet.client: snippet for snippet in client_snippets(PUBLIC_URL, "a & b")}
     assert {name for name, snippet in by_client.items() if snippet.link} == {"VS Code", "Cursor"}
@@ -160,7 +153,7 @@ def test_an_install_link_says_what_the_file_would() -> None:
     assert {"mcpServers": {name: json.loads(b64decode(config, validate=True))}} == json.loads(by_client["Cursor"].text)
 
 
-@pytest.mark.requirement("site.install")
+@pytest.mark.requirement("docs.install_links")
 def test_the_servers_page_has_the_links() -> None:
     settings = load_settings({"MCP_PUBLIC_URL": "http://localhost:3000/mcp"})
     page = render_landing_page(settings, load_access(settings.access_file)).body.decode()

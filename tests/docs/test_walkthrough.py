@@ -17,7 +17,6 @@ PAGE = (Path(__file__).parents[2] / "docs" / "curl.md").read_text(encoding="utf-
 BLOCKS = re.findall(r"^```bash\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.requirement("docs.curl")
 @pytest.mark.containers
 def test_the_walk_through_works_as_it_is_written(stack: Stack) -> None:
     ended = subprocess.run(
@@ -42,7 +41,6 @@ def test_the_walk_through_works_as_it_is_written(stack: Stack) -> None:
     assert '"supportedVersions"' in output
 
 
-@pytest.mark.requirement("docs.curl")
 def test_every_command_of_the_walk_through_is_in_a_block_that_runs() -> None:
     assert PAGE.count("```") == 2 * len(BLOCKS)
     assert len(BLOCKS) >= 10

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.containers
 
 
-@pytest.mark.requirement("bootstrap.order")
 def test_nobody_can_register_while_a_realm_is_being_made(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = Realm(keycloak, tmp_path, "test-in-the-making")
     realm.write_access()
@@ -27,7 +26,6 @@ def test_nobody_can_register_while_a_realm_is_being_made(keycloak: Keycloak, tmp
     assert allowed == [set()] * changes + [{OWN, VENDOR}] * 3
 
 
-@pytest.mark.requirement("bootstrap.order")
 def test_nobody_can_register_while_the_rules_of_a_realm_change(realm: Realm) -> None:
     realm.write_access(resource={"name": "Renamed"}, registration={"max_clients": 500, "profile": "loopback-only"})
     changes, allowed = _watched(realm)
@@ -36,7 +34,6 @@ def test_nobody_can_register_while_the_rules_of_a_realm_change(realm: Realm) -> 
     assert allowed == [{OWN, VENDOR}, *[set()] * (changes - 1), *[{OWN}] * 3]
 
 
-@pytest.mark.requirement("bootstrap.order")
 def test_a_realm_that_opens_lets_in_whom_it_did_not_only_at_the_very_end(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = bootstrapped(keycloak, tmp_path, registration={"profile": "closed"})
     realm.write_access()
@@ -53,7 +50,6 @@ def _watched(realm: Realm) -> tuple[int, list[set[str]]]:
     return changes, allowed
 
 
-@pytest.mark.requirement("bootstrap.order")
 def test_nobody_logs_in_at_a_realm_that_is_not_finished(realm: Realm) -> None:
     realm.admin().write("PUT", (), {"enabled": False})
     back = realm.authorize("reader", client_id="mcp-native", redirect_uri="http://127.0.0.1:5555/callback")

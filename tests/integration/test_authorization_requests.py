@@ -25,7 +25,7 @@ def unsigned(realm: Realm, client_id: str, **members: str) -> str:
     return jwt.encode({**content, **plain}, "", algorithm="none")
 
 
-@pytest.mark.requirement("bootstrap.requests")
+@pytest.mark.requirement("bootstrap.request_objects")
 @pytest.mark.parametrize(
     "members",
     [
@@ -43,7 +43,7 @@ def test_a_request_object_gets_round_no_rule(standing_realm: Realm, members: dic
     assert "error" in back or back["status"] == 400
 
 
-@pytest.mark.requirement("bootstrap.requests")
+@pytest.mark.requirement("bootstrap.request_objects")
 def test_a_request_by_reference_is_refused_and_a_pushed_one_is_judged(standing_realm: Realm) -> None:
     client_id = registered(standing_realm)["client_id"]
     _, pkce = pkce_pair()
@@ -63,7 +63,7 @@ def test_a_request_by_reference_is_refused_and_a_pushed_one_is_judged(standing_r
     assert "code" in standing_realm.authorize("reader", **reference)
 
 
-@pytest.mark.requirement("bootstrap.redirect_at_use")
+@pytest.mark.requirement("bootstrap.redirect_at_login")
 @pytest.mark.parametrize(
     "uri",
     [
@@ -89,7 +89,6 @@ def test_a_login_goes_back_nowhere_else(standing_realm: Realm, uri: str) -> None
         assert "Invalid parameter: redirect_uri" in back["page"]
 
 
-@pytest.mark.requirement("bootstrap.unknown_client")
 def test_an_unknown_client_id_ends_at_a_page_that_says_what_to_do(standing_realm: Realm) -> None:
     _, pkce = pkce_pair()
     back = standing_realm.authorize("reader", client_id="of-another-realm", scope="mcp:tools", **pkce)

@@ -25,7 +25,6 @@ ALLOWED_REDIRECTS = (
 )
 
 
-@pytest.mark.requirement("bootstrap.idempotent")
 def test_a_second_apply_writes_nothing_and_says_so(realm: Realm) -> None:
     assert "~ realm: enable" in realm.message  # from the first apply, in the fixture
     with recording(realm.server.url) as proxy:
@@ -35,7 +34,6 @@ def test_a_second_apply_writes_nothing_and_says_so(realm: Realm) -> None:
     assert "no changes" in realm.message
 
 
-@pytest.mark.requirement("bootstrap.heals")
 def test_an_apply_puts_right_what_somebody_changed(realm: Realm) -> None:
     admin = realm.admin()
     scopes = {scope["name"]: scope for scope in admin.get("client-scopes")}
@@ -68,7 +66,6 @@ def test_an_apply_puts_right_what_somebody_changed(realm: Realm) -> None:
     assert realm.apply() == 0, realm.message
 
 
-@pytest.mark.requirement("bootstrap.ownership")
 def test_what_others_made_stays_as_it_is(realm: Realm, keycloak: Keycloak, tmp_path: Path) -> None:
     other = bootstrapped(keycloak, _folder(tmp_path, "other"))
     admin = realm.admin()
@@ -100,7 +97,6 @@ def test_what_others_made_stays_as_it_is(realm: Realm, keycloak: Keycloak, tmp_p
     assert everything() == before
 
 
-@pytest.mark.requirement("bootstrap.heals", "bootstrap.idempotent")
 def test_a_resource_that_moved_gets_its_new_audience_everywhere(realm: Realm) -> None:
     moved = "http://localhost:3100/mcp"
     realm.public_url = moved
@@ -112,7 +108,6 @@ def test_a_resource_that_moved_gets_its_new_audience_everywhere(realm: Realm) ->
     assert realm.apply() == 0
 
 
-@pytest.mark.requirement("bootstrap.secret")
 def test_the_servers_secret_is_made_once_and_readable_by_its_user_only(realm: Realm) -> None:
     path = realm.folder / "client-secret"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -127,7 +122,6 @@ def test_the_servers_secret_is_made_once_and_readable_by_its_user_only(realm: Re
     assert realm.introspect(response["access_token"])["active"] is True
 
 
-@pytest.mark.requirement("bootstrap.proof")
 def test_an_apply_fails_if_somebody_would_get_more_than_promised(realm: Realm) -> None:
     admin = realm.admin()
     role = admin.get("roles", "mcp-admin")

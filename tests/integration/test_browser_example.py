@@ -36,7 +36,6 @@ def page_at() -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
-@pytest.mark.requirement("example.browser")
 def test_a_page_logs_in_and_shows_progress_as_it_streams(keycloak: Keycloak, tmp_path: Path) -> None:
     with page_at() as origin, chromium() as page:
         access = {"registration": {"web_origins": [origin]}}

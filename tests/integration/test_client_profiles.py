@@ -71,7 +71,7 @@ def send(realm: Realm, hostile: Hostile, initial_access_token: str | None = None
     return httpx.post(f"{realm.issuer}/clients-registrations/openid-connect", content=hostile.body, headers=headers)
 
 
-@pytest.mark.requirement("personas.matrix")
+@pytest.mark.requirement("registration.profiles")
 @pytest.mark.parametrize("profile", COLUMNS)
 def test_each_client_is_registered_or_refused_as_the_table_says(realms: Realms, profile: str) -> None:
     realm, column = realms(profile), COLUMNS[profile]
@@ -81,7 +81,7 @@ def test_each_client_is_registered_or_refused_as_the_table_says(realms: Realms, 
     assert all(("client_id" in response) == (response["status"] == 201) for response in responses.values())
 
 
-@pytest.mark.requirement("personas.matrix")
+@pytest.mark.requirement("registration.profiles")
 @pytest.mark.parametrize("profile", [name for name, column in COLUMNS.items() if column.initial_access_token])
 def test_without_an_invitation_nobody_registers_where_one_is_needed(realms: Realms, profile: str) -> None:
     realm = realms(profile)
@@ -89,7 +89,7 @@ def test_without_an_invitation_nobody_registers_where_one_is_needed(realms: Real
     assert statuses <= {401, 403}
 
 
-@pytest.mark.requirement("personas.login", "personas.admitted", "personas.refresh", "personas.forgotten")
+@pytest.mark.requirement("registration.login", "registration.token", "registration.refresh", "registration.deletion")
 @pytest.mark.parametrize(("profile", "name"), ALLOWED_CELLS)
 async def test_a_client_logs_in_calls_refreshes_and_is_forgotten(realms: Realms, profile: str, name: str) -> None:
     realm = realms(profile)
@@ -122,7 +122,6 @@ def assert_outcome(realm: Realm, client: Json, response: Json) -> None:
     assert token["exp"] - token["iat"] == 300
 
 
-@pytest.mark.requirement("adoption.personas")
 async def test_every_client_works_at_an_adopted_realm_those_registered_before_too(
     keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -144,7 +143,7 @@ async def test_every_client_works_at_an_adopted_realm_those_registered_before_to
                 assert set(claims(token)["scope"].split()) >= set(TUTORIAL_SCOPES.split())
 
 
-@pytest.mark.requirement("personas.parallel_refresh")
+@pytest.mark.requirement("registration.concurrent_refresh")
 @pytest.mark.parametrize("name", ["Claude Code", "TypeScript SDK 2.x", "mcp-remote"])  # one per authentication method
 def test_two_refreshes_at_once_both_go_through_and_the_session_goes_on(realms: Realms, name: str) -> None:
     client_of = replay(realms("open-dev"), "open-dev", name)
@@ -163,7 +162,7 @@ def test_two_refreshes_at_once_both_go_through_and_the_session_goes_on(realms: R
     assert client_of.log_in(client, PROFILES[name].redirects[0])["status"] == 200  # the registration is unchanged
 
 
-@pytest.mark.requirement("personas.hostile")
+@pytest.mark.requirement("registration.hostile")
 @pytest.mark.parametrize("profile", COLUMNS)
 def test_no_hostile_registration_gets_in(realms: Realms, profile: str) -> None:
     realm, column = realms(profile), COLUMNS[profile]
@@ -182,7 +181,7 @@ def clients(realm: Realm) -> set[str]:
     return {client["clientId"] for client in realm.admin().get("clients")}
 
 
-@pytest.mark.requirement("personas.curbed")
+@pytest.mark.requirement("registration.narrowed")
 @pytest.mark.parametrize("profile", [name for name, column in COLUMNS.items() if column.allowed])
 def test_a_client_that_asks_for_more_than_the_code_flow_does_not_get_it(realms: Realms, profile: str) -> None:
     realm, column = realms(profile), COLUMNS[profile]
@@ -215,7 +214,6 @@ def pairwise(client: Json) -> list[Json]:
 
 
 @pytest.mark.full
-@pytest.mark.requirement("personas.flood")
 def test_a_thousand_registrations_fill_the_realm_and_no_more(
     keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -45,7 +45,6 @@ def run(
     return run_client(node, flavour, server.url, calls, partial(server.realm.visit, user), **environment)
 
 
-@pytest.mark.requirement("clients.typescript")
 @pytest.mark.parametrize(("flavour", "session"), [("sdk-1", True), ("client-2-legacy", True), ("client-2-auto", False)])
 def test_an_official_typescript_client_logs_in_and_calls_tools(
     node: str,
@@ -63,7 +62,7 @@ def test_an_official_typescript_client_logs_in_and_calls_tools(
     assert transcript.all("logins") == [1]
 
 
-@pytest.mark.requirement("clients.old")
+@pytest.mark.requirement("clients.march_2025")
 def test_a_client_of_march_2025_logs_in_with_the_mirror(node: str, server: Server) -> None:
     transcript = run(node, server, "sdk-of-2025-03", CALLS, SCOPE="mcp:tools mcp:notes.read")
     assert transcript.all("failed") == []
@@ -73,7 +72,7 @@ def test_a_client_of_march_2025_logs_in_with_the_mirror(node: str, server: Serve
     assert "legacy_discovery_used" in server.log
 
 
-@pytest.mark.requirement("clients.old")
+@pytest.mark.requirement("clients.march_2025")
 def test_without_the_mirror_it_fails_and_the_log_says_what_was_tried(node: str, requesting_base_scope: Server) -> None:
     transcript = run(node, requesting_base_scope, "sdk-of-2025-03", CALLS, SCOPE="mcp:tools")
     assert transcript.all("message") == ["Dynamic client registration failed: HTTP 404"]

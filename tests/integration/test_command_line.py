@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.containers
 
 
-@pytest.mark.requirement("bootstrap.failures")
 def test_a_wrong_admin_secret_ends_with_one_line_that_says_what_to_do(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = Realm(keycloak, tmp_path, "test-refused")
     realm.write_access()
@@ -29,7 +28,6 @@ def test_a_wrong_admin_secret_ends_with_one_line_that_says_what_to_do(keycloak: 
     assert "wrong-wrong" not in error
 
 
-@pytest.mark.requirement("bootstrap.failures", "bootstrap.last_lines")
 def test_the_command_line_ends_with_who_can_log_in_and_what_to_type_next(standing_realm: Realm) -> None:
     code, out, error = command_line(standing_realm, "apply")
     assert (code, error) == (0, "")
@@ -46,7 +44,6 @@ def test_the_command_line_ends_with_who_can_log_in_and_what_to_type_next(standin
     assert standing_realm.client_secret not in out
 
 
-@pytest.mark.requirement("bootstrap.failures")
 def test_a_provider_that_does_not_answer_ends_with_exit_code_three(standing_realm: Realm) -> None:
     nowhere = f"http://127.0.0.1:1/realms/{standing_realm.name}"
     code, out, error = command_line(standing_realm, "apply", "--wait", "1", OAUTH_INTERNAL_URL=nowhere)

@@ -17,7 +17,6 @@ pytestmark = pytest.mark.containers
 PROMPT_NONE = {"prompt": "none"}
 
 
-@pytest.mark.requirement("bootstrap.consent")
 def test_who_agreed_to_one_client_is_asked_for_every_other_and_for_more(standing_realm: Realm) -> None:
     user, (_, pkce) = standing_realm.browser("admin"), pkce_pair()
     known, other = native(standing_realm), native(standing_realm, f"{ALL} offline_access")
@@ -35,7 +34,6 @@ def test_who_agreed_to_one_client_is_asked_for_every_other_and_for_more(standing
         assert (back["error"], "code" in back) == ("interaction_required", False)
 
 
-@pytest.mark.requirement("bootstrap.consent")
 @pytest.mark.parametrize("request", [{}, {"scope": "openid"}])
 def test_without_asking_a_client_learns_who_somebody_is_and_gets_nothing_for_us(
     standing_realm: Realm, request: dict[str, str]
@@ -54,7 +52,6 @@ def test_without_asking_a_client_learns_who_somebody_is_and_gets_nothing_for_us(
         assert standing_realm.introspect(got["access_token"]) == {"active": False}
 
 
-@pytest.mark.requirement("bootstrap.consent")
 def test_a_refresh_brings_no_more_than_was_agreed_to(standing_realm: Realm) -> None:
     """Not even if the client has extended its registration in the meantime with its registration access token."""
     client = registered(standing_realm)
@@ -68,7 +65,6 @@ def test_a_refresh_brings_no_more_than_was_agreed_to(standing_realm: Realm) -> N
     assert claims(refreshed["access_token"])["scope"] == "mcp:tools"
 
 
-@pytest.mark.requirement("bootstrap.consent")
 def test_a_client_can_do_nothing_with_what_another_got(standing_realm: Realm) -> None:
     thief = standing_realm.post_client("openid-connect", {**CONFIDENTIAL, "scope": "mcp:tools"})
     known = {"client_id": thief["client_id"], "client_secret": thief["client_secret"]}
@@ -95,7 +91,7 @@ def test_a_client_can_do_nothing_with_what_another_got(standing_realm: Realm) ->
     assert (status, response["error"]) == (400, "invalid_grant")
 
 
-@pytest.mark.requirement("bootstrap.requests")
+@pytest.mark.requirement("bootstrap.request_objects")
 def test_a_request_that_one_client_pushed_is_no_other_s(standing_realm: Realm) -> None:
     mine, other = native(standing_realm), native(standing_realm)
     _, pkce = pkce_pair()
@@ -105,7 +101,6 @@ def test_a_request_that_one_client_pushed_is_no_other_s(standing_realm: Realm) -
     assert standing_realm.authorize("reader", client_id=other, request_uri=reference)["status"] == 400
 
 
-@pytest.mark.requirement("bootstrap.builtin_clients")
 @pytest.mark.parametrize("client_id", ["account-console", "account", "security-admin-console"])
 def test_keycloaks_own_clients_which_ask_nobody_bring_none_of_our_scopes(standing_realm: Realm, client_id: str) -> None:
     server, realm = standing_realm.server.url, standing_realm.name
@@ -120,7 +115,7 @@ def test_keycloaks_own_clients_which_ask_nobody_bring_none_of_our_scopes(standin
     assert PUBLIC_URL not in str(client)
 
 
-@pytest.mark.requirement("bootstrap.redirect_at_use")
+@pytest.mark.requirement("bootstrap.redirect_at_login")
 def test_a_logout_goes_back_nowhere_else(standing_realm: Realm) -> None:
     url = f"{standing_realm.issuer}/protocol/openid-connect/logout"
     for client_id in (native(standing_realm), "mcp-native", "account"):

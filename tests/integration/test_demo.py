@@ -69,7 +69,6 @@ def read_until(process: subprocess.Popen[str], expected: str) -> str:
     raise AssertionError(f"'{expected}' was never said:\n{output}")
 
 
-@pytest.mark.requirement("demo.runs", "demo.honest", "demo.leaves_nothing")
 def test_the_demo_logs_in_calls_tools_and_is_gone(tmp_path: Path) -> None:
     with demo(tmp_path, *free_ports()) as process:
         output, _ = process.communicate()
@@ -81,7 +80,6 @@ def test_the_demo_logs_in_calls_tools_and_is_gone(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.requirement("demo.leaves_nothing")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_kept_demo_ends_with_everything_it_started(tmp_path: Path, number: signal.Signals, code: int) -> None:
     with demo(tmp_path, "--keep", *free_ports()) as process:
@@ -96,7 +94,6 @@ def test_a_kept_demo_ends_with_everything_it_started(tmp_path: Path, number: sig
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.requirement("demo.leaves_nothing")
 @pytest.mark.parametrize("moment", ["An identity provider", "STEP 1", "STEP 8"])
 def test_an_interrupt_at_any_moment_leaves_nothing_either(tmp_path: Path, moment: str) -> None:
     with demo(tmp_path, "--keep", *free_ports()) as process:  # --keep, so that it does not end before the signal
@@ -109,7 +106,6 @@ def test_an_interrupt_at_any_moment_leaves_nothing_either(tmp_path: Path, moment
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.requirement("demo.ports")
 def test_a_port_that_was_named_and_is_taken_is_refused_at_once(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = busy.getsockname()[1]

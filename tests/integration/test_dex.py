@@ -108,7 +108,7 @@ def native(dex: Dex) -> str:
     return str(dex.register(redirect_uris=[REDIRECT])["client_id"])
 
 
-@pytest.mark.requirement("dex.register", "dex.login")
+@pytest.mark.requirement("dex.registration", "dex.login")
 @pytest.mark.parametrize("profile", PROFILES)
 def test_a_program_registers_and_brings_a_person_through_the_login(dex: Dex, profile: str) -> None:
     for uri in PROFILES[profile]:
@@ -126,12 +126,12 @@ def test_a_program_registers_and_brings_a_person_through_the_login(dex: Dex, pro
         assert "refresh_token" in tokens
 
 
-@pytest.mark.requirement("dex.register")
+@pytest.mark.requirement("dex.registration")
 def test_a_program_may_come_back_on_another_port(dex: Dex, native: str) -> None:
     assert "access_token" in dex.log_in("reader", native, redirect_uri="http://localhost:50001/elsewhere")
 
 
-@pytest.mark.requirement("dex.register_more")
+@pytest.mark.requirement("dex.registration_response")
 def test_what_else_is_asked_for_is_answered_by_what_the_client_gets(dex: Dex) -> None:
     requests = {"token_endpoint_auth_method": "client_secret_basic", "grant_types": ["client_credentials"]}
     got = dex.register(redirect_uris=[REDIRECT], scope="openid everything", jwks_uri="http://a.example/", **requests)
@@ -141,7 +141,7 @@ def test_what_else_is_asked_for_is_answered_by_what_the_client_gets(dex: Dex) ->
     assert set(got) & {"client_secret", "scope", "jwks_uri", "registration_access_token"} == set()
 
 
-@pytest.mark.requirement("dex.register_refused")
+@pytest.mark.requirement("dex.registration_rejected")
 @pytest.mark.parametrize(
     "uri",
     [
@@ -182,7 +182,7 @@ def test_a_redirect_that_is_not_listed_is_refused(dex: Dex, uri: object) -> None
         assert "vscode" in got["error_description"]
 
 
-@pytest.mark.requirement("dex.register_refused")
+@pytest.mark.requirement("dex.registration_rejected")
 @pytest.mark.parametrize(
     "uris", [[], None, REDIRECT, 1, {}, [REDIRECT] * 11, ["https://vscode.dev/redirect", PROFILES["Cursor"][0]]]
 )
@@ -191,7 +191,7 @@ def test_redirects_that_are_none_too_many_or_of_two_vendors_are_refused(dex: Dex
     assert (got["status"], got["error"]) == (400, "invalid_redirect_uri")
 
 
-@pytest.mark.requirement("dex.register_refused")
+@pytest.mark.requirement("dex.registration_rejected")
 @pytest.mark.parametrize(
     "body",
     [
@@ -211,7 +211,6 @@ def test_what_is_no_registration_is_refused(dex: Dex, body: bytes) -> None:
         assert "server" not in got.headers
 
 
-@pytest.mark.requirement("dex.register_data")
 @pytest.mark.parametrize(
     "name",
     [
@@ -227,7 +226,6 @@ def test_text_of_a_registration_is_data(dex: Dex, name: str) -> None:
     assert got["client_id"].startswith("mcp-native-")
 
 
-@pytest.mark.requirement("dex.register_data")
 def test_the_members_that_are_judged_are_those_that_are_answered(dex: Dex) -> None:
     good, evil = (f'"redirect_uris":["{uri}"]' for uri in (REDIRECT, "https://attacker.example/"))
     got = httpx.post(f"{dex.issuer}/register", content=f'{{{evil},{good},"client_name":{{"a":1}}}}').json()
@@ -252,7 +250,6 @@ def test_both_documents_are_one_and_name_the_issuer(dex: Dex) -> None:
             assert httpx.get(value).status_code != 404, name
 
 
-@pytest.mark.requirement("dex.unlisted")
 @pytest.mark.parametrize("path", [*UNLISTED, *DISGUISED])
 def test_what_is_not_listed_is_not_there(dex: Dex, path: str) -> None:
     for method in ("GET", "POST", "PUT", "OPTIONS", "CONNECT"):
@@ -260,7 +257,6 @@ def test_what_is_not_listed_is_not_there(dex: Dex, path: str) -> None:
         assert status in {400, 404}, method
 
 
-@pytest.mark.requirement("dex.unlisted")
 def test_dex_itself_counts_no_request_for_what_is_not_listed(dex: Dex) -> None:
     before = counted(dex)
     for path in (*UNLISTED, *DISGUISED):
@@ -279,7 +275,6 @@ def counted(dex: Dex) -> dict[str, float]:
     return {name: float(value) for name, _, value in lines}
 
 
-@pytest.mark.requirement("dex.unlisted")
 @pytest.mark.parametrize(
     "target",
     ["http://dex:5556/device/code", "http://localhost/../device/code", "*", "dex:5556", "/device/code?x=/keys"],
@@ -289,7 +284,6 @@ def test_other_forms_of_a_request_lead_nowhere_else(dex: Dex, target: str) -> No
     assert status in {400, 404}
 
 
-@pytest.mark.requirement("dex.unlisted")
 @pytest.mark.parametrize(
     "head",
     [
@@ -368,7 +362,7 @@ def test_a_code_is_worth_nothing_without_its_verifier(dex: Dex, native: str) -> 
         assert dex.token(**form, code=code, **more)["status"] == 400
 
 
-@pytest.mark.requirement("dex.redirects")
+@pytest.mark.requirement("dex.redirect_uris")
 @pytest.mark.parametrize(
     "uri",
     ["https://attacker.example/", "http://localhost.attacker.example/", "https://localhost/", "//attacker.example"],
@@ -380,7 +374,7 @@ def test_dex_itself_sends_nobody_where_a_client_does_not_live(dex: Dex, native: 
         assert "location" not in answer.headers
 
 
-@pytest.mark.requirement("dex.redirects")
+@pytest.mark.requirement("dex.redirect_uris")
 @pytest.mark.parametrize(
     "name", ["redirect_uri", "client_id", "state", "redirect%5Furi", "client_id%00", "redirect+uri"]
 )
@@ -390,7 +384,7 @@ def test_a_parameter_that_could_be_read_twice_is_refused(dex: Dex, native: str, 
         assert httpx.get(crafted).status_code == 400
 
 
-@pytest.mark.requirement("dex.redirects")
+@pytest.mark.requirement("dex.redirect_uris")
 @pytest.mark.parametrize(
     "back", ["https://attacker.example/", "//attacker.example", "/\\attacker.example", "javascript:x"]
 )
@@ -402,14 +396,13 @@ def test_a_page_s_way_back_leads_nowhere_else(dex: Dex, native: str, back: str) 
     assert crafted.status_code == 400
 
 
-@pytest.mark.requirement("dex.redirects")
+@pytest.mark.requirement("dex.redirect_uris")
 def test_the_resource_itself_is_no_client_to_log_in_with(dex: Dex) -> None:
     response = httpx.get(dex.authorization_url(PUBLIC_URL, start="/auth/local"))
     assert response.status_code == 400
     assert dex.token(grant_type="client_credentials", client_id=PUBLIC_URL)["status"] in {400, 401}
 
 
-@pytest.mark.requirement("dex.scope")
 @pytest.mark.parametrize(
     ("requested", "offline"),
     [
@@ -431,7 +424,6 @@ def test_whatever_is_asked_for_a_login_brings_the_same_and_offline_access_if_ask
     assert ("refresh_token" in tokens) == offline
 
 
-@pytest.mark.requirement("dex.scope")
 @pytest.mark.parametrize("state", ["%&+= {env.PATH} {{.Req}} é", "a" * 2000, "1+1=2&x", "%%{scope}"])
 def test_the_state_comes_back_as_it_was(dex: Dex, native: str, state: str) -> None:
     assert dex.visit("reader", dex.authorization_url(native, state=state))["state"] == state
@@ -485,13 +477,11 @@ def test_a_browser_s_page_reads_answers_only_where_it_is_listed(dex: Dex) -> Non
         assert document.headers["access-control-allow-origin"] == "*"
 
 
-@pytest.mark.requirement("dex.bounded")
 def test_bodies_and_headers_are_bounded(dex: Dex) -> None:
     assert httpx.post(f"{dex.issuer}/token", content=b"x" * 70_000).status_code == 413
     assert httpx.get(f"{dex.issuer}/keys", headers={"x": "y" * 40_000}).status_code == 431
 
 
-@pytest.mark.requirement("dex.logs")
 def test_no_log_holds_a_password_a_code_or_a_token(dex: Dex, native: str) -> None:
     tokens = dex.log_in("admin", native, state="the-state-of-this-login")
     output = dex.logs() + dex.logs("front")
@@ -509,7 +499,6 @@ def test_two_programs_of_one_person_keep_their_refresh_tokens(dex: Dex) -> None:
     assert dex.refresh(other, second["refresh_token"])["status"] == 200
 
 
-@pytest.mark.requirement("dex.refresh_collides")
 def test_two_programs_of_one_person_with_the_same_client_take_them_from_each_other(dex: Dex) -> None:
     first = dex.log_in("reader", "mcp-native-03")
     second = dex.log_in("reader", "mcp-native-03")
@@ -523,14 +512,12 @@ def test_another_client_s_refresh_token_is_refused(dex: Dex) -> None:
     assert dex.refresh("mcp-native-05", tokens["refresh_token"])["status"] in {400, 401}
 
 
-@pytest.mark.requirement("dex.cancel")
 def test_whoever_cancels_gives_nothing_and_the_program_is_not_told(dex: Dex, native: str) -> None:
     page = dex.visit("reader", dex.authorization_url(native), agree=False)
     assert "Approval rejected" in page["page"]
 
 
 @pytest.mark.anyio
-@pytest.mark.requirement("dex.groups")
 async def test_the_groups_of_a_person_are_the_scopes(dex: Dex, native: str) -> None:
     async with serving(dex.settings()) as server:
         for user, scopes in {
@@ -544,7 +531,6 @@ async def test_the_groups_of_a_person_are_the_scopes(dex: Dex, native: str) -> N
 
 
 @pytest.mark.anyio
-@pytest.mark.requirement("dex.no_group")
 async def test_a_person_without_a_group_is_refused_without_a_challenge(dex: Dex, native: str) -> None:
     async with serving(dex.settings()) as server:
         response = await server.post(dex.log_in("nobody", native)["access_token"])

@@ -53,21 +53,18 @@ def at(issuer: DexIssuer, stage: Stage) -> Stage:
     return replace(stage, issuer=lambda: behind, settings=settings)
 
 
-@pytest.mark.requirement("corpus.dex")
 @pytest.mark.parametrize("attack", rows(rows_at_dex((*TOKENS, *REQUESTS))))
 async def test_a_hostile_token_or_request_is_answered_as_the_table_says(issuer: DexIssuer, attack: Attack) -> None:
     async with on(at(issuer, attack.stage)) as (behind, ask):
         await assert_response(attack, behind, ask)
 
 
-@pytest.mark.requirement("corpus.dex_tokens")
 @pytest.mark.parametrize("attack", rows(OWN))
 async def test_what_dex_gives_out_counts_only_as_the_table_says(issuer: DexIssuer, attack: Attack) -> None:
     async with on(at(issuer, attack.stage)) as (behind, ask):
         await assert_response(attack, behind, ask)
 
 
-@pytest.mark.requirement("corpus.dex")
 async def test_the_real_token_passes_and_so_does_one_in_dex_s_name(issuer: DexIssuer) -> None:
     """So the tokens above were not rejected for an unrelated reason."""
     good = (issuer.token(), issuer.token(x=1), issuer.refreshed["access_token"], issuer.audience_ours["access_token"])
@@ -81,12 +78,10 @@ def server(issuer: DexIssuer) -> Iterator[Listening]:
         yield server
 
 
-@pytest.mark.requirement("corpus.dex")
 @pytest.mark.parametrize("attack", rows(rows_at_dex(ON_THE_WIRE)))
 def test_a_hostile_connection_is_answered_as_the_table_says(server: Listening, attack: Attack) -> None:
     assert_wire_response(attack, server.issuer, server.exchange)
 
 
-@pytest.mark.requirement("corpus.dex")
 def test_a_good_call_passes_on_the_wire(server: Listening) -> None:
     assert b"HTTP/1.1 200" in server.exchange(whole(server.issuer) + b"GET / HTTP/1.0\r\n\r\n")

@@ -64,7 +64,7 @@ def replay(dex: Dex, name: str, *, offline: bool = False) -> Replay:
     return Replay(dex, profile, " ".join(load_access(dex.settings().access_file).login_scopes))
 
 
-@pytest.mark.requirement("personas.matrix", "dex.personas")
+@pytest.mark.requirement("registration.profiles", "dex.client_profiles")
 @pytest.mark.parametrize("profile", COLUMNS)
 def test_each_client_is_registered_or_refused_as_the_table_says(servers: Servers, profile: str) -> None:
     dex, column = servers(profile), COLUMNS[profile]
@@ -74,7 +74,7 @@ def test_each_client_is_registered_or_refused_as_the_table_says(servers: Servers
     assert all(("client_id" in response) == (response["status"] == 201) for response in responses.values())
 
 
-@pytest.mark.requirement("personas.login", "personas.admitted", "personas.refresh", "dex.personas")
+@pytest.mark.requirement("registration.login", "registration.token", "registration.refresh", "dex.client_profiles")
 @pytest.mark.parametrize(("profile", "name"), ALLOWED_CELLS)
 async def test_a_client_logs_in_calls_and_refreshes_if_it_asks_for_that(
     servers: Servers, profile: str, name: str
@@ -110,7 +110,7 @@ def assert_outcome(dex: Dex, client: Json, response: Json) -> None:
     assert "scope" not in response
 
 
-@pytest.mark.requirement("personas.parallel_refresh", "dex.personas")
+@pytest.mark.requirement("registration.concurrent_refresh", "dex.client_profiles")
 @pytest.mark.parametrize("name", ["Claude Code", "TypeScript SDK 2.x", "mcp-remote"])  # as at Keycloak
 def test_two_refreshes_at_once_both_go_through_and_the_session_goes_on(servers: Servers, name: str) -> None:
     client_of = replay(servers("open-dev"), name, offline=True)
@@ -122,7 +122,7 @@ def test_two_refreshes_at_once_both_go_through_and_the_session_goes_on(servers: 
     assert DEX.after_parallel_refresh in after
 
 
-@pytest.mark.requirement("personas.hostile", "dex.personas")
+@pytest.mark.requirement("registration.hostile", "dex.client_profiles")
 @pytest.mark.parametrize("profile", COLUMNS)
 def test_a_hostile_registration_is_refused_or_brings_what_everybody_s_does(servers: Servers, profile: str) -> None:
     dex, column = servers(profile), COLUMNS[profile]
@@ -150,7 +150,7 @@ def check_narrowed(registered: Json, name: str) -> None:
     assert {member: registered[member] for member in GRANTED_TO_EVERY_CLIENT} == GRANTED_TO_EVERY_CLIENT, name
 
 
-@pytest.mark.requirement("personas.curbed", "dex.personas")
+@pytest.mark.requirement("registration.narrowed", "dex.client_profiles")
 @pytest.mark.parametrize("profile", [name for name, column in COLUMNS.items() if column.allowed])
 def test_a_client_that_asks_for_more_than_the_code_flow_does_not_get_it(servers: Servers, profile: str) -> None:
     dex = servers(profile)

@@ -48,7 +48,7 @@ def log_in_and_consent(dex: Dex, user: str, url: str) -> None:
     dex.visit_client(user, url)
 
 
-@pytest.mark.requirement("dex.clients", "clients.typescript")
+@pytest.mark.requirement("dex.clients")
 @pytest.mark.parametrize(("flavour", "session"), [("sdk-1", True), ("client-2-legacy", True), ("client-2-auto", False)])
 def test_an_official_client_registers_logs_in_and_calls_tools(
     node: str,
@@ -70,14 +70,14 @@ def test_an_official_client_registers_logs_in_and_calls_tools(
     assert transcript.all("refresh") == [flavour != "sdk-1"]
 
 
-@pytest.mark.requirement("dex.clients", "clients.old")
+@pytest.mark.requirement("dex.clients", "clients.march_2025")
 def test_a_client_of_march_2025_logs_in_with_the_mirror(node: str, server: Process, dex: Dex) -> None:
     transcript = run(node, server, dex, "sdk-of-2025-03", CALLS, SCOPE="mcp:tools mcp:notes.read")
     assert transcript.all("failed") == []
     assert transcript.call("greet")["result"] == "Hello, Ada!"
 
 
-@pytest.mark.requirement("dex.clients", "dex.no_group")
+@pytest.mark.requirement("dex.clients")
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_what_the_group_does_not_bring_ends_at_once(node: str, server: Process, dex: Dex, flavour: str) -> None:
     transcript = run(node, server, dex, flavour, ADD, user="reader")
@@ -86,7 +86,7 @@ def test_what_the_group_does_not_bring_ends_at_once(node: str, server: Process, 
     assert transcript.all("logins") == [1]
 
 
-@pytest.mark.requirement("dex.clients", "dex.no_group")
+@pytest.mark.requirement("dex.clients")
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_who_has_no_group_is_told_so_and_not_sent_in_circles(
     node: str, server: Process, dex: Dex, flavour: str

@@ -41,7 +41,7 @@ def challenge_params(response: httpx.Response) -> dict[str, str] | None:
     return challenge((name.encode(), value.encode()) for name, value in response.headers.items())
 
 
-@pytest.mark.requirement("dex.promises", "gate.missing", "gate.cors")
+@pytest.mark.requirement("auth.missing_token", "transport_security.cors")
 async def test_who_has_no_token_is_told_where_and_what_for(dex: Dex) -> None:
     async with serving(dex.settings()) as server:
         response = await server.post(None, origin="http://localhost:6274")
@@ -51,7 +51,7 @@ async def test_who_has_no_token_is_told_where_and_what_for(dex: Dex) -> None:
     assert "www-authenticate" in response.headers["access-control-expose-headers"].lower()
 
 
-@pytest.mark.requirement("dex.promises", "gate.invalid_token", "gate.correlation", "gate.no_token_in_log")
+@pytest.mark.requirement("auth.invalid_token", "auth.correlation_id", "auth.no_token_in_log")
 async def test_whatever_does_not_count_is_refused_in_one_text(dex: Dex, users: dict[str, dict[str, str]]) -> None:
     tokens = users["reader"]
     wrong = [tokens["id_token"], tokens["refresh_token"], tokens["access_token"][:-9], Issuer().token(), "x"]
@@ -67,7 +67,7 @@ async def test_whatever_does_not_count_is_refused_in_one_text(dex: Dex, users: d
     assert not any(token[-40:] in json.dumps(lines) for token in wrong[:4])
 
 
-@pytest.mark.requirement("dex.promises", "metadata.both_forms", "metadata.resource", "metadata.scopes", "metadata.cors")
+@pytest.mark.requirement("metadata.both_paths", "metadata.resource", "metadata.scopes", "metadata.cors")
 async def test_the_metadata_lead_to_the_front_and_offer_nothing_privileged(dex: Dex) -> None:
     async with serving(dex.settings()) as server:
         one, other = [
@@ -83,7 +83,7 @@ async def test_the_metadata_lead_to_the_front_and_offer_nothing_privileged(dex: 
     assert one.headers["access-control-allow-origin"] == "*"
 
 
-@pytest.mark.requirement("dex.promises", "jwt.accepted", "gate.hierarchy", "scopes.broader")
+@pytest.mark.requirement("jwt.accepted", "scopes.hierarchy")
 async def test_a_group_brings_its_scopes_and_the_narrower_ones(dex: Dex, users: dict[str, dict[str, str]]) -> None:
     async with serving(dex.settings()) as server:
         assert await server.status(users["reader"]["access_token"]) == 200
@@ -92,7 +92,7 @@ async def test_a_group_brings_its_scopes_and_the_narrower_ones(dex: Dex, users: 
     assert 'isError":true' not in response.text.replace(" ", "")
 
 
-@pytest.mark.requirement("dex.promises", "gate.not_obtainable", "scopes.not_obtainable", "scopes.told")
+@pytest.mark.requirement("auth.insufficient_role", "scopes.insufficient_role", "scopes.json_rpc_error")
 @pytest.mark.parametrize(
     ("user", "tool", "group"), [("nobody", "whoami", "mcp-reader"), ("reader", "note_add", "mcp-writer")]
 )
@@ -105,7 +105,7 @@ async def test_what_no_group_of_the_person_brings_is_refused_without_a_challenge
     assert group in response.json()["error"]["message"]
 
 
-@pytest.mark.requirement("dex.promises", "scopes.lists")
+@pytest.mark.requirement("scopes.lists")
 async def test_lists_show_what_the_person_s_groups_bring(dex: Dex, users: dict[str, dict[str, str]]) -> None:
     async with serving(dex.settings()) as server:
         displayed = {user: await tools(server, users[user]["access_token"]) for user in ("reader", "admin")}
@@ -127,7 +127,7 @@ async def tools(server: Served, token: str) -> set[str]:
     return {tool["name"] for tool in response.json()["result"]["tools"]}
 
 
-@pytest.mark.requirement("dex.promises", "discovery.order", "keys.fetched_once", "keys.cool_down")
+@pytest.mark.requirement("discovery.order")
 async def test_the_front_s_document_is_the_first_that_is_asked_for_and_keys_are_fetched_once(
     dex: Dex, users: dict[str, dict[str, str]]
 ) -> None:
@@ -142,7 +142,6 @@ async def test_the_front_s_document_is_the_first_that_is_asked_for_and_keys_are_
         assert [url.path for url in server.fetched] == first * 2  # fetched once more for twenty unknown keys
 
 
-@pytest.mark.requirement("dex.promises", "discovery.two_addresses")
 async def test_the_front_may_be_reached_at_another_address_than_it_says(
     dex: Dex, users: dict[str, dict[str, str]]
 ) -> None:
@@ -152,7 +151,7 @@ async def test_the_front_may_be_reached_at_another_address_than_it_says(
         assert {url.host for url in server.fetched} == {"127.0.0.1"}
 
 
-@pytest.mark.requirement("dex.promises", "discovery.issuer", "gate.unavailable")
+@pytest.mark.requirement("discovery.issuer", "auth.provider_unavailable")
 async def test_the_same_dex_by_another_name_is_another_issuer(dex: Dex, users: dict[str, dict[str, str]]) -> None:
     async with serving(dex.settings(OAUTH_SERVER_URL=f"http://127.0.0.1:{dex.port}")) as server:
         response = await server.post(users["reader"]["access_token"])
@@ -161,7 +160,7 @@ async def test_the_same_dex_by_another_name_is_another_issuer(dex: Dex, users: d
         assert "/keys" not in {url.path for url in server.fetched}
 
 
-@pytest.mark.requirement("dex.promises", "gate.unavailable", "health.ready", "keys.outage")
+@pytest.mark.requirement("auth.provider_unavailable")
 async def test_held_keys_outlive_an_outage_and_without_keys_nothing_is_decided(
     dex: Dex, users: dict[str, dict[str, str]]
 ) -> None:

@@ -72,7 +72,6 @@ def create_federated_client(realm: Realm, dex: Dex, secret: str) -> None:
     realm.admin().write("POST", ("clients",), client)
 
 
-@pytest.mark.requirement("dex.federation")
 async def test_people_of_our_keycloak_log_in_through_dex_and_their_roles_bring_the_scopes(dex: Dex) -> None:
     registered = str(dex.register(redirect_uris=[REDIRECT])["client_id"])
     tokens = dex.log_in("writer", registered)
@@ -87,7 +86,6 @@ async def test_people_of_our_keycloak_log_in_through_dex_and_their_roles_bring_t
         assert await server.status(renewed["access_token"]) == 200
 
 
-@pytest.mark.requirement("dex.federation", "dex.no_group")
 @pytest.mark.parametrize(
     ("user", "tool", "group"), [("reader", "note_add", "mcp-writer"), ("nobody", "whoami", "mcp-")]
 )
@@ -101,7 +99,6 @@ async def test_what_a_role_at_keycloak_does_not_bring_is_refused_here(
     assert group in response.json()["error"]["message"]
 
 
-@pytest.mark.requirement("dex.federation")
 def test_nobody_is_at_home_here_and_the_way_back_takes_only_answers_to_a_login(dex: Dex) -> None:
     assert httpx.get(f"{dex.issuer}/auth/local").status_code == 404
     for query in (

@@ -63,7 +63,6 @@ def stored_objects(dex: Dex) -> tuple[object, ...]:
     return written, proxy.diff(), behind.diff(), len(dex.logs().splitlines()), len(dex.logs("front").splitlines())
 
 
-@pytest.mark.requirement("dex.stateless")
 def test_ten_thousand_registrations_leave_nothing_behind(dex: Dex) -> None:
     register(dex, 2_000)  # warm-up: memory that any traffic needs is allocated by then
     before, current = stored_objects(dex), {name: memory(dex, name) for name in ("front", "dex")}

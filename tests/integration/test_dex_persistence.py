@@ -32,7 +32,6 @@ CONNECTORS = sorted(path.name for path in (REPOSITORY / "idp-config" / "dex" / "
 _PATIENCE = 120
 
 
-@pytest.mark.requirement("dex.verbs")
 def test_apply_proves_what_runs_and_check_tells_drift(
     engine: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -59,7 +58,6 @@ def test_apply_proves_what_runs_and_check_tells_drift(
         assert COMMANDS["apply"](options, dex.environment) == 0
 
 
-@pytest.mark.requirement("dex.register_profiles")
 @pytest.mark.parametrize(("profile", "loopback", "vendor"), [("loopback-only", 201, 400), ("closed", 403, 403)])
 def test_a_registration_profile_holds_at_the_front_and_at_dex(
     engine: None, tmp_path: Path, profile: str, loopback: int, vendor: int
@@ -78,7 +76,6 @@ def test_a_registration_profile_holds_at_the_front_and_at_dex(
         assert COMMANDS["check"](argparse.Namespace(), dex.environment) == 0
 
 
-@pytest.mark.requirement("dex.restart")
 def test_a_restart_of_dex_loses_refresh_tokens_and_no_client(engine: None, tmp_path: Path) -> None:
     with running_dex(tmp_path) as dex:
         client = str(dex.register(redirect_uris=[REDIRECT])["client_id"])
@@ -88,7 +85,6 @@ def test_a_restart_of_dex_loses_refresh_tokens_and_no_client(engine: None, tmp_p
         assert dex.log_in("reader", client)["status"] == 200
 
 
-@pytest.mark.requirement("dex.quiet")
 def test_the_log_of_dex_has_failures_and_is_quiet_otherwise(engine: None, tmp_path: Path) -> None:
     with running_dex(tmp_path) as dex:
         client = str(dex.register(redirect_uris=[REDIRECT])["client_id"])
@@ -102,7 +98,6 @@ def test_the_log_of_dex_has_failures_and_is_quiet_otherwise(engine: None, tmp_pa
 
 @pytest.mark.anyio
 @pytest.mark.full
-@pytest.mark.requirement("dex.keys", "keys.rotation")
 async def test_tokens_by_a_new_key_count_without_a_restart(engine: None, tmp_path: Path) -> None:
     signer = {"type": "local", "config": {"keysRotationPeriod": "5s"}}
     with running_dex(tmp_path, dex={"signer": signer}) as dex:
@@ -118,7 +113,6 @@ async def test_tokens_by_a_new_key_count_without_a_restart(engine: None, tmp_pat
             assert await server.status(renewed["access_token"]) == 200
 
 
-@pytest.mark.requirement("dex.postgres")
 def test_with_postgresql_refresh_tokens_and_keys_survive_a_restart(engine: None, tmp_path: Path) -> None:
     with (
         running_postgres() as database,
@@ -134,7 +128,6 @@ def test_with_postgresql_refresh_tokens_and_keys_survive_a_restart(engine: None,
         assert database.password not in dex.logs()
 
 
-@pytest.mark.requirement("dex.connectors")
 def test_dex_takes_every_example_of_a_connector(engine: None, tmp_path: Path) -> None:
     names = ",".join(f"connectors/{name}" for name in CONNECTORS)
     certificate = base64.b64encode(self_signed()).decode()

@@ -53,7 +53,6 @@ def dex_stack(engine: None) -> Iterator[DexStack]:
         stack.compose("down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "5", check=False)
 
 
-@pytest.mark.requirement("dex.stack")
 def test_a_client_nobody_registered_logs_in_and_calls_a_tool(dex_stack: DexStack) -> None:
     code, found = dex_stack.log_in("writer", "--call", "greet", "name=Ada", "--call", "whoami")
     assert code == 0, found
@@ -64,7 +63,7 @@ def test_a_client_nobody_registered_logs_in_and_calls_a_tool(dex_stack: DexStack
     assert "mcp:notes.write" in json.dumps(found["calls"])
 
 
-@pytest.mark.requirement("client.own_issuer")
+@pytest.mark.requirement("login.trusted_issuer")
 def test_the_password_is_for_dex_where_only_its_port_is_named(dex_stack: DexStack) -> None:
     named = {"OAUTH_SERVER_URL": "", "KEYCLOAK_PORT": "", "DEX_PORT": str(dex_stack.dex_port)}
     code, found = dex_stack.log_in("reader", **named)
@@ -76,7 +75,6 @@ def test_the_password_is_for_dex_where_only_its_port_is_named(dex_stack: DexStac
     assert f"the server names {dex_stack.issuer}: nothing was sent" in found["error"]["message"]
 
 
-@pytest.mark.requirement("dex.stack")
 def test_the_login_runs_inside_the_network_too(dex_stack: DexStack) -> None:
     ended = dex_stack.compose("run", "--rm", "login", "--headless", "--user", "reader", "--json")
     found = json.loads(ended.stdout)
@@ -84,7 +82,6 @@ def test_the_login_runs_inside_the_network_too(dex_stack: DexStack) -> None:
     assert found["claims"]["iss"] == dex_stack.issuer
 
 
-@pytest.mark.requirement("dex.stack", "dex.no_group")
 def test_a_person_without_a_group_ends_at_once_and_is_told_why(dex_stack: DexStack) -> None:
     code, found = dex_stack.log_in("nobody")
     assert code == 6
@@ -92,7 +89,6 @@ def test_a_person_without_a_group_ends_at_once_and_is_told_why(dex_stack: DexSta
     assert [step["number"] for step in found["steps"] if "number" in step].count(5) <= 1
 
 
-@pytest.mark.requirement("dex.stack")
 def test_the_bootstrap_proves_what_runs_and_says_what_comes_next(dex_stack: DexStack) -> None:
     output = dex_stack.compose("logs", "--no-log-prefix", "bootstrap").stdout
     assert "no changes" in output
@@ -127,7 +123,7 @@ async def test_the_official_client_registers_logs_in_and_calls(dex_stack: DexSta
     assert len(responses) == 1
 
 
-@pytest.mark.requirement("dex.stack", "dex.pages")
+@pytest.mark.requirement("dex.pages")
 def test_a_person_logs_in_through_a_browser(dex_stack: DexStack, tmp_path: Path) -> None:
     dex = Dex(tmp_path, port=dex_stack.dex_port)
     client = str(dex.register(redirect_uris=[REDIRECT])["client_id"])
@@ -149,7 +145,6 @@ def test_a_person_logs_in_through_a_browser(dex_stack: DexStack, tmp_path: Path)
     assert [message for message in complaints if "autocomplete" not in message and REDIRECT not in message] == []
 
 
-@pytest.mark.requirement("dex.stack")
 def test_nothing_is_open_that_need_not_be(dex_stack: DexStack) -> None:
     containers = dex_stack.containers()
     ports = [b for c in containers for bound in (c["HostConfig"]["PortBindings"] or {}).values() for b in bound]
@@ -167,7 +162,6 @@ def test_nothing_is_open_that_need_not_be(dex_stack: DexStack) -> None:
     assert not re.search(r"eyJ[\w-]{20,}\.[\w-]{20,}", displayed)
 
 
-@pytest.mark.requirement("dex.stack")
 def test_a_second_up_changes_nothing_and_a_change_reaches_dex(dex_stack: DexStack) -> None:
     before = {c["Id"] for c in dex_stack.containers() if c["State"]["Running"]}
     dex_stack.compose("up", "--wait", "--no-build")

@@ -36,7 +36,6 @@ def server_of(file: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.requirement("dex.switch")
 def test_compose_starts_the_same_server_with_other_settings(engine: None) -> None:
     one, other = server_of("docker-compose.yml"), server_of("docker-compose.dex.yml")
     before, after = one.pop("environment"), other.pop("environment")
@@ -47,7 +46,6 @@ def test_compose_starts_the_same_server_with_other_settings(engine: None) -> Non
 
 
 @pytest.mark.full
-@pytest.mark.requirement("dex.switch")
 async def test_a_server_that_is_started_again_with_two_other_settings_takes_the_other_s_tokens(
     keycloak: Keycloak, tmp_path: Path
 ) -> None:

@@ -83,7 +83,6 @@ def set_policy(realm: Realm, provider: str, **config: list[str]) -> None:
     realm.admin().write("PUT", ("components", component["id"]), component)
 
 
-@pytest.mark.requirement("doctor.healthy", "doctor.writes_nothing")
 async def test_a_bootstrapped_realm_is_healthy(realm: Realm) -> None:
     token = token_of(realm)
     before = len(realm.admin().get("clients"))
@@ -91,7 +90,6 @@ async def test_a_bootstrapped_realm_is_healthy(realm: Realm) -> None:
     assert len(realm.admin().get("clients")) == before
 
 
-@pytest.mark.requirement("doctor.cause_first", "doctor.advice_mends")
 async def test_trusted_hosts_that_know_no_laptop(realm: Realm) -> None:
     """opensearch-project/opensearch-mcp-server-py#227, OpenLiberty/open-liberty#35062: Keycloak's own default."""
     set_policy(realm, "trusted-hosts", host_sending_registration_request_must_match=["true"])
@@ -102,7 +100,6 @@ async def test_trusted_hosts_that_know_no_laptop(realm: Realm) -> None:
     assert names(await findings(realm, register=True)) == []
 
 
-@pytest.mark.requirement("doctor.cause_first", "doctor.advice_mends")
 async def test_scopes_that_may_not_be_registered(realm: Realm) -> None:
     """keycloak/keycloak#43654."""
     set_policy(realm, "allowed-client-templates", allowed_client_scopes=["openid"], allow_default_scopes=["false"])
@@ -114,7 +111,6 @@ async def test_scopes_that_may_not_be_registered(realm: Realm) -> None:
     assert names(await findings(realm, register=True)) == []
 
 
-@pytest.mark.requirement("doctor.cause_first", "doctor.advice_mends")
 async def test_no_page_may_register(realm: Realm) -> None:
     """keycloak/keycloak#39629: Keycloak's own default."""
     set_policy(realm, "registration-web-origins", web_origins=[])
@@ -125,7 +121,6 @@ async def test_no_page_may_register(realm: Realm) -> None:
     assert names(await findings(realm, register=True)) == []
 
 
-@pytest.mark.requirement("doctor.cause_first", "doctor.advice_mends")
 async def test_a_realm_that_is_full(realm: Realm) -> None:
     """agentic-community/mcp-gateway-registry#1119."""
     set_policy(realm, "max-clients", max_clients=["1"])
@@ -136,7 +131,6 @@ async def test_a_realm_that_is_full(realm: Realm) -> None:
     assert names(await findings(realm, register=True)) == []
 
 
-@pytest.mark.requirement("doctor.cause_first", "doctor.advice_mends")
 async def test_scopes_without_an_audience_mapper(realm: Realm) -> None:
     """keycloak/keycloak#41526, keycloak/keycloak#14355."""
     admin = realm.admin()
@@ -151,7 +145,6 @@ async def test_scopes_without_an_audience_mapper(realm: Realm) -> None:
     assert names(await findings(realm, token=token_of(realm))) == []
 
 
-@pytest.mark.requirement("doctor.cause_first", "doctor.advice_mends")
 async def test_a_client_without_the_scope_basic(realm: Realm) -> None:
     """evoila/meho#791, agentic-community/mcp-gateway-registry#1132: clients created through the admin API."""
     made: dict[str, Any] = {
@@ -173,7 +166,6 @@ async def test_a_client_without_the_scope_basic(realm: Realm) -> None:
     assert names(await findings(realm, token=token_of(realm, client_id="made-by-hand"))) == []
 
 
-@pytest.mark.requirement("doctor.cause_first", "doctor.advice_mends")
 async def test_an_account_without_a_role(realm: Realm) -> None:
     found = await findings(realm, token=token_of(realm, "nobody"))
     assert found[0].kind.name == "token_scope"
@@ -184,7 +176,6 @@ async def test_an_account_without_a_role(realm: Realm) -> None:
     assert names(await findings(realm, token=token_of(realm, "nobody"))) == []
 
 
-@pytest.mark.requirement("doctor.cause_first", "doctor.advice_mends")
 async def test_a_scope_that_keycloak_does_not_have(realm: Realm) -> None:
     """agentic-community/mcp-gateway-registry#1143: the server advertises a scope that the realm does not have."""
     admin = realm.admin()

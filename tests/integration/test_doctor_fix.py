@@ -43,7 +43,6 @@ def names(report: dict[str, Any]) -> list[str]:
     return [finding["finding"] for finding in report["findings"]]
 
 
-@pytest.mark.requirement("doctor.fix", "doctor.probe")
 def test_a_drifted_realm_is_shown_mended_and_tried(keycloak: Keycloak, tmp_path: Path) -> None:
     with serving_realm(keycloak, tmp_path) as server:
         admin = server.realm.admin()
@@ -72,7 +71,6 @@ def test_a_drifted_realm_is_shown_mended_and_tried(keycloak: Keycloak, tmp_path:
         assert server.realm.server.admin_secret not in json.dumps(report) + output
 
 
-@pytest.mark.requirement("doctor.probe")
 def test_without_the_admin_client_nothing_is_tried(keycloak: Keycloak, tmp_path: Path) -> None:
     with serving_realm(keycloak, tmp_path) as server:
         before = clients_of(server.realm)

@@ -109,7 +109,7 @@ def running_api(realm: Realm, url: str) -> Iterator[None]:
         process.wait(timeout=30)
 
 
-@pytest.mark.requirement("upstream.sees_the_person")
+@pytest.mark.requirement("downstream_api.user")
 @pytest.mark.parametrize("mode", ["jwt", "introspection"])
 async def test_a_tool_calls_another_api_and_that_sees_the_person(orders: Orders, mode: str) -> None:
     token = orders.log_in("reader")
@@ -123,7 +123,6 @@ async def test_a_tool_calls_another_api_and_that_sees_the_person(orders: Orders,
     }
 
 
-@pytest.mark.requirement("upstream.role")
 async def test_a_person_without_the_role_gets_a_tool_error_that_says_so(orders: Orders) -> None:
     token = orders.log_in("writer")
     async with serving(settings_for(orders.realm)) as server:
@@ -135,7 +134,7 @@ async def test_a_person_without_the_role_gets_a_tool_error_that_says_so(orders: 
     assert f"no such API here; there are: {API}" in str(events(elsewhere)[-1]["result"])
 
 
-@pytest.mark.requirement("upstream.one_audience")
+@pytest.mark.requirement("downstream_api.audience")
 async def test_a_token_is_good_at_one_of_the_two_only(orders: Orders) -> None:
     own_token = orders.log_in("reader")
     exchanged = exchange_as_the_server(orders.realm, own_token)
@@ -154,7 +153,6 @@ async def test_a_token_is_good_at_one_of_the_two_only(orders: Orders) -> None:
         assert [await server.status(token) for token in (own_token, theirs)] == [200, 401]
 
 
-@pytest.mark.requirement("upstream.our_client_only")
 def test_nobody_else_exchanges_a_token(orders: Orders) -> None:
     realm, victim = orders.realm, orders.log_in("reader")
     client = realm.register(**WITH_GRANT)
@@ -176,7 +174,6 @@ def _as(client_id: str, secret: str) -> dict[str, str]:
     return {"client_id": client_id, "client_secret": secret}
 
 
-@pytest.mark.requirement("upstream.our_client_only")
 def test_nobody_but_the_server_can_ask_for_the_apis_scope(orders: Orders) -> None:
     realm = orders.realm
     assert realm.register(redirect_uris=[REDIRECT], scope="mcp:tools orders.read")["status"] == 403
@@ -189,14 +186,12 @@ def test_nobody_but_the_server_can_ask_for_the_apis_scope(orders: Orders) -> Non
         assert "access_token" not in answer
 
 
-@pytest.mark.requirement("upstream.kept")
 def test_a_second_apply_changes_nothing_and_no_hole_is_open(orders: Orders) -> None:
     assert orders.realm.apply() == 0
     found = check(orders.realm)
     assert (found.names, found.weaknesses) == ([], ())
 
 
-@pytest.mark.requirement("principal.claims")
 async def test_a_tool_reads_a_claim_that_keycloak_writes_for_it(
     orders: Orders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,7 +209,6 @@ async def test_a_tool_reads_a_claim_that_keycloak_writes_for_it(
         assert text == "(('email', 'reader@demo.example'),)"
 
 
-@pytest.mark.requirement("upstream.kept")
 def test_what_somebody_changes_is_named_and_mended_and_what_is_dropped_goes(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = bootstrapped(keycloak, tmp_path, demo_users=USERS, upstreams=upstreams())
     admin = realm.admin()
@@ -256,7 +250,6 @@ def test_what_somebody_changes_is_named_and_mended_and_what_is_dropped_goes(keyc
     assert "orders-reader" not in {role["name"] for role in admin.get("roles")}
 
 
-@pytest.mark.requirement("upstream.others_stay")
 def test_an_apis_own_client_stays_as_it_is_and_a_foreign_scope_is_refused(realm: Realm) -> None:
     admin = realm.admin()
     theirs = {
@@ -281,7 +274,6 @@ def test_an_apis_own_client_stays_as_it_is_and_a_foreign_scope_is_refused(realm:
         realm.apply()
 
 
-@pytest.mark.requirement("upstream.others_stay")
 def test_a_scope_that_keycloak_puts_into_a_new_realm_is_refused_there_too(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = Realm(keycloak, tmp_path, f"test-{secrets.token_hex(4)}")
     scopes = {"address": {"description": "Where you live", "roles": ["orders-reader"]}}

@@ -32,7 +32,6 @@ def whole(keycloak: Keycloak, tmp_path: Path) -> Realm:
     return bootstrapped(keycloak, tmp_path, groups=TAMPERED_GROUPS, demo_users={**source["demo_users"], **IN_A_GROUP})
 
 
-@pytest.mark.requirement("drift.ten_changes", "groups.drift")
 @pytest.mark.parametrize("seed", SEEDS)
 def test_ten_changes_by_hand_are_all_named_and_all_mended(whole: Realm, seed: int) -> None:
     realm = whole
@@ -48,7 +47,6 @@ def test_ten_changes_by_hand_are_all_named_and_all_mended(whole: Realm, seed: in
 
 
 @pytest.mark.full
-@pytest.mark.requirement("drift.ten_changes", "groups.drift")
 def test_every_change_by_hand_is_named_by_itself(whole: Realm) -> None:
     realm = whole
     unnamed = {}
@@ -62,7 +60,6 @@ def test_every_change_by_hand_is_named_by_itself(whole: Realm) -> None:
     assert unnamed == {}
 
 
-@pytest.mark.requirement("drift.nothing_written", "drift.exit_code")
 def test_plan_and_check_write_nothing_and_print_no_secret(realm: Realm) -> None:
     realm.admin().write("PUT", (), {"accessTokenLifespan": 86400})
     TAMPERINGS[f"client {PUBLIC_URL}.secret"](realm.admin())
@@ -86,7 +83,6 @@ def test_plan_and_check_write_nothing_and_print_no_secret(realm: Realm) -> None:
         assert "known" not in out + error
 
 
-@pytest.mark.requirement("drift.same_as_apply", "drift.exit_code")
 def test_an_apply_does_exactly_what_plan_shows(realm: Realm) -> None:
     realm.write_access(resource={"name": "Renamed"}, registration={"profile": "loopback-only"}, clients={})
     planned = [change.text for change in plan(realm)]
@@ -98,7 +94,6 @@ def test_an_apply_does_exactly_what_plan_shows(realm: Realm) -> None:
     assert (code, out, error) == (0, "no changes, no weaknesses\n", "")
 
 
-@pytest.mark.requirement("drift.missing_realm")
 def test_a_realm_that_is_not_there_is_planned_and_named_and_not_made(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = Realm(keycloak, tmp_path, "test-not-there")
     realm.write_access()
@@ -108,7 +103,6 @@ def test_a_realm_that_is_not_there_is_planned_and_named_and_not_made(keycloak: K
     assert Realm(keycloak, tmp_path, "test-not-there").admin().find() is None
 
 
-@pytest.mark.requirement("drift.reader")
 def test_an_account_that_may_only_read_is_enough_for_a_check(realm: Realm) -> None:
     reader = account(realm, "view-realm", "view-clients", "view-users")
     assert check(realm, **reader).clean
@@ -134,7 +128,6 @@ def test_an_account_that_may_only_read_is_enough_for_a_check(realm: Realm) -> No
     assert "serviceAccountsEnabled: true → false" in out
 
 
-@pytest.mark.requirement("drift.writer")
 def test_an_account_of_this_realm_only_is_enough_for_an_apply(realm: Realm) -> None:
     writer = account(realm, "manage-realm", "manage-clients", "manage-users")
     realm.admin().write("PUT", (), {"accessTokenLifespan": 86400})
@@ -144,7 +137,6 @@ def test_an_account_of_this_realm_only_is_enough_for_an_apply(realm: Realm) -> N
     assert check(realm).clean
 
 
-@pytest.mark.requirement("drift.writer")
 def test_an_account_that_the_rules_would_lock_out_is_refused(standing_realm: Realm) -> None:
     with pytest.raises(ConfigError, match="client_credentials"):
         check(standing_realm, KEYCLOAK_ADMIN_REALM=standing_realm.name)

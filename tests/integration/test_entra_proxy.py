@@ -173,7 +173,6 @@ def agree(url: str, pages: list[str]) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(back.headers["location"]).query).items()}
 
 
-@pytest.mark.requirement("front.login")
 async def test_the_official_client_unmodified_registers_logs_in_and_calls_a_tool(proxy: Proxy, tmp_path: Path) -> None:
     url, browser = proxy.variables["MCP_PUBLIC_URL"], Browser()
     metadata = OAuthClientMetadata(client_name="official", redirect_uris=[AnyUrl(REDIRECT)])
@@ -195,7 +194,7 @@ async def test_the_official_client_unmodified_registers_logs_in_and_calls_a_tool
     assert all("resource" not in form for form, _ in proxy.entra.forms)
 
 
-@pytest.mark.requirement("front.needed")
+@pytest.mark.requirement("registration_proxy.resource_parameter")
 def test_entra_alone_refuses_what_clients_send(proxy: Proxy) -> None:
     tenant = proxy.entra.issuer.removesuffix("/v2.0")
     response = httpx.get(f"{tenant}/oauth2/v2.0/authorize?{urlencode(proxy.login_query())}")
@@ -203,7 +202,7 @@ def test_entra_alone_refuses_what_clients_send(proxy: Proxy) -> None:
     assert "AADSTS901002" in response.text
 
 
-@pytest.mark.requirement("front.consent")
+@pytest.mark.requirement("registration_proxy.consent")
 def test_the_person_is_asked_each_time_and_sees_where_the_answer_goes(proxy: Proxy) -> None:
     evil = 'http://localhost:1/callback?"><script>alert(1)</script>{{placeholder "env.HOME"}}'
     page = proxy.get("/authorize", params=proxy.login_query(redirect_uri=evil))
@@ -218,7 +217,7 @@ def test_the_person_is_asked_each_time_and_sees_where_the_answer_goes(proxy: Pro
     )
 
 
-@pytest.mark.requirement("front.consent")
+@pytest.mark.requirement("registration_proxy.consent")
 @pytest.mark.parametrize("cookie", [None, "", "00000000-0000-4000-8000-000000000000"])
 @pytest.mark.parametrize("consent", [None, "", "11111111-0000-4000-8000-000000000000"])
 def test_a_link_past_the_page_leads_nowhere(proxy: Proxy, cookie: str | None, consent: str | None) -> None:
@@ -230,7 +229,6 @@ def test_a_link_past_the_page_leads_nowhere(proxy: Proxy, cookie: str | None, co
     assert len(proxy.entra.logins) == before
 
 
-@pytest.mark.requirement("front.login")
 @pytest.mark.parametrize(
     "changes",
     [
@@ -251,7 +249,6 @@ def test_a_login_that_is_none_of_ours_is_refused(proxy: Proxy, changes: dict[str
     assert proxy.get(f"/authorize?{urlencode(proxy.login_query())}&re%73ource=x").status_code == 400
 
 
-@pytest.mark.requirement("front.token")
 @pytest.mark.parametrize(
     ("form", "status"),
     [
@@ -274,7 +271,6 @@ def test_a_token_request_that_could_be_read_in_two_ways_is_not_passed_on(proxy: 
     assert len(proxy.entra.forms) == before
 
 
-@pytest.mark.requirement("front.token")
 @pytest.mark.parametrize("place", [0, 1, 3])
 def test_resource_is_taken_out_wherever_it_stands_and_nothing_else(proxy: Proxy, place: int) -> None:
     members = ["grant_type=refresh_token", f"client_id={CLIENT}", "refresh_token=a%26resource%3Db"]
@@ -288,7 +284,7 @@ def test_resource_is_taken_out_wherever_it_stands_and_nothing_else(proxy: Proxy,
     assert not {"cookie", "authorization", "origin"} & set(seen)
 
 
-@pytest.mark.requirement("front.register")
+@pytest.mark.requirement("registration_proxy.registration")
 @pytest.mark.parametrize(
     ("uris", "status"),
     [
@@ -311,7 +307,7 @@ def test_the_client_id_is_handed_out_within_the_profile_only(proxy: Proxy, uris:
         assert "client_secret" not in response.json()
 
 
-@pytest.mark.requirement("front.metadata")
+@pytest.mark.requirement("registration_proxy.metadata")
 def test_the_metadata_says_what_is_true(proxy: Proxy) -> None:
     document = proxy.get("/.well-known/oauth-authorization-server").json()
     assert document["issuer"] == proxy.url
@@ -323,7 +319,7 @@ def test_the_metadata_says_what_is_true(proxy: Proxy) -> None:
     assert proxy.get("/.well-known/openid-configuration").status_code == 404
 
 
-@pytest.mark.requirement("front.consent")
+@pytest.mark.requirement("registration_proxy.consent")
 def test_over_tls_too_the_form_counts_with_its_own_cookie_only(proxy: Proxy, tmp_path: Path) -> None:
     (tmp_path / "entra").symlink_to(REPOSITORY / "idp-config" / "entra")
     content = yaml.safe_load(Path(proxy.variables["ACCESS_FILE"]).read_text(encoding="utf-8"))

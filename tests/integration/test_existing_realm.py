@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.containers
 
 
-@pytest.mark.requirement("adoption.untouched", "adoption.holes")
+@pytest.mark.requirement("existing_realm.weaknesses")
 def test_a_realm_made_by_the_guide_is_adopted_and_its_other_clients_stay(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = tutorial_realm(keycloak, tmp_path, "test-by-the-guide")
     service_client = realm.post_client(
@@ -47,7 +47,7 @@ def test_a_realm_made_by_the_guide_is_adopted_and_its_other_clients_stay(keycloa
     assert realm.apply() == 0
 
 
-@pytest.mark.requirement("adoption.taken_over")
+@pytest.mark.requirement("existing_realm.registration_token")
 def test_who_registered_a_client_that_becomes_ours_reads_no_secret_of_it(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = tutorial_realm(keycloak, tmp_path, "test-taken-over")
     admin = realm.admin()
@@ -70,7 +70,6 @@ def test_who_registered_a_client_that_becomes_ours_reads_no_secret_of_it(keycloa
     assert check(realm).clean
 
 
-@pytest.mark.requirement("adoption.removed")
 def test_what_the_files_no_longer_name_is_removed_if_it_is_ours(realm: Realm) -> None:
     admin = realm.admin()
     client = {"name": "Known beforehand", "redirect_uris": [REDIRECT]}
@@ -111,7 +110,7 @@ def test_what_the_files_no_longer_name_is_removed_if_it_is_ours(realm: Realm) ->
     assert realm.apply() == 0
 
 
-@pytest.mark.requirement("adoption.holes", "bootstrap.roles")
+@pytest.mark.requirement("existing_realm.weaknesses")
 def test_a_role_that_everybody_has_by_another_one_is_named_and_left(realm: Realm) -> None:
     admin = realm.admin()
     admin.write("POST", ("roles",), {"name": "employee"})

@@ -71,7 +71,6 @@ def warned(realm: Realm) -> str:
     return "\n".join(check(realm).warnings)
 
 
-@pytest.mark.requirement("groups.member")
 async def test_who_is_put_into_a_group_logs_in_and_calls_a_tool(own: Realm) -> None:
     admin = own.admin()
     users = {"ada": find(admin, "engineering"), "eve": None}
@@ -88,7 +87,6 @@ async def test_who_is_put_into_a_group_logs_in_and_calls_a_tool(own: Realm) -> N
         assert await served.status(responses["eve"]["access_token"]) == 401
 
 
-@pytest.mark.requirement("groups.member", "bootstrap.idempotent")
 def test_a_demo_user_is_put_into_its_groups_and_out_of_others(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = bootstrapped(keycloak, tmp_path, groups=GROUPS, demo_users=DEMO)
     response = realm.log_in("reader", "mcp-native", scope=" ".join(sorted(WRITING)))
@@ -109,7 +107,6 @@ def test_a_demo_user_is_put_into_its_groups_and_out_of_others(keycloak: Keycloak
     assert {group["name"] for group in admin.get("users", reader["id"], "groups")} == {"engineering", "theirs"}
 
 
-@pytest.mark.requirement("groups.drift")
 def test_what_somebody_changes_at_a_group_is_named_and_what_is_ours_is_mended(own: Realm) -> None:
     admin = own.admin()
     engineering, platform = find(admin, "engineering"), find(admin, "acme:platform")
@@ -136,7 +133,6 @@ def test_what_somebody_changes_at_a_group_is_named_and_what_is_ours_is_mended(ow
     assert "group engineering also grants offline_access" in warned(own)
 
 
-@pytest.mark.requirement("groups.drift")
 def test_a_group_is_found_among_many_and_is_not_one_of_the_same_name_elsewhere(own: Realm) -> None:
     admin = own.admin()
     for number in range(120):
@@ -161,7 +157,6 @@ def test_a_group_is_found_among_many_and_is_not_one_of_the_same_name_elsewhere(o
     assert "group engineering has 1 subgroup: their members have its roles too" in warned(own)
 
 
-@pytest.mark.requirement("groups.foreign")
 def test_a_group_of_somebody_else_s_is_refused_and_not_touched_until_they_mark_it(
     keycloak: Keycloak, tmp_path: Path
 ) -> None:
@@ -196,7 +191,6 @@ def test_a_group_of_somebody_else_s_is_refused_and_not_touched_until_they_mark_i
     assert claims(response["access_token"])["mcp_roles"] == ["mcp-writer"]
 
 
-@pytest.mark.requirement("groups.removed", "adoption.removed")
 def test_a_group_that_is_dropped_goes_and_its_people_lose_its_roles(own: Realm) -> None:
     admin = own.admin()
     engineering, platform = find(admin, "engineering"), find(admin, "acme:platform")
@@ -216,7 +210,6 @@ def test_a_group_that_is_dropped_goes_and_its_people_lose_its_roles(own: Realm) 
     assert "aud" not in claims(response["access_token"])
 
 
-@pytest.mark.requirement("groups.removed", "groups.order")
 def test_a_role_that_is_dropped_takes_its_place_in_a_group_with_it(own: Realm) -> None:
     import yaml  # noqa: PLC0415 - needed here only
 
@@ -243,7 +236,7 @@ def token_without_a_user(realm: Realm) -> dict[str, Any]:
     return claims(response["access_token"])
 
 
-@pytest.mark.requirement("groups.everybody")
+@pytest.mark.requirement("weaknesses.default_group")
 @pytest.mark.parametrize("kind", ["ours", "theirs", "below", "by a composed role"])
 def test_a_group_that_everybody_joins_brings_none_of_our_roles(keycloak: Keycloak, tmp_path: Path, kind: str) -> None:
     realm = bootstrapped(keycloak, tmp_path, groups=GROUPS, machine_clients=SERVICE_CLIENT)
@@ -273,7 +266,6 @@ def test_a_group_that_everybody_joins_brings_none_of_our_roles(keycloak: Keycloa
     assert realm.apply() == 0
 
 
-@pytest.mark.requirement("groups.rights")
 @pytest.mark.parametrize("way", ["itself", "a composed role", "our own role"])
 def test_a_group_by_which_people_administer_the_realm_is_named_and_left(own: Realm, way: str) -> None:
     admin = own.admin()
@@ -300,7 +292,6 @@ def test_a_group_by_which_people_administer_the_realm_is_named_and_left(own: Rea
     assert own.apply() == 0
 
 
-@pytest.mark.requirement("groups.rights")
 @pytest.mark.parametrize("by", ["a role of theirs", "our own role"])
 def test_a_group_that_brings_more_of_our_roles_inside_another_is_named(own: Realm, by: str) -> None:
     admin = own.admin()
@@ -329,7 +320,6 @@ def as_limited(variables: dict[str, str]) -> AdminClient:
     return session
 
 
-@pytest.mark.requirement("groups.accounts")
 def test_groups_take_the_rights_over_people_and_a_realm_without_them_does_not(
     keycloak: Keycloak, tmp_path: Path
 ) -> None:
@@ -369,7 +359,6 @@ def _some(few: tuple[int, ...], maximum: int) -> list[object]:
     return [n if n in few else pytest.param(n, marks=pytest.mark.full) for n in range(1, maximum + 1)]
 
 
-@pytest.mark.requirement("groups.interrupted", "interrupted.completes")
 @pytest.mark.parametrize("writes", _some((4,), FIRST_TIME))
 def test_an_apply_with_groups_that_broke_off_gives_nobody_more_and_is_completed(
     keycloak: Keycloak, tmp_path: Path, writes: int

@@ -31,7 +31,7 @@ def _create_initial_access_token(realm: Realm, *words: str) -> str:
     return out.strip()
 
 
-@pytest.mark.requirement("invitations.needed")
+@pytest.mark.requirement("initial_access_token.required")
 def test_nobody_registers_without_an_invitation(by_initial_access_token: Realm) -> None:
     assert check(by_initial_access_token).clean
     for uri in (REDIRECT, "https://vscode.dev/redirect"):
@@ -39,7 +39,7 @@ def test_nobody_registers_without_an_invitation(by_initial_access_token: Realm) 
     assert by_initial_access_token.post_client("openid-connect", NATIVE, "garbage")["status"] == 401
 
 
-@pytest.mark.requirement("invitations.good_for")
+@pytest.mark.requirement("initial_access_token.uses")
 def test_an_invitation_is_good_for_as_many_clients_as_it_says(by_initial_access_token: Realm) -> None:
     initial_access_token = _create_initial_access_token(by_initial_access_token, "--uses", "2", "--expires", "10m")
     vendor = {**NATIVE, "redirect_uris": ["https://vscode.dev/redirect"]}
@@ -51,7 +51,6 @@ def test_an_invitation_is_good_for_as_many_clients_as_it_says(by_initial_access_
     assert (spent["status"], spent["error"]) == (401, "invalid_token")
 
 
-@pytest.mark.requirement("invitations.no_looser")
 @pytest.mark.parametrize(
     "metadata",
     [
@@ -69,7 +68,7 @@ def test_an_invited_client_is_held_to_every_rule(by_initial_access_token: Realm,
     assert rejected["status"] in {400, 403}, rejected
 
 
-@pytest.mark.requirement("invitations.needed")
+@pytest.mark.requirement("initial_access_token.required")
 def test_no_invitation_is_made_where_it_would_be_good_for_nothing(by_initial_access_token: Realm) -> None:
     by_initial_access_token.write_access(registration={"profile": "closed"})
     code, out, error = command_line(by_initial_access_token, "token")
@@ -78,7 +77,6 @@ def test_no_invitation_is_made_where_it_would_be_good_for_nothing(by_initial_acc
     by_initial_access_token.write_access(registration={"profile": "initial-access-token"})
 
 
-@pytest.mark.requirement("invitations.documents")
 def test_documents_are_refused_in_words_where_keycloak_has_the_feature_off(by_initial_access_token: Realm) -> None:
     documents = {"profile": "cimd", "document_domains": ["claude.ai", "vscode.dev"]}
     by_initial_access_token.write_access(registration=documents)

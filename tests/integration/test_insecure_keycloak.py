@@ -46,7 +46,7 @@ def outside(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             yield Outside(keycloak, documents)
 
 
-@pytest.mark.requirement("adoption.holes", "adoption.earlier", "probe.open", "probe.cleans_up")
+@pytest.mark.requirement("existing_realm.weaknesses", "existing_realm.clients")
 def test_all_nine_holes_are_named_and_what_apply_cannot_mend_is_told(outside: Outside, tmp_path: Path) -> None:
     realm = tutorial_realm(outside.keycloak, tmp_path, "test-nine-holes")
     assert [weakness.id for weakness in check(realm).weaknesses] == [f"S{n}" for n in range(1, 10)]
@@ -108,7 +108,7 @@ def by_document(outside: Outside, tmp_path_factory: pytest.TempPathFactory) -> R
     return bootstrapped(outside.keycloak, tmp_path_factory.mktemp("documents"), registration=profile)
 
 
-@pytest.mark.requirement("documents.login")
+@pytest.mark.requirement("client_metadata_document.login")
 def test_a_client_with_a_document_on_a_listed_host_logs_in_without_registering(
     by_document: Realm, outside: Outside
 ) -> None:
@@ -123,14 +123,14 @@ def test_a_client_with_a_document_on_a_listed_host_logs_in_without_registering(
     assert by_document.apply() == 0
 
 
-@pytest.mark.requirement("documents.refused")
+@pytest.mark.requirement("client_metadata_document.rejected")
 def test_a_document_elsewhere_is_not_even_fetched(by_document: Realm, outside: Outside) -> None:
     client_id = outside.documents.publish(UNLISTED, "/elsewhere.json", redirect_uris=[REDIRECT])
     assert "code" not in by_document.authorize("reader", client_id=client_id, scope="mcp:tools")
     assert [requests for requests in outside.documents.requests if "elsewhere" in requests] == []
 
 
-@pytest.mark.requirement("documents.refused")
+@pytest.mark.requirement("client_metadata_document.rejected")
 @pytest.mark.parametrize(
     "members",
     [
@@ -153,12 +153,11 @@ def test_a_document_that_says_too_much_is_refused(
     assert "code" not in back, back
 
 
-@pytest.mark.requirement("documents.refused")
+@pytest.mark.requirement("client_metadata_document.rejected")
 def test_nobody_registers_where_clients_have_documents(by_document: Realm) -> None:
     assert by_document.register(redirect_uris=[REDIRECT])["status"] == 403
 
 
-@pytest.mark.requirement("documents.together")
 def test_a_feature_that_no_policy_uses_is_told_and_the_policy_goes_with_the_profile(
     by_document: Realm, outside: Outside, tmp_path: Path
 ) -> None:

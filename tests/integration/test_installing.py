@@ -71,7 +71,6 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
-@pytest.mark.requirement("locks.newer_release", "locks.complete")
 def test_a_newer_release_changes_nothing_however_the_distribution_is_asked_for(place: Place) -> None:
     """Pip 23.2 and earlier ignore the lock for an extra that a dependency names, and install the newest release."""
     wheels = [
@@ -98,7 +97,6 @@ def test_a_newer_release_changes_nothing_however_the_distribution_is_asked_for(p
     assert place.install(SMALLEST).stderr == ""
 
 
-@pytest.mark.requirement("locks.exact")
 def test_an_environment_grows_and_is_made_anew_when_its_lock_changes(place: Place) -> None:
     old, other, more = place.add("lib", "1.0"), place.add("other", "1.0"), place.add("more", "1.0")
     place.write(SMALLEST, old, other)
@@ -118,7 +116,6 @@ def test_an_environment_grows_and_is_made_anew_when_its_lock_changes(place: Plac
     assert (place.installed(), mine.exists()) == ({"lib": "1.0", "other": "1.0"}, False)
 
 
-@pytest.mark.requirement("locks.exact")
 def test_what_a_lock_no_longer_names_goes_and_another_version_comes(place: Place) -> None:
     place.write(SMALLEST, place.add("lib", "1.0"), place.add("other", "1.0", "lib<2"))
     place.install(SMALLEST)
@@ -128,7 +125,6 @@ def test_what_a_lock_no_longer_names_goes_and_another_version_comes(place: Place
     assert place.installed() == {"lib": "2.0"}
 
 
-@pytest.mark.requirement("locks.interrupted")
 def test_an_interrupted_installation_starts_again_from_nothing(place: Place) -> None:
     lib, more = place.add("lib", "1.0"), place.add("more", "1.0")
     place.write(SMALLEST, lib, more)
@@ -143,7 +139,6 @@ def test_an_interrupted_installation_starts_again_from_nothing(place: Place) -> 
     assert (site / "lib_module.py").exists()
 
 
-@pytest.mark.requirement("locks.exact")
 @pytest.mark.parametrize(("before", "kept"), [(None, True), ("stranger", False)])
 def test_an_environment_made_by_hand_is_taken_only_if_it_is_empty(
     place: Place, before: str | None, *, kept: bool
@@ -161,7 +156,6 @@ def test_an_environment_made_by_hand_is_taken_only_if_it_is_empty(
     assert (place.venv / "mine").exists() is kept
 
 
-@pytest.mark.requirement("locks.refused")
 def test_a_lock_that_lacks_something_is_refused(place: Place) -> None:
     place.write(SMALLEST, place.add("app", "1.0", "lib>=2", "far"), place.add("lib", "1.0"))
     place.add("far", "1.0")
@@ -175,7 +169,6 @@ def test_a_lock_that_lacks_something_is_refused(place: Place) -> None:
     assert not (place.venv / ".installed").exists()  # so the next run tries again
 
 
-@pytest.mark.requirement("locks.refused")
 def test_a_distribution_with_another_hash_is_refused(place: Place) -> None:
     lib = place.add("lib", "1.0")
     place.write(SMALLEST, lib)
@@ -187,7 +180,6 @@ def test_a_distribution_with_another_hash_is_refused(place: Place) -> None:
     assert "DO NOT MATCH THE HASHES" in ran.stderr
 
 
-@pytest.mark.requirement("locks.oldest_pip", "locks.newer_release", "locks.complete")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("lock", LOCKS)
 def test_the_oldest_pip_installs_a_lock_while_there_is_a_newer_release_of_all_that_it_names(
@@ -218,7 +210,6 @@ def test_the_oldest_pip_installs_a_lock_while_there_is_a_newer_release_of_all_th
 
 
 @pytest.mark.full
-@pytest.mark.requirement("dependencies.range_of_mcp")
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("which", ["oldest", "newest"])
 def test_the_tests_pass_with_the_mcp_at_each_end_of_the_range(which: str) -> None:

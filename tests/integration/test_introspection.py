@@ -107,7 +107,7 @@ WITHDRAWALS: dict[str, Callable[[Login], None]] = {
 }
 
 
-@pytest.mark.requirement("live.withdrawn")
+@pytest.mark.requirement("keycloak.revoked_token")
 @pytest.mark.parametrize("withdraw", WITHDRAWALS.values(), ids=WITHDRAWALS)
 async def test_what_is_withdrawn_counts_until_its_answer_is_too_old(
     introspected_realm: Realm, withdraw: Callable[[Login], None]
@@ -130,7 +130,7 @@ async def test_what_is_withdrawn_counts_until_its_answer_is_too_old(
         reader.write("PUT", "users", reader.user_id, enabled=True)
 
 
-@pytest.mark.requirement("live.withdrawn")
+@pytest.mark.requirement("keycloak.revoked_token")
 async def test_a_user_who_is_enabled_again_is_served_again(introspected_realm: Realm) -> None:
     writer = login(introspected_realm, "writer")
     try:
@@ -145,7 +145,7 @@ async def test_a_user_who_is_enabled_again_is_served_again(introspected_realm: R
         writer.write("PUT", "users", writer.user_id, enabled=True)
 
 
-@pytest.mark.requirement("live.client_auth")
+@pytest.mark.requirement("keycloak.client_auth")
 @pytest.mark.parametrize(("way", "by_header"), [("basic", True), ("post", False)])
 async def test_keycloak_believes_the_secret(introspected_realm: Realm, way: str, by_header: bool) -> None:  # noqa: FBT001 - a row of the table
     token = login(introspected_realm).token
@@ -172,7 +172,7 @@ def by_key(realm: Realm, folder: Path, key: PrivateKey) -> Settings:
     return introspecting(realm, OAUTH_CLIENT_AUTH="private_key_jwt", OAUTH_CLIENT_KEY_FILE=str(file))
 
 
-@pytest.mark.requirement("live.client_auth")
+@pytest.mark.requirement("keycloak.client_auth")
 @pytest.mark.parametrize("algorithm", KEYS)
 async def test_keycloak_believes_an_assertion_each_time_anew(keyed: Realm, tmp_path: Path, algorithm: str) -> None:
     know_by_key(keyed, KEYS[algorithm], algorithm)
@@ -197,7 +197,7 @@ async def served_in_vain(settings: Settings, realm: Realm) -> list[MutableMappin
     return [line for line in lines if line["log_level"] == "error"]
 
 
-@pytest.mark.requirement("live.not_believed")
+@pytest.mark.requirement("keycloak.rejected_client")
 @pytest.mark.parametrize("way", ["basic", "post"])
 async def test_a_wrong_secret_is_told_once_and_refuses_nobody_s_token(introspected_realm: Realm, way: str) -> None:
     settings = replace(introspecting(introspected_realm, OAUTH_CLIENT_AUTH=way), client_secret="not-the-one")
@@ -207,7 +207,7 @@ async def test_a_wrong_secret_is_told_once_and_refuses_nobody_s_token(introspect
     assert "not-the-one" not in repr(line)
 
 
-@pytest.mark.requirement("live.not_believed")
+@pytest.mark.requirement("keycloak.rejected_client")
 async def test_a_key_that_keycloak_does_not_know_is_told_once_too(keyed: Realm, tmp_path: Path) -> None:
     know_by_key(keyed, KEYS["ES256"], "ES256")
     settings = by_key(keyed, tmp_path, ec.generate_private_key(ec.SECP256R1()))
@@ -224,7 +224,7 @@ OTHER_TOKENS: dict[str, tuple[Callable[[Realm], str], str]] = {
 }
 
 
-@pytest.mark.requirement("live.other_tokens")
+@pytest.mark.requirement("keycloak.token_types")
 @pytest.mark.parametrize(("token", "reason"), OTHER_TOKENS.values(), ids=OTHER_TOKENS)
 async def test_keycloak_s_other_tokens_are_refused_before_and_after_asking(
     introspected_realm: Realm, token: Callable[[Realm], str], reason: str

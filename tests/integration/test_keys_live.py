@@ -160,7 +160,6 @@ def signing(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Rea
     return bootstrapped(keycloak, tmp_path_factory.mktemp("signing"))
 
 
-@pytest.mark.requirement("live.rotation")
 async def test_while_keys_are_rotated_no_request_fails(realm: Realm) -> None:
     old = tokens(realm, 5)
     settings = settings_for(realm, KEY_MAX_AGE=f"{AGE}s", **PATIENT)
@@ -180,7 +179,6 @@ async def test_while_keys_are_rotated_no_request_fails(realm: Realm) -> None:
     assert set(calls.statuses) == {200}
 
 
-@pytest.mark.requirement("live.withdrawn_key")
 async def test_the_tokens_of_a_removed_key_are_refused_after_key_max_age(realm: Realm) -> None:
     (old,) = tokens(realm)
     add_key(realm)
@@ -196,7 +194,7 @@ async def test_the_tokens_of_a_removed_key_are_refused_after_key_max_age(realm: 
     assert [line["reason"] for line in lines if line["event"] == "request_rejected"] == ["key_unknown"]
 
 
-@pytest.mark.requirement("live.algorithms")
+@pytest.mark.requirement("keycloak.algorithms")
 @pytest.mark.parametrize(
     ("algorithm", "kind", "config"),
     [
@@ -222,7 +220,7 @@ async def test_a_token_verifies_in_the_algorithm_the_realm_signs_with(
         assert await server.status(token[:-8] + "AAAAAAAA") == 401
 
 
-@pytest.mark.requirement("live.algorithms")
+@pytest.mark.requirement("keycloak.algorithms")
 async def test_a_realm_that_signs_with_a_shared_secret_is_not_believed(signing: Realm) -> None:
     sign_with(signing, "HS256")
     (token,) = tokens(signing)
@@ -233,7 +231,6 @@ async def test_a_realm_that_signs_with_a_shared_secret_is_not_believed(signing: 
     assert [line["reason"] for line in lines if line["event"] == "request_rejected"] == ["algorithm"]
 
 
-@pytest.mark.requirement("live.outage")
 async def test_while_keycloak_hangs_known_keys_serve_and_unknown_ones_are_no_refusal(realm: Realm) -> None:
     known, known_by_key = tokens(realm, 2)
     settings = settings_for(realm, KEY_MAX_AGE=f"{AGE}s", **PATIENT)
@@ -255,7 +252,6 @@ async def test_while_keycloak_hangs_known_keys_serve_and_unknown_ones_are_no_ref
     assert 1 <= len([line for line in lines if line["event"] == FETCH_FAILED]) <= 2
 
 
-@pytest.mark.requirement("live.outage")
 async def test_after_an_outage_the_keys_are_current_again_by_themselves(realm: Realm) -> None:
     (known,) = tokens(realm)
     settings = settings_for(realm, KEY_MAX_AGE=f"{AGE}s", **PATIENT)
@@ -273,7 +269,6 @@ async def test_after_an_outage_the_keys_are_current_again_by_themselves(realm: R
 
 
 @pytest.mark.full
-@pytest.mark.requirement("live.outage")
 async def test_a_minute_without_keycloak_fails_no_request_with_a_known_token(realm: Realm) -> None:
     known = tokens(realm, 3)
     settings = settings_for(realm, KEY_MAX_AGE="5s", KEY_MAX_STALE="1h")

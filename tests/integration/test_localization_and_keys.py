@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.containers
 
 
-@pytest.mark.requirement("bootstrap.messages")
 def test_a_text_of_a_page_is_mended_and_removed_and_others_stay(realm: Realm) -> None:
     admin = realm.admin()
     admin.write("POST", ("localization", "en"), {"oauthGrantTitle": "{0} by Keycloak", "doLogIn": "Theirs"})
@@ -33,7 +32,7 @@ def test_a_text_of_a_page_is_mended_and_removed_and_others_stay(realm: Realm) ->
     assert realm.apply() == 0
 
 
-@pytest.mark.requirement("bootstrap.keys")
+@pytest.mark.requirement("bootstrap.signing_keys")
 def test_an_algorithm_without_an_active_key_gets_one_and_rotated_keys_stay(realm: Realm) -> None:
     admin = realm.admin()
     assert {"RS256", "ES256"} <= set(admin.get("keys")["active"])

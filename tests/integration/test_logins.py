@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.containers
 
 
-@pytest.mark.requirement("bootstrap.scopes_by_role", "bootstrap.roles_claim")
 @pytest.mark.parametrize(
     ("user", "scopes"),
     [
@@ -36,14 +35,12 @@ def test_a_login_brings_the_scopes_of_the_roles_and_the_audience(standing_realm:
     assert token["exp"] - token["iat"] == 300
 
 
-@pytest.mark.requirement("bootstrap.scopes_by_role")
 def test_a_client_that_names_no_scope_when_it_registers_may_ask_for_all_later(standing_realm: Realm) -> None:
     client = standing_realm.register(**NATIVE)
     token = claims(standing_realm.log_in("admin", client["client_id"], scope="mcp:tools mcp:admin")["access_token"])
     assert set(token["scope"].split()) == {"mcp:tools", "mcp:admin"}
 
 
-@pytest.mark.requirement("bootstrap.roles_claim")
 def test_asking_for_offline_access_adds_its_own_role_to_the_claim(standing_realm: Realm) -> None:
     # Keycloak binds this scope to a realm role of the same name. No rule of ours covers it, see docs/decisions.
     client_id = native(standing_realm, "mcp:tools offline_access")
@@ -51,7 +48,6 @@ def test_asking_for_offline_access_adds_its_own_role_to_the_claim(standing_realm
     assert set(token["mcp_roles"]) == {"mcp-reader", "offline_access"}
 
 
-@pytest.mark.requirement("bootstrap.nobody")
 def test_a_person_without_a_role_gets_neither_scope_nor_audience(standing_realm: Realm) -> None:
     response = standing_realm.log_in("nobody", native(standing_realm), scope=ALL)
     token = claims(response["access_token"])
@@ -60,7 +56,7 @@ def test_a_person_without_a_role_gets_neither_scope_nor_audience(standing_realm:
     assert "mcp_roles" not in token
 
 
-@pytest.mark.requirement("bootstrap.advertised")
+@pytest.mark.requirement("bootstrap.advertised_scopes")
 def test_the_provider_advertises_our_scopes_and_no_others(standing_realm: Realm) -> None:
     url = f"{standing_realm.server.url}/.well-known/oauth-authorization-server/realms/{standing_realm.name}"
     metadata = httpx.get(url).json()
@@ -91,7 +87,7 @@ def test_the_servers_own_client_gets_no_token(standing_realm: Realm, grant: str)
     assert "access_token" not in response
 
 
-@pytest.mark.requirement("bootstrap.rotation")
+@pytest.mark.requirement("bootstrap.refresh_rotation")
 def test_a_refresh_token_works_once_more_and_then_ends_the_session(standing_realm: Realm) -> None:
     client_id = native(standing_realm)
     first = standing_realm.log_in("reader", client_id, scope="mcp:tools")
@@ -115,7 +111,7 @@ def test_no_code_without_pkce_or_with_plain(standing_realm: Realm, pkce: dict[st
         assert back["error"] == "invalid_request"
 
 
-@pytest.mark.requirement("bootstrap.native")
+@pytest.mark.requirement("bootstrap.native_client")
 def test_the_client_known_beforehand_works_on_any_loopback_port(standing_realm: Realm) -> None:
     for uri in ("http://127.0.0.1:5555/callback", "http://localhost:6666/callback", "http://[::1]:7777/callback"):
         response = standing_realm.log_in("writer", "mcp-native", scope=ALL, redirect_uri=uri)

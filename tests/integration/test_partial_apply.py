@@ -81,7 +81,6 @@ def _is_completed(realm: Realm) -> None:
     assert accepted_redirects(realm) == {OWN}
 
 
-@pytest.mark.requirement("interrupted.completes")
 def test_the_numbers_here_are_all_the_writes_there_are(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = _new(keycloak, tmp_path, "test-counted")
     assert realm.apply() == CREATING
@@ -91,7 +90,6 @@ def test_the_numbers_here_are_all_the_writes_there_are(keycloak: Keycloak, tmp_p
     assert len(plan(realm)) == TIGHTENING
 
 
-@pytest.mark.requirement("interrupted.completes", "interrupted.shut")
 @pytest.mark.parametrize("writes", _some((2, 40), CREATING))
 def test_a_new_realm_that_broke_off_lets_nobody_in_and_is_completed(
     keycloak: Keycloak, tmp_path: Path, writes: int
@@ -107,7 +105,6 @@ def test_a_new_realm_that_broke_off_lets_nobody_in_and_is_completed(
     _is_completed(realm)
 
 
-@pytest.mark.requirement("interrupted.completes", "interrupted.shut")
 @pytest.mark.parametrize("writes", _some((3,), TIGHTENING))
 def test_a_realm_that_broke_off_while_it_was_tightened_is_never_wider_than_before(realm: Realm, writes: int) -> None:
     _tighten(realm)
@@ -116,7 +113,6 @@ def test_a_realm_that_broke_off_while_it_was_tightened_is_never_wider_than_befor
     _is_completed(realm)
 
 
-@pytest.mark.requirement("interrupted.completes", "interrupted.shut")
 def test_an_apply_that_was_killed_lets_nobody_in_and_is_completed(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = _new(keycloak, tmp_path, "test-killed")
     _killed_at(realm, 30)
@@ -124,7 +120,6 @@ def test_an_apply_that_was_killed_lets_nobody_in_and_is_completed(keycloak: Keyc
     _is_completed(realm)
 
 
-@pytest.mark.requirement("interrupted.completes", "interrupted.shut")
 def test_a_tightening_that_was_killed_lets_nobody_in_and_is_completed(realm: Realm) -> None:
     _tighten(realm)
     _killed_at(realm, 4)

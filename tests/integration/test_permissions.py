@@ -35,7 +35,6 @@ def _protect(realm: Realm, part: str, token: str, body: object) -> tuple[int, Js
     return response.status_code, response.json()
 
 
-@pytest.mark.requirement("machines.permissions")
 def test_check_warns_of_it_and_what_is_got_is_not_for_us(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = workshop(keycloak, tmp_path)
     (warning,) = check(realm).warnings
@@ -57,7 +56,6 @@ def test_check_warns_of_it_and_what_is_got_is_not_for_us(keycloak: Keycloak, tmp
     assert realm.introspect(response["access_token"]) == {"active": False}
 
 
-@pytest.mark.requirement("machines.permissions")
 def test_where_strangers_get_no_token_of_their_own_there_is_nothing_to_warn_of(
     keycloak: Keycloak, tmp_path: Path
 ) -> None:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.containers
 
 
-@pytest.mark.requirement("probe.closed", "probe.cleans_up")
 def test_after_an_apply_every_hole_is_closed_and_nothing_is_left(realm: Realm) -> None:
     before = clients_of(realm)
     code, message, complaint = command_line(realm, "probe")
@@ -30,12 +29,10 @@ def test_after_an_apply_every_hole_is_closed_and_nothing_is_left(realm: Realm) -
     assert clients_of(realm) == before
 
 
-@pytest.mark.requirement("probe.closed")
 def test_machine_clients_open_no_hole(keycloak: Keycloak, tmp_path: Path) -> None:
     assert [outcome.id for outcome in tried(workshop(keycloak, tmp_path)) if outcome.open] == []
 
 
-@pytest.mark.requirement("probe.owner")
 def test_whoever_may_not_remove_clients_tries_nothing(realm: Realm) -> None:
     """A read-only account could not remove the clients that the probe would register."""
     reader = account(realm, "view-realm", "view-clients")
@@ -47,7 +44,6 @@ def test_whoever_may_not_remove_clients_tries_nothing(realm: Realm) -> None:
     assert requests == []
 
 
-@pytest.mark.requirement("probe.cleans_up")
 def test_what_was_registered_is_removed_when_keycloak_stops_answering(realm: Realm) -> None:
     before = clients_of(realm)
     sent = []

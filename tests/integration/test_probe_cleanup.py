@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.containers
 
 
-@pytest.mark.requirement("probe.cleans_up", "probe.next")
 def test_a_registration_whose_answer_never_came_is_removed_and_one_that_comes_late_by_the_next(realm: Realm) -> None:
     before = clients_of(realm)
     with recording(realm.server.url) as proxy, httpx.Client() as http:
@@ -47,7 +46,6 @@ def test_a_registration_whose_answer_never_came_is_removed_and_one_that_comes_la
     assert late not in clients_of(realm)
 
 
-@pytest.mark.requirement("probe.next")
 def test_what_a_killed_probe_left_is_removed_by_the_next(realm: Realm) -> None:
     before = clients_of(realm)
     registrations: list[str] = []
@@ -77,7 +75,6 @@ def test_what_a_killed_probe_left_is_removed_by_the_next(realm: Realm) -> None:
     assert clients_of(realm) == before
 
 
-@pytest.mark.requirement("probe.cleans_up")
 def test_of_two_probes_at_a_time_one_says_that_it_knows_nothing(realm: Realm) -> None:
     """The other probe removed its clients, so its rejected requests say nothing about the realm."""
     before = clients_of(realm)

@@ -29,7 +29,6 @@ def _stale(realm: Realm, *, days_later: float, older_than: float = 30, unused: b
     return {stale.client_id: stale for stale in found}
 
 
-@pytest.mark.requirement("prune.stale", "prune.session")
 def test_only_old_clients_without_a_session_are_stale(realm: Realm) -> None:
     forgotten, used, busy = (str(realm.register(**NATIVE)["client_id"]) for _ in range(3))
     for client_id in (used, busy):
@@ -52,7 +51,6 @@ def test_only_old_clients_without_a_session_are_stale(realm: Realm) -> None:
     assert set(_stale(realm, days_later=31)) == {used}
 
 
-@pytest.mark.requirement("prune.unknown_age")
 def test_a_client_whose_age_nobody_knows_is_kept_until_the_events_reach_far_enough(realm: Realm) -> None:
     old = realm.register(**NATIVE)["client_id"]
     admin = realm.admin()
@@ -66,7 +64,6 @@ def test_a_client_whose_age_nobody_knows_is_kept_until_the_events_reach_far_enou
         _stale(realm, days_later=31)
 
 
-@pytest.mark.requirement("prune.dry_run")
 def test_nothing_is_removed_without_being_asked_for(realm: Realm) -> None:
     evil = realm.register(**NATIVE, client_name="\x1b[2Jgone")
     admin = realm.admin()
@@ -86,7 +83,6 @@ def test_nothing_is_removed_without_being_asked_for(realm: Realm) -> None:
     assert {client["clientId"] for client in admin.get("clients")} == other_clients
 
 
-@pytest.mark.requirement("prune.quota")
 def test_check_warns_before_a_realm_is_full_and_a_newcomer_is_told_the_limit(realm: Realm) -> None:
     there = len(realm.admin().get("clients"))
     maximum = there + 3

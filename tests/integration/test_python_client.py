@@ -98,7 +98,6 @@ def known_client() -> OAuthClientInformationFull:
     )
 
 
-@pytest.mark.requirement("clients.python")
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 async def test_the_official_python_client_logs_in_and_hears_progress(mode: Mode, requesting_base_scope: Server) -> None:
     memory = Memory(requesting_base_scope, "reader")

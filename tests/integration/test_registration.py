@@ -76,14 +76,14 @@ EVIL = [
 ]
 
 
-@pytest.mark.requirement("bootstrap.personas")
+@pytest.mark.requirement("bootstrap.client_profiles")
 @pytest.mark.parametrize("profile", PROFILES)
 def test_known_clients_can_register_as_they_really_do(standing_realm: Realm, profile: str) -> None:
     registered = standing_realm.register(**PROFILES[profile])
     assert registered["status"] == 201, registered
 
 
-@pytest.mark.requirement("bootstrap.redirects")
+@pytest.mark.requirement("bootstrap.redirect_uris")
 @pytest.mark.parametrize("uri", EVIL)
 def test_a_redirect_to_anywhere_else_is_refused(standing_realm: Realm, uri: str) -> None:
     for uris in ([uri], [REDIRECT, uri]):
@@ -91,7 +91,7 @@ def test_a_redirect_to_anywhere_else_is_refused(standing_realm: Realm, uri: str)
         assert rejected["status"] in {400, 403}, rejected
 
 
-@pytest.mark.requirement("bootstrap.redirects")
+@pytest.mark.requirement("bootstrap.redirect_uris")
 def test_a_registered_client_cannot_move_its_redirect_elsewhere(standing_realm: Realm) -> None:
     registered = standing_realm.register(**NATIVE)
     changed = httpx.put(
@@ -102,7 +102,6 @@ def test_a_registered_client_cannot_move_its_redirect_elsewhere(standing_realm: 
     assert changed.status_code == 403
 
 
-@pytest.mark.requirement("bootstrap.profiles")
 def test_loopback_only_lets_in_this_machine_and_no_vendor(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = bootstrapped(keycloak, tmp_path, registration={"profile": "loopback-only"})
     statuses = {name: realm.register(**metadata)["status"] for name, metadata in PROFILES.items()}
@@ -110,7 +109,6 @@ def test_loopback_only_lets_in_this_machine_and_no_vendor(keycloak: Keycloak, tm
     assert statuses == {name: 403 if name in rejected else 201 for name in PROFILES}
 
 
-@pytest.mark.requirement("bootstrap.profiles")
 def test_closed_lets_in_nobody_even_with_an_initial_access_token(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = bootstrapped(keycloak, tmp_path, registration={"profile": "closed"})
     assert {realm.register(**metadata)["status"] for metadata in PROFILES.values()} == {403}
@@ -122,7 +120,7 @@ def test_closed_lets_in_nobody_even_with_an_initial_access_token(keycloak: Keycl
     assert claims(answer["access_token"])["aud"] == PUBLIC_URL
 
 
-@pytest.mark.requirement("bootstrap.profiles", "bootstrap.redirects")
+@pytest.mark.requirement("bootstrap.redirect_uris")
 def test_an_initial_access_token_loosens_no_rule(standing_realm: Realm) -> None:
     admin = standing_realm.admin()
     path = f"admin/realms/{standing_realm.name}/clients-initial-access"
@@ -138,7 +136,6 @@ def test_an_initial_access_token_loosens_no_rule(standing_realm: Realm) -> None:
         assert rejected["status"] == 403
 
 
-@pytest.mark.requirement("bootstrap.profiles")
 def test_a_full_realm_takes_no_further_client(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = bootstrapped(keycloak, tmp_path, registration={"max_clients": 10})
     statuses = [realm.register(**NATIVE)["status"] for _ in range(5)]
@@ -146,7 +143,7 @@ def test_a_full_realm_takes_no_further_client(keycloak: Keycloak, tmp_path: Path
     assert statuses[-1] == 403
 
 
-@pytest.mark.requirement("bootstrap.trial")
+@pytest.mark.requirement("bootstrap.test_registration")
 def test_the_trial_registration_leaves_no_client_behind(realm: Realm) -> None:
     admin = realm.admin()
     before = {client["clientId"] for client in admin.get("clients")}

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.containers
 NATIVE = payloads.native()
 
 
-@pytest.mark.requirement("bootstrap.s1")
+@pytest.mark.requirement("weaknesses.s1")
 def test_a_client_that_registered_itself_gets_no_token_by_itself(standing_realm: Realm) -> None:
     client = standing_realm.post_client("openid-connect", {**payloads.BY_ITSELF, "scope": "mcp:tools"})
     assert client["status"] == 201  # rejected at its use, below
@@ -36,7 +36,7 @@ def test_a_client_that_registered_itself_gets_no_token_by_itself(standing_realm:
     assert "access_token" not in response
 
 
-@pytest.mark.requirement("bootstrap.s1")
+@pytest.mark.requirement("weaknesses.s1")
 def test_without_the_grant_rule_such_a_token_has_neither_scope_nor_audience(realm: Realm) -> None:
     admin = realm.admin()
     policies = admin.get("client-policies", "policies")["policies"]
@@ -55,7 +55,7 @@ def test_without_the_grant_rule_such_a_token_has_neither_scope_nor_audience(real
     assert realm.introspect(response["access_token"]) == {"active": False}
 
 
-@pytest.mark.requirement("bootstrap.s2")
+@pytest.mark.requirement("weaknesses.s2")
 @pytest.mark.parametrize("endpoint", NATIVE_REGISTRATION_ENDPOINTS)
 def test_no_endpoint_takes_a_client_of_keycloaks_own_kind(standing_realm: Realm, endpoint: str) -> None:
     response = standing_realm.post_client(endpoint, payloads.own_kind("chosen"))
@@ -63,7 +63,7 @@ def test_no_endpoint_takes_a_client_of_keycloaks_own_kind(standing_realm: Realm,
     assert standing_realm.admin().get("clients", clientId="chosen") == []
 
 
-@pytest.mark.requirement("bootstrap.s3")
+@pytest.mark.requirement("weaknesses.s3")
 def test_nobody_forges_another_persons_subject(standing_realm: Realm) -> None:
     native = payloads.own_kind("forger", protocolMappers=[payloads.SUB_FORGING_MAPPER])
     assert standing_realm.post_client("default", native)["status"] == 404
@@ -75,7 +75,7 @@ def test_nobody_forges_another_persons_subject(standing_realm: Realm) -> None:
     assert [policy["config"].get("allowed-protocol-mapper-types", []) for policy in policies] == [[], []]
 
 
-@pytest.mark.requirement("bootstrap.s4")
+@pytest.mark.requirement("weaknesses.s4")
 def test_nobody_gets_a_token_of_ten_years(standing_realm: Realm) -> None:
     native = payloads.own_kind("eternal", attributes=payloads.TEN_YEAR_LIFETIME)
     assert standing_realm.post_client("default", native)["status"] == 404
@@ -86,21 +86,21 @@ def test_nobody_gets_a_token_of_ten_years(standing_realm: Realm) -> None:
     assert token["exp"] - token["iat"] == 300
 
 
-@pytest.mark.requirement("bootstrap.s5")
+@pytest.mark.requirement("weaknesses.s5")
 def test_nobody_gets_access_tokens_signed_with_a_shared_secret(standing_realm: Realm) -> None:
     native = payloads.own_kind("signer", attributes=payloads.SHARED_SECRET)
     assert standing_realm.post_client("default", native)["status"] == 404
     assert standing_realm.register(**NATIVE, access_token_signed_response_alg="HS256")["status"] == 400
 
 
-@pytest.mark.requirement("bootstrap.s6")
+@pytest.mark.requirement("weaknesses.s6")
 @pytest.mark.parametrize("uri", payloads.RELATIVE_REDIRECTS)
 def test_a_relative_redirect_is_refused(standing_realm: Realm, uri: str) -> None:
     rejected = standing_realm.register(redirect_uris=[uri])
     assert rejected["status"] in {400, 403}, rejected
 
 
-@pytest.mark.requirement("bootstrap.s7")
+@pytest.mark.requirement("weaknesses.s7")
 @pytest.mark.parametrize("member", payloads.ADDRESSES)
 def test_no_foreign_address_is_shown_or_fetched(standing_realm: Realm, member: str) -> None:
     rejected = standing_realm.register(**payloads.with_address(member))
@@ -108,7 +108,7 @@ def test_no_foreign_address_is_shown_or_fetched(standing_realm: Realm, member: s
     assert rejected["status"] == 403, rejected
 
 
-@pytest.mark.requirement("bootstrap.s8")
+@pytest.mark.requirement("weaknesses.s8")
 def test_a_name_full_of_markup_is_shown_as_text(standing_realm: Realm) -> None:
     native = payloads.own_kind("spoofer", name=payloads.SPOOFED_NAME)
     assert standing_realm.post_client("default", native)["status"] == 404
@@ -118,7 +118,7 @@ def test_a_name_full_of_markup_is_shown_as_text(standing_realm: Realm) -> None:
     assert "&lt;b id=" in page
 
 
-@pytest.mark.requirement("bootstrap.s8")
+@pytest.mark.requirement("weaknesses.s8")
 @pytest.mark.parametrize(
     ("name", "displayed"),
     [
@@ -139,7 +139,7 @@ def test_the_consent_page_says_that_a_name_is_only_what_the_client_says(
     assert f"A program that calls itself “\u2068{displayed}\u2069” asks for access. This name is unverified" in page
 
 
-@pytest.mark.requirement("bootstrap.s9")
+@pytest.mark.requirement("weaknesses.s9")
 def test_a_password_brings_no_token(standing_realm: Realm) -> None:
     client = standing_realm.register(**NATIVE, grant_types=["password", "authorization_code"])
     for client_id in (client["client_id"], "admin-cli", "mcp-native"):
@@ -150,7 +150,7 @@ def test_a_password_brings_no_token(standing_realm: Realm) -> None:
         assert "access_token" not in response
 
 
-@pytest.mark.requirement("bootstrap.s9")
+@pytest.mark.requirement("weaknesses.s9")
 @pytest.mark.parametrize("response_type", payloads.IMPLICIT_TYPES)
 def test_the_implicit_flow_brings_no_token(standing_realm: Realm, response_type: str) -> None:
     client = standing_realm.register(**NATIVE, grant_types=["implicit"], response_types=[response_type])
@@ -169,7 +169,7 @@ def test_the_implicit_flow_brings_no_token(standing_realm: Realm, response_type:
     assert "error" in back
 
 
-@pytest.mark.requirement("bootstrap.s9")
+@pytest.mark.requirement("weaknesses.s9")
 def test_a_device_code_brings_no_token(standing_realm: Realm) -> None:
     grant = "urn:ietf:params:oauth:grant-type:device_code"
     client = standing_realm.register(**NATIVE, grant_types=[grant, "authorization_code"])

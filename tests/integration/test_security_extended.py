@@ -20,7 +20,7 @@ pytestmark = pytest.mark.containers
 GRANTS = "urn:ietf:params:oauth:grant-type"
 
 
-@pytest.mark.requirement("bootstrap.hybrid")
+@pytest.mark.requirement("bootstrap.response_types")
 @pytest.mark.parametrize("response_type", ["code id_token", "code id_token token", "id_token", "none"])
 def test_no_other_response_type_brings_anything(standing_realm: Realm, response_type: str) -> None:
     client = registered(standing_realm, response_types=[response_type])
@@ -51,7 +51,7 @@ def test_no_client_starts_a_login_on_another_device(standing_realm: Realm) -> No
     assert "auth_req_id" not in begun.text
 
 
-@pytest.mark.requirement("bootstrap.exchange")
+@pytest.mark.requirement("bootstrap.token_exchange")
 @pytest.mark.parametrize("extra", [{}, {"audience": PUBLIC_URL}, {"scope": "mcp:tools mcp:admin"}])
 def test_a_client_that_registered_itself_exchanges_no_token(standing_realm: Realm, extra: dict[str, str]) -> None:
     grant = f"{GRANTS}:token-exchange"
@@ -66,7 +66,7 @@ def test_a_client_that_registered_itself_exchanges_no_token(standing_realm: Real
     assert (response["status"], response["error_description"]) == (400, "Request not allowed")
 
 
-@pytest.mark.requirement("bootstrap.exchange")
+@pytest.mark.requirement("bootstrap.token_exchange")
 def test_of_all_grants_that_keycloak_has_only_a_login_brings_a_token(standing_realm: Realm) -> None:
     """Uses a client that registered with all of them, and a user who consented to it."""
     url = f"{standing_realm.issuer}/.well-known/openid-configuration"
@@ -120,7 +120,7 @@ def test_a_client_that_made_itself_a_resource_server_cannot_use_that(standing_re
         assert (response.status_code, response.json()["error_description"]) == (403, "Requires uma_protection scope.")
 
 
-@pytest.mark.requirement("bootstrap.exchange")
+@pytest.mark.requirement("bootstrap.token_exchange")
 @pytest.mark.parametrize("grant", [f"{GRANTS}:uma-ticket", f"{GRANTS}:jwt-bearer", f"{GRANTS}:saml2-bearer"])
 def test_no_other_grant_brings_a_token(standing_realm: Realm, grant: str) -> None:
     client = standing_realm.post_client("openid-connect", {**CONFIDENTIAL, "grant_types": [grant]})
@@ -130,7 +130,7 @@ def test_no_other_grant_brings_a_token(standing_realm: Realm, grant: str) -> Non
     assert "access_token" not in response
 
 
-@pytest.mark.requirement("bootstrap.offline")
+@pytest.mark.requirement("bootstrap.offline_tokens")
 def test_an_offline_token_ends_by_itself_and_when_consent_is_withdrawn(standing_realm: Realm) -> None:
     client = registered(standing_realm, scope="mcp:tools offline_access")
     plain = standing_realm.log_in("writer", client["client_id"], scope="mcp:tools")
@@ -145,7 +145,6 @@ def test_an_offline_token_ends_by_itself_and_when_consent_is_withdrawn(standing_
     assert standing_realm.token(**refresh, refresh_token=str(again["refresh_token"]))["status"] == 400
 
 
-@pytest.mark.requirement("bootstrap.account")
 def test_a_token_of_a_registered_client_opens_no_account(standing_realm: Realm) -> None:
     client = registered(standing_realm)
     token = standing_realm.log_in("reader", client["client_id"], scope="mcp:tools")["access_token"]
@@ -164,7 +163,7 @@ def test_a_token_of_a_registered_client_opens_no_account(standing_realm: Realm) 
         assert rejected["error"] == "invalid_scope", scope
 
 
-@pytest.mark.requirement("bootstrap.pairwise")
+@pytest.mark.requirement("bootstrap.pairwise_subjects")
 def test_a_person_is_one_subject_whatever_a_client_asks_for(standing_realm: Realm) -> None:
     subjects = set()
     for kind in ("public", "pairwise"):

@@ -58,7 +58,7 @@ def _key_file(realm: Realm, key: ec.EllipticCurvePrivateKey) -> str:
     return str(file)
 
 
-@pytest.mark.requirement("verbs.private_key_jwt")
+@pytest.mark.requirement("bootstrap.private_key_jwt")
 def test_a_servers_key_survives_every_apply_and_takes_the_secrets_place(realm: Realm) -> None:
     key, other = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     signing = {"OAUTH_CLIENT_AUTH": "private_key_jwt", "OAUTH_CLIENT_KEY_FILE": _key_file(realm, key)}
@@ -78,7 +78,7 @@ def test_a_servers_key_survives_every_apply_and_takes_the_secrets_place(realm: R
     assert check(realm).clean
 
 
-@pytest.mark.requirement("verbs.private_key_jwt", "doctor.fix")
+@pytest.mark.requirement("bootstrap.private_key_jwt")
 def test_a_key_that_this_machine_has_not_stays_and_the_rest_is_mended(realm: Realm) -> None:
     """`.env` has the path inside the containers, so `scripts/doctor --fix` on the host has no key."""
     key = ec.generate_private_key(ec.SECP256R1())

@@ -78,7 +78,6 @@ def _can_log_in(realm: Realm, admin: dict[str, str]) -> bool:
     return True
 
 
-@pytest.mark.requirement("hand_over.done")
 def test_after_it_apply_and_check_go_on_and_the_administrator_is_refused(realm: Realm) -> None:
     admin = temporary(realm)
     code, out, error = command_line(realm, "hand-over", **admin)
@@ -106,7 +105,6 @@ def test_after_it_apply_and_check_go_on_and_the_administrator_is_refused(realm: 
 _SERVICE_CLIENT = {"name": "An importer", "roles": ["mcp-reader"], "jwks_url": "https://keys.example/jwks"}
 
 
-@pytest.mark.requirement("hand_over.done", "machines.drift")
 def test_accounts_of_a_realm_with_machine_clients_keep_those_too(realm: Realm) -> None:
     realm.write_access(machine_clients={"importer": _SERVICE_CLIENT})
     realm.apply()
@@ -124,7 +122,6 @@ def test_accounts_of_a_realm_with_machine_clients_keep_those_too(realm: Realm) -
     assert (code, "client other: add mcp-writer" in out) == (0, True)
 
 
-@pytest.mark.requirement("hand_over.done", "groups.accounts")
 def test_accounts_of_a_realm_with_groups_keep_those_too_and_people_are_put_in(realm: Realm) -> None:
     realm.write_access(groups={"engineering": ["mcp-writer"]}, demo_users={})
     realm.apply()
@@ -142,7 +139,6 @@ def test_accounts_of_a_realm_with_groups_keep_those_too_and_people_are_put_in(re
     assert (code, "group operations: create" in out, "group engineering: add mcp-reader" in out) == (0, True, True)
 
 
-@pytest.mark.requirement("hand_over.done", "hand_over.limited")
 def test_whoever_has_the_roles_that_the_page_names_may_hand_over_a_realm_that_is_there(realm: Realm) -> None:
     """Keycloak lets an account grant only the rights that it has itself."""
     realm.write_access(demo_users={})
@@ -169,7 +165,7 @@ def test_whoever_has_the_roles_that_the_page_names_may_hand_over_a_realm_that_is
     assert not _can_log_in(realm, admin)
 
 
-@pytest.mark.requirement("hand_over.done", "groups.everybody", "groups.accounts")
+@pytest.mark.requirement("weaknesses.default_group")
 def test_who_checks_sees_a_group_that_everybody_joins_where_the_file_names_nobody(realm: Realm) -> None:
     realm.write_access(demo_users={})
     realm.apply()
@@ -187,7 +183,6 @@ def test_who_checks_sees_a_group_that_everybody_joins_where_the_file_names_nobod
     assert (code, "default groups were not checked" in out) == (0, True)
 
 
-@pytest.mark.requirement("hand_over.limited")
 def test_an_account_that_cannot_keep_machine_clients_changes_nothing(realm: Realm) -> None:
     realm.write_access(demo_users={})
     realm.apply()
@@ -200,7 +195,6 @@ def test_an_account_that_cannot_keep_machine_clients_changes_nothing(realm: Real
     assert realm.register(redirect_uris=[REDIRECT], token_endpoint_auth_method="none")["status"] == 201
 
 
-@pytest.mark.requirement("hand_over.limited", "hand_over.reader")
 def test_no_account_reaches_beyond_its_realm_and_a_reader_writes_nothing(realm: Realm, standing_realm: Realm) -> None:
     admin = temporary(realm)
     replace_bootstrap_admin(_settings(realm, admin), wait=30, log=lambda _: None)
@@ -241,7 +235,6 @@ def _some(few: tuple[int, ...], maximum: int) -> list[object]:
     return [n if n in few else pytest.param(n, marks=pytest.mark.full) for n in range(1, maximum + 1)]
 
 
-@pytest.mark.requirement("hand_over.interrupted")
 @pytest.mark.parametrize("writes", _some(_FEW, _WRITES))
 def test_one_that_broke_off_is_completed_by_the_next(realm: Realm, writes: int) -> None:
     admin = temporary(realm)
@@ -260,7 +253,6 @@ def test_one_that_broke_off_is_completed_by_the_next(realm: Realm, writes: int) 
     assert command_line(realm, "check", **admin)[:2] == (0, "no changes, no weaknesses\n")
 
 
-@pytest.mark.requirement("hand_over.refused")
 def test_an_account_that_may_do_too_much_is_named_and_the_administrator_stays(realm: Realm) -> None:
     admin, master = temporary(realm), _master(realm)
     user = _client(
@@ -282,7 +274,6 @@ def test_an_account_that_may_do_too_much_is_named_and_the_administrator_stays(re
     assert not _can_log_in(realm, admin)
 
 
-@pytest.mark.requirement("hand_over.refused")
 def test_roles_that_an_account_should_not_have_are_taken_away(realm: Realm) -> None:
     admin, master = temporary(realm), _master(realm)
     replace_bootstrap_admin(_settings(realm, admin), wait=30, log=lambda _: None)
@@ -300,7 +291,6 @@ def test_roles_that_an_account_should_not_have_are_taken_away(realm: Realm) -> N
     assert {role["name"] for role in current} == ACCOUNTS["check"].roles
 
 
-@pytest.mark.requirement("hand_over.refused")
 def test_a_client_of_somebody_else_s_is_not_taken_over(realm: Realm) -> None:
     admin = temporary(realm)
     _client(_master(realm), f"{realm.name}-apply", "s" * 43, {"a": "b"})
@@ -309,7 +299,6 @@ def test_a_client_of_somebody_else_s_is_not_taken_over(realm: Realm) -> None:
     assert _can_log_in(realm, admin)
 
 
-@pytest.mark.requirement("hand_over.lasting")
 def test_an_administrator_that_is_meant_to_last_stays(realm: Realm) -> None:
     admin = temporary(realm, kept="yes")
     message: list[str] = []
@@ -318,7 +307,6 @@ def test_an_administrator_that_is_meant_to_last_stays(realm: Realm) -> None:
     assert _can_log_in(realm, admin)
 
 
-@pytest.mark.requirement("hand_over.refused")
 def test_before_the_first_apply_there_is_nothing_to_hand_over(realm: Realm) -> None:
     admin = {**temporary(realm), "OAUTH_SERVER_URL": f"{realm.server.url}/realms/test-not-there"}
     with pytest.raises(ConfigError, match="run apply first"):

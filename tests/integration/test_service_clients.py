@@ -32,7 +32,7 @@ def own(keycloak: Keycloak, tmp_path: Path) -> Workshop:
     return workshop(keycloak, tmp_path)
 
 
-@pytest.mark.requirement("machines.secret")
+@pytest.mark.requirement("service_clients.secret")
 async def test_a_machine_with_a_secret_gets_the_scopes_of_its_roles_and_the_server_takes_its_token(
     standing: Workshop,
 ) -> None:
@@ -49,7 +49,7 @@ async def test_a_machine_with_a_secret_gets_the_scopes_of_its_roles_and_the_serv
         assert await served.status(response["access_token"]) == 200
 
 
-@pytest.mark.requirement("machines.key")
+@pytest.mark.requirement("service_clients.private_key_jwt")
 async def test_a_machine_with_a_key_gets_its_token_by_an_assertion(standing: Workshop) -> None:
     response = standing.assertion_token(KEY)
     token = claims(response["access_token"])
@@ -58,7 +58,6 @@ async def test_a_machine_with_a_key_gets_its_token_by_an_assertion(standing: Wor
         assert await served.status(response["access_token"]) == 200
 
 
-@pytest.mark.requirement("machines.no_person")
 def test_its_token_belongs_to_no_person(standing: Workshop) -> None:
     token = claims(standing.service_client_token()["access_token"])
     assert token["azp"] == "nightly-report"
@@ -69,7 +68,6 @@ def test_its_token_belongs_to_no_person(standing: Workshop) -> None:
     assert admin.get("users", account["id"], "credentials") == []  # the account has no credentials for a login
 
 
-@pytest.mark.requirement("machines.only_listed")
 def test_neither_a_wrong_secret_nor_another_key_nor_another_way_brings_a_token(standing: Workshop) -> None:
     guesses = [
         standing.service_client_token(secret="wrong" * 8),
@@ -85,7 +83,6 @@ def test_neither_a_wrong_secret_nor_another_key_nor_another_way_brings_a_token(s
     assert all(response["status"] in {400, 401} for response in guesses)
 
 
-@pytest.mark.requirement("machines.only_listed")
 @pytest.mark.parametrize("grant", ["password", "urn:ietf:params:oauth:grant-type:token-exchange"])
 def test_a_machine_uses_no_other_grant(standing: Workshop, grant: str) -> None:
     form = {"client_id": "nightly-report", "client_secret": standing.secret, "scope": SCOPE}
@@ -96,7 +93,6 @@ def test_a_machine_uses_no_other_grant(standing: Workshop, grant: str) -> None:
     assert "code" not in back
 
 
-@pytest.mark.requirement("machines.only_listed")
 async def test_a_client_that_registered_itself_gets_nothing_that_counts(standing: Workshop) -> None:
     client = standing.post_client(
         "openid-connect",
@@ -111,14 +107,12 @@ async def test_a_client_that_registered_itself_gets_nothing_that_counts(standing
         assert await served.status(response["access_token"]) == 401
 
 
-@pytest.mark.requirement("machines.only_listed")
 def test_nobody_registers_under_a_machine_s_name_or_changes_it(standing: Workshop) -> None:
     response = standing.post_client("openid-connect", {"client_id": "nightly-report", "redirect_uris": [REDIRECT]})
     assert response["status"] == 400
     assert standing.post_client("default", {"clientId": "nightly-report", "redirectUris": [REDIRECT]})["status"] == 404
 
 
-@pytest.mark.requirement("machines.only_listed")
 async def test_the_server_refuses_a_machine_that_the_access_file_does_not_name(own: Workshop) -> None:
     """It was created in the admin console, with a role."""
     admin = own.admin()
@@ -135,7 +129,6 @@ async def test_the_server_refuses_a_machine_that_the_access_file_does_not_name(o
     assert [warning for warning in found.warnings if "unlisted" in warning]
 
 
-@pytest.mark.requirement("machines.drift")
 def test_what_somebody_changes_is_named_and_mended(own: Workshop) -> None:
     assert check(own).names == []
     assert own.apply() == 0
@@ -157,7 +150,6 @@ def test_what_somebody_changes_is_named_and_mended(own: Workshop) -> None:
     assert "mcp:admin" not in token["scope"].split()
 
 
-@pytest.mark.requirement("machines.opt_in")
 def test_without_machine_clients_the_grant_is_refused_and_the_clients_are_gone(own: Workshop) -> None:
     secret = own.secret
     own.write_access()
@@ -171,14 +163,13 @@ def test_without_machine_clients_the_grant_is_refused_and_the_clients_are_gone(o
     assert own.service_client_token(client["client_id"], client["client_secret"], "mcp:tools")["status"] == 400
 
 
-@pytest.mark.requirement("machines.secret")
+@pytest.mark.requirement("service_clients.secret")
 def test_an_apply_without_the_secret_says_which_variable_is_missing(keycloak: Keycloak, tmp_path: Path) -> None:
     service_client = {"other": {"name": "Other", "roles": ["mcp-reader"], "secret": "OTHER_SECRET"}}
     with pytest.raises(ConfigError, match="OTHER_SECRET: "):
         bootstrapped(keycloak, tmp_path, machine_clients=service_client)
 
 
-@pytest.mark.requirement("machines.opt_in")
 def test_a_client_that_somebody_else_made_is_not_taken_over(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = bootstrapped(keycloak, tmp_path)
     theirs = {"clientId": "importer", "secret": "a-secret-of-theirs", "redirectUris": ["https://theirs.example/back"]}

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(600)]
 
 
-@pytest.mark.requirement("stack.up")
 def test_after_up_everything_is_ready(stack: Stack) -> None:
     base = stack.url.removesuffix("/mcp")
     assert httpx.get(f"{base}/readyz").json() == {"status": "ready"}
@@ -42,7 +41,6 @@ print(json.dumps({"code": sorted(code), "packages": sorted({d.name.lower() for d
 """
 
 
-@pytest.mark.requirement("stack.server_image")
 def test_the_image_of_the_server_holds_neither_the_command_nor_its_dependencies(stack: Stack) -> None:
     listed = json.loads(stack.compose("exec", "-T", "mcp-server", "python", "-c", _LIST_OF_THE_IMAGE).stdout)
     code = [path for path in listed["code"] if "__pycache__" not in path]
@@ -55,7 +53,6 @@ def test_the_image_of_the_server_holds_neither_the_command_nor_its_dependencies(
     )
 
 
-@pytest.mark.requirement("stack.says")
 def test_the_bootstrap_ends_with_what_a_person_needs_next(stack: Stack) -> None:
     lines = stack.compose("logs", "--no-log-prefix", "bootstrap").stdout.splitlines()
     end = "\n".join(lines[-15:])
@@ -86,7 +83,7 @@ def test_a_client_nobody_registered_logs_in_and_calls_a_tool(stack: Stack, user:
     assert "greet" in json.dumps(found["tools"])
 
 
-@pytest.mark.requirement("client.own_issuer")
+@pytest.mark.requirement("login.trusted_issuer")
 def test_the_password_is_for_the_keycloak_whose_port_is_named(stack: Stack) -> None:
     named = {"OAUTH_SERVER_URL": "", "MCP_PORT": str(stack.mcp_port), "KEYCLOAK_PORT": str(stack.keycloak_port)}
     code, found = stack.log_in("reader", **named)
@@ -97,7 +94,6 @@ def test_the_password_is_for_the_keycloak_whose_port_is_named(stack: Stack) -> N
         assert f"the server names {stack.issuer}: nothing was sent" in found["error"]["message"]
 
 
-@pytest.mark.requirement("stack.login_inside")
 def test_the_login_runs_inside_the_network_too(stack: Stack) -> None:
     ended = stack.compose("run", "--rm", "login", "--headless", "--user", "reader", "--json")
     found = json.loads(ended.stdout)
@@ -115,7 +111,6 @@ def test_a_person_logs_in_through_a_browser(stack: Stack, tmp_path: Path) -> Non
     assert "Hello" in message
 
 
-@pytest.mark.requirement("stack.no_role")
 def test_a_person_without_a_role_is_refused_and_told_why(stack: Stack) -> None:
     code, found = stack.log_in("nobody")
     message = json.dumps(found)
@@ -127,7 +122,6 @@ def test_a_person_without_a_role_is_refused_and_told_why(stack: Stack) -> None:
     assert stack.url in rejections[-1]["expected"]
 
 
-@pytest.mark.requirement("stack.locked")
 def test_nothing_is_open_that_need_not_be(stack: Stack) -> None:
     containers = stack.containers()
     ports = [b for c in containers for bound in (c["HostConfig"]["PortBindings"] or {}).values() for b in bound]
@@ -156,7 +150,6 @@ def test_no_configuration_and_no_log_shows_a_secret_or_a_token(stack: Stack) -> 
     assert not re.search(r"eyJ[\w-]{20,}\.[\w-]{20,}", displayed)
 
 
-@pytest.mark.requirement("stack.outage")
 def test_stopping_keycloak_does_not_break_known_tokens(stack: Stack, tmp_path: Path) -> None:
     known, same_key = _token(stack, tmp_path), _token(stack, tmp_path)
     assert _call(stack, known) == 200
@@ -169,7 +162,6 @@ def test_stopping_keycloak_does_not_break_known_tokens(stack: Stack, tmp_path: P
     assert _call(stack, known) == 200
 
 
-@pytest.mark.requirement("stack.server_waits")
 def test_a_server_started_before_its_provider_waits_and_becomes_ready_by_itself(stack: Stack) -> None:
     ready = stack.url.removesuffix("/mcp") + "/readyz"
     stack.compose("stop", "keycloak", "mcp-server")
@@ -183,7 +175,6 @@ def test_a_server_started_before_its_provider_waits_and_becomes_ready_by_itself(
         stack.compose("up", "--wait", "--no-build")
 
 
-@pytest.mark.requirement("stack.stops")
 def test_the_server_stops_at_once_and_cleanly(stack: Stack) -> None:
     stack.compose("stop", "--timeout", "30", "mcp-server")
     (server,) = [c for c in stack.containers() if c["Config"]["Labels"]["com.docker.compose.service"] == "mcp-server"]
@@ -191,7 +182,6 @@ def test_the_server_stops_at_once_and_cleanly(stack: Stack) -> None:
     assert server["State"]["ExitCode"] == 0
 
 
-@pytest.mark.requirement("stack.again")
 def test_a_second_up_changes_nothing_and_after_down_v_all_works_again(stack: Stack) -> None:
     stack.compose("up", "--wait", "--no-build", "--force-recreate", "bootstrap", "mcp-server")
     assert "no changes" in stack.compose("logs", "--no-log-prefix", "bootstrap").stdout
@@ -201,7 +191,6 @@ def test_a_second_up_changes_nothing_and_after_down_v_all_works_again(stack: Sta
     assert code == 0, found
 
 
-@pytest.mark.requirement("stack.example")
 def test_an_env_file_copied_from_the_example_changes_nothing(engine: None) -> None:
     stack = Stack()
     bare = stack.compose("config").stdout
@@ -218,7 +207,6 @@ _OFF_THIS_SERVICE_CLIENT = {
 }
 
 
-@pytest.mark.requirement("compose.access_file")
 @pytest.mark.parametrize(
     "files",
     [
@@ -242,7 +230,6 @@ def test_everything_that_sees_the_access_files_is_told_which_one_counts(engine: 
     assert set(readers.values()) == {"idp-config/team.yaml"}
 
 
-@pytest.mark.requirement("compose.access_file")
 def test_another_access_file_counts_for_bootstrap_and_server(stack: Stack) -> None:
     """access.production.yaml has another name for the resource, and no demo users."""
     try:
@@ -257,7 +244,6 @@ def test_another_access_file_counts_for_bootstrap_and_server(stack: Stack) -> No
     assert stack.log_in("reader")[0] == 0
 
 
-@pytest.mark.requirement("stack.alone")
 def test_the_server_starts_alone_against_another_provider(engine: None) -> None:
     stack = Stack()
     try:

@@ -40,12 +40,10 @@ def members(page: Path) -> dict[str, Any]:
     return {name: value for block in blocks(page, "yaml") for name, value in yaml.safe_load(block).items()}
 
 
-@pytest.mark.requirement("providers.guides")
 def test_every_profile_has_a_guide_and_every_guide_a_profile() -> None:
     assert {page.stem for page in PAGES} == set(PROFILES)
 
 
-@pytest.mark.requirement("providers.guides")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_guide_has_its_parts_and_says_what_it_is_taken_from(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
@@ -56,7 +54,6 @@ def test_a_guide_has_its_parts_and_says_what_it_is_taken_from(page: Path) -> Non
         assert [part for part in SECTIONS if part not in text] == []
 
 
-@pytest.mark.requirement("providers.guides")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_setting_that_a_guide_names_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
@@ -68,7 +65,6 @@ def test_every_setting_that_a_guide_names_exists(page: Path) -> None:
     assert ours - of_access == set()
 
 
-@pytest.mark.requirement("providers.guides")
 @pytest.mark.parametrize("fake_provider", FAKE_PROVIDERS, ids=lambda i: i.profile)
 def test_what_a_guide_says_to_set_is_what_the_imitation_works_with(fake_provider: FakeProvider) -> None:
     page = GUIDES / f"{fake_provider.profile}.md"
@@ -80,12 +76,10 @@ def test_what_a_guide_says_to_set_is_what_the_imitation_works_with(fake_provider
     assert load_settings(variables(page)).provider.name == fake_provider.profile
 
 
-@pytest.mark.requirement("providers.table")
 def test_the_table_is_current() -> None:
     assert TABLE.read_text(encoding="utf-8") == table(), "write it anew: python -m scripts.docs.providers_table"
 
 
-@pytest.mark.requirement("providers.guides")
 def test_the_guides_link_to_each_other_as_they_are_called() -> None:
     links = [
         (page.name, link)

@@ -68,14 +68,12 @@ LOOK_ALIKES = (
 )
 
 
-@pytest.mark.requirement("providers.chosen")
 @pytest.mark.parametrize(("issuer", "name"), KNOWN_ISSUERS.items())
 def test_an_issuer_gives_its_provider_away(issuer: str, name: str) -> None:
     assert profile_for(issuer).name == name
     assert profile_for(issuer, "dex").name == "dex"
 
 
-@pytest.mark.requirement("providers.chosen")
 @pytest.mark.parametrize("issuer", LOOK_ALIKES)
 def test_a_look_alike_is_nobody_s(issuer: str) -> None:
     assert profile_for(issuer).name == "generic"
@@ -104,7 +102,6 @@ WRONG = [
 ]
 
 
-@pytest.mark.requirement("providers.wrong_issuer")
 @pytest.mark.parametrize(("issuer", "message"), WRONG)
 def test_what_people_take_for_the_issuer_is_refused_with_what_to_write(issuer: str, message: str) -> None:
     variables = {"OAUTH_SERVER_URL": issuer, "MCP_PUBLIC_URL": "https://mcp.example.com/mcp"}
@@ -116,7 +113,6 @@ def test_what_people_take_for_the_issuer_is_refused_with_what_to_write(issuer: s
     assert "\n" not in line
 
 
-@pytest.mark.requirement("providers.wrong_issuer")
 @pytest.mark.parametrize("name", ["auth0", "entra", "cognito", "google", "dex", "ory"])
 def test_introspection_is_refused_where_no_endpoint_for_it_can_be_found(name: str) -> None:
     introspecting = replace(
@@ -128,7 +124,6 @@ def test_introspection_is_refused_where_no_endpoint_for_it_can_be_found(name: st
 
 
 @pytest.mark.anyio
-@pytest.mark.requirement("providers.wrong_issuer")
 async def test_a_further_issuer_is_held_to_the_same(tmp_path: Path) -> None:
     content = yaml.safe_load(Settings().access_file.read_text(encoding="utf-8"))
     path = tmp_path / "access.yaml"
@@ -161,7 +156,6 @@ NAMES = st.lists(st.sampled_from([*ACCESS.roles, "engineering", *ACCESS.scopes, 
 BY_ROLES = [p for p in PROFILES.values() if p.scopes_from_roles and not p.roles_are_object_keys]
 
 
-@pytest.mark.requirement("providers.roles_decide")
 @given(
     profile=st.sampled_from(BY_ROLES),
     current=NAMES,

@@ -59,7 +59,7 @@ def expected(rows: Iterable[Row]) -> dict[str, frozenset[str] | str]:
     return {row.name: row.message if row.scopes is None else row.scopes for row in rows}
 
 
-@pytest.mark.requirement("providers.shapes", "providers.roles_decide")
+@pytest.mark.requirement("providers.token_types")
 @pytest.mark.parametrize("fake_provider", FAKE_PROVIDERS, ids=lambda i: i.profile)
 async def test_each_token_becomes_what_it_should(fake_provider: FakeProvider, tmp_path: Path) -> None:
     rows = (*fake_provider.rows, *fake_provider.rows_for_all())
@@ -67,14 +67,14 @@ async def test_each_token_becomes_what_it_should(fake_provider: FakeProvider, tm
         assert await outcomes(server, fake_provider, rows) == expected(rows)
 
 
-@pytest.mark.requirement("providers.shapes")
+@pytest.mark.requirement("providers.token_types")
 def test_every_profile_whose_tokens_can_be_judged_has_an_imitation() -> None:
     assert {fake_provider.profile for fake_provider in FAKE_PROVIDERS} == {
         p.name for p in PROFILES.values() if not p.unsupported_reason
     }
 
 
-@pytest.mark.requirement("providers.shapes")
+@pytest.mark.requirement("providers.token_types")
 @pytest.mark.parametrize("fake_provider", FAKE_PROVIDERS, ids=lambda i: i.profile)
 def test_an_imitation_cites_its_sources_and_shows_both_sides(fake_provider: FakeProvider) -> None:
     assert all(source.startswith("https://") for source in fake_provider.source)
@@ -82,7 +82,6 @@ def test_an_imitation_cites_its_sources_and_shows_both_sides(fake_provider: Fake
     assert any(row.message in {"token_type", "header_type"} for row in fake_provider.rows)
 
 
-@pytest.mark.requirement("providers.chosen")
 @pytest.mark.parametrize("fake_provider", FAKE_PROVIDERS, ids=lambda i: i.profile)
 def test_the_issuer_gives_its_provider_away_or_a_setting_names_it(fake_provider: FakeProvider) -> None:
     named = fake_provider.settings.get("OAUTH_PROVIDER")
@@ -144,7 +143,6 @@ async def test_where_tokens_name_no_audience_the_start_says_what_to_list(tmp_pat
     assert "\n" not in line
 
 
-@pytest.mark.requirement("providers.overridden")
 async def test_the_access_file_says_who_decides_where_the_profile_is_wrong(tmp_path: Path) -> None:
     by_roles = replace(
         GENERIC,

@@ -66,7 +66,6 @@ def _sdk_application() -> ASGIApp:
     return server.streamable_http_app()
 
 
-@pytest.mark.requirement("protect.any_app")
 async def test_the_sdk_s_application_is_protected_with_two_lines(tmp_path: Path) -> None:
     access_file = _with_tools(tmp_path / "access.yaml", {"who": [], "wipe": ["mcp:admin"]})
     async with _protected(_sdk_application(), access_file=access_file) as (calls, issuer):
@@ -114,7 +113,7 @@ async def _call(calls: Calls, token: str, params: object, **changes: object) -> 
     return await calls.client.post("/mcp", json=document, headers={"authorization": f"Bearer {token}"})
 
 
-@pytest.mark.requirement("scopes.only_listed")
+@pytest.mark.requirement("scopes.listed_tools_only")
 async def test_once_tools_are_listed_no_other_runs_whatever_it_is_called(tmp_path: Path) -> None:
     ran: list[object] = []
     audit = tmp_path / "audit.jsonl"
@@ -148,7 +147,7 @@ async def test_once_tools_are_listed_no_other_runs_whatever_it_is_called(tmp_pat
     assert [line["target"] for line in audited] == [*names, None, None, None, None]
 
 
-@pytest.mark.requirement("scopes.only_listed")
+@pytest.mark.requirement("scopes.listed_tools_only")
 async def test_a_name_that_is_not_listed_is_bounded_and_escaped_in_the_log_and_not_said_again(tmp_path: Path) -> None:
     access_file = _with_tools(tmp_path / "access.yaml", {"wipe": ["mcp:admin"]})
     async with _protected(_application_of_many_names([]), access_file=access_file) as (calls, issuer):
@@ -160,7 +159,7 @@ async def test_a_name_that_is_not_listed_is_bounded_and_escaped_in_the_log_and_n
     assert "owned" not in answer.text
 
 
-@pytest.mark.requirement("scopes.only_listed")
+@pytest.mark.requirement("scopes.listed_tools_only")
 @pytest.mark.parametrize(("tools", "level"), [({}, "warning"), ({"who": []}, "info"), (None, None)])
 async def test_an_empty_list_is_a_list_and_the_start_tells_of_either(
     tools: dict[str, Any] | None, level: str | None, tmp_path: Path
@@ -175,7 +174,7 @@ async def test_an_empty_list_is_a_list_and_the_start_tells_of_either(
     )
 
 
-@pytest.mark.requirement("scopes.only_listed")
+@pytest.mark.requirement("scopes.listed_tools_only")
 async def test_a_tool_that_runs_others_by_name_is_refused_in_both_eras(tmp_path: Path) -> None:
     ran = []
     server: MCPServer[Any] = MCPServer("theirs")
@@ -204,7 +203,7 @@ async def test_a_tool_that_runs_others_by_name_is_refused_in_both_eras(tmp_path:
 
 
 @pytest.mark.full
-@pytest.mark.requirement("scopes.only_listed")
+@pytest.mark.requirement("scopes.listed_tools_only")
 def test_fastmcp_s_search_transform_runs_no_tool_that_the_caller_may_not() -> None:
     subprocess.run(["scripts/venv", "requirements-bench.lock"], cwd=ROOT, check=True, capture_output=True)
     words = [".venv-bench/bin/python", "-m", "tests.support.fastmcp_search"]
@@ -221,7 +220,6 @@ def test_fastmcp_s_search_transform_runs_no_tool_that_the_caller_may_not() -> No
     assert rejected == [*by_another_name, ("delete_everything", "insufficient_role")] * 2
 
 
-@pytest.mark.requirement("protect.any_app", "protect.only_mcp")
 async def test_a_plain_application_is_protected_and_nothing_of_it_goes_around_the_gate() -> None:
     ran = []
 
@@ -249,7 +247,6 @@ async def test_a_plain_application_is_protected_and_nothing_of_it_goes_around_th
     assert ran == ["started", "stopped"]
 
 
-@pytest.mark.requirement("protect.any_app")
 @pytest.mark.parametrize("raises", [False, True])
 async def test_an_application_that_does_not_answer_the_start_stops_it_in_words(raises: bool) -> None:  # noqa: FBT001 - a parameter
     async def application(scope: Scope, _receive: Receive, _send: Send) -> None:
@@ -272,7 +269,6 @@ async def test_an_application_that_does_not_answer_the_start_stops_it_in_words(r
     assert "lifespan" in message["message"]
 
 
-@pytest.mark.requirement("protect.only_mcp")
 async def test_a_websocket_goes_nowhere_and_ends_nothing_of_the_server() -> None:
     async def echo(_socket: WebSocket) -> None:
         raise AssertionError("reached without a token")
@@ -290,7 +286,6 @@ async def test_a_websocket_goes_nowhere_and_ends_nothing_of_the_server() -> None
     assert [message["type"] for message in sent] == ["websocket.close"]  # before it was accepted: 403
 
 
-@pytest.mark.requirement("exchange.only_if_asked_for", "protect.any_app")
 async def test_the_token_that_was_sent_stays_at_the_gate() -> None:
     server: MCPServer[Any] = MCPServer("theirs")
 
@@ -308,7 +303,7 @@ async def test_the_token_that_was_sent_stays_at_the_gate() -> None:
         assert "authorization" not in names
 
 
-@pytest.mark.requirement("protect.any_app", "scopes.everything_named")
+@pytest.mark.requirement("scopes.every_primitive")
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "GET", "QUERY"])
 async def test_a_call_by_another_method_than_post_does_not_go_around_its_scope(method: str, tmp_path: Path) -> None:
     async def mcp(request: Request) -> JSONResponse:

@@ -91,7 +91,6 @@ def upward(prefix: str, layers: tuple[tuple[str, ...], ...]) -> list[str]:
     return sorted(wrong)
 
 
-@pytest.mark.requirement("code.one_direction")
 @pytest.mark.parametrize(
     ("prefix", "layers"),
     [("mcp_idp", LIBRARY), ("mcp_idp.cli", COMMAND), ("mcp_idp.cli.bootstrap.keycloak", KEYCLOAK)],
@@ -105,7 +104,6 @@ def test_imports_run_in_one_direction(prefix: str, layers: tuple[tuple[str, ...]
     assert upward(prefix, layers) == []
 
 
-@pytest.mark.requirement("code.one_direction")
 def test_what_the_bootstraps_share_knows_no_provider() -> None:
     modules = module_paths("mcp_idp/cli/bootstrap")
     providers = ("keycloak", "dex", "auth0", "entra")
@@ -120,7 +118,6 @@ def test_what_the_bootstraps_share_knows_no_provider() -> None:
     assert wrong == set()
 
 
-@pytest.mark.requirement("code.one_direction")
 def test_no_module_is_part_of_an_import_circle() -> None:
     modules = module_paths(*PACKAGES)
     # `mcp_idp/__init__.py` names its public modules for type checkers only and imports each on first use.
@@ -131,14 +128,12 @@ def test_no_module_is_part_of_an_import_circle() -> None:
         pytest.fail(" imports ".join(error.args[1]), pytrace=False)
 
 
-@pytest.mark.requirement("code.one_direction")
 def test_the_library_imports_nothing_of_this_repository() -> None:
     others = module_paths(*PACKAGES[1:])
     wrong = {name: found for name, path in module_paths("mcp_idp").items() if (found := imports(path, others))}
     assert wrong == {}
 
 
-@pytest.mark.requirement("code.one_direction")
 @pytest.mark.parametrize("folder", ["mcp_server", "docs/examples"])
 def test_the_server_and_the_examples_use_public_names_only(folder: str) -> None:
     private = []
@@ -151,7 +146,6 @@ def test_the_server_and_the_examples_use_public_names_only(folder: str) -> None:
     assert private == []
 
 
-@pytest.mark.requirement("code.one_direction")
 def test_every_public_name_resolves_and_importing_the_package_loads_nothing() -> None:
     program = (
         "import sys; before = set(sys.modules); import mcp_idp; "
@@ -163,13 +157,11 @@ def test_every_public_name_resolves_and_importing_the_package_loads_nothing() ->
     assert [name for name in mcp_idp.__all__ if getattr(mcp_idp, name, None) is None] == []
 
 
-@pytest.mark.requirement("code.one_direction")
 def test_what_the_secrets_image_runs_needs_the_standard_library_only() -> None:
     command = [sys.executable, "-S", "-c", "import mcp_idp.cli.bootstrap.secret_file"]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
 
 
-@pytest.mark.requirement("code.one_reader")
 def test_the_environment_is_read_where_a_process_starts_only() -> None:
     readers = {
         name
@@ -181,7 +173,6 @@ def test_the_environment_is_read_where_a_process_starts_only() -> None:
     assert readers == {"mcp_idp.server"}
 
 
-@pytest.mark.requirement("code.one_direction")
 def test_no_module_is_too_long() -> None:
     lengths = {
         name: len(path.read_text(encoding="utf-8").splitlines())
@@ -190,7 +181,6 @@ def test_no_module_is_too_long() -> None:
     assert {name: length for name, length in lengths.items() if length > MAX_LINES} == {}
 
 
-@pytest.mark.requirement("code.one_direction")
 def test_no_test_imports_another_test() -> None:
     modules = module_paths("tests")
     wrong = [

@@ -63,7 +63,7 @@ def _signed(issuer: Issuer, **changes: Any) -> str:
 # --- the provider ---
 
 
-@pytest.mark.requirement("attack.key_set")
+@pytest.mark.requirement("jwks.unreadable_key")
 @pytest.mark.parametrize("member", ["use", "kid", "alg", "kty", "crv", "key_ops", "n", "e"])
 @pytest.mark.parametrize("value", [[], {}, [[]], 7, True, "", "\u00e9", "AA", "_" * 4000])
 async def test_one_key_that_cannot_be_read_takes_no_other_away(member: str, value: Any) -> None:
@@ -86,7 +86,7 @@ class _Faulty:
         return self.message
 
 
-@pytest.mark.requirement("attack.provider_fault")
+@pytest.mark.requirement("auth.provider_error")
 async def test_an_answer_nobody_thought_of_is_a_fault_and_is_tried_again() -> None:
     clock, fetch = FakeClock(), _Faulty()
     keys = JwksCache(fetch, clock.clock, max_age=600, max_stale=3600)
@@ -99,7 +99,7 @@ async def test_an_answer_nobody_thought_of_is_a_fault_and_is_tried_again() -> No
     assert (await keys.get_key("one", "RS256")).key_id == "one"
 
 
-@pytest.mark.requirement("attack.provider_fault")
+@pytest.mark.requirement("auth.provider_error")
 async def test_a_host_that_is_no_name_is_a_fault_of_the_provider() -> None:
     async with Issuer().http() as http:
         with pytest.raises(FetchError):
@@ -119,7 +119,7 @@ class _CountingIssuer(Issuer):
         return httpx.Response(200, stream=httpx.ByteStream(json.dumps(self.message).encode()))
 
 
-@pytest.mark.requirement("attack.provider_fault", "attack.subject_kept")
+@pytest.mark.requirement("auth.provider_error", "introspection.subject_kept")
 async def test_asking_that_fails_in_a_way_nobody_thought_of_is_a_fault_of_the_provider() -> None:
     issuer = _CountingIssuer()
     async with running(issuer, token_mode="introspection", client_secret="not-a-secret") as server:
@@ -130,7 +130,7 @@ async def test_asking_that_fails_in_a_way_nobody_thought_of_is_a_fault_of_the_pr
     assert response.json()["result"]["structuredContent"]["subject"] == "4f0c"
 
 
-@pytest.mark.requirement("attack.fail_closed")
+@pytest.mark.requirement("auth.fail_closed")
 @pytest.mark.parametrize("error", [RuntimeError(), KeyError("x"), RecursionError(), asyncio.CancelledError()])
 async def test_what_goes_wrong_inside_the_verification_admits_nobody(error: BaseException) -> None:
     async def verify(_token: str) -> Principal:
@@ -158,7 +158,6 @@ async def test_what_goes_wrong_inside_the_verification_admits_nobody(error: Base
     assert (authenticated, stream.sent) == ([], [])
 
 
-@pytest.mark.requirement("attack.fault_bound")
 async def test_the_log_quotes_no_more_than_a_little_of_an_answer() -> None:
     clock, fetch = FakeClock(), _Faulty()
     fetch.message = FetchError("x" * 500_000)
@@ -168,7 +167,6 @@ async def test_the_log_quotes_no_more_than_a_little_of_an_answer() -> None:
     assert len(repr(lines)) < 2000
 
 
-@pytest.mark.requirement("attack.log_time")
 @pytest.mark.parametrize("word", ["eyJ", "eyJ-", "bearer ", "eyJaaaaaaaa", "bearer\n\t"])
 def test_a_line_written_to_be_slow_is_read_once(word: str, capsys: pytest.CaptureFixture[str]) -> None:
     # With quadratic matching each of these would take hours, so the run would time out.
@@ -183,7 +181,7 @@ def test_a_line_written_to_be_slow_is_read_once(word: str, capsys: pytest.Captur
     assert json.loads(capsys.readouterr().err)["event"] == "raised"
 
 
-@pytest.mark.requirement("attack.inside")
+@pytest.mark.requirement("discovery.private_address")
 @pytest.mark.parametrize(
     "host",
     [
@@ -217,7 +215,7 @@ async def test_a_public_issuer_cannot_spell_its_way_inside(host: str) -> None:
 # --- tokens ---
 
 
-@pytest.mark.requirement("attack.surrogates")
+@pytest.mark.requirement("body.surrogates")
 @pytest.mark.parametrize("claim", ["sub", "azp", "scope", "sid"])
 @pytest.mark.parametrize("half", ["\ud800", "mcp:tools \udfff"])
 async def test_half_of_a_surrogate_pair_names_nobody(claim: str, half: str) -> None:
@@ -226,7 +224,7 @@ async def test_half_of_a_surrogate_pair_names_nobody(claim: str, half: str) -> N
     assert response.status_code == 401
 
 
-@pytest.mark.requirement("attack.surrogates")
+@pytest.mark.requirement("body.surrogates")
 async def test_a_whole_pair_is_a_character() -> None:
     async with running() as server:
         response = await server.post(_signed(server.issuer, sub="\U0001f600"))
@@ -255,7 +253,6 @@ async def _ping(server: Running, token: str, session: str) -> int:
     return (await _legacy(server, token, {"jsonrpc": "2.0", "id": 1, "method": "ping"}, session)).status_code
 
 
-@pytest.mark.requirement("attack.session_flood")
 async def test_who_opens_sessions_without_end_loses_the_least_used_of_their_own() -> None:
     async with running() as server:
         mine, other_client = server.issuer.token(), server.issuer.token(azp="client-2")
@@ -271,7 +268,6 @@ async def test_who_opens_sessions_without_end_loses_the_least_used_of_their_own(
         assert await _ping(server, others, theirs) == 200
 
 
-@pytest.mark.requirement("attack.session_flood")
 async def test_requests_that_open_nothing_push_no_session_out() -> None:
     async with running() as server:
         token = server.issuer.token()
@@ -282,7 +278,7 @@ async def test_requests_that_open_nothing_push_no_session_out() -> None:
         assert await _ping(server, token, session) == 200
 
 
-@pytest.mark.requirement("attack.session_owner")
+@pytest.mark.requirement("sessions.owner")
 @pytest.mark.parametrize("changes", [{"sub": "evil"}, {"azp": "evil"}, {"sub": ...}])
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 async def test_the_session_of_another_is_as_if_it_were_not_there(changes: dict[str, Any], method: str) -> None:
@@ -300,7 +296,7 @@ async def test_the_session_of_another_is_as_if_it_were_not_there(changes: dict[s
         assert await _ping(server, server.issuer.token(), session) == 200
 
 
-@pytest.mark.requirement("attack.session_owner")
+@pytest.mark.requirement("sessions.owner")
 async def test_a_session_of_a_token_that_names_nobody_answers_to_that_token_only() -> None:
     async with running() as server:
         first, second = server.issuer.token(sub=...), server.issuer.token(sub=..., exp=NOW + 299)
@@ -309,7 +305,7 @@ async def test_a_session_of_a_token_that_names_nobody_answers_to_that_token_only
         assert await _ping(server, first, session) == 200
 
 
-@pytest.mark.requirement("attack.session_identity")
+@pytest.mark.requirement("sessions.identity")
 async def test_a_call_in_a_session_acts_for_its_own_token() -> None:
     call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "whoami", "arguments": {}}}
     async with running() as server:
@@ -343,7 +339,7 @@ class _Stream:
         self.sent.append(message)
 
 
-@pytest.mark.requirement("attack.stream_end")
+@pytest.mark.requirement("sessions.stream_expiry")
 @pytest.mark.parametrize("revision", [LEGACY, MODERN])
 async def test_a_stream_ends_with_its_token(revision: str) -> None:
     issuer, clock = Issuer(), FakeClock()
@@ -392,7 +388,7 @@ _PARTS = st.sampled_from(
 AUTHORIZATION = st.lists(st.one_of(_BYTES, st.lists(_PARTS, max_size=8).map(b"".join)), min_size=1, max_size=2)
 
 
-@pytest.mark.requirement("attack.any_authorization")
+@pytest.mark.requirement("auth.any_header")
 def test_no_authorization_of_a_stranger_admits_or_breaks_the_challenge() -> None:
     async def main() -> None:
         async with running() as server:
@@ -441,7 +437,7 @@ RULES = [
 ]
 
 
-@pytest.mark.requirement("attack.any_claims")
+@pytest.mark.requirement("jwt.any_claims")
 @settings(max_examples=500, derandomize=True, deadline=None, database=None)
 @given(changes=CLAIMS, rules=st.sampled_from(RULES), bare=st.booleans())
 def test_any_claims_are_a_principal_or_a_refusal(changes: dict[str, Any], rules: ClaimsPolicy, bare: bool) -> None:  # noqa: FBT001 - a parameter
@@ -478,7 +474,7 @@ BODIES = st.one_of(
 )
 
 
-@pytest.mark.requirement("attack.any_body", "attack.surrogates")
+@pytest.mark.requirement("body.any_body", "body.surrogates")
 def test_any_body_of_a_good_token_is_answered_and_never_with_500() -> None:
     bodies: list[bytes] = [_LONE_HALF]
 
@@ -517,7 +513,7 @@ _HOSTS = st.lists(
 ).map("".join)
 
 
-@pytest.mark.requirement("attack.any_authorization")
+@pytest.mark.requirement("auth.any_header")
 @settings(max_examples=300, derandomize=True, deadline=None, database=None)
 @given(_HOSTS)
 def test_no_host_is_ours_but_a_loopback_name_with_or_without_a_port(host: str) -> None:
@@ -528,7 +524,7 @@ def test_no_host_is_ours_but_a_loopback_name_with_or_without_a_port(host: str) -
         assert port.isdigit()
 
 
-@pytest.mark.requirement("attack.stream_end")
+@pytest.mark.requirement("sessions.stream_expiry")
 def test_a_timeout_of_the_application_is_not_taken_for_the_end_of_the_token() -> None:
     async def fails(_send: object) -> None:
         raise TimeoutError

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from bench.sampling import Sample
 
 
-@pytest.mark.requirement("bench.interleaved")
 def test_every_round_samples_every_case_and_the_order_turns() -> None:
     order: list[str] = []
 
@@ -49,7 +48,6 @@ def test_every_round_samples_every_case_and_the_order_turns() -> None:
     assert samples == {"a": [6.0, 8.0], "b": [4.0, 9.0], "c": [5.0, 7.0]}
 
 
-@pytest.mark.requirement("bench.interleaved")
 def test_a_sample_of_cpu_time_does_its_work_as_often_as_it_says() -> None:
     done: list[None] = []
 
@@ -64,12 +62,10 @@ def test_a_sample_of_cpu_time_does_its_work_as_often_as_it_says() -> None:
     assert len(done) == 7
 
 
-@pytest.mark.requirement("bench.paired-ratios")
 def test_a_ratio_is_formed_inside_each_round_so_that_a_slow_round_cancels_out() -> None:
     assert ratio([2.0, 200.0, 4.0], [1.0, 100.0, 2.0]) == Spread(2.0, 2.0, 2.0)
 
 
-@pytest.mark.requirement("bench.paired-ratios")
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
@@ -82,7 +78,6 @@ def test_the_spread_is_the_median_and_the_middle_half(values: list[float], expec
     assert spread(values) == expected
 
 
-@pytest.mark.requirement("bench.thresholds")
 @pytest.mark.parametrize(
     ("goal", "value", "met", "tolerated"),
     [
@@ -101,7 +96,6 @@ def test_a_goal_is_met_or_missed_and_the_guard_lets_the_slack_pass(
     assert (goal.met_by(value), goal.tolerates(value)) == (met, tolerated)
 
 
-@pytest.mark.requirement("bench.true-requests")
 def test_both_eras_are_answered_by_every_application_that_is_compared() -> None:
     async def ask() -> None:
         issuer = Issuer(DEFAULTS.server_url)
@@ -121,7 +115,6 @@ def test_both_eras_are_answered_by_every_application_that_is_compared() -> None:
     asyncio.run(ask())
 
 
-@pytest.mark.requirement("bench.true-requests")
 def test_a_call_that_is_not_answered_as_it_must_be_ends_the_run() -> None:
     async def ask() -> None:
         async with authenticated_app(Issuer(DEFAULTS.server_url)) as app:
@@ -131,12 +124,10 @@ def test_a_call_that_is_not_answered_as_it_must_be_ends_the_run() -> None:
         asyncio.run(ask())
 
 
-@pytest.mark.requirement("bench.key-flood")
 def test_a_flood_of_unknown_key_ids_causes_one_fetch() -> None:
     assert asyncio.run(fetches_under_a_flood(1000)) == 1
 
 
-@pytest.mark.requirement("bench.junk-flood")
 def test_a_flood_of_opaque_junk_keeps_to_its_lane() -> None:
     assert asyncio.run(junk_flood(300)) == JunkFlood(
         max_at_once=11,  # one of them is the signed token
@@ -147,17 +138,14 @@ def test_a_flood_of_opaque_junk_keeps_to_its_lane() -> None:
     )
 
 
-@pytest.mark.requirement("bench.single-flight")
 def test_a_crowd_with_one_new_token_is_one_introspection() -> None:
     assert asyncio.run(one_token(100)) == 1
 
 
-@pytest.mark.requirement("bench.key-rotation")
 def test_a_rotation_with_overlap_fails_no_call_and_a_withdrawn_key_opens_nothing() -> None:
     assert asyncio.run(measure_rotation()) == (0, 0)
 
 
-@pytest.mark.requirement("bench.key-rotation")
 def test_an_outage_fails_no_known_token_and_answers_503_to_an_unknown_key() -> None:
     assert asyncio.run(measure_outage()) == (0, 0)
 
@@ -179,7 +167,6 @@ def telling(*together: int) -> ASGIApp:
     return app
 
 
-@pytest.mark.requirement("bench.streams")
 @pytest.mark.parametrize("together", [(5,), (4, 1), (1, 1, 1, 1)])
 def test_numbers_that_are_told_together_or_left_out_end_the_run(together: tuple[int, ...]) -> None:
     app = telling(*together)
@@ -189,7 +176,6 @@ def test_numbers_that_are_told_together_or_left_out_end_the_run(together: tuple[
         asyncio.run(one_round(app, call_work(app, modern_call()), [counting]))
 
 
-@pytest.mark.requirement("bench.streams")
 def test_numbers_that_are_told_one_by_one_count() -> None:
     app = telling(1, 1, 1, 1, 1)
     counting = modern_call(call={"name": "count", "arguments": {"number": 5}})
@@ -200,7 +186,6 @@ def test_numbers_that_are_told_one_by_one_count() -> None:
     assert with_streams > 0
 
 
-@pytest.mark.requirement("bench.provider")
 def test_the_provider_answers_over_a_socket_as_in_this_process() -> None:
     with published() as issuer, httpx.Client(trust_env=False) as client:
         metadata = client.get(f"{issuer.url}/.well-known/openid-configuration").json()
@@ -225,7 +210,6 @@ def pins(lock: str) -> dict[str, str]:
     return dict(line.split(" ")[0].split("==") for line in lines if "==" in line and not line.startswith(" "))
 
 
-@pytest.mark.requirement("bench.own-environment")
 def test_what_is_compared_with_is_in_no_other_lock_and_beside_the_same_versions() -> None:
     bench, server = pins("requirements-bench.lock"), pins("requirements.lock")
 
@@ -235,7 +219,6 @@ def test_what_is_compared_with_is_in_no_other_lock_and_beside_the_same_versions(
         assert not {"fastmcp", "matplotlib"} & pins(lock).keys()
 
 
-@pytest.mark.requirement("bench.thresholds")
 def test_a_quick_run_names_what_is_lost_and_forgives_what_the_slack_allows() -> None:
     figures = [
         Figure("lost", Spread(3.0, 3.0, 3.0), Goal(2.0)),
@@ -255,7 +238,6 @@ def figures() -> list[Figure]:
     ]
 
 
-@pytest.mark.requirement("bench.results")
 def test_the_table_has_a_row_for_each_figure(figures: list[Figure]) -> None:
     rows: Iterator[list[str]] = (
         [cell.strip() for cell in line.split("  ") if cell] for line in text_table(figures).splitlines()
@@ -268,7 +250,6 @@ def test_the_table_has_a_row_for_each_figure(figures: list[Figure]) -> None:
     ]
 
 
-@pytest.mark.requirement("bench.results")
 def test_the_results_tell_the_versions_and_how_to_repeat(figures: list[Figure]) -> None:
     written = markdown(figures, "1.0 at the start")
 

@@ -48,7 +48,6 @@ def environments() -> list[dict[str, str]]:
     ]
 
 
-@pytest.mark.requirement("locks.complete")
 @pytest.mark.parametrize("name", LOCKS)
 def test_a_lock_names_all_that_is_asked_for(name: str) -> None:
     pins, known = read_lock(lock(name)), installed(sysconfig.get_path("purelib"))
@@ -60,14 +59,12 @@ def test_a_lock_names_all_that_is_asked_for(name: str) -> None:
     assert lines == []
 
 
-@pytest.mark.requirement("locks.complete")
 def test_what_runs_these_tests_is_what_the_lock_names() -> None:
     """Otherwise the test above would read requirements of other versions and find nothing."""
     pins, known = pinned(read_lock(lock("requirements-dev.lock"))), installed(sysconfig.get_path("purelib"))
     assert {name: known.get(name, ("missing",))[0] for name in pins} == pins
 
 
-@pytest.mark.requirement("locks.complete")
 @pytest.mark.parametrize(
     ("name", "gone", "said"),
     [
@@ -89,7 +86,6 @@ def test_what_a_lock_lacks_is_named(name: str, gone: str, said: str) -> None:
     assert any(line.startswith(said) and line.endswith("the lock has none") for line in lines), lines
 
 
-@pytest.mark.requirement("locks.complete")
 @pytest.mark.parametrize(
     ("known", "lines"),
     [
@@ -112,13 +108,11 @@ def test_extras_are_followed_as_far_as_they_lead(known: dict[str, tuple[str, lis
     assert [line.split(",")[0].split(" ;")[0].split(";")[0] for line in found] == lines
 
 
-@pytest.mark.requirement("locks.nested")
 @pytest.mark.parametrize(("smaller", "larger"), list(pairwise(NESTED)))
 def test_an_environment_can_grow_from_one_lock_into_the_next(smaller: str, larger: str) -> None:
     assert set(read_lock(lock(smaller))) < set(read_lock(lock(larger)))
 
 
-@pytest.mark.requirement("locks.newer_release")
 def test_whoever_installs_a_lock_resolves_nothing() -> None:
     """Only `scripts/venv` and the Dockerfile install locks."""
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
@@ -141,13 +135,11 @@ def test_whoever_installs_a_lock_resolves_nothing() -> None:
     assert all("--only-binary :all:" in line and line.endswith("&& pip check") for line in images)
 
 
-@pytest.mark.requirement("locks.no_address")
 @pytest.mark.parametrize("name", LOCKS)
 def test_a_lock_holds_names_versions_markers_and_hashes(name: str) -> None:
     assert read_lock(lock(name))
 
 
-@pytest.mark.requirement("locks.no_address")
 @pytest.mark.parametrize(
     "line",
     [
@@ -174,14 +166,12 @@ def test_anything_else_in_a_lock_is_refused(line: str, put: Callable[[str, str],
         read_lock(put(line, lock("requirements.lock")))
 
 
-@pytest.mark.requirement("locks.no_address")
 @pytest.mark.parametrize("name", ["uv.lock", "pylock.toml", "pylock.dev.toml", "docs/uv.lock", "bench/pylock.toml"])
 def test_a_lock_that_names_addresses_cannot_be_added_unawares(name: str) -> None:
     ignored = subprocess.run(["git", "check-ignore", "--no-index", "--quiet", name], cwd=ROOT, check=False)
     assert ignored.returncode == 0
 
 
-@pytest.mark.requirement("locks.no_address")
 def test_no_lock_that_names_addresses_is_committed() -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     names = [path.rsplit("/", 1)[-1] for path in listed]

@@ -110,7 +110,6 @@ async def waits(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.requirement("dependencies.private_names")
 async def test_uvicorn_s_protocol_has_each_name_that_ours_uses() -> None:
     names = names_of_the_protocol()
     protocol = HttpToolsProtocol(uvicorn.Config(waits, log_config=None), ServerState(), {})
@@ -126,7 +125,6 @@ async def test_uvicorn_s_protocol_has_each_name_that_ours_uses() -> None:
     assert {"_start_asgi_task", "_unset_keepalive_if_required", "cycle.message_event", "flow.read_paused"} <= names
 
 
-@pytest.mark.requirement("dependencies.private_names")
 @pytest.mark.parametrize("name", ["_gone", "server_state._gone", "_gone.flow"])
 def test_a_name_that_is_gone_is_named(name: str) -> None:
     protocol = HttpToolsProtocol(uvicorn.Config(waits, log_config=None), ServerState(), {}, asyncio.new_event_loop())
@@ -134,7 +132,6 @@ def test_a_name_that_is_gone_is_named(name: str) -> None:
     assert gone({"server_state.default_headers", name}, protocol) == [name]
 
 
-@pytest.mark.requirement("dependencies.private_names")
 def test_each_private_name_is_known_and_its_dependency_has_an_upper_bound() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     requirements = {need.name: need for need in map(Requirement, project["dependencies"])}

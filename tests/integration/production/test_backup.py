@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.containers, pytest.mark.full, pytest.mark.timeout(3600)]
 
 
-@pytest.mark.requirement("production.backup", "production.rotation")
 def test_all_volumes_lost_are_restored_and_an_administrator_for_an_hour_replaces_an_accounts_secret(
     production: Production,
 ) -> None:

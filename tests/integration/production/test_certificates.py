@@ -76,7 +76,6 @@ def _certificate(production: Production, host: str) -> dict[str, Any]:
             time.sleep(0.2)  # polls, because Caddy does not signal that it has a certificate
 
 
-@pytest.mark.requirement("production.certificate")
 def test_a_certificate_of_ones_own_is_shown_and_its_successor_after_a_restart(
     production: Production, tmp_path: Path
 ) -> None:

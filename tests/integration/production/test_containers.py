@@ -30,7 +30,6 @@ def _docker(*words: str) -> str:
     return subprocess.run(["docker", *words], capture_output=True, text=True, check=True).stdout
 
 
-@pytest.mark.requirement("production.published", "production.hardened")
 def test_nothing_is_open_that_need_not_be(production: Production) -> None:
     containers = production.containers()
     bound = {
@@ -50,7 +49,6 @@ def test_nothing_is_open_that_need_not_be(production: Production) -> None:
         assert host["Memory"] > 0, service
 
 
-@pytest.mark.requirement("production.hardened")
 @pytest.mark.parametrize("service", _LASTING)
 def test_a_process_in_a_container_has_no_right_and_can_get_none(production: Production, service: str) -> None:
     output = production.compose("exec", "-T", service, "cat", "/proc/1/status").stdout
@@ -60,7 +58,6 @@ def test_a_process_in_a_container_has_no_right_and_can_get_none(production: Prod
     assert "0" not in status["Uid"].split()
 
 
-@pytest.mark.requirement("production.published")
 @pytest.mark.parametrize("service", ["mcp-server", "mcp-server-2"])
 def test_the_server_does_not_reach_the_database(production: Production, service: str) -> None:
     networks = production.service("database")["NetworkSettings"]["Networks"]
@@ -69,7 +66,6 @@ def test_the_server_does_not_reach_the_database(production: Production, service:
     assert production.compose("exec", "-T", service, "python", "-c", _REACHES, "database", *addresses).stdout == ""
 
 
-@pytest.mark.requirement("production.no_secret")
 def test_no_secret_is_shown_by_the_engine_the_images_the_processes_or_the_logs(production: Production) -> None:
     current = [secret for service in ("hand-over", "bootstrap") for secret in production.secrets_of(service).values()]
     current.append(production.password_file.read_text().strip())

@@ -27,7 +27,6 @@ _FORGED = {
 }
 
 
-@pytest.mark.requirement("production.hidden")
 @pytest.mark.parametrize(
     "target",
     [
@@ -56,13 +55,11 @@ def test_of_keycloak_only_the_realm_of_people_is_passed_on(production: Productio
     assert production.status(LOGIN, target) == 404
 
 
-@pytest.mark.requirement("production.hidden")
 @pytest.mark.parametrize("target", ["/readyz", "/livez", "/%72eadyz", "//readyz", "/metrics", "/admin"])
 def test_of_the_server_its_own_health_is_not_passed_on(production: Production, target: str) -> None:
     assert production.status(MCP, target) == 404
 
 
-@pytest.mark.requirement("production.hidden")
 @pytest.mark.parametrize("named", ["keycloak:8080", "identity", "127.0.0.1", "evil.example"])
 def test_a_name_that_is_not_ours_is_refused(production: Production, named: str) -> None:
     assert production.status(LOGIN, "/realms/master", named=named) == 421
@@ -70,7 +67,6 @@ def test_a_name_that_is_not_ours_is_refused(production: Production, named: str) 
         pass
 
 
-@pytest.mark.requirement("production.forwarded")
 def test_what_a_client_says_of_where_it_came_from_is_not_believed(production: Production) -> None:
     metadata = f"{ISSUER}/.well-known/openid-configuration"
     forged, plain = (production.request("GET", metadata, headers=output).json() for output in (_FORGED, {}))
@@ -115,7 +111,6 @@ def test_no_tls_older_than_1_2_is_spoken(production: Production, host: str) -> N
         assert connection.version() == "TLSv1.3"
 
 
-@pytest.mark.requirement("production.published")
 def test_http_leads_to_https_and_nowhere_else(production: Production) -> None:
     for host, expected in ((LOGIN, b" 308 "), ("evil.example", b" 421 ")):
         with socket.create_connection(("127.0.0.1", production.http_port), timeout=60) as connection:

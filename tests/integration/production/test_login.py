@@ -36,7 +36,6 @@ def test_a_client_logs_in_and_calls_a_tool_over_tls(production: Production) -> N
     assert {address.startswith(f"{ISSUER}/") for address in addresses} == {True}
 
 
-@pytest.mark.requirement("production.least")
 def test_the_temporary_administrator_is_gone_and_check_runs_with_a_reader(production: Production) -> None:
     assert production.compose("run", "--rm", "check").stdout.endswith("no changes, no weaknesses\n")
     for _ in range(2):
@@ -47,7 +46,6 @@ def test_the_temporary_administrator_is_gone_and_check_runs_with_a_reader(produc
     assert written.returncode == 2  # it has no secret for writing
 
 
-@pytest.mark.requirement("production.refused")
 @pytest.mark.parametrize(
     ("members", "variables", "named"),
     [
@@ -72,7 +70,6 @@ def test_apply_refuses_what_is_safe_on_one_machine_only_in_another_file_too(
     assert (ended.returncode, named in ended.stderr) == (2, True), ended.stderr
 
 
-@pytest.mark.requirement("production.refused")
 @pytest.mark.parametrize("file", ["idp-config/access.yaml", "/run/idp/server/secret"])
 def test_what_is_no_access_file_for_production_is_refused_and_not_shown(production: Production, file: str) -> None:
     words = ("run", "--rm", "--no-deps", "bootstrap", "apply")

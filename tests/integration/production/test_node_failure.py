@@ -17,7 +17,6 @@ pytestmark = [pytest.mark.containers, pytest.mark.full, pytest.mark.timeout(3600
 _DAYS = 3
 
 
-@pytest.mark.requirement("production.node_lost")
 @pytest.mark.parametrize(("node", "replica"), [("keycloak", "mcp-server-2"), ("keycloak-2", "mcp-server")])
 def test_what_falls_into_the_loss_is_asked_for_again_and_all_else_goes_on(
     production: Production, node: str, replica: str

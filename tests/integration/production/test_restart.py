@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.containers, pytest.mark.full, pytest.mark.timeout(3600)]
 
 
-@pytest.mark.requirement("production.restart")
 def test_tokens_survive_a_restart_of_everything(production: Production) -> None:
     client_id, tokens = production.tokens()
     production.compose("stop", "--timeout", "60")

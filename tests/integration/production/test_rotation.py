@@ -24,7 +24,6 @@ def _introspect(production: Production, token: str, secret: str) -> int:
     return production.request("POST", f"{ISSUER}/protocol/openid-connect/token/introspect", data=form).status_code
 
 
-@pytest.mark.requirement("production.rotation")
 def test_the_servers_secret_is_replaced(production: Production) -> None:
     _, tokens = production.tokens()
     old = production.secrets_of("bootstrap")["server"]
@@ -41,7 +40,6 @@ def test_the_servers_secret_is_replaced(production: Production) -> None:
 _ASK = 'PGPASSWORD=$(cat) exec psql -h "$(hostname -i)" -U keycloak -qAtc "select 1"'
 
 
-@pytest.mark.requirement("production.rotation")
 def test_the_databases_password_is_replaced(production: Production, tmp_path: Path) -> None:
     """Uses a separate database without the nodes, which read the same file at their start."""
     alone = replace(production, project=f"{production.project}-alone", folder=tmp_path)

@@ -62,7 +62,6 @@ def documents(production: Production, tmp_path: Path) -> Iterator[Documents]:
         production.variables.update(before)
 
 
-@pytest.mark.requirement("production.upgrade", "production.features")
 def test_a_new_image_takes_over_under_load_and_knows_client_id_documents(
     production: Production, documents: Documents
 ) -> None:

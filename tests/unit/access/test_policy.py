@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 GOOD = Settings().access_file.read_text(encoding="utf-8")
 
 
-@pytest.mark.requirement("access.hierarchy")
+@pytest.mark.requirement("scopes.hierarchy")
 def test_a_scope_is_good_for_what_it_implies() -> None:
     access = load_access(Settings().access_file)
     assert access.effective_scopes(["mcp:admin"]) == set(access.scopes)
@@ -31,14 +31,13 @@ def test_a_scope_is_good_for_what_it_implies() -> None:
     assert access.effective_scopes([]) == frozenset()
 
 
-@pytest.mark.requirement("access.hierarchy")
+@pytest.mark.requirement("scopes.hierarchy")
 def test_a_login_asks_for_all_that_is_not_privileged() -> None:
     access = load_access(Settings().access_file)
     assert access.login_scopes == ("mcp:tools", "mcp:notes.read", "mcp:notes.write")
     assert access.roles == ("mcp-reader", "mcp-writer", "mcp-admin")
 
 
-@pytest.mark.requirement("access.consistent")
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -73,7 +72,6 @@ def test_a_file_whose_parts_disagree_is_refused(tmp_path: Path, old: str, new: s
     assert "\n" not in str(rejected.value)
 
 
-@pytest.mark.requirement("access.consistent")
 def test_a_file_that_is_no_file_is_refused(tmp_path: Path) -> None:
     for content in (b"", b"- a list", b"\xff\xfe", b"!!python/object:os.system {}"):
         path = tmp_path / "access.yaml"
@@ -84,7 +82,6 @@ def test_a_file_that_is_no_file_is_refused(tmp_path: Path) -> None:
         load_access(tmp_path / "missing.yaml")
 
 
-@pytest.mark.requirement("access.consistent")
 def test_the_examples_that_the_file_has_commented_out_work(tmp_path: Path) -> None:
     members = "scope_prefix|introspect_for|issuers|login_scopes|groups|tools|claims|upstreams|machine_clients"
     lines = [re.sub(rf"^# ((?:{members}|  ).*)$", r"\1", line) for line in GOOD.splitlines()]
@@ -107,7 +104,6 @@ def test_the_examples_that_the_file_has_commented_out_work(tmp_path: Path) -> No
     assert access.upstreams["orders-api"].model_fields_set == set(DownstreamApi.model_fields)
 
 
-@pytest.mark.requirement("access.consistent")
 @pytest.mark.parametrize(
     ("members", "message"),
     [
@@ -146,7 +142,6 @@ def test_claims_and_upstreams_that_would_open_something_are_refused(tmp_path: Pa
         load_access(path)
 
 
-@pytest.mark.requirement("access.consistent")
 def test_a_demo_user_has_the_roles_of_its_groups_too(tmp_path: Path) -> None:
     path = tmp_path / "access.yaml"
     user = "  nobody: { password: nobody, roles: [mcp-reader], groups: [engineering, 'acme:platform'] }"
@@ -167,7 +162,6 @@ _SERVICE_CLIENT = {"name": "A machine", "roles": ["mcp-reader"]}
 _KEY = {"kty": "RSA", "n": "AQAB", "e": "AQAB"}
 
 
-@pytest.mark.requirement("machines.file")
 @pytest.mark.parametrize(
     ("service_client", "message"),
     [
@@ -196,7 +190,6 @@ def test_a_machine_client_that_cannot_be_or_tells_a_secret_is_refused(
     assert "hunter2" not in str(raised.value)
 
 
-@pytest.mark.requirement("machines.file")
 @pytest.mark.parametrize("client_id", ["mcp-native", "http://localhost:3000/mcp", "a b", ""])
 def test_a_machine_client_has_an_id_of_its_own(tmp_path: Path, client_id: str) -> None:
     path = tmp_path / "access.yaml"
@@ -206,7 +199,6 @@ def test_a_machine_client_has_an_id_of_its_own(tmp_path: Path, client_id: str) -
         load_access(path)
 
 
-@pytest.mark.requirement("access.words")
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -252,7 +244,6 @@ def test_what_is_wrong_is_said_with_its_line_and_what_was_meant(
     assert not re.search(r"Input should|Extra inputs|Field required|String should", text)
 
 
-@pytest.mark.requirement("access.doubts")
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

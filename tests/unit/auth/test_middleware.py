@@ -24,7 +24,7 @@ METADATA_URL = "http://localhost:3000/.well-known/oauth-protected-resource/mcp"
 LOGIN_SCOPES = "mcp:tools mcp:notes.read mcp:notes.write"
 
 
-@pytest.mark.requirement("gate.missing")
+@pytest.mark.requirement("auth.missing_token")
 async def test_a_request_without_credentials_is_challenged_without_an_error_code() -> None:
     async with running() as server:
         response = await server.post()
@@ -33,7 +33,7 @@ async def test_a_request_without_credentials_is_challenged_without_an_error_code
     assert response.json()["error"] == "missing_authorization"
 
 
-@pytest.mark.requirement("gate.other_scheme")
+@pytest.mark.requirement("auth.other_scheme")
 @pytest.mark.parametrize("value", ["Basic dXNlcjpwYXNz", "DPoP abc", "bearerabc", "", " "])
 async def test_another_scheme_is_no_credentials(value: str) -> None:
     async with running() as server:
@@ -42,7 +42,7 @@ async def test_another_scheme_is_no_credentials(value: str) -> None:
     assert "error" not in challenge(response)
 
 
-@pytest.mark.requirement("gate.malformed")
+@pytest.mark.requirement("auth.malformed")
 @pytest.mark.parametrize(
     "value", ["Bearer", "Bearer ", "Bearer a, Bearer b", "bearer a b", "Bearer a,b", "Bearer a\tb"]
 )
@@ -53,7 +53,7 @@ async def test_malformed_credentials_are_a_bad_request_with_the_challenge(value:
     assert challenge(response) == {"error": "invalid_request", "resource_metadata": METADATA_URL, "scope": LOGIN_SCOPES}
 
 
-@pytest.mark.requirement("gate.malformed")
+@pytest.mark.requirement("auth.malformed")
 async def test_two_authorization_headers_are_a_bad_request_even_if_one_is_good() -> None:
     async with running() as server:
         good = ("authorization", f"Bearer {server.issuer.token()}")
@@ -61,7 +61,7 @@ async def test_two_authorization_headers_are_a_bad_request_even_if_one_is_good()
     assert response.status_code == 400
 
 
-@pytest.mark.requirement("gate.invalid_token")
+@pytest.mark.requirement("auth.invalid_token")
 async def test_all_tokens_that_do_not_verify_get_the_same_answer() -> None:
     issuer = Issuer()
     bad = [issuer.token(aud="http://other"), issuer.token(exp=1), issuer.token(key=rsa_key("foreign")), "junk", "a.b.c"]
@@ -75,7 +75,7 @@ async def test_all_tokens_that_do_not_verify_get_the_same_answer() -> None:
     assert bodies[0]["error_description"].endswith("your account may have no role here.")
 
 
-@pytest.mark.requirement("gate.correlation", "gate.invalid_token")
+@pytest.mark.requirement("auth.correlation_id", "auth.invalid_token")
 async def test_the_log_says_what_was_expected_and_got_under_the_id_the_caller_was_told() -> None:
     async with running() as server:
         with capture_logs() as lines:
@@ -87,7 +87,7 @@ async def test_the_log_says_what_was_expected_and_got_under_the_id_the_caller_wa
     assert line["correlation_id"] == response.json()["correlation_id"]
 
 
-@pytest.mark.requirement("gate.no_token_in_log")
+@pytest.mark.requirement("auth.no_token_in_log")
 async def test_no_log_line_holds_a_token_whatever_is_wrong_with_it() -> None:
     issuer = Issuer()
     tokens = [
@@ -107,7 +107,7 @@ async def test_no_log_line_holds_a_token_whatever_is_wrong_with_it() -> None:
     assert not [token for token in tokens if token[-40:] in written]
 
 
-@pytest.mark.requirement("gate.only_header")
+@pytest.mark.requirement("auth.header_only")
 async def test_a_token_in_query_cookie_or_body_is_no_credentials() -> None:
     async with running() as server:
         token = server.issuer.token()
@@ -121,7 +121,7 @@ async def test_a_token_in_query_cookie_or_body_is_no_credentials() -> None:
     assert all("error" not in challenge(response) for response in responses)
 
 
-@pytest.mark.requirement("gate.insufficient_scope")
+@pytest.mark.requirement("auth.insufficient_scope")
 async def test_a_token_without_the_base_scope_is_told_to_ask_for_it() -> None:
     async with running() as server:
         response = await server.post(server.issuer.token(scope="openid", mcp_roles=...))
@@ -133,7 +133,7 @@ async def test_a_token_without_the_base_scope_is_told_to_ask_for_it() -> None:
     }
 
 
-@pytest.mark.requirement("gate.not_obtainable")
+@pytest.mark.requirement("auth.insufficient_role")
 async def test_a_person_without_a_role_is_told_which_and_is_not_sent_to_log_in_again() -> None:
     async with running() as server:
         response = await server.post(server.issuer.token(scope="openid", mcp_roles=["guest"]))
@@ -144,7 +144,7 @@ async def test_a_person_without_a_role_is_told_which_and_is_not_sent_to_log_in_a
     assert "mcp-reader" in error["message"]
 
 
-@pytest.mark.requirement("gate.hierarchy")
+@pytest.mark.requirement("scopes.hierarchy")
 @pytest.mark.parametrize(("scope", "status"), [("mcp:admin", 200), ("mcp:notes.read", 200), ("mcp:adminx", 403)])
 async def test_a_broader_scope_is_good_for_the_base(scope: str, status: int) -> None:
     async with running() as server:
@@ -152,7 +152,7 @@ async def test_a_broader_scope_is_good_for_the_base(scope: str, status: int) -> 
     assert response.status_code == status
 
 
-@pytest.mark.requirement("gate.unavailable")
+@pytest.mark.requirement("auth.provider_unavailable")
 async def test_an_unreachable_provider_is_503_for_unknown_tokens_and_nothing_for_known_ones() -> None:
     issuer = Issuer()
     async with running(issuer) as server:
@@ -168,7 +168,7 @@ async def test_an_unreachable_provider_is_503_for_unknown_tokens_and_nothing_for
     assert "www-authenticate" not in unknown.headers
 
 
-@pytest.mark.requirement("gate.every_method")
+@pytest.mark.requirement("auth.every_method")
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "PUT", "PATCH", "HEAD", "OPTIONS"])
 async def test_no_method_passes_without_a_token(method: str) -> None:
     async with running() as server:
@@ -176,7 +176,7 @@ async def test_no_method_passes_without_a_token(method: str) -> None:
     assert response.status_code == 401
 
 
-@pytest.mark.requirement("gate.origin")
+@pytest.mark.requirement("transport_security.origin")
 @pytest.mark.parametrize(
     "origin", ["http://evil.example", "null", "http://localhost.evil.example", "file://", "http://localhost:3000@evil"]
 )
@@ -190,7 +190,7 @@ async def test_a_foreign_origin_is_refused_even_with_a_good_token(origin: str) -
     assert "access-control-allow-origin" not in response.headers
 
 
-@pytest.mark.requirement("gate.cors", "gate.origin")
+@pytest.mark.requirement("transport_security.cors", "transport_security.origin")
 @pytest.mark.parametrize(
     "origin", ["http://localhost:6274", "http://127.0.0.1:6274", "http://[::1]:1", "http://localhost:3000"]
 )
@@ -210,7 +210,7 @@ async def test_every_answer_to_an_allowed_origin_can_be_read_by_its_page(origin:
         assert "access-control-allow-credentials" not in response.headers
 
 
-@pytest.mark.requirement("gate.preflight")
+@pytest.mark.requirement("transport_security.preflight")
 async def test_a_preflight_needs_no_token() -> None:
     async with running() as server:
         response = await server.client.options(
@@ -226,7 +226,7 @@ async def test_a_preflight_needs_no_token() -> None:
     assert {"authorization", "content-type", "mcp-protocol-version", "mcp-method", "mcp-name"} <= allowed
 
 
-@pytest.mark.requirement("gate.origin")
+@pytest.mark.requirement("transport_security.origin")
 async def test_listed_origins_take_the_place_of_loopback() -> None:
     async with running(allowed_origins=("https://app.example",)) as server:
         statuses = [
@@ -236,7 +236,7 @@ async def test_listed_origins_take_the_place_of_loopback() -> None:
     assert statuses == [401, 401, 403]
 
 
-@pytest.mark.requirement("gate.host")
+@pytest.mark.requirement("transport_security.host")
 @pytest.mark.parametrize(
     ("host", "status"),
     [
@@ -257,7 +257,7 @@ async def test_only_our_hosts_are_served(host: str, status: int) -> None:
         assert (await server.client.get("/livez", headers={"host": host})).status_code == 200
 
 
-@pytest.mark.requirement("gate.host")
+@pytest.mark.requirement("transport_security.host")
 async def test_listed_hosts_take_the_place_of_loopback() -> None:
     async with running(allowed_hosts=("mcp.internal:3000",)) as server:
         statuses = [
@@ -267,7 +267,7 @@ async def test_listed_hosts_take_the_place_of_loopback() -> None:
     assert statuses == [401, 401, 421]
 
 
-@pytest.mark.requirement("gate.body")
+@pytest.mark.requirement("body.json")
 @pytest.mark.parametrize(
     "body",
     [
@@ -294,7 +294,7 @@ async def test_a_body_that_two_parsers_could_read_differently_is_refused(body: b
     assert known.json()["error"] == "invalid_body"
 
 
-@pytest.mark.requirement("gate.body_bound")
+@pytest.mark.requirement("body.length")
 async def test_a_body_over_the_bound_is_refused() -> None:
     async with running() as server:
         headers = {"authorization": f"Bearer {server.issuer.token()}", "content-type": "application/json"}
@@ -302,7 +302,6 @@ async def test_a_body_over_the_bound_is_refused() -> None:
     assert response.status_code == 413
 
 
-@pytest.mark.requirement("gate.same_bytes")
 async def test_the_application_sees_the_bytes_that_were_judged() -> None:
     async with running() as server:
         text = "h\u00e9, \\u00e9 \u2028 \U0001f600"
@@ -310,7 +309,7 @@ async def test_the_application_sees_the_bytes_that_were_judged() -> None:
     assert response.json()["result"]["content"][0]["text"] == f"Hello, {text}!"
 
 
-@pytest.mark.requirement("metadata.both_forms", "metadata.resource", "metadata.scopes", "metadata.cors")
+@pytest.mark.requirement("metadata.both_paths", "metadata.resource", "metadata.scopes", "metadata.cors")
 async def test_the_metadata_is_one_document_at_two_paths() -> None:
     async with running() as server:
         path_form = await server.client.get("/.well-known/oauth-protected-resource/mcp")
@@ -341,7 +340,6 @@ async def test_issuer_and_resource_are_published_as_they_were_set() -> None:
     assert challenge(challenged)["resource_metadata"] == f"https://MCP.example.com{path}"
 
 
-@pytest.mark.requirement("health.live", "health.ready")
 async def test_the_server_is_live_at_once_and_ready_once_it_holds_keys() -> None:
     issuer = Issuer(down=True)
     async with running(issuer) as server:
@@ -358,7 +356,6 @@ async def test_the_server_is_live_at_once_and_ready_once_it_holds_keys() -> None
     assert (served.status_code, ready.status_code, outage.status_code) == (200, 200, 200)
 
 
-@pytest.mark.requirement("page.says")
 async def test_the_page_names_the_url_and_cannot_run_anything(tmp_path: Path) -> None:
     access = tmp_path / "access.yaml"
     source = (await _access_text()).replace("name: MCP demo server", "name: <script>alert(1)</script>")
@@ -378,7 +375,7 @@ async def _access_text() -> str:
     return Settings().access_file.read_text(encoding="utf-8")
 
 
-@pytest.mark.requirement("paths.unknown")
+@pytest.mark.requirement("auth.unknown_path")
 @pytest.mark.parametrize(
     "path", ["/sse", "/mcp/", "/MCP", "/.well-known/oauth-authorization-server", "/mcp/x", "//mcp"]
 )
@@ -389,7 +386,6 @@ async def test_an_unknown_path_is_404_without_a_challenge(path: str) -> None:
     assert "www-authenticate" not in response.headers
 
 
-@pytest.mark.requirement("auth.disabled")
 async def test_without_authentication_everybody_is_dev_but_host_and_origin_still_count() -> None:
     with capture_logs() as lines:
         async with running(disable_auth=True) as server:

@@ -29,7 +29,7 @@ def _read(uri: str) -> dict[str, Any]:
     return {"method": "resources/read", "params": {"uri": uri}}
 
 
-@pytest.mark.requirement("scopes.everything_named")
+@pytest.mark.requirement("scopes.every_primitive")
 @pytest.mark.parametrize("narrow_first", [True, False])
 def test_where_two_templates_fit_what_either_needs_is_needed(
     requirements: ScopeRequirements,
@@ -80,14 +80,13 @@ def test_what_cannot_be_decided_is_told_by_its_name(requirements: ScopeRequireme
         requirements.for_message(_read("notes://all"))
 
 
-@pytest.mark.requirement("scopes.everything_named")
+@pytest.mark.requirement("scopes.every_primitive")
 @pytest.mark.parametrize("ref", [{"name": ["summary"]}, {"uri": {"notes://all": 1}}, {"name": None}])
 def test_a_reference_to_no_text_refers_to_nothing(requirements: ScopeRequirements, ref: dict[str, Any]) -> None:
     requirements.add_prompt("summary", "mcp:notes.read")
     assert requirements.for_message({"method": "completion/complete", "params": {"ref": ref}}) == ("mcp:tools",)
 
 
-@pytest.mark.requirement("scopes.file")
 def test_a_tool_of_the_access_file_is_unclaimed_until_it_is_added(access: AccessPolicy) -> None:
     requirements = ScopeRequirements(
         access.model_copy(update={"tools": {"export": ("mcp:admin",), "import": ("mcp:admin",)}})

@@ -52,7 +52,7 @@ def _call(name: str, arguments: object = None, **params: Any) -> dict[str, Any]:
     return {"method": "tools/call", "params": {"name": name, "arguments": arguments, **params}}
 
 
-@pytest.mark.requirement("scopes.one_challenge", "scopes.both_eras")
+@pytest.mark.requirement("scopes.one_challenge", "scopes.every_revision")
 async def test_a_call_beyond_the_token_is_one_challenge_with_all_it_needs() -> None:
     async with running() as server:
         token = server.issuer.token(**COULD_WRITE)
@@ -67,7 +67,6 @@ async def test_a_call_beyond_the_token_is_one_challenge_with_all_it_needs() -> N
     assert events(stored)[-1]["result"]["structuredContent"] == {"result": []}  # neither call ran
 
 
-@pytest.mark.requirement("scopes.prefix")
 async def test_clients_are_told_scopes_as_the_provider_calls_them(tmp_path: Path) -> None:
     path = tmp_path / "access.yaml"
     text = Settings().access_file.read_text(encoding="utf-8")
@@ -84,7 +83,7 @@ async def test_clients_are_told_scopes_as_the_provider_calls_them(tmp_path: Path
     assert 'scope="api://7/mcp:tools api://7/mcp:notes.write"' in rejected.headers["www-authenticate"]
 
 
-@pytest.mark.requirement("scopes.not_obtainable")
+@pytest.mark.requirement("scopes.insufficient_role")
 async def test_a_tool_that_no_role_of_the_person_brings_is_a_plain_403() -> None:
     async with running() as server:
         rejection = await server.call("note_add", server.issuer.token(**READER), {"text": "x"})
@@ -95,7 +94,7 @@ async def test_a_tool_that_no_role_of_the_person_brings_is_a_plain_403() -> None
     assert "mcp-writer, mcp-admin" in error["message"]
 
 
-@pytest.mark.requirement("scopes.told")
+@pytest.mark.requirement("scopes.json_rpc_error")
 @pytest.mark.parametrize(
     ("sent", "output"),
     [(7, 7), ("seven", "seven"), ("x" * 256, "x" * 256), (True, None), (7.5, None), (None, None)],
@@ -119,7 +118,7 @@ def _token_without_roles(server: Running) -> str:
     return f"Bearer {server.issuer.token(scope='openid', mcp_roles=[])}"
 
 
-@pytest.mark.requirement("scopes.broader")
+@pytest.mark.requirement("scopes.hierarchy")
 @pytest.mark.parametrize("scope", ["mcp:notes.write", "mcp:admin"])
 async def test_a_broader_scope_is_good_for_a_narrower_tool(scope: str) -> None:
     async with running() as server:
@@ -168,7 +167,7 @@ async def test_what_cannot_be_decided_lets_nobody_through(
         requirements.for_message(_call("export", arguments))
 
 
-@pytest.mark.requirement("scopes.everything_named")
+@pytest.mark.requirement("scopes.every_primitive")
 @pytest.mark.parametrize(
     ("method", "params", "required"),
     [
@@ -203,7 +202,7 @@ async def test_whatever_is_named_needs_its_scope(method: Any, params: Any, requi
     assert requirements.for_message({"method": method, "params": params}) == expected
 
 
-@pytest.mark.requirement("scopes.undecided", "scopes.everything_named")
+@pytest.mark.requirement("scopes.undecided", "scopes.every_primitive")
 async def test_a_subscription_to_more_than_is_judged_lets_nobody_through() -> None:
     requirements = ScopeRequirements(_access())
     requirements.add_resource("notes://of/{user}", "mcp:notes.read")
@@ -218,7 +217,7 @@ async def test_a_subscription_to_more_than_is_judged_lets_nobody_through() -> No
             assert requirements.for_message(message) == ("mcp:tools", "mcp:notes.read")
 
 
-@pytest.mark.requirement("scopes.again")
+@pytest.mark.requirement("scopes.checked_again")
 async def test_what_runs_judges_the_arguments_it_gets() -> None:
     ran = []
 
@@ -239,7 +238,7 @@ async def test_what_runs_judges_the_arguments_it_gets() -> None:
     assert ran == [False]
 
 
-@pytest.mark.requirement("scopes.again")
+@pytest.mark.requirement("scopes.checked_again")
 def test_a_plain_function_is_guarded_too_and_keeps_its_context_out_of_the_decision() -> None:
     seen: list[Mapping[str, Any]] = []
 
@@ -257,7 +256,7 @@ def test_a_plain_function_is_guarded_too_and_keeps_its_context_out_of_the_decisi
     assert seen == [{"text": "x"}]
 
 
-@pytest.mark.requirement("scopes.again")
+@pytest.mark.requirement("scopes.checked_again")
 async def test_a_session_is_judged_by_the_token_of_each_call() -> None:
     # The session was opened with a broad token and is used with a narrow one of the same user and client.
     async with running() as server:
@@ -314,7 +313,7 @@ async def test_lists_show_what_the_setting_says(show: str, claims: dict[str, Any
     assert result["cacheScope"] == "private"
 
 
-@pytest.mark.requirement("scopes.lists", "scopes.everything_named")
+@pytest.mark.requirement("scopes.lists", "scopes.every_primitive")
 async def test_resources_and_prompts_are_registered_with_their_scopes_and_listed_by_them() -> None:
     @resource("notes://all", title="All", scope="mcp:admin")
     def everything() -> str:
@@ -351,7 +350,6 @@ async def test_resources_and_prompts_are_registered_with_their_scopes_and_listed
         await server.get_prompt("summary")
 
 
-@pytest.mark.requirement("scopes.known")
 def test_a_tool_that_names_an_unknown_scope_is_told_at_the_start() -> None:
     @tool(title="Typo", scope="mcp:notes.wirte")
     async def typo() -> str:
@@ -367,7 +365,6 @@ def test_a_tool_that_names_an_unknown_scope_is_told_at_the_start() -> None:
         register(server, module, requirements)
 
 
-@pytest.mark.requirement("scopes.known")
 @pytest.mark.parametrize("kind", ["tool", "prompt", "resource"])
 def test_two_of_one_name_are_told_at_the_start(kind: str) -> None:
     # The SDK would serve the first one, with a warning; the middleware would require the scope of the second.
@@ -378,7 +375,6 @@ def test_two_of_one_name_are_told_at_the_start(kind: str) -> None:
         getattr(requirements, f"add_{kind}")("notes", None)
 
 
-@pytest.mark.requirement("scopes.file")
 def test_the_access_file_adds_scopes_and_takes_none_away() -> None:
     requirements = ScopeRequirements(
         _access(tools={"greet": ["mcp:notes.read"], "note_add": ["mcp:admin"], "foreign": ["mcp:admin"]})
@@ -390,7 +386,6 @@ def test_the_access_file_adds_scopes_and_takes_none_away() -> None:
     assert requirements.for_message(_call("foreign")) == ("mcp:tools", "mcp:admin")
 
 
-@pytest.mark.requirement("scopes.file")
 @pytest.mark.parametrize(
     ("tools", "fault"),
     [

@@ -51,7 +51,7 @@ async def mirroring(provider: Issuer | None = None, **settings: Any) -> AsyncIte
         yield server
 
 
-@pytest.mark.requirement("legacy.mirror")
+@pytest.mark.requirement("legacy_discovery.mirror")
 @pytest.mark.parametrize("path", FORMS)
 async def test_the_provider_s_document_is_served_where_old_clients_look(path: str) -> None:
     async with mirroring() as server:
@@ -62,7 +62,7 @@ async def test_the_provider_s_document_is_served_where_old_clients_look(path: st
     assert response.headers["cache-control"] == "max-age=60"
 
 
-@pytest.mark.requirement("legacy.mirror")
+@pytest.mark.requirement("legacy_discovery.mirror")
 async def test_a_page_may_ask_with_mcp_headers() -> None:
     headers = {"origin": "https://example.com", "access-control-request-method": "GET"}
     async with mirroring() as server:
@@ -72,7 +72,6 @@ async def test_a_page_may_ask_with_mcp_headers() -> None:
     assert response.headers["access-control-allow-origin"] == "*"
 
 
-@pytest.mark.requirement("legacy.inside")
 async def test_what_is_inside_stays_inside() -> None:
     async with mirroring(DynamicIssuer(), internal_url=f"{INSIDE}/realms/mcp") as server:
         response = await server.client.get(FORMS[0])
@@ -85,7 +84,6 @@ async def test_what_is_inside_stays_inside() -> None:
     assert "signed_metadata" not in document
 
 
-@pytest.mark.requirement("legacy.inside")
 @pytest.mark.parametrize(
     "hidden", ["see http://keycloak:8080/docs", "https://keycloak:8080/", "http://keycloak:80800/"]
 )
@@ -96,7 +94,7 @@ async def test_a_document_that_would_tell_of_the_inside_is_not_served(hidden: st
     assert "keycloak" not in response.text
 
 
-@pytest.mark.requirement("legacy.mirror")
+@pytest.mark.requirement("legacy_discovery.mirror")
 async def test_a_document_of_another_issuer_is_not_served() -> None:
     provider = Issuer(metadata={"issuer": "https://evil.example"})
     async with mirroring(provider) as server:
@@ -104,7 +102,6 @@ async def test_a_document_of_another_issuer_is_not_served() -> None:
     assert response.status_code == 503
 
 
-@pytest.mark.requirement("legacy.outage")
 async def test_a_provider_that_is_away_is_asked_seldom_and_its_last_document_serves() -> None:
     provider = Issuer(down=True)
     async with mirroring(provider) as server:
@@ -123,7 +120,7 @@ async def test_a_provider_that_is_away_is_asked_seldom_and_its_last_document_ser
     assert current.json() == known.json()
 
 
-@pytest.mark.requirement("legacy.mirror")
+@pytest.mark.requirement("legacy_discovery.mirror")
 async def test_the_document_is_fetched_once_for_many_who_ask() -> None:
     provider = Issuer()
     async with mirroring(provider) as server:
@@ -132,7 +129,6 @@ async def test_the_document_is_fetched_once_for_many_who_ask() -> None:
     assert provider.calls["/.well-known/oauth-authorization-server/realms/mcp"] <= 2
 
 
-@pytest.mark.requirement("legacy.counted", "legacy.off")
 @pytest.mark.parametrize("on", [True, False])
 async def test_the_log_has_one_line_a_minute_and_says_how_many(on: bool) -> None:  # noqa: FBT001 - both
     headers = {"user-agent": "old\x1b[31m/1.0" + "x" * 1000}
@@ -148,7 +144,6 @@ async def test_the_log_has_one_line_a_minute_and_says_how_many(on: bool) -> None
     assert ("LEGACY_DISCOVERY" in json.dumps(output)) is not on
 
 
-@pytest.mark.requirement("legacy.off")
 @pytest.mark.parametrize("path", FORMS)
 async def test_where_it_is_off_the_answer_says_where_to_look(path: str) -> None:
     async with running() as server:
@@ -158,14 +153,12 @@ async def test_where_it_is_off_the_answer_says_where_to_look(path: str) -> None:
     assert "www-authenticate" not in response.headers
 
 
-@pytest.mark.requirement("legacy.off")
 async def test_without_authentication_there_is_nothing_to_mirror() -> None:
     async with running(disable_auth=True, legacy_discovery=True) as server:
         response = await server.client.get(FORMS[0])
     assert response.status_code == 404
 
 
-@pytest.mark.requirement("legacy.off")
 @pytest.mark.parametrize("path", ["/authorize", "/token", "/register"])
 async def test_this_is_no_authorization_server(path: str) -> None:
     async with running() as server:
@@ -174,7 +167,6 @@ async def test_this_is_no_authorization_server(path: str) -> None:
     assert "no authorization server" in response.json()["error_description"]
 
 
-@pytest.mark.requirement("legacy.transport")
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/sse"), ("POST", "/messages"), ("POST", "/messages/?sessionId=1")]
 )
@@ -186,7 +178,6 @@ async def test_the_transport_of_2024_is_refused_with_a_word_on_what_replaces_it(
     assert "http://localhost:3000/mcp" in response.json()["error_description"]
 
 
-@pytest.mark.requirement("names.other")
 async def test_under_another_name_of_this_machine_the_log_names_the_public_url() -> None:
     issuer, clock = Issuer(), FakeClock()
     with capture_logs() as logs:

@@ -35,7 +35,7 @@ class Crowd:
         return come
 
 
-@pytest.mark.requirement("wire.connections")
+@pytest.mark.requirement("http.connections")
 def test_the_oldest_goes_on_which_no_token_was_verified() -> None:
     crowd = Crowd(4)
     a, b, *_ = crowd.come("abcd")
@@ -47,7 +47,7 @@ def test_the_oldest_goes_on_which_no_token_was_verified() -> None:
     assert crowd.gone == ["b", "c", "d"]
 
 
-@pytest.mark.requirement("wire.connections")
+@pytest.mark.requirement("http.connections")
 def test_after_strangers_the_one_goes_that_has_been_idle_for_longest_then_the_new_one() -> None:
     crowd = Crowd(3)
     a, b, c = crowd.come("abc")
@@ -66,7 +66,7 @@ def test_after_strangers_the_one_goes_that_has_been_idle_for_longest_then_the_ne
     assert crowd.gone == ["b", "d", "e", "g"]
 
 
-@pytest.mark.requirement("wire.connections")
+@pytest.mark.requirement("http.connections")
 def test_who_has_left_makes_room() -> None:
     crowd = Crowd(2)
     for _ in range(5):
@@ -76,7 +76,7 @@ def test_who_has_left_makes_room() -> None:
     assert crowd.gone == []
 
 
-@pytest.mark.requirement("wire.connections")
+@pytest.mark.requirement("http.connections")
 def test_a_connection_that_left_while_its_token_was_verified_takes_no_place() -> None:
     crowd = Crowd(2)
     for connection in crowd.come("ab"):
@@ -88,7 +88,7 @@ def test_a_connection_that_left_while_its_token_was_verified_takes_no_place() ->
     assert crowd.gone == []
 
 
-@pytest.mark.requirement("wire.waiting")
+@pytest.mark.requirement("http.pending_bytes")
 def test_the_connection_in_which_most_waits_goes() -> None:
     crowd = Crowd(9, 1000)
     a, b, c = crowd.come("abc")
@@ -109,7 +109,7 @@ def test_the_connection_in_which_most_waits_goes() -> None:
     assert crowd.gone == ["b", "c"]
 
 
-@pytest.mark.requirement("wire.connections")
+@pytest.mark.requirement("http.connections")
 def test_there_are_fewer_than_the_process_may_open_files() -> None:
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     crowd = Crowd(files)

@@ -21,10 +21,9 @@ from tests.support.raw_http import Connection, RawResponse
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-pytestmark = [
-    pytest.mark.requirement("wire.memory"),
-    pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of a process is read from /proc"),
-]
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="the peak of a process is read from /proc"
+)
 
 ROOT = Path(__file__).parents[3]
 MOST_MIB = 200

@@ -52,7 +52,7 @@ def head_of(size: int, path: bytes = b"/") -> bytes:
 # ---- sizes
 
 
-@pytest.mark.requirement("wire.header_bound")
+@pytest.mark.requirement("http.header_length")
 @pytest.mark.parametrize("piece", [1 << 20, LIMITS.header_bytes - 1, 1000], ids=["one", "two", "many"])
 def test_a_head_of_exactly_the_bound_passes_and_one_byte_more_is_answered_431_and_closed(
     server: Served, piece: int
@@ -72,7 +72,7 @@ def test_a_head_of_exactly_the_bound_passes_and_one_byte_more_is_answered_431_an
     assert server.app.seen == ["/", "/"]
 
 
-@pytest.mark.requirement("wire.header_bound")
+@pytest.mark.requirement("http.header_length")
 @pytest.mark.parametrize(
     "start",
     [b"GET /", GET + b"X:", GET + b"X: ", GET, b"\r\n" * 9, GET + b"\r\n" + GET + b"Y: "],
@@ -89,14 +89,14 @@ def test_nothing_before_the_end_of_a_head_is_read_without_bound(server: Served, 
     assert len(server.app.seen) <= 1
 
 
-@pytest.mark.requirement("wire.header_count")
+@pytest.mark.requirement("http.header_count")
 def test_a_hundred_headers_pass_and_one_more_is_answered_431(server: Served) -> None:
     assert server.once(GET + b"x: \r\n" * 99 + b"\r\n").status == 200
     assert server.once(GET + b"x: \r\n" * 100 + b"\r\n").status == 431
     assert len(server.app.seen) == 1
 
 
-@pytest.mark.requirement("wire.body_bound")
+@pytest.mark.requirement("http.body_length")
 def test_a_declared_body_of_exactly_the_bound_passes_and_one_byte_more_is_answered_413_unread(server: Served) -> None:
     bound = LIMITS.body_bytes
     assert server.once(POST + b"Content-Length: %d\r\n\r\n" % bound + b"b" * bound).body == b"POST /next 65536"
@@ -107,7 +107,7 @@ def test_a_declared_body_of_exactly_the_bound_passes_and_one_byte_more_is_answer
     assert server.app.seen == ["/next"]
 
 
-@pytest.mark.requirement("wire.body_bound")
+@pytest.mark.requirement("http.body_length")
 def test_a_chunked_body_of_exactly_the_bound_passes_and_one_byte_more_is_answered_413(server: Served) -> None:
     chunks = b"1000\r\n" + b"b" * 0x1000 + b"\r\n"
     assert server.once(CHUNKED + chunks * 16 + b"0\r\n\r\n").body == b"POST /next 65536"
@@ -117,7 +117,7 @@ def test_a_chunked_body_of_exactly_the_bound_passes_and_one_byte_more_is_answere
     assert server.app.ended.wait(5)
 
 
-@pytest.mark.requirement("wire.body_bound")
+@pytest.mark.requirement("http.body_length")
 def test_a_chunked_body_is_bounded_even_after_its_request_was_answered(server: Served) -> None:
     with server.connect() as connection:
         connection.send(CHUNKED.replace(b"/next", b"/unread"))
@@ -125,7 +125,7 @@ def test_a_chunked_body_is_bounded_even_after_its_request_was_answered(server: S
         assert connection.drip(b"1000\r\n" + b"b" * 0x1000 + b"\r\n", times=100)
 
 
-@pytest.mark.requirement("wire.chunk_framing")
+@pytest.mark.requirement("http.chunk_overhead")
 @pytest.mark.parametrize("start", [b"1;x=", b"0\r\nX: "], ids=["extension", "trailer"])
 def test_chunk_extensions_and_trailers_are_bounded_like_headers(server: Served, start: bytes) -> None:
     assert server.once(CHUNKED + b"1;x=1\r\nb\r\n0\r\nX: 1\r\n\r\n").status == 200
@@ -135,19 +135,19 @@ def test_chunk_extensions_and_trailers_are_bounded_like_headers(server: Served, 
         assert connection.rest() == b""
 
 
-@pytest.mark.requirement("wire.chunk_framing")
+@pytest.mark.requirement("http.chunk_overhead")
 def test_a_body_of_small_chunks_passes(server: Served) -> None:
     assert server.once(CHUNKED + b"1\r\nb\r\n" * 20_000 + b"0\r\n\r\n").body == b"POST /next 20000"
 
 
-@pytest.mark.requirement("wire.trailers")
+@pytest.mark.requirement("http.trailers")
 def test_a_trailer_never_becomes_a_header(server: Served) -> None:
     response = server.once(CHUNKED + b"1\r\nb\r\n0\r\nAuthorization: Bearer x\r\n\r\n")
     assert response.status == 200
     assert [name for name, _ in server.app.headers[0]] == [b"host", b"transfer-encoding"]
 
 
-@pytest.mark.requirement("wire.refusal_readable")
+@pytest.mark.requirement("http.readable_rejection")
 def test_a_client_that_sends_all_before_it_reads_still_reads_the_413(server: Served) -> None:
     size = 8 * 1024 * 1024
     with server.connect() as connection:
@@ -156,7 +156,7 @@ def test_a_client_that_sends_all_before_it_reads_still_reads_the_413(server: Ser
         assert connection.rest() == b""
 
 
-@pytest.mark.requirement("wire.refusal_readable")
+@pytest.mark.requirement("http.readable_rejection")
 @pytest.mark.parametrize(("seconds", "size"), [(0.2, 1 << 50), (600, 100_000)], ids=["time", "amount"])
 def test_a_refused_client_is_not_listened_to_for_ever(seconds: float, size: int) -> None:
     limits = HttpLimits(linger_seconds=seconds, linger_bytes=size)
@@ -169,14 +169,14 @@ def test_a_refused_client_is_not_listened_to_for_ever(seconds: float, size: int)
 # ---- all connections together
 
 
-@pytest.mark.requirement("wire.header_count")
+@pytest.mark.requirement("http.header_count")
 def test_more_than_a_hundred_headers_are_refused_before_their_head_ends(server: Served) -> None:
     with server.connect() as connection:
         assert connection.send(GET + b"x: y\r\n" * 1000).answer().status == 431
         assert connection.rest() == b""
 
 
-@pytest.mark.requirement("wire.connections")
+@pytest.mark.requirement("http.connections")
 def test_over_the_bound_the_oldest_connection_is_told_503_and_a_request_on_a_new_one_is_answered() -> None:
     with served(HttpLimits(connections=8)) as server, ExitStack() as stack:
         halves = [stack.enter_context(server.connect()).send(GET) for _ in range(8)]
@@ -189,7 +189,7 @@ def test_over_the_bound_the_oldest_connection_is_told_503_and_a_request_on_a_new
         assert halves[7].send(b"\r\n").answer().status == 200
 
 
-@pytest.mark.requirement("wire.connections")
+@pytest.mark.requirement("http.connections")
 def test_a_connection_of_somebody_known_stays_and_goes_last_when_it_is_idle() -> None:
     with served(HttpLimits(connections=4)) as server, ExitStack() as stack:
         known, busy = (stack.enter_context(server.connect()) for _ in range(2))
@@ -209,7 +209,7 @@ def test_a_connection_of_somebody_known_stays_and_goes_last_when_it_is_idle() ->
         assert busy.answer().status == 200
 
 
-@pytest.mark.requirement("wire.waiting")
+@pytest.mark.requirement("http.pending_bytes")
 @pytest.mark.parametrize(
     "start",
     [
@@ -233,7 +233,7 @@ def test_over_the_bound_the_connections_go_in_which_most_waits(start: bytes) -> 
         assert sum(connection.has_ended() for connection in connections) >= 25
 
 
-@pytest.mark.requirement("wire.waiting")
+@pytest.mark.requirement("http.pending_bytes")
 @pytest.mark.parametrize("path", [b"/known", b"/unread"])
 def test_what_was_let_in_or_answered_waits_no_more(path: bytes) -> None:
     with served(HttpLimits(waiting_bytes=50_000, body_bytes=1 << 20)) as server, server.connect() as connection:
@@ -255,7 +255,7 @@ def test_what_was_let_in_or_answered_waits_no_more(path: bytes) -> None:
 # ---- time
 
 
-@pytest.mark.requirement("wire.header_time")
+@pytest.mark.requirement("http.request_time")
 @pytest.mark.parametrize(
     ("start", "drip"),
     [
@@ -280,7 +280,7 @@ def test_a_request_that_is_not_complete_in_time_ends_the_connection_however_it_d
         assert connection.drip(drip, times=500)
 
 
-@pytest.mark.requirement("wire.header_time")
+@pytest.mark.requirement("http.request_time")
 def test_the_time_for_a_head_does_not_end_a_request_that_is_being_answered(hasty: Served) -> None:
     with hasty.connect() as patient, hasty.connect() as idle, hasty.connect() as other:
         patient.send(GET.replace(b"/ ", b"/wait ") + b"\r\n" + b"GET /half")
@@ -291,7 +291,7 @@ def test_the_time_for_a_head_does_not_end_a_request_that_is_being_answered(hasty
         assert patient.rest() == b""
 
 
-@pytest.mark.requirement("wire.header_time")
+@pytest.mark.requirement("http.request_time")
 def test_a_slow_head_that_was_complete_in_time_leaves_no_deadline_behind(hasty: Served) -> None:
     with hasty.connect() as connection:
         request = GET + b"\r\n"
@@ -303,7 +303,7 @@ def test_a_slow_head_that_was_complete_in_time_leaves_no_deadline_behind(hasty: 
         assert connection.send(request).answer().status == 200
 
 
-@pytest.mark.requirement("wire.header_time")
+@pytest.mark.requirement("http.request_time")
 def test_a_body_that_waits_for_the_application_is_not_late(hasty: Served) -> None:
     size = 3_000_000
     with hasty.connect() as client, hasty.connect() as idle:
@@ -319,7 +319,7 @@ def test_a_body_that_waits_for_the_application_is_not_late(hasty: Served) -> Non
 # ---- where a request begins and ends
 
 
-@pytest.mark.requirement("wire.smuggling")
+@pytest.mark.requirement("http.smuggling")
 @pytest.mark.parametrize(
     "request_",
     [
@@ -369,7 +369,7 @@ def test_a_request_whose_end_can_be_read_in_two_ways_is_answered_400_and_nothing
     assert "/smuggled" not in server.app.seen
 
 
-@pytest.mark.requirement("wire.transfer_coding")
+@pytest.mark.requirement("http.transfer_coding")
 @pytest.mark.parametrize(
     ("request_", "status"),
     [
@@ -390,7 +390,7 @@ def test_the_only_transfer_coding_is_chunked_and_only_in_http_1_1(server: Served
     assert server.app.seen == []
 
 
-@pytest.mark.requirement("wire.host")
+@pytest.mark.requirement("http.host_header")
 @pytest.mark.parametrize("version", [b"1.1", b"1.0"])
 @pytest.mark.parametrize("hosts", [b"", HOST + HOST, HOST + b"hOST: there\r\n"], ids=["none", "same twice", "two"])
 def test_a_request_has_one_host_and_only_http_1_0_may_have_none(server: Served, hosts: bytes, version: bytes) -> None:
@@ -398,7 +398,7 @@ def test_a_request_has_one_host_and_only_http_1_0_may_have_none(server: Served, 
     assert response.status == (200 if version == b"1.0" and not hosts else 400)
 
 
-@pytest.mark.requirement("wire.target")
+@pytest.mark.requirement("http.target")
 @pytest.mark.parametrize(
     ("start", "status", "path"),
     [
@@ -424,7 +424,7 @@ def test_a_request_target_is_a_path_or_names_our_host(
     assert server.app.seen == ([path] if path else [])
 
 
-@pytest.mark.requirement("wire.version")
+@pytest.mark.requirement("http.version")
 @pytest.mark.parametrize(
     ("request_", "status"),
     [
@@ -444,7 +444,7 @@ def test_other_versions_and_protocols_are_refused_and_closed(server: Served, req
     assert server.app.seen == []
 
 
-@pytest.mark.requirement("wire.upgrade")
+@pytest.mark.requirement("http.upgrade")
 @pytest.mark.parametrize("upgrade", [b"websocket", b"h2c"])
 @pytest.mark.parametrize(
     "body",
@@ -469,7 +469,7 @@ def test_an_upgrade_is_not_taken_and_its_body_stays_a_body(
     assert server.app.seen == ["/next", "/"]
 
 
-@pytest.mark.requirement("wire.upgrade")
+@pytest.mark.requirement("http.upgrade")
 def test_the_body_of_an_upgrade_is_bounded_too(server: Served) -> None:
     chunk = b"1000\r\n" + b"b" * 0x1000 + b"\r\n"
     with server.connect() as connection:
@@ -482,7 +482,7 @@ def test_the_body_of_an_upgrade_is_bounded_too(server: Served) -> None:
 # ---- order
 
 
-@pytest.mark.requirement("wire.pipelining")
+@pytest.mark.requirement("http.pipelining")
 def test_pipelined_requests_are_answered_in_order_and_judged_one_by_one(server: Served) -> None:
     with server.connect() as connection:
         connection.send(
@@ -495,7 +495,7 @@ def test_pipelined_requests_are_answered_in_order_and_judged_one_by_one(server: 
         assert connection.rest() == b""
 
 
-@pytest.mark.requirement("wire.pipelining")
+@pytest.mark.requirement("http.pipelining")
 @pytest.mark.parametrize(
     "bad", [b"nonsense\r\n\r\n", CHUNKED + b"nonsense\r\n", head_of(40_000)], ids=["head", "body", "size"]
 )
@@ -510,7 +510,7 @@ def test_a_refusal_waits_for_the_answers_before_it(server: Served, bad: bytes) -
     assert "/next" not in server.app.seen
 
 
-@pytest.mark.requirement("wire.pipelining")
+@pytest.mark.requirement("http.pipelining")
 def test_a_client_cannot_make_requests_wait_without_bound() -> None:
     with served(HttpLimits(pipelined=2)) as server, server.connect() as connection:
         connection.send((GET + b"\r\n") * 10)
@@ -519,7 +519,7 @@ def test_a_client_cannot_make_requests_wait_without_bound() -> None:
     assert len(server.app.seen) == 3
 
 
-@pytest.mark.requirement("wire.pipelining")
+@pytest.mark.requirement("http.pipelining")
 def test_a_request_that_is_being_answered_hears_that_its_client_left_though_others_wait(server: Served) -> None:
     with server.connect() as connection:
         connection.send(GET.replace(b"/ ", b"/stream ") + b"\r\n" + GET + b"\r\n")
@@ -528,7 +528,7 @@ def test_a_request_that_is_being_answered_hears_that_its_client_left_though_othe
     assert server.app.seen == ["/stream"]
 
 
-@pytest.mark.requirement("wire.pipelining")
+@pytest.mark.requirement("http.pipelining")
 def test_a_started_answer_is_not_followed_by_a_refusal_of_its_own_body(server: Served) -> None:
     with server.connect() as connection:
         connection.send(CHUNKED.replace(b"/next", b"/stream"))
@@ -539,7 +539,7 @@ def test_a_started_answer_is_not_followed_by_a_refusal_of_its_own_body(server: S
     assert server.app.ended.wait(5)
 
 
-@pytest.mark.requirement("wire.expect")
+@pytest.mark.requirement("http.expect")
 def test_a_connection_ends_after_a_request_that_asked_whether_to_go_on(server: Served) -> None:
     with server.connect() as connection:
         connection.send(POST + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n")
@@ -554,7 +554,7 @@ def test_a_connection_ends_after_a_request_that_asked_whether_to_go_on(server: S
         assert connection.rest() == b""
 
 
-@pytest.mark.requirement("wire.untouched")
+@pytest.mark.requirement("http.unchanged")
 def test_ordinary_requests_share_one_connection_in_every_form(server: Served) -> None:
     with server.connect() as connection:
         for _ in range(3):
@@ -567,7 +567,7 @@ def test_ordinary_requests_share_one_connection_in_every_form(server: Served) ->
             assert "connection" not in response.headers
 
 
-@pytest.mark.requirement("wire.untouched")
+@pytest.mark.requirement("http.unchanged")
 @pytest.mark.parametrize("head", [b"GET / HTTP/1.0\r\n\r\n", GET + b"Connection: close\r\n\r\n"], ids=["1.0", "close"])
 def test_a_request_that_wants_the_end_gets_it_and_nothing_after_it_runs(server: Served, head: bytes) -> None:
     with ExitStack() as stack:

@@ -66,7 +66,6 @@ def get(path: bytes, *lines: bytes) -> bytes:
     return b"GET " + path + b" HTTP/1.1\r\n" + HOST + b"".join(line + b"\r\n" for line in lines) + b"\r\n"
 
 
-@pytest.mark.requirement("wire.stop")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_open_event_streams_well_and_the_process_with_0(number: int) -> None:
     with running() as server:
@@ -82,7 +81,7 @@ def test_a_signal_ends_open_event_streams_well_and_the_process_with_0(number: in
         assert server.stdout.read() == "told\nstopping\n"
 
 
-@pytest.mark.requirement("wire.stop_requests")
+@pytest.mark.requirement("http.graceful_shutdown")
 def test_a_request_being_answered_when_the_signal_comes_is_answered() -> None:
     with running() as server:
         address = server.ready()
@@ -101,7 +100,6 @@ def test_a_request_being_answered_when_the_signal_comes_is_answered() -> None:
         assert server.end()[0] == 0
 
 
-@pytest.mark.requirement("wire.stop_streams")
 @pytest.mark.parametrize(
     ("method", "accept"), [(b"GET", b"Accept: application/json"), (b"POST", b"Accept: text/event-stream")]
 )
@@ -117,7 +115,6 @@ def test_an_answer_without_end_is_cut_and_looks_cut_even_if_its_application_does
         assert server.stdout.read() == "cancelled\nstopping\n"
 
 
-@pytest.mark.requirement("wire.stop_streams")
 def test_an_application_that_listens_is_told_instead_of_cancelled() -> None:
     with running() as server, closing(Connection(server.ready())) as stream:
         assert stream.send(b"POST" + get(b"/events", b"Accept: text/event-stream")[3:]).head().status == 200
@@ -127,7 +124,6 @@ def test_an_application_that_listens_is_told_instead_of_cancelled() -> None:
         assert server.stdout.read() == "told\nstopping\n"
 
 
-@pytest.mark.requirement("wire.second_signal")
 @pytest.mark.parametrize("fault", ["", "stop"])
 def test_a_second_signal_ends_the_process_at_once_with_1(fault: str) -> None:
     with running("127.0.0.1", 0, fault) as server:
@@ -147,7 +143,6 @@ def test_a_second_signal_ends_the_process_at_once_with_1(fault: str) -> None:
         assert "shutdown_forced" in log
 
 
-@pytest.mark.requirement("wire.port_taken")
 def test_a_taken_port_is_one_line_and_2_before_the_application_starts() -> None:
     with socket.create_server(("127.0.0.1", 0)) as occupied:
         port = occupied.getsockname()[1]
@@ -156,14 +151,13 @@ def test_a_taken_port_is_one_line_and_2_before_the_application_starts() -> None:
             assert server.stdout.read() == ""
 
 
-@pytest.mark.requirement("wire.port_taken")
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid", "a" * 70])
 def test_a_host_that_is_not_this_machine_is_named(host: str) -> None:
     with pytest.raises(SettingsError, match=f"HOST={host}: is not an address of this machine"):
         bind_sockets(host, 0)
 
 
-@pytest.mark.requirement("wire.listening")
+@pytest.mark.requirement("http.listening")
 def test_every_address_of_a_name_listens_on_one_port_which_the_system_chooses_for_0() -> None:
     sockets = bind_sockets("localhost", 0)
     ports = {listener.getsockname()[1] for listener in sockets}
@@ -175,7 +169,7 @@ def test_every_address_of_a_name_listens_on_one_port_which_the_system_chooses_fo
     assert ports != {0}
 
 
-@pytest.mark.requirement("wire.listening")
+@pytest.mark.requirement("http.listening")
 def test_a_host_may_be_an_ipv6_address_in_brackets_and_the_log_says_where() -> None:
     with running("[::1]") as server:
         address = server.ready()
@@ -187,7 +181,6 @@ def test_a_host_may_be_an_ipv6_address_in_brackets_and_the_log_says_where() -> N
     assert f'"http://[::1]:{address[1]}"' in log
 
 
-@pytest.mark.requirement("wire.start_failed")
 def test_an_application_that_does_not_start_ends_the_process_with_3() -> None:
     with running("127.0.0.1", 0, "start") as server:
         status, log = server.end()
@@ -195,7 +188,6 @@ def test_an_application_that_does_not_start_ends_the_process_with_3() -> None:
     assert "no provider" in log
 
 
-@pytest.mark.requirement("wire.proxies")
 @pytest.mark.parametrize(("proxies", "who"), [((), b"http 127.0.0.1"), (("127.0.0.1",), b"https 192.0.2.7")])
 def test_forwarded_headers_are_believed_of_trusted_proxies_only(proxies: tuple[str, ...], who: bytes) -> None:
     with running("127.0.0.1", 0, "", *proxies) as server, closing(Connection(server.ready())) as connection:

@@ -45,7 +45,7 @@ def kind(response: httpx.Response) -> str:
     return response.headers["content-type"].partition(";")[0]
 
 
-@pytest.mark.requirement("eras.one_endpoint", "eras.document")
+@pytest.mark.requirement("protocol_revisions.one_endpoint")
 @pytest.mark.parametrize("version", HANDSHAKE)
 async def test_a_simple_call_in_a_session_is_answered_by_one_document(version: str) -> None:
     async with running() as server:
@@ -56,7 +56,6 @@ async def test_a_simple_call_in_a_session_is_answered_by_one_document(version: s
     assert response.headers["mcp-session-id"] == headers["mcp-session-id"]
 
 
-@pytest.mark.requirement("eras.document")
 async def test_a_tool_that_takes_a_context_for_the_state_only_is_answered_by_one_document() -> None:
     async with running() as server:
         token = server.issuer.token(scope="mcp:tools mcp:notes.write")
@@ -69,7 +68,6 @@ async def test_a_tool_that_takes_a_context_for_the_state_only_is_answered_by_one
     assert [response.json()["result"]["structuredContent"] for response in (old[1], new)] == [{"result": ["a"]}] * 2
 
 
-@pytest.mark.requirement("eras.document")
 async def test_a_document_says_what_the_stream_would_have_said() -> None:
     async with running() as server:
         headers = await initialized(server, server.issuer.token())
@@ -81,7 +79,6 @@ async def test_a_document_says_what_the_stream_would_have_said() -> None:
     assert by_document.json()["result"] == events(by_stream)[-1]["result"]
 
 
-@pytest.mark.requirement("eras.document")
 async def test_a_simple_call_of_the_modern_era_is_answered_by_one_document() -> None:
     async with running() as server:
         response = await server.call("greet", server.issuer.token(), {"name": "Ada"})
@@ -111,7 +108,6 @@ class Heard:
             self.hear(message.get("body", b"").decode())
 
 
-@pytest.mark.requirement("eras.stream")
 @pytest.mark.parametrize("revision", ["handshake", "modern"])
 async def test_what_a_tool_tells_arrives_while_it_still_works(revision: str, monkeypatch: pytest.MonkeyPatch) -> None:
     go_on = asyncio.Event()
@@ -161,7 +157,7 @@ async def served(**settings: Any) -> AsyncIterator[tuple[ASGIApp, Running]]:
             yield app, Running(client, issuer, clock)
 
 
-@pytest.mark.requirement("eras.accept")
+@pytest.mark.requirement("protocol_revisions.accept")
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream", "text/html", ""])
 async def test_who_does_not_take_both_kinds_of_answer_is_refused(accept: str) -> None:
     async with running() as server:
@@ -174,7 +170,7 @@ async def test_who_does_not_take_both_kinds_of_answer_is_refused(accept: str) ->
     assert handshake.json()["error"]["message"] == both
 
 
-@pytest.mark.requirement("eras.accept")
+@pytest.mark.requirement("protocol_revisions.accept")
 async def test_who_takes_anything_is_served() -> None:
     async with running() as server:
         headers = {**await initialized(server, server.issuer.token()), "accept": "*/*"}
@@ -182,7 +178,7 @@ async def test_who_takes_anything_is_served() -> None:
     assert events(response)[-1]["result"]["content"][0]["text"] == "Hello, Ada!"
 
 
-@pytest.mark.requirement("eras.no_session", "eras.get_stream")
+@pytest.mark.requirement("sessions.required", "sessions.get_stream")
 @pytest.mark.parametrize("method", ["POST", "GET", "DELETE"])
 async def test_without_a_session_nothing_but_opening_one_is_served(method: str) -> None:
     async with running() as server:
@@ -195,7 +191,7 @@ async def test_without_a_session_nothing_but_opening_one_is_served(method: str) 
     assert response.json()["error"]["message"] == "Bad Request: Missing session ID"
 
 
-@pytest.mark.requirement("eras.no_session")
+@pytest.mark.requirement("sessions.required")
 async def test_a_call_in_a_session_that_never_was_is_not_found() -> None:
     async with running() as server:
         headers = {"authorization": f"Bearer {server.issuer.token()}", "accept": BOTH, "mcp-session-id": "0" * 32}
@@ -204,7 +200,7 @@ async def test_a_call_in_a_session_that_never_was_is_not_found() -> None:
     assert response.status_code == 404
 
 
-@pytest.mark.requirement("eras.end")
+@pytest.mark.requirement("sessions.delete")
 async def test_an_ended_session_is_gone_for_plain_calls_too() -> None:
     async with running() as server:
         headers = await initialized(server, server.issuer.token())
@@ -216,7 +212,6 @@ async def test_an_ended_session_is_gone_for_plain_calls_too() -> None:
     assert [response.status_code for response in after] == [404, 404, 404]
 
 
-@pytest.mark.requirement("eras.idle")
 async def test_a_session_that_only_makes_plain_calls_is_shown_to_the_sdk_now_and_then() -> None:
     async with running() as server:
         headers = await initialized(server, server.issuer.token())
@@ -229,7 +224,7 @@ async def test_a_session_that_only_makes_plain_calls_is_shown_to_the_sdk_now_and
     assert kinds == [document, document, stream, document, stream]
 
 
-@pytest.mark.requirement("eras.cancel")
+@pytest.mark.requirement("protocol_revisions.cancel")
 async def test_a_call_that_is_being_answered_by_a_document_can_be_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
     begun, ended = asyncio.Event(), asyncio.Event()
 
@@ -267,7 +262,6 @@ def cancelled(request_id: object) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": request_id}}
 
 
-@pytest.mark.requirement("eras.strange")
 @pytest.mark.parametrize(
     ("document", "status"),
     [
@@ -293,7 +287,6 @@ async def test_a_strange_message_is_judged_by_the_sdk(document: dict[str, Any], 
     assert (response.status_code, good.status_code) == (status, 200)
 
 
-@pytest.mark.requirement("eras.strange")
 @pytest.mark.parametrize("versions", [("2025-11-25", "2026-07-28"), ("2026-07-28", "2025-11-25"), ("2030-01-01",)])
 async def test_no_mixture_of_versions_passes_by_the_session(versions: tuple[str, ...]) -> None:
     async with running() as server:
@@ -304,7 +297,6 @@ async def test_no_mixture_of_versions_passes_by_the_session(versions: tuple[str,
     assert response.status_code == 400
 
 
-@pytest.mark.requirement("eras.strange")
 @pytest.mark.parametrize("method", [["tools/call"], {"a": 1}, 7, None])
 async def test_a_method_that_is_no_name_is_refused_in_the_modern_era_too(method: Any) -> None:
     async with running() as server:
@@ -314,7 +306,6 @@ async def test_a_method_that_is_no_name_is_refused_in_the_modern_era_too(method:
     assert response.status_code == 400
 
 
-@pytest.mark.requirement("eras.strange")
 async def test_two_sessions_in_one_request_are_none() -> None:
     async with running() as server:
         headers = await initialized(server, server.issuer.token())
@@ -325,7 +316,6 @@ async def test_two_sessions_in_one_request_are_none() -> None:
     assert kind(response) == "text/event-stream"  # the SDK's response, for the first of the two
 
 
-@pytest.mark.requirement("eras.strange")
 async def test_a_message_that_only_one_parser_takes_is_left_to_the_sdk() -> None:
     async with running() as server:
         headers = {**await initialized(server, server.issuer.token()), "content-type": "application/json"}
@@ -336,7 +326,6 @@ async def test_a_message_that_only_one_parser_takes_is_left_to_the_sdk() -> None
     assert response.status_code == 400
 
 
-@pytest.mark.requirement("eras.strange")
 async def test_a_body_that_is_not_called_json_is_not_taken() -> None:
     async with running() as server:
         headers = {**await initialized(server, server.issuer.token()), "content-type": "text/plain"}
@@ -345,7 +334,6 @@ async def test_a_body_that_is_not_called_json_is_not_taken() -> None:
     assert response.status_code == 400
 
 
-@pytest.mark.requirement("eras.stateless", "eras.document", "eras.stream")
 async def test_without_sessions_any_replica_answers_any_request() -> None:
     issuer = Issuer()
     stateless = {"legacy_sessions": "stateless"}
@@ -371,7 +359,6 @@ async def test_without_sessions_any_replica_answers_any_request() -> None:
     assert gone.status_code == 405
 
 
-@pytest.mark.requirement("eras.lifespan", "eras.fault")
 async def test_every_form_of_answer_sees_the_state_of_one_lifespan(caplog: pytest.LogCaptureFixture) -> None:
     entered: list[dict[str, Any]] = []
 
@@ -424,7 +411,6 @@ async def test_every_form_of_answer_sees_the_state_of_one_lifespan(caplog: pytes
     assert failed.json()["error"] == {"code": -32603, "message": "Internal server error"}
 
 
-@pytest.mark.requirement("sessions.bound")
 async def test_who_opens_too_many_sessions_loses_the_one_used_least_recently() -> None:
     async with running() as server:
         token = server.issuer.token()
@@ -443,7 +429,6 @@ async def test_who_opens_too_many_sessions_loses_the_one_used_least_recently() -
 UNVERSIONED = {"mcp-protocol-version": "2025-03-26", "accept": "*/*"}
 
 
-@pytest.mark.requirement("eras.apart")
 async def test_a_thousand_interleaved_calls_of_two_people_do_not_cross_over() -> None:
     async with running() as server:
         users = {name: server.issuer.token(sub=name) for name in ("ada", "bob")}

@@ -20,7 +20,6 @@ def _text(response: Any) -> str:
     return str(events(response)[-1]["result"]["content"][0]["text"])
 
 
-@pytest.mark.requirement("notes.own")
 async def test_a_thousand_interleaved_calls_of_two_people_cross_nothing() -> None:
     async with running() as server:
         tokens = {user: server.issuer.token(sub=user, **WRITER) for user in ("ada", "bob")}
@@ -45,7 +44,6 @@ async def test_a_thousand_interleaved_calls_of_two_people_cross_nothing() -> Non
         assert (await legacy_call(server, other_user, "note_list")).status_code == 404
 
 
-@pytest.mark.requirement("notes.own")
 def test_a_subject_is_a_person_at_its_issuer_only() -> None:
     notes = NoteStore()
     first, theirs = (Principal(issuer, "ada", "c", frozenset(), 2e9) for issuer in ("https://a", "https://b"))
@@ -55,7 +53,6 @@ def test_a_subject_is_a_person_at_its_issuer_only() -> None:
     assert notes.list_for(first) == ["mine"]
 
 
-@pytest.mark.requirement("notes.bounded")
 def test_notes_are_bounded_by_person_and_by_people() -> None:
     notes = NoteStore(max_per_user=1, max_users=1)
     ada, bob, without_subject = (Principal("https://a", sub, "c", frozenset(), 2e9) for sub in ("ada", "bob", None))
@@ -66,7 +63,6 @@ def test_notes_are_bounded_by_person_and_by_people() -> None:
     assert (notes.list_for(without_subject), notes.counts()) == ([], (1, 1))
 
 
-@pytest.mark.requirement("notes.bounded")
 async def test_a_note_too_many_is_a_tool_error() -> None:
     async with running() as server:
         token = server.issuer.token(sub=..., **WRITER)
@@ -75,7 +71,6 @@ async def test_a_note_too_many_is_a_tool_error() -> None:
     assert result["content"][0]["text"].startswith("Error executing tool note_add: the note is not kept")
 
 
-@pytest.mark.requirement("tools.calculator")
 @pytest.mark.parametrize(
     ("operation", "b", "text"),
     [
@@ -94,7 +89,6 @@ async def test_the_calculator_answers(operation: str, b: float, text: str) -> No
     assert events(response)[-1]["result"]["isError"] is text.startswith("Error")
 
 
-@pytest.mark.requirement("tools.weather")
 async def test_the_weather_is_a_sandstorm() -> None:
     async with running() as server:
         response = await server.call("weather", server.issuer.token(), {"location": "Arrakeen"})
@@ -102,7 +96,6 @@ async def test_the_weather_is_a_sandstorm() -> None:
     assert events(response)[-1]["result"]["structuredContent"] == expected
 
 
-@pytest.mark.requirement("tools.admin")
 async def test_an_administrator_counts_notes_and_reads_none() -> None:
     async with running() as server:
         await server.call("note_add", server.issuer.token(**WRITER), {"text": "private"})

@@ -26,7 +26,6 @@ from tests.support.mcp_calls import events, initialized, legacy_call
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.requirement("tools.greet")
 async def test_greet_in_both_eras() -> None:
     async with running() as server:
         token = server.issuer.token()
@@ -36,7 +35,7 @@ async def test_greet_in_both_eras() -> None:
     assert texts == ["Hello, Ada!"] * 2
 
 
-@pytest.mark.requirement("tools.count")
+@pytest.mark.requirement("tools.progress")
 async def test_count_tells_each_number_in_the_handshake_era() -> None:
     async with running() as server:
         response = await legacy_call(server, await initialized(server, server.issuer.token()), "count", number=1)
@@ -47,7 +46,7 @@ async def test_count_tells_each_number_in_the_handshake_era() -> None:
     assert received[2]["result"]["content"][0]["text"] == "Counting to 1"
 
 
-@pytest.mark.requirement("tools.count")
+@pytest.mark.requirement("tools.progress")
 @pytest.mark.parametrize(
     ("meta", "received"),
     [
@@ -70,7 +69,7 @@ async def test_count_tells_only_what_was_asked_for_in_the_modern_era(meta: dict[
     assert messages[-1]["result"]["content"][0]["text"] == "Counting to 1"
 
 
-@pytest.mark.requirement("tools.count")
+@pytest.mark.requirement("tools.progress")
 @pytest.mark.parametrize("number", [0, -1, 601, "many", 1.5])
 async def test_count_refuses_what_it_would_never_end(number: Any) -> None:
     async with running() as server:
@@ -78,7 +77,6 @@ async def test_count_refuses_what_it_would_never_end(number: Any) -> None:
     assert response.json()["result"]["isError"] is True
 
 
-@pytest.mark.requirement("tools.get_time")
 async def test_get_time_spells_one_moment_four_times() -> None:
     before = time.time()
     async with running() as server:
@@ -92,7 +90,6 @@ async def test_get_time_spells_one_moment_four_times() -> None:
     assert moment.strftime("%Y-%m-%d %H:%M:%S") == structured["formatted"]
 
 
-@pytest.mark.requirement("tools.whoami")
 async def test_whoami_tells_what_the_token_says_and_not_the_token() -> None:
     async with running() as server:
         token = server.issuer.token()
@@ -109,7 +106,7 @@ async def test_whoami_tells_what_the_token_says_and_not_the_token() -> None:
         assert token not in response.text
 
 
-@pytest.mark.requirement("tools.whoami", "sessions.owner")
+@pytest.mark.requirement("sessions.owner")
 async def test_in_one_session_each_request_is_its_own_token_s() -> None:
     async with running() as server:
         headers = await initialized(server, server.issuer.token())
@@ -147,7 +144,6 @@ async def test_every_tool_says_what_it_is_and_does() -> None:
         assert entry.annotations.open_world_hint is False
 
 
-@pytest.mark.requirement("server.extend")
 async def test_a_function_marked_as_a_tool_is_served_and_others_are_not() -> None:
     module = ModuleType("mine")
 
@@ -185,7 +181,6 @@ async def test_the_sdk_knows_who_calls_but_has_no_token_to_pass_on(monkeypatch: 
     assert token.claims == {"iss": issuer.url}
 
 
-@pytest.mark.requirement("tools.whoami")
 def test_outside_a_request_there_is_no_principal() -> None:
     with pytest.raises(LookupError):
         current_principal()

@@ -72,7 +72,7 @@ async def _call_tool(
             return events(response)[-1], token
 
 
-@pytest.mark.requirement("upstream.sees_the_person")
+@pytest.mark.requirement("downstream_api.user")
 async def test_the_api_gets_the_token_that_was_given_and_not_the_callers(tmp_path: Path) -> None:
     with Api(200, json.dumps(SHOWN_BY_API).encode()).listening() as api:
         response, token = await _call_tool(tmp_path, api.url)
@@ -81,7 +81,7 @@ async def test_the_api_gets_the_token_that_was_given_and_not_the_callers(tmp_pat
     assert token not in str(api.displayed)
 
 
-@pytest.mark.requirement("upstream.sees_the_person")
+@pytest.mark.requirement("downstream_api.user")
 @pytest.mark.parametrize(
     ("status", "body"), [(401, b"{}"), (302, b"{}"), (200, b"[]"), (200, b"{"), (200, b"{}"), (500, b"given")]
 )
@@ -94,7 +94,7 @@ async def test_an_api_that_does_not_answer_is_a_tool_error(status: int, body: by
     assert len(api.displayed) == 1  # no redirect is followed
 
 
-@pytest.mark.requirement("settings.authorities", "upstream.sees_the_person")
+@pytest.mark.requirement("settings.ca_file", "downstream_api.user")
 @pytest.mark.parametrize("named", [True, False])
 async def test_another_api_is_called_where_its_certificate_is_of_the_authority(tmp_path: Path, *, named: bool) -> None:
     pem = tmp_path / "server.pem"
@@ -105,7 +105,7 @@ async def test_another_api_is_called_where_its_certificate_is_of_the_authority(t
     assert api.displayed == ["Bearer given"] * named
 
 
-@pytest.mark.requirement("upstream.sees_the_person")
+@pytest.mark.requirement("downstream_api.user")
 async def test_only_an_api_with_an_address_is_called(tmp_path: Path) -> None:
     with Api(200, b"{}").listening() as api:
         response, _ = await _call_tool(tmp_path, api.url, "silent")
@@ -113,13 +113,11 @@ async def test_only_an_api_with_an_address_is_called(tmp_path: Path) -> None:
     assert "no such API here; there are: orders-api" in str(response)
 
 
-@pytest.mark.requirement("exchange.only_if_asked_for")
 async def test_without_an_address_there_is_no_such_tool(tmp_path: Path) -> None:
     response, _ = await _call_tool(tmp_path, None)
     assert "Unknown tool" in str(response)
 
 
-@pytest.mark.requirement("upstream.stack")
 def test_the_api_of_the_stack_is_locked_and_published_nowhere() -> None:
     content = yaml.safe_load((ROOT / "docker-compose.upstream.yml").read_text(encoding="utf-8"))
     (api,) = content["services"].values()

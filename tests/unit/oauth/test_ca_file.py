@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.requirement("settings.authorities")
+@pytest.mark.requirement("settings.ca_file")
 @pytest.mark.parametrize(
     ("name", "days", "named", "status"),
     [
@@ -59,7 +59,7 @@ async def test_its_tokens_count_where_the_authority_is_named_and_the_certificate
     assert response.status_code == status
 
 
-@pytest.mark.requirement("settings.authorities", "settings.refused")
+@pytest.mark.requirement("settings.ca_file")
 @pytest.mark.parametrize("content", ["", "no certificate", None])
 def test_a_file_that_is_missing_or_has_no_certificate_is_refused(tmp_path: Path, content: str | None) -> None:
     file = tmp_path / "authority.pem"
@@ -69,7 +69,7 @@ def test_a_file_that_is_missing_or_has_no_certificate_is_refused(tmp_path: Path,
         create_app(load_settings({"OAUTH_CA_FILE": str(file)}))
 
 
-@pytest.mark.requirement("settings.authorities", "inspect.rules")
+@pytest.mark.requirement("settings.ca_file")
 @pytest.mark.parametrize("named", [True, False])
 async def test_a_token_is_judged_outside_the_server_by_the_authority_that_it_trusts(
     tmp_path: Path, *, named: bool
@@ -86,7 +86,7 @@ async def test_a_token_is_judged_outside_the_server_by_the_authority_that_it_tru
     assert (evaluation.accepted, bool(evaluation.unavailable)) == (named, not named)
 
 
-@pytest.mark.requirement("settings.authorities", "inspect.settings")
+@pytest.mark.requirement("settings.ca_file")
 def test_a_token_is_not_judged_where_the_authority_cannot_be_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -96,7 +96,7 @@ def test_a_token_is_not_judged_where_the_authority_cannot_be_read(
     assert "no certificate can be read from it" in capsys.readouterr().err
 
 
-@pytest.mark.requirement("settings.authorities")
+@pytest.mark.requirement("settings.ca_file")
 async def test_settings_whose_authority_cannot_be_read_judge_no_token(tmp_path: Path) -> None:
     variables = {"OAUTH_CA_FILE": str(tmp_path / "nowhere.pem"), "OAUTH_CLIENT_ID": "another"}
     settings = load_settings(variables)

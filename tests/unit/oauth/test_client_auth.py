@@ -139,7 +139,7 @@ async def test_no_assertion_is_shown_twice(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.requirement("introspection.credentials")
+@pytest.mark.requirement("introspection.rejected_client")
 @pytest.mark.parametrize(
     ("way", "status", "output"),
     [
@@ -164,7 +164,7 @@ async def test_who_is_not_believed_is_told_what_to_mend(tmp_path: Path, way: str
     assert all(output in event for event in errors)
 
 
-@pytest.mark.requirement("introspection.unseen", "settings.secret_unseen")
+@pytest.mark.requirement("introspection.no_secret_shown", "settings.no_secret_shown")
 def test_no_printed_form_shows_what_is_secret(tmp_path: Path) -> None:
     settings = by_key(tmp_path, KEYS["EdDSA"])
     signing = client_auth_from_settings(settings, FakeClock().clock)
@@ -192,7 +192,7 @@ UNUSABLE: dict[str, tuple[bytes, str]] = {
 }
 
 
-@pytest.mark.requirement("introspection.client_key", "settings.refused")
+@pytest.mark.requirement("introspection.client_key")
 @pytest.mark.parametrize(("content", "message"), UNUSABLE.values(), ids=UNUSABLE)
 def test_a_key_that_cannot_work_stops_the_start_in_one_line(tmp_path: Path, content: bytes, message: str) -> None:
     file = tmp_path / "key.pem"
@@ -206,13 +206,12 @@ def test_a_key_that_cannot_work_stops_the_start_in_one_line(tmp_path: Path, cont
         ClientSigningKey.from_pem(content)
 
 
-@pytest.mark.requirement("settings.secret_file")
 def test_a_missing_key_file_is_no_error_where_no_provider_is_asked() -> None:
     settings = load_settings({"OAUTH_CLIENT_AUTH": "private_key_jwt", "OAUTH_CLIENT_KEY_FILE": "/nowhere"})
     assert (settings.client_key, settings.has_client_credentials) == (None, False)
 
 
-@pytest.mark.requirement("introspection.client_auth", "settings.secret_file")
+@pytest.mark.requirement("introspection.client_auth")
 def test_a_key_takes_the_place_of_the_secret_file_that_compose_always_names(tmp_path: Path) -> None:
     settings = by_key(tmp_path, KEYS["ES256"], OAUTH_CLIENT_SECRET_FILE="/nowhere")
     assert (settings.client_secret, settings.has_client_credentials) == (None, True)

@@ -83,7 +83,7 @@ def _text(response: httpx.Response) -> str:
     return str(events(response)[-1]["result"]["content"][0]["text"])
 
 
-@pytest.mark.requirement("exchange.asks")
+@pytest.mark.requirement("token_exchange.request")
 async def test_a_tool_gets_a_token_for_another_api_and_the_provider_is_asked_as_this_server(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -108,7 +108,6 @@ async def test_a_tool_gets_a_token_for_another_api_and_the_provider_is_asked_as_
     assert pair == "http%3A%2F%2Flocalhost%3A3000%2Fmcp:s3cret"
 
 
-@pytest.mark.requirement("exchange.remembers")
 async def test_what_is_remembered_is_of_this_token_audience_and_scopes_and_ends(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -132,7 +131,7 @@ async def test_what_is_remembered_is_of_this_token_audience_and_scopes_and_ends(
         assert len(server.issuer.requests) == 5
 
 
-@pytest.mark.requirement("exchange.refused")
+@pytest.mark.requirement("token_exchange.rejected")
 @pytest.mark.parametrize(
     "answer",
     [
@@ -172,7 +171,7 @@ async def test_a_refusal_is_a_tool_error_that_tells_no_token(
     assert "s3cret" not in result.text + out
 
 
-@pytest.mark.requirement("exchange.no_passing_on")
+@pytest.mark.requirement("token_exchange.no_passthrough")
 async def test_a_provider_that_gives_the_same_token_back_passes_nothing_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,7 +182,6 @@ async def test_a_provider_that_gives_the_same_token_back_passes_nothing_on(
     assert "issued no new token" in _text(response)
 
 
-@pytest.mark.requirement("exchange.remembers")
 @pytest.mark.parametrize("expires_in", [..., "300", True, 5, pytest.param(10**400, id="endless")])
 async def test_a_token_without_a_usable_end_is_used_once(
     tmp_path: Path, expires_in: object, monkeypatch: pytest.MonkeyPatch
@@ -195,7 +193,6 @@ async def test_a_token_without_a_usable_end_is_used_once(
     assert len(server.issuer.requests) == 2
 
 
-@pytest.mark.requirement("exchange.only_if_asked_for")
 async def test_without_upstreams_no_tool_reaches_a_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with _running(tmp_path, monkeypatch, upstreams={}) as server:
         response = await server.call("exchange", server.issuer.token(), {"audience": "a"})
@@ -211,7 +208,6 @@ async def test_without_upstreams_no_tool_reaches_a_token(tmp_path: Path, monkeyp
         create_app(Settings(access_file=path, client_secret="s3cret"))
 
 
-@pytest.mark.requirement("exchange.only_if_asked_for")
 @pytest.mark.parametrize(
     ("audience", "scopes"),
     [("c", ""), ("x\na", ""), ("http://localhost:3000/mcp", ""), (ORDERS, "orders:write"), (ORDERS, "mcp:admin")],
@@ -225,7 +221,6 @@ async def test_what_the_access_file_does_not_name_is_not_asked_for(
     assert server.issuer.requests == []
 
 
-@pytest.mark.requirement("exchange.scopes")
 async def test_without_scopes_all_that_the_access_file_names_are_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,7 +230,7 @@ async def test_without_scopes_all_that_the_access_file_names_are_asked_for(
     assert [form.get("scope") for form in server.issuer.requests] == ["orders:list orders:read", None]
 
 
-@pytest.mark.requirement("exchange.ends")
+@pytest.mark.requirement("token_exchange.expiry")
 async def test_nothing_is_given_once_the_callers_token_has_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -268,7 +263,7 @@ async def test_nothing_is_given_once_the_callers_token_has_ended(
     assert len(server.issuer.requests) == 1
 
 
-@pytest.mark.requirement("exchange.ends")
+@pytest.mark.requirement("token_exchange.expiry")
 async def test_a_token_that_ends_while_the_provider_is_asked_brings_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -283,7 +278,6 @@ async def test_a_token_that_ends_while_the_provider_is_asked_brings_nothing(
     assert "has expired" in _text(response)
 
 
-@pytest.mark.requirement("exchange.once")
 async def test_the_provider_is_asked_once_for_all_who_want_one_token(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -299,7 +293,6 @@ async def test_the_provider_is_asked_once_for_all_who_want_one_token(
     assert len(server.issuer.requests) == 1
 
 
-@pytest.mark.requirement("exchange.bounded")
 async def test_of_different_tokens_a_bounded_number_is_asked_about_and_waits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -318,7 +311,6 @@ async def test_of_different_tokens_a_bounded_number_is_asked_about_and_waits(
     assert "issued no token for a" in max(responses, key=len)
 
 
-@pytest.mark.requirement("exchange.bounded")
 async def test_what_is_under_way_ends_with_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with _running(tmp_path, monkeypatch) as server:
         server.issuer.release = asyncio.Event()
@@ -328,7 +320,6 @@ async def test_what_is_under_way_ends_with_the_server(tmp_path: Path, monkeypatc
     call.cancel()
 
 
-@pytest.mark.requirement("exchange.audited")
 async def test_each_exchange_is_one_line_of_the_audit_log_without_tokens(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -353,7 +344,6 @@ async def test_each_exchange_is_one_line_of_the_audit_log_without_tokens(
     assert '"given"' not in path.read_text(encoding="utf-8")
 
 
-@pytest.mark.requirement("exchange.audited")
 async def test_what_cannot_be_written_down_is_not_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     full = False
 
@@ -372,7 +362,7 @@ async def test_what_cannot_be_written_down_is_not_given(tmp_path: Path, monkeypa
             await exchange.token(principal, "two", "a", ())
 
 
-@pytest.mark.requirement("exchange.refused")
+@pytest.mark.requirement("token_exchange.rejected")
 @pytest.mark.parametrize("client_auth", ["basic", "post"])
 async def test_a_person_without_the_role_is_told_so_and_the_operator_only_what_is_his(
     client_auth: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -389,7 +379,7 @@ async def test_a_person_without_the_role_is_told_so_and_the_operator_only_what_i
     assert "no token can be exchanged" in alarms[1][0]
 
 
-@pytest.mark.requirement("exchange.refused")
+@pytest.mark.requirement("token_exchange.rejected")
 async def test_a_provider_without_a_token_endpoint_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with _running(tmp_path, monkeypatch) as server:
         server.issuer.metadata = {}
@@ -397,7 +387,7 @@ async def test_a_provider_without_a_token_endpoint_is_told(tmp_path: Path, monke
     assert "issued no token for a" in _text(response)
 
 
-@pytest.mark.requirement("exchange.refused")
+@pytest.mark.requirement("token_exchange.rejected")
 @pytest.mark.parametrize("named", ["ftp://localhost/token", 7, "nonsense"])
 async def test_a_token_endpoint_that_cannot_be_used_ends_the_exchange_and_nothing_else(
     tmp_path: Path, named: object, monkeypatch: pytest.MonkeyPatch

@@ -27,7 +27,6 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-@pytest.mark.requirement("audit.each")
 async def test_each_decision_is_a_line_that_says_who_what_and_why(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     async with running(audit_log=str(path)) as server:
@@ -57,7 +56,7 @@ async def test_each_decision_is_a_line_that_says_who_what_and_why(tmp_path: Path
     assert audience.items() >= expected.items()
 
 
-@pytest.mark.requirement("audit.nothing_secret")
+@pytest.mark.requirement("audit.no_secret")
 async def test_neither_tokens_nor_arguments_are_in_it_and_what_is_named_is_bounded(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     async with running(audit_log=str(path)) as server:
@@ -76,7 +75,7 @@ async def test_neither_tokens_nor_arguments_are_in_it_and_what_is_named_is_bound
     assert max(map(len, text.splitlines())) < 1000
 
 
-@pytest.mark.requirement("audit.or_nothing")
+@pytest.mark.requirement("audit.unavailable")
 @pytest.mark.parametrize("tool", ["greet", "note_add"])
 async def test_what_cannot_be_written_down_is_not_served(tool: str) -> None:
     async with running(audit_log="/dev/full") as server:
@@ -86,7 +85,6 @@ async def test_what_cannot_be_written_down_is_not_served(tool: str) -> None:
     assert unauthenticated.status_code == 401
 
 
-@pytest.mark.requirement("audit.where")
 def test_a_file_is_added_to_and_for_its_owner_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "audit.jsonl"
     for _start in range(2):
@@ -107,7 +105,7 @@ def test_a_file_is_added_to_and_for_its_owner_only(tmp_path: Path, capsys: pytes
         open_audit_log(str(tmp_path), FakeClock().clock)
 
 
-@pytest.mark.requirement("audit.or_nothing")
+@pytest.mark.requirement("audit.unavailable")
 def test_a_line_that_is_lost_is_an_error() -> None:
     def full(_line: str) -> None:
         raise OSError
@@ -116,7 +114,6 @@ def test_a_line_that_is_lost_is_an_error() -> None:
         AuditLog(full, FakeClock().clock).record_decision(None, principal=None, message=None, correlation_id="c")
 
 
-@pytest.mark.requirement("audit.each")
 @pytest.mark.parametrize("method", [["tools/call"], {"tools/call": 1}, 7, None])
 async def test_a_method_that_is_no_text_is_written_down_as_none(method: object, tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
@@ -129,7 +126,7 @@ async def test_a_method_that_is_no_text_is_written_down_as_none(method: object, 
     assert (line["decision"], line["subject"], line["method"], line["target"]) == ("allowed", "4f0c", None, None)
 
 
-@pytest.mark.requirement("audit.or_nothing")
+@pytest.mark.requirement("audit.unavailable")
 def test_half_a_line_is_not_kept_and_the_next_stands_by_itself(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     audit = open_audit_log(str(path), FakeClock().clock)

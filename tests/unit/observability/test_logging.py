@@ -55,7 +55,6 @@ def test_a_json_line_is_one_line_and_one_object(capsys: pytest.CaptureFixture[st
     assert (entry["event"], entry["level"], entry["got"]) == ("refused", "warning", "a\nb\x1b[31m")
 
 
-@pytest.mark.requirement("logs.for_people")
 @pytest.mark.usefixtures("_configured")
 @pytest.mark.parametrize(
     ("value", "message"),
@@ -79,7 +78,6 @@ def test_a_text_line_says_values_as_people_do(capsys: pytest.CaptureFixture[str]
     assert line.rstrip().endswith(message)
 
 
-@pytest.mark.requirement("logs.order")
 @pytest.mark.usefixtures("_configured")
 def test_a_json_line_begins_with_time_level_and_event(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("json", "info")

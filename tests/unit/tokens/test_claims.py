@@ -103,7 +103,7 @@ def test_where_roles_bring_scopes_a_scope_that_was_asked_for_takes_away_and_adds
     assert principal(BY_ROLES, mcp_roles=["mcp-admin"], scope="mcp:tools").scopes == {"mcp:tools"}
 
 
-@pytest.mark.requirement("jwt.user", "jwt.scopes")
+@pytest.mark.requirement("jwt.end_user", "jwt.scopes")
 def test_where_roles_bring_scopes_a_listed_machine_keeps_those_it_was_given() -> None:
     service_clients = replace(BY_ROLES, service_clients=frozenset({"client-1"}))
     assert principal(service_clients, sid=..., scope="mcp:admin", mcp_roles=[]).scopes == {"mcp:admin"}

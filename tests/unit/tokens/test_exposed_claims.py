@@ -47,28 +47,24 @@ async def _call_whoami(folder: Path, issuer: Issuer | None, claims: dict[str, An
         return _tool_text(await server.call("tell", server.issuer.token(**claims)))
 
 
-@pytest.mark.requirement("principal.claims")
 async def test_a_tool_reads_the_claims_that_the_access_file_names_and_no_others(tmp_path: Path) -> None:
     claims = {"email": "ada@example.com", "teams": ["a", "b"], "level": 3, "on_call": True, "salary": 7, "phone": "1"}
     output = await _call_whoami(tmp_path, None, claims)
     assert output == "(('email', 'ada@example.com'), ('teams', ('a', 'b')), ('level', 3), ('on_call', True))"
 
 
-@pytest.mark.requirement("principal.claims")
 async def test_without_the_list_there_are_none() -> None:
     async with running() as server:
         output = _tool_text(await server.call("tell", server.issuer.token(email="ada@example.com")))
     assert output == "()"
 
 
-@pytest.mark.requirement("principal.claims")
 async def test_by_introspection_the_answer_counts_and_what_it_leaves_out_is_the_tokens(tmp_path: Path) -> None:
     provider = vouching(department="new", salary=7)
     output = await _call_whoami(tmp_path, provider, {"email": "ada@example.com", "department": "old"}, **MODE)
     assert output == "(('email', 'ada@example.com'), ('department', 'new'))"
 
 
-@pytest.mark.requirement("principal.claims")
 async def test_two_tokens_that_differ_in_a_claim_only_are_two_callers(tmp_path: Path) -> None:
     path = access_file(tmp_path, claims=["department"])
     async with running(access_file=path) as server:
@@ -78,19 +74,16 @@ async def test_two_tokens_that_differ_in_a_claim_only_are_two_callers(tmp_path: 
     assert output == ["(('department', 'a'),)", "(('department', 'b'),)", "(('department', 'a'),)"]
 
 
-@pytest.mark.requirement("principal.claims_bounded")
 @pytest.mark.parametrize("odd", [None, {"nested": "x"}, ["a", 1], [["a"]], "x" * 2047, ["x" * 300] * 7])
 def test_what_is_too_long_or_no_plain_value_is_left_out(odd: object) -> None:
     assert select_exposed_claims({"email": odd, "department": "d"}, NAMES) == (("department", "d"),)
 
 
-@pytest.mark.requirement("principal.claims_bounded")
 def test_all_claims_together_have_a_bound() -> None:
     claims = {"email": "e" * 1500, "department": "d" * 1500, "level": 3}
     assert [name for name, _ in select_exposed_claims(claims, NAMES)] == ["email", "level"]
 
 
-@pytest.mark.requirement("principal.claims")
 def test_a_claim_is_found_by_its_name() -> None:
     principal = Principal("i", "s", "c", frozenset(), 2e9, claims=(("email", "ada@example.com"),))
     assert principal.claim("email") == "ada@example.com"

@@ -83,7 +83,7 @@ async def test_every_character_a_token_may_have_arrives() -> None:
     assert issuer.received == [token]
 
 
-@pytest.mark.requirement("introspection.where")
+@pytest.mark.requirement("introspection.endpoint")
 async def test_the_configured_endpoint_is_asked_and_nothing_is_looked_up_that_is_known() -> None:
     issuer = vouching()
     known = {"introspect_url": "http://inside:9000/ask", "jwks_url": f"{ISSUER}/protocol/openid-connect/certs"}
@@ -93,7 +93,7 @@ async def test_the_configured_endpoint_is_asked_and_nothing_is_looked_up_that_is
     assert list(issuer.calls) == ["/realms/mcp/protocol/openid-connect/certs"]
 
 
-@pytest.mark.requirement("introspection.where")
+@pytest.mark.requirement("introspection.endpoint")
 async def test_the_configured_endpoint_outweighs_the_metadatas() -> None:
     issuer = vouching()
     async with provider(issuer, introspect_url="http://inside:9000/ask") as (idp, _):
@@ -101,7 +101,7 @@ async def test_the_configured_endpoint_outweighs_the_metadatas() -> None:
     assert [str(request.url) for request in issuer.requests] == ["http://inside:9000/ask"]
 
 
-@pytest.mark.requirement("introspection.where")
+@pytest.mark.requirement("introspection.endpoint")
 async def test_a_configured_key_set_leaves_the_endpoint_to_discovery() -> None:
     issuer = vouching()
     async with provider(issuer, jwks_url=f"{ISSUER}/protocol/openid-connect/certs") as (idp, _):
@@ -109,7 +109,7 @@ async def test_a_configured_key_set_leaves_the_endpoint_to_discovery() -> None:
     assert [request.url.path for request in issuer.requests] == [ENDPOINT]
 
 
-@pytest.mark.requirement("introspection.where")
+@pytest.mark.requirement("introspection.endpoint")
 async def test_the_endpoint_is_asked_at_the_internal_origin() -> None:
     issuer = vouching()
     async with provider(issuer, internal_url="http://keycloak:8080/realms/mcp") as (idp, _):
@@ -117,7 +117,7 @@ async def test_the_endpoint_is_asked_at_the_internal_origin() -> None:
     assert str(issuer.requests[0].url) == f"http://keycloak:8080{ENDPOINT}"
 
 
-@pytest.mark.requirement("introspection.where")
+@pytest.mark.requirement("introspection.endpoint")
 async def test_an_endpoint_that_moved_is_found_after_key_max_age() -> None:
     issuer = vouching(exp=NOW + 3600)
     async with provider(issuer, **GENERIC) as (idp, clock):
@@ -128,7 +128,7 @@ async def test_an_endpoint_that_moved_is_found_after_key_max_age() -> None:
     assert [request.url.path for request in issuer.requests] == [ENDPOINT, "/realms/mcp/moved"]
 
 
-@pytest.mark.requirement("introspection.ready", "introspection.bounds")
+@pytest.mark.requirement("introspection.invalid_response")
 async def test_without_the_provider_nothing_is_ready_and_no_token_is_refused() -> None:
     issuer = vouching()
     issuer.down = True
@@ -139,7 +139,6 @@ async def test_without_the_provider_nothing_is_ready_and_no_token_is_refused() -
         assert await outcome(idp, issuer.token()) == "unavailable"
 
 
-@pytest.mark.requirement("introspection.ready")
 async def test_metadata_without_an_endpoint_say_what_to_set() -> None:
     issuer = vouching()
     issuer.metadata["introspection_endpoint"] = None
@@ -150,7 +149,6 @@ async def test_metadata_without_an_endpoint_say_what_to_set() -> None:
         assert await outcome(idp, issuer.token()) == "unavailable"
 
 
-@pytest.mark.requirement("introspection.ready")
 async def test_the_server_is_ready_with_keys_and_judges_by_the_providers_word() -> None:
     issuer = vouching()
     async with running(issuer, **MODE) as server:
@@ -195,7 +193,7 @@ JUNK: list[tuple[Callable[[Issuer], str], TokenErrorReason]] = [
 ]
 
 
-@pytest.mark.requirement("introspection.junk_asks_nobody")
+@pytest.mark.requirement("introspection.precheck")
 @pytest.mark.parametrize(("token", "reason"), JUNK)
 async def test_the_provider_is_not_asked_about_junk(token: Callable[[Issuer], str], reason: TokenErrorReason) -> None:
     issuer = vouching()
@@ -204,7 +202,7 @@ async def test_the_provider_is_not_asked_about_junk(token: Callable[[Issuer], st
     assert issuer.received == []
 
 
-@pytest.mark.requirement("introspection.opaque", "introspection.junk_asks_nobody")
+@pytest.mark.requirement("introspection.opaque", "introspection.precheck")
 @pytest.mark.parametrize("profile", ["keycloak", "nanoidp"])
 @pytest.mark.parametrize("token", [OPAQUE, "a.b", "a.b.c.d.e"])
 async def test_where_the_provider_writes_jwts_nothing_else_is_asked_about(profile: str, token: str) -> None:
@@ -280,7 +278,7 @@ INVALID_RESPONSES: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.requirement("introspection.judged")
+@pytest.mark.requirement("introspection.validation")
 @pytest.mark.parametrize(("changes", "expected"), INVALID_RESPONSES, ids=[str(row[0]) for row in INVALID_RESPONSES])
 async def test_an_answer_is_judged_as_strictly_as_a_jwt(changes: dict[str, Any], expected: str) -> None:
     issuer = vouching(**changes)
@@ -288,7 +286,7 @@ async def test_an_answer_is_judged_as_strictly_as_a_jwt(changes: dict[str, Any],
         assert await outcome(idp, OPAQUE) == expected
 
 
-@pytest.mark.requirement("introspection.judged")
+@pytest.mark.requirement("introspection.validation")
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -306,7 +304,7 @@ async def test_a_signed_tokens_answer_is_judged_too(changes: dict[str, Any], exp
         assert await outcome(idp, issuer.token()) == expected
 
 
-@pytest.mark.requirement("introspection.judged")
+@pytest.mark.requirement("introspection.validation")
 async def test_what_the_provider_says_now_outweighs_what_the_token_said() -> None:
     issuer = vouching(scope="mcp:tools", mcp_roles=[], azp=..., exp=NOW + 60)
     async with provider(issuer) as (idp, _):
@@ -315,7 +313,7 @@ async def test_what_the_provider_says_now_outweighs_what_the_token_said() -> Non
     assert (principal.client, principal.expires_at) == ("client-1", NOW + 60)
 
 
-@pytest.mark.requirement("introspection.judged", "introspection.cache")
+@pytest.mark.requirement("introspection.validation", "introspection.cache")
 async def test_a_token_without_an_end_is_believed_as_long_as_the_answer() -> None:
     issuer = vouching(exp=...)
     async with provider(issuer, **GENERIC) as (idp, _):
@@ -364,7 +362,7 @@ UNUSABLE_RESPONSES: dict[str, Any] = {
 }
 
 
-@pytest.mark.requirement("introspection.bounds")
+@pytest.mark.requirement("introspection.invalid_response")
 @pytest.mark.parametrize("message", UNUSABLE_RESPONSES.values(), ids=UNUSABLE_RESPONSES)
 async def test_what_is_no_answer_neither_admits_nor_refuses(message: Any) -> None:
     issuer = responding(message)
@@ -373,7 +371,7 @@ async def test_what_is_no_answer_neither_admits_nor_refuses(message: Any) -> Non
     assert issuer.received == [OPAQUE]  # no redirect was followed
 
 
-@pytest.mark.requirement("introspection.bounds")
+@pytest.mark.requirement("introspection.invalid_response")
 async def test_an_answer_of_just_the_bound_is_read() -> None:
     issuer = responding(GOOD + b" " * (MAX_RESPONSE_BYTES - len(GOOD)))
     async with provider(issuer, **GENERIC) as (idp, _):
@@ -401,7 +399,7 @@ def verifier(where: Callable[[], Any], http: httpx.AsyncClient, clock: Clock, **
     )
 
 
-@pytest.mark.requirement("introspection.bounds")
+@pytest.mark.requirement("introspection.invalid_response")
 async def test_a_provider_that_never_answers_is_given_up() -> None:
     async def nowhere() -> str:
         await asyncio.Event().wait()
@@ -414,7 +412,7 @@ async def test_a_provider_that_never_answers_is_given_up() -> None:
     assert "no answer within 0 s" in rejection.value.detail
 
 
-@pytest.mark.requirement("introspection.bounds")
+@pytest.mark.requirement("introspection.invalid_response")
 async def test_an_address_that_cannot_be_one_is_a_fault_of_the_provider() -> None:
     async def nonsense() -> str:
         return "http://localhost\x00/"
@@ -423,7 +421,6 @@ async def test_an_address_that_cannot_be_one_is_a_fault_of_the_provider() -> Non
         assert await outcome(verifier(nonsense, http, FakeClock().clock), OPAQUE) == "unavailable"
 
 
-@pytest.mark.requirement("introspection.same_token")
 async def test_an_answer_about_somebody_else_is_no_answer() -> None:
     issuer = vouching(sub="admin")
     async with provider(issuer) as (idp, _):
@@ -431,7 +428,7 @@ async def test_an_answer_about_somebody_else_is_no_answer() -> None:
         assert await outcome(idp, issuer.token(sub="admin")) == "accepted"
 
 
-@pytest.mark.requirement("introspection.credentials")
+@pytest.mark.requirement("introspection.rejected_client")
 @pytest.mark.parametrize("status", [401, 403])
 async def test_refused_credentials_are_told_once_a_minute_with_what_to_set(status: int) -> None:
     issuer = Introspecting(message=lambda _: Reply(b"{}", status))
@@ -449,7 +446,7 @@ async def test_refused_credentials_are_told_once_a_minute_with_what_to_set(statu
     assert errors[0]["status"] == status
 
 
-@pytest.mark.requirement("introspection.credentials")
+@pytest.mark.requirement("introspection.rejected_client")
 async def test_a_token_that_makes_a_firewall_refuse_locks_nobody_out() -> None:
     issuer = Introspecting()
     issuer.message = lambda token: Reply(b"", 403) if "../" in token else issuer.active()
@@ -526,7 +523,7 @@ async def test_a_fetch_of_the_keys_ends_with_the_server_too() -> None:
         assert use.cancelled()
 
 
-@pytest.mark.requirement("introspection.no_hammer")
+@pytest.mark.requirement("introspection.concurrency")
 async def test_a_flood_of_opaque_tokens_waits_in_bounds_and_leaves_signed_ones_their_room() -> None:
     issuer = vouching()
     issuer.paused = asyncio.Event()
@@ -546,7 +543,7 @@ async def test_a_flood_of_opaque_tokens_waits_in_bounds_and_leaves_signed_ones_t
     assert issuer.max_in_flight == BOUNDS.in_flight + 1
 
 
-@pytest.mark.requirement("introspection.no_hammer")
+@pytest.mark.requirement("introspection.concurrency")
 async def test_signed_tokens_are_bounded_too() -> None:
     issuer = vouching()
     issuer.paused = asyncio.Event()
@@ -561,7 +558,7 @@ async def test_signed_tokens_are_bounded_too() -> None:
         assert (await asyncio.gather(*uses)).count("unavailable") == 1
 
 
-@pytest.mark.requirement("introspection.no_hammer")
+@pytest.mark.requirement("introspection.concurrency")
 async def test_places_come_back_when_answers_do_not() -> None:
     issuer = responding(httpx.ReadTimeout("slow"))
     async with provider(issuer, **GENERIC) as (idp, _):
@@ -663,7 +660,6 @@ async def test_what_is_known_outlives_the_providers_outage_until_it_is_too_old()
         assert await outcome(idp, token) == "unavailable"
 
 
-@pytest.mark.requirement("introspection.cache_bounds")
 async def test_more_junk_than_can_be_remembered_pushes_out_no_good_answer() -> None:
     issuer = Introspecting()
     issuer.message = lambda token: issuer.active() if token == OPAQUE else {"active": False}
@@ -679,7 +675,6 @@ async def test_more_junk_than_can_be_remembered_pushes_out_no_good_answer() -> N
         assert len(issuer.received) == 102
 
 
-@pytest.mark.requirement("introspection.cache_bounds")
 async def test_short_tokens_with_long_answers_are_bounded_by_the_answers() -> None:
     issuer = vouching(padding="x" * 60_000)
     async with provider(issuer, **GENERIC) as (idp, _):
@@ -692,7 +687,7 @@ async def test_short_tokens_with_long_answers_are_bounded_by_the_answers() -> No
     assert len(issuer.received) == many + 1
 
 
-@pytest.mark.requirement("introspection.unseen")
+@pytest.mark.requirement("introspection.no_secret_shown")
 @pytest.mark.parametrize("message", [*UNUSABLE_RESPONSES.values(), {"active": False}, Reply(b"", 401), {"active": 1}])
 async def test_neither_token_nor_secret_is_in_what_is_logged_or_raised(message: Any) -> None:
     issuer = responding(message)
@@ -717,7 +712,7 @@ async def test_neither_token_nor_secret_is_in_what_is_logged_or_raised(message: 
         assert credentials not in text
 
 
-@pytest.mark.requirement("introspection.unseen")
+@pytest.mark.requirement("introspection.no_secret_shown")
 async def test_no_log_line_of_the_server_has_an_opaque_token() -> None:
     issuer = responding({"active": False})
     tokens = [OPAQUE, f"{OPAQUE}'", OPAQUE * 1000]

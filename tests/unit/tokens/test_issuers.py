@@ -56,7 +56,7 @@ async def outcomes(tokens: list[str], issuers: list[Issuer], path: Path, **setti
     return found
 
 
-@pytest.mark.requirement("issuers.several")
+@pytest.mark.requirement("issuers.own_tokens")
 async def test_each_issuer_vouches_for_its_own_tokens_only(tmp_path: Path) -> None:
     first, other = Issuer(), other_issuer()
     path = access_file(tmp_path, issuers={OTHER: {}})
@@ -73,7 +73,7 @@ async def test_each_issuer_vouches_for_its_own_tokens_only(tmp_path: Path) -> No
     assert found == [ISSUER, OTHER, "signature", "signature", "issuer", "not_a_jwt"]
 
 
-@pytest.mark.requirement("issuers.several")
+@pytest.mark.requirement("issuers.own_tokens")
 async def test_one_issuer_s_outage_is_not_the_other_s(tmp_path: Path) -> None:
     first, other = Issuer(), other_issuer()
     other.down = True
@@ -84,7 +84,7 @@ async def test_one_issuer_s_outage_is_not_the_other_s(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.requirement("issuers.several")
+@pytest.mark.requirement("issuers.own_tokens")
 async def test_the_metadata_names_every_issuer(tmp_path: Path) -> None:
     async with running(access_file=access_file(tmp_path, issuers={OTHER: {}})) as server:
         document = (await server.client.get("/.well-known/oauth-protected-resource")).json()
@@ -99,7 +99,7 @@ async def test_an_alias_is_the_same_issuer(tmp_path: Path) -> None:
     assert await outcomes(tokens, [first], path) == [ISSUER, "issuer", ISSUER]
 
 
-@pytest.mark.requirement("issuers.clients")
+@pytest.mark.requirement("issuers.listed_clients")
 async def test_a_token_without_audience_counts_for_listed_clients_only(tmp_path: Path) -> None:
     first = Issuer()
     path = access_file(tmp_path, issuers={ISSUER: {"clients": ["client-1"]}})
@@ -117,7 +117,6 @@ async def test_a_token_without_audience_counts_for_listed_clients_only(tmp_path:
     assert await outcomes(tokens[:1], [first], access_file(tmp_path)) == ["audience"]
 
 
-@pytest.mark.requirement("issuers.machine_clients")
 async def test_a_token_without_a_person_counts_for_machine_clients_only(tmp_path: Path) -> None:
     first = Issuer()
     path = access_file(tmp_path, issuers={ISSUER: {"machine_clients": ["robot"]}})
@@ -125,7 +124,6 @@ async def test_a_token_without_a_person_counts_for_machine_clients_only(tmp_path
     assert await outcomes(tokens, [first], path) == [ISSUER, "no_end_user", ISSUER]
 
 
-@pytest.mark.requirement("issuers.machine_clients")
 async def test_a_machine_client_of_the_file_is_one_at_the_first_issuer_only(tmp_path: Path) -> None:
     first, other = Issuer(), other_issuer()
     robot = {"name": "Robot", "roles": ["mcp-reader"], "secret": "ROBOT_SECRET"}
@@ -141,7 +139,7 @@ async def test_a_machine_client_of_the_file_is_one_at_the_first_issuer_only(tmp_
     assert await outcomes(tokens, [first, other], path) == [ISSUER, "no_end_user", "no_end_user", "no_end_user", OTHER]
 
 
-@pytest.mark.requirement("issuers.several")
+@pytest.mark.requirement("issuers.own_tokens")
 async def test_an_issuer_s_own_audience_and_profile_take_the_place_of_the_settings(tmp_path: Path) -> None:
     first, other = Issuer(), other_issuer()
     rules = {"audience": "api://mcp", "provider": "generic"}
@@ -155,7 +153,7 @@ async def test_an_issuer_s_own_audience_and_profile_take_the_place_of_the_settin
     assert await outcomes(tokens, [first, other], path) == [OTHER, "audience", "audience"]
 
 
-@pytest.mark.requirement("issuers.several")
+@pytest.mark.requirement("issuers.own_tokens")
 @pytest.mark.parametrize(
     ("issuers", "message"),
     [
@@ -170,7 +168,7 @@ def test_rules_that_cannot_work_are_refused(tmp_path: Path, issuers: dict[str, A
         load_access(access_file(tmp_path, issuers=issuers))
 
 
-@pytest.mark.requirement("issuers.introspect_for")
+@pytest.mark.requirement("issuers.introspected_scopes")
 async def test_tokens_with_a_named_scope_are_asked_about_and_others_not(tmp_path: Path) -> None:
     first = Issuer()
     requests: list[bytes] = []
@@ -195,7 +193,7 @@ async def test_tokens_with_a_named_scope_are_asked_about_and_others_not(tmp_path
         await trusted.close()
 
 
-@pytest.mark.requirement("issuers.introspect_for")
+@pytest.mark.requirement("issuers.introspected_scopes")
 async def test_tokens_of_an_issuer_that_cannot_be_asked_go_without_the_named_scope(tmp_path: Path) -> None:
     first, other = Issuer(), other_issuer()
     key = rsa_key("other")
@@ -216,7 +214,7 @@ async def test_tokens_of_an_issuer_that_cannot_be_asked_go_without_the_named_sco
     assert scopes == [less, less, {"mcp:notes.read"}, {"mcp:tools"}]
 
 
-@pytest.mark.requirement("issuers.introspect_for")
+@pytest.mark.requirement("issuers.introspected_scopes")
 def test_asking_about_some_tokens_needs_credentials(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="introspect_for needs OAUTH_CLIENT_SECRET"):
         create_app(Settings(access_file=access_file(tmp_path, introspect_for=["mcp:admin"])))
@@ -224,7 +222,7 @@ def test_asking_about_some_tokens_needs_credentials(tmp_path: Path) -> None:
         load_access(access_file(tmp_path, introspect_for=["mcp:nothing"]))
 
 
-@pytest.mark.requirement("issuers.several")
+@pytest.mark.requirement("issuers.own_tokens")
 @pytest.mark.parametrize(
     ("first", "issuers", "fault"),
     [

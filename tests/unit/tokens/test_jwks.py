@@ -40,7 +40,6 @@ async def provider(issuer: Issuer, **settings: Any) -> AsyncIterator[tuple[Issue
         await idp.keys.close()
 
 
-@pytest.mark.requirement("keys.fetched_once")
 async def test_a_hundred_requests_at_once_fetch_the_keys_once() -> None:
     issuer = Issuer(pause=asyncio.Event())
     async with provider(issuer) as (idp, _):
@@ -52,7 +51,6 @@ async def test_a_hundred_requests_at_once_fetch_the_keys_once() -> None:
     assert issuer.key_fetches == 1
 
 
-@pytest.mark.requirement("keys.fetched_once")
 async def test_who_gives_up_waiting_does_not_end_the_fetch_for_the_others() -> None:
     issuer = Issuer(pause=asyncio.Event())
     async with provider(issuer) as (idp, _):
@@ -67,7 +65,6 @@ async def test_who_gives_up_waiting_does_not_end_the_fetch_for_the_others() -> N
     assert issuer.key_fetches == 1
 
 
-@pytest.mark.requirement("keys.cool_down")
 async def test_a_flood_of_unknown_kids_causes_one_fetch_per_cool_down() -> None:
     issuer = Issuer()
     async with provider(issuer) as (idp, clock):
@@ -85,7 +82,6 @@ async def test_a_flood_of_unknown_kids_causes_one_fetch_per_cool_down() -> None:
         assert await outcome(idp, issuer.token(sub="known key")) == "accepted"
 
 
-@pytest.mark.requirement("keys.cool_down")
 async def test_a_wrong_algorithm_for_a_known_key_causes_no_fetch() -> None:
     issuer = Issuer()
     async with provider(issuer) as (idp, clock):
@@ -95,7 +91,6 @@ async def test_a_wrong_algorithm_for_a_known_key_causes_no_fetch() -> None:
     assert issuer.key_fetches == 1
 
 
-@pytest.mark.requirement("keys.rotation")
 async def test_a_new_key_is_found_at_its_first_token_and_a_withdrawn_one_is_forgotten() -> None:
     issuer = Issuer()
     async with provider(issuer) as (idp, clock):
@@ -107,7 +102,6 @@ async def test_a_new_key_is_found_at_its_first_token_and_a_withdrawn_one_is_forg
         assert await outcome(idp, old) == "key_unknown"
 
 
-@pytest.mark.requirement("keys.rotation")
 async def test_a_withdrawn_key_dies_within_its_maximum_age_without_any_new_token() -> None:
     issuer = Issuer()
     async with provider(issuer, key_max_age=600) as (idp, clock):
@@ -121,7 +115,6 @@ async def test_a_withdrawn_key_dies_within_its_maximum_age_without_any_new_token
         assert await outcome(idp, token) == "key_unknown"
 
 
-@pytest.mark.requirement("keys.rotation")
 async def test_after_a_long_silence_the_keys_are_renewed_before_they_are_used() -> None:
     issuer = Issuer()
     async with provider(issuer, key_max_age=600) as (idp, clock):
@@ -132,7 +125,6 @@ async def test_after_a_long_silence_the_keys_are_renewed_before_they_are_used() 
         assert await outcome(idp, token) == "key_unknown"
 
 
-@pytest.mark.requirement("keys.rotation")
 async def test_the_same_kid_with_other_material_voids_what_was_verified_before() -> None:
     issuer = Issuer()
     async with provider(issuer, key_max_age=600) as (idp, clock):
@@ -143,7 +135,6 @@ async def test_the_same_kid_with_other_material_voids_what_was_verified_before()
         assert await outcome(idp, token) == "signature"
 
 
-@pytest.mark.requirement("keys.outage")
 async def test_held_keys_outlive_an_outage_up_to_their_bound() -> None:
     issuer = Issuer()
     async with provider(issuer, key_max_age=600, key_max_stale=7200) as (idp, clock):
@@ -163,7 +154,6 @@ async def test_held_keys_outlive_an_outage_up_to_their_bound() -> None:
         assert await outcome(idp, issuer.token(iat=clock.at, exp=clock.at + 60)) == "accepted"
 
 
-@pytest.mark.requirement("keys.outage")
 async def test_a_remembered_token_is_not_served_beyond_the_bound_either() -> None:
     issuer = Issuer()
     async with provider(issuer, key_max_age=600, key_max_stale=1000) as (idp, clock):
@@ -174,7 +164,6 @@ async def test_a_remembered_token_is_not_served_beyond_the_bound_either() -> Non
         assert await outcome(idp, token) == "unavailable"
 
 
-@pytest.mark.requirement("keys.outage")
 async def test_an_empty_key_set_does_not_replace_a_good_one() -> None:
     issuer = Issuer()
     async with provider(issuer, key_max_age=600) as (idp, clock):
@@ -185,7 +174,6 @@ async def test_an_empty_key_set_does_not_replace_a_good_one() -> None:
         assert idp.keys.last_error is not None
 
 
-@pytest.mark.requirement("keys.outage")
 async def test_while_no_keys_were_ever_had_the_provider_is_asked_once_per_cool_down() -> None:
     issuer = Issuer(down=True)
     async with provider(issuer) as (idp, clock):
@@ -200,7 +188,7 @@ def _private(key: rsa.RSAPrivateKey) -> dict[str, Any]:
     return RSAAlgorithm.to_jwk(key, as_dict=True)
 
 
-@pytest.mark.requirement("keys.filter")
+@pytest.mark.requirement("jwks.filter")
 @pytest.mark.parametrize(
     "jwk",
     [
@@ -228,7 +216,7 @@ def test_a_key_that_cannot_or_must_not_verify_is_left_out(jwk: Any) -> None:
     assert list(parse_jwks({"keys": [jwk, good]})) == [("two", "RS256")]
 
 
-@pytest.mark.requirement("keys.filter")
+@pytest.mark.requirement("jwks.filter")
 def test_of_two_keys_with_one_name_neither_counts() -> None:
     keys = [public_jwk(rsa_key(name), kid="same", alg="RS256") for name in ("one", "two")]
     assert parse_jwks({"keys": keys}) == {}
@@ -239,7 +227,6 @@ def test_of_two_keys_with_one_name_neither_counts() -> None:
 PRINCIPAL = Principal("i", "s", "c", frozenset(), NOW + 10)
 
 
-@pytest.mark.requirement("jwt.cache")
 async def test_a_second_use_is_remembered_and_ends_with_the_token() -> None:
     issuer = Issuer()
     async with provider(issuer) as (idp, clock):
@@ -249,7 +236,6 @@ async def test_a_second_use_is_remembered_and_ends_with_the_token() -> None:
         assert await outcome(idp, token) == "expired"
 
 
-@pytest.mark.requirement("jwt.cache")
 def test_the_memory_is_bounded_by_entries_and_by_bytes() -> None:
     cache: TokenCache[Principal] = TokenCache(max_entries=10, max_bytes=1000)
     for i in range(100):
@@ -262,7 +248,6 @@ def test_the_memory_is_bounded_by_entries_and_by_bytes() -> None:
     assert len(cache) == 5
 
 
-@pytest.mark.requirement("jwt.cache")
 def test_an_entry_is_void_after_its_end_and_under_other_keys() -> None:
     cache: TokenCache[Principal] = TokenCache()
     cache.put("t", 1, PRINCIPAL)
@@ -329,7 +314,6 @@ async def test_a_document_of_another_issuer_is_not_used(issuer: Any) -> None:
     assert "the document is of the issuer" in found
 
 
-@pytest.mark.requirement("discovery.two_addresses")
 async def test_public_urls_are_read_at_the_internal_origin_and_internal_ones_as_they_are() -> None:
     internal = "http://keycloak:8080/realms/mcp"
     responses: Responses = {
@@ -342,7 +326,6 @@ async def test_public_urls_are_read_at_the_internal_origin_and_internal_ones_as_
     assert found.introspection_url == f"{internal}/introspect"
 
 
-@pytest.mark.requirement("discovery.bounds")
 @pytest.mark.parametrize(
     "response",
     [
@@ -360,7 +343,6 @@ async def test_a_document_that_does_not_fit_is_refused(response: httpx.Response)
             await fetch_json(http, "http://localhost:8080/x")
 
 
-@pytest.mark.requirement("discovery.inside")
 @pytest.mark.parametrize(
     "url",
     [
@@ -385,7 +367,6 @@ async def test_a_public_issuer_cannot_send_the_server_inside_its_network(url: An
     assert all(request.startswith(issuer) for request in requests)
 
 
-@pytest.mark.requirement("discovery.inside")
 async def test_a_public_issuer_may_keep_its_keys_on_another_public_host() -> None:
     issuer = "https://login.example.com"
     keys = "https://keys.example.net/v3/certs"

@@ -28,7 +28,7 @@ from mcp_idp.util.strict_json import MAX_VALUES
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-pytestmark = [pytest.mark.anyio, pytest.mark.requirement("gate.person_bound")]
+pytestmark = [pytest.mark.anyio, pytest.mark.requirement("body.memory_per_user")]
 
 
 def user(subject: str | None, client: str = "c", issuer: str = "i") -> Principal:

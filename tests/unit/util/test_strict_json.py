@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mcp_idp.util import strict_json
 from mcp_idp.util.strict_json import MAX_DEPTH, MAX_VALUES, StrictJsonError, TooManyValues
 
-pytestmark = pytest.mark.requirement("gate.values_bound")
+pytestmark = pytest.mark.requirement("body.json_values")
 
 SIZE = 4 * 1024 * 1024
 BOUNDED = settings(max_examples=300, derandomize=True, deadline=None)

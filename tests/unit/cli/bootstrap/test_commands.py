@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[4]
 
 
-@pytest.mark.requirement("verbs.words")
 @pytest.mark.parametrize(
     ("words", "code"),
     [
@@ -48,7 +47,6 @@ def test_words_that_do_not_fit_are_refused(words: list[str], code: int, capsys: 
     assert capsys.readouterr().out or code
 
 
-@pytest.mark.requirement("verbs.provider")
 def test_a_verb_that_a_provider_does_not_have_is_refused_with_those_it_has(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -56,7 +54,6 @@ def test_a_verb_that_a_provider_does_not_have_is_refused_with_those_it_has(
     assert "its commands are plan, apply, check, prune, token, hand-over" in capsys.readouterr().err
 
 
-@pytest.mark.requirement("verbs.provider")
 @pytest.mark.parametrize(("words", "provider"), [(["--provider", "dex", "prune"], ""), (["prune"], "dex")])
 def test_a_verb_that_a_provider_does_not_have_is_said_in_one_line(
     words: list[str], provider: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -67,7 +64,6 @@ def test_a_verb_that_a_provider_does_not_have_is_said_in_one_line(
     assert capsys.readouterr().err == message
 
 
-@pytest.mark.requirement("verbs.printed")
 def test_a_name_somebody_chose_moves_no_cursor() -> None:
     assert printable("\x1b[2J\u202eevil\n") == "\\x1b[2J\\u202eevil\\n"
     assert format_value("\x07") == "\\x07"
@@ -77,7 +73,6 @@ def test_a_name_somebody_chose_moves_no_cursor() -> None:
     assert screen.getvalue() == "[bold]not markup[/bold]\n"
 
 
-@pytest.mark.requirement("verbs.printed")
 @pytest.mark.parametrize(
     ("value", "text"),
     [(None, "(none)"), ([], "(none)"), ("", '""'), (True, "true"), (["a", "b"], "a, b"), ({"a": 1}, '{"a": 1}')],
@@ -86,40 +81,34 @@ def test_values_are_shown_in_one_line(value: object, text: str) -> None:
     assert format_value(value) == text
 
 
-@pytest.mark.requirement("verbs.printed")
 def test_a_long_value_is_cut() -> None:
     assert len(format_value("x" * 1000)) == 160
 
 
-@pytest.mark.requirement("verbs.printed")
 def test_secrets_are_hidden_by_their_names_and_switches_are_not() -> None:
     assert field_diff("client.secret", "old", "new") == FieldDiff("client.secret", "(secret)", "(secret)")
     assert field_diff("credentials", None, [{"value": "x"}]) == FieldDiff("credentials", None, "(secret)")
     assert field_diff("resetPasswordAllowed", False, True) == FieldDiff("resetPasswordAllowed", False, True)
 
 
-@pytest.mark.requirement("verbs.printed")
 def test_steps_that_only_keep_the_order_do_not_count() -> None:
     step = Change("registration", "disabled during apply", "PUT", (), action="step")
     assert count_line([step]) == "no changes"
     assert count_line([step, Change("role x", "create", "POST", (), action="create")]).startswith("plan: 1 to create")
 
 
-@pytest.mark.requirement("adoption.removed")
 @pytest.mark.parametrize("text", [None, "", "[]", "{", '{"clients": "all"}', '{"clients": [1, null]}', "null"])
 def test_a_record_that_is_not_ours_owns_nothing(text: str | None) -> None:
     assert ManagedState.of({"attributes": {STATE_ATTRIBUTE: text}}) == ManagedState()
     assert ManagedState.of({}) == ManagedState()
 
 
-@pytest.mark.requirement("adoption.removed")
 def test_the_record_is_read_as_it_was_written() -> None:
     managed_state = ManagedState(clients=frozenset({"a", "b"}), profiles=frozenset({"p"}))
     assert ManagedState.of({"attributes": {STATE_ATTRIBUTE: managed_state.text}}) == managed_state
     assert json.loads(managed_state.text)["clients"] == ["a", "b"]
 
 
-@pytest.mark.requirement("adoption.removed")
 @pytest.mark.parametrize(
     ("found", "marked"),
     [
@@ -134,7 +123,6 @@ def test_only_what_carries_the_mark_is_ours(found: dict[str, Any], *, marked: bo
     assert is_managed(found) is marked
 
 
-@pytest.mark.requirement("adoption.removed")
 def test_a_dropped_entry_goes_and_others_keep_their_places() -> None:
     there: list[dict[str, Any]] = [{"name": "theirs"}, {"name": "dropped"}, {"name": "ours", "old": True}]
     assert merge([{"name": "ours"}, {"name": "new"}], there, frozenset({"dropped"})) == [
@@ -151,7 +139,7 @@ KEYS: list[PrivateKey] = [
 ]
 
 
-@pytest.mark.requirement("verbs.private_key_jwt")
+@pytest.mark.requirement("bootstrap.private_key_jwt")
 @pytest.mark.parametrize(("key", "algorithm"), list(zip(KEYS, ["RS256", "ES256", "EdDSA"], strict=True)))
 def test_only_the_public_half_of_the_servers_key_is_written(key: PrivateKey, algorithm: str) -> None:
     text = public_key_set(ClientSigningKey(algorithm, key))
@@ -164,7 +152,7 @@ def test_only_the_public_half_of_the_servers_key_is_written(key: PrivateKey, alg
     assert "secret" not in members
 
 
-@pytest.mark.requirement("verbs.private_key_jwt")
+@pytest.mark.requirement("bootstrap.private_key_jwt")
 def test_a_secret_takes_an_earlier_key_away() -> None:
     members = ClientAuthentication(secret="s").representation
     assert members["clientAuthenticatorType"] == "client-secret"
@@ -178,7 +166,7 @@ def test_a_secret_takes_an_earlier_key_away() -> None:
     assert "unspoken" not in repr(ClientAuthentication(secret="unspoken"))
 
 
-@pytest.mark.requirement("verbs.private_key_jwt")
+@pytest.mark.requirement("bootstrap.private_key_jwt")
 def test_a_key_that_this_run_was_not_told_is_left_as_it_is() -> None:
     assert ClientAuthentication(key_unknown_here=True).representation == {
         "clientAuthenticatorType": "client-jwt",
@@ -186,7 +174,7 @@ def test_a_key_that_this_run_was_not_told_is_left_as_it_is() -> None:
     }
 
 
-@pytest.mark.requirement("machines.secret")
+@pytest.mark.requirement("service_clients.secret")
 def test_a_machine_s_secret_is_made_once_and_only_by_an_apply(tmp_path: Path) -> None:
     place = SecretSource("ROBOT_SECRET", file=tmp_path / "robot")
     unknown = place.read(create_missing=False)
@@ -197,7 +185,7 @@ def test_a_machine_s_secret_is_made_once_and_only_by_an_apply(tmp_path: Path) ->
     assert "unspoken" not in repr(SecretSource("ROBOT_SECRET", "unspoken"))
 
 
-@pytest.mark.requirement("machines.secret")
+@pytest.mark.requirement("service_clients.secret")
 def test_a_machine_s_secret_that_is_missing_or_short_ends_an_apply() -> None:
     assert SecretSource("ROBOT_SECRET").read(create_missing=False) is None
     for place in (SecretSource("ROBOT_SECRET"), SecretSource("ROBOT_SECRET", "short")):
@@ -205,7 +193,7 @@ def test_a_machine_s_secret_that_is_missing_or_short_ends_an_apply() -> None:
             place.read(create_missing=True)
 
 
-@pytest.mark.requirement("verbs.documents")
+@pytest.mark.requirement("client_metadata_document.listed_hosts")
 @pytest.mark.parametrize(
     "domains",
     ["[]", "[localhost]", "['*.example.com']", "[10.0.0.7]", "['[::1]']", "[EXAMPLE.com]", "['a.example/x']"],
@@ -218,7 +206,6 @@ def test_documents_come_only_from_hosts_listed_by_name(domains: str, tmp_path: P
         load_access(file)
 
 
-@pytest.mark.requirement("verbs.printed")
 @pytest.mark.parametrize(
     ("seconds", "unused", "message"),
     [

@@ -44,7 +44,6 @@ MISTAKES: list[Mistake] = [
 ]
 
 
-@pytest.mark.requirement("bootstrap.failures")
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda row: row[-1].replace(NOTHING, "a closed port"))
 def test_a_mistake_is_one_line_that_says_what_to_change(
     mistake: Mistake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -68,7 +67,6 @@ def test_a_mistake_is_one_line_that_says_what_to_change(
     assert "s" * 43 not in line
 
 
-@pytest.mark.requirement("bootstrap.failures")
 @pytest.mark.parametrize(
     "fault",
     [
@@ -105,7 +103,6 @@ def test_a_file_that_says_nothing_or_two_things_is_named_with_its_line(
     assert "unicode string" not in line
 
 
-@pytest.mark.requirement("bootstrap.failures")
 @pytest.mark.parametrize("file", ["nowhere.pem", str(CONFIG / "access.yaml")])
 def test_a_client_for_the_proofs_without_authorities_names_the_setting(
     file: str, monkeypatch: pytest.MonkeyPatch

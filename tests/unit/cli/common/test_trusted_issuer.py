@@ -56,7 +56,7 @@ def saw_nothing(*fakes: Fake) -> bool:
     return all((fake.forms, fake.query, fake.verifier) == ([], {}, "") for fake in fakes)
 
 
-@pytest.mark.requirement("client.own_issuer")
+@pytest.mark.requirement("login.trusted_issuer")
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_server_that_names_itself_does_not_get_the_password(
     program: str, own: Fake, hostile: Fake, capsys: pytest.CaptureFixture[str]
@@ -69,7 +69,7 @@ def test_a_server_that_names_itself_does_not_get_the_password(
     assert PASSWORD not in output
 
 
-@pytest.mark.requirement("client.own_issuer")
+@pytest.mark.requirement("login.trusted_issuer")
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_server_elsewhere_that_names_the_provider_of_here_is_logged_in_at(
     program: str, own: Fake, hostile: Fake
@@ -81,7 +81,7 @@ def test_a_server_elsewhere_that_names_the_provider_of_here_is_logged_in_at(
     assert hostile.forms == []
 
 
-@pytest.mark.requirement("client.own_issuer")
+@pytest.mark.requirement("login.trusted_issuer")
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_issuer_names_the_provider_before_the_environment(program: str, own: Fake, hostile: Fake) -> None:
     _ADA.extend(["--issuer", hostile.url])
@@ -118,7 +118,7 @@ def _named_otherwise(own: Fake, hostile: Fake) -> dict[str, list[object]]:
 NAMED_OTHERWISE = tuple(_named_otherwise(Fake("http://127.0.0.1:1"), Fake("http://127.0.0.1:2")))
 
 
-@pytest.mark.requirement("client.own_issuer")
+@pytest.mark.requirement("login.trusted_issuer")
 @pytest.mark.parametrize("how", NAMED_OTHERWISE)
 def test_the_issuer_is_compared_byte_for_byte(
     how: str, own: Fake, hostile: Fake, capsys: pytest.CaptureFixture[str]
@@ -130,7 +130,7 @@ def test_the_issuer_is_compared_byte_for_byte(
     assert [c for c in output if c != "\n" and not c.isprintable()] == []
 
 
-@pytest.mark.requirement("client.own_issuer")
+@pytest.mark.requirement("login.trusted_issuer")
 def test_metadata_that_only_says_it_is_the_provider_s_is_not_asked_for(own: Fake, hostile: Fake) -> None:
     hostile.responses[PROVIDER] = metadata(hostile, issuer=own.url)
     assert PROGRAMS["login"](hostile.resource) == 4
@@ -147,7 +147,7 @@ def test_metadata_that_only_says_it_is_the_provider_s_is_not_asked_for(own: Fake
     assert saw_nothing(hostile, own)
 
 
-@pytest.mark.requirement("client.own_issuer")
+@pytest.mark.requirement("login.trusted_issuer")
 @pytest.mark.parametrize("registered", [True, False])
 def test_metadata_of_a_provider_is_not_taken_for_the_server_s(own: Fake, hostile: Fake, *, registered: bool) -> None:
     # The provider's metadata at a URL that looks like that of the resource's.
@@ -161,7 +161,7 @@ def test_metadata_of_a_provider_is_not_taken_for_the_server_s(own: Fake, hostile
     assert saw_nothing(hostile, own)
 
 
-@pytest.mark.requirement("client.own_issuer", "client.password_stays")
+@pytest.mark.requirement("login.trusted_issuer")
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_login_page_elsewhere_is_not_asked_for_even_if_the_provider_names_it(
     program: str, own: Fake, hostile: Fake, capsys: pytest.CaptureFixture[str]
@@ -172,7 +172,7 @@ def test_a_login_page_elsewhere_is_not_asked_for_even_if_the_provider_names_it(
     assert f"{hostile.url}, which is not {own.url}" in " ".join("".join(capsys.readouterr()).split())
 
 
-@pytest.mark.requirement("client.own_issuer")
+@pytest.mark.requirement("login.trusted_issuer")
 def test_a_server_that_names_another_provider_for_the_second_login_gets_one_login(own: Fake, hostile: Fake) -> None:
     names(hostile, own.url)
     hostile.accepts_token = False
@@ -186,7 +186,7 @@ def test_a_server_that_names_another_provider_for_the_second_login_gets_one_logi
     assert saw_nothing(hostile, own)
 
 
-@pytest.mark.requirement("client.own_issuer")
+@pytest.mark.requirement("login.trusted_issuer")
 @pytest.mark.parametrize("value", ["no-url", "ftp://x", "https://ada@x/", "https://x/?a", "https://x/#", "https://x\n"])
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_an_issuer_that_is_no_url_is_a_wrong_command_line(
@@ -199,7 +199,7 @@ def test_an_issuer_that_is_no_url_is_a_wrong_command_line(
     assert saw_nothing(own)
 
 
-@pytest.mark.requirement("client.own_issuer", "token.credentials")
+@pytest.mark.requirement("login.trusted_issuer", "token.client_credentials")
 def test_a_secret_follows_the_same_rule(
     own: Fake, hostile: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,14 +216,14 @@ def test_a_secret_follows_the_same_rule(
     assert ended.value.code == 2
 
 
-@pytest.mark.requirement("client.own_issuer")
+@pytest.mark.requirement("login.trusted_issuer")
 def test_where_nothing_is_named_it_is_the_compose_stack_s_keycloak() -> None:
     assert own_issuer(None, {}) == own_issuer("", {"OAUTH_SERVER_URL": ""}) == "http://localhost:8080/realms/mcp"
     assert own_issuer(None, {"OAUTH_SERVER_URL": "https://a/"}) == "https://a/"
     assert own_issuer("https://b", {"OAUTH_SERVER_URL": "https://a/"}) == "https://b"
 
 
-@pytest.mark.requirement("client.own_issuer")
+@pytest.mark.requirement("login.trusted_issuer")
 def test_what_a_server_names_is_no_command_and_no_page(own: Fake) -> None:
     with pytest.raises(ProviderError) as raised:
         check_issuer("https://x/$(touch${IFS}y);#" + "z" * 10_000, own.url)
@@ -232,7 +232,6 @@ def test_what_a_server_names_is_no_command_and_no_page(own: Fake) -> None:
     assert len(raised.value.message) < 400
 
 
-@pytest.mark.requirement("client.password_stays")
 @pytest.mark.parametrize(
     ("url", "its"),
     [

@@ -40,7 +40,6 @@ def interrupts() -> Iterator[SignalGuard]:
         signal.signal(number, handler)
 
 
-@pytest.mark.requirement("demo.provider")
 def test_the_provider_listens_on_loopback_and_its_audience_is_never_the_resource(tmp_path: Path) -> None:
     document = settings_document(ACCESS, 9010, tmp_path)
     assert document["server"] == {"host": "127.0.0.1", "port": 9010}
@@ -49,7 +48,6 @@ def test_the_provider_listens_on_loopback_and_its_audience_is_never_the_resource
     assert set(ACCESS.scopes) < set(document["oauth"]["scopes_supported"])
 
 
-@pytest.mark.requirement("demo.provider")
 def test_the_provider_itself_takes_the_files_and_only_their_owner_may_read_them(tmp_path: Path) -> None:
     directory = write_provider(ACCESS, 9010, tmp_path)
     for path in directory.iterdir():
@@ -61,7 +59,6 @@ def test_the_provider_itself_takes_the_files_and_only_their_owner_may_read_them(
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-@pytest.mark.requirement("demo.provider")
 def test_the_servers_access_file_differs_in_the_roles_claim_only(tmp_path: Path) -> None:
     written = load_access(write_access(ACCESS, tmp_path))
     assert written.roles_claim == ROLES_CLAIM
@@ -72,7 +69,6 @@ def listen(family: socket.AddressFamily, host: str) -> socket.socket:
     return socket.create_server((host, 0), family=family)
 
 
-@pytest.mark.requirement("demo.ports")
 @pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
 def test_a_port_is_taken_when_either_loopback_address_is(family: socket.AddressFamily, host: str) -> None:
     try:
@@ -83,7 +79,6 @@ def test_a_port_is_taken_when_either_loopback_address_is(family: socket.AddressF
         assert not is_free(listener.getsockname()[1])
 
 
-@pytest.mark.requirement("demo.ports")
 def test_a_taken_default_is_replaced_and_a_taken_choice_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with closing(listen(socket.AF_INET, "127.0.0.1")) as busy:
         port = busy.getsockname()[1]
@@ -96,7 +91,6 @@ def test_a_taken_default_is_replaced_and_a_taken_choice_refused(capsys: pytest.C
     assert "is in use" in capsys.readouterr().err
 
 
-@pytest.mark.requirement("demo.ports")
 def test_both_never_get_the_same_port() -> None:
     free = pick_port(None, 0, "--port")
     assert pick_port(None, free, "--idp-port", frozenset({free})) != free
@@ -108,7 +102,6 @@ def start(children: ProcessGroup, tmp_path: Path, code: str) -> Any:
     return children.start("child", [sys.executable, "-c", code], cwd=tmp_path, log=tmp_path / "log", extra={})
 
 
-@pytest.mark.requirement("demo.leaves_nothing")
 def test_children_and_their_children_end_with_the_block(interrupts: SignalGuard, tmp_path: Path) -> None:
     # The child handles SIGTERM and leaves a grandchild that ignores it.
     code = (
@@ -137,7 +130,6 @@ def ended(process: int) -> bool:
         os.close(process)
 
 
-@pytest.mark.requirement("demo.leaves_nothing")
 def test_a_child_that_ends_by_itself_is_reported_with_what_it_said(interrupts: SignalGuard, tmp_path: Path) -> None:
     with ProcessGroup(interrupts) as children:
         child = start(children, tmp_path, "raise SystemExit('no \\x1b[31msuch\\x1b[0m \\x07thing')")
@@ -146,7 +138,6 @@ def test_a_child_that_ends_by_itself_is_reported_with_what_it_said(interrupts: S
     assert failed.value.tail == "no such thing"
 
 
-@pytest.mark.requirement("demo.leaves_nothing")
 def test_a_child_learns_nothing_of_other_deployments_settings(
     interrupts: SignalGuard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,7 +148,6 @@ def test_a_child_learns_nothing_of_other_deployments_settings(
     assert child.tail() == "False"
 
 
-@pytest.mark.requirement("demo.leaves_nothing")
 def test_a_signal_while_a_child_is_being_started_waits_until_it_can_be_ended(interrupts: SignalGuard) -> None:
     interrupts.allow()
     reached = []
@@ -173,14 +163,12 @@ def test_a_signal_while_a_child_is_being_started_waits_until_it_can_be_ended(int
     assert interrupts.signal == signal.SIGTERM
 
 
-@pytest.mark.requirement("demo.leaves_nothing")
 def test_a_signal_before_anything_can_clean_up_waits_for_it(interrupts: SignalGuard) -> None:
     os.kill(os.getpid(), signal.SIGHUP)
     with pytest.raises(KeyboardInterrupt):
         ProcessGroup(interrupts).__enter__()
 
 
-@pytest.mark.requirement("demo.leaves_nothing")
 def test_under_nohup_a_hangup_stays_ignored(interrupts: SignalGuard) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     SignalGuard()
@@ -189,14 +177,12 @@ def test_under_nohup_a_hangup_stays_ignored(interrupts: SignalGuard) -> None:
     assert interrupts.signal is None
 
 
-@pytest.mark.requirement("demo.honest")
 def test_what_keycloak_would_do_otherwise_is_said_for_this_person() -> None:
     assert "'reader' would get: mcp:tools mcp:notes.read." in "\n".join(keycloak_differences(ACCESS, "reader"))
     assert "'nobody' would get a token that this server rejects" in "\n".join(keycloak_differences(ACCESS, "nobody"))
     assert tempfile.gettempdir() not in "\n".join(keycloak_differences(ACCESS, "reader"))
 
 
-@pytest.mark.requirement("demo.ports")
 def test_the_same_port_for_both_is_called_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["--port", "3456", "--idp-port", "3456"])
@@ -204,7 +190,6 @@ def test_the_same_port_for_both_is_called_the_same(capsys: pytest.CaptureFixture
     assert "--port and --idp-port are the same, 3456" in capsys.readouterr().err
 
 
-@pytest.mark.requirement("demo.leaves_nothing")
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
 def test_a_demo_that_is_killed_takes_its_children_with_it(tmp_path: Path) -> None:
     code = (
@@ -227,12 +212,10 @@ def test_a_demo_that_is_killed_takes_its_children_with_it(tmp_path: Path) -> Non
     assert ended(child)
 
 
-@pytest.mark.requirement("demo.leaves_nothing")
 def test_elsewhere_a_command_is_started_as_it_is() -> None:
     assert with_parent_death_signal(["/bin/true", "x"], "darwin") == ["/bin/true", "x"]
 
 
-@pytest.mark.requirement("demo.honest")
 def test_the_example_names_somebody_else_than_the_default() -> None:
     output = build_parser(list(ACCESS.demo_users)).format_help()
     assert "(default: reader)" in output

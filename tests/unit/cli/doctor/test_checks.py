@@ -44,7 +44,6 @@ def follow(testbed: DoctorTestbed, misconfiguration: Misconfiguration, finding: 
         testbed.env |= finding.settings
 
 
-@pytest.mark.requirement("doctor.healthy")
 async def test_a_healthy_server_has_no_finding() -> None:
     testbed = DoctorTestbed(register=True)
     testbed.token = testbed.provider.issuer.token()
@@ -54,7 +53,6 @@ async def test_a_healthy_server_has_no_finding() -> None:
     assert skipped == ["inside", "probe"]  # these need an admin account
 
 
-@pytest.mark.requirement("doctor.healthy")
 async def test_a_healthy_public_server_has_no_finding() -> None:
     testbed = DoctorTestbed()
     behind_tls(testbed)
@@ -62,7 +60,6 @@ async def test_a_healthy_public_server_has_no_finding() -> None:
     assert await testbed.findings() == []
 
 
-@pytest.mark.requirement("doctor.cause_first", "doctor.advice_mends")
 @pytest.mark.parametrize("misconfiguration", MISCONFIGURATIONS, ids=lambda misconfiguration: misconfiguration.name)
 async def test_the_cause_comes_first_and_its_advice_mends(misconfiguration: Misconfiguration) -> None:
     testbed = DoctorTestbed()
@@ -88,7 +85,6 @@ ELSEWHERE = {
 ELSEWHERE |= {"token_inactive", "token_not_judged", "login_failed"}
 
 
-@pytest.mark.requirement("doctor.every_kind_staged")
 def test_whatever_can_be_found_is_staged() -> None:
     kinds = [kind.name for check in CHECKS for kind in check.kinds]
     assert len(kinds) == len(set(kinds))
@@ -98,12 +94,10 @@ def test_whatever_can_be_found_is_staged() -> None:
     assert set(kinds) - covered == ELSEWHERE
 
 
-@pytest.mark.requirement("doctor.every_kind_staged")
 def test_every_reason_of_the_server_has_advice() -> None:
     assert set(FIX_BY_REASON) == set(TokenErrorReason)
 
 
-@pytest.mark.requirement("doctor.waits")
 async def test_what_depends_on_a_fault_is_not_checked() -> None:
     testbed = DoctorTestbed(proxies=[responding(DOCUMENT, 200, authorization_servers=["no url"])])
     results = await testbed.results()
@@ -112,14 +106,12 @@ async def test_what_depends_on_a_fault_is_not_checked() -> None:
     assert "foreign origin" not in waiting
 
 
-@pytest.mark.requirement("doctor.waits")
 def test_every_check_waits_for_one_before_it() -> None:
     names = [check.name for check in CHECKS]
     for number, check in enumerate(CHECKS):
         assert set(check.depends_on) <= set(names[:number])
 
 
-@pytest.mark.requirement("doctor.cause_first")
 async def test_http_off_this_machine_is_a_fault() -> None:
     testbed = DoctorTestbed(url="http://mcp.example.com/mcp")
     testbed.names = {"mcp.example.com"}
@@ -128,7 +120,6 @@ async def test_http_off_this_machine_is_a_fault() -> None:
     assert (found[0].kind.name, found[0].url) == ("clear", "https://mcp.example.com/mcp")
 
 
-@pytest.mark.requirement("doctor.other_servers")
 async def test_a_server_without_a_login_is_spared_all_that_is_about_logins() -> None:
     testbed = DoctorTestbed(env={"DISABLE_AUTH": "true"})
     results = await testbed.results()
@@ -138,7 +129,6 @@ async def test_a_server_without_a_login_is_spared_all_that_is_about_logins() -> 
     assert [result.check.name for result in results if result.blocked_by] == []
 
 
-@pytest.mark.requirement("doctor.other_servers")
 async def test_dns_rebinding_is_no_matter_of_a_public_server() -> None:
     testbed = DoctorTestbed()
     behind_tls(testbed)
@@ -146,7 +136,6 @@ async def test_dns_rebinding_is_no_matter_of_a_public_server() -> None:
     assert host.skipped.startswith("DNS rebinding")
 
 
-@pytest.mark.requirement("doctor.writes_nothing")
 async def test_without_register_nothing_is_written() -> None:
     testbed = DoctorTestbed()
     assert await testbed.findings() == []
@@ -154,7 +143,6 @@ async def test_without_register_nothing_is_written() -> None:
     assert written == []
 
 
-@pytest.mark.requirement("doctor.writes_nothing")
 async def test_each_trial_registration_is_taken_back() -> None:
     testbed = DoctorTestbed(register=True)
     assert await testbed.findings() == []
@@ -162,7 +150,6 @@ async def test_each_trial_registration_is_taken_back() -> None:
     assert len([line for line in testbed.provider.requests if line.startswith("DELETE")]) == len(CLIENT_PROFILES)
 
 
-@pytest.mark.requirement("doctor.writes_nothing", "doctor.hostile")
 async def test_the_registration_token_goes_nowhere_else() -> None:
     testbed = DoctorTestbed(register=True)
     elsewhere = {"registration_client_uri": "http://localhost:3000/steal"}
@@ -175,7 +162,6 @@ async def test_the_registration_token_goes_nowhere_else() -> None:
     assert stolen == []
 
 
-@pytest.mark.requirement("doctor.hostile")
 @pytest.mark.parametrize(
     "inside",
     ["http://169.254.169.254/latest", "https://10.0.0.1/realms/x", "https://keycloak/realms/x", "http://[::1]/"],
@@ -207,7 +193,6 @@ async def _reply(handler: Any, url: str = "http://localhost:3000/mcp") -> Any:
         return await SafeHttpClient(http, url, now=lambda: NOW).get(url)
 
 
-@pytest.mark.requirement("doctor.hostile")
 async def test_an_endless_answer_is_not_read_to_its_end() -> None:
     sent = 0
 
@@ -223,7 +208,6 @@ async def test_an_endless_answer_is_not_read_to_its_end() -> None:
     assert sent <= MAX_BYTES / 65536 + 1
 
 
-@pytest.mark.requirement("doctor.hostile")
 async def test_a_redirect_is_not_followed() -> None:
     requests: list[str] = []
 
@@ -235,14 +219,12 @@ async def test_a_redirect_is_not_followed() -> None:
     assert (reply.status, requests) == (302, ["http://localhost:3000/mcp"])
 
 
-@pytest.mark.requirement("doctor.hostile")
 @pytest.mark.parametrize("body", [b"[]", b"{", b'{"a":1,"a":2}', b"\xff", b"[" * 100_000, b"9" * 5000, b"null"])
 async def test_junk_in_place_of_json_is_an_empty_document(body: bytes) -> None:
     reply = await _reply(lambda _: httpx2.Response(200, stream=httpx2.ByteStream(body)))
     assert reply.document == {}
 
 
-@pytest.mark.requirement("doctor.hostile")
 @pytest.mark.parametrize(
     "junk", [None, 7, "x", [], {}, [None], ["\x1b[31m"], "javascript:alert(1)", "http://[", {"a": []}]
 )
@@ -252,7 +234,6 @@ async def test_no_metadata_of_a_server_breaks_the_doctor(member: str, junk: Any)
     await testbed.results()
 
 
-@pytest.mark.requirement("doctor.hostile")
 @pytest.mark.parametrize("location", ["http://[", "javascript:alert(1)", "", "\\\\x", "//", "a b"])
 async def test_no_redirect_of_a_server_breaks_the_doctor(location: str) -> None:
     def redirecting(_: Any, response: Any) -> None:
@@ -262,7 +243,6 @@ async def test_no_redirect_of_a_server_breaks_the_doctor(location: str) -> None:
     assert (await testbed.findings())[0] == "redirected"
 
 
-@pytest.mark.requirement("doctor.hostile")
 @pytest.mark.parametrize("junk", [None, 7, "http://[", "\x1b", {}, "javascript:alert(1)"])
 async def test_no_registration_answer_breaks_the_doctor(junk: Any) -> None:
     testbed = DoctorTestbed(register=True)
@@ -274,7 +254,6 @@ async def test_no_registration_answer_breaks_the_doctor(junk: Any) -> None:
 PROVIDER_MEMBERS = ("issuer", "token_endpoint", "registration_endpoint", "jwks_uri", "scopes_supported")
 
 
-@pytest.mark.requirement("doctor.hostile")
 @pytest.mark.parametrize(
     "junk", [7, "x", [], ["\x1b[31m"], "javascript:alert(1)", "http://[", "http://localhost:8080/\x1b"]
 )
@@ -285,7 +264,6 @@ async def test_no_metadata_of_a_provider_breaks_the_doctor(junk: Any) -> None:
         await testbed.results()
 
 
-@pytest.mark.requirement("doctor.cause_first")
 @pytest.mark.parametrize(
     ("header", "parameters"),
     [
@@ -303,13 +281,11 @@ def test_a_challenge_is_read_as_it_may_be_written(header: str, parameters: dict[
     assert challenge.parameters == parameters
 
 
-@pytest.mark.requirement("doctor.cause_first")
 @pytest.mark.parametrize("header", ["", 'Basic realm="Bearer"', "Bearertoken", 'DPoP algs="ES256"'])
 def test_what_is_no_bearer_challenge_is_none(header: str) -> None:
     assert read_challenge(header) is None
 
 
-@pytest.mark.requirement("doctor.cause_first")
 async def test_a_token_that_the_provider_withdrew_is_named_so() -> None:
     testbed = DoctorTestbed(env={"AUTH_TOKEN_MODE": "introspection", "OAUTH_CLIENT_SECRET": "s3cret-of-ours"})
     testbed.provider.document["introspection_endpoint"] = f"{testbed.provider.issuer.url}/introspect"
@@ -318,7 +294,6 @@ async def test_a_token_that_the_provider_withdrew_is_named_so() -> None:
     assert await testbed.findings() == ["token_inactive"]
 
 
-@pytest.mark.requirement("doctor.cause_first")
 async def test_a_token_is_not_judged_without_keys() -> None:
     testbed = DoctorTestbed()
     testbed.token = testbed.provider.issuer.token()
@@ -333,7 +308,6 @@ def _inside(seen: AdminCheckResult) -> Any:
     return look
 
 
-@pytest.mark.requirement("doctor.cause_first")
 async def test_what_an_administrator_sees_comes_before_what_it_leads_to() -> None:
     weakness = ("S1", "anybody gets a token without a login", "bind the scopes to roles")
     seen = AdminCheckResult(("client scope mcp:tools.mapper",), (weakness,))
@@ -355,7 +329,6 @@ FOUND = (
 )
 
 
-@pytest.mark.requirement("doctor.cause_first")
 @pytest.mark.parametrize(
     ("program", "seen"),
     [
@@ -378,7 +351,6 @@ CASES = '{"cases": [{"id": "S1", "open": true, "observed": "a token"}, {"id": "S
 OWN = "https://login.example.com/realms/mcp"
 
 
-@pytest.mark.requirement("doctor.probe")
 @pytest.mark.parametrize(
     ("program", "issuer", "kinds"),
     [
@@ -431,7 +403,6 @@ class Fixing:
     fails: str = ""
 
 
-@pytest.mark.requirement("doctor.fix")
 @pytest.mark.parametrize(
     "run",
     [
@@ -463,19 +434,16 @@ def test_a_fix_is_shown_asked_for_and_only_then_written(
     assert reported in ([], ["~ realm: set x\n"])
 
 
-@pytest.mark.requirement("doctor.fix")
 def test_without_a_terminal_nobody_agrees(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("yes\n"))
     assert fixing.confirm_on_terminal() is False
 
 
-@pytest.mark.requirement("doctor.documented")
 def test_the_page_lists_what_the_doctor_can_find() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert whole_page(page) == page, "run: python -m scripts.docs.doctor_table"
 
 
-@pytest.mark.requirement("doctor.no_token_shown")
 async def test_a_token_goes_to_the_server_only() -> None:
     testbed = DoctorTestbed(register=True)
     testbed.token = token = testbed.provider.issuer.token()

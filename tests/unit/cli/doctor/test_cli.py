@@ -38,7 +38,6 @@ def document_in(output: str) -> dict[str, Any]:
     return document
 
 
-@pytest.mark.requirement("doctor.exit_codes", "doctor.other_servers")
 def test_findings_are_exit_code_1_and_one_json_object(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([fake.resource, "--json"]) == 1
     document = report(capsys)
@@ -53,13 +52,11 @@ def test_findings_are_exit_code_1_and_one_json_object(fake: Fake, capsys: pytest
     assert severities == sorted(severities, key=["error", "warning", "info"].index)
 
 
-@pytest.mark.requirement("doctor.exit_codes")
 def test_nothing_there_is_exit_code_3(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["http://localhost:1/mcp", "--json"]) == 3
     assert [finding["finding"] for finding in report(capsys)["findings"]] == ["unreachable"]
 
 
-@pytest.mark.requirement("doctor.exit_codes")
 def test_a_name_that_nobody_knows_is_exit_code_3(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["http://no-such-host.invalid/mcp"]) == 3
     output = capsys.readouterr().out
@@ -67,7 +64,6 @@ def test_a_name_that_nobody_knows_is_exit_code_3(fake: Fake, capsys: pytest.Capt
     assert "not checked, blocked by findings of 'reach'" in output
 
 
-@pytest.mark.requirement("doctor.exit_codes")
 @pytest.mark.parametrize(
     "arguments",
     [["no url"], ["ftp://x/mcp"], ["http://user@x/mcp"], ["--token", "eyJ.a.b"], ["--token", "-", "--login"]],
@@ -81,7 +77,6 @@ def test_a_wrong_command_line_is_exit_code_2(
     assert "eyJ.a.b" not in capsys.readouterr().err
 
 
-@pytest.mark.requirement("doctor.no_token_shown")
 @pytest.mark.parametrize("options", [(), ("--json",)])
 def test_the_token_on_standard_input_is_judged_and_not_shown(
     fake: Fake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
@@ -95,7 +90,6 @@ def test_the_token_on_standard_input_is_judged_and_not_shown(
     assert fake.token not in output
 
 
-@pytest.mark.requirement("doctor.no_token_shown")
 def test_a_login_brings_the_token_that_is_judged(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     fake.management = {"registration_client_uri": f"{fake.url}/clients/1", "registration_access_token": "rat"}
     assert main([fake.resource, "--login", "--headless", "--user", "ada", "--json"]) == 1
@@ -105,7 +99,6 @@ def test_a_login_brings_the_token_that_is_judged(fake: Fake, capsys: pytest.Capt
     assert [secret for secret in fake.secrets() if secret in captured.out + captured.err] == []
 
 
-@pytest.mark.requirement("doctor.cause_first")
 def test_a_failed_login_is_examined_all_the_same(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     fake.responses["/.well-known/oauth-authorization-server"] = (200, {"issuer": "http://other.example/"})
     assert main([fake.resource, "--login", "--headless", "--user", "ada", "--json"]) == 1
@@ -113,7 +106,6 @@ def test_a_failed_login_is_examined_all_the_same(fake: Fake, capsys: pytest.Capt
     assert names.index("other_issuer") < names.index("login_failed")
 
 
-@pytest.mark.requirement("doctor.hostile")
 @pytest.mark.parametrize("options", [(), ("--json",)])
 def test_nothing_a_server_says_steers_the_terminal(
     fake: Fake, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
@@ -127,7 +119,6 @@ def test_nothing_a_server_says_steers_the_terminal(
     assert options or "[bold red]markup[/]" in output
 
 
-@pytest.mark.requirement("doctor.hostile")
 @pytest.mark.parametrize("options", [(), ("--json",)])
 def test_nothing_a_provider_says_steers_the_terminal(
     fake: Fake, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
@@ -140,7 +131,6 @@ def test_nothing_a_provider_says_steers_the_terminal(
     assert options or "[bold red]markup[/]" in output
 
 
-@pytest.mark.requirement("doctor.certificate", "doctor.exit_codes")
 @pytest.mark.parametrize(
     ("name", "days", "trusted", "advice"),
     [
@@ -170,7 +160,6 @@ def test_a_bad_certificate_is_explained(
     assert advice in finding["fix"]
 
 
-@pytest.mark.requirement("doctor.exit_codes")
 @pytest.mark.parametrize("command", ["doctor", "token", "inspect"])
 def test_each_verb_teaches(command: str) -> None:
     ended = subprocess.run(

@@ -8,8 +8,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from mcp_idp.cli.doctor.bootstrap_bridge import AdminCheckResult, ProbeResult, run_admin_check, run_probe
 
 if TYPE_CHECKING:
@@ -58,13 +56,11 @@ def _after_a_day(folder: Path, look: Callable[[Path], Coroutine[Any, Any, object
         return runner.run(wait())
 
 
-@pytest.mark.requirement("doctor.probe")
 def test_a_probe_that_takes_a_day_is_not_killed(tmp_path: Path) -> None:
     seen = _after_a_day(tmp_path, lambda program: run_probe({"OAUTH_SERVER_URL": OWN}, OWN, program=program))
     assert seen == ProbeResult()
 
 
-@pytest.mark.requirement("doctor.cause_first")
 def test_a_look_that_takes_a_day_is_given_up(tmp_path: Path) -> None:
     seen = _after_a_day(tmp_path, lambda program: run_admin_check({}, program=program))
     assert seen == AdminCheckResult(fault="no answer within 120 s")

@@ -38,7 +38,7 @@ def offer_removal(fake: Fake) -> None:
     fake.management = {"registration_client_uri": uri, "registration_access_token": KEY}
 
 
-@pytest.mark.requirement("client.unregisters", "client.redacts")
+@pytest.mark.requirement("login.deregistration")
 @pytest.mark.parametrize("options", [(), ("--json",)])
 @pytest.mark.parametrize("fails", [False, True])
 def test_the_registration_is_taken_back_after_success_and_failure(
@@ -52,7 +52,7 @@ def test_the_registration_is_taken_back_after_success_and_failure(
     assert KEY not in output
 
 
-@pytest.mark.requirement("client.unregisters")
+@pytest.mark.requirement("login.deregistration")
 def test_the_registration_is_taken_back_after_ctrl_c(fake: Fake) -> None:
     command = [sys.executable, "-m", "mcp_idp.cli.login", "--url", fake.resource, "--no-browser"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -66,7 +66,7 @@ def test_the_registration_is_taken_back_after_ctrl_c(fake: Fake) -> None:
     assert len(fake.removals) == 1
 
 
-@pytest.mark.requirement("client.unregisters")
+@pytest.mark.requirement("login.deregistration")
 def test_a_provider_that_refuses_the_removal_is_a_note_and_no_failure(
     fake: Fake, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -75,7 +75,7 @@ def test_a_provider_that_refuses_the_removal_is_a_note_and_no_failure(
     assert "remains at the provider, which answered 403" in capsys.readouterr().out
 
 
-@pytest.mark.requirement("client.unregisters")
+@pytest.mark.requirement("login.deregistration")
 def test_a_provider_without_removal_is_asked_for_none(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     fake.management = {}
     assert log_in(fake) == 0
@@ -83,14 +83,14 @@ def test_a_provider_without_removal_is_asked_for_none(fake: Fake, capsys: pytest
     assert "which does not support removal" in capsys.readouterr().out
 
 
-@pytest.mark.requirement("client.unregisters")
+@pytest.mark.requirement("login.deregistration")
 def test_a_client_that_the_provider_knew_before_is_left_alone(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     assert log_in(fake, "--client-id", "known") == 0
     assert fake.removals == []
     assert "its registration" not in capsys.readouterr().out
 
 
-@pytest.mark.requirement("client.unregisters", "client.connect_to")
+@pytest.mark.requirement("login.deregistration")
 def test_the_removal_goes_where_connect_to_leads(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     real = fake.url.removeprefix("http://")
     fake.url = "http://localhost:1"  # nothing listens there; only the mapping reaches the server
@@ -102,7 +102,7 @@ def test_the_removal_goes_where_connect_to_leads(fake: Fake, monkeypatch: pytest
 
 
 @pytest.mark.anyio
-@pytest.mark.requirement("client.unregisters")
+@pytest.mark.requirement("login.deregistration")
 @pytest.mark.parametrize("uri", ["{other}/x", "{url}0/x", "file:///etc/passwd", "http://[", "", "{url}/ok"])
 async def test_only_the_place_of_the_registration_gets_the_token(fake: Fake, uri: str) -> None:
     other = fake.url.replace("127.0.0.1", "localhost")  # the same machine, not the same origin
@@ -120,7 +120,7 @@ async def test_only_the_place_of_the_registration_gets_the_token(fake: Fake, uri
     assert (REMOVED in text) == (uri == "{url}/ok")
 
 
-@pytest.mark.requirement("client.not_granted")
+@pytest.mark.requirement("login.scopes_not_granted")
 def test_a_scope_that_was_not_granted_is_named_with_its_roles(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     options = ("--scope", "mcp:tools mcp:notes.write")
     assert log_in(fake, *options) == 0
@@ -133,7 +133,6 @@ def test_a_scope_that_was_not_granted_is_named_with_its_roles(fake: Fake, capsys
     assert "not granted" not in capsys.readouterr().out
 
 
-@pytest.mark.requirement("client.garbles_nothing", "client.redacts")
 @pytest.mark.parametrize("password", ["x", "mcp", "tools", "ada"])
 def test_a_password_that_is_a_common_word_garbles_nothing(
     fake: Fake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, password: str
@@ -152,7 +151,6 @@ def test_a_password_that_is_a_common_word_garbles_nothing(
     assert "scope: mcp:tools" in lines
 
 
-@pytest.mark.requirement("client.redacts")
 def test_a_password_that_a_tool_or_a_claim_repeats_is_hidden(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     fake.description = f"You are {PASSWORD}."
     fake.claims |= {"said": [PASSWORD]}
@@ -162,7 +160,6 @@ def test_a_password_that_a_tool_or_a_claim_repeats_is_hidden(fake: Fake, capsys:
     assert json.loads(out)["claims"]["said"] == ["<hidden>"]
 
 
-@pytest.mark.requirement("client.role_missing")
 def test_a_refusal_leads_to_the_line_in_the_servers_log(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     fake.accepts_token = False
     fake.error = {"error": "invalid_token", "correlation_id": "0123456789abcdef"}
@@ -170,7 +167,6 @@ def test_a_refusal_leads_to_the_line_in_the_servers_log(fake: Fake, capsys: pyte
     assert "the server's log has the reason under 0123456789abcdef" in capsys.readouterr().err
 
 
-@pytest.mark.requirement("client.calls")
 def test_a_call_without_an_argument_that_is_required_names_it(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     assert log_in(fake, "--call", "add") == 7
     error = capsys.readouterr().err
@@ -178,7 +174,6 @@ def test_a_call_without_an_argument_that_is_required_names_it(fake: Fake, capsys
     assert "--call add a=…" in error
 
 
-@pytest.mark.requirement("client.calls")
 def test_a_tools_error_is_told_without_a_page_for_programmers(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     fake.tool_error = "name too short\n    For further information visit https://errors.pydantic.dev/2.13/v/too_short"
     assert log_in(fake, "--call", "greet", "name=") == 7
@@ -187,7 +182,6 @@ def test_a_tools_error_is_told_without_a_page_for_programmers(fake: Fake, capsys
     assert "pydantic" not in error
 
 
-@pytest.mark.requirement("client.anywhere")
 @pytest.mark.parametrize("command_name", ["login", "demo"])
 def test_a_verb_works_through_links_from_anywhere(tmp_path: Path, command_name: str) -> None:
     home, elsewhere = tmp_path / "the project", tmp_path / "else where"

@@ -41,7 +41,6 @@ ACCESS = AccessPolicy.model_validate(
 )
 
 
-@pytest.mark.requirement("client.headless")
 def test_a_form_is_read_with_its_hidden_and_checked_controls() -> None:
     html = """<form action="/go?a=1&amp;b=2" method="POST"><input name=u value="&lt;me&gt;"><input type=password name=p>
     <input type=hidden name=h value=1><input type=checkbox name=on checked><input type=checkbox name=off>
@@ -52,7 +51,6 @@ def test_a_form_is_read_with_its_hidden_and_checked_controls() -> None:
     assert form.form_data(form.accept_button) == {"u": "<me>", "p": "", "h": "1", "on": "on", "y": "1"}
 
 
-@pytest.mark.requirement("client.headless")
 @pytest.mark.parametrize("rejection", ["Cancel", "Deny", "No", "Decline"])
 def test_consent_never_presses_the_button_that_says_no(rejection: str) -> None:
     html = f"<form method=post><button>{rejection}</button><button name=ok>Allow</button></form>"
@@ -61,7 +59,6 @@ def test_consent_never_presses_the_button_that_says_no(rejection: str) -> None:
     assert form.accept_button.name == "ok"
 
 
-@pytest.mark.requirement("client.headless")
 def test_the_message_of_an_error_page_is_found() -> None:
     html = (
         "<title>A &amp; B</title><br><div class='alert alert-error'><p>Wrong <b>name</b></div><script>no()</script> x"
@@ -70,7 +67,6 @@ def test_the_message_of_an_error_page_is_found() -> None:
     assert (page.title, page.message) == ("A & B", "Wrong name")
 
 
-@pytest.mark.requirement("client.headless")
 @given(st.text(alphabet="<>/ =\"'abformdivinputype!-&#;\x00", max_size=300))
 def test_no_page_breaks_the_reader(html: str) -> None:
     read_page(html, PROVIDER)
@@ -83,7 +79,7 @@ def cookies_of(*lines: str, url: str = PROVIDER) -> Cookies:
     return cookies
 
 
-@pytest.mark.requirement("client.cookies")
+@pytest.mark.requirement("login.cookies")
 def test_a_secure_cookie_is_sent_over_http_to_its_own_host_and_path_only() -> None:
     cookies = cookies_of("a=1; Path=/realms/mcp; Secure; HttpOnly; SameSite=None", "b=2; Path=/")
     assert cookies.header("http://localhost:9999/realms/mcp/x") == "a=1; b=2"
@@ -91,7 +87,7 @@ def test_a_secure_cookie_is_sent_over_http_to_its_own_host_and_path_only() -> No
     assert cookies.header("http://127.0.0.1:8080/realms/mcp") == ""
 
 
-@pytest.mark.requirement("client.cookies")
+@pytest.mark.requirement("login.cookies")
 @pytest.mark.parametrize(
     "end", ["Max-Age=0", "Expires=Thu, 01-Jan-1970 00:00:10 GMT", "expires=Thu, 01 Jan 1970 00:00:00 GMT"]
 )
@@ -99,7 +95,6 @@ def test_a_cookie_that_has_run_out_is_dropped(end: str) -> None:
     assert cookies_of("a=1; Path=/", f"a=; Path=/; {end}").header(PROVIDER) == ""
 
 
-@pytest.mark.requirement("client.connect_to")
 def test_pairs_are_read_and_nonsense_is_refused() -> None:
     pairs = parse_connect_to("localhost:3000=mcp-server:3000, [::1]:80=[fe80::1]:8080")
     assert pairs == {
@@ -111,7 +106,6 @@ def test_pairs_are_read_and_nonsense_is_refused() -> None:
             parse_connect_to(wrong)
 
 
-@pytest.mark.requirement("client.connect_to")
 @pytest.mark.anyio
 async def test_only_the_address_changes_not_the_host_header_nor_the_tls_name() -> None:
     seen: list[httpx2.Request] = []
@@ -133,7 +127,6 @@ async def test_only_the_address_changes_not_the_host_header_nor_the_tls_name() -
     assert str(response.request.url) == "https://public.example/p?q=1"  # redirects and cookies use this URL
 
 
-@pytest.mark.requirement("client.redacts")
 @given(st.lists(st.text(min_size=1), min_size=1), st.text(), st.text())
 def test_a_learnt_secret_is_never_in_what_is_shown(values: list[str], before: str, after: str) -> None:
     secrets = Redactor()
@@ -142,7 +135,6 @@ def test_a_learnt_secret_is_never_in_what_is_shown(values: list[str], before: st
     assert [value for value in values if value in redacted.replace("<hidden>", "")] == []
 
 
-@pytest.mark.requirement("client.redacts")
 def test_a_secret_deep_in_json_is_hidden_too() -> None:
     secrets = Redactor()
     secrets.add_secret("abc")
@@ -152,7 +144,6 @@ def test_a_secret_deep_in_json_is_hidden_too() -> None:
     }
 
 
-@pytest.mark.requirement("client.garbles_nothing")
 def test_no_key_is_ever_rewritten() -> None:
     secrets = Redactor()
     secrets.add_secret("abc")
@@ -161,7 +152,6 @@ def test_no_key_is_ever_rewritten() -> None:
     assert secrets.redact_remote({"x": ["x", "exit"]}) == {"x": ["<hidden>", "exit"]}
 
 
-@pytest.mark.requirement("client.redacts", "client.garbles_nothing")
 @pytest.mark.parametrize(
     ("password", "text", "displayed"),
     [
@@ -185,7 +175,7 @@ def test_a_password_is_hidden_as_a_word_and_not_where_the_word_is_public(
     assert secrets.redact(text) == text
 
 
-@pytest.mark.requirement("client.not_granted")
+@pytest.mark.requirement("login.scopes_not_granted")
 @pytest.mark.parametrize(
     ("response", "claims", "missing"),
     [
@@ -202,7 +192,7 @@ def test_what_was_asked_for_and_not_granted_is_found(
     assert missing_scopes(["use", "email", "use"], response, claims, ACCESS) == missing
 
 
-@pytest.mark.requirement("client.not_granted")
+@pytest.mark.requirement("login.scopes_not_granted")
 def test_what_is_implied_or_shows_otherwise_is_granted() -> None:
     broad = AccessPolicy.model_validate(
         {
@@ -219,7 +209,6 @@ def test_what_is_implied_or_shows_otherwise_is_granted() -> None:
     assert describe_missing(["use"], None) == "not granted: use"
 
 
-@pytest.mark.requirement("client.default_url")
 @pytest.mark.parametrize(
     ("option", "variables", "url"),
     [
@@ -236,14 +225,12 @@ def test_the_server_is_the_one_named_else_the_compose_files(
     assert "MCP_PORT" in build_parser().format_help()
 
 
-@pytest.mark.requirement("client.default_url")
 @pytest.mark.parametrize("port", ["x", "0", "65536", "127.0.0.1:3000"])
 def test_a_port_that_is_none_is_refused_by_name(port: str) -> None:
     with pytest.raises(ValueError, match="MCP_PORT"):
         login_options(build_parser().parse_args([]), {"MCP_PORT": port})
 
 
-@pytest.mark.requirement("client.role_missing")
 def test_a_person_without_a_name_is_not_given_one() -> None:
     for access in (ACCESS, None):
         lines = explain_rejection(
@@ -253,7 +240,6 @@ def test_a_person_without_a_name_is_not_given_one() -> None:
         assert "'" not in lines[-1]
 
 
-@pytest.mark.requirement("client.terminal")
 @given(st.text())
 def test_whatever_is_shown_is_one_printable_line(text: str) -> None:
     assert all(c.isprintable() for c in printable(text))
@@ -263,14 +249,14 @@ def jwt_of(claims: object) -> str:
     return f"e30.{base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip('=')}.c2ln"
 
 
-@pytest.mark.requirement("client.claims")
+@pytest.mark.requirement("login.claims")
 def test_claims_of_a_jwt_are_read_and_an_opaque_token_has_none() -> None:
     assert decode_unverified_claims(jwt_of({"sub": "ada"})) == {"sub": "ada"}
     for opaque in ("opaque", "a.b", "a.%%%.c", jwt_of([1]), "a.e30"):
         assert decode_unverified_claims(opaque) is None
 
 
-@pytest.mark.requirement("client.claims")
+@pytest.mark.requirement("login.claims")
 def test_every_providers_spelling_is_understood() -> None:
     assert audiences({"aud": "one"}) == ["one"]
     assert audiences({"aud": ["one", "two"]}) == ["one", "two"]
@@ -278,7 +264,6 @@ def test_every_providers_spelling_is_understood() -> None:
     assert roles({"realm_access": {"roles": ["r"]}}) == roles({"mine": ["r"]}, "mine") == ["r"]
 
 
-@pytest.mark.requirement("client.role_missing")
 @pytest.mark.parametrize(
     ("claims", "expected"),
     [
@@ -297,7 +282,6 @@ def test_a_refusal_is_explained_by_what_the_token_lacks(claims: dict[str, str] |
     assert expected in "\n".join(lines)
 
 
-@pytest.mark.requirement("client.groups")
 def test_where_groups_bring_scopes_the_client_speaks_of_groups() -> None:
     output = "\n".join(describe_claims({"sub": "ada", "groups": ["staff", "user"]}, 0))
     assert "groups      staff user" in output
@@ -308,7 +292,6 @@ def test_where_groups_bring_scopes_the_client_speaks_of_groups() -> None:
     assert "roles       user" in message
 
 
-@pytest.mark.requirement("client.groups")
 def test_the_groups_that_the_access_file_names_are_those_that_are_missing() -> None:
     access = ACCESS.model_copy(update={"groups": {"engineering": ("user",), "other": ("nothing",)}})
     lines = explain_rejection(
@@ -321,7 +304,6 @@ def test_the_groups_that_the_access_file_names_are_those_that_are_missing() -> N
     assert "users get the scope use with the role user or boss (idp-config/access.yaml)" in at_keycloak
 
 
-@pytest.mark.requirement("client.role_missing")
 def test_who_asked_for_too_little_is_told_so_and_not_to_see_an_administrator() -> None:
     context = LoginContext(resource="R", scope="email", access=ACCESS)
     lines = explain_rejection(RejectedRequest(401), {"aud": "R", "scope": "email"}, context)

@@ -26,7 +26,6 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
         yield running
 
 
-@pytest.mark.requirement("client.exit_codes", "client.redacts")
 def test_a_wrong_password_ends_with_5_and_the_providers_words(
     fake: Fake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -35,14 +34,12 @@ def test_a_wrong_password_ends_with_5_and_the_providers_words(
     assert "did not log 'ada' in: Invalid username or password <hidden>" in capsys.readouterr().err
 
 
-@pytest.mark.requirement("client.exit_codes")
 def test_a_denied_login_ends_with_5(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     fake.callback_error = "access_denied"
     assert log_in(fake) == 5
     assert "access_denied" in capsys.readouterr().err
 
 
-@pytest.mark.requirement("client.role_missing", "client.exit_codes")
 def test_a_token_without_audience_ends_with_6_and_the_missing_role(
     fake: Fake, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -54,21 +51,18 @@ def test_a_token_without_audience_ends_with_6_and_the_missing_role(
     assert f"an administrator of the provider ({fake.url})" in error
 
 
-@pytest.mark.requirement("client.role_missing")
 def test_a_refused_token_is_not_fetched_a_second_time(fake: Fake) -> None:
     fake.accepts_token = False
     assert log_in(fake) == 6
     assert len(fake.forms) == 2  # one login, one consent
 
 
-@pytest.mark.requirement("client.exit_codes")
 def test_a_url_where_nobody_listens_ends_with_3(capsys: pytest.CaptureFixture[str], fake: Fake) -> None:
     assert main(["--url", "http://127.0.0.1:1/mcp"]) == 3
     assert "does not answer" in capsys.readouterr().err
     assert main(["--url", f"{fake.url}/.well-known/oauth-authorization-server"]) == 3
 
 
-@pytest.mark.requirement("client.exit_codes")
 @pytest.mark.parametrize(
     ("path", "response", "output"),
     [
@@ -86,7 +80,6 @@ def test_a_provider_that_is_no_use_ends_with_4(
     assert output in capsys.readouterr().err
 
 
-@pytest.mark.requirement("client.exit_codes")
 def test_metadata_of_another_issuer_ends_with_4(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     endpoints = {f"{n}_endpoint": f"{fake.url}/{n}" for n in ("authorization", "token", "registration")}
     impostor = {"issuer": "http://impostor.example", "response_types_supported": ["code"], **endpoints}
@@ -96,7 +89,6 @@ def test_metadata_of_another_issuer_ends_with_4(fake: Fake, capsys: pytest.Captu
     assert fake.forms == []
 
 
-@pytest.mark.requirement("client.exit_codes")
 def test_a_provider_where_nobody_listens_ends_with_4(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     document = {"resource": fake.resource, "authorization_servers": ["http://127.0.0.1:1"]}
     fake.responses["/.well-known/oauth-protected-resource/mcp"] = (200, document)
@@ -104,7 +96,6 @@ def test_a_provider_where_nobody_listens_ends_with_4(fake: Fake, capsys: pytest.
     assert "the identity provider does not answer at http://127.0.0.1:1/" in capsys.readouterr().err
 
 
-@pytest.mark.requirement("client.exit_codes")
 def test_a_server_that_goes_by_another_name_ends_with_3_and_that_name(
     fake: Fake, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -114,13 +105,11 @@ def test_a_server_that_goes_by_another_name_ends_with_3_and_that_name(
     assert "--url https://mcp.example/mcp" in capsys.readouterr().err
 
 
-@pytest.mark.requirement("client.exit_codes")
 def test_a_tool_that_is_not_there_ends_with_7(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     assert log_in(fake, "--call", "subtract") == 7
     assert "it lists: greet, add" in capsys.readouterr().err
 
 
-@pytest.mark.requirement("client.exit_codes")
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -140,7 +129,6 @@ def test_a_wrong_command_line_ends_with_2(arguments: list[str]) -> None:
     assert stopped.value.code == 2
 
 
-@pytest.mark.requirement("client.exit_codes")
 def test_ctrl_c_while_waiting_for_the_person_ends_with_130_and_no_traceback(fake: Fake) -> None:
     command = [sys.executable, "-m", "mcp_idp.cli.login", "--url", fake.resource, "--no-browser"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -152,7 +140,6 @@ def test_ctrl_c_while_waiting_for_the_person_ends_with_130_and_no_traceback(fake
     assert error.strip() == "stopped; nothing was stored on this machine"
 
 
-@pytest.mark.requirement("client.narrates")
 def test_a_reader_who_goes_away_stops_the_story_and_not_the_login(fake: Fake) -> None:
     command = [sys.executable, "-m", "mcp_idp.cli.login", "--url", fake.resource, "--headless", "--user", "ada"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

@@ -19,7 +19,6 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
         yield running
 
 
-@pytest.mark.requirement("client.narrates", "client.headless")
 def test_the_eight_steps_are_told_in_order(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     assert log_in(fake) == 0
     output = capsys.readouterr().out
@@ -29,7 +28,6 @@ def test_the_eight_steps_are_told_in_order(fake: Fake, capsys: pytest.CaptureFix
     assert 'got   {"name": "ada"}' in output
 
 
-@pytest.mark.requirement("client.headless")
 def test_login_and_consent_are_submitted_as_a_browser_would(fake: Fake) -> None:
     assert log_in(fake) == 0
     login, consent = fake.forms
@@ -38,7 +36,6 @@ def test_login_and_consent_are_submitted_as_a_browser_would(fake: Fake) -> None:
     assert fake.query["resource"] == fake.resource
 
 
-@pytest.mark.requirement("client.redacts")
 @pytest.mark.parametrize("options", [(), ("--json",)])
 @pytest.mark.parametrize("unkind", [False, True])
 def test_no_secret_is_printed_whatever_happens(
@@ -52,7 +49,6 @@ def test_no_secret_is_printed_whatever_happens(
     assert "<hidden>" in output
 
 
-@pytest.mark.requirement("client.redacts")
 def test_a_tool_that_repeats_the_token_does_not_make_the_client_print_it(
     fake: Fake, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -63,7 +59,6 @@ def test_a_tool_that_repeats_the_token_does_not_make_the_client_print_it(
     assert "I was called with <hidden>" in output
 
 
-@pytest.mark.requirement("client.terminal")
 def test_a_description_cannot_clear_the_screen(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     fake.description = "\x1b[2J\x1b]0;owned\x07 harmless \u202e"
     assert log_in(fake) == 0
@@ -72,7 +67,6 @@ def test_a_description_cannot_clear_the_screen(fake: Fake, capsys: pytest.Captur
     assert "\\x1b[2J" in output
 
 
-@pytest.mark.requirement("client.narrates")
 def test_a_server_without_authorization_is_called_without_login(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     fake.requires_login = False
     assert log_in(fake) == 0
@@ -81,7 +75,6 @@ def test_a_server_without_authorization_is_called_without_login(fake: Fake, caps
     assert [line.split()[1] for line in output.splitlines() if line.startswith("STEP ")] == ["1", "8"]
 
 
-@pytest.mark.requirement("client.narrates")
 def test_with_a_known_client_no_registration_is_made(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     fake.responses["/registration"] = (500, {})
     assert log_in(fake, "--client-id", "known") == 0
@@ -89,13 +82,11 @@ def test_with_a_known_client_no_registration_is_made(fake: Fake, capsys: pytest.
     assert fake.query["client_id"] == "known"
 
 
-@pytest.mark.requirement("client.narrates")
 def test_scope_replaces_what_the_challenge_names(fake: Fake) -> None:
     assert log_in(fake, "--scope", "mcp:tools mcp:admin") == 0
     assert fake.query["scope"] == "mcp:tools mcp:admin"
 
 
-@pytest.mark.requirement("client.json", "client.calls")
 def test_json_is_one_object_and_nothing_else(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     assert log_in(fake, "--json", "--call", "add", "a=2", "--call", "greet", "name=2") == 0
     out, err = capsys.readouterr()
@@ -107,7 +98,6 @@ def test_json_is_one_object_and_nothing_else(fake: Fake, capsys: pytest.CaptureF
     assert [call["arguments"] for call in report["calls"]] == [{"a": 2}, {"name": "2"}]
 
 
-@pytest.mark.requirement("client.json")
 def test_json_tells_a_failure_as_well(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     assert log_in(fake, "--json", "--call", "add", "a=x") == 7
     report = json.loads(capsys.readouterr().out)
@@ -115,7 +105,6 @@ def test_json_tells_a_failure_as_well(fake: Fake, capsys: pytest.CaptureFixture[
     assert report["error"]["message"] == "add: a=x is not of type integer"
 
 
-@pytest.mark.requirement("client.connect_to")
 def test_connect_to_reaches_another_address_under_the_public_name(
     fake: Fake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,7 +38,6 @@ async def fill(
         return await FormLogin(quiet_reporter(), client, "ada", "pw", issuer=issuer).log_in(start, callback)
 
 
-@pytest.mark.requirement("client.password_stays")
 @pytest.mark.parametrize("action", ["https://evil.example/", "http://id.example/login", "https://id.example:444/"])
 async def test_a_form_that_leads_elsewhere_gets_no_password(action: str) -> None:
     seen: list[str] = []
@@ -52,7 +51,6 @@ async def test_a_form_that_leads_elsewhere_gets_no_password(action: str) -> None
     assert seen == ["GET"]
 
 
-@pytest.mark.requirement("client.password_stays")
 async def test_a_page_reached_by_redirect_gets_no_password() -> None:
     def provider(request: httpx2.Request) -> httpx2.Response:
         if request.url.host == "id.example":
@@ -63,7 +61,6 @@ async def test_a_page_reached_by_redirect_gets_no_password() -> None:
         await fill(provider)
 
 
-@pytest.mark.requirement("client.password_stays")
 async def test_no_password_goes_over_plain_http_to_another_machine() -> None:
     with pytest.raises(LoginError, match="not encrypted"):
         await fill(
@@ -86,7 +83,6 @@ ELSEWHERE = [
 ]
 
 
-@pytest.mark.requirement("client.password_stays")
 @pytest.mark.parametrize("status", [302, 303, 307, 308])
 @pytest.mark.parametrize("elsewhere", ELSEWHERE)
 @pytest.mark.parametrize("after", ["GET", "POST"])
@@ -104,7 +100,6 @@ async def test_no_redirect_leads_out_of_the_issuer_s_origin(after: str, elsewher
     assert seen == ([AUTHORIZE] if after == "GET" else [AUTHORIZE, "https://id.example/login"])
 
 
-@pytest.mark.requirement("client.password_stays")
 @pytest.mark.parametrize("start", ["https://evil.example/a", "https://id.example:8443/a", "http://id.example/a"])
 async def test_a_login_page_at_another_origin_than_the_issuer_s_is_not_asked_for(start: str) -> None:
     def provider(_: httpx2.Request) -> httpx2.Response:
@@ -114,7 +109,6 @@ async def test_a_login_page_at_another_origin_than_the_issuer_s_is_not_asked_for
         await fill(provider, start)
 
 
-@pytest.mark.requirement("client.password_stays")
 @pytest.mark.parametrize("control", ["<input name=username>", "<input type=submit name=accept>"])
 async def test_a_form_for_the_name_or_for_consent_stays_there_too(control: str) -> None:
     form = f'<form method=post action="https://evil.example/">{control}</form>'
@@ -122,19 +116,17 @@ async def test_a_form_for_the_name_or_for_consent_stays_there_too(control: str) 
         await fill(lambda _: httpx2.Response(200, text=form))
 
 
-@pytest.mark.requirement("client.headless")
 async def test_a_page_that_needs_a_person_is_named() -> None:
     with pytest.raises(LoginError, match="needs user interaction: 'Scan this'"):
         await fill(lambda _: httpx2.Response(200, text="<title>Scan this</title>"))
 
 
-@pytest.mark.requirement("client.headless")
 async def test_redirects_without_end_are_given_up() -> None:
     with pytest.raises(LoginError, match="in a loop"):
         await fill(lambda _: httpx2.Response(302, headers={"location": "/again"}))
 
 
-@pytest.mark.requirement("client.callback")
+@pytest.mark.requirement("login.callback")
 async def test_only_the_answer_with_this_logins_state_is_taken() -> None:
     async with open_callback() as callback, httpx2.AsyncClient(trust_env=False) as browser:
         callback.expect_state("right")
@@ -145,7 +137,7 @@ async def test_only_the_answer_with_this_logins_state_is_taken() -> None:
         assert (await browser.get(f"{callback.redirect_uri}?code=late&state=right")).status_code == 400
 
 
-@pytest.mark.requirement("client.callback")
+@pytest.mark.requirement("login.callback")
 async def test_other_paths_methods_and_host_names_get_nothing() -> None:
     async with open_callback() as callback, httpx2.AsyncClient(trust_env=False) as browser:
         callback.expect_state("s")
@@ -156,7 +148,7 @@ async def test_other_paths_methods_and_host_names_get_nothing() -> None:
         assert (await browser.get(url)).status_code == 200
 
 
-@pytest.mark.requirement("client.callback")
+@pytest.mark.requirement("login.callback")
 async def test_a_connection_on_which_nothing_was_asked_ends_with_the_login() -> None:
     async with open_callback() as callback, httpx2.AsyncClient(trust_env=False) as browser:
         reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(callback.redirect_uri).port)
@@ -167,7 +159,6 @@ async def test_a_connection_on_which_nothing_was_asked_ends_with_the_login() -> 
     await writer.wait_closed()
 
 
-@pytest.mark.requirement("client.page")
 async def test_the_page_escapes_and_loads_nothing() -> None:
     async with open_callback() as callback, httpx2.AsyncClient(trust_env=False) as browser:
         callback.expect_state("s")
@@ -180,7 +171,6 @@ async def test_the_page_escapes_and_loads_nothing() -> None:
     assert "http" not in page("a", "b")
 
 
-@pytest.mark.requirement("client.exit_codes")
 async def test_nobody_coming_back_ends_the_wait() -> None:
     async with open_callback() as callback:
         callback.expect_state("s")
@@ -188,14 +178,12 @@ async def test_nobody_coming_back_ends_the_wait() -> None:
             await BrowserLogin(quiet_reporter(), timeout=0.01, open_browser=False).log_in(AUTHORIZE, callback)
 
 
-@pytest.mark.requirement("client.exit_codes")
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "file:///etc/passwd", "calculator:"])
 async def test_no_browser_is_handed_anything_but_a_web_address(url: str) -> None:
     with pytest.raises(ProviderError):
         check_login_url(url)
 
 
-@pytest.mark.requirement("client.narrates")
 async def test_a_bare_terminal_is_not_given_a_text_browser() -> None:
     assert not has_display({}, "linux")
     assert has_display({"DISPLAY": ":0"}, "linux")

@@ -52,7 +52,6 @@ def rules(evaluation: TokenEvaluation) -> list[str]:
 
 
 @pytest.mark.anyio
-@pytest.mark.requirement("inspect.rules", "inspect.offline")
 async def test_a_good_token_is_taken_by_every_rule() -> None:
     evaluation = await evaluation_of(Issuer().token())
     assert evaluation.accepted
@@ -62,7 +61,6 @@ async def test_a_good_token_is_taken_by_every_rule() -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.requirement("inspect.rules")
 async def test_all_that_is_wrong_shows_at_once_and_in_the_servers_order() -> None:
     bad: dict[str, Any] = {
         "iss": "http://keycloak:8080/realms/mcp",
@@ -81,7 +79,6 @@ async def test_all_that_is_wrong_shows_at_once_and_in_the_servers_order() -> Non
 
 
 @pytest.mark.anyio
-@pytest.mark.requirement("inspect.rules")
 async def test_a_forged_token_is_read_on_and_not_believed() -> None:
     evaluation = await evaluation_of(Issuer().token(key=rsa_key("stranger"), aud="account"))
     assert rules(evaluation) == ["signature", "audience"]
@@ -90,7 +87,6 @@ async def test_a_forged_token_is_read_on_and_not_believed() -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.requirement("inspect.rules")
 @pytest.mark.parametrize(
     ("token", "rule"),
     [("opaque", "not_a_jwt"), ("a.b.c.d.e", "encrypted"), ("x" * 20000, "too_long"), ("e30.e30.e30", "algorithm")],
@@ -102,7 +98,6 @@ async def test_of_what_cannot_be_read_one_rule_is_named_and_the_rest_stays_open(
 
 
 @pytest.mark.anyio
-@pytest.mark.requirement("inspect.verdict")
 async def test_a_token_without_the_base_scope_is_not_taken() -> None:
     evaluation = await evaluation_of(Issuer().token(scope="openid"))
     assert not evaluation.accepted
@@ -111,13 +106,11 @@ async def test_a_token_without_the_base_scope_is_not_taken() -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.requirement("inspect.rules")
 @pytest.mark.parametrize("claims", [{"exp": NOW - 100, "nbf": NOW + 9000}, {"iat": "x"}, {"aud": [1]}, {"cnf": {}}])
 async def test_going_on_after_a_refusal_comes_to_an_end(claims: dict[str, Any]) -> None:
     assert rules(await evaluation_of(Issuer().token(**claims)))
 
 
-@pytest.mark.requirement("inspect.rules")
 def test_every_rule_of_the_server_has_a_title() -> None:
     assert set(RULE_DESCRIPTIONS) == set(TokenErrorReason)
     assert list(RULE_DESCRIPTIONS)[: len(JWT_RULES)] == list(JWT_RULES)
@@ -143,7 +136,6 @@ FRESH: dict[str, Any] = {
 }  # for a running clock; only the lifetime is rejected
 
 
-@pytest.mark.requirement("inspect.no_token_shown", "inspect.rules")
 @pytest.mark.parametrize("options", [(), ("--json",)])
 def test_a_refused_token_is_explained_and_not_shown(
     key_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
@@ -156,7 +148,6 @@ def test_a_refused_token_is_explained_and_not_shown(
     assert [part for part in token.split(".") if part in output] == []
 
 
-@pytest.mark.requirement("inspect.no_token_shown")
 def test_nothing_in_a_token_steers_the_terminal(
     key_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -169,7 +160,6 @@ def test_nothing_in_a_token_steers_the_terminal(
     assert max(map(len, output.splitlines())) < 2100
 
 
-@pytest.mark.requirement("inspect.no_token_shown")
 def test_a_token_as_an_argument_is_refused(key_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert inspect_cli.main(["eyJ.a.b"]) == 2
     output = "".join(capsys.readouterr())
@@ -177,7 +167,6 @@ def test_a_token_as_an_argument_is_refused(key_file: Path, capsys: pytest.Captur
     assert "eyJ.a.b" not in output
 
 
-@pytest.mark.requirement("inspect.verdict")
 @pytest.mark.parametrize(("text", "code"), [("", 2), ("x" * 70000, 2), ('{"error": "x"}', 2), ("{", 2), ("opaque", 1)])
 def test_the_exit_code_tells_usage_from_refusal(
     key_file: Path, monkeypatch: pytest.MonkeyPatch, text: str, code: int
@@ -185,7 +174,6 @@ def test_the_exit_code_tells_usage_from_refusal(
     assert inspect(monkeypatch, text, "--jwks", str(key_file)) == code
 
 
-@pytest.mark.requirement("inspect.verdict", "inspect.offline")
 def test_a_token_that_the_server_would_take_is_exit_code_0(
     key_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -195,7 +183,6 @@ def test_a_token_that_the_server_would_take_is_exit_code_0(
     assert "ACCEPTED: subject 4f0c" in capsys.readouterr().out
 
 
-@pytest.mark.requirement("inspect.verdict")
 def test_without_keys_the_exit_code_is_3(
     key_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -204,13 +191,11 @@ def test_without_keys_the_exit_code_is_3(
     assert "UNKNOWN" in capsys.readouterr().out
 
 
-@pytest.mark.requirement("inspect.verdict")
 @pytest.mark.parametrize("text", ["x", "Bearer x", " bearer  x\n", '{"access_token": "x"}'])
 def test_a_token_is_read_however_it_is_wrapped(text: str) -> None:
     assert read_token(io.StringIO(text)) == "x"
 
 
-@pytest.mark.requirement("inspect.verdict")
 def test_a_key_set_that_cannot_be_read_is_said(key_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert inspect(monkeypatch, "x", "--jwks", str(key_file.with_name("missing.json"))) == 2
     key_file.write_bytes(b" " * (600 * 1024))
@@ -219,7 +204,6 @@ def test_a_key_set_that_cannot_be_read_is_said(key_file: Path, monkeypatch: pyte
         read_token(io.StringIO("Bearer "))
 
 
-@pytest.mark.requirement("inspect.settings")
 def test_the_environment_comes_before_the_file(tmp_path: Path) -> None:
     dotenv = tmp_path / ".env"
     dotenv.write_text(
@@ -247,7 +231,6 @@ def test_the_environment_comes_before_the_file(tmp_path: Path) -> None:
     assert server_environment(both, tmp_path)["OAUTH_SERVER_URL"] == "https://x"
 
 
-@pytest.mark.requirement("inspect.settings")
 def test_the_access_file_of_env_is_the_containers_wherever_one_stands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -272,7 +255,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
         yield running
 
 
-@pytest.mark.requirement("token.stdout", "token.unregisters")
+@pytest.mark.requirement("token.deregistration")
 @pytest.mark.parametrize("accepted", [True, False])
 def test_the_token_stands_alone_on_standard_output(
     fake: Fake, capsys: pytest.CaptureFixture[str], *, accepted: bool
@@ -286,13 +269,12 @@ def test_the_token_stands_alone_on_standard_output(
     assert fake.removals == [("/c/1", "Bearer the-rat")]
 
 
-@pytest.mark.requirement("token.unregisters")
+@pytest.mark.requirement("token.deregistration")
 def test_the_registration_is_kept_if_that_is_asked_for(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--url", fake.resource, "--headless", "--user", "ada", "--keep"]) == 0
     assert fake.removals == []
 
 
-@pytest.mark.requirement("token.stdout")
 def test_without_a_login_there_is_no_token(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     fake.requires_login = False
     assert cli.main(["--url", fake.resource, "--headless", "--user", "ada"]) == 5
@@ -301,7 +283,6 @@ def test_without_a_login_there_is_no_token(fake: Fake, capsys: pytest.CaptureFix
     assert "requires no login" in captured.err
 
 
-@pytest.mark.requirement("token.stdout")
 def test_a_fault_on_the_way_is_told_in_the_doctors_words(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     fake.responses["/.well-known/oauth-authorization-server"] = (200, {"issuer": "http://other.example/"})
     assert cli.main(["--url", fake.resource, "--flow", "device"]) == 4
@@ -311,7 +292,7 @@ def test_a_fault_on_the_way_is_told_in_the_doctors_words(fake: Fake, capsys: pyt
     assert "scripts/doctor" in captured.err
 
 
-@pytest.mark.requirement("token.credentials")
+@pytest.mark.requirement("token.client_credentials")
 @pytest.mark.parametrize("content", ["", None])
 def test_a_secret_that_is_not_there_is_a_wrong_command_line(fake: Fake, tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "secret"
@@ -323,7 +304,7 @@ def test_a_secret_that_is_not_there_is_a_wrong_command_line(fake: Fake, tmp_path
         assert ended.value.code == 2
 
 
-@pytest.mark.requirement("token.credentials")
+@pytest.mark.requirement("token.client_credentials")
 def test_a_server_does_not_choose_who_sees_a_secret(
     fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -390,7 +371,7 @@ PENDING = {"error": "authorization_pending"}
 
 
 @pytest.mark.anyio
-@pytest.mark.requirement("token.device")
+@pytest.mark.requirement("token.device_flow")
 async def test_the_device_flow_polls_as_it_is_told() -> None:
     device = Device(PENDING, PENDING, {"error": "slow_down"}, PENDING, {"access_token": "the-token"})
     async with device.http() as http:
@@ -406,7 +387,7 @@ async def test_the_device_flow_polls_as_it_is_told() -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.requirement("token.device")
+@pytest.mark.requirement("token.device_flow")
 @pytest.mark.parametrize("error", ["access_denied", "expired_token", "invalid_grant", ""])
 async def test_the_device_flow_ends_with_the_reason(error: str) -> None:
     device = Device(PENDING, {"error": error})
@@ -417,7 +398,7 @@ async def test_the_device_flow_ends_with_the_reason(error: str) -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.requirement("token.device")
+@pytest.mark.requirement("token.device_flow")
 async def test_nobody_is_asked_for_a_code_where_the_provider_refuses_the_flow() -> None:
     device = Device({"error": "unauthorized_client"})
     async with device.http() as http:
@@ -427,7 +408,7 @@ async def test_nobody_is_asked_for_a_code_where_the_provider_refuses_the_flow() 
 
 
 @pytest.mark.anyio
-@pytest.mark.requirement("token.device")
+@pytest.mark.requirement("token.device_flow")
 @pytest.mark.parametrize(
     "junk", [{"device_code": 7}, {"verification_uri": "javascript:alert(1)"}, {"verification_uri": None}]
 )
@@ -440,7 +421,7 @@ async def test_a_place_that_is_no_web_page_is_shown_to_nobody(junk: dict[str, An
 
 
 @pytest.mark.anyio
-@pytest.mark.requirement("token.device")
+@pytest.mark.requirement("token.device_flow")
 @pytest.mark.parametrize(("interval", "waits"), [(-1, 5), (0, 5), ("9", 5), (True, 5), (10**9, 5), (1, 1), (None, 5)])
 async def test_an_interval_that_is_none_is_not_believed(interval: object, waits: float) -> None:
     device = Device(PENDING, {"access_token": "t"})
@@ -451,7 +432,7 @@ async def test_an_interval_that_is_none_is_not_believed(interval: object, waits:
 
 
 @pytest.mark.anyio
-@pytest.mark.requirement("token.credentials")
+@pytest.mark.requirement("token.client_credentials")
 @pytest.mark.parametrize("methods", [["client_secret_basic"], ["client_secret_post"], None])
 async def test_a_secret_brings_the_clients_own_token(methods: list[str] | None) -> None:
     device = Device({"access_token": "the-token"})
@@ -471,7 +452,7 @@ async def test_a_secret_brings_the_clients_own_token(methods: list[str] | None) 
 
 
 @pytest.mark.anyio
-@pytest.mark.requirement("token.credentials")
+@pytest.mark.requirement("token.client_credentials")
 async def test_a_refused_secret_is_told_in_the_providers_words() -> None:
     device = Device({"error": "invalid_client", "error_description": "wrong: s3cret-words"})
     async with device.http() as http:
@@ -481,7 +462,7 @@ async def test_a_refused_secret_is_told_in_the_providers_words() -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.requirement("token.credentials")
+@pytest.mark.requirement("token.client_credentials")
 async def test_a_key_brings_the_clients_own_token_and_stays_here() -> None:
     key = ClientSigningKey("RS256", rsa_key("machine"))
     device = Device({"access_token": "the-token"})
@@ -497,7 +478,7 @@ async def test_a_key_brings_the_clients_own_token_and_stays_here() -> None:
     assert flow.narrator.secrets.redact(assertion) == "<hidden>"
 
 
-@pytest.mark.requirement("token.credentials")
+@pytest.mark.requirement("token.client_credentials")
 def test_a_key_and_a_secret_at_once_or_no_key_are_a_wrong_command_line(fake: Fake, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no key")
     one = ["--client-key-file", str(tmp_path / "file")]

@@ -95,7 +95,7 @@ def expressions(source: str) -> list[str]:
     return [str(inner) for part in tree.find_data("string_part") for inner in part.children if hasattr(inner, "data")]
 
 
-@pytest.mark.requirement("auth0.data")
+@pytest.mark.requirement("auth0.no_expressions")
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_a_string_stands_for_itself_and_is_no_expression(hostile: str) -> None:
     source = locals_block({"one": hostile, "two": {hostile: [hostile, True, 3, None]}})
@@ -104,14 +104,14 @@ def test_a_string_stands_for_itself_and_is_no_expression(hostile: str) -> None:
     assert found == {"one": hostile, "two": {hostile: [hostile, True, 3, None]}}
 
 
-@pytest.mark.requirement("auth0.data")
+@pytest.mark.requirement("auth0.no_expressions")
 def test_the_test_sees_an_expression_where_one_is() -> None:
     assert expressions('locals {\n  a = "${b}"\n}\n')
     assert expressions('locals {\n  a = "%{if b}x%{endif}"\n}\n')
     assert text("${a}%{b}") == '"$${a}%%{b}"'
 
 
-@pytest.mark.requirement("auth0.data")
+@pytest.mark.requirement("auth0.no_expressions")
 def test_whatever_the_access_file_holds_is_data(variables: Variables) -> None:
     def change(access: Any) -> None:
         access["resource"]["name"] = 'MCP "${var.x}" %{if true}'
@@ -128,7 +128,6 @@ def test_whatever_the_access_file_holds_is_data(variables: Variables) -> None:
     assert found["clients"] == {'${a}"b\\': {"name": "%{x}\n}", "callbacks": ["http://127.0.0.1/${path.root}"]}}
 
 
-@pytest.mark.requirement("auth0.same_file")
 def test_the_terraform_says_what_the_access_file_says(variables: Variables, capsys: pytest.CaptureFixture[str]) -> None:
     assert render() == 0
     access = load_access(Path(variables["ACCESS_FILE"]))
@@ -145,7 +144,6 @@ def test_the_terraform_says_what_the_access_file_says(variables: Variables, caps
     assert capsys.readouterr().out == "no changes\n"
 
 
-@pytest.mark.requirement("auth0.same_file")
 def test_every_local_that_is_used_is_written_and_every_one_written_is_used(variables: Variables) -> None:
     assert render() == 0
     (found,) = read(written(variables, "access.tf"))["locals"]
@@ -160,7 +158,6 @@ def resources(variables: Variables) -> dict[str, dict[str, Any]]:
     }
 
 
-@pytest.mark.requirement("auth0.closed")
 @pytest.mark.parametrize("profile", ["open-dev", "loopback-only", "initial-access-token", "closed", "cimd"])
 def test_registration_is_open_only_where_file_and_person_both_say_so(variables: Variables, profile: str) -> None:
     edit(variables, lambda access: access["registration"].update(profile=profile, document_domains=["claude.ai"]))
@@ -176,7 +173,6 @@ def test_registration_is_open_only_where_file_and_person_both_say_so(variables: 
     assert [v["default"] for v in variable.values()] == [False, False, False]
 
 
-@pytest.mark.requirement("auth0.no_machines")
 def test_no_token_is_given_without_a_person(variables: Variables) -> None:
     found = resources(variables)
     (rules,) = found["auth0_resource_server.mcp"]["subject_type_authorization"]
@@ -187,7 +183,6 @@ def test_no_token_is_given_without_a_person(variables: Variables) -> None:
     assert found["auth0_client.mcp"]["grant_types"] == ["authorization_code", "refresh_token"]
 
 
-@pytest.mark.requirement("auth0.limits")
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -216,7 +211,6 @@ def test_what_auth0_cannot_do_is_said_in_the_file_and_aloud(
     assert f"# - {line.removeprefix('warning: ')}\n" in written(variables, "access.tf")
 
 
-@pytest.mark.requirement("auth0.limits")
 def test_what_the_access_file_does_not_use_is_not_spoken_of(
     variables: Variables, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -224,7 +218,6 @@ def test_what_the_access_file_does_not_use_is_not_spoken_of(
     assert not re.search("not rendered|groups|introspect_for", capsys.readouterr().err)
 
 
-@pytest.mark.requirement("auth0.refused")
 @pytest.mark.parametrize(
     ("changed", "change", "message"),
     [
@@ -244,7 +237,6 @@ def test_what_cannot_work_is_refused(
         Auth0Settings.load({**variables, **changed})
 
 
-@pytest.mark.requirement("auth0.refused")
 def test_a_custom_domain_is_not_taken_for_the_tenant_s(
     variables: Variables, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -254,14 +246,12 @@ def test_a_custom_domain_is_not_taken_for_the_tenant_s(
     assert "AUTH0_DOMAIN" in capsys.readouterr().out
 
 
-@pytest.mark.requirement("auth0.refused")
 def test_a_missing_file_is_named(variables: Variables, capsys: pytest.CaptureFixture[str]) -> None:
     (Path(variables["ACCESS_FILE"]).parent / "auth0" / "main.tf").unlink()
     assert render() == 2
     assert "main.tf: cannot be read" in capsys.readouterr().err
 
 
-@pytest.mark.requirement("auth0.limits")
 def test_the_guide_names_every_setting_of_the_rendering() -> None:
     guide = (ROOT / "docs" / "providers" / "auth0.md").read_text(encoding="utf-8")
     assert [name for name in NAMES if name not in guide] == []

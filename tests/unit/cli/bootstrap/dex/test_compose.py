@@ -18,7 +18,6 @@ def services() -> dict[str, dict[str, Any]]:
     return found
 
 
-@pytest.mark.requirement("dex.compose")
 def test_only_the_front_is_published_and_on_this_machine(services: dict[str, dict[str, Any]]) -> None:
     published = {name: service["ports"] for name, service in services.items() if "ports" in service}
     assert published == {"front": ["127.0.0.1:${DEX_PORT:-5556}:5556"]}  # others: docker-compose.yml
@@ -27,7 +26,6 @@ def test_only_the_front_is_published_and_on_this_machine(services: dict[str, dic
     assert others == {"front", "bootstrap"}
 
 
-@pytest.mark.requirement("dex.compose")
 def test_no_service_has_a_right_it_does_not_need(services: dict[str, dict[str, Any]]) -> None:
     for name, service in services.items():
         if name != "mcp-server":
@@ -39,7 +37,6 @@ def test_no_service_has_a_right_it_does_not_need(services: dict[str, dict[str, A
     assert [name for name in ("dex", "front") if services[name]["user"] != "1000:1000"] == []
 
 
-@pytest.mark.requirement("dex.compose")
 def test_the_server_is_the_one_of_the_first_file_with_other_urls(services: dict[str, dict[str, Any]]) -> None:
     server = services["mcp-server"]
     assert server["extends"] == {"file": "docker-compose.yml", "service": "mcp-server"}
@@ -47,7 +44,6 @@ def test_the_server_is_the_one_of_the_first_file_with_other_urls(services: dict[
     assert server["environment"]["OAUTH_PROVIDER"] == "dex"
 
 
-@pytest.mark.requirement("dex.compose")
 def test_dex_s_file_with_the_hashes_is_mounted_by_who_needs_it(services: dict[str, dict[str, Any]]) -> None:
     readers = {name: v for name, s in services.items() for v in s.get("volumes", []) if v.startswith("dex-files")}
     assert readers == {

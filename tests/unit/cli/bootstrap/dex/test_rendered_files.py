@@ -55,7 +55,6 @@ def clients(variables: Variables) -> dict[str, Json]:
     return {client["id"]: client for client in config(variables)["staticClients"]}
 
 
-@pytest.mark.requirement("dex.render")
 def test_a_second_run_changes_nothing(variables: Variables) -> None:
     first, message = run(variables)
     first.write()
@@ -65,7 +64,6 @@ def test_a_second_run_changes_nothing(variables: Variables) -> None:
     assert message == ["no changes"]
 
 
-@pytest.mark.requirement("dex.render")
 def test_a_changed_password_is_told_and_not_shown(variables: Variables) -> None:
     run(variables)[0].write()
     edit(variables, "access.yaml", lambda a: a["demo_users"]["reader"].update(password="hunter2", roles=["mcp-writer"]))
@@ -78,7 +76,6 @@ def test_a_changed_password_is_told_and_not_shown(variables: Variables) -> None:
     assert "$2b$" not in text
 
 
-@pytest.mark.requirement("dex.render", "groups.dex")
 def test_a_person_s_groups_are_groups_at_dex_and_a_role_that_counts_nothing_there_is_a_warning(
     variables: Variables,
 ) -> None:
@@ -105,7 +102,6 @@ def _planned_output(variables: Variables) -> list[str]:
     return message
 
 
-@pytest.mark.requirement("dex.render")
 def test_secrets_of_connectors_are_not_shown(variables: Variables) -> None:
     def connect(secret: str) -> None:
         current = {
@@ -124,14 +120,12 @@ def test_secrets_of_connectors_are_not_shown(variables: Variables) -> None:
     assert not re.search("first-secret|second-secret", "\n".join(message))
 
 
-@pytest.mark.requirement("dex.render")
 def test_plan_writes_nothing(variables: Variables, capsys: pytest.CaptureFixture[str]) -> None:
     assert COMMANDS["plan"](argparse.Namespace(), variables) == 0
     assert "5 changes" in capsys.readouterr().out
     assert not Path(variables["DEX_FILES"]).exists()
 
 
-@pytest.mark.requirement("dex.render")
 def test_a_file_that_somebody_spoilt_is_written_anew(variables: Variables) -> None:
     run(variables)[0].write()
     for spoilt in (
@@ -146,7 +140,6 @@ def test_a_file_that_somebody_spoilt_is_written_anew(variables: Variables) -> No
         assert yaml.safe_load(path.read_text())["issuer"] == "http://localhost:5556"
 
 
-@pytest.mark.requirement("dex.files")
 def test_dex_s_file_is_its_user_s_only_and_nothing_else_is_left(variables: Variables) -> None:
     run(variables)[0].write()
     folder = Path(variables["DEX_FILES"])
@@ -158,14 +151,12 @@ def test_dex_s_file_is_its_user_s_only_and_nothing_else_is_left(variables: Varia
     assert "secret" not in proxy.lower().replace("holds no secret", "")
 
 
-@pytest.mark.requirement("dex.files")
 def test_a_folder_that_cannot_be_written_is_named(variables: Variables, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="DEX_FILES says where"):
         run({**variables, "DEX_FILES": str(tmp_path / "file" / "x")})[0].write()
 
 
-@pytest.mark.requirement("dex.register_profiles")
 def test_which_clients_there_are_follows_from_the_registration_profile(variables: Variables) -> None:
     found = {}
     for profile in ("open-dev", "loopback-only", "closed"):
@@ -184,7 +175,6 @@ def test_which_clients_there_are_follows_from_the_registration_profile(variables
     }
 
 
-@pytest.mark.requirement("dex.register_profiles")
 def test_a_client_of_the_access_file_keeps_its_redirects(variables: Variables) -> None:
     exact = {"name": "Report", "redirect_uris": ["https://app.example.com/cb", "http://localhost/cb"]}
     edit(variables, "access.yaml", lambda a: a["clients"].update(report=exact))
@@ -227,7 +217,6 @@ REJECTED: list[tuple[str, str, Callable[[Json], object]]] = [
 ]
 
 
-@pytest.mark.requirement("dex.refused")
 @pytest.mark.parametrize(("message", "file", "change"), REJECTED, ids=[message for message, _, _ in REJECTED])
 def test_what_cannot_work_is_refused_with_its_place(
     variables: Variables, message: str, file: str, change: Callable[[Json], object]
@@ -237,7 +226,6 @@ def test_what_cannot_work_is_refused_with_its_place(
         run(variables)
 
 
-@pytest.mark.requirement("dex.refused")
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -260,7 +248,6 @@ def test_a_setting_that_could_write_into_the_files_is_refused(variables: Variabl
         run({**variables, name: value})
 
 
-@pytest.mark.requirement("dex.refused")
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -277,7 +264,6 @@ def test_what_is_safe_on_loopback_only_is_refused_elsewhere(
         run({**variables, **public})
 
 
-@pytest.mark.requirement("dex.refused")
 def test_the_network_is_never_crossed_in_the_clear(variables: Variables) -> None:
     edit(variables, "access.yaml", lambda a: (a.update(demo_users={}), a["registration"].update(profile="closed")))
     with pytest.raises(ConfigError, match="use https"):
@@ -290,7 +276,6 @@ def test_the_network_is_never_crossed_in_the_clear(variables: Variables) -> None
         )
 
 
-@pytest.mark.requirement("dex.connectors")
 @pytest.mark.parametrize(
     "example", sorted(path.name for path in (ROOT / "idp-config" / "dex" / "connectors").iterdir())
 )
@@ -310,7 +295,6 @@ def test_each_connector_opens_its_own_paths_and_no_others(variables: Variables, 
             assert "$" in line  # from Dex's environment
 
 
-@pytest.mark.requirement("dex.render")
 def test_a_later_file_s_members_take_the_place_of_an_earlier_one_s(variables: Variables) -> None:
     files = "dex.yaml,postgres.yaml,connectors/ldap.yaml,connectors/oidc.yaml"
     made = config({**variables, "DEX_CONFIG": files})
@@ -318,7 +302,6 @@ def test_a_later_file_s_members_take_the_place_of_an_earlier_one_s(variables: Va
     assert [connector["id"] for connector in made["connectors"]] == ["ldap", "oidc"]
 
 
-@pytest.mark.requirement("dex.render")
 def test_the_mark_tells_one_configuration_from_another(variables: Variables) -> None:
     marks = set()
     for role in ("mcp-reader", "mcp-writer"):
@@ -328,7 +311,6 @@ def test_the_mark_tells_one_configuration_from_another(variables: Variables) -> 
     assert len(marks) == 2
 
 
-@pytest.mark.requirement("dex.render")
 def test_a_template_with_an_unknown_placeholder_is_refused(variables: Variables) -> None:
     path = Path(variables["ACCESS_FILE"]).parent / "dex" / "Caddyfile"
     for wrong in ("%%{upstreem}", "%%", "%%{a b}"):
@@ -337,20 +319,17 @@ def test_a_template_with_an_unknown_placeholder_is_refused(variables: Variables)
             run(variables)
 
 
-@pytest.mark.requirement("dex.refused")
 @pytest.mark.parametrize("profile", ["cimd", "initial-access-token"])
 def test_a_registration_profile_that_dex_has_no_means_for_is_refused(profile: str) -> None:
     with pytest.raises(ConfigError, match="Dex does not support"):
         check_profile(profile)
 
 
-@pytest.mark.requirement("dex.refused")
 def test_a_container_is_told_where_the_front_is(variables: Variables) -> None:
     with pytest.raises(ConfigError, match="http://front:5556"):
         DexSettings.load({**variables, "RUNNING_IN_CONTAINER": "1"})
 
 
-@pytest.mark.requirement("dex.render")
 def test_nothing_that_people_wrote_is_lost(variables: Variables) -> None:
     settings = DexSettings.load(variables)
     written: dict[str, Any] = yaml.safe_load((settings.sources / "dex.yaml").read_text())

@@ -35,7 +35,6 @@ def variables(folder: Path, access: dict[str, Any] | None = None, **changes: str
     }
 
 
-@pytest.mark.requirement("front.settings")
 @pytest.mark.parametrize(
     ("changes", "access", "message"),
     [
@@ -66,7 +65,6 @@ def test_what_cannot_work_is_refused_in_one_line(
     assert "\n" not in str(rejected.value)
 
 
-@pytest.mark.requirement("front.settings")
 def test_over_tls_the_cookie_of_the_consent_page_belongs_to_this_host_alone(tmp_path: Path) -> None:
     public = {"OAUTH_SERVER_URL": "https://login.example.com", "MCP_PUBLIC_URL": "https://mcp.example.com/mcp"}
     access = {"registration": {"profile": "loopback-only"}}
@@ -75,7 +73,7 @@ def test_over_tls_the_cookie_of_the_consent_page_belongs_to_this_host_alone(tmp_
     assert "%%" not in caddyfile
 
 
-@pytest.mark.requirement("front.register")
+@pytest.mark.requirement("registration_proxy.registration")
 def test_the_registration_profile_decides_who_is_handed_the_client_id(tmp_path: Path) -> None:
     vendors = {"v": ["https://v.example/cb"]}
 
@@ -90,7 +88,6 @@ def test_the_registration_profile_decides_who_is_handed_the_client_id(tmp_path: 
     assert "error 403" in files("closed")["front/Caddyfile"]
 
 
-@pytest.mark.requirement("front.settings")
 def test_a_second_render_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -103,7 +100,6 @@ def test_a_second_render_changes_nothing(
     assert bootstrap_cli.main(["--provider", "entra", "apply"]) == ConfigError.exit_code
 
 
-@pytest.mark.requirement("front.settings")
 def test_the_guide_documents_every_setting_and_the_compose_file_hands_it_through() -> None:
     guide = (ROOT / "docs" / "entra-front.md").read_text(encoding="utf-8")
     compose = (ROOT / "docker-compose.entra.yml").read_text(encoding="utf-8")

@@ -23,7 +23,6 @@ def _load(folder: Path, account: str | None, **variables: str) -> KeycloakSettin
     return KeycloakSettings.load({**environment, **variables}, account)
 
 
-@pytest.mark.requirement("hand_over.files")
 @pytest.mark.parametrize("account", ACCOUNTS)
 def test_an_account_takes_the_administrator_s_place_once_it_works(account: str, tmp_path: Path) -> None:
     file = account_file(tmp_path, account)
@@ -42,7 +41,6 @@ def test_an_account_takes_the_administrator_s_place_once_it_works(account: str, 
     assert all(_load(tmp_path, other).admin_client_id == "bootstrap" for other in ACCOUNTS if other != account)
 
 
-@pytest.mark.requirement("hand_over.files")
 def test_an_account_s_own_secret_is_enough(tmp_path: Path) -> None:
     file = account_file(tmp_path, "check")
     file.parent.mkdir()
@@ -52,7 +50,6 @@ def test_an_account_s_own_secret_is_enough(tmp_path: Path) -> None:
         _load(tmp_path, "apply", KEYCLOAK_ADMIN_CLIENT_SECRET="")
 
 
-@pytest.mark.requirement("hand_over.files")
 @pytest.mark.parametrize(
     ("variables", "named"),
     [({"KEYCLOAK_ACCOUNTS": ""}, "KEYCLOAK_ACCOUNTS"), ({"KEYCLOAK_ADMIN_REALM": "mcp"}, "master")],
@@ -62,7 +59,6 @@ def test_a_hand_over_that_cannot_work_asks_nobody(variables: dict[str, str], nam
         replace_bootstrap_admin(_load(tmp_path, None, **variables), wait=0, log=lambda _: None)
 
 
-@pytest.mark.requirement("hand_over.refused", "groups.accounts")
 @pytest.mark.parametrize("hidden", ["users", "groups"])
 @pytest.mark.parametrize(
     ("account", "file", "reads"),
@@ -86,7 +82,6 @@ def test_an_account_that_should_see_people_and_does_not_is_named(
     assert (unproven in str(rejected.value)) == reads
 
 
-@pytest.mark.requirement("hand_over.limited", "groups.accounts")
 def test_who_checks_sees_people_always_and_who_applies_only_where_there_are_some() -> None:
     assert "view-users" in ACCOUNTS["check"].roles
     assert not ACCOUNTS["check"].user_roles

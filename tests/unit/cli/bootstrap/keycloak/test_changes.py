@@ -37,7 +37,6 @@ def access() -> AccessPolicy:
     return load_access(CONFIG / "access.yaml")
 
 
-@pytest.mark.requirement("bootstrap.changes")
 @pytest.mark.parametrize(
     ("expected", "there", "equal"),
     [
@@ -60,7 +59,6 @@ def test_what_keycloak_adds_reorders_or_drops_is_no_difference(expected: object,
     assert diff({"member": expected}, {"member": there}) == ({} if equal else {"member": expected})
 
 
-@pytest.mark.requirement("bootstrap.order")
 def test_a_new_realm_gets_its_rules_before_what_they_bind(access: AccessPolicy) -> None:
     texts = [change.text for change in plan(desired(access), CurrentState())]
 
@@ -85,7 +83,6 @@ def test_a_new_realm_gets_its_rules_before_what_they_bind(access: AccessPolicy) 
     assert texts[-1].startswith("registration: allowed redirect hosts")
 
 
-@pytest.mark.requirement("bootstrap.order")
 def test_accounts_lose_what_they_shall_not_have_before_a_scope_is_bound_and_get_the_rest_after(
     access: AccessPolicy,
 ) -> None:
@@ -128,7 +125,6 @@ def test_accounts_lose_what_they_shall_not_have_before_a_scope_is_bound_and_get_
     assert all(texts.count(text) == 1 for text in (*revocations, *grants))
 
 
-@pytest.mark.requirement("bootstrap.order")
 def test_a_role_is_bound_before_another_is_unbound(access: AccessPolicy) -> None:
     mcp_admin = {"id": "1", "name": "mcp:admin", "protocol": "openid-connect", "attributes": {}}
     profile = {"id": "3", "name": "view-profile"}
@@ -141,7 +137,6 @@ def test_a_role_is_bound_before_another_is_unbound(access: AccessPolicy) -> None
     assert changes[2].body == [profile]
 
 
-@pytest.mark.requirement("bootstrap.roles")
 @pytest.mark.parametrize(("attributes", "managed"), [({"kept.by": ["bootstrap_idp"]}, True), ({}, False)])
 def test_a_role_of_ours_that_brings_others_is_taken_apart(
     access: AccessPolicy, attributes: dict[str, list[str]], *, managed: bool
@@ -156,7 +151,6 @@ def test_a_role_of_ours_that_brings_others_is_taken_apart(
     assert len(list(unmanaged_composites(access, actual))) == (not managed)
 
 
-@pytest.mark.requirement("bootstrap.roles")
 def test_a_role_that_everybody_has_by_another_one_is_bound_to_nothing(access: AccessPolicy) -> None:
     reader = {"id": "1", "name": "mcp-reader"}
     nested = DefaultRoles(direct_roles=frozenset({"employee"}), by_id={"1": {"employee"}})
@@ -165,7 +159,7 @@ def test_a_role_that_everybody_has_by_another_one_is_bound_to_nothing(access: Ac
         require_writable(desired(access), CurrentState(realm=realm, roles={"mcp-reader": reader}, default=nested))
 
 
-@pytest.mark.requirement("adoption.taken_over")
+@pytest.mark.requirement("existing_realm.registration_token")
 @pytest.mark.parametrize(("recorded", "adopted"), [((), ["mcp-native", RESOURCE]), ((RESOURCE,), ["mcp-native"])])
 def test_who_registered_a_client_that_becomes_ours_loses_the_token_for_it_first(
     access: AccessPolicy, recorded: tuple[str, ...], adopted: list[str]
@@ -183,7 +177,6 @@ def test_who_registered_a_client_that_becomes_ours_loses_the_token_for_it_first(
     assert max(changes.index(change) for change in first) < written
 
 
-@pytest.mark.requirement("bootstrap.order")
 def test_registration_is_shut_first_and_only_if_something_changes(access: AccessPolicy) -> None:
     config = {"trusted-hosts": ["localhost"], "host-sending-registration-request-must-match": ["false"]}
     guard = {"id": "1", "config": {**config, "client-uris-must-match": ["true"]}}
@@ -196,7 +189,6 @@ def test_registration_is_shut_first_and_only_if_something_changes(access: Access
     ]
 
 
-@pytest.mark.requirement("drift.ten_changes")
 @pytest.mark.parametrize("other_changes", [True, False])
 @pytest.mark.parametrize("profile", ["closed", "initial-access-token", "cimd"])
 def test_a_door_that_shall_be_shut_and_is_not_is_named(
@@ -216,7 +208,6 @@ def test_a_door_that_shall_be_shut_and_is_not_is_named(
     assert "trusted-hosts" in {field.name for field in named.fields}
 
 
-@pytest.mark.requirement("bootstrap.changes")
 def test_no_printed_form_of_a_change_shows_a_secret_or_a_password(access: AccessPolicy) -> None:
     user = DemoUser(password="only-she-knows", roles=("mcp-reader",))
     changes = plan(desired(access.model_copy(update={"demo_users": {"somebody": user}})), CurrentState())
@@ -229,7 +220,7 @@ def test_no_printed_form_of_a_change_shows_a_secret_or_a_password(access: Access
     assert "k" * 43 not in repr(KeycloakSettings.load(environment()))
 
 
-@pytest.mark.requirement("bootstrap.redirects")
+@pytest.mark.requirement("bootstrap.redirect_uris")
 @pytest.mark.parametrize(
     "uri",
     [
@@ -245,7 +236,7 @@ def test_loopback_redirects_fit_the_pattern(uri: str) -> None:
     assert re.search(LOOPBACK_PATTERN, uri)
 
 
-@pytest.mark.requirement("bootstrap.redirects")
+@pytest.mark.requirement("bootstrap.redirect_uris")
 @pytest.mark.parametrize(
     "uri",
     [
@@ -278,7 +269,7 @@ def test_anything_else_does_not_fit_the_pattern(uri: str) -> None:
     assert not re.search(LOOPBACK_PATTERN, uri)
 
 
-@pytest.mark.requirement("bootstrap.redirects")
+@pytest.mark.requirement("bootstrap.redirect_uris")
 def test_a_vendors_uri_fits_exactly_itself(access: AccessPolicy) -> None:
     for uri in (uri for uris in access.registration.vendors.values() for uri in uris):
         pattern = exact_pattern(uri)
@@ -287,7 +278,6 @@ def test_a_vendors_uri_fits_exactly_itself(access: AccessPolicy) -> None:
             assert not re.search(pattern, other), other
 
 
-@pytest.mark.requirement("bootstrap.profiles")
 def test_each_registration_profile_has_its_own_patterns(access: AccessPolicy) -> None:
     def patterns(profile: str) -> list[str]:
         return redirect_patterns(access.registration.model_copy(update={"profile": profile}))
@@ -297,7 +287,6 @@ def test_each_registration_profile_has_its_own_patterns(access: AccessPolicy) ->
     assert len(patterns("open-dev")) == 8
 
 
-@pytest.mark.requirement("bootstrap.loopback_only")
 @pytest.mark.parametrize(
     "variables",
     [
@@ -313,7 +302,6 @@ def test_demo_users_are_refused_unless_all_is_on_loopback(variables: dict[str, s
     assert "\n" not in str(rejected.value)
 
 
-@pytest.mark.requirement("bootstrap.loopback_only")
 def test_open_registration_and_default_passwords_are_refused_off_loopback(tmp_path: Path) -> None:
     text = (CONFIG / "access.yaml").read_text(encoding="utf-8")
     without_users = text[: text.index("demo_users:")]
@@ -334,7 +322,6 @@ def test_open_registration_and_default_passwords_are_refused_off_loopback(tmp_pa
         KeycloakSettings.load(environment(**{**public, "MCP_PUBLIC_URL": "http://mcp.example.com/mcp"}))
 
 
-@pytest.mark.requirement("bootstrap.failures")
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
@@ -356,7 +343,6 @@ def test_what_cannot_work_is_refused_with_one_line(variables: dict[str, str], me
     assert rejected.value.exit_code == 2
 
 
-@pytest.mark.requirement("bootstrap.failures")
 @pytest.mark.parametrize("content", ["realm: [", "realm: {a: 1}\nother: 1", "[]", "client_uri_hosts: [x]"])
 def test_a_file_that_does_not_fit_is_named(content: str, tmp_path: Path) -> None:
     (tmp_path / "realm.yaml").write_text(content)
@@ -364,7 +350,7 @@ def test_a_file_that_does_not_fit_is_named(content: str, tmp_path: Path) -> None
         load_realm_file(tmp_path)
 
 
-@pytest.mark.requirement("bootstrap.keys")
+@pytest.mark.requirement("bootstrap.signing_keys")
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -383,7 +369,7 @@ def test_a_realm_file_names_keys_that_others_can_check(content: str, message: st
         load_realm_file(tmp_path)
 
 
-@pytest.mark.requirement("bootstrap.keys", "bootstrap.messages")
+@pytest.mark.requirement("bootstrap.signing_keys")
 def test_only_keys_and_texts_that_lack_are_written(access: AccessPolicy) -> None:
     expected = desired(access)
     texts = expected.realm_file.messages["en"]
@@ -402,7 +388,6 @@ def test_only_keys_and_texts_that_lack_are_written(access: AccessPolicy) -> None
     assert changes[2].path == ("localization", "en", "managed")
 
 
-@pytest.mark.requirement("bootstrap.secret")
 def test_a_secret_is_made_once_whole_and_private(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     os.umask(os.umask(0o022))
@@ -413,13 +398,11 @@ def test_a_secret_is_made_once_whole_and_private(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["secret"]
 
 
-@pytest.mark.requirement("bootstrap.secret")
 def test_a_secret_that_can_be_kept_nowhere_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="neither read nor written"):
         get_or_create_secret(tmp_path / "missing" / "secret")
 
 
-@pytest.mark.requirement("adoption.untouched")
 def test_a_person_who_has_a_demo_users_name_is_not_taken_over(access: AccessPolicy) -> None:
     for email in ("reader@company.example", None):
         user = {"id": "1", "username": "reader", "email": email}
@@ -435,7 +418,6 @@ def _values(value: Any) -> list[Any]:
     return [value]
 
 
-@pytest.mark.requirement("bootstrap.changes")
 def test_no_placeholder_is_left_in_what_is_written(access: AccessPolicy) -> None:
     bodies = [change.body for change in plan(desired(access), CurrentState())]
     assert "REDIRECT_PATTERNS" not in _values(bodies)

@@ -26,7 +26,6 @@ def _changes(**members: object) -> list[Any]:
     return list(client_diff(DESIRED, CurrentState(realm={}, clients={"ours": found})))
 
 
-@pytest.mark.requirement("bootstrap.nothing_besides")
 @pytest.mark.parametrize(
     ("members", "field", "fixed"),
     [
@@ -64,14 +63,12 @@ def test_what_a_client_has_besides_goes(members: dict[str, object], field: str, 
     assert change.body["attributes"]["jwks.url"] == "https://ours.example/keys"
 
 
-@pytest.mark.requirement("bootstrap.nothing_besides")
 def test_a_mapper_of_its_own_goes_before_anything_else() -> None:
     first, second = _changes(protocolMappers=[{"id": "2", "name": "sub"}], adminUrl="https://evil.example")
     assert (first.method, first.path) == ("DELETE", ("clients", "1", "protocol-mappers", "models", "2"))
     assert second.method == "PUT"
 
 
-@pytest.mark.requirement("bootstrap.nothing_besides")
 @pytest.mark.parametrize(
     "members",
     [

@@ -26,7 +26,6 @@ def services() -> dict[str, dict[str, Any]]:
     return content["services"]
 
 
-@pytest.mark.requirement("compose.local")
 def test_everything_published_is_on_this_machine_only(services: dict[str, dict[str, Any]]) -> None:
     ports = [port for service in services.values() for port in service.get("ports", [])]
     assert len(ports) == 2
@@ -34,7 +33,6 @@ def test_everything_published_is_on_this_machine_only(services: dict[str, dict[s
     assert not any(port.endswith(":9000") for port in ports)
 
 
-@pytest.mark.requirement("compose.hardened")
 def test_no_service_has_a_right_it_does_not_need(services: dict[str, dict[str, Any]]) -> None:
     for name, service in services.items():
         assert service["cap_drop"] == ["ALL"], name
@@ -48,14 +46,12 @@ def test_no_service_has_a_right_it_does_not_need(services: dict[str, dict[str, A
         assert "USER 1000" in stage
 
 
-@pytest.mark.requirement("compose.settings")
 def test_every_setting_of_the_server_reaches_it(services: dict[str, dict[str, Any]]) -> None:
     environment = services["mcp-server"]["environment"]
     assert set(NAMES) - set(environment) == set()
     assert set(environment) <= set(NAMES)
 
 
-@pytest.mark.requirement("compose.no_secret")
 def test_no_service_is_handed_a_secret_by_the_file(services: dict[str, dict[str, Any]]) -> None:
     for name, service in services.items():
         for variable, value in service.get("environment", {}).items():
@@ -72,7 +68,6 @@ def test_no_service_is_handed_a_secret_by_the_file(services: dict[str, dict[str,
     assert not any(line.startswith("!") and ".env" in line for line in ignored)
 
 
-@pytest.mark.requirement("compose.misspelt")
 @pytest.mark.parametrize(
     ("file", "reader", "names"),
     [("docker-compose.yml", "bootstrap", KEYCLOAK), ("docker-compose.dex.yml", "files", DEX)],
@@ -89,13 +84,11 @@ def test_the_whole_of_env_reaches_one_service_which_reads_nothing_of_it(
     assert {name: environment[name] for name in secret} == dict.fromkeys(secret, "")
 
 
-@pytest.mark.requirement("compose.misspelt")
 def test_every_documented_name_is_known() -> None:
     text = (ROOT / ".env.example").read_text(encoding="utf-8")
     assert set(re.findall(r"^# ?([A-Z][A-Z0-9_]+)=", text, re.MULTILINE)) - KNOWN == set()
 
 
-@pytest.mark.requirement("compose.misspelt")
 def test_a_misspelt_name_is_one_warning_without_its_value(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -109,7 +102,7 @@ def test_a_misspelt_name_is_one_warning_without_its_value(
     ]
 
 
-@pytest.mark.requirement("client.own_issuer")
+@pytest.mark.requirement("login.trusted_issuer")
 @pytest.mark.parametrize("stack", ["", ".dex"])
 def test_the_login_is_told_the_issuer_that_the_server_has(stack: str) -> None:
     content = yaml.safe_load((ROOT / f"docker-compose{stack}.yml").read_text(encoding="utf-8"))
@@ -117,7 +110,7 @@ def test_the_login_is_told_the_issuer_that_the_server_has(stack: str) -> None:
     assert server_url == content["x-urls"]["OAUTH_SERVER_URL"]
 
 
-@pytest.mark.requirement("client.own_issuer")
+@pytest.mark.requirement("login.trusted_issuer")
 def test_no_other_stack_has_a_login() -> None:
     assert {path.name for path in ROOT.glob("docker-compose*.yml") if "\n  login:\n" in path.read_text("utf-8")} == {
         "docker-compose.yml",

@@ -50,7 +50,7 @@ def _found(access: AccessPolicy, clients: list[dict[str, Any]], **scopes: dict[s
     return list(find_in_existing_clients(clients, access, RESOURCE, actual))
 
 
-@pytest.mark.requirement("adoption.earlier")
+@pytest.mark.requirement("existing_realm.clients")
 @pytest.mark.parametrize(
     ("members", "found"),
     [
@@ -93,7 +93,7 @@ def test_what_a_client_of_others_still_carries_is_named(
     assert [weakness.id for weakness in _found(access, [client])] == found
 
 
-@pytest.mark.requirement("adoption.earlier")
+@pytest.mark.requirement("existing_realm.clients")
 @pytest.mark.parametrize(
     ("mapper", "there"),
     [(ROLES, True), (HARD_ROLE, True), (payloads.SUB_FORGING_MAPPER, True), (NOTE, False), (LOCALE, False)],
@@ -107,7 +107,7 @@ def test_a_scope_of_others_that_our_tokens_come_with_is_judged_too(
     assert all("(basic)" in weakness.what for weakness in weaknesses)
 
 
-@pytest.mark.requirement("adoption.earlier")
+@pytest.mark.requirement("existing_realm.clients")
 def test_clients_of_a_kind_are_one_line_with_the_first_few(access: AccessPolicy) -> None:
     clients = [
         {"id": f"{n}", "clientId": f"theirs-{n}", **WITH_BASE_SCOPE, "attributes": payloads.TEN_YEAR_LIFETIME}

@@ -68,7 +68,6 @@ def about_groups(changes: list[Change]) -> list[str]:
     return [change.text for change in changes if change.object_label.startswith("group")]
 
 
-@pytest.mark.requirement("groups.order")
 def test_what_takes_away_comes_before_scopes_are_bound_and_what_gives_after() -> None:
     expected = desired({"staff": ("mcp-reader",), "new": ("mcp-writer",)})
     there = {"staff": group("staff", "mcp-writer"), "old": group("old", "mcp-admin")}
@@ -102,7 +101,6 @@ def test_what_takes_away_comes_before_scopes_are_bound_and_what_gives_after() ->
     assert changes[texts.index(revoking[0])].path == ("default-groups", "id-all")
 
 
-@pytest.mark.requirement("groups.order", "groups.drift")
 def test_a_group_as_it_shall_be_is_left_alone() -> None:
     there = {"staff": group("staff", "mcp-reader", "theirs", description="Ours", subGroupCount=2)}
     changes = plan(
@@ -111,7 +109,6 @@ def test_a_group_as_it_shall_be_is_left_alone() -> None:
     assert about_groups(changes) == []
 
 
-@pytest.mark.requirement("groups.drift")
 def test_a_mark_that_was_taken_off_is_put_back_beside_what_is_there() -> None:
     unmarked = group("staff", "mcp-reader", description="Ours") | {"attributes": {"theirs": ["1"]}}
     actual = CurrentState(realm=realm("staff"), groups=Groups(by_name={"staff": unmarked}))
@@ -120,7 +117,6 @@ def test_a_mark_that_was_taken_off_is_put_back_beside_what_is_there() -> None:
     assert [field.name for field in change.fields] == ["attributes.kept.by"]
 
 
-@pytest.mark.requirement("groups.foreign")
 def test_only_a_group_that_is_neither_marked_nor_recorded_is_somebody_else_s() -> None:
     state = desired({"staff": ("mcp-reader",)})
     unmarked = group("staff") | {"attributes": {"kept.by": ["somebody"]}}
@@ -132,7 +128,6 @@ def test_only_a_group_that_is_neither_marked_nor_recorded_is_somebody_else_s() -
     require_writable(state, CurrentState(realm=realm(), groups=Groups(by_name={"staff": group("staff")})))
 
 
-@pytest.mark.requirement("groups.accounts")
 @pytest.mark.parametrize(
     ("named", "recorded", "rejected"), [(("staff",), (), True), ((), ("staff",), True), ((), (), False)]
 )
@@ -173,7 +168,7 @@ class Seeing(Blind):
         return {"count": 0}
 
 
-@pytest.mark.requirement("groups.accounts", "groups.everybody")
+@pytest.mark.requirement("weaknesses.default_group")
 @pytest.mark.parametrize(("session", "known"), [(Blind(), False), (Seeing(), True)], ids=["blind", "seeing"])
 @pytest.mark.parametrize("expected", [(), ("staff",)])
 def test_an_account_that_is_shown_no_groups_knows_that_there_may_be_some(
@@ -185,7 +180,7 @@ def test_an_account_that_is_shown_no_groups_knows_that_there_may_be_some(
     assert session.requests == [*(("group-by-path", name) for name in expected), ("groups", "count")]
 
 
-@pytest.mark.requirement("groups.accounts", "groups.everybody")
+@pytest.mark.requirement("weaknesses.default_group")
 @pytest.mark.parametrize("known", [True, False])
 def test_what_an_apply_could_not_see_is_said(*, known: bool) -> None:
     actual = CurrentState(realm=realm(), groups=Groups(known=known))
@@ -194,7 +189,6 @@ def test_what_an_apply_could_not_see_is_said(*, known: bool) -> None:
     assert known or "default groups were not checked" in message[0]
 
 
-@pytest.mark.requirement("groups.accounts", "groups.drift")
 @pytest.mark.parametrize(
     ("unread", "named"), [({}, True), ({"users": None}, False), ({"groups": Groups(known=False)}, False)]
 )
@@ -207,7 +201,6 @@ def test_a_demo_user_s_groups_are_compared_only_if_they_may_be_read(unread: dict
     assert ("user reader: add to the group staff" in [change.text for change in changes]) == named
 
 
-@pytest.mark.requirement("groups.removed")
 @pytest.mark.parametrize(
     ("members", "below", "message"),
     [
@@ -223,7 +216,6 @@ def test_who_goes_with_a_group_is_said(members: int, below: int, message: str) -
     assert text.startswith(f"group old: {message}")
 
 
-@pytest.mark.requirement("groups.removed")
 def test_a_group_without_our_mark_or_without_a_record_is_not_removed() -> None:
     unmarked = Groups(by_name={"old": group("old") | {"attributes": {}}})
     assert about_groups(plan(desired({}), CurrentState(realm=realm("old"), groups=unmarked))) == []
@@ -231,7 +223,6 @@ def test_a_group_without_our_mark_or_without_a_record_is_not_removed() -> None:
     assert about_groups(plan(desired({}), CurrentState(realm=realm(), groups=unrecorded))) == []
 
 
-@pytest.mark.requirement("groups.names")
 @pytest.mark.parametrize(
     "name", ["a/b", "/a", "", ".", "..", " a", "a ", "a\tb", "a\nb", "a\u200bb", "x" * 256, "a/\x1b[2J"]
 )
@@ -241,7 +232,6 @@ def test_a_name_that_keycloak_would_read_otherwise_is_refused(name: str) -> None
     assert str(rejected.value).isprintable()
 
 
-@pytest.mark.requirement("groups.names")
 def test_any_other_name_may_be() -> None:
     check_groups(access_with(dict.fromkeys(["acme:platform", "a b", "ünï", "a~b", "a%2Fb", "...", "x" * 255], ())))
 
@@ -252,7 +242,7 @@ OPEN = CurrentState(
 )
 
 
-@pytest.mark.requirement("groups.everybody")
+@pytest.mark.requirement("weaknesses.default_group")
 @pytest.mark.parametrize(("roles", "there"), [({"mcp-reader"}, True), ({"theirs"}, False)])
 def test_a_scope_that_everybody_gets_by_a_group_is_a_hole(roles: set[str], *, there: bool) -> None:
     groups = Groups(default_groups=(DefaultGroup("id", "/all", frozenset(roles)),))
@@ -260,7 +250,6 @@ def test_a_scope_that_everybody_gets_by_a_group_is_a_hole(roles: set[str], *, th
     assert ("S1" in found) == there
 
 
-@pytest.mark.requirement("groups.rights")
 def test_a_group_by_which_people_administer_the_realm_is_a_hole() -> None:
     rights = frozenset({"a", "b", "c", "d", "e", "realm-admin"})
     composed = {"staff": EffectiveRoles(frozenset({"theirs"}), rights), "other": EffectiveRoles(frozenset())}
@@ -271,7 +260,6 @@ def test_a_group_by_which_people_administer_the_realm_is_a_hole() -> None:
     assert "members of the group staff administer the realm (a, b, c, d, e …): apply cannot" in weakness.text
 
 
-@pytest.mark.requirement("groups.rights")
 def test_a_group_that_brings_a_scope_by_a_role_inside_another_is_a_hole_unless_it_has_that_scope_anyway() -> None:
     composed = {"staff": EffectiveRoles(frozenset({"mcp-reader", "theirs"}))}
     open_realm = replace(OPEN, bindings={"mcp:tools": ScopeRoleBinding(realm=frozenset({"mcp-reader", "mcp-admin"}))})
@@ -288,7 +276,6 @@ def test_a_group_that_brings_a_scope_by_a_role_inside_another_is_a_hole_unless_i
     assert found("theirs", "mcp-admin") == []
 
 
-@pytest.mark.requirement("access.doubts")
 def test_groups_that_bring_nothing_or_look_alike_are_warnings() -> None:
     message = list(lint(access_with({"Staff": ("mcp-reader",), "staff": ("mcp-writer",), "empty": ()})))
     assert message == [

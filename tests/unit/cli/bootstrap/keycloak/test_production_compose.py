@@ -78,7 +78,6 @@ def services() -> dict[str, dict[str, Any]]:
     return found
 
 
-@pytest.mark.requirement("production.published")
 def test_only_caddy_publishes_ports_and_only_keycloak_reaches_the_database(services: dict[str, dict[str, Any]]) -> None:
     assert [name for name, service in services.items() if service.get("ports")] == ["front"]
     assert {port.rpartition(":")[2] for port in services["front"]["ports"]} == {"8443", "8080"}
@@ -89,7 +88,6 @@ def test_only_caddy_publishes_ports_and_only_keycloak_reaches_the_database(servi
     assert _read("docker-compose.production.yml")["networks"]["storage"] == {"internal": True}
 
 
-@pytest.mark.requirement("production.hardened")
 def test_every_service_is_read_only_and_has_no_right_it_does_not_need(services: dict[str, dict[str, Any]]) -> None:
     for name, service in services.items():
         assert service["read_only"] is True, name
@@ -103,7 +101,6 @@ def test_every_service_is_read_only_and_has_no_right_it_does_not_need(services: 
     assert "USER" not in IMAGE
 
 
-@pytest.mark.requirement("production.hardened")
 def test_what_must_last_is_looked_after(services: dict[str, dict[str, Any]]) -> None:
     lasting = ("database", "keycloak", "keycloak-2", "mcp-server", "mcp-server-2", "front")
     for name in lasting:
@@ -117,7 +114,6 @@ def test_what_must_last_is_looked_after(services: dict[str, dict[str, Any]]) -> 
     assert {services[name]["command"] == ["start", "--optimized"] for name in ("keycloak", "keycloak-2")} == {True}
 
 
-@pytest.mark.requirement("production.node_lost")
 def test_caddy_repeats_nothing_that_may_have_arrived_and_nobody_can_have_a_node_taken_out(
     services: dict[str, dict[str, Any]],
 ) -> None:
@@ -131,7 +127,7 @@ def test_caddy_repeats_nothing_that_may_have_arrived_and_nobody_can_have_a_node_
         assert services[name]["environment"]["KC_SERVER_ASYNC_BOOTSTRAP"] == "false"
 
 
-@pytest.mark.requirement("client.own_issuer")
+@pytest.mark.requirement("login.trusted_issuer")
 def test_the_login_is_told_the_issuer_that_the_server_has() -> None:
     content = _read("docker-compose.production.yml")
     server_url = content["services"]["login"]["environment"]["OAUTH_SERVER_URL"]
@@ -139,7 +135,6 @@ def test_the_login_is_told_the_issuer_that_the_server_has() -> None:
     assert server_url == re.sub(r":\?[^}]*", "", content["x-urls"]["OAUTH_SERVER_URL"])
 
 
-@pytest.mark.requirement("production.no_secret")
 def test_no_environment_holds_a_secret_and_each_is_mounted_by_who_needs_it(services: dict[str, dict[str, Any]]) -> None:
     for name, service in services.items():
         for variable, value in (service.get("environment") or {}).items():
@@ -177,7 +172,7 @@ def test_no_environment_holds_a_secret_and_each_is_mounted_by_who_needs_it(servi
     assert ".secrets/" in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
 
 
-@pytest.mark.requirement("production.switches")
+@pytest.mark.requirement("production.disabled_endpoints")
 def test_the_image_is_built_with_the_switches_of_the_first_file() -> None:
     started = _read("docker-compose.yml")["services"]["keycloak"]
     built = IMAGE.partition("RUN")[0]
@@ -189,7 +184,6 @@ def test_the_image_is_built_with_the_switches_of_the_first_file() -> None:
     assert (KEYCLOAK / ".dockerignore").read_text(encoding="utf-8").split() == ["*"]
 
 
-@pytest.mark.requirement("production.access")
 def test_its_access_file_has_the_same_scopes_and_nothing_open() -> None:
     demo, production = (load_access(ROOT / "idp-config" / f"access{name}.yaml") for name in ("", ".production"))
     assert production.scopes == demo.scopes
@@ -198,7 +192,6 @@ def test_its_access_file_has_the_same_scopes_and_nothing_open() -> None:
     assert production.registration.profile == "loopback-only"
 
 
-@pytest.mark.requirement("production.refused")
 @pytest.mark.parametrize(
     ("change", "secret", "named"),
     [

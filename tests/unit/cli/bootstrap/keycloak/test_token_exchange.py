@@ -48,7 +48,6 @@ def _grants(state: DesiredState) -> list[str]:
     return [grant for condition in conditions for grant in condition["configuration"].get("grant_types", [])]
 
 
-@pytest.mark.requirement("upstream.our_client_only")
 def test_with_upstreams_the_grant_is_refused_to_all_clients_but_the_servers(access: AccessPolicy) -> None:
     without, state = desired(load_access(CONFIG / "access.yaml")), desired(access)
     assert GRANT in _grants(without)
@@ -60,7 +59,6 @@ def test_with_upstreams_the_grant_is_refused_to_all_clients_but_the_servers(acce
     assert json.loads(condition["configuration"]["attributes"]) == [{"key": "resource_url", "value": RESOURCE}]
 
 
-@pytest.mark.requirement("upstream.kept")
 def test_an_upstream_is_a_client_a_scope_and_a_role_and_nothing_for_new_clients(access: AccessPolicy) -> None:
     changes = _changes(access)
     api, server, scope = (
@@ -80,7 +78,6 @@ def test_an_upstream_is_a_client_a_scope_and_a_role_and_nothing_for_new_clients(
     assert desired(access).managed_state.clients == {RESOURCE, "mcp-native", "orders-api"}
 
 
-@pytest.mark.requirement("principal.claims")
 def test_each_claim_for_tools_is_the_persons_attribute_of_that_name(access: AccessPolicy) -> None:
     mappers = _body(_changes(access)["scope mcp:tools"])["protocolMappers"]
     made = {mapper["config"]["user.attribute"]: mapper["config"]["claim.name"] for mapper in mappers[2:]}
@@ -88,7 +85,6 @@ def test_each_claim_for_tools_is_the_persons_attribute_of_that_name(access: Acce
     assert len(_body(_changes(access)["scope mcp:notes.read"])["protocolMappers"]) == 1
 
 
-@pytest.mark.requirement("upstream.others_stay")
 def test_a_scope_of_somebody_else_is_refused_before_anything_is_written(access: AccessPolicy) -> None:
     unmanaged = CurrentState(scopes={"orders.read": {"id": "1", "name": "orders.read"}})
     with pytest.raises(ConfigError, match=r"upstreams\.orders-api\.scopes\.orders\.read: the realm has"):
@@ -97,13 +93,11 @@ def test_a_scope_of_somebody_else_is_refused_before_anything_is_written(access: 
     require_writable(desired(access), replace(unmanaged, scopes={"orders.read": managed}))
 
 
-@pytest.mark.requirement("upstream.others_stay")
 def test_an_apis_own_client_is_not_touched(access: AccessPolicy) -> None:
     theirs = {"id": "1", "clientId": "orders-api", "standardFlowEnabled": True}
     assert "client orders-api" not in _changes(access, CurrentState(clients={"orders-api": theirs}))
 
 
-@pytest.mark.requirement("upstream.kept")
 def test_what_keycloak_could_give_no_token_for_is_refused(tmp_path: Path) -> None:
     bare = load_access(access_file(tmp_path, upstreams={"orders-api": {"name": "Orders"}}))
     with pytest.raises(ConfigError, match=r"upstreams\.orders-api\.scopes: name one"):

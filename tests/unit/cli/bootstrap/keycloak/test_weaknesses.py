@@ -36,7 +36,7 @@ def _ids(actual: CurrentState, open_kinds: list[str] | None = None) -> list[str]
     return sorted(weakness.id for weakness in find_weaknesses(actual, RESOURCE, open_kinds or []))
 
 
-@pytest.mark.requirement("adoption.holes")
+@pytest.mark.requirement("existing_realm.weaknesses")
 def test_all_nine_are_named_on_a_realm_as_tutorials_set_it_up() -> None:
     found = list(find_weaknesses(TUTORIAL, RESOURCE, NATIVE_ENDPOINTS))
     assert sorted(weakness.id for weakness in found) == [f"S{n}" for n in range(1, 10)]
@@ -45,7 +45,7 @@ def test_all_nine_are_named_on_a_realm_as_tutorials_set_it_up() -> None:
         assert needs_server_option == (weakness.id in {"S2", "S4", "S5"}), weakness.text
 
 
-@pytest.mark.requirement("adoption.holes")
+@pytest.mark.requirement("existing_realm.weaknesses")
 @pytest.mark.parametrize(
     ("binding", "default_roles", "found"),
     [
@@ -75,7 +75,7 @@ def test_a_scope_that_everybody_has_is_a_hole(
     assert {"S1", "R1"}.intersection(_ids(actual)) == found
 
 
-@pytest.mark.requirement("adoption.holes")
+@pytest.mark.requirement("existing_realm.weaknesses")
 def test_a_role_by_which_people_administer_the_realm_is_a_hole() -> None:
     actual = CurrentState(
         realm={}, parts={"reader": CompositeRoles(admin_roles=frozenset({"realm-admin"})), "writer": CompositeRoles()}
@@ -84,14 +84,14 @@ def test_a_role_by_which_people_administer_the_realm_is_a_hole() -> None:
     assert "users with the role reader administer the realm (realm-admin): apply cannot" in weakness.text
 
 
-@pytest.mark.requirement("adoption.holes")
+@pytest.mark.requirement("existing_realm.weaknesses")
 @pytest.mark.parametrize("kind", ["custom", "client"])
 def test_a_scope_for_the_resource_is_known_by_either_kind_of_audience(kind: str) -> None:
     scope = {"name": "tut", "protocolMappers": [{"config": {f"included.{kind}.audience": RESOURCE}}]}
     assert "S1" in _ids(CurrentState(realm={}, scopes={"tut": scope}, bindings={"tut": ScopeRoleBinding()}))
 
 
-@pytest.mark.requirement("adoption.holes")
+@pytest.mark.requirement("existing_realm.weaknesses")
 @pytest.mark.parametrize(
     ("policy", "closed"),
     [
@@ -123,7 +123,7 @@ def test_only_a_rule_that_really_refuses_the_grant_closes_the_first(policy: dict
     assert ("S1" not in _ids(actual)) == closed
 
 
-@pytest.mark.requirement("adoption.holes")
+@pytest.mark.requirement("existing_realm.weaknesses")
 def test_patterns_that_do_not_bind_a_stranger_close_nothing() -> None:
     executor = {
         "executor": "secure-client-uris-pattern",
@@ -139,7 +139,7 @@ def test_patterns_that_do_not_bind_a_stranger_close_nothing() -> None:
     assert "S7" in ids(_policy("any-client"))
 
 
-@pytest.mark.requirement("adoption.holes")
+@pytest.mark.requirement("existing_realm.weaknesses")
 def test_a_shared_secret_as_the_realms_algorithm_is_a_hole_that_apply_mends() -> None:
     (weakness,) = [
         h
@@ -150,7 +150,7 @@ def test_a_shared_secret_as_the_realms_algorithm_is_a_hole_that_apply_mends() ->
     assert weakness.fix == "apply fixes it"
 
 
-@pytest.mark.requirement("adoption.holes")
+@pytest.mark.requirement("existing_realm.weaknesses")
 @pytest.mark.parametrize("subtype", ["anonymous", "authenticated"])
 def test_mappers_must_be_forbidden_for_both_kinds_of_registration(subtype: str) -> None:
     none: dict[str, Any] = {"config": {}}
@@ -168,7 +168,7 @@ def test_mappers_must_be_forbidden_for_both_kinds_of_registration(subtype: str) 
 REJECT_PROFILE = _profile({"executor": "reject-request", "configuration": {}})
 
 
-@pytest.mark.requirement("adoption.holes")
+@pytest.mark.requirement("existing_realm.weaknesses")
 @pytest.mark.parametrize(
     ("attributes", "closed"),
     [
@@ -191,7 +191,7 @@ def test_only_a_rule_for_every_such_client_closes_logins_on_other_devices(attrib
     assert ("CIBA" not in weakness.what) == closed
 
 
-@pytest.mark.requirement("adoption.holes")
+@pytest.mark.requirement("existing_realm.weaknesses")
 @pytest.mark.parametrize(
     ("grant", "name"),
     [
@@ -208,7 +208,7 @@ def test_a_grant_is_open_until_a_rule_refuses_it_to_everybody(grant: str, name: 
     assert name in describe(_policy("grant-type", grant_types=["client_credentials"]))
 
 
-@pytest.mark.requirement("adoption.holes")
+@pytest.mark.requirement("existing_realm.weaknesses")
 @pytest.mark.parametrize(("allowed", "closed"), [(False, True), (True, False), (None, False)])
 def test_a_page_framed_at_logout_is_a_foreign_address_too(*, allowed: bool | None, closed: bool) -> None:
     fields = ["jwksUri", "requestUris", "sectorIdentifierUri", "backchannelLogoutUrl", "postLogoutRedirectUris"]
@@ -224,7 +224,7 @@ def test_a_page_framed_at_logout_is_a_foreign_address_too(*, allowed: bool | Non
     assert "S7" in _ids(CurrentState(realm={}, client_profiles=[without], client_policies=[_policy("any-client")]))
 
 
-@pytest.mark.requirement("adoption.holes")
+@pytest.mark.requirement("existing_realm.weaknesses")
 def test_a_consent_page_that_vouches_for_names_is_a_hole_whatever_endpoint_is_open() -> None:
     assert "S8" in _ids(CurrentState(realm={}))
     message = {"en": {"oauthGrantTitle": "Somebody who calls itself {0}"}}

@@ -1,6 +1,6 @@
 """Whatever is in a header, a JOSE header or a challenge: an answer, never 500, whose headers can be read back.
 
-Authorization, claims, bodies and Host have their own in tests/unit/test_attacks.py.
+Tests of Authorization, claims, bodies and Host stand in tests/unit, beside the module that reads them.
 """
 
 from __future__ import annotations

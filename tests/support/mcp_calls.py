@@ -13,6 +13,14 @@ if TYPE_CHECKING:
 
     from tests.support.app import Running
 
+LEGACY = "2025-11-25"
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": 0,
+    "method": "initialize",
+    "params": {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}},
+}
+
 
 def events(response: httpx.Response) -> list[dict[str, Any]]:
     """Returns the JSON-RPC messages of a response, whether an event stream or a JSON document."""
@@ -40,3 +48,25 @@ async def legacy_call(server: Running, headers: dict[str, str], tool_name: str, 
     # A session matches responses by id, so concurrent calls must have different ids.
     document = {"jsonrpc": "2.0", "id": secrets.token_hex(4), "method": "tools/call", "params": params}
     return await server.client.post("/mcp", json=document, headers=headers)
+
+
+async def post_in_session(
+    server: Running, token: str, document: dict[str, Any], session: str | None = None
+) -> httpx.Response:
+    """Posts a message in the handshake revision, within `session` if there is one."""
+    headers = {"authorization": f"Bearer {token}", "accept": BOTH}
+    if session is not None:
+        headers |= {"mcp-session-id": session, "mcp-protocol-version": LEGACY}
+    return await server.client.post("/mcp", json=document, headers=headers)
+
+
+async def open_session(server: Running, token: str) -> str:
+    """Opens a session and returns its id."""
+    response = await post_in_session(server, token, INITIALIZE)
+    assert response.status_code == 200
+    return str(response.headers["mcp-session-id"])
+
+
+async def ping(server: Running, token: str, session: str) -> int:
+    """Pings within `session` and returns the status."""
+    return (await post_in_session(server, token, {"jsonrpc": "2.0", "id": 1, "method": "ping"}, session)).status_code

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from mcp_idp.access.policy import load_access
+from mcp_idp.auth.challenge import ChallengeBuilder
+from mcp_idp.auth.decisions import DecisionRecorder
+from mcp_idp.auth.middleware import AuthMiddleware
+from mcp_idp.auth.scopes import ScopeRequirements
+from mcp_idp.config.settings import Settings
+from mcp_idp.http.transport_security import TransportSecurity
 from mcp_idp.http_server.limits import MAX_BODY_BYTES
+from mcp_idp.principal import Principal
 from mcp_idp.testing.corpus.model import BOTH
 from mcp_idp.testing.issuer import Issuer, rsa_key
 from tests.support.app import running
+from tests.support.asgi_requests import OpenRequest
 from tests.support.challenges import challenge
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from mcp_idp.principal import Principal
 
 pytestmark = pytest.mark.anyio
 
@@ -399,3 +413,73 @@ async def test_without_authentication_everybody_is_dev_but_host_and_origin_still
     assert (foreign_origin.status_code, foreign_host.status_code) == (403, 421)
     assert (metadata.status_code, ready.status_code) == (404, 200)
     assert any(line["event"] == "authentication_disabled" for line in lines)
+
+
+@pytest.mark.requirement("auth.fail_closed")
+@pytest.mark.parametrize("error", [RuntimeError(), KeyError("x"), RecursionError(), asyncio.CancelledError()])
+async def test_what_goes_wrong_inside_the_verification_admits_nobody(error: BaseException) -> None:
+    async def verify(_token: str) -> Principal:
+        raise error
+
+    async def app(_scope: Any, _receive: Any, _send: Any) -> None:
+        authenticated.append(True)
+
+    authenticated: list[bool] = []
+    chosen = Settings()
+    access = load_access(chosen.access_file)
+    challenger = ChallengeBuilder("http://localhost:3000/x", access.login_scopes)
+    middleware = AuthMiddleware(
+        app,
+        verify=verify,
+        access=access,
+        scope_requirements=ScopeRequirements(access),
+        transport_security=TransportSecurity(chosen),
+        decisions=DecisionRecorder(challenger),
+        remaining_lifetime=lambda _principal: 1.0,
+    )
+    stream = OpenRequest(middleware, "POST", {"authorization": f"Bearer {Issuer().token()}"}, b"{}")
+    with pytest.raises(type(error)):
+        await stream.responses
+    assert (authenticated, stream.sent) == ([], [])
+
+
+_BYTES = st.binary(max_size=60)
+_PARTS = st.sampled_from(
+    [
+        b"Bearer",
+        b"bearer ",
+        b"Basic ",
+        b" ",
+        b"\t",
+        b",",
+        b"=",
+        b".",
+        b"eyJhbGciOiJub25lIn0",
+        b"\xff",
+        b'"',
+        b"\\",
+        b"e30",
+    ]
+)
+AUTHORIZATION = st.lists(st.one_of(_BYTES, st.lists(_PARTS, max_size=8).map(b"".join)), min_size=1, max_size=2)
+
+
+@pytest.mark.requirement("auth.any_header")
+def test_no_authorization_of_a_stranger_admits_or_breaks_the_challenge() -> None:
+    async def main() -> None:
+        async with running() as server:
+
+            @settings(max_examples=150, derandomize=True, deadline=None, database=None)
+            @given(AUTHORIZATION)
+            def send(values: list[bytes]) -> None:
+                seen.append(values)
+
+            seen: list[list[bytes]] = []
+            send()
+            for values in seen:
+                headers = [(b"accept", BOTH.encode()), *((b"authorization", value) for value in values)]
+                response = await server.client.post("/mcp", headers=headers, content=b"{}")
+                assert response.status_code in {400, 401}, values
+                assert challenge(response)["scope"].startswith("mcp:tools "), values
+
+    asyncio.run(main())

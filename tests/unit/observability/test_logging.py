@@ -87,3 +87,17 @@ def test_a_json_line_begins_with_time_level_and_event(capsys: pytest.CaptureFixt
     assert list(own_line) == ["timestamp", "level", "event", "reason", "scopes", "got"]
     assert (own_line["scopes"], own_line["got"]) == (["a"], None)
     assert list(theirs)[:3] == ["timestamp", "level", "event"]
+
+
+@pytest.mark.parametrize("word", ["eyJ", "eyJ-", "bearer ", "eyJaaaaaaaa", "bearer\n\t"])
+def test_a_line_written_to_be_slow_is_read_once(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    # With quadratic matching each of these would take hours, so the run would time out.
+    handlers, level = logging.root.handlers[:], logging.root.level
+    configure_logging("json", "info")
+    try:
+        structlog.get_logger("tool").warning("raised", exception=word * 500_000)
+    finally:
+        structlog.reset_defaults()
+        logging.root.handlers[:] = handlers
+        logging.root.setLevel(level)
+    assert json.loads(capsys.readouterr().err)["event"] == "raised"

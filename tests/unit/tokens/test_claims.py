@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mcp_idp.access.policy import load_access
 from mcp_idp.config.settings import Settings
 from mcp_idp.errors import InvalidToken, TokenErrorReason
+from mcp_idp.principal import Principal
 from mcp_idp.providers import profile_for
-from mcp_idp.testing.issuer import ISSUER, NOW, RESOURCE, Issuer
+from mcp_idp.testing.issuer import ISSUER, NOW, RESOURCE, Issuer, rsa_key, signed
 from mcp_idp.tokens.claims import ClaimsPolicy, validate_claims
-
-if TYPE_CHECKING:
-    from mcp_idp.principal import Principal
+from tests.support.app import running
 
 KEYCLOAK = ClaimsPolicy(
     issuer=ISSUER,
@@ -134,3 +136,72 @@ def test_an_alias_of_the_issuer_is_a_text_of_the_list(issuer: object) -> None:
     aliased = replace(KEYCLOAK, aliases=frozenset({"https://alias.example"}))
     assert principal(aliased, iss="https://alias.example").issuer == ISSUER
     assert rejection(aliased, iss=issuer) is TokenErrorReason.ISSUER
+
+
+def _signed(issuer: Issuer, **changes: Any) -> str:
+    """Signs claims like `Issuer.token`, including ones that no library would serialize."""
+    payload = json.dumps(issuer.claims(**changes)).encode()
+    return signed(b'{"alg":"RS256","kid":"one","typ":"JWT"}', payload, rsa_key("one"))
+
+
+@pytest.mark.requirement("body.surrogates")
+@pytest.mark.anyio
+@pytest.mark.parametrize("claim", ["sub", "azp", "scope", "sid"])
+@pytest.mark.parametrize("half", ["\ud800", "mcp:tools \udfff"])
+async def test_half_of_a_surrogate_pair_names_nobody(claim: str, half: str) -> None:
+    async with running() as server:
+        response = await server.post(_signed(server.issuer, **{claim: half}))
+    assert response.status_code == 401
+
+
+@pytest.mark.requirement("body.surrogates")
+@pytest.mark.anyio
+async def test_a_whole_pair_is_a_character() -> None:
+    async with running() as server:
+        response = await server.post(_signed(server.issuer, sub="\U0001f600"))
+        greeting = await server.call("greet", server.issuer.token(), {"name": "\U0001f600"})
+    assert response.json()["result"]["structuredContent"]["subject"] == "\U0001f600"
+    assert greeting.status_code == 200
+
+
+_JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from([ISSUER, RESOURCE, "Bearer", "mcp:tools", NOW, NOW + 300]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+_NAMES = ("iss", "aud", "sub", "azp", "client_id", "typ", "sid", "scope", "scp", "mcp_roles", "iat", "nbf", "exp")
+CLAIMS = st.dictionaries(st.sampled_from((*_NAMES, "cnf", "events", "nonce", "token_use")), _JSON, max_size=4)
+RULES = [
+    ClaimsPolicy(
+        issuer=ISSUER,
+        aliases=frozenset({"https://alias.example"}),
+        audience=RESOURCE,
+        clients=frozenset({"client-1"}),
+        profile=profile,
+        access=load_access(Settings().access_file),
+        roles_claim="mcp_roles",
+        leeway=30,
+        max_lifetime=86400,
+    )
+    for profile in (profile_for(ISSUER), profile_for("https://login.example.com"), profile_for(ISSUER, "nanoidp"))
+]
+
+
+@pytest.mark.requirement("jwt.any_claims")
+@settings(max_examples=500, derandomize=True, deadline=None, database=None)
+@given(changes=CLAIMS, rules=st.sampled_from(RULES), bare=st.booleans())
+def test_any_claims_are_a_principal_or_a_refusal(changes: dict[str, Any], rules: ClaimsPolicy, bare: bool) -> None:  # noqa: FBT001 - a parameter
+    claims = changes if bare else {**Issuer().claims(), **changes}
+    try:
+        principal = validate_claims(claims, rules, NOW)
+    except InvalidToken:
+        return
+    assert isinstance(principal, Principal)
+    assert claims["iss"] in {rules.issuer, *rules.aliases}
+    assert RESOURCE in claims["aud"] if "aud" in claims else principal.client in rules.clients
+    assert NOW - rules.leeway < principal.expires_at <= NOW + rules.leeway + rules.max_lifetime

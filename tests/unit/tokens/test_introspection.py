@@ -727,3 +727,27 @@ async def test_no_log_line_of_the_server_has_an_opaque_token() -> None:
     ]
     assert OPAQUE not in repr(lines)
     assert SECRET not in repr(lines)
+
+
+class _FaultyIssuer(Issuer):
+    """An issuer with a configurable introspection endpoint."""
+
+    message: dict[str, Any] | Exception = RuntimeError("the client has been closed")
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        if not request.url.path.endswith("/introspect"):
+            return await super().answer(request)
+        if isinstance(self.message, Exception):
+            raise self.message
+        return httpx.Response(200, stream=httpx.ByteStream(json.dumps(self.message).encode()))
+
+
+@pytest.mark.requirement("auth.provider_error", "introspection.subject_kept")
+async def test_asking_that_fails_in_a_way_nobody_thought_of_is_a_fault_of_the_provider() -> None:
+    issuer = _FaultyIssuer()
+    async with running(issuer, token_mode="introspection", client_secret="not-a-secret") as server:
+        failed = await server.post(issuer.token())
+        issuer.message = {"active": True, **issuer.claims(sub=...)}
+        response = await server.post(issuer.token())
+    assert (failed.status_code, response.status_code) == (503, 200)
+    assert response.json()["result"]["structuredContent"]["subject"] == "4f0c"

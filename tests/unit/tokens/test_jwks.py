@@ -9,21 +9,23 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from jwt.algorithms import RSAAlgorithm
+from structlog.testing import capture_logs
 
 from mcp_idp.access.policy import load_access
 from mcp_idp.config.settings import Settings
+from mcp_idp.errors import ProviderUnavailable
 from mcp_idp.oauth.discovery import discover, well_known_urls
 from mcp_idp.oauth.http import MAX_DOCUMENT_BYTES, FetchError, fetch_json
 from mcp_idp.principal import Principal
 from mcp_idp.testing.issuer import ISSUER, NOW, Issuer, public_jwk, rsa_key
 from mcp_idp.tokens.issuers import IssuerVerifier
-from mcp_idp.tokens.jwks import REFRESH_COOLDOWN_SECONDS, parse_jwks
+from mcp_idp.tokens.jwks import REFRESH_COOLDOWN_SECONDS, JwksCache, parse_jwks
 from mcp_idp.util.token_cache import TokenCache
-from tests.support.app import FakeClock
+from tests.support.app import FakeClock, running
 from tests.support.outcomes import outcome, settle
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -372,3 +374,48 @@ async def test_a_public_issuer_may_keep_its_keys_on_another_public_host() -> Non
     keys = "https://keys.example.net/v3/certs"
     found, _ = await discovered({well_known_urls(issuer)[0]: document(issuer=issuer, jwks_uri=keys)}, issuer)
     assert found.jwks_url == keys
+
+
+@pytest.mark.requirement("jwks.unreadable_key")
+@pytest.mark.parametrize("member", ["use", "kid", "alg", "kty", "crv", "key_ops", "n", "e"])
+@pytest.mark.parametrize("value", [[], {}, [[]], 7, True, "", "\u00e9", "AA", "_" * 4000])
+async def test_one_key_that_cannot_be_read_takes_no_other_away(member: str, value: Any) -> None:
+    good = public_jwk(rsa_key("one"), kid="one", alg="RS256", use="sig")
+    issuer = Issuer(keys=[{**public_jwk(rsa_key("two")), "kid": "two", member: value}, good])
+    async with running(issuer) as server:
+        response = await server.post(issuer.token())
+    assert response.status_code == 200
+
+
+class _Fetch:
+    """A fetch function with configurable results."""
+
+    def __init__(self) -> None:
+        self.message: Mapping[str, Any] | Exception = RuntimeError("nobody thought of this")
+
+    async def __call__(self) -> Mapping[str, Any]:
+        if isinstance(self.message, Exception):
+            raise self.message
+        return self.message
+
+
+@pytest.mark.requirement("auth.provider_error")
+async def test_an_answer_nobody_thought_of_is_a_fault_and_is_tried_again() -> None:
+    clock, fetch = FakeClock(), _Fetch()
+    keys = JwksCache(fetch, clock.clock, max_age=600, max_stale=3600)
+    with pytest.raises(ProviderUnavailable):
+        await keys.ensure_fresh()
+    assert "RuntimeError" in (keys.last_error or "")
+    fetch.message = {"keys": Issuer().keys}
+    clock.forward(REFRESH_COOLDOWN_SECONDS)
+    await keys.ensure_fresh()
+    assert (await keys.get_key("one", "RS256")).key_id == "one"
+
+
+async def test_the_log_quotes_no_more_than_a_little_of_an_answer() -> None:
+    clock, fetch = FakeClock(), _Fetch()
+    fetch.message = FetchError("x" * 500_000)
+    keys = JwksCache(fetch, clock.clock, max_age=600, max_stale=3600)
+    with capture_logs() as lines:
+        await keys.refresh()
+    assert len(repr(lines)) < 2000

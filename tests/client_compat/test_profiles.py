@@ -44,7 +44,7 @@ def test_every_registration_profile_has_a_column_at_keycloak() -> None:
     assert set(EXPECTED["Keycloak"].tested()) == set(get_args(RegistrationProfile)) - {"cimd"}
 
 
-def test_every_registration_profile_has_a_column_at_dex_or_is_said_to_be_impossible() -> None:
+def test_every_registration_profile_has_a_column_at_dex_or_is_declared_impossible() -> None:
     impossible = {profile for profile in get_args(RegistrationProfile) if f"`{profile}`" in EXPECTED["Dex"].cannot}
     assert set(EXPECTED["Dex"].tested()) == set(get_args(RegistrationProfile)) - impossible
     for profile in impossible:
@@ -64,7 +64,7 @@ def test_expectations_name_clients_and_requests_that_exist() -> None:
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
-def test_a_persona_that_was_read_names_public_places_and_one_that_ran_its_version(profile: ClientProfile) -> None:
+def test_a_client_profile_cites_public_sources_or_the_version_that_ran(profile: ClientProfile) -> None:
     assert profile.sources
     if profile.evidence is Evidence.READ:
         assert all(source.startswith("https://github.com/") for source in profile.sources)
@@ -73,7 +73,7 @@ def test_a_persona_that_was_read_names_public_places_and_one_that_ran_its_versio
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
-def test_a_persona_asks_for_a_redirect_that_it_registered(profile: ClientProfile) -> None:
+def test_a_client_profile_requests_a_redirect_that_it_registered(profile: ClientProfile) -> None:
     registered = set(profile.registration["redirect_uris"])
     without_port = {re.sub(r"^(http://127\.0\.0\.1):\d+", r"\1", uri) for uri in profile.redirects}
     assert set(profile.redirects) <= registered or without_port <= registered

@@ -51,7 +51,7 @@ def assert_sound(response: Answer) -> None:
     challenge(response.headers)
 
 
-def test_no_header_breaks_an_answer() -> None:
+def test_no_header_breaks_a_response() -> None:
     with asyncio.Runner() as runner:
         stage = on(PLAIN)
         issuer, ask = runner.run(stage.__aenter__())
@@ -71,7 +71,7 @@ def test_no_header_breaks_an_answer() -> None:
         runner.run(stage.__aexit__(None, None, None))
 
 
-def test_no_jose_header_breaks_an_answer() -> None:
+def test_no_jose_header_breaks_a_response() -> None:
     with asyncio.Runner() as runner:
         stage = on(PLAIN)
         issuer, ask = runner.run(stage.__aenter__())

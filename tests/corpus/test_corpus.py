@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.mark.requirement("corpus.tokens")
 @pytest.mark.parametrize("attack", rows(TOKENS))
-async def test_a_hostile_token_is_refused_for_its_reason(attack: Attack) -> None:
+async def test_a_hostile_token_is_rejected_for_its_reason(attack: Attack) -> None:
     async with on(attack.stage) as (issuer, ask):
         await assert_response(attack, issuer, ask)
 
@@ -68,7 +68,7 @@ async def test_a_good_token_passes_on_every_stage(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("control", [pytest.param(control, id=control.name) for control in CONTROLS])
-async def test_what_is_good_beside_the_attacks_passes(control: Control) -> None:
+async def test_valid_requests_beside_the_attacks_pass(control: Control) -> None:
     async with on(control.stage) as (issuer, ask):
         sent = control.send(issuer)
         assert not isinstance(sent, bytes)
@@ -76,7 +76,7 @@ async def test_what_is_good_beside_the_attacks_passes(control: Control) -> None:
     assert response.status == 200, response
 
 
-def test_a_good_call_passes_on_the_wire(server: Listening) -> None:
+def test_a_good_call_passes_over_a_socket(server: Listening) -> None:
     sent = whole(server.issuer)
     received = server.exchange(sent + sent.replace(b"Content-Length", END + b"Content-Length"))
     assert received.count(b"HTTP/1.1 200") == 2

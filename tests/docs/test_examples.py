@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize("name", ["sdk", "starlette"])
-async def test_an_example_serves_whom_the_provider_vouches_for(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_example_serves_clients_with_a_valid_token(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with signing() as issuer:
         monkeypatch.setenv("OAUTH_SERVER_URL", issuer.url)
         app = runpy.run_path(str(EXAMPLES / f"{name}.py"))["app"]
@@ -56,7 +56,7 @@ async def test_an_example_serves_at_another_host_and_path(name: str, monkeypatch
 
 
 @pytest.mark.requirement("downstream_api.audience")
-async def test_the_api_sees_whom_its_tokens_stand_for_and_takes_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_api_sees_the_user_of_its_tokens_and_accepts_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
     with signing() as issuer:
         monkeypatch.setenv("OAUTH_SERVER_URL", issuer.url)
         monkeypatch.setenv("OAUTH_PROVIDER", "keycloak")

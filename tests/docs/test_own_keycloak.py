@@ -98,7 +98,7 @@ def _serving(command: str, place: Path, url: str, port: int) -> Iterator[None]:
 @pytest.mark.full
 @pytest.mark.containers
 @pytest.mark.timeout(1200)
-def test_the_page_leads_from_a_keycloak_of_somebody_s_own_to_a_login(place: Path, engine: None) -> None:
+def test_the_page_leads_from_one_s_own_keycloak_to_a_login(place: Path, engine: None) -> None:
     addresses = Addresses()
     (place / ".env").write_text(addresses.put_into(DOTENV), encoding="utf-8")
     *before, server, login = map(addresses.put_into, BLOCKS)

@@ -73,7 +73,7 @@ def test_every_page_becomes_a_page_of_the_site(site: Path) -> None:
     assert names <= {page.relative_to(site).as_posix() for page in site.rglob("*.html")}
 
 
-def test_links_that_lead_nowhere_are_refused(tmp_path: Path) -> None:
+def test_links_that_lead_nowhere_are_rejected(tmp_path: Path) -> None:
     nowhere = ("tools.md#no-such-part", "no-such-page.md", "/tools.md", "../README.md")
     config = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
     config |= {"nav": [{"Start": "index.md"}, {"Tools": "tools.md"}], "hooks": []}
@@ -137,7 +137,7 @@ def test_every_setting_stands_in_one_row_with_words() -> None:
 
 
 @pytest.mark.requirement("docs.install_links")
-def test_an_install_link_says_what_the_file_would() -> None:
+def test_an_install_link_has_the_content_of_the_file() -> None:
     by_client = {snippet.client: snippet for snippet in client_snippets(PUBLIC_URL, "a & b")}
     assert {name for name, snippet in by_client.items() if snippet.link} == {"VS Code", "Cursor"}
 

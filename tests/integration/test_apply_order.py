@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.containers
 
 
-def test_nobody_can_register_while_a_realm_is_being_made(keycloak: Keycloak, tmp_path: Path) -> None:
+def test_no_client_can_register_while_a_realm_is_being_created(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = Realm(keycloak, tmp_path, "test-in-the-making")
     realm.write_access()
     changes, allowed = _watched(realm)
@@ -26,7 +26,7 @@ def test_nobody_can_register_while_a_realm_is_being_made(keycloak: Keycloak, tmp
     assert allowed == [set()] * changes + [{OWN, VENDOR}] * 3
 
 
-def test_nobody_can_register_while_the_rules_of_a_realm_change(realm: Realm) -> None:
+def test_no_client_can_register_while_the_rules_of_a_realm_change(realm: Realm) -> None:
     realm.write_access(resource={"name": "Renamed"}, registration={"max_clients": 500, "profile": "loopback-only"})
     changes, allowed = _watched(realm)
     assert changes >= 5
@@ -34,7 +34,7 @@ def test_nobody_can_register_while_the_rules_of_a_realm_change(realm: Realm) -> 
     assert allowed == [{OWN, VENDOR}, *[set()] * (changes - 1), *[{OWN}] * 3]
 
 
-def test_a_realm_that_opens_lets_in_whom_it_did_not_only_at_the_very_end(keycloak: Keycloak, tmp_path: Path) -> None:
+def test_a_realm_that_is_opened_accepts_new_registrations_only_at_the_end(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = bootstrapped(keycloak, tmp_path, registration={"profile": "closed"})
     realm.write_access()
     changes, allowed = _watched(realm)
@@ -50,7 +50,7 @@ def _watched(realm: Realm) -> tuple[int, list[set[str]]]:
     return changes, allowed
 
 
-def test_nobody_logs_in_at_a_realm_that_is_not_finished(realm: Realm) -> None:
+def test_no_user_logs_in_at_an_unfinished_realm(realm: Realm) -> None:
     realm.admin().write("PUT", (), {"enabled": False})
     back = realm.authorize("reader", client_id="mcp-native", redirect_uri="http://127.0.0.1:5555/callback")
     assert "code" not in back

@@ -35,7 +35,7 @@ def unsigned(realm: Realm, client_id: str, **members: str) -> str:
         {"response_type": "code token", "nonce": "n", "code_challenge": "x" * 43, "code_challenge_method": "S256"},
     ],
 )
-def test_a_request_object_gets_round_no_rule(standing_realm: Realm, members: dict[str, str]) -> None:
+def test_a_request_object_bypasses_no_rule(standing_realm: Realm, members: dict[str, str]) -> None:
     client_id = registered(standing_realm)["client_id"]
     request = unsigned(standing_realm, client_id, **members)
     back = standing_realm.authorize("reader", client_id=client_id, scope="mcp:tools", request=request)
@@ -44,7 +44,7 @@ def test_a_request_object_gets_round_no_rule(standing_realm: Realm, members: dic
 
 
 @pytest.mark.requirement("bootstrap.request_objects")
-def test_a_request_by_reference_is_refused_and_a_pushed_one_is_judged(standing_realm: Realm) -> None:
+def test_a_request_by_reference_is_rejected_and_a_pushed_one_is_validated(standing_realm: Realm) -> None:
     client_id = registered(standing_realm)["client_id"]
     _, pkce = pkce_pair()
     by_reference = {"client_id": client_id, "scope": "mcp:tools", "request_uri": "http://127.0.0.1:8080/x", **pkce}

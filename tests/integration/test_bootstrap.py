@@ -34,7 +34,7 @@ def test_a_second_apply_writes_nothing_and_says_so(realm: Realm) -> None:
     assert "no changes" in realm.message
 
 
-def test_an_apply_puts_right_what_somebody_changed(realm: Realm) -> None:
+def test_an_apply_fixes_manual_changes(realm: Realm) -> None:
     admin = realm.admin()
     scopes = {scope["name"]: scope for scope in admin.get("client-scopes")}
     base = scopes["mcp:tools"]
@@ -66,7 +66,7 @@ def test_an_apply_puts_right_what_somebody_changed(realm: Realm) -> None:
     assert realm.apply() == 0, realm.message
 
 
-def test_what_others_made_stays_as_it_is(realm: Realm, keycloak: Keycloak, tmp_path: Path) -> None:
+def test_unmanaged_objects_stay_unchanged(realm: Realm, keycloak: Keycloak, tmp_path: Path) -> None:
     other = bootstrapped(keycloak, _folder(tmp_path, "other"))
     admin = realm.admin()
     admin.write("POST", ("clients",), {"clientId": "theirs", "redirectUris": ["https://theirs.example/*"]})
@@ -122,7 +122,7 @@ def test_the_servers_secret_is_made_once_and_readable_by_its_user_only(realm: Re
     assert realm.introspect(response["access_token"])["active"] is True
 
 
-def test_an_apply_fails_if_somebody_would_get_more_than_promised(realm: Realm) -> None:
+def test_an_apply_fails_if_a_user_would_get_more_than_the_files_say(realm: Realm) -> None:
     admin = realm.admin()
     role = admin.get("roles", "mcp-admin")
     reader = admin.get("users", username="reader", exact="true")[0]

@@ -73,7 +73,7 @@ def send(realm: Realm, hostile: Hostile, initial_access_token: str | None = None
 
 @pytest.mark.requirement("registration.profiles")
 @pytest.mark.parametrize("profile", COLUMNS)
-def test_each_client_is_registered_or_refused_as_the_table_says(realms: Realms, profile: str) -> None:
+def test_each_client_is_registered_or_rejected_as_the_table_says(realms: Realms, profile: str) -> None:
     realm, column = realms(profile), COLUMNS[profile]
     responses = {name: replay(realm, profile, name).register() for name in PROFILES}
     expected = {name: 201 if name in column.allowed else column.status for name in PROFILES}
@@ -83,7 +83,9 @@ def test_each_client_is_registered_or_refused_as_the_table_says(realms: Realms, 
 
 @pytest.mark.requirement("registration.profiles")
 @pytest.mark.parametrize("profile", [name for name, column in COLUMNS.items() if column.initial_access_token])
-def test_without_an_invitation_nobody_registers_where_one_is_needed(realms: Realms, profile: str) -> None:
+def test_without_an_initial_access_token_no_client_registers_where_one_is_required(
+    realms: Realms, profile: str
+) -> None:
     realm = realms(profile)
     statuses = {Replay(realm, profile, "mcp:tools").register()["status"] for profile in PROFILES.values()}
     assert statuses <= {401, 403}
@@ -164,7 +166,7 @@ def test_two_refreshes_at_once_both_go_through_and_the_session_goes_on(realms: R
 
 @pytest.mark.requirement("registration.hostile")
 @pytest.mark.parametrize("profile", COLUMNS)
-def test_no_hostile_registration_gets_in(realms: Realms, profile: str) -> None:
+def test_no_hostile_registration_is_accepted(realms: Realms, profile: str) -> None:
     realm, column = realms(profile), COLUMNS[profile]
     before = clients(realm)
     odd: dict[str, str] = {}

@@ -73,7 +73,7 @@ def test_a_client_of_march_2025_logs_in_with_the_mirror(node: str, server: Serve
 
 
 @pytest.mark.requirement("clients.march_2025")
-def test_without_the_mirror_it_fails_and_the_log_says_what_was_tried(node: str, requesting_base_scope: Server) -> None:
+def test_without_the_mirror_it_fails_and_the_log_lists_the_requests(node: str, requesting_base_scope: Server) -> None:
     transcript = run(node, requesting_base_scope, "sdk-of-2025-03", CALLS, SCOPE="mcp:tools")
     assert transcript.all("message") == ["Dynamic client registration failed: HTTP 404"]
     assert "LEGACY_DISCOVERY=true" in requesting_base_scope.log
@@ -81,7 +81,9 @@ def test_without_the_mirror_it_fails_and_the_log_says_what_was_tried(node: str, 
 
 @pytest.mark.requirement("clients.step_up")
 @pytest.mark.parametrize("flavour", ["client-2-legacy", "client-2-auto"])
-def test_a_client_that_needs_more_asks_once_and_goes_on(node: str, requesting_base_scope: Server, flavour: str) -> None:
+def test_a_client_that_requires_more_scopes_steps_up_once_and_continues(
+    node: str, requesting_base_scope: Server, flavour: str
+) -> None:
     transcript = run(node, requesting_base_scope, flavour, ADD, CLIENT_ID="mcp-native")
     assert transcript.all("failed") == []
     assert transcript.all("granted") == [READ, WRITE]
@@ -102,7 +104,7 @@ def test_the_first_typescript_client_steps_up_if_it_keeps_no_refresh_token(
 
 
 @pytest.mark.requirement("clients.step_up_ends")
-def test_with_a_refresh_token_it_ends_after_one_refresh_that_brings_nothing(
+def test_with_a_refresh_token_it_ends_after_one_refresh_without_the_scope(
     node: str, requesting_base_scope: Server
 ) -> None:
     transcript = run(node, requesting_base_scope, "sdk-1", ADD, CLIENT_ID="mcp-native")
@@ -113,7 +115,7 @@ def test_with_a_refresh_token_it_ends_after_one_refresh_that_brings_nothing(
 
 @pytest.mark.requirement("clients.step_up_ends")
 @pytest.mark.parametrize("flavour", ["client-2-legacy", "client-2-auto"])
-def test_who_registered_with_less_is_told_by_the_provider(
+def test_a_client_registered_with_fewer_scopes_gets_the_provider_s_error(
     node: str, requesting_base_scope: Server, flavour: str
 ) -> None:
     transcript = run(node, requesting_base_scope, flavour, ADD)
@@ -123,7 +125,7 @@ def test_who_registered_with_less_is_told_by_the_provider(
 
 @pytest.mark.requirement("clients.step_up_ends")
 @pytest.mark.parametrize("flavour", ["sdk-1", "client-2-legacy", "client-2-auto"])
-def test_who_may_not_have_the_scope_is_told_so_and_not_sent_in_circles(
+def test_a_user_who_may_not_have_the_scope_gets_the_reason_and_no_login_loop(
     node: str, requesting_base_scope: Server, flavour: str
 ) -> None:
     transcript = run(node, requesting_base_scope, flavour, ADD, user="reader", CLIENT_ID="mcp-native")
@@ -134,7 +136,7 @@ def test_who_may_not_have_the_scope_is_told_so_and_not_sent_in_circles(
 
 @pytest.mark.requirement("clients.step_up")
 @pytest.mark.parametrize("flavour", ["sdk-1", "client-2-auto"])
-def test_with_our_defaults_the_first_login_brings_all_that_is_not_privileged(
+def test_with_our_defaults_the_first_login_grants_every_scope_that_is_not_privileged(
     node: str, server: Server, flavour: str
 ) -> None:
     transcript = run(node, server, flavour, ADD)

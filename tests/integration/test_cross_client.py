@@ -17,7 +17,7 @@ pytestmark = pytest.mark.containers
 PROMPT_NONE = {"prompt": "none"}
 
 
-def test_who_agreed_to_one_client_is_asked_for_every_other_and_for_more(standing_realm: Realm) -> None:
+def test_consent_counts_for_one_client_and_its_scopes_only(standing_realm: Realm) -> None:
     user, (_, pkce) = standing_realm.browser("admin"), pkce_pair()
     known, other = native(standing_realm), native(standing_realm, f"{ALL} offline_access")
 
@@ -34,14 +34,14 @@ def test_who_agreed_to_one_client_is_asked_for_every_other_and_for_more(standing
         assert (back["error"], "code" in back) == ("interaction_required", False)
 
 
-@pytest.mark.parametrize("request", [{}, {"scope": "openid"}])
-def test_without_asking_a_client_learns_who_somebody_is_and_gets_nothing_for_us(
-    standing_realm: Realm, request: dict[str, str]
+@pytest.mark.parametrize("parameters", [{}, {"scope": "openid"}])
+def test_without_consent_a_client_learns_the_user_and_gets_no_token_for_this_server(
+    standing_realm: Realm, parameters: dict[str, str]
 ) -> None:
     browser, client_id = standing_realm.browser("admin"), native(standing_realm)
     assert "code" in standing_realm.authorize(browser, client_id=native(standing_realm), **pkce_pair()[1])
     verifier, pkce = pkce_pair()
-    back = standing_realm.authorize(browser, client_id=client_id, **request, **pkce, **PROMPT_NONE)
+    back = standing_realm.authorize(browser, client_id=client_id, **parameters, **pkce, **PROMPT_NONE)
     code = {"code": back["code"], "code_verifier": verifier, "redirect_uri": REDIRECT}
     answer = standing_realm.token(grant_type="authorization_code", client_id=client_id, **code)
     refresh = {"grant_type": "refresh_token", "client_id": client_id, "scope": f"openid {ALL}"}
@@ -52,7 +52,7 @@ def test_without_asking_a_client_learns_who_somebody_is_and_gets_nothing_for_us(
         assert standing_realm.introspect(got["access_token"]) == {"active": False}
 
 
-def test_a_refresh_brings_no_more_than_was_agreed_to(standing_realm: Realm) -> None:
+def test_a_refresh_grants_no_more_than_the_consent(standing_realm: Realm) -> None:
     """Not even if the client has extended its registration in the meantime with its registration access token."""
     client = registered(standing_realm)
     url, token = client.pop("registration_client_uri"), client.pop("registration_access_token")
@@ -65,7 +65,7 @@ def test_a_refresh_brings_no_more_than_was_agreed_to(standing_realm: Realm) -> N
     assert claims(refreshed["access_token"])["scope"] == "mcp:tools"
 
 
-def test_a_client_can_do_nothing_with_what_another_got(standing_realm: Realm) -> None:
+def test_a_client_cannot_use_what_another_client_got(standing_realm: Realm) -> None:
     thief = standing_realm.post_client("openid-connect", {**CONFIDENTIAL, "scope": "mcp:tools"})
     known = {"client_id": thief["client_id"], "client_secret": thief["client_secret"]}
     client_id = native(standing_realm)
@@ -102,7 +102,7 @@ def test_a_request_that_one_client_pushed_is_no_other_s(standing_realm: Realm) -
 
 
 @pytest.mark.parametrize("client_id", ["account-console", "account", "security-admin-console"])
-def test_keycloaks_own_clients_which_ask_nobody_bring_none_of_our_scopes(standing_realm: Realm, client_id: str) -> None:
+def test_keycloaks_own_clients_without_consent_grant_no_managed_scope(standing_realm: Realm, client_id: str) -> None:
     server, realm = standing_realm.server.url, standing_realm.name
     page = (
         f"{server}/admin/{realm}/console/" if client_id.startswith("security") else f"{standing_realm.issuer}/account/"

@@ -106,7 +106,7 @@ def test_an_interrupt_at_any_moment_leaves_nothing_either(tmp_path: Path, moment
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_port_that_was_named_and_is_taken_is_refused_at_once(tmp_path: Path) -> None:
+def test_a_port_that_was_named_and_is_taken_is_rejected_at_once(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = busy.getsockname()[1]
         with demo(tmp_path, "--port", str(port)) as process:

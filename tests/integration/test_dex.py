@@ -110,7 +110,7 @@ def native(dex: Dex) -> str:
 
 @pytest.mark.requirement("dex.registration", "dex.login")
 @pytest.mark.parametrize("profile", PROFILES)
-def test_a_program_registers_and_brings_a_person_through_the_login(dex: Dex, profile: str) -> None:
+def test_a_client_registers_and_logs_a_user_in(dex: Dex, profile: str) -> None:
     for uri in PROFILES[profile]:
         client = dex.register(redirect_uris=PROFILES[profile], client_name=profile)
         assert (client["status"], client["redirect_uris"]) == (201, PROFILES[profile])
@@ -132,7 +132,7 @@ def test_a_program_may_come_back_on_another_port(dex: Dex, native: str) -> None:
 
 
 @pytest.mark.requirement("dex.registration_response")
-def test_what_else_is_asked_for_is_answered_by_what_the_client_gets(dex: Dex) -> None:
+def test_the_registration_response_names_what_the_client_gets(dex: Dex) -> None:
     requests = {"token_endpoint_auth_method": "client_secret_basic", "grant_types": ["client_credentials"]}
     got = dex.register(redirect_uris=[REDIRECT], scope="openid everything", jwks_uri="http://a.example/", **requests)
     assert got["status"] == 201
@@ -175,7 +175,7 @@ def test_what_else_is_asked_for_is_answered_by_what_the_client_gets(dex: Dex) ->
         {"uri": "http://localhost:1/"},
     ],
 )
-def test_a_redirect_that_is_not_listed_is_refused(dex: Dex, uri: object) -> None:
+def test_a_redirect_that_is_not_listed_is_rejected(dex: Dex, uri: object) -> None:
     for uris in ([uri], [REDIRECT, uri], [uri, REDIRECT]):
         got = dex.register(redirect_uris=uris)
         assert (got["status"], got["error"]) == (400, "invalid_redirect_uri")
@@ -186,7 +186,7 @@ def test_a_redirect_that_is_not_listed_is_refused(dex: Dex, uri: object) -> None
 @pytest.mark.parametrize(
     "uris", [[], None, REDIRECT, 1, {}, [REDIRECT] * 11, ["https://vscode.dev/redirect", PROFILES["Cursor"][0]]]
 )
-def test_redirects_that_are_none_too_many_or_of_two_vendors_are_refused(dex: Dex, uris: object) -> None:
+def test_redirects_that_are_none_too_many_or_of_two_vendors_are_rejected(dex: Dex, uris: object) -> None:
     got = dex.register(redirect_uris=uris)
     assert (got["status"], got["error"]) == (400, "invalid_redirect_uri")
 
@@ -201,7 +201,7 @@ def test_redirects_that_are_none_too_many_or_of_two_vendors_are_refused(dex: Dex
     ],
     ids=lambda body: repr(body[:20]),
 )  # fmt: skip
-def test_what_is_no_registration_is_refused(dex: Dex, body: bytes) -> None:
+def test_an_invalid_registration_is_rejected(dex: Dex, body: bytes) -> None:
     def in_chunks() -> Iterator[bytes]:
         yield body
 
@@ -226,7 +226,7 @@ def test_text_of_a_registration_is_data(dex: Dex, name: str) -> None:
     assert got["client_id"].startswith("mcp-native-")
 
 
-def test_the_members_that_are_judged_are_those_that_are_answered(dex: Dex) -> None:
+def test_the_members_that_are_validated_are_those_that_are_returned(dex: Dex) -> None:
     good, evil = (f'"redirect_uris":["{uri}"]' for uri in (REDIRECT, "https://attacker.example/"))
     got = httpx.post(f"{dex.issuer}/register", content=f'{{{evil},{good},"client_name":{{"a":1}}}}').json()
     assert (got["redirect_uris"], got["client_name"]) == ([REDIRECT], "MCP client")
@@ -234,7 +234,7 @@ def test_the_members_that_are_judged_are_those_that_are_answered(dex: Dex) -> No
 
 
 @pytest.mark.requirement("dex.metadata")
-def test_both_documents_are_one_and_name_the_issuer(dex: Dex) -> None:
+def test_both_metadata_documents_are_identical_and_name_the_issuer(dex: Dex) -> None:
     one, other = (
         httpx.get(f"{dex.issuer}/.well-known/{name}") for name in ("oauth-authorization-server", "openid-configuration")
     )
@@ -312,7 +312,7 @@ def test_a_request_within_a_request_does_not_reach_dex(dex: Dex, head: str) -> N
         ("/.well-known/oauth-authorization-server", {"GET", "HEAD"}), ("/static/main.css", {"GET", "HEAD"}),
     ],
 )  # fmt: skip
-def test_a_method_that_has_no_use_is_refused(dex: Dex, path: str, allowed: set[str]) -> None:
+def test_a_method_that_has_no_use_is_rejected(dex: Dex, path: str, allowed: set[str]) -> None:
     for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE"):
         response = httpx.request(method, dex.issuer + path)
         assert (response.status_code == 405) == (method not in allowed), method
@@ -367,7 +367,7 @@ def test_a_code_is_worth_nothing_without_its_verifier(dex: Dex, native: str) -> 
     "uri",
     ["https://attacker.example/", "http://localhost.attacker.example/", "https://localhost/", "//attacker.example"],
 )
-def test_dex_itself_sends_nobody_where_a_client_does_not_live(dex: Dex, native: str, uri: str) -> None:
+def test_dex_itself_redirects_only_to_a_client_s_own_uris(dex: Dex, native: str, uri: str) -> None:
     for client in (native, "mcp-vendor-vscode", PUBLIC_URL, "mcp-native-77777"):
         answer = httpx.get(dex.authorization_url(client, redirect_uri=uri, start="/auth/local"))
         assert answer.status_code in {400, 404}
@@ -378,7 +378,7 @@ def test_dex_itself_sends_nobody_where_a_client_does_not_live(dex: Dex, native: 
 @pytest.mark.parametrize(
     "name", ["redirect_uri", "client_id", "state", "redirect%5Furi", "client_id%00", "redirect+uri"]
 )
-def test_a_parameter_that_could_be_read_twice_is_refused(dex: Dex, native: str, name: str) -> None:
+def test_a_parameter_that_could_be_read_twice_is_rejected(dex: Dex, native: str, name: str) -> None:
     url = dex.authorization_url(native)
     for crafted in (f"{url}&{name}=x", url.replace("?", f"?{name}=x&")):
         assert httpx.get(crafted).status_code == 400
@@ -414,7 +414,7 @@ def test_the_resource_itself_is_no_client_to_log_in_with(dex: Dex) -> None:
         ("offline_accessory", False), ("audience:server:client_id:mcp-native-00", False), ("x offline_access", True),
     ],
 )  # fmt: skip
-def test_whatever_is_asked_for_a_login_brings_the_same_and_offline_access_if_asked(
+def test_a_login_grants_the_same_for_every_requested_scope_and_offline_access_on_request(
     dex: Dex, native: str, requested: str, *, offline: bool
 ) -> None:
     tokens = dex.log_in("writer", native, scope=requested)
@@ -439,14 +439,14 @@ def test_the_state_comes_back_as_it_was(dex: Dex, native: str, state: str) -> No
         {"grant_type": "urn:ietf:params:oauth:grant-type:device_code", "device_code": "x"},
     ],
 )
-def test_no_other_grant_brings_a_token(dex: Dex, native: str, form: dict[str, str]) -> None:
+def test_no_other_grant_returns_a_token(dex: Dex, native: str, form: dict[str, str]) -> None:
     got = dex.token(client_id=native, **form)
     assert got["status"] in {400, 401}
     assert "access_token" not in got
 
 
 @pytest.mark.requirement("dex.pages")
-def test_pages_cannot_be_framed_and_are_not_kept(dex: Dex, native: str) -> None:
+def test_pages_cannot_be_framed_and_are_not_cached(dex: Dex, native: str) -> None:
     with httpx.Client(follow_redirects=True) as browser:
         page = browser.get(dex.authorization_url(native))
     assert "Log in" in page.text
@@ -460,7 +460,7 @@ def test_pages_cannot_be_framed_and_are_not_kept(dex: Dex, native: str) -> None:
 
 
 @pytest.mark.requirement("dex.pages")
-def test_a_browser_s_page_reads_answers_only_where_it_is_listed(dex: Dex) -> None:
+def test_a_page_in_a_browser_reads_listed_responses_only(dex: Dex) -> None:
     for origin, listed in (("http://localhost:6274", True), ("https://attacker.example", False), ("null", False)):
         for path in ("/register", "/token", "/keys", "/userinfo"):
             preflight = httpx.options(
@@ -491,7 +491,7 @@ def test_no_log_holds_a_password_a_code_or_a_token(dex: Dex, native: str) -> Non
 
 
 @pytest.mark.requirement("dex.refresh")
-def test_two_programs_of_one_person_keep_their_refresh_tokens(dex: Dex) -> None:
+def test_two_clients_of_one_user_keep_their_refresh_tokens(dex: Dex) -> None:
     one, other = "mcp-native-01", "mcp-native-02"
     first = dex.log_in("reader", one)
     second = dex.log_in("reader", other)
@@ -499,7 +499,7 @@ def test_two_programs_of_one_person_keep_their_refresh_tokens(dex: Dex) -> None:
     assert dex.refresh(other, second["refresh_token"])["status"] == 200
 
 
-def test_two_programs_of_one_person_with_the_same_client_take_them_from_each_other(dex: Dex) -> None:
+def test_two_programs_of_one_user_with_the_same_client_invalidate_each_other_s_refresh_tokens(dex: Dex) -> None:
     first = dex.log_in("reader", "mcp-native-03")
     second = dex.log_in("reader", "mcp-native-03")
     assert dex.refresh("mcp-native-03", first["refresh_token"])["status"] == 400
@@ -507,18 +507,18 @@ def test_two_programs_of_one_person_with_the_same_client_take_them_from_each_oth
 
 
 @pytest.mark.requirement("dex.refresh")
-def test_another_client_s_refresh_token_is_refused(dex: Dex) -> None:
+def test_another_client_s_refresh_token_is_rejected(dex: Dex) -> None:
     tokens = dex.log_in("reader", "mcp-native-04")
     assert dex.refresh("mcp-native-05", tokens["refresh_token"])["status"] in {400, 401}
 
 
-def test_whoever_cancels_gives_nothing_and_the_program_is_not_told(dex: Dex, native: str) -> None:
+def test_cancelling_grants_nothing_and_sends_the_client_no_response(dex: Dex, native: str) -> None:
     page = dex.visit("reader", dex.authorization_url(native), agree=False)
     assert "Approval rejected" in page["page"]
 
 
 @pytest.mark.anyio
-async def test_the_groups_of_a_person_are_the_scopes(dex: Dex, native: str) -> None:
+async def test_the_groups_of_a_user_are_the_scopes(dex: Dex, native: str) -> None:
     async with serving(dex.settings()) as server:
         for user, scopes in {
             "reader": ["mcp:notes.read", "mcp:tools"],
@@ -531,7 +531,7 @@ async def test_the_groups_of_a_person_are_the_scopes(dex: Dex, native: str) -> N
 
 
 @pytest.mark.anyio
-async def test_a_person_without_a_group_is_refused_without_a_challenge(dex: Dex, native: str) -> None:
+async def test_a_user_without_a_group_is_rejected_without_a_challenge(dex: Dex, native: str) -> None:
     async with serving(dex.settings()) as server:
         response = await server.post(dex.log_in("nobody", native)["access_token"])
         assert response.status_code == 403
@@ -541,7 +541,7 @@ async def test_a_person_without_a_group_is_refused_without_a_challenge(dex: Dex,
 
 @pytest.mark.anyio
 @pytest.mark.requirement("dex.id_token")
-async def test_an_id_token_of_a_login_is_refused_and_one_of_a_refresh_cannot_be_told(dex: Dex) -> None:
+async def test_an_id_token_of_a_login_is_rejected_and_one_of_a_refresh_cannot_be_recognized(dex: Dex) -> None:
     tokens = dex.log_in("reader", "mcp-native-06")
     refreshed = dex.refresh("mcp-native-06", tokens["refresh_token"])
     async with serving(dex.settings()) as server:

@@ -60,7 +60,7 @@ async def test_a_hostile_token_or_request_is_answered_as_the_table_says(issuer: 
 
 
 @pytest.mark.parametrize("attack", rows(OWN))
-async def test_what_dex_gives_out_counts_only_as_the_table_says(issuer: DexIssuer, attack: Attack) -> None:
+async def test_what_dex_issues_is_accepted_only_as_the_table_says(issuer: DexIssuer, attack: Attack) -> None:
     async with on(at(issuer, attack.stage)) as (behind, ask):
         await assert_response(attack, behind, ask)
 
@@ -83,5 +83,5 @@ def test_a_hostile_connection_is_answered_as_the_table_says(server: Listening, a
     assert_wire_response(attack, server.issuer, server.exchange)
 
 
-def test_a_good_call_passes_on_the_wire(server: Listening) -> None:
+def test_a_good_call_passes_over_a_socket(server: Listening) -> None:
     assert b"HTTP/1.1 200" in server.exchange(whole(server.issuer) + b"GET / HTTP/1.0\r\n\r\n")

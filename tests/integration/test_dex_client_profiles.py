@@ -66,7 +66,7 @@ def replay(dex: Dex, name: str, *, offline: bool = False) -> Replay:
 
 @pytest.mark.requirement("registration.profiles", "dex.client_profiles")
 @pytest.mark.parametrize("profile", COLUMNS)
-def test_each_client_is_registered_or_refused_as_the_table_says(servers: Servers, profile: str) -> None:
+def test_each_client_is_registered_or_rejected_as_the_table_says(servers: Servers, profile: str) -> None:
     dex, column = servers(profile), COLUMNS[profile]
     responses = {name: replay(dex, name).register() for name in PROFILES}
     expected = {name: 201 if name in column.allowed else column.status for name in PROFILES}
@@ -124,7 +124,7 @@ def test_two_refreshes_at_once_both_go_through_and_the_session_goes_on(servers: 
 
 @pytest.mark.requirement("registration.hostile", "dex.client_profiles")
 @pytest.mark.parametrize("profile", COLUMNS)
-def test_a_hostile_registration_is_refused_or_brings_what_everybody_s_does(servers: Servers, profile: str) -> None:
+def test_a_hostile_registration_is_rejected_or_gets_what_every_client_gets(servers: Servers, profile: str) -> None:
     dex, column = servers(profile), COLUMNS[profile]
     odd: dict[str, str] = {}
     for hostile in REJECTED:

@@ -79,7 +79,7 @@ def test_a_client_of_march_2025_logs_in_with_the_mirror(node: str, server: Proce
 
 @pytest.mark.requirement("dex.clients")
 @pytest.mark.parametrize("flavour", FLAVOURS)
-def test_what_the_group_does_not_bring_ends_at_once(node: str, server: Process, dex: Dex, flavour: str) -> None:
+def test_what_the_group_does_not_grant_ends_at_once(node: str, server: Process, dex: Dex, flavour: str) -> None:
     transcript = run(node, server, dex, flavour, ADD, user="reader")
     assert "mcp-writer" in transcript.all("message")[0]
     assert transcript.all("statuses")[-1].count(403) == 1
@@ -88,7 +88,7 @@ def test_what_the_group_does_not_bring_ends_at_once(node: str, server: Process, 
 
 @pytest.mark.requirement("dex.clients")
 @pytest.mark.parametrize("flavour", FLAVOURS)
-def test_who_has_no_group_is_told_so_and_not_sent_in_circles(
+def test_a_user_without_a_group_gets_the_reason_and_no_challenge(
     node: str, server: Process, dex: Dex, flavour: str
 ) -> None:
     transcript = run(node, server, dex, flavour, CALLS, user="nobody")

@@ -42,7 +42,7 @@ def challenge_params(response: httpx.Response) -> dict[str, str] | None:
 
 
 @pytest.mark.requirement("auth.missing_token", "transport_security.cors")
-async def test_who_has_no_token_is_told_where_and_what_for(dex: Dex) -> None:
+async def test_a_request_without_a_token_gets_the_metadata_url_and_the_scopes(dex: Dex) -> None:
     async with serving(dex.settings()) as server:
         response = await server.post(None, origin="http://localhost:6274")
     assert response.status_code == 401
@@ -52,7 +52,7 @@ async def test_who_has_no_token_is_told_where_and_what_for(dex: Dex) -> None:
 
 
 @pytest.mark.requirement("auth.invalid_token", "auth.correlation_id", "auth.no_token_in_log")
-async def test_whatever_does_not_count_is_refused_in_one_text(dex: Dex, users: dict[str, dict[str, str]]) -> None:
+async def test_every_invalid_token_is_rejected_with_the_same_body(dex: Dex, users: dict[str, dict[str, str]]) -> None:
     tokens = users["reader"]
     wrong = [tokens["id_token"], tokens["refresh_token"], tokens["access_token"][:-9], Issuer().token(), "x"]
     async with serving(dex.settings()) as server:
@@ -68,7 +68,7 @@ async def test_whatever_does_not_count_is_refused_in_one_text(dex: Dex, users: d
 
 
 @pytest.mark.requirement("metadata.both_paths", "metadata.resource", "metadata.scopes", "metadata.cors")
-async def test_the_metadata_lead_to_the_front_and_offer_nothing_privileged(dex: Dex) -> None:
+async def test_the_metadata_name_the_registration_proxy_and_no_privileged_scope(dex: Dex) -> None:
     async with serving(dex.settings()) as server:
         one, other = [
             await server.client.get(
@@ -84,7 +84,7 @@ async def test_the_metadata_lead_to_the_front_and_offer_nothing_privileged(dex: 
 
 
 @pytest.mark.requirement("jwt.accepted", "scopes.hierarchy")
-async def test_a_group_brings_its_scopes_and_the_narrower_ones(dex: Dex, users: dict[str, dict[str, str]]) -> None:
+async def test_a_group_grants_its_scopes_and_the_narrower_ones(dex: Dex, users: dict[str, dict[str, str]]) -> None:
     async with serving(dex.settings()) as server:
         assert await server.status(users["reader"]["access_token"]) == 200
         response = await server.call("note_add", users["admin"]["access_token"], {"text": "milk"})
@@ -96,7 +96,7 @@ async def test_a_group_brings_its_scopes_and_the_narrower_ones(dex: Dex, users: 
 @pytest.mark.parametrize(
     ("user", "tool", "group"), [("nobody", "whoami", "mcp-reader"), ("reader", "note_add", "mcp-writer")]
 )
-async def test_what_no_group_of_the_person_brings_is_refused_without_a_challenge(
+async def test_what_no_group_of_the_user_grants_is_rejected_without_a_challenge(
     dex: Dex, users: dict[str, dict[str, str]], user: str, tool: str, group: str
 ) -> None:
     async with serving(dex.settings()) as server:
@@ -106,7 +106,7 @@ async def test_what_no_group_of_the_person_brings_is_refused_without_a_challenge
 
 
 @pytest.mark.requirement("scopes.lists")
-async def test_lists_show_what_the_person_s_groups_bring(dex: Dex, users: dict[str, dict[str, str]]) -> None:
+async def test_lists_show_what_the_user_s_groups_grant(dex: Dex, users: dict[str, dict[str, str]]) -> None:
     async with serving(dex.settings()) as server:
         displayed = {user: await tools(server, users[user]["access_token"]) for user in ("reader", "admin")}
     assert "note_list" in displayed["reader"]
@@ -128,7 +128,7 @@ async def tools(server: Served, token: str) -> set[str]:
 
 
 @pytest.mark.requirement("discovery.order")
-async def test_the_front_s_document_is_the_first_that_is_asked_for_and_keys_are_fetched_once(
+async def test_the_registration_proxy_s_document_is_requested_first_and_keys_are_fetched_once(
     dex: Dex, users: dict[str, dict[str, str]]
 ) -> None:
     async with serving(dex.settings()) as server:
@@ -142,7 +142,7 @@ async def test_the_front_s_document_is_the_first_that_is_asked_for_and_keys_are_
         assert [url.path for url in server.fetched] == first * 2  # fetched once more for twenty unknown keys
 
 
-async def test_the_front_may_be_reached_at_another_address_than_it_says(
+async def test_the_registration_proxy_may_be_reached_at_another_address_than_it_publishes(
     dex: Dex, users: dict[str, dict[str, str]]
 ) -> None:
     inside = f"http://127.0.0.1:{dex.port}"
@@ -161,7 +161,7 @@ async def test_the_same_dex_by_another_name_is_another_issuer(dex: Dex, users: d
 
 
 @pytest.mark.requirement("auth.provider_unavailable")
-async def test_held_keys_outlive_an_outage_and_without_keys_nothing_is_decided(
+async def test_cached_keys_outlive_an_outage_and_without_keys_the_response_is_503(
     dex: Dex, users: dict[str, dict[str, str]]
 ) -> None:
     good = users["reader"]["access_token"]

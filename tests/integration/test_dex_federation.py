@@ -72,7 +72,7 @@ def create_federated_client(realm: Realm, dex: Dex, secret: str) -> None:
     realm.admin().write("POST", ("clients",), client)
 
 
-async def test_people_of_our_keycloak_log_in_through_dex_and_their_roles_bring_the_scopes(dex: Dex) -> None:
+async def test_keycloak_users_log_in_through_dex_and_their_roles_grant_the_scopes(dex: Dex) -> None:
     registered = str(dex.register(redirect_uris=[REDIRECT])["client_id"])
     tokens = dex.log_in("writer", registered)
     assert "access_token" in tokens, (tokens, dex.logs())
@@ -89,7 +89,7 @@ async def test_people_of_our_keycloak_log_in_through_dex_and_their_roles_bring_t
 @pytest.mark.parametrize(
     ("user", "tool", "group"), [("reader", "note_add", "mcp-writer"), ("nobody", "whoami", "mcp-")]
 )
-async def test_what_a_role_at_keycloak_does_not_bring_is_refused_here(
+async def test_what_a_role_at_keycloak_does_not_grant_is_rejected_here(
     dex: Dex, user: str, tool: str, group: str
 ) -> None:
     token = dex.log_in(user, "mcp-native-01")["access_token"]
@@ -99,7 +99,7 @@ async def test_what_a_role_at_keycloak_does_not_bring_is_refused_here(
     assert group in response.json()["error"]["message"]
 
 
-def test_nobody_is_at_home_here_and_the_way_back_takes_only_answers_to_a_login(dex: Dex) -> None:
+def test_there_is_no_local_login_and_the_callback_accepts_only_authorization_responses(dex: Dex) -> None:
     assert httpx.get(f"{dex.issuer}/auth/local").status_code == 404
     for query in (
         "",

@@ -32,7 +32,7 @@ CONNECTORS = sorted(path.name for path in (REPOSITORY / "idp-config" / "dex" / "
 _PATIENCE = 120
 
 
-def test_apply_proves_what_runs_and_check_tells_drift(
+def test_apply_verifies_the_deployment_and_check_reports_drift(
     engine: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = argparse.Namespace(wait=20)
@@ -59,7 +59,7 @@ def test_apply_proves_what_runs_and_check_tells_drift(
 
 
 @pytest.mark.parametrize(("profile", "loopback", "vendor"), [("loopback-only", 201, 400), ("closed", 403, 403)])
-def test_a_registration_profile_holds_at_the_front_and_at_dex(
+def test_a_registration_profile_is_enforced_by_the_proxy_and_by_dex(
     engine: None, tmp_path: Path, profile: str, loopback: int, vendor: int
 ) -> None:
     with running_dex(tmp_path, registration={"profile": profile}) as dex:
@@ -85,7 +85,7 @@ def test_a_restart_of_dex_loses_refresh_tokens_and_no_client(engine: None, tmp_p
         assert dex.log_in("reader", client)["status"] == 200
 
 
-def test_the_log_of_dex_has_failures_and_is_quiet_otherwise(engine: None, tmp_path: Path) -> None:
+def test_the_log_of_dex_has_failures_and_no_line_per_client(engine: None, tmp_path: Path) -> None:
     with running_dex(tmp_path) as dex:
         client = str(dex.register(redirect_uris=[REDIRECT])["client_id"])
         assert dex.log_in("reader", client)["status"] == 200
@@ -98,7 +98,7 @@ def test_the_log_of_dex_has_failures_and_is_quiet_otherwise(engine: None, tmp_pa
 
 @pytest.mark.anyio
 @pytest.mark.full
-async def test_tokens_by_a_new_key_count_without_a_restart(engine: None, tmp_path: Path) -> None:
+async def test_tokens_by_a_new_key_are_accepted_without_a_restart(engine: None, tmp_path: Path) -> None:
     signer = {"type": "local", "config": {"keysRotationPeriod": "5s"}}
     with running_dex(tmp_path, dex={"signer": signer}) as dex:
         client = str(dex.register(redirect_uris=[REDIRECT])["client_id"])
@@ -128,7 +128,7 @@ def test_with_postgresql_refresh_tokens_and_keys_survive_a_restart(engine: None,
         assert database.password not in dex.logs()
 
 
-def test_dex_takes_every_example_of_a_connector(engine: None, tmp_path: Path) -> None:
+def test_dex_accepts_every_example_of_a_connector(engine: None, tmp_path: Path) -> None:
     names = ",".join(f"connectors/{name}" for name in CONNECTORS)
     certificate = base64.b64encode(self_signed()).decode()
     env = {

@@ -53,7 +53,7 @@ def dex_stack(engine: None) -> Iterator[DexStack]:
         stack.compose("down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "5", check=False)
 
 
-def test_a_client_nobody_registered_logs_in_and_calls_a_tool(dex_stack: DexStack) -> None:
+def test_an_unregistered_client_logs_in_and_calls_a_tool(dex_stack: DexStack) -> None:
     code, found = dex_stack.log_in("writer", "--call", "greet", "name=Ada", "--call", "whoami")
     assert code == 0, found
     assert found["claims"]["iss"] == dex_stack.issuer
@@ -82,14 +82,14 @@ def test_the_login_runs_inside_the_network_too(dex_stack: DexStack) -> None:
     assert found["claims"]["iss"] == dex_stack.issuer
 
 
-def test_a_person_without_a_group_ends_at_once_and_is_told_why(dex_stack: DexStack) -> None:
+def test_a_login_of_a_user_without_a_group_ends_at_once_with_the_reason(dex_stack: DexStack) -> None:
     code, found = dex_stack.log_in("nobody")
     assert code == 6
     assert "mcp-reader" in json.dumps(found["error"])
     assert [step["number"] for step in found["steps"] if "number" in step].count(5) <= 1
 
 
-def test_the_bootstrap_proves_what_runs_and_says_what_comes_next(dex_stack: DexStack) -> None:
+def test_the_bootstrap_verifies_the_deployment_and_prints_the_next_steps(dex_stack: DexStack) -> None:
     output = dex_stack.compose("logs", "--no-log-prefix", "bootstrap").stdout
     assert "no changes" in output
     assert "the served metadata agrees with Dex's own" in output
@@ -124,7 +124,7 @@ async def test_the_official_client_registers_logs_in_and_calls(dex_stack: DexSta
 
 
 @pytest.mark.requirement("dex.pages")
-def test_a_person_logs_in_through_a_browser(dex_stack: DexStack, tmp_path: Path) -> None:
+def test_a_user_logs_in_through_a_browser(dex_stack: DexStack, tmp_path: Path) -> None:
     dex = Dex(tmp_path, port=dex_stack.dex_port)
     client = str(dex.register(redirect_uris=[REDIRECT])["client_id"])
     complaints: list[str] = []
@@ -145,7 +145,7 @@ def test_a_person_logs_in_through_a_browser(dex_stack: DexStack, tmp_path: Path)
     assert [message for message in complaints if "autocomplete" not in message and REDIRECT not in message] == []
 
 
-def test_nothing_is_open_that_need_not_be(dex_stack: DexStack) -> None:
+def test_no_more_is_open_than_required(dex_stack: DexStack) -> None:
     containers = dex_stack.containers()
     ports = [b for c in containers for bound in (c["HostConfig"]["PortBindings"] or {}).values() for b in bound]
     assert {binding["HostIp"] for binding in ports} == {"127.0.0.1"}

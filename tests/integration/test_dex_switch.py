@@ -46,7 +46,7 @@ def test_compose_starts_the_same_server_with_other_settings(engine: None) -> Non
 
 
 @pytest.mark.full
-async def test_a_server_that_is_started_again_with_two_other_settings_takes_the_other_s_tokens(
+async def test_a_server_restarted_with_two_other_settings_accepts_the_other_provider_s_tokens(
     keycloak: Keycloak, tmp_path: Path
 ) -> None:
     url = f"http://localhost:{free_port()}/mcp"

@@ -43,7 +43,7 @@ def names(report: dict[str, Any]) -> list[str]:
     return [finding["finding"] for finding in report["findings"]]
 
 
-def test_a_drifted_realm_is_shown_mended_and_tried(keycloak: Keycloak, tmp_path: Path) -> None:
+def test_a_drifted_realm_is_reported_fixed_and_probed(keycloak: Keycloak, tmp_path: Path) -> None:
     with serving_realm(keycloak, tmp_path) as server:
         admin = server.realm.admin()
         TAMPERINGS["scope mcp:admin.roles"](admin)
@@ -71,7 +71,7 @@ def test_a_drifted_realm_is_shown_mended_and_tried(keycloak: Keycloak, tmp_path:
         assert server.realm.server.admin_secret not in json.dumps(report) + output
 
 
-def test_without_the_admin_client_nothing_is_tried(keycloak: Keycloak, tmp_path: Path) -> None:
+def test_without_the_admin_client_nothing_is_probed(keycloak: Keycloak, tmp_path: Path) -> None:
     with serving_realm(keycloak, tmp_path) as server:
         before = clients_of(server.realm)
         _, report, _ = doctor(server, "--probe", KEYCLOAK_ADMIN_CLIENT_SECRET="guessed")

@@ -111,7 +111,7 @@ def running_api(realm: Realm, url: str) -> Iterator[None]:
 
 @pytest.mark.requirement("downstream_api.user")
 @pytest.mark.parametrize("mode", ["jwt", "introspection"])
-async def test_a_tool_calls_another_api_and_that_sees_the_person(orders: Orders, mode: str) -> None:
+async def test_a_tool_calls_a_downstream_api_which_sees_the_user(orders: Orders, mode: str) -> None:
     token = orders.log_in("reader")
     async with serving(settings_for(orders.realm, AUTH_TOKEN_MODE=mode)) as server:
         answer = await server.call("upstream_whoami", token, {"audience": API})
@@ -123,7 +123,7 @@ async def test_a_tool_calls_another_api_and_that_sees_the_person(orders: Orders,
     }
 
 
-async def test_a_person_without_the_role_gets_a_tool_error_that_says_so(orders: Orders) -> None:
+async def test_a_user_without_the_role_gets_a_tool_error_that_names_it(orders: Orders) -> None:
     token = orders.log_in("writer")
     async with serving(settings_for(orders.realm)) as server:
         answer = await server.call("upstream_whoami", token, {"audience": API})
@@ -135,7 +135,7 @@ async def test_a_person_without_the_role_gets_a_tool_error_that_says_so(orders: 
 
 
 @pytest.mark.requirement("downstream_api.audience")
-async def test_a_token_is_good_at_one_of_the_two_only(orders: Orders) -> None:
+async def test_a_token_is_valid_at_one_of_the_two_apis_only(orders: Orders) -> None:
     own_token = orders.log_in("reader")
     exchanged = exchange_as_the_server(orders.realm, own_token)
     theirs = exchanged["access_token"]
@@ -153,7 +153,7 @@ async def test_a_token_is_good_at_one_of_the_two_only(orders: Orders) -> None:
         assert [await server.status(token) for token in (own_token, theirs)] == [200, 401]
 
 
-def test_nobody_else_exchanges_a_token(orders: Orders) -> None:
+def test_no_other_client_exchanges_a_token(orders: Orders) -> None:
     realm, victim = orders.realm, orders.log_in("reader")
     client = realm.register(**WITH_GRANT)
     assert GRANT_TYPE in client["grant_types"]  # so only the policy can reject it
@@ -174,7 +174,7 @@ def _as(client_id: str, secret: str) -> dict[str, str]:
     return {"client_id": client_id, "client_secret": secret}
 
 
-def test_nobody_but_the_server_can_ask_for_the_apis_scope(orders: Orders) -> None:
+def test_only_the_server_can_request_the_apis_scope(orders: Orders) -> None:
     realm = orders.realm
     assert realm.register(redirect_uris=[REDIRECT], scope="mcp:tools orders.read")["status"] == 403
     client = realm.register(redirect_uris=[REDIRECT])
@@ -186,7 +186,7 @@ def test_nobody_but_the_server_can_ask_for_the_apis_scope(orders: Orders) -> Non
         assert "access_token" not in answer
 
 
-def test_a_second_apply_changes_nothing_and_no_hole_is_open(orders: Orders) -> None:
+def test_a_second_apply_changes_nothing_and_no_weakness_is_open(orders: Orders) -> None:
     assert orders.realm.apply() == 0
     found = check(orders.realm)
     assert (found.names, found.weaknesses) == ([], ())
@@ -209,7 +209,9 @@ async def test_a_tool_reads_a_claim_that_keycloak_writes_for_it(
         assert text == "(('email', 'reader@demo.example'),)"
 
 
-def test_what_somebody_changes_is_named_and_mended_and_what_is_dropped_goes(keycloak: Keycloak, tmp_path: Path) -> None:
+def test_manual_changes_are_reported_and_fixed_and_dropped_clients_are_removed(
+    keycloak: Keycloak, tmp_path: Path
+) -> None:
     realm = bootstrapped(keycloak, tmp_path, demo_users=USERS, upstreams=upstreams())
     admin = realm.admin()
     (own_token,), (scope,) = (
@@ -250,7 +252,7 @@ def test_what_somebody_changes_is_named_and_mended_and_what_is_dropped_goes(keyc
     assert "orders-reader" not in {role["name"] for role in admin.get("roles")}
 
 
-def test_an_apis_own_client_stays_as_it_is_and_a_foreign_scope_is_refused(realm: Realm) -> None:
+def test_an_apis_own_client_stays_unchanged_and_an_unmanaged_scope_is_rejected(realm: Realm) -> None:
     admin = realm.admin()
     theirs = {
         "clientId": API,
@@ -274,7 +276,7 @@ def test_an_apis_own_client_stays_as_it_is_and_a_foreign_scope_is_refused(realm:
         realm.apply()
 
 
-def test_a_scope_that_keycloak_puts_into_a_new_realm_is_refused_there_too(keycloak: Keycloak, tmp_path: Path) -> None:
+def test_a_scope_that_keycloak_puts_into_a_new_realm_is_rejected_there_too(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = Realm(keycloak, tmp_path, f"test-{secrets.token_hex(4)}")
     scopes = {"address": {"description": "Where you live", "roles": ["orders-reader"]}}
     realm.write_access(upstreams={API: {"name": "Orders", "scopes": scopes}})

@@ -33,7 +33,7 @@ def whole(keycloak: Keycloak, tmp_path: Path) -> Realm:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_ten_changes_by_hand_are_all_named_and_all_mended(whole: Realm, seed: int) -> None:
+def test_ten_manual_changes_are_all_reported_and_all_fixed(whole: Realm, seed: int) -> None:
     realm = whole
     chosen = random.Random(seed).sample(sorted(TAMPERINGS), 10)  # noqa: S311 - the same ten in every run
     admin = realm.admin()
@@ -137,6 +137,6 @@ def test_an_account_of_this_realm_only_is_enough_for_an_apply(realm: Realm) -> N
     assert check(realm).clean
 
 
-def test_an_account_that_the_rules_would_lock_out_is_refused(standing_realm: Realm) -> None:
+def test_an_account_that_the_rules_would_lock_out_is_rejected(standing_realm: Realm) -> None:
     with pytest.raises(ConfigError, match="client_credentials"):
         check(standing_realm, KEYCLOAK_ADMIN_REALM=standing_realm.name)

@@ -195,7 +195,7 @@ async def test_the_official_client_unmodified_registers_logs_in_and_calls_a_tool
 
 
 @pytest.mark.requirement("registration_proxy.resource_parameter")
-def test_entra_alone_refuses_what_clients_send(proxy: Proxy) -> None:
+def test_entra_alone_rejects_what_clients_send(proxy: Proxy) -> None:
     tenant = proxy.entra.issuer.removesuffix("/v2.0")
     response = httpx.get(f"{tenant}/oauth2/v2.0/authorize?{urlencode(proxy.login_query())}")
     assert response.status_code == 400
@@ -203,7 +203,7 @@ def test_entra_alone_refuses_what_clients_send(proxy: Proxy) -> None:
 
 
 @pytest.mark.requirement("registration_proxy.consent")
-def test_the_person_is_asked_each_time_and_sees_where_the_answer_goes(proxy: Proxy) -> None:
+def test_the_user_is_asked_each_time_and_sees_the_redirect_uri(proxy: Proxy) -> None:
     evil = 'http://localhost:1/callback?"><script>alert(1)</script>{{placeholder "env.HOME"}}'
     page = proxy.get("/authorize", params=proxy.login_query(redirect_uri=evil))
     assert page.status_code == 200
@@ -241,7 +241,7 @@ def test_a_link_past_the_page_leads_nowhere(proxy: Proxy, cookie: str | None, co
         {"Redirect_Uri": "https://claude.ai/api/mcp/auth_callback"},
     ],
 )
-def test_a_login_that_is_none_of_ours_is_refused(proxy: Proxy, changes: dict[str, str]) -> None:
+def test_an_invalid_authorization_request_is_rejected(proxy: Proxy, changes: dict[str, str]) -> None:
     for path in ("/authorize", "/authorize/agreed"):
         assert proxy.get(path, params=proxy.login_query(**changes)).status_code == 400
     twice = urlencode(proxy.login_query()) + "&redirect_uri=https%3A%2F%2Fevil.example"
@@ -272,7 +272,7 @@ def test_a_token_request_that_could_be_read_in_two_ways_is_not_passed_on(proxy: 
 
 
 @pytest.mark.parametrize("place", [0, 1, 3])
-def test_resource_is_taken_out_wherever_it_stands_and_nothing_else(proxy: Proxy, place: int) -> None:
+def test_the_resource_parameter_is_removed_wherever_it_stands_and_nothing_else(proxy: Proxy, place: int) -> None:
     members = ["grant_type=refresh_token", f"client_id={CLIENT}", "refresh_token=a%26resource%3Db"]
     members.insert(place, "resource=http%3A%2F%2Flocalhost%3A9%2Fmcp")
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": "a=b", "Authorization": "Basic eDp5"}

@@ -48,7 +48,7 @@ def test_a_realm_made_by_the_guide_is_adopted_and_its_other_clients_stay(keycloa
 
 
 @pytest.mark.requirement("existing_realm.registration_token")
-def test_who_registered_a_client_that_becomes_ours_reads_no_secret_of_it(keycloak: Keycloak, tmp_path: Path) -> None:
+def test_an_adopted_client_s_registration_token_reads_no_secret(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = tutorial_realm(keycloak, tmp_path, "test-taken-over")
     admin = realm.admin()
     # At Keycloak's own registration endpoints a client chooses its id and attributes, and gets this token.
@@ -70,7 +70,7 @@ def test_who_registered_a_client_that_becomes_ours_reads_no_secret_of_it(keycloa
     assert check(realm).clean
 
 
-def test_what_the_files_no_longer_name_is_removed_if_it_is_ours(realm: Realm) -> None:
+def test_what_the_files_no_longer_name_is_removed_if_it_is_managed(realm: Realm) -> None:
     admin = realm.admin()
     client = {"name": "Known beforehand", "redirect_uris": [REDIRECT]}
     realm.write_access(clients={"first": client, "taken": client})
@@ -111,7 +111,7 @@ def test_what_the_files_no_longer_name_is_removed_if_it_is_ours(realm: Realm) ->
 
 
 @pytest.mark.requirement("existing_realm.weaknesses")
-def test_a_role_that_everybody_has_by_another_one_is_named_and_left(realm: Realm) -> None:
+def test_a_role_that_all_users_have_by_a_composite_is_reported_and_left(realm: Realm) -> None:
     admin = realm.admin()
     admin.write("POST", ("roles",), {"name": "employee"})
     admin.write("POST", ("roles", "employee", "composites"), [admin.get("roles", "mcp-reader")])

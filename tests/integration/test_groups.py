@@ -71,7 +71,7 @@ def warned(realm: Realm) -> str:
     return "\n".join(check(realm).warnings)
 
 
-async def test_who_is_put_into_a_group_logs_in_and_calls_a_tool(own: Realm) -> None:
+async def test_a_new_member_of_a_group_logs_in_and_calls_a_tool(own: Realm) -> None:
     admin = own.admin()
     users = {"ada": find(admin, "engineering"), "eve": None}
     for name, group in users.items():
@@ -107,7 +107,7 @@ def test_a_demo_user_is_put_into_its_groups_and_out_of_others(keycloak: Keycloak
     assert {group["name"] for group in admin.get("users", reader["id"], "groups")} == {"engineering", "theirs"}
 
 
-def test_what_somebody_changes_at_a_group_is_named_and_what_is_ours_is_mended(own: Realm) -> None:
+def test_manual_changes_of_a_group_are_reported_and_the_managed_part_is_fixed(own: Realm) -> None:
     admin = own.admin()
     engineering, platform = find(admin, "engineering"), find(admin, "acme:platform")
     ada = user(admin, "ada", engineering)
@@ -157,7 +157,7 @@ def test_a_group_is_found_among_many_and_is_not_one_of_the_same_name_elsewhere(o
     assert "group engineering has 1 subgroup: their members have its roles too" in warned(own)
 
 
-def test_a_group_of_somebody_else_s_is_refused_and_not_touched_until_they_mark_it(
+def test_an_unmanaged_group_is_rejected_and_not_touched_until_it_carries_the_marker(
     keycloak: Keycloak, tmp_path: Path
 ) -> None:
     realm = bootstrapped(keycloak, tmp_path)
@@ -191,7 +191,7 @@ def test_a_group_of_somebody_else_s_is_refused_and_not_touched_until_they_mark_i
     assert claims(response["access_token"])["mcp_roles"] == ["mcp-writer"]
 
 
-def test_a_group_that_is_dropped_goes_and_its_people_lose_its_roles(own: Realm) -> None:
+def test_a_dropped_group_is_removed_and_its_members_lose_its_roles(own: Realm) -> None:
     admin = own.admin()
     engineering, platform = find(admin, "engineering"), find(admin, "acme:platform")
     user(admin, "ada", engineering)
@@ -210,7 +210,7 @@ def test_a_group_that_is_dropped_goes_and_its_people_lose_its_roles(own: Realm) 
     assert "aud" not in claims(response["access_token"])
 
 
-def test_a_role_that_is_dropped_takes_its_place_in_a_group_with_it(own: Realm) -> None:
+def test_a_dropped_role_is_removed_from_its_groups(own: Realm) -> None:
     import yaml  # noqa: PLC0415 - needed here only
 
     source = yaml.safe_load((own.folder / "access.yaml").read_text(encoding="utf-8"))
@@ -238,7 +238,7 @@ def token_without_a_user(realm: Realm) -> dict[str, Any]:
 
 @pytest.mark.requirement("weaknesses.default_group")
 @pytest.mark.parametrize("kind", ["ours", "theirs", "below", "by a composed role"])
-def test_a_group_that_everybody_joins_brings_none_of_our_roles(keycloak: Keycloak, tmp_path: Path, kind: str) -> None:
+def test_a_default_group_grants_no_managed_role(keycloak: Keycloak, tmp_path: Path, kind: str) -> None:
     realm = bootstrapped(keycloak, tmp_path, groups=GROUPS, machine_clients=SERVICE_CLIENT)
     admin = realm.admin()
     joined = find(admin, "engineering") if kind == "ours" else make(admin, "staff")
@@ -267,7 +267,7 @@ def test_a_group_that_everybody_joins_brings_none_of_our_roles(keycloak: Keycloa
 
 
 @pytest.mark.parametrize("way", ["itself", "a composed role", "our own role"])
-def test_a_group_by_which_people_administer_the_realm_is_named_and_left(own: Realm, way: str) -> None:
+def test_a_group_that_grants_realm_administration_is_reported_and_left(own: Realm, way: str) -> None:
     admin = own.admin()
     client, right = rights(admin)
     engineering = find(admin, "engineering")
@@ -293,7 +293,7 @@ def test_a_group_by_which_people_administer_the_realm_is_named_and_left(own: Rea
 
 
 @pytest.mark.parametrize("by", ["a role of theirs", "our own role"])
-def test_a_group_that_brings_more_of_our_roles_inside_another_is_named(own: Realm, by: str) -> None:
+def test_a_group_that_grants_more_managed_roles_by_a_composite_is_reported(own: Realm, by: str) -> None:
     admin = own.admin()
     role = "mcp-writer" if by == "our own role" else "theirs"
     if role == "theirs":
@@ -320,9 +320,7 @@ def as_limited(variables: dict[str, str]) -> AdminClient:
     return session
 
 
-def test_groups_take_the_rights_over_people_and_a_realm_without_them_does_not(
-    keycloak: Keycloak, tmp_path: Path
-) -> None:
+def test_groups_require_rights_over_users_and_a_realm_without_them_does_not(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = bootstrapped(keycloak, tmp_path, demo_users={})
     blind = account(realm, "view-realm", "view-clients")
     writer = account(realm, "manage-realm", "manage-clients")
@@ -360,7 +358,7 @@ def _some(few: tuple[int, ...], maximum: int) -> list[object]:
 
 
 @pytest.mark.parametrize("writes", _some((4,), FIRST_TIME))
-def test_an_apply_with_groups_that_broke_off_gives_nobody_more_and_is_completed(
+def test_an_interrupted_apply_with_groups_grants_nothing_more_and_is_completed(
     keycloak: Keycloak, tmp_path: Path, writes: int
 ) -> None:
     realm = bootstrapped(keycloak, tmp_path, groups={"old": ["mcp-admin"], "engineering": ["mcp-admin"]}, demo_users={})

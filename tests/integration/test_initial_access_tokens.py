@@ -32,7 +32,7 @@ def _create_initial_access_token(realm: Realm, *words: str) -> str:
 
 
 @pytest.mark.requirement("initial_access_token.required")
-def test_nobody_registers_without_an_invitation(by_initial_access_token: Realm) -> None:
+def test_no_client_registers_without_an_initial_access_token(by_initial_access_token: Realm) -> None:
     assert check(by_initial_access_token).clean
     for uri in (REDIRECT, "https://vscode.dev/redirect"):
         assert by_initial_access_token.register(redirect_uris=[uri])["status"] == 403
@@ -40,7 +40,7 @@ def test_nobody_registers_without_an_invitation(by_initial_access_token: Realm) 
 
 
 @pytest.mark.requirement("initial_access_token.uses")
-def test_an_invitation_is_good_for_as_many_clients_as_it_says(by_initial_access_token: Realm) -> None:
+def test_an_initial_access_token_registers_as_many_clients_as_it_says(by_initial_access_token: Realm) -> None:
     initial_access_token = _create_initial_access_token(by_initial_access_token, "--uses", "2", "--expires", "10m")
     vendor = {**NATIVE, "redirect_uris": ["https://vscode.dev/redirect"]}
     registered = by_initial_access_token.post_client("openid-connect", NATIVE, initial_access_token)
@@ -62,14 +62,16 @@ def test_an_invitation_is_good_for_as_many_clients_as_it_says(by_initial_access_
         {"redirect_uris": [REDIRECT], "scope": "profile"},
     ],
 )
-def test_an_invited_client_is_held_to_every_rule(by_initial_access_token: Realm, metadata: dict[str, object]) -> None:
+def test_a_client_with_an_initial_access_token_follows_every_rule(
+    by_initial_access_token: Realm, metadata: dict[str, object]
+) -> None:
     initial_access_token = _create_initial_access_token(by_initial_access_token)
     rejected = by_initial_access_token.post_client("openid-connect", metadata, initial_access_token)
     assert rejected["status"] in {400, 403}, rejected
 
 
 @pytest.mark.requirement("initial_access_token.required")
-def test_no_invitation_is_made_where_it_would_be_good_for_nothing(by_initial_access_token: Realm) -> None:
+def test_no_initial_access_token_is_created_where_it_would_have_no_effect(by_initial_access_token: Realm) -> None:
     by_initial_access_token.write_access(registration={"profile": "closed"})
     code, out, error = command_line(by_initial_access_token, "token")
     assert (code, out) == (2, "")
@@ -77,7 +79,9 @@ def test_no_invitation_is_made_where_it_would_be_good_for_nothing(by_initial_acc
     by_initial_access_token.write_access(registration={"profile": "initial-access-token"})
 
 
-def test_documents_are_refused_in_words_where_keycloak_has_the_feature_off(by_initial_access_token: Realm) -> None:
+def test_client_metadata_documents_are_rejected_with_a_message_where_keycloak_has_the_feature_off(
+    by_initial_access_token: Realm,
+) -> None:
     documents = {"profile": "cimd", "document_domains": ["claude.ai", "vscode.dev"]}
     by_initial_access_token.write_access(registration=documents)
     code, out, error = command_line(by_initial_access_token, "apply")

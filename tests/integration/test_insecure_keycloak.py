@@ -47,7 +47,7 @@ def outside(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @pytest.mark.requirement("existing_realm.weaknesses", "existing_realm.clients")
-def test_all_nine_holes_are_named_and_what_apply_cannot_mend_is_told(outside: Outside, tmp_path: Path) -> None:
+def test_all_nine_weaknesses_are_reported_with_what_apply_cannot_fix(outside: Outside, tmp_path: Path) -> None:
     realm = tutorial_realm(outside.keycloak, tmp_path, "test-nine-holes")
     assert [weakness.id for weakness in check(realm).weaknesses] == [f"S{n}" for n in range(1, 10)]
     before = clients_of(realm)
@@ -109,7 +109,7 @@ def by_document(outside: Outside, tmp_path_factory: pytest.TempPathFactory) -> R
 
 
 @pytest.mark.requirement("client_metadata_document.login")
-def test_a_client_with_a_document_on_a_listed_host_logs_in_without_registering(
+def test_a_client_with_a_metadata_document_on_a_listed_host_logs_in_without_registering(
     by_document: Realm, outside: Outside
 ) -> None:
     assert [weakness.id for weakness in check(by_document).weaknesses] == ["S2", "S4", "S5"]
@@ -124,7 +124,7 @@ def test_a_client_with_a_document_on_a_listed_host_logs_in_without_registering(
 
 
 @pytest.mark.requirement("client_metadata_document.rejected")
-def test_a_document_elsewhere_is_not_even_fetched(by_document: Realm, outside: Outside) -> None:
+def test_a_metadata_document_on_another_host_is_not_fetched(by_document: Realm, outside: Outside) -> None:
     client_id = outside.documents.publish(UNLISTED, "/elsewhere.json", redirect_uris=[REDIRECT])
     assert "code" not in by_document.authorize("reader", client_id=client_id, scope="mcp:tools")
     assert [requests for requests in outside.documents.requests if "elsewhere" in requests] == []
@@ -142,7 +142,7 @@ def test_a_document_elsewhere_is_not_even_fetched(by_document: Realm, outside: O
         {"redirect_uris": [REDIRECT], "client_name": None},
     ],
 )
-def test_a_document_that_says_too_much_is_refused(
+def test_a_metadata_document_that_asks_for_too_much_is_rejected(
     by_document: Realm, outside: Outside, members: dict[str, object], request: pytest.FixtureRequest
 ) -> None:
     path = f"/{abs(hash(request.node.name))}.json"
@@ -154,11 +154,11 @@ def test_a_document_that_says_too_much_is_refused(
 
 
 @pytest.mark.requirement("client_metadata_document.rejected")
-def test_nobody_registers_where_clients_have_documents(by_document: Realm) -> None:
+def test_no_client_registers_where_clients_have_metadata_documents(by_document: Realm) -> None:
     assert by_document.register(redirect_uris=[REDIRECT])["status"] == 403
 
 
-def test_a_feature_that_no_policy_uses_is_told_and_the_policy_goes_with_the_profile(
+def test_a_feature_without_a_policy_is_reported_and_the_policy_is_removed_with_the_profile(
     by_document: Realm, outside: Outside, tmp_path: Path
 ) -> None:
     plain = bootstrapped(outside.keycloak, tmp_path)

@@ -140,7 +140,7 @@ def test_an_interrupted_installation_starts_again_from_nothing(place: Place) -> 
 
 
 @pytest.mark.parametrize(("before", "kept"), [(None, True), ("stranger", False)])
-def test_an_environment_made_by_hand_is_taken_only_if_it_is_empty(
+def test_an_environment_made_by_hand_is_used_only_if_it_is_empty(
     place: Place, before: str | None, *, kept: bool
 ) -> None:
     subprocess.run([sys.executable, "-m", "venv", place.venv], check=True)
@@ -156,7 +156,7 @@ def test_an_environment_made_by_hand_is_taken_only_if_it_is_empty(
     assert (place.venv / "mine").exists() is kept
 
 
-def test_a_lock_that_lacks_something_is_refused(place: Place) -> None:
+def test_a_lock_that_lacks_something_is_rejected(place: Place) -> None:
     place.write(SMALLEST, place.add("app", "1.0", "lib>=2", "far"), place.add("lib", "1.0"))
     place.add("far", "1.0")
 
@@ -169,7 +169,7 @@ def test_a_lock_that_lacks_something_is_refused(place: Place) -> None:
     assert not (place.venv / ".installed").exists()  # so the next run tries again
 
 
-def test_a_distribution_with_another_hash_is_refused(place: Place) -> None:
+def test_a_distribution_with_another_hash_is_rejected(place: Place) -> None:
     lib = place.add("lib", "1.0")
     place.write(SMALLEST, lib)
     place.add("lib", "1.0", "something-else")

@@ -109,7 +109,7 @@ WITHDRAWALS: dict[str, Callable[[Login], None]] = {
 
 @pytest.mark.requirement("keycloak.revoked_token")
 @pytest.mark.parametrize("withdraw", WITHDRAWALS.values(), ids=WITHDRAWALS)
-async def test_what_is_withdrawn_counts_until_its_answer_is_too_old(
+async def test_a_revoked_token_is_accepted_until_its_cached_result_is_too_old(
     introspected_realm: Realm, withdraw: Callable[[Login], None]
 ) -> None:
     reader, writer = login(introspected_realm), login(introspected_realm, "writer")
@@ -147,7 +147,7 @@ async def test_a_user_who_is_enabled_again_is_served_again(introspected_realm: R
 
 @pytest.mark.requirement("keycloak.client_auth")
 @pytest.mark.parametrize(("way", "by_header"), [("basic", True), ("post", False)])
-async def test_keycloak_believes_the_secret(introspected_realm: Realm, way: str, by_header: bool) -> None:  # noqa: FBT001 - a row of the table
+async def test_keycloak_accepts_the_secret(introspected_realm: Realm, way: str, by_header: bool) -> None:  # noqa: FBT001 - a row of the table
     token = login(introspected_realm).token
     async with serving(introspecting(introspected_realm, OAUTH_CLIENT_AUTH=way)) as server:
         assert await server.status(token) == 200
@@ -174,7 +174,7 @@ def by_key(realm: Realm, folder: Path, key: PrivateKey) -> Settings:
 
 @pytest.mark.requirement("keycloak.client_auth")
 @pytest.mark.parametrize("algorithm", KEYS)
-async def test_keycloak_believes_an_assertion_each_time_anew(keyed: Realm, tmp_path: Path, algorithm: str) -> None:
+async def test_keycloak_accepts_a_new_assertion_each_time(keyed: Realm, tmp_path: Path, algorithm: str) -> None:
     know_by_key(keyed, KEYS[algorithm], algorithm)
     tokens = [login(keyed).token for _ in range(2)]
     async with serving(by_key(keyed, tmp_path, KEYS[algorithm])) as server:
@@ -199,7 +199,7 @@ async def served_in_vain(settings: Settings, realm: Realm) -> list[MutableMappin
 
 @pytest.mark.requirement("keycloak.rejected_client")
 @pytest.mark.parametrize("way", ["basic", "post"])
-async def test_a_wrong_secret_is_told_once_and_refuses_nobody_s_token(introspected_realm: Realm, way: str) -> None:
+async def test_a_wrong_secret_is_logged_once_and_causes_no_401(introspected_realm: Realm, way: str) -> None:
     settings = replace(introspecting(introspected_realm, OAUTH_CLIENT_AUTH=way), client_secret="not-the-one")
     (line,) = await served_in_vain(settings, introspected_realm)
     assert "OAUTH_CLIENT_SECRET" in line["hint"]
@@ -208,7 +208,7 @@ async def test_a_wrong_secret_is_told_once_and_refuses_nobody_s_token(introspect
 
 
 @pytest.mark.requirement("keycloak.rejected_client")
-async def test_a_key_that_keycloak_does_not_know_is_told_once_too(keyed: Realm, tmp_path: Path) -> None:
+async def test_a_key_that_keycloak_does_not_know_is_logged_once_too(keyed: Realm, tmp_path: Path) -> None:
     know_by_key(keyed, KEYS["ES256"], "ES256")
     settings = by_key(keyed, tmp_path, ec.generate_private_key(ec.SECP256R1()))
     (line,) = await served_in_vain(settings, keyed)
@@ -226,7 +226,7 @@ OTHER_TOKENS: dict[str, tuple[Callable[[Realm], str], str]] = {
 
 @pytest.mark.requirement("keycloak.token_types")
 @pytest.mark.parametrize(("token", "reason"), OTHER_TOKENS.values(), ids=OTHER_TOKENS)
-async def test_keycloak_s_other_tokens_are_refused_before_and_after_asking(
+async def test_keycloak_s_other_tokens_are_rejected_before_and_after_introspection(
     introspected_realm: Realm, token: Callable[[Realm], str], reason: str
 ) -> None:
     other, good = token(introspected_realm), login(introspected_realm).token

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.containers
 
 
-def test_a_text_of_a_page_is_mended_and_removed_and_others_stay(realm: Realm) -> None:
+def test_a_page_text_is_fixed_and_removed_and_others_stay(realm: Realm) -> None:
     admin = realm.admin()
     admin.write("POST", ("localization", "en"), {"oauthGrantTitle": "{0} by Keycloak", "doLogIn": "Theirs"})
     admin.write("POST", ("localization", "de"), {"doLogIn": "Ihres"})

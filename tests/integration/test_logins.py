@@ -24,7 +24,7 @@ pytestmark = pytest.mark.containers
         ("admin", ALL),
     ],
 )
-def test_a_login_brings_the_scopes_of_the_roles_and_the_audience(standing_realm: Realm, user: str, scopes: str) -> None:
+def test_a_login_grants_the_scopes_of_the_roles_and_the_audience(standing_realm: Realm, user: str, scopes: str) -> None:
     response = standing_realm.log_in(user, native(standing_realm), scope=ALL)
     token = claims(response["access_token"])
     assert token["iss"] == standing_realm.issuer
@@ -41,14 +41,14 @@ def test_a_client_that_names_no_scope_when_it_registers_may_ask_for_all_later(st
     assert set(token["scope"].split()) == {"mcp:tools", "mcp:admin"}
 
 
-def test_asking_for_offline_access_adds_its_own_role_to_the_claim(standing_realm: Realm) -> None:
+def test_requesting_offline_access_adds_its_own_role_to_the_claim(standing_realm: Realm) -> None:
     # Keycloak binds this scope to a realm role of the same name. No rule of ours covers it, see docs/decisions.
     client_id = native(standing_realm, "mcp:tools offline_access")
     token = claims(standing_realm.log_in("reader", client_id, scope="mcp:tools offline_access")["access_token"])
     assert set(token["mcp_roles"]) == {"mcp-reader", "offline_access"}
 
 
-def test_a_person_without_a_role_gets_neither_scope_nor_audience(standing_realm: Realm) -> None:
+def test_a_user_without_a_role_gets_neither_scope_nor_audience(standing_realm: Realm) -> None:
     response = standing_realm.log_in("nobody", native(standing_realm), scope=ALL)
     token = claims(response["access_token"])
     assert "aud" not in token
@@ -66,7 +66,7 @@ def test_the_provider_advertises_our_scopes_and_no_others(standing_realm: Realm)
 
 
 @pytest.mark.requirement("bootstrap.introspection")
-def test_the_server_is_told_that_a_token_is_active_and_when_it_no_longer_is(standing_realm: Realm) -> None:
+def test_introspection_shows_whether_a_token_is_active(standing_realm: Realm) -> None:
     client_id = native(standing_realm)
     response = standing_realm.log_in("reader", client_id, scope="mcp:tools")
     output = standing_realm.introspect(response["access_token"])

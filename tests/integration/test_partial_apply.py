@@ -91,7 +91,7 @@ def test_the_numbers_here_are_all_the_writes_there_are(keycloak: Keycloak, tmp_p
 
 
 @pytest.mark.parametrize("writes", _some((2, 40), CREATING))
-def test_a_new_realm_that_broke_off_lets_nobody_in_and_is_completed(
+def test_an_interrupted_new_realm_accepts_no_registration_and_is_completed(
     keycloak: Keycloak, tmp_path: Path, writes: int
 ) -> None:
     realm = _new(keycloak, tmp_path, f"test-broke-off-{writes}")
@@ -106,21 +106,21 @@ def test_a_new_realm_that_broke_off_lets_nobody_in_and_is_completed(
 
 
 @pytest.mark.parametrize("writes", _some((3,), TIGHTENING))
-def test_a_realm_that_broke_off_while_it_was_tightened_is_never_wider_than_before(realm: Realm, writes: int) -> None:
+def test_a_realm_interrupted_while_it_was_tightened_is_never_wider_than_before(realm: Realm, writes: int) -> None:
     _tighten(realm)
     _break_after(realm, writes)
     assert accepted_redirects(realm) == ({OWN} if writes == TIGHTENING else set())
     _is_completed(realm)
 
 
-def test_an_apply_that_was_killed_lets_nobody_in_and_is_completed(keycloak: Keycloak, tmp_path: Path) -> None:
+def test_a_killed_apply_accepts_no_registration_and_is_completed(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = _new(keycloak, tmp_path, "test-killed")
     _killed_at(realm, 30)
     assert accepted_redirects(realm) == set()
     _is_completed(realm)
 
 
-def test_a_tightening_that_was_killed_lets_nobody_in_and_is_completed(realm: Realm) -> None:
+def test_a_killed_tightening_accepts_no_registration_and_is_completed(realm: Realm) -> None:
     _tighten(realm)
     _killed_at(realm, 4)
     assert accepted_redirects(realm) == set()

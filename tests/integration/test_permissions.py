@@ -35,7 +35,7 @@ def _protect(realm: Realm, part: str, token: str, body: object) -> tuple[int, Js
     return response.status_code, response.json()
 
 
-def test_check_warns_of_it_and_what_is_got_is_not_for_us(keycloak: Keycloak, tmp_path: Path) -> None:
+def test_check_warns_of_it_and_the_token_has_another_audience(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = workshop(keycloak, tmp_path)
     (warning,) = check(realm).warnings
     assert "KC_FEATURES_DISABLED=authorization" in warning
@@ -56,7 +56,7 @@ def test_check_warns_of_it_and_what_is_got_is_not_for_us(keycloak: Keycloak, tmp
     assert realm.introspect(response["access_token"]) == {"active": False}
 
 
-def test_where_strangers_get_no_token_of_their_own_there_is_nothing_to_warn_of(
+def test_where_anonymous_clients_get_no_token_of_their_own_there_is_no_warning(
     keycloak: Keycloak, tmp_path: Path
 ) -> None:
     assert check(bootstrapped(keycloak, tmp_path)).warnings == ()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.containers
 
 
-def test_after_an_apply_every_hole_is_closed_and_nothing_is_left(realm: Realm) -> None:
+def test_after_an_apply_every_weakness_is_closed_and_nothing_is_left(realm: Realm) -> None:
     before = clients_of(realm)
     code, message, complaint = command_line(realm, "probe")
     assert (code, complaint) == (0, ""), message
@@ -29,11 +29,11 @@ def test_after_an_apply_every_hole_is_closed_and_nothing_is_left(realm: Realm) -
     assert clients_of(realm) == before
 
 
-def test_machine_clients_open_no_hole(keycloak: Keycloak, tmp_path: Path) -> None:
+def test_service_clients_open_no_weakness(keycloak: Keycloak, tmp_path: Path) -> None:
     assert [outcome.id for outcome in tried(workshop(keycloak, tmp_path)) if outcome.open] == []
 
 
-def test_whoever_may_not_remove_clients_tries_nothing(realm: Realm) -> None:
+def test_an_account_that_may_not_remove_clients_probes_nothing(realm: Realm) -> None:
     """A read-only account could not remove the clients that the probe would register."""
     reader = account(realm, "view-realm", "view-clients")
     session = AdminClient(settings_of(realm, **reader), lambda _: None)

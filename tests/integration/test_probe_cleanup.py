@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.containers
 
 
-def test_a_registration_whose_answer_never_came_is_removed_and_one_that_comes_late_by_the_next(realm: Realm) -> None:
+def test_a_registration_whose_response_never_arrived_is_removed_and_a_late_one_by_the_next_probe(realm: Realm) -> None:
     before = clients_of(realm)
     with recording(realm.server.url) as proxy, httpx.Client() as http:
         proxy.fails_after = 1

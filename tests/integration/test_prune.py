@@ -51,7 +51,7 @@ def test_only_old_clients_without_a_session_are_stale(realm: Realm) -> None:
     assert set(_stale(realm, days_later=31)) == {used}
 
 
-def test_a_client_whose_age_nobody_knows_is_kept_until_the_events_reach_far_enough(realm: Realm) -> None:
+def test_a_client_of_unknown_age_is_kept_until_the_events_reach_far_enough(realm: Realm) -> None:
     old = realm.register(**NATIVE)["client_id"]
     admin = realm.admin()
     admin.write("DELETE", ("events",))
@@ -64,7 +64,7 @@ def test_a_client_whose_age_nobody_knows_is_kept_until_the_events_reach_far_enou
         _stale(realm, days_later=31)
 
 
-def test_nothing_is_removed_without_being_asked_for(realm: Realm) -> None:
+def test_nothing_is_removed_without_confirmation(realm: Realm) -> None:
     evil = realm.register(**NATIVE, client_name="\x1b[2Jgone")
     admin = realm.admin()
     other_clients = {client["clientId"] for client in admin.get("clients")} - {evil["client_id"]}
@@ -83,7 +83,7 @@ def test_nothing_is_removed_without_being_asked_for(realm: Realm) -> None:
     assert {client["clientId"] for client in admin.get("clients")} == other_clients
 
 
-def test_check_warns_before_a_realm_is_full_and_a_newcomer_is_told_the_limit(realm: Realm) -> None:
+def test_check_warns_before_a_realm_is_full_and_a_new_client_gets_the_limit(realm: Realm) -> None:
     there = len(realm.admin().get("clients"))
     maximum = there + 3
     realm.write_access(registration={"max_clients": maximum})

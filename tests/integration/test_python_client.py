@@ -118,7 +118,7 @@ async def test_the_official_python_client_logs_in_and_hears_progress(mode: Mode,
 
 @pytest.mark.requirement("clients.step_up")
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
-async def test_it_needs_more_asks_once_and_goes_on(mode: Mode, requesting_base_scope: Server) -> None:
+async def test_it_requires_more_scopes_steps_up_once_and_continues(mode: Mode, requesting_base_scope: Server) -> None:
     memory = Memory(requesting_base_scope, "writer", known_client())
     async with memory.connected(mode) as client:
         added = await client.call_tool("note_add", {"text": "milk"})
@@ -130,7 +130,7 @@ async def test_it_needs_more_asks_once_and_goes_on(mode: Mode, requesting_base_s
 
 @pytest.mark.requirement("clients.step_up_ends")
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
-async def test_who_may_not_have_the_scope_is_not_sent_in_circles(mode: Mode, requesting_base_scope: Server) -> None:
+async def test_a_user_who_may_not_have_the_scope_gets_no_challenge(mode: Mode, requesting_base_scope: Server) -> None:
     memory = Memory(requesting_base_scope, "reader", known_client())
     async with memory.connected(mode) as client:
         with pytest.raises(MCPError, match=r"your account cannot obtain.* mcp-writer, mcp-admin"):

@@ -78,14 +78,14 @@ EVIL = [
 
 @pytest.mark.requirement("bootstrap.client_profiles")
 @pytest.mark.parametrize("profile", PROFILES)
-def test_known_clients_can_register_as_they_really_do(standing_realm: Realm, profile: str) -> None:
+def test_known_clients_can_register_with_their_real_requests(standing_realm: Realm, profile: str) -> None:
     registered = standing_realm.register(**PROFILES[profile])
     assert registered["status"] == 201, registered
 
 
 @pytest.mark.requirement("bootstrap.redirect_uris")
 @pytest.mark.parametrize("uri", EVIL)
-def test_a_redirect_to_anywhere_else_is_refused(standing_realm: Realm, uri: str) -> None:
+def test_a_redirect_to_anywhere_else_is_rejected(standing_realm: Realm, uri: str) -> None:
     for uris in ([uri], [REDIRECT, uri]):
         rejected = standing_realm.register(**{**NATIVE, "redirect_uris": uris})
         assert rejected["status"] in {400, 403}, rejected
@@ -102,14 +102,14 @@ def test_a_registered_client_cannot_move_its_redirect_elsewhere(standing_realm: 
     assert changed.status_code == 403
 
 
-def test_loopback_only_lets_in_this_machine_and_no_vendor(keycloak: Keycloak, tmp_path: Path) -> None:
+def test_loopback_only_accepts_loopback_redirects_and_no_vendor(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = bootstrapped(keycloak, tmp_path, registration={"profile": "loopback-only"})
     statuses = {name: realm.register(**metadata)["status"] for name, metadata in PROFILES.items()}
     rejected = {"VS Code", "claude.ai", "Cursor"}  # their redirect URIs are a vendor's
     assert statuses == {name: 403 if name in rejected else 201 for name in PROFILES}
 
 
-def test_closed_lets_in_nobody_even_with_an_initial_access_token(keycloak: Keycloak, tmp_path: Path) -> None:
+def test_closed_accepts_no_registration_even_with_an_initial_access_token(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = bootstrapped(keycloak, tmp_path, registration={"profile": "closed"})
     assert {realm.register(**metadata)["status"] for metadata in PROFILES.values()} == {403}
     admin = realm.admin()
@@ -136,7 +136,7 @@ def test_an_initial_access_token_loosens_no_rule(standing_realm: Realm) -> None:
         assert rejected["status"] == 403
 
 
-def test_a_full_realm_takes_no_further_client(keycloak: Keycloak, tmp_path: Path) -> None:
+def test_a_full_realm_accepts_no_further_client(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = bootstrapped(keycloak, tmp_path, registration={"max_clients": 10})
     statuses = [realm.register(**NATIVE)["status"] for _ in range(5)]
     assert statuses[0] == 201
@@ -144,7 +144,7 @@ def test_a_full_realm_takes_no_further_client(keycloak: Keycloak, tmp_path: Path
 
 
 @pytest.mark.requirement("bootstrap.test_registration")
-def test_the_trial_registration_leaves_no_client_behind(realm: Realm) -> None:
+def test_the_test_registration_leaves_no_client_behind(realm: Realm) -> None:
     admin = realm.admin()
     before = {client["clientId"] for client in admin.get("clients")}
     assert realm.apply(try_registration=True) == 0

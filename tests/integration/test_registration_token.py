@@ -44,7 +44,7 @@ UMA = "urn:ietf:params:oauth:grant-type:uma-ticket"
         {"client_id": "mcp-native"},
     ],
 )
-def test_a_registration_token_does_not_get_round_the_rules(standing_realm: Realm, change: Json) -> None:
+def test_a_registration_token_does_not_bypass_the_rules(standing_realm: Realm, change: Json) -> None:
     client = registered(standing_realm)
     url, token = client.pop("registration_client_uri"), client.pop("registration_access_token")
     status = client.pop("status")
@@ -75,7 +75,7 @@ def test_a_registration_token_opens_no_flow(standing_realm: Realm) -> None:
 
 
 @pytest.mark.requirement("bootstrap.registration_token")
-def test_a_member_that_keycloak_takes_and_does_not_know_is_kept_nowhere(standing_realm: Realm) -> None:
+def test_a_member_that_keycloak_accepts_and_does_not_know_is_not_stored(standing_realm: Realm) -> None:
     client = registered(standing_realm, initiate_login_uri=EVIL)
     (stored,) = standing_realm.admin().get("clients", clientId=client["client_id"])
     assert EVIL not in str(stored)
@@ -99,7 +99,7 @@ def test_what_keycloak_answered_a_registration_may_be_sent_back(standing_realm: 
 
 @pytest.mark.requirement("bootstrap.registration_token")
 @pytest.mark.parametrize("client_id", ["mcp-native", "account", "account-console", "admin-cli", PUBLIC_URL])
-def test_nobody_reads_or_changes_a_client_that_is_not_theirs(standing_realm: Realm, client_id: str) -> None:
+def test_no_client_reads_or_changes_another_client(standing_realm: Realm, client_id: str) -> None:
     mine = registered(standing_realm)
     user_token = standing_realm.log_in("admin", mine["client_id"], scope="mcp:tools")["access_token"]
     url = f"{standing_realm.issuer}/clients-registrations/openid-connect/{quote(client_id, safe='')}"

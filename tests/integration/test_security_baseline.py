@@ -57,14 +57,14 @@ def test_without_the_grant_rule_such_a_token_has_neither_scope_nor_audience(real
 
 @pytest.mark.requirement("weaknesses.s2")
 @pytest.mark.parametrize("endpoint", NATIVE_REGISTRATION_ENDPOINTS)
-def test_no_endpoint_takes_a_client_of_keycloaks_own_kind(standing_realm: Realm, endpoint: str) -> None:
+def test_no_endpoint_accepts_a_client_in_keycloaks_own_format(standing_realm: Realm, endpoint: str) -> None:
     response = standing_realm.post_client(endpoint, payloads.own_kind("chosen"))
     assert (response["status"], response["error"]) == (404, "Client registration provider not found")
     assert standing_realm.admin().get("clients", clientId="chosen") == []
 
 
 @pytest.mark.requirement("weaknesses.s3")
-def test_nobody_forges_another_persons_subject(standing_realm: Realm) -> None:
+def test_no_client_forges_another_user_s_subject(standing_realm: Realm) -> None:
     native = payloads.own_kind("forger", protocolMappers=[payloads.SUB_FORGING_MAPPER])
     assert standing_realm.post_client("default", native)["status"] == 404
     assert standing_realm.register(**NATIVE, protocolMappers=[payloads.SUB_FORGING_MAPPER])["status"] == 400
@@ -76,7 +76,7 @@ def test_nobody_forges_another_persons_subject(standing_realm: Realm) -> None:
 
 
 @pytest.mark.requirement("weaknesses.s4")
-def test_nobody_gets_a_token_of_ten_years(standing_realm: Realm) -> None:
+def test_no_client_gets_a_token_of_ten_years(standing_realm: Realm) -> None:
     native = payloads.own_kind("eternal", attributes=payloads.TEN_YEAR_LIFETIME)
     assert standing_realm.post_client("default", native)["status"] == 404
     assert standing_realm.register(**NATIVE, attributes=payloads.TEN_YEAR_LIFETIME)["status"] == 400
@@ -87,7 +87,7 @@ def test_nobody_gets_a_token_of_ten_years(standing_realm: Realm) -> None:
 
 
 @pytest.mark.requirement("weaknesses.s5")
-def test_nobody_gets_access_tokens_signed_with_a_shared_secret(standing_realm: Realm) -> None:
+def test_no_client_gets_access_tokens_signed_with_a_shared_secret(standing_realm: Realm) -> None:
     native = payloads.own_kind("signer", attributes=payloads.SHARED_SECRET)
     assert standing_realm.post_client("default", native)["status"] == 404
     assert standing_realm.register(**NATIVE, access_token_signed_response_alg="HS256")["status"] == 400
@@ -95,14 +95,14 @@ def test_nobody_gets_access_tokens_signed_with_a_shared_secret(standing_realm: R
 
 @pytest.mark.requirement("weaknesses.s6")
 @pytest.mark.parametrize("uri", payloads.RELATIVE_REDIRECTS)
-def test_a_relative_redirect_is_refused(standing_realm: Realm, uri: str) -> None:
+def test_a_relative_redirect_is_rejected(standing_realm: Realm, uri: str) -> None:
     rejected = standing_realm.register(redirect_uris=[uri])
     assert rejected["status"] in {400, 403}, rejected
 
 
 @pytest.mark.requirement("weaknesses.s7")
 @pytest.mark.parametrize("member", payloads.ADDRESSES)
-def test_no_foreign_address_is_shown_or_fetched(standing_realm: Realm, member: str) -> None:
+def test_no_external_address_is_shown_or_fetched(standing_realm: Realm, member: str) -> None:
     rejected = standing_realm.register(**payloads.with_address(member))
     # 403: rejected by a rule. 400 would mean that Keycloak tried to fetch it first.
     assert rejected["status"] == 403, rejected
@@ -130,9 +130,7 @@ def test_a_name_full_of_markup_is_shown_as_text(standing_realm: Realm) -> None:
         ("Visual Studio Code", "Visual Studio Code"),
     ],
 )
-def test_the_consent_page_says_that_a_name_is_only_what_the_client_says(
-    standing_realm: Realm, name: str, displayed: str
-) -> None:
+def test_the_consent_page_says_that_a_name_is_unverified(standing_realm: Realm, name: str, displayed: str) -> None:
     client = standing_realm.register(**NATIVE, client_name=name, scope="mcp:tools")
     page = standing_realm.consent_page("reader", client["client_id"], scope="mcp:tools")
     # Isolated (Unicode Annex 9): characters that change the text direction have no effect after the name.
@@ -140,7 +138,7 @@ def test_the_consent_page_says_that_a_name_is_only_what_the_client_says(
 
 
 @pytest.mark.requirement("weaknesses.s9")
-def test_a_password_brings_no_token(standing_realm: Realm) -> None:
+def test_a_password_returns_no_token(standing_realm: Realm) -> None:
     client = standing_realm.register(**NATIVE, grant_types=["password", "authorization_code"])
     for client_id in (client["client_id"], "admin-cli", "mcp-native"):
         response = standing_realm.token(
@@ -152,7 +150,7 @@ def test_a_password_brings_no_token(standing_realm: Realm) -> None:
 
 @pytest.mark.requirement("weaknesses.s9")
 @pytest.mark.parametrize("response_type", payloads.IMPLICIT_TYPES)
-def test_the_implicit_flow_brings_no_token(standing_realm: Realm, response_type: str) -> None:
+def test_the_implicit_flow_returns_no_token(standing_realm: Realm, response_type: str) -> None:
     client = standing_realm.register(**NATIVE, grant_types=["implicit"], response_types=[response_type])
     client_id = client.get("client_id", "mcp-native")
     back = standing_realm.authorize(
@@ -170,7 +168,7 @@ def test_the_implicit_flow_brings_no_token(standing_realm: Realm, response_type:
 
 
 @pytest.mark.requirement("weaknesses.s9")
-def test_a_device_code_brings_no_token(standing_realm: Realm) -> None:
+def test_a_device_code_returns_no_token(standing_realm: Realm) -> None:
     grant = "urn:ietf:params:oauth:grant-type:device_code"
     client = standing_realm.register(**NATIVE, grant_types=[grant, "authorization_code"])
     verifier, pkce = pkce_pair()

@@ -22,7 +22,7 @@ GRANTS = "urn:ietf:params:oauth:grant-type"
 
 @pytest.mark.requirement("bootstrap.response_types")
 @pytest.mark.parametrize("response_type", ["code id_token", "code id_token token", "id_token", "none"])
-def test_no_other_response_type_brings_anything(standing_realm: Realm, response_type: str) -> None:
+def test_no_other_response_type_returns_anything(standing_realm: Realm, response_type: str) -> None:
     client = registered(standing_realm, response_types=[response_type])
     _, pkce = pkce_pair()
     back = standing_realm.authorize(
@@ -67,7 +67,7 @@ def test_a_client_that_registered_itself_exchanges_no_token(standing_realm: Real
 
 
 @pytest.mark.requirement("bootstrap.token_exchange")
-def test_of_all_grants_that_keycloak_has_only_a_login_brings_a_token(standing_realm: Realm) -> None:
+def test_of_all_grants_that_keycloak_has_only_a_login_returns_a_token(standing_realm: Realm) -> None:
     """Uses a client that registered with all of them, and a user who consented to it."""
     url = f"{standing_realm.issuer}/.well-known/openid-configuration"
     offered = set(standing_realm.server.request("GET", url).json()["grant_types_supported"])
@@ -122,7 +122,7 @@ def test_a_client_that_made_itself_a_resource_server_cannot_use_that(standing_re
 
 @pytest.mark.requirement("bootstrap.token_exchange")
 @pytest.mark.parametrize("grant", [f"{GRANTS}:uma-ticket", f"{GRANTS}:jwt-bearer", f"{GRANTS}:saml2-bearer"])
-def test_no_other_grant_brings_a_token(standing_realm: Realm, grant: str) -> None:
+def test_no_other_grant_returns_a_token(standing_realm: Realm, grant: str) -> None:
     client = standing_realm.post_client("openid-connect", {**CONFIDENTIAL, "grant_types": [grant]})
     known = {"client_id": client["client_id"], "client_secret": client["client_secret"]}
     response = standing_realm.token(grant_type=grant, **known, audience=PUBLIC_URL, assertion="x.y.z")
@@ -131,7 +131,7 @@ def test_no_other_grant_brings_a_token(standing_realm: Realm, grant: str) -> Non
 
 
 @pytest.mark.requirement("bootstrap.offline_tokens")
-def test_an_offline_token_ends_by_itself_and_when_consent_is_withdrawn(standing_realm: Realm) -> None:
+def test_an_offline_token_expires_and_ends_when_consent_is_withdrawn(standing_realm: Realm) -> None:
     client = registered(standing_realm, scope="mcp:tools offline_access")
     plain = standing_realm.log_in("writer", client["client_id"], scope="mcp:tools")
     assert plain["refresh_expires_in"] <= 1800  # no offline token without requesting it
@@ -164,7 +164,7 @@ def test_a_token_of_a_registered_client_opens_no_account(standing_realm: Realm) 
 
 
 @pytest.mark.requirement("bootstrap.pairwise_subjects")
-def test_a_person_is_one_subject_whatever_a_client_asks_for(standing_realm: Realm) -> None:
+def test_a_user_has_one_subject_whatever_a_client_requests(standing_realm: Realm) -> None:
     subjects = set()
     for kind in ("public", "pairwise"):
         client = standing_realm.register(redirect_uris=[REDIRECT], scope="mcp:tools", subject_type=kind)

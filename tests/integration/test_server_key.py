@@ -59,7 +59,7 @@ def _key_file(realm: Realm, key: ec.EllipticCurvePrivateKey) -> str:
 
 
 @pytest.mark.requirement("bootstrap.private_key_jwt")
-def test_a_servers_key_survives_every_apply_and_takes_the_secrets_place(realm: Realm) -> None:
+def test_a_servers_key_survives_every_apply_and_replaces_the_secret(realm: Realm) -> None:
     key, other = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     signing = {"OAUTH_CLIENT_AUTH": "private_key_jwt", "OAUTH_CLIENT_KEY_FILE": _key_file(realm, key)}
     client_id = str(realm.register(redirect_uris=[REDIRECT], scope="mcp:tools")["client_id"])
@@ -79,7 +79,7 @@ def test_a_servers_key_survives_every_apply_and_takes_the_secrets_place(realm: R
 
 
 @pytest.mark.requirement("bootstrap.private_key_jwt")
-def test_a_key_that_this_machine_has_not_stays_and_the_rest_is_mended(realm: Realm) -> None:
+def test_a_key_that_is_not_on_this_machine_stays_and_the_rest_is_fixed(realm: Realm) -> None:
     """`.env` has the path inside the containers, so `scripts/doctor --fix` on the host has no key."""
     key = ec.generate_private_key(ec.SECP256R1())
     dotenv = realm.folder / ".env"

@@ -78,7 +78,7 @@ def _can_log_in(realm: Realm, admin: dict[str, str]) -> bool:
     return True
 
 
-def test_after_it_apply_and_check_go_on_and_the_administrator_is_refused(realm: Realm) -> None:
+def test_after_the_hand_over_apply_and_check_work_and_the_administrator_is_rejected(realm: Realm) -> None:
     admin = temporary(realm)
     code, out, error = command_line(realm, "hand-over", **admin)
     assert (code, error) == (0, "")
@@ -105,7 +105,7 @@ def test_after_it_apply_and_check_go_on_and_the_administrator_is_refused(realm: 
 _SERVICE_CLIENT = {"name": "An importer", "roles": ["mcp-reader"], "jwks_url": "https://keys.example/jwks"}
 
 
-def test_accounts_of_a_realm_with_machine_clients_keep_those_too(realm: Realm) -> None:
+def test_accounts_of_a_realm_with_service_clients_manage_those_too(realm: Realm) -> None:
     realm.write_access(machine_clients={"importer": _SERVICE_CLIENT})
     realm.apply()
     admin = temporary(realm)
@@ -122,7 +122,7 @@ def test_accounts_of_a_realm_with_machine_clients_keep_those_too(realm: Realm) -
     assert (code, "client other: add mcp-writer" in out) == (0, True)
 
 
-def test_accounts_of_a_realm_with_groups_keep_those_too_and_people_are_put_in(realm: Realm) -> None:
+def test_accounts_of_a_realm_with_groups_manage_those_too_and_users_are_added(realm: Realm) -> None:
     realm.write_access(groups={"engineering": ["mcp-writer"]}, demo_users={})
     realm.apply()
     admin = temporary(realm)
@@ -139,7 +139,7 @@ def test_accounts_of_a_realm_with_groups_keep_those_too_and_people_are_put_in(re
     assert (code, "group operations: create" in out, "group engineering: add mcp-reader" in out) == (0, True, True)
 
 
-def test_whoever_has_the_roles_that_the_page_names_may_hand_over_a_realm_that_is_there(realm: Realm) -> None:
+def test_an_account_with_the_roles_of_the_page_may_hand_over_an_existing_realm(realm: Realm) -> None:
     """Keycloak lets an account grant only the rights that it has itself."""
     realm.write_access(demo_users={})
     realm.apply()
@@ -166,7 +166,7 @@ def test_whoever_has_the_roles_that_the_page_names_may_hand_over_a_realm_that_is
 
 
 @pytest.mark.requirement("weaknesses.default_group")
-def test_who_checks_sees_a_group_that_everybody_joins_where_the_file_names_nobody(realm: Realm) -> None:
+def test_the_check_account_sees_a_default_group_where_the_file_names_no_users(realm: Realm) -> None:
     realm.write_access(demo_users={})
     realm.apply()
     admin = temporary(realm)
@@ -183,7 +183,7 @@ def test_who_checks_sees_a_group_that_everybody_joins_where_the_file_names_nobod
     assert (code, "default groups were not checked" in out) == (0, True)
 
 
-def test_an_account_that_cannot_keep_machine_clients_changes_nothing(realm: Realm) -> None:
+def test_an_account_that_cannot_manage_service_clients_changes_nothing(realm: Realm) -> None:
     realm.write_access(demo_users={})
     realm.apply()
     admin = temporary(realm)
@@ -236,7 +236,7 @@ def _some(few: tuple[int, ...], maximum: int) -> list[object]:
 
 
 @pytest.mark.parametrize("writes", _some(_FEW, _WRITES))
-def test_one_that_broke_off_is_completed_by_the_next(realm: Realm, writes: int) -> None:
+def test_an_interrupted_hand_over_is_completed_by_the_next(realm: Realm, writes: int) -> None:
     admin = temporary(realm)
     with recording(realm.server.url) as proxy:
         proxy.fails_after = writes
@@ -274,7 +274,7 @@ def test_an_account_that_may_do_too_much_is_named_and_the_administrator_stays(re
     assert not _can_log_in(realm, admin)
 
 
-def test_roles_that_an_account_should_not_have_are_taken_away(realm: Realm) -> None:
+def test_surplus_roles_of_an_account_are_removed(realm: Realm) -> None:
     admin, master = temporary(realm), _master(realm)
     replace_bootstrap_admin(_settings(realm, admin), wait=30, log=lambda _: None)
     account = master.get("clients", clientId=f"{realm.name}-check")[0]
@@ -291,7 +291,7 @@ def test_roles_that_an_account_should_not_have_are_taken_away(realm: Realm) -> N
     assert {role["name"] for role in current} == ACCOUNTS["check"].roles
 
 
-def test_a_client_of_somebody_else_s_is_not_taken_over(realm: Realm) -> None:
+def test_an_unmanaged_client_is_not_adopted(realm: Realm) -> None:
     admin = temporary(realm)
     _client(_master(realm), f"{realm.name}-apply", "s" * 43, {"a": "b"})
     with pytest.raises(ConfigError, match="not managed here"):
@@ -299,7 +299,7 @@ def test_a_client_of_somebody_else_s_is_not_taken_over(realm: Realm) -> None:
     assert _can_log_in(realm, admin)
 
 
-def test_an_administrator_that_is_meant_to_last_stays(realm: Realm) -> None:
+def test_a_permanent_administrator_is_not_removed(realm: Realm) -> None:
     admin = temporary(realm, kept="yes")
     message: list[str] = []
     replace_bootstrap_admin(_settings(realm, admin), wait=30, log=message.append)

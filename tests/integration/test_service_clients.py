@@ -33,7 +33,7 @@ def own(keycloak: Keycloak, tmp_path: Path) -> Workshop:
 
 
 @pytest.mark.requirement("service_clients.secret")
-async def test_a_machine_with_a_secret_gets_the_scopes_of_its_roles_and_the_server_takes_its_token(
+async def test_a_service_client_with_a_secret_gets_the_scopes_of_its_roles_and_the_server_accepts_its_token(
     standing: Workshop,
 ) -> None:
     response = standing.service_client_token()
@@ -50,7 +50,7 @@ async def test_a_machine_with_a_secret_gets_the_scopes_of_its_roles_and_the_serv
 
 
 @pytest.mark.requirement("service_clients.private_key_jwt")
-async def test_a_machine_with_a_key_gets_its_token_by_an_assertion(standing: Workshop) -> None:
+async def test_a_service_client_with_a_key_gets_its_token_by_an_assertion(standing: Workshop) -> None:
     response = standing.assertion_token(KEY)
     token = claims(response["access_token"])
     assert "mcp:notes.write" in token["scope"].split()
@@ -58,7 +58,7 @@ async def test_a_machine_with_a_key_gets_its_token_by_an_assertion(standing: Wor
         assert await served.status(response["access_token"]) == 200
 
 
-def test_its_token_belongs_to_no_person(standing: Workshop) -> None:
+def test_its_token_belongs_to_no_end_user(standing: Workshop) -> None:
     token = claims(standing.service_client_token()["access_token"])
     assert token["azp"] == "nightly-report"
     assert not {"sid", "auth_time", "name", "email", "preferred_username"} & set(token)
@@ -68,7 +68,7 @@ def test_its_token_belongs_to_no_person(standing: Workshop) -> None:
     assert admin.get("users", account["id"], "credentials") == []  # the account has no credentials for a login
 
 
-def test_neither_a_wrong_secret_nor_another_key_nor_another_way_brings_a_token(standing: Workshop) -> None:
+def test_neither_a_wrong_secret_nor_another_key_nor_another_method_obtains_a_token(standing: Workshop) -> None:
     guesses = [
         standing.service_client_token(secret="wrong" * 8),
         standing.assertion_token(new_key()),
@@ -84,7 +84,7 @@ def test_neither_a_wrong_secret_nor_another_key_nor_another_way_brings_a_token(s
 
 
 @pytest.mark.parametrize("grant", ["password", "urn:ietf:params:oauth:grant-type:token-exchange"])
-def test_a_machine_uses_no_other_grant(standing: Workshop, grant: str) -> None:
+def test_a_service_client_uses_no_other_grant(standing: Workshop, grant: str) -> None:
     form = {"client_id": "nightly-report", "client_secret": standing.secret, "scope": SCOPE}
     subject = standing.service_client_token()["access_token"]
     response = standing.token(grant_type=grant, username="writer", password="writer", subject_token=subject, **form)
@@ -93,7 +93,7 @@ def test_a_machine_uses_no_other_grant(standing: Workshop, grant: str) -> None:
     assert "code" not in back
 
 
-async def test_a_client_that_registered_itself_gets_nothing_that_counts(standing: Workshop) -> None:
+async def test_a_client_that_registered_itself_gets_no_accepted_token(standing: Workshop) -> None:
     client = standing.post_client(
         "openid-connect",
         {"redirect_uris": [REDIRECT], "grant_types": ["client_credentials"], "scope": SCOPE},
@@ -107,13 +107,13 @@ async def test_a_client_that_registered_itself_gets_nothing_that_counts(standing
         assert await served.status(response["access_token"]) == 401
 
 
-def test_nobody_registers_under_a_machine_s_name_or_changes_it(standing: Workshop) -> None:
+def test_no_client_registers_under_a_service_client_s_id_or_changes_it(standing: Workshop) -> None:
     response = standing.post_client("openid-connect", {"client_id": "nightly-report", "redirect_uris": [REDIRECT]})
     assert response["status"] == 400
     assert standing.post_client("default", {"clientId": "nightly-report", "redirectUris": [REDIRECT]})["status"] == 404
 
 
-async def test_the_server_refuses_a_machine_that_the_access_file_does_not_name(own: Workshop) -> None:
+async def test_the_server_rejects_a_service_client_that_the_access_file_does_not_name(own: Workshop) -> None:
     """It was created in the admin console, with a role."""
     admin = own.admin()
     body = {"clientId": "unlisted", "secret": "u" * 43, "serviceAccountsEnabled": True, "standardFlowEnabled": False}
@@ -129,7 +129,7 @@ async def test_the_server_refuses_a_machine_that_the_access_file_does_not_name(o
     assert [warning for warning in found.warnings if "unlisted" in warning]
 
 
-def test_what_somebody_changes_is_named_and_mended(own: Workshop) -> None:
+def test_manual_changes_are_reported_and_fixed(own: Workshop) -> None:
     assert check(own).names == []
     assert own.apply() == 0
     admin = own.admin()
@@ -150,7 +150,7 @@ def test_what_somebody_changes_is_named_and_mended(own: Workshop) -> None:
     assert "mcp:admin" not in token["scope"].split()
 
 
-def test_without_machine_clients_the_grant_is_refused_and_the_clients_are_gone(own: Workshop) -> None:
+def test_without_service_clients_the_grant_is_denied_and_the_clients_are_removed(own: Workshop) -> None:
     secret = own.secret
     own.write_access()
     own.apply()
@@ -170,7 +170,7 @@ def test_an_apply_without_the_secret_says_which_variable_is_missing(keycloak: Ke
         bootstrapped(keycloak, tmp_path, machine_clients=service_client)
 
 
-def test_a_client_that_somebody_else_made_is_not_taken_over(keycloak: Keycloak, tmp_path: Path) -> None:
+def test_a_client_that_others_created_is_not_adopted(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = bootstrapped(keycloak, tmp_path)
     theirs = {"clientId": "importer", "secret": "a-secret-of-theirs", "redirectUris": ["https://theirs.example/back"]}
     realm.admin().write("POST", ("clients",), theirs)

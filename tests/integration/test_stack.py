@@ -53,7 +53,7 @@ def test_the_image_of_the_server_holds_neither_the_command_nor_its_dependencies(
     )
 
 
-def test_the_bootstrap_ends_with_what_a_person_needs_next(stack: Stack) -> None:
+def test_the_bootstrap_ends_with_the_next_steps(stack: Stack) -> None:
     lines = stack.compose("logs", "--no-log-prefix", "bootstrap").stdout.splitlines()
     end = "\n".join(lines[-15:])
     for required in ("reader", "writer", "admin", "nobody", stack.url, "./scripts/login"):
@@ -73,7 +73,7 @@ def test_the_bootstrap_ends_with_what_a_person_needs_next(stack: Stack) -> None:
         ),  # no privileged scope by default
     ],
 )
-def test_a_client_nobody_registered_logs_in_and_calls_a_tool(stack: Stack, user: str, scopes: set[str]) -> None:
+def test_an_unregistered_client_logs_in_and_calls_a_tool(stack: Stack, user: str, scopes: set[str]) -> None:
     code, found = stack.log_in(user, "--call", "greet", "name=Ada", "--call", "whoami")
     assert code == 0, found
     assert found["claims"]["iss"] == stack.issuer
@@ -101,7 +101,7 @@ def test_the_login_runs_inside_the_network_too(stack: Stack) -> None:
 
 
 @pytest.mark.requirement("stack.browser")
-def test_a_person_logs_in_through_a_browser(stack: Stack, tmp_path: Path) -> None:
+def test_a_user_logs_in_through_a_browser(stack: Stack, tmp_path: Path) -> None:
     code, message, pages = log_in_by_browser(stack.url, "reader", tmp_path)
     assert code == 0, message
     login, consent, end = pages
@@ -111,7 +111,7 @@ def test_a_person_logs_in_through_a_browser(stack: Stack, tmp_path: Path) -> Non
     assert "Hello" in message
 
 
-def test_a_person_without_a_role_is_refused_and_told_why(stack: Stack) -> None:
+def test_a_user_without_a_role_is_rejected_with_the_reason(stack: Stack) -> None:
     code, found = stack.log_in("nobody")
     message = json.dumps(found)
     log = stack.compose("logs", "--no-log-prefix", "mcp-server").stdout
@@ -122,7 +122,7 @@ def test_a_person_without_a_role_is_refused_and_told_why(stack: Stack) -> None:
     assert stack.url in rejections[-1]["expected"]
 
 
-def test_nothing_is_open_that_need_not_be(stack: Stack) -> None:
+def test_no_more_is_open_than_required(stack: Stack) -> None:
     containers = stack.containers()
     ports = [b for c in containers for bound in (c["HostConfig"]["PortBindings"] or {}).values() for b in bound]
     assert {binding["HostIp"] for binding in ports} == {"127.0.0.1"}
@@ -197,7 +197,7 @@ def test_an_env_file_copied_from_the_example_changes_nothing(engine: None) -> No
     assert stack.compose("--env-file", ".env.example", "config").stdout == bare
 
 
-_OFF_THIS_SERVICE_CLIENT = {
+_OFF_LOOPBACK = {
     "LOGIN_HOST": "login.example.com",
     "MCP_HOST": "mcp.example.com",
     "DEX_POSTGRES_PASSWORD": "p" * 32,
@@ -218,8 +218,8 @@ _OFF_THIS_SERVICE_CLIENT = {
         "docker-compose.entra.yml",
     ],
 )
-def test_everything_that_sees_the_access_files_is_told_which_one_counts(engine: None, files: str) -> None:
-    stack = Stack(variables={**_OFF_THIS_SERVICE_CLIENT, "COMPOSE_FILE": files, "ACCESS_FILE": "idp-config/team.yaml"})
+def test_every_service_with_access_files_gets_the_access_file_setting(engine: None, files: str) -> None:
+    stack = Stack(variables={**_OFF_LOOPBACK, "COMPOSE_FILE": files, "ACCESS_FILE": "idp-config/team.yaml"})
     services = json.loads(stack.compose("--profile", "tools", "config", "--format", "json").stdout)["services"]
     readers = {
         name: service["environment"].get("ACCESS_FILE")

@@ -45,7 +45,7 @@ def test_every_profile_has_a_guide_and_every_guide_a_profile() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_a_guide_has_its_parts_and_says_what_it_is_taken_from(page: Path) -> None:
+def test_a_guide_has_its_parts_and_cites_its_source(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert text.splitlines()[0].lower() == f"# {PROFILES[page.stem].title}".lower()
     assert re.search(r"^\*(ran|read)\* \(", text, re.MULTILINE)

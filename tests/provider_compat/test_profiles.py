@@ -69,13 +69,13 @@ LOOK_ALIKES = (
 
 
 @pytest.mark.parametrize(("issuer", "name"), KNOWN_ISSUERS.items())
-def test_an_issuer_gives_its_provider_away(issuer: str, name: str) -> None:
+def test_an_issuer_s_host_identifies_its_provider(issuer: str, name: str) -> None:
     assert profile_for(issuer).name == name
     assert profile_for(issuer, "dex").name == "dex"
 
 
 @pytest.mark.parametrize("issuer", LOOK_ALIKES)
-def test_a_look_alike_is_nobody_s(issuer: str) -> None:
+def test_a_look_alike_host_is_no_known_provider(issuer: str) -> None:
     assert profile_for(issuer).name == "generic"
 
 
@@ -103,7 +103,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("issuer", "message"), WRONG)
-def test_what_people_take_for_the_issuer_is_refused_with_what_to_write(issuer: str, message: str) -> None:
+def test_a_common_wrong_issuer_is_rejected_with_the_right_one(issuer: str, message: str) -> None:
     variables = {"OAUTH_SERVER_URL": issuer, "MCP_PUBLIC_URL": "https://mcp.example.com/mcp"}
     with pytest.raises(SettingsError) as rejected:
         load_settings(variables)
@@ -114,7 +114,7 @@ def test_what_people_take_for_the_issuer_is_refused_with_what_to_write(issuer: s
 
 
 @pytest.mark.parametrize("name", ["auth0", "entra", "cognito", "google", "dex", "ory"])
-def test_introspection_is_refused_where_no_endpoint_for_it_can_be_found(name: str) -> None:
+def test_introspection_mode_is_rejected_where_no_endpoint_is_found(name: str) -> None:
     introspecting = replace(
         Settings(), provider=PROFILES[name], server_url="https://id.example.com/t", token_mode="introspection"
     )
@@ -124,7 +124,7 @@ def test_introspection_is_refused_where_no_endpoint_for_it_can_be_found(name: st
 
 
 @pytest.mark.anyio
-async def test_a_further_issuer_is_held_to_the_same(tmp_path: Path) -> None:
+async def test_an_additional_issuer_follows_the_same_rules(tmp_path: Path) -> None:
     content = yaml.safe_load(Settings().access_file.read_text(encoding="utf-8"))
     path = tmp_path / "access.yaml"
     async with httpx.AsyncClient() as http:
@@ -161,7 +161,7 @@ BY_ROLES = [p for p in PROFILES.values() if p.scopes_from_roles and not p.roles_
     current=NAMES,
     scopes=st.fixed_dictionaries({}, optional=dict.fromkeys(("scope", "scp", "permissions", "mcp_roles"), NAMES)),
 )
-def test_no_scope_in_a_token_adds_to_what_the_roles_bring(
+def test_no_scope_in_a_token_adds_to_what_the_roles_grant(
     profile: Any, current: list[str], scopes: dict[str, list[str]]
 ) -> None:
     access = ACCESS.model_copy(update={"groups": {"engineering": ("mcp-writer",)}})

@@ -68,7 +68,7 @@ async def test_each_token_becomes_what_it_should(fake_provider: FakeProvider, tm
 
 
 @pytest.mark.requirement("providers.token_types")
-def test_every_profile_whose_tokens_can_be_judged_has_an_imitation() -> None:
+def test_every_profile_whose_tokens_can_be_verified_has_an_imitation() -> None:
     assert {fake_provider.profile for fake_provider in FAKE_PROVIDERS} == {
         p.name for p in PROFILES.values() if not p.unsupported_reason
     }
@@ -83,7 +83,7 @@ def test_an_imitation_cites_its_sources_and_shows_both_sides(fake_provider: Fake
 
 
 @pytest.mark.parametrize("fake_provider", FAKE_PROVIDERS, ids=lambda i: i.profile)
-def test_the_issuer_gives_its_provider_away_or_a_setting_names_it(fake_provider: FakeProvider) -> None:
+def test_the_issuer_s_host_identifies_its_provider_or_a_setting_names_it(fake_provider: FakeProvider) -> None:
     named = fake_provider.settings.get("OAUTH_PROVIDER")
     assert profile_for(fake_provider.issuer, named).name == fake_provider.profile
     if named is not None:
@@ -91,7 +91,7 @@ def test_the_issuer_gives_its_provider_away_or_a_setting_names_it(fake_provider:
 
 
 @pytest.mark.requirement("providers.generic")
-async def test_a_provider_that_nobody_named_works_with_nothing_but_its_issuer(tmp_path: Path) -> None:
+async def test_an_unknown_provider_works_with_nothing_but_its_issuer(tmp_path: Path) -> None:
     assert (GENERIC.settings, GENERIC.access) == ({}, {})
     async with serving(GENERIC, tmp_path) as server:
         assert await outcomes(server, GENERIC, GENERIC.rows[:1]) == expected(GENERIC.rows[:1])
@@ -99,7 +99,7 @@ async def test_a_provider_that_nobody_named_works_with_nothing_but_its_issuer(tm
 
 @pytest.mark.requirement("providers.opaque")
 @pytest.mark.parametrize("fake_provider", INTROSPECTING, ids=lambda i: i.profile)
-async def test_opaque_tokens_are_asked_about_where_the_provider_writes_them(
+async def test_opaque_tokens_are_introspected_where_the_provider_issues_them(
     fake_provider: FakeProvider, tmp_path: Path
 ) -> None:
     kinds = [row for row in fake_provider.rows if row.message in {"token_type", "header_type"}]
@@ -124,7 +124,7 @@ async def test_opaque_tokens_are_asked_about_where_the_provider_writes_them(
         ("cnf", {"jkt": "x"}, "sender_bound"),
     ],
 )
-async def test_an_answer_about_an_opaque_token_is_judged_like_one(
+async def test_an_introspection_response_about_an_opaque_token_is_validated_like_a_token(
     fake_provider: FakeProvider, member: str, value: Any, message: str, tmp_path: Path
 ) -> None:
     odd = replace(fake_provider, response={**fake_provider.response, member: value})

@@ -148,7 +148,7 @@ async def test_once_tools_are_listed_no_other_runs_whatever_it_is_called(tmp_pat
 
 
 @pytest.mark.requirement("scopes.listed_tools_only")
-async def test_a_name_that_is_not_listed_is_bounded_and_escaped_in_the_log_and_not_said_again(tmp_path: Path) -> None:
+async def test_an_unlisted_tool_name_is_bounded_and_escaped_in_the_log_and_not_repeated(tmp_path: Path) -> None:
     access_file = _with_tools(tmp_path / "access.yaml", {"wipe": ["mcp:admin"]})
     async with _protected(_application_of_many_names([]), access_file=access_file) as (calls, issuer):
         with capture_logs() as lines:
@@ -161,7 +161,7 @@ async def test_a_name_that_is_not_listed_is_bounded_and_escaped_in_the_log_and_n
 
 @pytest.mark.requirement("scopes.listed_tools_only")
 @pytest.mark.parametrize(("tools", "level"), [({}, "warning"), ({"who": []}, "info"), (None, None)])
-async def test_an_empty_list_is_a_list_and_the_start_tells_of_either(
+async def test_an_empty_list_is_a_list_and_the_start_logs_either(
     tools: dict[str, Any] | None, level: str | None, tmp_path: Path
 ) -> None:
     access_file = Settings().access_file if tools is None else _with_tools(tmp_path / "access.yaml", tools)
@@ -175,7 +175,7 @@ async def test_an_empty_list_is_a_list_and_the_start_tells_of_either(
 
 
 @pytest.mark.requirement("scopes.listed_tools_only")
-async def test_a_tool_that_runs_others_by_name_is_refused_in_both_eras(tmp_path: Path) -> None:
+async def test_a_tool_that_runs_others_by_name_is_rejected_in_both_revisions(tmp_path: Path) -> None:
     ran = []
     server: MCPServer[Any] = MCPServer("theirs")
 
@@ -204,7 +204,7 @@ async def test_a_tool_that_runs_others_by_name_is_refused_in_both_eras(tmp_path:
 
 @pytest.mark.full
 @pytest.mark.requirement("scopes.listed_tools_only")
-def test_fastmcp_s_search_transform_runs_no_tool_that_the_caller_may_not() -> None:
+def test_fastmcp_s_search_transform_runs_no_tool_that_the_caller_may_not_call() -> None:
     subprocess.run(["scripts/venv", "requirements-bench.lock"], cwd=ROOT, check=True, capture_output=True)
     words = [".venv-bench/bin/python", "-m", "tests.support.fastmcp_search"]
     ran = subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True, timeout=120)
@@ -220,7 +220,7 @@ def test_fastmcp_s_search_transform_runs_no_tool_that_the_caller_may_not() -> No
     assert rejected == [*by_another_name, ("delete_everything", "insufficient_role")] * 2
 
 
-async def test_a_plain_application_is_protected_and_nothing_of_it_goes_around_the_gate() -> None:
+async def test_a_plain_application_is_protected_and_nothing_of_it_bypasses_the_middleware() -> None:
     ran = []
 
     @asynccontextmanager
@@ -248,7 +248,7 @@ async def test_a_plain_application_is_protected_and_nothing_of_it_goes_around_th
 
 
 @pytest.mark.parametrize("raises", [False, True])
-async def test_an_application_that_does_not_answer_the_start_stops_it_in_words(raises: bool) -> None:  # noqa: FBT001 - a parameter
+async def test_an_application_that_ignores_the_startup_event_stops_the_start(raises: bool) -> None:  # noqa: FBT001 - a parameter
     async def application(scope: Scope, _receive: Receive, _send: Send) -> None:
         if raises:
             raise ValueError(scope["type"])
@@ -286,7 +286,7 @@ async def test_a_websocket_goes_nowhere_and_ends_nothing_of_the_server() -> None
     assert [message["type"] for message in sent] == ["websocket.close"]  # before it was accepted: 403
 
 
-async def test_the_token_that_was_sent_stays_at_the_gate() -> None:
+async def test_the_inbound_token_is_never_returned_by_an_exchange() -> None:
     server: MCPServer[Any] = MCPServer("theirs")
 
     @server.tool()

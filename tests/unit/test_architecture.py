@@ -104,7 +104,7 @@ def test_imports_run_in_one_direction(prefix: str, layers: tuple[tuple[str, ...]
     assert upward(prefix, layers) == []
 
 
-def test_what_the_bootstraps_share_knows_no_provider() -> None:
+def test_the_shared_bootstrap_code_depends_on_no_provider() -> None:
     modules = module_paths("mcp_idp/cli/bootstrap")
     providers = ("keycloak", "dex", "auth0", "entra")
     shared = {name: path for name, path in modules.items() if name.split(".")[3:4] not in [[p] for p in providers]}

@@ -96,7 +96,7 @@ def test_a_goal_is_met_or_missed_and_the_guard_lets_the_slack_pass(
     assert (goal.met_by(value), goal.tolerates(value)) == (met, tolerated)
 
 
-def test_both_eras_are_answered_by_every_application_that_is_compared() -> None:
+def test_every_compared_application_answers_both_protocol_revisions() -> None:
     async def ask() -> None:
         issuer = Issuer(DEFAULTS.server_url)
         token = issuer.token()
@@ -115,7 +115,7 @@ def test_both_eras_are_answered_by_every_application_that_is_compared() -> None:
     asyncio.run(ask())
 
 
-def test_a_call_that_is_not_answered_as_it_must_be_ends_the_run() -> None:
+def test_a_call_with_an_unexpected_response_ends_the_run() -> None:
     async def ask() -> None:
         async with authenticated_app(Issuer(DEFAULTS.server_url)) as app:
             await exchange(app, modern_call())
@@ -128,7 +128,7 @@ def test_a_flood_of_unknown_key_ids_causes_one_fetch() -> None:
     assert asyncio.run(fetches_under_a_flood(1000)) == 1
 
 
-def test_a_flood_of_opaque_junk_keeps_to_its_lane() -> None:
+def test_a_flood_of_invalid_opaque_tokens_uses_only_the_opaque_slots() -> None:
     assert asyncio.run(junk_flood(300)) == JunkFlood(
         max_at_once=11,  # one of them is the signed token
         rejected=110,
@@ -168,7 +168,7 @@ def telling(*together: int) -> ASGIApp:
 
 
 @pytest.mark.parametrize("together", [(5,), (4, 1), (1, 1, 1, 1)])
-def test_numbers_that_are_told_together_or_left_out_end_the_run(together: tuple[int, ...]) -> None:
+def test_numbers_that_arrive_together_or_are_missing_end_the_run(together: tuple[int, ...]) -> None:
     app = telling(*together)
     counting = modern_call(call={"name": "count", "arguments": {"number": 5}})
 
@@ -176,7 +176,7 @@ def test_numbers_that_are_told_together_or_left_out_end_the_run(together: tuple[
         asyncio.run(one_round(app, call_work(app, modern_call()), [counting]))
 
 
-def test_numbers_that_are_told_one_by_one_count() -> None:
+def test_numbers_that_arrive_one_by_one_count() -> None:
     app = telling(1, 1, 1, 1, 1)
     counting = modern_call(call={"name": "count", "arguments": {"number": 5}})
 
@@ -219,7 +219,7 @@ def test_what_is_compared_with_is_in_no_other_lock_and_beside_the_same_versions(
         assert not {"fastmcp", "matplotlib"} & pins(lock).keys()
 
 
-def test_a_quick_run_names_what_is_lost_and_forgives_what_the_slack_allows() -> None:
+def test_a_quick_run_reports_losses_beyond_the_slack() -> None:
     figures = [
         Figure("lost", Spread(3.0, 3.0, 3.0), Goal(2.0)),
         Figure("missed", Spread(2.2, 2.2, 2.2), Goal(2.0)),
@@ -250,7 +250,7 @@ def test_the_table_has_a_row_for_each_figure(figures: list[Figure]) -> None:
     ]
 
 
-def test_the_results_tell_the_versions_and_how_to_repeat(figures: list[Figure]) -> None:
+def test_the_results_contain_the_versions_and_how_to_repeat(figures: list[Figure]) -> None:
     written = markdown(figures, "1.0 at the start")
 
     assert "| fast / slow | 0.5 | 0.4 to 0.6 | ≤ 0.7 | yes | 10.0 / 20.0 |" in written

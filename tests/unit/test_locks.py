@@ -49,7 +49,7 @@ def environments() -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("name", LOCKS)
-def test_a_lock_names_all_that_is_asked_for(name: str) -> None:
+def test_a_lock_names_every_required_distribution(name: str) -> None:
     pins, known = read_lock(lock(name)), installed(sysconfig.get_path("purelib"))
     lines = [
         line
@@ -113,7 +113,7 @@ def test_an_environment_can_grow_from_one_lock_into_the_next(smaller: str, large
     assert set(read_lock(lock(smaller))) < set(read_lock(lock(larger)))
 
 
-def test_whoever_installs_a_lock_resolves_nothing() -> None:
+def test_installing_a_lock_resolves_nothing() -> None:
     """Only `scripts/venv` and the Dockerfile install locks."""
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     programs = [
@@ -161,7 +161,7 @@ def test_a_lock_holds_names_versions_markers_and_hashes(name: str) -> None:
     ],
 )
 @pytest.mark.parametrize("put", [lambda line, text: f"{line}\n{text}", lambda line, text: f"{text}{line}\n"])
-def test_anything_else_in_a_lock_is_refused(line: str, put: Callable[[str, str], str]) -> None:
+def test_anything_else_in_a_lock_is_rejected(line: str, put: Callable[[str, str], str]) -> None:
     with pytest.raises(ValueError, match="neither a pin nor a hash"):
         read_lock(put(line, lock("requirements.lock")))
 

@@ -30,7 +30,7 @@ def _docker(*words: str) -> str:
     return subprocess.run(["docker", *words], capture_output=True, text=True, check=True).stdout
 
 
-def test_nothing_is_open_that_need_not_be(production: Production) -> None:
+def test_no_more_is_open_than_required(production: Production) -> None:
     containers = production.containers()
     bound = {
         c["Config"]["Labels"]["com.docker.compose.service"]: sorted(

@@ -51,23 +51,23 @@ _FORGED = {
         "/realms/mcp/clients-registrations/saml2-entity-descriptor/-",
     ],
 )
-def test_of_keycloak_only_the_realm_of_people_is_passed_on(production: Production, target: str) -> None:
+def test_of_keycloak_only_the_realm_of_the_users_is_proxied(production: Production, target: str) -> None:
     assert production.status(LOGIN, target) == 404
 
 
 @pytest.mark.parametrize("target", ["/readyz", "/livez", "/%72eadyz", "//readyz", "/metrics", "/admin"])
-def test_of_the_server_its_own_health_is_not_passed_on(production: Production, target: str) -> None:
+def test_the_server_s_health_endpoints_are_not_proxied(production: Production, target: str) -> None:
     assert production.status(MCP, target) == 404
 
 
 @pytest.mark.parametrize("named", ["keycloak:8080", "identity", "127.0.0.1", "evil.example"])
-def test_a_name_that_is_not_ours_is_refused(production: Production, named: str) -> None:
+def test_a_name_that_is_not_ours_is_rejected(production: Production, named: str) -> None:
     assert production.status(LOGIN, "/realms/master", named=named) == 421
     with pytest.raises(ssl.SSLError), production.connection(named.partition(":")[0]):
         pass
 
 
-def test_what_a_client_says_of_where_it_came_from_is_not_believed(production: Production) -> None:
+def test_forwarded_headers_of_a_client_are_ignored(production: Production) -> None:
     metadata = f"{ISSUER}/.well-known/openid-configuration"
     forged, plain = (production.request("GET", metadata, headers=output).json() for output in (_FORGED, {}))
     assert forged == plain
@@ -89,7 +89,7 @@ def test_what_a_client_says_of_where_it_came_from_is_not_believed(production: Pr
 @pytest.mark.parametrize(
     ("url", "status"), [(URL, 401), (f"https://{MCP}/livez", 404), (ISSUER, 200), (f"https://{LOGIN}/", 404)]
 )
-def test_every_answer_tells_browsers_to_stay_with_tls(production: Production, url: str, status: int) -> None:
+def test_every_response_has_strict_transport_security(production: Production, url: str, status: int) -> None:
     answer = production.request("GET", url)
     assert answer.status_code == status
     assert answer.headers["strict-transport-security"] == "max-age=31536000"

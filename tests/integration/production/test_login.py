@@ -58,7 +58,7 @@ def test_the_temporary_administrator_is_gone_and_check_runs_with_a_reader(produc
         ),
     ],
 )
-def test_apply_refuses_what_is_safe_on_one_machine_only_in_another_file_too(
+def test_apply_rejects_settings_that_are_safe_on_loopback_only_in_another_file_too(
     production: Production, tmp_path: Path, members: dict[str, Any], variables: dict[str, str], named: str
 ) -> None:
     content = yaml.safe_load((REPOSITORY / "idp-config" / "access.production.yaml").read_text(encoding="utf-8"))
@@ -71,7 +71,7 @@ def test_apply_refuses_what_is_safe_on_one_machine_only_in_another_file_too(
 
 
 @pytest.mark.parametrize("file", ["idp-config/access.yaml", "/run/idp/server/secret"])
-def test_what_is_no_access_file_for_production_is_refused_and_not_shown(production: Production, file: str) -> None:
+def test_an_access_file_not_for_production_is_rejected_and_not_printed(production: Production, file: str) -> None:
     words = ("run", "--rm", "--no-deps", "bootstrap", "apply")
     ended = production.compose(*words, check=False, ACCESS_FILE=file)
     assert (ended.returncode, file in ended.stderr or "demo_users" in ended.stderr) == (2, True), ended.stderr

@@ -18,7 +18,7 @@ _DAYS = 3
 
 
 @pytest.mark.parametrize(("node", "replica"), [("keycloak", "mcp-server-2"), ("keycloak-2", "mcp-server")])
-def test_what_falls_into_the_loss_is_asked_for_again_and_all_else_goes_on(
+def test_requests_during_the_loss_of_a_node_are_retried_and_the_rest_continues(
     production: Production, node: str, replica: str
 ) -> None:
     client_id, tokens = production.tokens()

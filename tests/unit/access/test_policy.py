@@ -23,7 +23,7 @@ GOOD = Settings().access_file.read_text(encoding="utf-8")
 
 
 @pytest.mark.requirement("scopes.hierarchy")
-def test_a_scope_is_good_for_what_it_implies() -> None:
+def test_a_scope_is_sufficient_for_what_it_implies() -> None:
     access = load_access(Settings().access_file)
     assert access.effective_scopes(["mcp:admin"]) == set(access.scopes)
     assert access.effective_scopes(["mcp:notes.write"]) == {"mcp:notes.write", "mcp:notes.read", "mcp:tools"}
@@ -61,7 +61,7 @@ def test_a_login_asks_for_all_that_is_not_privileged() -> None:
         ("roles_claim: mcp_roles", "roles_claim: 'a b'", "roles_claim"),
     ],
 )
-def test_a_file_whose_parts_disagree_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
+def test_a_file_whose_parts_disagree_is_rejected(tmp_path: Path, old: str, new: str, message: str) -> None:
     assert old in GOOD
     path = tmp_path / "access.yaml"
     path.write_text(GOOD.replace(old, new, 1), encoding="utf-8")
@@ -72,7 +72,7 @@ def test_a_file_whose_parts_disagree_is_refused(tmp_path: Path, old: str, new: s
     assert "\n" not in str(rejected.value)
 
 
-def test_a_file_that_is_no_file_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_no_file_is_rejected(tmp_path: Path) -> None:
     for content in (b"", b"- a list", b"\xff\xfe", b"!!python/object:os.system {}"):
         path = tmp_path / "access.yaml"
         path.write_bytes(content)
@@ -135,7 +135,7 @@ def test_the_examples_that_the_file_has_commented_out_work(tmp_path: Path) -> No
         ),
     ],
 )
-def test_claims_and_upstreams_that_would_open_something_are_refused(tmp_path: Path, members: str, message: str) -> None:
+def test_unsafe_claims_and_upstreams_are_rejected(tmp_path: Path, members: str, message: str) -> None:
     path = tmp_path / "access.yaml"
     path.write_text(f"{GOOD}\n{members}\n", encoding="utf-8")
     with pytest.raises(AccessFileError, match=re.escape(message)):
@@ -179,7 +179,7 @@ _KEY = {"kty": "RSA", "n": "AQAB", "e": "AQAB"}
         ({"secret": "SECRET", "algorithm": "HS256"}, "algorithm"),
     ],
 )
-def test_a_machine_client_that_cannot_be_or_tells_a_secret_is_refused(
+def test_a_service_client_that_is_invalid_or_contains_a_secret_is_rejected(
     tmp_path: Path, service_client: dict[str, object], message: str
 ) -> None:
     path = tmp_path / "access.yaml"
@@ -191,7 +191,7 @@ def test_a_machine_client_that_cannot_be_or_tells_a_secret_is_refused(
 
 
 @pytest.mark.parametrize("client_id", ["mcp-native", "http://localhost:3000/mcp", "a b", ""])
-def test_a_machine_client_has_an_id_of_its_own(tmp_path: Path, client_id: str) -> None:
+def test_a_service_client_has_an_id_of_its_own(tmp_path: Path, client_id: str) -> None:
     path = tmp_path / "access.yaml"
     service_clients = {client_id: {**_SERVICE_CLIENT, "secret": "SECRET"}}
     path.write_text(yaml.safe_dump({**yaml.safe_load(GOOD), "machine_clients": service_clients}))
@@ -230,9 +230,7 @@ def test_a_machine_client_has_an_id_of_its_own(tmp_path: Path, client_id: str) -
         ("version: 1", "version: 1\ntools:", "tools: must be a mapping"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_line_and_what_was_meant(
-    tmp_path: Path, old: str, new: str, message: str
-) -> None:
+def test_an_error_is_reported_with_its_line_and_a_suggestion(tmp_path: Path, old: str, new: str, message: str) -> None:
     assert old in GOOD
     path = tmp_path / "access.yaml"
     path.write_text(GOOD.replace(old, new, 1), encoding="utf-8")
@@ -257,7 +255,9 @@ def test_what_is_wrong_is_said_with_its_line_and_what_was_meant(
         ("version: 1", "version: 1", []),
     ],
 )
-def test_what_was_hardly_meant_is_a_warning(tmp_path: Path, old: str, new: str, message: list[str]) -> None:
+def test_a_likely_mistake_in_the_access_file_is_a_warning(
+    tmp_path: Path, old: str, new: str, message: list[str]
+) -> None:
     path = tmp_path / "access.yaml"
     path.write_text(GOOD.replace(old, new, 1), encoding="utf-8")
     assert list(lint(load_access(path))) == message

@@ -49,7 +49,7 @@ async def test_a_request_without_credentials_is_challenged_without_an_error_code
 
 @pytest.mark.requirement("auth.other_scheme")
 @pytest.mark.parametrize("value", ["Basic dXNlcjpwYXNz", "DPoP abc", "bearerabc", "", " "])
-async def test_another_scheme_is_no_credentials(value: str) -> None:
+async def test_another_scheme_counts_as_no_credentials(value: str) -> None:
     async with running() as server:
         response = await server.post(authorization=value)
     assert response.status_code == 401
@@ -76,7 +76,7 @@ async def test_two_authorization_headers_are_a_bad_request_even_if_one_is_good()
 
 
 @pytest.mark.requirement("auth.invalid_token")
-async def test_all_tokens_that_do_not_verify_get_the_same_answer() -> None:
+async def test_all_tokens_that_do_not_verify_get_the_same_response() -> None:
     issuer = Issuer()
     bad = [issuer.token(aud="http://other"), issuer.token(exp=1), issuer.token(key=rsa_key("foreign")), "junk", "a.b.c"]
     async with running(issuer) as server:
@@ -90,7 +90,7 @@ async def test_all_tokens_that_do_not_verify_get_the_same_answer() -> None:
 
 
 @pytest.mark.requirement("auth.correlation_id", "auth.invalid_token")
-async def test_the_log_says_what_was_expected_and_got_under_the_id_the_caller_was_told() -> None:
+async def test_the_log_has_expected_and_actual_values_under_the_correlation_id_of_the_response() -> None:
     async with running() as server:
         with capture_logs() as lines:
             response = await server.post(server.issuer.token(aud="http://other"))
@@ -136,7 +136,7 @@ async def test_a_token_in_query_cookie_or_body_is_no_credentials() -> None:
 
 
 @pytest.mark.requirement("auth.insufficient_scope")
-async def test_a_token_without_the_base_scope_is_told_to_ask_for_it() -> None:
+async def test_a_token_without_the_base_scope_gets_a_challenge_that_names_it() -> None:
     async with running() as server:
         response = await server.post(server.issuer.token(scope="openid", mcp_roles=...))
     assert response.status_code == 403
@@ -148,7 +148,7 @@ async def test_a_token_without_the_base_scope_is_told_to_ask_for_it() -> None:
 
 
 @pytest.mark.requirement("auth.insufficient_role")
-async def test_a_person_without_a_role_is_told_which_and_is_not_sent_to_log_in_again() -> None:
+async def test_a_user_without_a_role_gets_its_name_and_no_challenge() -> None:
     async with running() as server:
         response = await server.post(server.issuer.token(scope="openid", mcp_roles=["guest"]))
     assert response.status_code == 403
@@ -160,7 +160,7 @@ async def test_a_person_without_a_role_is_told_which_and_is_not_sent_to_log_in_a
 
 @pytest.mark.requirement("scopes.hierarchy")
 @pytest.mark.parametrize(("scope", "status"), [("mcp:admin", 200), ("mcp:notes.read", 200), ("mcp:adminx", 403)])
-async def test_a_broader_scope_is_good_for_the_base(scope: str, status: int) -> None:
+async def test_a_broader_scope_is_sufficient_for_the_base_scope(scope: str, status: int) -> None:
     async with running() as server:
         response = await server.post(server.issuer.token(scope=scope))
     assert response.status_code == status
@@ -194,7 +194,7 @@ async def test_no_method_passes_without_a_token(method: str) -> None:
 @pytest.mark.parametrize(
     "origin", ["http://evil.example", "null", "http://localhost.evil.example", "file://", "http://localhost:3000@evil"]
 )
-async def test_a_foreign_origin_is_refused_even_with_a_good_token(origin: str) -> None:
+async def test_an_untrusted_origin_is_rejected_even_with_a_valid_token(origin: str) -> None:
     async with running() as server:
         response = await server.post(server.issuer.token(), origin=origin)
         preflight = await server.client.options(
@@ -208,7 +208,7 @@ async def test_a_foreign_origin_is_refused_even_with_a_good_token(origin: str) -
 @pytest.mark.parametrize(
     "origin", ["http://localhost:6274", "http://127.0.0.1:6274", "http://[::1]:1", "http://localhost:3000"]
 )
-async def test_every_answer_to_an_allowed_origin_can_be_read_by_its_page(origin: str) -> None:
+async def test_every_response_to_an_allowed_origin_can_be_read_by_its_page(origin: str) -> None:
     async with running() as server:
         responses = [
             await server.post(origin=origin),
@@ -225,7 +225,7 @@ async def test_every_answer_to_an_allowed_origin_can_be_read_by_its_page(origin:
 
 
 @pytest.mark.requirement("transport_security.preflight")
-async def test_a_preflight_needs_no_token() -> None:
+async def test_a_preflight_requires_no_token() -> None:
     async with running() as server:
         response = await server.client.options(
             "/mcp",
@@ -241,7 +241,7 @@ async def test_a_preflight_needs_no_token() -> None:
 
 
 @pytest.mark.requirement("transport_security.origin")
-async def test_listed_origins_take_the_place_of_loopback() -> None:
+async def test_listed_origins_replace_loopback() -> None:
     async with running(allowed_origins=("https://app.example",)) as server:
         statuses = [
             (await server.post(origin=origin)).status_code
@@ -272,7 +272,7 @@ async def test_only_our_hosts_are_served(host: str, status: int) -> None:
 
 
 @pytest.mark.requirement("transport_security.host")
-async def test_listed_hosts_take_the_place_of_loopback() -> None:
+async def test_listed_hosts_replace_loopback() -> None:
     async with running(allowed_hosts=("mcp.internal:3000",)) as server:
         statuses = [
             (await server.post(host=host)).status_code
@@ -298,7 +298,7 @@ async def test_listed_hosts_take_the_place_of_loopback() -> None:
         b"null",
     ],
 )
-async def test_a_body_that_two_parsers_could_read_differently_is_refused(body: bytes) -> None:
+async def test_a_body_that_two_parsers_could_read_differently_is_rejected(body: bytes) -> None:
     async with running() as server:
         headers = {"content-type": "application/json", "accept": BOTH}
         unknown = await server.client.post("/mcp", content=body, headers=headers)
@@ -309,14 +309,14 @@ async def test_a_body_that_two_parsers_could_read_differently_is_refused(body: b
 
 
 @pytest.mark.requirement("body.length")
-async def test_a_body_over_the_bound_is_refused() -> None:
+async def test_a_body_over_the_bound_is_rejected() -> None:
     async with running() as server:
         headers = {"authorization": f"Bearer {server.issuer.token()}", "content-type": "application/json"}
         response = await server.client.post("/mcp", content=b" " * (MAX_BODY_BYTES + 1), headers=headers)
     assert response.status_code == 413
 
 
-async def test_the_application_sees_the_bytes_that_were_judged() -> None:
+async def test_the_application_gets_the_bytes_that_were_validated() -> None:
     async with running() as server:
         text = "h\u00e9, \\u00e9 \u2028 \U0001f600"
         response = await server.call("greet", server.issuer.token(), {"name": text})
@@ -400,7 +400,7 @@ async def test_an_unknown_path_is_404_without_a_challenge(path: str) -> None:
     assert "www-authenticate" not in response.headers
 
 
-async def test_without_authentication_everybody_is_dev_but_host_and_origin_still_count() -> None:
+async def test_without_authentication_the_principal_is_dev_and_host_and_origin_are_checked() -> None:
     with capture_logs() as lines:
         async with running(disable_auth=True) as server:
             served = await server.post()
@@ -417,7 +417,7 @@ async def test_without_authentication_everybody_is_dev_but_host_and_origin_still
 
 @pytest.mark.requirement("auth.fail_closed")
 @pytest.mark.parametrize("error", [RuntimeError(), KeyError("x"), RecursionError(), asyncio.CancelledError()])
-async def test_what_goes_wrong_inside_the_verification_admits_nobody(error: BaseException) -> None:
+async def test_an_error_inside_the_verification_authenticates_no_request(error: BaseException) -> None:
     async def verify(_token: str) -> Principal:
         raise error
 
@@ -465,7 +465,7 @@ AUTHORIZATION = st.lists(st.one_of(_BYTES, st.lists(_PARTS, max_size=8).map(b"".
 
 
 @pytest.mark.requirement("auth.any_header")
-def test_no_authorization_of_a_stranger_admits_or_breaks_the_challenge() -> None:
+def test_no_authorization_header_without_a_token_authenticates_or_breaks_the_challenge() -> None:
     async def main() -> None:
         async with running() as server:
 

@@ -31,7 +31,7 @@ def _read(uri: str) -> dict[str, Any]:
 
 @pytest.mark.requirement("scopes.every_primitive")
 @pytest.mark.parametrize("narrow_first", [True, False])
-def test_where_two_templates_fit_what_either_needs_is_needed(
+def test_where_two_templates_match_the_scopes_of_both_are_required(
     requirements: ScopeRequirements,
     narrow_first: bool,  # noqa: FBT001 - a case
 ) -> None:
@@ -42,7 +42,7 @@ def test_where_two_templates_fit_what_either_needs_is_needed(
 
 
 @pytest.mark.requirement("scopes.by_arguments")
-def test_the_scope_of_a_template_may_follow_from_what_the_uri_says(requirements: ScopeRequirements) -> None:
+def test_the_scope_of_a_template_may_depend_on_the_uri(requirements: ScopeRequirements) -> None:
     requirements.add_resource("notes://of/{person}", lambda a: "mcp:admin" if a["person"] == "ada" else ())
     assert requirements.for_message(_read("notes://of/ada")) == ("mcp:tools", "mcp:admin")
     assert requirements.for_message(_read("notes://of/bob")) == ("mcp:tools",)
@@ -50,7 +50,7 @@ def test_the_scope_of_a_template_may_follow_from_what_the_uri_says(requirements:
 
 @pytest.mark.requirement("scopes.by_arguments")
 @pytest.mark.parametrize("arguments", [None, [], ["everybody"], "everybody", 7])
-def test_what_decides_is_given_an_object_whatever_was_sent(requirements: ScopeRequirements, arguments: object) -> None:
+def test_a_scope_function_gets_an_object_whatever_was_sent(requirements: ScopeRequirements, arguments: object) -> None:
     seen: list[Mapping[str, Any]] = []
 
     def decide(arguments: Mapping[str, Any]) -> tuple[str, ...]:
@@ -65,13 +65,15 @@ def test_what_decides_is_given_an_object_whatever_was_sent(requirements: ScopeRe
 
 
 @pytest.mark.requirement("scopes.by_arguments")
-def test_what_decides_may_name_every_scope_there_is(requirements: ScopeRequirements, access: AccessPolicy) -> None:
+def test_a_scope_function_may_name_every_scope(requirements: ScopeRequirements, access: AccessPolicy) -> None:
     requirements.add_tool("export", lambda _: list(access.scopes))
     assert set(requirements.for_message({"method": "tools/call", "params": {"name": "export"}})) == set(access.scopes)
 
 
 @pytest.mark.requirement("scopes.undecided")
-def test_what_cannot_be_decided_is_told_by_its_name(requirements: ScopeRequirements) -> None:
+def test_an_undecidable_scope_is_reported_by_the_name_of_its_prompt_or_resource(
+    requirements: ScopeRequirements,
+) -> None:
     requirements.add_prompt("summary", lambda _: "no:such")
     requirements.add_resource("notes://all", lambda _: "no:such")
     with pytest.raises(ScopeResolutionError, match="summary"):

@@ -53,7 +53,7 @@ def _call(name: str, arguments: object = None, **params: Any) -> dict[str, Any]:
 
 
 @pytest.mark.requirement("scopes.one_challenge", "scopes.every_revision")
-async def test_a_call_beyond_the_token_is_one_challenge_with_all_it_needs() -> None:
+async def test_a_call_beyond_the_token_gets_one_challenge_with_all_required_scopes() -> None:
     async with running() as server:
         token = server.issuer.token(**COULD_WRITE)
         modern = await server.call("note_add", token, {"text": "x"})
@@ -67,7 +67,7 @@ async def test_a_call_beyond_the_token_is_one_challenge_with_all_it_needs() -> N
     assert events(stored)[-1]["result"]["structuredContent"] == {"result": []}  # neither call ran
 
 
-async def test_clients_are_told_scopes_as_the_provider_calls_them(tmp_path: Path) -> None:
+async def test_challenges_name_scopes_as_the_provider_does(tmp_path: Path) -> None:
     path = tmp_path / "access.yaml"
     text = Settings().access_file.read_text(encoding="utf-8")
     path.write_text(text + "\nscope_prefix: api://7/\n", encoding="utf-8")
@@ -84,7 +84,7 @@ async def test_clients_are_told_scopes_as_the_provider_calls_them(tmp_path: Path
 
 
 @pytest.mark.requirement("scopes.insufficient_role")
-async def test_a_tool_that_no_role_of_the_person_brings_is_a_plain_403() -> None:
+async def test_a_tool_that_none_of_the_user_s_roles_grants_is_a_403_without_a_challenge() -> None:
     async with running() as server:
         rejection = await server.call("note_add", server.issuer.token(**READER), {"text": "x"})
     assert rejection.status_code == 403
@@ -99,7 +99,7 @@ async def test_a_tool_that_no_role_of_the_person_brings_is_a_plain_403() -> None
     ("sent", "output"),
     [(7, 7), ("seven", "seven"), ("x" * 256, "x" * 256), (True, None), (7.5, None), (None, None)],
 )
-async def test_a_refusal_is_a_json_rpc_error_with_the_id_of_its_request(sent: object, output: object) -> None:
+async def test_a_denial_is_a_json_rpc_error_with_the_id_of_its_request(sent: object, output: object) -> None:
     call = {"jsonrpc": "2.0", "id": sent, "method": "tools/call", "params": {"name": "note_add", "arguments": {}}}
     async with running() as server:
         headers = {"authorization": f"Bearer {server.issuer.token(**READER)}", "accept": BOTH}
@@ -120,7 +120,7 @@ def _token_without_roles(server: Running) -> str:
 
 @pytest.mark.requirement("scopes.hierarchy")
 @pytest.mark.parametrize("scope", ["mcp:notes.write", "mcp:admin"])
-async def test_a_broader_scope_is_good_for_a_narrower_tool(scope: str) -> None:
+async def test_a_broader_scope_is_sufficient_for_a_narrower_tool(scope: str) -> None:
     async with running() as server:
         response = await server.call("note_list", server.issuer.token(scope=scope))
     assert response.status_code == 200
@@ -130,7 +130,7 @@ async def test_a_broader_scope_is_good_for_a_narrower_tool(scope: str) -> None:
 @pytest.mark.parametrize(
     "headers", [{"mcp-name": "greet"}, {"mcp-method": "tools/list"}, {"mcp-protocol-version": "2025-11-25"}]
 )
-async def test_headers_that_say_otherwise_than_the_body_let_nobody_through(headers: dict[str, str]) -> None:
+async def test_headers_that_contradict_the_body_bypass_no_scope(headers: dict[str, str]) -> None:
     async with running() as server:
         answer = await server.call("note_add", server.issuer.token(**COULD_WRITE), {"text": "x"}, **headers)
     assert answer.status_code == 403
@@ -158,9 +158,7 @@ async def test_scopes_that_follow_from_arguments_come_in_one_challenge() -> None
         lambda _arguments: 1 / 0,
     ],
 )
-async def test_what_cannot_be_decided_lets_nobody_through(
-    decide: Callable[[Mapping[str, Any]], Any], arguments: object
-) -> None:
+async def test_an_undecidable_scope_is_rejected(decide: Callable[[Mapping[str, Any]], Any], arguments: object) -> None:
     requirements = ScopeRequirements(_access())
     requirements.add_tool("export", decide)
     with pytest.raises(ScopeResolutionError):
@@ -193,7 +191,7 @@ async def test_what_cannot_be_decided_lets_nobody_through(
         ("initialize", {}, None),
     ],
 )
-async def test_whatever_is_named_needs_its_scope(method: Any, params: Any, required: str | None) -> None:
+async def test_every_resource_and_prompt_requires_its_scope(method: Any, params: Any, required: str | None) -> None:
     requirements = ScopeRequirements(_access())
     requirements.add_resource("notes://all", "mcp:admin")
     requirements.add_resource("notes://of/{user}", "mcp:notes.write")
@@ -203,7 +201,7 @@ async def test_whatever_is_named_needs_its_scope(method: Any, params: Any, requi
 
 
 @pytest.mark.requirement("scopes.undecided", "scopes.every_primitive")
-async def test_a_subscription_to_more_than_is_judged_lets_nobody_through() -> None:
+async def test_a_subscription_to_more_uris_than_are_checked_is_rejected() -> None:
     requirements = ScopeRequirements(_access())
     requirements.add_resource("notes://of/{user}", "mcp:notes.read")
     many = [f"notes://of/{number}" for number in range(MAX_SUBSCRIPTION_URIS + 1)]
@@ -218,7 +216,7 @@ async def test_a_subscription_to_more_than_is_judged_lets_nobody_through() -> No
 
 
 @pytest.mark.requirement("scopes.checked_again")
-async def test_what_runs_judges_the_arguments_it_gets() -> None:
+async def test_the_scope_check_inside_the_tool_uses_the_final_arguments() -> None:
     ran = []
 
     async def export(all_users: bool = True) -> str:  # noqa: FBT001, FBT002 - a tool's parameter
@@ -239,7 +237,7 @@ async def test_what_runs_judges_the_arguments_it_gets() -> None:
 
 
 @pytest.mark.requirement("scopes.checked_again")
-def test_a_plain_function_is_guarded_too_and_keeps_its_context_out_of_the_decision() -> None:
+def test_a_plain_function_is_scope_checked_too_without_its_context_argument() -> None:
     seen: list[Mapping[str, Any]] = []
 
     def decide(arguments: Mapping[str, Any]) -> str:
@@ -257,7 +255,7 @@ def test_a_plain_function_is_guarded_too_and_keeps_its_context_out_of_the_decisi
 
 
 @pytest.mark.requirement("scopes.checked_again")
-async def test_a_session_is_judged_by_the_token_of_each_call() -> None:
+async def test_a_session_is_authorized_by_the_token_of_each_call() -> None:
     # The session was opened with a broad token and is used with a narrow one of the same user and client.
     async with running() as server:
         broad = server.issuer.token(scope="mcp:admin", mcp_roles=["mcp-admin"])
@@ -350,7 +348,7 @@ async def test_resources_and_prompts_are_registered_with_their_scopes_and_listed
         await server.get_prompt("summary")
 
 
-def test_a_tool_that_names_an_unknown_scope_is_told_at_the_start() -> None:
+def test_a_tool_with_an_unknown_scope_stops_the_start() -> None:
     @tool(title="Typo", scope="mcp:notes.wirte")
     async def typo() -> str:
         return ""
@@ -366,7 +364,7 @@ def test_a_tool_that_names_an_unknown_scope_is_told_at_the_start() -> None:
 
 
 @pytest.mark.parametrize("kind", ["tool", "prompt", "resource"])
-def test_two_of_one_name_are_told_at_the_start(kind: str) -> None:
+def test_two_primitives_of_one_name_stop_the_start(kind: str) -> None:
     # The SDK would serve the first one, with a warning; the middleware would require the scope of the second.
     requirements = ScopeRequirements(_access())
     for add in (requirements.add_tool, requirements.add_prompt, requirements.add_resource):
@@ -375,7 +373,7 @@ def test_two_of_one_name_are_told_at_the_start(kind: str) -> None:
         getattr(requirements, f"add_{kind}")("notes", None)
 
 
-def test_the_access_file_adds_scopes_and_takes_none_away() -> None:
+def test_the_access_file_adds_scopes_and_removes_none() -> None:
     requirements = ScopeRequirements(
         _access(tools={"greet": ["mcp:notes.read"], "note_add": ["mcp:admin"], "foreign": ["mcp:admin"]})
     )
@@ -393,7 +391,9 @@ def test_the_access_file_adds_scopes_and_takes_none_away() -> None:
         ({"note_add": ["mcp:amdin"]}, "tools.note_add: 'mcp:amdin' is not one of the scopes"),
     ],
 )
-def test_a_misspelt_tool_or_scope_in_the_access_file_is_told(tools: dict[str, Any], fault: str, tmp_path: Path) -> None:
+def test_a_misspelt_tool_or_scope_in_the_access_file_is_reported(
+    tools: dict[str, Any], fault: str, tmp_path: Path
+) -> None:
     path = tmp_path / "access.yaml"
     text = Settings().access_file.read_text(encoding="utf-8")
     path.write_text(text + f"\ntools: {json.dumps(tools)}\n", encoding="utf-8")

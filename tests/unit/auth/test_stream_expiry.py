@@ -49,7 +49,7 @@ async def test_a_stream_ends_with_its_token(revision: str) -> None:
 
 
 @pytest.mark.requirement("sessions.stream_expiry")
-def test_a_timeout_of_the_application_is_not_taken_for_the_end_of_the_token() -> None:
+def test_a_timeout_of_the_application_is_not_mistaken_for_the_token_s_expiry() -> None:
     async def fails(_send: object) -> None:
         raise TimeoutError
 

@@ -103,7 +103,7 @@ REJECTED: list[tuple[dict[str, str], str]] = [
 
 
 @pytest.mark.parametrize(("variables", "message"), REJECTED)
-def test_what_cannot_work_is_refused_in_one_line(variables: dict[str, str], message: str) -> None:
+def test_settings_that_cannot_work_are_rejected_in_one_line(variables: dict[str, str], message: str) -> None:
     with pytest.raises(SettingsError) as rejected:
         load_settings(variables)
     assert message in str(rejected.value)
@@ -123,7 +123,7 @@ def test_compose_s_own_variables_are_no_typing_errors() -> None:
     load_settings({"MCP_PORT": "1", "KEYCLOAK_PORT": "2", "DEX_PORT": "3", "HOME": "/", "PATH": "/bin", "OAUTH_X": "y"})
 
 
-def test_a_variable_of_somebody_else_s_that_looks_like_one_of_compose_s_is_no_typing_error() -> None:
+def test_an_unrelated_variable_similar_to_one_of_compose_s_is_no_typing_error() -> None:
     """The server does not read compose's variables, so similar names are not checked."""
     load_settings(
         {"HTTP_PORTS": "80", "LOGIN_HOSTS": "a", "MCP_USERS": "b", "MCP_PASSWORDS": "c", "KEYCLOAK_HEAPS": "d"}

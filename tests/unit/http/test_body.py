@@ -51,7 +51,7 @@ BODIES = st.one_of(
 
 
 @pytest.mark.requirement("body.any_body", "body.surrogates")
-def test_any_body_of_a_good_token_is_answered_and_never_with_500() -> None:
+def test_any_body_with_a_valid_token_is_answered_and_never_with_500() -> None:
     bodies: list[bytes] = [_LONE_HALF]
 
     @settings(max_examples=150, derandomize=True, deadline=None, database=None)

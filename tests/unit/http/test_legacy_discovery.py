@@ -72,7 +72,7 @@ async def test_a_page_may_ask_with_mcp_headers() -> None:
     assert response.headers["access-control-allow-origin"] == "*"
 
 
-async def test_what_is_inside_stays_inside() -> None:
+async def test_the_mirrored_document_names_no_internal_address() -> None:
     async with mirroring(DynamicIssuer(), internal_url=f"{INSIDE}/realms/mcp") as server:
         response = await server.client.get(FORMS[0])
     assert response.status_code == 200
@@ -87,7 +87,7 @@ async def test_what_is_inside_stays_inside() -> None:
 @pytest.mark.parametrize(
     "hidden", ["see http://keycloak:8080/docs", "https://keycloak:8080/", "http://keycloak:80800/"]
 )
-async def test_a_document_that_would_tell_of_the_inside_is_not_served(hidden: str) -> None:
+async def test_a_document_with_an_internal_address_is_not_served(hidden: str) -> None:
     async with mirroring(Issuer(metadata={"note": hidden}), internal_url=f"{INSIDE}/realms/mcp") as server:
         response = await server.client.get(FORMS[0])
     assert response.status_code == 503
@@ -102,7 +102,7 @@ async def test_a_document_of_another_issuer_is_not_served() -> None:
     assert response.status_code == 503
 
 
-async def test_a_provider_that_is_away_is_asked_seldom_and_its_last_document_serves() -> None:
+async def test_an_unreachable_provider_is_asked_rarely_and_its_last_document_is_served() -> None:
     provider = Issuer(down=True)
     async with mirroring(provider) as server:
         unknown = [await server.client.get(FORMS[0]) for _ in range(20)]
@@ -121,7 +121,7 @@ async def test_a_provider_that_is_away_is_asked_seldom_and_its_last_document_ser
 
 
 @pytest.mark.requirement("legacy_discovery.mirror")
-async def test_the_document_is_fetched_once_for_many_who_ask() -> None:
+async def test_the_document_is_fetched_once_for_concurrent_requests() -> None:
     provider = Issuer()
     async with mirroring(provider) as server:
         for path in FORMS * 5:
@@ -170,7 +170,7 @@ async def test_this_is_no_authorization_server(path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/sse"), ("POST", "/messages"), ("POST", "/messages/?sessionId=1")]
 )
-async def test_the_transport_of_2024_is_refused_with_a_word_on_what_replaces_it(method: str, path: str) -> None:
+async def test_the_transport_of_2024_is_rejected_with_the_name_of_its_replacement(method: str, path: str) -> None:
     async with running() as server:
         headers = {"authorization": f"Bearer {server.issuer.token()}"}
         response = await server.client.request(method, path, headers=headers)

@@ -20,7 +20,7 @@ _HOSTS = st.lists(
 @pytest.mark.requirement("auth.any_header")
 @settings(max_examples=300, derandomize=True, deadline=None, database=None)
 @given(_HOSTS)
-def test_no_host_is_ours_but_a_loopback_name_with_or_without_a_port(host: str) -> None:
+def test_only_loopback_host_names_with_or_without_a_port_are_allowed(host: str) -> None:
     transport_security = TransportSecurity(Settings())
     if transport_security.is_allowed_host(host.encode("latin-1")):
         name, _, port = host.rpartition(":") if not host.endswith("]") and ":" in host else (host, "", "1")

@@ -48,7 +48,7 @@ def test_the_oldest_goes_on_which_no_token_was_verified() -> None:
 
 
 @pytest.mark.requirement("http.connections")
-def test_after_strangers_the_one_goes_that_has_been_idle_for_longest_then_the_new_one() -> None:
+def test_after_anonymous_connections_the_longest_idle_one_is_closed_then_the_new_one() -> None:
     crowd = Crowd(3)
     a, b, c = crowd.come("abc")
     for connection in (a, b, c, b, a):
@@ -67,7 +67,7 @@ def test_after_strangers_the_one_goes_that_has_been_idle_for_longest_then_the_ne
 
 
 @pytest.mark.requirement("http.connections")
-def test_who_has_left_makes_room() -> None:
+def test_a_disconnected_client_releases_its_memory() -> None:
     crowd = Crowd(2)
     for _ in range(5):
         for connection in crowd.come("ab"):
@@ -77,7 +77,7 @@ def test_who_has_left_makes_room() -> None:
 
 
 @pytest.mark.requirement("http.connections")
-def test_a_connection_that_left_while_its_token_was_verified_takes_no_place() -> None:
+def test_a_connection_closed_during_verification_is_not_counted() -> None:
     crowd = Crowd(2)
     for connection in crowd.come("ab"):
         crowd.all.remove(connection)
@@ -89,7 +89,7 @@ def test_a_connection_that_left_while_its_token_was_verified_takes_no_place() ->
 
 
 @pytest.mark.requirement("http.pending_bytes")
-def test_the_connection_in_which_most_waits_goes() -> None:
+def test_the_connection_with_the_most_pending_bytes_is_closed() -> None:
     crowd = Crowd(9, 1000)
     a, b, c = crowd.come("abc")
     crowd.all.add_waiting(a, 400)

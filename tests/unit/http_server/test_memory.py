@@ -169,7 +169,7 @@ def requests(server: Whole, body: bytes) -> list[Request]:
 
 
 @pytest.mark.parametrize("shape", REJECTED)
-def test_a_message_of_too_many_values_is_refused_before_they_are_built(server: Whole, shape: str) -> None:
+def test_a_message_of_too_many_values_is_rejected_before_they_are_built(server: Whole, shape: str) -> None:
     for request in requests(server, message(REJECTED[shape]())):
         answer = server.ask(request)
         assert answer.status == 413
@@ -236,7 +236,7 @@ def test_half_bodies_of_one_login_fit(server: Whole, token: str, connections: in
 
 
 @pytest.mark.usefixtures("many_files")
-def test_calls_of_one_login_that_do_not_end_fit() -> None:
+def test_unfinished_calls_of_one_login_fit() -> None:
     body = message(b"1", "count").replace(b'"x"', b'"number": 600, "x"')
     with whole() as server, ExitStack() as stack:
         request = call(server.one, body=body)
@@ -249,7 +249,7 @@ def test_calls_of_one_login_that_do_not_end_fit() -> None:
         assert server.peak < MOST_MIB
 
 
-def test_more_connections_than_the_process_may_open_files_end_nothing() -> None:
+def test_more_connections_than_the_open_file_limit_end_nothing() -> None:
     with whole("128") as server, ExitStack() as stack:
         for _ in range(500):
             with suppress(OSError):

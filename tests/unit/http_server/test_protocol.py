@@ -158,7 +158,7 @@ def test_a_client_that_sends_all_before_it_reads_still_reads_the_413(server: Ser
 
 @pytest.mark.requirement("http.readable_rejection")
 @pytest.mark.parametrize(("seconds", "size"), [(0.2, 1 << 50), (600, 100_000)], ids=["time", "amount"])
-def test_a_refused_client_is_not_listened_to_for_ever(seconds: float, size: int) -> None:
+def test_a_rejected_client_is_not_read_from_for_ever(seconds: float, size: int) -> None:
     limits = HttpLimits(linger_seconds=seconds, linger_bytes=size)
     with served(limits) as server, server.connect() as connection:
         assert connection.send(b"nonsense\r\n\r\n").answer().status == 400
@@ -170,14 +170,14 @@ def test_a_refused_client_is_not_listened_to_for_ever(seconds: float, size: int)
 
 
 @pytest.mark.requirement("http.header_count")
-def test_more_than_a_hundred_headers_are_refused_before_their_head_ends(server: Served) -> None:
+def test_more_than_a_hundred_headers_are_rejected_before_their_head_ends(server: Served) -> None:
     with server.connect() as connection:
         assert connection.send(GET + b"x: y\r\n" * 1000).answer().status == 431
         assert connection.rest() == b""
 
 
 @pytest.mark.requirement("http.connections")
-def test_over_the_bound_the_oldest_connection_is_told_503_and_a_request_on_a_new_one_is_answered() -> None:
+def test_over_the_bound_the_oldest_connection_gets_503_and_a_request_on_a_new_one_is_answered() -> None:
     with served(HttpLimits(connections=8)) as server, ExitStack() as stack:
         halves = [stack.enter_context(server.connect()).send(GET) for _ in range(8)]
         for _ in range(3):
@@ -190,7 +190,7 @@ def test_over_the_bound_the_oldest_connection_is_told_503_and_a_request_on_a_new
 
 
 @pytest.mark.requirement("http.connections")
-def test_a_connection_of_somebody_known_stays_and_goes_last_when_it_is_idle() -> None:
+def test_an_authenticated_connection_stays_and_is_closed_last_when_it_is_idle() -> None:
     with served(HttpLimits(connections=4)) as server, ExitStack() as stack:
         known, busy = (stack.enter_context(server.connect()) for _ in range(2))
         assert known.send(GET.replace(b"/ ", b"/known ") + b"\r\n").answer().status == 200
@@ -235,7 +235,7 @@ def test_over_the_bound_the_connections_go_in_which_most_waits(start: bytes) -> 
 
 @pytest.mark.requirement("http.pending_bytes")
 @pytest.mark.parametrize("path", [b"/known", b"/unread"])
-def test_what_was_let_in_or_answered_waits_no_more(path: bytes) -> None:
+def test_an_accepted_or_answered_request_is_no_longer_pending(path: bytes) -> None:
     with served(HttpLimits(waiting_bytes=50_000, body_bytes=1 << 20)) as server, server.connect() as connection:
         head = POST.replace(b"/next", path)
         for _ in range(5):
@@ -437,7 +437,7 @@ def test_a_request_target_is_a_path_or_names_our_host(
     ],
     ids=["h2 preface", "2.0", "1.2", "0.9", "simple", "TLS"],
 )
-def test_other_versions_and_protocols_are_refused_and_closed(server: Served, request_: bytes, status: int) -> None:
+def test_other_versions_and_protocols_are_rejected_and_closed(server: Served, request_: bytes, status: int) -> None:
     with server.connect() as connection:
         assert connection.send(request_).answer().status == status
         assert connection.rest() == b""
@@ -457,7 +457,7 @@ def test_other_versions_and_protocols_are_refused_and_closed(server: Served, req
     ids=["none", "empty", "length", "chunked"],
 )
 @pytest.mark.parametrize("split", [False, True])
-def test_an_upgrade_is_not_taken_and_its_body_stays_a_body(
+def test_an_upgrade_is_ignored_and_its_body_stays_a_body(
     server: Served, upgrade: bytes, body: bytes, *, split: bool
 ) -> None:
     request = POST + b"Connection: Upgrade\r\nUpgrade: " + upgrade + b"\r\n" + body + GET + b"\r\n"
@@ -483,7 +483,7 @@ def test_the_body_of_an_upgrade_is_bounded_too(server: Served) -> None:
 
 
 @pytest.mark.requirement("http.pipelining")
-def test_pipelined_requests_are_answered_in_order_and_judged_one_by_one(server: Served) -> None:
+def test_pipelined_requests_are_answered_in_order_and_handled_one_by_one(server: Served) -> None:
     with server.connect() as connection:
         connection.send(
             GET + b"\r\n" + POST + b"Content-Length: 3\r\n\r\nabc" + CHUNKED + b"2\r\nde\r\n0\r\n\r\n",
@@ -499,7 +499,7 @@ def test_pipelined_requests_are_answered_in_order_and_judged_one_by_one(server: 
 @pytest.mark.parametrize(
     "bad", [b"nonsense\r\n\r\n", CHUNKED + b"nonsense\r\n", head_of(40_000)], ids=["head", "body", "size"]
 )
-def test_a_refusal_waits_for_the_answers_before_it(server: Served, bad: bytes) -> None:
+def test_a_rejection_waits_for_the_responses_before_it(server: Served, bad: bytes) -> None:
     with server.connect() as connection, server.connect() as idle:
         connection.send(GET.replace(b"/ ", b"/wait ") + b"\r\n" + bad)
         assert idle.send(GET + b"\r\n").answer().status == 200
@@ -520,7 +520,7 @@ def test_a_client_cannot_make_requests_wait_without_bound() -> None:
 
 
 @pytest.mark.requirement("http.pipelining")
-def test_a_request_that_is_being_answered_hears_that_its_client_left_though_others_wait(server: Served) -> None:
+def test_a_request_in_progress_sees_the_disconnect_of_its_client_though_others_wait(server: Served) -> None:
     with server.connect() as connection:
         connection.send(GET.replace(b"/ ", b"/stream ") + b"\r\n" + GET + b"\r\n")
         assert connection.head().status == 200
@@ -529,7 +529,7 @@ def test_a_request_that_is_being_answered_hears_that_its_client_left_though_othe
 
 
 @pytest.mark.requirement("http.pipelining")
-def test_a_started_answer_is_not_followed_by_a_refusal_of_its_own_body(server: Served) -> None:
+def test_a_started_response_is_not_followed_by_a_rejection_of_its_own_body(server: Served) -> None:
     with server.connect() as connection:
         connection.send(CHUNKED.replace(b"/next", b"/stream"))
         assert connection.head().status == 200
@@ -540,7 +540,7 @@ def test_a_started_answer_is_not_followed_by_a_refusal_of_its_own_body(server: S
 
 
 @pytest.mark.requirement("http.expect")
-def test_a_connection_ends_after_a_request_that_asked_whether_to_go_on(server: Served) -> None:
+def test_a_connection_ends_after_a_request_with_expect_100_continue(server: Served) -> None:
     with server.connect() as connection:
         connection.send(POST + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n")
         assert connection.line() == b"HTTP/1.1 100 Continue\r\n"

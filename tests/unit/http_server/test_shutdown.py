@@ -103,7 +103,7 @@ def test_a_request_being_answered_when_the_signal_comes_is_answered() -> None:
 @pytest.mark.parametrize(
     ("method", "accept"), [(b"GET", b"Accept: application/json"), (b"POST", b"Accept: text/event-stream")]
 )
-def test_an_answer_without_end_is_cut_and_looks_cut_even_if_its_application_does_not_listen(
+def test_an_endless_response_is_aborted_visibly_even_if_its_application_ignores_the_disconnect(
     method: bytes, accept: bytes
 ) -> None:
     with running() as server, closing(Connection(server.ready())) as stream:
@@ -115,7 +115,7 @@ def test_an_answer_without_end_is_cut_and_looks_cut_even_if_its_application_does
         assert server.stdout.read() == "cancelled\nstopping\n"
 
 
-def test_an_application_that_listens_is_told_instead_of_cancelled() -> None:
+def test_an_application_that_listens_gets_a_disconnect_instead_of_a_cancellation() -> None:
     with running() as server, closing(Connection(server.ready())) as stream:
         assert stream.send(b"POST" + get(b"/events", b"Accept: text/event-stream")[3:]).head().status == 200
         server.signal(signal.SIGTERM)
@@ -143,7 +143,7 @@ def test_a_second_signal_ends_the_process_at_once_with_1(fault: str) -> None:
         assert "shutdown_forced" in log
 
 
-def test_a_taken_port_is_one_line_and_2_before_the_application_starts() -> None:
+def test_a_port_in_use_is_one_line_and_2_before_the_application_starts() -> None:
     with socket.create_server(("127.0.0.1", 0)) as occupied:
         port = occupied.getsockname()[1]
         with running("127.0.0.1", port) as server:
@@ -189,7 +189,7 @@ def test_an_application_that_does_not_start_ends_the_process_with_3() -> None:
 
 
 @pytest.mark.parametrize(("proxies", "who"), [((), b"http 127.0.0.1"), (("127.0.0.1",), b"https 192.0.2.7")])
-def test_forwarded_headers_are_believed_of_trusted_proxies_only(proxies: tuple[str, ...], who: bytes) -> None:
+def test_forwarded_headers_are_accepted_from_trusted_proxies_only(proxies: tuple[str, ...], who: bytes) -> None:
     with running("127.0.0.1", 0, "", *proxies) as server, closing(Connection(server.ready())) as connection:
         connection.send(get(b"/who", b"X-Forwarded-For: 192.0.2.7", b"X-Forwarded-Proto: https"))
         assert connection.answer().body == who

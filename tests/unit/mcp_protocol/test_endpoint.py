@@ -47,7 +47,7 @@ def kind(response: httpx.Response) -> str:
 
 @pytest.mark.requirement("protocol_revisions.one_endpoint")
 @pytest.mark.parametrize("version", HANDSHAKE)
-async def test_a_simple_call_in_a_session_is_answered_by_one_document(version: str) -> None:
+async def test_a_simple_call_in_a_session_gets_one_json_response(version: str) -> None:
     async with running() as server:
         headers = await initialized(server, server.issuer.token(), version)
         response = await legacy_call(server, headers, "greet", name="Ada")
@@ -56,7 +56,7 @@ async def test_a_simple_call_in_a_session_is_answered_by_one_document(version: s
     assert response.headers["mcp-session-id"] == headers["mcp-session-id"]
 
 
-async def test_a_tool_that_takes_a_context_for_the_state_only_is_answered_by_one_document() -> None:
+async def test_a_tool_that_uses_its_context_for_state_only_gets_one_json_response() -> None:
     async with running() as server:
         token = server.issuer.token(scope="mcp:tools mcp:notes.write")
         headers = await initialized(server, token)
@@ -68,7 +68,7 @@ async def test_a_tool_that_takes_a_context_for_the_state_only_is_answered_by_one
     assert [response.json()["result"]["structuredContent"] for response in (old[1], new)] == [{"result": ["a"]}] * 2
 
 
-async def test_a_document_says_what_the_stream_would_have_said() -> None:
+async def test_a_json_response_has_the_content_of_the_stream() -> None:
     async with running() as server:
         headers = await initialized(server, server.issuer.token())
         by_document = await legacy_call(server, headers, "whoami")
@@ -79,7 +79,7 @@ async def test_a_document_says_what_the_stream_would_have_said() -> None:
     assert by_document.json()["result"] == events(by_stream)[-1]["result"]
 
 
-async def test_a_simple_call_of_the_modern_era_is_answered_by_one_document() -> None:
+async def test_a_simple_call_of_the_modern_revision_gets_one_json_response() -> None:
     async with running() as server:
         response = await server.call("greet", server.issuer.token(), {"name": "Ada"})
     assert (response.status_code, kind(response)) == (200, "application/json")
@@ -109,7 +109,7 @@ class Heard:
 
 
 @pytest.mark.parametrize("revision", ["handshake", "modern"])
-async def test_what_a_tool_tells_arrives_while_it_still_works(revision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_progress_of_a_tool_arrives_while_it_still_runs(revision: str, monkeypatch: pytest.MonkeyPatch) -> None:
     go_on = asyncio.Event()
 
     @tool(title="Wait")
@@ -159,7 +159,7 @@ async def served(**settings: Any) -> AsyncIterator[tuple[ASGIApp, Running]]:
 
 @pytest.mark.requirement("protocol_revisions.accept")
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream", "text/html", ""])
-async def test_who_does_not_take_both_kinds_of_answer_is_refused(accept: str) -> None:
+async def test_a_client_that_does_not_accept_both_media_types_is_rejected(accept: str) -> None:
     async with running() as server:
         token = server.issuer.token()
         headers = {**await initialized(server, token), "accept": accept}
@@ -171,7 +171,7 @@ async def test_who_does_not_take_both_kinds_of_answer_is_refused(accept: str) ->
 
 
 @pytest.mark.requirement("protocol_revisions.accept")
-async def test_who_takes_anything_is_served() -> None:
+async def test_a_client_that_accepts_anything_is_served() -> None:
     async with running() as server:
         headers = {**await initialized(server, server.issuer.token()), "accept": "*/*"}
         response = await legacy_call(server, headers, "greet", name="Ada")
@@ -212,7 +212,7 @@ async def test_an_ended_session_is_gone_for_plain_calls_too() -> None:
     assert [response.status_code for response in after] == [404, 404, 404]
 
 
-async def test_a_session_that_only_makes_plain_calls_is_shown_to_the_sdk_now_and_then() -> None:
+async def test_a_session_with_plain_calls_only_is_touched_in_the_sdk_now_and_then() -> None:
     async with running() as server:
         headers = await initialized(server, server.issuer.token())
         kinds = []
@@ -225,7 +225,7 @@ async def test_a_session_that_only_makes_plain_calls_is_shown_to_the_sdk_now_and
 
 
 @pytest.mark.requirement("protocol_revisions.cancel")
-async def test_a_call_that_is_being_answered_by_a_document_can_be_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_call_with_a_pending_json_response_can_be_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
     begun, ended = asyncio.Event(), asyncio.Event()
 
     @tool(title="Wait")
@@ -278,7 +278,7 @@ def cancelled(request_id: object) -> dict[str, Any]:
         ({}, 400),
     ],
 )
-async def test_a_strange_message_is_judged_by_the_sdk(document: dict[str, Any], status: int) -> None:
+async def test_an_unusual_message_is_validated_by_the_sdk(document: dict[str, Any], status: int) -> None:
     async with running() as server:
         token = server.issuer.token()
         headers = await initialized(server, token)
@@ -298,7 +298,7 @@ async def test_no_mixture_of_versions_passes_by_the_session(versions: tuple[str,
 
 
 @pytest.mark.parametrize("method", [["tools/call"], {"a": 1}, 7, None])
-async def test_a_method_that_is_no_name_is_refused_in_the_modern_era_too(method: Any) -> None:
+async def test_an_invalid_method_name_is_rejected_in_the_modern_revision_too(method: Any) -> None:
     async with running() as server:
         headers = {"accept": BOTH, "authorization": f"Bearer {server.issuer.token()}", "mcp-protocol-version": MODERN}
         document = {"jsonrpc": "2.0", "id": 1, "method": method}
@@ -306,7 +306,7 @@ async def test_a_method_that_is_no_name_is_refused_in_the_modern_era_too(method:
     assert response.status_code == 400
 
 
-async def test_two_sessions_in_one_request_are_none() -> None:
+async def test_two_session_headers_in_one_request_are_rejected() -> None:
     async with running() as server:
         headers = await initialized(server, server.issuer.token())
         another = await initialized(server, server.issuer.token())
@@ -316,7 +316,7 @@ async def test_two_sessions_in_one_request_are_none() -> None:
     assert kind(response) == "text/event-stream"  # the SDK's response, for the first of the two
 
 
-async def test_a_message_that_only_one_parser_takes_is_left_to_the_sdk() -> None:
+async def test_a_message_that_only_one_parser_accepts_is_left_to_the_sdk() -> None:
     async with running() as server:
         headers = {**await initialized(server, server.issuer.token()), "content-type": "application/json"}
         body = (
@@ -326,7 +326,7 @@ async def test_a_message_that_only_one_parser_takes_is_left_to_the_sdk() -> None
     assert response.status_code == 400
 
 
-async def test_a_body_that_is_not_called_json_is_not_taken() -> None:
+async def test_a_body_with_another_content_type_than_json_is_rejected() -> None:
     async with running() as server:
         headers = {**await initialized(server, server.issuer.token()), "content-type": "text/plain"}
         call = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "whoami", "arguments": {}}}
@@ -359,7 +359,7 @@ async def test_without_sessions_any_replica_answers_any_request() -> None:
     assert gone.status_code == 405
 
 
-async def test_every_form_of_answer_sees_the_state_of_one_lifespan(caplog: pytest.LogCaptureFixture) -> None:
+async def test_every_form_of_response_sees_the_state_of_one_lifespan(caplog: pytest.LogCaptureFixture) -> None:
     entered: list[dict[str, Any]] = []
 
     @asynccontextmanager
@@ -411,7 +411,7 @@ async def test_every_form_of_answer_sees_the_state_of_one_lifespan(caplog: pytes
     assert failed.json()["error"] == {"code": -32603, "message": "Internal server error"}
 
 
-async def test_who_opens_too_many_sessions_loses_the_one_used_least_recently() -> None:
+async def test_opening_too_many_sessions_closes_the_least_recently_used() -> None:
     async with running() as server:
         token = server.issuer.token()
         theirs = await initialized(server, server.issuer.token(sub="other"))
@@ -429,7 +429,7 @@ async def test_who_opens_too_many_sessions_loses_the_one_used_least_recently() -
 UNVERSIONED = {"mcp-protocol-version": "2025-03-26", "accept": "*/*"}
 
 
-async def test_a_thousand_interleaved_calls_of_two_people_do_not_cross_over() -> None:
+async def test_a_thousand_interleaved_calls_of_two_users_are_not_mixed_up() -> None:
     async with running() as server:
         users = {name: server.issuer.token(sub=name) for name in ("ada", "bob")}
         sessions = {name: [await initialized(server, token) for _ in range(3)] for name, token in users.items()}

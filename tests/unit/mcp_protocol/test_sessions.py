@@ -15,7 +15,7 @@ from tests.support.mcp_calls import LEGACY, open_session, ping, post_in_session
 pytestmark = pytest.mark.anyio
 
 
-async def test_who_opens_sessions_without_end_loses_the_least_used_of_their_own() -> None:
+async def test_opening_too_many_sessions_closes_the_least_recently_used_of_the_same_user() -> None:
     async with running() as server:
         mine, other_client = server.issuer.token(), server.issuer.token(azp="client-2")
         others = server.issuer.token(sub="somebody-else")
@@ -30,7 +30,7 @@ async def test_who_opens_sessions_without_end_loses_the_least_used_of_their_own(
         assert await ping(server, others, theirs) == 200
 
 
-async def test_requests_that_open_nothing_push_no_session_out() -> None:
+async def test_requests_that_open_no_session_evict_none() -> None:
     async with running() as server:
         token = server.issuer.token()
         session = await open_session(server, token)
@@ -43,7 +43,7 @@ async def test_requests_that_open_nothing_push_no_session_out() -> None:
 @pytest.mark.requirement("sessions.owner")
 @pytest.mark.parametrize("changes", [{"sub": "evil"}, {"azp": "evil"}, {"sub": ...}])
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
-async def test_the_session_of_another_is_as_if_it_were_not_there(changes: dict[str, Any], method: str) -> None:
+async def test_the_session_of_another_user_or_client_is_404(changes: dict[str, Any], method: str) -> None:
     async with running() as server:
         session = await open_session(server, server.issuer.token())
         headers = {
@@ -59,7 +59,7 @@ async def test_the_session_of_another_is_as_if_it_were_not_there(changes: dict[s
 
 
 @pytest.mark.requirement("sessions.owner")
-async def test_a_session_of_a_token_that_names_nobody_answers_to_that_token_only() -> None:
+async def test_a_session_of_a_token_without_a_subject_belongs_to_that_token_only() -> None:
     async with running() as server:
         first, second = server.issuer.token(sub=...), server.issuer.token(sub=..., exp=NOW + 299)
         session = await open_session(server, first)

@@ -20,7 +20,7 @@ def _text(response: Any) -> str:
     return str(events(response)[-1]["result"]["content"][0]["text"])
 
 
-async def test_a_thousand_interleaved_calls_of_two_people_cross_nothing() -> None:
+async def test_a_thousand_interleaved_calls_of_two_users_are_not_mixed_up_in_the_notes() -> None:
     async with running() as server:
         tokens = {user: server.issuer.token(sub=user, **WRITER) for user in ("ada", "bob")}
         sessions = {user: await initialized(server, token) for user, token in tokens.items()}
@@ -44,7 +44,7 @@ async def test_a_thousand_interleaved_calls_of_two_people_cross_nothing() -> Non
         assert (await legacy_call(server, other_user, "note_list")).status_code == 404
 
 
-def test_a_subject_is_a_person_at_its_issuer_only() -> None:
+def test_a_subject_is_a_user_of_its_issuer_only() -> None:
     notes = NoteStore()
     first, theirs = (Principal(issuer, "ada", "c", frozenset(), 2e9) for issuer in ("https://a", "https://b"))
     notes.add(first, "mine")
@@ -53,7 +53,7 @@ def test_a_subject_is_a_person_at_its_issuer_only() -> None:
     assert notes.list_for(first) == ["mine"]
 
 
-def test_notes_are_bounded_by_person_and_by_people() -> None:
+def test_notes_are_bounded_per_user_and_by_the_number_of_users() -> None:
     notes = NoteStore(max_per_user=1, max_users=1)
     ada, bob, without_subject = (Principal("https://a", sub, "c", frozenset(), 2e9) for sub in ("ada", "bob", None))
     assert notes.add(ada, "one") == 1

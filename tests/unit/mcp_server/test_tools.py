@@ -26,7 +26,7 @@ from tests.support.mcp_calls import events, initialized, legacy_call
 pytestmark = pytest.mark.anyio
 
 
-async def test_greet_in_both_eras() -> None:
+async def test_greet_in_both_protocol_revisions() -> None:
     async with running() as server:
         token = server.issuer.token()
         modern = await server.call("greet", token, {"name": "Ada"})
@@ -36,7 +36,7 @@ async def test_greet_in_both_eras() -> None:
 
 
 @pytest.mark.requirement("tools.progress")
-async def test_count_tells_each_number_in_the_handshake_era() -> None:
+async def test_count_sends_each_number_in_the_handshake_revisions() -> None:
     async with running() as server:
         response = await legacy_call(server, await initialized(server, server.issuer.token()), "count", number=1)
     received = events(response)
@@ -56,7 +56,9 @@ async def test_count_tells_each_number_in_the_handshake_era() -> None:
         ({"io.modelcontextprotocol/logLevel": "error"}, []),
     ],
 )
-async def test_count_tells_only_what_was_asked_for_in_the_modern_era(meta: dict[str, Any], received: list[str]) -> None:
+async def test_count_sends_only_requested_notifications_in_the_modern_revision(
+    meta: dict[str, Any], received: list[str]
+) -> None:
     own = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
     params = {"name": "count", "arguments": {"number": 1}, "_meta": {**own, **meta}}
     headers = {"accept": BOTH, "mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", "mcp-name": "count"}
@@ -71,7 +73,7 @@ async def test_count_tells_only_what_was_asked_for_in_the_modern_era(meta: dict[
 
 @pytest.mark.requirement("tools.progress")
 @pytest.mark.parametrize("number", [0, -1, 601, "many", 1.5])
-async def test_count_refuses_what_it_would_never_end(number: Any) -> None:
+async def test_count_rejects_numbers_that_it_would_never_finish(number: Any) -> None:
     async with running() as server:
         response = await server.call("count", server.issuer.token(), {"number": number})
     assert response.json()["result"]["isError"] is True
@@ -90,7 +92,7 @@ async def test_get_time_spells_one_moment_four_times() -> None:
     assert moment.strftime("%Y-%m-%d %H:%M:%S") == structured["formatted"]
 
 
-async def test_whoami_tells_what_the_token_says_and_not_the_token() -> None:
+async def test_whoami_returns_the_token_s_claims_and_not_the_token() -> None:
     async with running() as server:
         token = server.issuer.token()
         modern = await server.call("whoami", token)

@@ -73,7 +73,7 @@ async def _call_tool(
 
 
 @pytest.mark.requirement("downstream_api.user")
-async def test_the_api_gets_the_token_that_was_given_and_not_the_callers(tmp_path: Path) -> None:
+async def test_the_api_gets_the_exchanged_token_and_not_the_callers(tmp_path: Path) -> None:
     with Api(200, json.dumps(SHOWN_BY_API).encode()).listening() as api:
         response, token = await _call_tool(tmp_path, api.url)
     assert response["result"]["structuredContent"] == SHOWN_BY_API
@@ -96,7 +96,9 @@ async def test_an_api_that_does_not_answer_is_a_tool_error(status: int, body: by
 
 @pytest.mark.requirement("settings.ca_file", "downstream_api.user")
 @pytest.mark.parametrize("named", [True, False])
-async def test_another_api_is_called_where_its_certificate_is_of_the_authority(tmp_path: Path, *, named: bool) -> None:
+async def test_a_downstream_api_is_called_where_its_certificate_is_of_the_authority(
+    tmp_path: Path, *, named: bool
+) -> None:
     pem = tmp_path / "server.pem"
     pem.write_bytes(certificate_for("localhost"))
     with Api(200, json.dumps(SHOWN_BY_API).encode()).listening(pem) as api:

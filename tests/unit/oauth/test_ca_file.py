@@ -43,7 +43,7 @@ pytestmark = pytest.mark.anyio
     ],
     ids=["named", "not named", "another host's", "run out"],
 )
-async def test_its_tokens_count_where_the_authority_is_named_and_the_certificate_is_good(
+async def test_its_tokens_are_accepted_where_the_authority_is_configured_and_the_certificate_valid(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, days: int, *, named: bool, status: int
 ) -> None:
     pem = tmp_path / "server.pem"
@@ -61,7 +61,7 @@ async def test_its_tokens_count_where_the_authority_is_named_and_the_certificate
 
 @pytest.mark.requirement("settings.ca_file")
 @pytest.mark.parametrize("content", ["", "no certificate", None])
-def test_a_file_that_is_missing_or_has_no_certificate_is_refused(tmp_path: Path, content: str | None) -> None:
+def test_a_file_that_is_missing_or_has_no_certificate_is_rejected(tmp_path: Path, content: str | None) -> None:
     file = tmp_path / "authority.pem"
     if content is not None:
         file.write_text(content)
@@ -71,7 +71,7 @@ def test_a_file_that_is_missing_or_has_no_certificate_is_refused(tmp_path: Path,
 
 @pytest.mark.requirement("settings.ca_file")
 @pytest.mark.parametrize("named", [True, False])
-async def test_a_token_is_judged_outside_the_server_by_the_authority_that_it_trusts(
+async def test_a_token_is_evaluated_with_the_certificate_authority_that_the_server_trusts(
     tmp_path: Path, *, named: bool
 ) -> None:
     pem = tmp_path / "server.pem"
@@ -87,7 +87,7 @@ async def test_a_token_is_judged_outside_the_server_by_the_authority_that_it_tru
 
 
 @pytest.mark.requirement("settings.ca_file")
-def test_a_token_is_not_judged_where_the_authority_cannot_be_read(
+def test_a_token_is_not_evaluated_where_the_authority_file_is_unreadable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("OAUTH_CA_FILE", str(tmp_path / "nowhere.pem"))
@@ -97,7 +97,7 @@ def test_a_token_is_not_judged_where_the_authority_cannot_be_read(
 
 
 @pytest.mark.requirement("settings.ca_file")
-async def test_settings_whose_authority_cannot_be_read_judge_no_token(tmp_path: Path) -> None:
+async def test_settings_with_an_unreadable_authority_file_evaluate_no_token(tmp_path: Path) -> None:
     variables = {"OAUTH_CA_FILE": str(tmp_path / "nowhere.pem"), "OAUTH_CLIENT_ID": "another"}
     settings = load_settings(variables)
     async with httpx2.AsyncClient() as http:

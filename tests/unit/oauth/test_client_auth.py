@@ -97,7 +97,7 @@ async def test_the_secret_goes_into_the_form_where_the_provider_reads_no_header(
 
 @pytest.mark.anyio
 @pytest.mark.requirement("introspection.client_auth")
-async def test_the_secret_goes_into_the_header_where_nothing_is_said() -> None:
+async def test_the_secret_goes_into_the_header_by_default() -> None:
     settings = load_settings({"AUTH_TOKEN_MODE": "introspection", "OAUTH_CLIENT_SECRET": SECRET})
     clock = FakeClock()
     (request,) = await requests(client_auth_from_settings(settings, clock.clock), clock)
@@ -108,7 +108,7 @@ async def test_the_secret_goes_into_the_header_where_nothing_is_said() -> None:
 @pytest.mark.anyio
 @pytest.mark.requirement("introspection.client_auth", "introspection.client_key")
 @pytest.mark.parametrize("algorithm", KEYS)
-async def test_an_assertion_says_who_asks_whom_and_until_when(tmp_path: Path, algorithm: str) -> None:
+async def test_an_assertion_has_issuer_audience_and_expiry(tmp_path: Path, algorithm: str) -> None:
     clock = FakeClock(at=NOW + 0.9)
     settings = by_key(tmp_path, KEYS[algorithm], JWT_ISSUER="http://other/issuer")
     (request,) = await requests(client_auth_from_settings(settings, clock.clock), clock)
@@ -131,7 +131,7 @@ async def test_an_assertion_says_who_asks_whom_and_until_when(tmp_path: Path, al
 
 @pytest.mark.anyio
 @pytest.mark.requirement("introspection.client_auth")
-async def test_no_assertion_is_shown_twice(tmp_path: Path) -> None:
+async def test_no_assertion_is_used_twice(tmp_path: Path) -> None:
     clock = FakeClock()
     seen = await requests(client_auth_from_settings(by_key(tmp_path, KEYS["EdDSA"]), clock.clock), clock, count=20)
     assertions = [dict(parse_qsl(request.content.decode()))["client_assertion"] for request in seen]
@@ -152,7 +152,7 @@ async def test_no_assertion_is_shown_twice(tmp_path: Path) -> None:
         ("private_key_jwt", 500, ""),
     ],
 )
-async def test_who_is_not_believed_is_told_what_to_mend(tmp_path: Path, way: str, status: int, output: str) -> None:
+async def test_a_rejected_client_gets_what_to_fix(tmp_path: Path, way: str, status: int, output: str) -> None:
     settings = Settings(client_auth=way, client_secret=SECRET)
     if way == "private_key_jwt":
         settings = by_key(tmp_path, KEYS["ES256"])
@@ -212,6 +212,6 @@ def test_a_missing_key_file_is_no_error_where_no_provider_is_asked() -> None:
 
 
 @pytest.mark.requirement("introspection.client_auth")
-def test_a_key_takes_the_place_of_the_secret_file_that_compose_always_names(tmp_path: Path) -> None:
+def test_a_key_replaces_the_secret_file_that_compose_always_names(tmp_path: Path) -> None:
     settings = by_key(tmp_path, KEYS["ES256"], OAUTH_CLIENT_SECRET_FILE="/nowhere")
     assert (settings.client_secret, settings.has_client_credentials) == (None, True)

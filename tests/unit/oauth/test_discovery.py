@@ -30,7 +30,7 @@ pytestmark = pytest.mark.anyio
         "[fe80::1%25eth0]",
     ],
 )
-async def test_a_public_issuer_cannot_spell_its_way_inside(host: str) -> None:
+async def test_a_public_issuer_cannot_name_an_internal_address_in_any_spelling(host: str) -> None:
     issuer = "https://login.example.com"
 
     def response(request: httpx.Request) -> httpx.Response:

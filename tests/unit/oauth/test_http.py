@@ -11,7 +11,7 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.requirement("auth.provider_error")
-async def test_a_host_that_is_no_name_is_a_fault_of_the_provider() -> None:
+async def test_an_invalid_host_name_is_an_error_of_the_provider() -> None:
     async with Issuer().http() as http:
         with pytest.raises(FetchError):
             await fetch_json(http, "http://xn--/keys")

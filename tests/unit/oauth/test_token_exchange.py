@@ -84,7 +84,7 @@ def _text(response: httpx.Response) -> str:
 
 
 @pytest.mark.requirement("token_exchange.request")
-async def test_a_tool_gets_a_token_for_another_api_and_the_provider_is_asked_as_this_server(
+async def test_a_tool_gets_a_token_for_a_downstream_api_by_an_exchange_as_this_server(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -108,7 +108,7 @@ async def test_a_tool_gets_a_token_for_another_api_and_the_provider_is_asked_as_
     assert pair == "http%3A%2F%2Flocalhost%3A3000%2Fmcp:s3cret"
 
 
-async def test_what_is_remembered_is_of_this_token_audience_and_scopes_and_ends(
+async def test_exchanged_tokens_are_cached_by_token_audience_and_scopes_until_they_expire(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -149,7 +149,7 @@ async def test_what_is_remembered_is_of_this_token_audience_and_scopes_and_ends(
         lambda: httpx.Response(302, headers={"location": "https://evil.example"}),
     ],
 )
-async def test_a_refusal_is_a_tool_error_that_tells_no_token(
+async def test_a_rejected_token_exchange_is_a_tool_error_without_the_token(
     answer: Callable[[], httpx.Response],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -172,7 +172,7 @@ async def test_a_refusal_is_a_tool_error_that_tells_no_token(
 
 
 @pytest.mark.requirement("token_exchange.no_passthrough")
-async def test_a_provider_that_gives_the_same_token_back_passes_nothing_on(
+async def test_a_provider_that_returns_the_same_token_causes_no_passthrough(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with _running(tmp_path, monkeypatch) as server:
@@ -212,7 +212,7 @@ async def test_without_upstreams_no_tool_reaches_a_token(tmp_path: Path, monkeyp
     ("audience", "scopes"),
     [("c", ""), ("x\na", ""), ("http://localhost:3000/mcp", ""), (ORDERS, "orders:write"), (ORDERS, "mcp:admin")],
 )
-async def test_what_the_access_file_does_not_name_is_not_asked_for(
+async def test_scopes_that_the_access_file_does_not_name_are_not_requested(
     audience: str, scopes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with _running(tmp_path, monkeypatch) as server:
@@ -221,7 +221,7 @@ async def test_what_the_access_file_does_not_name_is_not_asked_for(
     assert server.issuer.requests == []
 
 
-async def test_without_scopes_all_that_the_access_file_names_are_asked_for(
+async def test_without_scopes_all_that_the_access_file_names_are_requested(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with _running(tmp_path, monkeypatch) as server:
@@ -231,7 +231,7 @@ async def test_without_scopes_all_that_the_access_file_names_are_asked_for(
 
 
 @pytest.mark.requirement("token_exchange.expiry")
-async def test_nothing_is_given_once_the_callers_token_has_ended(
+async def test_nothing_is_exchanged_once_the_callers_token_has_expired(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored: list[Callable[[], Coroutine[Any, Any, str]]] = []
@@ -264,7 +264,7 @@ async def test_nothing_is_given_once_the_callers_token_has_ended(
 
 
 @pytest.mark.requirement("token_exchange.expiry")
-async def test_a_token_that_ends_while_the_provider_is_asked_brings_nothing(
+async def test_a_token_that_expires_during_an_exchange_gets_no_exchanged_token(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with _running(tmp_path, monkeypatch) as server:
@@ -278,7 +278,7 @@ async def test_a_token_that_ends_while_the_provider_is_asked_brings_nothing(
     assert "has expired" in _text(response)
 
 
-async def test_the_provider_is_asked_once_for_all_who_want_one_token(
+async def test_the_provider_is_asked_once_for_concurrent_exchanges_of_one_token(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with _running(tmp_path, monkeypatch) as server:
@@ -293,9 +293,7 @@ async def test_the_provider_is_asked_once_for_all_who_want_one_token(
     assert len(server.issuer.requests) == 1
 
 
-async def test_of_different_tokens_a_bounded_number_is_asked_about_and_waits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_bounded_number_of_exchanges_runs_and_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with _running(tmp_path, monkeypatch) as server:
         server.issuer.release = asyncio.Event()
         calls = [
@@ -344,7 +342,7 @@ async def test_each_exchange_is_one_line_of_the_audit_log_without_tokens(
     assert '"given"' not in path.read_text(encoding="utf-8")
 
 
-async def test_what_cannot_be_written_down_is_not_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_cannot_be_audited_is_not_exchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     full = False
 
     def write(_line: str) -> None:
@@ -364,7 +362,7 @@ async def test_what_cannot_be_written_down_is_not_given(tmp_path: Path, monkeypa
 
 @pytest.mark.requirement("token_exchange.rejected")
 @pytest.mark.parametrize("client_auth", ["basic", "post"])
-async def test_a_person_without_the_role_is_told_so_and_the_operator_only_what_is_his(
+async def test_a_user_without_the_role_gets_a_message_and_the_operator_the_details(
     client_auth: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with _running(tmp_path, monkeypatch, client_auth=client_auth) as server:
@@ -380,7 +378,7 @@ async def test_a_person_without_the_role_is_told_so_and_the_operator_only_what_i
 
 
 @pytest.mark.requirement("token_exchange.rejected")
-async def test_a_provider_without_a_token_endpoint_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_provider_without_a_token_endpoint_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with _running(tmp_path, monkeypatch) as server:
         server.issuer.metadata = {}
         response = await server.call("exchange", server.issuer.token(), {"audience": "a"})

@@ -77,7 +77,7 @@ async def test_neither_tokens_nor_arguments_are_in_it_and_what_is_named_is_bound
 
 @pytest.mark.requirement("audit.unavailable")
 @pytest.mark.parametrize("tool", ["greet", "note_add"])
-async def test_what_cannot_be_written_down_is_not_served(tool: str) -> None:
+async def test_what_cannot_be_audited_is_not_served(tool: str) -> None:
     async with running(audit_log="/dev/full") as server:
         response = await server.call(tool, server.issuer.token(), {"name": "Ada"})
         unauthenticated = await server.call(tool)
@@ -115,7 +115,7 @@ def test_a_line_that_is_lost_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("method", [["tools/call"], {"tools/call": 1}, 7, None])
-async def test_a_method_that_is_no_text_is_written_down_as_none(method: object, tmp_path: Path) -> None:
+async def test_a_method_that_is_not_a_string_is_recorded_as_none(method: object, tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     async with running(audit_log=str(path)) as server:
         headers = {"authorization": f"Bearer {server.issuer.token()}", "accept": BOTH}
@@ -127,7 +127,7 @@ async def test_a_method_that_is_no_text_is_written_down_as_none(method: object, 
 
 
 @pytest.mark.requirement("audit.unavailable")
-def test_half_a_line_is_not_kept_and_the_next_stands_by_itself(tmp_path: Path) -> None:
+def test_half_a_line_is_not_reused_and_the_next_line_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     audit = open_audit_log(str(path), FakeClock().clock)
     assert audit is not None

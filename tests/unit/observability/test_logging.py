@@ -28,7 +28,7 @@ def _configured() -> Iterator[None]:
 @pytest.mark.requirement("logs.no_token")
 @pytest.mark.usefixtures("_configured")
 @pytest.mark.parametrize("log_format", ["json", "text"])
-def test_a_token_is_taken_out_of_every_line(capsys: pytest.CaptureFixture[str], log_format: str) -> None:
+def test_a_token_is_redacted_in_every_line(capsys: pytest.CaptureFixture[str], log_format: str) -> None:
     configure_logging(log_format, "debug")
     token, opaque = Issuer().token(), "Bearer abcdefghijklmnopqrstuvwxyz0123456789"
     log = structlog.get_logger("ours")
@@ -71,7 +71,7 @@ def test_a_json_line_is_one_line_and_one_object(capsys: pytest.CaptureFixture[st
         (["a\x1b[31m\nb"], r"field='a\x1b[31m\nb'"),
     ],
 )
-def test_a_text_line_says_values_as_people_do(capsys: pytest.CaptureFixture[str], value: object, message: str) -> None:
+def test_a_text_line_writes_values_for_humans(capsys: pytest.CaptureFixture[str], value: object, message: str) -> None:
     configure_logging("text", "info")
     structlog.get_logger("ours").info("event", field=value)
     (line,) = capsys.readouterr().err.splitlines()

@@ -51,7 +51,7 @@ def rejection(rules: ClaimsPolicy = KEYCLOAK, /, **changes: Any) -> TokenErrorRe
         ({"nbf": 0, "iat": NOW}, {"nbf": -1}, TokenErrorReason.CLAIMS_MALFORMED),
     ],
 )
-def test_a_time_is_good_to_the_end_of_the_leeway(
+def test_a_time_is_valid_to_the_end_of_the_leeway(
     good: dict[str, Any], rejected: dict[str, Any], reason: TokenErrorReason
 ) -> None:
     assert principal(**good).subject == "4f0c"
@@ -84,7 +84,7 @@ def test_between_two_spaces_is_no_scope(scope: str) -> None:
 
 
 @pytest.mark.requirement("jwt.scopes")
-def test_where_scopes_bind_people_the_roles_are_told_and_add_nothing() -> None:
+def test_where_scopes_are_bound_to_users_the_roles_are_listed_and_add_nothing() -> None:
     groups = replace(KEYCLOAK, access=KEYCLOAK.access.model_copy(update={"groups": {"staff": ("mcp-writer",)}}))
     output = principal(groups, mcp_roles=["staff", "mcp-reader"], scope="mcp:tools")
     assert output.roles == frozenset({"staff", "mcp-writer", "mcp-reader"})
@@ -93,20 +93,20 @@ def test_where_scopes_bind_people_the_roles_are_told_and_add_nothing() -> None:
 
 
 @pytest.mark.requirement("jwt.scopes")
-def test_where_roles_bring_scopes_only_groups_of_the_file_are_roles() -> None:
+def test_where_roles_grant_scopes_only_groups_of_the_file_are_roles() -> None:
     groups = replace(BY_ROLES, access=BY_ROLES.access.model_copy(update={"groups": {"staff": ("mcp-reader",)}}))
     assert principal(groups, mcp_roles=["staff", "mcp-admin"]).roles == frozenset({"mcp-reader"})
     assert principal(BY_ROLES, mcp_roles=...).scopes == frozenset()
 
 
 @pytest.mark.requirement("jwt.scopes")
-def test_where_roles_bring_scopes_a_scope_that_was_asked_for_takes_away_and_adds_nothing() -> None:
+def test_where_roles_grant_scopes_requested_scopes_narrow_and_never_add() -> None:
     assert principal(BY_ROLES, mcp_roles=["mcp-reader"], scope="mcp:admin").scopes == {"mcp:tools", "mcp:notes.read"}
     assert principal(BY_ROLES, mcp_roles=["mcp-admin"], scope="mcp:tools").scopes == {"mcp:tools"}
 
 
 @pytest.mark.requirement("jwt.end_user", "jwt.scopes")
-def test_where_roles_bring_scopes_a_listed_machine_keeps_those_it_was_given() -> None:
+def test_where_roles_grant_scopes_a_listed_service_client_keeps_its_token_s_scopes() -> None:
     service_clients = replace(BY_ROLES, service_clients=frozenset({"client-1"}))
     assert principal(service_clients, sid=..., scope="mcp:admin", mcp_roles=[]).scopes == {"mcp:admin"}
     assert principal(service_clients, scope="mcp:admin", mcp_roles=[]).scopes == frozenset()
@@ -116,7 +116,7 @@ def test_where_roles_bring_scopes_a_listed_machine_keeps_those_it_was_given() ->
 
 
 @pytest.mark.requirement("jwt.audience")
-def test_without_an_audience_only_a_listed_client_counts_and_a_wrong_audience_never() -> None:
+def test_without_an_audience_only_a_listed_client_is_accepted_and_a_wrong_audience_never() -> None:
     listed = replace(KEYCLOAK, clients=frozenset({"client-1"}))
     assert principal(listed, aud=...).client == "client-1"
     assert principal(listed).client == "client-1"
@@ -132,7 +132,7 @@ def test_a_listed_client_does_not_make_up_for_a_wrong_audience(audience: object)
 
 @pytest.mark.requirement("jwt.issuer")
 @pytest.mark.parametrize("issuer", ["https://alias.example/", ["https://alias.example"], None, {}])
-def test_an_alias_of_the_issuer_is_a_text_of_the_list(issuer: object) -> None:
+def test_an_alias_of_the_issuer_is_a_string_of_the_list(issuer: object) -> None:
     aliased = replace(KEYCLOAK, aliases=frozenset({"https://alias.example"}))
     assert principal(aliased, iss="https://alias.example").issuer == ISSUER
     assert rejection(aliased, iss=issuer) is TokenErrorReason.ISSUER
@@ -148,7 +148,7 @@ def _signed(issuer: Issuer, **changes: Any) -> str:
 @pytest.mark.anyio
 @pytest.mark.parametrize("claim", ["sub", "azp", "scope", "sid"])
 @pytest.mark.parametrize("half", ["\ud800", "mcp:tools \udfff"])
-async def test_half_of_a_surrogate_pair_names_nobody(claim: str, half: str) -> None:
+async def test_an_unpaired_surrogate_in_a_claim_is_rejected(claim: str, half: str) -> None:
     async with running() as server:
         response = await server.post(_signed(server.issuer, **{claim: half}))
     assert response.status_code == 401
@@ -195,7 +195,7 @@ RULES = [
 @pytest.mark.requirement("jwt.any_claims")
 @settings(max_examples=500, derandomize=True, deadline=None, database=None)
 @given(changes=CLAIMS, rules=st.sampled_from(RULES), bare=st.booleans())
-def test_any_claims_are_a_principal_or_a_refusal(changes: dict[str, Any], rules: ClaimsPolicy, bare: bool) -> None:  # noqa: FBT001 - a parameter
+def test_any_claims_are_a_principal_or_a_rejection(changes: dict[str, Any], rules: ClaimsPolicy, bare: bool) -> None:  # noqa: FBT001 - a parameter
     claims = changes if bare else {**Issuer().claims(), **changes}
     try:
         principal = validate_claims(claims, rules, NOW)

@@ -59,7 +59,7 @@ async def test_without_the_list_there_are_none() -> None:
     assert output == "()"
 
 
-async def test_by_introspection_the_answer_counts_and_what_it_leaves_out_is_the_tokens(tmp_path: Path) -> None:
+async def test_with_introspection_the_response_counts_and_omitted_members_come_from_the_token(tmp_path: Path) -> None:
     provider = vouching(department="new", salary=7)
     output = await _call_whoami(tmp_path, provider, {"email": "ada@example.com", "department": "old"}, **MODE)
     assert output == "(('email', 'ada@example.com'), ('department', 'new'))"

@@ -84,7 +84,7 @@ async def test_every_character_a_token_may_have_arrives() -> None:
 
 
 @pytest.mark.requirement("introspection.endpoint")
-async def test_the_configured_endpoint_is_asked_and_nothing_is_looked_up_that_is_known() -> None:
+async def test_the_configured_endpoint_is_used_without_discovery() -> None:
     issuer = vouching()
     known = {"introspect_url": "http://inside:9000/ask", "jwks_url": f"{ISSUER}/protocol/openid-connect/certs"}
     async with provider(issuer, **known) as (idp, _):
@@ -110,7 +110,7 @@ async def test_a_configured_key_set_leaves_the_endpoint_to_discovery() -> None:
 
 
 @pytest.mark.requirement("introspection.endpoint")
-async def test_the_endpoint_is_asked_at_the_internal_origin() -> None:
+async def test_the_endpoint_is_called_at_the_internal_origin() -> None:
     issuer = vouching()
     async with provider(issuer, internal_url="http://keycloak:8080/realms/mcp") as (idp, _):
         assert await outcome(idp, issuer.token()) == "accepted"
@@ -129,7 +129,7 @@ async def test_an_endpoint_that_moved_is_found_after_key_max_age() -> None:
 
 
 @pytest.mark.requirement("introspection.invalid_response")
-async def test_without_the_provider_nothing_is_ready_and_no_token_is_refused() -> None:
+async def test_without_the_provider_the_server_is_not_ready_and_no_token_gets_401() -> None:
     issuer = vouching()
     issuer.down = True
     async with provider(issuer, **GENERIC) as (idp, _):
@@ -149,7 +149,7 @@ async def test_metadata_without_an_endpoint_say_what_to_set() -> None:
         assert await outcome(idp, issuer.token()) == "unavailable"
 
 
-async def test_the_server_is_ready_with_keys_and_judges_by_the_providers_word() -> None:
+async def test_the_server_is_ready_with_keys_and_uses_the_introspection_result() -> None:
     issuer = vouching()
     async with running(issuer, **MODE) as server:
         await settle()
@@ -195,7 +195,7 @@ JUNK: list[tuple[Callable[[Issuer], str], TokenErrorReason]] = [
 
 @pytest.mark.requirement("introspection.precheck")
 @pytest.mark.parametrize(("token", "reason"), JUNK)
-async def test_the_provider_is_not_asked_about_junk(token: Callable[[Issuer], str], reason: TokenErrorReason) -> None:
+async def test_invalid_tokens_are_not_introspected(token: Callable[[Issuer], str], reason: TokenErrorReason) -> None:
     issuer = vouching()
     async with provider(issuer, **GENERIC) as (idp, _):
         assert await outcome(idp, token(issuer)) == reason
@@ -205,7 +205,7 @@ async def test_the_provider_is_not_asked_about_junk(token: Callable[[Issuer], st
 @pytest.mark.requirement("introspection.opaque", "introspection.precheck")
 @pytest.mark.parametrize("profile", ["keycloak", "nanoidp"])
 @pytest.mark.parametrize("token", [OPAQUE, "a.b", "a.b.c.d.e"])
-async def test_where_the_provider_writes_jwts_nothing_else_is_asked_about(profile: str, token: str) -> None:
+async def test_where_the_provider_issues_jwts_only_those_are_introspected(profile: str, token: str) -> None:
     issuer = vouching()
     async with provider(issuer, provider=PROFILES[profile]) as (idp, _):
         assert await outcome(idp, token) in {TokenErrorReason.NOT_A_JWT, TokenErrorReason.ENCRYPTED}
@@ -214,7 +214,7 @@ async def test_where_the_provider_writes_jwts_nothing_else_is_asked_about(profil
 
 @pytest.mark.requirement("introspection.opaque")
 @pytest.mark.parametrize("token", [OPAQUE, "a.b", "a.b.c", "ya29.c.b0Aaek", "a.b.c.d.e"])
-async def test_of_a_provider_we_do_not_know_opaque_tokens_are_asked_about(token: str) -> None:
+async def test_opaque_tokens_of_an_unknown_provider_are_introspected(token: str) -> None:
     issuer = vouching()
     async with provider(issuer, **GENERIC) as (idp, _):
         principal = await idp.verify(token)
@@ -226,7 +226,7 @@ async def test_of_a_provider_we_do_not_know_opaque_tokens_are_asked_about(token:
 
 
 @pytest.mark.requirement("introspection.opaque")
-async def test_where_the_provider_writes_no_jwts_its_key_judges_none() -> None:
+async def test_where_the_provider_issues_no_jwts_its_key_verifies_none() -> None:
     issuer = vouching()
     async with provider(issuer, provider=PROFILES["google"]) as (idp, _):
         forged = issuer.token(key=rsa_key("foreign"))
@@ -280,7 +280,9 @@ INVALID_RESPONSES: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.requirement("introspection.validation")
 @pytest.mark.parametrize(("changes", "expected"), INVALID_RESPONSES, ids=[str(row[0]) for row in INVALID_RESPONSES])
-async def test_an_answer_is_judged_as_strictly_as_a_jwt(changes: dict[str, Any], expected: str) -> None:
+async def test_an_introspection_response_is_validated_as_strictly_as_a_jwt(
+    changes: dict[str, Any], expected: str
+) -> None:
     issuer = vouching(**changes)
     async with provider(issuer, **GENERIC) as (idp, _):
         assert await outcome(idp, OPAQUE) == expected
@@ -298,14 +300,14 @@ async def test_an_answer_is_judged_as_strictly_as_a_jwt(changes: dict[str, Any],
         ({"sub": ...}, "accepted"),
     ],
 )
-async def test_a_signed_tokens_answer_is_judged_too(changes: dict[str, Any], expected: str) -> None:
+async def test_a_signed_tokens_introspection_response_is_validated_too(changes: dict[str, Any], expected: str) -> None:
     issuer = vouching(**changes)
     async with provider(issuer) as (idp, _):
         assert await outcome(idp, issuer.token()) == expected
 
 
 @pytest.mark.requirement("introspection.validation")
-async def test_what_the_provider_says_now_outweighs_what_the_token_said() -> None:
+async def test_the_introspection_result_overrides_the_token_s_claims() -> None:
     issuer = vouching(scope="mcp:tools", mcp_roles=[], azp=..., exp=NOW + 60)
     async with provider(issuer) as (idp, _):
         principal = await idp.verify(issuer.token())
@@ -314,7 +316,7 @@ async def test_what_the_provider_says_now_outweighs_what_the_token_said() -> Non
 
 
 @pytest.mark.requirement("introspection.validation", "introspection.cache")
-async def test_a_token_without_an_end_is_believed_as_long_as_the_answer() -> None:
+async def test_a_token_without_expiry_is_accepted_while_the_result_is_cached() -> None:
     issuer = vouching(exp=...)
     async with provider(issuer, **GENERIC) as (idp, _):
         assert (await idp.verify(OPAQUE)).expires_at == NOW + MAX_RESULT_AGE
@@ -322,14 +324,14 @@ async def test_a_token_without_an_end_is_believed_as_long_as_the_answer() -> Non
 
 @pytest.mark.requirement("introspection.active")
 @pytest.mark.parametrize("message", ["true", "True", 1, 1.0, [True], {"active": True}, None, ..., "false", 0])
-async def test_active_is_a_boolean_or_there_is_no_answer(message: Any) -> None:
+async def test_active_is_a_boolean_or_the_response_is_invalid(message: Any) -> None:
     issuer = vouching(active=message)
     async with provider(issuer, **GENERIC) as (idp, _):
         assert await outcome(idp, OPAQUE) == "unavailable"
 
 
 @pytest.mark.requirement("introspection.active")
-async def test_a_token_that_is_not_active_is_refused_whatever_else_is_said() -> None:
+async def test_an_inactive_token_is_rejected_whatever_else_the_response_says() -> None:
     issuer = vouching(active=False)
     async with provider(issuer) as (idp, _):
         assert await outcome(idp, issuer.token()) == "inactive"
@@ -364,7 +366,7 @@ UNUSABLE_RESPONSES: dict[str, Any] = {
 
 @pytest.mark.requirement("introspection.invalid_response")
 @pytest.mark.parametrize("message", UNUSABLE_RESPONSES.values(), ids=UNUSABLE_RESPONSES)
-async def test_what_is_no_answer_neither_admits_nor_refuses(message: Any) -> None:
+async def test_an_invalid_response_is_503_and_neither_accepts_nor_rejects(message: Any) -> None:
     issuer = responding(message)
     async with provider(issuer, **GENERIC) as (idp, _):
         assert await outcome(idp, OPAQUE) == "unavailable"
@@ -372,7 +374,7 @@ async def test_what_is_no_answer_neither_admits_nor_refuses(message: Any) -> Non
 
 
 @pytest.mark.requirement("introspection.invalid_response")
-async def test_an_answer_of_just_the_bound_is_read() -> None:
+async def test_a_response_of_exactly_the_bound_is_read() -> None:
     issuer = responding(GOOD + b" " * (MAX_RESPONSE_BYTES - len(GOOD)))
     async with provider(issuer, **GENERIC) as (idp, _):
         assert await outcome(idp, OPAQUE) == "accepted"
@@ -413,7 +415,7 @@ async def test_a_provider_that_never_answers_is_given_up() -> None:
 
 
 @pytest.mark.requirement("introspection.invalid_response")
-async def test_an_address_that_cannot_be_one_is_a_fault_of_the_provider() -> None:
+async def test_an_invalid_address_is_an_error_of_the_provider() -> None:
     async def nonsense() -> str:
         return "http://localhost\x00/"
 
@@ -421,7 +423,7 @@ async def test_an_address_that_cannot_be_one_is_a_fault_of_the_provider() -> Non
         assert await outcome(verifier(nonsense, http, FakeClock().clock), OPAQUE) == "unavailable"
 
 
-async def test_an_answer_about_somebody_else_is_no_answer() -> None:
+async def test_an_introspection_response_about_another_user_is_invalid() -> None:
     issuer = vouching(sub="admin")
     async with provider(issuer) as (idp, _):
         assert await outcome(idp, issuer.token(sub="mallory")) == "unavailable"
@@ -430,7 +432,7 @@ async def test_an_answer_about_somebody_else_is_no_answer() -> None:
 
 @pytest.mark.requirement("introspection.rejected_client")
 @pytest.mark.parametrize("status", [401, 403])
-async def test_refused_credentials_are_told_once_a_minute_with_what_to_set(status: int) -> None:
+async def test_rejected_credentials_are_logged_once_a_minute_with_what_to_set(status: int) -> None:
     issuer = Introspecting(message=lambda _: Reply(b"{}", status))
     with capture_logs() as lines:
         async with provider(issuer, **GENERIC) as (idp, clock):
@@ -447,7 +449,7 @@ async def test_refused_credentials_are_told_once_a_minute_with_what_to_set(statu
 
 
 @pytest.mark.requirement("introspection.rejected_client")
-async def test_a_token_that_makes_a_firewall_refuse_locks_nobody_out() -> None:
+async def test_a_token_that_a_firewall_rejects_locks_no_client_out() -> None:
     issuer = Introspecting()
     issuer.message = lambda token: Reply(b"", 403) if "../" in token else issuer.active()
     async with provider(issuer, **GENERIC) as (idp, _):
@@ -469,7 +471,7 @@ async def test_a_hundred_uses_of_one_token_at_once_ask_once(changes: dict[str, A
 
 
 @pytest.mark.requirement("introspection.single_flight")
-async def test_who_gives_up_waiting_does_not_end_the_call_for_the_others() -> None:
+async def test_a_caller_that_gives_up_does_not_end_the_call_for_the_others() -> None:
     issuer = vouching()
     issuer.paused = asyncio.Event()
     async with provider(issuer, **GENERIC) as (idp, _):
@@ -484,7 +486,7 @@ async def test_who_gives_up_waiting_does_not_end_the_call_for_the_others() -> No
 
 
 @pytest.mark.requirement("introspection.single_flight")
-async def test_the_answer_is_kept_though_nobody_waits_for_it_any_more() -> None:
+async def test_the_result_is_cached_though_no_caller_waits_for_it_any_more() -> None:
     issuer = vouching()
     issuer.paused = asyncio.Event()
     async with provider(issuer, **GENERIC) as (idp, _):
@@ -524,7 +526,7 @@ async def test_a_fetch_of_the_keys_ends_with_the_server_too() -> None:
 
 
 @pytest.mark.requirement("introspection.concurrency")
-async def test_a_flood_of_opaque_tokens_waits_in_bounds_and_leaves_signed_ones_their_room() -> None:
+async def test_a_flood_of_opaque_tokens_is_bounded_and_leaves_slots_for_signed_ones() -> None:
     issuer = vouching()
     issuer.paused = asyncio.Event()
     flood = BOUNDS.in_flight + BOUNDS.waiting + 50
@@ -559,7 +561,7 @@ async def test_signed_tokens_are_bounded_too() -> None:
 
 
 @pytest.mark.requirement("introspection.concurrency")
-async def test_places_come_back_when_answers_do_not() -> None:
+async def test_slots_are_released_when_responses_do_not_arrive() -> None:
     issuer = responding(httpx.ReadTimeout("slow"))
     async with provider(issuer, **GENERIC) as (idp, _):
         for turn in range(3):
@@ -569,7 +571,7 @@ async def test_places_come_back_when_answers_do_not() -> None:
 
 
 @pytest.mark.requirement("introspection.cache")
-async def test_a_withdrawn_token_is_believed_for_the_age_of_an_answer_at_most() -> None:
+async def test_a_revoked_token_is_accepted_for_the_lifetime_of_a_cached_result_at_most() -> None:
     issuer = vouching()
     async with provider(issuer) as (idp, clock):
         token = issuer.token()
@@ -584,7 +586,7 @@ async def test_a_withdrawn_token_is_believed_for_the_age_of_an_answer_at_most() 
 
 
 @pytest.mark.requirement("introspection.cache")
-async def test_an_answer_ages_from_the_question_not_from_its_arrival() -> None:
+async def test_a_cached_result_ages_from_the_request_not_from_the_response() -> None:
     issuer = vouching()
     issuer.paused = asyncio.Event()
     async with provider(issuer, **GENERIC) as (idp, clock):
@@ -599,7 +601,7 @@ async def test_an_answer_ages_from_the_question_not_from_its_arrival() -> None:
 
 
 @pytest.mark.requirement("introspection.cache")
-async def test_an_answer_does_not_outlive_the_token() -> None:
+async def test_a_cached_result_does_not_outlive_the_token() -> None:
     issuer = vouching(exp=NOW + 10)
     async with provider(issuer, **GENERIC, clock_leeway=0) as (idp, clock):
         assert await outcome(idp, OPAQUE) == "accepted"
@@ -611,7 +613,7 @@ async def test_an_answer_does_not_outlive_the_token() -> None:
 
 
 @pytest.mark.requirement("introspection.cache")
-async def test_setting_the_clock_back_lengthens_no_answers_life() -> None:
+async def test_setting_the_clock_back_extends_no_cached_result() -> None:
     issuer, wall, elapsed = vouching(), [NOW], [0.0]
     clock = Clock(now=lambda: wall[0], monotonic=lambda: elapsed[0])
 
@@ -626,7 +628,7 @@ async def test_setting_the_clock_back_lengthens_no_answers_life() -> None:
 
 @pytest.mark.requirement("introspection.cache")
 @pytest.mark.parametrize("changes", [{"active": False}, {"aud": "http://other/mcp"}])
-async def test_a_refusal_is_remembered_for_a_shorter_time(changes: dict[str, Any]) -> None:
+async def test_an_inactive_result_is_cached_for_a_shorter_time(changes: dict[str, Any]) -> None:
     issuer = vouching(**changes)
     async with provider(issuer, **GENERIC) as (idp, clock):
         rejected = await outcome(idp, OPAQUE)
@@ -639,7 +641,7 @@ async def test_a_refusal_is_remembered_for_a_shorter_time(changes: dict[str, Any
 
 
 @pytest.mark.requirement("introspection.cache")
-async def test_a_failure_is_not_remembered() -> None:
+async def test_a_failure_is_not_cached() -> None:
     issuer = responding(Reply(b"", 503))
     async with provider(issuer, **GENERIC) as (idp, _):
         assert await outcome(idp, OPAQUE) == "unavailable"
@@ -648,7 +650,7 @@ async def test_a_failure_is_not_remembered() -> None:
 
 
 @pytest.mark.requirement("introspection.cache")
-async def test_what_is_known_outlives_the_providers_outage_until_it_is_too_old() -> None:
+async def test_cached_results_outlive_the_providers_outage_until_they_are_too_old() -> None:
     issuer = vouching()
     async with provider(issuer) as (idp, clock):
         token = issuer.token()
@@ -660,7 +662,7 @@ async def test_what_is_known_outlives_the_providers_outage_until_it_is_too_old()
         assert await outcome(idp, token) == "unavailable"
 
 
-async def test_more_junk_than_can_be_remembered_pushes_out_no_good_answer() -> None:
+async def test_more_invalid_tokens_than_the_cache_holds_evict_no_active_result() -> None:
     issuer = Introspecting()
     issuer.message = lambda token: issuer.active() if token == OPAQUE else {"active": False}
     async with issuer.http() as http:
@@ -675,7 +677,7 @@ async def test_more_junk_than_can_be_remembered_pushes_out_no_good_answer() -> N
         assert len(issuer.received) == 102
 
 
-async def test_short_tokens_with_long_answers_are_bounded_by_the_answers() -> None:
+async def test_short_tokens_with_long_responses_are_bounded_by_the_responses() -> None:
     issuer = vouching(padding="x" * 60_000)
     async with provider(issuer, **GENERIC) as (idp, _):
         many = MAX_BYTES // 60_000 + 1
@@ -743,7 +745,7 @@ class _FaultyIssuer(Issuer):
 
 
 @pytest.mark.requirement("auth.provider_error", "introspection.subject_kept")
-async def test_asking_that_fails_in_a_way_nobody_thought_of_is_a_fault_of_the_provider() -> None:
+async def test_an_unexpected_introspection_error_is_an_error_of_the_provider() -> None:
     issuer = _FaultyIssuer()
     async with running(issuer, token_mode="introspection", client_secret="not-a-secret") as server:
         failed = await server.post(issuer.token())

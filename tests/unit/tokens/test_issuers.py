@@ -57,7 +57,7 @@ async def outcomes(tokens: list[str], issuers: list[Issuer], path: Path, **setti
 
 
 @pytest.mark.requirement("issuers.own_tokens")
-async def test_each_issuer_vouches_for_its_own_tokens_only(tmp_path: Path) -> None:
+async def test_each_issuer_verifies_its_own_tokens_only(tmp_path: Path) -> None:
     first, other = Issuer(), other_issuer()
     path = access_file(tmp_path, issuers={OTHER: {}})
     key = rsa_key("other")
@@ -100,7 +100,7 @@ async def test_an_alias_is_the_same_issuer(tmp_path: Path) -> None:
 
 
 @pytest.mark.requirement("issuers.listed_clients")
-async def test_a_token_without_audience_counts_for_listed_clients_only(tmp_path: Path) -> None:
+async def test_a_token_without_audience_is_accepted_for_listed_clients_only(tmp_path: Path) -> None:
     first = Issuer()
     path = access_file(tmp_path, issuers={ISSUER: {"clients": ["client-1"]}})
     tokens = [
@@ -117,14 +117,14 @@ async def test_a_token_without_audience_counts_for_listed_clients_only(tmp_path:
     assert await outcomes(tokens[:1], [first], access_file(tmp_path)) == ["audience"]
 
 
-async def test_a_token_without_a_person_counts_for_machine_clients_only(tmp_path: Path) -> None:
+async def test_a_token_without_an_end_user_is_accepted_for_service_clients_only(tmp_path: Path) -> None:
     first = Issuer()
     path = access_file(tmp_path, issuers={ISSUER: {"machine_clients": ["robot"]}})
     tokens = [first.token(sid=..., azp="robot"), first.token(sid=...), first.token(azp="robot")]
     assert await outcomes(tokens, [first], path) == [ISSUER, "no_end_user", ISSUER]
 
 
-async def test_a_machine_client_of_the_file_is_one_at_the_first_issuer_only(tmp_path: Path) -> None:
+async def test_a_service_client_of_the_access_file_is_valid_at_the_first_issuer_only(tmp_path: Path) -> None:
     first, other = Issuer(), other_issuer()
     robot = {"name": "Robot", "roles": ["mcp-reader"], "secret": "ROBOT_SECRET"}
     path = access_file(tmp_path, issuers={OTHER: {}}, machine_clients={"robot": robot})
@@ -140,7 +140,7 @@ async def test_a_machine_client_of_the_file_is_one_at_the_first_issuer_only(tmp_
 
 
 @pytest.mark.requirement("issuers.own_tokens")
-async def test_an_issuer_s_own_audience_and_profile_take_the_place_of_the_settings(tmp_path: Path) -> None:
+async def test_an_issuer_s_own_audience_and_profile_override_the_settings(tmp_path: Path) -> None:
     first, other = Issuer(), other_issuer()
     rules = {"audience": "api://mcp", "provider": "generic"}
     path = access_file(tmp_path, issuers={OTHER: rules})
@@ -163,13 +163,13 @@ async def test_an_issuer_s_own_audience_and_profile_take_the_place_of_the_settin
         ({OTHER: {"aliases": ["x"]}}, "absolute URL"),
     ],
 )
-def test_rules_that_cannot_work_are_refused(tmp_path: Path, issuers: dict[str, Any], message: str) -> None:
+def test_rules_that_cannot_work_are_rejected(tmp_path: Path, issuers: dict[str, Any], message: str) -> None:
     with pytest.raises(AccessFileError, match=message):
         load_access(access_file(tmp_path, issuers=issuers))
 
 
 @pytest.mark.requirement("issuers.introspected_scopes")
-async def test_tokens_with_a_named_scope_are_asked_about_and_others_not(tmp_path: Path) -> None:
+async def test_tokens_with_a_listed_scope_are_introspected_and_others_not(tmp_path: Path) -> None:
     first = Issuer()
     requests: list[bytes] = []
 
@@ -194,7 +194,7 @@ async def test_tokens_with_a_named_scope_are_asked_about_and_others_not(tmp_path
 
 
 @pytest.mark.requirement("issuers.introspected_scopes")
-async def test_tokens_of_an_issuer_that_cannot_be_asked_go_without_the_named_scope(tmp_path: Path) -> None:
+async def test_tokens_of_an_issuer_without_introspection_lose_the_listed_scope(tmp_path: Path) -> None:
     first, other = Issuer(), other_issuer()
     key = rsa_key("other")
 
@@ -215,7 +215,7 @@ async def test_tokens_of_an_issuer_that_cannot_be_asked_go_without_the_named_sco
 
 
 @pytest.mark.requirement("issuers.introspected_scopes")
-def test_asking_about_some_tokens_needs_credentials(tmp_path: Path) -> None:
+def test_introspecting_some_tokens_requires_credentials(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="introspect_for needs OAUTH_CLIENT_SECRET"):
         create_app(Settings(access_file=access_file(tmp_path, introspect_for=["mcp:admin"])))
     with pytest.raises(AccessFileError, match="introspect_for"):
@@ -245,7 +245,7 @@ def test_asking_about_some_tokens_needs_credentials(tmp_path: Path) -> None:
         (ISSUER, {ISSUER: {"aliases": ["https://x/"]}, "https://x/": {}}, "https://x/"),
     ],
 )
-async def test_no_two_issuers_may_vouch_for_the_same_tokens(
+async def test_no_two_issuers_may_have_the_same_tokens(
     first: str, issuers: dict[str, Any], fault: str, tmp_path: Path
 ) -> None:
     path = access_file(tmp_path, issuers=issuers)

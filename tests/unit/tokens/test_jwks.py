@@ -53,7 +53,7 @@ async def test_a_hundred_requests_at_once_fetch_the_keys_once() -> None:
     assert issuer.key_fetches == 1
 
 
-async def test_who_gives_up_waiting_does_not_end_the_fetch_for_the_others() -> None:
+async def test_a_caller_that_gives_up_does_not_end_the_fetch_for_the_others() -> None:
     issuer = Issuer(pause=asyncio.Event())
     async with provider(issuer) as (idp, _):
         impatient = asyncio.create_task(outcome(idp, issuer.token()))
@@ -137,7 +137,7 @@ async def test_the_same_kid_with_other_material_voids_what_was_verified_before()
         assert await outcome(idp, token) == "signature"
 
 
-async def test_held_keys_outlive_an_outage_up_to_their_bound() -> None:
+async def test_cached_keys_outlive_an_outage_up_to_their_bound() -> None:
     issuer = Issuer()
     async with provider(issuer, key_max_age=600, key_max_stale=7200) as (idp, clock):
         assert await outcome(idp, issuer.token()) == "accepted"
@@ -176,7 +176,7 @@ async def test_an_empty_key_set_does_not_replace_a_good_one() -> None:
         assert idp.keys.last_error is not None
 
 
-async def test_while_no_keys_were_ever_had_the_provider_is_asked_once_per_cool_down() -> None:
+async def test_without_any_keys_yet_the_provider_is_asked_once_per_cool_down() -> None:
     issuer = Issuer(down=True)
     async with provider(issuer) as (idp, clock):
         assert {await outcome(idp, issuer.token()) for _ in range(20)} == {"unavailable"}
@@ -219,7 +219,7 @@ def test_a_key_that_cannot_or_must_not_verify_is_left_out(jwk: Any) -> None:
 
 
 @pytest.mark.requirement("jwks.filter")
-def test_of_two_keys_with_one_name_neither_counts() -> None:
+def test_of_two_keys_with_one_kid_neither_is_used() -> None:
     keys = [public_jwk(rsa_key(name), kid="same", alg="RS256") for name in ("one", "two")]
     assert parse_jwks({"keys": keys}) == {}
     assert parse_jwks({"keys": "none"}) == {}
@@ -339,7 +339,7 @@ async def test_public_urls_are_read_at_the_internal_origin_and_internal_ones_as_
         httpx.Response(204, stream=httpx.ByteStream(b"")),
     ],
 )
-async def test_a_document_that_does_not_fit_is_refused(response: httpx.Response) -> None:
+async def test_a_document_that_does_not_fit_is_rejected(response: httpx.Response) -> None:
     async with httpx.AsyncClient(transport=httpx.MockTransport(lambda _: response), follow_redirects=True) as http:
         with pytest.raises(FetchError):
             await fetch_json(http, "http://localhost:8080/x")
@@ -379,7 +379,7 @@ async def test_a_public_issuer_may_keep_its_keys_on_another_public_host() -> Non
 @pytest.mark.requirement("jwks.unreadable_key")
 @pytest.mark.parametrize("member", ["use", "kid", "alg", "kty", "crv", "key_ops", "n", "e"])
 @pytest.mark.parametrize("value", [[], {}, [[]], 7, True, "", "\u00e9", "AA", "_" * 4000])
-async def test_one_key_that_cannot_be_read_takes_no_other_away(member: str, value: Any) -> None:
+async def test_an_unreadable_key_does_not_affect_the_others(member: str, value: Any) -> None:
     good = public_jwk(rsa_key("one"), kid="one", alg="RS256", use="sig")
     issuer = Issuer(keys=[{**public_jwk(rsa_key("two")), "kid": "two", member: value}, good])
     async with running(issuer) as server:
@@ -400,7 +400,7 @@ class _Fetch:
 
 
 @pytest.mark.requirement("auth.provider_error")
-async def test_an_answer_nobody_thought_of_is_a_fault_and_is_tried_again() -> None:
+async def test_an_unexpected_response_is_an_error_and_is_retried() -> None:
     clock, fetch = FakeClock(), _Fetch()
     keys = JwksCache(fetch, clock.clock, max_age=600, max_stale=3600)
     with pytest.raises(ProviderUnavailable):
@@ -412,7 +412,7 @@ async def test_an_answer_nobody_thought_of_is_a_fault_and_is_tried_again() -> No
     assert (await keys.get_key("one", "RS256")).key_id == "one"
 
 
-async def test_the_log_quotes_no_more_than_a_little_of_an_answer() -> None:
+async def test_the_log_quotes_a_bounded_part_of_a_response() -> None:
     clock, fetch = FakeClock(), _Fetch()
     fetch.message = FetchError("x" * 500_000)
     keys = JwksCache(fetch, clock.clock, max_age=600, max_stale=3600)

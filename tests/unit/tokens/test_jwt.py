@@ -80,7 +80,7 @@ async def test_the_header_types_of_access_tokens_are_accepted(typ: str) -> None:
 
 @pytest.mark.requirement("jwt.header_type")
 @pytest.mark.parametrize("typ", ["logout+jwt", "dpop+jwt", "oauth-id-jag+jwt", "secevent+jwt", "", "JWT ", 7, ["JWT"]])
-async def test_other_header_types_are_refused(typ: object) -> None:
+async def test_other_header_types_are_rejected(typ: object) -> None:
     issuer = Issuer()
     token = signed(json.dumps({"alg": "RS256", "kid": "one", "typ": typ}).encode(), _payload(issuer), rsa_key("one"))
     assert await reason_for(token, issuer) is TokenErrorReason.HEADER_TYPE
@@ -156,7 +156,7 @@ CLAIMS: list[tuple[str, dict[str, Any], TokenErrorReason]] = [
     "jwt.scopes",
 )
 @pytest.mark.parametrize(("row", "changes", "reason"), CLAIMS)
-async def test_a_claim_that_does_not_fit_refuses_the_token(
+async def test_a_claim_of_the_wrong_type_rejects_the_token(
     row: str, changes: dict[str, Any], reason: TokenErrorReason
 ) -> None:
     issuer = Issuer()
@@ -296,7 +296,7 @@ FORGED: list[tuple[str, Callable[[Issuer], str], TokenErrorReason]] = [
     "jwt.shape", "jwt.length", "jwt.header", "jwt.algorithm", "jwt.header_keys", "jwt.signature", "jwt.claims"
 )
 @pytest.mark.parametrize(("row", "forge", "reason"), FORGED)
-async def test_a_forged_token_is_refused(row: str, forge: Callable[[Issuer], str], reason: TokenErrorReason) -> None:
+async def test_a_forged_token_is_rejected(row: str, forge: Callable[[Issuer], str], reason: TokenErrorReason) -> None:
     issuer = Issuer()
     assert await reason_for(forge(issuer), issuer) is reason, row
     assert "attacker.example" not in str(issuer.calls)
@@ -346,7 +346,7 @@ async def test_without_a_kid_the_only_key_for_the_algorithm_counts_and_of_two_no
 
 @pytest.mark.requirement("jwt.token_type")
 @pytest.mark.parametrize("marker", ["nonce", "at_hash", "c_hash"])
-async def test_an_unknown_provider_s_id_token_is_told_by_what_only_id_tokens_have(marker: str) -> None:
+async def test_an_unknown_provider_s_id_token_is_recognized_by_claims_of_id_tokens(marker: str) -> None:
     issuer = Issuer()
     marked: dict[str, Any] = {marker: "x"}
     generic = profile_for("https://login.example.com")
@@ -358,7 +358,7 @@ async def test_an_unknown_provider_s_id_token_is_told_by_what_only_id_tokens_hav
 
 
 @pytest.mark.requirement("jwt.token_type")
-async def test_the_embedded_provider_s_refresh_token_is_refused() -> None:
+async def test_the_embedded_provider_s_refresh_token_is_rejected() -> None:
     issuer = Issuer()
     nanoidp = profile_for("http://localhost:9010", "nanoidp")
     good = issuer.token(typ=..., token_use="access")

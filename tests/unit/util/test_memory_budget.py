@@ -57,7 +57,7 @@ class Holder:
         raise AssertionError("there is no bound")
 
 
-def test_one_person_holds_nearly_all_a_second_finds_something_and_many_find_what_is_kept() -> None:
+def test_one_user_may_hold_nearly_all_a_second_gets_some_and_many_get_the_reserve() -> None:
     holder = Holder(1000, 100)
     with holder.stack:
         holding = [holder.fill(user(str(number))) for number in range(20)]
@@ -76,7 +76,7 @@ def test_the_largest_message_passes_alone() -> None:
         parse_json_object(body, share)
 
 
-def test_a_person_is_told_429_for_other_requests_of_theirs_and_503_for_those_of_others() -> None:
+def test_a_user_gets_429_for_their_own_pending_requests_and_503_for_those_of_others() -> None:
     holder = Holder(100)
     with holder.stack:
         holder.fill(user("greedy"))
@@ -105,14 +105,14 @@ def test_a_person_is_told_429_for_other_requests_of_theirs_and_503_for_those_of_
         (user("c"), user(None), False),
     ],
 )
-def test_whose_it_is_follows_from_issuer_and_subject_or_client(one: Principal, two: Principal, *, same: bool) -> None:
+def test_memory_belongs_to_issuer_and_subject_or_client(one: Principal, two: Principal, *, same: bool) -> None:
     holder = Holder(100)
     with holder.stack:
         holder.fill(one)
         assert (holder.fill(two) == 0) == same
 
 
-def test_what_was_held_is_given_back_once() -> None:
+def test_reserved_memory_is_released_once() -> None:
     holder = Holder(10)
     for _ in range(3):
         with holder.stack:
@@ -195,7 +195,7 @@ async def test_a_body_counts_by_its_bytes_its_values_and_the_width_of_its_charac
     assert (await ask(behind, greedy)).status == 200
 
 
-async def test_what_is_refused_holds_nothing_afterwards() -> None:
+async def test_a_rejected_request_holds_no_memory_afterwards() -> None:
     async def app(_scope: Any, _receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"{}"})
@@ -207,7 +207,7 @@ async def test_what_is_refused_holds_nothing_afterwards() -> None:
         assert (await ask(behind, call("a"))).status == 200
 
 
-async def test_a_body_that_never_ends_holds_what_has_come_until_its_client_leaves() -> None:
+async def test_a_body_that_never_ends_counts_its_bytes_until_its_client_disconnects() -> None:
     app = Slow()
     app.go.set()
     behind = auth_middleware(app, 1_200_000)
@@ -234,7 +234,7 @@ async def test_a_body_that_never_ends_holds_what_has_come_until_its_client_leave
     assert (await ask(behind, call("greedy", body=call("x").body + b" " * 100_000))).status == 200
 
 
-async def test_what_waited_in_the_connection_is_the_persons_from_then_on() -> None:
+async def test_pending_bytes_of_a_connection_count_for_the_user_once_authenticated() -> None:
     calls: list[int] = []
 
     def mark_authenticated() -> int:

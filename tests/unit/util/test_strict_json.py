@@ -98,7 +98,7 @@ def test_as_many_levels_as_the_bound_pass_and_one_more_does_not(opening: bytes) 
     ],
     ids=lambda document: document[:8].decode("latin-1"),
 )
-def test_a_hostile_document_is_refused_in_memory_that_is_a_small_multiple_of_its_length(document: bytes) -> None:
+def test_a_hostile_document_is_rejected_in_memory_that_is_a_small_multiple_of_its_length(document: bytes) -> None:
     tracemalloc.start()
     try:
         with pytest.raises(StrictJsonError):

@@ -40,14 +40,16 @@ ROOT = Path(__file__).parents[4]
         (["--help"], 0),
     ],
 )
-def test_words_that_do_not_fit_are_refused(words: list[str], code: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_command_line_arguments_are_rejected(
+    words: list[str], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as ended:
         bootstrap_cli.main(words)
     assert ended.value.code == code
     assert capsys.readouterr().out or code
 
 
-def test_a_verb_that_a_provider_does_not_have_is_refused_with_those_it_has(
+def test_a_command_that_a_provider_does_not_have_is_rejected_with_those_it_has(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert bootstrap_cli.main(["render"]) == 2
@@ -55,7 +57,7 @@ def test_a_verb_that_a_provider_does_not_have_is_refused_with_those_it_has(
 
 
 @pytest.mark.parametrize(("words", "provider"), [(["--provider", "dex", "prune"], ""), (["prune"], "dex")])
-def test_a_verb_that_a_provider_does_not_have_is_said_in_one_line(
+def test_a_command_that_a_provider_does_not_have_is_reported_in_one_line(
     words: list[str], provider: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OAUTH_PROVIDER", provider)  # as the compose file of Dex sets it
@@ -64,7 +66,7 @@ def test_a_verb_that_a_provider_does_not_have_is_said_in_one_line(
     assert capsys.readouterr().err == message
 
 
-def test_a_name_somebody_chose_moves_no_cursor() -> None:
+def test_a_name_chosen_by_a_client_moves_no_cursor() -> None:
     assert printable("\x1b[2J\u202eevil\n") == "\\x1b[2J\\u202eevil\\n"
     assert format_value("\x07") == "\\x07"
     assert "\x1b" not in "".join(change_lines(Change("client \x1b[31m", "create", "POST", ())))
@@ -77,7 +79,7 @@ def test_a_name_somebody_chose_moves_no_cursor() -> None:
     ("value", "text"),
     [(None, "(none)"), ([], "(none)"), ("", '""'), (True, "true"), (["a", "b"], "a, b"), ({"a": 1}, '{"a": 1}')],
 )
-def test_values_are_shown_in_one_line(value: object, text: str) -> None:
+def test_values_are_printed_in_one_line(value: object, text: str) -> None:
     assert format_value(value) == text
 
 
@@ -98,12 +100,12 @@ def test_steps_that_only_keep_the_order_do_not_count() -> None:
 
 
 @pytest.mark.parametrize("text", [None, "", "[]", "{", '{"clients": "all"}', '{"clients": [1, null]}', "null"])
-def test_a_record_that_is_not_ours_owns_nothing(text: str | None) -> None:
+def test_unmanaged_state_owns_nothing(text: str | None) -> None:
     assert ManagedState.of({"attributes": {STATE_ATTRIBUTE: text}}) == ManagedState()
     assert ManagedState.of({}) == ManagedState()
 
 
-def test_the_record_is_read_as_it_was_written() -> None:
+def test_the_state_is_read_as_it_was_written() -> None:
     managed_state = ManagedState(clients=frozenset({"a", "b"}), profiles=frozenset({"p"}))
     assert ManagedState.of({"attributes": {STATE_ATTRIBUTE: managed_state.text}}) == managed_state
     assert json.loads(managed_state.text)["clients"] == ["a", "b"]
@@ -119,7 +121,7 @@ def test_the_record_is_read_as_it_was_written() -> None:
         ({}, False),
     ],
 )
-def test_only_what_carries_the_mark_is_ours(found: dict[str, Any], *, marked: bool) -> None:
+def test_only_what_carries_the_marker_is_managed(found: dict[str, Any], *, marked: bool) -> None:
     assert is_managed(found) is marked
 
 
@@ -153,7 +155,7 @@ def test_only_the_public_half_of_the_servers_key_is_written(key: PrivateKey, alg
 
 
 @pytest.mark.requirement("bootstrap.private_key_jwt")
-def test_a_secret_takes_an_earlier_key_away() -> None:
+def test_a_secret_replaces_an_earlier_key() -> None:
     members = ClientAuthentication(secret="s").representation
     assert members["clientAuthenticatorType"] == "client-secret"
     assert members["attributes"] == {
@@ -167,7 +169,7 @@ def test_a_secret_takes_an_earlier_key_away() -> None:
 
 
 @pytest.mark.requirement("bootstrap.private_key_jwt")
-def test_a_key_that_this_run_was_not_told_is_left_as_it_is() -> None:
+def test_a_key_that_is_unknown_in_this_run_is_left_unchanged() -> None:
     assert ClientAuthentication(key_unknown_here=True).representation == {
         "clientAuthenticatorType": "client-jwt",
         "attributes": {},
@@ -175,7 +177,7 @@ def test_a_key_that_this_run_was_not_told_is_left_as_it_is() -> None:
 
 
 @pytest.mark.requirement("service_clients.secret")
-def test_a_machine_s_secret_is_made_once_and_only_by_an_apply(tmp_path: Path) -> None:
+def test_a_service_client_s_secret_is_created_once_and_only_by_an_apply(tmp_path: Path) -> None:
     place = SecretSource("ROBOT_SECRET", file=tmp_path / "robot")
     unknown = place.read(create_missing=False)
     assert not (tmp_path / "robot").exists()
@@ -186,7 +188,7 @@ def test_a_machine_s_secret_is_made_once_and_only_by_an_apply(tmp_path: Path) ->
 
 
 @pytest.mark.requirement("service_clients.secret")
-def test_a_machine_s_secret_that_is_missing_or_short_ends_an_apply() -> None:
+def test_a_service_client_s_secret_that_is_missing_or_short_ends_an_apply() -> None:
     assert SecretSource("ROBOT_SECRET").read(create_missing=False) is None
     for place in (SecretSource("ROBOT_SECRET"), SecretSource("ROBOT_SECRET", "short")):
         with pytest.raises(ConfigError, match=r"^ROBOT_SECRET: "):
@@ -198,7 +200,7 @@ def test_a_machine_s_secret_that_is_missing_or_short_ends_an_apply() -> None:
     "domains",
     ["[]", "[localhost]", "['*.example.com']", "[10.0.0.7]", "['[::1]']", "[EXAMPLE.com]", "['a.example/x']"],
 )
-def test_documents_come_only_from_hosts_listed_by_name(domains: str, tmp_path: Path) -> None:
+def test_client_metadata_documents_come_only_from_hosts_listed_by_name(domains: str, tmp_path: Path) -> None:
     text = (ROOT / "idp-config" / "access.yaml").read_text(encoding="utf-8")
     file = tmp_path / "access.yaml"
     file.write_text(text.replace("profile: open-dev", f"profile: cimd\n  document_domains: {domains}"))

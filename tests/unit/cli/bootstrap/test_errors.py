@@ -78,7 +78,7 @@ def test_a_mistake_is_one_line_that_says_what_to_change(
         ("dex/dex.yaml", "storage:\n", "storage: {}\nstorage:\n", "'storage' is there twice"),
     ],
 )
-def test_a_file_that_says_nothing_or_two_things_is_named_with_its_line(
+def test_an_empty_or_ambiguous_file_is_reported_with_its_line(
     fault: tuple[str, str, str, str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -104,7 +104,7 @@ def test_a_file_that_says_nothing_or_two_things_is_named_with_its_line(
 
 
 @pytest.mark.parametrize("file", ["nowhere.pem", str(CONFIG / "access.yaml")])
-def test_a_client_for_the_proofs_without_authorities_names_the_setting(
+def test_a_verification_client_without_authorities_names_the_setting(
     file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", file)

@@ -71,7 +71,7 @@ def test_a_server_that_names_itself_does_not_get_the_password(
 
 @pytest.mark.requirement("login.trusted_issuer")
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_a_server_elsewhere_that_names_the_provider_of_here_is_logged_in_at(
+def test_a_remote_server_that_names_the_configured_provider_gets_a_login(
     program: str, own: Fake, hostile: Fake
 ) -> None:
     names(hostile, own.url)  # so the provider is the configured one
@@ -131,7 +131,7 @@ def test_the_issuer_is_compared_byte_for_byte(
 
 
 @pytest.mark.requirement("login.trusted_issuer")
-def test_metadata_that_only_says_it_is_the_provider_s_is_not_asked_for(own: Fake, hostile: Fake) -> None:
+def test_metadata_that_only_claims_to_be_the_provider_s_is_not_requested(own: Fake, hostile: Fake) -> None:
     hostile.responses[PROVIDER] = metadata(hostile, issuer=own.url)
     assert PROGRAMS["login"](hostile.resource) == 4
     hostile.responses[RESOURCE] = (404, {})  # like servers from before RFC 9728, with the provider's metadata
@@ -149,7 +149,7 @@ def test_metadata_that_only_says_it_is_the_provider_s_is_not_asked_for(own: Fake
 
 @pytest.mark.requirement("login.trusted_issuer")
 @pytest.mark.parametrize("registered", [True, False])
-def test_metadata_of_a_provider_is_not_taken_for_the_server_s(own: Fake, hostile: Fake, *, registered: bool) -> None:
+def test_metadata_of_a_provider_is_not_mistaken_for_the_server_s(own: Fake, hostile: Fake, *, registered: bool) -> None:
     # The provider's metadata at a URL that looks like that of the resource's.
     evil = f"{hostile.url}/oauth-protected-resource"
     names(hostile, evil)
@@ -163,7 +163,7 @@ def test_metadata_of_a_provider_is_not_taken_for_the_server_s(own: Fake, hostile
 
 @pytest.mark.requirement("login.trusted_issuer")
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_a_login_page_elsewhere_is_not_asked_for_even_if_the_provider_names_it(
+def test_a_login_page_at_another_origin_is_not_requested_even_if_the_provider_names_it(
     program: str, own: Fake, hostile: Fake, capsys: pytest.CaptureFixture[str]
 ) -> None:
     own.responses[PROVIDER] = metadata(own, authorization_endpoint=f"{hostile.url}/authorization")

@@ -48,7 +48,7 @@ def test_the_provider_listens_on_loopback_and_its_audience_is_never_the_resource
     assert set(ACCESS.scopes) < set(document["oauth"]["scopes_supported"])
 
 
-def test_the_provider_itself_takes_the_files_and_only_their_owner_may_read_them(tmp_path: Path) -> None:
+def test_the_embedded_provider_accepts_its_files_and_only_their_owner_may_read_them(tmp_path: Path) -> None:
     directory = write_provider(ACCESS, 9010, tmp_path)
     for path in directory.iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -79,7 +79,7 @@ def test_a_port_is_taken_when_either_loopback_address_is(family: socket.AddressF
         assert not is_free(listener.getsockname()[1])
 
 
-def test_a_taken_default_is_replaced_and_a_taken_choice_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_default_port_in_use_is_replaced_and_a_chosen_one_rejected(capsys: pytest.CaptureFixture[str]) -> None:
     with closing(listen(socket.AF_INET, "127.0.0.1")) as busy:
         port = busy.getsockname()[1]
         assert pick_port(None, port, "--port") != port
@@ -130,7 +130,7 @@ def ended(process: int) -> bool:
         os.close(process)
 
 
-def test_a_child_that_ends_by_itself_is_reported_with_what_it_said(interrupts: SignalGuard, tmp_path: Path) -> None:
+def test_a_child_that_ends_by_itself_is_reported_with_its_output(interrupts: SignalGuard, tmp_path: Path) -> None:
     with ProcessGroup(interrupts) as children:
         child = start(children, tmp_path, "raise SystemExit('no \\x1b[31msuch\\x1b[0m \\x07thing')")
         with pytest.raises(ProcessFailed, match="exit code 1") as failed:
@@ -177,7 +177,7 @@ def test_under_nohup_a_hangup_stays_ignored(interrupts: SignalGuard) -> None:
     assert interrupts.signal is None
 
 
-def test_what_keycloak_would_do_otherwise_is_said_for_this_person() -> None:
+def test_differences_to_keycloak_are_reported_for_this_user() -> None:
     assert "'reader' would get: mcp:tools mcp:notes.read." in "\n".join(keycloak_differences(ACCESS, "reader"))
     assert "'nobody' would get a token that this server rejects" in "\n".join(keycloak_differences(ACCESS, "nobody"))
     assert tempfile.gettempdir() not in "\n".join(keycloak_differences(ACCESS, "reader"))
@@ -191,7 +191,7 @@ def test_the_same_port_for_both_is_called_the_same(capsys: pytest.CaptureFixture
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
-def test_a_demo_that_is_killed_takes_its_children_with_it(tmp_path: Path) -> None:
+def test_a_killed_demo_ends_its_children(tmp_path: Path) -> None:
     code = (
         "import sys, pathlib\n"
         "from mcp_idp.cli.demo.processes import ProcessGroup, SignalGuard\n"
@@ -216,7 +216,7 @@ def test_elsewhere_a_command_is_started_as_it_is() -> None:
     assert with_parent_death_signal(["/bin/true", "x"], "darwin") == ["/bin/true", "x"]
 
 
-def test_the_example_names_somebody_else_than_the_default() -> None:
+def test_the_example_names_other_users_than_the_default() -> None:
     output = build_parser(list(ACCESS.demo_users)).format_help()
     assert "(default: reader)" in output
     assert "--user writer     as another user" in output

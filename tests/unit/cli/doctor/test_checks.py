@@ -61,7 +61,7 @@ async def test_a_healthy_public_server_has_no_finding() -> None:
 
 
 @pytest.mark.parametrize("misconfiguration", MISCONFIGURATIONS, ids=lambda misconfiguration: misconfiguration.name)
-async def test_the_cause_comes_first_and_its_advice_mends(misconfiguration: Misconfiguration) -> None:
+async def test_the_cause_comes_first_and_its_advice_fixes_it(misconfiguration: Misconfiguration) -> None:
     testbed = DoctorTestbed()
     misconfiguration.apply(testbed)
     found = all_findings(await testbed.results())
@@ -85,7 +85,7 @@ ELSEWHERE = {
 ELSEWHERE |= {"token_inactive", "token_not_judged", "login_failed"}
 
 
-def test_whatever_can_be_found_is_staged() -> None:
+def test_every_finding_has_a_misconfiguration() -> None:
     kinds = [kind.name for check in CHECKS for kind in check.kinds]
     assert len(kinds) == len(set(kinds))
     covered = {misconfiguration.first for misconfiguration in MISCONFIGURATIONS}.union(
@@ -112,7 +112,7 @@ def test_every_check_waits_for_one_before_it() -> None:
         assert set(check.depends_on) <= set(names[:number])
 
 
-async def test_http_off_this_machine_is_a_fault() -> None:
+async def test_http_to_another_host_is_a_finding() -> None:
     testbed = DoctorTestbed(url="http://mcp.example.com/mcp")
     testbed.names = {"mcp.example.com"}
     testbed.env = {"ALLOWED_HOSTS": "mcp.example.com"}
@@ -120,7 +120,7 @@ async def test_http_off_this_machine_is_a_fault() -> None:
     assert (found[0].kind.name, found[0].url) == ("clear", "https://mcp.example.com/mcp")
 
 
-async def test_a_server_without_a_login_is_spared_all_that_is_about_logins() -> None:
+async def test_a_server_without_a_login_skips_the_login_checks() -> None:
     testbed = DoctorTestbed(env={"DISABLE_AUTH": "true"})
     results = await testbed.results()
     assert {result.skipped for result in results if result.check.name in {"challenge", "pkce", "token"}} == {
@@ -129,7 +129,7 @@ async def test_a_server_without_a_login_is_spared_all_that_is_about_logins() -> 
     assert [result.check.name for result in results if result.blocked_by] == []
 
 
-async def test_dns_rebinding_is_no_matter_of_a_public_server() -> None:
+async def test_dns_rebinding_does_not_concern_a_public_server() -> None:
     testbed = DoctorTestbed()
     behind_tls(testbed)
     (host,) = (result for result in await testbed.results() if result.check.name == "foreign host")
@@ -143,7 +143,7 @@ async def test_without_register_nothing_is_written() -> None:
     assert written == []
 
 
-async def test_each_trial_registration_is_taken_back() -> None:
+async def test_each_test_registration_is_removed() -> None:
     testbed = DoctorTestbed(register=True)
     assert await testbed.findings() == []
     assert testbed.provider.registered == set()
@@ -166,7 +166,7 @@ async def test_the_registration_token_goes_nowhere_else() -> None:
     "inside",
     ["http://169.254.169.254/latest", "https://10.0.0.1/realms/x", "https://keycloak/realms/x", "http://[::1]/"],
 )
-async def test_a_public_server_cannot_make_the_doctor_knock_inside(inside: str) -> None:
+async def test_a_public_server_cannot_make_the_doctor_connect_to_an_internal_address(inside: str) -> None:
     testbed = DoctorTestbed(proxies=[responding(DOCUMENT, 200, authorization_servers=[inside])])
     testbed.proxies.append(rewriting_header("www-authenticate", "https://mcp.example.com", inside.rstrip("/")))
     requests: list[str] = []
@@ -193,7 +193,7 @@ async def _reply(handler: Any, url: str = "http://localhost:3000/mcp") -> Any:
         return await SafeHttpClient(http, url, now=lambda: NOW).get(url)
 
 
-async def test_an_endless_answer_is_not_read_to_its_end() -> None:
+async def test_an_endless_response_is_not_read_to_its_end() -> None:
     sent = 0
 
     class Endless(httpx2.AsyncByteStream):
@@ -244,7 +244,7 @@ async def test_no_redirect_of_a_server_breaks_the_doctor(location: str) -> None:
 
 
 @pytest.mark.parametrize("junk", [None, 7, "http://[", "\x1b", {}, "javascript:alert(1)"])
-async def test_no_registration_answer_breaks_the_doctor(junk: Any) -> None:
+async def test_no_registration_response_breaks_the_doctor(junk: Any) -> None:
     testbed = DoctorTestbed(register=True)
     answer = {"registration_client_uri": junk, "registration_access_token": junk, "client_id": junk}
     testbed.provider.registers = lambda _: (201, answer)
@@ -294,7 +294,7 @@ async def test_a_token_that_the_provider_withdrew_is_named_so() -> None:
     assert await testbed.findings() == ["token_inactive"]
 
 
-async def test_a_token_is_not_judged_without_keys() -> None:
+async def test_a_token_is_not_evaluated_without_keys() -> None:
     testbed = DoctorTestbed()
     testbed.token = testbed.provider.issuer.token()
     testbed.provider.issuer.keys = []
@@ -341,7 +341,7 @@ FOUND = (
         ("print('{}')", AdminCheckResult(fault="it printed nothing")),
     ],
 )
-async def test_the_bootstraps_words_are_read(program: str, seen: AdminCheckResult, tmp_path: Path) -> None:
+async def test_the_bootstraps_output_is_parsed(program: str, seen: AdminCheckResult, tmp_path: Path) -> None:
     script = tmp_path / "bootstrap.py"
     script.write_text(program)
     assert await asyncio.wait_for(run_admin_check({}, program=script), 30) == seen
@@ -361,7 +361,7 @@ OWN = "https://login.example.com/realms/mcp"
         ("open('ran', 'w')", "https://other.example.com/realms/mcp", ["provider_not_probed"]),
     ],
 )
-async def test_what_the_probe_got_is_told(program: str, issuer: str, kinds: list[str], tmp_path: Path) -> None:
+async def test_what_the_probe_got_is_reported(program: str, issuer: str, kinds: list[str], tmp_path: Path) -> None:
     script = tmp_path / "bootstrap.py"
     script.write_text(program.replace("'ran'", f"{str(tmp_path / 'ran')!r}"))
 
@@ -414,7 +414,7 @@ class Fixing:
         Fixing("", "a different one", url="https://other.example.com/mcp"),
     ],
 )
-def test_a_fix_is_shown_asked_for_and_only_then_written(
+def test_a_fix_is_printed_confirmed_and_only_then_written(
     run: Fixing, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     script, commands = tmp_path / "bootstrap.py", tmp_path / "verbs"
@@ -434,7 +434,7 @@ def test_a_fix_is_shown_asked_for_and_only_then_written(
     assert reported in ([], ["~ realm: set x\n"])
 
 
-def test_without_a_terminal_nobody_agrees(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_terminal_there_is_no_confirmation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("yes\n"))
     assert fixing.confirm_on_terminal() is False
 

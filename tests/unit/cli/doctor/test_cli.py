@@ -57,7 +57,7 @@ def test_nothing_there_is_exit_code_3(fake: Fake, capsys: pytest.CaptureFixture[
     assert [finding["finding"] for finding in report(capsys)["findings"]] == ["unreachable"]
 
 
-def test_a_name_that_nobody_knows_is_exit_code_3(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_host_name_is_exit_code_3(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["http://no-such-host.invalid/mcp"]) == 3
     output = capsys.readouterr().out
     assert "ERROR  nothing answers at the server's URL" in output
@@ -78,7 +78,7 @@ def test_a_wrong_command_line_is_exit_code_2(
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)])
-def test_the_token_on_standard_input_is_judged_and_not_shown(
+def test_the_token_on_standard_input_is_evaluated_and_not_printed(
     fake: Fake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(f"Bearer {fake.token}\n"))
@@ -90,7 +90,7 @@ def test_the_token_on_standard_input_is_judged_and_not_shown(
     assert fake.token not in output
 
 
-def test_a_login_brings_the_token_that_is_judged(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_login_obtains_the_token_that_is_evaluated(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     fake.management = {"registration_client_uri": f"{fake.url}/clients/1", "registration_access_token": "rat"}
     assert main([fake.resource, "--login", "--headless", "--user", "ada", "--json"]) == 1
     captured = capsys.readouterr()
@@ -107,7 +107,7 @@ def test_a_failed_login_is_examined_all_the_same(fake: Fake, capsys: pytest.Capt
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)])
-def test_nothing_a_server_says_steers_the_terminal(
+def test_no_text_of_a_server_steers_the_terminal(
     fake: Fake, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
 ) -> None:
     path = "/.well-known/oauth-protected-resource/mcp"
@@ -120,7 +120,7 @@ def test_nothing_a_server_says_steers_the_terminal(
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)])
-def test_nothing_a_provider_says_steers_the_terminal(
+def test_no_text_of_a_provider_steers_the_terminal(
     fake: Fake, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
 ) -> None:
     fake.responses["/registration"] = (403, {"error": "x", "error_description": STEERING})
@@ -161,7 +161,7 @@ def test_a_bad_certificate_is_explained(
 
 
 @pytest.mark.parametrize("command", ["doctor", "token", "inspect"])
-def test_each_verb_teaches(command: str) -> None:
+def test_each_command_has_a_help_text(command: str) -> None:
     ended = subprocess.run(
         [ROOT / "scripts" / command, "--help"], capture_output=True, text=True, timeout=60, check=True
     )

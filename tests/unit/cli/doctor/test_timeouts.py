@@ -61,6 +61,6 @@ def test_a_probe_that_takes_a_day_is_not_killed(tmp_path: Path) -> None:
     assert seen == ProbeResult()
 
 
-def test_a_look_that_takes_a_day_is_given_up(tmp_path: Path) -> None:
+def test_an_admin_check_that_takes_a_day_is_aborted(tmp_path: Path) -> None:
     seen = _after_a_day(tmp_path, lambda program: run_admin_check({}, program=program))
     assert seen == AdminCheckResult(fault="no answer within 120 s")

@@ -41,7 +41,7 @@ def offer_removal(fake: Fake) -> None:
 @pytest.mark.requirement("login.deregistration")
 @pytest.mark.parametrize("options", [(), ("--json",)])
 @pytest.mark.parametrize("fails", [False, True])
-def test_the_registration_is_taken_back_after_success_and_failure(
+def test_the_registration_is_removed_after_success_and_failure(
     fake: Fake, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], *, fails: bool
 ) -> None:
     fake.token_error = fails
@@ -53,7 +53,7 @@ def test_the_registration_is_taken_back_after_success_and_failure(
 
 
 @pytest.mark.requirement("login.deregistration")
-def test_the_registration_is_taken_back_after_ctrl_c(fake: Fake) -> None:
+def test_the_registration_is_removed_after_ctrl_c(fake: Fake) -> None:
     command = [sys.executable, "-m", "mcp_idp.cli.login", "--url", fake.resource, "--no-browser"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -67,7 +67,7 @@ def test_the_registration_is_taken_back_after_ctrl_c(fake: Fake) -> None:
 
 
 @pytest.mark.requirement("login.deregistration")
-def test_a_provider_that_refuses_the_removal_is_a_note_and_no_failure(
+def test_a_provider_that_rejects_the_removal_causes_a_note_and_no_failure(
     fake: Fake, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake.responses["/registration/the-client"] = (403, {})
@@ -76,7 +76,9 @@ def test_a_provider_that_refuses_the_removal_is_a_note_and_no_failure(
 
 
 @pytest.mark.requirement("login.deregistration")
-def test_a_provider_without_removal_is_asked_for_none(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_provider_without_a_removal_endpoint_gets_no_removal_request(
+    fake: Fake, capsys: pytest.CaptureFixture[str]
+) -> None:
     fake.management = {}
     assert log_in(fake) == 0
     assert fake.removals == []
@@ -104,7 +106,7 @@ def test_the_removal_goes_where_connect_to_leads(fake: Fake, monkeypatch: pytest
 @pytest.mark.anyio
 @pytest.mark.requirement("login.deregistration")
 @pytest.mark.parametrize("uri", ["{other}/x", "{url}0/x", "file:///etc/passwd", "http://[", "", "{url}/ok"])
-async def test_only_the_place_of_the_registration_gets_the_token(fake: Fake, uri: str) -> None:
+async def test_only_the_registration_endpoint_gets_the_token(fake: Fake, uri: str) -> None:
     other = fake.url.replace("127.0.0.1", "localhost")  # the same machine, not the same origin
     narrator = StepReporter(None, Redactor())
     narrator.step(8, "Use the server", "")
@@ -134,7 +136,7 @@ def test_a_scope_that_was_not_granted_is_named_with_its_roles(fake: Fake, capsys
 
 
 @pytest.mark.parametrize("password", ["x", "mcp", "tools", "ada"])
-def test_a_password_that_is_a_common_word_garbles_nothing(
+def test_a_password_that_is_a_common_word_changes_no_other_output(
     fake: Fake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, password: str
 ) -> None:
     monkeypatch.setattr(provider, "PASSWORD", password)
@@ -160,7 +162,7 @@ def test_a_password_that_a_tool_or_a_claim_repeats_is_hidden(fake: Fake, capsys:
     assert json.loads(out)["claims"]["said"] == ["<hidden>"]
 
 
-def test_a_refusal_leads_to_the_line_in_the_servers_log(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_rejection_leads_to_the_line_in_the_servers_log(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     fake.accepts_token = False
     fake.error = {"error": "invalid_token", "correlation_id": "0123456789abcdef"}
     assert log_in(fake) == 6
@@ -174,7 +176,7 @@ def test_a_call_without_an_argument_that_is_required_names_it(fake: Fake, capsys
     assert "--call add a=…" in error
 
 
-def test_a_tools_error_is_told_without_a_page_for_programmers(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_tool_error_is_reported_without_a_traceback(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     fake.tool_error = "name too short\n    For further information visit https://errors.pydantic.dev/2.13/v/too_short"
     assert log_in(fake, "--call", "greet", "name=") == 7
     error = capsys.readouterr().err
@@ -183,7 +185,7 @@ def test_a_tools_error_is_told_without_a_page_for_programmers(fake: Fake, capsys
 
 
 @pytest.mark.parametrize("command_name", ["login", "demo"])
-def test_a_verb_works_through_links_from_anywhere(tmp_path: Path, command_name: str) -> None:
+def test_a_command_works_through_links_from_any_directory(tmp_path: Path, command_name: str) -> None:
     home, elsewhere = tmp_path / "the project", tmp_path / "else where"
     for folder in (home / "scripts", home / ".venv" / "bin", elsewhere / "bin"):
         folder.mkdir(parents=True)

@@ -52,7 +52,7 @@ def test_a_form_is_read_with_its_hidden_and_checked_controls() -> None:
 
 
 @pytest.mark.parametrize("rejection", ["Cancel", "Deny", "No", "Decline"])
-def test_consent_never_presses_the_button_that_says_no(rejection: str) -> None:
+def test_consent_never_presses_the_deny_button(rejection: str) -> None:
     html = f"<form method=post><button>{rejection}</button><button name=ok>Allow</button></form>"
     (form,) = read_page(html, PROVIDER).forms
     assert form.accept_button is not None
@@ -95,7 +95,7 @@ def test_a_cookie_that_has_run_out_is_dropped(end: str) -> None:
     assert cookies_of("a=1; Path=/", f"a=; Path=/; {end}").header(PROVIDER) == ""
 
 
-def test_pairs_are_read_and_nonsense_is_refused() -> None:
+def test_pairs_are_read_and_nonsense_is_rejected() -> None:
     pairs = parse_connect_to("localhost:3000=mcp-server:3000, [::1]:80=[fe80::1]:8080")
     assert pairs == {
         Address("localhost", 3000): Address("mcp-server", 3000),
@@ -128,7 +128,7 @@ async def test_only_the_address_changes_not_the_host_header_nor_the_tls_name() -
 
 
 @given(st.lists(st.text(min_size=1), min_size=1), st.text(), st.text())
-def test_a_learnt_secret_is_never_in_what_is_shown(values: list[str], before: str, after: str) -> None:
+def test_a_known_secret_is_never_printed(values: list[str], before: str, after: str) -> None:
     secrets = Redactor()
     secrets.add_secret(None, "", *values)
     redacted = secrets.redact(before + "".join(values) + after)
@@ -186,7 +186,7 @@ def test_a_password_is_hidden_as_a_word_and_not_where_the_word_is_public(
         ({"scope": ""}, None, ["use", "email"]),
     ],
 )
-def test_what_was_asked_for_and_not_granted_is_found(
+def test_scopes_requested_and_not_granted_are_found(
     response: dict[str, str], claims: dict[str, object] | None, missing: list[str]
 ) -> None:
     assert missing_scopes(["use", "email", "use"], response, claims, ACCESS) == missing
@@ -226,12 +226,12 @@ def test_the_server_is_the_one_named_else_the_compose_files(
 
 
 @pytest.mark.parametrize("port", ["x", "0", "65536", "127.0.0.1:3000"])
-def test_a_port_that_is_none_is_refused_by_name(port: str) -> None:
+def test_a_port_that_is_none_is_rejected_by_name(port: str) -> None:
     with pytest.raises(ValueError, match="MCP_PORT"):
         login_options(build_parser().parse_args([]), {"MCP_PORT": port})
 
 
-def test_a_person_without_a_name_is_not_given_one() -> None:
+def test_a_user_without_a_name_gets_none() -> None:
     for access in (ACCESS, None):
         lines = explain_rejection(
             RejectedRequest(401), {"aud": [], "scope": ""}, LoginContext(resource="R", access=access)
@@ -241,7 +241,7 @@ def test_a_person_without_a_name_is_not_given_one() -> None:
 
 
 @given(st.text())
-def test_whatever_is_shown_is_one_printable_line(text: str) -> None:
+def test_whatever_is_printed_is_one_printable_line(text: str) -> None:
     assert all(c.isprintable() for c in printable(text))
 
 
@@ -277,12 +277,12 @@ def test_every_providers_spelling_is_understood() -> None:
         (None, "the token is not a JWT"),
     ],
 )
-def test_a_refusal_is_explained_by_what_the_token_lacks(claims: dict[str, str] | None, expected: str) -> None:
+def test_a_rejection_is_explained_by_what_the_token_lacks(claims: dict[str, str] | None, expected: str) -> None:
     lines = explain_rejection(RejectedRequest(401), claims, LoginContext(resource="R", access=ACCESS))
     assert expected in "\n".join(lines)
 
 
-def test_where_groups_bring_scopes_the_client_speaks_of_groups() -> None:
+def test_where_groups_grant_scopes_the_client_names_groups() -> None:
     output = "\n".join(describe_claims({"sub": "ada", "groups": ["staff", "user"]}, 0))
     assert "groups      staff user" in output
     assert "those of its groups" in output
@@ -304,7 +304,7 @@ def test_the_groups_that_the_access_file_names_are_those_that_are_missing() -> N
     assert "users get the scope use with the role user or boss (idp-config/access.yaml)" in at_keycloak
 
 
-def test_who_asked_for_too_little_is_told_so_and_not_to_see_an_administrator() -> None:
+def test_a_login_with_too_few_scopes_gets_that_reason_and_no_reference_to_an_administrator() -> None:
     context = LoginContext(resource="R", scope="email", access=ACCESS)
     lines = explain_rejection(RejectedRequest(401), {"aud": "R", "scope": "email"}, context)
     assert "omit --scope" in lines[-1]

@@ -51,13 +51,13 @@ def test_a_token_without_audience_ends_with_6_and_the_missing_role(
     assert f"an administrator of the provider ({fake.url})" in error
 
 
-def test_a_refused_token_is_not_fetched_a_second_time(fake: Fake) -> None:
+def test_a_rejected_token_is_not_fetched_a_second_time(fake: Fake) -> None:
     fake.accepts_token = False
     assert log_in(fake) == 6
     assert len(fake.forms) == 2  # one login, one consent
 
 
-def test_a_url_where_nobody_listens_ends_with_3(capsys: pytest.CaptureFixture[str], fake: Fake) -> None:
+def test_an_unreachable_url_ends_with_3(capsys: pytest.CaptureFixture[str], fake: Fake) -> None:
     assert main(["--url", "http://127.0.0.1:1/mcp"]) == 3
     assert "does not answer" in capsys.readouterr().err
     assert main(["--url", f"{fake.url}/.well-known/oauth-authorization-server"]) == 3
@@ -89,14 +89,14 @@ def test_metadata_of_another_issuer_ends_with_4(fake: Fake, capsys: pytest.Captu
     assert fake.forms == []
 
 
-def test_a_provider_where_nobody_listens_ends_with_4(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unreachable_provider_ends_with_4(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     document = {"resource": fake.resource, "authorization_servers": ["http://127.0.0.1:1"]}
     fake.responses["/.well-known/oauth-protected-resource/mcp"] = (200, document)
     assert log_in(fake, "--issuer", "http://127.0.0.1:1") == 4
     assert "the identity provider does not answer at http://127.0.0.1:1/" in capsys.readouterr().err
 
 
-def test_a_server_that_goes_by_another_name_ends_with_3_and_that_name(
+def test_a_server_with_another_resource_name_ends_with_3_and_that_name(
     fake: Fake, capsys: pytest.CaptureFixture[str]
 ) -> None:
     document = {"resource": "https://mcp.example/mcp", "authorization_servers": [fake.url]}
@@ -129,7 +129,7 @@ def test_a_wrong_command_line_ends_with_2(arguments: list[str]) -> None:
     assert stopped.value.code == 2
 
 
-def test_ctrl_c_while_waiting_for_the_person_ends_with_130_and_no_traceback(fake: Fake) -> None:
+def test_ctrl_c_while_waiting_for_the_user_ends_with_130_and_no_traceback(fake: Fake) -> None:
     command = [sys.executable, "-m", "mcp_idp.cli.login", "--url", fake.resource, "--no-browser"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -140,7 +140,7 @@ def test_ctrl_c_while_waiting_for_the_person_ends_with_130_and_no_traceback(fake
     assert error.strip() == "stopped; nothing was stored on this machine"
 
 
-def test_a_reader_who_goes_away_stops_the_story_and_not_the_login(fake: Fake) -> None:
+def test_a_closed_output_stops_the_printing_and_not_the_login(fake: Fake) -> None:
     command = [sys.executable, "-m", "mcp_idp.cli.login", "--url", fake.resource, "--headless", "--user", "ada"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -19,7 +19,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
         yield running
 
 
-def test_the_eight_steps_are_told_in_order(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_eight_steps_are_printed_in_order(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     assert log_in(fake) == 0
     output = capsys.readouterr().out
     steps = [line.split()[1] for line in output.splitlines() if line.startswith("STEP ")]
@@ -98,7 +98,7 @@ def test_json_is_one_object_and_nothing_else(fake: Fake, capsys: pytest.CaptureF
     assert [call["arguments"] for call in report["calls"]] == [{"a": 2}, {"name": "2"}]
 
 
-def test_json_tells_a_failure_as_well(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_reports_a_failure_as_well(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     assert log_in(fake, "--json", "--call", "add", "a=x") == 7
     report = json.loads(capsys.readouterr().out)
     assert (report["ok"], report["exit_code"]) == (False, 7)

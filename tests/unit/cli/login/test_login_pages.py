@@ -101,7 +101,7 @@ async def test_no_redirect_leads_out_of_the_issuer_s_origin(after: str, elsewher
 
 
 @pytest.mark.parametrize("start", ["https://evil.example/a", "https://id.example:8443/a", "http://id.example/a"])
-async def test_a_login_page_at_another_origin_than_the_issuer_s_is_not_asked_for(start: str) -> None:
+async def test_a_login_page_at_another_origin_than_the_issuer_s_is_not_requested(start: str) -> None:
     def provider(_: httpx2.Request) -> httpx2.Response:
         raise AssertionError("asked")
 
@@ -116,7 +116,7 @@ async def test_a_form_for_the_name_or_for_consent_stays_there_too(control: str) 
         await fill(lambda _: httpx2.Response(200, text=form))
 
 
-async def test_a_page_that_needs_a_person_is_named() -> None:
+async def test_a_page_that_requires_a_user_is_reported() -> None:
     with pytest.raises(LoginError, match="needs user interaction: 'Scan this'"):
         await fill(lambda _: httpx2.Response(200, text="<title>Scan this</title>"))
 
@@ -127,7 +127,7 @@ async def test_redirects_without_end_are_given_up() -> None:
 
 
 @pytest.mark.requirement("login.callback")
-async def test_only_the_answer_with_this_logins_state_is_taken() -> None:
+async def test_only_the_authorization_response_with_this_logins_state_is_accepted() -> None:
     async with open_callback() as callback, httpx2.AsyncClient(trust_env=False) as browser:
         callback.expect_state("right")
         for query in ("code=evil&state=wrong", "code=evil", "error=x&state=", "code=evil&state=right&state=right"):
@@ -149,7 +149,7 @@ async def test_other_paths_methods_and_host_names_get_nothing() -> None:
 
 
 @pytest.mark.requirement("login.callback")
-async def test_a_connection_on_which_nothing_was_asked_ends_with_the_login() -> None:
+async def test_an_idle_connection_to_the_callback_server_ends_with_the_login() -> None:
     async with open_callback() as callback, httpx2.AsyncClient(trust_env=False) as browser:
         reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(callback.redirect_uri).port)
         assert (await browser.get(callback.redirect_uri)).status_code == 400  # by now both are accepted
@@ -171,7 +171,7 @@ async def test_the_page_escapes_and_loads_nothing() -> None:
     assert "http" not in page("a", "b")
 
 
-async def test_nobody_coming_back_ends_the_wait() -> None:
+async def test_a_missing_callback_ends_the_wait() -> None:
     async with open_callback() as callback:
         callback.expect_state("s")
         with pytest.raises(LoginError, match="no response from the login page"):
@@ -184,7 +184,7 @@ async def test_no_browser_is_handed_anything_but_a_web_address(url: str) -> None
         check_login_url(url)
 
 
-async def test_a_bare_terminal_is_not_given_a_text_browser() -> None:
+async def test_a_terminal_without_a_desktop_starts_no_text_browser() -> None:
     assert not has_display({}, "linux")
     assert has_display({"DISPLAY": ":0"}, "linux")
     assert has_display({}, "darwin")

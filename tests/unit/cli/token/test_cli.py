@@ -52,7 +52,7 @@ def rules(evaluation: TokenEvaluation) -> list[str]:
 
 
 @pytest.mark.anyio
-async def test_a_good_token_is_taken_by_every_rule() -> None:
+async def test_a_good_token_passes_every_rule() -> None:
     evaluation = await evaluation_of(Issuer().token())
     assert evaluation.accepted
     assert evaluation.passed == set(JWT_RULES)
@@ -79,7 +79,7 @@ async def test_all_that_is_wrong_shows_at_once_and_in_the_servers_order() -> Non
 
 
 @pytest.mark.anyio
-async def test_a_forged_token_is_read_on_and_not_believed() -> None:
+async def test_a_forged_token_is_explained_and_not_trusted() -> None:
     evaluation = await evaluation_of(Issuer().token(key=rsa_key("stranger"), aud="account"))
     assert rules(evaluation) == ["signature", "audience"]
     assert not evaluation.accepted
@@ -98,7 +98,7 @@ async def test_of_what_cannot_be_read_one_rule_is_named_and_the_rest_stays_open(
 
 
 @pytest.mark.anyio
-async def test_a_token_without_the_base_scope_is_not_taken() -> None:
+async def test_a_token_without_the_base_scope_is_not_accepted() -> None:
     evaluation = await evaluation_of(Issuer().token(scope="openid"))
     assert not evaluation.accepted
     assert evaluation.missing_scope is not None
@@ -107,7 +107,7 @@ async def test_a_token_without_the_base_scope_is_not_taken() -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("claims", [{"exp": NOW - 100, "nbf": NOW + 9000}, {"iat": "x"}, {"aud": [1]}, {"cnf": {}}])
-async def test_going_on_after_a_refusal_comes_to_an_end(claims: dict[str, Any]) -> None:
+async def test_evaluation_after_a_rejection_terminates(claims: dict[str, Any]) -> None:
     assert rules(await evaluation_of(Issuer().token(**claims)))
 
 
@@ -137,7 +137,7 @@ FRESH: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)])
-def test_a_refused_token_is_explained_and_not_shown(
+def test_a_rejected_token_is_explained_and_not_printed(
     key_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
 ) -> None:
     token = Issuer().token(**FRESH, aud="account")
@@ -160,7 +160,7 @@ def test_nothing_in_a_token_steers_the_terminal(
     assert max(map(len, output.splitlines())) < 2100
 
 
-def test_a_token_as_an_argument_is_refused(key_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_token_as_an_argument_is_rejected(key_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert inspect_cli.main(["eyJ.a.b"]) == 2
     output = "".join(capsys.readouterr())
     assert "process list" in output
@@ -168,13 +168,13 @@ def test_a_token_as_an_argument_is_refused(key_file: Path, capsys: pytest.Captur
 
 
 @pytest.mark.parametrize(("text", "code"), [("", 2), ("x" * 70000, 2), ('{"error": "x"}', 2), ("{", 2), ("opaque", 1)])
-def test_the_exit_code_tells_usage_from_refusal(
+def test_the_exit_code_distinguishes_usage_from_rejection(
     key_file: Path, monkeypatch: pytest.MonkeyPatch, text: str, code: int
 ) -> None:
     assert inspect(monkeypatch, text, "--jwks", str(key_file)) == code
 
 
-def test_a_token_that_the_server_would_take_is_exit_code_0(
+def test_a_token_that_the_server_would_accept_is_exit_code_0(
     key_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MAX_TOKEN_LIFETIME", "1000000d")
@@ -196,7 +196,7 @@ def test_a_token_is_read_however_it_is_wrapped(text: str) -> None:
     assert read_token(io.StringIO(text)) == "x"
 
 
-def test_a_key_set_that_cannot_be_read_is_said(key_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_key_set_is_reported(key_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert inspect(monkeypatch, "x", "--jwks", str(key_file.with_name("missing.json"))) == 2
     key_file.write_bytes(b" " * (600 * 1024))
     assert inspect(monkeypatch, "x", "--jwks", str(key_file)) == 2
@@ -270,7 +270,7 @@ def test_the_token_stands_alone_on_standard_output(
 
 
 @pytest.mark.requirement("token.deregistration")
-def test_the_registration_is_kept_if_that_is_asked_for(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_registration_is_kept_on_request(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--url", fake.resource, "--headless", "--user", "ada", "--keep"]) == 0
     assert fake.removals == []
 
@@ -283,7 +283,7 @@ def test_without_a_login_there_is_no_token(fake: Fake, capsys: pytest.CaptureFix
     assert "requires no login" in captured.err
 
 
-def test_a_fault_on_the_way_is_told_in_the_doctors_words(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_fault_during_the_login_is_reported_as_a_finding(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     fake.responses["/.well-known/oauth-authorization-server"] = (200, {"issuer": "http://other.example/"})
     assert cli.main(["--url", fake.resource, "--flow", "device"]) == 4
     captured = capsys.readouterr()
@@ -372,7 +372,7 @@ PENDING = {"error": "authorization_pending"}
 
 @pytest.mark.anyio
 @pytest.mark.requirement("token.device_flow")
-async def test_the_device_flow_polls_as_it_is_told() -> None:
+async def test_the_device_flow_polls_at_the_requested_interval() -> None:
     device = Device(PENDING, PENDING, {"error": "slow_down"}, PENDING, {"access_token": "the-token"})
     async with device.http() as http:
         flow = device.flow(http)
@@ -399,7 +399,7 @@ async def test_the_device_flow_ends_with_the_reason(error: str) -> None:
 
 @pytest.mark.anyio
 @pytest.mark.requirement("token.device_flow")
-async def test_nobody_is_asked_for_a_code_where_the_provider_refuses_the_flow() -> None:
+async def test_no_code_is_printed_where_the_provider_rejects_the_flow() -> None:
     device = Device({"error": "unauthorized_client"})
     async with device.http() as http:
         with pytest.raises(DeviceFlowUnavailable):
@@ -412,7 +412,7 @@ async def test_nobody_is_asked_for_a_code_where_the_provider_refuses_the_flow() 
 @pytest.mark.parametrize(
     "junk", [{"device_code": 7}, {"verification_uri": "javascript:alert(1)"}, {"verification_uri": None}]
 )
-async def test_a_place_that_is_no_web_page_is_shown_to_nobody(junk: dict[str, Any]) -> None:
+async def test_a_verification_uri_that_is_no_web_page_is_rejected(junk: dict[str, Any]) -> None:
     device = Device()
     device.begun |= junk
     async with device.http() as http:
@@ -423,7 +423,7 @@ async def test_a_place_that_is_no_web_page_is_shown_to_nobody(junk: dict[str, An
 @pytest.mark.anyio
 @pytest.mark.requirement("token.device_flow")
 @pytest.mark.parametrize(("interval", "waits"), [(-1, 5), (0, 5), ("9", 5), (True, 5), (10**9, 5), (1, 1), (None, 5)])
-async def test_an_interval_that_is_none_is_not_believed(interval: object, waits: float) -> None:
+async def test_an_invalid_interval_is_ignored(interval: object, waits: float) -> None:
     device = Device(PENDING, {"access_token": "t"})
     device.begun["interval"] = interval
     async with device.http() as http:
@@ -434,7 +434,7 @@ async def test_an_interval_that_is_none_is_not_believed(interval: object, waits:
 @pytest.mark.anyio
 @pytest.mark.requirement("token.client_credentials")
 @pytest.mark.parametrize("methods", [["client_secret_basic"], ["client_secret_post"], None])
-async def test_a_secret_brings_the_clients_own_token(methods: list[str] | None) -> None:
+async def test_a_secret_obtains_the_clients_own_token(methods: list[str] | None) -> None:
     device = Device({"access_token": "the-token"})
     async with device.http() as http:
         flow = device.flow(http)
@@ -453,7 +453,7 @@ async def test_a_secret_brings_the_clients_own_token(methods: list[str] | None) 
 
 @pytest.mark.anyio
 @pytest.mark.requirement("token.client_credentials")
-async def test_a_refused_secret_is_told_in_the_providers_words() -> None:
+async def test_a_rejected_secret_is_reported_in_the_providers_words() -> None:
     device = Device({"error": "invalid_client", "error_description": "wrong: s3cret-words"})
     async with device.http() as http:
         with pytest.raises(LoginError) as failed:
@@ -463,7 +463,7 @@ async def test_a_refused_secret_is_told_in_the_providers_words() -> None:
 
 @pytest.mark.anyio
 @pytest.mark.requirement("token.client_credentials")
-async def test_a_key_brings_the_clients_own_token_and_stays_here() -> None:
+async def test_a_key_obtains_the_clients_own_token_and_is_never_sent() -> None:
     key = ClientSigningKey("RS256", rsa_key("machine"))
     device = Device({"access_token": "the-token"})
     async with device.http() as http:

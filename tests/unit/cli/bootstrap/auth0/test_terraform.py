@@ -159,7 +159,7 @@ def resources(variables: Variables) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("profile", ["open-dev", "loopback-only", "initial-access-token", "closed", "cimd"])
-def test_registration_is_open_only_where_file_and_person_both_say_so(variables: Variables, profile: str) -> None:
+def test_registration_is_open_only_where_file_and_variable_both_allow_it(variables: Variables, profile: str) -> None:
     edit(variables, lambda access: access["registration"].update(profile=profile, document_domains=["claude.ai"]))
     tenant = resources(variables)["auth0_tenant.mcp"]
     (flags,) = tenant["flags"]
@@ -173,7 +173,7 @@ def test_registration_is_open_only_where_file_and_person_both_say_so(variables: 
     assert [v["default"] for v in variable.values()] == [False, False, False]
 
 
-def test_no_token_is_given_without_a_person(variables: Variables) -> None:
+def test_no_token_is_issued_without_an_end_user(variables: Variables) -> None:
     found = resources(variables)
     (rules,) = found["auth0_resource_server.mcp"]["subject_type_authorization"]
     assert (rules["client"], rules["user"]) == ([{"policy": "deny_all"}], [{"policy": "require_client_grant"}])
@@ -201,7 +201,7 @@ def test_no_token_is_given_without_a_person(variables: Variables) -> None:
         (lambda _: None, "not verified against a live tenant"),
     ],
 )
-def test_what_auth0_cannot_do_is_said_in_the_file_and_aloud(
+def test_what_auth0_cannot_do_is_stated_in_the_file_and_on_standard_error(
     variables: Variables, capsys: pytest.CaptureFixture[str], change: Callable[[Any], object], message: str
 ) -> None:
     edit(variables, change)
@@ -229,7 +229,7 @@ def test_what_the_access_file_does_not_use_is_not_spoken_of(
         ({}, lambda a: a["resource"].update(name="a<b"), "resource.name"),
     ],
 )
-def test_what_cannot_work_is_refused(
+def test_settings_that_cannot_work_are_rejected(
     variables: Variables, changed: Variables, change: Callable[[Any], object], message: str
 ) -> None:
     edit(variables, change)
@@ -237,7 +237,7 @@ def test_what_cannot_work_is_refused(
         Auth0Settings.load({**variables, **changed})
 
 
-def test_a_custom_domain_is_not_taken_for_the_tenant_s(
+def test_a_custom_domain_is_not_mistaken_for_the_tenant_s(
     variables: Variables, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("OAUTH_SERVER_URL", "https://login.example.com/")

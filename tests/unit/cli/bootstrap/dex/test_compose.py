@@ -18,7 +18,7 @@ def services() -> dict[str, dict[str, Any]]:
     return found
 
 
-def test_only_the_front_is_published_and_on_this_machine(services: dict[str, dict[str, Any]]) -> None:
+def test_only_the_registration_proxy_is_published_and_on_loopback(services: dict[str, dict[str, Any]]) -> None:
     published = {name: service["ports"] for name, service in services.items() if "ports" in service}
     assert published == {"front": ["127.0.0.1:${DEX_PORT:-5556}:5556"]}  # others: docker-compose.yml
     assert services["dex"]["networks"] == ["behind"]

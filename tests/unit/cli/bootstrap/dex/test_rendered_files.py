@@ -64,7 +64,7 @@ def test_a_second_run_changes_nothing(variables: Variables) -> None:
     assert message == ["no changes"]
 
 
-def test_a_changed_password_is_told_and_not_shown(variables: Variables) -> None:
+def test_a_changed_password_is_reported_and_not_printed(variables: Variables) -> None:
     run(variables)[0].write()
     edit(variables, "access.yaml", lambda a: a["demo_users"]["reader"].update(password="hunter2", roles=["mcp-writer"]))
     changed, message = run(variables)
@@ -76,7 +76,7 @@ def test_a_changed_password_is_told_and_not_shown(variables: Variables) -> None:
     assert "$2b$" not in text
 
 
-def test_a_person_s_groups_are_groups_at_dex_and_a_role_that_counts_nothing_there_is_a_warning(
+def test_a_user_s_groups_are_groups_at_dex_and_a_role_without_effect_there_is_a_warning(
     variables: Variables,
 ) -> None:
     def name_groups(access: Json) -> None:
@@ -126,7 +126,7 @@ def test_plan_writes_nothing(variables: Variables, capsys: pytest.CaptureFixture
     assert not Path(variables["DEX_FILES"]).exists()
 
 
-def test_a_file_that_somebody_spoilt_is_written_anew(variables: Variables) -> None:
+def test_a_damaged_file_is_written_again(variables: Variables) -> None:
     run(variables)[0].write()
     for spoilt in (
         "{{{",
@@ -218,7 +218,7 @@ REJECTED: list[tuple[str, str, Callable[[Json], object]]] = [
 
 
 @pytest.mark.parametrize(("message", "file", "change"), REJECTED, ids=[message for message, _, _ in REJECTED])
-def test_what_cannot_work_is_refused_with_its_place(
+def test_settings_that_cannot_work_are_rejected_with_their_place(
     variables: Variables, message: str, file: str, change: Callable[[Json], object]
 ) -> None:
     edit(variables, file, change)
@@ -243,7 +243,7 @@ def test_what_cannot_work_is_refused_with_its_place(
         ("ACCESS_FILE", "/nowhere.yaml"),
     ],
 )
-def test_a_setting_that_could_write_into_the_files_is_refused(variables: Variables, name: str, value: str) -> None:
+def test_a_setting_that_could_write_into_the_files_is_rejected(variables: Variables, name: str, value: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(value)):
         run({**variables, name: value})
 
@@ -255,7 +255,7 @@ def test_a_setting_that_could_write_into_the_files_is_refused(variables: Variabl
         (lambda a: a.update(demo_users={}), "registration.profile: open-dev"),
     ],
 )
-def test_what_is_safe_on_loopback_only_is_refused_elsewhere(
+def test_settings_that_are_safe_on_loopback_only_are_rejected_elsewhere(
     variables: Variables, change: Callable[[Json], object], message: str
 ) -> None:
     edit(variables, "access.yaml", change)
@@ -295,14 +295,14 @@ def test_each_connector_opens_its_own_paths_and_no_others(variables: Variables, 
             assert "$" in line  # from Dex's environment
 
 
-def test_a_later_file_s_members_take_the_place_of_an_earlier_one_s(variables: Variables) -> None:
+def test_a_later_file_s_members_override_an_earlier_one_s(variables: Variables) -> None:
     files = "dex.yaml,postgres.yaml,connectors/ldap.yaml,connectors/oidc.yaml"
     made = config({**variables, "DEX_CONFIG": files})
     assert made["storage"]["type"] == "postgres"
     assert [connector["id"] for connector in made["connectors"]] == ["ldap", "oidc"]
 
 
-def test_the_mark_tells_one_configuration_from_another(variables: Variables) -> None:
+def test_the_marker_distinguishes_configurations(variables: Variables) -> None:
     marks = set()
     for role in ("mcp-reader", "mcp-writer"):
         edit(variables, "access.yaml", partial(_give_reader, role))
@@ -311,7 +311,7 @@ def test_the_mark_tells_one_configuration_from_another(variables: Variables) -> 
     assert len(marks) == 2
 
 
-def test_a_template_with_an_unknown_placeholder_is_refused(variables: Variables) -> None:
+def test_a_template_with_an_unknown_placeholder_is_rejected(variables: Variables) -> None:
     path = Path(variables["ACCESS_FILE"]).parent / "dex" / "Caddyfile"
     for wrong in ("%%{upstreem}", "%%", "%%{a b}"):
         path.write_text(f"{wrong}\n")
@@ -320,17 +320,17 @@ def test_a_template_with_an_unknown_placeholder_is_refused(variables: Variables)
 
 
 @pytest.mark.parametrize("profile", ["cimd", "initial-access-token"])
-def test_a_registration_profile_that_dex_has_no_means_for_is_refused(profile: str) -> None:
+def test_a_registration_profile_that_dex_does_not_support_is_rejected(profile: str) -> None:
     with pytest.raises(ConfigError, match="Dex does not support"):
         check_profile(profile)
 
 
-def test_a_container_is_told_where_the_front_is(variables: Variables) -> None:
+def test_a_container_gets_the_address_of_the_registration_proxy(variables: Variables) -> None:
     with pytest.raises(ConfigError, match="http://front:5556"):
         DexSettings.load({**variables, "RUNNING_IN_CONTAINER": "1"})
 
 
-def test_nothing_that_people_wrote_is_lost(variables: Variables) -> None:
+def test_nothing_that_users_wrote_is_lost(variables: Variables) -> None:
     settings = DexSettings.load(variables)
     written: dict[str, Any] = yaml.safe_load((settings.sources / "dex.yaml").read_text())
     made = config(variables)

@@ -57,7 +57,7 @@ def variables(folder: Path, access: dict[str, Any] | None = None, **changes: str
         ({}, {"registration": {"profile": "open-dev", "web_origins": ["*"]}}, "web_origins: '\\*' is not an origin"),
     ],
 )
-def test_what_cannot_work_is_refused_in_one_line(
+def test_settings_that_cannot_work_are_rejected_in_one_line(
     changes: dict[str, str], access: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigError, match=message) as rejected:

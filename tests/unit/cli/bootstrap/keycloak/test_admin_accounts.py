@@ -24,7 +24,7 @@ def _load(folder: Path, account: str | None, **variables: str) -> KeycloakSettin
 
 
 @pytest.mark.parametrize("account", ACCOUNTS)
-def test_an_account_takes_the_administrator_s_place_once_it_works(account: str, tmp_path: Path) -> None:
+def test_an_account_replaces_the_administrator_once_it_works(account: str, tmp_path: Path) -> None:
     file = account_file(tmp_path, account)
     file.parent.mkdir()
     file.with_name("secret.pending").write_text("unproven")
@@ -54,7 +54,7 @@ def test_an_account_s_own_secret_is_enough(tmp_path: Path) -> None:
     ("variables", "named"),
     [({"KEYCLOAK_ACCOUNTS": ""}, "KEYCLOAK_ACCOUNTS"), ({"KEYCLOAK_ADMIN_REALM": "mcp"}, "master")],
 )
-def test_a_hand_over_that_cannot_work_asks_nobody(variables: dict[str, str], named: str, tmp_path: Path) -> None:
+def test_a_hand_over_that_cannot_work_sends_no_request(variables: dict[str, str], named: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=named):
         replace_bootstrap_admin(_load(tmp_path, None, **variables), wait=0, log=lambda _: None)
 
@@ -70,7 +70,7 @@ def test_a_hand_over_that_cannot_work_asks_nobody(variables: dict[str, str], nam
         ("apply", "access.production.yaml", False),
     ],
 )
-def test_an_account_that_should_see_people_and_does_not_is_named(
+def test_an_account_that_should_see_users_and_does_not_is_reported(
     account: str, file: str, hidden: str, tmp_path: Path, *, reads: bool
 ) -> None:
     with keycloak({TOKEN: 200, f"/admin/realms/mcp/{hidden}": 403, "/admin/realms/mcp/": 200}) as base:
@@ -82,7 +82,7 @@ def test_an_account_that_should_see_people_and_does_not_is_named(
     assert (unproven in str(rejected.value)) == reads
 
 
-def test_who_checks_sees_people_always_and_who_applies_only_where_there_are_some() -> None:
+def test_the_check_account_may_view_users_always_and_the_apply_account_only_where_there_are_some() -> None:
     assert "view-users" in ACCOUNTS["check"].roles
     assert not ACCOUNTS["check"].user_roles
     assert {role for role in ACCOUNTS["apply"].roles if role.endswith("users")} == set()

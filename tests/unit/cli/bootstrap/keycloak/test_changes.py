@@ -83,7 +83,7 @@ def test_a_new_realm_gets_its_rules_before_what_they_bind(access: AccessPolicy) 
     assert texts[-1].startswith("registration: allowed redirect hosts")
 
 
-def test_accounts_lose_what_they_shall_not_have_before_a_scope_is_bound_and_get_the_rest_after(
+def test_accounts_lose_surplus_roles_before_a_scope_is_bound_and_get_missing_ones_after(
     access: AccessPolicy,
 ) -> None:
     """Otherwise accounts would get a scope that is bound to `mcp-writer`, permanently if the apply is interrupted."""
@@ -138,7 +138,7 @@ def test_a_role_is_bound_before_another_is_unbound(access: AccessPolicy) -> None
 
 
 @pytest.mark.parametrize(("attributes", "managed"), [({"kept.by": ["bootstrap_idp"]}, True), ({}, False)])
-def test_a_role_of_ours_that_brings_others_is_taken_apart(
+def test_a_managed_role_that_includes_others_is_reduced(
     access: AccessPolicy, attributes: dict[str, list[str]], *, managed: bool
 ) -> None:
     reader = {"id": "1", "name": "mcp-reader", "composite": True, "attributes": attributes}
@@ -151,7 +151,7 @@ def test_a_role_of_ours_that_brings_others_is_taken_apart(
     assert len(list(unmanaged_composites(access, actual))) == (not managed)
 
 
-def test_a_role_that_everybody_has_by_another_one_is_bound_to_nothing(access: AccessPolicy) -> None:
+def test_a_role_that_all_users_have_by_a_composite_is_bound_to_nothing(access: AccessPolicy) -> None:
     reader = {"id": "1", "name": "mcp-reader"}
     nested = DefaultRoles(direct_roles=frozenset({"employee"}), by_id={"1": {"employee"}})
     realm = {"enabled": True, "defaultRole": {"name": "everybody"}}
@@ -161,7 +161,7 @@ def test_a_role_that_everybody_has_by_another_one_is_bound_to_nothing(access: Ac
 
 @pytest.mark.requirement("existing_realm.registration_token")
 @pytest.mark.parametrize(("recorded", "adopted"), [((), ["mcp-native", RESOURCE]), ((RESOURCE,), ["mcp-native"])])
-def test_who_registered_a_client_that_becomes_ours_loses_the_token_for_it_first(
+def test_an_adopted_client_s_registration_token_is_revoked_first(
     access: AccessPolicy, recorded: tuple[str, ...], adopted: list[str]
 ) -> None:
     # With the managed marker, which an unauthenticated client can set at Keycloak's own registration endpoint.
@@ -177,7 +177,7 @@ def test_who_registered_a_client_that_becomes_ours_loses_the_token_for_it_first(
     assert max(changes.index(change) for change in first) < written
 
 
-def test_registration_is_shut_first_and_only_if_something_changes(access: AccessPolicy) -> None:
+def test_registration_is_disabled_first_and_only_if_something_changes(access: AccessPolicy) -> None:
     config = {"trusted-hosts": ["localhost"], "host-sending-registration-request-must-match": ["false"]}
     guard = {"id": "1", "config": {**config, "client-uris-must-match": ["true"]}}
     changes = plan(desired(access), CurrentState(realm={"enabled": True}, policies={"trusted-hosts/anonymous": guard}))
@@ -191,7 +191,7 @@ def test_registration_is_shut_first_and_only_if_something_changes(access: Access
 
 @pytest.mark.parametrize("other_changes", [True, False])
 @pytest.mark.parametrize("profile", ["closed", "initial-access-token", "cimd"])
-def test_a_door_that_shall_be_shut_and_is_not_is_named(
+def test_an_endpoint_that_should_be_closed_and_is_not_is_reported(
     access: AccessPolicy, profile: str, *, other_changes: bool
 ) -> None:
     members = {"profile": profile, "document_domains": ("clients.example",)}
@@ -270,7 +270,7 @@ def test_anything_else_does_not_fit_the_pattern(uri: str) -> None:
 
 
 @pytest.mark.requirement("bootstrap.redirect_uris")
-def test_a_vendors_uri_fits_exactly_itself(access: AccessPolicy) -> None:
+def test_a_vendors_uri_matches_exactly(access: AccessPolicy) -> None:
     for uri in (uri for uris in access.registration.vendors.values() for uri in uris):
         pattern = exact_pattern(uri)
         assert re.search(pattern, uri)
@@ -296,13 +296,13 @@ def test_each_registration_profile_has_its_own_patterns(access: AccessPolicy) ->
         {"MCP_PUBLIC_URL": "http://localhost.example.com/mcp"},
     ],
 )
-def test_demo_users_are_refused_unless_all_is_on_loopback(variables: dict[str, str]) -> None:
+def test_demo_users_are_rejected_unless_all_is_on_loopback(variables: dict[str, str]) -> None:
     with pytest.raises(ConfigError, match=r"^demo_users: ") as rejected:
         KeycloakSettings.load(environment(**variables))
     assert "\n" not in str(rejected.value)
 
 
-def test_open_registration_and_default_passwords_are_refused_off_loopback(tmp_path: Path) -> None:
+def test_open_registration_and_default_passwords_are_rejected_off_loopback(tmp_path: Path) -> None:
     text = (CONFIG / "access.yaml").read_text(encoding="utf-8")
     without_users = text[: text.index("demo_users:")]
     file = tmp_path / "access.yaml"
@@ -336,7 +336,7 @@ def test_open_registration_and_default_passwords_are_refused_off_loopback(tmp_pa
         ({"RUNNING_IN_CONTAINER": "1"}, "OAUTH_INTERNAL_URL"),
     ],
 )
-def test_what_cannot_work_is_refused_with_one_line(variables: dict[str, str], message: str) -> None:
+def test_settings_that_cannot_work_are_rejected_with_one_line(variables: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(message)) as rejected:
         KeycloakSettings.load(environment(**variables))
     assert "\n" not in str(rejected.value)
@@ -398,12 +398,12 @@ def test_a_secret_is_made_once_whole_and_private(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["secret"]
 
 
-def test_a_secret_that_can_be_kept_nowhere_is_one_line(tmp_path: Path) -> None:
+def test_a_secret_that_cannot_be_stored_is_reported_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="neither read nor written"):
         get_or_create_secret(tmp_path / "missing" / "secret")
 
 
-def test_a_person_who_has_a_demo_users_name_is_not_taken_over(access: AccessPolicy) -> None:
+def test_a_user_with_a_demo_user_s_name_is_not_adopted(access: AccessPolicy) -> None:
     for email in ("reader@company.example", None):
         user = {"id": "1", "username": "reader", "email": email}
         with pytest.raises(ConfigError, match="demo_users: reader already exists"):

@@ -52,7 +52,7 @@ def test_every_setting_of_the_server_reaches_it(services: dict[str, dict[str, An
     assert set(environment) <= set(NAMES)
 
 
-def test_no_service_is_handed_a_secret_by_the_file(services: dict[str, dict[str, Any]]) -> None:
+def test_no_service_gets_a_secret_from_the_compose_file(services: dict[str, dict[str, Any]]) -> None:
     for name, service in services.items():
         for variable, value in service.get("environment", {}).items():
             if "SECRET" in variable and not variable.endswith("_FILE"):
@@ -104,7 +104,7 @@ def test_a_misspelt_name_is_one_warning_without_its_value(
 
 @pytest.mark.requirement("login.trusted_issuer")
 @pytest.mark.parametrize("stack", ["", ".dex"])
-def test_the_login_is_told_the_issuer_that_the_server_has(stack: str) -> None:
+def test_the_login_gets_the_issuer_of_the_server(stack: str) -> None:
     content = yaml.safe_load((ROOT / f"docker-compose{stack}.yml").read_text(encoding="utf-8"))
     server_url = content["services"]["login"]["environment"]["OAUTH_SERVER_URL"]
     assert server_url == content["x-urls"]["OAUTH_SERVER_URL"]

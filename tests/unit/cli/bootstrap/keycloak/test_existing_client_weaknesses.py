@@ -86,7 +86,7 @@ def _found(access: AccessPolicy, clients: list[dict[str, Any]], **scopes: dict[s
         ),  # drift, which apply fixes
     ],
 )
-def test_what_a_client_of_others_still_carries_is_named(
+def test_what_an_unmanaged_client_still_carries_is_reported(
     access: AccessPolicy, members: dict[str, Any], found: list[str]
 ) -> None:
     client = {"id": UUID, "clientId": UUID, **members}
@@ -98,7 +98,7 @@ def test_what_a_client_of_others_still_carries_is_named(
     ("mapper", "there"),
     [(ROLES, True), (HARD_ROLE, True), (payloads.SUB_FORGING_MAPPER, True), (NOTE, False), (LOCALE, False)],
 )
-def test_a_scope_of_others_that_our_tokens_come_with_is_judged_too(
+def test_an_unmanaged_scope_in_our_tokens_is_checked_too(
     access: AccessPolicy, mapper: dict[str, Any], *, there: bool
 ) -> None:
     client = {"id": UUID, "clientId": UUID, **WITH_BASE_SCOPE, "defaultClientScopes": ["basic"]}

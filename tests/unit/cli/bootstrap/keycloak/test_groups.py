@@ -68,7 +68,7 @@ def about_groups(changes: list[Change]) -> list[str]:
     return [change.text for change in changes if change.object_label.startswith("group")]
 
 
-def test_what_takes_away_comes_before_scopes_are_bound_and_what_gives_after() -> None:
+def test_revoking_changes_come_before_scopes_are_bound_and_granting_ones_after() -> None:
     expected = desired({"staff": ("mcp-reader",), "new": ("mcp-writer",)})
     there = {"staff": group("staff", "mcp-writer"), "old": group("old", "mcp-admin")}
     default_groups = (DefaultGroup("id-all", "/all", frozenset({"mcp-reader", "theirs"})),)
@@ -101,7 +101,7 @@ def test_what_takes_away_comes_before_scopes_are_bound_and_what_gives_after() ->
     assert changes[texts.index(revoking[0])].path == ("default-groups", "id-all")
 
 
-def test_a_group_as_it_shall_be_is_left_alone() -> None:
+def test_a_group_in_its_desired_state_is_left_alone() -> None:
     there = {"staff": group("staff", "mcp-reader", "theirs", description="Ours", subGroupCount=2)}
     changes = plan(
         desired({"staff": ("mcp-reader",)}), CurrentState(realm=realm("staff"), groups=Groups(by_name=there))
@@ -109,7 +109,7 @@ def test_a_group_as_it_shall_be_is_left_alone() -> None:
     assert about_groups(changes) == []
 
 
-def test_a_mark_that_was_taken_off_is_put_back_beside_what_is_there() -> None:
+def test_a_removed_managed_by_marker_is_restored_beside_other_attributes() -> None:
     unmarked = group("staff", "mcp-reader", description="Ours") | {"attributes": {"theirs": ["1"]}}
     actual = CurrentState(realm=realm("staff"), groups=Groups(by_name={"staff": unmarked}))
     (change,) = [c for c in plan(desired({"staff": ("mcp-reader",)}), actual) if c.object_label == "group staff"]
@@ -117,7 +117,7 @@ def test_a_mark_that_was_taken_off_is_put_back_beside_what_is_there() -> None:
     assert [field.name for field in change.fields] == ["attributes.kept.by"]
 
 
-def test_only_a_group_that_is_neither_marked_nor_recorded_is_somebody_else_s() -> None:
+def test_only_a_group_with_neither_marker_nor_state_is_unmanaged() -> None:
     state = desired({"staff": ("mcp-reader",)})
     unmarked = group("staff") | {"attributes": {"kept.by": ["somebody"]}}
     theirs = Groups(by_name={"staff": unmarked})
@@ -171,7 +171,7 @@ class Seeing(Blind):
 @pytest.mark.requirement("weaknesses.default_group")
 @pytest.mark.parametrize(("session", "known"), [(Blind(), False), (Seeing(), True)], ids=["blind", "seeing"])
 @pytest.mark.parametrize("expected", [(), ("staff",)])
-def test_an_account_that_is_shown_no_groups_knows_that_there_may_be_some(
+def test_an_account_that_cannot_see_groups_assumes_that_there_may_be_some(
     session: Blind, expected: tuple[str, ...], *, known: bool
 ) -> None:
     session.requests.clear()
@@ -182,7 +182,7 @@ def test_an_account_that_is_shown_no_groups_knows_that_there_may_be_some(
 
 @pytest.mark.requirement("weaknesses.default_group")
 @pytest.mark.parametrize("known", [True, False])
-def test_what_an_apply_could_not_see_is_said(*, known: bool) -> None:
+def test_what_an_apply_could_not_see_is_reported(*, known: bool) -> None:
     actual = CurrentState(realm=realm(), groups=Groups(known=known))
     message = list(unreadable_warnings(actual))
     assert len(message) == (not known)
@@ -210,13 +210,13 @@ def test_a_demo_user_s_groups_are_compared_only_if_they_may_be_read(unread: dict
         (MAX_MEMBERS + 1, 2, "remove with more than 100 members and 2 subgroups,"),
     ],
 )
-def test_who_goes_with_a_group_is_said(members: int, below: int, message: str) -> None:
+def test_the_members_of_a_removed_group_are_reported(members: int, below: int, message: str) -> None:
     there = Groups(by_name={"old": group("old", subGroupCount=below)}, members={"old": members})
     (text,) = about_groups(plan(desired({}), CurrentState(realm=realm("old"), groups=there)))
     assert text.startswith(f"group old: {message}")
 
 
-def test_a_group_without_our_mark_or_without_a_record_is_not_removed() -> None:
+def test_a_group_without_the_managed_by_marker_or_without_state_is_not_removed() -> None:
     unmarked = Groups(by_name={"old": group("old") | {"attributes": {}}})
     assert about_groups(plan(desired({}), CurrentState(realm=realm("old"), groups=unmarked))) == []
     unrecorded = Groups(by_name={"old": group("old")})
@@ -226,7 +226,7 @@ def test_a_group_without_our_mark_or_without_a_record_is_not_removed() -> None:
 @pytest.mark.parametrize(
     "name", ["a/b", "/a", "", ".", "..", " a", "a ", "a\tb", "a\nb", "a\u200bb", "x" * 256, "a/\x1b[2J"]
 )
-def test_a_name_that_keycloak_would_read_otherwise_is_refused(name: str) -> None:
+def test_a_name_that_keycloak_would_read_otherwise_is_rejected(name: str) -> None:
     with pytest.raises(ConfigError, match=r"^groups\.") as rejected:
         check_groups(access_with({"fine": (), name: ()}))
     assert str(rejected.value).isprintable()
@@ -244,13 +244,13 @@ OPEN = CurrentState(
 
 @pytest.mark.requirement("weaknesses.default_group")
 @pytest.mark.parametrize(("roles", "there"), [({"mcp-reader"}, True), ({"theirs"}, False)])
-def test_a_scope_that_everybody_gets_by_a_group_is_a_hole(roles: set[str], *, there: bool) -> None:
+def test_a_scope_that_all_users_get_by_a_group_is_a_weakness(roles: set[str], *, there: bool) -> None:
     groups = Groups(default_groups=(DefaultGroup("id", "/all", frozenset(roles)),))
     found = {weakness.id for weakness in find_weaknesses(replace(OPEN, groups=groups), RESOURCE, [])}
     assert ("S1" in found) == there
 
 
-def test_a_group_by_which_people_administer_the_realm_is_a_hole() -> None:
+def test_a_group_that_grants_realm_administration_is_a_weakness() -> None:
     rights = frozenset({"a", "b", "c", "d", "e", "realm-admin"})
     composed = {"staff": EffectiveRoles(frozenset({"theirs"}), rights), "other": EffectiveRoles(frozenset())}
     groups = Groups(by_name={"staff": group("staff"), "other": group("other")}, composed=composed)
@@ -260,7 +260,7 @@ def test_a_group_by_which_people_administer_the_realm_is_a_hole() -> None:
     assert "members of the group staff administer the realm (a, b, c, d, e …): apply cannot" in weakness.text
 
 
-def test_a_group_that_brings_a_scope_by_a_role_inside_another_is_a_hole_unless_it_has_that_scope_anyway() -> None:
+def test_a_group_that_grants_a_scope_by_a_composite_role_is_a_weakness_unless_it_has_that_scope_anyway() -> None:
     composed = {"staff": EffectiveRoles(frozenset({"mcp-reader", "theirs"}))}
     open_realm = replace(OPEN, bindings={"mcp:tools": ScopeRoleBinding(realm=frozenset({"mcp-reader", "mcp-admin"}))})
 
@@ -276,7 +276,7 @@ def test_a_group_that_brings_a_scope_by_a_role_inside_another_is_a_hole_unless_i
     assert found("theirs", "mcp-admin") == []
 
 
-def test_groups_that_bring_nothing_or_look_alike_are_warnings() -> None:
+def test_groups_that_grant_nothing_or_look_alike_are_warnings() -> None:
     message = list(lint(access_with({"Staff": ("mcp-reader",), "staff": ("mcp-writer",), "empty": ()})))
     assert message == [
         "groups.staff: differs from 'Staff' only in upper and lower case",

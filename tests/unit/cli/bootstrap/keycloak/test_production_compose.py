@@ -114,7 +114,7 @@ def test_what_must_last_is_looked_after(services: dict[str, dict[str, Any]]) -> 
     assert {services[name]["command"] == ["start", "--optimized"] for name in ("keycloak", "keycloak-2")} == {True}
 
 
-def test_caddy_repeats_nothing_that_may_have_arrived_and_nobody_can_have_a_node_taken_out(
+def test_caddy_retries_no_request_that_may_have_arrived_and_no_client_can_disable_a_node(
     services: dict[str, dict[str, Any]],
 ) -> None:
     caddyfile = (KEYCLOAK / "Caddyfile").read_text(encoding="utf-8")
@@ -128,7 +128,7 @@ def test_caddy_repeats_nothing_that_may_have_arrived_and_nobody_can_have_a_node_
 
 
 @pytest.mark.requirement("login.trusted_issuer")
-def test_the_login_is_told_the_issuer_that_the_server_has() -> None:
+def test_the_login_gets_the_issuer_of_the_server() -> None:
     content = _read("docker-compose.production.yml")
     server_url = content["services"]["login"]["environment"]["OAUTH_SERVER_URL"]
     # The text after :? is compose's error message if the variable is missing.
@@ -200,7 +200,7 @@ def test_its_access_file_has_the_same_scopes_and_nothing_open() -> None:
         ({}, "changeme", "default password"),
     ],
 )
-def test_apply_refuses_what_is_safe_on_one_machine_only(
+def test_apply_rejects_settings_that_are_safe_on_loopback_only(
     change: dict[str, Any], secret: str, named: str, tmp_path: Path
 ) -> None:
     content = yaml.safe_load((ROOT / "idp-config" / "access.production.yaml").read_text(encoding="utf-8"))

@@ -48,7 +48,7 @@ def _grants(state: DesiredState) -> list[str]:
     return [grant for condition in conditions for grant in condition["configuration"].get("grant_types", [])]
 
 
-def test_with_upstreams_the_grant_is_refused_to_all_clients_but_the_servers(access: AccessPolicy) -> None:
+def test_with_upstreams_the_grant_is_denied_to_all_clients_but_the_servers(access: AccessPolicy) -> None:
     without, state = desired(load_access(CONFIG / "access.yaml")), desired(access)
     assert GRANT in _grants(without)
     assert set(_grants(without)) - set(_grants(state)) == {GRANT}
@@ -78,14 +78,14 @@ def test_an_upstream_is_a_client_a_scope_and_a_role_and_nothing_for_new_clients(
     assert desired(access).managed_state.clients == {RESOURCE, "mcp-native", "orders-api"}
 
 
-def test_each_claim_for_tools_is_the_persons_attribute_of_that_name(access: AccessPolicy) -> None:
+def test_each_claim_for_tools_is_the_users_attribute_of_that_name(access: AccessPolicy) -> None:
     mappers = _body(_changes(access)["scope mcp:tools"])["protocolMappers"]
     made = {mapper["config"]["user.attribute"]: mapper["config"]["claim.name"] for mapper in mappers[2:]}
     assert made == {"email": "email", "https://a.example/team": "https://a\\.example/team"}
     assert len(_body(_changes(access)["scope mcp:notes.read"])["protocolMappers"]) == 1
 
 
-def test_a_scope_of_somebody_else_is_refused_before_anything_is_written(access: AccessPolicy) -> None:
+def test_an_unmanaged_scope_is_rejected_before_anything_is_written(access: AccessPolicy) -> None:
     unmanaged = CurrentState(scopes={"orders.read": {"id": "1", "name": "orders.read"}})
     with pytest.raises(ConfigError, match=r"upstreams\.orders-api\.scopes\.orders\.read: the realm has"):
         require_writable(desired(access), unmanaged)
@@ -98,7 +98,7 @@ def test_an_apis_own_client_is_not_touched(access: AccessPolicy) -> None:
     assert "client orders-api" not in _changes(access, CurrentState(clients={"orders-api": theirs}))
 
 
-def test_what_keycloak_could_give_no_token_for_is_refused(tmp_path: Path) -> None:
+def test_an_upstream_that_keycloak_cannot_issue_tokens_for_is_rejected(tmp_path: Path) -> None:
     bare = load_access(access_file(tmp_path, upstreams={"orders-api": {"name": "Orders"}}))
     with pytest.raises(ConfigError, match=r"upstreams\.orders-api\.scopes: name one"):
         check_upstreams(bare)

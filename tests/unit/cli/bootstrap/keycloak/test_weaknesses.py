@@ -37,7 +37,7 @@ def _ids(actual: CurrentState, open_kinds: list[str] | None = None) -> list[str]
 
 
 @pytest.mark.requirement("existing_realm.weaknesses")
-def test_all_nine_are_named_on_a_realm_as_tutorials_set_it_up() -> None:
+def test_all_nine_weaknesses_are_reported_on_a_realm_as_tutorials_set_it_up() -> None:
     found = list(find_weaknesses(TUTORIAL, RESOURCE, NATIVE_ENDPOINTS))
     assert sorted(weakness.id for weakness in found) == [f"S{n}" for n in range(1, 10)]
     for weakness in found:
@@ -61,7 +61,7 @@ def test_all_nine_are_named_on_a_realm_as_tutorials_set_it_up() -> None:
         (VIEWERS, {"2": {"view-profile"}}, {"S1"}),
     ],
 )
-def test_a_scope_that_everybody_has_is_a_hole(
+def test_a_scope_that_all_users_have_is_a_weakness(
     binding: ScopeRoleBinding, default_roles: dict[str, set[str]], found: set[str]
 ) -> None:
     in_all_default_roles = frozenset({"reader"}.intersection(*default_roles.values()))
@@ -76,7 +76,7 @@ def test_a_scope_that_everybody_has_is_a_hole(
 
 
 @pytest.mark.requirement("existing_realm.weaknesses")
-def test_a_role_by_which_people_administer_the_realm_is_a_hole() -> None:
+def test_a_role_that_grants_realm_administration_is_a_weakness() -> None:
     actual = CurrentState(
         realm={}, parts={"reader": CompositeRoles(admin_roles=frozenset({"realm-admin"})), "writer": CompositeRoles()}
     )
@@ -112,7 +112,7 @@ def test_a_scope_for_the_resource_is_known_by_either_kind_of_audience(kind: str)
         ({**_policy("grant-type", grant_types=["client_credentials"]), "profiles": ["gone"]}, False),
     ],
 )
-def test_only_a_rule_that_really_refuses_the_grant_closes_the_first(policy: dict[str, Any], *, closed: bool) -> None:
+def test_only_a_rule_that_really_rejects_the_grant_closes_the_first(policy: dict[str, Any], *, closed: bool) -> None:
     actual = CurrentState(
         realm={},
         scopes={"mcp:tools": SCOPE},
@@ -124,7 +124,7 @@ def test_only_a_rule_that_really_refuses_the_grant_closes_the_first(policy: dict
 
 
 @pytest.mark.requirement("existing_realm.weaknesses")
-def test_patterns_that_do_not_bind_a_stranger_close_nothing() -> None:
+def test_patterns_that_do_not_bind_an_anonymous_client_close_nothing() -> None:
     executor = {
         "executor": "secure-client-uris-pattern",
         "configuration": {"client-uri-fields": ["redirectUris"], "allowed-patterns": ["^$"]},
@@ -140,7 +140,7 @@ def test_patterns_that_do_not_bind_a_stranger_close_nothing() -> None:
 
 
 @pytest.mark.requirement("existing_realm.weaknesses")
-def test_a_shared_secret_as_the_realms_algorithm_is_a_hole_that_apply_mends() -> None:
+def test_a_symmetric_algorithm_of_the_realm_is_a_weakness_that_apply_fixes() -> None:
     (weakness,) = [
         h
         for h in find_weaknesses(CurrentState(realm={"defaultSignatureAlgorithm": "HS512"}), RESOURCE, [])
@@ -199,7 +199,7 @@ def test_only_a_rule_for_every_such_client_closes_logins_on_other_devices(attrib
         ("urn:ietf:params:oauth:grant-type:device_code", "device codes"),
     ],
 )
-def test_a_grant_is_open_until_a_rule_refuses_it_to_everybody(grant: str, name: str) -> None:
+def test_a_grant_is_open_until_a_rule_denies_it_to_all_clients(grant: str, name: str) -> None:
     def describe(policy: dict[str, Any]) -> str:
         actual = CurrentState(realm={}, client_profiles=[REJECT_PROFILE], client_policies=[policy])
         return next(weakness.what for weakness in find_weaknesses(actual, RESOURCE, []) if weakness.id == "S9")
@@ -210,7 +210,7 @@ def test_a_grant_is_open_until_a_rule_refuses_it_to_everybody(grant: str, name: 
 
 @pytest.mark.requirement("existing_realm.weaknesses")
 @pytest.mark.parametrize(("allowed", "closed"), [(False, True), (True, False), (None, False)])
-def test_a_page_framed_at_logout_is_a_foreign_address_too(*, allowed: bool | None, closed: bool) -> None:
+def test_a_front_channel_logout_page_is_an_external_address_too(*, allowed: bool | None, closed: bool) -> None:
     fields = ["jwksUri", "requestUris", "sectorIdentifierUri", "backchannelLogoutUrl", "postLogoutRedirectUris"]
     fields += ["cibaClientNotificationEndpoint", "logoUri", "policyUri", "tosUri"]
     patterns = {"executor": "secure-client-uris-pattern", "configuration": {"client-uri-fields": fields}}
@@ -225,7 +225,7 @@ def test_a_page_framed_at_logout_is_a_foreign_address_too(*, allowed: bool | Non
 
 
 @pytest.mark.requirement("existing_realm.weaknesses")
-def test_a_consent_page_that_vouches_for_names_is_a_hole_whatever_endpoint_is_open() -> None:
+def test_a_consent_page_that_confirms_names_is_a_weakness_whatever_endpoint_is_open() -> None:
     assert "S8" in _ids(CurrentState(realm={}))
     message = {"en": {"oauthGrantTitle": "Somebody who calls itself {0}"}}
     assert "S8" not in _ids(CurrentState(realm={}, messages=message), NATIVE_ENDPOINTS)

@@ -179,7 +179,7 @@ async def test_while_keys_are_rotated_no_request_fails(realm: Realm) -> None:
     assert set(calls.statuses) == {200}
 
 
-async def test_the_tokens_of_a_removed_key_are_refused_after_key_max_age(realm: Realm) -> None:
+async def test_the_tokens_of_a_removed_key_are_rejected_after_key_max_age(realm: Realm) -> None:
     (old,) = tokens(realm)
     add_key(realm)
     (new,) = tokens(realm)
@@ -221,7 +221,7 @@ async def test_a_token_verifies_in_the_algorithm_the_realm_signs_with(
 
 
 @pytest.mark.requirement("keycloak.algorithms")
-async def test_a_realm_that_signs_with_a_shared_secret_is_not_believed(signing: Realm) -> None:
+async def test_a_realm_that_signs_with_a_shared_secret_is_not_trusted(signing: Realm) -> None:
     sign_with(signing, "HS256")
     (token,) = tokens(signing)
     assert header(token)["alg"] == "HS256"
@@ -231,7 +231,7 @@ async def test_a_realm_that_signs_with_a_shared_secret_is_not_believed(signing: 
     assert [line["reason"] for line in lines if line["event"] == "request_rejected"] == ["algorithm"]
 
 
-async def test_while_keycloak_hangs_known_keys_serve_and_unknown_ones_are_no_refusal(realm: Realm) -> None:
+async def test_while_keycloak_hangs_known_keys_verify_and_unknown_ones_are_503(realm: Realm) -> None:
     known, known_by_key = tokens(realm, 2)
     settings = settings_for(realm, KEY_MAX_AGE=f"{AGE}s", **PATIENT)
     with capture_logs() as lines:

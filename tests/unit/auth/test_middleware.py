@@ -20,7 +20,6 @@ from mcp_idp.auth.scopes import ScopeRequirements
 from mcp_idp.config.settings import Settings
 from mcp_idp.http.transport_security import TransportSecurity
 from mcp_idp.http_server.limits import MAX_BODY_BYTES
-from mcp_idp.principal import Principal
 from mcp_idp.testing.corpus.model import BOTH
 from mcp_idp.testing.issuer import Issuer, rsa_key
 from tests.support.app import running

@@ -24,8 +24,8 @@ _HEAD = """\
 Environment variables; compose reads them from `.env` too. All are optional. The server does not start with an invalid
 value, or with a name that looks like a misspelled setting; one line on standard error says what to change.
 
-Values marked *e.g.* are examples; the other values are the defaults. Scopes, roles and clients are not settings: they are
-in `idp-config/access.yaml`. Written by `python -m scripts.docs.settings_table` from `.env.example`.
+Values marked *e.g.* are examples; the other values are the defaults. Scopes, roles and clients are not settings: they
+are in `idp-config/access.yaml`. Written by `python -m scripts.docs.settings_table` from `.env.example`.
 """
 
 

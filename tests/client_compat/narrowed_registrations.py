@@ -19,7 +19,7 @@ def _row(name: str, source: str, /, **members: Any) -> Hostile:
 NARROWED = (
     _row(
         "client_credentials, with a secret",
-        "hole S1",
+        "weakness S1",
         grant_types=["client_credentials"],
         token_endpoint_auth_method="client_secret_post",
         scope="mcp:tools",
@@ -40,11 +40,11 @@ NARROWED = (
     _row("unsigned ID tokens", "RFC 8725 section 3.2", id_token_signed_response_alg="none"),
     _row("unsigned request objects", "RFC 9101 section 10.1", request_object_signing_alg="none"),
     _row("a subject of its own", "OpenID Connect Core section 8", subject_type="pairwise"),
-    _row("markup for a name", "hole S8", client_name="<script>alert(1)</script>"),
+    _row("markup for a name", "weakness S8", client_name="<script>alert(1)</script>"),
     _row("another client's name", "RFC 7591 section 5", client_name="Visual Studio Code"),
-    _row("an empty list of redirect URIs", "hole S6", redirect_uris=[]),
+    _row("an empty list of redirect URIs", "weakness S6", redirect_uris=[]),
     _row("every scope there is", "RFC 6749 section 3.3", scope="mcp:tools mcp:notes.read mcp:notes.write mcp:admin"),
-    Hostile("nothing at all", "hole S6", b"{}"),
+    Hostile("nothing at all", "weakness S6", b"{}"),
     Hostile(
         "the redirect URIs twice, the foreign one first",
         "RFC 8259 section 4",

@@ -209,7 +209,7 @@ def _anonymous_dev_principal(access: AccessPolicy) -> Principal:
 async def _warn_of_disabled_auth() -> None:
     while True:
         log.warning(
-            "authentication_disabled", hint="DISABLE_AUTH is set: everybody on this machine may call every tool as dev"
+            "authentication_disabled", hint="DISABLE_AUTH is set: every request may call every tool as the user dev"
         )
         await asyncio.sleep(_WARN_EVERY_SECONDS)
 

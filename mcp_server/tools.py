@@ -28,7 +28,7 @@ _OPERATIONS = {"add": operator.add, "subtract": operator.sub, "multiply": operat
 
 
 class CurrentTime(BaseModel):
-    """The time now, in four spellings of the same moment."""
+    """The current time in four formats."""
 
     current_time: str
     timezone: str
@@ -37,7 +37,7 @@ class CurrentTime(BaseModel):
 
 
 class WhoAmI(BaseModel):
-    """What the verified token says of its owner; never the token."""
+    """Claims of the verified token, never the token itself."""
 
     subject: str | None
     client: str | None
@@ -46,7 +46,7 @@ class WhoAmI(BaseModel):
 
 
 class Weather(BaseModel):
-    """The weather somewhere."""
+    """The weather at a location."""
 
     location: str
     condition: str
@@ -54,23 +54,23 @@ class Weather(BaseModel):
 
 
 class NoteCount(BaseModel):
-    """How much is kept here."""
+    """The number of stored notes, and of users with notes."""
 
     users: int
     notes: int
 
 
-@tool(title="Greet somebody")
-async def greet(name: Annotated[str, Field(max_length=200, description="Whom to greet")]) -> str:
-    """Greet somebody by name."""
+@tool(title="Greet")
+async def greet(name: Annotated[str, Field(max_length=200, description="The name to greet")]) -> str:
+    """Greet a person by name."""
     return f"Hello, {name}!"
 
 
-@tool(title="Count aloud")
+@tool(title="Count")
 async def count(
-    number: Annotated[int, Field(ge=1, le=600, description="How far to count, one number a second")], ctx: Context
+    number: Annotated[int, Field(ge=1, le=600, description="The number to count to, one per second")], ctx: Context
 ) -> str:
-    """Count up to a number, one a second, and tell each as it comes."""
+    """Count up to a number, one per second, and report each as progress."""
     for i in range(1, number + 1):
         await anyio.sleep(_SECOND)
         # The SDK sends the log message only to clients that accept them, and progress only if the client requested it.
@@ -79,9 +79,9 @@ async def count(
     return f"Counting to {number}"
 
 
-@tool(title="Tell the time")
+@tool(title="Get the time")
 async def get_time() -> CurrentTime:
-    """Tell the current time (UTC)."""
+    """Return the current time (UTC)."""
     now = datetime.now(UTC)
     return CurrentTime(
         current_time=now.isoformat(),
@@ -93,7 +93,7 @@ async def get_time() -> CurrentTime:
 
 @tool(title="Who am I?")
 async def whoami() -> WhoAmI:
-    """Tell who is logged in, through which client, with which scopes and until when."""
+    """Return the logged-in user, the client, the scopes and the expiry of the token."""
     principal = current_principal()
     ends = principal.expires_at
     return WhoAmI(
@@ -120,15 +120,15 @@ async def calculator(
     return _text_result(f"Result of {operation} {a:.15g} and {b:.15g}: {result:.15g}")
 
 
-@tool(title="Tell the weather")
-async def weather(location: Annotated[str, Field(max_length=200, description="Where")]) -> Weather:
-    """Tell the weather somewhere (made up: it is the same everywhere)."""
+@tool(title="Get the weather")
+async def weather(location: Annotated[str, Field(max_length=200, description="The location")]) -> Weather:
+    """Return the weather at a location (made up: it is the same everywhere)."""
     return Weather(location=location, condition="sandstorm", temperature_celsius=20)
 
 
 @tool(title="List your notes", scope="mcp:notes.read", streaming=False)
 async def note_list(ctx: Context[State]) -> list[str]:
-    """List the notes of whoever is logged in, the oldest first."""
+    """List the notes of the logged-in user, oldest first."""
     return _state(ctx).notes.list_for(current_principal())
 
 
@@ -136,17 +136,17 @@ async def note_list(ctx: Context[State]) -> list[str]:
 async def note_add(
     text: Annotated[str, Field(min_length=1, max_length=2000, description="What to remember")], ctx: Context[State]
 ) -> str:
-    """Keep a note for whoever is logged in."""
+    """Store a note for the logged-in user."""
     try:
         number = _state(ctx).notes.add(current_principal(), text)
     except NoteRejected as reason:
-        raise ToolError(f"the note is not kept: {reason}") from None
-    return f"Kept as note {number}"
+        raise ToolError(f"the note was not stored: {reason}") from None
+    return f"Stored as note {number}"
 
 
 @tool(title="Count all notes", scope="mcp:admin", streaming=False)
 async def note_count(ctx: Context[State]) -> NoteCount:
-    """Tell how many people keep how many notes here; not what is in them."""
+    """Return the number of users with notes and of all notes, without their content."""
     users, notes = _state(ctx).notes.counts()
     return NoteCount(users=users, notes=notes)
 
@@ -156,5 +156,5 @@ def _state(ctx: Context[State]) -> State:
 
 
 def _text_result(text: str, *, error: bool = False) -> CallToolResult:
-    """An answer in so many words; raising `ToolError` would put the tool's name before them."""
+    """Returns a text result; raising `ToolError` would prepend the tool's name."""
     return CallToolResult(content=[TextContent(type="text", text=text)], is_error=error)

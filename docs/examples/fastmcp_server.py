@@ -11,7 +11,7 @@ server = FastMCP("Orders")
 
 @server.tool  # type: ignore[untyped-decorator]  # where FastMCP is not installed
 async def my_orders() -> str:
-    """List the orders of whoever is logged in."""
+    """List the orders of the logged-in user."""
     return f"No orders of {current_principal().subject}"
 
 

@@ -17,7 +17,7 @@ server = MCPServer("Orders")
 
 @server.tool()
 async def my_orders() -> str:
-    """List the orders of whoever is logged in."""
+    """List the orders of the logged-in user."""
     token = get_access_token()  # the SDK's own; its `token` is empty: a token is not passed on
     return f"No orders of {token.subject if token else 'nobody'}"
 

@@ -31,7 +31,7 @@ def render_landing_page(settings: Settings, access: AccessPolicy) -> Response:
     """Renders the page. It depends only on the settings and the access file, so one response serves all requests."""
     clients = "\n".join(map(_client_section, client_snippets(settings.public_url)))
     login = (
-        "<strong>Authentication is disabled</strong> (DISABLE_AUTH): everybody on this machine is <code>dev</code>."
+        "<strong>Authentication is disabled</strong> (DISABLE_AUTH): every request runs as the user <code>dev</code>."
         if settings.disable_auth
         else f"Your client will send you to <code>{escape(settings.server_url)}</code> to log in."
     )

@@ -61,7 +61,7 @@ AUTH0 = ProviderProfile(
         registration="if the tenant allows it",
         documents="yes, registered by an administrator or by itself",
         resource="`resource`, with the Resource Parameter Compatibility Profile on",
-        pitfall="without RBAC on the API every scope goes to everybody who asks",
+        pitfall="without RBAC on the API every user gets every requested scope",
     ),
 )
 
@@ -97,7 +97,7 @@ ENTRA = ProviderProfile(
     logins=LoginNotes(
         registration="no",
         documents="no",
-        resource="a scope of the API, written in full (`api://…/…`); `resource` is refused",
+        resource="a scope of the API, written in full (`api://…/…`); `resource` is rejected",
         pitfall="`aud` is the API's application id, so `JWT_AUDIENCE` must be set",
     ),
 )
@@ -133,7 +133,7 @@ COGNITO = ProviderProfile(
         registration="if the pool allows it (Essentials and Plus)",
         documents="no",
         resource="nothing, unless the pool binds tokens to a resource: list the clients",
-        pitfall="access tokens have no `aud`: `issuers: … clients:` in the access file must list who counts",
+        pitfall="access tokens have no `aud`: `issuers: … clients:` in the access file must list the accepted clients",
     ),
 )
 
@@ -154,6 +154,6 @@ GOOGLE = ProviderProfile(
         registration="no",
         documents="no",
         resource="nothing",
-        pitfall="access tokens are opaque and name no resource: put Keycloak or Dex between",
+        pitfall="access tokens are opaque and have no resource: use Keycloak or Dex as the issuer",
     ),
 )

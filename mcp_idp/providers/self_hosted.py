@@ -23,8 +23,8 @@ KEYCLOAK = ProviderProfile(
     logins=LoginNotes(
         registration="yes",
         documents="experimental",
-        resource="an audience mapper on the scopes: the bootstrap makes it",
-        pitfall="without an audience mapper `aud` is `account`, and every token is refused",
+        resource="an audience mapper on the scopes, created by the bootstrap",
+        pitfall="without an audience mapper `aud` is `account`, and every token is rejected",
     ),
 )
 
@@ -42,10 +42,10 @@ DEX = ProviderProfile(
     scopes_from_roles=True,
     introspection=False,  # Dex has an endpoint, but it reports ID tokens as access tokens and refresh tokens as active
     logins=LoginNotes(
-        registration="no (a front answers for it)",
+        registration="no (a registration proxy adds it)",
         documents="no",
         resource="the scope `audience:server:client_id:<public URL>`, a client of that id existing",
-        pitfall="tokens have no scopes: people get them by their groups",
+        pitfall="tokens have no scopes: the users' groups grant them",
     ),
 )
 
@@ -59,7 +59,7 @@ NANOIDP = ProviderProfile(
         registration="yes",
         documents="no",
         resource="`resource`",
-        pitfall="for trying out on one machine only: the demo starts it",
+        pitfall="for trials on one machine only: the demo starts it",
     ),
 )
 
@@ -80,7 +80,7 @@ AUTHENTIK = ProviderProfile(
         registration="no",
         documents="no",
         resource="nothing: `aud` is the client id, so `JWT_AUDIENCE` must be that",
-        pitfall="without a signing key on the provider tokens are HS256, which nobody else can verify",
+        pitfall="without a signing key on the provider tokens are HS256, which this server cannot verify",
     ),
 )
 
@@ -99,7 +99,7 @@ ZITADEL = ProviderProfile(
     scopes_from_roles=True,
     opaque=True,
     logins=LoginNotes(
-        registration="from 2026, if switched on",
+        registration="from 2026, if enabled",
         documents="no",
         resource="the scope `urn:zitadel:iam:org:project:id:<project id>:aud`",
         pitfall="tokens are opaque unless the application is set to JWT",
@@ -119,9 +119,9 @@ ORY = ProviderProfile(
     opaque=True,
     introspection=False,  # the endpoint is on the admin port, which the metadata does not name
     logins=LoginNotes(
-        registration="if switched on",
+        registration="if enabled",
         documents="no",
-        resource="`audience`, which a client must be allowed; `resource` is not read",
+        resource="`audience`, which a client must be allowed; `resource` is ignored",
         pitfall="tokens are opaque unless `strategies.access_token` is `jwt`",
     ),
 )

@@ -204,7 +204,7 @@ def validate_claims(claims: Mapping[str, Any], rules: ClaimsPolicy, now: float) 
     has_end_user = _has_end_user(claims, rules.profile, client, subject)
     if not has_end_user and client not in rules.service_clients:
         raise InvalidToken(
-            TokenErrorReason.NO_END_USER, expected="a token of a logged-in person, or of a machine client", got=client
+            TokenErrorReason.NO_END_USER, expected="a token of a logged-in user, or of a service client", got=client
         )
     scopes = scopes_from_claims(claims, rules.profile, rules.access.scope_prefix)
     roles = roles_from_claims(claims, rules.roles_claim, rules.profile, rules.access)

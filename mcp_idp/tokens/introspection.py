@@ -211,7 +211,7 @@ class IntrospectionVerifier:
         if (known := self._active.get(token, _NO_KEYS, now)) is not None:
             return known.value
         if (rejection := self._rejections.get(token, _NO_KEYS, now)) is not None:
-            raise InvalidToken(rejection.value, got="what was refused a moment ago")
+            raise InvalidToken(rejection.value, got="a token that was rejected recently")
         outcome = await self._flights.get(token, lambda: self._introspect_once(token, jwt_principal))
         if isinstance(outcome, Exception):
             raise outcome

@@ -50,13 +50,13 @@ class NoteStore:
             NoteRejected: the token has no subject, or a maximum is reached.
         """
         if principal.subject is None:
-            raise NoteRejected("the token names nobody whose note this could be")
+            raise NoteRejected("the token has no user")
         owner = (principal.issuer, principal.subject)
         if owner not in self._notes_by_owner and len(self._notes_by_owner) >= self._max_users:
-            raise NoteRejected("no room for another person's notes")
+            raise NoteRejected("the note store has too many users")
         notes = self._notes_by_owner.setdefault(owner, [])
         if len(notes) >= self._max_per_user:
-            raise NoteRejected(f"at most {self._max_per_user} notes each")
+            raise NoteRejected(f"at most {self._max_per_user} notes per user")
         notes.append(text)
         return len(notes)
 

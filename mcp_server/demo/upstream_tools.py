@@ -30,7 +30,7 @@ class _TooLongError(Exception):
 
 
 class CallerInfo(BaseModel):
-    """Whom another API saw: the person, the program that called it, and what for."""
+    """The caller as the downstream API sees it: user, client, audience and scopes."""
 
     subject: str
     client: str
@@ -38,12 +38,12 @@ class CallerInfo(BaseModel):
     scopes: list[str]
 
 
-@tool(title="Ask another API whom it sees", open_world=True)
+@tool(title="Call a downstream API", open_world=True)
 async def upstream_whoami(
     audience: Annotated[str, Field(max_length=255, description="The API, by the audience of its tokens")],
     ctx: Context[State],
 ) -> CallerInfo:
-    """Call another API for whoever is logged in, and tell whom it saw."""
+    """Call a downstream API on behalf of the logged-in user, and return the caller that it saw."""
     state = ctx.request_context.lifespan_context
     url = _api_url(state.upstreams, audience)
     token = await exchange_token(audience)
@@ -52,7 +52,7 @@ async def upstream_whoami(
             return CallerInfo.model_validate_json(await _read(http, url, token))
     except (httpx.HTTPError, ValidationError, _TooLongError) as error:
         log.warning("downstream_api_failed", audience=audience, error=str(error)[:200])
-        raise ToolError(f"{audience} gave no answer that could be used") from None
+        raise ToolError(f"{audience} returned no usable response") from None
 
 
 async def _read(http: httpx.AsyncClient, url: str, token: str) -> bytes:
@@ -74,5 +74,5 @@ async def _read(http: httpx.AsyncClient, url: str, token: str) -> bytes:
 
 def _api_url(apis: Mapping[str, str], audience: str) -> str:
     if audience not in apis:
-        raise ToolError(f"no such API here; there are: {', '.join(apis)}")
+        raise ToolError(f"unknown API; available: {', '.join(apis)}")
     return apis[audience]

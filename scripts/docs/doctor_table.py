@@ -1,4 +1,4 @@
-"""Writes the tables of docs/doctor.md: `python -m scripts.docs.doctor_table`. What stands above them is kept."""
+"""Writes the tables of docs/doctor.md: `python -m scripts.docs.doctor_table`. The text above them is kept."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ START = "<!-- From here on written by `python -m scripts.docs.doctor_table`. -->
 
 
 def tables() -> str:
-    """The checks in their order, each with all that it can find."""
+    """Returns the checks in order, each with its possible findings."""
     return "\n".join(_lines()) + "\n"
 
 
 def whole_page(page: str) -> str:
-    """`page` with its tables as they should be."""
+    """Returns `page` with current tables."""
     return page.partition(START)[0] + START + "\n" + tables()
 
 

@@ -17,29 +17,29 @@ TABLE = GUIDES / "README.md"
 _HEAD = """\
 # Providers
 
-`OAUTH_SERVER_URL` is the whole migration: the issuer, byte for byte as its tokens say it. What else a provider needs
-stands in its guide; put the lines of *Here* into `.env`, then `docker compose up --no-deps mcp-server`. For
+To change the provider, set `OAUTH_SERVER_URL` to the issuer, exactly as in its tokens. The provider's guide lists
+other required settings; copy the lines of *Here* to `.env`, then run `docker compose up --no-deps mcp-server`. For
 introspection add the secret, and `OAUTH_CLIENT_SECRET_FILE=` (empty) so that compose does not mount its own.
 
-Written by `python -m scripts.docs.providers_table` from `mcp_idp/providers/`. Each row is tried on every run of the
-tests against an imitation that signs (`tests/provider_compat/`), set up with what the guide says and nothing else;
-Keycloak and nanoidp are tried for real as well. A guide is marked *ran* if its provider was run with this server, and
-*read* if it is taken from public documents only.
+Written by `python -m scripts.docs.providers_table` from `mcp_idp/providers/`. Every test run checks each row with a
+fake provider that signs tokens (`tests/provider_compat/`), with only the settings of the guide; Keycloak and nanoidp
+are also tested for real. A guide is marked *ran* if its provider was run with this server, and *read* if it is based
+on public documents only.
 """
 _TOKENS = """
-## What access tokens say
+## Access tokens
 
-*Told by*: what an access token has that an ID or refresh token of the same provider has not. *Who decides*: where it is
-*roles*, a scope in a token says what a client asked for, and not what the person may do; so roles or groups bring the
-scopes, as `scopes:` and `groups:` in `access.yaml` say, and scopes in the token can but narrow them. For one issuer
-`scopes_from:` in its entry under `issuers:` changes that.
+*Identified by*: what distinguishes an access token from ID and refresh tokens of the same provider. *Scopes from*:
+with *roles*, a scope in a token says what a client requested, not what the user may do; so roles or groups grant the
+scopes, as defined by `scopes:` and `groups:` in `access.yaml`, and scopes in the token only narrow them.
+`scopes_from:` in an entry under `issuers:` changes this for that issuer.
 
 """
 _LOGINS = """
-## What MCP clients find there
+## Support for MCP clients
 
-*Register*: whether clients register themselves (RFC 7591). Where they cannot, an administrator registers one, and
-people enter its id into their program. *CIMD*: whether a client's id may be the URL of a document about it.
+*Register*: whether clients can register themselves (RFC 7591). If not, an administrator registers a client, and users
+enter its id into their program. *CIMD*: whether a client's id may be the URL of its metadata document.
 
 """
 
@@ -62,12 +62,12 @@ def _chosen(profile: ProviderProfile) -> str:
 
 def _kinds(profile: ProviderProfile) -> str:
     if profile.unsupported_reason:
-        return "cannot be judged"
+        return "not supported"
     return "JWT, or opaque" if profile.opaque else "JWT"
 
 
 def _identified_by(profile: ProviderProfile) -> str:
-    """What makes an access token of one: "a; b" is both, "a or b" either, "no a, b" neither."""
+    """Returns what identifies an access token: "a; b" means both, "a or b" either, "no a, b" neither."""
     own_type = ["typ: at+jwt"] if profile.header_types == {"at+jwt"} else []
     kinds = {name: sorted(filter(None, accepted)) for name, accepted in profile.token_type_claims}
     must = [f"{name}: {' or '.join(values)}" for name, values in kinds.items() if values and _required(profile, name)]
@@ -113,10 +113,19 @@ def _tokens(profile: ProviderProfile) -> tuple[str, ...]:
 
 
 def table() -> str:
-    """The whole document."""
+    """Returns the whole document."""
     profiles = PROFILES.values()
-    tokens = ("provider", "chosen by", "access tokens", "told by", "audience", "client", "a person, if", "who decides")
-    logins = ("provider", "register", "CIMD", "what puts this server into `aud`", "what goes wrong first")
+    tokens = (
+        "provider",
+        "chosen by",
+        "access tokens",
+        "identified by",
+        "audience",
+        "client",
+        "user token if",
+        "scopes from",
+    )
+    logins = ("provider", "register", "CIMD", "what adds this server to `aud`", "common pitfall")
     rows = [
         (f"[{p.title}]({p.name}.md)", p.logins.registration, p.logins.documents, p.logins.resource, p.logins.pitfall)
         for p in profiles

@@ -18,53 +18,55 @@ if TYPE_CHECKING:
 
 TABLE = Path(__file__).parents[2] / "docs" / "registration.md"
 _HEAD = """\
-# Who may register a client
+# Client registration
 
-A client that the provider does not know registers itself before its first login (RFC 7591). `registration.profile` in
-`idp-config/access.yaml` says who may. The tables are what the tests hold the real provider to; written by `python -m
-scripts.docs.registration_table`, from `tests/client_compat/`.
+A client without a client id registers before its first login (RFC 7591). `registration.profile` in
+`idp-config/access.yaml` decides which clients may. The tests verify the tables with the real providers; they are
+written by `python -m scripts.docs.registration_table` from `tests/client_compat/`.
 
 *ran*: the real program registered, logged in and called this server, with a real Keycloak, and its requests were
-written down. *read*: its requests were taken from public source, logs or issues. Either way the tests send them as they
-stand: registration, login with the client's own parameters at each of its redirect URIs, a call that the server admits,
-a refresh, and the registration's end.
+recorded. *read*: its requests were taken from public source code, logs or issues. In both cases the tests send them
+unchanged: registration, login with the client's own parameters at each of its redirect URIs, a call that the server
+accepts, a refresh, and the deletion of the registration.
 """
 _CLIENTS = """\
-A *hosted* client runs on its vendor's machines and cannot reach a server on this one. A vendor's redirect URIs stand
-under `vendors` in the access file and count under some registration profiles only: a client whose URIs are not all let
-in is refused as a whole. ChatGPT uses one URI for everybody where the provider names itself in its answer (RFC 9207),
-as Keycloak does; where it shows a URI of the form `https://chatgpt.com/connector/oauth/…`, add that one to `vendors`.
+A *hosted* client runs on its vendor's machines and cannot reach a server on this machine. A vendor's redirect URIs
+are listed under `vendors` in the access file and allowed by some registration profiles only; a client is rejected if
+any of its URIs is not allowed. ChatGPT uses one URI for all users if the provider sends `iss` in the authorization
+response (RFC 9207), as Keycloak does; if ChatGPT shows a URI of the form `https://chatgpt.com/connector/oauth/…`, add
+it to `vendors`.
 """
 _REFRESH = """\
-A client that refreshes twice at once with one token, as two windows of one program may do, gets {better} and
+A client that refreshes twice concurrently with one token, as two windows of a program may do, gets {better} and
 {worse}{then}.
 """
-_ENDS = ", and its session ends: the person logs in again, the registration stays"
+_ENDS = ", and its session ends: the user must log in again, the registration stays"
 _HOSTILE = """\
-### What does not get in at {name}
+### Rejected registrations at {name}
 
-{count} requests, each sent under each registration profile{failures}.
+{count} requests, each sent with each registration profile{failures}.
 """
 _FAILURES = ".\nThose with a status fail inside the provider, and nothing is registered"
 _NARROWED = """\
-### What gets in and gets no more than others at {name}
+### Accepted registrations without additional rights at {name}
 
-The provider answers 201 to some of these, and takes away what they asked for: every such client asks for consent, must
-use PKCE with S256, has no redirect URI but the loopback one it named, and gets no token without a person.{more}
+The provider responds 201 to some of these but does not grant what they request: every such client requires consent
+and PKCE with S256, has only the loopback redirect URI that it registered, and gets no token without a user.{more}
 """
 _MORE = {
     "Keycloak": """ A *weakness* is
 what Keycloak allows by default, before the bootstrap; [Keycloak](keycloak.md#the-nine-weaknesses) lists them.""",
     "Dex": """ At the
-front they all get one of the same public clients.""",
+registration proxy they all get one of the same public clients.""",
 }
 _NOTES = {
     "Keycloak": """\
-Under the profile `cimd` nobody registers: a client is known by the document at its own URL ([Keycloak](keycloak.md)).
+With the profile `cimd` there is no registration: a client is identified by the URL of its metadata document
+([Keycloak](keycloak.md)).
 """,
     "Dex": """\
-The clients' requests are sent as they were seen with Keycloak; what a client would do otherwise at Dex was not seen,
-but for the official SDKs, which ran ([Dex](dex.md)).
+The clients' requests are those recorded with Keycloak; how a client's requests would differ with Dex is unknown,
+except for the official SDKs, which ran ([Dex](dex.md)).
 """,
 }
 
@@ -79,10 +81,10 @@ def _table(head: list[str], rows: Iterable[Iterable[str]]) -> str:
 
 def _cell(name: str, column: Column, lost: tuple[str, ...]) -> str:
     if name not in column.allowed:
-        return f"refused ({column.status})"
+        return f"rejected ({column.status})"
     if lost:
         return f"logs in, but not at {', '.join(f'`{uri}`' for uri in lost)}"
-    return "invited, logs in" if column.initial_access_token else "logs in"
+    return "logs in, with a token" if column.initial_access_token else "logs in"
 
 
 def _clients(provider: Provider) -> str:
@@ -96,7 +98,7 @@ def _clients(provider: Provider) -> str:
         )
         for name, profile in PROFILES.items()
     )
-    return _table(["client", "version", "seen", *(f"`{name}`" for name in columns)], rows)
+    return _table(["client", "version", "evidence", *(f"`{name}`" for name in columns)], rows)
 
 
 def _rejected(hostile: Iterable[Hostile], provider: Provider) -> list[Hostile]:
@@ -132,7 +134,7 @@ def _provider(name: str, provider: Provider) -> str:
             if (rejected := _rejected(group, provider))
         ),
         _NARROWED.format(name=name, more=_MORE[name]),
-        _tried("asked for", narrowed, provider),
+        _tried("requested", narrowed, provider),
     ]
     return "\n".join(parts)
 
@@ -148,7 +150,7 @@ def _sources() -> str:
 
 
 def _short(source: str) -> str:
-    """A link that reads well; a way of running the program stays as it is."""
+    """Returns a readable link; a description of how the program was run is returned unchanged."""
     if not source.startswith("https://github.com/") or " " in source:
         return source
     owner, repository, *rest = source.removeprefix("https://github.com/").split("/")
@@ -157,7 +159,7 @@ def _short(source: str) -> str:
 
 
 def table() -> str:
-    """The whole document."""
+    """Returns the whole document."""
     providers = (_provider(name, provider) for name, provider in EXPECTED.items())
     return "\n".join([_HEAD, *providers, _sources()])
 

@@ -31,14 +31,14 @@ are in `idp-config/access.yaml`. Written by `python -m scripts.docs.settings_tab
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Settings that one text explains, each with the value beside its name."""
+    """Settings with a common description, each with its value."""
 
     values: dict[str, str]
     text: str
 
 
 def sections() -> dict[str, list[Group]]:
-    """The groups of .env.example, by the title of their section."""
+    """Returns the groups of .env.example by section title."""
     found: dict[str, list[Group]] = {}
     groups: list[Group] = []
     for paragraph in (ROOT / ".env.example").read_text(encoding="utf-8").split("\n\n"):
@@ -58,7 +58,7 @@ def sections() -> dict[str, list[Group]]:
 
 
 def table() -> str:
-    """The whole document."""
+    """Returns the whole document."""
     return _HEAD + "".join(
         f"\n## {title[0].upper()}{title[1:]}\n\n| setting | what it does |\n|---|---|\n{''.join(map(_row, groups))}"
         for title, groups in sections().items()

@@ -91,7 +91,7 @@ async def test_the_tool_of_readme_is_served() -> None:
     server: MCPServer[Any] = MCPServer("t")
     register(server, module, ScopeRequirements(load_access(ROOT / "idp-config/access.yaml")))
     (tool,) = await server.list_tools()
-    assert (tool.name, tool.description) == ("my_orders", "List the orders of whoever is logged in.")
+    assert (tool.name, tool.description) == ("my_orders", "List the orders of the logged-in user.")
 
 
 def test_links_inside_the_repository_lead_somewhere() -> None:

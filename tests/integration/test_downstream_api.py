@@ -131,7 +131,7 @@ async def test_a_user_without_the_role_gets_a_tool_error_that_names_it(orders: O
     result = events(answer)[-1]["result"]
     assert result["isError"] is True
     assert f"issued no token for {API}: your account may have no role there" in result["content"][0]["text"]
-    assert f"no such API here; there are: {API}" in str(events(elsewhere)[-1]["result"])
+    assert f"unknown API; available: {API}" in str(events(elsewhere)[-1]["result"])
 
 
 @pytest.mark.requirement("downstream_api.audience")

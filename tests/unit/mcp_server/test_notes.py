@@ -57,7 +57,7 @@ def test_notes_are_bounded_per_user_and_by_the_number_of_users() -> None:
     notes = NoteStore(max_per_user=1, max_users=1)
     ada, bob, without_subject = (Principal("https://a", sub, "c", frozenset(), 2e9) for sub in ("ada", "bob", None))
     assert notes.add(ada, "one") == 1
-    for principal, fault in ((ada, "at most 1 notes"), (bob, "no room"), (without_subject, "names nobody")):
+    for principal, fault in ((ada, "at most 1 notes"), (bob, "too many users"), (without_subject, "no user")):
         with pytest.raises(NoteRejected, match=fault):
             notes.add(principal, "two")
     assert (notes.list_for(without_subject), notes.counts()) == ([], (1, 1))
@@ -68,7 +68,7 @@ async def test_a_note_too_many_is_a_tool_error() -> None:
         token = server.issuer.token(sub=..., **WRITER)
         result = events(await server.call("note_add", token, {"text": "x"}))[-1]["result"]
     assert result["isError"] is True
-    assert result["content"][0]["text"].startswith("Error executing tool note_add: the note is not kept")
+    assert result["content"][0]["text"].startswith("Error executing tool note_add: the note was not stored")
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ async def test_an_api_that_does_not_answer_is_a_tool_error(status: int, body: by
     with Api(status, body).listening() as api:
         response, _ = await _call_tool(tmp_path, api.url)
     assert response["result"]["isError"] is True
-    assert "orders-api gave no answer that could be used" in str(response)
+    assert "orders-api returned no usable response" in str(response)
     assert "Bearer" not in str(response)
     assert len(api.displayed) == 1  # no redirect is followed
 
@@ -112,7 +112,7 @@ async def test_only_an_api_with_an_address_is_called(tmp_path: Path) -> None:
     with Api(200, b"{}").listening() as api:
         response, _ = await _call_tool(tmp_path, api.url, "silent")
         assert api.displayed == []
-    assert "no such API here; there are: orders-api" in str(response)
+    assert "unknown API; available: orders-api" in str(response)
 
 
 async def test_without_an_address_there_is_no_such_tool(tmp_path: Path) -> None:

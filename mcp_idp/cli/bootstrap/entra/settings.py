@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from mcp_idp.config.env import EnvReader
 
-# docs/entra-front.md documents each.
+# docs/entra-registration-proxy.md documents each.
 NAMES = ("OAUTH_SERVER_URL", "JWT_ISSUER", "MCP_PUBLIC_URL", "FRONT_CLIENT_ID", "FRONT_FILES", "ACCESS_FILE")
 FOLDER = "FRONT_FILES"
 _PROFILES = ("open-dev", "loopback-only", "closed")

@@ -109,7 +109,7 @@ class DesiredState:
     def allowed_grants(self) -> frozenset[str]:
         """Grant types that the access file requires and `client-policies.yaml` rejects for all clients.
 
-        Keycloak 26.7.5 cannot reject one grant for "all clients but these": docs/decisions/keycloak-machine-clients.md.
+        Keycloak 26.7.5 cannot reject one grant for "all clients but these": docs/decisions/keycloak-service-clients.md.
         """
         return frozenset({CLIENT_CREDENTIALS} if self.access.machine_clients else ())
 

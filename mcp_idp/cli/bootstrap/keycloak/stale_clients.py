@@ -3,7 +3,7 @@
 Keycloak stores no creation time for a client, but its events have one: an event when a client registers and one when it
 exchanges an authorization code. Events are kept for `eventsExpiration` (realm.yaml). A client without a registration
 event is therefore at least as old as the realm's oldest event. The bootstrap records nothing on the client itself;
-docs/decisions/keycloak-how-old-is-a-client.md says why.
+docs/decisions/keycloak-client-age.md says why.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 One of them concerns User-Managed Access 2.0. A client that registers with the grant of permission tickets becomes a
 Keycloak resource server. With its own token it can store any number of resources and policies in Keycloak's database,
 and learn whether a user name exists. No client policy of 26.7.5 can reject this for anonymous clients alone
-(docs/decisions/keycloak-machine-clients.md); only a server option can disable it.
+(docs/decisions/keycloak-service-clients.md); only a server option can disable it.
 """
 
 from __future__ import annotations

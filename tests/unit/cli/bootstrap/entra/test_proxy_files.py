@@ -101,7 +101,7 @@ def test_a_second_render_changes_nothing(
 
 
 def test_the_guide_documents_every_setting_and_the_compose_file_hands_it_through() -> None:
-    guide = (ROOT / "docs" / "entra-front.md").read_text(encoding="utf-8")
+    guide = (ROOT / "docs" / "entra-registration-proxy.md").read_text(encoding="utf-8")
     compose = (ROOT / "docker-compose.entra.yml").read_text(encoding="utf-8")
     for name in NAMES:
         assert name in guide, name

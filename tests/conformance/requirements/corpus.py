@@ -27,9 +27,11 @@ REQUIREMENTS = (
     ),
     Requirement("corpus.size", "ours", "The corpus has at least 120 rows, each another sentence and another attack."),
     Requirement(
-        "corpus.checks", "ours", "Every check has rows and every row a check, whose source text is there exactly once."
+        "corpus.removal",
+        "ours",
+        "The checks of the modules that decide who is let in are found by their form, and each is removed by itself.",
     ),
-    Requirement("corpus.proof", "ours", "Without any one of the checks at least one row of the corpus turns red."),
+    Requirement("corpus.proof", "ours", "Without any one of the checks at least one test fails."),
     Requirement("corpus.table", "ours", "docs/attacks.md lists the corpus as it is."),
     Requirement(
         "corpus.any_input",

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcp_idp.testing.corpus.families import CORPUS, FAMILIES
-from tests.corpus.checks import CHECKS
 from tests.support.dex_rows import NO_PLACE, OTHERWISE, OWN, rows_at_dex
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ _HEAD = """\
 
 What is tried against this server on every run of its tests, what it answers, and the check that stops it: {rows} rows,
 {checks} checks. Written by `python -m scripts.docs.attacks_table`; the rows are in `mcp_idp/testing/corpus/`.
-`python -m tests.corpus.prove` takes each check away in turn and shows that a row turns red.
+`./scripts/mutate` removes each check in turn and shows that a test fails: see [Mutants](mutation-testing.md).
 
 An answer reads *status, error of the challenge (logged reason)*; 0 is a connection that ends without an answer.
 """
@@ -58,7 +57,7 @@ def _row(attack: Attack) -> str:
 
 def table() -> str:
     """The whole document."""
-    parts = [_HEAD.format(rows=len(CORPUS), checks=len(CHECKS))]
+    parts = [_HEAD.format(rows=len(CORPUS), checks=len({attack.check for attack in CORPUS}))]
     for family, attacks in FAMILIES.items():
         parts.append(f"## {family}\n\n{_COLUMNS}{''.join(map(_row, attacks))}")
     return "\n".join([*parts, _at_dex()])

@@ -112,7 +112,7 @@ class Attack:
     Attributes:
         name: a sentence: what is tried.
         source: the clause or the published advisory that it comes from.
-        check: the check that stops it, by its label.
+        check: a label for the check that stops it.
         send: makes it, from a provider that really signs: a token, a request, or the bytes of a connection.
         status: of the answer; 0 where the connection ends without one.
         challenge: the error code of the challenge; "" in a challenge without one, None without a challenge.

@@ -1,0 +1,304 @@
+"""Removes the checks of some modules one at a time and prints the removals that no test notices.
+
+The second stage of `./scripts/mutate`. `finder.py` finds the checks. Coverage of one run of `TESTS` tells which tests
+run which line, so each removal meets only the tests that can notice it: first those that run the branch behind the
+check, and none after the first that fails.
+
+    .venv/bin/python -m scripts.mutation.remove_checks [NAME ...]
+
+Exit codes: 0 every unnoticed removal is in docs/mutation-testing.md, 1 one is not, 2 cannot run.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import os
+import shutil
+import sys
+import time
+from fnmatch import fnmatch
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from coverage import CoverageData
+
+from scripts.mutation.finder import find_removals
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from scripts.mutation.finder import Removal
+
+ROOT = Path(__file__).parents[2]
+EXPLAINED = ROOT / "docs" / "mutation-testing.md"
+MODULES = (
+    "mcp_idp/auth/bearer.py",
+    "mcp_idp/auth/context.py",
+    "mcp_idp/auth/middleware.py",
+    "mcp_idp/auth/scopes.py",
+    "mcp_idp/http/body.py",
+    "mcp_idp/http/router.py",
+    "mcp_idp/http/transport_security.py",
+    "mcp_idp/http_server/connections.py",
+    "mcp_idp/http_server/limits.py",
+    "mcp_idp/http_server/protocol.py",
+    "mcp_idp/oauth/discovery.py",
+    "mcp_idp/oauth/endpoints.py",
+    "mcp_idp/oauth/http.py",
+    "mcp_idp/providers/self_hosted.py",
+    "mcp_idp/tokens/claims.py",
+    "mcp_idp/tokens/introspection.py",
+    "mcp_idp/tokens/issuers.py",
+    "mcp_idp/tokens/jwks.py",
+    "mcp_idp/tokens/jwt.py",
+    "mcp_idp/util/strict_json.py",
+)
+"""The modules that decide who is let in; the rows of the corpus name the checks in them."""
+
+TESTS = (
+    "tests/corpus/test_corpus.py",
+    "tests/unit/tokens",
+    "tests/unit/auth",
+    "tests/unit/http",
+    "tests/unit/http_server/test_connections.py",
+    "tests/unit/http_server/test_protocol.py",
+    "tests/unit/oauth",
+    "tests/unit/util",
+    "tests/unit/test_application.py",
+    "tests/unit/test_attacks.py",
+    "tests/provider_compat",
+)
+"""The corpus, then what it does not reach. Without the tests that start processes."""
+
+_COPIED = ("mcp_idp", "mcp_server", "tests", "idp-config", "scripts", "docs", "pyproject.toml")
+_OPTIONS = ("-q", "-p", "no:cacheprovider", "--assert=plain", "-m", "not full and not containers", "--timeout=60")
+_MAX_SECONDS = 600  # for all tests of one removal
+_PROGRESS_EVERY = 25
+# Imported once, before the processes that run tests are forked: most of what their start would cost.
+_PRELOADED = ("httpx", "hypothesis", "jwt", "mcp.server.mcpserver", "structlog.testing", "uvicorn", "yaml")
+
+Contexts = dict[str, dict[int, set[str]]]  # module, line number, ids of the tests that run the line
+
+
+class _Selection:
+    """A pytest plugin that runs only the chosen tests, in an order of preference."""
+
+    def __init__(self, first: Collection[str], then: Collection[str]) -> None:
+        self._first = frozenset(first)
+        self._then = frozenset(then)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Keeps the chosen tests."""
+        first = [item for item in items if item.nodeid in self._first]
+        items[:] = first + [item for item in items if item.nodeid in self._then - self._first]
+
+
+class _Failures:
+    """A pytest plugin that writes the ids of the tests that failed to a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._failed: set[str] = set()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Records one report."""
+        if report.failed:
+            self._failed.add(report.nodeid)
+
+    def pytest_sessionfinish(self) -> None:
+        """Writes the file."""
+        self._path.write_text(json.dumps(sorted(self._failed)), encoding="utf-8")
+
+
+def copy_tree(folder: Path) -> None:
+    """Copies what the tests need, as it is in the working tree."""
+    for name in _COPIED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(ROOT / name, folder / name)
+
+
+def start_tests(folder: Path, arguments: Iterable[str], plugin: object) -> int:
+    """Runs pytest in a process of its own, on the copy in `folder`.
+
+    Returns:
+        The id of the process. Its exit code is pytest's; 1 as well if the tests take longer than `_MAX_SECONDS`.
+    """
+    if pid := os.fork():
+        return pid
+    code = 1
+    try:
+        os.chdir(folder)
+        sys.path[:] = [str(folder), *(entry for entry in sys.path if entry not in {"", str(ROOT)})]
+        for name in [name for name in sys.modules if name.partition(".")[0] == "scripts"]:
+            del sys.modules[name]
+        with (folder / "pytest.log").open("w") as output:
+            os.dup2(output.fileno(), 1)
+            os.dup2(output.fileno(), 2)
+        faulthandler.dump_traceback_later(_MAX_SECONDS, exit=True)
+        code = pytest.main([*_OPTIONS, *arguments], plugins=[plugin])
+    finally:
+        os._exit(code)
+
+
+def measure(folder: Path) -> Contexts:
+    """Runs `TESTS` once, without any removal, and returns which tests run which lines.
+
+    Tests that fail are left out: some measure memory and cannot pass while coverage is measured.
+
+    Raises:
+        ChildProcessError: pytest could not run.
+    """
+    failures = folder / "failed.json"
+    coverage = ("--cov=mcp_idp", "--cov-context=test", "--cov-report=")
+    pid = start_tests(folder, (*coverage, *TESTS), _Failures(failures))
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if code not in {0, 1} or not failures.exists():
+        raise ChildProcessError(f"the tests do not run: {folder / 'pytest.log'}")
+    failed = set(json.loads(failures.read_text(encoding="utf-8")))
+    data = CoverageData(str(folder / ".coverage"))
+    data.read()
+    contexts: Contexts = {}
+    for module in MODULES:
+        lines = data.contexts_by_lineno(str(folder / module))
+        contexts[module] = {
+            line: {name.rpartition("|")[0] for name in names if name} - failed for line, names in lines.items()
+        }
+    print(f"{len(_all_tests(contexts))} tests reach the checks", end="", flush=True)
+    print(f"; {len(failed)} fail while coverage is measured and are left out:" if failed else "", *sorted(failed))
+    return contexts
+
+
+def select_tests(removal: Removal, contexts: Contexts) -> tuple[set[str], set[str]]:
+    """Returns the ids of the tests that run the branch of the check, and of all that run the check."""
+    if not removal.lines:
+        return set(), _all_tests(contexts)
+    lines = contexts[removal.module]
+    first = set().union(*(lines.get(line, set()) for line in removal.branch))
+    return first, first.union(*(lines.get(line, set()) for line in removal.lines))
+
+
+def _all_tests(contexts: Contexts) -> set[str]:
+    return {name for lines in contexts.values() for names in lines.values() for name in names}
+
+
+class _Copies:
+    """Copies of the tree, in each of which one removal at a time is tested.
+
+    Args:
+        original: the tree without any removal.
+        folders: the copies of it.
+        contexts: the result of `measure`.
+    """
+
+    def __init__(self, original: Path, folders: Iterable[Path], contexts: Contexts) -> None:
+        self._original = original
+        self._free = list(folders)
+        self._contexts = contexts
+        self._running: dict[int, tuple[Removal, Path]] = {}
+
+    def unnoticed(self, removals: Iterable[Removal]) -> list[Removal]:
+        """Tests the removals, and returns those that no test notices."""
+        waiting, found, began = list(removals), [], time.monotonic()
+        total = len(waiting)
+        while waiting or self._running:
+            if waiting and self._free:
+                if not self._start(waiting[0]):
+                    found.append(waiting[0])
+                del waiting[0]
+                continue
+            removal, noticed = self._finish()
+            if not noticed:
+                found.append(removal)
+            done = total - len(waiting) - len(self._running)
+            if done % _PROGRESS_EVERY == 0 or done == total:
+                seconds = time.monotonic() - began
+                print(f"  {done} of {total} removed, {len(found)} unnoticed, {seconds:.0f} s", flush=True)
+        return found
+
+    def _start(self, removal: Removal) -> bool:
+        """Starts the tests of one removal; False if no test reaches the check."""
+        first, then = select_tests(removal, self._contexts)
+        if not then:
+            return False
+        folder = self._free.pop()
+        source = (self._original / removal.module).read_bytes()
+        (folder / removal.module).write_bytes(removal.apply(source))
+        files = {name.partition("::")[0] for name in then}
+        pid = start_tests(folder, ("--exitfirst", *sorted(files, key=_place)), _Selection(first, then))
+        self._running[pid] = (removal, folder)
+        return True
+
+    def _finish(self) -> tuple[Removal, bool]:
+        """Waits for the next end of tests; returns their removal, and whether it was noticed."""
+        pid, status = os.wait()
+        removal, folder = self._running.pop(pid)
+        shutil.copy2(self._original / removal.module, folder / removal.module)
+        self._free.append(folder)
+        code = os.waitstatus_to_exitcode(status)
+        if code == pytest.ExitCode.NO_TESTS_COLLECTED:
+            raise ChildProcessError(f"{removal.name}: no test was found")
+        return removal, code != 0
+
+
+def _place(file: str) -> int:
+    return next(number for number, start in enumerate(TESTS) if file.startswith(start))
+
+
+def short_name(removal: Removal) -> str:
+    """Names a removal as docs/mutation-testing.md does: without the package."""
+    return removal.name.removeprefix("mcp_idp.")
+
+
+def describe(removal: Removal, source: bytes) -> str:
+    """Returns the place of a removal in the module's source text, and the lines before (-) and after it (+)."""
+    begin = source.rfind(b"\n", 0, removal.start) + 1
+    end = source.find(b"\n", removal.end)
+    before = source[begin:end].decode()
+    after = (source[begin : removal.start] + removal.text + source[removal.end : end]).decode()
+    changes = [*(f"- {line}" for line in before.splitlines()), *(f"+ {line}" for line in after.splitlines())]
+    number = source.count(b"\n", 0, removal.start) + 1
+    return "\n".join((f"{removal.module}:{number}", *changes))
+
+
+def without_reason(found: Iterable[Removal], page: str) -> list[Removal]:
+    """Returns the removals that the text of docs/mutation-testing.md does not name."""
+    return [removal for removal in found if f"`{short_name(removal)}`" not in page]
+
+
+def main(*names: str) -> int:
+    """Removes the checks whose names match one of `names` (as in a shell), all by default."""
+    began, jobs = time.monotonic(), int(os.environ.get("JOBS") or os.cpu_count() or 1)
+    work = ROOT / ".mutants" / "checks"
+    original, *folders = (work / name for name in ("original", *map(str, range(jobs))))
+    shutil.rmtree(work, ignore_errors=True)
+    copy_tree(original)
+    removals = [removal for module in MODULES for removal in find_removals(module, (original / module).read_bytes())]
+    removals = [each for each in removals if not names or any(fnmatch(each.name, name) for name in names)]
+    if not removals:
+        print(f"no check is named {' or '.join(names)}")
+        return 0
+    for module in _PRELOADED:
+        import_module(module)
+    contexts = measure(original)
+    for folder in folders:
+        shutil.copytree(original, folder)
+    found = _Copies(original, folders, contexts).unnoticed(removals)
+    unexplained = without_reason(found, EXPLAINED.read_text(encoding="utf-8"))
+    for removal in unexplained:
+        source = (original / removal.module).read_bytes()
+        print(f"\nnot in docs/mutation-testing.md: `{short_name(removal)}`, {describe(removal, source)}")
+    print(
+        f"{len(removals)} checks removed, {len(removals) - len(found)} noticed, {len(found)} not, {len(unexplained)} "
+        f"of them without a reason: {time.monotonic() - began:.0f} s"
+    )
+    return 1 if unexplained else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -12,6 +12,7 @@ import json
 import os
 import sys
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -20,7 +21,7 @@ from mcp_idp.config.env import SettingsError
 from mcp_idp.errors import AuditUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from mcp_idp.principal import Principal
     from mcp_idp.util.clock import Clock
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 STANDARD_OUTPUT = "stdout"
 _LONGEST = 200  # characters of an untrusted value
+_MOST_NAMES = 20
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 _NAMED = frozenset({"tools/call", "prompts/get"})
 
 
@@ -43,7 +46,7 @@ class AuditLog:
         self._write = write
         self._clock = clock
 
-    def record_decision(
+    def record_decision(  # noqa: PLR0913 - keyword arguments
         self,
         status: int | None,
         *,
@@ -51,8 +54,10 @@ class AuditLog:
         message: Mapping[str, Any] | None,
         correlation_id: str,
         reason: str | None = None,
+        runs: Sequence[str] = (),
+        within: str | None = None,
     ) -> None:
-        """Records the decision about one request.
+        """Records the decision about one request, or about something that a request runs.
 
         Args:
             status: the HTTP status of the rejection; None if the request is forwarded to the application.
@@ -61,13 +66,18 @@ class AuditLog:
             correlation_id: identifies the decision; for a rejection, it is also in the log of the process and in the
                 response body.
             reason: why the request was rejected.
+            runs: the other names of the tool or prompt that the message runs.
+            within: the name in the request, if the decision is about something else that the request runs.
 
         Raises:
             AuditUnavailable: the line could not be written.
         """
         method, target = _method_and_target(message)
         decision = "allowed" if status is None else "denied"
-        self._write_event(decision, principal, method, target, correlation_id, status=status, reason=reason)
+        more: dict[str, Any] = {"runs": [_bounded(name) for name in runs[:_MOST_NAMES]]} if runs else {}
+        if within is not None:
+            more["within"] = _bounded(within)
+        self._write_event(decision, principal, method, target, correlation_id, status=status, reason=reason, more=more)
 
     def record_token_exchange(
         self, principal: Principal, audience: str, *, correlation_id: str, reason: str | None = None
@@ -96,6 +106,7 @@ class AuditLog:
         *,
         status: int | None = None,
         reason: str | None = None,
+        more: Mapping[str, Any] = _NOTHING,
     ) -> None:
         event = {
             "time": datetime.fromtimestamp(self._clock.now(), UTC).isoformat(timespec="milliseconds"),
@@ -109,6 +120,7 @@ class AuditLog:
             "method": method,
             "target": target,
             "correlation_id": correlation_id,
+            **more,
         }
         try:
             self._write(json.dumps(event, separators=(",", ":")))

@@ -10,6 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 import uvicorn
+from fastmcp.server.providers.fastmcp_provider import (
+    FastMCPProviderPrompt,
+    FastMCPProviderResource,
+    FastMCPProviderTool,
+)
+from mcp.server.mcpserver import MCPServer
 from packaging.requirements import Requirement
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -23,7 +29,12 @@ if TYPE_CHECKING:
 
 # What uses them. `HttpToolsProtocol` and what hangs on it are described nowhere, so all of its names count as private.
 PROTOCOL = ("mcp_idp/http_server/graceful_protocol.py", "mcp_idp/http_server/protocol.py")
-BOUNDED = {"uvicorn": {"_start_asgi_task", "_unset_keepalive_if_required", "_types"}}
+BOUNDED = {
+    "uvicorn": {"_start_asgi_task", "_unset_keepalive_if_required", "_types"},
+    "mcp": {"_tool_manager", "_prompt_manager"},
+}
+# The adapter of FastMCP uses this one. Names that our own code defines too are not found by reading.
+MOUNTED = {"_server": (FastMCPProviderTool, FastMCPProviderResource, FastMCPProviderPrompt)}
 # Of the standard library: a documented method of named tuples, and a type for annotations only.
 STANDARD = {"_replace", "_SubParsersAction"}
 CODE = [
@@ -137,11 +148,20 @@ def test_a_name_that_is_gone_is_named(name: str) -> None:
 @pytest.mark.requirement("dependencies.private_names")
 def test_each_private_name_is_known_and_its_dependency_has_an_upper_bound() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    asked = {need.name: need for need in map(Requirement, project["dependencies"])}
+    needs = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    asked = {need.name: need for need in map(Requirement, needs)}
 
     known = STANDARD.union(*BOUNDED.values())
     assert {name: path for name, path in private_names().items() if name not in known} == {}
     assert known <= private_names().keys()
-    for dependency in BOUNDED:
+    for dependency in (*BOUNDED, "fastmcp"):
         operators = {part.operator for part in asked[dependency].specifier}
         assert operators & {"<", "<=", "==", "~="}, dependency
+
+
+@pytest.mark.requirement("dependencies.private_names")
+def test_the_sdk_and_fastmcp_have_each_name_that_the_adapters_use() -> None:
+    server: MCPServer[object] = MCPServer("any")
+    assert gone({"_tool_manager.get_tool", "_prompt_manager.get_prompt"}, server) == []
+    for name, components in MOUNTED.items():
+        assert [component for component in components if name not in component.__private_attributes__] == []

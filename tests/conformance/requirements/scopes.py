@@ -47,6 +47,11 @@ REQUIREMENTS = (
         "Once the access file has `tools`, a tool that is neither there nor registered is 403 without a challenge.",
     ),
     Requirement(
+        "scopes.what_runs",
+        "ours, measured: transforms and mounts of FastMCP run a tool under other names",
+        "A call needs the scopes of everything that it runs; what cannot be judged is refused until it is listed.",
+    ),
+    Requirement(
         "scopes.lists",
         "RS-27; TOOLS_LIST",
         "Lists show what the token is good for, what a login could bring, or all; their results are private.",
@@ -56,6 +61,7 @@ REQUIREMENTS = (
         "ours",
         "protect() puts the same middleware before the SDK's and a plain Starlette application, lifespan included.",
     ),
+    Requirement("protect.no_fastmcp", "ours", "The library imports FastMCP only where somebody uses it."),
     Requirement(
         "protect.only_mcp", "ours", "What else such an application serves is 404: no way around the middleware."
     ),

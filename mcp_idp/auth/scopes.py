@@ -218,31 +218,29 @@ class ScopeRequirements:
     def _of_other(self, method: str) -> tuple[str, ...]:
         """Judges a method that MCP does not define: an extension's."""
         requirement = self._methods.get(method) or self._methods.get(OTHERS)
-        if requirement is not None:
-            return requirement.static_scopes
+        return self._unlisted("methods", method) if requirement is None else requirement.static_scopes
+
+    def _unlisted(self, block: str, name: object) -> tuple[str, ...]:
+        """Judges what is neither listed nor added here: it requires the base scope, or is rejected."""
         if self._access.is_strict:
-            raise NotListed("methods", method)
+            raise ToolNotListed(name) if block == "tools" else NotListed(block, name)
         return self._base
 
     def _of_tool(self, params: Mapping[str, Any]) -> tuple[str, ...]:
         """Compares names exactly, because the application might accept other spellings of a name for the same tool."""
-        name = params.get("name")
-        return self._for_named(self.tools, name, params, ToolNotListed(name))
+        return self._for_named("tools", self.tools, params)
 
     def _of_prompt(self, params: Mapping[str, Any]) -> tuple[str, ...]:
-        name = params.get("name")
-        return self._for_named(self.prompts, name, params, NotListed("prompts", name))
+        return self._for_named("prompts", self.prompts, params)
 
     def _for_named(
-        self, known: Mapping[str, ScopeRequirement], name: object, params: Mapping[str, Any], otherwise: NotListed
+        self, block: str, known: Mapping[str, ScopeRequirement], params: Mapping[str, Any]
     ) -> tuple[str, ...]:
-        arguments = params.get("arguments")
+        name, arguments = params.get("name"), params.get("arguments")
         requirement = known.get(name) or known.get(OTHERS) if isinstance(name, str) else None
-        if requirement is not None:
-            return requirement.scopes(arguments if isinstance(arguments, dict) else {})
-        if self._access.is_strict:
-            raise otherwise
-        return self._base
+        if requirement is None:
+            return self._unlisted(block, name)
+        return requirement.scopes(arguments if isinstance(arguments, dict) else {})
 
     def _for_uris(self, uris: Iterable[object]) -> tuple[str, ...]:
         """If several templates match a URI, requires the scopes of all: the application may serve any of them."""
@@ -251,8 +249,8 @@ class ScopeRequirements:
             matching = self._matching(uri) if isinstance(uri, str) else {}
             if not matching and OTHERS in self.resources and isinstance(uri, str):
                 matching = {OTHERS: {}}
-            if not matching and self._access.is_strict:
-                raise NotListed("resources", uri)
+            if not matching:
+                self._unlisted("resources", uri)
             for written, arguments in matching.items():
                 required |= dict.fromkeys(self.resources[written].scopes(arguments))
         return tuple(required)
@@ -276,8 +274,8 @@ class ScopeRequirements:
             if requirement is not None:
                 required |= dict.fromkeys(requirement.static_scopes)
                 is_known = True
-        if self._access.is_strict and not is_known:
-            raise NotListed("prompts or resources", reference.get("name", reference.get("uri")))
+        if not is_known:
+            self._unlisted("prompts or resources", reference.get("name", reference.get("uri")))
         return tuple(required)
 
     def _for_subscription(self, notifications: object) -> tuple[str, ...]:

@@ -161,9 +161,7 @@ _REQUEST = {
     ),
     "scope_needed": _if("auth/scopes.py", "not missing", "True"),
     "role_needed": _if("auth/scopes.py", "principal.roles.isdisjoint(roles)"),
-    "tool_listed": _if(
-        "auth/scopes.py", "self._access.lists_tools and not (isinstance(name, str) and name in self.tools)"
-    ),
+    "tool_listed": _if("auth/scopes.py", "self._access.is_strict"),
     "tool_scope": _if("auth/middleware.py", "not caller.effective_scopes.issuperset(required)"),
     "session_subject": _text("auth/context.py", "subject=principal.subject,", 'subject="everybody",'),
     "session_client": _text("auth/context.py", 'client_id=principal.client or "",', 'client_id="any",'),

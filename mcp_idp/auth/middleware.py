@@ -18,7 +18,7 @@ from mcp_idp.auth.stream_expiry import SUBSCRIPTIONS_LISTEN, end_stream_after
 from mcp_idp.errors import AuthError, InvalidToken, OriginNotAllowed
 from mcp_idp.http.body import MESSAGE_SCOPE_KEY, ClientDisconnect, parse_json_object, read_body, replay
 from mcp_idp.http.responses import Response
-from mcp_idp.http.transport_security import TransportSecurity, cors_headers, preflight_headers
+from mcp_idp.http.transport_security import TransportSecurity, cors_headers, merge_headers, preflight_headers
 from mcp_idp.principal import Principal
 from mcp_idp.util.memory_budget import AUTHENTICATED_CALLBACK, MemoryBudget
 
@@ -227,7 +227,7 @@ def _is_preflight(scope: Scope) -> bool:
 def _with_headers(send: Send, response_headers: Headers) -> Send:
     async def send_more(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message["headers"], *response_headers]}
+            message = {**message, "headers": merge_headers(message["headers"], response_headers)}
         await send(message)
 
     return send_more

@@ -284,3 +284,52 @@ async def test_a_call_by_another_method_than_post_does_not_go_around_its_scope(m
         message = {"method": "tools/call", "params": {"name": "wipe"}}
         response = await calls.client.request(method, "/mcp", json=message, headers=bearer)
     assert response.json() == {"body": ""}
+
+
+def _with_cors(headers: list[tuple[bytes, bytes]]) -> ASGIApp:
+    async def app(scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": scope["path"].encode()})
+
+    async def answering(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await app(scope, receive, send)
+            return
+        for kind in ("startup", "shutdown"):
+            await receive()
+            await send({"type": f"lifespan.{kind}.complete"})
+
+    return answering
+
+
+_VARIED = [(b"vary", b"Accept-Encoding, origin"), (b"Vary", b"Cookie")]
+
+
+@pytest.mark.requirement("protect.any_app", "gate.cors")
+@pytest.mark.parametrize("origin", ["http://localhost:6274", None])
+@pytest.mark.parametrize(
+    ("headers", "vary"),
+    [
+        ([(b"access-control-allow-origin", b"*")], "Origin"),
+        ([(b"access-control-allow-origin", b"http://localhost:6274"), (b"vary", b"Origin")], "Origin"),
+        ([(b"Access-Control-Allow-Origin", b"https://evil.example")], "Origin"),
+        ([(b"access-control-allow-origin", b"null"), (b"access-control-allow-credentials", b"true")], "Origin"),
+        ([(b"access-control-expose-headers", b"x"), (b"access-control-allow-methods", b"PUT")], "Origin"),
+        ([(b"ACCESS-CONTROL-ALLOW-PRIVATE-NETWORK", b"true")], "Origin"),
+        (_VARIED, "Accept-Encoding, origin, Cookie"),
+        ([], "Origin"),
+    ],
+)
+async def test_the_middleware_alone_says_which_pages_may_read(
+    headers: list[tuple[bytes, bytes]], vary: str, origin: str | None
+) -> None:
+    async with protected(_with_cors([(b"x-theirs", b"1"), *headers])) as (calls, issuer):
+        sent = {"authorization": f"Bearer {issuer.token()}", **({"origin": origin} if origin else {})}
+        answer = await calls.client.post("/mcp", json={"method": "ping"}, headers=sent)
+    own = {name: value for name, value in answer.headers.multi_items() if name.startswith("access-control-")}
+    assert len(own) == len([name for name in answer.headers if name.startswith("access-control-")])
+    assert own.pop("access-control-allow-origin", None) == origin
+    assert own.keys() <= {"access-control-expose-headers"}
+    assert "x" not in own.get("access-control-expose-headers", "").split(", ")
+    assert answer.headers.get_list("vary") == [vary]
+    assert answer.headers["x-theirs"] == "1"

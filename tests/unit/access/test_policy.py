@@ -83,7 +83,8 @@ def test_a_file_that_is_no_file_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.requirement("access.consistent")
 def test_the_examples_that_the_file_has_commented_out_work(tmp_path: Path) -> None:
-    members = "scope_prefix|introspect_for|issuers|login_scopes|groups|tools|prompts|resources|methods|claims|upstreams|machine_clients"
+    members = "scope_prefix|introspect_for|issuers|login_scopes|groups|tools|prompts|resources|methods|claims"
+    members += "|upstreams|machine_clients"
     lines = [re.sub(rf"^# ((?:{members}|  ).*)$", r"\1", line) for line in GOOD.splitlines()]
     prose = re.compile(r"^  +(open-dev|loopback-only|closed|who reaches|the provider)")
     path = tmp_path / "access.yaml"

@@ -45,6 +45,7 @@ from mcp_idp.observability.audit import open_audit_log
 from mcp_idp.principal import Principal
 from mcp_idp.tokens.issuers import TokenVerifierRegistry
 from mcp_idp.util.clock import Clock
+from mcp_idp.util.repeated_events import PERIOD_SECONDS, RepeatedEvents
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from mcp_idp.config.settings import Settings
+    from mcp_idp.observability.audit import AuditLog
 
 
 log = structlog.get_logger(__name__)
@@ -107,7 +109,9 @@ def protect(  # noqa: PLR0913 - the optional ones are keyword-only
     application = as_application(app, settings.public_path)
     scope_requirements = scope_requirements or _scope_requirements_from_file(access)
     decisions = DecisionRecorder(
-        ChallengeBuilder(metadata_url(settings), access.login_scopes, access.scope_prefix), audit
+        ChallengeBuilder(metadata_url(settings), access.login_scopes, access.scope_prefix),
+        audit,
+        RepeatedEvents(clock.monotonic),
     )
     servers = [*find_servers(application), *servers]
     if access.is_strict and not servers and not isinstance(application, McpEndpoint):
@@ -124,10 +128,13 @@ def protect(  # noqa: PLR0913 - the optional ones are keyword-only
         adapters=adapters_for(servers, InvocationGuard(scope_requirements, access, decisions)),
     )
     legacy = legacy_routes(settings, metadata_url(settings), clock, client)
-    paths = {**legacy, **_routes(settings, access, trusted, middleware)}
+    paths = {**legacy, **_routes(settings, access, trusted, middleware, audit)}
     closers = [part.close for part in (trusted, exchange) if part is not None]
-    lifespan = _lifespan(application, trusted, closers, None if http else client)
-    return Router(paths, transport_security, settings.public_url, lifespan)
+    reports = [decisions.report_repeated]
+    lifespan = _lifespan(application, trusted, closers, None if http else client, reports)
+    router = Router(paths, transport_security, settings.public_url, lifespan, repeated=RepeatedEvents(clock.monotonic))
+    reports.append(router.report_repeated)
+    return router
 
 
 def _lifespan(
@@ -135,10 +142,12 @@ def _lifespan(
     trusted: TokenVerifierRegistry | None,
     closers: Sequence[Callable[[], Awaitable[None]]],
     client: httpx.AsyncClient | None,
+    reports: Sequence[Callable[[], None]],
 ) -> ASGIApp:
     """Returns the lifespan application: runs that of `app` and the background tasks, then releases resources.
 
-    At shutdown the background tasks are cancelled, `closers` are called and `client` is closed.
+    At shutdown the background tasks are cancelled, `closers` are called and `client` is closed. `reports` are called
+    once a minute and at shutdown.
     """
 
     @asynccontextmanager
@@ -148,7 +157,8 @@ def _lifespan(
                 await stack.enter_async_context(client)
             for end in closers:
                 stack.push_async_callback(end)
-            for work in [p.wait_until_ready() for p in trusted.all] if trusted else [_warn_of_disabled_auth()]:
+            tasks = [p.wait_until_ready() for p in trusted.all] if trusted else [_warn_of_disabled_auth()]
+            for work in (*tasks, _report_regularly(reports)):
                 stack.push_async_callback(_cancel_and_wait, asyncio.create_task(work))
             yield
 
@@ -171,12 +181,16 @@ def _lifespan(
 
 
 def _routes(
-    settings: Settings, access: AccessPolicy, trusted: TokenVerifierRegistry | None, middleware: AuthMiddleware
+    settings: Settings,
+    access: AccessPolicy,
+    trusted: TokenVerifierRegistry | None,
+    middleware: AuthMiddleware,
+    audit: AuditLog | None,
 ) -> Mapping[str, ASGIApp]:
     paths: dict[str, ASGIApp] = {
         "/": render_landing_page(settings, access),
         "/livez": LIVE,
-        "/readyz": readiness_endpoint(trusted.primary.keys if trusted else None),
+        "/readyz": readiness_endpoint(trusted.primary.keys if trusted else None, audit),
         settings.public_path: middleware,
     }
     if not settings.disable_auth:
@@ -234,6 +248,15 @@ async def _warn_of_disabled_auth() -> None:
             "authentication_disabled", hint="DISABLE_AUTH is set: everybody on this machine may call every tool as dev"
         )
         await asyncio.sleep(_WARN_EVERY_SECONDS)
+
+
+async def _report_regularly(reports: Sequence[Callable[[], None]]) -> None:
+    while True:
+        try:
+            await asyncio.sleep(PERIOD_SECONDS)
+        finally:  # at shutdown, too
+            for report in reports:
+                report()
 
 
 async def _cancel_and_wait(task: asyncio.Task[None]) -> None:

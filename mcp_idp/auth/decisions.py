@@ -1,8 +1,14 @@
-"""Records the decisions of the auth middleware in the log and the audit log, and sends rejections to the client."""
+"""Records the decisions of the auth middleware in the log and the audit log, and sends rejections to the client.
+
+Anybody can cause rejections of requests without a principal. So the first of each reason is recorded in full, and the
+others as numbers, once a minute: they cannot fill a disk, and the audit log stays writable for authorized calls.
+"""
 
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -15,6 +21,7 @@ from mcp_idp.errors import (
     NotListed,
     ProviderUnavailable,
 )
+from mcp_idp.util.repeated_events import RepeatedEvents
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -36,11 +43,15 @@ class DecisionRecorder:
     Args:
         challenger: builds the responses.
         audit: the audit log, or None.
+        repeated: says which rejections without a principal are recorded in full.
     """
 
-    def __init__(self, challenger: ChallengeBuilder, audit: AuditLog | None = None) -> None:
+    def __init__(
+        self, challenger: ChallengeBuilder, audit: AuditLog | None = None, repeated: RepeatedEvents | None = None
+    ) -> None:
         self._challenger = challenger
         self._audit = audit
+        self._repeated = repeated or RepeatedEvents(monotonic)
 
     def log_authenticated(self, principal: Principal) -> None:
         """Logs that a token was accepted; called once per token, not once per request."""
@@ -142,7 +153,8 @@ class DecisionRecorder:
     ) -> None:
         """Logs and audits a rejection and sends the response.
 
-        If the audit log cannot be written, the response is 503 (`AuditUnavailable`) instead.
+        If the audit log cannot be written, the response to an authenticated request is 503 (`AuditUnavailable`)
+        instead.
 
         Args:
             error: why the request is rejected.
@@ -156,27 +168,44 @@ class DecisionRecorder:
             await self.send_challenge(send, extra)
             return
         correlation_id = secrets.token_hex(8)
-        log.warning(
+        is_recorded = principal is not None or self._repeated.is_first(_reason(error))
+        record = log.warning if is_recorded else log.debug
+        record(
             "request_rejected",
             status=error.status,
             code=error.code,
             correlation_id=correlation_id,
             **_log_fields(error),
         )
-        if self._audit is not None and not isinstance(error, AuditUnavailable):
-            reason = error.reason.value if isinstance(error, InvalidToken) else error.code
+        if is_recorded and self._audit is not None and not isinstance(error, AuditUnavailable):
             try:
                 self._audit.record_decision(
                     error.status,
                     principal=principal,
                     message=message,
                     correlation_id=correlation_id,
-                    reason=reason,
+                    reason=_reason(error),
                     runs=_names(runs),
                 )
             except AuditUnavailable as unavailable:
-                error = unavailable
+                error = error if principal is None else unavailable
         await self._challenger.response_for(error, correlation_id, message).send(send, extra)
+
+    def report_repeated(self) -> None:
+        """Records the numbers of rejections without a principal that were not recorded in full since the last call."""
+        counts = self._repeated.take_counts()
+        if not counts:
+            return
+        log.warning(
+            "requests_rejected", counts=dict(counts), hint="each reason was logged once; debug logs each request"
+        )
+        if self._audit is not None:
+            with suppress(AuditUnavailable):  # logged there
+                self._audit.record_refusals(counts)
+
+
+def _reason(error: AuthError) -> str:
+    return error.reason.value if isinstance(error, InvalidToken) else error.code
 
 
 def _names(runs: Iterable[tuple[str, str]]) -> tuple[str, ...]:

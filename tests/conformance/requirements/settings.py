@@ -25,6 +25,11 @@ REQUIREMENTS = (
     Requirement("access.doubts", "ours", "A role that looks like a typing error is a warning of plan and check."),
     Requirement("access.hierarchy", "RS-23", "A scope is good for all that it implies, and for nothing else."),
     Requirement("logs.for_people", "ours", "A text line writes lists, none and yes as people do."),
+    Requirement(
+        "logs.escaped",
+        "CWE-117; ours",
+        "Text from outside is escaped and bounded in each log format, in tracebacks and other libraries' lines too.",
+    ),
     Requirement("logs.order", "ours", "A JSON line begins with timestamp, level and event."),
     Requirement(
         "logs.no_token", "RS-24", "What looks like a token is taken out of every line, also of other libraries' lines."

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     Verify = Callable[[str], Awaitable[Principal]]
 
 _REMEMBERED_PRINCIPALS = 10_000  # the number of tokens that the verifiers cache
+_NOTHING_ELSE = Resolved()
 _VARY: Headers = ((b"vary", b"Origin"),)
 
 
@@ -107,7 +108,7 @@ class AuthMiddleware:
         authorization: list[bytes],
         share: MemoryShare,
     ) -> None:
-        extra, principal, document, runs = _VARY, None, None, Resolved()
+        extra, principal, document, runs = _VARY, None, None, _NOTHING_ELSE
         try:
             if origins:
                 extra = self._cors(origins)
@@ -120,9 +121,7 @@ class AuthMiddleware:
             body = await read_body(receive, share)
             if scope["method"] == "POST":
                 document = parse_json_object(body, share)
-                if self._adapters:
-                    with request_context(caller):
-                        runs = await resolve_message(self._adapters, document)
+                runs = await self._resolve(caller, document)
                 self._authorize_message(caller, document, runs)
             # Only a POST carries a message. The body of any other method was not validated, so it is not forwarded.
             receive = replay(body if document is not None else b"", receive)
@@ -135,14 +134,19 @@ class AuthMiddleware:
         exchange = None
         if self._exchange is not None and not self._auth_disabled:
             exchange = _bind_token_exchange(self._exchange, principal, parse_bearer_token(authorization))
-        with request_context(caller, exchange), authorized_request(runs, correlation_id, document):
+        with request_context(caller, exchange):
             inside = {
                 **scope,
                 "user": caller,
                 MESSAGE_SCOPE_KEY: document,
                 "headers": _strip_authorization(scope["headers"]),
             }
-            await self._call_app(inside, receive, _with_headers(send, extra), document)
+            serving = self._call_app(inside, receive, _with_headers(send, extra), document)
+            if not self._adapters:
+                await serving
+                return
+            with authorized_request(runs, correlation_id, document):
+                await serving
 
     async def _call_app(self, scope: Scope, receive: Receive, send: Send, document: dict[str, Any] | None) -> None:
         """Calls the application. A response that would never end is ended when the token expires."""
@@ -174,6 +178,13 @@ class AuthMiddleware:
         require_scopes(principal, (self._access.base_scope,), self._access)
         self._decisions.log_authenticated(principal)
         return AuthenticatedCaller(principal, self._access.effective_scopes(principal.scopes))
+
+    async def _resolve(self, caller: AuthenticatedCaller, document: dict[str, Any]) -> Resolved:
+        """Returns what the name in a message stands for; the servers may ask who the caller is."""
+        if not self._adapters:
+            return _NOTHING_ELSE
+        with request_context(caller):
+            return await resolve_message(self._adapters, document)
 
     def _authorize_message(self, caller: AuthenticatedCaller, document: dict[str, Any], runs: Resolved) -> None:
         """Rejects a message whose caller lacks one of the scopes that it, or what it runs, requires."""

@@ -86,6 +86,9 @@ def preflight_headers(origin: bytes) -> Headers:
     )
 
 
+_FIRST_LETTERS = b"aAvV"
+
+
 def merge_headers(theirs: Iterable[tuple[bytes, bytes]], ours: Headers) -> list[tuple[bytes, bytes]]:
     """Returns the headers of an application's response with those of the middleware.
 
@@ -96,6 +99,9 @@ def merge_headers(theirs: Iterable[tuple[bytes, bytes]], ours: Headers) -> list[
         theirs: the application's headers.
         ours: the headers to add, with lower-case names.
     """
+    theirs = tuple(theirs)
+    if not any(name[:1] in _FIRST_LETTERS for name, _ in theirs):
+        return [*theirs, *ours]  # the common case: none of theirs can be one of the names below
     kept: list[tuple[bytes, bytes]] = []
     varies: dict[bytes, bytes] = {}
     for name, value in (*theirs, *ours):

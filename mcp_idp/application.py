@@ -18,14 +18,16 @@ from __future__ import annotations
 import asyncio
 import math
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import structlog
 
 from mcp_idp.access.policy import AccessPolicy, load_access
+from mcp_idp.adapters.discovery import adapters_for, as_application, find_servers
 from mcp_idp.auth.challenge import ChallengeBuilder
 from mcp_idp.auth.decisions import DecisionRecorder
+from mcp_idp.auth.invocations import InvocationGuard
 from mcp_idp.auth.middleware import AuthMiddleware
 from mcp_idp.auth.scopes import ScopeRequirements
 from mcp_idp.config.env import SettingsError
@@ -35,6 +37,7 @@ from mcp_idp.http.legacy_discovery import legacy_routes
 from mcp_idp.http.protected_resource import metadata_endpoint, metadata_paths, metadata_response, metadata_url
 from mcp_idp.http.router import Router
 from mcp_idp.http.transport_security import TransportSecurity
+from mcp_idp.mcp_protocol.endpoint import McpEndpoint
 from mcp_idp.mcp_protocol.sessions import SessionLimiter
 from mcp_idp.oauth.http import ssl_context
 from mcp_idp.oauth.token_exchange import TokenExchange
@@ -42,13 +45,17 @@ from mcp_idp.observability.audit import open_audit_log
 from mcp_idp.principal import Principal
 from mcp_idp.tokens.issuers import TokenVerifierRegistry
 from mcp_idp.util.clock import Clock
+from mcp_idp.util.repeated_events import PERIOD_SECONDS, RepeatedEvents
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 
+    from fastmcp import FastMCP
+    from mcp.server.mcpserver import MCPServer
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from mcp_idp.config.settings import Settings
+    from mcp_idp.observability.audit import AuditLog
 
 
 log = structlog.get_logger(__name__)
@@ -58,9 +65,10 @@ _NO_LIFESPAN = "the protected application does not answer lifespan.startup (ASGI
 
 
 def protect(  # noqa: PLR0913 - the optional ones are keyword-only
-    app: ASGIApp,
+    app: ASGIApp | MCPServer[Any] | FastMCP[Any],
     settings: Settings,
     *,
+    servers: Iterable[MCPServer[Any] | FastMCP[Any]] = (),
     access: AccessPolicy | None = None,
     scope_requirements: ScopeRequirements | None = None,
     clock: Clock | None = None,
@@ -69,10 +77,12 @@ def protect(  # noqa: PLR0913 - the optional ones are keyword-only
     """Wraps `app` so that it receives authenticated and authorized requests only.
 
     Args:
-        app: the ASGI application that serves MCP at the path of MCP_PUBLIC_URL. It receives the lifespan events and
-            each authorized request, with the caller in `scope["user"]`; `current_principal()` and the SDK's
-            `get_access_token()` return the same caller.
+        app: the MCP server (FastMCP's or the SDK's), or the ASGI application that serves MCP at the path of
+            MCP_PUBLIC_URL. The application receives the lifespan events and each authorized request, with the caller in
+            `scope["user"]`; `current_principal()` and the SDK's `get_access_token()` return the same caller.
         settings: the server's settings.
+        servers: the MCP servers that `app` serves, if `app` does not show them: an application that FastMCP or the SDK
+            built does, also behind routes and middleware with an attribute `app`.
         access: the access policy, if the caller has loaded it already; by default read from `settings.access_file`.
         scope_requirements: the scopes that each call requires; by default those under `tools` in the access file.
         clock: the time source; the system's clocks by default.
@@ -96,23 +106,35 @@ def protect(  # noqa: PLR0913 - the optional ones are keyword-only
     audit = open_audit_log(settings.audit_log, clock)
     exchange = TokenExchange(settings, access.upstreams, clock, client, audit) if access.upstreams and trusted else None
     transport_security = TransportSecurity(settings)
+    application = as_application(app, settings.public_path)
+    scope_requirements = scope_requirements or _scope_requirements_from_file(access)
+    decisions = DecisionRecorder(
+        ChallengeBuilder(metadata_url(settings), access.login_scopes, access.scope_prefix),
+        audit,
+        RepeatedEvents(clock.monotonic),
+    )
+    servers = [*find_servers(application), *servers]
+    if access.is_strict and not servers and not isinstance(application, McpEndpoint):
+        log.warning("application_judged_by_name", hint="if a tool of it runs other tools, pass protect(servers=…)")
     middleware = AuthMiddleware(
-        SessionLimiter(app),
+        SessionLimiter(application),
         verify=trusted.verify if trusted else _anonymous_dev_principal(access),
         access=access,
-        scope_requirements=scope_requirements or _scope_requirements_from_file(access),
+        scope_requirements=scope_requirements,
         transport_security=transport_security,
-        decisions=DecisionRecorder(
-            ChallengeBuilder(metadata_url(settings), access.login_scopes, access.scope_prefix), audit
-        ),
+        decisions=decisions,
         remaining_lifetime=lambda principal: principal.expires_at + settings.clock_leeway - clock.now(),
         exchange=exchange,
+        adapters=adapters_for(servers, InvocationGuard(scope_requirements, access, decisions)),
     )
     legacy = legacy_routes(settings, metadata_url(settings), clock, client)
-    paths = {**legacy, **_routes(settings, access, trusted, middleware)}
+    paths = {**legacy, **_routes(settings, access, trusted, middleware, audit)}
     closers = [part.close for part in (trusted, exchange) if part is not None]
-    lifespan = _lifespan(app, trusted, closers, None if http else client)
-    return Router(paths, transport_security, settings.public_url, lifespan)
+    reports = [decisions.report_repeated]
+    lifespan = _lifespan(application, trusted, closers, None if http else client, reports)
+    router = Router(paths, transport_security, settings.public_url, lifespan, repeated=RepeatedEvents(clock.monotonic))
+    reports.append(router.report_repeated)
+    return router
 
 
 def _lifespan(
@@ -120,10 +142,12 @@ def _lifespan(
     trusted: TokenVerifierRegistry | None,
     closers: Sequence[Callable[[], Awaitable[None]]],
     client: httpx.AsyncClient | None,
+    reports: Sequence[Callable[[], None]],
 ) -> ASGIApp:
     """Returns the lifespan application: runs that of `app` and the background tasks, then releases resources.
 
-    At shutdown the background tasks are cancelled, `closers` are called and `client` is closed.
+    At shutdown the background tasks are cancelled, `closers` are called and `client` is closed. `reports` are called
+    once a minute and at shutdown.
     """
 
     @asynccontextmanager
@@ -133,7 +157,8 @@ def _lifespan(
                 await stack.enter_async_context(client)
             for end in closers:
                 stack.push_async_callback(end)
-            for work in [p.wait_until_ready() for p in trusted.all] if trusted else [_warn_of_disabled_auth()]:
+            tasks = [p.wait_until_ready() for p in trusted.all] if trusted else [_warn_of_disabled_auth()]
+            for work in (*tasks, _report_regularly(reports)):
                 stack.push_async_callback(_cancel_and_wait, asyncio.create_task(work))
             yield
 
@@ -156,12 +181,16 @@ def _lifespan(
 
 
 def _routes(
-    settings: Settings, access: AccessPolicy, trusted: TokenVerifierRegistry | None, middleware: AuthMiddleware
+    settings: Settings,
+    access: AccessPolicy,
+    trusted: TokenVerifierRegistry | None,
+    middleware: AuthMiddleware,
+    audit: AuditLog | None,
 ) -> Mapping[str, ASGIApp]:
     paths: dict[str, ASGIApp] = {
         "/": render_landing_page(settings, access),
         "/livez": LIVE,
-        "/readyz": readiness_endpoint(trusted.primary.keys if trusted else None),
+        "/readyz": readiness_endpoint(trusted.primary.keys if trusted else None, audit),
         settings.public_path: middleware,
     }
     if not settings.disable_auth:
@@ -190,12 +219,19 @@ def _validate_client_credentials(settings: Settings, access: AccessPolicy) -> No
 
 def _scope_requirements_from_file(access: AccessPolicy) -> ScopeRequirements:
     """Returns the requirements under `tools` in the access file; logs that unlisted tools will be rejected."""
-    if access.lists_tools and not access.tools:
+    if access.is_strict and not access.tools:
         log.warning(
             "access_file_lists_no_tools", hint="every tools/call is rejected: list the tools, or remove `tools`"
         )
-    elif access.lists_tools:
-        log.info("access_file_lists_tools", hint="calls of other tools are rejected", tools=sorted(access.tools))
+    elif access.is_strict:
+        log.info(
+            "access_file_lists_tools",
+            hint="requests for other tools, prompts, resources and methods are rejected",
+            tools=sorted(access.tools),
+            prompts=sorted(access.prompts),
+            resources=sorted(access.resources),
+            methods=sorted(access.methods),
+        )
     return ScopeRequirements(access)
 
 
@@ -212,6 +248,15 @@ async def _warn_of_disabled_auth() -> None:
             "authentication_disabled", hint="DISABLE_AUTH is set: every request may call every tool as the user dev"
         )
         await asyncio.sleep(_WARN_EVERY_SECONDS)
+
+
+async def _report_regularly(reports: Sequence[Callable[[], None]]) -> None:
+    while True:
+        try:
+            await asyncio.sleep(PERIOD_SECONDS)
+        finally:  # at shutdown, too
+            for report in reports:
+                report()
 
 
 async def _cancel_and_wait(task: asyncio.Task[None]) -> None:

@@ -8,7 +8,8 @@ AuthError
 ├── InsufficientScope     403  the token lacks a scope that a new login could grant
 ├── InsufficientRole      403  the token lacks a scope that no login of this user can grant; no challenge
 ├── ScopeResolutionError  403  the required scopes cannot be derived from the arguments; no challenge
-├── ToolNotListed         403  the access file lists the callable tools and this one is not among them; no challenge
+├── NotListed             403  the access file lists what may be requested and this is not in it; no challenge
+│   └── ToolNotListed     403  the same for a tool
 ├── OriginNotAllowed      403  the Origin is not in the allow list
 ├── HostNotAllowed        421  the Host is not in the allow list
 ├── BodyTooLarge          413  the body is too long or holds too many JSON values
@@ -172,23 +173,36 @@ class ScopeResolutionError(AuthError):
         self.add_note(name)
 
 
-class ToolNotListed(AuthError):
-    """The access file lists the callable tools and this one is not among them, so its required scopes are unknown.
+class NotListed(AuthError):
+    """The access file lists what may be requested, and this is not in it, so its required scopes are unknown.
 
     Attributes:
-        name: the `name` parameter exactly as it was sent; not necessarily a string.
+        block: the block of the access file in which it would be listed.
+        name: the name exactly as it was sent; not necessarily a string.
     """
 
     status = 403
+    code = "not_listed"
+
+    def __init__(self, block: str, name: object) -> None:
+        super().__init__(
+            "This is not listed in the server's access file, which names what may be requested. "
+            f"The operator can list it there under {block}{self._alternative}."
+        )
+        self.block = block
+        self.name = name
+
+    _alternative: ClassVar[str] = ""
+
+
+class ToolNotListed(NotListed):
+    """The access file lists the callable tools and this one is not among them, so its required scopes are unknown."""
+
     code = "tool_not_listed"
-    description = (
-        "This tool is not listed in the server's access file, which names the tools that may be called. "
-        "The operator can list it there under tools, or register it with @tool."
-    )
+    _alternative = ", or register it with @tool"
 
     def __init__(self, name: object) -> None:
-        super().__init__()
-        self.name = name
+        super().__init__("tools", name)
 
 
 class OriginNotAllowed(AuthError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 ClaimValue = str | int | float | bool | tuple[str, ...]
 
@@ -28,7 +28,12 @@ class Principal:
     scopes: frozenset[str]
     expires_at: float
     roles: frozenset[str] | None = None
-    claims: tuple[tuple[str, ClaimValue], ...] = ()
+    claims: tuple[tuple[str, ClaimValue], ...] = field(default=(), compare=False)
+    # To Python, true, 1 and 1.0 are equal; callers whose claims differ so must not be. Their representations differ.
+    _typed_claims: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_typed_claims", repr(self.claims))
 
     def claim(self, name: str) -> ClaimValue | None:
         """Returns the value of the claim `name`; None if the token lacks it or the access file does not expose it."""

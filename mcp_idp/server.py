@@ -58,7 +58,8 @@ def create_server(  # noqa: PLR0913 - the optional ones are keyword-only
             shutdown. A client that is passed in stays open.
 
     Raises:
-        AccessFileError: the access file cannot be used, or lists a tool that no module defines.
+        AccessFileError: the access file cannot be used, or lists a tool, prompt or resource that no module
+            defines.
         SettingsError: the access file requires what the settings do not provide, or a file that the settings name
             cannot be used.
     """
@@ -92,9 +93,14 @@ def _build_mcp_server(  # noqa: PLR0913, PLR0917 - the parts of one server
     )
     for module in modules:
         register(server, module, scope_requirements)
-    for name in sorted(scope_requirements.unmatched_tools):
-        known = ", ".join(tool for tool in scope_requirements.tools if tool not in scope_requirements.unmatched_tools)
-        raise AccessFileError(f"{settings.access_file}: tools.{name}: there is no such tool; the tools are: {known}")
+    for block, name in sorted(scope_requirements.unmatched):
+        known = ", ".join(
+            each for each in getattr(scope_requirements, block) if (block, each) not in scope_requirements.unmatched
+        )
+        kind = block.removesuffix("s")
+        raise AccessFileError(
+            f"{settings.access_file}: {block}.{name}: there is no such {kind}; the {block} are: {known}"
+        )
     return server
 
 

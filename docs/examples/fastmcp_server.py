@@ -9,13 +9,12 @@ from mcp_idp import current_principal, load_settings, protect
 server = FastMCP("Orders")
 
 
-@server.tool  # type: ignore[untyped-decorator]  # where FastMCP is not installed
+@server.tool
 async def my_orders() -> str:
     """List the orders of the logged-in user."""
     return f"No orders of {current_principal().subject}"
 
 
 # A tool that needs more than the base scope is named under `tools` in idp-config/access.yaml, and then all others too,
-# with []: what is not there is refused. Of the search transform list search_tools, not call_tool, which runs any tool.
-settings = load_settings(os.environ)
-app = protect(server.http_app(path=settings.public_path), settings)
+# with []: what is not there is refused, and what a listed tool runs is judged by its own entry.
+app = protect(server, load_settings(os.environ))

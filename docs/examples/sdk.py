@@ -8,7 +8,6 @@ import os
 
 from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.mcpserver import MCPServer
-from mcp.server.transport_security import TransportSecuritySettings
 
 from mcp_idp import load_settings, protect
 
@@ -18,16 +17,10 @@ server = MCPServer("Orders")
 @server.tool()
 async def my_orders() -> str:
     """List the orders of the logged-in user."""
-    token = get_access_token()  # the SDK's own; its `token` is empty: a token is not passed on
+    token = get_access_token()  # the SDK's own; its `token` is no token: a token is not passed on
     return f"No orders of {token.subject if token else 'nobody'}"
 
 
 # A tool that needs more than the base scope is named under `tools` in idp-config/access.yaml, and then all others too,
 # with []: what is not there is refused.
-settings = load_settings(os.environ)
-application = server.streamable_http_app(
-    streamable_http_path=settings.public_path,
-    # `protect()` checks Host and Origin. The SDK's own check would admit localhost only.
-    transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
-)
-app = protect(application, settings)
+app = protect(server, load_settings(os.environ))

@@ -97,7 +97,8 @@ def find_contradictions(data: object) -> Iterator[Problem]:
 def _unknown_scopes(content: _Content) -> Iterator[Problem]:
     references: list[_Reference] = [(("base_scope",), [content.string("base_scope")])]
     references += [((name,), content.strings(name)) for name in ("login_scopes", "introspect_for")]
-    references += [(("tools", str(tool)), _strings(scopes)) for tool, scopes in content.mapping("tools").items()]
+    for block in ("tools", "prompts", "resources", "methods"):
+        references += [((block, str(name)), _strings(scopes)) for name, scopes in content.mapping(block).items()]
     references += [(("scopes", name, "implies"), _strings(v.get("implies"))) for name, v in content.scopes.items()]
     for path, names in references:
         for name in names:

@@ -59,7 +59,10 @@ class AccessPolicy(StrictModel):
         scope_prefix: the prefix that the provider puts before scope names, if any (Entra ID, Cognito).
         introspect_for: tokens with one of these scopes are introspected (RFC 7662) in token mode `jwt` too.
         tools: the scopes that a call requires, by tool, in addition to those in its `@tool` decorator; see
-            `lists_tools`.
+            `is_strict`. The name `*` stands for all that are not listed, here and in the next three.
+        prompts: the same for prompts.
+        resources: the same for resources, by URI or URI template (RFC 6570).
+        methods: the same for JSON-RPC methods that the MCP specification does not define.
         groups: the roles that each group of the provider grants. If empty, a group grants the role of the same name.
         issuers: rules for the tokens of each issuer, by issuer URL.
         claims: token claims that tools may read, besides the fields of every principal.
@@ -81,6 +84,9 @@ class AccessPolicy(StrictModel):
     scope_prefix: ScopeName | Literal[""] = ""
     introspect_for: tuple[ScopeName, ...] = ()
     tools: dict[str, tuple[ScopeName, ...]] = Field(default_factory=dict)
+    prompts: dict[str, tuple[ScopeName, ...]] = Field(default_factory=dict)
+    resources: dict[str, tuple[ScopeName, ...]] = Field(default_factory=dict)
+    methods: dict[str, tuple[ScopeName, ...]] = Field(default_factory=dict)
     groups: dict[str, tuple[RoleName, ...]] = Field(default_factory=dict)
     issuers: dict[HttpUrlStr, IssuerOverrides] = Field(default_factory=dict)
     claims: tuple[ClaimName, ...] = Field(default=(), max_length=20)
@@ -102,12 +108,12 @@ class AccessPolicy(StrictModel):
         return self
 
     @property
-    def lists_tools(self) -> bool:
-        """Whether the file has a `tools` block.
+    def is_strict(self) -> bool:
+        """Whether the file has one of the blocks `tools`, `prompts`, `resources` and `methods`.
 
-        If so, calls of tools that are neither listed there nor registered with `@tool` are rejected.
+        If so, requests for what is neither listed there nor registered with a decorator are rejected.
         """
-        return "tools" in self.model_fields_set
+        return not self.model_fields_set.isdisjoint(("tools", "prompts", "resources", "methods"))
 
     def transitive_scopes(self, name: str) -> frozenset[str]:
         """Returns all scopes that a scope implies directly or indirectly, itself included."""

@@ -19,10 +19,10 @@ from mcp_idp.errors import (
     InvalidRequest,
     InvalidToken,
     MissingCredentials,
+    NotListed,
     ProviderUnavailable,
     ScopeResolutionError,
     ServerFull,
-    ToolNotListed,
     TooManyRequests,
 )
 from mcp_idp.http.body import MAX_ID_CHARACTERS
@@ -64,7 +64,7 @@ class ChallengeBuilder:
         """
         if isinstance(error, MissingCredentials):
             return self.unauthenticated_response
-        if isinstance(error, InsufficientScope | InsufficientRole | ScopeResolutionError | ToolNotListed):
+        if isinstance(error, InsufficientScope | InsufficientRole | ScopeResolutionError | NotListed):
             return Response.json(403, _json_rpc_error(error, correlation_id, message or {}), self._headers(error))
         return self._build(error, correlation_id)
 

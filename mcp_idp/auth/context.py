@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from dataclasses import replace
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -18,8 +20,9 @@ if TYPE_CHECKING:
 class AuthenticatedCaller(AuthenticatedUser):
     """The caller as a user object of the MCP SDK, which derives session owners and `get_access_token()` from it.
 
-    The access token itself is not passed on to the application (MCP authorization: a server must not pass it through),
-    so the SDK's `AccessToken.token` is empty.
+    The access token itself is not passed on to the application (MCP authorization: a server must not pass it through).
+    The SDK's `AccessToken.token` is a digest of the principal instead: libraries keep what they cache for one caller
+    apart from that for another by this value, as FastMCP's response cache does. It is no credential.
 
     Attributes:
         principal: the caller.
@@ -30,7 +33,7 @@ class AuthenticatedCaller(AuthenticatedUser):
         expires_at = int(principal.expires_at) if isfinite(principal.expires_at) else None
         super().__init__(
             AccessToken(
-                token="",
+                token=_digest(principal),
                 # The SDK compares session owners by client, issuer and subject, so all three are passed to it.
                 client_id=principal.client or "",
                 scopes=sorted(principal.scopes),
@@ -41,6 +44,13 @@ class AuthenticatedCaller(AuthenticatedUser):
         )
         self.principal = principal
         self.effective_scopes = effective_scopes
+
+
+def _digest(principal: Principal) -> str:
+    """Returns a digest of everything that makes one caller different from another, the types of claims included."""
+    parts = replace(principal, expires_at=0.0, scopes=frozenset(), roles=None)
+    roles = None if principal.roles is None else sorted(principal.roles)
+    return hashlib.sha256(repr((parts, sorted(principal.scopes), roles)).encode()).hexdigest()
 
 
 TokenExchanger = Callable[[str, tuple[str, ...]], Awaitable[str]]

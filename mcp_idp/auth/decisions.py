@@ -1,8 +1,14 @@
-"""Records the decisions of the auth middleware in the log and the audit log, and sends rejections to the client."""
+"""Records the decisions of the auth middleware in the log and the audit log, and sends rejections to the client.
+
+Anybody can cause rejections of requests without a principal. So the first of each reason is recorded in full, and the
+others as numbers, once a minute: they cannot fill a disk, and the audit log stays writable for authorized calls.
+"""
 
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -12,12 +18,13 @@ from mcp_idp.errors import (
     AuthError,
     InvalidToken,
     MissingCredentials,
+    NotListed,
     ProviderUnavailable,
-    ToolNotListed,
 )
+from mcp_idp.util.repeated_events import RepeatedEvents
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from starlette.types import Send
 
@@ -36,11 +43,15 @@ class DecisionRecorder:
     Args:
         challenger: builds the responses.
         audit: the audit log, or None.
+        repeated: says which rejections without a principal are recorded in full.
     """
 
-    def __init__(self, challenger: ChallengeBuilder, audit: AuditLog | None = None) -> None:
+    def __init__(
+        self, challenger: ChallengeBuilder, audit: AuditLog | None = None, repeated: RepeatedEvents | None = None
+    ) -> None:
         self._challenger = challenger
         self._audit = audit
+        self._repeated = repeated or RepeatedEvents(monotonic)
 
     def log_authenticated(self, principal: Principal) -> None:
         """Logs that a token was accepted; called once per token, not once per request."""
@@ -52,18 +63,73 @@ class DecisionRecorder:
             scopes=_log_safe(scopes),
         )
 
-    def record_allowed(self, principal: Principal, message: Mapping[str, Any] | None) -> None:
+    def record_allowed(
+        self, principal: Principal, message: Mapping[str, Any] | None, runs: Iterable[tuple[str, str]] = ()
+    ) -> str | None:
         """Records in the audit log that a request is forwarded to the application.
 
         Args:
             principal: the caller.
             message: the JSON-RPC message; None if the request has none.
+            runs: the other names of what the message runs, each with its method.
+
+        Returns:
+            The correlation id of the line; None if there is no audit log.
 
         Raises:
             AuditUnavailable: the decision could not be recorded, so the request must be rejected.
         """
+        if self._audit is None:
+            return None
+        correlation_id = secrets.token_hex(8)
+        self._audit.record_decision(
+            None, principal=principal, message=message, correlation_id=correlation_id, runs=_names(runs)
+        )
+        return correlation_id
+
+    def record_nested(  # noqa: PLR0913 - keyword arguments
+        self,
+        principal: Principal | None,
+        message: Mapping[str, Any],
+        runs: Iterable[tuple[str, str]],
+        *,
+        within: str | None,
+        correlation_id: str | None,
+        error: AuthError | None = None,
+    ) -> None:
+        """Records a decision about what one request runs besides what it names.
+
+        Args:
+            principal: the caller; None if there is none.
+            message: names what is to run, as a JSON-RPC message would.
+            runs: the other names of what is to run, each with its method.
+            within: the name in the request.
+            correlation_id: that of the request; None for a new one.
+            error: why it must not run; None if it may.
+
+        Raises:
+            AuditUnavailable: the decision could not be recorded, so nothing must run.
+        """
+        correlation_id = correlation_id or secrets.token_hex(8)
+        if error is not None:
+            log.warning(
+                "component_rejected",
+                code=error.code,
+                correlation_id=correlation_id,
+                name=_log_safe(next(iter(message["params"].values()))),
+                within=_log_safe(within),
+                **_log_fields(error),
+            )
         if self._audit is not None:
-            self._audit.record_decision(None, principal=principal, message=message, correlation_id=secrets.token_hex(8))
+            self._audit.record_decision(
+                None if error is None else error.status,
+                principal=principal,
+                message=message,
+                correlation_id=correlation_id,
+                reason=None if error is None else error.code,
+                runs=_names(runs),
+                within=within,
+            )
 
     async def send_challenge(self, send: Send, extra: Headers) -> None:
         """Responds 401 to a request without credentials.
@@ -75,7 +141,7 @@ class DecisionRecorder:
         log.debug("unauthenticated_request")
         await self._challenger.unauthenticated_response.send(send, extra)
 
-    async def reject(
+    async def reject(  # noqa: PLR0913 - keyword arguments
         self,
         error: AuthError,
         send: Send,
@@ -83,10 +149,12 @@ class DecisionRecorder:
         *,
         principal: Principal | None = None,
         message: Mapping[str, Any] | None = None,
+        runs: Iterable[tuple[str, str]] = (),
     ) -> None:
         """Logs and audits a rejection and sends the response.
 
-        If the audit log cannot be written, the response is 503 (`AuditUnavailable`) instead.
+        If the audit log cannot be written, the response to an authenticated request is 503 (`AuditUnavailable`)
+        instead.
 
         Args:
             error: why the request is rejected.
@@ -94,27 +162,55 @@ class DecisionRecorder:
             extra: further response headers.
             principal: the caller, if the token was verified.
             message: the JSON-RPC message, if it has been parsed.
+            runs: the other names of what the message would run, each with its method.
         """
         if isinstance(error, MissingCredentials):
             await self.send_challenge(send, extra)
             return
         correlation_id = secrets.token_hex(8)
-        log.warning(
+        is_recorded = principal is not None or self._repeated.is_first(_reason(error))
+        record = log.warning if is_recorded else log.debug
+        record(
             "request_rejected",
             status=error.status,
             code=error.code,
             correlation_id=correlation_id,
             **_log_fields(error),
         )
-        if self._audit is not None and not isinstance(error, AuditUnavailable):
-            reason = error.reason.value if isinstance(error, InvalidToken) else error.code
+        if is_recorded and self._audit is not None and not isinstance(error, AuditUnavailable):
             try:
                 self._audit.record_decision(
-                    error.status, principal=principal, message=message, correlation_id=correlation_id, reason=reason
+                    error.status,
+                    principal=principal,
+                    message=message,
+                    correlation_id=correlation_id,
+                    reason=_reason(error),
+                    runs=_names(runs),
                 )
             except AuditUnavailable as unavailable:
-                error = unavailable
+                error = error if principal is None else unavailable
         await self._challenger.response_for(error, correlation_id, message).send(send, extra)
+
+    def report_repeated(self) -> None:
+        """Records the numbers of rejections without a principal that were not recorded in full since the last call."""
+        counts = self._repeated.take_counts()
+        if not counts:
+            return
+        log.warning(
+            "requests_rejected", counts=dict(counts), hint="each reason was logged once; debug logs each request"
+        )
+        if self._audit is not None:
+            with suppress(AuditUnavailable):  # logged there
+                self._audit.record_refusals(counts)
+
+
+def _reason(error: AuthError) -> str:
+    return error.reason.value if isinstance(error, InvalidToken) else error.code
+
+
+def _names(runs: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """Returns the names, without the URIs of resources, which may contain arguments."""
+    return tuple(name for method, name in runs if method != "resources/read")
 
 
 def _log_fields(error: AuthError) -> dict[str, str | None]:
@@ -124,7 +220,7 @@ def _log_fields(error: AuthError) -> dict[str, str | None]:
             return {"reason": error.reason.value, "expected": _log_safe(error.expected), "got": _log_safe(error.got)}
         case ProviderUnavailable():
             return {"error": _log_safe(error.detail)}
-        case ToolNotListed():
+        case NotListed():
             # A name that is not a string is not logged, only its type: it may be an arbitrarily large structure.
             return {"tool": _log_safe(error.name if isinstance(error.name, str) else type(error.name).__name__)}
         case _:

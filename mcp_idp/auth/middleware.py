@@ -12,23 +12,25 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_idp.auth.bearer import parse_bearer_token
 from mcp_idp.auth.context import AuthenticatedCaller, request_context
+from mcp_idp.auth.invocations import Resolved, authorized_request, resolve_message
 from mcp_idp.auth.scopes import require_scopes
 from mcp_idp.auth.stream_expiry import SUBSCRIPTIONS_LISTEN, end_stream_after
 from mcp_idp.errors import AuthError, InvalidToken, OriginNotAllowed
 from mcp_idp.http.body import MESSAGE_SCOPE_KEY, ClientDisconnect, parse_json_object, read_body, replay
 from mcp_idp.http.responses import Response
-from mcp_idp.http.transport_security import TransportSecurity, cors_headers, preflight_headers
+from mcp_idp.http.transport_security import TransportSecurity, cors_headers, merge_headers, preflight_headers
 from mcp_idp.principal import Principal
 from mcp_idp.util.memory_budget import AUTHENTICATED_CALLBACK, MemoryBudget
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from mcp_idp.access.policy import AccessPolicy
     from mcp_idp.auth.context import TokenExchanger
     from mcp_idp.auth.decisions import DecisionRecorder
+    from mcp_idp.auth.invocations import ServerAdapter
     from mcp_idp.auth.scopes import ScopeRequirements
     from mcp_idp.http.responses import Headers
     from mcp_idp.oauth.token_exchange import TokenExchange
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     Verify = Callable[[str], Awaitable[Principal]]
 
 _REMEMBERED_PRINCIPALS = 10_000  # the number of tokens that the verifiers cache
+_NOTHING_ELSE = Resolved()
 _VARY: Headers = ((b"vary", b"Origin"),)
 
 
@@ -55,6 +58,7 @@ class AuthMiddleware:
             end by themselves are ended then.
         exchange: exchanges tokens for downstream APIs on behalf of tools; None if tools may not do so.
         budget: bounds the memory that authenticated requests hold.
+        adapters: find out what a name in a message stands for, one for each MCP server that `app` serves.
     """
 
     def __init__(  # noqa: PLR0913 - each by name
@@ -69,8 +73,10 @@ class AuthMiddleware:
         remaining_lifetime: Callable[[Principal], float],
         exchange: TokenExchange | None = None,
         budget: MemoryBudget | None = None,
+        adapters: Sequence[ServerAdapter] = (),
     ) -> None:
         self._app = app
+        self._adapters = adapters
         self._verify = verify
         self._auth_disabled = isinstance(verify, Principal)
         self._access = access
@@ -102,7 +108,7 @@ class AuthMiddleware:
         authorization: list[bytes],
         share: MemoryShare,
     ) -> None:
-        extra, principal, document = _VARY, None, None
+        extra, principal, document, runs = _VARY, None, None, _NOTHING_ELSE
         try:
             if origins:
                 extra = self._cors(origins)
@@ -115,14 +121,15 @@ class AuthMiddleware:
             body = await read_body(receive, share)
             if scope["method"] == "POST":
                 document = parse_json_object(body, share)
-                self._authorize_message(caller, document)
+                runs = await self._resolve(caller, document)
+                self._authorize_message(caller, document, runs)
             # Only a POST carries a message. The body of any other method was not validated, so it is not forwarded.
             receive = replay(body if document is not None else b"", receive)
-            self._decisions.record_allowed(principal, document)
+            correlation_id = self._decisions.record_allowed(principal, document, runs.also)
         except ClientDisconnect:
             return
         except AuthError as error:
-            await self._decisions.reject(error, send, extra, principal=principal, message=document)
+            await self._decisions.reject(error, send, extra, principal=principal, message=document, runs=runs.also)
             return
         exchange = None
         if self._exchange is not None and not self._auth_disabled:
@@ -134,7 +141,12 @@ class AuthMiddleware:
                 MESSAGE_SCOPE_KEY: document,
                 "headers": _strip_authorization(scope["headers"]),
             }
-            await self._call_app(inside, receive, _with_headers(send, extra), document)
+            serving = self._call_app(inside, receive, _with_headers(send, extra), document)
+            if not self._adapters:
+                await serving
+                return
+            with authorized_request(runs, correlation_id, document):
+                await serving
 
     async def _call_app(self, scope: Scope, receive: Receive, send: Send, document: dict[str, Any] | None) -> None:
         """Calls the application. A response that would never end is ended when the token expires."""
@@ -167,9 +179,16 @@ class AuthMiddleware:
         self._decisions.log_authenticated(principal)
         return AuthenticatedCaller(principal, self._access.effective_scopes(principal.scopes))
 
-    def _authorize_message(self, caller: AuthenticatedCaller, document: dict[str, Any]) -> None:
-        """Rejects a message whose caller lacks one of the scopes that it requires."""
-        required = self._scope_requirements.for_message(document)
+    async def _resolve(self, caller: AuthenticatedCaller, document: dict[str, Any]) -> Resolved:
+        """Returns what the name in a message stands for; the servers may ask who the caller is."""
+        if not self._adapters:
+            return _NOTHING_ELSE
+        with request_context(caller):
+            return await resolve_message(self._adapters, document)
+
+    def _authorize_message(self, caller: AuthenticatedCaller, document: dict[str, Any], runs: Resolved) -> None:
+        """Rejects a message whose caller lacks one of the scopes that it, or what it runs, requires."""
+        required = self._scope_requirements.for_message(document, runs.also)
         if not caller.effective_scopes.issuperset(required):
             require_scopes(caller.principal, required, self._access)
 
@@ -219,7 +238,7 @@ def _is_preflight(scope: Scope) -> bool:
 def _with_headers(send: Send, response_headers: Headers) -> Send:
     async def send_more(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message["headers"], *response_headers]}
+            message = {**message, "headers": merge_headers(message["headers"], response_headers)}
         await send(message)
 
     return send_more

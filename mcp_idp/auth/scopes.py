@@ -18,7 +18,7 @@ from mcp.shared.uri_template import UriTemplate
 
 from mcp_idp.access.policy import AccessFileError
 from mcp_idp.auth.stream_expiry import SUBSCRIPTIONS_LISTEN
-from mcp_idp.errors import InsufficientRole, InsufficientScope, ScopeResolutionError, ToolNotListed
+from mcp_idp.errors import InsufficientRole, InsufficientScope, NotListed, ScopeResolutionError, ToolNotListed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -60,6 +60,26 @@ MAX_SUBSCRIPTION_URIS = 1000
 
 _BY_URI = ("resources/read", "resources/subscribe", "resources/unsubscribe")
 _SUBSCRIBED = ("resourceSubscriptions", "resource_subscriptions")  # the SDK reads either
+OTHERS = "*"
+"""The name in the access file that stands for all that are not listed."""
+
+# Methods of MCP 2024-11-05 to 2026-07-28 that name nothing: they require the base scope.
+_UNNAMED = frozenset(
+    {
+        "initialize",
+        "logging/setLevel",
+        "notifications/cancelled",
+        "notifications/initialized",
+        "notifications/progress",
+        "notifications/roots/list_changed",
+        "ping",
+        "prompts/list",
+        "resources/list",
+        "resources/templates/list",
+        "server/discover",
+        "tools/list",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +124,14 @@ class ScopeRequirements:
     """The scopes that each request requires.
 
     Args:
-        access: the access policy. The scopes under `tools` in the access file are added to those of the decorators and
-            never replace them. If the file has a `tools` block, only tools that it lists or that are added here may be
-            called, because the required scopes of any other tool are unknown.
+        access: the access policy. The scopes that the access file lists are added to those of the decorators and never
+            replace them. If the file lists anything (`AccessPolicy.is_strict`), only what it lists or is added here may
+            be requested, because the required scopes of anything else are unknown.
 
     Attributes:
         tools: the requirements of the tools, by name.
-        unmatched_tools: tools in the access file that have not been added yet.
+        unmatched: the tools, prompts and resources that the access file lists and that have not been added, each as the
+            block of the access file and the name.
         prompts: the requirements of the prompts, by name.
         resources: the requirements of the resources and resource templates, by URI.
     """
@@ -118,18 +139,24 @@ class ScopeRequirements:
     def __init__(self, access: AccessPolicy) -> None:
         self._access = access
         self._base = (access.base_scope,)
-        self.tools = {name: self._requirement(name, scopes) for name, scopes in access.tools.items()}
-        self.unmatched_tools = set(access.tools)
+        self.tools = self._listed_in(access.tools)
+        self.prompts = self._listed_in(access.prompts)
+        self.resources = self._listed_in(access.resources)
+        self._methods = self._listed_in(access.methods)
+        self.unmatched = {
+            (block, name)
+            for block, listed in (("tools", self.tools), ("prompts", self.prompts), ("resources", self.resources))
+            for name in listed.keys() - {OTHERS}
+        }
         self._added: set[tuple[str, str]] = set()
-        self.prompts: dict[str, ScopeRequirement] = {}
-        self.resources: dict[str, ScopeRequirement] = {}
-        self._templates: dict[str, UriTemplate] = {}
+        self._templates = {uri: _parse_template(uri) for uri in self.resources.keys() - {OTHERS}}
         self._by_method: dict[str, Callable[[dict[str, Any]], tuple[str, ...]]] = {
             "tools/call": self._of_tool,
-            "prompts/get": lambda params: self._for_named(self.prompts, params),
+            "prompts/get": self._of_prompt,
             "completion/complete": lambda params: self._for_reference(params.get("ref")),
             SUBSCRIPTIONS_LISTEN: lambda params: self._for_subscription(params.get("notifications")),
             **dict.fromkeys(_BY_URI, lambda params: self._for_uris([params.get("uri")])),
+            **dict.fromkeys(_UNNAMED, lambda _params: self._base),
         }
 
     def add_tool(self, name: str, scope: ScopeSpec) -> ScopeRequirement:
@@ -145,71 +172,110 @@ class ScopeRequirements:
         Raises:
             AccessFileError: the access file does not define one of the scopes, or the tool has been added already.
         """
-        self._reject_duplicate("tool", name)
-        self.unmatched_tools.discard(name)
-        self.tools[name] = requirement = self._requirement(name, scope, self._access.tools.get(name, ()))
-        return requirement
+        return self._add("tools", name, scope, self.tools, self._access.tools)
 
     def add_prompt(self, name: str, scope: ScopeSpec) -> ScopeRequirement:
         """Adds a prompt; otherwise as `add_tool`."""
-        self._reject_duplicate("prompt", name)
-        self.prompts[name] = requirement = self._requirement(name, scope)
-        return requirement
+        return self._add("prompts", name, scope, self.prompts, self._access.prompts)
 
     def add_resource(self, uri: str, scope: ScopeSpec) -> ScopeRequirement:
         """Adds a resource or a resource template (RFC 6570); otherwise as `add_tool`."""
-        self._reject_duplicate("resource", uri)
-        self.resources[uri] = requirement = self._requirement(uri, scope)
         self._templates[uri] = UriTemplate.parse(uri)
-        return requirement
+        return self._add("resources", uri, scope, self.resources, self._access.resources)
 
-    def for_message(self, message: Mapping[str, Any]) -> tuple[str, ...]:
+    def for_message(self, message: Mapping[str, Any], also: Iterable[tuple[str, str]] = ()) -> tuple[str, ...]:
         """Returns all scopes that a JSON-RPC message requires.
 
-        A message that names nothing known here requires the base scope only; the application responds to it.
+        Args:
+            message: the message. One that names nothing known here requires the base scope only, unless the access file
+                lists what may be requested; the application responds to it.
+            also: further names of what the message runs, such as that of a tool behind an alias, each with its method.
+                What they require is added. They need not be listed.
 
         Raises:
             ScopeResolutionError: see `ScopeRequirement.scopes`; or a subscription names more than
                 `MAX_SUBSCRIPTION_URIS`.
-            ToolNotListed: the access file has a `tools` block, and the message calls a tool that is neither listed
-                there nor added here.
+            NotListed, ToolNotListed: the access file lists what may be requested, and what the message names is neither
+                listed there nor added here.
         """
         method, params = message.get("method"), message.get("params")
-        resolver = self._by_method.get(method) if isinstance(method, str) else None
-        return self._base if resolver is None else resolver(params if isinstance(params, dict) else {})
+        if not isinstance(method, str):
+            return self._base
+        resolver = self._by_method.get(method)
+        if resolver is None:
+            return self._of_other(method)
+        required = resolver(params if isinstance(params, dict) else {})
+        more = [scope for kind, name in also for scope in self._static_scopes(kind, name)]
+        return tuple(dict.fromkeys((*required, *more))) if more else required
+
+    def _static_scopes(self, method: str, name: str) -> tuple[str, ...]:
+        """Returns the static scopes of what `name` names, if anything; `method` says of which kind it is."""
+        if method in _BY_URI:
+            return tuple(scope for each in self._matching(name) for scope in self.resources[each].static_scopes)
+        requirement = (self.tools if method == "tools/call" else self.prompts).get(name)
+        return () if requirement is None else requirement.static_scopes
+
+    def _of_other(self, method: str) -> tuple[str, ...]:
+        """Judges a method that MCP does not define: an extension's."""
+        requirement = self._methods.get(method) or self._methods.get(OTHERS)
+        return self._unlisted("methods", method) if requirement is None else requirement.static_scopes
+
+    def _unlisted(self, block: str, name: object) -> tuple[str, ...]:
+        """Judges what is neither listed nor added here: it requires the base scope, or is rejected."""
+        if self._access.is_strict:
+            raise ToolNotListed(name) if block == "tools" else NotListed(block, name)
+        return self._base
 
     def _of_tool(self, params: Mapping[str, Any]) -> tuple[str, ...]:
         """Compares names exactly, because the application might accept other spellings of a name for the same tool."""
-        name = params.get("name")
-        if self._access.lists_tools and not (isinstance(name, str) and name in self.tools):
-            raise ToolNotListed(name)
-        return self._for_named(self.tools, params)
+        return self._for_named("tools", self.tools, params)
 
-    def _for_named(self, known: Mapping[str, ScopeRequirement], params: Mapping[str, Any]) -> tuple[str, ...]:
+    def _of_prompt(self, params: Mapping[str, Any]) -> tuple[str, ...]:
+        return self._for_named("prompts", self.prompts, params)
+
+    def _for_named(
+        self, block: str, known: Mapping[str, ScopeRequirement], params: Mapping[str, Any]
+    ) -> tuple[str, ...]:
         name, arguments = params.get("name"), params.get("arguments")
-        requirement = known.get(name) if isinstance(name, str) else None
+        requirement = known.get(name) or known.get(OTHERS) if isinstance(name, str) else None
         if requirement is None:
-            return self._base
+            return self._unlisted(block, name)
         return requirement.scopes(arguments if isinstance(arguments, dict) else {})
 
     def _for_uris(self, uris: Iterable[object]) -> tuple[str, ...]:
         """If several templates match a URI, requires the scopes of all: the application may serve any of them."""
         required = dict.fromkeys(self._base)
-        for uri in (each for each in uris if isinstance(each, str)):
-            for written, template in self._templates.items():
-                arguments = template.match(uri)
-                if uri == written or arguments is not None:
-                    required |= dict.fromkeys(self.resources[written].scopes(arguments or {}))
+        for uri in uris:
+            matching = self._matching(uri) if isinstance(uri, str) else {}
+            if not matching and OTHERS in self.resources and isinstance(uri, str):
+                matching = {OTHERS: {}}
+            if not matching:
+                self._unlisted("resources", uri)
+            for written, arguments in matching.items():
+                required |= dict.fromkeys(self.resources[written].scopes(arguments))
         return tuple(required)
+
+    def _matching(self, uri: str) -> dict[str, Mapping[str, Any]]:
+        """Returns the known resources and templates that a URI may mean, each with its arguments."""
+        found: dict[str, Mapping[str, Any]] = {}
+        for written, template in self._templates.items():
+            arguments = template.match(uri)
+            if uri == written or arguments is not None:
+                found[written] = arguments or {}
+        return found
 
     def _for_reference(self, reference: object) -> tuple[str, ...]:
         """A completion reveals the prompt or resource that it is for, so it requires the same static scopes."""
         if not isinstance(reference, dict):
             return self._base
-        required = dict.fromkeys(self._base)
+        required, is_known = dict.fromkeys(self._base), False
         for known, name in ((self.prompts, reference.get("name")), (self.resources, reference.get("uri"))):
-            requirement = known.get(name) if isinstance(name, str) else None
-            required |= dict.fromkeys(requirement.static_scopes if requirement is not None else ())
+            requirement = known.get(name) or known.get(OTHERS) if isinstance(name, str) else None
+            if requirement is not None:
+                required |= dict.fromkeys(requirement.static_scopes)
+                is_known = True
+        if not is_known:
+            self._unlisted("prompts or resources", reference.get("name", reference.get("uri")))
         return tuple(required)
 
     def _for_subscription(self, notifications: object) -> tuple[str, ...]:
@@ -219,11 +285,25 @@ class ScopeRequirements:
             raise ScopeResolutionError(SUBSCRIPTIONS_LISTEN)
         return self._for_uris(uris)
 
-    def _reject_duplicate(self, kind: str, name: str) -> None:
+    def _add(
+        self,
+        block: str,
+        name: str,
+        scope: ScopeSpec,
+        known: dict[str, ScopeRequirement],
+        listed: Mapping[str, Iterable[str]],
+    ) -> ScopeRequirement:
         """Rejects a second one of the same name: the SDK would serve the first, under the requirement of the second."""
-        if (kind, name) in self._added:
+        if (block, name) in self._added:
+            kind = block.removesuffix("s")
             raise AccessFileError(f"{name}: a {kind} of this name already exists; rename this one")
-        self._added.add((kind, name))
+        self._added.add((block, name))
+        self.unmatched.discard((block, name))
+        known[name] = requirement = self._requirement(name, scope, listed.get(name, ()))
+        return requirement
+
+    def _listed_in(self, block: Mapping[str, tuple[str, ...]]) -> dict[str, ScopeRequirement]:
+        return {name: self._requirement(name, scopes) for name, scopes in block.items()}
 
     def _requirement(self, name: str, scope: ScopeSpec, additional: Iterable[str] = ()) -> ScopeRequirement:
         resolver = scope if callable(scope) else None
@@ -235,6 +315,13 @@ class ScopeRequirements:
         return ScopeRequirement(
             name, tuple(dict.fromkeys((*self._base, *written, *additional))), resolver, self._access
         )
+
+
+def _parse_template(uri: str) -> UriTemplate:
+    try:
+        return UriTemplate.parse(uri)
+    except ValueError as error:
+        raise AccessFileError(f"resources.{uri}: is not a URI template (RFC 6570): {error}") from error
 
 
 def _listed(scope: str | Iterable[str]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
 
 _PLACEHOLDERS = frozenset({"changeme", "change-me", "changethis", "secret", "password", "your-secret", "todo", "xxx"})
 _MAX_LEEWAY = 300
+# Served beside the MCP endpoint: health checks without a check of Host, and metadata.
+_OWN_PATHS = frozenset({"/livez", "/readyz"})
+_WELL_KNOWN = "/.well-known"
+_PLAIN_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+")
 
 
 def validate_settings(settings: Settings, *, in_container: bool) -> None:
@@ -30,6 +35,7 @@ def validate_settings(settings: Settings, *, in_container: bool) -> None:
         raise SettingsError(
             f"MCP_PUBLIC_URL={settings.public_url}: write it with its path and without a trailing slash, such as http://localhost:3000/mcp"
         )
+    _validate_public_path(settings.public_url, public.path)
     on_loopback = is_loopback(public.hostname or "")
     if settings.disable_auth and not (on_loopback and is_loopback(settings.host)):
         raise SettingsError(
@@ -51,6 +57,26 @@ def validate_settings(settings: Settings, *, in_container: bool) -> None:
         raise SettingsError(
             f"OAUTH_SERVER_URL={settings.server_url}: inside a container this is the container itself; "
             "set OAUTH_INTERNAL_URL to the URL at which the container reaches the provider, such as http://keycloak:8080/realms/mcp"
+        )
+
+
+def _validate_public_path(public_url: str, path: str) -> None:
+    """Validates that MCP can be served at this path.
+
+    Requests are compared with it after percent-decoding (ASGI), and clients and proxies remove dot segments (RFC 3986
+    section 5.2.4), so it must be written as it arrives.
+
+    Raises:
+        SettingsError: the path is written another way, or this server serves something else there.
+    """
+    if path in _OWN_PATHS or path == _WELL_KNOWN or path.startswith(f"{_WELL_KNOWN}/"):
+        raise SettingsError(
+            f"MCP_PUBLIC_URL={public_url}: this server serves something else at {path}; choose another path"
+        )
+    if _PLAIN_PATH.fullmatch(path) is None:
+        raise SettingsError(
+            f"MCP_PUBLIC_URL={public_url}: write the path in plain characters (letters, digits and -._~), without %, "
+            "empty segments and dot segments"
         )
 
 

@@ -12,7 +12,7 @@ log shows what old clients requested.
 from __future__ import annotations
 
 import asyncio
-import json
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -25,7 +25,7 @@ from mcp_idp.oauth.discovery import fetch_metadata
 from mcp_idp.oauth.http import FetchError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import httpx
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -95,7 +95,7 @@ def _rewrite_internal_urls(document: Mapping[str, Any], settings: Settings) -> A
     if inside == public:
         return plain
     outside = _replace_origin(plain, inside, public)
-    if inside.partition("//")[2] in json.dumps(outside, ensure_ascii=False):
+    if _names_host(outside, inside, public):
         raise FetchError(f"the document says where {inside} is, which is for this server only")
     return outside
 
@@ -116,6 +116,38 @@ def _replace_origin(value: Any, inside: str, public: str) -> Any:
             return [_replace_origin(member, inside, public) for member in value]
         case _:
             return value
+
+
+def _names_host(value: Any, inside: str, public: str) -> bool:
+    """Whether a text in `value` names the host of `inside`, which clients do not reach.
+
+    Hosts are compared as a whole (RFC 3986 section 3.2.2): `auth` is not in `https://auth.example.com` nor in a path.
+    If both origins have the same host, the ports count too. Without a URL around it, a host counts with its port only.
+    """
+    internal, own = urlsplit(inside), urlsplit(public)
+    host = re.escape(internal.hostname or "")
+    with_port = rf"(?<![A-Za-z0-9.-]){host}\]?:{internal.port}(?![0-9])"
+    in_url = rf"//(?:[^/?#\s]*@)?\[?{host}\.?\]?(?![A-Za-z0-9.\]-])"
+    if internal.hostname == own.hostname:
+        patterns = [rf"{in_url}(?!:)"] if internal.port is None else [with_port]
+    else:
+        patterns = [in_url] if internal.port is None else [in_url, with_port]
+    pattern = re.compile("|".join(patterns), re.IGNORECASE)
+    return any(pattern.search(text) for text in _texts(value))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yields every string in a JSON value, names of members included."""
+    match value:
+        case str():
+            yield value
+        case dict():
+            yield from value
+            for member in value.values():
+                yield from _texts(member)
+        case list():
+            for member in value:
+                yield from _texts(member)
 
 
 _UNAVAILABLE = Response.json(

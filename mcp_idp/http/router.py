@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from mcp_idp.http.transport_security import TransportSecurity
+    from mcp_idp.util.repeated_events import RepeatedEvents
 
 log = structlog.get_logger(__name__)
 _MISDIRECTED = Response.json(
@@ -36,15 +37,23 @@ class Router:
         transport_security: which hosts are allowed.
         public_url: the URL that clients must use, for the log.
         lifespan: the application for the ASGI lifespan.
+        repeated: says which requests with another Host are logged in full.
     """
 
     def __init__(
-        self, paths: Mapping[str, ASGIApp], transport_security: TransportSecurity, public_url: str, lifespan: ASGIApp
+        self,
+        paths: Mapping[str, ASGIApp],
+        transport_security: TransportSecurity,
+        public_url: str,
+        lifespan: ASGIApp,
+        *,
+        repeated: RepeatedEvents,
     ) -> None:
         self._paths = paths
         self._transport_security = transport_security
         self._public_url = public_url
         self._lifespan = lifespan
+        self._repeated = repeated
         self._warned_aliases: set[bytes] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,10 +81,16 @@ class Router:
         hosts = [value for name, value in scope["headers"] if name == b"host"]
         allowed = len(hosts) == 1 and self._transport_security.is_allowed_host(hosts[0])
         if not allowed:
-            log.warning("host_not_allowed", status=HostNotAllowed.status, hosts=_log_safe(hosts))
+            record = log.warning if self._repeated.is_first(HostNotAllowed.code) else log.debug
+            record("host_not_allowed", status=HostNotAllowed.status, hosts=_log_safe(hosts))
         elif scope["path"] != "/" and self._transport_security.is_host_alias(hosts[0]):
             self._warn_host_alias(hosts[0])
         return allowed
+
+    def report_repeated(self) -> None:
+        """Logs how many requests with another Host were not logged in full since the last call."""
+        for count in self._repeated.take_counts().values():
+            log.warning("hosts_not_allowed", status=HostNotAllowed.status, count=count)
 
     def _warn_host_alias(self, host: bytes) -> None:
         """Logs that a client uses a host alias.

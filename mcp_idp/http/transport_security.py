@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mcp_idp.config.settings import Settings
     from mcp_idp.http.responses import Headers
 
@@ -82,3 +84,34 @@ def preflight_headers(origin: bytes) -> Headers:
         (b"access-control-allow-headers", _ALLOWED_HEADERS),
         (b"access-control-max-age", _PREFLIGHT_SECONDS),
     )
+
+
+_FIRST_LETTERS = b"aAvV"
+
+
+def merge_headers(theirs: Iterable[tuple[bytes, bytes]], ours: Headers) -> list[tuple[bytes, bytes]]:
+    """Returns the headers of an application's response with those of the middleware.
+
+    The middleware decides which pages may read responses, so the application's own CORS headers are dropped: browsers
+    reject a response with two of them (Fetch standard, "CORS check"). There is one `vary`, with everybody's names.
+
+    Args:
+        theirs: the application's headers.
+        ours: the headers to add, with lower-case names.
+    """
+    theirs = tuple(theirs)
+    if not any(name[:1] in _FIRST_LETTERS for name, _ in theirs):
+        return [*theirs, *ours]  # the common case: none of theirs can be one of the names below
+    kept: list[tuple[bytes, bytes]] = []
+    varies: dict[bytes, bytes] = {}
+    for name, value in (*theirs, *ours):
+        lower = name.lower()
+        if lower == b"vary":
+            named = [part.strip() for part in value.split(b",")]
+            varies |= {part.lower(): part for part in named if part and part.lower() not in varies}
+        elif not lower.startswith(b"access-control-"):
+            kept.append((name, value))
+    kept += [header for header in ours if header[0].startswith(b"access-control-")]
+    if varies:
+        kept.append((b"vary", b", ".join(varies.values())))
+    return kept

@@ -17,6 +17,7 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.prompts import Prompt
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_REQUEST, ToolAnnotations
+from pydantic_core import to_jsonable_python
 
 from mcp_idp.auth.context import current_principal
 from mcp_idp.auth.scopes import require_scopes
@@ -83,8 +84,9 @@ def tool(  # noqa: PLR0913 - all are keyword arguments
     Args:
         title: the display name.
         scope: the scopes that a call requires in addition to the base scope: one (`"mcp:notes.write"`), several, or a
-            function of the arguments (`lambda arguments: "mcp:admin" if arguments["everybody"] else ()`). If that
-            function raises, the call is rejected.
+            function of the arguments (`lambda arguments: "mcp:admin" if arguments["everybody"] else ()`). It gets
+            them as JSON values: an object for a model, the value of an enum, the text of a date. If it raises, the call
+            is rejected.
         read_only: the tool changes nothing (`readOnlyHint`).
         destructive: the tool may destroy data (`destructiveHint`).
         open_world: the tool interacts with systems beyond this server (`openWorldHint`).
@@ -163,8 +165,7 @@ def scope_checked(function: _Function, requirement: ScopeRequirement) -> Callabl
 
     def check(arguments: dict[str, Any]) -> None:
         try:
-            values = {name: value for name, value in arguments.items() if not isinstance(value, Context)}
-            require_scopes(current_principal(), requirement.scopes(values), requirement.access)
+            require_scopes(current_principal(), requirement.scopes(_as_sent(arguments)), requirement.access)
         except AuthError as error:
             log.warning("tool_call_denied", name=requirement.name, code=error.code, detail=error.description)
             raise MCPError(code=INVALID_REQUEST, message=error.description) from error
@@ -184,6 +185,16 @@ def scope_checked(function: _Function, requirement: ScopeRequirement) -> Callabl
         return function(**arguments)
 
     return run
+
+
+def _as_sent(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Returns the arguments in the shape in which they are sent, so that both checks evaluate a scope on the same.
+
+    A parameter may be a model, a dataclass, an enum or a date; the message has a JSON value for each.
+    """
+    values = {name: value for name, value in arguments.items() if not isinstance(value, Context)}
+    converted: dict[str, Any] = to_jsonable_python(values, by_alias=True, serialize_unknown=True)
+    return converted
 
 
 def _attach(what: _Tool | _Resource | _Prompt) -> Callable[[_Function], _Function]:

@@ -1,8 +1,9 @@
 """The audit log: one JSON line per authorization decision, separate from the log of the process.
 
 Each line says who requested what with which client, and what was decided. It contains neither tokens nor arguments.
-Requests without credentials are not recorded, because no decision about a user was made. `docs/audit.md` describes the
-fields.
+Requests without credentials are not recorded, because no decision about a user was made. Rejections of requests without
+a principal are summed up by whoever records them (`auth/decisions.py`), because anybody can cause any number of them.
+`docs/audit.md` describes the fields.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ from __future__ import annotations
 import errno
 import json
 import os
+import secrets
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -20,7 +24,7 @@ from mcp_idp.config.env import SettingsError
 from mcp_idp.errors import AuditUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from mcp_idp.principal import Principal
     from mcp_idp.util.clock import Clock
@@ -28,6 +32,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 STANDARD_OUTPUT = "stdout"
 _LONGEST = 200  # characters of an untrusted value
+_RETRY_SECONDS = 1.0
+_MOST_NAMES = 20
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 _NAMED = frozenset({"tools/call", "prompts/get"})
 
 
@@ -42,8 +49,38 @@ class AuditLog:
     def __init__(self, write: Callable[[str], object], clock: Clock) -> None:
         self._write = write
         self._clock = clock
+        self._lost = 0
+        self._retry_at = 0.0
 
-    def record_decision(
+    @property
+    def is_available(self) -> bool:
+        """Whether the last line could be written."""
+        return self._lost == 0
+
+    def retry(self) -> bool:
+        """Tries to write again after a failure, at most once a second; whether lines can be written.
+
+        The line that is written then says how many could not be. Without it, a server that gets no requests while it is
+        not ready would never find out that it can write again.
+        """
+        if self._lost and self._clock.monotonic() >= self._retry_at:
+            self._retry_at = self._clock.monotonic() + _RETRY_SECONDS
+            with suppress(AuditUnavailable):
+                self._write_event("resumed", None, None, None, secrets.token_hex(8), more={"lost": self._lost})
+        return self.is_available
+
+    def record_refusals(self, counts: Mapping[str, int]) -> None:
+        """Records how many rejections without a principal were not written one by one.
+
+        Args:
+            counts: their number by reason.
+
+        Raises:
+            AuditUnavailable: the line could not be written.
+        """
+        self._write_event("denied", None, None, None, secrets.token_hex(8), more={"counts": dict(counts)})
+
+    def record_decision(  # noqa: PLR0913 - keyword arguments
         self,
         status: int | None,
         *,
@@ -51,8 +88,10 @@ class AuditLog:
         message: Mapping[str, Any] | None,
         correlation_id: str,
         reason: str | None = None,
+        runs: Sequence[str] = (),
+        within: str | None = None,
     ) -> None:
-        """Records the decision about one request.
+        """Records the decision about one request, or about something that a request runs.
 
         Args:
             status: the HTTP status of the rejection; None if the request is forwarded to the application.
@@ -61,13 +100,18 @@ class AuditLog:
             correlation_id: identifies the decision; for a rejection, it is also in the log of the process and in the
                 response body.
             reason: why the request was rejected.
+            runs: the other names of the tool or prompt that the message runs.
+            within: the name in the request, if the decision is about something else that the request runs.
 
         Raises:
             AuditUnavailable: the line could not be written.
         """
         method, target = _method_and_target(message)
         decision = "allowed" if status is None else "denied"
-        self._write_event(decision, principal, method, target, correlation_id, status=status, reason=reason)
+        more: dict[str, Any] = {"runs": [_bounded(name) for name in runs[:_MOST_NAMES]]} if runs else {}
+        if within is not None:
+            more["within"] = _bounded(within)
+        self._write_event(decision, principal, method, target, correlation_id, status=status, reason=reason, more=more)
 
     def record_token_exchange(
         self, principal: Principal, audience: str, *, correlation_id: str, reason: str | None = None
@@ -96,6 +140,7 @@ class AuditLog:
         *,
         status: int | None = None,
         reason: str | None = None,
+        more: Mapping[str, Any] = _NOTHING,
     ) -> None:
         event = {
             "time": datetime.fromtimestamp(self._clock.now(), UTC).isoformat(timespec="milliseconds"),
@@ -109,12 +154,18 @@ class AuditLog:
             "method": method,
             "target": target,
             "correlation_id": correlation_id,
+            **more,
         }
         try:
             self._write(json.dumps(event, separators=(",", ":")))
-        except OSError as error:
-            log.error("audit_log_write_failed", error=type(error).__name__)  # noqa: TRY400 - a traceback adds nothing
+        except (OSError, ValueError) as error:  # ValueError: standard output is closed
+            if self.is_available:
+                log.error("audit_log_write_failed", error=type(error).__name__)  # noqa: TRY400 - a traceback adds nothing
+            self._lost += 1
             raise AuditUnavailable from error
+        if self._lost:
+            log.warning("audit_log_resumed", lost=self._lost)
+            self._lost = 0
 
 
 def _method_and_target(message: Mapping[str, Any] | None) -> tuple[str | None, str | None]:

@@ -1,7 +1,8 @@
 """Configures the log of the process: structured events on standard error, as text on a terminal and else as JSON lines.
 
 Anything that looks like a token is redacted before a line is written. The events of this package contain no tokens;
-redaction is for the log records of other libraries.
+redaction is for the log records of other libraries. All text is escaped and bounded, in both formats and in tracebacks
+(`escaping.py`).
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import structlog
+
+from mcp_idp.observability.escaping import escape, escape_value, format_exception
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor, WrappedLogger
@@ -26,32 +29,65 @@ _REDACTED = "(token withheld)"
 _KEY_ORDER = ("timestamp", "level", "event")  # the first keys of a JSON line, so that lines are easy to scan
 
 
-def _redact_processor(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    return {name: _redact_value(value) for name, value in event.items()}
+class _Traceback(str):
+    """The text of a traceback, whose lines are escaped and bounded already."""
+
+    __slots__ = ()
 
 
-def _redact_value(value: Any) -> Any:
-    if isinstance(value, str):
-        return _redact(value)
-    if isinstance(value, bytes | dict | list | tuple):
-        text = repr(value)
-        return cleaned if (cleaned := _redact(text)) != text else value
-    return value
+class _Field:
+    """A text as the console renderer shows it: in quotes if a reader could not see where it ends."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        if _NEEDS_QUOTES.isdisjoint(self._text) and self._text:
+            return self._text
+        quote = '"' if "'" in self._text and '"' not in self._text else "'"
+        return quote + self._text.replace(quote, f"\\{quote}") + quote
+
+
+_OWN_LINES = ("exception", "stack")
+_NEEDS_QUOTES = frozenset(" =\"'\\")
+
+
+def _exception_processor(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Replaces `exc_info` by the traceback, as `exception`."""
+    info = event.pop("exc_info", None)
+    if info and not isinstance(info, BaseException):
+        info = info[1] if isinstance(info, tuple) else sys.exc_info()[1]
+    return {**event, "exception": _Traceback(format_exception(info))} if info else event
+
+
+def _clean_processor(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Redacts tokens and escapes and bounds all text."""
+    return {
+        escape(name): _Traceback(_redact(value)) if isinstance(value, _Traceback) else escape_value(value, _redact)
+        for name, value in event.items()
+    }
 
 
 def _humanize_values(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    return {name: value if isinstance(value, str) else _humanize(value) for name, value in event.items()}
+    """Formats the values for people. The renderer writes those in `_KEY_ORDER` and the traceback as they are."""
+    shown: EventDict = {}
+    for name, value in event.items():
+        if name in _KEY_ORDER or isinstance(value, _Traceback):
+            shown[name] = value
+        else:  # the renderer gives `exception` and `stack` lines of their own
+            shown[f"{name}_" if name in _OWN_LINES else name] = _Field(str(_humanize(value)))
+    return shown
 
 
 def _humanize(value: Any) -> Any:
     """Formats a value as plain text instead of a Python repr; numbers and other values are returned unchanged."""
-    if value is None or value in ([], (), {}, frozenset()):
+    if value is None or value in ([], {}):
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, set | frozenset):
-        return ", ".join(sorted(str(_humanize(part)) for part in value))
-    if isinstance(value, list | tuple):
+    if isinstance(value, list):
         return ", ".join(str(_humanize(part)) for part in value)
     if isinstance(value, dict):
         return ", ".join(f"{name} {_humanize(part)}" for name, part in value.items())
@@ -74,6 +110,17 @@ def _redact_jwt(run: re.Match[str]) -> str:
     return before + _REDACTED if found and token.find(".", _MIN_HEADER_LENGTH - len(found)) >= 0 else run[0]
 
 
+class _Handler(logging.StreamHandler[TextIO]):
+    """Writes log records to a stream.
+
+    Of a record that cannot be formatted, Python's own handler would write the arguments as they are.
+    """
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - overrides
+        """Writes a line in place of a record that cannot be formatted."""
+        structlog.get_logger(__name__).error("log_record_not_formatted", logger=record.name, line=record.lineno)
+
+
 def configure_logging(log_format: str, level: str) -> None:
     """Sends the events of this package and the log records of all libraries to standard error.
 
@@ -87,11 +134,16 @@ def configure_logging(log_format: str, level: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     renderer: list[Processor] = (
-        [_humanize_values, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        [
+            _humanize_values,
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            ),
+        ]
         if text
         else [_order_keys, structlog.processors.JSONRenderer(sort_keys=False)]
     )
-    finish: list[Processor] = [structlog.processors.format_exc_info, _redact_processor, *renderer]
+    finish: list[Processor] = [_exception_processor, _clean_processor, *renderer]
     threshold = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[*shared, *finish],
@@ -99,7 +151,7 @@ def configure_logging(log_format: str, level: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Handler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

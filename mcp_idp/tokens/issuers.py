@@ -9,9 +9,11 @@ another.
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from base64 import urlsafe_b64decode
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -28,7 +30,6 @@ from mcp_idp.tokens.claims import ClaimsPolicy
 from mcp_idp.tokens.introspection import IntrospectionVerifier, LocalPrecheck
 from mcp_idp.tokens.jwks import REFRESH_COOLDOWN_SECONDS, JwksCache
 from mcp_idp.tokens.jwt import JwtVerifier
-from mcp_idp.util import strict_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -209,6 +210,11 @@ def _claim_rules(
     )
 
 
+# Within a JSON string the quotes around iss would be escaped. Both patterns are linear: no two of their parts match the
+# same text.
+_ISSUER_MEMBER = re.compile(rb'"iss"[ \t\r\n]{0,64}:[ \t\r\n]{0,64}("(?:[^"\\]|\\.){0,2048}+")', re.DOTALL)
+_JSON_STRING = re.compile(rb'"(?:[^"\\]++|\\.?)*+"?', re.DOTALL)
+_MAX_ISSUER_MEMBERS = 8
 _SIGNED = re.compile(r"[A-Za-z0-9_-]+\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+", re.ASCII)
 
 
@@ -306,11 +312,27 @@ def unverified_issuer(token: str, max_bytes: int) -> str:
     if shape is None:
         return ""
     try:
-        claims = strict_json.loads(urlsafe_b64decode(shape[1] + "=" * (-len(shape[1]) % 4)))
+        return _first_issuer(urlsafe_b64decode(shape[1] + "=" * (-len(shape[1]) % 4)))
     except ValueError:
         return ""
-    issuer = claims.get("iss") if isinstance(claims, dict) else None
-    return issuer if isinstance(issuer, str) else ""
+
+
+def _first_issuer(payload: bytes) -> str:
+    """Returns the first `iss` among the members of a JSON object, without building the other values.
+
+    A payload that is ambiguous or no JSON is rejected by the verifier that is chosen here, when the signature has been
+    verified.
+
+    Raises:
+        ValueError: the issuer is not a JSON string in UTF-8.
+    """
+    for found in islice(_ISSUER_MEMBER.finditer(payload), _MAX_ISSUER_MEMBERS):
+        before = _JSON_STRING.sub(b"", payload[: found.start()])
+        depth = before.count(b"{") + before.count(b"[") - before.count(b"}") - before.count(b"]")
+        if depth == 1:
+            issuer = json.loads(found[1])
+            return issuer if isinstance(issuer, str) else ""
+    return ""
 
 
 def check_audience(settings: Settings, profile: ProviderProfile, own: IssuerOverrides) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import runpy
-import subprocess
 import time
 from typing import Any
 
@@ -20,8 +18,8 @@ from tests.support.mcp_calls import events
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.parametrize("name", ["sdk", "starlette"])
-async def test_an_example_serves_clients_with_a_valid_token(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["sdk", "starlette", "fastmcp_server"])
+async def test_an_example_serves_whom_the_provider_vouches_for(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with signing() as issuer:
         monkeypatch.setenv("OAUTH_SERVER_URL", issuer.url)
         app = runpy.run_path(str(EXAMPLES / f"{name}.py"))["app"]
@@ -34,7 +32,7 @@ async def test_an_example_serves_clients_with_a_valid_token(name: str, monkeypat
     assert "4f0c" in str(events(response)[-1]["result"])
 
 
-@pytest.mark.parametrize("name", ["sdk", "starlette"])
+@pytest.mark.parametrize("name", ["sdk", "starlette", "fastmcp_server"])
 async def test_an_example_serves_at_another_host_and_path(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     opening = {
         "jsonrpc": "2.0",
@@ -88,15 +86,3 @@ async def test_the_api_sees_the_user_of_its_tokens_and_accepts_no_others(monkeyp
         "scopes": ["orders.read"],
         "audience": "orders-api",
     }
-
-
-@pytest.mark.full
-@pytest.mark.timeout(900)  # installing takes minutes
-def test_the_example_of_fastmcp_serves_in_its_own_environment() -> None:
-    root = EXAMPLES.parents[1]
-    subprocess.run(["scripts/venv", "requirements-bench.lock"], cwd=root, check=True, capture_output=True)
-    words = [".venv-bench/bin/python", "-m", "tests.support.example_server", "fastmcp_server"]
-    ran = subprocess.run(words, cwd=root, check=True, capture_output=True, text=True, timeout=60)
-    unauthenticated, authenticated = json.loads(ran.stdout.splitlines()[-1])
-    assert (unauthenticated["status"], authenticated["status"]) == (401, 200)
-    assert "No orders of 4f0c" in authenticated["text"]

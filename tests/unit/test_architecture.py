@@ -24,7 +24,7 @@ LIBRARY = (
     ("tokens",),
     ("http",),
     ("auth",),
-    ("mcp_protocol",),
+    ("mcp_protocol", "adapters"),
     ("application",),
     ("server",),
     ("cli",),

@@ -10,6 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 import uvicorn
+from fastmcp.server.providers.fastmcp_provider import (
+    FastMCPProviderPrompt,
+    FastMCPProviderResource,
+    FastMCPProviderTool,
+)
+from mcp.server.mcpserver import MCPServer
 from packaging.requirements import Requirement
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -23,8 +29,13 @@ if TYPE_CHECKING:
 
 # The code that uses them. `HttpToolsProtocol` and its attributes are undocumented, so all its names count as private.
 PROTOCOL = ("mcp_idp/http_server/graceful_protocol.py", "mcp_idp/http_server/protocol.py")
-BOUNDED = {"uvicorn": {"_start_asgi_task", "_unset_keepalive_if_required", "_types"}}
-# Standard library: a documented method of named tuples, and a type for annotations only.
+BOUNDED = {
+    "uvicorn": {"_start_asgi_task", "_unset_keepalive_if_required", "_types"},
+    "mcp": {"_tool_manager", "_prompt_manager"},
+}
+# The adapter of FastMCP uses this one. Names that our own code defines too are not found by reading.
+MOUNTED = {"_server": (FastMCPProviderTool, FastMCPProviderResource, FastMCPProviderPrompt)}
+# Of the standard library: a documented method of named tuples, and a type for annotations only.
 STANDARD = {"_replace", "_SubParsersAction"}
 CODE = [
     path for top in ("mcp_idp", "mcp_server", "scripts", "bench", "docs") for path in sorted((ROOT / top).rglob("*.py"))
@@ -134,11 +145,19 @@ def test_a_name_that_is_gone_is_named(name: str) -> None:
 
 def test_each_private_name_is_known_and_its_dependency_has_an_upper_bound() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    requirements = {need.name: need for need in map(Requirement, project["dependencies"])}
+    needs = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    asked = {need.name: need for need in map(Requirement, needs)}
 
     known = STANDARD.union(*BOUNDED.values())
     assert {name: path for name, path in private_names().items() if name not in known} == {}
     assert known <= private_names().keys()
-    for dependency in BOUNDED:
-        operators = {part.operator for part in requirements[dependency].specifier}
+    for dependency in (*BOUNDED, "fastmcp"):
+        operators = {part.operator for part in asked[dependency].specifier}
         assert operators & {"<", "<=", "==", "~="}, dependency
+
+
+def test_the_sdk_and_fastmcp_have_each_name_that_the_adapters_use() -> None:
+    server: MCPServer[object] = MCPServer("any")
+    assert gone({"_tool_manager.get_tool", "_prompt_manager.get_prompt"}, server) == []
+    for name, components in MOUNTED.items():
+        assert [component for component in components if name not in component.__private_attributes__] == []

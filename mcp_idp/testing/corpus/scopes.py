@@ -60,7 +60,14 @@ _LISTED = "ours, measured: FastMCP's search transform runs any tool as call_tool
 _AS_IT_IS = "ours: an application may take it for the same tool"
 
 
-def _unlisted(name: str, source: str, body: bytes, stage: Stage = _BY_THE_FILE, send: Any = None) -> Attack:
+def _unlisted(  # noqa: PLR0917 - what differs
+    name: str,
+    source: str,
+    body: bytes,
+    stage: Stage = _BY_THE_FILE,
+    send: Any = None,
+    message: str = "tool_not_listed",
+) -> Attack:
     """A call of what is no tool here by its name: an application behind protect() may run one all the same."""
     return Attack(
         name=name,
@@ -69,7 +76,7 @@ def _unlisted(name: str, source: str, body: bytes, stage: Stage = _BY_THE_FILE, 
         send=send or (lambda issuer: call(issuer.token(), body=body)),
         status=403,
         challenge=None,
-        message="tool_not_listed",
+        message=message,
         stage=stage,
     )
 
@@ -78,6 +85,13 @@ def _called(name: object, **params: Any) -> bytes:
     return rpc("tools/call", {"name": name, "arguments": {}, "_meta": META, **params})
 
 
+def _other(what: str, method: str, **params: Any) -> Attack:
+    """A request for something else than a tool, once the access file lists tools."""
+    body = rpc(method, {**params, "_meta": META})
+    return _unlisted(f"{what} that is not listed", _UNKNOWN, body, message="not_listed")
+
+
+_UNKNOWN = "ours: what the middleware cannot judge is refused"
 _META_TOOL = _called("call_tool", arguments={"name": "whoami", "arguments": {}})
 
 ATTACKS = (
@@ -139,6 +153,15 @@ ATTACKS = (
         "JSON-RPC 2.0 section 4.2",
         json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": ["whoami", {}]}).encode(),
     ),
+    _other("a resource", "resources/read", uri="file:///etc/passwd"),
+    _other("a resource of another scheme's spelling", "resources/read", uri="NOTES://all"),
+    _other("a subscription to a resource", "resources/subscribe", uri="file:///etc/passwd"),
+    _other("a prompt", "prompts/get", name="whoami"),
+    _other("the completion of a prompt", "completion/complete", ref={"type": "ref/prompt", "name": "whoami"}),
+    _other("the result of a task", "tasks/result", taskId="1"),
+    _other("an extension's method", "example.com/run", name="whoami"),
+    _other("a method in other capitals", "Tools/Call", name="whoami", arguments={}),
+    _other("a method with a space behind it", "tools/call ", name="whoami", arguments={}),
     Attack(
         name="a tool that no role of the person brings",
         source="ours, measured: with a challenge, clients log in again at every call",

@@ -83,7 +83,8 @@ def test_a_file_that_is_no_file_is_rejected(tmp_path: Path) -> None:
 
 
 def test_the_examples_that_the_file_has_commented_out_work(tmp_path: Path) -> None:
-    members = "scope_prefix|introspect_for|issuers|login_scopes|groups|tools|claims|upstreams|machine_clients"
+    members = "scope_prefix|introspect_for|issuers|login_scopes|groups|tools|prompts|resources|methods|claims"
+    members += "|upstreams|machine_clients"
     lines = [re.sub(rf"^# ((?:{members}|  ).*)$", r"\1", line) for line in GOOD.splitlines()]
     prose = re.compile(r"^  +(reaches the provider|`document_domains`)")
     path = tmp_path / "access.yaml"
@@ -95,6 +96,9 @@ def test_the_examples_that_the_file_has_commented_out_work(tmp_path: Path) -> No
     assert rules.model_fields_set == set(type(rules).model_fields)
     assert access.groups == {"engineering": ("mcp-writer",), "acme:platform": ("mcp-writer", "mcp-admin")}
     assert access.tools == {"my_orders": (), "delete_everything": ("mcp:admin",)}
+    assert access.prompts == {"summary": ()}
+    assert access.resources == {"orders://of/{person}": ("mcp:admin",)}
+    assert access.methods == {"com.example/export": ("mcp:admin",)}
     assert {name: service_client.roles for name, service_client in access.machine_clients.items()} == {
         "nightly-report": ("mcp-reader",),
         "importer": ("mcp-writer",),

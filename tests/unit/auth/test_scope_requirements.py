@@ -94,4 +94,4 @@ def test_a_tool_of_the_access_file_is_unclaimed_until_it_is_added(access: Access
         access.model_copy(update={"tools": {"export": ("mcp:admin",), "import": ("mcp:admin",)}})
     )
     requirements.add_tool("export", None)
-    assert requirements.unmatched_tools == {"import"}
+    assert requirements.unmatched == {("tools", "import")}

@@ -52,6 +52,22 @@ REJECTED: list[tuple[dict[str, str], str]] = [
     ({"OAUTH_SERVER_URL": "https://login.example.com:99999"}, "an absolute URL"),
     ({"MCP_PUBLIC_URL": "http://localhost:3000"}, "with its path"),
     ({"MCP_PUBLIC_URL": "http://localhost:3000/mcp/"}, "without a trailing slash"),
+    *(
+        ({"MCP_PUBLIC_URL": f"http://localhost:3000{path}", "DISABLE_AUTH": off}, "serves something else at")
+        for path in (
+            "/livez",
+            "/readyz",
+            "/.well-known",
+            "/.well-known/oauth-protected-resource",
+            "/.well-known/oauth-protected-resource/mcp",
+            "/.well-known/openid-configuration",
+        )
+        for off in ("true", "false")
+    ),
+    *(
+        ({"MCP_PUBLIC_URL": f"http://localhost:3000{path}"}, "in plain characters")
+        for path in ("/m%63p", "/%6Dcp", "/a//mcp", "/a/./mcp", "/a/../mcp", "/mcp;v=1", "/..", "/a%2Fmcp", "//mcp")
+    ),
     (
         {"MCP_PUBLIC_URL": "https://mcp.example.com/mcp"},
         "OAUTH_SERVER_URL=http://localhost:8080",

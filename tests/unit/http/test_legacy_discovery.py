@@ -85,16 +85,44 @@ async def test_the_mirrored_document_names_no_internal_address() -> None:
 
 
 @pytest.mark.parametrize(
-    "hidden", ["see http://keycloak:8080/docs", "https://keycloak:8080/", "http://keycloak:80800/"]
+    "hidden",
+    [
+        "see http://keycloak:8080/docs",
+        "https://keycloak:8080/",
+        "http://keycloak:80800/",
+        "http://KEYCLOAK/",
+        "http://keycloak./x",
+        "http://user@keycloak?x",
+        "keycloak:8080",
+        {"nested": [{"http://keycloak": 1}]},
+    ],
 )
-async def test_a_document_with_an_internal_address_is_not_served(hidden: str) -> None:
+async def test_a_document_that_would_tell_of_the_inside_is_not_served(hidden: object) -> None:
     async with mirroring(Issuer(metadata={"note": hidden}), internal_url=f"{INSIDE}/realms/mcp") as server:
         response = await server.client.get(FORMS[0])
     assert response.status_code == 503
     assert "keycloak" not in response.text
 
 
-@pytest.mark.requirement("legacy_discovery.mirror")
+@pytest.mark.parametrize(
+    ("inside", "shown"),
+    [
+        ("http://auth", "https://auth.example.com/x"),
+        ("http://auth", "https://login.example.com/realms/mcp/protocol/openid-connect/auth"),
+        ("http://auth", "https://example.com/?next=auth"),
+        ("http://auth", "authentication by auth"),
+        ("http://auth:80", "https://auth.example.com:80/"),
+        ("http://example", "https://sub.example.com/"),
+        ("http://com", "https://example.com/"),
+        ("http://localhost:8081", "http://localhost:80811/ of another"),
+    ],
+)
+async def test_a_host_is_compared_as_a_whole(inside: str, shown: str) -> None:
+    async with mirroring(Issuer(metadata={"note": shown}), internal_url=f"{inside}/realms/mcp") as server:
+        response = await server.client.get(FORMS[0])
+    assert (response.status_code, response.json()["note"]) == (200, shown)
+
+
 async def test_a_document_of_another_issuer_is_not_served() -> None:
     provider = Issuer(metadata={"issuer": "https://evil.example"})
     async with mirroring(provider) as server:

@@ -7,10 +7,13 @@ import resource
 import stat
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from mcp_idp.config.env import SettingsError
 from mcp_idp.errors import AuditUnavailable
+from mcp_idp.http.health import readiness_endpoint
 from mcp_idp.observability.audit import AuditLog, open_audit_log
 from mcp_idp.testing.corpus.model import BOTH
 from mcp_idp.testing.issuer import NOW
@@ -83,6 +86,108 @@ async def test_what_cannot_be_audited_is_not_served(tool: str) -> None:
         unauthenticated = await server.call(tool)
     assert (response.status_code, response.json()["error"]) == (503, "audit_unavailable")
     assert unauthenticated.status_code == 401
+
+
+async def test_an_audit_log_that_cannot_be_written_is_named_by_readyz_until_it_can() -> None:
+    written: list[str] = []
+    full = True
+
+    def write(line: str) -> None:
+        if full:
+            raise OSError
+        written.append(line)
+
+    clock = FakeClock()
+    audit = AuditLog(write, clock.clock)
+    ready = readiness_endpoint(None, audit)
+    transport = httpx.ASGITransport(ready)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost:3000") as client:
+        assert (await client.get("/readyz")).status_code == 200
+        with capture_logs() as lines:
+            for _ in range(5):
+                with pytest.raises(AuditUnavailable):
+                    audit.record_decision(None, principal=None, message=None, correlation_id="c")
+        assert [line["event"] for line in lines] == ["audit_log_write_failed"]
+        waiting = await client.get("/readyz")
+        assert (waiting.status_code, waiting.json()["error"]) == (503, "audit_unavailable")
+        full = False
+        assert (await client.get("/readyz")).status_code == 503  # asked again within a second
+        clock.forward(1)
+        for _ in range(3):
+            assert (await client.get("/readyz")).status_code == 200
+    (line,) = map(json.loads, written)
+    assert (line["decision"], line["lost"], line["subject"]) == ("resumed", 6, None)
+
+
+async def test_readyz_of_the_server_says_that_nothing_can_be_written() -> None:
+    async with running(audit_log="/dev/full") as server:
+        ready = await server.client.get("/readyz")
+        await server.call("greet", server.issuer.token(), {"name": "Ada"})
+        waiting = await server.client.get("/readyz")
+        live = await server.client.get("/livez")
+    assert (ready.status_code, waiting.status_code, live.status_code) == (200, 503, 200)
+
+
+_UNAUTHENTICATED: list[dict[str, str]] = [
+    {"authorization": "Bearer x"},
+    {"authorization": "Bearer a.b.c"},
+    {"authorization": "Bearer a.b.c.d.e"},
+    {"authorization": "Bearer"},
+    {"authorization": "Bearer x, Bearer y"},
+    {"authorization": "Bearer x", "origin": "https://evil.example"},
+    {"origin": "https://evil.example"},
+    {"authorization": "Bearer " + "x" * 17_000},
+    {"authorization": "Bearer x", "host": "evil.example"},
+    {"authorization": "Basic x"},
+    {},
+]
+
+
+async def test_whoever_is_not_logged_in_cannot_fill_a_log(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    with capture_logs() as lines:
+        async with running(audit_log=str(path)) as server:
+            expired = server.issuer.token(exp=NOW - 600, iat=NOW - 1200)
+            sent = [*_UNAUTHENTICATED, {"authorization": f"Bearer {expired}"}]
+            for number in range(360):  # 6 minutes
+                server.clock.forward(1)
+                headers = sent[number % len(sent)]
+                assert (await server.client.get("/mcp", headers=headers)).status_code in {400, 401, 403, 421, 431}
+            before_the_end = _lines(path)
+    audited = _lines(path)
+    kinds = {"not_a_jwt", "header_malformed", "encrypted", "invalid_request", "forbidden_origin", "too_long", "expired"}
+    assert {line["reason"] for line in before_the_end} == kinds
+    assert len(before_the_end) == len(kinds)  # the first of each, while it goes on
+    (summary,) = [line for line in audited if "counts" in line]
+    in_full = len(before_the_end)
+    assert sum(summary["counts"].values()) + in_full == 360 // len(sent) * 9
+    rejected = [line for line in lines if line["event"] == "request_rejected" and line["log_level"] != "debug"]
+    assert len(rejected) == len(kinds)
+    (logged,) = [line for line in lines if line["event"] == "requests_rejected"]
+    assert logged["counts"] == summary["counts"]
+    hosts = [line for line in lines if line["event"].startswith("host")]
+    assert [(line["event"], line.get("count")) for line in hosts if line["log_level"] != "debug"] == [
+        ("host_not_allowed", None),
+        ("hosts_not_allowed", 360 // len(sent) - 1),
+    ]
+
+
+async def test_refusals_of_somebody_are_all_recorded(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    async with running(audit_log=str(path)) as server:
+        token = server.issuer.token(mcp_roles=["mcp-writer"])
+        for _ in range(5):
+            await server.call("note_add", token, {"text": "x"})
+    assert [(line["reason"], line["subject"]) for line in _lines(path)] == [("insufficient_scope", "4f0c")] * 5
+
+
+@pytest.mark.parametrize("headers", _UNAUTHENTICATED, ids=str)
+async def test_without_an_audit_log_the_answer_to_nobody_stays_the_same(headers: dict[str, str]) -> None:
+    statuses = []
+    for audit_log in ("", "/dev/full"):
+        async with running(audit_log=audit_log) as server:
+            statuses.append((await server.client.get("/mcp", headers=headers)).status_code)
+    assert statuses[0] == statuses[1] != 503
 
 
 def test_a_file_is_added_to_and_for_its_owner_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 import structlog
 
+from mcp_idp.observability.escaping import format_exception
 from mcp_idp.observability.logging import configure_logging
 from mcp_idp.testing.issuer import Issuer
 
@@ -52,7 +54,7 @@ def test_a_json_line_is_one_line_and_one_object(capsys: pytest.CaptureFixture[st
     structlog.get_logger("ours").debug("unseen")
     (line,) = capsys.readouterr().err.splitlines()
     entry = json.loads(line)
-    assert (entry["event"], entry["level"], entry["got"]) == ("refused", "warning", "a\nb\x1b[31m")
+    assert (entry["event"], entry["level"], entry["got"]) == ("refused", "warning", r"a\nb\x1b[31m")
 
 
 @pytest.mark.usefixtures("_configured")
@@ -89,15 +91,121 @@ def test_a_json_line_begins_with_time_level_and_event(capsys: pytest.CaptureFixt
     assert list(theirs)[:3] == ["timestamp", "level", "event"]
 
 
-@pytest.mark.parametrize("word", ["eyJ", "eyJ-", "bearer ", "eyJaaaaaaaa", "bearer\n\t"])
-def test_a_line_written_to_be_slow_is_read_once(word: str, capsys: pytest.CaptureFixture[str]) -> None:
-    # With quadratic matching each of these would take hours, so the run would time out.
-    handlers, level = logging.root.handlers[:], logging.root.level
-    configure_logging("json", "info")
+CSI, OSC = "\x1b[2J", "\x1b]0;owned\x07"
+FORGED = "\r\n2026-11-30 12:00:00 [info     ] admitted  subject=ceo"
+HOSTILE = [
+    f"x{OSC}{FORGED}",
+    "a\nb",
+    "a\rb",
+    "\x9b31m",
+    "\u2028forged",
+    "\u2029forged",
+    "\u202egnp.exe",
+    "\x85next",
+    "\x00",
+    "\x7f",
+    "\ud800",
+    "\u200b",
+    "\x0b\x0c",
+    CSI,
+    "\ue000",
+]
+
+
+def _is_clean(written: str) -> bool:
+    """Whether each line is a line of the log or part of a traceback, without control characters."""
+    lines = written.split("\n")
+    known = re.compile(r"\{|\d{4}-\d\d-\d\d[T ]|  \| |$")
+    return all(line.isprintable() and known.match(line) for line in lines) and "ceo" not in {
+        line.partition("subject=")[2] for line in lines if re.match(r"2026-11-30 12:00:00", line)
+    }
+
+
+@pytest.mark.usefixtures("_configured")
+@pytest.mark.parametrize("log_format", ["json", "text"])
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_text_from_outside_is_escaped_on_whatever_way_it_comes(
+    capsys: pytest.CaptureFixture[str], text: str, log_format: str
+) -> None:
+    configure_logging(log_format, "debug")
+    ours, theirs = structlog.get_logger("ours"), logging.getLogger("theirs")
+    ours.info("event", field=text, listed=[text], nested={text: {text: [text]}}, raw=text.encode("utf-8", "replace"))
+    ours.info(text)
+    theirs.warning("failed for %s", text)
+    theirs.warning(text)
+    for error in (ValueError(text), KeyError(text), _Broken(text), ExceptionGroup(text, [ValueError(text)])):
+        error.add_note(text)
+        try:
+            _raise(error, RuntimeError(text))
+        except type(error):
+            ours.exception("failed", field=text)
+            theirs.exception("failed for %s", text)
+    theirs.warning("%d", text)  # cannot be formatted
+    ours.info("event", exception=text, stack=text, **{text: 1})
+    written = capsys.readouterr().err
+    assert _is_clean(written), ascii(written)
+    assert "Traceback (most recent call last)" in written
+    assert written.count("RuntimeError") >= 6
+    if log_format == "json":
+        for line in written.splitlines():
+            values = [value for name, value in json.loads(line).items() if name != "exception"]
+            assert all(str(value).isprintable() for value in values)
+
+
+def _raise(error: Exception, cause: Exception) -> None:
     try:
-        structlog.get_logger("tool").warning("raised", exception=word * 500_000)
-    finally:
-        structlog.reset_defaults()
-        logging.root.handlers[:] = handlers
-        logging.root.setLevel(level)
-    assert json.loads(capsys.readouterr().err)["event"] == "raised"
+        raise cause
+    except RuntimeError as caught:
+        raise error from caught
+
+
+class _Broken(Exception):
+    def __str__(self) -> str:
+        raise ValueError("no message")
+
+
+@pytest.mark.usefixtures("_configured")
+@pytest.mark.parametrize("log_format", ["json", "text"])
+def test_what_is_written_is_bounded(capsys: pytest.CaptureFixture[str], log_format: str) -> None:
+    configure_logging(log_format, "debug")
+    ours, theirs = structlog.get_logger("ours"), logging.getLogger("theirs")
+    long = "x" * 1_000_000
+    error = ValueError(long)
+    for _ in range(1000):
+        error.add_note(long)
+    deep: list[object] = []
+    for _ in range(10_000):
+        deep = [deep]
+    values = (long, [long] * 3, {long: long}, {str(n): long for n in range(10)}, 10**50_000, list(range(10_000)), deep)
+    for value in values:
+        ours.info("event", field=value)
+    ours.info(long)
+    theirs.warning("failed for %s", long)
+    try:
+        _recurse(error, 900)
+    except ValueError:
+        ours.exception("failed")
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) > len(values)
+    assert max(map(len, lines)) < 100_000
+    assert sum(map(len, lines)) < 200_000
+
+
+def _recurse(error: Exception, depth: int) -> None:
+    if depth == 0:
+        raise error
+    _recurse(error, depth - 1)
+
+
+def test_a_traceback_names_where_and_why() -> None:
+    try:
+        try:
+            int("x")
+        except ValueError:
+            _recurse(LookupError("outer"), 3)
+    except LookupError as error:
+        lines = format_exception(error).splitlines()
+    assert all(line.startswith("  | ") for line in lines)
+    text = "\n".join(lines)
+    assert text.count("in _recurse") == 4
+    assert text.index("LookupError: outer") < text.index("which was raised while") < text.index("ValueError: invalid")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import urlsafe_b64encode
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -14,7 +15,7 @@ from mcp_idp.config.settings import Settings
 from mcp_idp.errors import InvalidToken, ProviderUnavailable
 from mcp_idp.providers import profile_for
 from mcp_idp.testing.issuer import ISSUER, Issuer, public_jwk, rsa_key
-from mcp_idp.tokens.issuers import TokenVerifierRegistry
+from mcp_idp.tokens.issuers import TokenVerifierRegistry, unverified_issuer
 from mcp_server.app import create_app
 from tests.support.access_files import access_file
 from tests.support.app import FakeClock, running
@@ -252,3 +253,40 @@ async def test_no_two_issuers_may_have_the_same_tokens(
     settings = Settings(access_file=path, server_url=first, issuer=first, provider=profile_for(first))
     with pytest.raises(SettingsError, match=re.escape(fault)):
         create_app(settings)
+
+
+def _payload(text: str) -> str:
+    return f"x.{urlsafe_b64encode(text.encode()).rstrip(b'=').decode()}.x"
+
+
+@pytest.mark.parametrize(
+    ("payload", "issuer"),
+    [
+        ('{"iss":"https://two"}', "https://two"),
+        ('{ "a" : [1, {"b": "}"}] , "iss"\t:\n"https://two" }', "https://two"),
+        (r'{"iss":"https:\/\/two"}', "https://two"),
+        (r'{"iss":"https://tw\u006f"}', "https://two"),
+        ('{"act":{"iss":"https://one"},"iss":"https://two"}', "https://two"),
+        ('{"x":["iss",{"iss":"https://one"}],"iss":"https://two"}', "https://two"),
+        (r'{"x":"\"iss\":\"https://one\"","iss":"https://two"}', "https://two"),
+        (r'{"x\\":"{[{\\","iss":"https://two"}', "https://two"),
+        ('{"act":{"iss":"https://one"}}', ""),
+        ('["iss","https://one"]', ""),
+        ('[{"iss":"https://one"}]', ""),
+        ('{"iss":["https://one"]}', ""),
+        ('{"iss":7}', ""),
+        ('{"ISS":"https://one"}', ""),
+        ("", ""),
+        ('{"iss":"\udcff"}'.encode("utf-8", "replace").decode(), "?"),
+    ],
+)
+def test_the_issuer_is_read_from_the_outer_members_only(payload: str, issuer: str) -> None:
+    assert unverified_issuer(_payload(payload), 16_384) == issuer
+
+
+@pytest.mark.parametrize(
+    "rest", ["[1,2", "nonsense", '"a":{"b":', ",".join(["1"] * 5000), '"\\' * 3000, '"iss":"' * 1000, "{" * 5000]
+)
+def test_the_issuer_is_found_without_parsing_what_follows(rest: str) -> None:
+    """The rest is no JSON, so whoever parsed it would find nothing."""
+    assert unverified_issuer(_payload('{"iss":"https://two",' + rest), 16_384) == "https://two"

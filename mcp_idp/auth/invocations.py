@@ -1,0 +1,210 @@
+"""Authorizes what runs inside an application, where it may differ from what the request names.
+
+A tool may have several names (an alias, a prefix, the name on a mounted server), and a tool may run another one (a
+search or code-mode transform, a resource or prompt as a tool). The adapters in `mcp_idp/adapters` find out what runs:
+
+- before the application runs, the auth middleware resolves the name in the request and adds the scopes of everything
+  that the name stands for, so the caller gets an HTTP 403 with a challenge;
+- where a component is about to run, `InvocationGuard.check` judges everything that the request has not been judged for.
+
+The names in the access file are judged exactly: the name that is called must be listed once the file lists anything.
+What it stands for can only add scopes.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import structlog
+
+from mcp_idp.auth.context import current_principal
+from mcp_idp.auth.scopes import require_scopes
+from mcp_idp.errors import AuthError, MissingCredentials, ScopeResolutionError
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Iterator, Mapping
+
+    from mcp_idp.access.policy import AccessPolicy
+    from mcp_idp.auth.decisions import DecisionRecorder
+    from mcp_idp.auth.scopes import ScopeRequirements
+
+log = structlog.get_logger(__name__)
+CALL, READ, GET_PROMPT = "tools/call", "resources/read", "prompts/get"
+_KINDS = {
+    CALL: (CALL, "name"),
+    GET_PROMPT: (GET_PROMPT, "name"),
+    READ: (READ, "uri"),
+    "resources/subscribe": (READ, "uri"),
+    "resources/unsubscribe": (READ, "uri"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What a name stands for.
+
+    Attributes:
+        also: the other names of what runs, each with the method that requests it, such as `("tools/call", "delete")`.
+        keys: identifies each step from the name to what runs, as the adapter that resolved it does.
+    """
+
+    also: tuple[tuple[str, str], ...] = ()
+    keys: frozenset[Hashable] = frozenset()
+
+    @property
+    def all(self) -> frozenset[Hashable]:
+        """Everything that whoever may run this has been authorized for."""
+        return self.keys.union(self.also)
+
+
+class ServerAdapter(Protocol):
+    """Knows what the names of one MCP server stand for, and calls an `InvocationGuard` where they run."""
+
+    async def resolve(self, method: str, name: str) -> Resolved:
+        """Returns what `name` stands for; nothing if the server does not know it.
+
+        Args:
+            method: `tools/call`, `resources/read` or `prompts/get`.
+            name: the name or URI.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """The request in which something runs: its correlation id in the audit log, and what it named."""
+
+    correlation_id: str | None
+    target: str | None
+    authorized: frozenset[Hashable]
+
+
+_request: ContextVar[_Request | None] = ContextVar("request", default=None)
+
+
+async def resolve_message(adapters: Iterable[ServerAdapter], message: Mapping[str, Any]) -> Resolved:
+    """Returns what the name in a JSON-RPC message stands for, on all servers together.
+
+    Args:
+        adapters: the servers' adapters.
+        message: the message; its members are not validated.
+
+    Raises:
+        ScopeResolutionError: a server failed to find out.
+    """
+    target = _named_component(message)
+    if target is None:
+        return Resolved()
+    try:
+        found = [await adapter.resolve(*target) for adapter in adapters]
+    except Exception as error:
+        log.exception("component_resolution_failed", method=target[0], name=target[1])
+        raise ScopeResolutionError(target[1]) from error
+    also = dict.fromkeys(each for resolved in found for each in resolved.also if each != target)
+    return Resolved(tuple(also), frozenset().union(*(resolved.keys for resolved in found)))
+
+
+def _named_component(message: Mapping[str, Any]) -> tuple[str, str] | None:
+    method, params = message.get("method"), message.get("params")
+    if not isinstance(method, str) or not isinstance(params, dict):
+        return None
+    if method == "completion/complete":
+        reference = params.get("ref")
+        params = reference if isinstance(reference, dict) else {}
+        kind, member = (GET_PROMPT, "name") if "name" in params else (READ, "uri")
+    elif method in _KINDS:
+        kind, member = _KINDS[method]
+    else:
+        return None
+    name = params.get(member)
+    return (kind, name) if isinstance(name, str) else None
+
+
+@contextmanager
+def authorized_request(
+    resolved: Resolved, correlation_id: str | None, message: Mapping[str, Any] | None
+) -> Iterator[None]:
+    """Marks what a request has been authorized for, while the application runs.
+
+    Args:
+        resolved: what the request runs.
+        correlation_id: that of the request's line in the audit log, if there is one.
+        message: the JSON-RPC message of the request, if it has one.
+    """
+    target = _named_component(message) if message is not None else None
+    token = _request.set(_Request(correlation_id, target[1] if target else None, resolved.all))
+    try:
+        yield
+    finally:
+        _request.reset(token)
+
+
+class InvocationGuard:
+    """Authorizes what is about to run in an application, for the adapters.
+
+    Args:
+        requirements: the scopes that each name requires.
+        access: the access policy.
+        decisions: records what ran and what was refused.
+    """
+
+    def __init__(self, requirements: ScopeRequirements, access: AccessPolicy, decisions: DecisionRecorder) -> None:
+        self._requirements = requirements
+        self._access = access
+        self._decisions = decisions
+
+    def is_authorized(self, key: Hashable) -> bool:
+        """Whether the current request has been authorized for this step already."""
+        request = _request.get()
+        return request is not None and key in request.authorized
+
+    @contextmanager
+    def check(self, method: str, name: str, resolved: Resolved) -> Iterator[None]:
+        """Requires that the current principal may run this, and marks it as authorized while the block runs.
+
+        Args:
+            method: `tools/call`, `resources/read` or `prompts/get`.
+            name: the name or URI by which it is called.
+            resolved: what the name stands for.
+
+        Raises:
+            AuthError: the principal may not, or the decision cannot be recorded.
+        """
+        request = _request.get() or _Request(None, None, frozenset())
+        if not resolved.all <= request.authorized:
+            self._authorize(method, name, resolved, request)
+        token = _request.set(_Request(request.correlation_id, request.target, request.authorized | resolved.all))
+        try:
+            yield
+        finally:
+            _request.reset(token)
+
+    def _authorize(self, method: str, name: str, resolved: Resolved, request: _Request) -> None:
+        message = {"method": method, "params": {"uri" if method == READ else "name": name}}
+        principal = None
+        try:
+            principal = _principal()
+            required = self._requirements.for_message(message, resolved.also)
+            require_scopes(principal, required, self._access)
+        except AuthError as error:
+            self._decisions.record_nested(
+                principal,
+                message,
+                resolved.also,
+                within=request.target,
+                correlation_id=request.correlation_id,
+                error=error,
+            )
+            raise
+        self._decisions.record_nested(
+            principal, message, resolved.also, within=request.target, correlation_id=request.correlation_id
+        )
+
+
+def _principal() -> Any:
+    try:
+        return current_principal()
+    except LookupError as error:
+        raise MissingCredentials from error

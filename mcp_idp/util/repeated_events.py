@@ -1,0 +1,50 @@
+"""Counts events that anybody can cause as often as they like, so that logs hold the first of them and then numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+PERIOD_SECONDS = 60.0
+MAX_KINDS = 256
+
+
+class RepeatedEvents:
+    """Says which event of a kind is written in full, and counts the others.
+
+    The first event of a kind is written in full. A kind counts as new again when a whole period passed without it.
+
+    Args:
+        monotonic: returns the time in seconds, on a monotonic clock.
+        period: seconds between two calls of `take_counts`.
+    """
+
+    def __init__(self, monotonic: Callable[[], float], period: float = PERIOD_SECONDS) -> None:
+        self._monotonic = monotonic
+        self._period = period
+        self._last: dict[str, float] = {}
+        self._counts: Counter[str] = Counter()
+
+    def is_first(self, kind: str) -> bool:
+        """Records one event; whether it is to be written in full.
+
+        Args:
+            kind: the kind of event: a constant of the code, never text of a request. Those beyond `MAX_KINDS` are
+                counted as one.
+        """
+        if kind not in self._last and len(self._last) >= MAX_KINDS:
+            kind = "others"
+        now = self._monotonic()
+        last, self._last[kind] = self._last.get(kind), now
+        if last is None or now - last >= self._period:
+            return True
+        self._counts[kind] += 1
+        return False
+
+    def take_counts(self) -> Mapping[str, int]:
+        """Returns how many events of each kind were not written in full since the last call."""
+        counts, self._counts = self._counts, Counter()
+        return dict(sorted(counts.items()))

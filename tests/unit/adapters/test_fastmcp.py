@@ -1,0 +1,191 @@
+"""What a FastMCP server runs is judged by what it is, on whatever way it is reached."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fastmcp import FastMCP
+from fastmcp.experimental.transforms import code_mode, jev_search
+from fastmcp.server import transforms
+from fastmcp.server.middleware.caching import ResponseCachingMiddleware
+from fastmcp.server.transforms import Transform, search
+from starlette.applications import Starlette
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Mount
+
+from mcp_idp.auth.context import current_principal
+from tests.support.fastmcp_servers import CALL, CASES, LISTED, Case, Renaming, server
+from tests.support.mcp_calls import events
+from tests.support.protected import Client, access_with, audited, protected
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+ERAS = ["modern", "legacy"]
+_PEOPLE: list[dict[str, Any]] = [{}, {"sub": "other"}, {"scope": "mcp:admin"}, {"client_id": "c2", "azp": "c2"}, {}]
+
+
+def _refused(message: dict[str, Any]) -> bool:
+    return "error" in message or message["result"].get("isError") is True
+
+
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+async def test_whoever_may_not_run_it_may_not_run_it_on_any_way(case: Case, era: str, tmp_path: Path) -> None:
+    ran: list[str] = []
+    access_file, audit = access_with(tmp_path / "access.yaml", **case.access()), tmp_path / "audit.jsonl"
+    async with protected(case.build(ran), access_file=access_file, audit_log=str(audit)) as (calls, issuer):
+        client = await Client.of(calls, issuer.token(scope="mcp:tools", mcp_roles=...), era)
+        answer = await client.request(case.method, case.params)
+        assert ran == []
+        assert "all is" not in answer.text
+        assert _refused(events(answer)[-1])
+        assert "mcp:admin" in answer.text
+        refused = [line for line in audited(audit) if line["decision"] == "denied"]
+        admin = await Client.of(calls, issuer.token(scope="mcp:admin"), era)
+        allowed = await admin.request(case.method, case.params)
+    assert "all is" in allowed.text
+    assert len(ran) == 1
+    (line,) = refused
+    assert (line["reason"], line["status"]) == ("insufficient_scope", 403)
+    if case.target is not None:
+        assert case.target in (line["target"], *line.get("runs", ()))
+        by_admin = [line for line in audited(audit) if line["scopes"] == ["mcp:admin"]]
+        assert any(case.target in (line["target"], *line.get("runs", ())) for line in by_admin)
+
+
+async def test_each_transform_of_fastmcp_is_tried() -> None:
+    known = {
+        thing
+        for module in (transforms, search, code_mode, jev_search)
+        for thing in vars(module).values()
+        if isinstance(thing, type) and issubclass(thing, Transform) and not getattr(thing, "__abstractmethods__", None)
+    }
+    known -= {thing for thing in known if thing.__name__ in {"Transform", "CatalogTransform", "BaseSearchTransform"}}
+    assert known == {case.transform for case in CASES if case.transform is not None}
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.listed], ids=lambda case: case.name)
+async def test_a_name_that_is_not_listed_is_refused_whatever_it_stands_for(case: Case, tmp_path: Path) -> None:
+    ran: list[str] = []
+    access_file = access_with(tmp_path / "access.yaml", **LISTED)
+    async with protected(case.build(ran), access_file=access_file) as (calls, issuer):
+        client = await Client.of(calls, issuer.token(scope="mcp:admin"), "modern")
+        answer = await client.request(case.method, case.params)
+    assert (answer.status_code, ran) == (403, [])
+    assert answer.json()["error"]["data"]["error"].endswith("not_listed")
+
+
+async def test_an_alias_is_challenged_for_what_it_stands_for(tmp_path: Path) -> None:
+    case = next(case for case in CASES if case.name == "a prefix")
+    access_file = access_with(tmp_path / "access.yaml", **case.access())
+    async with protected(case.build([]), access_file=access_file) as (calls, issuer):
+        answer = await calls.call("sub_wipe", issuer.token(mcp_roles=...))
+    assert answer.status_code == 403
+    assert 'scope="mcp:tools mcp:admin"' in answer.headers["www-authenticate"]
+
+
+async def test_the_audit_log_leads_from_the_call_to_what_it_ran(tmp_path: Path) -> None:
+    case = next(case for case in CASES if case.name == "search by pattern")
+    access_file, audit = access_with(tmp_path / "access.yaml", **case.access()), tmp_path / "audit.jsonl"
+    async with protected(case.build([]), access_file=access_file, audit_log=str(audit)) as (calls, issuer):
+        client = await Client.of(calls, issuer.token(scope="mcp:admin"), "modern")
+        for _ in range(2):
+            await client.request(CALL, case.params)
+        await client.tool("who")
+    one, two, three, four, five = audited(audit)
+    for outer, inner in ((one, two), (three, four)):
+        assert (outer["target"], "within" in outer) == ("call_tool", False)
+        assert (inner["target"], inner["within"], inner["decision"]) == ("wipe", "call_tool", "allowed")
+        assert (inner["correlation_id"], inner["subject"]) == (outer["correlation_id"], "4f0c")
+    assert (five["target"], "runs" in five) == ("who", False)
+
+
+async def test_a_middleware_that_is_added_later_changes_nothing_that_was_judged(tmp_path: Path) -> None:
+    ran: list[str] = []
+    made = server(ran)
+    access_file = access_with(tmp_path / "access.yaml", **LISTED)
+    async with protected(made, access_file=access_file) as (calls, issuer):
+        made.add_middleware(Renaming())
+        client = await Client.of(calls, issuer.token(), "modern")
+        answer = await client.tool("who")
+    assert ran == []
+    assert _refused(events(answer)[-1])
+
+
+async def test_a_server_that_is_mounted_later_is_judged_too(tmp_path: Path) -> None:
+    ran: list[str] = []
+    made: FastMCP[Any] = FastMCP("main")
+    mounted = server(ran, transforms=[search.RegexSearchTransform()])
+    blocks = {**LISTED, "tools": {**LISTED["tools"], "sub_call_tool": []}}
+    access_file = access_with(tmp_path / "access.yaml", **blocks)
+    async with protected(made, access_file=access_file) as (calls, issuer):
+        made.mount(mounted, namespace="sub")
+        client = await Client.of(calls, issuer.token(), "modern")
+        answer = await client.tool("sub_call_tool", name="wipe", arguments={})
+    assert ran == []
+    assert _refused(events(answer)[-1])
+
+
+@pytest.mark.parametrize("way", ["application", "mounted", "wrapped", "named"])
+async def test_a_server_is_found_in_its_application(way: str, tmp_path: Path) -> None:
+    ran: list[str] = []
+    made = server(ran, transforms=[search.RegexSearchTransform()])
+    theirs = made.http_app()
+    app: Any = theirs
+    if way == "mounted":
+        app = Starlette(routes=[Mount("/", app=theirs)], lifespan=theirs.lifespan)
+    elif way == "wrapped":
+        app = CORSMiddleware(theirs, allow_origins=["*"])
+    elif way == "named":
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await theirs(scope, receive, send)
+
+    access_file = access_with(tmp_path / "access.yaml", **{**LISTED, "tools": {"call_tool": [], "wipe": ["mcp:admin"]}})
+    servers = [made] if way == "named" else []
+    async with protected(app, servers=servers, access_file=access_file) as (calls, issuer):
+        client = await Client.of(calls, issuer.token(), "modern")
+        answer = await client.tool("call_tool", name="wipe", arguments={})
+    assert ran == []
+    assert _refused(events(answer)[-1])
+
+
+async def test_the_cache_of_fastmcp_keeps_people_apart() -> None:
+    made: FastMCP[Any] = FastMCP("theirs", middleware=[ResponseCachingMiddleware()])
+
+    @made.tool
+    async def who() -> str:
+        return str(current_principal().subject)
+
+    async with protected(made) as (calls, issuer):
+        answers = []
+        for claims in _PEOPLE:
+            client = await Client.of(calls, issuer.token(**claims), "modern")
+            answers.append(events(await client.tool("who"))[-1]["result"]["content"][0]["text"])
+    assert answers == ["4f0c", "other", "4f0c", "4f0c", "4f0c"]
+
+
+async def test_what_fastmcp_serves_by_a_method_of_its_own_is_refused_until_it_is_listed(tmp_path: Path) -> None:
+    blocks = {"tools": {}, "methods": {"their/known": [], "their/admin": ["mcp:admin"]}}
+    access_file = access_with(tmp_path / "access.yaml", **blocks)
+    async with protected(server([]), access_file=access_file) as (calls, issuer):
+        client = await Client.of(calls, issuer.token(mcp_roles=...), "modern")
+        answers = [await client.request(f"their/{name}", {}) for name in ("other", "admin", "known")]
+    assert [answer.status_code for answer in answers[:2]] == [403, 403]
+    assert answers[0].json()["error"]["data"]["error"] == "not_listed"
+    assert "methods" in answers[0].json()["error"]["message"]
+    assert answers[1].json()["error"]["data"]["error"] == "insufficient_scope"
+    assert answers[2].status_code != 403  # theirs to answer
+
+
+def test_fastmcp_is_imported_by_nobody_who_does_not_use_it() -> None:
+    code = (
+        "import sys, mcp_idp, mcp_idp.application, mcp_idp.server, mcp_idp.adapters.discovery;"
+        "sys.exit('fastmcp' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,42 @@
+"""The first of a kind, then numbers."""
+
+from __future__ import annotations
+
+import pytest
+
+from mcp_idp.util.repeated_events import MAX_KINDS, RepeatedEvents
+from tests.support.app import FakeClock
+
+pytestmark = pytest.mark.requirement("audit.summed_up")
+
+
+def test_the_first_of_a_kind_is_written_and_the_others_are_counted() -> None:
+    clock = FakeClock()
+    events = RepeatedEvents(clock.clock.monotonic)
+    assert [events.is_first("a"), events.is_first("a"), events.is_first("b"), events.is_first("a")] == [
+        True,
+        False,
+        True,
+        False,
+    ]
+    assert events.take_counts() == {"a": 2}
+    assert events.take_counts() == {}
+
+
+def test_what_goes_on_is_not_first_again_until_a_period_passed_without_it() -> None:
+    clock = FakeClock()
+    events = RepeatedEvents(clock.clock.monotonic)
+    assert events.is_first("a")
+    for _ in range(10):
+        clock.forward(59)
+        assert not events.is_first("a")
+    clock.forward(60)
+    assert events.is_first("a")
+    assert events.take_counts() == {"a": 10}
+
+
+def test_kinds_are_bounded() -> None:
+    events = RepeatedEvents(FakeClock().clock.monotonic)
+    first = [events.is_first(str(number)) for number in range(MAX_KINDS * 2)]
+    assert sum(first) == MAX_KINDS + 1
+    assert events.take_counts() == {"others": MAX_KINDS - 1}

@@ -24,6 +24,7 @@ from fastmcp.server.providers.fastmcp_provider import (
     FastMCPProviderResourceTemplate,
     FastMCPProviderTool,
 )
+from fastmcp.server.transforms.visibility import get_session_transforms
 from fastmcp.utilities.versions import VersionSpec
 
 from mcp_idp.auth.invocations import CALL, GET_PROMPT, READ, Resolved
@@ -175,12 +176,12 @@ class _First(Middleware):
         except AuthError as error:
             raise AuthorizationError(error.description) from error
 
-    def _is_judged(self, method: str, name: str, context: MiddlewareContext[Any]) -> bool:
+    async def is_judged(self, method: str, name: str, context: MiddlewareContext[Any]) -> bool:
         return self._adapter.guard.is_authorized((_server_of(context), method, name))
 
     async def _check(self, method: str, name: str, context: MiddlewareContext[Any]) -> AbstractContextManager[None]:
         resolved = Resolved()
-        if not self._is_judged(method, name, context):
+        if not await self.is_judged(method, name, context):
             stated = extract_version_spec(context.message.meta)
             version = VersionSpec(eq=stated) if stated else None
             resolved = await self._adapter.resolve_on(_server_of(context), method, name, version)
@@ -190,9 +191,11 @@ class _First(Middleware):
 class _Last(_First):
     """Judges a component after all other middleware, by what runs in the session and version that it runs in."""
 
-    def _is_judged(self, method: str, name: str, context: MiddlewareContext[Any]) -> bool:
-        del method, name, context
-        return False
+    async def is_judged(self, method: str, name: str, context: MiddlewareContext[Any]) -> bool:
+        """Whether a component of this name has been judged, and no session and no version makes it another."""
+        if extract_version_spec(context.message.meta) or not await super().is_judged(method, name, context):
+            return False
+        return context.fastmcp_context is not None and not await get_session_transforms(context.fastmcp_context)
 
 
 def _server_of(context: MiddlewareContext[Any]) -> FastMCP[Any]:

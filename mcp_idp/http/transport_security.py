@@ -100,7 +100,10 @@ def merge_headers(theirs: Iterable[tuple[bytes, bytes]], ours: Headers) -> list[
         ours: the headers to add, with lower-case names.
     """
     theirs = tuple(theirs)
-    if not any(name[:1] in _FIRST_LETTERS for name, _ in theirs):
+    for name, _ in theirs:
+        if name[:1] in _FIRST_LETTERS:
+            break
+    else:
         return [*theirs, *ours]  # the common case: none of theirs can be one of the names below
     kept: list[tuple[bytes, bytes]] = []
     varies: dict[bytes, bytes] = {}

@@ -98,7 +98,9 @@ def _lines_of(error: BaseException) -> Iterator[str]:
         yield escape(f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}')
         if frame.line:
             yield f"    {escape(frame.line)}"
-    yield escape(f"{type(error).__module__}.{type(error).__qualname__}: {_message(error)}")
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    yield escape(f"{name}: {_message(error)}")
     yield from (escape(str(note)) for note in getattr(error, "__notes__", ())[:_MAX_NOTES])
 
 

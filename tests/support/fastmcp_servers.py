@@ -195,7 +195,8 @@ def _proxying(ran: list[str]) -> FastMCP[Any]:
     return main
 
 
-def _two_versions(ran: list[str]) -> FastMCP[Any]:
+def two_versions(ran: list[str]) -> FastMCP[Any]:
+    """A server whose tool `tidy` was `wipe` in its first version."""
     made = server(ran)
 
     @made.tool(name="tidy", version="2")
@@ -211,7 +212,7 @@ def _two_versions(ran: list[str]) -> FastMCP[Any]:
 
 
 def _filtered(ran: list[str]) -> FastMCP[Any]:
-    made = _two_versions(ran)
+    made = two_versions(ran)
     made.add_transform(VersionFilter(version_lt="2"))
     return made
 
@@ -261,7 +262,7 @@ CASES = (
     Case("a proxy", _proxying, {**_WIPE, "name": "far_wipe"}, ("far_wipe",)),
     Case(
         "an older version",
-        _two_versions,
+        two_versions,
         {"name": "tidy", "arguments": {}, "_meta": {"fastmcp": {"version": "1"}}},
         ("tidy",),
     ),

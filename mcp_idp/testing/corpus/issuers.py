@@ -63,7 +63,7 @@ _ISSUERS = (
         "iss twice, once of each trusted issuer",
         "RFC 8259 section 4",
         "duplicate_members",
-        lambda i: forge(HEADER, f'{{"iss":"{OTHER}",'.encode() + str(i.claims()).replace("'", '"')[1:].encode()),
+        lambda i: forge(HEADER, str(i.claims()).replace("'", '"')[:-1].encode() + f',"iss":"{OTHER}"}}'.encode()),
         TokenErrorReason.CLAIMS_MALFORMED,
         TRUSTED,
     ),

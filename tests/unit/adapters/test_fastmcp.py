@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fastmcp import FastMCP
+from fastmcp import Context, FastMCP
 from fastmcp.experimental.transforms import code_mode, jev_search
 from fastmcp.server import transforms
 from fastmcp.server.middleware.caching import ResponseCachingMiddleware
@@ -17,7 +17,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Mount
 
 from mcp_idp.auth.context import current_principal
-from tests.support.fastmcp_servers import CALL, CASES, LISTED, Case, Renaming, server
+from tests.support.fastmcp_servers import CALL, CASES, LISTED, Case, Renaming, server, two_versions
 from tests.support.mcp_calls import events
 from tests.support.protected import Client, access_with, audited, protected
 
@@ -115,6 +115,32 @@ async def test_a_middleware_that_is_added_later_changes_nothing_that_was_judged(
         answer = await client.tool("who")
     assert ran == []
     assert _refused(events(answer)[-1])
+
+
+async def test_what_a_session_makes_of_a_name_is_judged(tmp_path: Path) -> None:
+    ran: list[str] = []
+    made = two_versions(ran)
+
+    @made.tool
+    async def hide(ctx: Context) -> str:
+        await ctx.disable_components(keys={"tool:tidy@2"})
+        return "hidden"
+
+    blocks = {**LISTED, "tools": {**LISTED["tools"], "tidy": [], "hide": []}}
+    access_file = access_with(tmp_path / "access.yaml", **blocks)
+    async with protected(made, access_file=access_file) as (calls, issuer):
+        client = await Client.of(calls, issuer.token(), "legacy")
+        before = await client.tool("tidy")
+        await client.tool("hide")
+        after = await client.tool("tidy")
+        admin = await Client.of(calls, issuer.token(scope="mcp:admin"), "legacy")
+        await admin.tool("hide")
+        allowed = await admin.tool("tidy")
+    assert "tidied" in before.text
+    assert _refused(events(after)[-1])
+    assert "mcp:admin" in after.text
+    assert "all is gone" in allowed.text
+    assert ran == ["wipe"]
 
 
 async def test_a_server_that_is_mounted_later_is_judged_too(tmp_path: Path) -> None:

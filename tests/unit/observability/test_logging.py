@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import re
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -209,3 +211,13 @@ def test_a_traceback_names_where_and_why() -> None:
     text = "\n".join(lines)
     assert text.count("in _recurse") == 4
     assert text.index("LookupError: outer") < text.index("which was raised while") < text.index("ValueError: invalid")
+
+
+@pytest.mark.parametrize("log_format", ["json", "text"])
+def test_what_a_client_names_forges_no_line(log_format: str) -> None:
+    """In a process of its own: a logger keeps the stream to which it has written first."""
+    words = [sys.executable, "-m", "tests.support.hostile_names", log_format, json.dumps(HOSTILE)]
+    written = subprocess.run(words, check=True, capture_output=True, timeout=100).stderr.decode()
+    assert "ValueError: Unknown prompt: x\\" in written
+    assert _is_clean(written), ascii(written[:5000])
+    assert max(map(len, written.splitlines())) < 50_000

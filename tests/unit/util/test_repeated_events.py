@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 from mcp_idp.util.repeated_events import MAX_KINDS, RepeatedEvents
 from tests.support.app import FakeClock
-
-pytestmark = pytest.mark.requirement("audit.summed_up")
 
 
 def test_the_first_of_a_kind_is_written_and_the_others_are_counted() -> None:

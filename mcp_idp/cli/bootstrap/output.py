@@ -8,6 +8,8 @@ from typing import IO, TYPE_CHECKING, cast
 from rich.console import Console
 from rich.text import Text
 
+from mcp_idp.cli.common.console import printable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -88,11 +90,6 @@ def format_value(value: object) -> str:
         text = json.dumps(value, ensure_ascii=False, default=str)
     text = printable(text)
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
-
-
-def printable(text: str) -> str:
-    """Returns `text` with all non-printable characters escaped. Names may come from whoever registered a client."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def count_noun(count: int, noun: str, plural: str = "") -> str:

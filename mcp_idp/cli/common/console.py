@@ -19,17 +19,19 @@ if TYPE_CHECKING:
 
     from mcp_idp.cli.common.redaction import Redactor
 
-_STYLES = {"asks": "cyan", "got": "green", "why": "dim", "note": "yellow"}
-_LABEL_WIDTH = 6
+_STYLES = {"request": "cyan", "response": "green", "why": "dim", "note": "yellow"}
+_LABEL_WIDTH = 10
 _MAX_LINE = 2000
 
 
 def printable(text: str) -> str:
     """Returns `text` as one bounded line of printable characters.
 
-    Line breaks become spaces, control characters become hexadecimal escapes, and text is cut after 2,000 characters.
+    Line breaks become spaces, other non-printable characters become escapes, and text is cut after 2,000 characters.
+    The text may come from a server, a provider, or whoever registered a client.
     """
-    clean = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in " ".join(text.splitlines()))
+    line = " ".join(text.splitlines())
+    clean = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
     return clean if len(clean) <= _MAX_LINE else f"{clean[:_MAX_LINE]} …"
 
 
@@ -79,7 +81,7 @@ class StepReporter:
         """Prints one line and adds it to the current step.
 
         Args:
-            label: `asks` (what was sent), `got` (what was received), `why` or `note`.
+            label: `request` (what was sent), `response` (what was received), `why` or `note`.
             text: The text; secrets and control characters are removed.
         """
         clean = printable(self.secrets.redact(text))

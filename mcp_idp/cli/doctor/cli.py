@@ -19,7 +19,6 @@ from mcp_idp.cli.common.redaction import Redactor
 from mcp_idp.cli.common.safe_http import SafeHttpClient
 from mcp_idp.cli.common.server_env import server_environment
 from mcp_idp.cli.common.stdin_token import TokenInputError, read_token
-from mcp_idp.cli.doctor.bootstrap_bridge import confirm_on_terminal, fix, run_admin_check, run_probe
 from mcp_idp.cli.doctor.checks.reachability import CERTIFICATE, UNREACHABLE
 from mcp_idp.cli.doctor.context import CheckContext
 from mcp_idp.cli.doctor.registry import CHECKS
@@ -136,9 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED_EXIT
     try:
         if options.fix:
-            known = server_environment(os.environ, _DOTENV)
-            if reason := fix(known, order.url, (lambda: True) if options.yes else confirm_on_terminal):
-                print(f"doctor: not fixed: {printable(reason)}", file=sys.stderr)
+            _fix(order.url, asks=not options.yes)
         results = asyncio.run(_examine(order))
     except KeyboardInterrupt:
         return INTERRUPTED_EXIT
@@ -202,18 +199,35 @@ async def _log_in(options: argparse.Namespace, url: str, secrets: Redactor) -> s
     return await run_for_token(plan, narrator, login)
 
 
+def _fix(url: str, *, asks: bool) -> None:
+    from mcp_idp.cli.doctor.bootstrap_bridge import confirm_on_terminal, fix  # noqa: PLC0415 - see `_admin_checks`
+
+    known = server_environment(os.environ, _DOTENV)
+    if reason := fix(known, url, confirm_on_terminal if asks else lambda: True):
+        print(f"doctor: not fixed: {printable(reason)}", file=sys.stderr)
+
+
 async def _examine(order: DoctorOptions) -> list[Result]:
     async with create_client(order.connect_to) as http:
-        evaluate = make_evaluator(server_environment(os.environ, _DOTENV)) if order.token else None
-        known = {**server_environment(os.environ, _DOTENV), "MCP_PUBLIC_URL": order.url}
         case = CheckContext(
             order.url,
             SafeHttpClient(http, order.url),
             register=order.register,
-            evaluate=evaluate,
-            look_inside=partial(run_admin_check, known) if order.inside else None,
-            probe=partial(run_probe, known) if order.probe else None,
+            evaluate=make_evaluator(server_environment(os.environ, _DOTENV)) if order.token else None,
             token=order.token,
             failure=order.failure,
         )
-        return await run_checks(case, CHECKS)
+        return await run_checks(_admin_checks(case, order), CHECKS)
+
+
+def _admin_checks(case: CheckContext, order: DoctorOptions) -> CheckContext:
+    """Adds the checks through the admin API that the options ask for."""
+    if not order.inside and not order.probe:
+        return case
+    # Imported only here, because the bootstrap's libraries take longer to import than everything else.
+    from mcp_idp.cli.doctor.bootstrap_bridge import run_admin_check, run_probe  # noqa: PLC0415 - see above
+
+    known = {**server_environment(os.environ, _DOTENV), "MCP_PUBLIC_URL": order.url}
+    case.look_inside = partial(run_admin_check, known) if order.inside else None
+    case.probe = partial(run_probe, known) if order.probe else None
+    return case

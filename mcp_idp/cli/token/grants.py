@@ -155,7 +155,7 @@ class GrantRunner:
 
     async def _post(self, endpoint: str, form: dict[str, str], headers: dict[str, str] | None = None) -> HttpResult:
         url = text(self.case.provider, endpoint)
-        self.narrator.line("asks", f"POST {url}")
+        self.narrator.line("request", f"POST {url}")
         reply = await self.case.http.send("POST", url, headers=headers, form=form)
         self.narrator.secrets.add_secret(
             *(reply.document.get(n) for n in ("access_token", "refresh_token", "id_token"))

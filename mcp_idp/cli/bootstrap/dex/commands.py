@@ -108,6 +108,23 @@ class DexRun:
         except httpx.HTTPError as error:
             raise ProviderUnreachable(f"{settings.internal_url} stopped answering ({type(error).__name__})") from error
 
+    def apply(self, wait: int) -> None:
+        """Writes the files, waits until Dex and the proxy run with them, and verifies them.
+
+        Args:
+            wait: How long to wait, in seconds.
+
+        Raises:
+            VerificationError: At least one verification failed.
+            ProviderUnreachable: The provider does not run with the files in time, or stopped responding.
+        """
+        self.write()
+        with create_client() as http:
+            wait_for(self.settings, self.config, http, wait)
+            self.verify(http)
+        for line in _summary(self.settings):
+            self.log(line)
+
 
 def plan(options: argparse.Namespace, variables: Mapping[str, str]) -> int:
     """Prints what would change in the files, field by field, without writing. Returns the exit code."""
@@ -125,13 +142,7 @@ def write(options: argparse.Namespace, variables: Mapping[str, str]) -> int:
 
 def apply(options: argparse.Namespace, variables: Mapping[str, str]) -> int:
     """Writes the files, waits until Dex and the proxy run with them, and verifies them. Returns the exit code."""
-    run = DexRun(variables)
-    run.write()
-    with create_client() as http:
-        wait_for(run.settings, run.config, http, getattr(options, "wait", None) or _WAIT_SECONDS)
-        run.verify(http)
-    for line in _summary(run.settings):
-        run.log(line)
+    DexRun(variables).apply(getattr(options, "wait", None) or _WAIT_SECONDS)
     return 0
 
 

@@ -15,7 +15,7 @@ from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
 from mcp_idp.cli.bootstrap.keycloak.compliance.drift import audit
 from mcp_idp.cli.bootstrap.keycloak.initial_access_tokens import create_initial_access_token
 from mcp_idp.cli.bootstrap.keycloak.probe.runner import PATIENCE, probe
-from mcp_idp.cli.bootstrap.keycloak.runner import compute_plan, run_apply
+from mcp_idp.cli.bootstrap.keycloak.runner import compute_plan, plan_lines, run_apply
 from mcp_idp.cli.bootstrap.keycloak.service_accounts import replace_bootstrap_admin
 from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings
 from mcp_idp.cli.bootstrap.keycloak.stale_clients import (
@@ -27,14 +27,12 @@ from mcp_idp.cli.bootstrap.keycloak.stale_clients import (
 )
 from mcp_idp.cli.bootstrap.output import (
     change_json,
-    change_lines,
-    count_line,
     count_noun,
     line_printer,
     print_json,
-    printable,
 )
 from mcp_idp.cli.bootstrap.verification import create_client
+from mcp_idp.cli.common.console import printable
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -61,12 +59,8 @@ def _plan(options: Namespace, environ: Mapping[str, str]) -> int:
         print_json({"realm": settings.realm, "changes": change_json(changes)}, sys.stdout)
         return 0
     say = line_printer(sys.stdout)
-    for change in changes:
-        for line in change_lines(change, members=True):
-            say(line)
-    if changes and changes[0].object_label == f"realm {settings.realm}":
-        say("note: Keycloak adds its own scopes and policies to a new realm; apply corrects those too")
-    say(count_line(changes))
+    for line in plan_lines(settings, changes):
+        say(line)
     return 0
 
 

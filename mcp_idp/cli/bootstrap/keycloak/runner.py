@@ -22,7 +22,7 @@ from mcp_idp.cli.bootstrap.keycloak.verification import (
     trial_registration,
     verify_cimd_announced,
 )
-from mcp_idp.cli.bootstrap.output import change_lines, count_noun, line_printer
+from mcp_idp.cli.bootstrap.output import change_lines, count_line, count_noun, line_printer
 from mcp_idp.cli.bootstrap.secret_file import get_or_create_secret, read_secret
 from mcp_idp.cli.bootstrap.verification import (
     create_client,
@@ -143,6 +143,20 @@ def compute_plan(settings: KeycloakSettings, *, wait: int, log: Callable[[str], 
     _, desired, actual = load_states(settings, wait=wait, log=log)
     require_writable(desired, actual)
     return full_plan(desired, actual)
+
+
+def plan_lines(settings: KeycloakSettings, changes: list[Change]) -> Iterator[str]:
+    """Yields a plan as lines: each change with its fields, then the number of changes.
+
+    Args:
+        settings: settings of the run.
+        changes: the plan, see `compute_plan`.
+    """
+    for change in changes:
+        yield from change_lines(change, members=True)
+    if changes and changes[0].object_label == f"realm {settings.realm}":
+        yield "note: Keycloak adds its own scopes and policies to a new realm; apply corrects those too"
+    yield count_line(changes)
 
 
 def _require_cimd_announced(settings: KeycloakSettings, http: httpx.Client) -> None:

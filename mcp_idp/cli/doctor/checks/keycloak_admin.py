@@ -18,7 +18,7 @@ DRIFT = Rule(
     reports=("keycloak/keycloak#41526", "keycloak/keycloak#43654", "agentic-community/mcp-gateway-registry#1132"),
 )
 WEAKNESS = Rule(
-    name="provider_hole",
+    name="provider_weakness",
     severity=Severity.ERROR,
     title="the provider has a known weakness",
     why="someone without an account or without the role can get a token that the server accepts",

@@ -44,7 +44,7 @@ REDIRECTED = Rule(
     ),
 )
 HOST_REFUSED = Rule(
-    name="host_refused",
+    name="host_rejected",
     severity=Severity.ERROR,
     title="the server rejects its public host name",
     why="it treats requests for a host that it is not configured with as DNS rebinding",

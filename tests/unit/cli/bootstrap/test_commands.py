@@ -19,7 +19,8 @@ from mcp_idp.cli.bootstrap.keycloak.credentials import SecretSource, public_key_
 from mcp_idp.cli.bootstrap.keycloak.resources.client_policies import merge
 from mcp_idp.cli.bootstrap.keycloak.stale_clients import describe_rule
 from mcp_idp.cli.bootstrap.keycloak.state.managed import STATE_ATTRIBUTE, ManagedState, is_managed
-from mcp_idp.cli.bootstrap.output import change_lines, count_line, format_value, line_printer, printable
+from mcp_idp.cli.bootstrap.output import change_lines, count_line, format_value, line_printer
+from mcp_idp.cli.common.console import printable
 from mcp_idp.config.client_credentials import ClientSigningKey
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def test_a_verb_that_a_provider_does_not_have_is_said_in_one_line(
 
 @pytest.mark.requirement("verbs.printed")
 def test_a_name_somebody_chose_moves_no_cursor() -> None:
-    assert printable("\x1b[2J\u202eevil\n") == "\\x1b[2J\\u202eevil\\n"
+    assert printable("\x1b[2J\u202eevil\nline") == "\\x1b[2J\\u202eevil line"
     assert format_value("\x07") == "\\x07"
     assert "\x1b" not in "".join(change_lines(Change("client \x1b[31m", "create", "POST", ())))
     screen = io.StringIO()

@@ -26,7 +26,7 @@ def test_the_eight_steps_are_told_in_order(fake: Fake, capsys: pytest.CaptureFix
     steps = [line.split()[1] for line in output.splitlines() if line.startswith("STEP ")]
     assert steps == list("12345678")
     assert f"issued by   {fake.url}" in output
-    assert 'got   {"name": "ada"}' in output
+    assert 'response  {"name": "ada"}' in output
 
 
 @pytest.mark.requirement("client.headless")

@@ -15,8 +15,9 @@ from mcp_idp.cli.bootstrap.keycloak.planner import full_plan
 from mcp_idp.cli.bootstrap.keycloak.runner import load_states
 from mcp_idp.cli.bootstrap.keycloak.stale_clients import all_clients
 from mcp_idp.cli.bootstrap.keycloak.verification import enabled_native_endpoints
-from mcp_idp.cli.bootstrap.output import count_noun, field_json, format_value, printable
+from mcp_idp.cli.bootstrap.output import count_noun, field_json, format_value
 from mcp_idp.cli.bootstrap.verification import create_client
+from mcp_idp.cli.common.console import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

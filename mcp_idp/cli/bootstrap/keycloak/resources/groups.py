@@ -12,7 +12,8 @@ from mcp_idp.cli.bootstrap.changes import Change, IdRef, field_diff, field_diffs
 from mcp_idp.cli.bootstrap.errors import ConfigError
 from mcp_idp.cli.bootstrap.keycloak.state.groups import MAX_MEMBERS
 from mcp_idp.cli.bootstrap.keycloak.state.managed import MANAGED_MARKER, is_managed
-from mcp_idp.cli.bootstrap.output import count_noun, printable
+from mcp_idp.cli.bootstrap.output import count_noun
+from mcp_idp.cli.common.console import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

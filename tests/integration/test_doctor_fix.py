@@ -27,7 +27,7 @@ pytestmark = pytest.mark.containers
 def doctor(server: Server, *words: str, **variables: str) -> tuple[int, dict[str, Any], str]:
     """`scripts/doctor URL --json`: exit code, report, standard error."""
     done = subprocess.run(
-        [sys.executable, "-m", "mcp_idp.cli.doctor", server.url, "--json", *words],
+        [sys.executable, "-m", "mcp_idp.cli", "doctor", server.url, "--json", *words],
         cwd=REPOSITORY,
         env={"PATH": os.environ["PATH"], **server.realm.environment, **variables},
         stdin=subprocess.DEVNULL,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager, nullcontext
 from typing import IO, TYPE_CHECKING, cast
 
 from rich.console import Console
@@ -100,6 +101,21 @@ def count_noun(count: int, noun: str, plural: str = "") -> str:
 def join_first(names: Sequence[str]) -> str:
     """Returns the first five of `names`, separated by commas."""
     return ", ".join(names[:_MAX_NAMES]) + (" …" if len(names) > _MAX_NAMES else "")
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[Callable[[str], None]]:
+    """Shows a spinner on standard error during the `with` block, where that is a terminal.
+
+    Args:
+        what: What is being done.
+
+    Yields:
+        A function that prints a line on standard error, above the spinner.
+    """
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    with console.status(Text(what)) if console.is_terminal else nullcontext():
+        yield lambda line: console.print(Text(line, style=_style(line)))
 
 
 def line_printer(stream: IO[str]) -> Callable[[str], None]:

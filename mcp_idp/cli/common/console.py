@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from mcp_idp.cli.common.redaction import Redactor
 
@@ -128,3 +128,21 @@ def open_console(*, stderr: bool = False) -> Console:
         stderr: Print to standard error instead of standard output.
     """
     return _Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[str], None]]:
+    """Shows a spinner on standard error during the `with` block; prints nothing where that is not a terminal.
+
+    Args:
+        what: What is being done.
+
+    Yields:
+        A function that replaces that text.
+    """
+    console = open_console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with console.status(Text(printable(what))) as status:
+        yield lambda text: status.update(Text(printable(text)))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
+DOTENV = Path(".env")  # of the working directory, as Docker Compose takes it
+ACCESS_FILE = Path("idp-config/access.yaml")  # likewise
 _LINE = re.compile(r"""\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(?:'([^']*)'|"([^"]*)"|([^#]*?))\s*(?:\s#.*)?""")
 # Valid inside the containers only, where the provider has another address and secrets are mounted files.
 _CONTAINER_ONLY = (

@@ -1,4 +1,4 @@
-"""Runs `./scripts/demo`: starts both processes, logs in, calls tools, and prints what to try next."""
+"""Runs `mcp-idp demo`: starts both processes, logs in, calls tools, and prints what to try next."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mcp_idp.cli.common.launcher import as_launched
 from mcp_idp.cli.demo.nanoidp_config import ROLES_CLAIM, write_access, write_provider
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ class DemoScenario:
 
         user = self._options.user
         narrator.message()
-        narrator.message(f"Logging in as '{user}' as scripts/login --headless --user {user} does:")
+        narrator.message(as_launched(f"Logging in as '{user}' as mcp-idp login --headless --user {user} does:"))
         access = self._access.model_copy(update={"roles_claim": ROLES_CLAIM})
         plan = LoginOptions(url=self._url, user=user, access=access, issuer=self._issuer)
         password = self._access.demo_users[user].password
@@ -139,8 +140,9 @@ class DemoScenario:
         if not self._options.keep:
             narrator.message()
             narrator.message("What next", style="bold")
-            narrator.message("  ./scripts/demo --keep      the same, and both stay up for your own client")
-            narrator.message("  docker compose up --wait   the same server with Keycloak; then ./scripts/login")
+            demo, login = as_launched("mcp-idp demo --keep"), as_launched("mcp-idp login")
+            narrator.message(f"  {demo:<25}  the same, and both stay up for your own client")
+            narrator.message(f"  docker compose up --wait   the same server with Keycloak; then {login}")
             narrator.message("  mcp_server/tools.py        the tools: add yours there")
             narrator.message("Both processes end now; nothing stays on this machine.")
 
@@ -149,7 +151,7 @@ class DemoScenario:
         narrator.message("Both stay up until Ctrl-C. Connect your client to", style="bold")
         narrator.message(f"  {self._url}")
         narrator.message(f"  for example: claude mcp add --transport http demo {self._url}")
-        narrator.message(f"               scripts/login --url {self._url}")
+        narrator.message(f"               {as_launched('mcp-idp login')} {self._url}")
         narrator.message("and log in as one of these (demo passwords, good for nothing else):")
         for name, user in self._access.demo_users.items():
             roles = ", ".join(self._access.roles_of_demo_user(user)) or "none"

@@ -233,7 +233,7 @@ class LoginResult:
 
     @property
     def exit_code(self) -> int:
-        """The exit code that `scripts/login --help` documents."""
+        """The exit code that `mcp-idp login --help` documents."""
         return 0 if self.failure is None else self.failure.exit_code
 
     def report(self, plan: LoginOptions, narrator: StepReporter) -> dict[str, object]:

@@ -12,6 +12,8 @@ from mcp.shared.exceptions import MCPError
 from mcp_idp.cli.common.errors import ToolCallError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mcp import Client
     from mcp_types import CallToolResult, Tool
 
@@ -55,7 +57,7 @@ class Result:
         return asdict(self)
 
 
-def parse_call(parts: list[str]) -> Call:
+def parse_call(parts: Sequence[str]) -> Call:
     """Parses the values of `--call`: `NAME key=value …`.
 
     Raises:

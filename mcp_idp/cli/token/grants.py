@@ -132,7 +132,7 @@ class GrantRunner:
         if not is_http_url(endpoint):
             raise DeviceFlowUnavailable("there is no registration endpoint, and no --client-id")
         document: dict[str, Any] = {
-            "client_name": "scripts/token",
+            "client_name": "mcp-idp token",
             # The device flow does not use it, but most providers require one.
             "redirect_uris": ["http://127.0.0.1/callback"],
             "grant_types": [DEVICE_GRANT, "authorization_code"],

@@ -29,6 +29,7 @@ from mcp_idp.cli.bootstrap.verification import (
     run_verifications,
     server_metadata,
 )
+from mcp_idp.cli.common.launcher import as_launched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
 
 
-_USUAL_URL = "http://localhost:3000/mcp"  # the default of ./scripts/login
+_USUAL_URL = "http://localhost:3000/mcp"  # the default of `mcp-idp login`
 
 
 def print_now(line: str) -> None:
@@ -194,7 +195,7 @@ def _summary(settings: KeycloakSettings) -> Iterator[str]:
     yield f"Account page:  {settings.server_url}/account"
     yield f"MCP server:    {settings.public_url}"
     usual = settings.public_url == _USUAL_URL
-    yield f"Next:          ./scripts/login{'' if usual else f' --url {settings.public_url}'}"
+    yield f"Next:          {as_launched('mcp-idp login')}{'' if usual else f' {settings.public_url}'}"
 
 
 def _server_credentials(settings: KeycloakSettings, *, keep: bool) -> ClientCredentials:

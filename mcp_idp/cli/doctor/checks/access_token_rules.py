@@ -210,7 +210,7 @@ FIX_BY_REASON: Mapping[TokenErrorReason, tuple[Rule, str]] = {
         AUDIENCE,
         (
             "Keycloak: put an audience mapper with the server's exact URL on a scope that the client requests (here: "
-            "scripts/bootstrap_idp.py apply), and assign the role that grants the scope to the user; elsewhere: make "
+            "mcp-idp bootstrap apply), and assign the role that grants the scope to the user; elsewhere: make "
             "the URL an API or resource of the provider, or set JWT_AUDIENCE to the identifier it writes"
         ),
     ),

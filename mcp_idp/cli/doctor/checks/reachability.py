@@ -142,7 +142,7 @@ def _no_response(case: CheckContext, reply: HttpResult) -> Finding:
         )
         return CERTIFICATE.finding(f"{case.url}: {reply.detail}", helps)
     start = (
-        "docker compose up --wait, or ./scripts/demo --keep"
+        "docker compose up --wait, or mcp-idp demo --keep"
         if is_loopback(case.host)
         else "check that it runs and is reachable from here"
     )

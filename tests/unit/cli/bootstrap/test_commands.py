@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from mcp_idp.access.policy import AccessFileError, load_access
-from mcp_idp.cli.bootstrap import cli as bootstrap_cli
+from mcp_idp.cli.app import run
 from mcp_idp.cli.bootstrap.changes import Change, FieldDiff, field_diff
 from mcp_idp.cli.bootstrap.errors import ConfigError
 from mcp_idp.cli.bootstrap.keycloak.client_credentials import ClientCredentials
@@ -43,9 +43,7 @@ ROOT = Path(__file__).parents[4]
     ],
 )
 def test_words_that_do_not_fit_are_refused(words: list[str], code: int, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        bootstrap_cli.main(words)
-    assert ended.value.code == code
+    assert run(["bootstrap", *words]) == code
     assert capsys.readouterr().out or code
 
 
@@ -53,7 +51,7 @@ def test_words_that_do_not_fit_are_refused(words: list[str], code: int, capsys: 
 def test_a_verb_that_a_provider_does_not_have_is_refused_with_those_it_has(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert bootstrap_cli.main(["render"]) == 2
+    assert run(["bootstrap", "render"]) == 2
     assert "its commands are plan, apply, check, prune, token, hand-over" in capsys.readouterr().err
 
 
@@ -63,7 +61,7 @@ def test_a_verb_that_a_provider_does_not_have_is_said_in_one_line(
     words: list[str], provider: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OAUTH_PROVIDER", provider)  # what the compose file of Dex sets
-    assert bootstrap_cli.main(words) == 2
+    assert run(["bootstrap", *words]) == 2
     message = "bootstrap: --provider dex has no command prune; its commands are plan, render, apply, check\n"
     assert capsys.readouterr().err == message
 

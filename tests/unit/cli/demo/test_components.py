@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from mcp_idp.access.policy import load_access
-from mcp_idp.cli.demo.cli import build_parser, main
+from mcp_idp.cli.app import run
 from mcp_idp.cli.demo.nanoidp_config import ROLES_CLAIM, settings_document, write_access, write_provider
 from mcp_idp.cli.demo.ports import PortTaken, is_free, pick_port
 from mcp_idp.cli.demo.processes import ProcessFailed, ProcessGroup, SignalGuard, with_parent_death_signal
@@ -90,9 +90,7 @@ def test_a_taken_default_is_replaced_and_a_taken_choice_refused(capsys: pytest.C
         assert pick_port(None, port, "--port") != port
         with pytest.raises(PortTaken, match=f"port {port} is in use: choose another with --port"):
             pick_port(port, 3000, "--port")
-        with pytest.raises(SystemExit) as stopped:
-            main(["--port", str(port)])
-    assert stopped.value.code == 2
+        assert run(["demo", "--port", str(port)]) == 2
     assert "is in use" in capsys.readouterr().err
 
 
@@ -198,9 +196,7 @@ def test_what_keycloak_would_do_otherwise_is_said_for_this_person() -> None:
 
 @pytest.mark.requirement("demo.ports")
 def test_the_same_port_for_both_is_called_the_same(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        main(["--port", "3456", "--idp-port", "3456"])
-    assert stopped.value.code == 2
+    assert run(["demo", "--port", "3456", "--idp-port", "3456"]) == 2
     assert "--port and --idp-port are the same, 3456" in capsys.readouterr().err
 
 
@@ -233,7 +229,8 @@ def test_elsewhere_a_command_is_started_as_it_is() -> None:
 
 
 @pytest.mark.requirement("demo.honest")
-def test_the_example_names_somebody_else_than_the_default() -> None:
-    output = build_parser(list(ACCESS.demo_users)).format_help()
-    assert "(default: reader)" in output
+def test_the_example_names_somebody_else_than_the_default(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["demo", "--help"]) == 0
+    output = capsys.readouterr().out
+    assert next(iter(ACCESS.demo_users)) == "reader"
     assert "--user writer     as another user" in output

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mcp_idp.cli.doctor.cli import main
+from mcp_idp.cli.app import run
 from tests.support.certificates import certificate
 from tests.support.fake_mcp_server import Fake, fake_for_a_program
 from tests.support.http_server import Handler, listening
@@ -40,7 +40,7 @@ def document_in(output: str) -> dict[str, Any]:
 
 @pytest.mark.requirement("doctor.exit_codes", "doctor.other_servers")
 def test_findings_are_exit_code_1_and_one_json_object(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([fake.resource, "--json"]) == 1
+    assert run(["doctor", fake.resource, "--json"]) == 1
     document = report(capsys)
     assert document["healthy"] is False
     names = [finding["finding"] for finding in document["findings"]]
@@ -55,13 +55,13 @@ def test_findings_are_exit_code_1_and_one_json_object(fake: Fake, capsys: pytest
 
 @pytest.mark.requirement("doctor.exit_codes")
 def test_nothing_there_is_exit_code_3(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["http://localhost:1/mcp", "--json"]) == 3
+    assert run(["doctor", "http://localhost:1/mcp", "--json"]) == 3
     assert [finding["finding"] for finding in report(capsys)["findings"]] == ["unreachable"]
 
 
 @pytest.mark.requirement("doctor.exit_codes")
 def test_a_name_that_nobody_knows_is_exit_code_3(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["http://no-such-host.invalid/mcp"]) == 3
+    assert run(["doctor", "http://no-such-host.invalid/mcp"]) == 3
     told = capsys.readouterr().out
     assert "ERROR  nothing answers at the server's URL" in told
     assert "not checked, blocked by findings of 'reach'" in told
@@ -75,9 +75,7 @@ def test_a_name_that_nobody_knows_is_exit_code_3(fake: Fake, capsys: pytest.Capt
 def test_a_wrong_command_line_is_exit_code_2(
     fake: Fake, arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    assert ended.value.code == 2
+    assert run(["doctor", *arguments]) == 2
     assert "eyJ.a.b" not in capsys.readouterr().err
 
 
@@ -89,7 +87,7 @@ def test_the_token_on_standard_input_is_judged_and_not_shown(
     monkeypatch.setattr("sys.stdin", io.StringIO(f"Bearer {fake.token}\n"))
     # Unkind: whatever is refused repeats what was sent.
     fake.error = {"error": f"invalid_token {fake.token}"}
-    assert main([fake.resource, "--token", "-", *options]) == 1
+    assert run(["doctor", fake.resource, "--token", "-", *options]) == 1
     output = "".join(capsys.readouterr())
     assert "the token's lifetime is longer than the server accepts" in output
     assert fake.token not in output
@@ -98,7 +96,7 @@ def test_the_token_on_standard_input_is_judged_and_not_shown(
 @pytest.mark.requirement("doctor.no_token_shown")
 def test_a_login_brings_the_token_that_is_judged(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     fake.management = {"registration_client_uri": f"{fake.url}/clients/1", "registration_access_token": "rat"}
-    assert main([fake.resource, "--login", "--headless", "--user", "ada", "--json"]) == 1
+    assert run(["doctor", fake.resource, "--login", "--headless", "--user", "ada", "--json"]) == 1
     captured = capsys.readouterr()
     assert "token_lifetime" in [finding["finding"] for finding in document_in(captured.out)["findings"]]
     assert fake.removals == [("/clients/1", "Bearer rat")]
@@ -108,7 +106,7 @@ def test_a_login_brings_the_token_that_is_judged(fake: Fake, capsys: pytest.Capt
 @pytest.mark.requirement("doctor.cause_first")
 def test_a_failed_login_is_examined_all_the_same(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     fake.responses["/.well-known/oauth-authorization-server"] = (200, {"issuer": "http://other.example/"})
-    assert main([fake.resource, "--login", "--headless", "--user", "ada", "--json"]) == 1
+    assert run(["doctor", fake.resource, "--login", "--headless", "--user", "ada", "--json"]) == 1
     names = [finding["finding"] for finding in report(capsys)["findings"]]
     assert names.index("other_issuer") < names.index("login_failed")
 
@@ -120,7 +118,7 @@ def test_nothing_a_server_says_steers_the_terminal(
 ) -> None:
     path = "/.well-known/oauth-protected-resource/mcp"
     fake.responses[path] = (200, {"resource": STEERING, "authorization_servers": [STEERING]})
-    assert main([fake.resource, *options]) == 1
+    assert run(["doctor", fake.resource, *options]) == 1
     output = capsys.readouterr().out
     assert [c for c in output if c != "\n" and not c.isprintable()] == []
     assert "owned" in output
@@ -133,7 +131,7 @@ def test_nothing_a_provider_says_steers_the_terminal(
     fake: Fake, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
 ) -> None:
     fake.responses["/registration"] = (403, {"error": "x", "error_description": STEERING})
-    assert main([fake.resource, "--register", *options]) == 1
+    assert run(["doctor", fake.resource, "--register", *options]) == 1
     output = capsys.readouterr().out
     assert [c for c in output if c != "\n" and not c.isprintable()] == []
     assert "owned" in output
@@ -164,7 +162,7 @@ def test_a_bad_certificate_is_explained(
     if trusted:
         monkeypatch.setenv("SSL_CERT_FILE", str(pem))
     with listening(Handler, certificate=pem) as port:
-        assert main([f"https://localhost:{port}/mcp", "--json"]) == 3
+        assert run(["doctor", f"https://localhost:{port}/mcp", "--json"]) == 3
     (finding,) = report(capsys)["findings"]
     assert finding["finding"] == "certificate"
     assert advice in finding["fix"]

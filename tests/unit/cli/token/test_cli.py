@@ -13,6 +13,7 @@ import jwt
 import pytest
 
 from mcp_idp.access.policy import load_access
+from mcp_idp.cli.app import run
 from mcp_idp.cli.common.console import StepReporter
 from mcp_idp.cli.common.errors import LoginError
 from mcp_idp.cli.common.redaction import Redactor
@@ -20,10 +21,8 @@ from mcp_idp.cli.common.safe_http import SafeHttpClient
 from mcp_idp.cli.common.server_env import read_dotenv, server_environment
 from mcp_idp.cli.common.stdin_token import TokenInputError, read_token
 from mcp_idp.cli.doctor.context import CheckContext
-from mcp_idp.cli.inspect import cli as inspect_cli
 from mcp_idp.cli.inspect.evaluation import JWT_RULES, RULE_DESCRIPTIONS, evaluate_token
 from mcp_idp.cli.inspect.offline_verifier import StaticJwksTransport, open_verifiers
-from mcp_idp.cli.token import cli
 from mcp_idp.cli.token.grants import DEVICE_GRANT, DeviceFlowUnavailable, GrantRunner
 from mcp_idp.config.client_credentials import ClientSigningKey
 from mcp_idp.config.settings import Settings
@@ -134,7 +133,7 @@ def key_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def inspect(monkeypatch: pytest.MonkeyPatch, text: str, *arguments: str) -> int:
     monkeypatch.setattr("sys.stdin", io.StringIO(text))
-    return inspect_cli.main(["--env-file", "there-is-none", *arguments])
+    return run(["inspect", "--env-file", "there-is-none", *arguments])
 
 
 FRESH: dict[str, Any] = {
@@ -171,7 +170,7 @@ def test_nothing_in_a_token_steers_the_terminal(
 
 @pytest.mark.requirement("inspect.no_token_shown")
 def test_a_token_as_an_argument_is_refused(key_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert inspect_cli.main(["eyJ.a.b"]) == 2
+    assert run(["inspect", "eyJ.a.b"]) == 2
     output = "".join(capsys.readouterr())
     assert "process list" in output
     assert "eyJ.a.b" not in output
@@ -278,7 +277,7 @@ def test_the_token_stands_alone_on_standard_output(
     fake: Fake, capsys: pytest.CaptureFixture[str], *, taken: bool
 ) -> None:
     fake.takes_token = taken  # whether the server takes it is not the question here
-    assert cli.main(["--url", fake.resource, "--headless", "--user", "ada"]) == 0
+    assert run(["token", "--url", fake.resource, "--headless", "--user", "ada"]) == 0
     captured = capsys.readouterr()
     assert captured.out == f"{fake.token}\n"
     assert "STEP 7" in captured.err
@@ -288,14 +287,14 @@ def test_the_token_stands_alone_on_standard_output(
 
 @pytest.mark.requirement("token.unregisters")
 def test_the_registration_is_kept_if_that_is_asked_for(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["--url", fake.resource, "--headless", "--user", "ada", "--keep"]) == 0
+    assert run(["token", "--url", fake.resource, "--headless", "--user", "ada", "--keep"]) == 0
     assert fake.removals == []
 
 
 @pytest.mark.requirement("token.stdout")
 def test_without_a_login_there_is_no_token(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     fake.asks_for_login = False
-    assert cli.main(["--url", fake.resource, "--headless", "--user", "ada"]) == 5
+    assert run(["token", "--url", fake.resource, "--headless", "--user", "ada"]) == 5
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "requires no login" in captured.err
@@ -304,11 +303,11 @@ def test_without_a_login_there_is_no_token(fake: Fake, capsys: pytest.CaptureFix
 @pytest.mark.requirement("token.stdout")
 def test_a_fault_on_the_way_is_told_in_the_doctors_words(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     fake.responses["/.well-known/oauth-authorization-server"] = (200, {"issuer": "http://other.example/"})
-    assert cli.main(["--url", fake.resource, "--flow", "device"]) == 4
+    assert run(["token", "--url", fake.resource, "--flow", "device"]) == 4
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "issuer differs" in captured.err
-    assert "scripts/doctor" in captured.err
+    assert "mcp-idp doctor" in captured.err
 
 
 @pytest.mark.requirement("token.credentials")
@@ -318,9 +317,7 @@ def test_a_secret_that_is_not_there_is_a_wrong_command_line(fake: Fake, tmp_path
     if content is not None:
         path.write_text(content)
     for arguments in (["--client-id", "x"], []):
-        with pytest.raises(SystemExit) as ended:
-            cli.main(["--url", fake.resource, "--client-secret-file", str(path), *arguments])
-        assert ended.value.code == 2
+        assert run(["token", "--url", fake.resource, "--client-secret-file", str(path), *arguments]) == 2
 
 
 @pytest.mark.requirement("token.credentials")
@@ -332,10 +329,10 @@ def test_a_server_does_not_choose_who_sees_a_secret(
     arguments = ["--url", fake.resource, "--client-id", "nightly", "--client-secret-file", str(path)]
     fake.responses["/token"] = (200, {"access_token": "the-token"})
     monkeypatch.setenv("OAUTH_SERVER_URL", "https://login.example.com/")
-    assert cli.main(arguments) == 4
+    assert run(["token", *arguments]) == 4
     assert "nothing was sent" in capsys.readouterr().err
     monkeypatch.setenv("OAUTH_SERVER_URL", fake.url)
-    assert cli.main(arguments) == 0
+    assert run(["token", *arguments]) == 0
     captured = capsys.readouterr()
     assert captured.out == "the-token\n"
     assert "s3cret-of-ours" not in captured.err
@@ -502,6 +499,4 @@ def test_a_key_and_a_secret_at_once_or_no_key_are_a_wrong_command_line(fake: Fak
     (tmp_path / "file").write_text("no key")
     one = ["--client-key-file", str(tmp_path / "file")]
     for arguments in (one, [*one, "--client-id", "x"], [*one, "--client-id", "x", "--client-secret-file", one[1]]):
-        with pytest.raises(SystemExit) as ended:
-            cli.main(["--url", fake.resource, *arguments])
-        assert ended.value.code == 2
+        assert run(["token", "--url", fake.resource, *arguments]) == 2

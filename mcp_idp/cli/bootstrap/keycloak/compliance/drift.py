@@ -18,6 +18,7 @@ from mcp_idp.cli.bootstrap.keycloak.verification import enabled_native_endpoints
 from mcp_idp.cli.bootstrap.output import count_noun, field_json, format_value
 from mcp_idp.cli.bootstrap.verification import create_client
 from mcp_idp.cli.common.console import printable
+from mcp_idp.cli.common.launcher import as_launched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,7 +65,7 @@ class AuditReport:
         yield (
             "no changes, no weaknesses"
             if self.clean
-            else f"{count}: `bootstrap_idp.py plan` shows what apply would change"
+            else f"{count}: `{as_launched('mcp-idp bootstrap plan')}` shows what apply would change"
         )
 
     def json(self) -> dict[str, object]:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import signal
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
 from mcp_idp.access.policy import AccessFileError, load_access
 from mcp_idp.cli.common.command_line import USAGE_EXIT, TextCommand, parse_port, usage_error
+from mcp_idp.cli.common.installation import bundled_config
 from mcp_idp.cli.demo.ports import PortTaken, pick_port
 from mcp_idp.cli.demo.processes import ProcessFailed, ProcessGroup, SignalGuard
-from mcp_idp.cli.demo.scenario import PROVIDER_PORT, ROOT, SERVER_PORT, DemoOptions, DemoScenario
+from mcp_idp.cli.demo.scenario import PROVIDER_PORT, SERVER_PORT, DemoOptions, DemoScenario
 
 _CHILD_EXIT = 1
+_IN_CHECKOUT = "in a checkout of the stack: scripts/venv requirements-demo.lock"
 _HELP = """\
 See a login at this MCP server from end to end, without Docker and without an account anywhere: a small identity
 provider (nanoidp) and the server run on this machine for the length of the demo, a client logs in and calls tools,
@@ -45,13 +48,16 @@ def command(user: str | None, port: int | None, idp_port: int | None, *, keep: b
     At the end both processes are stopped and the temporary directory is removed, even after an error, Ctrl-C, SIGTERM
     or SIGHUP. SIGKILL cannot be handled; on Linux the kernel then kills both processes, and the directory remains.
     """
+    if find_spec("nanoidp") is None:
+        print(f"demo: nanoidp not installed: pip install 'mcp-idp[cli,embedded]' ({_IN_CHECKOUT})", file=sys.stderr)
+        return USAGE_EXIT
     try:
-        access = load_access(ROOT / "idp-config" / "access.yaml")
+        access = load_access(bundled_config() / "access.yaml")
     except AccessFileError as error:
         print(f"demo: {error}", file=sys.stderr)
         return USAGE_EXIT
     if user is None and not access.demo_users:
-        raise usage_error("idp-config/access.yaml has no demo_users to log in")
+        raise usage_error(f"{bundled_config() / 'access.yaml'} has no demo_users to log in")
     if user is not None and user not in access.demo_users:
         raise usage_error(f"--user {user}: there is no such demo user; there are {', '.join(access.demo_users)}")
     server_port, provider_port = _ports(port, idp_port)

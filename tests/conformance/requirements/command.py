@@ -8,4 +8,6 @@ REQUIREMENTS = (
     Requirement("command.names", "ours", "Texts name the command as it was started: mcp-idp, or the stack's script."),
     Requirement("command.url", "ours", "Every command that takes a server takes it as an argument or by --url."),
     Requirement("command.serve", "ours", "What mcp-idp serve serves is behind protect(), once."),
+    Requirement("command.installed", "ours", "The wheel, an editable install and the checkout find the same files."),
+    Requirement("command.own_access", "ours", "No command but demo and init uses the access file that comes along."),
 )

@@ -17,8 +17,8 @@ from mcp_idp.cli.common.console import StepReporter, open_console, printable, pr
 from mcp_idp.cli.common.errors import INTERRUPTED_EXIT, LoginClientError
 from mcp_idp.cli.common.http import create_client, parse_connect_to
 from mcp_idp.cli.common.redaction import Redactor
+from mcp_idp.cli.common.running_stack import crash_hint, stack_environment, stack_variables
 from mcp_idp.cli.common.safe_http import SafeHttpClient
-from mcp_idp.cli.common.server_env import DOTENV, server_environment
 from mcp_idp.cli.common.stdin_token import TokenInputError, read_token
 from mcp_idp.cli.doctor.checks.reachability import CERTIFICATE, UNREACHABLE
 from mcp_idp.cli.doctor.context import CheckContext
@@ -55,7 +55,7 @@ examples:
 """
 _EPILOG = """\
 environment:
-  MCP_PUBLIC_URL, MCP_PORT   the server, unless the URL is given: as for mcp-idp login
+  MCP_PUBLIC_URL, MCP_PORT   the server, unless the URL is given: as for mcp-idp login, which says where else is looked
   MCP_PASSWORD, CONNECT_TO, OAUTH_SERVER_URL
                              as for mcp-idp login: --headless gives the password to that provider only
   KEYCLOAK_ADMIN_CLIENT_…    for --inside, --probe and --fix: as for mcp-idp bootstrap
@@ -161,7 +161,10 @@ def command(server: str | None, url: str | None, **values: Any) -> int:
         print(json.dumps(as_json(order.url, results, secrets), indent=2))
     else:
         Report(open_console(), secrets).print(order.url, results, login_tested=options.login)
-    return exit_code(results)
+    code = exit_code(results)
+    if code == _UNREACHABLE and (hint := crash_hint(os.environ)):
+        print(f"doctor: {hint}", file=sys.stderr)
+    return code
 
 
 def exit_code(results: Sequence[Result]) -> int:
@@ -185,7 +188,7 @@ def _parse_options(options: DoctorArguments, login: LoginArguments, secrets: Red
         )
     if options.token and options.login:
         raise ValueError("--token and --login: one token at a time")
-    url = server_url(login.url, os.environ)
+    url = server_url(login.url, stack_variables(os.environ, needs=["server"] * (login.url is None)))
     token, failure = "", None
     if options.token:
         try:
@@ -219,7 +222,7 @@ async def _log_in(login: LoginArguments, secrets: Redactor) -> str:
 def _fix(url: str, *, asks: bool) -> None:
     from mcp_idp.cli.doctor.bootstrap_bridge import confirm_on_terminal, fix  # noqa: PLC0415 - see `_admin_checks`
 
-    known = server_environment(os.environ, DOTENV)
+    known = stack_environment(os.environ)
     if reason := fix(known, url, confirm_on_terminal if asks else lambda: True):
         print(f"doctor: not fixed: {printable(reason)}", file=sys.stderr)
 
@@ -230,7 +233,7 @@ async def _examine(order: DoctorOptions) -> list[Result]:
             order.url,
             SafeHttpClient(http, order.url),
             register=order.register,
-            evaluate=make_evaluator(server_environment(os.environ, DOTENV)) if order.token else None,
+            evaluate=make_evaluator(stack_environment(os.environ)) if order.token else None,
             token=order.token,
             failure=order.failure,
         )
@@ -245,7 +248,7 @@ def _admin_checks(case: CheckContext, order: DoctorOptions) -> CheckContext:
     # Imported only here, because the bootstrap's libraries take longer to import than everything else.
     from mcp_idp.cli.doctor.bootstrap_bridge import run_admin_check, run_probe  # noqa: PLC0415 - see above
 
-    known = {**server_environment(os.environ, DOTENV), "MCP_PUBLIC_URL": order.url}
+    known = {**stack_environment(os.environ), "MCP_PUBLIC_URL": order.url}
     case.look_inside = partial(run_admin_check, known) if order.inside else None
     case.probe = partial(run_probe, known) if order.probe else None
     return case

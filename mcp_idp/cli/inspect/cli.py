@@ -16,7 +16,8 @@ from mcp_idp.access.policy import AccessFileError, load_access
 from mcp_idp.cli.common.command_line import USAGE_EXIT, TextCommand
 from mcp_idp.cli.common.console import printable, progress
 from mcp_idp.cli.common.errors import INTERRUPTED_EXIT
-from mcp_idp.cli.common.server_env import DOTENV, server_environment
+from mcp_idp.cli.common.running_stack import stack_environment
+from mcp_idp.cli.common.server_env import DOTENV
 from mcp_idp.cli.common.stdin_token import TokenInputError, read_token
 from mcp_idp.cli.inspect.evaluation import JWT_RULES, RULE_DESCRIPTIONS, TokenEvaluation, evaluate_token, format_value
 from mcp_idp.cli.inspect.offline_verifier import StaticJwksTransport, open_verifiers
@@ -44,8 +45,8 @@ examples:
   MCP_PUBLIC_URL=https://mcp.example.com/mcp OAUTH_SERVER_URL=https://login.example.com/ mcp-idp inspect < token.txt
 """
 _EPILOG = """\
-The settings are the server's (.env.example), from the environment and then from .env. In introspection mode
-the token is introspected at the provider, as the server does.
+The settings are the server's (docs/settings.md), from the environment, then from .env, then from the ports that
+Docker Compose has published. In introspection mode the token is introspected at the provider, as the server does.
 
 exit codes: 0 the server would accept it, 1 it would reject it, 2 the command line or a setting is wrong, 3 unknown: the
 provider cannot be reached, 130 interrupted.
@@ -64,7 +65,7 @@ def command(jwks: Path | None, env_file: Path, *, prints_json: bool, tokens: tup
                          "consider it compromised, and pass the next one on standard input")  # fmt: skip
     try:
         token = read_token(sys.stdin)
-        settings, access = load_rules(server_environment(os.environ, env_file))
+        settings, access = load_rules(stack_environment(os.environ, env_file))
         keys = StaticJwksTransport(_key_set(jwks)) if jwks else None
         with progress("validating the token"):
             evaluation = asyncio.run(_evaluate(token, settings, access, keys))

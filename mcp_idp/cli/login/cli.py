@@ -17,10 +17,11 @@ import click
 from mcp_idp.access.policy import AccessFileError, AccessPolicy, load_access
 from mcp_idp.cli.common.command_line import TextCommand, chosen_url, url_options, usage_error
 from mcp_idp.cli.common.console import StepReporter, open_console
-from mcp_idp.cli.common.errors import INTERRUPTED_EXIT
+from mcp_idp.cli.common.errors import INTERRUPTED_EXIT, ServerUnreachable
 from mcp_idp.cli.common.http import parse_connect_to
 from mcp_idp.cli.common.redaction import Redactor
-from mcp_idp.cli.common.server_env import ACCESS_FILE, DOTENV, server_environment
+from mcp_idp.cli.common.running_stack import crash_hint, stack_variables
+from mcp_idp.cli.common.server_env import ACCESS_FILE, with_urls
 from mcp_idp.cli.common.trusted_issuer import own_issuer
 from mcp_idp.cli.login.browser import BrowserLogin
 from mcp_idp.cli.login.flow import run
@@ -54,16 +55,18 @@ examples:
 _EXIT_CODES = """\
 environment:
   MCP_PUBLIC_URL  the server, unless the URL is given
-  MCP_PORT        if neither names it: http://localhost:$MCP_PORT/mcp, as in docker-compose.yml (default: 3000)
+  MCP_PORT        if neither names it: http://localhost:$MCP_PORT/mcp, as in docker-compose.yml
   MCP_PASSWORD    the password for --headless; else the first line of standard input, or a prompt
   OAUTH_SERVER_URL
                   the provider that the password of --headless is for, unless --issuer names it: its issuer, byte for
-                  byte. Where neither names it, as docker-compose.yml: http://localhost:$KEYCLOAK_PORT/realms/mcp
-                  (default: 8080), or http://localhost:$DEX_PORT where only that one is set. These three are looked
-                  for in .env, too. If the server names another provider, nothing is sent
+                  byte. Where neither names it, as docker-compose.yml: http://localhost:$KEYCLOAK_PORT/realms/mcp, or
+                  http://localhost:$DEX_PORT where only that one is set. If the server names another provider, nothing
+                  is sent
   CONNECT_TO      connect elsewhere and keep the URLs: localhost:3000=mcp-server:3000,localhost:8080=keycloak:8080
   ACCESS_FILE     who may do what, for explanations (default: idp-config/access.yaml)
   NO_COLOR        no colours
+Ports and URLs that are not in the environment are looked for in ./.env, then asked of Docker Compose (the ports on which
+this folder's stack is published); the defaults are 3000 and 8080.
 
 exit codes:
   0  everything worked
@@ -166,6 +169,8 @@ def command(server: str | None, url: str | None, *, as_json: bool, **values: Any
     if as_json:
         document = secrets.hide_in(ending.report(plan, narrator))
         print(json.dumps(document, ensure_ascii=False, indent=2))
+    if ending.exit_code == ServerUnreachable.exit_code and (hint := crash_hint(os.environ)):
+        print(f"login: {hint}", file=sys.stderr)
     return ending.exit_code
 
 
@@ -208,15 +213,17 @@ def login_options(options: LoginArguments, variables: Mapping[str, str]) -> Logi
         raise ValueError("--timeout must be a number of seconds, more than 0")
     if options.scope is not None and not options.scope.split():
         raise ValueError("--scope names no scope: omit it to request those in the challenge")
+    needs_issuer = options.headless and options.issuer is None
+    known = stack_variables(variables, needs=["server"] * (options.url is None) + ["provider"] * needs_issuer)
     return LoginOptions(
-        url=server_url(options.url, variables),
+        url=server_url(options.url, known),
         scope=options.scope,
         client_id=options.client_id,
         calls=tuple(parse_call(parts) for parts in options.calls),
         user=options.user,
         connect_to=parse_connect_to(variables.get("CONNECT_TO", "")),
-        access=_access(Path(variables.get("ACCESS_FILE") or ACCESS_FILE)),
-        issuer=own_issuer(options.issuer, server_environment(variables, DOTENV)) if options.headless else None,
+        access=_access(Path(known.get("ACCESS_FILE") or ACCESS_FILE)),
+        issuer=own_issuer(options.issuer, with_urls(known)) if options.headless else None,
     )
 
 
@@ -225,7 +232,7 @@ def server_url(option: str | None, variables: Mapping[str, str], name: str = "UR
 
     Args:
         option: The value of the option.
-        variables: The process environment.
+        variables: The environment and what is known besides, see `stack_variables`.
         name: The option's name, for the error message.
 
     Raises:

@@ -17,8 +17,8 @@ from mcp_idp.cli.common.console import StepReporter, open_console
 from mcp_idp.cli.common.errors import INTERRUPTED_EXIT, LoginClientError, LoginError, ProviderError
 from mcp_idp.cli.common.http import create_client
 from mcp_idp.cli.common.redaction import Redactor
+from mcp_idp.cli.common.running_stack import stack_environment
 from mcp_idp.cli.common.safe_http import SafeHttpClient
-from mcp_idp.cli.common.server_env import DOTENV, server_environment
 from mcp_idp.cli.common.trusted_issuer import check_issuer, own_issuer
 from mcp_idp.cli.doctor.context import CheckContext
 from mcp_idp.cli.doctor.findings import Severity
@@ -148,7 +148,7 @@ def _client_credential(options: TokenArguments, login: LoginArguments) -> str | 
 
 
 def _own_issuer(login: LoginArguments) -> str:
-    return own_issuer(login.issuer, server_environment(os.environ, DOTENV))
+    return own_issuer(login.issuer, stack_environment(os.environ))
 
 
 class TokenRun:

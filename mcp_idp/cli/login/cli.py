@@ -65,8 +65,8 @@ environment:
   CONNECT_TO      connect elsewhere and keep the URLs: localhost:3000=mcp-server:3000,localhost:8080=keycloak:8080
   ACCESS_FILE     who may do what, for explanations (default: idp-config/access.yaml)
   NO_COLOR        no colours
-Ports and URLs that are not in the environment are looked for in ./.env, then asked of Docker Compose (the ports on which
-this folder's stack is published); the defaults are 3000 and 8080.
+URLs and ports that are not in the environment are looked for in ./.env, then Docker Compose is asked for the ports on
+which this folder's stack is published; the defaults are 3000 and 8080.
 
 exit codes:
   0  everything worked

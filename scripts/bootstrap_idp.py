@@ -1,9 +1,13 @@
 #!/usr/bin/env python3
-"""Configures the identity provider: launches `python -m mcp_idp.cli.bootstrap`."""
+"""Configures the identity provider: launches `mcp-idp bootstrap` from this checkout."""
 
-import runpy
+import os
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-runpy.run_module("mcp_idp.cli.bootstrap", run_name="__main__", alter_sys=True)
+os.environ["MCP_IDP_LAUNCHER"] = "scripts"  # messages and help name the scripts
+
+from mcp_idp.cli.main import main
+
+sys.exit(main(["bootstrap", *sys.argv[1:]]))

@@ -39,7 +39,7 @@ def test_the_command_line_ends_with_who_can_log_in_and_what_to_type_next(standin
         "  nobody / nobody  no role, so no scope\n"
         f"Account page:  {standing_realm.issuer}/account\n"
         f"MCP server:    {PUBLIC_URL}\n"
-        f"Next:          ./scripts/login --url {PUBLIC_URL}\n"
+        f"Next:          ./scripts/login {PUBLIC_URL}\n"
     )
     assert standing_realm.client_secret not in out
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import base64
 import datetime as dt
 import json
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from mcp_idp.cli.bootstrap.dex.commands import COMMANDS
+from mcp_idp.cli.bootstrap.options import BootstrapOptions
 from tests.support.dex import REDIRECT, REPOSITORY, Dex, running_dex
 from tests.support.in_process import serving
 from tests.support.keycloak.realm import claims
@@ -35,7 +35,7 @@ _PATIENCE = 120
 def test_apply_verifies_the_deployment_and_check_reports_drift(
     engine: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = argparse.Namespace(wait=20)
+    options = BootstrapOptions(wait=20)
     with running_dex(tmp_path) as dex:
         assert COMMANDS["apply"](options, dex.environment) == 0
         output = capsys.readouterr().out
@@ -73,7 +73,7 @@ def test_a_registration_profile_is_enforced_by_the_proxy_and_by_dex(
         assert ("location" in guessed.headers) == (profile != "closed")
         known = dex.log_in("reader", "mcp-native", redirect_uri="http://127.0.0.1:4711/callback")
         assert known["status"] == 200
-        assert COMMANDS["check"](argparse.Namespace(), dex.environment) == 0
+        assert COMMANDS["check"](BootstrapOptions(), dex.environment) == 0
 
 
 def test_a_restart_of_dex_loses_refresh_tokens_and_no_client(engine: None, tmp_path: Path) -> None:

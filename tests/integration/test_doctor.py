@@ -94,7 +94,7 @@ async def test_trusted_hosts_that_know_no_laptop(realm: Realm) -> None:
     """opensearch-project/opensearch-mcp-server-py#227, OpenLiberty/open-liberty#35062: Keycloak's own default."""
     set_policy(realm, "trusted-hosts", host_sending_registration_request_must_match=["true"])
     (found,) = await findings(realm, register=True)
-    assert found.kind.name == "registration_refused"
+    assert found.kind.name == "registration_rejected"
     assert "'Host Sending Client Registration Request Must Match' off" in found.fix
     set_policy(realm, "trusted-hosts", host_sending_registration_request_must_match=["false"])
     assert names(await findings(realm, register=True)) == []
@@ -104,7 +104,7 @@ async def test_scopes_that_may_not_be_registered(realm: Realm) -> None:
     """keycloak/keycloak#43654."""
     set_policy(realm, "allowed-client-templates", allowed_client_scopes=["openid"], allow_default_scopes=["false"])
     (found,) = await findings(realm, register=True)
-    assert found.kind.name == "client_refused"
+    assert found.kind.name == "client_rejected"
     assert "Allowed Client Scopes" in found.fix
     assert "Claude Code" not in found.observed  # it registers without a scope
     realm.apply()
@@ -115,7 +115,7 @@ async def test_no_page_may_register(realm: Realm) -> None:
     """keycloak/keycloak#39629: Keycloak's own default."""
     set_policy(realm, "registration-web-origins", web_origins=[])
     (found,) = await findings(realm, register=True)
-    assert (found.kind.name, found.observed.partition(":")[0]) == ("client_refused", "Inspector")
+    assert (found.kind.name, found.observed.partition(":")[0]) == ("client_rejected", "Inspector")
     assert "Allowed Registration Web Origins" in found.fix
     realm.apply()
     assert names(await findings(realm, register=True)) == []
@@ -125,7 +125,7 @@ async def test_a_realm_that_is_full(realm: Realm) -> None:
     """agentic-community/mcp-gateway-registry#1119."""
     set_policy(realm, "max-clients", max_clients=["1"])
     (found,) = await findings(realm, register=True)
-    assert found.kind.name == "registration_refused"
+    assert found.kind.name == "registration_rejected"
     assert "Max Clients Limit" in found.fix
     realm.apply()
     assert names(await findings(realm, register=True)) == []

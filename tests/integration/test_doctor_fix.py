@@ -27,7 +27,7 @@ pytestmark = pytest.mark.containers
 def doctor(server: Server, *words: str, **variables: str) -> tuple[int, dict[str, Any], str]:
     """Runs `scripts/doctor URL --json`; returns exit code, report and standard error."""
     done = subprocess.run(
-        [sys.executable, "-m", "mcp_idp.cli.doctor", server.url, "--json", *words],
+        [sys.executable, "-m", "mcp_idp.cli", "doctor", server.url, "--json", *words],
         cwd=REPOSITORY,
         env={"PATH": os.environ["PATH"], **server.realm.environment, **variables},
         stdin=subprocess.DEVNULL,

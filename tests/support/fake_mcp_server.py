@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from mcp_idp.cli.login.cli import main
+from mcp_idp.cli.app import run
 from tests.support.http_server import Handler, listening
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def fake_for_a_program(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
 
 def log_in(fake: Fake, *options: str) -> int:
     """Runs `scripts/login` for it, as Ada and without a browser; returns the exit code."""
-    return main(["--url", fake.resource, "--headless", "--user", "ada", "--issuer", fake.url, *options])
+    return run(["login", "--url", fake.resource, "--headless", "--user", "ada", "--issuer", fake.url, *options])
 
 
 class JsonHandler(Handler):

@@ -19,9 +19,9 @@ ROOT = Path(__file__).parents[2]
 # The sources of each lock: extras of the project, or dependency groups without the project.
 EXTRAS = {
     "requirements.lock": (),
-    "requirements-tools.lock": ("tools",),
-    "requirements-demo.lock": ("tools", "embedded"),
-    "requirements-dev.lock": ("tools", "embedded", "dev"),
+    "requirements-tools.lock": ("cli",),
+    "requirements-demo.lock": ("cli", "embedded"),
+    "requirements-dev.lock": ("cli", "embedded", "dev"),
     "requirements-bench.lock": ("bench",),
 }
 GROUPS = {"requirements-mutants.lock": ("mutants",)}

@@ -227,7 +227,7 @@ MISCONFIGURATIONS = (
         "a public server that believes it is local",
         "nextcloud-mcp-server#373, awslabs/mcp#4507",
         every(behind_tls, unset("MCP_PUBLIC_URL")),
-        "host_refused",
+        "host_rejected",
     ),
     Misconfiguration("a redirect", "cursor#3722", every(behind_tls, through(_redirect)), "redirected", no_proxy),
     Misconfiguration(
@@ -461,18 +461,22 @@ MISCONFIGURATIONS = (
         "Trusted Hosts refuses everybody",
         "opensearch-mcp-server-py#227, open-liberty#35062",
         registering(trusted_hosts),
-        "registration_refused",
+        "registration_rejected",
         open_registration,
     ),
     Misconfiguration(
         "a scope that may not be registered",
         "keycloak#43654",
         registering(client_scopes),
-        "client_refused",
+        "client_rejected",
         open_registration,
     ),
     Misconfiguration(
-        "redirects to vendors refused", "vscode#278512", registering(loopback_only), "client_refused", open_registration
+        "redirects to vendors refused",
+        "vscode#278512",
+        registering(loopback_only),
+        "client_rejected",
+        open_registration,
     ),
     Misconfiguration(
         "registrations that cannot be removed",
@@ -547,7 +551,7 @@ MISCONFIGURATIONS = (
         "a server that refuses what its rules take",
         "claude-code#90497",
         every(valid_token, through(_forget_the_challenge)),
-        "token_refused_anyhow",
+        "token_rejected",
         no_proxy,
         frozenset({"no_new_login"}),
     ),

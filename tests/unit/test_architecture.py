@@ -30,7 +30,15 @@ LIBRARY = (
     ("cli",),
     ("testing",),
 )
-COMMAND = (("common",), ("bootstrap", "inspect"), ("login",), ("demo", "doctor"), ("token",))
+COMMAND = (
+    ("common",),
+    ("bootstrap", "inspect"),
+    ("login",),
+    ("demo", "doctor", "serve"),
+    ("token",),
+    ("app",),
+    ("main",),
+)
 KEYCLOAK = (
     ("client_authentication",),
     ("credential_loading",),
@@ -155,6 +163,23 @@ def test_every_public_name_resolves_and_importing_the_package_loads_nothing() ->
     loaded = ast.literal_eval(printed.stdout)
     assert [name for name in loaded if name.partition(".")[0] not in sys.stdlib_module_names] == ["mcp_idp"]
     assert [name for name in mcp_idp.__all__ if getattr(mcp_idp, name, None) is None] == []
+
+
+def test_the_library_imports_no_library_of_the_command() -> None:
+    extras = {"bcrypt", "click", "keycloak", "nanoidp", "rich"}
+    wrong = []
+    for name, path in module_paths("mcp_idp").items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            modules += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            if extras & {module.partition(".")[0] for module in modules} and not name.startswith("mcp_idp.cli."):
+                wrong.append(name)
+    assert wrong == []
+    # Others import click, rich and bcrypt where they are installed: uvicorn, structlog, cryptography.
+    loaded = "sorted({'keycloak', 'nanoidp', 'typer'} & {*sys.modules})"
+    program = f"import sys, mcp_idp; [getattr(mcp_idp, name) for name in mcp_idp.__all__]; print({loaded})"
+    printed = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert printed.stdout == "[]\n"
 
 
 def test_what_the_secrets_image_runs_needs_the_standard_library_only() -> None:

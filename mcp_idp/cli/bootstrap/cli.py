@@ -1,4 +1,4 @@
-"""The command line of `scripts/bootstrap_idp.py`: commands and options, the same for every provider."""
+"""`mcp-idp bootstrap`: commands and options, the same for every provider."""
 
 from __future__ import annotations
 
@@ -6,21 +6,25 @@ import importlib
 import os
 import re
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import click
 
 from mcp_idp.cli.bootstrap.errors import BootstrapError, ConfigError
 from mcp_idp.cli.bootstrap.known_variables import find_typos
+from mcp_idp.cli.bootstrap.options import BootstrapOptions
+from mcp_idp.cli.common.command_line import TextCommand, TextGroup
+from mcp_idp.cli.common.errors import INTERRUPTED_EXIT
 
 if TYPE_CHECKING:
-    from argparse import _SubParsersAction
     from collections.abc import Callable, Mapping
 
-    Command = Callable[[Namespace, Mapping[str, str]], int]
+    from mcp_idp.cli.bootstrap.options import Command
 
 _PROVIDERS = ("keycloak", "dex", "auth0", "entra")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"([0-9]{1,6})([smhd])")
+_MAX_USES = 1000
 
 _DESCRIPTION = """\
 Configures the identity provider with the realm, scopes, roles, clients and registration policy that MCP clients need.
@@ -54,44 +58,59 @@ with --provider entra (render only): OAUTH_SERVER_URL is the front, and besides
   FRONT_FILES                        the folder that the files are written to                    [.front]
 
 exit codes: 0 done (plan: always), 1 check found something, the provider refused or verification
-failed, 2 a setting, file or account has to be changed, 3 the provider does not answer.
+failed, 2 a setting, file or account has to be changed, 3 the provider does not answer, 130 interrupted with Ctrl-C.
 
 examples (your own Keycloak, step by step: docs/providers/keycloak.md):
-  docker compose run --rm bootstrap                    what `docker compose up` runs once
-  scripts/bootstrap_idp.py plan                        what apply would change, field by field; writes nothing
-  scripts/bootstrap_idp.py apply                       against OAUTH_SERVER_URL; a second time: no changes
-  scripts/bootstrap_idp.py apply --prove               also registers a test client and removes it
-  scripts/bootstrap_idp.py check --json                for a nightly job: exit code 1 on drift or a weakness
-  scripts/bootstrap_idp.py probe                       probes the nine weaknesses of docs/keycloak.md, and cleans up
-  scripts/bootstrap_idp.py prune --older-than 14d      unused clients that registered themselves
-  scripts/bootstrap_idp.py hand-over                   after the first apply: accounts for this realm only
-  scripts/bootstrap_idp.py token --uses 1 --expires 1h lets one client register itself
+  docker compose run --rm bootstrap              what `docker compose up` runs once
+  mcp-idp bootstrap plan                         what apply would change, field by field; writes nothing
+  mcp-idp bootstrap apply                        against OAUTH_SERVER_URL; a second time: no changes
+  mcp-idp bootstrap apply --prove                also registers a test client and removes it
+  mcp-idp bootstrap check --json                 for a nightly job: exit code 1 on drift or a weakness
+  mcp-idp bootstrap probe                        probes the nine weaknesses of docs/keycloak.md, and cleans up
+  mcp-idp bootstrap prune --older-than 14d       unused clients that registered themselves
+  mcp-idp bootstrap hand-over                    after the first apply: accounts for this realm only
+  mcp-idp bootstrap token --uses 1 --expires 1h  lets one client register itself
 """
 
-_COMMAND_EPILOG = "See `bootstrap_idp.py --help` for the provider, realm and account settings and the exit codes."
+_COMMAND_EPILOG = "See `mcp-idp bootstrap --help` for the provider, realm and account settings and the exit codes."
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Runs one command.
+@click.group(cls=TextGroup, help=_DESCRIPTION, epilog=_EPILOG)
+@click.option(
+    "--provider",
+    type=click.Choice(_PROVIDERS),
+    help="which identity provider [OAUTH_PROVIDER, if it is one of these, else keycloak]",
+)
+@click.pass_context
+def command(context: click.Context, provider: str | None) -> None:
+    """Chooses the provider."""
+    usual = os.environ.get("OAUTH_PROVIDER")
+    context.obj = provider or (usual if usual in _PROVIDERS else _PROVIDERS[0])
+
+
+def run(provider: str, name: str, options: BootstrapOptions, variables: Mapping[str, str]) -> int:
+    """Runs one command; errors are one line on standard error.
 
     Args:
-        arguments: The command line without the program name; None for that of the process.
+        provider: The identity provider.
+        name: The command's name.
+        options: Its options.
+        variables: The environment.
 
     Returns:
         The exit code.
     """
-    options = parse(_DESCRIPTION, arguments, os.environ.get("OAUTH_PROVIDER"))
-    for line in find_typos(os.environ):
+    for line in find_typos(variables):
         print(f"bootstrap: warning: {line}", file=sys.stderr, flush=True)
     try:
-        return _load_command(options.provider, options.command)(options, os.environ)
+        return _load_command(provider, name)(options, variables)
     except BootstrapError as failure:
         sys.stdout.flush()
         print(f"bootstrap: {failure}", file=sys.stderr)
         return failure.exit_code
     except KeyboardInterrupt:
         print("bootstrap: stopped; run it again to continue", file=sys.stderr)
-        return 130
+        return INTERRUPTED_EXIT
 
 
 def _load_command(provider: str, name: str) -> Command:
@@ -106,111 +125,6 @@ def _load_command(provider: str, name: str) -> Command:
     return commands[name]
 
 
-def parse(description: str, arguments: list[str] | None, provider: str | None = None) -> Namespace:
-    """Parses the command line; exits with a usage message if it is invalid.
-
-    Args:
-        description: The description for the help text.
-        arguments: The command line without the program name; None for that of the process.
-        provider: The value of OAUTH_PROVIDER: the default provider, if the bootstrap supports it.
-    """
-    usual = provider if provider in _PROVIDERS else _PROVIDERS[0]
-    parser = ArgumentParser(
-        prog="bootstrap_idp.py",
-        description=description,
-        epilog=_EPILOG,
-        formatter_class=RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--provider", choices=_PROVIDERS, default=usual, help=f"which identity provider [{usual}]")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    plan = _add(
-        commands,
-        "plan",
-        "show what apply would change",
-        "Prints what apply would change, object by object, field by field. Writes nothing.",
-    )
-    _add_json(plan)
-    apply = _add(
-        commands,
-        "apply",
-        "configure the provider as the files say, and verify it",
-        "Reads the provider's configuration, prints and writes the differences, verifies the result. Writes nothing "
-        "if nothing differs.",
-    )
-    apply.add_argument(
-        "--prove", action="store_true", help="test a registration even if nothing changed; it is removed at once"
-    )
-    check = _add(
-        commands,
-        "check",
-        "exit with 1 if the provider differs from the files or has a known weakness",
-        "Lists the differences and the open known weaknesses. Writes nothing; a read-only account is enough.",
-    )
-    _add_json(check)
-    _add_prune(commands)
-    token = _add(
-        commands,
-        "token",
-        "create an initial access token",
-        "Creates a token that lets a client register (RFC 7591) and prints it once, on standard output.",
-    )
-    token.add_argument("--uses", type=_use_count, default=1, metavar="N", help="number of registrations it allows [1]")
-    token.add_argument(
-        "--expires", type=duration, default=3600, metavar="TIME", help="lifetime, such as 30m, 1h, 7d [1h]"
-    )
-    _add(
-        commands,
-        "hand-over",
-        "replace the temporary administrator of Keycloak with accounts for this realm only",
-        "Creates three accounts for this realm, with their secrets in the folder KEYCLOAK_ACCOUNTS; verifies that "
-        "each has exactly the rights it needs; then removes the temporary administrator that it ran as. Can be "
-        "repeated.",
-    )
-    probe = _add(
-        commands,
-        "probe",
-        "probe the nine weaknesses as an unauthenticated client; exit with 1 if one is open",
-        "Probes the nine weaknesses of docs/keycloak.md, on your own Keycloak: registers clients through each open "
-        "one and removes them with the admin client.",
-    )
-    _add_json(probe)
-    _add(
-        commands,
-        "render",
-        "write the provider's files",
-        "Writes Dex's configuration with --provider dex, Terraform with auth0, the front with entra. Makes no "
-        "requests.",
-    )
-    return parser.parse_args(arguments)
-
-
-def _add_prune(commands: _SubParsersAction[ArgumentParser]) -> None:
-    prune = _add(
-        commands,
-        "prune",
-        "list unused clients that registered themselves; remove them with --delete",
-        "Lists unused clients that registered themselves. Keeps clients with a session, whatever their age. Removes "
-        "nothing without --delete.",
-    )
-    prune.add_argument(
-        "--older-than", type=duration, default=30 * 86400, metavar="TIME", help="minimum age, such as 12h, 30d [30d]"
-    )
-    prune.add_argument("--unused", action="store_true", help="only those that were never used for a login")
-    prune.add_argument("--delete", action="store_true", help="remove the listed clients")
-
-
-def _add(commands: _SubParsersAction[ArgumentParser], name: str, line: str, description: str) -> ArgumentParser:
-    command = commands.add_parser(name, help=line, description=description, epilog=_COMMAND_EPILOG)
-    command.add_argument(
-        "--wait", type=_seconds, default=120, metavar="SECONDS", help="seconds to wait for the provider to start [120]"
-    )
-    return command
-
-
-def _add_json(command: ArgumentParser) -> None:
-    command.add_argument("--json", action="store_true", help="print JSON")
-
-
 def duration(text: str) -> int:
     """Parses a duration such as 90s, 30m, 1h or 7d.
 
@@ -218,21 +132,109 @@ def duration(text: str) -> int:
         Seconds.
 
     Raises:
-        ArgumentTypeError: The text is not a duration.
+        BadParameter: The text is not a duration.
     """
     match = _DURATION.fullmatch(text)
     if match is None or int(match[1]) == 0:
-        raise ArgumentTypeError(f"{text}: write a time such as 30m, 1h or 7d")
+        raise click.BadParameter(f"{text}: write a time such as 30m, 1h or 7d")
     return int(match[1]) * _SECONDS[match[2]]
 
 
 def _use_count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 1000:  # noqa: PLR2004 - the upper limit
-        raise ArgumentTypeError(f"{text}: write a whole number from 1 to 1000")
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= _MAX_USES:
+        raise click.BadParameter(f"{text}: write a whole number from 1 to {_MAX_USES}")
     return int(text)
 
 
 def _seconds(text: str) -> int:
     if not text.isascii() or not text.isdigit():
-        raise ArgumentTypeError(f"{text}: write a whole number of seconds")
+        raise click.BadParameter(f"{text}: write a whole number of seconds")
     return int(text)
+
+
+_JSON = click.option("--json", is_flag=True, help="print JSON")
+_USES = click.option("--uses", type=_use_count, default="1", metavar="N", help="number of registrations it allows [1]")
+_EXPIRES = click.option(
+    "--expires", type=duration, default="1h", metavar="TIME", help="lifetime, such as 30m, 1h, 7d [1h]"
+)
+_PROVE = click.option(
+    "--prove", is_flag=True, help="test a registration even if nothing changed; it is removed at once"
+)
+_OLDER_THAN = click.option(
+    "--older-than", type=duration, default="30d", metavar="TIME", help="minimum age, such as 12h, 30d [30d]"
+)
+_UNUSED = click.option("--unused", is_flag=True, help="only those that were never used for a login")
+_DELETE = click.option("--delete", is_flag=True, help="remove the listed clients")
+_WAIT = click.option(
+    "--wait", type=_seconds, default="120", metavar="SECONDS", help="seconds to wait for the provider to start [120]"
+)
+
+
+def _add(name: str, line: str, description: str, *options: Callable[[Any], Any]) -> None:
+    """Adds a command with `--wait` and these options."""
+
+    @click.pass_obj
+    def run_command(provider: str, /, **values: Any) -> int:
+        return run(provider, name, BootstrapOptions(**values), os.environ)
+
+    function: Any = run_command
+    for option in reversed((_WAIT, *options)):
+        function = option(function)
+    add = command.command(name, cls=TextCommand, short_help=line, help=description, epilog=_COMMAND_EPILOG)
+    add(function)
+
+
+_add(
+    "plan",
+    "show what apply would change",
+    "Prints what apply would change, object by object, field by field. Writes nothing.",
+    _JSON,
+)
+_add(
+    "apply",
+    "configure the provider as the files say, and verify it",
+    "Reads the provider's configuration, prints and writes the differences, verifies the result. Writes nothing\n"
+    "if nothing differs.",
+    _PROVE,
+)
+_add(
+    "check",
+    "exit with 1 if the provider differs from the files or has a known weakness",
+    "Lists the differences and the open known weaknesses. Writes nothing; a read-only account is enough.",
+    _JSON,
+)
+_add(
+    "prune",
+    "list unused clients that registered themselves; remove them with --delete",
+    "Lists unused clients that registered themselves. Keeps clients with a session, whatever their age. Removes\n"
+    "nothing without --delete.",
+    _OLDER_THAN,
+    _UNUSED,
+    _DELETE,
+)
+_add(
+    "token",
+    "create an initial access token",
+    "Creates a token that lets a client register (RFC 7591) and prints it once, on standard output.",
+    _USES,
+    _EXPIRES,
+)
+_add(
+    "hand-over",
+    "replace the temporary administrator of Keycloak with accounts for this realm only",
+    "Creates three accounts for this realm, with their secrets in the folder KEYCLOAK_ACCOUNTS; verifies that\n"
+    "each has exactly the rights it needs; then removes the temporary administrator that it ran as. Can be\n"
+    "repeated.",
+)
+_add(
+    "probe",
+    "probe the nine weaknesses as an unauthenticated client; exit with 1 if one is open",
+    "Probes the nine weaknesses of docs/keycloak.md, on your own Keycloak: registers clients through each open\n"
+    "one and removes them with the admin client.",
+    _JSON,
+)
+_add(
+    "render",
+    "write the provider's files",
+    "Writes Dex's configuration with --provider dex, Terraform with auth0, the front with entra. Makes no\nrequests.",
+)

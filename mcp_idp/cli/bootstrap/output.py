@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager, nullcontext
 from typing import IO, TYPE_CHECKING, cast
 
 from rich.console import Console
 from rich.text import Text
+
+from mcp_idp.cli.common.console import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -90,11 +93,6 @@ def format_value(value: object) -> str:
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
 
 
-def printable(text: str) -> str:
-    """Returns `text` with all non-printable characters escaped. Names may come from whoever registered a client."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 def count_noun(count: int, noun: str, plural: str = "") -> str:
     """The number and its noun, such as "1 change" or "2 changes"; `plural` where it is not the noun and an s."""
     return f"{count} {noun if count == 1 else plural or f'{noun}s'}"
@@ -103,6 +101,21 @@ def count_noun(count: int, noun: str, plural: str = "") -> str:
 def join_first(names: Sequence[str]) -> str:
     """Returns the first five of `names`, separated by commas."""
     return ", ".join(names[:_MAX_NAMES]) + (" …" if len(names) > _MAX_NAMES else "")
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[Callable[[str], None]]:
+    """Shows a spinner on standard error during the `with` block, where that is a terminal.
+
+    Args:
+        what: What is being done.
+
+    Yields:
+        A function that prints a line on standard error, above the spinner.
+    """
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    with console.status(Text(what)) if console.is_terminal else nullcontext():
+        yield lambda line: console.print(Text(line, style=_style(line)))
 
 
 def line_printer(stream: IO[str]) -> Callable[[str], None]:

@@ -15,21 +15,23 @@ from rich.console import Console
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from mcp_idp.cli.common.redaction import Redactor
 
-_STYLES = {"asks": "cyan", "got": "green", "why": "dim", "note": "yellow"}
-_LABEL_WIDTH = 6
+_STYLES = {"request": "cyan", "response": "green", "why": "dim", "note": "yellow"}
+_LABEL_WIDTH = 10
 _MAX_LINE = 2000
 
 
 def printable(text: str) -> str:
     """Returns `text` as one bounded line of printable characters.
 
-    Line breaks become spaces, control characters become hexadecimal escapes, and text is cut after 2,000 characters.
+    Line breaks become spaces, other non-printable characters become escapes, and text is cut after 2,000 characters.
+    The text may come from a server, a provider, or whoever registered a client.
     """
-    clean = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in " ".join(text.splitlines()))
+    line = " ".join(text.splitlines())
+    clean = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
     return clean if len(clean) <= _MAX_LINE else f"{clean[:_MAX_LINE]} …"
 
 
@@ -79,7 +81,7 @@ class StepReporter:
         """Prints one line and adds it to the current step.
 
         Args:
-            label: `asks` (what was sent), `got` (what was received), `why` or `note`.
+            label: `request` (what was sent), `response` (what was received), `why` or `note`.
             text: The text; secrets and control characters are removed.
         """
         clean = printable(self.secrets.redact(text))
@@ -126,3 +128,21 @@ def open_console(*, stderr: bool = False) -> Console:
         stderr: Print to standard error instead of standard output.
     """
     return _Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[str], None]]:
+    """Shows a spinner on standard error during the `with` block; prints nothing where that is not a terminal.
+
+    Args:
+        what: What is being done.
+
+    Yields:
+        A function that replaces that text.
+    """
+    console = open_console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with console.status(Text(printable(what))) as status:
+        yield lambda text: status.update(Text(printable(text)))

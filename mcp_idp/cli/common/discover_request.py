@@ -16,7 +16,7 @@ from mcp_idp.cli.common.errors import ProviderError, ServerUnreachable
 if TYPE_CHECKING:
     import httpx2
 
-CLIENT_NAME = "scripts/login"
+CLIENT_NAME = "mcp-idp login"
 
 
 def discover_request() -> tuple[dict[str, Any], dict[str, str]]:

@@ -1,4 +1,4 @@
-"""Errors of the client commands, each with the exit code that `scripts/login --help` documents.
+"""Errors of the client commands, each with the exit code that `mcp-idp login --help` documents.
 
 LoginClientError           1  unexpected error
 ├── ServerUnreachable      3  the MCP server's URL does not respond, or is not an MCP server
@@ -11,6 +11,8 @@ LoginClientError           1  unexpected error
 from __future__ import annotations
 
 from typing import ClassVar
+
+from mcp_idp.cli.common.launcher import as_launched
 
 INTERRUPTED_EXIT = 130
 
@@ -28,7 +30,7 @@ class LoginClientError(Exception):
     def __init__(self, message: str, *advice: str) -> None:
         super().__init__(message)
         self.message = message
-        self.advice = advice
+        self.advice = tuple(as_launched(line) for line in advice)
 
 
 class ServerUnreachable(LoginClientError):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
+DOTENV = Path(".env")  # of the working directory, as Docker Compose takes it
+ACCESS_FILE = Path("idp-config/access.yaml")  # likewise
 _LINE = re.compile(r"""\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(?:'([^']*)'|"([^"]*)"|([^#]*?))\s*(?:\s#.*)?""")
 # Valid inside the containers only, where the provider has another address and secrets are mounted files.
 _CONTAINER_ONLY = (
@@ -24,17 +26,33 @@ _CONTAINER_ONLY = (
 def server_environment(variables: Mapping[str, str], dotenv: Path) -> dict[str, str]:
     """Returns the server's environment variables as they apply on the host that runs the compose stack.
 
-    Variables that only hold inside containers are dropped from `.env`. `MCP_PUBLIC_URL` and `OAUTH_SERVER_URL`, where
-    missing, are derived from the published ports.
+    `MCP_PUBLIC_URL` and `OAUTH_SERVER_URL`, where missing, are derived from the published ports.
 
     Args:
         variables: The process environment; it takes precedence over the file.
         dotenv: Path of `.env`, which may be missing.
     """
+    return with_urls(merge_environment(variables, dotenv))
+
+
+def merge_environment(variables: Mapping[str, str], dotenv: Path) -> dict[str, str]:
+    """Returns the environment and, below it, what `.env` says.
+
+    Variables that only hold inside containers are dropped from the file.
+
+    Args:
+        variables: The process environment.
+        dotenv: Path of `.env`, which may be missing.
+    """
     from_file = {name: value for name, value in read_dotenv(dotenv).items() if name not in _CONTAINER_ONLY}
     if from_file.get("ACCESS_FILE"):  # relative to the repository root
         from_file["ACCESS_FILE"] = str(dotenv.parent / from_file["ACCESS_FILE"])
-    found = {**from_file, **variables}
+    return {**from_file, **variables}
+
+
+def with_urls(variables: Mapping[str, str]) -> dict[str, str]:
+    """Returns the variables with the URLs of server and provider derived from the published ports, where missing."""
+    found = dict(variables)
     mcp_port, keycloak_port, dex_port = (found.get(f"{name}_PORT") for name in ("MCP", "KEYCLOAK", "DEX"))
     if mcp_port and not found.get("MCP_PUBLIC_URL"):
         found["MCP_PUBLIC_URL"] = f"http://localhost:{mcp_port}/mcp"

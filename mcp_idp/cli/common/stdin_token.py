@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mcp_idp.cli.common.launcher import as_launched
 from mcp_idp.util import strict_json
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def read_token(stream: TextIO) -> str:
     if scheme.lower() == "bearer":
         text = rest.strip()
     if not text:
-        raise TokenInputError("no token on standard input: scripts/token | scripts/inspect")
+        raise TokenInputError(as_launched("no token on standard input: mcp-idp token | mcp-idp inspect"))
     return text
 
 

@@ -1,4 +1,4 @@
-"""Runs `./scripts/demo`: starts both processes, logs in, calls tools, and prints what to try next."""
+"""Runs `mcp-idp demo`: starts both processes, logs in, calls tools, and prints what to try next."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mcp_idp.cli.common.installation import find_checkout
+from mcp_idp.cli.common.launcher import as_launched
 from mcp_idp.cli.demo.nanoidp_config import ROLES_CLAIM, write_access, write_provider
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import httpx2
 
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from mcp_idp.cli.demo.processes import ManagedProcess, ProcessGroup
     from mcp_idp.cli.login.options import LoginStrategy
 
-ROOT = Path(__file__).parents[3]
 SERVER_PORT, PROVIDER_PORT = 3000, 9010
 _READY_SECONDS = 60
 
@@ -61,6 +62,7 @@ class DemoScenario:
         self._children = children
         self._issuer = f"http://localhost:{options.provider_port}"
         self._url = f"http://localhost:{options.server_port}/mcp"
+        self._checkout = find_checkout()
 
     def run(self) -> int:
         """Starts both processes, logs in, calls tools and prints the next steps. Returns the exit code."""
@@ -108,8 +110,10 @@ class DemoScenario:
             "PORT": str(self._options.server_port),
             "ACCESS_FILE": str(write_access(self._access, self._home)),
         }
-        command = [sys.executable, "-m", "mcp_server"]
-        return self._children.start("MCP server", command, cwd=ROOT, log=self._home / "server.log", extra=settings)
+        # The checkout's own server is run as it stands there; this command imports nothing of it.
+        module = "mcp_server" if self._checkout else "mcp_idp.cli.demo.server"
+        command, log = [sys.executable, "-m", module], self._home / "server.log"
+        return self._children.start("MCP server", command, cwd=self._checkout or self._home, log=log, extra=settings)
 
     def _introduce(self, narrator: StepReporter) -> None:
         narrator.message("An identity provider and the MCP server, on this machine only, for this run only:")
@@ -123,7 +127,7 @@ class DemoScenario:
 
         user = self._options.user
         narrator.message()
-        narrator.message(f"Logging in as '{user}' as scripts/login --headless --user {user} does:")
+        narrator.message(as_launched(f"Logging in as '{user}' as mcp-idp login --headless --user {user} does:"))
         access = self._access.model_copy(update={"roles_claim": ROLES_CLAIM})
         plan = LoginOptions(url=self._url, user=user, access=access, issuer=self._issuer)
         password = self._access.demo_users[user].password
@@ -139,9 +143,13 @@ class DemoScenario:
         if not self._options.keep:
             narrator.message()
             narrator.message("What next", style="bold")
-            narrator.message("  ./scripts/demo --keep      the same, and both stay up for your own client")
-            narrator.message("  docker compose up --wait   the same server with Keycloak; then ./scripts/login")
-            narrator.message("  mcp_server/tools.py        the tools: add yours there")
+            demo, login = as_launched("mcp-idp demo --keep"), as_launched("mcp-idp login")
+            narrator.message(f"  {demo:<25}  the same, and both stay up for your own client")
+            if self._checkout:
+                narrator.message(f"  docker compose up --wait   the same server with Keycloak; then {login}")
+                narrator.message("  mcp_server/tools.py        the tools: add yours there")
+            else:
+                narrator.message("  mcp-idp serve MODULE:APP   your own MCP application behind OAuth")
             narrator.message("Both processes end now; nothing stays on this machine.")
 
     def _keep(self, narrator: StepReporter, children: Sequence[ManagedProcess]) -> None:
@@ -149,7 +157,7 @@ class DemoScenario:
         narrator.message("Both stay up until Ctrl-C. Connect your client to", style="bold")
         narrator.message(f"  {self._url}")
         narrator.message(f"  for example: claude mcp add --transport http demo {self._url}")
-        narrator.message(f"               scripts/login --url {self._url}")
+        narrator.message(f"               {as_launched('mcp-idp login')} {self._url}")
         narrator.message("and log in as one of these (demo passwords, good for nothing else):")
         for name, user in self._access.demo_users.items():
             roles = ", ".join(self._access.roles_of_demo_user(user)) or "none"

@@ -1,29 +1,44 @@
-"""Runs `scripts/bootstrap_idp.py` to check, probe and fix the provider through its admin API.
+"""Checks, probes and fixes the provider through its admin API, with the bootstrap as a library.
 
-The bootstrap knows the desired state of the realm and its known weaknesses. It runs as a separate process; the results
-are read from its `--json` output. `--fix` shows the plan, asks for confirmation, and applies it with the operator's own
+The bootstrap knows the desired state of the realm and its known weaknesses. Its functions block, so they run in threads
+beside the doctor's event loop. `--fix` shows the plan, asks for confirmation, and applies it with the operator's own
 credentials.
 """
 
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import sys
+import threading
+from concurrent.futures import Future
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
+from mcp_idp.cli.bootstrap.dex.commands import DexRun
+from mcp_idp.cli.bootstrap.errors import BootstrapError, ConfigError
+from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
+from mcp_idp.cli.bootstrap.keycloak.compliance.drift import audit
+from mcp_idp.cli.bootstrap.keycloak.probe.runner import PATIENCE, probe
+from mcp_idp.cli.bootstrap.keycloak.runner import compute_plan, plan_lines, run_apply
+from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings
+from mcp_idp.cli.bootstrap.known_variables import find_typos
+from mcp_idp.cli.bootstrap.output import line_printer
+from mcp_idp.cli.bootstrap.verification import create_client
 from mcp_idp.cli.common.trusted_issuer import own_issuer
 from mcp_idp.config.settings import Settings
-from mcp_idp.util import strict_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_ROOT = Path(__file__).parents[3]
-_BOOTSTRAP = _ROOT / "scripts" / "bootstrap_idp.py"
-_SECONDS = 120
+    from mcp_idp.cli.bootstrap.keycloak.compliance.drift import AuditReport
+    from mcp_idp.cli.bootstrap.keycloak.probe.runner import ProbeOutcome
+
+    Log = Callable[[str], None]
+
+_T = TypeVar("_T")
+_CHECK_SECONDS = 120
+_START_SECONDS = 30  # for a provider that answered a moment ago
 _MAX_MESSAGE_CHARACTERS = 300
 
 
@@ -55,27 +70,53 @@ class ProbeResult:
     fault: str = ""
 
 
-async def run_admin_check(variables: Mapping[str, str], *, program: Path = _BOOTSTRAP) -> AdminCheckResult:
-    """Runs `check` of the bootstrap.
+def _audit(variables: Mapping[str, str]) -> AuditReport:
+    return audit(_keycloak_settings(variables, "check"), wait=_START_SECONDS, log=_ignore)
+
+
+def _probe(variables: Mapping[str, str], stop: threading.Event) -> list[ProbeOutcome]:
+    settings = _keycloak_settings(variables, "apply")
+    session = AdminClient(settings, _ignore)
+    session.log_in(_START_SECONDS)
+    with create_client(PATIENCE) as http:
+        return probe(session, settings, http, is_stopped=stop.is_set)
+
+
+async def run_admin_check(
+    variables: Mapping[str, str], *, check: Callable[[Mapping[str, str]], AuditReport] = _audit
+) -> AdminCheckResult:
+    """Runs the bootstrap's audit, which only reads; gives up after 120 s.
 
     Args:
-        variables: Its environment: KEYCLOAK_ADMIN_CLIENT_…, OAUTH_SERVER_URL, MCP_PUBLIC_URL.
-        program: The bootstrap.
+        variables: The bootstrap's environment: KEYCLOAK_ADMIN_CLIENT_…, OAUTH_SERVER_URL, MCP_PUBLIC_URL.
+        check: Audits the provider; it blocks.
     """
-    output, complaint = await _bootstrap("check", variables, program)
     try:
-        return _read(strict_json.loads(output))
-    except (strict_json.StrictJsonError, KeyError, TypeError):
-        return AdminCheckResult(fault=complaint)
+        async with asyncio.timeout(_CHECK_SECONDS):
+            report = await _in_daemon_thread(partial(check, variables))
+    except TimeoutError:
+        return AdminCheckResult(fault=f"no answer within {_CHECK_SECONDS} s")
+    except BootstrapError as error:
+        return AdminCheckResult(fault=_fault(error))
+    weaknesses = tuple((weakness.id, weakness.what, weakness.fix) for weakness in report.weaknesses)
+    return AdminCheckResult(tuple(report.names), weaknesses)
 
 
-async def run_probe(variables: Mapping[str, str], issuer: str, *, program: Path = _BOOTSTRAP) -> ProbeResult:
-    """Runs `probe` of the bootstrap, but only at the provider that the admin client belongs to.
+async def run_probe(
+    variables: Mapping[str, str],
+    issuer: str,
+    *,
+    probe_provider: Callable[[Mapping[str, str], threading.Event], list[ProbeOutcome]] = _probe,
+) -> ProbeResult:
+    """Runs the bootstrap's probe, but only at the provider that the admin client belongs to.
+
+    There is no timeout, because the probe has to remove what it registered. If the doctor is interrupted, no further
+    case is begun, and the interruption waits until the probe has cleaned up.
 
     Args:
         variables: As for `run_admin_check`.
         issuer: The provider of the server under test. If it is another one, nothing is probed.
-        program: The bootstrap.
+        probe_provider: Probes the provider; it blocks, and ends early once the event is set.
     """
     try:
         own = own_issuer(None, variables)
@@ -85,66 +126,40 @@ async def run_probe(variables: Mapping[str, str], issuer: str, *, program: Path 
         return ProbeResult(
             fault=f"the server's provider is {issuer}, but the admin client's is {own}: nothing was probed"
         )
-    output, complaint = await _bootstrap("probe", variables, program, seconds=None)
+    stop = threading.Event()
+    probing = asyncio.ensure_future(asyncio.to_thread(probe_provider, variables, stop))
     try:
-        outcomes = strict_json.loads(output)["cases"]
-        return ProbeResult(
-            tuple((str(outcome["id"]), str(outcome["observed"])) for outcome in outcomes if outcome["open"])
-        )
-    except (strict_json.StrictJsonError, KeyError, TypeError):
-        return ProbeResult(fault=complaint)
+        outcomes = await asyncio.shield(probing)
+    except asyncio.CancelledError:
+        stop.set()
+        await asyncio.wait([probing])
+        raise
+    except BootstrapError as error:
+        return ProbeResult(fault=_fault(error))
+    return ProbeResult(tuple((outcome.id, outcome.observed) for outcome in outcomes if outcome.open))
 
 
-async def _bootstrap(
-    command: str, variables: Mapping[str, str], program: Path, *, seconds: float | None = _SECONDS
-) -> tuple[bytes, str]:
-    """Runs a command with `--json`; returns its output, and the end of its standard error.
+@dataclass(frozen=True, slots=True)
+class Fixer:
+    """What the bootstrap does for one provider.
 
-    With `seconds=None` there is no timeout: a command that has to clean up must not be killed.
+    Attributes:
+        plan: Logs what `apply` would change, and returns whether that is anything.
+        apply: Writes the changes, and verifies them.
     """
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        program,
-        command,
-        "--json",
-        env=dict(variables),
-        cwd=_ROOT,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        async with asyncio.timeout(seconds):
-            output, complaint = await process.communicate()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        return b"", f"no answer within {seconds:g} s"
-    return output, complaint.decode(errors="replace").strip()[-_MAX_MESSAGE_CHARACTERS:] or "it printed nothing"
+
+    plan: Callable[[Mapping[str, str], Log], bool]
+    apply: Callable[[Mapping[str, str], Log], None]
 
 
-def _read(document: Any) -> AdminCheckResult:
-    """Parses the output of `check --json`: `drift` (objects and fields) and `weaknesses` (id, what, fix)."""
-    drift: dict[str, None] = {}
-    for change in document["drift"]:
-        names = [f"{change['object']}.{field['name']}" for field in change["fields"]]
-        drift.update(dict.fromkeys(names or [str(change["object"])]))
-    weaknesses = tuple(
-        (str(weakness["id"]), str(weakness["what"]), str(weakness["fix"])) for weakness in document["weaknesses"]
-    )
-    return AdminCheckResult(tuple(drift), weaknesses)
-
-
-_NOTHING_TO_DO = "no changes"
-
-
-def fix(variables: Mapping[str, str], url: str, confirm: Callable[[], bool], *, program: Path = _BOOTSTRAP) -> str:
+def fix(variables: Mapping[str, str], url: str, confirm: Callable[[], bool], *, fixer: Fixer | None = None) -> str:
     """Shows the plan of the bootstrap and, if it is confirmed, applies it. All output goes to standard error.
 
     Args:
         variables: The bootstrap's environment: KEYCLOAK_ADMIN_CLIENT_…, OAUTH_SERVER_URL, MCP_PUBLIC_URL.
         url: The server under test, which must be the one of these variables.
         confirm: Asks the operator.
-        program: The bootstrap.
+        fixer: The provider's; by default that of OAUTH_PROVIDER.
 
     Returns:
         Why nothing was fixed; "" if it was fixed or there was nothing to fix.
@@ -152,17 +167,23 @@ def fix(variables: Mapping[str, str], url: str, confirm: Callable[[], bool], *, 
     own = variables.get("MCP_PUBLIC_URL") or Settings().public_url
     if own != url:
         return f"the credentials here are for the server {own}, but {url} is a different one: nothing was written"
-    planned = _run("plan", variables, program)
-    sys.stderr.write(planned.stdout)
-    if planned.returncode != 0:
-        return "the bootstrap could not determine what to change: nothing was written"
-    if planned.stdout.strip().endswith(_NOTHING_TO_DO):
+    log = line_printer(sys.stderr)
+    for line in find_typos(variables):
+        log(f"warning: {line}")
+    fixer = fixer or (_DEX if variables.get("OAUTH_PROVIDER") == "dex" else _KEYCLOAK)
+    try:
+        has_changes = fixer.plan(variables, log)
+    except BootstrapError as error:
+        return f"the bootstrap could not determine what to change: nothing was written: {_fault(error)}"
+    if not has_changes:
         return ""
     if not confirm():
         return "not confirmed: nothing was written"
-    applied = _run("apply", variables, program)
-    sys.stderr.write(applied.stdout)
-    return "" if applied.returncode == 0 else "the bootstrap did not finish; run it again"
+    try:
+        fixer.apply(variables, log)
+    except BootstrapError as error:
+        return f"the bootstrap did not finish; run it again: {_fault(error)}"
+    return ""
 
 
 def confirm_on_terminal() -> bool:
@@ -175,13 +196,64 @@ def confirm_on_terminal() -> bool:
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
-def _run(command: str, variables: Mapping[str, str], program: Path) -> subprocess.CompletedProcess[str]:
-    """Runs a command and captures its standard output; standard error is passed through."""
-    return subprocess.run(  # noqa: S603 - this interpreter and our own program
-        [sys.executable, program, command],
-        env=dict(variables),
-        cwd=_ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
+def _plan(variables: Mapping[str, str], log: Log) -> bool:
+    """Logs what `apply` would change at Keycloak, and returns whether that is anything."""
+    settings = _keycloak_settings(variables, "check")
+    changes = compute_plan(settings, wait=_START_SECONDS, log=log)
+    for line in plan_lines(settings, changes):
+        log(line)
+    return any(change.action != "step" for change in changes)
+
+
+def _apply(variables: Mapping[str, str], log: Log) -> None:
+    run_apply(_keycloak_settings(variables, "apply"), wait=_START_SECONDS, log=log)
+
+
+def _plan_dex(variables: Mapping[str, str], log: Log) -> bool:
+    """Logs what `apply` would change in Dex's files, and returns whether that is anything."""
+    run = DexRun(variables, log)
+    run.print_changes()
+    return bool(run.changes)
+
+
+def _apply_dex(variables: Mapping[str, str], log: Log) -> None:
+    DexRun(variables, log).apply(_START_SECONDS)
+
+
+_KEYCLOAK = Fixer(_plan, _apply)
+_DEX = Fixer(_plan_dex, _apply_dex)
+
+
+def _keycloak_settings(variables: Mapping[str, str], account: str) -> KeycloakSettings:
+    """Loads the settings of a run as `account`.
+
+    Raises:
+        ConfigError: A setting cannot work, or the stack's provider has no admin API that the bootstrap uses.
+    """
+    provider = variables.get("OAUTH_PROVIDER")
+    if provider in {"dex", "auth0", "entra"}:
+        raise ConfigError(f"this needs Keycloak's admin API, and OAUTH_PROVIDER is {provider}")
+    return KeycloakSettings.load(variables, account)
+
+
+def _fault(error: BootstrapError) -> str:
+    return str(error)[:_MAX_MESSAGE_CHARACTERS]
+
+
+def _ignore(_: str) -> None:
+    """Drops a progress line: the report shows the result only."""
+
+
+async def _in_daemon_thread(work: Callable[[], _T]) -> _T:
+    """Runs `work` in a thread that does not keep the process alive once the caller has given up on it."""
+    outcome: Future[_T] = Future()
+    outcome.set_running_or_notify_cancel()  # from now on a cancelled caller does not cancel it
+
+    def run() -> None:
+        try:
+            outcome.set_result(work())
+        except Exception as error:  # noqa: BLE001 - raised again where it is awaited
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return await asyncio.wrap_future(outcome)

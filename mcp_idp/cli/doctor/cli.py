@@ -1,41 +1,41 @@
-"""The command line of the doctor."""
+"""`mcp-idp doctor`: the command line of the doctor."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mcp_idp.cli.common.console import StepReporter, open_console, printable
+import click
+
+from mcp_idp.cli.common.command_line import TextCommand, chosen_url, url_options, usage_error
+from mcp_idp.cli.common.console import StepReporter, open_console, printable, progress
 from mcp_idp.cli.common.errors import INTERRUPTED_EXIT, LoginClientError
 from mcp_idp.cli.common.http import create_client, parse_connect_to
 from mcp_idp.cli.common.redaction import Redactor
+from mcp_idp.cli.common.running_stack import crash_hint, stack_environment, stack_variables
 from mcp_idp.cli.common.safe_http import SafeHttpClient
-from mcp_idp.cli.common.server_env import server_environment
 from mcp_idp.cli.common.stdin_token import TokenInputError, read_token
-from mcp_idp.cli.doctor.bootstrap_bridge import confirm_on_terminal, fix, run_admin_check, run_probe
 from mcp_idp.cli.doctor.checks.reachability import CERTIFICATE, UNREACHABLE
 from mcp_idp.cli.doctor.context import CheckContext
 from mcp_idp.cli.doctor.registry import CHECKS
 from mcp_idp.cli.doctor.report import Report, as_json, is_healthy
 from mcp_idp.cli.doctor.runner import run_checks
 from mcp_idp.cli.doctor.token_evaluation import make_evaluator
-from mcp_idp.cli.login.cli import add_login_options, login_options, login_password, login_strategy, server_url
+from mcp_idp.cli.login.cli import login_arguments, login_options, login_password, login_strategy, server_url
 from mcp_idp.cli.login.flow import run_for_token
+from mcp_idp.cli.login.options import LoginArguments
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from mcp_idp.cli.common.http import Address
     from mcp_idp.cli.doctor.runner import Result
 
-_DOTENV = Path(__file__).parents[3] / ".env"
 _FINDINGS = 1
 _UNREACHABLE = 3
 _HELP = """\
@@ -44,21 +44,21 @@ cause first, with its fix. It works with any server, not only this project's. It
 --register, --probe or --fix.
 
 examples:
-  scripts/doctor                                     the server of this stack, http://localhost:3000/mcp
-  scripts/doctor https://mcp.example.com/mcp         … or any other
-  scripts/doctor --register                          register as VS Code, Claude Code and others do; removed at once
-  scripts/token | scripts/doctor --token -           which rule rejects this token, and does the server accept it?
-  scripts/doctor --login                             log in with the browser, and validate the token
-  scripts/doctor --probe                             probe as an unauthenticated client, on your own Keycloak; cleans up
-  scripts/doctor --fix --inside                      show what apply would change, ask, apply; then check again
-  scripts/doctor --json | jq -r '.findings[0].fix'  for programs
+  mcp-idp doctor                                     the server of this stack, http://localhost:3000/mcp
+  mcp-idp doctor https://mcp.example.com/mcp         … or any other
+  mcp-idp doctor --register                          register as VS Code, Claude Code and others do; removed at once
+  mcp-idp token | mcp-idp doctor --token -           which rule rejects this token, and does the server accept it?
+  mcp-idp doctor --login                             log in with the browser, and validate the token
+  mcp-idp doctor --probe                             probe as an unauthenticated client, on your own Keycloak; cleans up
+  mcp-idp doctor --fix --inside                      show what apply would change, ask, apply; then check again
+  mcp-idp doctor --json | jq -r '.findings[0].fix'  for programs
 """
 _EPILOG = """\
 environment:
-  MCP_PUBLIC_URL, MCP_PORT   the server, unless the URL is given: as for scripts/login
+  MCP_PUBLIC_URL, MCP_PORT   the server, unless the URL is given: as for mcp-idp login, which says where else is looked
   MCP_PASSWORD, CONNECT_TO, OAUTH_SERVER_URL
-                             as for scripts/login: --headless gives the password to that provider only
-  KEYCLOAK_ADMIN_CLIENT_…    for --inside, --probe and --fix: as for scripts/bootstrap_idp.py
+                             as for mcp-idp login: --headless gives the password to that provider only
+  KEYCLOAK_ADMIN_CLIENT_…    for --inside, --probe and --fix: as for mcp-idp bootstrap
   SSL_CERT_FILE              authorities to trust besides the usual ones
   NO_COLOR                   no colours
 
@@ -90,55 +90,70 @@ class DoctorOptions:
     connect_to: Mapping[Address, Address]
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Returns the parser of `scripts/doctor`."""
-    parser = argparse.ArgumentParser(
-        "scripts/doctor", description=_HELP, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("url", nargs="?", metavar="URL", help="the MCP server's URL, as clients use it")
-    parser.add_argument("--register", action="store_true", help="test registrations, and remove each at once")
-    parser.add_argument(
-        "--inside", action="store_true", help="also check through Keycloak's admin API (scripts/bootstrap_idp.py check)"
-    )
-    parser.add_argument(
-        "--probe",
-        action="store_true",
-        help="probe the nine weaknesses, on your own Keycloak: needs its admin client",
-    )
-    parser.add_argument(
-        "--fix", action="store_true", help="first fix what scripts/bootstrap_idp.py apply can fix, after asking"
-    )
-    parser.add_argument("--yes", action="store_true", help="do not ask before --fix writes")
-    parser.add_argument("--token", metavar="-", help="validate the access token on standard input")
-    parser.add_argument("--login", action="store_true", help="log in, and validate the token")
-    parser.add_argument("--json", action="store_true", help="one JSON object on standard output instead of the report")
-    add_login_options(parser)
-    return parser
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoctorArguments:
+    """What the command line says besides the login; see `DoctorOptions`.
 
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command.
-
-    Args:
-        arguments: The command line without the program name; by default that of the process.
-
-    Returns:
-        The exit code.
+    Attributes:
+        register: Whether to try client registrations.
+        inside: Whether to check the provider through Keycloak's admin API.
+        probe: Whether to probe Keycloak's known weaknesses.
+        fix: Whether to fix first what the bootstrap can fix.
+        yes: Whether to do so without asking.
+        token: "-" if the token on standard input is validated.
+        login: Whether to log in for a token.
+        json: Whether to print JSON.
     """
-    parser = build_parser()
-    options = parser.parse_args(arguments)
+
+    register: bool
+    inside: bool
+    probe: bool
+    fix: bool
+    yes: bool
+    token: str | None
+    login: bool
+    json: bool
+
+
+_FLAGS = {
+    "register": "test registrations, and remove each at once",
+    "inside": "also check through Keycloak's admin API, as mcp-idp bootstrap check does",
+    "probe": "probe the nine weaknesses, on your own Keycloak: needs its admin client",
+    "fix": "first fix what mcp-idp bootstrap apply can fix, after asking",
+    "yes": "do not ask before --fix writes",
+    "login": "log in, and validate the token",
+    "json": "one JSON object on standard output instead of the report",
+}
+
+
+def _flags(function: Callable[..., Any]) -> Callable[..., Any]:
+    for name, text in reversed(_FLAGS.items()):
+        function = click.option(f"--{name}", is_flag=True, help=text)(function)
+    return function
+
+
+@click.command(cls=TextCommand, help=_HELP, epilog=_EPILOG)
+@url_options
+@_flags
+@click.option("--token", metavar="-", help="validate the access token on standard input")
+@login_arguments
+def command(server: str | None, url: str | None, **values: Any) -> int:
+    """Examines a server; returns the exit code."""
+    members = {field.name for field in fields(DoctorArguments)}
+    options = DoctorArguments(**{name: value for name, value in values.items() if name in members})
     secrets = Redactor()
     try:
-        order = _parse_options(options, secrets)
+        login = LoginArguments(
+            url=chosen_url(server, url), **{name: value for name, value in values.items() if name not in members}
+        )
+        order = _parse_options(options, login, secrets)
     except ValueError as error:
-        parser.error(printable(str(error)))  # exits with 2
+        raise usage_error(str(error)) from error
     except KeyboardInterrupt:
         return INTERRUPTED_EXIT
     try:
         if options.fix:
-            known = server_environment(os.environ, _DOTENV)
-            if reason := fix(known, order.url, (lambda: True) if options.yes else confirm_on_terminal):
-                print(f"doctor: not fixed: {printable(reason)}", file=sys.stderr)
+            _fix(order.url, asks=not options.yes)
         results = asyncio.run(_examine(order))
     except KeyboardInterrupt:
         return INTERRUPTED_EXIT
@@ -146,7 +161,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(json.dumps(as_json(order.url, results, secrets), indent=2))
     else:
         Report(open_console(), secrets).print(order.url, results, login_tested=options.login)
-    return exit_code(results)
+    code = exit_code(results)
+    if code == _UNREACHABLE and (hint := crash_hint(os.environ)):
+        print(f"doctor: {hint}", file=sys.stderr)
+    return code
 
 
 def exit_code(results: Sequence[Result]) -> int:
@@ -157,7 +175,7 @@ def exit_code(results: Sequence[Result]) -> int:
     return 0 if is_healthy(results) else _FINDINGS
 
 
-def _parse_options(options: argparse.Namespace, secrets: Redactor) -> DoctorOptions:
+def _parse_options(options: DoctorArguments, login: LoginArguments, secrets: Redactor) -> DoctorOptions:
     """Validates the options, and obtains the token from standard input or, with `--login`, from a login.
 
     Raises:
@@ -170,7 +188,7 @@ def _parse_options(options: argparse.Namespace, secrets: Redactor) -> DoctorOpti
         )
     if options.token and options.login:
         raise ValueError("--token and --login: one token at a time")
-    url = server_url(options.url, os.environ, "URL")
+    url = server_url(login.url, stack_variables(os.environ, needs=["server"] * (login.url is None)))
     token, failure = "", None
     if options.token:
         try:
@@ -179,7 +197,7 @@ def _parse_options(options: argparse.Namespace, secrets: Redactor) -> DoctorOpti
             raise ValueError(str(error)) from None
     elif options.login:
         try:
-            token = asyncio.run(_log_in(options, url, secrets))
+            token = asyncio.run(_log_in(replace(login, url=url), secrets))
         except LoginClientError as error:  # the findings explain the failure
             failure = error
     secrets.add_secret(token)
@@ -194,26 +212,43 @@ def _parse_options(options: argparse.Namespace, secrets: Redactor) -> DoctorOpti
     )
 
 
-async def _log_in(options: argparse.Namespace, url: str, secrets: Redactor) -> str:
+async def _log_in(login: LoginArguments, secrets: Redactor) -> str:
     narrator = StepReporter(open_console(stderr=True), secrets)
-    options.url = url
-    plan = login_options(options, os.environ)
-    login = login_strategy(options, narrator, login_password(options), plan.issuer)
-    return await run_for_token(plan, narrator, login)
+    plan = login_options(login, os.environ)
+    strategy = login_strategy(login, narrator, login_password(login), plan.issuer)
+    return await run_for_token(plan, narrator, strategy)
+
+
+def _fix(url: str, *, asks: bool) -> None:
+    from mcp_idp.cli.doctor.bootstrap_bridge import confirm_on_terminal, fix  # noqa: PLC0415 - see `_admin_checks`
+
+    known = stack_environment(os.environ)
+    if reason := fix(known, url, confirm_on_terminal if asks else lambda: True):
+        print(f"doctor: not fixed: {printable(reason)}", file=sys.stderr)
 
 
 async def _examine(order: DoctorOptions) -> list[Result]:
     async with create_client(order.connect_to) as http:
-        evaluate = make_evaluator(server_environment(os.environ, _DOTENV)) if order.token else None
-        known = {**server_environment(os.environ, _DOTENV), "MCP_PUBLIC_URL": order.url}
         case = CheckContext(
             order.url,
             SafeHttpClient(http, order.url),
             register=order.register,
-            evaluate=evaluate,
-            look_inside=partial(run_admin_check, known) if order.inside else None,
-            probe=partial(run_probe, known) if order.probe else None,
+            evaluate=make_evaluator(stack_environment(os.environ)) if order.token else None,
             token=order.token,
             failure=order.failure,
         )
-        return await run_checks(case, CHECKS)
+        with progress("examining the server") as show:
+            return await run_checks(_admin_checks(case, order), CHECKS, on_check=show)
+
+
+def _admin_checks(case: CheckContext, order: DoctorOptions) -> CheckContext:
+    """Adds the checks through the admin API that the options ask for."""
+    if not order.inside and not order.probe:
+        return case
+    # Imported only here, because the bootstrap's libraries take longer to import than everything else.
+    from mcp_idp.cli.doctor.bootstrap_bridge import run_admin_check, run_probe  # noqa: PLC0415 - see above
+
+    known = {**stack_environment(os.environ), "MCP_PUBLIC_URL": order.url}
+    case.look_inside = partial(run_admin_check, known) if order.inside else None
+    case.probe = partial(run_probe, known) if order.probe else None
+    return case

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum, auto
 from typing import TYPE_CHECKING, Any
 
+from mcp_idp.cli.common.launcher import as_launched
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -53,9 +55,8 @@ class Rule:
             url: The MCP server's URL that clients should use instead, if that fixes the problem.
             settings: Settings of this project's server that fix the problem.
         """
-        return Finding(
-            kind=self, observed=observed[:_MAX_CHARACTERS], fix=fix[:_MAX_CHARACTERS], url=url, settings=settings or {}
-        )
+        fix = as_launched(fix)[:_MAX_CHARACTERS]
+        return Finding(kind=self, observed=observed[:_MAX_CHARACTERS], fix=fix, url=url, settings=settings or {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

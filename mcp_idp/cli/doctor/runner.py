@@ -64,7 +64,9 @@ class Result:
     skipped: str = ""
 
 
-async def run_checks(case: CheckContext, checks: Iterable[Check]) -> list[Result]:
+async def run_checks(
+    case: CheckContext, checks: Iterable[Check], on_check: Callable[[str], None] = lambda _: None
+) -> list[Result]:
     """Runs the checks in the given order, in which causes precede consequences.
 
     A check is not run if one of the checks it depends on found a fault.
@@ -72,6 +74,7 @@ async def run_checks(case: CheckContext, checks: Iterable[Check]) -> list[Result
     Args:
         case: The server under test; checks add what they learn.
         checks: The checks.
+        on_check: Receives the question of each check before it runs.
 
     Returns:
         One result for each check, in the same order.
@@ -86,6 +89,7 @@ async def run_checks(case: CheckContext, checks: Iterable[Check]) -> list[Result
         elif reason := check.skip_reason(case):
             results.append(Result(check, skipped=reason))
         else:
+            on_check(check.question)
             findings = await check.run(case)
             if any(finding.kind.severity is Severity.ERROR for finding in findings):
                 broken[check.name] = check.name

@@ -5,10 +5,9 @@ These are the server's own settings if this machine has them, otherwise settings
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mcp_idp.access.policy import AccessFileError, load_access
+from mcp_idp.access.policy import AccessFileError, AccessPolicy, load_access
 from mcp_idp.cli.inspect.evaluation import evaluate_token
 from mcp_idp.cli.inspect.offline_verifier import open_verifiers
 from mcp_idp.config import load_settings
@@ -20,14 +19,23 @@ from mcp_idp.util.clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     import httpx
 
     from mcp_idp.cli.doctor.context import CheckContext, Evaluator
     from mcp_idp.cli.inspect.evaluation import TokenEvaluation
 
-_ROOT = Path(__file__).parents[3]
-_ACCESS = _ROOT / "idp-config" / "access.yaml"
+# For a server whose access file is not here: its scope rules are unknown, the rules for tokens are the same.
+_UNKNOWN_SCOPES = AccessPolicy.model_validate(
+    {
+        "version": 1,
+        "resource": {"name": "unknown"},
+        "base_scope": "unknown",
+        "scopes": {"unknown": {"description": "unknown", "roles": ["unknown"]}},
+        "registration": {"profile": "closed"},
+    }
+)
 
 
 def make_evaluator(
@@ -44,11 +52,23 @@ def make_evaluator(
 
     async def evaluate(token: str, case: CheckContext) -> TokenEvaluation:
         settings = settings_for(case, variables)
-        access = load_access(settings.access_file)
-        async with open_verifiers(settings, access, time, transport=transport) as trusted:
-            return await evaluate_token(token, trusted, access, time)
+        access = _read_access(settings.access_file)
+        policy = access or _UNKNOWN_SCOPES
+        async with open_verifiers(settings, policy, time, transport=transport) as trusted:
+            evaluation = await evaluate_token(token, trusted, policy, time)
+        if access is None:
+            evaluation.missing_scope = None
+        return evaluation
 
     return evaluate
+
+
+def _read_access(path: Path) -> AccessPolicy | None:
+    """Returns the access policy; None if there is no usable file here, so that the server's scopes are unknown."""
+    try:
+        return load_access(path)
+    except AccessFileError:
+        return None
 
 
 def settings_for(case: CheckContext, variables: Mapping[str, str]) -> Settings:
@@ -74,5 +94,4 @@ def settings_for(case: CheckContext, variables: Mapping[str, str]) -> Settings:
         audience=case.url,
         client_id=case.url,
         provider=profile_for(case.issuer),
-        access_file=_ACCESS,
     )

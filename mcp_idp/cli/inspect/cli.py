@@ -1,8 +1,7 @@
-"""`scripts/inspect`: reads a token from standard input and shows the result of each validation rule of the server."""
+"""`mcp-idp inspect`: reads a token from standard input and shows the result of each validation rule of the server."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
@@ -11,9 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from mcp_idp.access.policy import AccessFileError, load_access
-from mcp_idp.cli.common.console import printable
-from mcp_idp.cli.common.server_env import server_environment
+from mcp_idp.cli.common.command_line import USAGE_EXIT, TextCommand
+from mcp_idp.cli.common.console import printable, progress
+from mcp_idp.cli.common.errors import INTERRUPTED_EXIT
+from mcp_idp.cli.common.running_stack import stack_environment
+from mcp_idp.cli.common.server_env import DOTENV
 from mcp_idp.cli.common.stdin_token import TokenInputError, read_token
 from mcp_idp.cli.inspect.evaluation import JWT_RULES, RULE_DESCRIPTIONS, TokenEvaluation, evaluate_token, format_value
 from mcp_idp.cli.inspect.offline_verifier import StaticJwksTransport, open_verifiers
@@ -22,77 +26,60 @@ from mcp_idp.config.env import SettingsError
 from mcp_idp.util.clock import Clock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from mcp_idp.access.policy import AccessPolicy
     from mcp_idp.config.settings import Settings
 
-_ROOT = Path(__file__).parents[3]
-_USAGE = 2
+_UNKNOWN = 3
 _MAX_KEY_SET = 512 * 1024
 _HELP = """\
 Read an access token from standard input, show what is in it, and show the result of each of the server's rules: the
 server's own code validates it, with the server's settings. The token itself is never printed or stored.
 
 examples:
-  scripts/token | scripts/inspect                       a new token from the stack's own provider
-  pbpaste | scripts/inspect                             … or one from the clipboard (xclip -o, wl-paste)
-  scripts/inspect < answer.json                         … or the whole answer of a token endpoint
-  scripts/inspect --jwks keys.json < token.txt          offline: with a key set in a file
-  MCP_PUBLIC_URL=https://mcp.example.com/mcp OAUTH_SERVER_URL=https://login.example.com/ scripts/inspect < token.txt
+  mcp-idp token | mcp-idp inspect                       a new token from the stack's own provider
+  pbpaste | mcp-idp inspect                             … or one from the clipboard (xclip -o, wl-paste)
+  mcp-idp inspect < answer.json                         … or the whole answer of a token endpoint
+  mcp-idp inspect --jwks keys.json < token.txt          offline: with a key set in a file
+  MCP_PUBLIC_URL=https://mcp.example.com/mcp OAUTH_SERVER_URL=https://login.example.com/ mcp-idp inspect < token.txt
 """
 _EPILOG = """\
-The settings are the server's (.env.example), from the environment and then from .env. In introspection mode
-the token is introspected at the provider, as the server does.
+The settings are the server's (docs/settings.md), from the environment, then from .env, then from the ports that
+Docker Compose has published. In introspection mode the token is introspected at the provider, as the server does.
 
 exit codes: 0 the server would accept it, 1 it would reject it, 2 the command line or a setting is wrong, 3 unknown: the
-provider cannot be reached.
+provider cannot be reached, 130 interrupted.
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Returns the parser of `scripts/inspect`."""
-    parser = argparse.ArgumentParser(
-        "scripts/inspect", description=_HELP, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--jwks", metavar="FILE", type=Path, help="verify with the key set in FILE; makes no request")
-    parser.add_argument(
-        "--env-file", metavar="FILE", type=Path, default=_ROOT / ".env", help="settings besides the environment (.env)"
-    )
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
-    parser.add_argument("token", nargs="*", help=argparse.SUPPRESS)
-    return parser
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command.
-
-    Args:
-        arguments: The command line without the program name; by default that of the process.
-
-    Returns:
-        The exit code.
-    """
-    options = build_parser().parse_args(arguments)
-    if options.token:
+@click.command(cls=TextCommand, help=_HELP, epilog=_EPILOG)
+@click.option("--jwks", type=Path, metavar="FILE", help="verify with the key set in FILE; makes no request")
+@click.option("--env-file", type=Path, default=DOTENV, metavar="FILE", help="settings besides the environment [.env]")
+@click.option("--json", "prints_json", is_flag=True, help="one JSON object instead of text")
+@click.argument("tokens", nargs=-1, metavar="< token.txt")
+def command(jwks: Path | None, env_file: Path, *, prints_json: bool, tokens: tuple[str, ...]) -> int:
+    """Evaluates a token; returns the exit code."""
+    if tokens:
         return _complain("a token on the command line is visible in the process list and the shell's history: "
                          "consider it compromised, and pass the next one on standard input")  # fmt: skip
     try:
         token = read_token(sys.stdin)
-        settings, access = load_rules(server_environment(os.environ, options.env_file))
-        keys = StaticJwksTransport(_key_set(options.jwks)) if options.jwks else None
-        evaluation = asyncio.run(_evaluate(token, settings, access, keys))
+        settings, access = load_rules(stack_environment(os.environ, env_file))
+        keys = StaticJwksTransport(_key_set(jwks)) if jwks else None
+        with progress("validating the token"):
+            evaluation = asyncio.run(_evaluate(token, settings, access, keys))
     except (TokenInputError, SettingsError, AccessFileError) as error:
         return _complain(str(error))
     except KeyboardInterrupt:
-        return 130
-    if options.json:
+        return INTERRUPTED_EXIT
+    if prints_json:
         print(json.dumps(as_json(evaluation), ensure_ascii=True, indent=2))
     else:
         for line in lines(evaluation):
             print(printable(line))
     if evaluation.unavailable:
-        return 3
+        return _UNKNOWN
     return 0 if evaluation.accepted else 1
 
 
@@ -107,8 +94,6 @@ def load_rules(variables: dict[str, str]) -> tuple[Settings, AccessPolicy]:
         AccessFileError: The access file is invalid; the message says what to change.
     """
     settings = load_settings(variables)
-    if not variables.get("ACCESS_FILE"):
-        settings = replace(settings, access_file=_ROOT / "idp-config" / "access.yaml")
     return settings, load_access(settings.access_file)
 
 
@@ -177,8 +162,8 @@ def as_json(evaluation: TokenEvaluation) -> dict[str, Any]:
     """Builds the object that `--json` prints.
 
     Returns:
-        `taken` (bool), `refusals` (objects with `rule`, `expected` and `got`), `missing_scope` and `unavailable` (text
-        or None), and the unverified `header` and `claims`.
+        `accepted` (bool), `failures` (objects with `rule`, `expected` and `got`), `missing_scope` and `unavailable`
+        (text or None), and the unverified `header` and `claims`.
     """
     return {
         "accepted": evaluation.accepted,
@@ -192,4 +177,4 @@ def as_json(evaluation: TokenEvaluation) -> dict[str, Any]:
 
 def _complain(text: str) -> int:
     print(f"inspect: {printable(text)}", file=sys.stderr)
-    return _USAGE
+    return USAGE_EXIT

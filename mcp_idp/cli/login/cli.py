@@ -1,8 +1,7 @@
-"""The command line of the login client."""
+"""`mcp-idp login`: the command line of the login client."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import getpass
 import json
@@ -11,60 +10,63 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import click
 
 from mcp_idp.access.policy import AccessFileError, AccessPolicy, load_access
+from mcp_idp.cli.common.command_line import TextCommand, chosen_url, url_options, usage_error
 from mcp_idp.cli.common.console import StepReporter, open_console
-from mcp_idp.cli.common.errors import INTERRUPTED_EXIT
+from mcp_idp.cli.common.errors import INTERRUPTED_EXIT, ServerUnreachable
 from mcp_idp.cli.common.http import parse_connect_to
 from mcp_idp.cli.common.redaction import Redactor
-from mcp_idp.cli.common.server_env import server_environment
+from mcp_idp.cli.common.running_stack import crash_hint, stack_variables
+from mcp_idp.cli.common.server_env import ACCESS_FILE, with_urls
 from mcp_idp.cli.common.trusted_issuer import own_issuer
 from mcp_idp.cli.login.browser import BrowserLogin
 from mcp_idp.cli.login.flow import run
 from mcp_idp.cli.login.form_login import FormLogin
-from mcp_idp.cli.login.options import LoginOptions
+from mcp_idp.cli.login.options import LoginArguments, LoginOptions
 from mcp_idp.cli.login.tool_calls import parse_call
 from mcp_idp.util.urls import validate_http_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     import httpx2
 
     from mcp_idp.cli.login.options import LoginStrategy
 
-_ROOT = Path(__file__).parents[3]
-_ACCESS_FILE = _ROOT / "idp-config" / "access.yaml"
-_DOTENV = _ROOT / ".env"
 _HELP = """\
 Log in at an MCP server as any MCP client does, and see each step: the challenge, the metadata, the registration, the
 login with PKCE, the token, the tools. Nothing is stored on this machine; codes, tokens and passwords are never printed.
 At the end the client removes its registration, where the provider lets it (RFC 7592).
 
 examples:
-  scripts/login                                          log in at http://localhost:3000/mcp with the browser
-  scripts/login --url https://mcp.example.com/mcp        … at another server
-  MCP_PASSWORD=reader scripts/login --headless --user reader
+  mcp-idp login                                          log in at http://localhost:3000/mcp with the browser
+  mcp-idp login https://mcp.example.com/mcp              … at another server
+  MCP_PASSWORD=reader mcp-idp login --headless --user reader
                                                          … without a browser; the password may also come by prompt
-  scripts/login --call greet name=Ada --call get_time    call these tools instead of the read-only ones
-  scripts/login --scope "mcp:tools mcp:admin"            request more than the challenge names
-  scripts/login --client-id mcp-native                   use a preregistered client
-  scripts/login --headless --user reader --json < secret-file | jq .claims
+  mcp-idp login --call greet name=Ada --call get_time    call these tools instead of the read-only ones
+  mcp-idp login --scope "mcp:tools mcp:admin"            request more than the challenge names
+  mcp-idp login --client-id mcp-native                   use a preregistered client
+  mcp-idp login --headless --user reader --json < secret-file | jq .claims
 """
 _EXIT_CODES = """\
 environment:
-  MCP_PUBLIC_URL  the server, unless --url names it
-  MCP_PORT        if neither names it: http://localhost:$MCP_PORT/mcp, as in docker-compose.yml (default: 3000)
+  MCP_PUBLIC_URL  the server, unless the URL is given
+  MCP_PORT        if neither names it: http://localhost:$MCP_PORT/mcp, as in docker-compose.yml
   MCP_PASSWORD    the password for --headless; else the first line of standard input, or a prompt
   OAUTH_SERVER_URL
                   the provider that the password of --headless is for, unless --issuer names it: its issuer, byte for
-                  byte. Where neither names it, as docker-compose.yml: http://localhost:$KEYCLOAK_PORT/realms/mcp
-                  (default: 8080), or http://localhost:$DEX_PORT where only that one is set. These three are looked
-                  for in .env, too. If the server names another provider, nothing is sent
+                  byte. Where neither names it, as docker-compose.yml: http://localhost:$KEYCLOAK_PORT/realms/mcp, or
+                  http://localhost:$DEX_PORT where only that one is set. If the server names another provider, nothing
+                  is sent
   CONNECT_TO      connect elsewhere and keep the URLs: localhost:3000=mcp-server:3000,localhost:8080=keycloak:8080
   ACCESS_FILE     who may do what, for explanations (default: idp-config/access.yaml)
   NO_COLOR        no colours
+URLs and ports that are not in the environment are looked for in ./.env, then Docker Compose is asked for the ports on
+which this folder's stack is published; the defaults are 3000 and 8080.
 
 exit codes:
   0  everything worked
@@ -79,40 +81,106 @@ exit codes:
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Returns the parser of `scripts/login`."""
-    parser = argparse.ArgumentParser(
-        "scripts/login", description=_HELP, epilog=_EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--url", help="the MCP server's public URL")
-    add_login_options(parser)
-    parser.add_argument(
-        "--call", nargs="+", action="append", default=[], metavar=("NAME", "key=value"), help="call this tool"
-    )
-    parser.add_argument("--json", action="store_true", help="one JSON object on standard output instead of the steps")
-    return parser
+class _LoginCommand(TextCommand):
+    """A command whose option `--call` takes the words up to the next option: a tool's name and its arguments."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Joins the words of each `--call` into one JSON value before the options are parsed."""
+        return super().parse_args(ctx, join_calls(args))
 
 
-def add_login_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of every command that logs in."""
-    parser.add_argument("--scope", help="the scopes to request instead of those in the challenge")
-    parser.add_argument("--client-id", help="a preregistered public client, instead of registering one")
-    parser.add_argument("--headless", action="store_true", help="fill in the provider's forms here, without a browser")
-    parser.add_argument(
-        "--issuer", help="the only provider that may see a password or secret given here (default: OAUTH_SERVER_URL)"
-    )
-    parser.add_argument("--user", help="the user to log in with --headless")
-    parser.add_argument("--no-browser", action="store_true", help="only print the login URL")
-    parser.add_argument("--timeout", type=float, default=300, help="seconds to wait for the login (default: 300)")
+def join_calls(words: list[str]) -> list[str]:
+    """Returns a command line in which the words after each `--call` are one JSON array of strings."""
+    joined: list[str] = []
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        joined.append(word)
+        if word == "--call":
+            call = []
+            while rest and not rest[0].startswith("-"):
+                call.append(rest.pop(0))
+            joined += [json.dumps(call)] if call else []
+    return joined
+
+
+def _parse_call(text: str) -> tuple[str, ...]:
+    try:
+        words = json.loads(text)
+    except ValueError:
+        words = None
+    is_joined = isinstance(words, list) and words and all(isinstance(word, str) for word in words)
+    return tuple(words) if is_joined else (text,)  # otherwise --call=NAME
+
+
+def login_arguments(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options of every command that logs in: members of `LoginArguments`."""
+    for option in reversed(_LOGIN_OPTIONS):
+        function = option(function)
+    return function
+
+
+_LOGIN_OPTIONS = (
+    click.option("--scope", metavar="SCOPES", help="the scopes to request instead of those in the challenge"),
+    click.option("--client-id", metavar="ID", help="a preregistered public client, instead of registering one"),
+    click.option("--headless", is_flag=True, help="fill in the provider's forms here, without a browser"),
+    click.option(
+        "--issuer",
+        metavar="URL",
+        help="the only provider that may see a password or secret given here [OAUTH_SERVER_URL]",
+    ),
+    click.option("--user", metavar="NAME", help="the user to log in with --headless"),
+    click.option("--no-browser", is_flag=True, help="only print the login URL"),
+    click.option("--timeout", type=float, default=300.0, metavar="SECONDS", help="wait so long for the login [300]"),
+)
+
+
+@click.command(cls=_LoginCommand, help=_HELP, epilog=_EXIT_CODES)
+@url_options
+@login_arguments
+@click.option(
+    "--call",
+    "calls",
+    type=_parse_call,
+    multiple=True,
+    metavar="NAME [key=value …]",
+    help="call this tool; may be given several times",
+)
+@click.option("--json", "as_json", is_flag=True, help="one JSON object on standard output instead of the steps")
+def command(server: str | None, url: str | None, *, as_json: bool, **values: Any) -> int:
+    """Logs in and calls tools; returns the exit code."""
+    try:
+        arguments = LoginArguments(url=chosen_url(server, url), **values)
+        plan = login_options(arguments, os.environ)
+        password = login_password(arguments)
+    except ValueError as error:
+        raise usage_error(str(error)) from error
+    except KeyboardInterrupt:
+        return INTERRUPTED_EXIT
+    secrets = Redactor()
+    narrator = StepReporter(None if as_json else open_console(), secrets)
+    try:
+        ending = asyncio.run(
+            run(plan, narrator, login_strategy(arguments, narrator, password, plan.issuer), is_quiet=as_json)
+        )
+    except KeyboardInterrupt:
+        open_console(stderr=True).print("\nstopped; nothing was stored on this machine")
+        return INTERRUPTED_EXIT
+    if as_json:
+        document = secrets.hide_in(ending.report(plan, narrator))
+        print(json.dumps(document, ensure_ascii=False, indent=2))
+    if ending.exit_code == ServerUnreachable.exit_code and (hint := crash_hint(os.environ)):
+        print(f"login: {hint}", file=sys.stderr)
+    return ending.exit_code
 
 
 def login_strategy(
-    options: argparse.Namespace, narrator: StepReporter, password: str, issuer: str | None
+    options: LoginArguments, narrator: StepReporter, password: str, issuer: str | None
 ) -> Callable[[httpx2.AsyncClient], LoginStrategy]:
-    """Returns a factory for the login method that the options of `add_login_options` select.
+    """Returns a factory for the login method that the arguments select.
 
     Args:
-        options: The parsed options.
+        options: The command line.
         narrator: Receives the steps.
         password: The password for `--headless`.
         issuer: The only provider that may receive the password; None selects the browser login.
@@ -123,50 +191,17 @@ def login_strategy(
 
     def chosen_login(pages: httpx2.AsyncClient) -> LoginStrategy:
         if issuer is not None:
-            return FormLogin(narrator, pages, options.user, password, issuer=issuer)
+            return FormLogin(narrator, pages, options.user or "", password, issuer=issuer)
         return BrowserLogin(narrator, timeout=options.timeout, open_browser=not options.no_browser)
 
     return chosen_login
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command.
-
-    Args:
-        arguments: The command line without the program name; by default that of the process.
-
-    Returns:
-        The exit code.
-    """
-    parser = build_parser()
-    options = parser.parse_args(arguments)
-    try:
-        plan = login_options(options, os.environ)
-        password = login_password(options)
-    except ValueError as error:
-        parser.error(str(error))  # exits with 2
-    except KeyboardInterrupt:
-        return INTERRUPTED_EXIT
-    secrets = Redactor()
-    narrator = StepReporter(None if options.json else open_console(), secrets)
-    try:
-        ending = asyncio.run(
-            run(plan, narrator, login_strategy(options, narrator, password, plan.issuer), is_quiet=options.json)
-        )
-    except KeyboardInterrupt:
-        open_console(stderr=True).print("\nstopped; nothing was stored on this machine")
-        return INTERRUPTED_EXIT
-    if options.json:
-        document = secrets.hide_in(ending.report(plan, narrator))
-        print(json.dumps(document, ensure_ascii=False, indent=2))
-    return ending.exit_code
-
-
-def login_options(options: argparse.Namespace, variables: Mapping[str, str]) -> LoginOptions:
+def login_options(options: LoginArguments, variables: Mapping[str, str]) -> LoginOptions:
     """Validates the options and combines them with the environment.
 
     Args:
-        options: The parsed options.
+        options: The command line.
         variables: The process environment.
 
     Raises:
@@ -178,24 +213,26 @@ def login_options(options: argparse.Namespace, variables: Mapping[str, str]) -> 
         raise ValueError("--timeout must be a number of seconds, more than 0")
     if options.scope is not None and not options.scope.split():
         raise ValueError("--scope names no scope: omit it to request those in the challenge")
+    needs_issuer = options.headless and options.issuer is None
+    known = stack_variables(variables, needs=["server"] * (options.url is None) + ["provider"] * needs_issuer)
     return LoginOptions(
-        url=server_url(options.url, variables),
+        url=server_url(options.url, known),
         scope=options.scope,
         client_id=options.client_id,
-        calls=tuple(parse_call(parts) for parts in getattr(options, "call", ())),
+        calls=tuple(parse_call(parts) for parts in options.calls),
         user=options.user,
         connect_to=parse_connect_to(variables.get("CONNECT_TO", "")),
-        access=_access(Path(variables.get("ACCESS_FILE") or _ACCESS_FILE)),
-        issuer=own_issuer(options.issuer, server_environment(variables, _DOTENV)) if options.headless else None,
+        access=_access(Path(known.get("ACCESS_FILE") or ACCESS_FILE)),
+        issuer=own_issuer(options.issuer, with_urls(known)) if options.headless else None,
     )
 
 
-def server_url(option: str | None, variables: Mapping[str, str], name: str = "--url") -> str:
+def server_url(option: str | None, variables: Mapping[str, str], name: str = "URL") -> str:
     """Returns the MCP server's URL: the option, else MCP_PUBLIC_URL, else that of the compose stack.
 
     Args:
         option: The value of the option.
-        variables: The process environment.
+        variables: The environment and what is known besides, see `stack_variables`.
         name: The option's name, for the error message.
 
     Raises:
@@ -214,7 +251,7 @@ def server_url(option: str | None, variables: Mapping[str, str], name: str = "--
     return url
 
 
-def login_password(options: argparse.Namespace) -> str:
+def login_password(options: LoginArguments) -> str:
     """Returns the password for `--headless`, or "" without that option.
 
     The sources, in this order: MCP_PASSWORD, a prompt on a terminal, the first line of standard input.

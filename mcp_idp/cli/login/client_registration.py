@@ -30,7 +30,7 @@ def client_metadata(redirect_uri: str, scope: str | None) -> OAuthClientMetadata
     """
     kind = OAuthClientMetadata if scope is None else PinnedScopeMetadata
     return kind(
-        client_name="Narrated client (scripts/login)",
+        client_name="Narrated client (mcp-idp login)",
         redirect_uris=[AnyUrl(redirect_uri)],
         grant_types=["authorization_code", "refresh_token"],
         response_types=["code"],

@@ -92,7 +92,7 @@ def _unreachable(error: httpx2.HTTPError, watch: HttpTracer) -> LoginClientError
     if watch.kind in _AT_SERVER:
         return ServerUnreachable(
             f"the MCP server does not answer at {watch.requested_url}: {reason}",
-            "start it (docker compose up --wait, or ./scripts/demo --keep), or use another one with --url",
+            "start it (docker compose up --wait, or mcp-idp demo --keep), or use the URL of another one",
         )
     return ProviderError(
         f"the identity provider does not answer at {watch.requested_url}: {reason}",

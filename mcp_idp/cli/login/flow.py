@@ -174,9 +174,9 @@ class LoginFlow:
         self._narrator.step(*STEPS[StepKind.LOGIN])
         query = dict(parse_qsl(urlsplit(url).query))
         self._watch.requested_scopes = string_list(query.get("scope"))
-        self._narrator.line("asks", f"GET {self._watch.requested_url}")
+        self._narrator.line("request", f"GET {self._watch.requested_url}")
         for name in (name for name in _PRINTED_PARAMETERS if name in query):
-            self._narrator.line("asks", f"  {name}={query[name]}")
+            self._narrator.line("request", f"  {name}={query[name]}")
         callback.expect_state(query.get("state", ""))
         self._authorization_response = await self._login.log_in(url, callback)
 
@@ -191,14 +191,14 @@ class LoginFlow:
         if response.error is not None or response.code is None:
             description = self._narrator.secrets.redact_remote_text(response.error_description or "")
             reason = description or response.error or "the response has no code"
-            self._narrator.line("got", f"error={response.error} {description}".rstrip())
+            self._narrator.line("response", f"error={response.error} {description}".rstrip())
             raise LoginError(f"the provider refused the login: {reason}", *rejection_advice(response.error))
-        self._narrator.line("got", "code=<hidden>, state as sent")
+        self._narrator.line("response", "code=<hidden>, state as sent")
         issuer = self._watch.provider_metadata.get("issuer")
         if response.iss is None:
             self._narrator.line("note", "no iss: this provider does not identify itself in the response")
         elif response.iss == issuer:
-            self._narrator.line("got", f"iss={response.iss}, the issuer of step 3")
+            self._narrator.line("response", f"iss={response.iss}, the issuer of step 3")
         return AuthorizationCodeResult(code=response.code, state=response.state, iss=response.iss)
 
     async def _trigger_login(self, http: httpx2.AsyncClient) -> None:
@@ -233,7 +233,7 @@ class LoginResult:
 
     @property
     def exit_code(self) -> int:
-        """The exit code that `scripts/login --help` documents."""
+        """The exit code that `mcp-idp login --help` documents."""
         return 0 if self.failure is None else self.failure.exit_code
 
     def report(self, plan: LoginOptions, narrator: StepReporter) -> dict[str, object]:

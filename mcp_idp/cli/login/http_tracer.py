@@ -129,7 +129,7 @@ class HttpTracer:
                 f"open {self.issuer}/.well-known/openid-configuration: it must respond and name exactly this issuer",
             )
         self._narrator.step(*STEPS[self.kind])
-        self._narrator.line("asks", f"{request.method} {request.url}{self._details(request)}")
+        self._narrator.line("request", f"{request.method} {request.url}{self._details(request)}")
 
     async def on_response(self, response: httpx2.Response) -> None:
         """Reports a response, and stores what later explanations require."""
@@ -140,14 +140,14 @@ class HttpTracer:
             await response.aread()
             body = json_object(response)
         self._secrets.add_secret(*(body.get(name) for name in _SECRET_MEMBERS))
-        self._narrator.line("got", status_line)
+        self._narrator.line("response", status_line)
         if challenge := response.headers.get("www-authenticate"):
-            self._narrator.line("got", f"WWW-Authenticate: {challenge}")
+            self._narrator.line("response", f"WWW-Authenticate: {challenge}")
         if kind in {StepKind.INITIAL_REQUEST, StepKind.CALL}:
             self._store_rejection(response, body)
         elif response.status_code >= _ERROR and body:
             description = self.redact_remote_text(str(body.get("error_description", "")))
-            self._narrator.line("got", f"{body.get('error', '')} {description}".strip())
+            self._narrator.line("response", f"{body.get('error', '')} {description}".strip())
         elif body and response.status_code < 300:  # noqa: PLR2004 - success
             if kind is StepKind.REGISTRATION:
                 self.registration = ClientRegistration.read(str(request.url), body)
@@ -209,13 +209,13 @@ class HttpTracer:
         for name in names:
             if name in body:
                 value = body[name]
-                self._narrator.line("got", f"{name}: {value if isinstance(value, str) else json.dumps(value)}")
+                self._narrator.line("response", f"{name}: {value if isinstance(value, str) else json.dumps(value)}")
 
     def _report_token(self, body: dict[str, Any]) -> None:
         self.token_received = True
         self.claims = decode_unverified_claims(str(body.get("access_token", "")))
         self._report_members(body, "token_type", "expires_in", "scope")
-        self._narrator.line("got", f"refresh token: {'yes' if body.get('refresh_token') else 'no'}")
+        self._narrator.line("response", f"refresh token: {'yes' if body.get('refresh_token') else 'no'}")
         if self.claims is None:
             self._narrator.line("note", "the access token is opaque: only the provider can read it")
         else:

@@ -16,6 +16,33 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoginArguments:
+    """What the command line says about a login, as `login_arguments` of `mcp_idp.cli.login.cli` declares it.
+
+    Attributes:
+        url: The MCP server's URL.
+        scope: The scopes to request instead of the challenge's.
+        client_id: A preregistered client.
+        headless: Whether to fill in the provider's forms without a browser.
+        issuer: The only provider that may receive a password or secret.
+        user: The user to log in with `headless`.
+        no_browser: Whether only to print the login URL.
+        timeout: How long to wait for the login, in seconds.
+        calls: The tools to call, each as its name and "key=value" arguments.
+    """
+
+    url: str | None = None
+    scope: str | None = None
+    client_id: str | None = None
+    headless: bool = False
+    issuer: str | None = None
+    user: str | None = None
+    no_browser: bool = False
+    timeout: float = 300
+    calls: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoginOptions:
     """What a login is to do.
 

@@ -12,6 +12,8 @@ from mcp.shared.exceptions import MCPError
 from mcp_idp.cli.common.errors import ToolCallError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mcp import Client
     from mcp_types import CallToolResult, Tool
 
@@ -55,7 +57,7 @@ class Result:
         return asdict(self)
 
 
-def parse_call(parts: list[str]) -> Call:
+def parse_call(parts: Sequence[str]) -> Call:
     """Parses the values of `--call`: `NAME key=value …`.
 
     Raises:
@@ -123,10 +125,10 @@ async def list_tools(client: Client, narrator: StepReporter) -> list[Tool]:
         cursor = listed.next_cursor
         if not cursor:
             break
-    narrator.line("got", f"{len(tools)} {'tool' if len(tools) == 1 else 'tools'}:")
+    narrator.line("response", f"{len(tools)} {'tool' if len(tools) == 1 else 'tools'}:")
     for tool in tools:
         summary = narrator.secrets.redact_remote_text((tool.description or tool.title or "").strip().partition("\n")[0])
-        narrator.line("got", f"  {tool.name}  {summary}".rstrip())
+        narrator.line("response", f"  {tool.name}  {summary}".rstrip())
     return tools
 
 
@@ -164,7 +166,7 @@ async def call_tool(client: Client, narrator: StepReporter, tools: list[Tool], c
         raise ToolCallError(f"the server lists no tool '{call.tool}'", f"it lists: {', '.join(t.name for t in tools)}")
     check_required(call, tool.input_schema)
     arguments = typed_arguments(call, tool.input_schema)
-    narrator.line("asks", f"{call.tool} {json.dumps(arguments, ensure_ascii=False)}")
+    narrator.line("request", f"{call.tool} {json.dumps(arguments, ensure_ascii=False)}")
     try:
         result = await client.call_tool(call.tool, arguments)
     except MCPError as error:
@@ -174,7 +176,7 @@ async def call_tool(client: Client, narrator: StepReporter, tools: list[Tool], c
     text = narrator.secrets.redact_remote_text(_text(result))
     if result.is_error:
         raise ToolCallError(f"{call.tool} reports an error: {_FURTHER.sub('', text)}")
-    narrator.line("got", text)
+    narrator.line("response", text)
     return Result(call.tool, arguments, text)
 
 

@@ -1,1 +1,1 @@
-"""The command `scripts/token`: obtains an access token and prints it."""
+"""The command `mcp-idp token`: obtains an access token and prints it."""

@@ -132,7 +132,7 @@ class GrantRunner:
         if not is_http_url(endpoint):
             raise DeviceFlowUnavailable("there is no registration endpoint, and no --client-id")
         document: dict[str, Any] = {
-            "client_name": "scripts/token",
+            "client_name": "mcp-idp token",
             # The device flow does not use it, but most providers require one.
             "redirect_uris": ["http://127.0.0.1/callback"],
             "grant_types": [DEVICE_GRANT, "authorization_code"],
@@ -155,7 +155,7 @@ class GrantRunner:
 
     async def _post(self, endpoint: str, form: dict[str, str], headers: dict[str, str] | None = None) -> HttpResult:
         url = text(self.case.provider, endpoint)
-        self.narrator.line("asks", f"POST {url}")
+        self.narrator.line("request", f"POST {url}")
         reply = await self.case.http.send("POST", url, headers=headers, form=form)
         self.narrator.secrets.add_secret(
             *(reply.document.get(n) for n in ("access_token", "refresh_token", "id_token"))

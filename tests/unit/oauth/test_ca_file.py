@@ -11,10 +11,10 @@ import httpx2
 import pytest
 
 from mcp_idp.access.policy import load_access
+from mcp_idp.cli.app import run
 from mcp_idp.cli.common.safe_http import SafeHttpClient
 from mcp_idp.cli.doctor.context import CheckContext
 from mcp_idp.cli.doctor.token_evaluation import settings_for
-from mcp_idp.cli.inspect import cli
 from mcp_idp.cli.inspect.evaluation import evaluate_token
 from mcp_idp.cli.inspect.offline_verifier import open_verifiers
 from mcp_idp.config import load_settings
@@ -92,7 +92,7 @@ def test_a_token_is_not_evaluated_where_the_authority_file_is_unreadable(
 ) -> None:
     monkeypatch.setenv("OAUTH_CA_FILE", str(tmp_path / "nowhere.pem"))
     monkeypatch.setattr("sys.stdin", io.StringIO(Issuer().token()))
-    assert cli.main(["--env-file", str(tmp_path / ".env")]) == 2
+    assert run(["inspect", "--env-file", str(tmp_path / ".env")]) == 2
     assert "no certificate can be read from it" in capsys.readouterr().err
 
 

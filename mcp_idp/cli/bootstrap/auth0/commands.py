@@ -11,20 +11,19 @@ from mcp_idp.cli.bootstrap.output import count_noun, line_printer
 from mcp_idp.cli.bootstrap.rendered_files import diff_lines, read_files, write_files
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    Command = Callable[[argparse.Namespace, Mapping[str, str]], int]
+    from mcp_idp.cli.bootstrap.options import BootstrapOptions, Command
 
 
-def _plan(options: argparse.Namespace, variables: Mapping[str, str]) -> int:
+def _plan(options: BootstrapOptions, variables: Mapping[str, str]) -> int:
     """Prints what would change in the files, without writing."""
     del options
     _compare(variables, writing=False)
     return 0
 
 
-def _render(options: argparse.Namespace, variables: Mapping[str, str]) -> int:
+def _render(options: BootstrapOptions, variables: Mapping[str, str]) -> int:
     """Writes the files, and prints what Auth0 does not support."""
     del options
     settings = _compare(variables, writing=True)

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from mcp_idp.access.policy import AccessPolicy, load_access
 from mcp_idp.cli.bootstrap.env import access_file, load_from_env, public_url
 from mcp_idp.cli.bootstrap.errors import ConfigError
+from mcp_idp.cli.common.installation import provider_files
 from mcp_idp.util.urls import is_loopback
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def _read(env: EnvReader) -> Auth0Settings:
         server_url=env.get_url("OAUTH_SERVER_URL") or "",
         public_url=public_url(env),
         folder=Path(env.get_str(FOLDER) or ".auth0"),
-        sources=access.parent / "auth0",
+        sources=provider_files(access, "auth0"),
         access=load_access(access),
     )
 

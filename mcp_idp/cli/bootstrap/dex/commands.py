@@ -29,20 +29,18 @@ from mcp_idp.cli.bootstrap.errors import ProviderUnreachable, VerificationError
 from mcp_idp.cli.bootstrap.output import count_noun
 from mcp_idp.cli.bootstrap.rendered_files import diff_lines, read_files, write_files
 from mcp_idp.cli.bootstrap.verification import create_client, run_verifications, server_metadata
+from mcp_idp.cli.common.launcher import as_launched
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Iterator, Mapping
 
     from mcp_idp.cli.bootstrap.dex.templates import DexTemplates, Json
-
-    Command = Callable[[argparse.Namespace, Mapping[str, str]], int]
+    from mcp_idp.cli.bootstrap.options import BootstrapOptions, Command
 
 _FILES = (CONFIG, *(f"front/{name}" for name in ("Caddyfile", "metadata.json", "policy.json", "register.json")))
 _FOLDER = "DEX_FILES"
 _DRIFT = 1
-_WAIT_SECONDS = 60
-_USUAL_URL = "http://localhost:3000/mcp"  # the default of ./scripts/login
+_USUAL_URL = "http://localhost:3000/mcp"  # the default of `mcp-idp login`
 
 
 class DexRun:
@@ -108,34 +106,45 @@ class DexRun:
         except httpx.HTTPError as error:
             raise ProviderUnreachable(f"{settings.internal_url} stopped answering ({type(error).__name__})") from error
 
+    def apply(self, wait: int) -> None:
+        """Writes the files, waits until Dex and the proxy run with them, and verifies them.
 
-def plan(options: argparse.Namespace, variables: Mapping[str, str]) -> int:
+        Args:
+            wait: How long to wait, in seconds.
+
+        Raises:
+            VerificationError: At least one verification failed.
+            ProviderUnreachable: The provider does not run with the files in time, or stopped responding.
+        """
+        self.write()
+        with create_client() as http:
+            wait_for(self.settings, self.config, http, wait)
+            self.verify(http)
+        for line in _summary(self.settings):
+            self.log(line)
+
+
+def plan(options: BootstrapOptions, variables: Mapping[str, str]) -> int:
     """Prints what would change in the files, field by field, without writing. Returns the exit code."""
     del options
     DexRun(variables).print_changes()
     return 0
 
 
-def write(options: argparse.Namespace, variables: Mapping[str, str]) -> int:
+def write(options: BootstrapOptions, variables: Mapping[str, str]) -> int:
     """Writes the files, for a Dex that is not running yet. Returns the exit code."""
     del options
     DexRun(variables).write()
     return 0
 
 
-def apply(options: argparse.Namespace, variables: Mapping[str, str]) -> int:
+def apply(options: BootstrapOptions, variables: Mapping[str, str]) -> int:
     """Writes the files, waits until Dex and the proxy run with them, and verifies them. Returns the exit code."""
-    run = DexRun(variables)
-    run.write()
-    with create_client() as http:
-        wait_for(run.settings, run.config, http, getattr(options, "wait", None) or _WAIT_SECONDS)
-        run.verify(http)
-    for line in _summary(run.settings):
-        run.log(line)
+    DexRun(variables).apply(options.wait)
     return 0
 
 
-def check(options: argparse.Namespace, variables: Mapping[str, str]) -> int:
+def check(options: BootstrapOptions, variables: Mapping[str, str]) -> int:
     """Prints how files, running Dex and proxy differ from the desired state, without writing.
 
     Returns:
@@ -167,7 +176,7 @@ def _summary(settings: DexSettings) -> Iterator[str]:
             yield f"  {name:{width}} / {user.password:{width}}  {groups}"
     yield f"MCP server:    {settings.public_url}"
     usual = settings.public_url == _USUAL_URL
-    yield f"Next:          ./scripts/login{'' if usual else f' --url {settings.public_url}'}"
+    yield f"Next:          {as_launched('mcp-idp login')}{'' if usual else f' {settings.public_url}'}"
 
 
 def _print_now(line: str) -> None:

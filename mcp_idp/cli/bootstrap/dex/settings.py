@@ -15,6 +15,7 @@ from mcp_idp.access.policy import AccessPolicy, load_access
 from mcp_idp.cli.bootstrap.env import access_file, load_from_env, public_url
 from mcp_idp.cli.bootstrap.errors import ConfigError
 from mcp_idp.cli.bootstrap.network_checks import check_internal_url, on_loopback, require_production_safe
+from mcp_idp.cli.common.installation import provider_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,7 +92,7 @@ def _read(env: EnvReader) -> DexSettings:
         public_url=public_url(env),
         upstream=env.get_str("DEX_UPSTREAM") or "dex:5556",
         folder=Path(env.get_str("DEX_FILES") or ".dex"),
-        sources=access.parent / "dex",
+        sources=provider_files(access, "dex"),
         config=env.get_list("DEX_CONFIG") or ("dex.yaml",),
         access=load_access(access),
         in_container=env.get_bool("RUNNING_IN_CONTAINER"),

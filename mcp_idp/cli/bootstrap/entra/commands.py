@@ -11,13 +11,12 @@ from mcp_idp.cli.bootstrap.output import count_noun, line_printer
 from mcp_idp.cli.bootstrap.rendered_files import diff_lines, read_files, write_files
 
 if TYPE_CHECKING:
-    from argparse import Namespace
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    Command = Callable[[Namespace, Mapping[str, str]], int]
+    from mcp_idp.cli.bootstrap.options import BootstrapOptions, Command
 
 
-def _render(_: Namespace, environ: Mapping[str, str]) -> int:
+def _render(_: BootstrapOptions, environ: Mapping[str, str]) -> int:
     settings = EntraSettings.load(environ)
     desired = proxy_files(settings)
     current = read_files(settings.folder, tuple(desired), FOLDER)

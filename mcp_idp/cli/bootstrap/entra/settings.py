@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from mcp_idp.access.policy import AccessPolicy, load_access
 from mcp_idp.cli.bootstrap.env import access_file, load_from_env, public_url
 from mcp_idp.cli.bootstrap.errors import ConfigError
+from mcp_idp.cli.common.installation import provider_files
 from mcp_idp.providers import PROFILES
 from mcp_idp.util.urls import is_loopback
 
@@ -79,7 +80,7 @@ def _read(env: EnvReader) -> EntraSettings:
         issuer=env.get_url("JWT_ISSUER") or "",
         client_id=env.get_str("FRONT_CLIENT_ID") or "",
         folder=Path(env.get_str(FOLDER) or ".front"),
-        sources=access.parent / "entra",
+        sources=provider_files(access, "entra"),
         access=load_access(access),
     )
 

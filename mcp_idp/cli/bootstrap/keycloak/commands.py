@@ -16,7 +16,7 @@ from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
 from mcp_idp.cli.bootstrap.keycloak.compliance.drift import audit
 from mcp_idp.cli.bootstrap.keycloak.initial_access_tokens import create_initial_access_token
 from mcp_idp.cli.bootstrap.keycloak.probe.runner import PATIENCE, probe
-from mcp_idp.cli.bootstrap.keycloak.runner import compute_plan, run_apply
+from mcp_idp.cli.bootstrap.keycloak.runner import compute_plan, plan_lines, run_apply
 from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings
 from mcp_idp.cli.bootstrap.keycloak.stale_clients import (
     StalenessRule,
@@ -27,52 +27,47 @@ from mcp_idp.cli.bootstrap.keycloak.stale_clients import (
 )
 from mcp_idp.cli.bootstrap.output import (
     change_json,
-    change_lines,
-    count_line,
     count_noun,
     line_printer,
     print_json,
-    printable,
+    waiting,
 )
 from mcp_idp.cli.bootstrap.verification import create_client
+from mcp_idp.cli.common.console import printable
 
 if TYPE_CHECKING:
-    from argparse import Namespace
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    Command = Callable[[Namespace, Mapping[str, str]], int]
+    from mcp_idp.cli.bootstrap.options import BootstrapOptions, Command
 
 _DRIFTED = 1
 
 
-def _apply(options: Namespace, environ: Mapping[str, str]) -> int:
+def _apply(options: BootstrapOptions, environ: Mapping[str, str]) -> int:
     settings = KeycloakSettings.load(environ, "apply")
     run_apply(settings, wait=options.wait, try_registration=options.prove, log=line_printer(sys.stdout))
     return 0
 
 
-def _plan(options: Namespace, environ: Mapping[str, str]) -> int:
+def _plan(options: BootstrapOptions, environ: Mapping[str, str]) -> int:
     settings = KeycloakSettings.load(environ, "check")
-    complain = line_printer(sys.stderr)
-    for warning in lint(settings.access):
-        complain(f"warning: {warning}")
-    changes = compute_plan(settings, wait=options.wait, log=complain)
+    with waiting("comparing the realm with the files") as log:
+        for warning in lint(settings.access):
+            log(f"warning: {warning}")
+        changes = compute_plan(settings, wait=options.wait, log=log)
     if options.json:
         print_json({"realm": settings.realm, "changes": change_json(changes)}, sys.stdout)
         return 0
     say = line_printer(sys.stdout)
-    for change in changes:
-        for line in change_lines(change, members=True):
-            say(line)
-    if changes and changes[0].object_label == f"realm {settings.realm}":
-        say("note: Keycloak adds its own scopes and policies to a new realm; apply corrects those too")
-    say(count_line(changes))
+    for line in plan_lines(settings, changes):
+        say(line)
     return 0
 
 
-def _check(options: Namespace, environ: Mapping[str, str]) -> int:
+def _check(options: BootstrapOptions, environ: Mapping[str, str]) -> int:
     settings = KeycloakSettings.load(environ, "check")
-    findings = audit(settings, wait=options.wait, log=line_printer(sys.stderr))
+    with waiting("comparing the realm with the files, and looking for weaknesses") as log:
+        findings = audit(settings, wait=options.wait, log=log)
     if options.json:
         print_json({"realm": settings.realm, **findings.json()}, sys.stdout)
     else:
@@ -82,15 +77,17 @@ def _check(options: Namespace, environ: Mapping[str, str]) -> int:
     return 0 if findings.clean else _DRIFTED
 
 
-def _prune(options: Namespace, environ: Mapping[str, str]) -> int:
+def _prune(options: BootstrapOptions, environ: Mapping[str, str]) -> int:
     settings = KeycloakSettings.load(environ, "apply" if options.delete else "check")
     say = line_printer(sys.stdout)
-    session = AdminClient(settings, line_printer(sys.stderr))
-    session.log_in(options.wait)
+    rule = StalenessRule(time.time(), options.older_than, unused=options.unused)
     say(f"looking for clients that registered themselves, {describe_rule(options.older_than, unused=options.unused)}")
-    # Read all pages before deleting: deletions shift the offsets, so later pages would skip clients.
-    clients = list(self_registered(session))
-    found = list(stale_clients(session, clients, StalenessRule(time.time(), options.older_than, unused=options.unused)))
+    with waiting("reading clients and events") as log:
+        session = AdminClient(settings, log)
+        session.log_in(options.wait)
+        # Read all pages before deleting: deletions shift the offsets, so later pages would skip clients.
+        clients = list(self_registered(session))
+        found = list(stale_clients(session, clients, rule))
     for stale in found:
         say(f"- {stale.text}")
     of_all = f"of {len(clients)} that registered themselves"
@@ -106,7 +103,7 @@ def _prune(options: Namespace, environ: Mapping[str, str]) -> int:
     return 0
 
 
-def _token(options: Namespace, environ: Mapping[str, str]) -> int:
+def _token(options: BootstrapOptions, environ: Mapping[str, str]) -> int:
     settings = KeycloakSettings.load(environ, "apply")
     say = line_printer(sys.stderr)
     session = AdminClient(settings, say)
@@ -120,18 +117,19 @@ def _token(options: Namespace, environ: Mapping[str, str]) -> int:
     return 0
 
 
-def _hand_over(options: Namespace, environ: Mapping[str, str]) -> int:
+def _hand_over(options: BootstrapOptions, environ: Mapping[str, str]) -> int:
     settings = KeycloakSettings.load(environ)
     replace_bootstrap_admin(settings, wait=options.wait, log=line_printer(sys.stdout))
     return 0
 
 
-def _probe(options: Namespace, environ: Mapping[str, str]) -> int:
+def _probe(options: BootstrapOptions, environ: Mapping[str, str]) -> int:
     settings = KeycloakSettings.load(environ, "apply")
-    session = AdminClient(settings, line_printer(sys.stderr))
-    session.log_in(options.wait)
-    with create_client(PATIENCE) as http:
-        outcomes = probe(session, settings, http)
+    with waiting("probing the nine weaknesses") as log:
+        session = AdminClient(settings, log)
+        session.log_in(options.wait)
+        with create_client(PATIENCE) as http:
+            outcomes = probe(session, settings, http)
     if options.json:
         found = [{"id": outcome.id, "open": outcome.open, "observed": outcome.observed} for outcome in outcomes]
         print_json({"realm": settings.realm, "issuer": settings.server_url, "cases": found}, sys.stdout)

@@ -21,10 +21,10 @@ from mcp_idp.cli.bootstrap.keycloak.resources.groups import check_groups
 from mcp_idp.cli.bootstrap.keycloak.resources.realm import message_names
 from mcp_idp.cli.bootstrap.keycloak.resources.service_clients import CLIENT_CREDENTIALS
 from mcp_idp.cli.bootstrap.keycloak.resources.token_exchange import (
+    EXCHANGE_GRANT,
     check_upstreams,
     exchange_policy,
     exchange_profile,
-    without_exchange,
 )
 from mcp_idp.cli.bootstrap.keycloak.state.managed import ManagedState
 from mcp_idp.cli.bootstrap.keycloak.templates import load_client_policies_file, load_realm_file
@@ -130,7 +130,7 @@ class DesiredState:
             profiles.append(cimd_profile(registration, self.realm_file.client_uri_hosts))
             policies.append(cimd_policy(registration))
         if self.access.upstreams:
-            policies = [without_exchange(policy) for policy in policies]
+            policies = [without_grants(policy, {EXCHANGE_GRANT}) for policy in policies]
             profiles.append(exchange_profile())
             policies.append(exchange_policy(self.resource))
         return ClientPolicies(profiles, policies)

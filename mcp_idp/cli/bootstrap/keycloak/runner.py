@@ -22,13 +22,14 @@ from mcp_idp.cli.bootstrap.keycloak.realm_verification import (
     verify_cimd_announced,
 )
 from mcp_idp.cli.bootstrap.keycloak.resources.client_policies import ANNOUNCED
-from mcp_idp.cli.bootstrap.output import change_lines, count_noun, line_printer
+from mcp_idp.cli.bootstrap.output import change_lines, count_line, count_noun, line_printer
 from mcp_idp.cli.bootstrap.secret_file import get_or_create_secret, read_secret
 from mcp_idp.cli.bootstrap.verification import (
     create_client,
     run_verifications,
     server_metadata,
 )
+from mcp_idp.cli.common.launcher import as_launched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
 
 
-_USUAL_URL = "http://localhost:3000/mcp"  # the default of ./scripts/login
+_USUAL_URL = "http://localhost:3000/mcp"  # the default of `mcp-idp login`
 
 
 def print_now(line: str) -> None:
@@ -145,6 +146,20 @@ def compute_plan(settings: KeycloakSettings, *, wait: int, log: Callable[[str], 
     return full_plan(desired, actual)
 
 
+def plan_lines(settings: KeycloakSettings, changes: list[Change]) -> Iterator[str]:
+    """Yields a plan as lines: each change with its fields, then the number of changes.
+
+    Args:
+        settings: settings of the run.
+        changes: the plan, see `compute_plan`.
+    """
+    for change in changes:
+        yield from change_lines(change, members=True)
+    if changes and changes[0].object_label == f"realm {settings.realm}":
+        yield "note: Keycloak adds its own scopes and policies to a new realm; apply corrects those too"
+    yield count_line(changes)
+
+
 def _require_cimd_announced(settings: KeycloakSettings, http: httpx.Client) -> None:
     """Fails before anything is written if the registration profile needs a feature of Keycloak that is off.
 
@@ -180,7 +195,7 @@ def _summary(settings: KeycloakSettings) -> Iterator[str]:
     yield f"Account page:  {settings.server_url}/account"
     yield f"MCP server:    {settings.public_url}"
     usual = settings.public_url == _USUAL_URL
-    yield f"Next:          ./scripts/login{'' if usual else f' --url {settings.public_url}'}"
+    yield f"Next:          {as_launched('mcp-idp login')}{'' if usual else f' {settings.public_url}'}"
 
 
 def _server_credentials(settings: KeycloakSettings, *, keep: bool) -> ClientAuthentication:

@@ -15,6 +15,7 @@ from mcp_idp.cli.bootstrap.errors import ConfigError
 from mcp_idp.cli.bootstrap.keycloak.credential_loading import SecretSource, secret_sources
 from mcp_idp.cli.bootstrap.network_checks import _NOT_LOOPBACK, check_internal_url, on_loopback, require_production_safe
 from mcp_idp.cli.bootstrap.secret_file import read_secret
+from mcp_idp.cli.common.installation import provider_files
 from mcp_idp.config.client_signing_key import ClientSigningKey, InvalidClientKey
 from mcp_idp.config.env import SettingsError
 
@@ -145,7 +146,7 @@ def _read(env: EnvReader, account: str | None) -> KeycloakSettings:
         client_signs=_uses_private_key_jwt(env),
         client_key=_client_key(env),
         accounts=Path(accounts) if accounts else None,
-        provider_folder=source.parent / "keycloak",
+        provider_folder=provider_files(source, "keycloak"),
         service_client_secrets=secret_sources(env, access),
         access=access,
         in_container=env.get_bool("RUNNING_IN_CONTAINER"),

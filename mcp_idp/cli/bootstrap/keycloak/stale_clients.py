@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from mcp_idp.cli.bootstrap.errors import ConfigError, ProviderRequestError
 from mcp_idp.cli.bootstrap.keycloak.state.managed import is_managed
-from mcp_idp.cli.bootstrap.output import count_noun, printable
+from mcp_idp.cli.bootstrap.output import count_noun
+from mcp_idp.cli.common.console import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -29,7 +29,7 @@ async def check_login(case: CheckContext) -> list[Finding]:
     """Reports the error of a requested login that returned no token."""
     if case.failure is None:
         return []
-    fix = "; ".join(case.failure.advice) or "scripts/login shows each step"
+    fix = "; ".join(case.failure.advice) or "mcp-idp login shows each step"
     return [NO_LOGIN.finding(case.failure.message, fix)]
 
 

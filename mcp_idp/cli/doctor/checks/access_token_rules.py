@@ -125,7 +125,7 @@ INACTIVE = Rule(
     source="RFC 7662 section 2.2",
 )
 NOT_EVALUATED = Rule(
-    name="token_not_judged",
+    name="token_unchecked",
     severity=Severity.WARNING,
     title="the token could not be validated from here",
     why="verifying its signature requires the provider's keys",
@@ -153,7 +153,7 @@ NO_SCOPE = Rule(
     reports=("keycloak/keycloak#43654", "laravel/mcp#258"),
 )
 SERVER_DISAGREES = Rule(
-    name="token_refused_anyhow",
+    name="token_rejected",
     severity=Severity.ERROR,
     title="the server rejects a token that these rules accept",
     why="its settings differ from what it advertises, or it has additional rules",
@@ -210,7 +210,7 @@ FIX_BY_REASON: Mapping[TokenErrorReason, tuple[Rule, str]] = {
         AUDIENCE,
         (
             "Keycloak: put an audience mapper with the server's exact URL on a scope that the client requests (here: "
-            "scripts/bootstrap_idp.py apply), and assign the role that grants the scope to the user; elsewhere: make "
+            "mcp-idp bootstrap apply), and assign the role that grants the scope to the user; elsewhere: make "
             "the URL an API or resource of the provider, or set JWT_AUDIENCE to the identifier it writes"
         ),
     ),

@@ -47,7 +47,7 @@ IN_QUERY = Rule(
 
 def bogus_token() -> str:
     """Returns a token that has the form of a signed JWT, but that nobody issued."""
-    parts = (b'{"alg":"RS256","typ":"at+jwt","kid":"scripts-doctor"}', b'{"sub":"scripts/doctor"}', b"made up" * 36)
+    parts = (b'{"alg":"RS256","typ":"at+jwt","kid":"mcp-idp-doctor"}', b'{"sub":"mcp-idp doctor"}', b"made up" * 36)
     return ".".join(urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
 
 

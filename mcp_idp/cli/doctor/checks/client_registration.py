@@ -33,7 +33,7 @@ _HINTS = {
     "invalid origin": "Keycloak, policy Allowed Registration Web Origins: list the origin of the page",
     "https required": "use https for the provider, or set the realm's sslRequired to external",
 }
-_BOOTSTRAP = "or let the bootstrap set it: registration.profile in access.yaml, then scripts/bootstrap_idp.py apply"
+_BOOTSTRAP = "or let the bootstrap set it: registration.profile in access.yaml, then mcp-idp bootstrap apply"
 
 
 def advice(reason: str, *, keycloak: bool) -> str:
@@ -78,7 +78,7 @@ NO_PUBLIC_CLIENTS = Rule(
     ),
 )
 REFUSED = Rule(
-    name="registration_refused",
+    name="registration_rejected",
     severity=Severity.ERROR,
     title="the provider rejects every registration that was tried",
     why="users cannot log in with clients that register themselves",
@@ -86,7 +86,7 @@ REFUSED = Rule(
     reports=("opensearch-project/opensearch-mcp-server-py#227", "OpenLiberty/open-liberty#35062", "evoila/meho#911"),
 )
 SOME_REFUSED = Rule(
-    name="client_refused",
+    name="client_rejected",
     severity=Severity.WARNING,
     title="the provider rejects the registration of this client",
     why="users of that client cannot log in",

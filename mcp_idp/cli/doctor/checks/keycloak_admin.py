@@ -18,7 +18,7 @@ DRIFT = Rule(
     reports=("keycloak/keycloak#41526", "keycloak/keycloak#43654", "agentic-community/mcp-gateway-registry#1132"),
 )
 WEAKNESS = Rule(
-    name="provider_hole",
+    name="provider_weakness",
     severity=Severity.ERROR,
     title="the provider has a known weakness",
     why="someone without an account or without the role can get a token that the server accepts",
@@ -50,7 +50,7 @@ async def check_drift(case: CheckContext) -> list[Finding]:
         return []
     result = await case.look_inside()
     if result.fault:
-        fix = "set KEYCLOAK_ADMIN_CLIENT_ID and KEYCLOAK_ADMIN_CLIENT_SECRET_FILE as for scripts/bootstrap_idp.py check"
+        fix = "set KEYCLOAK_ADMIN_CLIENT_ID and KEYCLOAK_ADMIN_CLIENT_SECRET_FILE as for mcp-idp bootstrap check"
         return [ADMIN_UNAVAILABLE.finding(result.fault, fix)]
     found = [WEAKNESS.finding(f"{name}: {what}", fix) for name, what, fix in result.weaknesses]
     if result.drift:
@@ -58,7 +58,7 @@ async def check_drift(case: CheckContext) -> list[Finding]:
         more = f" and {len(result.drift) - _MAX_NAMES} more" if len(result.drift) > _MAX_NAMES else ""
         found.insert(
             0,
-            DRIFT.finding(f"{names}{more}", "run scripts/bootstrap_idp.py plan to see all of it, and apply to fix it"),
+            DRIFT.finding(f"{names}{more}", "run mcp-idp bootstrap plan to see all of it, and apply to fix it"),
         )
     return found
 
@@ -69,9 +69,9 @@ async def check_probe(case: CheckContext) -> list[Finding]:
         return []
     probed = await case.probe(case.issuer)
     if probed.fault:
-        fix = "set OAUTH_SERVER_URL and KEYCLOAK_ADMIN_CLIENT_… as for scripts/bootstrap_idp.py probe, as its owner"
+        fix = "set OAUTH_SERVER_URL and KEYCLOAK_ADMIN_CLIENT_… as for mcp-idp bootstrap probe, as its owner"
         return [NOT_PROBED.finding(probed.fault, fix)]
-    fix = "run scripts/bootstrap_idp.py check to see what closes it: apply, or a start option of Keycloak"
+    fix = "run mcp-idp bootstrap check to see what closes it: apply, or a start option of Keycloak"
     return [EXPLOITABLE.finding(f"{name}: {observed}", fix) for name, observed in probed.open]
 
 

@@ -44,7 +44,7 @@ REDIRECTED = Rule(
     ),
 )
 HOST_REFUSED = Rule(
-    name="host_refused",
+    name="host_rejected",
     severity=Severity.ERROR,
     title="the server rejects its public host name",
     why="it treats requests for a host that it is not configured with as DNS rebinding",
@@ -142,7 +142,7 @@ def _no_response(case: CheckContext, reply: HttpResult) -> Finding:
         )
         return CERTIFICATE.finding(f"{case.url}: {reply.detail}", helps)
     start = (
-        "docker compose up --wait, or ./scripts/demo --keep"
+        "docker compose up --wait, or mcp-idp demo --keep"
         if is_loopback(case.host)
         else "check that it runs and is reachable from here"
     )

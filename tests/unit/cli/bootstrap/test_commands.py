@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from mcp_idp.access.policy import AccessFileError, load_access
-from mcp_idp.cli.bootstrap import cli as bootstrap_cli
+from mcp_idp.cli.app import run
 from mcp_idp.cli.bootstrap.changes import Change, FieldDiff, field_diff
 from mcp_idp.cli.bootstrap.errors import ConfigError
 from mcp_idp.cli.bootstrap.keycloak.client_authentication import ClientAuthentication
@@ -19,7 +19,8 @@ from mcp_idp.cli.bootstrap.keycloak.credential_loading import SecretSource, publ
 from mcp_idp.cli.bootstrap.keycloak.resources.client_policies import merge
 from mcp_idp.cli.bootstrap.keycloak.stale_clients import describe_rule
 from mcp_idp.cli.bootstrap.keycloak.state.managed import STATE_ATTRIBUTE, ManagedState, is_managed
-from mcp_idp.cli.bootstrap.output import change_lines, count_line, format_value, line_printer, printable
+from mcp_idp.cli.bootstrap.output import change_lines, count_line, format_value, line_printer
+from mcp_idp.cli.common.console import printable
 from mcp_idp.config.client_signing_key import ClientSigningKey
 
 if TYPE_CHECKING:
@@ -43,16 +44,14 @@ ROOT = Path(__file__).parents[4]
 def test_invalid_command_line_arguments_are_rejected(
     words: list[str], code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as ended:
-        bootstrap_cli.main(words)
-    assert ended.value.code == code
+    assert run(["bootstrap", *words]) == code
     assert capsys.readouterr().out or code
 
 
 def test_a_command_that_a_provider_does_not_have_is_rejected_with_those_it_has(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert bootstrap_cli.main(["render"]) == 2
+    assert run(["bootstrap", "render"]) == 2
     assert "its commands are plan, apply, check, prune, token, hand-over" in capsys.readouterr().err
 
 
@@ -60,14 +59,14 @@ def test_a_command_that_a_provider_does_not_have_is_rejected_with_those_it_has(
 def test_a_command_that_a_provider_does_not_have_is_reported_in_one_line(
     words: list[str], provider: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OAUTH_PROVIDER", provider)  # as the compose file of Dex sets it
-    assert bootstrap_cli.main(words) == 2
+    monkeypatch.setenv("OAUTH_PROVIDER", provider)  # what the compose file of Dex sets
+    assert run(["bootstrap", *words]) == 2
     message = "bootstrap: --provider dex has no command prune; its commands are plan, render, apply, check\n"
     assert capsys.readouterr().err == message
 
 
 def test_a_name_chosen_by_a_client_moves_no_cursor() -> None:
-    assert printable("\x1b[2J\u202eevil\n") == "\\x1b[2J\\u202eevil\\n"
+    assert printable("\x1b[2J\u202eevil\nline") == "\\x1b[2J\\u202eevil line"
     assert format_value("\x07") == "\\x07"
     assert "\x1b" not in "".join(change_lines(Change("client \x1b[31m", "create", "POST", ())))
     screen = io.StringIO()

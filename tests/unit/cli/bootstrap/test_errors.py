@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mcp_idp.cli.bootstrap import cli as bootstrap_cli
+from mcp_idp.cli.app import run
 from mcp_idp.cli.bootstrap.errors import ConfigError
 from mcp_idp.cli.bootstrap.verification import create_client
 from tests.support.compose_stack import free_port
@@ -60,7 +60,7 @@ def test_a_mistake_is_one_line_that_says_what_to_change(
         }
         for name, value in granted.items():
             monkeypatch.setenv(name, value)
-        assert bootstrap_cli.main([command, "--wait", "0"]) == code
+        assert run(["bootstrap", command, "--wait", "0"]) == code
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("bootstrap: ")
     assert message in line
@@ -96,7 +96,7 @@ def test_an_empty_or_ambiguous_file_is_reported_with_its_line(
     monkeypatch.setenv("ACCESS_FILE", str(tmp_path / "access.yaml"))
     monkeypatch.setenv("KEYCLOAK_ADMIN_CLIENT_SECRET", "s" * 43)
     words = ["--provider", "dex", "plan"] if name.startswith("dex/") else ["apply", "--wait", "0"]
-    assert bootstrap_cli.main(words) == 2
+    assert run(["bootstrap", *words]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert str(tmp_path / name) in line
     assert message in line

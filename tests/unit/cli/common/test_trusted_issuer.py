@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mcp_idp.cli.app import run
 from mcp_idp.cli.common.errors import ProviderError
 from mcp_idp.cli.common.trusted_issuer import check_issuer, origin, own_issuer
-from mcp_idp.cli.doctor import cli as doctor
-from mcp_idp.cli.login import cli as login
-from mcp_idp.cli.token import cli as token
 from tests.support.fake_mcp_server import PASSWORD, Fake, fake_for_a_program, fake_login
 
 if TYPE_CHECKING:
@@ -19,9 +17,9 @@ if TYPE_CHECKING:
 
 _ADA = ["--headless", "--user", "ada"]
 PROGRAMS: dict[str, Callable[[str], int]] = {
-    "login": lambda url: login.main(["--url", url, *_ADA]),
-    "token": lambda url: token.main(["--url", url, *_ADA]),
-    "doctor": lambda url: doctor.main([url, "--login", *_ADA]),
+    "login": lambda url: run(["login", "--url", url, *_ADA]),
+    "token": lambda url: run(["token", "--url", url, *_ADA]),
+    "doctor": lambda url: run(["doctor", url, "--login", *_ADA]),
 }
 RESOURCE, PROVIDER = "/.well-known/oauth-protected-resource/mcp", "/.well-known/oauth-authorization-server"
 
@@ -143,7 +141,7 @@ def test_metadata_that_only_claims_to_be_the_provider_s_is_not_requested(own: Fa
         {},
     )  # without metadata, clients use /authorize, /token and /register of the server
     assert PROGRAMS["login"](hostile.resource) == 4
-    assert login.main(["--url", hostile.resource, *_ADA, "--client-id", "known"]) == 4
+    assert run(["login", "--url", hostile.resource, *_ADA, "--client-id", "known"]) == 4
     assert saw_nothing(hostile, own)
 
 
@@ -157,7 +155,7 @@ def test_metadata_of_a_provider_is_not_mistaken_for_the_server_s(own: Fake, host
         hostile, issuer=evil, authorization_endpoint=f"{own.url}/authorization"
     )
     options = [] if registered else ["--client-id", "known"]
-    assert login.main(["--url", hostile.resource, *_ADA, *options]) == 4
+    assert run(["login", "--url", hostile.resource, *_ADA, *options]) == 4
     assert saw_nothing(hostile, own)
 
 
@@ -193,9 +191,7 @@ def test_an_issuer_that_is_no_url_is_a_wrong_command_line(
     program: str, value: str, own: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OAUTH_SERVER_URL", value)
-    with pytest.raises(SystemExit) as ended:
-        PROGRAMS[program](own.resource)
-    assert ended.value.code == 2
+    assert PROGRAMS[program](own.resource) == 2
     assert saw_nothing(own)
 
 
@@ -207,13 +203,11 @@ def test_a_secret_follows_the_same_rule(
     path.write_text("s3cret-of-ours\n")
     own.responses["/token"] = hostile.responses["/token"] = (200, {"access_token": "the-token"})
     arguments = ["--url", hostile.resource, "--client-id", "nightly", "--client-secret-file", str(path)]
-    assert token.main(arguments) == 4
+    assert run(["token", *arguments]) == 4
     assert f"the secret is for the provider {own.url}, but the server names {hostile.url}" in capsys.readouterr().err
-    assert token.main([*arguments, "--issuer", hostile.url]) == 0
+    assert run(["token", *arguments, "--issuer", hostile.url]) == 0
     monkeypatch.setenv("OAUTH_SERVER_URL", "no-url")
-    with pytest.raises(SystemExit) as ended:
-        token.main(arguments)
-    assert ended.value.code == 2
+    assert run(["token", *arguments]) == 2
 
 
 @pytest.mark.requirement("login.trusted_issuer")

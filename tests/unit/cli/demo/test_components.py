@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from mcp_idp.access.policy import load_access
-from mcp_idp.cli.demo.cli import build_parser, main
+from mcp_idp.cli.app import run
 from mcp_idp.cli.demo.nanoidp_config import ROLES_CLAIM, settings_document, write_access, write_provider
 from mcp_idp.cli.demo.ports import PortTaken, is_free, pick_port
 from mcp_idp.cli.demo.processes import ProcessFailed, ProcessGroup, SignalGuard, with_parent_death_signal
@@ -85,9 +85,7 @@ def test_a_default_port_in_use_is_replaced_and_a_chosen_one_rejected(capsys: pyt
         assert pick_port(None, port, "--port") != port
         with pytest.raises(PortTaken, match=f"port {port} is in use: choose another with --port"):
             pick_port(port, 3000, "--port")
-        with pytest.raises(SystemExit) as stopped:
-            main(["--port", str(port)])
-    assert stopped.value.code == 2
+        assert run(["demo", "--port", str(port)]) == 2
     assert "is in use" in capsys.readouterr().err
 
 
@@ -184,9 +182,7 @@ def test_differences_to_keycloak_are_reported_for_this_user() -> None:
 
 
 def test_the_same_port_for_both_is_called_the_same(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        main(["--port", "3456", "--idp-port", "3456"])
-    assert stopped.value.code == 2
+    assert run(["demo", "--port", "3456", "--idp-port", "3456"]) == 2
     assert "--port and --idp-port are the same, 3456" in capsys.readouterr().err
 
 
@@ -216,7 +212,8 @@ def test_elsewhere_a_command_is_started_as_it_is() -> None:
     assert with_parent_death_signal(["/bin/true", "x"], "darwin") == ["/bin/true", "x"]
 
 
-def test_the_example_names_other_users_than_the_default() -> None:
-    output = build_parser(list(ACCESS.demo_users)).format_help()
-    assert "(default: reader)" in output
+def test_the_example_names_other_users_than_the_default(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["demo", "--help"]) == 0
+    output = capsys.readouterr().out
+    assert next(iter(ACCESS.demo_users)) == "reader"
     assert "--user writer     as another user" in output

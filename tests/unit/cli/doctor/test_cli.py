@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mcp_idp.cli.doctor.cli import main
+from mcp_idp.cli.app import run
 from tests.support.certificates import certificate
 from tests.support.fake_mcp_server import Fake, fake_for_a_program
 from tests.support.http_server import Handler, listening
@@ -39,7 +39,7 @@ def document_in(output: str) -> dict[str, Any]:
 
 
 def test_findings_are_exit_code_1_and_one_json_object(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([fake.resource, "--json"]) == 1
+    assert run(["doctor", fake.resource, "--json"]) == 1
     document = report(capsys)
     assert document["healthy"] is False
     names = [finding["finding"] for finding in document["findings"]]
@@ -53,15 +53,15 @@ def test_findings_are_exit_code_1_and_one_json_object(fake: Fake, capsys: pytest
 
 
 def test_nothing_there_is_exit_code_3(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["http://localhost:1/mcp", "--json"]) == 3
+    assert run(["doctor", "http://localhost:1/mcp", "--json"]) == 3
     assert [finding["finding"] for finding in report(capsys)["findings"]] == ["unreachable"]
 
 
 def test_an_unknown_host_name_is_exit_code_3(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["http://no-such-host.invalid/mcp"]) == 3
-    output = capsys.readouterr().out
-    assert "ERROR  nothing answers at the server's URL" in output
-    assert "not checked, blocked by findings of 'reach'" in output
+    assert run(["doctor", "http://no-such-host.invalid/mcp"]) == 3
+    told = capsys.readouterr().out
+    assert "ERROR  nothing answers at the server's URL" in told
+    assert "not checked, blocked by findings of 'reach'" in told
 
 
 @pytest.mark.parametrize(
@@ -71,9 +71,7 @@ def test_an_unknown_host_name_is_exit_code_3(fake: Fake, capsys: pytest.CaptureF
 def test_a_wrong_command_line_is_exit_code_2(
     fake: Fake, arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    assert ended.value.code == 2
+    assert run(["doctor", *arguments]) == 2
     assert "eyJ.a.b" not in capsys.readouterr().err
 
 
@@ -84,7 +82,7 @@ def test_the_token_on_standard_input_is_evaluated_and_not_printed(
     monkeypatch.setattr("sys.stdin", io.StringIO(f"Bearer {fake.token}\n"))
     # A hostile server: its rejections echo the request.
     fake.error = {"error": f"invalid_token {fake.token}"}
-    assert main([fake.resource, "--token", "-", *options]) == 1
+    assert run(["doctor", fake.resource, "--token", "-", *options]) == 1
     output = "".join(capsys.readouterr())
     assert "the token's lifetime is longer than the server accepts" in output
     assert fake.token not in output
@@ -92,7 +90,7 @@ def test_the_token_on_standard_input_is_evaluated_and_not_printed(
 
 def test_a_login_obtains_the_token_that_is_evaluated(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     fake.management = {"registration_client_uri": f"{fake.url}/clients/1", "registration_access_token": "rat"}
-    assert main([fake.resource, "--login", "--headless", "--user", "ada", "--json"]) == 1
+    assert run(["doctor", fake.resource, "--login", "--headless", "--user", "ada", "--json"]) == 1
     captured = capsys.readouterr()
     assert "token_lifetime" in [finding["finding"] for finding in document_in(captured.out)["findings"]]
     assert fake.removals == [("/clients/1", "Bearer rat")]
@@ -101,7 +99,7 @@ def test_a_login_obtains_the_token_that_is_evaluated(fake: Fake, capsys: pytest.
 
 def test_a_failed_login_is_examined_all_the_same(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     fake.responses["/.well-known/oauth-authorization-server"] = (200, {"issuer": "http://other.example/"})
-    assert main([fake.resource, "--login", "--headless", "--user", "ada", "--json"]) == 1
+    assert run(["doctor", fake.resource, "--login", "--headless", "--user", "ada", "--json"]) == 1
     names = [finding["finding"] for finding in report(capsys)["findings"]]
     assert names.index("other_issuer") < names.index("login_failed")
 
@@ -112,7 +110,7 @@ def test_no_text_of_a_server_steers_the_terminal(
 ) -> None:
     path = "/.well-known/oauth-protected-resource/mcp"
     fake.responses[path] = (200, {"resource": STEERING, "authorization_servers": [STEERING]})
-    assert main([fake.resource, *options]) == 1
+    assert run(["doctor", fake.resource, *options]) == 1
     output = capsys.readouterr().out
     assert [c for c in output if c != "\n" and not c.isprintable()] == []
     assert "owned" in output
@@ -124,7 +122,7 @@ def test_no_text_of_a_provider_steers_the_terminal(
     fake: Fake, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
 ) -> None:
     fake.responses["/registration"] = (403, {"error": "x", "error_description": STEERING})
-    assert main([fake.resource, "--register", *options]) == 1
+    assert run(["doctor", fake.resource, "--register", *options]) == 1
     output = capsys.readouterr().out
     assert [c for c in output if c != "\n" and not c.isprintable()] == []
     assert "owned" in output
@@ -154,7 +152,7 @@ def test_a_bad_certificate_is_explained(
     if trusted:
         monkeypatch.setenv("SSL_CERT_FILE", str(pem))
     with listening(Handler, certificate=pem) as port:
-        assert main([f"https://localhost:{port}/mcp", "--json"]) == 3
+        assert run(["doctor", f"https://localhost:{port}/mcp", "--json"]) == 3
     (finding,) = report(capsys)["findings"]
     assert finding["finding"] == "certificate"
     assert advice in finding["fix"]

@@ -52,9 +52,8 @@ def test_the_registration_is_removed_after_success_and_failure(
     assert KEY not in output
 
 
-@pytest.mark.requirement("login.deregistration")
 def test_the_registration_is_removed_after_ctrl_c(fake: Fake) -> None:
-    command = [sys.executable, "-m", "mcp_idp.cli.login", "--url", fake.resource, "--no-browser"]
+    command = [sys.executable, "-m", "mcp_idp.cli", "login", "--url", fake.resource, "--no-browser"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert any("waiting for the login" in line for line in process.stdout)
@@ -201,5 +200,4 @@ def test_a_command_works_through_links_from_any_directory(tmp_path: Path, comman
         command = [os.path.relpath(start, elsewhere), "--help"]
         command[0] = command[0] if "/" in command[0] else f"./{command[0]}"
         ran = subprocess.run(command, cwd=elsewhere, capture_output=True, text=True, check=True)
-        module = {"login": "mcp_idp.cli.login", "demo": "mcp_idp.cli.demo"}[command_name]
-        assert ran.stdout.strip() == f"{home.resolve()}|-m {module} --help"
+        assert ran.stdout.strip() == f"{home.resolve()}|-m mcp_idp.cli {command_name} --help"

@@ -24,10 +24,11 @@ from mcp_idp.cli.common.token_summary import (
     roles,
     scopes,
 )
-from mcp_idp.cli.login.cli import build_parser, login_options
+from mcp_idp.cli.login.cli import join_calls, login_options
 from mcp_idp.cli.login.form_login import Cookies
 from mcp_idp.cli.login.granted_scopes import describe_missing, missing_scopes
 from mcp_idp.cli.login.html_forms import read_page
+from mcp_idp.cli.login.options import LoginArguments
 
 PROVIDER = "http://localhost:8080/login"
 ACCESS = AccessPolicy.model_validate(
@@ -212,23 +213,38 @@ def test_what_is_implied_or_shows_otherwise_is_granted() -> None:
 @pytest.mark.parametrize(
     ("option", "variables", "url"),
     [
-        ([], {}, "http://localhost:3000/mcp"),
-        ([], {"MCP_PORT": "3100"}, "http://localhost:3100/mcp"),
-        ([], {"MCP_PORT": "3100", "MCP_PUBLIC_URL": "https://a.example/mcp"}, "https://a.example/mcp"),
-        (["--url", "https://b.example/mcp"], {"MCP_PORT": "x"}, "https://b.example/mcp"),
+        (None, {}, "http://localhost:3000/mcp"),
+        (None, {"MCP_PORT": "3100"}, "http://localhost:3100/mcp"),
+        (None, {"MCP_PORT": "3100", "MCP_PUBLIC_URL": "https://a.example/mcp"}, "https://a.example/mcp"),
+        ("https://b.example/mcp", {"MCP_PORT": "x"}, "https://b.example/mcp"),
     ],
 )
 def test_the_server_is_the_one_named_else_the_compose_files(
-    option: list[str], variables: dict[str, str], url: str
+    option: str | None, variables: dict[str, str], url: str
 ) -> None:
-    assert login_options(build_parser().parse_args(option), variables).url == url
-    assert "MCP_PORT" in build_parser().format_help()
+    assert login_options(LoginArguments(url=option), variables).url == url
+
+
+@pytest.mark.parametrize(
+    ("words", "joined"),
+    [
+        (["--call", "greet"], ["--call", '["greet"]']),
+        (["--call", "greet", "name=Ada", "--json"], ["--call", '["greet", "name=Ada"]', "--json"]),
+        (["--call", "a", "--call", "b", "n=-1"], ["--call", '["a"]', "--call", '["b", "n=-1"]']),
+        (["URL", "--call", "a"], ["URL", "--call", '["a"]']),
+        (["--call", "--json"], ["--call", "--json"]),
+        (["--call"], ["--call"]),
+        (["--call=a"], ["--call=a"]),
+    ],
+)
+def test_a_call_takes_the_words_up_to_the_next_option(words: list[str], joined: list[str]) -> None:
+    assert join_calls(words) == joined
 
 
 @pytest.mark.parametrize("port", ["x", "0", "65536", "127.0.0.1:3000"])
 def test_a_port_that_is_none_is_rejected_by_name(port: str) -> None:
     with pytest.raises(ValueError, match="MCP_PORT"):
-        login_options(build_parser().parse_args([]), {"MCP_PORT": port})
+        login_options(LoginArguments(), {"MCP_PORT": port})
 
 
 def test_a_user_without_a_name_gets_none() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mcp_idp.cli.login.cli import main
+from mcp_idp.cli.app import run
 from tests.support.fake_mcp_server import Fake, fake_for_a_program, log_in
 
 if TYPE_CHECKING:
@@ -58,9 +58,9 @@ def test_a_rejected_token_is_not_fetched_a_second_time(fake: Fake) -> None:
 
 
 def test_an_unreachable_url_ends_with_3(capsys: pytest.CaptureFixture[str], fake: Fake) -> None:
-    assert main(["--url", "http://127.0.0.1:1/mcp"]) == 3
+    assert run(["login", "--url", "http://127.0.0.1:1/mcp"]) == 3
     assert "does not answer" in capsys.readouterr().err
-    assert main(["--url", f"{fake.url}/.well-known/oauth-authorization-server"]) == 3
+    assert run(["login", "--url", f"{fake.url}/.well-known/oauth-authorization-server"]) == 3
 
 
 @pytest.mark.parametrize(
@@ -124,13 +124,11 @@ def test_a_tool_that_is_not_there_ends_with_7(fake: Fake, capsys: pytest.Capture
     ],
 )
 def test_a_wrong_command_line_ends_with_2(arguments: list[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        main(arguments)
-    assert stopped.value.code == 2
+    assert run(["login", *arguments]) == 2
 
 
 def test_ctrl_c_while_waiting_for_the_user_ends_with_130_and_no_traceback(fake: Fake) -> None:
-    command = [sys.executable, "-m", "mcp_idp.cli.login", "--url", fake.resource, "--no-browser"]
+    command = [sys.executable, "-m", "mcp_idp.cli", "login", "--url", fake.resource, "--no-browser"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert any("waiting for the login" in line for line in process.stdout)
@@ -141,7 +139,7 @@ def test_ctrl_c_while_waiting_for_the_user_ends_with_130_and_no_traceback(fake: 
 
 
 def test_a_closed_output_stops_the_printing_and_not_the_login(fake: Fake) -> None:
-    command = [sys.executable, "-m", "mcp_idp.cli.login", "--url", fake.resource, "--headless", "--user", "ada"]
+    command = [sys.executable, "-m", "mcp_idp.cli", "login", "--url", fake.resource, "--headless", "--user", "ada"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stderr is not None

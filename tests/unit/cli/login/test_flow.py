@@ -25,7 +25,7 @@ def test_the_eight_steps_are_printed_in_order(fake: Fake, capsys: pytest.Capture
     steps = [line.split()[1] for line in output.splitlines() if line.startswith("STEP ")]
     assert steps == list("12345678")
     assert f"issued by   {fake.url}" in output
-    assert 'got   {"name": "ada"}' in output
+    assert 'response  {"name": "ada"}' in output
 
 
 def test_login_and_consent_are_submitted_as_a_browser_would(fake: Fake) -> None:

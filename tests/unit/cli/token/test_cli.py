@@ -13,6 +13,7 @@ import jwt
 import pytest
 
 from mcp_idp.access.policy import load_access
+from mcp_idp.cli.app import run
 from mcp_idp.cli.common.console import StepReporter
 from mcp_idp.cli.common.errors import LoginError
 from mcp_idp.cli.common.redaction import Redactor
@@ -20,10 +21,8 @@ from mcp_idp.cli.common.safe_http import SafeHttpClient
 from mcp_idp.cli.common.server_env import read_dotenv, server_environment
 from mcp_idp.cli.common.stdin_token import TokenInputError, read_token
 from mcp_idp.cli.doctor.context import CheckContext
-from mcp_idp.cli.inspect import cli as inspect_cli
 from mcp_idp.cli.inspect.evaluation import JWT_RULES, RULE_DESCRIPTIONS, evaluate_token
 from mcp_idp.cli.inspect.offline_verifier import StaticJwksTransport, open_verifiers
-from mcp_idp.cli.token import cli
 from mcp_idp.cli.token.grants import DEVICE_GRANT, DeviceFlowUnavailable, GrantRunner
 from mcp_idp.config.client_signing_key import ClientSigningKey
 from mcp_idp.config.settings import Settings
@@ -127,7 +126,7 @@ def key_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def inspect(monkeypatch: pytest.MonkeyPatch, text: str, *arguments: str) -> int:
     monkeypatch.setattr("sys.stdin", io.StringIO(text))
-    return inspect_cli.main(["--env-file", "there-is-none", *arguments])
+    return run(["inspect", "--env-file", "there-is-none", *arguments])
 
 
 FRESH: dict[str, Any] = {
@@ -161,7 +160,7 @@ def test_nothing_in_a_token_steers_the_terminal(
 
 
 def test_a_token_as_an_argument_is_rejected(key_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert inspect_cli.main(["eyJ.a.b"]) == 2
+    assert run(["inspect", "eyJ.a.b"]) == 2
     output = "".join(capsys.readouterr())
     assert "process list" in output
     assert "eyJ.a.b" not in output
@@ -261,7 +260,7 @@ def test_the_token_stands_alone_on_standard_output(
     fake: Fake, capsys: pytest.CaptureFixture[str], *, accepted: bool
 ) -> None:
     fake.accepts_token = accepted  # irrelevant here
-    assert cli.main(["--url", fake.resource, "--headless", "--user", "ada"]) == 0
+    assert run(["token", "--url", fake.resource, "--headless", "--user", "ada"]) == 0
     captured = capsys.readouterr()
     assert captured.out == f"{fake.token}\n"
     assert "STEP 7" in captured.err
@@ -269,15 +268,14 @@ def test_the_token_stands_alone_on_standard_output(
     assert fake.removals == [("/c/1", "Bearer the-rat")]
 
 
-@pytest.mark.requirement("token.deregistration")
 def test_the_registration_is_kept_on_request(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["--url", fake.resource, "--headless", "--user", "ada", "--keep"]) == 0
+    assert run(["token", "--url", fake.resource, "--headless", "--user", "ada", "--keep"]) == 0
     assert fake.removals == []
 
 
 def test_without_a_login_there_is_no_token(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     fake.requires_login = False
-    assert cli.main(["--url", fake.resource, "--headless", "--user", "ada"]) == 5
+    assert run(["token", "--url", fake.resource, "--headless", "--user", "ada"]) == 5
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "requires no login" in captured.err
@@ -285,11 +283,11 @@ def test_without_a_login_there_is_no_token(fake: Fake, capsys: pytest.CaptureFix
 
 def test_a_fault_during_the_login_is_reported_as_a_finding(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     fake.responses["/.well-known/oauth-authorization-server"] = (200, {"issuer": "http://other.example/"})
-    assert cli.main(["--url", fake.resource, "--flow", "device"]) == 4
+    assert run(["token", "--url", fake.resource, "--flow", "device"]) == 4
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "issuer differs" in captured.err
-    assert "scripts/doctor" in captured.err
+    assert "mcp-idp doctor" in captured.err
 
 
 @pytest.mark.requirement("token.client_credentials")
@@ -299,9 +297,7 @@ def test_a_secret_that_is_not_there_is_a_wrong_command_line(fake: Fake, tmp_path
     if content is not None:
         path.write_text(content)
     for arguments in (["--client-id", "x"], []):
-        with pytest.raises(SystemExit) as ended:
-            cli.main(["--url", fake.resource, "--client-secret-file", str(path), *arguments])
-        assert ended.value.code == 2
+        assert run(["token", "--url", fake.resource, "--client-secret-file", str(path), *arguments]) == 2
 
 
 @pytest.mark.requirement("token.client_credentials")
@@ -313,10 +309,10 @@ def test_a_server_does_not_choose_who_sees_a_secret(
     arguments = ["--url", fake.resource, "--client-id", "nightly", "--client-secret-file", str(path)]
     fake.responses["/token"] = (200, {"access_token": "the-token"})
     monkeypatch.setenv("OAUTH_SERVER_URL", "https://login.example.com/")
-    assert cli.main(arguments) == 4
+    assert run(["token", *arguments]) == 4
     assert "nothing was sent" in capsys.readouterr().err
     monkeypatch.setenv("OAUTH_SERVER_URL", fake.url)
-    assert cli.main(arguments) == 0
+    assert run(["token", *arguments]) == 0
     captured = capsys.readouterr()
     assert captured.out == "the-token\n"
     assert "s3cret-of-ours" not in captured.err
@@ -483,6 +479,4 @@ def test_a_key_and_a_secret_at_once_or_no_key_are_a_wrong_command_line(fake: Fak
     (tmp_path / "file").write_text("no key")
     one = ["--client-key-file", str(tmp_path / "file")]
     for arguments in (one, [*one, "--client-id", "x"], [*one, "--client-id", "x", "--client-secret-file", one[1]]):
-        with pytest.raises(SystemExit) as ended:
-            cli.main(["--url", fake.resource, *arguments])
-        assert ended.value.code == 2
+        assert run(["token", "--url", fake.resource, *arguments]) == 2

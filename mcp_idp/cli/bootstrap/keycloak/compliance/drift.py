@@ -15,8 +15,10 @@ from mcp_idp.cli.bootstrap.keycloak.planner import full_plan
 from mcp_idp.cli.bootstrap.keycloak.realm_verification import enabled_native_endpoints
 from mcp_idp.cli.bootstrap.keycloak.runner import load_states
 from mcp_idp.cli.bootstrap.keycloak.stale_clients import all_clients
-from mcp_idp.cli.bootstrap.output import count_noun, field_json, format_value, printable
+from mcp_idp.cli.bootstrap.output import count_noun, field_json, format_value
 from mcp_idp.cli.bootstrap.verification import create_client
+from mcp_idp.cli.common.console import printable
+from mcp_idp.cli.common.launcher import as_launched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,7 +65,7 @@ class AuditReport:
         yield (
             "no changes, no weaknesses"
             if self.clean
-            else f"{count}: `bootstrap_idp.py plan` shows what apply would change"
+            else f"{count}: `{as_launched('mcp-idp bootstrap plan')}` shows what apply would change"
         )
 
     def json(self) -> dict[str, object]:

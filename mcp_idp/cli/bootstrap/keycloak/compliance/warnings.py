@@ -27,6 +27,7 @@ from mcp_idp.cli.bootstrap.keycloak.resources.service_clients import CLIENT_CRED
 from mcp_idp.cli.bootstrap.keycloak.state.groups import unmanaged_groups_granting
 from mcp_idp.cli.bootstrap.output import join_first
 from mcp_idp.cli.bootstrap.verification import Advisory
+from mcp_idp.cli.common.launcher import as_launched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,7 +106,7 @@ def warnings_of(
     if len(clients) >= maximum * _NEARLY_FULL:
         yield (
             f"the realm has {len(clients)} clients, and registration stops at {maximum}: "
-            "`bootstrap_idp.py prune` lists the unused ones"
+            f"`{as_launched('mcp-idp bootstrap prune')}` lists the unused ones"
         )
     try:
         verify_cimd_announced(settings, http, ANNOUNCED)

@@ -18,6 +18,8 @@ from mcp_idp.cli.bootstrap.keycloak.probe.cases import PROBE_CASES
 from mcp_idp.cli.bootstrap.keycloak.probe.cleanup import cleanup_guard
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
     from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings
 
@@ -39,16 +41,23 @@ class ProbeOutcome:
     observed: str
 
 
-def probe(session: AdminClient, settings: KeycloakSettings, http: httpx.Client) -> list[ProbeOutcome]:
+def probe(
+    session: AdminClient,
+    settings: KeycloakSettings,
+    http: httpx.Client,
+    *,
+    is_stopped: Callable[[], bool] = lambda: False,
+) -> list[ProbeOutcome]:
     """Runs all nine cases in order and deletes the clients that they registered.
 
     Args:
         session: admin client of the realm.
         settings: settings of the run.
         http: HTTP client for the unauthenticated requests.
+        is_stopped: asked before each case; once it returns True, no further case is run.
 
     Returns:
-        One outcome per case.
+        One outcome per case that was run.
 
     Raises:
         ProviderUnreachable: Keycloak stopped responding.
@@ -62,6 +71,7 @@ def probe(session: AdminClient, settings: KeycloakSettings, http: httpx.Client) 
             return [
                 ProbeOutcome(name, bool(result.opened), result.opened or result.closed)
                 for name, run_case in PROBE_CASES.items()
+                if not is_stopped()
                 for result in [run_case(anonymous_client, settings)]
             ]
         except httpx.TransportError as error:

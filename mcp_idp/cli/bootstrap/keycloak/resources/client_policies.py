@@ -36,20 +36,31 @@ class ClientPolicies:
     policies: list[Object]
 
 
-def without_grants(policy: Object, allowed: Collection[str]) -> Object:
-    """Returns a policy with some grant types removed from its `grant-type` conditions.
+def without_condition_values(policy: Object, member: str, values: Collection[str]) -> Object:
+    """Returns a policy with some values removed from a list that its conditions are configured with.
 
     Args:
         policy: a client policy representation; it is not modified.
-        allowed: the grant types to remove, as `grant_types` names them.
+        member: the list's name in the configuration, such as `grant_types`; conditions without it stay as they are.
+        values: the values to remove.
     """
     conditions = []
     for condition in policy["conditions"]:
         configuration = dict(condition["configuration"])
-        if "grant_types" in configuration:
-            configuration["grant_types"] = [grant for grant in configuration["grant_types"] if grant not in allowed]
+        if member in configuration:
+            configuration[member] = [value for value in configuration[member] if value not in values]
         conditions.append({**condition, "configuration": configuration})
     return {**policy, "conditions": conditions}
+
+
+def without_grants(policy: Object, grants: Collection[str]) -> Object:
+    """Returns a policy with grant types removed from its `grant-type` conditions.
+
+    Args:
+        policy: a client policy representation; it is not modified.
+        grants: the grant types to remove, as `grant_types` names them.
+    """
+    return without_condition_values(policy, "grant_types", grants)
 
 
 def client_policy_changes(desired: ClientPolicies, actual: CurrentState) -> Iterator[Change]:
@@ -145,15 +156,7 @@ def without_anonymous(policy: Object) -> Object:
     every document with "not allowed input format" (seen on 26.7.5). Anonymous registration itself is disabled by the
     registration policies.
     """
-    conditions = []
-    for condition in policy["conditions"]:
-        configuration = dict(condition["configuration"])
-        if "update-client-source" in configuration:
-            configuration["update-client-source"] = [
-                source for source in configuration["update-client-source"] if source != "ByAnonymous"
-            ]
-        conditions.append({**condition, "configuration": configuration})
-    return {**policy, "conditions": conditions}
+    return without_condition_values(policy, "update-client-source", ("ByAnonymous",))
 
 
 def cimd_policy(registration: RegistrationPolicy) -> Object:

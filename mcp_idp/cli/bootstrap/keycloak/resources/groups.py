@@ -12,7 +12,9 @@ from mcp_idp.cli.bootstrap.changes import Change, IdRef, field_diff, field_diffs
 from mcp_idp.cli.bootstrap.errors import ConfigError
 from mcp_idp.cli.bootstrap.keycloak.state.groups import MAX_MEMBERS
 from mcp_idp.cli.bootstrap.keycloak.state.managed import MANAGED_MARKER, is_managed
-from mcp_idp.cli.bootstrap.output import count_noun, printable
+from mcp_idp.cli.bootstrap.output import count_noun
+from mcp_idp.cli.common.console import printable
+from mcp_idp.cli.common.launcher import as_launched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,8 +129,8 @@ def unreadable_warnings(actual: CurrentState) -> Iterator[str]:
     """Yields a line about what an apply leaves unchanged because it may not read it."""
     if not actual.groups.known:
         yield (
-            "this account may not read groups, so default groups were not checked: run `bootstrap_idp.py check` with "
-            "the role view-users"
+            "this account may not read groups, so default groups were not checked: run "
+            f"`{as_launched('mcp-idp bootstrap check')}` with the role view-users"
         )
 
 

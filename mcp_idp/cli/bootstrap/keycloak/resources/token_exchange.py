@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 RESOURCE_URL = "resource_url"  # client attribute that only the MCP server's own client has
 TOKEN_EXCHANGE_ATTRIBUTE = "standard.token.exchange.enabled"  # noqa: S105 - the name of a client attribute
-_GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
+EXCHANGE_GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
 _NAME = "mcp-no-exchange"
 
 
@@ -37,7 +37,10 @@ def exchange_profile() -> Object:
 
 
 def exchange_policy(resource: str) -> Object:
-    """Builds the client policy that applies the profile to every client but the one whose id is `resource`."""
+    """Builds the client policy that applies the profile to every client but the one whose id is `resource`.
+
+    The grant `EXCHANGE_GRANT` must not be listed in a `grant-type` condition of another policy.
+    """
     attributes = json.dumps([{"key": RESOURCE_URL, "value": resource}])
     condition = {"is-negative-logic": True, "attributes": attributes}
     return {
@@ -47,20 +50,6 @@ def exchange_policy(resource: str) -> Object:
         "conditions": [{"condition": "client-attributes", "configuration": condition}],
         "profiles": [_NAME],
     }
-
-
-def without_exchange(policy: Object) -> Object:
-    """Returns a policy with the token exchange grant removed from its `grant-type` conditions.
-
-    `exchange_policy` alone then decides about the grant. The argument is not modified.
-    """
-    conditions = []
-    for condition in policy["conditions"]:
-        configuration = dict(condition["configuration"])
-        if "grant_types" in configuration:
-            configuration["grant_types"] = [grant for grant in configuration["grant_types"] if grant != _GRANT]
-        conditions.append({**condition, "configuration": configuration})
-    return {**policy, "conditions": conditions}
 
 
 def check_upstreams(access: AccessPolicy) -> None:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from mcp_idp.access.policy import load_access
-from mcp_idp.cli.bootstrap import cli as bootstrap_cli
+from mcp_idp.cli.app import run
 from mcp_idp.cli.bootstrap.auth0.settings import NAMES, Auth0Settings
 from mcp_idp.cli.bootstrap.auth0.terraform import locals_block, text
 from mcp_idp.cli.bootstrap.errors import ConfigError
@@ -60,7 +60,7 @@ def edit(variables: Variables, change: Callable[[Any], object]) -> None:
 
 
 def render() -> int:
-    return bootstrap_cli.main(["--provider", "auth0", "render"])
+    return run(["bootstrap", "--provider", "auth0", "render"])
 
 
 def written(variables: Variables, name: str) -> str:
@@ -140,7 +140,7 @@ def test_the_terraform_says_what_the_access_file_says(variables: Variables, caps
     assert found["clients"]["mcp-native"]["callbacks"] == list(access.clients["mcp-native"].redirect_uris)
     assert found["tenant_domain"] == "acme.eu.auth0.com"
     capsys.readouterr()
-    assert bootstrap_cli.main(["--provider", "auth0", "plan"]) == 0
+    assert run(["bootstrap", "--provider", "auth0", "plan"]) == 0
     assert capsys.readouterr().out == "no changes\n"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import shutil
@@ -17,6 +16,7 @@ from mcp_idp.cli.bootstrap.dex.commands import COMMANDS, DexRun
 from mcp_idp.cli.bootstrap.dex.settings import DexSettings, check_profile
 from mcp_idp.cli.bootstrap.dex.templates import read_source
 from mcp_idp.cli.bootstrap.errors import ConfigError
+from mcp_idp.cli.bootstrap.options import BootstrapOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,7 +121,7 @@ def test_secrets_of_connectors_are_not_shown(variables: Variables) -> None:
 
 
 def test_plan_writes_nothing(variables: Variables, capsys: pytest.CaptureFixture[str]) -> None:
-    assert COMMANDS["plan"](argparse.Namespace(), variables) == 0
+    assert COMMANDS["plan"](BootstrapOptions(), variables) == 0
     assert "5 changes" in capsys.readouterr().out
     assert not Path(variables["DEX_FILES"]).exists()
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from mcp_idp.cli.bootstrap import cli as bootstrap_cli
+from mcp_idp.cli.app import run
 from mcp_idp.cli.bootstrap.entra.proxy_files import proxy_files
 from mcp_idp.cli.bootstrap.entra.settings import NAMES, EntraSettings
 from mcp_idp.cli.bootstrap.errors import ConfigError
@@ -93,11 +93,11 @@ def test_a_second_render_changes_nothing(
 ) -> None:
     for name, value in variables(tmp_path).items():
         monkeypatch.setenv(name, value)
-    assert bootstrap_cli.main(["--provider", "entra", "render"]) == 0
+    assert run(["bootstrap", "--provider", "entra", "render"]) == 0
     assert "changes in" in capsys.readouterr().out
-    assert bootstrap_cli.main(["--provider", "entra", "render"]) == 0
+    assert run(["bootstrap", "--provider", "entra", "render"]) == 0
     assert capsys.readouterr().out == "no changes\n"
-    assert bootstrap_cli.main(["--provider", "entra", "apply"]) == ConfigError.exit_code
+    assert run(["bootstrap", "--provider", "entra", "apply"]) == ConfigError.exit_code
 
 
 def test_the_guide_documents_every_setting_and_the_compose_file_hands_it_through() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from mcp_idp.cli.bootstrap import cli as bootstrap_cli
+from mcp_idp.cli.app import run
 from mcp_idp.cli.bootstrap.dex.settings import NAMES as DEX
 from mcp_idp.cli.bootstrap.keycloak.settings import NAMES as KEYCLOAK
 from mcp_idp.cli.bootstrap.known_variables import KNOWN
@@ -94,7 +94,7 @@ def test_a_misspelt_name_is_one_warning_without_its_value(
 ) -> None:
     monkeypatch.setenv("OAUTH_CLIENT_SECERT", "s3cr3t")
     monkeypatch.setenv("KEYCLOAK_PROT", "8180")
-    bootstrap_cli.main(["--provider", "dex", "prune"])
+    run(["bootstrap", "--provider", "dex", "prune"])
     warnings = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
     assert warnings == [
         "bootstrap: warning: KEYCLOAK_PROT is not a setting: did you mean KEYCLOAK_PORT?",

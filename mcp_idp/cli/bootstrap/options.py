@@ -1,0 +1,36 @@
+"""The options of the bootstrap's commands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    Command = Callable[["BootstrapOptions", Mapping[str, str]], int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootstrapOptions:
+    """The options of one run; each command uses some of them.
+
+    Attributes:
+        wait: How long to wait for a provider that is still starting, in seconds.
+        json: Whether to print JSON.
+        prove: Whether `apply` verifies with a trial registration even if nothing changed.
+        older_than: The minimum age of clients that `prune` lists, in seconds.
+        unused: Whether `prune` lists only clients that were never used for a login.
+        delete: Whether `prune` removes what it lists.
+        uses: The number of registrations that an initial access token allows.
+        expires: The lifetime of an initial access token, in seconds.
+    """
+
+    wait: int = 120
+    json: bool = False
+    prove: bool = False
+    older_than: int = 30 * 86400
+    unused: bool = False
+    delete: bool = False
+    uses: int = 1
+    expires: int = 3600

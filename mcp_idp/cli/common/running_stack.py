@@ -1,0 +1,157 @@
+"""Where the compose stack of the working directory runs, as Docker Compose reports it.
+
+Asked last: the command line, the environment and `.env` come first.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from mcp_idp.cli.common.server_env import DOTENV, merge_environment, with_urls
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+_FILES = ("docker-compose.yml", "docker-compose.yaml", "compose.yml", "compose.yaml")
+_SECONDS = 10
+_MAX_OUTPUT = 1024 * 1024
+# Service and port inside its container, to the variable of the published port.
+_PORTS = {("mcp-server", 3000): "MCP_PORT", ("keycloak", 8080): "KEYCLOAK_PORT", ("front", 5556): "DEX_PORT"}
+_SERVER = "mcp-server"
+_NAMED_BY = {
+    "server": ("MCP_PUBLIC_URL", "MCP_PORT"),
+    "provider": ("OAUTH_SERVER_URL", "KEYCLOAK_PORT", "DEX_PORT"),
+}
+
+State = Literal["running", "crashing", "ended", "absent"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunningStack:
+    """The compose stack of a folder.
+
+    Attributes:
+        ports: The published ports, by the variables that set them: `MCP_PORT`, `KEYCLOAK_PORT`, `DEX_PORT`.
+        server: The state of the MCP server's container.
+    """
+
+    ports: Mapping[str, str]
+    server: State
+
+
+def stack_variables(
+    variables: Mapping[str, str],
+    dotenv: Path = DOTENV,
+    *,
+    needs: Collection[str] = ("server", "provider"),
+    find: Callable[[Mapping[str, str]], RunningStack] | None = None,
+) -> dict[str, str]:
+    """Returns the environment, below it `.env`, and below that the ports that Docker Compose reports as published.
+
+    Docker Compose is asked only if something that is needed is found in neither.
+
+    Args:
+        variables: The process environment.
+        dotenv: Path of `.env`, which may be missing.
+        needs: What the caller needs: where the `server` is, who the `provider` is.
+        find: Replaces `find_stack`.
+    """
+    merged = merge_environment(variables, dotenv)
+    unknown = [name for name in needs if not any(merged.get(variable) for variable in _NAMED_BY[name])]
+    if not unknown:
+        return merged
+    ports = (find or find_stack)(variables).ports
+    wanted = {variable for name in unknown for variable in _NAMED_BY[name]}
+    return {**merged, **{name: port for name, port in ports.items() if name in wanted}}
+
+
+def stack_environment(variables: Mapping[str, str], dotenv: Path = DOTENV) -> dict[str, str]:
+    """Returns `stack_variables` with the URLs of server and provider derived from the ports, where missing."""
+    return with_urls(stack_variables(variables, dotenv))
+
+
+def crash_hint(variables: Mapping[str, str], *, find: Callable[[Mapping[str, str]], RunningStack] | None = None) -> str:
+    """Returns a line about an MCP server of the stack that was started and does not run; "" otherwise.
+
+    Args:
+        variables: The process environment.
+        find: Replaces `find_stack`.
+    """
+    state = (find or find_stack)(variables).server
+    words = {"crashing": "keeps crashing", "ended": "has ended"}
+    return f"the container {_SERVER} {words[state]}: docker compose logs {_SERVER} shows why" if state in words else ""
+
+
+def find_stack(
+    variables: Mapping[str, str], folder: Path = Path(), *, list_containers: Callable[..., bytes] | None = None
+) -> RunningStack:
+    """Asks Docker Compose about the stack of a folder; without a compose file or an engine nothing is found.
+
+    Args:
+        variables: The environment, for Docker Compose.
+        folder: The folder with the compose file.
+        list_containers: Replaces `docker compose ps`.
+    """
+    if list_containers is None and not is_compose_project(variables, folder):
+        return RunningStack({}, "absent")
+    try:
+        containers = _parse((list_containers or _list_containers)(variables, folder))
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return RunningStack({}, "absent")
+    return RunningStack(_ports(containers), _state(containers))
+
+
+def is_compose_project(variables: Mapping[str, str], folder: Path) -> bool:
+    """Returns whether there is a compose file, and the program `docker` to ask."""
+    has_file = bool(variables.get("COMPOSE_FILE")) or any((folder / name).is_file() for name in _FILES)
+    return has_file and shutil.which("docker", path=variables.get("PATH", "")) is not None
+
+
+def _list_containers(variables: Mapping[str, str], folder: Path) -> bytes:
+    """Returns the output of `docker compose ps`: one JSON object a line, for each container.
+
+    Raises:
+        OSError: Docker cannot be run.
+        SubprocessError: Docker does not answer in time, or fails.
+    """
+    command = ["docker", "compose", "ps", "--all", "--format", "json"]
+    done = subprocess.run(  # noqa: S603 - a fixed command
+        command, cwd=folder, env=dict(variables), capture_output=True, timeout=_SECONDS, check=True
+    )
+    return done.stdout[:_MAX_OUTPUT]
+
+
+def _parse(output: bytes) -> list[dict[str, Any]]:
+    """Parses one object a line, or an array, as Docker Compose before 2.21 prints it.
+
+    Raises:
+        ValueError: It is not JSON.
+    """
+    text = output.decode()
+    found = json.loads(text) if text.lstrip().startswith("[") else [json.loads(line) for line in text.splitlines()]
+    return [container for container in found if isinstance(container, dict)]
+
+
+def _ports(containers: list[dict[str, Any]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for container in containers:
+        for publisher in container.get("Publishers") or []:
+            name = _PORTS.get((container.get("Service", ""), publisher.get("TargetPort")))
+            port = publisher.get("PublishedPort")
+            if name is not None and isinstance(port, int) and port > 0:
+                found.setdefault(name, str(port))
+    return found
+
+
+def _state(containers: list[dict[str, Any]]) -> State:
+    states = [container.get("State") for container in containers if container.get("Service") == _SERVER]
+    if not states:
+        return "absent"
+    if "running" in states:
+        return "running"
+    return "crashing" if "restarting" in states else "ended"

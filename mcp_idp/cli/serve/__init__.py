@@ -1,0 +1,1 @@
+"""The command `mcp-idp serve`: serves an MCP application behind OAuth."""

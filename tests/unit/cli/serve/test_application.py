@@ -1,0 +1,145 @@
+"""What `mcp-idp serve` accepts, and that all of it is behind `protect()`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+import httpx
+import pytest
+from mcp.server.mcpserver import MCPServer
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from mcp_idp import load_settings, protect
+from mcp_idp.cli.serve.application import find_application, protected
+from mcp_idp.http.router import Router
+from tests.support.desired_state import CONFIG
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from mcp_idp import Settings
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return load_settings({"ACCESS_FILE": str(CONFIG / "access.yaml")})
+
+
+def open_to_everybody() -> Starlette:
+    return Starlette(routes=[Route("/mcp", lambda _: PlainTextResponse("open"), methods=["POST"])])
+
+
+class WithMethod:
+    """An ASGI application as an object."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await open_to_everybody()(scope, receive, send)
+
+
+class FastMcpLike:
+    """What has `http_app`, as FastMCP's servers do."""
+
+    def http_app(self, *, path: str) -> Starlette:
+        assert path == "/mcp"
+        return open_to_everybody()
+
+
+def with_option(settings: Settings, *, clock: object = None) -> Starlette:
+    del settings, clock
+    return open_to_everybody()
+
+
+KINDS: dict[str, Callable[[Settings], Any]] = {
+    "an ASGI application": lambda _: open_to_everybody(),
+    "an object with __call__": lambda _: WithMethod(),
+    "a function that takes nothing": lambda _: open_to_everybody,
+    "a function that takes the settings": lambda _: with_option,
+    "what protect() returned": lambda settings: protect(open_to_everybody(), settings),
+    "a function that returns what protect() returned": lambda _: lambda own: protect(open_to_everybody(), own),
+    "a server of the SDK": lambda _: MCPServer("x"),
+    "a function that returns a server of the SDK": lambda _: lambda: MCPServer("x"),
+    "a server of FastMCP": lambda _: FastMcpLike(),
+}
+
+
+@pytest.mark.requirement("command.serve")
+@pytest.mark.parametrize("kind", KINDS)
+async def test_nothing_is_served_without_a_token(kind: str, settings: Settings) -> None:
+    app = protected(KINDS[kind](settings), settings)
+    assert isinstance(app, Router)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:3000") as client:
+        response = await client.post("/mcp", json={"jsonrpc": "2.0", "id": 1, "method": "ping"})
+    assert (response.status_code, "open" in response.text) == (401, False)
+
+
+@pytest.mark.requirement("command.serve")
+def test_what_is_behind_protect_already_is_served_as_it_is(settings: Settings) -> None:
+    app = protect(open_to_everybody(), settings)
+    assert protected(app, settings) is app
+
+
+@pytest.mark.requirement("command.serve")
+@pytest.mark.parametrize("value", [None, "text", 1, divmod, object(), sys])
+def test_what_is_no_application_is_refused(value: Any, settings: Settings) -> None:
+    with pytest.raises(click.UsageError, match="neither an MCP server nor an ASGI application"):
+        protected(value, settings)
+
+
+@pytest.mark.requirement("command.serve")
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("orders", "is not MODULE:APP"),
+        (":app", "is not MODULE:APP"),
+        ("orders:", "is not MODULE:APP"),
+        ("nowhere_to_be_found:app", "there is no module 'nowhere_to_be_found'"),
+        ("json.nowhere:app", "there is no module 'json.nowhere'"),
+        ("json:nowhere", "there is no 'nowhere' in json"),
+        ("json:dumps.nowhere", "there is no 'nowhere' in dumps"),
+    ],
+)
+def test_a_name_that_leads_nowhere_says_which_part(name: str, message: str) -> None:
+    with pytest.raises(click.UsageError, match=message):
+        find_application(name)
+
+
+@pytest.mark.requirement("command.serve")
+def test_a_module_that_the_application_lacks_is_no_usage_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "orders_of_a_test.py").write_text("import nowhere_to_be_found")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match="nowhere_to_be_found"):
+        find_application("orders_of_a_test:app")
+
+
+@pytest.mark.requirement("command.serve", "command.exit_codes")
+@pytest.mark.parametrize(
+    ("variables", "words", "message"),
+    [
+        ({"ACCESS_FILE": "nowhere.yaml"}, ["starlette.applications:Starlette"], "nowhere.yaml"),
+        ({"OAUTH_SERVER_URL": "no-url"}, ["starlette.applications:Starlette"], "OAUTH_SERVER_URL"),
+        ({}, ["nowhere_to_be_found:app"], "there is no module"),
+        ({}, ["starlette.applications:Starlette", "--port", "0"], "is not a TCP port"),
+        ({}, [], "Missing argument"),
+    ],
+)
+def test_what_cannot_be_served_is_exit_code_2(variables: dict[str, str], words: list[str], message: str) -> None:
+    done = subprocess.run(  # in a process of its own, whose logging it configures
+        [sys.executable, "-m", "mcp_idp.cli", "serve", *words],
+        cwd=CONFIG.parent,
+        env={"PATH": os.environ["PATH"], **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr

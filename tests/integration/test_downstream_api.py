@@ -218,12 +218,12 @@ async def test_a_tool_reads_a_claim_that_keycloak_writes_for_it(
 def test_what_somebody_changes_is_named_and_mended_and_what_is_dropped_goes(keycloak: Keycloak, tmp_path: Path) -> None:
     realm = bootstrapped(keycloak, tmp_path, demo_users=USERS, upstreams=upstreams())
     admin = realm.admin()
-    (own_token,), (scope,) = (
+    (own_client,), (scope,) = (
         admin.get("clients", clientId=realm.public_url),
         [s for s in admin.get("client-scopes") if s["name"] == "orders.read"],
     )
     switch = {"standard.token.exchange.enabled": "false"}
-    admin.write("PUT", ("clients", own_token["id"]), {**own_token, "attributes": {**own_token["attributes"], **switch}})
+    admin.write("PUT", ("clients", own_client["id"]), {**own_client, "attributes": {**own_client["attributes"], **switch}})
     policies = admin.get("client-policies", "policies")["policies"]
     (rule,) = [policy for policy in policies if policy["name"] == "mcp-no-exchange"]
     rule["enabled"] = False
@@ -249,9 +249,9 @@ def test_what_somebody_changes_is_named_and_mended_and_what_is_dropped_goes(keyc
     (rule,) = [policy for policy in policies if policy["name"] == "mcp-code-only"]
     assert GRANT_TYPE in rule["conditions"][0]["configuration"]["grant_types"]
     assert admin.get("clients", clientId=API) == []
-    (own_token,) = admin.get("clients", clientId=realm.public_url)
-    assert own_token["attributes"].get("standard.token.exchange.enabled", "false") == "false"
-    assert (own_token["defaultClientScopes"], own_token["optionalClientScopes"]) == ([], [])
+    (own_client,) = admin.get("clients", clientId=realm.public_url)
+    assert own_client["attributes"].get("standard.token.exchange.enabled", "false") == "false"
+    assert (own_client["defaultClientScopes"], own_client["optionalClientScopes"]) == ([], [])
     assert "orders.read" not in {s["name"] for s in admin.get("client-scopes")}
     assert "orders-reader" not in {role["name"] for role in admin.get("roles")}
 

@@ -223,7 +223,9 @@ def test_what_somebody_changes_is_named_and_mended_and_what_is_dropped_goes(keyc
         [s for s in admin.get("client-scopes") if s["name"] == "orders.read"],
     )
     switch = {"standard.token.exchange.enabled": "false"}
-    admin.write("PUT", ("clients", own_client["id"]), {**own_client, "attributes": {**own_client["attributes"], **switch}})
+    admin.write(
+        "PUT", ("clients", own_client["id"]), {**own_client, "attributes": {**own_client["attributes"], **switch}}
+    )
     policies = admin.get("client-policies", "policies")["policies"]
     (rule,) = [policy for policy in policies if policy["name"] == "mcp-no-exchange"]
     rule["enabled"] = False

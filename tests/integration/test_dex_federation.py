@@ -111,6 +111,6 @@ def test_nobody_is_at_home_here_and_the_way_back_takes_only_answers_to_a_login(d
         "?error=access_denied&state=y",
         "?state=y&code=x&back=https://a.example",
     ):
-        answer = httpx.get(f"{dex.issuer}/callback{query}")
-        assert answer.status_code in {400, 401, 500}, query
-        assert "location" not in answer.headers
+        response = httpx.get(f"{dex.issuer}/callback{query}")
+        assert response.status_code in {400, 401, 500}, query
+        assert "location" not in response.headers

@@ -114,8 +114,8 @@ def running_api(realm: Realm, url: str) -> Iterator[None]:
 async def test_a_tool_calls_another_api_and_that_sees_the_person(orders: Orders, mode: str) -> None:
     token = orders.log_in("reader")
     async with serving(settings_for(orders.realm, AUTH_TOKEN_MODE=mode)) as server:
-        answer = await server.call("upstream_whoami", token, {"audience": API})
-    assert events(answer)[-1]["result"]["structuredContent"] == {
+        response = await server.call("upstream_whoami", token, {"audience": API})
+    assert events(response)[-1]["result"]["structuredContent"] == {
         "subject": claims(token)["sub"],
         "client": orders.realm.public_url,
         "audience": API,
@@ -127,9 +127,9 @@ async def test_a_tool_calls_another_api_and_that_sees_the_person(orders: Orders,
 async def test_a_person_without_the_role_gets_a_tool_error_that_says_so(orders: Orders) -> None:
     token = orders.log_in("writer")
     async with serving(settings_for(orders.realm)) as server:
-        answer = await server.call("upstream_whoami", token, {"audience": API})
+        response = await server.call("upstream_whoami", token, {"audience": API})
         elsewhere = await server.call("upstream_whoami", token, {"audience": "account"})
-    result = events(answer)[-1]["result"]
+    result = events(response)[-1]["result"]
     assert result["isError"] is True
     assert f"issued no token for {API}: your account may have no role there" in result["content"][0]["text"]
     assert f"unknown API; available: {API}" in str(events(elsewhere)[-1]["result"])
@@ -185,8 +185,8 @@ def test_nobody_but_the_server_can_ask_for_the_apis_scope(orders: Orders) -> Non
     assert back["error"] == "invalid_scope"
     secret = next(c for c in realm.admin().get("clients", clientId=API))["secret"]
     for grant in ("client_credentials", "password"):
-        answer = realm.token(grant_type=grant, username="reader", password="reader", **_as(API, secret))
-        assert "access_token" not in answer
+        response = realm.token(grant_type=grant, username="reader", password="reader", **_as(API, secret))
+        assert "access_token" not in response
 
 
 @pytest.mark.requirement("upstream.kept")

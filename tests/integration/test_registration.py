@@ -118,8 +118,8 @@ def test_closed_lets_in_nobody_even_with_an_initial_access_token(keycloak: Keycl
     path = f"admin/realms/{realm.name}/clients-initial-access"
     initial_access_token = admin.connection.raw_post(path, data='{"count": 1, "expiration": 60}').json()["token"]
     assert realm.post_client("openid-connect", NATIVE, initial_access_token)["status"] == 403
-    answer = realm.log_in("reader", "mcp-native", scope="mcp:tools", redirect_uri="http://127.0.0.1:5555/callback")
-    assert claims(answer["access_token"])["aud"] == PUBLIC_URL
+    response = realm.log_in("reader", "mcp-native", scope="mcp:tools", redirect_uri="http://127.0.0.1:5555/callback")
+    assert claims(response["access_token"])["aud"] == PUBLIC_URL
 
 
 @pytest.mark.requirement("bootstrap.profiles", "bootstrap.redirects")

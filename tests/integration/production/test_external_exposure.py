@@ -94,10 +94,10 @@ def test_what_a_client_says_of_where_it_came_from_is_not_believed(production: Pr
     ("url", "status"), [(URL, 401), (f"https://{MCP}/livez", 404), (ISSUER, 200), (f"https://{LOGIN}/", 404)]
 )
 def test_every_answer_tells_browsers_to_stay_with_tls(production: Production, url: str, status: int) -> None:
-    answer = production.request("GET", url)
-    assert answer.status_code == status
-    assert answer.headers["strict-transport-security"] == "max-age=31536000"
-    assert "server" not in answer.headers
+    response = production.request("GET", url)
+    assert response.status_code == status
+    assert response.headers["strict-transport-security"] == "max-age=31536000"
+    assert "server" not in response.headers
 
 
 @pytest.mark.requirement("production.tls")

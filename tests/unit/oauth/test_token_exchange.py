@@ -134,7 +134,7 @@ async def test_what_is_remembered_is_of_this_token_audience_and_scopes_and_ends(
 
 @pytest.mark.requirement("exchange.refused")
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         lambda: httpx.Response(400, json={"error": "invalid_target"}),
         lambda: httpx.Response(200, content=b"[]"),
@@ -151,13 +151,13 @@ async def test_what_is_remembered_is_of_this_token_audience_and_scopes_and_ends(
     ],
 )
 async def test_a_refusal_is_a_tool_error_that_tells_no_token(
-    answer: Callable[[], httpx.Response],
+    response: Callable[[], httpx.Response],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     async with _running(tmp_path, monkeypatch) as server:
-        server.issuer.responses = answer
+        server.issuer.responses = response
         token = server.issuer.token()
         with capture_logs() as logs:
             result = await server.call("exchange", token, {"audience": "a"})

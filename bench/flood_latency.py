@@ -108,9 +108,9 @@ async def _during_unauthenticated_flood(port: int, message: bytes, junk: Iterato
     async with _unauthenticated(port, iter([*ready]), responses):
         times = await _window(port, message)
     if not expected.issuperset(responses):
-        raise UnexpectedStatusError(f"strangers were answered {responses}")
+        raise UnexpectedStatusError(f"unexpected statuses in the flood: {responses}")
     if responses.total() < _MIN_SENT:
-        raise RuntimeError(f"only {responses.total()} strangers in {_WINDOW:g} s: this machine is too busy")
+        raise RuntimeError(f"only {responses.total()} requests of the flood in {_WINDOW:g} s: this machine is too busy")
     return times
 
 

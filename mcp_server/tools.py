@@ -1,7 +1,7 @@
 """The demo tools: replace them with your own.
 
 A tool is an async function decorated with `@tool` (a function that is not async runs in a thread). Its docstring tells
-the model when to use it, `scope` names the scopes that a call requires besides the base scope, and
+the model when to use it, `scope` names the scopes that a call requires in addition to the base scope, and
 `current_principal()` returns the caller. The SDK passes a `Context` to a parameter of that type; it reports progress
 and gives access to the `State`.
 """

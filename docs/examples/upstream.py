@@ -1,6 +1,6 @@
 """An API of its own, which this server's tools call for users: `uvicorn docs.examples.upstream:app --port 3100`.
 
-It accepts tokens whose audience is `orders-api` and answers whom they stand for. It rejects a token for the MCP server.
+It accepts tokens with the audience `orders-api` and returns their user and client. Other tokens are rejected.
 """
 
 import os
@@ -30,7 +30,7 @@ settings = load_settings(
 
 
 async def orders(_request: "Request") -> JSONResponse:
-    """Answers whom the token of this request stands for."""
+    """Returns user, client, audience and scopes of the request's token."""
     principal = current_principal()
     seen = {"subject": principal.subject, "client": principal.client, "scopes": sorted(principal.scopes)}
     return JSONResponse({**seen, "audience": AUDIENCE})

@@ -55,5 +55,5 @@ def test_no_user_logs_in_at_an_unfinished_realm(realm: Realm) -> None:
     back = realm.authorize("reader", client_id="mcp-native", redirect_uri="http://127.0.0.1:5555/callback")
     assert "code" not in back
     assert realm.apply() > 0
-    answer = realm.log_in("reader", "mcp-native", scope="mcp:tools", redirect_uri="http://127.0.0.1:5555/callback")
-    assert answer["status"] == 200
+    response = realm.log_in("reader", "mcp-native", scope="mcp:tools", redirect_uri="http://127.0.0.1:5555/callback")
+    assert response["status"] == 200

@@ -188,10 +188,10 @@ def clients(realm: Realm) -> set[str]:
 def test_a_client_that_asks_for_more_than_the_code_flow_does_not_get_it(realms: Realms, profile: str) -> None:
     realm, column = realms(profile), COLUMNS[profile]
     for hostile in NARROWED:
-        answer = send(realm, hostile, create_initial_access_token(realm) if column.initial_access_token else None)
-        assert answer.status_code in {201, *REJECTIONS}, (hostile.name, answer.text)
-        if answer.status_code == 201:
-            check_narrowed(realm, answer.json(), hostile.name)
+        response = send(realm, hostile, create_initial_access_token(realm) if column.initial_access_token else None)
+        assert response.status_code in {201, *REJECTIONS}, (hostile.name, response.text)
+        if response.status_code == 201:
+            check_narrowed(realm, response.json(), hostile.name)
 
 
 def check_narrowed(realm: Realm, registered: Json, name: str) -> None:

@@ -43,9 +43,9 @@ def test_without_consent_a_client_learns_the_user_and_gets_no_token_for_this_ser
     verifier, pkce = pkce_pair()
     back = standing_realm.authorize(browser, client_id=client_id, **parameters, **pkce, **PROMPT_NONE)
     code = {"code": back["code"], "code_verifier": verifier, "redirect_uri": REDIRECT}
-    answer = standing_realm.token(grant_type="authorization_code", client_id=client_id, **code)
+    response = standing_realm.token(grant_type="authorization_code", client_id=client_id, **code)
     refresh = {"grant_type": "refresh_token", "client_id": client_id, "scope": f"openid {ALL}"}
-    for got in (answer, standing_realm.token(**refresh, refresh_token=answer["refresh_token"])):
+    for got in (response, standing_realm.token(**refresh, refresh_token=response["refresh_token"])):
         token = claims(got["access_token"])
         assert ("aud" in token, "mcp:" in token["scope"], "mcp_roles" in token) == (False, False, False)
         assert {"email", "preferred_username", "name"} & set(token) == set()

@@ -369,9 +369,9 @@ def test_a_code_is_worth_nothing_without_its_verifier(dex: Dex, native: str) -> 
 )
 def test_dex_itself_redirects_only_to_a_client_s_own_uris(dex: Dex, native: str, uri: str) -> None:
     for client in (native, "mcp-vendor-vscode", PUBLIC_URL, "mcp-native-77777"):
-        answer = httpx.get(dex.authorization_url(client, redirect_uri=uri, start="/auth/local"))
-        assert answer.status_code in {400, 404}
-        assert "location" not in answer.headers
+        response = httpx.get(dex.authorization_url(client, redirect_uri=uri, start="/auth/local"))
+        assert response.status_code in {400, 404}
+        assert "location" not in response.headers
 
 
 @pytest.mark.requirement("dex.redirect_uris")

@@ -60,9 +60,9 @@ async def test_every_invalid_token_is_rejected_with_the_same_body(dex: Dex, user
             responses = [await server.post(token) for token in wrong]
     assert [response.status_code for response in responses] == [401] * len(wrong)
     expected = {"error": "invalid_token", "resource_metadata": DOCUMENT, "scope": OFFERED}
-    for answer in responses:
-        assert challenge_params(answer) == expected
-        assert answer.json()["correlation_id"] in json.dumps(lines)
+    for response in responses:
+        assert challenge_params(response) == expected
+        assert response.json()["correlation_id"] in json.dumps(lines)
     assert len({response.json()["error_description"] for response in responses}) == 1
     assert not any(token[-40:] in json.dumps(lines) for token in wrong[:4])
 

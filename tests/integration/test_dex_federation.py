@@ -108,6 +108,6 @@ def test_there_is_no_local_login_and_the_callback_accepts_only_authorization_res
         "?error=access_denied&state=y",
         "?state=y&code=x&back=https://a.example",
     ):
-        answer = httpx.get(f"{dex.issuer}/callback{query}")
-        assert answer.status_code in {400, 401, 500}, query
-        assert "location" not in answer.headers
+        response = httpx.get(f"{dex.issuer}/callback{query}")
+        assert response.status_code in {400, 401, 500}, query
+        assert "location" not in response.headers

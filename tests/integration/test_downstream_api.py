@@ -114,8 +114,8 @@ def running_api(realm: Realm, url: str) -> Iterator[None]:
 async def test_a_tool_calls_a_downstream_api_which_sees_the_user(orders: Orders, mode: str) -> None:
     token = orders.log_in("reader")
     async with serving(settings_for(orders.realm, AUTH_TOKEN_MODE=mode)) as server:
-        answer = await server.call("upstream_whoami", token, {"audience": API})
-    assert events(answer)[-1]["result"]["structuredContent"] == {
+        response = await server.call("upstream_whoami", token, {"audience": API})
+    assert events(response)[-1]["result"]["structuredContent"] == {
         "subject": claims(token)["sub"],
         "client": orders.realm.public_url,
         "audience": API,
@@ -126,9 +126,9 @@ async def test_a_tool_calls_a_downstream_api_which_sees_the_user(orders: Orders,
 async def test_a_user_without_the_role_gets_a_tool_error_that_names_it(orders: Orders) -> None:
     token = orders.log_in("writer")
     async with serving(settings_for(orders.realm)) as server:
-        answer = await server.call("upstream_whoami", token, {"audience": API})
+        response = await server.call("upstream_whoami", token, {"audience": API})
         elsewhere = await server.call("upstream_whoami", token, {"audience": "account"})
-    result = events(answer)[-1]["result"]
+    result = events(response)[-1]["result"]
     assert result["isError"] is True
     assert f"issued no token for {API}: your account may have no role there" in result["content"][0]["text"]
     assert f"unknown API; available: {API}" in str(events(elsewhere)[-1]["result"])
@@ -182,8 +182,8 @@ def test_only_the_server_can_request_the_apis_scope(orders: Orders) -> None:
     assert back["error"] == "invalid_scope"
     secret = next(c for c in realm.admin().get("clients", clientId=API))["secret"]
     for grant in ("client_credentials", "password"):
-        answer = realm.token(grant_type=grant, username="reader", password="reader", **_as(API, secret))
-        assert "access_token" not in answer
+        response = realm.token(grant_type=grant, username="reader", password="reader", **_as(API, secret))
+        assert "access_token" not in response
 
 
 def test_a_second_apply_changes_nothing_and_no_weakness_is_open(orders: Orders) -> None:
@@ -214,12 +214,14 @@ def test_manual_changes_are_reported_and_fixed_and_dropped_clients_are_removed(
 ) -> None:
     realm = bootstrapped(keycloak, tmp_path, demo_users=USERS, upstreams=upstreams())
     admin = realm.admin()
-    (own_token,), (scope,) = (
+    (own_client,), (scope,) = (
         admin.get("clients", clientId=realm.public_url),
         [s for s in admin.get("client-scopes") if s["name"] == "orders.read"],
     )
     switch = {"standard.token.exchange.enabled": "false"}
-    admin.write("PUT", ("clients", own_token["id"]), {**own_token, "attributes": {**own_token["attributes"], **switch}})
+    admin.write(
+        "PUT", ("clients", own_client["id"]), {**own_client, "attributes": {**own_client["attributes"], **switch}}
+    )
     policies = admin.get("client-policies", "policies")["policies"]
     (rule,) = [policy for policy in policies if policy["name"] == "mcp-no-exchange"]
     rule["enabled"] = False
@@ -245,9 +247,9 @@ def test_manual_changes_are_reported_and_fixed_and_dropped_clients_are_removed(
     (rule,) = [policy for policy in policies if policy["name"] == "mcp-code-only"]
     assert GRANT_TYPE in rule["conditions"][0]["configuration"]["grant_types"]
     assert admin.get("clients", clientId=API) == []
-    (own_token,) = admin.get("clients", clientId=realm.public_url)
-    assert own_token["attributes"].get("standard.token.exchange.enabled", "false") == "false"
-    assert (own_token["defaultClientScopes"], own_token["optionalClientScopes"]) == ([], [])
+    (own_client,) = admin.get("clients", clientId=realm.public_url)
+    assert own_client["attributes"].get("standard.token.exchange.enabled", "false") == "false"
+    assert (own_client["defaultClientScopes"], own_client["optionalClientScopes"]) == ([], [])
     assert "orders.read" not in {s["name"] for s in admin.get("client-scopes")}
     assert "orders-reader" not in {role["name"] for role in admin.get("roles")}
 

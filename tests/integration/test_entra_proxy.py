@@ -106,7 +106,7 @@ def _wait(proxy: Proxy) -> None:
         except httpx.TransportError:
             pass
         time.sleep(0.1)  # polls, because the process does not signal that it is ready
-    raise TimeoutError("the front was not ready")
+    raise TimeoutError("the proxy was not ready")
 
 
 @pytest.fixture(scope="module")

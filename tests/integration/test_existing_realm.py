@@ -76,7 +76,7 @@ def test_what_the_files_no_longer_name_is_removed_if_it_is_managed(realm: Realm)
     realm.write_access(clients={"first": client, "taken": client})
     realm.apply()
     assert any(line.startswith("- client mcp-native") for line in realm.message)
-    # Somebody makes one of them their own, by taking our mark off.
+    # An administrator makes one of them unmanaged by removing the marker.
     (adopted,) = admin.get("clients", clientId="taken")
     admin.write("PUT", ("clients", adopted["id"]), {**adopted, "attributes": {**adopted["attributes"], "kept.by": ""}})
     # Other objects have similar names but are not managed.

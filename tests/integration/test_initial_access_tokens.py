@@ -45,8 +45,8 @@ def test_an_initial_access_token_registers_as_many_clients_as_it_says(by_initial
     vendor = {**NATIVE, "redirect_uris": ["https://vscode.dev/redirect"]}
     registered = by_initial_access_token.post_client("openid-connect", NATIVE, initial_access_token)
     assert by_initial_access_token.post_client("openid-connect", vendor, initial_access_token)["status"] == 201
-    answer = by_initial_access_token.log_in("reader", registered["client_id"], scope="mcp:tools")
-    assert claims(answer["access_token"])["aud"] == by_initial_access_token.public_url
+    response = by_initial_access_token.log_in("reader", registered["client_id"], scope="mcp:tools")
+    assert claims(response["access_token"])["aud"] == by_initial_access_token.public_url
     spent = by_initial_access_token.post_client("openid-connect", NATIVE, initial_access_token)
     assert (spent["status"], spent["error"]) == (401, "invalid_token")
 

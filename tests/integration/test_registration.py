@@ -116,8 +116,8 @@ def test_closed_accepts_no_registration_even_with_an_initial_access_token(keyclo
     path = f"admin/realms/{realm.name}/clients-initial-access"
     initial_access_token = admin.connection.raw_post(path, data='{"count": 1, "expiration": 60}').json()["token"]
     assert realm.post_client("openid-connect", NATIVE, initial_access_token)["status"] == 403
-    answer = realm.log_in("reader", "mcp-native", scope="mcp:tools", redirect_uri="http://127.0.0.1:5555/callback")
-    assert claims(answer["access_token"])["aud"] == PUBLIC_URL
+    response = realm.log_in("reader", "mcp-native", scope="mcp:tools", redirect_uri="http://127.0.0.1:5555/callback")
+    assert claims(response["access_token"])["aud"] == PUBLIC_URL
 
 
 @pytest.mark.requirement("bootstrap.redirect_uris")

@@ -81,8 +81,8 @@ def test_no_client_gets_a_token_of_ten_years(standing_realm: Realm) -> None:
     assert standing_realm.post_client("default", native)["status"] == 404
     assert standing_realm.register(**NATIVE, attributes=payloads.TEN_YEAR_LIFETIME)["status"] == 400
     client = standing_realm.register(**NATIVE, scope="mcp:tools offline_access")
-    answer = standing_realm.log_in("reader", client["client_id"], scope="mcp:tools offline_access")
-    token = claims(answer["access_token"])
+    response = standing_realm.log_in("reader", client["client_id"], scope="mcp:tools offline_access")
+    token = claims(response["access_token"])
     assert token["exp"] - token["iat"] == 300
 
 

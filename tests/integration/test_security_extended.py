@@ -169,6 +169,6 @@ def test_a_user_has_one_subject_whatever_a_client_requests(standing_realm: Realm
     for kind in ("public", "pairwise"):
         client = standing_realm.register(redirect_uris=[REDIRECT], scope="mcp:tools", subject_type=kind)
         if client["status"] == 201:
-            answer = standing_realm.log_in("reader", client["client_id"], scope="mcp:tools")
-            subjects.add(claims(answer["access_token"])["sub"])
+            response = standing_realm.log_in("reader", client["client_id"], scope="mcp:tools")
+            subjects.add(claims(response["access_token"])["sub"])
     assert len(subjects) == 1

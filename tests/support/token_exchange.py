@@ -17,8 +17,8 @@ ENDPOINT = "/realms/mcp/protocol/openid-connect/token"
 
 
 def _token_response(**changes: Any) -> dict[str, Any]:
-    answer = {"access_token": "given", "token_type": "Bearer", "issued_token_type": ACCESS_TOKEN, "expires_in": 300}
-    return {name: value for name, value in {**answer, **changes}.items() if value is not ...}
+    response = {"access_token": "given", "token_type": "Bearer", "issued_token_type": ACCESS_TOKEN, "expires_in": 300}
+    return {name: value for name, value in {**response, **changes}.items() if value is not ...}
 
 
 @dataclass

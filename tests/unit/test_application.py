@@ -113,9 +113,9 @@ async def test_once_tools_are_listed_no_other_runs_whatever_it_is_called(tmp_pat
             responses += [await _call(calls, admin, params) for params in (["wipe"], "wipe", {"tool": "wipe"}, None)]
         assert (await _call(calls, admin, {"name": "who"})).status_code == 200
     assert ran == [{"name": "who"}]
-    for answer in responses:
-        assert (answer.status_code, "www-authenticate" in answer.headers) == (403, False)
-        error = answer.json()["error"]
+    for response in responses:
+        assert (response.status_code, "www-authenticate" in response.headers) == (403, False)
+        error = response.json()["error"]
         assert (error["code"], error["data"]["error"]) == (-32003, "tool_not_listed")
         assert "under tools" in error["message"]
         assert "@tool" in error["message"]
@@ -135,11 +135,11 @@ async def test_a_name_that_is_not_listed_is_bounded_and_escaped_in_the_log_and_n
     access_file = access_with(tmp_path / "access.yaml", tools={"wipe": ["mcp:admin"]})
     async with protected(_application_of_many_names([]), access_file=access_file) as (calls, issuer):
         with capture_logs() as lines:
-            answer = await _call(calls, issuer.token(), {"name": "\x1b]0;owned\x07\r\n" + "x" * 100_000})
+            response = await _call(calls, issuer.token(), {"name": "\x1b]0;owned\x07\r\n" + "x" * 100_000})
     (line,) = [line for line in lines if line["event"] == "request_rejected"]
     assert line["tool"].isprintable()
     assert len(line["tool"]) == 200
-    assert "owned" not in answer.text
+    assert "owned" not in response.text
 
 
 @pytest.mark.requirement("scopes.listed_tools_only")
@@ -150,8 +150,8 @@ async def test_an_empty_list_is_a_list_and_the_start_logs_either(
     access_file = Settings().access_file if tools is None else access_with(tmp_path / "access.yaml", tools=tools)
     with capture_logs() as lines:
         async with protected(_application_of_many_names([]), access_file=access_file) as (calls, issuer):
-            answer = await _call(calls, issuer.token(), {"name": "other"})
-    assert answer.status_code == (200 if tools is None else 403)
+            response = await _call(calls, issuer.token(), {"name": "other"})
+    assert response.status_code == (200 if tools is None else 403)
     assert [line["log_level"] for line in lines if line["event"].startswith("access_file_")] == (
         [level] if level else []
     )

@@ -66,7 +66,7 @@ def test_what_runs_these_tests_is_what_the_lock_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "gone", "said"),
+    ("name", "gone", "message"),
     [
         ("requirements.lock", "mcp", "the project asks for mcp<3"),
         ("requirements.lock", "mcp-types", "mcp asks for mcp-types"),
@@ -79,11 +79,11 @@ def test_what_runs_these_tests_is_what_the_lock_names() -> None:
         ("requirements-mutants.lock", "mutmut", "the project asks for mutmut"),
     ],
 )
-def test_what_a_lock_lacks_is_named(name: str, gone: str, said: str) -> None:
+def test_what_a_lock_lacks_is_named(name: str, gone: str, message: str) -> None:
     pins = pinned(read_lock(lock(name)))
     del pins[gone]
     lines = missing(pins, requested_packages(name), installed(sysconfig.get_path("purelib")))
-    assert any(line.startswith(said) and line.endswith("the lock has none") for line in lines), lines
+    assert any(line.startswith(message) and line.endswith("the lock has none") for line in lines), lines
 
 
 @pytest.mark.parametrize(

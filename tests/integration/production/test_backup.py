@@ -26,9 +26,9 @@ def test_all_volumes_lost_are_restored_and_an_administrator_for_an_hour_replaces
     before = production.secrets_of("check")["check"]
     (row,) = [command for command in rotation("an account's secret") if command.startswith("docker")]
     production.run(row)
-    stop, make, start, _, hand_over = commands("An administrator for an hour")[0].splitlines()
+    stop, make, start, _, replace_admin = commands("An administrator for an hour")[0].splitlines()
     assert (start, up) == ("docker compose up --wait keycloak keycloak-2", "docker compose up --wait")
-    production.run(f"{stop}\n{make}\n{start}\n{hand_over}")
+    production.run(f"{stop}\n{make}\n{start}\n{replace_admin}")
     production.run(up)
     production.trust_caddy()
     assert production.secrets_of("check")["check"] != before

@@ -90,10 +90,10 @@ def test_forwarded_headers_of_a_client_are_ignored(production: Production) -> No
     ("url", "status"), [(URL, 401), (f"https://{MCP}/livez", 404), (ISSUER, 200), (f"https://{LOGIN}/", 404)]
 )
 def test_every_response_has_strict_transport_security(production: Production, url: str, status: int) -> None:
-    answer = production.request("GET", url)
-    assert answer.status_code == status
-    assert answer.headers["strict-transport-security"] == "max-age=31536000"
-    assert "server" not in answer.headers
+    response = production.request("GET", url)
+    assert response.status_code == status
+    assert response.headers["strict-transport-security"] == "max-age=31536000"
+    assert "server" not in response.headers
 
 
 @pytest.mark.requirement("production.tls")

@@ -132,8 +132,8 @@ async def test_a_broader_scope_is_sufficient_for_a_narrower_tool(scope: str) -> 
 )
 async def test_headers_that_contradict_the_body_bypass_no_scope(headers: dict[str, str]) -> None:
     async with running() as server:
-        answer = await server.call("note_add", server.issuer.token(**COULD_WRITE), {"text": "x"}, **headers)
-    assert answer.status_code == 403
+        response = await server.call("note_add", server.issuer.token(**COULD_WRITE), {"text": "x"}, **headers)
+    assert response.status_code == 403
 
 
 @pytest.mark.requirement("scopes.by_arguments")
@@ -206,8 +206,8 @@ async def test_a_subscription_to_more_uris_than_are_checked_is_rejected() -> Non
     requirements.add_resource("notes://of/{user}", "mcp:notes.read")
     many = [f"notes://of/{number}" for number in range(MAX_SUBSCRIPTION_URIS + 1)]
     for uris in (many, many[:-1]):
-        wanted = {"resourceSubscriptions": uris[1:], "resource_subscriptions": uris[:1]}
-        message = {"method": "subscriptions/listen", "params": {"notifications": wanted}}
+        subscriptions = {"resourceSubscriptions": uris[1:], "resource_subscriptions": uris[:1]}
+        message = {"method": "subscriptions/listen", "params": {"notifications": subscriptions}}
         if uris is many:
             with pytest.raises(ScopeResolutionError):
                 requirements.for_message(message)

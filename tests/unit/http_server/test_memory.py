@@ -70,8 +70,8 @@ class Whole:
         return statuses
 
     def assert_serves_the_other(self) -> None:
-        answer = self.ask(call(self.other))
-        assert (answer.status, b"7b1d" in answer.body) == (200, True)
+        response = self.ask(call(self.other))
+        assert (response.status, b"7b1d" in response.body) == (200, True)
 
 
 def written(request: Request, *, length: int | None = None) -> bytes:
@@ -171,10 +171,10 @@ def requests(server: Whole, body: bytes) -> list[Request]:
 @pytest.mark.parametrize("shape", REJECTED)
 def test_a_message_of_too_many_values_is_rejected_before_they_are_built(server: Whole, shape: str) -> None:
     for request in requests(server, message(REJECTED[shape]())):
-        answer = server.ask(request)
-        assert answer.status == 413
-        assert "retry-after" not in answer.headers
-        assert re.search(r"50000 JSON values .*128 levels", json.loads(answer.body)["error_description"])
+        response = server.ask(request)
+        assert response.status == 413
+        assert "retry-after" not in response.headers
+        assert re.search(r"50000 JSON values .*128 levels", json.loads(response.body)["error_description"])
     server.assert_serves_the_other()
 
 

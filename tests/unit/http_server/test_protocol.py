@@ -182,9 +182,9 @@ def test_over_the_bound_the_oldest_connection_gets_503_and_a_request_on_a_new_on
         halves = [stack.enter_context(server.connect()).send(GET) for _ in range(8)]
         for _ in range(3):
             assert server.once(GET + b"\r\n").status == 200
-        answer = halves[0].answer()
-        assert (answer.status, answer.headers["retry-after"]) == (503, "1")
-        assert json.loads(answer.body)["error"] == "server_full"
+        response = halves[0].answer()
+        assert (response.status, response.headers["retry-after"]) == (503, "1")
+        assert json.loads(response.body)["error"] == "server_full"
         assert halves[0].rest() == b""
         assert halves[7].send(b"\r\n").answer().status == 200
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).parents[3]
-SHOWN_BY_API = {
+CALLER_INFO = {
     "subject": "4f0c",
     "client": "http://localhost:3000/mcp",
     "audience": "orders-api",
@@ -74,9 +74,9 @@ async def _call_tool(
 
 @pytest.mark.requirement("downstream_api.user")
 async def test_the_api_gets_the_exchanged_token_and_not_the_callers(tmp_path: Path) -> None:
-    with Api(200, json.dumps(SHOWN_BY_API).encode()).listening() as api:
+    with Api(200, json.dumps(CALLER_INFO).encode()).listening() as api:
         response, token = await _call_tool(tmp_path, api.url)
-    assert response["result"]["structuredContent"] == SHOWN_BY_API
+    assert response["result"]["structuredContent"] == CALLER_INFO
     assert api.displayed == ["Bearer given"]
     assert token not in str(api.displayed)
 
@@ -101,7 +101,7 @@ async def test_a_downstream_api_is_called_where_its_certificate_is_of_the_author
 ) -> None:
     pem = tmp_path / "server.pem"
     pem.write_bytes(certificate_for("localhost"))
-    with Api(200, json.dumps(SHOWN_BY_API).encode()).listening(pem) as api:
+    with Api(200, json.dumps(CALLER_INFO).encode()).listening(pem) as api:
         response, _ = await _call_tool(tmp_path, api.url, ca_file=pem if named else None)
     assert response["result"]["isError"] is not named
     assert api.displayed == ["Bearer given"] * named

@@ -133,7 +133,7 @@ async def test_exchanged_tokens_are_cached_by_token_audience_and_scopes_until_th
 
 @pytest.mark.requirement("token_exchange.rejected")
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         lambda: httpx.Response(400, json={"error": "invalid_target"}),
         lambda: httpx.Response(200, content=b"[]"),
@@ -150,13 +150,13 @@ async def test_exchanged_tokens_are_cached_by_token_audience_and_scopes_until_th
     ],
 )
 async def test_a_rejected_token_exchange_is_a_tool_error_without_the_token(
-    answer: Callable[[], httpx.Response],
+    response: Callable[[], httpx.Response],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     async with _running(tmp_path, monkeypatch) as server:
-        server.issuer.responses = answer
+        server.issuer.responses = response
         token = server.issuer.token()
         with capture_logs() as logs:
             result = await server.call("exchange", token, {"audience": "a"})

@@ -171,9 +171,9 @@ async def holding(app: Slow, auth_middleware: AuthMiddleware, request: Request) 
     assert (await task).status == 200
 
 
-def summary(answer: Answer) -> tuple[int, str, bool, bool]:
-    names = [name for name, _ in answer.headers]
-    return answer.status, json.loads(answer.body)["error"], b"retry-after" in names, b"www-authenticate" in names
+def summary(response: Answer) -> tuple[int, str, bool, bool]:
+    names = [name for name, _ in response.headers]
+    return response.status, json.loads(response.body)["error"], b"retry-after" in names, b"www-authenticate" in names
 
 
 LARGE = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"a": "b" * 100_000}}).encode()

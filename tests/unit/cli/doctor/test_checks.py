@@ -241,8 +241,8 @@ async def test_no_redirect_of_a_server_breaks_the_doctor(location: str) -> None:
 @pytest.mark.parametrize("junk", [None, 7, "http://[", "\x1b", {}, "javascript:alert(1)"])
 async def test_no_registration_response_breaks_the_doctor(junk: Any) -> None:
     testbed = DoctorTestbed(register=True)
-    answer = {"registration_client_uri": junk, "registration_access_token": junk, "client_id": junk}
-    testbed.provider.registers = lambda _: (201, answer)
+    response = {"registration_client_uri": junk, "registration_access_token": junk, "client_id": junk}
+    testbed.provider.registers = lambda _: (201, response)
     assert set(await testbed.findings()) == {"left_behind"}
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 PROTOCOL = ("mcp_idp/http_server/graceful_protocol.py", "mcp_idp/http_server/protocol.py")
 BOUNDED = {"uvicorn": {"_start_asgi_task", "_unset_keepalive_if_required", "_types"}}
 # Of the standard library: a documented method of named tuples, and a type for annotations only.
-STANDARD = {"_replace", "_SubParsersAction"}
+STANDARD = {"_replace"}
 CODE = [
     path for top in ("mcp_idp", "mcp_server", "scripts", "bench", "docs") for path in sorted((ROOT / top).rglob("*.py"))
 ]

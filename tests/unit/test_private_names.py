@@ -35,8 +35,8 @@ BOUNDED = {
 }
 # The adapter of FastMCP uses this one. Names that our own code defines too are not found by reading.
 MOUNTED = {"_server": (FastMCPProviderTool, FastMCPProviderResource, FastMCPProviderPrompt)}
-# Standard library: os._exit, a documented method of named tuples, and a type for annotations only.
-STANDARD = {"_exit", "_replace", "_SubParsersAction"}
+# Standard library: os._exit and a documented method of named tuples.
+STANDARD = {"_exit", "_replace"}
 CODE = [
     path for top in ("mcp_idp", "mcp_server", "scripts", "bench", "docs") for path in sorted((ROOT / top).rglob("*.py"))
 ]

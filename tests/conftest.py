@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,17 @@ settings.register_profile(
     "here", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("here")
+
+
+def pytest_configure() -> None:
+    """Lets the programs that tests start receive SIGINT and SIGHUP, also under `nohup` or as a background job.
+
+    A program inherits an ignored signal, but not a handler.
+    """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 @pytest.fixture

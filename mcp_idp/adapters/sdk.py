@@ -47,8 +47,8 @@ class SdkAdapter:
     def _resolve(self, method: str, name: str) -> Resolved:
         keys = frozenset({(self._server, method, name)})
         function = self._function(method, name)
-        own = getattr(function, "__name__", name)
-        return Resolved(() if own == name else ((method, own),), keys)
+        function_name = getattr(function, "__name__", name)
+        return Resolved(() if function_name == name else ((method, function_name),), keys)
 
     def _function(self, method: str, name: str) -> Callable[..., Any] | None:
         if method == CALL and (tool := self._server._tool_manager.get_tool(name)) is not None:  # noqa: SLF001 - no public lookup

@@ -107,9 +107,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code; 2 after a usage error, which is printed on standard error.
     """
-    words = None if arguments is None else list(arguments)
+    argv = None if arguments is None else list(arguments)
     try:
-        code: Any = command.main(words, prog_name=_PROGRAM, complete_var=_COMPLETION_VARIABLE, standalone_mode=False)
+        code: Any = command.main(argv, prog_name=_PROGRAM, complete_var=_COMPLETION_VARIABLE, standalone_mode=False)
     except click.ClickException as error:
         message = io.StringIO()
         error.show(message)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcp_idp.testing.corpus.families import CORPUS, FAMILIES
-from tests.support.dex_rows import NO_PLACE, OTHERWISE, OWN, rows_at_dex
+from tests.support.dex_rows import DEX_TOKENS, DIFFERENT_AT_DEX, NOT_SENT, rows_at_dex
 
 if TYPE_CHECKING:
     from mcp_idp.testing.corpus.model import Attack
@@ -74,9 +74,9 @@ def _at_dex() -> str:
     return _AT_DEX.format(
         sent=len(sent),
         columns=_COLUMNS,
-        otherwise="".join(_line(name, _response(sent[name]), why) for name, (_, why) in OTHERWISE.items()),
-        own="".join(map(_row, OWN)),
-        no_place="".join(_line(name, str(rows[name]), why) for name, why in NO_PLACE.items()),
+        otherwise="".join(_line(name, _response(sent[name]), why) for name, (_, why) in DIFFERENT_AT_DEX.items()),
+        own="".join(map(_row, DEX_TOKENS)),
+        no_place="".join(_line(name, str(rows[name]), why) for name, why in NOT_SENT.items()),
     )
 
 

@@ -2,7 +2,7 @@
 
 Writes docs/dex-conformance.md: `python -m scripts.docs.dex_conformance`. A requirement of the areas below is shown by
 rows of the corpus that are sent at Dex, or by a test in tests/integration/test_dex*.py that carries its id; otherwise
-`LIMITS` or `APART` says why not.
+`LIMITS` or `NOT_APPLICABLE` says why not.
 """
 
 from __future__ import annotations
@@ -64,9 +64,9 @@ LIMITS = {
 }
 """What Dex makes impossible, in whole or in part, and why."""
 
-_OWN_SERVER_ONLY = "the provider has no part in it"
+_SERVER_ONLY = "the provider has no part in it"
 _DOCUMENT = "the document is the registration proxy's own file, and Dex's keys are beside it"
-APART = {
+NOT_APPLICABLE = {
     **dict.fromkeys(
         (
             "transport_security.preflight",
@@ -88,7 +88,7 @@ APART = {
             "sessions.identity",
             "sessions.stream_expiry",
         ),
-        _OWN_SERVER_ONLY,
+        _SERVER_ONLY,
     ),
     "jwks.unreadable_key": _DOCUMENT,
     "discovery.private_address": _DOCUMENT,
@@ -122,7 +122,7 @@ def by_tests() -> dict[str, list[str]]:
 def _covered_rows() -> Iterator[tuple[str, str, str]]:
     rows, tests = rows_at_dex(CORPUS), by_tests()
     for name, requirement in requirements().items():
-        if name in LIMITS or name in APART:
+        if name in LIMITS or name in NOT_APPLICABLE:
             continue
         count = sum(row.check in ROWS.get(name, ()) for row in rows)
         by = [*([f"{count} rows"] if count else []), *tests.get(name, ())]
@@ -148,7 +148,7 @@ def table() -> str:
         "## What holds\n",
         _table("shown by", _covered_rows()),
         "## What a provider does not change\n",
-        _table("why", _reasons(APART)),
+        _table("why", _reasons(NOT_APPLICABLE)),
     ]
     return "\n".join(parts)
 

@@ -25,7 +25,7 @@ _ONE_KEY = "Dex signs by RS256 and publishes RSA keys only; the front passes its
 _DOCUMENT = "the front's documents are files of ours, and `check` compares them with what Dex says of itself"
 _NOT_INTROSPECTED = "the server never asks Dex about a token: its answers call ID tokens access tokens"
 _OTHER = "another provider's way of writing tokens"
-NO_PLACE = {
+NOT_SENT = {
     "every kind of key": _ONE_KEY,
     "a key for encryption": _ONE_KEY,
     "a key for wrapping": _ONE_KEY,
@@ -54,34 +54,34 @@ NO_PLACE = {
 }
 """Why a stage's rows are not sent at Dex, by the stage's name."""
 
-_LET_IN: dict[str, Any] = {"status": 200, "challenge": None, "message": ""}
+_ACCEPTED: dict[str, Any] = {"status": 200, "challenge": None, "message": ""}
 _NO_LOGIN_HELPS: dict[str, Any] = {"challenge": None, "message": "insufficient_role"}
 _UNTYPED = "Dex writes no such claim, so the server does not read it; what Dex has of other kinds stands below"
 _BY_GROUPS = "Dex knows no scopes: the person's groups bring them, and what stands in a token changes nothing"
 _GROUPS_ONLY = "the person's groups are in another claim; a person without a group stands below"
 _NO_STEP_UP = "no login brings a group, so there is no challenge: with one, clients log in again at every call"
-OTHERWISE: dict[str, tuple[dict[str, Any], str]] = {
-    "no type in the header": (_LET_IN, "Dex writes no type into any header"),
-    "an ID token": (_LET_IN, _UNTYPED),
-    "a refresh token": (_LET_IN, _UNTYPED),
-    "an offline token": (_LET_IN, _UNTYPED),
-    "an initial access token for registration": (_LET_IN, _UNTYPED),
-    "a registration access token": (_LET_IN, _UNTYPED),
-    "an action token of the provider's e-mails": (_LET_IN, _UNTYPED),
-    "a kind of token that is a list with ours in it": (_LET_IN, _UNTYPED),
+DIFFERENT_AT_DEX: dict[str, tuple[dict[str, Any], str]] = {
+    "no type in the header": (_ACCEPTED, "Dex writes no type into any header"),
+    "an ID token": (_ACCEPTED, _UNTYPED),
+    "a refresh token": (_ACCEPTED, _UNTYPED),
+    "an offline token": (_ACCEPTED, _UNTYPED),
+    "an initial access token for registration": (_ACCEPTED, _UNTYPED),
+    "a registration access token": (_ACCEPTED, _UNTYPED),
+    "an action token of the provider's e-mails": (_ACCEPTED, _UNTYPED),
+    "a kind of token that is a list with ours in it": (_ACCEPTED, _UNTYPED),
     "a token of a client and of nobody": (
-        _LET_IN,
+        _ACCEPTED,
         "Dex gives no token without a person, so nothing in its tokens marks one with",
     ),
-    "scope as an object with ours as names": (_LET_IN, _BY_GROUPS),
-    "a token of this resource without its scope": (_LET_IN, _BY_GROUPS),
-    "no scope at all": (_LET_IN, _BY_GROUPS),
-    "a scope that has ours as its beginning": (_LET_IN, _BY_GROUPS),
-    "a scope in capitals": (_LET_IN, _BY_GROUPS),
-    "our scope behind white space that is none of the separator": (_LET_IN, _BY_GROUPS),
-    "a wildcard for a scope": (_LET_IN, _BY_GROUPS),
-    "roles as one text": (_LET_IN, _GROUPS_ONLY),
-    "a person without a role here": (_LET_IN, _GROUPS_ONLY),
+    "scope as an object with ours as names": (_ACCEPTED, _BY_GROUPS),
+    "a token of this resource without its scope": (_ACCEPTED, _BY_GROUPS),
+    "no scope at all": (_ACCEPTED, _BY_GROUPS),
+    "a scope that has ours as its beginning": (_ACCEPTED, _BY_GROUPS),
+    "a scope in capitals": (_ACCEPTED, _BY_GROUPS),
+    "our scope behind white space that is none of the separator": (_ACCEPTED, _BY_GROUPS),
+    "a wildcard for a scope": (_ACCEPTED, _BY_GROUPS),
+    "roles as one text": (_ACCEPTED, _GROUPS_ONLY),
+    "a person without a role here": (_ACCEPTED, _GROUPS_ONLY),
     "a tool beyond the token, another tool's name in the header": (_NO_LOGIN_HELPS, _NO_STEP_UP),
     "a tool beyond the token in a session": (_NO_LOGIN_HELPS, _NO_STEP_UP),
     "a tool beyond the token in a session that a broader token has opened": (_NO_LOGIN_HELPS, _NO_STEP_UP),
@@ -100,7 +100,7 @@ def _own(name: str, check: str, send: Callable[[Any], str], reason: TokenErrorRe
     return token(name, _SOURCE, check, send, reason, stage)
 
 
-OWN = (
+DEX_TOKENS = (
     _own("Dex's ID token of a login", "token_type", lambda i: i.login["id_token"], TokenErrorReason.TOKEN_TYPE),
     Attack(
         name="Dex's ID token of a refresh, which looks like an access token",
@@ -108,7 +108,7 @@ OWN = (
         check="token_type",
         send=lambda i: i.refreshed["id_token"],
         stage=DEX,
-        **_LET_IN,
+        **_ACCEPTED,
     ),
     _own("Dex's refresh token", "compact_shape", lambda i: i.login["refresh_token"], TokenErrorReason.NOT_A_JWT),
     _own("Dex's authorization code", "compact_shape", lambda i: i.code, TokenErrorReason.NOT_A_JWT),
@@ -148,4 +148,7 @@ OWN = (
 def rows_at_dex(attacks: Iterable[Attack]) -> list[Attack]:
     """Those that Dex has a place for, each with the answer that is expected there."""
     there = (attack for attack in attacks if attack.stage.name in _STAGES)
-    return [replace(attack, **OTHERWISE[attack.name][0]) if attack.name in OTHERWISE else attack for attack in there]
+    return [
+        replace(attack, **DIFFERENT_AT_DEX[attack.name][0]) if attack.name in DIFFERENT_AT_DEX else attack
+        for attack in there
+    ]

@@ -33,8 +33,8 @@ def provider_files(access_file: Path, provider: str) -> Path:
         access_file: The path of the access file.
         provider: The folder's name, such as "keycloak".
     """
-    beside = access_file.parent / provider
-    return beside if beside.is_dir() else bundled_config() / provider
+    adjacent = access_file.parent / provider
+    return adjacent if adjacent.is_dir() else bundled_config() / provider
 
 
 def find_checkout(*, root: Path = _ROOT) -> Path | None:

@@ -66,8 +66,8 @@ def stack_variables(
     if not unknown:
         return merged
     ports = (find or find_stack)(variables).ports
-    wanted = {variable for name in unknown for variable in _NAMED_BY[name]}
-    return {**merged, **{name: port for name, port in ports.items() if name in wanted}}
+    variable_names = {variable for name in unknown for variable in _NAMED_BY[name]}
+    return {**merged, **{name: port for name, port in ports.items() if name in variable_names}}
 
 
 def stack_environment(variables: Mapping[str, str], dotenv: Path = DOTENV) -> dict[str, str]:

@@ -25,7 +25,7 @@ from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings
 from mcp_idp.cli.bootstrap.known_variables import find_typos
 from mcp_idp.cli.bootstrap.output import line_printer
 from mcp_idp.cli.bootstrap.verification import create_client
-from mcp_idp.cli.common.trusted_issuer import own_issuer
+from mcp_idp.cli.common.trusted_issuer import configured_issuer
 from mcp_idp.config.settings import Settings
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ async def run_probe(
         probe_provider: Probes the provider; it blocks, and ends early once the event is set.
     """
     try:
-        own = own_issuer(None, variables)
+        own = configured_issuer(None, variables)
     except ValueError as error:
         return ProbeResult(fault=str(error))
     if own != issuer:

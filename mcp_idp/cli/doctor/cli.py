@@ -153,7 +153,7 @@ def command(server: str | None, url: str | None, **values: Any) -> int:
         return INTERRUPTED_EXIT
     try:
         if options.fix:
-            _fix(order.url, asks=not options.yes)
+            _fix(order.url, confirms=not options.yes)
         results = asyncio.run(_examine(order))
     except KeyboardInterrupt:
         return INTERRUPTED_EXIT
@@ -219,11 +219,11 @@ async def _log_in(login: LoginArguments, secrets: Redactor) -> str:
     return await run_for_token(plan, narrator, strategy)
 
 
-def _fix(url: str, *, asks: bool) -> None:
+def _fix(url: str, *, confirms: bool) -> None:
     from mcp_idp.cli.doctor.bootstrap_bridge import confirm_on_terminal, fix  # noqa: PLC0415 - see `_admin_checks`
 
     known = stack_environment(os.environ)
-    if reason := fix(known, url, confirm_on_terminal if asks else lambda: True):
+    if reason := fix(known, url, confirm_on_terminal if confirms else lambda: True):
         print(f"doctor: not fixed: {printable(reason)}", file=sys.stderr)
 
 

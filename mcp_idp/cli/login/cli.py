@@ -22,7 +22,7 @@ from mcp_idp.cli.common.http import parse_connect_to
 from mcp_idp.cli.common.redaction import Redactor
 from mcp_idp.cli.common.running_stack import crash_hint, stack_variables
 from mcp_idp.cli.common.server_env import ACCESS_FILE, with_urls
-from mcp_idp.cli.common.trusted_issuer import own_issuer
+from mcp_idp.cli.common.trusted_issuer import configured_issuer
 from mcp_idp.cli.login.browser import BrowserLogin
 from mcp_idp.cli.login.flow import run
 from mcp_idp.cli.login.form_login import FormLogin
@@ -161,7 +161,7 @@ def command(server: str | None, url: str | None, *, as_json: bool, **values: Any
     narrator = StepReporter(None if as_json else open_console(), secrets)
     try:
         ending = asyncio.run(
-            run(plan, narrator, login_strategy(arguments, narrator, password, plan.issuer), is_quiet=as_json)
+            run(plan, narrator, login_strategy(arguments, narrator, password, plan.issuer), suppress_failure=as_json)
         )
     except KeyboardInterrupt:
         open_console(stderr=True).print("\nstopped; nothing was stored on this machine")
@@ -223,7 +223,7 @@ def login_options(options: LoginArguments, variables: Mapping[str, str]) -> Logi
         user=options.user,
         connect_to=parse_connect_to(variables.get("CONNECT_TO", "")),
         access=_access(Path(known.get("ACCESS_FILE") or ACCESS_FILE)),
-        issuer=own_issuer(options.issuer, with_urls(known)) if options.headless else None,
+        issuer=configured_issuer(options.issuer, with_urls(known)) if options.headless else None,
     )
 
 

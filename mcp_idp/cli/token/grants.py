@@ -89,7 +89,7 @@ class GrantRunner:
         first = await self._post("token_endpoint", form)
         if text(first.document, "error") not in {"authorization_pending", "slow_down"}:
             raise DeviceFlowUnavailable(f"the token endpoint says {self._error_text(first)}")
-        self._show(begun.json_if_ok, where)
+        self._print_instructions(begun.json_if_ok, where)
         try:
             async with asyncio.timeout(timeout):
                 return await self._poll(form, _interval(begun.json_if_ok.get("interval")))
@@ -162,7 +162,7 @@ class GrantRunner:
         )
         return reply
 
-    def _show(self, begun: dict[str, Any], where: str) -> None:
+    def _print_instructions(self, begun: dict[str, Any], where: str) -> None:
         complete = text(begun, "verification_uri_complete")
         self.narrator.message(
             f"Open {complete if is_http_url(complete) else where} in any browser and log in.", style="bold"
@@ -191,5 +191,5 @@ class GrantRunner:
 
 
 def _interval(value: object) -> float:
-    good = isinstance(value, int | float) and not isinstance(value, bool) and 1 <= value <= _LONGEST_INTERVAL
-    return float(str(value)) if good else _INTERVAL
+    is_valid = isinstance(value, int | float) and not isinstance(value, bool) and 1 <= value <= _LONGEST_INTERVAL
+    return float(str(value)) if is_valid else _INTERVAL

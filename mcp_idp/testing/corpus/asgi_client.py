@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AsgiResponse:
     """A whole response."""
 
     status: int
@@ -21,7 +21,7 @@ class Answer:
     body: bytes
 
 
-async def ask(app: ASGIApp, request: Request) -> Answer:
+async def ask(app: ASGIApp, request: Request) -> AsgiResponse:
     """What `app` answers; `before` is asked first, and the session it opens is used."""
     headers = list(request.headers)
     if request.before is not None:
@@ -61,4 +61,4 @@ async def ask(app: ASGIApp, request: Request) -> Answer:
     await app(scope, receive, send)
     start = sent[0]
     assert start["type"] == "http.response.start"
-    return Answer(start["status"], list(start["headers"]), b"".join(m.get("body", b"") for m in sent[1:]))
+    return AsgiResponse(start["status"], list(start["headers"]), b"".join(m.get("body", b"") for m in sent[1:]))

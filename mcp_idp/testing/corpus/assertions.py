@@ -16,28 +16,28 @@ from mcp_idp.testing.corpus.response_parsing import assert_well_formed, challeng
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from mcp_idp.testing.corpus.asgi_client import Answer
+    from mcp_idp.testing.corpus.asgi_client import AsgiResponse
     from mcp_idp.testing.issuer import Issuer
 
-    Ask = Callable[[Request], Coroutine[Any, Any, Answer]]
+    Ask = Callable[[Request], Coroutine[Any, Any, AsgiResponse]]
 
-_LET_IN_TO_A_STREAM = 10.0  # seconds: what is let in where it should not be may never end
-_WORD = re.compile(rb"[A-Za-z0-9_.:/@=-]{6,}")
+_TIMEOUT_SECONDS = 10.0  # seconds: what is let in where it should not be may never end
+_FRAGMENT = re.compile(rb"[A-Za-z0-9_.:/@=-]{6,}")
 
 
-def words(request: Request) -> set[bytes]:
+def recognizable_fragments(request: Request) -> set[bytes]:
     """Whatever of the request could be recognised in an answer, and what its token says once decoded."""
     texts = [request.path.encode(), request.query, request.body[:2000], *(value for _, value in request.headers)]
     segments = [s for s in re.findall(rb"[A-Za-z0-9_-]{8,}", b" ".join(texts[3:])) if len(s) % 4 != 1]
     texts += [base64.urlsafe_b64decode(segment + b"=" * (-len(segment) % 4)) for segment in segments]
-    return {word for text in texts for word in _WORD.findall(text)}
+    return {word for text in texts for word in _FRAGMENT.findall(text)}
 
 
-def assert_nothing_comes_back(request: Request, response: Answer, usual: Answer) -> None:
+def assert_headers_reflect_nothing(request: Request, response: AsgiResponse, usual: AsgiResponse) -> None:
     """No header says anything of the request that the answer to a stranger does not say too."""
     known = b" ".join(value for _, value in usual.headers) + b" application/json text/event-stream no-cache"
     message = b" ".join(value for _, value in response.headers)
-    assert {word for word in words(request) if word in message and word not in known} == set()
+    assert {word for word in recognizable_fragments(request) if word in message and word not in known} == set()
 
 
 async def assert_response(attack: Attack, issuer: Issuer, ask: Ask) -> None:
@@ -47,13 +47,13 @@ async def assert_response(attack: Attack, issuer: Issuer, ask: Ask) -> None:
     request = call(sent) if isinstance(sent, str) else sent
     assert isinstance(request, Request)
     with capture_logs() as lines:
-        response = await asyncio.wait_for(ask(request), _LET_IN_TO_A_STREAM)
+        response = await asyncio.wait_for(ask(request), _TIMEOUT_SECONDS)
     challenge_params = challenge(response.headers)
     assert response.status == attack.status, f"answered {response.status}: {lines or response.body[:200]!r}"
     assert (challenge_params if challenge_params is None else challenge_params.get("error", "")) == attack.challenge
     assert_well_formed(response.headers)
     if attack.status != 200:
-        assert_nothing_comes_back(request, response, usual)
+        assert_headers_reflect_nothing(request, response, usual)
     reasons = {str(line.get(member)) for line in lines for member in ("event", "code", "reason")}
     faults = "".join(str(line.get("error", "")) for line in lines)
     assert not attack.message or attack.message in reasons or attack.message in faults, (

@@ -25,7 +25,7 @@ def _body(name: str, source: str, check: str, body: bytes, *more: tuple[bytes, b
     return Attack(name=name, source=source, check=check, send=send, status=400, challenge=None, message=code)
 
 
-def _over(name: str, check: str, arguments: bytes) -> Attack:
+def _too_large(name: str, check: str, arguments: bytes) -> Attack:
     """A call with more in its arguments than is read."""
     body = WHOAMI.replace(b'"arguments": {}', b'"arguments": {"x": ' + arguments + b"}")
 
@@ -41,7 +41,7 @@ def _over(name: str, check: str, arguments: bytes) -> Attack:
 def _many(name: str, item: bytes) -> Attack:
     """As many of `item` as a body may hold."""
     most = (MAX_BODY_BYTES - 1000) // (len(item) + 1)
-    return _over(name, "values_bound", b"[" + b",".join([item] * most) + b"]")
+    return _too_large(name, "values_bound", b"[" + b",".join([item] * most) + b"]")
 
 
 def _initialize(name: str, capability: bytes) -> Attack:
@@ -102,14 +102,18 @@ ATTACKS = (
     _many("small floats, four megabytes", b"1e5"),
     _many("texts that end in a backslash, between numbers", b'"\\\\",1'),
     _many("members of many objects, four megabytes", b'{"a":1,"b":2}'),
-    _over("one object of many members", "values_bound", b"{" + b",".join(b'"%x":0' % n for n in range(200_000)) + b"}"),
-    _over("one value more than is read", "values_bound", b"[" + b"1," * (MAX_VALUES - 1) + b"1]"),
-    _over("deep arrays", "depth_bound", b"[" * 129 + b"]" * 129),
-    _over("deep objects", "depth_bound", b'{"a":' * 150 + b"1" + b"}" * 150),
-    _over("arrays and objects in turn, deep", "depth_bound", b'[{"a":' * 100 + b"1" + b"}]" * 100),
-    _over("deep arrays behind brackets in texts", "depth_bound", b'["]]]]","\\"}}",' + b"[" * 140 + b"]" * 140 + b"]"),
-    _over("deep arrays behind shallow ones", "depth_bound", b"[" + b"[]," * 999 + b"[" * 140 + b"]" * 140 + b"]"),
-    _over("deep nesting", "depth_bound", b'{"a":' * 20_000 + b"1" + b"}" * 20_000),
+    _too_large(
+        "one object of many members", "values_bound", b"{" + b",".join(b'"%x":0' % n for n in range(200_000)) + b"}"
+    ),
+    _too_large("one value more than is read", "values_bound", b"[" + b"1," * (MAX_VALUES - 1) + b"1]"),
+    _too_large("deep arrays", "depth_bound", b"[" * 129 + b"]" * 129),
+    _too_large("deep objects", "depth_bound", b'{"a":' * 150 + b"1" + b"}" * 150),
+    _too_large("arrays and objects in turn, deep", "depth_bound", b'[{"a":' * 100 + b"1" + b"}]" * 100),
+    _too_large(
+        "deep arrays behind brackets in texts", "depth_bound", b'["]]]]","\\"}}",' + b"[" * 140 + b"]" * 140 + b"]"
+    ),
+    _too_large("deep arrays behind shallow ones", "depth_bound", b"[" + b"[]," * 999 + b"[" * 140 + b"]" * 140 + b"]"),
+    _too_large("deep nesting", "depth_bound", b'{"a":' * 20_000 + b"1" + b"}" * 20_000),
     _initialize("a session that begins with four megabytes", b'"' + b"a" * (MAX_BODY_BYTES - 1000) + b'"'),
     _initialize("a session that begins with wide characters", '"é\U0001f600'.encode() + b"a" * 20_000 + b'"'),
     _initialize("a session that begins with many objects", b"[" + b",".join([b"{}"] * 15_000) + b"]"),

@@ -31,20 +31,24 @@ def _authorization(value: Callable[[str], str]) -> Make:
     return lambda issuer: call(None, (b"authorization", value(issuer.token()).encode("latin-1")))
 
 
-def _beside(*more: tuple[bytes, bytes]) -> Make:
+def _with_headers(*more: tuple[bytes, bytes]) -> Make:
     return lambda issuer: call(issuer.token(), *more)
 
 
-def _elsewhere(header: bytes, before: bytes = b"") -> Make:
+def _in_header(header: bytes, before: bytes = b"") -> Make:
     return lambda issuer: call(None, (header, before + issuer.token().encode()))
 
 
-ELSEWHERE = "RFC 6750 section 2; RS-17"
+OTHER_PLACES = "RFC 6750 section 2; RS-17"
 
 
 _CREDENTIALS = (
-    _malformed("two Authorization headers, the good one first", "one_header", _beside((b"authorization", b"Bearer x"))),
-    _malformed("two Authorization headers of two schemes", "one_header", _beside((b"authorization", b"Basic eDp5"))),
+    _malformed(
+        "two Authorization headers, the good one first", "one_header", _with_headers((b"authorization", b"Bearer x"))
+    ),
+    _malformed(
+        "two Authorization headers of two schemes", "one_header", _with_headers((b"authorization", b"Basic eDp5"))
+    ),
     _malformed("two tokens behind a comma", "one_token", _authorization(lambda t: f"Bearer {t}, Bearer {t}")),
     _malformed("a token and a parameter", "one_token", _authorization(lambda t: f'Bearer {t} realm="x"')),
     _malformed("a token behind a tabulator", "one_token", _authorization(lambda t: f"Bearer x\t{t}")),
@@ -63,18 +67,20 @@ _CREDENTIALS = (
     ),
     _missing(
         "a token in the query",
-        ELSEWHERE,
+        OTHER_PLACES,
         "header_only",
         lambda i: call(None, query=b"access_token=" + i.token().encode()),
     ),
-    _missing("a token in a cookie", ELSEWHERE, "header_only", _elsewhere(b"cookie", b"access_token=")),
+    _missing("a token in a cookie", OTHER_PLACES, "header_only", _in_header(b"cookie", b"access_token=")),
     _missing(
         "a token in a proxy's header",
         "RFC 9110 section 11.7.2",
         "header_only",
-        _elsewhere(b"proxy-authorization", b"Bearer "),
+        _in_header(b"proxy-authorization", b"Bearer "),
     ),
-    _missing("a token in a header that proxies set", ELSEWHERE, "header_only", _elsewhere(b"x-forwarded-access-token")),
+    _missing(
+        "a token in a header that proxies set", OTHER_PLACES, "header_only", _in_header(b"x-forwarded-access-token")
+    ),
     _missing(
         "a token in a form",
         "RFC 6750 section 2.2",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mcp_idp.testing.corpus.model import FOREIGN_HOST, HOST, NO_CREDENTIALS, Attack, Request, call
+from mcp_idp.testing.corpus.model import HOST, HOST_NOT_ALLOWED, NO_CREDENTIALS, Attack, Request, call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +18,9 @@ def _host(name: str, source: str, check: str, *hosts: bytes, more: tuple[tuple[b
     def send(issuer: Issuer) -> Request:
         return call(issuer.token(), *more, hosts=hosts)
 
-    return Attack(name=name, source=source, check=check, send=send, status=421, challenge=None, message=FOREIGN_HOST)
+    return Attack(
+        name=name, source=source, check=check, send=send, status=421, challenge=None, message=HOST_NOT_ALLOWED
+    )
 
 
 def _origin(name: str, source: str, check: str, *origins: bytes, **changes: Any) -> Attack:

@@ -18,7 +18,7 @@ OTHER = "http://localhost:8080/realms/other"
 
 
 @dataclass
-class _Two(Issuer):
+class _TwoIssuers(Issuer):
     """Two issuers at one host, with different keys under one kid."""
 
     other: Issuer = field(
@@ -31,7 +31,7 @@ class _Two(Issuer):
         return await super().answer(request)
 
 
-TRUSTED = Stage("two issuers", _Two, access={"issuers": {OTHER: {}}}, good=lambda i: i.other.token(key=TWO))
+TRUSTED = Stage("two issuers", _TwoIssuers, access={"issuers": {OTHER: {}}}, good=lambda i: i.other.token(key=TWO))
 
 
 _ISSUERS = (
@@ -76,7 +76,7 @@ def _metadata(**members: Any) -> Stage:
 
 
 @dataclass
-class _Public(Issuer):
+class _KeysAtAnyHost(Issuer):
     """Its keys are found at any host: where we ask is what counts."""
 
     async def answer(self, request: httpx.Request) -> httpx.Response:
@@ -91,24 +91,24 @@ PUBLIC = "https://login.example.com/realms/mcp"
 AT_PUBLIC = {"server_url": PUBLIC, "issuer": PUBLIC}
 
 
-LYING_ISSUER = _metadata(issuer="http://attacker.example/realms/mcp")
+WRONG_ISSUER = _metadata(issuer="http://attacker.example/realms/mcp")
 
 
-INSIDE = Stage(
+INTERNAL_KEYS = Stage(
     "metadata that points inside",
-    lambda: _Public(url=PUBLIC, metadata={"jwks_uri": "https://169.254.169.254/keys"}),
+    lambda: _KeysAtAnyHost(url=PUBLIC, metadata={"jwks_uri": "https://169.254.169.254/keys"}),
     settings=AT_PUBLIC,
     good=None,
 )
-IN_THE_CLEAR = Stage(
+CLEARTEXT_KEYS = Stage(
     "metadata that has keys in the clear",
-    lambda: _Public(url=PUBLIC, metadata={"jwks_uri": "http://keys.example.com/keys"}),
+    lambda: _KeysAtAnyHost(url=PUBLIC, metadata={"jwks_uri": "http://keys.example.com/keys"}),
     settings=AT_PUBLIC,
     good=None,
 )
 
 
-TRUTHFUL = Stage("metadata that tell the truth", lambda: _Public(url=PUBLIC), settings=AT_PUBLIC)
+VALID_METADATA = Stage("metadata that tell the truth", lambda: _KeysAtAnyHost(url=PUBLIC), settings=AT_PUBLIC)
 
 
 _METADATA = (
@@ -117,7 +117,7 @@ _METADATA = (
         "RFC 8414 section 3.3; RFC 9700 section 4.4",
         "metadata_issuer",
         Issuer.token,
-        LYING_ISSUER,
+        WRONG_ISSUER,
         "the document is of the issuer 'http://attacker.example",
     ),
     unavailable(
@@ -125,7 +125,7 @@ _METADATA = (
         "RFC 9728 section 7.7",
         "no_way_inside",
         Issuer.token,
-        INSIDE,
+        INTERNAL_KEYS,
         "points inside this network",
     ),
     unavailable(
@@ -133,7 +133,7 @@ _METADATA = (
         "RFC 8414 section 2",
         "no_downgrade",
         Issuer.token,
-        IN_THE_CLEAR,
+        CLEARTEXT_KEYS,
         "is not https",
     ),
 )

@@ -20,7 +20,7 @@ BOTH = "application/json, text/event-stream"
 HOST = b"localhost:3000"
 LEGACY = b"2025-06-18"
 NO_CREDENTIALS = "unauthenticated_request"
-FOREIGN_HOST = "host_not_allowed"
+HOST_NOT_ALLOWED = "host_not_allowed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,7 @@ def claiming_text(issuer: Issuer, extra: str) -> str:
     return forged(issuer, as_bytes(issuer.claims())[:-1] + b"," + extra.encode() + b"}")
 
 
-def keyed_hash(issuer: Issuer, secret: bytes, alg: str = "HS256", **header: Any) -> str:
+def hmac_signed(issuer: Issuer, secret: bytes, alg: str = "HS256", **header: Any) -> str:
     """A good token, "signed" with what everybody knows."""
     data = signing_input({**issuer.header, "alg": alg, **header}, issuer.claims())
     digest = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}[alg]
@@ -127,7 +127,7 @@ def left_hash(text: str) -> str:
     return b64(hashlib.sha256(text.encode()).digest()[:16])
 
 
-def look_alike(text: str) -> str:
+def homoglyph(text: str) -> str:
     """The same to an eye: a letter of it is from another script."""
     found = next(letter for letter in text if letter in _TWINS)
     return text.replace(found, _TWINS[found])

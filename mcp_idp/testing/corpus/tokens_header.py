@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_idp.errors import TokenErrorReason
 from mcp_idp.testing.corpus.model import token
-from mcp_idp.testing.corpus.token_forge import forge, headed, look_alike, parts
+from mcp_idp.testing.corpus.token_forge import forge, headed, homoglyph, parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +46,7 @@ ATTACKS = (
         "kid in letters that only look like ours",
         JWS_KID,
         KID,
-        _beside(look_alike),
+        _beside(homoglyph),
         UNKNOWN,
     ),
     token(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_idp.errors import TokenErrorReason
 from mcp_idp.testing.corpus.model import Stage, token
-from mcp_idp.testing.corpus.token_forge import claiming, look_alike
+from mcp_idp.testing.corpus.token_forge import claiming, homoglyph
 from mcp_idp.testing.issuer import ISSUER, RESOURCE, Issuer
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ ATTACKS = (
         "iss in letters that only look like ours",
         "RFC 8725 section 3.8",
         "issuer",
-        named(look_alike),
+        named(homoglyph),
         TokenErrorReason.ISSUER,
     ),
     token(

@@ -29,7 +29,7 @@ NAMES = (
     "ACCESS_FILE",
 )
 FOLDER = "AUTH0_FILES"
-_AUTH0S_OWN = ".auth0.com"
+_AUTH0_DOMAIN = ".auth0.com"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ class Auth0Settings:
     def tenant_domain(self) -> str | None:
         """The tenant's own domain; None for a custom domain, which does not serve the management API."""
         host = urlsplit(self.server_url).hostname or ""
-        return host if host.endswith(_AUTH0S_OWN) else None
+        return host if host.endswith(_AUTH0_DOMAIN) else None
 
     @classmethod
     def load(cls, variables: Mapping[str, str]) -> Auth0Settings:

@@ -58,7 +58,7 @@ async def check_bogus_token(case: CheckContext) -> list[Finding]:
         return [NO_NEW_LOGIN.finding(f"no answer: {reply}", "answer 401 with a challenge")]
     if 200 <= reply.status < 300:  # noqa: PLR2004 - success
         return [ACCEPTS_ANY_TOKEN.finding(f"it answers {reply.status}", "verify signature, issuer, audience and times")]
-    if reply.status == 503:  # noqa: PLR2004 - Service Unavailable, see `reaches_provider`
+    if reply.status == 503:  # noqa: PLR2004 - Service Unavailable, see `check_server_reaches_provider`
         return []
     challenge = read_challenge(reply.header("www-authenticate"))
     if reply.status != 401 or challenge is None or challenge.parameters.get("error") != "invalid_token":  # noqa: PLR2004 - Unauthorized
@@ -68,7 +68,7 @@ async def check_bogus_token(case: CheckContext) -> list[Finding]:
     return []
 
 
-async def reaches_provider(case: CheckContext) -> list[Finding]:
+async def check_server_reaches_provider(case: CheckContext) -> list[Finding]:
     """Checks, by the response to that token, that the server can reach its provider."""
     if case.bogus_token_response is None or case.bogus_token_response.status != 503:  # noqa: PLR2004 - Service Unavailable
         return []
@@ -110,7 +110,7 @@ CHECKS = (
     Check(
         name="server to provider",
         question="Can the server reach its provider?",
-        run=reaches_provider,
+        run=check_server_reaches_provider,
         depends_on=("made-up token", "issuer"),
         kinds=(PROVIDER_UNREACHABLE_FROM_SERVER,),
     ),

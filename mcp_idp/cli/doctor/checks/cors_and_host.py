@@ -55,7 +55,7 @@ ANY_ORIGIN = Rule(
     why="servers must reject an unknown Origin: otherwise any page can call it from a visitor's browser",
     source="MCP transports 2026-07-28, Security Warning",
 )
-_FOREIGN_HOST = "evil.example"
+_UNTRUSTED_HOST = "evil.example"
 _HEADERS = ("authorization", "content-type", "mcp-protocol-version")
 
 
@@ -123,18 +123,18 @@ def _allows_origin(reply: HttpResult) -> bool:
 
 async def check_host(case: CheckContext) -> list[Finding]:
     """Sends a request with an untrusted Host header."""
-    if not await _is_accepted(case, host=_FOREIGN_HOST):
+    if not await _is_accepted(case, host=_UNTRUSTED_HOST):
         return []
     fix = "reject a Host that is not the server's own with 421 (other servers: allowed hosts, trusted hosts)"
-    return [ANY_HOST.finding(f"Host: {_FOREIGN_HOST} is accepted like its own", fix)]
+    return [ANY_HOST.finding(f"Host: {_UNTRUSTED_HOST} is accepted like its own", fix)]
 
 
 async def check_origin(case: CheckContext) -> list[Finding]:
     """Sends a request with an untrusted Origin header."""
-    if not await _is_accepted(case, origin=f"https://{_FOREIGN_HOST}"):
+    if not await _is_accepted(case, origin=f"https://{_UNTRUSTED_HOST}"):
         return []
     fix = "reject an Origin that is not allowlisted with 403"
-    return [ANY_ORIGIN.finding(f"Origin: https://{_FOREIGN_HOST} is accepted like a request without Origin", fix)]
+    return [ANY_ORIGIN.finding(f"Origin: https://{_UNTRUSTED_HOST} is accepted like a request without Origin", fix)]
 
 
 async def _is_accepted(case: CheckContext, **header: str) -> bool:

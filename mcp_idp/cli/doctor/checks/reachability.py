@@ -43,7 +43,7 @@ REDIRECTED = Rule(
         "agencyenterprise/draft-detective#774",
     ),
 )
-HOST_REFUSED = Rule(
+HOST_REJECTED = Rule(
     name="host_rejected",
     severity=Severity.ERROR,
     title="the server rejects its public host name",
@@ -163,7 +163,7 @@ def _redirected(case: CheckContext, reply: HttpResult) -> Finding:
 
 def _host_rejected(case: CheckContext, reply: HttpResult) -> Finding:
     name = urlsplit(case.url).netloc
-    return HOST_REFUSED.finding(
+    return HOST_REJECTED.finding(
         f"it answers {reply.status} to its Host, {name}",
         f"set the URL that clients use: MCP_PUBLIC_URL={case.url} here; on other servers add {name} to the allowed "
         "hosts. A proxy in front of it must forward the Host header",
@@ -192,7 +192,7 @@ CHECKS = (
             UNREACHABLE,
             CERTIFICATE,
             REDIRECTED,
-            HOST_REFUSED,
+            HOST_REJECTED,
             WRONG_PATH,
             WRONG_STATUS,
             SERVER_ERROR,

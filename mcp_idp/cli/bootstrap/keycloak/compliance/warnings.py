@@ -138,6 +138,6 @@ def _unmanaged_groups(settings: KeycloakSettings, session: AdminClient, actual: 
         )
     elif access.groups:
         yield from unmanaged_roles(access, actual)
-        ours = [found["id"] for found in actual.groups.by_name.values()]
-        if paths := unmanaged_groups_granting(session, access.roles, ours):
+        managed_ids = [found["id"] for found in actual.groups.by_name.values()]
+        if paths := unmanaged_groups_granting(session, access.roles, managed_ids):
             yield f"groups that are not in the access file grant its roles: {join_first(paths)}"

@@ -147,7 +147,7 @@ class InvocationGuard:
     Args:
         requirements: the scopes that each name requires.
         access: the access policy.
-        decisions: records what ran and what was refused.
+        decisions: records what ran and what was rejected.
     """
 
     def __init__(self, requirements: ScopeRequirements, access: AccessPolicy, decisions: DecisionRecorder) -> None:

@@ -2,7 +2,7 @@
 
 Each line says who requested what with which client, and what was decided. It contains neither tokens nor arguments.
 Requests without credentials are not recorded, because no decision about a user was made. Rejections of requests without
-a principal are summed up by whoever records them (`auth/decisions.py`), because anybody can cause any number of them.
+a principal are summed up by the caller (`auth/decisions.py`), because anyone can cause any number of them.
 `docs/audit.md` describes the fields.
 """
 

@@ -117,7 +117,7 @@ def _list_containers(variables: Mapping[str, str], folder: Path) -> bytes:
 
     Raises:
         OSError: Docker cannot be run.
-        SubprocessError: Docker does not answer in time, or fails.
+        SubprocessError: Docker does not respond in time, or fails.
     """
     command = ["docker", "compose", "ps", "--all", "--format", "json"]
     done = subprocess.run(  # noqa: S603 - a fixed command

@@ -33,7 +33,7 @@ class HttpFailure(StrEnum):
     NO_NAME = "its host name cannot be resolved"
     CONNECTION_REFUSED = "nothing listens there"
     CERTIFICATE = "its certificate is not valid"
-    TOO_SLOW = "it does not answer in time"
+    TOO_SLOW = "it does not respond in time"
     BROKEN = "its response is not valid HTTP, or too large"
     INSIDE = "it is inside this network and the server is not: no request was sent"
     NO_URL = "it is not an http or https URL"

@@ -95,7 +95,7 @@ async def run_admin_check(
         async with asyncio.timeout(_CHECK_SECONDS):
             report = await _in_daemon_thread(partial(check, variables))
     except TimeoutError:
-        return AdminCheckResult(fault=f"no answer within {_CHECK_SECONDS} s")
+        return AdminCheckResult(fault=f"no response within {_CHECK_SECONDS} s")
     except BootstrapError as error:
         return AdminCheckResult(fault=_fault(error))
     weaknesses = tuple((weakness.id, weakness.what, weakness.fix) for weakness in report.weaknesses)

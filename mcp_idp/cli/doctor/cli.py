@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _FINDINGS = 1
 _UNREACHABLE = 3
 _HELP = """\
-Check an MCP server and its identity provider from outside, as clients see them, and report what keeps clients out: the
+Check an MCP server and its identity provider from outside, as clients see them, and report what prevents logins: the
 cause first, with its fix. It works with any server, not only this project's. It changes nothing without
 --register, --probe or --fix.
 
@@ -55,11 +55,11 @@ examples:
 """
 _EPILOG = """\
 environment:
-  MCP_PUBLIC_URL, MCP_PORT   the server, unless the URL is given: as for mcp-idp login, which says where else is looked
+  MCP_PUBLIC_URL, MCP_PORT   the server, unless the URL is given: as for mcp-idp login, which names the other places
   MCP_PASSWORD, CONNECT_TO, OAUTH_SERVER_URL
                              as for mcp-idp login: --headless gives the password to that provider only
   KEYCLOAK_ADMIN_CLIENT_…    for --inside, --probe and --fix: as for mcp-idp bootstrap
-  SSL_CERT_FILE              authorities to trust besides the usual ones
+  SSL_CERT_FILE              further certificate authorities to trust
   NO_COLOR                   no colours
 
 docs/doctor.md lists every finding. Exit codes: 0 no problems, 1 findings, 2 the command line is wrong,
@@ -92,7 +92,7 @@ class DoctorOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoctorArguments:
-    """What the command line says besides the login; see `DoctorOptions`.
+    """The options of the command line, except those of the login; see `DoctorOptions`.
 
     Attributes:
         register: Whether to try client registrations.

@@ -40,7 +40,7 @@ server's own code validates it, with the server's settings. The token itself is 
 examples:
   mcp-idp token | mcp-idp inspect                       a new token from the stack's own provider
   pbpaste | mcp-idp inspect                             … or one from the clipboard (xclip -o, wl-paste)
-  mcp-idp inspect < answer.json                         … or the whole answer of a token endpoint
+  mcp-idp inspect < response.json                       … or the whole response of a token endpoint
   mcp-idp inspect --jwks keys.json < token.txt          offline: with a key set in a file
   MCP_PUBLIC_URL=https://mcp.example.com/mcp OAUTH_SERVER_URL=https://login.example.com/ mcp-idp inspect < token.txt
 """
@@ -55,7 +55,7 @@ provider cannot be reached, 130 interrupted.
 
 @click.command(cls=TextCommand, help=_HELP, epilog=_EPILOG)
 @click.option("--jwks", type=Path, metavar="FILE", help="verify with the key set in FILE; makes no request")
-@click.option("--env-file", type=Path, default=DOTENV, metavar="FILE", help="settings besides the environment [.env]")
+@click.option("--env-file", type=Path, default=DOTENV, metavar="FILE", help="a file with further settings [.env]")
 @click.option("--json", "prints_json", is_flag=True, help="one JSON object instead of text")
 @click.argument("tokens", nargs=-1, metavar="< token.txt")
 def command(jwks: Path | None, env_file: Path, *, prints_json: bool, tokens: tuple[str, ...]) -> int:

@@ -72,8 +72,8 @@ exit codes:
   0  everything worked
   1  unexpected error
   2  the command line is wrong
-  3  the MCP server does not answer, or is not an MCP server
-  4  the identity provider does not answer, or its metadata or registration is unusable
+  3  the MCP server does not respond, or is not an MCP server
+  4  the identity provider does not respond, or its metadata or registration is unusable
   5  the login failed, was denied, or took too long
   6  the login worked, but the server rejects the token: usually a role or group is missing
   7  a tool call failed
@@ -232,7 +232,7 @@ def server_url(option: str | None, variables: Mapping[str, str], name: str = "UR
 
     Args:
         option: The value of the option.
-        variables: The environment and what is known besides, see `stack_variables`.
+        variables: The environment and the published ports, see `stack_variables`.
         name: The option's name, for the error message.
 
     Raises:

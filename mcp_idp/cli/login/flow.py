@@ -192,7 +192,7 @@ class LoginFlow:
             description = self._narrator.secrets.redact_remote_text(response.error_description or "")
             reason = description or response.error or "the response has no code"
             self._narrator.line("response", f"error={response.error} {description}".rstrip())
-            raise LoginError(f"the provider refused the login: {reason}", *rejection_advice(response.error))
+            raise LoginError(f"the provider rejected the login: {reason}", *rejection_advice(response.error))
         self._narrator.line("response", "code=<hidden>, state as sent")
         issuer = self._watch.provider_metadata.get("issuer")
         if response.iss is None:

@@ -61,13 +61,13 @@ _EPILOG = """\
 Flow: client credentials with --client-secret-file or --client-key-file; else the authorization code
 flow, with the browser or with --headless; on a machine without a browser the device flow, if the provider is on another
 machine and offers it.
---flow chooses one. (This stack's own Keycloak refuses the device flow, and says so only after the login.)
+--flow chooses one. (This stack's own Keycloak rejects the device flow, but reports that only after the login.)
 
 At the end the client removes its registration, where the provider lets it. The token stays valid for servers that
-verify signatures; a server that asks the provider (introspection) refuses it then: --keep leaves the registration.
+verify signatures; a server that introspects tokens then rejects it: --keep leaves the registration.
 
 A secret, and the password of --headless, go only to the provider that --issuer or OAUTH_SERVER_URL names, whatever the
-server says (see mcp-idp login --help).
+server names (see mcp-idp login --help).
 
 environment and exit codes: as for mcp-idp login (see mcp-idp login --help).
 """
@@ -75,7 +75,7 @@ environment and exit codes: as for mcp-idp login (see mcp-idp login --help).
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenArguments:
-    """What the command line says besides the login.
+    """The options of the command line, except those of the login.
 
     Attributes:
         flow: How the user logs in: `auto`, `device` or `code`.

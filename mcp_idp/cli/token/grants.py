@@ -82,13 +82,13 @@ class GrantRunner:
         begun = await self._post("device_authorization_endpoint", request_form)
         code, where = text(begun.json_if_ok, "device_code"), text(begun.json_if_ok, "verification_uri")
         if not code or not is_http_url(where):
-            raise DeviceFlowUnavailable(f"the device authorization endpoint says {self._error_text(begun)}")
+            raise DeviceFlowUnavailable(f"the device authorization endpoint reports {self._error_text(begun)}")
         self.narrator.secrets.add_secret(code, verifier)
         form = {"grant_type": DEVICE_GRANT, "device_code": code, "client_id": client_id, "code_verifier": verifier}
         # Poll once before the user is asked to do anything: a provider that rejects the grant does so now.
         first = await self._post("token_endpoint", form)
         if text(first.document, "error") not in {"authorization_pending", "slow_down"}:
-            raise DeviceFlowUnavailable(f"the token endpoint says {self._error_text(first)}")
+            raise DeviceFlowUnavailable(f"the token endpoint reports {self._error_text(first)}")
         self._print_instructions(begun.json_if_ok, where)
         try:
             async with asyncio.timeout(timeout):
@@ -144,7 +144,7 @@ class GrantRunner:
         )
         client_id = text(reply.document, "client_id")
         if reply.status not in _CREATED or not client_id:
-            raise DeviceFlowUnavailable(f"the registration endpoint says {self._error_text(reply)}")
+            raise DeviceFlowUnavailable(f"the registration endpoint reports {self._error_text(reply)}")
         self.registration = registration = ClientRegistration.read(endpoint, reply.document)
         self.narrator.secrets.add_secret(registration.token, reply.document.get("client_secret"))
         return client_id
@@ -185,7 +185,7 @@ class GrantRunner:
 
     def _error_text(self, reply: HttpResult) -> str:
         if reply.fault is not None:
-            raise ProviderError(f"the provider does not answer at {reply.url}: {reply}")
+            raise ProviderError(f"the provider does not respond at {reply.url}: {reply}")
         message = text(reply.document, "error_description") or text(reply.document, "error")
         return self.narrator.secrets.redact_remote_text(f"{reply.status} {message[:_MAX_MESSAGE_CHARACTERS]}".strip())
 

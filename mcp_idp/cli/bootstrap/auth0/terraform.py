@@ -150,7 +150,7 @@ def _limits_of_registration(access: AccessPolicy) -> Iterator[str]:
     profile = PROFILES[registration.profile]
     if profile.anonymous:
         yield (
-            f"registration.profile {registration.profile}: Auth0 accepts registrations from anybody with any "
+            f"registration.profile {registration.profile}: Auth0 accepts registrations from anyone with any "
             "redirect URI, so registration stays off; -var open_registration=true enables it"
         )
     elif profile.initial_access_token:

@@ -104,7 +104,7 @@ class DexRun:
         try:
             run_verifications(verifications, self.log)
         except httpx.HTTPError as error:
-            raise ProviderUnreachable(f"{settings.internal_url} stopped answering ({type(error).__name__})") from error
+            raise ProviderUnreachable(f"{settings.internal_url} stopped responding ({type(error).__name__})") from error
 
     def apply(self, wait: int) -> None:
         """Writes the files, waits until Dex and the proxy run with them, and verifies them.

@@ -66,11 +66,11 @@ def _check_config_marker(settings: DexSettings, config: Json, http: httpx.Client
         response = _begin_login(settings, config, http, config_marker(config), _LOOPBACK)
     except httpx.HTTPError as error:
         raise ProviderUnreachable(
-            f"nothing answers at {settings.internal_url} ({type(error).__name__}): start the stack, or set "
-            "OAUTH_INTERNAL_URL to where the front is from here"
+            f"{settings.internal_url} does not respond ({type(error).__name__}): start the stack, or set "
+            "OAUTH_INTERNAL_URL to where the registration proxy is reachable from here"
         ) from error
     if response.status_code not in {_BAD_REQUEST, _NOT_FOUND}:
-        raise ProviderUnreachable(f"{settings.internal_url} answered {response.status_code}: Dex is not ready yet")
+        raise ProviderUnreachable(f"{settings.internal_url} responded {response.status_code}: Dex is not ready yet")
     if response.status_code != _BAD_REQUEST:
         raise VerificationError(f"the running Dex has not read the current file: {_RESTART}")
 
@@ -95,7 +95,7 @@ def verify_served_metadata(settings: DexSettings, source: DexTemplates, http: ht
     for name in ("oauth-authorization-server", "openid-configuration"):
         url = f"{settings.internal_url}/.well-known/{name}"
         if get_json(http, url) != desired:
-            raise VerificationError(f"{url} is not the document of the files: is the front another one's?")
+            raise VerificationError(f"{url} differs from the file: is that another registration proxy?")
     return f"the provider is {settings.server_url}, with PKCE, advertising {' '.join(settings.access.scopes)}"
 
 
@@ -143,14 +143,14 @@ def verify_public_clients(settings: DexSettings, config: Json, http: httpx.Clien
             response = _begin_login(settings, config, http, client["id"], uri, request="unsupported")
             if not response.headers.get("location", "").startswith(uri):
                 raise VerificationError(
-                    f"Dex rejects the login of {client['id']} at {uri}: it answers {response.status_code}"
+                    f"Dex rejects the login of {client['id']} at {uri}: it responds {response.status_code}"
                 )
     for client in public[:1]:
         uri = client.get("redirectURIs", [_LOOPBACK])[0]
         response = _begin_login(settings, config, http, client["id"], uri)
         if response.status_code not in {_OK, *_REDIRECTS} or response.headers.get("location", "").startswith(uri):
-            raise VerificationError(f"Dex lets {client['id']} not ask for {settings.public_url}: {_RESTART}")
-    return f"Dex takes logins of {len(public)} clients, for {settings.public_url}"
+            raise VerificationError(f"Dex does not let {client['id']} request {settings.public_url}: {_RESTART}")
+    return f"Dex accepts logins of {len(public)} clients, for {settings.public_url}"
 
 
 def verify_pkce_required(settings: DexSettings, config: Json, http: httpx.Client) -> str:
@@ -165,7 +165,9 @@ def verify_pkce_required(settings: DexSettings, config: Json, http: httpx.Client
     for name, challenge in (("none", {}), ("plain", {"code_challenge": _CHALLENGE, "code_challenge_method": "plain"})):
         query = {"response_type": "code", "client_id": client, "redirect_uri": _LOOPBACK, **challenge}
         if http.get(f"{settings.internal_url}/auth", params=query).status_code != _BAD_REQUEST:
-            raise VerificationError(f"a login began with PKCE: {name}: the front does not follow its configuration")
+            raise VerificationError(
+                f"a login began with PKCE: {name}: the registration proxy does not follow its configuration"
+            )
     return "every login requires PKCE with S256"
 
 
@@ -188,7 +190,7 @@ def verify_registration(settings: DexSettings, config: Json, http: httpx.Client)
         response = http.post(f"{settings.internal_url}/register", json={"redirect_uris": [uri]})
         status = _FORBIDDEN if profile == "closed" else expected
         if response.status_code != status:
-            raise VerificationError(f"registration of {uri} was answered {response.status_code}, not {status}")
+            raise VerificationError(f"registration of {uri} got {response.status_code}, not {status}")
         if status == _CREATED and response.json().get("client_id") not in known:
             raise VerificationError(f"registration of {uri} returned a client that Dex does not know")
     return f"registration follows the profile {profile}"

@@ -127,7 +127,7 @@ def _check_urls(settings: DexSettings) -> None:
             raise ConfigError(f"{name}={url}: with Dex, use only letters, digits and . _ ~ - : @ /")
     if urlsplit(settings.server_url).path:
         raise ConfigError(
-            f"OAUTH_SERVER_URL={settings.server_url}: the front serves Dex at the root of its own origin: "
+            f"OAUTH_SERVER_URL={settings.server_url}: the registration proxy serves Dex at the root of its own origin: "
             "write the issuer without a path and without a trailing slash"
         )
-    check_internal_url(settings, "the front is from here, such as http://front:5556")
+    check_internal_url(settings, "the registration proxy is reachable from here, such as http://front:5556")

@@ -45,7 +45,7 @@ _DRIFTED = 1
 
 def _apply(options: BootstrapOptions, environ: Mapping[str, str]) -> int:
     settings = KeycloakSettings.load(environ, "apply")
-    run_apply(settings, wait=options.wait, try_registration=options.prove, log=line_printer(sys.stdout))
+    run_apply(settings, wait=options.wait, try_registration=options.verify, log=line_printer(sys.stdout))
     return 0
 
 
@@ -151,6 +151,6 @@ COMMANDS: Mapping[str, Command] = {
     "check": _check,
     "prune": _prune,
     "token": _token,
-    "hand-over": _replace_admin,
+    "replace-admin": _replace_admin,
     "probe": _probe,
 }

@@ -1,4 +1,4 @@
-"""Verifications specific to Keycloak: example tokens, registration endpoints and a trial registration.
+"""Verifications specific to Keycloak: example tokens, registration endpoints and a test registration.
 
 A verification returns one line that states the result, or raises `VerificationError` or `Advisory`.
 """
@@ -176,7 +176,7 @@ def verify_native_endpoints_disabled(settings: KeycloakSettings, http: httpx.Cli
     enabled = enabled_native_endpoints(settings, http)
     if enabled:
         raise Advisory(
-            f"Keycloak also lets anybody register clients of its own kinds ({', '.join(enabled)}); apply cannot "
+            f"Keycloak also accepts registrations in its own formats ({', '.join(enabled)}); apply cannot "
             f"change this: start Keycloak with {disable_options(enabled)}"
         )
     return "no registration endpoint but the standard one"
@@ -200,7 +200,7 @@ def enabled_native_endpoints(settings: KeycloakSettings, http: httpx.Client) -> 
             kind: http.get(f"{_registration(settings)}/{kind}/-").status_code for kind in NATIVE_REGISTRATION_ENDPOINTS
         }
     except httpx.TransportError as error:
-        raise ProviderUnreachable(f"nothing answers at {settings.internal_url}") from error
+        raise ProviderUnreachable(f"{settings.internal_url} does not respond") from error
     return [kind for kind, status in statuses.items() if status != _NOT_FOUND]
 
 
@@ -227,7 +227,7 @@ def allows_pairwise_subjects(session: AdminClient) -> bool:
 
 
 def verify_registration(settings: KeycloakSettings, http: httpx.Client) -> str:
-    """Verifies anonymous registration with two trial registrations.
+    """Verifies anonymous registration with two test registrations.
 
     A client with a loopback redirect URI must be accepted or rejected as the registration profile says; one with a
     third-party redirect URI must always be rejected. This is the only verification that writes. It deletes what it
@@ -241,7 +241,7 @@ def verify_registration(settings: KeycloakSettings, http: httpx.Client) -> str:
         One line that states what was verified.
 
     Raises:
-        VerificationError: Keycloak decided otherwise, or the trial client could not be deleted.
+        VerificationError: Keycloak decided otherwise, or the test client could not be deleted.
     """
     url = f"{_registration(settings)}/openid-connect"
     third_party = http.post(url, json=_test_client("https://client.example/callback"))
@@ -262,7 +262,9 @@ def verify_registration(settings: KeycloakSettings, http: httpx.Client) -> str:
             f"a client on this machine could not register: {loopback.status_code} {loopback.text[:200]}"
         )
     _remove(http, url, loopback)
-    return f"a client on this machine could register and was removed; a foreign one was rejected ({profile})"
+    return (
+        f"a client with a loopback redirect URI could register and was removed; one elsewhere was rejected ({profile})"
+    )
 
 
 def _registration(settings: KeycloakSettings) -> str:
@@ -271,7 +273,7 @@ def _registration(settings: KeycloakSettings) -> str:
 
 def _test_client(redirect_uri: str) -> dict[str, object]:
     return {
-        "client_name": "trial of the bootstrap",
+        "client_name": "test of the bootstrap",
         "redirect_uris": [redirect_uri],
         "grant_types": ["authorization_code", "refresh_token"],
         "token_endpoint_auth_method": "none",
@@ -279,7 +281,7 @@ def _test_client(redirect_uri: str) -> dict[str, object]:
 
 
 def _remove(http: httpx.Client, url: str, registered: httpx.Response) -> None:
-    """Deletes a trial client with its registration access token.
+    """Deletes a test client with its registration access token.
 
     It uses the URL that this process reaches; `registration_client_uri` in the response may be the public one.
     """

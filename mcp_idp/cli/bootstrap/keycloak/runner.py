@@ -61,7 +61,7 @@ def run_apply(
     Args:
         settings: settings of the run.
         wait: how long to wait for a provider that is still starting, in seconds.
-        try_registration: whether to verify with a trial registration even if nothing changed. The trial client is
+        try_registration: whether to verify with a test registration even if nothing changed. The test client is
             removed at once.
         log: receives each output line.
 

@@ -92,7 +92,7 @@ async def _check_server_response(case: CheckContext) -> list[Finding]:
         return []
     message = text(reply.document, "error_description") or reply.header("www-authenticate")
     fix = "its log has the reason; compare its settings with those that validated the token here"
-    return [SERVER_DISAGREES.finding(f"it answers {reply} {message[:300]}".strip(), fix)]
+    return [SERVER_DISAGREES.finding(f"it responds {reply} {message[:300]}".strip(), fix)]
 
 
 def _token_skip_reason(case: CheckContext) -> str:

@@ -29,7 +29,7 @@ HIDDEN_ENDPOINT = Rule(
     reports=("microcks/microcks#943", "NikiforovAll/keycloak-authorization-services-dotnet#144"),
 )
 CLEAR_ENDPOINT = Rule(
-    name="clear_endpoint",
+    name="cleartext_endpoint",
     severity=Severity.ERROR,
     title="an endpoint of the provider uses http and is not on this machine",
     why="codes, passwords and tokens are sent there",

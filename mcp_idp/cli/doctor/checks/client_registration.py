@@ -1,4 +1,4 @@
-"""Checks which clients can register: by the provider's metadata and, with `--register`, by trial registrations."""
+"""Checks which clients can register: by the provider's metadata and, with `--register`, by test registrations."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ SOME_REJECTED = Rule(
     ),
 )
 NOT_CLEANED_UP = Rule(
-    name="left_behind",
+    name="registration_not_removed",
     severity=Severity.INFO,
     title="a test registration could not be removed",
     why="unused registrations accumulate",
@@ -196,7 +196,7 @@ CHECKS = (
         kinds=(NO_REGISTRATION, NO_PUBLIC_CLIENTS, ONLY_DOCUMENTS),
     ),
     Check(
-        name="trial",
+        name="test registration",
         question="Can common clients register? (--register; each registration is removed at once)",
         run=check_test_registrations,
         depends_on=("endpoints",),

@@ -230,7 +230,7 @@ def _weaknesses_by_scopes(actual: CurrentState, rules: ClientPolicyAnalysis, aud
 def _weaknesses_by_native_endpoints(actual: CurrentState, open_endpoints: list[str]) -> Iterator[Weakness]:
     fix = f"apply cannot fix it: start Keycloak with {disable_options(open_endpoints)}"
     if open_endpoints:
-        what = f"anybody may register clients of Keycloak's own kinds ({', '.join(open_endpoints)})"
+        what = f"anyone may register clients in Keycloak's own formats ({', '.join(open_endpoints)})"
         yield Weakness("S2", what, fix)
     if "default" in open_endpoints:
         yield Weakness("S4", "a registered client may choose the lifetime of its tokens", fix)
@@ -251,7 +251,7 @@ def _weaknesses_by_urls(rules: ClientPolicyAnalysis) -> Iterator[Weakness]:
     )
     if missing:
         yield Weakness(
-            "S7", f"a registered client may make Keycloak show or fetch foreign URLs ({missing[0]} …)", _APPLY
+            "S7", f"a registered client may make Keycloak show or fetch third-party URLs ({missing[0]} …)", _APPLY
         )
 
 

@@ -96,7 +96,7 @@ def _relative_redirects(anonymous_client: AnonymousClient, _: KeycloakSettings) 
 
 def _third_party_urls(anonymous_client: AnonymousClient, _: KeycloakSettings) -> CaseResult:
     bodies = ((member, payloads.with_third_party_url(member)) for member in payloads.URL_MEMBERS)
-    return _first_accepted(anonymous_client, bodies, "a foreign address in")
+    return _first_accepted(anonymous_client, bodies, "a third-party URL in")
 
 
 def _implicit_flow(anonymous_client: AnonymousClient, _: KeycloakSettings) -> CaseResult:

@@ -109,7 +109,7 @@ def group_changes(access: AccessPolicy, actual: CurrentState) -> Iterator[Change
             # A write replaces all attributes, and deletes the description if it is left out.
             retained: Json = {member: found[member] for member in ("name", "description") if member in found}
             body = {**retained, "attributes": {**(found.get("attributes") or {}), **marker}}
-            yield Change(f"group {name}", "mark as ours", "PUT", ("groups", found["id"]), body, fields=fields)
+            yield Change(f"group {name}", "mark as managed", "PUT", ("groups", found["id"]), body, fields=fields)
         yield from _mapping(name, "POST", set(roles) - _managed_roles(access, found), access, found)
 
 

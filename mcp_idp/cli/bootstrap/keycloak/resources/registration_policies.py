@@ -101,7 +101,7 @@ def close_registration(desired: dict[str, Config], actual: CurrentState) -> Iter
     if not actual.realm or is_satisfied(REJECT_ALL, before):
         return
     if desired[TRUSTED_HOSTS_POLICY] == REJECT_ALL:
-        change = Change("registration", "shut", "PUT", (), fields=field_diffs(dict(REJECT_ALL), before))
+        change = Change("registration", "disabled", "PUT", (), fields=field_diffs(dict(REJECT_ALL), before))
     else:
         change = Change("registration", "disabled during apply", "PUT", (), action="step")
     yield _upsert(TRUSTED_HOSTS_POLICY, REJECT_ALL, actual, change)

@@ -1,6 +1,6 @@
-"""Whatever is in a header, a JOSE header or a challenge: an answer, never 500, whose headers can be read back.
+"""Any value in a header, a JOSE header or a challenge gets a response that is never 500 and has well-formed headers.
 
-Tests of Authorization, claims, bodies and Host stand in tests/unit, beside the module that reads them.
+Tests of Authorization, claims, bodies and Host are in tests/unit, by the module that reads them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mcp_idp.testing.corpus.asgi_client import AsgiResponse
 
 BOUNDED = settings(max_examples=80, derandomize=True, deadline=None)
-# What the wire lets through: names are tokens in lower case, values have no control character but the tabulator.
+# What the HTTP server accepts: names are tokens in lower case, values have no control character except the tab.
 NAMES = st.sampled_from(
     [
         *("origin", "accept", "content-type", "cookie", "mcp-session-id", "mcp-protocol-version", "mcp-method"),

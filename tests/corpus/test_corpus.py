@@ -1,4 +1,4 @@
-"""The corpus against the whole application: what is answered, why, and that nothing of the attack comes back."""
+"""The corpus against the whole application: status, challenge and reason, and that the response reflects nothing."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AsgiResponse:
-    """A whole response."""
+    """A complete HTTP response."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
@@ -22,7 +22,7 @@ class AsgiResponse:
 
 
 async def ask(app: ASGIApp, request: Request) -> AsgiResponse:
-    """What `app` answers; `before` is asked first, and the session it opens is used."""
+    """Sends a request and returns the response; sends `before` first and uses the session that it opens."""
     headers = list(request.headers)
     if request.before is not None:
         opened = await ask(app, request.before)

@@ -1,4 +1,4 @@
-"""Introspection answers that lie."""
+"""Attacks through false introspection responses."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def _introspection_stage(name: str, reply: Callable[[Introspecting], Any], **set
 def _false_response(
     name: str, source: str, check: str, reply: Callable[[Introspecting], Any], reason: TokenErrorReason | str
 ) -> Attack:
-    """An introspection answer that must not let its (really signed) token in."""
-    stage = _introspection_stage("introspection that lies", reply)
+    """Returns an attack by an introspection response that must not make its (correctly signed) token valid."""
+    stage = _introspection_stage("a false introspection response", reply)
     if not isinstance(reason, TokenErrorReason):
         return unavailable(name, source, check, Issuer.token, stage, reason)
     return token(name, source, check, Issuer.token, reason, stage)
@@ -59,87 +59,91 @@ ATTACKS = (
         "a member is there twice",
     ),
     _false_response(
-        "inactive with all that an active answer has",
+        "inactive, with all members of an active response",
         "RFC 7662 section 2.2",
         "inactive",
         lambda i: i.active(active=False),
         TokenErrorReason.INACTIVE,
     ),
     _false_response(
-        "an answer about somebody else",
+        "a response about another user",
         "RFC 7662 section 4",
         "answer_subject",
         lambda i: i.active(sub="root"),
         "about another subject",
     ),
     _false_response(
-        "an answer for another resource",
+        "a response for another resource",
         "RFC 7662 section 4",
         "audience",
         lambda i: i.active(aud="account"),
         TokenErrorReason.AUDIENCE,
     ),
     _false_response(
-        "an answer for no resource", "RS-12", "audience", lambda i: i.active(aud=...), TokenErrorReason.AUDIENCE
+        "a response without a resource", "RS-12", "audience", lambda i: i.active(aud=...), TokenErrorReason.AUDIENCE
     ),
     _false_response(
-        "an answer that is over",
+        "a response that has expired",
         "RFC 7662 section 4",
         "expired",
         lambda i: i.active(exp=i.claims()["iat"] - 60),
         TokenErrorReason.EXPIRED,
     ),
     _false_response(
-        "an answer of another issuer",
+        "a response of another issuer",
         "RFC 7662 section 2.2",
         "issuer",
         lambda i: i.active(iss=OTHER),
         TokenErrorReason.ISSUER,
     ),
     _false_response(
-        "an answer for a DPoP token",
+        "a response for a DPoP token",
         "RFC 9449 section 6.2",
         "dpop_answer",
         lambda i: i.active(token_type="DPoP"),
         TokenErrorReason.SENDER_BOUND,
     ),
     _false_response(
-        "an answer for a kind of token that nobody knows",
+        "a response for an unknown token type",
         "RFC 6749 section 7.1",
         "answer_type",
         lambda i: i.active(token_type="mac"),
         TokenErrorReason.TOKEN_TYPE,
     ),
     _false_response(
-        "an answer for a refresh token",
+        "a response for a refresh token",
         "RFC 7662 section 4",
         "token_type",
         lambda i: i.active(typ="Refresh"),
         TokenErrorReason.TOKEN_TYPE,
     ),
     _false_response(
-        "a redirect to somebody who answers better",
+        "a redirect to a server of the attacker",
         "RFC 7662 section 4",
         "answer_status",
         lambda _: Reply(b"{}", 302, {"location": "http://attacker.example/"}),
         "status 302",
     ),
     _false_response(
-        "an active answer under an error's status",
+        "an active response with an error status",
         "RFC 7662 section 2.3",
         "answer_status",
         lambda i: Reply(str(i.active()).replace("'", '"').replace("True", "true").encode(), 401),
         "status 401",
     ),
     _false_response(
-        "an answer that does not end",
+        "a response that does not end",
         "RFC 7662 section 4",
         "answer_size",
         lambda i: i.active(filler="x" * 70_000),
         "longer than",
     ),
     _false_response(
-        "an answer that is a list", "RFC 7662 section 2.2", "answer_object", lambda i: [i.active()], "not a JSON object"
+        "a response that is a list",
+        "RFC 7662 section 2.2",
+        "answer_object",
+        lambda i: [i.active()],
+        "not a JSON object",
     ),
     token(
         "an opaque token with a letter that no token has",

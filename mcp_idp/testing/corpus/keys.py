@@ -147,7 +147,7 @@ ATTACKS = (
         NAMELESS,
     ),
     Attack(
-        name="broken keys beside the good one, to stop the good one",
+        name="broken keys next to the valid one, to make it unusable",
         source="RFC 7517 section 5",
         check="unreadable_keys",
         send=Issuer.token,

@@ -1,4 +1,4 @@
-"""Attacks through the algorithm a header names, and through keys it brings along."""
+"""Attacks through the algorithm and the keys in the JOSE header."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ ATTACKS = (
         lambda i: forged(i, i.claims(), alg="none", signature=b""),
         TokenErrorReason.NOT_A_JWT,
     ),
-    token("alg left out, so that a default counts", JWA, ALG, _with(alg=...), TokenErrorReason.ALGORITHM),
+    token("no alg, so that a default might apply", JWA, ALG, _with(alg=...), TokenErrorReason.ALGORITHM),
     token(
         "alg as a list of names",
         "RFC 7515 section 4.1.1",
@@ -79,7 +79,7 @@ ATTACKS = (
         TokenErrorReason.ALGORITHM,
     ),
     token(
-        "alg with a space behind a good name",
+        "alg with a trailing space",
         "RFC 7515 section 4.1.1",
         ALG,
         _with(alg="RS256 "),

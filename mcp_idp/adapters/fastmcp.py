@@ -1,10 +1,10 @@
 """Checks where a tool, resource or prompt of a FastMCP 4 server runs.
 
-FastMCP runs a component under other names than its own: transforms and mounts rename it, and a transform's own tools
-(search, code mode, resources and prompts as tools) run any other component by name. All of them pass the middleware of
-the server whose component runs. So two checks are put into the middleware of the protected server and of each server
-mounted on it: one before all others, so that no other middleware answers first, and one after all others, so that no
-other middleware changes what was judged.
+A FastMCP component can run under several names: transforms and mounts rename it, and a transform's own tools (search,
+code mode, resources and prompts as tools) run any other component by name. All of them pass the middleware of the
+server whose component runs. So the protected server and each server mounted on it get two checks as middleware: one
+before all others, so that no other middleware responds first, and one after all others, so that no other middleware
+changes what was authorized.
 
 This module imports FastMCP, so it is imported only where FastMCP already is.
 """
@@ -53,11 +53,11 @@ _MAX_DEPTH = 32
 
 
 class FastMCPAdapter:
-    """Judges what a FastMCP server and the servers mounted on it run.
+    """Authorizes what a FastMCP server and the servers mounted on it run.
 
     Args:
         server: the server. Its middleware, and that of the mounted servers, gets two checks.
-        guard: judges what is about to run.
+        guard: authorizes what is about to run.
     """
 
     def __init__(self, server: FastMCP[Any], guard: InvocationGuard) -> None:
@@ -67,12 +67,12 @@ class FastMCPAdapter:
         self._install(server)
 
     async def resolve(self, method: str, name: str) -> Resolved:
-        """Returns what `name` stands for on the protected server, in its highest version."""
+        """Resolves `name` on the protected server, in its highest version."""
         self._install(self._server)
         return await self.resolve_on(self._server, method, name, None)
 
     async def resolve_on(self, server: FastMCP[Any], method: str, name: str, version: VersionSpec | None) -> Resolved:
-        """Returns what `name` stands for on one server: the names it has on the way to the function that runs.
+        """Resolves `name` on one server: returns all names of the function that runs.
 
         Args:
             server: the protected server, or one that is mounted on it.
@@ -151,7 +151,7 @@ async def _find(server: FastMCP[Any], method: str, name: str, version: VersionSp
 
 
 class _First(Middleware):
-    """Judges a component before all other middleware, unless the request has been judged for it already."""
+    """Authorizes a component before all other middleware, unless the request is already authorized for it."""
 
     def __init__(self, adapter: FastMCPAdapter) -> None:
         self._adapter = adapter
@@ -189,10 +189,10 @@ class _First(Middleware):
 
 
 class _Last(_First):
-    """Judges a component after all other middleware, by what runs in the session and version that it runs in."""
+    """Authorizes a component after all other middleware, as it runs in the current session and version."""
 
     async def is_authorized(self, method: str, name: str, context: MiddlewareContext[Any]) -> bool:
-        """Whether a component of this name has been judged, and no session and no version makes it another."""
+        """Whether this name is authorized already, and neither the session nor a version selects another component."""
         if extract_version_spec(context.message.meta) or not await super().is_authorized(method, name, context):
             return False
         return context.fastmcp_context is not None and not await get_session_transforms(context.fastmcp_context)

@@ -56,7 +56,7 @@ MODULES = (
     "mcp_idp/tokens/jwt.py",
     "mcp_idp/util/strict_json.py",
 )
-"""The modules that decide who is let in; the rows of the corpus name the checks in them."""
+"""The modules that accept or reject requests; the rows of the corpus name the checks in them."""
 
 TESTS = (
     "tests/corpus/test_corpus.py",

@@ -1,4 +1,4 @@
-"""Each requirement is shown at Dex, or the page says why it is not."""
+"""Each requirement is tested with Dex, or the page has the reason why not."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def test_each_requirement_is_shown_at_dex_or_says_why_it_is_not() -> None:
 
 
 def test_the_rows_that_show_a_requirement_are_sent_at_dex_and_rejected() -> None:
-    refused = {row.check for row in rows_at_dex(CORPUS) if row.status != 200}
-    assert {check for checks in ROWS.values() for check in checks} <= refused
+    rejected = {row.check for row in rows_at_dex(CORPUS) if row.status != 200}
+    assert {check for checks in ROWS.values() for check in checks} <= rejected
 
 
 def test_the_page_is_current() -> None:

@@ -71,7 +71,7 @@ examples (your own Keycloak, step by step: docs/providers/keycloak.md):
   mcp-idp bootstrap probe                        probes the nine weaknesses of docs/keycloak.md, and cleans up
   mcp-idp bootstrap prune --older-than 14d       unused clients that registered themselves
   mcp-idp bootstrap replace-admin                after the first apply: accounts for this realm only
-  mcp-idp bootstrap token --uses 1 --expires 1h  lets one client register itself
+  mcp-idp bootstrap token --uses 1 --expires 1h  a token with which one client can register itself
 """
 
 _COMMAND_EPILOG = "See `mcp-idp bootstrap --help` for the provider, realm and account settings and the exit codes."
@@ -221,7 +221,7 @@ _add(
 _add(
     "token",
     "create an initial access token",
-    "Creates a token that lets a client register (RFC 7591) and prints it once, on standard output.",
+    "Creates a token with which a client can register (RFC 7591) and prints it once, on standard output.",
     _USES,
     _EXPIRES,
 )

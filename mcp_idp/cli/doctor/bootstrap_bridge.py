@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _CHECK_SECONDS = 120
-_START_SECONDS = 30  # for a provider that answered a moment ago
+_START_SECONDS = 30  # for a provider that responded a moment ago
 _MAX_MESSAGE_CHARACTERS = 300
 
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _HELP = """\
 Log in at an MCP server as any MCP client does, and see each step: the challenge, the metadata, the registration, the
 login with PKCE, the token, the tools. Nothing is stored on this machine; codes, tokens and passwords are never printed.
-At the end the client removes its registration, where the provider lets it (RFC 7592).
+At the end the client removes its registration, if the provider allows it (RFC 7592).
 
 examples:
   mcp-idp login                                          log in at http://localhost:3000/mcp with the browser
@@ -65,8 +65,8 @@ environment:
   CONNECT_TO      connect elsewhere and keep the URLs: localhost:3000=mcp-server:3000,localhost:8080=keycloak:8080
   ACCESS_FILE     who may do what, for explanations (default: idp-config/access.yaml)
   NO_COLOR        no colours
-URLs and ports that are not in the environment are looked for in ./.env, then Docker Compose is asked for the ports on
-which this folder's stack is published; the defaults are 3000 and 8080.
+URLs and ports that are not in the environment are read from ./.env, then from Docker Compose: the ports on which this
+folder's stack is published; the defaults are 3000 and 8080.
 
 exit codes:
   0  everything worked

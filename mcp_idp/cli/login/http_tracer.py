@@ -75,7 +75,7 @@ class HttpTracer:
         url: The MCP server's URL, as the user named it.
         resource: The resource identifier in the server's metadata, by default its URL.
         registration: This client's registration, if it registered.
-        requested_scopes: The scopes of the authorization request; set by whoever starts the login.
+        requested_scopes: The scopes of the authorization request; set by the caller that starts the login.
         not_granted: The requested scopes that the last token does not contain.
         claims: The claims of the last access token; None before the first token and for opaque tokens.
         rejection: The last 401 or 403 response to a request with a token.

@@ -63,7 +63,7 @@ flow, with the browser or with --headless; on a machine without a browser the de
 machine and offers it.
 --flow chooses one. (This stack's own Keycloak rejects the device flow, but reports that only after the login.)
 
-At the end the client removes its registration, where the provider lets it. The token stays valid for servers that
+At the end the client removes its registration, if the provider allows it. The token stays valid for servers that
 verify signatures; a server that introspects tokens then rejects it: --keep leaves the registration.
 
 A secret, and the password of --headless, go only to the provider that --issuer or OAUTH_SERVER_URL names, whatever the

@@ -67,7 +67,7 @@ class GrantRunner:
             The access token.
 
         Raises:
-            DeviceFlowUnavailable: The provider rejected the flow before the user was asked to do anything.
+            DeviceFlowUnavailable: The provider rejected the flow before the user had to do anything.
             LoginError: The user or the provider rejected the login, or it timed out.
             ProviderError: The provider is unreachable.
         """
@@ -85,7 +85,7 @@ class GrantRunner:
             raise DeviceFlowUnavailable(f"the device authorization endpoint reports {self._error_text(begun)}")
         self.narrator.secrets.add_secret(code, verifier)
         form = {"grant_type": DEVICE_GRANT, "device_code": code, "client_id": client_id, "code_verifier": verifier}
-        # Poll once before the user is asked to do anything: a provider that rejects the grant does so now.
+        # Poll once before the user has to do anything: a provider that rejects the grant does so now.
         first = await self._post("token_endpoint", form)
         if text(first.document, "error") not in {"authorization_pending", "slow_down"}:
             raise DeviceFlowUnavailable(f"the token endpoint reports {self._error_text(first)}")

@@ -40,7 +40,7 @@ class Auth0Settings:
         server_url: The issuer as in the tokens, with its trailing slash.
         public_url: The resource: the identifier of the API at Auth0, and the audience of the tokens.
         folder: Where the files are written.
-        sources: The folder with Auth0's files beside the access file.
+        sources: The folder with Auth0's files next to the access file.
         access: The access policy.
     """
 

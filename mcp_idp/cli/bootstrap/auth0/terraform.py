@@ -1,4 +1,4 @@
-"""Renders the Terraform files: the access policy as a `locals` block, beside a fixed main file.
+"""Renders the Terraform files: the access policy as a `locals` block, next to a fixed main file.
 
 Values are rendered as HCL literals, so that their content is never evaluated as an expression. In a quoted string,
 `${` starts an interpolation and `%{` a directive; doubling the first character escapes it

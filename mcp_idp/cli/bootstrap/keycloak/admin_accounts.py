@@ -197,7 +197,7 @@ def _manages_users(access: AccessPolicy) -> bool:
 
 
 def _is_permitted(request: Callable[[], None]) -> bool:
-    """Sends a request and checks whether authorization let it pass.
+    """Sends a request and checks whether it was authorized.
 
     A request that fails for another reason than missing rights, such as an invalid body, counts as permitted.
     """

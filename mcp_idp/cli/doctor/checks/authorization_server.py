@@ -108,7 +108,7 @@ async def pkce(case: CheckContext) -> list[Finding]:
 
 
 async def known_scopes(case: CheckContext) -> list[Finding]:
-    """Checks that the provider lists the scopes that the server asks for."""
+    """Checks that the provider lists the scopes that the server requests."""
     unknown = sorted({*case.scopes, *texts(case.resource.get("scopes_supported"))} - _supported(case))
     if not unknown:
         return []

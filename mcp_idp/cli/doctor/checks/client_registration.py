@@ -33,7 +33,7 @@ _HINTS = {
     "invalid origin": "Keycloak, policy Allowed Registration Web Origins: list the origin of the page",
     "https required": "use https for the provider, or set the realm's sslRequired to external",
 }
-_BOOTSTRAP = "or let the bootstrap set it: registration.profile in access.yaml, then mcp-idp bootstrap apply"
+_BOOTSTRAP = "or use the bootstrap: registration.profile in access.yaml, then mcp-idp bootstrap apply"
 
 
 def advice(reason: str, *, keycloak: bool) -> str:

@@ -1,7 +1,7 @@
 """Requests that exploit weaknesses S1 to S9, as data shared by the tests and the probe.
 
 Each was reproduced on Keycloak 26.7.5 with open registration as tutorials configure it; docs/keycloak.md says what an
-attacker gains. "Own kind" is a client in Keycloak's own representation, which the endpoint `default` accepts; the
+attacker gains. A "client representation" is Keycloak's own format, which the endpoint `default` accepts; the
 others are registrations according to RFC 7591. The third-party host ends with `invalid` (RFC 2606), so it never
 resolves.
 """

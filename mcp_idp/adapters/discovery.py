@@ -1,4 +1,4 @@
-"""Finds the MCP servers in an application, so that what they run can be judged."""
+"""Finds the MCP servers in an application, so that what they run can be authorized."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def adapters_for(servers: Iterable[Any], guard: InvocationGuard) -> list[ServerA
 
     Args:
         servers: FastMCP servers and `MCPServer`s of the SDK.
-        guard: judges what they run.
+        guard: authorizes what they run.
 
     Raises:
         SettingsError: one of them is neither.
@@ -94,6 +94,6 @@ def _servers_of(part: Any) -> Iterator[Any]:
 
 
 def _is_fastmcp(server: Any) -> bool:
-    """Whether this is a FastMCP server. FastMCP is not imported for it: whoever has a server has imported it."""
+    """Whether this is a FastMCP server. FastMCP is not imported for the check: if there is a server, it already is."""
     fastmcp = sys.modules.get("fastmcp")
     return fastmcp is not None and isinstance(server, fastmcp.FastMCP)

@@ -1,10 +1,10 @@
 """Checks where a tool, resource or prompt of a FastMCP 4 server runs.
 
-FastMCP runs a component under other names than its own: transforms and mounts rename it, and a transform's own tools
-(search, code mode, resources and prompts as tools) run any other component by name. All of them pass the middleware of
-the server whose component runs. So two checks are put into the middleware of the protected server and of each server
-mounted on it: one before all others, so that no other middleware answers first, and one after all others, so that no
-other middleware changes what was judged.
+A FastMCP component can run under several names: transforms and mounts rename it, and a transform's own tools (search,
+code mode, resources and prompts as tools) run any other component by name. All of them pass the middleware of the
+server whose component runs. So the protected server and each server mounted on it get two checks as middleware: one
+before all others, so that no other middleware responds first, and one after all others, so that no other middleware
+changes what was authorized.
 
 This module imports FastMCP, so it is imported only where FastMCP already is.
 """
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 _MOUNTED = (FastMCPProviderTool, FastMCPProviderResource, FastMCPProviderPrompt)
 # Attributes that FastMCP writes into its traces: by which name a component is known to the server that runs it.
-_NAMES_ELSEWHERE = (
+_REMOTE_NAME_ATTRIBUTES = (
     "fastmcp.delegate.original_name",
     "fastmcp.delegate.original_uri",
     "fastmcp.delegate.original_uri_template",
@@ -53,11 +53,11 @@ _MAX_DEPTH = 32
 
 
 class FastMCPAdapter:
-    """Judges what a FastMCP server and the servers mounted on it run.
+    """Authorizes what a FastMCP server and the servers mounted on it run.
 
     Args:
         server: the server. Its middleware, and that of the mounted servers, gets two checks.
-        guard: judges what is about to run.
+        guard: authorizes what is about to run.
     """
 
     def __init__(self, server: FastMCP[Any], guard: InvocationGuard) -> None:
@@ -67,12 +67,12 @@ class FastMCPAdapter:
         self._install(server)
 
     async def resolve(self, method: str, name: str) -> Resolved:
-        """Returns what `name` stands for on the protected server, in its highest version."""
+        """Resolves `name` on the protected server, in its highest version."""
         self._install(self._server)
         return await self.resolve_on(self._server, method, name, None)
 
     async def resolve_on(self, server: FastMCP[Any], method: str, name: str, version: VersionSpec | None) -> Resolved:
-        """Returns what `name` stands for on one server: the names it has on the way to the function that runs.
+        """Resolves `name` on one server: returns all names of the function that runs.
 
         Args:
             server: the protected server, or one that is mounted on it.
@@ -98,17 +98,17 @@ class FastMCPAdapter:
             if isinstance(component, _MOUNTED):
                 mounted = component._server  # noqa: SLF001 - FastMCP names it nowhere else
                 self._install(mounted)
-                original = _names_elsewhere(component)[0]
+                original = _remote_names(component)[0]
                 its_version = VersionSpec(eq=component.version) if component.version else None
                 await self._follow(mounted, original, its_version, steps)
             component = getattr(component, "parent_tool", None)  # of a transformed tool
 
     def _install(self, server: FastMCP[Any]) -> None:
         """Puts the checks around the server's other middleware, also that which was added since."""
-        others = [each for each in server.middleware if each is not self._first and each is not self._last]
-        wanted = [self._first, *others, self._last]
-        if wanted != server.middleware:
-            server.middleware[:] = wanted
+        existing = [each for each in server.middleware if each is not self._first and each is not self._last]
+        desired = [self._first, *existing, self._last]
+        if desired != server.middleware:
+            server.middleware[:] = desired
 
 
 @dataclass
@@ -121,7 +121,7 @@ class _Steps:
     depth: int = 0
 
     def add(self, component: Any) -> None:
-        self.names |= dict.fromkeys((_name(component), *_names_elsewhere(component)))
+        self.names |= dict.fromkeys((_name(component), *_remote_names(component)))
         function = getattr(getattr(component, "fn", None), "__name__", None)
         if self.method != READ and function is not None:
             self.names[function] = None
@@ -133,10 +133,10 @@ def _name(component: Any) -> str:
     return str(uri or component.name)
 
 
-def _names_elsewhere(component: Any) -> list[str]:
+def _remote_names(component: Any) -> list[str]:
     """Returns the names of a component at the server that runs it, if that is another server."""
     attributes = component.get_span_attributes()
-    return [str(attributes[name]) for name in _NAMES_ELSEWHERE if attributes.get(name)]
+    return [str(attributes[name]) for name in _REMOTE_NAME_ATTRIBUTES if attributes.get(name)]
 
 
 async def _find(server: FastMCP[Any], method: str, name: str, version: VersionSpec | None) -> Any:
@@ -151,7 +151,7 @@ async def _find(server: FastMCP[Any], method: str, name: str, version: VersionSp
 
 
 class _First(Middleware):
-    """Judges a component before all other middleware, unless the request has been judged for it already."""
+    """Authorizes a component before all other middleware, unless the request is already authorized for it."""
 
     def __init__(self, adapter: FastMCPAdapter) -> None:
         self._adapter = adapter
@@ -176,12 +176,12 @@ class _First(Middleware):
         except AuthError as error:
             raise AuthorizationError(error.description) from error
 
-    async def is_judged(self, method: str, name: str, context: MiddlewareContext[Any]) -> bool:
+    async def is_authorized(self, method: str, name: str, context: MiddlewareContext[Any]) -> bool:
         return self._adapter.guard.is_authorized((_server_of(context), method, name))
 
     async def _check(self, method: str, name: str, context: MiddlewareContext[Any]) -> AbstractContextManager[None]:
         resolved = Resolved()
-        if not await self.is_judged(method, name, context):
+        if not await self.is_authorized(method, name, context):
             stated = extract_version_spec(context.message.meta)
             version = VersionSpec(eq=stated) if stated else None
             resolved = await self._adapter.resolve_on(_server_of(context), method, name, version)
@@ -189,11 +189,11 @@ class _First(Middleware):
 
 
 class _Last(_First):
-    """Judges a component after all other middleware, by what runs in the session and version that it runs in."""
+    """Authorizes a component after all other middleware, as it runs in the current session and version."""
 
-    async def is_judged(self, method: str, name: str, context: MiddlewareContext[Any]) -> bool:
-        """Whether a component of this name has been judged, and no session and no version makes it another."""
-        if extract_version_spec(context.message.meta) or not await super().is_judged(method, name, context):
+    async def is_authorized(self, method: str, name: str, context: MiddlewareContext[Any]) -> bool:
+        """Whether this name is authorized already, and neither the session nor a version selects another component."""
+        if extract_version_spec(context.message.meta) or not await super().is_authorized(method, name, context):
             return False
         return context.fastmcp_context is not None and not await get_session_transforms(context.fastmcp_context)
 

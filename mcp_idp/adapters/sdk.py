@@ -1,7 +1,7 @@
 """Checks where a tool of the official SDK's `MCPServer` runs.
 
 A tool of the SDK can run another one with `server.call_tool`, and read a resource with `ctx.read_resource`. These
-public methods are wrapped on the server that is protected, so both are judged.
+public methods are wrapped on the server that is protected, so both are authorized.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _METHODS = {CALL: "call_tool", READ: "read_resource", GET_PROMPT: "get_prompt"}
 
 
 class SdkAdapter:
-    """Judges what an `MCPServer` runs.
+    """Authorizes what an `MCPServer` runs.
 
     Args:
         server: the server. Its methods `call_tool`, `read_resource` and `get_prompt` are replaced by checked ones.
-        guard: judges what is about to run.
+        guard: authorizes what is about to run.
     """
 
     def __init__(self, server: MCPServer[Any], guard: InvocationGuard) -> None:
@@ -41,14 +41,14 @@ class SdkAdapter:
             setattr(server, name, self._checked(method, getattr(server, name)))
 
     async def resolve(self, method: str, name: str) -> Resolved:
-        """Returns the name of the function that is registered under `name`, if that is another."""
+        """Returns the name of the function that is registered under `name`, if it differs."""
         return self._resolve(method, name)
 
     def _resolve(self, method: str, name: str) -> Resolved:
         keys = frozenset({(self._server, method, name)})
         function = self._function(method, name)
-        own = getattr(function, "__name__", name)
-        return Resolved(() if own == name else ((method, own),), keys)
+        function_name = getattr(function, "__name__", name)
+        return Resolved(() if function_name == name else ((method, function_name),), keys)
 
     def _function(self, method: str, name: str) -> Callable[..., Any] | None:
         if method == CALL and (tool := self._server._tool_manager.get_tool(name)) is not None:  # noqa: SLF001 - no public lookup

@@ -3,12 +3,12 @@
 A tool may have several names (an alias, a prefix, the name on a mounted server), and a tool may run another one (a
 search or code-mode transform, a resource or prompt as a tool). The adapters in `mcp_idp/adapters` find out what runs:
 
-- before the application runs, the auth middleware resolves the name in the request and adds the scopes of everything
-  that the name stands for, so the caller gets an HTTP 403 with a challenge;
-- where a component is about to run, `InvocationGuard.check` judges everything that the request has not been judged for.
+- before the application runs, the auth middleware resolves the name in the request and adds the scopes of all names of
+  the component, so the caller gets an HTTP 403 with a challenge;
+- before a component runs, `InvocationGuard.check` authorizes it, unless the request is already authorized for it.
 
-The names in the access file are judged exactly: the name that is called must be listed once the file lists anything.
-What it stands for can only add scopes.
+Names must match the access file exactly: once the file lists anything, the name that is called must be listed. The
+other names of the component can only add scopes.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What a name stands for.
+    """A resolved name: what runs if it is called.
 
     Attributes:
         also: the other names of what runs, each with the method that requests it, such as `("tools/call", "delete")`.
@@ -56,15 +56,15 @@ class Resolved:
 
     @property
     def all(self) -> frozenset[Hashable]:
-        """Everything that whoever may run this has been authorized for."""
+        """Everything that a request is authorized for once it may run this."""
         return self.keys.union(self.also)
 
 
 class ServerAdapter(Protocol):
-    """Knows what the names of one MCP server stand for, and calls an `InvocationGuard` where they run."""
+    """Resolves the names of one MCP server, and calls an `InvocationGuard` where components run."""
 
     async def resolve(self, method: str, name: str) -> Resolved:
-        """Returns what `name` stands for; nothing if the server does not know it.
+        """Resolves `name`; the result is empty if the server does not know it.
 
         Args:
             method: `tools/call`, `resources/read` or `prompts/get`.
@@ -85,7 +85,7 @@ _request: ContextVar[_Request | None] = ContextVar("request", default=None)
 
 
 async def resolve_message(adapters: Iterable[ServerAdapter], message: Mapping[str, Any]) -> Resolved:
-    """Returns what the name in a JSON-RPC message stands for, on all servers together.
+    """Resolves the name in a JSON-RPC message, on all servers together.
 
     Args:
         adapters: the servers' adapters.
@@ -147,7 +147,7 @@ class InvocationGuard:
     Args:
         requirements: the scopes that each name requires.
         access: the access policy.
-        decisions: records what ran and what was refused.
+        decisions: records what ran and what was rejected.
     """
 
     def __init__(self, requirements: ScopeRequirements, access: AccessPolicy, decisions: DecisionRecorder) -> None:
@@ -156,7 +156,7 @@ class InvocationGuard:
         self._decisions = decisions
 
     def is_authorized(self, key: Hashable) -> bool:
-        """Whether the current request has been authorized for this step already."""
+        """Whether the current request is already authorized for this step."""
         request = _request.get()
         return request is not None and key in request.authorized
 
@@ -167,7 +167,7 @@ class InvocationGuard:
         Args:
             method: `tools/call`, `resources/read` or `prompts/get`.
             name: the name or URI by which it is called.
-            resolved: what the name stands for.
+            resolved: the resolved name.
 
         Raises:
             AuthError: the principal may not, or the decision cannot be recorded.

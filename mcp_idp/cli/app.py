@@ -34,11 +34,11 @@ _COMMANDS = {
 }
 _HELP = """\
 OAuth for MCP servers: an identity provider issues the tokens, the server verifies them. This command runs a server,
-configures its identity provider, and finds out why a client cannot log in, at this or anybody's server.
+configures its identity provider, and finds out why a client cannot log in, at this server or any other.
 
 where to begin:
   mcp-idp demo                                     see a login from end to end, here, in seconds
-  mcp-idp doctor https://mcp.example.com/mcp       what keeps clients out of this server?
+  mcp-idp doctor https://mcp.example.com/mcp       why can clients not log in at this server?
   mcp-idp login https://mcp.example.com/mcp        log in as a client does, and call a tool
   mcp-idp token URL | mcp-idp inspect              what is in my token, and would the server accept it?
   mcp-idp bootstrap plan                           what does Keycloak lack for idp-config/access.yaml?
@@ -107,9 +107,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code; 2 after a usage error, which is printed on standard error.
     """
-    words = None if arguments is None else list(arguments)
+    argv = None if arguments is None else list(arguments)
     try:
-        code: Any = command.main(words, prog_name=_PROGRAM, complete_var=_COMPLETION_VARIABLE, standalone_mode=False)
+        code: Any = command.main(argv, prog_name=_PROGRAM, complete_var=_COMPLETION_VARIABLE, standalone_mode=False)
     except click.ClickException as error:
         message = io.StringIO()
         error.show(message)

@@ -1,8 +1,8 @@
 """The audit log: one JSON line per authorization decision, separate from the log of the process.
 
-Each line says who requested what with which client, and what was decided. It contains neither tokens nor arguments.
+Each line contains the user, the client, what was requested, and the decision. It contains neither tokens nor arguments.
 Requests without credentials are not recorded, because no decision about a user was made. Rejections of requests without
-a principal are summed up by whoever records them (`auth/decisions.py`), because anybody can cause any number of them.
+a principal are summed up by the caller (`auth/decisions.py`), because anyone can cause any number of them.
 `docs/audit.md` describes the fields.
 """
 
@@ -58,10 +58,10 @@ class AuditLog:
         return self._lost == 0
 
     def retry(self) -> bool:
-        """Tries to write again after a failure, at most once a second; whether lines can be written.
+        """Tries to write again after a failure, at most once a second; returns whether lines can be written.
 
-        The line that is written then says how many could not be. Without it, a server that gets no requests while it is
-        not ready would never find out that it can write again.
+        The line that is written then has the number of lost lines. A server that gets no requests while it is not ready
+        recovers only by this.
         """
         if self._lost and self._clock.monotonic() >= self._retry_at:
             self._retry_at = self._clock.monotonic() + _RETRY_SECONDS

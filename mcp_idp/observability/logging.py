@@ -44,14 +44,14 @@ class _Field:
         self._text = text
 
     def __repr__(self) -> str:
-        if _NEEDS_QUOTES.isdisjoint(self._text) and self._text:
+        if _QUOTED_CHARACTERS.isdisjoint(self._text) and self._text:
             return self._text
         quote = '"' if "'" in self._text and '"' not in self._text else "'"
         return quote + self._text.replace(quote, f"\\{quote}") + quote
 
 
-_OWN_LINES = ("exception", "stack")
-_NEEDS_QUOTES = frozenset(" =\"'\\")
+_MULTILINE_KEYS = ("exception", "stack")
+_QUOTED_CHARACTERS = frozenset(" =\"'\\")
 
 
 def _exception_processor(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -77,7 +77,7 @@ def _humanize_values(_logger: WrappedLogger, _method: str, event: EventDict) -> 
         if name in _KEY_ORDER or isinstance(value, _Traceback):
             shown[name] = value
         else:  # the renderer gives `exception` and `stack` lines of their own
-            shown[f"{name}_" if name in _OWN_LINES else name] = _Field(str(_humanize(value)))
+            shown[f"{name}_" if name in _MULTILINE_KEYS else name] = _Field(str(_humanize(value)))
     return shown
 
 

@@ -1,6 +1,6 @@
-"""Test support: a provider in this process that signs for real, and the corpus of hostile requests.
+"""Test support: an in-process identity provider that signs tokens, and the corpus of hostile requests.
 
-Nothing else in `mcp_idp` imports this package, and the image of the server does not hold it.
+Nothing else in `mcp_idp` imports this package, and the server's image does not contain it.
 """
 
 from __future__ import annotations

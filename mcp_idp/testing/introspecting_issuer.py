@@ -39,7 +39,7 @@ class Introspecting(Issuer):
         return {name: value for name, value in members.items() if value is not ...}
 
     async def answer(self, request: httpx.Request) -> httpx.Response:
-        """Responds to an introspection request with `message`, to all else as `Issuer` does."""
+        """Responds to an introspection request with `message`, and to other requests as `Issuer` does."""
         if request.method != "POST":
             return await super().answer(request)
         self.requests.append(request)
@@ -71,7 +71,7 @@ class Reply:
 
 
 def vouching(**changes: Any) -> Introspecting:
-    """Returns a provider that gives this response for every token."""
+    """Returns a provider that responds to every introspection with an active token and these changes."""
     issuer = Introspecting()
     issuer.message = lambda _: issuer.active(**changes)
     return issuer

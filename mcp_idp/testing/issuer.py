@@ -1,4 +1,4 @@
-"""An identity provider in process: it signs for real, publishes metadata and keys, and can be made to fail."""
+"""An in-process identity provider that signs tokens, publishes metadata and keys, and can be made to fail."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519Pri
 
 @cache
 def rsa_key(name: str, bits: int = 2048) -> rsa.RSAPrivateKey:
-    """One key a name: making them is slow."""
+    """Returns the RSA key of this name. Keys are cached, because generating one is slow."""
     assert name
     return rsa.generate_private_key(public_exponent=65537, key_size=bits)
 
 
 def public_jwk(key: PrivateKey, **members: Any) -> dict[str, Any]:
-    """The public JWK of `key` with these members added (RFC 7517)."""
+    """Returns the public JWK of `key` with these members added (RFC 7517)."""
     public = key.public_key()
     match public:
         case rsa.RSAPublicKey():
@@ -46,12 +46,12 @@ def public_jwk(key: PrivateKey, **members: Any) -> dict[str, Any]:
 
 
 def b64(data: bytes) -> str:
-    """base64url without padding (RFC 7515 section 2)."""
+    """Encodes as base64url without padding (RFC 7515 section 2)."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def signed(header: bytes, payload: bytes, key: rsa.RSAPrivateKey) -> str:
-    """A token with exactly these bytes, RS256: for what no library would write."""
+    """Returns an RS256 token with exactly these bytes, for tokens that no library would write."""
     signing_input = f"{b64(header)}.{b64(payload)}"
     algorithm = RSAAlgorithm(RSAAlgorithm.SHA256)
     return f"{signing_input}.{b64(algorithm.sign(signing_input.encode(), key))}"
@@ -59,13 +59,13 @@ def signed(header: bytes, payload: bytes, key: rsa.RSAPrivateKey) -> str:
 
 @dataclass
 class Issuer:
-    """Shaped like Keycloak.
+    """An issuer with the URLs and tokens of Keycloak.
 
     Attributes:
-        calls: requests by path.
-        key: what its tokens are signed with; `header` is theirs.
-        now: the time that its server is started at.
-        elsewhere: it is reached by a network, so that a server may make its own connections.
+        calls: the number of requests by path.
+        key: the key that its tokens are signed with; `header` is their JOSE header.
+        now: the time at which the server under test starts, in seconds since 1970.
+        elsewhere: whether it is reached over the network, so that the server makes its own connections.
     """
 
     url: str = ISSUER
@@ -83,7 +83,7 @@ class Issuer:
     elsewhere: bool = False
 
     def claims(self, **changes: Any) -> dict[str, Any]:
-        """Those of a good access token; a change to `...` takes the claim out."""
+        """Returns the claims of a valid access token with these changes; `...` removes a claim."""
         claims = {
             "iss": self.url,
             "aud": RESOURCE,
@@ -102,12 +102,12 @@ class Issuer:
     def token(
         self, *, key: PrivateKey | None = None, kid: str | None = "one", alg: str = "RS256", **changes: Any
     ) -> str:
-        """A good access token with these claims changed; see `claims`."""
+        """Returns a valid access token with these claims changed; see `claims`."""
         headers = {"kid": kid} if kid is not None else {}
         return jwt.encode(self.claims(**changes), key or self.key, algorithm=alg, headers=headers)
 
     def token_with_header(self, **header: Any) -> str:
-        """A good access token with these header parameters added."""
+        """Returns a valid access token with these header parameters added."""
         return jwt.encode(self.claims(), rsa_key("one"), algorithm="RS256", headers={"kid": "one", **header})
 
     async def answer(self, request: httpx.Request) -> httpx.Response:
@@ -129,14 +129,14 @@ class Issuer:
         document = documents.get(request.url.path)
         if document is None:
             return httpx.Response(404)
-        # A stream, as a connection gives one: a response with content would count as read already.
+        # A stream, as from a connection: httpx treats a response with `content` as already read.
         return httpx.Response(200, stream=httpx.ByteStream(json.dumps(document).encode()))
 
     @property
     def key_fetches(self) -> int:
-        """How often the keys were requested."""
+        """The number of requests for the keys."""
         return self.calls["/realms/mcp/protocol/openid-connect/certs"]
 
     def http(self) -> httpx.AsyncClient:
-        """A client whose requests this issuer answers."""
+        """Returns an HTTP client whose requests go to this issuer."""
         return httpx.AsyncClient(transport=httpx.MockTransport(self.answer))

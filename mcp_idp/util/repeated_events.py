@@ -1,4 +1,4 @@
-"""Counts events that anybody can cause as often as they like, so that logs hold the first of them and then numbers."""
+"""Counts events that anyone can cause any number of times, so that logs contain the first of them and then numbers."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ MAX_KINDS = 256
 
 
 class RepeatedEvents:
-    """Says which event of a kind is written in full, and counts the others.
+    """Selects the events that are logged in full, and counts the others.
 
-    The first event of a kind is written in full. A kind counts as new again when a whole period passed without it.
+    The first event of a kind is written in full, and so is the next one after a whole period without any.
 
     Args:
         monotonic: returns the time in seconds, on a monotonic clock.
@@ -29,7 +29,7 @@ class RepeatedEvents:
         self._counts: Counter[str] = Counter()
 
     def is_first(self, kind: str) -> bool:
-        """Records one event; whether it is to be written in full.
+        """Records one event; returns whether to write it in full.
 
         Args:
             kind: the kind of event: a constant of the code, never text of a request. Those beyond `MAX_KINDS` are

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcp_idp.testing.corpus.families import CORPUS, FAMILIES
-from tests.support.dex_rows import NO_PLACE, OTHERWISE, OWN, rows_at_dex
+from tests.support.dex_rows import DEX_TOKENS, DIFFERENT_AT_DEX, NOT_SENT, rows_at_dex
 
 if TYPE_CHECKING:
     from mcp_idp.testing.corpus.model import Attack
@@ -16,30 +16,30 @@ TABLE = Path(__file__).parents[2] / "docs" / "attacks.md"
 _HEAD = """\
 # Attacks
 
-What is tried against this server on every run of its tests, what it answers, and the check that stops it: {rows} rows,
-{checks} checks. Written by `python -m scripts.docs.attacks_table`; the rows are in `mcp_idp/testing/corpus/`.
-`./scripts/mutate` removes each check in turn and shows that a test fails: see [Mutants](mutation-testing.md).
+What the tests send to this server on every run, its response, and the check that rejects it: {rows} rows, {checks}
+checks. Written by `python -m scripts.docs.attacks_table`; the rows are in `mcp_idp/testing/corpus/`.
+`./scripts/mutate` removes each check in turn and shows that a test fails: see [mutation testing](mutation-testing.md).
 
-An answer reads *status, error of the challenge (logged reason)*; 0 is a connection that ends without an answer.
+A response reads *status, error of the challenge (logged reason)*; 0 is a connection that ends without a response.
 """
-_COLUMNS = "| what is tried | source | answer | check |\n|---|---|---|---|\n"
+_COLUMNS = "| what is tried | source | response | check |\n|---|---|---|---|\n"
 
 _AT_DEX = """\
 ## At Dex
 
-The same corpus is sent to a server whose provider is a real Dex behind its front
-(`tests/integration/test_dex_attacks.py`): {sent} of its rows. Tokens with other claims are signed there by Dex's own
-key, which no attacker has, so that each is refused for what it says. All are answered as above, but for these:
+{sent} rows of the corpus are also sent to a server whose provider is a real Dex behind its registration proxy
+(`tests/integration/test_dex_attacks.py`). Tokens with changed claims are signed there with Dex's own key, which no
+attacker has, so that each is rejected for its claims. All responses are as above, except for these:
 
-| what is tried | answer at Dex | why |
+| what is tried | response with Dex | why |
 |---|---|---|
 {otherwise}
-What Dex really gives out, from logins through its front and, where it says so, past it:
+Tokens that Dex issued, in logins through the registration proxy or, where stated, without it:
 
 {columns}{own}
-Rows without a place at Dex, by what they need:
+Rows that are not sent at Dex, by the stage that they require:
 
-| what they need | rows | why |
+| stage | rows | why |
 |---|---|---|
 {no_place}"""
 
@@ -56,7 +56,7 @@ def _row(attack: Attack) -> str:
 
 
 def table() -> str:
-    """The whole document."""
+    """Returns the whole page."""
     parts = [_HEAD.format(rows=len(CORPUS), checks=len({attack.check for attack in CORPUS}))]
     for family, attacks in FAMILIES.items():
         parts.append(f"## {family}\n\n{_COLUMNS}{''.join(map(_row, attacks))}")
@@ -68,15 +68,15 @@ def _line(*cells: str) -> str:
 
 
 def _at_dex() -> str:
-    """What is otherwise where the provider is Dex."""
+    """Returns the section about Dex."""
     sent = {attack.name: attack for attack in rows_at_dex(CORPUS)}
     rows = Counter(attack.stage.name for attack in CORPUS if attack.name not in sent)
     return _AT_DEX.format(
         sent=len(sent),
         columns=_COLUMNS,
-        otherwise="".join(_line(name, _response(sent[name]), why) for name, (_, why) in OTHERWISE.items()),
-        own="".join(map(_row, OWN)),
-        no_place="".join(_line(name, str(rows[name]), why) for name, why in NO_PLACE.items()),
+        otherwise="".join(_line(name, _response(sent[name]), why) for name, (_, why) in DIFFERENT_AT_DEX.items()),
+        own="".join(map(_row, DEX_TOKENS)),
+        no_place="".join(_line(name, str(rows[name]), why) for name, why in NOT_SENT.items()),
     )
 
 

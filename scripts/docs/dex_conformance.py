@@ -1,8 +1,8 @@
-"""The server's requirements where Dex is the provider: how each is shown there, or why it cannot be.
+"""The server's requirements with Dex as the provider: how each is tested there, or why it cannot be.
 
-Writes docs/dex-conformance.md: `python -m scripts.docs.dex_conformance`. A requirement of the areas below is shown by
+Writes docs/dex-conformance.md: `python -m scripts.docs.dex_conformance`. A requirement of the areas below is tested by
 rows of the corpus that are sent at Dex, or by a test in tests/integration/test_dex*.py that carries its id; otherwise
-`LIMITS` or `APART` says why not.
+`LIMITS` or `NOT_APPLICABLE` has the reason.
 """
 
 from __future__ import annotations
@@ -50,23 +50,23 @@ ROWS = {
     "jwt.sender_constrained": ("sender_bound",),
     "jwt.claims": ("text_claims", "text_lists", "duplicate_members", "no_constants", "finite_numbers"),
 }
-"""The checks whose rows show a requirement at Dex."""
+"""The checks whose rows test a requirement at Dex."""
 
-_NO_SCOPES = "Dex has no scopes of one's own"
+_NO_SCOPES = "Dex has no custom scopes"
 LIMITS = {
-    "auth.insufficient_scope": f"{_NO_SCOPES}: no login brings more, so a missing group is 403 without a challenge",
-    "scopes.one_challenge": f"{_NO_SCOPES}: the refusal is a 403 without a challenge, and names the groups",
-    "jwt.scopes": f"{_NO_SCOPES}: none is read from its tokens, the person's groups are the scopes",
+    "auth.insufficient_scope": f"{_NO_SCOPES}: no login grants more, so a missing group is 403 without a challenge",
+    "scopes.one_challenge": f"{_NO_SCOPES}: the rejection is a 403 without a challenge, and names the groups",
+    "jwt.scopes": f"{_NO_SCOPES}: none is read from its tokens, the user's groups grant the scopes",
     "jwt.token_type": "holds for the ID token of a login (`c_hash`), for codes and refresh tokens; the ID token of a "
     "refresh looks like an access token and is accepted",
-    "jwt.end_user": "nothing in Dex's tokens marks a person; Dex gives no token without one (`dex.grants`)",
-    "jwks.filter": "Dex publishes RSA keys for signatures only: there is no key to leave out",
+    "jwt.end_user": "Dex's tokens do not mark a user; Dex issues no token without one (`dex.grants`)",
+    "jwks.filter": "Dex publishes RSA keys for signatures only: there is no key to filter out",
 }
 """What Dex makes impossible, in whole or in part, and why."""
 
-_OWN_SERVER_ONLY = "the provider has no part in it"
-_DOCUMENT = "the document is the registration proxy's own file, and Dex's keys are beside it"
-APART = {
+_SERVER_ONLY = "the provider is not involved"
+_DOCUMENT = "the document is a file of the registration proxy, which forwards Dex's keys"
+NOT_APPLICABLE = {
     **dict.fromkeys(
         (
             "transport_security.preflight",
@@ -88,29 +88,29 @@ APART = {
             "sessions.identity",
             "sessions.stream_expiry",
         ),
-        _OWN_SERVER_ONLY,
+        _SERVER_ONLY,
     ),
     "jwks.unreadable_key": _DOCUMENT,
     "discovery.private_address": _DOCUMENT,
 }
-"""What would be shown by Dex no better than without it, and why."""
+"""Requirements that a test with Dex would not test better than one without it, and why."""
 
 _HEAD = """\
 # The server's requirements with Dex
 
-The tests hold the server to its requirements with a provider of their own and with a real Keycloak; this page says
-which of those about requests, challenges, scopes, tokens, keys and discovery hold with a real Dex. Written by `python
+The tests verify the server's requirements with a provider of their own and with a real Keycloak. This page lists which
+of those about requests, challenges, scopes, tokens, keys and discovery also hold with a real Dex. Written by `python
 -m scripts.docs.dex_conformance`. *Rows* are those of [the attacks](attacks.md) that are sent at Dex.
 """
 
 
 def requirements() -> dict[str, Requirement]:
-    """The requirements of the areas."""
+    """Returns the requirements of the areas, by id."""
     return {name: row for name, row in manifest().items() if name.split(".")[0] in AREAS}
 
 
 def by_tests() -> dict[str, list[str]]:
-    """By requirement, the tests at a real Dex that carry its id."""
+    """Returns, by requirement, the tests with a real Dex that carry its id."""
     found: dict[str, list[str]] = {}
     for path in sorted((TABLE.parents[1] / "tests" / "integration").glob("test_dex*.py")):
         for name, ids in ids_in(path).items():
@@ -122,7 +122,7 @@ def by_tests() -> dict[str, list[str]]:
 def _covered_rows() -> Iterator[tuple[str, str, str]]:
     rows, tests = rows_at_dex(CORPUS), by_tests()
     for name, requirement in requirements().items():
-        if name in LIMITS or name in APART:
+        if name in LIMITS or name in NOT_APPLICABLE:
             continue
         count = sum(row.check in ROWS.get(name, ()) for row in rows)
         by = [*([f"{count} rows"] if count else []), *tests.get(name, ())]
@@ -140,15 +140,15 @@ def _table(last: str, lines: Iterable[tuple[str, str, str]]) -> str:
 
 
 def table() -> str:
-    """The whole document."""
+    """Returns the whole page."""
     parts = [
         _HEAD,
         "## What Dex makes impossible\n",
         _table("at Dex", _reasons(LIMITS)),
         "## What holds\n",
-        _table("shown by", _covered_rows()),
-        "## What a provider does not change\n",
-        _table("why", _reasons(APART)),
+        _table("tested by", _covered_rows()),
+        "## What does not depend on the provider\n",
+        _table("why", _reasons(NOT_APPLICABLE)),
     ]
     return "\n".join(parts)
 

@@ -56,7 +56,7 @@ MODULES = (
     "mcp_idp/tokens/jwt.py",
     "mcp_idp/util/strict_json.py",
 )
-"""The modules that decide who is let in; the rows of the corpus name the checks in them."""
+"""The modules that accept or reject requests; the rows of the corpus name the checks in them."""
 
 TESTS = (
     "tests/corpus/test_corpus.py",
@@ -202,7 +202,7 @@ class _Copies:
         self._contexts = contexts
         self._running: dict[int, tuple[Removal, Path]] = {}
 
-    def unnoticed(self, removals: Iterable[Removal]) -> list[Removal]:
+    def find_unnoticed(self, removals: Iterable[Removal]) -> list[Removal]:
         """Tests the removals, and returns those that no test notices."""
         waiting, found, began = list(removals), [], time.monotonic()
         total = len(waiting)
@@ -288,7 +288,7 @@ def main(*names: str) -> int:
     contexts = measure(original)
     for folder in folders:
         shutil.copytree(original, folder)
-    found = _Copies(original, folders, contexts).unnoticed(removals)
+    found = _Copies(original, folders, contexts).find_unnoticed(removals)
     unexplained = without_reason(found, EXPLAINED.read_text(encoding="utf-8"))
     for removal in unexplained:
         source = (original / removal.module).read_bytes()

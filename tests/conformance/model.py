@@ -19,7 +19,7 @@ class Requirement:
 
     Attributes:
         id: dotted, `area.name`.
-        source: the clause that asks for it: "RFC 6750 section 3.1", a section of the MCP specification, a weakness or
+        source: the clause that requires it: "RFC 6750 section 3.1", a section of the MCP specification, a weakness or
             a table of the HTTP contract in `docs/`.
         behaviour: one sentence, in the present tense.
     """

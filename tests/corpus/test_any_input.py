@@ -1,6 +1,6 @@
-"""Whatever is in a header, a JOSE header or a challenge: an answer, never 500, whose headers can be read back.
+"""Any value in a header, a JOSE header or a challenge gets a response that is never 500 and has well-formed headers.
 
-Tests of Authorization, claims, bodies and Host stand in tests/unit, beside the module that reads them.
+Tests of Authorization, claims, bodies and Host are in tests/unit, by the module that reads them.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from mcp_idp.testing.corpus.token_forge import HEADER, forge
 from tests.support.corpus_server import on
 
 if TYPE_CHECKING:
-    from mcp_idp.testing.corpus.asgi_client import Answer
+    from mcp_idp.testing.corpus.asgi_client import AsgiResponse
 
 BOUNDED = settings(max_examples=80, derandomize=True, deadline=None)
-# What the wire lets through: names are tokens in lower case, values have no control character but the tabulator.
+# What the HTTP server accepts: names are tokens in lower case, values have no control character except the tab.
 NAMES = st.sampled_from(
     [
         *("origin", "accept", "content-type", "cookie", "mcp-session-id", "mcp-protocol-version", "mcp-method"),
@@ -45,7 +45,7 @@ SCOPE = st.text(
 )
 
 
-def assert_sound(response: Answer) -> None:
+def assert_valid_response(response: AsgiResponse) -> None:
     assert response.status < 500, response
     assert_well_formed(response.headers)
     challenge(response.headers)
@@ -59,15 +59,15 @@ def test_no_header_breaks_a_response() -> None:
 
         @BOUNDED
         @given(st.lists(st.tuples(NAMES, VALUES), max_size=4), METHODS, st.booleans())
-        def holds(fields: list[tuple[str, bytes]], method: str, known: bool) -> None:  # noqa: FBT001 - a parameter
+        def check(fields: list[tuple[str, bytes]], method: str, known: bool) -> None:  # noqa: FBT001 - a parameter
             own = {name.encode(): value for name, value in fields}
             usual = call(token if known else None)
             headers = [(name, value) for name, value in usual.headers if name not in own]
             request = usual.but(headers=(*headers, *own.items()), method=method)
             # A stream of a session that exists would not end; none of these names one.
-            assert_sound(runner.run(asyncio.wait_for(ask(request), 20)))
+            assert_valid_response(runner.run(asyncio.wait_for(ask(request), 20)))
 
-        holds()
+        check()
         runner.run(stage.__aexit__(None, None, None))
 
 
@@ -78,12 +78,12 @@ def test_no_jose_header_breaks_a_response() -> None:
 
         @BOUNDED
         @given(JOSE)
-        def holds(members: dict[str, object]) -> None:
-            answer = runner.run(ask(call(forge({**HEADER, **members}, issuer.claims()))))
-            assert_sound(answer)
-            assert answer.status in {200, 401}
+        def check(members: dict[str, object]) -> None:
+            response = runner.run(ask(call(forge({**HEADER, **members}, issuer.claims()))))
+            assert_valid_response(response)
+            assert response.status in {200, 401}
 
-        holds()
+        check()
         runner.run(stage.__aexit__(None, None, None))
 
 

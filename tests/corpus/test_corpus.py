@@ -1,4 +1,4 @@
-"""The corpus against the whole application: what is answered, why, and that nothing of the attack comes back."""
+"""The corpus against the whole application: status, challenge and reason, and that the response reflects nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mcp_idp.testing.corpus.assertions import assert_response, assert_wire_respo
 from mcp_idp.testing.corpus.benign_cases import CONTROLS, Control
 from mcp_idp.testing.corpus.families import CORPUS, REQUESTS, TOKENS
 from mcp_idp.testing.corpus.families import WIRE as ON_THE_WIRE
-from mcp_idp.testing.corpus.issuers import TRUTHFUL
+from mcp_idp.testing.corpus.issuers import VALID_METADATA
 from mcp_idp.testing.corpus.model import Attack, Stage, call
 from mcp_idp.testing.corpus.wire_calls import CROWDED, CROWDED_LIMITS, END, LIMITS, WIRE, whole
 from tests.support.corpus_server import Listening, listening, on, rows
@@ -56,7 +56,7 @@ def test_a_hostile_connection_is_answered_and_nothing_behind_it_is_read(
     assert_wire_response(attack, target.issuer, target.exchange)
 
 
-STAGES = {id(stage): stage for stage in (TRUTHFUL, *(attack.stage for attack in CORPUS))}
+STAGES = {id(stage): stage for stage in (VALID_METADATA, *(attack.stage for attack in CORPUS))}
 
 
 @pytest.mark.parametrize("stage", [pytest.param(stage, id=stage.name) for stage in STAGES.values() if stage.good])

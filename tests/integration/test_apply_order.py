@@ -22,7 +22,7 @@ def test_no_client_can_register_while_a_realm_is_being_created(keycloak: Keycloa
     realm = Realm(keycloak, tmp_path, "test-in-the-making")
     realm.write_access()
     changes, allowed = _watched(realm)
-    # One entry before each change, and before each of the trial registration's three requests.
+    # One entry before each change, and before each of the test registration's three requests.
     assert allowed == [set()] * changes + [{OWN, VENDOR}] * 3
 
 

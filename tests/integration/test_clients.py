@@ -119,7 +119,7 @@ def test_a_client_registered_with_fewer_scopes_gets_the_provider_s_error(
     node: str, requesting_base_scope: Server, flavour: str
 ) -> None:
     transcript = run(node, requesting_base_scope, flavour, ADD)
-    assert transcript.all("message") == ["the provider answered invalid_scope"]
+    assert transcript.all("message") == ["the provider responded invalid_scope"]
     assert transcript.all("logins") == [2]
 
 

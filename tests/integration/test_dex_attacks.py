@@ -18,7 +18,7 @@ from tests.support.compose_stack import free_port
 from tests.support.corpus_server import Listening, listening, on, rows
 from tests.support.dex import running_dex
 from tests.support.dex_issuer import DexIssuer, issuer_of
-from tests.support.dex_rows import LATER, LATER_SECONDS, OWN, rows_at_dex
+from tests.support.dex_rows import DEX_TOKENS, LATER, LATER_SECONDS, rows_at_dex
 from tests.support.postgres import POSTGRES, running_postgres
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ async def test_a_hostile_token_or_request_is_answered_as_the_table_says(issuer: 
         await assert_response(attack, behind, ask)
 
 
-@pytest.mark.parametrize("attack", rows(OWN))
+@pytest.mark.parametrize("attack", rows(DEX_TOKENS))
 async def test_what_dex_issues_is_accepted_only_as_the_table_says(issuer: DexIssuer, attack: Attack) -> None:
     async with on(at(issuer, attack.stage)) as (behind, ask):
         await assert_response(attack, behind, ask)

@@ -75,7 +75,7 @@ def test_all_nine_weaknesses_are_reported_with_what_apply_cannot_fix(outside: Ou
     assert any("KC_SPI_CLIENT_REGISTRATION__DEFAULT__ENABLED=false" in line for line in realm.message)
     assert [outcome.id for outcome in tried(realm) if outcome.open] == ["S2", "S4", "S5", "S8"]
     # With the endpoint open, only the policy rejects mappers.
-    body = payloads.own_kind("after", protocolMappers=[payloads.SUB_FORGING_MAPPER])
+    body = payloads.client_representation("after", protocolMappers=[payloads.SUB_FORGING_MAPPER])
     assert realm.post_client("default", body)["status"] == 403
 
 
@@ -96,7 +96,7 @@ def _forged(realm: Realm, client_id: str, **members: object) -> Json:
         "credentials": [{"type": "password", "value": client_id, "temporary": False}],
     }
     admin.write("POST", ("users",), attacker)
-    body = payloads.own_kind(client_id, protocolMappers=[payloads.SUB_FORGING_MAPPER])
+    body = payloads.client_representation(client_id, protocolMappers=[payloads.SUB_FORGING_MAPPER])
     assert realm.post_client("default", {**body, **members})["status"] == 201
     scope = "mcp:tools offline_access" if members else "mcp:tools"
     return claims(realm.log_in(client_id, client_id, scope=scope)["access_token"])

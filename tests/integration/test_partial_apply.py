@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.containers
 
-CREATING, TIGHTENING = 67, 8  # writes; the last one opens registration, and the trial registration follows
+CREATING, TIGHTENING = 67, 8  # writes; the last one opens registration, and the test registration follows
 
 
 def _some(few: tuple[int, ...], maximum: int) -> list[object]:

@@ -24,7 +24,7 @@ NATIVE = payloads.native()
 
 @pytest.mark.requirement("weaknesses.s1")
 def test_a_client_that_registered_itself_gets_no_token_by_itself(standing_realm: Realm) -> None:
-    client = standing_realm.post_client("openid-connect", {**payloads.BY_ITSELF, "scope": "mcp:tools"})
+    client = standing_realm.post_client("openid-connect", {**payloads.SERVICE_CLIENT, "scope": "mcp:tools"})
     assert client["status"] == 201  # rejected at its use, below
     response = standing_realm.token(
         grant_type="client_credentials",
@@ -42,7 +42,7 @@ def test_without_the_grant_rule_such_a_token_has_neither_scope_nor_audience(real
     policies = admin.get("client-policies", "policies")["policies"]
     stored = [policy for policy in policies if policy["name"] != "mcp-code-only"]
     admin.write("PUT", ("client-policies", "policies"), {"policies": stored})
-    client = realm.post_client("openid-connect", {**payloads.BY_ITSELF, "scope": "mcp:tools"})
+    client = realm.post_client("openid-connect", {**payloads.SERVICE_CLIENT, "scope": "mcp:tools"})
     response = realm.token(
         grant_type="client_credentials",
         client_id=client["client_id"],
@@ -58,14 +58,14 @@ def test_without_the_grant_rule_such_a_token_has_neither_scope_nor_audience(real
 @pytest.mark.requirement("weaknesses.s2")
 @pytest.mark.parametrize("endpoint", NATIVE_REGISTRATION_ENDPOINTS)
 def test_no_endpoint_accepts_a_client_in_keycloaks_own_format(standing_realm: Realm, endpoint: str) -> None:
-    response = standing_realm.post_client(endpoint, payloads.own_kind("chosen"))
+    response = standing_realm.post_client(endpoint, payloads.client_representation("chosen"))
     assert (response["status"], response["error"]) == (404, "Client registration provider not found")
     assert standing_realm.admin().get("clients", clientId="chosen") == []
 
 
 @pytest.mark.requirement("weaknesses.s3")
 def test_no_client_forges_another_user_s_subject(standing_realm: Realm) -> None:
-    native = payloads.own_kind("forger", protocolMappers=[payloads.SUB_FORGING_MAPPER])
+    native = payloads.client_representation("forger", protocolMappers=[payloads.SUB_FORGING_MAPPER])
     assert standing_realm.post_client("default", native)["status"] == 404
     assert standing_realm.register(**NATIVE, protocolMappers=[payloads.SUB_FORGING_MAPPER])["status"] == 400
     # Even if the endpoint were open, the policy would reject mappers from any client.
@@ -77,7 +77,7 @@ def test_no_client_forges_another_user_s_subject(standing_realm: Realm) -> None:
 
 @pytest.mark.requirement("weaknesses.s4")
 def test_no_client_gets_a_token_of_ten_years(standing_realm: Realm) -> None:
-    native = payloads.own_kind("eternal", attributes=payloads.TEN_YEAR_LIFETIME)
+    native = payloads.client_representation("eternal", attributes=payloads.TEN_YEAR_LIFETIME)
     assert standing_realm.post_client("default", native)["status"] == 404
     assert standing_realm.register(**NATIVE, attributes=payloads.TEN_YEAR_LIFETIME)["status"] == 400
     client = standing_realm.register(**NATIVE, scope="mcp:tools offline_access")
@@ -88,7 +88,7 @@ def test_no_client_gets_a_token_of_ten_years(standing_realm: Realm) -> None:
 
 @pytest.mark.requirement("weaknesses.s5")
 def test_no_client_gets_access_tokens_signed_with_a_shared_secret(standing_realm: Realm) -> None:
-    native = payloads.own_kind("signer", attributes=payloads.SHARED_SECRET)
+    native = payloads.client_representation("signer", attributes=payloads.SHARED_SECRET)
     assert standing_realm.post_client("default", native)["status"] == 404
     assert standing_realm.register(**NATIVE, access_token_signed_response_alg="HS256")["status"] == 400
 
@@ -101,16 +101,16 @@ def test_a_relative_redirect_is_rejected(standing_realm: Realm, uri: str) -> Non
 
 
 @pytest.mark.requirement("weaknesses.s7")
-@pytest.mark.parametrize("member", payloads.ADDRESSES)
+@pytest.mark.parametrize("member", payloads.URL_MEMBERS)
 def test_no_external_address_is_shown_or_fetched(standing_realm: Realm, member: str) -> None:
-    rejected = standing_realm.register(**payloads.with_address(member))
+    rejected = standing_realm.register(**payloads.with_third_party_url(member))
     # 403: rejected by a rule. 400 would mean that Keycloak tried to fetch it first.
     assert rejected["status"] == 403, rejected
 
 
 @pytest.mark.requirement("weaknesses.s8")
 def test_a_name_full_of_markup_is_shown_as_text(standing_realm: Realm) -> None:
-    native = payloads.own_kind("spoofer", name=payloads.SPOOFED_NAME)
+    native = payloads.client_representation("spoofer", name=payloads.SPOOFED_NAME)
     assert standing_realm.post_client("default", native)["status"] == 404
     client = standing_realm.register(**NATIVE, client_name="<b id='spoof'>Account</b>")
     page = standing_realm.consent_page("reader", client["client_id"], scope="mcp:tools")

@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.containers
 
-_WRITES = 21  # writes of a complete hand-over, including the rejected trials
+_WRITES = 21  # writes of a complete replace-admin, including the rejected test requests
 _FEW = (9, 21)
 
 
 def temporary(realm: Realm, **attributes: str) -> dict[str, str]:
-    """Creates an administrator like that of Keycloak's first start; returns the settings of a hand-over with it."""
+    """Creates an administrator like that of Keycloak's first start; returns the settings for replace-admin."""
     master = _master(realm)
     name, secret = f"temporary-{secrets.token_hex(4)}", secrets.token_urlsafe(32)
     attributes = attributes or {"is_temporary_admin": "true"}
@@ -78,9 +78,9 @@ def _can_log_in(realm: Realm, admin: dict[str, str]) -> bool:
     return True
 
 
-def test_after_the_hand_over_apply_and_check_work_and_the_administrator_is_rejected(realm: Realm) -> None:
+def test_after_replace_admin_apply_and_check_work_and_the_administrator_is_rejected(realm: Realm) -> None:
     admin = temporary(realm)
-    code, out, error = command_line(realm, "hand-over", **admin)
+    code, out, error = command_line(realm, "replace-admin", **admin)
     assert (code, error) == (0, "")
     assert not _can_log_in(realm, admin)
     files = [account_file(realm.folder / "accounts", name) for name in ACCOUNTS]
@@ -97,7 +97,7 @@ def test_after_the_hand_over_apply_and_check_work_and_the_administrator_is_rejec
     assert "accessTokenLifespan: 86400 → 300" in command_line(realm, "apply", **admin)[1]
     assert check(realm).clean
     assert command_line(realm, "prune", "--delete", **admin)[0] == 0
-    code, out, _ = command_line(realm, "hand-over", **admin)
+    code, out, _ = command_line(realm, "replace-admin", **admin)
     assert code == 0
     assert "no changes" in out
 
@@ -109,7 +109,7 @@ def test_accounts_of_a_realm_with_service_clients_manage_those_too(realm: Realm)
     realm.write_access(machine_clients={"importer": _SERVICE_CLIENT})
     realm.apply()
     admin = temporary(realm)
-    assert command_line(realm, "hand-over", **admin)[0] == 0
+    assert command_line(realm, "replace-admin", **admin)[0] == 0
     assert "no changes" in command_line(realm, "apply", **admin)[1]
     code, out, _ = command_line(realm, "check", **admin)
     # The warning about permissions of anonymous clients comes first, because service clients open their grant.
@@ -126,7 +126,7 @@ def test_accounts_of_a_realm_with_groups_manage_those_too_and_users_are_added(re
     realm.write_access(groups={"engineering": ["mcp-writer"]}, demo_users={})
     realm.apply()
     admin = temporary(realm)
-    assert command_line(realm, "hand-over", **admin)[0] == 0
+    assert command_line(realm, "replace-admin", **admin)[0] == 0
     assert "no changes" in command_line(realm, "apply", **admin)[1]
     assert command_line(realm, "check", **admin)[:2] == (0, "no changes, no weaknesses\n")
     users = AdminClient(_settings(realm, admin, "people"))
@@ -139,7 +139,7 @@ def test_accounts_of_a_realm_with_groups_manage_those_too_and_users_are_added(re
     assert (code, "group operations: create" in out, "group engineering: add mcp-reader" in out) == (0, True, True)
 
 
-def test_an_account_with_the_roles_of_the_page_may_hand_over_an_existing_realm(realm: Realm) -> None:
+def test_an_account_with_the_roles_of_the_page_may_replace_the_administrator_of_an_existing_realm(realm: Realm) -> None:
     """Keycloak lets an account grant only the rights that it has itself."""
     realm.write_access(demo_users={})
     realm.apply()
@@ -170,7 +170,7 @@ def test_the_check_account_sees_a_default_group_where_the_file_names_no_users(re
     realm.write_access(demo_users={})
     realm.apply()
     admin = temporary(realm)
-    assert command_line(realm, "hand-over", **admin)[0] == 0
+    assert command_line(realm, "replace-admin", **admin)[0] == 0
     assert command_line(realm, "check", **admin)[:2] == (0, "no changes, no weaknesses\n")
     session = realm.admin()
     session.write("POST", ("groups",), {"name": "all"})
@@ -187,7 +187,7 @@ def test_an_account_that_cannot_manage_service_clients_changes_nothing(realm: Re
     realm.write_access(demo_users={})
     realm.apply()
     admin = temporary(realm)
-    assert command_line(realm, "hand-over", **admin)[0] == 0
+    assert command_line(realm, "replace-admin", **admin)[0] == 0
     realm.write_access(demo_users={}, machine_clients={"importer": _SERVICE_CLIENT})
     code, out, error = command_line(realm, "apply", **admin)
     assert (code, out) == (2, "")
@@ -236,7 +236,7 @@ def _some(few: tuple[int, ...], maximum: int) -> list[object]:
 
 
 @pytest.mark.parametrize("writes", _some(_FEW, _WRITES))
-def test_an_interrupted_hand_over_is_completed_by_the_next(realm: Realm, writes: int) -> None:
+def test_an_interrupted_replace_admin_is_completed_by_the_next(realm: Realm, writes: int) -> None:
     admin = temporary(realm)
     with recording(realm.server.url) as proxy:
         proxy.fails_after = writes
@@ -307,7 +307,7 @@ def test_a_permanent_administrator_is_not_removed(realm: Realm) -> None:
     assert _can_log_in(realm, admin)
 
 
-def test_before_the_first_apply_there_is_nothing_to_hand_over(realm: Realm) -> None:
+def test_before_the_first_apply_replace_admin_finds_no_realm(realm: Realm) -> None:
     admin = {**temporary(realm), "OAUTH_SERVER_URL": f"{realm.server.url}/realms/test-not-there"}
     with pytest.raises(ConfigError, match="run apply first"):
         replace_bootstrap_admin(_settings(realm, admin), wait=30, log=lambda _: None)

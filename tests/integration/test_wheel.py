@@ -121,7 +121,7 @@ def test_providers_files_come_along(command: Callable[..., subprocess.CompletedP
     variables = {"ACCESS_FILE": str(access), "KEYCLOAK_ADMIN_CLIENT_SECRET": "s" * 43, "OAUTH_SERVER_URL": unreachable}
     plan = command("bootstrap", "plan", "--wait", "0", **variables)
     assert (plan.returncode, plan.stdout) == (3, "")
-    assert "nothing answers" in plan.stderr
+    assert "does not respond" in plan.stderr
 
 
 @pytest.mark.requirement("command.installed")

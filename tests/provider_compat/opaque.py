@@ -47,7 +47,7 @@ ZITADEL = FakeProvider(
             "insufficient_role",
             **{_ROLES: ..., "urn:zitadel:iam:org:project:roles": {"mcp-admin": {"9": "attacker.example"}}},
         ),
-        wrong("roles as one text", "claims_malformed", **{_ROLES: "mcp-admin"}),
+        wrong("roles as one string", "claims_malformed", **{_ROLES: "mcp-admin"}),
     ),
     opaque="V1-at_163840776835432705-Bnyx0mQ1sJ",
     response={

@@ -45,7 +45,7 @@ OKTA = FakeProvider(
         ),
         wrong("an ID token", "token_type", cid=..., uid=..., scp=..., at_hash="fPlsvVszI29LU2UhDyJ9vg"),
         wrong("an ID token without at_hash or nonce", "token_type", cid=..., uid=..., scp=...),
-        wrong("a token of a client and of nobody", "no_end_user", uid=..., sub="0oa1client"),
+        wrong("a token of a client without a user", "no_end_user", uid=..., sub="0oa1client"),
         wrong("a person's token without our scopes", "insufficient_scope", scp=["openid"]),
         wrong("scopes where Okta writes none", "insufficient_scope", scp=..., scope="mcp:admin"),
     ),
@@ -82,7 +82,7 @@ AUTH0 = FakeProvider(
         wrong("an ID token", "audience", aud="K1AUPhZq8mRi0Q0pjhkfu1D7y6KjDQja", azp=..., nonce="n", scope=...),
         wrong("an ID token whose client is called as we are", "token_type", aud=RESOURCE, azp=..., scope=...),
         wrong(
-            "a token of a client and of nobody",
+            "a token of a client without a user",
             "no_end_user",
             sub="K1AUPhZq8mRi0Q0pjhkfu1D7y6KjDQja@clients",
             gty="client-credentials",

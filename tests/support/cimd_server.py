@@ -83,7 +83,7 @@ def serving_documents(folder: Path) -> Iterator[Documents]:
     """Serves documents over TLS with the certificate in `folder`, reachable from containers."""
 
     class DocumentHandler(Handler):
-        def answer(self) -> None:
+        def respond(self) -> None:
             documents.requests.append(f"{self.headers['Host']}{self.path}")
             document = documents.by_path.get(self.path)
             self.send(200 if document else 404, json.dumps(document).encode(), content_type="application/json")

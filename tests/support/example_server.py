@@ -24,7 +24,7 @@ def signing(certificate: Path | None = None) -> Iterator[Issuer]:
     issuer = Issuer()
 
     class ProviderHandler(Handler):
-        def answer(self) -> None:
+        def respond(self) -> None:
             response = asyncio.run(issuer.answer(httpx.Request("GET", f"http://localhost{self.path}")))
             self.send(response.status_code, asyncio.run(response.aread()) if response.status_code == 200 else b"")
 

@@ -17,7 +17,7 @@ def keycloak(statuses: dict[str, int]) -> Iterator[str]:
     """Serves a fake admin API and yields its URL; `statuses` maps path prefixes to statuses, other paths are 404."""
 
     class AdminHandler(Handler):
-        def answer(self) -> None:
+        def respond(self) -> None:
             status = next((code for start, code in statuses.items() if self.path.startswith(start)), 404)
             tokens = {"access_token": "a.b.c", "expires_in": 300, "token_type": "Bearer"}
             self.send(status, json.dumps(tokens if status == 200 else {"error": "no"}).encode())

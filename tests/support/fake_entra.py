@@ -128,7 +128,7 @@ def running_entra() -> Iterator[Entra]:
     """Serves the tenant on a free port until the block ends."""
 
     class Reply(Handler):
-        def answer(self) -> None:
+        def respond(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
             headers = {name.lower(): value for name, value in self.headers.items()}
             status, more, content = entra.answer(self.command, self.path, body, headers)

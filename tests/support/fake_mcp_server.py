@@ -100,7 +100,7 @@ def log_in(fake: Fake, *options: str) -> int:
 class JsonHandler(Handler):
     state: Fake
 
-    def answer(self) -> None:
+    def respond(self) -> None:
         {"GET": self._get, "POST": self._post, "DELETE": self._delete}[self.command]()
 
     def _get(self) -> None:

@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Handles requests of all methods with `answer`; writes no log."""
+    """Handles requests of all methods with `respond`; writes no log."""
 
-    def answer(self) -> None:
+    def respond(self) -> None:
         """Responds to the request."""
         self.send(501, b"")
 
     def do_GET(self) -> None:
-        self.answer()
+        self.respond()
 
     def do_POST(self) -> None:
-        self.answer()
+        self.respond()
 
     def do_PUT(self) -> None:
-        self.answer()
+        self.respond()
 
     def do_DELETE(self) -> None:
-        self.answer()
+        self.respond()
 
     def log_message(self, *_: object) -> None:
         """Logs nothing."""

@@ -218,7 +218,7 @@ def _of_another_realm(issuer: Issuer) -> str:
 MISCONFIGURATIONS = (
     # --- the URL -----------------------------------------------------------------------------------------------------
     Misconfiguration(
-        "a trailing slash of the URL", "python-sdk#1052", called("http://localhost:3000/mcp/"), "not_here"
+        "a trailing slash of the URL", "python-sdk#1052", called("http://localhost:3000/mcp/"), "wrong_path"
     ),
     Misconfiguration(
         "127.0.0.1 for localhost", "python-sdk#1264", called("http://127.0.0.1:3000/mcp"), "other_resource"
@@ -245,8 +245,8 @@ MISCONFIGURATIONS = (
         no_proxy,
         frozenset({"two_versions"}),
     ),
-    Misconfiguration("an error of the proxy", "seen", through(responding(MCP, 502)), "fails", no_proxy),
-    Misconfiguration("403 in place of 401", "spec", through(responding(MCP, 403)), "forbids", no_proxy),
+    Misconfiguration("an error of the proxy", "seen", through(responding(MCP, 502)), "server_error", no_proxy),
+    Misconfiguration("403 in place of 401", "spec", through(responding(MCP, 403)), "forbidden_without_token", no_proxy),
     # --- the challenge -----------------------------------------------------------------------------------------------
     Misconfiguration(
         "a proxy that takes WWW-Authenticate away",
@@ -321,7 +321,7 @@ MISCONFIGURATIONS = (
                 )
             ),
         ),
-        "clear_issuer",
+        "cleartext_issuer",
         no_proxy,
     ),
     Misconfiguration(
@@ -365,7 +365,7 @@ MISCONFIGURATIONS = (
         "an http endpoint of an https provider",
         "keycloak#25350",
         every(behind_tls, with_metadata(token_endpoint="http://login.example.com/token")),
-        "clear_endpoint",
+        "cleartext_endpoint",
         lambda testbed: testbed.provider.name(LOGIN),
     ),
     Misconfiguration(
@@ -411,7 +411,7 @@ MISCONFIGURATIONS = (
         "keys that verify nothing",
         "seen",
         lambda testbed: setattr(testbed.provider.issuer, "keys", [{"kty": "oct", "k": "c2VjcmV0"}]),
-        "cannot_ask",
+        "provider_unreachable_from_server",
         lambda testbed: setattr(testbed.provider.issuer, "keys", Issuer().keys),
         frozenset({"no_keys"}),
     ),
@@ -419,15 +419,15 @@ MISCONFIGURATIONS = (
         "the server cannot reach the provider",
         "microcks#943",
         setting(OAUTH_INTERNAL_URL="http://other:8080/realms/mcp"),
-        "cannot_ask",
+        "provider_unreachable_from_server",
         setting(OAUTH_INTERNAL_URL=HIDDEN),
     ),
     # --- clocks ------------------------------------------------------------------------------------------------------
     Misconfiguration(
-        "the server's clock 10 minutes behind", "seen", _server_clock(-600), "clocks_apart", _server_clock(0)
+        "the server's clock 10 minutes behind", "seen", _server_clock(-600), "clock_skew", _server_clock(0)
     ),
     Misconfiguration(
-        "the provider's clock 10 minutes ahead", "seen", _provider_clock(600), "clocks_apart", _provider_clock(0)
+        "the provider's clock 10 minutes ahead", "seen", _provider_clock(600), "clock_skew", _provider_clock(0)
     ),
     Misconfiguration(
         "the clock here 10 minutes behind",
@@ -482,7 +482,7 @@ MISCONFIGURATIONS = (
         "registrations that cannot be removed",
         "agentic-community#1119",
         registering(lambda _: (201, {"registration_client_uri": None})),
-        "left_behind",
+        "registration_not_removed",
         open_registration,
     ),
     # --- tokens ------------------------------------------------------------------------------------------------------
@@ -537,7 +537,7 @@ MISCONFIGURATIONS = (
     Misconfiguration("a token of another realm", "seen", handing_text(_of_another_realm), "token_key", valid_token),
     Misconfiguration("a forged token", "seen", handing_text(_third_party_token), "token_key", valid_token),
     Misconfiguration("the ID token", "RFC 8725", handing(typ="ID"), "token_type", valid_token),
-    Misconfiguration("a token of a program", "S1", handing(sid=...), "token_without_person", valid_token),
+    Misconfiguration("a token of a program", "S1", handing(sid=...), "token_without_user", valid_token),
     Misconfiguration("a token of ten years", "S4", handing(exp=NOW + 315_360_000), "token_lifetime", valid_token),
     Misconfiguration(
         "a token that ran out", "cursor#3722", handing(iat=NOW - 900, exp=NOW - 600), "token_time", valid_token
@@ -556,7 +556,7 @@ MISCONFIGURATIONS = (
         frozenset({"no_new_login"}),
     ),
     # --- accepted requests ---------------------------------------------------------------------------------------
-    Misconfiguration("a server that takes any token", "spec", through(_take_any_token), "takes_anything", no_proxy),
+    Misconfiguration("a server that takes any token", "spec", through(_take_any_token), "accepts_any_token", no_proxy),
     Misconfiguration(
         "403 for a token that ran out",
         "punkpeye/fastmcp#227",
@@ -586,7 +586,7 @@ MISCONFIGURATIONS = (
     Misconfiguration("any Origin", "spec", through(_accept_any_origin), "any_origin", no_proxy),
     # --- no login at all ---------------------------------------------------------------------------------------------
     Misconfiguration(
-        "no login, on this machine", "spec", setting(DISABLE_AUTH="true"), "open_here", unset("DISABLE_AUTH")
+        "no login, on this machine", "spec", setting(DISABLE_AUTH="true"), "open_on_loopback", unset("DISABLE_AUTH")
     ),
     Misconfiguration(
         "no login, in public",

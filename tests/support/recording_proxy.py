@@ -53,7 +53,7 @@ def recording(target: str) -> Iterator[Recorder]:
     with httpx.Client(base_url=target, timeout=60, trust_env=False) as client:
 
         class Forward(Handler):
-            def answer(self) -> None:
+            def respond(self) -> None:
                 if recorder.is_broken:
                     self.close_connection = True  # without a response
                     return

@@ -33,7 +33,7 @@ def run_client(
     node: str, flavour: str, url: str, calls: list[Any], visit: Callable[[str], object], **environment: str
 ) -> Transcript:
     """Runs a client of `flavour` that makes `calls` at the server `url`; `visit` performs a login at a URL."""
-    words = [node, "journey.mjs", flavour, url, json.dumps(calls)]
+    words = [node, "client.mjs", flavour, url, json.dumps(calls)]
     messages: list[dict[str, Any]] = []
     with subprocess.Popen(
         words, cwd=TYPESCRIPT, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True

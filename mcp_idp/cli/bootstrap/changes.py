@@ -18,7 +18,7 @@ RefKind = Literal["client", "client-scope", "group", "role", "registration-polic
 Action = Literal["create", "change", "remove", "step"]
 
 HIDDEN = "(secret)"
-_HIDING_WORDS = ("secret", "password", "credential")
+_SECRET_NAME_PARTS = ("secret", "password", "credential")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Change:
 
 def field_diff(name: str, old: object, new: object) -> FieldDiff:
     """Creates a `FieldDiff`; the values are hidden if the field's name indicates a secret."""
-    hides = any(word in name.lower() for word in _HIDING_WORDS)
+    hides = any(part in name.lower() for part in _SECRET_NAME_PARTS)
     return FieldDiff(name, _hidden(old), _hidden(new)) if hides else FieldDiff(name, old, new)
 
 

@@ -6,6 +6,7 @@ import importlib
 import os
 import re
 import sys
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -39,37 +40,38 @@ environment (an empty value counts as unset):
   KEYCLOAK_ADMIN_CLIENT_ID           a client with a service account; a reader is enough for check   [bootstrap]
   KEYCLOAK_ADMIN_CLIENT_SECRET_FILE  the file with its secret (or KEYCLOAK_ADMIN_CLIENT_SECRET)
   KEYCLOAK_ADMIN_REALM               the realm it lives in                                              [master]
-  KEYCLOAK_ACCOUNTS                  the folder in which hand-over keeps the secrets of the realm's own accounts;
+  KEYCLOAK_ACCOUNTS                  the folder in which replace-admin stores the secrets of the realm's accounts;
                                      from then on each command runs as the account that has exactly its rights
   SSL_CERT_FILE, REQUESTS_CA_BUNDLE  both: the certificate of an authority of your own, for a provider that has one
   OAUTH_CLIENT_SECRET_FILE           where the server's own secret is kept; created if missing
   OAUTH_CLIENT_AUTH, OAUTH_CLIENT_KEY_FILE   private_key_jwt and the server's own key in place of the secret
   ACCESS_FILE                        who may do what                              [idp-config/access.yaml]
-with --provider dex, besides:
+with --provider dex, also:
   DEX_FILES                          the folder that the files are written to                      [.dex]
-  DEX_UPSTREAM                       where Dex listens, behind the front                       [dex:5556]
+  DEX_UPSTREAM                       where Dex listens, behind the registration proxy          [dex:5556]
   DEX_CONFIG                         Dex's own members, names in idp-config/dex                [dex.yaml]
 with --provider auth0 only OAUTH_SERVER_URL, MCP_PUBLIC_URL, ACCESS_FILE, and:
   AUTH0_FILES                        the folder that the Terraform is written to                 [.auth0]
 
-with --provider entra (render only): OAUTH_SERVER_URL is the front, and besides
+with --provider entra (render only): OAUTH_SERVER_URL is the registration proxy, and also:
   JWT_ISSUER                         Entra's own issuer, https://login.microsoftonline.com/<tenant id>/v2.0
   FRONT_CLIENT_ID                    the public client registered at Entra for all MCP clients
   FRONT_FILES                        the folder that the files are written to                    [.front]
 
-exit codes: 0 done (plan: always), 1 check found something, the provider refused or verification
-failed, 2 a setting, file or account has to be changed, 3 the provider does not answer, 130 interrupted with Ctrl-C.
+exit codes: 0 done (plan: always), 1 check found something, the provider rejected a request or a
+verification failed, 2 a setting, file or account has to be changed, 3 the provider does not respond, 130 interrupted
+with Ctrl-C.
 
 examples (your own Keycloak, step by step: docs/providers/keycloak.md):
   docker compose run --rm bootstrap              what `docker compose up` runs once
   mcp-idp bootstrap plan                         what apply would change, field by field; writes nothing
   mcp-idp bootstrap apply                        against OAUTH_SERVER_URL; a second time: no changes
-  mcp-idp bootstrap apply --prove                also registers a test client and removes it
+  mcp-idp bootstrap apply --verify               also registers a test client and removes it
   mcp-idp bootstrap check --json                 for a nightly job: exit code 1 on drift or a weakness
   mcp-idp bootstrap probe                        probes the nine weaknesses of docs/keycloak.md, and cleans up
   mcp-idp bootstrap prune --older-than 14d       unused clients that registered themselves
-  mcp-idp bootstrap hand-over                    after the first apply: accounts for this realm only
-  mcp-idp bootstrap token --uses 1 --expires 1h  lets one client register itself
+  mcp-idp bootstrap replace-admin                after the first apply: accounts for this realm only
+  mcp-idp bootstrap token --uses 1 --expires 1h  a token with which one client can register itself
 """
 
 _COMMAND_EPILOG = "See `mcp-idp bootstrap --help` for the provider, realm and account settings and the exit codes."
@@ -157,8 +159,12 @@ _USES = click.option("--uses", type=_use_count, default="1", metavar="N", help="
 _EXPIRES = click.option(
     "--expires", type=duration, default="1h", metavar="TIME", help="lifetime, such as 30m, 1h, 7d [1h]"
 )
-_PROVE = click.option(
-    "--prove", is_flag=True, help="test a registration even if nothing changed; it is removed at once"
+_VERIFY = click.option(
+    "--verify",
+    "--prove",
+    "verify",
+    is_flag=True,
+    help="test a registration even if nothing changed; it is removed at once",
 )
 _OLDER_THAN = click.option(
     "--older-than", type=duration, default="30d", metavar="TIME", help="minimum age, such as 12h, 30d [30d]"
@@ -192,10 +198,10 @@ _add(
 )
 _add(
     "apply",
-    "configure the provider as the files say, and verify it",
+    "configure the provider from the files, and verify it",
     "Reads the provider's configuration, prints and writes the differences, verifies the result. Writes nothing\n"
     "if nothing differs.",
-    _PROVE,
+    _VERIFY,
 )
 _add(
     "check",
@@ -215,17 +221,20 @@ _add(
 _add(
     "token",
     "create an initial access token",
-    "Creates a token that lets a client register (RFC 7591) and prints it once, on standard output.",
+    "Creates a token with which a client can register (RFC 7591) and prints it once, on standard output.",
     _USES,
     _EXPIRES,
 )
 _add(
-    "hand-over",
+    "replace-admin",
     "replace the temporary administrator of Keycloak with accounts for this realm only",
     "Creates three accounts for this realm, with their secrets in the folder KEYCLOAK_ACCOUNTS; verifies that\n"
     "each has exactly the rights it needs; then removes the temporary administrator that it ran as. Can be\n"
     "repeated.",
 )
+_FORMER_NAME = copy(command.commands["replace-admin"])  # its former name, which scripts may use
+_FORMER_NAME.hidden = True
+command.add_command(_FORMER_NAME, "hand-over")
 _add(
     "probe",
     "probe the nine weaknesses as an unauthenticated client; exit with 1 if one is open",
@@ -236,5 +245,6 @@ _add(
 _add(
     "render",
     "write the provider's files",
-    "Writes Dex's configuration with --provider dex, Terraform with auth0, the front with entra. Makes no\nrequests.",
+    "Writes Dex's configuration with --provider dex, Terraform with auth0, the registration proxy's with entra.\n"
+    "Makes no requests.",
 )

@@ -32,7 +32,7 @@ def load_from_env(variables: Mapping[str, str], read: Callable[[EnvReader], _Set
 
 
 def access_file(env: EnvReader) -> Path:
-    """Returns the path of the access file; the folders with provider-specific files are beside it."""
+    """Returns the path of the access file; the folders with provider-specific files are next to it."""
     return Path(env.get_str("ACCESS_FILE") or "idp-config/access.yaml")
 
 

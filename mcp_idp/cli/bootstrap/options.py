@@ -18,7 +18,7 @@ class BootstrapOptions:
     Attributes:
         wait: How long to wait for a provider that is still starting, in seconds.
         json: Whether to print JSON.
-        prove: Whether `apply` verifies with a trial registration even if nothing changed.
+        verify: Whether `apply` verifies with a test registration even if nothing changed.
         older_than: The minimum age of clients that `prune` lists, in seconds.
         unused: Whether `prune` lists only clients that were never used for a login.
         delete: Whether `prune` removes what it lists.
@@ -28,7 +28,7 @@ class BootstrapOptions:
 
     wait: int = 120
     json: bool = False
-    prove: bool = False
+    verify: bool = False
     older_than: int = 30 * 86400
     unused: bool = False
     delete: bool = False

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ACTION_SYMBOLS: dict[Action, str] = {"create": "+", "change": "~", "remove": "-", "step": "·"}
 _STYLES = {"+": "green", "~": "yellow", "-": "red", "·": "dim", "    ": "dim"}
-_WORD_STYLES = {
+_LABEL_STYLES = {
     "VERIFICATION FAILED": "bold red",
     "drift": "yellow",
     "weakness": "bold red",
@@ -139,8 +139,8 @@ def _plain(value: object) -> object:
 
 
 def _style(line: str) -> str:
-    word = line.partition(":")[0]
+    label = line.partition(":")[0]
     for start, style in _STYLES.items():
         if line.startswith(f"{start} ") or line[:4] == start:
             return style
-    return _WORD_STYLES.get(word, "")
+    return _LABEL_STYLES.get(label, "")

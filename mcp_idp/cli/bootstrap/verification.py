@@ -62,7 +62,7 @@ class EndpointSettings(Protocol):
         """The issuer."""
 
 
-def server_metadata(settings: EndpointSettings, http: httpx.Client) -> str:
+def verify_server_metadata(settings: EndpointSettings, http: httpx.Client) -> str:
     """Verifies that the MCP server, if it is running, names this resource and this issuer (RFC 9728 section 3.3).
 
     Args:

@@ -70,7 +70,7 @@ async def unregister(
     if response.is_success:
         narrator.line("note", "removed its registration at the provider (RFC 7592 section 2.3)")
     else:
-        narrator.line("note", f"its registration remains at the provider, which answered {response.status_code}")
+        narrator.line("note", f"its registration remains at the provider, which responded {response.status_code}")
 
 
 def deregistration_url(registration: ClientRegistration) -> str:

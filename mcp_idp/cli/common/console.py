@@ -28,7 +28,7 @@ def printable(text: str) -> str:
     """Returns `text` as one bounded line of printable characters.
 
     Line breaks become spaces, other non-printable characters become escapes, and text is cut after 2,000 characters.
-    The text may come from a server, a provider, or whoever registered a client.
+    The text may come from a server, a provider, or a client that registered itself.
     """
     line = " ".join(text.splitlines())
     clean = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)

@@ -52,11 +52,11 @@ def check_response(response: httpx2.Response, url: str, *, logged_in: bool) -> N
     if status == 503:  # noqa: PLR2004 - Service Unavailable
         raise ProviderError(
             "the server cannot validate tokens at the moment (503): it cannot reach its provider",
-            "the server's log says which URL it tries; set OAUTH_INTERNAL_URL to the URL at which the server "
+            "the server's log names the URL that it requests; set OAUTH_INTERNAL_URL to the URL at which the server "
             "reaches the provider",
         )
     if status >= 500 or (not logged_in and status in {404, 405, 421}):  # noqa: PLR2004 - server errors
         raise ServerUnreachable(
-            f"what answers at {url} is not the MCP server ({status} {response.reason_phrase})",
+            f"what responds at {url} is not the MCP server ({status} {response.reason_phrase})",
             "use exactly the server's public URL, path included: its page at / shows it",
         )

@@ -1,7 +1,7 @@
 """Finds the files that the command reads, alike in the wheel, in an editable install and in the checkout.
 
 The wheel carries the folder `idp-config` of the repository inside this package. An editable install and the checkout
-(and the images, which hold its folders) have it beside the package `mcp_idp`.
+(and the images, which contain its folders) have it next to the package `mcp_idp`.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ def bundled_config(*, command: Path = _COMMAND, root: Path = _ROOT) -> Path:
 
 
 def provider_files(access_file: Path, provider: str) -> Path:
-    """Returns the folder with a provider's own files: the one beside the access file, else this distribution's.
+    """Returns the folder with a provider's own files: the one next to the access file, else this distribution's.
 
     Args:
         access_file: The path of the access file.
         provider: The folder's name, such as "keycloak".
     """
-    beside = access_file.parent / provider
-    return beside if beside.is_dir() else bundled_config() / provider
+    adjacent = access_file.parent / provider
+    return adjacent if adjacent.is_dir() else bundled_config() / provider
 
 
 def find_checkout(*, root: Path = _ROOT) -> Path | None:

@@ -10,7 +10,7 @@ _NAMES = re.compile(r"\bmcp-idp (login|token|inspect|doctor|demo|bootstrap)\b")
 
 
 def as_launched(text: str) -> str:
-    """Returns a text of ours in which each `mcp-idp NAME` is the stack's script, if the command was started by one."""
+    """Replaces each `mcp-idp NAME` with the name of the stack's script, if a script started the command."""
     return _NAMES.sub(lambda found: _script(found[1]), text) if os.environ.get(_VARIABLE) == "scripts" else text
 
 

@@ -65,29 +65,32 @@ class Redactor:
         # Longest first: a public word that contains the password stays visible, and a password that contains a public
         # word is hidden as a whole.
         known = sorted(spellings | self._public, key=len, reverse=True)
-        pattern = "|".join(f"(?P<p{i}>{_whole(w)})" if w in spellings else _whole(w) for i, w in enumerate(known))
+        pattern = "|".join(
+            f"(?P<p{i}>{_whole_word_pattern(w)})" if w in spellings else _whole_word_pattern(w)
+            for i, w in enumerate(known)
+        )
         return re.sub(pattern, lambda found: HIDDEN if found.lastgroup else found.group(), text)
 
     def hide_in(self, value: Any) -> Any:
         """Applies `redact` to all string values in a JSON value, at any depth; keys stay unchanged."""
-        return _in_strings(self.redact, value)
+        return _map_strings(self.redact, value)
 
     def redact_remote(self, value: Any) -> Any:
         """Applies `redact_remote_text` to all string values in a JSON value, at any depth; keys stay unchanged."""
-        return _in_strings(self.redact_remote_text, value)
+        return _map_strings(self.redact_remote_text, value)
 
 
-def _in_strings(change: Callable[[str], str], value: Any) -> Any:
+def _map_strings(change: Callable[[str], str], value: Any) -> Any:
     if isinstance(value, str):
         return change(value)
     if isinstance(value, dict):
-        return {key: _in_strings(change, part) for key, part in value.items()}
+        return {key: _map_strings(change, part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_in_strings(change, part) for part in value]
+        return [_map_strings(change, part) for part in value]
     return value
 
 
-def _whole(word: str) -> str:
+def _whole_word_pattern(word: str) -> str:
     """Returns a pattern for `word` as a whole word, in which any white space matches any other."""
     pattern = r"\s+".join(re.escape(part) for part in re.split(r"\s+", word))
     before = r"(?<!\w)" if re.match(r"\w", word) else ""

@@ -53,7 +53,7 @@ def stack_variables(
 ) -> dict[str, str]:
     """Returns the environment, below it `.env`, and below that the ports that Docker Compose reports as published.
 
-    Docker Compose is asked only if something that is needed is found in neither.
+    Docker Compose is queried only if neither contains what is needed.
 
     Args:
         variables: The process environment.
@@ -66,8 +66,8 @@ def stack_variables(
     if not unknown:
         return merged
     ports = (find or find_stack)(variables).ports
-    wanted = {variable for name in unknown for variable in _NAMED_BY[name]}
-    return {**merged, **{name: port for name, port in ports.items() if name in wanted}}
+    variable_names = {variable for name in unknown for variable in _NAMED_BY[name]}
+    return {**merged, **{name: port for name, port in ports.items() if name in variable_names}}
 
 
 def stack_environment(variables: Mapping[str, str], dotenv: Path = DOTENV) -> dict[str, str]:
@@ -90,7 +90,7 @@ def crash_hint(variables: Mapping[str, str], *, find: Callable[[Mapping[str, str
 def find_stack(
     variables: Mapping[str, str], folder: Path = Path(), *, list_containers: Callable[..., bytes] | None = None
 ) -> RunningStack:
-    """Asks Docker Compose about the stack of a folder; without a compose file or an engine nothing is found.
+    """Queries Docker Compose for the stack of a folder; without a compose file or an engine nothing is found.
 
     Args:
         variables: The environment, for Docker Compose.
@@ -107,7 +107,7 @@ def find_stack(
 
 
 def is_compose_project(variables: Mapping[str, str], folder: Path) -> bool:
-    """Returns whether there is a compose file, and the program `docker` to ask."""
+    """Returns whether there is a compose file, and the program `docker`."""
     has_file = bool(variables.get("COMPOSE_FILE")) or any((folder / name).is_file() for name in _FILES)
     return has_file and shutil.which("docker", path=variables.get("PATH", "")) is not None
 
@@ -117,7 +117,7 @@ def _list_containers(variables: Mapping[str, str], folder: Path) -> bytes:
 
     Raises:
         OSError: Docker cannot be run.
-        SubprocessError: Docker does not answer in time, or fails.
+        SubprocessError: Docker does not respond in time, or fails.
     """
     command = ["docker", "compose", "ps", "--all", "--format", "json"]
     done = subprocess.run(  # noqa: S603 - a fixed command

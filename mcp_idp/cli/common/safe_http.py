@@ -31,9 +31,9 @@ class HttpFailure(StrEnum):
     """Why there is no HTTP response."""
 
     NO_NAME = "its host name cannot be resolved"
-    REFUSED = "nothing listens there"
+    CONNECTION_REFUSED = "nothing listens there"
     CERTIFICATE = "its certificate is not valid"
-    TOO_SLOW = "it does not answer in time"
+    TOO_SLOW = "it does not respond in time"
     BROKEN = "its response is not valid HTTP, or too large"
     INSIDE = "it is inside this network and the server is not: no request was sent"
     NO_URL = "it is not an http or https URL"
@@ -123,11 +123,17 @@ class SafeHttpClient:
         """
         if (fault := self._check_allowed(url)) is not None:
             return HttpResult(url, self.now(), fault=fault)
-        own = {"accept": "application/json, text/event-stream", "accept-encoding": "identity", **(headers or {})}
+        all_headers = {
+            "accept": "application/json, text/event-stream",
+            "accept-encoding": "identity",
+            **(headers or {}),
+        }
         try:
             async with (
                 asyncio.timeout(SECONDS),
-                self._http.stream(method, url, headers=own, json=json, data=form, follow_redirects=False) as response,
+                self._http.stream(
+                    method, url, headers=all_headers, json=json, data=form, follow_redirects=False
+                ) as response,
             ):
                 body = bytearray()
                 async for chunk in response.aiter_raw():
@@ -177,7 +183,7 @@ def _fault(error: BaseException) -> HttpFailure:
             return HttpFailure.TOO_SLOW
         if getattr(cause, "errno", None) in {-2, -3, -5, 8, 11001}:  # EAI_NONAME and related codes of each platform
             return HttpFailure.NO_NAME
-    return HttpFailure.REFUSED if isinstance(error, httpx2.ConnectError) else HttpFailure.BROKEN
+    return HttpFailure.CONNECTION_REFUSED if isinstance(error, httpx2.ConnectError) else HttpFailure.BROKEN
 
 
 def _detail(error: BaseException) -> str:

@@ -188,7 +188,7 @@ class LoginContext:
 
 def server_message(rejection: RejectedRequest) -> list[str]:
     """Returns the server's own description of a rejection, and the correlation id of its log entry."""
-    lines = [f"the server says: {rejection.description}"] if rejection.description else []
+    lines = [f"the server's reason: {rejection.description}"] if rejection.description else []
     if rejection.correlation_id:
         lines.append(f"the server's log has the reason under {rejection.correlation_id}")
     return lines
@@ -231,7 +231,7 @@ def explain_rejection(rejection: RejectedRequest, claims: Claims | None, context
         return lines + _missing(claims, context)
     return [
         *lines,
-        "resource and scope are correct: check issuer, clock and token type; the server's log says what it expected",
+        "resource and scope are correct: check issuer, clock and token type; the server's log names what it expected",
     ]
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _MAX_CHARACTERS = 200
 
 
-def own_issuer(option: str | None, variables: Mapping[str, str]) -> str:
+def configured_issuer(option: str | None, variables: Mapping[str, str]) -> str:
     """Returns the configured issuer: `--issuer`, else OAUTH_SERVER_URL, else the Keycloak of the compose stack.
 
     Args:
@@ -42,45 +42,46 @@ def own_issuer(option: str | None, variables: Mapping[str, str]) -> str:
     return issuer
 
 
-def check_issuer(named: str, own: str, credential: str = "password") -> None:
+def check_issuer(named: str, configured: str, credential: str = "password") -> None:
     """Checks that the server names the issuer that a credential is for.
 
     Args:
         named: The issuer in the server's metadata, or "".
-        own: The configured issuer, see `own_issuer`. The two are compared byte for byte (RFC 8414 section 3.3).
+        configured: The issuer of `configured_issuer`. The two are compared byte for byte (RFC 8414 section 3.3).
         credential: The kind of credential, for the error message.
 
     Raises:
         ProviderError: The server names another issuer, or none.
     """
-    if named == own:
+    if named == configured:
         return
-    shown = named[:_MAX_CHARACTERS]
-    message = f"the {credential} is for the provider {own}, but the server names {shown or 'none'}: nothing was sent"
+    displayed = named[:_MAX_CHARACTERS]
+    names = displayed or "none"
+    message = f"the {credential} is for the provider {configured}, but the server names {names}: nothing was sent"
     if not named:
         raise ProviderError(message, "the server must name it in its metadata (RFC 9728)")
-    way = f"--issuer {shlex.quote(shown)}, or OAUTH_SERVER_URL"
-    raise ProviderError(message, f"only if you trust that address and the {credential} is for it: {way}")
+    option = f"--issuer {shlex.quote(displayed)}, or OAUTH_SERVER_URL"
+    raise ProviderError(message, f"only if you trust that address and the {credential} is for it: {option}")
 
 
-def check_metadata(context: OAuthContext, server: str, own: str) -> None:
-    """Checks that the SDK will use the metadata of the issuer `own`, fetched from that issuer's URL.
+def check_metadata(context: OAuthContext, server: str, configured: str) -> None:
+    """Checks that the SDK will use the metadata of the issuer `configured`, fetched from that issuer's URL.
 
     Without provider metadata the SDK would fall back to endpoints at the MCP server.
 
     Args:
         context: The SDK's OAuth context. It fetches metadata from `auth_server_url` and uses its token endpoint.
         server: The MCP server's URL.
-        own: The configured issuer, see `own_issuer`.
+        configured: The issuer of `configured_issuer`.
 
     Raises:
         ProviderError: The metadata belongs to another issuer, or there is none.
     """
-    document = {"resource": server, "authorization_servers": [own]}
+    document = {"resource": server, "authorization_servers": [configured]}
     (expected,) = ProtectedResourceMetadata.model_validate(document).authorization_servers  # normalized as the SDK does
     metadata = context.oauth_metadata
     if metadata is None or {context.auth_server_url, str(metadata.issuer)} != {str(expected)}:
-        raise ProviderError(f"no metadata of the provider {own} was found: nothing was sent")
+        raise ProviderError(f"no metadata of the provider {configured} was found: nothing was sent")
 
 
 def origin(url: str) -> str:

@@ -13,7 +13,7 @@ import click
 from mcp_idp.access.policy import AccessFileError, load_access
 from mcp_idp.cli.common.command_line import USAGE_EXIT, TextCommand, parse_port, usage_error
 from mcp_idp.cli.common.installation import bundled_config
-from mcp_idp.cli.demo.ports import PortTaken, pick_port
+from mcp_idp.cli.demo.ports import PortInUse, pick_port
 from mcp_idp.cli.demo.processes import ProcessFailed, ProcessGroup, SignalGuard
 from mcp_idp.cli.demo.scenario import PROVIDER_PORT, SERVER_PORT, DemoOptions, DemoScenario
 
@@ -90,7 +90,7 @@ def _ports(server: int | None, provider: int | None) -> tuple[int, int]:
     try:
         server_port = pick_port(server, SERVER_PORT, "--port")
         provider_port = pick_port(provider, PROVIDER_PORT, "--idp-port", frozenset({server_port}))
-    except PortTaken as error:
+    except PortInUse as error:
         raise usage_error(str(error)) from error
     for name, requested, default, port in (
         ("server", server, SERVER_PORT, server_port),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 
 
-class PortTaken(Exception):
+class PortInUse(Exception):
     """The requested port is in use.
 
     Args:
@@ -35,27 +35,27 @@ def is_free(port: int) -> bool:
         return probe.connect_ex(("::1", port)) != 0
 
 
-def pick_port(requested: int | None, default: int, option: str, taken: frozenset[int] = frozenset()) -> int:
+def pick_port(requested: int | None, default: int, option: str, in_use: frozenset[int] = frozenset()) -> int:
     """Returns the requested port, else the default port, else any free one.
 
     Args:
         requested: The port that the user requested, or None.
         default: The preferred port.
         option: The command-line option, for the error message.
-        taken: Ports that this run already uses.
+        in_use: Ports that this run already uses.
 
     Raises:
-        PortTaken: The requested port is in use.
+        PortInUse: The requested port is in use.
     """
     if requested is not None:
-        if requested in taken or not is_free(requested):
-            raise PortTaken(requested, option)
+        if requested in in_use or not is_free(requested):
+            raise PortInUse(requested, option)
         return requested
-    if default not in taken and is_free(default):
+    if default not in in_use and is_free(default):
         return default
     while True:
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             probe.bind(("127.0.0.1", 0))
             port: int = probe.getsockname()[1]
-        if port not in taken and is_free(port):
+        if port not in in_use and is_free(port):
             return port

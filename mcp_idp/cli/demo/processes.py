@@ -59,7 +59,7 @@ class SignalGuard:
         self._deferred_count = 1
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # ignored under nohup
-                signal.signal(number, self._came)
+                signal.signal(number, self._handle_signal)
 
     def allow(self) -> None:
         """Allows interrupts from now on; raises KeyboardInterrupt if a signal is pending."""
@@ -80,7 +80,7 @@ class SignalGuard:
         """Only records signals from now on, so that cleanup is not interrupted."""
         self._deferred_count += 1
 
-    def _came(self, number: int, _frame: FrameType | None) -> None:
+    def _handle_signal(self, number: int, _frame: FrameType | None) -> None:
         self.signal = number
         if not self._deferred_count:
             raise KeyboardInterrupt

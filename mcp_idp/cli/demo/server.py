@@ -1,6 +1,6 @@
 """The demo's own MCP server, for where there is no checkout: `python -m mcp_idp.cli.demo.server`.
 
-It is a server as anybody would write it: functions with decorators, by the public names of the library alone.
+It is a typical server: functions with decorators, by the public names of the library alone.
 """
 
 from __future__ import annotations

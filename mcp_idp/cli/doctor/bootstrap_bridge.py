@@ -25,7 +25,7 @@ from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings
 from mcp_idp.cli.bootstrap.known_variables import find_typos
 from mcp_idp.cli.bootstrap.output import line_printer
 from mcp_idp.cli.bootstrap.verification import create_client
-from mcp_idp.cli.common.trusted_issuer import own_issuer
+from mcp_idp.cli.common.trusted_issuer import configured_issuer
 from mcp_idp.config.settings import Settings
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _CHECK_SECONDS = 120
-_START_SECONDS = 30  # for a provider that answered a moment ago
+_START_SECONDS = 30  # for a provider that responded a moment ago
 _MAX_MESSAGE_CHARACTERS = 300
 
 
@@ -95,7 +95,7 @@ async def run_admin_check(
         async with asyncio.timeout(_CHECK_SECONDS):
             report = await _in_daemon_thread(partial(check, variables))
     except TimeoutError:
-        return AdminCheckResult(fault=f"no answer within {_CHECK_SECONDS} s")
+        return AdminCheckResult(fault=f"no response within {_CHECK_SECONDS} s")
     except BootstrapError as error:
         return AdminCheckResult(fault=_fault(error))
     weaknesses = tuple((weakness.id, weakness.what, weakness.fix) for weakness in report.weaknesses)
@@ -119,7 +119,7 @@ async def run_probe(
         probe_provider: Probes the provider; it blocks, and ends early once the event is set.
     """
     try:
-        own = own_issuer(None, variables)
+        own = configured_issuer(None, variables)
     except ValueError as error:
         return ProbeResult(fault=str(error))
     if own != issuer:

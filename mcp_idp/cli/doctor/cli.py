@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _FINDINGS = 1
 _UNREACHABLE = 3
 _HELP = """\
-Check an MCP server and its identity provider from outside, as clients see them, and report what keeps clients out: the
+Check an MCP server and its identity provider from outside, as clients see them, and report what prevents logins: the
 cause first, with its fix. It works with any server, not only this project's. It changes nothing without
 --register, --probe or --fix.
 
@@ -55,11 +55,11 @@ examples:
 """
 _EPILOG = """\
 environment:
-  MCP_PUBLIC_URL, MCP_PORT   the server, unless the URL is given: as for mcp-idp login, which says where else is looked
+  MCP_PUBLIC_URL, MCP_PORT   the server, unless the URL is given: as for mcp-idp login, which names the other places
   MCP_PASSWORD, CONNECT_TO, OAUTH_SERVER_URL
                              as for mcp-idp login: --headless gives the password to that provider only
   KEYCLOAK_ADMIN_CLIENT_…    for --inside, --probe and --fix: as for mcp-idp bootstrap
-  SSL_CERT_FILE              authorities to trust besides the usual ones
+  SSL_CERT_FILE              further certificate authorities to trust
   NO_COLOR                   no colours
 
 docs/doctor.md lists every finding. Exit codes: 0 no problems, 1 findings, 2 the command line is wrong,
@@ -92,7 +92,7 @@ class DoctorOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoctorArguments:
-    """What the command line says besides the login; see `DoctorOptions`.
+    """The options of the command line, except those of the login; see `DoctorOptions`.
 
     Attributes:
         register: Whether to try client registrations.
@@ -153,7 +153,7 @@ def command(server: str | None, url: str | None, **values: Any) -> int:
         return INTERRUPTED_EXIT
     try:
         if options.fix:
-            _fix(order.url, asks=not options.yes)
+            _fix(order.url, confirms=not options.yes)
         results = asyncio.run(_examine(order))
     except KeyboardInterrupt:
         return INTERRUPTED_EXIT
@@ -219,11 +219,11 @@ async def _log_in(login: LoginArguments, secrets: Redactor) -> str:
     return await run_for_token(plan, narrator, strategy)
 
 
-def _fix(url: str, *, asks: bool) -> None:
+def _fix(url: str, *, confirms: bool) -> None:
     from mcp_idp.cli.doctor.bootstrap_bridge import confirm_on_terminal, fix  # noqa: PLC0415 - see `_admin_checks`
 
     known = stack_environment(os.environ)
-    if reason := fix(known, url, confirm_on_terminal if asks else lambda: True):
+    if reason := fix(known, url, confirm_on_terminal if confirms else lambda: True):
         print(f"doctor: not fixed: {printable(reason)}", file=sys.stderr)
 
 

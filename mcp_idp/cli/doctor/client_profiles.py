@@ -33,7 +33,7 @@ class ClientProfile:
             scopes: The scopes that a login would request.
         """
         document: dict[str, Any] = {
-            "client_name": f"trial of mcp-idp doctor ({self.name})",
+            "client_name": f"test of mcp-idp doctor ({self.name})",
             "redirect_uris": list(self.redirect_uris),
             "grant_types": ["authorization_code", "refresh_token"],
             "response_types": ["code"],

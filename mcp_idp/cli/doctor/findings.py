@@ -29,7 +29,7 @@ class Rule:
 
     Attributes:
         name: Unique among all checks.
-        severity: ERROR if clients cannot log in or anybody can; WARNING if some clients cannot log in, or something is
+        severity: ERROR if clients cannot log in or anyone can; WARNING if some clients cannot log in, or something is
             exposed.
         title: The problem in a few words.
         why: Why it matters, in one sentence.

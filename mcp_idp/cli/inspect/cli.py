@@ -40,7 +40,7 @@ server's own code validates it, with the server's settings. The token itself is 
 examples:
   mcp-idp token | mcp-idp inspect                       a new token from the stack's own provider
   pbpaste | mcp-idp inspect                             … or one from the clipboard (xclip -o, wl-paste)
-  mcp-idp inspect < answer.json                         … or the whole answer of a token endpoint
+  mcp-idp inspect < response.json                       … or the whole response of a token endpoint
   mcp-idp inspect --jwks keys.json < token.txt          offline: with a key set in a file
   MCP_PUBLIC_URL=https://mcp.example.com/mcp OAUTH_SERVER_URL=https://login.example.com/ mcp-idp inspect < token.txt
 """
@@ -55,13 +55,13 @@ provider cannot be reached, 130 interrupted.
 
 @click.command(cls=TextCommand, help=_HELP, epilog=_EPILOG)
 @click.option("--jwks", type=Path, metavar="FILE", help="verify with the key set in FILE; makes no request")
-@click.option("--env-file", type=Path, default=DOTENV, metavar="FILE", help="settings besides the environment [.env]")
+@click.option("--env-file", type=Path, default=DOTENV, metavar="FILE", help="a file with further settings [.env]")
 @click.option("--json", "prints_json", is_flag=True, help="one JSON object instead of text")
 @click.argument("tokens", nargs=-1, metavar="< token.txt")
 def command(jwks: Path | None, env_file: Path, *, prints_json: bool, tokens: tuple[str, ...]) -> int:
     """Evaluates a token; returns the exit code."""
     if tokens:
-        return _complain("a token on the command line is visible in the process list and the shell's history: "
+        return _usage_error("a token on the command line is visible in the process list and the shell's history: "
                          "consider it compromised, and pass the next one on standard input")  # fmt: skip
     try:
         token = read_token(sys.stdin)
@@ -70,7 +70,7 @@ def command(jwks: Path | None, env_file: Path, *, prints_json: bool, tokens: tup
         with progress("validating the token"):
             evaluation = asyncio.run(_evaluate(token, settings, access, keys))
     except (TokenInputError, SettingsError, AccessFileError) as error:
-        return _complain(str(error))
+        return _usage_error(str(error))
     except KeyboardInterrupt:
         return INTERRUPTED_EXIT
     if prints_json:
@@ -135,8 +135,8 @@ def lines(evaluation: TokenEvaluation) -> Iterator[str]:
 def _rule_lines(evaluation: TokenEvaluation) -> Iterator[str]:
     failures_by_rule = {failure.rule: failure for failure in evaluation.failures}
     for reason, title in RULE_DESCRIPTIONS.items():
-        if (verdict := failures_by_rule.get(reason)) is not None:
-            yield f"  NO   {title}: expected {verdict.expected}, got {verdict.got}"
+        if (failure := failures_by_rule.get(reason)) is not None:
+            yield f"  NO   {title}: expected {failure.expected}, got {failure.got}"
         elif reason in JWT_RULES:
             yield f"  {'yes' if reason in evaluation.passed else '?  '}  {title}"
     if evaluation.missing_scope is not None:
@@ -175,6 +175,6 @@ def as_json(evaluation: TokenEvaluation) -> dict[str, Any]:
     }
 
 
-def _complain(text: str) -> int:
+def _usage_error(text: str) -> int:
     print(f"inspect: {printable(text)}", file=sys.stderr)
     return USAGE_EXIT

@@ -22,7 +22,7 @@ from mcp_idp.cli.common.http import parse_connect_to
 from mcp_idp.cli.common.redaction import Redactor
 from mcp_idp.cli.common.running_stack import crash_hint, stack_variables
 from mcp_idp.cli.common.server_env import ACCESS_FILE, with_urls
-from mcp_idp.cli.common.trusted_issuer import own_issuer
+from mcp_idp.cli.common.trusted_issuer import configured_issuer
 from mcp_idp.cli.login.browser import BrowserLogin
 from mcp_idp.cli.login.flow import run
 from mcp_idp.cli.login.form_login import FormLogin
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _HELP = """\
 Log in at an MCP server as any MCP client does, and see each step: the challenge, the metadata, the registration, the
 login with PKCE, the token, the tools. Nothing is stored on this machine; codes, tokens and passwords are never printed.
-At the end the client removes its registration, where the provider lets it (RFC 7592).
+At the end the client removes its registration, if the provider allows it (RFC 7592).
 
 examples:
   mcp-idp login                                          log in at http://localhost:3000/mcp with the browser
@@ -65,15 +65,15 @@ environment:
   CONNECT_TO      connect elsewhere and keep the URLs: localhost:3000=mcp-server:3000,localhost:8080=keycloak:8080
   ACCESS_FILE     who may do what, for explanations (default: idp-config/access.yaml)
   NO_COLOR        no colours
-URLs and ports that are not in the environment are looked for in ./.env, then Docker Compose is asked for the ports on
-which this folder's stack is published; the defaults are 3000 and 8080.
+URLs and ports that are not in the environment are read from ./.env, then from Docker Compose: the ports on which this
+folder's stack is published; the defaults are 3000 and 8080.
 
 exit codes:
   0  everything worked
   1  unexpected error
   2  the command line is wrong
-  3  the MCP server does not answer, or is not an MCP server
-  4  the identity provider does not answer, or its metadata or registration is unusable
+  3  the MCP server does not respond, or is not an MCP server
+  4  the identity provider does not respond, or its metadata or registration is unusable
   5  the login failed, was denied, or took too long
   6  the login worked, but the server rejects the token: usually a role or group is missing
   7  a tool call failed
@@ -161,7 +161,7 @@ def command(server: str | None, url: str | None, *, as_json: bool, **values: Any
     narrator = StepReporter(None if as_json else open_console(), secrets)
     try:
         ending = asyncio.run(
-            run(plan, narrator, login_strategy(arguments, narrator, password, plan.issuer), is_quiet=as_json)
+            run(plan, narrator, login_strategy(arguments, narrator, password, plan.issuer), suppress_failure=as_json)
         )
     except KeyboardInterrupt:
         open_console(stderr=True).print("\nstopped; nothing was stored on this machine")
@@ -223,7 +223,7 @@ def login_options(options: LoginArguments, variables: Mapping[str, str]) -> Logi
         user=options.user,
         connect_to=parse_connect_to(variables.get("CONNECT_TO", "")),
         access=_access(Path(known.get("ACCESS_FILE") or ACCESS_FILE)),
-        issuer=own_issuer(options.issuer, with_urls(known)) if options.headless else None,
+        issuer=configured_issuer(options.issuer, with_urls(known)) if options.headless else None,
     )
 
 
@@ -232,7 +232,7 @@ def server_url(option: str | None, variables: Mapping[str, str], name: str = "UR
 
     Args:
         option: The value of the option.
-        variables: The environment and what is known besides, see `stack_variables`.
+        variables: The environment and the published ports, see `stack_variables`.
         name: The option's name, for the error message.
 
     Raises:

@@ -65,7 +65,7 @@ def _flow_failure(error: OAuthFlowError, watch: HttpTracer) -> LoginClientError:
     message = watch.redact_remote_text(str(error))
     if isinstance(error, OAuthRegistrationError):
         return ProviderError(
-            f"the provider refused to register this client: {message}",
+            f"the provider rejected the registration of this client: {message}",
             "change the provider's registration policy, or use a preregistered client: --client-id mcp-native",
         )
     if isinstance(error, OAuthTokenError) or watch.kind in _AT_LOGIN:
@@ -83,19 +83,19 @@ def _flow_failure(error: OAuthFlowError, watch: HttpTracer) -> LoginClientError:
 
 def _server_failure(error: MCPError, watch: HttpTracer) -> LoginClientError:
     if watch.token_received:
-        return ToolCallError(f"the server answered with an error: {watch.redact_remote_text(str(error))}")
-    return ServerUnreachable(f"what answers at {watch.url} is not an MCP server: {error}", "check the URL's path")
+        return ToolCallError(f"the server responded with an error: {watch.redact_remote_text(str(error))}")
+    return ServerUnreachable(f"what responds at {watch.url} is not an MCP server: {error}", "check the URL's path")
 
 
 def _unreachable(error: httpx2.HTTPError, watch: HttpTracer) -> LoginClientError:
     reason = str(error) or type(error).__name__
     if watch.kind in _AT_SERVER:
         return ServerUnreachable(
-            f"the MCP server does not answer at {watch.requested_url}: {reason}",
+            f"the MCP server does not respond at {watch.requested_url}: {reason}",
             "start it (docker compose up --wait, or mcp-idp demo --keep), or use the URL of another one",
         )
     return ProviderError(
-        f"the identity provider does not answer at {watch.requested_url}: {reason}",
+        f"the identity provider does not respond at {watch.requested_url}: {reason}",
         "make it reachable from here at exactly the URL that the server names",
     )
 
@@ -109,7 +109,7 @@ def token_rejected_error(watch: HttpTracer, plan: LoginOptions) -> TokenRejected
     """
     rejection = watch.rejection
     if rejection is None:
-        return TokenRejected("the server rejects the request and does not say how to log in")
+        return TokenRejected("the server rejects the request without naming a way to log in")
     context = LoginContext(resource=watch.resource, user=plan.user, scope=plan.scope, access=plan.access)
     advice = explain_rejection(rejection, watch.claims, context)
     return TokenRejected(f"the login worked, but the server rejects its token ({rejection.status})", *advice)

@@ -192,7 +192,7 @@ class LoginFlow:
             description = self._narrator.secrets.redact_remote_text(response.error_description or "")
             reason = description or response.error or "the response has no code"
             self._narrator.line("response", f"error={response.error} {description}".rstrip())
-            raise LoginError(f"the provider refused the login: {reason}", *rejection_advice(response.error))
+            raise LoginError(f"the provider rejected the login: {reason}", *rejection_advice(response.error))
         self._narrator.line("response", "code=<hidden>, state as sent")
         issuer = self._watch.provider_metadata.get("issuer")
         if response.iss is None:
@@ -263,27 +263,27 @@ async def run(
     narrator: StepReporter,
     choose_login: Callable[[httpx2.AsyncClient], LoginStrategy],
     *,
-    is_quiet: bool = False,
+    suppress_failure: bool = False,
 ) -> LoginResult:
-    """Runs the eight steps. A failure is printed to standard error, unless `is_quiet`, and returned.
+    """Runs the eight steps. A failure is printed to standard error, unless `suppress_failure`, and returned.
 
     Args:
         plan: What to do.
         narrator: Receives the steps.
         choose_login: Creates the login method. It takes an HTTP client for the provider's pages, which never carries a
             token.
-        is_quiet: Do not print a failure.
+        suppress_failure: Do not print a failure.
     """
     # The SDK logs exceptions with tracebacks before it raises them; they are reported here instead.
     logging.getLogger("mcp").setLevel(logging.CRITICAL + 1)
     async with create_client(plan.connect_to) as pages:
-        journey = LoginFlow(plan, narrator, choose_login(pages))
+        flow = LoginFlow(plan, narrator, choose_login(pages))
         try:
-            outcome = await _go(journey, plan, narrator)
+            outcome = await _run_flow(flow, plan, narrator)
         except LoginClientError as failure:
-            if not is_quiet:
+            if not suppress_failure:
                 report_failure(StepReporter(open_console(stderr=True), narrator.secrets), failure)
-            return LoginResult(journey.outcome, failure)
+            return LoginResult(flow.outcome, failure)
     narrator.message()
     narrator.message("Everything worked.", style="bold green")
     return LoginResult(outcome)
@@ -309,26 +309,26 @@ async def run_for_token(
     """
     logging.getLogger("mcp").setLevel(logging.CRITICAL + 1)
     async with create_client(plan.connect_to) as pages:
-        journey = LoginFlow(plan, narrator, choose_login(pages))
-        async with _deregister_on_exit(journey, plan, narrator, keep=keep):
-            return await journey.fetch_token()
+        flow = LoginFlow(plan, narrator, choose_login(pages))
+        async with _deregister_on_exit(flow, plan, narrator, keep=keep):
+            return await flow.fetch_token()
 
 
-async def _go(journey: LoginFlow, plan: LoginOptions, narrator: StepReporter) -> LoginOutcome:
-    async with _deregister_on_exit(journey, plan, narrator):
-        return await journey.run()
+async def _run_flow(flow: LoginFlow, plan: LoginOptions, narrator: StepReporter) -> LoginOutcome:
+    async with _deregister_on_exit(flow, plan, narrator):
+        return await flow.run()
 
 
 @asynccontextmanager
 async def _deregister_on_exit(
-    journey: LoginFlow, plan: LoginOptions, narrator: StepReporter, *, keep: bool = False
+    flow: LoginFlow, plan: LoginOptions, narrator: StepReporter, *, keep: bool = False
 ) -> AsyncIterator[None]:
     """Deletes the client registration at the end, even after an error or Ctrl-C, unless `keep` is set."""
     try:
         yield
     finally:
-        if journey.outcome.registration is not None and not keep:
-            await unregister(journey.outcome.registration, plan.connect_to, narrator)
+        if flow.outcome.registration is not None and not keep:
+            await unregister(flow.outcome.registration, plan.connect_to, narrator)
 
 
 def report_failure(narrator: StepReporter, failure: LoginClientError) -> None:

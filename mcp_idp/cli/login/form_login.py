@@ -229,7 +229,7 @@ class _BrowserSession:
         page.title, page.message = self._redact(page.title), self._redact(page.message)
         if response.status_code >= _ERROR and not any(form.password_field for form in page.forms):
             message = page.message or page.title or self._redact(response.text)[:_MAX_MESSAGE_CHARACTERS] or "nothing"
-            raise LoginError(f"the provider's login page answered {response.status_code}: {message}")
+            raise LoginError(f"the provider's login page responded {response.status_code}: {message}")
         return page
 
 
@@ -250,7 +250,7 @@ def _login_rejected(user: str, page: Page) -> NoReturn:
             "the password comes from MCP_PASSWORD or the prompt",
         )
     raise LoginError(
-        f"after the password the provider asks for another one, on the page '{page.title}'",
+        f"after the password the provider requests another one, on the page '{page.title}'",
         "the password may have to be changed: log in with the browser once: omit --headless",
     )
 

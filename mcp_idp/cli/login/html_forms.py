@@ -11,7 +11,7 @@ _VOID = frozenset(
 )
 _ERROR_CLASSES = ("error", "alert", "invalid-feedback")
 _NAME_FIELDS = frozenset({"text", "email", "tel"})
-_REJECT_WORDS = ("cancel", "deny", "decline", "reject", "abort", "refuse", "no")
+_REJECT_LABELS = ("cancel", "deny", "decline", "reject", "abort", "refuse", "no")
 _MAX_MESSAGE = 300
 
 
@@ -63,7 +63,7 @@ class Form:
         """The first button whose name, value and label contain no word of rejection."""
         for button in self.buttons:
             words = f"{button.name} {button.value} {button.label}".lower().replace("_", " ").replace("-", " ").split()
-            if not any(word in _REJECT_WORDS for word in words):
+            if not any(word in _REJECT_LABELS for word in words):
                 return button
         return None
 

@@ -66,7 +66,7 @@ class HttpTracer:
         narrator: Receives the steps.
         url: The MCP server's URL, as the user named it.
         access: The access policy, if available, for explanations.
-        own_issuer: The only provider that may receive the password; None for a browser login.
+        configured_issuer: The only provider that may receive the password; None for a browser login.
 
     Attributes:
         kind: The step of the last request.
@@ -75,7 +75,7 @@ class HttpTracer:
         url: The MCP server's URL, as the user named it.
         resource: The resource identifier in the server's metadata, by default its URL.
         registration: This client's registration, if it registered.
-        requested_scopes: The scopes of the authorization request; set by whoever starts the login.
+        requested_scopes: The scopes of the authorization request; set by the caller that starts the login.
         not_granted: The requested scopes that the last token does not contain.
         claims: The claims of the last access token; None before the first token and for opaque tokens.
         rejection: The last 401 or 403 response to a request with a token.
@@ -85,7 +85,7 @@ class HttpTracer:
     """
 
     def __init__(
-        self, narrator: StepReporter, url: str, access: AccessPolicy | None = None, own_issuer: str | None = None
+        self, narrator: StepReporter, url: str, access: AccessPolicy | None = None, configured_issuer: str | None = None
     ) -> None:
         self.kind = StepKind.INITIAL_REQUEST
         self.requested_url = url
@@ -103,7 +103,7 @@ class HttpTracer:
         self._access = access
         self._roles_claim = access.roles_claim if access else "roles"
         self.issuer: str | None = None
-        self._own_issuer = own_issuer
+        self._configured_issuer = configured_issuer
         self._narrator = narrator
         self._secrets = narrator.secrets
 
@@ -119,8 +119,8 @@ class HttpTracer:
                 server names another provider than the one that may receive the password.
         """
         self.kind, self.requested_url = self._classify(request), str(request.url)
-        if self._own_issuer is not None and self.kind in {StepKind.PROVIDER_METADATA, StepKind.REGISTRATION}:
-            check_issuer(self.issuer or "", self._own_issuer)
+        if self._configured_issuer is not None and self.kind in {StepKind.PROVIDER_METADATA, StepKind.REGISTRATION}:
+            check_issuer(self.issuer or "", self._configured_issuer)
         authorization = request.headers.get("authorization", "")
         self._secrets.add_secret(authorization, authorization.partition(" ")[2])
         if self.issuer is not None and not self.provider_metadata and self.kind is StepKind.REGISTRATION:

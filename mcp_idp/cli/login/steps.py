@@ -32,7 +32,7 @@ STEPS: dict[StepKind, tuple[int, str, str]] = {
     StepKind.PROVIDER_METADATA: (
         3,
         "Read the provider's metadata",
-        "its issuer must be exactly the one the server named, or an impostor could answer (RFC 8414 section 3.3)",
+        "its issuer must be exactly the one the server named, or an impostor could respond (RFC 8414 section 3.3)",
     ),
     StepKind.REGISTRATION: (
         4,
@@ -50,7 +50,7 @@ STEPS: dict[StepKind, tuple[int, str, str]] = {
     StepKind.AUTHORIZATION_RESPONSE: (
         6,
         "Receive the authorization code",
-        "state ties the response to this login (RFC 6749 section 10.12), iss which provider answers (RFC 9207)",
+        "state ties the response to this login (RFC 6749 section 10.12), iss names the provider (RFC 9207)",
     ),
     StepKind.TOKEN: (
         7,

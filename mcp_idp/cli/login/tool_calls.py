@@ -143,9 +143,9 @@ def default_calls(tools: list[Tool], user: str) -> list[Call]:
     calls = []
     for name in (name for name in DEFAULT_TOOLS if name in there):
         schema = there[name].input_schema
-        takes_name = "name" in schema.get("properties", {})
+        has_name_parameter = "name" in schema.get("properties", {})
         if set(schema.get("required", ())) <= {"name"}:
-            calls.append(Call(name, (("name", user),) if takes_name else ()))
+            calls.append(Call(name, (("name", user),) if has_name_parameter else ()))
     return calls
 
 

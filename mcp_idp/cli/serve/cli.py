@@ -48,7 +48,7 @@ application did not start.
 @click.argument("application", metavar="MODULE:APP")
 @click.option("--host", metavar="ADDRESS", help="the address to listen on [HOST, else 127.0.0.1]")
 @click.option("--port", type=parse_port, metavar="PORT", help="the port to listen on [PORT, else 3000]")
-@click.option("--env-file", type=Path, metavar="FILE", help="settings besides the environment, such as .env")
+@click.option("--env-file", type=Path, metavar="FILE", help="a file with further settings, such as .env")
 def command(application: str, host: str | None, port: int | None, env_file: Path | None) -> int:
     """Serves until it is stopped; returns the exit code."""
     if env_file is not None:

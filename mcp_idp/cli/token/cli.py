@@ -19,7 +19,7 @@ from mcp_idp.cli.common.http import create_client
 from mcp_idp.cli.common.redaction import Redactor
 from mcp_idp.cli.common.running_stack import stack_environment
 from mcp_idp.cli.common.safe_http import SafeHttpClient
-from mcp_idp.cli.common.trusted_issuer import check_issuer, own_issuer
+from mcp_idp.cli.common.trusted_issuer import check_issuer, configured_issuer
 from mcp_idp.cli.doctor.context import CheckContext
 from mcp_idp.cli.doctor.findings import Severity
 from mcp_idp.cli.doctor.registry import DISCOVERY_CHECKS
@@ -61,13 +61,13 @@ _EPILOG = """\
 Flow: client credentials with --client-secret-file or --client-key-file; else the authorization code
 flow, with the browser or with --headless; on a machine without a browser the device flow, if the provider is on another
 machine and offers it.
---flow chooses one. (This stack's own Keycloak refuses the device flow, and says so only after the login.)
+--flow chooses one. (This stack's own Keycloak rejects the device flow, but reports that only after the login.)
 
-At the end the client removes its registration, where the provider lets it. The token stays valid for servers that
-verify signatures; a server that asks the provider (introspection) refuses it then: --keep leaves the registration.
+At the end the client removes its registration, if the provider allows it. The token stays valid for servers that
+verify signatures; a server that introspects tokens then rejects it: --keep leaves the registration.
 
 A secret, and the password of --headless, go only to the provider that --issuer or OAUTH_SERVER_URL names, whatever the
-server says (see mcp-idp login --help).
+server names (see mcp-idp login --help).
 
 environment and exit codes: as for mcp-idp login (see mcp-idp login --help).
 """
@@ -75,7 +75,7 @@ environment and exit codes: as for mcp-idp login (see mcp-idp login --help).
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenArguments:
-    """What the command line says besides the login.
+    """The options of the command line, except those of the login.
 
     Attributes:
         flow: How the user logs in: `auto`, `device` or `code`.
@@ -142,13 +142,13 @@ def _client_credential(options: TokenArguments, login: LoginArguments) -> str | 
     if options.client_secret_file and options.client_key_file:
         raise ValueError("--client-secret-file and --client-key-file: use only one")
     if options.client_secret_file or options.client_key_file:
-        _own_issuer(login)  # reports an invalid issuer before any request is sent
+        _configured_issuer(login)  # reports an invalid issuer before any request is sent
     key = read_key(options.client_key_file, login.client_id)
     return key if key is not None else read_secret(options.client_secret_file, login.client_id)
 
 
-def _own_issuer(login: LoginArguments) -> str:
-    return own_issuer(login.issuer, stack_environment(os.environ))
+def _configured_issuer(login: LoginArguments) -> str:
+    return configured_issuer(login.issuer, stack_environment(os.environ))
 
 
 class TokenRun:
@@ -203,7 +203,7 @@ class TokenRun:
         scope = plan.scope if plan.scope is not None else " ".join(case.scopes)
         flow = GrantRunner(case, self._narrator, scope)
         if credential:
-            check_issuer(case.issuer, _own_issuer(self._login), "secret")
+            check_issuer(case.issuer, _configured_issuer(self._login), "secret")
             return await flow.client_credentials(self._login.client_id or "", credential)
         if self._options.flow == "auto" and is_loopback(urlsplit(case.issuer).hostname or ""):
             return ""  # a loopback provider is opened in a browser on this machine, so a loopback redirect works

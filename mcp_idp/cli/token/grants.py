@@ -67,7 +67,7 @@ class GrantRunner:
             The access token.
 
         Raises:
-            DeviceFlowUnavailable: The provider rejected the flow before the user was asked to do anything.
+            DeviceFlowUnavailable: The provider rejected the flow before the user had to do anything.
             LoginError: The user or the provider rejected the login, or it timed out.
             ProviderError: The provider is unreachable.
         """
@@ -82,14 +82,14 @@ class GrantRunner:
         begun = await self._post("device_authorization_endpoint", request_form)
         code, where = text(begun.json_if_ok, "device_code"), text(begun.json_if_ok, "verification_uri")
         if not code or not is_http_url(where):
-            raise DeviceFlowUnavailable(f"the device authorization endpoint says {self._error_text(begun)}")
+            raise DeviceFlowUnavailable(f"the device authorization endpoint reports {self._error_text(begun)}")
         self.narrator.secrets.add_secret(code, verifier)
         form = {"grant_type": DEVICE_GRANT, "device_code": code, "client_id": client_id, "code_verifier": verifier}
-        # Poll once before the user is asked to do anything: a provider that rejects the grant does so now.
+        # Poll once before the user has to do anything: a provider that rejects the grant does so now.
         first = await self._post("token_endpoint", form)
         if text(first.document, "error") not in {"authorization_pending", "slow_down"}:
-            raise DeviceFlowUnavailable(f"the token endpoint says {self._error_text(first)}")
-        self._show(begun.json_if_ok, where)
+            raise DeviceFlowUnavailable(f"the token endpoint reports {self._error_text(first)}")
+        self._print_instructions(begun.json_if_ok, where)
         try:
             async with asyncio.timeout(timeout):
                 return await self._poll(form, _interval(begun.json_if_ok.get("interval")))
@@ -144,7 +144,7 @@ class GrantRunner:
         )
         client_id = text(reply.document, "client_id")
         if reply.status not in _CREATED or not client_id:
-            raise DeviceFlowUnavailable(f"the registration endpoint says {self._error_text(reply)}")
+            raise DeviceFlowUnavailable(f"the registration endpoint reports {self._error_text(reply)}")
         self.registration = registration = ClientRegistration.read(endpoint, reply.document)
         self.narrator.secrets.add_secret(registration.token, reply.document.get("client_secret"))
         return client_id
@@ -162,7 +162,7 @@ class GrantRunner:
         )
         return reply
 
-    def _show(self, begun: dict[str, Any], where: str) -> None:
+    def _print_instructions(self, begun: dict[str, Any], where: str) -> None:
         complete = text(begun, "verification_uri_complete")
         self.narrator.message(
             f"Open {complete if is_http_url(complete) else where} in any browser and log in.", style="bold"
@@ -185,11 +185,11 @@ class GrantRunner:
 
     def _error_text(self, reply: HttpResult) -> str:
         if reply.fault is not None:
-            raise ProviderError(f"the provider does not answer at {reply.url}: {reply}")
+            raise ProviderError(f"the provider does not respond at {reply.url}: {reply}")
         message = text(reply.document, "error_description") or text(reply.document, "error")
         return self.narrator.secrets.redact_remote_text(f"{reply.status} {message[:_MAX_MESSAGE_CHARACTERS]}".strip())
 
 
 def _interval(value: object) -> float:
-    good = isinstance(value, int | float) and not isinstance(value, bool) and 1 <= value <= _LONGEST_INTERVAL
-    return float(str(value)) if good else _INTERVAL
+    is_valid = isinstance(value, int | float) and not isinstance(value, bool) and 1 <= value <= _LONGEST_INTERVAL
+    return float(str(value)) if is_valid else _INTERVAL

@@ -1,6 +1,6 @@
-"""The corpus of hostile tokens, requests and connections, as data: `families` lists all rows, `model` says what one is.
+"""The corpus of hostile tokens, requests and connections, as data: `families` lists all rows, `model` defines them.
 
-A row says what is sent, to which server, and what must be answered. `assertions` checks a server's answer.
+A row has a request, the server that it is sent to, and the expected response. `assertions` checks the response.
 """
 
 from __future__ import annotations

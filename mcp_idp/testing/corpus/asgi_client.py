@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A whole response."""
+class AsgiResponse:
+    """A complete HTTP response."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
     body: bytes
 
 
-async def ask(app: ASGIApp, request: Request) -> Answer:
-    """What `app` answers; `before` is asked first, and the session it opens is used."""
+async def ask(app: ASGIApp, request: Request) -> AsgiResponse:
+    """Sends a request and returns the response; sends `before` first and uses the session that it opens."""
     headers = list(request.headers)
     if request.before is not None:
         opened = await ask(app, request.before)
@@ -61,4 +61,4 @@ async def ask(app: ASGIApp, request: Request) -> Answer:
     await app(scope, receive, send)
     start = sent[0]
     assert start["type"] == "http.response.start"
-    return Answer(start["status"], list(start["headers"]), b"".join(m.get("body", b"") for m in sent[1:]))
+    return AsgiResponse(start["status"], list(start["headers"]), b"".join(m.get("body", b"") for m in sent[1:]))

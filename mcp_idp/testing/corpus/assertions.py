@@ -1,4 +1,4 @@
-"""What is asserted of the answer to each row: what is answered, why, and that nothing of the attack comes back."""
+"""Assertions about the response to each row: status, challenge, reason, and that it reflects nothing of the attack."""
 
 from __future__ import annotations
 
@@ -16,53 +16,53 @@ from mcp_idp.testing.corpus.response_parsing import assert_well_formed, challeng
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from mcp_idp.testing.corpus.asgi_client import Answer
+    from mcp_idp.testing.corpus.asgi_client import AsgiResponse
     from mcp_idp.testing.issuer import Issuer
 
-    Ask = Callable[[Request], Coroutine[Any, Any, Answer]]
+    Ask = Callable[[Request], Coroutine[Any, Any, AsgiResponse]]
 
-_LET_IN_TO_A_STREAM = 10.0  # seconds: what is let in where it should not be may never end
-_WORD = re.compile(rb"[A-Za-z0-9_.:/@=-]{6,}")
+_TIMEOUT_SECONDS = 10.0  # a request that is accepted by mistake may open a stream that does not end
+_FRAGMENT = re.compile(rb"[A-Za-z0-9_.:/@=-]{6,}")
 
 
-def words(request: Request) -> set[bytes]:
-    """Whatever of the request could be recognised in an answer, and what its token says once decoded."""
+def recognizable_fragments(request: Request) -> set[bytes]:
+    """Returns the parts of a request, and of its decoded token, that could be recognized in a response."""
     texts = [request.path.encode(), request.query, request.body[:2000], *(value for _, value in request.headers)]
     segments = [s for s in re.findall(rb"[A-Za-z0-9_-]{8,}", b" ".join(texts[3:])) if len(s) % 4 != 1]
     texts += [base64.urlsafe_b64decode(segment + b"=" * (-len(segment) % 4)) for segment in segments]
-    return {word for text in texts for word in _WORD.findall(text)}
+    return {word for text in texts for word in _FRAGMENT.findall(text)}
 
 
-def assert_nothing_comes_back(request: Request, response: Answer, usual: Answer) -> None:
-    """No header says anything of the request that the answer to a stranger does not say too."""
+def assert_headers_reflect_nothing(request: Request, response: AsgiResponse, usual: AsgiResponse) -> None:
+    """Asserts that no header contains a part of the request that is not in the response to an unauthenticated one."""
     known = b" ".join(value for _, value in usual.headers) + b" application/json text/event-stream no-cache"
     message = b" ".join(value for _, value in response.headers)
-    assert {word for word in words(request) if word in message and word not in known} == set()
+    assert {word for word in recognizable_fragments(request) if word in message and word not in known} == set()
 
 
 async def assert_response(attack: Attack, issuer: Issuer, ask: Ask) -> None:
-    """Asserts that the server behind `ask`, which trusts `issuer`, answers the row's request as the row says."""
+    """Asserts that the server behind `ask`, which trusts `issuer`, responds to the row's request as expected."""
     usual = await ask(call(None, (b"origin", b"http://localhost:6274")))
     sent = attack.send(issuer)
     request = call(sent) if isinstance(sent, str) else sent
     assert isinstance(request, Request)
     with capture_logs() as lines:
-        response = await asyncio.wait_for(ask(request), _LET_IN_TO_A_STREAM)
+        response = await asyncio.wait_for(ask(request), _TIMEOUT_SECONDS)
     challenge_params = challenge(response.headers)
-    assert response.status == attack.status, f"answered {response.status}: {lines or response.body[:200]!r}"
+    assert response.status == attack.status, f"responded {response.status}: {lines or response.body[:200]!r}"
     assert (challenge_params if challenge_params is None else challenge_params.get("error", "")) == attack.challenge
     assert_well_formed(response.headers)
     if attack.status != 200:
-        assert_nothing_comes_back(request, response, usual)
+        assert_headers_reflect_nothing(request, response, usual)
     reasons = {str(line.get(member)) for line in lines for member in ("event", "code", "reason")}
     faults = "".join(str(line.get("error", "")) for line in lines)
     assert not attack.message or attack.message in reasons or attack.message in faults, (
-        f"refused for another reason: {lines}"
+        f"rejected for another reason: {lines}"
     )
 
 
 def assert_wire_response(attack: Attack, issuer: Issuer, exchange: Callable[[bytes], bytes]) -> None:
-    """Asserts that the row's bytes get its answer and that nothing behind them is read as a request.
+    """Asserts that the row's bytes get the expected response and that nothing after them is read as a request.
 
     Args:
         attack: the row.
@@ -73,6 +73,6 @@ def assert_wire_response(attack: Attack, issuer: Issuer, exchange: Callable[[byt
     assert isinstance(sent, bytes)
     received = exchange(sent)
     statuses = [int(status) for status in re.findall(rb"HTTP/1\.1 ([0-9]{3})", received)]
-    assert set(statuses) == ({attack.status} - {0}), f"answered {statuses}"
+    assert set(statuses) == ({attack.status} - {0}), f"responded {statuses}"
     body = received.partition(b"\r\n\r\n")[2]
     assert not attack.message or json.JSONDecoder().raw_decode(body.decode())[0]["error"] == attack.message

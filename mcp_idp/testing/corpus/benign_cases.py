@@ -1,4 +1,4 @@
-"""What must pass: the good neighbours of each family, so that nothing there is refused for a reason of its own."""
+"""Valid requests that resemble the attacks of each family, so that no row is rejected for an unrelated reason."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A sentence, what is sent, and the stage it is sent to."""
+    """A valid request: its name, what is sent, and the stage that it is sent to."""
 
     name: str
     send: Callable[[Any], Sent]
@@ -30,7 +30,7 @@ class Control:
 CONTROLS = (
     Control("a scheme in another case", lambda i: call(None, (b"authorization", b"bEaReR " + i.token().encode()))),
     Control(
-        "a second space behind the scheme", lambda i: call(None, (b"authorization", b"Bearer  " + i.token().encode()))
+        "a second space after the scheme", lambda i: call(None, (b"authorization", b"Bearer  " + i.token().encode()))
     ),
     Control("the type that RFC 9068 names", lambda i: headed(i, typ="application/at+jwt")),
     Control(
@@ -50,12 +50,12 @@ CONTROLS = (
     Control("no audience, of a listed client", lambda i: claiming(i, aud=..., azp="cli"), NO_AUD),
     Control("an end within the leeway", lambda i: claiming(i, exp=NOW - 29)),
     Control("a broader scope", lambda i: claiming(i, scope="mcp:admin")),
-    Control("no person's name, as some providers have it", lambda i: claiming(i, sub=...)),
+    Control("no sub, as with some providers", lambda i: claiming(i, sub=...)),
     Control("a claim that holds anything", lambda i: claiming(i, x={"a": [1, None, {"b": "\u00e9"}]})),
     Control("the first of two issuers", Issuer.token, TRUSTED),
     Control("the page of a browser on this machine", lambda i: call(i.token(), (b"origin", b"http://localhost:6274"))),
     Control("the public name in capitals", lambda i: call(i.token(), hosts=(HOST.upper(),))),
     Control("one's own session", lambda i: in_session(i.token(), i.token(iat=NOW - 1))),
     Control("white space around a call", lambda i: call(i.token(), body=b"\r\n " + WHOAMI + b"\n")),
-    Control("a token in the query beside the one that counts", lambda i: call(i.token(), query=b"access_token=x")),
+    Control("a second token in the query", lambda i: call(i.token(), query=b"access_token=x")),
 )

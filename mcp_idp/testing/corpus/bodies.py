@@ -1,4 +1,4 @@
-"""Attacks through the body: what two readers would read differently."""
+"""Attacks through the body: JSON that two parsers read differently, and bodies that are too large."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def _body(name: str, source: str, check: str, body: bytes, *more: tuple[bytes, b
     return Attack(name=name, source=source, check=check, send=send, status=400, challenge=None, message=code)
 
 
-def _over(name: str, check: str, arguments: bytes) -> Attack:
-    """A call with more in its arguments than is read."""
+def _too_large(name: str, check: str, arguments: bytes) -> Attack:
+    """Returns a call whose arguments exceed a limit."""
     body = WHOAMI.replace(b'"arguments": {}', b'"arguments": {"x": ' + arguments + b"}")
 
     def send(issuer: Issuer) -> Request:
@@ -39,13 +39,13 @@ def _over(name: str, check: str, arguments: bytes) -> Attack:
 
 
 def _many(name: str, item: bytes) -> Attack:
-    """As many of `item` as a body may hold."""
+    """Returns a call with as many copies of `item` as a body may contain."""
     most = (MAX_BODY_BYTES - 1000) // (len(item) + 1)
-    return _over(name, "values_bound", b"[" + b",".join([item] * most) + b"]")
+    return _too_large(name, "values_bound", b"[" + b",".join([item] * most) + b"]")
 
 
 def _initialize(name: str, capability: bytes) -> Attack:
-    """An `initialize` request, which its session keeps, with `capability` in it."""
+    """Returns an `initialize` request, which the session stores, with `capability` in it."""
     body = (
         b'{"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-11-25", '
         b'"clientInfo": {"name": "a", "version": "1"}, "capabilities": {"experimental": {"x": {"k": '
@@ -93,8 +93,8 @@ ATTACKS = (
     _body("a byte order mark before the call", JSON, "json_errors", b"\xef\xbb\xbf" + WHOAMI),
     _body("bytes that are no UTF-8", "RFC 3629 section 3", "utf8_only", WHOAMI.replace(b"whoami", b"who\xc0\xafami")),
     _body("half a character as bytes", "RFC 3629 section 3", "utf8_only", WHOAMI.replace(b"whoami", b"\xed\xa0\x80")),
-    _body("another call behind the call", "RFC 8259 section 2", "json_errors", WHOAMI + WHOAMI),
-    _body("a null byte behind the call", "RFC 8259 section 2", "json_errors", WHOAMI + b"\0"),
+    _body("another call after the call", "RFC 8259 section 2", "json_errors", WHOAMI + WHOAMI),
+    _body("a null byte after the call", "RFC 8259 section 2", "json_errors", WHOAMI + b"\0"),
     _many("empty objects, four megabytes", b"{}"),
     _many("objects in objects, four megabytes", b'{"a":{}}'),
     _many("arrays in arrays, four megabytes", b"[[]]"),
@@ -102,14 +102,18 @@ ATTACKS = (
     _many("small floats, four megabytes", b"1e5"),
     _many("texts that end in a backslash, between numbers", b'"\\\\",1'),
     _many("members of many objects, four megabytes", b'{"a":1,"b":2}'),
-    _over("one object of many members", "values_bound", b"{" + b",".join(b'"%x":0' % n for n in range(200_000)) + b"}"),
-    _over("one value more than is read", "values_bound", b"[" + b"1," * (MAX_VALUES - 1) + b"1]"),
-    _over("deep arrays", "depth_bound", b"[" * 129 + b"]" * 129),
-    _over("deep objects", "depth_bound", b'{"a":' * 150 + b"1" + b"}" * 150),
-    _over("arrays and objects in turn, deep", "depth_bound", b'[{"a":' * 100 + b"1" + b"}]" * 100),
-    _over("deep arrays behind brackets in texts", "depth_bound", b'["]]]]","\\"}}",' + b"[" * 140 + b"]" * 140 + b"]"),
-    _over("deep arrays behind shallow ones", "depth_bound", b"[" + b"[]," * 999 + b"[" * 140 + b"]" * 140 + b"]"),
-    _over("deep nesting", "depth_bound", b'{"a":' * 20_000 + b"1" + b"}" * 20_000),
+    _too_large(
+        "one object of many members", "values_bound", b"{" + b",".join(b'"%x":0' % n for n in range(200_000)) + b"}"
+    ),
+    _too_large("one value more than is read", "values_bound", b"[" + b"1," * (MAX_VALUES - 1) + b"1]"),
+    _too_large("deep arrays", "depth_bound", b"[" * 129 + b"]" * 129),
+    _too_large("deep objects", "depth_bound", b'{"a":' * 150 + b"1" + b"}" * 150),
+    _too_large("arrays and objects in turn, deep", "depth_bound", b'[{"a":' * 100 + b"1" + b"}]" * 100),
+    _too_large(
+        "deep arrays after brackets in strings", "depth_bound", b'["]]]]","\\"}}",' + b"[" * 140 + b"]" * 140 + b"]"
+    ),
+    _too_large("deep arrays after shallow ones", "depth_bound", b"[" + b"[]," * 999 + b"[" * 140 + b"]" * 140 + b"]"),
+    _too_large("deep nesting", "depth_bound", b'{"a":' * 20_000 + b"1" + b"}" * 20_000),
     _initialize("a session that begins with four megabytes", b'"' + b"a" * (MAX_BODY_BYTES - 1000) + b'"'),
     _initialize("a session that begins with wide characters", '"é\U0001f600'.encode() + b"a" * 20_000 + b'"'),
     _initialize("a session that begins with many objects", b"[" + b",".join([b"{}"] * 15_000) + b"]"),

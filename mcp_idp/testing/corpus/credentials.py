@@ -1,4 +1,4 @@
-"""Attacks through where and how a token is sent, and in whose session."""
+"""Attacks through the place and form of the credentials, and through sessions of other users."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def _missing(name: str, source: str, check: str, send: Make) -> Attack:
-    """What is no credentials: a challenge without an error code."""
+    """Returns a request without credentials: the challenge has no error code (RFC 6750 section 3.1)."""
     return Attack(name=name, source=source, check=check, send=send, challenge="", message=NO_CREDENTIALS)
 
 
@@ -31,23 +31,27 @@ def _authorization(value: Callable[[str], str]) -> Make:
     return lambda issuer: call(None, (b"authorization", value(issuer.token()).encode("latin-1")))
 
 
-def _beside(*more: tuple[bytes, bytes]) -> Make:
+def _with_headers(*more: tuple[bytes, bytes]) -> Make:
     return lambda issuer: call(issuer.token(), *more)
 
 
-def _elsewhere(header: bytes, before: bytes = b"") -> Make:
+def _in_header(header: bytes, before: bytes = b"") -> Make:
     return lambda issuer: call(None, (header, before + issuer.token().encode()))
 
 
-ELSEWHERE = "RFC 6750 section 2; RS-17"
+OTHER_PLACES = "RFC 6750 section 2; RS-17"
 
 
 _CREDENTIALS = (
-    _malformed("two Authorization headers, the good one first", "one_header", _beside((b"authorization", b"Bearer x"))),
-    _malformed("two Authorization headers of two schemes", "one_header", _beside((b"authorization", b"Basic eDp5"))),
-    _malformed("two tokens behind a comma", "one_token", _authorization(lambda t: f"Bearer {t}, Bearer {t}")),
+    _malformed(
+        "two Authorization headers, the good one first", "one_header", _with_headers((b"authorization", b"Bearer x"))
+    ),
+    _malformed(
+        "two Authorization headers of two schemes", "one_header", _with_headers((b"authorization", b"Basic eDp5"))
+    ),
+    _malformed("two tokens separated by a comma", "one_token", _authorization(lambda t: f"Bearer {t}, Bearer {t}")),
     _malformed("a token and a parameter", "one_token", _authorization(lambda t: f'Bearer {t} realm="x"')),
-    _malformed("a token behind a tabulator", "one_token", _authorization(lambda t: f"Bearer x\t{t}")),
+    _malformed("a token after a tab", "one_token", _authorization(lambda t: f"Bearer x\t{t}")),
     _malformed("Bearer and nothing", "empty_token", lambda _: call(None, (b"authorization", b"Bearer   "))),
     _missing("a good token as a Basic user", "RFC 9110 section 11.4", "scheme", _authorization(lambda t: f"Basic {t}")),
     _missing(
@@ -56,25 +60,27 @@ _CREDENTIALS = (
     _missing("a good token without a scheme", "RFC 9110 section 11.4", "scheme", _authorization(lambda t: t)),
     _missing("a scheme and a tabulator", "RFC 9110 section 11.4", "scheme", _authorization(lambda t: f"Bearer\t{t}")),
     _missing(
-        "a scheme that begins like ours",
+        "a scheme that begins with Bearer",
         "RFC 9110 section 11.1",
         "scheme",
         _authorization(lambda t: f"BearerToken {t}"),
     ),
     _missing(
         "a token in the query",
-        ELSEWHERE,
+        OTHER_PLACES,
         "header_only",
         lambda i: call(None, query=b"access_token=" + i.token().encode()),
     ),
-    _missing("a token in a cookie", ELSEWHERE, "header_only", _elsewhere(b"cookie", b"access_token=")),
+    _missing("a token in a cookie", OTHER_PLACES, "header_only", _in_header(b"cookie", b"access_token=")),
     _missing(
         "a token in a proxy's header",
         "RFC 9110 section 11.7.2",
         "header_only",
-        _elsewhere(b"proxy-authorization", b"Bearer "),
+        _in_header(b"proxy-authorization", b"Bearer "),
     ),
-    _missing("a token in a header that proxies set", ELSEWHERE, "header_only", _elsewhere(b"x-forwarded-access-token")),
+    _missing(
+        "a token in a header that proxies set", OTHER_PLACES, "header_only", _in_header(b"x-forwarded-access-token")
+    ),
     _missing(
         "a token in a form",
         "RFC 6750 section 2.2",
@@ -84,7 +90,7 @@ _CREDENTIALS = (
         ),
     ),
     _missing(
-        "a user's name that a proxy would vouch for",
+        "a user name in the headers of a proxy",
         "RFC 9110 section 17.1",
         "header_only",
         lambda _: call(None, (b"x-forwarded-user", b"root"), (b"remote-user", b"root")),
@@ -109,10 +115,10 @@ def _two_issuers(issuer: Any) -> Request:
 _SESSIONS = (
     *(_method(method) for method in ("GET", "DELETE", "PUT", "HEAD", "TRACE", "OPTIONS", "PROPFIND")),
     _session(
-        "somebody else's session", "RS-25", "session_subject", lambda i: in_session(i.token(), i.token(sub="mallory"))
+        "another user's session", "RS-25", "session_subject", lambda i: in_session(i.token(), i.token(sub="mallory"))
     ),
     _session(
-        "the end of somebody else's session",
+        "deletion of another user's session",
         "RS-25",
         "session_subject",
         lambda i: in_session(i.token(), i.token(sub="mallory"), "DELETE"),
@@ -131,7 +137,7 @@ _SESSIONS = (
         TRUSTED,
     ),
     _session(
-        "the events of somebody else's session",
+        "the event stream of another user's session",
         "RS-25",
         "session_subject",
         lambda i: in_session(i.token(), i.token(sub="mallory"), "GET"),

@@ -1,4 +1,4 @@
-"""Introspection answers that lie."""
+"""Attacks through false introspection responses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mcp_idp.testing.corpus.issuers import OTHER
 OPAQUE = {"provider": PROFILES["google"]}
 
 
-def _saying(name: str, reply: Callable[[Introspecting], Any], **settings: Any) -> Stage:
+def _introspection_stage(name: str, reply: Callable[[Introspecting], Any], **settings: Any) -> Stage:
     def make() -> Issuer:
         issuer = Introspecting()
         issuer.message = lambda sent: reply(issuer) if sent != issuer.token(sub="good") else issuer.active(sub="good")
@@ -26,11 +26,11 @@ def _saying(name: str, reply: Callable[[Introspecting], Any], **settings: Any) -
     return Stage(name, make, settings={**MODE, **settings}, good=lambda i: i.token(sub="good"))
 
 
-def _lie(
+def _false_response(
     name: str, source: str, check: str, reply: Callable[[Introspecting], Any], reason: TokenErrorReason | str
 ) -> Attack:
-    """An introspection answer that must not let its (really signed) token in."""
-    stage = _saying("introspection that lies", reply)
+    """Returns an attack by an introspection response that must not make its (correctly signed) token valid."""
+    stage = _introspection_stage("a false introspection response", reply)
     if not isinstance(reason, TokenErrorReason):
         return unavailable(name, source, check, Issuer.token, stage, reason)
     return token(name, source, check, Issuer.token, reason, stage)
@@ -38,104 +38,112 @@ def _lie(
 
 NO_ACTIVE_MEMBER = "no boolean member active"
 ATTACKS = (
-    _lie(
+    _false_response(
         "active as a text",
         "RFC 7662 section 2.2",
         "active_is_true",
         lambda i: i.active(active="true"),
         NO_ACTIVE_MEMBER,
     ),
-    _lie(
+    _false_response(
         "active as a number", "RFC 7662 section 2.2", "active_is_true", lambda i: i.active(active=1), NO_ACTIVE_MEMBER
     ),
-    _lie("active left out", "RFC 7662 section 2.2", "active_is_true", lambda i: i.active(active=...), NO_ACTIVE_MEMBER),
-    _lie(
+    _false_response(
+        "active left out", "RFC 7662 section 2.2", "active_is_true", lambda i: i.active(active=...), NO_ACTIVE_MEMBER
+    ),
+    _false_response(
         "active twice",
         "RFC 8259 section 4",
         "duplicate_members",
         lambda i: b'{"active":false,' + str(i.active()).replace("'", '"').replace("True", "true")[1:].encode(),
         "a member is there twice",
     ),
-    _lie(
-        "inactive with all that an active answer has",
+    _false_response(
+        "inactive, with all members of an active response",
         "RFC 7662 section 2.2",
         "inactive",
         lambda i: i.active(active=False),
         TokenErrorReason.INACTIVE,
     ),
-    _lie(
-        "an answer about somebody else",
+    _false_response(
+        "a response about another user",
         "RFC 7662 section 4",
         "answer_subject",
         lambda i: i.active(sub="root"),
         "about another subject",
     ),
-    _lie(
-        "an answer for another resource",
+    _false_response(
+        "a response for another resource",
         "RFC 7662 section 4",
         "audience",
         lambda i: i.active(aud="account"),
         TokenErrorReason.AUDIENCE,
     ),
-    _lie("an answer for no resource", "RS-12", "audience", lambda i: i.active(aud=...), TokenErrorReason.AUDIENCE),
-    _lie(
-        "an answer that is over",
+    _false_response(
+        "a response without a resource", "RS-12", "audience", lambda i: i.active(aud=...), TokenErrorReason.AUDIENCE
+    ),
+    _false_response(
+        "a response that has expired",
         "RFC 7662 section 4",
         "expired",
         lambda i: i.active(exp=i.claims()["iat"] - 60),
         TokenErrorReason.EXPIRED,
     ),
-    _lie(
-        "an answer of another issuer",
+    _false_response(
+        "a response of another issuer",
         "RFC 7662 section 2.2",
         "issuer",
         lambda i: i.active(iss=OTHER),
         TokenErrorReason.ISSUER,
     ),
-    _lie(
-        "an answer for a DPoP token",
+    _false_response(
+        "a response for a DPoP token",
         "RFC 9449 section 6.2",
         "dpop_answer",
         lambda i: i.active(token_type="DPoP"),
         TokenErrorReason.SENDER_BOUND,
     ),
-    _lie(
-        "an answer for a kind of token that nobody knows",
+    _false_response(
+        "a response for an unknown token type",
         "RFC 6749 section 7.1",
         "answer_type",
         lambda i: i.active(token_type="mac"),
         TokenErrorReason.TOKEN_TYPE,
     ),
-    _lie(
-        "an answer for a refresh token",
+    _false_response(
+        "a response for a refresh token",
         "RFC 7662 section 4",
         "token_type",
         lambda i: i.active(typ="Refresh"),
         TokenErrorReason.TOKEN_TYPE,
     ),
-    _lie(
-        "a redirect to somebody who answers better",
+    _false_response(
+        "a redirect to a server of the attacker",
         "RFC 7662 section 4",
         "answer_status",
         lambda _: Reply(b"{}", 302, {"location": "http://attacker.example/"}),
         "status 302",
     ),
-    _lie(
-        "an active answer under an error's status",
+    _false_response(
+        "an active response with an error status",
         "RFC 7662 section 2.3",
         "answer_status",
         lambda i: Reply(str(i.active()).replace("'", '"').replace("True", "true").encode(), 401),
         "status 401",
     ),
-    _lie(
-        "an answer that does not end",
+    _false_response(
+        "a response that does not end",
         "RFC 7662 section 4",
         "answer_size",
         lambda i: i.active(filler="x" * 70_000),
         "longer than",
     ),
-    _lie(
-        "an answer that is a list", "RFC 7662 section 2.2", "answer_object", lambda i: [i.active()], "not a JSON object"
+    _false_response(
+        "a response that is a list",
+        "RFC 7662 section 2.2",
+        "answer_object",
+        lambda i: [i.active()],
+        "not a JSON object",
     ),
     token(
         "an opaque token with a letter that no token has",
@@ -143,6 +151,6 @@ ATTACKS = (
         "opaque_form",
         lambda _: "2Yotn\u00e9",
         TokenErrorReason.OPAQUE,
-        _saying("opaque tokens", lambda i: i.active(), **OPAQUE),
+        _introspection_stage("opaque tokens", lambda i: i.active(), **OPAQUE),
     ),
 )

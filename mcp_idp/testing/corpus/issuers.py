@@ -1,4 +1,4 @@
-"""Attacks by one issuer on another, and by what metadata say."""
+"""Attacks by one issuer on another, and through false metadata."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OTHER = "http://localhost:8080/realms/other"
 
 
 @dataclass
-class _Two(Issuer):
+class _TwoIssuers(Issuer):
     """Two issuers at one host, with different keys under one kid."""
 
     other: Issuer = field(
@@ -31,12 +31,12 @@ class _Two(Issuer):
         return await super().answer(request)
 
 
-TRUSTED = Stage("two issuers", _Two, access={"issuers": {OTHER: {}}}, good=lambda i: i.other.token(key=TWO))
+TRUSTED = Stage("two issuers", _TwoIssuers, access={"issuers": {OTHER: {}}}, good=lambda i: i.other.token(key=TWO))
 
 
 _ISSUERS = (
     token(
-        "another trusted issuer's name over our own provider's signature",
+        "another trusted issuer's name with our provider's signature",
         "RFC 8725 section 3.8; RFC 9700 section 4.4",
         "issuer_keys",
         lambda i: claiming(i, iss=OTHER),
@@ -44,7 +44,7 @@ _ISSUERS = (
         TRUSTED,
     ),
     token(
-        "our provider's name over another trusted issuer's signature",
+        "our provider's name with another trusted issuer's signature",
         "RFC 8725 section 3.8",
         "signature",
         lambda i: i.token(key=TWO),
@@ -71,13 +71,13 @@ _ISSUERS = (
 
 
 def _metadata(**members: Any) -> Stage:
-    """The provider publishes this. No token is good here: nothing that it says can be used."""
-    return Stage("lying metadata", lambda: Issuer(metadata=members), good=None)
+    """Returns a stage whose provider publishes these members. No token is accepted there: its metadata is unusable."""
+    return Stage("false metadata", lambda: Issuer(metadata=members), good=None)
 
 
 @dataclass
-class _Public(Issuer):
-    """Its keys are found at any host: where we ask is what counts."""
+class _KeysAtAnyHost(Issuer):
+    """A provider whose keys are served at any host, so that only the requested URL matters."""
 
     async def answer(self, request: httpx.Request) -> httpx.Response:
         if request.url.path == "/keys":
@@ -91,24 +91,24 @@ PUBLIC = "https://login.example.com/realms/mcp"
 AT_PUBLIC = {"server_url": PUBLIC, "issuer": PUBLIC}
 
 
-LYING_ISSUER = _metadata(issuer="http://attacker.example/realms/mcp")
+WRONG_ISSUER = _metadata(issuer="http://attacker.example/realms/mcp")
 
 
-INSIDE = Stage(
-    "metadata that points inside",
-    lambda: _Public(url=PUBLIC, metadata={"jwks_uri": "https://169.254.169.254/keys"}),
+INTERNAL_KEYS = Stage(
+    "metadata with a private address",
+    lambda: _KeysAtAnyHost(url=PUBLIC, metadata={"jwks_uri": "https://169.254.169.254/keys"}),
     settings=AT_PUBLIC,
     good=None,
 )
-IN_THE_CLEAR = Stage(
-    "metadata that has keys in the clear",
-    lambda: _Public(url=PUBLIC, metadata={"jwks_uri": "http://keys.example.com/keys"}),
+CLEARTEXT_KEYS = Stage(
+    "metadata with keys over http",
+    lambda: _KeysAtAnyHost(url=PUBLIC, metadata={"jwks_uri": "http://keys.example.com/keys"}),
     settings=AT_PUBLIC,
     good=None,
 )
 
 
-TRUTHFUL = Stage("metadata that tell the truth", lambda: _Public(url=PUBLIC), settings=AT_PUBLIC)
+VALID_METADATA = Stage("valid metadata", lambda: _KeysAtAnyHost(url=PUBLIC), settings=AT_PUBLIC)
 
 
 _METADATA = (
@@ -117,7 +117,7 @@ _METADATA = (
         "RFC 8414 section 3.3; RFC 9700 section 4.4",
         "metadata_issuer",
         Issuer.token,
-        LYING_ISSUER,
+        WRONG_ISSUER,
         "the document is of the issuer 'http://attacker.example",
     ),
     unavailable(
@@ -125,15 +125,15 @@ _METADATA = (
         "RFC 9728 section 7.7",
         "no_way_inside",
         Issuer.token,
-        INSIDE,
+        INTERNAL_KEYS,
         "points inside this network",
     ),
     unavailable(
-        "metadata whose key set comes in the clear",
+        "metadata whose key set is fetched over http",
         "RFC 8414 section 2",
         "no_downgrade",
         Issuer.token,
-        IN_THE_CLEAR,
+        CLEARTEXT_KEYS,
         "is not https",
     ),
 )

@@ -8,14 +8,14 @@ from jwt.algorithms import RSAAlgorithm
 
 from mcp_idp.errors import TokenErrorReason
 from mcp_idp.testing.corpus.model import Attack, Stage, token
-from mcp_idp.testing.corpus.token_forge import HEADER, RSA, ec_key, forge, headed, keyed_hash
+from mcp_idp.testing.corpus.token_forge import HEADER, RSA, ec_key, forge, headed, hmac_signed
 from mcp_idp.testing.issuer import Issuer, b64, public_jwk, rsa_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def _beside_the_good_key(name: str, *keys: dict[str, Any]) -> Stage:
+def _with_further_keys(name: str, *keys: dict[str, Any]) -> Stage:
     return Stage(name, lambda: Issuer(keys=[GOOD, *keys]))
 
 
@@ -35,43 +35,41 @@ SMALL = rsa_key("small", 1024)
 UNKNOWN = TokenErrorReason.KEY_UNKNOWN
 
 
-ENCRYPTS = _beside_the_good_key("a key for encryption", public_jwk(TWO, kid="two", use="enc"))
+ENCRYPTS = _with_further_keys("a key for encryption", public_jwk(TWO, kid="two", use="enc"))
 
 
-WRAPS = _beside_the_good_key("a key for wrapping", {**public_jwk(TWO, kid="two"), "key_ops": ["wrapKey"]})
+WRAPS = _with_further_keys("a key for wrapping", {**public_jwk(TWO, kid="two"), "key_ops": ["wrapKey"]})
 
 
-SYMMETRIC = _beside_the_good_key("a symmetric key", {"kty": "oct", "kid": "two", "k": b64(b"k" * 32), "alg": "HS256"})
+SYMMETRIC = _with_further_keys("a symmetric key", {"kty": "oct", "kid": "two", "k": b64(b"k" * 32), "alg": "HS256"})
 
 
-PRIVATE = _beside_the_good_key(
+PRIVATE = _with_further_keys(
     "a private key", {**RSAAlgorithm.to_jwk(TWO, as_dict=True), "kid": "two", "key_ops": ["verify"]}
 )
 
 
-DOUBLE = _beside_the_good_key(
+DOUBLE = _with_further_keys(
     "two keys under one kid", public_jwk(TWO, kid="two"), public_jwk(rsa_key("three"), kid="two")
 )
 
 
-SHORT = _beside_the_good_key("a short key", public_jwk(SMALL, kid="two"))
+SHORT = _with_further_keys("a short key", public_jwk(SMALL, kid="two"))
 
 
-CURVE = _beside_the_good_key("a key of another curve", public_jwk(ec_key("secp256k1"), kid="two"))
+CURVE = _with_further_keys("a key of another curve", public_jwk(ec_key("secp256k1"), kid="two"))
 
 
-MIXED = _beside_the_good_key("a key of two kinds", {**public_jwk(ec_key("p384"), kid="two"), "alg": "ES256"})
+MIXED = _with_further_keys("a key of two kinds", {**public_jwk(ec_key("p384"), kid="two"), "alg": "ES256"})
 
 
-ODD_KID = _beside_the_good_key("a kid that is no text", public_jwk(TWO, kid=2))
+ODD_KID = _with_further_keys("a kid that is no text", public_jwk(TWO, kid=2))
 
 
-NAMELESS = _beside_the_good_key("several keys", public_jwk(TWO, kid="two"))
+NAMELESS = _with_further_keys("several keys", public_jwk(TWO, kid="two"))
 
 
-BROKEN = _beside_the_good_key(
-    "broken keys", {"kty": "RSA", "kid": "two", "n": 7, "e": []}, {"kty": "EC", "crv": "P-256"}
-)
+BROKEN = _with_further_keys("broken keys", {"kty": "RSA", "kid": "two", "n": 7, "e": []}, {"kty": "EC", "crv": "P-256"})
 
 
 ATTACKS = (
@@ -95,7 +93,7 @@ ATTACKS = (
         "an HMAC by the symmetric key in the key set",
         "RFC 8725 section 3.2",
         "algorithm_list",
-        lambda i: keyed_hash(i, b"k" * 32, kid="two"),
+        lambda i: hmac_signed(i, b"k" * 32, kid="two"),
         TokenErrorReason.ALGORITHM,
         SYMMETRIC,
     ),
@@ -149,7 +147,7 @@ ATTACKS = (
         NAMELESS,
     ),
     Attack(
-        name="broken keys beside the good one, to stop the good one",
+        name="broken keys next to the valid one, to make it unusable",
         source="RFC 7517 section 5",
         check="unreadable_keys",
         send=Issuer.token,

@@ -1,4 +1,4 @@
-"""What an attack is, as data, and the requests it is made of."""
+"""The rows of the corpus, and the requests that they consist of."""
 
 from __future__ import annotations
 
@@ -20,18 +20,20 @@ BOTH = "application/json, text/event-stream"
 HOST = b"localhost:3000"
 LEGACY = b"2025-06-18"
 NO_CREDENTIALS = "unauthenticated_request"
-FOREIGN_HOST = "host_not_allowed"
+HOST_NOT_ALLOWED = "host_not_allowed"
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The server that is attacked: its provider and its settings.
+    """The server under attack: its provider and its settings.
 
     Attributes:
-        name: for the table.
-        issuer: makes the provider.
-        settings: of `Settings`, in which `access` is not: members laid over the access file.
-        good: what passes here, so that no row is refused for a reason that is none of its own; None where nothing does.
+        name: its name in the table.
+        issuer: creates the provider.
+        settings: fields of `Settings`.
+        access: members that replace those of the access file.
+        good: creates a token that is accepted here, so that no row is rejected for an unrelated reason; None if no
+            token is accepted.
     """
 
     name: str = "plain"
@@ -45,7 +47,7 @@ PLAIN = Stage()
 
 
 def rpc(method: str, params: Mapping[str, Any]) -> bytes:
-    """A JSON-RPC request with the id 1."""
+    """Returns a JSON-RPC request with the id 1."""
     return json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
 
 
@@ -68,7 +70,7 @@ _LEGACY_CALL: Headers = (*_CALL[:2], (b"mcp-protocol-version", LEGACY))
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request, byte for byte. `before` is sent first, and its session is then used."""
+    """One HTTP request, byte for byte. `before` is sent first, and the request uses the session that it opens."""
 
     headers: Headers
     body: bytes = WHOAMI
@@ -78,25 +80,25 @@ class Request:
     before: Request | None = None
 
     def but(self, **changes: Any) -> Request:
-        """The same request with these attributes changed."""
+        """Returns a copy with these attributes changed."""
         return replace(self, **changes)
 
 
 def bearer(token: str) -> tuple[bytes, bytes]:
-    """The `Authorization` header of `token`."""
-    # UTF-8: what is not ASCII arrives as a client would send it.
+    """Returns the `Authorization` header of `token`."""
+    # UTF-8, as a client would send characters outside ASCII.
     return b"authorization", b"Bearer " + token.encode()
 
 
 def call(token: str | None, *more: tuple[bytes, bytes], hosts: tuple[bytes, ...] = (HOST,), **changes: Any) -> Request:
-    """A call of `whoami` as a client makes it, with `more` headers, and with other parts in place of its own."""
+    """Returns a call of `whoami` as a client sends it, with `more` headers and with `changes` to the request."""
     authorization = () if token is None else (bearer(token),)
     headers = (*((b"host", host) for host in hosts), *_CALL, *authorization, *more)
     return Request(headers).but(**changes)
 
 
 def in_session(opener: str, token: str, method: str = "POST") -> Request:
-    """A request with `token` in the session that `opener` has opened."""
+    """Returns a request with `token` in the session that the token `opener` opened."""
     opening = Request(((b"host", HOST), *_CALL[:2], bearer(opener)), INITIALIZE)
     headers = ((b"host", HOST), *_LEGACY_CALL, bearer(token))
     return Request(headers, LIST if method == "POST" else b"", method, before=opening)
@@ -107,17 +109,18 @@ Sent = str | Request | bytes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attack:
-    """One row.
+    """One row of the corpus.
 
     Attributes:
-        name: a sentence: what is tried.
+        name: what is tried.
         source: the clause or the published advisory that it comes from.
-        check: a label for the check that stops it.
-        send: makes it, from a provider that really signs: a token, a request, or the bytes of a connection.
-        status: of the answer; 0 where the connection ends without one.
-        challenge: the error code of the challenge; "" in a challenge without one, None without a challenge.
-        message: why, in the log (a reason, a code, the line or a part of the fault); on the wire, the code in the body.
-        stage: the server it is sent to.
+        check: the label of the check that rejects it.
+        send: creates a token, a request or the bytes of a connection, from the provider of the stage.
+        status: the HTTP status of the response; 0 if the connection ends without one.
+        challenge: the error code of the challenge; "" for a challenge without one, None without a challenge.
+        message: the reason in the log (a reason, a code, the event or a part of the error); for the bytes of a
+            connection, the code in the response body.
+        stage: the server that it is sent to.
     """
 
     name: str
@@ -131,21 +134,21 @@ class Attack:
 
     @property
     def id(self) -> str:
-        """The check, then the name: a check's rows are chosen by `check/`."""
+        """The check and the name; `check/` selects the rows of a check."""
         return f"{self.check}/ {self.name}"
 
 
 def token(  # noqa: PLR0917 - a row's columns
     name: str, source: str, check: str, send: Callable[[Any], str], reason: TokenErrorReason, stage: Stage = PLAIN
 ) -> Attack:
-    """An attack by a token that must not verify."""
+    """Returns an attack with a token that must not verify."""
     return Attack(name=name, source=source, check=check, send=send, message=reason.value, stage=stage)
 
 
 def unavailable(  # noqa: PLR0917 - a row's columns
     name: str, source: str, check: str, send: Callable[[Any], str], stage: Stage, fault: str
 ) -> Attack:
-    """An attack on what the provider says: the answer is then not known, so nobody is let in or sent away."""
+    """Returns an attack through the provider's responses: the token cannot be evaluated, so the server responds 503."""
     return Attack(
         name=name,
         source=source,

@@ -1,4 +1,4 @@
-"""Reads answers as a strict client does."""
+"""Parses responses as a strict client does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _VALUE = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?|")
 
 
 def challenge(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str] | None:
-    """The parameters of the one Bearer challenge, each there once (RFC 9110 section 11.6.1); None without one."""
+    """Returns the parameters of the only Bearer challenge (RFC 9110 section 11.6.1), or None; none occurs twice."""
     values = [value for name, value in headers if name == b"www-authenticate"]
     if not values:
         return None
@@ -28,7 +28,7 @@ def challenge(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str] | None:
 
 
 def assert_well_formed(headers: Iterable[tuple[bytes, bytes]]) -> None:
-    """RFC 9110 section 5: nothing in a name or a value that could begin another line."""
+    """Asserts that no header name or value contains characters that could begin another line (RFC 9110 section 5)."""
     for name, value in headers:
         assert _NAME.fullmatch(name), name
         assert _VALUE.fullmatch(value), value

@@ -1,4 +1,4 @@
-"""Attacks on the scopes of tools: calls that need more than their token has, made to look as if they did not."""
+"""Attacks on the scopes of tools: calls that hide that they require more scopes than their token has."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
     from mcp_idp.testing.issuer import Issuer
 
-_MAY_WRITE: dict[str, Any] = {"mcp_roles": ["mcp-writer", "mcp-admin"]}
+_WRITER_ROLES: dict[str, Any] = {"mcp_roles": ["mcp-writer", "mcp-admin"]}
 _ONE, _EVERY = "MCP 2026-07-28, Scope Challenge Handling; RS-21", "MCP 2026-07-28, authorization; RS-18"
 _AGREE = "MCP 2026-07-28, transports, headers; TR-01"
 
 
-def _beyond(name: str, source: str, send: Callable[[Issuer], Request], stage: Stage | None = None) -> Attack:
+def _insufficient(name: str, source: str, send: Callable[[Issuer], Request], stage: Stage | None = None) -> Attack:
     return Attack(
         name=name,
         source=source,
@@ -34,41 +34,41 @@ def _note(**params: Any) -> bytes:
     return rpc("tools/call", {"name": "note_add", "arguments": {"text": "x"}, "_meta": META, **params})
 
 
-def _adding(issuer: Issuer, *more: tuple[bytes, bytes], body: bytes = b"") -> Request:
-    """A call of `note_add` that says `whoami` in its headers, with a token that may read."""
-    return call(issuer.token(**_MAY_WRITE), *more, body=body or _note())
+def _add_note(issuer: Issuer, *more: tuple[bytes, bytes], body: bytes = b"") -> Request:
+    """Returns a call of `note_add` with `whoami` in its headers, and with a token that may only read."""
+    return call(issuer.token(**_WRITER_ROLES), *more, body=body or _note())
 
 
 def _legacy(issuer: Issuer) -> Request:
-    return in_session(issuer.token(**_MAY_WRITE), issuer.token(**_MAY_WRITE)).but(body=_note())
+    return in_session(issuer.token(**_WRITER_ROLES), issuer.token(**_WRITER_ROLES)).but(body=_note())
 
 
-def _broadly_opened(issuer: Issuer) -> Request:
-    opener = issuer.token(scope="mcp:admin", **_MAY_WRITE)
-    return in_session(opener, issuer.token(**_MAY_WRITE)).but(body=_note())
+def _session_of_broader_token(issuer: Issuer) -> Request:
+    opener = issuer.token(scope="mcp:admin", **_WRITER_ROLES)
+    return in_session(opener, issuer.token(**_WRITER_ROLES)).but(body=_note())
 
 
 def _unversioned(issuer: Issuer) -> Request:
-    request = _adding(issuer)
+    request = _add_note(issuer)
     return request.but(headers=tuple(pair for pair in request.headers if not pair[0].startswith(b"mcp-")))
 
 
-_BY_THE_FILE = Stage(
+_TOOLS_IN_FILE = Stage(
     "tools by the file", access={"tools": {"whoami": ["mcp:admin"]}}, good=lambda i: i.token(scope="mcp:admin")
 )
-_LISTED = "ours, measured: FastMCP's search transform runs any tool as call_tool"
-_AS_IT_IS = "ours: an application may take it for the same tool"
+_LISTED = "own measurement: FastMCP's search transform runs any tool as call_tool"
+_EXACT_NAME = "own analysis: an application may treat it as the same tool"
 
 
 def _unlisted(  # noqa: PLR0917 - what differs
     name: str,
     source: str,
     body: bytes,
-    stage: Stage = _BY_THE_FILE,
+    stage: Stage = _TOOLS_IN_FILE,
     send: Any = None,
     message: str = "tool_not_listed",
 ) -> Attack:
-    """A call of what is no tool here by its name: an application behind protect() may run one all the same."""
+    """Returns a call of a tool that is not listed; an application behind protect() might run one by that name."""
     return Attack(
         name=name,
         source=source,
@@ -86,39 +86,41 @@ def _called(name: object, **params: Any) -> bytes:
 
 
 def _other(what: str, method: str, **params: Any) -> Attack:
-    """A request for something else than a tool, once the access file lists tools."""
+    """Returns a request for something other than a tool, while the access file lists tools."""
     body = rpc(method, {**params, "_meta": META})
     return _unlisted(f"{what} that is not listed", _UNKNOWN, body, message="not_listed")
 
 
-_UNKNOWN = "ours: what the middleware cannot judge is refused"
+_UNKNOWN = "own analysis: the middleware rejects what it cannot check"
 _META_TOOL = _called("call_tool", arguments={"name": "whoami", "arguments": {}})
 
 ATTACKS = (
-    _beyond("a tool beyond the token, another tool's name in the header", _AGREE, _adding),
-    _beyond("a tool beyond the token in a session", _EVERY, _legacy),
-    _beyond("a tool beyond the token in a session that a broader token has opened", _EVERY, _broadly_opened),
-    _beyond("a tool beyond the token, without any header of the protocol", _EVERY, _unversioned),
-    _beyond(
+    _insufficient("a tool beyond the token, another tool's name in the header", _AGREE, _add_note),
+    _insufficient("a tool beyond the token in a session", _EVERY, _legacy),
+    _insufficient(
+        "a tool beyond the token in a session that a broader token has opened", _EVERY, _session_of_broader_token
+    ),
+    _insufficient("a tool beyond the token, without any header of the protocol", _EVERY, _unversioned),
+    _insufficient(
         "a tool's name in escapes",
         "RFC 8259 section 8.3",
-        lambda issuer: _adding(issuer, body=_note().replace(b"note_add", b"note\\u005fadd")),
+        lambda issuer: _add_note(issuer, body=_note().replace(b"note_add", b"note\\u005fadd")),
     ),
-    _beyond(
+    _insufficient(
         "a tool beyond the token as a notification",
         "JSON-RPC 2.0 section 4.1",
-        lambda issuer: _adding(issuer, body=_note().replace(b'"id": 1, ', b"")),
+        lambda issuer: _add_note(issuer, body=_note().replace(b'"id": 1, ', b"")),
     ),
-    _beyond(
-        "a tool beyond the token with arguments that it does not take",
+    _insufficient(
+        "a tool beyond the token with invalid arguments",
         _ONE,
-        lambda issuer: _adding(issuer, body=_note(arguments=[1])),
+        lambda issuer: _add_note(issuer, body=_note(arguments=[1])),
     ),
-    _beyond(
+    _insufficient(
         "a tool that the access file puts out of reach",
         _ONE,
-        lambda issuer: call(issuer.token(**_MAY_WRITE)),
-        _BY_THE_FILE,
+        lambda issuer: call(issuer.token(**_WRITER_ROLES)),
+        _TOOLS_IN_FILE,
     ),
     _unlisted("a tool under the name of one that runs others", _LISTED, _META_TOOL),
     _unlisted(
@@ -134,18 +136,18 @@ ATTACKS = (
     ),
     _unlisted(
         "a tool that is not listed where the list is empty",
-        "ours: an empty list is a list",
+        "own analysis: an empty list is a list",
         _META_TOOL,
         Stage("tools by an empty file", access={"tools": {}}),
     ),
     _unlisted("a tool's name in other capitals", "MCP 2026-07-28, tools: names are case-sensitive", _called("WhoAmI")),
-    _unlisted("a tool's name with a space behind it", _AS_IT_IS, _called("whoami ")),
-    _unlisted("a tool's name with the name of its server before it", _AS_IT_IS, _called("server_whoami")),
-    _unlisted("a tool's name with a version behind it", _AS_IT_IS, _called("whoami@1.0")),
-    _unlisted("a tool's name as a path", _AS_IT_IS, _called("tools/../whoami")),
-    _unlisted("a tool's name in letters that only look like ours", "CVE-2021-42574", _called("wh\u043eami")),
-    _unlisted("a tool's name in wide letters, which are ours once normalised", "UAX #15", _called("\uff57hoami")),
-    _unlisted("a tool's name with a null byte behind it", "CWE-158", _called("whoami\x00")),
+    _unlisted("a tool's name with a trailing space", _EXACT_NAME, _called("whoami ")),
+    _unlisted("a tool's name with the name of its server before it", _EXACT_NAME, _called("server_whoami")),
+    _unlisted("a tool's name with a version suffix", _EXACT_NAME, _called("whoami@1.0")),
+    _unlisted("a tool's name as a path", _EXACT_NAME, _called("tools/../whoami")),
+    _unlisted("a tool's name with a homoglyph", "CVE-2021-42574", _called("wh\u043eami")),
+    _unlisted("a tool's name with a full-width letter, equal once normalized", "UAX #15", _called("\uff57hoami")),
+    _unlisted("a tool's name with a trailing null byte", "CWE-158", _called("whoami\x00")),
     _unlisted("a tool's name in a list", "JSON-RPC 2.0 section 4.2", _called(["whoami"])),
     _unlisted("a tool called without a name", "JSON-RPC 2.0 section 4.2", rpc("tools/call", {"tool": "whoami"})),
     _unlisted(
@@ -161,10 +163,10 @@ ATTACKS = (
     _other("the result of a task", "tasks/result", taskId="1"),
     _other("an extension's method", "example.com/run", name="whoami"),
     _other("a method in other capitals", "Tools/Call", name="whoami", arguments={}),
-    _other("a method with a space behind it", "tools/call ", name="whoami", arguments={}),
+    _other("a method with a trailing space", "tools/call ", name="whoami", arguments={}),
     Attack(
-        name="a tool that no role of the person brings",
-        source="ours, measured: with a challenge, clients log in again at every call",
+        name="a tool that no role of the user grants",
+        source="own measurement: with a challenge, clients log in again at every call",
         check="role_needed",
         send=lambda issuer: call(issuer.token(), body=_note()),
         status=403,

@@ -1,4 +1,4 @@
-"""Attacks through the algorithm a header names, and through keys it brings along."""
+"""Attacks through the algorithm and the keys in the JOSE header."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mcp_idp.testing.corpus.token_forge import (
     forge,
     forged,
     headed,
-    keyed_hash,
+    hmac_signed,
     public_bytes,
     with_every_kind_of_key,
 )
@@ -70,7 +70,7 @@ ATTACKS = (
         lambda i: forged(i, i.claims(), alg="none", signature=b""),
         TokenErrorReason.NOT_A_JWT,
     ),
-    token("alg left out, so that a default counts", JWA, ALG, _with(alg=...), TokenErrorReason.ALGORITHM),
+    token("no alg, so that a default might apply", JWA, ALG, _with(alg=...), TokenErrorReason.ALGORITHM),
     token(
         "alg as a list of names",
         "RFC 7515 section 4.1.1",
@@ -79,7 +79,7 @@ ATTACKS = (
         TokenErrorReason.ALGORITHM,
     ),
     token(
-        "alg with a space behind a good name",
+        "alg with a trailing space",
         "RFC 7515 section 4.1.1",
         ALG,
         _with(alg="RS256 "),
@@ -97,21 +97,21 @@ ATTACKS = (
         "the RSA key's PEM as an HMAC secret",
         "CVE-2015-9235; CVE-2016-10555; RFC 8725 section 2.1",
         ALG,
-        lambda i: keyed_hash(i, _pem(i.key)),
+        lambda i: hmac_signed(i, _pem(i.key)),
         TokenErrorReason.ALGORITHM,
     ),
     token(
         "the PKCS#1 form of the RSA key as an HMAC secret",
         "CVE-2017-11424",
         ALG,
-        lambda i: keyed_hash(i, _pem(i.key, PublicFormat.PKCS1)),
+        lambda i: hmac_signed(i, _pem(i.key, PublicFormat.PKCS1)),
         TokenErrorReason.ALGORITHM,
     ),
     token(
         "the OpenSSH form of the EC key as an HMAC secret",
         "CVE-2022-29217; CVE-2024-33663",
         ALG,
-        lambda i: keyed_hash(i, public_bytes(ec_key(), Encoding.OpenSSH, PublicFormat.OpenSSH), kid="ec"),
+        lambda i: hmac_signed(i, public_bytes(ec_key(), Encoding.OpenSSH, PublicFormat.OpenSSH), kid="ec"),
         TokenErrorReason.ALGORITHM,
         MANY_KEYS,
     ),
@@ -119,18 +119,18 @@ ATTACKS = (
         "the DER form of the RSA key as an HMAC secret, SHA-512",
         "CVE-2024-37568",
         ALG,
-        lambda i: keyed_hash(i, public_bytes(i.key, Encoding.DER, SPKI), "HS512"),
+        lambda i: hmac_signed(i, public_bytes(i.key, Encoding.DER, SPKI), "HS512"),
         TokenErrorReason.ALGORITHM,
     ),
     token(
         "the published JWK's own text as an HMAC secret",
         "CVE-2026-48526; CVE-2023-48238",
         ALG,
-        lambda i: keyed_hash(i, str(i.keys[0]).encode(), "HS384"),
+        lambda i: hmac_signed(i, str(i.keys[0]).encode(), "HS384"),
         TokenErrorReason.ALGORITHM,
     ),
     token(
-        "an empty HMAC secret", "RFC 8725 section 3.5", ALG, lambda i: keyed_hash(i, b""), TokenErrorReason.ALGORITHM
+        "an empty HMAC secret", "RFC 8725 section 3.5", ALG, lambda i: hmac_signed(i, b""), TokenErrorReason.ALGORITHM
     ),
     token(
         "the key for the signature in the header (jwk)",

@@ -1,4 +1,4 @@
-"""Attacks through the text of claims, and through what they grant."""
+"""Attacks through the encoding of claims, and through what they grant."""
 
 from __future__ import annotations
 
@@ -65,14 +65,14 @@ _TEXT = (
     ),
     token("claims that are a list", "RFC 7519 section 7.2", "json_object", _whole(b"[]"), MALFORMED),
     token(
-        "claims behind a byte order mark",
+        "claims after a byte order mark",
         "RFC 8259 section 8.1",
         "json_errors",
         lambda i: forged(i, b"\xef\xbb\xbf" + claims_of(i)),
         MALFORMED,
     ),
     token(
-        "claims with something behind the object",
+        "claims with data after the object",
         "RFC 8259 section 2",
         "json_errors",
         lambda i: forged(i, claims_of(i) + b"{}"),
@@ -94,28 +94,28 @@ _TEXT = (
     ),
     token(
         "sub as a list with a victim in it",
-        "ours: whoever may set a mapper (S3); RFC 7519 section 4.1.2",
+        "own analysis: an attacker who may set a mapper (S3); RFC 7519 section 4.1.2",
         "text_claims",
         claims(sub=["4f0c"]),
         MALFORMED,
     ),
     token(
         "azp as a list with a trusted client in it",
-        "ours: whoever may set a mapper (S3)",
+        "own analysis: an attacker who may set a mapper (S3)",
         "text_claims",
         claims(azp=["client-1"]),
         MALFORMED,
     ),
-    token("sub longer than anybody's", "RFC 7519 section 4.1.2", "text_claims", claims(sub="s" * 3000), MALFORMED),
+    token("sub that is too long", "RFC 7519 section 4.1.2", "text_claims", claims(sub="s" * 3000), MALFORMED),
     token("sub that is empty", "RFC 7519 section 4.1.2", "text_claims", claims(sub=""), MALFORMED),
     token(
-        "scope as an object with ours as names",
+        "scope as an object with our scopes as keys",
         "RFC 9068 section 2.2.3",
         "text_lists",
         claims(scope={"mcp:tools": True}),
         MALFORMED,
     ),
-    token("roles as one text", "ours", "text_lists", claims(mcp_roles="mcp-admin"), MALFORMED),
+    token("roles as one string", "own analysis", "text_lists", claims(mcp_roles="mcp-admin"), MALFORMED),
 )
 
 
@@ -133,10 +133,10 @@ _SCOPES = (
         "a token of this resource without its scope", "RFC 6750 section 3.1; RS-19", NEEDED, LOW, LOW, scope="openid"
     ),
     _scope("no scope at all", "RFC 6750 section 3.1", NEEDED, LOW, LOW, scope=...),
-    _scope("a scope that has ours as its beginning", "RFC 6749 section 3.3", NEEDED, LOW, LOW, scope="mcp:tools2"),
+    _scope("a scope that begins with ours", "RFC 6749 section 3.3", NEEDED, LOW, LOW, scope="mcp:tools2"),
     _scope("a scope in capitals", "RFC 6749 section 3.3", NEEDED, LOW, LOW, scope="MCP:TOOLS"),
     _scope(
-        "our scope behind white space that is none of the separator",
+        "our scope after white space other than a space",
         "RFC 6749 section 3.3",
         NEEDED,
         LOW,
@@ -145,7 +145,7 @@ _SCOPES = (
     ),
     _scope("a wildcard for a scope", "RFC 6749 section 3.3", NEEDED, LOW, LOW, scope="mcp:* *"),
     _scope(
-        "a person without a role here",
+        "a user without a role here",
         "RS-19",
         "role_needed",
         "insufficient_role",

@@ -1,4 +1,4 @@
-"""Attacks on the form of the token: serializations, alphabets, encryption, length."""
+"""Attacks through the format of the token: serializations, alphabets, encryption, length."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SHAPE = "compact_shape"
 
 ATTACKS = (
     token(
-        "no signature behind a header that asks for one",
+        "no signature after a header that requires one",
         "CVE-2020-28042",
         SHAPE,
         altered(lambda _: ""),
@@ -57,7 +57,7 @@ ATTACKS = (
         TokenErrorReason.NOT_A_JWT,
     ),
     token(
-        "a good token with padding behind it",
+        "a valid token with trailing padding",
         "RFC 7515 section 2",
         SHAPE,
         altered(lambda s: s + "=="),
@@ -71,7 +71,7 @@ ATTACKS = (
         TokenErrorReason.NOT_A_JWT,
     ),
     token(
-        "a good token with a character behind it that decoders skip",
+        "a valid token with a trailing character that decoders skip",
         "RFC 4648 section 3.3",
         SHAPE,
         altered(lambda s: s + "!"),
@@ -85,7 +85,7 @@ ATTACKS = (
         TokenErrorReason.SIGNATURE,
     ),
     token(
-        "a payload taken out of the token (detached)",
+        "a detached payload",
         "RFC 7515 appendix F",
         SHAPE,
         lambda i: "..".join(parts(i.token())[::2]),
@@ -99,7 +99,7 @@ ATTACKS = (
         TokenErrorReason.NOT_A_JWT,
     ),
     token(
-        "one text that two readers take for two serializations",
+        "one text that two parsers read as different serializations",
         "CVE-2022-39227",
         SHAPE,
         _both_forms,

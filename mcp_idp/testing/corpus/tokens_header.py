@@ -1,4 +1,4 @@
-"""Attacks through the rest of the JOSE header: `kid`, extensions, the type, its very text."""
+"""Attacks through the rest of the JOSE header: `kid`, extensions, the type, its encoding."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_idp.errors import TokenErrorReason
 from mcp_idp.testing.corpus.model import token
-from mcp_idp.testing.corpus.token_forge import forge, headed, look_alike, parts
+from mcp_idp.testing.corpus.token_forge import forge, headed, homoglyph, parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,21 +36,21 @@ ATTACKS = (
     token("kid as a piece of SQL", JWS_KID, KID, _with(kid="one' UNION SELECT 'secret' -- "), UNKNOWN),
     token("kid as a command", JWS_KID, KID, _with(kid="one|/bin/sh -c id"), UNKNOWN),
     token(
-        "kid with a null byte behind a good one",
+        "a valid kid with a trailing null byte",
         JWS_KID,
         KID,
         _beside(lambda kid: kid + "\0.pem"),
         UNKNOWN,
     ),
     token(
-        "kid in letters that only look like ours",
+        "kid with a homoglyph",
         JWS_KID,
         KID,
-        _beside(look_alike),
+        _beside(homoglyph),
         UNKNOWN,
     ),
     token(
-        "kid that would be ours without regard to case",
+        "a valid kid in another case",
         JWS_KID,
         KID,
         _beside(str.swapcase),
@@ -67,7 +67,7 @@ ATTACKS = (
     ),
     token("kid as a list", JWS_KID, "kid_text", _with(kid=["one"]), TokenErrorReason.HEADER_MALFORMED),
     token(
-        "kid longer than anybody's key needs",
+        "kid that is too long",
         JWS_KID,
         "kid_text",
         _with(kid="k" * 1000),
@@ -117,7 +117,7 @@ ATTACKS = (
         TokenErrorReason.HEADER_MALFORMED,
     ),
     token(
-        "a header longer than anybody needs",
+        "a header that is too long",
         "CVE-2025-61920",
         "header_length",
         _with(filler="x" * 3000),
@@ -155,21 +155,21 @@ ATTACKS = (
         "no type in the header", "RFC 8725 section 3.11", "header_type", _with(typ=...), TokenErrorReason.HEADER_TYPE
     ),
     token(
-        "a type that only begins like ours",
+        "a type that begins like a valid one",
         "RFC 8725 section 3.11",
         "header_type",
         _with(typ="at+jwt;v=2"),
         TokenErrorReason.HEADER_TYPE,
     ),
     token(
-        "a type that is a list with ours in it",
+        "a type that is a list with a valid one",
         "RFC 7515 section 4.1.9",
         "header_type",
         _with(typ=["JWT"]),
         TokenErrorReason.HEADER_TYPE,
     ),
     token(
-        "an introspection answer in the form of a JWT",
+        "an introspection response in the form of a JWT",
         "RFC 9701 section 5",
         "header_type",
         _with(typ="token-introspection+jwt"),

@@ -1,4 +1,4 @@
-"""Attacks through whose token it is and for whom: iss and aud."""
+"""Attacks through the issuer and the audience: iss and aud."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_idp.errors import TokenErrorReason
 from mcp_idp.testing.corpus.model import Stage, token
-from mcp_idp.testing.corpus.token_forge import claiming, look_alike
+from mcp_idp.testing.corpus.token_forge import claiming, homoglyph
 from mcp_idp.testing.issuer import ISSUER, RESOURCE, Issuer
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ JWT_IDS, AUD = "RFC 8725 section 3.8; CVE-2024-53861", "RFC 8725 section 3.9; RF
 
 
 def named(change: Callable[[str], Any]) -> Callable[[Issuer], str]:
-    """The issuer is what `change` makes of the good one."""
+    """Makes a token whose issuer is the valid one, changed by `change`."""
     return lambda issuer: claiming(issuer, iss=change(issuer.url))
 
 
@@ -30,7 +30,7 @@ def claims(**changes: Any) -> Callable[[Issuer], str]:
 
 
 ATTACKS = (
-    token("iss that is the beginning of ours", JWT_IDS, "issuer", named(lambda url: url[:-1]), TokenErrorReason.ISSUER),
+    token("iss that is a prefix of ours", JWT_IDS, "issuer", named(lambda url: url[:-1]), TokenErrorReason.ISSUER),
     token(
         "iss of another realm of the same provider",
         JWT_IDS,
@@ -39,7 +39,7 @@ ATTACKS = (
         TokenErrorReason.ISSUER,
     ),
     token(
-        "iss with a slash behind it",
+        "iss with a trailing slash",
         "RFC 8414 section 3.3",
         "issuer",
         named(lambda url: url + "/"),
@@ -53,21 +53,21 @@ ATTACKS = (
         TokenErrorReason.ISSUER,
     ),
     token(
-        "iss with ours as its user part",
+        "iss with our issuer as its user part",
         "RFC 3986 section 3.2.1",
         "issuer",
         named(lambda url: url + "@attacker.example"),
         TokenErrorReason.ISSUER,
     ),
     token(
-        "iss in letters that only look like ours",
+        "iss with homoglyphs of our issuer",
         "RFC 8725 section 3.8",
         "issuer",
-        named(look_alike),
+        named(homoglyph),
         TokenErrorReason.ISSUER,
     ),
     token(
-        "iss as a list with ours in it",
+        "iss as a list that contains ours",
         "RFC 7519 section 4.1.1",
         "issuer",
         named(lambda url: [url]),
@@ -76,22 +76,22 @@ ATTACKS = (
     token("no iss", "RFC 9068 section 2.2", "issuer", claims(iss=...), TokenErrorReason.ISSUER),
     token("aud of another service", AUD, "audience", claims(aud="account"), TokenErrorReason.AUDIENCE),
     token(
-        "a token that this server was given for another API",
+        "a token that this server got for another API",
         "RFC 8693 section 2.2; RS-13",
         "audience",
         claims(aud="orders-api", azp=RESOURCE, scope="orders.read mcp:tools"),
         TokenErrorReason.AUDIENCE,
     ),
-    token("aud that is ours and a slash", AUD, "audience", claims(aud=RESOURCE + "/"), TokenErrorReason.AUDIENCE),
+    token("our aud with a trailing slash", AUD, "audience", claims(aud=RESOURCE + "/"), TokenErrorReason.AUDIENCE),
     token(
-        "aud that is the origin of ours",
+        "aud that is the origin of our resource",
         AUD,
         "audience",
         claims(aud="http://localhost:3000"),
         TokenErrorReason.AUDIENCE,
     ),
     token(
-        "aud that has ours as its query",
+        "aud with our resource in its query",
         AUD,
         "audience",
         claims(aud=f"https://attacker.example/?{RESOURCE}"),
@@ -106,7 +106,7 @@ ATTACKS = (
         TokenErrorReason.AUDIENCE,
     ),
     token(
-        "aud as an object with ours as a name",
+        "aud as an object with our resource as a key",
         "RFC 7519 section 4.1.3",
         "audience_texts",
         claims(aud={RESOURCE: 1}),

@@ -1,4 +1,4 @@
-"""Attacks through what a token says of a person's rights, at providers whose scopes are not bound to people."""
+"""Attacks through roles and groups in tokens of providers that do not bind scopes to users."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def _stage(name: str, **good: Any) -> tuple[Stage, Callable[..., Send]]:
-    """The provider `name`, and its tokens: `good` ones, but for the changes."""
+    """Returns a stage with the provider `name`, and a function that creates its tokens: `good` claims with changes."""
     without: dict[str, Any] = dict.fromkeys(("azp", "typ", "sid", "scope", "mcp_roles"), ...)
 
     def make(**changes: Any) -> Send:
@@ -41,7 +41,7 @@ AUTHENTIK, authentik = _stage("authentik", azp="cli", uid="1", groups=["mcp-read
 
 
 def _denied(name: str, source: str, check: str, send: Send, stage: Stage) -> Attack:
-    """A token of somebody who may nothing here: 403, and no challenge, since no login brings it."""
+    """Returns an attack with a token without rights here: 403 without a challenge, because no login grants the role."""
     return Attack(
         name=name,
         source=source,
@@ -54,26 +54,26 @@ def _denied(name: str, source: str, check: str, send: Send, stage: Stage) -> Att
     )
 
 
-_CONSENT = "ours: whoever may consent to a scope"
+_CONSENT = "own analysis: an attacker who may consent to a scope"
 
 
 ATTACKS = (
     _denied(
-        "scopes that the client was given, and none of the person's roles",
+        "scopes granted to the client, and no role of the user",
         _CONSENT,
         "no_roles",
         entra(scp="mcp:admin", roles=...),
         ENTRA,
     ),
     _denied(
-        "scopes that the client was given, and roles of another service",
+        "scopes granted to the client, and roles of another service",
         _CONSENT,
         "roles_decide",
         entra(scp="mcp:tools mcp:admin", roles=["payroll-admin"]),
         ENTRA,
     ),
     _denied(
-        "scopes beside an empty list of groups",
+        "scopes with an empty list of groups",
         _CONSENT,
         "scopes_narrow",
         authentik(scope="mcp:admin", groups=[]),
@@ -81,13 +81,13 @@ ATTACKS = (
     ),
     _denied(
         "scopes in a token of a provider that writes none",
-        "ours: whoever may add a claim upstream",
+        "own analysis: an attacker who may add a claim upstream",
         "no_roles",
         dex(scope="mcp:admin", scp=["mcp:admin"], mcp_roles=["mcp-admin"], groups=...),
         DEX,
     ),
     _denied(
-        "roles in the project of the client, which anybody may own",
+        "roles in the project of the client, which anyone may own",
         "zitadel.com/docs/apis/openidoauth/scopes: urn:zitadel:iam:org:project:id:{projectid}:aud",
         "roles_of_ours",
         zitadel(
@@ -131,23 +131,23 @@ ATTACKS = (
         DEX,
     ),
     token(
-        "groups as one text with ours in it",
-        "ours: whoever may name a group",
+        "groups as one string that contains ours",
+        "own analysis: an attacker who may name a group",
         "text_lists",
         dex(groups="mcp-admin"),
         TokenErrorReason.CLAIMS_MALFORMED,
         DEX,
     ),
     token(
-        "groups as an object with ours as a name, where the provider writes lists",
-        "ours: whoever may name a group",
+        "groups as an object with our group as a key, where the provider writes lists",
+        "own analysis: an attacker who may name a group",
         "text_lists",
         dex(groups={"mcp-admin": {}}),
         TokenErrorReason.CLAIMS_MALFORMED,
         DEX,
     ),
     token(
-        "a token of a client and of nobody, with the roles of an application",
+        "a token of a client without a user, with the roles of an application",
         "learn.microsoft.com/entra/identity-platform/access-token-claims-reference: scp is for users only",
         "user",
         entra(scp=..., roles=["mcp-admin"]),

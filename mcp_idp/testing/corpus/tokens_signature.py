@@ -1,4 +1,4 @@
-"""Attacks on the signature."""
+"""Attacks through the signature."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ S = "signature"
 
 ATTACKS = (
     token(
-        "the claims of somebody else under a good signature",
+        "another user's claims with a valid signature",
         "RFC 7515 section 5.2",
         S,
         lambda i: ".".join([parts(i.token())[0], parts(i.token(sub="root"))[1], parts(i.token())[2]]),
@@ -148,7 +148,7 @@ ATTACKS = (
     ),
     token("a signature cut short", "RFC 8017 section 8.2.2", S, altered(lambda s: s[:-8]), TokenErrorReason.SIGNATURE),
     token(
-        "a signature with bytes behind it",
+        "a signature with trailing bytes",
         "RFC 8017 section 8.2.2",
         S,
         altered(lambda s: b64(b"\0" * 3) + s),

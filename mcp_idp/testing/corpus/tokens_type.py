@@ -1,4 +1,4 @@
-"""Attacks through when a token counts, and through what kind of token it is."""
+"""Attacks through the validity period and the token type."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mcp_idp.testing.corpus.tokens_identity import claims
 from mcp_idp.testing.issuer import NOW, b64
 
 GENERIC = Stage(
-    "a provider nobody knows", settings={"provider": PROFILES["generic"]}, good=lambda i: i.token(typ=..., sid=...)
+    "an unknown provider", settings={"provider": PROFILES["generic"]}, good=lambda i: i.token(typ=..., sid=...)
 )
 
 
@@ -42,7 +42,7 @@ _WHEN = (
         TokenErrorReason.EXPIRED,
     ),
     token("exp as a text", TIMES, "numeric_dates", claims(exp=str(int(NOW + 300))), MALFORMED),
-    token("iat as a truth", TIMES, "boolean_dates", claims(iat=True, exp=NOW + 300), MALFORMED),
+    token("iat as a boolean", TIMES, "boolean_dates", claims(iat=True, exp=NOW + 300), MALFORMED),
     token("exp as a number no float holds", TIMES, "date_range", claims(exp=10**400), MALFORMED),
     token("exp before the beginning of time", TIMES, "date_range", claims(exp=-1), MALFORMED),
     token(
@@ -54,14 +54,14 @@ _WHEN = (
     ),
     token(
         "exp in ten years",
-        "ours: whoever may set a lifetime (S4)",
+        "own analysis: an attacker who may set a lifetime (S4)",
         "lifetime",
         claims(exp=NOW + 315_000_000),
         TokenErrorReason.LIFETIME,
     ),
     token(
         "exp in ten years without iat",
-        "ours: whoever may set a lifetime (S4)",
+        "own analysis: an attacker who may set a lifetime (S4)",
         "lifetime",
         claims(iat=..., exp=NOW + 315_000_000),
         TokenErrorReason.LIFETIME,
@@ -115,7 +115,7 @@ _KIND = (
         TokenErrorReason.TOKEN_TYPE,
     ),
     token(
-        "a kind of token that is a list with ours in it",
+        "a token type that is a list with the right one",
         TYPES,
         "token_type",
         claims(typ=["Bearer"]),
@@ -129,7 +129,7 @@ _KIND = (
         TokenErrorReason.TOKEN_TYPE,
     ),
     token(
-        "an unknown provider's ID token, told by its nonce",
+        "an unknown provider's ID token, recognizable by its nonce",
         "OIDC Core 1.0 section 2",
         "token_type",
         claims(typ=..., sid=..., nonce="n"),
@@ -137,7 +137,7 @@ _KIND = (
         GENERIC,
     ),
     token(
-        "an unknown provider's ID token, told by at_hash",
+        "an unknown provider's ID token, recognizable by at_hash",
         "OIDC Core 1.0 section 3.1.3.6",
         "token_type",
         claims(typ=..., sid=..., at_hash=left_hash("token")),
@@ -167,7 +167,11 @@ _KIND = (
         TokenErrorReason.SENDER_BOUND,
     ),
     token(
-        "a token of a client and of nobody", "RFC 9068 section 5", "user", claims(sid=...), TokenErrorReason.NO_END_USER
+        "a token of a client without a user",
+        "RFC 9068 section 5",
+        "user",
+        claims(sid=...),
+        TokenErrorReason.NO_END_USER,
     ),
 )
 

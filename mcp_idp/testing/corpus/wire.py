@@ -1,4 +1,4 @@
-"""Attacks on the connection: targets, sizes, slowness, what is not taken."""
+"""Attacks on the connection: targets, sizes, slow requests, unsupported features."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _line(  # noqa: PLR0917 - a row's columns
 
 
 def _stops(name: str, start: Callable[[Issuer], bytes]) -> Attack:
-    """A head that stops, sent to a server where no more may wait in all its connections than a part of it."""
+    """Returns an incomplete head, sent to a server whose limit on waiting bytes is lower than its length."""
     return replace(
         row(f"a head that stops: {name}", "RFC 9110 section 15.6.4", "waiting_bytes", start, 503, "server_full"),
         stage=CROWDED,
@@ -214,7 +214,7 @@ ATTACKS = (
         "missing_authorization",
     ),
     row(
-        "a call behind an upgrade that is not taken",
+        "a call after a rejected upgrade",
         "RFC 9110 section 7.8",
         "upgrade",
         lambda i: (

@@ -1,4 +1,4 @@
-"""A call as bytes, and rows made of it."""
+"""A call as bytes, and rows for the connection."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ LIMITS = HttpLimits(header_seconds=0.5, body_seconds=0.5, body_bytes=64 * 1024, 
 
 
 WIRE = Stage("on a socket")
-# Where little may wait: the deadline of a head is long, so that it is not what ends one.
-CROWDED = Stage("on a socket where little may wait")
+# The limit on waiting bytes is low, and the deadline of a head is long, so that the limit applies first.
+CROWDED = Stage("on a socket with a low limit on waiting bytes")
 CROWDED_LIMITS = replace(LIMITS, header_seconds=5, waiting_bytes=10_000)
 
 
@@ -30,13 +30,13 @@ END = b"Connection: close\r\n"
 
 
 def head(issuer: Issuer, *, line: bytes = b"POST /mcp HTTP/1.1", host: bytes = HOST) -> bytes:
-    """A good call's head, but for the end of its headers and the length of its body."""
+    """Returns the head of a valid call without the end of its headers and without Content-Length."""
     fields = b"".join(name + b": " + value + b"\r\n" for name, value in call(issuer.token()).headers if name != b"host")
     return line + b"\r\n" + host + fields
 
 
 def whole(issuer: Issuer) -> bytes:
-    """A good call: what an attack tries to get past the judgement of the request before it."""
+    """Returns a valid call, which an attack tries to smuggle in after another request."""
     return head(issuer) + b"Content-Length: %d\r\n\r\n" % len(WHOAMI) + WHOAMI
 
 
@@ -55,7 +55,7 @@ CODING, NOT_DONE = "RFC 9112 section 6.1", "not_implemented"
 def row(  # noqa: PLR0917 - a row's columns
     name: str, source: str, check: str, send: Callable[[Issuer], bytes], status: int, code: str = "invalid_request"
 ) -> Attack:
-    """An attack by the bytes of a connection."""
+    """Returns an attack through the bytes of a connection."""
     return Attack(
         name=name, source=source, check=check, send=send, status=status, challenge=None, message=code, stage=WIRE
     )

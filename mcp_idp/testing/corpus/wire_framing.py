@@ -1,4 +1,4 @@
-"""Attacks on where a request ends: each is framed in two ways, with a good call behind it."""
+"""Attacks on the framing of requests: each is framed in two ways and followed by a valid call."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mcp_idp.testing.corpus.wire_calls import CHUNK, CHUNKED, CODING, NOT_DONE, 
 def _framed(  # noqa: PLR0917 - a row's columns
     name: str, source: str, fields: bytes, body: bytes, check: str = "strict_parser", status: int = 400, code: str = ""
 ) -> Attack:
-    """A call framed in two ways, with another call behind it."""
+    """Returns a call that is framed in two ways, followed by another call."""
     message = code or "invalid_request"
     return row(name, source, check, lambda i: head(i) + fields + b"\r\n" + body + whole(i), status, message)
 
@@ -21,8 +21,8 @@ LENGTH = "RFC 9112 section 6.3"
 
 
 ATTACKS = (
-    _framed("a length beside a transfer coding", LENGTH, SIZED + CHUNKED, CHUNK),
-    _framed("a transfer coding beside a length of nothing", LENGTH, CHUNKED + b"Content-Length: 0\r\n", CHUNK),
+    _framed("a length and a transfer coding", LENGTH, SIZED + CHUNKED, CHUNK),
+    _framed("a transfer coding and a length of zero", LENGTH, CHUNKED + b"Content-Length: 0\r\n", CHUNK),
     _framed("two lengths", LENGTH, SIZED + b"Content-Length: 0\r\n", WHOAMI),
     _framed("two lengths in one header", LENGTH, b"Content-Length: 0, %d\r\n" % len(WHOAMI), WHOAMI),
     _framed("a length with a sign", "RFC 9110 section 8.6; CVE-2023-40167", b"Content-Length: +0\r\n", b""),

@@ -67,7 +67,9 @@ def test_the_server_does_not_reach_the_database(production: Production, service:
 
 
 def test_no_secret_is_shown_by_the_engine_the_images_the_processes_or_the_logs(production: Production) -> None:
-    current = [secret for service in ("hand-over", "bootstrap") for secret in production.secrets_of(service).values()]
+    current = [
+        secret for service in ("replace-admin", "bootstrap") for secret in production.secrets_of(service).values()
+    ]
     current.append(production.password_file.read_text().strip())
     assert len(set(current)) == 6  # of the deleted administrator, three service accounts, the server and the database
     containers = production.containers()

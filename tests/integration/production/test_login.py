@@ -40,7 +40,7 @@ def test_the_temporary_administrator_is_gone_and_check_runs_with_a_reader(produc
     assert production.compose("run", "--rm", "check").stdout.endswith("no changes, no weaknesses\n")
     for _ in range(2):
         assert "no changes" in production.compose("run", "--rm", "--no-deps", "bootstrap", "apply").stdout
-    again = production.compose("run", "--rm", "--no-deps", "hand-over").stdout
+    again = production.compose("run", "--rm", "--no-deps", "replace-admin").stdout
     assert "no changes: the accounts work, and the temporary administrator is removed" in again
     written = production.compose("run", "--rm", "check", "apply", check=False)
     assert written.returncode == 2  # it has no secret for writing

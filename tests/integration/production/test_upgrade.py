@@ -48,7 +48,7 @@ def documents(production: Production, tmp_path: Path) -> Iterator[Documents]:
         **mounted,
     }
     services: dict[str, dict[str, Any]] = {"keycloak": trusting, "keycloak-2": trusting}
-    for name in ("bootstrap", "hand-over", "check", "mcp-server", "mcp-server-2"):
+    for name in ("bootstrap", "replace-admin", "check", "mcp-server", "mcp-server-2"):
         services[name] = mounted
     (tmp_path / "documents.yml").write_text(json.dumps({"services": services}))
     before = dict(production.variables)

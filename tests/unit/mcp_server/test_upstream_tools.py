@@ -47,7 +47,7 @@ class Api:
         api = self
 
         class OrdersHandler(Handler):
-            def answer(self) -> None:
+            def respond(self) -> None:
                 api.displayed.append(self.headers.get("authorization"))
                 self.send(api.status, api.body, location=f"{api.url}elsewhere")
 

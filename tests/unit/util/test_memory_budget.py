@@ -20,7 +20,7 @@ from mcp_idp.http.body import parse_json_object
 from mcp_idp.http.transport_security import TransportSecurity
 from mcp_idp.http_server.limits import MAX_BODY_BYTES
 from mcp_idp.principal import Principal
-from mcp_idp.testing.corpus.asgi_client import Answer, ask
+from mcp_idp.testing.corpus.asgi_client import AsgiResponse, ask
 from mcp_idp.testing.corpus.model import Request, bearer, call
 from mcp_idp.util.memory_budget import AUTHENTICATED_CALLBACK, BYTE_COST, REQUEST_BYTES, MemoryBudget, MemoryShare
 from mcp_idp.util.strict_json import MAX_VALUES
@@ -171,7 +171,7 @@ async def holding(app: Slow, auth_middleware: AuthMiddleware, request: Request) 
     assert (await task).status == 200
 
 
-def summary(response: Answer) -> tuple[int, str, bool, bool]:
+def summary(response: AsgiResponse) -> tuple[int, str, bool, bool]:
     names = [name for name, _ in response.headers]
     return response.status, json.loads(response.body)["error"], b"retry-after" in names, b"www-authenticate" in names
 

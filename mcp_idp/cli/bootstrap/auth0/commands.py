@@ -27,13 +27,13 @@ def _render(options: BootstrapOptions, variables: Mapping[str, str]) -> int:
     """Writes the files, and prints what Auth0 does not support."""
     del options
     settings = _compare(variables, writing=True)
-    complain = line_printer(sys.stderr)
+    warn = line_printer(sys.stderr)
     for line in (NOT_VERIFIED, *unsupported_features(settings)):
-        complain(f"warning: {line}")
-    say = line_printer(sys.stdout)
+        warn(f"warning: {line}")
+    print_line = line_printer(sys.stdout)
     if settings.tenant_domain is None:
-        say("AUTH0_DOMAIN:  set it to the tenant's own domain, which a custom issuer does not contain")
-    say(f"Next:          cd {settings.folder} && terraform init && terraform plan")
+        print_line("AUTH0_DOMAIN:  set it to the tenant's own domain, which a custom issuer does not contain")
+    print_line(f"Next:          cd {settings.folder} && terraform init && terraform plan")
     return 0
 
 
@@ -43,10 +43,10 @@ def _compare(variables: Mapping[str, str], *, writing: bool) -> Auth0Settings:
     changes = list(diff_lines(desired, current))
     if writing:
         write_files(settings.folder, desired, current, FOLDER)
-    say = line_printer(sys.stdout)
+    print_line = line_printer(sys.stdout)
     for line in changes:
-        say(line)
-    say(count_noun(len(changes), "change") if changes else "no changes")
+        print_line(line)
+    print_line(count_noun(len(changes), "change") if changes else "no changes")
     return settings
 
 

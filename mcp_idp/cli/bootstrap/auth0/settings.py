@@ -29,7 +29,7 @@ NAMES = (
     "ACCESS_FILE",
 )
 FOLDER = "AUTH0_FILES"
-_AUTH0S_OWN = ".auth0.com"
+_AUTH0_DOMAIN = ".auth0.com"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class Auth0Settings:
         server_url: The issuer as in the tokens, with its trailing slash.
         public_url: The resource: the identifier of the API at Auth0, and the audience of the tokens.
         folder: Where the files are written.
-        sources: The folder with Auth0's files beside the access file.
+        sources: The folder with Auth0's files next to the access file.
         access: The access policy.
     """
 
@@ -54,7 +54,7 @@ class Auth0Settings:
     def tenant_domain(self) -> str | None:
         """The tenant's own domain; None for a custom domain, which does not serve the management API."""
         host = urlsplit(self.server_url).hostname or ""
-        return host if host.endswith(_AUTH0S_OWN) else None
+        return host if host.endswith(_AUTH0_DOMAIN) else None
 
     @classmethod
     def load(cls, variables: Mapping[str, str]) -> Auth0Settings:

@@ -1,4 +1,4 @@
-"""Renders the Terraform files: the access policy as a `locals` block, beside a fixed main file.
+"""Renders the Terraform files: the access policy as a `locals` block, next to a fixed main file.
 
 Values are rendered as HCL literals, so that their content is never evaluated as an expression. In a quoted string,
 `${` starts an interpolation and `%{` a directive; doubling the first character escapes it
@@ -100,7 +100,7 @@ def render(settings: Auth0Settings) -> dict[str, str]:
 
 def _values(settings: Auth0Settings) -> dict[str, Value]:
     access = settings.access
-    admission = PROFILES[access.registration.profile]
+    profile = PROFILES[access.registration.profile]
     return {
         "tenant_domain": settings.tenant_domain,
         "resource": {"identifier": settings.public_url, "name": access.resource.name},
@@ -110,7 +110,7 @@ def _values(settings: Auth0Settings) -> dict[str, Value]:
             client_id: {"name": client.name, "callbacks": [*client.redirect_uris]}
             for client_id, client in access.clients.items()
         },
-        "registration": {"anonymous": admission.anonymous, "documents": admission.metadata_documents},
+        "registration": {"anonymous": profile.anonymous, "documents": profile.metadata_documents},
     }
 
 
@@ -147,23 +147,23 @@ def unsupported_features(settings: Auth0Settings) -> Iterator[str]:
 
 def _limits_of_registration(access: AccessPolicy) -> Iterator[str]:
     registration = access.registration
-    admission = PROFILES[registration.profile]
-    if admission.anonymous:
+    profile = PROFILES[registration.profile]
+    if profile.anonymous:
         yield (
-            f"registration.profile {registration.profile}: Auth0 accepts registrations from anybody with any "
+            f"registration.profile {registration.profile}: Auth0 accepts registrations from anyone with any "
             "redirect URI, so registration stays off; -var open_registration=true enables it"
         )
-    elif admission.initial_access_token:
+    elif profile.initial_access_token:
         yield (
             f"registration.profile {registration.profile}: Auth0 has no initial access tokens, so registration stays "
             "off: list clients in the access file"
         )
-    if admission.metadata_documents:
+    if profile.metadata_documents:
         yield (
             f"registration.profile {registration.profile}: no setting of the Terraform provider limits the domains of "
             "client documents, so they stay off; -var any_client_document=true accepts them from everywhere"
         )
-    if admission.anonymous or admission.metadata_documents:
+    if profile.anonymous or profile.metadata_documents:
         yield (
             "clients that register themselves are third-party applications: their users can log in only through "
             "domain-level connections, which are not configured here"

@@ -13,12 +13,12 @@ import httpx
 
 from mcp_idp.cli.bootstrap.access_lint import lint
 from mcp_idp.cli.bootstrap.dex.deployment_verification import (
-    every_client,
-    own_metadata,
-    pkce_is_demanded,
-    registration,
-    running_config,
-    served_metadata,
+    verify_dex_metadata,
+    verify_pkce_required,
+    verify_public_clients,
+    verify_registration,
+    verify_running_config,
+    verify_served_metadata,
     wait_for,
 )
 from mcp_idp.cli.bootstrap.dex.render import CONFIG, read_config, render
@@ -28,7 +28,7 @@ from mcp_idp.cli.bootstrap.dex.templates import read_source
 from mcp_idp.cli.bootstrap.errors import ProviderUnreachable, VerificationError
 from mcp_idp.cli.bootstrap.output import count_noun
 from mcp_idp.cli.bootstrap.rendered_files import diff_lines, read_files, write_files
-from mcp_idp.cli.bootstrap.verification import create_client, run_verifications, server_metadata
+from mcp_idp.cli.bootstrap.verification import create_client, run_verifications, verify_server_metadata
 from mcp_idp.cli.common.launcher import as_launched
 
 if TYPE_CHECKING:
@@ -93,18 +93,18 @@ class DexRun:
         """
         settings, config = self.settings, self.config
         verifications = [
-            partial(running_config, settings, config, http),
-            partial(served_metadata, settings, self.source, http),
-            partial(own_metadata, settings, self.source, http),
-            partial(every_client, settings, config, http),
-            partial(pkce_is_demanded, settings, config, http),
-            partial(registration, settings, config, http),
-            partial(server_metadata, settings, http),
+            partial(verify_running_config, settings, config, http),
+            partial(verify_served_metadata, settings, self.source, http),
+            partial(verify_dex_metadata, settings, self.source, http),
+            partial(verify_public_clients, settings, config, http),
+            partial(verify_pkce_required, settings, config, http),
+            partial(verify_registration, settings, config, http),
+            partial(verify_server_metadata, settings, http),
         ]
         try:
             run_verifications(verifications, self.log)
         except httpx.HTTPError as error:
-            raise ProviderUnreachable(f"{settings.internal_url} stopped answering ({type(error).__name__})") from error
+            raise ProviderUnreachable(f"{settings.internal_url} stopped responding ({type(error).__name__})") from error
 
     def apply(self, wait: int) -> None:
         """Writes the files, waits until Dex and the proxy run with them, and verifies them.

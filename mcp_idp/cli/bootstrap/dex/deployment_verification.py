@@ -27,7 +27,7 @@ _POLL_SECONDS = 0.5
 _PROXY_ONLY_MEMBERS = frozenset(
     {"registration_endpoint", "token_endpoint_auth_methods_supported", "response_modes_supported"}
 )
-_UNSAID_CLAIMS = frozenset({"groups"})
+_UNADVERTISED_CLAIMS = frozenset({"groups"})
 _CHALLENGE = "x" * 43
 _RESTART = (
     "restart Dex, which reads its configuration only at the start: docker compose -f docker-compose.dex.yml restart dex"
@@ -50,42 +50,42 @@ def wait_for(settings: DexSettings, config: Json, http: httpx.Client, seconds: f
     end = time.monotonic() + seconds
     while True:
         try:
-            return _holds(settings, config, http)
+            return _check_config_marker(settings, config, http)
         except (ProviderUnreachable, VerificationError):
             if time.monotonic() >= end:
                 raise
         time.sleep(_POLL_SECONDS)
 
 
-def _holds(settings: DexSettings, config: Json, http: httpx.Client) -> None:
+def _check_config_marker(settings: DexSettings, config: Json, http: httpx.Client) -> None:
     """Checks that Dex knows the marker client, and has therefore read the current configuration.
 
     For a known client with a wrong redirect URI, Dex returns another status than for an unknown client.
     """
     try:
-        response = _begin(settings, config, http, config_marker(config), _LOOPBACK)
+        response = _begin_login(settings, config, http, config_marker(config), _LOOPBACK)
     except httpx.HTTPError as error:
         raise ProviderUnreachable(
-            f"nothing answers at {settings.internal_url} ({type(error).__name__}): start the stack, or set "
-            "OAUTH_INTERNAL_URL to where the front is from here"
+            f"{settings.internal_url} does not respond ({type(error).__name__}): start the stack, or set "
+            "OAUTH_INTERNAL_URL to where the registration proxy is reachable from here"
         ) from error
     if response.status_code not in {_BAD_REQUEST, _NOT_FOUND}:
-        raise ProviderUnreachable(f"{settings.internal_url} answered {response.status_code}: Dex is not ready yet")
+        raise ProviderUnreachable(f"{settings.internal_url} responded {response.status_code}: Dex is not ready yet")
     if response.status_code != _BAD_REQUEST:
         raise VerificationError(f"the running Dex has not read the current file: {_RESTART}")
 
 
-def running_config(settings: DexSettings, config: Json, http: httpx.Client) -> str:
+def verify_running_config(settings: DexSettings, config: Json, http: httpx.Client) -> str:
     """Verifies that Dex runs with the rendered configuration.
 
     Raises:
         VerificationError: It runs with another one.
     """
-    _holds(settings, config, http)
+    _check_config_marker(settings, config, http)
     return "Dex runs with the current file"
 
 
-def served_metadata(settings: DexSettings, source: DexTemplates, http: httpx.Client) -> str:
+def verify_served_metadata(settings: DexSettings, source: DexTemplates, http: httpx.Client) -> str:
     """Verifies that both well-known URLs serve the rendered metadata (RFC 8414 section 3).
 
     Raises:
@@ -95,25 +95,25 @@ def served_metadata(settings: DexSettings, source: DexTemplates, http: httpx.Cli
     for name in ("oauth-authorization-server", "openid-configuration"):
         url = f"{settings.internal_url}/.well-known/{name}"
         if get_json(http, url) != desired:
-            raise VerificationError(f"{url} is not the document of the files: is the front another one's?")
+            raise VerificationError(f"{url} differs from the file: is that another registration proxy?")
     return f"the provider is {settings.server_url}, with PKCE, advertising {' '.join(settings.access.scopes)}"
 
 
-def own_metadata(settings: DexSettings, source: DexTemplates, http: httpx.Client) -> str:
+def verify_dex_metadata(settings: DexSettings, source: DexTemplates, http: httpx.Client) -> str:
     """Verifies that the served metadata agrees with Dex's own, except for what the proxy adds.
 
     Raises:
         VerificationError: A member differs.
         Advisory: Dex itself cannot be reached from here.
     """
-    own = get_json(http, f"http://{settings.upstream}/.well-known/openid-configuration")
-    if own is None:
+    dex_metadata = get_json(http, f"http://{settings.upstream}/.well-known/openid-configuration")
+    if dex_metadata is None:
         raise Advisory(f"Dex's own metadata was not compared: {settings.upstream} is not reachable from here")
     expected = {**metadata(settings, source), "scopes_supported": list(source.metadata.scopes)}
     wrong = [
         name
         for name, value in expected.items()
-        if name not in _PROXY_ONLY_MEMBERS and not _is_stated(value, own.get(name), _UNSAID_CLAIMS)
+        if name not in _PROXY_ONLY_MEMBERS and not _agrees(value, dex_metadata.get(name), _UNADVERTISED_CLAIMS)
     ]
     if wrong:
         raise VerificationError(
@@ -122,13 +122,13 @@ def own_metadata(settings: DexSettings, source: DexTemplates, http: httpx.Client
     return "the served metadata agrees with Dex's own"
 
 
-def _is_stated(value: object, own: object, unsaid: frozenset[str]) -> bool:
-    if isinstance(value, list) and isinstance(own, list):
-        return set(value) - unsaid <= set(own)
-    return value == own
+def _agrees(value: object, dex_value: object, unadvertised: frozenset[str]) -> bool:
+    if isinstance(value, list) and isinstance(dex_value, list):
+        return set(value) - unadvertised <= set(dex_value)
+    return value == dex_value
 
 
-def every_client(settings: DexSettings, config: Json, http: httpx.Client) -> str:
+def verify_public_clients(settings: DexSettings, config: Json, http: httpx.Client) -> str:
     """Verifies that Dex knows each kind of public client with its redirect URIs, and that one may request the resource.
 
     Raises:
@@ -140,20 +140,20 @@ def every_client(settings: DexSettings, config: Json, http: httpx.Client) -> str
     for client in [*public[:1], *tested]:
         for uri in client.get("redirectURIs", [_LOOPBACK]):
             # Dex validates client and redirect URI before it rejects the unsupported parameter, at that redirect URI.
-            response = _begin(settings, config, http, client["id"], uri, request="unsupported")
+            response = _begin_login(settings, config, http, client["id"], uri, request="unsupported")
             if not response.headers.get("location", "").startswith(uri):
                 raise VerificationError(
-                    f"Dex rejects the login of {client['id']} at {uri}: it answers {response.status_code}"
+                    f"Dex rejects the login of {client['id']} at {uri}: it responds {response.status_code}"
                 )
     for client in public[:1]:
         uri = client.get("redirectURIs", [_LOOPBACK])[0]
-        response = _begin(settings, config, http, client["id"], uri)
+        response = _begin_login(settings, config, http, client["id"], uri)
         if response.status_code not in {_OK, *_REDIRECTS} or response.headers.get("location", "").startswith(uri):
-            raise VerificationError(f"Dex lets {client['id']} not ask for {settings.public_url}: {_RESTART}")
-    return f"Dex takes logins of {len(public)} clients, for {settings.public_url}"
+            raise VerificationError(f"Dex does not let {client['id']} request {settings.public_url}: {_RESTART}")
+    return f"Dex accepts logins of {len(public)} clients, for {settings.public_url}"
 
 
-def pkce_is_demanded(settings: DexSettings, config: Json, http: httpx.Client) -> str:
+def verify_pkce_required(settings: DexSettings, config: Json, http: httpx.Client) -> str:
     """Verifies that the proxy rejects authorization requests without PKCE S256 (RFC 7636 section 4.2).
 
     Dex itself accepts such requests.
@@ -165,11 +165,13 @@ def pkce_is_demanded(settings: DexSettings, config: Json, http: httpx.Client) ->
     for name, challenge in (("none", {}), ("plain", {"code_challenge": _CHALLENGE, "code_challenge_method": "plain"})):
         query = {"response_type": "code", "client_id": client, "redirect_uri": _LOOPBACK, **challenge}
         if http.get(f"{settings.internal_url}/auth", params=query).status_code != _BAD_REQUEST:
-            raise VerificationError(f"a login began with PKCE: {name}: the front does not follow its configuration")
+            raise VerificationError(
+                f"a login began with PKCE: {name}: the registration proxy does not follow its configuration"
+            )
     return "every login requires PKCE with S256"
 
 
-def registration(settings: DexSettings, config: Json, http: httpx.Client) -> str:
+def verify_registration(settings: DexSettings, config: Json, http: httpx.Client) -> str:
     """Verifies that registrations are accepted and rejected according to the registration profile. Nothing is stored.
 
     Raises:
@@ -178,23 +180,23 @@ def registration(settings: DexSettings, config: Json, http: httpx.Client) -> str
     profile = settings.access.registration.profile
     vendors = [uris[0] for uris in settings.access.registration.vendors.values() if uris]
     loopback = _BAD_REQUEST if profile == "closed" else _CREATED
-    tries = {
+    expected_by_uri = {
         _LOOPBACK: loopback,
         "https://attacker.example/callback": _BAD_REQUEST,
         **dict.fromkeys(vendors, _CREATED if profile == "open-dev" else _BAD_REQUEST),
     }
     known = {client["id"] for client in config["staticClients"]}
-    for uri, expected in tries.items():
+    for uri, expected in expected_by_uri.items():
         response = http.post(f"{settings.internal_url}/register", json={"redirect_uris": [uri]})
         status = _FORBIDDEN if profile == "closed" else expected
         if response.status_code != status:
-            raise VerificationError(f"registration of {uri} was answered {response.status_code}, not {status}")
+            raise VerificationError(f"registration of {uri} got {response.status_code}, not {status}")
         if status == _CREATED and response.json().get("client_id") not in known:
             raise VerificationError(f"registration of {uri} returned a client that Dex does not know")
     return f"registration follows the profile {profile}"
 
 
-def _begin(
+def _begin_login(
     settings: DexSettings, config: Json, http: httpx.Client, client_id: str, redirect_uri: str, **more: str
 ) -> httpx.Response:
     """Sends the request at which Dex validates client and redirect URI.

@@ -43,7 +43,7 @@ def render(settings: DexSettings, source: DexTemplates, current: Mapping[str, st
         Path relative to the output folder, to content.
 
     Raises:
-        ConfigError: The configuration is inconsistent, for example because nobody could log in.
+        ConfigError: The configuration is inconsistent, for example because no user could log in.
     """
     config = _config(settings, source, read_config(current.get(CONFIG, "")), cost)
     config["staticClients"].append(

@@ -50,7 +50,7 @@ class DexSettings:
         public_url: The resource: the audience of the tokens, and the id of the client that represents it at Dex.
         upstream: Host and port at which the proxy and this process reach Dex itself.
         folder: The output folder; files are written to `dex/config.yaml` and `front/`.
-        sources: The folder with Dex's files beside the access file.
+        sources: The folder with Dex's files next to the access file.
         config: Names of files in `sources` with Dex's own configuration; members of later files replace earlier ones.
         access: The access policy.
         in_container: Whether this process runs in a container (the image sets RUNNING_IN_CONTAINER).
@@ -127,7 +127,7 @@ def _check_urls(settings: DexSettings) -> None:
             raise ConfigError(f"{name}={url}: with Dex, use only letters, digits and . _ ~ - : @ /")
     if urlsplit(settings.server_url).path:
         raise ConfigError(
-            f"OAUTH_SERVER_URL={settings.server_url}: the front serves Dex at the root of its own origin: "
+            f"OAUTH_SERVER_URL={settings.server_url}: the registration proxy serves Dex at the root of its own origin: "
             "write the issuer without a path and without a trailing slash"
         )
-    check_internal_url(settings, "the front is from here, such as http://front:5556")
+    check_internal_url(settings, "the registration proxy is reachable from here, such as http://front:5556")

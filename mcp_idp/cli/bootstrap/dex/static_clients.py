@@ -102,7 +102,7 @@ def _any_port(uri: str) -> bool:
 def resource_client(access: AccessPolicy, resource: str, secret: str, trusted: list[str]) -> Json:
     """Returns the client that represents the resource, so that it can be an audience.
 
-    It is confidential and has no redirect URIs: nobody logs in with it, and its secret is never used.
+    It is confidential and has no redirect URIs: no user logs in with it, and its secret is never used.
 
     Args:
         access: The access policy.

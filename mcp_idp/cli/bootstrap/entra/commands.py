@@ -20,12 +20,12 @@ def _render(_: BootstrapOptions, environ: Mapping[str, str]) -> int:
     settings = EntraSettings.load(environ)
     desired = proxy_files(settings)
     current = read_files(settings.folder, tuple(desired), FOLDER)
-    say = line_printer(sys.stdout)
+    print_line = line_printer(sys.stdout)
     lines = list(diff_lines(desired, current))
     write_files(settings.folder, desired, current, FOLDER)
     for line in lines:
-        say(line)
-    say(f"{count_noun(len(lines), 'change')} in {settings.folder / 'front'}" if lines else "no changes")
+        print_line(line)
+    print_line(f"{count_noun(len(lines), 'change')} in {settings.folder / 'front'}" if lines else "no changes")
     return 0
 
 

@@ -103,10 +103,10 @@ def _check_proxy(settings: EntraSettings, resource: str) -> None:
     parts = urlsplit(settings.proxy_url)
     if not _SAFE_URL.fullmatch(settings.proxy_url) or parts.path:
         raise ConfigError(
-            f"OAUTH_SERVER_URL={settings.proxy_url}: write the front's own origin, such as https://login.example.com"
+            f"OAUTH_SERVER_URL={settings.proxy_url}: write the origin of the registration proxy, such as https://login.example.com"
         )
     if settings.access.registration.profile not in _PROFILES:
-        raise ConfigError(f"registration.profile: the front supports {', '.join(_PROFILES)} only")
+        raise ConfigError(f"registration.profile: the registration proxy supports {', '.join(_PROFILES)} only")
     for name, url in (("OAUTH_SERVER_URL", settings.proxy_url), ("MCP_PUBLIC_URL", resource)):
         if is_loopback(urlsplit(url).hostname or ""):
             continue

@@ -165,8 +165,8 @@ def verify_account(settings: KeycloakSettings, name: str, secret: str, log: Call
         ProviderUnreachable: Keycloak does not respond.
     """
     account, client_id = ACCOUNTS[name], account_id(settings.realm, name)
-    own = replace(settings, admin_realm=ADMIN_REALM, admin_client_id=client_id, admin_client_secret=secret)
-    session, outside = AdminClient(own, log), AdminClient(own, log, realm=ADMIN_REALM)
+    account_settings = replace(settings, admin_realm=ADMIN_REALM, admin_client_id=client_id, admin_client_secret=secret)
+    session, outside = AdminClient(account_settings, log), AdminClient(account_settings, log, realm=ADMIN_REALM)
     try:
         session.log_in(0)
         for path in (*account.reads, *(_USER_PATHS if account.user_roles and _manages_users(settings.access) else ())):
@@ -197,7 +197,7 @@ def _manages_users(access: AccessPolicy) -> bool:
 
 
 def _is_permitted(request: Callable[[], None]) -> bool:
-    """Sends a request and checks whether authorization let it pass.
+    """Sends a request and checks whether it was authorized.
 
     A request that fails for another reason than missing rights, such as an invalid body, counts as permitted.
     """

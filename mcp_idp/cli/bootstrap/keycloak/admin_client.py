@@ -44,7 +44,7 @@ def connection_error(settings: KeycloakSettings, error: KeycloakConnectionError)
             "SSL_CERT_FILE and REQUESTS_CA_BUNDLE; if Keycloak uses plain http, write http:// in OAUTH_INTERNAL_URL"
         )
     return ProviderUnreachable(
-        f"nothing answers at {base}: start Keycloak (docker compose up keycloak), or set OAUTH_INTERNAL_URL to "
+        f"{base} does not respond: start Keycloak (docker compose up keycloak), or set OAUTH_INTERNAL_URL to "
         "where this process reaches it"
     )
 
@@ -194,7 +194,7 @@ class AdminClient:
                 )
             if (error.response_code or _SERVER_ERROR) >= _SERVER_ERROR:
                 return ProviderUnreachable(
-                    f"{self._settings.admin_base} answers {error.response_code}, not as Keycloak does"
+                    f"{self._settings.admin_base} responds {error.response_code}, not as Keycloak does"
                 )
             raise auth_error(self._settings) from error
         return None
@@ -319,6 +319,6 @@ class AdminClient:
         if response.status_code == _FORBIDDEN:
             raise PermissionDenied(missing_roles_message(self._settings, self._realm, method, path))
         raise ProviderRequestError(
-            f"Keycloak refused {method} {'/'.join(path)}: {response.status_code} {error_message(response)}",
+            f"Keycloak rejected {method} {'/'.join(path)}: {response.status_code} {error_message(response)}",
             response.status_code,
         )

@@ -45,7 +45,7 @@ _DRIFTED = 1
 
 def _apply(options: BootstrapOptions, environ: Mapping[str, str]) -> int:
     settings = KeycloakSettings.load(environ, "apply")
-    run_apply(settings, wait=options.wait, try_registration=options.prove, log=line_printer(sys.stdout))
+    run_apply(settings, wait=options.wait, try_registration=options.verify, log=line_printer(sys.stdout))
     return 0
 
 
@@ -58,9 +58,9 @@ def _plan(options: BootstrapOptions, environ: Mapping[str, str]) -> int:
     if options.json:
         print_json({"realm": settings.realm, "changes": change_json(changes)}, sys.stdout)
         return 0
-    say = line_printer(sys.stdout)
+    print_line = line_printer(sys.stdout)
     for line in plan_lines(settings, changes):
-        say(line)
+        print_line(line)
     return 0
 
 
@@ -71,17 +71,19 @@ def _check(options: BootstrapOptions, environ: Mapping[str, str]) -> int:
     if options.json:
         print_json({"realm": settings.realm, **findings.json()}, sys.stdout)
     else:
-        say = line_printer(sys.stdout)
+        print_line = line_printer(sys.stdout)
         for line in findings.lines():
-            say(line)
+            print_line(line)
     return 0 if findings.clean else _DRIFTED
 
 
 def _prune(options: BootstrapOptions, environ: Mapping[str, str]) -> int:
     settings = KeycloakSettings.load(environ, "apply" if options.delete else "check")
-    say = line_printer(sys.stdout)
+    print_line = line_printer(sys.stdout)
     rule = StalenessRule(time.time(), options.older_than, unused=options.unused)
-    say(f"looking for clients that registered themselves, {describe_rule(options.older_than, unused=options.unused)}")
+    print_line(
+        f"looking for clients that registered themselves, {describe_rule(options.older_than, unused=options.unused)}"
+    )
     with waiting("reading clients and events") as log:
         session = AdminClient(settings, log)
         session.log_in(options.wait)
@@ -89,14 +91,16 @@ def _prune(options: BootstrapOptions, environ: Mapping[str, str]) -> int:
         clients = list(self_registered(session))
         found = list(stale_clients(session, clients, rule))
     for stale in found:
-        say(f"- {stale.text}")
+        print_line(f"- {stale.text}")
     of_all = f"of {len(clients)} that registered themselves"
     if not options.delete:
-        say(f"{len(found)} stale {of_all}" + ("; nothing was removed: add --delete to remove them" if found else ""))
+        print_line(
+            f"{len(found)} stale {of_all}" + ("; nothing was removed: add --delete to remove them" if found else "")
+        )
         return 0
     removed = sum(remove(session, stale) for stale in found)
     busy = len(found) - removed
-    say(
+    print_line(
         f"{removed} removed {of_all}, {len(clients) - removed} kept"
         + (f"; {busy} of them were used for a login just now" if busy else "")
     )
@@ -105,19 +109,19 @@ def _prune(options: BootstrapOptions, environ: Mapping[str, str]) -> int:
 
 def _token(options: BootstrapOptions, environ: Mapping[str, str]) -> int:
     settings = KeycloakSettings.load(environ, "apply")
-    say = line_printer(sys.stderr)
-    session = AdminClient(settings, say)
+    print_line = line_printer(sys.stderr)
+    session = AdminClient(settings, print_line)
     session.log_in(options.wait)
     profile = settings.access.registration.profile
     # Standard output carries the token alone, so that it can be redirected to a file or a pipe without being displayed.
     print(create_initial_access_token(session, profile, uses=options.uses, seconds=options.expires))
     count = count_noun(options.uses, "client")
-    say(f"The token above registers {count} within {options.expires} seconds and is shown only once.")
-    say(f"Send it as `Authorization: Bearer` to {settings.server_url}/clients-registrations/openid-connect")
+    print_line(f"The token above registers {count} within {options.expires} seconds and is shown only once.")
+    print_line(f"Send it as `Authorization: Bearer` to {settings.server_url}/clients-registrations/openid-connect")
     return 0
 
 
-def _hand_over(options: BootstrapOptions, environ: Mapping[str, str]) -> int:
+def _replace_admin(options: BootstrapOptions, environ: Mapping[str, str]) -> int:
     settings = KeycloakSettings.load(environ)
     replace_bootstrap_admin(settings, wait=options.wait, log=line_printer(sys.stdout))
     return 0
@@ -134,10 +138,10 @@ def _probe(options: BootstrapOptions, environ: Mapping[str, str]) -> int:
         found = [{"id": outcome.id, "open": outcome.open, "observed": outcome.observed} for outcome in outcomes]
         print_json({"realm": settings.realm, "issuer": settings.server_url, "cases": found}, sys.stdout)
     else:
-        say = line_printer(sys.stdout)
-        for trial in outcomes:
-            word, state = ("weakness", "open") if trial.open else ("verified", "closed")
-            say(f"{word}: {trial.id} {state}: {printable(trial.observed)}")
+        print_line = line_printer(sys.stdout)
+        for case in outcomes:
+            label, state = ("weakness", "open") if case.open else ("verified", "closed")
+            print_line(f"{label}: {case.id} {state}: {printable(case.observed)}")
     return _DRIFTED if any(outcome.open for outcome in outcomes) else 0
 
 
@@ -147,6 +151,6 @@ COMMANDS: Mapping[str, Command] = {
     "check": _check,
     "prune": _prune,
     "token": _token,
-    "hand-over": _hand_over,
+    "replace-admin": _replace_admin,
     "probe": _probe,
 }

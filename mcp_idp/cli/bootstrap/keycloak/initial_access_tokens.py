@@ -33,5 +33,5 @@ def create_initial_access_token(session: AdminClient, profile: RegistrationProfi
             f"registration.profile: {profile} does not allow registration, even with a token: "
             "write initial-access-token and run apply"
         )
-    answer = session.create(("clients-initial-access",), {"count": uses, "expiration": seconds})
-    return str(answer["token"])
+    response = session.create(("clients-initial-access",), {"count": uses, "expiration": seconds})
+    return str(response["token"])

@@ -148,8 +148,8 @@ def plan(desired: DesiredState, actual: CurrentState) -> list[Change]:
         *message_removals(desired.realm_file.messages, actual),
         *forget_changes(actual.realm, desired.managed_state),
     ]
-    shut = list(close_registration(policies, actual)) if rules else []
-    return [*shut, *rules, *enable_changes(actual), *open_registration(policies, actual, shut=bool(shut))]
+    closing = list(close_registration(policies, actual)) if rules else []
+    return [*closing, *rules, *enable_changes(actual), *open_registration(policies, actual, closed=bool(closing))]
 
 
 def full_plan(desired: DesiredState, actual: CurrentState) -> list[Change]:

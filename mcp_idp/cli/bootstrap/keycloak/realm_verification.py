@@ -1,4 +1,4 @@
-"""Verifications specific to Keycloak: example tokens, registration endpoints and a trial registration.
+"""Verifications specific to Keycloak: example tokens, registration endpoints and a test registration.
 
 A verification returns one line that states the result, or raises `VerificationError` or `Advisory`.
 """
@@ -30,7 +30,7 @@ _PAIRWISE = "oidc-sha256-pairwise-sub-mapper"
 DISABLE_PAIRWISE_OPTION = "KC_SPI_PROTOCOL_MAPPER__OIDC_SHA256_PAIRWISE_SUB_MAPPER__ENABLED=false"
 
 
-def provider_metadata(settings: KeycloakSettings, http: httpx.Client) -> str:
+def verify_provider_metadata(settings: KeycloakSettings, http: httpx.Client) -> str:
     """Verifies that the provider's metadata has our issuer, PKCE and our scopes (RFC 8414 sections 2 and 3.3).
 
     Args:
@@ -89,7 +89,7 @@ def verify_cimd_announced(settings: KeycloakSettings, http: httpx.Client, member
     )
 
 
-def example_tokens(settings: KeycloakSettings, session: AdminClient) -> str:
+def verify_example_tokens(settings: KeycloakSettings, session: AdminClient) -> str:
     """Verifies the tokens that the demo users would get: the scopes of their roles, and the audience only with a scope.
 
     Keycloak generates an example token for each; no user logs in and nothing is written.
@@ -110,12 +110,14 @@ def example_tokens(settings: KeycloakSettings, session: AdminClient) -> str:
         raise Advisory("no example token: it requires a client and a demo user in the access file")
     client_id = next(iter(access.clients))
     for user in access.demo_users:
-        token = example_token(session, client_id, user, tuple(access.scopes))
+        token = generate_example_token(session, client_id, user, tuple(access.scopes))
         _validate_token(settings, user, token)
     return f"{', '.join(access.demo_users)} would each get the scopes of their roles, for {settings.public_url}"
 
 
-def example_token(session: AdminClient, client_id: str, username: str, scopes: tuple[str, ...]) -> dict[str, Any]:
+def generate_example_token(
+    session: AdminClient, client_id: str, username: str, scopes: tuple[str, ...]
+) -> dict[str, Any]:
     """Has Keycloak generate an example access token.
 
     Args:
@@ -141,23 +143,23 @@ def example_token(session: AdminClient, client_id: str, username: str, scopes: t
 def _validate_token(settings: KeycloakSettings, user: str, token: dict[str, Any]) -> None:
     access = settings.access
     roles = access.roles_of_demo_user(access.demo_users[user])
-    due = access.scopes_granted_by(frozenset(roles))
+    granted = access.scopes_granted_by(frozenset(roles))
     got = frozenset(str(token.get("scope", "")).split()) & set(access.scopes)
-    if got != due:
-        raise VerificationError(f"{user} would get the scopes {sorted(got)}; the access file grants {sorted(due)}")
+    if got != granted:
+        raise VerificationError(f"{user} would get the scopes {sorted(got)}; the access file grants {sorted(granted)}")
     audience = token.get("aud")
-    if audience != (settings.public_url if due else None):
+    if audience != (settings.public_url if granted else None):
         raise VerificationError(
             f"the token of {user} would be for {audience}, and must be for {settings.public_url} alone"
         )
     granting_roles = sorted(set(roles) & set(access.scopes[access.base_scope].roles))  # every role that grants a scope
-    if due and sorted(token.get(access.roles_claim, [])) != granting_roles:
+    if granted and sorted(token.get(access.roles_claim, [])) != granting_roles:
         raise VerificationError(
             f"{access.roles_claim} of {user} would be {token.get(access.roles_claim)}, not {granting_roles}"
         )
 
 
-def own_registration_is_off(settings: KeycloakSettings, http: httpx.Client) -> str:
+def verify_native_endpoints_disabled(settings: KeycloakSettings, http: httpx.Client) -> str:
     """Verifies that the standard registration endpoint (RFC 7591) is the only one that is enabled.
 
     Args:
@@ -171,11 +173,11 @@ def own_registration_is_off(settings: KeycloakSettings, http: httpx.Client) -> s
         Advisory: another registration endpoint is enabled. The admin API cannot disable it, only a server option can.
         ProviderUnreachable: Keycloak does not respond.
     """
-    here = enabled_native_endpoints(settings, http)
-    if here:
+    enabled = enabled_native_endpoints(settings, http)
+    if enabled:
         raise Advisory(
-            f"Keycloak also lets anybody register clients of its own kinds ({', '.join(here)}); apply cannot "
-            f"change this: start Keycloak with {disable_options(here)}"
+            f"Keycloak also accepts registrations in its own formats ({', '.join(enabled)}); apply cannot "
+            f"change this: start Keycloak with {disable_options(enabled)}"
         )
     return "no registration endpoint but the standard one"
 
@@ -198,7 +200,7 @@ def enabled_native_endpoints(settings: KeycloakSettings, http: httpx.Client) -> 
             kind: http.get(f"{_registration(settings)}/{kind}/-").status_code for kind in NATIVE_REGISTRATION_ENDPOINTS
         }
     except httpx.TransportError as error:
-        raise ProviderUnreachable(f"nothing answers at {settings.internal_url}") from error
+        raise ProviderUnreachable(f"{settings.internal_url} does not respond") from error
     return [kind for kind, status in statuses.items() if status != _NOT_FOUND]
 
 
@@ -224,8 +226,8 @@ def allows_pairwise_subjects(session: AdminClient) -> bool:
     return any(_PAIRWISE in (member.get("options") or []) for member in members)
 
 
-def trial_registration(settings: KeycloakSettings, http: httpx.Client) -> str:
-    """Verifies anonymous registration with two trial registrations.
+def verify_registration(settings: KeycloakSettings, http: httpx.Client) -> str:
+    """Verifies anonymous registration with two test registrations.
 
     A client with a loopback redirect URI must be accepted or rejected as the registration profile says; one with a
     third-party redirect URI must always be rejected. This is the only verification that writes. It deletes what it
@@ -239,35 +241,39 @@ def trial_registration(settings: KeycloakSettings, http: httpx.Client) -> str:
         One line that states what was verified.
 
     Raises:
-        VerificationError: Keycloak decided otherwise, or the trial client could not be deleted.
+        VerificationError: Keycloak decided otherwise, or the test client could not be deleted.
     """
     url = f"{_registration(settings)}/openid-connect"
-    foreign = http.post(url, json=_outcome("https://client.example/callback"))
-    if not _ERROR <= foreign.status_code < _SERVER_ERROR:
-        _remove(http, url, foreign)
-        raise VerificationError(f"a client that redirects to client.example could register: {foreign.status_code}")
-    own = http.post(url, json=_outcome("http://127.0.0.1:33333/callback"))
+    third_party = http.post(url, json=_test_client("https://client.example/callback"))
+    if not _ERROR <= third_party.status_code < _SERVER_ERROR:
+        _remove(http, url, third_party)
+        raise VerificationError(f"a client that redirects to client.example could register: {third_party.status_code}")
+    loopback = http.post(url, json=_test_client("http://127.0.0.1:33333/callback"))
     profile = settings.access.registration.profile
     if not PROFILES[profile].anonymous:
-        if own.status_code == _CREATED:
-            _remove(http, url, own)
+        if loopback.status_code == _CREATED:
+            _remove(http, url, loopback)
             raise VerificationError(
                 f"a client could register without a token, although the registration profile is {profile}"
             )
         return f"registration requires a token ({profile})"
-    if own.status_code != _CREATED:
-        raise VerificationError(f"a client on this machine could not register: {own.status_code} {own.text[:200]}")
-    _remove(http, url, own)
-    return f"a client on this machine could register and was removed; a foreign one was rejected ({profile})"
+    if loopback.status_code != _CREATED:
+        raise VerificationError(
+            f"a client on this machine could not register: {loopback.status_code} {loopback.text[:200]}"
+        )
+    _remove(http, url, loopback)
+    return (
+        f"a client with a loopback redirect URI could register and was removed; one elsewhere was rejected ({profile})"
+    )
 
 
 def _registration(settings: KeycloakSettings) -> str:
     return f"{settings.internal_url}/clients-registrations"
 
 
-def _outcome(redirect_uri: str) -> dict[str, object]:
+def _test_client(redirect_uri: str) -> dict[str, object]:
     return {
-        "client_name": "trial of the bootstrap",
+        "client_name": "test of the bootstrap",
         "redirect_uris": [redirect_uri],
         "grant_types": ["authorization_code", "refresh_token"],
         "token_endpoint_auth_method": "none",
@@ -275,7 +281,7 @@ def _outcome(redirect_uri: str) -> dict[str, object]:
 
 
 def _remove(http: httpx.Client, url: str, registered: httpx.Response) -> None:
-    """Deletes a trial client with its registration access token.
+    """Deletes a test client with its registration access token.
 
     It uses the URL that this process reaches; `registration_client_uri` in the response may be the public one.
     """

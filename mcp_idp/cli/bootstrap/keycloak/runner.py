@@ -15,11 +15,11 @@ from mcp_idp.cli.bootstrap.keycloak.credential_loading import public_key_set, se
 from mcp_idp.cli.bootstrap.keycloak.desired import DesiredState
 from mcp_idp.cli.bootstrap.keycloak.planner import apply, full_plan, read_state, require_writable
 from mcp_idp.cli.bootstrap.keycloak.realm_verification import (
-    example_tokens,
-    own_registration_is_off,
-    provider_metadata,
-    trial_registration,
     verify_cimd_announced,
+    verify_example_tokens,
+    verify_native_endpoints_disabled,
+    verify_provider_metadata,
+    verify_registration,
 )
 from mcp_idp.cli.bootstrap.keycloak.resources.client_policies import ANNOUNCED
 from mcp_idp.cli.bootstrap.output import change_lines, count_line, count_noun, line_printer
@@ -27,7 +27,7 @@ from mcp_idp.cli.bootstrap.secret_file import get_or_create_secret, read_secret
 from mcp_idp.cli.bootstrap.verification import (
     create_client,
     run_verifications,
-    server_metadata,
+    verify_server_metadata,
 )
 from mcp_idp.cli.common.launcher import as_launched
 
@@ -61,7 +61,7 @@ def run_apply(
     Args:
         settings: settings of the run.
         wait: how long to wait for a provider that is still starting, in seconds.
-        try_registration: whether to verify with a trial registration even if nothing changed. The trial client is
+        try_registration: whether to verify with a test registration even if nothing changed. The test client is
             removed at once.
         log: receives each output line.
 
@@ -77,7 +77,7 @@ def run_apply(
     session.log_in(wait)
     with create_client() as http:
         _require_cimd_announced(settings, http)
-        desired = _desired(settings, keep=True)
+        desired = _desired(settings, create_missing=True)
 
         def on_change(change: Change) -> None:
             for line in change_lines(change):
@@ -86,14 +86,14 @@ def run_apply(
         changes = apply(session, desired, on_change, log)
         log(count_noun(changes, "change") if changes else "no changes")
         verifications = [
-            partial(provider_metadata, settings, http),
-            partial(example_tokens, settings, session),
-            partial(own_registration_is_off, settings, http),
+            partial(verify_provider_metadata, settings, http),
+            partial(verify_example_tokens, settings, session),
+            partial(verify_native_endpoints_disabled, settings, http),
             partial(verify_cimd_announced, settings, http, ANNOUNCED),
-            partial(server_metadata, settings, http),
+            partial(verify_server_metadata, settings, http),
         ]
         if changes or try_registration:
-            verifications.append(partial(trial_registration, settings, http))
+            verifications.append(partial(verify_registration, settings, http))
         run_verifications(verifications, log)
     for line in _summary(settings):
         log(line)
@@ -116,15 +116,17 @@ def load_states(
     Raises:
         BootstrapError: a state cannot be read; the text says what to change.
     """
-    desired = _desired(settings, keep=False)
+    desired = _desired(settings, create_missing=False)
     session = AdminClient(settings, log)
     session.log_in(wait)
     return session, desired, read_state(session, desired)
 
 
-def _desired(settings: KeycloakSettings, *, keep: bool) -> DesiredState:
-    service_clients = service_client_credentials(settings.access, settings.service_client_secrets, create_missing=keep)
-    return DesiredState.load(settings, _server_credentials(settings, keep=keep), service_clients)
+def _desired(settings: KeycloakSettings, *, create_missing: bool) -> DesiredState:
+    service_clients = service_client_credentials(
+        settings.access, settings.service_client_secrets, create_missing=create_missing
+    )
+    return DesiredState.load(settings, _server_credentials(settings, create_missing=create_missing), service_clients)
 
 
 def compute_plan(settings: KeycloakSettings, *, wait: int, log: Callable[[str], None]) -> list[Change]:
@@ -198,16 +200,16 @@ def _summary(settings: KeycloakSettings) -> Iterator[str]:
     yield f"Next:          {as_launched('mcp-idp login')}{'' if usual else f' {settings.public_url}'}"
 
 
-def _server_credentials(settings: KeycloakSettings, *, keep: bool) -> ClientAuthentication:
+def _server_credentials(settings: KeycloakSettings, *, create_missing: bool) -> ClientAuthentication:
     """Builds the credentials of the MCP server's own client.
 
     Args:
         settings: settings of the run; they name the secret file or hold the key.
-        keep: create the secret file if it is missing. Otherwise a missing secret is replaced by a random value that is
-            not stored: it differs from the provider's, as a created secret would.
+        create_missing: create the secret file if it is missing. Otherwise a missing secret is replaced by a random
+            value that is not stored: it differs from the provider's, as a created secret would.
 
     Raises:
-        ConfigError: the secret file cannot be read or, with `keep`, written.
+        ConfigError: the secret file cannot be read or, with `create_missing`, written.
     """
     if settings.client_key is not None:
         return ClientAuthentication(keys=public_key_set(settings.client_key), algorithm=settings.client_key.algorithm)
@@ -217,5 +219,5 @@ def _server_credentials(settings: KeycloakSettings, *, keep: bool) -> ClientAuth
     if file is None:
         return ClientAuthentication()
     return ClientAuthentication(
-        secret=get_or_create_secret(file) if keep else read_secret(file) or secrets.token_urlsafe()
+        secret=get_or_create_secret(file) if create_missing else read_secret(file) or secrets.token_urlsafe()
     )

@@ -128,8 +128,8 @@ def _read(env: EnvReader, account: str | None) -> KeycloakSettings:
     source = access_file(env)
     access = load_access(source)
     accounts = env.get_str("KEYCLOAK_ACCOUNTS")
-    handed_over = read_secret(account_file(Path(accounts), account)) if accounts and account else None
-    if handed_over and account:
+    account_secret = read_secret(account_file(Path(accounts), account)) if accounts and account else None
+    if account_secret and account:
         admin = {"admin_client_id": account_id(server_url.rpartition("/realms/")[2], account)}
     else:
         admin = {
@@ -141,7 +141,7 @@ def _read(env: EnvReader, account: str | None) -> KeycloakSettings:
         internal_url=env.get_url("OAUTH_INTERNAL_URL") or server_url,
         public_url=public_url(env),
         **admin,
-        admin_client_secret=handed_over or _admin_secret(env),
+        admin_client_secret=account_secret or _admin_secret(env),
         client_secret_file=Path(secret_file) if secret_file else None,
         client_signs=_uses_private_key_jwt(env),
         client_key=_client_key(env),

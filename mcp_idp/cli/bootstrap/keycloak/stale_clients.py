@@ -1,4 +1,4 @@
-"""Finds and removes dynamically registered clients that nobody uses.
+"""Finds and removes unused dynamically registered clients.
 
 Keycloak stores no creation time for a client, but its events have one: an event when a client registers and one when it
 exchanges an authorization code. Events are kept for `eventsExpiration` (realm.yaml). A client without a registration

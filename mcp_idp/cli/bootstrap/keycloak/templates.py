@@ -14,7 +14,7 @@ from mcp_idp.util import strict_yaml
 if TYPE_CHECKING:
     from pathlib import Path
 
-_PATTERNS_WORD = "REDIRECT_PATTERNS"
+_PATTERNS_PLACEHOLDER = "REDIRECT_PATTERNS"
 
 
 class _File(BaseModel):
@@ -100,7 +100,7 @@ class ClientPoliciesFile(_File):
             for executor in profile["executors"]:
                 configuration = executor["configuration"]
                 for name, value in configuration.items():
-                    if value == _PATTERNS_WORD:
+                    if value == _PATTERNS_PLACEHOLDER:
                         configuration[name] = patterns
         return profiles
 

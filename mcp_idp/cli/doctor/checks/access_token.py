@@ -50,7 +50,7 @@ async def check_token(case: CheckContext) -> list[Finding]:
         )
         found.append(NO_SUBJECT.finding("the token has no sub", fix))
     if not found:
-        found += await _at_the_server(case)
+        found += await _check_server_response(case)
     return found
 
 
@@ -70,8 +70,8 @@ def _rejection(case: CheckContext, failure: RuleFailure) -> Finding:
 
 def _other_audience(failure: RuleFailure) -> dict[str, str]:
     """Returns the setting for a provider that writes its own identifier of the resource into `aud`."""
-    own = [name for name in string_list(failure.raw) if name.startswith("api://")]
-    return {"JWT_AUDIENCE": own[0]} if own else {}
+    identifiers = [name for name in string_list(failure.raw) if name.startswith("api://")]
+    return {"JWT_AUDIENCE": identifiers[0]} if identifiers else {}
 
 
 def _scope(evaluation: TokenEvaluation) -> list[Finding]:
@@ -84,7 +84,7 @@ def _scope(evaluation: TokenEvaluation) -> list[Finding]:
     return [NO_SCOPE.finding(evaluation.missing_scope, fix)]
 
 
-async def _at_the_server(case: CheckContext) -> list[Finding]:
+async def _check_server_response(case: CheckContext) -> list[Finding]:
     body, headers = discover_request()
     headers = {**headers, "authorization": f"Bearer {case.token}"}
     reply = await case.http.send("POST", case.url, headers=headers, json=body)
@@ -92,14 +92,14 @@ async def _at_the_server(case: CheckContext) -> list[Finding]:
         return []
     message = text(reply.document, "error_description") or reply.header("www-authenticate")
     fix = "its log has the reason; compare its settings with those that validated the token here"
-    return [SERVER_DISAGREES.finding(f"it answers {reply} {message[:300]}".strip(), fix)]
+    return [SERVER_DISAGREES.finding(f"it responds {reply} {message[:300]}".strip(), fix)]
 
 
-def _handed_over(case: CheckContext) -> str:
+def _token_skip_reason(case: CheckContext) -> str:
     return with_login(case) or ("" if case.evaluate is not None else "only with --token - or --login")
 
 
-def _skip_reason(case: CheckContext) -> str:
+def _login_skip_reason(case: CheckContext) -> str:
     return with_login(case) or ("" if case.failure is not None or case.token else "only with --login")
 
 
@@ -108,7 +108,7 @@ CHECKS = (
         name="login",
         question="Does a login yield a token? (--login)",
         run=check_login,
-        skip_reason=_skip_reason,
+        skip_reason=_login_skip_reason,
         depends_on=("reach",),
         kinds=(NO_LOGIN,),
     ),
@@ -117,7 +117,7 @@ CHECKS = (
         question="Does the server accept this token, and if not, which rule rejects it? (--token -, --login)",
         run=check_token,
         depends_on=("encryption", "provider"),
-        skip_reason=_handed_over,
+        skip_reason=_token_skip_reason,
         kinds=(
             *dict.fromkeys(kind for kind, _ in FIX_BY_REASON.values()),
             NOT_EVALUATED,

@@ -104,10 +104,10 @@ TYPE = Rule(
     source="RFC 8725 section 3.11; RFC 9068 section 2.1",
 )
 NO_USER = Rule(
-    name="token_without_person",
+    name="token_without_user",
     severity=Severity.ERROR,
     title="the token belongs to a client, not to a user",
-    why="if anybody may register a client, anybody can get such a token without a login",
+    why="if anyone may register a client, anyone can get such a token without a login",
     source="RFC 9068 section 5; MCP extension OAuth client credentials",
 )
 SENDER = Rule(
@@ -120,7 +120,7 @@ SENDER = Rule(
 INACTIVE = Rule(
     name="token_inactive",
     severity=Severity.ERROR,
-    title="the provider says that the token is not active",
+    title="the provider reports that the token is not active",
     why="it was revoked, or the provider does not disclose it to this client",
     source="RFC 7662 section 2.2",
 )
@@ -148,7 +148,7 @@ NO_SCOPE = Rule(
     name="token_scope",
     severity=Severity.ERROR,
     title="the token lacks the scope that every request needs",
-    why="the server answers 403 to all of them",
+    why="the server responds 403 to all of them",
     source="RFC 6750 section 3.1",
     reports=("keycloak/keycloak#43654", "laravel/mcp#258"),
 )

@@ -29,7 +29,7 @@ HIDDEN_ENDPOINT = Rule(
     reports=("microcks/microcks#943", "NikiforovAll/keycloak-authorization-services-dotnet#144"),
 )
 CLEAR_ENDPOINT = Rule(
-    name="clear_endpoint",
+    name="cleartext_endpoint",
     severity=Severity.ERROR,
     title="an endpoint of the provider uses http and is not on this machine",
     why="codes, passwords and tokens are sent there",
@@ -108,7 +108,7 @@ async def pkce(case: CheckContext) -> list[Finding]:
 
 
 async def known_scopes(case: CheckContext) -> list[Finding]:
-    """Checks that the provider lists the scopes that the server asks for."""
+    """Checks that the provider lists the scopes that the server requests."""
     unknown = sorted({*case.scopes, *texts(case.resource.get("scopes_supported"))} - _supported(case))
     if not unknown:
         return []

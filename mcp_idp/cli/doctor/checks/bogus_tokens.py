@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from mcp_idp.cli.doctor.context import CheckContext
 
 ACCEPTS_ANY_TOKEN = Rule(
-    name="takes_anything",
+    name="accepts_any_token",
     severity=Severity.ERROR,
     title="the server accepts a made-up token",
     why="every request with any token is accepted",
     source="MCP authorization 2026-07-28, Token Handling",
 )
 PROVIDER_UNREACHABLE_FROM_SERVER = Rule(
-    name="cannot_ask",
+    name="provider_unreachable_from_server",
     severity=Severity.ERROR,
     title="the server cannot reach its provider",
     why="without keys it cannot validate tokens: every login ends with 503",
@@ -31,7 +31,7 @@ PROVIDER_UNREACHABLE_FROM_SERVER = Rule(
 NO_NEW_LOGIN = Rule(
     name="no_new_login",
     severity=Severity.WARNING,
-    title="an invalid token is not answered with 401 and a challenge",
+    title="the response to an invalid token is not 401 with a challenge",
     why="when a token expires during a session, clients log in again only after 401 with invalid_token",
     source="RFC 6750 section 3.1; MCP authorization 2026-07-28, Token Handling",
     reports=("cursor/cursor#3722", "punkpeye/fastmcp#227", "Softeria/ms-365-mcp-server#406"),
@@ -55,28 +55,30 @@ async def check_bogus_token(case: CheckContext) -> list[Finding]:
     """Sends a token that nobody issued."""
     case.bogus_token_response = reply = await _call(case, case.url, authorization=f"Bearer {bogus_token()}")
     if reply.fault is not None:
-        return [NO_NEW_LOGIN.finding(f"no answer: {reply}", "answer 401 with a challenge")]
+        return [NO_NEW_LOGIN.finding(f"no response: {reply}", "respond 401 with a challenge")]
     if 200 <= reply.status < 300:  # noqa: PLR2004 - success
-        return [ACCEPTS_ANY_TOKEN.finding(f"it answers {reply.status}", "verify signature, issuer, audience and times")]
-    if reply.status == 503:  # noqa: PLR2004 - Service Unavailable, see `reaches_provider`
+        return [
+            ACCEPTS_ANY_TOKEN.finding(f"it responds {reply.status}", "verify signature, issuer, audience and times")
+        ]
+    if reply.status == 503:  # noqa: PLR2004 - Service Unavailable, see `check_server_reaches_provider`
         return []
     challenge = read_challenge(reply.header("www-authenticate"))
     if reply.status != 401 or challenge is None or challenge.parameters.get("error") != "invalid_token":  # noqa: PLR2004 - Unauthorized
         header = reply.header("www-authenticate") or "no WWW-Authenticate"
-        fix = 'answer 401 with WWW-Authenticate: Bearer error="invalid_token", resource_metadata="…"'
-        return [NO_NEW_LOGIN.finding(f"it answers {reply.status}, {header}", fix)]
+        fix = 'respond 401 with WWW-Authenticate: Bearer error="invalid_token", resource_metadata="…"'
+        return [NO_NEW_LOGIN.finding(f"it responds {reply.status}, {header}", fix)]
     return []
 
 
-async def reaches_provider(case: CheckContext) -> list[Finding]:
+async def check_server_reaches_provider(case: CheckContext) -> list[Finding]:
     """Checks, by the response to that token, that the server can reach its provider."""
     if case.bogus_token_response is None or case.bogus_token_response.status != 503:  # noqa: PLR2004 - Service Unavailable
         return []
     fix = (
-        "its log says which URL it tries. In a container localhost is the container: set OAUTH_INTERNAL_URL to the "
-        "URL at which the server reaches the provider, such as http://keycloak:8080/realms/mcp"
+        "its log names the URL that it requests. In a container localhost is the container: set OAUTH_INTERNAL_URL to "
+        "the URL at which the server reaches the provider, such as http://keycloak:8080/realms/mcp"
     )
-    return [PROVIDER_UNREACHABLE_FROM_SERVER.finding("it answers 503 to any token", fix)]
+    return [PROVIDER_UNREACHABLE_FROM_SERVER.finding("it responds 503 to any token", fix)]
 
 
 async def check_query_token(case: CheckContext) -> list[Finding]:
@@ -88,7 +90,7 @@ async def check_query_token(case: CheckContext) -> list[Finding]:
     if 200 <= reply.status < 300 or read:  # noqa: PLR2004 - success
         return [
             IN_QUERY.finding(
-                f"?access_token=… is answered {reply.status}", "accept tokens only in the Authorization header"
+                f"the response to ?access_token=… is {reply.status}", "accept tokens only in the Authorization header"
             )
         ]
     return []
@@ -101,7 +103,7 @@ async def _call(case: CheckContext, url: str, **header: str) -> HttpResult:
 
 CHECKS = (
     Check(
-        name="made-up token",
+        name="invalid token",
         question="Is a made-up token rejected so that clients log in again?",
         run=check_bogus_token,
         depends_on=("reach",),
@@ -110,8 +112,8 @@ CHECKS = (
     Check(
         name="server to provider",
         question="Can the server reach its provider?",
-        run=reaches_provider,
-        depends_on=("made-up token", "issuer"),
+        run=check_server_reaches_provider,
+        depends_on=("invalid token", "issuer"),
         kinds=(PROVIDER_UNREACHABLE_FROM_SERVER,),
     ),
     Check(

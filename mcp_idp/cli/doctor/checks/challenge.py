@@ -19,7 +19,7 @@ MISSING = Rule(
     name="challenge_missing",
     severity=Severity.ERROR,
     title="the 401 carries no Bearer challenge",
-    why="it tells clients that they have to log in, and many look nowhere else",
+    why="clients log in only when they receive it, and many look nowhere else",
     source="RFC 6750 section 3; RFC 9728 section 5.1",
     reports=(
         "sooperset/mcp-atlassian#1257",
@@ -38,7 +38,7 @@ ERROR = Rule(
 NO_METADATA = Rule(
     name="metadata_not_named",
     severity=Severity.WARNING,
-    title="the challenge does not say where the metadata is",
+    title="the challenge does not name the metadata URL",
     why="MCP 2025-06-18 required it, and clients of that version look nowhere else",
     source="RFC 9728 section 5.1; MCP 2025-06-18",
 )
@@ -120,7 +120,7 @@ def _expected(case: CheckContext) -> str:
 CHECKS = (
     Check(
         name="challenge",
-        question="Does the 401 say how to log in?",
+        question="Does the 401 response tell clients how to log in?",
         run=check_challenge,
         depends_on=("reach",),
         kinds=(MISSING, BAD_METADATA, ERROR, NO_METADATA, NO_SCOPE),

@@ -1,4 +1,4 @@
-"""Checks which clients can register: by the provider's metadata and, with `--register`, by trial registrations."""
+"""Checks which clients can register: by the provider's metadata and, with `--register`, by test registrations."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _HINTS = {
     "invalid origin": "Keycloak, policy Allowed Registration Web Origins: list the origin of the page",
     "https required": "use https for the provider, or set the realm's sslRequired to external",
 }
-_BOOTSTRAP = "or let the bootstrap set it: registration.profile in access.yaml, then mcp-idp bootstrap apply"
+_BOOTSTRAP = "or use the bootstrap: registration.profile in access.yaml, then mcp-idp bootstrap apply"
 
 
 def advice(reason: str, *, keycloak: bool) -> str:
@@ -77,7 +77,7 @@ NO_PUBLIC_CLIENTS = Rule(
         "PrefectHQ/fastmcp#4600",
     ),
 )
-REFUSED = Rule(
+ALL_REJECTED = Rule(
     name="registration_rejected",
     severity=Severity.ERROR,
     title="the provider rejects every registration that was tried",
@@ -85,7 +85,7 @@ REFUSED = Rule(
     source="RFC 7591 section 3.2.2",
     reports=("opensearch-project/opensearch-mcp-server-py#227", "OpenLiberty/open-liberty#35062", "evoila/meho#911"),
 )
-SOME_REFUSED = Rule(
+SOME_REJECTED = Rule(
     name="client_rejected",
     severity=Severity.WARNING,
     title="the provider rejects the registration of this client",
@@ -98,7 +98,7 @@ SOME_REFUSED = Rule(
     ),
 )
 NOT_CLEANED_UP = Rule(
-    name="left_behind",
+    name="registration_not_removed",
     severity=Severity.INFO,
     title="a test registration could not be removed",
     why="unused registrations accumulate",
@@ -130,7 +130,7 @@ async def check_supported(case: CheckContext) -> list[Finding]:
     return found
 
 
-async def check_trial(case: CheckContext) -> list[Finding]:
+async def check_test_registrations(case: CheckContext) -> list[Finding]:
     """Registers a client for each profile, and deletes each registration at once."""
     found, rejected = [], []
     for profile in CLIENT_PROFILES:
@@ -139,7 +139,7 @@ async def check_trial(case: CheckContext) -> list[Finding]:
             found += await _deregister(case, profile, reply)
         else:
             rejected.append((profile, reply))
-    kind = REFUSED if len(rejected) == len(CLIENT_PROFILES) else SOME_REFUSED
+    kind = ALL_REJECTED if len(rejected) == len(CLIENT_PROFILES) else SOME_REJECTED
     names_by_reason: dict[str, list[str]] = {}
     for profile, reply in rejected:
         names_by_reason.setdefault(_reason(reply), []).append(profile.name)
@@ -179,7 +179,7 @@ def _reason(reply: HttpResult) -> str:
     return f"{reply.status} {message[:300]}".strip()
 
 
-def _can_try(case: CheckContext) -> str:
+def _skip_reason(case: CheckContext) -> str:
     if reason := with_login(case):
         return reason
     if not is_http_url(text(case.provider, "registration_endpoint")):
@@ -196,11 +196,11 @@ CHECKS = (
         kinds=(NO_REGISTRATION, NO_PUBLIC_CLIENTS, ONLY_DOCUMENTS),
     ),
     Check(
-        name="trial",
+        name="test registration",
         question="Can common clients register? (--register; each registration is removed at once)",
-        run=check_trial,
+        run=check_test_registrations,
         depends_on=("endpoints",),
-        skip_reason=_can_try,
-        kinds=(REFUSED, SOME_REFUSED, NOT_CLEANED_UP),
+        skip_reason=_skip_reason,
+        kinds=(ALL_REJECTED, SOME_REJECTED, NOT_CLEANED_UP),
     ),
 )

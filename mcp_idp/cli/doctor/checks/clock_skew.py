@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mcp_idp.cli.doctor.context import CheckContext
 
 SKEW = Rule(
-    name="clocks_apart",
+    name="clock_skew",
     severity=Severity.ERROR,
     title="a clock is wrong",
     why="a new token counts as not yet valid or as expired, so every login fails",

@@ -28,7 +28,7 @@ CHALLENGE_NOT_EXPOSED = Rule(
     name="hidden_challenge",
     severity=Severity.WARNING,
     title="browser clients cannot read the challenge",
-    why="a page sees only exposed headers: without WWW-Authenticate it cannot tell how to log in",
+    why="a page sees only exposed headers: without WWW-Authenticate it does not know how to log in",
     source="Fetch standard, CORS safelisted response-header name",
     reports=("modelcontextprotocol/inspector#571",),
 )
@@ -55,7 +55,7 @@ ANY_ORIGIN = Rule(
     why="servers must reject an unknown Origin: otherwise any page can call it from a visitor's browser",
     source="MCP transports 2026-07-28, Security Warning",
 )
-_FOREIGN_HOST = "evil.example"
+_UNTRUSTED_HOST = "evil.example"
 _HEADERS = ("authorization", "content-type", "mcp-protocol-version")
 
 
@@ -73,7 +73,7 @@ async def server_cors(case: CheckContext) -> list[Finding]:
     if not rejected:
         return []
     fix = (
-        f"answer OPTIONS from {INSPECTOR} with 204 and without a token, and allow {', '.join(_HEADERS)} (here: add "
+        f"respond to OPTIONS from {INSPECTOR} with 204 and without a token, and allow {', '.join(_HEADERS)} (here: add "
         f"{INSPECTOR} to ALLOWED_ORIGINS; loopback is allowed where that is not set)"
     )
     return [PREFLIGHT.finding(f"{case.url}: {rejected}", fix, settings={"ALLOWED_ORIGINS": INSPECTOR})]
@@ -96,7 +96,7 @@ async def provider_cors(case: CheckContext) -> list[Finding]:
         "Keycloak: 26.5 or newer, KC_SPI_CORS__DEFAULT__ALLOWED_HEADERS=mcp-protocol-version, and the policy Allowed "
         f"Registration Web Origins with {INSPECTOR}"
     )
-    other = f"make the provider answer preflights from {INSPECTOR}, or put a proxy in front of it that does"
+    other = f"make the provider respond to preflights from {INSPECTOR}, or put a proxy in front of it that does"
     return [PROVIDER_PREFLIGHT.finding("; ".join(rejected), keycloak if case.is_keycloak else other)]
 
 
@@ -109,12 +109,12 @@ async def _preflight(case: CheckContext, url: str, method: str, headers: tuple[s
     }
     reply = await case.http.send("OPTIONS", url, headers=request_headers)
     if reply.fault is not None or not 200 <= reply.status < 300:  # noqa: PLR2004 - success
-        return f"the preflight is answered {reply}"
+        return f"the response to the preflight is {reply}"
     if not _allows_origin(reply):
-        return "the preflight's answer allows no page of this origin"
+        return "the preflight response does not allow this origin"
     allowed = {word.strip() for word in reply.header("access-control-allow-headers").lower().split(",")}
     missing = [name for name in headers if name not in allowed and ("*" not in allowed or name == "authorization")]
-    return f"the preflight's answer does not allow {', '.join(missing)}" if missing else ""
+    return f"the preflight response does not allow {', '.join(missing)}" if missing else ""
 
 
 def _allows_origin(reply: HttpResult) -> bool:
@@ -123,18 +123,18 @@ def _allows_origin(reply: HttpResult) -> bool:
 
 async def check_host(case: CheckContext) -> list[Finding]:
     """Sends a request with an untrusted Host header."""
-    if not await _is_accepted(case, host=_FOREIGN_HOST):
+    if not await _is_accepted(case, host=_UNTRUSTED_HOST):
         return []
     fix = "reject a Host that is not the server's own with 421 (other servers: allowed hosts, trusted hosts)"
-    return [ANY_HOST.finding(f"Host: {_FOREIGN_HOST} is accepted like its own", fix)]
+    return [ANY_HOST.finding(f"Host: {_UNTRUSTED_HOST} is accepted like its own", fix)]
 
 
 async def check_origin(case: CheckContext) -> list[Finding]:
     """Sends a request with an untrusted Origin header."""
-    if not await _is_accepted(case, origin=f"https://{_FOREIGN_HOST}"):
+    if not await _is_accepted(case, origin=f"https://{_UNTRUSTED_HOST}"):
         return []
     fix = "reject an Origin that is not allowlisted with 403"
-    return [ANY_ORIGIN.finding(f"Origin: https://{_FOREIGN_HOST} is accepted like a request without Origin", fix)]
+    return [ANY_ORIGIN.finding(f"Origin: https://{_UNTRUSTED_HOST} is accepted like a request without Origin", fix)]
 
 
 async def _is_accepted(case: CheckContext, **header: str) -> bool:
@@ -167,16 +167,16 @@ CHECKS = (
         kinds=(PROVIDER_PREFLIGHT,),
     ),
     Check(
-        name="foreign host",
-        question="Is a foreign Host rejected?",
+        name="untrusted host",
+        question="Is an untrusted Host rejected?",
         run=check_host,
         depends_on=("reach",),
         skip_reason=_on_a_private_network,
         kinds=(ANY_HOST,),
     ),
     Check(
-        name="foreign origin",
-        question="Is a foreign Origin rejected?",
+        name="untrusted origin",
+        question="Is an untrusted Origin rejected?",
         run=check_origin,
         depends_on=("reach",),
         skip_reason=always,

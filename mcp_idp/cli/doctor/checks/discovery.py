@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 UNREACHABLE = Rule(
     name="provider_unreachable",
     severity=Severity.ERROR,
-    title="the provider does not answer at the URL that the server names",
+    title="the provider does not respond at the URL that the server names",
     why="clients and browsers use exactly this URL",
     reports=("microcks/microcks#943", "anthropics/claude-ai-mcp#385"),
 )
@@ -25,7 +25,7 @@ NO_METADATA = Rule(
     name="provider_metadata_missing",
     severity=Severity.ERROR,
     title="the provider has no metadata at any of the three well-known URLs",
-    why="clients cannot tell where to register, where to send the user and where to get the token",
+    why="clients do not know where to register, where to send the user and where to get the token",
     source="RFC 8414 section 3; MCP authorization 2026-07-28, Authorization Server Metadata Discovery",
     reports=("keycloak/keycloak#40923", "modelcontextprotocol/inspector#2296", "google-gemini/gemini-cli#12447"),
 )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mcp_idp.cli.doctor.context import CheckContext
 
 CLEARTEXT = Rule(
-    name="clear",
+    name="cleartext",
     severity=Severity.ERROR,
     title="the server uses http and is not on this machine",
     why="attackers on the network can read the tokens",

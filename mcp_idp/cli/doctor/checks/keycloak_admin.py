@@ -24,16 +24,16 @@ WEAKNESS = Rule(
     why="someone without an account or without the role can get a token that the server accepts",
 )
 ADMIN_UNAVAILABLE = Rule(
-    name="provider_not_seen",
+    name="provider_not_checked",
     severity=Severity.WARNING,
     title="the provider could not be checked through its admin API",
     why="the cause may be in its configuration",
 )
 EXPLOITABLE = Rule(
-    name="provider_got_in",
+    name="provider_exploitable",
     severity=Severity.ERROR,
     title="the probe found an open weakness",
-    why="anybody without an account can get what the doctor got",
+    why="anyone can get what the doctor got, without an account",
 )
 NOT_PROBED = Rule(
     name="provider_not_probed",

@@ -20,7 +20,7 @@ MISSING = Rule(
     name="document_missing",
     severity=Severity.ERROR,
     title="there is no protected resource metadata",
-    why="it tells clients which provider to use; without it they guess, and register at the wrong one",
+    why="it names the provider to use; without it clients guess, and register at the wrong one",
     source="RFC 9728 section 3",
     reports=("modelcontextprotocol/inspector#2296", "geelen/mcp-remote#128"),
 )
@@ -41,7 +41,7 @@ NOT_AT_ROOT = Rule(
 TWO_VERSIONS = Rule(
     name="two_versions",
     severity=Severity.WARNING,
-    title="the two well-known URLs answer differently",
+    title="the two well-known URLs return different documents",
     why="the provider and scopes that a client uses then depend on which URL it reads",
 )
 OTHER_RESOURCE = Rule(
@@ -60,7 +60,7 @@ NO_ISSUER = Rule(
     name="no_issuer",
     severity=Severity.ERROR,
     title="the metadata names no authorization server",
-    why="clients cannot tell where to log in",
+    why="clients do not know where to log in",
     source="MCP authorization 2026-07-28, Authorization Server Location",
 )
 HIDDEN_ISSUER = Rule(
@@ -72,10 +72,10 @@ HIDDEN_ISSUER = Rule(
     reports=("microcks/microcks#943",),
 )
 CLEAR_ISSUER = Rule(
-    name="clear_issuer",
+    name="cleartext_issuer",
     severity=Severity.ERROR,
     title="the authorization server uses http and is not on this machine",
-    why="passwords and tokens would cross the network unencrypted; clients refuse, and Keycloak says HTTPS required",
+    why="passwords and tokens would cross the network unencrypted; clients reject it, and Keycloak says HTTPS required",
     source="RFC 8414 section 2; RFC 9700 section 2.6",
     reports=("keycloak/keycloak#15084", "keycloak/keycloak#25350"),
 )

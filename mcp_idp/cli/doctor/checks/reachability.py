@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 UNREACHABLE = Rule(
     name="unreachable",
     severity=Severity.ERROR,
-    title="nothing answers at the server's URL",
-    why="without an answer nothing else can be checked",
+    title="the server's URL does not respond",
+    why="without a response nothing else can be checked",
 )
 CERTIFICATE = Rule(
     name="certificate",
@@ -43,7 +43,7 @@ REDIRECTED = Rule(
         "agencyenterprise/draft-detective#774",
     ),
 )
-HOST_REFUSED = Rule(
+HOST_REJECTED = Rule(
     name="host_rejected",
     severity=Severity.ERROR,
     title="the server rejects its public host name",
@@ -56,20 +56,20 @@ HOST_REFUSED = Rule(
     ),
 )
 WRONG_PATH = Rule(
-    name="not_here",
+    name="wrong_path",
     severity=Severity.ERROR,
     title="no MCP server at this path",
     why="clients need the exact URL of the endpoint, path included",
 )
 SERVER_ERROR = Rule(
-    name="fails",
+    name="server_error",
     severity=Severity.ERROR,
-    title="the server answers with an error",
+    title="the server responds with an error",
     why="a client can log in only after a 401 with a challenge",
     source="MCP authorization 2026-07-28, Error Handling",
 )
 WRONG_STATUS = Rule(
-    name="forbids",
+    name="forbidden_without_token",
     severity=Severity.ERROR,
     title="a request without a token is rejected, but not with 401",
     why="only 401 makes a client log in; after any other status it gives up",
@@ -79,11 +79,11 @@ OPEN = Rule(
     name="open",
     severity=Severity.WARNING,
     title="the server requires no login",
-    why="anybody who can reach it may use every tool",
+    why="anyone who can reach it can call every tool",
     source="MCP authorization 2026-07-28, Protocol Requirements",
 )
 OPEN_ON_LOOPBACK = Rule(
-    name="open_here",
+    name="open_on_loopback",
     severity=Severity.INFO,
     title="the server on this machine requires no login",
     why="that is fine for development only",
@@ -123,15 +123,15 @@ async def _wrong_response(case: CheckContext, reply: HttpResult) -> Finding | No
     if not case.open:
         return None
     kind = OPEN_ON_LOOPBACK if is_loopback(case.host) else OPEN
-    return kind.finding(f"it answers {status} without a token", "require a login (here: unset DISABLE_AUTH)")
+    return kind.finding(f"it responds {status} without a token", "require a login (here: unset DISABLE_AUTH)")
 
 
 def _rejected(status: int) -> Finding:
     if status == 403:  # noqa: PLR2004 - Forbidden
         return WRONG_STATUS.finding(
-            "it answers 403", "answer 401 with WWW-Authenticate to a request without credentials"
+            "it responds 403", "respond 401 with WWW-Authenticate to a request without credentials"
         )
-    return SERVER_ERROR.finding(f"it answers {status}", "see the log of the server, or of the proxy in front of it")
+    return SERVER_ERROR.finding(f"it responds {status}", "see the log of the server, or of the proxy in front of it")
 
 
 def _no_response(case: CheckContext, reply: HttpResult) -> Finding:
@@ -155,7 +155,7 @@ def _redirected(case: CheckContext, reply: HttpResult) -> Finding:
     except ValueError:
         target = reply.header("location")
     return REDIRECTED.finding(
-        f"{case.url} answers {reply.status}, to {target}",
+        f"{case.url} responds {reply.status}, to {target}",
         f"configure clients with {target}, or serve MCP at {case.url} without a redirect",
         url=target if is_http_url(target) else None,
     )
@@ -163,8 +163,8 @@ def _redirected(case: CheckContext, reply: HttpResult) -> Finding:
 
 def _host_rejected(case: CheckContext, reply: HttpResult) -> Finding:
     name = urlsplit(case.url).netloc
-    return HOST_REFUSED.finding(
-        f"it answers {reply.status} to its Host, {name}",
+    return HOST_REJECTED.finding(
+        f"it responds {reply.status} to its Host, {name}",
         f"set the URL that clients use: MCP_PUBLIC_URL={case.url} here; on other servers add {name} to the allowed "
         "hosts. A proxy in front of it must forward the Host header",
         settings={"MCP_PUBLIC_URL": case.url},
@@ -179,20 +179,20 @@ async def _not_here(case: CheckContext, reply: HttpResult) -> Finding:
     if is_http_url(named):
         difference = describe_difference(case.url, named)
         fix = f"use {named}, the URL that the server advertises. The difference is {difference}"
-    return WRONG_PATH.finding(f"{case.url} answers {reply.status}", fix, url=named or None)
+    return WRONG_PATH.finding(f"{case.url} responds {reply.status}", fix, url=named or None)
 
 
 CHECKS = (
     Check(
         name="reach",
-        question="Does an MCP server answer at this URL and require a login?",
+        question="Does an MCP server respond at this URL and require a login?",
         run=check_reachable,
         skip_reason=always,
         kinds=(
             UNREACHABLE,
             CERTIFICATE,
             REDIRECTED,
-            HOST_REFUSED,
+            HOST_REJECTED,
             WRONG_PATH,
             WRONG_STATUS,
             SERVER_ERROR,

@@ -52,7 +52,18 @@ def test_a_command_that_a_provider_does_not_have_is_rejected_with_those_it_has(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert run(["bootstrap", "render"]) == 2
-    assert "its commands are plan, apply, check, prune, token, hand-over" in capsys.readouterr().err
+    assert "its commands are plan, apply, check, prune, token, replace-admin" in capsys.readouterr().err
+
+
+def test_the_former_name_of_replace_admin_still_works_and_is_not_in_the_help(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["bootstrap", "--provider", "dex", "hand-over"]) == 2
+    assert "--provider dex has no command replace-admin" in capsys.readouterr().err
+    assert run(["bootstrap", "--help"]) == 0
+    printed = capsys.readouterr().out
+    assert "  replace-admin " in printed
+    assert "hand-over" not in printed
 
 
 @pytest.mark.parametrize(("words", "provider"), [(["--provider", "dex", "prune"], ""), (["prune"], "dex")])

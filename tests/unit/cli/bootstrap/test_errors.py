@@ -24,9 +24,9 @@ MISTAKES: list[Mistake] = [
     ("plan", {"KEYCLOAK_ADMIN_CLIENT_SECRET": ""}, None, 2, "KEYCLOAK_ADMIN_CLIENT_SECRET_FILE: set it to the file"),
     ("plan", NO_SECRET, None, 2, "KEYCLOAK_ADMIN_CLIENT_SECRET_FILE=/nowhere: cannot be read"),
     ("plan", {"OAUTH_SERVER_URL": "http://localhost:8080"}, None, 2, "ending with /realms/<name>"),
-    ("hand-over", {}, None, 2, "KEYCLOAK_ACCOUNTS: set it to"),
+    ("replace-admin", {}, None, 2, "KEYCLOAK_ACCOUNTS: set it to"),
     ("render", {}, None, 2, "has no command render; its commands are plan"),
-    ("plan", {}, None, 3, f"nothing answers at {NOTHING}/"),
+    ("plan", {}, None, 3, f"{NOTHING}/ does not respond"),
     ("plan", {}, {TOKEN: 401}, 2, "rejects the secret of its admin client 'bootstrap'"),
     ("plan", {"KEYCLOAK_ADMIN_REALM": "other"}, {TOKEN: 401}, 3, "has no realm 'other'"),
     ("plan", {"SCHEME": "https"}, {}, 3, "if Keycloak uses plain http, write http:// in OAUTH_INTERNAL_URL"),
@@ -40,7 +40,7 @@ MISTAKES: list[Mistake] = [
         2,
         "use a file of certificates in PEM, or",
     ),
-    ("hand-over", {"KEYCLOAK_ACCOUNTS": "accounts"}, READER, 2, "manage-users, roles of the client 'master-realm'"),
+    ("replace-admin", {"KEYCLOAK_ACCOUNTS": "accounts"}, READER, 2, "manage-users, roles of the client 'master-realm'"),
 ]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from mcp_idp.cli.app import run
 from mcp_idp.cli.common.errors import ProviderError
-from mcp_idp.cli.common.trusted_issuer import check_issuer, origin, own_issuer
+from mcp_idp.cli.common.trusted_issuer import check_issuer, configured_issuer, origin
 from tests.support.fake_mcp_server import PASSWORD, Fake, fake_for_a_program, fake_login
 
 if TYPE_CHECKING:
@@ -212,9 +212,13 @@ def test_a_secret_follows_the_same_rule(
 
 @pytest.mark.requirement("login.trusted_issuer")
 def test_where_nothing_is_named_it_is_the_compose_stack_s_keycloak() -> None:
-    assert own_issuer(None, {}) == own_issuer("", {"OAUTH_SERVER_URL": ""}) == "http://localhost:8080/realms/mcp"
-    assert own_issuer(None, {"OAUTH_SERVER_URL": "https://a/"}) == "https://a/"
-    assert own_issuer("https://b", {"OAUTH_SERVER_URL": "https://a/"}) == "https://b"
+    assert (
+        configured_issuer(None, {})
+        == configured_issuer("", {"OAUTH_SERVER_URL": ""})
+        == "http://localhost:8080/realms/mcp"
+    )
+    assert configured_issuer(None, {"OAUTH_SERVER_URL": "https://a/"}) == "https://a/"
+    assert configured_issuer("https://b", {"OAUTH_SERVER_URL": "https://a/"}) == "https://b"
 
 
 @pytest.mark.requirement("login.trusted_issuer")

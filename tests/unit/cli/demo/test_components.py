@@ -20,7 +20,7 @@ import yaml
 from mcp_idp.access.policy import load_access
 from mcp_idp.cli.app import run
 from mcp_idp.cli.demo.nanoidp_config import ROLES_CLAIM, settings_document, write_access, write_provider
-from mcp_idp.cli.demo.ports import PortTaken, is_free, pick_port
+from mcp_idp.cli.demo.ports import PortInUse, is_free, pick_port
 from mcp_idp.cli.demo.processes import ProcessFailed, ProcessGroup, SignalGuard, with_parent_death_signal
 from mcp_idp.cli.demo.scenario import keycloak_differences
 
@@ -83,7 +83,7 @@ def test_a_default_port_in_use_is_replaced_and_a_chosen_one_rejected(capsys: pyt
     with closing(listen(socket.AF_INET, "127.0.0.1")) as busy:
         port = busy.getsockname()[1]
         assert pick_port(None, port, "--port") != port
-        with pytest.raises(PortTaken, match=f"port {port} is in use: choose another with --port"):
+        with pytest.raises(PortInUse, match=f"port {port} is in use: choose another with --port"):
             pick_port(port, 3000, "--port")
         assert run(["demo", "--port", str(port)]) == 2
     assert "is in use" in capsys.readouterr().err
@@ -92,7 +92,7 @@ def test_a_default_port_in_use_is_replaced_and_a_chosen_one_rejected(capsys: pyt
 def test_both_never_get_the_same_port() -> None:
     free = pick_port(None, 0, "--port")
     assert pick_port(None, free, "--idp-port", frozenset({free})) != free
-    with pytest.raises(PortTaken):
+    with pytest.raises(PortInUse):
         pick_port(free, 9010, "--idp-port", frozenset({free}))
 
 

@@ -105,7 +105,7 @@ def test_a_check_that_takes_a_day_is_given_up_and_does_not_keep_the_process_aliv
         return await checking
 
     with asyncio.Runner(loop_factory=Leaping) as runner:
-        assert runner.run(wait()) == AdminCheckResult(fault="no answer within 120 s")
+        assert runner.run(wait()) == AdminCheckResult(fault="no response within 120 s")
     assert threads[0].daemon
     end.set()
     threads[0].join()
@@ -157,9 +157,9 @@ async def test_an_interrupted_probe_begins_no_further_case_and_cleans_up_first()
 @pytest.mark.parametrize(
     ("outcome", "issuer", "kinds"),
     [
-        ([ProbeOutcome("S1", True, "a token"), ProbeOutcome("S2", False, "404")], OWN, ["provider_got_in"]),
+        ([ProbeOutcome("S1", True, "a token"), ProbeOutcome("S2", False, "404")], OWN, ["provider_exploitable"]),
         ([], OWN, []),
-        (ProviderUnreachable("nothing answers"), OWN, ["provider_not_probed"]),
+        (ProviderUnreachable("no response"), OWN, ["provider_not_probed"]),
         # Somebody else's provider: nothing is run, so nothing is tried.
         (AssertionError("it was probed"), "https://other.example.com/realms/mcp", ["provider_not_probed"]),
         (AssertionError("it was probed"), f"{OWN}/", ["provider_not_probed"]),
@@ -181,7 +181,7 @@ async def test_what_the_probe_obtained_is_reported(
         (check,) = (check for check in CHECKS if check.name == "probe")
         found = all_findings(await run_checks(case, [replace(check, depends_on=())]))
     assert [finding.kind.name for finding in found] == kinds
-    if kinds == ["provider_got_in"]:
+    if kinds == ["provider_exploitable"]:
         assert found[0].observed == "S1: a token"
 
 
@@ -203,8 +203,8 @@ class FixRun:
         FixRun("plan apply "),
         FixRun("plan ", changes=False),
         FixRun("plan ", "not confirmed", agreed=False),
-        FixRun("plan ", "could not determine what to change: nothing was written: refused", fails="plan"),
-        FixRun("plan apply ", "did not finish; run it again: refused", fails="apply"),
+        FixRun("plan ", "could not determine what to change: nothing was written: rejected", fails="plan"),
+        FixRun("plan apply ", "did not finish; run it again: rejected", fails="apply"),
         FixRun("", "a different one", url="https://other.example.com/mcp"),
     ],
 )
@@ -215,7 +215,7 @@ def test_a_fix_is_shown_asked_for_and_only_then_written(run: FixRun, capsys: pyt
     def step(name: str) -> None:
         steps.append(name)
         if name == run.fails:
-            raise BootstrapError("refused")
+            raise BootstrapError("rejected")
 
     def plan(_: Mapping[str, str], log: Callable[[str], None]) -> bool:
         step("plan")

@@ -70,11 +70,11 @@ async def test_the_cause_comes_first_and_its_advice_fixes_it(misconfiguration: M
 ELSEWHERE = {
     "certificate",
     "unreachable",
-    "clear",
+    "cleartext",
     "provider_drift",
     "provider_weakness",
-    "provider_not_seen",
-    "provider_got_in",
+    "provider_not_checked",
+    "provider_exploitable",
     "provider_not_probed",
 }
 ELSEWHERE |= {"token_inactive", "token_unchecked", "login_failed"}
@@ -97,8 +97,8 @@ async def test_what_depends_on_a_fault_is_not_checked() -> None:
     testbed = DoctorTestbed(proxies=[responding(DOCUMENT, 200, authorization_servers=["no url"])])
     results = await testbed.results()
     waiting = {result.check.name: result.blocked_by for result in results if result.blocked_by}
-    assert waiting["discovery"] == waiting["trial"] == waiting["pkce"] == "provider"
-    assert "foreign origin" not in waiting
+    assert waiting["discovery"] == waiting["test registration"] == waiting["pkce"] == "provider"
+    assert "untrusted origin" not in waiting
 
 
 def test_every_check_waits_for_one_before_it() -> None:
@@ -112,7 +112,7 @@ async def test_http_to_another_host_is_a_finding() -> None:
     testbed.names = {"mcp.example.com"}
     testbed.env = {"ALLOWED_HOSTS": "mcp.example.com"}
     found = all_findings(await testbed.results())
-    assert (found[0].kind.name, found[0].url) == ("clear", "https://mcp.example.com/mcp")
+    assert (found[0].kind.name, found[0].url) == ("cleartext", "https://mcp.example.com/mcp")
 
 
 async def test_a_server_without_a_login_skips_the_login_checks() -> None:
@@ -127,7 +127,7 @@ async def test_a_server_without_a_login_skips_the_login_checks() -> None:
 async def test_dns_rebinding_does_not_concern_a_public_server() -> None:
     testbed = DoctorTestbed()
     behind_tls(testbed)
-    (host,) = (result for result in await testbed.results() if result.check.name == "foreign host")
+    (host,) = (result for result in await testbed.results() if result.check.name == "untrusted host")
     assert host.skipped.startswith("DNS rebinding")
 
 
@@ -152,7 +152,7 @@ async def test_the_registration_token_goes_nowhere_else() -> None:
     stolen: list[str] = []
     testbed.proxies.append(lambda request, _: stolen.append(request.url.path) if "steal" in request.url.path else None)
     found = all_findings(await testbed.results())
-    assert {finding.kind.name for finding in found} == {"left_behind"}
+    assert {finding.kind.name for finding in found} == {"registration_not_removed"}
     assert "is not at" in found[0].observed
     assert stolen == []
 
@@ -243,7 +243,7 @@ async def test_no_registration_response_breaks_the_doctor(junk: Any) -> None:
     testbed = DoctorTestbed(register=True)
     response = {"registration_client_uri": junk, "registration_access_token": junk, "client_id": junk}
     testbed.provider.registers = lambda _: (201, response)
-    assert set(await testbed.findings()) == {"left_behind"}
+    assert set(await testbed.findings()) == {"registration_not_removed"}
 
 
 PROVIDER_MEMBERS = ("issuer", "token_endpoint", "registration_endpoint", "jwks_uri", "scopes_supported")
@@ -304,7 +304,7 @@ def _inside(seen: AdminCheckResult) -> Any:
 
 
 async def test_what_an_administrator_sees_comes_before_what_it_leads_to() -> None:
-    weakness = ("S1", "anybody gets a token without a login", "bind the scopes to roles")
+    weakness = ("S1", "anyone gets a token without a login", "bind the scopes to roles")
     seen = AdminCheckResult(("client scope mcp:tools.mapper",), (weakness,))
     async with httpx2.AsyncClient(transport=httpx2.MockTransport(lambda _: httpx2.Response(500))) as http:
         case = CheckContext(

@@ -60,7 +60,7 @@ def test_nothing_there_is_exit_code_3(fake: Fake, capsys: pytest.CaptureFixture[
 def test_an_unknown_host_name_is_exit_code_3(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["doctor", "http://no-such-host.invalid/mcp"]) == 3
     told = capsys.readouterr().out
-    assert "ERROR  nothing answers at the server's URL" in told
+    assert "ERROR  the server's URL does not respond" in told
     assert "not checked, blocked by findings of 'reach'" in told
 
 

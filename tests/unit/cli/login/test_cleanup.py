@@ -71,7 +71,7 @@ def test_a_provider_that_rejects_the_removal_causes_a_note_and_no_failure(
 ) -> None:
     fake.responses["/registration/the-client"] = (403, {})
     assert log_in(fake) == 0
-    assert "remains at the provider, which answered 403" in capsys.readouterr().out
+    assert "remains at the provider, which responded 403" in capsys.readouterr().out
 
 
 @pytest.mark.requirement("login.deregistration")

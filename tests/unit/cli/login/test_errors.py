@@ -59,7 +59,7 @@ def test_a_rejected_token_is_not_fetched_a_second_time(fake: Fake) -> None:
 
 def test_an_unreachable_url_ends_with_3(capsys: pytest.CaptureFixture[str], fake: Fake) -> None:
     assert run(["login", "--url", "http://127.0.0.1:1/mcp"]) == 3
-    assert "does not answer" in capsys.readouterr().err
+    assert "does not respond" in capsys.readouterr().err
     assert run(["login", "--url", f"{fake.url}/.well-known/oauth-authorization-server"]) == 3
 
 
@@ -68,7 +68,7 @@ def test_an_unreachable_url_ends_with_3(capsys: pytest.CaptureFixture[str], fake
     [
         ("/.well-known/oauth-authorization-server", (404, {}), "no metadata of the provider"),
         ("/.well-known/oauth-authorization-server", (500, {}), "no metadata of the provider"),
-        ("/registration", (403, {"error": "policy"}), "refused to register this client"),
+        ("/registration", (403, {"error": "policy"}), "rejected the registration of this client"),
         ("/mcp", (503, {}), "cannot reach its provider"),
     ],
 )
@@ -93,7 +93,7 @@ def test_an_unreachable_provider_ends_with_4(fake: Fake, capsys: pytest.CaptureF
     document = {"resource": fake.resource, "authorization_servers": ["http://127.0.0.1:1"]}
     fake.responses["/.well-known/oauth-protected-resource/mcp"] = (200, document)
     assert log_in(fake, "--issuer", "http://127.0.0.1:1") == 4
-    assert "the identity provider does not answer at http://127.0.0.1:1/" in capsys.readouterr().err
+    assert "the identity provider does not respond at http://127.0.0.1:1/" in capsys.readouterr().err
 
 
 def test_a_server_with_another_resource_name_ends_with_3_and_that_name(

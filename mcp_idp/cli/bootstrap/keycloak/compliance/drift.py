@@ -103,10 +103,10 @@ def audit(settings: KeycloakSettings, *, wait: int, log: Callable[[str], None]) 
         return AuditReport(drift, (), tuple(lint(settings.access)))
     clients = list(all_clients(session))
     with create_client() as http:
-        open_kinds = enabled_native_endpoints(settings, http)
+        open_endpoints = enabled_native_endpoints(settings, http)
         warned = tuple(warnings_of(settings, session, actual, clients, http))
     found = [
-        *find_weaknesses(actual, settings.public_url, open_kinds),
+        *find_weaknesses(actual, settings.public_url, open_endpoints),
         *find_in_existing_clients(clients, settings.access, settings.public_url, actual),
     ]
     return AuditReport(drift, tuple(sorted(found, key=lambda weakness: weakness.id)), (*lint(settings.access), *warned))

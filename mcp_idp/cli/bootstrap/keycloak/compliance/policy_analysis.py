@@ -9,7 +9,7 @@ import json
 from typing import TYPE_CHECKING
 
 from mcp_idp.cli.bootstrap.changes import is_satisfied
-from mcp_idp.cli.bootstrap.keycloak.resources.registration_policies import NOBODY, TRUSTED_HOSTS_POLICY
+from mcp_idp.cli.bootstrap.keycloak.resources.registration_policies import REJECT_ALL, TRUSTED_HOSTS_POLICY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,7 +34,7 @@ class ClientPolicyAnalysis:
         guard = (actual.policies.get(TRUSTED_HOSTS_POLICY) or {}).get("config")
         # If anonymous registration is disabled, only changes by clients that registered earlier matter.
         self._anonymous_condition = (
-            "ByRegistrationAccessToken" if guard and is_satisfied(NOBODY, guard) else "ByAnonymous"
+            "ByRegistrationAccessToken" if guard and is_satisfied(REJECT_ALL, guard) else "ByAnonymous"
         )
         self._policies = [policy for policy in actual.client_policies if policy.get("enabled")]
 

@@ -62,7 +62,7 @@ def allows_anonymous_uma(settings: KeycloakSettings, actual: CurrentState, http:
         # The provider metadata names the grant even if the feature is off, so ask the endpoint.
         status = http.get(f"{settings.internal_url}/authz/protection/resource_set").status_code
     except httpx.TransportError as error:
-        raise ProviderUnreachable(f"nothing answers at {settings.internal_url}") from error
+        raise ProviderUnreachable(f"{settings.internal_url} does not respond") from error
     return status != _OFF
 
 
@@ -122,7 +122,7 @@ def _unmanaged_service_clients(
         return
     if names := find_unmanaged_service_clients(clients, settings.access):
         yield (
-            f"{len(names)} clients besides machine_clients may get tokens without a user ({join_first(names)}): "
+            f"{len(names)} clients outside machine_clients may get tokens without a user ({join_first(names)}): "
             "disable "
             "their service accounts, or name them in the access file; without our roles their tokens are not valid here"
         )
@@ -133,11 +133,11 @@ def _unmanaged_groups(settings: KeycloakSettings, session: AdminClient, actual: 
     access = settings.access
     if not actual.groups.known:
         yield (
-            "this account may not read groups, so neither ours nor the default groups were compared: give it the "
+            "this account may not read groups, so neither managed nor default groups were compared: give it the "
             "role view-users"
         )
     elif access.groups:
         yield from unmanaged_roles(access, actual)
-        ours = [found["id"] for found in actual.groups.by_name.values()]
-        if paths := unmanaged_groups_granting(session, access.roles, ours):
+        managed_ids = [found["id"] for found in actual.groups.by_name.values()]
+        if paths := unmanaged_groups_granting(session, access.roles, managed_ids):
             yield f"groups that are not in the access file grant its roles: {join_first(paths)}"

@@ -30,10 +30,12 @@ if TYPE_CHECKING:
 
 _VALIDATED_CLAIMS = frozenset({"iss", "sub", "aud", "azp", "exp", "iat", "scope", "typ"})  # by the MCP server
 # Harmless mappers: they write values that Keycloak itself determines, the user's own `sub` or session notes.
-_TRUE = frozenset({"oidc-sub-mapper", "oidc-sha256-pairwise-sub-mapper", "oidc-usersessionmodel-note-mapper"})
-_GIVES_ROLES = frozenset({"oidc-hardcoded-role-mapper", "oidc-role-name-mapper"})
+_HARMLESS_MAPPERS = frozenset(
+    {"oidc-sub-mapper", "oidc-sha256-pairwise-sub-mapper", "oidc-usersessionmodel-note-mapper"}
+)
+_ROLE_MAPPERS = frozenset({"oidc-hardcoded-role-mapper", "oidc-role-name-mapper"})
 _SCRIPT = "script-"  # prefix of the names of script mappers
-_ANYWHERE = frozenset({"*", "http://*", "https://*"})
+_WILDCARD_REDIRECTS = frozenset({"*", "http://*", "https://*"})
 _DOT = re.compile(r"(?<!\\)\.")  # separates the segments of a claim path; an escaped dot is part of a segment
 _FIX = "apply does not change it: remove that, or the {}"
 
@@ -54,23 +56,25 @@ def find_in_existing_clients(
     """
     managed = actual.managed_state.clients  # not the marker attribute: an anonymous client may have set it
     unmanaged = [client for client in clients if client["clientId"] not in managed]
-    suspects = [client for client in unmanaged if _reaches(client, actual.bindings, audience)]
+    suspects = [client for client in unmanaged if _can_have_audience(client, actual.bindings, audience)]
     lifespan = int(actual.realm["accessTokenLifespan"])
     validated_claims = _VALIDATED_CLAIMS.union([access.roles_claim])
     kinds = {
         ("S3", "writes claims that the server relies on"): [
             client for client in suspects if _overrides_claims(client, validated_claims.union(access.claims), audience)
         ],
-        ("S4", "has tokens with a longer lifetime than the realm's"): [c for c in suspects if _outlives(c, lifespan)],
+        ("S4", "has tokens with a longer lifetime than the realm's"): [
+            c for c in suspects if _exceeds_lifespan(c, lifespan)
+        ],
         ("S6", "has a redirect URI that is relative or a pattern"): [c for c in suspects if _has_open_redirect(c)],
     }
     for (weakness, what), found in kinds.items():
         yield from _named(weakness, "client", what, [str(client["clientId"]) for client in found])
     # Managed scopes are compared by the plan. For the others `access.claims` does not count: Keycloak's built-in scopes
     # write claims such as the user's name.
-    theirs = {name for client in suspects for name in _scopes(client)} - access.roles_by_scope.keys()
+    scope_names = {name for client in suspects for name in _scopes(client)} - access.roles_by_scope.keys()
     forged = [
-        name for name in theirs if _overrides_claims(actual.scopes.get(name, {}), validated_claims, audience=None)
+        name for name in scope_names if _overrides_claims(actual.scopes.get(name, {}), validated_claims, audience=None)
     ]
     yield from _named("S3", "client scope", "writes claims that the server relies on", forged)
 
@@ -87,14 +91,16 @@ def _scopes(client: Object) -> set[str]:
     return {*(client.get("defaultClientScopes") or []), *(client.get("optionalClientScopes") or [])}
 
 
-def _reaches(client: Object, bindings: Collection[str], audience: str) -> bool:
+def _can_have_audience(client: Object, bindings: Collection[str], audience: str) -> bool:
     """Checks whether a client's tokens can have the audience, by a client scope or by a mapper of its own."""
-    own = any("aud" in _claim(mapper) for mapper in _mappers(client))
-    return bool(_scopes(client).intersection(bindings)) or own or carries_audience(client, audience)
+    by_mapper = any("aud" in _claim(mapper) for mapper in _mappers(client))
+    return bool(_scopes(client).intersection(bindings)) or by_mapper or carries_audience(client, audience)
 
 
 def _mappers(owner: Object) -> list[Object]:
-    return [mapper for mapper in owner.get("protocolMappers") or [] if mapper.get("protocolMapper") not in _TRUE]
+    return [
+        mapper for mapper in owner.get("protocolMappers") or [] if mapper.get("protocolMapper") not in _HARMLESS_MAPPERS
+    ]
 
 
 def _claim(mapper: Object) -> set[str]:
@@ -108,13 +114,13 @@ def _overrides_claims(owner: Object, validated_claims: Collection[str], audience
     kinds = {str(mapper.get("protocolMapper")) for mapper in mappers}
     return (
         any(_claim(mapper).intersection(validated_claims) for mapper in mappers)
-        or bool(kinds & _GIVES_ROLES)
+        or bool(kinds & _ROLE_MAPPERS)
         or any(kind.startswith(_SCRIPT) for kind in kinds)
         or (audience is not None and carries_audience(owner, audience))
     )
 
 
-def _outlives(client: Object, lifespan: int) -> bool:
+def _exceeds_lifespan(client: Object, lifespan: int) -> bool:
     """Checks whether a client's access tokens live longer than `lifespan` seconds.
 
     Keycloak 26.7.5 accepts any integer, "+9" too; a negative one means as long as the session.
@@ -135,11 +141,11 @@ def _has_open_redirect(client: Object) -> bool:
     uris = client.get("redirectUris") or []
     if is_dynamically_registered(client):
         return any("*" in uri or not urlsplit(uri).scheme for uri in uris)
-    return bool(_ANYWHERE.intersection(uris))
+    return bool(_WILDCARD_REDIRECTS.intersection(uris))
 
 
 # URLs of a registration that Keycloak would fetch, call or show (RFC 7591 section 2), by its executor's names.
-_ADDRESSES = frozenset(
+_URL_FIELDS = frozenset(
     {"jwksUri", "requestUris", "sectorIdentifierUri", "backchannelLogoutUrl", "postLogoutRedirectUris"}
     | {"cibaClientNotificationEndpoint", "logoUri", "policyUri", "tosUri"}
 )
@@ -167,24 +173,24 @@ class Weakness:
         return f"{self.id} {self.what}: {self.fix}"
 
 
-def find_weaknesses(actual: CurrentState, audience: str, open_kinds: list[str]) -> Iterator[Weakness]:
+def find_weaknesses(actual: CurrentState, audience: str, open_endpoints: list[str]) -> Iterator[Weakness]:
     """Finds the weaknesses of a realm's configuration.
 
     Args:
         actual: the current state of the realm.
         audience: the resource.
-        open_kinds: enabled registration endpoints that accept Keycloak's own client formats.
+        open_endpoints: enabled registration endpoints that accept Keycloak's own client formats.
 
     Yields:
         The weaknesses, ordered by kind.
     """
     rules = ClientPolicyAnalysis(actual)
     yield from _weaknesses_by_scopes(actual, rules, audience)
-    yield from _weaknesses_by_own_kinds(actual, open_kinds)
+    yield from _weaknesses_by_native_endpoints(actual, open_endpoints)
     if mappers := _open_mappers(actual):
         what = f"a registered client may add mappers that forge claims, even another user's sub ({mappers})"
         yield Weakness("S3", what, _APPLY)
-    yield from _weaknesses_by_address(rules)
+    yield from _weaknesses_by_urls(rules)
     if _CONSENT_TITLE not in actual.messages.get("en", {}):
         what = "a registered client may use any name on the consent page, even one of Keycloak's own"
         yield Weakness("S8", what, f"{_APPLY}, with the text {_CONSENT_TITLE} of realm.yaml")
@@ -221,31 +227,31 @@ def _weaknesses_by_scopes(actual: CurrentState, rules: ClientPolicyAnalysis, aud
         yield Weakness("S1", what, "see R1" if inherited else _APPLY)
 
 
-def _weaknesses_by_own_kinds(actual: CurrentState, open_kinds: list[str]) -> Iterator[Weakness]:
-    switch = f"apply cannot fix it: start Keycloak with {disable_options(open_kinds)}"
-    if open_kinds:
-        what = f"anybody may register clients of Keycloak's own kinds ({', '.join(open_kinds)})"
-        yield Weakness("S2", what, switch)
-    if "default" in open_kinds:
-        yield Weakness("S4", "a registered client may choose the lifetime of its tokens", switch)
+def _weaknesses_by_native_endpoints(actual: CurrentState, open_endpoints: list[str]) -> Iterator[Weakness]:
+    fix = f"apply cannot fix it: start Keycloak with {disable_options(open_endpoints)}"
+    if open_endpoints:
+        what = f"anyone may register clients in Keycloak's own formats ({', '.join(open_endpoints)})"
+        yield Weakness("S2", what, fix)
+    if "default" in open_endpoints:
+        yield Weakness("S4", "a registered client may choose the lifetime of its tokens", fix)
     algorithm = str(actual.realm.get("defaultSignatureAlgorithm", ""))
     if algorithm.startswith("HS"):
         yield Weakness("S5", f"tokens are signed with {algorithm}, with a secret that only Keycloak has", _APPLY)
-    elif "default" in open_kinds:
-        yield Weakness("S5", "a registered client may have its tokens signed with a shared secret (HS256)", switch)
+    elif "default" in open_endpoints:
+        yield Weakness("S5", "a registered client may have its tokens signed with a shared secret (HS256)", fix)
 
 
-def _weaknesses_by_address(rules: ClientPolicyAnalysis) -> Iterator[Weakness]:
+def _weaknesses_by_urls(rules: ClientPolicyAnalysis) -> Iterator[Weakness]:
     if "redirectUris" not in rules.pattern_checked_fields:
         yield Weakness(
             "S6", "redirect URIs are not checked against patterns: relative ones and wildcards are accepted", _APPLY
         )
-    missing = sorted(_ADDRESSES - rules.pattern_checked_fields) or ["frontchannelLogoutUrl"] * (
+    missing = sorted(_URL_FIELDS - rules.pattern_checked_fields) or ["frontchannelLogoutUrl"] * (
         not rules.blocks_front_channel_logout
     )
     if missing:
         yield Weakness(
-            "S7", f"a registered client may make Keycloak show or fetch foreign URLs ({missing[0]} …)", _APPLY
+            "S7", f"a registered client may make Keycloak show or fetch third-party URLs ({missing[0]} …)", _APPLY
         )
 
 
@@ -267,9 +273,9 @@ def _inherited_default_roles(actual: CurrentState) -> Iterator[Weakness]:
     """
     granting = _granting_roles(actual)
     for name in sorted(granting):
-        if giver := actual.default_role_granting(name, granting):
-            what = f"every user has the role {name}, through {giver}, which is in {actual.default_role_name}"
-            yield Weakness("R1", what, f"apply cannot fix it: remove {giver} from there, or {name} from it")
+        if composite := actual.default_role_granting(name, granting):
+            what = f"every user has the role {name}, through {composite}, which is in {actual.default_role_name}"
+            yield Weakness("R1", what, f"apply cannot fix it: remove {composite} from there, or {name} from it")
 
 
 def _granting_roles(actual: CurrentState) -> frozenset[str]:

@@ -74,19 +74,19 @@ class AnonymousClient:
         response = self.http.post(f"{self.issuer}/protocol/openid-connect/token", data=form)
         return response.status_code, _object(response)
 
-    def sees_a_login_page(self, **query: str) -> bool:
+    def gets_login_page(self, **query: str) -> bool:
         """Checks whether the authorization endpoint responds 200 to these query parameters, not with a rejection."""
         response = self.http.get(f"{self.issuer}/protocol/openid-connect/auth", params=query)
         return response.status_code == OK
 
-    def own_kind(self, what: str, **members: object) -> payloads.Json:
+    def client_representation(self, suffix: str, **members: object) -> payloads.Json:
         """Builds a client in Keycloak's own representation with an id that is unique to this probe.
 
         Args:
-            what: suffix of the client id.
+            suffix: suffix of the client id.
             members: further members of the representation.
         """
-        return payloads.own_kind(f"{self.marker}-{what}", **members)
+        return payloads.client_representation(f"{self.marker}-{suffix}", **members)
 
 
 def _object(response: httpx.Response) -> payloads.Json:

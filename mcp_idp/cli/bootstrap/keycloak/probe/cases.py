@@ -36,14 +36,14 @@ class CaseResult:
     closed: str = ""
 
 
-def _a_token_by_itself(anonymous_client: AnonymousClient, settings: KeycloakSettings) -> CaseResult:
+def _token_without_user(anonymous_client: AnonymousClient, settings: KeycloakSettings) -> CaseResult:
     """Requests a token without a user, with the scope in the registration and without.
 
     A registration without scopes may request every scope that the realm offers.
     """
     scope, closed = settings.access.base_scope, ""
     for members in ({"scope": scope}, {}):
-        status, client = anonymous_client.register(STANDARD, {**payloads.BY_ITSELF, **members})
+        status, client = anonymous_client.register(STANDARD, {**payloads.SERVICE_CLIENT, **members})
         if status != CREATED:
             closed = _format_response(status, client)
             continue
@@ -58,60 +58,62 @@ def _a_token_by_itself(anonymous_client: AnonymousClient, settings: KeycloakSett
     return CaseResult(closed=closed)
 
 
-def _own_kinds(anonymous_client: AnonymousClient, _: KeycloakSettings) -> CaseResult:
-    status, response = anonymous_client.register("default", anonymous_client.own_kind("s2"))
-    return _registered(status, response, "a client with an id of its choice")
+def _native_format(anonymous_client: AnonymousClient, _: KeycloakSettings) -> CaseResult:
+    status, response = anonymous_client.register("default", anonymous_client.client_representation("s2"))
+    return _registration_result(status, response, "a client with an id of its choice")
 
 
 def _case_stores_member(
-    what: str, words: str, is_stored: Callable[[payloads.Json], bool], **members: object
+    suffix: str, outcome: str, is_stored: Callable[[payloads.Json], bool], **members: object
 ) -> ProbeCase:
     """Builds a probe case that registers a client in Keycloak's own format and checks which members are stored.
 
     Args:
-        what: suffix of the client id.
-        words: the result in words if the members are stored.
+        suffix: suffix of the client id.
+        outcome: the result in words if the members are stored.
         is_stored: checks the client representation in the response.
         members: the members to send.
     """
 
     def run_case(anonymous_client: AnonymousClient, _: KeycloakSettings) -> CaseResult:
-        status, response = anonymous_client.register("default", anonymous_client.own_kind(what, **members))
+        status, response = anonymous_client.register(
+            "default", anonymous_client.client_representation(suffix, **members)
+        )
         if status == CREATED and not is_stored(response):
             return CaseResult(closed="registered without it")
-        return _registered(status, response, words)
+        return _registration_result(status, response, outcome)
 
     return run_case
 
 
-def _relative(anonymous_client: AnonymousClient, _: KeycloakSettings) -> CaseResult:
-    return _first(
+def _relative_redirects(anonymous_client: AnonymousClient, _: KeycloakSettings) -> CaseResult:
+    return _first_accepted(
         anonymous_client,
         ((uri, payloads.native(redirect_uris=[uri])) for uri in payloads.RELATIVE_REDIRECTS),
         "redirects to",
     )
 
 
-def _addresses(anonymous_client: AnonymousClient, _: KeycloakSettings) -> CaseResult:
-    bodies = ((member, payloads.with_address(member)) for member in payloads.ADDRESSES)
-    return _first(anonymous_client, bodies, "a foreign address in")
+def _third_party_urls(anonymous_client: AnonymousClient, _: KeycloakSettings) -> CaseResult:
+    bodies = ((member, payloads.with_third_party_url(member)) for member in payloads.URL_MEMBERS)
+    return _first_accepted(anonymous_client, bodies, "a third-party URL in")
 
 
-def _flows(anonymous_client: AnonymousClient, _: KeycloakSettings) -> CaseResult:
+def _implicit_flow(anonymous_client: AnonymousClient, _: KeycloakSettings) -> CaseResult:
     """Tries the implicit flow, the only one of S9 whose acceptance shows before a user has logged in."""
     body = payloads.native(grant_types=["implicit"], response_types=["token"])
     status, client = anonymous_client.register(STANDARD, body)
     if status != CREATED:
         return CaseResult(closed=_format_response(status, client))
     query = {"client_id": client["client_id"], "redirect_uri": payloads.REDIRECT, "scope": "openid", "nonce": "n"}
-    if anonymous_client.sees_a_login_page(response_type="token", **query):
+    if anonymous_client.gets_login_page(response_type="token", **query):
         return CaseResult("the login page, for a token in the URL")
     return CaseResult(closed="the implicit flow is rejected")
 
 
 PROBE_CASES: dict[str, ProbeCase] = {
-    "S1": _a_token_by_itself,
-    "S2": _own_kinds,
+    "S1": _token_without_user,
+    "S2": _native_format,
     "S3": _case_stores_member(
         "s3",
         "a client with a mapper that writes sub",
@@ -130,19 +132,21 @@ PROBE_CASES: dict[str, ProbeCase] = {
         lambda client: payloads.SHARED_SECRET.items() <= (client.get("attributes") or {}).items(),
         attributes=payloads.SHARED_SECRET,
     ),
-    "S6": _relative,
-    "S7": _addresses,
+    "S6": _relative_redirects,
+    "S7": _third_party_urls,
     "S8": _case_stores_member(
         "s8",
         "a client with a name of Keycloak's own",
         lambda client: client.get("name") == payloads.SPOOFED_NAME,
         name=payloads.SPOOFED_NAME,
     ),
-    "S9": _flows,
+    "S9": _implicit_flow,
 }
 
 
-def _first(anonymous_client: AnonymousClient, bodies: Iterator[tuple[str, payloads.Json]], words: str) -> CaseResult:
+def _first_accepted(
+    anonymous_client: AnonymousClient, bodies: Iterator[tuple[str, payloads.Json]], outcome: str
+) -> CaseResult:
     """Sends several registrations and returns the first that is accepted.
 
     A `sector_identifier_uri` also counts if the response shows that Keycloak tried to fetch it.
@@ -151,18 +155,18 @@ def _first(anonymous_client: AnonymousClient, bodies: Iterator[tuple[str, payloa
     for name, body in bodies:
         status, response = anonymous_client.register(STANDARD, body)
         if status == CREATED or (status == _FETCHED and name == "sector_identifier_uri"):
-            return CaseResult(f"{words} {name}: {status}")
+            return CaseResult(f"{outcome} {name}: {status}")
         closed = _format_response(status, response)
     return CaseResult(closed=closed)
 
 
-def _registered(status: int, response: payloads.Json, words: str) -> CaseResult:
-    return CaseResult(words) if status == CREATED else CaseResult(closed=_format_response(status, response))
+def _registration_result(status: int, response: payloads.Json, outcome: str) -> CaseResult:
+    return CaseResult(outcome) if status == CREATED else CaseResult(closed=_format_response(status, response))
 
 
 def _format_response(status: int, response: payloads.Json) -> str:
-    words = str(response.get("error_description") or response.get("error") or "")
-    return f"{status} {words[:_MAX_MESSAGE_CHARACTERS]}".strip()
+    message = str(response.get("error_description") or response.get("error") or "")
+    return f"{status} {message[:_MAX_MESSAGE_CHARACTERS]}".strip()
 
 
 def _claims(token: str) -> payloads.Json:

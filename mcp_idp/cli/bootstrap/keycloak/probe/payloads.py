@@ -1,7 +1,7 @@
 """Requests that exploit weaknesses S1 to S9, as data shared by the tests and the probe.
 
 Each was reproduced on Keycloak 26.7.5 with open registration as tutorials configure it; docs/keycloak.md says what an
-attacker gains. "Own kind" is a client in Keycloak's own representation, which the endpoint `default` accepts; the
+attacker gains. A "client representation" is Keycloak's own format, which the endpoint `default` accepts; the
 others are registrations according to RFC 7591. The third-party host ends with `invalid` (RFC 2606), so it never
 resolves.
 """
@@ -15,10 +15,10 @@ from mcp_idp.cli.bootstrap.keycloak.resources.service_clients import CLIENT_CRED
 Json = dict[str, Any]
 
 REDIRECT = "http://127.0.0.1:33333/callback"
-FOREIGN_REDIRECT_URI = "https://probe.invalid/x"
+THIRD_PARTY_URL = "https://probe.invalid/x"
 
 # S1
-BY_ITSELF: Json = {
+SERVICE_CLIENT: Json = {
     "redirect_uris": [REDIRECT],
     "grant_types": [CLIENT_CREDENTIALS],
     "token_endpoint_auth_method": "client_secret_post",
@@ -34,7 +34,7 @@ TEN_YEAR_LIFETIME: Json = {"access.token.lifespan": "315360000"}  # S4, in secon
 SHARED_SECRET: Json = {"access.token.signed.response.alg": "HS256"}  # S5
 RELATIVE_REDIRECTS = ("/callback", "callback", "//evil.example/callback", "/*")  # S6
 # S7: registration members that contain a URL or a list of URLs
-ADDRESSES = (
+URL_MEMBERS = (
     "logo_uri",
     "tos_uri",
     "policy_uri",
@@ -51,7 +51,7 @@ SPOOFED_NAME = "${client_account}"  # S8: Keycloak displays it as the localized 
 IMPLICIT_TYPES = ("token", "id_token token", "code token")  # S9
 
 
-def own_kind(client_id: str, **members: object) -> Json:
+def client_representation(client_id: str, **members: object) -> Json:
     """Builds a client in Keycloak's own representation.
 
     Args:
@@ -66,6 +66,6 @@ def native(**members: object) -> Json:
     return {"redirect_uris": [REDIRECT], "token_endpoint_auth_method": "none", **members}
 
 
-def with_address(member: str) -> Json:
+def with_third_party_url(member: str) -> Json:
     """Builds a registration that has a third-party URL in `member`."""
-    return native(**{member: [FOREIGN_REDIRECT_URI] if member.endswith("uris") else FOREIGN_REDIRECT_URI})
+    return native(**{member: [THIRD_PARTY_URL] if member.endswith("uris") else THIRD_PARTY_URL})

@@ -54,7 +54,7 @@ def probe(
         session: admin client of the realm.
         settings: settings of the run.
         http: HTTP client for the unauthenticated requests.
-        is_stopped: asked before each case; once it returns True, no further case is run.
+        is_stopped: called before each case; once it returns True, no further case is run.
 
     Returns:
         One outcome per case that was run.

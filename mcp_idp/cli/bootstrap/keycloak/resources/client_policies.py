@@ -93,16 +93,16 @@ def merge(desired: list[Object], there: list[Object], dropped: frozenset[str]) -
     Returns:
         The current entries without `dropped`, with the managed ones replaced in place and missing ones appended.
     """
-    ours = {entry["name"]: entry for entry in desired}
-    retained = [ours.pop(entry["name"], entry) for entry in there if entry["name"] not in dropped]
-    return [*retained, *ours.values()]
+    managed = {entry["name"]: entry for entry in desired}
+    retained = [managed.pop(entry["name"], entry) for entry in there if entry["name"] not in dropped]
+    return [*retained, *managed.values()]
 
 
 def _set(kind: str, desired: list[Object], there: list[Object], merged: list[Object]) -> Iterator[Change]:
     if merged == there:
         return
     names = [entry["name"] for entry in desired if entry not in there]
-    gone = [entry["name"] for entry in there if entry["name"] not in {entry_kept["name"] for entry_kept in merged}]
+    gone = [entry["name"] for entry in there if entry["name"] not in {remaining["name"] for remaining in merged}]
     parts = [f"set {', '.join(names)}"] * bool(names) + [f"remove {', '.join(gone)}"] * bool(gone)
     fields = tuple(_fields(desired, there, gone))
     path = ("client-policies", kind)

@@ -115,9 +115,9 @@ def _scope(name: str, description: str, *, advertised: str = "true") -> Json:
 
 
 def _scope_changes(
-    desired: Json, audience: str, others: list[Json], roles: tuple[str, ...], actual: CurrentState
+    desired: Json, audience: str, further_mappers: list[Json], roles: tuple[str, ...], actual: CurrentState
 ) -> Iterator[Change]:
-    name, mappers = str(desired["name"]), [audience_mapper(audience), *others]
+    name, mappers = str(desired["name"]), [audience_mapper(audience), *further_mappers]
     found = actual.scopes.get(name)
     if found is None:
         body = {**desired, "protocolMappers": mappers}

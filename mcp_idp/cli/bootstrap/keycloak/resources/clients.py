@@ -203,7 +203,7 @@ def _resource_client(access: AccessPolicy, resource: str, credentials: ClientAut
     return {
         "clientId": resource,
         "name": access.resource.name,
-        "description": f"The MCP server itself: asks whether tokens are still good, {does}",
+        "description": f"The MCP server itself: introspects tokens, {does}",
         "enabled": True,
         "protocol": "openid-connect",
         "publicClient": False,
@@ -227,7 +227,7 @@ def _api_client(audience: str, upstream: DownstreamApi) -> Json:
     return {
         "clientId": audience,
         "name": upstream.name,
-        "description": "An API that the MCP server calls for people",
+        "description": "An API that the MCP server calls on behalf of users",
         "enabled": True,
         "protocol": "openid-connect",
         "publicClient": False,

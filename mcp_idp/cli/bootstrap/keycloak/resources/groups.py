@@ -109,14 +109,14 @@ def group_changes(access: AccessPolicy, actual: CurrentState) -> Iterator[Change
             # A write replaces all attributes, and deletes the description if it is left out.
             retained: Json = {member: found[member] for member in ("name", "description") if member in found}
             body = {**retained, "attributes": {**(found.get("attributes") or {}), **marker}}
-            yield Change(f"group {name}", "mark as ours", "PUT", ("groups", found["id"]), body, fields=fields)
+            yield Change(f"group {name}", "mark as managed", "PUT", ("groups", found["id"]), body, fields=fields)
         yield from _mapping(name, "POST", set(roles) - _managed_roles(access, found), access, found)
 
 
 def membership_removals(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]:
     """Yields the changes that remove demo users from groups of the access file that they must not be in."""
-    for user, there, wanted in _memberships(access, actual):
-        yield from _membership(user, "DELETE", there - wanted, field_diff("groups", sorted(there), sorted(wanted)))
+    for user, there, desired in _memberships(access, actual):
+        yield from _membership(user, "DELETE", there - desired, field_diff("groups", sorted(there), sorted(desired)))
 
 
 def membership_changes(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]:
@@ -147,7 +147,7 @@ def unmanaged_roles(access: AccessPolicy, actual: CurrentState) -> Iterator[str]
                 "apply does not"
             )
         if count := found.get("subGroupCount"):
-            yield f"group {name} has {_counted(count, 'subgroup')}: their members have its roles too"
+            yield f"group {name} has {_count_or_none(count, 'subgroup')}: their members have its roles too"
 
 
 def _memberships(access: AccessPolicy, actual: CurrentState) -> Iterator[tuple[str, frozenset[str], frozenset[str]]]:
@@ -190,10 +190,10 @@ def _mapping(name: str, method: Method, roles: set[str], access: AccessPolicy, f
 def _content(found: Object, actual: CurrentState) -> str:
     """Describes what is deleted with the group."""
     count = actual.groups.members.get(found["name"], 0)
-    members = f"more than {MAX_MEMBERS} members" if count > MAX_MEMBERS else _counted(count, "member")
+    members = f"more than {MAX_MEMBERS} members" if count > MAX_MEMBERS else _count_or_none(count, "member")
     below = int(found.get("subGroupCount") or 0)
-    return members + (f" and {_counted(below, 'subgroup')}" if below else "")
+    return members + (f" and {_count_or_none(below, 'subgroup')}" if below else "")
 
 
-def _counted(count: int, word: str) -> str:
-    return count_noun(count, word) if count else f"no {word}s"
+def _count_or_none(count: int, noun: str) -> str:
+    return count_noun(count, noun) if count else f"no {noun}s"

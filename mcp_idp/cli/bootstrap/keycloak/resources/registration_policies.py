@@ -28,7 +28,7 @@ Config = dict[str, list[str]]
 TRUSTED_HOSTS_POLICY = "trusted-hosts/anonymous"  # decides whether anonymous clients may register at all
 
 # The sender must match a trusted host and none is listed, so every registration is rejected.
-NOBODY: Config = {
+REJECT_ALL: Config = {
     "trusted-hosts": [],
     "host-sending-registration-request-must-match": ["true"],
     "client-uris-must-match": ["true"],
@@ -55,7 +55,7 @@ def desired_policies(access: AccessPolicy, client_uri_hosts: tuple[str, ...]) ->
         Configurations by "provider/subtype"; `TRUSTED_HOSTS_POLICY` is the last one.
     """
     registration = access.registration
-    admission = PROFILES[registration.profile]
+    profile = PROFILES[registration.profile]
     allowed: Config = {
         "trusted-hosts": sorted({*redirect_hosts(registration), *client_uri_hosts}),
         # A client with loopback redirect URIs registers from whatever address the user's machine has.
@@ -64,20 +64,20 @@ def desired_policies(access: AccessPolicy, client_uri_hosts: tuple[str, ...]) ->
     }
     maximum = str(registration.max_clients)
     return {
-        **_for_both("anonymous", access),
+        **_common_policies("anonymous", access),
         "max-clients/anonymous": {"max-clients": [maximum]},
         "registration-web-origins/anonymous": {
-            "web-origins": list(registration.web_origins) if admission.anonymous else []
+            "web-origins": list(registration.web_origins) if profile.anonymous else []
         },
-        **_for_both("authenticated", access),
+        **_common_policies("authenticated", access),
         # In a closed realm an initial access token is useless too: the maximum number of clients is 0.
-        "max-clients/authenticated": {"max-clients": [maximum if admission.initial_access_token else "0"]},
-        "trusted-hosts/authenticated": allowed if admission.initial_access_token else NOBODY,
-        TRUSTED_HOSTS_POLICY: allowed if admission.anonymous else NOBODY,
+        "max-clients/authenticated": {"max-clients": [maximum if profile.initial_access_token else "0"]},
+        "trusted-hosts/authenticated": allowed if profile.initial_access_token else REJECT_ALL,
+        TRUSTED_HOSTS_POLICY: allowed if profile.anonymous else REJECT_ALL,
     }
 
 
-def _for_both(subtype: str, access: AccessPolicy) -> dict[str, Config]:
+def _common_policies(subtype: str, access: AccessPolicy) -> dict[str, Config]:
     return {
         # Explicitly none. The default list has mappers that write any claim from an attribute that the user may edit:
         # with one, a client can forge another user's `sub`.
@@ -98,13 +98,13 @@ def close_registration(desired: dict[str, Config], actual: CurrentState) -> Iter
     It yields nothing if the realm does not exist yet or anonymous registration is already disabled.
     """
     before = _config(actual, TRUSTED_HOSTS_POLICY)
-    if not actual.realm or is_satisfied(NOBODY, before):
+    if not actual.realm or is_satisfied(REJECT_ALL, before):
         return
-    if desired[TRUSTED_HOSTS_POLICY] == NOBODY:
-        change = Change("registration", "shut", "PUT", (), fields=field_diffs(dict(NOBODY), before))
+    if desired[TRUSTED_HOSTS_POLICY] == REJECT_ALL:
+        change = Change("registration", "disabled", "PUT", (), fields=field_diffs(dict(REJECT_ALL), before))
     else:
         change = Change("registration", "disabled during apply", "PUT", (), action="step")
-    yield _upsert(TRUSTED_HOSTS_POLICY, NOBODY, actual, change)
+    yield _upsert(TRUSTED_HOSTS_POLICY, REJECT_ALL, actual, change)
 
 
 def policy_changes(desired: dict[str, Config], actual: CurrentState) -> Iterator[Change]:
@@ -122,16 +122,16 @@ def _policy_changes(name: str, config: Config, actual: CurrentState) -> Iterator
     yield _upsert(name, config, actual, Change(f"registration policy {name}", what, "PUT", (), fields=fields))
 
 
-def open_registration(desired: dict[str, Config], actual: CurrentState, *, shut: bool) -> Iterator[Change]:
+def open_registration(desired: dict[str, Config], actual: CurrentState, *, closed: bool) -> Iterator[Change]:
     """Yields the last change of an apply: it sets `TRUSTED_HOSTS_POLICY` as the registration profile requires.
 
     Args:
         desired: the policies, from `desired_policies`.
         actual: the current state.
-        shut: whether an earlier change of this apply disabled anonymous registration.
+        closed: whether an earlier change of this apply disabled anonymous registration.
     """
-    before = NOBODY if shut else _config(actual, TRUSTED_HOSTS_POLICY)
-    if TRUSTED_HOSTS_POLICY not in actual.policies and not shut and actual.realm:
+    before = REJECT_ALL if closed else _config(actual, TRUSTED_HOSTS_POLICY)
+    if TRUSTED_HOSTS_POLICY not in actual.policies and not closed and actual.realm:
         yield from _policy_changes(TRUSTED_HOSTS_POLICY, desired[TRUSTED_HOSTS_POLICY], actual)
     elif not is_satisfied(desired[TRUSTED_HOSTS_POLICY], before):
         fields = field_diffs(dict(desired[TRUSTED_HOSTS_POLICY]), _config(actual, TRUSTED_HOSTS_POLICY))

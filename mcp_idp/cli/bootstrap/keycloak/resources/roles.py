@@ -90,31 +90,31 @@ def unmanaged_composites(access: AccessPolicy, actual: CurrentState) -> Iterator
             yield f"role {name} was not created here and also grants {granted}: remove what it must not grant"
 
 
-def role_revocations(about: str, account: IdRef, wanted: frozenset[str], current: frozenset[str]) -> Iterator[Change]:
+def role_revocations(about: str, account: IdRef, desired: frozenset[str], current: frozenset[str]) -> Iterator[Change]:
     """Yields the change that revokes an account's surplus roles.
 
     Args:
         about: label of the account for output.
         account: reference to the user or service account.
-        wanted: names of the roles that it must have.
+        desired: names of the roles that it must have.
         current: names of the access file's roles that it has.
     """
     yield from _account_mapping(
-        about, account, "DELETE", current - wanted, field_diff("roles", *_sorted(current, wanted))
+        about, account, "DELETE", current - desired, field_diff("roles", *_sorted(current, desired))
     )
 
 
-def role_grants(about: str, account: IdRef, wanted: frozenset[str], current: frozenset[str]) -> Iterator[Change]:
+def role_grants(about: str, account: IdRef, desired: frozenset[str], current: frozenset[str]) -> Iterator[Change]:
     """Yields the change that grants an account its missing roles.
 
     Args:
         about: label of the account for output.
         account: reference to the user or service account.
-        wanted: names of the roles that it must have.
+        desired: names of the roles that it must have.
         current: names of the access file's roles that it has.
     """
     yield from _account_mapping(
-        about, account, "POST", wanted - current, field_diff("roles", *_sorted(current, wanted))
+        about, account, "POST", desired - current, field_diff("roles", *_sorted(current, desired))
     )
 
 

@@ -104,7 +104,7 @@ def _service_client_client(
     return {
         "clientId": client_id,
         "name": service_client.name,
-        "description": "A program of its own: nobody logs in with it",
+        "description": "A service client: no user logs in with it",
         "enabled": True,
         "protocol": "openid-connect",
         "publicClient": False,

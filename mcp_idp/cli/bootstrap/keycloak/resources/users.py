@@ -57,9 +57,9 @@ def user_changes(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]
 
 def user_revocations(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]:
     """Yields the changes that revoke surplus roles of demo users and delete those no longer in the access file."""
-    for name, person in access.demo_users.items():
+    for name, demo_user in access.demo_users.items():
         yield from role_revocations(
-            f"user {name}", IdRef("user", name), frozenset(person.roles), _managed_roles(access, actual, name)
+            f"user {name}", IdRef("user", name), frozenset(demo_user.roles), _managed_roles(access, actual, name)
         )
     for name, found in (actual.users or {}).items():
         if name not in access.demo_users and _is_demo_user(name, found):

@@ -97,8 +97,8 @@ class CurrentState:
         Returns:
             The first such role by name, or None.
         """
-        givers = self.default.by_id.get(self.roles.get(role, {}).get("id", ""), set())
-        return min(givers.difference(managed), default=None)
+        composites = self.default.by_id.get(self.roles.get(role, {}).get("id", ""), set())
+        return min(composites.difference(managed), default=None)
 
     @property
     def managed_state(self) -> ManagedState:
@@ -153,7 +153,7 @@ def read_current_state(session: AdminClient, query: StateQuery) -> CurrentState:
     query_groups = GroupQuery(desired=query.groups, recorded=recorded, users=users, roles=roles)
     managed_scopes = set(query.scopes)
 
-    def looked_at(scope: Object) -> bool:
+    def is_selected(scope: Object) -> bool:
         return scope["name"] in managed_scopes or carries_audience(scope, query.audience)
 
     names = dict.fromkeys([*query.clients, *sorted(ManagedState.of(realm).clients)])
@@ -164,7 +164,7 @@ def read_current_state(session: AdminClient, query: StateQuery) -> CurrentState:
         parts=read_all_parts(session, [roles[name] for name in query.roles if name in roles]),
         default=read_default(session, realm["defaultRole"]["name"]),
         scopes=all_scopes,
-        bindings=read_bindings(session, (scope for scope in all_scopes.values() if looked_at(scope))),
+        bindings=read_bindings(session, (scope for scope in all_scopes.values() if is_selected(scope))),
         default_scopes=_names(session.get("default-default-client-scopes")),
         optional_scopes=_names(session.get("default-optional-client-scopes")),
         policies=read_policies(session),

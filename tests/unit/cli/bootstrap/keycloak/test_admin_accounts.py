@@ -1,4 +1,4 @@
-"""Which account a command uses, depending on the files of a hand-over."""
+"""Which account a command uses, depending on the files that `replace-admin` writes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_an_account_replaces_the_administrator_once_it_works(account: str, tmp_p
         f"mcp-{account}",
         "proven",
     )
-    assert _load(tmp_path, None).admin_client_id == "bootstrap"  # the hand-over itself
+    assert _load(tmp_path, None).admin_client_id == "bootstrap"  # replace-admin itself
     assert all(_load(tmp_path, other).admin_client_id == "bootstrap" for other in ACCOUNTS if other != account)
 
 
@@ -54,7 +54,9 @@ def test_an_account_s_own_secret_is_enough(tmp_path: Path) -> None:
     ("variables", "named"),
     [({"KEYCLOAK_ACCOUNTS": ""}, "KEYCLOAK_ACCOUNTS"), ({"KEYCLOAK_ADMIN_REALM": "mcp"}, "master")],
 )
-def test_a_hand_over_that_cannot_work_sends_no_request(variables: dict[str, str], named: str, tmp_path: Path) -> None:
+def test_a_replace_admin_that_cannot_work_sends_no_request(
+    variables: dict[str, str], named: str, tmp_path: Path
+) -> None:
     with pytest.raises(ConfigError, match=named):
         replace_bootstrap_admin(_load(tmp_path, None, **variables), wait=0, log=lambda _: None)
 

@@ -108,7 +108,7 @@ def test_what_must_last_is_looked_after(services: dict[str, dict[str, Any]]) -> 
         assert services[name]["healthcheck"]["test"], name
     for name in ("mcp-server", "mcp-server-2"):
         assert services[name]["environment"]["LEGACY_SESSIONS"] == "stateless"
-        assert "hand-over" in services[name]["depends_on"]
+        assert "replace-admin" in services[name]["depends_on"]
     assert services["front"]["depends_on"].keys() >= {"keycloak-2", "mcp-server", "mcp-server-2"}
     assert services["keycloak-2"]["depends_on"] == {"keycloak": {"condition": "service_healthy"}}
     assert {services[name]["command"] == ["start", "--optimized"] for name in ("keycloak", "keycloak-2")} == {True}
@@ -149,10 +149,10 @@ def test_no_environment_holds_a_secret_and_each_is_mounted_by_who_needs_it(servi
         }
         return {name: not mounted.endswith(":ro") for name, mounted in named.items()}
 
-    assert mounting("admin-secret") == {"secrets": True, "keycloak": False, "bootstrap": False, "hand-over": False}
-    assert mounting("apply-account") == {"bootstrap": False, "hand-over": True}
-    assert mounting("check-account") == {"hand-over": True, "check": False}
-    assert mounting("people-account") == {"hand-over": True, "people": False}
+    assert mounting("admin-secret") == {"secrets": True, "keycloak": False, "bootstrap": False, "replace-admin": False}
+    assert mounting("apply-account") == {"bootstrap": False, "replace-admin": True}
+    assert mounting("check-account") == {"replace-admin": True, "check": False}
+    assert mounting("people-account") == {"replace-admin": True, "people": False}
     assert mounting("server-secret") == {
         "secrets": True,
         "bootstrap": True,

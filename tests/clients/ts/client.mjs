@@ -1,6 +1,6 @@
 // An official client, unmodified: discovers, registers, logs in, and calls tools.
 //
-//   node journey.mjs FLAVOUR URL CALLS
+//   node client.mjs FLAVOUR URL CALLS
 //
 // FLAVOUR  sdk-1 | client-2-legacy | client-2-auto | sdk-of-2025-03
 // CALLS    JSON: [["greet", {"name": "Ada"}], ["count", {"number": 2}]]
@@ -92,7 +92,7 @@ function client() {
 
 async function finish(line) {
   const parameters = await comeBack();
-  if (parameters.has('error')) throw new Error(`the provider answered ${parameters.get('error')}`);
+  if (parameters.has('error')) throw new Error(`the provider responded ${parameters.get('error')}`);
   await (family === 'client-2' ? line.finishAuth(parameters) : line.finishAuth(parameters.get('code')));
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from datetime import datetime
 from types import ModuleType
@@ -176,10 +177,13 @@ async def test_the_sdk_knows_who_calls_but_has_no_token_to_pass_on(monkeypatch: 
     monkeypatch.setattr(tools, "look", look, raising=False)
     issuer = Issuer()
     async with running(issuer) as server:
-        await server.call("look", issuer.token())
+        sent = issuer.token()
+        await server.call("look", sent)
     (token,) = seen
     assert token is not None
-    assert (token.token, token.subject, token.client_id) == ("", "4f0c", "client-1")
+    assert (token.subject, token.client_id) == ("4f0c", "client-1")
+    assert token.token not in sent  # a digest that tells callers apart
+    assert re.fullmatch(r"[0-9a-f]{64}", token.token)
     assert token.claims == {"iss": issuer.url}
 
 

@@ -163,6 +163,15 @@ def test_every_public_name_resolves_and_importing_the_package_loads_nothing() ->
     assert [name for name in mcp_idp.__all__ if getattr(mcp_idp, name, None) is None] == []
 
 
+@pytest.mark.requirement("corpus.importable")
+def test_the_corpus_and_its_issuer_need_no_test_tools() -> None:
+    program = (
+        "import sys; sys.modules |= dict.fromkeys(('pytest', 'hypothesis', 'tests', 'mcp_server')); "
+        "import mcp_idp.testing.corpus.assertions, mcp_idp.testing.corpus.benign_cases, mcp_idp.testing.corpus.families"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True)
+
+
 @pytest.mark.requirement("code.one_direction")
 def test_what_the_secrets_image_runs_needs_the_standard_library_only() -> None:
     command = [sys.executable, "-S", "-c", "import mcp_idp.cli.bootstrap.secret_file"]

@@ -32,6 +32,7 @@ REQUIREMENTS = (
         "The checks of the modules that decide who is let in are found by their form, and each is removed by itself.",
     ),
     Requirement("corpus.proof", "ours", "Without any one of the checks at least one test fails."),
+    Requirement("corpus.importable", "ours", "The corpus needs the library and its dependencies, and no test tool."),
     Requirement("corpus.table", "ours", "docs/attacks.md lists the corpus as it is."),
     Requirement(
         "corpus.any_input",

@@ -5,9 +5,10 @@ The kinds of removal:
 
 - `branch`: the condition of an `if`, `elif` or `while` is never true
 - `guard`: the condition of an early `return` in a function that ends with `raise` is always true
-- `clause`: one operand of `and` or `or` is left out; in the condition of a `raise`, only where more passes without it
+- `clause`: one operand of `and` or `or` is left out: in the condition of a rejection only where more passes without it,
+  not in the condition of a branch that rejects nothing
 - `filter`: the condition of a comprehension, or of an `if` that only collects, is always true
-- `choice`: a conditional expression always takes one side
+- `choice`: a conditional expression that is returned always takes one side
 - `handler`: an `except` catches nothing
 - `raise`: a `raise` that is no branch's own returns None instead
 - `call`: the call of a function named check, validate, require, reject … whose result is not used is left out
@@ -70,6 +71,7 @@ WEAKNESSES = {
 
 _FACTOR = 1024
 _CHECKS = re.compile(r"_*(check|validate|require|reject|ensure|verify)(_|$)")
+_EMPTY = frozenset({"None", "False", "''", "b''", "()", "[]", "{}"})
 _COLLECTS = frozenset({"add", "append", "extend", "update"})
 
 
@@ -143,7 +145,8 @@ class _Finder(ast.NodeVisitor):
         self._source = source
         lengths = [len(line) for line in source.splitlines(keepends=True)]
         self._line_starts = [sum(lengths[:number]) for number in range(len(lengths) + 1)]
-        self._scope: list[Function | ast.ClassDef] = []
+        self._scope: list[str] = []  # names of the definitions around the node that is visited
+        self._functions_around = 0
         self._counts: Counter[tuple[str, str]] = Counter()
         self._statement: ast.stmt | None = None  # the innermost one around the node that is visited
         self._branch: Sequence[ast.stmt] = ()  # what the condition that is visited guards
@@ -158,18 +161,17 @@ class _Finder(ast.NodeVisitor):
 
     def _add(self, kind: str, node: Node, text: str, *, before: bool = False) -> None:
         """Records a removal: `text` replaces `node`, or stands before it."""
-        function = ".".join(scope.name for scope in self._scope)
+        function = ".".join(self._scope)
         self._counts[function, kind] += 1
         start, end = self._offsets(node)
         first = (self._statement or node).lineno
-        is_executed_by_tests = any(not isinstance(scope, ast.ClassDef) for scope in self._scope)
         self.removals.append(
             Removal(
                 module=self._module,
                 function=function,
                 kind=kind,
                 number=self._counts[function, kind],
-                lines=range(first, (node.end_lineno or 0) + 1) if is_executed_by_tests else range(0),
+                lines=range(first, (node.end_lineno or 0) + 1) if self._functions_around else range(0),
                 branch=_lines(self._branch),
                 start=start,
                 end=start if before else end,
@@ -188,13 +190,14 @@ class _Finder(ast.NodeVisitor):
     # --- definitions ---
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
-        self._scope.append(node)
+        self._scope.append(node.name)
         self.generic_visit(node)
         self._scope.pop()
 
     def visit_FunctionDef(self, node: Function) -> None:
-        self._scope.append(node)
-        function = ".".join(scope.name for scope in self._scope)
+        self._scope.append(node.name)
+        self._functions_around += 1
+        function = ".".join(self._scope)
         self.functions.add(function)
         if (self._module, function) in WEAKNESSES:
             first = node.body[1] if ast.get_docstring(node) is not None else node.body[0]
@@ -206,6 +209,7 @@ class _Finder(ast.NodeVisitor):
                     self._statement = statement
                     self._add("guard", statement.test, "True")
         self.generic_visit(node)
+        self._functions_around -= 1
         self._scope.pop()
 
     visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815
@@ -231,7 +235,10 @@ class _Finder(ast.NodeVisitor):
             self._add("filter", node.test, "True")
         elif not all(map(_only_logs, node.body)):
             self._add("branch", node.test, "False")
-        self._visit_clauses(node.test, leads_to_raise=isinstance(node.body[-1], ast.Raise) or None)
+        if _rejects(node.body):
+            self._visit_clauses(node.test, rejects=True)
+        elif all(map(_only_collects, node.body)):
+            self._visit_clauses(node.test, rejects=None)
         self._branch = ()
 
     def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
@@ -254,45 +261,51 @@ class _Finder(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Assign(self, node: ast.Assign) -> None:
-        is_empty = isinstance(node.value, ast.List | ast.Dict | ast.Tuple) and not ast.unparse(node.value)[1:-1]
-        if is_empty and isinstance(node.targets[0], ast.Attribute) and self._scope[-1].name != "__init__":
+        target = node.targets[0]
+        is_empty = isinstance(node.value, ast.List | ast.Dict | ast.Tuple) and ast.unparse(node.value) in _EMPTY
+        if isinstance(target, ast.Name) and not self._scope:
+            self._scope.append(target.id)
+            self.generic_visit(node)
+            self._scope.pop()
+            return
+        if is_empty and isinstance(target, ast.Attribute) and self._scope[-1] != "__init__":
             self._add("reset", node, "pass")
         self.generic_visit(node)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
-        if node.value is not None and self._scope and self._scope[-1].name.endswith("Limits"):
+        if node.value is not None and self._scope and self._scope[-1].endswith("Limits"):
             self._add("limit", node.value, f"({self._text(node.value)}) * {_FACTOR}")
         self.generic_visit(node)
 
     # --- expressions ---
 
     def visit_BoolOp(self, node: ast.BoolOp) -> None:
-        self._visit_clauses(node, leads_to_raise=None)
+        self._visit_clauses(node, rejects=None)
 
-    def _visit_clauses(self, node: ast.expr, *, leads_to_raise: bool | None) -> None:
+    def _visit_clauses(self, node: ast.expr, *, rejects: bool | None) -> None:
         """Visits a condition.
 
         Args:
             node: the condition, or a part of it.
-            leads_to_raise: whether something is rejected if `node` is true (True) or if it is false (False); None if
-                that is unknown.
+            rejects: whether something is rejected because `node` is true (True) or false (False); None if unknown.
         """
         if isinstance(node, ast.BoolOp):
-            if leads_to_raise is None or isinstance(node.op, ast.Or) == leads_to_raise:
+            if rejects is None or isinstance(node.op, ast.Or) == rejects:
                 operator = " or " if isinstance(node.op, ast.Or) else " and "
-                for dropped in node.values:
+                for dropped in node.values[:-1] if _is_default(node) else node.values:
                     rest = [f"({self._text(operand)})" for operand in node.values if operand is not dropped]
                     self._add("clause", node, f"({operator.join(rest)})")
             for operand in node.values:
-                self._visit_clauses(operand, leads_to_raise=leads_to_raise)
+                self._visit_clauses(operand, rejects=rejects)
         elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-            self._visit_clauses(node.operand, leads_to_raise=None if leads_to_raise is None else not leads_to_raise)
+            self._visit_clauses(node.operand, rejects=None if rejects is None else not rejects)
         else:
             self.visit(node)
 
     def visit_IfExp(self, node: ast.IfExp) -> None:
-        for side in (node.body, node.orelse):
-            self._add("choice", node, f"({self._text(side)})")
+        if isinstance(self._statement, ast.Return):
+            for side in (node.body, node.orelse):
+                self._add("choice", node, f"({self._text(side)})")
         self.generic_visit(node)
 
     def visit_comprehension(self, node: ast.comprehension) -> None:
@@ -328,6 +341,19 @@ def _callee(statement: ast.stmt) -> str:
     if not isinstance(call, ast.Call):
         return ""
     return ast.unparse(call.func).rpartition(".")[2]
+
+
+def _rejects(branch: list[ast.stmt]) -> bool:
+    """Whether a branch ends with `raise`, with an empty return value, or with the call of a rejecting function."""
+    last = branch[-1]
+    if isinstance(last, ast.Return):
+        return last.value is not None and ast.unparse(last.value) in _EMPTY
+    return isinstance(last, ast.Raise) or _CHECKS.match(_callee(last)) is not None
+
+
+def _is_default(node: ast.BoolOp) -> bool:
+    """Whether the last operand of an `or` only stands in for a missing value, such as `name or ""`."""
+    return isinstance(node.op, ast.Or) and ast.unparse(node.values[-1]) in _EMPTY
 
 
 def _only_logs(statement: ast.stmt) -> bool:

@@ -77,7 +77,6 @@ def command(
     return run
 
 
-@pytest.mark.requirement("command.installed")
 def test_the_wheel_holds_the_library_the_command_and_its_files_alone(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.partition("/")[0] for name in names} == {"mcp_idp", f"{wheel.name.split('-py3')[0]}.dist-info"}
@@ -86,7 +85,6 @@ def test_the_wheel_holds_the_library_the_command_and_its_files_alone(wheel: Path
     assert [name for name in names if name.endswith((".pyc", ".env", ".orig"))] == []
 
 
-@pytest.mark.requirement("command.installed")
 def test_the_command_runs_where_nothing_is(command: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     assert command("--help").stdout.startswith("Usage: mcp-idp ")
     assert re.fullmatch(r"mcp-idp \d+\.\d+\.\d+\n", command("--version").stdout)
@@ -94,7 +92,6 @@ def test_the_command_runs_where_nothing_is(command: Callable[..., subprocess.Com
     assert (doctor.returncode, doctor.stderr) == (3, "")
 
 
-@pytest.mark.requirement("command.installed", "command.own_access")
 @pytest.mark.parametrize(
     "words", [["bootstrap", "plan"], ["bootstrap", "apply"], ["serve", "mcp_idp.cli.demo.server:create_app"]]
 )
@@ -108,7 +105,6 @@ def test_nobody_gets_the_demos_users_by_accident(
     assert "cannot be read" in done.stderr
 
 
-@pytest.mark.requirement("command.installed")
 def test_providers_files_come_along(command: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
     access = tmp_path / "access.yaml"
     shutil.copy(CONFIG / "access.yaml", access)
@@ -124,7 +120,6 @@ def test_providers_files_come_along(command: Callable[..., subprocess.CompletedP
     assert "does not respond" in plan.stderr
 
 
-@pytest.mark.requirement("command.installed")
 def test_the_demo_runs_where_nothing_is(
     command: Callable[..., subprocess.CompletedProcess[str]], request: pytest.FixtureRequest
 ) -> None:

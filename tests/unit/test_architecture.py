@@ -182,6 +182,14 @@ def test_the_library_imports_no_library_of_the_command() -> None:
     assert printed.stdout == "[]\n"
 
 
+def test_the_corpus_and_its_issuer_need_no_test_tools() -> None:
+    program = (
+        "import sys; sys.modules |= dict.fromkeys(('pytest', 'hypothesis', 'tests', 'mcp_server')); "
+        "import mcp_idp.testing.corpus.assertions, mcp_idp.testing.corpus.benign_cases, mcp_idp.testing.corpus.families"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True)
+
+
 def test_what_the_secrets_image_runs_needs_the_standard_library_only() -> None:
     command = [sys.executable, "-S", "-c", "import mcp_idp.cli.bootstrap.secret_file"]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)

@@ -236,13 +236,22 @@ def test_the_name_of_a_removal_does_not_depend_on_other_functions() -> None:
 
 def test_a_removal_meets_the_tests_that_run_the_check_and_first_those_that_run_its_branch() -> None:
     (removal,) = find_removals("mcp_idp/a.py", _SOURCE)
-    contexts = {"mcp_idp/a.py": {3: {"other"}, 7: {"passes", "fails"}, 8: {"fails"}, 9: {"passes"}}}
-    assert select_tests(removal, contexts) == ({"fails"}, {"passes", "fails"})
+    condition = {"passes", "fails", "row[one/ a]", "row[one/ b]", "row[two/ a]", "more[1]", "more[2]"}
+    contexts = {"mcp_idp/a.py": {3: {"other"}, 7: condition, 8: {"fails"}, 9: {"passes"}}}
+    likely, rest = select_tests(removal, contexts)
+    assert likely == ["fails", "more[1]", "passes", "row[one/ a]", "row[two/ a]"]
+    assert rest == ["more[2]", "row[one/ b]"]
 
 
-def test_what_runs_at_import_meets_every_test() -> None:
-    (removal,) = find_removals("mcp_idp/a.py", b"CONSTRAINT = f(subject=1)\n")
-    assert select_tests(removal, {"mcp_idp/b.py": {1: {"one"}, 2: {"two"}}}) == (set(), {"one", "two"})
+def test_a_check_that_no_test_runs_meets_none() -> None:
+    (removal,) = find_removals("mcp_idp/a.py", _SOURCE)
+    assert select_tests(removal, {"mcp_idp/a.py": {3: {"other"}}}) == ([], [])
+
+
+def test_a_constant_meets_every_test_and_first_those_that_are_named_after_it() -> None:
+    (removal,) = find_removals("mcp_idp/a.py", b"ZITADEL = Profile(roles_claim=1)\n")
+    contexts = {"mcp_idp/a.py": {}, "mcp_idp/b.py": {1: {"one"}, 2: {"two[zitadel]"}}}
+    assert select_tests(removal, contexts) == (["two[zitadel]", "one"], [])
 
 
 def test_an_unnoticed_removal_needs_a_reason_on_the_page() -> None:

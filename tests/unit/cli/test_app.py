@@ -32,7 +32,6 @@ def python(program: str, *arguments: str, **variables: str) -> subprocess.Comple
     )
 
 
-@pytest.mark.requirement("command.help")
 def test_the_help_names_every_subcommand_and_imports_none() -> None:
     program = "import sys; from mcp_idp.cli.app import run; run(['--help']); print(*sys.modules)"
     output = python(program).stdout
@@ -42,7 +41,6 @@ def test_the_help_names_every_subcommand_and_imports_none() -> None:
     assert {"keycloak", "bcrypt", "mcp"} & set(modules.split()) == set()
 
 
-@pytest.mark.requirement("command.help")
 @pytest.mark.parametrize("name", SUBCOMMANDS)
 def test_each_help_teaches_by_examples_and_lists_its_exit_codes(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([name, "--help"]) == 0
@@ -53,13 +51,11 @@ def test_each_help_teaches_by_examples_and_lists_its_exit_codes(name: str, capsy
     assert max(map(len, output.splitlines())) <= 120
 
 
-@pytest.mark.requirement("command.help")
 def test_the_version_is_the_librarys(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--version"]) == 0
     assert capsys.readouterr().out == f"mcp-idp {__version__}\n"
 
 
-@pytest.mark.requirement("command.exit_codes")
 @pytest.mark.parametrize(
     "words",
     [[], ["destroy"], ["--destroy"], ["--completion", "tcsh"], *[[name, "--destroy"] for name in SUBCOMMANDS]],
@@ -74,7 +70,6 @@ def test_a_wrong_command_line_is_exit_code_2_and_standard_error(
     assert "Usage: mcp-idp" in captured.err
 
 
-@pytest.mark.requirement("command.url")
 @pytest.mark.parametrize("name", ["login", "token", "doctor"])
 def test_a_server_is_an_argument_or_an_option_and_not_two_servers(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -87,14 +82,12 @@ def test_a_server_is_an_argument_or_an_option_and_not_two_servers(
         assert "given twice" in capsys.readouterr().err
 
 
-@pytest.mark.requirement("command.completion")
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_completion_script_asks_the_command(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--completion", shell]) == 0
     assert f"_MCP_IDP_COMPLETE={shell}_complete" in capsys.readouterr().out
 
 
-@pytest.mark.requirement("command.completion")
 @pytest.mark.parametrize(
     ("words", "number", "completed"),
     [("mcp-idp d", "1", {"doctor", "demo"}), ("mcp-idp bootstrap pr", "2", {"prune", "probe"})],
@@ -106,7 +99,6 @@ def test_subcommands_are_completed(words: str, number: str, completed: set[str])
     assert {line.rpartition(",")[2] for line in lines} == completed
 
 
-@pytest.mark.requirement("command.names")
 def test_a_text_names_the_script_that_was_started(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "run mcp-idp bootstrap plan, then mcp-idp login; pip install mcp-idp; mcp-idp loginx"
     assert as_launched(text) == text
@@ -115,7 +107,6 @@ def test_a_text_names_the_script_that_was_started(monkeypatch: pytest.MonkeyPatc
     assert as_launched(text) == launched
 
 
-@pytest.mark.requirement("command.names")
 @pytest.mark.parametrize("name", [*SUBCOMMANDS[1:-1], "bootstrap_idp.py"])
 def test_every_launcher_starts_its_subcommand_and_calls_it_by_its_own_name(name: str) -> None:
     subcommand = "bootstrap" if name == "bootstrap_idp.py" else name
@@ -131,7 +122,6 @@ def test_every_launcher_starts_its_subcommand_and_calls_it_by_its_own_name(name:
     assert "mcp-idp " not in output
 
 
-@pytest.mark.requirement("command.extra")
 @pytest.mark.parametrize("missing", sorted(TOOLS))
 def test_without_the_extra_the_command_says_how_to_install_it(missing: str) -> None:
     program = f"""
@@ -151,7 +141,6 @@ raise SystemExit(main(["--help"]))
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.requirement("command.extra")
 def test_the_entry_point_needs_the_standard_library_alone() -> None:
     program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import mcp_idp.cli.main"
     command = [sys.executable, "-I", "-S", "-c", program]
@@ -163,7 +152,6 @@ def test_the_entry_point_needs_the_standard_library_alone() -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.requirement("command.extra")
 def test_the_distribution_names_the_command_and_its_extras() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["name"] == "mcp-idp"

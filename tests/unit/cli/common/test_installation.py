@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from mcp_idp.cli.bootstrap.auth0.settings import Auth0Settings
 from mcp_idp.cli.bootstrap.dex.settings import DexSettings
 from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings
@@ -15,12 +13,10 @@ from tests.support.desired_state import CONFIG, environment
 ROOT = Path(__file__).parents[4]
 
 
-@pytest.mark.requirement("command.installed")
 def test_the_checkouts_files_are_its_own() -> None:
     assert (bundled_config(), find_checkout()) == (CONFIG, ROOT)
 
 
-@pytest.mark.requirement("command.installed")
 def test_an_installed_wheels_files_are_inside_it_whatever_lies_beside_it(tmp_path: Path) -> None:
     command = tmp_path / "mcp_idp" / "cli"
     (command / "idp-config").mkdir(parents=True)
@@ -31,7 +27,6 @@ def test_an_installed_wheels_files_are_inside_it_whatever_lies_beside_it(tmp_pat
     assert find_checkout(root=tmp_path) is None
 
 
-@pytest.mark.requirement("command.installed")
 def test_a_providers_files_beside_the_access_file_come_first(tmp_path: Path) -> None:
     assert provider_files(tmp_path / "access.yaml", "keycloak") == CONFIG / "keycloak"
     (tmp_path / "keycloak").mkdir()
@@ -39,7 +34,6 @@ def test_a_providers_files_beside_the_access_file_come_first(tmp_path: Path) -> 
     assert provider_files(tmp_path / "access.yaml", "dex") == CONFIG / "dex"
 
 
-@pytest.mark.requirement("command.installed")
 def test_an_access_file_anywhere_is_enough_for_every_provider(tmp_path: Path) -> None:
     access = tmp_path / "access.yaml"
     access.write_text((CONFIG / "access.yaml").read_text(encoding="utf-8"), encoding="utf-8")

@@ -71,7 +71,6 @@ KINDS: dict[str, Callable[[Settings], Any]] = {
 }
 
 
-@pytest.mark.requirement("command.serve")
 @pytest.mark.parametrize("kind", KINDS)
 async def test_nothing_is_served_without_a_token(kind: str, settings: Settings) -> None:
     app = protected(KINDS[kind](settings), settings)
@@ -81,20 +80,17 @@ async def test_nothing_is_served_without_a_token(kind: str, settings: Settings) 
     assert (response.status_code, "open" in response.text) == (401, False)
 
 
-@pytest.mark.requirement("command.serve")
 def test_what_is_behind_protect_already_is_served_as_it_is(settings: Settings) -> None:
     app = protect(open_to_everybody(), settings)
     assert protected(app, settings) is app
 
 
-@pytest.mark.requirement("command.serve")
 @pytest.mark.parametrize("value", [None, "text", 1, divmod, object(), sys])
 def test_what_is_no_application_is_refused(value: Any, settings: Settings) -> None:
     with pytest.raises(click.UsageError, match="neither an MCP server nor an ASGI application"):
         protected(value, settings)
 
 
-@pytest.mark.requirement("command.serve")
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -112,7 +108,6 @@ def test_a_name_that_leads_nowhere_says_which_part(name: str, message: str) -> N
         find_application(name)
 
 
-@pytest.mark.requirement("command.serve")
 def test_a_module_that_the_application_lacks_is_no_usage_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "orders_of_a_test.py").write_text("import nowhere_to_be_found")
     monkeypatch.syspath_prepend(tmp_path)
@@ -120,7 +115,6 @@ def test_a_module_that_the_application_lacks_is_no_usage_error(tmp_path: Path, m
         find_application("orders_of_a_test:app")
 
 
-@pytest.mark.requirement("command.serve", "command.exit_codes")
 @pytest.mark.parametrize(
     ("variables", "words", "message"),
     [

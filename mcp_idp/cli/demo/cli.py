@@ -49,9 +49,7 @@ exit codes: 0 it worked; 1 one of the two processes failed; 2 the command line i
 @click.option(
     "--idp-port", type=parse_port, metavar="PORT", help=f"the provider's port [{PROVIDER_PORT}, or a free one]"
 )
-def command(
-    application: str | None, user: str | None, port: int | None, idp_port: int | None, *, keep: bool
-) -> int:
+def command(application: str | None, user: str | None, port: int | None, idp_port: int | None, *, keep: bool) -> int:
     """Runs the demo; returns the exit code.
 
     At the end both processes are stopped and the temporary directory is removed, even after an error, Ctrl-C, SIGTERM

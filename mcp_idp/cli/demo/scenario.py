@@ -158,7 +158,7 @@ class DemoScenario:
             demo, login = as_launched("mcp-idp demo --keep"), as_launched("mcp-idp login")
             narrator.message(f"  {demo:<25}  the same, and both stay up for your own client")
             if self._options.application is not None:
-                narrator.message(f"  mcp-idp serve {self._options.application}   the same server with your own provider")
+                narrator.message(f"  mcp-idp serve {self._options.application}   the same with your own provider")
             elif self._checkout:
                 narrator.message(f"  docker compose up --wait   the same server with Keycloak; then {login}")
                 narrator.message("  mcp_server/tools.py        the tools: add yours there")

@@ -1,7 +1,7 @@
 """Renders the text templates of `mcp-idp init`.
 
-A line `#% NAME !NAME …` starts a part that is kept if each of the names is true, with `!` false. It ends at the next such
-line; `#% end` starts a part that is always kept. `@NAME@` stands for a value.
+A line `#% NAME !NAME …` starts a part that is kept if each of the names is true, with `!` false. It ends at the next
+such line; `#% end` starts a part that is always kept. `@NAME@` stands for a value.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from dataclasses import dataclass, field
@@ -38,14 +39,16 @@ def write_files(folder: Path, files: Mapping[str, bytes], *, replace: bool, dry_
         OSError: Something cannot be written; the error names it.
     """
     done = Written()
+    for name in files:
+        path = folder / name
+        if replace and path.is_dir() and not path.is_symlink():  # before anything is written
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     for name, content in files.items():
         path = folder / name
         exists = os.path.lexists(path)
         if exists and not replace:
             done.kept.append(name)
             continue
-        if exists and path.is_dir() and not path.is_symlink():
-            raise IsADirectoryError(21, "is a folder", str(path))
         if not dry_run:
             path.parent.mkdir(parents=True, exist_ok=True)
             _write(path, content, replace=exists)

@@ -85,7 +85,6 @@ def configured(installed: Place, engine: None) -> Iterator[Place]:
         installed.run("docker compose down --volumes --rmi local --timeout 5")
 
 
-@pytest.mark.requirement("command.init")
 @pytest.mark.parametrize("framework", ["sdk", "fastmcp", "starlette"])
 def test_the_page_leads_to_a_tool_call_with_the_embedded_provider(framework: str, installed: Place) -> None:
     output = installed.init(framework, "--force")
@@ -98,7 +97,6 @@ def test_the_page_leads_to_a_tool_call_with_the_embedded_provider(framework: str
 
 @pytest.mark.containers
 @pytest.mark.timeout(900)  # an image is built
-@pytest.mark.requirement("command.init")
 @pytest.mark.parametrize("framework", ["sdk", "fastmcp"])
 def test_the_page_leads_to_a_tool_call_with_keycloak(framework: str, configured: Place, tmp_path: Path) -> None:
     configured.init(framework, "--force")

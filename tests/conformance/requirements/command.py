@@ -10,5 +10,4 @@ REQUIREMENTS = (
     Requirement("command.serve", "ours", "What mcp-idp serve serves is behind protect(), once."),
     Requirement("command.installed", "ours", "The wheel, an editable install and the checkout find the same files."),
     Requirement("command.own_access", "ours", "No command but demo and init uses the access file that comes along."),
-    Requirement("command.init", "ours", "mcp-idp init writes files that work as they are, and replaces none unasked."),
 )

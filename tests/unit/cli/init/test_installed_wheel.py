@@ -29,20 +29,17 @@ def wheel(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.requirement("command.init")
 @pytest.mark.parametrize("sha256", [None, hashlib.sha256(CONTENT).hexdigest()])
 def test_the_wheel_is_found(wheel: Path, sha256: str | None) -> None:
     assert installed_wheel(json.dumps(record(wheel, sha256))) == CONTENT
 
 
-@pytest.mark.requirement("command.init")
 def test_another_file_in_its_place_is_not_taken(wheel: Path) -> None:
     text = json.dumps(record(wheel, hashlib.sha256(CONTENT).hexdigest()))
     wheel.write_bytes(b"another wheel")
     assert installed_wheel(text) is None
 
 
-@pytest.mark.requirement("command.init")
 @pytest.mark.parametrize(
     "text",
     [
@@ -64,13 +61,11 @@ def test_a_record_of_no_wheel_on_this_machine_finds_none(text: str) -> None:
     assert installed_wheel(text) is None
 
 
-@pytest.mark.requirement("command.init")
 @pytest.mark.parametrize("info", [[], "text", {"hashes": []}, {"hashes": {"sha256": 1}}])
 def test_a_record_with_a_strange_hash_finds_none(wheel: Path, info: Any) -> None:
     assert installed_wheel(json.dumps({"url": wheel.as_uri(), "archive_info": info})) is None
 
 
-@pytest.mark.requirement("command.init")
 def test_a_folder_of_that_name_is_not_a_wheel(tmp_path: Path) -> None:
     (tmp_path / WHEEL_NAME).mkdir()
     assert installed_wheel(json.dumps(record(tmp_path / WHEEL_NAME))) is None

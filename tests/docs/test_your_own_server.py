@@ -120,4 +120,4 @@ def test_the_page_leads_to_a_tool_call_with_keycloak(framework: str, configured:
 def test_the_page_shows_the_lines_that_init_prints() -> None:
     (shown,) = (text for kind, text in BLOCKS if kind == "python")
     lines = protect_lines(InitOptions(existing="orders.main:mcp"))
-    assert shown.splitlines() == [line.partition("  #")[0] for line in lines]
+    assert [line for line in shown.splitlines() if line] == [line.partition("  #")[0] for line in lines]

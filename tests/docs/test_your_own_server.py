@@ -42,12 +42,12 @@ class Place:
             "NO_COLOR": "1",
         }
 
-    def run(self, block: str, options: str = "", *, timeout: float = 240) -> str:
-        """Runs a block of the page, with further options at its end; returns its output."""
+    def run(self, block: str, options: str = "", *, timeout: float = 240, **variables: str) -> str:
+        """Runs a block of the page, with further options at its end and variables; returns its output."""
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", f"{block.rstrip()} {options}"],
             cwd=self.folder,
-            env=self.environment,
+            env={**self.environment, **variables},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -90,7 +90,9 @@ def test_the_page_leads_to_a_tool_call_with_the_embedded_provider(framework: str
     output = installed.init(framework, "--force")
     assert "server.py" in output
     assert "wheels/mcp_idp-" in output  # the wheel that was installed is there for the images
-    output = installed.run(DEMO, f"--port {free_port()} --idp-port {free_port()}")
+    # The settings of another deployment do not reach the demo.
+    elsewhere = {"OAUTH_SERVER_URL": "https://login.example.com/realms/team", "AUTH_TOKEN_MODE": "introspection"}
+    output = installed.run(DEMO, f"--port {free_port()} --idp-port {free_port()}", **elsewhere)
     (shown,) = (text for kind, text in BLOCKS if kind == "text" and "whoami" in text)
     assert [line for line in shown.splitlines() if line not in output] == []
 

@@ -19,7 +19,7 @@ from tests.support.mcp_server_process import serving_command
 from tests.support.wheel_install import add_dependencies, build_wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 PAGE = (Path(__file__).parents[2] / "docs" / "your-own-server.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
@@ -42,12 +42,14 @@ class Place:
             "NO_COLOR": "1",
         }
 
-    def run(self, block: str, options: str = "", *, timeout: float = 240, **variables: str) -> str:
+    def run(
+        self, block: str, options: str = "", *, timeout: float = 240, variables: Mapping[str, str] | None = None
+    ) -> str:
         """Runs a block of the page, with further options at its end and variables; returns its output."""
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", f"{block.rstrip()} {options}"],
             cwd=self.folder,
-            env={**self.environment, **variables},
+            env={**self.environment, **(variables or {})},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -92,7 +94,7 @@ def test_the_page_leads_to_a_tool_call_with_the_embedded_provider(framework: str
     assert "wheels/mcp_idp-" in output  # the wheel that was installed is there for the images
     # The settings of another deployment do not reach the demo.
     elsewhere = {"OAUTH_SERVER_URL": "https://login.example.com/realms/team", "AUTH_TOKEN_MODE": "introspection"}
-    output = installed.run(DEMO, f"--port {free_port()} --idp-port {free_port()}", **elsewhere)
+    output = installed.run(DEMO, f"--port {free_port()} --idp-port {free_port()}", variables=elsewhere)
     (shown,) = (text for kind, text in BLOCKS if kind == "text" and "whoami" in text)
     assert [line for line in shown.splitlines() if line not in output] == []
 

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 _PROGRAM = "mcp-idp"
 _COMPLETION_VARIABLE = "_MCP_IDP_COMPLETE"
 # Name to line of help, in the order of the help. Each is the click command `command` of the module
-# `mcp_idp.cli.<name>.cli`, which is imported when it is run. `init` will stand in front of `serve`.
+# `mcp_idp.cli.<name>.cli`, which is imported when it is run.
 _COMMANDS = {
+    "init": "write what an MCP server of your own needs for a login",
     "serve": "serve an MCP application behind OAuth, with every limit of the library",
     "login": "log in at an MCP server as its clients do, and see each step",
     "token": "get an access token: for curl, for inspect",
@@ -42,6 +43,7 @@ where to begin:
   mcp-idp login https://mcp.example.com/mcp        log in as a client does, and call a tool
   mcp-idp token URL | mcp-idp inspect              what is in my token, and would the server accept it?
   mcp-idp bootstrap plan                           what does Keycloak lack for idp-config/access.yaml?
+  mcp-idp init                                     begin a server of your own, in this folder
   mcp-idp serve orders:app                         serve your own MCP application behind OAuth
 """
 _EPILOG = """\

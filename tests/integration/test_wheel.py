@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-import sysconfig
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ import pytest
 
 from tests.support.compose_stack import free_port
 from tests.support.desired_state import CONFIG
+from tests.support.wheel_install import add_dependencies, build_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,11 +29,7 @@ PROVIDERS = ("auth0", "dex", "entra", "keycloak")
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    (built,) = folder.glob("*.whl")
-    return built
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +40,7 @@ def programs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
         venv = tmp_path_factory.mktemp(name) / "venv"
         subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
         python = venv / "bin" / "python"
-        (site,) = venv.glob("lib/python*/site-packages")
-        (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
+        add_dependencies(venv)
         pip = [str(python), "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", *what]
         subprocess.run(pip, check=True, capture_output=True)
         found[name] = [str(venv / "bin" / "mcp-idp")]

@@ -17,7 +17,7 @@ from tests.support.compose_stack import REPOSITORY, free_port
 from tests.support.keycloak.realm import Realm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -74,14 +74,22 @@ def serving_realm(
 
 @contextmanager
 def serving_process(settings: Mapping[str, str], log_file: Path) -> Iterator[Process]:
-    """Starts a server with these settings at the port of MCP_PUBLIC_URL; stops it at the end."""
+    """Starts our server with these settings at the port of MCP_PUBLIC_URL; stops it at the end."""
     port = urlsplit(settings["MCP_PUBLIC_URL"]).port
     environment = {**os.environ, "PORT": str(port), "LOG_FORMAT": "json", **settings}
+    command = [sys.executable, "-m", "mcp_server"]
+    with serving_command(command, REPOSITORY, environment, settings["MCP_PUBLIC_URL"], log_file) as server:
+        yield server
+
+
+@contextmanager
+def serving_command(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str], url: str, log_file: Path
+) -> Iterator[Process]:
+    """Runs a command that serves at `url`, in `folder`, once it is ready; stops it at the end."""
     with log_file.open("w", encoding="utf-8") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "mcp_server"], cwd=REPOSITORY, env=environment, stdout=log, stderr=log
-        )
-    server = Process(settings["MCP_PUBLIC_URL"], log_file)
+        process = subprocess.Popen(command, cwd=folder, env=dict(environment), stdout=log, stderr=log)
+    server = Process(url, log_file)
     try:
         _wait_until_ready(server, process)
         yield server

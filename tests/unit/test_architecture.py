@@ -34,7 +34,7 @@ COMMAND = (
     ("common",),
     ("bootstrap", "inspect"),
     ("login",),
-    ("demo", "doctor", "serve"),
+    ("demo", "doctor", "init", "serve"),
     ("token",),
     ("app",),
     ("main",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import tempfile
@@ -13,6 +14,7 @@ import click
 from mcp_idp.access.policy import AccessFileError, load_access
 from mcp_idp.cli.common.command_line import USAGE_EXIT, TextCommand, parse_port, usage_error
 from mcp_idp.cli.common.installation import bundled_config
+from mcp_idp.cli.common.server_env import ACCESS_FILE
 from mcp_idp.cli.demo.ports import PortInUse, pick_port
 from mcp_idp.cli.demo.processes import ProcessFailed, ProcessGroup, SignalGuard
 from mcp_idp.cli.demo.scenario import PROVIDER_PORT, SERVER_PORT, DemoOptions, DemoScenario
@@ -28,21 +30,26 @@ examples:
   mcp-idp demo                   run once, then stop everything
   mcp-idp demo --user writer     as another user
   mcp-idp demo --keep            … and stay up until Ctrl-C, to connect your own client
+  mcp-idp demo server:app        your own MCP application, with the users of idp-config/access.yaml
 """
 _EXIT_CODES = """\
+environment:
+  ACCESS_FILE  with MODULE:APP: which scopes and demo users there are    [idp-config/access.yaml]
+
 exit codes: 0 it worked; 1 one of the two processes failed; 2 the command line is wrong, or a given port is in use;
 3 to 7 as mcp-idp login --help says; 130 Ctrl-C; 143 terminated
 """
 
 
 @click.command(cls=TextCommand, help=_HELP, epilog=_EXIT_CODES)
+@click.argument("application", required=False, metavar="[MODULE:APP]")
 @click.option("--user", metavar="NAME", help="who logs in: a demo user of the access file [its first]")
 @click.option("--keep", is_flag=True, help="keep both running until Ctrl-C")
 @click.option("--port", type=parse_port, metavar="PORT", help=f"the server's port [{SERVER_PORT}, or a free one]")
 @click.option(
     "--idp-port", type=parse_port, metavar="PORT", help=f"the provider's port [{PROVIDER_PORT}, or a free one]"
 )
-def command(user: str | None, port: int | None, idp_port: int | None, *, keep: bool) -> int:
+def command(application: str | None, user: str | None, port: int | None, idp_port: int | None, *, keep: bool) -> int:
     """Runs the demo; returns the exit code.
 
     At the end both processes are stopped and the temporary directory is removed, even after an error, Ctrl-C, SIGTERM
@@ -51,17 +58,18 @@ def command(user: str | None, port: int | None, idp_port: int | None, *, keep: b
     if find_spec("nanoidp") is None:
         print(f"demo: nanoidp not installed: pip install 'mcp-idp[cli,embedded]' ({_IN_CHECKOUT})", file=sys.stderr)
         return USAGE_EXIT
+    access_file = _access_file(application)
     try:
-        access = load_access(bundled_config() / "access.yaml")
+        access = load_access(access_file)
     except AccessFileError as error:
         print(f"demo: {error}", file=sys.stderr)
         return USAGE_EXIT
     if user is None and not access.demo_users:
-        raise usage_error(f"{bundled_config() / 'access.yaml'} has no demo_users to log in")
+        raise usage_error(f"{access_file} has no demo_users to log in")
     if user is not None and user not in access.demo_users:
         raise usage_error(f"--user {user}: there is no such demo user; there are {', '.join(access.demo_users)}")
     server_port, provider_port = _ports(port, idp_port)
-    options = DemoOptions(user or next(iter(access.demo_users)), keep, server_port, provider_port)
+    options = DemoOptions(user or next(iter(access.demo_users)), keep, server_port, provider_port, application)
     interrupts = SignalGuard()
     try:
         with tempfile.TemporaryDirectory(prefix="mcp-demo-") as home, ProcessGroup(interrupts) as children:
@@ -73,6 +81,13 @@ def command(user: str | None, port: int | None, idp_port: int | None, *, keep: b
     except ProcessFailed as failure:
         print(f"\ndemo: {failure}\n--- its last output ---\n{failure.tail}", file=sys.stderr)
         return _CHILD_EXIT
+
+
+def _access_file(application: str | None) -> Path:
+    """Returns the access file: that of this distribution for the demo's own server, else the user's own."""
+    if application is None:
+        return bundled_config() / "access.yaml"
+    return Path(os.environ.get("ACCESS_FILE") or ACCESS_FILE)
 
 
 def _ports(server: int | None, provider: int | None) -> tuple[int, int]:

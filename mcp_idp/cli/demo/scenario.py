@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcp_idp.cli.common.installation import find_checkout
 from mcp_idp.cli.common.launcher import as_launched
 from mcp_idp.cli.demo.nanoidp_config import ROLES_CLAIM, write_access, write_provider
+from mcp_idp.config.settings import NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     import httpx2
 
@@ -37,12 +39,14 @@ class DemoOptions:
         keep: Keep both processes running until Ctrl-C.
         server_port: The server's port.
         provider_port: The provider's port.
+        application: The application to serve, as `mcp-idp serve` takes it; None serves the demo's own.
     """
 
     user: str
     keep: bool
     server_port: int
     provider_port: int
+    application: str | None = None
 
 
 class DemoScenario:
@@ -110,10 +114,18 @@ class DemoScenario:
             "PORT": str(self._options.server_port),
             "ACCESS_FILE": str(write_access(self._access, self._home)),
         }
+        if self._options.application is not None:  # its own variables, but no setting of another deployment
+            settings = {name: value for name, value in os.environ.items() if name not in NAMES} | settings
+        words, folder = self._server_module()
+        command, log = [sys.executable, "-m", *words], self._home / "server.log"
+        return self._children.start("MCP server", command, cwd=folder, log=log, extra=settings)
+
+    def _server_module(self) -> tuple[list[str], Path]:
+        """Returns the module to run, with its arguments, and its working directory."""
+        if self._options.application is not None:
+            return ["mcp_idp.cli", "serve", self._options.application], Path.cwd()
         # The checkout's own server is run as it stands there; this command imports nothing of it.
-        module = "mcp_server" if self._checkout else "mcp_idp.cli.demo.server"
-        command, log = [sys.executable, "-m", module], self._home / "server.log"
-        return self._children.start("MCP server", command, cwd=self._checkout or self._home, log=log, extra=settings)
+        return (["mcp_server"], self._checkout) if self._checkout else (["mcp_idp.cli.demo.server"], self._home)
 
     def _introduce(self, narrator: StepReporter) -> None:
         narrator.message("An identity provider and the MCP server, on this machine only, for this run only:")
@@ -145,7 +157,9 @@ class DemoScenario:
             narrator.message("What next", style="bold")
             demo, login = as_launched("mcp-idp demo --keep"), as_launched("mcp-idp login")
             narrator.message(f"  {demo:<25}  the same, and both stay up for your own client")
-            if self._checkout:
+            if self._options.application is not None:
+                narrator.message(f"  mcp-idp serve {self._options.application}   the same with your own provider")
+            elif self._checkout:
                 narrator.message(f"  docker compose up --wait   the same server with Keycloak; then {login}")
                 narrator.message("  mcp_server/tools.py        the tools: add yours there")
             else:

@@ -58,6 +58,8 @@ def command(application: str, host: str | None, port: int | None, env_file: Path
     if port is not None:
         os.environ["PORT"] = str(port)
         os.environ.setdefault("MCP_PUBLIC_URL", f"http://localhost:{port}/mcp")
+    elif env_file is not None and os.environ.get("MCP_PORT"):  # the port of the URL, as for Docker Compose
+        os.environ.setdefault("PORT", os.environ["MCP_PORT"])
     sys.path.insert(0, str(Path.cwd()))  # as `python -m` does; an installed command does not
 
     def create_app(settings: Settings) -> ASGIApp:

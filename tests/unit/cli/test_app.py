@@ -17,7 +17,7 @@ from mcp_idp.cli.common.launcher import as_launched
 from tests.support.fake_mcp_server import fake_for_a_program
 
 ROOT = Path(__file__).parents[3]
-SUBCOMMANDS = ("serve", "login", "token", "inspect", "doctor", "demo", "bootstrap")
+SUBCOMMANDS = ("init", "serve", "login", "token", "inspect", "doctor", "demo", "bootstrap")
 TOOLS = {"bcrypt", "click", "keycloak", "rich"}
 
 
@@ -107,7 +107,7 @@ def test_a_text_names_the_script_that_was_started(monkeypatch: pytest.MonkeyPatc
     assert as_launched(text) == launched
 
 
-@pytest.mark.parametrize("name", [*SUBCOMMANDS[1:-1], "bootstrap_idp.py"])
+@pytest.mark.parametrize("name", [*SUBCOMMANDS[2:-1], "bootstrap_idp.py"])
 def test_every_launcher_starts_its_subcommand_and_calls_it_by_its_own_name(name: str) -> None:
     subcommand = "bootstrap" if name == "bootstrap_idp.py" else name
     text = (ROOT / "scripts" / name).read_text(encoding="utf-8")

@@ -217,3 +217,33 @@ def test_the_example_names_other_users_than_the_default(capsys: pytest.CaptureFi
     output = capsys.readouterr().out
     assert next(iter(ACCESS.demo_users)) == "reader"
     assert "--user writer     as another user" in output
+
+
+@pytest.mark.parametrize(
+    ("access", "words", "message"),
+    [
+        (None, [], "idp-config/access.yaml: cannot be read"),
+        ("version: 1", [], "idp-config/access.yaml"),
+        ("own", [], "has no demo_users to log in"),
+        ("own", ["--user", "reader"], "there is no such demo user"),
+    ],
+)
+def test_ones_own_application_is_never_served_with_the_demos_users(
+    access: str | None,
+    words: list[str],
+    message: str,
+    *,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if access is not None:
+        (tmp_path / "idp-config").mkdir()
+        members = ACCESS.model_dump(mode="json", exclude_unset=True) | {"demo_users": {}}
+        text = yaml.safe_dump(members) if access == "own" else access
+        (tmp_path / "idp-config" / "access.yaml").write_text(text, encoding="utf-8")
+    assert run(["demo", "server:app", *words]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.out == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -137,3 +138,23 @@ def test_what_cannot_be_served_is_exit_code_2(variables: dict[str, str], words: 
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("source", ["file", "variable", "option"])
+def test_the_port_is_that_of_the_public_url(source: str, tmp_path: Path) -> None:
+    """The option comes before PORT, and both before the file's MCP_PORT."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        (tmp_path / ".env").write_text(f"MCP_PORT={port if source == 'file' else 1}\n", encoding="utf-8")
+        variables = {"file": {}, "variable": {"PORT": port}, "option": {"PORT": "1"}}[source]
+        words = ["--env-file", str(tmp_path / ".env"), *(["--port", port] if source == "option" else [])]
+        done = subprocess.run(
+            [sys.executable, "-m", "mcp_idp.cli", "serve", "starlette.applications:Starlette", *words],
+            cwd=CONFIG.parent,
+            env={"PATH": os.environ["PATH"], "OAUTH_INTERNAL_URL": "http://localhost:1/realms/mcp", **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert f"port {port} is in use" in done.stderr

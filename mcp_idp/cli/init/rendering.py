@@ -1,0 +1,44 @@
+"""Renders the text templates of `mcp-idp init`.
+
+A line `#% NAME !NAME …` starts a part that is kept if each of the names is true, with `!` false. It ends at the next
+such line; `#% end` starts a part that is always kept. `@NAME@` stands for a value.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_TEMPLATES = Path(__file__).with_name("templates")
+_MARK = "#% "
+_VALUE = re.compile(r"@([A-Z_]+)@")
+
+
+def render(name: str, conditions: Mapping[str, bool], values: Mapping[str, str]) -> str:
+    """Returns the text of a template.
+
+    Args:
+        name: The template's file, without ".txt".
+        conditions: Which parts are kept, by name.
+        values: What the values are, by name.
+
+    Raises:
+        KeyError: The template names a condition or a value that is not given.
+    """
+    kept, is_kept = [], True
+    for line in (_TEMPLATES / f"{name}.txt").read_text(encoding="utf-8").splitlines():
+        if line.startswith(_MARK):
+            is_kept = _holds(line.removeprefix(_MARK).split(), conditions)
+        elif is_kept:
+            kept.append(line)
+    return _VALUE.sub(lambda found: values[found[1]], "\n".join(kept)) + "\n"
+
+
+def _holds(words: list[str], conditions: Mapping[str, bool]) -> bool:
+    if words == ["end"]:
+        return True
+    return all(conditions[word.lstrip("!")] is not word.startswith("!") for word in words)

@@ -21,7 +21,7 @@ from mcp_idp.auth.context import exchange_token
 from mcp_idp.config.env import SettingsError
 from mcp_idp.config.settings import Settings
 from mcp_idp.mcp_protocol.registry import tool
-from mcp_idp.oauth.token_exchange import ACCESS_TOKEN, GRANT_TYPE, IN_FLIGHT, WAITING, TokenExchange, TokenExchangeError
+from mcp_idp.oauth.token_exchange import ACCESS_TOKEN, GRANT_TYPE, LIMITS, TokenExchange, TokenExchangeError
 from mcp_idp.observability.audit import AuditLog
 from mcp_idp.principal import Principal
 from mcp_server import tools
@@ -30,6 +30,7 @@ from tests.support.access_files import access_file
 from tests.support.app import Calls, FakeClock, lifespan
 from tests.support.fake_issuer import NOW
 from tests.support.mcp_calls import events, initialized, legacy_call
+from tests.support.outcomes import settle
 from tests.support.token_exchange import Exchanging, _given
 
 if TYPE_CHECKING:
@@ -305,15 +306,38 @@ async def test_of_different_tokens_a_bounded_number_is_asked_about_and_waits(
         server.issuer.hold = asyncio.Event()
         calls = [
             asyncio.create_task(server.call("exchange", server.issuer.token(sub=f"person-{n}"), {"audience": "a"}))
-            for n in range(IN_FLIGHT + WAITING + 1)
+            for n in range(LIMITS.in_flight + LIMITS.waiting + 1)
         ]
         done, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
         maximum = len(server.issuer.requests)
         server.issuer.hold.set()
         responses = [_text(response) for response in await asyncio.gather(*calls)]
-    assert (len(done), maximum) == (1, IN_FLIGHT)
-    assert sorted(responses, key=len)[:-1] == ["given"] * (IN_FLIGHT + WAITING)
+    assert (len(done), maximum) == (1, LIMITS.in_flight)
+    assert sorted(responses, key=len)[:-1] == ["given"] * (LIMITS.in_flight + LIMITS.waiting)
     assert "issued no token for a" in max(responses, key=len)
+
+
+@pytest.mark.requirement("exchange.bounded", "limits.provider_queue")
+async def test_one_person_s_exchanges_leave_room_for_those_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with _running(tmp_path, monkeypatch) as server:
+        server.issuer.hold = asyncio.Event()
+
+        def call(subject: str, n: int) -> asyncio.Task[httpx.Response]:
+            token = server.issuer.token(sub=subject, jti=str(n), azp=f"client-{n}")
+            return asyncio.create_task(server.call("exchange", token, {"audience": "a"}))
+
+        greedy = [call("greedy", n) for n in range(LIMITS.in_flight_each + LIMITS.waiting_each + 1)]
+        done, _ = await asyncio.wait(greedy, return_when=asyncio.FIRST_COMPLETED)
+        others = [call("other", n) for n in range(LIMITS.in_flight_each)]
+        await settle()
+        under_way = len(server.issuer.requests)
+        server.issuer.hold.set()
+        responses = [_text(response) for response in await asyncio.gather(*others)]
+        await asyncio.gather(*greedy)
+    assert (len(done), under_way) == (1, 2 * LIMITS.in_flight_each)
+    assert responses == ["given"] * LIMITS.in_flight_each
 
 
 @pytest.mark.requirement("exchange.bounded")

@@ -548,17 +548,113 @@ async def test_a_flood_of_opaque_tokens_waits_in_bounds_and_leaves_signed_ones_t
 
 @pytest.mark.requirement("introspection.no_hammer")
 async def test_signed_tokens_are_bounded_too() -> None:
-    issuer = vouching()
+    issuer = vouching(sub=...)
     issuer.paused = asyncio.Event()
     async with provider(issuer) as (idp, _):
         uses = [
-            asyncio.create_task(outcome(idp, issuer.token(jti=str(i))))
+            asyncio.create_task(outcome(idp, issuer.token(sub=str(i))))
             for i in range(BOUNDS.in_flight + BOUNDS.waiting + 1)
         ]
         await settle()
         assert issuer.in_flight == BOUNDS.in_flight
         issuer.paused.set()
         assert (await asyncio.gather(*uses)).count("unavailable") == 1
+
+
+JUNK_CONNECTIONS = 130
+EACH = Settings().limits.introspections_per_address
+
+
+def _known(issuer: Introspecting) -> None:
+    """The provider knows tokens that begin with "good", and no others."""
+    issuer.message = lambda token: issuer.active(sub=token, active=token.startswith("good"))
+
+
+@pytest.mark.requirement("limits.provider_queue")
+@pytest.mark.parametrize("addresses", [1, 2, 5, 10, JUNK_CONNECTIONS])
+async def test_junk_of_others_does_not_keep_good_new_tokens_out(addresses: int) -> None:
+    issuer = Introspecting()
+    _known(issuer)
+    issuer.paused = asyncio.Event()
+    async with provider(issuer, **GENERIC) as (idp, _):
+        junk = [
+            asyncio.create_task(outcome(idp, f"junk-{i}", f"198.51.100.{i % addresses}"))
+            for i in range(JUNK_CONNECTIONS)
+        ]
+        await settle()
+        good = [asyncio.create_task(outcome(idp, f"good-{i}", "203.0.113.5")) for i in range(30)]
+        await settle()
+        assert issuer.in_flight <= BOUNDS.in_flight
+        issuer.paused.set()
+        assert await asyncio.gather(*good) == ["accepted"] * 30
+        assert set(await asyncio.gather(*junk)) == {"inactive"}
+    if addresses == 1:  # every second question from the moment on in which they came was theirs
+        assert [token[:4] for token in issuer.received[:10]].count("good") == EACH
+
+
+@pytest.mark.requirement("limits.provider_queue")
+async def test_good_new_tokens_wait_behind_junk_of_their_own_address_and_are_answered() -> None:
+    issuer = Introspecting()
+    _known(issuer)
+    issuer.paused = asyncio.Event()
+    async with provider(issuer, **GENERIC) as (idp, _):
+        tokens = [f"junk-{i}" for i in range(JUNK_CONNECTIONS)] + [f"good-{i}" for i in range(30)]
+        uses = [asyncio.create_task(outcome(idp, token, "203.0.113.5")) for token in tokens]
+        await settle()
+        issuer.paused.set()
+        assert (await asyncio.gather(*uses))[JUNK_CONNECTIONS:] == ["accepted"] * 30
+
+
+@pytest.mark.requirement("limits.provider_queue")
+async def test_when_all_queues_together_are_full_the_longest_gives_way() -> None:
+    issuer = Introspecting()
+    _known(issuer)
+    issuer.paused = asyncio.Event()
+    async with provider(issuer, **GENERIC) as (idp, _):
+        flood = [
+            asyncio.create_task(outcome(idp, f"junk-{i}", f"198.51.100.{i % 5}"))
+            for i in range(BOUNDS.in_flight + BOUNDS.waiting)
+        ]
+        await settle()
+        good = [asyncio.create_task(outcome(idp, f"good-{i}", "203.0.113.5")) for i in range(30)]
+        await settle()
+        assert [use.result() for use in flood if use.done()] == ["unavailable"] * 30
+        issuer.paused.set()
+        assert await asyncio.gather(*good) == ["accepted"] * 30
+        await asyncio.gather(*flood)
+
+
+@pytest.mark.requirement("limits.provider_queue")
+async def test_an_address_that_floods_is_told_so() -> None:
+    issuer = Introspecting()
+    _known(issuer)
+    issuer.paused = asyncio.Event()
+    async with provider(issuer, **GENERIC) as (idp, _):
+        flood = [
+            asyncio.create_task(outcome(idp, f"junk-{i}", "198.51.100.7"))
+            for i in range(EACH + BOUNDS.waiting_each + 20)
+        ]
+        await settle()
+        assert issuer.in_flight == EACH
+        assert [use.result() for use in flood if use.done()] == ["limited"] * 20
+        issuer.paused.set()
+        await asyncio.gather(*flood)
+
+
+@pytest.mark.requirement("limits.provider_queue")
+async def test_signed_tokens_are_shared_among_persons_whatever_client_they_use() -> None:
+    issuer = vouching(sub=...)
+    issuer.paused = asyncio.Event()
+    async with provider(issuer) as (idp, _):
+        greedy = [asyncio.create_task(outcome(idp, issuer.token(sub="greedy", azp=f"client-{i}"))) for i in range(130)]
+        await settle()
+        assert issuer.in_flight == EACH
+        other = asyncio.create_task(outcome(idp, issuer.token(sub="other")))
+        await settle()
+        assert issuer.in_flight == EACH + 1
+        issuer.paused.set()
+        assert await other == "accepted"
+        await asyncio.gather(*greedy)
 
 
 @pytest.mark.requirement("introspection.no_hammer")

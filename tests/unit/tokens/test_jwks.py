@@ -16,7 +16,7 @@ from mcp_idp.oauth.discovery import discover, well_known_urls
 from mcp_idp.oauth.http import MAX_DOCUMENT_BYTES, FetchError, fetch_json
 from mcp_idp.principal import Principal
 from mcp_idp.tokens.issuers import IssuerVerifier
-from mcp_idp.tokens.jwks import REFRESH_COOLDOWN_SECONDS, parse_jwks
+from mcp_idp.tokens.jwks import MAX_REFRESHES, REFRESH_COOLDOWN_SECONDS, parse_jwks
 from mcp_idp.util.token_cache import TokenCache
 from tests.support.app import FakeClock
 from tests.support.fake_issuer import ISSUER, NOW, Issuer, public_jwk, rsa_key
@@ -183,6 +183,32 @@ async def test_an_empty_key_set_does_not_replace_a_good_one() -> None:
         clock.forward(601)
         assert await outcome(idp, issuer.token(exp=NOW + 3000)) == "accepted"
         assert idp.keys.last_error is not None
+
+
+@pytest.mark.requirement("limits.unknown_keys")
+async def test_junk_of_others_does_not_delay_the_first_token_under_a_new_key() -> None:
+    issuer = Issuer()
+    async with provider(issuer) as (idp, _):
+        assert await outcome(idp, issuer.token(kid="junk"), "198.51.100.7") == "key_unknown"
+        issuer.keys = [*issuer.keys, public_jwk(rsa_key("two"), kid="two", alg="RS256", use="sig")]
+        first = issuer.token(key=rsa_key("two"), kid="two")
+        assert await outcome(idp, issuer.token(kid="more junk"), "198.51.100.7") == "key_unknown"
+        assert await outcome(idp, first, "203.0.113.5") == "accepted"
+
+
+@pytest.mark.requirement("limits.unknown_keys", "keys.cool_down")
+async def test_junk_of_many_addresses_causes_a_bounded_number_of_fetches_and_refuses_nobody_unasked() -> None:
+    issuer = Issuer()
+    async with provider(issuer) as (idp, clock):
+        await idp.keys.refresh()
+        results = [await outcome(idp, issuer.token(kid=f"k{i}"), f"198.51.100.{i}") for i in range(100)]
+        assert issuer.key_fetches == 1 + MAX_REFRESHES
+        assert results == ["key_unknown"] * MAX_REFRESHES + ["unavailable"] * (100 - MAX_REFRESHES)
+        issuer.keys = [*issuer.keys, public_jwk(rsa_key("two"), kid="two", alg="RS256", use="sig")]
+        first = issuer.token(key=rsa_key("two"), kid="two")
+        assert await outcome(idp, first, "203.0.113.5") == "unavailable"
+        clock.forward(REFRESH_COOLDOWN_SECONDS)
+        assert await outcome(idp, first, "203.0.113.5") == "accepted"
 
 
 @pytest.mark.requirement("keys.outage")

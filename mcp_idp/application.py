@@ -4,11 +4,11 @@
     app = protect(your_mcp_application, load_settings(os.environ))
 
 ```
-Host ─► path ─► /mcp ───────► auth middleware ─► session limiter ─► your application
-          ├──► /.well-known/oauth-protected-resource[/mcp]       protected resource metadata
-          ├──► /sse, /.well-known/oauth-authorization-server …   legacy discovery
-          ├──► /livez, /readyz                                   health checks (any Host)
-          └──► /                                                 landing page
+address ─► Host ─► path ─► /mcp ─────► auth middleware ─► session limiter ─► your application
+ limiter             ├──► /.well-known/oauth-protected-resource[/mcp]       protected resource metadata
+                     ├──► /sse, /.well-known/oauth-authorization-server …   legacy discovery
+                     ├──► /livez, /readyz                                   health checks (any Host, not limited)
+                     └──► /                                                 landing page
 ```
 Any other path gets 404. Forwarding it to the application would serve its non-MCP routes without a token.
 """
@@ -27,6 +27,7 @@ from mcp_idp.access.policy import AccessPolicy, load_access
 from mcp_idp.auth.challenge import ChallengeBuilder
 from mcp_idp.auth.decisions import DecisionRecorder
 from mcp_idp.auth.middleware import AuthMiddleware
+from mcp_idp.auth.rate_limits import RateLimits
 from mcp_idp.auth.scopes import ScopeRequirements
 from mcp_idp.config.env import SettingsError
 from mcp_idp.http.health import LIVE, readiness_endpoint
@@ -44,7 +45,8 @@ from mcp_idp.tokens.issuers import TokenVerifierRegistry
 from mcp_idp.util.clock import Clock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+    from typing import Any
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -96,34 +98,40 @@ def protect(  # noqa: PLR0913 - the optional ones are keyword-only
     audit = open_audit_log(settings.audit_log, clock)
     exchange = TokenExchange(settings, access.upstreams, clock, client, audit) if access.upstreams and trusted else None
     transport_security = TransportSecurity(settings)
+    limits = RateLimits(settings, access.tool_limits, clock)
+    challenger = ChallengeBuilder(metadata_url(settings), access.login_scopes, access.scope_prefix)
+    decisions = DecisionRecorder(challenger, audit, monotonic=clock.monotonic)
     middleware = AuthMiddleware(
-        SessionLimiter(app),
+        SessionLimiter(app, each=limits.sessions_per_user),
         verify=trusted.verify if trusted else _anonymous_dev_principal(access),
         access=access,
         scope_requirements=scope_requirements or _scope_requirements_from_file(access),
         transport_security=transport_security,
-        decisions=DecisionRecorder(
-            ChallengeBuilder(metadata_url(settings), access.login_scopes, access.scope_prefix), audit
-        ),
+        decisions=decisions,
         remaining_lifetime=lambda principal: principal.expires_at + settings.clock_leeway - clock.now(),
         exchange=exchange,
+        limits=limits.users,
+        known=limits.known,
     )
     legacy = legacy_routes(settings, metadata_url(settings), clock, client)
     paths = {**legacy, **_routes(settings, access, trusted, middleware)}
-    closers = [part.close for part in (trusted, exchange) if part is not None]
-    lifespan = _lifespan(app, trusted, closers, None if http else client)
-    return Router(paths, transport_security, settings.public_url, lifespan)
+    works = [p.wait_until_ready for p in trusted.all] if trusted else [_warn_of_disabled_auth]
+    works += [limits.shared.run] if limits.shared else []
+    closers = [part.close for part in (trusted, exchange, limits.shared) if part is not None]
+    lifespan = _lifespan(app, works, closers, None if http else client)
+    router = Router(paths, transport_security, settings.public_url, lifespan)
+    return limits.limit_addresses(router, transport_security, decisions)
 
 
 def _lifespan(
     app: ASGIApp,
-    trusted: TokenVerifierRegistry | None,
+    works: Sequence[Callable[[], Coroutine[Any, Any, None]]],
     closers: Sequence[Callable[[], Awaitable[None]]],
     client: httpx.AsyncClient | None,
 ) -> ASGIApp:
     """Returns the lifespan application: runs that of `app` and the background tasks, then releases resources.
 
-    At shutdown the background tasks are cancelled, `closers` are called and `client` is closed.
+    `works` are the background tasks. At shutdown they are cancelled, `closers` are called and `client` is closed.
     """
 
     @asynccontextmanager
@@ -133,8 +141,8 @@ def _lifespan(
                 await stack.enter_async_context(client)
             for end in closers:
                 stack.push_async_callback(end)
-            for work in [p.wait_until_ready() for p in trusted.all] if trusted else [_warn_of_disabled_auth()]:
-                stack.push_async_callback(_cancel_and_wait, asyncio.create_task(work))
+            for work in works:
+                stack.push_async_callback(_cancel_and_wait, asyncio.create_task(work()))
             yield
 
     async def run(scope: Scope, receive: Receive, send: Send) -> None:

@@ -238,7 +238,10 @@ class RateLimited(TooManyRequests):
         retry_after: seconds, for the Retry-After header.
         fields: the RateLimit fields of the response, as pairs of name and value.
         limit: the name of the limit, for the log.
+        times: how many rejections the log line stands for.
     """
+
+    times = 1
 
     def __init__(
         self,

@@ -95,6 +95,8 @@ def _build_mcp_server(  # noqa: PLR0913, PLR0917 - the parts of one server
     for name in sorted(scope_requirements.unmatched_tools):
         known = ", ".join(tool for tool in scope_requirements.tools if tool not in scope_requirements.unmatched_tools)
         raise AccessFileError(f"{settings.access_file}: tools.{name}: there is no such tool; the tools are: {known}")
+    for name in sorted(access.tool_limits.keys() - set(scope_requirements.tools)):
+        raise AccessFileError(f"{settings.access_file}: tool_limits.{name}: there is no such tool")
     return server
 
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import secrets
+import time
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from mcp_idp.auth.refusal_summary import RefusalSummary
 from mcp_idp.errors import (
     AuditUnavailable,
     AuthError,
     InvalidToken,
     MissingCredentials,
     ProviderUnavailable,
+    RateLimited,
     ToolNotListed,
 )
+from mcp_idp.principal import user_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from starlette.types import Send
 
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("mcp_idp.auth.middleware")
 _LOGGED_CHARACTERS = 200
+_UNTRUSTED_PROXY = "all clients of a proxy have one address: set TRUSTED_PROXIES to the address of the proxy"
 
 
 class DecisionRecorder:
@@ -36,11 +41,19 @@ class DecisionRecorder:
     Args:
         challenger: builds the responses.
         audit: the audit log, or None.
+        monotonic: returns the time in seconds, on a monotonic clock.
     """
 
-    def __init__(self, challenger: ChallengeBuilder, audit: AuditLog | None = None) -> None:
+    def __init__(
+        self,
+        challenger: ChallengeBuilder,
+        audit: AuditLog | None = None,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._challenger = challenger
         self._audit = audit
+        self._over_limit = RefusalSummary(monotonic)
 
     def log_authenticated(self, principal: Principal) -> None:
         """Logs that a token was accepted; called once per token, not once per request."""
@@ -75,6 +88,31 @@ class DecisionRecorder:
         log.debug("unauthenticated_request")
         await self._challenger.unauthenticated_response.send(send, extra)
 
+    async def reject_address(
+        self, error: RateLimited, send: Send, extra: Headers, *, address: str, untrusted_proxy: bool
+    ) -> None:
+        """Rejects a request because its address is over a limit. All addresses together are one log line a minute.
+
+        Args:
+            error: the limit.
+            send: the ASGI send callable.
+            extra: further response headers.
+            address: the address, as `address_key` returns it.
+            untrusted_proxy: whether the request names another address that is not believed.
+        """
+        correlation_id = secrets.token_hex(8)
+        times = self._over_limit.count(error.limit)
+        if times:
+            log.warning(
+                "address_over_limit",
+                address=address,
+                times=times,
+                limit=error.limit,
+                correlation_id=correlation_id,
+                hint=_UNTRUSTED_PROXY if untrusted_proxy else None,
+            )
+        await self._challenger.response_for(error, correlation_id).send(send, extra)
+
     async def reject(
         self,
         error: AuthError,
@@ -85,6 +123,8 @@ class DecisionRecorder:
         message: Mapping[str, Any] | None = None,
     ) -> None:
         """Logs and audits a rejection and sends the response.
+
+        Rejections for a limit are summed up: one record a minute for each limit and user.
 
         If the audit log cannot be written, the response is 503 (`AuditUnavailable`) instead.
 
@@ -99,6 +139,11 @@ class DecisionRecorder:
             await self.send_challenge(send, extra)
             return
         correlation_id = secrets.token_hex(8)
+        if isinstance(error, RateLimited):
+            error.times = self._over_limit.count((error.limit, principal and user_key(principal)))
+            if not error.times:
+                await self._challenger.response_for(error, correlation_id, message).send(send, extra)
+                return
         log.warning(
             "request_rejected",
             status=error.status,
@@ -117,11 +162,13 @@ class DecisionRecorder:
         await self._challenger.response_for(error, correlation_id, message).send(send, extra)
 
 
-def _log_fields(error: AuthError) -> dict[str, str | None]:
+def _log_fields(error: AuthError) -> dict[str, str | int | None]:
     """Returns the details of a rejection for the log; values are untrusted, so they are escaped and truncated."""
     match error:
         case InvalidToken():
             return {"reason": error.reason.value, "expected": _log_safe(error.expected), "got": _log_safe(error.got)}
+        case RateLimited():
+            return {"limit": error.limit, "times": error.times}
         case ProviderUnavailable():
             return {"error": _log_safe(error.detail)}
         case ToolNotListed():

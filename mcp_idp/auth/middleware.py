@@ -7,13 +7,18 @@ only, each with its caller.
 
 from __future__ import annotations
 
+import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from mcp_idp.auth.address_limiter import KNOWN_TOKEN, REQUESTER
 from mcp_idp.auth.bearer import parse_bearer_token
 from mcp_idp.auth.context import AuthenticatedCaller, request_context
+from mcp_idp.auth.known_tokens import KnownTokens
 from mcp_idp.auth.scopes import require_scopes
 from mcp_idp.auth.stream_expiry import SUBSCRIPTIONS_LISTEN, end_stream_after
+from mcp_idp.auth.user_limits import RequestSlot, UserLimits
+from mcp_idp.config.rate_limits import NO_LIMITS
 from mcp_idp.errors import AuthError, InvalidToken, OriginNotAllowed
 from mcp_idp.http.body import MESSAGE_SCOPE_KEY, ClientDisconnect, parse_json_object, read_body, replay
 from mcp_idp.http.responses import Response
@@ -22,7 +27,7 @@ from mcp_idp.principal import Principal
 from mcp_idp.util.memory_budget import AUTHENTICATED_CALLBACK, MemoryBudget
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Hashable, Iterable
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -34,7 +39,7 @@ if TYPE_CHECKING:
     from mcp_idp.oauth.token_exchange import TokenExchange
     from mcp_idp.util.memory_budget import MemoryShare
 
-    Verify = Callable[[str], Awaitable[Principal]]
+    Verify = Callable[[str, Hashable], Awaitable[Principal]]
 
 _REMEMBERED_PRINCIPALS = 10_000  # the number of tokens that the verifiers cache
 _VARY: Headers = ((b"vary", b"Origin"),)
@@ -45,8 +50,9 @@ class AuthMiddleware:
 
     Args:
         app: the application that receives the authorized requests.
-        verify: returns the principal of a token, or raises InvalidToken or ProviderUnavailable. A `Principal` in place
-            of the function disables authentication: every request has this principal (DISABLE_AUTH).
+        verify: returns the principal of a token, or raises InvalidToken, RateLimited or ProviderUnavailable. Its second
+            argument is who sent the token, see `REQUESTER`. A `Principal` in place of the function disables
+            authentication: every request has this principal (DISABLE_AUTH).
         access: the access policy: the base scope, and which scopes imply others.
         scope_requirements: the scopes that each message requires.
         transport_security: the allowed origins.
@@ -55,6 +61,8 @@ class AuthMiddleware:
             end by themselves are ended then.
         exchange: exchanges tokens for downstream APIs on behalf of tools; None if tools may not do so.
         budget: bounds the memory that authenticated requests hold.
+        limits: limits what each user may do; None for no limits.
+        known: the tokens that were verified before, shared with `AddressLimiter`.
     """
 
     def __init__(  # noqa: PLR0913 - each by name
@@ -69,6 +77,8 @@ class AuthMiddleware:
         remaining_lifetime: Callable[[Principal], float],
         exchange: TokenExchange | None = None,
         budget: MemoryBudget | None = None,
+        limits: UserLimits | None = None,
+        known: KnownTokens | None = None,
     ) -> None:
         self._app = app
         self._verify = verify
@@ -80,6 +90,8 @@ class AuthMiddleware:
         self._remaining_lifetime = remaining_lifetime
         self._exchange = exchange
         self._budget = budget or MemoryBudget()
+        self._limits = limits or UserLimits(NO_LIMITS, {}, time.time)
+        self._known = known or KnownTokens(time.time)
         # The verifiers return the same cached principal for the same token, so each is authorized and logged once.
         self._authenticate_cached = lru_cache(maxsize=_REMEMBERED_PRINCIPALS)(self._authorize_base_scope)
 
@@ -90,8 +102,8 @@ class AuthMiddleware:
             # Fast path: an unauthenticated request gets the prebuilt 401.
             await self._decisions.send_challenge(send, _VARY)
             return
-        with self._budget.share() as share:
-            await self._serve(scope, receive, send, origins, authorization, share)
+        with self._budget.share() as share, RequestSlot(self._limits) as slot:
+            await self._serve(scope, receive, send, origins, authorization, share, slot)
 
     async def _serve(  # noqa: PLR0913, PLR0917 - the parsed parts of one request
         self,
@@ -101,6 +113,7 @@ class AuthMiddleware:
         origins: list[bytes],
         authorization: list[bytes],
         share: MemoryShare,
+        slot: RequestSlot,
     ) -> None:
         extra, principal, document = _VARY, None, None
         try:
@@ -109,13 +122,15 @@ class AuthMiddleware:
                 if _is_preflight(scope):
                     await Response(204, preflight_headers(origins[0]), b"").send(send)
                     return
-            principal = await self._principal(authorization)
+            principal = await self._principal(scope, authorization)
+            slot.begin(principal, scope["method"])
             share.begin(principal, _let_in(scope))
             caller = self._authenticate_cached(principal)
             body = await read_body(receive, share)
             if scope["method"] == "POST":
                 document = parse_json_object(body, share)
                 self._authorize_message(caller, document)
+                slot.begin_message(principal, document)
             # Only a POST carries a message. The body of any other method was not validated, so it is not forwarded.
             receive = replay(body if document is not None else b"", receive)
             self._decisions.record_allowed(principal, document)
@@ -156,10 +171,19 @@ class AuthMiddleware:
             raise error
         return cors_headers(origins[0])
 
-    async def _principal(self, authorization: list[bytes]) -> Principal:
+    async def _principal(self, scope: Scope, authorization: list[bytes]) -> Principal:
         if isinstance(self._verify, Principal):
             return self._verify  # authentication is disabled
-        return await self._verify(parse_bearer_token(authorization))
+        token = parse_bearer_token(authorization)
+        try:
+            principal = await self._verify(token, scope.get(REQUESTER))
+        except InvalidToken:
+            self._known.forget(token)
+            raise
+        if not scope.get(KNOWN_TOKEN):
+            self._limits.new_tokens.take(principal)
+            self._known.add(token, principal)
+        return principal
 
     def _authorize_base_scope(self, principal: Principal) -> AuthenticatedCaller:
         """Returns the caller if its token has the base scope, which every request requires."""

@@ -55,6 +55,17 @@ class RateLimitSettings:
     storage: str | None = field(default=None, repr=False)
 
 
+NO_LIMITS = RateLimitSettings(
+    address_rate=0,
+    user_rate=0,
+    new_tokens=0,
+    calls_per_user=0,
+    streams_per_user=0,
+    sessions_per_user=0,
+    introspections_per_address=0,
+)
+
+
 def read_rate_limits(env: EnvReader) -> RateLimitSettings:
     """Reads the limits from the environment.
 

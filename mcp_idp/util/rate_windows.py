@@ -11,6 +11,7 @@ those that were counted least are forgotten: whoever used up a limit stays known
 
 from __future__ import annotations
 
+from heapq import nlargest
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -72,20 +73,22 @@ class RateWindows:
         """Begins to collect what `take_unshared` returns."""
         self._unshared = {}
 
-    def take_unshared(self, minimum: int) -> tuple[int, Mapping[Hashable, int]]:
-        """Returns the requests since the last call, of the keys counted at least `minimum` times in this window.
+    def take_unshared(self, minimum: int, most: int) -> tuple[int, Mapping[Hashable, int]]:
+        """Returns the requests that no call has returned yet.
 
-        Those of other keys are returned by a later call, if their key reaches the minimum in the same window.
+        Args:
+            minimum: keys that are counted less often in this window are left for a later call.
+            most: the number of keys to return; those with most requests are returned first.
 
         Returns:
             The index of the current window, and the number of requests by key.
         """
         self._turn()
         unshared = self._unshared or {}
-        ready = {key: count for key, count in unshared.items() if self._current.get(key, 0) >= minimum}
-        for key in ready:
-            del unshared[key]
-        return self._index, ready
+        ready = [key for key in unshared if self._current.get(key, 0) >= minimum]
+        if len(ready) > most:
+            ready = nlargest(most, ready, key=unshared.__getitem__)
+        return self._index, {key: unshared.pop(key) for key in ready}
 
     def merge(self, key: Hashable, index: int, total: int) -> None:
         """Takes over the number of requests that all replicas together counted.

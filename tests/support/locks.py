@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 # What each lock is resolved from: extras of the project, or groups of dependencies without it.
 EXTRAS = {
-    "requirements.lock": (),
-    "requirements-tools.lock": ("tools",),
-    "requirements-demo.lock": ("tools", "embedded"),
-    "requirements-dev.lock": ("tools", "embedded", "dev"),
+    "requirements.lock": ("redis",),
+    "requirements-tools.lock": ("redis", "tools"),
+    "requirements-demo.lock": ("redis", "tools", "embedded"),
+    "requirements-dev.lock": ("redis", "tools", "embedded", "dev"),
     "requirements-bench.lock": ("bench",),
 }
 GROUPS = {"requirements-mutants.lock": ("mutants",)}

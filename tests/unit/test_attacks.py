@@ -132,7 +132,7 @@ async def test_asking_that_fails_in_a_way_nobody_thought_of_is_a_fault_of_the_pr
 @pytest.mark.requirement("attack.fail_closed")
 @pytest.mark.parametrize("error", [RuntimeError(), KeyError("x"), RecursionError(), asyncio.CancelledError()])
 async def test_what_goes_wrong_inside_the_verification_admits_nobody(error: BaseException) -> None:
-    async def verify(_token: str) -> Principal:
+    async def verify(_token: str, _requester: object) -> Principal:
         raise error
 
     async def app(_scope: Any, _receive: Any, _send: Any) -> None:

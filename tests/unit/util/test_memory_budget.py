@@ -143,7 +143,7 @@ class Slow:
 
 
 def gate(app: Any, total: int) -> AuthMiddleware:
-    async def verify(token: str) -> Principal:
+    async def verify(token: str, _requester: object) -> Principal:
         return person(token)
 
     chosen = Settings()

@@ -40,7 +40,8 @@ class AddressLimiter:
         known: the tokens that were verified before.
         transport_security: which web pages may read the response.
         decisions: logs rejections and sends the responses.
-        trusts_proxies: whether forwarded addresses are believed (TRUSTED_PROXIES); if not, the log says when some arrive.
+        trusts_proxies: whether forwarded addresses are believed (TRUSTED_PROXIES); if not, the log says when some
+            arrive.
     """
 
     def __init__(  # noqa: PLR0913 - each by name

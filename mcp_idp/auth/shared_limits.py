@@ -2,7 +2,8 @@
 
 Each replica counts by itself and decides at once; no request waits for the storage. Ten times a second it adds what it
 counted to the counters in the storage and takes over what all replicas together have counted. So a limit holds for all
-of them, apart from what arrives in a tenth of a second. Keys that have used only a small part of a limit are not shared.
+of them, apart from what arrives at each in a tenth of a second; that counts in the window after. Keys that have used
+only a small part of a limit are not shared.
 
 While the storage is away each replica counts for itself, no request is rejected for it, and the log says so once. The
 storage holds hashes of the keys, never an address, a user or a client.
@@ -45,13 +46,16 @@ def open_storage(url: str, resource: str) -> Storage:
         resource: the identifier of the protected resource; servers of different resources do not share limits.
 
     Raises:
-        SettingsError: the packages for it are not installed.
+        SettingsError: the packages for it are not installed, or the URL is not one.
     """
     try:
+        import redis  # noqa: F401, PLC0415 - an optional extra, which `limits` imports
         from limits.aio.storage import RedisStorage  # noqa: PLC0415 - an optional extra
         from limits.errors import ConfigurationError  # noqa: PLC0415 - an optional extra
     except ImportError as error:
-        raise SettingsError(_NEEDS_EXTRA) from error
+        raise SettingsError(
+            "RATE_LIMIT_STORAGE: needs the packages limits and redis: install the extra `redis`"
+        ) from error
     # The two servers have one protocol, so one client library does for both.
     scheme, _, rest = url.partition("://")
     try:
@@ -62,13 +66,10 @@ def open_storage(url: str, resource: str) -> Storage:
             socket_timeout=_TIMEOUT_SECONDS,
             socket_connect_timeout=_TIMEOUT_SECONDS,
         )
-    except ConfigurationError as error:
-        raise SettingsError(_NEEDS_EXTRA) from error
-    except ValueError as error:  # its text may repeat the URL, and so the password
-        raise SettingsError("RATE_LIMIT_STORAGE: write a URL such as redis://valkey:6379/0") from error
-
-
-_NEEDS_EXTRA = "RATE_LIMIT_STORAGE: needs the packages limits and redis: install the extra `redis`"
+    except (ConfigurationError, ValueError):  # its text may repeat the URL, and so the password
+        raise SettingsError(
+            "RATE_LIMIT_STORAGE: write a URL with host and port, such as redis://valkey:6379/0"
+        ) from None
 
 
 class SharedLimits:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from mcp_idp.auth.limits import WINDOW_SECONDS, ConcurrencyLimit, RequestLimit
 from mcp_idp.auth.stream_expiry import SUBSCRIPTIONS_LISTEN
+from mcp_idp.errors import RateLimited
 from mcp_idp.principal import person_key, user_key
 
 if TYPE_CHECKING:
@@ -53,8 +54,13 @@ class UserRequestLimit:
         Raises:
             RateLimited: the user has used up the limit.
         """
-        self.in_client.take(user_key(principal))
-        self.in_all.take(person_key(principal))
+        user = user_key(principal)
+        self.in_client.take(user)
+        try:
+            self.in_all.take(person_key(principal))
+        except RateLimited:
+            self.in_client.windows.undo(user)
+            raise
 
 
 class UserConcurrencyLimit:

@@ -69,6 +69,12 @@ class RateWindows:
             self._forget_least()
         return 0.0
 
+    def undo(self, key: Hashable) -> None:
+        """Takes back the last `hit` of a key, which was admitted in this moment."""
+        for counts in (self._current, self._unshared):
+            if counts and counts.get(key):
+                counts[key] -= 1
+
     def share(self) -> None:
         """Begins to collect what `take_unshared` returns."""
         self._unshared = {}

@@ -1,0 +1,192 @@
+"""Replicas that share limits, with a storage in memory, and without it."""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from limits.aio.storage import MemoryStorage
+from structlog.testing import capture_logs
+
+from mcp_idp.auth.limits import RequestLimit
+from mcp_idp.auth.shared_limits import SharedLimits, open_storage
+from mcp_idp.config.env import SettingsError
+from mcp_idp.errors import RateLimited
+from tests.support.app import FakeClock
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+pytestmark = [pytest.mark.anyio, pytest.mark.requirement("limits.shared")]
+USER = ("https://login.example.com", "ada", None)
+
+
+class Storage(MemoryStorage):
+    """One that can go away, and that tells what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.away = False
+        self.keys: list[str] = []
+
+    async def incr(self, key: str, expiry: float, amount: int = 1) -> int:
+        self.keys.append(key)
+        if self.away:
+            raise ConnectionError("redis://:secret@valkey")
+        return await super().incr(key, expiry, amount)
+
+    async def get(self, key: str) -> int:
+        if self.away:
+            raise ConnectionError("redis://:secret@valkey")
+        return await super().get(key)
+
+
+class Replica:
+    def __init__(self, storage: Storage, clock: FakeClock, quota: int = 40, seconds: int = 10) -> None:
+        self.limit = RequestLimit("user", quota, "slower", clock.clock.now, seconds=seconds)
+        self.shared = SharedLimits(storage, [self.limit])
+
+    def admitted(self, times: int, key: Hashable = USER) -> int:
+        count = 0
+        for _ in range(times):
+            try:
+                self.limit.take(key)
+            except RateLimited:
+                continue
+            count += 1
+        return count
+
+
+def replicas(number: int = 2, **options: Any) -> tuple[Storage, FakeClock, list[Replica]]:
+    storage, clock = Storage(), FakeClock(at=1_000.0)
+    return storage, clock, [Replica(storage, clock, **options) for _ in range(number)]
+
+
+async def exchange(*all_of: Replica, rounds: int = 1) -> None:
+    for _ in range(rounds):
+        for replica in all_of:
+            await replica.shared.exchange()
+
+
+async def test_what_one_replica_admitted_the_other_counts_after_one_exchange() -> None:
+    _, _, (one, other) = replicas()
+    assert one.admitted(30) == 30
+    await exchange(one)
+    assert other.admitted(2) == 2
+    await exchange(other)
+    assert other.admitted(50) == 8
+    await exchange(other)
+    assert one.admitted(1) == 1  # it learns what others counted when it has something to tell
+    await exchange(one)
+    assert one.admitted(50) == 0
+
+
+@pytest.mark.parametrize("number", [2, 3, 5])
+async def test_a_user_who_goes_from_one_to_the_next_gets_no_more_than_from_one(number: int) -> None:
+    _, clock, all_of = replicas(number)
+    total = 0
+    for turn in range(100):
+        total += all_of[turn % number].admitted(1)
+        await exchange(*all_of)
+    assert 40 <= total < 40 + number
+    clock.forward(10)  # the window before counts in part, on each of them
+    clock.forward(5)
+    for turn in range(100):
+        total += all_of[turn % number].admitted(1)
+        await exchange(*all_of)
+    assert 55 <= total <= 40 + 20 + 2 * number
+
+
+async def test_the_window_before_counts_on_a_replica_that_did_not_see_it() -> None:
+    _, clock, (one, other) = replicas()
+    assert one.admitted(40) == 40
+    await exchange(one)
+    clock.forward(10)
+    assert other.admitted(2) == 2
+    await exchange(other)
+    assert other.admitted(50) == 0
+
+
+async def test_others_are_counted_apart() -> None:
+    _, _, (one, other) = replicas()
+    assert one.admitted(40) == 40
+    await exchange(one, other, rounds=3)
+    assert other.admitted(3, ("https://login.example.com", "bob", None)) == 3
+    assert other.admitted(3, "198.51.100.7") == 3
+    await exchange(one, other, rounds=3)
+    assert other.admitted(50, "198.51.100.7") == 37
+
+
+async def test_who_uses_little_is_not_in_the_storage_and_nobody_can_be_told_from_it() -> None:
+    storage, _, (one, _other) = replicas(quota=1000)
+    one.admitted(49)
+    await exchange(one)
+    assert storage.keys == []
+    one.admitted(1)
+    await exchange(one)
+    (key,) = storage.keys
+    assert "ada" not in key
+    assert "example" not in key
+
+
+async def test_a_flood_of_addresses_is_a_bounded_number_of_questions() -> None:
+    storage, _, (one, _other) = replicas(quota=10)
+    for n in range(5000):
+        one.admitted(1, f"address-{n}")
+    await exchange(one)
+    assert len(storage.keys) == 200
+
+
+async def test_without_the_storage_each_counts_by_itself_and_with_it_together_again() -> None:
+    storage, clock, (one, other) = replicas()
+    with capture_logs() as lines:
+        storage.away = True
+        assert one.admitted(50) == 40
+        await exchange(one, other, rounds=5)
+        assert other.admitted(50) == 40
+        await exchange(one, other, rounds=5)
+        storage.away = False
+        clock.forward(30)
+        await exchange(one, other)
+        assert one.admitted(40) == 40
+        await exchange(one)
+        assert other.admitted(2) == 2
+        await exchange(other)
+        assert other.admitted(50) == 0
+    told = [line["event"] for line in lines]
+    assert sorted(told) == ["rate_limit_storage_away"] * 2 + ["rate_limit_storage_back"] * 2
+    assert "secret" not in repr(lines)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://valkey:6379/0",
+        "rediss://:secret@valkey:6379/0",
+        "valkey://valkey:6379",
+        "valkeys://valkey:6379",
+        "redis+unix:///run/valkey.sock?db=1",
+        "valkey+unix:///run/valkey.sock",
+    ],
+)
+async def test_every_form_of_the_url_is_taken(url: str) -> None:
+    storage = open_storage(url, "http://localhost:3000/mcp")
+    shared = SharedLimits(storage, [])
+    await shared.close()
+
+
+async def test_the_password_is_in_no_error_and_no_log() -> None:
+    clock = FakeClock()
+    limit = RequestLimit("user", 10, "slower", clock.clock.now)
+    for url in ("redis://:secret@valkey:port/0", "redis://:secret@valkey", "redis://:secret@:1"):
+        with pytest.raises(SettingsError, match="host and port") as error:
+            open_storage(url, "http://localhost:3000/mcp")
+        assert "secret" not in "".join(traceback.format_exception(error.value))
+    with capture_logs() as lines:
+        shared = SharedLimits(open_storage("redis://:secret@127.0.0.1:1/0", "http://localhost:3000/mcp"), [limit])
+        limit.take("a")
+        await shared.exchange()
+        await shared.close()
+    assert [line["event"] for line in lines] == ["rate_limit_storage_away"]
+    assert "secret" not in repr(lines)

@@ -233,8 +233,6 @@ class ToolLimit(StrictModel):
     calls_in_progress: int = Field(default=0, ge=0, le=1_000_000)
 
 
-# What a limit is called in RateLimit fields must fit into a string of RFC 9651; the names are those of MCP 2025-11-25.
-LimitedTool = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_./-]+$", max_length=128)]
 ClientId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]+$", max_length=100)]
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$", max_length=100)]
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1

@@ -22,7 +22,6 @@ from mcp_idp.access.models import (
     DownstreamApi,
     HttpUrlStr,
     IssuerOverrides,
-    LimitedTool,
     ProtectedResource,
     PublicClient,
     RegistrationPolicy,
@@ -182,7 +181,7 @@ class AccessPolicy(StrictModel):
     scope_prefix: ScopeName | Literal[""] = ""
     introspect_for: tuple[ScopeName, ...] = ()
     tools: dict[str, tuple[ScopeName, ...]] = Field(default_factory=dict)
-    tool_limits: dict[LimitedTool, ToolLimit] = Field(default_factory=dict)
+    tool_limits: dict[str, ToolLimit] = Field(default_factory=dict)
     groups: dict[str, tuple[RoleName, ...]] = Field(default_factory=dict)
     issuers: dict[HttpUrlStr, IssuerOverrides] = Field(default_factory=dict)
     claims: tuple[ClaimName, ...] = Field(default=(), max_length=20)

@@ -35,7 +35,7 @@ def address_key(scope: Scope) -> str:
 @lru_cache(maxsize=4096)
 def _group(host: str) -> str:
     try:
-        address = ip_address(host.partition("%")[0])  # behind the % is the interface of a link-local address
+        address = ip_address(host)
     except ValueError:
         return UNKNOWN
     if isinstance(address, IPv4Address):

@@ -23,24 +23,33 @@ class RequestLimit:
     """Limits the requests of each key in any `seconds`.
 
     Args:
-        name: the name of the limit, for the response and the log. ASCII without quotes and backslashes.
+        name: the name of the limit, for the log and for sharing.
         quota: the number of requests; 0 switches the limit off.
         description: the error text for the client.
         now: returns the time in seconds since the epoch.
         seconds: the length of the window.
+        label: the name of the limit in the response, by default `name`. ASCII without quotes and backslashes.
 
     Attributes:
         name: as passed.
         windows: the counters.
     """
 
-    def __init__(
-        self, name: str, quota: int, description: str, now: Callable[[], float], *, seconds: int = WINDOW_SECONDS
+    def __init__(  # noqa: PLR0913 - the last two by name
+        self,
+        name: str,
+        quota: int,
+        description: str,
+        now: Callable[[], float],
+        *,
+        seconds: int = WINDOW_SECONDS,
+        label: str | None = None,
     ) -> None:
         self.name = name
+        self._label = label or name
         self.windows = RateWindows(quota, seconds, now)
         self._description = description
-        self._policy = f'"{name}";q={quota};w={seconds}'.encode("ascii")
+        self._policy = f'"{self._label}";q={quota};w={seconds}'.encode("ascii")
 
     def take(self, key: Hashable) -> None:
         """Counts one request.
@@ -51,7 +60,7 @@ class RequestLimit:
         wait = self.windows.hit(key)
         if wait:
             seconds = max(1, ceil(wait))
-            current = f'"{self.name}";r=0;t={seconds}'.encode("ascii")
+            current = f'"{self._label}";r=0;t={seconds}'.encode("ascii")
             fields = ((b"ratelimit-policy", self._policy), (b"ratelimit", current))
             raise RateLimited(self._description, retry_after=seconds, fields=fields, limit=self.name)
 
@@ -60,7 +69,7 @@ class ConcurrencyLimit:
     """Limits what each key has at the same time.
 
     Args:
-        name: as in `RequestLimit`.
+        name: the name of the limit, for the response and the log. ASCII without quotes and backslashes.
         quota: the number; 0 switches the limit off.
         description: the error text for the client.
 

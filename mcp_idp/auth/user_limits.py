@@ -91,8 +91,9 @@ class ToolLimits:
     """
 
     def __init__(self, name: str, limit: ToolLimit, now: Callable[[], float]) -> None:
-        self.rate = RequestLimit(f"tool-{name}", limit.calls_per_minute, _TOOL_TOO_OFTEN, now, seconds=60)
-        self.calls = ConcurrencyLimit(f"tool-{name}", limit.calls_in_progress, _TOOL_BUSY)
+        quota = limit.calls_per_minute
+        self.rate = RequestLimit(f"tool-{name}", quota, _TOOL_TOO_OFTEN, now, seconds=60, label="tool")
+        self.calls = ConcurrencyLimit("tool-calls", limit.calls_in_progress, _TOOL_BUSY)
 
     def take(self, principal: Principal, held: Held) -> None:
         """Counts one call and adds to `held` what must be given back.

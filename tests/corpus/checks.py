@@ -211,4 +211,23 @@ _WIRE = {
     "trailers": _text("http_server/protocol.py", "self.headers = []  #", "pass  #"),
     "upgrade": _text("http_server/protocol.py", "if self._state == _BODY:  # llhttp has skipped it", "if False:  #"),
 }
-CHECKS = {**_TOKEN, **_USERS, **_PROVIDER, **_JSON, **_REQUEST, **_WIRE}
+_LIMITS = {
+    "address_limit": _text("auth/address_limiter.py", "self._limit.take(address)", "pass"),
+    "known_by_one_header": _text("auth/known_tokens.py", "len(values) != 1 or", "not values or"),
+    "address_network": _text(
+        "auth/client_address.py",
+        "return str(IPv6Network((int(address) >> _HOST_BITS << _HOST_BITS, _HOST_BITS)))",
+        "return str(address)",
+    ),
+    "address_of_ipv4": _if("auth/client_address.py", "inner is not None"),
+    "address_readable": _text(
+        "auth/client_address.py",
+        "    except ValueError:\n        return UNKNOWN",
+        "    except ValueError:\n        return host",
+    ),
+    "user_limit": _text("auth/user_limits.py", "self._limits.requests.take(principal)", "pass"),
+    "user_in_all_clients": _text("auth/user_limits.py", "self.in_all.take(person_key(principal))", "pass"),
+    "new_token_limit": _text("auth/middleware.py", "self._limits.new_tokens.take(principal)", "pass"),
+    "tool_limit": _text("auth/user_limits.py", "self.rate.take(person)", "pass"),
+}
+CHECKS = {**_TOKEN, **_USERS, **_PROVIDER, **_JSON, **_REQUEST, **_LIMITS, **_WIRE}

@@ -414,7 +414,7 @@ async def test_a_tool_of_the_access_file_has_limits_of_its_own(tmp_path: Path) -
         token, other = server.issuer.token(), server.issuer.token(azp="client-2")
         calls = [await server.at().call("greet", who, {"name": "a"}) for who in (token, other, token, other)]
         assert [call.status_code for call in calls] == [200, 200, 429, 429]
-        assert_limited(calls[2], "tool-greet", "q=2;w=60")
+        assert_limited(calls[2], "tool", "q=2;w=60")
         assert await server.statuses(HOME, 5, token) == [200] * 5
         theirs = server.issuer.token(sub="somebody-else")
         assert (await server.at().call("greet", theirs, {"name": "a"})).status_code == 200

@@ -9,9 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mcp_idp.auth.client_address import address_key
-from mcp_idp.errors import RateLimited
 from mcp_idp.http.transport_security import cors_headers
-from mcp_idp.principal import person_key
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -19,6 +17,7 @@ if TYPE_CHECKING:
     from mcp_idp.auth.decisions import DecisionRecorder
     from mcp_idp.auth.known_tokens import KnownTokens
     from mcp_idp.auth.limits import RequestLimit
+    from mcp_idp.errors import RateLimited
     from mcp_idp.http.responses import Headers
     from mcp_idp.http.transport_security import TransportSecurity
 
@@ -26,7 +25,7 @@ REQUESTER = "mcp_server.requester"
 """Key of the ASGI scope for who sent the request, as far as is known before its token is verified: the user of a token
 that was verified before, otherwise the address."""
 KNOWN_TOKEN = "mcp_server.known_token"  # noqa: S105 - not a token
-"""Key of the ASGI scope for whether the request's token was verified before."""
+"""Key of the ASGI scope that is present if the request's token was verified before."""
 _PROBES = frozenset({"/livez", "/readyz"})
 _VARY: Headers = ((b"vary", b"Origin"),)
 
@@ -56,6 +55,7 @@ class AddressLimiter:
     ) -> None:
         self._app = app
         self._limit = limit
+        self._hit = limit.windows.hit
         self._known = known
         self._transport_security = transport_security
         self._decisions = decisions
@@ -64,16 +64,15 @@ class AddressLimiter:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one HTTP request or the lifespan. Health checks are not limited."""
         if scope["type"] == "http" and scope["path"] not in _PROBES:
-            principal = self._known.find(scope["headers"])
-            scope[KNOWN_TOKEN] = principal is not None
-            if principal is not None:
-                scope[REQUESTER] = person_key(principal)
+            user = self._known.find(scope["headers"])
+            if user is not None:
+                scope[KNOWN_TOKEN] = True
+                scope[REQUESTER] = user
             else:
                 scope[REQUESTER] = address = address_key(scope)
-                try:
-                    self._limit.take(address)
-                except RateLimited as error:
-                    await self._reject(error, address, scope, send)
+                wait = self._hit(address)
+                if wait:
+                    await self._reject(self._limit.error(wait), address, scope, send)
                     return
         await self._app(scope, receive, send)
 

@@ -28,8 +28,7 @@ def address_key(scope: Scope) -> str:
         scope: the ASGI scope of the request.
     """
     client = scope.get("client")
-    host = client[0] if client else ""
-    return _group(host) if 0 < len(host) <= _MAX_CHARACTERS else UNKNOWN
+    return _group(client[0]) if client and len(client[0]) <= _MAX_CHARACTERS else UNKNOWN
 
 
 @lru_cache(maxsize=4096)

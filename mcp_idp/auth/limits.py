@@ -59,10 +59,14 @@ class RequestLimit:
         """
         wait = self.windows.hit(key)
         if wait:
-            seconds = max(1, ceil(wait))
-            current = f'"{self._label}";r=0;t={seconds}'.encode("ascii")
-            fields = ((b"ratelimit-policy", self._policy), (b"ratelimit", current))
-            raise RateLimited(self._description, retry_after=seconds, fields=fields, limit=self.name)
+            raise self.error(wait)
+
+    def error(self, wait: float) -> RateLimited:
+        """Returns the error for a key that must wait for `wait` seconds."""
+        seconds = max(1, ceil(wait))
+        current = f'"{self._label}";r=0;t={seconds}'.encode("ascii")
+        fields = ((b"ratelimit-policy", self._policy), (b"ratelimit", current))
+        return RateLimited(self._description, retry_after=seconds, fields=fields, limit=self.name)
 
 
 class ConcurrencyLimit:

@@ -91,7 +91,7 @@ class AuthMiddleware:
         self._exchange = exchange
         self._budget = budget or MemoryBudget()
         self._limits = limits or UserLimits(NO_LIMITS, {}, time.time)
-        self._known = known or KnownTokens(time.time)
+        self._known = KnownTokens(time.time) if known is None else known
         # The verifiers return the same cached principal for the same token, so each is authorized and logged once.
         self._authenticate_cached = lru_cache(maxsize=_REMEMBERED_PRINCIPALS)(self._authorize_base_scope)
 
@@ -130,7 +130,7 @@ class AuthMiddleware:
             if scope["method"] == "POST":
                 document = parse_json_object(body, share)
                 self._authorize_message(caller, document)
-                slot.begin_message(principal, document)
+                slot.begin_message(document)
             # Only a POST carries a message. The body of any other method was not validated, so it is not forwarded.
             receive = replay(body if document is not None else b"", receive)
             self._decisions.record_allowed(principal, document)
@@ -178,11 +178,11 @@ class AuthMiddleware:
         try:
             principal = await self._verify(token, scope.get(REQUESTER))
         except InvalidToken:
-            self._known.forget(token)
+            self._known.forget(authorization[0])
             raise
         if not scope.get(KNOWN_TOKEN):
-            self._limits.new_tokens.take(principal)
-            self._known.add(token, principal)
+            self._limits.count_new_token(principal)
+            self._known.add(authorization[0], principal)
         return principal
 
     def _authorize_base_scope(self, principal: Principal) -> AuthenticatedCaller:

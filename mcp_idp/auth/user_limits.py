@@ -10,25 +10,22 @@ from typing import TYPE_CHECKING, Any, Self
 
 from mcp_idp.auth.limits import WINDOW_SECONDS, ConcurrencyLimit, RequestLimit
 from mcp_idp.auth.stream_expiry import SUBSCRIPTIONS_LISTEN
-from mcp_idp.errors import RateLimited
-from mcp_idp.principal import person_key, user_key
+from mcp_idp.auth.user_usage import CLIENTS, UsageLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
     from types import TracebackType
 
     from mcp_idp.access.models import ToolLimit
+    from mcp_idp.auth.user_usage import Usage
     from mcp_idp.config.rate_limits import RateLimitSettings
     from mcp_idp.principal import Principal
 
     Held = list[tuple[ConcurrencyLimit, Hashable]]
 
-CLIENTS = 4
 _IN_ALL = "-in-all-clients"
 _TOO_FAST = "You send more requests than one user may. Wait as long as Retry-After says."
 _TOO_MANY_TOKENS = "You use more new access tokens than one user may: use each until it expires."
-_TOO_MANY_CALLS = "More of your requests are in progress than one user may have. Wait until one is answered."
-_TOO_MANY_STREAMS = "You have more open streams than one user may have: close one."
 _TOOL_TOO_OFTEN = "You call this tool more often than one user may. Wait as long as Retry-After says."
 _TOOL_BUSY = "More of your calls of this tool are in progress than one user may have. Wait until one is answered."
 
@@ -48,37 +45,19 @@ class UserRequestLimit:
         self.in_client = RequestLimit(name, quota, description, now)
         self.in_all = RequestLimit(name + _IN_ALL, quota * CLIENTS, description, now)
 
-    def take(self, principal: Principal) -> None:
-        """Counts one request.
+    def take(self, usage: Usage) -> None:
+        """Counts one request of a user. One that is refused counts nowhere.
 
         Raises:
             RateLimited: the user has used up the limit.
         """
-        user = user_key(principal)
-        self.in_client.take(user)
-        try:
-            self.in_all.take(person_key(principal))
-        except RateLimited:
-            self.in_client.windows.undo(user)
-            raise
-
-
-class UserConcurrencyLimit:
-    """A limit of what each user has at the same time; the arguments are those of `ConcurrencyLimit`."""
-
-    def __init__(self, name: str, quota: int, description: str) -> None:
-        self.in_client = ConcurrencyLimit(name, quota, description)
-        self.in_all = ConcurrencyLimit(name + _IN_ALL, quota * CLIENTS, description)
-
-    def take(self, principal: Principal, held: Held) -> None:
-        """Takes one and adds to `held` what must be given back.
-
-        Raises:
-            RateLimited: the user has all that one may have.
-        """
-        if self.in_client.quota:
-            _take(self.in_client, user_key(principal), held)
-            _take(self.in_all, person_key(principal), held)
+        wait = self.in_client.windows.hit(usage.key)
+        if wait:
+            raise self.in_client.error(wait)
+        wait = self.in_all.windows.hit(usage.in_all.key)
+        if wait:
+            self.in_client.windows.undo(usage.key)
+            raise self.in_all.error(wait)
 
 
 class ToolLimits:
@@ -95,21 +74,17 @@ class ToolLimits:
         self.rate = RequestLimit(f"tool-{name}", quota, _TOOL_TOO_OFTEN, now, seconds=60, label="tool")
         self.calls = ConcurrencyLimit("tool-calls", limit.calls_in_progress, _TOOL_BUSY)
 
-    def take(self, principal: Principal, held: Held) -> None:
+    def take(self, usage: Usage, held: Held) -> None:
         """Counts one call and adds to `held` what must be given back.
 
         Raises:
             RateLimited: the user has used up a limit.
         """
-        person = person_key(principal)
+        person = usage.in_all.key
         if self.calls.quota:
-            _take(self.calls, person, held)
+            self.calls.take(person)
+            held.append((self.calls, person))
         self.rate.take(person)
-
-
-def _take(limit: ConcurrencyLimit, key: Hashable, held: Held) -> None:
-    limit.take(key)
-    held.append((limit, key))
 
 
 class UserLimits:
@@ -123,17 +98,23 @@ class UserLimits:
     Attributes:
         requests: of requests.
         new_tokens: of tokens that were not verified before.
-        calls: of requests in progress that are not streams.
-        streams: of open streams.
+        usage: of calls in progress and open streams.
         tools: of single tools, by name.
     """
 
     def __init__(self, settings: RateLimitSettings, tools: Mapping[str, ToolLimit], now: Callable[[], float]) -> None:
         self.requests = UserRequestLimit("user", settings.user_rate, _TOO_FAST, now)
         self.new_tokens = UserRequestLimit("new-tokens", settings.new_tokens, _TOO_MANY_TOKENS, now)
-        self.calls = UserConcurrencyLimit("calls", settings.calls_per_user, _TOO_MANY_CALLS)
-        self.streams = UserConcurrencyLimit("streams", settings.streams_per_user, _TOO_MANY_STREAMS)
+        self.usage = UsageLimits(settings.calls_per_user, settings.streams_per_user)
         self.tools = {name: ToolLimits(name, limit, now) for name, limit in tools.items()}
+
+    def count_new_token(self, principal: Principal) -> None:
+        """Counts a token of a user that was not verified before.
+
+        Raises:
+            RateLimited: the user has used too many.
+        """
+        self.new_tokens.take(self.usage.of(principal))
 
     @property
     def request_limits(self) -> tuple[RequestLimit, ...]:
@@ -150,10 +131,12 @@ class RequestSlot:
         limits: the limits of all users.
     """
 
-    __slots__ = ("_held", "_limits")
+    __slots__ = ("_held", "_is_stream", "_limits", "_usage")
 
     def __init__(self, limits: UserLimits) -> None:
         self._limits = limits
+        self._usage: Usage | None = None
+        self._is_stream = False
         self._held: Held = []
 
     def __enter__(self) -> Self:
@@ -162,7 +145,9 @@ class RequestSlot:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._give_back()
+        self._end()
+        for limit, key in self._held:
+            limit.give_back(key)
 
     def begin(self, principal: Principal, method: str) -> None:
         """Counts a request whose token is verified.
@@ -174,30 +159,43 @@ class RequestSlot:
         Raises:
             RateLimited: the user has sent too many requests, or has too many in progress.
         """
-        self._limits.requests.take(principal)
-        (self._limits.streams if method == "GET" else self._limits.calls).take(principal, self._held)
+        limits = self._limits
+        usage = limits.usage.of(principal)
+        limits.requests.take(usage)
+        if method == "GET":
+            limits.usage.begin_stream(usage)
+            self._is_stream = True
+        else:
+            limits.usage.begin_call(usage)
+        self._usage = usage
 
-    def begin_message(self, principal: Principal, document: Mapping[str, Any]) -> None:
-        """Counts what a message asks for. Call it once the message is authorized.
+    def begin_message(self, document: Mapping[str, Any]) -> None:
+        """Counts what a message asks for. Call it after `begin`, once the message is authorized.
 
         Args:
-            principal: the caller.
             document: the JSON-RPC message.
 
         Raises:
             RateLimited: the user has too many streams, or calls a tool too often.
         """
         method = document.get("method")
+        if self._usage is None:
+            return
         if method == SUBSCRIPTIONS_LISTEN:
-            self._give_back()
-            self._limits.streams.take(principal, self._held)
+            self._limits.usage.begin_stream(self._usage)
+            self._limits.usage.end_call(self._usage)
+            self._is_stream = True
         elif self._limits.tools and method == "tools/call":
             params = document.get("params")
             name = params.get("name") if isinstance(params, dict) else None
             if isinstance(name, str) and name in self._limits.tools:
-                self._limits.tools[name].take(principal, self._held)
+                self._limits.tools[name].take(self._usage, self._held)
 
-    def _give_back(self) -> None:
-        while self._held:
-            limit, key = self._held.pop()
-            limit.give_back(key)
+    def _end(self) -> None:
+        if self._usage is None:
+            return
+        if self._is_stream:
+            self._limits.usage.end_stream(self._usage)
+        else:
+            self._limits.usage.end_call(self._usage)
+        self._usage = None

@@ -39,7 +39,8 @@ class RateWindows:
         self.window = window
         self._now = now
         self._max_keys = max_keys
-        self._index = 0
+        self._index = -1
+        self._begin = self._end = 0.0
         self._current: dict[Hashable, int] = {}
         self._previous: dict[Hashable, int] = {}
         self._unshared: dict[Hashable, int] | None = None
@@ -57,15 +58,19 @@ class RateWindows:
         """
         if not self.limit:
             return 0.0
-        elapsed = self._turn()
-        current = self._current.get(key, 0)
+        now = self._now()
+        if not self._begin <= now < self._end:
+            self._turn(now)
+        current = self._current.get(key, 0) + 1
         previous = self._previous.get(key, 0) if self._previous else 0
-        if current + previous * (1.0 - elapsed) + 1 > self.limit:
-            return self._seconds_to_wait(current, previous, elapsed)
-        self._current[key] = current + 1
+        if current + previous > self.limit:
+            elapsed = (now - self._begin) / self.window
+            if current + previous * (1.0 - elapsed) > self.limit:
+                return self._seconds_to_wait(current - 1, previous, elapsed)
+        self._current[key] = current
         if self._unshared is not None:
             self._unshared[key] = self._unshared.get(key, 0) + 1
-        if len(self._current) > self._max_keys:
+        if current == 1 and len(self._current) > self._max_keys:
             self._forget_least()
         return 0.0
 
@@ -89,7 +94,7 @@ class RateWindows:
         Returns:
             The index of the current window, and the number of requests by key.
         """
-        self._turn()
+        self._turn(self._now())
         unshared = self._unshared or {}
         ready = [key for key in unshared if self._current.get(key, 0) >= minimum]
         if len(ready) > most:
@@ -104,24 +109,24 @@ class RateWindows:
             index: the index of the window; any but the current and the previous one is ignored.
             total: the requests of all replicas in that window, those of this one included.
         """
-        self._turn()
+        self._turn(self._now())
         if index == self._index:
             unshared = self._unshared.get(key, 0) if self._unshared else 0
             self._current[key] = max(self._current.get(key, 0), total + unshared)
         elif index == self._index - 1:
             self._previous[key] = max(self._previous.get(key, 0), total)
 
-    def _turn(self) -> float:
-        """Begins a new window if it is time, and returns the part of the current one that has elapsed (0 to 1)."""
-        index, elapsed = divmod(self._now(), self.window)
+    def _turn(self, now: float) -> None:
+        """Begins a new window if it is time."""
+        index = int(now // self.window)
         if index != self._index:
             # After a gap, and after the clock was set back, nothing is known of the window before.
             self._previous = self._current if index == self._index + 1 else {}
             self._current = {}
-            self._index = int(index)
+            self._index = index
+            self._begin, self._end = index * self.window, (index + 1) * self.window
             if self._unshared is not None:
                 self._unshared = {}
-        return elapsed / self.window
 
     def _seconds_to_wait(self, current: int, previous: int, elapsed: float) -> float:
         room = self.limit - 1 - current

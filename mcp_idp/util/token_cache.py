@@ -79,10 +79,6 @@ class TokenCache(Generic[Entry]):
         while len(self._entries) > self._max_entries or self._bytes > self._max_bytes:
             self._drop(next(iter(self._entries)))
 
-    def drop(self, token: str) -> None:
-        """Drops the cached value of a token, if there is one."""
-        self._drop(hashlib.sha256(token.encode()).digest())
-
     def _drop(self, name: bytes) -> None:
         if (entry := self._entries.pop(name, None)) is not None:
             self._bytes -= entry[2]

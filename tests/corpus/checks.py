@@ -212,8 +212,8 @@ _WIRE = {
     "upgrade": _text("http_server/protocol.py", "if self._state == _BODY:  # llhttp has skipped it", "if False:  #"),
 }
 _LIMITS = {
-    "address_limit": _text("auth/address_limiter.py", "self._limit.take(address)", "pass"),
-    "known_by_one_header": _text("auth/known_tokens.py", "len(values) != 1 or", "not values or"),
+    "address_limit": _text("auth/address_limiter.py", "wait = self._hit(address)", "wait = 0.0"),
+    "known_by_one_header": _if("auth/known_tokens.py", "found is not None"),
     "address_network": _text(
         "auth/client_address.py",
         "return str(IPv6Network((int(address) >> _HOST_BITS << _HOST_BITS, _HOST_BITS)))",
@@ -225,9 +225,11 @@ _LIMITS = {
         "    except ValueError:\n        return UNKNOWN",
         "    except ValueError:\n        return host",
     ),
-    "user_limit": _text("auth/user_limits.py", "self._limits.requests.take(principal)", "pass"),
-    "user_in_all_clients": _text("auth/user_limits.py", "self.in_all.take(person_key(principal))", "pass"),
-    "new_token_limit": _text("auth/middleware.py", "self._limits.new_tokens.take(principal)", "pass"),
+    "user_limit": _text("auth/user_limits.py", "limits.requests.take(usage)", "pass"),
+    "user_in_all_clients": _text(
+        "auth/user_limits.py", "wait = self.in_all.windows.hit(usage.in_all.key)", "wait = 0.0"
+    ),
+    "new_token_limit": _text("auth/middleware.py", "self._limits.count_new_token(principal)", "pass"),
     "tool_limit": _text("auth/user_limits.py", "self.rate.take(person)", "pass"),
 }
 CHECKS = {**_TOKEN, **_USERS, **_PROVIDER, **_JSON, **_REQUEST, **_LIMITS, **_WIRE}

@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from mcp_idp.auth.refusal_summary import SECONDS
-from mcp_idp.auth.user_limits import CLIENTS
+from mcp_idp.auth.user_usage import CLIENTS
 from mcp_idp.config.rate_limits import NO_LIMITS, RateLimitSettings
 from mcp_idp.config.settings import Settings
 from mcp_server.app import create_app

@@ -107,4 +107,13 @@ class Line:
 def settings_for(issuer: Issuer, **more: str) -> dict[str, str]:
     """The environment of a server that trusts `issuer`."""
     # Named as internal too: where this runs in a container, loopback is refused as a mistake otherwise.
-    return {"OAUTH_SERVER_URL": issuer.url, "OAUTH_INTERNAL_URL": issuer.url, "OAUTH_PROVIDER": "keycloak", **more}
+    own = {"OAUTH_SERVER_URL": issuer.url, "OAUTH_INTERNAL_URL": issuer.url, "OAUTH_PROVIDER": "keycloak"}
+    # Limits that count and that nothing here meets.
+    names = (
+        "RATE_LIMIT_ADDRESS",
+        "RATE_LIMIT_USER",
+        "RATE_LIMIT_NEW_TOKENS",
+        "MAX_CALLS_PER_USER",
+        "MAX_STREAMS_PER_USER",
+    )
+    return {**own, **dict.fromkeys(names, "1000000"), **more}

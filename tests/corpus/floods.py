@@ -17,7 +17,7 @@ HERE = "198.51.100.7"
 OVER_ADDRESS, OVER_USER = "address_over_limit", "too_many_requests"
 
 
-def _stage(name: str, **limits: int) -> Stage:
+def _stage(name: str, **limits: Any) -> Stage:
     return Stage(name, settings={"limits": replace(NO_LIMITS, **limits)})
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +15,7 @@ from structlog.testing import capture_logs
 
 from mcp_idp.auth.limits import RequestLimit
 from mcp_idp.auth.shared_limits import SharedLimits, open_storage
+from mcp_idp.config import load_settings
 from mcp_idp.config.env import SettingsError
 from mcp_idp.errors import RateLimited
 from tests.support.app import FakeClock
@@ -18,6 +23,7 @@ from tests.support.app import FakeClock
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+ROOT = Path(__file__).parents[3]
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("limits.shared")]
 USER = ("https://login.example.com", "ada", None)
 
@@ -190,3 +196,39 @@ async def test_the_password_is_in_no_error_and_no_log() -> None:
         await shared.close()
     assert [line["event"] for line in lines] == ["rate_limit_storage_away"]
     assert "secret" not in repr(lines)
+
+
+@pytest.mark.requirement("limits.shared", "limits.settings")
+@pytest.mark.parametrize("package", ["limits", "redis"])
+def test_without_the_packages_the_server_does_not_start_and_says_what_to_install(package: str) -> None:
+    program = (
+        f"import sys; sys.modules[{package!r}] = None\n"
+        "from mcp_idp import run\nfrom mcp_server.app import create_app\nsys.exit(run(create_app))"
+    )
+    environment = {**os.environ, "RATE_LIMIT_STORAGE": "redis://:secret@127.0.0.1:1/0"}
+    ran = subprocess.run(
+        [sys.executable, "-c", program], check=False, cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert ran.returncode == 2
+    assert ran.stderr.splitlines() == [
+        "mcp-server: RATE_LIMIT_STORAGE: needs the packages limits and redis: install the extra `redis`"
+    ]
+
+
+@pytest.mark.requirement("limits.settings")
+@pytest.mark.parametrize(
+    "url", ["http://valkey:1", "valkey:6379", "redis://", "memcached://:secret@x:1", "redis://a b"]
+)
+def test_what_is_no_url_of_a_storage_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(SettingsError, match="RATE_LIMIT_STORAGE: write a URL such as") as error:
+        load_settings({"RATE_LIMIT_STORAGE": url})
+    assert "secret" not in str(error.value)
+
+
+@pytest.mark.requirement("limits.settings")
+def test_the_url_may_be_in_a_file_and_is_in_no_repr(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("redis://:secret@valkey:6379/0\n")
+    settings = load_settings({"RATE_LIMIT_STORAGE_FILE": str(tmp_path / "url"), "RATE_LIMIT_USER": "0"})
+    assert settings.limits.storage == "redis://:secret@valkey:6379/0"
+    assert settings.limits.user_rate == 0
+    assert "secret" not in repr(settings)

@@ -24,6 +24,7 @@ _STAGES = {PLAIN.name, DEX.name, WIRE.name, "tools by the file", "tools by an em
 _ONE_KEY = "Dex signs by RS256 and publishes RSA keys only; the front passes its key set on as it is"
 _DOCUMENT = "the front's documents are files of ours, and `check` compares them with what Dex says of itself"
 _NOT_INTROSPECTED = "the server never asks Dex about a token: its answers call ID tokens access tokens"
+_COUNTED = "what is counted is counted alike, whoever the provider is"
 _OTHER = "another provider's way of writing tokens"
 NO_PLACE = {
     "every kind of key": _ONE_KEY,
@@ -47,6 +48,10 @@ NO_PLACE = {
     "tokens without aud": "Dex always writes aud",
     "two issuers": "the server trusts a second issuer beside Dex; the rows are about that one",
     "a provider nobody knows": _OTHER,
+    "one request a second of an address": _COUNTED,
+    "one request a second of a user": _COUNTED,
+    "one new token a second of a user": _COUNTED,
+    "a tool once a minute": _COUNTED,
     "nanoidp": _OTHER,
     "Microsoft Entra ID": _OTHER,
     "Zitadel": _OTHER,

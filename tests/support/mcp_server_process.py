@@ -73,15 +73,16 @@ def serving_realm(
 
 
 @contextmanager
-def serving_process(settings: Mapping[str, str], log_file: Path) -> Iterator[Process]:
-    """Starts a server with these settings at the port of MCP_PUBLIC_URL; stops it at the end."""
-    port = urlsplit(settings["MCP_PUBLIC_URL"]).port
+def serving_process(settings: Mapping[str, str], log_file: Path, *, port: int | None = None) -> Iterator[Process]:
+    """Starts a server with these settings, at `port` or that of MCP_PUBLIC_URL; stops it at the end."""
+    public = urlsplit(settings["MCP_PUBLIC_URL"])
+    port = port or public.port
     environment = {**os.environ, "PORT": str(port), "LOG_FORMAT": "json", **settings}
     with log_file.open("w", encoding="utf-8") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "mcp_server"], cwd=REPOSITORY, env=environment, stdout=log, stderr=log
         )
-    server = Process(settings["MCP_PUBLIC_URL"], log_file)
+    server = Process(f"http://localhost:{port}{public.path}", log_file)
     try:
         _wait_until_ready(server, process)
         yield server

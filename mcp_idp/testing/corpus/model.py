@@ -68,7 +68,11 @@ _LEGACY_CALL: Headers = (*_CALL[:2], (b"mcp-protocol-version", LEGACY))
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request, byte for byte. `before` is sent first, and its session is then used."""
+    """One HTTP request, byte for byte.
+
+    `before` is sent first, and its session is then used. `crowd` is sent before that, whatever is answered. `client` is
+    the address that it comes from.
+    """
 
     headers: Headers
     body: bytes = WHOAMI
@@ -76,6 +80,8 @@ class Request:
     path: str = "/mcp"
     query: bytes = b""
     before: Request | None = None
+    crowd: tuple[Request, ...] = ()
+    client: str = "127.0.0.1"
 
     def but(self, **changes: Any) -> Request:
         """The same request with these attributes changed."""

@@ -112,7 +112,7 @@ async def junk_flood(tokens: int) -> JunkFlood:
         return JunkFlood(
             issuer.max_at_once,
             statuses.count(_UNAUTHORIZED),
-            statuses.count(503),
+            statuses.count(429) + statuses.count(503),
             sum(status != OK for status in responses),
             int(await signed != OK),
         )

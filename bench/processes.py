@@ -107,4 +107,13 @@ class Line:
 def settings_for(issuer: Issuer, **more: str) -> dict[str, str]:
     """Returns the environment of a server that trusts `issuer`."""
     # Set as the internal URL too: in a container the server otherwise rejects a loopback issuer as a mistake.
-    return {"OAUTH_SERVER_URL": issuer.url, "OAUTH_INTERNAL_URL": issuer.url, "OAUTH_PROVIDER": "keycloak", **more}
+    own = {"OAUTH_SERVER_URL": issuer.url, "OAUTH_INTERNAL_URL": issuer.url, "OAUTH_PROVIDER": "keycloak"}
+    # The limits are on, and too high to be reached.
+    names = (
+        "RATE_LIMIT_ADDRESS",
+        "RATE_LIMIT_USER",
+        "RATE_LIMIT_NEW_TOKENS",
+        "MAX_CALLS_PER_USER",
+        "MAX_STREAMS_PER_USER",
+    )
+    return {**own, **dict.fromkeys(names, "1000000"), **more}

@@ -4,11 +4,11 @@
     app = protect(your_mcp_application, load_settings(os.environ))
 
 ```
-Host ─► path ─► /mcp ───────► auth middleware ─► session limiter ─► your application
-          ├──► /.well-known/oauth-protected-resource[/mcp]       protected resource metadata
-          ├──► /sse, /.well-known/oauth-authorization-server …   legacy discovery
-          ├──► /livez, /readyz                                   health checks (any Host)
-          └──► /                                                 landing page
+address ─► Host ─► path ─► /mcp ─────► auth middleware ─► session limiter ─► your application
+ limiter             ├──► /.well-known/oauth-protected-resource[/mcp]       protected resource metadata
+                     ├──► /sse, /.well-known/oauth-authorization-server …   legacy discovery
+                     ├──► /livez, /readyz                                   health checks (any Host, not limited)
+                     └──► /                                                 landing page
 ```
 Any other path gets 404. Forwarding it to the application would serve its non-MCP routes without a token.
 """
@@ -29,6 +29,7 @@ from mcp_idp.auth.challenge import ChallengeBuilder
 from mcp_idp.auth.decisions import DecisionRecorder
 from mcp_idp.auth.invocations import InvocationGuard
 from mcp_idp.auth.middleware import AuthMiddleware
+from mcp_idp.auth.rate_limits import RateLimits
 from mcp_idp.auth.scopes import ScopeRequirements
 from mcp_idp.config.env import SettingsError
 from mcp_idp.http.health import LIVE, readiness_endpoint
@@ -48,7 +49,8 @@ from mcp_idp.util.clock import Clock
 from mcp_idp.util.repeated_events import PERIOD_SECONDS, RepeatedEvents
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+    from typing import Any
 
     from fastmcp import FastMCP
     from mcp.server.mcpserver import MCPServer
@@ -106,6 +108,7 @@ def protect(  # noqa: PLR0913 - the optional ones are keyword-only
     audit = open_audit_log(settings.audit_log, clock)
     exchange = TokenExchange(settings, access.upstreams, clock, client, audit) if access.upstreams and trusted else None
     transport_security = TransportSecurity(settings)
+    limits = RateLimits(settings, access.tool_limits, clock)
     application = as_application(app, settings.public_path)
     scope_requirements = scope_requirements or _scope_requirements_from_file(access)
     decisions = DecisionRecorder(
@@ -117,7 +120,7 @@ def protect(  # noqa: PLR0913 - the optional ones are keyword-only
     if access.is_strict and not servers and not isinstance(application, McpEndpoint):
         log.warning("application_judged_by_name", hint="if a tool of it runs other tools, pass protect(servers=…)")
     middleware = AuthMiddleware(
-        SessionLimiter(application),
+        SessionLimiter(application, each=limits.sessions_per_user),
         verify=trusted.verify if trusted else _anonymous_dev_principal(access),
         access=access,
         scope_requirements=scope_requirements,
@@ -125,29 +128,31 @@ def protect(  # noqa: PLR0913 - the optional ones are keyword-only
         decisions=decisions,
         remaining_lifetime=lambda principal: principal.expires_at + settings.clock_leeway - clock.now(),
         exchange=exchange,
+        limits=limits.users,
+        known=limits.known,
         adapters=adapters_for(servers, InvocationGuard(scope_requirements, access, decisions)),
     )
     legacy = legacy_routes(settings, metadata_url(settings), clock, client)
     paths = {**legacy, **_routes(settings, access, trusted, middleware, audit)}
-    closers = [part.close for part in (trusted, exchange) if part is not None]
+    tasks = [p.wait_until_ready for p in trusted.all] if trusted else [_warn_of_disabled_auth]
+    tasks += [limits.shared.run] if limits.shared else []
+    closers = [part.close for part in (trusted, exchange, limits.shared) if part is not None]
     reports = [decisions.report_repeated]
-    lifespan = _lifespan(application, trusted, closers, None if http else client, reports)
+    lifespan = _lifespan(application, [*tasks, lambda: _report_regularly(reports)], closers, None if http else client)
     router = Router(paths, transport_security, settings.public_url, lifespan, repeated=RepeatedEvents(clock.monotonic))
     reports.append(router.report_repeated)
-    return router
+    return limits.limit_addresses(router, transport_security, decisions)
 
 
 def _lifespan(
     app: ASGIApp,
-    trusted: TokenVerifierRegistry | None,
+    tasks: Sequence[Callable[[], Coroutine[Any, Any, None]]],
     closers: Sequence[Callable[[], Awaitable[None]]],
     client: httpx.AsyncClient | None,
-    reports: Sequence[Callable[[], None]],
 ) -> ASGIApp:
     """Returns the lifespan application: runs that of `app` and the background tasks, then releases resources.
 
-    At shutdown the background tasks are cancelled, `closers` are called and `client` is closed. `reports` are called
-    once a minute and at shutdown.
+    `tasks` are the background tasks. At shutdown they are cancelled, `closers` are called and `client` is closed.
     """
 
     @asynccontextmanager
@@ -157,9 +162,8 @@ def _lifespan(
                 await stack.enter_async_context(client)
             for end in closers:
                 stack.push_async_callback(end)
-            tasks = [p.wait_until_ready() for p in trusted.all] if trusted else [_warn_of_disabled_auth()]
-            for work in (*tasks, _report_regularly(reports)):
-                stack.push_async_callback(_cancel_and_wait, asyncio.create_task(work))
+            for start in tasks:
+                stack.push_async_callback(_cancel_and_wait, asyncio.create_task(start()))
             yield
 
     async def run(scope: Scope, receive: Receive, send: Send) -> None:

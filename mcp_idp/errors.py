@@ -14,6 +14,7 @@ AuthError
 ├── HostNotAllowed        421  the Host is not in the allow list
 ├── BodyTooLarge          413  the body is too long or holds too many JSON values
 ├── TooManyRequests       429  the user's pending requests hold all the memory that one user may hold
+│   └── RateLimited       429  an address, a user or a tool is over one of its limits
 ├── ServerFull            503  all pending requests together hold all the memory that requests may hold
 ├── ProviderUnavailable   503  the token's status is not cached and the identity provider is unreachable
 └── AuditUnavailable      503  the decision cannot be written to the audit log (AUDIT_LOG)
@@ -242,6 +243,29 @@ class TooManyRequests(AuthError):
     code = "too_many_requests"
     description = "Your pending requests use all the memory that one user may use. Try again shortly."
     retry_after = 1
+
+
+class RateLimited(TooManyRequests):
+    """An address, a user or a tool is over one of its limits (RFC 6585 section 4).
+
+    Attributes:
+        retry_after: seconds, for the Retry-After header.
+        fields: the RateLimit fields of the response, as pairs of name and value.
+        limit: the name of the limit, for the log.
+    """
+
+    def __init__(
+        self,
+        description: str,
+        *,
+        retry_after: int = 1,
+        fields: tuple[tuple[bytes, bytes], ...] = (),
+        limit: str = "",
+    ) -> None:
+        super().__init__(description)
+        self.retry_after = retry_after
+        self.fields = fields
+        self.limit = limit
 
 
 class ServerFull(AuthError):

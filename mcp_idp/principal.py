@@ -38,3 +38,19 @@ class Principal:
     def claim(self, name: str) -> ClaimValue | None:
         """Returns the value of the claim `name`; None if the token lacks it or the access file does not expose it."""
         return next((value for known, value in self.claims if known == name), None)
+
+
+def user_client_key(principal: Principal) -> tuple[str, str | None, str | None]:
+    """Returns the key by which limits count a user in one client: issuer, subject, client.
+
+    Tokens without a subject count for their client.
+    """
+    return principal.issuer, principal.subject, principal.client
+
+
+def user_key(principal: Principal) -> tuple[str, str | None, str | None]:
+    """Returns the key by which limits count a user over all clients: a user may register any number of clients.
+
+    Tokens without a subject count for their client.
+    """
+    return principal.issuer, principal.subject, None if principal.subject is not None else principal.client

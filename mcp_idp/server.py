@@ -101,6 +101,8 @@ def _build_mcp_server(  # noqa: PLR0913, PLR0917 - the parts of one server
         raise AccessFileError(
             f"{settings.access_file}: {block}.{name}: there is no such {kind}; the {block} are: {known}"
         )
+    for name in sorted(access.tool_limits.keys() - set(scope_requirements.tools)):
+        raise AccessFileError(f"{settings.access_file}: tool_limits.{name}: there is no such tool")
     return server
 
 

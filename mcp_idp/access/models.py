@@ -221,6 +221,18 @@ class DownstreamApi(StrictModel):
     url: Annotated[HttpUrlStr, AfterValidator(_require_https)] | None = None
 
 
+class ToolLimit(StrictModel):
+    """Limits of one tool, for each user; 0 for no limit.
+
+    Attributes:
+        calls_per_minute: the calls in any 60 seconds.
+        calls_in_progress: the calls that are being answered.
+    """
+
+    calls_per_minute: int = Field(default=0, ge=0, le=1_000_000)
+    calls_in_progress: int = Field(default=0, ge=0, le=1_000_000)
+
+
 ClientId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]+$", max_length=100)]
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$", max_length=100)]
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1

@@ -31,6 +31,7 @@ from mcp_idp.access.models import (
     ScopeName,
     ServiceClient,
     StrictModel,
+    ToolLimit,
 )
 from mcp_idp.util import strict_yaml
 
@@ -63,6 +64,7 @@ class AccessPolicy(StrictModel):
         prompts: the same for prompts.
         resources: the same for resources, by URI or URI template (RFC 6570).
         methods: the same for JSON-RPC methods that the MCP specification does not define.
+        tool_limits: how often, and how often at the same time, each user may call a tool, by tool.
         groups: the roles that each group of the provider grants. If empty, a group grants the role of the same name.
         issuers: rules for the tokens of each issuer, by issuer URL.
         claims: token claims that tools may read, besides the fields of every principal.
@@ -87,6 +89,7 @@ class AccessPolicy(StrictModel):
     prompts: dict[str, tuple[ScopeName, ...]] = Field(default_factory=dict)
     resources: dict[str, tuple[ScopeName, ...]] = Field(default_factory=dict)
     methods: dict[str, tuple[ScopeName, ...]] = Field(default_factory=dict)
+    tool_limits: dict[str, ToolLimit] = Field(default_factory=dict)
     groups: dict[str, tuple[RoleName, ...]] = Field(default_factory=dict)
     issuers: dict[HttpUrlStr, IssuerOverrides] = Field(default_factory=dict)
     claims: tuple[ClaimName, ...] = Field(default=(), max_length=20)

@@ -21,6 +21,7 @@ from mcp_idp.errors import (
     MissingCredentials,
     NotListed,
     ProviderUnavailable,
+    RateLimited,
     ScopeResolutionError,
     ServerFull,
     TooManyRequests,
@@ -82,6 +83,8 @@ class ChallengeBuilder:
                 return (self._challenge(error.code, self._login_scopes),)
             case InsufficientScope():
                 return (self._challenge(error.code, error.required),)
+            case RateLimited():
+                return ((b"retry-after", b"%d" % error.retry_after), *error.fields)
             case ProviderUnavailable() | TooManyRequests() | ServerFull():
                 return ((b"retry-after", b"%d" % error.retry_after),)
             case _:

@@ -1,7 +1,8 @@
 """Records the decisions of the auth middleware in the log and the audit log, and sends rejections to the client.
 
-Anybody can cause rejections of requests without a principal. So the first of each reason is recorded in full, and the
-others as numbers, once a minute: they cannot fill a disk, and the audit log stays writable for authorized calls.
+Anybody can cause rejections of requests without a principal, and a user those for a limit. So the first of each reason
+(and user) is recorded in full, and the others as numbers, once a minute: they cannot fill a disk, and the audit log
+stays writable for authorized calls.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from mcp_idp.errors import (
     MissingCredentials,
     NotListed,
     ProviderUnavailable,
+    RateLimited,
 )
+from mcp_idp.principal import user_client_key
 from mcp_idp.util.repeated_events import RepeatedEvents
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Hashable, Iterable, Mapping
 
     from starlette.types import Send
 
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("mcp_idp.auth.middleware")
 _LOGGED_CHARACTERS = 200
+_UNTRUSTED_PROXY = "all clients of a proxy have one address: set TRUSTED_PROXIES to the address of the proxy"
 
 
 class DecisionRecorder:
@@ -43,7 +47,7 @@ class DecisionRecorder:
     Args:
         challenger: builds the responses.
         audit: the audit log, or None.
-        repeated: says which rejections without a principal are recorded in full.
+        repeated: says which rejections without a principal, and for a limit, are recorded in full.
     """
 
     def __init__(
@@ -141,6 +145,29 @@ class DecisionRecorder:
         log.debug("unauthenticated_request")
         await self._challenger.unauthenticated_response.send(send, extra)
 
+    async def reject_address(
+        self, error: RateLimited, send: Send, extra: Headers, *, address: str, has_untrusted_proxy: bool
+    ) -> None:
+        """Rejects a request because its address is over a limit. Only the first such request is logged in full.
+
+        Args:
+            error: the limit.
+            send: the ASGI send callable.
+            extra: further response headers.
+            address: the address, as `address_key` returns it.
+            has_untrusted_proxy: whether the request has a forwarded address that is not trusted.
+        """
+        correlation_id = secrets.token_hex(8)
+        record = log.warning if self._repeated.is_first(_reason(error)) else log.debug
+        record(
+            "address_over_limit",
+            address=address,
+            limit=error.limit,
+            correlation_id=correlation_id,
+            hint=_UNTRUSTED_PROXY if has_untrusted_proxy else None,
+        )
+        await self._challenger.response_for(error, correlation_id).send(send, extra)
+
     async def reject(  # noqa: PLR0913 - keyword arguments
         self,
         error: AuthError,
@@ -154,7 +181,7 @@ class DecisionRecorder:
         """Logs and audits a rejection and sends the response.
 
         If the audit log cannot be written, the response to an authenticated request is 503 (`AuditUnavailable`)
-        instead.
+        instead. Of the rejections of one user for one limit, the first is recorded in full.
 
         Args:
             error: why the request is rejected.
@@ -168,7 +195,7 @@ class DecisionRecorder:
             await self.send_challenge(send, extra)
             return
         correlation_id = secrets.token_hex(8)
-        is_recorded = principal is not None or self._repeated.is_first(_reason(error))
+        is_recorded = self._is_recorded(error, principal)
         record = log.warning if is_recorded else log.debug
         record(
             "request_rejected",
@@ -191,8 +218,15 @@ class DecisionRecorder:
                 error = error if principal is None else unavailable
         await self._challenger.response_for(error, correlation_id, message).send(send, extra)
 
+    def _is_recorded(self, error: AuthError, principal: Principal | None) -> bool:
+        """Whether a rejection is recorded in full."""
+        if principal is not None and not isinstance(error, RateLimited):
+            return True
+        who: Hashable = None if principal is None else user_client_key(principal)
+        return self._repeated.is_first(_reason(error), who)
+
     def report_repeated(self) -> None:
-        """Records the numbers of rejections without a principal that were not recorded in full since the last call."""
+        """Records the numbers of rejections that were not recorded in full since the last call."""
         counts = self._repeated.take_counts()
         if not counts:
             return
@@ -205,7 +239,13 @@ class DecisionRecorder:
 
 
 def _reason(error: AuthError) -> str:
-    return error.reason.value if isinstance(error, InvalidToken) else error.code
+    match error:
+        case InvalidToken():
+            return error.reason.value
+        case RateLimited() if error.limit:
+            return f"{error.code}:{error.limit}"
+        case _:
+            return error.code
 
 
 def _names(runs: Iterable[tuple[str, str]]) -> tuple[str, ...]:
@@ -213,11 +253,13 @@ def _names(runs: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     return tuple(name for method, name in runs if method != "resources/read")
 
 
-def _log_fields(error: AuthError) -> dict[str, str | None]:
+def _log_fields(error: AuthError) -> dict[str, str | int | None]:
     """Returns the details of a rejection for the log; values are untrusted, so they are escaped and truncated."""
     match error:
         case InvalidToken():
             return {"reason": error.reason.value, "expected": _log_safe(error.expected), "got": _log_safe(error.got)}
+        case RateLimited():
+            return {"limit": error.limit}
         case ProviderUnavailable():
             return {"error": _log_safe(error.detail)}
         case NotListed():

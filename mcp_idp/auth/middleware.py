@@ -7,14 +7,19 @@ only, each with its caller.
 
 from __future__ import annotations
 
+import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from mcp_idp.auth.address_limiter import KNOWN_TOKEN, REQUESTER
 from mcp_idp.auth.bearer import parse_bearer_token
 from mcp_idp.auth.context import AuthenticatedCaller, request_context
 from mcp_idp.auth.invocations import Resolved, authorized_request, resolve_message
+from mcp_idp.auth.known_tokens import KnownTokens
 from mcp_idp.auth.scopes import require_scopes
 from mcp_idp.auth.stream_expiry import SUBSCRIPTIONS_LISTEN, end_stream_after
+from mcp_idp.auth.user_limits import RequestSlot, UserLimits
+from mcp_idp.config.rate_limits import NO_LIMITS
 from mcp_idp.errors import AuthError, InvalidToken, OriginNotAllowed
 from mcp_idp.http.body import MESSAGE_SCOPE_KEY, ClientDisconnect, parse_json_object, read_body, replay
 from mcp_idp.http.responses import Response
@@ -23,7 +28,7 @@ from mcp_idp.principal import Principal
 from mcp_idp.util.memory_budget import AUTHENTICATED_CALLBACK, MemoryBudget
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -36,7 +41,7 @@ if TYPE_CHECKING:
     from mcp_idp.oauth.token_exchange import TokenExchange
     from mcp_idp.util.memory_budget import MemoryShare
 
-    Verify = Callable[[str], Awaitable[Principal]]
+    Verify = Callable[[str, Hashable], Awaitable[Principal]]
 
 _REMEMBERED_PRINCIPALS = 10_000  # the number of tokens that the verifiers cache
 _NOTHING_ELSE = Resolved()
@@ -48,8 +53,9 @@ class AuthMiddleware:
 
     Args:
         app: the application that receives the authorized requests.
-        verify: returns the principal of a token, or raises InvalidToken or ProviderUnavailable. A `Principal` in place
-            of the function disables authentication: every request has this principal (DISABLE_AUTH).
+        verify: returns the principal of a token, or raises InvalidToken, RateLimited or ProviderUnavailable. Its second
+            argument is who sent the token, see `REQUESTER`. A `Principal` in place of the function disables
+            authentication: every request has this principal (DISABLE_AUTH).
         access: the access policy: the base scope, and which scopes imply others.
         scope_requirements: the scopes that each message requires.
         transport_security: the allowed origins.
@@ -59,6 +65,8 @@ class AuthMiddleware:
         exchange: exchanges tokens for downstream APIs on behalf of tools; None if tools may not do so.
         budget: bounds the memory that authenticated requests hold.
         adapters: find out what a name in a message stands for, one for each MCP server that `app` serves.
+        limits: limits what each user may do; None for no limits.
+        known: the tokens that were verified before, shared with `AddressLimiter`.
     """
 
     def __init__(  # noqa: PLR0913 - each by name
@@ -74,6 +82,8 @@ class AuthMiddleware:
         exchange: TokenExchange | None = None,
         budget: MemoryBudget | None = None,
         adapters: Sequence[ServerAdapter] = (),
+        limits: UserLimits | None = None,
+        known: KnownTokens | None = None,
     ) -> None:
         self._app = app
         self._adapters = adapters
@@ -86,6 +96,8 @@ class AuthMiddleware:
         self._remaining_lifetime = remaining_lifetime
         self._exchange = exchange
         self._budget = budget or MemoryBudget()
+        self._limits = limits or UserLimits(NO_LIMITS, {}, time.time)
+        self._known = KnownTokens(time.time) if known is None else known
         # The verifiers return the same cached principal for the same token, so each is authorized and logged once.
         self._authenticate_cached = lru_cache(maxsize=_REMEMBERED_PRINCIPALS)(self._authorize_base_scope)
 
@@ -96,8 +108,8 @@ class AuthMiddleware:
             # Fast path: an unauthenticated request gets the prebuilt 401.
             await self._decisions.send_challenge(send, _VARY)
             return
-        with self._budget.share() as share:
-            await self._serve(scope, receive, send, origins, authorization, share)
+        with self._budget.share() as share, RequestSlot(self._limits) as slot:
+            await self._serve(scope, receive, send, origins, authorization, share, slot)
 
     async def _serve(  # noqa: PLR0913, PLR0917 - the parsed parts of one request
         self,
@@ -107,6 +119,7 @@ class AuthMiddleware:
         origins: list[bytes],
         authorization: list[bytes],
         share: MemoryShare,
+        slot: RequestSlot,
     ) -> None:
         extra, principal, document, runs = _VARY, None, None, _NOTHING_ELSE
         try:
@@ -115,7 +128,8 @@ class AuthMiddleware:
                 if _is_preflight(scope):
                     await Response(204, preflight_headers(origins[0]), b"").send(send)
                     return
-            principal = await self._principal(authorization)
+            principal = await self._principal(scope, authorization)
+            slot.begin(principal, scope["method"])
             share.begin(principal, _report_authenticated(scope))
             caller = self._authenticate_cached(principal)
             body = await read_body(receive, share)
@@ -123,6 +137,7 @@ class AuthMiddleware:
                 document = parse_json_object(body, share)
                 runs = await self._resolve(caller, document)
                 self._authorize_message(caller, document, runs)
+                slot.begin_message(document, runs.also)
             # Only a POST carries a message. The body of any other method was not validated, so it is not forwarded.
             receive = replay(body if document is not None else b"", receive)
             correlation_id = self._decisions.record_allowed(principal, document, runs.also)
@@ -168,10 +183,19 @@ class AuthMiddleware:
             raise error
         return cors_headers(origins[0])
 
-    async def _principal(self, authorization: list[bytes]) -> Principal:
+    async def _principal(self, scope: Scope, authorization: list[bytes]) -> Principal:
         if isinstance(self._verify, Principal):
             return self._verify  # authentication is disabled
-        return await self._verify(parse_bearer_token(authorization))
+        token = parse_bearer_token(authorization)
+        try:
+            principal = await self._verify(token, scope.get(REQUESTER))
+        except InvalidToken:
+            self._known.forget(authorization[0])
+            raise
+        if not scope.get(KNOWN_TOKEN):
+            self._limits.count_new_token(principal)
+            self._known.add(authorization[0], principal)
+        return principal
 
     def _authorize_base_scope(self, principal: Principal) -> AuthenticatedCaller:
         """Returns the caller if its token has the base scope, which every request requires."""

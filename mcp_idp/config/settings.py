@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mcp_idp.config.client_signing_key import load_client_key, uses_private_key_jwt
+from mcp_idp.config.rate_limits import NAMES as RATE_LIMIT_NAMES
+from mcp_idp.config.rate_limits import RateLimitSettings, read_rate_limits
 from mcp_idp.providers import PROFILES, ProviderProfile, profile_for
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ NAMES = (
     "ALLOWED_ORIGINS",
     "ALLOWED_HOSTS",
     "TRUSTED_PROXIES",
+    *RATE_LIMIT_NAMES,
     "MAX_TOKEN_BYTES",
     "MAX_TOKEN_LIFETIME",
     "CLOCK_LEEWAY",
@@ -74,7 +77,8 @@ class Settings:
         client_id: the client id of this server at the provider.
         client_auth: how this server authenticates at the provider: "basic", "post" or "private_key_jwt".
         ca_file: certificates of further authorities to trust in TLS connections, in PEM.
-        trusted_proxies: addresses and networks of the proxies whose X-Forwarded headers are believed.
+        trusted_proxies: addresses and networks of the proxies whose X-Forwarded headers are trusted.
+        limits: what one address and one user may do.
         key_max_age: the age from which the provider's keys must be refreshed before use.
         key_max_stale: the age up to which keys are used while the provider is unreachable.
         tools_list: which tools `tools/list` returns: "granted", "obtainable" or "all".
@@ -102,6 +106,7 @@ class Settings:
     allowed_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
+    limits: RateLimitSettings = field(default_factory=RateLimitSettings)
     max_token_bytes: int = 16384
     max_token_lifetime: int = 24 * 3600
     clock_leeway: int = 30
@@ -167,6 +172,7 @@ def read_settings(env: EnvReader) -> Settings:
         allowed_origins=env.get_origins("ALLOWED_ORIGINS"),
         allowed_hosts=env.get_hosts("ALLOWED_HOSTS"),
         trusted_proxies=env.get_networks("TRUSTED_PROXIES"),
+        limits=read_rate_limits(env),
         max_token_bytes=env.get_int("MAX_TOKEN_BYTES", 16384, minimum=256, maximum=32768),
         max_token_lifetime=env.get_duration("MAX_TOKEN_LIFETIME", 24 * 3600),
         clock_leeway=env.get_duration("CLOCK_LEEWAY", 30),

@@ -25,6 +25,7 @@ _MISDIRECTED = Response.json(
 _ANY_HOST = frozenset({"/livez", "/readyz"})
 # A warning is logged once per alias, for at most this many aliases.
 _MAX_HOST_ALIASES = 8
+_MAX_OWN_HOSTS = 8
 _MAX_LOGGED_HOSTS, _MAX_LOGGED_BYTES = 2, 200
 _POLICY_VIOLATION = 1008  # RFC 6455 section 7.4.1; if sent before the handshake ends, servers respond 403
 
@@ -55,6 +56,7 @@ class Router:
         self._lifespan = lifespan
         self._repeated = repeated
         self._warned_aliases: set[bytes] = set()
+        self._own_hosts: set[bytes] = set()  # Host values that were found to be the public one, as they were sent
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one HTTP request or the lifespan.
@@ -79,12 +81,17 @@ class Router:
 
     def _host_allowed(self, scope: Scope) -> bool:
         hosts = [value for name, value in scope["headers"] if name == b"host"]
+        is_single = len(hosts) == 1
+        if is_single and hosts[0] in self._own_hosts:
+            return True
         allowed = len(hosts) == 1 and self._transport_security.is_allowed_host(hosts[0])
         if not allowed:
             record = log.warning if self._repeated.is_first(HostNotAllowed.code) else log.debug
             record("host_not_allowed", status=HostNotAllowed.status, hosts=_log_safe(hosts))
         elif scope["path"] != "/" and self._transport_security.is_host_alias(hosts[0]):
             self._warn_host_alias(hosts[0])
+        elif scope["path"] != "/" and len(self._own_hosts) < _MAX_OWN_HOSTS:
+            self._own_hosts.add(hosts[0])
         return allowed
 
     def report_repeated(self) -> None:

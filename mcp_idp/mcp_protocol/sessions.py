@@ -6,7 +6,8 @@ long as sessions live. A user with too many sessions loses the least recently us
 
 `SessionLimiter` also protects sessions of tokens without `sub`. The SDK identifies a session's owner by client, issuer
 and subject; without a subject, everyone who uses the same client would be the same owner. Such a session is therefore
-usable only with the token that opened it.
+usable only with the token that opened it. For the limit, all tokens of a client without `sub` count together: anything
+else in a token can vary with each login.
 
 `SessionTracker` records which sessions are certainly open, and their owners, because the SDK does not expose this.
 """
@@ -18,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser, AuthorizationContext, authorization_context
 from mcp.server.streamable_http_manager import DEFAULT_MAX_SESSIONS, DEFAULT_SESSION_IDLE_TIMEOUT
+
+from mcp_idp.principal import user_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -89,12 +92,12 @@ class SessionLimiter:
 
     Args:
         app: the MCP application; it must end a session on DELETE.
-        each: maximum number of sessions of one owner.
+        each: maximum number of sessions of one owner; 0 for no limit but that of the SDK.
     """
 
     def __init__(self, app: ASGIApp, *, each: int = MAX_SESSIONS_EACH) -> None:
         self._app = app
-        self._each = each
+        self._each = each or DEFAULT_MAX_SESSIONS
         # By owner and session id, least recently used first. A session that ended by itself stays until it is evicted.
         self._sessions_by_owner: OrderedDict[Hashable, OrderedDict[bytes, AuthenticatedCaller]] = OrderedDict()
 
@@ -114,12 +117,14 @@ class SessionLimiter:
 
     def _hide_foreign_session(self, scope: Scope) -> list[tuple[bytes, bytes]]:
         """Returns the headers, with the session id of another owner replaced so that the SDK responds 404."""
-        sessions = self._sessions_by_owner.get(_owner(scope["user"]), ())
-        return [(n, v if n != SESSION_ID or v in sessions else _NO_SESSION) for n, v in scope["headers"]]
+        principal = scope["user"].principal
+        sessions = self._sessions_by_owner.get(user_key(principal))
+        own = {session for session, caller in (sessions or {}).items() if caller.principal == principal}
+        return [(n, v if n != SESSION_ID or v in own else _NO_SESSION) for n, v in scope["headers"]]
 
     async def _touch(self, session: bytes, scope: Scope) -> None:
         caller: AuthenticatedCaller = scope["user"]
-        owner = _owner(caller)
+        owner = user_key(caller.principal)
         sessions = self._sessions_by_owner.setdefault(owner, OrderedDict())
         self._sessions_by_owner.move_to_end(owner)
         if len(self._sessions_by_owner) > _MAX_OWNERS:
@@ -134,11 +139,6 @@ class SessionLimiter:
     async def _evict(self, session: bytes, caller: AuthenticatedCaller, scope: Scope) -> None:
         request = {**scope, "method": "DELETE", "headers": [(SESSION_ID, session)], "user": caller}
         await self._app(request, _empty_body, _discard)
-
-
-def _owner(caller: AuthenticatedCaller) -> Hashable:
-    principal = caller.principal
-    return principal if principal.subject is None else (principal.issuer, principal.subject)
 
 
 async def _empty_body() -> dict[str, Any]:

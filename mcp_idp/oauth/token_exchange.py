@@ -3,7 +3,8 @@
 - Tokens are exchanged only for the APIs under `upstreams` in the access file and, if scopes are listed there, only with
   those scopes.
 - Once the caller's token has expired, no token is returned, even to a task that the caller's request started earlier.
-- Concurrent requests for the same token share one call; the number of running and waiting calls is bounded.
+- Concurrent requests for the same token share one call. The number of running and waiting calls is bounded, in total
+  and for each user, and users are served in turn.
 - If there is an audit log, the outcome is recorded there before a tool gets the token.
 """
 
@@ -18,16 +19,18 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from mcp.server.mcpserver.exceptions import ToolError
 
-from mcp_idp.errors import AuditUnavailable, ProviderUnavailable
+from mcp_idp.errors import AuditUnavailable, ProviderUnavailable, RateLimited
 from mcp_idp.oauth.client_auth import client_auth_from_settings
 from mcp_idp.oauth.discovery import find_token_endpoint
 from mcp_idp.oauth.endpoints import TokenEndpoint
 from mcp_idp.oauth.http import FetchError
-from mcp_idp.util.concurrency import Bulkhead, SingleFlight
+from mcp_idp.principal import user_key
+from mcp_idp.util.concurrency import SingleFlight
+from mcp_idp.util.fair_queue import FairQueue, QueueLimits
 from mcp_idp.util.token_cache import TokenCache
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Hashable, Mapping
 
     import httpx
 
@@ -102,7 +105,7 @@ def _without_tokens(text: str) -> str:
 log = structlog.get_logger(__name__)
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
 MIN_REMAINING_SECONDS = 10.0  # a cached token is returned only if it is valid for at least this long
-IN_FLIGHT, WAITING = 10, 100
+LIMITS = QueueLimits(in_flight=10, waiting=100, in_flight_each=4, waiting_each=40)
 _TIMEOUT_SECONDS = 5.0  # includes the wait for a free slot
 _MAX_ENTRIES = 1000
 _NO_KEYS = 0  # cached tokens do not depend on a key generation: this server does not verify them
@@ -136,7 +139,7 @@ class TokenExchange:
         self._endpoint = TokenEndpoint(http, self._token_endpoint, clock, client_auth_from_settings(settings, clock))
         self._cached_tokens: TokenCache[ExchangedToken] = TokenCache(_MAX_ENTRIES)
         self._flights: SingleFlight[ExchangedToken | TokenExchangeError] = SingleFlight("exchange a token")
-        self._slots = Bulkhead(IN_FLIGHT, WAITING, "too many tokens wait to be exchanged")
+        self._slots = FairQueue(LIMITS, "too many tokens wait to be exchanged")
 
     async def token(self, principal: Principal, token: str, audience: str, scopes: tuple[str, ...]) -> str:
         """Returns a token of the caller for a downstream API.
@@ -190,7 +193,9 @@ class TokenExchange:
         """Requests a token and records the outcome in the audit log; returns errors instead of raising them."""
         correlation_id = secrets.token_hex(8)
         try:
-            outcome: ExchangedToken | TokenExchangeError = await self._request_token(token, audience, scopes)
+            outcome: ExchangedToken | TokenExchangeError = await self._request_token(
+                user_key(principal), token, audience, scopes
+            )
         except TokenExchangeError as exchange_error:
             log_fields = {"audience": ascii(audience)[1:-1][:_LOGGED_CHARACTERS], "error": exchange_error.reason}
             log.warning("token_exchange_failed", correlation_id=correlation_id, **log_fields)
@@ -203,7 +208,9 @@ class TokenExchange:
             return TokenExchangeError(error.description)
         return outcome
 
-    async def _request_token(self, token: str, audience: str, scopes: tuple[str, ...]) -> ExchangedToken:
+    async def _request_token(
+        self, user: Hashable, token: str, audience: str, scopes: tuple[str, ...]
+    ) -> ExchangedToken:
         question = {
             "grant_type": GRANT_TYPE,
             "subject_token": token,
@@ -215,10 +222,12 @@ class TokenExchange:
             question["scope"] = " ".join(scopes)
         message = f"the identity provider issued no token for {audience}"
         try:
-            async with asyncio.timeout(_TIMEOUT_SECONDS), self._slots.slot():
+            async with asyncio.timeout(_TIMEOUT_SECONDS), self._slots.slot(user):
                 response = await self._endpoint.request_token(question)
         except ProviderUnavailable as error:
             raise TokenExchangeError(message, error.detail) from None
+        except RateLimited as error:
+            raise TokenExchangeError(message, "too many tokens of this user wait to be exchanged") from error
         except TimeoutError:
             raise TokenExchangeError(message, f"no answer within {_TIMEOUT_SECONDS:g} s") from None
         return parse_response(response, token, audience, self._clock.now())

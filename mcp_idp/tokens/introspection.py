@@ -3,7 +3,9 @@
 - Tokens are checked locally first, so that invalid ones cause no introspection call: a JWT must verify as a JWT, an
   opaque token must have the syntax of a bearer token.
 - Concurrent requests with the same token share one introspection call. The number of running and waiting calls is
-  bounded, separately for JWTs and for opaque tokens, so that made-up opaque tokens cannot block verified JWTs.
+  bounded, separately for JWTs and for opaque tokens, so that made-up opaque tokens cannot block verified JWTs. Within
+  each the calls are shared fairly (`FairQueue`): among the users of the JWTs, and among the requesters of opaque
+  tokens, so that made-up opaque tokens of one address cannot block the good ones of others.
 - An active result is cached for `MAX_RESULT_AGE`, but not past the token's expiry. A rejection is cached for a shorter
   time; the negative cache is separate, so invalid tokens cannot evict valid ones. A failed call is not cached.
 
@@ -18,13 +20,15 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from mcp_idp.errors import InvalidToken, ProviderUnavailable, TokenErrorReason
+from mcp_idp.errors import InvalidToken, ProviderUnavailable, RateLimited, TokenErrorReason
+from mcp_idp.principal import user_key
 from mcp_idp.tokens.claims import ClaimsPolicy, validate_claims
-from mcp_idp.util.concurrency import Bulkhead, SingleFlight
+from mcp_idp.util.concurrency import SingleFlight
+from mcp_idp.util.fair_queue import FairQueue, QueueLimits
 from mcp_idp.util.token_cache import MAX_ENTRIES, TokenCache
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Hashable, Mapping
 
     from mcp_idp.oauth.endpoints import IntrospectionEndpoint
     from mcp_idp.principal import Principal
@@ -32,7 +36,7 @@ if TYPE_CHECKING:
     from mcp_idp.tokens.jwt import JwtVerifier
     from mcp_idp.util.clock import Clock
 
-    Outcome = Principal | InvalidToken | ProviderUnavailable
+    Outcome = Principal | InvalidToken | ProviderUnavailable | RateLimited
 
 MAX_RESULT_AGE = 30.0  # seconds: how long a revoked token may still be accepted
 
@@ -118,8 +122,12 @@ class LocalPrecheck:
         self.opaque = opaque
         self.max_bytes = max_bytes
 
-    async def check(self, token: str) -> Principal | None:
+    async def check(self, token: str, requester: Hashable = None) -> Principal | None:
         """Returns the principal of a verified JWT, or None for an opaque token.
+
+        Args:
+            token: the token as received.
+            requester: who sent it; see `JwksCache.get_key`.
 
         Raises:
             InvalidToken: the token is too long, is a JWT that does not verify, or is not a b64token (RFC 6750
@@ -129,7 +137,7 @@ class LocalPrecheck:
         if len(token) > self.max_bytes:
             raise InvalidToken(TokenErrorReason.TOO_LONG, expected=self.max_bytes, got=len(token))
         if self.signed is not None and (not self.opaque or _JWT_SHAPE.fullmatch(token)):
-            return await self.signed.verify(token)
+            return await self.signed.verify(token, requester)
         if _B64TOKEN.fullmatch(token) is None:
             raise InvalidToken(TokenErrorReason.OPAQUE, expected="a b64token", got=f"{len(token)} other characters")
         return None
@@ -147,13 +155,17 @@ class IntrospectionLimits:
     Attributes:
         in_flight: maximum concurrent calls, for JWTs and for opaque tokens each.
         waiting: maximum calls that wait to be sent, for JWTs and for opaque tokens each.
+        in_flight_each: maximum concurrent calls of one user or address; 0 for no limit.
+        waiting_each: maximum calls of one user or address that wait.
         timeout: seconds for a call, including the wait.
         max_rejection_age: seconds that a rejection is cached; an active result is cached for `MAX_RESULT_AGE`.
         entries: maximum entries in the cache of active tokens, and in that of rejected ones.
     """
 
     in_flight: int = 10
-    waiting: int = 100
+    waiting: int = 500
+    in_flight_each: int = 0
+    waiting_each: int = 200
     timeout: float = 5.0
     max_rejection_age: float = 5.0
     entries: int = MAX_ENTRIES
@@ -194,25 +206,35 @@ class IntrospectionVerifier:
         self._active: TokenCache[_CachedResult[Principal]] = TokenCache(bounds.entries)
         self._rejections: TokenCache[_CachedResult[TokenErrorReason]] = TokenCache(bounds.entries)
         self._flights: SingleFlight[Outcome] = SingleFlight("introspect a token")
+        queue_limits = QueueLimits(
+            in_flight=bounds.in_flight,
+            waiting=bounds.waiting,
+            in_flight_each=bounds.in_flight_each,
+            waiting_each=bounds.waiting_each,
+        )
         self._jwt_slots, self._opaque_slots = (
-            Bulkhead(bounds.in_flight, bounds.waiting, "introspection: too many tokens wait for an answer")
-            for _ in range(2)
+            FairQueue(queue_limits, "introspection: too many tokens wait for an answer") for _ in range(2)
         )
 
-    async def verify(self, token: str) -> Principal:
+    async def verify(self, token: str, requester: Hashable = None) -> Principal:
         """Verifies `token` and returns its principal.
+
+        Args:
+            token: the token as received.
+            requester: who sent it, as far as is known before the answer.
 
         Raises:
             InvalidToken: the token fails the local checks, is not active, or fails a requirement.
+            RateLimited: too many tokens of this requester wait.
             ProviderUnavailable: the provider cannot be reached or gave no usable response.
         """
-        jwt_principal = await self._precheck.check(token)
+        jwt_principal = await self._precheck.check(token, requester)
         now = self._clock.monotonic()
         if (known := self._active.get(token, _NO_KEYS, now)) is not None:
             return known.value
         if (rejection := self._rejections.get(token, _NO_KEYS, now)) is not None:
             raise InvalidToken(rejection.value, got="a token that was rejected recently")
-        outcome = await self._flights.get(token, lambda: self._introspect_once(token, jwt_principal))
+        outcome = await self._flights.get(token, lambda: self._introspect_once(token, jwt_principal, requester))
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
@@ -221,7 +243,7 @@ class IntrospectionVerifier:
         """Cancels the calls in progress, if any."""
         await self._flights.close()
 
-    async def _introspect_once(self, token: str, jwt_principal: Principal | None) -> Outcome:
+    async def _introspect_once(self, token: str, jwt_principal: Principal | None, requester: Hashable) -> Outcome:
         """Calls the provider and caches a rejection.
 
         Returns errors instead of raising them, because asyncio would log the exception of a task that is no longer
@@ -229,23 +251,26 @@ class IntrospectionVerifier:
         """
         requested_at = self._clock.monotonic()
         try:
-            return await self._introspect(token, jwt_principal, requested_at)
+            return await self._introspect(token, jwt_principal, requester, requested_at)
         except InvalidToken as rejection:
             self._rejections.put(
                 token, _NO_KEYS, _CachedResult(rejection.reason, requested_at + self._bounds.max_rejection_age), size=0
             )
             return rejection
-        except ProviderUnavailable as fault:
+        except (ProviderUnavailable, RateLimited) as fault:
             return fault
         except TimeoutError:
             return ProviderUnavailable(f"introspection: no answer within {self._bounds.timeout:g} s")
         except Exception as error:  # noqa: BLE001 - any other failure also means that there is no usable response
             return ProviderUnavailable(f"introspection: {type(error).__name__}")
 
-    async def _introspect(self, token: str, jwt_principal: Principal | None, requested_at: float) -> Principal:
+    async def _introspect(
+        self, token: str, jwt_principal: Principal | None, requester: Hashable, requested_at: float
+    ) -> Principal:
         slots = self._opaque_slots if jwt_principal is None else self._jwt_slots
         now = self._clock.now()
-        async with asyncio.timeout(self._bounds.timeout), slots.slot():
+        cause = requester if jwt_principal is None else user_key(jwt_principal)
+        async with asyncio.timeout(self._bounds.timeout), slots.slot(cause):
             response, size = await self._endpoint.introspect(token)
         principal = validate_response(response, self._rules, now)
         if jwt_principal is not None and principal.subject not in {None, jwt_principal.subject}:

@@ -27,12 +27,12 @@ from mcp_idp.oauth.endpoints import IntrospectionEndpoint
 from mcp_idp.oauth.http import FetchError, fetch_json
 from mcp_idp.providers import PROFILES, profile_for
 from mcp_idp.tokens.claims import ClaimsPolicy
-from mcp_idp.tokens.introspection import IntrospectionVerifier, LocalPrecheck
+from mcp_idp.tokens.introspection import IntrospectionLimits, IntrospectionVerifier, LocalPrecheck
 from mcp_idp.tokens.jwks import REFRESH_COOLDOWN_SECONDS, JwksCache
 from mcp_idp.tokens.jwt import JwtVerifier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Hashable, Iterable
 
     import httpx
 
@@ -95,22 +95,27 @@ class IssuerVerifier:
         self._signed = signed = JwtVerifier(self.keys, rules, clock, max_bytes=settings.max_token_bytes)
         self._introspection = self._introspection_verifier(signed, rules, clock) if self._introspects else None
 
-    async def verify(self, token: str) -> Principal:
+    async def verify(self, token: str, requester: Hashable = None) -> Principal:
         """Verifies a token of this issuer and returns its principal.
+
+        Args:
+            token: the token as received.
+            requester: who sent it, such as the address; None if unknown. Calls to the provider are shared fairly among
+                requesters.
 
         Raises:
             AuthError: as `JwtVerifier.verify` and `IntrospectionVerifier.verify` document.
         """
         if self._introspects_all and self._introspection is not None:
-            return await self._introspection.verify(token)
-        principal = await self._signed.verify(token)
+            return await self._introspection.verify(token, requester)
+        principal = await self._signed.verify(token, requester)
         if not self._introspected_scopes or self._introspected_scopes.isdisjoint(
             self._access.effective_scopes(principal.scopes)
         ):
             return principal
         if self._introspection is None:
             return replace(principal, scopes=self._drop_introspected_scopes(principal.scopes))
-        return await self._introspection.verify(token)
+        return await self._introspection.verify(token, requester)
 
     def _drop_introspected_scopes(self, scopes: frozenset[str]) -> frozenset[str]:
         """Returns the scopes that remain when a token cannot be introspected.
@@ -149,7 +154,8 @@ class IssuerVerifier:
         precheck = LocalPrecheck(
             signed if self._profile.signed else None, opaque=self._profile.opaque, max_bytes=settings.max_token_bytes
         )
-        return IntrospectionVerifier(endpoint, rules, clock, precheck)
+        limits = IntrospectionLimits(in_flight_each=settings.limits.introspections_per_address)
+        return IntrospectionVerifier(endpoint, rules, clock, precheck, limits)
 
     async def _introspection_endpoint(self) -> str:
         await self.keys.ensure_fresh()
@@ -250,13 +256,17 @@ class TokenVerifierRegistry:
                 self.all.append(other)
                 self._add(other, (issuer, *sorted(other.rules.aliases)), f"{settings.access_file}: issuers: {issuer}")
 
-    async def verify(self, token: str) -> Principal:
+    async def verify(self, token: str, requester: Hashable = None) -> Principal:
         """Verifies a token with the verifier of the issuer that it names and returns its principal.
+
+        Args:
+            token: the token as received.
+            requester: as in `IssuerVerifier.verify`.
 
         Raises:
             AuthError: as `IssuerVerifier.verify` documents.
         """
-        return await self.verifier_for(token).verify(token)
+        return await self.verifier_for(token).verify(token, requester)
 
     def verifier_for(self, token: str) -> IssuerVerifier:
         """Returns the verifier of the issuer that `token` names, or the primary one if that issuer is unknown."""

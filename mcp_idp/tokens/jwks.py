@@ -10,7 +10,9 @@ private or unreadable is omitted.
 - Keys younger than half of `max_age` are used as they are. Older keys are refreshed in the background. Keys older than
   `max_age` are refreshed before use, so a withdrawn key is accepted for at most `max_age` while the provider responds.
 - While the provider is unreachable, the last good set is used until `max_stale`, then requests fail with 503.
-- An unknown `kid` causes a fetch at most once per cool-down, however many unknown `kid` values arrive.
+- An unknown `kid` causes a fetch at most once per cool-down and requester, however many unknown `kid` values arrive,
+  and at most `MAX_REFRESHES` times per cool-down in total. So made-up tokens of one address do not delay the first
+  tokens that others send after a key rotation.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from mcp_idp.errors import InvalidToken, ProviderUnavailable, TokenErrorReason
 from mcp_idp.oauth.http import FetchError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
     from typing import Any
 
     from mcp_idp.util.clock import Clock
@@ -108,6 +110,7 @@ def _load_jwk(jwk: dict[str, Any], algorithm: str) -> jwt.PyJWK | None:
 
 
 REFRESH_COOLDOWN_SECONDS = 5.0
+MAX_REFRESHES = 10  # per cool-down, for tokens of all requesters with an unknown `kid`
 _NEVER = float("-inf")
 _FAULT_CHARACTERS = 1000
 log = structlog.get_logger(__name__)
@@ -137,7 +140,7 @@ class JwksCache:
         self.generation = 0
         self._fetched_at = _NEVER
         self._attempted_at = _NEVER
-        self._refreshed_for_kid_at = _NEVER
+        self._refreshed_for: dict[Hashable, float] = {}  # when each requester caused a refresh; oldest first
         self._fault: str | None = None
         self._refresh_task: asyncio.Task[None] | None = None
 
@@ -176,26 +179,24 @@ class JwksCache:
         if not self.usable:
             raise ProviderUnavailable(self._fault or "no keys are held")
 
-    async def get_key(self, kid: str | None, algorithm: str) -> jwt.PyJWK:
+    async def get_key(self, kid: str | None, algorithm: str, requester: Hashable = None) -> jwt.PyJWK:
         """Returns the key for a token's header.
 
-        An unknown key causes a refresh, at most once per cool-down.
+        An unknown key causes a refresh, at most once per cool-down for each requester.
 
         Args:
             kid: the header's `kid`. None selects the only key for the algorithm; with several such keys none is found.
             algorithm: the header's `alg`.
+            requester: who sent the token, such as the address; None if unknown.
 
         Raises:
             InvalidToken: the provider has no such key, or the key is not for this algorithm.
-            ProviderUnavailable: the key is not cached and the provider cannot be reached.
+            ProviderUnavailable: the key is not cached and the provider cannot be reached, or has been asked too often.
         """
         if (found := self._find(kid, algorithm)) is not None:
             return found
         self._reject_other_algorithm(kid, algorithm)
-        if self._refresh_task is not None:
-            await self.refresh()
-        elif self._cooled_down(self._refreshed_for_kid_at):
-            self._refreshed_for_kid_at = self._clock.monotonic()
+        if self._refresh_task is not None or self._may_refresh_for(requester):
             await self.refresh()
         if (found := self._find(kid, algorithm)) is not None:
             return found
@@ -205,6 +206,23 @@ class JwksCache:
         raise InvalidToken(
             TokenErrorReason.KEY_UNKNOWN, expected=sorted({str(known_kid) for known_kid, _ in self._keys}), got=kid
         )
+
+    def _may_refresh_for(self, requester: Hashable) -> bool:
+        """Returns whether a requester may cause a refresh now, and records it.
+
+        Raises:
+            ProviderUnavailable: this requester might, but all together have caused too many.
+        """
+        refreshed = self._refreshed_for
+        while refreshed and self._cooled_down(next(iter(refreshed.values()))):
+            del refreshed[next(iter(refreshed))]
+        if requester in refreshed:
+            return False
+        if len(refreshed) >= MAX_REFRESHES:
+            # Not InvalidToken: nobody asked whether the provider has this key by now.
+            raise ProviderUnavailable("too many tokens name keys that the provider did not have a moment ago")
+        refreshed[requester] = self._clock.monotonic()
+        return True
 
     def _reject_other_algorithm(self, kid: str | None, algorithm: str) -> None:
         """Rejects a token whose `kid` is cached but not for its algorithm: a refresh would not help."""

@@ -20,6 +20,8 @@ from mcp_idp.util import strict_json
 from mcp_idp.util.token_cache import TokenCache
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from mcp_idp.principal import Principal
     from mcp_idp.tokens.jwks import JwksCache
     from mcp_idp.util.clock import Clock
@@ -47,8 +49,12 @@ class JwtVerifier:
         self._max_bytes = max_bytes
         self._cache: TokenCache[Principal] = TokenCache()
 
-    async def verify(self, token: str) -> Principal:
+    async def verify(self, token: str, requester: Hashable = None) -> Principal:
         """Verifies `token` and returns its principal.
+
+        Args:
+            token: the token as received.
+            requester: who sent it; see `JwksCache.get_key`.
 
         Raises:
             InvalidToken: the token does not verify.
@@ -62,7 +68,7 @@ class JwtVerifier:
         if known is not None:
             return known
         header = parse_header(token, self._rules.profile.header_types)
-        key = await self._key_set.get_key(header.get("kid"), header["alg"])
+        key = await self._key_set.get_key(header.get("kid"), header["alg"], requester)
         generation = self._key_set.generation
         principal = validate_claims(_verify_signature(token, key), self._rules, self._clock.now())
         self._cache.put(token, generation, principal)

@@ -1,15 +1,12 @@
-"""Limits requests to the identity provider: identical ones are merged, different ones are bounded in number."""
+"""Merges identical requests to the identity provider."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from mcp_idp.errors import ProviderUnavailable
-
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import Callable, Coroutine
 
 Outcome = TypeVar("Outcome")
 
@@ -47,34 +44,3 @@ class SingleFlight(Generic[Outcome]):
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
-
-
-class Bulkhead:
-    """Bounds the number of concurrent and of waiting calls; further calls fail at once.
-
-    Args:
-        in_flight: the maximum number of concurrent calls.
-        max_queued: the maximum number of waiting calls.
-        overload_message: the detail of the error when there are more, for the log.
-    """
-
-    def __init__(self, in_flight: int, max_queued: int, overload_message: str) -> None:
-        self._running = asyncio.Semaphore(in_flight)
-        self._free = in_flight + max_queued
-        self._overload_message = overload_message
-
-    @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
-        """Waits for a free slot and holds it while the context is open.
-
-        Raises:
-            ProviderUnavailable: too many calls are waiting already.
-        """
-        if not self._free:
-            raise ProviderUnavailable(self._overload_message)
-        self._free -= 1
-        try:
-            async with self._running:
-                yield
-        finally:
-            self._free += 1

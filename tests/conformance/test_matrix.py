@@ -12,7 +12,7 @@ TESTS = Path(__file__).parents[1]
 _CLAUSE = re.compile(
     r"RFC \d|MCP |SEP-\d|OAuth 2\.1 section|OpenID Connect|CIMD draft|JSON-RPC 2\.0 section|User-Managed Access"
     r"|Fetch standard|OWASP|CVE-\d|HCL syntax|VS Code and Cursor documentation|the documents that each imitation cites"
-    r"|Keycloak weakness(es)? S\d|HTTP contract, docs/"
+    r"|Keycloak weakness(es)? S\d|HTTP contract, docs/|draft-ietf-"
 )
 
 

@@ -25,6 +25,7 @@ _ONE_KEY = "Dex signs by RS256 and publishes RSA keys only; the registration pro
 _DOCUMENT = "the registration proxy's documents are rendered files, and `check` compares them with Dex's metadata"
 _NOT_INTROSPECTED = "the server does not introspect at Dex, which reports ID tokens as access tokens"
 _OTHER = "the token format of another provider"
+_COUNTED = "the limits do not depend on the provider"
 NOT_SENT = {
     "every kind of key": _ONE_KEY,
     "a key for encryption": _ONE_KEY,
@@ -47,6 +48,10 @@ NOT_SENT = {
     "tokens without aud": "Dex always writes aud",
     "two issuers": "the server trusts a second issuer in addition to Dex; the rows are about that one",
     "an unknown provider": _OTHER,
+    "one request a second of an address": _COUNTED,
+    "one request a second of a user": _COUNTED,
+    "one new token a second of a user": _COUNTED,
+    "a tool once a minute": _COUNTED,
     "nanoidp": _OTHER,
     "Microsoft Entra ID": _OTHER,
     "Zitadel": _OTHER,

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 # The sources of each lock: extras of the project, or dependency groups without the project.
 EXTRAS = {
-    "requirements.lock": (),
-    "requirements-tools.lock": ("cli",),
-    "requirements-demo.lock": ("cli", "embedded"),
-    "requirements-dev.lock": ("cli", "embedded", "dev"),
-    "requirements-bench.lock": ("bench",),
+    "requirements.lock": ("redis",),
+    "requirements-tools.lock": ("redis", "cli"),
+    "requirements-demo.lock": ("redis", "cli", "embedded"),
+    "requirements-dev.lock": ("redis", "cli", "embedded", "dev"),
+    "requirements-bench.lock": ("redis", "bench"),
 }
 GROUPS = {"requirements-mutants.lock": ("mutants",)}
 

@@ -73,12 +73,14 @@ def serving_realm(
 
 
 @contextmanager
-def serving_process(settings: Mapping[str, str], log_file: Path) -> Iterator[Process]:
-    """Starts our server with these settings at the port of MCP_PUBLIC_URL; stops it at the end."""
-    port = urlsplit(settings["MCP_PUBLIC_URL"]).port
+def serving_process(settings: Mapping[str, str], log_file: Path, *, port: int | None = None) -> Iterator[Process]:
+    """Starts our server with these settings, at `port` or that of MCP_PUBLIC_URL; stops it at the end."""
+    public = urlsplit(settings["MCP_PUBLIC_URL"])
+    port = port or public.port
     environment = {**os.environ, "PORT": str(port), "LOG_FORMAT": "json", **settings}
     command = [sys.executable, "-m", "mcp_server"]
-    with serving_command(command, REPOSITORY, environment, settings["MCP_PUBLIC_URL"], log_file) as server:
+    url = f"http://localhost:{port}{public.path}"
+    with serving_command(command, REPOSITORY, environment, url, log_file) as server:
         yield server
 
 

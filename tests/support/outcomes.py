@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from mcp_idp.errors import InvalidToken, ProviderUnavailable
+from mcp_idp.errors import InvalidToken, ProviderUnavailable, RateLimited
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from mcp_idp.tokens.introspection import IntrospectionVerifier
     from mcp_idp.tokens.issuers import IssuerVerifier
 
 
-async def outcome(verifier: IssuerVerifier | IntrospectionVerifier, token: str) -> str:
-    """Returns "accepted", the reason of the rejection, or "unavailable"."""
+async def outcome(verifier: IssuerVerifier | IntrospectionVerifier, token: str, requester: Hashable = None) -> str:
+    """Returns "accepted", the reason of the rejection, "limited" or "unavailable"."""
     try:
-        await verifier.verify(token)
+        await verifier.verify(token, requester)
     except InvalidToken as error:
         return error.reason.value
+    except RateLimited:
+        return "limited"
     except ProviderUnavailable:
         return "unavailable"
     return "accepted"

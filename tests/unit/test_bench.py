@@ -130,9 +130,9 @@ def test_a_flood_of_unknown_key_ids_causes_one_fetch() -> None:
 
 def test_a_flood_of_invalid_opaque_tokens_uses_only_the_opaque_slots() -> None:
     assert asyncio.run(junk_flood(300)) == JunkFlood(
-        max_at_once=11,  # one of them is the signed token
-        rejected=110,
-        turned_away=190,
+        max_at_once=5,  # one of them is the signed token
+        rejected=204,
+        turned_away=96,
         failed_known=0,
         failed_signed=0,
     )

@@ -23,6 +23,8 @@ class AsgiResponse:
 
 async def ask(app: ASGIApp, request: Request) -> AsgiResponse:
     """Sends a request and returns the response; sends `before` first and uses the session that it opens."""
+    for other in request.crowd:
+        await ask(app, other)
     headers = list(request.headers)
     if request.before is not None:
         opened = await ask(app, request.before)
@@ -39,7 +41,7 @@ async def ask(app: ASGIApp, request: Request) -> AsgiResponse:
         "query_string": request.query,
         "root_path": "",
         "headers": headers,
-        "client": ("127.0.0.1", 50000),
+        "client": (request.client, 50000),
         "server": ("127.0.0.1", 3000),
         "state": {},
     }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from mcp_idp.testing.corpus import (
     bodies,
     credentials,
+    floods,
     host_and_origin,
     introspection,
     issuers,
@@ -49,6 +50,7 @@ _REQUESTS: Families = {
     "The scopes of tools": scopes.ATTACKS,
     "Host and Origin": host_and_origin.ATTACKS,
     "Bodies": bodies.ATTACKS,
+    "More than one client may send": floods.ATTACKS,
 }
 _WIRE: Families = {"The connection": wire.ATTACKS, "Where a request ends": wire_framing.ATTACKS}
 FAMILIES: Families = {**_TOKENS, **_REQUESTS, **_WIRE}

@@ -70,7 +70,13 @@ _LEGACY_CALL: Headers = (*_CALL[:2], (b"mcp-protocol-version", LEGACY))
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request, byte for byte. `before` is sent first, and the request uses the session that it opens."""
+    """One HTTP request, byte for byte.
+
+    Attributes:
+        before: a request that is sent first; the request uses the session that it opens.
+        crowd: requests that are sent before both; their responses do not matter.
+        client: the address of the client.
+    """
 
     headers: Headers
     body: bytes = WHOAMI
@@ -78,6 +84,8 @@ class Request:
     path: str = "/mcp"
     query: bytes = b""
     before: Request | None = None
+    crowd: tuple[Request, ...] = ()
+    client: str = "127.0.0.1"
 
     def but(self, **changes: Any) -> Request:
         """Returns a copy with these attributes changed."""

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from mcp_idp.access.models import DownstreamApi
+from mcp_idp.access.models import DownstreamApi, ToolLimit
 from mcp_idp.access.policy import AccessFileError, load_access
 from mcp_idp.cli.bootstrap.access_lint import lint
 from mcp_idp.config.settings import Settings
@@ -84,7 +84,7 @@ def test_a_file_that_is_no_file_is_rejected(tmp_path: Path) -> None:
 
 def test_the_examples_that_the_file_has_commented_out_work(tmp_path: Path) -> None:
     members = "scope_prefix|introspect_for|issuers|login_scopes|groups|tools|prompts|resources|methods|claims"
-    members += "|upstreams|machine_clients"
+    members += "|upstreams|machine_clients|tool_limits"
     lines = [re.sub(rf"^# ((?:{members}|  ).*)$", r"\1", line) for line in GOOD.splitlines()]
     prose = re.compile(r"^  +(reaches the provider|`document_domains`)")
     path = tmp_path / "access.yaml"
@@ -96,6 +96,7 @@ def test_the_examples_that_the_file_has_commented_out_work(tmp_path: Path) -> No
     assert rules.model_fields_set == set(type(rules).model_fields)
     assert access.groups == {"engineering": ("mcp-writer",), "acme:platform": ("mcp-writer", "mcp-admin")}
     assert access.tools == {"my_orders": (), "delete_everything": ("mcp:admin",)}
+    assert access.tool_limits == {"weather": ToolLimit(calls_per_minute=30, calls_in_progress=2)}
     assert access.prompts == {"summary": ()}
     assert access.resources == {"orders://of/{person}": ("mcp:admin",)}
     assert access.methods == {"com.example/export": ("mcp:admin",)}

@@ -417,7 +417,7 @@ async def test_without_authentication_the_principal_is_dev_and_host_and_origin_a
 @pytest.mark.requirement("auth.fail_closed")
 @pytest.mark.parametrize("error", [RuntimeError(), KeyError("x"), RecursionError(), asyncio.CancelledError()])
 async def test_an_error_inside_the_verification_authenticates_no_request(error: BaseException) -> None:
-    async def verify(_token: str) -> Principal:
+    async def verify(_token: str, _requester: object) -> Principal:
         raise error
 
     async def app(_scope: Any, _receive: Any, _send: Any) -> None:

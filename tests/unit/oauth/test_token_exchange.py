@@ -21,7 +21,7 @@ from mcp_idp.auth.context import exchange_token
 from mcp_idp.config.env import SettingsError
 from mcp_idp.config.settings import Settings
 from mcp_idp.mcp_protocol.registry import tool
-from mcp_idp.oauth.token_exchange import ACCESS_TOKEN, GRANT_TYPE, IN_FLIGHT, WAITING, TokenExchange, TokenExchangeError
+from mcp_idp.oauth.token_exchange import ACCESS_TOKEN, GRANT_TYPE, LIMITS, TokenExchange, TokenExchangeError
 from mcp_idp.observability.audit import AuditLog
 from mcp_idp.principal import Principal
 from mcp_idp.testing.issuer import NOW
@@ -30,6 +30,7 @@ from mcp_server.app import create_app
 from tests.support.access_files import access_file
 from tests.support.app import Calls, FakeClock, lifespan
 from tests.support.mcp_calls import events, initialized, legacy_call
+from tests.support.outcomes import settle
 from tests.support.token_exchange import Exchanging, _token_response
 
 if TYPE_CHECKING:
@@ -298,15 +299,37 @@ async def test_a_bounded_number_of_exchanges_runs_and_waits(tmp_path: Path, monk
         server.issuer.release = asyncio.Event()
         calls = [
             asyncio.create_task(server.call("exchange", server.issuer.token(sub=f"person-{n}"), {"audience": "a"}))
-            for n in range(IN_FLIGHT + WAITING + 1)
+            for n in range(LIMITS.in_flight + LIMITS.waiting + 1)
         ]
         done, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
         maximum = len(server.issuer.requests)
         server.issuer.release.set()
         responses = [_text(response) for response in await asyncio.gather(*calls)]
-    assert (len(done), maximum) == (1, IN_FLIGHT)
-    assert sorted(responses, key=len)[:-1] == ["given"] * (IN_FLIGHT + WAITING)
+    assert (len(done), maximum) == (1, LIMITS.in_flight)
+    assert sorted(responses, key=len)[:-1] == ["given"] * (LIMITS.in_flight + LIMITS.waiting)
     assert "issued no token for a" in max(responses, key=len)
+
+
+async def test_the_exchanges_of_one_user_leave_room_for_those_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with _running(tmp_path, monkeypatch) as server:
+        server.issuer.release = asyncio.Event()
+
+        def call(subject: str, n: int) -> asyncio.Task[httpx.Response]:
+            token = server.issuer.token(sub=subject, jti=str(n), azp=f"client-{n}")
+            return asyncio.create_task(server.call("exchange", token, {"audience": "a"}))
+
+        first = [call("first", n) for n in range(LIMITS.in_flight_each + LIMITS.waiting_each + 1)]
+        done, _ = await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+        others = [call("other", n) for n in range(LIMITS.in_flight_each)]
+        await settle()
+        in_progress = len(server.issuer.requests)
+        server.issuer.release.set()
+        responses = [_text(response) for response in await asyncio.gather(*others)]
+        await asyncio.gather(*first)
+    assert (len(done), in_progress) == (1, 2 * LIMITS.in_flight_each)
+    assert responses == ["given"] * LIMITS.in_flight_each
 
 
 async def test_what_is_under_way_ends_with_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

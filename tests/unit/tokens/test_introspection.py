@@ -547,17 +547,108 @@ async def test_a_flood_of_opaque_tokens_is_bounded_and_leaves_slots_for_signed_o
 
 @pytest.mark.requirement("introspection.concurrency")
 async def test_signed_tokens_are_bounded_too() -> None:
-    issuer = vouching()
+    issuer = vouching(sub=...)
     issuer.paused = asyncio.Event()
     async with provider(issuer) as (idp, _):
         uses = [
-            asyncio.create_task(outcome(idp, issuer.token(jti=str(i))))
+            asyncio.create_task(outcome(idp, issuer.token(sub=str(i))))
             for i in range(BOUNDS.in_flight + BOUNDS.waiting + 1)
         ]
         await settle()
         assert issuer.in_flight == BOUNDS.in_flight
         issuer.paused.set()
         assert (await asyncio.gather(*uses)).count("unavailable") == 1
+
+
+JUNK_CONNECTIONS = 130
+EACH = Settings().limits.introspections_per_address
+
+
+def _known(issuer: Introspecting) -> None:
+    """The provider knows tokens that begin with "good", and no others."""
+    issuer.message = lambda token: issuer.active(sub=token, active=token.startswith("good"))
+
+
+@pytest.mark.parametrize("addresses", [1, 2, 5, 10, JUNK_CONNECTIONS])
+async def test_invalid_tokens_of_others_do_not_displace_new_valid_tokens(addresses: int) -> None:
+    issuer = Introspecting()
+    _known(issuer)
+    issuer.paused = asyncio.Event()
+    async with provider(issuer, **GENERIC) as (idp, _):
+        invalid = [
+            asyncio.create_task(outcome(idp, f"invalid-{i}", f"198.51.100.{i % addresses}"))
+            for i in range(JUNK_CONNECTIONS)
+        ]
+        await settle()
+        good = [asyncio.create_task(outcome(idp, f"good-{i}", "203.0.113.5")) for i in range(30)]
+        await settle()
+        assert issuer.in_flight <= BOUNDS.in_flight
+        issuer.paused.set()
+        assert await asyncio.gather(*good) == ["accepted"] * 30
+        assert set(await asyncio.gather(*invalid)) == {"inactive"}
+    if addresses == 1:  # every second question from the moment on in which they came was theirs
+        assert [token[:4] for token in issuer.received[:10]].count("good") == EACH
+
+
+async def test_new_valid_tokens_wait_behind_invalid_tokens_of_their_address() -> None:
+    issuer = Introspecting()
+    _known(issuer)
+    issuer.paused = asyncio.Event()
+    async with provider(issuer, **GENERIC) as (idp, _):
+        tokens = [f"invalid-{i}" for i in range(JUNK_CONNECTIONS)] + [f"good-{i}" for i in range(30)]
+        uses = [asyncio.create_task(outcome(idp, token, "203.0.113.5")) for token in tokens]
+        await settle()
+        issuer.paused.set()
+        assert (await asyncio.gather(*uses))[JUNK_CONNECTIONS:] == ["accepted"] * 30
+
+
+async def test_if_all_queues_are_full_the_longest_loses_a_call() -> None:
+    issuer = Introspecting()
+    _known(issuer)
+    issuer.paused = asyncio.Event()
+    async with provider(issuer, **GENERIC) as (idp, _):
+        flood = [
+            asyncio.create_task(outcome(idp, f"invalid-{i}", f"198.51.100.{i % 5}"))
+            for i in range(BOUNDS.in_flight + BOUNDS.waiting)
+        ]
+        await settle()
+        good = [asyncio.create_task(outcome(idp, f"good-{i}", "203.0.113.5")) for i in range(30)]
+        await settle()
+        assert [use.result() for use in flood if use.done()] == ["unavailable"] * 30
+        issuer.paused.set()
+        assert await asyncio.gather(*good) == ["accepted"] * 30
+        await asyncio.gather(*flood)
+
+
+async def test_a_flooding_address_gets_rate_limited() -> None:
+    issuer = Introspecting()
+    _known(issuer)
+    issuer.paused = asyncio.Event()
+    async with provider(issuer, **GENERIC) as (idp, _):
+        flood = [
+            asyncio.create_task(outcome(idp, f"invalid-{i}", "198.51.100.7"))
+            for i in range(EACH + BOUNDS.waiting_each + 20)
+        ]
+        await settle()
+        assert issuer.in_flight == EACH
+        assert [use.result() for use in flood if use.done()] == ["limited"] * 20
+        issuer.paused.set()
+        await asyncio.gather(*flood)
+
+
+async def test_calls_for_signed_tokens_are_shared_among_users_in_all_clients() -> None:
+    issuer = vouching(sub=...)
+    issuer.paused = asyncio.Event()
+    async with provider(issuer) as (idp, _):
+        first = [asyncio.create_task(outcome(idp, issuer.token(sub="first", azp=f"client-{i}"))) for i in range(130)]
+        await settle()
+        assert issuer.in_flight == EACH
+        other = asyncio.create_task(outcome(idp, issuer.token(sub="other")))
+        await settle()
+        assert issuer.in_flight == EACH + 1
+        issuer.paused.set()
+        assert await other == "accepted"
+        await asyncio.gather(*first)
 
 
 @pytest.mark.requirement("introspection.concurrency")

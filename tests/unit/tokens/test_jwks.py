@@ -19,7 +19,7 @@ from mcp_idp.oauth.http import MAX_DOCUMENT_BYTES, FetchError, fetch_json
 from mcp_idp.principal import Principal
 from mcp_idp.testing.issuer import ISSUER, NOW, Issuer, public_jwk, rsa_key
 from mcp_idp.tokens.issuers import IssuerVerifier
-from mcp_idp.tokens.jwks import REFRESH_COOLDOWN_SECONDS, JwksCache, parse_jwks
+from mcp_idp.tokens.jwks import MAX_REFRESHES, REFRESH_COOLDOWN_SECONDS, JwksCache, parse_jwks
 from mcp_idp.util.token_cache import TokenCache
 from tests.support.app import FakeClock, running
 from tests.support.outcomes import outcome, settle
@@ -174,6 +174,30 @@ async def test_an_empty_key_set_does_not_replace_a_good_one() -> None:
         clock.forward(601)
         assert await outcome(idp, issuer.token(exp=NOW + 3000)) == "accepted"
         assert idp.keys.last_error is not None
+
+
+async def test_invalid_tokens_of_others_do_not_delay_the_first_token_of_a_new_key() -> None:
+    issuer = Issuer()
+    async with provider(issuer) as (idp, _):
+        assert await outcome(idp, issuer.token(kid="invalid"), "198.51.100.7") == "key_unknown"
+        issuer.keys = [*issuer.keys, public_jwk(rsa_key("two"), kid="two", alg="RS256", use="sig")]
+        first = issuer.token(key=rsa_key("two"), kid="two")
+        assert await outcome(idp, issuer.token(kid="more invalid"), "198.51.100.7") == "key_unknown"
+        assert await outcome(idp, first, "203.0.113.5") == "accepted"
+
+
+async def test_invalid_tokens_of_many_addresses_cause_a_bounded_number_of_fetches() -> None:
+    issuer = Issuer()
+    async with provider(issuer) as (idp, clock):
+        await idp.keys.refresh()
+        results = [await outcome(idp, issuer.token(kid=f"k{i}"), f"198.51.100.{i}") for i in range(100)]
+        assert issuer.key_fetches == 1 + MAX_REFRESHES
+        assert results == ["key_unknown"] * MAX_REFRESHES + ["unavailable"] * (100 - MAX_REFRESHES)
+        issuer.keys = [*issuer.keys, public_jwk(rsa_key("two"), kid="two", alg="RS256", use="sig")]
+        first = issuer.token(key=rsa_key("two"), kid="two")
+        assert await outcome(idp, first, "203.0.113.5") == "unavailable"
+        clock.forward(REFRESH_COOLDOWN_SECONDS)
+        assert await outcome(idp, first, "203.0.113.5") == "accepted"
 
 
 async def test_without_any_keys_yet_the_provider_is_asked_once_per_cool_down() -> None:

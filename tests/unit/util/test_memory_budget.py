@@ -144,7 +144,7 @@ class Slow:
 
 
 def auth_middleware(app: Any, total: int) -> AuthMiddleware:
-    async def verify(token: str) -> Principal:
+    async def verify(token: str, _requester: object) -> Principal:
         return user(token)
 
     chosen = Settings()

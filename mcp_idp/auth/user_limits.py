@@ -1,0 +1,210 @@
+"""Limits what a logged-in user may do, so that one login cannot slow the server down for others.
+
+A user is counted in each client (`user_client_key`), and once more over all clients with `CLIENTS` times the limit:
+clients register themselves, so a limit per client alone could be multiplied at will.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+from mcp_idp.auth.limits import WINDOW_SECONDS, ConcurrencyLimit, RequestLimit
+from mcp_idp.auth.stream_expiry import SUBSCRIPTIONS_LISTEN
+from mcp_idp.auth.user_usage import CLIENTS, UsageLimits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable, Mapping
+    from types import TracebackType
+
+    from mcp_idp.access.models import ToolLimit
+    from mcp_idp.auth.user_usage import Usage
+    from mcp_idp.config.rate_limits import RateLimitSettings
+    from mcp_idp.principal import Principal
+
+    Held = list[tuple[ConcurrencyLimit, Hashable]]
+
+_CALL = "tools/call"
+_IN_ALL = "-in-all-clients"
+_TOO_FAST = "You send more requests than one user may. Wait as long as Retry-After says."
+_TOO_MANY_TOKENS = "You use more new access tokens than one user may: use each until it expires."
+_TOOL_TOO_OFTEN = "You call this tool more often than one user may. Wait as long as Retry-After says."
+_TOOL_BUSY = "More of your calls of this tool are in progress than one user may have. Wait until one is answered."
+
+
+class UserRequestLimit:
+    """A limit of the requests of each user.
+
+    Args:
+        name: as in `RequestLimit`.
+        per_second: the requests per second of a user in one client; 0 switches the limit off.
+        description: the error text.
+        now: returns the time in seconds since the epoch.
+    """
+
+    def __init__(self, name: str, per_second: int, description: str, now: Callable[[], float]) -> None:
+        quota = per_second * WINDOW_SECONDS
+        self.in_client = RequestLimit(name, quota, description, now)
+        self.in_all = RequestLimit(name + _IN_ALL, quota * CLIENTS, description, now)
+
+    def take(self, usage: Usage) -> None:
+        """Counts one request of a user. One that is refused counts nowhere.
+
+        Raises:
+            RateLimited: the user has used up the limit.
+        """
+        wait = self.in_client.windows.hit(usage.key)
+        if wait:
+            raise self.in_client.error(wait)
+        wait = self.in_all.windows.hit(usage.in_all.key)
+        if wait:
+            self.in_client.windows.undo(usage.key)
+            raise self.in_all.error(wait)
+
+
+class ToolLimits:
+    """The limits of one tool, for each user over all clients.
+
+    Args:
+        name: the name of the tool.
+        limit: the limits.
+        now: returns the time in seconds since the epoch.
+    """
+
+    def __init__(self, name: str, limit: ToolLimit, now: Callable[[], float]) -> None:
+        quota = limit.calls_per_minute
+        self.rate = RequestLimit(f"tool-{name}", quota, _TOOL_TOO_OFTEN, now, seconds=60, label="tool")
+        self.calls = ConcurrencyLimit("tool-calls", limit.calls_in_progress, _TOOL_BUSY)
+
+    def take(self, usage: Usage, held: Held) -> None:
+        """Counts one call and adds to `held` what must be given back.
+
+        Raises:
+            RateLimited: the user has used up a limit.
+        """
+        user = usage.in_all.key
+        if self.calls.quota:
+            self.calls.take(user)
+            held.append((self.calls, user))
+        self.rate.take(user)
+
+
+class UserLimits:
+    """The limits of all users.
+
+    Args:
+        settings: the limits.
+        tools: the limits of single tools, by name.
+        now: returns the time in seconds since the epoch.
+
+    Attributes:
+        requests: of requests.
+        new_tokens: of tokens that were not verified before.
+        usage: of calls in progress and open streams.
+        tools: of single tools, by name.
+    """
+
+    def __init__(self, settings: RateLimitSettings, tools: Mapping[str, ToolLimit], now: Callable[[], float]) -> None:
+        self.requests = UserRequestLimit("user", settings.user_rate, _TOO_FAST, now)
+        self.new_tokens = UserRequestLimit("new-tokens", settings.new_tokens, _TOO_MANY_TOKENS, now)
+        self.usage = UsageLimits(settings.calls_per_user, settings.streams_per_user)
+        self.tools = {name: ToolLimits(name, limit, now) for name, limit in tools.items()}
+
+    def count_new_token(self, principal: Principal) -> None:
+        """Counts a token of a user that was not verified before.
+
+        Raises:
+            RateLimited: the user has used too many.
+        """
+        self.new_tokens.take(self.usage.of(principal))
+
+    @property
+    def request_limits(self) -> tuple[RequestLimit, ...]:
+        """All limits that count requests by time, which replicas may share."""
+        of_users = (self.requests, self.new_tokens)
+        limits = [limit for pair in of_users for limit in (pair.in_client, pair.in_all)]
+        return (*limits, *(tool.rate for tool in self.tools.values()))
+
+
+class RequestSlot:
+    """What one request holds of its user's limits until it is answered; a context manager.
+
+    Args:
+        limits: the limits of all users.
+    """
+
+    __slots__ = ("_held", "_is_stream", "_limits", "_usage")
+
+    def __init__(self, limits: UserLimits) -> None:
+        self._limits = limits
+        self._usage: Usage | None = None
+        self._is_stream = False
+        self._held: Held = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._end()
+        for limit, key in self._held:
+            limit.give_back(key)
+
+    def begin(self, principal: Principal, method: str) -> None:
+        """Counts a request whose token is verified.
+
+        Args:
+            principal: the caller.
+            method: the HTTP method; GET opens the stream of a session.
+
+        Raises:
+            RateLimited: the user has sent too many requests, or has too many in progress.
+        """
+        limits = self._limits
+        usage = limits.usage.of(principal)
+        limits.requests.take(usage)
+        if method == "GET":
+            limits.usage.begin_stream(usage)
+            self._is_stream = True
+        else:
+            limits.usage.begin_call(usage)
+        self._usage = usage
+
+    def begin_message(self, document: Mapping[str, Any], also: Iterable[tuple[str, str]] = ()) -> None:
+        """Counts what a message requests. Call it after `begin`, once the message is authorized.
+
+        Args:
+            document: the JSON-RPC message.
+            also: the other names of what it runs, each with its method.
+
+        Raises:
+            RateLimited: the user has too many streams, or calls a tool too often.
+        """
+        if self._usage is None:
+            return
+        if document.get("method") == SUBSCRIPTIONS_LISTEN:
+            self._limits.usage.begin_stream(self._usage)
+            self._limits.usage.end_call(self._usage)
+            self._is_stream = True
+        elif self._limits.tools:
+            for name in _tools(document, also):
+                if name in self._limits.tools:
+                    self._limits.tools[name].take(self._usage, self._held)
+
+    def _end(self) -> None:
+        if self._usage is None:
+            return
+        if self._is_stream:
+            self._limits.usage.end_stream(self._usage)
+        else:
+            self._limits.usage.end_call(self._usage)
+        self._usage = None
+
+
+def _tools(document: Mapping[str, Any], also: Iterable[tuple[str, str]]) -> set[str]:
+    """Returns the names of the tool that a message calls; empty if it calls none."""
+    if document.get("method") != _CALL:
+        return set()
+    params = document.get("params")
+    name = params.get("name") if isinstance(params, dict) else None
+    return {each for each in (name, *(name for method, name in also if method == _CALL)) if isinstance(each, str)}

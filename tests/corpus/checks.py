@@ -121,6 +121,7 @@ _JSON = {
     "duplicate_members": _if("util/strict_json.py", "len(document) != len(pairs)"),
     "no_constants": _text("util/strict_json.py", 'raise StrictJsonError(f"{name} is not JSON")', "return None"),
     "finite_numbers": _if("util/strict_json.py", "not isfinite(number)"),
+    "number_length": _text("util/strict_json.py", "MAX_NUMBER_CHARACTERS = 400", "MAX_NUMBER_CHARACTERS = 5_000_000"),
     "utf8_only": _text(
         "util/strict_json.py",
         'document.decode("utf-8")',

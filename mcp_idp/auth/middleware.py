@@ -19,10 +19,10 @@ from mcp_idp.http.body import MESSAGE_SCOPE_KEY, ClientDisconnect, parse_json_ob
 from mcp_idp.http.responses import Response
 from mcp_idp.http.transport_security import TransportSecurity, cors_headers, preflight_headers
 from mcp_idp.principal import Principal
-from mcp_idp.util.memory_budget import AUTHENTICATED_CALLBACK, MemoryBudget
+from mcp_idp.util.memory_budget import AUTHENTICATED_CALLBACK, MemoryBudget, owner_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Hashable, Iterable
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -110,7 +110,7 @@ class AuthMiddleware:
                     await Response(204, preflight_headers(origins[0]), b"").send(send)
                     return
             principal = await self._principal(authorization)
-            share.begin(principal, _let_in(scope))
+            share.begin(principal, _let_in(scope, principal))
             caller = self._authenticate_cached(principal)
             body = await read_body(receive, share)
             if scope["method"] == "POST":
@@ -174,15 +174,15 @@ class AuthMiddleware:
             require_scopes(caller.principal, required, self._access)
 
 
-def _let_in(scope: Scope) -> int:
-    """Reports to the HTTP server that the request is authenticated.
+def _let_in(scope: Scope, principal: Principal) -> int:
+    """Reports to the HTTP server that the request is authenticated, and as whom.
 
     Returns:
         The number of bytes of the request that the server has buffered; from now on they count for the user. 0 if the
         server does not support this extension.
     """
-    extension: dict[str, Callable[[], int]] | None = scope.get("extensions", {}).get(AUTHENTICATED_CALLBACK)
-    return extension["tell"]() if extension is not None else 0
+    extension: dict[str, Callable[[Hashable], int]] | None = scope.get("extensions", {}).get(AUTHENTICATED_CALLBACK)
+    return extension["tell"](owner_of(principal)) if extension is not None else 0
 
 
 def _origin_and_authorization(headers: Iterable[tuple[bytes, bytes]]) -> tuple[list[bytes], list[bytes]]:

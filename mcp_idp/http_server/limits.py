@@ -40,8 +40,10 @@ class HttpLimits:
         linger_seconds: seconds for which a connection is still read after its final response, so that the client can
             read that response.
         linger_bytes: bytes that are discarded during that time.
+        write_seconds: seconds within which a client must read what is buffered for it, or 64 KiB of it.
         connections: connections in total; fewer if the process may not open so many files.
         waiting_bytes: bytes received for requests whose token is not verified yet, over all connections.
+        unsent_bytes: bytes of responses that clients have not read, over all connections.
     """
 
     header_bytes: int = 32 * 1024
@@ -52,8 +54,10 @@ class HttpLimits:
     pipelined: int = 16
     linger_seconds: float = 2.0
     linger_bytes: int = 32 * 1024 * 1024
+    write_seconds: float = 30.0
     connections: int = 2048
     waiting_bytes: int = 16 * 1024 * 1024
+    unsent_bytes: int = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ from mcp_idp.util.memory_budget import AUTHENTICATED_CALLBACK, REQUEST_BYTES
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Hashable
 
 
 log = structlog.get_logger(__name__)
@@ -65,6 +66,7 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
     Attributes:
         beside: all connections of the server, which share some limits.
         waiting: bytes received for requests that are not authenticated yet.
+        unsent: bytes of responses that the client has not read, as of the last measurement.
     """
 
     beside: Connections
@@ -72,6 +74,7 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.waiting = 0
+        self.unsent = 0
         self._lines = 0  # header fields of the current head that `waiting` includes
         self._owed = 0  # bytes that `waiting` does not include yet
         self._let_in = False  # whether the newest request is authenticated
@@ -91,12 +94,23 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
         super().connection_made(transport)
         self._start_deadline()
         self.beside.add(self)
+        self.beside.keep_measuring(self.loop)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Removes the connection from the shared limits."""
         self.beside.remove(self)
         super().connection_lost(exc)
         self.scope = {}  # type: ignore[typeddict-item] # breaks a reference cycle: its extension refers to this object
+
+    def pause_writing(self) -> None:
+        """Counts what is buffered for the client."""
+        super().pause_writing()
+        self.beside.update_unsent(self)
+
+    def resume_writing(self) -> None:
+        """Counts it no more: the buffer has drained."""
+        super().resume_writing()
+        self.beside.update_unsent(self)
 
     def data_received(self, data: bytes) -> None:
         """Feeds the parser in pieces no larger than what is still allowed, so that no limit is exceeded by much."""
@@ -195,13 +209,17 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
         super().on_message_begin()
         self.scope["extensions"] = {AUTHENTICATED_CALLBACK: {"tell": self.let_in}}
 
-    def let_in(self) -> int:
+    def let_in(self, user: Hashable) -> int:
         """Records that the token of the request in progress is verified.
+
+        Args:
+            user: the user of the token.
 
         Returns:
             The connection's waiting bytes until now; from here on they are charged to the user.
         """
-        self.beside.mark_authenticated(self)
+        self.beside.mark_authenticated(self, user)
+        self._authenticated_running = True
         waiting = self.waiting
         if not self.pipeline and self._state != _HEAD:
             self._let_in = True
@@ -292,5 +310,5 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
 
 def protocol_with_limits(limits: HttpLimits) -> type[LimitedHttpProtocol]:
     """Returns the protocol class of one server, for `uvicorn.Config(http=...)`; its connections share `Connections`."""
-    beside = Connections(limits.connections, limits.waiting_bytes)
+    beside = Connections(limits.connections, limits.waiting_bytes, limits.unsent_bytes)
     return type("LimitedHttpProtocol", (LimitedHttpProtocol,), {"limits": limits, "beside": beside})

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from mcp_idp.principal import Principal
 
 AUTHENTICATED_CALLBACK = "mcp_server.let_in"
-"""The ASGI scope extension of our HTTP server. The auth middleware calls its `tell` once the token is verified; it
-returns the bytes of the request that the server has buffered."""
+"""The ASGI scope extension of our HTTP server. The auth middleware calls its `tell` with the user once the token is
+verified; it returns the bytes of the request that the server has buffered."""
 MAX_TOTAL_BYTES = 76 * 1024 * 1024
 # Per request, whatever its size: its task and, if any, its response stream. 65 kB were measured where a tool reports
 # progress.
@@ -40,6 +40,12 @@ _RESERVED_BYTES = 6 * 1024 * 1024
 _A_FEW_BYTES = 8 * REQUEST_BYTES
 # A user who holds more may hold this many times the free bytes.
 _TIMES_THE_FREE = 16
+
+
+def owner_of(principal: Principal) -> Hashable:
+    """Returns the user to whom what a request holds is charged; the client if the token has no subject."""
+    is_client = principal.subject is None
+    return principal.issuer, is_client, principal.client if is_client else principal.subject
 
 
 class MemoryBudget:
@@ -101,13 +107,17 @@ class MemoryBudget:
 
 
 class MemoryShare:
-    """The bytes that one request holds; a context manager that releases them at its end."""
+    """The bytes that one request holds; a context manager that releases them at its end.
 
-    __slots__ = ("_budget", "_owner", "_size")
+    Attributes:
+        owner: the user to whom they are charged; None before `begin`.
+    """
+
+    __slots__ = ("_budget", "_size", "owner")
 
     def __init__(self, budget: MemoryBudget) -> None:
         self._budget = budget
-        self._owner: Hashable = None
+        self.owner: Hashable = None
         self._size = 0
 
     def __enter__(self) -> Self:
@@ -117,13 +127,11 @@ class MemoryShare:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._size:
-            self._budget.give_back(self._owner, self._size)
+            self._budget.give_back(self.owner, self._size)
             self._size = 0
 
     def begin(self, principal: Principal, arrived: int) -> None:
         """Sets the owner and charges the bytes that every request holds, plus those that are buffered.
-
-        The owner is the user or, if the token has no subject, the client.
 
         Args:
             principal: the caller.
@@ -132,8 +140,7 @@ class MemoryShare:
         Raises:
             TooManyRequests, ServerFull: see `take`.
         """
-        kind = principal.subject is None
-        self._owner = (principal.issuer, kind, principal.client if kind else principal.subject)
+        self.owner = owner_of(principal)
         self.take(REQUEST_BYTES + arrived)
 
     def take(self, size: int) -> None:
@@ -143,5 +150,5 @@ class MemoryShare:
             TooManyRequests: the owner's other requests hold too much.
             ServerFull: all requests together hold too much.
         """
-        self._budget.take(self._owner, size, self._size)
+        self._budget.take(self.owner, size, self._size)
         self._size += size

@@ -32,14 +32,22 @@ REQUIREMENTS = (
     Requirement(
         "wire.connections",
         "ours; RFC 9110 section 15.6.4",
-        "Connections are bounded all together: over the bound the oldest goes that never had a verified token, then an "
-        "idle one; it is told 503 with Retry-After.",
+        "Connections are bounded all together: over the bound those go whose address had no verified token in the last "
+        "minute, but for an eighth that is theirs; then an idle one of the user who has most. It is told 503 with "
+        "Retry-After.",
     ),
     Requirement(
         "wire.waiting",
         "ours; RFC 9110 section 15.6.4",
-        "What arrived of requests whose token is not verified is bounded all together: over the bound the connection "
-        "goes that holds most.",
+        "What arrived of requests whose token is not verified is bounded all together: over the bound the user or "
+        "address that holds most loses the connection that holds most, but never a response in progress to an "
+        "authenticated request.",
+    ),
+    Requirement(
+        "wire.unread",
+        "ours; RFC 5482",
+        "A client that does not read is cut off within 30 s; what clients have not read is bounded all together, in "
+        "the process and in the kernel.",
     ),
     Requirement(
         "wire.memory",

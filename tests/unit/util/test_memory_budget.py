@@ -234,10 +234,10 @@ async def test_a_body_that_never_ends_holds_what_has_come_until_its_client_leave
 
 
 async def test_what_waited_in_the_connection_is_the_persons_from_then_on() -> None:
-    told: list[int] = []
+    told: list[Any] = []
 
-    def let_in() -> int:
-        told.append(1)
+    def let_in(user: Any) -> int:
+        told.append(user)
         return 50 * REQUEST_BYTES
 
     behind = gate(None, 20 * REQUEST_BYTES)
@@ -258,4 +258,4 @@ async def test_what_waited_in_the_connection_is_the_persons_from_then_on() -> No
         "extensions": {AUTHENTICATED_CALLBACK: {"tell": let_in}},
     }
     await behind(scope, receive, send)
-    assert (sent[0]["status"], told) == (503, [1])
+    assert (sent[0]["status"], told) == (503, [("i", False, "a")])

@@ -42,6 +42,8 @@ from mcp_idp.observability.audit import open_audit_log
 from mcp_idp.principal import Principal
 from mcp_idp.tokens.issuers import TokenVerifierRegistry
 from mcp_idp.util.clock import Clock
+from mcp_idp.util.memory_budget import MemoryBudget
+from mcp_idp.util.memory_plan import TOKEN_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -96,8 +98,10 @@ def protect(  # noqa: PLR0913 - the optional ones are keyword-only
     audit = open_audit_log(settings.audit_log, clock)
     exchange = TokenExchange(settings, access.upstreams, clock, client, audit) if access.upstreams and trusted else None
     transport_security = TransportSecurity(settings)
+    plan = settings.memory_plan
+    budget, sessions = MemoryBudget(plan.requests), SessionLimiter(app, max_bytes=plan.sessions)
     middleware = AuthMiddleware(
-        SessionLimiter(app),
+        sessions,
         verify=trusted.verify if trusted else _anonymous_dev_principal(access),
         access=access,
         scope_requirements=scope_requirements or _scope_requirements_from_file(access),
@@ -106,10 +110,20 @@ def protect(  # noqa: PLR0913 - the optional ones are keyword-only
             ChallengeBuilder(metadata_url(settings), access.login_scopes, access.scope_prefix), audit
         ),
         remaining_lifetime=lambda principal: principal.expires_at + settings.clock_leeway - clock.now(),
+        budget=budget,
+        max_callers=plan.tokens // TOKEN_BYTES,
         exchange=exchange,
     )
+
+    def usage() -> dict[str, int]:
+        return {
+            "requests": 100 * budget.used // budget.total,
+            "sessions": 100 * sessions.used // sessions.max_bytes,
+            "verified_tokens": 100 * trusted.cached_bytes // plan.own_tokens if trusted else 0,
+        }
+
     legacy = legacy_routes(settings, metadata_url(settings), clock, client)
-    paths = {**legacy, **_routes(settings, access, trusted, middleware)}
+    paths = {**legacy, **_routes(settings, access, trusted, middleware, usage)}
     closers = [part.close for part in (trusted, exchange) if part is not None]
     lifespan = _lifespan(app, trusted, closers, None if http else client)
     return Router(paths, transport_security, settings.public_url, lifespan)
@@ -156,12 +170,16 @@ def _lifespan(
 
 
 def _routes(
-    settings: Settings, access: AccessPolicy, trusted: TokenVerifierRegistry | None, middleware: AuthMiddleware
+    settings: Settings,
+    access: AccessPolicy,
+    trusted: TokenVerifierRegistry | None,
+    middleware: AuthMiddleware,
+    usage: Callable[[], dict[str, int]],
 ) -> Mapping[str, ASGIApp]:
     paths: dict[str, ASGIApp] = {
         "/": render_landing_page(settings, access),
         "/livez": LIVE,
-        "/readyz": readiness_endpoint(trusted.primary.keys if trusted else None),
+        "/readyz": readiness_endpoint(trusted.primary.keys if trusted else None, usage),
         settings.public_path: middleware,
     }
     if not settings.disable_auth:

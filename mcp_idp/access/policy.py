@@ -30,6 +30,7 @@ from mcp_idp.access.models import (
     ScopeName,
     ServiceClient,
     StrictModel,
+    TimeoutSeconds,
 )
 from mcp_idp.util import strict_yaml
 
@@ -158,6 +159,8 @@ class AccessPolicy(StrictModel):
         introspect_for: tokens with one of these scopes are introspected (RFC 7662) in token mode `jwt` too.
         tools: the scopes that a call requires, by tool, in addition to those in its `@tool` decorator; see
             `lists_tools`.
+        tool_timeouts: the seconds after which a call is cancelled, by tool, in place of its `@tool` decorator's and of
+            TOOL_TIMEOUT; 0 for no limit.
         groups: the roles that each group of the provider grants. If empty, a group grants the role of the same name.
         issuers: rules for the tokens of each issuer, by issuer URL.
         claims: token claims that tools may read, besides the fields of every principal.
@@ -179,6 +182,7 @@ class AccessPolicy(StrictModel):
     scope_prefix: ScopeName | Literal[""] = ""
     introspect_for: tuple[ScopeName, ...] = ()
     tools: dict[str, tuple[ScopeName, ...]] = Field(default_factory=dict)
+    tool_timeouts: dict[str, TimeoutSeconds] = Field(default_factory=dict)
     groups: dict[str, tuple[RoleName, ...]] = Field(default_factory=dict)
     issuers: dict[HttpUrlStr, IssuerOverrides] = Field(default_factory=dict)
     claims: tuple[ClaimName, ...] = Field(default=(), max_length=20)

@@ -7,19 +7,35 @@ only, each with its caller.
 
 from __future__ import annotations
 
+import asyncio
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+
+import structlog
 
 from mcp_idp.auth.bearer import parse_bearer_token
 from mcp_idp.auth.context import AuthenticatedCaller, request_context
 from mcp_idp.auth.scopes import require_scopes
 from mcp_idp.auth.stream_expiry import SUBSCRIPTIONS_LISTEN, end_stream_after
-from mcp_idp.errors import AuthError, InvalidToken, OriginNotAllowed
-from mcp_idp.http.body import MESSAGE_SCOPE_KEY, ClientDisconnect, parse_json_object, read_body, replay
+from mcp_idp.errors import AuthError, InvalidToken, OriginNotAllowed, TooManyRequests
+from mcp_idp.http.body import (
+    MESSAGE_SCOPE_KEY,
+    ClientDisconnect,
+    count_memory,
+    parse_json_object,
+    read_body,
+    replay,
+)
 from mcp_idp.http.responses import Response
 from mcp_idp.http.transport_security import TransportSecurity, cors_headers, preflight_headers
 from mcp_idp.principal import Principal
-from mcp_idp.util.memory_budget import AUTHENTICATED_CALLBACK, MemoryBudget, owner_of
+from mcp_idp.util.memory_budget import (
+    AUTHENTICATED_CALLBACK,
+    MEMORY_SHARE_SCOPE_KEY,
+    REQUEST_BYTES,
+    MemoryBudget,
+    owner_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Iterable
@@ -36,7 +52,7 @@ if TYPE_CHECKING:
 
     Verify = Callable[[str], Awaitable[Principal]]
 
-_REMEMBERED_PRINCIPALS = 10_000  # the number of tokens that the verifiers cache
+log = structlog.get_logger(__name__)
 _VARY: Headers = ((b"vary", b"Origin"),)
 
 
@@ -55,6 +71,7 @@ class AuthMiddleware:
             end by themselves are ended then.
         exchange: exchanges tokens for downstream APIs on behalf of tools; None if tools may not do so.
         budget: bounds the memory that authenticated requests hold.
+        max_callers: how many tokens the verifiers cache; their callers are cached too.
     """
 
     def __init__(  # noqa: PLR0913 - each by name
@@ -67,8 +84,9 @@ class AuthMiddleware:
         transport_security: TransportSecurity,
         decisions: DecisionRecorder,
         remaining_lifetime: Callable[[Principal], float],
+        budget: MemoryBudget,
+        max_callers: int,
         exchange: TokenExchange | None = None,
-        budget: MemoryBudget | None = None,
     ) -> None:
         self._app = app
         self._verify = verify
@@ -79,9 +97,9 @@ class AuthMiddleware:
         self._decisions = decisions
         self._remaining_lifetime = remaining_lifetime
         self._exchange = exchange
-        self._budget = budget or MemoryBudget()
+        self._budget = budget
         # The verifiers return the same cached principal for the same token, so each is authorized and logged once.
-        self._authenticate_cached = lru_cache(maxsize=_REMEMBERED_PRINCIPALS)(self._authorize_base_scope)
+        self._authenticate_cached = lru_cache(maxsize=max_callers)(self._authorize_base_scope)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one HTTP request."""
@@ -90,14 +108,23 @@ class AuthMiddleware:
             # Fast path: an unauthenticated request gets the prebuilt 401.
             await self._decisions.send_challenge(send, _VARY)
             return
+        sent = _SentResponse(send)
         with self._budget.share() as share:
-            await self._serve(scope, receive, send, origins, authorization, share)
+            task = asyncio.current_task()
+            assert task is not None  # noqa: S101 - a coroutine runs in a task
+            try:
+                with share.cancellable(task.cancel):
+                    await self._serve(scope, receive, sent, origins, authorization, share)
+            except asyncio.CancelledError:
+                if not share.is_cancelled or task.uncancel():
+                    raise  # cancelled by somebody else
+                await self._end_cancelled(sent, self._cors(origins) if origins else _VARY)
 
     async def _serve(  # noqa: PLR0913, PLR0917 - the parsed parts of one request
         self,
         scope: Scope,
         receive: Receive,
-        send: Send,
+        send: _SentResponse,
         origins: list[bytes],
         authorization: list[bytes],
         share: MemoryShare,
@@ -109,12 +136,14 @@ class AuthMiddleware:
                 if _is_preflight(scope):
                     await Response(204, preflight_headers(origins[0]), b"").send(send)
                     return
-            principal = await self._principal(authorization)
-            share.begin(principal, _let_in(scope, principal))
+            principal = send.principal = await self._principal(authorization)
+            share.begin(principal)
+            await share.reserve(REQUEST_BYTES + _let_in(scope, principal))
             caller = self._authenticate_cached(principal)
             body = await read_body(receive, share)
             if scope["method"] == "POST":
-                document = parse_json_object(body, share)
+                await share.reserve(count_memory(body))
+                document = parse_json_object(body)
                 self._authorize_message(caller, document)
             # Only a POST carries a message. The body of any other method was not validated, so it is not forwarded.
             receive = replay(body if document is not None else b"", receive)
@@ -132,6 +161,7 @@ class AuthMiddleware:
                 **scope,
                 "user": caller,
                 MESSAGE_SCOPE_KEY: document,
+                MEMORY_SHARE_SCOPE_KEY: share,
                 "headers": _strip_authorization(scope["headers"]),
             }
             await self._call_app(inside, receive, _with_headers(send, extra), document)
@@ -148,6 +178,14 @@ class AuthMiddleware:
             await end_stream_after(left, lambda noted: self._app(scope, receive, noted), send)
         except InvalidToken as error:
             await self._decisions.reject(error, send, (), principal=principal, message=document)
+
+    async def _end_cancelled(self, sent: _SentResponse, extra: Headers) -> None:
+        """Ends the response to a request that was cancelled because its user holds too much memory."""
+        if not sent.is_started:
+            await self._decisions.reject(TooManyRequests(), sent, extra, principal=sent.principal)
+        elif not sent.is_complete:
+            log.warning("response_cut_off", code=TooManyRequests.code)
+            await sent({"type": "http.response.body", "body": b"", "more_body": False})
 
     def _cors(self, origins: list[bytes]) -> Headers:
         if len(origins) != 1 or not self._transport_security.is_allowed_origin(origins[0]):
@@ -172,6 +210,30 @@ class AuthMiddleware:
         required = self._scope_requirements.for_message(document)
         if not caller.effective_scopes.issuperset(required):
             require_scopes(caller.principal, required, self._access)
+
+
+class _SentResponse:
+    """The `send` of a request, which notes how much of the response is sent.
+
+    Attributes:
+        is_started: whether the response has begun.
+        is_complete: whether it has ended.
+        principal: the caller, once the token is verified.
+    """
+
+    __slots__ = ("_send", "is_complete", "is_started", "principal")
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.is_started = False
+        self.is_complete = False
+        self.principal: Principal | None = None
+
+    async def __call__(self, message: Message) -> None:
+        """Sends an ASGI message."""
+        self.is_started = True
+        await self._send(message)
+        self.is_complete = message["type"] == "http.response.body" and not message.get("more_body", False)
 
 
 def _let_in(scope: Scope, principal: Principal) -> int:

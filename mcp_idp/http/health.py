@@ -1,18 +1,20 @@
-"""Liveness and readiness endpoints: whether the process runs, and whether it can verify tokens."""
+"""Liveness and readiness endpoints: whether the process runs, whether it can verify tokens, and how full it is."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from mcp_idp.http.responses import Response
+from mcp_idp.util.memory_budget import AUTHENTICATED_CALLBACK
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from mcp_idp.tokens.jwks import JwksCache
 
 LIVE = Response.json(200, {"status": "live"})
-READY = Response.json(200, {"status": "ready"})
 NOT_READY = Response.json(
     503,
     {
@@ -24,15 +26,22 @@ NOT_READY = Response.json(
 )
 
 
-def readiness_endpoint(keys: JwksCache | None) -> ASGIApp:
+def readiness_endpoint(keys: JwksCache | None, usage: Callable[[], dict[str, int]]) -> ASGIApp:
     """Returns the readiness endpoint: 200 while the cached keys are usable, also during a provider outage, else 503.
+
+    The response says, for each part of the memory plan, how many percent of it are used.
 
     Args:
         keys: the keys of the primary issuer; None if there are no keys to wait for, then always 200.
+        usage: returns the percentages by part. Our HTTP server adds those of connections.
     """
 
     async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
-        response = READY if keys is None or keys.usable else NOT_READY
-        await response(scope, receive, send)
+        if keys is not None and not keys.usable:
+            await NOT_READY(scope, receive, send)
+            return
+        server = scope.get("extensions", {}).get(AUTHENTICATED_CALLBACK)
+        percent = {**usage(), **(server["usage"]() if server is not None else {})}
+        await Response.json(200, {"status": "ready", "memory_percent": percent})(scope, receive, send)
 
     return endpoint

@@ -111,6 +111,14 @@ class Connections:
     def __len__(self) -> int:
         return len(self._holder_of)
 
+    def usage(self) -> dict[str, int]:
+        """Returns how many percent of each limit are used."""
+        return {
+            "connections": 100 * len(self) // self.most,
+            "unauthenticated_requests": 100 * self.waiting // self.most_waiting,
+            "unread_responses": 100 * self.unsent // self.most_unsent,
+        }
+
     def add(self, connection: TrackedConnection) -> None:
         """Adds a connection; closes another one, or this one, if there are too many."""
         self._move(connection, ("address", address_group(connection.host)), is_user=False)

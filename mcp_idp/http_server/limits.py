@@ -17,10 +17,14 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from mcp_idp.util.memory_plan import DEFAULT_MAX_MEMORY, MemoryPlan
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     Fields = list[tuple[bytes, bytes]]
+
+_PLAN = MemoryPlan.for_total(DEFAULT_MAX_MEMORY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +59,14 @@ class HttpLimits:
     linger_seconds: float = 2.0
     linger_bytes: int = 32 * 1024 * 1024
     write_seconds: float = 30.0
-    connections: int = 2048
-    waiting_bytes: int = 16 * 1024 * 1024
-    unsent_bytes: int = 16 * 1024 * 1024
+    connections: int = _PLAN.connections
+    waiting_bytes: int = _PLAN.waiting
+    unsent_bytes: int = _PLAN.unsent
+
+    @classmethod
+    def for_memory(cls, plan: MemoryPlan) -> HttpLimits:
+        """Returns the limits of a process that may hold so much memory."""
+        return cls(connections=plan.connections, waiting_bytes=plan.waiting, unsent_bytes=plan.unsent)
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,7 +207,7 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
             self._state = _HEAD
             self._state_changes += 1
         super().on_message_begin()
-        self.scope["extensions"] = {AUTHENTICATED_CALLBACK: {"tell": self.let_in}}
+        self.scope["extensions"] = {AUTHENTICATED_CALLBACK: {"tell": self.let_in, "usage": self.beside.usage}}
 
     def let_in(self, user: Hashable) -> int:
         """Records that the token of the request in progress is verified.

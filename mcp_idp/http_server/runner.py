@@ -59,14 +59,14 @@ def serve(
     Args:
         app: an ASGI application that supports lifespan.
         settings: the address to listen on, and the trusted proxies.
-        limits: the HTTP limits; `HttpLimits()` by default.
+        limits: the HTTP limits; by default those that follow from `settings.max_memory`.
         ready: called once with the URL of the server, when it accepts requests.
 
     Returns:
         The exit status: 0 after a signal, 1 after a second signal or if the application did not shut down in time, 2 if
         the address is unavailable (one line on standard error says what to change), 3 if the application did not start.
     """
-    limits = limits or HttpLimits()
+    limits = limits or HttpLimits.for_memory(settings.memory_plan)
     try:
         sockets = bind_sockets(settings.host, settings.port, limits)
     except SettingsError as error:

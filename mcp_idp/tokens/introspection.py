@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from mcp_idp.errors import InvalidToken, ProviderUnavailable, TokenErrorReason
 from mcp_idp.tokens.claims import ClaimsPolicy, validate_claims
 from mcp_idp.util.concurrency import Bulkhead, SingleFlight
-from mcp_idp.util.token_cache import MAX_ENTRIES, TokenCache
+from mcp_idp.util.token_cache import MAX_BYTES, TokenCache
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -135,6 +135,7 @@ class LocalPrecheck:
         return None
 
 
+_REJECTED_SHARE = 4
 _NO_KEYS = 0  # cached results do not depend on a key generation: signatures are verified before each lookup
 
 Value = TypeVar("Value")
@@ -149,14 +150,14 @@ class IntrospectionLimits:
         waiting: maximum calls that wait to be sent, for JWTs and for opaque tokens each.
         timeout: seconds for a call, including the wait.
         max_rejection_age: seconds that a rejection is cached; an active result is cached for `MAX_RESULT_AGE`.
-        entries: maximum entries in the cache of active tokens, and in that of rejected ones.
+        cache_bytes: what the caches hold, of active tokens and of rejected ones together.
     """
 
     in_flight: int = 10
     waiting: int = 100
     timeout: float = 5.0
     max_rejection_age: float = 5.0
-    entries: int = MAX_ENTRIES
+    cache_bytes: int = MAX_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +192,12 @@ class IntrospectionVerifier:
         self._clock = clock
         self._precheck = precheck
         self._bounds = bounds = bounds or IntrospectionLimits()
-        self._active: TokenCache[_CachedResult[Principal]] = TokenCache(bounds.entries)
-        self._rejections: TokenCache[_CachedResult[TokenErrorReason]] = TokenCache(bounds.entries)
+        self._active: TokenCache[_CachedResult[Principal]] = TokenCache(
+            max_bytes=bounds.cache_bytes - bounds.cache_bytes // _REJECTED_SHARE
+        )
+        self._rejections: TokenCache[_CachedResult[TokenErrorReason]] = TokenCache(
+            max_bytes=bounds.cache_bytes // _REJECTED_SHARE
+        )
         self._flights: SingleFlight[Outcome] = SingleFlight("introspect a token")
         self._jwt_slots, self._opaque_slots = (
             Bulkhead(bounds.in_flight, bounds.waiting, "introspection: too many tokens wait for an answer")
@@ -216,6 +221,11 @@ class IntrospectionVerifier:
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
+
+    @property
+    def cached_bytes(self) -> int:
+        """What the caches hold."""
+        return self._active.used + self._rejections.used
 
     async def close(self) -> None:
         """Cancels the calls in progress, if any."""

@@ -7,6 +7,7 @@ import sys
 from mcp_idp.config.settings import Settings
 from mcp_idp.http_server.runner import serve
 from mcp_idp.observability.logging import configure_logging
+from mcp_idp.util.memory_plan import DEFAULT_MAX_MEMORY
 from mcp_server.app import create_app
 from tests.support.app import FakeClock
 from tests.support.fake_issuer import Issuer
@@ -19,8 +20,9 @@ def main() -> int:
     configure_logging("json", "error")
     for subject in ("4f0c", "7b1d"):
         say(issuer.token(sub=subject))
-    app = create_app(Settings(port=0), clock=FakeClock(at=issuer.now).clock, http=issuer.http())
-    return serve(app, Settings(port=0), ready=say)
+    settings = Settings(port=0, max_memory=DEFAULT_MAX_MEMORY)
+    app = create_app(settings, clock=FakeClock(at=issuer.now).clock, http=issuer.http())
+    return serve(app, settings, ready=say)
 
 
 if __name__ == "__main__":

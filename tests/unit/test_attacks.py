@@ -31,6 +31,7 @@ from mcp_idp.principal import Principal
 from mcp_idp.providers import profile_for
 from mcp_idp.tokens.claims import ClaimsPolicy, validate_claims
 from mcp_idp.tokens.jwks import REFRESH_COOLDOWN_SECONDS, JwksCache
+from mcp_idp.util.memory_budget import MemoryBudget
 from mcp_server.app import create_app
 from tests.support.app import BOTH, MODERN, FakeClock, Running, lifespan, running
 from tests.support.challenges import challenge
@@ -150,6 +151,8 @@ async def test_what_goes_wrong_inside_the_verification_admits_nobody(error: Base
         transport_security=TransportSecurity(chosen),
         decisions=DecisionRecorder(challenger),
         remaining_lifetime=lambda _principal: 1.0,
+        budget=MemoryBudget(1 << 20),
+        max_callers=10,
     )
     stream = _Stream(middleware, "POST", {"authorization": f"Bearer {Issuer().token()}"}, b"{}")
     with pytest.raises(type(error)):

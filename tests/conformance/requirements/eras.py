@@ -25,7 +25,12 @@ REQUIREMENTS = (
     Requirement(
         "eras.apart", "ours", "1,000 interleaved calls of two people in both kinds of revision: nothing crosses over."
     ),
-    Requirement("sessions.bound", "ours", "Who opens too many sessions loses the one used least recently."),
+    Requirement(
+        "sessions.bound",
+        "ours",
+        "Who opens too many sessions loses the one used least recently; where those of all hold too much memory, the "
+        "one who holds most does.",
+    ),
     Requirement(
         "legacy.mirror",
         "MCP 2025-03-26 authorization; RFC 8414",

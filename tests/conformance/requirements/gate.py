@@ -57,7 +57,20 @@ REQUIREMENTS = (
         "gate.person_bound",
         "RFC 6585 section 4; RFC 9110 section 15.6.4",
         "What a person's unanswered requests hold in memory is bounded: 429 with Retry-After, without a challenge; "
-        "where all together hold too much, 503. Something is kept for people who hold little.",
+        "where all together hold too much, 503. Who holds most loses the newest requests to people who need less than "
+        "half of that, and something is kept for people who hold little.",
+    ),
+    Requirement(
+        "gate.running_calls",
+        "ours; MCP 2025-11-25 transports, Sending Messages to the Server",
+        "A call is counted until it ends, though its client has left; TOOL_TIMEOUT, `@tool(timeout=)` and the access "
+        "file's `tool_timeouts` end it with a JSON-RPC error.",
+    ),
+    Requirement(
+        "gate.memory_plan",
+        "ours; Linux cgroups(7)",
+        "Every bound on memory follows from MAX_MEMORY, by default the container's limit, and their sum fits it. "
+        "/readyz says how full each part is.",
     ),
     Requirement("gate.same_bytes", "ours", "The application receives the very bytes that were judged."),
     Requirement("gate.no_token_in_log", "RS-24", "No log line holds a token, whatever is sent."),

@@ -397,11 +397,10 @@ async def test_every_form_of_answer_sees_the_state_of_one_lifespan(caplog: pytes
     caller = AuthenticatedCaller(principal, effective_scopes=frozenset())
 
     async def admitted(scope: Scope, receive: Receive, send: Send) -> None:
-        share = MemoryBudget().share()
-        body = await read_body(receive, share)
+        body = await read_body(receive, MemoryBudget(1 << 20).share())
         with request_context(caller):
             await endpoint(
-                {**scope, "user": caller, MESSAGE_SCOPE_KEY: parse_json_object(body, share)},
+                {**scope, "user": caller, MESSAGE_SCOPE_KEY: parse_json_object(body)},
                 replay(body, receive),
                 send,
             )

@@ -17,6 +17,7 @@ from mcp_idp.oauth.http import MAX_DOCUMENT_BYTES, FetchError, fetch_json
 from mcp_idp.principal import Principal
 from mcp_idp.tokens.issuers import IssuerVerifier
 from mcp_idp.tokens.jwks import REFRESH_COOLDOWN_SECONDS, parse_jwks
+from mcp_idp.util.memory_plan import TOKEN_BYTES
 from mcp_idp.util.token_cache import TokenCache
 from tests.support.app import FakeClock
 from tests.support.fake_issuer import ISSUER, NOW, Issuer, public_jwk, rsa_key
@@ -250,16 +251,19 @@ async def test_a_second_use_is_remembered_and_ends_with_the_token() -> None:
 
 
 @pytest.mark.requirement("jwt.cache")
-def test_the_memory_is_bounded_by_entries_and_by_bytes() -> None:
-    cache: TokenCache[Principal] = TokenCache(max_entries=10, max_bytes=1000)
+def test_the_memory_is_bounded_by_bytes_of_which_every_entry_has_some() -> None:
+    cache: TokenCache[Principal] = TokenCache(max_bytes=10 * TOKEN_BYTES + 200)
     for i in range(100):
         cache.put(f"token-{i}", 1, PRINCIPAL)
-    assert len(cache) == 10
+    assert (len(cache), cache.used) == (10, 10 * (TOKEN_BYTES + 8))
     assert cache.get("token-99", 1, NOW) is PRINCIPAL
     assert cache.get("token-0", 1, NOW) is None
     for i in range(100):
-        cache.put(f"{i}".zfill(200), 1, PRINCIPAL)
+        cache.put(f"{i}".zfill(TOKEN_BYTES), 1, PRINCIPAL)
     assert len(cache) == 5
+    for i in range(100):
+        cache.put(f"token-{i}", 1, PRINCIPAL, size=0)
+    assert len(cache) == 10
 
 
 @pytest.mark.requirement("jwt.cache")

@@ -15,11 +15,12 @@ from mcp_idp.auth.decisions import DecisionRecorder
 from mcp_idp.auth.middleware import AuthMiddleware
 from mcp_idp.auth.scopes import ScopeRequirements
 from mcp_idp.config.settings import Settings
-from mcp_idp.errors import AuthError, ServerFull, TooManyRequests
-from mcp_idp.http.body import MAX_BODY_BYTES, parse_json_object
+from mcp_idp.errors import AuthError, BodyTooLarge, ServerFull, TooManyRequests
+from mcp_idp.http.body import MAX_BODY_BYTES, count_memory
 from mcp_idp.http.transport_security import TransportSecurity
 from mcp_idp.principal import Principal
 from mcp_idp.util.memory_budget import AUTHENTICATED_CALLBACK, BYTE_COST, REQUEST_BYTES, MemoryBudget, MemoryShare
+from mcp_idp.util.memory_plan import DEFAULT_MAX_MEMORY, MemoryPlan
 from mcp_idp.util.strict_json import MAX_VALUES
 from tests.corpus.model import Request, bearer, call
 from tests.corpus.targets import Answer, ask
@@ -37,13 +38,14 @@ def person(subject: str | None, client: str = "c", issuer: str = "i") -> Princip
 class Holder:
     """A budget, and people who hold of it until the end."""
 
-    def __init__(self, total: int, kept: int = 0) -> None:
-        self._budget = MemoryBudget(total * REQUEST_BYTES, kept * REQUEST_BYTES)
+    def __init__(self, total: int, kept: int = 0, wait_seconds: float = 10.0) -> None:
+        self.budget = MemoryBudget(total * REQUEST_BYTES, kept * REQUEST_BYTES, wait_seconds)
         self.stack = ExitStack()
 
-    def request(self, of: Principal) -> MemoryShare:
-        share = self.stack.enter_context(self._budget.share())
-        share.begin(of, 0)
+    def request(self, of: Principal, size: int = 1) -> MemoryShare:
+        share = self.stack.enter_context(self.budget.share())
+        share.begin(of)
+        share.take(size * REQUEST_BYTES)
         return share
 
     def fill(self, of: Principal) -> int:
@@ -55,42 +57,118 @@ class Holder:
                 return number
         raise AssertionError("there is no bound")
 
+    def ending(self, of: Principal, size: int = 1) -> MemoryShare:
+        """A request that ends soon after it is cancelled."""
+        share, end, loop = self.budget.share(), ExitStack(), asyncio.get_running_loop()
+        share.begin(of)
+        end.enter_context(share)
+        end.enter_context(share.cancellable(lambda: loop.call_soon(loop.call_soon, end.close)))
+        share.take(size * REQUEST_BYTES)
+        return share
 
-def test_one_person_holds_nearly_all_a_second_finds_something_and_many_find_what_is_kept() -> None:
+    async def reserve(self, of: Principal, size: int) -> MemoryShare:
+        share = self.stack.enter_context(self.budget.share())
+        share.begin(of)
+        await share.reserve(size * REQUEST_BYTES)
+        return share
+
+
+def test_a_part_is_kept_for_those_who_hold_little() -> None:
     holder = Holder(1000, 100)
     with holder.stack:
         held = [holder.fill(person(str(number))) for number in range(20)]
-    assert held[:2] == [847, 49]
-    assert held[2:] == [8] * 13 + [0] * 5
-    assert sum(held) == 1000
+    assert held == [900] + [8] * 12 + [4] + [0] * 6
+
+
+async def test_the_person_who_holds_most_makes_room_for_others_with_the_newest_requests() -> None:
+    holder = Holder(100)
+    many = [holder.ending(person("greedy")) for _ in range(90)]
+    few = [holder.ending(person("modest")) for _ in range(8)]
+    with holder.stack:
+        await holder.reserve(person("other"), 30)
+    assert [share.is_cancelled for share in many] == [False] * 62 + [True] * 28
+    assert not any(share.is_cancelled for share in few)
+
+
+async def test_of_two_who_hold_much_each_loses_until_a_third_who_needs_less_than_half_fits() -> None:
+    holder = Holder(100)
+    one = [holder.ending(person("one")) for _ in range(60)]
+    two = [holder.ending(person("two")) for _ in range(40)]
+    with holder.stack:
+        await holder.reserve(person("other"), 15)
+        assert (count_left(one), count_left(two)) == (45, 40)
+        await holder.reserve(person("fourth"), 10)
+        assert (count_left(one), count_left(two)) == (37, 38)
+        with pytest.raises(ServerFull):
+            await holder.reserve(person("fifth"), 25)
+        assert (count_left(one), count_left(two)) == (37, 38)
+
+
+def count_left(shares: list[MemoryShare]) -> int:
+    return sum(not share.is_cancelled for share in shares)
+
+
+@pytest.mark.parametrize("size", [41, 60, 99])
+async def test_nobody_loses_anything_to_one_who_would_hold_half_as_much_or_more(size: int) -> None:
+    holder = Holder(100)
+    with holder.stack:
+        other = holder.ending(person("other"), 80)
+        with pytest.raises(ServerFull):
+            await holder.reserve(person("greedy"), size)
+        assert not other.is_cancelled
+
+
+async def test_who_would_fit_but_for_other_requests_of_their_own_is_told_so() -> None:
+    holder = Holder(100)
+    with holder.stack:
+        other = holder.ending(person("other"), 50)
+        holder.request(person("greedy"), 45)
+        with pytest.raises(TooManyRequests):
+            await holder.reserve(person("greedy"), 10)
+        assert not other.is_cancelled
+
+
+async def test_the_own_requests_of_the_largest_are_in_the_way_of_nobody_else() -> None:
+    holder = Holder(100)
+    with holder.stack:
+        mine = [holder.ending(person("greedy")) for _ in range(60)]
+        theirs = [holder.ending(person("other")) for _ in range(40)]
+        with pytest.raises(TooManyRequests):
+            await holder.reserve(person("greedy", client="another program"), 1)
+        assert not any(share.is_cancelled for share in mine + theirs)
+
+
+async def test_what_cannot_be_cancelled_or_does_not_end_is_waited_for_but_not_for_long() -> None:
+    holder = Holder(100, wait_seconds=0.05)
+    with holder.stack:
+        holder.request(person("greedy"), 60)  # such as while its token is being verified
+        with pytest.raises(ServerFull):
+            await holder.reserve(person("other"), 50)
+        stuck = holder.request(person("greedy"), 40)
+        with stuck.cancellable(lambda: None):
+            with pytest.raises(ServerFull):
+                await holder.reserve(person("other"), 20)
+            assert stuck.is_cancelled
+
+
+async def test_a_message_that_would_not_fit_alone_is_too_large_whoever_holds_what() -> None:
+    holder = Holder(100, 10)
+    with holder.stack:
+        mine = holder.request(person("a"), 50)
+        with pytest.raises(BodyTooLarge):
+            await mine.reserve(41 * REQUEST_BYTES)
+        await mine.reserve(40 * REQUEST_BYTES)
 
 
 def test_the_largest_message_passes_alone() -> None:
     text = b'"\\u00e9' + b"a" * (MAX_BODY_BYTES - 120_000) + b'"'
     body = b'{"a":[' + b"1," * (MAX_VALUES - 10) + text + b"]}"
     assert MAX_BODY_BYTES - 50_000 < len(body) <= MAX_BODY_BYTES
-    with MemoryBudget().share() as share:
-        share.begin(person("a"), 256 * 1024)
+    with MemoryBudget(MemoryPlan.for_total(DEFAULT_MAX_MEMORY).requests).share() as share:
+        share.begin(person("a"))
+        share.take(REQUEST_BYTES + 256 * 1024)
         share.take(len(body) * BYTE_COST)
-        parse_json_object(body, share)
-
-
-def test_a_person_is_told_429_for_other_requests_of_theirs_and_503_for_those_of_others() -> None:
-    holder = Holder(100)
-    with holder.stack:
-        holder.fill(person("greedy"))
-        with pytest.raises(TooManyRequests):
-            holder.request(person("greedy"))
-        other = holder.request(person("other"))
-        with pytest.raises(ServerFull):
-            other.take(80 * REQUEST_BYTES)  # would pass alone, but it is the other one's requests that are in the way
-        with pytest.raises(TooManyRequests):
-            holder.request(person("greedy", client="another program"))
-    with holder.stack:
-        alone = holder.request(person("a"))
-        alone.take(93 * REQUEST_BYTES)
-        with pytest.raises(ServerFull):
-            alone.take(REQUEST_BYTES)
+        share.take(count_memory(body))
 
 
 @pytest.mark.parametrize(
@@ -105,7 +183,7 @@ def test_a_person_is_told_429_for_other_requests_of_theirs_and_503_for_those_of_
     ],
 )
 def test_whose_it_is_follows_from_issuer_and_subject_or_client(one: Principal, two: Principal, *, same: bool) -> None:
-    holder = Holder(100)
+    holder = Holder(100, 20)
     with holder.stack:
         holder.fill(one)
         assert (holder.fill(two) == 0) == same
@@ -115,14 +193,21 @@ def test_what_was_held_is_given_back_once() -> None:
     holder = Holder(10)
     for _ in range(3):
         with holder.stack:
-            assert holder.fill(person("a")) == 9
-    share = MemoryBudget().share()
-    with share:
+            assert holder.fill(person("a")) == 10
+    budget = MemoryBudget(1000, 0)
+    with budget.share():
         pass
+    share = budget.share()
     with share:
-        share.begin(person("a"), 7)
-    with share:
-        share.begin(person("a"), 7)
+        share.begin(person("a"))
+        share.take(7)
+        with share:
+            assert budget.used == 7
+        assert budget.used == 7
+    assert budget.used == 0
+    with share:  # its call begins when its client has already left
+        assert budget.used == 7
+    assert budget.used == 0
 
 
 # ---- in the gate
@@ -157,6 +242,7 @@ def gate(app: Any, total: int) -> AuthMiddleware:
         decisions=DecisionRecorder(ChallengeBuilder("http://localhost:3000/x", access.login_scopes)),
         remaining_lifetime=lambda _: 60.0,
         budget=MemoryBudget(total, 0),
+        max_callers=10,
     )
 
 
@@ -258,4 +344,4 @@ async def test_what_waited_in_the_connection_is_the_persons_from_then_on() -> No
         "extensions": {AUTHENTICATED_CALLBACK: {"tell": let_in}},
     }
     await behind(scope, receive, send)
-    assert (sent[0]["status"], told) == (503, [("i", False, "a")])
+    assert (sent[0]["status"], told) == (413, [("i", False, "a")])

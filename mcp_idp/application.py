@@ -110,6 +110,7 @@ def protect(  # noqa: PLR0913 - the optional ones are keyword-only
             ChallengeBuilder(metadata_url(settings), access.login_scopes, access.scope_prefix), audit
         ),
         remaining_lifetime=lambda principal: principal.expires_at + settings.clock_leeway - clock.now(),
+        seconds_known=trusted.seconds_known if trusted else lambda _: math.inf,
         budget=budget,
         max_callers=plan.tokens // TOKEN_BYTES,
         exchange=exchange,

@@ -16,7 +16,7 @@ import structlog
 from mcp_idp.auth.bearer import parse_bearer_token
 from mcp_idp.auth.context import AuthenticatedCaller, request_context
 from mcp_idp.auth.scopes import require_scopes
-from mcp_idp.auth.stream_expiry import SUBSCRIPTIONS_LISTEN, end_stream_after
+from mcp_idp.auth.stream_expiry import SUBSCRIPTIONS_LISTEN, end_stream_with_token
 from mcp_idp.errors import AuthError, InvalidToken, OriginNotAllowed, TooManyRequests
 from mcp_idp.http.body import (
     MESSAGE_SCOPE_KEY,
@@ -69,6 +69,7 @@ class AuthMiddleware:
         decisions: records the decisions and sends the responses to rejected requests.
         remaining_lifetime: returns for how many seconds the token of a principal is still valid. Streams that would not
             end by themselves are ended then.
+        seconds_known: returns for how many seconds the status of a token is known; streams verify it again then.
         exchange: exchanges tokens for downstream APIs on behalf of tools; None if tools may not do so.
         budget: bounds the memory that authenticated requests hold.
         max_callers: how many tokens the verifiers cache; their callers are cached too.
@@ -84,6 +85,7 @@ class AuthMiddleware:
         transport_security: TransportSecurity,
         decisions: DecisionRecorder,
         remaining_lifetime: Callable[[Principal], float],
+        seconds_known: Callable[[str], float],
         budget: MemoryBudget,
         max_callers: int,
         exchange: TokenExchange | None = None,
@@ -96,6 +98,7 @@ class AuthMiddleware:
         self._transport_security = transport_security
         self._decisions = decisions
         self._remaining_lifetime = remaining_lifetime
+        self._seconds_known = seconds_known
         self._exchange = exchange
         self._budget = budget
         # The verifiers return the same cached principal for the same token, so each is authorized and logged once.
@@ -164,18 +167,31 @@ class AuthMiddleware:
                 MEMORY_SHARE_SCOPE_KEY: share,
                 "headers": _strip_authorization(scope["headers"]),
             }
-            await self._call_app(inside, receive, _with_headers(send, extra), document)
+            responding = _with_headers(send, extra)
+            endless = scope["method"] == "GET" if document is None else document.get("method") == SUBSCRIPTIONS_LISTEN
+            if endless and not self._auth_disabled:
+                token = parse_bearer_token(authorization)
+                await self._serve_stream(inside, receive, responding, document, token)
+            else:
+                await self._app(inside, receive, responding)
 
-    async def _call_app(self, scope: Scope, receive: Receive, send: Send, document: dict[str, Any] | None) -> None:
-        """Calls the application. A response that would never end is ended when the token expires."""
-        endless = scope["method"] == "GET" if document is None else document.get("method") == SUBSCRIPTIONS_LISTEN
-        if not endless or self._auth_disabled:
-            await self._app(scope, receive, send)
-            return
+    async def _serve_stream(
+        self, scope: Scope, receive: Receive, send: Send, document: dict[str, Any] | None, token: str
+    ) -> None:
+        """Calls the application, whose response would never end, and ends it when the token does."""
         principal = scope["user"].principal
-        left = self._remaining_lifetime(principal)
+
+        async def verify_again() -> None:
+            self._authenticate_cached(await self._principal([b"Bearer " + token.encode()]))
+
         try:
-            await end_stream_after(left, lambda noted: self._app(scope, receive, noted), send)
+            await end_stream_with_token(
+                self._remaining_lifetime(principal),
+                lambda noted: self._app(scope, receive, noted),
+                send,
+                verify_again,
+                lambda: self._seconds_known(token),
+            )
         except InvalidToken as error:
             await self._decisions.reject(error, send, (), principal=principal, message=document)
 

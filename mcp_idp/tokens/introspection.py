@@ -222,6 +222,12 @@ class IntrospectionVerifier:
             raise outcome
         return outcome
 
+    def seconds_known(self, token: str) -> float | None:
+        """Returns for how many seconds an active result is still cached; None if there is none."""
+        now = self._clock.monotonic()
+        known = self._active.get(token, _NO_KEYS, now)
+        return None if known is None else known.expires_at - now
+
     @property
     def cached_bytes(self) -> int:
         """What the caches hold."""

@@ -25,7 +25,7 @@ from mcp_idp.oauth.endpoints import IntrospectionEndpoint
 from mcp_idp.oauth.http import FetchError, fetch_json
 from mcp_idp.providers import PROFILES, profile_for
 from mcp_idp.tokens.claims import ClaimsPolicy
-from mcp_idp.tokens.introspection import IntrospectionLimits, IntrospectionVerifier, LocalPrecheck
+from mcp_idp.tokens.introspection import MAX_RESULT_AGE, IntrospectionLimits, IntrospectionVerifier, LocalPrecheck
 from mcp_idp.tokens.jwks import REFRESH_COOLDOWN_SECONDS, JwksCache
 from mcp_idp.tokens.jwt import JwtVerifier
 from mcp_idp.util import strict_json
@@ -115,6 +115,11 @@ class IssuerVerifier:
         if self._introspection is None:
             return replace(principal, scopes=self._drop_introspected_scopes(principal.scopes))
         return await self._introspection.verify(token)
+
+    def seconds_known(self, token: str) -> float:
+        """Returns for how many seconds the status of a verified token is known without verifying it again."""
+        known = None if self._introspection is None else self._introspection.seconds_known(token)
+        return MAX_RESULT_AGE if known is None else known
 
     def _drop_introspected_scopes(self, scopes: frozenset[str]) -> frozenset[str]:
         """Returns the scopes that remain when a token cannot be introspected.
@@ -271,6 +276,10 @@ class TokenVerifierRegistry:
             if self._by_issuer
             else self.primary
         )
+
+    def seconds_known(self, token: str) -> float:
+        """Returns for how many seconds the status of a verified token is known without verifying it again."""
+        return self.verifier_for(token).seconds_known(token)
 
     @property
     def cached_bytes(self) -> int:

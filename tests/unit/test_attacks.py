@@ -19,7 +19,7 @@ from mcp_idp.auth.challenge import ChallengeBuilder
 from mcp_idp.auth.decisions import DecisionRecorder
 from mcp_idp.auth.middleware import AuthMiddleware
 from mcp_idp.auth.scopes import ScopeRequirements
-from mcp_idp.auth.stream_expiry import end_stream_after
+from mcp_idp.auth.stream_expiry import end_stream_with_token
 from mcp_idp.config.settings import Settings
 from mcp_idp.errors import InvalidToken, ProviderUnavailable
 from mcp_idp.http.transport_security import TransportSecurity
@@ -30,6 +30,7 @@ from mcp_idp.observability.logging import configure_logging
 from mcp_idp.principal import Principal
 from mcp_idp.providers import profile_for
 from mcp_idp.tokens.claims import ClaimsPolicy, validate_claims
+from mcp_idp.tokens.introspection import MAX_RESULT_AGE
 from mcp_idp.tokens.jwks import REFRESH_COOLDOWN_SECONDS, JwksCache
 from mcp_idp.util.memory_budget import MemoryBudget
 from mcp_server.app import create_app
@@ -151,6 +152,7 @@ async def test_what_goes_wrong_inside_the_verification_admits_nobody(error: Base
         transport_security=TransportSecurity(chosen),
         decisions=DecisionRecorder(challenger),
         remaining_lifetime=lambda _principal: 1.0,
+        seconds_known=lambda _token: 1.0,
         budget=MemoryBudget(1 << 20),
         max_callers=10,
     )
@@ -371,6 +373,73 @@ async def test_a_stream_ends_with_its_token(revision: str) -> None:
     assert stream.sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
 
 
+async def _opened_stream(app: ASGIApp, token: str, revision: str) -> _Stream:
+    """The stream of a session, or that of `subscriptions/listen`, once it has begun."""
+    headers = {"accept": BOTH, "content-type": "application/json", "mcp-protocol-version": revision}
+    headers["authorization"] = f"Bearer {token}"
+    if revision == LEGACY:
+        opening = _Stream(app, "POST", headers, json.dumps(INITIALIZE).encode())
+        await opening.responses
+        headers["mcp-session-id"] = dict(opening.sent[0]["headers"])[b"mcp-session-id"].decode()
+        stream = _Stream(app, "GET", headers)
+    else:
+        headers["mcp-method"] = "subscriptions/listen"
+        params = {"_meta": META, "notifications": {"toolsListChanged": True}}
+        listen = {"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen", "params": params}
+        stream = _Stream(app, "POST", headers, json.dumps(listen).encode())
+    while not stream.sent:
+        await asyncio.sleep(0)
+    return stream
+
+
+@pytest.mark.requirement("attack.stream_end")
+@pytest.mark.parametrize("revision", [LEGACY, MODERN])
+@pytest.mark.parametrize(
+    "then",
+    [{"active": False}, {"active": True, "aud": "another"}, {"active": True, "scope": "x"}, RuntimeError("down")],
+)
+async def test_a_stream_ends_with_the_introspection_result_that_opened_it(
+    revision: str, then: dict[str, Any] | Exception
+) -> None:
+    issuer, clock = _CountingIssuer(), FakeClock()
+    issuer.message = {"active": True, **issuer.claims()}
+    chosen = Settings(token_mode="introspection", client_secret="not-a-secret")
+    async with issuer.http() as http:
+        app = create_app(chosen, clock=clock.clock, http=http)
+        async with lifespan(app):
+            stream = await _opened_stream(app, issuer.token(), revision)
+            clock.forward(MAX_RESULT_AGE - 0.2)
+            other = await _opened_stream(app, issuer.token(), revision)  # by what is known already
+            if isinstance(then, dict) and then["active"]:
+                then = {**issuer.claims(), **then}
+            issuer.message = then
+            await asyncio.wait({other.responses}, timeout=0.05)
+            assert not other.responses.done()
+            clock.forward(0.2)
+            await asyncio.wait_for(other.responses, 10)
+            stream.responses.cancel()
+    assert other.sent[0]["status"] == 200
+    assert other.sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
+
+
+@pytest.mark.requirement("attack.stream_end")
+@pytest.mark.parametrize("revision", [LEGACY, MODERN])
+async def test_a_stream_whose_token_is_still_active_goes_on(revision: str) -> None:
+    issuer, clock = _CountingIssuer(), FakeClock()
+    issuer.message = {"active": True, **issuer.claims()}
+    chosen = Settings(token_mode="introspection", client_secret="not-a-secret")
+    async with issuer.http() as http:
+        app = create_app(chosen, clock=clock.clock, http=http)
+        async with lifespan(app):
+            await _opened_stream(app, issuer.token(), revision)
+            clock.forward(MAX_RESULT_AGE - 0.2)
+            other = await _opened_stream(app, issuer.token(), revision)
+            clock.forward(0.2)
+            await asyncio.wait({other.responses}, timeout=0.5)
+            assert not other.responses.done()
+            other.responses.cancel()
+
+
 # --- anything at all ---
 
 _BYTES = st.binary(max_size=60)
@@ -538,5 +607,8 @@ def test_a_timeout_of_the_application_is_not_taken_for_the_end_of_the_token() ->
     async def unheard(_message: object) -> None:
         raise AssertionError
 
+    async def verify_again() -> None:
+        raise AssertionError
+
     with pytest.raises(TimeoutError):
-        asyncio.run(end_stream_after(3600, fails, unheard))
+        asyncio.run(end_stream_with_token(3600, fails, unheard, verify_again, lambda: 3600.0))

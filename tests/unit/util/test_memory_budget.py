@@ -241,6 +241,7 @@ def gate(app: Any, total: int) -> AuthMiddleware:
         transport_security=TransportSecurity(chosen),
         decisions=DecisionRecorder(ChallengeBuilder("http://localhost:3000/x", access.login_scopes)),
         remaining_lifetime=lambda _: 60.0,
+        seconds_known=lambda _: 60.0,
         budget=MemoryBudget(total, 0),
         max_callers=10,
     )

@@ -327,6 +327,7 @@ class _Stream:
 
     def __init__(self, app: ASGIApp, method: str, headers: dict[str, str], body: bytes = b"") -> None:
         self.sent: list[Message] = []
+        self.begun = asyncio.Event()
         self._pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
         scope = {
             "type": "http",
@@ -345,6 +346,7 @@ class _Stream:
 
     async def _send(self, message: Message) -> None:
         self.sent.append(message)
+        self.begun.set()
 
 
 @pytest.mark.requirement("attack.stream_end")
@@ -387,8 +389,7 @@ async def _opened_stream(app: ASGIApp, token: str, revision: str) -> _Stream:
         params = {"_meta": META, "notifications": {"toolsListChanged": True}}
         listen = {"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen", "params": params}
         stream = _Stream(app, "POST", headers, json.dumps(listen).encode())
-    while not stream.sent:
-        await asyncio.sleep(0)
+    await stream.begun.wait()
     return stream
 
 

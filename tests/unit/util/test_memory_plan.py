@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from mcp_idp.config.settings import Settings
@@ -53,15 +55,50 @@ async def test_ready_says_how_full_the_memory_is() -> None:
     assert after["memory_percent"]["requests"] == 0
 
 
-@pytest.mark.parametrize("sub", ["ada", None])
-async def test_sessions_of_all_are_bounded_and_who_holds_most_loses_the_oldest(sub: str | None) -> None:
-    """Tokens without a subject that differ only in their end are of one owner: their client."""
+PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+
+
+async def test_sessions_of_all_are_bounded_and_who_holds_most_loses_the_oldest() -> None:
     async with running(max_memory=MIN_MAX_MEMORY) as server:
         other = await initialized(server, server.issuer.token(sub="other"))
-        for turn in range(80):
-            last = await initialized(server, server.issuer.token(sub=sub, exp=server.clock.at + 600 + turn))
-        ended = await server.client.post("/mcp", json={"jsonrpc": "2.0", "id": 1, "method": "ping"}, headers=other)
-        mine = await server.client.post("/mcp", json={"jsonrpc": "2.0", "id": 1, "method": "ping"}, headers=last)
+        few = [await initialized(server, server.issuer.token(sub="bob")) for _ in range(20)]
+        many = [await initialized(server, server.issuer.token(sub="ada")) for _ in range(60)]
+        statuses = [
+            (await server.client.post("/mcp", json=PING, headers=session)).status_code
+            for session in (other, *few, many[0], many[-1])
+        ]
         used = (await server.client.get("/readyz")).json()["memory_percent"]["sessions"]
-    assert (ended.status_code, mine.status_code) == (200, 200)
-    assert 80 < used <= 100
+        for session in many[-40:]:
+            assert (await server.client.delete("/mcp", headers=session)).status_code == 200
+        left = (await server.client.get("/readyz")).json()["memory_percent"]["sessions"]
+    assert statuses == [200] * 21 + [404, 200]
+    assert 95 < used <= 100
+    assert left < 45
+
+
+async def test_a_session_that_begins_with_much_counts_for_more() -> None:
+    async with running(max_memory=MIN_MAX_MEMORY) as server:
+        token = server.issuer.token()
+        sizes = []
+        for value in ([], [{}] * 1000, "\u00e9" * 2000):
+            before = (await server.client.get("/readyz")).json()["memory_percent"]["sessions"]
+            await initialized(server, token, capabilities={"experimental": {"x": {"k": value}}})
+            sizes.append((await server.client.get("/readyz")).json()["memory_percent"]["sessions"] - before)
+    assert sizes[0] < sizes[2] < sizes[1]
+
+
+@pytest.mark.parametrize("changes", [{}, {"jti": 1}, {"scope": "mcp:tools"}, {"mcp_roles": ["x"]}, {"iat": 1}])
+async def test_tokens_without_a_subject_share_the_sessions_of_their_client(changes: dict[str, Any]) -> None:
+    async with running(max_memory=DEFAULT_MAX_MEMORY) as server:
+        sessions = []
+        for turn in range(66):
+            varied = {name: server.clock.at - turn if name == "iat" else value for name, value in changes.items()}
+            varied |= {"jti": str(turn)} if "jti" in changes else {}
+            token = server.issuer.token(sub=..., exp=server.clock.at + 600 + turn, **varied)
+            sessions.append(await initialized(server, token))
+        statuses = [
+            (await server.client.post("/mcp", json=PING, headers=session)).status_code for session in sessions[:4]
+        ]
+        foreign = {**sessions[5], "mcp-session-id": sessions[6]["mcp-session-id"]}
+        assert (await server.client.post("/mcp", json=PING, headers=foreign)).status_code == 404
+    assert statuses == [404, 404, 200, 200]

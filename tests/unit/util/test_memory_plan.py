@@ -80,7 +80,8 @@ async def test_a_session_that_begins_with_much_counts_for_more() -> None:
     async with running(max_memory=MIN_MAX_MEMORY) as server:
         token = server.issuer.token()
         sizes = []
-        for value in ([], [{}] * 1000, "\u00e9" * 2000):
+        values: tuple[Any, ...] = ([], [{}] * 1000, "\u00e9" * 2000)
+        for value in values:
             before = (await server.client.get("/readyz")).json()["memory_percent"]["sessions"]
             await initialized(server, token, capabilities={"experimental": {"x": {"k": value}}})
             sizes.append((await server.client.get("/readyz")).json()["memory_percent"]["sessions"] - before)
@@ -92,7 +93,7 @@ async def test_tokens_without_a_subject_share_the_sessions_of_their_client(chang
     async with running(max_memory=DEFAULT_MAX_MEMORY) as server:
         sessions = []
         for turn in range(66):
-            varied = {name: server.clock.at - turn if name == "iat" else value for name, value in changes.items()}
+            varied: dict[str, Any] = {n: server.clock.at - turn if n == "iat" else v for n, v in changes.items()}
             varied |= {"jti": str(turn)} if "jti" in changes else {}
             token = server.issuer.token(sub=..., exp=server.clock.at + 600 + turn, **varied)
             sessions.append(await initialized(server, token))

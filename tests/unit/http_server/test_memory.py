@@ -16,6 +16,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.corpus.model import INITIALIZE, META, Request, call
+from tests.support.memory_floods import (
+    Target,
+    calls_whose_clients_leave,
+    responses_that_are_not_read,
+    sessions_that_begin_with_much,
+)
 from tests.support.raw_http import Answer, Connection
 
 if TYPE_CHECKING:
@@ -246,6 +252,19 @@ def test_calls_of_one_login_that_do_not_end_fit() -> None:
             connection = stack.enter_context(closing(server.connect()))
             with suppress(ConnectionError):
                 connection.send(written(request.but(headers=headers)))
+        server.assert_serves_the_other()
+        assert server.peak < MOST_MIB
+
+
+@pytest.mark.usefixtures("many_files")
+@pytest.mark.parametrize(
+    "flood",
+    [calls_whose_clients_leave, responses_that_are_not_read, sessions_that_begin_with_much],
+    ids=lambda flood: flood.__name__,
+)
+def test_what_is_held_for_those_who_are_gone_or_do_not_read_fits(flood: Callable[[Target], None]) -> None:
+    with whole() as server:
+        flood(Target(server.address, b"localhost:3000", server.one, server.other))
         server.assert_serves_the_other()
         assert server.peak < MOST_MIB
 

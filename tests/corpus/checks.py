@@ -199,7 +199,7 @@ _WIRE = {
     "header_count_of_a_part": _text(
         "http_server/protocol.py", "elif len(self.headers or ()) > self.limits.header_count:", "elif False:"
     ),
-    "waiting_bytes": _text("http_server/connections.py", "while self._waiting > self._most_waiting:", "while False:"),
+    "waiting_bytes": _text("http_server/connections.py", "while self.waiting > self.most_waiting:", "while False:"),
     "header_bytes": _text(
         "http_server/limits.py", "header_bytes: int = 32 * 1024", "header_bytes: int = 32 * 1024 * 1024"
     ),

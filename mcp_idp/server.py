@@ -17,7 +17,7 @@ from mcp_idp.config import load_settings
 from mcp_idp.config.env import SettingsError
 from mcp_idp.http_server.runner import serve
 from mcp_idp.mcp_protocol.endpoint import McpEndpoint, non_streaming_tools
-from mcp_idp.mcp_protocol.registry import register, tool_timeouts
+from mcp_idp.mcp_protocol.registry import async_tools, register, tool_timeouts
 from mcp_idp.mcp_protocol.running_calls import RunningCalls
 from mcp_idp.mcp_protocol.scope_filtered_server import ScopeFilteredServer
 from mcp_idp.observability.logging import configure_logging
@@ -71,7 +71,11 @@ def create_server(  # noqa: PLR0913 - the optional ones are keyword-only
         non_streaming=frozenset().union(*map(non_streaming_tools, modules)),
         stateless=settings.legacy_sessions == "stateless",
         monotonic=(clock or Clock()).monotonic,
-        running_calls=RunningCalls(settings.tool_timeout, _tool_timeouts(modules, access)),
+        running_calls=RunningCalls(
+            settings.tool_timeout,
+            _tool_timeouts(modules, access),
+            frozenset().union(*map(async_tools, modules)),
+        ),
     )
     return protect(application, settings, access=access, scope_requirements=scope_requirements, clock=clock, http=http)
 

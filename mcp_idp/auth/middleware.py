@@ -115,13 +115,15 @@ class AuthMiddleware:
         with self._budget.share() as share:
             task = asyncio.current_task()
             assert task is not None  # noqa: S101 - a coroutine runs in a task
+            share.add_cancel(task.cancel)
             try:
-                with share.cancellable(task.cancel):
-                    await self._serve(scope, receive, sent, origins, authorization, share)
+                await self._serve(scope, receive, sent, origins, authorization, share)
             except asyncio.CancelledError:
                 if not share.is_cancelled or task.uncancel():
                     raise  # cancelled by somebody else
                 await self._end_cancelled(sent, self._cors(origins) if origins else _VARY)
+            finally:
+                share.remove_cancel(task.cancel)
 
     async def _serve(  # noqa: PLR0913, PLR0917 - the parsed parts of one request
         self,

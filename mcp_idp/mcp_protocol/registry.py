@@ -163,6 +163,15 @@ def tool_timeouts(module: ModuleType) -> dict[str, float]:
     }
 
 
+def async_tools(module: ModuleType) -> frozenset[str]:
+    """Returns the names of the coroutine functions in `module`; functions of another kind run in threads."""
+    return frozenset(
+        name
+        for name, function in vars(module).items()
+        if inspect.iscoroutinefunction(function) and name == function.__name__
+    )
+
+
 def scope_checked(function: _Function, requirement: ScopeRequirement) -> Callable[..., Any]:
     """Wraps `function` so that it runs only if the current principal has the scopes that its arguments require.
 

@@ -19,7 +19,7 @@ from mcp_idp.errors import TooManyRequests
 from mcp_idp.util.memory_budget import MEMORY_SHARE_SCOPE_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
@@ -37,11 +37,19 @@ class RunningCalls:
     Args:
         timeout: the seconds after which a tool call is cancelled; 0 for no limit.
         timeouts: the same by tool, in place of `timeout`.
+        async_tools: the names of the tools that run in the event loop. All others may run in a thread, which must be
+            waited for when the call is cancelled; that costs a cancel scope for each call.
     """
 
-    def __init__(self, timeout: float = 0.0, timeouts: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self,
+        timeout: float = 0.0,
+        timeouts: Mapping[str, float] | None = None,
+        async_tools: Container[object] = frozenset(),
+    ) -> None:
         self._timeout = timeout
         self._timeouts = timeouts or {}
+        self._async_tools = async_tools
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """Runs the handler of one message.
@@ -52,18 +60,35 @@ class RunningCalls:
         share: MemoryShare | None = ctx.request.scope.get(MEMORY_SHARE_SCOPE_KEY) if ctx.request else None
         if share is None or ctx.request_id is None:  # not behind our middleware, or a notification
             return await call_next(ctx)
-        seconds = self._seconds(ctx)
-        with share, anyio.CancelScope() as scope, share.cancellable(scope.cancel):
+        name = (ctx.params or {}).get("name") if ctx.method == _CALL else None
+        seconds = self._timeouts.get(name, self._timeout) if isinstance(name, str) else 0.0
+        with share:
             if seconds:
                 return await _run_with_timeout(ctx, call_next, seconds, share)
-            return await call_next(ctx)
-        raise MCPError(code=_OVERLOADED, message=f"The call was cancelled: {TooManyRequests.description}")
+            if isinstance(name, str) and name in self._async_tools:
+                return await _run_in_task(ctx, call_next, share)
+            with anyio.CancelScope() as scope, share.cancellable(scope.cancel):
+                return await call_next(ctx)
+        raise _overloaded()
 
-    def _seconds(self, ctx: ServerRequestContext[Any, Any]) -> float:
-        if ctx.method != _CALL:
-            return 0.0
-        name = (ctx.params or {}).get("name")
-        return self._timeouts.get(name, self._timeout) if isinstance(name, str) else self._timeout
+
+async def _run_in_task(ctx: ServerRequestContext[Any, Any], call_next: CallNext, share: MemoryShare) -> HandlerResult:
+    """Runs the handler, which is cancelled with the current task if its user holds too much memory."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - a coroutine runs in a task
+    share.add_cancel(task.cancel)
+    try:
+        return await call_next(ctx)
+    except asyncio.CancelledError:
+        if not share.is_cancelled or task.uncancel():
+            raise  # cancelled by somebody else
+        raise _overloaded() from None
+    finally:
+        share.remove_cancel(task.cancel)
+
+
+def _overloaded() -> MCPError:
+    return MCPError(code=_OVERLOADED, message=f"The call was cancelled: {TooManyRequests.description}")
 
 
 async def _run_with_timeout(
@@ -76,11 +101,14 @@ async def _run_with_timeout(
     scope = anyio.CancelScope()  # unlike a task's cancellation, it waits for threads
     task = asyncio.ensure_future(_hold(ctx, call_next, share, scope))
     task.add_done_callback(_retrieve)
-    try:
-        done, _ = await asyncio.wait({task}, timeout=seconds)
-    except asyncio.CancelledError:
-        scope.cancel()
-        raise
+    with share.cancellable(scope.cancel):
+        try:
+            done, _ = await asyncio.wait({task}, timeout=seconds)
+        except asyncio.CancelledError:
+            scope.cancel()
+            raise
+    if done and share.is_cancelled and scope.cancelled_caught:
+        raise _overloaded()
     if done:
         return task.result()
     scope.cancel()

@@ -235,15 +235,19 @@ class MemoryShare:
         self.is_cancelled = True
         self._cancels[-1]()
 
+    def add_cancel(self, cancel: Callable[[], object]) -> None:
+        """Lets `cancel` end the request, until `remove_cancel`; the one that was added last is called."""
+        self._cancels.append(cancel)
+
+    def remove_cancel(self, cancel: Callable[[], object]) -> None:
+        """Undoes `add_cancel`."""
+        self._cancels.remove(cancel)
+
     @contextmanager
     def cancellable(self, cancel: Callable[[], object]) -> Iterator[None]:
-        """While the context is open, `cancel` ends the request.
-
-        Args:
-            cancel: cancels what the context encloses. Of nested contexts, that of the innermost is called.
-        """
-        self._cancels.append(cancel)
+        """Context manager for `add_cancel` and `remove_cancel`."""
+        self.add_cancel(cancel)
         try:
             yield
         finally:
-            self._cancels.remove(cancel)
+            self.remove_cancel(cancel)

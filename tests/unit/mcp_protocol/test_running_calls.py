@@ -156,9 +156,12 @@ async def test_calls_that_nobody_waits_for_make_room_for_others(holding: Holding
         assert not events(await other)[-1]["result"]["isError"]
 
 
+@pytest.mark.parametrize("seconds", [0, 60])
 @IN_EVERY_WAY
-async def test_who_holds_most_loses_the_newest_calls_and_is_told_why(holding: Holding, call: Any, name: str) -> None:
-    async with running(max_memory=DEFAULT_MAX_MEMORY) as server:
+async def test_who_holds_most_loses_the_newest_calls_and_is_told_why(
+    holding: Holding, call: Any, name: str, seconds: int
+) -> None:
+    async with running(max_memory=DEFAULT_MAX_MEMORY, tool_timeout=seconds) as server:
         calls = []
         for _ in range(12):
             calls.append(asyncio.ensure_future(call(server, "greedy", name, "a" * MIB)))

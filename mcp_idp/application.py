@@ -25,6 +25,7 @@ import structlog
 
 from mcp_idp.access.policy import AccessPolicy, load_access
 from mcp_idp.adapters.discovery import adapters_for, as_application, find_servers
+from mcp_idp.auth.address_limiter import AddressLimiter
 from mcp_idp.auth.challenge import ChallengeBuilder
 from mcp_idp.auth.decisions import DecisionRecorder
 from mcp_idp.auth.invocations import InvocationGuard
@@ -46,6 +47,8 @@ from mcp_idp.observability.audit import open_audit_log
 from mcp_idp.principal import Principal
 from mcp_idp.tokens.issuers import TokenVerifierRegistry
 from mcp_idp.util.clock import Clock
+from mcp_idp.util.memory_budget import MemoryBudget
+from mcp_idp.util.memory_plan import TOKEN_BYTES
 from mcp_idp.util.repeated_events import PERIOD_SECONDS, RepeatedEvents
 
 if TYPE_CHECKING:
@@ -57,7 +60,6 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from mcp_idp.config.settings import Settings
-    from mcp_idp.observability.audit import AuditLog
 
 
 log = structlog.get_logger(__name__)
@@ -119,21 +121,36 @@ def protect(  # noqa: PLR0913 - the optional ones are keyword-only
     servers = [*find_servers(application), *servers]
     if access.is_strict and not servers and not isinstance(application, McpEndpoint):
         log.warning("application_judged_by_name", hint="if a tool of it runs other tools, pass protect(servers=…)")
+    plan = settings.memory_plan
+    budget = MemoryBudget(plan.requests)
+    sessions = SessionLimiter(application, max_bytes=plan.sessions, each=limits.sessions_per_user)
     middleware = AuthMiddleware(
-        SessionLimiter(application, each=limits.sessions_per_user),
+        sessions,
         verify=trusted.verify if trusted else _anonymous_dev_principal(access),
         access=access,
         scope_requirements=scope_requirements,
         transport_security=transport_security,
         decisions=decisions,
         remaining_lifetime=lambda principal: principal.expires_at + settings.clock_leeway - clock.now(),
+        seconds_known=trusted.seconds_known if trusted else lambda _: math.inf,
+        budget=budget,
+        max_callers=plan.tokens // TOKEN_BYTES,
         exchange=exchange,
         limits=limits.users,
         known=limits.known,
         adapters=adapters_for(servers, InvocationGuard(scope_requirements, access, decisions)),
     )
+
+    def usage() -> dict[str, int]:
+        return {
+            "requests": 100 * budget.used // budget.total,
+            "sessions": 100 * sessions.used // sessions.max_bytes,
+            "verified_tokens": 100 * trusted.cached_bytes // plan.own_tokens if trusted else 0,
+        }
+
     legacy = legacy_routes(settings, metadata_url(settings), clock, client)
-    paths = {**legacy, **_routes(settings, access, trusted, middleware, audit)}
+    ready = readiness_endpoint(trusted.primary.keys if trusted else None, usage, audit)
+    paths = {**legacy, **_routes(settings, access, middleware, ready)}
     tasks = [p.wait_until_ready for p in trusted.all] if trusted else [_warn_of_disabled_auth]
     tasks += [limits.shared.run] if limits.shared else []
     closers = [part.close for part in (trusted, exchange, limits.shared) if part is not None]
@@ -142,6 +159,11 @@ def protect(  # noqa: PLR0913 - the optional ones are keyword-only
     router = Router(paths, transport_security, settings.public_url, lifespan, repeated=RepeatedEvents(clock.monotonic))
     reports.append(router.report_repeated)
     return limits.limit_addresses(router, transport_security, decisions)
+
+
+def is_protected(app: object) -> bool:
+    """Returns whether `app` is an application that `protect` returned."""
+    return isinstance(app, AddressLimiter | Router)
 
 
 def _lifespan(
@@ -187,14 +209,13 @@ def _lifespan(
 def _routes(
     settings: Settings,
     access: AccessPolicy,
-    trusted: TokenVerifierRegistry | None,
     middleware: AuthMiddleware,
-    audit: AuditLog | None,
+    ready: ASGIApp,
 ) -> Mapping[str, ASGIApp]:
     paths: dict[str, ASGIApp] = {
         "/": render_landing_page(settings, access),
         "/livez": LIVE,
-        "/readyz": readiness_endpoint(trusted.primary.keys if trusted else None, audit),
+        "/readyz": ready,
         settings.public_path: middleware,
     }
     if not settings.disable_auth:

@@ -17,7 +17,8 @@ from mcp_idp.config import load_settings
 from mcp_idp.config.env import SettingsError
 from mcp_idp.http_server.runner import serve
 from mcp_idp.mcp_protocol.endpoint import McpEndpoint, non_streaming_tools
-from mcp_idp.mcp_protocol.registry import register
+from mcp_idp.mcp_protocol.registry import async_tools, register, tool_timeouts
+from mcp_idp.mcp_protocol.running_calls import RunningCalls
 from mcp_idp.mcp_protocol.scope_filtered_server import ScopeFilteredServer
 from mcp_idp.observability.logging import configure_logging
 from mcp_idp.util.clock import Clock
@@ -71,8 +72,19 @@ def create_server(  # noqa: PLR0913 - the optional ones are keyword-only
         non_streaming=frozenset().union(*map(non_streaming_tools, modules)),
         stateless=settings.legacy_sessions == "stateless",
         monotonic=(clock or Clock()).monotonic,
+        running_calls=RunningCalls(
+            settings.tool_timeout,
+            _tool_timeouts(modules, access),
+            frozenset().union(*map(async_tools, modules)),
+        ),
     )
     return protect(application, settings, access=access, scope_requirements=scope_requirements, clock=clock, http=http)
+
+
+def _tool_timeouts(modules: tuple[ModuleType, ...], access: AccessPolicy) -> dict[str, float]:
+    """Returns the timeouts of single tools: those of their decorators, and those of the access file in their place."""
+    declared = {name: seconds for module in modules for name, seconds in tool_timeouts(module).items()}
+    return {**declared, **access.tool_timeouts}
 
 
 def _build_mcp_server(  # noqa: PLR0913, PLR0917 - the parts of one server
@@ -103,6 +115,8 @@ def _build_mcp_server(  # noqa: PLR0913, PLR0917 - the parts of one server
         )
     for name in sorted(access.tool_limits.keys() - set(scope_requirements.tools)):
         raise AccessFileError(f"{settings.access_file}: tool_limits.{name}: there is no such tool")
+    for name in sorted(access.tool_timeouts.keys() - set(scope_requirements.tools)):
+        raise AccessFileError(f"{settings.access_file}: tool_timeouts.{name}: there is no such tool")
     return server
 
 

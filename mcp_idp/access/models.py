@@ -48,6 +48,7 @@ RoleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]+$", max_le
 ClaimName = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9_:/.-]+$", max_length=100), AfterValidator(_reject_reserved_claim)
 ]
+TimeoutSeconds = Annotated[float, Field(ge=0, le=86_400, strict=True, allow_inf_nan=False)]
 RegistrationProfile = Literal["open-dev", "loopback-only", "initial-access-token", "closed", "cimd"]
 # A name with a dot, neither an IP address nor a wildcard: the provider fetches documents from this host, and does so
 # from inside its own network.

@@ -31,6 +31,7 @@ from mcp_idp.access.models import (
     ScopeName,
     ServiceClient,
     StrictModel,
+    TimeoutSeconds,
     ToolLimit,
 )
 from mcp_idp.util import strict_yaml
@@ -65,6 +66,8 @@ class AccessPolicy(StrictModel):
         resources: the same for resources, by URI or URI template (RFC 6570).
         methods: the same for JSON-RPC methods that the MCP specification does not define.
         tool_limits: how often, and how often at the same time, each user may call a tool, by tool.
+        tool_timeouts: the seconds after which a call is cancelled, by tool, instead of the timeout in its `@tool`
+            decorator and TOOL_TIMEOUT; 0 for no limit.
         groups: the roles that each group of the provider grants. If empty, a group grants the role of the same name.
         issuers: rules for the tokens of each issuer, by issuer URL.
         claims: token claims that tools may read, besides the fields of every principal.
@@ -90,6 +93,7 @@ class AccessPolicy(StrictModel):
     resources: dict[str, tuple[ScopeName, ...]] = Field(default_factory=dict)
     methods: dict[str, tuple[ScopeName, ...]] = Field(default_factory=dict)
     tool_limits: dict[str, ToolLimit] = Field(default_factory=dict)
+    tool_timeouts: dict[str, TimeoutSeconds] = Field(default_factory=dict)
     groups: dict[str, tuple[RoleName, ...]] = Field(default_factory=dict)
     issuers: dict[HttpUrlStr, IssuerOverrides] = Field(default_factory=dict)
     claims: tuple[ClaimName, ...] = Field(default=(), max_length=20)

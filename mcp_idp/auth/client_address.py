@@ -1,49 +1,23 @@
-"""Groups client addresses for limits: whoever has one address of a group has them all."""
+"""Finds the key by which limits count the client of a request."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING
+
+from mcp_idp.util.addresses import UNKNOWN, address_group
 
 if TYPE_CHECKING:
     from starlette.types import Scope
 
-UNKNOWN = "unknown"
-_MAX_CHARACTERS = 64  # an address is shorter; anything else comes from a header of a proxy
-_NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052 section 2.1
-_HOST_BITS = 64
-
 
 def address_key(scope: Scope) -> str:
-    """Returns the key by which limits count the client of a request.
+    """Returns the key by which limits count the client of a request: its `address_group`.
 
-    That is the address for IPv4 and the /64 network for IPv6, of which a single client usually has all addresses. An
-    IPv6 address that stands for one of IPv4 counts as that (IPv4-mapped, 6to4, NAT64). Clients without a readable
-    address, such as those of a Unix socket, count together.
-
-    Behind a proxy, the server must have put the forwarded address into the scope (TRUSTED_PROXIES).
+    Clients without an address, such as those of a Unix socket, count together. Behind a proxy, the server must have put
+    the forwarded address into the scope (TRUSTED_PROXIES).
 
     Args:
         scope: the ASGI scope of the request.
     """
     client = scope.get("client")
-    return _group(client[0]) if client and len(client[0]) <= _MAX_CHARACTERS else UNKNOWN
-
-
-@lru_cache(maxsize=4096)
-def _group(host: str) -> str:
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return UNKNOWN
-    if isinstance(address, IPv4Address):
-        return str(address)
-    inner = address.ipv4_mapped or address.sixtofour or _nat64(address)
-    if inner is not None:
-        return str(inner)
-    return str(IPv6Network((int(address) >> _HOST_BITS << _HOST_BITS, _HOST_BITS)))
-
-
-def _nat64(address: IPv6Address) -> IPv4Address | None:
-    return IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else None
+    return address_group(client[0]) if client else UNKNOWN

@@ -7,9 +7,12 @@ only, each with its caller.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+
+import structlog
 
 from mcp_idp.auth.address_limiter import KNOWN_TOKEN, REQUESTER
 from mcp_idp.auth.bearer import parse_bearer_token
@@ -17,15 +20,27 @@ from mcp_idp.auth.context import AuthenticatedCaller, request_context
 from mcp_idp.auth.invocations import Resolved, authorized_request, resolve_message
 from mcp_idp.auth.known_tokens import KnownTokens
 from mcp_idp.auth.scopes import require_scopes
-from mcp_idp.auth.stream_expiry import SUBSCRIPTIONS_LISTEN, end_stream_after
+from mcp_idp.auth.stream_expiry import SUBSCRIPTIONS_LISTEN, end_stream_with_token
 from mcp_idp.auth.user_limits import RequestSlot, UserLimits
 from mcp_idp.config.rate_limits import NO_LIMITS
-from mcp_idp.errors import AuthError, InvalidToken, OriginNotAllowed
-from mcp_idp.http.body import MESSAGE_SCOPE_KEY, ClientDisconnect, parse_json_object, read_body, replay
+from mcp_idp.errors import AuthError, InvalidToken, OriginNotAllowed, TooManyRequests
+from mcp_idp.http.body import (
+    MESSAGE_SCOPE_KEY,
+    ClientDisconnect,
+    count_memory,
+    parse_json_object,
+    read_body,
+    replay,
+)
 from mcp_idp.http.responses import Response
 from mcp_idp.http.transport_security import TransportSecurity, cors_headers, merge_headers, preflight_headers
-from mcp_idp.principal import Principal
-from mcp_idp.util.memory_budget import AUTHENTICATED_CALLBACK, MemoryBudget
+from mcp_idp.principal import Principal, user_key
+from mcp_idp.util.memory_budget import (
+    AUTHENTICATED_CALLBACK,
+    MEMORY_SHARE_SCOPE_KEY,
+    REQUEST_BYTES,
+    MemoryBudget,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
@@ -43,7 +58,7 @@ if TYPE_CHECKING:
 
     Verify = Callable[[str, Hashable], Awaitable[Principal]]
 
-_REMEMBERED_PRINCIPALS = 10_000  # the number of tokens that the verifiers cache
+log = structlog.get_logger(__name__)
 _NOTHING_ELSE = Resolved()
 _VARY: Headers = ((b"vary", b"Origin"),)
 
@@ -62,11 +77,13 @@ class AuthMiddleware:
         decisions: records the decisions and sends the responses to rejected requests.
         remaining_lifetime: returns for how many seconds the token of a principal is still valid. Streams that would not
             end by themselves are ended then.
+        seconds_known: returns for how many seconds the status of a token is known; streams verify it again then.
         exchange: exchanges tokens for downstream APIs on behalf of tools; None if tools may not do so.
         budget: bounds the memory that authenticated requests hold.
         adapters: find out what a name in a message stands for, one for each MCP server that `app` serves.
         limits: limits what each user may do; None for no limits.
         known: the tokens that were verified before, shared with `AddressLimiter`.
+        max_callers: how many tokens the verifiers cache; their callers are cached too.
     """
 
     def __init__(  # noqa: PLR0913 - each by name
@@ -79,8 +96,10 @@ class AuthMiddleware:
         transport_security: TransportSecurity,
         decisions: DecisionRecorder,
         remaining_lifetime: Callable[[Principal], float],
+        seconds_known: Callable[[str], float],
+        budget: MemoryBudget,
+        max_callers: int,
         exchange: TokenExchange | None = None,
-        budget: MemoryBudget | None = None,
         adapters: Sequence[ServerAdapter] = (),
         limits: UserLimits | None = None,
         known: KnownTokens | None = None,
@@ -94,12 +113,13 @@ class AuthMiddleware:
         self._transport_security = transport_security
         self._decisions = decisions
         self._remaining_lifetime = remaining_lifetime
+        self._seconds_known = seconds_known
         self._exchange = exchange
-        self._budget = budget or MemoryBudget()
+        self._budget = budget
         self._limits = limits or UserLimits(NO_LIMITS, {}, time.time)
         self._known = KnownTokens(time.time) if known is None else known
         # The verifiers return the same cached principal for the same token, so each is authorized and logged once.
-        self._authenticate_cached = lru_cache(maxsize=_REMEMBERED_PRINCIPALS)(self._authorize_base_scope)
+        self._authenticate_cached = lru_cache(maxsize=max_callers)(self._authorize_base_scope)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one HTTP request."""
@@ -108,14 +128,27 @@ class AuthMiddleware:
             # Fast path: an unauthenticated request gets the prebuilt 401.
             await self._decisions.send_challenge(send, _VARY)
             return
-        with self._budget.share() as share, RequestSlot(self._limits) as slot:
-            await self._serve(scope, receive, send, origins, authorization, share, slot)
+        sent = _SentResponse(send)
+        with self._budget.share() as share:
+            slot = RequestSlot(self._limits)
+            share.on_release(slot.end)
+            task = asyncio.current_task()
+            assert task is not None  # noqa: S101 - a coroutine runs in a task
+            share.add_cancel(task.cancel)
+            try:
+                await self._serve(scope, receive, sent, origins, authorization, share, slot)
+            except asyncio.CancelledError:
+                if not share.is_cancelled or task.uncancel():
+                    raise  # cancelled by somebody else
+                await self._end_cancelled(sent, self._cors(origins) if origins else _VARY)
+            finally:
+                share.remove_cancel(task.cancel)
 
     async def _serve(  # noqa: PLR0913, PLR0917 - the parsed parts of one request
         self,
         scope: Scope,
         receive: Receive,
-        send: Send,
+        send: _SentResponse,
         origins: list[bytes],
         authorization: list[bytes],
         share: MemoryShare,
@@ -128,13 +161,15 @@ class AuthMiddleware:
                 if _is_preflight(scope):
                     await Response(204, preflight_headers(origins[0]), b"").send(send)
                     return
-            principal = await self._principal(scope, authorization)
+            principal = send.principal = await self._principal(scope, authorization)
             slot.begin(principal, scope["method"])
-            share.begin(principal, _report_authenticated(scope))
+            share.begin(principal)
+            await share.reserve(REQUEST_BYTES + _report_authenticated(scope, principal))
             caller = self._authenticate_cached(principal)
             body = await read_body(receive, share)
             if scope["method"] == "POST":
-                document = parse_json_object(body, share)
+                await share.reserve(count_memory(body))
+                document = parse_json_object(body)
                 runs = await self._resolve(caller, document)
                 self._authorize_message(caller, document, runs)
                 slot.begin_message(document, runs.also)
@@ -154,27 +189,58 @@ class AuthMiddleware:
                 **scope,
                 "user": caller,
                 MESSAGE_SCOPE_KEY: document,
+                MEMORY_SHARE_SCOPE_KEY: share,
                 "headers": _strip_authorization(scope["headers"]),
             }
-            serving = self._call_app(inside, receive, _with_headers(send, extra), document)
+            serving = self._call_app(inside, receive, _with_headers(send, extra), document, authorization)
             if not self._adapters:
                 await serving
                 return
             with authorized_request(runs, correlation_id, document):
                 await serving
 
-    async def _call_app(self, scope: Scope, receive: Receive, send: Send, document: dict[str, Any] | None) -> None:
-        """Calls the application. A response that would never end is ended when the token expires."""
+    async def _call_app(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        document: dict[str, Any] | None,
+        authorization: list[bytes],
+    ) -> None:
+        """Calls the application. A response that would never end is ended when the token ends."""
         endless = scope["method"] == "GET" if document is None else document.get("method") == SUBSCRIPTIONS_LISTEN
-        if not endless or self._auth_disabled:
+        if endless and not self._auth_disabled:
+            await self._serve_stream(scope, receive, send, document, authorization)
+        else:
             await self._app(scope, receive, send)
-            return
+
+    async def _serve_stream(
+        self, scope: Scope, receive: Receive, send: Send, document: dict[str, Any] | None, authorization: list[bytes]
+    ) -> None:
         principal = scope["user"].principal
-        left = self._remaining_lifetime(principal)
+        token = parse_bearer_token(authorization)
+
+        async def verify_again() -> None:
+            self._authenticate_cached(await self._principal({**scope, KNOWN_TOKEN: True}, authorization))
+
         try:
-            await end_stream_after(left, lambda noted: self._app(scope, receive, noted), send)
+            await end_stream_with_token(
+                self._remaining_lifetime(principal),
+                lambda noted: self._app(scope, receive, noted),
+                send,
+                verify_again,
+                lambda: self._seconds_known(token),
+            )
         except InvalidToken as error:
             await self._decisions.reject(error, send, (), principal=principal, message=document)
+
+    async def _end_cancelled(self, sent: _SentResponse, extra: Headers) -> None:
+        """Ends the response to a request that was cancelled because its user holds too much memory."""
+        if not sent.is_started:
+            await self._decisions.reject(TooManyRequests(), sent, extra, principal=sent.principal)
+        elif not sent.is_complete:
+            log.warning("response_cut_off", code=TooManyRequests.code)
+            await sent({"type": "http.response.body", "body": b"", "more_body": False})
 
     def _cors(self, origins: list[bytes]) -> Headers:
         if len(origins) != 1 or not self._transport_security.is_allowed_origin(origins[0]):
@@ -217,15 +283,39 @@ class AuthMiddleware:
             require_scopes(caller.principal, required, self._access)
 
 
-def _report_authenticated(scope: Scope) -> int:
-    """Reports to the HTTP server that the request is authenticated.
+class _SentResponse:
+    """The `send` of a request, which notes how much of the response is sent.
+
+    Attributes:
+        is_started: whether the response has begun.
+        is_complete: whether it has ended.
+        principal: the caller, once the token is verified.
+    """
+
+    __slots__ = ("_send", "is_complete", "is_started", "principal")
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.is_started = False
+        self.is_complete = False
+        self.principal: Principal | None = None
+
+    async def __call__(self, message: Message) -> None:
+        """Sends an ASGI message."""
+        self.is_started = True
+        await self._send(message)
+        self.is_complete = message["type"] == "http.response.body" and not message.get("more_body", False)
+
+
+def _report_authenticated(scope: Scope, principal: Principal) -> int:
+    """Reports to the HTTP server that the request is authenticated, and as whom.
 
     Returns:
         The number of bytes of the request that the server has buffered; from now on they count for the user. 0 if the
         server does not support this extension.
     """
-    extension: dict[str, Callable[[], int]] | None = scope.get("extensions", {}).get(AUTHENTICATED_CALLBACK)
-    return extension["callback"]() if extension is not None else 0
+    extension: dict[str, Callable[[Hashable], int]] | None = scope.get("extensions", {}).get(AUTHENTICATED_CALLBACK)
+    return extension["callback"](user_key(principal)) if extension is not None else 0
 
 
 def _origin_and_authorization(headers: Iterable[tuple[bytes, bytes]]) -> tuple[list[bytes], list[bytes]]:

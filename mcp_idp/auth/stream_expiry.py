@@ -1,8 +1,12 @@
-"""Ends a stream when the token that opened it expires.
+"""Ends a stream when the token that opened it expires, is revoked or no longer verifies.
 
 The stream of a session (GET) and that of `subscriptions/listen` (MCP 2026-07-28) would otherwise stay open as long as
 the connection does, even after the user's account has been removed. Clients reopen them with a valid token. The
 response to a call is not cut off: its token was valid when the call began.
+
+The token is verified again whenever what is known of it would no longer suffice for a new request: in introspection
+mode when the cached result is 30 seconds old, otherwise every 30 seconds, which is when a withdrawn key is noticed. If
+it cannot be verified, because the provider is unreachable, the stream ends too: a new request would be rejected.
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from mcp_idp.errors import InvalidToken, TokenErrorReason
+from mcp_idp.errors import AuthError, InvalidToken, TokenErrorReason
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -18,18 +22,28 @@ if TYPE_CHECKING:
     from starlette.types import Message, Send
 
 SUBSCRIPTIONS_LISTEN = "subscriptions/listen"
+# So that a result that cannot be cached is not asked for without a pause.
+_MIN_SECONDS = 0.1
 
 
-async def end_stream_after(seconds: float, serve: Callable[[Send], Awaitable[None]], send: Send) -> None:
-    """Runs `serve` and ends its response after `seconds` if it is still running then.
+async def end_stream_with_token(
+    seconds: float,
+    serve: Callable[[Send], Awaitable[None]],
+    send: Send,
+    verify_again: Callable[[], Awaitable[None]],
+    seconds_known: Callable[[], float],
+) -> None:
+    """Runs `serve` and ends its response when the token ends, if it is still running then.
 
     Args:
         seconds: the remaining lifetime of the token.
         serve: sends the response through the ASGI send callable that it is given.
         send: the ASGI send callable of the request.
+        verify_again: verifies the token again; raises `AuthError` if the stream must end.
+        seconds_known: returns the seconds after which to do so.
 
     Raises:
-        InvalidToken: the time was over before the response began.
+        InvalidToken: the token ended before the response began.
     """
     last: Message | None = None
 
@@ -38,8 +52,10 @@ async def end_stream_after(seconds: float, serve: Callable[[Send], Awaitable[Non
         last = message
         await send(message)
 
+    watching: asyncio.Task[None] | None = None
     try:
         async with asyncio.timeout(max(seconds, 0.0)) as end:
+            watching = asyncio.create_task(_watch(end, verify_again, seconds_known), name="verify a stream's token")
             await serve(send_noting)
     except TimeoutError:
         if not end.expired():
@@ -48,3 +64,19 @@ async def end_stream_after(seconds: float, serve: Callable[[Send], Awaitable[Non
             raise InvalidToken(TokenErrorReason.EXPIRED, got="what ended before its stream began") from None
         if last["type"] == "http.response.start" or last.get("more_body"):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+    finally:
+        if watching is not None:
+            watching.cancel()
+
+
+async def _watch(
+    end: asyncio.Timeout, verify_again: Callable[[], Awaitable[None]], seconds_known: Callable[[], float]
+) -> None:
+    """Verifies the token again and again, and lets `end` expire as soon as it does not verify."""
+    while True:
+        await asyncio.sleep(max(seconds_known(), _MIN_SECONDS))
+        try:
+            await verify_again()
+        except AuthError:
+            end.reschedule(0.0)
+            return

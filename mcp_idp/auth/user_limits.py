@@ -6,7 +6,7 @@ clients register themselves, so a limit per client alone could be multiplied at 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from mcp_idp.auth.limits import WINDOW_SECONDS, ConcurrencyLimit, RequestLimit
 from mcp_idp.auth.stream_expiry import SUBSCRIPTIONS_LISTEN
@@ -14,7 +14,6 @@ from mcp_idp.auth.user_usage import CLIENTS, UsageLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping
-    from types import TracebackType
 
     from mcp_idp.access.models import ToolLimit
     from mcp_idp.auth.user_usage import Usage
@@ -126,7 +125,9 @@ class UserLimits:
 
 
 class RequestSlot:
-    """What one request holds of its user's limits until it is answered; a context manager.
+    """What one request holds of its user's limits, until `end` is called.
+
+    A call in a session holds it until the call ends, also if its client has disconnected.
 
     Args:
         limits: the limits of all users.
@@ -140,14 +141,15 @@ class RequestSlot:
         self._is_stream = False
         self._held: Held = []
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._end()
-        for limit, key in self._held:
+    def end(self) -> None:
+        """Gives back what the request holds; a second call has no effect."""
+        usage, self._usage = self._usage, None
+        if usage is not None and self._is_stream:
+            self._limits.usage.end_stream(usage)
+        elif usage is not None:
+            self._limits.usage.end_call(usage)
+        while self._held:
+            limit, key = self._held.pop()
             limit.give_back(key)
 
     def begin(self, principal: Principal, method: str) -> None:
@@ -190,15 +192,6 @@ class RequestSlot:
             for name in _tools(document, also):
                 if name in self._limits.tools:
                     self._limits.tools[name].take(self._usage, self._held)
-
-    def _end(self) -> None:
-        if self._usage is None:
-            return
-        if self._is_stream:
-            self._limits.usage.end_stream(self._usage)
-        else:
-            self._limits.usage.end_call(self._usage)
-        self._usage = None
 
 
 def _tools(document: Mapping[str, Any], also: Iterable[tuple[str, str]]) -> set[str]:

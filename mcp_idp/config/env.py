@@ -45,6 +45,8 @@ COMPOSE_ONLY_VARIABLES = (
 
 
 _DURATION = re.compile(r"^(\d{1,9})(s|m|h|d)?$")
+_SIZE = re.compile(r"^([0-9]{1,15})(?:([KMGkmg])(?:i?B)?)?$")
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?", re.ASCII)
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -113,6 +115,17 @@ class EnvReader:
         if match is None:
             raise SettingsError(f"{name}={value}: write a duration such as 90s, 10m, 24h")
         return int(match[1]) * _SECONDS[match[2] or "s"]
+
+    def get_bytes(self, name: str, *, minimum: int) -> int | None:
+        """Returns a size in bytes, parsed from `268435456`, `256M` or `2G` (powers of 1024); None if unset."""
+        value = self.get_str(name)
+        if value is None:
+            return None
+        match = _SIZE.match(value)
+        size = int(match[1]) * _UNITS[(match[2] or "").upper()] if match is not None else 0
+        if size < minimum:
+            raise SettingsError(f"{name}={value}: write a size such as 512M or 2G, at least {minimum >> 20}M")
+        return size
 
     def get_list(self, name: str) -> tuple[str, ...]:
         """Returns the entries of a list separated by commas or white space; an empty tuple if unset."""

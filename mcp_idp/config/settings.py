@@ -14,6 +14,8 @@ from mcp_idp.config.client_signing_key import load_client_key, uses_private_key_
 from mcp_idp.config.rate_limits import NAMES as RATE_LIMIT_NAMES
 from mcp_idp.config.rate_limits import RateLimitSettings, read_rate_limits
 from mcp_idp.providers import PROFILES, ProviderProfile, profile_for
+from mcp_idp.util.container_memory import container_memory_limit
+from mcp_idp.util.memory_plan import DEFAULT_MAX_MEMORY, MIN_MAX_MEMORY, MemoryPlan
 
 if TYPE_CHECKING:
     from mcp_idp.config.client_signing_key import ClientSigningKey
@@ -42,6 +44,8 @@ NAMES = (
     "ALLOWED_HOSTS",
     "TRUSTED_PROXIES",
     *RATE_LIMIT_NAMES,
+    "MAX_MEMORY",
+    "TOOL_TIMEOUT",
     "MAX_TOKEN_BYTES",
     "MAX_TOKEN_LIFETIME",
     "CLOCK_LEEWAY",
@@ -79,6 +83,8 @@ class Settings:
         ca_file: certificates of further authorities to trust in TLS connections, in PEM.
         trusted_proxies: addresses and networks of the proxies whose X-Forwarded headers are trusted.
         limits: what one address and one user may do.
+        max_memory: the bytes that the process may hold; None for the limit of its container. See `memory_plan`.
+        tool_timeout: the time after which a tool call is cancelled; 0 for no limit.
         key_max_age: the age from which the provider's keys must be refreshed before use.
         key_max_stale: the age up to which keys are used while the provider is unreachable.
         tools_list: which tools `tools/list` returns: "granted", "obtainable" or "all".
@@ -107,6 +113,8 @@ class Settings:
     allowed_hosts: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     limits: RateLimitSettings = field(default_factory=RateLimitSettings)
+    max_memory: int | None = None
+    tool_timeout: int = 0
     max_token_bytes: int = 16384
     max_token_lifetime: int = 24 * 3600
     clock_leeway: int = 30
@@ -125,6 +133,11 @@ class Settings:
     def has_client_credentials(self) -> bool:
         """Whether this server has a secret or key to authenticate with at the provider's endpoints."""
         return self.client_secret is not None or self.client_key is not None
+
+    @property
+    def memory_plan(self) -> MemoryPlan:
+        """Every bound on memory: follows from `max_memory`, or the limit of the container, or `DEFAULT_MAX_MEMORY`."""
+        return MemoryPlan.for_total(self.max_memory or container_memory_limit() or DEFAULT_MAX_MEMORY)
 
     @property
     def public_origin(self) -> str:
@@ -173,6 +186,8 @@ def read_settings(env: EnvReader) -> Settings:
         allowed_hosts=env.get_hosts("ALLOWED_HOSTS"),
         trusted_proxies=env.get_networks("TRUSTED_PROXIES"),
         limits=read_rate_limits(env),
+        max_memory=env.get_bytes("MAX_MEMORY", minimum=MIN_MAX_MEMORY),
+        tool_timeout=env.get_duration("TOOL_TIMEOUT", 0),
         max_token_bytes=env.get_int("MAX_TOKEN_BYTES", 16384, minimum=256, maximum=32768),
         max_token_lifetime=env.get_duration("MAX_TOKEN_LIFETIME", 24 * 3600),
         clock_leeway=env.get_duration("CLOCK_LEEWAY", 30),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mcp_idp.config.env import SettingsError
+from mcp_idp.util.memory_plan import MIN_MAX_MEMORY
 from mcp_idp.util.urls import is_loopback, is_private
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def validate_settings(settings: Settings, *, in_container: bool) -> None:
         validate_provider(settings)
     _validate_token_mode(settings)
     _validate_durations(settings)
+    _validate_memory(settings)
     provider_url = settings.internal_url or settings.server_url
     if in_container and is_loopback(urlsplit(provider_url).hostname or "") and not settings.disable_auth:
         raise SettingsError(
@@ -118,6 +120,14 @@ def _validate_durations(settings: Settings) -> None:
             raise SettingsError(f"{name}={value}: write at least 1s")
     if settings.key_max_stale < settings.key_max_age:
         raise SettingsError("KEY_MAX_STALE: must not be shorter than KEY_MAX_AGE")
+
+
+def _validate_memory(settings: Settings) -> None:
+    allowed = settings.memory_plan.total
+    if allowed < MIN_MAX_MEMORY:  # MAX_MEMORY itself is never less
+        raise SettingsError(
+            f"MAX_MEMORY: the container may use {allowed >> 20}M: give it at least {MIN_MAX_MEMORY >> 20}M"
+        )
 
 
 def validate_provider(settings: Settings, place: str = "OAUTH_SERVER_URL=") -> None:

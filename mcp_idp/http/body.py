@@ -38,7 +38,8 @@ async def read_body(receive: Receive, share: MemoryShare) -> bytes:
 
     Raises:
         TooManyRequests, ServerFull: the memory budget is exhausted.
-        BodyTooLarge: the body is longer than `MAX_BODY_BYTES`. Our own HTTP server rejects such a body earlier.
+        BodyTooLarge: the body is longer than `MAX_BODY_BYTES`, which our own HTTP server rejects earlier, or than the
+            memory budget allows for one request.
         ClientDisconnect: the client disconnected.
     """
     body = bytearray()
@@ -47,7 +48,7 @@ async def read_body(receive: Receive, share: MemoryShare) -> bytes:
         if message["type"] != "http.request":
             raise ClientDisconnect
         part = message.get("body", b"")
-        share.take(len(part) * BYTE_COST)
+        await share.reserve(len(part) * BYTE_COST)
         body += part
         if len(body) > MAX_BODY_BYTES:
             raise BodyTooLarge(f"Send at most {MAX_BODY_BYTES} bytes.")
@@ -55,12 +56,29 @@ async def read_body(receive: Receive, share: MemoryShare) -> bytes:
             return bytes(body)
 
 
-def parse_json_object(body: bytes, share: MemoryShare) -> dict[str, Any]:
+def count_memory(body: bytes) -> int:
+    """Returns the memory in bytes that the message takes in addition to `BYTE_COST` for each byte of it.
+
+    Raises:
+        BodyTooLarge: the body has more than `strict_json.MAX_VALUES` values or is nested deeper than
+            `strict_json.MAX_DEPTH`.
+    """
+    try:
+        values = strict_json.count_values(body) * VALUE_COST
+    except strict_json.TooManyValues as error:
+        raise BodyTooLarge(
+            f"Send at most {strict_json.MAX_VALUES} JSON values in one message, nested {strict_json.MAX_DEPTH} levels "
+            f"deep at most. This one: {error}."
+        ) from error
+    wide = not body.isascii() or b"\\u" in body
+    return values + len(body) * (WIDE_BYTE_COST - BYTE_COST) if wide else values
+
+
+def parse_json_object(body: bytes) -> dict[str, Any]:
     """Parses the body as one JSON object.
 
     Args:
-        body: the whole body.
-        share: the request's share of the memory budget, charged before the object is built.
+        body: the whole body, which `count_memory` has accepted.
 
     Returns:
         The JSON-RPC message; its members are not validated.
@@ -68,18 +86,10 @@ def parse_json_object(body: bytes, share: MemoryShare) -> dict[str, Any]:
     Raises:
         InvalidBody: the body is not unambiguous JSON (see `strict_json`), not an object, or its id is longer than
             `MAX_ID_CHARACTERS`. Batches, which only MCP 2025-03-26 had, are rejected too.
-        BodyTooLarge: the body has more than `strict_json.MAX_VALUES` values, is nested deeper than
-            `strict_json.MAX_DEPTH`, or is an `initialize` request over `MAX_INITIALIZE_BYTES`.
-        TooManyRequests, ServerFull: the memory budget is exhausted.
+        BodyTooLarge: the body is an `initialize` request over `MAX_INITIALIZE_BYTES`.
     """
     try:
-        share.take(_cost(body))
         document = strict_json.build(body)
-    except strict_json.TooManyValues as error:
-        raise BodyTooLarge(
-            f"Send at most {strict_json.MAX_VALUES} JSON values in one message, nested {strict_json.MAX_DEPTH} levels "
-            f"deep at most. This one: {error}."
-        ) from error
     except strict_json.StrictJsonError as error:
         raise InvalidBody(f"Send one JSON-RPC message: {error}.") from error
     if not isinstance(document, dict):
@@ -90,13 +100,6 @@ def parse_json_object(body: bytes, share: MemoryShare) -> dict[str, Any]:
     if isinstance(request_id, str) and len(request_id) > MAX_ID_CHARACTERS:
         raise InvalidBody(f"Send an id of at most {MAX_ID_CHARACTERS} characters.")
     return document
-
-
-def _cost(body: bytes) -> int:
-    """Returns the memory in bytes that the message takes in addition to `BYTE_COST` for each byte."""
-    values = strict_json.count_values(body) * VALUE_COST
-    wide = not body.isascii() or b"\\u" in body
-    return values + len(body) * (WIDE_BYTE_COST - BYTE_COST) if wide else values
 
 
 def replay(body: bytes, receive: Receive) -> Receive:

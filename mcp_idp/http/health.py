@@ -1,4 +1,4 @@
-"""Liveness and readiness endpoints: whether the process runs, and whether it can verify tokens and record decisions."""
+"""Liveness and readiness: whether the process runs, can verify tokens and record decisions, and how full it is."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING
 
 from mcp_idp.errors import AuditUnavailable
 from mcp_idp.http.responses import Response
+from mcp_idp.util.memory_budget import AUTHENTICATED_CALLBACK
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from mcp_idp.observability.audit import AuditLog
     from mcp_idp.tokens.jwks import JwksCache
 
 LIVE = Response.json(200, {"status": "live"})
-READY = Response.json(200, {"status": "ready"})
 NOT_READY = Response.json(
     503,
     {
@@ -37,20 +39,30 @@ AUDIT_UNAVAILABLE = Response.json(
 )
 
 
-def readiness_endpoint(keys: JwksCache | None, audit: AuditLog | None = None) -> ASGIApp:
+def readiness_endpoint(
+    keys: JwksCache | None, usage: Callable[[], dict[str, int]], audit: AuditLog | None = None
+) -> ASGIApp:
     """Returns the readiness endpoint: 200 while requests can be served, else 503.
 
     The cached keys must be usable, which they also are during a provider outage, and the audit log writable.
 
+    The response says, for each part of the memory plan, how many percent of it are used.
+
     Args:
         keys: the keys of the primary issuer; None if there are no keys to wait for.
+        usage: returns the percentages by part. Our HTTP server adds those of connections.
         audit: the audit log; None if there is none.
     """
 
     async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
-        response = READY if keys is None or keys.usable else NOT_READY
         if audit is not None and not audit.retry():
-            response = AUDIT_UNAVAILABLE
-        await response(scope, receive, send)
+            await AUDIT_UNAVAILABLE(scope, receive, send)
+            return
+        if keys is not None and not keys.usable:
+            await NOT_READY(scope, receive, send)
+            return
+        server = scope.get("extensions", {}).get(AUTHENTICATED_CALLBACK)
+        percent = {**usage(), **(server["usage"]() if server is not None else {})}
+        await Response.json(200, {"status": "ready", "memory_percent": percent})(scope, receive, send)
 
     return endpoint

@@ -6,17 +6,24 @@
 - After a rejection, received bytes are no longer parsed.
 - A client that is still sending can read the rejection, because the connection is half-closed and its input discarded
   for a limited time instead of being reset (RFC 9112 section 9.6).
+- A client that does not read its responses is cut off after `write_seconds`.
 
 This relies on `RequestResponseCycle` of uvicorn 0.54 (`disconnected`, `message_event`, `keep_alive`).
 """
 
 from __future__ import annotations
 
+import fcntl
+import socket
+import struct
+import sys
+import termios
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from mcp_idp.http_server.connection_log import ConnectionLog
 from mcp_idp.http_server.limits import (
     FULL,
     HttpLimits,
@@ -29,19 +36,25 @@ if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-log = structlog.get_logger(__name__)
+# While the write buffer is full, a client must read this much within `write_seconds`, or all of the buffer.
+_MIN_READ_BYTES = 64 * 1024
+# On close, the kernel discards what it has not sent, instead of keeping it until the client reads it (socket(7)).
+_DISCARD_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class GracefulHttpProtocol(HttpToolsProtocol):
     """uvicorn's httptools protocol with graceful connection shutdown."""
 
     limits = HttpLimits()
+    log = ConnectionLog()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # The request whose response is in progress. `cycle` is the newest request, which may still be queued.
         self._running: RequestResponseCycle | None = None
         self._deadline: asyncio.TimerHandle | None = None
+        self._write_deadline: asyncio.TimerHandle | None = None
+        self._authenticated_running = False  # whether the request in progress is authenticated
         self._rejecting = False
         self._final_response: HttpRejection | None = None
         self._discarded = 0
@@ -49,8 +62,20 @@ class GracefulHttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Notifies the request in progress of the disconnect; uvicorn notifies the newest request only."""
         self._stop_deadline()
+        self._stop_write_deadline()
         self._disconnect()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Starts the deadline for the client to read what is buffered."""
+        super().pause_writing()
+        if self._write_deadline is None:
+            self._start_write_deadline()
+
+    def resume_writing(self) -> None:
+        """Stops that deadline: the buffer has drained."""
+        super().resume_writing()
+        self._stop_write_deadline()
 
     def shutdown(self) -> None:
         """Ends the connection because the server shuts down.
@@ -73,22 +98,57 @@ class GracefulHttpProtocol(HttpToolsProtocol):
         self._disconnect()
         self.transport.abort()
 
-    def shed(self) -> None:
+    @property
+    def host(self) -> str:
+        """The IP address of the client; "" if it has none."""
+        return self.client[0] if self.client else ""
+
+    def shed(self) -> bool:
         """Closes the connection because a limit over all connections is exceeded.
 
-        Sends 503 first, unless a response is in progress or earlier output is still buffered.
+        Sends 503 first, unless a response is in progress or earlier output is still buffered. If an authenticated
+        request is being served, only what waits behind it is dropped.
+
+        Returns:
+            Whether the connection is closed now; False if it ends after the response that is in progress.
         """
-        log.info("connection_shed", client=self.client)
+        self.log.record("connection_shed", client=self.client)
         self._stop_deadline()
+        if self._authenticated_running and self._response_pending():
+            self.pipeline.clear()
+            self._reject(None, reading=False)
+            return False
         self._rejecting = True
         if self._response_pending() or self.transport.get_write_buffer_size():
             self.abort()
         else:
             self.transport.write(FULL.to_bytes([*self.server_state.default_headers, (b"retry-after", b"1")]))
             self.transport.close()
+        return True
+
+    def cut(self) -> None:
+        """Closes the connection at once, because its client does not read, and discards what is not sent."""
+        self.log.record("connection_cut", client=self.client, unsent=self.measure_unsent())
+        handle = self.transport.get_extra_info("socket")
+        if handle is not None:
+            with suppress(OSError):
+                handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _DISCARD_ON_CLOSE)
+        self._stop_write_deadline()
+        self.abort()
+
+    def measure_unsent(self) -> int:
+        """Returns the bytes that the client has not read: in the write buffer, and in the kernel's on Linux."""
+        if self.transport.is_closing():
+            return 0
+        unsent = self.transport.get_write_buffer_size()
+        handle = self.transport.get_extra_info("socket")
+        with suppress(OSError, ValueError, AttributeError):
+            unsent += int.from_bytes(fcntl.ioctl(handle.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+        return unsent
 
     def on_response_complete(self) -> None:
         """Starts the next pipelined request; after the last one, sends a rejection that was deferred."""
+        self._authenticated_running = False
         super().on_response_complete()
         if self._rejecting and not self.transport.is_closing() and not self._response_pending():
             self._send_final_response()
@@ -125,7 +185,8 @@ class GracefulHttpProtocol(HttpToolsProtocol):
         """
         self._rejecting = True
         self._stop_deadline()
-        log.info("http_request_rejected", client=self.client, reason=rejection.code if rejection else "late")
+        reason = rejection.code if rejection else "late"
+        self.log.record("http_request_rejected", reason, client=self.client, reason=reason)
         self._final_response = rejection
         # Nothing more is parsed; release the data of this request now instead of when the connection ends.
         self.headers, self.url, self.scope = [], b"", {}  # type: ignore[typeddict-item]
@@ -152,6 +213,24 @@ class GracefulHttpProtocol(HttpToolsProtocol):
         self._discarded += size
         if self._discarded > self.limits.linger_bytes:
             self.transport.abort()
+
+    def _start_write_deadline(self) -> None:
+        self._write_deadline = self.loop.call_later(
+            self.limits.write_seconds, self._on_write_deadline, self.measure_unsent()
+        )
+
+    def _on_write_deadline(self, unsent: int) -> None:
+        """Closes the connection unless its client has read enough of the `unsent` bytes that it had at the start."""
+        self._write_deadline = None
+        if unsent - self.measure_unsent() >= _MIN_READ_BYTES:
+            self._start_write_deadline()
+        else:
+            self.cut()
+
+    def _stop_write_deadline(self) -> None:
+        if self._write_deadline is not None:
+            self._write_deadline.cancel()
+            self._write_deadline = None
 
     def _stop_deadline(self) -> None:
         if self._deadline is not None:

@@ -17,6 +17,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from mcp_idp.util.memory_plan import DEFAULT_MAX_MEMORY, MemoryPlan
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """The longest request body, enforced by our HTTP server and, in front of any other, by the auth middleware."""
+_PLAN = MemoryPlan.for_total(DEFAULT_MAX_MEMORY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +46,10 @@ class HttpLimits:
         linger_seconds: seconds for which a connection is still read after its final response, so that the client can
             read that response.
         linger_bytes: bytes that are discarded during that time.
+        write_seconds: seconds within which a client must read what is buffered for it, or 64 KiB of it.
         connections: connections in total; fewer if the process may not open so many files.
         waiting_bytes: bytes received for requests whose token is not verified yet, over all connections.
+        unsent_bytes: bytes of responses that clients have not read, over all connections.
     """
 
     header_bytes: int = 32 * 1024
@@ -55,8 +60,15 @@ class HttpLimits:
     pipelined: int = 16
     linger_seconds: float = 2.0
     linger_bytes: int = 32 * 1024 * 1024
-    connections: int = 2048
-    waiting_bytes: int = 16 * 1024 * 1024
+    write_seconds: float = 30.0
+    connections: int = _PLAN.connections
+    waiting_bytes: int = _PLAN.waiting
+    unsent_bytes: int = _PLAN.unsent
+
+    @classmethod
+    def for_memory(cls, plan: MemoryPlan) -> HttpLimits:
+        """Returns the limits of a process that may hold so much memory."""
+        return cls(connections=plan.connections, waiting_bytes=plan.waiting, unsent_bytes=plan.unsent)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ import httptools
 import structlog
 
 from mcp_idp.http_server import limits
+from mcp_idp.http_server.connection_log import ConnectionLog
 from mcp_idp.http_server.connections import Connections
 from mcp_idp.http_server.graceful_protocol import GracefulHttpProtocol
 from mcp_idp.http_server.limits import (
@@ -44,6 +45,7 @@ from mcp_idp.util.memory_budget import AUTHENTICATED_CALLBACK, REQUEST_BYTES
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Hashable
 
 
 log = structlog.get_logger(__name__)
@@ -67,6 +69,7 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
     Attributes:
         all_connections: all connections of the server, which share some limits.
         waiting: bytes received for requests that are not authenticated yet.
+        unsent: bytes of responses that the client has not read, as of the last measurement.
     """
 
     all_connections: Connections
@@ -74,6 +77,7 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.waiting = 0
+        self.unsent = 0
         self._lines = 0  # header fields of the current head that `waiting` includes
         self._owed = 0  # bytes that `waiting` does not include yet
         self._authenticated = False  # whether the newest request is authenticated
@@ -93,12 +97,23 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
         super().connection_made(transport)
         self._start_deadline()
         self.all_connections.add(self)
+        self.all_connections.keep_measuring(self.loop)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Removes the connection from the shared limits."""
         self.all_connections.remove(self)
         super().connection_lost(exc)
         self.scope = {}  # type: ignore[typeddict-item] # breaks a reference cycle: its extension refers to this object
+
+    def pause_writing(self) -> None:
+        """Counts what is buffered for the client."""
+        super().pause_writing()
+        self.all_connections.update_unsent(self)
+
+    def resume_writing(self) -> None:
+        """Counts it no more: the buffer has drained."""
+        super().resume_writing()
+        self.all_connections.update_unsent(self)
 
     def data_received(self, data: bytes) -> None:
         """Feeds the parser in pieces no larger than what is still allowed, so that no limit is exceeded by much."""
@@ -195,15 +210,21 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
             self._state = _HEAD
             self._state_changes += 1
         super().on_message_begin()
-        self.scope["extensions"] = {AUTHENTICATED_CALLBACK: {"callback": self.mark_authenticated}}
+        self.scope["extensions"] = {
+            AUTHENTICATED_CALLBACK: {"callback": self.mark_authenticated, "usage": self.all_connections.usage}
+        }
 
-    def mark_authenticated(self) -> int:
+    def mark_authenticated(self, user: Hashable) -> int:
         """Records that the token of the request in progress is verified.
+
+        Args:
+            user: the user of the token.
 
         Returns:
             The connection's waiting bytes until now; from here on they are charged to the user.
         """
-        self.all_connections.mark_authenticated(self)
+        self.all_connections.mark_authenticated(self, user)
+        self._authenticated_running = True
         waiting = self.waiting
         if not self.pipeline and self._state != _HEAD:
             self._authenticated = True
@@ -294,5 +315,7 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
 
 def protocol_with_limits(limits: HttpLimits) -> type[LimitedHttpProtocol]:
     """Returns the protocol class of one server, for `uvicorn.Config(http=...)`; its connections share `Connections`."""
-    connections = Connections(limits.connections, limits.waiting_bytes)
-    return type("LimitedHttpProtocol", (LimitedHttpProtocol,), {"limits": limits, "all_connections": connections})
+    log = ConnectionLog()
+    connections = Connections(limits.connections, limits.waiting_bytes, limits.unsent_bytes, log=log)
+    found = {"limits": limits, "all_connections": connections, "log": log}
+    return type("LimitedHttpProtocol", (LimitedHttpProtocol,), found)

@@ -42,6 +42,9 @@ _LIFESPAN_SHUTDOWN_SECONDS = 8.0
 # closes first, a request may already be on its way, and clients do not resend a POST.
 _KEEP_ALIVE_SECONDS = 75
 _BACKLOG = 2048
+# What the kernel buffers for each connection and direction; it doubles this for its own data (socket(7)). By default it
+# grows the buffers to several megabytes.
+_KERNEL_BUFFER_BYTES = 64 * 1024
 
 
 def serve(
@@ -56,21 +59,22 @@ def serve(
     Args:
         app: an ASGI application that supports lifespan.
         settings: the address to listen on, and the trusted proxies.
-        limits: the HTTP limits; `HttpLimits()` by default.
+        limits: the HTTP limits; by default those that follow from `settings.max_memory`.
         ready: called once with the URL of the server, when it accepts requests.
 
     Returns:
         The exit status: 0 after a signal, 1 after a second signal or if the application did not shut down in time, 2 if
         the address is unavailable (one line on standard error says what to change), 3 if the application did not start.
     """
+    limits = limits or HttpLimits.for_memory(settings.memory_plan)
     try:
-        sockets = bind_sockets(settings.host, settings.port)
+        sockets = bind_sockets(settings.host, settings.port, limits)
     except SettingsError as error:
         sys.stderr.write(f"mcp-server: {error}\n")
         return 2
     config = uvicorn.Config(
         app,
-        http=protocol_with_limits(limits or HttpLimits()),
+        http=protocol_with_limits(limits),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -93,12 +97,13 @@ def serve(
     return 1 if server.force_exit else 0
 
 
-def bind_sockets(host: str, port: int) -> list[socket.socket]:
+def bind_sockets(host: str, port: int, limits: HttpLimits) -> list[socket.socket]:
     """Returns listening sockets for every address of `host`.
 
     Args:
         host: a host name or IP address; an IPv6 address may be in brackets.
         port: the port for all sockets; 0 for one that the system chooses.
+        limits: the HTTP limits, of which the kernel enforces `write_seconds`.
 
     Raises:
         SettingsError: an address or the port is unavailable; the text says what to change.
@@ -113,6 +118,7 @@ def bind_sockets(host: str, port: int) -> list[socket.socket]:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6 and len(found) > 1:  # a single socket may serve IPv4 too (system default)
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            _bound_kernel_buffers(listener, limits.write_seconds)
             listener.bind((address[0], port, *address[2:]))
             port = listener.getsockname()[1]
             listener.listen(_BACKLOG)
@@ -122,6 +128,18 @@ def bind_sockets(host: str, port: int) -> list[socket.socket]:
             listener.close()
         raise SettingsError(_bind_error_hint(error, host, port)) from None
     return sockets
+
+
+def _bound_kernel_buffers(listener: socket.socket, write_seconds: float) -> None:
+    """Bounds the buffers of the connections that `listener` accepts.
+
+    On Linux, a connection whose client reads nothing that was sent to it ends after `write_seconds`.
+    """
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BUFFER_BYTES)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _KERNEL_BUFFER_BYTES)
+    user_timeout = getattr(socket, "TCP_USER_TIMEOUT", None)  # RFC 5482
+    if user_timeout is not None:
+        listener.setsockopt(socket.IPPROTO_TCP, user_timeout, int(write_seconds * 1000))
 
 
 def _bind_error_hint(error: OSError | UnicodeError, host: str, port: int) -> str:

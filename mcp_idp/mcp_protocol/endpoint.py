@@ -34,6 +34,7 @@ from starlette.routing import Router
 from mcp_idp.http.body import MESSAGE_SCOPE_KEY
 from mcp_idp.http_server.limits import MAX_BODY_BYTES
 from mcp_idp.mcp_protocol.registry import is_streaming
+from mcp_idp.mcp_protocol.running_calls import RunningCalls
 from mcp_idp.mcp_protocol.sessions import SESSION_ID, SessionTracker
 from mcp_idp.mcp_protocol.single_response import SingleResponseDispatcher
 
@@ -67,6 +68,7 @@ class McpEndpoint:
         non_streaming: names of the tools that send nothing before their result.
         stateless: whether handshake revisions are served without sessions, so that any replica can respond.
         monotonic: returns the time in seconds, on a monotonic clock.
+        running_calls: holds the memory of calls until they end, and ends those that take too long.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class McpEndpoint:
         non_streaming: Container[object],
         stateless: bool,
         monotonic: Callable[[], float],
+        running_calls: RunningCalls | None = None,
     ) -> None:
         # The router and the auth middleware have validated path, Host and Origin.
         security = TransportSecuritySettings(enable_dns_rebinding_protection=False)
@@ -85,6 +88,7 @@ class McpEndpoint:
         )
         self._sse_manager = server.session_manager
         self._server = self._sse_manager.app
+        self._server.middleware.append(running_calls or RunningCalls())
         self._json_manager = StreamableHTTPSessionManager(
             self._server,
             json_response=True,

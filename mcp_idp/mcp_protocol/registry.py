@@ -42,6 +42,7 @@ class _Tool:
     annotations: ToolAnnotations
     scope: ScopeSpec
     streaming: bool
+    timeout: float | None
 
     def add(self, function: Callable[..., Any], server: MCPServer[Any], scope_requirements: ScopeRequirements) -> None:
         requirement = scope_requirements.add_tool(function.__name__, self.scope)
@@ -78,6 +79,7 @@ def tool(  # noqa: PLR0913 - all are keyword arguments
     destructive: bool = False,
     open_world: bool = False,
     streaming: bool = True,
+    timeout: float | None = None,
 ) -> Callable[[_Function], _Function]:
     """Registers the decorated function as a tool; clients see its name, docstring and parameters.
 
@@ -92,11 +94,13 @@ def tool(  # noqa: PLR0913 - all are keyword arguments
         open_world: the tool interacts with systems beyond this server (`openWorldHint`).
         streaming: False for a tool that takes a `Context` but sends nothing before its result (for example, it only
             reads the lifespan state). The response is then JSON, and any progress or log notification would be lost.
+        timeout: the seconds after which a call is cancelled and answered with an error; 0 for no limit, None for that
+            of TOOL_TIMEOUT. `tool_timeouts` in the access file takes precedence.
     """
     annotations = ToolAnnotations(
         title=title, read_only_hint=read_only, destructive_hint=destructive, open_world_hint=open_world
     )
-    return _attach(_Tool(title, annotations, scope, streaming))
+    return _attach(_Tool(title, annotations, scope, streaming, timeout))
 
 
 def resource(
@@ -145,6 +149,29 @@ def is_streaming(function: Callable[..., Any]) -> bool:
     """Whether `function` may send notifications before its result: all but tools registered with `streaming=False`."""
     registration = getattr(function, _REGISTRATION_ATTR, None)
     return not isinstance(registration, _Tool) or registration.streaming
+
+
+def tool_timeouts(module: ModuleType) -> dict[str, float]:
+    """Returns the timeouts in seconds of those tools in `module` that declare one, by name."""
+    declared = {
+        function.__name__: getattr(function, _REGISTRATION_ATTR, None)
+        for function in list(vars(module).values())
+        if inspect.isfunction(function)
+    }
+    return {
+        name: found.timeout
+        for name, found in declared.items()
+        if isinstance(found, _Tool) and found.timeout is not None
+    }
+
+
+def async_tools(module: ModuleType) -> frozenset[str]:
+    """Returns the names of the coroutine functions in `module`; functions of another kind run in threads."""
+    return frozenset(
+        name
+        for name, function in vars(module).items()
+        if inspect.iscoroutinefunction(function) and name == function.__name__
+    )
 
 
 def scope_checked(function: _Function, requirement: ScopeRequirement) -> Callable[..., Any]:

@@ -1,8 +1,8 @@
 """Tracks and limits the sessions of the handshake protocol revisions.
 
-`SessionLimiter` limits the sessions of each user. The SDK only limits all sessions together, and responds 503 to
-everyone once that many are open, so that a client which opens one session after another would block all others for as
-long as sessions live. A user with too many sessions loses the least recently used one instead.
+`SessionLimiter` limits the sessions of each user, and the memory of all. The SDK only limits their number, and responds
+503 to everyone once that many are open, so that a client which opens one session after another would block all others
+for as long as sessions live. A user with too many sessions loses the least recently used one instead.
 
 `SessionLimiter` also protects sessions of tokens without `sub`. The SDK identifies a session's owner by client, issuer
 and subject; without a subject, everyone who uses the same client would be the same owner. Such a session is therefore
@@ -15,12 +15,15 @@ else in a token can vary with each login.
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser, AuthorizationContext, authorization_context
 from mcp.server.streamable_http_manager import DEFAULT_MAX_SESSIONS, DEFAULT_SESSION_IDLE_TIMEOUT
 
 from mcp_idp.principal import user_key
+from mcp_idp.util.memory_budget import MEMORY_SHARE_SCOPE_KEY, REQUEST_BYTES
+from mcp_idp.util.memory_plan import SESSION_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from mcp_idp.auth.context import AuthenticatedCaller
+    from mcp_idp.util.memory_budget import MemoryShare
 
 SESSION_ID = b"mcp-session-id"
 # The SDK ends a session that has been idle for its timeout. One used within a third of that time is certainly open.
@@ -83,23 +87,41 @@ class SessionTracker:
 
 
 MAX_SESSIONS_EACH = 64
-_MAX_OWNERS = 10_000  # as many as the SDK keeps sessions
 _NO_SESSION = b"-"
 
 
+@dataclass(slots=True)
+class _Session:
+    """Attributes: the caller that opened it, and the memory that it holds in bytes."""
+
+    caller: AuthenticatedCaller
+    size: int
+
+
 class SessionLimiter:
-    """ASGI middleware between `AuthMiddleware` and the MCP application that limits the sessions of each user.
+    """ASGI middleware between `AuthMiddleware` and the MCP application that limits sessions.
+
+    A user with too many sessions loses the least recently used one. If the sessions of all users together hold too much
+    memory, the user whose sessions hold most loses the least recently used one.
 
     Args:
         app: the MCP application; it must end a session on DELETE.
+        max_bytes: the memory that all sessions together may hold.
         each: maximum number of sessions of one owner; 0 for no limit but that of the SDK.
+
+    Attributes:
+        max_bytes: as above.
+        used: the memory that they hold in bytes.
     """
 
-    def __init__(self, app: ASGIApp, *, each: int = MAX_SESSIONS_EACH) -> None:
+    def __init__(self, app: ASGIApp, *, max_bytes: int, each: int = MAX_SESSIONS_EACH) -> None:
         self._app = app
         self._each = each or DEFAULT_MAX_SESSIONS
+        self.max_bytes = max_bytes
+        self.used = 0
         # By owner and session id, least recently used first. A session that ended by itself stays until it is evicted.
-        self._sessions_by_owner: OrderedDict[Hashable, OrderedDict[bytes, AuthenticatedCaller]] = OrderedDict()
+        self._sessions_by_owner: dict[Hashable, OrderedDict[bytes, _Session]] = {}
+        self._size_by_owner: dict[Hashable, int] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one HTTP request; a response that names a session counts as a use of that session."""
@@ -107,8 +129,8 @@ class SessionLimiter:
         async def send_noting(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] < _BAD_REQUEST:
                 for name, value in message["headers"]:
-                    if name == SESSION_ID and scope["method"] != "DELETE":
-                        await self._touch(value, scope)
+                    if name == SESSION_ID:
+                        await self._note(value, scope)
             await send(message)
 
         if scope["user"].principal.subject is None:
@@ -116,29 +138,54 @@ class SessionLimiter:
         await self._app(scope, receive, send_noting)
 
     def _hide_foreign_session(self, scope: Scope) -> list[tuple[bytes, bytes]]:
-        """Returns the headers, with the session id of another owner replaced so that the SDK responds 404."""
-        principal = scope["user"].principal
-        sessions = self._sessions_by_owner.get(user_key(principal))
-        own = {session for session, caller in (sessions or {}).items() if caller.principal == principal}
-        return [(n, v if n != SESSION_ID or v in own else _NO_SESSION) for n, v in scope["headers"]]
+        """Returns the headers, with the session id of another token replaced so that the SDK responds 404."""
+        caller: AuthenticatedCaller = scope["user"]
+        sessions = self._sessions_by_owner.get(user_key(caller.principal), OrderedDict())
 
-    async def _touch(self, session: bytes, scope: Scope) -> None:
+        def is_own(session: bytes) -> bool:
+            return session in sessions and sessions[session].caller.principal == caller.principal
+
+        return [(n, v if n != SESSION_ID or is_own(v) else _NO_SESSION) for n, v in scope["headers"]]
+
+    async def _note(self, session: bytes, scope: Scope) -> None:
         caller: AuthenticatedCaller = scope["user"]
         owner = user_key(caller.principal)
+        if scope["method"] == "DELETE":
+            self._forget(owner, session)
+            return
         sessions = self._sessions_by_owner.setdefault(owner, OrderedDict())
-        self._sessions_by_owner.move_to_end(owner)
-        if len(self._sessions_by_owner) > _MAX_OWNERS:
-            self._sessions_by_owner.popitem(last=False)
-        sessions[session] = caller
+        if session not in sessions:
+            sessions[session] = _Session(caller, _size_of_new_session(scope))
+            self.used += sessions[session].size
+            self._size_by_owner[owner] = self._size_by_owner.get(owner, 0) + sessions[session].size
+        sessions[session].caller = caller
         sessions.move_to_end(session)
-        while len(sessions) > self._each:
-            oldest, opened_by = next(iter(sessions.items()))
-            await self._evict(oldest, opened_by, scope)
-            sessions.pop(oldest, None)
+        while len(self._sessions_by_owner.get(owner, ())) > self._each:
+            await self._evict_oldest(owner, scope)
+        while self.used > self.max_bytes:
+            await self._evict_oldest(max(self._size_by_owner, key=self._size_by_owner.__getitem__), scope)
 
-    async def _evict(self, session: bytes, caller: AuthenticatedCaller, scope: Scope) -> None:
-        request = {**scope, "method": "DELETE", "headers": [(SESSION_ID, session)], "user": caller}
+    async def _evict_oldest(self, owner: Hashable, scope: Scope) -> None:
+        session, known = next(iter(self._sessions_by_owner[owner].items()))
+        self._forget(owner, session)
+        request = {**scope, "method": "DELETE", "headers": [(SESSION_ID, session)], "user": known.caller}
         await self._app(request, _empty_body, _discard)
+
+    def _forget(self, owner: Hashable, session: bytes) -> None:
+        sessions = self._sessions_by_owner.get(owner)
+        if sessions is None or session not in sessions:
+            return
+        known = sessions.pop(session)
+        self.used -= known.size
+        self._size_by_owner[owner] -= known.size
+        if not sessions:
+            del self._sessions_by_owner[owner], self._size_by_owner[owner]
+
+
+def _size_of_new_session(scope: Scope) -> int:
+    """Returns the memory of a session: it keeps the message that began it, which its request has been charged for."""
+    share: MemoryShare = scope[MEMORY_SHARE_SCOPE_KEY]
+    return SESSION_BYTES + max(0, share.size - REQUEST_BYTES)
 
 
 async def _empty_body() -> dict[str, Any]:

@@ -107,7 +107,6 @@ GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
 MIN_REMAINING_SECONDS = 10.0  # a cached token is returned only if it is valid for at least this long
 LIMITS = QueueLimits(in_flight=10, waiting=100, in_flight_each=4, waiting_each=40)
 _TIMEOUT_SECONDS = 5.0  # includes the wait for a free slot
-_MAX_ENTRIES = 1000
 _NO_KEYS = 0  # cached tokens do not depend on a key generation: this server does not verify them
 
 
@@ -137,7 +136,7 @@ class TokenExchange:
         self._audit = audit
         self._url: str | None = None
         self._endpoint = TokenEndpoint(http, self._token_endpoint, clock, client_auth_from_settings(settings, clock))
-        self._cached_tokens: TokenCache[ExchangedToken] = TokenCache(_MAX_ENTRIES)
+        self._cached_tokens: TokenCache[ExchangedToken] = TokenCache(max_bytes=settings.memory_plan.exchanged_tokens)
         self._flights: SingleFlight[ExchangedToken | TokenExchangeError] = SingleFlight("exchange a token")
         self._slots = FairQueue(LIMITS, "too many tokens wait to be exchanged")
 

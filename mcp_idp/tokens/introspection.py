@@ -25,7 +25,7 @@ from mcp_idp.principal import user_key
 from mcp_idp.tokens.claims import ClaimsPolicy, validate_claims
 from mcp_idp.util.concurrency import SingleFlight
 from mcp_idp.util.fair_queue import FairQueue, QueueLimits
-from mcp_idp.util.token_cache import MAX_ENTRIES, TokenCache
+from mcp_idp.util.token_cache import MAX_BYTES, TokenCache
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -143,6 +143,7 @@ class LocalPrecheck:
         return None
 
 
+_REJECTED_SHARE = 4
 _NO_KEYS = 0  # cached results do not depend on a key generation: signatures are verified before each lookup
 
 Value = TypeVar("Value")
@@ -159,7 +160,7 @@ class IntrospectionLimits:
         waiting_each: maximum calls of one user or address that wait.
         timeout: seconds for a call, including the wait.
         max_rejection_age: seconds that a rejection is cached; an active result is cached for `MAX_RESULT_AGE`.
-        entries: maximum entries in the cache of active tokens, and in that of rejected ones.
+        cache_bytes: what the caches hold, of active tokens and of rejected ones together.
     """
 
     in_flight: int = 10
@@ -168,7 +169,7 @@ class IntrospectionLimits:
     waiting_each: int = 200
     timeout: float = 5.0
     max_rejection_age: float = 5.0
-    entries: int = MAX_ENTRIES
+    cache_bytes: int = MAX_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +204,12 @@ class IntrospectionVerifier:
         self._clock = clock
         self._precheck = precheck
         self._bounds = bounds = bounds or IntrospectionLimits()
-        self._active: TokenCache[_CachedResult[Principal]] = TokenCache(bounds.entries)
-        self._rejections: TokenCache[_CachedResult[TokenErrorReason]] = TokenCache(bounds.entries)
+        self._active: TokenCache[_CachedResult[Principal]] = TokenCache(
+            max_bytes=bounds.cache_bytes - bounds.cache_bytes // _REJECTED_SHARE
+        )
+        self._rejections: TokenCache[_CachedResult[TokenErrorReason]] = TokenCache(
+            max_bytes=bounds.cache_bytes // _REJECTED_SHARE
+        )
         self._flights: SingleFlight[Outcome] = SingleFlight("introspect a token")
         queue_limits = QueueLimits(
             in_flight=bounds.in_flight,
@@ -238,6 +243,17 @@ class IntrospectionVerifier:
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
+
+    def seconds_known(self, token: str) -> float | None:
+        """Returns for how many seconds an active result is still cached; None if there is none."""
+        now = self._clock.monotonic()
+        known = self._active.get(token, _NO_KEYS, now)
+        return None if known is None else known.expires_at - now
+
+    @property
+    def cached_bytes(self) -> int:
+        """What the caches hold."""
+        return self._active.used + self._rejections.used
 
     async def close(self) -> None:
         """Cancels the calls in progress, if any."""

@@ -27,7 +27,7 @@ from mcp_idp.oauth.endpoints import IntrospectionEndpoint
 from mcp_idp.oauth.http import FetchError, fetch_json
 from mcp_idp.providers import PROFILES, profile_for
 from mcp_idp.tokens.claims import ClaimsPolicy
-from mcp_idp.tokens.introspection import IntrospectionLimits, IntrospectionVerifier, LocalPrecheck
+from mcp_idp.tokens.introspection import MAX_RESULT_AGE, IntrospectionLimits, IntrospectionVerifier, LocalPrecheck
 from mcp_idp.tokens.jwks import REFRESH_COOLDOWN_SECONDS, JwksCache
 from mcp_idp.tokens.jwt import JwtVerifier
 
@@ -92,8 +92,13 @@ class IssuerVerifier:
         self._profile = _profile(settings, own)
         check_audience(settings, self._profile, own)
         self.rules = rules = _claim_rules(settings, access, self._profile, own, service_clients)
-        self._signed = signed = JwtVerifier(self.keys, rules, clock, max_bytes=settings.max_token_bytes)
-        self._introspection = self._introspection_verifier(signed, rules, clock) if self._introspects else None
+        # Where tokens are introspected, half is for the verified signatures and half for the responses.
+        share = settings.memory_plan.own_tokens // (1 + len(access.issuers))
+        share = share // 2 if self._introspects else share
+        self._signed = signed = JwtVerifier(
+            self.keys, rules, clock, max_bytes=settings.max_token_bytes, cache_bytes=share
+        )
+        self._introspection = self._introspection_verifier(signed, rules, clock, share) if self._introspects else None
 
     async def verify(self, token: str, requester: Hashable = None) -> Principal:
         """Verifies a token of this issuer and returns its principal.
@@ -116,6 +121,11 @@ class IssuerVerifier:
         if self._introspection is None:
             return replace(principal, scopes=self._drop_introspected_scopes(principal.scopes))
         return await self._introspection.verify(token, requester)
+
+    def seconds_known(self, token: str) -> float:
+        """Returns for how many seconds the status of a verified token is known without verifying it again."""
+        known = None if self._introspection is None else self._introspection.seconds_known(token)
+        return MAX_RESULT_AGE if known is None else known
 
     def _drop_introspected_scopes(self, scopes: frozenset[str]) -> frozenset[str]:
         """Returns the scopes that remain when a token cannot be introspected.
@@ -146,7 +156,14 @@ class IssuerVerifier:
             await self.keys.refresh()
         log.info("jwks_ready", issuer=self._settings.issuer)
 
-    def _introspection_verifier(self, signed: JwtVerifier, rules: ClaimsPolicy, clock: Clock) -> IntrospectionVerifier:
+    @property
+    def cached_bytes(self) -> int:
+        """What the caches of its tokens hold."""
+        return self._signed.cached_bytes + (self._introspection.cached_bytes if self._introspection else 0)
+
+    def _introspection_verifier(
+        self, signed: JwtVerifier, rules: ClaimsPolicy, clock: Clock, cache_bytes: int
+    ) -> IntrospectionVerifier:
         settings = self._settings
         endpoint = IntrospectionEndpoint(
             self._http, self._introspection_endpoint, clock, client_auth_from_settings(settings, clock)
@@ -154,7 +171,7 @@ class IssuerVerifier:
         precheck = LocalPrecheck(
             signed if self._profile.signed else None, opaque=self._profile.opaque, max_bytes=settings.max_token_bytes
         )
-        limits = IntrospectionLimits(in_flight_each=settings.limits.introspections_per_address)
+        limits = IntrospectionLimits(in_flight_each=settings.limits.introspections_per_address, cache_bytes=cache_bytes)
         return IntrospectionVerifier(endpoint, rules, clock, precheck, limits)
 
     async def _introspection_endpoint(self) -> str:
@@ -275,6 +292,15 @@ class TokenVerifierRegistry:
             if self._by_issuer
             else self.primary
         )
+
+    def seconds_known(self, token: str) -> float:
+        """Returns for how many seconds the status of a verified token is known without verifying it again."""
+        return self.verifier_for(token).seconds_known(token)
+
+    @property
+    def cached_bytes(self) -> int:
+        """What the caches of all issuers' tokens hold."""
+        return sum(verifier.cached_bytes for verifier in self.all)
 
     def _add(self, provider: IssuerVerifier, names: tuple[str, ...], place: str) -> None:
         """Registers `provider` for the issuer identifiers `names`, each of which may have one verifier only."""

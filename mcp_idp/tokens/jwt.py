@@ -40,14 +40,28 @@ class JwtVerifier:
         rules: the requirements for the claims.
         clock: the time for `exp`, `nbf` and `iat`.
         max_bytes: maximum length of a token, in bytes.
+        cache_bytes: what the cache of verified tokens may hold.
     """
 
-    def __init__(self, key_set: JwksCache, rules: ClaimsPolicy, clock: Clock, *, max_bytes: int) -> None:
+    def __init__(
+        self,
+        key_set: JwksCache,
+        rules: ClaimsPolicy,
+        clock: Clock,
+        *,
+        max_bytes: int,
+        cache_bytes: int,
+    ) -> None:
         self._key_set = key_set
         self._rules = rules
         self._clock = clock
         self._max_bytes = max_bytes
-        self._cache: TokenCache[Principal] = TokenCache()
+        self._cache: TokenCache[Principal] = TokenCache(max_bytes=cache_bytes)
+
+    @property
+    def cached_bytes(self) -> int:
+        """What the cache of verified tokens holds."""
+        return self._cache.used
 
     async def verify(self, token: str, requester: Hashable = None) -> Principal:
         """Verifies `token` and returns its principal.

@@ -1,32 +1,33 @@
-"""Bounds the memory that requests hold, in total and per user. The bounds follow from the memory of the container.
+"""Shares the memory for authenticated requests among the users who send them.
 
-```
-256 MiB  the container, in every compose file
- 82      the idle server
- 76      authenticated requests, shared by the users who send them (`MemoryBudget`)
- 16      received bytes of requests that are not authenticated yet (`HttpLimits.waiting_bytes`)
- 14      connections, 7 kB each (`HttpLimits.connections`)
-```
-The rest is for sessions, caches and memory that the allocator does not return. Sizes are measured peaks in memory, not
-sizes on the wire, where an empty object takes only two bytes.
+`memory_plan.py` states how much there is in total. Sizes are measured peaks in memory, not sizes on the wire, where an
+empty object takes only two bytes.
+
+A request holds its share until it is answered and, in a session, until the call that it started has ended: the SDK runs
+a call to its end even if its client has left, as MCP 2025-11-25 requires (transports, "Sending Messages to the
+Server").
 """
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
-from mcp_idp.errors import ServerFull, TooManyRequests
+from mcp_idp.errors import BodyTooLarge, ServerFull, TooManyRequests
+from mcp_idp.principal import user_key
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable, Iterator
     from types import TracebackType
 
     from mcp_idp.principal import Principal
 
 AUTHENTICATED_CALLBACK = "mcp_idp.authenticated"
-"""The ASGI scope extension of our HTTP server. The auth middleware calls its `callback` once the token is verified; it
-returns the bytes of the request that the server has buffered."""
-MAX_TOTAL_BYTES = 76 * 1024 * 1024
+"""The ASGI scope extension of our HTTP server. The auth middleware calls its `callback` with the user once the token is
+verified; it returns the bytes of the request that the server has buffered. `usage` returns how full the server is."""
+MEMORY_SHARE_SCOPE_KEY = "mcp_idp.memory_share"
+"""Key of the ASGI scope under which the auth middleware passes on the request's `MemoryShare`."""
 # Per request, whatever its size: its task and, if any, its response stream. 65 kB were measured where a tool reports
 # progress.
 REQUEST_BYTES = 80 * 1024
@@ -36,112 +37,221 @@ BYTE_COST, WIDE_BYTE_COST = 5, 14
 # Per JSON value, as parsed here and again by the SDK.
 VALUE_COST = 176
 # Reserved for users who hold at most `_A_FEW_BYTES`.
-_RESERVED_BYTES = 6 * 1024 * 1024
+_RESERVED_PART = 12
+_MUCH_MORE = 2
 _A_FEW_BYTES = 8 * REQUEST_BYTES
-# A user who holds more may hold this many times the free bytes.
-_TIMES_THE_FREE = 16
+WAIT_SECONDS = 2.0
 
 
 class MemoryBudget:
     """Shares memory among users, so that one user's requests cannot exclude those of others.
 
-    A user who holds little may take more as long as any memory is free. Any other user may hold up to sixteen times the
-    bytes that are free and not reserved. So a single user can take nearly all memory, and a second one still finds
-    some. This is the rule of dynamic thresholds for shared buffers: Choudhury and Hahne, IEEE/ACM Transactions on
-    Networking 6(2), 1998.
+    A single user may take everything but a small part, which is reserved for users who hold little. When a request does
+    not fit, the user who holds most loses requests, the newest first, as long as that user holds more than twice what
+    the one who sends it will. So users who hold much less than the largest one get what they need, and the largest
+    one's load rejects the largest one's own requests. This approximates max-min fairness (Bertsekas and Gallager, Data
+    Networks, section 6.5.2); the factor keeps two users who hold about the same from cancelling each other's requests.
 
     Args:
         total: the bytes that all requests together may hold.
-        reserved: how many of them are reserved for users who hold little.
+        reserved: how many of them are reserved for users who hold little; by default a twelfth.
+        wait_seconds: how long a request waits for the memory of requests that were cancelled for it.
+
+    Attributes:
+        total: the bytes that all requests together may hold.
+        used: the bytes that they hold.
     """
 
-    def __init__(self, total: int = MAX_TOTAL_BYTES, reserved: int = _RESERVED_BYTES) -> None:
-        self._total = total
-        self._reserved = reserved
-        self._used = 0
+    def __init__(self, total: int, reserved: int | None = None, wait_seconds: float = WAIT_SECONDS) -> None:
+        self.total = total
+        self.used = 0
+        self._reserved = total // _RESERVED_PART if reserved is None else reserved
+        self._wait_seconds = wait_seconds
         self._used_by: dict[Hashable, int] = {}
+        self._shares_of: dict[Hashable, dict[MemoryShare, None]] = {}  # oldest first
+        self._released = asyncio.Event()
 
     def share(self) -> MemoryShare:
         """Returns the share of a new request, which holds nothing yet."""
         return MemoryShare(self)
 
-    def take(self, owner: Hashable, size: int, own: int) -> None:
-        """Charges `size` more bytes to `owner`.
-
-        Args:
-            owner: the user, or the client if there is no user.
-            size: the further bytes.
-            own: the bytes that the same request holds already.
+    def take(self, share: MemoryShare, size: int) -> None:
+        """Charges `size` more bytes to a share.
 
         Raises:
-            TooManyRequests: the bytes would fit without the other requests of this owner.
+            BodyTooLarge: the request would not fit even if it were the only one.
+            TooManyRequests: the bytes would fit without the other requests of its user.
             ServerFull: they would not fit even then.
         """
-        before = self._used_by.get(owner, 0)
-        held, mine = self._used + size, before + size
-        if not self._fits(held, mine):
-            others = before - own
-            raise TooManyRequests if others and self._fits(held - others, mine - others) else ServerFull
-        self._used = held
-        self._used_by[owner] = mine
+        before = self._used_by.get(share.owner, 0)
+        if not self._fits(self.used + size, before + size):
+            if share.size + size > max(_A_FEW_BYTES, self.total - self._reserved):
+                raise BodyTooLarge("This message needs more memory than this server may use for one.")
+            others = before - share.size
+            fits_alone = others and self._fits(self.used + size - others, share.size + size)
+            raise TooManyRequests if fits_alone and not self._larger_than(share, size) else ServerFull
+        self.used += size
+        self._used_by[share.owner] = before + size
+        self._shares_of.setdefault(share.owner, {})[share] = None
 
-    def _fits(self, held: int, mine: int) -> bool:
-        if mine <= _A_FEW_BYTES:
-            return held <= self._total
-        return mine <= _TIMES_THE_FREE * (self._total - self._reserved - held)
+    def _fits(self, used: int, mine: int) -> bool:
+        return used <= self.total - (0 if mine <= _A_FEW_BYTES else self._reserved)
 
-    def give_back(self, owner: Hashable, size: int) -> None:
-        """Releases `size` bytes of `owner`."""
-        self._used -= size
-        left = self._used_by[owner] - size
+    def hold_again(self, share: MemoryShare, size: int) -> None:
+        """Charges what a share held before, whether it fits or not: the memory is still in use."""
+        self.used += size
+        self._used_by[share.owner] = self._used_by.get(share.owner, 0) + size
+        self._shares_of.setdefault(share.owner, {})[share] = None
+
+    def give_back(self, share: MemoryShare) -> None:
+        """Releases what a share holds."""
+        self.used -= share.size
+        left = self._used_by[share.owner] - share.size
+        del self._shares_of[share.owner][share]
         if left:
-            self._used_by[owner] = left
+            self._used_by[share.owner] = left
         else:
-            del self._used_by[owner]
+            del self._used_by[share.owner], self._shares_of[share.owner]
+        self._released.set()
+
+    async def make_room(self, share: MemoryShare, size: int) -> None:
+        """Cancels requests of larger users until `size` more bytes fit, and waits until these have ended.
+
+        Raises:
+            ServerFull: there is no larger user whose requests can be cancelled, or they did not end in time.
+        """
+        try:
+            async with asyncio.timeout(self._wait_seconds):
+                while not self._fits(self.used + size, self._used_by.get(share.owner, 0) + size):
+                    if not self._cancel_of_others(share, size):
+                        raise ServerFull
+                    self._released.clear()
+                    await self._released.wait()
+        except TimeoutError:
+            raise ServerFull from None
+
+    def _cancel_of_others(self, share: MemoryShare, size: int) -> bool:
+        """Cancels as many requests of larger users as needed; returns whether any is being cancelled."""
+        ending = {owner: sum(each.size for each in shares if each.is_cancelled) for owner, shares in self._shares()}
+        mine = self._used_by.get(share.owner, 0) + size
+        while not self._fits(self.used - sum(ending.values()) + size, mine):
+            owner = max(
+                (owner for owner, shares in self._shares() if owner != share.owner and any(map(_can_end, shares))),
+                key=lambda each: self._used_by[each] - ending[each],
+                default=None,
+            )
+            if owner is None or self._used_by[owner] - ending[owner] <= _MUCH_MORE * mine:
+                break
+            victim = next(each for each in reversed(self._shares_of[owner]) if _can_end(each))
+            victim.cancel()
+            ending[owner] += victim.size
+        return any(ending.values())
+
+    def _shares(self) -> list[tuple[Hashable, dict[MemoryShare, None]]]:
+        return list(self._shares_of.items())
+
+    def _larger_than(self, share: MemoryShare, size: int) -> bool:
+        """Whether another user holds much more than the user of `share` would with `size` more bytes."""
+        mine = self._used_by.get(share.owner, 0) + size
+        return any(used > _MUCH_MORE * mine for owner, used in self._used_by.items() if owner != share.owner)
+
+
+def _can_end(share: MemoryShare) -> bool:
+    return share.can_be_cancelled and not share.is_cancelled
 
 
 class MemoryShare:
-    """The bytes that one request holds; a context manager that releases them at its end."""
+    """The bytes that one request holds; a context manager that releases them at the end of the last that holds it.
 
-    __slots__ = ("_budget", "_owner", "_size")
+    Attributes:
+        owner: the user to whom they are charged; None before `begin`.
+        size: the bytes.
+        is_cancelled: whether the request was cancelled, because its user holds too much.
+    """
+
+    __slots__ = ("_budget", "_cancels", "_given_back", "_holds", "_on_release", "is_cancelled", "owner", "size")
 
     def __init__(self, budget: MemoryBudget) -> None:
         self._budget = budget
-        self._owner: Hashable = None
-        self._size = 0
+        self.owner: Hashable = None
+        self.size = 0
+        self.is_cancelled = False
+        self._holds = 0
+        self._given_back = 0
+        self._cancels: list[Callable[[], object]] = []
+        self._on_release: Callable[[], object] | None = None
 
     def __enter__(self) -> Self:
+        if self._given_back and not self._holds:
+            self._budget.hold_again(self, self._given_back)
+            self.size, self._given_back = self._given_back, 0
+        self._holds += 1
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._size:
-            self._budget.give_back(self._owner, self._size)
-            self._size = 0
+        self._holds -= 1
+        if self._holds:
+            return
+        if self.size:
+            self._budget.give_back(self)
+            self._given_back, self.size = self.size, 0
+        if self._on_release is not None:
+            self._on_release()
 
-    def begin(self, principal: Principal, arrived: int) -> None:
-        """Sets the owner and charges the bytes that every request holds, plus those that are buffered.
+    def on_release(self, call: Callable[[], object]) -> None:
+        """Calls `call` whenever the last that holds the request has ended."""
+        self._on_release = call
 
-        The owner is the user or, if the token has no subject, the client.
-
-        Args:
-            principal: the caller.
-            arrived: the bytes of the request that the HTTP server has buffered.
-
-        Raises:
-            TooManyRequests, ServerFull: see `take`.
-        """
-        kind = principal.subject is None
-        self._owner = (principal.issuer, kind, principal.client if kind else principal.subject)
-        self.take(REQUEST_BYTES + arrived)
+    def begin(self, principal: Principal) -> None:
+        """Sets the user to whom the request is charged."""
+        self.owner = user_key(principal)
 
     def take(self, size: int) -> None:
-        """Charges `size` more bytes to the owner.
+        """Charges `size` more bytes to the owner if they fit now.
 
         Raises:
-            TooManyRequests: the owner's other requests hold too much.
-            ServerFull: all requests together hold too much.
+            BodyTooLarge, TooManyRequests, ServerFull: see `MemoryBudget.take`.
         """
-        self._budget.take(self._owner, size, self._size)
-        self._size += size
+        self._budget.take(self, size)
+        self.size += size
+
+    async def reserve(self, size: int) -> None:
+        """Charges `size` more bytes to the owner; if necessary, cancels requests of users who hold more.
+
+        Raises:
+            BodyTooLarge, TooManyRequests, ServerFull: see `MemoryBudget.take`.
+        """
+        try:
+            self.take(size)
+        except ServerFull:
+            await self._budget.make_room(self, size)
+            self.take(size)
+
+    @property
+    def can_be_cancelled(self) -> bool:
+        """Whether the request is at a point where it can be cancelled."""
+        return bool(self._cancels)
+
+    def cancel(self) -> None:
+        """Cancels the request because its user holds too much; it releases its bytes when it has ended."""
+        self.is_cancelled = True
+        self._cancels[-1]()
+
+    def add_cancel(self, cancel: Callable[[], object]) -> None:
+        """Lets `cancel` end the request, until `remove_cancel`; the one that was added last is called."""
+        self._cancels.append(cancel)
+
+    def remove_cancel(self, cancel: Callable[[], object]) -> None:
+        """Undoes `add_cancel`."""
+        self._cancels.remove(cancel)
+
+    @contextmanager
+    def cancellable(self, cancel: Callable[[], object]) -> Iterator[None]:
+        """Context manager for `add_cancel` and `remove_cancel`."""
+        self.add_cancel(cancel)
+        try:
+            yield
+        finally:
+            self.remove_cancel(cancel)

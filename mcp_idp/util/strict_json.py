@@ -2,10 +2,11 @@
 
 RFC 8259 section 4 does not define which of two members with the same name counts, so two parsers can read one document
 differently, and the message that is authorized might not be the one that is processed. This parser rejects duplicate
-names; NaN and Infinity, which are not JSON; numbers too large for a float; and unpaired surrogates, which are no
-characters (section 8.2).
+names; NaN and Infinity, which are not JSON; numbers too large for a float or of too many characters; and unpaired
+surrogates, which are no characters (section 8.2).
 
-A value can take a hundred times the memory of its text, so values are counted before any is built.
+A value can take a hundred times the memory of its text, so values are counted before any is built. Converting a number
+takes time that grows with the square of its length, so the length is checked before.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ MAX_VALUES = 50_000
 _FEW_VALUES = 1000  # up to here, the upper bound is returned without an exact count
 # The SDK parses 200 levels on one of its code paths and 980 on another, where the limit depends on the Python version.
 MAX_DEPTH = 128
+# The largest float, written out, has 309 digits. RFC 8259 section 6 allows a limit on range and precision.
+MAX_NUMBER_CHARACTERS = 400
 
 
 class StrictJsonError(ValueError):
@@ -42,7 +45,15 @@ def _no_constant(name: str) -> NoReturn:
     raise StrictJsonError(f"{name} is not JSON")
 
 
+def _short_integer(text: str) -> int:
+    if len(text) > MAX_NUMBER_CHARACTERS:
+        raise StrictJsonError(f"a number has more than {MAX_NUMBER_CHARACTERS} characters")
+    return int(text)
+
+
 def _finite(text: str) -> float:
+    if len(text) > MAX_NUMBER_CHARACTERS:
+        raise StrictJsonError(f"a number has more than {MAX_NUMBER_CHARACTERS} characters")
     number = float(text)
     if not isfinite(number):
         raise StrictJsonError("a number is too large")
@@ -50,7 +61,9 @@ def _finite(text: str) -> float:
 
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")  # an escaped surrogate: rare, so the costly check seldom runs
-_decoder = json.JSONDecoder(object_pairs_hook=_no_repeated_name, parse_constant=_no_constant, parse_float=_finite)
+_decoder = json.JSONDecoder(
+    object_pairs_hook=_no_repeated_name, parse_constant=_no_constant, parse_float=_finite, parse_int=_short_integer
+)
 
 
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
@@ -106,7 +119,7 @@ def loads(document: bytes, *, max_values: int = MAX_VALUES) -> Any:
     Raises:
         TooManyValues: the document holds more than `max_values` values, or nests deeper than `MAX_DEPTH`.
         StrictJsonError: it is not JSON, or contains a duplicate name, NaN, Infinity, a number too large for a float or
-            an unpaired surrogate.
+            of more than `MAX_NUMBER_CHARACTERS`, or an unpaired surrogate.
     """
     count_values(document, max_values)
     return build(document)
@@ -126,6 +139,6 @@ def build(document: bytes) -> Any:
         raise
     except UnicodeEncodeError as error:
         raise StrictJsonError("half of a surrogate pair") from error
-    except (ValueError, RecursionError) as error:  # a huge integer literal raises a plain ValueError
+    except (ValueError, RecursionError) as error:
         raise StrictJsonError(f"not JSON: {type(error).__name__}") from error
     return value

@@ -10,7 +10,8 @@ import hashlib
 from collections import OrderedDict
 from typing import Generic, Protocol, TypeVar
 
-MAX_ENTRIES = 10_000
+from mcp_idp.util.memory_plan import TOKEN_BYTES
+
 MAX_BYTES = 16 * 1024 * 1024
 
 
@@ -29,15 +30,17 @@ class TokenCache(Generic[Entry]):
     """An LRU cache of values by token.
 
     Args:
-        max_entries: the maximum number of entries.
         max_bytes: the maximum total size of the entries in bytes; see `put`.
+
+    Attributes:
+        max_bytes: as above.
+        used: the total size of the entries in bytes.
     """
 
-    def __init__(self, max_entries: int = MAX_ENTRIES, max_bytes: int = MAX_BYTES) -> None:
-        self._max_entries = max_entries
-        self._max_bytes = max_bytes
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+        self.max_bytes = max_bytes
         self._entries: OrderedDict[bytes, tuple[Entry, int, int]] = OrderedDict()
-        self._bytes = 0
+        self.used = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -62,23 +65,23 @@ class TokenCache(Generic[Entry]):
         return value
 
     def put(self, token: str, generation: int, value: Entry, *, size: int | None = None) -> None:
-        """Caches a value and evicts the least recently used entries if a bound is exceeded.
+        """Caches a value and evicts the least recently used entries if the bound is exceeded.
 
         Args:
             token: the token as it was sent.
             generation: the generation of the key set under which it was verified.
             value: the value that `get` returns.
-            size: the size in bytes of the data that `value` was parsed from, as an estimate of its memory; by default
-                the length of the token.
+            size: the size in bytes of the data that `value` was parsed from, as an estimate of its memory in addition
+                to `TOKEN_BYTES`; by default the length of the token.
         """
         name = hashlib.sha256(token.encode()).digest()
         self._drop(name)
-        weight = len(token) if size is None else size
+        weight = TOKEN_BYTES + (len(token) if size is None else size)
         self._entries[name] = (value, generation, weight)
-        self._bytes += weight
-        while len(self._entries) > self._max_entries or self._bytes > self._max_bytes:
+        self.used += weight
+        while self.used > self.max_bytes:
             self._drop(next(iter(self._entries)))
 
     def _drop(self, name: bytes) -> None:
         if (entry := self._entries.pop(name, None)) is not None:
-            self._bytes -= entry[2]
+            self.used -= entry[2]

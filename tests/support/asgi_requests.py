@@ -14,6 +14,7 @@ class OpenRequest:
 
     def __init__(self, app: ASGIApp, method: str, headers: dict[str, str], body: bytes = b"") -> None:
         self.sent: list[Message] = []
+        self.begun = asyncio.Event()
         self._pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
         scope = {
             "type": "http",
@@ -32,3 +33,4 @@ class OpenRequest:
 
     async def _send(self, message: Message) -> None:
         self.sent.append(message)
+        self.begun.set()

@@ -30,10 +30,16 @@ def events(response: httpx.Response) -> list[dict[str, Any]]:
     return [json.loads(text) for text in data if text.strip()]
 
 
-async def initialized(server: Running, token: str, version: str = "2025-11-25") -> dict[str, str]:
+async def initialized(
+    server: Running, token: str, version: str = "2025-11-25", *, capabilities: dict[str, Any] | None = None
+) -> dict[str, str]:
     """Opens a session of the handshake revision with `token` and returns its headers."""
     headers = {"authorization": f"Bearer {token}", "accept": BOTH}
-    params = {"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    params = {
+        "protocolVersion": version,
+        "capabilities": capabilities or {},
+        "clientInfo": {"name": "test", "version": "1"},
+    }
     opening = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params}
     response = await server.client.post("/mcp", json=opening, headers=headers)
     assert response.status_code == 200

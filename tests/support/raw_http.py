@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import select
 import socket
 import sys
 import threading
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from mcp_idp.http_server.limits import HttpLimits
 
 HOST = b"Host: here\r\n"
+LARGE = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,12 @@ class RawResponse:
 class Connection:
     """A connection that sends and receives bytes."""
 
-    def __init__(self, address: tuple[Any, ...]) -> None:
-        self._socket = socket.create_connection(address[:2], timeout=10)
+    def __init__(self, address: tuple[Any, ...], *, receive_bytes: int = 0) -> None:
+        self._socket = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
+        self._socket.settimeout(10)
+        if receive_bytes:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        self._socket.connect(address[:2])
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._read = self._socket.makefile("rb")
 
@@ -54,6 +60,9 @@ class Connection:
 
     def line(self) -> bytes:
         return self._read.readline()
+
+    def read(self, size: int) -> bytes:
+        return self._read.read(size)
 
     def head(self) -> RawResponse:
         status = int(self.line().split()[1])
@@ -92,6 +101,12 @@ class Connection:
             self._socket.settimeout(10)
         return False
 
+    def is_reset_unread(self, milliseconds: int = 10_000) -> bool:
+        """Whether the other side resets it within this time, while nothing is read here."""
+        poll = select.poll()
+        poll.register(self._socket, select.POLLHUP)  # a reset, not an end after which there may be something to read
+        return bool(poll.poll(milliseconds))
+
     def has_ended(self) -> bool:
         """Reads everything and returns whether the peer closed the connection."""
         self._socket.settimeout(0.05)
@@ -119,7 +134,8 @@ class Connection:
 class Echo:
     """An application that echoes requests and records them.
 
-    `/wait` responds after `/release` was called; `/known` counts as a request with a verified token.
+    `/wait` responds after `/release` was called; `/known` counts as a request of somebody with a verified token,
+    `/known/as/bob` as one of bob; `/large` responds four megabytes, `/flood` sends until its client has disconnected.
     """
 
     seen: list[str] = field(default_factory=list)
@@ -134,12 +150,12 @@ class Echo:
         path = scope["raw_path"].decode() + ("?" + scope["query_string"].decode() if scope["query_string"] else "")
         self.seen.append(path)
         self.headers.append(scope["headers"])
-        if path == "/unread":
-            await respond(send, 401, b"")
-            return
         if path.startswith("/known"):
-            scope["extensions"][AUTHENTICATED_CALLBACK]["callback"]()
+            scope["extensions"][AUTHENTICATED_CALLBACK]["callback"](path.partition("/as/")[2] or "somebody")
         await self._wait_for_release(path)
+        if path in {"/unread", "/flood"} or "/large" in path:
+            await self._respond_without_reading(path, receive, send)
+            return
         if path == "/stream":
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": b"event", "more_body": True})
@@ -150,6 +166,26 @@ class Echo:
         while body is not None and (await receive())["type"] != "http.disconnect":
             pass
         self.ended.set()
+
+    async def _respond_without_reading(self, path: str, receive: Any, send: Any) -> None:
+        if path == "/unread":
+            await respond(send, 401, b"")
+        elif path == "/flood":
+            await self._flood(receive, send)
+        else:
+            await respond(send, 200, b"a" * LARGE)
+
+    async def _flood(self, receive: Any, send: Any) -> None:
+        gone = asyncio.ensure_future(self._gone(receive))
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while not gone.done():
+            await send({"type": "http.response.body", "body": b"a" * 65536, "more_body": True})
+            await asyncio.sleep(0)
+        self.ended.set()
+
+    async def _gone(self, receive: Any) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
 
     async def _wait_for_release(self, path: str) -> None:
         if path == "/release":
@@ -191,8 +227,8 @@ class Served:
     app: Echo
 
     @contextmanager
-    def connect(self) -> Iterator[Connection]:
-        with closing(Connection(self.address)) as connection:
+    def connect(self, *, receive_bytes: int = 0) -> Iterator[Connection]:
+        with closing(Connection(self.address, receive_bytes=receive_bytes)) as connection:
             yield connection
 
     def once(self, request: bytes) -> RawResponse:
@@ -204,6 +240,7 @@ class Served:
 def on_a_socket(app: Any, protocol: type[asyncio.Protocol]) -> Iterator[tuple[Any, ...]]:
     """Serves `app` with our server in a thread; yields its address, where a socket listens before the server starts."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)  # as `bind_sockets` does
         config = uvicorn.Config(
             app,
             http=protocol,

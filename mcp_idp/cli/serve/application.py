@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from mcp.server.transport_security import TransportSecuritySettings
 
-from mcp_idp.application import protect
+from mcp_idp.application import is_protected, protect
 from mcp_idp.cli.common.command_line import usage_error
-from mcp_idp.http.router import Router
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -60,7 +59,7 @@ def protected(application: Any, settings: Settings) -> ASGIApp:
     """
     if _required_parameters(application) in {0, 1}:
         application = application(settings) if _required_parameters(application) else application()
-    if isinstance(application, Router):  # behind protect() already
+    if is_protected(application):  # behind protect() already
         return application
     if callable(create := getattr(application, "streamable_http_app", None)):  # a server of the SDK
         # protect() checks Host and Origin. The SDK's own check would admit localhost only.

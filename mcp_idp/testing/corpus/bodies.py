@@ -25,6 +25,12 @@ def _body(name: str, source: str, check: str, body: bytes, *more: tuple[bytes, b
     return Attack(name=name, source=source, check=check, send=send, status=400, challenge=None, message=code)
 
 
+def _number(name: str, value: bytes) -> Attack:
+    """Returns a call with a long number in its arguments."""
+    body = WHOAMI.replace(b'"arguments": {}', b'"arguments": {"x": ' + value + b"}")
+    return _body(name, "CVE-2020-10735; RFC 8259 section 6", "number_length", body)
+
+
 def _too_large(name: str, check: str, arguments: bytes) -> Attack:
     """Returns a call whose arguments exceed a limit."""
     body = WHOAMI.replace(b'"arguments": {}', b'"arguments": {"x": ' + arguments + b"}")
@@ -133,12 +139,14 @@ ATTACKS = (
     _body("deep nesting without an end", "RFC 8259 section 9", "json_errors", b'{"a":' * 100),
     _body("NaN as an id", "RFC 8259 section 6", "no_constants", WHOAMI.replace(b'"id": 1', b'"id": NaN')),
     _body("an id no float holds", "RFC 8259 section 6", "finite_numbers", WHOAMI.replace(b'"id": 1', b'"id": 1e400')),
-    _body(
-        "an id of more digits than Python reads",
-        "CVE-2020-10735",
-        "json_errors",
-        WHOAMI.replace(b'"id": 1', b'"id": ' + b"1" * 5000),
-    ),
+    _number("an id of more digits than Python reads", b"1" * 5000),
+    _number("an integer of one digit too many", b"1" * 401),
+    _number("a negative integer of 4,299 digits", b"-" + b"9" * 4299),
+    _number("950 integers of 4,299 digits", b"[" + b",".join([b"9" * 4299] * 950) + b"]"),
+    _number("a fraction of four million digits", b"0." + b"3" * 4_000_000),
+    _number("a fraction with a long exponent", b"1e-" + b"0" * 3000 + b"1"),
+    _number("floats of a thousand digits", b"[" + b",".join([b"1." + b"7" * 1000] * 4000) + b"]"),
+    _number("a long integer as a value in an object in an array", b'[[{"a": ' + b"8" * 2000 + b"}]]"),
     _body("a comment in the call", "RFC 8259 section 2", "json_errors", WHOAMI.replace(b'"id"', b'/* */ "id"')),
     _body("nothing", "RFC 8259 section 2", "json_errors", b""),
     _body(

@@ -84,13 +84,14 @@ def test_a_file_that_is_no_file_is_rejected(tmp_path: Path) -> None:
 
 def test_the_examples_that_the_file_has_commented_out_work(tmp_path: Path) -> None:
     members = "scope_prefix|introspect_for|issuers|login_scopes|groups|tools|prompts|resources|methods|claims"
-    members += "|upstreams|machine_clients|tool_limits"
+    members += "|upstreams|machine_clients|tool_limits|tool_timeouts"
     lines = [re.sub(rf"^# ((?:{members}|  ).*)$", r"\1", line) for line in GOOD.splitlines()]
     prose = re.compile(r"^  +(reaches the provider|`document_domains`)")
     path = tmp_path / "access.yaml"
     path.write_text("\n".join(line for line in lines if not prose.match(line)), encoding="utf-8")
     access = load_access(path)
     assert access.introspect_for == ("mcp:admin",)
+    assert access.tool_timeouts == {"weather": 10}
     assert access.with_scope_prefix(["x"]) == ["api://6e74172b-be56-4843-9ff4-e66a39bb12e3/x"]
     (rules,) = access.issuers.values()
     assert rules.model_fields_set == set(type(rules).model_fields)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mcp_idp.auth.client_address import UNKNOWN, address_key
+from mcp_idp.auth.client_address import address_key
+from mcp_idp.util.addresses import UNKNOWN
 
 pytestmark = pytest.mark.requirement("limits.address")
 

@@ -449,12 +449,14 @@ def test_a_call_counts_for_every_name_of_its_tool(also: list[tuple[str, str]], *
     message = {"method": "tools/call", "params": {"name": "alias"}}
 
     def call() -> bool:
+        slot = RequestSlot(limits)
         try:
-            with RequestSlot(limits) as slot:
-                slot.begin(caller, "POST")
-                slot.begin_message(message, also)
+            slot.begin(caller, "POST")
+            slot.begin_message(message, also)
         except RateLimited:
             return False
+        finally:
+            slot.end()
         return True
 
     assert [call() for _ in range(3)] == [True, True, not counts]

@@ -25,6 +25,14 @@ def test_no_variable_and_empty_variables_mean_the_defaults() -> None:
     assert load_settings({}) == load_settings(dict.fromkeys(NAMES, "")) == Settings()
 
 
+@pytest.mark.parametrize(
+    ("written", "size"),
+    [("268435456", 1 << 28), ("256M", 1 << 28), ("256MiB", 1 << 28), ("1g", 1 << 30), ("2GB", 2 << 30)],
+)
+def test_a_size_is_written_with_a_unit_or_in_bytes(written: str, size: int) -> None:
+    assert load_settings({"MAX_MEMORY": written}).memory_plan.total == size
+
+
 def test_what_follows_from_issuer_and_public_url() -> None:
     settings = load_settings({**PUBLIC, "OAUTH_SERVER_URL": "https://login.example.com/realms/team/"})
     assert settings.issuer == "https://login.example.com/realms/team/"
@@ -100,6 +108,12 @@ REJECTED: list[tuple[dict[str, str], str]] = [
     ({"DISABLE_AUTH": "true", "HOST": "0.0.0.0"}, "set HOST and MCP_PUBLIC_URL to loopback"),  # noqa: S104 - the point of the row
     ({**PUBLIC, "DISABLE_AUTH": "1"}, "set HOST and MCP_PUBLIC_URL to loopback"),
     ({"MAX_TOKEN_BYTES": "9999999"}, "from 256 to 32768"),
+    ({"MAX_MEMORY": "100M"}, "at least 128M"),
+    ({"MAX_MEMORY": "much"}, "such as 512M or 2G"),
+    ({"MAX_MEMORY": "-256M"}, "such as 512M or 2G"),
+    ({"MAX_MEMORY": "0.5G"}, "such as 512M or 2G"),
+    ({"MAX_MEMORY": "256T"}, "such as 512M or 2G"),
+    ({"TOOL_TIMEOUT": "forever"}, "TOOL_TIMEOUT=forever: write a duration"),
     ({"MAX_TOKEN_LIFETIME": "1 day"}, "a duration such as"),
     ({"CLOCK_LEEWAY": "1h"}, "at most 300s"),
     ({"KEY_MAX_AGE": "0"}, "at least 1s"),

@@ -16,6 +16,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mcp_idp.testing.corpus.model import INITIALIZE, META, Request, call
+from tests.support.memory_floods import (
+    Target,
+    calls_whose_clients_leave,
+    responses_that_are_not_read,
+    sessions_that_begin_with_much,
+)
 from tests.support.raw_http import Connection, RawResponse
 
 if TYPE_CHECKING:
@@ -153,7 +159,7 @@ PASSED: dict[str, Callable[[], bytes]] = {
     "one text of quotes": lambda: text(b"", b'\\"'),
     "one text of what looks like values": lambda: text(b"", b"{},"),
     "one name": lambda: b"{" + text(WIDE, b"k") + b":1}",
-    "long numbers": lambda: filled(b"9" * 4000),
+    "long numbers": lambda: filled(b"9" * 400),
     "as many values as may be, and a wide text": lambda: (
         b"[" + filled(b"{}", 49_000 // 2 * 3) + b"," + text(WIDE, b"a", BODY - 90_000) + b"]"
     ),
@@ -245,6 +251,19 @@ def test_unfinished_calls_of_one_login_fit() -> None:
             connection = stack.enter_context(closing(server.connect()))
             with suppress(ConnectionError):
                 connection.send(written(request.but(headers=headers)))
+        server.assert_serves_the_other()
+        assert server.peak < MOST_MIB
+
+
+@pytest.mark.usefixtures("many_files")
+@pytest.mark.parametrize(
+    "flood",
+    [calls_whose_clients_leave, responses_that_are_not_read, sessions_that_begin_with_much],
+    ids=lambda flood: flood.__name__,
+)
+def test_clients_that_leave_or_do_not_read_fit_into_the_memory(flood: Callable[[Target], None]) -> None:
+    with whole() as server:
+        flood(Target(server.address, b"localhost:3000", server.one, server.other))
         server.assert_serves_the_other()
         assert server.peak < MOST_MIB
 

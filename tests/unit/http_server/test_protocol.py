@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mcp_idp.http_server.limits import HttpLimits
-from tests.support.raw_http import HOST, Served, served
+from tests.support.raw_http import HOST, LARGE, Served, served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -250,6 +250,69 @@ def test_an_accepted_or_answered_request_is_no_longer_pending(path: bytes) -> No
             other.send(GET + b"x: " + b"a" * 30_000)
             assert server.once(GET + b"\r\n").status == 200
             assert other.send(b"\r\n\r\n").answer().status == 200
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        GET + b"x: " + b"a" * 20_000,
+        GET + b"xy: zz\r\n" * 98,
+        GET + b"x: " + b"a" * 20_000 + b"\r\n\r\n",
+        b"GET /" + b"a" * 20_000,
+        (GET + b"\r\n") * 4,
+    ],
+    ids=["half a head", "lines", "a whole one", "a target", "many"],
+)
+def test_over_the_bound_a_request_that_is_served_is_still_answered(behind: bytes) -> None:
+    known = GET.replace(b"/ ", b"/known/wait ") + b"\r\n"
+    with served(HttpLimits(waiting_bytes=15_000)) as server, server.connect() as connection:
+        connection.send(known)
+        while not server.app.pauses:
+            assert server.once(GET + b"\r\n").status == 200
+        connection.send(behind)
+        for _ in range(3):
+            assert server.once(GET + b"\r\n").status == 200
+        server.once(b"GET /release HTTP/1.1\r\n" + HOST + b"\r\n")
+        assert connection.answer().body == b"GET /known/wait 0"
+        assert connection.rest() == b""
+
+
+@pytest.mark.parametrize("path", [b"/large", b"/known/large", b"/large?x"])
+@pytest.mark.parametrize("requests", [2, 5])
+def test_a_client_that_reads_nothing_is_cut_off(path: bytes, requests: int) -> None:
+    request = b"GET " + path + b" HTTP/1.1\r\n" + HOST + b"\r\n"
+    with served(HttpLimits(write_seconds=0.2)) as server, server.connect(receive_bytes=4096) as connection:
+        assert connection.send(request * requests).is_reset_unread()
+        assert server.once(GET + b"\r\n").status == 200
+
+
+def test_a_stream_that_is_not_read_is_cut_off() -> None:
+    stream = b"GET /flood HTTP/1.1\r\n" + HOST + b"\r\n"
+    with served(HttpLimits(write_seconds=0.2)) as server, server.connect(receive_bytes=4096) as connection:
+        assert connection.send(stream).is_reset_unread()
+        assert server.app.ended.wait(10)
+
+
+def test_a_client_that_reads_slowly_is_not_cut_off() -> None:
+    large = b"GET /large HTTP/1.1\r\n" + HOST + b"\r\n"
+    with served(HttpLimits(write_seconds=0.5)) as server, server.connect(receive_bytes=4096) as connection:
+        head = connection.send(large).head()
+        assert head.headers["content-length"] == str(LARGE)
+        for _ in range(32):
+            assert len(connection.read(LARGE // 32)) == LARGE // 32
+            assert not connection.is_reset_unread(30)  # in all this takes longer than may pass without reading
+        assert connection.send(GET + b"\r\n").answer().status == 200
+
+
+def test_over_the_bound_those_who_read_nothing_go_and_others_read_on() -> None:
+    large = b"GET /known/large/as/bob HTTP/1.1\r\n" + HOST + b"\r\n"
+    with served(HttpLimits(unsent_bytes=10 * LARGE)) as server, ExitStack() as stack:
+        other = stack.enter_context(server.connect(receive_bytes=4096))
+        other.send(b"GET /known/large/as/ada HTTP/1.1\r\n" + HOST + b"\r\n")
+        unread = [stack.enter_context(server.connect(receive_bytes=4096)).send(large * 2) for _ in range(12)]
+        while sum(connection.is_reset_unread(0) for connection in unread) < 2:
+            assert server.once(GET + b"\r\n").status == 200
+        assert len(other.answer().body) == LARGE
 
 
 # ---- time

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -15,6 +17,7 @@ from typing import IO, TYPE_CHECKING
 import pytest
 
 from mcp_idp.config.env import SettingsError
+from mcp_idp.http_server.limits import HttpLimits
 from mcp_idp.http_server.runner import bind_sockets
 from tests.support.raw_http import HOST, Connection
 
@@ -154,12 +157,12 @@ def test_a_port_in_use_is_one_line_and_2_before_the_application_starts() -> None
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid", "a" * 70])
 def test_a_host_that_is_not_this_machine_is_named(host: str) -> None:
     with pytest.raises(SettingsError, match=f"HOST={host}: is not an address of this machine"):
-        bind_sockets(host, 0)
+        bind_sockets(host, 0, HttpLimits())
 
 
 @pytest.mark.requirement("http.listening")
 def test_every_address_of_a_name_listens_on_one_port_which_the_system_chooses_for_0() -> None:
-    sockets = bind_sockets("localhost", 0)
+    sockets = bind_sockets("localhost", 0, HttpLimits())
     ports = {listener.getsockname()[1] for listener in sockets}
     for listener in sockets:
         with closing(Connection(listener.getsockname())):
@@ -167,6 +170,41 @@ def test_every_address_of_a_name_listens_on_one_port_which_the_system_chooses_fo
         listener.close()
     assert len(ports) == 1
     assert ports != {0}
+
+
+def send_at_once(connection: socket.socket, size: int) -> bool:
+    """Whether the kernel takes so many bytes, or some of them, now."""
+    try:
+        return connection.send(b"a" * size) > 0
+    except BlockingIOError:
+        return False
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux has this timeout")
+def test_the_kernel_holds_little_for_a_client_that_does_not_read_and_ends_its_connection() -> None:
+    (listener,) = bind_sockets("127.0.0.1", 0, HttpLimits(write_seconds=0.2))
+    with listener, closing(Connection(listener.getsockname(), receive_bytes=4096)):
+        listener.setblocking(True)
+        accepted, _ = listener.accept()
+        with accepted:
+            accepted.setblocking(False)
+            assert not all(send_at_once(accepted, 1000) for _ in range(1000))
+            poll = select.poll()
+            poll.register(accepted, select.POLLERR)
+            assert poll.poll(10_000)
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ETIMEDOUT
+
+
+def test_the_kernel_holds_little_of_a_body_that_is_not_read() -> None:
+    (listener,) = bind_sockets("127.0.0.1", 0, HttpLimits())
+    with listener, closing(Connection(listener.getsockname())) as connection:
+        listener.setblocking(True)
+        accepted, _ = listener.accept()
+        with accepted:
+            for _ in range(100):  # the kernel grows a buffer that is emptied quickly, unless its size was set
+                connection.send(b"a" * 60_000)
+                assert len(accepted.recv(60_000, socket.MSG_WAITALL)) == 60_000
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) <= 2 * 64 * 1024
 
 
 @pytest.mark.requirement("http.listening")

@@ -385,11 +385,10 @@ async def test_every_form_of_response_sees_the_state_of_one_lifespan(caplog: pyt
     caller = AuthenticatedCaller(principal, effective_scopes=frozenset())
 
     async def authenticated(scope: Scope, receive: Receive, send: Send) -> None:
-        share = MemoryBudget().share()
-        body = await read_body(receive, share)
+        body = await read_body(receive, MemoryBudget(1 << 20).share())
         with request_context(caller):
             await endpoint(
-                {**scope, "user": caller, MESSAGE_SCOPE_KEY: parse_json_object(body, share)},
+                {**scope, "user": caller, MESSAGE_SCOPE_KEY: parse_json_object(body)},
                 replay(body, receive),
                 send,
             )

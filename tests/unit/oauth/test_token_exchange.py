@@ -183,7 +183,7 @@ async def test_a_provider_that_returns_the_same_token_causes_no_passthrough(
     assert "issued no new token" in _text(response)
 
 
-@pytest.mark.parametrize("expires_in", [..., "300", True, 5, pytest.param(10**400, id="endless")])
+@pytest.mark.parametrize("expires_in", [..., "300", True, 5, pytest.param(10**399, id="endless")])
 async def test_a_token_without_a_usable_end_is_used_once(
     tmp_path: Path, expires_in: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:

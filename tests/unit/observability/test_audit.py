@@ -99,7 +99,7 @@ async def test_an_audit_log_that_cannot_be_written_is_named_by_readyz_until_it_c
 
     clock = FakeClock()
     audit = AuditLog(write, clock.clock)
-    ready = readiness_endpoint(None, audit)
+    ready = readiness_endpoint(None, dict, audit)
     transport = httpx.ASGITransport(ready)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost:3000") as client:
         assert (await client.get("/readyz")).status_code == 200

@@ -27,6 +27,7 @@ from mcp_idp.tokens.claims import ClaimsPolicy
 from mcp_idp.tokens.introspection import MAX_RESULT_AGE, IntrospectionLimits, IntrospectionVerifier, LocalPrecheck
 from mcp_idp.tokens.issuers import IssuerVerifier
 from mcp_idp.util.clock import Clock
+from mcp_idp.util.memory_plan import TOKEN_BYTES
 from mcp_idp.util.token_cache import MAX_BYTES
 from tests.support.app import FakeClock, running
 from tests.support.outcomes import outcome, settle
@@ -757,7 +758,7 @@ async def test_more_invalid_tokens_than_the_cache_holds_evict_no_active_result()
     issuer = Introspecting()
     issuer.message = lambda token: issuer.active() if token == OPAQUE else {"active": False}
     async with issuer.http() as http:
-        introspection_verifier = verifier(there, http, FakeClock().clock, entries=20)
+        introspection_verifier = verifier(there, http, FakeClock().clock, cache_bytes=4 * 20 * TOKEN_BYTES)
         assert await outcome(introspection_verifier, OPAQUE) == "accepted"
         assert {await outcome(introspection_verifier, f"junk-{i}") for i in range(100)} == {"inactive"}
         assert len(issuer.received) == 101

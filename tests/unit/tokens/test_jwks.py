@@ -20,6 +20,7 @@ from mcp_idp.principal import Principal
 from mcp_idp.testing.issuer import ISSUER, NOW, Issuer, public_jwk, rsa_key
 from mcp_idp.tokens.issuers import IssuerVerifier
 from mcp_idp.tokens.jwks import MAX_REFRESHES, REFRESH_COOLDOWN_SECONDS, JwksCache, parse_jwks
+from mcp_idp.util.memory_plan import TOKEN_BYTES
 from mcp_idp.util.token_cache import TokenCache
 from tests.support.app import FakeClock, running
 from tests.support.outcomes import outcome, settle
@@ -262,16 +263,19 @@ async def test_a_second_use_is_remembered_and_ends_with_the_token() -> None:
         assert await outcome(idp, token) == "expired"
 
 
-def test_the_memory_is_bounded_by_entries_and_by_bytes() -> None:
-    cache: TokenCache[Principal] = TokenCache(max_entries=10, max_bytes=1000)
+def test_the_memory_is_bounded_by_bytes_of_which_every_entry_has_some() -> None:
+    cache: TokenCache[Principal] = TokenCache(max_bytes=10 * TOKEN_BYTES + 200)
     for i in range(100):
         cache.put(f"token-{i}", 1, PRINCIPAL)
-    assert len(cache) == 10
+    assert (len(cache), cache.used) == (10, 10 * (TOKEN_BYTES + 8))
     assert cache.get("token-99", 1, NOW) is PRINCIPAL
     assert cache.get("token-0", 1, NOW) is None
     for i in range(100):
-        cache.put(f"{i}".zfill(200), 1, PRINCIPAL)
+        cache.put(f"{i}".zfill(TOKEN_BYTES), 1, PRINCIPAL)
     assert len(cache) == 5
+    for i in range(100):
+        cache.put(f"token-{i}", 1, PRINCIPAL, size=0)
+    assert len(cache) == 10
 
 
 def test_an_entry_is_void_after_its_end_and_under_other_keys() -> None:

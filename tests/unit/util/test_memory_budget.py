@@ -15,14 +15,15 @@ from mcp_idp.auth.decisions import DecisionRecorder
 from mcp_idp.auth.middleware import AuthMiddleware
 from mcp_idp.auth.scopes import ScopeRequirements
 from mcp_idp.config.settings import Settings
-from mcp_idp.errors import AuthError, ServerFull, TooManyRequests
-from mcp_idp.http.body import parse_json_object
+from mcp_idp.errors import AuthError, BodyTooLarge, ServerFull, TooManyRequests
+from mcp_idp.http.body import count_memory
 from mcp_idp.http.transport_security import TransportSecurity
 from mcp_idp.http_server.limits import MAX_BODY_BYTES
 from mcp_idp.principal import Principal
 from mcp_idp.testing.corpus.asgi_client import AsgiResponse, ask
 from mcp_idp.testing.corpus.model import Request, bearer, call
 from mcp_idp.util.memory_budget import AUTHENTICATED_CALLBACK, BYTE_COST, REQUEST_BYTES, MemoryBudget, MemoryShare
+from mcp_idp.util.memory_plan import DEFAULT_MAX_MEMORY, MemoryPlan
 from mcp_idp.util.strict_json import MAX_VALUES
 
 if TYPE_CHECKING:
@@ -38,13 +39,14 @@ def user(subject: str | None, client: str = "c", issuer: str = "i") -> Principal
 class Holder:
     """A budget, and users who hold parts of it until the end."""
 
-    def __init__(self, total: int, reserved: int = 0) -> None:
-        self._budget = MemoryBudget(total * REQUEST_BYTES, reserved * REQUEST_BYTES)
+    def __init__(self, total: int, kept: int = 0, wait_seconds: float = 10.0) -> None:
+        self.budget = MemoryBudget(total * REQUEST_BYTES, kept * REQUEST_BYTES, wait_seconds)
         self.stack = ExitStack()
 
-    def request(self, of: Principal) -> MemoryShare:
-        share = self.stack.enter_context(self._budget.share())
-        share.begin(of, 0)
+    def request(self, of: Principal, size: int = 1) -> MemoryShare:
+        share = self.stack.enter_context(self.budget.share())
+        share.begin(of)
+        share.take(size * REQUEST_BYTES)
         return share
 
     def fill(self, of: Principal) -> int:
@@ -56,42 +58,118 @@ class Holder:
                 return number
         raise AssertionError("there is no bound")
 
+    def ending(self, of: Principal, size: int = 1) -> MemoryShare:
+        """A request that ends soon after it is cancelled."""
+        share, end, loop = self.budget.share(), ExitStack(), asyncio.get_running_loop()
+        share.begin(of)
+        end.enter_context(share)
+        end.enter_context(share.cancellable(lambda: loop.call_soon(loop.call_soon, end.close)))
+        share.take(size * REQUEST_BYTES)
+        return share
 
-def test_one_user_may_hold_nearly_all_a_second_gets_some_and_many_get_the_reserve() -> None:
+    async def reserve(self, of: Principal, size: int) -> MemoryShare:
+        share = self.stack.enter_context(self.budget.share())
+        share.begin(of)
+        await share.reserve(size * REQUEST_BYTES)
+        return share
+
+
+def test_a_part_is_reserved_for_users_who_hold_little() -> None:
     holder = Holder(1000, 100)
     with holder.stack:
-        holding = [holder.fill(user(str(number))) for number in range(20)]
-    assert holding[:2] == [847, 49]
-    assert holding[2:] == [8] * 13 + [0] * 5
-    assert sum(holding) == 1000
+        held = [holder.fill(user(str(number))) for number in range(20)]
+    assert held == [900] + [8] * 12 + [4] + [0] * 6
+
+
+async def test_the_user_who_holds_most_loses_the_newest_requests() -> None:
+    holder = Holder(100)
+    many = [holder.ending(user("largest")) for _ in range(90)]
+    few = [holder.ending(user("small")) for _ in range(8)]
+    with holder.stack:
+        await holder.reserve(user("other"), 30)
+    assert [share.is_cancelled for share in many] == [False] * 62 + [True] * 28
+    assert not any(share.is_cancelled for share in few)
+
+
+async def test_of_two_large_users_each_loses_requests_until_a_third_small_one_fits() -> None:
+    holder = Holder(100)
+    one = [holder.ending(user("one")) for _ in range(60)]
+    two = [holder.ending(user("two")) for _ in range(40)]
+    with holder.stack:
+        await holder.reserve(user("other"), 15)
+        assert (count_left(one), count_left(two)) == (45, 40)
+        await holder.reserve(user("fourth"), 10)
+        assert (count_left(one), count_left(two)) == (37, 38)
+        with pytest.raises(ServerFull):
+            await holder.reserve(user("fifth"), 25)
+        assert (count_left(one), count_left(two)) == (37, 38)
+
+
+def count_left(shares: list[MemoryShare]) -> int:
+    return sum(not share.is_cancelled for share in shares)
+
+
+@pytest.mark.parametrize("size", [41, 60, 99])
+async def test_nobody_loses_requests_to_a_user_who_would_hold_half_as_much_or_more(size: int) -> None:
+    holder = Holder(100)
+    with holder.stack:
+        other = holder.ending(user("other"), 80)
+        with pytest.raises(ServerFull):
+            await holder.reserve(user("largest"), size)
+        assert not other.is_cancelled
+
+
+async def test_a_user_whose_other_requests_take_the_memory_gets_429() -> None:
+    holder = Holder(100)
+    with holder.stack:
+        other = holder.ending(user("other"), 50)
+        holder.request(user("largest"), 45)
+        with pytest.raises(TooManyRequests):
+            await holder.reserve(user("largest"), 10)
+        assert not other.is_cancelled
+
+
+async def test_the_largest_user_gets_429_and_cancels_nothing() -> None:
+    holder = Holder(100)
+    with holder.stack:
+        mine = [holder.ending(user("largest")) for _ in range(60)]
+        theirs = [holder.ending(user("other")) for _ in range(40)]
+        with pytest.raises(TooManyRequests):
+            await holder.reserve(user("largest", client="another program"), 1)
+        assert not any(share.is_cancelled for share in mine + theirs)
+
+
+async def test_the_wait_for_requests_that_do_not_end_is_bounded() -> None:
+    holder = Holder(100, wait_seconds=0.05)
+    with holder.stack:
+        holder.request(user("largest"), 60)  # such as while its token is being verified
+        with pytest.raises(ServerFull):
+            await holder.reserve(user("other"), 50)
+        stuck = holder.request(user("largest"), 40)
+        with stuck.cancellable(lambda: None):
+            with pytest.raises(ServerFull):
+                await holder.reserve(user("other"), 20)
+            assert stuck.is_cancelled
+
+
+async def test_a_message_that_would_not_fit_alone_is_too_large() -> None:
+    holder = Holder(100, 10)
+    with holder.stack:
+        mine = holder.request(user("a"), 50)
+        with pytest.raises(BodyTooLarge):
+            await mine.reserve(41 * REQUEST_BYTES)
+        await mine.reserve(40 * REQUEST_BYTES)
 
 
 def test_the_largest_message_passes_alone() -> None:
     text = b'"\\u00e9' + b"a" * (MAX_BODY_BYTES - 120_000) + b'"'
     body = b'{"a":[' + b"1," * (MAX_VALUES - 10) + text + b"]}"
     assert MAX_BODY_BYTES - 50_000 < len(body) <= MAX_BODY_BYTES
-    with MemoryBudget().share() as share:
-        share.begin(user("a"), 256 * 1024)
+    with MemoryBudget(MemoryPlan.for_total(DEFAULT_MAX_MEMORY).requests).share() as share:
+        share.begin(user("a"))
+        share.take(REQUEST_BYTES + 256 * 1024)
         share.take(len(body) * BYTE_COST)
-        parse_json_object(body, share)
-
-
-def test_a_user_gets_429_for_their_own_pending_requests_and_503_for_those_of_others() -> None:
-    holder = Holder(100)
-    with holder.stack:
-        holder.fill(user("greedy"))
-        with pytest.raises(TooManyRequests):
-            holder.request(user("greedy"))
-        other = holder.request(user("other"))
-        with pytest.raises(ServerFull):
-            other.take(80 * REQUEST_BYTES)  # would fit alone, but the other user's requests take the memory
-        with pytest.raises(TooManyRequests):
-            holder.request(user("greedy", client="another program"))
-    with holder.stack:
-        alone = holder.request(user("a"))
-        alone.take(93 * REQUEST_BYTES)
-        with pytest.raises(ServerFull):
-            alone.take(REQUEST_BYTES)
+        share.take(count_memory(body))
 
 
 @pytest.mark.parametrize(
@@ -106,7 +184,7 @@ def test_a_user_gets_429_for_their_own_pending_requests_and_503_for_those_of_oth
     ],
 )
 def test_memory_belongs_to_issuer_and_subject_or_client(one: Principal, two: Principal, *, same: bool) -> None:
-    holder = Holder(100)
+    holder = Holder(100, 20)
     with holder.stack:
         holder.fill(one)
         assert (holder.fill(two) == 0) == same
@@ -116,14 +194,21 @@ def test_reserved_memory_is_released_once() -> None:
     holder = Holder(10)
     for _ in range(3):
         with holder.stack:
-            assert holder.fill(user("a")) == 9
-    share = MemoryBudget().share()
-    with share:
+            assert holder.fill(user("a")) == 10
+    budget = MemoryBudget(1000, 0)
+    with budget.share():
         pass
+    share = budget.share()
     with share:
-        share.begin(user("a"), 7)
-    with share:
-        share.begin(user("a"), 7)
+        share.begin(user("a"))
+        share.take(7)
+        with share:
+            assert budget.used == 7
+        assert budget.used == 7
+    assert budget.used == 0
+    with share:  # its call begins when its client has already left
+        assert budget.used == 7
+    assert budget.used == 0
 
 
 # ---- in the auth middleware
@@ -157,7 +242,9 @@ def auth_middleware(app: Any, total: int) -> AuthMiddleware:
         transport_security=TransportSecurity(chosen),
         decisions=DecisionRecorder(ChallengeBuilder("http://localhost:3000/x", access.login_scopes)),
         remaining_lifetime=lambda _: 60.0,
+        seconds_known=lambda _: 60.0,
         budget=MemoryBudget(total, 0),
+        max_callers=10,
     )
 
 
@@ -185,7 +272,7 @@ WIDE = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": 
 async def test_a_body_counts_by_its_bytes_its_values_and_the_width_of_its_characters(body: bytes) -> None:
     app = Slow()
     behind = auth_middleware(app, 1_000_000)
-    greedy = call("greedy", body=body)
+    greedy = call("largest", body=body)
     async with holding(app, behind, greedy):
         assert summary(await ask(behind, greedy)) == (429, "too_many_requests", True, False)
         assert summary(await ask(behind, call("other", body=body))) == (503, "server_full", True, False)
@@ -224,21 +311,21 @@ async def test_a_body_that_never_ends_counts_its_bytes_until_its_client_disconne
     async def send(_message: Any) -> None:
         raise AssertionError("nobody is there to hear it")
 
-    scope = {"type": "http", "method": "POST", "path": "/mcp", "headers": list(call("greedy").headers)}
+    scope = {"type": "http", "method": "POST", "path": "/mcp", "headers": list(call("largest").headers)}
     half = asyncio.ensure_future(behind(scope, receive, send))
     await read.wait()
-    assert summary(await ask(behind, call("greedy", body=b" " * 100_000)))[:2] == (429, "too_many_requests")
+    assert summary(await ask(behind, call("largest", body=b" " * 100_000)))[:2] == (429, "too_many_requests")
     assert (await ask(behind, call("other"))).status == 200
     gone.set()
     await half
-    assert (await ask(behind, call("greedy", body=call("x").body + b" " * 100_000))).status == 200
+    assert (await ask(behind, call("largest", body=call("x").body + b" " * 100_000))).status == 200
 
 
 async def test_pending_bytes_of_a_connection_count_for_the_user_once_authenticated() -> None:
-    calls: list[int] = []
+    calls: list[Any] = []
 
-    def mark_authenticated() -> int:
-        calls.append(1)
+    def mark_authenticated(who: Any) -> int:
+        calls.append(who)
         return 50 * REQUEST_BYTES
 
     behind = auth_middleware(None, 20 * REQUEST_BYTES)
@@ -259,4 +346,17 @@ async def test_pending_bytes_of_a_connection_count_for_the_user_once_authenticat
         "extensions": {AUTHENTICATED_CALLBACK: {"callback": mark_authenticated}},
     }
     await behind(scope, receive, send)
-    assert (sent[0]["status"], calls) == (503, [1])
+    assert (sent[0]["status"], calls) == (413, [("i", False, "a")])
+
+
+def test_the_end_of_a_request_is_reported_when_the_last_that_holds_it_has_ended() -> None:
+    ended: list[str] = []
+    share = MemoryBudget(1000, 0).share()
+    share.on_release(lambda: ended.append("released"))
+    with share:
+        share.begin(user("a"))
+        share.take(7)
+        share.__enter__()  # its call, which goes on
+    assert ended == []
+    share.__exit__(None, None, None)
+    assert ended == ["released"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import tracemalloc
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcp_idp.util import strict_json
-from mcp_idp.util.strict_json import MAX_DEPTH, MAX_VALUES, StrictJsonError, TooManyValues
+from mcp_idp.util.strict_json import MAX_DEPTH, MAX_NUMBER_CHARACTERS, MAX_VALUES, StrictJsonError, TooManyValues
 
 pytestmark = pytest.mark.requirement("body.json_values")
 
@@ -77,6 +78,17 @@ def test_as_many_levels_as_the_bound_pass_and_one_more_does_not(opening: bytes) 
     with pytest.raises(TooManyValues, match="nested deeper than 128 levels"):
         strict_json.loads(b"[" + document + b"]")
     assert strict_json.loads(b"[" + b",".join([b"[" * 9 + b"]" * 9] * 900) + b"]")  # many side by side
+
+
+@pytest.mark.parametrize("sign", [b"", b"-"])
+def test_a_number_may_be_as_long_as_the_largest_float_and_is_not_converted_beyond_the_bound(sign: bytes) -> None:
+    fitting = sign + b"9" * (MAX_NUMBER_CHARACTERS - len(sign))
+    assert strict_json.loads(fitting) == int(fitting)
+    largest = f"{sys.float_info.max:f}".encode()
+    assert strict_json.loads(sign + largest) == float(sign + largest)
+    for number in (fitting + b"9", sign + b"0." + b"1" * MAX_NUMBER_CHARACTERS, sign + b"1e-" + b"0" * 400 + b"1"):
+        with pytest.raises(StrictJsonError, match="more than 400 characters"):
+            strict_json.loads(number)
 
 
 @pytest.mark.parametrize(

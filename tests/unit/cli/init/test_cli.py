@@ -15,12 +15,12 @@ import yaml
 
 from mcp_idp import load_settings
 from mcp_idp.access.policy import load_access
+from mcp_idp.application import is_protected
 from mcp_idp.cli.app import run
 from mcp_idp.cli.bootstrap.network_checks import require_production_safe
 from mcp_idp.cli.common.server_env import server_environment
 from mcp_idp.cli.init.installed_wheel import WHEEL_NAME
 from mcp_idp.cli.serve.application import find_application, protected
-from mcp_idp.http.router import Router
 from tests.support.desired_state import CONFIG
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def test_the_new_server_is_behind_protect_and_its_tools_are_listed(
     (place / "server.py").rename(place / f"server_of_{framework}.py")  # imported modules are kept
     monkeypatch.syspath_prepend(place)
     app = find_application(f"server_of_{framework}:app")
-    assert isinstance(app, Router)
+    assert is_protected(app)
     assert protected(app, load_settings({})) is app
     source = ast.parse((place / f"server_of_{framework}.py").read_text(encoding="utf-8"))
     tools = {node.name for node in source.body if isinstance(node, ast.AsyncFunctionDef)}

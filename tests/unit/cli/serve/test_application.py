@@ -17,8 +17,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from mcp_idp import load_settings, protect
+from mcp_idp.application import is_protected
 from mcp_idp.cli.serve.application import find_application, protected
-from mcp_idp.http.router import Router
 from tests.support.desired_state import CONFIG
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ KINDS: dict[str, Callable[[Settings], Any]] = {
 @pytest.mark.parametrize("kind", KINDS)
 async def test_nothing_is_served_without_a_token(kind: str, settings: Settings) -> None:
     app = protected(KINDS[kind](settings), settings)
-    assert isinstance(app, Router)
+    assert is_protected(app)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:3000") as client:
         response = await client.post("/mcp", json={"jsonrpc": "2.0", "id": 1, "method": "ping"})
     assert (response.status_code, "open" in response.text) == (401, False)

@@ -1,0 +1,86 @@
+"""States how much memory the process may hold, and for what: every bound on memory follows from MAX_MEMORY.
+
+```
+                               share   at 256 MiB
+the idle server                        82 MiB
+for the allocator and kernel    12 %   31 MiB   memory that is not returned, buffers of sockets
+                                      143 MiB   what remains is divided:
+  authenticated requests        50 %   72 MiB   bodies, JSON values, running calls, streams (`MemoryBudget`)
+  sessions                      11 %   16 MiB   330, if each begins with a small message (`SessionLimiter`)
+  verified tokens               11 %   16 MiB   a quarter of it for tokens of other APIs (`TokenCache`)
+  unauthenticated requests      10 %   14 MiB   received bytes (`Connections`)
+  connections                   10 %   14 MiB   2,095, 7 kB each (`Connections`)
+  unread responses               8 %   11 MiB   write buffers, of the kernel too (`Connections`)
+```
+Log and audit log hold nothing: each line is written before its request goes on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MIB = 1024 * 1024
+DEFAULT_MAX_MEMORY = 256 * MIB
+# With less, a request of half a megabyte would not fit.
+MIN_MAX_MEMORY = 128 * MIB
+_IDLE_BYTES = 82 * MIB
+_UNPLANNED_PERCENT = 12
+CONNECTION_BYTES = 7 * 1024
+# A session without the message that began it: its tasks and streams, of which 41 kB were measured.
+SESSION_BYTES = 44 * 1024
+# A verified token: its principal, its caller and the entries in which they are found. 3.6 kB were measured.
+TOKEN_BYTES = 4 * 1024
+# The SDK keeps no more.
+_MAX_SESSIONS = 10_000
+_MAX_CONNECTIONS = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPlan:
+    """The bounds for one process, in bytes if not stated otherwise.
+
+    Attributes:
+        total: the memory that the process may hold (MAX_MEMORY).
+        requests: what authenticated requests, running calls and streams may hold.
+        sessions: what sessions may hold.
+        tokens: what the caches of verified tokens may hold.
+        waiting: received bytes of unauthenticated requests.
+        connections: the number of connections.
+        unsent: bytes of responses that clients have not read.
+    """
+
+    total: int
+    requests: int
+    sessions: int
+    tokens: int
+    waiting: int
+    connections: int
+    unsent: int
+
+    @property
+    def exchanged_tokens(self) -> int:
+        """What the cache of tokens for other APIs may hold, in bytes; part of `tokens`."""
+        return self.tokens // 4
+
+    @property
+    def own_tokens(self) -> int:
+        """What the caches of tokens for this server may hold together, in bytes; part of `tokens`."""
+        return self.tokens - self.exchanged_tokens
+
+    @classmethod
+    def for_total(cls, total: int) -> MemoryPlan:
+        """Divides the memory of a process.
+
+        Args:
+            total: bytes, at least `MIN_MAX_MEMORY`.
+        """
+        percent = (total - total * _UNPLANNED_PERCENT // 100 - _IDLE_BYTES) // 100
+        return cls(
+            total=total,
+            requests=50 * percent,
+            sessions=min(11 * percent, _MAX_SESSIONS * SESSION_BYTES),
+            tokens=11 * percent,
+            waiting=10 * percent,
+            connections=min(10 * percent // CONNECTION_BYTES, _MAX_CONNECTIONS),
+            unsent=8 * percent,
+        )

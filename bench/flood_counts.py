@@ -31,7 +31,7 @@ _JUNK = 300  # more than may be under way and wait together
 _CALLS_MEANWHILE = 50  # over long before anybody gives up waiting for the provider
 _CROWD = 100
 _RESPONSE_DELAY = 0.05
-_UNAUTHORIZED = 401
+_UNAUTHORIZED, _TOO_MANY_REQUESTS = 401, 429
 INTROSPECTING: dict[str, Any] = {
     "token_mode": "introspection",
     "provider": PROFILES["generic"],  # writes JWTs or opaque tokens, nobody knows: both are asked about
@@ -112,7 +112,7 @@ async def junk_flood(tokens: int) -> JunkFlood:
         return JunkFlood(
             issuer.max_at_once,
             statuses.count(_UNAUTHORIZED),
-            statuses.count(503),
+            statuses.count(_TOO_MANY_REQUESTS),
             sum(status != OK for status in responses),
             int(await signed != OK),
         )

@@ -22,7 +22,7 @@ EXTRAS = {
     "requirements-tools.lock": ("redis", "tools"),
     "requirements-demo.lock": ("redis", "tools", "embedded"),
     "requirements-dev.lock": ("redis", "tools", "embedded", "dev"),
-    "requirements-bench.lock": ("bench",),
+    "requirements-bench.lock": ("redis", "bench"),
 }
 GROUPS = {"requirements-mutants.lock": ("mutants",)}
 

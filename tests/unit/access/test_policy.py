@@ -83,7 +83,9 @@ def test_a_file_that_is_no_file_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.requirement("access.consistent")
 def test_the_examples_that_the_file_has_commented_out_work(tmp_path: Path) -> None:
-    members = "scope_prefix|introspect_for|issuers|login_scopes|groups|tools|claims|upstreams|machine_clients"
+    members = (
+        "scope_prefix|introspect_for|issuers|login_scopes|groups|tools|tool_limits|claims|upstreams|machine_clients"
+    )
     lines = [re.sub(rf"^# ((?:{members}|  ).*)$", r"\1", line) for line in GOOD.splitlines()]
     prose = re.compile(r"^  +(open-dev|loopback-only|closed|who reaches|the provider)")
     path = tmp_path / "access.yaml"
@@ -94,6 +96,7 @@ def test_the_examples_that_the_file_has_commented_out_work(tmp_path: Path) -> No
     (rules,) = access.issuers.values()
     assert rules.model_fields_set == set(type(rules).model_fields)
     assert access.groups == {"engineering": ("mcp-writer",), "acme:platform": ("mcp-writer", "mcp-admin")}
+    assert {name: limit.calls_per_minute for name, limit in access.tool_limits.items()} == {"weather": 30}
     assert access.tools == {"my_orders": (), "delete_everything": ("mcp:admin",)}
     assert {name: service_client.roles for name, service_client in access.machine_clients.items()} == {
         "nightly-report": ("mcp-reader",),

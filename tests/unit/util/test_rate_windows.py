@@ -100,9 +100,9 @@ def test_however_many_keys_come_the_table_is_bounded_and_who_used_most_stays(key
 
 def test_what_replicas_counted_together_counts_here() -> None:
     counted, clock = windows(10)
-    counted.share()
+    counted.share(1, lambda: None)
     admitted(counted, "a", 3)
-    index, counts = counted.take_unshared(1, 10)
+    index, counts = counted.take_unshared(10)
     assert counts == {"a": 3}
     counted.hit("a")
     counted.merge("a", index, 8)  # 3 of ours and 5 of others; one more of ours is not in it yet
@@ -118,14 +118,17 @@ def test_what_replicas_counted_together_counts_here() -> None:
 
 def test_keys_that_use_little_are_not_shared_and_those_that_use_most_come_first() -> None:
     counted, clock = windows(100)
-    counted.share()
+    told: list[int] = []
+    counted.share(10, lambda: told.append(1))
     for key, times in (("a", 1), ("b", 20), ("c", 30), ("d", 40)):
         admitted(counted, key, times)
-    assert dict(counted.take_unshared(10, 2)[1]) == {"c": 30, "d": 40}
-    assert dict(counted.take_unshared(10, 2)[1]) == {"b": 20}
-    assert dict(counted.take_unshared(10, 2)[1]) == {}
+    assert len(told) == 3
+    assert dict(counted.take_unshared(2)[1]) == {"c": 30, "d": 40}
+    assert dict(counted.take_unshared(2)[1]) == {"b": 20}
+    assert dict(counted.take_unshared(2)[1]) == {}
     admitted(counted, "a", 9)
-    assert dict(counted.take_unshared(10, 2)[1]) == {"a": 10}
+    assert dict(counted.take_unshared(2)[1]) == {"a": 10}
     admitted(counted, "a", 9)
     clock.forward(10)
-    assert dict(counted.take_unshared(1, 2)[1]) == {}
+    assert dict(counted.take_unshared(2)[1]) == {}
+    assert len(told) == 4

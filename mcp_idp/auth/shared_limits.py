@@ -2,8 +2,8 @@
 
 Each replica counts by itself and decides at once; no request waits for the storage. Ten times a second, and at once
 when there is a new key to tell of, it adds what it counted to the counters in the storage and takes over what all
-replicas together have counted. So a limit holds for all of them, apart from what arrives at each in a tenth of a second; that
-counts in the window after. Keys that have used only a small part of a limit are not shared.
+replicas together have counted. So a limit holds for all of them, apart from what arrives at each in a tenth of a
+second; that counts in the window after. Keys that have used only a small part of a limit are not shared.
 
 While the storage is away each replica counts for itself, no request is rejected for it, and the log says so once. The
 storage holds hashes of the keys, never an address, a user or a client.

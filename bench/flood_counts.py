@@ -31,7 +31,7 @@ _JUNK = 300  # more than may be in flight and queued together
 _CALLS_MEANWHILE = 50  # completed long before any call times out waiting for the provider
 _CROWD = 100
 _RESPONSE_DELAY = 0.05
-_UNAUTHORIZED = 401
+_UNAUTHORIZED, _TOO_MANY_REQUESTS = 401, 429
 INTROSPECTING: dict[str, Any] = {
     "token_mode": "introspection",
     "provider": PROFILES["generic"],  # may issue JWTs or opaque tokens, so both are introspected
@@ -112,7 +112,7 @@ async def junk_flood(tokens: int) -> JunkFlood:
         return JunkFlood(
             issuer.max_at_once,
             statuses.count(_UNAUTHORIZED),
-            statuses.count(429) + statuses.count(503),
+            statuses.count(_TOO_MANY_REQUESTS) + statuses.count(503),
             sum(status != OK for status in responses),
             int(await signed != OK),
         )

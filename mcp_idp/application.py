@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import math
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import httpx
 import structlog
@@ -161,7 +161,7 @@ def protect(  # noqa: PLR0913 - the optional ones are keyword-only
     return limits.limit_addresses(router, transport_security, decisions)
 
 
-def is_protected(app: object) -> bool:
+def is_protected(app: object) -> TypeGuard[ASGIApp]:
     """Returns whether `app` is an application that `protect` returned."""
     return isinstance(app, AddressLimiter | Router)
 

@@ -1,9 +1,9 @@
 """Shares the limits by time among replicas, through a Redis or Valkey server (RATE_LIMIT_STORAGE).
 
-Each replica counts by itself and decides at once; no request waits for the storage. Ten times a second it adds what it
-counted to the counters in the storage and takes over what all replicas together have counted. So a limit holds for all
-of them, apart from what arrives at each in a tenth of a second; that counts in the window after. Keys that have used
-only a small part of a limit are not shared.
+Each replica counts by itself and decides at once; no request waits for the storage. Ten times a second, and at once
+when there is a new key to tell of, it adds what it counted to the counters in the storage and takes over what all
+replicas together have counted. So a limit holds for all of them, apart from what arrives at each in a tenth of a
+second; that counts in the window after. Keys that have used only a small part of a limit are not shared.
 
 While the storage is unavailable each replica counts by itself, no request is rejected because of it, and the log says
 so once. The storage holds hashes of the keys, never an address, a user or a client.
@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 INTERVAL_SECONDS = 0.1
+_PAUSE_SECONDS = 0.01  # between two exchanges, whatever there is to tell
 RETRY_SECONDS = 1.0
 _TIMEOUT_SECONDS = 1.0  # of a connection and of an answer
 _ROUND_SECONDS = 2.0
@@ -87,14 +89,22 @@ class SharedLimits:
         # The keys whose previous window is known too, by limit, and the window in which this was so.
         self._seen: dict[str, tuple[int, set[Hashable]]] = {}
         self._is_unavailable = False
+        self._news = asyncio.Event()
         for limit in self._limits:
-            limit.windows.share()
+            limit.windows.share(max(1, limit.windows.limit // _UNSHARED_PART), self._news.set)
 
     async def run(self) -> None:
         """Exchanges the counters until it is cancelled."""
         while True:
+            self._news.clear()
             await self.exchange()
-            await asyncio.sleep(RETRY_SECONDS if self._is_unavailable else INTERVAL_SECONDS)
+            if self._is_unavailable:
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            await asyncio.sleep(_PAUSE_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(INTERVAL_SECONDS):
+                    await self._news.wait()
 
     async def close(self) -> None:
         """Closes the connections to the storage."""
@@ -121,7 +131,7 @@ class SharedLimits:
 
     async def _exchange_limit(self, limit: RequestLimit) -> None:
         windows = limit.windows
-        index, counts = windows.take_unshared(max(1, windows.limit // _UNSHARED_PART), _KEYS_PER_ROUND)
+        index, counts = windows.take_unshared(_KEYS_PER_ROUND)
         seen_index, seen = self._seen.get(limit.name, (index, set()))
         if seen_index != index:
             seen = set()

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 MAX_KEYS = 10_000
 
 
+def _ignore() -> None:
+    pass
+
+
 class RateWindows:
     """Admits at most `limit` requests of each key in any `window` seconds.
 
@@ -44,6 +48,8 @@ class RateWindows:
         self._current: dict[Hashable, int] = {}
         self._previous: dict[Hashable, int] = {}
         self._unshared: dict[Hashable, int] | None = None
+        self._minimum = 0
+        self._notify: Callable[[], None] = _ignore
 
     def __len__(self) -> int:
         return len(self._current) + len(self._previous)
@@ -70,6 +76,8 @@ class RateWindows:
         self._current[key] = current
         if self._unshared is not None:
             self._unshared[key] = self._unshared.get(key, 0) + 1
+            if current == self._minimum:
+                self._notify()
         if current == 1 and len(self._current) > self._max_keys:
             self._forget_least()
         return 0.0
@@ -80,15 +88,21 @@ class RateWindows:
             if counts and counts.get(key):
                 counts[key] -= 1
 
-    def share(self) -> None:
-        """Begins to collect what `take_unshared` returns."""
-        self._unshared = {}
+    def share(self, minimum: int, notify: Callable[[], None]) -> None:
+        """Begins to collect what `take_unshared` returns.
 
-    def take_unshared(self, minimum: int, most: int) -> tuple[int, Mapping[Hashable, int]]:
+        Args:
+            minimum: how often a key must be counted in a window to be returned.
+            notify: called when a key has been counted so often.
+        """
+        self._unshared = {}
+        self._minimum = minimum
+        self._notify = notify
+
+    def take_unshared(self, most: int) -> tuple[int, Mapping[Hashable, int]]:
         """Returns the requests that no call has returned yet.
 
         Args:
-            minimum: keys that are counted less often in this window are left for a later call.
             most: the number of keys to return; those with most requests are returned first.
 
         Returns:
@@ -96,7 +110,7 @@ class RateWindows:
         """
         self._turn(self._now())
         unshared = self._unshared or {}
-        ready = [key for key in unshared if self._current.get(key, 0) >= minimum]
+        ready = [key for key in unshared if self._current.get(key, 0) >= self._minimum]
         if len(ready) > most:
             ready = nlargest(most, ready, key=unshared.__getitem__)
         return self._index, {key: unshared.pop(key) for key in ready}

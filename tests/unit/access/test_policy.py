@@ -96,6 +96,7 @@ def test_the_examples_that_the_file_has_commented_out_work(tmp_path: Path) -> No
     (rules,) = access.issuers.values()
     assert rules.model_fields_set == set(type(rules).model_fields)
     assert access.groups == {"engineering": ("mcp-writer",), "acme:platform": ("mcp-writer", "mcp-admin")}
+    assert {name: limit.calls_per_minute for name, limit in access.tool_limits.items()} == {"weather": 30}
     assert access.tools == {"my_orders": (), "delete_everything": ("mcp:admin",)}
     assert access.tool_limits == {"weather": ToolLimit(calls_per_minute=30, calls_in_progress=2)}
     assert access.prompts == {"summary": ()}

@@ -99,9 +99,9 @@ def test_the_table_is_bounded_and_keeps_the_keys_with_most_requests(keys: int) -
 
 def test_the_sum_of_all_replicas_counts() -> None:
     counted, clock = windows(10)
-    counted.share()
+    counted.share(1, lambda: None)
     admitted(counted, "a", 3)
-    index, counts = counted.take_unshared(1, 10)
+    index, counts = counted.take_unshared(10)
     assert counts == {"a": 3}
     counted.hit("a")
     counted.merge("a", index, 8)  # 3 of ours and 5 of others; one more of ours is not in it yet
@@ -117,14 +117,17 @@ def test_the_sum_of_all_replicas_counts() -> None:
 
 def test_only_the_keys_with_most_requests_are_shared() -> None:
     counted, clock = windows(100)
-    counted.share()
+    told: list[int] = []
+    counted.share(10, lambda: told.append(1))
     for key, times in (("a", 1), ("b", 20), ("c", 30), ("d", 40)):
         admitted(counted, key, times)
-    assert dict(counted.take_unshared(10, 2)[1]) == {"c": 30, "d": 40}
-    assert dict(counted.take_unshared(10, 2)[1]) == {"b": 20}
-    assert dict(counted.take_unshared(10, 2)[1]) == {}
+    assert len(told) == 3
+    assert dict(counted.take_unshared(2)[1]) == {"c": 30, "d": 40}
+    assert dict(counted.take_unshared(2)[1]) == {"b": 20}
+    assert dict(counted.take_unshared(2)[1]) == {}
     admitted(counted, "a", 9)
-    assert dict(counted.take_unshared(10, 2)[1]) == {"a": 10}
+    assert dict(counted.take_unshared(2)[1]) == {"a": 10}
     admitted(counted, "a", 9)
     clock.forward(10)
-    assert dict(counted.take_unshared(1, 2)[1]) == {}
+    assert dict(counted.take_unshared(2)[1]) == {}
+    assert len(told) == 4

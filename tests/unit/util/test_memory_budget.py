@@ -346,7 +346,7 @@ async def test_pending_bytes_of_a_connection_count_for_the_user_once_authenticat
         "extensions": {AUTHENTICATED_CALLBACK: {"callback": mark_authenticated}},
     }
     await behind(scope, receive, send)
-    assert (sent[0]["status"], calls) == (413, [("i", False, "a")])
+    assert (sent[0]["status"], calls) == (413, [("i", "a", None)])
 
 
 def test_the_end_of_a_request_is_reported_when_the_last_that_holds_it_has_ended() -> None:

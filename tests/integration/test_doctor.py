@@ -140,7 +140,7 @@ async def test_scopes_without_an_audience_mapper(realm: Realm) -> None:
                 admin.write("DELETE", ("client-scopes", scope["id"], "protocol-mappers", "models", mapper["id"]))
     (found,) = await findings(realm, token=token_of(realm))
     assert found.kind.name == "token_audience"
-    assert "scripts/bootstrap_idp.py apply" in found.fix
+    assert "mcp-idp bootstrap apply" in found.fix
     realm.apply()
     assert names(await findings(realm, token=token_of(realm))) == []
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import json
 import os
 import subprocess
@@ -13,6 +15,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TYPESCRIPT = Path(__file__).parents[1] / "clients" / "ts"
+
+
+def install_typescript_clients(npm: str) -> None:
+    """Installs the clients of the lock unless they are installed; one process at a time, and others wait.
+
+    `npm ci` first deletes what is installed, also while another process uses it.
+
+    Args:
+        npm: the path of npm.
+    """
+    lock = (TYPESCRIPT / "package-lock.json").read_bytes()
+    stamp = TYPESCRIPT / "node_modules" / ".installed"
+    digest = hashlib.sha256(lock).hexdigest()
+    with (TYPESCRIPT / "package-lock.json").open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if not stamp.exists() or stamp.read_text(encoding="ascii") != digest:
+            subprocess.run([npm, "ci"], cwd=TYPESCRIPT, check=True, capture_output=True, timeout=300)
+            stamp.write_text(digest, encoding="ascii")
 
 
 @dataclass

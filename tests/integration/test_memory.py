@@ -28,7 +28,7 @@ def peak_mib(stack: Stack) -> int:
 
 
 def token_of(stack: Stack, user: str) -> str:
-    command = [sys.executable, "-m", "mcp_idp.cli.token", "--url", stack.url, "--issuer", stack.issuer]
+    command = [sys.executable, "-m", "mcp_idp.cli", "token", "--url", stack.url, "--issuer", stack.issuer]
     command += ["--headless", "--user", user]
     environment = {**os.environ, "MCP_PASSWORD": user}  # the demo users' passwords are their names
     ended = subprocess.run(

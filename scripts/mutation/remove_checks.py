@@ -11,7 +11,6 @@ Exit codes: 0 every unnoticed removal is in docs/mutation-testing.md, 1 one is n
 
 from __future__ import annotations
 
-import faulthandler
 import json
 import os
 import shutil
@@ -20,6 +19,7 @@ import time
 from fnmatch import fnmatch
 from importlib import import_module
 from pathlib import Path
+from threading import Timer
 from typing import TYPE_CHECKING
 
 import pytest
@@ -87,7 +87,7 @@ Contexts = dict[str, dict[int, set[str]]]  # module, line number, ids of the tes
 
 
 class _Selection:
-    """A pytest plugin that runs the tests of these ids in this order, and no others."""
+    """A pytest plugin that runs the tests of these ids in this order until one fails."""
 
     def __init__(self, ids: Sequence[str]) -> None:
         self._place = {name: number for number, name in enumerate(ids)}
@@ -97,6 +97,11 @@ class _Selection:
         """Selects and sorts the tests."""
         chosen = [item for item in items if item.nodeid in self._place]
         items[:] = sorted(chosen, key=lambda item: self._place[item.nodeid])
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Ends the process with the first failure: what a test without the check has left open may never end."""
+        if report.failed:
+            os._exit(pytest.ExitCode.TESTS_FAILED)
 
 
 class _Failures:
@@ -129,11 +134,12 @@ def start_tests(folder: Path, arguments: Iterable[str], plugin: object) -> int:
     """Runs pytest in a process of its own, on the copy in `folder`.
 
     Returns:
-        The id of the process. Its exit code is pytest's; 1 as well if the tests take longer than `_MAX_SECONDS`.
+        The id of the process. Its exit code is pytest's, and that of a failure if the tests take longer than
+        `_MAX_SECONDS`.
     """
     if pid := os.fork():
         return pid
-    code = 1
+    code = int(pytest.ExitCode.TESTS_FAILED)
     try:
         os.chdir(folder)
         sys.path[:] = [str(folder), *(entry for entry in sys.path if entry not in {"", str(ROOT)})]
@@ -142,7 +148,9 @@ def start_tests(folder: Path, arguments: Iterable[str], plugin: object) -> int:
         with (folder / "pytest.log").open("w") as output:
             os.dup2(output.fileno(), 1)
             os.dup2(output.fileno(), 2)
-        faulthandler.dump_traceback_later(_MAX_SECONDS, exit=True)
+        watchdog = Timer(_MAX_SECONDS, os._exit, (code,))
+        watchdog.daemon = True
+        watchdog.start()
         code = pytest.main([*_OPTIONS, *arguments], plugins=[plugin])
     finally:
         os._exit(code)
@@ -252,7 +260,7 @@ class _Copies:
         source = (self._original / removal.module).read_bytes()
         (folder / removal.module).write_bytes(removal.apply(source))
         files = dict.fromkeys(name.partition("::")[0] for name in tests)
-        pid = start_tests(folder, ("--exitfirst", *files), _Selection(tests))
+        pid = start_tests(folder, files, _Selection(tests))
         self._running[pid] = (removal, folder)
 
     def _finish(self) -> tuple[Removal, bool]:

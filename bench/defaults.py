@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mcp_idp.config.rate_limits import RateLimitSettings
+from mcp_idp.config.rate_limit_settings import RateLimitSettings
 from mcp_idp.config.settings import Settings
 
 # Limits that count and that nothing here meets.

@@ -24,13 +24,13 @@ import httpx
 import structlog
 
 from mcp_idp.access.policy import AccessPolicy, load_access
-from mcp_idp.adapters.discovery import adapters_for, as_application, find_servers
-from mcp_idp.auth.address_limiter import AddressLimiter
+from mcp_idp.adapters.server_lookup import adapters_for, as_application, find_servers
 from mcp_idp.auth.challenge import ChallengeBuilder
 from mcp_idp.auth.decisions import DecisionRecorder
 from mcp_idp.auth.invocations import InvocationGuard
 from mcp_idp.auth.middleware import AuthMiddleware
-from mcp_idp.auth.rate_limits import RateLimits
+from mcp_idp.auth.rate_limiting.by_address import AddressLimiter
+from mcp_idp.auth.rate_limiting.server_limits import RateLimits
 from mcp_idp.auth.scopes import ScopeRequirements
 from mcp_idp.config.env import SettingsError
 from mcp_idp.http.health import LIVE, readiness_endpoint
@@ -47,9 +47,9 @@ from mcp_idp.observability.audit import open_audit_log
 from mcp_idp.principal import Principal
 from mcp_idp.tokens.issuers import TokenVerifierRegistry
 from mcp_idp.util.clock import Clock
-from mcp_idp.util.memory_budget import MemoryBudget
 from mcp_idp.util.memory_plan import TOKEN_BYTES
 from mcp_idp.util.repeated_events import PERIOD_SECONDS, RepeatedEvents
+from mcp_idp.util.request_memory import RequestMemory
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
@@ -122,7 +122,7 @@ def protect(  # noqa: PLR0913 - the optional ones are keyword-only
     if access.is_strict and not servers and not isinstance(application, McpEndpoint):
         log.warning("application_judged_by_name", hint="if a tool of it runs other tools, pass protect(servers=…)")
     plan = settings.memory_plan
-    budget = MemoryBudget(plan.requests)
+    budget = RequestMemory(plan.requests)
     sessions = SessionLimiter(application, max_bytes=plan.sessions, each=limits.sessions_per_user)
     middleware = AuthMiddleware(
         sessions,

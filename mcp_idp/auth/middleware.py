@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from mcp_idp.auth.address_limiter import KNOWN_TOKEN, REQUESTER
 from mcp_idp.auth.bearer import parse_bearer_token
 from mcp_idp.auth.context import AuthenticatedCaller, request_context
 from mcp_idp.auth.invocations import Resolved, authorized_request, resolve_message
-from mcp_idp.auth.known_tokens import KnownTokens
+from mcp_idp.auth.rate_limiting.by_address import KNOWN_TOKEN, REQUESTER
+from mcp_idp.auth.rate_limiting.by_user import RequestSlot, UserLimits
+from mcp_idp.auth.rate_limiting.known_tokens import KnownTokens
 from mcp_idp.auth.scopes import require_scopes
 from mcp_idp.auth.stream_expiry import SUBSCRIPTIONS_LISTEN, end_stream_with_token
-from mcp_idp.auth.user_limits import RequestSlot, UserLimits
-from mcp_idp.config.rate_limits import NO_LIMITS
+from mcp_idp.config.rate_limit_settings import NO_LIMITS
 from mcp_idp.errors import AuthError, InvalidToken, OriginNotAllowed, TooManyRequests
 from mcp_idp.http.body import (
     MESSAGE_SCOPE_KEY,
@@ -35,11 +35,11 @@ from mcp_idp.http.body import (
 from mcp_idp.http.responses import Response
 from mcp_idp.http.transport_security import TransportSecurity, cors_headers, merge_headers, preflight_headers
 from mcp_idp.principal import Principal, user_key
-from mcp_idp.util.memory_budget import (
+from mcp_idp.util.request_memory import (
     AUTHENTICATED_CALLBACK,
     MEMORY_SHARE_SCOPE_KEY,
     REQUEST_BYTES,
-    MemoryBudget,
+    RequestMemory,
 )
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from mcp_idp.auth.scopes import ScopeRequirements
     from mcp_idp.http.responses import Headers
     from mcp_idp.oauth.token_exchange import TokenExchange
-    from mcp_idp.util.memory_budget import MemoryShare
+    from mcp_idp.util.request_memory import MemoryShare
 
     Verify = Callable[[str, Hashable], Awaitable[Principal]]
 
@@ -97,7 +97,7 @@ class AuthMiddleware:
         decisions: DecisionRecorder,
         remaining_lifetime: Callable[[Principal], float],
         seconds_known: Callable[[str], float],
-        budget: MemoryBudget,
+        budget: RequestMemory,
         max_callers: int,
         exchange: TokenExchange | None = None,
         adapters: Sequence[ServerAdapter] = (),

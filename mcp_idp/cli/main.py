@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return _USAGE_EXIT
     try:
-        from mcp_idp.cli.app import run  # noqa: PLC0415 - only once the extra is known to be installed
+        from mcp_idp.cli.subcommands import run  # noqa: PLC0415 - only once the extra is known to be installed
         from mcp_idp.observability.logging import configure_logging  # noqa: PLC0415 - see above
 
         configure_logging("text", "error")  # process-wide, so set here: the library logs each rejected token

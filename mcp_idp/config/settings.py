@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mcp_idp.config.client_signing_key import load_client_key, uses_private_key_jwt
-from mcp_idp.config.rate_limits import NAMES as RATE_LIMIT_NAMES
-from mcp_idp.config.rate_limits import RateLimitSettings, read_rate_limits
+from mcp_idp.config.rate_limit_settings import NAMES as RATE_LIMIT_NAMES
+from mcp_idp.config.rate_limit_settings import RateLimitSettings, read_rate_limits
 from mcp_idp.providers import PROFILES, ProviderProfile, profile_for
 from mcp_idp.util.container_memory import container_memory_limit
 from mcp_idp.util.memory_plan import DEFAULT_MAX_MEMORY, MIN_MAX_MEMORY, MemoryPlan

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from mcp_idp.errors import BodyTooLarge, InvalidBody
 from mcp_idp.http_server.limits import MAX_BODY_BYTES
 from mcp_idp.util import strict_json
-from mcp_idp.util.memory_budget import BYTE_COST, VALUE_COST, WIDE_BYTE_COST
+from mcp_idp.util.request_memory import BYTE_COST, VALUE_COST, WIDE_BYTE_COST
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive
 
-    from mcp_idp.util.memory_budget import MemoryShare
+    from mcp_idp.util.request_memory import MemoryShare
 
 # A session keeps its `initialize` request for as long as it lasts, and one user may hold many sessions.
 MAX_INITIALIZE_BYTES = 16 * 1024

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mcp_idp.errors import AuditUnavailable
 from mcp_idp.http.responses import Response
-from mcp_idp.util.memory_budget import AUTHENTICATED_CALLBACK
+from mcp_idp.util.request_memory import AUTHENTICATED_CALLBACK
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -41,7 +41,7 @@ from mcp_idp.http_server.limits import (
     HttpLimits,
     RequestRejected,
 )
-from mcp_idp.util.memory_budget import AUTHENTICATED_CALLBACK, REQUEST_BYTES
+from mcp_idp.util.request_memory import AUTHENTICATED_CALLBACK, REQUEST_BYTES
 
 if TYPE_CHECKING:
     import asyncio

@@ -16,14 +16,14 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import REQUEST_TIMEOUT
 
 from mcp_idp.errors import TooManyRequests
-from mcp_idp.util.memory_budget import MEMORY_SHARE_SCOPE_KEY
+from mcp_idp.util.request_memory import MEMORY_SHARE_SCOPE_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
-    from mcp_idp.util.memory_budget import MemoryShare
+    from mcp_idp.util.request_memory import MemoryShare
 
 log = structlog.get_logger(__name__)
 _CALL = "tools/call"

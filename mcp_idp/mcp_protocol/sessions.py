@@ -22,8 +22,8 @@ from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser, Authorizat
 from mcp.server.streamable_http_manager import DEFAULT_MAX_SESSIONS, DEFAULT_SESSION_IDLE_TIMEOUT
 
 from mcp_idp.principal import user_key
-from mcp_idp.util.memory_budget import MEMORY_SHARE_SCOPE_KEY, REQUEST_BYTES
 from mcp_idp.util.memory_plan import SESSION_BYTES
+from mcp_idp.util.request_memory import MEMORY_SHARE_SCOPE_KEY, REQUEST_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from mcp_idp.auth.context import AuthenticatedCaller
-    from mcp_idp.util.memory_budget import MemoryShare
+    from mcp_idp.util.request_memory import MemoryShare
 
 SESSION_ID = b"mcp-session-id"
 # The SDK ends a session that has been idle for its timeout. One used within a third of that time is certainly open.

@@ -5,7 +5,7 @@
 the idle server                        82 MiB
 for the allocator and kernel    12 %   31 MiB   memory that is not returned, buffers of sockets
                                       143 MiB   what remains is divided:
-  authenticated requests        50 %   72 MiB   bodies, JSON values, running calls, streams (`MemoryBudget`)
+  authenticated requests        50 %   72 MiB   bodies, JSON values, running calls, streams (`RequestMemory`)
   sessions                      11 %   16 MiB   330, if each begins with a small message (`SessionLimiter`)
   verified tokens               11 %   16 MiB   a quarter of it for tokens of other APIs (`TokenCache`)
   unauthenticated requests      10 %   14 MiB   received bytes (`Connections`)

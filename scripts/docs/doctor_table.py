@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mcp_idp.cli.doctor.all_checks import CHECKS
 from mcp_idp.cli.doctor.findings import link
-from mcp_idp.cli.doctor.registry import CHECKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mcp_idp.cli.init.files import InitOptions, protect_lines
+from mcp_idp.cli.init.generated_files import InitOptions, protect_lines
 from tests.support.compose_stack import free_port
 from tests.support.mcp_server_process import serving_command
 from tests.support.wheel_install import add_dependencies, build_wheel

@@ -12,8 +12,8 @@ import pytest
 
 from mcp_idp.cli.common.http import create_client
 from mcp_idp.cli.common.safe_http import SafeHttpClient
+from mcp_idp.cli.doctor.all_checks import CHECKS
 from mcp_idp.cli.doctor.context import CheckContext
-from mcp_idp.cli.doctor.registry import CHECKS
 from mcp_idp.cli.doctor.runner import all_findings, run_checks
 from mcp_idp.cli.doctor.token_evaluation import make_evaluator
 from mcp_server.app import create_app

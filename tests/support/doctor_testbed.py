@@ -19,8 +19,8 @@ import httpx
 import httpx2
 
 from mcp_idp.cli.common.safe_http import SafeHttpClient
+from mcp_idp.cli.doctor.all_checks import CHECKS
 from mcp_idp.cli.doctor.context import CheckContext
-from mcp_idp.cli.doctor.registry import CHECKS
 from mcp_idp.cli.doctor.runner import Result, all_findings, run_checks
 from mcp_idp.cli.doctor.token_evaluation import make_evaluator
 from mcp_idp.config import load_settings

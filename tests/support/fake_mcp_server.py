@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from mcp_idp.cli.app import run
+from mcp_idp.cli.subcommands import run
 from tests.support.http_server import Handler, listening
 
 if TYPE_CHECKING:

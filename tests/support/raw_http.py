@@ -19,7 +19,7 @@ from mcp_idp.config.settings import Settings
 from mcp_idp.http_server.protocol import protocol_with_limits
 from mcp_idp.http_server.runner import serve
 from mcp_idp.observability.logging import configure_logging
-from mcp_idp.util.memory_budget import AUTHENTICATED_CALLBACK
+from mcp_idp.util.request_memory import AUTHENTICATED_CALLBACK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from mcp_idp.config.rate_limits import NO_LIMITS
+from mcp_idp.config.rate_limit_settings import NO_LIMITS
 from mcp_idp.config.settings import Settings
 from mcp_idp.http_server.runner import serve
 from mcp_idp.observability.logging import configure_logging

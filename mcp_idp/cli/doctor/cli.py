@@ -20,9 +20,9 @@ from mcp_idp.cli.common.redaction import Redactor
 from mcp_idp.cli.common.running_stack import crash_hint, stack_environment, stack_variables
 from mcp_idp.cli.common.safe_http import SafeHttpClient
 from mcp_idp.cli.common.stdin_token import TokenInputError, read_token
+from mcp_idp.cli.doctor.all_checks import CHECKS
 from mcp_idp.cli.doctor.checks.reachability import CERTIFICATE, UNREACHABLE
 from mcp_idp.cli.doctor.context import CheckContext
-from mcp_idp.cli.doctor.registry import CHECKS
 from mcp_idp.cli.doctor.report import Report, as_json, is_healthy
 from mcp_idp.cli.doctor.runner import run_checks
 from mcp_idp.cli.doctor.token_evaluation import make_evaluator

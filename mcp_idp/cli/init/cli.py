@@ -11,9 +11,16 @@ import click
 
 from mcp_idp.cli.common.command_line import TextCommand, parse_port, usage_error
 from mcp_idp.cli.common.console import printable
-from mcp_idp.cli.init.files import FRAMEWORKS, WHEEL_FILE, InitOptions, new_files, next_commands, protect_lines
+from mcp_idp.cli.init.file_writing import Written, write_files
+from mcp_idp.cli.init.generated_files import (
+    FRAMEWORKS,
+    WHEEL_FILE,
+    InitOptions,
+    new_files,
+    next_commands,
+    protect_lines,
+)
 from mcp_idp.cli.init.installed_wheel import installed_wheel
-from mcp_idp.cli.init.writing import Written, write_files
 from mcp_idp.util.urls import validate_http_url
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ from mcp_idp.cli.common.redaction import Redactor
 from mcp_idp.cli.common.running_stack import stack_environment
 from mcp_idp.cli.common.safe_http import SafeHttpClient
 from mcp_idp.cli.common.trusted_issuer import check_issuer, configured_issuer
+from mcp_idp.cli.doctor.all_checks import DISCOVERY_CHECKS
 from mcp_idp.cli.doctor.context import CheckContext
 from mcp_idp.cli.doctor.findings import Severity
-from mcp_idp.cli.doctor.registry import DISCOVERY_CHECKS
 from mcp_idp.cli.doctor.runner import all_findings, run_checks
 from mcp_idp.cli.login.browser import has_display
 from mcp_idp.cli.login.cli import login_arguments, login_options, login_password, login_strategy

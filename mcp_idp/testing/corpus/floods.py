@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mcp_idp.config.rate_limits import NO_LIMITS
+from mcp_idp.config.rate_limit_settings import NO_LIMITS
 from mcp_idp.testing.corpus.model import Attack, Request, Stage, bearer, call
 from mcp_idp.testing.issuer import NOW
 

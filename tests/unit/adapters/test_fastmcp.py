@@ -211,7 +211,7 @@ async def test_what_fastmcp_serves_by_a_method_of_its_own_is_refused_until_it_is
 
 def test_fastmcp_is_imported_by_nobody_who_does_not_use_it() -> None:
     code = (
-        "import sys, mcp_idp, mcp_idp.application, mcp_idp.server, mcp_idp.adapters.discovery;"
+        "import sys, mcp_idp, mcp_idp.application, mcp_idp.server, mcp_idp.adapters.server_lookup;"
         "sys.exit('fastmcp' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -9,7 +9,7 @@ from mcp.server.mcpserver import Context, MCPServer
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from mcp_idp.adapters.discovery import adapters_for, find_servers
+from mcp_idp.adapters.server_lookup import adapters_for, find_servers
 from mcp_idp.config.env import SettingsError
 from tests.support.mcp_calls import events
 from tests.support.protected import Client, access_with, audited, protected

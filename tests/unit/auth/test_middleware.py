@@ -22,7 +22,7 @@ from mcp_idp.http.transport_security import TransportSecurity
 from mcp_idp.http_server.limits import MAX_BODY_BYTES
 from mcp_idp.testing.corpus.model import BOTH
 from mcp_idp.testing.issuer import Issuer, rsa_key
-from mcp_idp.util.memory_budget import MemoryBudget
+from mcp_idp.util.request_memory import RequestMemory
 from tests.support.app import running
 from tests.support.asgi_requests import OpenRequest
 from tests.support.challenges import challenge
@@ -437,7 +437,7 @@ async def test_an_error_inside_the_verification_authenticates_no_request(error: 
         decisions=DecisionRecorder(challenger),
         remaining_lifetime=lambda _principal: 1.0,
         seconds_known=lambda _token: 1.0,
-        budget=MemoryBudget(1 << 20),
+        budget=RequestMemory(1 << 20),
         max_callers=10,
     )
     stream = OpenRequest(middleware, "POST", {"authorization": f"Bearer {Issuer().token()}"}, b"{}")

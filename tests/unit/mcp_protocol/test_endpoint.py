@@ -24,7 +24,7 @@ from mcp_idp.mcp_protocol.sessions import MAX_SESSIONS_EACH
 from mcp_idp.principal import Principal
 from mcp_idp.testing.corpus.model import BOTH, MODERN
 from mcp_idp.testing.issuer import Issuer
-from mcp_idp.util.memory_budget import MemoryBudget
+from mcp_idp.util.request_memory import RequestMemory
 from mcp_server import tools
 from mcp_server.app import create_app
 from tests.support.app import FakeClock, Running, lifespan, running
@@ -385,7 +385,7 @@ async def test_every_form_of_response_sees_the_state_of_one_lifespan(caplog: pyt
     caller = AuthenticatedCaller(principal, effective_scopes=frozenset())
 
     async def authenticated(scope: Scope, receive: Receive, send: Send) -> None:
-        body = await read_body(receive, MemoryBudget(1 << 20).share())
+        body = await read_body(receive, RequestMemory(1 << 20).share())
         with request_context(caller):
             await endpoint(
                 {**scope, "user": caller, MESSAGE_SCOPE_KEY: parse_json_object(body)},

@@ -11,12 +11,12 @@ import httpx2
 import pytest
 
 from mcp_idp.access.policy import load_access
-from mcp_idp.cli.app import run
 from mcp_idp.cli.common.safe_http import SafeHttpClient
 from mcp_idp.cli.doctor.context import CheckContext
 from mcp_idp.cli.doctor.token_evaluation import settings_for
 from mcp_idp.cli.inspect.evaluation import evaluate_token
 from mcp_idp.cli.inspect.offline_verifier import open_verifiers
+from mcp_idp.cli.subcommands import run
 from mcp_idp.config import load_settings
 from mcp_idp.config.env import SettingsError
 from mcp_idp.testing.issuer import Issuer

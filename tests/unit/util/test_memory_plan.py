@@ -8,8 +8,8 @@ import pytest
 
 from mcp_idp.config.settings import Settings
 from mcp_idp.http_server.limits import HttpLimits
-from mcp_idp.util.memory_budget import REQUEST_BYTES
 from mcp_idp.util.memory_plan import CONNECTION_BYTES, DEFAULT_MAX_MEMORY, MIB, MIN_MAX_MEMORY, MemoryPlan
+from mcp_idp.util.request_memory import REQUEST_BYTES
 from tests.support.app import running
 from tests.support.mcp_calls import initialized
 

@@ -11,7 +11,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from mcp_idp.access.policy import AccessFileError, load_access
-from mcp_idp.cli.app import run
 from mcp_idp.cli.bootstrap.changes import Change, FieldDiff, field_diff
 from mcp_idp.cli.bootstrap.errors import ConfigError
 from mcp_idp.cli.bootstrap.keycloak.client_authentication import ClientAuthentication
@@ -21,6 +20,7 @@ from mcp_idp.cli.bootstrap.keycloak.stale_clients import describe_rule
 from mcp_idp.cli.bootstrap.keycloak.state.managed import STATE_ATTRIBUTE, ManagedState, is_managed
 from mcp_idp.cli.bootstrap.output import change_lines, count_line, format_value, line_printer
 from mcp_idp.cli.common.console import printable
+from mcp_idp.cli.subcommands import run
 from mcp_idp.config.client_signing_key import ClientSigningKey
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mcp_idp.cli.app import run
 from mcp_idp.cli.bootstrap.errors import ConfigError
 from mcp_idp.cli.bootstrap.verification import create_client
+from mcp_idp.cli.subcommands import run
 from tests.support.compose_stack import free_port
 from tests.support.fake_admin_api import TOKEN, keycloak
 

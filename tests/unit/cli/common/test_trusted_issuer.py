@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mcp_idp.cli.app import run
 from mcp_idp.cli.common.errors import ProviderError
 from mcp_idp.cli.common.trusted_issuer import check_issuer, configured_issuer, origin
+from mcp_idp.cli.subcommands import run
 from tests.support.fake_mcp_server import PASSWORD, Fake, fake_for_a_program, fake_login
 
 if TYPE_CHECKING:

@@ -18,11 +18,11 @@ import pytest
 import yaml
 
 from mcp_idp.access.policy import load_access
-from mcp_idp.cli.app import run
 from mcp_idp.cli.demo.nanoidp_config import ROLES_CLAIM, settings_document, write_access, write_provider
 from mcp_idp.cli.demo.ports import PortInUse, is_free, pick_port
 from mcp_idp.cli.demo.processes import ProcessFailed, ProcessGroup, SignalGuard, with_parent_death_signal
 from mcp_idp.cli.demo.scenario import keycloak_differences
+from mcp_idp.cli.subcommands import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,6 +17,7 @@ from mcp_idp.cli.bootstrap.keycloak.compliance.drift import AuditReport
 from mcp_idp.cli.bootstrap.keycloak.compliance.weaknesses import Weakness
 from mcp_idp.cli.bootstrap.keycloak.probe.runner import ProbeOutcome
 from mcp_idp.cli.common.safe_http import SafeHttpClient
+from mcp_idp.cli.doctor.all_checks import CHECKS
 from mcp_idp.cli.doctor.bootstrap_bridge import (
     AdminCheckResult,
     Fixer,
@@ -27,7 +28,6 @@ from mcp_idp.cli.doctor.bootstrap_bridge import (
     run_probe,
 )
 from mcp_idp.cli.doctor.context import CheckContext
-from mcp_idp.cli.doctor.registry import CHECKS
 from mcp_idp.cli.doctor.runner import all_findings, run_checks
 from tests.support.desired_state import environment
 from tests.support.fake_admin_api import TOKEN, keycloak

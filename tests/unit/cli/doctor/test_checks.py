@@ -9,12 +9,12 @@ import httpx2
 import pytest
 
 from mcp_idp.cli.common.safe_http import MAX_BYTES, HttpFailure, SafeHttpClient
+from mcp_idp.cli.doctor.all_checks import CHECKS
 from mcp_idp.cli.doctor.bootstrap_bridge import AdminCheckResult
 from mcp_idp.cli.doctor.challenge_header import read_challenge
 from mcp_idp.cli.doctor.checks.access_token_rules import FIX_BY_REASON
 from mcp_idp.cli.doctor.client_profiles import CLIENT_PROFILES
 from mcp_idp.cli.doctor.context import CheckContext
-from mcp_idp.cli.doctor.registry import CHECKS
 from mcp_idp.cli.doctor.runner import all_findings, run_checks
 from mcp_idp.errors import TokenErrorReason
 from mcp_idp.testing.issuer import NOW

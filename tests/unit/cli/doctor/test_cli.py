@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mcp_idp.cli.app import run
+from mcp_idp.cli.subcommands import run
 from tests.support.certificates import certificate
 from tests.support.fake_mcp_server import Fake, fake_for_a_program
 from tests.support.http_server import Handler, listening

@@ -16,11 +16,11 @@ import yaml
 from mcp_idp import load_settings
 from mcp_idp.access.policy import load_access
 from mcp_idp.application import is_protected
-from mcp_idp.cli.app import run
 from mcp_idp.cli.bootstrap.network_checks import require_production_safe
 from mcp_idp.cli.common.server_env import server_environment
 from mcp_idp.cli.init.installed_wheel import WHEEL_NAME
 from mcp_idp.cli.serve.application import find_application, protected
+from mcp_idp.cli.subcommands import run
 from tests.support.desired_state import CONFIG
 
 if TYPE_CHECKING:

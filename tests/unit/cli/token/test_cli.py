@@ -13,7 +13,6 @@ import jwt
 import pytest
 
 from mcp_idp.access.policy import load_access
-from mcp_idp.cli.app import run
 from mcp_idp.cli.common.console import StepReporter
 from mcp_idp.cli.common.errors import LoginError
 from mcp_idp.cli.common.redaction import Redactor
@@ -23,6 +22,7 @@ from mcp_idp.cli.common.stdin_token import TokenInputError, read_token
 from mcp_idp.cli.doctor.context import CheckContext
 from mcp_idp.cli.inspect.evaluation import JWT_RULES, RULE_DESCRIPTIONS, evaluate_token
 from mcp_idp.cli.inspect.offline_verifier import StaticJwksTransport, open_verifiers
+from mcp_idp.cli.subcommands import run
 from mcp_idp.cli.token.grants import DEVICE_GRANT, DeviceFlowUnavailable, GrantRunner
 from mcp_idp.config.client_signing_key import ClientSigningKey
 from mcp_idp.config.settings import Settings

@@ -12,10 +12,10 @@ import pytest
 import yaml
 
 from mcp_idp.access.policy import load_access
-from mcp_idp.cli.app import run
 from mcp_idp.cli.bootstrap.auth0.settings import NAMES, Auth0Settings
 from mcp_idp.cli.bootstrap.auth0.terraform import locals_block, text
 from mcp_idp.cli.bootstrap.errors import ConfigError
+from mcp_idp.cli.subcommands import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable

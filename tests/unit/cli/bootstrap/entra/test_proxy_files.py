@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from mcp_idp.cli.app import run
 from mcp_idp.cli.bootstrap.entra.proxy_files import proxy_files
 from mcp_idp.cli.bootstrap.entra.settings import NAMES, EntraSettings
 from mcp_idp.cli.bootstrap.errors import ConfigError
+from mcp_idp.cli.subcommands import run
 from mcp_idp.config.settings import Settings
 
 ROOT = Path(__file__).parents[5]

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from mcp_idp.cli.app import run
 from mcp_idp.cli.bootstrap.dex.settings import NAMES as DEX
 from mcp_idp.cli.bootstrap.keycloak.settings import NAMES as KEYCLOAK
 from mcp_idp.cli.bootstrap.known_variables import KNOWN
+from mcp_idp.cli.subcommands import run
 from mcp_idp.config.settings import NAMES
 
 ROOT = Path(__file__).parents[5]

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from mcp_idp.cli.common.installation import bundled_config
 from mcp_idp.cli.init.installed_wheel import WHEEL_NAME
-from mcp_idp.cli.init.rendering import render
+from mcp_idp.cli.init.template_rendering import render
 from mcp_idp.util.urls import is_loopback
 
 if TYPE_CHECKING:

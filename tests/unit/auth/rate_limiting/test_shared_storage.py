@@ -13,8 +13,8 @@ import pytest
 from limits.aio.storage import MemoryStorage
 from structlog.testing import capture_logs
 
-from mcp_idp.auth.limits import RequestLimit
-from mcp_idp.auth.shared_limits import SharedLimits, open_storage
+from mcp_idp.auth.rate_limiting.limits import RequestLimit
+from mcp_idp.auth.rate_limiting.shared_storage import SharedLimits, open_storage
 from mcp_idp.config import load_settings
 from mcp_idp.config.env import SettingsError
 from mcp_idp.errors import RateLimited
@@ -23,7 +23,7 @@ from tests.support.app import FakeClock
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 pytestmark = pytest.mark.anyio
 USER = ("https://login.example.com", "ada", None)
 

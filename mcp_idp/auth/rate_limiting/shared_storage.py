@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from limits.aio.storage import Storage
 
-    from mcp_idp.auth.limits import RequestLimit
+    from mcp_idp.auth.rate_limiting.limits import RequestLimit
 
 log = structlog.get_logger(__name__)
 INTERVAL_SECONDS = 0.1

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcp_idp.auth.client_address import address_key
+from mcp_idp.auth.rate_limiting.client_address import address_key
 from mcp_idp.http.transport_security import cors_headers
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from mcp_idp.auth.decisions import DecisionRecorder
-    from mcp_idp.auth.known_tokens import KnownTokens
-    from mcp_idp.auth.limits import RequestLimit
+    from mcp_idp.auth.rate_limiting.known_tokens import KnownTokens
+    from mcp_idp.auth.rate_limiting.limits import RequestLimit
     from mcp_idp.errors import RateLimited
     from mcp_idp.http.responses import Headers
     from mcp_idp.http.transport_security import TransportSecurity

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcp_idp.auth.address_limiter import AddressLimiter
-from mcp_idp.auth.known_tokens import KnownTokens
-from mcp_idp.auth.limits import WINDOW_SECONDS, RequestLimit
-from mcp_idp.auth.shared_limits import SharedLimits, open_storage
-from mcp_idp.auth.user_limits import UserLimits
-from mcp_idp.config.rate_limits import NO_LIMITS
+from mcp_idp.auth.rate_limiting.by_address import AddressLimiter
+from mcp_idp.auth.rate_limiting.by_user import UserLimits
+from mcp_idp.auth.rate_limiting.known_tokens import KnownTokens
+from mcp_idp.auth.rate_limiting.limits import WINDOW_SECONDS, RequestLimit
+from mcp_idp.auth.rate_limiting.shared_storage import SharedLimits, open_storage
+from mcp_idp.config.rate_limit_settings import NO_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -43,7 +43,7 @@ _A_FEW_BYTES = 8 * REQUEST_BYTES
 WAIT_SECONDS = 2.0
 
 
-class MemoryBudget:
+class RequestMemory:
     """Shares memory among users, so that one user's requests cannot exclude those of others.
 
     A single user may take everything but a small part, which is reserved for users who hold little. When a request does
@@ -171,7 +171,7 @@ class MemoryShare:
 
     __slots__ = ("_budget", "_cancels", "_given_back", "_holds", "_on_release", "is_cancelled", "owner", "size")
 
-    def __init__(self, budget: MemoryBudget) -> None:
+    def __init__(self, budget: RequestMemory) -> None:
         self._budget = budget
         self.owner: Hashable = None
         self.size = 0
@@ -212,7 +212,7 @@ class MemoryShare:
         """Charges `size` more bytes to the owner if they fit now.
 
         Raises:
-            BodyTooLarge, TooManyRequests, ServerFull: see `MemoryBudget.take`.
+            BodyTooLarge, TooManyRequests, ServerFull: see `RequestMemory.take`.
         """
         self._budget.take(self, size)
         self.size += size
@@ -221,7 +221,7 @@ class MemoryShare:
         """Charges `size` more bytes to the owner; if necessary, cancels requests of users who hold more.
 
         Raises:
-            BodyTooLarge, TooManyRequests, ServerFull: see `MemoryBudget.take`.
+            BodyTooLarge, TooManyRequests, ServerFull: see `RequestMemory.take`.
         """
         try:
             self.take(size)

@@ -12,9 +12,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from mcp_idp.access.models import ToolLimit
-from mcp_idp.auth.user_limits import RequestSlot, UserLimits
-from mcp_idp.auth.user_usage import CLIENTS
-from mcp_idp.config.rate_limits import NO_LIMITS, RateLimitSettings
+from mcp_idp.auth.rate_limiting.by_user import RequestSlot, UserLimits
+from mcp_idp.auth.rate_limiting.usage_by_user import CLIENTS
+from mcp_idp.config.rate_limit_settings import NO_LIMITS, RateLimitSettings
 from mcp_idp.config.settings import Settings
 from mcp_idp.errors import RateLimited
 from mcp_idp.principal import Principal

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mcp_idp.auth.client_address import address_key
+from mcp_idp.auth.rate_limiting.client_address import address_key
 from mcp_idp.util.addresses import UNKNOWN
 
 pytestmark = pytest.mark.requirement("limits.address")

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from mcp_idp import __version__
-from mcp_idp.cli.app import run
 from mcp_idp.cli.common.launcher import as_launched
+from mcp_idp.cli.subcommands import run
 from tests.support.fake_mcp_server import fake_for_a_program
 
 ROOT = Path(__file__).parents[3]
@@ -33,7 +33,7 @@ def python(program: str, *arguments: str, **variables: str) -> subprocess.Comple
 
 
 def test_the_help_names_every_subcommand_and_imports_none() -> None:
-    program = "import sys; from mcp_idp.cli.app import run; run(['--help']); print(*sys.modules)"
+    program = "import sys; from mcp_idp.cli.subcommands import run; run(['--help']); print(*sys.modules)"
     output = python(program).stdout
     listing, _, modules = output.rstrip().rpartition("\n")
     assert [name for name in SUBCOMMANDS if f"\n  {name} " not in listing] == []
@@ -93,7 +93,7 @@ def test_the_completion_script_asks_the_command(shell: str, capsys: pytest.Captu
     [("mcp-idp d", "1", {"doctor", "demo"}), ("mcp-idp bootstrap pr", "2", {"prune", "probe"})],
 )
 def test_subcommands_are_completed(words: str, number: str, completed: set[str]) -> None:
-    program = "from mcp_idp.cli.app import run; run([])"
+    program = "from mcp_idp.cli.subcommands import run; run([])"
     variables = {"_MCP_IDP_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": number}
     lines = python(program, **variables).stdout.splitlines()
     assert {line.rpartition(",")[2] for line in lines} == completed

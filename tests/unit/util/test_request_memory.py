@@ -22,8 +22,8 @@ from mcp_idp.http_server.limits import MAX_BODY_BYTES
 from mcp_idp.principal import Principal
 from mcp_idp.testing.corpus.asgi_client import AsgiResponse, ask
 from mcp_idp.testing.corpus.model import Request, bearer, call
-from mcp_idp.util.memory_budget import AUTHENTICATED_CALLBACK, BYTE_COST, REQUEST_BYTES, MemoryBudget, MemoryShare
 from mcp_idp.util.memory_plan import DEFAULT_MAX_MEMORY, MemoryPlan
+from mcp_idp.util.request_memory import AUTHENTICATED_CALLBACK, BYTE_COST, REQUEST_BYTES, MemoryShare, RequestMemory
 from mcp_idp.util.strict_json import MAX_VALUES
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Holder:
     """A budget, and users who hold parts of it until the end."""
 
     def __init__(self, total: int, kept: int = 0, wait_seconds: float = 10.0) -> None:
-        self.budget = MemoryBudget(total * REQUEST_BYTES, kept * REQUEST_BYTES, wait_seconds)
+        self.budget = RequestMemory(total * REQUEST_BYTES, kept * REQUEST_BYTES, wait_seconds)
         self.stack = ExitStack()
 
     def request(self, of: Principal, size: int = 1) -> MemoryShare:
@@ -165,7 +165,7 @@ def test_the_largest_message_passes_alone() -> None:
     text = b'"\\u00e9' + b"a" * (MAX_BODY_BYTES - 120_000) + b'"'
     body = b'{"a":[' + b"1," * (MAX_VALUES - 10) + text + b"]}"
     assert MAX_BODY_BYTES - 50_000 < len(body) <= MAX_BODY_BYTES
-    with MemoryBudget(MemoryPlan.for_total(DEFAULT_MAX_MEMORY).requests).share() as share:
+    with RequestMemory(MemoryPlan.for_total(DEFAULT_MAX_MEMORY).requests).share() as share:
         share.begin(user("a"))
         share.take(REQUEST_BYTES + 256 * 1024)
         share.take(len(body) * BYTE_COST)
@@ -195,7 +195,7 @@ def test_reserved_memory_is_released_once() -> None:
     for _ in range(3):
         with holder.stack:
             assert holder.fill(user("a")) == 10
-    budget = MemoryBudget(1000, 0)
+    budget = RequestMemory(1000, 0)
     with budget.share():
         pass
     share = budget.share()
@@ -243,7 +243,7 @@ def auth_middleware(app: Any, total: int) -> AuthMiddleware:
         decisions=DecisionRecorder(ChallengeBuilder("http://localhost:3000/x", access.login_scopes)),
         remaining_lifetime=lambda _: 60.0,
         seconds_known=lambda _: 60.0,
-        budget=MemoryBudget(total, 0),
+        budget=RequestMemory(total, 0),
         max_callers=10,
     )
 
@@ -351,7 +351,7 @@ async def test_pending_bytes_of_a_connection_count_for_the_user_once_authenticat
 
 def test_the_end_of_a_request_is_reported_when_the_last_that_holds_it_has_ended() -> None:
     ended: list[str] = []
-    share = MemoryBudget(1000, 0).share()
+    share = RequestMemory(1000, 0).share()
     share.on_release(lambda: ended.append("released"))
     with share:
         share.begin(user("a"))

@@ -36,7 +36,7 @@ COMMAND = (
     ("login",),
     ("demo", "doctor", "init", "serve"),
     ("token",),
-    ("app",),
+    ("subcommands",),
     ("main",),
 )
 KEYCLOAK = (

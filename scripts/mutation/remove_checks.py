@@ -68,9 +68,9 @@ TESTS = (
     "tests/unit/mcp_protocol",
     "tests/unit/mcp_server/test_tools.py",
     "tests/unit/oauth",
+    "tests/unit/observability",
     "tests/unit/util",
     "tests/unit/test_application.py",
-    "tests/unit/test_attacks.py",
     "tests/provider_compat",
 )
 """The corpus, then what it does not reach. Without the tests that start processes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 from textwrap import dedent
@@ -9,7 +10,7 @@ from textwrap import dedent
 import pytest
 
 from scripts.mutation.finder import STRICT_KEYWORDS, WEAKNESSES, find_removals
-from scripts.mutation.remove_checks import EXPLAINED, MODULES, describe, select_tests, short_name, without_reason
+from scripts.mutation.remove_checks import EXPLAINED, MODULES, TESTS, describe, select_tests, short_name, without_reason
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,6 +30,18 @@ def changed_lines(source: str) -> dict[str, list[str]]:
         name: [line.strip() for line in text.splitlines() if line not in before]
         for name, text in without_checks(source).items()
     }
+
+
+@pytest.mark.parametrize("path", [*MODULES, *TESTS])
+def test_the_modules_and_tests_of_the_second_stage_exist(path: str) -> None:
+    assert (ROOT / path).exists()
+
+
+def test_the_modules_and_tests_of_the_first_stage_exist() -> None:
+    script = (ROOT / "scripts" / "mutate").read_text(encoding="utf-8")
+    paths = re.findall(r"\b(?:mcp_idp|tests)/[\w/]+\.py", script)
+    assert len(paths) > 10
+    assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
 @pytest.mark.parametrize(

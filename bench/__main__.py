@@ -1,4 +1,4 @@
-"""`./scripts/bench`: measures everything, prints it and writes `bench/RESULTS.md` and the plot. Needs .venv-bench."""
+"""`./scripts/bench`: measures everything, prints it and writes `bench/RESULTS.md`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from bench.flood_latency import flooded
 from bench.latency import under_load
-from bench.plot import draw
 from bench.quick import PARTS
 from bench.report import markdown, text_table
 from bench.results import SampleSize
@@ -61,7 +60,6 @@ def main() -> None:
     figures = run(_PARTS, SampleSize(rounds=rounds, renewals=max(2, rounds // 20), streams=max(3, rounds // 40)))
     figures.sort(key=lambda figure: figure.name.startswith("HTTP"))  # stable: other figures keep their order
     print(text_table(figures))
-    draw(figures, _HERE / "results.svg")
     written = markdown(figures, _conditions(rounds, load, os.getloadavg()))
     (_HERE / "RESULTS.md").write_text(written, encoding="utf-8")
 

@@ -46,7 +46,7 @@ class Yes:
 @asynccontextmanager
 async def authenticated_app(issuer: Issuer, clock: Clock | None = None, /, **values: Any) -> AsyncIterator[ASGIApp]:
     """Yields our complete server, started."""
-    async with issuer.client() as http:
+    async with issuer.http() as http:
         app = create_app(replace(DEFAULTS, **values), clock=clock, http=http)
         async with started(app):
             yield app

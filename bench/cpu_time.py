@@ -11,7 +11,7 @@ from bench.defaults import DEFAULTS
 from bench.flood_counts import unknown_kids
 from bench.issuer import Issuer
 from bench.prepared_requests import exchange, legacy_call, modern_call
-from bench.results import Figure, Point, SampleSize, compared
+from bench.results import Figure, SampleSize, compared
 from bench.sampling import cpu, measure
 
 if TYPE_CHECKING:
@@ -28,9 +28,6 @@ _OVER_LONG_BYTES = 256 * 1024
 NOTHING = modern_call(status=401)
 JUNK = modern_call("x" * 1000, status=401)
 OVER_LONG = modern_call("eyJhbGciOiJSUzI1NiJ9." + "x" * _OVER_LONG_BYTES + ".x", status=401)
-THROUGHPUT_PANEL = "throughput, {} (no auth: 1)"
-THIS_SERVER = "this server"
-REJECTION_PANELS = ("401 without credentials (SDK's: 1)", "refusing 256 kB (this server, 1 kB of junk: 1)")
 
 
 async def throughput(sample_size: SampleSize) -> list[Figure]:
@@ -61,9 +58,8 @@ async def throughput(sample_size: SampleSize) -> list[Figure]:
 
 def _throughput_rows(revision: str, samples: Mapping[str, Sequence[float]]) -> list[Figure]:
     goal = thresholds.THROUGHPUT if revision == "modern" else None
-    point = Point(THROUGHPUT_PANEL.format(revision), THIS_SERVER)
     return [
-        compared(f"{revision}: authenticated / unauthenticated", samples["bare"], samples["ours"], goal, point),
+        compared(f"{revision}: authenticated / unauthenticated", samples["bare"], samples["ours"], goal),
         compared(f"{revision}: authenticated / the SDK's app with routes, no auth", samples["plain"], samples["ours"]),
         compared(f"{revision}: DISABLE_AUTH / unauthenticated", samples["bare"], samples["open"]),
         compared(f"{revision}: SDK auth chain that says yes / unauthenticated", samples["bare"], samples["sdk"]),
@@ -87,21 +83,18 @@ async def rejections(sample_size: SampleSize) -> list[Figure]:
         }
         samples = await measure(cases, sample_size.rounds)
     samples = subtract_overhead(samples)
-    challenge, over_long = (Point(panel, THIS_SERVER) for panel in REJECTION_PANELS)
     return [
         compared(
             "401 without credentials / the SDK's own 401",
             samples["ours"],
             samples["sdk"],
             thresholds.CHALLENGE,
-            challenge,
         ),
         compared(
             "refusing a token of 256 kB / 1 kB of junk",
             samples["over-long"],
             samples["junk"],
             thresholds.OVER_LONG,
-            over_long,
         ),
         compared("refusing a token with an unknown kid / serving a call", samples["kid"], samples["call"]),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import time
 from dataclasses import dataclass
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any
@@ -12,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from bench import thresholds
 from bench.apps import authenticated_app
 from bench.defaults import DEFAULTS
-from bench.fake_clock import FakeClock
 from bench.issuer import Issuer
 from bench.prepared_requests import OK, exchange, modern_call, status_of
 from bench.results import Figure, counted
 from mcp_idp.providers import PROFILES
+from tests.support.app import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +31,7 @@ KIDS = 1000
 _JUNK = 300  # more than may be in flight and queued together
 _CALLS_MEANWHILE = 50  # completed long before any call times out waiting for the provider
 _CROWD = 100
+_TURNS = 50  # of the event loop, in which every call reaches the provider or its queue
 _RESPONSE_DELAY = 0.05
 _UNAUTHORIZED, _TOO_MANY_REQUESTS = 401, 429
 INTROSPECTING: dict[str, Any] = {
@@ -68,7 +70,7 @@ def unknown_kids(issuer: Issuer) -> Iterator[str]:
 
 async def fetches_under_a_flood(tokens: int) -> int:
     """Returns how often the keys are fetched for concurrent tokens with different `kid`s while no time passes."""
-    issuer, clock = Issuer(DEFAULTS.server_url), FakeClock(running=False)
+    issuer, clock = Issuer(DEFAULTS.server_url), FakeClock(time.time())
     async with authenticated_app(issuer, clock.clock) as app:
         await exchange(app, modern_call(issuer.token()))
         before = issuer.key_fetches
@@ -102,15 +104,18 @@ async def junk_flood(tokens: int) -> JunkFlood:
     async with _introspecting(issuer) as app:
         known = modern_call(issuer.reference())
         await exchange(app, known)
-        issuer.paused, issuer.max_at_once = asyncio.Event(), 0
+        issuer.paused, issuer.max_in_flight = asyncio.Event(), 0
         junk = [asyncio.ensure_future(status_of(app, modern_call(f"junk-{i}"))) for i in range(tokens)]
-        await asyncio.sleep(0)
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
         signed = asyncio.ensure_future(status_of(app, modern_call(issuer.token())))
         responses = [await status_of(app, known) for _ in range(_CALLS_MEANWHILE)]
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
         issuer.paused.set()
         statuses = await asyncio.gather(*junk)
         return JunkFlood(
-            issuer.max_at_once,
+            issuer.max_in_flight,
             statuses.count(_UNAUTHORIZED),
             statuses.count(_TOO_MANY_REQUESTS) + statuses.count(503),
             sum(status != OK for status in responses),
@@ -125,7 +130,7 @@ async def one_token(uses: int) -> int:
     async with _introspecting(issuer) as app:
         call = modern_call(issuer.token())
         await asyncio.gather(*(exchange(app, call) for _ in range(uses)))
-        return issuer.introspections
+        return len(issuer.received)
 
 
 def _introspecting(issuer: Issuer) -> AbstractAsyncContextManager[ASGIApp]:

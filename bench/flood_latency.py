@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 
 from bench import thresholds
 from bench.flood_counts import unknown_kids
+from bench.issuer import published
 from bench.latency import Times, compare, timed
 from bench.prepared_requests import OK, UnexpectedStatusError, modern_call
 from bench.processes import Line, on_the_wire, server_process, settings_for
-from bench.provider import published
 from bench.results import Figure, SampleSize, counted
 from bench.sampling import spread
 from mcp_idp.tokens.jwks import REFRESH_COOLDOWN_SECONDS
@@ -68,7 +68,7 @@ async def flooded(_sample_size: SampleSize) -> list[Figure]:
         *_rows("unknown kids", by_kids),
         Figure("HTTP: key fetches in one cool-down, unknown kids all along", spread([fetches]), thresholds.KEY_FETCHES),
         *_rows("opaque junk, introspection takes 300 ms", by_junk),
-        counted("HTTP: introspections under way at once, opaque junk", issuer.max_at_once, thresholds.IN_FLIGHT),
+        counted("HTTP: introspections under way at once, opaque junk", issuer.max_in_flight, thresholds.IN_FLIGHT),
     ]
 
 

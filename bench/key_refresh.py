@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bench import thresholds
 from bench.apps import authenticated_app
-from bench.cpu_time import THIS_SERVER
 from bench.defaults import DEFAULTS
-from bench.fake_clock import FakeClock
 from bench.issuer import Issuer
 from bench.prepared_requests import exchange, modern_call
-from bench.results import Figure, Point, SampleSize
+from bench.results import Figure, SampleSize
 from bench.sampling import settled, spread
+from tests.support.app import FakeClock
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from bench.prepared_requests import Request
 
 RESPONSE_DELAY = 0.3
-STALL_PANEL = "longest stall of the loop in ms, keys renewed"
 _LOOK_EVERY = 0.001
 _PATIENCE = 10_000
 _WATCHED_SECONDS = 1.0  # time for metadata, key set and completion
@@ -30,7 +28,7 @@ _WATCHED_SECONDS = 1.0  # time for metadata, key set and completion
 
 async def stalls(sample_size: SampleSize) -> list[Figure]:
     """Measures the longest stall of the event loop, with and without a key refresh in progress."""
-    issuer, clock = Issuer(DEFAULTS.server_url), FakeClock(running=True)
+    issuer, clock = Issuer(DEFAULTS.server_url), FakeClock(time.time(), running=True)
     renewing, still = [], []
     async with authenticated_app(issuer, clock.clock) as app:
         call = modern_call(issuer.token())
@@ -49,9 +47,8 @@ async def stalls(sample_size: SampleSize) -> list[Figure]:
                     raise RuntimeError(f"{issuer.key_fetches - before} fetches of the keys where one was due")
     late, computed = (spread(values) for values in zip(*renewing, strict=True))
     late_still, computed_still = (spread(values) for values in zip(*still, strict=True))
-    point = Point(STALL_PANEL, THIS_SERVER)
     return [
-        Figure("longest stall of the loop, keys renewed", late, thresholds.STALL_MS, "ms", point=point),
+        Figure("longest stall of the loop, keys renewed", late, thresholds.STALL_MS, "ms"),
         Figure("longest stall of the loop, keys at rest", late_still, unit="ms"),
         Figure("CPU in the longest stall, keys renewed", computed, thresholds.STALL_CPU_MS, "ms"),
         Figure("CPU in the longest stall, keys at rest", computed_still, unit="ms"),

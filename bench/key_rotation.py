@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 from bench import thresholds
 from bench.apps import authenticated_app
 from bench.defaults import DEFAULTS
-from bench.fake_clock import FakeClock
 from bench.issuer import Issuer, signers
 from bench.prepared_requests import OK, modern_call, status_of
 from bench.results import Figure, counted
+from tests.support.app import FakeClock
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -44,17 +45,17 @@ async def measure_rotation() -> tuple[int, int]:
     Each step uses old and new tokens; the old key is withdrawn when its tokens are no longer used.
     """
     old, new = signers(2)
-    issuer, clock = Issuer(DEFAULTS.server_url, (old,)), FakeClock(running=False)
+    issuer, clock = Issuer(DEFAULTS.server_url, (old,)), FakeClock(time.time())
     failed = 0
     async with authenticated_app(issuer, clock.clock) as app:
         before = issuer.token()
         failed += await _failed(app, [before])
-        issuer.signers = (old, new)
+        issuer.publish((old, new))
         for _ in range(5):
             # New tokens before a refresh is due: the server fetches the unknown key for them.
             failed += await _failed(app, [before, issuer.token(), issuer.token()])
             clock.forward(_STEP)
-        issuer.signers = (new,)
+        issuer.publish((new,))
         clock.forward(DEFAULTS.key_max_age + 1)
         failed += await _failed(app, [issuer.token()])
         return failed, _CALLS - await _failed(app, [before])
@@ -65,7 +66,7 @@ async def measure_outage() -> tuple[int, int]:
 
     The outage begins when the keys are due for a refresh: throughout it they are older than `key_max_age`.
     """
-    issuer, clock = Issuer(DEFAULTS.server_url), FakeClock(running=False)
+    issuer, clock = Issuer(DEFAULTS.server_url), FakeClock(time.time())
     failed = wrong = 0
     async with authenticated_app(issuer, clock.clock) as app:
         known = issuer.token()

@@ -14,9 +14,9 @@ from statistics import quantiles
 from typing import TYPE_CHECKING
 
 from bench import thresholds
+from bench.issuer import published
 from bench.prepared_requests import OK, UnexpectedStatusError, modern_call
 from bench.processes import Line, on_the_wire, server_process, settings_for
-from bench.provider import published
 from bench.results import Figure, SampleSize
 from bench.sampling import measure, ratio
 

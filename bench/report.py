@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from bench.results import Figure
 
-_PACKAGES = ("mcp", "starlette", "uvicorn", "uvloop", "httptools", "pyjwt", "cryptography", "fastmcp", "matplotlib")
+_PACKAGES = ("mcp", "starlette", "uvicorn", "uvloop", "httptools", "pyjwt", "cryptography", "fastmcp")
 _HEAD = ("figure", "median", "middle half", "goal", "met", "CPU µs, each half")
 _METHOD = Path(__file__).with_name("method.md")
 

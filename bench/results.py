@@ -29,21 +29,6 @@ class SampleSize:
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """The position of a figure in the plot.
-
-    Attributes:
-        panel: the title of the panel.
-        series: the name of the series.
-        at: the position on the x axis, or None for a bar.
-    """
-
-    panel: str
-    series: str
-    at: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Figure:
     """A row of the table.
 
@@ -52,7 +37,6 @@ class Figure:
         value: the ratio, or a value in `unit`.
         goal: the goal; None for a figure that only serves comparison.
         costs: the CPU microseconds of both sides of a ratio.
-        point: the position in the plot; None if it is not plotted.
     """
 
     name: str
@@ -60,17 +44,14 @@ class Figure:
     goal: Goal | None = None
     unit: str = ""
     costs: tuple[float, float] | None = None
-    point: Point | None = None
 
 
-def compared(
-    name: str, above: Sequence[float], below: Sequence[float], goal: Goal | None = None, point: Point | None = None
-) -> Figure:
+def compared(name: str, above: Sequence[float], below: Sequence[float], goal: Goal | None = None) -> Figure:
     """Returns the row of a ratio from the seconds of both sides in each round."""
     costs = (spread(above).median * 1e6, spread(below).median * 1e6)
-    return Figure(name, ratio(above, below), goal, costs=costs, point=point)
+    return Figure(name, ratio(above, below), goal, costs=costs)
 
 
-def counted(name: str, value: int, goal: Goal | None = None, point: Point | None = None) -> Figure:
+def counted(name: str, value: int, goal: Goal | None = None) -> Figure:
     """Returns the row of a count."""
-    return Figure(name, spread([float(value)]), goal, point=point)
+    return Figure(name, spread([float(value)]), goal)

@@ -10,7 +10,7 @@ from bench.apps import authenticated_app
 from bench.defaults import DEFAULTS
 from bench.issuer import Issuer, signers
 from bench.prepared_requests import exchange, modern_call
-from bench.results import Figure, Point, SampleSize, compared
+from bench.results import Figure, SampleSize, compared
 from bench.sampling import cpu, measure
 from bench.verification import known, new
 from mcp_idp.access.policy import load_access
@@ -29,8 +29,6 @@ TOKENS = (10, 100, 1_000, 4_000, 5_000, 10_000, 12_000)
 KEYS = (1, 10, 100)
 _CALLS = 20
 _ROUNDS = 100
-_TOKENS_PANEL = "a call, by tokens in use (10: 1)"
-_KEYS_PANEL = "verifying, by keys in the set (1: 1)"
 
 
 async def by_tokens(sample_size: SampleSize) -> list[Figure]:
@@ -54,7 +52,6 @@ async def by_tokens(sample_size: SampleSize) -> list[Figure]:
             f"a call, {number:,} tokens in use / {TOKENS[0]}",
             measured[str(number)],
             few,
-            point=Point(_TOKENS_PANEL, "authenticated call", number),
         )
         for number in TOKENS[1:]
     ]
@@ -77,7 +74,7 @@ async def by_keys(sample_size: SampleSize) -> list[Figure]:
         cases: dict[str, Sample] = {}
         for number in KEYS:
             issuer = Issuer(DEFAULTS.server_url, all_signers[:number])
-            http = await stack.enter_async_context(issuer.client())
+            http = await stack.enter_async_context(issuer.http())
             provider = IssuerVerifier(DEFAULTS, load_access(DEFAULTS.access_file), Clock(), http)
             stack.push_async_callback(provider.close)
             samples = (new(issuer, provider), known(issuer, provider), cpu(provider.keys.refresh, 1))
@@ -88,7 +85,6 @@ async def by_keys(sample_size: SampleSize) -> list[Figure]:
             f"{kind}, {number} keys in the set / {KEYS[0]}",
             measured[f"{kind} {number}"],
             measured[f"{kind} {KEYS[0]}"],
-            point=None if kind == kinds[-1] else Point(_KEYS_PANEL, kind, number),
         )
         for kind in kinds
         for number in KEYS[1:]

@@ -10,9 +10,9 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
+from bench.issuer import published
 from bench.prepared_requests import OK, UnexpectedStatusError, modern_call
 from bench.processes import Line, on_the_wire, server_process, settings_for
-from bench.provider import published
 from bench.results import Figure, SampleSize, compared
 from bench.sampling import measure
 

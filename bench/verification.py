@@ -27,7 +27,7 @@ _CALLS = 100
 async def verification(sample_size: SampleSize) -> list[Figure]:
     """Compares the verification of a new token and of a known one with the signature check alone."""
     issuer = Issuer(DEFAULTS.server_url)
-    async with issuer.client() as http:
+    async with issuer.http() as http:
         provider = IssuerVerifier(DEFAULTS, load_access(DEFAULTS.access_file), Clock(), http)
         cases = {"raw": _raw(issuer), "cold": new(issuer, provider), "warm": known(issuer, provider)}
         samples = await measure(cases, sample_size.rounds)
@@ -40,7 +40,7 @@ async def verification(sample_size: SampleSize) -> list[Figure]:
 def _raw(issuer: Issuer) -> Sample:
     """Returns a sample of the signature check alone, by `cryptography`."""
     signed, _, signature = issuer.token().rpartition(".")
-    message, signature_bytes, key = signed.encode(), base64url_decode(signature), issuer.key.public_key()
+    message, signature_bytes, key = signed.encode(), base64url_decode(signature), issuer.signers[-1][1].public_key()
 
     async def verify() -> None:
         key.verify(signature_bytes, message, PKCS1v15(), SHA256())

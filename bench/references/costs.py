@@ -14,16 +14,14 @@ from bench.cpu_time import (
     JUNK,
     NOTHING,
     OVER_LONG,
-    REJECTION_PANELS,
-    THROUGHPUT_PANEL,
     call_work,
     noop_app,
     subtract_overhead,
 )
+from bench.issuer import published
 from bench.prepared_requests import exchange, legacy_call, modern_call
-from bench.provider import published
 from bench.references import pyjwt, with_fastmcp
-from bench.results import Figure, Point, SampleSize, compared
+from bench.results import Figure, SampleSize, compared
 from bench.sampling import cpu, measure
 
 if TYPE_CHECKING:
@@ -65,12 +63,11 @@ async def calls(sample_size: SampleSize) -> list[Figure]:
 
 
 def _call_rows(revision: str, samples: Mapping[str, Sequence[float]]) -> list[Figure]:
-    panel = THROUGHPUT_PANEL.format(revision)
     guarded, opened = samples[with_fastmcp.NAME], samples[_OPEN]
     goal = thresholds.VERSUS_FASTMCP if revision == "modern" else thresholds.VERSUS_FASTMCP_LEGACY
     return [
         *(
-            compared(f"{revision}: {name} / unauthenticated", samples["bare"], samples[name], point=Point(panel, name))
+            compared(f"{revision}: {name} / unauthenticated", samples["bare"], samples[name])
             for name in (pyjwt.NAME, with_fastmcp.NAME, _OPEN)
         ),
         compared(f"{revision}: {with_fastmcp.NAME} / {_OPEN}", opened, guarded),
@@ -102,13 +99,11 @@ async def rejections(sample_size: SampleSize) -> list[Figure]:
                 cases[f"{name} junk"] = cpu(call_work(app, JUNK), _REJECTIONS)
                 cases[f"{name} long"] = cpu(call_work(app, OVER_LONG), _LONG_REJECTIONS)
             samples = subtract_overhead(await measure(cases, min(sample_size.rounds, _ROUNDS)))
-    challenge, over_long = REJECTION_PANELS
     return [
         compared(
             f"{with_fastmcp.NAME}: 401 without credentials / the SDK's own 401",
             samples[with_fastmcp.NAME],
             samples["sdk"],
-            point=Point(challenge, with_fastmcp.NAME),
         ),
         *(
             compared(
@@ -121,7 +116,6 @@ async def rejections(sample_size: SampleSize) -> list[Figure]:
                 f"{name}: refusing a token of 256 kB / ours refusing 1 kB of junk",
                 samples[f"{name} long"],
                 samples["our junk"],
-                point=Point(over_long, name),
             )
             for name in (pyjwt.NAME, with_fastmcp.NAME)
         ),

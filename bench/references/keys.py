@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 
 from bench.apps import authenticated_app, trusting
 from bench.flood_counts import KIDS, unknown_kids
-from bench.issuer import signers
-from bench.key_refresh import RESPONSE_DELAY, STALL_PANEL, longest_stall
+from bench.issuer import published, signers
+from bench.key_refresh import RESPONSE_DELAY, longest_stall
 from bench.prepared_requests import OK, exchange, modern_call, status_of
-from bench.provider import published
 from bench.references import pyjwt, with_fastmcp
-from bench.results import Figure, Point, SampleSize, counted
+from bench.results import Figure, SampleSize, counted
 from bench.sampling import settled, spread
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ async def _stall(name: str, guarded: Guarded, sample_size: SampleSize) -> Figure
                     if issuer.key_fetches == before:
                         raise RuntimeError("the keys were not fetched")
     title = f"{name}: longest stall of the loop, keys renewed"
-    return Figure(title, spread(worst), unit="ms", point=Point(STALL_PANEL, name))
+    return Figure(title, spread(worst), unit="ms")
 
 
 async def _later(app: ASGIApp, request: Request) -> None:
@@ -93,7 +92,7 @@ async def _new_key(name: str, guarded: Guarded) -> Figure:
     with published() as issuer:
         async with guarded(issuer) as app:
             await exchange(app, modern_call(issuer.token()))
-            issuer.signers = (*issuer.signers, *signers(2)[1:])
+            issuer.publish((*issuer.signers, *signers(2)[1:]))
             statuses = [await status_of(app, modern_call(issuer.token())) for _ in range(_CALLS)]
     failed = sum(status != OK for status in statuses)
     return counted(f"{name}: failed of {_CALLS} calls signed with a key published a moment ago", failed)

@@ -31,7 +31,7 @@ class PyJwtVerifier:
 
     def __init__(self, issuer: Issuer, cool_down: float) -> None:
         self._issuer = issuer.url
-        self._keys = jwt.PyJWKClient(f"{issuer.url}/keys", cooldown_duration=cool_down)
+        self._keys = jwt.PyJWKClient(issuer.keys_url, cooldown_duration=cool_down)
 
     async def verify_token(self, token: str) -> AccessToken | None:
         """Returns the token as the SDK's `AccessToken`, or None if it is invalid."""

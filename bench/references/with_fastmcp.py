@@ -26,7 +26,7 @@ NAME = "FastMCP + JWTVerifier"
 async def guarded(issuer: Issuer, cool_down: float = 30.0) -> AsyncIterator[ASGIApp]:
     """Yields an application with `greet` behind a JWTVerifier. The default cool-down is FastMCP's."""
     verifier = JWTVerifier(
-        jwks_uri=f"{issuer.url}/keys",
+        jwks_uri=issuer.keys_url,
         issuer=issuer.url,
         audience=DEFAULTS.public_url,
         required_scopes=[BASE_SCOPE],

@@ -1,6 +1,6 @@
 # The Auth0 configuration for an MCP server, for `terraform apply`. `scripts/bootstrap_idp.py --provider auth0 render`
-# copies this file and writes access.tf, which contains the values from access.yaml as `local.*`. Change this file here,
-# then render again. Not verified against a live tenant: written from the documentation of Auth0 and its Terraform
+# copies this file and writes access.tf.json, which contains the values from access.yaml as `local.*`. Change this file
+# here, then render again. Not verified against a live tenant: written from the documentation of Auth0 and its Terraform
 # provider.
 terraform {
   required_version = ">= 1.5"

@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if missing:
         print(
             f"mcp-idp: {', '.join(missing)} not installed: pip install 'mcp-idp[cli]' (in a checkout of the stack: "
-            "scripts/venv requirements-tools.lock, then .venv/bin/python)",
+            "scripts/venv requirements-cli.lock, then .venv/bin/python)",
             file=sys.stderr,
         )
         return _USAGE_EXIT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,6 @@ import httpx
 from mcp_idp.testing.issuer import Issuer
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
 
 
@@ -48,6 +48,8 @@ class Introspecting(Issuer):
         self.in_flight += 1
         self.max_in_flight = max(self.max_in_flight, self.in_flight)
         try:
+            if self.delay:
+                await asyncio.sleep(self.delay)
             if self.paused is not None:
                 await self.paused.wait()
             message = self.message(token)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
-
-if TYPE_CHECKING:
-    import asyncio
 
 ISSUER = "http://localhost:8080/realms/mcp"
 RESOURCE = "http://localhost:3000/mcp"
@@ -63,6 +61,8 @@ class Issuer:
 
     Attributes:
         calls: the number of requests by path.
+        down: whether no request gets a response.
+        delay: seconds before each response; `pause` is an event that it waits for, if set.
         key: the key that its tokens are signed with; `header` is their JOSE header.
         now: the time at which the server under test starts, in seconds since 1970.
         elsewhere: whether it is reached over the network, so that the server makes its own connections.
@@ -76,6 +76,7 @@ class Issuer:
     metadata: dict[str, Any] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
     down: bool = False
+    delay: float = 0.0
     pause: asyncio.Event | None = None
     key: PrivateKey = field(default_factory=lambda: rsa_key("one"))
     header: dict[str, Any] = field(default_factory=lambda: {"alg": "RS256", "kid": "one", "typ": "JWT"})
@@ -93,17 +94,17 @@ class Issuer:
             "sid": "session-1",
             "scope": "mcp:tools mcp:notes.read",
             "mcp_roles": ["mcp-reader"],
-            "iat": NOW,
-            "exp": NOW + 300,
+            "iat": self.now,
+            "exp": self.now + 300,
             **changes,
         }
         return {name: value for name, value in claims.items() if value is not ...}
 
     def token(
-        self, *, key: PrivateKey | None = None, kid: str | None = "one", alg: str = "RS256", **changes: Any
+        self, *, key: PrivateKey | None = None, kid: str | None = None, alg: str = "RS256", **changes: Any
     ) -> str:
         """Returns a valid access token with these claims changed; see `claims`."""
-        headers = {"kid": kid} if kid is not None else {}
+        headers = {"kid": kid or self.header["kid"]}
         return jwt.encode(self.claims(**changes), key or self.key, algorithm=alg, headers=headers)
 
     def token_with_header(self, **header: Any) -> str:
@@ -113,6 +114,8 @@ class Issuer:
     async def answer(self, request: httpx.Request) -> httpx.Response:
         """Responds to a request for the metadata or the keys; everything else is 404."""
         self.calls[request.url.path] += 1
+        if self.delay:
+            await asyncio.sleep(self.delay)
         if self.pause is not None:
             await self.pause.wait()
         if self.down:
@@ -135,7 +138,7 @@ class Issuer:
     @property
     def key_fetches(self) -> int:
         """The number of requests for the keys."""
-        return self.calls["/realms/mcp/protocol/openid-connect/certs"]
+        return self.calls[f"/realms/{self.realm}/protocol/openid-connect/certs"]
 
     def http(self) -> httpx.AsyncClient:
         """Returns an HTTP client whose requests go to this issuer."""

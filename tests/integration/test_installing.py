@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.version import Version
 
-from tests.support.locks import EXTRAS, GROUPS, ROOT, installed, missing, pinned, read_lock, requested_packages
+from tests.support.locks import EXTRAS, ROOT, installed, missing, pinned, read_lock, requested_packages
 from tests.support.wheelhouse import add_wheel, lock_of
 
 if TYPE_CHECKING:
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(600)  # creating virtual environments takes most of the time
 
-SMALLEST, TOOLS = "requirements.lock", "requirements-tools.lock"
+SMALLEST, CLI = "requirements.lock", "requirements-cli.lock"
 
 
 # The pip bundled with the first release of each Python. No other pip is ever installed.
 OLDEST_PIP = {(3, 11): "22.3", (3, 12): "23.2.1", (3, 13): "24.2", (3, 14): "25.2"}
 # The cheapest one always runs; others may take minutes.
-LOCKS = [pytest.param(lock, marks=[] if lock == SMALLEST else [pytest.mark.full]) for lock in (*EXTRAS, *GROUPS)]
+LOCKS = [pytest.param(lock, marks=[] if lock == SMALLEST else [pytest.mark.full]) for lock in EXTRAS]
 
 
 class Place:
@@ -100,16 +100,16 @@ def test_a_newer_release_changes_nothing_however_the_distribution_is_asked_for(p
 def test_an_environment_grows_and_is_made_anew_when_its_lock_changes(place: Place) -> None:
     old, other, more = place.add("lib", "1.0"), place.add("other", "1.0"), place.add("more", "1.0")
     place.write(SMALLEST, old, other)
-    place.write(TOOLS, old, other, more)
+    place.write(CLI, old, other, more)
     place.install(SMALLEST)
     mine = place.venv / "mine"
     mine.touch()
-    place.install(TOOLS)
+    place.install(CLI)
     grown, kept = place.installed(), mine.exists()
     satisfied = place.install(SMALLEST)
 
     # The smaller lock is unchanged, but the environment no longer matches the larger one.
-    place.write(TOOLS, old, other, place.add("more", "2.0"))
+    place.write(CLI, old, other, place.add("more", "2.0"))
     place.install(SMALLEST)
 
     assert (grown, kept, satisfied.stderr) == ({"lib": "1.0", "other": "1.0", "more": "1.0"}, True, "")
@@ -190,8 +190,6 @@ def test_the_oldest_pip_installs_a_lock_while_there_is_a_newer_release_of_all_th
     pins = read_lock((ROOT / lock).read_text(encoding="utf-8"))
     for name, version in pinned(pins).items():
         place.add(name, f"{Version(version).major + 1}", "unheard-of")
-    folder = {"requirements-bench.lock": ".venv-bench", "requirements-mutants.lock": ".venv-mutants"}.get(lock, ".venv")
-    place.venv = tmp_path / folder
     empty_environment(place.venv, pip)
 
     # Nothing may be built, because pip would install build requirements that are not in the lock.

@@ -13,9 +13,9 @@ import pytest
 
 from mcp_idp.config.settings import Settings
 from mcp_idp.testing.issuer import Issuer
+from mcp_idp.testing.issuer_server import serve_issuer
 from tests.support.app import Calls
 from tests.support.compose_stack import free_port
-from tests.support.http_issuer import on_http
 from tests.support.mcp_server_process import serving_process
 from tests.support.valkey import Valkey, running_valkey
 
@@ -73,7 +73,7 @@ def site(folder: Path, **variables: str) -> Iterator[Site]:
     with ExitStack() as stack:
         settings = {
             "MCP_PUBLIC_URL": f"http://localhost:{port}/mcp",
-            "OAUTH_INTERNAL_URL": stack.enter_context(on_http(issuer)),
+            "OAUTH_INTERNAL_URL": stack.enter_context(serve_issuer(issuer)),
             "ACCESS_FILE": str(access),
             **variables,
         }

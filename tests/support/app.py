@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -23,13 +24,19 @@ if TYPE_CHECKING:
 
 @dataclass
 class FakeClock:
-    """A clock that only tests move."""
+    """A clock that can be moved, and stands still unless it is `running`."""
 
     at: float = NOW
+    running: bool = False
     clock: Clock = field(init=False)
 
     def __post_init__(self) -> None:
-        self.clock = Clock(now=lambda: self.at, monotonic=lambda: self.at)
+        started = time.monotonic()
+
+        def read() -> float:
+            return self.at + (time.monotonic() - started if self.running else 0.0)
+
+        self.clock = Clock(now=read, monotonic=read)
 
     def forward(self, seconds: float) -> None:
         self.at += seconds

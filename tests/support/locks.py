@@ -16,15 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 ROOT = Path(__file__).parents[2]
-# The sources of each lock: extras of the project, or dependency groups without the project.
+# The extras of the project that each lock contains.
 EXTRAS = {
     "requirements.lock": ("redis",),
-    "requirements-tools.lock": ("redis", "cli"),
+    "requirements-cli.lock": ("redis", "cli"),
     "requirements-demo.lock": ("redis", "cli", "embedded"),
     "requirements-dev.lock": ("redis", "cli", "embedded", "dev"),
-    "requirements-bench.lock": ("redis", "bench"),
 }
-GROUPS = {"requirements-mutants.lock": ("mutants",)}
 
 _PIN = re.compile(r"([a-z0-9][a-z0-9.-]*)==([^\s;\\]+)(?: ; ([^\\]+))? \\")
 _HASH = re.compile(r" {4}--hash=sha256:[0-9a-f]{64}(?: \\)?")
@@ -62,8 +60,6 @@ def pinned(lock: Iterable[Pin], environment: Mapping[str, str] | None = None) ->
 def requested_packages(lock: str) -> list[str]:
     """Returns the requirements in `pyproject.toml` for the lock of this name."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    if lock in GROUPS:
-        return [line for group in GROUPS[lock] for line in project["dependency-groups"][group]]
     extras = project["project"]["optional-dependencies"]
     return [*project["project"]["dependencies"], *(line for extra in EXTRAS[lock] for line in extras[extra])]
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.markers import default_environment
 
-from tests.support.locks import EXTRAS, GROUPS, ROOT, installed, missing, pinned, read_lock, requested_packages
+from tests.support.locks import EXTRAS, ROOT, installed, missing, pinned, read_lock, requested_packages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LOCKS = [*EXTRAS, *GROUPS]
-NESTED = ["requirements.lock", "requirements-tools.lock", "requirements-demo.lock", "requirements-dev.lock"]
+LOCKS = [*EXTRAS]
+NESTED = ["requirements.lock", "requirements-cli.lock", "requirements-demo.lock", "requirements-dev.lock"]
 PYTHONS = ("3.11.0", "3.11.7", "3.12.1", "3.13.0", "3.14.0")
 SYSTEMS = {
     "linux": ("posix", "Linux", "x86_64"),
@@ -72,11 +72,11 @@ def test_what_runs_these_tests_is_what_the_lock_names() -> None:
         ("requirements.lock", "mcp-types", "mcp asks for mcp-types"),
         ("requirements.lock", "cryptography", "pyjwt[crypto] asks for cryptography"),
         ("requirements.lock", "cffi", "cryptography asks for cffi"),
-        ("requirements-tools.lock", "python-keycloak", "the project asks for python-keycloak"),
+        ("requirements-cli.lock", "python-keycloak", "the project asks for python-keycloak"),
         ("requirements-demo.lock", "flask", "nanoidp asks for flask"),
         ("requirements-dev.lock", "coverage", "pytest-cov asks for coverage[toml]"),
-        ("requirements-bench.lock", "fastmcp", "the project asks for fastmcp"),
-        ("requirements-mutants.lock", "mutmut", "the project asks for mutmut"),
+        ("requirements-dev.lock", "fastmcp", "the project asks for fastmcp"),
+        ("requirements-dev.lock", "mutmut", "the project asks for mutmut"),
     ],
 )
 def test_what_a_lock_lacks_is_named(name: str, gone: str, message: str) -> None:

@@ -111,7 +111,7 @@ def _parsed(name: str, text: str) -> Any:
     try:
         if name.endswith(".yaml"):
             return yaml.safe_load(text)
-        return json.loads(text) if name.endswith(("metadata.json", "policy.json")) else None
+        return json.loads(text) if name.endswith(".json") else None
     except (yaml.YAMLError, ValueError):
         return None
 

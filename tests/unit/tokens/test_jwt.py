@@ -17,6 +17,7 @@ from mcp_idp.access.policy import load_access
 from mcp_idp.config.settings import Settings
 from mcp_idp.errors import InvalidToken, TokenErrorReason
 from mcp_idp.providers import profile_for
+from mcp_idp.testing.corpus.token_forge import headed
 from mcp_idp.testing.issuer import NOW, RESOURCE, Issuer, b64, public_jwk, rsa_key, signed
 from mcp_idp.tokens.issuers import IssuerVerifier
 from tests.support.app import FakeClock
@@ -339,9 +340,9 @@ INTROSPECTION_ONLY = {reason for reason in TokenErrorReason if reason.value in {
 async def test_without_a_kid_the_only_key_for_the_algorithm_counts_and_of_two_none() -> None:
     one = public_jwk(rsa_key("one"), use="sig")
     issuer = Issuer(keys=[one])
-    assert (await verify(issuer.token(kid=None), issuer)).subject == "4f0c"
+    assert (await verify(headed(issuer, kid=...), issuer)).subject == "4f0c"
     two = Issuer(keys=[public_jwk(rsa_key("one"), kid="one"), public_jwk(rsa_key("two"), kid="two")])
-    assert await reason_for(two.token(kid=None), two) is TokenErrorReason.KEY_UNKNOWN
+    assert await reason_for(headed(two, kid=...), two) is TokenErrorReason.KEY_UNKNOWN
 
 
 @pytest.mark.requirement("jwt.token_type")

@@ -1,12 +1,13 @@
-"""Renders the Terraform files: the access policy as a `locals` block, next to a fixed main file.
+"""Renders the Terraform files: the access policy as the local values of a JSON file, next to a fixed main file.
 
-Values are rendered as HCL literals, so that their content is never evaluated as an expression. In a quoted string,
-`${` starts an interpolation and `%{` a directive; doubling the first character escapes it
-(https://github.com/hashicorp/hcl/blob/main/hclsyntax/spec.md, "Template Expressions").
+In Terraform's JSON syntax every string is a template, the names of members included: `${` starts an interpolation and
+`%{` a directive. Doubling the first character escapes both, so what the access file holds is never evaluated
+(https://github.com/hashicorp/hcl/blob/main/json/spec.md and hclsyntax/spec.md, "Template Expressions").
 """
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -14,70 +15,30 @@ from mcp_idp.access.registration_profiles import PROFILES
 from mcp_idp.cli.bootstrap.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from mcp_idp.access.policy import AccessPolicy
     from mcp_idp.cli.bootstrap.auth0.settings import Auth0Settings
 
 Value = str | bool | int | None | list["Value"] | dict[str, "Value"]
 
-_INDENT = "  "
-_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-_BEYOND_16_BITS = 0xFFFF
-
-
-def text(value: str) -> str:
-    """Returns `value` as a quoted HCL string literal."""
-    escaped = "".join(_ESCAPES.get(c) or (c if c.isprintable() else _by_number(c)) for c in value)
-    return '"' + re.sub(r"([$%])(?=\{)", r"\1\1", escaped) + '"'
-
-
-def locals_block(values: Mapping[str, Value]) -> str:
-    """Returns a `locals` block.
-
-    Args:
-        values: Name to value. Names must be valid HCL identifiers; they are not escaped.
-    """
-    lines = [f"{_INDENT}{name} = {_value(value, _INDENT)}" for name, value in values.items()]
-    return "\n".join(["locals {", *lines, "}"]) + "\n"
-
-
-def _value(value: Value, indent: str) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, str):
-        return text(value)
-    if isinstance(value, list):
-        return "[" + ", ".join(_value(part, indent) for part in value) + "]"
-    return "\n".join(["{", *_members(value, indent + _INDENT), indent + "}"]) if value else "{}"
-
-
-def _members(value: Mapping[str, Value], indent: str) -> Iterator[str]:
-    """Yields the members of an object, one per line, with the equals signs aligned as by `terraform fmt`."""
-    width = max(len(text(name)) for name in value)
-    for name, member in value.items():
-        # Only members with single-line values are aligned.
-        padded = text(name) if isinstance(member, dict) and member else text(name).ljust(width)
-        yield f"{indent}{padded} = {_value(member, indent)}"
-
-
-def _by_number(character: str) -> str:
-    number = ord(character)
-    return f"\\U{number:08x}" if number > _BEYOND_16_BITS else f"\\u{number:04x}"
-
-
-ACCESS, MAIN = "access.tf", "main.tf"
+ACCESS, MAIN = "access.tf.json", "main.tf"
 NOT_VERIFIED = (
     "not verified against a live tenant: written from the documentation of Auth0 and of its Terraform provider 1.55; "
     "review the output of `terraform plan` before you apply it"
 )
-_HEADER = """\
-# Written by scripts/bootstrap_idp.py --provider auth0 render from idp-config/access.yaml: change that.
-"""
+_HEADER = "Written by scripts/bootstrap_idp.py --provider auth0 render from idp-config/access.yaml: change that."
+
+
+def escape_templates(value: Value) -> Value:
+    """Returns `value` with every string, and every name of a member, as a template that stands for itself."""
+    if isinstance(value, str):
+        return re.sub(r"([$%])(?=\{)", r"\1\1", value)
+    if isinstance(value, list):
+        return [escape_templates(part) for part in value]
+    if isinstance(value, dict):
+        return {str(escape_templates(name)): escape_templates(member) for name, member in value.items()}
+    return value
 
 
 def render(settings: Auth0Settings) -> dict[str, str]:
@@ -89,8 +50,9 @@ def render(settings: Auth0Settings) -> dict[str, str]:
     Raises:
         ConfigError: The fixed file cannot be read.
     """
-    comments = "".join(f"# - {line}\n" for line in (NOT_VERIFIED, *unsupported_features(settings)))
-    access = f"{_HEADER}#\n{comments}\n{locals_block(_values(settings))}"
+    # Terraform ignores a member named "//".
+    comments = [_HEADER, NOT_VERIFIED, *unsupported_features(settings)]
+    access = json.dumps({"//": comments, "locals": escape_templates(_values(settings))}, indent=2) + "\n"
     source = settings.sources / MAIN
     try:
         return {ACCESS: access, MAIN: source.read_text(encoding="utf-8")}
@@ -98,7 +60,7 @@ def render(settings: Auth0Settings) -> dict[str, str]:
         raise ConfigError(f"{source}: cannot be read ({type(error).__name__})") from error
 
 
-def _values(settings: Auth0Settings) -> dict[str, Value]:
+def _values(settings: Auth0Settings) -> Value:
     access = settings.access
     profile = PROFILES[access.registration.profile]
     return {

@@ -1,7 +1,8 @@
-"""The Terraform files rendered for Auth0, parsed as HCL; without Auth0."""
+"""The Terraform files rendered for Auth0, parsed as JSON and HCL; without Auth0."""
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -13,7 +14,7 @@ import yaml
 
 from mcp_idp.access.policy import load_access
 from mcp_idp.cli.bootstrap.auth0.settings import NAMES, Auth0Settings
-from mcp_idp.cli.bootstrap.auth0.terraform import locals_block, text
+from mcp_idp.cli.bootstrap.auth0.terraform import escape_templates
 from mcp_idp.cli.bootstrap.errors import ConfigError
 from mcp_idp.cli.subcommands import run
 
@@ -32,6 +33,11 @@ HOSTILE = [
     "# no comment // either /* nor this */",
     "<<EOT",
     "$ % { } $% ${ }",
+    "//",
+    "$%{a}%${b}",
+    "~${~ path.root ~}",
+    "\u2028${\x00x}",
+    "$$$$${path.module}%%%%%{x}",
 ]
 SERVICE_CLIENT = {"importer": {"name": "The importer", "roles": ["mcp-writer"], "secret": "IMPORTER_SECRET"}}
 Variables = dict[str, str]
@@ -77,38 +83,43 @@ def _plain(value: Any) -> Any:
         return {_plain(name): _plain(member) for name, member in value.items() if not name.startswith("__")}
     if isinstance(value, list):
         return [_plain(member) for member in value]
-    return _normalized(value[1:-1]) if isinstance(value, str) and value.startswith('"') else value
+    return value[1:-1] if isinstance(value, str) and value.startswith('"') else value
 
 
-def _normalized(inside: str) -> str:
-    """Returns the value of a quoted string's content (HCL syntax, "Template Expressions")."""
-    plain = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
-    pattern = r"\\u([0-9a-f]{4})|\\U([0-9a-f]{8})|\\(.)|([$%])\4(?=\{)"
-    return re.sub(
-        pattern, lambda m: plain[m[3]] if m[3] else m[4] or chr(int(m[1] or m[2], 16)), inside, flags=re.DOTALL
-    )
+def read_locals(variables: Variables) -> Any:
+    return evaluated(json.loads(written(variables, "access.tf.json"))["locals"])
 
 
-def expressions(source: str) -> list[str]:
-    """Returns the template expressions in the strings of `source`."""
-    tree = hcl2.parses_to_tree(source)
+def evaluated(value: Any) -> Any:
+    """Returns what Terraform reads: each string is a template, and holds no expression."""
+    if isinstance(value, dict):
+        return {evaluated(name): evaluated(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [evaluated(member) for member in value]
+    if not isinstance(value, str):
+        return value
+    assert expressions(value) == []
+    return re.sub(r"([$%])\1(?=\{)", r"\1", value)
+
+
+def expressions(template: str) -> list[str]:
+    """Returns the interpolations and directives of `template`, parsed as the content of a quoted HCL string."""
+    tree = hcl2.parses_to_tree(f"a = {json.dumps(template)}\n")
     return [str(inner) for part in tree.find_data("string_part") for inner in part.children if hasattr(inner, "data")]
 
 
 @pytest.mark.requirement("auth0.no_expressions")
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_a_string_stands_for_itself_and_is_no_expression(hostile: str) -> None:
-    source = locals_block({"one": hostile, "two": {hostile: [hostile, True, 3, None]}})
-    assert expressions(source) == []
-    (found,) = read(source)["locals"]
-    assert found == {"one": hostile, "two": {hostile: [hostile, True, 3, None]}}
+    values = {"one": hostile, "two": {hostile: [hostile, True, 3, None]}}
+    assert evaluated(escape_templates(values)) == values  # type: ignore[arg-type]
 
 
 @pytest.mark.requirement("auth0.no_expressions")
 def test_the_test_sees_an_expression_where_one_is() -> None:
-    assert expressions('locals {\n  a = "${b}"\n}\n')
-    assert expressions('locals {\n  a = "%{if b}x%{endif}"\n}\n')
-    assert text("${a}%{b}") == '"$${a}%%{b}"'
+    assert expressions("${b}")
+    assert expressions("%{if b}x%{endif}")
+    assert escape_templates("${a}%{b}") == "$${a}%%{b}"
 
 
 @pytest.mark.requirement("auth0.no_expressions")
@@ -121,8 +132,7 @@ def test_whatever_the_access_file_holds_is_data(variables: Variables) -> None:
 
     edit(variables, change)
     assert render() == 0
-    assert expressions(written(variables, "access.tf")) == []
-    (found,) = read(written(variables, "access.tf"))["locals"]
+    found = read_locals(variables)
     assert list(found["scopes"].values()) == HOSTILE[:4]
     assert found["resource"]["name"] == 'MCP "${var.x}" %{if true}'
     assert found["clients"] == {'${a}"b\\': {"name": "%{x}\n}", "callbacks": ["http://127.0.0.1/${path.root}"]}}
@@ -131,7 +141,7 @@ def test_whatever_the_access_file_holds_is_data(variables: Variables) -> None:
 def test_the_terraform_says_what_the_access_file_says(variables: Variables, capsys: pytest.CaptureFixture[str]) -> None:
     assert render() == 0
     access = load_access(Path(variables["ACCESS_FILE"]))
-    (found,) = read(written(variables, "access.tf"))["locals"]
+    found = read_locals(variables)
     assert found["resource"] == {"identifier": RESOURCE, "name": access.resource.name}
     assert found["scopes"] == {name: scope.description for name, scope in access.scopes.items()}
     assert {role: set(scopes) for role, scopes in found["roles"].items()} == {
@@ -144,9 +154,19 @@ def test_the_terraform_says_what_the_access_file_says(variables: Variables, caps
     assert capsys.readouterr().out == "no changes\n"
 
 
+def test_the_plan_names_the_values_that_would_change(variables: Variables, capsys: pytest.CaptureFixture[str]) -> None:
+    assert render() == 0
+    edit(variables, lambda access: access["resource"].update(name="Another"))
+    capsys.readouterr()
+    assert run(["bootstrap", "--provider", "auth0", "plan"]) == 0
+    (change, _) = capsys.readouterr().out.splitlines()
+    assert change.startswith("access.tf.json: locals.resource.name: ")
+    assert change.endswith('→ "Another"')
+
+
 def test_every_local_that_is_used_is_written_and_every_one_written_is_used(variables: Variables) -> None:
     assert render() == 0
-    (found,) = read(written(variables, "access.tf"))["locals"]
+    found = read_locals(variables)
     assert set(re.findall(r"\blocal\.([a-z_]+)", written(variables, "main.tf"))) == set(found)
 
 
@@ -166,7 +186,7 @@ def test_registration_is_open_only_where_file_and_variable_both_allow_it(variabl
     assert flags["enable_dynamic_client_registration"] == "${local.registration.anonymous && var.open_registration}"
     documents = tenant["client_id_metadata_document_supported"]
     assert documents == "${local.registration.documents && var.any_client_document}"
-    (found,) = read(written(variables, "access.tf"))["locals"]
+    found = read_locals(variables)
     opens = {"anonymous": profile in {"open-dev", "loopback-only"}, "documents": profile == "cimd"}
     assert found["registration"] == opens
     variable = {n: v for block in read(written(variables, "main.tf"))["variable"] for n, v in block.items()}
@@ -208,7 +228,7 @@ def test_what_auth0_cannot_do_is_stated_in_the_file_and_on_standard_error(
     assert render() == 0
     (line,) = [line for line in capsys.readouterr().err.splitlines() if message in line]
     assert line.startswith("warning: ")
-    assert f"# - {line.removeprefix('warning: ')}\n" in written(variables, "access.tf")
+    assert line.removeprefix("warning: ") in json.loads(written(variables, "access.tf.json"))["//"]
 
 
 def test_what_the_access_file_does_not_use_is_not_spoken_of(
@@ -242,7 +262,7 @@ def test_a_custom_domain_is_not_mistaken_for_the_tenant_s(
 ) -> None:
     monkeypatch.setenv("OAUTH_SERVER_URL", "https://login.example.com/")
     assert render() == 0
-    assert "tenant_domain = null\n" in written(variables, "access.tf")
+    assert read_locals(variables)["tenant_domain"] is None
     assert "AUTH0_DOMAIN" in capsys.readouterr().out
 
 

@@ -27,7 +27,7 @@ def on_http(issuer: Issuer) -> Iterator[str]:
                 await send({"type": f"lifespan.{phase}.complete"})
             return
         body = await read(receive)
-        response = await issuer.answer(
+        response = await issuer.respond(
             httpx.Request(scope["method"], f"http://localhost{scope['path']}", content=body or b"")
         )
         headers = [(b"content-type", b"application/json"), (b"connection", b"close")]

@@ -231,7 +231,7 @@ def test_what_cannot_be_written_is_one_line(
     assert not obstacle.endswith("/") or files_of(place) == {}
 
 
-def test_it_says_what_it_wrote_and_what_is_next(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_output_lists_the_files_and_the_next_commands(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (place / ".env").write_bytes(b"mine")
     assert run(["init", "--existing", "orders.main:mcp", "--framework", "fastmcp"]) == 0
     output = capsys.readouterr().out
